@@ -1,0 +1,44 @@
+"""Headlight's core: exact attention patterns and ΔE of transformer models, for notebooks and for the app.
+
+Names are imported when they are first used: `import attn_core` costs milliseconds, `attn_core.load` brings in torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from attn_core.errors import DamagedModel, EmptyText, HeadlightError, NoNetwork, UnknownModel, UnsupportedFamily
+
+if TYPE_CHECKING:
+    from attn_core.capture import Model, trace, wrap
+    from attn_core.models import load
+    from attn_core.parameters import count_parameters
+    from attn_core.traces import Parity, Trace
+
+_HOMES = {
+    "Model": "capture",
+    "Parity": "traces",
+    "Trace": "traces",
+    "count_parameters": "parameters",
+    "load": "models",
+    "trace": "capture",
+    "wrap": "capture",
+}
+_ERRORS = ["DamagedModel", "EmptyText", "HeadlightError", "NoNetwork", "UnknownModel", "UnsupportedFamily"]
+__all__ = sorted([*_HOMES, *_ERRORS])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"attn_core.{_HOMES[name]}"), name)
+    try:
+        return importlib.import_module(f"attn_core.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"attn_core.{name}":
+            raise
+        raise AttributeError(f"module 'attn_core' has no attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    return __all__
