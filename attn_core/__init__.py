@@ -25,8 +25,21 @@ _HOMES = {
     "trace": "capture",
     "wrap": "capture",
 }
-_ERRORS = ["DamagedModel", "EmptyText", "HeadlightError", "NoNetwork", "UnknownModel", "UnsupportedFamily"]
-__all__ = sorted([*_HOMES, *_ERRORS])
+__all__ = [
+    "DamagedModel",
+    "EmptyText",
+    "HeadlightError",
+    "Model",
+    "NoNetwork",
+    "Parity",
+    "Trace",
+    "UnknownModel",
+    "UnsupportedFamily",
+    "count_parameters",
+    "load",
+    "trace",
+    "wrap",
+]
 
 
 def __getattr__(name: str) -> Any:
