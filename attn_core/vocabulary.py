@@ -1,0 +1,123 @@
+"""Directions read as words: which entries of a vocabulary a vector points to, and what it adds to a word's logit.
+
+Nothing here copies the vocabulary: it is read in chunks, so that 250,000 words cost no more memory than 8,192.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = NDArray[np.floating]
+CHUNK = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """The words that score highest, best first: `ids` and `scores` [vector, rank].
+
+    `mean` and `spread` [vector] describe the scores of the *whole* vocabulary, so that a reader can tell a word that
+    stands out from the best of many that do not.
+    """
+
+    ids: NDArray[np.int64]
+    scores: Array
+    mean: Array
+    spread: Array
+    n_words: int
+
+    @property
+    def deviations(self) -> Array:
+        """How many standard deviations each score lies above the vocabulary's mean, [vector, rank]."""
+        above = self.scores - self.mean[:, None]
+        return np.divide(above, self.spread[:, None], out=np.zeros_like(above), where=self.spread[:, None] > 0)
+
+    @property
+    def stands_out(self) -> NDArray[np.bool_]:
+        """Which words lie further out than luck explains, bool [vector, rank]."""
+        return np.abs(self.deviations) > self.by_luck
+
+    @property
+    def by_luck(self) -> float:
+        """√(2 ln n): what the best of n scores without meaning reaches, in standard deviations.
+
+        The largest of n independent normal draws stays below it on average, whatever n is (30,522 words: 4.54).
+        """
+        return math.sqrt(2 * math.log(max(self.n_words, 2)))
+
+
+def nearest(
+    matrix: Tensor,
+    vectors: Array,
+    count: int,
+    *,
+    measure: Literal["cosine", "dot"] = "cosine",
+    away: bool = False,
+    chunk: int = CHUNK,
+) -> Neighbours:
+    """The words of `matrix` [word, d_model] nearest to each of `vectors` [vector, d_model].
+
+    `measure` is the cosine of the angle, or the plain dot product: for an unembedding, what is added to the logit.
+    `away` finds the words that the vector points away from; their scores keep their own (negative) sign. Equal to a
+    search of the whole table, but never holds more than `chunk` rows of scores.
+    """
+    targets = torch.as_tensor(np.asarray(vectors), dtype=torch.float32)
+    targets = _unit(targets) if measure == "cosine" else targets
+    sign = -1.0 if away else 1.0
+    count = min(count, len(matrix))
+    best, ids = torch.empty(len(targets), 0), torch.empty(len(targets), 0, dtype=torch.long)
+    total, squares = torch.zeros(len(targets), dtype=torch.float64), torch.zeros(len(targets), dtype=torch.float64)
+    for start in range(0, len(matrix), chunk):
+        rows = matrix[start : start + chunk].detach().float()
+        scores = sign * (targets @ (_unit(rows) if measure == "cosine" else rows).T)  # [vector, chunk]
+        total += scores.double().sum(1)
+        squares += scores.double().square().sum(1)
+        top = scores.topk(min(count, len(rows)))
+        best, place = torch.cat([best, top.values], 1).topk(min(count, best.shape[1] + top.values.shape[1]))
+        ids = torch.cat([ids, top.indices + start], 1).gather(1, place)
+    mean = total / len(matrix)
+    spread = (squares / len(matrix) - mean.square()).clamp(min=0).sqrt()
+    return Neighbours(ids.numpy(), sign * best.numpy(), sign * mean.numpy(), spread.numpy(), len(matrix))
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return rows / rows.norm(dim=-1, keepdim=True).clamp(min=1e-30)
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenNorm:
+    """A final normalisation held at what it did to one token, which makes it linear: x → (x − mean x)·scale + shift.
+
+    LayerNorm: scale = γ / √(var + ε), shift = β. RMSNorm: `centred` is False, scale = γ / √(mean square + ε), shift 0.
+    With the scale frozen the parts of a sum may be read one by one; in truth each of them also changes the scale.
+    """
+
+    scale: Array
+    shift: Array
+    centred: bool
+
+    def part(self, x: Array) -> Array:
+        """What one part of the sum becomes, [..., d_model]; the shift belongs to no part."""
+        x = np.asarray(x, dtype=np.float64)
+        return (x - x.mean(axis=-1, keepdims=True) if self.centred else x) * self.scale
+
+    def whole(self, x: Array) -> Array:
+        """What the sum itself becomes, [..., d_model]: `part` plus the shift."""
+        return self.part(x) + self.shift
+
+
+def direct_logits(parts: Array, norm: FrozenNorm, word: Array, bias: float = 0.0) -> tuple[Array, float]:
+    """What every part of the last residual stream adds to one word's logit: [part, d_model] → ([part], constant).
+
+    `word` [d_model] is the word's row of the unembedding (or the difference of two rows). All parts plus the constant
+    (the norm's shift and the unembedding's bias) are the logit itself, as long as the parts are everything that was
+    added. Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
+    """
+    word = np.asarray(word, dtype=np.float64)
+    return norm.part(parts) @ word, float(norm.shift @ word) + bias
