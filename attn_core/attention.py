@@ -49,7 +49,7 @@ def raw_scores(query: Tensor, key: Tensor) -> Tensor:
     return query @ key.transpose(-2, -1)
 
 
-def scale(scores: Tensor, d_head: int) -> Tensor:
+def scale(scores: Tensor, d_head: float) -> Tensor:
     """Divide by √d_head, so that the spread of the scores does not grow with the size of the head.
 
     >>> scale(torch.tensor([[6.0]]), d_head=4).item()
