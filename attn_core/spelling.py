@@ -1,0 +1,92 @@
+"""How tokenizers write text down, read back: spaces, bytes, and characters that lie across several tokens.
+
+Byte-level BPE writes every byte as one printable character, SentencePiece writes a space as `▁` and a rare byte as
+`<0xF0>`, WordPiece writes `##` where no new word begins.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+Part = tuple[str, int, int]  # (character, part, parts): (c, 0, 1) is whole, (c, 1, 3) the second of three parts
+
+
+def visible(text: str) -> str:
+    """One token's text with everything invisible made visible: never empty, no blanks, no hidden directions.
+
+    >>> visible(""), visible(" a"), visible("\\n"), visible("\\u200b")
+    ('∅', '␠a', '⏎', '‹U+200B›')
+    """
+    shown = "".join(_visible_character(c) for c in text)
+    return "◌" + shown if shown and unicodedata.category(shown[0])[0] == "M" else shown or "∅"
+
+
+def style_of(tokenizer: Any) -> str:
+    """How this tokenizer writes: "byte", "wordpiece", "sentencepiece" or "word" (one token, one word)."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return "sentencepiece"
+    if type(backend.model).__name__ == "WordPiece":
+        return "wordpiece"
+    parts = [part for part in (backend.decoder, backend.pre_tokenizer, backend.normalizer) if part is not None]
+    state = b" ".join(part.__getstate__() for part in parts).decode()
+    if "ByteLevel" in state:
+        return "byte"
+    return "sentencepiece" if "Metaspace" in state or "▁" in state or "u2581" in state else "word"
+
+
+def spell(piece: str, style: str) -> bytes:
+    """The bytes of the text that a piece stands for, with the space before it where a new word begins."""
+    if style == "byte" and all(c in _BYTES for c in piece):
+        return bytes(_BYTES[c] for c in piece)
+    if style == "sentencepiece":
+        byte = re.fullmatch(r"<0x([0-9A-F]{2})>", piece)
+        return bytes.fromhex(byte[1]) if byte else piece.replace("▁", " ").encode()
+    if style == "wordpiece" and piece.startswith("##"):
+        return piece[2:].encode()
+    return piece.encode() if style == "byte" else f" {piece}".encode()
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """Byte-level BPE's alphabet: a printable byte is its own Latin-1 character, the others follow from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + n): byte for n, byte in enumerate(others)}
+
+
+_BYTES = _byte_alphabet()
+
+
+def characters_of(spelling: list[bytes]) -> list[list[Part]]:
+    """Each token's characters as (character, part, parts); (c, 0, 1) is whole, (c, 1, 3) the second of three parts."""
+    owners = [token for token, chunk in enumerate(spelling) for _ in chunk]
+    stream = b"".join(spelling)
+    found: list[list[Part]] = [[] for _ in spelling]
+    at = 0
+    while at < len(stream):
+        lead = stream[at]
+        size = 1 if lead < 0x80 else 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+        try:
+            character = stream[at : at + size].decode()
+        except UnicodeDecodeError:  # a byte of a character that was cut, or never was one
+            size, character = 1, f"\\x{lead:02x}"
+        tokens = list(dict.fromkeys(owners[at : at + size]))
+        for part, token in enumerate(tokens):
+            found[token].append((character, part, len(tokens)))
+        at += size
+    return found
+
+
+def _visible_character(character: str) -> str:
+    if character in _NAMED:
+        return _NAMED[character]
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp")
+    return f"‹U+{code:04X}›" if hidden or character in "\u115f\u1160\u2800\u3164\uffa0" else character
+
+
+_NAMED = {" ": "␠", "\n": "⏎", "\t": "⇥", "\x7f": "␡"}
