@@ -1,0 +1,188 @@
+"""Models and traces that all visitors share, each within a budget of bytes.
+
+    job = caches.open_model("minilm")        # starts loading in the background, once for all visitors
+    job.done.is_set(), job.message, job.fraction, job.error
+    caches.model("minilm")                   # the model, if it is there now
+    caches.trace(model, "a sentence")        # one forward pass, or the one that somebody ran before
+
+A loaded model is never changed, so it is safe to share. Forward passes take turns: a model has one at a time, the
+machine a few; who waits too long gets `Busy`, a clear sentence instead of a page that hangs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from attn_core.errors import HeadlightError
+
+MODEL_BYTES = int(os.environ.get("HEADLIGHT_MODEL_MB", "2000")) * 1_000_000
+TRACE_BYTES = int(os.environ.get("HEADLIGHT_TRACE_MB", "200")) * 1_000_000
+PASSES_AT_ONCE = 2
+LONGEST_WAIT = 20.0  # seconds in the queue before we say that we are busy
+
+log = logging.getLogger("headlight")
+
+
+class Busy(HeadlightError):
+    """Too many visitors compute at this moment."""
+
+
+class Shelf:
+    """Keeps the values used last, as many as fit into a number of bytes; the newest always stays."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self._items: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> Any | None:
+        with self._lock:
+            if key not in self._items:
+                return None
+            self._items.move_to_end(key)
+            return self._items[key][0]
+
+    def put(self, key: Hashable, value: Any, size: int) -> None:
+        with self._lock:
+            self._items[key] = (value, size)
+            self._items.move_to_end(key)
+            while len(self._items) > 1 and sum(size for _, size in self._items.values()) > self.budget:
+                self._items.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+@dataclass
+class Job:
+    """A model on its way: what is happening now, for whoever waits, and how it ended."""
+
+    name: str
+    message: str = "Waking up"
+    fraction: float | None = None
+    error: Exception | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+    def report(self, message: str, fraction: float | None = None) -> None:
+        self.message, self.fraction = message, fraction
+
+
+class House:
+    """Everything that visitors share; there is one."""
+
+    def __init__(self) -> None:
+        self.models = Shelf(MODEL_BYTES)
+        self.traces = Shelf(TRACE_BYTES)
+        self.jobs: dict[str, Job] = {}
+        self.passes = threading.BoundedSemaphore(PASSES_AT_ONCE)
+        self.turns: dict[Hashable, threading.Lock] = {}
+        self.lock = threading.Lock()
+
+    def turn(self, key: Hashable) -> threading.Lock:
+        with self.lock:
+            return self.turns.setdefault(key, threading.Lock())
+
+
+@st.cache_resource(show_spinner=False)
+def _house() -> House:
+    return House()
+
+
+def model(name: str) -> Any | None:
+    """The loaded model, or None while it is not here."""
+    return _house().models.get(name)
+
+
+def open_model(name: str) -> Job:
+    """Start loading a model in the background, unless it is here or on its way; a failed one is tried again."""
+    house = _house()
+    with house.lock:
+        job = house.jobs.get(name)
+        if job is None or (job.done.is_set() and house.models.get(name) is None):
+            job = house.jobs[name] = Job(name)
+            threading.Thread(target=_load, args=(house, job), name=f"load {name}", daemon=True).start()
+    return job
+
+
+def _load(house: House, job: Job) -> None:
+    try:
+        from attn_core import models
+
+        loaded = models.load(job.name, progress=job.report)
+        house.models.put(job.name, loaded, _model_bytes(loaded))
+    except HeadlightError as error:
+        job.error = error
+    except Exception as error:
+        log.exception("loading %s failed", job.name)
+        job.error = error
+    finally:
+        job.done.set()
+
+
+def _model_bytes(loaded: Any) -> int:
+    return sum(p.numel() * p.element_size() for p in loaded.hf_model.parameters())
+
+
+def trace(loaded: Any, text: Any, **options: Any) -> Any:
+    """The trace of a text (or token ids) through a model; `options` go to `attn_core.trace`.
+
+    Raises Busy when the queue is too long, and what `attn_core.trace` raises.
+    """
+    key = (loaded.name, id(loaded), _frozen(text), _frozen(options))
+    return remembered(key, lambda: _run(loaded, text, options), size=lambda result: int(result.nbytes))
+
+
+def remembered(key: Hashable, compute: Callable[[], Any], size: Callable[[Any], int]) -> Any:
+    """A value computed from traces, kept beside them; computed once, whoever asks first."""
+    house = _house()
+    found = house.traces.get(key)
+    if found is None:
+        found = compute()
+        house.traces.put(key, found, size(found))
+    return found
+
+
+def _run(loaded: Any, text: Any, options: dict[str, Any]) -> Any:
+    import attn_core as ac
+
+    with _my_turn(id(loaded)):
+        return ac.trace(loaded, text, **options)
+
+
+@contextmanager
+def _my_turn(key: Hashable) -> Any:
+    """Wait for the model and for one of the machine's few places, but not for ever."""
+    house = _house()
+    turn = house.turn(key)
+    if not turn.acquire(timeout=LONGEST_WAIT):
+        raise Busy("Many people are looking at this moment. Your sentence is kept: please try again in a few seconds.")
+    try:
+        if not house.passes.acquire(timeout=LONGEST_WAIT):
+            raise Busy(
+                "Many sentences are being read at this moment. Yours is kept: please try again in a few seconds."
+            )
+        try:
+            yield
+        finally:
+            house.passes.release()
+    finally:
+        turn.release()
+
+
+def _frozen(value: Any) -> Hashable:
+    if isinstance(value, dict):
+        return tuple(sorted((_frozen(k), _frozen(v)) for k, v in value.items()))
+    if isinstance(value, list | tuple):
+        return tuple(_frozen(item) for item in value)
+    if hasattr(value, "tobytes"):
+        return (value.shape, value.tobytes())
+    return value

@@ -1,0 +1,97 @@
+"""The two canvas pictures as Streamlit components: all heads at a glance, and one head as links.
+
+The cells travel once, as bytes; what is to be shown of them (the chosen head, the pinned word, the scale) travels
+beside them, so a click never sends the cells again. Packets are made by `attn_core.figures.tiles`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import streamlit as st
+
+from attn_core.figures import scripts
+from attn_core.figures.colours import Scale
+
+Side = Literal["query", "key"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What was clicked in the overview; `query` and `key` are None when the keyboard chose or the view has no cells.
+
+    In a pooled overview they are the first query and key of the clicked cell.
+    """
+
+    layer: int
+    head: int
+    query: int | None
+    key: int | None
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A word that was clicked, or None twice when it was let go."""
+
+    side: Side | None
+    position: int | None
+
+
+_overview = st.components.v2.component("headlight.overview", js=scripts.module("overview"))
+_links = st.components.v2.component("headlight.links", js=scripts.module("links"))
+_view = st.components.v2.component("headlight.view", js=scripts.view())
+
+
+def overview(
+    packet: bytes,
+    *,
+    key: str,
+    selected: tuple[int, int] | None = None,
+    scale: Scale = "sqrt",
+    on_open: Callable[[Opened], None] | None = None,
+) -> Opened | None:
+    """Every head of every layer on one canvas; `packet` comes from `tiles.pack_patterns`, `pack_values` or `pack_kinds`.
+
+    `on_open` is called before the page runs again, as a widget's callback is; the same is returned in that run, and
+    None in every other.
+    """
+    return _mounted(_overview, packet, key, "opened", Opened, on_open, {"selected": selected, "scale": scale})
+
+
+def links(
+    packet: bytes,
+    *,
+    key: str,
+    pinned: tuple[Side, int] | None = None,
+    on_pin: Callable[[Pin], None] | None = None,
+) -> Pin | None:
+    """One head, or up to eight, as lines between words; `packet` comes from `tiles.pack_links`.
+
+    `on_pin` is called before the page runs again, as a widget's callback is; the same is returned in that run, and
+    None in every other.
+    """
+    view = {"pinned": None if pinned is None else {"side": pinned[0], "position": pinned[1]}}
+    return _mounted(_links, packet, key, "pinned", Pin, on_pin, view)
+
+
+def _mounted(
+    component: Callable[..., Any],
+    packet: bytes,
+    key: str,
+    event: str,
+    answer: Callable[..., Any],
+    tell: Callable[[Any], None] | None,
+    view: dict[str, object],
+) -> Any:
+    def happened() -> None:
+        value = getattr(st.session_state[key], event)
+        if value is not None and tell is not None:
+            tell(answer(**value))
+
+    with st.container(gap=None):
+        _view(key=f"{key}_view", data={"target": key, "view": view})
+        result = component(key=key, data=packet, **{f"on_{event}_change": happened})
+    value = getattr(result, event)
+    return None if value is None else answer(**value)

@@ -1,0 +1,332 @@
+"""What every room begins with: page, menu, sentence, model, notes; and the way from a sentence to its trace.
+
+A room in full:
+
+    from ui import frame, widgets
+    from ui.state import choice, flag, whole
+
+    room = frame.open_page("delta_e", params=[choice("view", ("rows", "columns")), flag("specials", True)])
+    trace = room.trace()                 # waits with visible progress; a problem becomes one clear sentence
+    widgets.lead(f"Head {room.layer}.{room.head} adds most to {widgets.query(...)}.", sub=room.badges(trace))
+    with widgets.card("picture", "What each head adds", "Rows are heads, columns are words."):
+        widgets.stepper("Layer", "layer", trace.n_layers - 1)
+        st.plotly_chart(...)
+
+* `open_page(page, params=…)`: `page` is the file's stem ("app" for the front room). `params` are the page's own, see
+  `ui.state`; `text`, `model`, `layer`, `head` and `query` (the chosen word; None: the page chooses) are there already.
+* `sentence=False` leaves out sentence and examples, `model=False` the picker too; `examples=(…)` gives others,
+  `models=(…)` narrows the picker, `starter=` is the page's own first sentence.
+* `room.text`, `room.model_name`, `room.entry` (the catalogue's), `room.layer`, `room.head`, `room.view["…"]`.
+* `room.trace(text=None, model=None, **options)`: `options` go to `attn_core.trace` (`target=`, `without=`, …).
+* `room.word(trace)` is the chosen query position, clipped to the sentence, or None when the page should choose.
+* `frame.go("delta_e", "Follow it to ΔE", layer=2)` is a link into another room.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlencode
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import RerunException, StopException
+
+from attn_core.errors import HeadlightError
+from ui import caches, widgets
+from ui.state import Param, View, choice, forget, link_params, open_view, whole, words
+
+ROOT = Path(__file__).parent.parent
+ROOMS = {
+    "app": "All heads",
+    "step_by_step": "Step by step",
+    "delta_e": "ΔE",
+    "word_senses": "Word senses",
+    "compare_heads": "Compare",
+    "find_heads": "Find heads",
+    "cross_attention": "Translate",
+    "parameters": "Parameters",
+    "lesson": "Lesson",
+}
+STARTER = "a fluffy blue creature roamed the verdant forest"
+EXAMPLES = (
+    "one mole of carbon dioxide",
+    "the animal didn't cross the street because it was tired",
+    "the keys to the cabinet are on the table",
+)
+log = logging.getLogger("headlight")
+
+
+@dataclass(frozen=True)
+class Room:
+    """One page while it is drawn: what its link says, and the way to models and traces."""
+
+    page: str
+    view: View
+    counter: Any = None  # where the number of tokens goes
+
+    @property
+    def text(self) -> str:
+        return str(self.view["text"])
+
+    @property
+    def model_name(self) -> str:
+        return str(self.view["model"])
+
+    @property
+    def entry(self) -> Any:
+        return catalogue()[self.model_name]
+
+    @property
+    def layer(self) -> int:
+        return int(self.view["layer"])
+
+    @property
+    def head(self) -> int:
+        return int(self.view["head"])
+
+    def model(self, name: str | None = None) -> Any:
+        """The loaded model; waits with visible progress, and ends the page with a clear sentence if there is none."""
+        name = name or self.model_name
+        loaded = caches.model(name)
+        if loaded is None:
+            with _shown_problems():
+                _wait_for(caches.open_model(name), catalogue()[name].title)
+                loaded = caches.model(name)
+        return loaded
+
+    def trace(self, text: Any = None, model: str | None = None, **options: Any) -> Any:
+        """The trace of the page's sentence, or of `text` (typed words or token ids), through the page's model."""
+        loaded = self.model(model)
+        with _shown_problems():
+            result = caches.trace(loaded, self.text if text is None else text, **options)
+        if text is None:
+            self.count(len(result.tokens), result.tokens.dropped)
+        return result
+
+    def count(self, n_tokens: int, dropped: int) -> None:
+        """Say beside the sentence how many tokens it has, and whether some were cut."""
+        if self.counter is None:
+            return
+        limit = self.entry.limit
+        if dropped:
+            said = f"cut after {n_tokens} tokens, the model's limit: the last {dropped} are not shown"
+            self.counter.html(f'<div class="hl-count cut" role="status">{said}</div>')
+        else:
+            self.counter.html(f'<div class="hl-count">{n_tokens} of {limit} tokens</div>')
+
+    def word(self, trace: Any) -> int | None:
+        """The chosen query position; None when nothing was chosen or the sentence has no such position."""
+        chosen = self.view["query"]
+        return chosen if chosen is not None and chosen < len(trace.tokens) else None
+
+    def badges(self, trace: Any, source: str = "live") -> str:
+        """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
+        return provenance(source) + parity(trace.check())
+
+
+def open_page(
+    page: str,
+    params: Sequence[Param] = (),
+    *,
+    sentence: bool = True,
+    model: bool = True,
+    examples: Sequence[str] = EXAMPLES,
+    models: Sequence[str] | None = None,
+    starter: str = STARTER,
+) -> Room:
+    """Draw what every room has, read its link, and hand over the room. Must be the page's first Streamlit call."""
+    st.set_page_config(
+        page_title=f"{ROOMS[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"
+    )
+    st.html(ROOT / "assets" / "style.css")
+    offered = tuple(models or catalogue())
+    view = open_view(page, [*_shared_params(offered, starter if sentence else None), *params])
+    _menu(page, view)
+    counter = _ask(offered, examples, sentence) if model else None
+    for remark in view.notes:
+        widgets.note(remark)
+    return Room(page, view, counter)
+
+
+def catalogue() -> Any:
+    """The models on offer, by name."""
+    from attn_core import models
+
+    return models.CATALOGUE
+
+
+def _shared_params(offered: Sequence[str], starter: str | None) -> list[Param]:
+    """Model, sentence, layer, head and word; the first screen opens on the lesson's own: creature, in head 0.3."""
+
+    def top(what: str) -> Any:
+        return lambda view: getattr(catalogue()[view["model"]], what) - 1
+
+    def at_most(wanted: int, what: str) -> Any:
+        return lambda view: min(wanted, top(what)(view))
+
+    def first_word(view: Any) -> int | None:
+        return 4 if (view["model"], view.get("text")) == ("minilm", STARTER) else None
+
+    return [
+        choice("model", offered, suggest=True),
+        *([words("text", starter)] if starter is not None else []),
+        whole("layer", high=top("n_layers"), default=at_most(0, "n_layers")),
+        whole("head", high=top("n_heads"), default=at_most(3, "n_heads")),
+        whole("query", high=top("limit"), default=first_word, optional=True),
+    ]
+
+
+def _menu(page: str, view: View) -> None:
+    with st.container(key="menu", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
+        st.html('<div class="hl-logo"><i></i>Headlight</div>', width="content")
+        with st.container(key="menu_rooms", horizontal=True, gap="xsmall", vertical_alignment="center"):
+            _rooms(page)
+        with st.container(key="menu_drawer"), st.popover(ROOMS[page], icon=":material/menu:"):
+            _rooms(page)
+        with st.container(key="menu_share", width="content"), st.popover("Share", type="primary"):
+            st.html('<div class="hl-title">A link to exactly this view</div>')
+            st.code(f"{st.context.url or ''}?{urlencode(view.link)}", language=None, wrap_lines=True)
+
+
+def _rooms(page: str) -> None:
+    for name, label in ROOMS.items():
+        if name == page:
+            st.html(f'<div class="hl-here" aria-current="page">{label}</div>', width="content")
+        elif (ROOT / _file(name)).exists():
+            go(name, label)
+
+
+def _file(page: str) -> str:
+    return "app.py" if page == "app" else f"pages/{page}.py"
+
+
+def go(page: str, label: str, **overrides: Any) -> None:
+    """A link into another room; `overrides` are the parameters that it should open with."""
+    try:
+        st.page_link(_file(page), label=label, query_params=link_params(page, **overrides))
+    except StreamlitAPIException:  # a page that runs by itself has no rooms beside it
+        st.html(f"<span>{escape(label)}</span>", width="content")
+
+
+def _ask(offered: Sequence[str], examples: Sequence[str], sentence: bool) -> Any:
+    """The sentence, the model and a few examples; gives the place where the number of tokens is said."""
+    if not sentence:
+        _pick_model(offered)
+        return None
+    with st.container(key="ask"):
+        left, right = st.columns([79, 21], gap="small")
+        with left:
+            st.text_input(
+                "Sentence",
+                key="text",
+                label_visibility="collapsed",
+                placeholder="Type a sentence",
+                on_change=_new_sentence,
+            )
+            counter = st.empty()
+        with right:
+            _pick_model(offered)
+    if examples:
+        with st.container(key="examples", horizontal=True, gap="xsmall", vertical_alignment="center"):
+            st.html('<span class="hl-try">Try:</span>', width="content")
+            for i, example in enumerate(examples):
+                st.button(example, key=f"example_{i}", on_click=_take_example, args=(example,))
+    return counter
+
+
+def _pick_model(offered: Sequence[str]) -> None:
+    st.selectbox(
+        "Model", offered, format_func=_model_label, key="model", label_visibility="collapsed", on_change=_new_sentence
+    )
+
+
+def _model_label(name: str) -> str:
+    entry = catalogue()[name]
+    return f"{entry.title} · {entry.n_layers} × {entry.n_heads} heads"
+
+
+def _take_example(example: str) -> None:
+    st.session_state["text"] = example
+    _new_sentence()
+
+
+def _new_sentence() -> None:
+    """A word chosen in one sentence is not a word of the next."""
+    forget("query")
+
+
+@contextmanager
+def _shown_problems() -> Iterator[None]:
+    """Turn an error into one clear sentence and end the page there; what was typed stays above."""
+    try:
+        yield
+    except caches.Busy as error:
+        stop_with("One moment", str(error), again=True)
+    except HeadlightError as error:
+        stop_with("This cannot be shown", str(error))
+    except (StopException, RerunException):
+        raise
+    except Exception:
+        log.exception("a page failed")
+        stop_with(
+            "Something went wrong here",
+            "The rest of the app still works: try another sentence or another model.",
+            again=True,
+        )
+
+
+def stop_with(title: str, what_to_do: str, again: bool = False) -> NoReturn:
+    """End the page with a problem that says what was wrong and what to do."""
+    widgets.problem(title, what_to_do)
+    if again:
+        st.button("Try again", key="try_again")
+    st.stop()
+
+
+def _wait_for(job: caches.Job, title: str) -> None:
+    """Show how a model comes, until it is there; nothing below jumps, because its place is kept."""
+    place = st.empty()
+    with place.container():
+        said, bar = st.empty(), st.empty()
+        widgets.skeleton(420)
+        while not job.done.wait(0.15):
+            said.html(f'<div class="hl-sub" role="status">Opening {escape(title)}: {escape(job.message)}</div>')
+            bar.progress(min(1.0, job.fraction or 0.0))
+    place.empty()
+    if job.error is not None:
+        raise job.error
+
+
+def provenance(source: str) -> str:
+    """Where the numbers come from, as an HTML badge: "live", "recorded" or "toy"."""
+    why = {
+        "live": "computed by this model from this sentence, now",
+        "recorded": "a real result of this model, stored; the model itself is being opened",
+        "toy": "made for teaching, not from a model",
+    }
+    return widgets.badge(source, "toy" if source == "toy" else "", why[source])
+
+
+def parity(check: Any) -> str:
+    """How far our numbers are from the model's own, as an HTML badge."""
+    worst = max(check.pattern, check.delta, check.residual)
+    why = (
+        f"Largest relative errors. Pattern {check.pattern:.0e}: our weights times the values, against what the model's "
+        f"attention gave. ΔE {check.delta:.0e}: the sum over heads plus the bias, against what its output projection "
+        f"gave. Residual {check.residual:.0e}: what the block added, against the block's own output."
+    )
+    if worst > 1e-3:
+        return widgets.badge(f"✕ {scientific(worst)} from the model's own numbers", "bad", why)
+    return widgets.badge(f"✓ checked: {scientific(worst)} from the model's own numbers", "ok", why)
+
+
+def scientific(value: float) -> str:
+    """3e-08 as people write it: 3 × 10⁻⁸."""
+    digits, power = f"{value:.0e}".split("e")
+    return f"{digits} × 10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" if value else "0"

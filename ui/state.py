@@ -1,0 +1,238 @@
+"""The link is the state: what a visitor sees is what the address bar says, and the other way round.
+
+A page names its parameters once; `open_view` reads them, checks them, and writes the link:
+
+    view = open_view("compare", [whole("layer_b", high=5), choice("scale", ("root", "linear")), flag("specials", True)])
+    view["layer_b"], view["scale"]
+    st.segmented_control("Scale", ("root", "linear"), key="scale", required=True)      # key = parameter, no default=
+
+* A widget's key is the parameter's name. `open_view` runs first and fills `st.session_state`, so widgets are given no
+  default of their own, and callbacks (`on_click`, the canvas) simply set `st.session_state["layer"]`.
+* Every parameter is written out, with `v=1` beside it: a default that changes later never changes an old link. Only
+  the bare address is left bare.
+* A value that cannot be right falls back to the default *with a note that names it* (`view.notes`). Ranges come from
+  the catalogue, never from a loaded model, so a good link survives a cold server.
+* Streamlit forgets a widget's value when its page is left; `_HELD` keeps it, so that the model, the sentence, the layer
+  and the head travel from room to room.
+* Streamlit's own `bind="query-params"` writes widgets' labels into the link, drops wrong values without a word and
+  leaves out defaults; that is why the link is read and written here instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+VERSION = "1"
+SHARED = ("model", "text", "layer", "head", "query")  # what travels from room to room
+AUTO = "auto"  # how an optional parameter says "choose for me"
+LONGEST_LINK = 6000  # characters of one value; browsers and proxies refuse addresses much longer than this
+
+_HELD = "held_view"
+_WRITTEN = "written_link"
+
+
+@dataclass(frozen=True)
+class Param:
+    """One thing that a link can say. `parse(raw, earlier)` gives its value or raises ValueError with the reason."""
+
+    name: str
+    default: Any
+    parse: Callable[[str, Mapping[str, Any]], Any]
+    show: Callable[[Any], str] = str
+
+    def default_for(self, earlier: Mapping[str, Any]) -> Any:
+        return self.default(earlier) if callable(self.default) else self.default
+
+    def accepts(self, value: Any, earlier: Mapping[str, Any]) -> bool:
+        try:
+            return bool(self.parse(self.show(value), earlier) == value)
+        except ValueError:
+            return False
+
+
+Limit = int | Callable[[Mapping[str, Any]], int]
+
+
+def whole(name: str, low: int = 0, high: Limit = 0, default: Any = None, optional: bool = False) -> Param:
+    """A whole number from `low` to `high`, both included; `high` and `default` may be functions of the parameters
+    before it. The default is `low`, or with `optional` None, written "auto": the page chooses.
+    """
+
+    def parse(raw: str, earlier: Mapping[str, Any]) -> int | None:
+        top = high(earlier) if callable(high) else high
+        if optional and raw == AUTO:
+            return None
+        if not raw.isascii() or not raw.isdigit() or len(raw) > 9 or not low <= int(raw) <= top:
+            raise ValueError(f"it must be a whole number from {low} to {top}")
+        return int(raw)
+
+    fallback = low if default is None and not optional else default
+    return Param(name, fallback, parse, _show)
+
+
+def choice(
+    name: str,
+    options: Sequence[str] | Callable[[Mapping[str, Any]], Sequence[str]],
+    default: Any = None,
+    suggest: bool = False,
+) -> Param:
+    """One of a few words; the first is the default. `options` may be a function of the parameters before it.
+
+    A note about a wrong word names them all, or with `suggest` only the nearest.
+    """
+
+    def offered(earlier: Mapping[str, Any]) -> Sequence[str]:
+        return options(earlier) if callable(options) else options
+
+    def parse(raw: str, earlier: Mapping[str, Any]) -> str:
+        if raw in offered(earlier):
+            return raw
+        near = get_close_matches(raw, offered(earlier), n=3, cutoff=0.4) if suggest else offered(earlier)
+        raise ValueError("it must be one of " + ", ".join(near) if near else "there is no such name")
+
+    return Param(name, default if default is not None else lambda earlier: offered(earlier)[0], parse)
+
+
+def flag(name: str, default: bool = False) -> Param:
+    """Yes or no, written "1" or "0"."""
+
+    def parse(raw: str, earlier: Mapping[str, Any]) -> bool:
+        if raw not in ("0", "1"):
+            raise ValueError("it must be 1 or 0")
+        return raw == "1"
+
+    return Param(name, default, parse, _show)
+
+
+def words(name: str, default: str) -> Param:
+    """What somebody typed; anything is valid."""
+    return Param(name, default, lambda raw, earlier: raw)
+
+
+@dataclass(frozen=True)
+class View(Mapping[str, Any]):
+    """The checked parameters of one page, by name, and the notes about those that could not be used."""
+
+    page: str
+    values: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    link: dict[str, str] = field(default_factory=dict)  # the same, as a link says it
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def open_view(page: str, params: Sequence[Param]) -> View:
+    """Read the page's parameters from the link or from what the visitor just changed, and write them to the link."""
+    raw = dict(st.query_params)
+    held: dict[str, Any] = st.session_state.setdefault(_HELD, {})
+    view = View(page, {})
+    if _link_is_news(page, raw, params, held):
+        _note_strangers(raw, params, view.notes)
+        for param in params:
+            view.values[param.name] = _from_link(param, raw, held, view)
+    else:
+        for param in params:
+            view.values[param.name] = _from_session(param, held, view.values)
+    for name, value in view.values.items():
+        st.session_state[name] = value
+    held.update(view.values)
+    _write_link(page, raw, params, view)
+    return view
+
+
+def _link_is_news(page: str, raw: dict[str, str], params: Sequence[Param], held: dict[str, Any]) -> bool:
+    """Whether the address bar holds something that neither we nor a widget put there: a link, Back, another room.
+
+    A widget that was just changed wins, because the browser may not have shown our last link yet.
+    """
+    if not raw or st.session_state.get(_WRITTEN) == (page, raw):
+        return False
+    touched = (
+        p.name in st.session_state and p.name in held and st.session_state[p.name] != held[p.name] for p in params
+    )
+    return not any(touched)
+
+
+def _note_strangers(raw: dict[str, str], params: Sequence[Param], notes: list[str]) -> None:
+    if raw.get("v", VERSION) != VERSION:
+        notes.append(f"This link says version v={_short(raw['v'])}; it was read as version {VERSION}.")
+    before = st.session_state.get(_WRITTEN, ("", {}))[1]
+    known = {p.name for p in params} | set(SHARED) | {"v"} | set(before)
+    for name in sorted(set(raw) - known):
+        notes.append(f"This link's “{_short(name)}” is not known on this page and was left aside.")
+
+
+def _from_link(param: Param, raw: dict[str, str], held: dict[str, Any], view: View) -> Any:
+    if param.name not in raw:
+        return _from_session(param, held, view.values)
+    try:
+        return param.parse(raw[param.name], view.values)
+    except ValueError as reason:
+        fallback = param.default_for(view.values)
+        view.notes.append(
+            f"This link's {param.name}={_short(raw[param.name])} cannot be shown: {reason}. "
+            f"You see {param.name} {param.show(fallback)} instead."
+        )
+        return fallback
+
+
+def _from_session(param: Param, held: dict[str, Any], earlier: Mapping[str, Any]) -> Any:
+    """What the widget holds, else what this visitor last had, else the default; always within today's range."""
+    fallback = param.default_for(earlier)
+    value = st.session_state.get(param.name, held.get(param.name, fallback))
+    return value if param.accepts(value, earlier) else fallback
+
+
+def _write_link(page: str, raw: dict[str, str], params: Sequence[Param], view: View) -> None:
+    wanted = view.link
+    wanted |= {"v": VERSION, **{p.name: p.show(view.values[p.name]) for p in params}}
+    for name in [name for name, value in wanted.items() if len(value) > LONGEST_LINK]:
+        del wanted[name]
+        view.notes.append(
+            f"This {'sentence' if name == 'text' else name} is too long for a link: the link leaves it out."
+        )
+    plain = all(view.values[p.name] == p.default_for(view.values) for p in params)
+    if wanted != raw and (raw or not plain):
+        st.query_params.from_dict(wanted)
+    st.session_state[_WRITTEN] = (page, dict(st.query_params))
+
+
+def forget(name: str) -> None:
+    """Let a parameter fall back to its default at the next run; for callbacks."""
+    st.session_state.pop(name, None)
+    st.session_state.get(_HELD, {}).pop(name, None)
+
+
+def link_params(page: str, **overrides: Any) -> dict[str, str]:
+    """The query parameters of a link into another room: what travels, and what you say on top."""
+    held = st.session_state.get(_HELD, {})
+    said = {name: held[name] for name in SHARED if name in held} | overrides
+    return {"v": VERSION, **{name: _show(value) for name, value in said.items() if len(_show(value)) <= LONGEST_LINK}}
+
+
+def link(page: str, **overrides: Any) -> str:
+    """A relative address of another room with the visitor's sentence, model, layer and head: "delta_e?v=1&layer=2…"."""
+    return ("./" if page == "app" else page) + "?" + urlencode(link_params(page, **overrides))
+
+
+def _show(value: Any) -> str:
+    if value is None:
+        return AUTO
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+def _short(raw: str, longest: int = 40) -> str:
+    return raw if len(raw) <= longest else raw[:longest] + "…"

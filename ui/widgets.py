@@ -1,0 +1,140 @@
+"""Small pieces that pages are built of. All text that a visitor may have typed is escaped here, once.
+
+with widgets.card("overview", "Every head of every layer", "Rows are layers, columns are heads."):
+    ...
+widgets.lead(f"To update {widgets.query('creature')}, head 0.3 looks at {widgets.key('fluffy')} (19 %).")
+widgets.strip([("11 %", "of this layer's ΔE"), ("3.2 bits", "entropy")])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+
+def tok(label: str, role: str = "") -> str:
+    """A token as HTML that cannot be anything but text, in its role's colour: q query, k key, v value, d ΔE."""
+    return f'<span class="hl-tok {f"hl-{role}" if role else ""}">{escape(label)}</span>'
+
+
+def query(label: str) -> str:
+    """The word that asks, as HTML."""
+    return f'<span class="hl-q">{escape(label)}</span>'
+
+
+def key(label: str) -> str:
+    """A word that answers, as HTML."""
+    return f'<span class="hl-k">{escape(label)}</span>'
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1] for a sentence: "19 %", "8.5 %", "0.4 %", "<0.1 %"."""
+    value = 100 * share
+    if 0 < value < 0.05:
+        return "<0.1 %"
+    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
+
+
+def lead(html: str, sub: str = "") -> None:
+    """The one sentence that says what to look at. Both parts are HTML: pass what people typed through query/key/tok."""
+    st.html(f'<h1 class="hl-lead">{html}</h1>' + (f'<div class="hl-sub">{sub}</div>' if sub else ""))
+
+
+@contextmanager
+def card(name: str, title: str = "", hint: str = "") -> Iterator[None]:
+    """A sheet with a title and one line of explanation; `title` and `hint` are HTML. `name` is unique on its page."""
+    with st.container(key=f"card_{name}"):
+        if title or hint:
+            heading(title, hint)
+        yield
+
+
+def heading(title: str, hint: str = "") -> None:
+    """A title inside a card; both parts are HTML."""
+    st.html(f'<h2 class="hl-title">{title}</h2>' + (f'<div class="hl-hint">{hint}</div>' if hint else ""))
+
+
+def reading(html: str) -> None:
+    """A plain sentence that reads a picture aloud; HTML."""
+    st.html(f'<div class="hl-read">{html}</div>')
+
+
+def strip(parts: Sequence[tuple[str, str]]) -> None:
+    """A row of (number, what it is); both plain text."""
+    cells = "".join(f"<div><strong>{escape(number)}</strong>{escape(what)}</div>" for number, what in parts)
+    st.html(f'<div class="hl-strip">{cells}</div>')
+
+
+def chips(
+    labels: Sequence[str], special: Sequence[bool], words: Sequence[int | None], chosen: dict[int, str] | None = None
+) -> None:
+    """A sentence as token chips: special ones dimmed, pieces of one word joined; `chosen` gives positions a role
+    ("query" or "key")."""
+    after = [*words[1:], None]
+    spans = []
+    for i, label in enumerate(labels):
+        classes = ["special"] * special[i] + ["joins"] * (words[i] is not None and words[i] == after[i])
+        classes += [chosen[i]] if chosen and i in chosen else []
+        spans.append(f'<span class="{" ".join(classes)}" title="{i}">{escape(label)}</span>')
+    st.html(f'<div class="hl-chips">{"".join(spans)}</div>')
+
+
+def badge(text: str, kind: str = "", why: str = "") -> str:
+    """A small label as HTML; `kind` is "", "ok", "toy" or "bad"; `why` is shown on hover."""
+    title = f' title="{escape(why)}"' if why else ""
+    return f'<span class="hl-badge {kind}"{title}>{escape(text)}</span>'
+
+
+def note(text: str) -> None:
+    """A quiet remark, plain text."""
+    st.html(f'<div class="hl-note" role="status">{escape(text)}</div>')
+
+
+def problem(title: str, what_to_do: str = "") -> None:
+    """What went wrong and what to do, in a sentence each; plain text."""
+    st.html(f'<div class="hl-problem" role="alert"><b>{escape(title)}</b><span>{escape(what_to_do)}</span></div>')
+
+
+def skeleton(height: int) -> None:
+    """An empty sheet that keeps the place of a picture on its way."""
+    st.html(f'<div class="hl-skeleton" style="height:{height}px" aria-hidden="true"></div>')
+
+
+def switch(label: str, options: dict[str, str], key: str, on_change: Callable[..., Any] | None = None) -> str:
+    """One of a few words, side by side; `options` gives each value's own words, `key` is the link's parameter."""
+    return st.segmented_control(
+        label,
+        list(options),
+        format_func=options.__getitem__,
+        key=key,
+        required=True,
+        label_visibility="collapsed",
+        on_change=on_change or "rerun",
+    )
+
+
+def step(name: str, by: int, top: int) -> None:
+    """Callback: move a whole-numbered parameter, around the end."""
+    st.session_state[name] = (st.session_state[name] + by) % (top + 1)
+
+
+def stepper(label: str, name: str, top: int, shortcuts: tuple[str, str] | None = None) -> None:
+    """A whole number between two buttons: "‹ Layer 0 ›". `name` is the link's parameter, 0 … `top` its range."""
+    back, on = shortcuts or (None, None)
+    with st.container(
+        horizontal=True, gap="xsmall", key=f"stepper_{name}", vertical_alignment="center", width="content", wrap=False
+    ):
+        st.button("‹", key=f"{name}_back", on_click=step, args=(name, -1, top), shortcut=back, help=f"{label} before")
+        st.selectbox(
+            label,
+            range(top + 1),
+            format_func=lambda number: f"{label} {number}",
+            key=name,
+            label_visibility="collapsed",
+            width=116,
+        )
+        st.button("›", key=f"{name}_on", on_click=step, args=(name, 1, top), shortcut=on, help=f"{label} after")
