@@ -187,7 +187,7 @@ def _menu(page: str, view: View) -> None:
         st.html('<div class="hl-logo"><i></i>Headlight</div>', width="content")
         with st.container(key="menu_rooms", horizontal=True, gap="xsmall", vertical_alignment="center"):
             _rooms(page)
-        with st.container(key="menu_drawer"), st.popover(ROOMS[page], icon=":material/menu:"):
+        with st.container(key="menu_drawer"), st.popover("Menu"):
             _rooms(page)
         with st.container(key="menu_share", width="content"), st.popover("Share", type="primary"):
             st.html('<div class="hl-title">A link to exactly this view</div>')
@@ -221,7 +221,7 @@ def _ask(offered: Sequence[str], examples: Sequence[str], sentence: bool) -> Any
         return None
     with st.container(key="ask"):
         left, right = st.columns([79, 21], gap="small")
-        with left:
+        with left, st.container(key="sentence", gap="xsmall"):
             st.text_input(
                 "Sentence",
                 key="text",
