@@ -15,6 +15,7 @@ from attn_core.attention import AttentionWeights
 class Break(StrEnum):
     """What can be left out or spoilt on purpose. The values are what links carry."""
 
+    SHUFFLED_POSITIONS = "shuffled-positions"
     RANDOM_WEIGHTS = "random-weights"
     KEYS_ARE_QUERIES = "keys-are-queries"
     NO_SCALE = "no-scale"

@@ -17,6 +17,7 @@ from attn_core.walk import Setup
 
 WORDS = ("a", "fluffy", "blue", "creature", "roamed")
 MEANINGS = ("noun", "adjective", "fluffy", "blue", "moves", "place")  # what each of the six numbers stands for
+SHUFFLED = (4, 3, 0, 1, 2)  # where each word stands when places are shuffled: "blue creature roamed fluffy a"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +41,14 @@ class Toy:
 
         With an `order`, word i stands at place `order[i]`: it takes that place's vector and sees what is before it.
         """
+        shuffled = None if order is not None else lambda: self.setup(torch.tensor(SHUFFLED))
         order = torch.arange(len(self.tokens)) if order is None else order
         return Setup(
             x=self.tokens + self.places[order],
             w_o=self.w_o,
             weights=AttentionWeights(self.w_q, self.w_k, self.w_v, self.w_o),
             may_look=masks.causal(len(order), len(order))[order][:, order],
+            shuffled=shuffled,
         )
 
     def with_table(self, name: str, numbers: Tensor) -> Toy:

@@ -44,6 +44,7 @@ class Setup:
     position_bias: Tensor | None = None  # [query, key], added to the scores
     rotation: Rotation | None = None
     slot: int = 0  # the first of the d_head places that are this head's when heads are laid side by side
+    shuffled: Callable[[], Setup] | None = None  # the same words, each standing at another word's place
 
     def __post_init__(self) -> None:
         if self.weights is None and self.captured is None:
@@ -85,6 +86,7 @@ class Setup:
             memory=rows(self.memory),
             may_look=cells(self.may_look),
             position_bias=cells(self.position_bias),
+            shuffled=None,
             rotation=None if self.rotation is None else self.rotation.at(order),
         )
 
@@ -93,6 +95,7 @@ class Setup:
         allowed = self.allowed()
         causal = masks.causal(*allowed.shape)
         possible = {
+            Break.SHUFFLED_POSITIONS: self.shuffled is not None,
             Break.RANDOM_WEIGHTS: self.weights is not None,
             Break.KEYS_ARE_QUERIES: self.memory is None,
             Break.NO_SCALE: not math.isclose(self.scale_factor() * self.scaled_before, 1.0),
@@ -154,8 +157,11 @@ class _Record:
 def walk(setup: Setup, breaks: frozenset[Break] = frozenset()) -> Walk:
     """Compute one head from the vectors it reads to what it adds, with the `breaks` that were asked for.
 
-    Without breaks, the pattern and ΔE are those of the model that the setup was taken from.
+    Without breaks, the pattern and ΔE are those of the model that the setup was taken from. Breaks that are not among
+    `setup.possible_breaks()` change nothing.
     """
+    if Break.SHUFFLED_POSITIONS in breaks and setup.shuffled is not None:
+        setup = setup.shuffled()
     run = _Record()
     query, key, value = _project(setup, breaks, run)
     turned_query, turned_key = _turn(setup, query, key, run)
