@@ -90,3 +90,36 @@ class Mask:
         ahead, back = int(seen.max()), -int(seen.min())
         rule = cls(back=None if back >= n_query - 1 else back, ahead=None if ahead >= n_key - 1 else ahead, real=every)
         return rule if bool((rule.may_look(n_query, n_key) == cells).all()) else cls(cells=cells.clone())
+
+
+@dataclass(frozen=True, eq=False)
+class RelativeBias:
+    """What a relative position adds to scores, one number a head and distance, as T5 has it (Raffel et al. 2020, 2.1).
+
+    `values` is [head, distance], the distance key − query counted from −(n_query − 1); where a model's bias is no
+    function of the distance, the square [head, query, key] itself.
+    """
+
+    values: Tensor
+
+    @classmethod
+    def of(cls, cells: Tensor) -> RelativeBias | None:
+        """Find the rule behind [head, query, key]; None where nothing is added."""
+        if not bool(cells.any()):
+            return None
+        n_query = cells.shape[1]
+        rule = cls(torch.cat([cells[:, :, 0].flip(-1), cells[:, 0, 1:]], dim=-1).contiguous())
+        same = torch.equal(rule.cells(None, n_query, cells.shape[2]), cells)
+        return rule if same else cls(cells.clone())
+
+    def cells(self, head: int | None, n_query: int, n_key: int) -> Tensor:
+        """The bias as a square, of one head or of all: [head, query, key].
+
+        >>> RelativeBias(torch.tensor([[-1.0, 0.0, 1.0]])).cells(0, 2, 2)[0].tolist()
+        [[0.0, 1.0], [-1.0, 0.0]]
+        """
+        values = self.values if head is None else self.values[head : head + 1]
+        if values.dim() == 3:
+            return values
+        distance = torch.arange(n_key)[None, :] - torch.arange(n_query)[:, None] + n_query - 1
+        return values[:, distance]

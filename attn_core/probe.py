@@ -1,0 +1,237 @@
+"""One short run of a fresh model, to find its wiring: which tensors to keep later, and which weights made them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attn_core import wiring
+from attn_core.errors import UnsupportedFamily
+from attn_core.recording import RECORDER, Attended, listen
+from attn_core.wiring import AttentionEvent, Diary, Event, Site, Tap
+
+
+@dataclass(frozen=True)
+class LogitRule:
+    """How a model reads words off its final embedding: cap(factor · head(x)) + bias, cap(y) = c·tanh(y/c)."""
+
+    factor: float = 1.0
+    soft_cap: float | None = None
+    bias: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """All that the short run told about a model; holds names only, never a module or a weight."""
+
+    sites: tuple[Site, ...]
+    final: dict[str, Tap]  # stream → where the final embedding, after any final norm, can be had
+    final_norm: dict[str, str]  # stream → the module that is the final norm
+    logits: LogitRule | None
+    causal: bool  # whether the first attention looks back only
+    changed_later: frozenset[Tap]  # tensors that the model overwrites in place: keep a copy
+
+    def taps(self) -> set[Tap]:
+        return set().union(*(site.taps() for site in self.sites), self.final.values())
+
+
+class _DiaryRecorder:
+    """Writes down everything. Originals are kept too, so that no address is used twice and overwriting shows."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.diary = Diary()
+        self.originals: list[Tensor] = []
+        self.time = 0
+        self.causal = False
+        self.calls: dict[tuple[str, str], int] = {}
+        self.names = {id(module): name for name, module in model.named_modules()}
+
+    def attended(self, call: Attended) -> None:
+        self.originals.append(call.output)
+        self.time += 1
+        if not self.diary.attention:
+            self.causal = call.is_causal or (call.mask is not None and _looks_back_only(call.mask))
+        self.diary.attention.append(
+            AttentionEvent(
+                module=self.names[id(call.module)],
+                time=self.time,
+                query=call.query[0].clone(),
+                key=call.key[0].clone(),
+                value=call.value[0].clone(),
+                output=call.output[0].flatten(-2).clone(),
+                pointer=call.output.data_ptr(),
+            )
+        )
+
+    def passed(self, module: str, side: str, tensors: dict[int | str, Tensor]) -> None:
+        call = self.calls[module, side] = self.calls.get((module, side), -1) + 1
+        for slot, tensor in tensors.items():
+            if tensor.is_floating_point() and tensor.dim() in (2, 3) and tensor.numel():
+                self.time += 1
+                self.originals.append(tensor)
+                value = tensor.reshape(-1, tensor.shape[-1]).clone()
+                self.diary.events.append(Event(Tap(module, side, slot, call), self.time, value, tensor.data_ptr()))
+
+
+def _looks_back_only(mask: Tensor) -> bool:
+    cells = mask[0, 0] if mask.dtype == torch.bool else mask[0, 0] > torch.finfo(mask.dtype).min / 2
+    return not bool(cells.triu(1).any())
+
+
+def probe(model: nn.Module, run: Callable[[], Any]) -> Wiring:
+    """Run the model once with a diary open and read its wiring from it.
+
+    `run` makes one short forward pass; for an encoder-decoder with a source longer than its target, so that streams
+    can be told apart. Raises UnsupportedFamily where attention does not go through the library's interface.
+    """
+    recorder = _DiaryRecorder(model)
+    handles = [listen(m, name, side) for name, m in model.named_modules() if name for side in ("in", "out")]
+    token = RECORDER.set(recorder)
+    try:
+        run()
+    finally:
+        RECORDER.reset(token)
+        for handle in handles:
+            handle.remove()
+    changed = frozenset(
+        event.tap
+        for event, original in zip(recorder.diary.events, _event_originals(recorder), strict=True)
+        if not torch.equal(original.reshape(event.value.shape), event.value)
+    )
+    return replace(_survey(model, recorder.diary, recorder.causal), changed_later=changed)
+
+
+def _event_originals(recorder: _DiaryRecorder) -> list[Tensor]:
+    return [t for t in recorder.originals if t.dim() < 4]
+
+
+def _survey(model: nn.Module, diary: Diary, causal: bool) -> Wiring:
+    if not diary.attention:
+        raise UnsupportedFamily(
+            f"{_family(model)} models compute attention outside the library's attention interface, so their patterns "
+            "cannot be captured truthfully. Families that can: BERT, GPT-2, Llama, T5, BART and most newer ones."
+        )
+    streams = _streams(diary)
+    sites: list[Site] = []
+    start = 0
+    for i, call in enumerate(diary.attention):
+        stop = diary.attention[i + 1].time if i + 1 < len(diary.attention) else 1 << 60
+        stream = streams[i]
+        layer = sum(site.stream == stream for site in sites)
+        site, projected = _site(model, diary, call, stream, layer, start, stop)
+        sites.append(site)
+        start = projected.time
+    joined = tuple(_join(diary, site, sites[i + 1 : i + 2]) for i, site in enumerate(sites))
+    final, norms = _final(diary, joined)
+    return Wiring(joined, final, norms, None, causal, frozenset())
+
+
+def _streams(diary: Diary) -> list[str]:
+    """Which stream each attention call belongs to, told by the lengths of its queries and keys."""
+    lengths = [(call.query.shape[1], call.key.shape[1]) for call in diary.attention]
+    if len(set(lengths)) == 1:
+        return ["self"] * len(lengths)
+    n_source, n_target = lengths[0][0], lengths[-1][0]
+    names = {(n_source, n_source): "encoder", (n_target, n_target): "decoder", (n_target, n_source): "cross"}
+    return [names[pair] for pair in lengths]
+
+
+def _site(
+    model: nn.Module, diary: Diary, call: AttentionEvent, stream: str, layer: int, start: int, stop: int
+) -> tuple[Site, Event]:
+    found = wiring.output_projection(model, diary, call, stop)
+    if found is None:
+        raise UnsupportedFamily(
+            f"In {_family(model)} models no linear map takes what attention returns, so ΔE cannot be told per head."
+        )
+    output, projected = found
+    site = Site(stream, layer, call.query.shape[0], output, projected.tap)
+    site = _with_projections(model, diary, call, site, start)
+    around = wiring.residual_around(diary, projected, start, stop)
+    if around is None:
+        return site, projected
+    site = replace(site, embedding=around.embedding.tap, added=around.added.tap)
+    if around.block == "parallel" and around.mlp is not None:
+        return replace(site, block="parallel", mlp=around.mlp.tap, next=around.total.tap), projected
+    half = wiring.mlp_after(diary, around.total, stop)
+    if half is None:  # the decoder's self-attention is followed by cross-attention, not by an MLP: see `_join`
+        return replace(site, block=around.block, after=around.total.tap), projected
+    kind, after, mlp, end = half
+    kind = "norm-after" if around.block == "norm-after" else kind
+    return replace(site, block=kind, after=after.tap, mlp=mlp.tap, next=end.tap), projected
+
+
+def _with_projections(model: nn.Module, diary: Diary, call: AttentionEvent, site: Site, start: int) -> Site:
+    """Add W_Q, W_K, W_V where they can be found and verified at every position."""
+    everything = 0 if site.stream == "cross" else start
+    value = wiring.head_slices(model, diary, call.value, everything, call.time, exact=True)
+    if value is None or not torch.allclose(value[2], call.value, rtol=1e-4, atol=1e-5 * float(call.value.abs().max())):
+        return site
+    site = replace(site, value=value[0], x=value[1], memory=value[1])
+    query = wiring.head_slices(model, diary, call.query, start, call.time, exact=False)
+    key = wiring.head_slices(model, diary, call.key, everything, call.time, exact=False)
+    if query is None or key is None:
+        return site
+    turned = [wiring.turned_by_position(q[2], seen) for q, seen in ((query, call.query), (key, call.key))]
+    if None in turned:
+        return site
+    return replace(site, query=query[0], key=key[0], x=query[1], memory=key[1], rotary=any(turned))
+
+
+def _join(diary: Diary, site: Site, following: list[Site]) -> Site:
+    """A decoder's self-attention ends where its cross-attention begins."""
+    if site.stream != "decoder" or not following or following[0].stream != "cross":
+        return site
+    cross = following[0]
+    if site.after is None or cross.embedding is None:
+        return replace(site, block=None)
+    total, entry = _value(diary, site.after), _value(diary, cross.embedding)
+    same = torch.equal(total, entry)
+    kind = site.block if site.block == "norm-after" else "pre-norm" if same else "post-norm"
+    return replace(site, block=kind, after=cross.embedding, mlp=None, next=None)
+
+
+def _value(diary: Diary, tap: Tap) -> Tensor:
+    return next(event.value for event in diary.events if event.tap == tap)
+
+
+def _final(diary: Diary, sites: tuple[Site, ...]) -> tuple[dict[str, Tap], dict[str, str]]:
+    """What comes after each stream's last block: the final norm, where there is one."""
+    final: dict[str, Tap] = {}
+    norms: dict[str, str] = {}
+    for i, site in enumerate(sites):
+        following = sites[i + 1].stream if i + 1 < len(sites) else None
+        ends = following is None or (site.stream == "encoder" and following != "encoder")
+        if not ends or site.next is None:
+            continue
+        stop = diary.attention[i + 1].time if i + 1 < len(sites) else 1 << 60
+        event = next(e for e in diary.events if e.tap == site.next)
+        norm = wiring.norm_of(diary, event, stop)
+        stream = "decoder" if site.stream == "cross" else site.stream
+        final[stream] = norm.tap if norm is not None else site.next
+        if norm is not None:
+            norms[stream] = norm.tap.module
+    return final, norms
+
+
+def _family(model: nn.Module) -> str:
+    return str(getattr(getattr(model, "config", None), "model_type", type(model).__name__))
+
+
+def logit_rule(head: nn.Module, final: Tensor, logits: Tensor, soft_cap: float | None) -> LogitRule | None:
+    """How the model's own logits [token, word] follow from its final embedding; None where this form does not fit."""
+    plain = head(final)
+    if soft_cap is not None:
+        capped = soft_cap * torch.tanh(plain / soft_cap)
+        return LogitRule(soft_cap=soft_cap) if torch.allclose(capped, logits, rtol=1e-4, atol=1e-4) else None
+    x, y = plain - plain.mean(dim=0), logits - logits.mean(dim=0)
+    factor = float((x * y).sum() / (x * x).sum().clamp_min(1e-30))
+    factor = 1.0 if abs(factor - 1) < 1e-4 else factor
+    bias = (logits - factor * plain).mean(dim=0)
+    if not torch.allclose(factor * plain + bias, logits, rtol=1e-3, atol=1e-4 * float(logits.abs().max())):
+        return None
+    return LogitRule(factor, bias=bias if float(bias.abs().max()) > 1e-4 * float(logits.abs().max()) else None)

@@ -1,0 +1,70 @@
+"""Who is listening to a forward pass: a recorder, held for this call alone.
+
+The recorder lives in a ContextVar, so that two visitors who run the same model at the same time never hear each other,
+and a model that nobody listens to does nothing more than look here and find None.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Attended:
+    """One attention call as the library made it, batch of one kept: query [1, head, query, d_head] and so on."""
+
+    module: nn.Module
+    query: Tensor
+    key: Tensor
+    value: Tensor
+    mask: Tensor | None
+    bias: Tensor | None
+    is_causal: bool
+    scaling: float
+    soft_cap: float | None
+    output: Tensor  # [1, query, head, d_head]
+
+
+class Recorder(Protocol):
+    """What a listener offers."""
+
+    def attended(self, call: Attended) -> None:
+        """Take note of an attention call; may change `call.output` in place, for this pass alone."""
+
+    def passed(self, module: str, side: str, tensors: dict[int | str, Tensor]) -> None:
+        """Take note of the tensors that entered ("in") or left ("out") a module."""
+
+
+RECORDER: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
+
+
+def tensors_in(values: Any, named: dict[str, Any] | None = None) -> dict[int | str, Tensor]:
+    """The tensors among a module's arguments or results, by position or name."""
+    if isinstance(values, Tensor):
+        values = (values,)
+    elif hasattr(values, "to_tuple"):  # the library's own output objects
+        values = values.to_tuple()
+    places = list(enumerate(values)) if isinstance(values, (tuple, list)) else []
+    return {slot: v for slot, v in [*places, *(named or {}).items()] if isinstance(v, Tensor)}
+
+
+def listen(module: nn.Module, name: str, side: str) -> Any:
+    """Let the current recorder, if there is one, hear what enters or leaves a module; returns the hook's handle."""
+
+    def entered(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        recorder = RECORDER.get()
+        if recorder is not None:
+            recorder.passed(name, "in", tensors_in(args, kwargs))
+
+    def left(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        recorder = RECORDER.get()
+        if recorder is not None:
+            recorder.passed(name, "out", tensors_in(output))
+
+    if side == "in":
+        return module.register_forward_pre_hook(entered, with_kwargs=True)
+    return module.register_forward_hook(left)
