@@ -11,25 +11,29 @@ machine a few; who waits too long gets `Busy`, a clear sentence instead of a pag
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import streamlit as st
 
 from attn_core.errors import HeadlightError
 
-MODEL_BYTES = int(os.environ.get("HEADLIGHT_MODEL_MB", "2000")) * 1_000_000
-TRACE_BYTES = int(os.environ.get("HEADLIGHT_TRACE_MB", "200")) * 1_000_000
 PASSES_AT_ONCE = 2
 LONGEST_WAIT = 20.0  # seconds in the queue before we say that we are busy
 
 log = logging.getLogger("headlight")
+_SERIALS: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_SERIALS_LOCK = threading.Lock()
+_COUNT = itertools.count()
 
 
 class Busy(HeadlightError):
@@ -80,8 +84,8 @@ class House:
     """Everything that visitors share; there is one."""
 
     def __init__(self) -> None:
-        self.models = Shelf(MODEL_BYTES)
-        self.traces = Shelf(TRACE_BYTES)
+        self.models = Shelf(int(os.environ.get("HEADLIGHT_MODEL_MB", "2000")) * 1_000_000)
+        self.traces = Shelf(int(os.environ.get("HEADLIGHT_TRACE_MB", "200")) * 1_000_000)
         self.jobs: dict[str, Job] = {}
         self.passes = threading.BoundedSemaphore(PASSES_AT_ONCE)
         self.turns: dict[Hashable, threading.Lock] = {}
@@ -137,12 +141,16 @@ def trace(loaded: Any, text: Any, **options: Any) -> Any:
 
     Raises Busy when the queue is too long, and what `attn_core.trace` raises.
     """
-    key = (loaded.name, id(loaded), _frozen(text), _frozen(options))
-    return remembered(key, lambda: _run(loaded, text, options), size=lambda result: int(result.nbytes))
+    key = (loaded.name, _serial(loaded), _frozen(text), _frozen(options))
+    return _remembered(key, lambda: _run(loaded, text, options), size=lambda result: result.n_bytes)
 
 
-def remembered(key: Hashable, compute: Callable[[], Any], size: Callable[[Any], int]) -> Any:
-    """A value computed from traces, kept beside them; computed once, whoever asks first."""
+def beside(result: Any, what: Hashable, compute: Callable[[], Any], size: Callable[[Any], int] = sys.getsizeof) -> Any:
+    """Something computed from a trace, kept as long as it is used: `beside(trace, "parity", trace.check)`."""
+    return _remembered((_serial(result), what), compute, size)
+
+
+def _remembered(key: Hashable, compute: Callable[[], Any], size: Callable[[Any], int]) -> Any:
     house = _house()
     found = house.traces.get(key)
     if found is None:
@@ -151,10 +159,18 @@ def remembered(key: Hashable, compute: Callable[[], Any], size: Callable[[Any], 
     return found
 
 
+def _serial(thing: Any) -> int:
+    """A number that no other model or trace ever has; an address in memory would be given to a second one."""
+    with _SERIALS_LOCK:
+        if thing not in _SERIALS:
+            _SERIALS[thing] = next(_COUNT)
+        return _SERIALS[thing]
+
+
 def _run(loaded: Any, text: Any, options: dict[str, Any]) -> Any:
     import attn_core as ac
 
-    with _my_turn(id(loaded)):
+    with _my_turn(_serial(loaded)):
         return ac.trace(loaded, text, **options)
 
 

@@ -6,6 +6,7 @@ beside them, so a click never sends the cells again. Packets are made by `attn_c
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -90,8 +91,11 @@ def _mounted(
         if value is not None and tell is not None:
             tell(answer(**value))
 
+    name = key.encode()
     with st.container(gap=None):
         _view(key=f"{key}_view", data={"target": key, "view": view})
-        result = component(key=key, data=packet, **{f"on_{event}_change": happened})
+        result = component(
+            key=key, data=struct.pack("<I", len(name)) + name + packet, **{f"on_{event}_change": happened}
+        )
     value = getattr(result, event)
     return None if value is None else answer(**value)

@@ -37,9 +37,11 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.scriptrunner import RerunException, StopException
 
-from attn_core.errors import HeadlightError
+from attn_core.catalogue import CATALOGUE, availability, entry_of
+from attn_core.errors import HeadlightError, UnknownModel
+from attn_core.settings import is_public
 from ui import caches, widgets
-from ui.state import Param, View, choice, forget, link_params, open_view, whole, words
+from ui.state import Param, View, forget, link_params, open_view, whole, words
 
 ROOT = Path(__file__).parent.parent
 ROOMS = {
@@ -80,7 +82,7 @@ class Room:
 
     @property
     def entry(self) -> Any:
-        return catalogue()[self.model_name]
+        return entry_of(self.model_name)
 
     @property
     def layer(self) -> int:
@@ -96,7 +98,7 @@ class Room:
         loaded = caches.model(name)
         if loaded is None:
             with _shown_problems():
-                _wait_for(caches.open_model(name), catalogue()[name].title)
+                _wait_for(caches.open_model(name), entry_of(name).title)
                 loaded = caches.model(name)
         return loaded
 
@@ -127,7 +129,7 @@ class Room:
 
     def badges(self, trace: Any, source: str = "live") -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
-        return provenance(source) + parity(trace.check())
+        return provenance(source) + parity(caches.beside(trace, "parity", trace.check))
 
 
 def open_page(
@@ -145,7 +147,7 @@ def open_page(
         page_title=f"{ROOMS[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"
     )
     st.html(ROOT / "assets" / "style.css")
-    offered = tuple(models or catalogue())
+    offered = tuple(models or (name for name, entry in CATALOGUE.items() if entry.architecture != "encoder-decoder"))
     view = open_view(page, [*_shared_params(offered, starter if sentence else None), *params])
     _menu(page, view)
     counter = _ask(offered, examples, sentence) if model else None
@@ -154,18 +156,11 @@ def open_page(
     return Room(page, view, counter)
 
 
-def catalogue() -> Any:
-    """The models on offer, by name."""
-    from attn_core import models
-
-    return models.CATALOGUE
-
-
 def _shared_params(offered: Sequence[str], starter: str | None) -> list[Param]:
     """Model, sentence, layer, head and word; the first screen opens on the lesson's own: creature, in head 0.3."""
 
     def top(what: str) -> Any:
-        return lambda view: getattr(catalogue()[view["model"]], what) - 1
+        return lambda view: getattr(entry_of(view["model"]), what) - 1
 
     def at_most(wanted: int, what: str) -> Any:
         return lambda view: min(wanted, top(what)(view))
@@ -174,12 +169,23 @@ def _shared_params(offered: Sequence[str], starter: str | None) -> list[Param]:
         return 4 if (view["model"], view.get("text")) == ("minilm", STARTER) else None
 
     return [
-        choice("model", offered, suggest=True),
+        Param("model", offered[0], lambda raw, earlier: _known_model(raw, offered)),
         *([words("text", starter)] if starter is not None else []),
         whole("layer", high=top("n_layers"), default=at_most(0, "n_layers")),
         whole("head", high=top("n_heads"), default=at_most(3, "n_heads")),
         whole("query", high=top("limit"), default=first_word, optional=True),
     ]
+
+
+def _known_model(name: str, offered: Sequence[str]) -> str:
+    """A name on offer or, where anyone may use any model, a folder of one; ValueError says what is wrong."""
+    try:
+        two_stacks = entry_of(name).architecture == "encoder-decoder"
+    except UnknownModel as error:
+        raise ValueError(str(error).rstrip(".")) from None
+    if name in CATALOGUE and name not in offered:
+        raise ValueError("this page has no place for its " + ("two stacks" if two_stacks else "single stack"))
+    return name
 
 
 def _menu(page: str, view: View) -> None:
@@ -241,14 +247,27 @@ def _ask(offered: Sequence[str], examples: Sequence[str], sentence: bool) -> Any
 
 
 def _pick_model(offered: Sequence[str]) -> None:
+    own = st.session_state["model"]
     st.selectbox(
-        "Model", offered, format_func=_model_label, key="model", label_visibility="collapsed", on_change=_new_sentence
+        "Model",
+        [*offered, *([] if own in offered else [own])],
+        format_func=_model_label,
+        key="model",
+        label_visibility="collapsed",
+        on_change=_new_sentence,
+        accept_new_options=not is_public(),
+        help=None if is_public() else "Choose one, or type the folder of a model of your own.",
     )
 
 
 def _model_label(name: str) -> str:
-    entry = catalogue()[name]
-    return f"{entry.title} · {entry.n_layers} × {entry.n_heads} heads"
+    """Its title and shape; a model that cannot be had here stays visible, with the reason."""
+    if name not in CATALOGUE:
+        return name
+    entry, (there, reason) = CATALOGUE[name], availability(name)
+    layers = f"{entry.n_layers}+{entry.n_decoder_layers}" if entry.n_decoder_layers else entry.n_layers
+    shape = f"{entry.title} · {layers} × {entry.n_heads} heads"
+    return shape if there else f"{entry.title} · not here: {reason}"
 
 
 def _take_example(example: str) -> None:
@@ -314,16 +333,15 @@ def provenance(source: str) -> str:
 
 
 def parity(check: Any) -> str:
-    """How far our numbers are from the model's own, as an HTML badge."""
-    worst = max(check.pattern, check.delta, check.residual)
+    """How far our numbers are from the model's own, as an HTML badge; hovering says what was compared."""
     why = (
         f"Largest relative errors. Pattern {check.pattern:.0e}: our weights times the values, against what the model's "
         f"attention gave. ΔE {check.delta:.0e}: the sum over heads plus the bias, against what its output projection "
         f"gave. Residual {check.residual:.0e}: what the block added, against the block's own output."
     )
-    if worst > 1e-3:
-        return widgets.badge(f"✕ {scientific(worst)} from the model's own numbers", "bad", why)
-    return widgets.badge(f"✓ checked: {scientific(worst)} from the model's own numbers", "ok", why)
+    worst = scientific(max(check.pattern, check.delta, check.residual))
+    mark, kind = ("✓ checked:", "ok") if check.ok else ("✕ off by", "bad")
+    return widgets.badge(f"{mark} {worst} from the model's own numbers", kind, why)
 
 
 def scientific(value: float) -> str:

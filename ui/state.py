@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlencode
 
@@ -49,12 +48,6 @@ class Param:
     def default_for(self, earlier: Mapping[str, Any]) -> Any:
         return self.default(earlier) if callable(self.default) else self.default
 
-    def accepts(self, value: Any, earlier: Mapping[str, Any]) -> bool:
-        try:
-            return bool(self.parse(self.show(value), earlier) == value)
-        except ValueError:
-            return False
-
 
 Limit = int | Callable[[Mapping[str, Any]], int]
 
@@ -77,24 +70,17 @@ def whole(name: str, low: int = 0, high: Limit = 0, default: Any = None, optiona
 
 
 def choice(
-    name: str,
-    options: Sequence[str] | Callable[[Mapping[str, Any]], Sequence[str]],
-    default: Any = None,
-    suggest: bool = False,
+    name: str, options: Sequence[str] | Callable[[Mapping[str, Any]], Sequence[str]], default: Any = None
 ) -> Param:
-    """One of a few words; the first is the default. `options` may be a function of the parameters before it.
-
-    A note about a wrong word names them all, or with `suggest` only the nearest.
-    """
+    """One of a few words; the first is the default. `options` may be a function of the parameters before it."""
 
     def offered(earlier: Mapping[str, Any]) -> Sequence[str]:
         return options(earlier) if callable(options) else options
 
     def parse(raw: str, earlier: Mapping[str, Any]) -> str:
-        if raw in offered(earlier):
-            return raw
-        near = get_close_matches(raw, offered(earlier), n=3, cutoff=0.4) if suggest else offered(earlier)
-        raise ValueError("it must be one of " + ", ".join(near) if near else "there is no such name")
+        if raw not in offered(earlier):
+            raise ValueError("it must be one of " + ", ".join(offered(earlier)))
+        return raw
 
     return Param(name, default if default is not None else lambda earlier: offered(earlier)[0], parse)
 
@@ -145,7 +131,7 @@ def open_view(page: str, params: Sequence[Param]) -> View:
             view.values[param.name] = _from_link(param, raw, held, view)
     else:
         for param in params:
-            view.values[param.name] = _from_session(param, held, view.values)
+            view.values[param.name] = _from_session(param, held, view)
     for name, value in view.values.items():
         st.session_state[name] = value
     held.update(view.values)
@@ -177,23 +163,27 @@ def _note_strangers(raw: dict[str, str], params: Sequence[Param], notes: list[st
 
 def _from_link(param: Param, raw: dict[str, str], held: dict[str, Any], view: View) -> Any:
     if param.name not in raw:
-        return _from_session(param, held, view.values)
+        return _from_session(param, held, view)
+    return _checked(param, raw[param.name], "This link's ", view)
+
+
+def _from_session(param: Param, held: dict[str, Any], view: View) -> Any:
+    """What the widget holds, else what this visitor last had, else the default; always within today's range."""
+    kept = held.get(param.name, param.default_for(view.values))
+    return _checked(param, param.show(st.session_state.get(param.name, kept)), "", view)
+
+
+def _checked(param: Param, raw: str, whose: str, view: View) -> Any:
+    """The value that was asked for, or the default and a note that says why not."""
     try:
-        return param.parse(raw[param.name], view.values)
+        return param.parse(raw, view.values)
     except ValueError as reason:
         fallback = param.default_for(view.values)
         view.notes.append(
-            f"This link's {param.name}={_short(raw[param.name])} cannot be shown: {reason}. "
+            f"{whose}{param.name}={_short(raw)} cannot be shown: {reason}. "
             f"You see {param.name} {param.show(fallback)} instead."
         )
         return fallback
-
-
-def _from_session(param: Param, held: dict[str, Any], earlier: Mapping[str, Any]) -> Any:
-    """What the widget holds, else what this visitor last had, else the default; always within today's range."""
-    fallback = param.default_for(earlier)
-    value = st.session_state.get(param.name, held.get(param.name, fallback))
-    return value if param.accepts(value, earlier) else fallback
 
 
 def _write_link(page: str, raw: dict[str, str], params: Sequence[Param], view: View) -> None:

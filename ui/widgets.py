@@ -31,12 +31,11 @@ def key(label: str) -> str:
     return f'<span class="hl-k">{escape(label)}</span>'
 
 
-def percent(share: float) -> str:
-    """A share in [0, 1] for a sentence: "19 %", "8.5 %", "0.4 %", "<0.1 %"."""
-    value = 100 * share
-    if 0 < value < 0.05:
-        return "<0.1 %"
-    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
+def say(sentence: Sequence[tuple[str, str]]) -> str:
+    """A sentence of `attn_core.sentences`, (text, role) pairs, as HTML in the roles' colours."""
+    return "".join(
+        f'<span class="hl-{role[0]}">{escape(text)}</span>' if role else escape(text) for text, role in sentence
+    )
 
 
 def lead(html: str, sub: str = "") -> None:
