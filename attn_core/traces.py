@@ -248,6 +248,11 @@ class Trace:
         """What q·k is multiplied by in the attention function: 1/√d_head, or 1 where a model scales elsewhere."""
         return self._call(layer, stream).scaling
 
+    def scaled_before(self, layer: int, *, stream: str | None = None) -> float:
+        """What the queries themselves were multiplied by, where a model scales them and not the scores; 1 in most."""
+        slices = self._layer(layer, stream).site.query
+        return 1.0 if slices is None else slices.factor
+
     def soft_cap(self, layer: int, *, stream: str | None = None) -> float | None:
         """The bound that scores are squeezed into, or None."""
         return self._call(layer, stream).soft_cap
@@ -258,6 +263,14 @@ class Trace:
         if call.bias is None:
             return None
         return _array(call.bias.cells(head, call.query.shape[1], call.key.shape[1])[0])
+
+    def mixed(self, layer: int, head: int, *, stream: str | None = None) -> Array:
+        """What the model's own attention returned for a head, its pattern · value before W_O: [query, d_head].
+
+        A tensor that left the model, not a computation of ours.
+        """
+        call = self._call(layer, stream, head)
+        return _array(call.mixed.unflatten(-1, (call.n_heads, -1))[:, head])
 
     # --- ΔE ------------------------------------------------------------------------------------------------------
 
