@@ -7,7 +7,7 @@ beside them, so a click never sends the cells again. Packets are made by `attn_c
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -53,7 +53,9 @@ def overview(
     scale: Scale = "sqrt",
     on_open: Callable[[Opened], None] | None = None,
 ) -> Opened | None:
-    """Every head of every layer on one canvas; `packet` comes from `tiles.pack_patterns`, `pack_values` or `pack_kinds`.
+    """Every head of every layer on one canvas.
+
+    `packet` comes from `tiles.pack_patterns`, `tiles.pack_values` or `tiles.pack_kinds`.
 
     `on_open` is called before the page runs again, as a widget's callback is; the same is returned in that run, and
     None in every other.
@@ -84,7 +86,7 @@ def _mounted(
     event: str,
     answer: Callable[..., Any],
     tell: Callable[[Any], None] | None,
-    view: dict[str, object],
+    view: Mapping[str, object],
 ) -> Any:
     def happened() -> None:
         value = getattr(st.session_state[key], event)

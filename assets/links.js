@@ -1,0 +1,316 @@
+/* One head, or a few, as lines between two columns of words: left asks (query), right answers (key). Hover a word to
+   see only its lines, click to keep it. Scales to 512 words: it scrolls inside itself. */
+
+const ROW = 22;
+const TALLEST = 560;
+const FAINTEST = 0.01; // without a chosen word, lines below this weight are left out, and the note says so
+const MASKED = 65535;
+
+const LINKS_STYLE = `
+  .scroll { position: relative; }
+  .scroll canvas { position: sticky; top: 0; pointer-events: none; }
+  .captions { display: grid; grid-template-columns: 1fr 1fr; font-size: 12.5px; color: var(--soft); margin-bottom: 4px; }
+  .captions > :first-child { text-align: right; padding-right: var(--edge); }
+  .captions > :last-child { padding-left: var(--edge); }
+  .left, .right { position: absolute; top: 0; left: 0; width: 100%; pointer-events: none; }
+  .word { position: absolute; pointer-events: auto; height: ${ROW}px; line-height: ${ROW}px; padding: 0 6px; border: 0; margin: 0; background: none; cursor: pointer; border-radius: 5px;
+    font: 13px/${ROW}px var(--mono); color: var(--ink); white-space: pre; overflow: hidden; text-overflow: ellipsis; -webkit-tap-highlight-color: transparent; }
+  .word.special { color: var(--soft); }
+  .word:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
+  .left .word { text-align: right; right: calc(50% + var(--half)); max-width: calc(50% - var(--half)); }
+  .right .word { text-align: left; left: calc(50% + var(--half)); max-width: calc(50% - var(--half)); }
+  .left .asks, .right .asks { color: var(--query); font-weight: 600; } .left .answers, .right .answers { color: var(--key); font-weight: 600; }
+  .word[aria-pressed="true"] { background: var(--accent_back); }
+  .word.masked { color: var(--soft); background: repeating-linear-gradient(-45deg, transparent 0 3px, var(--masked) 3px 4px); }
+  .word small { font-size: 11px; font-weight: 400; color: var(--soft); }
+  .word small::before { content: "  "; }
+  .left .word small { float: left; } .left .word small::before { content: ""; } .left .word small::after { content: "  "; }
+  .join { position: absolute; width: 1px; background: var(--soft); opacity: 0.55; }
+  .left .join { right: calc(50% + var(--half)); } .right .join { left: calc(50% + var(--half)); }
+  .said { margin: 8px 0 0; min-height: 3em; font-size: 13.5px; overflow-wrap: anywhere; }
+  .heads { display: flex; flex-wrap: wrap; gap: 6px; margin-bottom: 8px; }
+  .heads button { display: inline-flex; gap: 6px; align-items: center; border: 1px solid var(--line); border-radius: 99px; padding: 2px 10px; background: none; color: var(--ink); font: inherit; font-size: 12.5px; cursor: pointer; }
+  .heads button::before { content: ""; width: 16px; height: 3px; border-radius: 2px; background: var(--colour); }
+  .heads button[aria-pressed="false"] { color: var(--soft); text-decoration: line-through; }
+  .heads button:focus-visible { outline: 2px solid var(--accent); }
+`;
+
+export function draw(root, data, callbacks = {}) {
+  const { header, body } = unpack(data);
+  const weights = new Uint16Array(body.buffer);
+  const [asking, answering] = header.sides;
+  const counts = header.sides.map((side) => side.labels.length);
+  const shown = header.heads.map(() => true);
+  const view = { pinned: null, ...callbacks.view }; // pinned: {side: "query" | "key", position}
+  let hovered = null;
+  let colours;
+
+  const figure = element("div", "figure");
+  const style = element("style", "", SHARED_STYLE + LINKS_STYLE);
+  const legend = element("div", "heads");
+  const captions = element("div", "captions", caption(0, "query"), caption(1, "key"));
+  const canvas = element("canvas");
+  canvas.setAttribute("aria-hidden", "true");
+  const columns = ["left", "right"].map((name) => element("div", name));
+  const scroll = element("div", "scroll", canvas, ...columns);
+  const said = element("p", "said");
+  said.setAttribute("aria-live", "polite");
+  figure.append(style, ...(header.heads.length > 1 ? [legend] : []), captions, scroll, said);
+  root.replaceChildren(figure);
+  const themeNow = watchTheme(figure, paint);
+  const words = header.sides.map(makeWords);
+  makeLegend();
+
+  function caption(side, role) {
+    return element("div", "", element("span", role, role), ` ${header.captions[side]}`);
+  }
+
+  function makeWords(side, which) {
+    const role = which ? "key" : "query";
+    const made = side.labels.map((label, position) => {
+      const word = element("button", "word", label);
+      word.type = "button";
+      word.style.top = `${position * ROW}px`;
+      word.tabIndex = position ? -1 : 0;
+      word.classList.toggle("special", side.special.includes(position));
+      word.setAttribute("aria-label", `${label} (${role} ${position})`);
+      word.setAttribute("aria-pressed", "false");
+      Object.assign(word.dataset, { side: role, position });
+      return word;
+    });
+    columns[which].setAttribute("role", "group");
+    columns[which].setAttribute("aria-label", `${role}: ${header.captions[which]}`);
+    columns[which].append(...made, ...joins(side));
+    return made;
+  }
+
+  /* A hairline beside the pieces of one word. */
+  function joins(side) {
+    const lines = [];
+    side.words?.forEach((word, position) => {
+      if (word === null || word !== side.words[position - 1]) return;
+      const line = element("i", "join");
+      Object.assign(line.style, { top: `${(position - 0.5) * ROW}px`, height: `${ROW}px` });
+      lines.push(line);
+    });
+    return lines;
+  }
+
+  function makeLegend() {
+    header.heads.forEach((name, at) => {
+      const button = element("button", "", `head ${name}`);
+      button.type = "button";
+      button.setAttribute("aria-pressed", "true");
+      button.addEventListener("click", () => {
+        shown[at] = !shown[at];
+        button.setAttribute("aria-pressed", shown[at]);
+        paint();
+      });
+      legend.append(button);
+    });
+  }
+
+  const raw = (head, query, key) => weights[(head * counts[0] + query) * counts[1] + key];
+  const weight = (head, query, key) => (raw(head, query, key) === MASKED ? 0 : raw(head, query, key) / 65534);
+  const active = () => header.heads.map((_, head) => head).filter((head) => shown[head]);
+  const chosen = () => hovered ?? view.pinned;
+
+  /* --- painting --- */
+
+  function paint() {
+    const width = scroll.clientWidth;
+    if (!width) return;
+    colours = header.palette[themeNow()];
+    applyRoles(figure, colours.roles);
+    const half = Math.round(Math.min(112, width * 0.17));
+    figure.style.setProperty("--half", `${half}px`);
+    figure.style.setProperty("--edge", `${half + 6}px`);
+    const full = Math.max(...counts) * ROW;
+    const high = Math.min(TALLEST, full);
+    scroll.style.height = `${high}px`;
+    for (const column of columns) column.style.height = `${full}px`;
+    [...legend.children].forEach((button, at) => button.style.setProperty("--colour", colours.categories[at]));
+    const g = context(canvas, width, high);
+    g.translate(0, -scroll.scrollTop);
+    const ends = [width / 2 - half, width / 2 + half];
+    const pick = chosen();
+    if (!pick || view.pinned === null) paintAll(g, ends, pick ? 0.16 : 0.5);
+    if (pick) paintChosen(g, ends, pick);
+    markWords(pick);
+    say(pick);
+  }
+
+  function paintAll(g, ends, strength) {
+    const [first, last] = [scroll.scrollTop / ROW - 1, (scroll.scrollTop + TALLEST) / ROW + 1];
+    g.lineWidth = 1;
+    for (const head of active()) {
+      g.strokeStyle = colourOf(head, colours.roles.soft);
+      for (let query = 0; query < counts[0]; query++)
+        for (let key = 0; key < counts[1]; key++) {
+          if (Math.max(query, key) < first || Math.min(query, key) > last) continue;
+          const w = weight(head, query, key);
+          if (w < FAINTEST) continue;
+          g.globalAlpha = Math.min(1, w * 1.6 + 0.03) * strength;
+          line(g, ends, query, key);
+        }
+    }
+    g.globalAlpha = 1;
+  }
+
+  function paintChosen(g, ends, { side, position }) {
+    const other = side === "query" ? counts[1] : counts[0];
+    for (const head of active()) {
+      g.strokeStyle = colourOf(head, colours.roles[side]);
+      for (let at = 0; at < other; at++) {
+        const [query, key] = side === "query" ? [position, at] : [at, position];
+        const w = weight(head, query, key);
+        if (w <= 0) continue;
+        g.globalAlpha = Math.min(1, Math.sqrt(w) * 1.25);
+        g.lineWidth = 0.6 + 2.6 * Math.sqrt(w);
+        line(g, ends, query, key, (head - (header.heads.length - 1) / 2) * 2);
+      }
+    }
+    g.globalAlpha = 1;
+  }
+
+  const colourOf = (head, single) => (header.heads.length > 1 ? colours.categories[head] : single);
+
+  function line(g, [from, to], query, key, shift = 0) {
+    const [y1, y2] = [(query + 0.5) * ROW + shift, (key + 0.5) * ROW + shift];
+    const bend = (to - from) * 0.45;
+    g.beginPath();
+    g.moveTo(from, y1);
+    g.bezierCurveTo(from + bend, y1, to - bend, y2, to, y2);
+    g.stroke();
+  }
+
+  /* The words at the other end get their weight, in type as well as in line. */
+  function markWords(pick) {
+    words.forEach((side, which) => {
+      const role = which ? "key" : "query";
+      side.forEach((word, position) => {
+        const label = header.sides[which].labels[position];
+        const self = pick?.side === role && pick.position === position;
+        const pinned = view.pinned?.side === role && view.pinned.position === position;
+        word.setAttribute("aria-pressed", pinned);
+        const w = pick && pick.side !== role ? strongest(pick, position) : null;
+        word.classList.toggle("asks", role === "query" && (self || w >= 0.1));
+        word.classList.toggle("answers", role === "key" && (self || w >= 0.1));
+        word.classList.toggle("masked", w === MASKED);
+        word.replaceChildren(label);
+        if (w !== null && w !== MASKED && w >= FAINTEST) word.append(element("small", "", percent(w)));
+      });
+    });
+  }
+
+  /* The largest weight of the shown heads between the chosen word and one at the other side; MASKED where none may look. */
+  function strongest({ side, position }, at) {
+    const [query, key] = side === "query" ? [position, at] : [at, position];
+    const heads = active();
+    if (heads.length && heads.every((head) => raw(head, query, key) === MASKED)) return MASKED;
+    return Math.max(0, ...heads.map((head) => weight(head, query, key)));
+  }
+
+  function say(pick) {
+    said.replaceChildren();
+    if (!pick) {
+      said.append(element("span", "note", `Lines below ${percent(FAINTEST)} are not drawn until a word is chosen.`));
+      return;
+    }
+    active().slice(0, 3).forEach((head, i) => said.append(...(i ? [element("br")] : []), ...sentence(pick, head)));
+  }
+
+  function sentence({ side, position }, head) {
+    const name = `head ${header.heads[head]}`;
+    const other = side === "query" ? answering : asking;
+    const ends = other.labels.map((label, at) => ({ label, at, w: side === "query" ? weight(head, position, at) : weight(head, at, position) }));
+    const top = ends.filter(({ w }) => w >= FAINTEST).sort((a, b) => b.w - a.w).slice(0, 4);
+    const list = top.flatMap(({ label, at, w }, i) => [i ? ", " : " ", element("span", side === "query" ? "key" : "query", nameOf(label, at, position)), ` ${percent(w)}`]);
+    const self = element("span", side, header.sides[side === "query" ? 0 : 1].labels[position]);
+    const rest = top.length ? "." : " nothing above 1 %.";
+    if (side === "query") return ["To update ", self, ` (${position}), ${name} looks at`, ...list, rest];
+    return [self, ` (${position}) is looked at through ${name} by`, ...list, rest];
+  }
+
+  function nameOf(label, at, position) {
+    return header.same && at === position ? "itself" : `${label} (${at})`;
+  }
+
+  /* --- pointing and choosing --- */
+
+  const wordOf = (event) => {
+    const word = event.target.closest?.(".word");
+    return word ? { side: word.dataset.side, position: Number(word.dataset.position) } : null;
+  };
+  const same = (a, b) => a?.side === b?.side && a?.position === b?.position;
+
+  function hover(pick) {
+    if (same(pick, hovered)) return;
+    hovered = pick;
+    paint();
+  }
+
+  function pin(pick) {
+    view.pinned = same(pick, view.pinned) ? null : pick;
+    hovered = view.pinned;
+    paint();
+    callbacks.pin?.(view.pinned);
+  }
+
+  function focusWord(which, position) {
+    const side = words[which];
+    const word = side[Math.max(0, Math.min(side.length - 1, position))];
+    for (const each of side) each.tabIndex = each === word ? 0 : -1;
+    word.focus();
+  }
+
+  scroll.addEventListener("pointermove", (event) => event.pointerType !== "touch" && hover(wordOf(event)));
+  scroll.addEventListener("pointerleave", () => hover(null));
+  scroll.addEventListener("focusin", (event) => event.target.matches(":focus-visible") && hover(wordOf(event)));
+  scroll.addEventListener("focusout", () => hover(null));
+  scroll.addEventListener("scroll", paint);
+  scroll.addEventListener("click", (event) => wordOf(event) && pin(wordOf(event)));
+  scroll.addEventListener("keydown", (event) => {
+    const pick = wordOf(event);
+    if (!pick) return;
+    const which = pick.side === "query" ? 0 : 1;
+    const to = {
+      ArrowUp: [which, pick.position - 1],
+      ArrowDown: [which, pick.position + 1],
+      ArrowLeft: [0, pick.position],
+      ArrowRight: [1, pick.position],
+      Home: [which, 0],
+      End: [which, counts[which] - 1],
+    }[event.key];
+    if (to) focusWord(...to);
+    else if (event.key === "Escape" && view.pinned) pin(view.pinned);
+    else return;
+    event.preventDefault();
+  });
+
+  const resized = new ResizeObserver(paint);
+  resized.observe(figure);
+  paint();
+
+  return {
+    update(next) {
+      Object.assign(view, next);
+      paint();
+    },
+    destroy() {
+      resized.disconnect();
+    },
+  };
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  parentElement.headlight?.();
+  const [name, packet] = unaddress(data);
+  const drawn = draw(parentElement, packet, { pin: (pinned) => setTriggerValue("pinned", pinned ?? { side: null, position: null }) });
+  const forget = followView(name, drawn.update);
+  parentElement.headlight = () => {
+    forget();
+    drawn.destroy();
+  };
+  return parentElement.headlight;
+}

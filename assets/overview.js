@@ -1,0 +1,405 @@
+/* Every head of every layer: layers are rows, heads are columns, one square a head. Hover shows a head larger and a
+   cell as a sentence, at once; click, or Enter, opens the head. */
+
+const LEFT = 24;
+const TOP = 20;
+const SMALLEST = 20; // a square that a finger can hit; below it the picture scrolls inside itself
+const LARGEST = 96;
+const PREVIEW = 232;
+const MASKED = 255;
+
+const OVERVIEW_STYLE = `
+  .grid { position: relative; }
+  .grid canvas { position: absolute; inset: 0; pointer-events: none; }
+  .tile { position: absolute; border-radius: 1px; cursor: pointer; outline-offset: 0; -webkit-tap-highlight-color: transparent; }
+  .tile:hover { outline: 1.5px solid var(--soft); }
+  .tile[aria-selected="true"] { outline: 2.5px solid var(--accent); }
+  .tile:focus-visible { outline: 2.5px solid var(--accent); outline-offset: 2px; }
+  .preview { position: fixed; inset: auto; margin: 0; box-sizing: border-box; padding: 12px 14px; width: ${PREVIEW + 30}px; pointer-events: none; border: 1px solid var(--line);
+    border-radius: 12px; background: var(--card); color: var(--ink); box-shadow: 0 8px 28px rgb(0 0 0 / 18%); }
+  .preview b.title { display: block; font-size: 13.5px; margin-bottom: 6px; }
+  .preview .where { display: flex; justify-content: space-between; color: var(--soft); font-size: 11px; margin-top: 3px; }
+  .preview p { margin: 6px 0 0; min-height: 2.9em; overflow-wrap: anywhere; }
+  .preview.values p { min-height: 0; }
+  .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin-top: 10px; font-size: 12px; color: var(--soft); }
+  .legend span { display: inline-flex; gap: 6px; align-items: center; }
+  .legend b { font: 600 11px var(--mono); min-width: 17px; text-align: center; border-radius: 4px; padding: 1px 3px; }
+  .ramp { width: 120px; height: 9px; border-radius: 3px; }
+`;
+
+export function draw(root, data, callbacks = {}) {
+  const { header, body } = unpack(data);
+  const rows = header.view === "pattern" ? Math.ceil(header.queries / header.pool) : 1;
+  const columns = header.view === "pattern" ? Math.ceil(header.keys / header.pool) : 1;
+  const keyLabels = header.key_labels ?? header.query_labels;
+  const view = { scale: "sqrt", selected: null, ...callbacks.view };
+  let size = 0; // of a tile, in CSS pixels
+  let step = 0; // from one tile to the next
+  let colours;
+  let hovered = null;
+
+  const figure = element("div", "figure");
+  const style = element("style", "", SHARED_STYLE + OVERVIEW_STYLE);
+  const canvas = element("canvas");
+  canvas.setAttribute("aria-hidden", "true");
+  const grid = element("div", "grid", canvas);
+  grid.setAttribute("role", "grid");
+  grid.setAttribute("aria-label", `${header.layers} layers by ${header.heads} heads; arrow keys move, Enter opens`);
+  const preview = element("div", `preview ${header.view}`);
+  preview.popover = "manual";
+  const legend = element("div", "legend");
+  figure.append(style, element("div", "scroll", grid), legend, preview);
+  root.replaceChildren(figure);
+  const themeNow = watchTheme(figure, paint);
+  const tiles = makeTiles();
+
+  function makeTiles() {
+    const made = [];
+    for (let layer = 0; layer < header.layers; layer++) {
+      const row = element("div");
+      row.setAttribute("role", "row");
+      for (let head = 0; head < header.heads; head++) {
+        const tile = element("div", "tile");
+        tile.setAttribute("role", "gridcell");
+        tile.setAttribute("aria-label", nameOf(layer, head));
+        tile.tabIndex = -1;
+        Object.assign(tile.dataset, { layer, head });
+        row.append(tile);
+        made.push(tile);
+      }
+      grid.append(row);
+    }
+    return made;
+  }
+
+  function nameOf(layer, head) {
+    const more = header.texts?.[layer][head] ?? header.kinds?.[layer][head] ?? header.notes?.[layer][head];
+    return `Layer ${layer}, head ${head}` + (more ? `: ${more}` : "");
+  }
+
+  const tileAt = (layer, head) => tiles[layer * header.heads + head];
+  const cellsOf = (layer, head) => {
+    const from = (layer * header.heads + head) * rows * columns;
+    return body.subarray(from, from + rows * columns);
+  };
+
+  /* --- painting --- */
+
+  function layout() {
+    const room = figure.clientWidth - LEFT - 3;
+    const fit = room / header.heads;
+    const gap = Math.max(2, Math.min(7, fit * 0.12));
+    size = Math.max(SMALLEST, Math.min(LARGEST, Math.floor(fit - gap)));
+    step = size + gap;
+    const width = LEFT + header.heads * step - gap + 3;
+    const height = TOP + header.layers * step - gap + 3;
+    Object.assign(grid.style, { width: `${width}px`, height: `${height}px` });
+    tiles.forEach((tile) => {
+      Object.assign(tile.style, {
+        left: `${LEFT + tile.dataset.head * step}px`,
+        top: `${TOP + tile.dataset.layer * step}px`,
+        width: `${size}px`,
+        height: `${size}px`,
+      });
+    });
+    return [width, height];
+  }
+
+  function paint() {
+    if (!figure.clientWidth) return;
+    colours = header.palette[themeNow()];
+    applyRoles(figure, colours.roles);
+    const [width, height] = layout();
+    const g = context(canvas, width, height);
+    g.font = '11px "JetBrains Mono", "Source Code Pro", "DejaVu Sans Mono", monospace';
+    g.fillStyle = colours.roles.soft;
+    g.textAlign = "center";
+    for (let head = 0; head < header.heads; head++) g.fillText(head, LEFT + head * step + size / 2, 12);
+    g.textAlign = "left";
+    for (let layer = 0; layer < header.layers; layer++) g.fillText(layer, 4, TOP + layer * step + size / 2 + 4);
+    for (const tile of tiles) {
+      const [layer, head] = [Number(tile.dataset.layer), Number(tile.dataset.head)];
+      paintTile(g, layer, head, LEFT + head * step, TOP + layer * step, size);
+    }
+    paintLegend();
+    select(view.selected);
+    if (hovered) show(...hovered);
+  }
+
+  function paintTile(g, layer, head, x, y, side) {
+    if (header.view === "pattern") paintPattern(g, layer, head, x, y, side);
+    else paintValue(g, layer, head, x, y, side);
+    g.strokeStyle = colours.roles.line;
+    g.lineWidth = 1;
+    g.strokeRect(x - 0.5, y - 0.5, side + 1, side + 1);
+  }
+
+  function paintPattern(g, layer, head, x, y, side) {
+    const ratio = globalThis.devicePixelRatio || 1;
+    const shrink = Math.max(1, Math.ceil(Math.max(rows, columns) / (side * ratio)));
+    const [high, wide] = [Math.ceil(rows / shrink), Math.ceil(columns / shrink)];
+    const image = new ImageData(wide, high);
+    const pixels = new Uint32Array(image.data.buffer);
+    const cells = shrink > 1 ? strongest(cellsOf(layer, head), shrink, high, wide) : cellsOf(layer, head);
+    const lut = lookUp();
+    let masked = false;
+    for (let i = 0; i < pixels.length; i++) {
+      pixels[i] = lut[cells[i]];
+      masked ||= cells[i] === MASKED;
+    }
+    const stamp = new OffscreenCanvas(wide, high);
+    stamp.getContext("2d").putImageData(image, 0, 0);
+    if (masked) hatch(g, x, y, side, side, colours.roles.masked, side > 100 ? 6 : 4);
+    g.imageSmoothingEnabled = false;
+    g.drawImage(stamp, x, y, side, side);
+  }
+
+  /* Fewer pixels than cells: the strongest stays, so that a thin diagonal never fades. */
+  function strongest(cells, shrink, high, wide) {
+    const out = new Uint8Array(high * wide).fill(MASKED);
+    for (let q = 0; q < rows; q++)
+      for (let k = 0; k < columns; k++) {
+        const to = Math.floor(q / shrink) * wide + Math.floor(k / shrink);
+        const cell = cells[q * columns + k];
+        if (cell !== MASKED && (out[to] === MASKED || cell > out[to])) out[to] = cell;
+      }
+    return out;
+  }
+
+  const tables = {};
+  function lookUp() {
+    return (tables[`${view.scale} ${themeNow()}`] ??= Uint32Array.from({ length: 256 }, (_, cell) => {
+      if (cell === MASKED) return 0; // transparent: the hatch shines through
+      const root = cell / 254;
+      const [r, g, b] = mix(colours.sequential, view.scale === "sqrt" ? root : root * root);
+      return (255 << 24) | (b << 16) | (g << 8) | r;
+    }));
+  }
+
+  function paintValue(g, layer, head, x, y, side) {
+    const fill = header.view === "kinds" ? kindColour(header.kinds[layer][head]) : valueColour(layer, head);
+    g.fillStyle = `rgb(${fill.join()})`;
+    g.fillRect(x, y, side, side);
+    const text = header.view === "kinds" ? letters(header.kinds[layer][head]) : header.texts[layer][head];
+    const font = side > 100 ? 20 : Math.min(12, side * 0.34);
+    g.font = `600 ${font}px "JetBrains Mono", "Source Code Pro", "DejaVu Sans Mono", monospace`;
+    if (g.measureText(text).width > side - 3) return;
+    g.fillStyle = luminance(fill) > 0.2 ? "#16140f" : "#ffffff";
+    g.textAlign = "center";
+    g.fillText(text, x + side / 2, y + side / 2 + font * 0.36);
+  }
+
+  function valueColour(layer, head) {
+    const largest = Math.max(1e-12, ...header.values.flat().map(Math.abs));
+    const share = header.values[layer][head] / largest;
+    return header.signed ? mix(colours.diverging, (share + 1) / 2) : mix(colours.sequential, share);
+  }
+
+  function kindColour(kind) {
+    const at = Object.keys(header.meanings).indexOf(kind);
+    return at < 0 ? channels(colours.roles.line) : channels(colours.categories[at]);
+  }
+
+  /* Two letters stand for a kind, so that colour is never alone. */
+  function letters(kind) {
+    return kind in header.meanings ? kind.slice(0, 2) : "·";
+  }
+
+  function paintLegend() {
+    legend.replaceChildren();
+    if (header.view === "kinds") paintKinds();
+    else if (header.view === "values") legend.append(ramp(header.name));
+    else {
+      legend.append(ramp(`weight 0 – 100 %, ${view.scale === "sqrt" ? "√ scale" : "linear scale"}`));
+      if (body.includes(MASKED)) legend.append(hatched());
+      if (header.pool > 1)
+        legend.append(element("span", "", `≈ each cell is the strongest of ${header.pool} × ${header.pool}`));
+    }
+  }
+
+  function paintKinds() {
+    const all = header.kinds.flat();
+    const shown = [...Object.entries(header.meanings), ["other", ""]];
+    for (const [kind, meaning] of shown) {
+      const count = all.filter((k) => (kind === "other" ? !(k in header.meanings) : k === kind)).length;
+      if (!count) continue;
+      const fill = kindColour(kind);
+      const swatch = element("b", "", letters(kind));
+      swatch.style.background = `rgb(${fill.join()})`;
+      swatch.style.color = luminance(fill) > 0.2 ? "#16140f" : "#ffffff";
+      legend.append(element("span", "", swatch, `${kind}${meaning ? `: ${meaning}` : ""} (${count})`));
+    }
+  }
+
+  function ramp(text) {
+    const bar = element("i", "ramp");
+    bar.style.background = `linear-gradient(90deg, ${header.signed ? colours.diverging : colours.sequential})`;
+    return element("span", "", bar, text);
+  }
+
+  function hatched() {
+    const swatch = element("canvas");
+    hatch(context(swatch, 22, 11), 0, 0, 22, 11, colours.roles.masked, 4);
+    return element("span", "", swatch, "masked: may not be looked at");
+  }
+
+  /* --- pointing --- */
+
+  /* The cell of a tile that lies under the pointer: its first query and key. */
+  function cellUnder(tile, event) {
+    if (header.view !== "pattern") return [null, null];
+    const box = tile.getBoundingClientRect();
+    const at = (part, whole, count) => Math.max(0, Math.min(count - 1, Math.floor((part / whole) * count)));
+    const query = at(event.clientY - box.top, box.height, rows) * header.pool;
+    return [query, at(event.clientX - box.left, box.width, columns) * header.pool];
+  }
+
+  function show(layer, head, query, key) {
+    hovered = [layer, head, query, key];
+    const large = element("canvas");
+    const g = context(large, PREVIEW, PREVIEW);
+    const side = header.view === "pattern" ? PREVIEW : 64;
+    if (header.view !== "pattern") context(large, side + 2, side + 2);
+    paintTile(large.getContext("2d"), layer, head, 0, 0, side);
+    if (query !== null) frameCell(g, query, key);
+    preview.replaceChildren(element("b", "title", `Layer ${layer} · head ${head}`), large);
+    if (header.view === "pattern") preview.append(whichWay());
+    preview.append(sentence(layer, head, query, key));
+    preview.showPopover();
+    placeBeside(tileAt(layer, head).getBoundingClientRect());
+  }
+
+  function frameCell(g, query, key) {
+    const [high, wide] = [PREVIEW / rows, PREVIEW / columns];
+    const [y, x] = [(query / header.pool) * high, (key / header.pool) * wide];
+    g.lineWidth = 1.5;
+    g.strokeStyle = colours.roles.query;
+    g.strokeRect(0.75, y, PREVIEW - 1.5, Math.max(3, high));
+    g.strokeStyle = colours.roles.key;
+    g.strokeRect(x, 0.75, Math.max(3, wide), PREVIEW - 1.5);
+  }
+
+  function whichWay() {
+    const asks = element("span", "query", "↓ query asks");
+    return element("div", "where", asks, element("span", "key", "key answers →"));
+  }
+
+  function sentence(layer, head, query, key) {
+    if (query === null) return element("p", "", about(layer, head));
+    const cell = cellsOf(layer, head)[(query / header.pool) * columns + key / header.pool];
+    const asks = element("span", "query", words(header.query_labels, query, "query", "queries"));
+    const answers = element("span", "key", words(keyLabels, key, "key", "keys"));
+    if (cell === MASKED) return element("p", "", asks, " may not look at ", answers, ": masked.");
+    const nearly = header.pool > 1 ? "at most ≈" : "≈";
+    const weight = `, head ${layer}.${head} takes ${nearly} ${percent((cell / 254) ** 2)} from `;
+    return element("p", "", "To update ", asks, weight, answers, ".");
+  }
+
+  /* "creature (query 4)"; of a pooled cell, "8 a … 11 the (queries)". */
+  function words(labels, from, one, many) {
+    const to = Math.min(labels.length, from + header.pool) - 1;
+    return to > from ? `${labels[from]} … ${labels[to]} (${many} ${from}–${to})` : `${labels[from]} (${one} ${from})`;
+  }
+
+  function about(layer, head) {
+    if (header.view === "values") return `${header.name}: ${header.texts[layer][head]}`;
+    const kind = header.kinds?.[layer][head];
+    const meaning = kind ? [kind, header.meanings[kind]].filter(Boolean).join(": ") : "";
+    return [meaning, header.notes?.[layer][head]].filter(Boolean).join(". ") || "Enter opens this head.";
+  }
+
+  function placeBeside(box) {
+    const [width, height] = [preview.offsetWidth, preview.offsetHeight];
+    const [right, bottom] = [document.documentElement.clientWidth, globalThis.innerHeight];
+    const beside = box.right + 12 + width < right ? box.right + 12 : box.left - 12 - width;
+    const under = box.bottom + 10 + height < bottom ? box.bottom + 10 : box.top - 10 - height;
+    const narrow = beside < 4; // no room on either side, as on a phone: above or below it then
+    const left = narrow ? Math.max(4, Math.min(right - width - 4, box.left + box.width / 2 - width / 2)) : beside;
+    const top = narrow ? under : Math.min(bottom - height - 6, box.top - 20);
+    Object.assign(preview.style, { left: `${left}px`, top: `${Math.max(4, top)}px` });
+  }
+
+  function hide() {
+    hovered = null;
+    if (preview.matches(":popover-open")) preview.hidePopover();
+  }
+
+  /* --- choosing --- */
+
+  function select(chosen) {
+    view.selected = chosen;
+    const [layer, head] = chosen ?? [-1, -1];
+    const focused = chosen && tileAt(layer, head) ? tileAt(layer, head) : tiles[0];
+    for (const tile of tiles) {
+      tile.setAttribute("aria-selected", Number(tile.dataset.layer) === layer && Number(tile.dataset.head) === head);
+      tile.tabIndex = tile === focused ? 0 : -1;
+    }
+  }
+
+  function open(tile, query, key) {
+    const [layer, head] = [Number(tile.dataset.layer), Number(tile.dataset.head)];
+    select([layer, head]);
+    callbacks.open?.({ layer, head, query, key });
+  }
+
+  const hit = (event) => event.target.closest?.(".tile");
+  const place = (tile) => [Number(tile.dataset.layer), Number(tile.dataset.head)];
+  grid.addEventListener("pointermove", (event) => {
+    const tile = hit(event);
+    if (tile) show(...place(tile), ...cellUnder(tile, event));
+    else hide();
+  });
+  grid.addEventListener("pointerleave", hide);
+  grid.addEventListener("click", (event) => hit(event) && open(hit(event), ...cellUnder(hit(event), event)));
+  grid.addEventListener("focusin", (event) => event.target.matches(":focus-visible") && show(...place(hit(event)), null, null));
+  grid.addEventListener("focusout", hide);
+  grid.addEventListener("keydown", (event) => {
+    const tile = hit(event);
+    if (!tile) return;
+    const [layer, head] = place(tile);
+    const to = {
+      ArrowLeft: [layer, Math.max(0, head - 1)],
+      ArrowRight: [layer, Math.min(header.heads - 1, head + 1)],
+      ArrowUp: [Math.max(0, layer - 1), head],
+      ArrowDown: [Math.min(header.layers - 1, layer + 1), head],
+      Home: [layer, 0],
+      End: [layer, header.heads - 1],
+    }[event.key];
+    if (to) tileAt(...to).focus();
+    else if (event.key === "Enter" || event.key === " ") {
+      hide();
+      open(tile, null, null);
+    } else if (event.key === "Escape") hide();
+    else return;
+    event.preventDefault();
+  });
+
+  const resized = new ResizeObserver(paint);
+  resized.observe(figure);
+  paint();
+
+  return {
+    update(next) {
+      const repaint = next.scale !== undefined && next.scale !== view.scale;
+      Object.assign(view, next);
+      if (repaint) paint();
+      else select(view.selected);
+    },
+    destroy() {
+      resized.disconnect();
+      hide();
+    },
+  };
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  parentElement.headlight?.();
+  const [name, packet] = unaddress(data);
+  const drawn = draw(parentElement, packet, { open: (opened) => setTriggerValue("opened", opened) });
+  const forget = followView(name, drawn.update);
+  parentElement.headlight = () => {
+    forget();
+    drawn.destroy();
+  };
+  return parentElement.headlight;
+}

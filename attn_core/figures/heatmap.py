@@ -1,0 +1,272 @@
+"""One head, every number exact: a heatmap whose axes say who asks and who answers."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+import numpy as np
+
+from attn_core.figures import colours, labels
+from attn_core.figures.colours import Scale, Theme
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+Kind = Literal["weights", "signed"]
+QueriesIn = Literal["rows", "columns"]
+
+MONO = "JetBrains Mono, Source Code Pro, DejaVu Sans Mono, monospace"
+ROW = 27  # pixels of a row, as long as the sentence is short
+TALLEST = 560  # pixels of all rows together
+CLICKABLE = 1_600  # cells up to which each carries an invisible marker: only markers can be clicked
+
+
+def heatmap(
+    weights: np.ndarray,
+    query_labels: Sequence[str],
+    key_labels: Sequence[str] | None = None,
+    *,
+    head: str = "",
+    title: str | None = None,
+    kind: Kind = "weights",
+    scale: Scale = "sqrt",
+    zmax: float | None = None,
+    masked: np.ndarray | None = None,
+    queries_in: QueriesIn = "rows",
+    selected_query: int | None = None,
+    marked_keys: Sequence[int] = (),
+    query_special: Sequence[bool] | None = None,
+    key_special: Sequence[bool] | None = None,
+    measure: str | None = None,
+    clickable: bool = False,
+    legend: bool = True,
+    theme: Theme = "light",
+) -> go.Figure:
+    """A head's pattern, scores, ΔE or difference, [query, key], as a Plotly figure.
+
+    weights: [query, key]. `kind="weights"` means numbers in [0, 1], shown in percent on [0, zmax or 1];
+        `kind="signed"` any numbers, on [−zmax, zmax] (default: the largest size that occurs), 0 in the middle.
+        Panels that are compared need the same `zmax`.
+    query_labels, key_labels: what people read, one a token; the keys' default to the queries'.
+    head: "0.3", for the hover sentence. `measure` names signed numbers there ("score", "difference").
+    scale: colours by the weight or by its square root. The numbers in the figure are the same.
+    masked: bool [query, key], True where a query may not look (default: where a number is not finite). Hatched,
+        never drawn as 0.
+    queries_in: "rows", as papers have it, or "columns", as the lesson has it. The picture turns, no number changes.
+    selected_query: gets a frame; `marked_keys` are the words its sentence names.
+    clickable: let cells be chosen; read the answer with `clicked`. Only up to 1,600 cells.
+
+    A cell's `z` is the number itself. Raises ValueError if the shapes do not fit.
+    """
+    import plotly.graph_objects as go
+
+    keys = query_labels if key_labels is None else key_labels
+    if weights.shape != (len(query_labels), len(keys)):
+        raise ValueError(f"{weights.shape} numbers do not fit {len(query_labels)} queries and {len(keys)} keys")
+    hidden = ~np.isfinite(weights) if masked is None else np.asarray(masked, bool)
+    numbers = np.where(hidden, np.nan, weights).astype(np.float32)
+    picture = _Picture(
+        numbers=numbers,
+        words=_words(numbers, hidden, kind),
+        queries=[labels.place(label, i, "query") for i, label in enumerate(query_labels)],
+        keys=[labels.place(label, i, "key") for i, label in enumerate(keys)],
+        turned=queries_in == "columns",
+        sentence=_sentence(head, kind, measure),
+    )
+    roles = colours.roles(theme)
+    cells = picture.cells() | _colours(numbers, kind, scale, zmax, theme, legend, measure)
+    figure = go.Figure(go.Heatmap(cells))
+    if clickable and numbers.size <= CLICKABLE:
+        figure.add_trace(go.Scatter(picture.markers()))
+    if hidden.any():
+        figure.add_layout_image(_hatch(roles["masked"]))
+    key_dim = query_special if key_labels is None else key_special
+    chosen = () if selected_query is None else (selected_query,)
+    asks = _axis(query_labels, "query (asks)", roles["query"], roles, query_special, chosen)
+    answers = _axis(keys, "key (answers)", roles["key"], roles, key_dim, marked_keys)
+    _lay_out(figure, *((asks, answers) if picture.turned else (answers, asks)), title, legend)
+    figure.update_layout(hoverlabel=_hover_label(roles))
+    if selected_query is not None:
+        _frame(figure, selected_query, len(keys), roles["query"], turned=picture.turned)
+    return figure
+
+
+def clicked(selection: Mapping[str, Any] | None) -> tuple[int, int] | None:
+    """The (query, key) that was clicked, from what `st.plotly_chart(…, on_select=…)` gave; None if nothing was."""
+    points = (selection or {}).get("selection", {}).get("points", [])
+    if not points:
+        return None
+    query, key = points[0]["customdata"][:2]
+    return int(query), int(key)
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """The numbers and words of one heatmap, and which way it is turned."""
+
+    numbers: np.ndarray  # [query, key], NaN where masked
+    words: list[list[str]]  # [query, key]
+    queries: list[str]  # unique and escaped, "creature (query 4)": Plotly's categories, so that hover can name them
+    keys: list[str]
+    turned: bool  # queries in columns
+    sentence: str  # with {query}, {word} and {key}
+
+    def cells(self) -> dict[str, Any]:
+        """Plotly's heatmap, without its colours."""
+        gap = 1 if max(self.numbers.shape) <= 64 else 0
+        return {
+            "z": self.numbers.T if self.turned else self.numbers,
+            "x": self.queries if self.turned else self.keys,
+            "y": self.keys if self.turned else self.queries,
+            "text": [list(column) for column in zip(*self.words, strict=True)] if self.turned else self.words,
+            "hovertemplate": self._hover("%{text}"),
+            "xgap": gap,
+            "ygap": gap,
+        }
+
+    def markers(self) -> dict[str, Any]:
+        """One invisible marker a cell: a heatmap's own cells cannot be clicked in Streamlit."""
+        places = list(product(range(len(self.queries)), range(len(self.keys))))
+        asks, answers = [self.queries[q] for q, _ in places], [self.keys[k] for _, k in places]
+        unseen = {"marker": {"opacity": 0}}
+        return {
+            "x": asks if self.turned else answers,
+            "y": answers if self.turned else asks,
+            "mode": "markers",
+            "marker": {"symbol": "square", "size": 6, "opacity": 0},
+            "selected": unseen,
+            "unselected": unseen,
+            "customdata": [[q, k, self.words[q][k]] for q, k in places],
+            "hovertemplate": self._hover("%{customdata[2]}"),
+            "showlegend": False,
+        }
+
+    def _hover(self, word: str) -> str:
+        query, key = ("%{x}", "%{y}") if self.turned else ("%{y}", "%{x}")
+        sentence = self.sentence.format(query=f"<b>{query}</b>", key=f"<b>{key}</b>", word=word)
+        return f"{sentence}<extra></extra>"
+
+
+def _words(numbers: np.ndarray, hidden: np.ndarray, kind: Kind) -> list[list[str]]:
+    if kind == "weights":
+        words = labels.percents(numbers)
+    else:
+        words = [[labels.signed(float(n)) for n in row] for row in numbers]
+    for query, key in np.argwhere(hidden):
+        words[query][key] = "nothing (masked)" if kind == "weights" else "masked"
+    return words
+
+
+def _sentence(head: str, kind: Kind, measure: str | None) -> str:
+    name = f"head {labels.escape(head)}" if head else "this head"
+    if kind == "weights":
+        return f"To update {{query}},<br>{name} takes {{word}} from {{key}}"
+    return f"From {{query}} to {{key}}:<br>{labels.escape(measure or 'value')} {{word}}"
+
+
+def _colours(
+    numbers: np.ndarray, kind: Kind, scale: Scale, zmax: float | None, theme: Theme, legend: bool, measure: str | None
+) -> dict[str, Any]:
+    if kind == "signed":
+        top = zmax or float(np.nanmax(np.abs(numbers), initial=0)) or 1.0
+        bar = {"title": labels.escape(measure or "value"), "at": [-top, 0, top]}
+        bar["words"] = [labels.signed(t) for t in bar["at"]]
+        return {"zmin": -top, "zmax": top, "colorscale": colours.diverging(theme)} | _bar(bar, legend)
+    top = zmax or 1.0
+    shares = [0, 0.25, 0.5, 1]
+    bar = {"title": f"weight, {'√' if scale == 'sqrt' else 'linear'} scale", "at": [top * s for s in shares]}
+    bar["words"] = [labels.percent(t) for t in bar["at"]]
+    return {"zmin": 0, "zmax": top, "colorscale": colours.sequential(theme, scale)} | _bar(bar, legend)
+
+
+def _bar(bar: dict[str, Any], shown: bool) -> dict[str, Any]:
+    """The legend of the colours, below the cells."""
+    place = {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yanchor": "top", "ypad": 12, "xpad": 0}
+    size = {"thickness": 8, "len": 0.8, "outlinewidth": 0, "tickangle": 0, "tickfont": {"size": 10.5}}
+    title = {"text": bar["title"], "side": "bottom", "font": {"size": 11}}
+    return {
+        "showscale": shown,
+        "colorbar": {**place, **size, "title": title, "tickvals": bar["at"], "ticktext": bar["words"]},
+    }
+
+
+def _hatch(colour: str) -> dict[str, Any]:
+    """A hatched backdrop: it shows wherever there is no cell, and masked is the only place where there is none."""
+    lines = f'<path d="M-2,2 l4,-4 M0,8 l8,-8 M6,10 l4,-4" stroke="{colour}" stroke-width="1.1"/>'
+    pattern = f'<pattern id="h" width="8" height="8" patternUnits="userSpaceOnUse">{lines}</pattern>'
+    size = 'xmlns="http://www.w3.org/2000/svg" width="900" height="900"'
+    svg = f'<svg {size}><defs>{pattern}</defs><rect width="900" height="900" fill="url(#h)"/></svg>'
+    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "sizex": 1, "sizey": 1}
+    return {"source": f"data:image/svg+xml,{quote(svg)}", **place, "sizing": "fill", "layer": "below"}
+
+
+def _axis(
+    tokens: Sequence[str],
+    name: str,
+    colour: str,
+    roles: Mapping[str, str],
+    special: Sequence[bool] | None,
+    chosen: Sequence[int],
+) -> dict[str, Any]:
+    """One side: at most 24 labels, special tokens dimmed, chosen ones in their role's colour, an explicit range."""
+    at, words = labels.ticks(tokens)
+    shades = [colour if i in chosen else roles["soft"] if special is not None and special[i] else None for i in at]
+    shown = [
+        word if shade is None else f'<span style="color:{shade}">{word}</span>'
+        for word, shade in zip(words, shades, strict=True)
+    ]
+    return {
+        "type": "category",
+        "range": [-0.5, len(tokens) - 0.5],
+        # Plotly's hover would take a tick's short text for the cell's full name if the two met exactly.
+        "tickvals": [i + len(tokens) / 5_000 for i in at],
+        "ticktext": shown,
+        "title": {"text": name, "font": {"size": 12, "color": colour}, "standoff": 6},
+        "tickfont": {"family": MONO, "size": 12, "color": roles["ink"]},
+        "ticks": "",
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+    }
+
+
+def _lay_out(figure: go.Figure, across: dict[str, Any], down: dict[str, Any], title: str | None, legend: bool) -> None:
+    rows, top = int(down["range"][1] + 0.5), down["range"][1]
+    cells = min(TALLEST, max(2, rows) * ROW)
+    long = max((len(word) for word in map(_plain, across["ticktext"])), default=0)
+    margin = {"l": 8, "r": 24, "t": 44 + int(5.2 * long) + (30 if title else 0), "b": 62 if legend else 10}
+    figure.update_layout(
+        xaxis=across | {"side": "top", "tickangle": -56},
+        yaxis=down | {"range": [top, -0.5]},
+        height=cells + margin["t"] + margin["b"],
+        margin=margin,
+        title=None if title is None else {"text": labels.escape(title), "font": {"size": 14}, "x": 0, "y": 0.99},
+        plot_bgcolor="rgba(0,0,0,0)",
+        paper_bgcolor="rgba(0,0,0,0)",
+        hoverdistance=80,  # so that the nearest marker is found from a cell's corner
+        hovermode="closest",
+        dragmode=False,
+        showlegend=False,
+    )
+
+
+def _hover_label(roles: Mapping[str, str]) -> dict[str, Any]:
+    return {"bgcolor": roles["card"], "bordercolor": roles["line"], "font": {"color": roles["ink"], "size": 13}}
+
+
+def _plain(word: str) -> str:
+    return html.unescape(re.sub(r"<[^>]*>", "", word))
+
+
+def _frame(figure: go.Figure, query: int, n_keys: int, colour: str, *, turned: bool) -> None:
+    """A frame around one query: its weights sum to 1."""
+    along, across = (-0.5, n_keys - 0.5), (query - 0.5, query + 0.5)
+    x, y = (across, along) if turned else (along, across)
+    line = {"color": colour, "width": 2}
+    figure.add_shape(type="rect", x0=x[0], x1=x[1], y0=y[0], y1=y[1], line=line, fillcolor="rgba(0,0,0,0)")
