@@ -93,6 +93,10 @@ def probe(model: nn.Module, run: Callable[[], Any]) -> Wiring:
     token = RECORDER.set(recorder)
     try:
         run()
+    except Exception as error:
+        if not recorder.diary.attention:  # it could not even use the interface's masks
+            raise _outside(model) from error
+        raise
     finally:
         RECORDER.reset(token)
         for handle in handles:
@@ -111,10 +115,7 @@ def _event_originals(recorder: _DiaryRecorder) -> list[Tensor]:
 
 def _survey(model: nn.Module, diary: Diary, causal: bool) -> Wiring:
     if not diary.attention:
-        raise UnsupportedFamily(
-            f"{_family(model)} models compute attention outside the library's attention interface, so their patterns "
-            "cannot be captured truthfully. Families that can: BERT, GPT-2, Llama, T5, BART and most newer ones."
-        )
+        raise _outside(model)
     streams = _streams(diary)
     sites: list[Site] = []
     start = 0
@@ -216,6 +217,13 @@ def _final(diary: Diary, sites: tuple[Site, ...]) -> tuple[dict[str, Tap], dict[
         if norm is not None:
             norms[stream] = norm.tap.module
     return final, norms
+
+
+def _outside(model: nn.Module) -> UnsupportedFamily:
+    return UnsupportedFamily(
+        f"{_family(model)} models compute attention outside the library's attention interface, so their patterns "
+        "cannot be captured truthfully. Families that can: BERT, GPT-2, Llama, T5, BART and most newer ones."
+    )
 
 
 def _family(model: nn.Module) -> str:

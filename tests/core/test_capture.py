@@ -1,0 +1,416 @@
+"""The judge is the library's own eager model: its attentions, its modules' outputs, its hidden states."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from families import FAMILIES, OUTSIDE, TARGET, TEXT, Family, word_tokenizer
+
+import attn_core as ac
+from attn_core import capture
+
+TOKENIZER = word_tokenizer()
+THEIRS = {
+    "self": "attentions",
+    "encoder": "encoder_attentions",
+    "decoder": "decoder_attentions",
+    "cross": "cross_attentions",
+}
+
+
+def run(model: Any, **options: Any) -> ac.Trace:
+    target = TARGET if model.kind == "encoder-decoder" else None
+    return ac.trace(model, TEXT, target=target, **options)
+
+
+def inputs(trace: ac.Trace) -> dict[str, torch.Tensor]:
+    given = {"input_ids": torch.tensor([trace.tokens_of(trace.streams[0])[0].ids])}
+    if len(trace.streams) > 1:
+        given["decoder_input_ids"] = torch.tensor([trace.tokens_of("decoder")[0].ids])
+    return given
+
+
+def relative(ours: Any, theirs: torch.Tensor) -> float:
+    return float((torch.as_tensor(ours) - theirs).abs().max() / theirs.abs().max())
+
+
+@pytest.fixture(scope="module", params=list(FAMILIES))
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Family, Any, ac.Trace]]:
+    """(family, the library's eager model, our trace of a model with the same weights)."""
+    family = FAMILIES[request.param]
+    model = ac.wrap(family.build(), TOKENIZER)
+    yield family, family.build(), run(model)
+    del model
+
+
+def test_patterns_equal_the_eager_models(pair: tuple[Family, Any, ac.Trace]) -> None:
+    _, eager, trace = pair
+    with torch.inference_mode():
+        theirs = eager(**inputs(trace), output_attentions=True, use_cache=False)
+    for stream in trace.streams:
+        attentions = theirs[THEIRS[stream]]
+        assert trace.n_layers_of(stream) == len(attentions)
+        for layer, attention in enumerate(attentions):
+            ours = trace.patterns(layer, stream=stream)
+            assert np.abs(ours - attention[0].numpy()).max() < 1e-5
+            assert np.allclose(ours.sum(axis=-1), 1, atol=1e-5)
+            for head in range(4):
+                assert np.array_equal(trace.pattern(layer, head, stream=stream), ours[head])
+
+
+def test_delta_e_and_bias_sum_to_the_modules_own_output(pair: tuple[Family, Any, ac.Trace]) -> None:
+    """Taken from the eager model, by hooks of this test on the modules whose weights are W_O."""
+    _, eager, trace = pair
+    sites = [layer.site for stream in trace.streams for layer in trace._layers[stream]]
+    seen: dict[str, list[torch.Tensor]] = {}
+    for name in {site.output.module for site in sites}:
+        eager.get_submodule(name).register_forward_hook(lambda _m, _i, out, n=name: seen.setdefault(n, []).append(out))
+    with torch.inference_mode():
+        eager(**inputs(trace), use_cache=False)
+    for site in sites:
+        outputs = seen[site.output.module]
+        theirs = outputs[site.layer if len(outputs) > 1 else 0][0]
+        parts = [trace.delta_e(site.layer, head, stream=site.stream) for head in range(4)]
+        total = np.sum(parts, axis=0) + trace.output_bias(site.layer, stream=site.stream)
+        assert relative(total, theirs) < 1e-5
+        assert relative(trace.attention_output(site.layer, stream=site.stream), theirs) < 1e-5
+
+
+def test_the_stream_of_every_layer_is_the_models_hidden_state(pair: tuple[Family, Any, ac.Trace]) -> None:
+    _, eager, trace = pair
+    with torch.inference_mode():
+        theirs = eager(**inputs(trace), output_hidden_states=True, use_cache=False)
+    names = {"self": "hidden_states", "encoder": "encoder_hidden_states", "decoder": "decoder_hidden_states"}
+    for stream in set(trace.streams) - {"cross"}:
+        states = theirs[names[stream]]
+        for layer in range(trace.n_layers_of(stream)):
+            assert relative(trace.embedding(layer, stream=stream), states[layer][0]) < 1e-5
+        assert relative(trace.final_embedding(stream=stream), states[-1][0]) < 1e-5
+
+
+def test_the_blocks_add_up(pair: tuple[Family, Any, ac.Trace]) -> None:
+    """E + attention (+ cross-attention) + MLP is the next E; in post-norm blocks through the norms, by `check`."""
+    family, _, trace = pair
+    for stream in set(trace.streams) - {"cross"}:
+        for layer in range(trace.n_layers_of(stream)):
+            assert trace.block(layer, stream=stream) == family.block
+            if family.block == "post-norm":
+                continue
+            end = trace.embedding(layer, stream=stream) + trace.attention_added(layer, stream=stream)
+            if family.block != "parallel":
+                assert relative(end, torch.as_tensor(trace.after_attention(layer, stream=stream))) < 1e-5
+            if stream == "decoder":
+                end = end + trace.attention_added(layer, stream="cross")
+            end = end + trace.mlp_added(layer, stream=stream)
+            assert relative(end, torch.as_tensor(trace.embedding(layer + 1, stream=stream))) < 1e-5
+    parity = trace.check()
+    assert parity.ok and max(parity) < 2e-6
+
+
+def test_by_source_sums_to_the_head(pair: tuple[Family, Any, ac.Trace]) -> None:
+    _, _, trace = pair
+    for stream in trace.streams:
+        parts = trace.delta_e_by_source(1, 2, 3, stream=stream)
+        whole = torch.as_tensor(trace.delta_e(1, 2, stream=stream)[3])
+        assert parts.shape[0] == trace.pattern(1, 2, stream=stream).shape[1]
+        assert relative(parts.sum(axis=0), whole) < 1e-5
+        assert relative(trace.heads_delta_e(1, 3, stream=stream)[2], whole) < 1e-5
+        sizes = trace.delta_e_sizes(1, stream=stream)
+        assert sizes[2, 3] == pytest.approx(float(whole.norm()), rel=1e-5)
+
+
+def test_projections_make_the_captured_vectors(pair: tuple[Family, Any, ac.Trace]) -> None:
+    """x·W + b, turned by position where the model does so, is what attention saw; at position 0 nothing is turned."""
+    family, _, trace = pair
+    for stream in trace.streams:
+        for layer, head in ((0, 0), (1, 3)):
+            if not family.projections:
+                with pytest.raises(ac.HeadlightError, match="normalised"):
+                    trace.projections(layer, head)
+                continue
+            w = trace.projections(layer, head, stream=stream)
+            x = torch.as_tensor(trace.attention_input(layer, stream=stream))
+            memory = torch.as_tensor(trace.attention_memory(layer, stream=stream))
+            zero = torch.zeros(1)
+            value = memory @ w.w_v + (zero if w.b_v is None else w.b_v)
+            assert relative(trace.value(layer, head, stream=stream), value) < 1e-5
+            for seen, matrix, bias, given in (
+                (trace.query(layer, head, stream=stream), w.w_q, w.b_q, x),
+                (trace.key(layer, head, stream=stream), w.w_k, w.b_k, memory),
+            ):
+                plain = given @ matrix + (zero if bias is None else bias)
+                assert relative(seen[0], plain[0]) < 1e-4
+                assert np.allclose(np.linalg.norm(seen, axis=-1), plain.norm(dim=-1), rtol=1e-4)
+                if not trace._layers[stream][layer].site.rotary:
+                    assert relative(seen, plain) < 1e-4
+
+
+def test_scores_lead_to_the_pattern(pair: tuple[Family, Any, ac.Trace]) -> None:
+    _, _, trace = pair
+    for stream in trace.streams:
+        scores = torch.as_tensor(trace.scores(1, 1, stream=stream)).double()
+        assert np.abs(torch.softmax(scores, -1).numpy() - trace.pattern(1, 1, stream=stream)).max() < 1e-5
+        assert np.array_equal(np.isneginf(scores.numpy()), ~trace.may_look(1, stream=stream))
+        raw = trace.query(1, 1, stream=stream) @ trace.key(1, 1, stream=stream).T
+        assert np.allclose(trace.raw_scores(1, 1, stream=stream), raw, atol=1e-4)
+
+
+def test_logits_are_the_models_own(pair: tuple[Family, Any, ac.Trace]) -> None:
+    _, eager, trace = pair
+    if trace.kind == "encoder":
+        with pytest.raises(ac.HeadlightError, match="does not predict"):
+            trace.logits()
+        return
+    with torch.inference_mode():
+        theirs = eager(**inputs(trace), use_cache=False).logits[0]
+    assert relative(trace.logits(), theirs[-1]) < 1e-4
+    assert relative(trace.logits(2), theirs[2]) < 1e-4
+
+
+def test_switching_off_equals_zero_rows_of_w_o(pair: tuple[Family, Any, ac.Trace]) -> None:
+    """The judge is the eager model with those rows of W_O set to zero. A head sliced after W_O would not agree."""
+    family, eager, plain = pair
+    stream = plain.streams[-1]
+    shared = eager.config.model_type == "albert"  # its layers are one module, so a head is cut in all of them
+    layers = range(2) if shared else [0]
+    model = ac.wrap(family.build(), TOKENIZER)
+    trace = run(model, without=[(layer, 2) if stream == "self" else (stream, layer, 2) for layer in layers])
+    site = plain._layers[stream][0].site
+    cut = copy.deepcopy(eager)
+    with torch.no_grad():
+        rows = site.output.weight(cut).unflatten(0, (4, -1))
+        rows[2] = 0
+    with torch.inference_mode():
+        theirs = cut(**inputs(plain), output_hidden_states=True, use_cache=False)
+    states = theirs["hidden_states" if stream == "self" else "decoder_hidden_states"]
+    assert relative(trace.final_embedding(stream=stream), states[-1][0]) < 1e-5
+    assert not np.allclose(trace.final_embedding(stream=stream), plain.final_embedding(stream=stream), atol=1e-4)
+    assert np.abs(trace.delta_e(0, 2, stream=stream)).max() == 0
+    assert trace.check().ok
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_families_outside_the_interface_are_refused_by_name(name: str) -> None:
+    with pytest.raises(ac.UnsupportedFamily, match=name):
+        ac.wrap(OUTSIDE[name].build(), TOKENIZER)
+
+
+def wrapped(name: str = "gpt2") -> Any:
+    return ac.wrap(FAMILIES[name].build(), TOKENIZER)
+
+
+def test_the_mean_stands_in_for_a_head() -> None:
+    model = wrapped("bert")
+    plain, trace = run(model), run(model, without=[(0, 1)], fill="mean")
+    mean = plain.delta_e(0, 1).mean(axis=0)
+    assert np.allclose(trace.delta_e(0, 1), mean, atol=1e-5)
+    assert trace.check().ok
+    with pytest.raises(ac.HeadlightError, match="switched off"):
+        trace.delta_e_by_source(0, 1, 0)
+
+
+def test_a_forced_pattern_equals_a_hand_computation() -> None:
+    model = wrapped("gpt2")
+    plain = run(model)
+    n = len(plain.tokens)
+    uniform = np.tril(np.ones((n, n))) / np.arange(1, n + 1)[:, None]
+    trace = run(model, edit={(0, 3): uniform})
+    by_hand = uniform @ plain.value(0, 3) @ plain.w_o(0, 3)
+    assert np.allclose(trace.delta_e(0, 3), by_hand, atol=1e-5)
+    assert np.allclose(trace.pattern(0, 3), uniform, atol=1e-6)
+    added = plain.attention_output(0) - plain.delta_e(0, 3) + by_hand
+    assert np.allclose(trace.embedding(0) + added, trace.after_attention(0), atol=1e-4)
+    assert trace.check().ok
+    for wrong, complaint in ((np.ones((2, 2)), "must be"), (np.ones((n, n)), "sum to 1"), (np.eye(n)[::-1], "forbids")):
+        with pytest.raises(ValueError, match=complaint):
+            run(model, edit={(0, 3): wrong})
+
+
+def test_two_threads_on_one_model_never_mix() -> None:
+    """One visitor with heads switched off, one without, each with a sentence of their own."""
+    model = wrapped("bert")
+    jobs = [("one fox", [(0, 0), (1, 3)]), ("the old grey hill by the tree", []), (TEXT, [(1, 1)]), ("sun", [])]
+    truth = [ac.trace(model, text, without=off) for text, off in jobs]
+    wrong: list[str] = []
+
+    def visit(i: int) -> None:
+        for _ in range(30):
+            text, off = jobs[i]
+            trace = ac.trace(model, text, without=off)
+            same = [np.array_equal(trace.patterns(layer), truth[i].patterns(layer)) for layer in range(2)]
+            if not all(same) or not np.array_equal(trace.final_embedding(), truth[i].final_embedding()):
+                wrong.append(text)
+
+    threads = [threading.Thread(target=visit, args=(i,)) for i in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_researchers_model_stays_as_it_was() -> None:
+    """Same attentions before and after, still in training mode, still eager; wrapped twice, taps once."""
+    model = FAMILIES["llama"].build()
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.inference_mode():
+        before = model(ids, output_attentions=True, use_cache=False)
+    model.train()
+    ours, again = ac.wrap(model, TOKENIZER), ac.wrap(model, TOKENIZER)
+    assert np.array_equal(run(ours).patterns(0), run(again).patterns(0))
+    assert run(again).check().ok
+    assert model.training and model.config._attn_implementation == "eager"
+    model.eval()
+    with torch.inference_mode():
+        after = model(ids, output_attentions=True, use_cache=False)
+    assert torch.equal(before.logits, after.logits)
+    assert all(torch.equal(a, b) for a, b in zip(before.attentions, after.attentions, strict=True))
+
+
+def test_train_mode_cannot_leak() -> None:
+    """Dropout would make rows sum to something else than 1 and every pass another one."""
+    model = FAMILIES["bert"].build()
+    model.config.attention_probs_dropout_prob = 0.5
+    wrapped = ac.wrap(model.train(), TOKENIZER)
+    first, second = run(wrapped), run(wrapped)
+    assert np.array_equal(first.final_embedding(), second.final_embedding())
+    assert first.check().ok
+
+
+def test_the_badge_turns_red_when_a_weight_moves() -> None:
+    model = wrapped("gpt2")
+    trace = run(model)
+    assert trace.check().ok
+    with torch.no_grad():
+        model.hf.transformer.h[1].attn.c_proj.weight.mul_(1.001)
+    parity = trace.check()
+    assert not parity.ok and parity.delta > 1e-5 and parity.pattern < 1e-5
+
+
+def test_a_trace_keeps_compact_copies_that_grow_with_the_sentence() -> None:
+    """q, k and v of a fused projection are cuts of one storage; kept as they are they would hold all of it alive."""
+    model = wrapped("gpt2")
+    short, long = ac.trace(model, range(3, 23)), ac.trace(model, range(3, 63))
+    assert long.n_bytes == 3 * short.n_bytes
+    per_token = 2 * (3 * 32 + 32) + 2 * 32 * 6 + 32  # q, k, v, mixed; x, E, projected, after, MLP, next; the last E
+    assert long.n_bytes <= 60 * 4 * per_token
+
+
+def test_a_trace_does_not_keep_an_unloaded_model_alive() -> None:
+    model = wrapped("gpt2")
+    trace = run(model)
+    pattern = trace.pattern(0, 0)
+    del model
+    gc.collect()
+    assert np.array_equal(trace.pattern(0, 0), pattern)
+    with pytest.raises(ac.HeadlightError, match="unloaded"):
+        trace.delta_e(0, 0)
+
+
+def test_a_model_can_be_loaded_again_for_its_weights() -> None:
+    model = ac.wrap(FAMILIES["gpt2"].build(), TOKENIZER, reload=lambda: wrapped("gpt2"))
+    trace = run(model)
+    expected = trace.delta_e(0, 0)
+    del model
+    gc.collect()
+    assert np.array_equal(trace.delta_e(0, 0), expected)
+
+
+def test_indices_and_streams_are_named_in_errors() -> None:
+    trace, pair = run(wrapped("bert")), run(wrapped("t5"))
+    for call, message in (
+        (lambda: trace.pattern(2, 0), "layer 2 is out of range: this trace has layer 0 to 1"),
+        (lambda: trace.pattern(-1, 0), "layer -1"),
+        (lambda: trace.delta_e(0, 4), "head 4 is out of range: this trace has head 0 to 3"),
+        (lambda: trace.embedding(3), "layer 3"),
+        (lambda: trace.delta_e_by_source(0, 0, 99), "query 99"),
+    ):
+        with pytest.raises(IndexError, match=message):
+            call()
+    with pytest.raises(ValueError, match="'encoder', 'decoder', 'cross'"):
+        pair.pattern(0, 0)
+    with pytest.raises(ValueError, match="got 'middle'"):
+        pair.n_layers_of("middle")
+    assert (pair.n_layers_of("encoder"), pair.n_layers_of("cross")) == (2, 3)
+    with pytest.raises(IndexError, match="head 9"):
+        run(wrapped("bert"), without=[(0, 9)])
+    with pytest.raises(ValueError, match="stream"):
+        run(wrapped("t5"), without=[(0, 1)])
+
+
+def test_a_window_hides_words_that_lie_too_far_back() -> None:
+    trace = run(wrapped("mistral"))
+    assert len(trace.tokens) > 6
+    assert trace.may_look(0)[10].tolist() == [5 <= key <= 10 for key in range(len(trace.tokens))]
+    assert trace._layers["self"][0].call.mask.cells is None  # kept as a rule
+    both_ways = run(wrapped("modernbert"))
+    assert both_ways.may_look(1)[10].sum() == 9 and both_ways.may_look(0).all()
+
+
+def test_a_relative_bias_is_kept_by_distance() -> None:
+    trace = run(wrapped("t5"))
+    call = trace._layers["encoder"][0].call
+    assert call.bias is not None and call.bias.values.dim() == 2
+    assert trace._layers["cross"][0].call.bias is None
+    shifted = trace.raw_scores(0, 1, stream="encoder") + trace.position_bias(0, 1, stream="encoder")
+    assert np.allclose(shifted, trace.scores(0, 1, stream="encoder"), atol=1e-5)
+
+
+def test_half_precision_is_refused() -> None:
+    with pytest.raises(ac.HeadlightError, match=r"bfloat16.*model\.float"):
+        ac.wrap(FAMILIES["bert"].build().bfloat16(), TOKENIZER)
+
+
+def test_ids_are_read_as_they_are_and_cut_at_the_limit() -> None:
+    model = wrapped("bert")
+    trace = ac.trace(model, [5, 6, 7])
+    assert trace.tokens.ids == [5, 6, 7]
+    long = ac.trace(model, [5] * 100)
+    assert len(long.tokens) == 64 and long.tokens.dropped == 36
+    with pytest.raises(ac.HeadlightError, match="0 to 98"):
+        ac.trace(model, [99])
+    for nothing in ("", "  \n ", [], None):
+        with pytest.raises(ac.EmptyText):
+            ac.trace(model, nothing)
+    with pytest.raises(ac.EmptyText, match="target"):
+        ac.trace(wrapped("bart"), TEXT)
+
+
+def test_a_speech_models_keys_are_times() -> None:
+    import transformers as tf
+
+    torch.manual_seed(0)
+    config = tf.WhisperConfig(
+        vocab_size=99, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
+        decoder_attention_heads=4, encoder_ffn_dim=48, decoder_ffn_dim=48, max_source_positions=20, num_mel_bins=8,
+        max_target_positions=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=3,
+        suppress_tokens=None, begin_suppress_tokens=None,
+    )  # fmt: skip
+    eager = tf.WhisperForConditionalGeneration._from_config(config, attn_implementation="eager").eval()
+    model = ac.wrap(copy.deepcopy(eager), TOKENIZER)
+    sound = np.random.default_rng(0).normal(size=(8, 40)).astype(np.float32)
+    trace = ac.trace(model, audio=sound, target=TARGET)
+    queries, keys = trace.tokens_of("cross")
+    assert keys.labels[:3] == ["0.00 s", "0.02 s", "0.04 s"] and len(keys) == 20
+    with torch.inference_mode():
+        theirs = eager(
+            input_features=torch.tensor(sound)[None], decoder_input_ids=torch.tensor([queries.ids]),
+            output_attentions=True, use_cache=False,
+        )  # fmt: skip
+    for layer in range(2):
+        assert np.abs(trace.patterns(layer, stream="cross") - theirs.cross_attentions[layer][0].numpy()).max() < 1e-5
+    assert trace.check().ok
+
+
+def test_the_attention_function_is_the_librarys_when_nobody_listens() -> None:
+    query, key, value = (torch.randn(1, 4, 5, 8) for _ in range(3))
+    ours, _ = capture.attend(torch.nn.Module(), query, key, value, None, is_causal=False)
+    theirs = torch.nn.functional.scaled_dot_product_attention(query, key, value).transpose(1, 2)
+    assert torch.equal(ours, theirs)
