@@ -22,6 +22,7 @@ import regex
 
 from attn_core.errors import EmptyText
 from attn_core.spelling import Part, characters_of, spell, style_of, visible
+from attn_core.tiny.slots import take_slots
 
 # A tokenizer keeps its truncation and its source/target mode inside itself, so two threads must not use one at once.
 _TOKENIZER_LOCK = threading.Lock()
@@ -73,15 +74,13 @@ def encode(tokenizer: Any, text: str, limit: int, *, target: bool = False) -> To
         raise ValueError(f"a limit of {limit} leaves no room beside {head + tail} special tokens")
     end = min(len(ids) - tail, head + room)
     kept = [*range(end), *range(len(ids) - tail, len(ids))]
-    spans = encoded.get("offset_mapping")
-    return _describe(
-        tokenizer,
-        [ids[i] for i in kept],
-        target=target,
-        text=text,
-        spans=spans and [spans[i] for i in kept],
-        dropped=len(ids) - len(kept),
-    )
+    dropped = len(ids) - len(kept)
+    ids = [ids[i] for i in kept]
+    if "offset_mapping" not in encoded:
+        return _describe(tokenizer, ids, target=target, text=text, dropped=dropped)
+    spans = [encoded["offset_mapping"][i] for i in kept]
+    ids, met_first = take_slots(tokenizer, ids, text, spans)
+    return _describe(tokenizer, ids, target=target, text=text, spans=spans, names=met_first, dropped=dropped)
 
 
 def from_ids(tokenizer: Any, ids: Sequence[int], *, target: bool = False) -> Tokens:
@@ -135,9 +134,11 @@ def _describe(
     target: bool,
     text: str | None = None,
     spans: list[tuple[int, int]] | None = None,
+    names: dict[int, str] | None = None,
     dropped: int = 0,
 ) -> Tokens:
-    pieces, special, style = _pieces(tokenizer, ids, target), _special(tokenizer, ids), style_of(tokenizer)
+    special, style = _special(tokenizer, ids), style_of(tokenizer)
+    pieces = [(names or {}).get(i, piece) for i, piece in enumerate(_pieces(tokenizer, ids, target))]
     spelling = [piece.encode() if s else spell(piece, style) for piece, s in zip(pieces, special, strict=True)]
     characters = characters_of(spelling)
     spelt = "".join(c for own, s in zip(characters, special, strict=True) for c, part, _ in own if part == 0 and not s)

@@ -184,6 +184,20 @@ def test_the_labels_of_bytes_spell_what_the_tokenizer_decodes(byte_level, text):
         assert tokens.from_ids(byte_level, t.ids).text == byte_level.decode(t.ids).strip()
 
 
+def test_words_that_a_small_model_never_met_keep_their_names_and_stay_apart():
+    from attn_core.tiny.slots import word_tokenizer
+
+    words = ["<bos>", "<new1>", "<new2>", "the", "met"]
+    tokenizer = word_tokenizer(
+        words, ["<new1>", "<new2>"], template="<bos> $A", cut=r"\w+|[^\w\s]", limit=64, bos_token="<bos>"
+    )
+    t = tokens.encode(tokenizer, "the Zorple met blick the zorple", 64)
+    assert t.ids == [0, 3, 1, 4, 2, 3, 1]
+    assert t.labels == ["<bos>", "the", "Zorple°", "met", "blick°", "the", "zorple°"]
+    assert t.word_labels == t.labels
+    assert t.special == [True] + [False] * 6
+
+
 def test_visible():
     shown = {"": "∅", "  ": "␠␠", "\n": "⏎", "\t": "⇥", "\r": "␍", "\x00": "␀", "\u200b": "‹U+200B›"}
     shown |= {"\u202e": "‹U+202E›", "\xa0": "‹U+00A0›", "\u0301": "◌\u0301", "<b>": "<b>", "Ġthe": "Ġthe", "🤗": "🤗"}
