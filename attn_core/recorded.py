@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attn_core import effects
 from attn_core.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ class Recorded:
 
     def check(self) -> Checked:
         return self.checked
+
+
+def strip(stored: Recorded, layer: int, head: int, query: int) -> effects.Strip:
+    """The four numbers of `effects.strip`, from what was stored."""
+    turn = effects.Effect(float(stored.turns[layer, head, query]), "°", "turn if switched off")
+    return effects.strip_with(stored, turn, layer, head, query)  # type: ignore[arg-type]
 
 
 def save(trace: Any, turns: NDArray[np.float32], path: Path = STARTER) -> None:

@@ -122,7 +122,7 @@ def _load(house: House, job: Job) -> None:
         from attn_core import models
 
         loaded = models.load(job.name, progress=job.report)
-        house.models.put(job.name, loaded, _model_bytes(loaded))
+        house.models.put(job.name, loaded, loaded.n_bytes)
     except HeadlightError as error:
         job.error = error
     except Exception as error:
@@ -130,10 +130,6 @@ def _load(house: House, job: Job) -> None:
         job.error = error
     finally:
         job.done.set()
-
-
-def _model_bytes(loaded: Any) -> int:
-    return sum(p.numel() * p.element_size() for p in loaded.hf_model.parameters())
 
 
 def trace(loaded: Any, text: Any, **options: Any) -> Any:

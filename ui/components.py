@@ -42,6 +42,7 @@ class Pin:
 
 _overview = st.components.v2.component("headlight.overview", js=scripts.module("overview"))
 _links = st.components.v2.component("headlight.links", js=scripts.module("links"))
+_theme = st.components.v2.component("headlight.theme", js=scripts.module("theme"))
 _view = st.components.v2.component("headlight.view", js=scripts.view())
 
 
@@ -60,7 +61,7 @@ def overview(
     `on_open` is called before the page runs again, as a widget's callback is; the same is returned in that run, and
     None in every other.
     """
-    return _mounted(_overview, packet, key, "opened", Opened, on_open, {"selected": selected, "scale": scale})
+    return mount(_overview, packet, key, "opened", Opened, on_open, {"selected": selected, "scale": scale})
 
 
 def links(
@@ -76,10 +77,15 @@ def links(
     None in every other.
     """
     view = {"pinned": None if pinned is None else {"side": pinned[0], "position": pinned[1]}}
-    return _mounted(_links, packet, key, "pinned", Pin, on_pin, view)
+    return mount(_links, packet, key, "pinned", Pin, on_pin, view)
 
 
-def _mounted(
+def follow_theme() -> None:
+    """Run the page again when the visitor switches between light and dark: a Plotly figure's colours are made here."""
+    _theme(key="theme", on_changed_change=lambda: None)
+
+
+def mount(
     component: Callable[..., Any],
     packet: bytes,
     key: str,
@@ -88,6 +94,12 @@ def _mounted(
     tell: Callable[[Any], None] | None,
     view: Mapping[str, object],
 ) -> Any:
+    """Put a canvas picture on the page; for the pictures above and for those that pages add.
+
+    `component` is registered with `scripts.module(…)`, `event` is what its JavaScript tells, `answer` makes a value of
+    it, `tell` is called with that value before the page runs again, and `view` goes to its `update` without the cells.
+    """
+
     def happened() -> None:
         value = getattr(st.session_state[key], event)
         if value is not None and tell is not None:

@@ -38,7 +38,7 @@ from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.scriptrunner import RerunException, StopException
 
 from attn_core.catalogue import CATALOGUE, availability, entry_of
-from attn_core.errors import HeadlightError, UnknownModel
+from attn_core.errors import HeadlightError
 from attn_core.settings import is_public
 from ui import caches, widgets
 from ui.state import Param, View, forget, link_params, open_view, whole, words
@@ -108,16 +108,20 @@ class Room:
         with _shown_problems():
             result = caches.trace(loaded, self.text if text is None else text, **options)
         if text is None:
-            self.count(len(result.tokens), result.tokens.dropped)
+            tokens = result.tokens if "target" not in options else result.tokens_of("encoder")[0]
+            self.count(len(tokens), tokens.dropped, loaded.limit)
         return result
 
-    def count(self, n_tokens: int, dropped: int) -> None:
+    def again(self, trace: Any) -> Any:
+        """Run a trace's own tokens once more: `room.again(trace)(without=[(0, 3)])`. For `attn_core.effects`."""
+        return lambda **options: self.trace(trace.tokens.ids, **options)
+
+    def count(self, n_tokens: int, dropped: int, limit: int) -> None:
         """Say beside the sentence how many tokens it has, and whether some were cut."""
         if self.counter is None:
             return
-        limit = self.entry.limit
         if dropped:
-            said = f"cut after {n_tokens} tokens, the model's limit: the last {dropped} are not shown"
+            said = f"Cut after {n_tokens} tokens, which is the limit: {dropped} more are not shown."
             self.counter.html(f'<div class="hl-count cut" role="status">{said}</div>')
         else:
             self.counter.html(f'<div class="hl-count">{n_tokens} of {limit} tokens</div>')
@@ -181,7 +185,7 @@ def _known_model(name: str, offered: Sequence[str]) -> str:
     """A name on offer or, where anyone may use any model, a folder of one; ValueError says what is wrong."""
     try:
         two_stacks = entry_of(name).architecture == "encoder-decoder"
-    except UnknownModel as error:
+    except HeadlightError as error:
         raise ValueError(str(error).rstrip(".")) from None
     if name in CATALOGUE and name not in offered:
         raise ValueError("this page has no place for its " + ("two stacks" if two_stacks else "single stack"))

@@ -1,0 +1,45 @@
+"""An instant first screen: the starter's recorded result, until the model itself is there.
+
+Nothing here imports torch or transformers. Only the very sentence that was recorded is shown this way; any other
+waits for its model behind a skeleton.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from attn_core import recorded
+from ui import caches, widgets
+from ui.frame import Room
+
+
+@cache
+def _stored() -> recorded.Recorded:
+    return recorded.load()
+
+
+def trace_of(room: Room) -> tuple[str, Any]:
+    """("live", trace) where the model is here or another sentence was asked for, else ("recorded", stored result)."""
+    stored = _stored()
+    asked_for = (room.model_name, room.text) == (stored.model_name, stored.tokens.text)
+    if not asked_for or caches.model(room.model_name) is not None:
+        return "live", room.trace()
+    room.count(len(stored.tokens), stored.tokens.dropped, room.entry.limit)
+    return "recorded", stored
+
+
+@st.fragment(run_every=0.5)
+def fetch_model(name: str) -> None:
+    """Bring the model in behind the recorded picture, visibly, then turn the page live. Call it last on the page."""
+    job = caches.open_model(name)
+    if not job.done.is_set():
+        share = "" if job.fraction is None else f" {100 * job.fraction:.0f} %"
+        st.html(f'<div class="hl-sub" role="status">Opening the model itself: {escape(job.message)}{share}</div>')
+    elif job.error is None:
+        st.rerun()
+    else:
+        widgets.note(f"The model itself cannot be opened here, so this stays a recording. {job.error}")
