@@ -1,0 +1,5 @@
+"""Two transformers small enough to train here: a story teller (decoder) and an English–French translator.
+
+Both are built on `attn_core.attention`, learn from sentences that their grammar makes up, and are saved as checkpoints
+that the transformers library reads, so that everything else in Headlight meets them through the same door.
+"""

@@ -1,0 +1,144 @@
+"""Train the small models: `python -m attn_core.tiny.train decoder|translator --seed N`, a few minutes on one core.
+
+Writes a checkpoint of the transformers library and card.json, which says what was trained and how well, into a folder.
+A run that was interrupted goes on where it stopped; with one thread it ends with the same bits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from attn_core.tiny import checkpoints, phrases, stories
+from attn_core.tiny.decoder import Decoder, DecoderShape
+from attn_core.tiny.fitting import Loss, Recipe, fit
+from attn_core.tiny.report import decoder_report, numbers, translator_report
+from attn_core.tiny.translator import Translator, TranslatorShape
+
+DECODER = Recipe(steps=3500, batch=16, weight_decay=0.01, sharpen=0.1)
+TRANSLATOR = Recipe(steps=1200, batch=64, weight_decay=0.05, sharpen=0.03)
+
+
+def spread(patterns: list[Tensor]) -> Tensor:
+    """The mean entropy of attention rows in nats: 0 where every query looks at one key."""
+    return torch.stack([-(p * (p + 1e-9).log()).sum(dim=-1).mean() for p in patterns]).mean()
+
+
+def decoder_loss(model: Decoder, recipe: Recipe, seed: int) -> Loss:
+    """Next-word loss on the rows of a step, plus the price of unsharp heads."""
+    ids = {word: number for number, word in enumerate(stories.vocabulary())}
+
+    def loss(step: int) -> tuple[Tensor, float]:
+        rng = Random(f"{seed} {step}")
+        rows = [stories.row(rng, model.shape.context)[0] for _ in range(recipe.batch)]
+        words = torch.tensor([[ids[word] for word in row] for row in rows])
+        logits, patterns = model(words)
+        plain = functional.cross_entropy(logits[:, :-1].flatten(0, 1), words[:, 1:].flatten())
+        return plain + recipe.sharpen_at(step) * spread(patterns), plain.item()
+
+    return loss
+
+
+def translator_loss(model: Translator, recipe: Recipe, seed: int) -> Loss:
+    """Loss of every French word given the English and the French before it, plus the price of unsharp cross heads."""
+    pad = numbers([phrases.PAD])[0]
+
+    def padded(sentences: list[list[str]]) -> Tensor:
+        longest = max(map(len, sentences))
+        return torch.tensor([numbers([*words, *[phrases.PAD] * (longest - len(words))]) for words in sentences])
+
+    def loss(step: int) -> tuple[Tensor, float]:
+        rng = Random(f"{seed} {step}")
+        pairs = [phrases.sentence(rng) for _ in range(recipe.batch)]
+        english = padded([[*pair.english, phrases.END] for pair in pairs])
+        french = padded([[phrases.START, *pair.french, phrases.END] for pair in pairs])
+        memory, _ = model.read(english, english != pad)
+        logits, _, patterns = model.write(french[:, :-1], memory, english != pad)
+        plain = functional.cross_entropy(logits.flatten(0, 1), french[:, 1:].flatten(), ignore_index=pad)
+        return plain + recipe.sharpen_at(step) * spread(patterns), plain.item()
+
+    return loss
+
+
+def new_decoder(seed: int) -> Decoder:
+    """A decoder that has learnt nothing yet."""
+    torch.manual_seed(seed)
+    return Decoder(DecoderShape(len(stories.vocabulary())))
+
+
+def new_translator(seed: int) -> Translator:
+    """A translator that has learnt nothing yet."""
+    torch.manual_seed(seed)
+    return Translator(TranslatorShape(len(phrases.vocabulary())))
+
+
+def train(name: str, seed: int, folder: Path, recipe: Recipe, progress: Callable[[int, float], None]) -> dict[str, Any]:
+    """Train "decoder" or "translator" into a folder and return its card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    half_way = folder / "training.pt"
+    model: nn.Module
+    if name == "decoder":
+        model = new_decoder(seed)
+        fit(model, decoder_loss(model, recipe, seed), recipe, checkpoint=half_way, progress=progress)
+        checkpoints.save_decoder(model, folder)
+        scores = decoder_report(model.eval())
+    else:
+        model = new_translator(seed)
+        fit(model, translator_loss(model, recipe, seed), recipe, checkpoint=half_way, progress=progress)
+        checkpoints.save_translator(model, folder)
+        scores = translator_report(model.eval())
+    half_way.unlink()
+    return card(model, seed, recipe, scores, folder)
+
+
+def card(model: Any, seed: int, recipe: Recipe, scores: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What was trained, how, and what came of it; written beside the weights as card.json."""
+    written = {
+        "architecture": asdict(model.shape),
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "seed": seed,
+        "recipe": asdict(recipe),
+        "scores": scores,
+        "sha256": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
+    }
+    (folder / "card.json").write_text(json.dumps(written, indent=1) + "\n")
+    return written
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m attn_core.tiny.train", description=__doc__)
+    parser.add_argument("name", choices=("decoder", "translator"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, help="fewer steps, to try things out")
+    parser.add_argument("--out", type=Path, help="folder to write; default: build/tiny-NAME-SEED")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)  # two threads may add up in another order
+    recipe = DECODER if asked.name == "decoder" else TRANSLATOR
+    recipe = replace(recipe, steps=asked.steps or recipe.steps)
+    began, recent = time.monotonic(), []
+
+    def progress(step: int, loss: float) -> None:
+        recent.append(loss)
+        if (step + 1) % 100 == 0 or step + 1 == recipe.steps:
+            mean = sum(recent) / len(recent)
+            print(f"step {step + 1:5d} of {recipe.steps}   loss {mean:.4f} nats   {time.monotonic() - began:4.0f} s")
+            recent.clear()
+
+    folder = asked.out or Path("build") / f"tiny-{asked.name}-{asked.seed}"
+    print(json.dumps(train(asked.name, asked.seed, folder, recipe, progress), indent=1))
+
+
+if __name__ == "__main__":
+    main()
