@@ -1,16 +1,14 @@
 """What of a picture is the head's own? The same head with random weights, and with the words shuffled.
 
 A pattern that survives shuffled words is about positions; one that survives random weights is about nothing that was
-learnt.
-
-Sources: Zhang & Bowman 2018 (random weights as a
-control); Hewitt & Liang 2019 (control tasks).
+learnt. Sources: Zhang & Bowman 2018 (random weights as a control); Hewitt & Liang 2019 (control tasks).
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,10 +25,9 @@ def random_weights(model: Model, seed: int = 0) -> Model:
 
     import attn_core as ac
 
-    hf_model: Any = model.hf_model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = type(hf_model)(hf_model.config).eval()
+        fresh = type(model.hf)(copy.deepcopy(model.hf.config)).eval()
     return ac.wrap(fresh, model.tokenizer, name=f"{model.name}, random weights")
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core import heads
+from attn_core.errors import HeadlightError
 from attn_core.heads import Floats
 
 if TYPE_CHECKING:
@@ -93,8 +94,14 @@ def _short(value: float) -> str:
 
 
 def predicts(trace: Trace, stream: str | None = None) -> bool:
-    """Whether positions of this stream predict a next word."""
-    return trace.kind == "decoder" or stream in ("decoder", "cross")
+    """Whether positions of this stream predict a next word: a decoder's do, unless it came without its last layer."""
+    if trace.kind != "decoder" and stream not in ("decoder", "cross"):
+        return False
+    try:
+        trace.logits(0)
+    except HeadlightError:
+        return False
+    return True
 
 
 def effect(before: Trace, after: Trace, query: int, *, stream: str | None = None, n_words: int = 5) -> Effect:
@@ -189,13 +196,18 @@ def strip(
     changes there (see `effect`). `sink`: the weight that rests on [CLS], [SEP], BOS or a causal model's first token.
     `entropy`: how widely the word looks, in bits, the sink included.
     """
+    off = run(without=[named(layer, head, stream)], fill=fill)
+    return strip_with(trace, effect(trace, off, query, stream=stream), layer, head, query, stream=stream)
+
+
+def strip_with(trace: Trace, change: Effect, layer: int, head: int, query: int, *, stream: str | None = None) -> Strip:
+    """The same, where the effect of switching the head off is already known."""
     row = trace.pattern(layer, head, stream=stream)[query]
     keys = trace.tokens if stream is None else trace.tokens_of(stream)[1]
     sink = sink_of(trace, stream)
-    off = run(without=[named(layer, head, stream)], fill=fill)
     return Strip(
         share=float(delta_shares(trace, layer, query, stream=stream)[head]),
-        effect=effect(trace, off, query, stream=stream),
+        effect=change,
         sink=float(row[sink].sum()),
         sink_labels=tuple(dict.fromkeys(label for label, rests in zip(keys.labels, sink, strict=True) if rests)),
         entropy=float(heads.entropy(row)),
