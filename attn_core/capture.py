@@ -500,6 +500,7 @@ def _assemble(model: Model, recorder: _Recorder, read: dict[str, tuple[Tokens, T
         _layers=frozen({stream: tuple(own) for stream, own in layers.items()}),
         _tokens=frozen(dict(read)),
         _final=frozen({stream: recorder.taps[tap] for stream, tap in model.wiring.final.items()}),
+        _final_norms=frozen(model.wiring.final_norm),
         _source=_source(model),
     )
 

@@ -123,3 +123,10 @@ class RelativeBias:
             return values
         distance = torch.arange(n_key)[None, :] - torch.arange(n_query)[:, None] + n_query - 1
         return values[:, distance]
+
+    def row(self, query: int, n_query: int, n_key: int) -> RelativeBias:
+        """The same bias for one query alone, [head, 1, key], without the square."""
+        if self.values.dim() == 3:
+            return RelativeBias(self.values[:, query : query + 1])
+        start = n_query - 1 - query
+        return RelativeBias(self.values[:, None, start : start + n_key])

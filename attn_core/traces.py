@@ -8,7 +8,7 @@ with its square. Everything a reader returns is computed by `attention` from wha
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -83,6 +83,20 @@ class Call:
         group = which // (self.n_heads // self.key.shape[0])
         one, shared = slice(which, which + 1), slice(group, group + 1)
         return self.query[one], self.key[shared], self.value[shared]
+
+    def at(self, query: int) -> Call:
+        """The same call as one query alone makes it, so that its scores are a row and never a square."""
+        n_query, n_key = self.query.shape[1], self.key.shape[1]
+        one = slice(query, query + 1)
+        return replace(
+            self,
+            query=self.query[:, one],
+            mask=self.mask if self.mask.is_open else Mask(cells=self.mask.may_look(n_query, n_key)[one]),
+            bias=None if self.bias is None else self.bias.row(query, n_query, n_key),
+            mixed=self.mixed[one],
+            replaced={head: part[one] for head, part in self.replaced.items()},
+            forced={head: cells[one] for head, cells in self.forced.items()},
+        )
 
     def scores(self, which: int | None) -> Tensor:
         """Before the softmax, [head, query, key]: scaled, capped, shifted by a position bias, masked cells −∞."""
@@ -163,6 +177,7 @@ class Trace:
     _layers: Mapping[str, Sequence[Layer]]
     _tokens: Mapping[str, tuple[Tokens, Tokens]]
     _final: Mapping[str, Tensor]
+    _final_norms: Mapping[str, str]
     _source: Source
 
     # --- What was read -------------------------------------------------------------------------------------------
@@ -235,6 +250,12 @@ class Trace:
         """The attention pattern of a head, [query, key]; every row sums to 1."""
         return _array(self._call(layer, stream, head).patterns(head)[0])
 
+    def pattern_row(self, layer: int, head: int, query: int, *, stream: str | None = None) -> Array:
+        """One row of a pattern, [key], computed without the others; sums to 1."""
+        call = self._call(layer, stream, head)
+        _check_index("query", query, call.query.shape[1])
+        return _array(call.at(query).patterns(head)[0, 0])
+
     def patterns(self, layer: int, *, stream: str | None = None) -> Array:
         """The attention patterns of all heads of a layer, [head, query, key]."""
         return _array(self._call(layer, stream).patterns(None))
@@ -289,14 +310,14 @@ class Trace:
         _check_index("query", query, found.call.query.shape[1])
         if head in found.call.replaced:
             raise HeadlightError(f"Head {layer}.{head} was switched off in this pass, so its ΔE comes from no word.")
-        weights = found.call.patterns(head)[0, query]
+        weights = found.call.at(query).patterns(head)[0, 0]
         return _array(attention.delta_e_by_source(weights, found.call.heads(head)[2][0], self._w_o(found)[head]))
 
     def heads_delta_e(self, layer: int, query: int, *, stream: str | None = None) -> Array:
         """What every head of a layer adds to one token: [head, d_model]."""
         found = self._layer(layer, stream)
         _check_index("query", query, found.call.query.shape[1])
-        return _array(torch.einsum("hd,hdm->hm", found.call.mixes(None)[:, query], self._w_o(found)))
+        return _array(torch.einsum("hd,hdm->hm", found.call.at(query).mixes(None)[:, 0], self._w_o(found)))
 
     def delta_e_sizes(self, layer: int, *, stream: str | None = None) -> Array:
         """‖ΔE‖ of every head and token of a layer: [head, query]."""
@@ -365,6 +386,25 @@ class Trace:
     def final_embedding(self, *, stream: str | None = None) -> Array:
         """What the model's last layer says of every token, after the final norm where there is one."""
         return _array(self._final_of(stream))
+
+    def block_norm(self, layer: int, after: str, vectors: Array, *, stream: str | None = None) -> Array:
+        """What a block's own norm makes of vectors [..., d_model], with the model's weights.
+
+        `after` is "attention" (post-norm: of the sum; norm-after: of what attention gave) or "mlp" (post-norm). Raises
+        ValueError for a block that has no norm there.
+        """
+        site = self._layer(layer, stream).site
+        taps = {("post-norm", "attention"): site.after, ("norm-after", "attention"): site.added}
+        tap = (taps | {("post-norm", "mlp"): site.next}).get((site.block or "", after))
+        if tap is None:
+            raise ValueError(f"layer {layer} is a {site.block} block: it has no norm after {after!r}")
+        return self._through(tap.module, vectors)
+
+    def final_norm(self, vectors: Array, *, stream: str | None = None) -> Array:
+        """What the norm after the last block makes of vectors [..., d_model]; the same where there is no such norm."""
+        name = self._stream(stream)
+        module = self._final_norms.get("decoder" if name == "cross" else name)
+        return np.array(vectors, dtype=np.float32) if module is None else self._through(module, vectors)
 
     # --- Words ---------------------------------------------------------------------------------------------------
 
@@ -460,6 +500,11 @@ class Trace:
         if stream == "decoder" and "cross" in self._layers and layer.site.next is None:
             return self._layers["cross"][layer.site.layer]
         return layer
+
+    @torch.inference_mode()
+    def _through(self, name: str, vectors: Array) -> Array:
+        module = self._source.module()
+        return _array(module.get_submodule(name)(torch.as_tensor(vectors, dtype=torch.float32, device=module.device)))
 
     def _w_o(self, layer: Layer) -> Tensor:
         """W_O cut into heads, [head, d_head, d_model]."""

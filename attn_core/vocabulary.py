@@ -1,4 +1,4 @@
-"""Directions read as words: which entries of a vocabulary a vector points to, and what it adds to a word's logit.
+"""Directions read as words: which entries of a vocabulary a vector points to, and which of them beat luck.
 
 Nothing here copies the vocabulary: it is read in chunks, so that 250,000 words cost no more memory than 8,192.
 """
@@ -88,36 +88,3 @@ def nearest(
 
 def _unit(rows: Tensor) -> Tensor:
     return rows / rows.norm(dim=-1, keepdim=True).clamp(min=1e-30)
-
-
-@dataclass(frozen=True, eq=False)
-class FrozenNorm:
-    """A final normalisation held at what it did to one token, which makes it linear: x → (x − mean x)·scale + shift.
-
-    LayerNorm: scale = γ / √(var + ε), shift = β. RMSNorm: `centred` is False, scale = γ / √(mean square + ε), shift 0.
-    With the scale frozen the parts of a sum may be read one by one; in truth each of them also changes the scale.
-    """
-
-    scale: Array
-    shift: Array
-    centred: bool
-
-    def part(self, x: Array) -> Array:
-        """What one part of the sum becomes, [..., d_model]; the shift belongs to no part."""
-        x = np.asarray(x, dtype=np.float64)
-        return (x - x.mean(axis=-1, keepdims=True) if self.centred else x) * self.scale
-
-    def whole(self, x: Array) -> Array:
-        """What the sum itself becomes, [..., d_model]: `part` plus the shift."""
-        return self.part(x) + self.shift
-
-
-def direct_logits(parts: Array, norm: FrozenNorm, word: Array, bias: float = 0.0) -> tuple[Array, float]:
-    """What every part of the last residual stream adds to one word's logit: [part, d_model] → ([part], constant).
-
-    `word` [d_model] is the word's row of the unembedding (or the difference of two rows). All parts plus the constant
-    (the norm's shift and the unembedding's bias) are the logit itself, as long as the parts are everything that was
-    added. Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
-    """
-    word = np.asarray(word, dtype=np.float64)
-    return norm.part(parts) @ word, float(norm.shift @ word) + bias

@@ -1,4 +1,4 @@
-"""Neighbours against a search of the whole table in float64; logits of parts against torch's own norms."""
+"""Neighbours against a search of the whole table in float64."""
 
 from __future__ import annotations
 
@@ -70,27 +70,3 @@ def test_the_vocabulary_is_read_in_pieces(monkeypatch, table):
     monkeypatch.setattr(vocabulary, "_unit", lambda rows: seen.append(len(rows)) or real(rows))
     vocabulary.nearest(table, RNG.normal(size=(2, 24)), 5, chunk=128)
     assert max(seen) == 128 and sum(seen) == 2 + 1003
-
-
-def layer_norm(x, eps=1e-5):
-    return torch.nn.functional.layer_norm(torch.tensor(x), x.shape[-1:], GAMMA, BETA, eps).numpy()
-
-
-def rms_norm(x, eps=1e-6):
-    return torch.nn.functional.rms_norm(torch.tensor(x), x.shape[-1:], GAMMA, eps).numpy()
-
-
-GAMMA, BETA = torch.tensor(RNG.normal(size=24)), torch.tensor(RNG.normal(size=24))
-
-
-@pytest.mark.parametrize("centred", [True, False])
-def test_parts_and_constant_are_the_logit_under_a_frozen_norm(centred):
-    parts, word = RNG.normal(size=(7, 24)), RNG.normal(size=24)
-    x = parts.sum(axis=0)
-    scale = np.sqrt(x.var() + 1e-5) if centred else np.sqrt((x**2).mean() + 1e-6)
-    shift = BETA.numpy() if centred else np.zeros(24)
-    frozen = vocabulary.FrozenNorm(GAMMA.numpy() / scale, shift, centred)
-    judge = layer_norm(x) if centred else rms_norm(x)
-    np.testing.assert_allclose(frozen.whole(x), judge, rtol=1e-9)
-    shares, constant = vocabulary.direct_logits(parts, frozen, word, bias=0.25)
-    assert shares.sum() + constant == pytest.approx(judge @ word + 0.25)
