@@ -1,0 +1,232 @@
+"""Vectors of hundreds of dimensions as arrows on a plane or in a box: where words are, and what moves them where.
+
+A projection shortens what it draws, so every hover gives the true length and the true angle, in the full space, and
+every axis says how much of the variance it keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from attn_core import geometry
+from attn_core.figures.colours import CATEGORIES, Theme, roles
+from attn_core.figures.labels import escape, percent, shorten
+from attn_core.geometry import Projection
+
+Array = NDArray[np.floating]
+MOST_LABELS = 40
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """Words of the vocabulary to find one's way by: their vectors [word, d_model] and their names.
+
+    Vocabulary vectors have lengths of their own, often far from those of the residual stream, so a landmark is drawn
+    in its own direction at the length `at`: only its direction says something.
+    """
+
+    vectors: Array
+    words: Sequence[str]
+    at: float
+
+    def placed(self) -> Array:
+        """Where the landmarks are drawn, [word, d_model]."""
+        return geometry.unit(self.vectors) * self.at
+
+
+@dataclass(frozen=True, eq=False)
+class _Line:
+    """Arrows from point to point: `points` [step, axis], a hover and a label (or "") for each."""
+
+    points: Array
+    hover: Sequence[str]
+    labels: Sequence[str]
+
+
+def token_arrows(
+    labels: Sequence[str],
+    starts: Array,
+    moves: Array,
+    view: Projection,
+    *,
+    what: str,
+    theme: Theme,
+    chosen: int | None = None,
+    landmarks: Landmarks | None = None,
+) -> go.Figure:
+    """E → E + ΔE for every token: `starts` and `moves` [token, d_model], drawn in two or three axes.
+
+    `what` names who adds ("head 0.3"); `chosen` is the token that stands out.
+    """
+    lines = [_token_line(i, labels[i], starts[i], moves[i], view, what) for i in range(len(labels))]
+    if len(lines) > MOST_LABELS:
+        lines = [line if i == chosen else _unlabelled(line) for i, line in enumerate(lines)]
+    colour, span = roles(theme), _span([line.points for line in lines])
+    figure = go.Figure()
+    _add_landmarks(figure, landmarks, view, theme)
+    _add_lines(
+        figure, [line for i, line in enumerate(lines) if i != chosen], colour["soft"], "other words", 1.4, theme, span
+    )
+    if chosen is not None:
+        _add_lines(figure, [lines[chosen]], colour["delta"], f"{shorten(labels[chosen])} ({chosen})", 3, theme, span)
+    return _framed(figure, view, theme)
+
+
+def routes(
+    names: Sequence[str],
+    paths: Sequence[Array],
+    view: Projection,
+    *,
+    theme: Theme,
+    stops: Sequence[str],
+    landmarks: Landmarks | None = None,
+) -> go.Figure:
+    """The way of one or several words through the layers: each path [stop, d_model], an arrow per layer.
+
+    `stops` names the points ("the door", "after layer 0", …).
+    """
+    figure = go.Figure()
+    _add_landmarks(figure, landmarks, view, theme)
+    span = _span([view.points(path) for path in paths])
+    palette = CATEGORIES[theme] if len(paths) > 1 else [roles(theme)["delta"]]
+    for i, (name, path) in enumerate(zip(names, paths, strict=True)):
+        line = _route_line(name, path, view, stops)
+        _add_lines(
+            figure, [line], palette[i % len(palette)], escape(name), 2.4, theme, span, dash=DASHES[i % len(DASHES)]
+        )
+    return _framed(figure, view, theme)
+
+
+def _span(points: Sequence[Array]) -> float:
+    """The diagonal of the box that holds all points."""
+    return float(geometry.norm(np.ptp(np.concatenate(points), axis=0))) or 1.0
+
+
+def _token_line(i: int, label: str, start: Array, move: Array, view: Projection, what: str) -> _Line:
+    size, added, turn = geometry.norm(start), geometry.norm(move), geometry.angle(start, start + move)
+    drawn = geometry.norm(view.arrows(move))
+    name = f"<b>{escape(label)}</b> ({i})"
+    shown = f"<br>drawn here: {percent(float(drawn / added))} of its length" if added > 0 else ""
+    tail = f"{name}<br>E, {size:.2f} long"
+    tip = f"{name} + {what}<br>ΔE is {added:.2f} long, E is {size:.2f}<br>it turns E by {turn:.1f}°{shown}"
+    return _Line(np.stack([view.points(start), view.points(start + move)]), [tail, tip], [shorten(label), ""])
+
+
+def _route_line(name: str, path: Array, view: Projection, stops: Sequence[str]) -> _Line:
+    hover = []
+    for i, here in enumerate(path):
+        text = f"<b>{escape(name)}</b> · {stops[i]}<br>{geometry.norm(here):.2f} long"
+        if i > 0:
+            step, turn = geometry.norm(here - path[i - 1]), geometry.angle(path[i - 1], here)
+            text += f"<br>moved by {step:.2f}, turned by {turn:.1f}°"
+            text += f"<br>{geometry.angle(path[0], here):.1f}° from where it began"
+        hover.append(text)
+    marks = ["" for _ in path]
+    marks[0], marks[-1] = stops[0], stops[-1]
+    return _Line(view.points(path), hover, marks)
+
+
+def _unlabelled(line: _Line) -> _Line:
+    return _Line(line.points, line.hover, ["" for _ in line.labels])
+
+
+def _add_lines(
+    figure: go.Figure,
+    lines: list[_Line],
+    colour: str,
+    name: str,
+    width: float,
+    theme: Theme,
+    span: float,
+    dash: str = "solid",
+) -> None:
+    """All arrows of one colour as one trace: a gap between lines, a dot where a line begins, heads where it goes."""
+    if not lines:
+        return
+    n_axes = lines[0].points.shape[1]
+    gap = np.full((1, n_axes), np.nan)
+    points = np.concatenate([part for line in lines for part in (line.points, gap)])
+    hover = [text for line in lines for text in (*line.hover, "")]
+    labels = [text for line in lines for text in (*line.labels, "")]
+    first = [n == 0 for line in lines for n in range(len(line.points) + 1)]
+    shared: dict[str, Any] = {
+        "name": name,
+        "mode": "lines+markers+text",
+        "text": labels,
+        "customdata": hover,
+        "hovertemplate": "%{customdata}<extra></extra>",
+        "textfont": {"size": 12, "color": colour if width > 2 else roles(theme)["ink"]},
+        "showlegend": True,
+    }
+    x, y, *z = points.T
+    if not z:
+        symbols = ["circle" if start else "arrow" for start in first]
+        sizes = [5 if start else 9 + width for start in first]
+        marker = {"symbol": symbols, "size": sizes, "angleref": "previous", "color": colour, "line": {"width": 0}}
+        line_style = {"color": colour, "width": width, "dash": dash}
+        figure.add_scatter(x=x, y=y, marker=marker, line=line_style, textposition="top center", **shared)
+        return
+    line_style = {"color": colour, "width": 2 * width, "dash": dash if dash in ("solid", "dash", "dot") else "solid"}
+    sizes = [4 if start else 0.1 for start in first]
+    figure.add_scatter3d(x=x, y=y, z=z[0], marker={"size": sizes, "color": colour}, line=line_style, **shared)
+    _add_cones(figure, lines, colour, size=0.03 * span)
+
+
+def _add_cones(figure: go.Figure, lines: list[_Line], colour: str, size: float) -> None:
+    """Arrow heads for three dimensions, all of one size: they show where an arrow goes, its line how far."""
+    tips = np.concatenate([line.points[1:] for line in lines])
+    ways = geometry.unit(np.concatenate([np.diff(line.points, axis=0) for line in lines]))
+    (x, y, z), (u, v, w) = tips.T, size * ways.T
+    shape = {"sizemode": "raw", "sizeref": 1, "anchor": "tip", "showscale": False, "hoverinfo": "skip"}
+    figure.add_cone(x=x, y=y, z=z, u=u, v=v, w=w, colorscale=[[0, colour], [1, colour]], **shape)
+
+
+def _add_landmarks(figure: go.Figure, landmarks: Landmarks | None, view: Projection, theme: Theme) -> None:
+    if landmarks is None or not len(landmarks.words):
+        return
+    names = [escape(word) for word in landmarks.words]
+    x, y, *z = view.points(landmarks.placed()).T
+    style: dict[str, Any] = {
+        "name": "vocabulary",
+        "mode": "markers+text",
+        "text": names,
+        "hovertemplate": "<b>%{text}</b>, from the model's vocabulary<br>only its direction is true<extra></extra>",
+        "textfont": {"size": 11, "color": roles(theme)["soft"]},
+    }
+    if z:
+        figure.add_scatter3d(x=x, y=y, z=z[0], marker={"size": 2, "color": roles(theme)["soft"]}, **style)
+    else:
+        marker = {"size": 5, "color": roles(theme)["soft"], "symbol": "cross-thin-open"}
+        figure.add_scatter(x=x, y=y, marker=marker, textposition="bottom center", **style)
+
+
+def _framed(figure: go.Figure, view: Projection, theme: Theme) -> go.Figure:
+    colour = roles(theme)
+    titles = [f"component {i + 1} · {percent(float(share))} of the variance" for i, share in enumerate(view.explained)]
+    axis = {"gridcolor": colour["line"], "zeroline": False, "tickfont": {"size": 10, "color": colour["soft"]}}
+    figure.update_layout(
+        height=460,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": colour["ink"]},
+        hovermode="closest",
+    )
+    if len(view.axes) == 2:
+        figure.update_xaxes(title=titles[0], **axis)
+        figure.update_yaxes(title=titles[1], scaleanchor="x", **axis)
+        return figure
+    box = {
+        f"{n}axis": {"title": {"text": titles[i]}, "backgroundcolor": "rgba(0,0,0,0)", **axis}
+        for i, n in enumerate("xyz")
+    }
+    figure.update_layout(scene={**box, "aspectmode": "data"}, height=560)
+    return figure
