@@ -84,12 +84,6 @@ function hatch(g, x, y, width, height, colour, gap = 5) {
   g.restore();
 }
 
-/* In the app a packet comes with the name of its picture before it (see ui/components.py). */
-function unaddress(bytes) {
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  return [new TextDecoder().decode(bytes.subarray(4, 4 + length)), bytes.subarray(4 + length)];
-}
-
 /* What Python wants shown (the chosen head, the pinned word, the scale) comes beside the cells, so that the cells need
    not be sent again. */
 function followView(target, update) {
@@ -98,6 +92,23 @@ function followView(target, update) {
   const listen = (event) => event.detail.target === target && update(event.detail.view);
   globalThis.addEventListener("headlight:view", listen);
   return () => globalThis.removeEventListener("headlight:view", listen);
+}
+
+/* A picture as a Streamlit component. Its packet comes with its name before it (see ui/components.py); `callbacksOf`
+   makes the callbacks of `draw` from a function that tells Python. */
+function inApp(draw, callbacksOf) {
+  return ({ data, parentElement, setTriggerValue }) => {
+    parentElement.headlight?.(); // the same element is mounted again for new cells
+    const length = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
+    const name = new TextDecoder().decode(data.subarray(4, 4 + length));
+    const drawn = draw(parentElement, data.subarray(4 + length), callbacksOf(setTriggerValue));
+    const forget = followView(name, drawn.update);
+    parentElement.headlight = () => {
+      forget();
+      drawn.destroy();
+    };
+    return parentElement.headlight;
+  };
 }
 
 const SHARED_STYLE = `

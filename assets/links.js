@@ -38,7 +38,6 @@ const LINKS_STYLE = `
 export function draw(root, data, callbacks = {}) {
   const { header, body } = unpack(data);
   const weights = new Uint16Array(body.buffer);
-  const [asking, answering] = header.sides;
   const counts = header.sides.map((side) => side.labels.length);
   const shown = header.heads.map(() => true);
   const view = { pinned: null, ...callbacks.view }; // pinned: {side: "query" | "key", position}
@@ -73,7 +72,7 @@ export function draw(root, data, callbacks = {}) {
       word.style.top = `${position * ROW}px`;
       word.tabIndex = position ? -1 : 0;
       word.classList.toggle("special", side.special.includes(position));
-      word.setAttribute("aria-label", `${label} (${role} ${position})`);
+      word.setAttribute("aria-label", `${label} (${role} ${counted(which, position)})`);
       word.setAttribute("aria-pressed", "false");
       Object.assign(word.dataset, { side: role, position });
       return word;
@@ -97,8 +96,8 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function makeLegend() {
-    header.heads.forEach((name, at) => {
-      const button = element("button", "", `head ${name}`);
+    header.heads.forEach((_, at) => {
+      const button = element("button", "", called(at));
       button.type = "button";
       button.setAttribute("aria-pressed", "true");
       button.addEventListener("click", () => {
@@ -221,19 +220,30 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function sentence({ side, position }, head) {
-    const name = `head ${header.heads[head]}`;
-    const other = side === "query" ? answering : asking;
-    const ends = other.labels.map((label, at) => ({ label, at, w: side === "query" ? weight(head, position, at) : weight(head, at, position) }));
-    const top = ends.filter(({ w }) => w >= FAINTEST).sort((a, b) => b.w - a.w).slice(0, 4);
-    const list = top.flatMap(({ label, at, w }, i) => [i ? ", " : " ", element("span", side === "query" ? "key" : "query", nameOf(label, at, position)), ` ${percent(w)}`]);
-    const self = element("span", side, header.sides[side === "query" ? 0 : 1].labels[position]);
-    const rest = top.length ? "." : " nothing above 1 %.";
-    if (side === "query") return ["To update ", self, ` (${position}), ${name} looks at`, ...list, rest];
-    return [self, ` (${position}) is looked at through ${name} by`, ...list, rest];
+    const [here, there] = side === "query" ? [0, 1] : [1, 0];
+    const weightAt = (at) => (side === "query" ? weight(head, position, at) : weight(head, at, position));
+    const ends = header.sides[there].labels.map((_, at) => [at, weightAt(at)]).filter(([, w]) => w >= FAINTEST);
+    const top = ends.sort(([, a], [, b]) => b - a).slice(0, 4);
+    const list = top.flatMap(([at, w], i) => {
+      const word = element("span", there ? "key" : "query", nameOf(there, at, position));
+      return [i ? ", " : " ", word, ` ${percent(w)}`];
+    });
+    const self = element("span", side, `${header.sides[here].labels[position]} (${counted(here, position)})`);
+    const rest = top.length ? "." : ` nothing above ${percent(FAINTEST)}.`;
+    if (side === "query") return ["To update ", self, `, ${called(head)} looks at`, ...list, rest];
+    return [self, ` is looked at through ${called(head)} by`, ...list, rest];
   }
 
-  function nameOf(label, at, position) {
-    return header.same && at === position ? "itself" : `${label} (${at})`;
+  /* "head 0.3"; a mean of heads has a name of its own. */
+  function called(head) {
+    return /^\d/.test(header.heads[head]) ? `head ${header.heads[head]}` : header.heads[head];
+  }
+  function counted(which, at) {
+    return header.sides[which].positions?.[at] ?? at;
+  }
+
+  function nameOf(which, at, position) {
+    return header.same && at === position ? "itself" : `${header.sides[which].labels[at]} (${counted(which, at)})`;
   }
 
   /* --- pointing and choosing --- */
@@ -303,14 +313,6 @@ export function draw(root, data, callbacks = {}) {
   };
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
-  parentElement.headlight?.();
-  const [name, packet] = unaddress(data);
-  const drawn = draw(parentElement, packet, { pin: (pinned) => setTriggerValue("pinned", pinned ?? { side: null, position: null }) });
-  const forget = followView(name, drawn.update);
-  parentElement.headlight = () => {
-    forget();
-    drawn.destroy();
-  };
-  return parentElement.headlight;
-}
+export default inApp(draw, (tell) => ({
+  pin: (pinned) => tell("pinned", pinned ?? { side: null, position: null }),
+}));

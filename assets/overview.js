@@ -298,7 +298,9 @@ export function draw(root, data, callbacks = {}) {
   /* "creature (query 4)"; of a pooled cell, "8 a … 11 the (queries)". */
   function words(labels, from, one, many) {
     const to = Math.min(labels.length, from + header.pool) - 1;
-    return to > from ? `${labels[from]} … ${labels[to]} (${many} ${from}–${to})` : `${labels[from]} (${one} ${from})`;
+    const at = (i) => (one === "query" ? header.query_positions : header.key_positions)?.[i] ?? i;
+    if (to === from) return `${labels[from]} (${one} ${at(from)})`;
+    return `${labels[from]} … ${labels[to]} (${many} ${at(from)}–${at(to)})`;
   }
 
   function about(layer, head) {
@@ -392,14 +394,4 @@ export function draw(root, data, callbacks = {}) {
   };
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
-  parentElement.headlight?.();
-  const [name, packet] = unaddress(data);
-  const drawn = draw(parentElement, packet, { open: (opened) => setTriggerValue("opened", opened) });
-  const forget = followView(name, drawn.update);
-  parentElement.headlight = () => {
-    forget();
-    drawn.destroy();
-  };
-  return parentElement.headlight;
-}
+export default inApp(draw, (tell) => ({ open: (opened) => tell("opened", opened) }));

@@ -41,6 +41,8 @@ def heatmap(
     queries_in: QueriesIn = "rows",
     selected_query: int | None = None,
     marked_keys: Sequence[int] = (),
+    query_positions: Sequence[int] | None = None,
+    key_positions: Sequence[int] | None = None,
     query_special: Sequence[bool] | None = None,
     key_special: Sequence[bool] | None = None,
     measure: str | None = None,
@@ -53,7 +55,8 @@ def heatmap(
     weights: [query, key]. `kind="weights"` means numbers in [0, 1], shown in percent on [0, zmax or 1];
         `kind="signed"` any numbers, on [−zmax, zmax] (default: the largest size that occurs), 0 in the middle.
         Panels that are compared need the same `zmax`.
-    query_labels, key_labels: what people read, one a token; the keys' default to the queries'.
+    query_labels, key_labels: what people read, one a token; the keys' default to the queries'. `*_positions` are said
+        instead of 0, 1, … where tokens are left out or merged, `*_special` dims special tokens.
     head: "0.3", for the hover sentence. `measure` names signed numbers there ("score", "difference").
     scale: colours by the weight or by its square root. The numbers in the figure are the same.
     masked: bool [query, key], True where a query may not look (default: where a number is not finite). Hatched,
@@ -74,8 +77,8 @@ def heatmap(
     picture = _Picture(
         numbers=numbers,
         words=_words(numbers, hidden, kind),
-        queries=[labels.place(label, i, "query") for i, label in enumerate(query_labels)],
-        keys=[labels.place(label, i, "key") for i, label in enumerate(keys)],
+        queries=labels.places(query_labels, query_positions, "query"),
+        keys=labels.places(keys, query_positions if key_labels is None else key_positions, "key"),
         turned=queries_in == "columns",
         sentence=_sentence(head, kind, measure),
     )
@@ -91,7 +94,7 @@ def heatmap(
     asks = _axis(query_labels, "query (asks)", roles["query"], roles, query_special, chosen)
     answers = _axis(keys, "key (answers)", roles["key"], roles, key_dim, marked_keys)
     _lay_out(figure, *((asks, answers) if picture.turned else (answers, asks)), title, legend)
-    figure.update_layout(hoverlabel=_hover_label(roles))
+    figure.update_layout(font={"color": roles["ink"]}, hoverlabel=_hover_label(roles))
     if selected_query is not None:
         _frame(figure, selected_query, len(keys), roles["query"], turned=picture.turned)
     return figure
@@ -175,25 +178,21 @@ def _colours(
 ) -> dict[str, Any]:
     if kind == "signed":
         top = zmax or float(np.nanmax(np.abs(numbers), initial=0)) or 1.0
-        bar = {"title": labels.escape(measure or "value"), "at": [-top, 0, top]}
-        bar["words"] = [labels.signed(t) for t in bar["at"]]
-        return {"zmin": -top, "zmax": top, "colorscale": colours.diverging(theme)} | _bar(bar, legend)
+        bar = _bar(labels.escape(measure or "value"), {t: labels.signed(t) for t in (-top, 0.0, top)}, legend)
+        return {"zmin": -top, "zmax": top, "colorscale": colours.diverging(theme)} | bar
     top = zmax or 1.0
-    shares = [0, 0.25, 0.5, 1]
-    bar = {"title": f"weight, {'√' if scale == 'sqrt' else 'linear'} scale", "at": [top * s for s in shares]}
-    bar["words"] = [labels.percent(t) for t in bar["at"]]
-    return {"zmin": 0, "zmax": top, "colorscale": colours.sequential(theme, scale)} | _bar(bar, legend)
+    ticks = {top * share: labels.percent(top * share) for share in (0, 0.25, 0.5, 1)}
+    bar = _bar(f"weight, {'√' if scale == 'sqrt' else 'linear'} scale", ticks, legend)
+    return {"zmin": 0, "zmax": top, "colorscale": colours.sequential(theme, scale)} | bar
 
 
-def _bar(bar: dict[str, Any], shown: bool) -> dict[str, Any]:
+def _bar(title: str, ticks: Mapping[float, str], shown: bool) -> dict[str, Any]:
     """The legend of the colours, below the cells."""
     place = {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yanchor": "top", "ypad": 12, "xpad": 0}
     size = {"thickness": 8, "len": 0.8, "outlinewidth": 0, "tickangle": 0, "tickfont": {"size": 10.5}}
-    title = {"text": bar["title"], "side": "bottom", "font": {"size": 11}}
-    return {
-        "showscale": shown,
-        "colorbar": {**place, **size, "title": title, "tickvals": bar["at"], "ticktext": bar["words"]},
-    }
+    words = {"tickvals": list(ticks), "ticktext": list(ticks.values())}
+    name = {"title": {"text": title, "side": "bottom", "font": {"size": 11}}}
+    return {"showscale": shown, "colorbar": place | size | words | name}
 
 
 def _hatch(colour: str) -> dict[str, Any]:

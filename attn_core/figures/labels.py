@@ -30,6 +30,12 @@ def place(label: str, position: int, role: str) -> str:
     return f"{escape(label)} ({role} {position})"
 
 
+def places(labels: Sequence[str], positions: Sequence[int] | None, role: str) -> list[str]:
+    """`place` of every token; positions count from 0 unless given. All different, as Plotly's categories must be."""
+    counted = range(len(labels)) if positions is None else positions
+    return [place(label, position, role) for label, position in zip(labels, counted, strict=True)]
+
+
 def percent(weight: float) -> str:
     """A weight as people say it: two digits, more only where 100 % would be untrue.
 

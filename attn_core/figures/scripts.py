@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 ASSETS = Path(__file__).parents[2] / "assets"
 
 
 @cache
-def module(name: Literal["overview", "links"]) -> str:
-    """The ES module of one picture: it exports `draw(root, packet, callbacks)` and a Streamlit component as default."""
+def module(name: str) -> str:
+    """The ES module of one picture, assets/<name>.js behind what all of them share.
+
+    It exports `draw(root, packet, callbacks)` and, as default, a Streamlit component.
+    """
     return "\n".join((ASSETS / f"{part}.js").read_text(encoding="utf-8") for part in ("drawing", name))
 
 

@@ -30,6 +30,8 @@ def pack_patterns(
     query_labels: Sequence[str],
     key_labels: Sequence[str] | None = None,
     *,
+    query_positions: Sequence[int] | None = None,
+    key_positions: Sequence[int] | None = None,
     may_look: Sequence[np.ndarray | None] | np.ndarray | None = None,
     notes: Sequence[Sequence[str]] | None = None,
 ) -> bytes:
@@ -37,7 +39,8 @@ def pack_patterns(
 
     `layers` is read once and in order, so it can make its arrays as it goes. `may_look` is bool [query, key], for all
     layers or one a layer (None: everything may be seen). `notes[layer][head]` is a sentence that is shown under a
-    head's name. `key_labels` defaults to the queries' own. Raises ValueError if a shape does not fit.
+    head's name. `key_labels` defaults to the queries' own; `*_positions` are said instead of 0, 1, … where tokens are
+    left out or merged. Raises ValueError if a shape does not fit.
     """
     keys = query_labels if key_labels is None else key_labels
     shape = (len(query_labels), len(keys))
@@ -61,9 +64,11 @@ def pack_patterns(
         "pool": pool,
         "query_labels": [visible(label) for label in query_labels],
         "key_labels": None if key_labels is None else [visible(label) for label in keys],
+        "query_positions": _whole(query_positions),
+        "key_positions": _whole(query_positions if key_labels is None else key_positions),
         "notes": notes,
     }
-    return _packet(header, b"".join(parts))
+    return packet(header, b"".join(parts))
 
 
 def pack_values(values: np.ndarray, texts: Sequence[Sequence[str]], *, name: str, signed: bool = False) -> bytes:
@@ -81,7 +86,7 @@ def pack_values(values: np.ndarray, texts: Sequence[Sequence[str]], *, name: str
         "values": np.nan_to_num(values.astype(float)).tolist(),
         "texts": [list(row) for row in texts],
     }
-    return _packet(header, b"")
+    return packet(header, b"")
 
 
 def pack_kinds(
@@ -102,7 +107,7 @@ def pack_kinds(
         "meanings": meanings,
         "notes": notes,
     }
-    return _packet(header, b"")
+    return packet(header, b"")
 
 
 def pack_links(
@@ -112,6 +117,8 @@ def pack_links(
     *,
     heads: Sequence[str],
     may_look: np.ndarray | None = None,
+    query_positions: Sequence[int] | None = None,
+    key_positions: Sequence[int] | None = None,
     query_special: Sequence[bool] | None = None,
     key_special: Sequence[bool] | None = None,
     query_words: Sequence[int | None] | None = None,
@@ -121,7 +128,8 @@ def pack_links(
     """One to eight heads as lines between two columns of words: patterns [head, query, key], a packet for `links`.
 
     `heads` are their names ("0.3"). `*_special` dims special tokens, `*_words` (the word index of each token) joins
-    the pieces of a word; for the keys both default to the queries' own where `key_labels` is left out.
+    the pieces of a word, `*_positions` are said instead of 0, 1, … where tokens are left out or merged; the keys' are
+    the queries' own where `key_labels` is left out.
     """
     if len(heads) > MOST_HEADS:
         raise ValueError(f"{len(heads)} heads cannot be told apart by colour; at most {MOST_HEADS} can")
@@ -138,11 +146,13 @@ def pack_links(
         "captions": list(captions),
         "same": same,
         "sides": [
-            _side(query_labels, query_special, query_words),
-            _side(keys, query_special if same else key_special, query_words if same else key_words),
+            _side(query_labels, query_positions, query_special, query_words),
+            _side(keys, query_positions, query_special, query_words)
+            if same
+            else _side(keys, key_positions, key_special, key_words),
         ],
     }
-    return _packet(header, cells.tobytes())
+    return packet(header, cells.tobytes())
 
 
 def pool_for(n_tiles: int, n_query: int, n_key: int, budget: int = BUDGET) -> int:
@@ -153,10 +163,10 @@ def pool_for(n_tiles: int, n_query: int, n_key: int, budget: int = BUDGET) -> in
     return pool
 
 
-def unpack(packet: bytes) -> tuple[dict[str, Any], bytes]:
+def unpack(packed: bytes) -> tuple[dict[str, Any], bytes]:
     """A packet's header and cells."""
-    (length,) = struct.unpack_from("<I", packet)
-    return json.loads(packet[4 : 4 + length]), packet[4 + length :]
+    (length,) = struct.unpack_from("<I", packed)
+    return json.loads(packed[4 : 4 + length]), packed[4 + length :]
 
 
 def _bytes_of(pattern: np.ndarray, may_look: np.ndarray | None, pool: int) -> np.ndarray:
@@ -172,14 +182,25 @@ def _bytes_of(pattern: np.ndarray, may_look: np.ndarray | None, pool: int) -> np
     return np.where(cells < 0, MASKED, cells).astype(np.uint8)
 
 
-def _side(labels: Sequence[str], special: Sequence[bool] | None, words: Sequence[int | None] | None) -> dict[str, Any]:
+def _whole(numbers: Sequence[int] | None) -> list[int] | None:
+    return None if numbers is None else [int(number) for number in numbers]
+
+
+def _side(
+    labels: Sequence[str],
+    positions: Sequence[int] | None,
+    special: Sequence[bool] | None,
+    words: Sequence[int | None] | None,
+) -> dict[str, Any]:
     return {
         "labels": [visible(label) for label in labels],
+        "positions": _whole(positions),
         "special": [] if special is None else [i for i, dim in enumerate(special) if dim],
         "words": None if words is None else list(words),
     }
 
 
-def _packet(header: dict[str, Any], body: bytes) -> bytes:
+def packet(header: dict[str, Any], body: bytes) -> bytes:
+    """A header and cells as one packet; both themes' colours come with the header."""
     text = json.dumps({**header, "palette": palette()}, ensure_ascii=False, separators=(",", ":")).encode()
     return struct.pack("<I", len(text)) + text + body
