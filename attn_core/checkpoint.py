@@ -92,14 +92,13 @@ def _weights(where: str, config: Any, source: dict[str, Any], progress: Progress
     import torch
     from safetensors import SafetensorError
 
-    from attn_core.capture import NAME
+    from attn_core.capture import use_ours_always
 
     try:
         model, report = _auto_class(config).from_pretrained(
             where,
             config=config,
             dtype=torch.float32,
-            attn_implementation=NAME,
             use_safetensors=True,
             output_loading_info=True,
             tqdm_class=bar_for(progress),
@@ -112,7 +111,8 @@ def _weights(where: str, config: Any, source: dict[str, Any], progress: Progress
     except (ValueError, ImportError) as error:  # no such class for this head, or a quantised format
         raise UnsupportedFamily(f"{where} cannot be opened as {config.model_type}: {_first_line(error)}") from error
     _check_report(where, model, report)
-    return model.eval().requires_grad_(False)
+    use_ours_always(model)
+    return model.requires_grad_(False)
 
 
 def _auto_class(config: Any) -> Any:
