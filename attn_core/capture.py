@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -125,6 +125,7 @@ class Model:
     wiring: Wiring
     limit: int  # tokens
     lock: threading.Lock
+    is_ours: bool  # loaded with our attention and in eval mode, and held by nobody who could change that
     reload: Callable[[], Model] | None = None
 
     @property
@@ -151,7 +152,7 @@ class Model:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Hold the model for one pass: our attention, no dropout, no gradients. Everything is as it was afterwards."""
-        with self.lock, torch.inference_mode(), _as_ours(self.hf):
+        with self.lock, torch.inference_mode(), nullcontext() if self.is_ours else _as_ours(self.hf):
             yield
 
     def run(self, **inputs: Any) -> Any:
@@ -192,6 +193,7 @@ def wrap(
         wiring=wiring,  # type: ignore[arg-type]
         limit=min(limit or MOST_TOKENS, _most_tokens(hf_model, tokenizer)),
         lock=threading.Lock(),
+        is_ours=all(c._attn_implementation_internal == NAME for c in _configs(hf_model)) and not hf_model.training,
         reload=reload,
     )
     if wiring is None:
@@ -236,7 +238,7 @@ def _as_ours(hf_model: Any) -> Iterator[None]:
 
 
 def _place_taps(hf_model: Any, wiring: Wiring) -> None:
-    for module, side in sorted({(tap.module, tap.side) for tap in wiring.taps()}):
+    for module, side in sorted({(tap.module, tap.side) for tap in wiring.taps}):
         listen(hf_model.get_submodule(module), module, side)
 
 
@@ -311,9 +313,6 @@ class _Recorder:
         self.calls: list[Call] = []
         self.taps: dict[Tap, Tensor] = {}
         self.counts: dict[tuple[str, str], int] = {}
-        self.wanted: dict[tuple[str, str, int], list[Tap]] = {}
-        for tap in wiring.taps():
-            self.wanted.setdefault((tap.module, tap.side, tap.call), []).append(tap)
         self.masks: dict[Any, tuple[Mask, RelativeBias | None]] = {}
 
     def attended(self, call: Attended) -> None:
@@ -369,7 +368,7 @@ class _Recorder:
 
     def passed(self, module: str, side: str, tensors: dict[int | str, Tensor]) -> None:
         count = self.counts[module, side] = self.counts.get((module, side), -1) + 1
-        for tap in self.wanted.get((module, side, count), ()):
+        for tap in self.wiring.wanted.get((module, side, count), ()):
             tensor = tensors[tap.slot]
             tensor = tensor.reshape(-1, tensor.shape[-1])
             self.taps[tap] = tensor.clone() if tap in self.wiring.changed_later else _compact(tensor)
@@ -490,7 +489,7 @@ def _times(model: Model, n_frames: int) -> Tokens:
 def _assemble(model: Model, recorder: _Recorder, read: dict[str, tuple[Tokens, Tokens]]) -> Trace:
     layers: dict[str, list[Layer]] = {stream: [] for stream in read}
     for site, call in zip(model.wiring.sites, recorder.calls, strict=True):
-        taps = {tap: recorder.taps[tap] for tap in site.taps()}
+        taps = {tap: recorder.taps[tap] for tap in site.taps}
         layers[site.stream].append(Layer(site, call, frozen(taps)))
     return Trace(
         model_name=model.name,

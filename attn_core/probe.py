@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -35,8 +36,18 @@ class Wiring:
     causal: bool  # whether the first attention looks back only
     changed_later: frozenset[Tap]  # tensors that the model overwrites in place: keep a copy
 
-    def taps(self) -> set[Tap]:
-        return set().union(*(site.taps() for site in self.sites), self.final.values())
+    @cached_property
+    def taps(self) -> frozenset[Tap]:
+        """Every place at which a pass has something to keep."""
+        return frozenset().union(*(site.taps for site in self.sites), self.final.values())
+
+    @cached_property
+    def wanted(self) -> dict[tuple[str, str, int], list[Tap]]:
+        """(module, side, call) → what to keep there."""
+        wanted: dict[tuple[str, str, int], list[Tap]] = {}
+        for tap in self.taps:
+            wanted.setdefault((tap.module, tap.side, tap.call), []).append(tap)
+        return wanted
 
 
 class _DiaryRecorder:

@@ -49,7 +49,8 @@ def tensors_in(values: Any, named: dict[str, Any] | None = None) -> dict[int | s
     elif hasattr(values, "to_tuple"):  # the library's own output objects
         values = values.to_tuple()
     places = list(enumerate(values)) if isinstance(values, (tuple, list)) else []
-    return {slot: v for slot, v in [*places, *(named or {}).items()] if isinstance(v, Tensor)}
+    slots: list[tuple[int | str, Any]] = [*places, *(named or {}).items()]
+    return {slot: v for slot, v in slots if isinstance(v, Tensor)}
 
 
 def listen(module: nn.Module, name: str, side: str) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -122,9 +123,11 @@ class Site:
     memory: Tap | None = None
     rotary: bool = False
 
-    def taps(self) -> set[Tap]:
+    @cached_property
+    def taps(self) -> frozenset[Tap]:
+        """Where all these tensors can be had."""
         places = (self.projected, self.embedding, self.added, self.after, self.mlp, self.next, self.x, self.memory)
-        return {tap for tap in places if tap is not None}
+        return frozenset(tap for tap in places if tap is not None)
 
 
 def close(found: Tensor, *parts: Tensor) -> bool:
