@@ -66,14 +66,17 @@ def entropy(pattern: Floats) -> Floats:
     return 0.0 - (pattern * logs).sum(axis=-1)
 
 
-def mean_distance(pattern: Floats) -> Floats:
+def mean_distance(pattern: Floats, queries: Sequence[int] | NDArray[np.int_] | None = None) -> Floats:
     """How far every query looks, in tokens: Σ weight · |query − key|. [..., query]. Source: Vig & Belinkov 2019.
+
+    `queries` gives the rows' own positions where they are not 0, 1, 2, …
 
     >>> mean_distance(np.array([[0.5, 0.0, 0.5], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])).tolist()
     [1.0, 1.0, 0.0]
     """
     n_query, n_key = pattern.shape[-2:]
-    return (pattern * np.abs(_ahead(n_query, n_key))).sum(axis=-1)
+    places = np.arange(n_query) if queries is None else np.asarray(queries)
+    return (pattern * np.abs(np.arange(n_key)[None, :] - places[:, None])).sum(axis=-1)
 
 
 # ---------------------------------------------------------------------------------------- rules, as bool [query, key]
