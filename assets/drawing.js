@@ -45,14 +45,14 @@ function luminance(colour) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 
-/* A weight as people say it: two digits, more only where 100 % would be untrue. */
+/* A weight as people say it: two digits, more only where 100 % would be untrue. Its space never breaks. */
 function percent(weight) {
   const hundredths = Math.round(weight * 10000);
-  if (weight <= 0) return "0 %";
-  if (hundredths === 0) return "< 0.01 %";
-  if (hundredths < 995) return `${Number((hundredths / 100).toPrecision(2))} %`;
-  if (hundredths >= 9950 && hundredths < 10000) return `${(hundredths / 100).toFixed(2)} %`;
-  return `${Math.round(hundredths / 100)} %`;
+  if (weight <= 0) return "0\u00a0%";
+  if (hundredths === 0) return "< 0.01\u00a0%";
+  if (hundredths < 995) return `${Number((hundredths / 100).toPrecision(2))}\u00a0%`;
+  if (hundredths >= 9950 && hundredths < 10000) return `${(hundredths / 100).toFixed(2)}\u00a0%`;
+  return `${Math.round(hundredths / 100)}\u00a0%`;
 }
 
 /* A canvas of the given size in CSS pixels, sharp on any screen, cleared. */

@@ -11,7 +11,7 @@ const MASKED = 255;
 const OVERVIEW_STYLE = `
   .grid { position: relative; }
   .grid canvas { position: absolute; inset: 0; pointer-events: none; }
-  .tile { position: absolute; border-radius: 1px; cursor: pointer; outline-offset: 0; -webkit-tap-highlight-color: transparent; }
+  .tile { position: absolute; border-radius: 1px; cursor: pointer; touch-action: manipulation; -webkit-tap-highlight-color: transparent; }
   .tile:hover { outline: 1.5px solid var(--soft); }
   .tile[aria-selected="true"] { outline: 2.5px solid var(--accent); }
   .tile:focus-visible { outline: 2.5px solid var(--accent); outline-offset: 2px; }
@@ -197,7 +197,9 @@ export function draw(root, data, callbacks = {}) {
 
   function kindColour(kind) {
     const at = Object.keys(header.meanings).indexOf(kind);
-    return at < 0 ? channels(colours.roles.line) : channels(colours.categories[at]);
+    const card = channels(colours.roles.card);
+    if (at < 0) return channels(colours.roles.line);
+    return channels(colours.categories[at]).map((value, i) => Math.round(0.6 * value + 0.4 * card[i]));
   }
 
   /* Two letters stand for a kind, so that colour is never alone. */
@@ -346,11 +348,13 @@ export function draw(root, data, callbacks = {}) {
 
   const hit = (event) => event.target.closest?.(".tile");
   const place = (tile) => [Number(tile.dataset.layer), Number(tile.dataset.head)];
-  grid.addEventListener("pointermove", (event) => {
+  const point = (event) => {
     const tile = hit(event);
     if (tile) show(...place(tile), ...cellUnder(tile, event));
     else hide();
-  });
+  };
+  grid.addEventListener("pointermove", point);
+  grid.addEventListener("pointerdown", point); // a finger does not hover: hold it to look, lift it to open
   grid.addEventListener("pointerleave", hide);
   grid.addEventListener("click", (event) => hit(event) && open(hit(event), ...cellUnder(hit(event), event)));
   grid.addEventListener("focusin", (event) => event.target.matches(":focus-visible") && show(...place(hit(event)), null, null));

@@ -22,6 +22,7 @@ Kind = Literal["weights", "signed"]
 QueriesIn = Literal["rows", "columns"]
 
 MONO = "JetBrains Mono, Source Code Pro, DejaVu Sans Mono, monospace"
+LETTER = 7.3  # pixels of a letter of an axis' labels
 ROW = 27  # pixels of a row, as long as the sentence is short
 TALLEST = 560  # pixels of all rows together
 CLICKABLE = 1_600  # cells up to which each carries an invisible marker: only markers can be clicked
@@ -199,8 +200,8 @@ def _hatch(colour: str) -> dict[str, Any]:
     """A hatched backdrop: it shows wherever there is no cell, and masked is the only place where there is none."""
     lines = f'<path d="M-2,2 l4,-4 M0,8 l8,-8 M6,10 l4,-4" stroke="{colour}" stroke-width="1.1"/>'
     pattern = f'<pattern id="h" width="8" height="8" patternUnits="userSpaceOnUse">{lines}</pattern>'
-    size = 'xmlns="http://www.w3.org/2000/svg" width="900" height="900"'
-    svg = f'<svg {size}><defs>{pattern}</defs><rect width="900" height="900" fill="url(#h)"/></svg>'
+    size = 'xmlns="http://www.w3.org/2000/svg" width="420" height="420"'
+    svg = f'<svg {size}><defs>{pattern}</defs><rect width="420" height="420" fill="url(#h)"/></svg>'
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "sizex": 1, "sizey": 1}
     return {"source": f"data:image/svg+xml,{quote(svg)}", **place, "sizing": "fill", "layer": "below"}
 
@@ -226,23 +227,29 @@ def _axis(
         # Plotly's hover would take a tick's short text for the cell's full name if the two met exactly.
         "tickvals": [i + len(tokens) / 5_000 for i in at],
         "ticktext": shown,
-        "title": {"text": name, "font": {"size": 12, "color": colour}, "standoff": 6},
-        "tickfont": {"family": MONO, "size": 12, "color": roles["ink"]},
+        "title": {"text": name, "font": {"size": 12, "color": colour}},
+        "tickfont": {"family": MONO, "size": 12 if len(at) <= 16 else 10.5, "color": roles["ink"]},
         "ticks": "",
         "showgrid": False,
         "zeroline": False,
-        "automargin": True,
+        "automargin": False,
     }
 
 
 def _lay_out(figure: go.Figure, across: dict[str, Any], down: dict[str, Any], title: str | None, legend: bool) -> None:
-    rows, top = int(down["range"][1] + 0.5), down["range"][1]
-    cells = min(TALLEST, max(2, rows) * ROW)
-    long = max((len(word) for word in map(_plain, across["ticktext"])), default=0)
-    margin = {"l": 8, "r": 24, "t": 44 + int(5.2 * long) + (30 if title else 0), "b": 62 if legend else 10}
+    last = down["range"][1]
+    cells = min(TALLEST, max(2, round(last + 0.5)) * ROW)
+    wide, long = (LETTER * max(map(_length, axis["ticktext"]), default=0) for axis in (down, across))
+    # Labels across lean by 56°: they are 0.83 of their length high and 0.56 of it wide.
+    margin = {
+        "l": 38 + wide,
+        "r": 20 + 0.4 * long,
+        "t": 40 + 0.83 * long + (30 if title else 0),
+        "b": 62 if legend else 8,
+    }
     figure.update_layout(
-        xaxis=across | {"side": "top", "tickangle": -56},
-        yaxis=down | {"range": [top, -0.5]},
+        xaxis=across | {"side": "top", "tickangle": -56, "title": across["title"] | {"standoff": 8 + 0.83 * long}},
+        yaxis=down | {"range": [last, -0.5], "title": down["title"] | {"standoff": 14 + wide}},
         height=cells + margin["t"] + margin["b"],
         margin=margin,
         title=None if title is None else {"text": labels.escape(title), "font": {"size": 14}, "x": 0, "y": 0.99},
@@ -253,6 +260,10 @@ def _lay_out(figure: go.Figure, across: dict[str, Any], down: dict[str, Any], ti
         dragmode=False,
         showlegend=False,
     )
+
+
+def _length(word: str) -> int:
+    return len(html.unescape(re.sub(r"<[^>]*>", "", word)))
 
 
 def _hover_label(roles: Mapping[str, str]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def signed(number: float) -> str:
     return f"{number:+.3g}".replace("-", MINUS) if number else "0"
 
 
-def ticks(labels: Sequence[str], most: int = 24) -> tuple[list[int], list[str]]:
+def ticks(labels: Sequence[str], most: int = 20) -> tuple[list[int], list[str]]:
     """At most `most` evenly spread positions with their escaped labels: labels are what makes Plotly slow."""
     step = -(-len(labels) // most)
     at = list(range(0, len(labels), step))
