@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -178,10 +180,11 @@ def test_scores_are_those_of_another_librarys_head_detector(tokenizer, tmp_path)
     original = gpt2(0.3).eval()
     original.save_pretrained(tmp_path)
     tokenizer.save_pretrained(tmp_path)
+    ours = ac.wrap(copy.deepcopy(original), tokenizer)  # the bridge takes the model for itself
     bridge = TransformerBridge.boot_transformers(str(tmp_path), hf_model=original, tokenizer=tokenizer)
     ids = [101, *repeated_random_tokens(ordinary_words(tokenizer), seed=0)]
     _, cache = bridge.run_with_cache(torch.tensor([ids]), remove_batch_dim=True)
-    trace = ac.trace(ac.wrap(original, tokenizer), ids)
+    trace = ac.trace(ours, ids)
     rules = {
         "previous_token_head": heads.offset_cells(len(ids), len(ids), -1),
         "duplicate_token_head": heads.duplicate_cells(ids),
