@@ -79,6 +79,7 @@ def _save(theirs: Any, weights: Parts, tokenizer: PreTrainedTokenizerFast, folde
     if unexpected or not all(name.endswith(tied) for name in missing):
         raise ValueError(f"the library's model has other weights; ours only: {unexpected}; theirs only: {missing}")
     theirs.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)  # the library makes it readable for its owner only
     tokenizer.save_pretrained(folder)
 
 

@@ -147,8 +147,18 @@ def translator_report(model: Translator, seed: str = "report", sentences: int = 
         rng = Random(f"{seed} {name}")
         pairs = [phrases.sentence(rng, test=test) for _ in range(sentences)]
         exact = sum(translate(model, pair.english) == pair.french for pair in pairs) / sentences
-        report[name] = {"exact": exact, "alignment": rounded(alignment(model, pairs))}
-    return report
+        loss = sum(loss_of(model, pair) for pair in pairs) / sentences
+        report[name] = {"loss": loss, "exact": exact, "alignment": rounded(alignment(model, pairs))}
+    return report | {"floor": 0.0}  # the grammar has one translation for every sentence
+
+
+def loss_of(model: Translator, pair: phrases.Pair) -> float:
+    """Nats a French word, the end sign included, given the English and the French before it."""
+    english, french = torch.tensor([numbers([*pair.english, phrases.END])]), numbers([*pair.french, phrases.END])
+    real = torch.ones_like(english, dtype=torch.bool)
+    start = torch.tensor([numbers([phrases.START, *pair.french])])
+    logits, _, _ = model.write(start, model.read(english, real)[0], real)
+    return functional.cross_entropy(logits[0], torch.tensor(french)).item()
 
 
 def numbers(words: Sequence[str]) -> list[int]:

@@ -133,7 +133,8 @@ def main() -> None:
         recent.append(loss)
         if (step + 1) % 100 == 0 or step + 1 == recipe.steps:
             mean = sum(recent) / len(recent)
-            print(f"step {step + 1:5d} of {recipe.steps}   loss {mean:.4f} nats   {time.monotonic() - began:4.0f} s")
+            took = time.monotonic() - began
+            print(f"step {step + 1:5d} of {recipe.steps}   loss {mean:.4f} nats   {took:4.0f} s", flush=True)
             recent.clear()
 
     folder = asked.out or Path("build") / f"tiny-{asked.name}-{asked.seed}"
