@@ -5,20 +5,21 @@ import streamlit as st
 from ui import first_screen, frame, one_head, overview, widgets
 
 room = frame.open_page("app", params=[*one_head.PARAMS, *overview.PARAMS])
-headline = st.container(gap="xsmall")
+headline = st.container(gap=None)
 source, trace = first_screen.trace_of(room)
 shown = one_head.of(room, trace)
 
 with headline:
     n_heads = trace.n_layers * trace.n_heads
-    widgets.lead(shown.lead(), sub=f"{room.badges(trace, source)}{n_heads} heads, one forward pass.")
-    arriving = st.container()
+    widgets.lead(shown.lead())
+    arriving = widgets.under_lead(f"{room.badges(trace, source)}{n_heads} heads, one forward pass.")
 
 left, right = st.columns([61, 39], gap="medium")
 with left, widgets.card("overview"):
     overview.titled(shown)
     overview.draw(shown)
     overview.switches(shown)
+    one_head.links_titled(shown)
     one_head.links(shown)
 with right, widgets.card("head"):
     one_head.titled(shown)

@@ -73,7 +73,7 @@ class Job:
     name: str
     message: str = "Waking up"
     fraction: float | None = None
-    error: Exception | None = None
+    error: HeadlightError | None = None
     done: threading.Event = field(default_factory=threading.Event)
 
     def report(self, message: str, fraction: float | None = None) -> None:
@@ -125,9 +125,9 @@ def _load(house: House, job: Job) -> None:
         house.models.put(job.name, loaded, loaded.n_bytes)
     except HeadlightError as error:
         job.error = error
-    except Exception as error:
+    except Exception:
         log.exception("loading %s failed", job.name)
-        job.error = error
+        job.error = HeadlightError("Something unforeseen happened while it was opened; the server's log says what.")
     finally:
         job.done.set()
 

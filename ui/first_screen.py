@@ -16,6 +16,8 @@ from attn_core import recorded
 from ui import caches, widgets
 from ui.frame import Room
 
+_ON_SCREEN = "first_picture_sent"
+
 
 @cache
 def _stored() -> recorded.Recorded:
@@ -34,12 +36,19 @@ def trace_of(room: Room) -> tuple[str, Any]:
 
 @st.fragment(run_every=0.5)
 def fetch_model(name: str) -> None:
-    """Bring the model in behind the recorded picture, visibly, then turn the page live. Call it last on the page."""
-    job = caches.open_model(name)
-    if not job.done.is_set():
-        share = "" if job.fraction is None else f" {100 * job.fraction:.0f} %"
-        st.html(f'<div class="hl-sub" role="status">Opening the model itself: {escape(job.message)}{share}</div>')
-    elif job.error is None:
-        st.rerun()
-    else:
-        widgets.note(f"The model itself cannot be opened here, so this stays a recording. {job.error}")
+    """Bring the model in behind the recorded picture, visibly, then turn the page live.
+
+    The first run only says so: what starts half a second later cannot hold up the first picture.
+    """
+    message, share = "one moment", None
+    if st.session_state.get(_ON_SCREEN):
+        job = caches.open_model(name)
+        message, share = job.message, job.fraction
+        if job.done.is_set() and job.error is None:
+            st.rerun()
+        if job.done.is_set():
+            widgets.note(f"The model itself cannot be opened here, so this stays a recording. {job.error}")
+            return
+    st.session_state[_ON_SCREEN] = True
+    known = "" if share is None else f" {100 * share:.0f} %"
+    st.html(f'<div class="hl-sub" role="status">Opening the model itself: {escape(message)}{known}</div>')

@@ -170,6 +170,13 @@ def heatmap(shown: OneHead) -> None:
     st.plotly_chart(figure, key="heatmap", on_select=picked, selection_mode="points", theme=None, alt=alt)
 
 
+def links_titled(shown: OneHead) -> None:
+    name = {"one": f"Head {shown.room.layer}.{shown.room.head}"}.get(shown.room.view["mean"], shown.title)
+    widgets.heading(
+        f"{name} as links", "Left asks, right answers. Hover a word to see only its lines; click to keep it."
+    )
+
+
 def links(shown: OneHead) -> None:
     """The same numbers as lines between words; a click on a word keeps its lines."""
     view, arrangement = shown.room.view, shown.arrangement

@@ -33,14 +33,22 @@ def key(label: str) -> str:
 
 def say(sentence: Sequence[tuple[str, str]]) -> str:
     """A sentence of `attn_core.sentences`, (text, role) pairs, as HTML in the roles' colours."""
-    return "".join(
-        f'<span class="hl-{role[0]}">{escape(text)}</span>' if role else escape(text) for text, role in sentence
-    )
+    parts = [f'<span class="hl-{role[0]}">{escape(text)}</span>' if role else escape(text) for text, role in sentence]
+    return "".join(parts).replace(" %", "&nbsp;%")  # a number and its sign stay on one line
 
 
 def lead(html: str, sub: str = "") -> None:
     """The one sentence that says what to look at. Both parts are HTML: pass what people typed through query/key/tok."""
-    st.html(f'<h1 class="hl-lead">{html}</h1>' + (f'<div class="hl-sub">{sub}</div>' if sub else ""))
+    st.html(f'<h1 class="hl-lead">{html}</h1>')
+    if sub:
+        under_lead(sub)
+
+
+def under_lead(html: str) -> Any:
+    """The quiet line under the headline, HTML; gives the place after it, for what may be said later without a jump."""
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="under_lead"):
+        st.html(f'<div class="hl-sub">{html}</div>', width="content")
+        return st.container(width="content")
 
 
 @contextmanager
@@ -134,6 +142,6 @@ def stepper(label: str, name: str, top: int, shortcuts: tuple[str, str] | None =
             format_func=lambda number: f"{label} {number}",
             key=name,
             label_visibility="collapsed",
-            width=116,
+            width=108,
         )
         st.button("›", key=f"{name}_on", on_click=step, args=(name, 1, top), shortcut=on, help=f"{label} after")
