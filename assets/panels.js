@@ -1,0 +1,271 @@
+/* Patterns side by side on one scale. A pointer over one panel marks the same cell in all of them and reads it aloud
+   under each; a click chooses the query, or paints the cell. Arrow keys move, Enter clicks. */
+
+const WIDEST = 34; // of a cell, in CSS pixels
+const NARROWEST = 2;
+const ROOM = 270; // a panel is never narrower than this, unless the screen is
+const GAP = 22;
+const SLANT = Math.PI / 3.2;
+const LONGEST = 104; // of a label, in CSS pixels
+
+const PANELS_STYLE = `
+  .panels { display: grid; gap: 18px ${GAP}px; align-items: start; }
+  .panel { min-width: 0; }
+  .panel h3 { margin: 0; font-size: 13.5px; font-weight: 650; overflow-wrap: anywhere; }
+  .panel .about { margin: 0 0 4px; min-height: 1.5em; color: var(--soft); font-size: 12px; overflow-wrap: anywhere; }
+  .panel canvas { cursor: crosshair; touch-action: pan-y pinch-zoom; outline-offset: 3px; border-radius: 4px; }
+  .panel canvas:focus-visible { outline: 2px solid var(--accent); }
+  .panel .reads { margin: 6px 0 0; min-height: 3em; overflow-wrap: anywhere; }
+  .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin-top: 8px; font-size: 12px; color: var(--soft); }
+  .legend span { display: inline-flex; gap: 6px; align-items: center; }
+  .ramp { width: 120px; height: 9px; border-radius: 3px; border: 1px solid var(--line); }
+`;
+
+export function draw(root, data, callbacks = {}) {
+  const { header, body } = unpack(data);
+  const [rows, columns] = [header.queries, header.keys];
+  const numbers = new Float32Array(body.buffer, 0, header.panels.length * rows * columns);
+  const view = { scale: "sqrt", query: null, painted: [], ...callbacks.view };
+  let colours;
+  let cursor = null; // [query, key] under the pointer, or under the keyboard
+  let place = {}; // of the cells, the same on every canvas
+
+  const figure = element("div", "figure");
+  const sheet = element("div", "panels");
+  const legend = element("div", "legend");
+  figure.append(element("style", "", SHARED_STYLE + PANELS_STYLE), sheet, legend);
+  root.replaceChildren(figure);
+  const themeNow = watchTheme(figure, paint);
+  const panels = header.panels.map(makePanel);
+
+  function makePanel(about, index) {
+    const canvas = element("canvas");
+    canvas.tabIndex = 0;
+    canvas.setAttribute("role", "application");
+    canvas.setAttribute("aria-label", `${about.title}: ${rows} queries in rows, ${columns} keys in columns. Arrow keys move.`);
+    const reads = element("p", "reads");
+    if (index === 0) reads.setAttribute("aria-live", "polite");
+    sheet.append(element("div", "panel", element("h3", "", about.title), element("p", "about", about.note), canvas, reads));
+    canvas.addEventListener("pointermove", (event) => point(under(canvas, event)));
+    canvas.addEventListener("pointerleave", () => point(null));
+    canvas.addEventListener("blur", () => point(null));
+    canvas.addEventListener("click", (event) => choose(index, under(canvas, event)));
+    canvas.addEventListener("keydown", (event) => steer(index, event));
+    return { about, canvas, reads, base: null, values: numbers.subarray(index * rows * columns, (index + 1) * rows * columns) };
+  }
+
+  const value = (panel, query, key) => panel.values[query * columns + key];
+  const missing = (panel, query, key) => panel.about.query_labels[query] === null || panel.about.key_labels[key] === null;
+
+  /* --- layout: the same in all panels, so that they can be compared --- */
+
+  function layout() {
+    const width = figure.clientWidth;
+    const across = Math.max(1, Math.min(panels.length, Math.floor((width + GAP) / (ROOM + GAP))));
+    sheet.style.gridTemplateColumns = `repeat(${across}, minmax(0, 1fr))`;
+    const room = (width - GAP * (across - 1)) / across;
+    const g = panels[0].canvas.getContext("2d");
+    g.font = font();
+    const longest = (side) =>
+      Math.max(8, ...panels.flatMap((p) => p.about[side].map((label) => g.measureText(short(label ?? "")).width)));
+    const left = Math.min(longest("query_labels") + 12, room * 0.34);
+    const label = Math.min(longest("key_labels"), LONGEST);
+    const leans = Math.min(label * Math.cos(SLANT), 44); // how far the last label leans out
+    const side = Math.max(NARROWEST, Math.min(WIDEST, Math.floor((room - left - leans - 2) / columns)));
+    const top = label * Math.sin(SLANT) + 16;
+    place = { left, top, side, width: left + side * columns + leans + 2, height: top + side * rows + 2 };
+  }
+
+  const font = () => '12px "JetBrains Mono", "Source Code Pro", "DejaVu Sans Mono", monospace';
+  const short = (label) => ([...label].length > 14 ? `${[...label].slice(0, 13).join("")}…` : label);
+
+  /* --- painting: the cells once, what is marked on top whenever it changes --- */
+
+  function paint() {
+    if (!figure.clientWidth) return;
+    colours = header.palette[themeNow()];
+    applyRoles(figure, colours.roles);
+    layout();
+    for (const panel of panels) panel.base = paintCells(panel);
+    for (const panel of panels) mark(panel);
+    paintLegend();
+    read();
+  }
+
+  function paintCells(panel) {
+    const base = document.createElement("canvas");
+    const g = context(base, place.width, place.height);
+    const { left, top, side } = place;
+    const shown = side > 6 ? side - 1 : side;
+    for (let query = 0; query < rows; query++)
+      for (let key = 0; key < columns; key++) {
+        const [x, y] = [left + key * side, top + query * side];
+        const number = value(panel, query, key);
+        if (missing(panel, query, key)) paintMissing(g, x, y, side);
+        else if (Number.isNaN(number)) hatch(g, x, y, shown, shown, colours.roles.masked, 4);
+        else {
+          g.fillStyle = `rgb(${fill(panel, number).join()})`;
+          g.fillRect(x, y, shown, shown);
+        }
+      }
+    return base;
+  }
+
+  function mark(panel) {
+    const g = context(panel.canvas, place.width, place.height);
+    g.drawImage(panel.base, 0, 0, place.width, place.height);
+    paintLabels(g, panel.about);
+    for (const [query, key] of view.painted) frame(g, query, key, 1, 1, colours.roles.accent, 2.5);
+    if (view.query !== null) frame(g, view.query, 0, 1, columns, colours.roles.query, 2);
+    if (!cursor) return;
+    frame(g, cursor[0], 0, 1, columns, colours.roles.query, 1);
+    frame(g, 0, cursor[1], rows, 1, colours.roles.key, 1);
+    frame(g, ...cursor, 1, 1, colours.roles.ink, 2);
+  }
+
+  function paintMissing(g, x, y, side) {
+    g.fillStyle = colours.roles.line;
+    const dot = Math.max(1, Math.min(3, side / 6));
+    g.fillRect(x + side / 2 - dot / 2, y + side / 2 - dot / 2, dot, dot);
+  }
+
+  function frame(g, query, key, high, wide, colour, width) {
+    const { left, top, side } = place;
+    g.strokeStyle = colour;
+    g.lineWidth = width;
+    g.strokeRect(left + key * side - 0.5, top + query * side - 0.5, wide * side, high * side);
+  }
+
+  function paintLabels(g, about) {
+    const { left, top, side } = place;
+    g.font = font();
+    g.textBaseline = "middle";
+    named(about.query_labels, cursor ? cursor[0] : view.query, (label, i, on) => {
+      g.fillStyle = colours.roles[on ? "query" : about.query_special.includes(i) ? "soft" : "ink"];
+      g.textAlign = "right";
+      g.fillText(short(label), left - 7, top + i * side + side / 2, left - 8);
+    });
+    named(about.key_labels, cursor ? cursor[1] : null, (label, i, on) => {
+      g.fillStyle = colours.roles[on ? "key" : about.key_special.includes(i) ? "soft" : "ink"];
+      g.save();
+      g.translate(left + i * side + side / 2, top - 6);
+      g.rotate(-SLANT);
+      g.textAlign = "left";
+      g.fillText(short(label), 0, 0, LONGEST);
+      g.restore();
+    });
+  }
+
+  /* As many labels as fit; the marked one always, and then none so near that it would be covered. */
+  function named(labels, marked, write) {
+    const every = Math.ceil(13 / place.side);
+    labels.forEach((label, i) => {
+      const near = marked !== null && i !== marked && Math.abs(i - marked) * place.side < 13;
+      if (label !== null && (i === marked || (i % every === 0 && !near))) write(label, i, i === marked);
+    });
+  }
+
+  function fill(panel, number) {
+    if (panel.about.signed) return mix(colours.diverging, (number / (header.limit || 1) + 1) / 2);
+    return mix(colours.sequential, view.scale === "sqrt" ? Math.sqrt(number) : number);
+  }
+
+  function paintLegend() {
+    const signed = panels.filter((panel) => panel.about.signed);
+    const masked = panels.some((p) => p.values.some((n, i) => Number.isNaN(n) && !missing(p, Math.floor(i / columns), i % columns)));
+    const lacking = panels.some((p) => [...p.about.query_labels, ...p.about.key_labels].includes(null));
+    legend.replaceChildren();
+    if (signed.length < panels.length)
+      legend.append(ramp(colours.sequential, `weight 0 – 100 %, ${view.scale === "sqrt" ? "√ scale" : "linear scale"}`));
+    if (signed.length) legend.append(ramp(colours.diverging, `difference −${points(header.limit)} … 0 … +${points(header.limit)}`));
+    if (masked) legend.append(swatch("masked: may not be looked at", (g) => hatch(g, 0, 0, 22, 11, colours.roles.masked, 4)));
+    if (lacking) legend.append(swatch("not in this sentence", (g) => paintMissing(g, 5, 0, 11)));
+  }
+
+  function ramp(steps, text) {
+    const bar = element("i", "ramp");
+    bar.style.background = `linear-gradient(90deg, ${steps})`;
+    return element("span", "", bar, text);
+  }
+
+  function swatch(text, paintIt) {
+    const small = element("canvas");
+    paintIt(context(small, 22, 11));
+    return element("span", "", small, text);
+  }
+
+  const points = (number) => `${Number((100 * number).toPrecision(2))} points`;
+
+  /* --- reading a cell aloud --- */
+
+  function read() {
+    for (const panel of panels) panel.reads.replaceChildren(...(cursor ? sentence(panel, ...cursor) : hint(panel)));
+  }
+
+  function hint(panel) {
+    if (panel !== panels[0]) return [];
+    const act = header.paint ? "Click a cell to paint it, again to wipe it." : "Point at a cell: it is marked in every panel.";
+    return [element("span", "note", act)];
+  }
+
+  function sentence({ about, values }, query, key) {
+    if (about.query_labels[query] === null || about.key_labels[key] === null) return ["This sentence has no such word."];
+    const asks = element("span", "query", `${about.query_labels[query]} (query ${query})`);
+    const answers = element("span", "key", `${about.key_labels[key]} (key ${key})`);
+    const number = values[query * columns + key];
+    if (Number.isNaN(number)) return [asks, " may not look at ", answers, ": masked."];
+    if (about.signed) return ["From ", asks, " to ", answers, `: ${number < 0 ? "−" : "+"}${points(Math.abs(number))}.`];
+    return ["To update ", asks, `, ${about.says} takes ${percent(number)} from `, answers, "."];
+  }
+
+  /* --- pointing and choosing --- */
+
+  function under(canvas, event) {
+    const box = canvas.getBoundingClientRect();
+    const key = Math.floor((event.clientX - box.left - place.left) / place.side);
+    const query = Math.floor((event.clientY - box.top - place.top) / place.side);
+    const inside = (at, size) => at >= 0 && at < size;
+    return inside(query, rows) && inside(key, columns) ? [query, key] : null;
+  }
+
+  function point(cell) {
+    if (String(cell) === String(cursor)) return;
+    cursor = cell;
+    panels.forEach(mark);
+    read();
+  }
+
+  function choose(index, cell) {
+    if (cell) callbacks.choose?.({ panel: index, query: cell[0], key: cell[1] });
+  }
+
+  function steer(index, event) {
+    const [query, key] = cursor ?? [view.query ?? 0, 0];
+    const to = {
+      ArrowLeft: [query, Math.max(0, key - 1)],
+      ArrowRight: [query, Math.min(columns - 1, key + 1)],
+      ArrowUp: [Math.max(0, query - 1), key],
+      ArrowDown: [Math.min(rows - 1, query + 1), key],
+    }[event.key];
+    if (to) point(to);
+    else if (event.key === "Enter" || event.key === " ") choose(index, cursor);
+    else return;
+    event.preventDefault();
+  }
+
+  const resized = new ResizeObserver(paint);
+  resized.observe(figure);
+  paint();
+
+  return {
+    update(next) {
+      Object.assign(view, next);
+      paint();
+    },
+    destroy() {
+      resized.disconnect();
+    },
+  };
+}
+
+export default inApp(draw, (tell) => ({ choose: (chosen) => tell("chosen", chosen) }));
