@@ -1,0 +1,223 @@
+"""The ledger: every tensor of a model as a row, and the sums that can be read off it.
+
+A ledger is a value, made from a configuration (see `parameters.count_parameters`). It holds no weights.
+Parts keep the words of the field: embedding, position, attention, mlp, norm, unembedding, other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARTS = ("embedding", "position", "attention", "mlp", "norm", "unembedding", "other")
+LESSON_ROLES = ("embedding", "key", "query", "value", "output", "fused", "up", "gate", "down", "mlp", "unembedding")
+LESSON_ATTENTION = ("key", "query", "value", "output", "fused")
+
+
+@dataclass(frozen=True)
+class Size:
+    """One side of a tensor, as the product that explains it.
+
+    >>> width = size(heads=12) * size(d_head=64)
+    >>> width.n, width.formula
+    (768, 'heads × d_head')
+    """
+
+    factors: tuple[tuple[str, int], ...]
+
+    def __mul__(self, other: Size) -> Size:
+        return Size(self.factors + other.factors)
+
+    @property
+    def n(self) -> int:
+        """The product."""
+        return math.prod(number for _, number in self.factors)
+
+    @property
+    def formula(self) -> str:
+        """The names: `heads × d_head`."""
+        return " × ".join(name for name, _ in self.factors)
+
+    @property
+    def numbers(self) -> str:
+        """The numbers: `12 × 64`, with commas in large ones."""
+        return " × ".join(f"{number:,}" for _, number in self.factors)
+
+
+def size(**factors: int) -> Size:
+    """A named side of a tensor: `size(d_model=768)`."""
+    return Size(tuple(factors.items()))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one stretch of a tensor is for. Most tensors are one piece; a fused projection is query, key and value."""
+
+    role: str
+    size: Size
+
+
+@dataclass(frozen=True)
+class Row:
+    """One tensor, and how many times it occurs.
+
+    `name` is the library's own, with `{}` where the number of the block stands; `layers` are those numbers.
+    `tied_to` names the tensor whose numbers this one shares: such a row is shown and adds nothing to a total.
+    `kind` is matrix, bias, norm or fixed (numbers that are stored but never learnt, such as sinusoids).
+    """
+
+    name: str
+    what: str
+    part: str
+    kind: str
+    place: str
+    shape: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+    layers: Sequence[int] = range(1)
+    tied_to: str | None = None
+    sublayer: str = ""
+
+    @property
+    def count(self) -> int:
+        """Numbers in one occurrence."""
+        return math.prod(self.shape)
+
+    @property
+    def times(self) -> int:
+        """How many blocks have one."""
+        return len(self.layers)
+
+    @property
+    def occurrences(self) -> int:
+        """Numbers in all occurrences, whether they are shared or not."""
+        return self.count * self.times
+
+    @property
+    def total(self) -> int:
+        """What the row adds to the model: 0 where the numbers are another tensor's."""
+        return 0 if self.tied_to else self.occurrences
+
+    @property
+    def formula(self) -> str:
+        """The product with its names and its numbers: `d_model × d_ff = 768 × 3,072`."""
+        sizes = [piece.size for piece in self.pieces]
+        names, numbers = " + ".join(s.formula for s in sizes), " + ".join(s.numbers for s in sizes)
+        if len(sizes) > 1 and len({size.factors for size in sizes}) == 1:
+            names, numbers = f"{len(sizes)} × {sizes[0].formula}", f"{len(sizes)} × {sizes[0].numbers}"
+        return f"{names} = {numbers}" if any(name for size in sizes for name, _ in size.factors) else numbers
+
+    def names(self) -> list[str]:
+        """The tensors' real names, one for each occurrence."""
+        return [self.name.format(layer) for layer in self.layers] if "{}" in self.name else [self.name]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the lesson's table: a role, its formula with the numbers in it, and the product."""
+
+    role: str
+    formula: str
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """All rows of one model. The sum of `rows` is the model: `total == sum(row.total for row in rows)`.
+
+    `source` is "formula", or "built without memory" where the tensors were read off the model class itself.
+    """
+
+    title: str
+    config: Mapping[str, Any]
+    rows: tuple[Row, ...]
+    source: str
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def total(self) -> int:
+        """Every number that is stored, tied ones once."""
+        return self.sum_of()
+
+    @property
+    def attention(self) -> int:
+        """Matrices and biases of the attention sub-layers; their norms are counted with the norms."""
+        return self.sum_of(part="attention")
+
+    @property
+    def embeddings(self) -> int:
+        """Token, type and position tables and the unembedding, each stored number once."""
+        return sum(self.sum_of(part=part) for part in ("embedding", "position", "unembedding"))
+
+    @property
+    def without_embeddings(self) -> int:
+        """The total less the tables at both ends."""
+        return self.total - self.embeddings
+
+    @property
+    def lesson_total(self) -> int:
+        """The count of the lesson: matrices only, an unembedding of its own, no positions, biases or norms."""
+        return sum(line.count for line in self.lesson)
+
+    @property
+    def lesson_attention(self) -> int:
+        """Query, key, value (down) and output (value up) matrices of all blocks."""
+        return sum(line.count for line in self.lesson if line.role in LESSON_ATTENTION)
+
+    @cached_property
+    def lesson(self) -> tuple[Line, ...]:
+        """The lesson's table, one line a role, in the lesson's order; roles that the model lacks are left out."""
+        lines = []
+        for role in LESSON_ROLES:
+            found = [(row, piece) for row in self.rows for piece in row.pieces if in_lesson(row, piece, role)]
+            if found:
+                count = sum(piece.size.n * row.times for row, piece in found)
+                lines.append(Line(role, " + ".join(_times(row, piece) for row, piece in found), count))
+        return tuple(lines)
+
+    @property
+    def tied(self) -> tuple[Row, ...]:
+        """Rows whose numbers are another tensor's."""
+        return tuple(row for row in self.rows if row.tied_to)
+
+    def sum_of(self, *, part: str | None = None, kind: str | None = None) -> int:
+        """The stored numbers of one part, of one kind, or of both together."""
+        return sum(row.total for row in self.rows if part in (None, row.part) and kind in (None, row.kind))
+
+    def parts(self) -> dict[str, int]:
+        """Each part that the model has, with its stored numbers; the values sum to `total`."""
+        sums = {part: self.sum_of(part=part) for part in PARTS}
+        return {part: count for part, count in sums.items() if count}
+
+    def frame(self) -> pd.DataFrame:
+        """One row a tensor; `total` sums to the model's total, and `tied_to` says which rows add nothing."""
+        import pandas as pd
+
+        fields = ("part", "place", "sublayer", "kind", "name", "what", "shape", "formula", "count", "times", "total")
+        rows = [{field: getattr(row, field) for field in fields} | {"tied_to": row.tied_to or ""} for row in self.rows]
+        return pd.DataFrame(rows).assign(shape=lambda table: [" × ".join(f"{n:,}" for n in s) for s in table["shape"]])
+
+    def tensors(self) -> Iterator[tuple[str, tuple[int, ...], bool]]:
+        """Every single tensor under its own name: (name, shape, whether its numbers are another tensor's)."""
+        for row in self.rows:
+            for name in row.names():
+                yield name, row.shape, row.tied_to is not None
+
+
+def in_lesson(row: Row, piece: Piece, role: str) -> bool:
+    """Whether the lesson counts this piece in the line of `role`.
+
+    An unembedding counts even where it is tied, as in the lesson; other shared tables count once.
+    """
+    if row.kind != "matrix" or (row.tied_to and row.part != "unembedding"):
+        return False
+    return piece.role == role and row.part in ("embedding", "attention", "mlp", "unembedding")
+
+
+def _times(row: Row, piece: Piece) -> str:
+    return piece.size.numbers + (f" × {row.times:,}" if row.times > 1 else "")
