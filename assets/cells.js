@@ -1,0 +1,287 @@
+/* A matrix as coloured cells: vectors as strips (one row a word), or a grid of pairs (query rows, key columns). Hover
+   reads a cell as a sentence; a click, or Enter, chooses it. Packets: attn_core/figures/cells.py. */
+
+const LARGEST_CELL = 46;
+const SMALLEST_CELL = 9;
+const ROOM_FOR_NUMBER = 33; // CSS pixels; below it a cell is colour alone, and the line under the picture reads it
+const CELLS_STYLE = `
+  .scroll { max-height: var(--tallest); }
+  .board { position: relative; outline-offset: 3px; }
+  .board.choose { cursor: pointer; }
+  .board:focus-visible { outline: 2.5px solid var(--accent); border-radius: 4px; }
+  .reading { min-height: 2.9em; margin: 6px 0 0; font-size: 13px; color: var(--soft); overflow-wrap: anywhere; }
+  .reading b { color: var(--ink); font-weight: 600; font-variant-numeric: tabular-nums; }
+  .value { color: var(--value); font-weight: 600; } .delta { color: var(--delta); font-weight: 600; } .embedding { color: var(--ink); font-weight: 600; }
+  .legend { display: flex; flex-wrap: wrap; gap: 3px 14px; margin-top: 7px; font-size: 11.5px; color: var(--soft); }
+  .legend span { display: inline-flex; gap: 6px; align-items: center; font-variant-numeric: tabular-nums; }
+  .ramp { width: 92px; height: 8px; border-radius: 3px; border: 1px solid var(--line); }
+`;
+
+export function draw(root, data, callbacks = {}) {
+  const { header, body } = unpack(data);
+  const [rows, columns] = header.shape;
+  const cells = new Float32Array(body.buffer);
+  const turned = header.turned; // rows run along the top
+  const [down, across] = turned ? [columns, rows] : [rows, columns];
+  const side = turned ? header.columns : header.rows;
+  const top = turned ? header.rows : header.columns;
+  let at = header.chosen; // [row, column]; -1 where nothing is chosen
+  let place; // where things lie, in CSS pixels
+
+  const figure = element("div", "figure");
+  figure.style.setProperty("--tallest", `${header.tallest}px`);
+  const canvas = element("canvas");
+  const board = element("div", header.choose ? "board choose" : "board", canvas);
+  board.setAttribute("role", header.choose ? "application" : "img");
+  board.setAttribute("aria-label", header.alt + (header.choose ? ". Arrow keys move, Enter chooses." : ""));
+  if (header.choose) board.tabIndex = 0;
+  const legend = element("div", "legend");
+  const reading = element("p", "reading");
+  reading.setAttribute("aria-live", "polite");
+  figure.append(element("style", "", SHARED_STYLE + CELLS_STYLE), element("div", "scroll", board), legend, reading);
+  root.replaceChildren(figure);
+  const themeNow = watchTheme(figure, paint);
+  let colours;
+
+  const valueAt = (row, column) => cells[row * columns + column];
+  const isMasked = (value) => Number.isNaN(value) || value === -Infinity;
+
+  /* --- where things lie --- */
+
+  function layout(g) {
+    const room = figure.clientWidth - 2;
+    g.font = font(12.5);
+    const widest = (labels) => Math.ceil(Math.max(0, ...labels.texts.map((text) => g.measureText(text).width)));
+    const left = side.texts.length ? Math.min(room * 0.3, widest(side) + 10) : 1;
+    const fit = (room - left - (top.slanted ? 16 : 0)) / across;
+    const width = header.square ? Math.max(SMALLEST_CELL, Math.min(LARGEST_CELL, Math.floor(fit))) : Math.min(120, fit);
+    const height = header.square ? Math.min(width, 34) : header.row_height;
+    const above = !top.texts.length ? 0 : top.slanted ? Math.min(96, widest(top) * 0.83 + 12) : 20;
+    const total = left + across * width + (top.slanted ? Math.min(60, widest(top) * 0.55) : 0);
+    return { left, above, width, height, total: Math.min(Math.max(total, left + across * width), room + 4000), gap: width > 6 ? 1 : 0 };
+  }
+
+  const font = (size, weight = 400) => `${weight} ${size}px "JetBrains Mono", "Source Code Pro", "DejaVu Sans Mono", monospace`;
+  const box = (row, column) => {
+    const [y, x] = turned ? [column, row] : [row, column];
+    return [place.left + x * place.width, place.above + y * place.height, place.width, place.height];
+  };
+
+  /* --- painting --- */
+
+  function paint() {
+    if (!figure.clientWidth) return;
+    colours = header.palette[themeNow()];
+    applyRoles(figure, colours.roles);
+    place = layout(context(canvas, 1, 1));
+    const g = context(canvas, Math.min(place.total, Math.max(place.total, 1)), place.above + down * place.height + 3);
+    paintCells(g);
+    paintLabels(g);
+    paintChosen(g);
+    paintLegend();
+    read(...at);
+  }
+
+  function paintCells(g) {
+    const sharp = place.width >= 4;
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        const value = valueAt(row, column);
+        let [x, y, width, height] = box(row, column);
+        if (!sharp) [x, width] = [Math.round(x), Math.max(1, Math.round(x + width) - Math.round(x))];
+        const gap = turned || header.square ? place.gap : 2;
+        if (isMasked(value)) {
+          hatch(g, x, y, width - place.gap, height - gap, colours.roles.masked, 5);
+          write(g, header.masked, x, y, width, height, colours.roles.soft);
+          continue;
+        }
+        const fill = colourOf(value);
+        g.fillStyle = `rgb(${fill.join()})`;
+        g.fillRect(x, y, width - place.gap, height - gap);
+        write(g, spell(value), x, y, width, height, luminance(fill) > 0.2 ? "#16140f" : "#ffffff");
+      }
+      if (!header.square && !turned) frame(g, row);
+    }
+    if (header.square) {
+      g.strokeStyle = colours.roles.line;
+      g.strokeRect(place.left - 0.5, place.above - 0.5, across * place.width, down * place.height);
+    }
+  }
+
+  /* A hairline around each strip: numbers near zero have the colour of the paper. */
+  function frame(g, row) {
+    const [x, y, width, height] = box(row, 0);
+    g.strokeStyle = colours.roles.line;
+    g.lineWidth = 1;
+    g.strokeRect(x - 0.5, y - 0.5, width * columns, height - 1);
+  }
+
+  function colourOf(value) {
+    const share = header.limit ? value / header.limit : 0;
+    if (header.kind === "signed") return mix(colours.diverging, (share + 1) / 2);
+    return mix(colours.sequential, header.scale === "sqrt" ? Math.sqrt(Math.max(0, share)) : share);
+  }
+
+  function write(g, text, x, y, width, height, colour) {
+    if (width < ROOM_FOR_NUMBER || height < 16) return;
+    g.font = font(Math.min(11.5, width * 0.27));
+    if (g.measureText(text).width > width - 3) return;
+    g.fillStyle = colour;
+    g.textAlign = "center";
+    g.fillText(text, x + (width - 1) / 2, y + height / 2 + 3.5);
+  }
+
+  /* A number in a cell: weights in percent, others with as many digits as there is room for. */
+  function spell(value) {
+    if (header.kind === "weights") return percent(value).replace(" %", "");
+    if (Number.isInteger(value)) return `${value}`.replace("-", "−");
+    const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
+    return value.toFixed(digits).replace("-", "−");
+  }
+
+  function paintLabels(g) {
+    const chosenDown = turned ? at[1] : at[0];
+    const chosenAcross = turned ? at[0] : at[1];
+    const skip = Math.ceil(13 / place.height);
+    side.texts.forEach((text, i) => {
+      if (i % skip && i !== chosenDown) return;
+      label(g, side, i, i === chosenDown);
+      g.textAlign = "right";
+      g.fillText(fitted(g, text, place.left - 8), place.left - 7, place.above + i * place.height + place.height / 2 + 4);
+    });
+    const apart = Math.ceil((top.slanted ? 12 : 30) / place.width);
+    top.texts.forEach((text, i) => {
+      if (i % apart && i !== chosenAcross) return;
+      label(g, top, i, i === chosenAcross);
+      const x = place.left + i * place.width + place.width / 2;
+      if (!top.slanted) {
+        g.textAlign = "center";
+        g.fillText(fitted(g, text, place.width * apart - 2), x, place.above - 7);
+        return;
+      }
+      g.save();
+      g.translate(x + 2, place.above - 6);
+      g.rotate(-Math.PI / 3.2);
+      g.textAlign = "left";
+      g.fillText(fitted(g, text, 104), 0, 0);
+      g.restore();
+    });
+  }
+
+  function label(g, labels, i, chosen) {
+    g.font = font(12.5, chosen ? 600 : 400);
+    const dim = labels.special.includes(i);
+    g.fillStyle = chosen ? colours.roles[labels.role] : dim ? colours.roles.soft : colours.roles.ink;
+  }
+
+  function fitted(g, text, room) {
+    if (g.measureText(text).width <= room) return text;
+    let short = text;
+    while (short.length > 1 && g.measureText(`${short}…`).width > room) short = short.slice(0, -1);
+    return `${short}…`;
+  }
+
+  function paintChosen(g) {
+    const [row, column] = at;
+    g.lineWidth = 2;
+    if (row >= 0 && header.rows.texts.length > 1) {
+      const [x, y, width, height] = box(row, 0);
+      g.strokeStyle = colours.roles[header.rows.role];
+      if (turned) g.strokeRect(x - 1, y - 1, width + 1, height * columns + 1);
+      else g.strokeRect(x - 1, y - 1, width * columns + 1, height);
+    }
+    if (row >= 0 && column >= 0) {
+      const [x, y, width, height] = box(row, column);
+      g.lineWidth = 2.5;
+      g.strokeStyle = colours.roles.accent;
+      g.strokeRect(x - 1, y - 1, Math.max(4, width) + 1, height + 1);
+    }
+  }
+
+  function paintLegend() {
+    legend.replaceChildren();
+    const bar = element("i", "ramp");
+    const steps = header.kind === "signed" ? colours.diverging : colours.sequential;
+    bar.style.background = `linear-gradient(90deg, ${steps})`;
+    const beyond = cells.some((value) => Math.abs(value) > header.limit && !isMasked(value));
+    const high = header.kind === "weights" ? percent(header.limit) : spell(header.limit);
+    const low = header.kind === "signed" ? spell(-header.limit) : header.kind === "weights" ? "0 %" : "0";
+    const ends = beyond ? [header.kind === "signed" ? `≤ ${low}` : low, `≥ ${high}`] : [low, high];
+    if (header.square) legend.append(whichWay());
+    legend.append(element("span", "", ends[0], bar, ends[1], header.scale === "sqrt" ? "(√ scale)" : ""));
+    if (cells.some(isMasked)) {
+      const swatch = element("canvas");
+      hatch(context(swatch, 20, 10), 0, 0, 20, 10, colours.roles.masked, 4);
+      legend.append(element("span", "", swatch, "masked"));
+    }
+  }
+
+  function whichWay() {
+    const [asks, answers] = turned ? ["columns ask", "rows answer"] : ["rows ask", "columns answer"];
+    const query = element("span", header.rows.role, `${asks} (${header.rows.name})`);
+    return element("span", "", query, element("span", header.columns.role, `${answers} (${header.columns.name})`));
+  }
+
+  /* --- reading and choosing --- */
+
+  /* The template's {row}, {column} and {value} become words in their roles' colours; text stays text. */
+  function read(row, column) {
+    reading.replaceChildren();
+    if (row < 0 || column < 0) return reading.append(header.hint);
+    const value = valueAt(row, column);
+    const named = (labels, i, name) => element("span", labels.role, `${labels.texts[i] ?? ""}${name ? ` (${name} ${labels.first + i})` : ""}`);
+    for (const part of (isMasked(value) ? header.says_masked : header.says).split(/(\{\w+\})/)) {
+      if (part === "{row}") reading.append(named(header.rows, row, header.rows.name));
+      else if (part === "{column}") reading.append(header.columns.texts.length ? named(header.columns, column, header.columns.name) : `${column}`);
+      else if (part === "{value}") reading.append(element("b", "", header.kind === "weights" ? percent(value) : exact(value)));
+      else reading.append(part);
+    }
+  }
+
+  const exact = (value) => Number(value.toPrecision(4)).toString().replace("-", "−");
+
+  function cellUnder(event) {
+    const bounds = canvas.getBoundingClientRect();
+    const x = Math.floor((event.clientX - bounds.left - place.left) / place.width);
+    const y = Math.floor((event.clientY - bounds.top - place.above) / place.height);
+    if (y < 0 || y >= down || x >= across) return null;
+    const cell = turned ? [x, y] : [y, x];
+    return x < 0 ? (turned ? null : [y, -1]) : cell;
+  }
+
+  function choose(row, column) {
+    at = [row, column];
+    paint();
+    callbacks.choose?.({ row, column: column < 0 ? null : column });
+  }
+
+  board.addEventListener("pointermove", (event) => {
+    const cell = cellUnder(event);
+    read(...(cell && cell[1] >= 0 ? cell : at));
+  });
+  board.addEventListener("pointerleave", () => read(...at));
+  board.addEventListener("click", (event) => {
+    const cell = cellUnder(event);
+    if (cell && header.choose) choose(...cell);
+    else if (cell && cell[1] >= 0) read(...cell);
+  });
+  board.addEventListener("keydown", (event) => {
+    const [row, column] = [Math.max(0, at[0]), Math.max(0, at[1])];
+    const by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+    const inside = (i, count) => Math.max(0, Math.min(count - 1, i));
+    if (by) {
+      const [y, x] = turned ? [by[1], by[0]] : by;
+      at = [inside(row + y, rows), inside(column + x, columns)];
+      paint();
+    } else if (event.key === "Enter" || event.key === " ") choose(row, column);
+    else return;
+    event.preventDefault();
+  });
+
+  const resized = new ResizeObserver(paint);
+  resized.observe(figure);
+  paint();
+  return { update() {}, destroy: () => resized.disconnect() };
+}
+
+export default inApp(draw, (tell) => ({ choose: (chosen) => tell("chosen", chosen) }));
