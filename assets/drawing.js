@@ -47,12 +47,10 @@ function luminance(colour) {
 
 /* A weight as people say it: two digits, more only where 100 % would be untrue. Its space never breaks. */
 function percent(weight) {
-  const hundredths = Math.round(weight * 10000);
   if (weight <= 0) return "0\u00a0%";
-  if (hundredths === 0) return "< 0.01\u00a0%";
-  if (hundredths < 995) return `${Number((hundredths / 100).toPrecision(2))}\u00a0%`;
-  if (hundredths >= 9950 && hundredths < 10000) return `${(hundredths / 100).toFixed(2)}\u00a0%`;
-  return `${Math.round(hundredths / 100)}\u00a0%`;
+  if (weight < 0.0001) return "< 0.01\u00a0%";
+  if (weight < 0.0995) return `${Number((100 * weight).toPrecision(2))}\u00a0%`;
+  return `${(100 * weight).toFixed(weight >= 0.995 && weight < 0.99995 ? 2 : 0)}\u00a0%`;
 }
 
 /* A canvas of the given size in CSS pixels, sharp on any screen, cleared. */

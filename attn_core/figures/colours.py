@@ -22,7 +22,7 @@ ROLES: dict[Theme, dict[str, str]] = {
         "line": "#e6e1d6",
         "accent": "#b45309",
         "accent_back": "#fef3d6",
-        "query": "#9a6b00",
+        "query": "#976900",
         "key": "#0f766e",
         "value": "#b4232f",
         "delta": "#6d3fc0",

@@ -115,7 +115,7 @@ class _Picture:
     """The numbers and words of one heatmap, and which way it is turned."""
 
     numbers: np.ndarray  # [query, key], NaN where masked
-    words: list[list[str]]  # [query, key]
+    words: np.ndarray  # [query, key], str
     queries: list[str]  # unique and escaped, "creature (query 4)": Plotly's categories, so that hover can name them
     keys: list[str]
     turned: bool  # queries in columns
@@ -128,7 +128,7 @@ class _Picture:
             "z": self.numbers.T if self.turned else self.numbers,
             "x": self.queries if self.turned else self.keys,
             "y": self.keys if self.turned else self.queries,
-            "text": [list(column) for column in zip(*self.words, strict=True)] if self.turned else self.words,
+            "text": self.words.T if self.turned else self.words,
             "hovertemplate": self._hover("%{text}"),
             "xgap": gap,
             "ygap": gap,
@@ -157,13 +157,12 @@ class _Picture:
         return f"{sentence}<extra></extra>"
 
 
-def _words(numbers: np.ndarray, hidden: np.ndarray, kind: Kind) -> list[list[str]]:
+def _words(numbers: np.ndarray, hidden: np.ndarray, kind: Kind) -> np.ndarray:
     if kind == "weights":
         words = labels.percents(numbers)
     else:
-        words = [[labels.signed(float(n)) for n in row] for row in numbers]
-    for query, key in np.argwhere(hidden):
-        words[query][key] = "nothing (masked)" if kind == "weights" else "masked"
+        words = np.array([[labels.signed(float(n)) for n in row] for row in numbers], dtype=object)
+    words[hidden] = "nothing (masked)" if kind == "weights" else "masked"
     return words
 
 

@@ -44,23 +44,25 @@ def percent(weight: float) -> str:
     """
     if weight <= 0:
         return "0 %"
-    hundredths = round(weight * 10_000)
-    if hundredths == 0:
+    if weight < 0.0001:
         return "< 0.01 %"
-    if hundredths < 995:
-        return f"{hundredths / 100:.2g} %"
-    if 9_950 <= hundredths < 10_000:
-        return f"{hundredths / 100:.2f} %"
-    return f"{hundredths / 100:.0f} %"
+    if weight < 0.0995:
+        return f"{100 * weight:.2g} %"
+    return f"{100 * weight:.{2 if 0.995 <= weight < 0.99995 else 0}f} %"
 
 
-def percents(weights: np.ndarray) -> list[list[str]]:
-    """`percent` of every cell of [query, key], by a table: a matrix of 512 × 512 takes milliseconds."""
-    table = np.array([percent(h / 10_000) for h in range(10_001)], dtype=object)
-    filled = np.nan_to_num(weights, nan=0.0)
-    words = table[np.clip(np.rint(filled * 10_000), 0, 10_000).astype(int)]
-    words[(filled > 0) & (filled < 0.00005)] = "< 0.01 %"
-    return words.tolist()
+def percents(weights: np.ndarray) -> np.ndarray:
+    """`percent` of every cell of [query, key]; a masked cell (NaN) counts as 0. Gives str [query, key].
+
+    Cells are first rounded as far as they will be read: few different numbers remain, and only those become words.
+    """
+    w = np.nan_to_num(weights.astype(np.float64), nan=0.0)
+    top = (w >= 0.995) & (w < 0.99995)
+    ranges = [w <= 0, w < 0.0001, w < 0.000995, w < 0.00995, w < 0.0995, top]
+    read = np.select(ranges, [0 * w, 0 * w + 1e-9, w.round(5), w.round(4), w.round(3), w.round(4)], w.round(2))
+    different, which = np.unique(read, return_inverse=True)
+    words = np.array([percent(float(number)) for number in different], dtype=object)
+    return words[which].reshape(w.shape)
 
 
 def signed(number: float) -> str:
