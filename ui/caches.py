@@ -141,6 +141,11 @@ def trace(loaded: Any, text: Any, **options: Any) -> Any:
     return _remembered(key, lambda: _run(loaded, text, options), size=lambda result: result.n_bytes)
 
 
+def once(loaded: Any, text: Any, **options: Any) -> Any:
+    """As `trace`, for a pass that nobody will ask for again: it takes its turn, and is not kept."""
+    return _run(loaded, text, options)
+
+
 def beside(result: Any, what: Hashable, compute: Callable[[], Any], size: Callable[[Any], int] = sys.getsizeof) -> Any:
     """Something computed from a trace, kept as long as it is used: `beside(trace, "parity", trace.check)`."""
     return _remembered((_serial(result), what), compute, size)
