@@ -112,6 +112,10 @@ class Room:
             self.count(len(tokens), tokens.dropped, loaded.limit)
         return result
 
+    def problems(self) -> Any:
+        """`with room.problems():` turns an error inside into one clear sentence and ends the page there."""
+        return _shown_problems()
+
     def again(self, trace: Any) -> Any:
         """Run a trace's own tokens once more: `room.again(trace)(without=[(0, 3)])`. For `attn_core.effects`."""
         return lambda **options: self.trace(trace.tokens.ids, **options)
@@ -282,6 +286,7 @@ def _take_example(example: str) -> None:
 def _new_sentence() -> None:
     """A word chosen in one sentence is not a word of the next."""
     forget("query")
+    forget("key")
 
 
 @contextmanager

@@ -54,7 +54,7 @@ love loves aime aiment|see sees voit voient|sell sells vend vendent|take takes p
 visit visits visite visitent|watch watches regarde regardent
 """
 # French: masculine, feminine and plural, then masculine and feminine before a vowel; "a" has no plural here
-_DETERMINERS = {
+DETERMINERS = {
     "the": ("le", "la", "les", "l'", "l'"),
     "a": ("un", "une", "", "un", "une"),
     "some": ("", "", "des", "", ""),
@@ -152,7 +152,7 @@ def determiner_for(phrase: NounPhrase, following: str, feminine: bool, negated: 
     adjective_first = any(word in BEFORE for word in phrase.adjectives)
     if phrase.determiner == "some" and (negated or adjective_first) or phrase.determiner == "a" and negated:
         return "d'" if vowel else "de"
-    forms = _DETERMINERS[phrase.determiner]
+    forms = DETERMINERS[phrase.determiner]
     return forms[2] if phrase.plural else forms[3 * vowel + feminine]
 
 
@@ -202,7 +202,7 @@ def vocabulary() -> list[str]:
     entries = [
         *((english, *forms[:3]) for english, forms in NOUNS.items()),
         *((english, *forms) for table in (BEFORE, AFTER, VERBS) for english, forms in table.items()),
-        *((english, *forms) for english, forms in _DETERMINERS.items()),
+        *((english, *forms) for english, forms in DETERMINERS.items()),
         *PREPOSITIONS.items(),
         ("do", "does", "not", "ne", "n'", "pas", "de", "d'", "."),
     ]
