@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_core.errors import DamagedModel, UnsupportedFamily
-from attn_core.hub import Progress, bar_for
+from attn_core.hub import WEIGHTS, Progress, bar_for
 
 # Weights that no reader of a trace looks at, and that checkpoints of another head leave out.
 _NOT_LOOKED_AT = ("pooler",)
@@ -27,7 +27,7 @@ def check_folder(folder: Path) -> None:
         json.loads((folder / "config.json").read_text())
     except ValueError as error:
         raise DamagedModel(f"{folder / 'config.json'} is damaged: it is no JSON ({error}).") from None
-    if not files & {"model.safetensors", "model.safetensors.index.json"}:
+    if not files & set(WEIGHTS):
         if any(name.endswith((".bin", ".pt", ".pth", ".ckpt")) for name in files):
             raise DamagedModel(
                 f"{folder} has its weights in a format that can run code when it is opened. Headlight opens "

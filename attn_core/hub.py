@@ -13,6 +13,7 @@ from attn_core.settings import is_offline
 
 Progress = Callable[..., None]  # called as progress("what happens now", fraction of it or None)
 
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # whole, or the list of their parts
 PATIENCE = 4.0  # seconds after which a silent hub counts as unreachable
 RECHECK = 60.0  # seconds for which an answer is believed
 UNREACHABLE = (
@@ -22,10 +23,7 @@ UNREACHABLE = (
 
 def is_downloaded(repo: str, revision: str | None = None) -> bool:
     """Whether configuration and weights lie in the local cache; asks nobody."""
-    weights = ("model.safetensors", "model.safetensors.index.json")
-    return bool(downloaded_file(repo, "config.json", revision)) and any(
-        downloaded_file(repo, file, revision) for file in weights
-    )
+    return all(any(downloaded_file(repo, file, revision) for file in files) for files in (("config.json",), WEIGHTS))
 
 
 def downloaded_file(repo: str, file: str, revision: str | None = None) -> Path | None:
@@ -53,6 +51,20 @@ def require_network() -> None:
         raise NoNetwork(UNREACHABLE)
 
 
+def require_safetensors(repo: str, revision: str | None = None) -> None:
+    """Raise DamagedModel where a repository has none; left alone, the library would ask a third party to make some."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+
+    for file in WEIGHTS:
+        try:
+            get_hf_file_metadata(hf_hub_url(repo, file, revision=revision))
+            return
+        except RemoteEntryNotFoundError:
+            continue
+    raise DamagedModel(f"{repo!r} has no weights as safetensors, and Headlight opens no other kind.")
+
+
 class _Door:
     """Remembers for a minute whether the hub answered. Asking happens in a thread, so that a slow one blocks nobody."""
 
@@ -60,12 +72,13 @@ class _Door:
         self._lock = threading.Lock()
         self._answer: bool | None = None
         self._asked = -RECHECK
-        self._done = threading.Event()
+        self._done = threading.Event()  # set while nobody looks
+        self._done.set()
 
     def last_answer(self) -> bool | None:
         """What was found last, None before the first answer; starts a new look when that is too long ago."""
         with self._lock:
-            if time.monotonic() - self._asked >= RECHECK:
+            if self._done.is_set() and time.monotonic() - self._asked >= RECHECK:
                 self._start()
         return self._answer
 
@@ -133,7 +146,7 @@ def bar_for(progress: Progress) -> type:
 
 def explain(error: Exception, repo: str) -> Exception:
     """The clear sentence behind an error that came while a model was fetched from the hub, or the error itself."""
-    from httpx2 import HTTPError
+    from httpx2 import TransportError
     from huggingface_hub import errors
 
     for cause in _causes(error):
@@ -141,10 +154,8 @@ def explain(error: Exception, repo: str) -> Exception:
             return UnknownModel(f"{repo!r} is on the hub, but only for people who were granted access.")
         if isinstance(cause, errors.RepositoryNotFoundError):
             return UnknownModel(f"There is no model {repo!r} on the hub.")
-        if isinstance(cause, errors.LocalEntryNotFoundError | HTTPError | ConnectionError | TimeoutError):
+        if isinstance(cause, errors.LocalEntryNotFoundError | TransportError | ConnectionError | TimeoutError):
             return NoNetwork(f"The download of {repo!r} broke off. What came is kept: try again to go on from there.")
-        if "does not appear to have" in str(cause):
-            return DamagedModel(f"{repo!r} has no weights as safetensors, and Headlight opens no other kind.")
     return error
 
 

@@ -108,6 +108,7 @@ def _from_hub(entry: Entry, progress: Progress) -> tuple[Any, Any]:
     progress("asking the hub")
     hub.require_network()
     try:
+        hub.require_safetensors(entry.source, entry.revision)
         return _verified(entry, read_checkpoint(entry.source, progress, **source))
     except Exception as error:
         explained = hub.explain(error, entry.source)
