@@ -24,7 +24,7 @@ from attn_core.heads import entropy
 from attn_core.shown import MEANS, Arrangement, arrange, mean_name, mean_pattern, striking_row
 from attn_core.spelling import visible
 from ui import components, widgets
-from ui.state import choice
+from ui.state import choice, whole
 
 if TYPE_CHECKING:
     from ui.frame import Room
@@ -36,6 +36,7 @@ PARAMS = [
     choice("scale", ("sqrt", "linear")),
     choice("queries", ("rows", "columns")),
     choice("face", ("heatmap", "table")),
+    whole("key", high=511, optional=True),
 ]
 
 
@@ -104,7 +105,7 @@ class OneHead:
     def choose(self, row: int | None) -> None:
         """Callback: another word is read aloud."""
         if row is not None:
-            st.session_state["query"] = self.places[row]
+            st.session_state["query"], st.session_state["key"] = self.places[row], None
 
 
 def of(room: Room, trace: Any) -> OneHead:
@@ -162,6 +163,7 @@ def heatmap(shown: OneHead) -> None:
         masked=~shown.may_look,
         queries_in=view["queries"],
         selected_query=shown.row,
+        query_positions=shown.places,
         query_special=arrangement.special,
         clickable=True,
         theme=shown.theme,
@@ -182,6 +184,7 @@ def links(shown: OneHead) -> None:
     view, arrangement = shown.room.view, shown.arrangement
 
     def pinned(pin: components.Pin) -> None:
+        st.session_state["key"] = shown.places[pin.position] if pin.side == "key" else None
         if pin.side == "query":
             shown.choose(pin.position)
 
@@ -190,10 +193,14 @@ def links(shown: OneHead) -> None:
         arrangement.labels,
         heads=[f"{shown.room.layer}.{shown.room.head}" if view["mean"] == "one" else shown.who],
         may_look=shown.may_look,
+        query_positions=shown.places,
         query_special=arrangement.special,
         query_words=arrangement.words,
     )
-    components.links(packet, key="links", pinned=("query", shown.row), on_pin=pinned)
+    answer = arrangement.row_of(view["key"])
+    components.links(
+        packet, key="links", pinned=("query", shown.row) if answer is None else ("key", answer), on_pin=pinned
+    )
 
 
 def word_picker(shown: OneHead) -> None:

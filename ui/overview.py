@@ -66,6 +66,7 @@ def _pack_patterns(shown: OneHead) -> bytes:
         (arrangement.pattern(trace.patterns(layer)) for layer in layers),
         trace.n_layers,
         arrangement.labels,
+        query_positions=shown.places,
         may_look=[arrangement.may_look(trace.may_look(layer)) for layer in layers],
         notes=[_sink_notes(shown, layer) for layer in layers],
     )
