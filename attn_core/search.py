@@ -2,7 +2,8 @@
 
 A head that always looks one word back puts much weight on every cell below the diagonal, painted or not. So a head is
 ranked by its weight *above its own habits*: above what it puts, on average, at the same distance elsewhere in this
-sentence, and for a cell in a sink's column above what it puts on that sink from other queries.
+sentence, and for a cell in a sink's column above what it puts on that sink from other queries. On request a habit is
+also what the key gets anyway, so that a head which looks at one word from everywhere does not win either.
 """
 
 from __future__ import annotations
@@ -40,14 +41,19 @@ def painted_cells(cells: Iterable[tuple[int, int]], n_query: int, n_key: int) ->
     return painted
 
 
-def find(pattern: Floats, painted: Bools, may_look: Bools, sink: Bools) -> Found:
+def find(pattern: Floats, painted: Bools, may_look: Bools, sink: Bools, *, beyond_the_key: bool = False) -> Found:
     """Score heads by the painted cells: pattern [head, query, key], painted and may_look bool, sink bool [key].
 
-    Painted cells that the mask forbids count as weight 0 with baseline 0. Raises ValueError when nothing is painted.
+    With `beyond_the_key` the baseline of a cell is at least what its key gets, on average, from other queries. Painted
+    cells that the mask forbids count as weight 0 with baseline 0. Raises ValueError when nothing is painted.
     """
     if not painted.any():
         raise ValueError("paint at least one cell to search for")
-    habits = np.stack([_habit(pattern, q, k, painted, may_look, sink) for q, k in np.argwhere(painted)])
+    cells = np.argwhere(painted)
+    habits = np.stack([_habit(pattern, q, k, painted, may_look, sink) for q, k in cells])
+    if beyond_the_key:
+        columns = [may_look & ~painted & (np.arange(painted.shape[1]) == k) for _, k in cells]
+        habits = np.maximum(habits, [_mean_over(pattern, column) for column in columns])
     return Found(pattern[..., painted].mean(axis=-1, dtype=float), habits.mean(axis=0))
 
 
@@ -63,7 +69,10 @@ def _habit(pattern: Floats, query: int, key: int, painted: Bools, may_look: Bool
     free = may_look & ~painted
     column = np.arange(n_key)[None, :] == key
     distance = np.arange(n_key)[None, :] - np.arange(n_query)[:, None] == key - query
-    for peers in (free & column if sink[key] else free & distance & ~sink, free & ~sink):
-        if peers.any():
-            return pattern[..., peers].mean(axis=-1, dtype=float)
-    return np.zeros(pattern.shape[:-2])
+    near = free & column if sink[key] else free & distance & ~sink
+    return _mean_over(pattern, near if near.any() else free & ~sink)
+
+
+def _mean_over(pattern: Floats, cells: Bools) -> Floats:
+    """The mean weight on some cells, [head]; 0 where there are none."""
+    return pattern[..., cells].mean(axis=-1, dtype=float) if cells.any() else np.zeros(pattern.shape[:-2])

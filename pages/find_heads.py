@@ -1,0 +1,28 @@
+"""Which head does it: paint what you look for, see what kind each head is, switch heads off."""
+
+import streamlit as st
+
+from ui import frame, kinds, painting, stage, switching, widgets
+from ui.state import choice
+
+ASPECTS = {"paint": "Paint what you look for", "kinds": "What kind of head", "matter": "Does it matter?"}
+
+room = frame.open_page(
+    "find_heads",
+    params=[choice("find", tuple(ASPECTS)), *stage.PARAMS, *painting.PARAMS, *kinds.PARAMS, *switching.PARAMS],
+)
+headline = st.container(gap=None)
+shown = stage.of(room)
+with st.container(horizontal=True, gap="small"):
+    aspect = widgets.switch("Find", ASPECTS, "find")
+    stage.switches(shown)
+
+if aspect == "paint":
+    lead = painting.page(shown)
+elif aspect == "kinds":
+    lead = kinds.page(shown)
+else:
+    lead = switching.page(shown)
+
+with headline:
+    widgets.lead(lead, room.badges(shown.trace) + f"{shown.n_layers * shown.n_heads} heads of {room.entry.title}.")

@@ -1,0 +1,283 @@
+"""Does it matter: switch heads off, one or several, and see what the model says without them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from attn_core import effects
+from attn_core.figures import tiles
+from attn_core.figures.labels import percent
+from attn_core.figures.panels import Panel, pack_panels
+from attn_core.spelling import visible
+from ui import caches, components, panels, widgets
+from ui.stage import Stage
+from ui.state import Param, choice
+
+Heads = tuple[tuple[int, int], ...]
+FILLS = {"zero": "nothing in its place", "mean": "its mean in its place"}
+SLOW = 2.0  # seconds; what takes longer is announced
+
+
+def _parse(raw: str, earlier: Any) -> Heads:
+    """ "0.3_1.2" → ((0, 3), (1, 2))."""
+    pairs = [pair.split(".") for pair in raw.split("_") if pair]
+    if len(pairs) > 200 or any(len(p) != 2 or not all(n.isascii() and n.isdigit() for n in p) for p in pairs):
+        raise ValueError("it must be heads like 0.3_1.2, each a layer and a head")
+    return tuple(sorted({(int(layer), int(head)) for layer, head in pairs}))
+
+
+PARAMS = [
+    Param("off", (), _parse, lambda heads: "_".join(f"{layer}.{head}" for layer, head in heads)),
+    choice("fill", tuple(FILLS)),
+]
+
+
+def switched_off(stage: Stage) -> Heads:
+    """The heads that are off, of those that this model has."""
+    here = st.session_state["off"]
+    return tuple((layer, head) for layer, head in here if layer < stage.n_layers and head < stage.n_heads)
+
+
+def toggle(layer: int, head: int) -> None:
+    """Callback: switch a head off, or on again; it is then also the opened one."""
+    off = set(st.session_state["off"]) ^ {(layer, head)}
+    st.session_state["off"] = tuple(sorted(off))
+    st.session_state["layer"], st.session_state["head"] = layer, head
+
+
+def page(stage: Stage) -> str:
+    """Everything below the headline; gives the headline."""
+    off = switched_off(stage)
+    after = (
+        stage.run(without=[stage.named(*head) for head in off], fill=st.session_state["fill"]) if off else stage.trace
+    )
+    changed = effects.effect(stage.trace, after, stage.query, stream=stage.stream)
+    left, right = st.columns([52, 48], gap="medium")
+    with left, widgets.card("effects", "What each head does to this word", _map_hint(stage)):
+        settings(stage, off)
+        effect_map(stage, off)
+    with right, widgets.card("after", "With and without", _after_hint(stage, off)):
+        outcome(stage, after, changed)
+        strip(stage)
+    with widgets.card(
+        "patterns", f"Pattern of head {stage.layer}.{stage.head}, with and without", _unmoved(stage, off)
+    ):
+        patterns(stage, after)
+    return lead(stage, off, changed)
+
+
+def lead(stage: Stage, off: Heads, changed: effects.Effect) -> str:
+    """What happened, as HTML."""
+    word = widgets.query(visible(stage.queries.labels[stage.query]))
+    if not off:
+        return f"Which head matters to {word}? Switch one off: click it, and see what changes."
+    which = ("head " if len(off) == 1 else "heads ") + _together([f"{layer}.{head}" for layer, head in off])
+    if changed.unit == "°":
+        return f"Without {which}, the final embedding of {word} turns by {changed.text}."
+    if not changed.rising:
+        return f"Without {which}, the word after {word} stays as likely as it was."
+    up = changed.rising[0]
+    return (
+        f"Without {which}, what may follow {word} moves by {changed.text}: "
+        f"{widgets.tok(visible(up.text))} goes from {percent(up.before)} to {percent(up.after)}."
+    )
+
+
+def _together(names: list[str]) -> str:
+    """0.3, 1.2 and 4.1; of many the first few."""
+    if len(names) > 4:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _map_hint(stage: Stage) -> str:
+    what = (
+        "the next word's probabilities move"
+        if effects.predicts(stage.trace, stage.stream)
+        else "its final embedding turns"
+    )
+    return f"How far {what} when one head is switched off. A click switches a head off, another one on again."
+
+
+def _after_hint(stage: Stage, off: Heads) -> str:
+    return (
+        "Nothing is off: both sides are the same."
+        if not off
+        else f"{len(off)} of {stage.n_layers * stage.n_heads} heads off."
+    )
+
+
+def settings(stage: Stage, off: Heads) -> None:
+    """Which word is looked at, what stands in for a head, and the set of heads that are off."""
+    tokens = stage.queries
+
+    def chosen() -> None:
+        st.session_state["query"] = st.session_state["effect_word"]
+
+    def set_off() -> None:
+        st.session_state["off"] = _parse("_".join(st.session_state["off_heads"]), {})
+
+    st.session_state["effect_word"] = stage.query
+    st.session_state["off_heads"] = [f"{layer}.{head}" for layer, head in off]
+    every = [f"{layer}.{head}" for layer in range(stage.n_layers) for head in range(stage.n_heads)]
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        st.selectbox(
+            "Word",
+            range(len(tokens)),
+            format_func=lambda i: f"{visible(tokens.labels[i])} ({i})",
+            key="effect_word",
+            on_change=chosen,
+            width=150,
+        )
+        widgets.switch("In its place", FILLS, "fill")
+    st.multiselect("Heads that are off", every, key="off_heads", on_change=set_off, placeholder="none")
+
+
+def effect_map(stage: Stage, off: Heads) -> None:
+    """Layers × heads: shares of ΔE at once, effects when somebody asks for them."""
+    fill = st.session_state["fill"]
+    key = ("effects", stage.stream, stage.query, fill, off)
+    known = st.session_state.setdefault("effects_known", {}).get((id(stage.trace), key))
+    if known is None:
+        values = np.stack(
+            [
+                effects.delta_shares(stage.trace, layer, stage.query, stream=stage.stream)
+                for layer in range(stage.n_layers)
+            ]
+        )
+        name, texts = "share of its layer's ΔE at this word, in %", [[f"{100 * v:.0f}" for v in row] for row in values]
+    else:
+        values = known
+        unit = "bits" if effects.predicts(stage.trace, stage.stream) else "°"
+        name = f"effect of switching off, in {'degrees' if unit == '°' else 'bits'}"
+        texts = [[f"{v:.2g}" for v in row] for row in values]
+    for layer, head in off:
+        texts[layer][head] = "off"
+    components.overview(
+        tiles.pack_values(values, texts, name=name),
+        key="effects",
+        selected=(stage.layer, stage.head),
+        on_open=lambda tile: toggle(tile.layer, tile.head),
+    )
+    if known is None:
+        ask_for_effects(stage, off, fill, key)
+
+
+def ask_for_effects(stage: Stage, off: Heads, fill: str, key: Any) -> None:
+    """One pass a head, so only on request, with its cost said, its progress shown, and a way out."""
+    n = stage.n_layers * stage.n_heads
+    place = st.empty()
+    with place.container(horizontal=True, gap="small", vertical_alignment="center"):
+        asked = st.button("Switch off each head in turn", key="ask_effects")
+        st.html(f'<span class="hl-hint">{n} passes through the model, about {_forecast(stage, n)}.</span>')
+    if not asked:
+        return
+    with place.container():
+        st.button("Stop", key="stop_effects")
+        bar = st.progress(0.0)
+    values = np.zeros((stage.n_layers, stage.n_heads))
+    run = stage.run_once
+    each = effects.switch_off_each(
+        stage.trace, run, stage.query, stream=stage.stream, fill=fill, off=[stage.named(*h) for h in off]
+    )
+    for done, (layer, head, value) in enumerate(each, start=1):
+        values[layer, head] = value
+        bar.progress(done / n, text=f"{done} of {n} heads")
+    st.session_state["effects_known"][id(stage.trace), key] = values
+    st.rerun()
+
+
+def _forecast(stage: Stage, n: int) -> str:
+    """How long n passes take, from one that is timed now."""
+
+    def timed() -> float:
+        begun = time.monotonic()
+        stage.run_once(without=[stage.named(0, 0)])
+        return time.monotonic() - begun
+
+    seconds = n * caches.beside(stage.trace, "seconds a pass", timed)
+    return "a second" if seconds < SLOW else f"{seconds:.0f} seconds"
+
+
+def strip(stage: Stage) -> None:
+    """The opened head in four numbers."""
+    widgets.heading(f"Head {stage.layer}.{stage.head}")
+    fill = st.session_state["fill"]
+    widgets.strip(
+        effects.strip(
+            stage.trace, stage.run, stage.layer, stage.head, stage.query, stream=stage.stream, fill=fill
+        ).parts()
+    )
+
+
+def outcome(stage: Stage, after: Any, changed: effects.Effect) -> None:
+    """What the model says with and without: next words, or how far each word turned."""
+    table, bars = _next_words(stage, after, changed) if changed.unit == "bits" else _turns(stage, after)
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=min(320, 38 + 35 * len(table)),
+        column_config=bars,
+        alt="What the model says with and without, as numbers.",
+    )
+
+
+def _next_words(stage: Stage, after: Any, changed: effects.Effect) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The likeliest next words of both passes and those that moved most, with both probabilities."""
+    moved = [*changed.rising, *changed.falling]
+    before, now = (dict(effects.next_words(trace, stage.query, 10_000)) for trace in (stage.trace, after))
+    words = dict.fromkeys([*list(before)[:6], *list(now)[:6], *(word.text for word in moved)])
+    rows = [(visible(word), 100 * before.get(word, 0.0), 100 * now.get(word, 0.0)) for word in words]
+    table = pd.DataFrame(rows, columns=["next word", "with", "without"])
+    return table, {name: _bar(name, "%.1f %%", 100.0) for name in ("with", "without")}
+
+
+def _turns(stage: Stage, after: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """By how many degrees each word's final embedding turned."""
+    labels = [f"{visible(label)} ({i})" for i, label in enumerate(stage.queries.labels)]
+    turns = [effects.effect(stage.trace, after, i, stream=stage.stream).value for i in range(len(labels))]
+    table = pd.DataFrame({"word": labels, "turn": turns})
+    return table, {"turn": _bar("its final embedding turns by", "%.2f°", max(1.0, *turns))}
+
+
+def _bar(title: str, form: str, most: float) -> Any:
+    return st.column_config.ProgressColumn(title, format=form, min_value=0, max_value=most)
+
+
+def patterns(stage: Stage, after: Any) -> None:
+    """The opened head's pattern before and after on one scale, and what changed."""
+    layer, head = stage.layer, stage.head
+    masked = ~stage.may_look(layer)
+    before = np.where(masked, np.nan, stage.pattern(layer, head))
+    now = np.where(masked, np.nan, after.pattern(layer, head, stream=stage.stream))
+
+    def panel(title: str, cells: np.ndarray, signed: bool = False) -> Panel:
+        return Panel(
+            title=title,
+            says=f"head {layer}.{head}",
+            cells=cells,
+            query_labels=stage.queries.labels,
+            key_labels=stage.keys.labels,
+            query_special=stage.queries.special,
+            key_special=stage.keys.special,
+            signed=signed,
+        )
+
+    shown = [panel("with", before), panel("without", now)]
+    if np.nanmax(np.abs(now - before)) > 0:
+        shown.append(panel("without − with", now - before, signed=True))
+    panels.panels(pack_panels(shown), key="before_after", query=stage.query)
+
+
+def _unmoved(stage: Stage, off: Heads) -> str:
+    """Why a pattern may be the same on both sides."""
+    if off and stage.stream is None and all(layer >= stage.layer for layer, _ in off):
+        return (
+            "Heads of the same layer and of later ones cannot change this pattern: it is made before they add anything."
+        )
+    return "Open another head in the map by its square; one pointer marks the same cell in all."
