@@ -1,0 +1,185 @@
+"""What a visitor waits for, in a real Chromium, beside BertViz's model view of the same numbers in the same Chromium.
+
+BertViz asks a content network for d3, jQuery and RequireJS; here they come from npm packages in `benchmarks/node`,
+handed over under the addresses that it asks for.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.tables import report
+
+ROOT = Path(__file__).parents[1]
+NODE = Path(__file__).parent / "node"
+WORDS = ("old", "grey", "fox", "ran", "over", "the", "hill", "and", "sat", "down", "by", "tree", "while", "sun", "went")
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
+LONGEST = 180_000
+
+# Remembers when something was last drawn: a canvas, or a change of the page, shadow roots included.
+WATCH = """
+window.lastChange = 0;
+const note = () => { window.lastChange = performance.now(); };
+for (const name of ["fillRect", "putImageData", "drawImage", "stroke", "fillText"]) {
+  const own = CanvasRenderingContext2D.prototype[name];
+  CanvasRenderingContext2D.prototype[name] = function (...a) { note(); return own.apply(this, a); };
+}
+const watch = (root) => new MutationObserver(note).observe(root, {childList: true, subtree: true, attributes: true});
+const attach = Element.prototype.attachShadow;
+Element.prototype.attachShadow = function (o) { const r = attach.call(this, o); watch(r); return r; };
+addEventListener("DOMContentLoaded", () => watch(document.body));
+"""
+QUIET = "(quiet) => performance.now() - window.lastChange > quiet ? window.lastChange : false"
+
+
+@contextmanager
+def app() -> Iterator[tuple[str, float]]:
+    """A running app and when it was started."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    start = time.perf_counter()
+    options = [f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", *options],
+        cwd=ROOT,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield f"http://127.0.0.1:{port}", start
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def first_picture(browser: Any) -> float:
+    """Seconds from `streamlit run` to the recorded picture on the canvas."""
+    with app() as (url, start):
+        while True:
+            try:
+                urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.05)
+        page = browser.new_page()
+        page.goto(url)
+        page.get_by_role("gridcell").first.wait_for(timeout=LONGEST)
+        seconds = time.perf_counter() - start
+        page.close()
+        return seconds
+
+
+def sentence(n_tokens: int, seed: int) -> str:
+    """A sentence of exactly so many tokens, [CLS] and [SEP] included: every word here is one token."""
+    return " ".join(WORDS[(i * 7 + seed) % len(WORDS)] for i in range(n_tokens - 2))
+
+
+def typed(page: Any, n_tokens: int, rounds: int) -> float:
+    """Seconds from Enter to all heads painted, of a sentence that nobody typed before; the model is warm."""
+    seconds = []
+    for seed in range(rounds):
+        box = page.get_by_label("Sentence")
+        box.fill(sentence(n_tokens, seed))
+        start = page.evaluate("performance.now()")
+        box.press("Enter")
+        page.get_by_text(f"{n_tokens} of 512 tokens").wait_for(timeout=LONGEST)
+        end = page.wait_for_function(QUIET, arg=800, timeout=LONGEST).json_value()
+        seconds.append((end - start) / 1000)
+    return statistics.median(seconds)
+
+
+def clicked(page: Any, rounds: int) -> float:
+    """Seconds from a click on a tile to that head painted."""
+    seconds = []
+    for i in range(rounds):
+        layer, head = i % 6, (5 * i + 1) % 12
+        tile = page.locator(f'[role=gridcell][data-layer="{layer}"][data-head="{head}"]')
+        start = page.evaluate("performance.now()")
+        tile.click()
+        page.get_by_text(f"Layer {layer} · head {head}", exact=True).wait_for(timeout=LONGEST)
+        end = page.wait_for_function(QUIET, arg=800, timeout=LONGEST).json_value()
+        seconds.append((end - start) / 1000)
+    return statistics.median(seconds)
+
+
+def bertviz(browser: Any, n_tokens: int) -> float | str:
+    """Seconds from the page's start to BertViz's model view of MiniLM drawn."""
+    try:
+        from bertviz import model_view
+    except ImportError:
+        return "not installed"
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    from attn_core.models import bundled_folder
+
+    tokenizer = AutoTokenizer.from_pretrained(bundled_folder())
+    model = AutoModel.from_pretrained(bundled_folder(), attn_implementation="eager").eval()
+    ids = torch.tensor([tokenizer(sentence(n_tokens, 0))["input_ids"]])
+    with torch.inference_mode():
+        weights = model(ids, output_attentions=True).attentions
+    html = model_view(weights, tokenizer.convert_ids_to_tokens(ids[0]), html_action="return").data
+    page = browser.new_page()
+    page.add_init_script(WATCH)
+    files = {"require.min.js": "requirejs/require.js", "d3.min.js": "d3/dist/d3.min.js", "jquery": "jquery/jquery.js"}
+    for part, path in files.items():
+        page.route(f"**/*{part}*", lambda route, path=path: route.fulfill(path=NODE / "node_modules" / path))
+    page.route("http://bertviz.test/", lambda route: route.fulfill(body=html, content_type="text/html"))
+    start = time.perf_counter()
+    page.goto("http://bertviz.test/", timeout=LONGEST)
+    page.locator("svg").first.wait_for(timeout=LONGEST)
+    began = time.perf_counter() - start - page.evaluate("performance.now()") / 1000
+    end = page.wait_for_function(QUIET, arg=1500, timeout=LONGEST).json_value()
+    page.close()
+    return began + end / 1000
+
+
+def main() -> None:
+    from playwright.sync_api import sync_playwright
+
+    rows: list[dict[str, object]] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        rows.append(
+            {"what": "`streamlit run` → recorded first picture", "tokens": 13, "seconds": first_picture(browser)}
+        )
+        with app() as (url, _):
+            time.sleep(3)
+            page = browser.new_page(viewport={"width": 1280, "height": 1000})
+            page.add_init_script(WATCH)
+            page.goto(url)
+            page.get_by_text("live", exact=True).wait_for(timeout=LONGEST)
+            for n_tokens, rounds in ((16, 5), (64, 5), (512, 3)):
+                what = "Headlight: sentence → all heads painted"
+                rows.append({"what": what, "tokens": n_tokens, "seconds": typed(page, n_tokens, rounds)})
+                what = "Headlight: click on a head → painted"
+                rows.append({"what": what, "tokens": n_tokens, "seconds": clicked(page, rounds)})
+        for n_tokens in (16, 64, 128):
+            what = "BertViz's model view of the same heads"
+            rows.append({"what": what, "tokens": n_tokens, "seconds": bertviz(browser, n_tokens)})
+        browser.close()
+    report(
+        "browser",
+        "What a visitor waits for (Chromium, bundled model, 72 heads)",
+        rows,
+        [
+            "Painted: the last change of page or canvas.",
+            "Aims: first picture 3 s; sentence 0.4 s at 64 tokens and 2 s at 512; click 0.4 s.",
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()
