@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from attn_core import heads
 from attn_core.errors import HeadlightError
 from attn_core.heads import Floats
+from attn_core.next_word import name_of
 
 if TYPE_CHECKING:
     from attn_core.traces import Trace
@@ -137,19 +138,22 @@ def _kl_bits(before: Floats, after: Floats) -> float:
 def _movers(trace: Trace, before: Floats, after: Floats, n: int) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
     """The words that gained and that lost most probability, the largest change first."""
     order = np.argsort(after - before)
-    word = trace.vocabulary.word
 
     def of(ids: NDArray[np.int_], sign: int) -> tuple[Word, ...]:
-        moved = [Word(word(int(i)), float(before[i]), float(after[i])) for i in ids]
+        moved = [Word(name_of(trace, int(i)), float(before[i]), float(after[i])) for i in ids]
         return tuple(w for w in moved if sign * (w.after - w.before) > 0)
 
     return of(order[::-1][:n], 1), of(order[:n], -1)
 
 
-def next_words(trace: Trace, position: int = -1, n: int = 5) -> list[tuple[str, float]]:
-    """The likeliest next words after a position and their probabilities, the likeliest first."""
-    p = np.exp(_log_probabilities(trace.logits(position)))
-    return [(trace.vocabulary.word(int(i)), float(p[i])) for i in np.argsort(p)[::-1][:n]]
+def words_compared(before: Trace, after: Trace, position: int, n: int = 6) -> list[Word]:
+    """The next words that matter to a comparison: the `n` likeliest of each pass and the `n` that moved most.
+
+    The likeliest before come first; every word appears once, with both probabilities.
+    """
+    p, q = (np.exp(_log_probabilities(trace.logits(position))) for trace in (before, after))
+    ids = [*np.argsort(-p)[:n], *np.argsort(-q)[:n], *np.argsort(-np.abs(q - p))[:n]]
+    return [Word(name_of(before, int(i)), float(p[i]), float(q[i])) for i in dict.fromkeys(ids)]
 
 
 def switch_off_each(

@@ -217,7 +217,7 @@ def strip(stage: Stage) -> None:
 
 def outcome(stage: Stage, after: Any, changed: effects.Effect) -> None:
     """What the model says with and without: next words, or how far each word turned."""
-    table, bars = _next_words(stage, after, changed) if changed.unit == "bits" else _turns(stage, after)
+    table, bars = _next_words(stage, after) if changed.unit == "bits" else _turns(stage, after)
     st.dataframe(
         table,
         hide_index=True,
@@ -227,12 +227,10 @@ def outcome(stage: Stage, after: Any, changed: effects.Effect) -> None:
     )
 
 
-def _next_words(stage: Stage, after: Any, changed: effects.Effect) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _next_words(stage: Stage, after: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The likeliest next words of both passes and those that moved most, with both probabilities."""
-    moved = [*changed.rising, *changed.falling]
-    before, now = (dict(effects.next_words(trace, stage.query, 10_000)) for trace in (stage.trace, after))
-    words = dict.fromkeys([*list(before)[:6], *list(now)[:6], *(word.text for word in moved)])
-    rows = [(visible(word), 100 * before.get(word, 0.0), 100 * now.get(word, 0.0)) for word in words]
+    words = effects.words_compared(stage.trace, after, stage.query)
+    rows = [(visible(word.text), 100 * word.before, 100 * word.after) for word in words]
     table = pd.DataFrame(rows, columns=["next word", "with", "without"])
     return table, {name: _bar(name, "%.1f %%", 100.0) for name in ("with", "without")}
 

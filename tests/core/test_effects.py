@@ -272,13 +272,21 @@ def test_every_head_is_switched_off_once_and_one_can_stop():
     assert together[0][2] == 0, "a head that is off already changes nothing"
 
 
-def test_next_words_are_probabilities_in_order():
+def test_words_compared_are_the_likeliest_of_both_passes_and_the_movers():
     original = gpt2()
-    trace = ac.trace(ac.wrap(original, tokenizer()), TEXT)
+    model = ac.wrap(original, tokenizer())
+    before, after = ac.trace(model, TEXT), ac.trace(model, TEXT, without=[(0, 3)])
+    ids = torch.tensor([before.tokens.ids])
     with torch.no_grad():
-        p = original(torch.tensor([trace.tokens.ids])).logits[0, -1].softmax(-1)
-    found = effects.next_words(trace, n=3)
-    np.testing.assert_allclose([share for _, share in found], p.topk(3).values, rtol=1e-4)
+        p = original(ids).logits[0, -1].softmax(-1).numpy()
+        q = without_rows(original, gpt2, 0, 3)(ids).logits[0, -1].softmax(-1).numpy()
+    found = effects.words_compared(before, after, -1, n=2)
+    wanted = {*np.argsort(-p)[:2], *np.argsort(-q)[:2], *np.argsort(-np.abs(p - q))[:2]}
+    assert {round(word.before, 4) for word in found} == {round(float(p[i]), 4) for i in wanted}
+    assert found[0].before == pytest.approx(p.max(), rel=1e-4)
+    for word in found:
+        i = int(np.abs(p - word.before).argmin())
+        assert word.after == pytest.approx(q[i], rel=1e-3)
 
 
 def mbart():
