@@ -2,5 +2,12 @@
 export default function ({ parentElement, setTriggerValue }) {
   const figure = element("div", "figure");
   parentElement.replaceChildren(element("style", "", SHARED_STYLE), figure);
-  const themeNow = watchTheme(figure, () => setTriggerValue("changed", themeNow()));
+  const themeNow = watchTheme(figure, compare);
+  compare(); // Streamlit mounts its components anew when the theme changes
+
+  function compare() {
+    const known = globalThis.headlightTheme;
+    globalThis.headlightTheme = themeNow();
+    if (known && known !== globalThis.headlightTheme) setTriggerValue("changed", globalThis.headlightTheme);
+  }
 }
