@@ -1,13 +1,15 @@
 """Labels, words and limits, judged by hand and by the tokenizers' own decoding."""
 
+import json
 import threading
 
 import numpy as np
 import pytest
+import sentencepiece as sentencepiece_trainer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, MarianTokenizer, PreTrainedTokenizerFast
 
 from attn_core import EmptyText, tokens
 from attn_core.catalogue import bundled_folder
@@ -42,6 +44,27 @@ def sentencepiece():
     unigram.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
     unigram.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(tokenizer_object=unigram, eos_token="</s>", unk_token="<unk>")
+
+
+@pytest.fixture(scope="module")
+def translator(tmp_path_factory):
+    """A true two-tokenizer Marian: each language has its own pieces and its own ids."""
+    folder = tmp_path_factory.mktemp("marian")
+    for side, line in (
+        ("source", "the blue cat sleeps under the table"),
+        ("target", "le chat bleu dort sous la table"),
+    ):
+        sentencepiece_trainer.SentencePieceTrainer.train(
+            sentence_iterator=iter([line] * 20), model_prefix=str(folder / side), vocab_size=40, minloglevel=2,
+            hard_vocab_limit=False,
+        )  # fmt: skip
+        pieces = sentencepiece_trainer.SentencePieceProcessor(model_file=f"{folder / side}.model")
+        words = ["</s>", "<unk>", *(pieces.id_to_piece(i) for i in range(3, pieces.get_piece_size())), "<pad>"]
+        (folder / f"{side}.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
+    return MarianTokenizer(
+        str(folder / "source.model"), str(folder / "target.model"), str(folder / "source.json"),
+        target_vocab_file=str(folder / "target.json"), separate_vocabs=True,
+    )  # fmt: skip
 
 
 def test_wordpiece_keeps_its_joints_and_flags_its_frame(wordpiece):
@@ -103,6 +126,27 @@ def test_an_unknown_or_masked_word_is_a_word(wordpiece):
     t = tokens.encode(wordpiece, "the [MASK] 🦙 slept", 64)
     assert t.labels[2:4] == ["[MASK]", "[UNK]"]
     assert t.special[2:4] == [False, False]
+
+
+def test_a_translator_reads_each_language_with_its_own_pieces(translator):
+    source = tokens.encode(translator, "the blue cat", 32)
+    target = tokens.encode(translator, "le chat bleu", 32, target=True)
+    assert source.word_labels == ["the", "blue", "cat", "</s>"]
+    assert target.word_labels == ["le", "chat", "bleu", "</s>"]
+    assert tokens.from_ids(translator, source.ids).labels == source.labels
+    assert tokens.from_ids(translator, target.ids, target=True).labels == target.labels
+    assert source.special[-1] and target.special[-1] and not any(source.special[:-1])
+
+
+def test_a_token_that_frames_and_stands_in_for_the_unknown_is_special(byte_level):
+    t = tokens.from_ids(byte_level, [byte_level.bos_token_id, *tokens.encode(byte_level, "the café", 64).ids])
+    assert t.special == [True, False, False]
+    assert t.labels[0] == "<|endoftext|>"
+
+
+def test_half_a_character_does_no_harm(wordpiece, byte_level):
+    for tokenizer in (wordpiece, byte_level):
+        assert tokens.encode(tokenizer, "the \ud83e cat", 64).text == "the \ufffd cat"
 
 
 def test_apostrophes_and_punctuation(wordpiece):
@@ -218,18 +262,19 @@ def test_a_word_level_pattern_between_two_sentences_sums_to_one():
     assert np.allclose(between.sum(axis=-1), 1)
 
 
-def test_threads_do_not_mix(wordpiece):
-    lines = ["blue " * n for n in range(1, 9)]
-    lengths: dict[int, set[tuple[int, int]]] = {n: set() for n in range(8)}
+def test_threads_do_not_mix_languages(translator):
+    """Marian switches itself to the target's pieces and back: a second reader must not meet it half-way."""
+    lines = [("the blue cat", False), ("le chat bleu", True)] * 4
+    alone = [tokens.encode(translator, line, 32, target=target).ids for line, target in lines]
+    wrong = []
 
     def work(n: int) -> None:
-        for _ in range(30):
-            t = tokens.encode(wordpiece, lines[n], 6)
-            lengths[n].add((len(t), t.dropped))
+        line, target = lines[n]
+        wrong.extend(1 for _ in range(200) if tokens.encode(translator, line, 32, target=target).ids != alone[n])
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(len(lines))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert lengths == {n: {(min(n + 3, 6), max(n - 3, 0))} for n in range(8)}
+    assert not wrong
