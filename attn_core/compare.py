@@ -1,4 +1,4 @@
-"""How far two patterns are apart, and which sentence's token stands where the other's does.
+"""How far two patterns are apart, and how far all heads of one model are from all heads of another.
 
 Distances are Jensen–Shannon distances (the square root of the divergence, base 2): 0 for equal rows, 1 for rows that
 never look at the same key, and a metric, so that "between" means something. Source: Lin 1991; Endres & Schindelin 2003;
@@ -7,8 +7,7 @@ used for attention heads by Clark et al. 2019, section 6.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,74 +66,14 @@ def difference(a: Floats, b: Floats, cells: Bools | None = None) -> Difference:
     return Difference(rows, float(rows.mean()), correlation(a, b, cells), int(rows.argmax()))
 
 
-# ------------------------------------------------------------------------------------------------ two token sequences
+def change(a: Floats, b: Floats, rows: Sequence[int] | NDArray[np.int_] | None = None) -> Floats:
+    """How much every head changed, [..., query, key] twice, on shared axes → [...], between 0 and 1.
 
-
-@dataclass(frozen=True)
-class Alignment:
-    """Two sequences on one axis: `a[i]` and `b[i]` are the positions that stand at place i, None for a gap.
-
-    `exact[i]` says whether both hold the same token there: a substitution, "are"/"is", shares a place but is not exact.
+    The mean Jensen–Shannon distance over queries (`rows`: those that both sentences have; see `alignment`). Weight on a
+    word that only one sentence has counts as changed.
     """
-
-    a: tuple[int | None, ...]
-    b: tuple[int | None, ...]
-    exact: tuple[bool, ...]
-
-    @property
-    def paired(self) -> NDArray[np.int_]:
-        """The places at which both sequences have a token."""
-        both = (x is not None and y is not None for x, y in zip(self.a, self.b, strict=True))
-        return np.flatnonzero(list(both))
-
-
-def align(a: Sequence[Hashable], b: Sequence[Hashable]) -> Alignment:
-    """Lay two token sequences side by side; equal runs meet, replaced tokens pair off in order, the rest are gaps.
-
-    Source: Ratcliff & Metzener 1988, as in `difflib`.
-
-    >>> align(["keys", "are", "here"], ["keys", "is", "not", "here"]).b
-    (0, 1, 2, 3)
-    >>> align(["keys", "are", "here"], ["keys", "is", "not", "here"]).a
-    (0, 1, None, 2)
-    """
-    left: list[int | None] = []
-    right: list[int | None] = []
-    for _, a_from, a_to, b_from, b_to in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        length = max(a_to - a_from, b_to - b_from)
-        left += [*range(a_from, a_to), *[None] * (length - (a_to - a_from))]
-        right += [*range(b_from, b_to), *[None] * (length - (b_to - b_from))]
-    exact = tuple(x is not None and y is not None and a[x] == b[y] for x, y in zip(left, right, strict=True))
-    return Alignment(tuple(left), tuple(right), exact)
-
-
-def on_axis(pattern: Floats, places: Sequence[int | None]) -> Floats:
-    """Move a pattern [..., query, key] onto a shared axis, [..., place, place]; rows and columns of gaps are 0."""
-    return on_axes(pattern, places, places)
-
-
-def on_axes(pattern: Floats, queries: Sequence[int | None], keys: Sequence[int | None]) -> Floats:
-    """As `on_axis`, with separate places for queries and keys."""
-    rows = [i for i, q in enumerate(queries) if q is not None]
-    columns = [i for i, k in enumerate(keys) if k is not None]
-    moved = np.zeros((*pattern.shape[:-2], len(queries), len(keys)), dtype=pattern.dtype)
-    source = pattern[..., [q for q in queries if q is not None], :][..., [k for k in keys if k is not None]]
-    moved[..., np.array(rows, dtype=int)[:, None], np.array(columns, dtype=int)] = source
-    return moved
-
-
-def change(a: Floats, b: Floats, alignment: Alignment) -> Floats:
-    """How much every head changed between two sentences: patterns [..., query, key] of each → [...], 0 to 1.
-
-    The mean Jensen–Shannon distance over queries that both sentences have. Weight on a word that only one sentence has
-    counts as changed.
-    """
-    paired = alignment.paired
-    rows = jensen_shannon(on_axis(a, alignment.a)[..., paired, :], on_axis(b, alignment.b)[..., paired, :])
-    return rows.mean(axis=-1)
-
-
-# ------------------------------------------------------------------------------------------------------- many heads
+    some = slice(None) if rows is None else np.asarray(rows)
+    return jensen_shannon(a[..., some, :], b[..., some, :]).mean(axis=-1)
 
 
 def distance_matrix(

@@ -12,6 +12,8 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import pearsonr
 
 from attn_core import compare
+from attn_core.alignment import align, align_all, between_said_words, on_axes, paired, said_words
+from attn_core.tokens import Tokens
 
 
 def random_patterns(*shape: int, seed: int = 0) -> np.ndarray:
@@ -52,47 +54,75 @@ def test_a_difference_names_the_query_that_moved_furthest():
 
 
 def test_alignment_of_a_minimal_pair_and_of_an_insertion():
-    pair = compare.align(["the", "keys", "are", "here"], ["the", "keys", "is", "here"])
-    assert pair.a == pair.b == (0, 1, 2, 3)
-    assert pair.exact == (True, True, False, True)
-    longer = compare.align(["a", "blue", "creature"], ["a", "fluffy", "blue", "creature"])
-    assert longer.a == (0, None, 1, 2) and longer.b == (0, 1, 2, 3)
-    assert longer.paired.tolist() == [0, 2, 3]
-    assert compare.align([], ["x"]).a == (None,)
+    pair = align(["the", "keys", "are", "here"], ["the", "keys", "is", "here"])
+    assert pair == ((0, 1, 2, 3), (0, 1, 2, 3))
+    longer = align(["a", "blue", "creature"], ["a", "fluffy", "blue", "creature"])
+    assert longer == ((0, None, 1, 2), (0, 1, 2, 3))
+    assert paired(*longer).tolist() == [0, 2, 3]
+    assert align([], ["x"]) == ((None,), (0,))
 
 
 words = st.lists(st.sampled_from("abcd"), max_size=12)
 
 
 @settings(max_examples=200, deadline=None)
-@given(words, words)
-def test_every_token_of_both_sentences_stands_once_and_in_order(a, b):
-    alignment = compare.align(a, b)
-    assert [i for i in alignment.a if i is not None] == list(range(len(a)))
-    assert [i for i in alignment.b if i is not None] == list(range(len(b)))
-    assert not any(x is None and y is None for x, y in zip(alignment.a, alignment.b, strict=True))
-    for x, y, same in zip(alignment.a, alignment.b, alignment.exact, strict=True):
-        assert same == (x is not None and y is not None and a[x] == b[y])
+@given(st.lists(words, min_size=1, max_size=4))
+def test_every_token_of_every_sentence_stands_once_and_in_order(sentences):
+    places = align_all(sentences)
+    assert len({len(own) for own in places}) == 1
+    for own, sentence in zip(places, sentences, strict=True):
+        assert [i for i in own if i is not None] == list(range(len(sentence)))
+    for column in zip(*places, strict=True):
+        assert any(i is not None for i in column)
+    assert all(own == places[0] for own, s in zip(places, sentences, strict=True) if s == sentences[0])
 
 
-def test_a_pattern_moves_onto_the_shared_axis_cell_by_cell():
+def test_a_pattern_moves_onto_the_shared_axes_cell_by_cell():
     pattern = random_patterns(2, 3, 3)
-    moved = compare.on_axis(pattern, (0, None, 1, 2))
+    moved = on_axes(pattern, (0, None, 1, 2), (0, None, 1, 2))
     assert moved.shape == (2, 4, 4)
     assert (moved[:, 1] == 0).all() and (moved[:, :, 1] == 0).all()
     np.testing.assert_array_equal(moved[:, [0, 2, 3]][:, :, [0, 2, 3]], pattern)
-    cross = compare.on_axes(pattern, (None, 0, 1, 2), (2, 0))
+    cross = on_axes(pattern, (None, 0, 1, 2), (2, 0))
     assert cross[1, 1, 0] == pattern[1, 0, 2] and cross[0, 3, 1] == pattern[0, 2, 0]
+    assert on_axes(np.ones((2, 2), dtype=bool), (0, None, 1), (0, 1)).dtype == bool
 
 
 def test_heads_are_ranked_by_how_much_they_changed_and_inserted_weight_counts():
-    a = np.full((2, 3, 3), 1 / 3)
-    b = np.zeros((2, 4, 4))
-    alignment = compare.align("abc", "abxc")
+    a_places, b_places = align("abc", "abxc")
+    a, b = np.full((2, 3, 3), 1 / 3), np.zeros((2, 4, 4))
     b[0][np.ix_([0, 1, 3], [0, 1, 3])] = 1 / 3  # head 0 does as before
     b[0][2] = 1 / 4
     b[1, :, 2] = 1  # head 1 now looks at the new word only
-    np.testing.assert_allclose(compare.change(a, b, alignment), [0.0, 1.0], atol=1e-7)
+    moved = on_axes(a, a_places, a_places), on_axes(b, b_places, b_places)
+    np.testing.assert_allclose(compare.change(*moved, paired(a_places, b_places)), [0.0, 1.0], atol=1e-7)
+
+
+def test_words_are_what_two_tokenizers_have_in_common():
+    wordpiece = Tokens(
+        "",
+        [0] * 5,
+        ["[CLS]", "Ver", "##dant", "fox", "[SEP]"],
+        [True, False, False, False, True],
+        [None, 0, 0, 1, None],
+        ["[CLS]", "Verdant", "fox", "[SEP]"],
+    )
+    bytes_ = Tokens("", [0] * 2, ["verdant", "fox"], [False] * 2, [0, 1], ["verdant", "fox"])
+    assert said_words(wordpiece) == said_words(bytes_) == ["verdant", "fox"]
+    pattern = np.array([
+        [1.0, 0.0, 0.0, 0.0, 0.0],
+        [0.5, 0.1, 0.1, 0.2, 0.1],
+        [0.0, 0.3, 0.3, 0.2, 0.2],
+        [0.0, 0.1, 0.2, 0.7, 0.0],
+        [0.2, 0.2, 0.2, 0.2, 0.2],
+    ])  # fmt: skip
+    said = between_said_words(pattern, wordpiece, wordpiece)
+    np.testing.assert_allclose(said[0], np.array([(0.2 + 0.6) / 2, (0.2 + 0.2) / 2]) / 0.6)
+    np.testing.assert_allclose(said[1], [0.3, 0.7])
+    np.testing.assert_allclose(between_said_words(np.eye(2), bytes_, bytes_), np.eye(2))
+    resting = np.zeros((5, 5))
+    resting[:, 0] = 1
+    assert (between_said_words(resting, wordpiece, wordpiece) == 0).all(), "no row is invented"
 
 
 def test_all_heads_of_two_models_by_blocks_equal_one_by_one():
