@@ -116,7 +116,7 @@ def align(pattern: Floats) -> list[Aligned]:
 
 
 def crossings(aligned: Sequence[Aligned]) -> list[tuple[Aligned, Aligned]]:
-    """Pairs of neighbouring rows whose lines cross: words that changed places."""
+    """Pairs of neighbouring rows whose lines cross: words that changed places. Leave the end sign's row out."""
     return [(one, other) for one, other in zip(aligned, aligned[1:], strict=False) if one.key > other.key]
 
 
@@ -130,7 +130,7 @@ def lead(aligned: Sequence[Aligned], row: int, rows: Sequence[str], keys: Sequen
         (visible(keys[own.key]), "key"),
         (f" ({percent(own.weight)})", ""),
     ]
-    back = next((other for one, other in crossings(aligned) if one.query == row), None)
+    back = next((other for one, other in crossings(aligned[:-1]) if one.query == row), None)
     if back is not None:
         said += [(", then back at ", ""), (visible(keys[back.key]), "key"), (" for ", "")]
         said += [(visible(rows[back.query]), "query"), (f" ({percent(back.weight)})", "")]

@@ -1,0 +1,218 @@
+"""The pictures of a translator's attention: lines between two sentences, three maps, the alignment, ΔE across."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from attn_core import delta_ledger, geometry, translation
+from attn_core.figures import tiles
+from attn_core.figures.delta_e import source_bars
+from attn_core.figures.heatmap import clicked
+from attn_core.figures.heatmap import heatmap as heatmap_figure
+from attn_core.figures.labels import percent
+from attn_core.spelling import visible
+from ui import components, widgets
+from ui.two_sentences import Shown, head_names
+
+# --- Cross-attention, large -------------------------------------------------------------------------------------------
+
+
+def lines(shown: Shown) -> None:
+    """The two sentences as two columns with lines between them: where they cross, words changed places."""
+    widgets.heading(
+        f"{shown.who.capitalize()} between the two sentences",
+        'Left, the words being written ask (<b class="hl-q">query</b>). Right, the words that were read answer '
+        '(<b class="hl-k">key</b>). Hover a word to see only its lines.',
+    )
+
+    def pinned(pin: components.Pin) -> None:
+        if pin.side == "query":
+            shown.choose(pin.position)
+
+    pin = None if shown.room.view["row"] is None else ("query", shown.row)  # without a choice, all lines are drawn
+    packet = tiles.pack_links(
+        shown.pattern[None],
+        shown.rows,
+        shown.keys.labels,
+        heads=[shown.who.removeprefix("head ")],
+        key_special=shown.keys.special,
+        key_words=shown.keys.words,
+        captions=("writes (asks)", "was read (answers)"),
+    )
+    components.links(packet, key="cross_links", pinned=pin, on_pin=pinned)
+    widgets.switch("Rows", {"produced": "the word being produced", "read": "the word being read"}, "rows")
+    if shown.room.view["rows"] == "produced":
+        why = "A row is named by the word that it produces. Its query was made of the word before."
+    else:
+        why = "A row is named by the word that the decoder has just read, which is one word behind the one it produces."
+    st.html(f'<div class="hl-hint">{why}</div>')
+
+
+def cross_map(shown: Shown) -> None:
+    """The same numbers as a heatmap, with layer and head to step through."""
+    widgets.heading(
+        f"Cross-attention · layer {shown.layer} · head {shown.head}",
+        'Rows ask (<b class="hl-q">query</b>), columns answer (<b class="hl-k">key</b>). Every row sums to 1.',
+    )
+    with st.container(horizontal=True, gap="small"):
+        widgets.stepper("Layer", "cross_layer", shown.trace.n_layers_of("cross") - 1)
+        widgets.stepper("Head", "cross_head", shown.trace.n_heads - 1)
+
+    def picked() -> None:
+        cell = clicked(st.session_state["cross_heatmap"])
+        shown.choose(None if cell is None else cell[0])
+
+    figure = heatmap_figure(
+        shown.pattern,
+        shown.rows,
+        shown.keys.labels,
+        head=shown.who.removeprefix("head "),
+        selected_query=shown.row,
+        marked_keys=[shown.aligned[shown.row].key],
+        key_special=shown.keys.special,
+        clickable=True,
+        theme=shown.theme,
+    )
+    alt = f"Cross-attention of {shown.who}: {len(shown.rows)} words written, {len(shown.keys)} words read."
+    st.plotly_chart(figure, key="cross_heatmap", on_select=picked, selection_mode="points", theme=None, alt=alt)
+
+
+# --- The three kinds beside each other --------------------------------------------------------------------------------
+
+KINDS = {
+    "encoder": ("Encoder: source to source", "Every word may look at every word of its own sentence."),
+    "decoder": ("Decoder: target to target", "A word may look back at what is written so far, never ahead (hatched)."),
+    "cross": (
+        "Cross: target to source",
+        "The words being written look at those that were read; nothing is hidden.",
+    ),
+}
+
+
+def three_maps(shown: Shown) -> None:
+    """The same layer and head of all three kinds of attention."""
+    for column, (stream, (title, hint)) in zip(st.columns(3, gap="medium"), KINDS.items(), strict=True):
+        with column:
+            _map(shown, stream, title, hint)
+
+
+def _map(shown: Shown, stream: str, title: str, hint: str) -> None:
+    trace = shown.trace
+    layer = min(shown.layer, trace.n_layers_of(stream) - 1)
+    _, keys = trace.tokens_of(stream)
+    widgets.heading(title, f"{hint} Layer {layer}, head {shown.head}.")
+    figure = heatmap_figure(
+        trace.pattern(layer, shown.head, stream=stream),
+        keys.labels if stream == "encoder" else shown.rows,
+        shown.read if stream == "decoder" else keys.labels,
+        head=f"{layer}.{shown.head}",
+        masked=~trace.may_look(layer, stream=stream),
+        legend=False,
+        theme=shown.theme,
+    )
+    st.plotly_chart(figure, key=f"map_{stream}", theme=None, alt=f"{title}, layer {layer}, head {shown.head}.")
+
+
+def what_differs() -> None:
+    """What self- and cross-attention have in common, and the one thing that differs."""
+    st.html(
+        '<div class="hl-hint">The mathematics is the same in all three: scores = query · key ÷ √d, softmax, a weighted '
+        'sum of values. What differs is where they come from. In self-attention <b class="hl-q">queries</b>, '
+        '<b class="hl-k">keys</b> and <b class="hl-v">values</b> are made of one sentence; in cross-attention the '
+        '<b class="hl-q">queries</b> are made of the sentence being written, and <b class="hl-k">keys</b> and '
+        '<b class="hl-v">values</b> of the one that was read. The two need not be of one kind: a model that '
+        "transcribes speech looks from words into a recording.</div>"
+    )
+
+
+# --- Alignment and ΔE -------------------------------------------------------------------------------------------------
+
+
+def alignment(shown: Shown) -> None:
+    """Which source word each word came from: the largest weight of its row, in one head or a mean of several."""
+    import pandas as pd
+
+    n_layers, n_heads = shown.trace.n_layers_of("cross"), shown.trace.n_heads
+    chosen = st.multiselect(
+        "Mean of heads", head_names(n_layers, n_heads), key="align", placeholder=f"only {shown.who}, the one above"
+    )
+    heads = [tuple(map(int, name.split("."))) for name in chosen] or [(shown.layer, shown.head)]
+    found = translation.align(translation.mean_pattern(shown.trace, heads))
+    table = pd.DataFrame(
+        {
+            "written": [visible(shown.produced[entry.query]) for entry in found],
+            "came from": [visible(shown.keys.labels[entry.key]) for entry in found],
+            "weight": [100 * entry.weight for entry in found],
+        }
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        height="content" if len(table) < 14 else 480,
+        column_config={
+            "weight": st.column_config.ProgressColumn("weight", format="%.1f %%", min_value=0, max_value=100)
+        },
+        alt="Each written word, the word that its row looks at most, and the weight.",
+    )
+    crossed = len(translation.crossings(found[:-1]))
+    st.html(f'<div class="hl-hint">{_crossed(crossed)} An end sign may look anywhere: nothing is left to say.</div>')
+
+
+def _crossed(count: int) -> str:
+    if count == 0:
+        return "No lines cross: the words kept their order."
+    return f"{count} pair{'s' if count > 1 else ''} of neighbouring lines cross{'' if count > 1 else 'es'}."
+
+
+def clearest(shown: Shown) -> None:
+    """A way to the cross head that lines the sentences up best, where another one is open."""
+    layer, head = translation.sharpest(shown.trace)
+
+    def opened() -> None:
+        st.session_state["cross_layer"], st.session_state["cross_head"] = layer, head
+
+    if (layer, head) != (shown.layer, shown.head):
+        st.button(f"Open head {layer}.{head}, whose lines are clearest", key="clearest", on_click=opened)
+
+
+def head_sizes(shown: Shown) -> None:
+    """How much every cross head adds to the row of the chosen word; a click opens a head."""
+    layers = range(shown.trace.n_layers_of("cross"))
+    added = [shown.trace.heads_delta_e(layer, shown.row, stream="cross") for layer in layers]  # [head, d_model] each
+    sizes = geometry.norm(np.stack(added))
+    texts = [[f"{size:.2f}" for size in row] for row in sizes]
+
+    def opened(tile: components.Opened) -> None:
+        st.session_state["cross_layer"], st.session_state["cross_head"] = tile.layer, tile.head
+
+    widgets.heading("Every cross head", "Rows are layers, columns are heads: the size of ΔE. Click one to open it.")
+    components.overview(
+        tiles.pack_values(sizes, texts, name="size of ΔE"),
+        key="cross_sizes",
+        selected=(shown.layer, shown.head),
+        on_open=opened,
+    )
+
+
+def sources(shown: Shown) -> None:
+    """Where the open head's ΔE of the chosen word came from, source word by source word."""
+    parts = delta_ledger.sources(shown.trace, shown.layer, shown.head, shown.row, stream="cross")
+    widgets.heading(
+        f"{shown.who.capitalize()}, word by word",
+        "A weight is not yet a contribution: the value it multiplies may be short or point elsewhere.",
+    )
+    figure = source_bars(
+        shown.keys.labels, range(len(shown.keys)), parts.weights, parts.lengths, parts.along, theme=shown.theme
+    )
+    st.plotly_chart(figure, key="cross_sources", alt="Where this head's ΔE came from, word by word.")
+
+
+def read_aloud(shown: Shown) -> None:
+    """The chosen row as a sentence."""
+    row, labels = shown.pattern[shown.row], shown.keys.labels
+    strongest = sorted(range(len(labels)), key=lambda key: -row[key])[:4]
+    said = [("To write ", ""), (visible(shown.produced[shown.row]), "query"), (": ", "")]
+    for n, key in enumerate(key for key in strongest if row[key] >= 0.005):
+        said += [(", " if n else "", ""), (visible(labels[key]), "key"), (f" {percent(float(row[key]))}", "")]
+    widgets.reading(widgets.say([*said, (".", "")]))
