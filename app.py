@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from ui import first_screen, frame, one_head, overview, widgets
+from ui import first_screen, frame, next_word, one_head, overview, widgets
 
-room = frame.open_page("app", params=[*one_head.PARAMS, *overview.PARAMS])
+room = frame.open_page("app", params=[*one_head.PARAMS, *overview.PARAMS, *next_word.PARAMS])
 headline = st.container(gap=None)
 source, trace = first_screen.trace_of(room)
 shown = one_head.of(room, trace)
@@ -32,6 +32,8 @@ with right, widgets.card("head"):
     one_head.switches(shown)
     one_head.strip(shown)
 
-if source == "recorded":
+if source == "live":
+    next_word.next_word(room, trace)
+else:
     with arriving:
         first_screen.fetch_model(room.model_name)
