@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from attn_core.delta_ledger import Additions, additions
 from attn_core.errors import HeadlightError
 from attn_core.traces import Trace
+from attn_core.vocabulary import Neighbours, nearest
 
 Array = NDArray[np.floating]
 
@@ -134,6 +135,22 @@ def logit_parts(trace: Trace, token: int, word: int, *, added: Additions | None 
     heads, rest = parts[1 : 1 + n_layers * n_heads].reshape(n_layers, n_heads), parts[1 + n_layers * n_heads :]
     biases, mlp, _ = rest.reshape(3, n_layers)
     return LogitParts(heads, biases, mlp, float(parts[0]), constant, float(trace.logits(token)[word]))
+
+
+def nearest_words(
+    trace: Trace, token: int, vectors: Array, count: int, *, away: bool = False, stream: str | None = None
+) -> Neighbours:
+    """The words of the model's own vocabulary that parts of one token point to (or away from): [part, d_model].
+
+    With an unembedding, scores are what each part adds to the words' logits under the frozen final norm. With an input
+    embedding, which no model reads words off, they are cosines: words that mean to point the same way.
+    """
+    words = trace.vocabulary
+    last = trace.n_layers_of(stream) if stream else trace.n_layers
+    if words.kind == "unembedding" and trace.block(0, stream=stream) != "post-norm":
+        norm = FrozenNorm.of(partial(trace.final_norm, stream=stream), trace.embedding(last, stream=stream)[token])
+        return nearest(words.matrix, norm.part(vectors), count, measure="dot", away=away)
+    return nearest(words.matrix, vectors, count, away=away)
 
 
 def _entering(trace: Trace, added: Additions, stream: str | None) -> Additions:

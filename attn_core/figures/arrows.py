@@ -21,6 +21,7 @@ from attn_core.geometry import Projection
 
 Array = NDArray[np.floating]
 MOST_LABELS = 40
+SANS = "Source Sans, Source Sans 3, Noto Sans, sans-serif"
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
@@ -154,29 +155,45 @@ def _add_lines(
     gap = np.full((1, n_axes), np.nan)
     points = np.concatenate([part for line in lines for part in (line.points, gap)])
     hover = [text for line in lines for text in (*line.hover, "")]
-    labels = [text for line in lines for text in (*line.labels, "")]
     first = [n == 0 for line in lines for n in range(len(line.points) + 1)]
     shared: dict[str, Any] = {
         "name": name,
-        "mode": "lines+markers+text",
-        "text": labels,
+        "mode": "lines+markers",
         "customdata": hover,
         "hovertemplate": "%{customdata}<extra></extra>",
-        "textfont": {"size": 12, "color": colour if width > 2 else roles(theme)["ink"]},
-        "showlegend": True,
     }
     x, y, *z = points.T
     if not z:
         symbols = ["circle" if start else "arrow" for start in first]
         sizes = [5 if start else 9 + width for start in first]
         marker = {"symbol": symbols, "size": sizes, "angleref": "previous", "color": colour, "line": {"width": 0}}
-        line_style = {"color": colour, "width": width, "dash": dash}
-        figure.add_scatter(x=x, y=y, marker=marker, line=line_style, textposition="top center", **shared)
+        figure.add_scatter(x=x, y=y, marker=marker, line={"color": colour, "width": width, "dash": dash}, **shared)
+    else:
+        style = {"color": colour, "width": 2 * width, "dash": dash if dash in ("solid", "dash", "dot") else "solid"}
+        marker = {"size": [4 if start else 0.1 for start in first], "color": colour}
+        figure.add_scatter3d(x=x, y=y, z=z[0], marker=marker, line=style, **shared)
+        _add_cones(figure, lines, colour, size=0.03 * span)
+    _add_labels(figure, lines, colour if width > 2 else roles(theme)["ink"])
+
+
+def _add_labels(figure: go.Figure, lines: list[_Line], colour: str) -> None:
+    """The words beside the points, as a trace of their own: text on a line with gaps gets lost."""
+    at = [(label, point) for line in lines for label, point in zip(line.labels, line.points, strict=True) if label]
+    if not at:
         return
-    line_style = {"color": colour, "width": 2 * width, "dash": dash if dash in ("solid", "dash", "dot") else "solid"}
-    sizes = [4 if start else 0.1 for start in first]
-    figure.add_scatter3d(x=x, y=y, z=z[0], marker={"size": sizes, "color": colour}, line=line_style, **shared)
-    _add_cones(figure, lines, colour, size=0.03 * span)
+    x, y, *z = np.stack([point for _, point in at]).T
+    style: dict[str, Any] = {
+        "text": [label for label, _ in at],
+        "mode": "text",
+        "textposition": "top center",
+        "textfont": {"size": 12, "color": colour},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+    if z:
+        figure.add_scatter3d(x=x, y=y, z=z[0], **style)
+    else:
+        figure.add_scatter(x=x, y=y, **style)
 
 
 def _add_cones(figure: go.Figure, lines: list[_Line], colour: str, size: float) -> None:
@@ -204,25 +221,31 @@ def _add_landmarks(figure: go.Figure, landmarks: Landmarks | None, view: Project
         figure.add_scatter3d(x=x, y=y, z=z[0], marker={"size": 2, "color": roles(theme)["soft"]}, **style)
     else:
         marker = {"size": 5, "color": roles(theme)["soft"], "symbol": "cross-thin-open"}
-        figure.add_scatter(x=x, y=y, marker=marker, textposition="bottom center", **style)
+        sides = [("bottom center", "middle right", "top center", "middle left")[i % 4] for i in range(len(names))]
+        figure.add_scatter(x=x, y=y, marker=marker, textposition=sides, **style)
 
 
 def _framed(figure: go.Figure, view: Projection, theme: Theme) -> go.Figure:
     colour = roles(theme)
     titles = [f"component {i + 1} · {percent(float(share))} of the variance" for i, share in enumerate(view.explained)]
-    axis = {"gridcolor": colour["line"], "zeroline": False, "tickfont": {"size": 10, "color": colour["soft"]}}
+    axis: dict[str, Any] = {
+        "gridcolor": colour["line"],
+        "zeroline": False,
+        "tickfont": {"size": 10, "color": colour["soft"]},
+    }
     figure.update_layout(
         height=460,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colour["ink"]},
+        font={"color": colour["ink"], "size": 12, "family": SANS},
+        hoverlabel={"align": "left", "bgcolor": colour["card"], "bordercolor": colour["line"]},
         hovermode="closest",
     )
     if len(view.axes) == 2:
-        figure.update_xaxes(title=titles[0], **axis)
-        figure.update_yaxes(title=titles[1], scaleanchor="x", **axis)
+        figure.update_xaxes(title=titles[0], automargin=True, **axis)
+        figure.update_yaxes(title=titles[1], automargin=True, scaleanchor="x", **axis)
         return figure
     box = {
         f"{n}axis": {"title": {"text": titles[i]}, "backgroundcolor": "rgba(0,0,0,0)", **axis}

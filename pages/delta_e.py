@@ -1,0 +1,46 @@
+"""ΔE: what each head adds to a word, where that came from, and where it takes the word."""
+
+import streamlit as st
+
+from attn_core.catalogue import CATALOGUE
+from ui import components, delta_map, frame, ledger_table, one_token, stage, widgets
+from ui import delta_pictures as pictures
+
+room = frame.open_page("delta_e", params=[*stage.PARAMS, *delta_map.PARAMS, *pictures.PARAMS], models=tuple(CATALOGUE))
+components.follow_theme()
+st.html(frame.ROOT / "assets" / "steps.css")
+headline = st.container(gap=None)
+shown = one_token.of(room)
+with headline:
+    widgets.lead(shown.lead(), room.badges(shown.trace) + f"{shown.stage.n_layers} layers, one forward pass.")
+stage.switches(shown.stage)
+
+left, right = st.columns([56, 44], gap="medium")
+with left, widgets.card("map"):
+    delta_map.titled(shown)
+    delta_map.switches(shown)
+    delta_map.draw(shown)
+with right, widgets.card("layer", f"Layer {shown.layer}, head by head", pictures.STAIRCASE):
+    with st.container(horizontal=True, gap="small"):
+        one_token.word_picker(shown)
+        widgets.stepper("Layer", "layer", shown.stage.n_layers - 1, ("K", "J"))
+    pictures.staircase(shown)
+    pictures.sizes(shown)
+
+with widgets.card("ledger", f"The ledger of {widgets.query(shown.name)} at layer {shown.layer}", ledger_table.HINT):
+    ledger_table.table(shown)
+    ledger_table.sum_line(shown)
+    ledger_table.doors(shown)
+
+left, right = st.columns([56, 44], gap="medium")
+with left, widgets.card("from", f"Where head {shown.layer}.{shown.head} takes it from", pictures.SOURCES):
+    widgets.stepper("Head", "head", shown.stage.n_heads - 1, ("H", "L"))
+    pictures.sources(shown)
+with right, widgets.card("writes", "What it writes", pictures.WRITES):
+    pictures.writes(shown)
+
+with widgets.card("arrows", "Arrows in the space of meanings", pictures.ARROWS):
+    pictures.arrows_switches(shown)
+    pictures.arrows_drawn(shown)
+with widgets.card("numbers", "ΔE, number by number", pictures.NUMBERS):
+    pictures.numbers(shown)
