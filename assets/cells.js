@@ -1,7 +1,6 @@
 /* A matrix as coloured cells: vectors as strips (one row a word), or a grid of pairs (query rows, key columns). Hover
    reads a cell as a sentence; a click, or Enter, chooses it. Packets: attn_core/figures/cells.py. */
 
-const LARGEST_CELL = 46;
 const SMALLEST_CELL = 9;
 const ROOM_FOR_NUMBER = 33; // CSS pixels; below it a cell is colour alone, and the line under the picture reads it
 const CELLS_STYLE = `
@@ -9,10 +8,11 @@ const CELLS_STYLE = `
   .board { position: relative; outline-offset: 3px; }
   .board.choose { cursor: pointer; }
   .board:focus-visible { outline: 2.5px solid var(--accent); border-radius: 4px; }
-  .reading { min-height: 2.9em; margin: 6px 0 0; font-size: 13px; color: var(--soft); overflow-wrap: anywhere; }
+  .foot { display: flex; flex-wrap: wrap; gap: 2px 16px; align-items: baseline; margin-top: 6px; min-height: 20px; }
+  .reading { flex: 1 1 15em; min-height: 1.45em; margin: 0; font-size: 13px; color: var(--soft); overflow-wrap: anywhere; }
   .reading b { color: var(--ink); font-weight: 600; font-variant-numeric: tabular-nums; }
   .value { color: var(--value); font-weight: 600; } .delta { color: var(--delta); font-weight: 600; } .embedding { color: var(--ink); font-weight: 600; }
-  .legend { display: flex; flex-wrap: wrap; gap: 3px 14px; margin-top: 7px; font-size: 11.5px; color: var(--soft); }
+  .legend { display: flex; flex-wrap: wrap; gap: 3px 14px; font-size: 11.5px; color: var(--soft); }
   .legend span { display: inline-flex; gap: 6px; align-items: center; font-variant-numeric: tabular-nums; }
   .ramp { width: 92px; height: 8px; border-radius: 3px; border: 1px solid var(--line); }
 `;
@@ -38,7 +38,7 @@ export function draw(root, data, callbacks = {}) {
   const legend = element("div", "legend");
   const reading = element("p", "reading");
   reading.setAttribute("aria-live", "polite");
-  figure.append(element("style", "", SHARED_STYLE + CELLS_STYLE), element("div", "scroll", board), legend, reading);
+  figure.append(element("style", "", SHARED_STYLE + CELLS_STYLE), element("div", "scroll", board), element("div", "foot", legend, reading));
   root.replaceChildren(figure);
   const themeNow = watchTheme(figure, paint);
   let colours;
@@ -54,7 +54,7 @@ export function draw(root, data, callbacks = {}) {
     const widest = (labels) => Math.ceil(Math.max(0, ...labels.texts.map((text) => g.measureText(text).width)));
     const left = side.texts.length ? Math.min(room * 0.3, widest(side) + 10) : 1;
     const fit = (room - left - (top.slanted ? 16 : 0)) / across;
-    const width = header.square ? Math.max(SMALLEST_CELL, Math.min(LARGEST_CELL, Math.floor(fit))) : Math.min(120, fit);
+    const width = header.square ? Math.max(Math.min(SMALLEST_CELL, header.largest), Math.min(header.largest, Math.floor(fit))) : Math.min(120, fit);
     const height = header.square ? Math.min(width, 34) : header.row_height;
     const above = !top.texts.length ? 0 : top.slanted ? Math.min(96, widest(top) * 0.83 + 12) : 20;
     const total = left + across * width + (top.slanted ? Math.min(60, widest(top) * 0.55) : 0);
@@ -133,7 +133,7 @@ export function draw(root, data, callbacks = {}) {
 
   /* A number in a cell: weights in percent, others with as many digits as there is room for. */
   function spell(value) {
-    if (header.kind === "weights") return percent(value).replace(" %", "");
+    if (header.kind === "weights") return percent(value).replace(/\s%/, "");
     if (Number.isInteger(value)) return `${value}`.replace("-", "−");
     const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
     return value.toFixed(digits).replace("-", "−");
@@ -200,6 +200,7 @@ export function draw(root, data, callbacks = {}) {
 
   function paintLegend() {
     legend.replaceChildren();
+    if (!header.legend) return;
     const bar = element("i", "ramp");
     const steps = header.kind === "signed" ? colours.diverging : colours.sequential;
     bar.style.background = `linear-gradient(90deg, ${steps})`;
@@ -208,7 +209,7 @@ export function draw(root, data, callbacks = {}) {
     const low = header.kind === "signed" ? spell(-header.limit) : header.kind === "weights" ? "0 %" : "0";
     const ends = beyond ? [header.kind === "signed" ? `≤ ${low}` : low, `≥ ${high}`] : [low, high];
     if (header.square) legend.append(whichWay());
-    legend.append(element("span", "", ends[0], bar, ends[1], header.scale === "sqrt" ? "(√ scale)" : ""));
+    legend.append(element("span", "", ends[0], bar, header.scale === "sqrt" ? `${ends[1]} (√ scale)` : ends[1]));
     if (cells.some(isMasked)) {
       const swatch = element("canvas");
       hatch(context(swatch, 20, 10), 0, 0, 20, 10, colours.roles.masked, 4);

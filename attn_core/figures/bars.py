@@ -11,8 +11,6 @@ from html import escape
 
 import numpy as np
 
-from attn_core.spelling import visible
-
 
 @dataclass(frozen=True)
 class Column:
@@ -35,7 +33,7 @@ def bars(
     head: str = "word",
     marks: dict[int, tuple[str, str]] | None = None,
 ) -> str:
-    """A table of bars as HTML. `marks` gives rows a role ("query", "key", "guess") and a word that says why."""
+    """A table of bars as HTML; labels are read as they are. `marks` gives rows a role ("query", "key", "guess") and a word that says why."""
     marks = marks or {}
     titles = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in columns)
     rows = "".join(_row(i, label, columns, marks.get(i)) for i, label in enumerate(labels))
@@ -49,7 +47,7 @@ def _row(i: int, label: str, columns: Sequence[Column], mark: tuple[str, str] | 
     role, why = mark or ("", "")
     said = f"<small>{escape(why)}</small>" if why else ""
     cells = "".join(_cell(column, i) for column in columns)
-    return f'<tr class="{role}"><th scope="row">{escape(visible(label))}{said}</th>{cells}</tr>'
+    return f'<tr class="{role}"><th scope="row">{escape(label)}{said}</th>{cells}</tr>'
 
 
 def _cell(column: Column, i: int) -> str:

@@ -14,14 +14,13 @@ import numpy as np
 
 from attn_core.figures.colours import Scale
 from attn_core.figures.tiles import packet
-from attn_core.spelling import visible
 
 Kind = Literal["signed", "weights", "positive"]
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a matrix: what its rows or columns are called, and the role whose colour they take.
+    """One side of a matrix: what its rows or columns are called (as `Tokens` reads them), and the role that colours them.
 
     `name` stands in the sentence under the picture, "fluffy (key 2)"; `first` is the position of the first label.
     """
@@ -35,7 +34,7 @@ class Side:
 
     def packed(self) -> dict[str, Any]:
         return {
-            "texts": [visible(label) for label in self.labels],
+            "texts": list(self.labels),
             "role": self.role,
             "name": self.name,
             "special": [i for i, dim in enumerate(self.special) if dim],
@@ -61,15 +60,17 @@ def pack_cells(
     masked: str = "",
     says_masked: str = "{row} may not look at {column}: masked.",
     row_height: int = 18,
+    largest: int = 46,
     tallest: int = 640,
     choose: bool = False,
+    legend: bool = True,
 ) -> bytes:
     """A matrix [row, column] as a packet for `ui.cells`.
 
     `says` is the sentence that reads a cell, with {row}, {column} and {value} in it. Colours run to `limit`, by default
     the largest number there is: from −limit to limit (`signed`), or from 0; what lies beyond has the last colour, and
-    the legend says so. `masked` is written into masked cells, `turned` lets the rows run along the top, and with
-    `choose` cells can be clicked. Raises ValueError where labels and numbers do not fit.
+    the legend says so. Cells of a `square` grid are at most `largest` pixels wide. `masked` is written into masked cells, `turned` lets the rows run along the top, and with
+    `choose` cells can be clicked. Without a `legend` the sentence stands alone. Raises ValueError where labels and numbers do not fit.
     """
     for side, size, what in ((rows, numbers.shape[0], "rows"), (columns, numbers.shape[1], "columns")):
         if side.labels and len(side.labels) != size:
@@ -91,7 +92,9 @@ def pack_cells(
         "turned": turned,
         "masked": masked,
         "row_height": row_height,
+        "largest": largest,
         "tallest": tallest,
         "choose": choose,
+        "legend": legend,
     }
     return packet(header, np.ascontiguousarray(numbers, dtype="<f4").tobytes())

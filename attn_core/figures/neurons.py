@@ -5,6 +5,8 @@ Arrays in, HTML out; colours come from the page's stylesheet, by role.
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 
 from attn_core.figures.labels import signed
@@ -13,7 +15,7 @@ from attn_core.figures.labels import signed
 def dot_product(query: np.ndarray, key: np.ndarray, query_name: str = "query", key_name: str = "key") -> str:
     """q, k and q·k number by number, [d_head] each, as three rows of bars above each other.
 
-    The names are escaped text. Bars of q and k share one scale; products have their own. What a column holds is said
+    Bars of q and k share one scale; products have their own. What a column holds is said
     on hover, and read out as one sentence.
     """
     products = query * key
@@ -24,8 +26,8 @@ def dot_product(query: np.ndarray, key: np.ndarray, query_name: str = "query", k
         for i, (q, k, p) in enumerate(zip(query, key, products, strict=True))
     ]
     rows = (
-        _row("query", f"{query_name}", query / size, sums)
-        + _row("key", f"{key_name}", key / size, sums)
+        _row("query", escape(query_name), query / size, sums)
+        + _row("key", escape(key_name), key / size, sums)
         + _row("product", "product", products / most, sums)
     )
     largest = int(np.abs(products).argmax())

@@ -1,80 +1,69 @@
-"""Arrows at their true lengths and their true angle: two vectors always lie in one plane, so nothing is lost.
+"""Arrows at their true lengths and their true angle: vectors that add up lie in one plane, so nothing is lost.
 
-Numbers in, SVG out; colours come from the page's stylesheet, by role.
+Numbers in, HTML out (bars that are turned); colours come from the page's stylesheet, by role.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+WIDTH, HEIGHT, EDGE = 320.0, 170.0, 30.0  # CSS pixels
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Arrow:
-    """An arrow of some length, `degrees` up from the horizontal, starting where an earlier arrow ended (or at 0)."""
+    """An arrow of some length, `degrees` up from the horizontal, starting where an earlier arrow ended (or at 0).
+
+    Its name stands `where` its middle is: "above", "below" or "beside" it.
+    """
 
     length: float
     degrees: float
     role: str
     name: str
+    where: str = "above"
     start: int | None = None
 
 
-WIDTH, HEIGHT, EDGE = 320.0, 168.0, 26.0
+def arrows(drawn: Sequence[Arrow], alt: str) -> str:
+    """Arrows in one plane, to scale, as HTML; names and `alt` are words of ours, never what a visitor typed."""
+    starts, ends = _points(drawn)
+    xs, ys = [x for x, _ in (*starts, *ends)], [y for _, y in (*starts, *ends)]
+    across, up = max(xs) - min(xs), max(ys) - min(ys)
+    unit = min((WIDTH - 2 * EDGE) / max(across, 1e-9), (HEIGHT - 2 * EDGE) / max(up, 1e-9))
+    left, top = (WIDTH - across * unit) / 2, (HEIGHT - up * unit) / 2
+
+    def place(point: Point) -> Point:
+        return left + (point[0] - min(xs)) * unit, top + (max(ys) - point[1]) * unit
+
+    lines = "".join(
+        _line(place(start), arrow.length * unit, arrow) + _name(place(start), place(end), arrow)
+        for start, end, arrow in zip(starts, ends, drawn, strict=True)
+    )
+    return f'<div class="hl-arrows" role="img" aria-label="{alt}">{lines}</div>'
 
 
-def arrows(drawn: list[Arrow], alt: str) -> str:
-    """Arrows in one plane as an SVG, to scale; names are plain text of ours, never what a visitor typed."""
-    starts: list[tuple[float, float]] = []
-    ends: list[tuple[float, float]] = []
+def _points(drawn: Sequence[Arrow]) -> tuple[list[Point], list[Point]]:
+    starts: list[Point] = []
+    ends: list[Point] = []
     for arrow in drawn:
         x, y = (0.0, 0.0) if arrow.start is None else ends[arrow.start]
         turn = math.radians(arrow.degrees)
         starts.append((x, y))
         ends.append((x + arrow.length * math.cos(turn), y + arrow.length * math.sin(turn)))
-    points = [*starts, *ends]
-    left, right = min(x for x, _ in points), max(x for x, _ in points)
-    low, high = min(y for _, y in points), max(y for _, y in points)
-    unit = min((WIDTH - 2 * EDGE) / max(right - left, 1e-9), (HEIGHT - 2 * EDGE) / max(high - low, 1e-9))
-    place = _placed(left, right, low, high, unit)
-    lines = "".join(_line(place(*a), place(*b), arrow) for a, b, arrow in zip(starts, ends, drawn, strict=True))
-    return f'<svg class="hl-arrows" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" aria-label="{alt}">{lines}</svg>'
+    return starts, ends
 
 
-def _placed(
-    left: float, right: float, low: float, high: float, unit: float
-) -> Callable[[float, float], tuple[float, float]]:
-    def place(x: float, y: float) -> tuple[float, float]:
-        across = WIDTH / 2 + (x - (left + right) / 2) * unit
-        return across, HEIGHT / 2 - (y - (low + high) / 2) * unit
-
-    return place
+def _line(start: Point, pixels: float, arrow: Arrow) -> str:
+    """A thin bar from its start, turned about it; the stylesheet gives it a head. One that is too short is a dot."""
+    kind = "" if pixels >= 9 else " dot"
+    where = f"left:{start[0]:.1f}px;top:{start[1]:.1f}px;width:{max(pixels, 3):.1f}px"
+    return f'<i class="{arrow.role}{kind}" style="{where};transform:rotate({-arrow.degrees:.2f}deg)"></i>'
 
 
-def _line(a: tuple[float, float], b: tuple[float, float], arrow: Arrow) -> str:
-    """A line with a head; an arrow shorter than its head is a dot."""
-    dx, dy = b[0] - a[0], b[1] - a[1]
-    length = math.hypot(dx, dy)
-    if length < 1:
-        return f'<circle class="{arrow.role}" cx="{b[0]:.1f}" cy="{b[1]:.1f}" r="3"/>'
-    ux, uy = dx / length, dy / length
-    tip = min(9.0, length)
-    base = (b[0] - tip * ux, b[1] - tip * uy)
-    corners = [
-        b,
-        (base[0] - 0.42 * tip * uy, base[1] + 0.42 * tip * ux),
-        (base[0] + 0.42 * tip * uy, base[1] - 0.42 * tip * ux),
-    ]
-    head = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
-    return (
-        f'<line class="{arrow.role}" x1="{a[0]:.1f}" y1="{a[1]:.1f}" x2="{base[0]:.1f}" y2="{base[1]:.1f}"/>'
-        f'<polygon class="{arrow.role}" points="{head}"/>{_name(b, arrow)}'
-    )
-
-
-def _name(tip: tuple[float, float], arrow: Arrow) -> str:
-    """The arrow's name at its tip, kept inside the picture."""
-    anchor, by = ("end", -4) if tip[0] > WIDTH * 0.62 else ("start", 4)
-    place = f'x="{tip[0] + by:.1f}" y="{max(11.0, tip[1] - 8):.1f}" text-anchor="{anchor}"'
-    return f'<text class="{arrow.role}" {place}>{arrow.name}</text>'
+def _name(start: Point, end: Point, arrow: Arrow) -> str:
+    middle = f"left:{(start[0] + end[0]) / 2:.1f}px;top:{(start[1] + end[1]) / 2:.1f}px"
+    return f'<b class="{arrow.role} {arrow.where}" style="{middle}">{arrow.name}</b>'

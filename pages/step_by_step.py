@@ -1,0 +1,54 @@
+"""One head from scratch, stage by stage, every number real: from the words' vectors to E + ΔE."""
+
+import streamlit as st
+
+from ui import (
+    frame,
+    scene,
+    steps_break,
+    steps_pattern,
+    steps_questions,
+    steps_scores,
+    steps_start,
+    steps_toy,
+    steps_values,
+    steps_vectors,
+)
+from ui.state import choice, whole, words
+
+room = frame.open_page(
+    "step_by_step",
+    params=[
+        choice("weights", ("real", "toy")),
+        whole("key", high=511, optional=True),
+        whole("guess", high=511, optional=True),
+        whole("from", high=511),
+        choice("queries", ("rows", "columns")),
+        choice("stream", ("encoder", "decoder", "cross")),
+        words("target", ""),
+        steps_break.param(),
+        steps_toy.param(),
+    ],
+)
+st.html(frame.ROOT / "assets" / "steps.css")
+view = room.view
+
+headline = st.container(gap=None)
+with st.container(horizontal=True, gap="small", vertical_alignment="center", key="step_choose"):
+    steps_start.choose(room)
+shown = scene.of_toy(room, steps_toy.read(view["numbers"])) if view["weights"] == "toy" else scene.real(room)
+with headline:
+    steps_start.lead(room, shown)
+
+steps_start.follow(shown)
+steps_vectors.vectors(shown)
+steps_questions.queries_and_keys(shown)
+steps_scores.scores(shown)
+steps_scores.scale(shown)
+steps_pattern.mask(shown)
+steps_pattern.guess(shown, view["guess"])
+steps_pattern.pattern(shown, view["queries"] == "columns", view["guess"])
+steps_values.values(shown)
+steps_values.delta(shown)
+steps_break.panel(shown, view["breaks"])
+steps_values.up_next(shown)

@@ -1,0 +1,80 @@
+"""What comes before the first step: whose numbers, the sentence that says what to see, the word to follow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from attn_core.figures.labels import percent
+from ui import frame, steps_toy, widgets
+from ui.scene import WINDOW, Scene
+
+if TYPE_CHECKING:
+    from ui.frame import Room
+
+STEPS = ("vectors", "query and key", "scores", "÷ √d", "mask", "softmax", "value", "ΔE")
+
+
+def lead(room: Room, scene: Scene) -> None:
+    """What there is to see, in one sentence that follows the data."""
+    widgets.lead(f"Eight steps take {scene.word} from a word on its own to a word that {_has_looked(scene)}.")
+    badges = room.badges(scene.trace) if scene.trace is not None else frame.provenance("toy")
+    who = scene.who[0].upper() + scene.who[1:]
+    widgets.under_lead(f"{badges}{who}, computed below from its weights, each step from the one before.")
+
+
+def _has_looked(scene: Scene) -> str:
+    """Where the chosen word looks: mostly at special tokens or itself, or else at the one or two strongest others."""
+    row = scene.walk.pattern[scene.asks].numpy()
+    special = np.array(scene.keys.special)
+    if row[special].sum() > 0.5:
+        return f"mostly looked away: {percent(float(row[special].sum()))} of its attention rests on special tokens"
+    if not scene.crosses and row[scene.asks] > 0.5:
+        return f"mostly looked at itself ({percent(float(row[scene.asks]))})"
+    others = [i for i in np.argsort(-row, kind="stable") if not special[i] and (scene.crosses or i != scene.asks)]
+    strong = [i for i in others[:2] if row[i] >= 0.5 * row[others[0]]]
+    named = " and ".join(f"{widgets.key(scene.key_name(i))} ({percent(float(row[i]))})" for i in strong)
+    return f"has looked at {named}"
+
+
+def choose(room: Room) -> None:
+    """Whose numbers: a head of the model, or the pocket-size one."""
+    whose = {"real": "a real head", "toy": "the pocket-size head (toy)"}
+    widgets.switch("Whose numbers", whose, "weights")
+    if room.view["weights"] == "toy":
+        st.button("Reset the numbers", on_click=steps_toy.reset, key="toy_reset")
+        return
+    if room.entry.architecture == "encoder-decoder":
+        widgets.switch("Stream", {"encoder": "encoder", "decoder": "decoder", "cross": "cross"}, "stream")
+    widgets.stepper("Layer", "layer", room.entry.n_layers - 1)
+    widgets.stepper("Head", "head", room.entry.n_heads - 1)
+
+
+def follow(scene: Scene) -> None:
+    """The word that is followed, the part of a long sentence that is shown, and the steps as links."""
+    st.session_state["follow"] = scene.asks
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="step_follow"):
+        st.html('<span class="hl-try">Follow the word</span>', width="content")
+        st.selectbox(
+            "Follow the word",
+            range(len(scene.queries)),
+            format_func=lambda i: f"{i} {scene.query_name(i)}",
+            key="follow",
+            on_change=_followed,
+            label_visibility="collapsed",
+            width=190,
+        )
+        if len(scene.queries) > WINDOW:
+            st.number_input(
+                f"Show {WINDOW} tokens from", 0, len(scene.queries) - WINDOW, key="from", step=32, width=190
+            )
+    links = [f'<a href="#step-{i}" target="_self"><b>{i}</b>{name}</a>' for i, name in enumerate(STEPS, start=1)]
+    links.append('<a href="#step-9" target="_self"><b>✕</b>break it</a>')
+    st.html(f'<nav class="hl-way" aria-label="Steps">{"".join(links)}</nav>')
+
+
+def _followed() -> None:
+    st.session_state["query"] = st.session_state["follow"]
+    st.session_state["key"] = st.session_state["guess"] = None

@@ -1,0 +1,139 @@
+"""Step 1: words become vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from attn_core.figures.cells import Side, pack_cells
+from attn_core.inputs import InputParts
+from ui import steps, steps_toy, widgets
+from ui.cells import cells
+from ui.scene import Scene
+from ui.steps import Term, number, says
+
+
+def vectors(scene: Scene) -> None:
+    """From the model's tables to E."""
+    with widgets.card("step_1"):
+        steps.opening(1, _how_e_is_made(scene), aside=_what_e_knows(scene), formulas=[_sum_of_parts(scene)])
+        if scene.toy is not None:
+            steps_toy.editors(scene, "tokens", "places")
+        elif scene.parts is not None:
+            says(f"<b>How {scene.word} is made</b>, one strip a list: blue is negative, orange positive.")
+            _made_of(scene.parts, scene.asks)
+        says(f"<b>E of every word</b>, {scene.d_model} numbers each. Click a word to follow it.")
+        strips(scene, scene.embedding, "embedding", "step_1_e", names=scene.meanings)
+        steps.behind(scene, 1, lambda: steps.by_dimension(scene.embedding, scene.queries, scene.meanings))
+
+
+def _how_e_is_made(scene: Scene) -> str:
+    parts, d, word = scene.parts, scene.d_model, scene.word
+    if scene.toy is not None:
+        return (
+            f"In the pocket-size model a word is a list of {d} numbers, and each has a meaning that we gave it: "
+            f"{word} is "
+            "1 part noun. A second list stands for the place in the sentence. Added up they are <b>E</b>, the "
+            f"<b>embedding</b> of the word, an arrow in a space of {d} directions. Change a number, and see what "
+            "follows."
+        )
+    if parts is None:
+        return f"Every word enters as a list of {d} numbers, its <b>embedding</b> E: an arrow in a space of {d} directions."
+    said = (
+        f"For every token that it knows, the model keeps a list of {parts.token.shape[1]} numbers. It looks up {word}’s"
+    )
+    said += f" and multiplies it by {number(parts.factor)}" if parts.factor != 1 else ""
+    more = []
+    if parts.position is not None:
+        more.append(f"adds a list that stands for the place in the sentence, here place {scene.asks}")
+    if parts.segment is not None:
+        more.append("one for which of two texts the word is in")
+    said += (", " if more else "") + ", and ".join(more)
+    after = {"projection": "brings it to the model’s own size"}
+    done = [after.get(name, f"brings it to one scale ({name})") for name, _ in parts.steps]
+    said += f", and then {' and '.join(done)}" if done else ""
+    return f"{said}. The result is <b>E</b>, the <b>embedding</b> of the word: an arrow in a space of {d} directions."
+
+
+def _what_e_knows(scene: Scene) -> str:
+    said = ""
+    if scene.setup.rotation is not None:
+        said = "This model adds nothing for the place: it turns queries and keys by it, in step 2. "
+    elif scene.setup.position_bias is not None:
+        said = "This model adds nothing for the place: it adds a number for each distance to the scores, in step 4. "
+    if scene.layer == 0:
+        here = " at this place" if scene.parts is not None and scene.parts.position is not None else ""
+        return f"{said}So far {scene.word} is the same in every sentence{here}: nothing in E knows its neighbours."
+    return (
+        f"{said}Layers 0 to {scene.layer - 1} have each added to it since: what is drawn under “E of every word” is "
+        "E as "
+        f"it enters layer {scene.layer}, and it already knows something of its neighbours."
+    )
+
+
+def _sum_of_parts(scene: Scene) -> list[Term]:
+    parts, d = scene.parts, str(scene.d_model)
+    if parts is None:
+        return [("E", f"{len(scene.queries)} × {d}")]
+    width = str(parts.token.shape[1])
+    inner: list[Term] = [("token" if parts.factor == 1 else f"{number(parts.factor)} · token", width)]
+    for name, part in (("place", parts.position), ("segment", parts.segment)):
+        inner += ["+", (name, width)] if part is not None else []
+    for name, _ in parts.steps:
+        inner = [f"{name}(", *inner, ")"]
+    return [("E", d), "=", *inner]
+
+
+def _made_of(parts: InputParts, i: int) -> None:
+    """The chosen word's vectors, from the table to E, as strips under each other; E has a scale of its own."""
+    rows = [("token", parts.factor * parts.token[i]), (f"+ place {i}", parts.position), ("+ segment", parts.segment)]
+    added = [(name, (part if part.dim() == 1 else part[i]).numpy()) for name, part in rows if part is not None]
+    if len(added) > 1:
+        added.append(("= sum", parts.summed[i].numpy()))
+    stack(added, "step_1_parts", "What the word's vector is summed from")
+    if parts.steps:
+        names = [f"{name} = E" if n == len(parts.steps) else name for n, (name, _) in enumerate(parts.steps, start=1)]
+        results = [result[i].numpy() for _, result in parts.steps]
+        stack(list(zip(names, results, strict=True)), "step_1_then", "What is done to the sum")
+
+
+def stack(rows: Sequence[tuple[str, np.ndarray]], key: str, alt: str, *, limit: float | None = None) -> None:
+    """Named vectors under each other, on one scale."""
+    numbers = np.stack([row for _, row in rows])
+    packet = pack_cells(
+        numbers,
+        Side([name for name, _ in rows]),
+        Side(),
+        says="{row}: number {column} is {value}",
+        alt=alt,
+        limit=limit or most(numbers),
+        row_height=20,
+    )
+    cells(packet, key=key)
+
+
+def most(numbers: np.ndarray) -> float:
+    """Where the colours end: one number in a hundred may lie beyond, or a single outlier would pale all others."""
+    return float(np.quantile(np.abs(numbers), 0.99)) or float(np.abs(numbers).max())
+
+
+def strips(
+    scene: Scene, numbers: np.ndarray, role: str, key: str, *, of_keys: bool = False, names: Sequence[str] = ()
+) -> None:
+    """One strip a word; a click follows it."""
+    side = scene.key_side(role, "word") if of_keys else scene.query_side(role, "word")
+    window = scene.k_window if of_keys else scene.q_window
+    packet = pack_cells(
+        numbers[window],
+        side,
+        Side(names),
+        says="{row}: " + ("{column}" if names else "number {column}") + " is {value}",
+        alt=f"{len(side.labels)} words, {numbers.shape[1]} numbers each",
+        chosen=(scene.inside(scene.answers if of_keys else scene.asks, window), None),
+        limit=most(numbers),
+        row_height=26 if numbers.shape[1] <= 12 else 18,
+        tallest=430,
+        choose=True,
+    )
+    cells(packet, key=key, on_choose=lambda row, _: scene.pick(key=row) if of_keys else scene.pick(query=row))
