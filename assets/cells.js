@@ -56,7 +56,7 @@ export function draw(root, data, callbacks = {}) {
     const fit = (room - left - (top.slanted ? 16 : 0)) / across;
     const width = header.square ? Math.max(Math.min(SMALLEST_CELL, header.largest), Math.min(header.largest, Math.floor(fit))) : Math.min(120, fit);
     const height = header.square ? Math.min(width, 34) : header.row_height;
-    const above = !top.texts.length ? 0 : top.slanted ? Math.min(96, widest(top) * 0.83 + 12) : 20;
+    const above = !top.texts.length ? 2 : top.slanted ? Math.min(96, widest(top) * 0.83 + 12) : 20;
     const total = left + across * width + (top.slanted ? Math.min(60, widest(top) * 0.55) : 0);
     return { left, above, width, height, total: Math.min(Math.max(total, left + across * width), room + 4000), gap: width > 6 ? 1 : 0 };
   }

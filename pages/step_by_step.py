@@ -26,6 +26,8 @@ room = frame.open_page(
         choice("queries", ("rows", "columns")),
         choice("stream", ("encoder", "decoder", "cross")),
         words("target", ""),
+        whole("word", high=4, default=3),
+        whole("answer", high=4, optional=True),
         steps_break.param(),
         steps_toy.param(),
     ],

@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from attn_core import setups, toy
+from attn_core import setups, toy, translation
 from attn_core.figures.cells import Side
 from attn_core.inputs import InputParts, input_parts
 from attn_core.shown import striking_row
@@ -59,6 +59,7 @@ class Scene:
     stream: str | None = None
     toy: Toy | None = None
     meanings: Sequence[str] = ()  # what each number of E stands for, where somebody made it so
+    chosen_by: tuple[str, str] = ("query", "key")  # the link's parameters for the two words
 
     @cached_property
     def walk(self) -> Walk:
@@ -136,10 +137,10 @@ class Scene:
     def pick(self, query: int | None = None, key: int | None = None) -> None:
         """Choose a word, or two; positions are counted within the window."""
         if query is not None:
-            st.session_state["query"] = query + self.q_window.start
-            st.session_state["key"] = None
+            st.session_state[self.chosen_by[0]] = query + self.q_window.start
+            st.session_state[self.chosen_by[1]] = None
         if key is not None:
-            st.session_state["key"] = key + self.k_window.start
+            st.session_state[self.chosen_by[1]] = key + self.k_window.start
 
 
 def real(room: Room) -> Scene:
@@ -170,13 +171,13 @@ def real(room: Room) -> Scene:
 def of_toy(room: Room, numbers: Toy) -> Scene:
     """The pocket-size head, with the numbers that the visitor has given it."""
     words = Words(toy.WORDS, [False] * len(toy.WORDS))
-    asks = room.view["query"]
     return Scene(
         setup=numbers.setup(),
         queries=words,
         keys=words,
-        asks=asks if asks is not None and asks < len(words) else toy.WORDS.index("creature"),
-        answers_wanted=room.view["key"],
+        asks=room.view["word"],
+        answers_wanted=room.view["answer"],
+        chosen_by=("word", "answer"),
         who="the pocket-size head",
         embedding=numbers.embedding.numpy(),
         parts=InputParts(numbers.tokens, 1.0, numbers.places, None, numbers.embedding, ()),
@@ -189,7 +190,13 @@ def _trace(room: Room) -> tuple[Any, str | None]:
     """The trace and, in an encoder-decoder, which of its streams is walked through."""
     if room.entry.architecture != "encoder-decoder":
         return room.trace(), None
-    return room.trace(target=room.view["target"] or room.text), room.view["stream"]
+    model, target = room.model(), room.view["target"].strip()
+    with room.problems():
+        text = translation.as_read(model, room.text)
+        if not target:
+            source = model.read(text)
+            target = caches.beside(model, ("greedy", text), lambda: translation.greedy(model, source)).ids
+    return room.trace(text, target=target), room.view["stream"]
 
 
 def _asks(room: Room, pattern: Array, queries: Words, keys: Words, stream: str | None) -> int:

@@ -37,7 +37,7 @@ WHY = {
     "nothing learnt. What you see now is what chance alone would draw.",
     Break.KEYS_ARE_QUERIES: "Every word now offers exactly what it asks for. Scores become a mirror: if a looks at b, "
     "b looks at a, and a word answers its own question best. Asking and offering need two matrices.",
-    Break.NO_SCALE: "Scores spread √d times further, and the softmax nearly picks one word a row.",
+    Break.NO_SCALE: "Scores spread √d times as far, and the softmax comes closer to picking a single word in each row.",
     Break.NO_MASK: "Words now see what comes after them. A model that was trained to predict would find its answer "
     "there, and would learn nothing.",
     Break.CAUSAL_MASK: "This model may look ahead, and now it may not: the upper half of the grid is lost, and early "
@@ -136,7 +136,7 @@ def _what_changed(scene: Scene, spoilt: Walk) -> None:
                 "largest weight of the row",
             ),
             (_weight(float((spoilt.pattern - true.pattern).abs().max())), "largest change of any weight"),
-            (f"{number(float(rows.min()))} … {number(float(rows.max()))}", "what rows sum to"),
+            (" … ".join(dict.fromkeys((number(float(rows.min())), number(float(rows.max()))))), "what rows sum to"),
             (f"{number(size_before)} → {number(size_after)}", "length of ΔE"),
             ("–" if np.isnan(angle) else f"{angle:.0f}°", "by which ΔE is turned away"),
         ]

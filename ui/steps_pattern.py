@@ -55,8 +55,9 @@ def _what_is_masked(scene: Scene, open_: bool) -> list[str]:
         ]
     allowed = scene.walk.may_look.numpy()
     seen = int(allowed[scene.asks].sum())
+    who = "This model predicts" if scene.is_real else "The toy is made as if it were to predict"
     said = (
-        f"This model predicts the next word, so no word may look ahead: {scene.word} sees {seen} of {allowed.shape[1]} "
+        f"{who} the next word, so no word may look ahead: {scene.word} sees {seen} of {allowed.shape[1]} "
         "words. The other scores are set to −∞ <i>before</i> the softmax, which turns −∞ into exactly 0 and lets the "
         "rest "
         "of the row sum to 1. Striking shares out afterwards would leave the row short."

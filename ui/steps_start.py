@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from attn_core.catalogue import availability
 from attn_core.figures.labels import percent
+from attn_core.tiny.shipped import best_head
 from ui import frame, steps_toy, widgets
 from ui.scene import WINDOW, Scene
 
 if TYPE_CHECKING:
     from ui.frame import Room
 
+LESSONS_MODEL = "tiny-decoder"
+LESSONS_SENTENCE = "a hungry tall old fox"
+LESSONS_HEAD = "In our own small decoder one head learnt to look for the adjective that matters, at any distance."
 STEPS = ("vectors", "query and key", "scores", "÷ √d", "mask", "softmax", "value", "ΔE")
 
 
@@ -21,8 +26,12 @@ def lead(room: Room, scene: Scene) -> None:
     """What there is to see, in one sentence that follows the data."""
     widgets.lead(f"Eight steps take {scene.word} from a word on its own to a word that {_has_looked(scene)}.")
     badges = room.badges(scene.trace) if scene.trace is not None else frame.provenance("toy")
-    who = scene.who[0].upper() + scene.who[1:]
-    widgets.under_lead(f"{badges}{who}, computed below from its weights, each step from the one before.")
+    whose = f"{scene.who[0].upper()}{scene.who[1:]}, computed below from its weights, each step from the one before."
+    if scene.toy is not None:
+        whose = (
+            "A head made by hand for five words of its own, small enough to check on paper. Change any number below."
+        )
+    widgets.under_lead(badges + whose)
 
 
 def _has_looked(scene: Scene) -> str:
@@ -50,6 +59,22 @@ def choose(room: Room) -> None:
         widgets.switch("Stream", {"encoder": "encoder", "decoder": "decoder", "cross": "cross"}, "stream")
     widgets.stepper("Layer", "layer", room.entry.n_layers - 1)
     widgets.stepper("Head", "head", room.entry.n_heads - 1)
+    if availability(LESSONS_MODEL)[0]:
+        st.button("The lesson’s head", on_click=_lessons_head, help=LESSONS_HEAD, key="lessons_head")
+
+
+def _lessons_head() -> None:
+    """Callback: the head that looks for the deciding adjective, on a sentence that has one."""
+    layer, head = best_head(LESSONS_MODEL)
+    chosen = {
+        "model": LESSONS_MODEL,
+        "text": LESSONS_SENTENCE,
+        "layer": layer,
+        "head": head,
+        "query": None,
+        "key": None,
+    }
+    st.session_state.update(chosen)
 
 
 def follow(scene: Scene) -> None:
@@ -63,6 +88,7 @@ def follow(scene: Scene) -> None:
             format_func=lambda i: f"{i} {scene.query_name(i)}",
             key="follow",
             on_change=_followed,
+            args=scene.chosen_by,
             label_visibility="collapsed",
             width=190,
         )
@@ -75,6 +101,7 @@ def follow(scene: Scene) -> None:
     st.html(f'<nav class="hl-way" aria-label="Steps">{"".join(links)}</nav>')
 
 
-def _followed() -> None:
-    st.session_state["query"] = st.session_state["follow"]
-    st.session_state["key"] = st.session_state["guess"] = None
+def _followed(query: str, key: str) -> None:
+    """Callback: another word is followed; what was chosen for the last one is no choice for this one."""
+    st.session_state[query] = st.session_state["follow"]
+    st.session_state[key] = st.session_state["guess"] = None

@@ -27,13 +27,12 @@ def values(scene: Scene) -> None:
     with widgets.card("step_7"):
         steps.opening(
             7,
-            f"The pattern says <i>how much</i> to take from each word, not <i>what</i>. That takes a third matrix: "
-            f'W<sub>V</sub> makes {k} numbers of every word, its <b class="hl-v">value (down)</b>. Each value is '
-            "multiplied "
-            f"by its share, and the results are added up.",
+            "The pattern says <i>how much</i> to take from each word, not <i>what</i>. That takes a third matrix: "
+            f"W<sub>V</sub> makes {k} numbers of every word, its <b class='hl-v'>value (down)</b>. Each value is multiplied "
+            "by its share, and the results are added up.",
             f"W<sub>O</sub> lifts the sum back into the large space of {d:,} numbers.",
-            aside="The lesson calls the two matrices together “the value matrix”, value down and value up, and the lifted "
-            "vector “the value”. Papers call v the value, and W<sub>O</sub> the output matrix.",
+            aside="The lesson calls the two matrices together “the value matrix”, value down and value up, and the "
+            "lifted vector “the value”. Papers call v the value, and W<sub>O</sub> the output matrix.",
             formulas=_formulas(scene),
         )
         if scene.toy is not None:

@@ -32,14 +32,12 @@ def _how_e_is_made(scene: Scene) -> str:
     parts, d, word = scene.parts, scene.d_model, scene.word
     if scene.toy is not None:
         return (
-            f"In the pocket-size model a word is a list of {d} numbers, and each has a meaning that we gave it: "
-            f"{word} is "
-            "1 part noun. A second list stands for the place in the sentence. Added up they are <b>E</b>, the "
-            f"<b>embedding</b> of the word, an arrow in a space of {d} directions. Change a number, and see what "
-            "follows."
+            f"In the pocket-size model a word is a list of {d} numbers, and each number has a meaning that we gave it: "
+            f"{word} is {_read_off(scene)}. A second list stands for the place in the sentence. Added up they are "
+            f"<b>E</b>, the <b>embedding</b> of the word, an arrow in a space of {d} directions."
         )
     if parts is None:
-        return f"Every word enters as a list of {d} numbers, its <b>embedding</b> E: an arrow in a space of {d} directions."
+        return f"Every word enters as a list of {d} numbers, its <b>embedding</b> E, an arrow in as many directions."
     said = (
         f"For every token that it knows, the model keeps a list of {parts.token.shape[1]} numbers. It looks up {word}’s"
     )
@@ -54,6 +52,14 @@ def _how_e_is_made(scene: Scene) -> str:
     done = [after.get(name, f"brings it to one scale ({name})") for name, _ in parts.steps]
     said += f", and then {' and '.join(done)}" if done else ""
     return f"{said}. The result is <b>E</b>, the <b>embedding</b> of the word: an arrow in a space of {d} directions."
+
+
+def _read_off(scene: Scene) -> str:
+    """The toy's word in words: “1 noun”."""
+    assert scene.toy is not None
+    numbers = scene.toy.tokens[scene.asks].tolist()
+    parts = [f"{number(x)} {name}" for name, x in zip(scene.meanings, numbers, strict=True) if x]
+    return " and ".join(parts) if parts else "nothing in particular"
 
 
 def _what_e_knows(scene: Scene) -> str:
@@ -115,7 +121,8 @@ def stack(rows: Sequence[tuple[str, np.ndarray]], key: str, alt: str, *, limit: 
 
 def most(numbers: np.ndarray) -> float:
     """Where the colours end: one number in a hundred may lie beyond, or a single outlier would pale all others."""
-    return float(np.quantile(np.abs(numbers), 0.99)) or float(np.abs(numbers).max())
+    largest = float(np.abs(numbers).max())
+    return largest if numbers.size < 400 else float(np.quantile(np.abs(numbers), 0.99)) or largest
 
 
 def strips(

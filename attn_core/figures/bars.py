@@ -33,7 +33,7 @@ def bars(
     head: str = "word",
     marks: dict[int, tuple[str, str]] | None = None,
 ) -> str:
-    """A table of bars as HTML; labels are read as they are. `marks` gives rows a role ("query", "key", "guess") and a word that says why."""
+    """A table of bars as HTML. `marks` gives rows a role ("query", "key", "special") and a word that says why."""
     marks = marks or {}
     titles = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in columns)
     rows = "".join(_row(i, label, columns, marks.get(i)) for i, label in enumerate(labels))

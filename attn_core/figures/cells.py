@@ -20,7 +20,7 @@ Kind = Literal["signed", "weights", "positive"]
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a matrix: what its rows or columns are called (as `Tokens` reads them), and the role that colours them.
+    """One side of a matrix: what its rows or columns are called, and the role that colours them.
 
     `name` stands in the sentence under the picture, "fluffy (key 2)"; `first` is the position of the first label.
     """
@@ -69,8 +69,9 @@ def pack_cells(
 
     `says` is the sentence that reads a cell, with {row}, {column} and {value} in it. Colours run to `limit`, by default
     the largest number there is: from −limit to limit (`signed`), or from 0; what lies beyond has the last colour, and
-    the legend says so. Cells of a `square` grid are at most `largest` pixels wide. `masked` is written into masked cells, `turned` lets the rows run along the top, and with
-    `choose` cells can be clicked. Without a `legend` the sentence stands alone. Raises ValueError where labels and numbers do not fit.
+    the legend says so. Cells of a `square` grid are at most `largest` pixels wide. `masked` is written into masked
+    cells, `turned` lets the rows run along the top, and with `choose` cells can be clicked. Without a `legend` the
+    sentence stands alone. Raises ValueError where labels and numbers do not fit.
     """
     for side, size, what in ((rows, numbers.shape[0], "rows"), (columns, numbers.shape[1], "columns")):
         if side.labels and len(side.labels) != size:
