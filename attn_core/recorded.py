@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attn_core import effects
+from attn_core.settings import assets_folder
 from attn_core.tokens import Tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-STARTER = Path(__file__).parents[1] / "assets" / "starter.npz"
+STARTER = assets_folder() / "starter.npz"
 STEPS = 65_535
 
 

@@ -1,0 +1,61 @@
+# make app     start Headlight on this machine; the first time it makes .venv and installs what is needed
+# make check   style, types, import directions, known holes in what we depend on
+# make test    core, page and browser tests; installs what they need, Chromium too
+# See CONTRIBUTING.md for the others.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PORT ?= 8501
+REPORTS := build/tests
+
+.PHONY: app check test test-full test-network bench load sheet record pin audit clean
+
+app: $(VENV)/installed
+	$(BIN)/streamlit run app.py --server.port=$(PORT)
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q tests/core/test_house.py -m house
+	$(BIN)/python .ci/audit.py
+
+# The browser tests start servers of their own, so they come after the others and not beside them.
+test: $(VENV)/installed-dev
+	@mkdir -p $(REPORTS)
+	export CHROMIUM="$$(.ci/chromium)" OMP_NUM_THREADS=1; \
+	$(BIN)/pytest -n 2 --dist loadscope -m "not browser and not full and not network" --junitxml=$(REPORTS)/core.xml && \
+	$(BIN)/pytest -m "browser and not full and not network" --junitxml=$(REPORTS)/browser.xml
+
+test-full: $(VENV)/installed-dev
+	export CHROMIUM="$$(.ci/chromium)" OMP_NUM_THREADS=1; $(BIN)/pytest -m "full and not network"
+
+test-network: $(VENV)/installed-dev
+	$(BIN)/pytest -m network
+
+bench: $(VENV)/installed-dev
+	CHROMIUM="$$(.ci/chromium)" $(BIN)/python -m benchmarks
+
+pin: $(VENV)/installed
+	$(BIN)/python -m attn_core.pinning
+
+audit: $(VENV)/installed-dev
+	$(BIN)/python .ci/audit.py --strict
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+$(VENV)/bin/python:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Headlight needs Python 3.11 or newer; say which: make PYTHON=/path/to/python3.11"; exit 1; }
+	"$(PYTHON)" -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "Python's venv is missing here; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/installed: requirements.txt | $(VENV)/bin/python
+	$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
+	$(BIN)/pip install --disable-pip-version-check -q -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,251 @@
+"""The house rules: which room may import which, what is light, what a name means, what the wheel brings.
+
+Tests marked `house` read the code only; `make check` runs them.
+"""
+
+import ast
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import attn_core as ac
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("attn_core", "ui", "pages")
+FILES = sorted([*(file for part in PARTS for file in (ROOT / part).rglob("*.py")), ROOT / "app.py"])
+SHELVES = {"httpx2": "httpx2", "sklearn": "scikit-learn", "huggingface_hub": "huggingface-hub"}  # import → package
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(file: Path, everywhere: bool = True) -> Iterator[str]:
+    """The modules that a file imports, or those alone that come with it at once; imports for types do not count."""
+    waiting: list[ast.AST] = [ast.parse(file.read_text())]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from _from(node)
+        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            waiting.extend(node.orelse)
+        elif everywhere or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def _from(node: ast.ImportFrom) -> Iterator[str]:
+    assert node.level == 0, "imports are absolute"
+    folder = ROOT.joinpath(*str(node.module).split("."))
+    for name in node.names:
+        inside = folder.is_dir() and ((folder / f"{name.name}.py").is_file() or (folder / name.name).is_dir())
+        yield f"{node.module}.{name.name}" if inside else str(node.module)
+
+
+def offenders(inside: str, forbidden: tuple[str, ...], allowed: tuple[str, ...] = ()) -> list[str]:
+    """Lines such as "ui/frame.py imports pages.lesson" for files whose path begins with `inside`."""
+    return [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in FILES
+        if str(file.relative_to(ROOT)).startswith(inside)
+        for name in imports(file)
+        if any(name == f or name.startswith(f"{f}.") for f in forbidden)
+        and not any(name == a or name.startswith(f"{a}.") for a in allowed)
+    ]
+
+
+@pytest.mark.house
+@pytest.mark.parametrize(
+    ("inside", "forbidden", "allowed"),
+    [
+        ("attn_core/", ("streamlit", "ui", "pages", "app", "serve"), ()),
+        ("ui/", ("pages", "app", "serve", "transformers", "attn_core.capture"), ()),
+        ("pages/", ("torch", "transformers", "numpy", "plotly", "attn_core.capture", "attn_core.traces", "app"), ()),
+        ("app.py", ("torch", "transformers", "numpy", "plotly", "attn_core"), ()),
+        ("attn_core/figures/", ("torch", "transformers"), ()),
+        (
+            "attn_core/figures/",
+            ("attn_core",),  # arrays and labels come in; how a label is made visible and what an angle is are shared
+            tuple(f"attn_core.{name}" for name in ("figures", "spelling", "geometry", "settings")),
+        ),
+        ("attn_core/attention.py", ("attn_core", "transformers", "numpy"), ()),
+        ("attn_core/masks.py", ("attn_core", "transformers"), ()),
+        (
+            "attn_core/traces.py",
+            ("attn_core", "transformers"),
+            tuple(f"attn_core.{name}" for name in ("attention", "masks", "tokens", "errors", "wiring")),
+        ),
+        ("attn_core/heads.py", ("attn_core", "torch"), ()),
+        ("attn_core/compare.py", ("attn_core", "torch"), ("attn_core.heads",)),
+        ("attn_core/geometry.py", ("attn_core", "torch"), ()),
+    ],
+)
+def test_imports_run_one_way(inside, forbidden, allowed):
+    assert offenders(inside, forbidden, allowed) == []
+
+
+@pytest.mark.house
+def test_few_doors_lead_to_transformers():
+    doors = {
+        str(file.relative_to(ROOT)) for file in FILES if any("transformers" in n.split(".")[0] for n in imports(file))
+    }
+    assert doors <= {
+        "attn_core/capture.py",  # runs a model
+        "attn_core/checkpoint.py",  # reads one
+        "attn_core/ledger/built.py",  # asks its classes what they hold
+        "attn_core/tiny/checkpoints.py",  # writes one
+        "attn_core/tiny/slots.py",  # and its tokenizer
+    }
+
+
+@pytest.mark.house
+def test_no_module_is_imported_in_a_circle():
+    graph = {module_of(f): {n for n in imports(f, everywhere=False) if n.startswith(PARTS)} for f in FILES}
+    done: set[str] = set()
+
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        assert module not in above, " → ".join((*above[above.index(module) :], module))
+        if module not in done and module in graph:
+            for name in graph[module] - {module}:
+                visit(name, (*above, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.house
+def test_no_room_is_called_a_cupboard():
+    names = {part.removesuffix(".py") for file in FILES for part in file.relative_to(ROOT).parts}
+    assert not names & {"utils", "util", "helpers", "misc", "common"}
+
+
+@pytest.mark.house
+def test_no_module_has_the_name_of_a_public_function():
+    modules = {file.stem for file in (ROOT / "attn_core").iterdir()}
+    assert not modules & {name for name in ac.__all__ if name[0].islower()}
+
+
+@pytest.mark.house
+def test_what_the_library_imports_is_declared():
+    import tomllib
+
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    names = {line.split(">")[0].split("=")[0].strip() for line in declared}
+    found = {name.split(".")[0] for file in FILES if file.is_relative_to(ROOT / "attn_core") for name in imports(file)}
+    found -= {*sys.stdlib_module_names, "attn_core"}
+    assert {SHELVES.get(name, name) for name in found} <= names
+
+
+@pytest.mark.house
+def test_every_requirement_is_pinned_and_none_names_another_index():
+    for file in ("requirements.txt", "requirements-dev.txt"):
+        for line in (ROOT / file).read_text().splitlines():
+            assert line == "-r requirements.txt" or line.count("==") == 1, line
+
+
+def run(code: str, python: str = sys.executable, **options) -> str:
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_library_is_light():
+    heavy = "{'torch', 'transformers', 'streamlit', 'pandas', 'plotly', 'sklearn', 'numpy'}"
+    run(f"import sys, attn_core; dir(attn_core); assert not {heavy} & set(sys.modules), sys.modules.keys()", cwd=ROOT)
+
+
+def test_figures_do_not_need_torch():
+    run(
+        "import importlib, pkgutil, sys, attn_core.figures as figures\n"
+        "for module in pkgutil.iter_modules(figures.__path__, 'attn_core.figures.'):\n"
+        "    importlib.import_module(module.name)\n"
+        "assert not {'torch', 'transformers', 'streamlit'} & set(sys.modules)",
+        cwd=ROOT,
+    )
+
+
+def test_trace_is_still_a_function_after_load():
+    run(
+        "import attn_core as ac\n"
+        "model = ac.load('minilm')\n"
+        "assert abs(ac.trace(model, 'a fluffy blue creature').pattern(0, 3).sum(-1) - 1).max() < 1e-5",
+        cwd=ROOT,
+    )
+
+
+def test_public_names_stay_what_they_are_whatever_is_imported():
+    run(
+        "import importlib, pkgutil, attn_core as ac\n"
+        "for module in pkgutil.walk_packages(ac.__path__, 'attn_core.'):\n"
+        "    if not module.name.endswith('__main__'): importlib.import_module(module.name)\n"
+        "for name in ac.__all__: assert callable(getattr(ac, name)), name",
+        cwd=ROOT,
+    )
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        ac.nonsense  # noqa: B018
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built from a copy of what git would publish, so that the checkout stays clean."""
+    copy, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes((ROOT / name).read_bytes())
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*build, "--wheel-dir", str(out), "."], cwd=copy, check=True)
+    return next(out.glob("*.whl"))
+
+
+def test_the_wheel_brings_the_library_and_its_weights_and_not_the_app(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    modules = {str(f.relative_to(ROOT)) for f in (ROOT / "attn_core").rglob("*") if f.suffix in (".py", ".toml")}
+    assert modules <= set(names)
+    weights = {name.split("/")[2] for name in names if name.endswith("model.safetensors")}
+    assert weights == {folder.name for folder in (ROOT / "assets").glob("tiny-*")}
+    assert not [n for n in names if n.startswith(("ui/", "pages/", "tests/", "app", "benchmarks/", "assets/"))]
+
+
+def test_the_wheel_works_outside_the_checkout(wheel, tmp_path):
+    """In an empty environment; what it depends on is lent to it by a path file, so that nothing is downloaded."""
+    import numpy
+
+    home = tmp_path / "empty"
+    venv.create(home, with_pip=True)
+    python = str(home / "bin" / "python")
+    assert "attn_core" not in run("import sys; print(sys.path)", python, cwd=tmp_path)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
+    site = Path(run("import sysconfig; print(sysconfig.get_path('purelib'))", python, cwd=tmp_path).strip())
+    (site / "lent.pth").write_text(str(Path(numpy.__file__).parents[1]) + "\n")
+    code = (
+        "import attn_core as ac\n"
+        "from attn_core import figures, models\n"
+        f"assert ac.__file__.startswith({str(site)!r}), ac.__file__\n"
+        "for name, entry in models.CATALOGUE.items():\n"
+        "    if entry.kind == 'hub' or not models.availability(name)[0]: continue\n"
+        "    target = {'target': 'la créature'} if entry.architecture == 'encoder-decoder' else {}\n"
+        "    trace = ac.trace(ac.load(name), 'the creature', **target)\n"
+        "    assert max(trace.check()) < 1e-4\n"
+        "    print(name)\n"
+        "assert ac.count_parameters('gpt-3').lesson_total == 175_181_291_520\n"
+    )
+    loaded = run(code, python, cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""}).split()
+    assert loaded == ["minilm", "tiny-decoder", "tiny-translator"]
