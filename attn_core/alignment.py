@@ -92,3 +92,9 @@ def _special_words(tokens: Tokens) -> Bools:
     """Which of `tokens.word_labels` is a special token."""
     firsts = [i for i, word in enumerate(tokens.words) if word is None or i == 0 or word != tokens.words[i - 1]]
     return np.array([tokens.words[i] is None for i in firsts], dtype=bool)
+
+
+def may_look_between_said_words(may_look: Bools, queries: Tokens, keys: Tokens) -> Bools:
+    """A mask between pieces as one between words without special tokens: a word may if any of its pieces may."""
+    words = word_pattern(may_look.astype(float), queries.words, keys.words) > 0
+    return words[~_special_words(queries)][:, ~_special_words(keys)]

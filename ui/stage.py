@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from attn_core import effects, heads
+from attn_core import effects
 from attn_core.spelling import visible
 from ui import caches, widgets
 from ui.state import choice, words
@@ -92,44 +92,41 @@ class Stage:
 
     def run(self, **options: Any) -> Any:
         """The same tokens once more, for example with heads switched off."""
-        if self.stream is None:
-            return self.room.trace(self.trace.tokens.ids, **options)
-        source, target = self.trace.tokens_of("encoder")[0].ids, self.trace.tokens_of("decoder")[0].ids
-        return self.room.trace(source, target=target, **options)
-
-    def over_heads(self, measure: Any) -> Any:
-        """measure(patterns of a layer, may_look) → [head], for all layers: [layer, head]."""
-        return np.stack([measure(self.patterns(layer), self.may_look(layer)) for layer in range(self.n_layers)])
+        return self._again(caches.trace, options)
 
     def run_once(self, **options: Any) -> Any:
         """As `run`, for a trace that nobody will ask for again: it is not kept."""
-        if self.stream is None:
-            return caches.once(self.model, self.trace.tokens.ids, **options)
-        source, target = self.trace.tokens_of("encoder")[0].ids, self.trace.tokens_of("decoder")[0].ids
-        return caches.once(self.model, source, target=target, **options)
+        return self._again(caches.once, options)
 
-    @cached_property
-    def sink_shares(self) -> Any:
-        """The mean share of every head that rests on the sink, [layer, head]."""
-        return self.over_heads(lambda pattern, _: heads.sink_share(pattern, self.sink).mean(axis=-1))
-
-
-def of(room: Room) -> Stage:
-    """Read the page's sentence with its model; a translator also gets the French that it would write itself."""
-    model = room.model()
-    if model.kind != "encoder-decoder":
-        return Stage(room, model, room.trace(), None)
-    target = room.view["target"] or _own_translation(room, model)
-    stream = room.view["stream"]
-    return Stage(room, model, room.trace(target=target), stream)
+    def _again(self, how: Any, options: dict[str, Any]) -> Any:
+        with self.room.problems():
+            if self.stream is None:
+                return how(self.model, self.trace.tokens.ids, **options)
+            source, target = self.trace.tokens_of("encoder")[0].ids, self.trace.tokens_of("decoder")[0].ids
+            return how(self.model, source, target=target, **options)
 
 
-def _own_translation(room: Room, model: Any) -> Any:
+def of(room: Room, text: str | None = None, model: Any = None) -> Stage:
+    """Read the page's sentence, or `text`, with its model, or `model`; a translator also gets what it writes itself."""
+    model = room.model() if model is None else model
+    options: dict[str, Any] = {}
+    stream = None
+    if model.kind == "encoder-decoder":
+        stream = room.view["stream"]
+        options["target"] = room.view["target"] or _own_translation(model, room.text if text is None else text)
+    if text is None and model is caches.model(room.model_name):
+        return Stage(room, model, room.trace(**options), stream)
+    with room.problems():
+        trace = caches.trace(model, room.text if text is None else text, **options)
+    return Stage(room, model, trace, stream)
+
+
+def _own_translation(model: Any, text: str) -> Any:
     from attn_core import translation
 
-    if not room.text.strip():
+    if not text.strip():
         return "."  # what is missing is the sentence, and reading it says so
-    source = model.read(room.text)
+    source = model.read(text)
     key = ("translation", tuple(source.ids))
     return caches.beside(model, key, lambda: translation.greedy(model, source).ids)
 

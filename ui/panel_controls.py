@@ -1,0 +1,88 @@
+"""What can be adjusted about panels: presets, and each panel's model, sentence, layer, head and place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from attn_core.catalogue import CATALOGUE, availability, entry_of
+from ui import panel_specs, widgets
+from ui.panel_specs import LETTERS, SAME, SHOWS, Spec
+
+if TYPE_CHECKING:
+    from ui.frame import Room
+
+
+def presets() -> None:
+    """Comparisons to start from, one click each."""
+    with st.container(key="presets", horizontal=True, gap="xsmall", vertical_alignment="center"):
+        st.html('<span class="hl-try">Start from:</span>', width="content")
+        for name, make in panel_specs.PRESETS.items():
+            st.button(name, key=f"preset_{name}", on_click=panel_specs.edit, args=(make,))
+
+
+def pair(room: Room, n_panels: int) -> None:
+    """Which two panels the difference is taken of, and the scale of all."""
+    pairs = [p for p in panel_specs.PAIRS if max(p) <= LETTERS[n_panels - 1]]
+    with st.container(horizontal=True, gap="small"):
+        if len(pairs) > 1:
+            widgets.switch("Difference", {p: f"{p[1].upper()} − {p[0].upper()}" for p in pairs}, "pair")
+        widgets.switch("Scale", {"sqrt": "√ scale", "linear": "linear"}, "scale")
+
+
+def controls(specs: list[Spec]) -> None:
+    """One column a panel; on a phone they stack."""
+    for i, (column, spec) in enumerate(zip(st.columns(len(specs), gap="medium"), specs, strict=True)):
+        with column:
+            widgets.heading(f"Panel {LETTERS[i].upper()}")
+            if i == 0:
+                _first(spec)
+            else:
+                _further(LETTERS[i], spec)
+            _buttons(i, len(specs))
+
+
+def _first(spec: Spec) -> None:
+    entry = entry_of(spec.model)
+    st.html('<div class="hl-hint">The sentence and the model are those at the top.</div>')
+    left, right = st.columns(2)
+    left.selectbox("Layer", range(entry.n_layers), key="layer")
+    right.selectbox("Head", range(entry.n_heads), key="head")
+    _shows("a")
+
+
+def _further(letter: str, spec: Spec) -> None:
+    def named(name: str) -> str:
+        if name == SAME:
+            return "as in A"
+        there, reason = availability(name)
+        return CATALOGUE[name].title if there else f"{CATALOGUE[name].title} · not here: {reason}"
+
+    def number(value: str) -> str:
+        return "as in A" if value == SAME else value
+
+    entry = entry_of(spec.model)
+    st.text_input("Sentence", key=f"{letter}_text", placeholder="as in A")
+    st.selectbox("Model", [SAME, *CATALOGUE], key=f"{letter}_model", format_func=named)
+    left, right = st.columns(2)
+    left.selectbox("Layer", [SAME, *map(str, range(entry.n_layers))], key=f"{letter}_layer", format_func=number)
+    right.selectbox("Head", [SAME, *map(str, range(entry.n_heads))], key=f"{letter}_head", format_func=number)
+    _shows(letter)
+
+
+def _shows(letter: str) -> None:
+    st.selectbox("Shows", list(SHOWS), key=f"{letter}_shows", format_func=SHOWS.__getitem__)
+
+
+def _buttons(i: int, n: int) -> None:
+    """Swap with the panel before, duplicate, remove."""
+    before = LETTERS[i - 1].upper() if i else LETTERS[n - 1].upper()
+
+    def act(name: str, change: Any, **options: Any) -> None:
+        st.button(name, key=f"{name}_{i}", on_click=panel_specs.edit, args=(lambda p: change(p, i),), **options)
+
+    with st.container(horizontal=True, gap="xsmall"):
+        act(f"Swap with {before}", panel_specs.moved)
+        act("Duplicate", panel_specs.duplicated, disabled=n == len(LETTERS))
+        act("Remove", panel_specs.removed, disabled=n == 2)
