@@ -49,7 +49,7 @@ class FrozenNorm:
         centred = bool(np.abs(norm(x + np.abs(x).max()) - result).max() < 1e-3 * np.abs(result).max())
         shape = (norm(signs) - shift) * signs  # γ ÷ √(1 + ε)
         plain = cls(shape, np.zeros_like(x), centred).part(x)
-        factor = float((result - shift) @ plain / max(plain @ plain, 1e-30))
+        factor = float((result - shift) @ plain) / max(float(plain @ plain), 1e-30)
         frozen = cls(shape * factor, shift, centred)
         if np.abs(frozen.whole(x) - result).max() > 1e-4 * np.abs(result).max():
             raise ValueError("this is neither a LayerNorm nor an RMSNorm, so it cannot be read part by part")

@@ -6,6 +6,7 @@ their variance it keeps; the true lengths and angles come from `norm`, `cosine` 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,7 +111,7 @@ class Dimensions:
     """A [token, d_model] picture made narrow enough to draw: `values` [token, bin] and the `members` of every bin."""
 
     values: Array
-    members: list[NDArray[np.integer]]
+    members: Sequence[NDArray[np.integer]]
 
     @property
     def per_bin(self) -> int:

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from attn_core import attribution, geometry
+from attn_core.delta_ledger import TOLERANCE
 from attn_core.errors import HeadlightError
 from attn_core.figures import delta_e as figures
 from attn_core.figures import tiles
@@ -52,8 +53,8 @@ def titled(shown: OneToken) -> None:
 
 def switches(shown: OneToken) -> None:
     """Which number: a size, or how far ΔE goes in a direction."""
-    causal = shown.trace.kind != "encoder"
-    offered = {name: label for name, label in MEASURES.items() if name != "logit" or causal}
+    possible = {"size": True, "end": True, "word": not shown.no_words, "logit": shown.predicts and not shown.no_words}
+    offered = {name: label for name, label in MEASURES.items() if possible[name]}
     if st.session_state["measure"] not in offered:
         st.session_state["measure"] = "size"
     chosen = widgets.switch("Measure", offered, "measure")
@@ -100,16 +101,16 @@ def _table(found: Measured) -> pd.DataFrame:
 
 def measured(shown: OneToken) -> Measured:
     """The numbers that the link asks for. Raises HeadlightError with the reason where they cannot be had."""
-    measure, added = shown.room.view["measure"], shown.added
+    measure, added = st.session_state["measure"], shown.added
     attention = added.heads.sum(axis=1) + added.bias  # [layer, d_model]
-    if measure == "size" or (measure == "logit" and shown.trace.kind == "encoder"):
-        sizes = (geometry.norm(part) for part in (shown.heads, attention, added.mlp))
-        return Measured(*sizes, name=f"size of ΔE for {shown.name}", hint="The length of ΔE, whatever its direction.")
+    if measure == "size":
+        name, hint = f"size of ΔE for {shown.name}", "The length of ΔE, whatever its direction."
+        return Measured(geometry.norm(shown.heads), geometry.norm(attention), geometry.norm(added.mlp), name, hint)
     if measure == "logit":
         return _logits(shown)
     direction, name, hint = _direction(shown, measure)
-    lengths = (geometry.along(part, direction) for part in (shown.heads, attention, added.mlp))
-    return Measured(*lengths, name=name, hint=hint)
+    heads, layers, mlp = (geometry.along(part, direction) for part in (shown.heads, attention, added.mlp))
+    return Measured(heads, layers, mlp, name, hint)
 
 
 def _direction(shown: OneToken, measure: str) -> tuple[Any, str, str]:
@@ -150,10 +151,11 @@ def _logits(shown: OneToken) -> Measured:
         everything[:, shown.stage.n_heads :] if shown.stage.stream == "cross" else everything[:, : shown.stage.n_heads]
     )
     hint = (
-        f"Direct logit attribution after {escape(shown.name)}, with the final norm frozen at the scale it had: heads "
+        f"Direct logit attribution after {escape(shown.name)}, with the final norm frozen at the scale it had. Heads "
         f"{signed(float(everything.sum()))}, MLPs {signed(float(parts.mlp.sum()))}, E at the door "
         f"{signed(parts.embedding)}, biases {signed(float(parts.bias.sum()) + parts.constant)}: together "
-        f"{signed(parts.total)}. The model’s own {escape(name)} is {signed(parts.logit)}."
+        f"{signed(parts.total)}; the model’s own {escape(name)} is {signed(parts.logit)} "
+        + (widgets.badge("✓ the same", "ok") if parts.error < TOLERANCE else widgets.badge("✕ not the same", "bad"))
     )
     return Measured(own, everything.sum(axis=1) + parts.bias, parts.mlp, name=name, hint=hint)
 

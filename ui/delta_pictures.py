@@ -126,6 +126,9 @@ def _share(share: Any) -> str:
 
 def writes(shown: OneToken) -> None:
     """The words that a part points to and away from, with the line that luck draws."""
+    if shown.no_words:
+        widgets.note(shown.no_words)
+        return
     options = {"head": f"head {shown.layer}.{shown.head}", "layer": f"layer {shown.layer}", "mlp": "its MLP"}
     part = widgets.switch("Whose words", options, "writer")
     words, far, by_luck = shown.remember(("writes", part, shown.head), lambda: _written(shown, part))
@@ -235,7 +238,9 @@ def _path(shown: OneToken, n_axes: int) -> tuple[Any, str, pd.DataFrame]:
 
 
 def _landmarks(shown: OneToken, ends: Any) -> Any:
-    """The words that stand out nearest to both ends of the token's way."""
+    """The words that stand out nearest to both ends of the token's way; None where there are no words to read."""
+    if shown.no_words:
+        return None
     words = shown.trace.vocabulary
     found = nearest_words(shown.trace, shown.token, ends, 5, stream=shown.block)
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:4]
@@ -247,8 +252,8 @@ def _fit_note(view: Any, what: str) -> str:
     kept = percent(float(view.explained.sum()))
     return (
         f"{what} The axes are principal components of {view.fitted_on} and keep {kept} of their variance; the rest of "
-        "the space is not drawn, so trust the lengths and angles of the table and the hover. Grey words are the nearest of "
-        "the vocabulary that beat luck; only their direction is true."
+        "the space is not drawn, so trust the lengths and angles of table and hover. Grey words are the nearest "
+        "of the vocabulary that beat luck; only their direction is true."
     ).replace(" %", "&nbsp;%")
 
 

@@ -34,9 +34,9 @@ def table(shown: OneToken) -> None:
     """Every part of the token's step through the layer; a click on a head's row opens that head."""
     parts = [part for part in shown.ledger.parts if part.kind != "embedding"]
     rows = [_row(shown, part) for part in shown.ledger.parts] + [_end(shown)]
-    words = shown.remember("words", lambda: _words(shown))
-    for row, (up, down) in zip(rows, words, strict=True):
-        row["towards"], row["away"] = up, down
+    if not shown.no_words:
+        for row, (up, down) in zip(rows, shown.remember("words", lambda: _words(shown)), strict=True):
+            row["towards"], row["away"] = up, down
 
     def picked() -> None:
         chosen = st.session_state["ledger"]["selection"]["rows"]
@@ -84,7 +84,7 @@ def _row(shown: OneToken, part: Part) -> dict[str, Any]:
     name = f"E of {shown.name}, entering layer {shown.layer}" if part.kind == "embedding" else f"+ {part.name}"
     if part.kind in ("head", "bias"):
         row["along"] = 100 * shown.ledger.share(part)
-    if part.kind == "head":
+    if part.head is not None:
         own = part.stream == (shown.stage.stream or "self")
         row["size"] = 100 * float(shown.shares[part.head]) if own else None
         found = shown.sources_of(part.head, part.stream if part.stream != "self" else None)

@@ -16,6 +16,8 @@ import numpy as np
 import streamlit as st
 
 from attn_core import delta_ledger, geometry
+from attn_core.effects import predicts
+from attn_core.errors import HeadlightError
 from attn_core.figures.labels import percent
 from attn_core.sentences import Sentence
 from attn_core.spelling import visible
@@ -116,6 +118,22 @@ class OneToken:
         """What the heads of the chosen stream add to the token at this layer, [head, d_model]."""
         own = self.stage.stream or "self"
         return np.stack([part.vector for part in self.ledger.parts if part.kind == "head" and part.stream == own])
+
+    @cached_property
+    def no_words(self) -> str | None:
+        """Why vectors of this stream cannot be read as words, in a sentence; None where they can."""
+        if self.stage.stream == "encoder":
+            return "A translator's words belong to its decoder: choose the decoder to read ΔE as words."
+        try:
+            self.trace.vocabulary  # noqa: B018
+        except HeadlightError as reason:
+            return str(reason)
+        return None
+
+    @property
+    def predicts(self) -> bool:
+        """Whether a next word is predicted after this token."""
+        return predicts(self.trace, self.stage.stream)
 
     def remember(self, what: Any, compute: Callable[[], Any]) -> Any:
         """Something small about this token at this layer, kept beside its trace."""
