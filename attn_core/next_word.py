@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attn_core.tiny.slots import MARK, slots_of
+from attn_core.tokens import Tokens, from_ids
 
 if TYPE_CHECKING:
-    from attn_core.tokens import Tokens
     from attn_core.traces import Trace
 
     Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -149,10 +149,9 @@ def written_on(tokenizer: Any, tokens: Tokens, words: Sequence[int]) -> str:
     typed = {i: label.removesuffix(MARK) for i, label in zip(tokens.ids, tokens.labels, strict=True) if i in slots}
     text, said = tokens.text.rstrip(), list(tokens.ids)
     for word in words:
-        before = tokenizer.decode(said, clean_up_tokenization_spaces=False)
+        before = from_ids(tokenizer, said).text
         said.append(word)
-        whole = tokenizer.decode(said, clean_up_tokenization_spaces=False)
-        text += f" {typed[word]}" if word in typed else whole.removeprefix(before)
+        text += f" {typed[word]}" if word in typed else from_ids(tokenizer, said).text.removeprefix(before)
     return text
 
 

@@ -67,6 +67,7 @@ def greedy(model: Model, source: Tokens, at_most: int | None = None) -> Written:
             max_new_tokens=room,
             num_beams=1,
             do_sample=False,
+            use_cache=False,
         )[0].tolist()
     ended = len(written) > 1 and written[-1] == model.hf.config.eos_token_id
     return Written(written[:-1] if ended else written, ended)

@@ -20,6 +20,8 @@ from attn_core.errors import HeadlightError
 from attn_core.figures.heatmap import heatmap
 from attn_core.figures.labels import percent
 from attn_core.spelling import visible
+from attn_core.tiny.shipped import known_words
+from attn_core.tiny.stories import SLOTS
 from ui import caches, widgets
 from ui.frame import Room
 from ui.state import Param, choice, forget, whole, words
@@ -71,6 +73,8 @@ def _guesses(room: Room, trace: Any) -> list[core.Guess]:
         f"The next word, after {widgets.query(f'{last}')}", f"The {len(guesses)} likeliest words, and how likely."
     )
     st.html("".join(_bar(guess) for guess in guesses))
+    if any(guess.word in SLOTS for guess in guesses) and known_words(room.model_name):
+        st.html(f'<div class="hl-hint">{escape(SLOTS[0])}, … stand for words that this model has not met.</div>')
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.slider(
             "Temperature", COOLEST, HOTTEST, key="temperature", step=0.1, width=190,
@@ -215,7 +219,7 @@ def _lens_row(row: core.LensRow, last: int) -> str:
             continue
         shade = f"color-mix(in srgb, var(--hl-amber) {45 * guess.probability:.0f}%, transparent)"
         word = f'<span class="hl-tok">{escape(visible(guess.word))}</span>'
-        small = f'<span style="color:var(--hl-soft);white-space:nowrap"> {percent(guess.probability)}</span>'
+        small = f'<span style="white-space:nowrap"> {percent(guess.probability)}</span>'
         cells += f'<td style="background:{shade};padding:0 6px;overflow-wrap:anywhere">{word}{small}</td>'
     name = "embedding" if row.after == 0 else f"layer {row.after - 1}"
     bold = "font-weight:600" if row.after == last else ""

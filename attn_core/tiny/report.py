@@ -74,7 +74,7 @@ def list_scores(model: Decoder, rng: Random, lists: int = 60) -> tuple[Tensor, T
     """
     previous = induction = torch.zeros(())
     for _ in range(lists):
-        words = rng.sample(stories.OPEN_CLASS, rng.randint(6, 16))
+        words = rng.sample(stories.ANY_WORD, rng.randint(6, stories.LONGEST_LIST))
         n = len(words)
         _, patterns = look(model, [stories.BOS, *words, *words])
         first, second = torch.arange(2, n + 1), torch.arange(n + 1, 2 * n + 1)
