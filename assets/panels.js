@@ -12,7 +12,7 @@ const PANELS_STYLE = `
   .panels { display: grid; gap: 18px ${GAP}px; align-items: start; }
   .panel { min-width: 0; }
   .panel h3 { margin: 0; font-size: 13.5px; font-weight: 650; overflow-wrap: anywhere; }
-  .panel .about { margin: 0 0 4px; min-height: 1.5em; color: var(--soft); font-size: 12px; overflow-wrap: anywhere; }
+  .panel .about { margin: 0 0 4px; height: 1.5em; color: var(--soft); font-size: 12px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
   .panel canvas { cursor: crosshair; touch-action: pan-y pinch-zoom; outline-offset: 3px; border-radius: 4px; }
   .panel canvas:focus-visible { outline: 2px solid var(--accent); }
   .panel .reads { margin: 6px 0 0; min-height: 3em; overflow-wrap: anywhere; }
@@ -44,8 +44,10 @@ export function draw(root, data, callbacks = {}) {
     canvas.setAttribute("role", "application");
     canvas.setAttribute("aria-label", `${about.title}: ${rows} queries in rows, ${columns} keys in columns. Arrow keys move.`);
     const reads = element("p", "reads");
+    const note = element("p", "about", about.note);
+    note.title = about.note;
     if (index === 0) reads.setAttribute("aria-live", "polite");
-    sheet.append(element("div", "panel", element("h3", "", about.title), element("p", "about", about.note), canvas, reads));
+    sheet.append(element("div", "panel", element("h3", "", about.title), note, canvas, reads));
     canvas.addEventListener("pointermove", (event) => point(under(canvas, event)));
     canvas.addEventListener("pointerleave", () => point(null));
     canvas.addEventListener("blur", () => point(null));

@@ -2,7 +2,17 @@
 
 import streamlit as st
 
-from ui import all_heads_compared, frame, panel_controls, panel_specs, side_by_side, stage, widgets
+from ui import (
+    all_heads_compared,
+    frame,
+    panel_controls,
+    panel_specs,
+    side_numbers,
+    side_pictures,
+    sides,
+    stage,
+    widgets,
+)
 from ui.state import choice
 
 room = frame.open_page(
@@ -10,14 +20,14 @@ room = frame.open_page(
     params=[*panel_specs.PARAMS, choice("scale", ("sqrt", "linear")), *stage.PARAMS],
     starter=panel_specs.PAIR[0],
 )
-specs = panel_specs.specs(room.view)
 headline = st.container(gap=None)
 panel_controls.presets()
-shown = side_by_side.read(room, specs)
+specs = panel_specs.specs(room.view)
+shown = sides.read(room, specs)
 found = all_heads_compared.of(shown)
 
-with widgets.card("panels", "Side by side", side_by_side.rule(shown)):
-    side_by_side.picture(shown)
+with widgets.card("panels", "Side by side", sides.rule(shown)):
+    side_pictures.picture(shown)
     panel_controls.pair(room, len(specs))
 with widgets.card("settings"):
     panel_controls.controls(specs)
@@ -30,16 +40,13 @@ if found is not None:
         all_heads_compared.listing(shown, found)
         all_heads_compared.everything_against_everything(shown)
 with right, widgets.card("numbers", "What differs, in numbers"):
-    side_by_side.numbers(shown)
-    side_by_side.measures(shown)
-with widgets.card(
-    "matters", "Does it matter to the chosen word?", "Click a row of the picture to choose another word."
-):
-    side_by_side.strips(shown)
+    side_numbers.numbers(shown)
+    side_numbers.measures(shown)
+with widgets.card("matters", "Does it matter to the chosen word?", "Click a row of the picture for another word."):
+    side_numbers.strips(shown)
     with st.expander("This word's row in every panel"):
-        side_by_side.row_table(shown)
+        side_numbers.row_table(shown)
 
 with headline:
-    widgets.lead(
-        all_heads_compared.lead(shown, found), room.badges(shown.sides[0].stage.trace) + side_by_side.about(shown)
-    )
+    badges = room.badges(shown.sides[0].stage.trace)
+    widgets.lead(all_heads_compared.lead(shown, found), badges + sides.about(shown))
