@@ -9,7 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8501
 REPORTS := build/tests
 
-.PHONY: app check test test-full test-network bench load sheet record pin audit clean
+.PHONY: app check test test-full test-network bench sheet record pin audit clean
 
 app: $(VENV)/installed
 	$(BIN)/streamlit run app.py --server.port=$(PORT)
@@ -34,8 +34,16 @@ test-full: $(VENV)/installed-dev
 test-network: $(VENV)/installed-dev
 	$(BIN)/pytest -m network
 
-bench: $(VENV)/installed-dev
+bench: $(VENV)/installed-dev benchmarks/requirements.txt
+	$(BIN)/pip install --disable-pip-version-check -q -r benchmarks/requirements.txt
+	cd benchmarks/node && npm install --no-audit --no-fund --silent
 	CHROMIUM="$$(.ci/chromium)" $(BIN)/python -m benchmarks
+
+sheet: $(VENV)/installed-dev
+	CHROMIUM="$$(.ci/chromium)" $(BIN)/python docs/contact_sheet.py
+
+record: $(VENV)/installed
+	PYTHONPATH=. $(BIN)/python assets/record_starter.py
 
 pin: $(VENV)/installed
 	$(BIN)/python -m attn_core.pinning

@@ -5,6 +5,7 @@ Tests marked `house` read the code only; `make check` runs them.
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -249,3 +250,41 @@ def test_the_wheel_works_outside_the_checkout(wheel, tmp_path):
     )
     loaded = run(code, python, cwd=tmp_path, env={**os.environ, "PYTHONPATH": ""}).split()
     assert loaded == ["minilm", "tiny-decoder", "tiny-translator"]
+
+
+LABELS = ["[CLS]", "a", "fluffy", "blue", "creature", "roam", "##ed"]
+
+
+def read_me() -> str:
+    return (ROOT / "README.md").read_text()
+
+
+def test_the_notebook_example_runs_as_it_is_printed():
+    code = read_me().split("```python\n")[1].split("```")[0]
+    run(f"{code}\nassert max(trace.check()) < 1e-5 and trace.tokens.labels[:7] == {LABELS}", cwd=ROOT)
+
+
+@pytest.mark.house
+def test_the_read_me_has_every_model_as_the_catalogue_has_it():
+    from attn_core.catalogue import CATALOGUE
+
+    rows = {line.split("|")[1].strip(): line for line in read_me().splitlines() if line.startswith("| `")}
+    for name, entry in CATALOGUE.items():
+        layers = f"{entry.n_layers} + {entry.n_decoder_layers}" if entry.n_decoder_layers else entry.n_layers
+        facts = (entry.title, f"{layers} × {entry.n_heads}", f"{entry.parameters:,}", entry.licence)
+        assert all(f" {fact} " in rows[f"`{name}`"] for fact in facts), name
+
+
+@pytest.mark.house
+def test_the_read_me_has_every_setting():
+    used = set()
+    for file in FILES:
+        used |= {word for word in ast.unparse(ast.parse(file.read_text())).split("'") if word.startswith("HEADLIGHT_")}
+    assert used and all(f"`{name}`" in read_me() for name in used)
+
+
+@pytest.mark.house
+def test_the_read_me_points_to_files_that_exist():
+
+    for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", read_me() + (ROOT / "CONTRIBUTING.md").read_text()):
+        assert (ROOT / target).exists(), target

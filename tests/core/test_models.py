@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers import models as token_models
 from tokenizers.pre_tokenizers import Whitespace
+from two_languages import marian_tokenizer
 
 import attn_core as ac
 from attn_core import capture, catalogue, checkpoint, models
@@ -100,6 +101,29 @@ def test_the_right_class_for_each_architecture(tmp_path, saved, kind, opened):
     entry = models.entry_of(str(tmp_path / "m"))
     assert (entry.architecture, entry.n_heads) == (kind, 2)
     assert entry.n_layers == (1 if kind == "encoder-decoder" else 2)
+
+
+def test_a_translator_with_a_tokenizer_for_each_language(tmp_path):
+    tokenizer = marian_tokenizer(tmp_path)
+    tokenizer.save_pretrained(tmp_path / "m")
+    n, pad = len(tokenizer.encoder), tokenizer.encoder["<pad>"]
+    config = transformers.MarianConfig(
+        vocab_size=n, decoder_vocab_size=len(tokenizer.target_encoder), share_encoder_decoder_embeddings=False,
+        tie_word_embeddings=False, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, max_position_embeddings=32,
+        pad_token_id=pad, eos_token_id=0, decoder_start_token_id=pad, attn_implementation="eager",
+    )  # fmt: skip
+    saved = transformers.MarianMTModel(config).eval()
+    saved.save_pretrained(tmp_path / "m")
+    trace = ac.trace(ac.load(tmp_path / "m"), "the blue cat", target="le chat bleu")
+    queries, keys = trace.tokens_of("cross")
+    assert queries.word_labels == ["<pad>", "le", "chat", "bleu"] and keys.word_labels == ["the", "blue", "cat", "</s>"]
+    with torch.no_grad():
+        judge = saved(
+            input_ids=torch.tensor([keys.ids]), decoder_input_ids=torch.tensor([queries.ids]), output_attentions=True
+        )
+    seen = judge.cross_attentions[0][0]
+    assert abs(torch.tensor(trace.patterns(0, stream="cross")) - seen).max() < 1e-5
 
 
 def test_an_unknown_name_offers_the_nearest():

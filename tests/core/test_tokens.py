@@ -1,15 +1,14 @@
 """Labels, words and limits, judged by hand and by the tokenizers' own decoding."""
 
-import json
 import threading
 
 import numpy as np
 import pytest
-import sentencepiece as sentencepiece_trainer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoTokenizer, MarianTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from two_languages import marian_tokenizer
 
 from attn_core import EmptyText, tokens
 from attn_core.catalogue import bundled_folder
@@ -48,23 +47,7 @@ def sentencepiece():
 
 @pytest.fixture(scope="module")
 def translator(tmp_path_factory):
-    """A true two-tokenizer Marian: each language has its own pieces and its own ids."""
-    folder = tmp_path_factory.mktemp("marian")
-    for side, line in (
-        ("source", "the blue cat sleeps under the table"),
-        ("target", "le chat bleu dort sous la table"),
-    ):
-        sentencepiece_trainer.SentencePieceTrainer.train(
-            sentence_iterator=iter([line] * 20), model_prefix=str(folder / side), vocab_size=40, minloglevel=2,
-            hard_vocab_limit=False,
-        )  # fmt: skip
-        pieces = sentencepiece_trainer.SentencePieceProcessor(model_file=f"{folder / side}.model")
-        words = ["</s>", "<unk>", *(pieces.id_to_piece(i) for i in range(3, pieces.get_piece_size())), "<pad>"]
-        (folder / f"{side}.json").write_text(json.dumps({word: i for i, word in enumerate(words)}))
-    return MarianTokenizer(
-        str(folder / "source.model"), str(folder / "target.model"), str(folder / "source.json"),
-        target_vocab_file=str(folder / "target.json"), separate_vocabs=True,
-    )  # fmt: skip
+    return marian_tokenizer(tmp_path_factory.mktemp("marian"))
 
 
 def test_wordpiece_keeps_its_joints_and_flags_its_frame(wordpiece):
