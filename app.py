@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import first_screen, frame, next_word, one_head, overview, widgets
+from ui import components, first_screen, frame, next_word, one_head, overview, widgets
 
 room = frame.open_page("app", params=[*one_head.PARAMS, *overview.PARAMS, *next_word.PARAMS])
 headline = st.container(gap=None)
@@ -37,3 +37,4 @@ if source == "live":
 else:
     with arriving:
         first_screen.fetch_model(room.model_name)
+components.follow_theme()

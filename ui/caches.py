@@ -106,6 +106,11 @@ def model(name: str) -> Any | None:
     return _house().models.get(name)
 
 
+def job(name: str) -> Job | None:
+    """The last attempt to load a model, going on or ended, or None."""
+    return _house().jobs.get(name)
+
+
 def open_model(name: str) -> Job:
     """Start loading a model in the background, unless it is here or on its way; a failed one is tried again."""
     house = _house()

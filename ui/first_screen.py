@@ -42,7 +42,7 @@ def fetch_model(name: str) -> None:
     """
     message, share = "one moment", None
     if st.session_state.get(_ON_SCREEN):
-        job = caches.open_model(name)
+        job = caches.job(name) or caches.open_model(name)
         message, share = job.message, job.fraction
         if job.done.is_set() and job.error is None:
             st.rerun()

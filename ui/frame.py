@@ -14,7 +14,8 @@ A room in full:
 
 * `open_page(page, params=…)`: `page` is the file's stem ("app" for the front room). `params` are the page's own, see
   `ui.state`; `text`, `model`, `layer`, `head` and `query` (the chosen word; None: the page chooses) are there already.
-* `sentence=False` leaves out sentence and examples, `model=False` the picker too; `examples=(…)` gives others,
+* `sentence=False` leaves out sentence and examples, `model=False` the picker too; `examples=(…)` gives others
+  (a model that Headlight trained brings its own),
   `models=(…)` narrows the picker, `starter=` is the page's own first sentence.
 * `room.text`, `room.model_name`, `room.entry` (the catalogue's), `room.layer`, `room.head`, `room.view["…"]`.
 * `room.trace(text=None, model=None, **options)`: `options` go to `attn_core.trace` (`target=`, `without=`, …).
@@ -40,7 +41,8 @@ from streamlit.runtime.scriptrunner import RerunException, StopException
 from attn_core.catalogue import CATALOGUE, availability, entry_of
 from attn_core.errors import HeadlightError
 from attn_core.settings import is_public
-from ui import caches, widgets
+from attn_core.tiny.shipped import examples as fitting
+from ui import caches, known_words, widgets
 from ui.state import Param, View, forget, link_params, open_view, whole, words
 
 ROOT = Path(__file__).parent.parent
@@ -110,6 +112,7 @@ class Room:
         if text is None:
             tokens = result.tokens if "target" not in options else result.tokens_of("encoder")[0]
             self.count(len(tokens), tokens.dropped, loaded.limit)
+            known_words.explain_marks(loaded.name, tokens.labels)
         return result
 
     def problems(self) -> Any:
@@ -158,7 +161,7 @@ def open_page(
     offered = tuple(models or (name for name, entry in CATALOGUE.items() if entry.architecture != "encoder-decoder"))
     view = open_view(page, [*_shared_params(offered, starter if sentence else None), *params])
     _menu(page, view)
-    counter = _ask(offered, examples, sentence) if model else None
+    counter = _ask(offered, fitting(view["model"]) or examples, sentence) if model else None
     for remark in view.notes:
         widgets.note(remark)
     return Room(page, view, counter)
@@ -251,6 +254,7 @@ def _ask(offered: Sequence[str], examples: Sequence[str], sentence: bool) -> Any
             st.html('<span class="hl-try">Try:</span>', width="content")
             for i, example in enumerate(examples):
                 st.button(example, key=f"example_{i}", on_click=_take_example, args=(example,))
+            known_words.popover(st.session_state["model"])
     return counter
 
 
@@ -264,7 +268,6 @@ def _pick_model(offered: Sequence[str]) -> None:
         label_visibility="collapsed",
         on_change=_new_sentence,
         accept_new_options=not is_public(),
-        help=None if is_public() else "Choose one, or type the folder of a model of your own.",
     )
 
 
@@ -274,8 +277,14 @@ def _model_label(name: str) -> str:
         return name
     entry, (there, reason) = CATALOGUE[name], availability(name)
     layers = f"{entry.n_layers}+{entry.n_decoder_layers}" if entry.n_decoder_layers else entry.n_layers
-    shape = f"{entry.title} · {layers} × {entry.n_heads} heads"
-    return shape if there else f"{entry.title} · not here: {reason}"
+    if there:
+        return f"{entry.title} · {layers} × {entry.n_heads} heads"
+    return f"{entry.title} · " + ("hub out of reach" if entry.kind == "hub" else reason)
+
+
+def _use_model(name: str) -> None:
+    st.session_state["model"] = name
+    _new_sentence()
 
 
 def _take_example(example: str) -> None:
@@ -297,7 +306,7 @@ def _shown_problems() -> Iterator[None]:
     except caches.Busy as error:
         stop_with("One moment", str(error), again=True)
     except HeadlightError as error:
-        stop_with("This cannot be shown", str(error))
+        stop_with("This cannot be shown", str(error), way_out=True)
     except (StopException, RerunException):
         raise
     except Exception:
@@ -309,11 +318,14 @@ def _shown_problems() -> Iterator[None]:
         )
 
 
-def stop_with(title: str, what_to_do: str, again: bool = False) -> NoReturn:
-    """End the page with a problem that says what was wrong and what to do."""
+def stop_with(title: str, what_to_do: str, again: bool = False, way_out: bool = False) -> NoReturn:
+    """End the page with a problem that says what was wrong and what to do, with a button that does it."""
     widgets.problem(title, what_to_do)
     if again:
         st.button("Try again", key="try_again")
+    bundled = next(iter(CATALOGUE.values()))
+    if way_out and st.session_state.get("model") not in (None, bundled.name):
+        st.button(f"Go on with {bundled.title}", key="way_out", on_click=_use_model, args=(bundled.name,))
     st.stop()
 
 

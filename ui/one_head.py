@@ -198,9 +198,9 @@ def links(shown: OneHead) -> None:
         query_words=arrangement.words,
     )
     answer = arrangement.row_of(view["key"])
-    components.links(
-        packet, key="links", pinned=("query", shown.row) if answer is None else ("key", answer), on_pin=pinned
-    )
+    pin = ("query", shown.row) if answer is None else ("key", answer)
+    with widgets.kept_place("links", f"{min(560, 22 * len(shown.places)) + 76}px"):
+        components.links(packet, key="links", pinned=pin, on_pin=pinned)
 
 
 def word_picker(shown: OneHead) -> None:

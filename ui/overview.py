@@ -46,17 +46,15 @@ def draw(shown: OneHead) -> None:
         st.session_state["mean"] = "one"
         shown.choose(tile.query)
 
-    components.overview(
-        packet,
-        key="overview",
-        selected=(shown.room.layer, shown.room.head),
-        scale=view["scale"],
-        on_open=opened,
-    )
-    header, _ = tiles.unpack(packet)
-    if header.get("pool", 1) > 1:
-        n = header["pool"]
-        st.html(f'<div class="hl-hint">≈ Each dot stands for {n} × {n} weights and shows the largest.</div>')
+    step = f"clamp(22px, (100cqw - 27px) / {shown.trace.n_heads}, 103px)"  # as in overview.js
+    with widgets.kept_place("overview", f"calc({shown.trace.n_layers} * {step} + 46px)"):
+        components.overview(
+            packet,
+            key="overview",
+            selected=(shown.room.layer, shown.room.head),
+            scale=view["scale"],
+            on_open=opened,
+        )
 
 
 def _pack_patterns(shown: OneHead) -> bytes:

@@ -106,6 +106,20 @@ def problem(title: str, what_to_do: str = "") -> None:
     st.html(f'<div class="hl-problem" role="alert"><b>{escape(title)}</b><span>{escape(what_to_do)}</span></div>')
 
 
+@contextmanager
+def kept_place(name: str, height: str) -> Iterator[None]:
+    """Keep the height of a picture that its own script draws a moment later, so that nothing below it jumps.
+
+    `height` is CSS and may use 100cqw, the width that the picture has.
+    """
+    st.html(
+        f"<style>.st-key-place_{name} {{ container-type: inline-size; }}"
+        f".st-key-place_{name} > div {{ min-height: {height}; }}</style>"
+    )
+    with st.container(key=f"place_{name}"):
+        yield
+
+
 def skeleton(height: int) -> None:
     """An empty sheet that keeps the place of a picture on its way."""
     st.html(f'<div class="hl-skeleton" style="height:{height}px" aria-hidden="true"></div>')

@@ -1,0 +1,65 @@
+"""A running app and a browser, shared by the tests of one run; a page fails if its console or its network complains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from serving import PATIENCE, chromium, serve
+
+expect.set_options(timeout=PATIENCE)
+Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def app_address() -> Iterator[str]:
+    """The app, started once."""
+    with serve() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def any_browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_room(app_address: str, any_browser: Browser) -> Iterator[Visit]:
+    """Open a room: `open_room("delta_e", layer=2, width=390, scheme="dark")`; nothing may go wrong in its console,
+    and it may ask no other host for anything."""
+    wrong: list[str] = []
+    contexts = []
+
+    def go(
+        room: str = "", *, width: int = 1280, height: int = 1500, scheme: str = "light", at: str = "", **params: object
+    ) -> Page:
+        context = any_browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        own = urlsplit(at or app_address).netloc
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "console", lambda said: wrong.append(said.text) if said.type == "error" and not _harmless(said) else None
+        )
+        page.on("request", lambda asked: wrong.append(asked.url) if _is_elsewhere(asked.url, own) else None)
+        query = "?" + urlencode(params) if params else ""
+        page.goto(f"{at or app_address}/{room}{query}", timeout=PATIENCE)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def _harmless(said: object) -> bool:
+    """A deep link asks once for the server's health below its own path, which is not there; Streamlit then looks up."""
+    return "/_stcore/" in str(getattr(said, "location", {}).get("url", ""))
+
+
+def _is_elsewhere(url: str, own: str) -> bool:
+    return urlsplit(url).scheme in ("http", "https", "ws", "wss") and urlsplit(url).netloc != own

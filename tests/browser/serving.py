@@ -1,0 +1,78 @@
+"""Start the app on a free port and a Chromium to look at it: for the browser tests and for pictures of the rooms."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+PATIENCE = 180_000  # milliseconds: a busy machine is slow, and only a wrong page waits this long
+
+
+@contextmanager
+def serve(**environment: str) -> Iterator[str]:
+    """The app in a process of its own, cold; gives its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
+    own = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **environment}
+    process = subprocess.Popen([*command, "--server.address=127.0.0.1"], cwd=ROOT, env=own)
+    try:
+        _wait_for_health(f"http://127.0.0.1:{port}", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_for_health(address: str, process: subprocess.Popen[bytes]) -> None:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    for _ in range(600):
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with {process.returncode}")
+        try:
+            opener.open(f"{address}/_stcore/health", timeout=2)
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError("the server did not start")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A Chromium without a window: the system's, or the one that Playwright installed."""
+    with sync_playwright() as playwright:
+        own = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+        path = {"executable_path": own} if Path(own).exists() else {}
+        browser = playwright.chromium.launch(args=FLAGS, **path)
+        yield browser
+        browser.close()
+
+
+def settled(page: Page) -> Page:
+    """Wait until the script has ended, every element has arrived and every Plotly picture is drawn."""
+    page.wait_for_function(
+        """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState !== 'running'
+            && !document.querySelector('[data-testid=stSkeleton], .hl-skeleton, [data-stale=true]')
+            && [...document.querySelectorAll('[data-testid=stPlotlyChart]')]
+                .every(chart => chart.querySelector('.plot-container'))""",
+        timeout=PATIENCE,
+    )
+    return page
+
+
+def is_live(page: Page) -> Page:
+    """Wait until the page says that its numbers are live."""
+    page.locator(".hl-badge", has_text="live").first.wait_for(timeout=PATIENCE)
+    return settled(page)
