@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from attn_core import geometry
+from attn_core import geometry, setups, toy
 from attn_core.breaks import Break
 from attn_core.figures.cells import pack_cells
 from attn_core.figures.labels import percent
@@ -47,6 +47,7 @@ WHY = {
     Break.NO_W_O: "The head’s numbers are added where they stand, side by side with those of other heads: the right "
     "amount of something, in directions that mean something else.",
 }
+MOST_WORDS = 40
 
 
 def param() -> Param:
@@ -68,8 +69,8 @@ def panel(scene: Scene, wanted: list[Break]) -> None:
     with widgets.card("step_9"):
         steps.opening(
             9,
-            "Everything above is computed here, step by step, and it agrees with the model. Leave something out, and "
-            "see what it was for.",
+            f"Everything above is computed here, step by step{', and it agrees with the model' * scene.is_real}. Leave "
+            "something out, and see what it was for.",
             name="Break it, to see why it is there",
             mark="✕",
         )
@@ -84,22 +85,32 @@ def panel(scene: Scene, wanted: list[Break]) -> None:
         broken = [each for each in wanted if each in possible]
         spoilt = walk(scene.setup, frozenset(broken)) if broken else None
         for each in wanted:
-            says(
-                WHY[each] if each in possible else f"<b>{NAMES[each]}</b>: there is nothing to change here.", soft=True
-            )
+            why = WHY[each] if each in possible else "There is nothing to change here."
+            says(f"<b>{NAMES[each][0].upper()}{NAMES[each][1:]}.</b> {why}", soft=True)
+        if Break.SHUFFLED_POSITIONS in broken:
+            _new_order(scene)
         if spoilt is not None:
             _side_by_side(scene, spoilt)
             _what_changed(scene, spoilt)
         _meter(scene, spoilt)
 
 
+def _new_order(scene: Scene) -> None:
+    """The sentence as it reads when its words have changed places."""
+    standing = list(toy.SHUFFLED) if scene.toy is not None else setups.places_of(list(scene.queries.special))
+    order = sorted(range(len(standing)), key=standing.__getitem__)[:MOST_WORDS]
+    words = " ".join(widgets.tok(scene.query_name(i), "q" if i == scene.asks else "") for i in order)
+    more = " …" if len(standing) > MOST_WORDS else ""
+    says(f"It now reads: {words}{more} (the grids keep the old order, so that cells can be compared)", soft=True)
+
+
 def _side_by_side(scene: Scene, spoilt: Walk) -> None:
     true = scene.walk
     largest = max(float(true.pattern.max()), float(spoilt.pattern.max()))
-    negative = bool((spoilt.pattern < 0).any())
+    no_shares = bool(((spoilt.pattern < 0) | (spoilt.pattern > 1.001)).any())
     pictures = (
         ("As it is", true, true.pattern.numpy(), False),
-        ("Broken", spoilt, spoilt.pattern.numpy(), negative),
+        ("Broken", spoilt, spoilt.pattern.numpy(), no_shares),
         ("Difference", spoilt, (spoilt.pattern - true.pattern).numpy(), True),
     )
     for place, (name, made, numbers, is_signed) in zip(st.columns(3, gap="medium"), pictures, strict=True):

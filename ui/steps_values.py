@@ -9,14 +9,13 @@ from attn_core import geometry
 from attn_core.errors import HeadlightError
 from attn_core.figures.bars import Column, bars
 from attn_core.figures.cells import Side, pack_cells
-from attn_core.figures.labels import percent
 from attn_core.figures.shapes import value_matrices
 from attn_core.figures.vectors import Arrow, arrows
 from ui import frame, steps, steps_toy, widgets
 from ui.cells import cells
 from ui.scene import Scene
 from ui.steps import number, says
-from ui.steps_pairs import bars_of, marks_of
+from ui.steps_pairs import as_share, bars_of, marks_of
 from ui.steps_questions import has_norm_first
 from ui.steps_vectors import most, stack, strips
 
@@ -28,8 +27,8 @@ def values(scene: Scene) -> None:
         steps.opening(
             7,
             "The pattern says <i>how much</i> to take from each word, not <i>what</i>. That takes a third matrix: "
-            f"W<sub>V</sub> makes {k} numbers of every word, its <b class='hl-v'>value (down)</b>. Each value is multiplied "
-            "by its share, and the results are added up.",
+            f"W<sub>V</sub> makes {k} numbers of every word, its <b class='hl-v'>value (down)</b>. Each value is "
+            "multiplied by its share, and the results are added up.",
             f"W<sub>O</sub> lifts the sum back into the large space of {d:,} numbers.",
             aside="The lesson calls the two matrices together “the value matrix”, value down and value up, and the "
             "lifted vector “the value”. Papers call v the value, and W<sub>O</sub> the output matrix.",
@@ -97,12 +96,12 @@ def _weighted(scene: Scene) -> None:
 def _give_and_take(scene: Scene) -> None:
     """Share, length of the value, length of the contribution: a large share of a small value adds little."""
     w = scene.walk
-    shares = w.pattern[scene.asks].numpy()
+    shares = np.where(w.may_look[scene.asks].numpy(), w.pattern[scene.asks].numpy(), np.nan)
     lengths = geometry.norm(w.lifted.numpy())
     given = geometry.norm(w.by_source(scene.asks).numpy())
     order = bars_of(scene, given)
     columns = [
-        Column("share", shares[order], [percent(float(x)) for x in shares[order]]),
+        Column("share", shares[order], [as_share(x) for x in shares[order]]),
         Column("length of its value", lengths[order], [number(x) for x in lengths[order]], "value"),
         Column("share · value, its part in ΔE", given[order], [number(x) for x in given[order]], "delta"),
     ]
@@ -159,7 +158,7 @@ def _three_strips(scene: Scene, e: np.ndarray, change: np.ndarray) -> None:
     if scene.meanings:
         _named_strips(scene, e, change)
         return
-    says("<b>On one scale</b>: what a single head adds to any one number is small.")
+    says("<b>E, ΔE and their sum</b>, on one scale")
     stack([("E", e), ("ΔE", change), ("E + ΔE", e + change)], "step_8_strips", "E, ΔE and their sum, on one scale")
     says("<b>ΔE on a scale of its own</b>")
     stack([("ΔE", change)], "step_8_delta", "ΔE on a scale of its own")

@@ -71,10 +71,11 @@ def _what_e_knows(scene: Scene) -> str:
     if scene.layer == 0:
         here = " at this place" if scene.parts is not None and scene.parts.position is not None else ""
         return f"{said}So far {scene.word} is the same in every sentence{here}: nothing in E knows its neighbours."
+    since = "Layer 0 has" if scene.layer == 1 else f"Layers 0 to {scene.layer - 1} have each"
     return (
-        f"{said}Layers 0 to {scene.layer - 1} have each added to it since: what is drawn under “E of every word” is "
-        "E as "
-        f"it enters layer {scene.layer}, and it already knows something of its neighbours."
+        f"{said}{since} added to it since: what is drawn under “E of every word” is E as it enters layer "
+        f"{scene.layer}, "
+        "and it already knows something of its neighbours."
     )
 
 
