@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.heads import Bools, Floats
+from attn_core.tiny.slots import MARK
 from attn_core.tokens import Tokens, word_pattern
 
 Places = tuple[int | None, ...]  # the position that stands at each place of the axis, None for a gap
@@ -69,10 +70,12 @@ def on_axes(cells: Floats, queries: Places, keys: Places) -> Floats:
 
 
 def said_words(tokens: Tokens) -> list[str]:
-    """A sentence's words, special tokens left out, in small letters: what two tokenizers have in common."""
-    return [
-        name.lower() for name, special in zip(tokens.word_labels, _special_words(tokens), strict=True) if not special
-    ]
+    """A sentence's words, special tokens left out, in small letters: what two tokenizers have in common.
+
+    The mark of a word that a model has not met is left out too: it is the same word.
+    """
+    names = zip(tokens.word_labels, _special_words(tokens), strict=True)
+    return [name.lower().removesuffix(MARK) for name, special in names if not special]
 
 
 def between_said_words(pattern: Floats, queries: Tokens, keys: Tokens) -> Floats:

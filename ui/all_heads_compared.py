@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def of(shown: Sides) -> AllHeads | None:
     x, y = (shown.sides[i] for i in shown.pair)
     if not len(shown.rows):
         return None
-    same_place = x.spec.model == y.spec.model and (x.spec.text != y.spec.text or x.spec.shows != y.spec.shows)
+    same_place = x.spec.model == y.spec.model and (x.spec.text, x.spec.baseline) != (y.spec.text, y.spec.baseline)
     values = _changes(shown) if same_place else _from_this_head(shown)
     return AllHeads(values, same_place)
 
@@ -76,9 +77,10 @@ def card(shown: Sides, found: AllHeads) -> None:
         title = f"Heads like {x.letter}'s {x.spec.says}"
         hint = f"Distance of every head of {y.letter}'s model from it. Click a head to put it into panel {y.letter}."
     widgets.heading(title, hint)
-    texts = [[f"{v:.2f}" for v in row] for row in found.values]
+    values = found.values if found.changed else 1 - found.values  # deep is what one looks for
+    name = "distance: 0 equal, 1 nothing in common" if found.changed else "nearness: 1 equal, 0 nothing in common"
     components.overview(
-        tiles.pack_values(found.values, texts, name="distance: 0 equal, 1 nothing in common"),
+        tiles.pack_values(values, [[f"{v:.2f}" for v in row] for row in values], name=name),
         key="all_heads",
         selected=(y.layer, y.spec.head),
         on_open=lambda tile: _set(shown, found, tile.layer, tile.head),
@@ -102,7 +104,9 @@ def listing(shown: Sides, found: AllHeads) -> None:
         if rows:
             _set(shown, found, int(ranked.layer[rows[0]]), int(ranked["head"][rows[0]]))
 
-    table = pd.DataFrame({"head": [f"{r.layer}.{r.head}" for r in ranked.itertuples()], "distance": ranked.distance})
+    column = "distance" if found.changed else "nearness"
+    table = pd.DataFrame({"head": [f"{r.layer}.{r.head}" for r in ranked.itertuples()]})
+    table[column] = ranked.distance if found.changed else 1 - ranked.distance
     st.dataframe(
         table,
         key="ranked_heads",
@@ -110,9 +114,7 @@ def listing(shown: Sides, found: AllHeads) -> None:
         height=320,
         on_select=opened,
         selection_mode="single-row",
-        column_config={
-            "distance": st.column_config.ProgressColumn("distance", format="%.3f", min_value=0, max_value=1)
-        },
+        column_config={column: st.column_config.ProgressColumn(column, format="%.3f", min_value=0, max_value=1)},
         alt="All heads, the most changed or the nearest first.",
     )
 
@@ -123,11 +125,11 @@ def everything_against_everything(shown: Sides) -> None:
     n_query, n_key = len(shown.rows), len(shown.axes[0][1])
     n_x, n_y = (side.stage.n_layers * side.stage.n_heads for side in (x, y))
     seconds = compare.seconds_needed(n_x, n_y, n_query, n_key)
-    with st.expander(f"Every head of {x.letter} against every head of {y.letter}"):
+    key = ("matrix", x.spec, y.spec, shown.room.view.get("stream"))
+    known = st.session_state.setdefault("matrices", {})
+    with st.expander(f"Every head of {x.letter} against every head of {y.letter}", expanded=key in known):
         cost = f"{n_x} × {n_y} pairs, about {'a second' if seconds < SLOW else f'{seconds:.0f} seconds'}."
         st.html(f'<div class="hl-hint">{cost} Deep squares are pairs that look at the same words.</div>')
-        key = ("matrix", x.spec, y.spec, shown.room.view.get("stream"))
-        known = st.session_state.setdefault("matrices", {})
         if key not in known and not st.button("Compare all pairs", key="all_pairs"):
             return
         if key not in known:
@@ -155,7 +157,7 @@ def _every_head(shown: Sides, i: int) -> Any:
 
 def _draw_matrix(shown: Sides, matrix: Any, x: Side, y: Side) -> None:
     rows, columns = (_names(side) for side in (x, y))
-    axes = (f"{x.letter} ({x.stage.model.name})", f"{y.letter} ({y.stage.model.name})")
+    axes = (f"{x.letter} ({escape(x.model)})", f"{y.letter} ({escape(y.model)})")
     components.follow_theme()
     figure = distances(matrix, rows, columns, axes=axes, theme="dark" if st.context.theme.type == "dark" else "light")
     st.plotly_chart(figure, key="matrix", theme=None, alt="Distances of all heads of one panel from all of the other.")
@@ -186,23 +188,37 @@ def lead(shown: Sides, found: AllHeads | None) -> str:
         return "These two sentences have no word in common: compare two that differ in a word or two."
     if shown.difference.overall == 0 and not found.changed:
         return f"{x.letter} and {y.letter} are the same: give one of them another head, sentence or model."
-    top = found.ranked.iloc[0]
-    if found.changed and x.spec.shows != y.spec.shows:
-        baseline = {"random": "random weights", "shuffled": "shuffled words"}.get(y.spec.shows, y.spec.says)
-        least = found.ranked.iloc[-1]
-        return (
-            f"With {baseline}, {x.spec.says} differs by {shown.difference.overall:.2f}; head "
-            f"{top.layer:.0f}.{top['head']:.0f} loses most of itself, head {least.layer:.0f}.{least['head']:.0f} least."
-        )
+    apart, top, last = shown.difference.overall, found.ranked.iloc[0], found.ranked.iloc[-1]
+    if found.changed and x.spec.baseline != y.spec.baseline:
+        return _against_baseline(x, y, top, last)
     if found.changed:
         return (
-            f"{_words_that_differ(shown)} head {top.layer:.0f}.{top['head']:.0f} changes most, "
-            f"{x.spec.says} by {shown.difference.overall:.2f}."
+            f"{_words_that_differ(shown)} head {_name(top)} changes most (distance {top.distance:.2f}); "
+            f"{x.spec.says} changes by {apart:.2f}."
         )
     where = shown.labels(shown.pair[0])[0][int(shown.rows[shown.difference.most_changed])] or ""
+    names = [side.spec.says for side in (x, y)]
+    if x.spec.model != y.spec.model:
+        names = [f"{escape(side.model)}'s {side.spec.says}" for side in (x, y)]
+    both = f"{names[0][0].upper()}{names[0][1:]} and {names[1]}"
+    return f"{both} are {apart:.2f} apart, most when {widgets.query(where)} asks."
+
+
+def _name(row: Any) -> str:
+    return f"{row.layer:.0f}.{row['head']:.0f}"
+
+
+def _against_baseline(x: Side, y: Side, most: Any, least: Any) -> str:
+    """What is left of heads when words or weights are taken away."""
+    baselines = {x.spec.baseline, y.spec.baseline}
+    if "shuffled" in baselines:
+        return (
+            f"When the words are shuffled, head {_name(least)} stays most like itself (distance {least.distance:.2f}), "
+            f"so it looks at positions; head {_name(most)} changes most ({most.distance:.2f})."
+        )
     return (
-        f"{x.spec.says.capitalize()} and {y.spec.says} are {shown.difference.overall:.2f} apart, "
-        f"most when {widgets.query(where)} asks."
+        f"Random weights draw head {_name(least)} best (distance {least.distance:.2f}); head {_name(most)} is "
+        f"furthest from chance ({most.distance:.2f})."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -27,7 +28,7 @@ def pair(room: Room, n_panels: int) -> None:
     pairs = [p for p in panel_specs.PAIRS if max(p) <= LETTERS[n_panels - 1]]
     with st.container(horizontal=True, gap="small"):
         if len(pairs) > 1:
-            widgets.switch("Difference", {p: f"{p[1].upper()} − {p[0].upper()}" for p in pairs}, "pair")
+            widgets.switch("Difference", {p: f"{p[0].upper()} − {p[1].upper()}" for p in pairs}, "pair")
         widgets.switch("Scale", {"sqrt": "√ scale", "linear": "linear"}, "scale")
 
 
@@ -44,35 +45,37 @@ def controls(specs: list[Spec]) -> None:
 
 
 def _first(spec: Spec) -> None:
+    st.html('<div class="hl-hint">Its sentence and its model are those at the top.</div>')
     entry = entry_of(spec.model)
-    st.html('<div class="hl-hint">The sentence and the model are those at the top.</div>')
-    left, right = st.columns(2)
-    left.selectbox("Layer", range(entry.n_layers), key="layer")
-    right.selectbox("Head", range(entry.n_heads), key="head")
-    _shows("a")
+    _which("a", "layer", "head", range(entry.n_layers), range(entry.n_heads), str)
 
 
 def _further(letter: str, spec: Spec) -> None:
-    def named(name: str) -> str:
+    def model(name: str) -> str:
         if name == SAME:
             return "as in A"
         there, reason = availability(name)
         return CATALOGUE[name].title if there else f"{CATALOGUE[name].title} · not here: {reason}"
 
-    def number(value: str) -> str:
-        return "as in A" if value == SAME else value
-
     entry = entry_of(spec.model)
-    st.text_input("Sentence", key=f"{letter}_text", placeholder="as in A")
-    st.selectbox("Model", [SAME, *CATALOGUE], key=f"{letter}_model", format_func=named)
-    left, right = st.columns(2)
-    left.selectbox("Layer", [SAME, *map(str, range(entry.n_layers))], key=f"{letter}_layer", format_func=number)
-    right.selectbox("Head", [SAME, *map(str, range(entry.n_heads))], key=f"{letter}_head", format_func=number)
-    _shows(letter)
+    layers, heads = ([SAME, *map(str, range(n))] for n in (entry.n_layers, entry.n_heads))
+    st.text_input("Sentence", key=f"{letter}_text", placeholder="Sentence: as in A", label_visibility="collapsed")
+    st.selectbox(
+        "Model",
+        [SAME, *CATALOGUE],
+        key=f"{letter}_model",
+        format_func=lambda n: f"Model: {model(n)}",
+        label_visibility="collapsed",
+    )
+    _which(letter, f"{letter}_layer", f"{letter}_head", layers, heads, lambda n: "as in A" if n == SAME else n)
 
 
-def _shows(letter: str) -> None:
-    st.selectbox("Shows", list(SHOWS), key=f"{letter}_shows", format_func=SHOWS.__getitem__)
+def _which(letter: str, layer: str, head: str, layers: Sequence[Any], heads: Sequence[Any], named: Any) -> None:
+    """Layer, head, and what is shown of it, side by side."""
+    with st.container(horizontal=True, gap="small"):
+        st.selectbox("Layer", layers, key=layer, format_func=named, width=104)
+        st.selectbox("Head", heads, key=head, format_func=named, width=104)
+        st.selectbox("Shows", list(SHOWS), key=f"{letter}_shows", format_func=SHOWS.__getitem__, width=168)
 
 
 def _buttons(i: int, n: int) -> None:

@@ -19,10 +19,10 @@ LETTERS = "abcd"
 SAME = "same"
 PAIR = ("the keys to the cabinet are on the table", "the keys to the cabinet is on the table")
 SHOWS = {
-    "head": "the head",
+    "head": "this head",
     "mean": "mean of its layer",
-    "shuffled": "the head, words shuffled",
-    "random": "the head, random weights",
+    "shuffled": "words shuffled",
+    "random": "random weights",
 }
 
 
@@ -35,6 +35,11 @@ class Spec:
     layer: int
     head: int
     shows: str = "head"
+
+    @property
+    def baseline(self) -> str:
+        """What was taken away: "shuffled", "random", or nothing, ""."""
+        return self.shows if self.shows in ("shuffled", "random") else ""
 
     @property
     def says(self) -> str:

@@ -48,9 +48,9 @@ def _at(shown: Sides, place: int) -> str:
 
 def measures(shown: Sides) -> None:
     """Each panel in numbers: how widely it looks and how much rests on the sink, over the whole sentence."""
-    rows = [(side.letter, side.spec.says, *_measured(side), side.stage.sink_name or "none") for side in shown.sides]
+    rows = [(side.letter, *_measured(side), side.stage.sink_name or "none") for side in shown.sides]
     st.dataframe(
-        pd.DataFrame(rows, columns=["panel", "shows", "entropy", "on the sink", "sink"]),
+        pd.DataFrame(rows, columns=["panel", "entropy", "on the sink", "sink"]),
         hide_index=True,
         column_config={
             "entropy": st.column_config.NumberColumn("entropy", format="%.2f bits"),
@@ -102,7 +102,7 @@ def row_table(shown: Sides) -> None:
     table = pd.DataFrame({"key": [f"{visible(name)} ({place})" for place, name in enumerate(names)]})
     for i, side in enumerate(shown.sides):
         table[side.letter] = 100 * np.where(shown.may_look(i), shown.cells[i], np.nan)[shown.place]
-    table[f"{y} − {x}"] = table[y] - table[x]
+    table[f"{x} − {y}"] = table[x] - table[y]
     form = {column: st.column_config.NumberColumn(format="%.2f %%") for column in table.columns[1:]}
     height = min(320, 38 + 35 * len(table))
     st.dataframe(table, hide_index=True, height=height, column_config=form, alt="One row of every panel.")

@@ -27,7 +27,7 @@ def _panel(shown: Sides, i: int) -> Panel:
     return Panel(
         title=f"{side.letter} · {side.spec.says}",
         says=side.spec.says,
-        note=f"{side.stage.model.name} · “{_short(side.spec.text)}”",
+        note=f"{side.model} · “{_short(side.spec.text)}”",
         cells=np.where(shown.may_look(i), shown.cells[i], np.nan),
         query_labels=queries,
         key_labels=keys,
@@ -45,15 +45,20 @@ def _special(shown: Sides, i: int, axis: int) -> list[bool]:
 
 def _difference(shown: Sides) -> Panel:
     x, y = shown.pair
-    (x_queries, x_keys), (y_queries, y_keys) = shown.labels(x), shown.labels(y)
+    queries, keys = (
+        [both(a, b) for a, b in zip(of_x, of_y, strict=True)]
+        for of_x, of_y in zip(shown.labels(x), shown.labels(y), strict=True)
+    )
+    in_both = np.outer([name is not None for name in queries], [name is not None for name in keys])
+    seen = in_both & (shown.may_look(x) | shown.may_look(y))
     first, second = shown.sides[x].letter, shown.sides[y].letter
     return Panel(
-        title=f"{second} − {first}",
+        title=f"{first} − {second}",
         says="the difference",
-        note=f"orange: {second} looks more; blue: {first} looks more",
-        cells=np.where(shown.may_look(x) | shown.may_look(y), shown.cells[y] - shown.cells[x], np.nan),
-        query_labels=[both(a, b) for a, b in zip(x_queries, y_queries, strict=True)],
-        key_labels=[both(a, b) for a, b in zip(x_keys, y_keys, strict=True)],
+        note=f"orange: {first} looks more; blue: {second} looks more",
+        cells=np.where(seen, shown.cells[x] - shown.cells[y], np.nan),
+        query_labels=queries,
+        key_labels=keys,
         signed=True,
     )
 

@@ -33,6 +33,11 @@ class Side:
     stage: Stage
 
     @property
+    def model(self) -> str:
+        """The model's title, for reading."""
+        return entry_of(self.spec.model).title
+
+    @property
     def layer(self) -> int:
         return min(self.spec.layer, self.stage.n_layers - 1)
 
@@ -191,5 +196,5 @@ def rule(shown: Sides) -> str:
 
 def about(shown: Sides) -> str:
     """How many panels of how many models, as HTML."""
-    names = dict.fromkeys(entry_of(side.spec.model).title for side in shown.sides)
+    names = dict.fromkeys(side.model for side in shown.sides)
     return f"{len(shown.sides)} panels, {' and '.join(map(escape, names))}."

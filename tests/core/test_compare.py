@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import pearsonr
@@ -67,6 +67,7 @@ words = st.lists(st.sampled_from("abcd"), max_size=12)
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(words, min_size=1, max_size=4))
+@example([["b", "a", "b"], ["a", "a", "a", "b"], ["b", "a", "b"]])
 def test_every_token_of_every_sentence_stands_once_and_in_order(sentences):
     places = align_all(sentences)
     assert len({len(own) for own in places}) == 1
