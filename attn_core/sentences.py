@@ -50,7 +50,7 @@ def habit(pattern: NDArray[np.floating], may_look: NDArray[np.bool_], sink: NDAr
         (1, "looks one token ahead"),
         (0, "looks at the token itself"),
     ):
-        cells = heads.offset_cells(*pattern.shape, offset)
+        cells = heads.offset_cells(pattern.shape[0], pattern.shape[1], offset)
         share = float(heads.tally(pattern[None], cells, may_look, sink).share[0])
         if share >= 0.8:
             return f"{meaning}, {'almost always' if share >= 0.95 else 'mostly'}"

@@ -184,9 +184,10 @@ def links(shown: OneHead) -> None:
     view, arrangement = shown.room.view, shown.arrangement
 
     def pinned(pin: components.Pin) -> None:
-        st.session_state["key"] = shown.places[pin.position] if pin.side == "key" else None
+        at = pin.position
+        st.session_state["key"] = shown.places[at] if pin.side == "key" and at is not None else None
         if pin.side == "query":
-            shown.choose(pin.position)
+            shown.choose(at)
 
     packet = tiles.pack_links(
         shown.pattern[None],
@@ -198,7 +199,7 @@ def links(shown: OneHead) -> None:
         query_words=arrangement.words,
     )
     answer = arrangement.row_of(view["key"])
-    pin = ("query", shown.row) if answer is None else ("key", answer)
+    pin: tuple[components.Side, int] = ("query", shown.row) if answer is None else ("key", answer)
     with widgets.kept_place("links", f"{min(560, 22 * len(shown.places)) + 76}px"):
         components.links(packet, key="links", pinned=pin, on_pin=pinned)
 

@@ -106,18 +106,18 @@ class View(Mapping[str, Any]):
     """The checked parameters of one page, by name, and the notes about those that could not be used."""
 
     page: str
-    values: dict[str, Any]
+    chosen: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     link: dict[str, str] = field(default_factory=dict)  # the same, as a link says it
 
     def __getitem__(self, name: str) -> Any:
-        return self.values[name]
+        return self.chosen[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.values)
+        return iter(self.chosen)
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.chosen)
 
 
 def open_view(page: str, params: Sequence[Param]) -> View:
@@ -128,13 +128,13 @@ def open_view(page: str, params: Sequence[Param]) -> View:
     if _link_is_news(page, raw, params, held):
         _note_strangers(raw, params, view.notes)
         for param in params:
-            view.values[param.name] = _from_link(param, raw, held, view)
+            view.chosen[param.name] = _from_link(param, raw, held, view)
     else:
         for param in params:
-            view.values[param.name] = _from_session(param, held, view)
-    for name, value in view.values.items():
+            view.chosen[param.name] = _from_session(param, held, view)
+    for name, value in view.chosen.items():
         st.session_state[name] = value
-    held.update(view.values)
+    held.update(view.chosen)
     _write_link(page, raw, params, view)
     return view
 
@@ -169,16 +169,16 @@ def _from_link(param: Param, raw: dict[str, str], held: dict[str, Any], view: Vi
 
 def _from_session(param: Param, held: dict[str, Any], view: View) -> Any:
     """What the widget holds, else what this visitor last had, else the default; always within today's range."""
-    kept = held.get(param.name, param.default_for(view.values))
+    kept = held.get(param.name, param.default_for(view.chosen))
     return _checked(param, param.show(st.session_state.get(param.name, kept)), "", view)
 
 
 def _checked(param: Param, raw: str, whose: str, view: View) -> Any:
     """The value that was asked for, or the default and a note that says why not."""
     try:
-        return param.parse(raw, view.values)
+        return param.parse(raw, view.chosen)
     except ValueError as reason:
-        fallback = param.default_for(view.values)
+        fallback = param.default_for(view.chosen)
         view.notes.append(
             f"{whose}{param.name}={_short(raw)} cannot be shown: {reason}. "
             f"You see {param.name} {param.show(fallback)} instead."
@@ -188,13 +188,13 @@ def _checked(param: Param, raw: str, whose: str, view: View) -> Any:
 
 def _write_link(page: str, raw: dict[str, str], params: Sequence[Param], view: View) -> None:
     wanted = view.link
-    wanted |= {"v": VERSION, **{p.name: p.show(view.values[p.name]) for p in params}}
+    wanted |= {"v": VERSION, **{p.name: p.show(view.chosen[p.name]) for p in params}}
     for name in [name for name, value in wanted.items() if len(value) > LONGEST_LINK]:
         del wanted[name]
         view.notes.append(
             f"This {'sentence' if name == 'text' else name} is too long for a link: the link leaves it out."
         )
-    plain = all(view.values[p.name] == p.default_for(view.values) for p in params)
+    plain = all(view.chosen[p.name] == p.default_for(view.chosen) for p in params)
     if wanted != raw and (raw or not plain):
         st.query_params.from_dict(wanted)
     st.session_state[_WRITTEN] = (page, dict(st.query_params))

@@ -127,7 +127,7 @@ def skeleton(height: int) -> None:
 
 def switch(label: str, options: dict[str, str], key: str, on_change: Callable[..., Any] | None = None) -> str:
     """One of a few words, side by side; `options` gives each value's own words, `key` is the link's parameter."""
-    return st.segmented_control(
+    chosen = st.segmented_control(
         label,
         list(options),
         format_func=options.__getitem__,
@@ -136,6 +136,7 @@ def switch(label: str, options: dict[str, str], key: str, on_change: Callable[..
         label_visibility="collapsed",
         on_change=on_change or "rerun",
     )
+    return chosen if chosen is not None else next(iter(options))
 
 
 def step(name: str, by: int, top: int) -> None:

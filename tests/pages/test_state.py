@@ -22,7 +22,7 @@ st.text_input("text", key="text")
 st.number_input("layer", 0, 11, key="layer")
 st.checkbox("specials", key="specials")
 st.button("forget", on_click=forget, args=("layer",))
-st.json({"values": view.values, "notes": view.notes, "link": view.link, "elsewhere": link("other", layer=1)})
+st.json({"values": view.chosen, "notes": view.notes, "link": view.link, "elsewhere": link("other", layer=1)})
 """
 
 

@@ -1,0 +1,142 @@
+"""What visitors share: bounded by bytes, computed once, and never left waiting without a word."""
+
+import threading
+
+import pytest
+
+from attn_core.errors import NoNetwork
+from ui import caches
+
+
+@pytest.fixture
+def house(monkeypatch: pytest.MonkeyPatch) -> caches.House:
+    own = caches.House()
+    monkeypatch.setattr(caches, "_house", lambda: own)
+    return own
+
+
+class Result:
+    """Stands for a trace or a model: something that is counted by its bytes."""
+
+    name = "a model"
+    n_bytes = 40
+
+
+def test_a_shelf_keeps_what_was_used_last_within_its_bytes() -> None:
+    shelf = caches.Shelf(100)
+    for name in "abc":
+        shelf.put(name, name.upper(), 40)  # the third is one too many
+    assert (shelf.get("a"), shelf.get("b"), shelf.get("c")) == (None, "B", "C")
+    shelf.get("b")
+    shelf.put("d", "D", 40)
+    assert (shelf.get("b"), shelf.get("c"), shelf.get("d")) == ("B", None, "D")
+
+
+def test_what_is_larger_than_the_shelf_is_kept_alone() -> None:
+    shelf = caches.Shelf(100)
+    shelf.put("a", "A", 10)
+    shelf.put("b", "B", 1000)
+    assert (shelf.get("a"), shelf.get("b")) == (None, "B")
+
+
+def test_putting_the_same_key_again_counts_it_once() -> None:
+    shelf = caches.Shelf(100)
+    for _ in range(5):
+        shelf.put("a", "A", 60)
+    shelf.put("b", "B", 40)
+    assert len(shelf) == 2
+
+
+def test_a_sentence_is_run_once_and_other_options_are_another_run(
+    house: caches.House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[tuple[object, ...]] = []
+
+    def run(loaded: object, text: object, options: dict[str, object]) -> Result:
+        runs.append((text, *options))
+        return Result()
+
+    monkeypatch.setattr(caches, "_run", run)
+    loaded = Result()
+    first = caches.trace(loaded, "hello")
+    assert caches.trace(loaded, "hello") is first
+    assert caches.trace(loaded, "hello", without=[(0, 1)]) is not first
+    assert caches.trace(loaded, [1, 2]) is caches.trace(loaded, [1, 2])
+    assert caches.trace(Result(), "hello") is not first  # another model of the same name
+    assert len(runs) == 4
+
+
+def test_something_beside_a_trace_belongs_to_that_trace_alone(house: caches.House) -> None:
+    a, b = Result(), Result()
+    assert caches.beside(a, "what", lambda: "a's") == "a's"
+    assert caches.beside(b, "what", lambda: "b's") == "b's"
+    assert caches.beside(a, "what", lambda: "never computed") == "a's"
+
+
+def test_a_full_queue_ends_in_a_clear_word_and_frees_its_place(
+    house: caches.House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caches, "LONGEST_WAIT", 0.01)
+    inside, leave = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with caches._my_turn("model"):
+            inside.set()
+            leave.wait(30)
+
+    thread = threading.Thread(target=stay)
+    thread.start()
+    assert inside.wait(30)
+    with pytest.raises(caches.Busy, match="try again"), caches._my_turn("model"):
+        pass
+    leave.set()
+    thread.join(30)
+    with caches._my_turn("model"):
+        pass
+
+
+def test_a_model_is_loaded_once_for_everybody_and_tells_how_far_it_is(
+    house: caches.House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from attn_core import models
+
+    go_on, calls = threading.Event(), []
+
+    def load(name: str, progress: object) -> Result:
+        calls.append(name)
+        progress("half of it is here", 0.5)  # type: ignore[operator]
+        go_on.wait(30)
+        return Result()
+
+    monkeypatch.setattr(models, "load", load)
+    jobs = [caches.open_model("big") for _ in range(5)]
+    assert all(job is jobs[0] for job in jobs) and caches.model("big") is None
+    go_on.set()
+    assert jobs[0].done.wait(30) and jobs[0].error is None
+    assert (jobs[0].message, jobs[0].fraction) == ("half of it is here", 0.5)
+    assert isinstance(caches.model("big"), Result)
+    assert caches.open_model("big") is jobs[0] and calls == ["big"]
+
+
+def test_a_model_that_failed_says_why_and_can_be_tried_again(
+    house: caches.House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from attn_core import models
+
+    errors = [NoNetwork("the cable is out"), OSError("a path that nobody should see"), None]
+
+    def load(name: str, progress: object) -> Result:
+        error = errors.pop(0)
+        if error is not None:
+            raise error
+        return Result()
+
+    monkeypatch.setattr(models, "load", load)
+    said = []
+    for _ in range(3):
+        job = caches.open_model("far")
+        assert job.done.wait(30)
+        said.append(str(job.error))
+    assert said[0] == "the cable is out"
+    assert "nobody should see" not in said[1]
+    assert said[2] == "None" and caches.model("far") is not None
