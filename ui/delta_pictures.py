@@ -237,15 +237,15 @@ def _path(shown: OneToken, n_axes: int) -> tuple[Any, str, pd.DataFrame]:
     return figure, _fit_note(view, "Each arrow is what one whole layer did, norms and MLP included."), table
 
 
-def _landmarks(shown: OneToken, ends: Any) -> Any:
-    """The words that stand out nearest to both ends of the token's way; None where there are no words to read."""
+def _landmarks(shown: OneToken, ends: Any) -> list[arrows.Landmarks]:
+    """The words that stand out nearest to both ends of the token's way; none where no words can be read."""
     if shown.no_words:
-        return None
+        return []
     words = shown.trace.vocabulary
     found = nearest_words(shown.trace, shown.token, ends, 5, stream=shown.block)
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:4]
     vectors = words.matrix[ids].float().cpu().numpy()
-    return arrows.Landmarks(vectors, [words.word(i) for i in ids], float(geometry.norm(ends).mean()))
+    return [arrows.Landmarks(vectors, [words.word(i) for i in ids], at=float(geometry.norm(ends).mean()))]
 
 
 def _fit_note(view: Any, what: str) -> str:

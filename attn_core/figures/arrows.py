@@ -27,19 +27,20 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """Words of the vocabulary to find one's way by: their vectors [word, d_model] and their names.
+    """Words to find one's way by: their vectors [word, d_model], their names, and `what` they are.
 
-    Vocabulary vectors have lengths of their own, often far from those of the residual stream, so a landmark is drawn
-    in its own direction at the length `at`: only its direction says something.
+    Vocabulary vectors have lengths of their own, often far from those of the residual stream. With `at`, a landmark is
+    drawn in its own direction at that length, so that only its direction says something; without, it is where it is.
     """
 
     vectors: Array
     words: Sequence[str]
-    at: float
+    what: str = "vocabulary"
+    at: float | None = None
 
     def placed(self) -> Array:
         """Where the landmarks are drawn, [word, d_model]."""
-        return geometry.unit(self.vectors) * self.at
+        return self.vectors if self.at is None else geometry.unit(self.vectors) * self.at
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ def token_arrows(
     what: str,
     theme: Theme,
     chosen: int | None = None,
-    landmarks: Landmarks | None = None,
+    landmarks: Sequence[Landmarks] = (),
 ) -> go.Figure:
     """E → E + ΔE for every token: `starts` and `moves` [token, d_model], drawn in two or three axes.
 
@@ -71,7 +72,8 @@ def token_arrows(
         lines = [line if i == chosen else _unlabelled(line) for i, line in enumerate(lines)]
     colour, span = roles(theme), _span([line.points for line in lines])
     figure = go.Figure()
-    _add_landmarks(figure, landmarks, view, theme)
+    for group in landmarks:
+        _add_landmarks(figure, group, view, theme)
     _add_lines(
         figure, [line for i, line in enumerate(lines) if i != chosen], colour["soft"], "other words", 1.4, theme, span
     )
@@ -87,22 +89,30 @@ def routes(
     *,
     theme: Theme,
     stops: Sequence[str],
-    landmarks: Landmarks | None = None,
+    tips: Sequence[str] | None = None,
+    landmarks: Sequence[Landmarks] = (),
 ) -> go.Figure:
     """The way of one or several words through the layers: each path [stop, d_model], an arrow per layer.
 
-    `stops` names the points ("the door", "after layer 0", …).
+    `stops` names the points ("the door", "after layer 0", …); `tips` are short names for the ends of several paths,
+    which then share one name for their beginning.
     """
     figure = go.Figure()
-    _add_landmarks(figure, landmarks, view, theme)
+    for group in landmarks:
+        _add_landmarks(figure, group, view, theme)
     span = _span([view.points(path) for path in paths])
     palette = CATEGORIES[theme] if len(paths) > 1 else [roles(theme)["delta"]]
     for i, (name, path) in enumerate(zip(names, paths, strict=True)):
-        line = _route_line(name, path, view, stops)
-        _add_lines(
-            figure, [line], palette[i % len(palette)], escape(name), 2.4, theme, span, dash=DASHES[i % len(DASHES)]
-        )
+        marks = (stops[0], stops[-1]) if tips is None else (stops[0] if i == 0 else "", tips[i])
+        line = _route_line(name, path, view, stops, marks)
+        fill, dash = palette[i % len(palette)], DASHES[i % len(DASHES)]
+        _add_lines(figure, [line], fill, phrase(name), 2.4, theme, span, dash)
     return _framed(figure, view, theme)
+
+
+def phrase(text: str) -> str:
+    """Several words for Plotly, shown as they are; the spaces between them stay spaces."""
+    return " ".join(escape(word) for word in text.split())
 
 
 def _span(points: Sequence[Array]) -> float:
@@ -120,18 +130,16 @@ def _token_line(i: int, label: str, start: Array, move: Array, view: Projection,
     return _Line(np.stack([view.points(start), view.points(start + move)]), [tail, tip], [shorten(label), ""])
 
 
-def _route_line(name: str, path: Array, view: Projection, stops: Sequence[str]) -> _Line:
+def _route_line(name: str, path: Array, view: Projection, stops: Sequence[str], marks: tuple[str, str]) -> _Line:
     hover = []
     for i, here in enumerate(path):
-        text = f"<b>{escape(name)}</b> · {stops[i]}<br>{geometry.norm(here):.2f} long"
+        text = f"<b>{phrase(name)}</b> · {stops[i]}<br>{geometry.norm(here):.2f} long"
         if i > 0:
             step, turn = geometry.norm(here - path[i - 1]), geometry.angle(path[i - 1], here)
             text += f"<br>moved by {step:.2f}, turned by {turn:.1f}°"
             text += f"<br>{geometry.angle(path[0], here):.1f}° from where it began"
         hover.append(text)
-    marks = ["" for _ in path]
-    marks[0], marks[-1] = stops[0], stops[-1]
-    return _Line(view.points(path), hover, marks)
+    return _Line(view.points(path), hover, [marks[0], *("" for _ in path[2:]), marks[1]])
 
 
 def _unlabelled(line: _Line) -> _Line:
@@ -205,23 +213,26 @@ def _add_cones(figure: go.Figure, lines: list[_Line], colour: str, size: float) 
     figure.add_cone(x=x, y=y, z=z, u=u, v=v, w=w, colorscale=[[0, colour], [1, colour]], **shape)
 
 
-def _add_landmarks(figure: go.Figure, landmarks: Landmarks | None, view: Projection, theme: Theme) -> None:
-    if landmarks is None or not len(landmarks.words):
+def _add_landmarks(figure: go.Figure, landmarks: Landmarks, view: Projection, theme: Theme) -> None:
+    if not len(landmarks.words):
         return
     names = [escape(word) for word in landmarks.words]
     x, y, *z = view.points(landmarks.placed()).T
+    colour = roles(theme)["soft"]
+    truth = "<br>only its direction is true" if landmarks.at is not None else ""
     style: dict[str, Any] = {
-        "name": "vocabulary",
+        "name": landmarks.what,
         "mode": "markers+text",
         "text": names,
-        "hovertemplate": "<b>%{text}</b>, from the model's vocabulary<br>only its direction is true<extra></extra>",
-        "textfont": {"size": 11, "color": roles(theme)["soft"]},
+        "hovertemplate": f"<b>%{{text}}</b> · {landmarks.what}{truth}<extra></extra>",
+        "textfont": {"size": 11, "color": colour},
     }
     if z:
-        figure.add_scatter3d(x=x, y=y, z=z[0], marker={"size": 2, "color": roles(theme)["soft"]}, **style)
+        figure.add_scatter3d(x=x, y=y, z=z[0], marker={"size": 2, "color": colour}, **style)
     else:
-        marker = {"size": 5, "color": roles(theme)["soft"], "symbol": "cross-thin-open"}
+        symbol = "cross-thin-open" if landmarks.at is not None else "circle-open"
         sides = [("bottom center", "middle right", "top center", "middle left")[i % 4] for i in range(len(names))]
+        marker = {"size": 5, "color": colour, "symbol": symbol}
         figure.add_scatter(x=x, y=y, marker=marker, textposition=sides, **style)
 
 

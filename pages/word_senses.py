@@ -1,0 +1,38 @@
+"""Word senses: one embedding, several meanings; where they part, and which heads part them."""
+
+import streamlit as st
+
+from ui import components, frame, sense_board, sense_heads, sense_reading, widgets
+from ui import sense_pictures as pictures
+
+PARAMS = [*sense_board.PARAMS, *sense_reading.PARAMS, *pictures.PARAMS, *sense_heads.PARAMS]
+room = frame.open_page("word_senses", params=PARAMS, sentence=False)
+components.follow_theme()
+st.html(frame.ROOT / "assets" / "senses.css")
+headline = st.container(gap=None)
+with widgets.card("board"):
+    sense_board.examples()
+    sense_board.editor()
+    shown = sense_reading.of(room)
+    if shown is None:
+        st.stop()
+    sense_reading.choices(shown)
+with headline:
+    widgets.lead(sense_reading.say(shown), shown.badges() + sense_reading.under(shown))
+
+left, right = st.columns(2, gap="medium")
+with left, widgets.card("apart", "Same at the door, then apart", pictures.APART):
+    pictures.apart(shown)
+    pictures.same_at_the_door(shown)
+with right, widgets.card("paths", "Their ways through the layers", pictures.PATHS):
+    pictures.paths(shown)
+
+with widgets.card("told", "Who told them apart", sense_heads.TOLD):
+    sense_heads.pair_switch(shown)
+    found = sense_heads.told(shown)
+    left, right = st.columns([56, 44], gap="medium")
+    with left:
+        sense_heads.head_map(shown, found)
+    with right:
+        sense_heads.attention_or_mlp(shown, found)
+    sense_heads.top_heads(shown, found)
