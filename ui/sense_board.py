@@ -12,7 +12,6 @@ from typing import Any
 
 import streamlit as st
 
-from attn_core.spelling import visible
 from ui.state import Param, words
 
 FEWEST, MOST = 2, 6
@@ -152,9 +151,3 @@ def which_picker(i: int, sentence: str, starts: list[str]) -> None:
         on_change=picked,
         width=360,
     )
-
-
-def short(sentence: str) -> str:
-    """The beginning of a sentence, as plain text."""
-    shown = " ".join(visible(word) for word in sentence.split())
-    return shown if len(shown) <= 26 else shown[:25] + "…"

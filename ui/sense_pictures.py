@@ -13,7 +13,7 @@ from attn_core.errors import HeadlightError
 from attn_core.figures import arrows
 from attn_core.figures import senses as figures
 from attn_core.figures.labels import percent
-from ui import caches, sense_board, widgets
+from ui import caches, widgets
 from ui.sense_reading import Senses, name_of
 from ui.state import choice
 
@@ -61,11 +61,9 @@ def paths(shown: Senses) -> None:
         widgets.switch("Axes", {"2": "2-D", "3": "3-D"}, "axes")
     view = _plane(shown, np.stack(routes))
     stops = ["door", *(f"after layer {i}" for i in range(len(routes[0]) - 1))]
-    names = [f"{m.letter} · {sense_board.short(m.sentence)}" for m in shown.meanings]
+    letters = [meaning.letter for meaning in shown.meanings]
     near = [*_words_of_sentences(shown), *_words_of_vocabulary(shown, routes)]
-    figure = arrows.routes(
-        names, routes, view, theme=shown.theme, stops=stops, tips=[m.letter for m in shown.meanings], landmarks=near
-    )
+    figure = arrows.routes(letters, routes, view, theme=shown.theme, stops=stops, tips=letters, landmarks=near)
     alt = f"The ways of {shown.word} through the layers; true lengths and angles are in the hover."
     st.plotly_chart(figure, key="paths", theme=None, alt=alt)
     kept = percent(float(view.explained.sum())).replace(" ", "&nbsp;")
