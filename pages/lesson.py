@@ -1,0 +1,16 @@
+"""The lesson in eight stops: one screen each, one live picture, one question, and the room behind it."""
+
+import streamlit as st
+
+from ui import components, frame, lesson
+
+room = frame.open_page("lesson", lesson.PARAMS, sentence=False, model=False)
+components.follow_theme()
+st.html(frame.ROOT / "assets" / "steps.css")
+st.html(frame.ROOT / "assets" / "lesson.css")
+if room.view["large"]:
+    lesson.large_type()
+
+lesson.way(room.view["stop"])
+lesson.show(room, room.view["stop"])
+lesson.glossary()
