@@ -121,7 +121,7 @@ export function draw(root, data, callbacks = {}) {
     if (!width) return;
     colours = header.palette[themeNow()];
     applyRoles(figure, colours.roles);
-    const half = Math.round(Math.min(112, width * 0.17));
+    const half = Math.round(Math.min(112, width * (width < 420 ? 0.12 : 0.17)));
     figure.style.setProperty("--half", `${half}px`);
     figure.style.setProperty("--edge", `${half + 6}px`);
     const full = Math.max(...counts) * ROW;

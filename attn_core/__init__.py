@@ -13,6 +13,7 @@ from attn_core.errors import DamagedModel, EmptyText, HeadlightError, NoNetwork,
 if TYPE_CHECKING:
     from attn_core.capture import Model, trace, wrap
     from attn_core.models import load
+    from attn_core.notebook import show
     from attn_core.parameters import count_parameters
     from attn_core.traces import Parity, Trace
 
@@ -22,6 +23,7 @@ _HOMES = {
     "Trace": "traces",
     "count_parameters": "parameters",
     "load": "models",
+    "show": "notebook",
     "trace": "capture",
     "wrap": "capture",
 }
@@ -37,6 +39,7 @@ __all__ = [
     "UnsupportedFamily",
     "count_parameters",
     "load",
+    "show",
     "trace",
     "wrap",
 ]

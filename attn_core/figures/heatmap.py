@@ -60,8 +60,8 @@ def heatmap(
         instead of 0, 1, … where tokens are left out or merged, `*_special` dims special tokens.
     head: "0.3", for the hover sentence. `measure` names signed numbers there ("score", "difference").
     scale: colours by the weight or by its square root. The numbers in the figure are the same.
-    masked: bool [query, key], True where a query may not look (default: where a number is not finite). Hatched,
-        never drawn as 0.
+    masked: bool [query, key], True where a query may not look; a number that is not finite counts as masked too.
+        Hatched, never drawn as 0.
     queries_in: "rows", as papers have it, or "columns", as the lesson has it. The picture turns, no number changes.
     selected_query: gets a frame; `marked_keys` are the words its sentence names.
     clickable: let cells be chosen; read the answer with `clicked`. Only up to 1,600 cells.
@@ -73,7 +73,7 @@ def heatmap(
     keys = query_labels if key_labels is None else key_labels
     if weights.shape != (len(query_labels), len(keys)):
         raise ValueError(f"{weights.shape} numbers do not fit {len(query_labels)} queries and {len(keys)} keys")
-    hidden = ~np.isfinite(weights) if masked is None else np.asarray(masked, bool)
+    hidden = ~np.isfinite(weights) | (False if masked is None else np.asarray(masked, bool))
     numbers = np.where(hidden, np.nan, weights).astype(np.float32)
     picture = _Picture(
         numbers=numbers,

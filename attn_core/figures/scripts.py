@@ -3,21 +3,43 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
-ASSETS = Path(__file__).parents[2] / "assets"
+from attn_core.settings import assets_folder
+
+ASSETS = assets_folder()
+
+
+@cache
+def asset(name: str) -> str:
+    """The text of one file in assets/."""
+    return (ASSETS / name).read_text(encoding="utf-8")
 
 
 @cache
 def module(name: str) -> str:
     """The ES module of one picture, assets/<name>.js behind what all of them share.
 
-    It exports `draw(root, packet, callbacks)` and, as default, a Streamlit component.
+    It exports `draw(root, packet, callbacks)` and, last of all, a Streamlit component as default.
     """
-    return "\n".join((ASSETS / f"{part}.js").read_text(encoding="utf-8") for part in ("drawing", name))
+    return f"{asset('drawing.js')}\n{asset(f'{name}.js')}"
 
 
 @cache
 def view() -> str:
     """The ES module that tells a picture on the same page what to show of its cells."""
-    return (ASSETS / "view.js").read_text(encoding="utf-8")
+    return asset("view.js")
+
+
+@cache
+def inline(*names: str, start: str) -> str:
+    """Several pictures and the script that starts them, as one plain script for a file that fetches nothing.
+
+    Each picture is `pictures.<name>(root, packet, callbacks)`, its `draw`.
+    """
+    drawn = [f"{name}: (() => {{\n{_without_exports(asset(f'{name}.js'))}\nreturn draw;\n}})()," for name in names]
+    pictures = "\n".join(["const pictures = {", *drawn, "};"])
+    return f"(() => {{\n{asset('drawing.js')}\n{pictures}\n{asset(f'{start}.js')}\n}})();"
+
+
+def _without_exports(source: str) -> str:
+    return source.partition("\nexport default ")[0].replace("\nexport function draw(", "\nfunction draw(")

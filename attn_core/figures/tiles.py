@@ -137,9 +137,6 @@ def pack_links(
     keys = query_labels if key_labels is None else key_labels
     if patterns.shape != (len(heads), len(query_labels), len(keys)):
         raise ValueError(f"patterns {patterns.shape} do not fit {len(heads)} heads and the labels")
-    cells = np.rint(np.clip(patterns, 0, 1) * 65_534).astype("<u2")
-    if may_look is not None:
-        cells[:, ~np.asarray(may_look, bool)] = MASKED_LINK
     header = {
         "view": "links",
         "heads": list(heads),
@@ -152,7 +149,14 @@ def pack_links(
             else _side(keys, key_positions, key_special, key_words),
         ],
     }
-    return packet(header, cells.tobytes())
+    return packet(header, exact_cells(patterns, may_look).tobytes())
+
+
+def exact_cells(patterns: np.ndarray, may_look: np.ndarray | None) -> np.ndarray:
+    """[head, query, key] with two bytes a cell: MASKED_LINK or round(65534 · weight)."""
+    cells = np.rint(np.clip(np.nan_to_num(patterns), 0, 1) * 65_534).astype("<u2")
+    cells[_hidden(patterns, may_look)] = MASKED_LINK
+    return cells
 
 
 def pool_for(n_tiles: int, n_query: int, n_key: int, budget: int = BUDGET) -> int:
@@ -171,9 +175,8 @@ def unpack(packed: bytes) -> tuple[dict[str, Any], bytes]:
 
 def _bytes_of(pattern: np.ndarray, may_look: np.ndarray | None, pool: int) -> np.ndarray:
     """[head, query, key] → uint8, pooled by the maximum; a pooled cell is masked only where all of it is."""
-    cells = np.rint(254 * np.sqrt(np.clip(pattern, 0, 1))).astype(np.int16)
-    if may_look is not None:
-        cells[:, ~np.asarray(may_look, bool)] = -1
+    cells = np.rint(254 * np.sqrt(np.clip(np.nan_to_num(pattern), 0, 1))).astype(np.int16)
+    cells[_hidden(pattern, may_look)] = -1
     if pool > 1:
         fill = [(0, 0), *((0, -size % pool) for size in cells.shape[1:])]
         cells = np.pad(cells, fill, constant_values=-1)
@@ -184,6 +187,12 @@ def _bytes_of(pattern: np.ndarray, may_look: np.ndarray | None, pool: int) -> np
 
 def _whole(numbers: Sequence[int] | None) -> list[int] | None:
     return None if numbers is None else [int(number) for number in numbers]
+
+
+def _hidden(patterns: np.ndarray, may_look: np.ndarray | None) -> np.ndarray:
+    """What has no weight, bool [head, query, key]: masked cells, and rows that hiding tokens has left empty (NaN)."""
+    undefined = np.isnan(patterns)
+    return undefined if may_look is None else undefined | ~np.asarray(may_look, bool)
 
 
 def _side(

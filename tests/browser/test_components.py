@@ -16,13 +16,12 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from attn_core.figures import colours, labels, scripts
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
 # One page with both pictures and a heatmap; its link says how large, and it prints what Python heard.
 APP = """
@@ -102,24 +101,14 @@ def wait_for_health(address):
     raise TimeoutError("the page did not start")
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=CHROMIUM
-        )
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def visit(server, browser: Browser):
+def visit(server, any_browser: Browser):
     """Open the page; afterwards nothing may have gone wrong in its console."""
     wrong: list[str] = []
     pages = []
 
     def go(query="", width=1280, height=1400, **options) -> Page:
-        page = browser.new_page(viewport={"width": width, "height": height}, **options)
+        page = any_browser.new_page(viewport={"width": width, "height": height}, **options)
         pages.append(page)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
