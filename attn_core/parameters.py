@@ -51,6 +51,11 @@ def count_parameters(config_or_name: Any) -> Ledger:
     return Ledger(title, full, lay_out(full), "formula", notes)
 
 
+def read_config(name: str) -> Mapping[str, Any]:
+    """The published configuration behind a preset's name or in a folder, as it is; raises as `count_parameters`."""
+    return _named(name)[1]
+
+
 def _described(given: Any) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:
     """A title, the configuration and what should be said about it."""
     if isinstance(given, str | Path):

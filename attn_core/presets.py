@@ -198,6 +198,13 @@ _ALL = (
         vocab_size=59514,
         max_position_embeddings=512,
     ),
+    _published(
+        *("bloom-176b", "BLOOM 176B", "Without a formula", "bloom", "BloomForCausalLM", "Scao et al. 2022, Table 3"),
+        hidden_size=14336,
+        n_layer=70,
+        n_head=112,
+        vocab_size=250880,
+    ),
 )
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _ALL}
 ALIASES = {"gpt-3-175b": "gpt-3", "bert-base": "bert-base-uncased", "bert-large": "bert-large-uncased"}

@@ -147,6 +147,7 @@ _PARTS = (  # the first word found in a tensor's name decides its part
     ("embedding", r"embed|wte"),
 )
 _ROLES = (
+    ("fused", r"qkv|query_key_value|c_attn"),
     ("query", r"\bq\b|q_proj|q_lin|query_proj|query\b"),
     ("key", r"\bk\b|k_proj|k_lin|key_proj|key\b"),
     ("value", r"\bv\b|v_proj|v_lin|value_proj|value\b"),

@@ -181,6 +181,25 @@ class Ledger:
         return tuple(lines)
 
     @property
+    def left_out(self) -> tuple[tuple[str, int], ...]:
+        """What stands between the two counts: `lesson_total + Σ counts == total`. A tied unembedding is negative."""
+        matrices = [row for row in self.rows if row.kind in ("matrix", "fixed")]
+        twice = sum(row.occurrences for row in self.tied if row.part == "unembedding")
+        others = sum(row.total for row in matrices) + twice
+        positions = sum(row.total for row in matrices if row.part == "position")
+        differences = (
+            ("position embeddings", positions),
+            ("biases", self.sum_of(kind="bias")),
+            ("norms", self.sum_of(kind="norm")),
+            ("types, poolers and other heads", others - positions - self.lesson_total),
+            (
+                "unembedding, which is the embedding again",
+                -sum(r.occurrences for r in self.tied if r.part == "unembedding"),
+            ),
+        )
+        return tuple((what, count) for what, count in differences if count)
+
+    @property
     def tied(self) -> tuple[Row, ...]:
         """Rows whose numbers are another tensor's."""
         return tuple(row for row in self.rows if row.tied_to)
@@ -198,9 +217,23 @@ class Ledger:
         """One row a tensor; `total` sums to the model's total, and `tied_to` says which rows add nothing."""
         import pandas as pd
 
-        fields = ("part", "place", "sublayer", "kind", "name", "what", "shape", "formula", "count", "times", "total")
+        fields = [
+            "name",
+            "what",
+            "shape",
+            "formula",
+            "count",
+            "times",
+            "total",
+            "tied_to",
+            "part",
+            "kind",
+            "place",
+            "sublayer",
+        ]
         rows = [{field: getattr(row, field) for field in fields} | {"tied_to": row.tied_to or ""} for row in self.rows]
-        return pd.DataFrame(rows).assign(shape=lambda table: [" × ".join(f"{n:,}" for n in s) for s in table["shape"]])
+        shapes = [" × ".join(f"{side:,}" for side in row.shape) for row in self.rows]
+        return pd.DataFrame(rows).assign(shape=shapes)
 
     def tensors(self) -> Iterator[tuple[str, tuple[int, ...], bool]]:
         """Every single tensor under its own name: (name, shape, whether its numbers are another tensor's)."""

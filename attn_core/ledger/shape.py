@@ -76,7 +76,9 @@ def shape_of(config: Config) -> Shape:
 
 def editable(config: Config) -> tuple[str, ...]:
     """Which of our words this family can be told, in the order in which papers print them."""
-    return tuple(name for name in BOUNDS if name in FAMILIES[config["model_type"]].words)
+    family = FAMILIES[config["model_type"]]
+    can_untie = family.words["tied"] not in family.assumes
+    return tuple(name for name in (*BOUNDS, "tied") if name in family.words and (name != "tied" or can_untie))
 
 
 def with_numbers(config: Config, **ours: Any) -> dict[str, Any]:
