@@ -66,7 +66,7 @@ def test_every_head_is_there_and_a_click_opens_one(open_file, trace):
     page.locator(".left .word").nth(4).click()
     page.locator("summary").click()
     first = page.locator("table tr").nth(1).all_inner_texts()[0].split("\t")
-    assert first[:2] == ["3", "blue"] and float(first[2]) == pytest.approx(trace.pattern(0, 2)[4, 3], abs=1e-5)
+    assert first[:2] == ["3", "blue"] and float(first[2]) == pytest.approx(trace.pattern(0, 2)[4, 3], abs=2e-5)
 
 
 def test_hover_reads_the_overview_and_the_opened_head(open_file, trace):
