@@ -17,10 +17,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from playwright.sync_api import Browser, Response
+from serving import PATIENCE, ROOT
 
-ROOT = Path(__file__).parents[2]
 VIEW = {"v": "1", "model": "minilm", "text": "the keys to the cabinet are on the table", "layer": "3", "head": "7"}
-LONGEST = 120_000  # ms, for a machine that is busy with other things
 
 pytestmark = pytest.mark.browser
 
@@ -42,7 +42,7 @@ def answer(url: str) -> tuple[int, dict[str, str]]:
 
 
 def wait_until_ready(url: str) -> None:
-    end = time.monotonic() + LONGEST / 1000
+    end = time.monotonic() + PATIENCE / 1000
     while answer(url)[0] != 200:
         assert time.monotonic() < end, f"{url} did not answer"
         time.sleep(0.3)
@@ -76,7 +76,8 @@ def balancer(instances: dict[int, subprocess.Popen[bytes]], tmp_path_factory: py
     """The shipped nginx.conf with this machine's ports in it, and a header that tells which instance answered."""
     nginx = shutil.which("nginx") or "/usr/sbin/nginx"
     if not Path(nginx).exists():
-        pytest.fail("nginx is not installed; `make test` installs it from Debian's package nginx-light")
+        missing = "nginx is not installed (Debian: apt-get install nginx-light)"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
     conf = (ROOT / "deploy" / "nginx.conf").read_text()
     for number, own in enumerate(instances, start=1):
@@ -105,31 +106,26 @@ def test_every_answer_has_the_security_headers(instances: dict[int, subprocess.P
 
 
 def test_the_page_comes_back_on_the_other_instance(
-    balancer: str, instances: dict[int, subprocess.Popen[bytes]]
+    balancer: str, instances: dict[int, subprocess.Popen[bytes]], any_browser: Browser
 ) -> None:
-    from playwright.sync_api import sync_playwright
+    page = any_browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    first = _instance_of(page.goto(f"{balancer}/?{urlencode(VIEW)}"))
+    assert page.context.cookies()[0]["name"] == "headlight_instance"
+    page.get_by_text("Layer 3 · head 7", exact=True).wait_for()
+    lead = page.locator(".hl-lead").inner_text()
+    assert "head 3.7" in lead
+    assert _instance_of(page.reload()) == first
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page()
-        first = page.goto(f"{balancer}/?{urlencode(VIEW)}")
-        assert first is not None
-        instance = int(first.headers["x-instance"].rsplit(":", 1)[1])
-        assert page.context.cookies()[0]["name"] == "headlight_instance"
-        page.get_by_text("Layer 3 · head 7", exact=True).wait_for(timeout=LONGEST)
-        lead = page.locator(".hl-lead").inner_text()
-        assert "head 3.7" in lead
+    instances[first].kill()
+    instances[first].wait()
+    assert _instance_of(page.reload()) != first
+    page.get_by_text("Layer 3 · head 7", exact=True).wait_for()
+    assert page.locator(".hl-lead").inner_text() == lead
+    assert page.get_by_label("Sentence").input_value() == VIEW["text"]
+    page.context.close()
 
-        again = page.goto(f"{balancer}/?{urlencode(VIEW)}")
-        assert again is not None and again.headers["x-instance"] == first.headers["x-instance"]
-        page.get_by_text("Layer 3 · head 7", exact=True).wait_for(timeout=LONGEST)
 
-        instances[instance].kill()
-        instances[instance].wait()
-        other = page.reload()
-        assert other is not None
-        assert int(other.headers["x-instance"].rsplit(":", 1)[1]) != instance
-        page.get_by_text("Layer 3 · head 7", exact=True).wait_for(timeout=LONGEST)
-        assert page.locator(".hl-lead").inner_text() == lead
-        assert page.get_by_label("Sentence").input_value() == VIEW["text"]
-        browser.close()
+def _instance_of(answer: Response | None) -> int:
+    assert answer is not None
+    return int(answer.headers["x-instance"].rsplit(":", 1)[1])
