@@ -34,11 +34,12 @@ def trace_of(room: Room) -> tuple[str, Any]:
     return "recorded", stored
 
 
-@st.fragment(run_every=0.5)
+@st.fragment(run_every=1.5)
 def fetch_model(name: str) -> None:
     """Bring the model in behind the recorded picture, visibly, then turn the page live.
 
-    The first run only says so: what starts half a second later cannot hold up the first picture.
+    The first run only says so: what starts a moment later cannot hold up the first picture. It looks no more often
+    than this, because after each look Streamlit collects garbage, which holds up the loading itself.
     """
     message, share = "one moment", None
     if st.session_state.get(_ON_SCREEN):
