@@ -15,10 +15,12 @@ from typing import Any
 import streamlit as st
 
 from attn_core.costs import BYTES
+from attn_core.errors import HeadlightError
 from attn_core.growth import KNOBS
 from attn_core.ledger import Ledger
 from attn_core.ledger.families import FAMILIES, complete
 from attn_core.ledger.shape import BOUNDS, Shape, editable, problems, shape_of, with_numbers
+from attn_core.ledger.tree import Node, tree
 from attn_core.parameters import count_parameters, read_config
 from attn_core.presets import PRESETS
 from attn_core.settings import is_public
@@ -88,6 +90,18 @@ def _of_shape(what: str, otherwise: int) -> Any:
     return read
 
 
+def _box(raw: str, earlier: Mapping[str, Any]) -> str:
+    """The path of a box that has others in it, such as "block 3/self-attention"; empty is the whole model."""
+    try:
+        ledger = count_parameters(effective(earlier)) if raw else None
+    except HeadlightError:
+        ledger = None  # numbers that are no model have no boxes; the page says so
+    nodes = tree(ledger, lesson=earlier["count"] == "lesson", inside=raw) if ledger else []
+    if raw and tuple(raw.split("/")) not in {nodes[node.parent].path for node in nodes}:
+        raise ValueError("this model has no such box")
+    return raw
+
+
 PARAMS: list[Param] = [
     Param("preset", "gpt-3", _known),
     Param("beside", [], _beside, ",".join),
@@ -95,7 +109,7 @@ PARAMS: list[Param] = [
     flag("own"),
     *(_number(name) for name in NUMBERS),
     flag("tied", lambda view: bool(published(view["preset"])["tied"])),  # type: ignore[arg-type]
-    whole("block", high=lambda view: _of_shape("n_layers", 512)(view) - 1),
+    Param("inside", "", _box),
     choice("bars", ("share", "numbers")),
     choice("knob", KNOBS),
     choice("growth", ("parameters", "reading")),
@@ -106,8 +120,8 @@ PARAMS: list[Param] = [
 
 
 def start_again() -> None:
-    """Callback: another preset brings its own numbers, block, sizes and context."""
-    for name in (*NUMBERS, "tied", "block", "thin", "tokens"):
+    """Callback: another preset brings its own numbers, boxes, sizes and context."""
+    for name in (*NUMBERS, "tied", "inside", "thin", "tokens"):
         forget(name)
 
 
@@ -147,6 +161,11 @@ class Counted:
     def shape(self) -> Shape | None:
         """The chosen model's sizes; None for a family without a formula."""
         return shape_of(self.ledger.config) if self.ledger.source == "formula" else None
+
+    @cached_property
+    def boxes(self) -> list[Node]:
+        """The chosen model as a tree of boxes, the root first."""
+        return tree(self.ledger, lesson=self.lesson, inside=self.room.view["inside"])
 
     def total(self, ledger: Ledger) -> int:
         return ledger.lesson_total if self.lesson else ledger.total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 
 import pandas as pd
@@ -9,14 +10,16 @@ import streamlit as st
 
 from attn_core import costs
 from attn_core.figures import parameters as figures
+from attn_core.figures import scripts
 from attn_core.figures.labels import percent
 from attn_core.ledger import Ledger
 from attn_core.ledger.shape import shape_of
-from attn_core.ledger.tree import OPEN_HEADS, shares, tree
+from attn_core.ledger.tree import shares
 from attn_core.presets import PRESETS
-from ui import widgets
+from ui import components, widgets
 from ui.counting import Counted
 
+_boxes = st.components.v2.component("headlight.boxes", js=scripts.module("boxes"))
 LINES = {
     "embedding": ("Embedding", "e", "what each word means before it is read"),
     "key": ("Key", "k", "what a word can answer"),
@@ -50,22 +53,29 @@ def provenance(counted: Counted) -> str:
     return escape(f"{how} · {source}" if source else how)
 
 
+@dataclass(frozen=True)
+class Entered:
+    """The box that was gone into, by its path."""
+
+    inside: str
+
+
 def whole_model(counted: Counted) -> None:
-    """The treemap, and which block of a large model opens into its heads."""
-    nodes = tree(counted.ledger, lesson=counted.lesson, opened=counted.room.view["block"])
-    figure = figures.boxes(
-        [node.id for node in nodes],
+    """The model as boxes; the block that is entered opens into its heads."""
+    nodes = counted.boxes
+    packet = figures.boxes(
         [node.parent for node in nodes],
         [node.label for node in nodes],
         [node.count for node in nodes],
         [node.role for node in nodes],
-        theme=counted.theme,
+        alt=f"{counted.ledger.title} as boxes in boxes, each as large as its share of the parameters.",
     )
-    alt = f"Treemap of {counted.ledger.title}: each box is as large as its share of the parameters."
-    st.plotly_chart(figure, key="boxes", theme=None, alt=alt, config={"displayModeBar": False})
-    shape = counted.shape
-    if shape is not None and shape.n_blocks * shape.n_heads > OPEN_HEADS:
-        widgets.stepper("Block", "block", shape.n_layers - 1)
+
+    def enter(entered: Entered) -> None:
+        st.session_state["inside"] = entered.inside
+
+    view = {"inside": counted.room.view["inside"]}
+    components.mount(_boxes, packet, "boxes", "entered", Entered, enter, view)
     st.html(figures.legend(shares(counted.ledger, lesson=counted.lesson), counted.theme))
     with st.expander("The numbers"):
         st.dataframe(_grouped(counted), hide_index=True, alt="Parameters by part, in one block and in the model.")

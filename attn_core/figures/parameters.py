@@ -6,6 +6,8 @@ Numbers and names in, a Plotly figure out. Every box and bar gives its exact num
 from __future__ import annotations
 
 import html
+import json
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +19,6 @@ from attn_core.figures.colours import Theme
 from attn_core.figures.labels import percent
 
 SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", system-ui, sans-serif'
-CONTAINERS = ("model", "block", "attention", "MLP", "head")
 NAMES = {
     "value": "value (down)",
     "output": "output (value up)",
@@ -79,63 +80,28 @@ def role_colours(theme: Theme) -> dict[str, str]:
 
 
 def boxes(
-    ids: Sequence[str],
-    parents: Sequence[str],
-    labels: Sequence[str],
-    counts: Sequence[int],
-    kinds: Sequence[str],
-    *,
-    theme: Theme,
-    height: int = 690,
-) -> go.Figure:
-    """A treemap: each box as large as its share of the box around it. A click goes into a box, the path leads back.
+    parents: Sequence[int], labels: Sequence[str], counts: Sequence[int], kinds: Sequence[str], alt: str
+) -> bytes:
+    """A treemap's packet for assets/boxes.js: each box as large as its share of the box around it.
 
-    `kinds` are roles for leaves and, for boxes that hold others, one of `CONTAINERS`.
+    parents: for each box, which one it lies in; the first box is the model. `kinds` are roles for leaves and names of
+    containers (model, block, attention, head, MLP) for the others. `alt` says what the picture shows.
     """
-    role, fills = colours.roles(theme), role_colours(theme)
-    backs = {"model": role["card"], "block": mixed(role["soft"], role["card"], 0.14)}
-    backs |= {"attention": mixed(role["accent"], role["card"], 0.16), "head": mixed(role["accent"], role["card"], 0.3)}
-    backs["MLP"] = mixed(role["soft"], role["card"], 0.3)
-    whole = max(counts)
-    said = [
-        f"{_path(i)}<br><b>{count:,}</b> parameters, {percent(count / whole)} of {whole:,}"
-        for i, count in zip(ids, counts, strict=True)
-    ]
-    leaf_ink = "#ffffff" if theme == "light" else role["background"]
-    inks = [role["ink"] if kind in backs or kind in _PALE else leaf_ink for kind in kinds]
-    figure = go.Figure(
-        go.Treemap(
-            ids=list(ids),
-            parents=list(parents),
-            labels=[escape(label) for label in labels],
-            values=list(counts),
-            branchvalues="total",
-            sort=False,
-            text=[short(count) for count in counts],
-            texttemplate="%{label}<br>%{text}",
-            customdata=said,
-            hovertemplate="%{customdata}<extra></extra>",
-            marker={
-                "colors": [backs.get(kind) or fills[kind] for kind in kinds],
-                "line": {"width": 0.5, "color": role["card"]},
-                "pad": dict.fromkeys("tlrb", 1),  # a header inside a box would take its area away
-            },
-            textfont={"color": inks, "size": 12},
-            tiling={"pad": 0},
-            pathbar={"thickness": 24, "textfont": {"color": role["ink"], "size": 13}},
-            root={"color": role["card"]},
-        )
-    )
-    figure.update_layout(uniformtext={"minsize": 10, "mode": "hide"}, margin={"t": 26, "l": 0, "r": 0, "b": 0})
-    return finished(figure, theme, height)
+    nodes = list(zip(parents, labels, counts, kinds, strict=True))
+    palette = {theme: {"roles": colours.roles(theme), "fills": _box_fills(theme)} for theme in colours.ROLES}
+    header = json.dumps({"nodes": nodes, "palette": palette, "alt": alt}, ensure_ascii=False).encode()
+    return struct.pack("<I", len(header)) + header
+
+
+def _box_fills(theme: Theme) -> dict[str, str]:
+    """What a box is filled with where it is too small to show what it holds."""
+    role = colours.roles(theme)
+    fills = role_colours(theme)
+    held = {"model": role["card"], "block": fills["gate"], "MLP": fills["up"]}
+    return {**fills, **held, "attention": mixed(role["accent"], role["card"], 0.6), "head": fills["query"]}
 
 
 _PALE = ("down", "gate", "position", "norm", "bias", "other")
-
-
-def _path(node: str) -> str:
-    """ "model/block 3/self-attention/query" as people read it, without the model."""
-    return escape(" › ".join(node.split("/")[1:]) or "the whole model")
 
 
 def share_bars(models: Sequence[str], parts: Sequence[Mapping[str, int]], *, as_share: bool, theme: Theme) -> go.Figure:

@@ -30,10 +30,10 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Node:
-    """One box: its path in `id`, its parent's, what it is called, its numbers, and the role that colours it."""
+    """One box: its path ("block 3/self-attention"), which box it lies in, its numbers, the role that colours it."""
 
-    id: str
-    parent: str
+    path: tuple[str, ...]
+    parent: int
     label: str
     count: int
     role: str
@@ -61,21 +61,25 @@ ROLES = (
 )
 
 
-def tree(ledger: Ledger, *, lesson: bool, opened: int = 0) -> list[Node]:
-    """All nodes, the root first. `lesson` counts as the lesson does; block `opened` opens into heads, and all blocks
-    do in a small model. Where a family has no formula, heads are not told apart.
+def tree(ledger: Ledger, *, lesson: bool, inside: str = "") -> list[Node]:
+    """All nodes, the root first. `lesson` counts as the lesson does.
+
+    The block that `inside` lies in opens into heads; in a small model all blocks do. Where a family has no formula,
+    heads are not told apart.
     """
     shape = shape_of(ledger.config) if ledger.source == "formula" else None
     everywhere = shape is not None and shape.n_blocks * shape.n_heads <= OPEN_HEADS
+    opened = inside.split("/")[0]
     leaves = [
         leaf
         for row in ledger.rows
         for piece in row.pieces
         if _counts(row, piece, lesson)
         for layer in row.layers
-        for leaf in _leaves(row, piece, layer, shape if everywhere or layer == opened else None)
+        for leaf in _leaves(row, piece, layer, shape if everywhere or _block(row.place, layer) == opened else None)
     ]
-    return [Node("model", "", ledger.title, sum(count for _, count, _ in leaves), "model"), *_boxes(leaves)]
+    root = Node((), 0, ledger.title, sum(count for _, count, _ in leaves), "model")
+    return [root, *_boxes(leaves)]
 
 
 Leaf = tuple[tuple[str, ...], int, str]  # labels from the model down, numbers, role
@@ -124,8 +128,9 @@ def _boxes(leaves: list[Leaf]) -> Iterator[Node]:
         for depth in range(1, len(path) + 1):
             sums[path[:depth]] += count
             roles[path[:depth]] = role if depth == len(path) else _container(path[depth - 1])
+    places = {(): 0, **{path: i + 1 for i, path in enumerate(sums)}}
     for path, count in sums.items():
-        yield Node("/".join(("model", *path)), "/".join(("model", *path[:-1])), path[-1], count, roles[path])
+        yield Node(path, places[path[:-1]], path[-1], count, roles[path])
 
 
 def _container(label: str) -> str:
