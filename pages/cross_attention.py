@@ -3,9 +3,10 @@
 import streamlit as st
 
 from attn_core.spelling import visible
-from ui import cross, frame, two_sentences, widgets
+from ui import components, cross, frame, two_sentences, widgets
 
 room = frame.open_page("cross_attention", params=two_sentences.PARAMS, sentence=False, model=False)
+components.follow_theme()
 shown = two_sentences.ask(room)
 
 widgets.lead(shown.lead(), sub=room.badges(shown.trace) + two_sentences.written(shown))

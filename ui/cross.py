@@ -7,10 +7,10 @@ import streamlit as st
 
 from attn_core import delta_ledger, geometry, translation
 from attn_core.figures import tiles
-from attn_core.figures.delta_e import source_bars
+from attn_core.figures.bars import Column, bars
 from attn_core.figures.heatmap import clicked
 from attn_core.figures.heatmap import heatmap as heatmap_figure
-from attn_core.figures.labels import percent
+from attn_core.figures.labels import percent, signed
 from attn_core.spelling import visible
 from ui import components, widgets
 from ui.two_sentences import Shown, head_names
@@ -202,10 +202,12 @@ def sources(shown: Shown) -> None:
         f"{shown.who.capitalize()}, word by word",
         "A weight is not yet a contribution: the value it multiplies may be short or point elsewhere.",
     )
-    figure = source_bars(
-        shown.keys.labels, range(len(shown.keys)), parts.weights, parts.lengths, parts.along, theme=shown.theme
-    )
-    st.plotly_chart(figure, key="cross_sources", alt="Where this head's ΔE came from, word by word.")
+    columns = [
+        Column("weight", parts.weights, [percent(float(weight)) for weight in parts.weights], "key", 1.0),
+        Column("length of value", parts.lengths, [f"{length:.2f}" for length in parts.lengths], "value"),
+        Column("adds along ΔE", parts.along, [signed(round(float(part), 2)) for part in parts.along], "delta"),
+    ]
+    st.html(bars([visible(label) for label in shown.keys.labels], columns, head="from"))
 
 
 def read_aloud(shown: Shown) -> None:

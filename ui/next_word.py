@@ -17,6 +17,7 @@ import streamlit as st
 
 from attn_core import next_word as core
 from attn_core.errors import HeadlightError
+from attn_core.figures.bars import Column, bars
 from attn_core.figures.heatmap import heatmap
 from attn_core.figures.labels import percent
 from attn_core.spelling import visible
@@ -72,7 +73,9 @@ def _guesses(room: Room, trace: Any) -> list[core.Guess]:
     widgets.heading(
         f"The next word, after {widgets.query(f'{last}')}", f"The {len(guesses)} likeliest words, and how likely."
     )
-    st.html("".join(_bar(guess) for guess in guesses))
+    chances = [guess.probability for guess in guesses]
+    column = Column("probability", chances, [percent(chance) for chance in chances], most=1.0)
+    st.html(bars([visible(guess.word) for guess in guesses], [column], head="next"))
     if any(guess.word in SLOTS for guess in guesses) and known_words(room.model_name):
         st.html(f'<div class="hl-hint">{escape(SLOTS[0])}, … stand for words that this model has not met.</div>')
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -84,16 +87,6 @@ def _guesses(room: Room, trace: Any) -> list[core.Guess]:
             "Top k", 0, 100, key="top_k", width=130, help="Only the k likeliest words stay in the draw; 0 keeps all."
         )
     return guesses
-
-
-def _bar(guess: core.Guess) -> str:
-    """One word, its bar and its probability, as HTML."""
-    return (
-        '<div style="display:grid;grid-template-columns:minmax(0,9em) 1fr 4.6em;gap:10px;align-items:center">'
-        f'<span class="hl-tok" style="overflow-wrap:anywhere">{escape(visible(guess.word))}</span>'
-        f'<span style="height:9px;border-radius:3px;background:var(--hl-amber);width:{100 * guess.probability:.2f}%;'
-        f'min-width:1px"></span><span style="text-align:right">{percent(guess.probability)}</span></div>'
-    )
 
 
 # --- Writing on -------------------------------------------------------------------------------------------------------

@@ -188,9 +188,18 @@ def _translated(room: Room) -> Shown:
             target, ended = written.ids, written.ended
     trace = room.trace(text, name, target=target)
     read = translation.names(model, trace.tokens_of("decoder")[0], source)
+    _say_what_was_cut(source=source, target=trace.tokens_of("decoder")[0])
     known_words.explain_marks(name, source.labels)
     end = str(model.tokenizer.eos_token) if ended else None
     return Shown(room, trace, read, translation.produced(read, end))
+
+
+def _say_what_was_cut(**read: Any) -> None:
+    for name, tokens in read.items():
+        if tokens.dropped:
+            widgets.note(
+                f"The {name} was cut after {len(tokens)} tokens, the limit: {tokens.dropped} more are not shown."
+            )
 
 
 def written(shown: Shown) -> str:
