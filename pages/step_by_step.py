@@ -2,9 +2,11 @@
 
 import streamlit as st
 
+from attn_core.catalogue import CATALOGUE
 from ui import (
     frame,
     scene,
+    stage,
     steps_break,
     steps_pattern,
     steps_questions,
@@ -14,31 +16,38 @@ from ui import (
     steps_values,
     steps_vectors,
 )
-from ui.state import choice, whole, words
+from ui.state import choice, whole
 
 room = frame.open_page(
     "step_by_step",
     params=[
+        *stage.PARAMS,
         choice("weights", ("real", "toy")),
         whole("key", high=511, optional=True),
         whole("guess", high=511, optional=True),
         whole("from", high=511),
         choice("queries", ("rows", "columns")),
-        choice("stream", ("encoder", "decoder", "cross")),
-        words("target", ""),
         whole("word", high=4, default=3),
         whole("answer", high=4, optional=True),
         steps_break.param(),
         steps_toy.param(),
     ],
+    models=tuple(CATALOGUE),
 )
 st.html(frame.ROOT / "assets" / "steps.css")
 view = room.view
 
 headline = st.container(gap=None)
 with st.container(horizontal=True, gap="small", vertical_alignment="center", key="step_choose"):
-    steps_start.choose(room)
-shown = scene.of_toy(room, steps_toy.read(view["numbers"])) if view["weights"] == "toy" else scene.real(room)
+    steps_start.whose(room)
+    if view["weights"] == "toy":
+        shown = scene.of_toy(room, steps_toy.read(view["numbers"]))
+    else:
+        read = stage.of(room)
+        steps_start.which_head(read)
+        shown = scene.real(room, read)
+if shown.is_real:
+    stage.switches(read)
 with headline:
     steps_start.lead(room, shown)
 

@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from attn_core import setups, toy, translation
+from attn_core import setups, toy
 from attn_core.figures.cells import Side
 from attn_core.inputs import InputParts, input_parts
 from attn_core.shown import striking_row
@@ -24,6 +24,7 @@ from ui import caches, widgets
 
 if TYPE_CHECKING:
     from ui.frame import Room
+    from ui.stage import Stage
 
 WINDOW = 128  # tokens that are shown at once
 Array = np.ndarray
@@ -143,24 +144,21 @@ class Scene:
             st.session_state[self.chosen_by[1]] = key + self.k_window.start
 
 
-def real(room: Room) -> Scene:
+def real(room: Room, stage: Stage) -> Scene:
     """The head that the link names, of the model and sentence that it names."""
-    trace, stream = _trace(room)
-    asking, answering = trace.tokens_of(stream) if stream else (trace.tokens, trace.tokens)
-    layer = min(room.layer, trace.n_layers_of(stream) - 1)
-    head = min(room.head, trace.n_heads - 1)
-    setup = setups.from_trace(trace, layer, head, stream=stream, retrace=lambda ids: room.trace(ids))
-    queries, keys = Words(asking.labels, asking.special), Words(answering.labels, answering.special)
+    trace, stream, layer, head = stage.trace, stage.stream, stage.layer, stage.head
+    queries = Words(stage.queries.labels, stage.queries.special)
+    keys = Words(stage.keys.labels, stage.keys.special)
     return Scene(
-        setup=setup,
+        setup=setups.from_trace(trace, layer, head, stream=stream, retrace=lambda ids: room.trace(ids)),
         queries=queries,
         keys=keys,
-        asks=_asks(room, trace.pattern(layer, head, stream=stream), queries, keys, stream),
+        asks=_asks(room, stage.pattern(layer, head), queries, keys, stream),
         answers_wanted=room.view["key"],
         shown_from=_shown_from(room, len(queries)),
         who=f"head {layer}.{head}",
         embedding=trace.embedding(layer, stream=stream),
-        parts=_parts(room, trace, asking.ids, stream),
+        parts=_parts(stage),
         trace=trace,
         layer=layer,
         head=head,
@@ -186,19 +184,6 @@ def of_toy(room: Room, numbers: Toy) -> Scene:
     )
 
 
-def _trace(room: Room) -> tuple[Any, str | None]:
-    """The trace and, in an encoder-decoder, which of its streams is walked through."""
-    if room.entry.architecture != "encoder-decoder":
-        return room.trace(), None
-    model, target = room.model(), room.view["target"].strip()
-    with room.problems():
-        text = translation.as_read(model, room.text)
-        if not target:
-            source = model.read(text)
-            target = caches.beside(model, ("greedy", text), lambda: translation.greedy(model, source)).ids
-    return room.trace(text, target=target), room.view["stream"]
-
-
 def _asks(room: Room, pattern: Array, queries: Words, keys: Words, stream: str | None) -> int:
     chosen = room.view["query"]
     if chosen is not None and chosen < len(queries):
@@ -212,13 +197,14 @@ def _shown_from(room: Room, n_tokens: int) -> int:
     return max(0, min(int(room.view["from"]), n_tokens - WINDOW))
 
 
-def _parts(room: Room, trace: Any, ids: Sequence[int], stream: str | None) -> InputParts | None:
+def _parts(stage: Stage) -> InputParts | None:
     """How E was made; found once for a sentence, since it tries what fits."""
-    first = torch.from_numpy(trace.embedding(0, stream="decoder" if stream == "cross" else stream))
+    reader = "decoder" if stage.stream == "cross" else stage.stream
+    first = torch.from_numpy(stage.trace.embedding(0, stream=reader))
     found = caches.beside(
-        trace,
-        ("input parts", stream),
-        lambda: (input_parts(room.model().hf, ids, first),),
+        stage.trace,
+        ("input parts", reader),
+        lambda: (input_parts(stage.model.hf, stage.queries.ids, first),),
         size=lambda _: 8 * first.numel() * 4,
     )
     return found[0]

@@ -45,13 +45,14 @@ def _what_is_masked(scene: Scene, open_: bool) -> list[str]:
             "There is <b>no mask</b> here: a word may look at every word of the other text. Scores stay as they are."
         ]
     if open_:
+        why = "It learnt by filling gaps in sentences, so looking ahead is no cheating."
+        if scene.stream == "encoder":
+            why = "It reads a sentence that is all there already, so looking ahead is no cheating."
         return [
-            "This model has <b>no mask</b>: every word may look at every other, ahead as well as back, and scores "
+            "There is <b>no mask</b> here: every word may look at every other, ahead as well as back, and scores "
             "stay as "
-            "they are. It learnt by filling gaps in sentences, so looking ahead is no cheating. A model that learns to "
-            "predict the next word must not see it: there, each word looks at itself and back only. Under “Break it” "
-            "you "
-            "can put such a mask on this head."
+            f"they are. {why} A model that learns to predict the next word must not see it: there, each word looks at "
+            "itself and back only. Under “Break it” you can put such a mask on this head."
         ]
     allowed = scene.walk.may_look.numpy()
     seen = int(allowed[scene.asks].sum())

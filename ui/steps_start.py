@@ -15,6 +15,7 @@ from ui.scene import WINDOW, Scene
 
 if TYPE_CHECKING:
     from ui.frame import Room
+    from ui.stage import Stage
 
 LESSONS_MODEL = "tiny-decoder"
 LESSONS_SENTENCE = "a hungry tall old fox"
@@ -48,19 +49,19 @@ def _has_looked(scene: Scene) -> str:
     return f"has looked at {named}"
 
 
-def choose(room: Room) -> None:
+def whose(room: Room) -> None:
     """Whose numbers: a head of the model, or the pocket-size one."""
-    whose = {"real": "a real head", "toy": "the pocket-size head (toy)"}
-    widgets.switch("Whose numbers", whose, "weights")
+    widgets.switch("Whose numbers", {"real": "a real head", "toy": "the pocket-size head (toy)"}, "weights")
     if room.view["weights"] == "toy":
         st.button("Reset the numbers", on_click=steps_toy.reset, key="toy_reset")
-        return
-    if room.entry.architecture == "encoder-decoder":
-        widgets.switch("Stream", {"encoder": "encoder", "decoder": "decoder", "cross": "cross"}, "stream")
-    widgets.stepper("Layer", "layer", room.entry.n_layers - 1)
-    widgets.stepper("Head", "head", room.entry.n_heads - 1)
-    if availability(LESSONS_MODEL)[0]:
+    elif availability(LESSONS_MODEL)[0]:
         st.button("The lesson’s head", on_click=_lessons_head, help=LESSONS_HEAD, key="lessons_head")
+
+
+def which_head(stage: Stage) -> None:
+    """Which layer and head of the model."""
+    widgets.stepper("Layer", "layer", stage.n_layers - 1)
+    widgets.stepper("Head", "head", stage.n_heads - 1)
 
 
 def _lessons_head() -> None:

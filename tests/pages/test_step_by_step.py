@@ -121,7 +121,7 @@ def test_what_it_says_is_what_the_model_does(trace) -> None:
         f"would be {percent(float(np.exp(raw).max() / np.exp(raw).sum()))} instead of {percent(float(row.max()))}"
         in said
     )
-    assert "This model has no mask" in said and "The row sums to 1" in said
+    assert "There is no mask here" in said and "The row sums to 1" in said
     delta, e = trace.delta_e(0, 3)[CREATURE], trace.embedding(0)[CREATURE]
     turn = np.degrees(np.arccos((e @ (e + delta)) / np.linalg.norm(e) / np.linalg.norm(e + delta)))
     assert f"creature turns by {turn:.3g}°" in said
@@ -353,7 +353,7 @@ def test_a_translator_is_walked_through_stream_by_stream(stream: str) -> None:
     shown = numbers(page, "step_6_grid")
     np.testing.assert_allclose(np.where(np.isneginf(shown), 0, shown).sum(-1), 1, atol=1e-5)
     assert all(map(is_close, gauges(page))), gauges(page)
-    assert ("There is no mask" in text(page)) is (stream == "cross")
+    assert ("every word of the other text" in text(page)) is (stream == "cross")
     assert ("no word may look ahead" in text(page)) is (stream == "decoder")
 
 
