@@ -7,7 +7,7 @@ learnt. Sources: Zhang & Bowman 2018 (random weights as a control); Hewitt & Lia
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,23 +41,13 @@ def shuffled(ids: Sequence[int], special: Sequence[bool], seed: int) -> list[int
     return mixed
 
 
-def shuffled_pattern(
-    trace: Trace,
-    run: Callable[[list[int]], Trace],
-    layer: int,
-    head: int | None,
-    *,
-    n: int = 8,
-    seed: int = 0,
-) -> Floats:
-    """The head's mean pattern over `n` shuffles of the sentence's tokens, [query, key]; rows sum to 1.
+def mean_patterns(traces: Iterable[Trace], *, stream: str | None = None) -> list[Floats]:
+    """The mean patterns of several traces of one length, one array [head, query, key] a layer; rows sum to 1.
 
-    What is left after the words have been averaged away is position. `run(ids)` gives the trace of other tokens;
-    `head=None` averages over heads too. For self-attention only: a translator's two sentences are not shuffled.
+    Over traces of shuffled words, words average out: what is left is position.
     """
-    tokens = trace.tokens
-    total = np.zeros((len(tokens), len(tokens)))
-    for i in range(n):
-        mixed = run(shuffled(tokens.ids, tokens.special, seed + i))
-        total += mixed.patterns(layer).mean(axis=0) if head is None else mixed.pattern(layer, head)
-    return total / n
+    total: list[Floats] = []
+    for n, trace in enumerate(traces, start=1):
+        layers = [trace.patterns(layer, stream=stream) for layer in range(trace.n_layers_of(stream))]
+        total = [mean + (own - mean) / n for mean, own in zip(total or layers, layers, strict=True)]
+    return total

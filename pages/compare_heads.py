@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from attn_core.catalogue import CATALOGUE
 from ui import (
     all_heads_compared,
     frame,
@@ -17,6 +18,7 @@ from ui.state import choice
 
 room = frame.open_page(
     "compare_heads",
+    models=tuple(CATALOGUE),
     params=[*panel_specs.PARAMS, choice("scale", ("sqrt", "linear")), *stage.PARAMS],
     starter=panel_specs.PAIR[0],
 )

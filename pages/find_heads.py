@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from attn_core.catalogue import CATALOGUE
 from ui import frame, kinds, painting, stage, switching, widgets
 from ui.state import choice
 
@@ -9,6 +10,7 @@ ASPECTS = {"paint": "Paint what you look for", "kinds": "What kind of head", "ma
 
 room = frame.open_page(
     "find_heads",
+    models=tuple(CATALOGUE),
     params=[choice("find", tuple(ASPECTS)), *stage.PARAMS, *painting.PARAMS, *kinds.PARAMS, *switching.PARAMS],
 )
 headline = st.container(gap=None)

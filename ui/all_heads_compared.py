@@ -29,6 +29,7 @@ class AllHeads:
 
     values: Any
     changed: bool
+    itself: tuple[int, int] | None = None  # this very head, which is not its own neighbour
 
     @property
     def ranked(self) -> pd.DataFrame:
@@ -36,6 +37,8 @@ class AllHeads:
         n_layers, n_heads = self.values.shape
         layer, head = np.divmod(np.arange(n_layers * n_heads), n_heads)
         table = pd.DataFrame({"layer": layer, "head": head, "distance": self.values.ravel()})
+        if self.itself is not None:
+            table = table[(table.layer != self.itself[0]) | (table["head"] != self.itself[1])]
         return table.sort_values("distance", ascending=not self.changed, kind="stable", ignore_index=True)
 
 
@@ -45,8 +48,10 @@ def of(shown: Sides) -> AllHeads | None:
     if not len(shown.rows):
         return None
     same_place = x.spec.model == y.spec.model and (x.spec.text, x.spec.baseline) != (y.spec.text, y.spec.baseline)
-    values = _changes(shown) if same_place else _from_this_head(shown)
-    return AllHeads(values, same_place)
+    if same_place:
+        return AllHeads(_changes(shown), changed=True)
+    one_model = x.spec.model == y.spec.model and x.spec.shows != "mean"
+    return AllHeads(_from_this_head(shown), changed=False, itself=(x.layer, x.spec.head) if one_model else None)
 
 
 def _moved(shown: Sides, i: int, layer: int) -> Any:

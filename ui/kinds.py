@@ -52,7 +52,7 @@ def page(stage: Stage) -> str:
     left, right = st.columns([54, 46], gap="medium")
     with left, widgets.card("kinds", "The kind of every head", _cost(found)):
         kind_map(stage, found)
-        frame.go("app", f"Open head {stage.layer}.{stage.head}", layer=stage.layer, head=stage.head)
+        frame.go("app", f"→ See head {stage.layer}.{stage.head} in this sentence", layer=stage.layer, head=stage.head)
         definitions()
     with (
         right,
@@ -125,13 +125,14 @@ def _note(row: pd.Series) -> str:
 
 def compare_measures(found: pd.DataFrame) -> list[int]:
     """The scatter and its two axes; gives the rows that a box selects."""
+    there = [name for name in MEASURES if found[name].notna().any()]
+    for axis, instead in (("x", "sink"), ("y", "entropy")):  # a decoder has no next token, two sentences no distance
+        if st.session_state[axis] not in there:
+            st.session_state[axis] = instead
     with st.container(horizontal=True, gap="small"):
         for axis, label in (("x", "Across"), ("y", "Up")):
-            st.selectbox(label, list(MEASURES), format_func=MEASURES.__getitem__, key=axis, width=220)
+            st.selectbox(label, there, format_func=MEASURES.__getitem__, key=axis, width=220)
     x, y = st.session_state["x"], st.session_state["y"]
-    if found[x].isna().all() or found[y].isna().all():
-        st.html('<div class="hl-note">One of these measures has no meaning for these heads: choose another.</div>')
-        return []
     names = [f"{row.layer}.{row.head}" for row in found.itertuples()]
     kinds = ["" if kind == heads.NO_PATTERN else heads.KINDS[kind].title for kind in found.kind]
     figure = scatter(

@@ -16,7 +16,7 @@ from attn_core.figures.labels import percent, signed
 from attn_core.figures.panels import Panel, pack_panels
 from attn_core.spelling import visible
 from ui import components, panels, widgets
-from ui.stage import Stage, open_head
+from ui.stage import Stage, open_head, writing
 from ui.state import Param, choice
 
 Cells = tuple[tuple[int, int], ...]
@@ -214,4 +214,4 @@ def _habits(stage: Stage) -> str:
 
 def _how(stage: Stage) -> str:
     ask, answer = '<b class="hl-q">query</b>', '<b class="hl-k">key</b>'
-    return f"Rows ask ({ask}), columns answer ({answer}). The picture is the opened head; paint on it."
+    return f"Rows ask ({ask}), columns answer ({answer}). The picture is the opened head; paint on it." + writing(stage)

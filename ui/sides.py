@@ -9,8 +9,6 @@ from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from attn_core import alignment, baselines, compare
 from attn_core.catalogue import entry_of
 from ui import caches
@@ -45,17 +43,13 @@ class Side:
         """[head, query, key] of a layer: the model's own, or their mean over shuffled words."""
         if self.spec.shows != "shuffled":
             return self.stage.patterns(layer)
-        return caches.beside(self.stage.trace, "shuffled", self._shuffled, size=_bytes)[layer]
+        what = ("shuffled", self.stage.stream)
+        return caches.beside(self.stage.trace, what, self._shuffled, size=_bytes)[layer]
 
     def _shuffled(self) -> list[Any]:
         """The mean patterns over several orders of the words, one array a layer."""
-        stage = self.stage
-        total = [np.zeros_like(stage.patterns(layer)) for layer in range(stage.n_layers)]
-        for seed in range(SHUFFLES):
-            ids = baselines.shuffled(stage.keys.ids, stage.keys.special, seed)
-            mixed = caches.once(stage.model, ids)
-            total = [so_far + mixed.patterns(layer) / SHUFFLES for layer, so_far in enumerate(total)]
-        return total
+        traces = (self.stage.shuffled(seed).trace for seed in range(SHUFFLES))
+        return baselines.mean_patterns(traces, stream=self.stage.stream)
 
     @property
     def pattern(self) -> Any:
@@ -191,7 +185,7 @@ def rule(shown: Sides) -> str:
             " The tokenizers differ, so these are whole words: what a word receives is summed over its pieces, what it "
             "asks is their mean, special tokens are left out and the rest renormalised."
         )
-    return text
+    return text + stages.writing(shown.sides[0].stage)
 
 
 def about(shown: Sides) -> str:

@@ -7,14 +7,14 @@ stage.run(without=[stage.named(0, 3)]) # the same sentence once more
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
 
-from attn_core import effects
+from attn_core import baselines, effects
 from attn_core.spelling import visible
 from ui import caches, widgets
 from ui.state import choice, words
@@ -98,6 +98,22 @@ class Stage:
         """As `run`, for a trace that nobody will ask for again: it is not kept."""
         return self._again(caches.once, options)
 
+    def shuffled(self, seed: int) -> Stage:
+        """The same model over the same words in another order; between two sentences it is the keys that are mixed."""
+        if self.stream is None:
+            return self._of(self._mixed(self.keys, seed))
+        source, target = self.trace.tokens_of("encoder")[0], self.trace.tokens_of("decoder")[0]
+        if self.stream == "decoder":
+            return self._of(source.ids, target=self._mixed(target, seed))
+        return self._of(self._mixed(source, seed), target=target.ids)
+
+    def _mixed(self, tokens: Any, seed: int) -> list[int]:
+        return baselines.shuffled(tokens.ids, tokens.special, seed)
+
+    def _of(self, ids: list[int], **options: Any) -> Stage:
+        with self.room.problems():
+            return replace(self, trace=caches.once(self.model, ids, **options))
+
     def _again(self, how: Any, options: dict[str, Any]) -> Any:
         with self.room.problems():
             if self.stream is None:
@@ -143,6 +159,13 @@ def switches(stage: Stage) -> None:
             label_visibility="collapsed",
             placeholder="Type a translation, or leave it to the model",
         )
+
+
+def writing(stage: Stage) -> str:
+    """How to read a decoder's rows, as HTML; "" for any other stream."""
+    if stage.stream not in ("decoder", "cross"):
+        return ""
+    return " A row is named by the word that the decoder has just read; what it writes there is the next one."
 
 
 def open_head(layer: int, head: int) -> None:

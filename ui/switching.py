@@ -15,7 +15,7 @@ from attn_core.figures.labels import percent
 from attn_core.figures.panels import Panel, pack_panels
 from attn_core.spelling import visible
 from ui import caches, components, panels, widgets
-from ui.stage import Stage
+from ui.stage import Stage, writing
 from ui.state import Param, choice
 
 Heads = tuple[tuple[int, int], ...]
@@ -62,8 +62,8 @@ def page(stage: Stage) -> str:
         settings(stage, off)
         effect_map(stage, off)
     with right, widgets.card("after", "With and without", _after_hint(stage, off)):
-        outcome(stage, after, changed)
         strip(stage)
+        outcome(stage, after, changed)
     with widgets.card(
         "patterns", f"Pattern of head {stage.layer}.{stage.head}, with and without", _unmoved(stage, off)
     ):
@@ -101,7 +101,10 @@ def _map_hint(stage: Stage) -> str:
         if effects.predicts(stage.trace, stage.stream)
         else "its final embedding turns"
     )
-    return f"How far {what} when one head is switched off. A click switches a head off, another one on again."
+    return (
+        f"How far {what} when one head is switched off. A click switches a head off, another one on again."
+        + writing(stage)
+    )
 
 
 def _after_hint(stage: Stage, off: Heads) -> str:
@@ -217,6 +220,11 @@ def strip(stage: Stage) -> None:
 
 def outcome(stage: Stage, after: Any, changed: effects.Effect) -> None:
     """What the model says with and without: next words, or how far each word turned."""
+    if after is stage.trace and changed.unit == "°":
+        widgets.note(
+            "Nothing is off yet. Click a head in the map, and see by how much each word's final embedding turns."
+        )
+        return
     table, bars = _next_words(stage, after) if changed.unit == "bits" else _turns(stage, after)
     st.dataframe(
         table,
@@ -266,7 +274,7 @@ def patterns(stage: Stage, after: Any) -> None:
             signed=signed,
         )
 
-    shown = [panel("with", before), panel("without", now)]
+    shown = [panel("with", before), panel("without", now)] if after is not stage.trace else [panel("as it is", before)]
     if np.nanmax(np.abs(now - before)) > 0:
         shown.append(panel("without − with", now - before, signed=True))
     panels.panels(pack_panels(shown), key="before_after", query=stage.query)

@@ -353,13 +353,9 @@ def test_shuffles_keep_specials_in_place_and_average_to_rows_of_one():
     assert mixed[0] == 1 and mixed[-1] == 2 and sorted(mixed) == sorted(ids) and mixed != ids
     model = ac.wrap(bert(), tokenizer())
     trace = ac.trace(model, TEXT)
-    mean = baselines.shuffled_pattern(trace, lambda other: ac.trace(model, other), 0, 1, n=3)
-    np.testing.assert_allclose(mean.sum(axis=1), 1, atol=1e-5)
-    by_hand = np.mean(
-        [
-            ac.trace(model, baselines.shuffled(trace.tokens.ids, trace.tokens.special, s)).pattern(0, 1)
-            for s in range(3)
-        ],
-        axis=0,
-    )
-    np.testing.assert_allclose(mean, by_hand, atol=1e-6)
+    orders = [baselines.shuffled(trace.tokens.ids, trace.tokens.special, seed) for seed in range(3)]
+    mean = baselines.mean_patterns(ac.trace(model, order) for order in orders)
+    assert [layer.shape for layer in mean] == [(4, 8, 8)] * 2
+    np.testing.assert_allclose(mean[1].sum(axis=-1), 1, atol=1e-5)
+    by_hand = np.mean([ac.trace(model, order).pattern(0, 1) for order in orders], axis=0)
+    np.testing.assert_allclose(mean[0][1], by_hand, atol=1e-6)
