@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Kind = Literal["weights", "signed"]
 QueriesIn = Literal["rows", "columns"]
 
+SANS = "Source Sans, Source Sans 3, Inter, Noto Sans, sans-serif"
 MONO = "JetBrains Mono, Source Code Pro, DejaVu Sans Mono, monospace"
 LETTER = 7.3  # pixels of a letter of an axis' labels
 ROW = 27  # pixels of a row, as long as the sentence is short
@@ -95,7 +96,7 @@ def heatmap(
     asks = _axis(query_labels, "query (asks)", roles["query"], roles, query_special, chosen)
     answers = _axis(keys, "key (answers)", roles["key"], roles, key_dim, marked_keys)
     _lay_out(figure, *((asks, answers) if picture.turned else (answers, asks)), title, legend)
-    figure.update_layout(font={"color": roles["ink"]}, hoverlabel=_hover_label(roles))
+    figure.update_layout(font={"color": roles["ink"], "family": SANS}, hoverlabel=_hover_label(roles))
     if selected_query is not None:
         _frame(figure, selected_query, len(keys), roles["query"], turned=picture.turned)
     return figure
@@ -229,6 +230,7 @@ def _axis(
         "title": {"text": name, "font": {"size": 12, "color": colour}},
         "tickfont": {"family": MONO, "size": 12 if len(at) <= 16 else 10.5, "color": roles["ink"]},
         "ticks": "",
+        "ticklabelstandoff": 4,
         "showgrid": False,
         "zeroline": False,
         "automargin": False,
