@@ -149,7 +149,7 @@ export function draw(root, data, callbacks = {}) {
       g.textAlign = "right";
       g.fillText(fitted(g, text, place.left - 8), place.left - 7, place.above + i * place.height + place.height / 2 + 4);
     });
-    const apart = Math.ceil((top.slanted ? 12 : 30) / place.width);
+    const apart = Math.ceil((top.slanted ? 15 : 30) / place.width);
     top.texts.forEach((text, i) => {
       if (i % apart && i !== chosenAcross) return;
       label(g, top, i, i === chosenAcross);

@@ -18,6 +18,7 @@ from ui.steps import number, says
 from ui.steps_pairs import as_share, bars_of, grid, marks_of
 
 MOST_BEGINNINGS = 6
+MASKS = {"own": "this head", "causal": "a causal mask, for comparison"}
 
 
 def mask(scene: Scene) -> None:
@@ -75,22 +76,22 @@ def _open_and_causal(scene: Scene) -> None:
     allowed = scene.walk.may_look.numpy()[scene.q_window, scene.k_window]
     causal = masks.causal(*allowed.shape).numpy()
     left, right, _ = st.columns([0.3, 0.3, 0.4], gap="medium")
-    for place, name, seen in ((left, "this model", allowed), (right, "a causal mask, for comparison", causal)):
+    for place, name, seen in ((left, "own", allowed), (right, "causal", causal)):
         with place:
-            says(f"<b>{name}</b>")
+            says(f"<b>{MASKS[name]}</b>")
             packet = pack_cells(
                 np.where(seen, 1.0, np.nan),
                 scene.query_side(),
                 scene.key_side(slanted=True),
                 kind="positive",
                 says="{row} may look at {column}.",
-                alt=f"Who may look at whom, {name}: query rows, key columns",
+                alt=f"Who may look at whom, {MASKS[name]}: query rows, key columns",
                 chosen=(scene.inside(scene.asks, scene.q_window), None),
                 square=True,
-                largest=12,
+                largest=14,
                 legend=False,
             )
-            cells(packet, key=f"step_5_{name[:4]}")
+            cells(packet, key=f"step_5_{name}")
 
 
 def _why_mask(scene: Scene) -> None:
@@ -165,7 +166,7 @@ def pattern(scene: Scene, turned: bool, guessed: int | None) -> None:
                 kind="weights",
                 turned=turned,
             )
-            ways = {"rows": "queries in rows, as in papers", "columns": "queries in columns, as in the lesson"}
+            ways = {"rows": "queries in rows (papers)", "columns": "in columns (the lesson)"}
             widgets.switch("Queries in", ways, "queries")
         with right:
             _row_as_bars(scene, row, guessed)

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from ui.frame import Room
     from ui.stage import Stage
 
+WHAT_FOR = (
+    "A word means something else in other company: a creature may be fluffy, or blue. <b>Attention</b> is the part of "
+    "a model in which words look at each other and take something from what they see. A <b>head</b> is one way of "
+    "looking. This page follows one word through one head."
+)
 LESSONS_MODEL = "tiny-decoder"
 LESSONS_SENTENCE = "a hungry tall old fox"
 LESSONS_HEAD = "In our own small decoder one head learnt to look for the adjective that matters, at any distance."
@@ -54,14 +59,14 @@ def whose(room: Room) -> None:
     widgets.switch("Whose numbers", {"real": "a real head", "toy": "the pocket-size head (toy)"}, "weights")
     if room.view["weights"] == "toy":
         st.button("Reset the numbers", on_click=steps_toy.reset, key="toy_reset")
-    elif availability(LESSONS_MODEL)[0]:
-        st.button("The lesson’s head", on_click=_lessons_head, help=LESSONS_HEAD, key="lessons_head")
 
 
 def which_head(stage: Stage) -> None:
-    """Which layer and head of the model."""
+    """Which layer and head of the model; the head that does what the lesson imagines is one click away."""
     widgets.stepper("Layer", "layer", stage.n_layers - 1)
     widgets.stepper("Head", "head", stage.n_heads - 1)
+    if availability(LESSONS_MODEL)[0]:
+        st.button("The lesson’s head", on_click=_lessons_head, help=LESSONS_HEAD, key="lessons_head")
 
 
 def _lessons_head() -> None:
@@ -97,6 +102,7 @@ def follow(scene: Scene) -> None:
             st.number_input(
                 f"Show {WINDOW} tokens from", 0, len(scene.queries) - WINDOW, key="from", step=32, width=190
             )
+    st.html(f'<div class="hl-says soft">{WHAT_FOR}</div>')
     links = [f'<a href="#step-{i}" target="_self"><b>{i}</b>{name}</a>' for i, name in enumerate(STEPS, start=1)]
     links.append('<a href="#step-9" target="_self"><b>✕</b>break it</a>')
     st.html(f'<nav class="hl-way" aria-label="Steps">{"".join(links)}</nav>')

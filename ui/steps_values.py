@@ -139,7 +139,7 @@ def delta(scene: Scene) -> None:
         if scene.trace is not None:
             frame.go(
                 "delta_e",
-                "See every head’s ΔE, added up to what the model computed →",
+                "Every head’s ΔE, added up →",
                 layer=scene.layer,
                 head=scene.head,
             )

@@ -100,7 +100,8 @@ def _made_of(parts: InputParts, i: int) -> None:
         added.append(("= sum", parts.summed[i].numpy()))
     stack(added, "step_1_parts", "What the word's vector is summed from")
     if parts.steps:
-        names = [f"{name} = E" if n == len(parts.steps) else name for n, (name, _) in enumerate(parts.steps, start=1)]
+        says(f"then {' and '.join(name for name, _ in parts.steps)}, on a scale of its own:", soft=True)
+        names = [*(name for name, _ in parts.steps[:-1]), "= E"]
         results = [result[i].numpy() for _, result in parts.steps]
         stack(list(zip(names, results, strict=True)), "step_1_then", "What is done to the sum")
 
