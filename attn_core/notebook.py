@@ -17,7 +17,7 @@ class Showing:
     """What `show` gives: Jupyter draws it; `view` is what it shows and can be saved with `export.save`."""
 
     view: View
-    height: int
+    height: int = 860
 
     def _repr_html_(self) -> str:
         """The offline page inside a frame of its own, so that notebook and picture cannot disturb each other."""

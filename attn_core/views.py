@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -123,6 +123,28 @@ class View:
             "scale": self.scale,
             "queries": self.queries_in,
         }
+
+    def as_python(self) -> str:
+        """The few lines that give this view in a notebook."""
+        given = [repr(self.trace.tokens.text)] if self.stream is None else self._both_sentences()
+        differs = [f for f in fields(self)[3:-2] if getattr(self, f.name) != f.default]
+        options = "".join(f", {f.name}={getattr(self, f.name)!r}" for f in differs)
+        return "\n".join(
+            [
+                "import attn_core as ac",
+                "from attn_core.notebook import Showing",
+                "from attn_core.views import View",
+                "",
+                f"trace = ac.trace(ac.load({self.trace.model_name!r}), {', '.join(given)})",
+                f"view = View(trace, layer={self.layer}, head={self.head}{options})",
+                "view.pattern  # what is shown, [query, key]",
+                "Showing(view)",
+            ]
+        )
+
+    def _both_sentences(self) -> list[str]:
+        source, target = (self.trace.tokens_of(stream)[0] for stream in ("encoder", "decoder"))
+        return [repr(source.text), f"target={target.text!r}"]
 
 
 def version() -> str:

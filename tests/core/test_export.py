@@ -208,6 +208,19 @@ def test_a_notebook_gets_one_self_contained_frame(trace):
         ac.show(trace, 0, 12)
 
 
+def test_the_lines_that_reproduce_a_view_do_so(trace, translation):
+    views = [
+        View(trace, 0, 3),
+        View(trace, 2, 5, hide_sink=True, words=True, mean="heads", scale="linear", queries_in="columns", query=4),
+        View(translation, 0, 1, stream="cross"),
+    ]
+    for view in views:
+        names: dict = {}
+        exec(view.as_python(), names)
+        assert_allclose(names["view"].pattern, view.pattern, atol=1e-6)
+        assert names["view"].caption() == view.caption() and names["view"].query == view.query
+
+
 def test_the_example_notebook_runs():
     import nbformat
     from nbclient import NotebookClient
