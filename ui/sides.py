@@ -162,11 +162,10 @@ def read(room: Room, specs: Sequence[Spec]) -> Sides:
     """Run every panel's model over its sentence."""
     sides = []
     for letter, spec in zip(LETTERS, specs, strict=False):
-        model = room.model(spec.model)
-        if spec.shows == "random":
-            model = _with_random_weights(room, model)
+        real = room.model(spec.model)
+        model = _with_random_weights(room, real) if spec.shows == "random" else real
         text = None if letter == "a" else spec.text
-        sides.append(Side(letter.upper(), spec, stages.of(room, text, model)))
+        sides.append(Side(letter.upper(), spec, stages.of(room, text, model, writer=real)))
     return Sides(room, sides)
 
 

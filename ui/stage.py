@@ -122,14 +122,17 @@ class Stage:
             return how(self.model, source, target=target, **options)
 
 
-def of(room: Room, text: str | None = None, model: Any = None) -> Stage:
-    """Read the page's sentence, or `text`, with its model, or `model`; a translator also gets what it writes itself."""
+def of(room: Room, text: str | None = None, model: Any = None, writer: Any = None) -> Stage:
+    """Read the page's sentence, or `text`, with its model, or `model`.
+
+    A translator is also shown a translation: the link's, or else what it (or `writer`) writes itself.
+    """
     model = room.model() if model is None else model
     options: dict[str, Any] = {}
     stream = None
     if model.kind == "encoder-decoder":
         stream = room.view["stream"]
-        options["target"] = room.view["target"] or _own_translation(model, room.text if text is None else text)
+        options["target"] = room.view["target"] or _translation_by(writer or model, room.text if text is None else text)
     if text is None and model is caches.model(room.model_name):
         return Stage(room, model, room.trace(**options), stream)
     with room.problems():
@@ -137,7 +140,7 @@ def of(room: Room, text: str | None = None, model: Any = None) -> Stage:
     return Stage(room, model, trace, stream)
 
 
-def _own_translation(model: Any, text: str) -> Any:
+def _translation_by(model: Any, text: str) -> Any:
     from attn_core import translation
 
     if not text.strip():

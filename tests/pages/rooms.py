@@ -1,0 +1,65 @@
+"""Rooms run as pages: open one by its link, and read what it says and what its canvases were given."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+from streamlit.testing.v1 import AppTest
+
+import attn_core as ac
+from attn_core.figures.tiles import unpack
+from ui import caches
+
+ROOT = Path(__file__).parents[2]
+
+
+def load(name: str) -> ac.Model:
+    """A model, loaded where pages look for it too."""
+    job = caches.open_model(name)
+    assert job.done.wait(300) and job.error is None, job.error
+    return caches.model(name)
+
+
+def open_page(page: str, **params: object) -> AppTest:
+    """A room by its link, run once."""
+    run = AppTest.from_file(str(ROOT / f"pages/{page}.py"), default_timeout=300)
+    for name, value in params.items():
+        run.query_params[name] = str(value)
+    return checked(run.run())
+
+
+def checked(page: AppTest) -> AppTest:
+    assert not page.exception, page.exception
+    return page
+
+
+def html(page: AppTest) -> str:
+    return "\n".join(block.proto.body for block in page.get("html"))
+
+
+def lead(page: AppTest) -> str:
+    """The headline as it is read."""
+    (found,) = re.findall(r'<h1 class="hl-lead">(.*?)</h1>', html(page))
+    return unescape(re.sub(r"<[^>]*>", "", found)).replace("\xa0", " ")
+
+
+def notes(page: AppTest) -> str:
+    return unescape(" ".join(re.findall(r'<div class="hl-note"[^>]*>(.*?)</div>', html(page))))
+
+
+def packets(page: AppTest) -> dict[str, tuple[dict, np.ndarray]]:
+    """Every canvas picture by its name: its header, and of panels the cells [panel, query, key]."""
+    found = {}
+    for element in page.get("bidi_component"):
+        raw = element.proto.bytes
+        if len(raw) > 8:
+            length = int.from_bytes(raw[:4], "little")
+            header, body = unpack(raw[4 + length :])
+            cells = np.array([])
+            if header.get("view") == "panels":
+                cells = np.frombuffer(body, "<f4").reshape(len(header["panels"]), header["queries"], header["keys"])
+            found[raw[4 : 4 + length].decode()] = (header, cells)
+    return found
