@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core import effects, recorded
-from ui import caches
+from ui import caches, widgets
 
 ROOT = Path(__file__).parents[2]
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -119,6 +119,18 @@ def test_another_sentence_is_never_shown_as_the_recording(model: ac.Model) -> No
     assert ">recorded<" not in html(page)
     assert "creature" not in text(page)
     assert cells(page).shape == (11, 11)
+
+
+def test_without_its_model_another_sentence_shows_a_reason_and_never_the_recording(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = caches.Job("minilm", error=ac.HeadlightError("The weights are away today."))
+    job.done.set()
+    monkeypatch.setattr(caches, "model", lambda name: None)
+    monkeypatch.setattr(caches, "open_model", lambda name: job)
+    page = opened(text="the keys to the cabinet are on the table")
+    assert "The weights are away today." in text(page)
+    assert ">recorded<" not in html(page) and "creature" not in text(page) and not page.get("plotly_chart")
 
 
 # --- What it says and draws -------------------------------------------------------------------------------------------
@@ -254,6 +266,20 @@ TYPED = {
     "latex": "$x^2$ \\frac{1}{2} $$y$$",
     "null": "a\x00b",
 }
+
+
+def test_a_word_is_never_markup() -> None:
+    typed = "<b onclick='x'>&amp;</b>"
+    made = [
+        widgets.say([(typed, "key"), (typed, "")]),
+        widgets.query(typed),
+        widgets.key(typed),
+        widgets.tok(typed, "v"),
+    ]
+    made.append(widgets.badge(typed, why=typed))
+    for markup in made:
+        assert "<b" not in markup and "onclick='" not in markup
+        assert typed in unescape(markup)
 
 
 @pytest.mark.parametrize("what", TYPED)
