@@ -30,7 +30,9 @@ def lines(shown: Shown) -> None:
         if pin.side == "query":
             shown.choose(pin.position)
 
-    pin = None if shown.room.view["row"] is None else ("query", shown.row)  # without a choice, all lines are drawn
+    pin: tuple[components.Side, int] | None = None  # without a choice, all lines are drawn
+    if shown.room.view["row"] is not None:
+        pin = ("query", shown.row)
     packet = tiles.pack_links(
         shown.pattern[None],
         shown.rows,
@@ -137,7 +139,8 @@ def alignment(shown: Shown) -> None:
     chosen = st.multiselect(
         "Mean of heads", head_names(n_layers, n_heads), key="align", placeholder=f"only {shown.who}, the one above"
     )
-    heads = [tuple(map(int, name.split("."))) for name in chosen] or [(shown.layer, shown.head)]
+    heads = [(int(layer), int(head)) for layer, head in (name.split(".") for name in chosen)]
+    heads = heads or [(shown.layer, shown.head)]
     found = translation.align(translation.mean_pattern(shown.trace, heads))
     table = pd.DataFrame(
         {

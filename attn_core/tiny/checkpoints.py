@@ -129,6 +129,7 @@ def gpt2_names(model: Decoder) -> Parts:
         "transformer.wpe.weight": (model.position.weight,),
         **_norm("transformer.ln_f", model.norm),
     }
+    block: Any
     for number, block in enumerate(model.blocks):
         own, at, mlp = f"transformer.h.{number}", block.attention, block.mlp
         names |= {
@@ -149,6 +150,7 @@ def gpt2_names(model: Decoder) -> Parts:
 def mbart_names(model: Translator) -> Parts:
     """What mBART calls the weights of the translator."""
     names: Parts = {"model.shared.weight": (model.word.weight,)}
+    block: Any
     for side, stem, blocks, norm in (
         ("encoder", model.encoder_stem, model.encoder, model.encoder_norm),
         ("decoder", model.decoder_stem, model.decoder, model.decoder_norm),

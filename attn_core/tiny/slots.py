@@ -54,10 +54,11 @@ def take_slots(
     words than slots they begin again at the first. A tokenizer without slots is left as it is.
     """
     slots = tokenizer.convert_tokens_to_ids(slots_of(tokenizer))
-    ids, names, order = list(ids), {}, {}
+    taken, names = list(ids), {}
+    order: dict[str, int] = {}
     for position, (start, end) in enumerate(spans):
         if slots and ids[position] == tokenizer.unk_token_id:
             word = text[start:end]
-            ids[position] = order.setdefault(word.lower(), slots[len(order) % len(slots)])
+            taken[position] = order.setdefault(word.lower(), slots[len(order) % len(slots)])
             names[position] = word + MARK
-    return ids, names
+    return taken, names

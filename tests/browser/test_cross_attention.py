@@ -19,7 +19,8 @@ def test_a_deep_link_on_a_cold_server_opens_the_page(open_room) -> None:
     with serve() as cold:
         page = is_live(open_room("cross_attention", at=cold, source="the european economic area"))
         expect(page.locator(".hl-sub", has_text="la zone économique européenne")).to_be_visible()
-        assert page.locator(".js-plotly-plot").count() == 5
+        assert page.locator(".js-plotly-plot").count() == 4
+        page.close()
 
 
 def test_lines_join_the_two_sentences_and_a_click_reads_a_row(open_room) -> None:
@@ -34,7 +35,7 @@ def test_lines_join_the_two_sentences_and_a_click_reads_a_row(open_room) -> None
 
 def test_stepping_changes_all_three_maps(open_room) -> None:
     page = is_live(open_room("cross_attention"))
-    page.locator(".st-key-cross_head_on button").click()
+    page.locator(".st-key-stepper_cross_head").get_by_role("button", name="›").click()
     expect(page.locator(".st-key-card_cross h2").first).to_have_text("Cross-attention · layer 1 · head 3")
     expect(page.locator(".st-key-card_kinds .hl-hint", has_text="Layer 1, head 3.")).to_have_count(3)
     settled(page)
