@@ -22,14 +22,24 @@ def jensen_shannon(a: Floats, b: Floats) -> Floats:
     >>> jensen_shannon(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]])).tolist()
     [1.0]
     """
+    a, b = _exact(a), _exact(b)
     middle = (a + b) / 2
     divergence = _negative_entropy(a) / 2 + _negative_entropy(b) / 2 - _negative_entropy(middle)
     return np.sqrt(np.clip(divergence, 0.0, 1.0))
 
 
-def _negative_entropy(p: Floats) -> Floats:
-    """Σ p·log₂ p over keys, in float64, with 0·log 0 = 0."""
+def _exact(p: Floats) -> Floats:
+    """The rows in float64, summing to 1 to the last digit: in float32 they miss it by 1e-7, and a root makes that 3e-4.
+
+    A row of zeros (a word that a sentence has not) stays so.
+    """
     p = np.asarray(p, dtype=float)
+    total = p.sum(axis=-1, keepdims=True)
+    return np.divide(p, total, out=np.zeros_like(p), where=total > 0)
+
+
+def _negative_entropy(p: Floats) -> Floats:
+    """Σ p·log₂ p over keys, with 0·log 0 = 0."""
     return (p * np.log2(p, out=np.zeros_like(p), where=p > 0)).sum(axis=-1)
 
 
@@ -84,20 +94,22 @@ def distance_matrix(
     [head_a, query, key] and [head_b, query, key] on the same axes → [head_a, head_b]. At most about `block` cells are
     held at a time (in float64), whatever the number of heads. `progress` is told the finished share, 0 to 1.
     """
-    own_a, own_b = (np.stack([_negative_entropy(head) for head in heads]) for heads in (a, b))  # [head, query]
     step = max(1, block // max(1, a[0].size))
     out = np.empty((len(a), len(b)))
-    for i, one in enumerate(a):
-        for start in range(0, len(b), step):
-            some = slice(start, start + step)
-            middle = _negative_entropy((one[None] + b[some]) / 2)
-            divergence = np.clip(own_a[i] / 2 + own_b[some] / 2 - middle, 0.0, 1.0)
+    for start in range(0, len(b), step):
+        some = slice(start, start + step)
+        theirs = _exact(b[some])
+        their_own = _negative_entropy(theirs)  # [head, query]
+        for i, head in enumerate(a):
+            ours = _exact(head)
+            both = _negative_entropy((ours[None] + theirs) / 2)
+            divergence = np.clip(_negative_entropy(ours) / 2 + their_own / 2 - both, 0.0, 1.0)
             out[i, some] = np.sqrt(divergence).mean(axis=-1)
-        if progress is not None:
-            progress((i + 1) / len(a))
+            if progress is not None:
+                progress((start * len(a) + (i + 1) * len(theirs)) / out.size)
     return out
 
 
 def seconds_needed(n_a: int, n_b: int, n_query: int, n_key: int) -> float:
-    """A rough forecast for `distance_matrix`: 10 nanoseconds a cell (7 to 14 were measured on one core)."""
-    return n_a * n_b * n_query * n_key * 10e-9
+    """A rough forecast for `distance_matrix`: 15 nanoseconds a cell (7 to 15 were measured on one core)."""
+    return n_a * n_b * n_query * n_key * 15e-9
