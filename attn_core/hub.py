@@ -34,6 +34,28 @@ def downloaded_file(repo: str, file: str, revision: str | None = None) -> Path |
     return Path(found) if isinstance(found, str) else None
 
 
+def configuration(repo: str) -> Path:
+    """Where a hub model's config.json lies; fetched if it was not downloaded before."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError:
+        raise UnknownModel(f"{repo!r} cannot be the name of a model on the hub.") from None
+    found = downloaded_file(repo, "config.json")
+    if found is not None:
+        return found
+    require_network()
+    try:
+        return Path(hf_hub_download(repo, "config.json"))
+    except RemoteEntryNotFoundError:
+        raise DamagedModel(f"{repo!r} is on the hub, but it is no model: it has no config.json.") from None
+    except Exception as error:
+        raise explain(error, repo) from error
+
+
 def outlook() -> tuple[bool, str]:
     """Whether a download can be expected to work, from what is known now; looks again in the background."""
     if is_offline():

@@ -8,25 +8,22 @@ A loaded model is shared: whoever asks for it while somebody still holds it gets
 
 from __future__ import annotations
 
-import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from attn_core import hub
-from attn_core.catalogue import CATALOGUE, Entry, availability, bundled_folder, entry_of, folder_of, unknown
-from attn_core.checkpoint import check_folder, check_hash, read_checkpoint
+from attn_core.catalogue import CATALOGUE, Entry, availability, bundled_folder, entry_of, folder_of
+from attn_core.checkpoint import check_hash, read_checkpoint
 from attn_core.errors import DamagedModel, NoNetwork
 from attn_core.hub import Progress
-from attn_core.settings import is_public
 
 if TYPE_CHECKING:
     from attn_core.capture import Model
 
 __all__ = ["CATALOGUE", "Entry", "availability", "bundled_folder", "entry_of", "load"]
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _loaded: WeakValueDictionary[tuple[str, float], Model] = WeakValueDictionary()
 _locks: dict[str, threading.Lock] = {}  # one a model, so that it is read once, whoever asks at the same time
 
@@ -39,30 +36,13 @@ def load(name: str | Path, progress: Progress | None = None) -> Model:
     names load. Raises UnknownModel, NoNetwork, DamagedModel or UnsupportedFamily, each with a sentence for the reader.
     """
     told = progress or (lambda message, fraction=None: None)
-    entry = _find(str(name))
+    entry = entry_of(str(name))
     key = (entry.name, _age(entry))
     with _locks.setdefault(entry.name, threading.Lock()):
         model = _loaded.get(key)
         if model is None:
             model = _loaded[key] = _open(entry, told)
     return model
-
-
-def _find(name: str) -> Entry:
-    """What a name stands for here; raises UnknownModel where it stands for nothing."""
-    if name in CATALOGUE:
-        return CATALOGUE[name]
-    path = Path(name).expanduser()
-    if is_public():
-        raise unknown(name)
-    if path.is_dir():
-        check_folder(path)
-        return entry_of(name)
-    if path.is_file():
-        raise DamagedModel(f"{name} is a file. Give the folder that it lies in, with config.json and a tokenizer.")
-    if not _HUB_ID.fullmatch(name) or name.startswith("."):
-        raise unknown(name)
-    return Entry(name, name, "unknown", "unknown", "see the model's own card", "A model from the hub.", name)
 
 
 def _age(entry: Entry) -> float:

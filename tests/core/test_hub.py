@@ -33,11 +33,13 @@ for name in sys.argv[1:]:
         result = {
             "sum": sum(float(t.double().sum()) for t in tensors.values()),
             "labels": trace(model, "a fluffy blue creature").tokens.labels,
+            "shape": [models.entry_of(name).n_layers, models.entry_of(name).n_heads],
         }
     except HeadlightError as error:
         result = {"error": type(error).__name__, "says": str(error)}
     results[name] = result | {"said": said, "seconds": time.monotonic() - start}
-    results[name]["downloaded"] = models.hub.is_downloaded(name)
+    if result.get("error") != "UnknownModel":
+        results[name]["downloaded"] = models.hub.is_downloaded(name)
 print("RESULTS", json.dumps(results))
 """
 
@@ -118,7 +120,7 @@ class Answer(BaseHTTPRequestHandler):
 
     def _content(self, repo: str, file: str) -> bytes | None:
         name = {"pytorch_model.bin": "model.safetensors"}.get(file, file) if repo == "owner/pickled" else file
-        hidden = repo == "owner/pickled" and file == "model.safetensors"
+        hidden = repo == "owner/empty" or (repo == "owner/pickled" and file == "model.safetensors")
         path = self.server.folder / name
         if hidden or not path.is_file():
             return None
@@ -179,7 +181,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def first(hub, cache):
     """What came of each repository while the hub was there."""
-    names = ["good", "cut-once", "cut-always", "cut-today", "pickled", "damaged", "gone", "gated"]
+    names = ["good", "empty", "cut-once", "cut-always", "cut-today", "pickled", "damaged", "gone", "gated"]
     return attempt(f"http://127.0.0.1:{hub.server_port}", cache, *(f"owner/{name}" for name in names))
 
 
@@ -193,7 +195,7 @@ def later(hub, cache, folder, first):
 @pytest.fixture(scope="module")
 def unplugged(cache, first, later):
     """The same where nothing answers at the hub's address."""
-    return attempt("http://127.0.0.1:9", cache, "owner/good", "owner/other")
+    return attempt("http://127.0.0.1:9", cache, "owner/good", "owner/other", "owner/..")
 
 
 def total(folder: Path) -> float:
@@ -205,6 +207,7 @@ def test_a_model_comes_from_the_hub_as_it_was_saved(first, folder):
     assert good["sum"] == pytest.approx(total(folder), abs=1e-9)
     assert good["labels"] == ["a", "fluffy", "blue", "creature"]
     assert good["downloaded"]
+    assert good["shape"] == [2, 2]
 
 
 def test_the_download_reports_its_bytes(first, folder):
@@ -235,6 +238,7 @@ def test_trying_again_later_works(first, later, folder):
     [
         ("pickled", "DamagedModel", "safetensors"),
         ("damaged", "DamagedModel", "cut or damaged"),
+        ("empty", "DamagedModel", "no config.json"),
         ("gone", "UnknownModel", "no model 'owner/gone' on the hub"),
         ("gated", "UnknownModel", "granted access"),
     ],
@@ -256,6 +260,10 @@ def test_what_was_downloaded_needs_no_hub(unplugged, folder):
 def test_a_hub_that_does_not_answer(unplugged):
     assert unplugged["owner/other"]["error"] == "NoNetwork"
     assert "cannot be reached" in unplugged["owner/other"]["says"]
+
+
+def test_a_name_that_the_hub_cannot_have(unplugged):
+    assert unplugged["owner/.."]["error"] == "UnknownModel"
 
 
 def test_a_second_load_asks_the_hub_nothing(hub, cache, first, later):
