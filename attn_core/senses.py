@@ -87,6 +87,11 @@ def pairs(n: int) -> list[tuple[int, int]]:
     return list(combinations(range(n), 2))
 
 
+def cosines_by_layer(routes: Sequence[Array]) -> Array:
+    """How alike the occurrences of every pair are at every layer: routes [layer + 1, d_model] → [pair, layer + 1]."""
+    return np.stack([geometry.cosine(routes[a], routes[b]) for a, b in pairs(len(routes))])
+
+
 @dataclass(frozen=True, eq=False)
 class Parting:
     """How far apart each part of every layer pushes two occurrences: lengths of differences of what they are given.

@@ -72,8 +72,7 @@ class Senses:
     @cached_property
     def cosines(self) -> Any:
         """[pair, layer + 1]."""
-        routes = [meaning.occurrence.route for meaning in self.meanings]
-        return np.stack([geometry.cosine(routes[a], routes[b]) for a, b in self.pairs])
+        return senses.cosines_by_layer([meaning.occurrence.route for meaning in self.meanings])
 
     @cached_property
     def baselines(self) -> Any:
