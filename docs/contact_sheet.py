@@ -1,4 +1,5 @@
-"""Every room on one sheet, at desk and phone width, light and dark: docs/contact-sheet.png.
+"""Every room on one sheet, at desk and phone width, light and dark: docs/contact-sheet.png; the light desk pictures
+also go into docs/pictures/, for the read-me.
 
 python docs/contact_sheet.py                                   # every room
 python docs/contact_sheet.py --into /tmp/look app "delta_e?layer=2"    # only these, one picture each, no sheet
@@ -12,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -32,23 +33,38 @@ def rooms() -> list[str]:
     return [room for room in ROOMS if room == "app" or (ROOT / "pages" / f"{room}.py").exists()]
 
 
-def picture(browser: Browser, address: str, room: str, width: int, scheme: str, folder: Path) -> Path:
-    """One page as it looks when all of it has arrived, down to its end or to WIDTHS."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"{address}/{'' if room == 'app' else room}", timeout=PATIENCE)
+def pictures(address: str, wanted: list[str], folder: Path) -> dict[str, list[Path]]:
+    """Every room at every width, light and dark, one browser window each."""
+    files: dict[str, list[Path]] = {room: [] for room in wanted}
+    with chromium() as browser:
+        for width, tallest in WIDTHS.items():
+            for scheme in SCHEMES:
+                context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+                page = context.new_page()
+                page.set_default_timeout(PATIENCE)
+                for room in wanted:
+                    file = folder / f"{room.split('?')[0]}-{scheme}-{width}.png"
+                    take(page, f"{address}/{room.removeprefix('app')}", tallest, file)
+                    files[room].append(file)
+                context.close()
+    return files
+
+
+def take(page: Page, url: str, tallest: int, file: Path) -> None:
+    """One page as it looks when all of it has arrived, down to its end or to `tallest`."""
+    width = page.viewport_size["width"]  # type: ignore[index]
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(url, timeout=PATIENCE)
     page.locator(".hl-lead, .hl-problem, .hl-badge").first.wait_for()
-    (is_live if room == "app" else settled)(page)
-    whole = page.locator("[data-testid=stMain]").evaluate("main => main.scrollHeight")
-    page.set_viewport_size({"width": width, "height": min(whole, WIDTHS[width])})
-    page.wait_for_timeout(1500)  # let pictures take their new size
     settled(page)
-    file = folder / f"{room.split('?')[0]}-{scheme}-{width}.png"
+    if page.locator(".hl-badge", has_text="recorded").count():
+        is_live(page)
+    whole = page.locator("[data-testid=stMain]").evaluate("main => main.scrollHeight")
+    page.set_viewport_size({"width": width, "height": min(whole, tallest)})
+    page.wait_for_timeout(1500)  # pictures take their new size
+    settled(page)
     page.screenshot(path=file)
-    context.close()
-    print(file.name)
-    return file
+    print(file.name, flush=True)
 
 
 def sheet(files: dict[str, list[Path]]) -> Image.Image:
@@ -76,15 +92,20 @@ def main() -> None:
     arguments.add_argument("rooms", nargs="*", help="with parameters, if you like; default: all")
     arguments.add_argument("--into", type=Path, help="keep the single pictures in this folder and make no sheet")
     asked = arguments.parse_args()
-    with serve() as address, chromium() as browser, tempfile.TemporaryDirectory() as passing:
+    with serve() as address, tempfile.TemporaryDirectory() as passing:
         folder = asked.into or Path(passing)
         folder.mkdir(parents=True, exist_ok=True)
-        files = {
-            room: [picture(browser, address, room, width, scheme, folder) for width in WIDTHS for scheme in SCHEMES]
-            for room in asked.rooms or rooms()
-        }
+        files = pictures(address, asked.rooms or rooms(), folder)
         if asked.into is None:
-            sheet(files).quantize(128).save(ROOT / "docs" / "contact-sheet.png", optimize=True)
+            small(sheet(files)).save(ROOT / "docs" / "contact-sheet.png", optimize=True)
+            (ROOT / "docs" / "pictures").mkdir(exist_ok=True)
+            for desk, *_ in files.values():
+                small(Image.open(desk)).save(ROOT / "docs" / "pictures" / desk.name, optimize=True)
+
+
+def small(image: Image.Image) -> Image.Image:
+    """The same picture in 200 colours, about a third of the bytes."""
+    return image.convert("RGB").quantize(200, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
 
 
 if __name__ == "__main__":
