@@ -61,8 +61,9 @@ def card(name: str, title: str = "", hint: str = "") -> Iterator[None]:
 
 
 def heading(title: str, hint: str = "") -> None:
-    """A title inside a card; both parts are HTML."""
-    st.html(f'<h2 class="hl-title">{title}</h2>' + (f'<div class="hl-hint">{hint}</div>' if hint else ""))
+    """A title inside a card, and a line under it; both parts are HTML, and either may be missing."""
+    name = f'<h2 class="hl-title">{title}</h2>' if title else ""
+    st.html(name + (f'<div class="hl-hint">{hint}</div>' if hint else ""))
 
 
 def reading(html: str) -> None:
