@@ -7,6 +7,7 @@ from ui import components, cross, frame, two_sentences, widgets
 
 room = frame.open_page("cross_attention", params=two_sentences.PARAMS, sentence=False, model=False)
 components.follow_theme()
+st.html(frame.ROOT / "assets" / "steps.css")  # tables of bars
 shown = two_sentences.ask(room)
 
 widgets.lead(shown.lead(), sub=room.badges(shown.trace) + two_sentences.written(shown))

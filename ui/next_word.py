@@ -24,7 +24,7 @@ from attn_core.spelling import visible
 from attn_core.tiny.shipped import known_words
 from attn_core.tiny.stories import SLOTS
 from ui import caches, widgets
-from ui.frame import Room
+from ui.frame import ROOT, Room
 from ui.state import Param, choice, forget, whole, words
 
 COOLEST, HOTTEST = 0.1, 2.0
@@ -51,6 +51,7 @@ def next_word(room: Room, trace: Any) -> None:
     """The card of a causal model: next words, writing on, layer by layer; other models get none."""
     if trace.kind != "decoder":
         return
+    st.html(ROOT / "assets" / "steps.css")  # tables of bars
     with widgets.card(
         "next_word",
         "What comes next",
