@@ -64,7 +64,7 @@ export function draw(root, packet, callbacks = {}) {
   const path = (node) => (node.i ? [...path(nodes[node.parent]), node] : []);
   const id = (node) => path(node).map((step) => step.label).join("/");
   const ids = new Map(nodes.map((node) => [id(node), node]));
-  let here = nodes[0];
+  let here = ids.get(root.told) ?? nodes[0]; // where a click led, if Python has not heard of it yet
 
   const figure = element("div", "figure");
   const [trail, stage, read] = [element("nav"), element("div", "stage"), element("p", "read note")];
@@ -81,7 +81,9 @@ export function draw(root, packet, callbacks = {}) {
     if (!node.inside.length) return;
     here = node;
     paint();
-    if (tell) callbacks.enter?.({ inside: id(node) });
+    if (!tell) return;
+    root.told = id(node);
+    callbacks.enter?.({ inside: root.told });
   }
 
   /* --- drawing --- */
@@ -198,7 +200,10 @@ export function draw(root, packet, callbacks = {}) {
   paint();
 
   return {
+    /* An answer to an earlier click must not lead back from a later one. */
     update(view) {
+      if (root.told !== undefined && view.inside !== root.told) return;
+      root.told = undefined;
       enter(ids.get(view.inside ?? "") ?? nodes[0], false);
     },
     destroy() {

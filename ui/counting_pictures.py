@@ -105,6 +105,8 @@ def lesson_table(counted: Counted) -> None:
     added = "".join(_sum(what, f"{count:+,}".replace("-", "−")) for what, count in ledger.left_out)
     body = rows + _sum("as the lesson counts", f"{ledger.lesson_total:,}", counted.lesson)
     more = added + _sum("every number stored, tied ones once", f"{ledger.total:,}", not counted.lesson)
+    more += _sum("of these, embeddings", f"{ledger.embeddings:,}")
+    more += _sum("without embeddings", f"{ledger.without_embeddings:,}")
     st.html(f'<table class="hl-count-table"><tbody>{body}{more}</tbody></table>')
     _read_aloud(counted)
 
