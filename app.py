@@ -31,6 +31,7 @@ with right, widgets.card("head"):
     one_head.read_aloud(shown)
     one_head.switches(shown)
     one_head.strip(shown)
+    one_head.doors(shown)
 
 if source == "live":
     next_word.next_word(room, trace)

@@ -354,15 +354,20 @@ def provenance(source: str) -> str:
 
 
 def parity(check: Any) -> str:
-    """How far our numbers are from the model's own, as an HTML badge; hovering says what was compared."""
-    why = (
-        f"Largest relative errors. Pattern {check.pattern:.0e}: our weights times the values, against what the model's "
-        f"attention gave. ΔE {check.delta:.0e}: the sum over heads plus the bias, against what its output projection "
-        f"gave. Residual {check.residual:.0e}: what the block added, against the block's own output."
+    """How far our numbers are from the model's own, as an HTML badge that opens on what was compared with what."""
+    compared = (
+        ("pattern", check.pattern, "our weights times the values, against what the model's own attention gave"),
+        ("ΔE", check.delta, "the sum over heads plus the bias, against what its output projection gave"),
+        ("residual", check.residual, "what the block added to E, against the stream that it handed on"),
     )
-    worst = scientific(max(check.pattern, check.delta, check.residual))
+    worst = scientific(max(error for _, error, _ in compared))
     mark, kind = ("✓ checked:", "ok") if check.ok else ("✕ off by", "bad")
-    return widgets.badge(f"{mark} {worst} from the model's own numbers", kind, why)
+    rows = "".join(f"<div><b>{name} {scientific(error)}</b> {what}</div>" for name, error, what in compared)
+    found = widgets.badge(f"{mark} {worst} from the model's own numbers", kind)
+    return (
+        f'<details class="hl-checked"><summary>{found}</summary>'
+        f"<div>Worst relative error of any layer, against tensors that left the model:{rows}</div></details>"
+    )
 
 
 def scientific(value: float) -> str:

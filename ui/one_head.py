@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -23,11 +23,9 @@ from attn_core.figures.labels import percent
 from attn_core.heads import entropy
 from attn_core.shown import MEANS, Arrangement, arrange, mean_name, mean_pattern, striking_row
 from attn_core.spelling import visible
-from ui import components, widgets
+from ui import components, frame, widgets
+from ui.frame import Room
 from ui.state import choice, whole
-
-if TYPE_CHECKING:
-    from ui.frame import Room
 
 PARAMS = [
     choice("mean", MEANS),
@@ -245,6 +243,14 @@ def strip(shown: OneHead) -> None:
         widgets.strip(recorded.strip(shown.trace, layer, head, query).parts())
     else:
         widgets.strip(effects.strip(shown.trace, shown.room.again(shown.trace), layer, head, query).parts())
+
+
+def doors(shown: OneHead) -> None:
+    """Where this very head can be followed further."""
+    with st.container(horizontal=True, gap="small", key="doors"):
+        frame.go("step_by_step", "Walk it step by step")
+        frame.go("delta_e", "What it adds: ΔE")
+        frame.go("compare_heads", "Put another beside it")
 
 
 def read_aloud(shown: OneHead) -> None:
