@@ -192,6 +192,23 @@ def test_the_phone_has_a_drawer_and_the_desk_a_line(open_room) -> None:
     expect(wide.locator(".st-key-menu_drawer")).to_be_hidden()
 
 
+def test_the_badge_opens_on_what_was_compared_by_keyboard_too(open_room) -> None:
+    page = is_live(open_room())
+    page.locator(".hl-checked summary").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".hl-checked")).to_contain_text("against what the model's own attention gave")
+    expect(page.locator(".hl-checked > div")).to_be_visible()
+
+
+def test_a_door_leads_on_with_the_same_head_and_sentence(open_room) -> None:
+    page = is_live(open_room(text="the keys to the cabinet", layer=2, head=5))
+    page.locator(".st-key-doors").get_by_role("link", name="What it adds: ΔE").click()
+    page.wait_for_url("**/delta_e?**")
+    page.locator("h1.hl-lead").wait_for()
+    assert page.get_by_label("Sentence").input_value() == "the keys to the cabinet"
+    assert (link(page)["layer"], link(page)["head"]) == ("2", "5")
+
+
 def test_share_gives_the_whole_link(open_room) -> None:
     page = is_live(open_room())
     page.locator(".st-key-menu_share").get_by_role("button").click()
