@@ -19,7 +19,7 @@ from benchmarks.passes import bundled
 from benchmarks.tables import by_turns, ratio, report
 
 LENGTHS = (16, 128, 512)
-ROUNDS = 20
+ROUNDS = 10
 
 
 def traced(length: int) -> tuple[Any, ac.Trace]:
