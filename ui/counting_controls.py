@@ -20,14 +20,14 @@ LABELS = {
     "n_layers": "blocks",
     "n_decoder_layers": "decoder blocks",
     "n_heads": "heads",
-    "n_groups": "groups (keys and values)",
+    "n_groups": "groups",
     "d_head": "d_head",
     "d_ff": "d_ff (MLP)",
     "vocabulary": "vocabulary",
     "context": "context",
 }
 HELP = {
-    "n_groups": "Heads that have a key and a value of their own; the others share. Empty: every head has its own.",
+    "n_groups": "How many keys and values there are; heads share them in groups. Empty: every head has its own.",
     "d_head": "Empty: d_model / heads.",
     "d_ff": "Empty: 4 × d_model.",
 }
@@ -91,4 +91,4 @@ def own_numbers(room: Room) -> None:
 def _field(name: str) -> None:
     low, high = BOUNDS[name]
     optional: dict[str, Any] = {"value": None, "placeholder": "derived"} if name in DERIVED else {}
-    st.number_input(LABELS[name], low, high, step=1, key=name, help=HELP.get(name), width=158, **optional)
+    st.number_input(LABELS[name], low, high, step=1, key=name, help=HELP.get(name), width=146, **optional)
