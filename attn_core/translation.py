@@ -144,18 +144,25 @@ def telling_row(aligned: Sequence[Aligned]) -> int:
     return crossed[0][0].query if crossed else 0
 
 
-def sharpest(trace: Trace) -> tuple[int, int]:
-    """The cross head (layer, head) whose lines are clearest: each source word is somebody's largest weight, strongly.
+def clearness(pattern: Floats, special: Sequence[bool]) -> float:
+    """How clearly a cross head lines two sentences up, from 0 to 1: pattern [query, key] → one number.
 
-    A head that always looks at one place is sure too, but finds one source word only, so the mean of the largest
-    weights is multiplied with the share of source words that are found.
+    A head that always looks at one place is sure too, but finds one source word only. So the mean of the largest
+    weights on real words is multiplied with the share of source words that are some row's largest.
     """
-    best, found = -1.0, (0, 0)
-    special = np.array(trace.tokens_of("cross")[1].special)
-    for layer in range(trace.n_layers_of("cross")):
-        for head, pattern in enumerate(trace.patterns(layer, stream="cross")):
-            keys = {entry.key for entry in align(pattern) if not special[entry.key]}
-            clear = float(pattern[:, ~special].max(axis=1).mean()) * len(keys) if keys else 0.0
-            if clear > best:
-                best, found = clear, (layer, head)
-    return found
+    words = ~np.array(special)
+    if not words.any():
+        return 0.0
+    found = {entry.key for entry in align(pattern) if words[entry.key]}
+    return float(pattern[:, words].max(axis=1).mean()) * len(found) / int(words.sum())
+
+
+def sharpest(trace: Trace) -> tuple[int, int]:
+    """The cross head (layer, head) that lines the two sentences up most clearly."""
+    special = trace.tokens_of("cross")[1].special
+    scores = {
+        (layer, head): clearness(pattern, special)
+        for layer in range(trace.n_layers_of("cross"))
+        for head, pattern in enumerate(trace.patterns(layer, stream="cross"))
+    }
+    return max(scores, key=scores.__getitem__)

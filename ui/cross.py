@@ -169,13 +169,14 @@ def _crossed(count: int) -> str:
 
 
 def clearest(shown: Shown) -> None:
-    """A way to the cross head that lines the sentences up best, where another one is open."""
+    """A way to the cross head that lines the sentences up best, where a less clear one is open."""
     layer, head = translation.sharpest(shown.trace)
+    best = translation.clearness(shown.trace.pattern(layer, head, stream="cross"), shown.keys.special)
 
     def opened() -> None:
         st.session_state["cross_layer"], st.session_state["cross_head"] = layer, head
 
-    if (layer, head) != (shown.layer, shown.head):
+    if translation.clearness(shown.pattern, shown.keys.special) < 0.9 * best:
         st.button(f"Open head {layer}.{head}, whose lines are clearest", key="clearest", on_click=opened)
 
 

@@ -10,6 +10,8 @@ import zlib
 from dataclasses import dataclass
 from random import Random
 
+from attn_core.tiny.stories import article
+
 PAD, START, END = "<pad>", "<s>", "</s>"
 SLOTS = tuple(f"<new{n}>" for n in range(1, 5))
 SLOT_SHARE = 0.05  # nouns that nobody has met; they are carried over as they are, as masculine singular
@@ -163,11 +165,12 @@ def sentence(rng: Random, *, test: bool = False) -> Pair:
     gold: list[tuple[int, ...]] = []
 
     def add(phrase: NounPhrase, negated: bool = False) -> None:
-        words, places = in_french(phrase, negated)
+        translation, places = in_french(phrase, negated)
         gold.extend((len(english) + place,) for place in places)
-        french.extend(words)
+        french.extend(translation)
         noun = NOUNS[phrase.noun][0] if phrase.plural else phrase.noun
-        english.extend([phrase.determiner, *phrase.adjectives, noun])
+        words = [*phrase.adjectives, noun]
+        english.extend([article(words[0]) if phrase.determiner == "a" else phrase.determiner, *words])
 
     def link(words: list[str], translation: list[tuple[str, tuple[int, ...]]]) -> None:
         gold.extend(tuple(len(english) + place for place in places) for _, places in translation)
@@ -204,6 +207,6 @@ def vocabulary() -> list[str]:
         *((english, *forms) for table in (BEFORE, AFTER, VERBS) for english, forms in table.items()),
         *((english, *forms) for english, forms in DETERMINERS.items()),
         *PREPOSITIONS.items(),
-        ("do", "does", "not", "ne", "n'", "pas", "de", "d'", "."),
+        ("an", "do", "does", "not", "ne", "n'", "pas", "de", "d'", "."),
     ]
     return [PAD, START, END, *SLOTS, *sorted({word for entry in entries for word in entry if word})]

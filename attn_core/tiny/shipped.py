@@ -54,7 +54,7 @@ def known_words(name: str) -> dict[str, tuple[str, ...]]:
             "Adjectives before a French noun": tuple(phrases.BEFORE),
             "Adjectives behind it": tuple(phrases.AFTER),
             "Verbs": tuple(sorted({word for base, (third, *_) in phrases.VERBS.items() for word in (base, third)})),
-            "Little words": (*phrases.DETERMINERS, *phrases.PREPOSITIONS, "do", "does", "not", "."),
+            "Little words": (*phrases.DETERMINERS, "an", *phrases.PREPOSITIONS, "do", "does", "not", "."),
         }
     return {}
 

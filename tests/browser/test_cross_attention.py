@@ -8,7 +8,11 @@ import pytest
 from playwright.sync_api import Page, expect
 from serving import is_live, serve, settled
 
+from attn_core.tiny.shipped import best_head
+
 pytestmark = pytest.mark.browser
+LAYER, HEAD = best_head("tiny-translator")
+WHO = f"head {LAYER}.{HEAD}"
 
 
 def link(page: Page) -> dict[str, str]:
@@ -25,9 +29,9 @@ def test_a_deep_link_on_a_cold_server_opens_the_page(open_room) -> None:
 
 def test_lines_join_the_two_sentences_and_a_click_reads_a_row(open_room) -> None:
     page = is_live(open_room("cross_attention"))
-    expect(page.locator("h1.hl-lead")).to_contain_text("To write voiture, head 1.2 looks at car")
+    expect(page.locator("h1.hl-lead")).to_contain_text(f"To write voiture, {WHO} looks at car")
     page.locator(".st-key-card_lines .left .word", has_text="cheval").click()
-    expect(page.locator("h1.hl-lead")).to_contain_text("To write cheval, head 1.2 looks at horse")
+    expect(page.locator("h1.hl-lead")).to_contain_text(f"To write cheval, {WHO} looks at horse")
     settled(page)
     assert link(page)["row"] == "6"
     expect(page.locator(".st-key-card_delta h2").first).to_contain_text("cheval")
@@ -36,10 +40,12 @@ def test_lines_join_the_two_sentences_and_a_click_reads_a_row(open_room) -> None
 def test_stepping_changes_all_three_maps(open_room) -> None:
     page = is_live(open_room("cross_attention"))
     page.locator(".st-key-stepper_cross_head").get_by_role("button", name="›").click()
-    expect(page.locator(".st-key-card_cross h2").first).to_have_text("Cross-attention · layer 1 · head 3")
-    expect(page.locator(".st-key-card_kinds .hl-hint", has_text="Layer 1, head 3.")).to_have_count(3)
+    expect(page.locator(".st-key-card_cross h2").first).to_have_text(
+        f"Cross-attention · layer {LAYER} · head {HEAD + 1}"
+    )
+    expect(page.locator(".st-key-card_kinds .hl-hint", has_text=f"Layer {LAYER}, head {HEAD + 1}.")).to_have_count(3)
     settled(page)
-    assert (link(page)["cross_layer"], link(page)["cross_head"]) == ("1", "3")
+    assert (link(page)["cross_layer"], link(page)["cross_head"]) == (str(LAYER), str(HEAD + 1))
 
 
 def test_a_sentence_that_is_typed_is_translated(open_room) -> None:

@@ -83,6 +83,14 @@ def test_an_alignment_is_the_largest_weight(trace: ac.Trace) -> None:
     assert translation.telling_row(found[:-1]) == 2
 
 
+def test_clearness_wants_every_source_word_found() -> None:
+    special = [False, False, True]
+    assert translation.clearness(np.eye(3)[:2], special) == 1
+    assert translation.clearness(np.array([[1.0, 0, 0], [1, 0, 0]]), special) == 0.5  # sure, of one word only
+    assert translation.clearness(np.full((2, 3), 1 / 3), special) == pytest.approx(1 / 6)
+    assert translation.clearness(np.array([[0.0, 0, 1], [0, 0, 1]]), special) == 0  # rests on the end sign
+
+
 def test_the_mean_of_heads_needs_heads(trace: ac.Trace) -> None:
     with pytest.raises(ValueError, match="at least one head"):
         translation.mean_pattern(trace, [])

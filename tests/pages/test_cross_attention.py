@@ -14,12 +14,16 @@ import torch
 import transformers as tf
 from streamlit.testing.v1 import AppTest
 
+from attn_core import translation
 from attn_core.figures.labels import percent
+from attn_core.tiny.shipped import best_head
 from ui import caches
 
 ROOT = Path(__file__).parents[2]
 ENGLISH = "the small blue car sees a white horse"
 FRENCH = "la petite voiture bleue voit un cheval blanc"
+BEST = best_head("tiny-translator")
+WHO = f"head {BEST[0]}.{BEST[1]}"
 CROSS, ENCODER, DECODER = 0, 1, 2  # the order of the Plotly pictures
 
 
@@ -95,9 +99,10 @@ def names(page: AppTest, number: int, axis: str) -> list[str]:
 # --- What it says -----------------------------------------------------------------------------------------------------
 
 
-def test_it_opens_by_itself_on_the_models_own_translation() -> None:
+def test_it_opens_by_itself_on_the_models_own_translation(judge: dict[str, np.ndarray]) -> None:
     page = opened()
-    assert lead(page) == "To write voiture, head 1.2 looks at car (99 %), then back at blue for bleue (99.99 %)."
+    car, blue = (percent(float(judge["cross"][BEST][row, key])) for row, key in ((2, 3), (3, 2)))
+    assert lead(page) == f"To write voiture, {WHO} looks at car ({car}), then back at blue for bleue ({blue})."
     assert f"The model's own translation: {FRENCH}" in text(page)
     assert "✓ checked" in text(page)
     assert "may be of one kind" not in text(page) and "transcribes speech looks from words into a recording" in text(
@@ -105,7 +110,7 @@ def test_it_opens_by_itself_on_the_models_own_translation() -> None:
     )
 
 
-@pytest.mark.parametrize(("layer", "head"), [(1, 2), (0, 3), (1, 0)])
+@pytest.mark.parametrize(("layer", "head"), [BEST, (0, 3), (1, 0)])
 def test_all_three_maps_hold_the_librarys_numbers(judge: dict[str, np.ndarray], layer: int, head: int) -> None:
     page = opened(cross_layer=layer, cross_head=head)
     for number, kind in ((CROSS, "cross"), (ENCODER, "encoder"), (DECODER, "decoder"), (3, "cross")):
@@ -132,7 +137,7 @@ def test_rows_are_named_by_what_they_produce_or_by_what_they_read() -> None:
 
 def test_the_alignment_is_the_largest_weight_of_one_head_or_of_a_mean(judge: dict[str, np.ndarray]) -> None:
     table = opened().dataframe[0].value
-    own = judge["cross"][1, 2]
+    own = judge["cross"][BEST]
     assert list(table["written"]) == [*FRENCH.split(), "</s>"]
     keys = [*ENGLISH.split(), "</s>"]
     assert list(table["came from"]) == [keys[i] for i in own.argmax(axis=1)]
@@ -175,10 +180,11 @@ def test_the_vocabulary_and_fitting_sentences_are_offered() -> None:
 
 
 def test_a_way_to_the_clearest_head() -> None:
-    page = opened(cross_layer=0, cross_head=0)
+    page = opened(cross_layer=0, cross_head=1)
     page.button(key="clearest").click()
     ran(page)
-    assert (page.session_state["cross_layer"], page.session_state["cross_head"]) == (1, 2)
+    trace = caches.trace(caches.model("tiny-translator"), ENGLISH, target=FRENCH)
+    assert (page.session_state["cross_layer"], page.session_state["cross_head"]) == translation.sharpest(trace)
     assert not [button for button in page.button if button.key == "clearest"]
 
 
@@ -187,10 +193,10 @@ def test_delta_e_of_the_open_head_adds_up(judge: dict[str, np.ndarray]) -> None:
     assert "What cross-attention adds for voiture" in text(page)
     (table,) = re.findall(r'<table class="hl-bars">.*?</table>', html(page), flags=re.S)
     rows = [re.findall(r"<b>(.*?)</b>", unescape(row)) for row in re.findall(r"<tr.*?</tr>", table, flags=re.S)[1:]]
-    assert [row[0] for row in rows] == [percent(float(weight)) for weight in judge["cross"][1, 2, 2]]
+    assert [row[0] for row in rows] == [percent(float(weight)) for weight in judge["cross"][BEST][2]]
     along = [float(row[2].replace("\N{MINUS SIGN}", "-")) for row in rows]
     size = np.linalg.norm(
-        caches.trace(caches.model("tiny-translator"), ENGLISH, target=FRENCH).delta_e(1, 2, stream="cross")[2]
+        caches.trace(caches.model("tiny-translator"), ENGLISH, target=FRENCH).delta_e(*BEST, stream="cross")[2]
     )
     assert sum(along) == pytest.approx(float(size), abs=0.05)
     assert int(np.argmax(along)) == 3  # car
@@ -246,7 +252,5 @@ def test_nothing_that_is_typed_becomes_markup(hostile: str) -> None:
 
 def test_a_long_source_is_cut_visibly() -> None:
     long = " ".join(["the car sees a horse"] * 30)
-    assert "The source was cut after 48 tokens, the limit: 103 more are not shown." in text(
-        opened(source=long)
-    )
+    assert "The source was cut after 48 tokens, the limit: 103 more are not shown." in text(opened(source=long))
     assert "The target was cut after 48 tokens" in text(opened(target=long))
