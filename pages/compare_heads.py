@@ -25,7 +25,8 @@ room = frame.open_page(
 headline = st.container(gap=None)
 panel_controls.presets()
 specs = panel_specs.specs(room.view)
-shown = sides.read(room, specs)
+with st.container():  # whatever waits has this place, and nothing below moves when it is gone
+    shown = sides.read(room, specs)
 found = all_heads_compared.of(shown)
 
 with widgets.card("panels", "Side by side", sides.rule(shown)):

@@ -14,7 +14,8 @@ room = frame.open_page(
     params=[choice("find", tuple(ASPECTS)), *stage.PARAMS, *painting.PARAMS, *kinds.PARAMS, *switching.PARAMS],
 )
 headline = st.container(gap=None)
-shown = stage.of(room)
+with st.container():  # whatever waits has this place, and nothing below moves when it is gone
+    shown = stage.of(room)
 with st.container(horizontal=True, gap="small"):
     aspect = widgets.switch("Find", ASPECTS, "find")
     stage.switches(shown)

@@ -22,11 +22,11 @@ def opened(**params: object) -> AppTest:
 
 
 def titles(page: AppTest) -> list[str]:
-    return [panel["title"] for panel in packets(page)["panels"][0]["panels"]]
+    return [panel["title"] for panel in packets(page)["side_by_side"][0]["panels"]]
 
 
 def panels(page: AppTest) -> np.ndarray:
-    return packets(page)["panels"][1]
+    return packets(page)["side_by_side"][1]
 
 
 def frame(page: AppTest, column: str) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def test_the_first_screen_is_a_minimal_pair() -> None:
     np.testing.assert_allclose(drawn[0], a.pattern(0, 3), atol=1e-6)
     np.testing.assert_allclose(drawn[1], b.pattern(0, 3), atol=1e-6)
     np.testing.assert_allclose(drawn[2], a.pattern(0, 3) - b.pattern(0, 3), atol=1e-6)
-    header = packets(page)["panels"][0]
+    header = packets(page)["side_by_side"][0]
     assert [panel["query_labels"][6] for panel in header["panels"]] == ["are", "is", "are/is"]
 
     judged = np.array(
@@ -87,7 +87,7 @@ def test_what_differs_is_told_by_query_and_overall() -> None:
 
 def test_an_inserted_word_leaves_a_gap() -> None:
     page = opened(text="a blue creature sleeps", b_text="a fluffy blue creature sleeps", layer=1, head=9)
-    header, drawn = packets(page)["panels"]
+    header, drawn = packets(page)["side_by_side"]
     assert header["panels"][0]["query_labels"] == ["[CLS]", "a", None, "blue", "creature", "sleeps", "[SEP]"]
     assert header["panels"][1]["key_labels"][2] == "fluffy"
     own = ac.trace(load("minilm"), "a blue creature sleeps").pattern(1, 9)
@@ -126,7 +126,7 @@ def test_heads_like_this_one() -> None:
 
 def test_two_models_meet_in_whole_words() -> None:
     page = opened(b_model="tiny-decoder", b_text="", layer=0, head=3)
-    header, drawn = packets(page)["panels"]
+    header, drawn = packets(page)["side_by_side"]
     assert header["panels"][0]["query_labels"] == ARE.split() == header["panels"][1]["key_labels"]
     np.testing.assert_allclose(np.nansum(drawn[0], axis=-1), 1, atol=1e-5)
     np.testing.assert_allclose(np.nansum(drawn[1], axis=-1), 1, atol=1e-5)
