@@ -8,6 +8,7 @@ room = frame.open_page("app", params=[*one_head.PARAMS, *overview.PARAMS, *next_
 headline = st.container(gap=None)
 source, trace = first_screen.trace_of(room)
 shown = one_head.of(room, trace)
+one_head.offer(shown)
 
 with headline:
     n_heads = trace.n_layers * trace.n_heads

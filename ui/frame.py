@@ -20,6 +20,7 @@ A room in full:
 * `room.text`, `room.model_name`, `room.entry` (the catalogue's), `room.layer`, `room.head`, `room.view["…"]`.
 * `room.trace(text=None, model=None, **options)`: `options` go to `attn_core.trace` (`target=`, `without=`, …).
 * `room.word(trace)` is the chosen query position, clipped to the sentence, or None when the page should choose.
+* `room.offer(trace, layer=2, head=3)` puts what the page shows under Save in the menu, as files.
 * `frame.go("delta_e", "Follow it to ΔE", layer=2)` is a link into another room.
 """
 
@@ -32,7 +33,6 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -42,7 +42,7 @@ from attn_core.catalogue import CATALOGUE, availability, entry_of
 from attn_core.errors import HeadlightError
 from attn_core.settings import is_public
 from attn_core.tiny.shipped import examples as fitting
-from ui import caches, known_words, widgets
+from ui import caches, known_words, saving, sharing, widgets
 from ui.state import Param, View, forget, link_params, open_view, whole, words
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +73,7 @@ class Room:
     page: str
     view: View
     counter: Any = None  # where the number of tokens goes
+    desk: saving.Desk = saving.NOWHERE  # where what can be saved goes
 
     @property
     def text(self) -> str:
@@ -138,6 +139,10 @@ class Room:
         chosen = self.view["query"]
         return chosen if chosen is not None and chosen < len(trace.tokens) else None
 
+    def offer(self, trace: Any, **shown: Any) -> None:
+        """Let the visitor save a pattern of the trace; `shown` says how it is shown, see `attn_core.views.View`."""
+        self.desk.lay({"": self.desk.view(trace, **shown)})
+
     def badges(self, trace: Any, source: str = "live") -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
         return provenance(source) + parity(caches.beside(trace, "parity", trace.check))
@@ -158,13 +163,14 @@ def open_page(
         page_title=f"{ROOMS[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"
     )
     st.html(ROOT / "assets" / "style.css")
+    st.html(ROOT / "assets" / "menu.css")
     offered = tuple(models or (name for name, entry in CATALOGUE.items() if entry.architecture != "encoder-decoder"))
     view = open_view(page, [*_shared_params(offered, starter if sentence else None), *params])
-    _menu(page, view)
+    desk = _menu(page, view)
     counter = _ask(offered, fitting(view["model"]) or examples, sentence) if model else None
     for remark in view.notes:
         widgets.note(remark)
-    return Room(page, view, counter)
+    return Room(page, view, counter, desk)
 
 
 def _shared_params(offered: Sequence[str], starter: str | None) -> list[Param]:
@@ -199,24 +205,35 @@ def _known_model(name: str, offered: Sequence[str]) -> str:
     return name
 
 
-def _menu(page: str, view: View) -> None:
+def _menu(page: str, view: View) -> saving.Desk:
+    """The rooms, Save and Share; an embedded view has none of them, only a way to the full one."""
+    if st.context.is_embedded:
+        sharing.way_back(view)
+        return saving.NOWHERE
     with st.container(key="menu", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
         st.html('<div class="hl-logo"><i></i>Headlight</div>', width="content")
         with st.container(key="menu_rooms", horizontal=True, gap="xsmall", vertical_alignment="center"):
             _rooms(page)
         with st.container(key="menu_drawer"), st.popover("Menu"):
             _rooms(page)
-        with st.container(key="menu_share", width="content"), st.popover("Share", type="primary"):
-            st.html('<div class="hl-title">A link to exactly this view</div>')
-            st.code(f"{st.context.url or ''}?{urlencode(view.link)}", language=None, wrap_lines=True)
+        with st.container(key="menu_share", width="content", horizontal=True, gap="xsmall", wrap=False):
+            desk = saving.popover(page, view.said, _script)
+            sharing.popover(view)
+    return desk
 
 
 def _rooms(page: str) -> None:
     for name, label in ROOMS.items():
         if name == page:
             st.html(f'<div class="hl-here" aria-current="page">{label}</div>', width="content")
-        elif (ROOT / _file(name)).exists():
+        elif _script(name):
             go(name, label)
+
+
+def _script(page: str) -> Path | None:
+    """A room's script, None where there is no such room."""
+    script = ROOT / _file(page)
+    return script if page in ROOMS and script.exists() else None
 
 
 def _file(page: str) -> str:
@@ -249,7 +266,7 @@ def _ask(offered: Sequence[str], examples: Sequence[str], sentence: bool) -> Any
             counter = st.empty()
         with right:
             _pick_model(offered)
-    if examples:
+    if examples and not st.context.is_embedded:
         with st.container(key="examples", horizontal=True, gap="xsmall", vertical_alignment="center"):
             st.html('<span class="hl-try">Try:</span>', width="content")
             for i, example in enumerate(examples):

@@ -111,6 +111,22 @@ def of(room: Room, trace: Any) -> OneHead:
     return OneHead(room, trace, arrangement_of(room, trace))
 
 
+def offer(shown: OneHead) -> None:
+    """Let the visitor save exactly this head, or mean, as it is arranged here."""
+    view = shown.room.view
+    shown.room.offer(
+        shown.trace,
+        layer=shown.room.layer,
+        head=shown.room.head,
+        mean=view["mean"],
+        words=view["unit"] == "words",
+        hide_sink=view["specials"] == "hide",
+        scale=view["scale"],
+        queries_in=view["queries"],
+        query=shown.places[shown.row],
+    )
+
+
 def arrangement_of(room: Room, trace: Any) -> Arrangement:
     hide, words = room.view["specials"] == "hide", room.view["unit"] == "words"
     return arrange(trace.tokens, causal=trace.kind == "decoder", words=words, hide_sink=hide)

@@ -109,6 +109,7 @@ class View(Mapping[str, Any]):
     chosen: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     link: dict[str, str] = field(default_factory=dict)  # the same, as a link says it
+    said: dict[str, str] = field(default_factory=dict)  # … and what is too long for a link
 
     def __getitem__(self, name: str) -> Any:
         return self.chosen[name]
@@ -187,8 +188,9 @@ def _checked(param: Param, raw: str, whose: str, view: View) -> Any:
 
 
 def _write_link(page: str, raw: dict[str, str], params: Sequence[Param], view: View) -> None:
+    view.said.update({"v": VERSION, **{p.name: p.show(view.chosen[p.name]) for p in params}})
     wanted = view.link
-    wanted |= {"v": VERSION, **{p.name: p.show(view.chosen[p.name]) for p in params}}
+    wanted |= view.said
     for name in [name for name, value in wanted.items() if len(value) > LONGEST_LINK]:
         del wanted[name]
         view.notes.append(

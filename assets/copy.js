@@ -1,0 +1,35 @@
+/* A button that copies a text; also over plain http, where a browser gives pages no clipboard of their own. */
+export default function ({ data, parentElement }) {
+  const style = document.createElement("style");
+  style.textContent = `
+    button { font: 600 13.5px/1.4 var(--st-font); padding: 5px 14px; border-radius: 8px; cursor: pointer;
+      color: light-dark(#ffffff, #14130f); background: var(--st-primary-color); border: 1px solid var(--st-primary-color); }
+    button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
+    span { font: 13px/1.4 var(--st-font); color: var(--st-text-color); margin-left: 10px; }`;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = data.label;
+  const said = document.createElement("span");
+  said.setAttribute("role", "status");
+  button.onclick = async () => {
+    said.textContent = (await copied(data.text, button)) ? "Copied." : "Not allowed here: select the text and copy it.";
+  };
+  parentElement.replaceChildren(style, button, said);
+}
+
+async function copied(text, button) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const box = document.createElement("textarea");
+    box.value = text;
+    box.style.cssText = "position: fixed; opacity: 0";
+    button.after(box);
+    box.select();
+    const done = document.execCommand("copy");
+    box.remove();
+    button.focus();
+    return done;
+  }
+}

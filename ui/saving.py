@@ -1,0 +1,191 @@
+"""Save in the menu: the view as files, as lines of Python, and a saved view opened again.
+
+The menu is drawn before there is anything to save, so it keeps a place, a `Desk`, and the room lays on it what it shows:
+
+    room.offer(trace, layer=0, head=3)                  # a pattern; the rest as in `attn_core.views.View`
+    room.desk.lay({"A": room.desk.view(…), "B": …})     # several; the visitor picks one
+    room.desk.lay(numbers=Numbers("ledger", make_csv))  # a picture that is no pattern
+
+Nothing is made before its button is pressed.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from attn_core import export
+from attn_core.errors import HeadlightError
+from attn_core.views import View
+from ui import widgets
+
+if TYPE_CHECKING:
+    from ui.stage import Stage
+
+LARGEST = 8  # megabytes; the largest file of ours has less than 6
+LONGEST_WAIT = 60.0  # seconds for a picture, of which the machine draws one at a time
+KINDS = {"Picture": ("png", "svg"), "Numbers": ("csv", "json", "npz"), "Offline": ("html",)}
+WHY = {
+    "png": "A picture for slides",
+    "svg": "A picture for a paper",
+    "csv": "One line a cell, for a spreadsheet",
+    "json": "Labels and weights",
+    "npz": "Every head of every layer, for numpy",
+    "html": "One page that works without a network: every head, hover, keyboard. It can be opened again here.",
+}
+_MIME = {"png": "image/png", "svg": "image/svg+xml", "csv": "text/csv", "json": "application/json"}
+_MIME |= {"npz": "application/octet-stream", "html": "text/html"}
+_OPENED = "saved_views_opened"
+_pictures = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a page shows that is no pattern: a name for the file, and how its CSV is made."""
+
+    name: str
+    make: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The place in the menu where a room lays what can be taken away; without one, in an embedded view, nothing is."""
+
+    page: str
+    link: Mapping[str, str]
+    place: Any = None
+
+    def view(self, trace: Any, **shown: Any) -> View:
+        """A pattern of the trace as the page shows it; it remembers the page's link."""
+        return View(trace, page=self.page, link=self.link, **shown)
+
+    def lay(self, views: Mapping[str, View] | None = None, numbers: Numbers | None = None) -> None:
+        """Offer one view, or one of several by name, and the page's own numbers."""
+        if self.place is None:
+            return
+        with self.place.container():
+            if views:
+                _of_view(_chosen(views))
+            if numbers:
+                _of_numbers(numbers)
+
+
+NOWHERE = Desk("", {})
+
+
+def offer_stage(stage: Stage, query: int | None = None) -> None:
+    """What a room about many heads shows: its stream's chosen head, and the word that asks."""
+    view = stage.room.view
+    stage.room.offer(
+        stage.trace,
+        layer=stage.layer,
+        head=stage.head,
+        stream=stage.stream,
+        query=stage.query if query is None else query,
+        queries_in=view.get("queries", "rows"),
+        scale=view.get("scale", "sqrt"),
+    )
+
+
+def popover(page: str, link: Mapping[str, str], file_of: Callable[[str], Path | None]) -> Desk:
+    """The button, and the desk behind it; `file_of` gives the script of a room, None where there is none."""
+    with st.popover("Save"):
+        place = st.empty()
+        place.html('<div class="hl-save"><b>Nothing to save yet</b>The link under Share holds what you see.</div>')
+        _open_again(file_of)
+    return Desk(page, link, place)
+
+
+def _chosen(views: Mapping[str, View]) -> View:
+    if len(views) == 1:
+        return next(iter(views.values()))
+    name = st.segmented_control("Which one", list(views), default=next(iter(views)), required=True, key="save_which")
+    return views[name or next(iter(views))]
+
+
+def _of_view(view: View) -> None:
+    st.html(f'<div class="hl-save"><b>Save exactly this view</b>{escape(view.caption())}</div>')
+    for title, kinds in KINDS.items():
+        with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+            st.html(f'<div class="hl-save kind">{title}</div>', width="content")
+            for kind in kinds:
+                _button(kind, partial(made, view, kind), file_name(view, kind))
+    with st.expander("Copy as Python"):
+        st.code(view.as_python(), language="python", wrap_lines=True)
+
+
+def _of_numbers(numbers: Numbers) -> None:
+    st.html(f'<div class="hl-save"><b>Save the numbers</b>{escape(numbers.name)}</div>')
+    _button("csv", numbers.make, f"headlight-{_plain(numbers.name)}.csv", key="save_numbers")
+
+
+def _button(kind: str, make: Callable[[], Any], name: str, key: str = "") -> None:
+    drawn = kind not in KINDS["Picture"] or can_draw()
+    st.download_button(
+        kind.upper(),
+        data=make,
+        file_name=name,
+        mime=_MIME[kind],
+        key=key or f"save_{kind}",
+        on_click="ignore",
+        disabled=not drawn,
+        help=WHY[kind] if drawn else "A picture file needs Chrome or Chromium on the server, which has none.",
+    )
+
+
+@cache
+def can_draw() -> bool:
+    """Whether there is a browser that picture files can be drawn with."""
+    from choreographer.browsers.chromium import Chromium
+
+    return Chromium.find_browser(skip_local=False) is not None
+
+
+def made(view: View, kind: str) -> bytes:
+    """The file's bytes. Pictures need a browser each, so they take turns; HeadlightError after a long wait."""
+    if kind not in KINDS["Picture"]:
+        return export.content(view, kind)
+    if not _pictures.acquire(timeout=LONGEST_WAIT):
+        raise HeadlightError("Many pictures are being drawn just now: please try again in a moment.")
+    try:
+        return export.content(view, kind)
+    finally:
+        _pictures.release()
+
+
+def file_name(view: View, kind: str) -> str:
+    """For example headlight-minilm-head-0.3.png."""
+    return f"headlight-{_plain(Path(view.trace.model_name).name)}-{_plain(view.name)}.{kind}"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^\w.]+", "-", name)[:60].strip("-")
+
+
+def _open_again(file_of: Callable[[str], Path | None]) -> None:
+    """A file that Headlight has written leads back to its view."""
+    turn = st.session_state.setdefault(_OPENED, 0)  # a fresh uploader each time, else the same file opens for ever
+    file = st.file_uploader("Open a saved view", type="html", key=f"saved_view_{turn}", max_upload_size=LARGEST)
+    if file is None:
+        return
+    try:
+        saved = export.read(file.getvalue())
+        script = file_of(saved.page)
+        if script is None:
+            raise HeadlightError("This saved view belongs to a page that is not here.")
+        st.session_state[_OPENED] = turn + 1
+        st.switch_page(script, query_params=saved.link)
+    except HeadlightError as error:
+        widgets.problem("This file cannot be opened", str(error))
+    except StreamlitAPIException:
+        st.session_state[_OPENED] = turn
+        widgets.problem("This file cannot be opened", "This saved view is damaged: its link cannot be followed.")

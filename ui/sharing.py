@@ -1,0 +1,82 @@
+"""Share in the menu: the link to exactly this view, as text, as a QR code, and as a frame for slides and blogs.
+
+The link says every parameter out (see `ui.state`): a default that changes later never changes a link that was shared.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from attn_core.figures import scripts
+from ui import widgets
+from ui.state import View
+
+LONGEST = 8000  # characters of an address that servers and proxies commonly accept
+LONGEST_IN_QR = 1200  # characters that a phone can still read off a screen
+PRIVACY = "The link holds the sentence, so whoever gets it can read it. Nothing of it is stored on the server."
+
+_copy = st.components.v2.component("headlight.copy", js=scripts.asset("copy.js"))
+
+
+def link_to(view: View, **more: str) -> str:
+    """The full address of a view; `more` are parameters on top, such as `embed="true"`."""
+    return f"{st.context.url or ''}?{urlencode({**view.link, **more})}"
+
+
+def popover(view: View) -> None:
+    """The button, and behind it the link in every form."""
+    with st.popover("Share", type="primary"):
+        link, left_out = link_to(view), set(view.said) - set(view.link)
+        if left_out or len(link) > LONGEST:
+            _offer_a_file(len(f"{st.context.url or ''}?{urlencode(view.said)}"))
+            return
+        st.html(f'<div class="hl-share"><b>A link to exactly this view</b>{PRIVACY}</div>')
+        st.code(link, language=None, wrap_lines=True, height=110 if len(link) > 240 else "content")
+        _copy(key="copy_link", data={"text": link, "label": "Copy link"})
+        _qr_code(link)
+        st.html('<div class="hl-share"><b>For slides and blogs</b>A frame without menu and examples.</div>')
+        st.code(frame_of(link_to(view, embed="true")), language="html", wrap_lines=True, height=110)
+
+
+def _offer_a_file(length: int) -> None:
+    st.html('<div class="hl-share"><b>Too long for a link</b></div>')
+    widgets.note(
+        f"A link to this view would have {length:,} characters; many servers refuse more than {LONGEST:,}. "
+        "Send a file instead: Save, then HTML. It works offline, and “Open a saved view” brings it back here."
+    )
+
+
+def _qr_code(link: str) -> None:
+    """Dark on white in both themes, which every phone can read."""
+    if len(link) > LONGEST_IN_QR:
+        st.html('<div class="hl-share">This link is too long for a QR code that a phone could read.</div>')
+        return
+    alt = "QR code of the link to this view"
+    st.html(
+        f'<div class="hl-qr"><img src="{qr_picture(link)}" alt="{alt}"><span>Point a phone’s camera here, '
+        "from a desk or off the projector: it opens the same view.</span></div>"
+    )
+
+
+def qr_picture(link: str) -> str:
+    """A QR code as an SVG picture's data address."""
+    import segno
+
+    return segno.make(link, error="l", micro=False).svg_data_uri(border=4, dark="#14130f", light="#ffffff", scale=4)
+
+
+def frame_of(link: str) -> str:
+    """The HTML that shows a link inside another page."""
+    return (
+        f'<iframe src="{escape(link)}" title="Headlight: what every attention head sees" '
+        'width="100%" height="900" style="border: 0" loading="lazy"></iframe>'
+    )
+
+
+def way_back(view: View) -> None:
+    """In an embedded view: the small link to the full one."""
+    full = escape(link_to(view))
+    st.html(f'<div class="hl-full"><a href="{full}" target="_blank" rel="noopener"><i></i>Headlight</a></div>')
