@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from attn_core.ledger.rows import Ledger
+from attn_core.ledger.book import Ledger
 from attn_core.ledger.shape import Shape
 
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "int4": 0.5}

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from attn_core.costs import multiply_adds
+from attn_core.ledger.book import PARTS, Ledger
 from attn_core.ledger.families import lay_out
-from attn_core.ledger.rows import PARTS, Ledger
 from attn_core.ledger.shape import Shape, shape_of, with_numbers
 
 KNOBS = ("d_model", "n_layers", "vocabulary", "context")

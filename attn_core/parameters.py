@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from attn_core.errors import DamagedModel, HeadlightError, UnknownModel
+from attn_core.ledger.book import Ledger
 from attn_core.ledger.families import FAMILIES, complete, lay_out
-from attn_core.ledger.rows import Ledger
 from attn_core.ledger.shape import problems
 from attn_core.presets import ALIASES, PRESETS, Preset
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import streamlit as st
 
 from attn_core import costs, growth, low_rank
 from attn_core.catalogue import CATALOGUE, availability
+from attn_core.errors import HeadlightError
 from attn_core.figures import low_rank as thin
 from attn_core.figures.growth import curves
 from attn_core.figures.parameters import byte_size, short
@@ -67,14 +69,18 @@ def real_head(counted: Counted) -> None:
         weights = trace.projections(room.layer, room.head)
         return low_rank.spectrum(weights.w_v.numpy(), weights.w_o.numpy())
 
-    found = caches.beside(trace, ("spectrum", room.layer, room.head), compute)
+    try:
+        found = caches.beside(trace, ("spectrum", room.layer, room.head), compute)
+    except HeadlightError as hidden:
+        widgets.note(str(hidden))
+        return
     figure = thin.singular_values(found.values, found.d_head, found.floor, theme=counted.theme)
     alt = f"{len(found.values)} singular values, of which {found.rank} are not zero."
     st.plotly_chart(figure, key="singular_values", theme=None, alt=alt, config={"displayModeBar": False})
     many = found.directions_for
     said = "as many as d_head allows" if found.rank == found.d_head else f"of the {found.d_head} that d_head allows"
     widgets.reading(
-        f"Head {room.layer}.{room.head} of {room.entry.title} can write to {found.rank} of {len(found.values)} "
+        f"Head {room.layer}.{room.head} of {escape(room.entry.title)} can write to {found.rank} of {len(found.values)} "
         f"directions, {said}. Half of its strength is in {many[0.5]}, 90 % in {many[0.9]}."
     )
     with st.expander("The numbers"):

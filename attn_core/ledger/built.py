@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from attn_core.errors import UnsupportedFamily
+from attn_core.ledger.book import Ledger
 from attn_core.ledger.families import FAMILIES
-from attn_core.ledger.rows import Ledger, Piece, Row, size
+from attn_core.ledger.rows import Piece, Row, size
 from attn_core.ledger.shape import shape_of
 from attn_core.ledger.sheet import Config
 

@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from attn_core.ledger.rows import Ledger, Piece, Row, in_lesson
+from attn_core.ledger.book import Ledger, in_lesson
+from attn_core.ledger.rows import Piece, Row
 from attn_core.ledger.shape import Shape, shape_of
 
 OPEN_HEADS = 160  # blocks open into their heads all at once, as long as a model has no more heads than this

@@ -360,6 +360,12 @@ def test_parts_biases_and_norms_sum_to_the_total() -> None:
     assert gpt2.sum_of(kind="bias") == 12 * (4 * 768 + 5 * 768)
 
 
+def test_products_of_the_lessons_table_multiply_to_their_counts() -> None:
+    for name in PRESETS:
+        for line in count_parameters(name).lesson:
+            assert eval(line.formula.replace(",", "").replace("×", "*")) == line.count, (name, line)
+
+
 @pytest.mark.parametrize("lesson", [True, False])
 @pytest.mark.parametrize("name", ["gpt-3", "minilm", "t5-small", "llama-2-70b", "bloom-176b"])
 def test_boxes_are_the_ledger(name: str, lesson: bool) -> None:
