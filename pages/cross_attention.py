@@ -9,6 +9,7 @@ room = frame.open_page("cross_attention", params=two_sentences.PARAMS, sentence=
 components.follow_theme()
 st.html(frame.ROOT / "assets" / "steps.css")  # tables of bars
 shown = two_sentences.ask(room)
+room.offer(shown.trace, layer=shown.layer, head=shown.head, stream="cross", query=shown.row)
 
 widgets.lead(shown.lead(), sub=room.badges(shown.trace) + two_sentences.written(shown))
 
@@ -19,6 +20,7 @@ with right, widgets.card("cross"):
     cross.cross_map(shown)
     cross.read_aloud(shown)
     cross.clearest(shown)
+    cross.other_rooms(shown)
 
 with widgets.card("kinds", "Three kinds of attention, one mathematics"):
     cross.what_differs()

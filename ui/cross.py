@@ -12,7 +12,7 @@ from attn_core.figures.heatmap import clicked
 from attn_core.figures.heatmap import heatmap as heatmap_figure
 from attn_core.figures.labels import percent, signed
 from attn_core.spelling import visible
-from ui import components, widgets
+from ui import components, frame, widgets
 from ui.two_sentences import Shown, head_names
 
 # --- Cross-attention, large -------------------------------------------------------------------------------------------
@@ -126,6 +126,28 @@ def what_differs() -> None:
         '<b class="hl-v">values</b> of the one that was read. The two need not be of one kind: a model that '
         "transcribes speech looks from words into a recording.</div>"
     )
+
+
+# --- Other rooms ------------------------------------------------------------------------------------------------------
+
+
+def other_rooms(shown: Shown) -> None:
+    """Links that take the two sentences and the open cross head along."""
+    view = shown.room.view
+    along = {
+        "model": view["translator"],
+        "text": view["source"],
+        "target": view["translation"],
+        "stream": "cross",
+        "layer": shown.layer,
+        "head": shown.head,
+        "query": shown.row,
+    }
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.html(f'<span class="hl-hint">{shown.who.capitalize()} elsewhere:</span>', width="content")
+        frame.go("step_by_step", "step by step", **along)
+        frame.go("delta_e", "its ΔE, number by number", **along)
+        frame.go("find_heads", "find heads like it", **along)
 
 
 # --- Alignment and ΔE -------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def head_names(n_layers: int, n_heads: int) -> list[str]:
 PARAMS = [
     Param("translator", TRANSLATORS[0], _translator),
     words("source", STARTER),
-    words("target", ""),
+    words("translation", ""),
     whole("cross_layer", high=_layers, default=lambda view: min(best_head(view["translator"])[0], _layers(view))),
     whole(
         "cross_head",
@@ -145,7 +145,7 @@ def ask(room: Room) -> Shown:
                 accept_new_options=not is_public(),
             )  # fmt: skip
         st.text_input(
-            "Target sentence", key="target", on_change=_afresh,
+            "Target sentence", key="translation", on_change=_afresh,
             placeholder="Leave empty for the model's own translation, or type one to see how it would be read",
         )  # fmt: skip
     _offers(room.view["translator"])
@@ -162,7 +162,7 @@ def _afresh() -> None:
 
 
 def _take(example: str) -> None:
-    st.session_state["source"], st.session_state["target"] = example, ""
+    st.session_state["source"], st.session_state["translation"] = example, ""
     _afresh()
 
 
@@ -177,7 +177,7 @@ def _offers(translator: str) -> None:
 
 def _translated(room: Room) -> Shown:
     """The trace of the source and of what was written: the model's own words, or the visitor's."""
-    name, target = room.view["translator"], room.view["target"]
+    name, target = room.view["translator"], room.view["translation"]
     model = room.model(name)
     with room.problems():
         text = translation.as_read(model, room.view["source"])
@@ -204,7 +204,7 @@ def _say_what_was_cut(**read: Any) -> None:
 
 def written(shown: Shown) -> str:
     """The line under the headline: what was translated into what, as HTML."""
-    how = "The model's own translation" if not shown.room.view["target"].strip() else "Your translation, as read"
+    how = "The model's own translation" if not shown.room.view["translation"].strip() else "Your translation, as read"
     return f"{how}: <i>{escape(visible_line(shown.produced[:-1]))}</i>"
 
 

@@ -29,6 +29,8 @@ from attn_core.tiny.translator import Translator, TranslatorShape
 DECODER = Recipe(steps=3500, batch=16, weight_decay=0.01, sharpen=0.1)
 TRANSLATOR = Recipe(steps=1200, batch=64, weight_decay=0.05, sharpen=0.03)
 
+SHIPPED = {"decoder": 1, "translator": 0}  # the seeds of the weights in assets
+
 
 def spread(patterns: list[Tensor]) -> Tensor:
     """The mean entropy of attention rows in nats: 0 where every query looks at one key."""
@@ -120,7 +122,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m attn_core.tiny.train", description=__doc__)
     parser.add_argument("name", choices=("decoder", "translator"))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, help="default: that of the shipped weights")
     parser.add_argument("--steps", type=int, help="fewer steps, to try things out")
     parser.add_argument("--out", type=Path, help="folder to write; default: build/tiny-NAME-SEED")
     asked = parser.parse_args()
@@ -137,8 +139,9 @@ def main() -> None:
             print(f"step {step + 1:5d} of {recipe.steps}   loss {mean:.4f} nats   {took:4.0f} s", flush=True)
             recent.clear()
 
-    folder = asked.out or Path("build") / f"tiny-{asked.name}-{asked.seed}"
-    print(json.dumps(train(asked.name, asked.seed, folder, recipe, progress), indent=1))
+    seed = SHIPPED[asked.name] if asked.seed is None else asked.seed
+    folder = asked.out or Path("build") / f"tiny-{asked.name}-{seed}"
+    print(json.dumps(train(asked.name, seed, folder, recipe, progress), indent=1))
 
 
 if __name__ == "__main__":

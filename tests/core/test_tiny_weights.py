@@ -15,6 +15,7 @@ import transformers as tf
 
 import attn_core as ac
 from attn_core.tiny import phrases, shipped, stories
+from attn_core.tiny.train import SHIPPED
 
 ASSETS = Path(__file__).parents[2] / "assets"
 NAMES = ("tiny-decoder", "tiny-translator")
@@ -74,7 +75,9 @@ def test_the_card_is_of_these_weights(name: str) -> None:
     weights = ASSETS / name / "model.safetensors"
     assert card["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert sum(file.stat().st_size for file in (ASSETS / name).iterdir()) <= 2_000_000
-    assert card["architecture"] and card["seed"] >= 0 and card["recipe"]["steps"] > 1000
+    assert (
+        card["architecture"] and card["seed"] == SHIPPED[name.removeprefix("tiny-")] and card["recipe"]["steps"] > 1000
+    )
     model = ac.load(name)
     assert model.n_parameters == card["parameters"]
     assert model.limit == card["architecture"]["context"]

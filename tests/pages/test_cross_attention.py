@@ -7,6 +7,7 @@ import json
 import re
 from html import unescape
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -156,7 +157,7 @@ def test_crossing_lines_are_counted_without_the_end_sign() -> None:
 
 
 def test_a_target_of_ones_own_is_read_not_written() -> None:
-    page = opened(target="le cheval blanc voit la voiture", row=4)
+    page = opened(translation="le cheval blanc voit la voiture", row=4)
     assert "Your translation, as read: le cheval blanc voit la voiture" in text(page)
     assert names(page, CROSS, "y") == ["le", "cheval", "blanc", "voit", "la", "voiture", "</s>"]
     assert cells(page, CROSS).shape == (7, 9)
@@ -202,6 +203,19 @@ def test_delta_e_of_the_open_head_adds_up(judge: dict[str, np.ndarray]) -> None:
     assert int(np.argmax(along)) == 3  # car
 
 
+def test_other_rooms_take_the_two_sentences_and_the_head_along() -> None:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
+    page.switch_page("pages/cross_attention.py")
+    page.query_params["row"] = "3"
+    ran(page)
+    links = [link.proto for link in page.get("page_link") if link.proto.label == "its ΔE, number by number"]
+    said = parse_qs(links[0].query_string)
+    assert {name: said[name] for name in ("model", "text", "stream", "layer", "head", "query")} == {
+        "model": ["tiny-translator"], "text": [ENGLISH], "stream": ["cross"],
+        "layer": [str(BEST[0])], "head": [str(BEST[1])], "query": ["3"],
+    }  # fmt: skip
+
+
 # --- Links and bad input ----------------------------------------------------------------------------------------------
 
 
@@ -245,7 +259,7 @@ def test_no_sentence_is_one_clear_sentence() -> None:
 
 @pytest.mark.parametrize("hostile", ["<b>car</b> $x$ **sees**", "🤗 שלום \u200b", "javascript:alert(1)", "x" * 3000])
 def test_nothing_that_is_typed_becomes_markup(hostile: str) -> None:
-    page = opened(source=hostile, target=hostile)
+    page = opened(source=hostile, translation=hostile)
     assert page.text_input(key="source").value == hostile
     assert "<b>car" not in html(page) and "javascript:" not in re.sub(r"[\w ]*</i>|>[^<]*<", "><", html(page))
 
@@ -253,4 +267,4 @@ def test_nothing_that_is_typed_becomes_markup(hostile: str) -> None:
 def test_a_long_source_is_cut_visibly() -> None:
     long = " ".join(["the car sees a horse"] * 30)
     assert "The source was cut after 48 tokens, the limit: 103 more are not shown." in text(opened(source=long))
-    assert "The target was cut after 48 tokens" in text(opened(target=long))
+    assert "The target was cut after 48 tokens" in text(opened(translation=long))
