@@ -1,8 +1,6 @@
-"""The only door to transformers: run a model once, hand over a trace.
+"""The door to a model: run it once, hand over a trace.
 
-One attention function, registered with the library, sees every family. It calls the library's own fused function for
-the result and tells the recorder of this call, if there is one, what went in: q and k already rotated, v, the mask, the
-scale. Nothing about a loaded model is changed between or during calls, so visitors can share it.
+Nothing about a loaded model is changed between or during calls, so visitors can share it.
 """
 
 from __future__ import annotations
@@ -17,97 +15,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 
-from attn_core import attention, tokens
-from attn_core.errors import EmptyText, HeadlightError, UnsupportedFamily
-from attn_core.masks import Mask, RelativeBias
+from attn_core import tokens
+from attn_core.calls import Layer, frozen
+from attn_core.errors import EmptyText, HeadlightError
+from attn_core.interface import NAME, as_ours, configs
+from attn_core.pass_recorder import PassRecorder, heard_by
 from attn_core.probe import Wiring, logit_rule, probe
-from attn_core.recording import RECORDER, Attended, Recorder, listen
+from attn_core.recording import listen
 from attn_core.tokens import Tokens
-from attn_core.traces import Call, Layer, Source, Trace, Vocabulary, frozen
-from attn_core.wiring import Tap
+from attn_core.traces import Source, Trace, Vocabulary
 
-NAME = "headlight"
 MOST_TOKENS = 512  # what a trace reads at most, where the model itself could read more
 
 HeadKey = tuple[int, int] | tuple[str, int, int]
-
-
-# --- The attention function -------------------------------------------------------------------------------------------
-
-
-def attend(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    dropout: float = 0.0,
-    scaling: float | None = None,
-    is_causal: bool | None = None,
-    position_bias: Tensor | None = None,
-    softcap: float | None = None,
-    **kwargs: Any,
-) -> tuple[Tensor, None]:
-    """What the library calls for every attention of a model that is loaded here; see the module's docstring."""
-    if kwargs.get("s_aux") is not None:
-        raise UnsupportedFamily("Models with learned attention sinks give weight to no word; they cannot be drawn yet.")
-    if scaling is None:
-        scaling = query.shape[-1] ** -0.5
-    causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
-    causal = bool(causal) and attention_mask is None and query.shape[2] > 1
-    if softcap is None:
-        output, _ = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias, **kwargs
-        )
-    else:
-        output = _capped(query, key, value, attention_mask, causal, scaling, softcap)
-    recorder = RECORDER.get()
-    if recorder is not None:
-        recorder.attended(
-            Attended(module, query, key, value, attention_mask, position_bias, causal, scaling, softcap, output)
-        )
-    return output, None
-
-
-def _capped(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, scaling: float, cap: float
-) -> Tensor:
-    """Attention with capped scores, which the fused function refuses: [1, head, query, d] → [1, query, head, d]."""
-    n_heads, n_query, n_key = query.shape[1], query.shape[2], key.shape[2]
-    key, value = attention.repeat_groups(key, n_heads), attention.repeat_groups(value, n_heads)
-    scores = attention.soft_cap(attention.raw_scores(query, key) * scaling, cap)
-    rule, _ = read_mask(mask, None, causal, n_query, n_key)
-    scores = attention.mask_scores(scores, rule.may_look(n_query, n_key).to(scores.device))
-    return attention.weighted_values(attention.softmax(scores), value).transpose(1, 2).contiguous()
-
-
-AttentionInterface.register(NAME, attend)
-AttentionMaskInterface.register(NAME, sdpa_mask)
-
-
-def read_mask(
-    mask: Tensor | None, bias: Tensor | None, causal: bool, n_query: int, n_key: int
-) -> tuple[Mask, RelativeBias | None]:
-    """The library's mask [1, 1 or head, query, key], boolean or additive, and its bias, as rules."""
-    if mask is None:
-        rule = Mask(ahead=0) if causal else Mask()
-    else:
-        square = mask[0].cpu()
-        cells = square if square.dtype == torch.bool else square > torch.finfo(square.dtype).min / 2
-        added = None if square.dtype == torch.bool else square.masked_fill(~cells, 0)
-        if not torch.equal(cells, cells[:1].expand_as(cells)):
-            raise UnsupportedFamily("This model hides different words from different heads; that cannot be drawn yet.")
-        rule = Mask.of(cells[0].expand(n_query, n_key))
-        bias = bias if added is None or not bool(added.any()) else added[None] + (0 if bias is None else bias.cpu())
-    if not rule.is_open and not bool(rule.may_look(n_query, n_key).any(dim=-1).all()):
-        raise UnsupportedFamily(
-            "This model's mask leaves a word with nothing to look at, so its weights are undefined."
-        )
-    return rule, None if bias is None else RelativeBias.of(bias[0].cpu())
 
 
 # --- A model ----------------------------------------------------------------------------------------------------------
@@ -152,7 +73,7 @@ class Model:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Hold the model for one pass: our attention, no dropout, no gradients. Everything is as it was afterwards."""
-        with self.lock, torch.inference_mode(), nullcontext() if self.is_ours else _as_ours(self.hf):
+        with self.lock, torch.inference_mode(), nullcontext() if self.is_ours else as_ours(self.hf):
             yield
 
     def run(self, **inputs: Any) -> Any:
@@ -193,7 +114,7 @@ def wrap(
         wiring=wiring,  # type: ignore[arg-type]
         limit=min(limit or MOST_TOKENS, _most_tokens(hf_model, tokenizer)),
         lock=threading.Lock(),
-        is_ours=all(c._attn_implementation_internal == NAME for c in _configs(hf_model)) and not hf_model.training,
+        is_ours=all(c._attn_implementation_internal == NAME for c in configs(hf_model)) and not hf_model.training,
         reload=reload,
     )
     if wiring is None:
@@ -204,37 +125,6 @@ def wrap(
         _place_taps(hf_model, wiring)
     kind = "encoder-decoder" if hf_model.config.is_encoder_decoder else "decoder" if wiring.causal else "encoder"
     return replace(model, wiring=wiring, kind=kind)
-
-
-def use_ours_always(hf_model: Any) -> None:
-    """Choose our attention once and for all; for a model that was loaded here and that nobody else holds."""
-    hf_model.eval()
-    for config in _configs(hf_model):
-        config._attn_implementation_internal = NAME
-
-
-def _configs(hf_model: Any) -> list[Any]:
-    configs = [m.config for m in hf_model.modules() if hasattr(m, "config")]
-    return [c for c in {id(c): c for c in configs}.values() if hasattr(c, "_attn_implementation_internal")]
-
-
-@contextmanager
-def _as_ours(hf_model: Any) -> Iterator[None]:
-    before = [(c, c._attn_implementation_internal) for c in _configs(hf_model)]
-    training = [m for m in hf_model.modules() if m.training]
-    if training:
-        hf_model.eval()
-    try:
-        for config, name in before:
-            if name != NAME:
-                config._attn_implementation_internal = NAME
-        yield
-    finally:
-        for config, name in before:
-            if name != NAME:
-                config._attn_implementation_internal = name
-        for module in training:
-            module.training = True
 
 
 def _place_taps(hf_model: Any, wiring: Wiring) -> None:
@@ -280,10 +170,10 @@ def _logit_rule(model: Model, wiring: Wiring) -> Any:
     stream = "decoder" if model.hf.config.is_encoder_decoder else "self"
     if head is None or stream not in wiring.final:
         return None
-    recorder = _Recorder(wiring, {}, "zero", {})
+    recorder = PassRecorder(wiring, {}, "zero", {})
     inputs = _probe_inputs(model.hf)
     handles = [listen(model.hf.get_submodule(t.module), t.module, t.side) for t in wiring.final.values()]
-    with _heard_by(recorder):
+    with heard_by(recorder):
         logits = model.hf(**{k: v.to(model.hf.device) for k, v in inputs.items()}).logits[0]
     for handle in handles:
         handle.remove()
@@ -292,104 +182,6 @@ def _logit_rule(model: Model, wiring: Wiring) -> Any:
 
 
 # --- One pass ---------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _heard_by(recorder: Recorder) -> Iterator[None]:
-    token = RECORDER.set(recorder)
-    try:
-        yield
-    finally:
-        RECORDER.reset(token)
-
-
-class _Recorder:
-    """Keeps, of one pass, what the wiring asks for; switches heads off where it is asked to."""
-
-    def __init__(
-        self, wiring: Wiring, without: dict[tuple[str, int], set[int]], fill: str, edit: dict[tuple[str, int, int], Any]
-    ) -> None:
-        self.wiring, self.without, self.fill, self.edit = wiring, without, fill, edit
-        self.calls: list[Call] = []
-        self.taps: dict[Tap, Tensor] = {}
-        self.counts: dict[tuple[str, str], int] = {}
-        self.masks: dict[Any, tuple[Mask, RelativeBias | None]] = {}
-
-    def attended(self, call: Attended) -> None:
-        if len(self.calls) == len(self.wiring.sites):
-            raise UnsupportedFamily("This model takes another path for another text; its layers cannot be told apart.")
-        site = self.wiring.sites[len(self.calls)]
-        mask, bias = self._mask(call)
-        kept = Call(
-            query=_compact(call.query[0]),
-            key=_compact(call.key[0]),
-            value=_compact(call.value[0]),
-            mask=mask,
-            bias=bias,
-            scaling=call.scaling,
-            soft_cap=call.soft_cap,
-            mixed=call.output[0].flatten(-2),
-        )
-        forced = self._force(call, kept, site.stream, site.layer)
-        replaced = self._switch_off(call, site.stream, site.layer)
-        self.calls.append(replace(kept, mixed=_compact(kept.mixed), replaced=frozen(replaced), forced=frozen(forced)))
-
-    def _mask(self, call: Attended) -> tuple[Mask, RelativeBias | None]:
-        """Layers share their masks and biases, so each is read once."""
-        n_query, n_key = call.query.shape[2], call.key.shape[2]
-        pointers = tuple(None if t is None else t.data_ptr() for t in (call.mask, call.bias))
-        key = (*pointers, call.is_causal, n_query, n_key)
-        if key not in self.masks:
-            self.masks[key] = read_mask(call.mask, call.bias, call.is_causal, n_query, n_key)
-        return self.masks[key]
-
-    def _force(self, call: Attended, kept: Call, stream: str, layer: int) -> dict[int, Tensor]:
-        """Put the asked patterns in place of the heads' own, in this pass alone."""
-        forced: dict[int, Tensor] = {}
-        for (s, at, head), cells in self.edit.items():
-            if (s, at) != (stream, layer):
-                continue
-            n_query, n_key = kept.query.shape[1], kept.key.shape[1]
-            forced[head] = _legal_pattern(cells, kept.mask.may_look(n_query, n_key), f"{layer}.{head}")
-            mixed = forced[head] @ kept.heads(head)[2][0]
-            call.output[0, :, head] = mixed.to(call.output.device)
-        return forced
-
-    def _switch_off(self, call: Attended, stream: str, layer: int) -> dict[int, Tensor]:
-        """Put nothing, or the head's mean over the sentence, in its place, before W_O mixes the heads."""
-        heads = self.without.get((stream, layer), set())
-        replaced: dict[int, Tensor] = {}
-        for head in sorted(heads):
-            own = call.output[0, :, head]
-            put = own.mean(dim=0, keepdim=True).expand_as(own).clone() if self.fill == "mean" else torch.zeros_like(own)
-            call.output[0, :, head] = put
-            replaced[head] = put.cpu()
-        return replaced
-
-    def passed(self, module: str, side: str, tensors: dict[int | str, Tensor]) -> None:
-        count = self.counts[module, side] = self.counts.get((module, side), -1) + 1
-        for tap in self.wiring.wanted.get((module, side, count), ()):
-            tensor = tensors[tap.slot]
-            tensor = tensor.reshape(-1, tensor.shape[-1])
-            self.taps[tap] = tensor.clone() if tap in self.wiring.changed_later else _compact(tensor)
-
-
-def _compact(tensor: Tensor) -> Tensor:
-    """The tensor without the storage it shares: a cut of a fused projection would keep all of it alive."""
-    tensor = tensor.detach().cpu()
-    own = tensor.numel() * tensor.element_size()
-    return tensor if tensor.untyped_storage().nbytes() == own else tensor.contiguous().clone()
-
-
-def _legal_pattern(cells: Any, may_look: Tensor, name: str) -> Tensor:
-    pattern = torch.as_tensor(np.array(cells), dtype=torch.float32)
-    if pattern.shape != may_look.shape:
-        raise ValueError(f"the pattern for head {name} must be {list(may_look.shape)}, got {list(pattern.shape)}")
-    if bool((pattern < 0).any()) or bool(((pattern.sum(dim=-1) - 1).abs() > 1e-4).any()):
-        raise ValueError(f"every row of the pattern for head {name} must be positive and sum to 1")
-    if bool((pattern[~may_look] > 0).any()):
-        raise ValueError(f"the pattern for head {name} looks where the model's mask forbids it")
-    return pattern
 
 
 def trace(
@@ -416,8 +208,8 @@ def trace(
     off: dict[tuple[str, int], set[int]] = {}
     for stream, layer, head in (_head_key(model, key) for key in without):
         off.setdefault((stream, layer), set()).add(head)
-    recorder = _Recorder(model.wiring, off, fill, {_head_key(model, k): v for k, v in (edit or {}).items()})
-    with model.running(), _heard_by(recorder):
+    recorder = PassRecorder(model.wiring, off, fill, {_head_key(model, k): v for k, v in (edit or {}).items()})
+    with model.running(), heard_by(recorder):
         model.run(**inputs)
     return _assemble(model, recorder, read)
 
@@ -486,7 +278,7 @@ def _times(model: Model, n_frames: int) -> Tokens:
     return Tokens("", places, labels, [False] * n_positions, list(places), list(labels))
 
 
-def _assemble(model: Model, recorder: _Recorder, read: dict[str, tuple[Tokens, Tokens]]) -> Trace:
+def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens, Tokens]]) -> Trace:
     layers: dict[str, list[Layer]] = {stream: [] for stream in read}
     for site, call in zip(model.wiring.sites, recorder.calls, strict=True):
         taps = {tap: recorder.taps[tap] for tap in site.taps}

@@ -92,7 +92,7 @@ def _weights(where: str, config: Any, source: dict[str, Any], progress: Progress
     import torch
     from safetensors import SafetensorError
 
-    from attn_core.capture import use_ours_always
+    from attn_core.interface import use_ours_always
 
     try:
         model, report = _auto_class(config).from_pretrained(

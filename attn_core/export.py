@@ -49,7 +49,10 @@ def json(view: View) -> str:
         "link": view.address(),
         "queries": [{"token": word, "positions": at} for word, at in zip(asks.labels, asks.places, strict=True)],
         "keys": [{"token": word, "positions": at} for word, at in zip(answers.labels, answers.places, strict=True)],
-        "weights": np.where(seen, view.pattern.astype(object), None).tolist(),
+        "weights": [
+            [float(weight) if may else None for weight, may in zip(row, may_look, strict=True)]
+            for row, may_look in zip(view.pattern, seen, strict=True)
+        ],
     }
     return json_files.dumps(content, ensure_ascii=False, indent=1)
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import attn_core as ac
-from attn_core.capture import use_ours_always
+from attn_core.interface import use_ours_always
 from benchmarks.tables import by_turns, ratio, report
 
 LENGTHS = (16, 128, 512)

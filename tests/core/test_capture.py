@@ -14,7 +14,7 @@ import torch
 from families import FAMILIES, OUTSIDE, TARGET, TEXT, Family, word_tokenizer
 
 import attn_core as ac
-from attn_core import capture
+from attn_core import interface
 
 TOKENIZER = word_tokenizer()
 THEIRS = {
@@ -411,6 +411,6 @@ def test_a_speech_models_keys_are_times() -> None:
 
 def test_the_attention_function_is_the_librarys_when_nobody_listens() -> None:
     query, key, value = (torch.randn(1, 4, 5, 8) for _ in range(3))
-    ours, _ = capture.attend(torch.nn.Module(), query, key, value, None, is_causal=False)
+    ours, _ = interface.attend(torch.nn.Module(), query, key, value, None, is_causal=False)
     theirs = torch.nn.functional.scaled_dot_product_attention(query, key, value).transpose(1, 2)
     assert torch.equal(ours, theirs)

@@ -19,7 +19,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from two_languages import marian_tokenizer
 
 import attn_core as ac
-from attn_core import capture, catalogue, checkpoint, models
+from attn_core import capture, catalogue, checkpoint, interface, models
 from attn_core.errors import DamagedModel, NoNetwork, UnknownModel, UnsupportedFamily
 
 WORDS = ["[PAD]", "[UNK]", "a", "fluffy", "blue", "creature", *(f"word{i}" for i in range(26))]
@@ -63,7 +63,7 @@ def test_a_folder_loads_as_it_was_saved(bert):
     assert all(torch.equal(read[name], saved[name]) for name in saved)
     assert not model.hf.training
     assert not any(p.requires_grad for p in model.hf.parameters())
-    assert model.hf.config._attn_implementation == capture.NAME
+    assert model.hf.config._attn_implementation == interface.NAME
     assert said and "reading the weights" in said
     assert ac.trace(model, "a fluffy blue creature").tokens.labels == ["a", "fluffy", "blue", "creature"]
 
