@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import components, first_screen, frame, next_word, one_head, overview, widgets
+from ui import chosen_word, components, first_screen, frame, head_pictures, next_word, one_head, overview, widgets
 
 room = frame.open_page("app", params=[*one_head.PARAMS, *overview.PARAMS, *next_word.PARAMS])
 headline = st.container(gap=None)
@@ -20,19 +20,19 @@ with left, widgets.card("overview"):
     overview.titled(shown)
     overview.draw(shown)
     overview.switches(shown)
-    one_head.links_titled(shown)
-    one_head.links(shown)
+    head_pictures.links_titled(shown)
+    head_pictures.links(shown)
 with right, widgets.card("head"):
-    one_head.titled(shown)
-    one_head.steppers(shown)
+    head_pictures.titled(shown)
+    head_pictures.steppers(shown)
     if room.view["face"] == "table":
-        one_head.table(shown)
+        chosen_word.table(shown)
     else:
-        one_head.heatmap(shown)
-    one_head.read_aloud(shown)
-    one_head.switches(shown)
-    one_head.strip(shown)
-    one_head.doors(shown)
+        head_pictures.heatmap(shown)
+    chosen_word.read_aloud(shown)
+    chosen_word.switches(shown)
+    chosen_word.strip(shown)
+    head_pictures.doors(shown)
 
 if source == "live":
     next_word.next_word(room, trace)
