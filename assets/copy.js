@@ -3,7 +3,7 @@ export default function ({ data, parentElement }) {
   const style = document.createElement("style");
   style.textContent = `
     button { font: 600 13.5px/1.4 var(--st-font); padding: 5px 14px; border-radius: 8px; cursor: pointer;
-      color: light-dark(#ffffff, #14130f); background: var(--st-primary-color); border: 1px solid var(--st-primary-color); }
+      color: var(--st-background-color); background: var(--st-primary-color); border: 1px solid var(--st-primary-color); }
     button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
     span { font: 13px/1.4 var(--st-font); color: var(--st-text-color); margin-left: 10px; }`;
   const button = document.createElement("button");

@@ -28,6 +28,7 @@ specs = panel_specs.specs(room.view)
 with st.container():  # whatever waits has this place, and nothing below moves when it is gone
     shown = sides.read(room, specs)
 found = all_heads_compared.of(shown)
+side_numbers.offer(shown)
 
 with widgets.card("panels", "Side by side", sides.rule(shown)):
     side_pictures.picture(shown)

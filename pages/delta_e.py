@@ -11,6 +11,7 @@ components.follow_theme()
 st.html(frame.ROOT / "assets" / "steps.css")
 headline = st.container(gap=None)
 shown = one_token.of(room)
+ledger_table.offer(shown)
 with headline:
     widgets.lead(shown.lead(), room.badges(shown.trace) + f"{shown.stage.n_layers} layers, one forward pass.")
 stage.switches(shown.stage)

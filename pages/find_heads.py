@@ -3,7 +3,7 @@
 import streamlit as st
 
 from attn_core.catalogue import CATALOGUE
-from ui import frame, kinds, painting, stage, switching, widgets
+from ui import frame, kinds, painting, saving, stage, switching, widgets
 from ui.state import choice
 
 ASPECTS = {"paint": "Paint what you look for", "kinds": "What kind of head", "matter": "Does it matter?"}
@@ -16,6 +16,7 @@ room = frame.open_page(
 headline = st.container(gap=None)
 with st.container():  # whatever waits has this place, and nothing below moves when it is gone
     shown = stage.of(room)
+saving.offer_stage(shown)
 with st.container(horizontal=True, gap="small"):
     aspect = widgets.switch("Find", ASPECTS, "find")
     stage.switches(shown)

@@ -5,6 +5,7 @@ import streamlit as st
 from attn_core.catalogue import CATALOGUE
 from ui import (
     frame,
+    saving,
     scene,
     stage,
     steps_break,
@@ -27,8 +28,8 @@ room = frame.open_page(
         whole("guess", high=511, optional=True),
         whole("from", high=511),
         choice("queries", ("rows", "columns")),
-        whole("word", high=4, default=3),
-        whole("answer", high=4, optional=True),
+        whole("toy_word", high=4, default=3),
+        whole("toy_answer", high=4, optional=True),
         steps_break.param(),
         steps_toy.param(),
     ],
@@ -41,11 +42,12 @@ headline = st.container(gap=None)
 with st.container(horizontal=True, gap="small", vertical_alignment="center", key="step_choose"):
     steps_start.whose(room)
     if view["weights"] == "toy":
-        shown = scene.of_toy(room, steps_toy.read(view["numbers"]))
+        shown = scene.of_toy(room, steps_toy.read(view["toy"]))
     else:
         read = stage.of(room)
         steps_start.which_head(read)
         shown = scene.real(room, read)
+        saving.offer_stage(read, shown.asks)
 if shown.is_real:
     stage.switches(read)
 with headline:

@@ -16,7 +16,7 @@ from attn_core.figures import low_rank as thin
 from attn_core.figures.growth import curves
 from attn_core.figures.parameters import byte_size, short
 from attn_core.ledger.built import Reconciliation, reconcile
-from ui import caches, widgets
+from ui import caches, saving, widgets
 from ui.counting import Counted
 from ui.counting_controls import title_of
 
@@ -198,6 +198,9 @@ def the_ledger(counted: Counted) -> None:
     alt = f"Every tensor of {ledger.title}."
     st.dataframe(frame, hide_index=True, height=420, key="ledger_rows", column_config=whole, alt=alt)
     name = "".join(c if c.isalnum() else "-" for c in ledger.title.lower())
+    counted.room.desk.lay(
+        numbers=saving.Numbers(f"parameters of {ledger.title}", lambda: frame.to_csv(index=False)),
+    )
     st.download_button(
         "CSV of the ledger",
         data=lambda: frame.to_csv(index=False),

@@ -13,11 +13,11 @@ from attn_core import geometry
 from attn_core.attribution import nearest_words
 from attn_core.figures.labels import MINUS, percent
 from attn_core.spelling import visible
-from ui import frame, widgets
+from ui import frame, saving, widgets
 from ui.one_token import OneToken
 
 if TYPE_CHECKING:
-    from attn_core.delta_ledger import Part
+    from attn_core.delta_ledger import Ledger, Part
 
 HINT = "Everything that is added on the way through the layer, row by row. Sort by any column; click a head to open it."
 COLUMNS = {
@@ -77,6 +77,21 @@ def table(shown: OneToken) -> None:
             ),
         },
     )
+
+
+def offer(shown: OneToken) -> None:
+    """Let the visitor save the chosen head's pattern, and the whole ledger with every number of every part."""
+    name = f"ledger of {shown.name} at layer {shown.layer}"
+    saving.offer_stage(shown.stage, shown.token, saving.Numbers(name, lambda: as_csv(shown.ledger)))
+
+
+def as_csv(ledger: Ledger) -> str:
+    """One line a part, from E to the next layer's E: what it is, its length, and its d_model numbers."""
+    parts = [(part.kind, part.stream, part.name, part.vector) for part in ledger.parts]
+    parts.append(("embedding", "self", f"E entering layer {ledger.layer + 1}", ledger.next_embedding))
+    rows = [[kind, stream, name, float(geometry.norm(vector)), *vector] for kind, stream, name, vector in parts]
+    columns = ["kind", "stream", "part", "length", *map(str, range(len(ledger.next_embedding)))]
+    return pd.DataFrame(rows, columns=columns).to_csv(index=False)
 
 
 def _row(shown: OneToken, part: Part) -> dict[str, Any]:

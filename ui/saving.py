@@ -1,6 +1,7 @@
 """Save in the menu: the view as files, as lines of Python, and a saved view opened again.
 
-The menu is drawn before there is anything to save, so it keeps a place, a `Desk`, and the room lays on it what it shows:
+The menu is drawn before there is anything to save, so it keeps a place, a `Desk`, and the room lays
+on it what it shows:
 
     room.offer(trace, layer=0, head=3)                  # a pattern; the rest as in `attn_core.views.View`
     room.desk.lay({"A": room.desk.view(…), "B": …})     # several; the visitor picks one
@@ -82,10 +83,10 @@ class Desk:
 NOWHERE = Desk("", {})
 
 
-def offer_stage(stage: Stage, query: int | None = None) -> None:
-    """What a room about many heads shows: its stream's chosen head, and the word that asks."""
+def offer_stage(stage: Stage, query: int | None = None, numbers: Numbers | None = None) -> None:
+    """What a room about many heads shows: its stream's chosen head, the word that asks, and the room's own numbers."""
     view = stage.room.view
-    stage.room.offer(
+    shown = stage.room.desk.view(
         stage.trace,
         layer=stage.layer,
         head=stage.head,
@@ -94,13 +95,16 @@ def offer_stage(stage: Stage, query: int | None = None) -> None:
         queries_in=view.get("queries", "rows"),
         scale=view.get("scale", "sqrt"),
     )
+    stage.room.desk.lay({"": shown}, numbers)
 
 
 def popover(page: str, link: Mapping[str, str], file_of: Callable[[str], Path | None]) -> Desk:
     """The button, and the desk behind it; `file_of` gives the script of a room, None where there is none."""
     with st.popover("Save"):
         place = st.empty()
-        place.html('<div class="hl-save"><b>Nothing to save yet</b>The link under Share holds what you see.</div>')
+        place.html(
+            '<div class="hl-save"><b>Nothing to save here</b><span>The link under Share holds what you see.</span></div>'
+        )
         _open_again(file_of)
     return Desk(page, link, place)
 
@@ -113,7 +117,7 @@ def _chosen(views: Mapping[str, View]) -> View:
 
 
 def _of_view(view: View) -> None:
-    st.html(f'<div class="hl-save"><b>Save exactly this view</b>{escape(view.caption())}</div>')
+    st.html(f'<div class="hl-save"><b>Save exactly this view</b><span>{escape(view.caption())}</span></div>')
     for title, kinds in KINDS.items():
         with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
             st.html(f'<div class="hl-save kind">{title}</div>', width="content")
@@ -124,7 +128,7 @@ def _of_view(view: View) -> None:
 
 
 def _of_numbers(numbers: Numbers) -> None:
-    st.html(f'<div class="hl-save"><b>Save the numbers</b>{escape(numbers.name)}</div>')
+    st.html(f'<div class="hl-save"><b>Save the numbers</b><span>{escape(numbers.name)}</span></div>')
     _button("csv", numbers.make, f"headlight-{_plain(numbers.name)}.csv", key="save_numbers")
 
 

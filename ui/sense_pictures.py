@@ -13,7 +13,7 @@ from attn_core.errors import HeadlightError
 from attn_core.figures import arrows
 from attn_core.figures import senses as figures
 from attn_core.figures.labels import percent
-from ui import caches, widgets
+from ui import caches, saving, widgets
 from ui.sense_reading import Senses, name_of
 from ui.state import choice
 
@@ -35,9 +35,11 @@ def apart(shown: Senses) -> None:
     figure = figures.cosine_lines(names, lines, stops, theme=shown.theme, baseline=band)
     alt = f"Cosines between the meanings of {shown.word}, layer by layer; the numbers are in the table."
     st.plotly_chart(figure, key="apart_lines", theme=None, alt=alt, config=QUIET)
+    table = pd.DataFrame({"pair": names, **{stop: lines[:, i] for i, stop in enumerate(stops)}})
     with st.expander("The numbers"):
-        table = {"pair": names, **{stop: lines[:, i] for i, stop in enumerate(stops)}}
-        st.dataframe(pd.DataFrame(table).round(4), hide_index=True)
+        st.dataframe(table.round(4), hide_index=True)
+    name = f"cosines of {shown.word}, layer by layer"
+    shown.room.desk.lay(numbers=saving.Numbers(name, lambda: table.to_csv(index=False)))
 
 
 def same_at_the_door(shown: Senses) -> None:

@@ -5,6 +5,7 @@ The link says every parameter out (see `ui.state`): a default that changes later
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from urllib.parse import urlencode
 
@@ -16,14 +17,20 @@ from ui.state import View
 
 LONGEST = 8000  # characters of an address that servers and proxies commonly accept
 LONGEST_IN_QR = 1200  # characters that a phone can still read off a screen
-PRIVACY = "The link holds the sentence, so whoever gets it can read it. Nothing of it is stored on the server."
+PRIVACY = "It holds the sentence: whoever gets the link can read it."
 
 _copy = st.components.v2.component("headlight.copy", js=scripts.asset("copy.js"))
 
 
 def link_to(view: View, **more: str) -> str:
     """The full address of a view; `more` are parameters on top, such as `embed="true"`."""
-    return f"{st.context.url or ''}?{urlencode({**view.link, **more})}"
+    return _address({**view.link, **more})
+
+
+def _address(params: Mapping[str, str]) -> str:
+    here = st.context.url or ""
+    bare = here.count("/") == 2  # a host without a path
+    return f"{here}{'/' if bare else ''}?{urlencode(params)}"
 
 
 def popover(view: View) -> None:
@@ -31,13 +38,15 @@ def popover(view: View) -> None:
     with st.popover("Share", type="primary"):
         link, left_out = link_to(view), set(view.said) - set(view.link)
         if left_out or len(link) > LONGEST:
-            _offer_a_file(len(f"{st.context.url or ''}?{urlencode(view.said)}"))
+            _offer_a_file(len(_address(view.said)))
             return
-        st.html(f'<div class="hl-share"><b>A link to exactly this view</b>{PRIVACY}</div>')
+        st.html(f'<div class="hl-share"><b>A link to exactly this view</b><span>{PRIVACY}</span></div>')
         st.code(link, language=None, wrap_lines=True, height=110 if len(link) > 240 else "content")
         _copy(key="copy_link", data={"text": link, "label": "Copy link"})
         _qr_code(link)
-        st.html('<div class="hl-share"><b>For slides and blogs</b>A frame without menu and examples.</div>')
+        st.html(
+            '<div class="hl-share"><b>For slides and blogs</b><span>A frame without menu and examples.</span></div>'
+        )
         st.code(frame_of(link_to(view, embed="true")), language="html", wrap_lines=True, height=110)
 
 
@@ -52,7 +61,7 @@ def _offer_a_file(length: int) -> None:
 def _qr_code(link: str) -> None:
     """Dark on white in both themes, which every phone can read."""
     if len(link) > LONGEST_IN_QR:
-        st.html('<div class="hl-share">This link is too long for a QR code that a phone could read.</div>')
+        st.html('<div class="hl-share"><span>This link is too long for a QR code that a phone could read.</span></div>')
         return
     alt = "QR code of the link to this view"
     st.html(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -9,7 +11,7 @@ import streamlit as st
 from attn_core import effects, heads
 from attn_core.figures.labels import percent
 from attn_core.spelling import visible
-from ui import widgets
+from ui import saving, widgets
 from ui.side_pictures import both
 from ui.sides import Side, Sides
 
@@ -94,11 +96,48 @@ def _parts(side: Side, query: int) -> list[tuple[str, str]]:
     return [*rests, (f"{float(heads.entropy(row)):.1f} bits", "entropy")]
 
 
+def offer(shown: Sides) -> None:
+    """Let the visitor save each panel that is a head, or a mean, of one pass; and the numbers of all panels."""
+    room, views = shown.room, {}
+    for i, side in enumerate(shown.sides):
+        mean = side.spec.shows == "mean" and side.stage.stream is None
+        if mean or side.spec.shows == "head":
+            views[side.letter] = room.desk.view(
+                side.stage.trace,
+                layer=side.layer,
+                head=side.spec.head,
+                stream=side.stage.stream,
+                mean="heads" if mean else "one",
+                scale=room.view["scale"],
+                query=shown.position(i, shown.place),
+            )
+    room.desk.lay(views, saving.Numbers("every panel, side by side", lambda: as_csv(shown)))
+
+
+def as_csv(shown: Sides) -> str:
+    """One line a cell of the shared axes; a panel that has no such cell, or masks it, has no weight there."""
+    names = [shown.labels(i) for i in range(len(shown.sides))]
+    asks, answers = ([_first(at) for at in zip(*side, strict=True)] for side in zip(*names, strict=True))
+    rows: dict[str, list[object]] = {"query": [], "query_token": [], "key": [], "key_token": []}
+    for q, k in np.ndindex(len(asks), len(answers)):
+        for column, value in zip(rows, (q, asks[q], k, answers[k]), strict=True):
+            rows[column].append(value)
+    for i, side in enumerate(shown.sides):
+        title = f"{side.letter}: {side.model}, {side.spec.says}"
+        rows[title] = list(np.where(shown.may_look(i), shown.cells[i], np.nan).ravel())
+    return pd.DataFrame(rows).to_csv(index=False)
+
+
+def _first(names: Sequence[str | None]) -> str:
+    """What a place is called in the first panel that has it."""
+    return next((name for name in names if name is not None), "")
+
+
 def row_table(shown: Sides) -> None:
     """The chosen query's row of every panel as numbers."""
     x, y = (shown.sides[i].letter for i in shown.pair)
     by_place = zip(*(shown.labels(i)[1] for i in range(len(shown.sides))), strict=True)
-    names = [next((name for name in at if name is not None), "") for at in by_place]
+    names = [_first(at) for at in by_place]
     table = pd.DataFrame({"key": [f"{visible(name)} ({place})" for place, name in enumerate(names)]})
     for i, side in enumerate(shown.sides):
         table[side.letter] = 100 * np.where(shown.may_look(i), shown.cells[i], np.nan)[shown.place]
