@@ -99,14 +99,19 @@ export function draw(root, data, callbacks = {}) {
     const g = context(base, place.width, place.height);
     const { left, top, side } = place;
     const shown = side > 6 ? side - 1 : side;
+    const colour = colourOf(panel);
+    hatch(g, left, top, side * columns, side * rows, colours.roles.masked, 4); // shines through where a cell is masked
     for (let query = 0; query < rows; query++)
       for (let key = 0; key < columns; key++) {
         const [x, y] = [left + key * side, top + query * side];
         const number = value(panel, query, key);
-        if (missing(panel, query, key)) paintMissing(g, x, y, side);
-        else if (Number.isNaN(number)) hatch(g, x, y, shown, shown, colours.roles.masked, 4);
+        const gap = missing(panel, query, key);
+        if (Number.isNaN(number) && !gap) continue;
+        g.fillStyle = colours.roles.card;
+        g.fillRect(x, y, side, side);
+        if (gap) paintMissing(g, x, y, side);
         else {
-          g.fillStyle = `rgb(${fill(panel, number).join()})`;
+          g.fillStyle = colour(number);
           g.fillRect(x, y, shown, shown);
         }
       }
@@ -167,9 +172,13 @@ export function draw(root, data, callbacks = {}) {
     });
   }
 
-  function fill(panel, number) {
-    if (panel.about.signed) return mix(colours.diverging, (number / (header.limit || 1) + 1) / 2);
-    return mix(colours.sequential, view.scale === "sqrt" ? Math.sqrt(number) : number);
+  /* number → colour, by a table: a long sentence has tens of thousands of cells. */
+  function colourOf(panel) {
+    const steps = panel.about.signed ? colours.diverging : colours.sequential;
+    const table = Array.from({ length: 1024 }, (_, i) => `rgb(${mix(steps, i / 1023).join()})`);
+    const at = (t) => table[Math.round(1023 * Math.max(0, Math.min(1, t)))];
+    if (panel.about.signed) return (number) => at((number / (header.limit || 1) + 1) / 2);
+    return view.scale === "sqrt" ? (number) => at(Math.sqrt(number)) : at;
   }
 
   function paintLegend() {

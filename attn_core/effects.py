@@ -49,6 +49,39 @@ def named(layer: int, head: int, stream: str | None = None) -> Head:
     return (layer, head) if stream in (None, "self") else (stream, layer, head)
 
 
+INSTEAD = ("zero", "mean", "even", "previous", "painted")
+
+
+def instead(trace: Trace, gone: Sequence[Head], how: str, painted: Sequence[tuple[int, int]] = ()) -> dict[str, Any]:
+    """Options for `attn_core.trace` that put something else in the place of heads.
+
+    "zero" and "mean" stand in for what a head gives (see `attn_core.trace`); the others force its pattern: "even"
+    attention over all that may be seen, the "previous" token, or the `painted` (query, key) cells, evenly in each row,
+    rows without paint as they were. A cell that the mask forbids is not painted.
+    """
+    if how in ("zero", "mean"):
+        return {"without": list(gone), "fill": how}
+    return {"edit": {head: _forced(trace, head, how, painted) for head in gone}}
+
+
+def _forced(trace: Trace, head: Head, how: str, painted: Sequence[tuple[int, int]]) -> Floats:
+    *stream, layer, number = head
+    options = {"stream": stream[0]} if stream else {}
+    may_look = trace.may_look(layer, **options)  # type: ignore[arg-type]
+    cells = np.zeros_like(may_look)
+    if how == "even":
+        cells = may_look
+    elif how == "previous":
+        before = np.minimum(np.maximum(np.arange(len(cells)) - 1, 0), cells.shape[1] - 1)
+        cells[np.arange(len(cells)), before] = True
+    else:
+        for query, key in painted:
+            cells[query, key] = may_look[query, key]
+    total = cells.sum(axis=1, keepdims=True)
+    own = trace.pattern(layer, number, **options)  # type: ignore[arg-type]
+    return np.where(total > 0, cells / np.maximum(total, 1), own).astype(np.float32)
+
+
 def delta_shares(trace: Trace, layer: int, query: int, *, stream: str | None = None) -> Floats:
     """Each head's share of the layer's change to one word: ‖ΔE‖ of the head ÷ the sum of ‖ΔE‖ over heads, [head].
 
@@ -157,17 +190,26 @@ def words_compared(before: Trace, after: Trace, position: int, n: int = 6) -> li
 
 
 def switch_off_each(
-    trace: Trace, run: Runner, query: int, *, stream: str | None = None, fill: str = "zero", off: Sequence[Head] = ()
+    trace: Trace,
+    run: Runner,
+    query: int,
+    *,
+    stream: str | None = None,
+    fill: str = "zero",
+    off: Sequence[Head] = (),
+    painted: Sequence[tuple[int, int]] = (),
 ) -> Iterator[tuple[int, int, float]]:
     """Switch off one head after the other and yield (layer, head, effect) as each pass ends, so that one can stop.
 
-    One pass a head. `off` are heads that stay off all the while; the effect is then that of one head more.
+    One pass a head. `off` are heads that stay off all the while; the effect is then that of one head more. `fill` is
+    what stands in for a head, one of `INSTEAD`.
     """
-    base = run(without=list(off), fill=fill) if off else trace
+    base = run(**instead(trace, off, fill, painted)) if off else trace
     for layer in range(trace.n_layers_of(stream)):
         for head in range(trace.n_heads):
             gone = [*off, named(layer, head, stream)]
-            yield layer, head, effect(base, run(without=gone, fill=fill), query, stream=stream, n_words=0).value
+            after = run(**instead(trace, gone, fill, painted))
+            yield layer, head, effect(base, after, query, stream=stream, n_words=0).value
 
 
 @dataclass(frozen=True)
@@ -191,16 +233,14 @@ class Strip:
         ]
 
 
-def strip(
-    trace: Trace, run: Runner, layer: int, head: int, query: int, *, stream: str | None = None, fill: str = "zero"
-) -> Strip:
-    """Does this head matter to this word? Costs one more pass through the model (`run(without=…, fill=…)`).
+def strip(trace: Trace, run: Runner, layer: int, head: int, query: int, *, stream: str | None = None) -> Strip:
+    """Does this head matter to this word? Costs one more pass through the model (`run(without=…)`).
 
     `share`: the head's part of the layer's ΔE at the word (see `delta_shares`). `effect`: what switching the head off
     changes there (see `effect`). `sink`: the weight that rests on [CLS], [SEP], BOS or a causal model's first token.
     `entropy`: how widely the word looks, in bits, the sink included.
     """
-    off = run(without=[named(layer, head, stream)], fill=fill)
+    off = run(without=[named(layer, head, stream)])
     return strip_with(trace, effect(trace, off, query, stream=stream), layer, head, query, stream=stream)
 
 

@@ -13,7 +13,7 @@ import streamlit as st
 from attn_core import compare
 from attn_core.figures import tiles
 from attn_core.figures.distances import distances
-from ui import components, panel_specs, widgets
+from ui import caches, components, panel_specs, widgets
 from ui.sides import Side, Sides
 
 SLOW = 2.0  # seconds; what takes longer is asked for first
@@ -48,10 +48,12 @@ def of(shown: Sides) -> AllHeads | None:
     if not len(shown.rows):
         return None
     same_place = x.spec.model == y.spec.model and (x.spec.text, x.spec.baseline) != (y.spec.text, y.spec.baseline)
-    if same_place:
-        return AllHeads(_changes(shown), changed=True)
+    key = ("all heads", x.spec, y.spec, x.stage.reads, y.stage.reads)
+    values = caches.beside(
+        x.stage.trace, key, lambda: _changes(shown) if same_place else _from_this_head(shown), size=lambda v: v.nbytes
+    )
     one_model = x.spec.model == y.spec.model and x.spec.shows != "mean"
-    return AllHeads(_from_this_head(shown), changed=False, itself=(x.layer, x.spec.head) if one_model else None)
+    return AllHeads(values, same_place, itself=(x.layer, x.spec.head) if one_model and not same_place else None)
 
 
 def _moved(shown: Sides, i: int, layer: int) -> Any:
@@ -130,7 +132,7 @@ def everything_against_everything(shown: Sides) -> None:
     n_query, n_key = len(shown.rows), len(shown.axes[0][1])
     n_x, n_y = (side.stage.n_layers * side.stage.n_heads for side in (x, y))
     seconds = compare.seconds_needed(n_x, n_y, n_query, n_key)
-    key = ("matrix", x.spec, y.spec, shown.room.view.get("stream"))
+    key = (x.spec, y.spec, x.stage.reads, y.stage.reads)
     known = st.session_state.setdefault("matrices", {})
     with st.expander(f"Every head of {x.letter} against every head of {y.letter}", expanded=key in known):
         cost = f"{n_x} × {n_y} pairs, about {'a second' if seconds < SLOW else f'{seconds:.0f} seconds'}."

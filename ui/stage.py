@@ -69,6 +69,11 @@ class Stage:
         ordinary = [i for i, special in enumerate(self.queries.special) if not special]
         return ordinary[-1] if ordinary else len(self.queries) - 1
 
+    @property
+    def reads(self) -> tuple[Any, ...]:
+        """What is read with what, for keeping results that were asked for."""
+        return (self.model.name, self.room.text, self.room.view.get("target"), self.stream)
+
     @cached_property
     def sink(self) -> Any:
         return effects.sink_of(self.trace, self.stream)

@@ -15,11 +15,25 @@ from attn_core.figures.labels import percent
 from attn_core.figures.panels import Panel, pack_panels
 from attn_core.spelling import visible
 from ui import caches, components, panels, widgets
+from ui.painting import painted
 from ui.stage import Stage, writing
 from ui.state import Param, choice
 
 Heads = tuple[tuple[int, int], ...]
-FILLS = {"zero": "nothing in its place", "mean": "its mean in its place"}
+FILLS = {
+    "zero": "nothing",
+    "mean": "its mean over the sentence",
+    "even": "even attention",
+    "previous": "the word before",
+    "painted": "the cells painted",
+}
+SAID = {
+    "zero": "Without {}",
+    "mean": "With only the mean of {}",
+    "even": "With even attention in {}",
+    "previous": "With {} looking one word back",
+    "painted": "With {} looking where you painted",
+}
 SLOW = 2.0  # seconds; what takes longer is announced
 
 
@@ -53,9 +67,7 @@ def toggle(layer: int, head: int) -> None:
 def page(stage: Stage) -> str:
     """Everything below the headline; gives the headline."""
     off = switched_off(stage)
-    after = (
-        stage.run(without=[stage.named(*head) for head in off], fill=st.session_state["fill"]) if off else stage.trace
-    )
+    after = stage.run(**_instead(stage, off)) if off else stage.trace
     changed = effects.effect(stage.trace, after, stage.query, stream=stage.stream)
     left, right = st.columns([52, 48], gap="medium")
     with left, widgets.card("effects", "What each head does to this word", _map_hint(stage)):
@@ -71,19 +83,26 @@ def page(stage: Stage) -> str:
     return lead(stage, off, changed)
 
 
+def _instead(stage: Stage, off: Heads) -> dict[str, Any]:
+    """What the link puts in the place of heads, as options of a pass."""
+    gone = [stage.named(*head) for head in off]
+    return effects.instead(stage.trace, gone, st.session_state["fill"], painted(stage))
+
+
 def lead(stage: Stage, off: Heads, changed: effects.Effect) -> str:
     """What happened, as HTML."""
     word = widgets.query(visible(stage.queries.labels[stage.query]))
     if not off:
         return f"Which head matters to {word}? Switch one off: click it, and see what changes."
     which = ("head " if len(off) == 1 else "heads ") + _together([f"{layer}.{head}" for layer, head in off])
+    done = SAID[st.session_state["fill"]].format(which)
     if changed.unit == "°":
-        return f"Without {which}, the final embedding of {word} turns by {changed.text}."
+        return f"{done}, the final embedding of {word} turns by {changed.text}."
     if not changed.rising:
-        return f"Without {which}, the word after {word} stays as likely as it was."
+        return f"{done}, the word after {word} stays as likely as it was."
     up = changed.rising[0]
     return (
-        f"Without {which}, what may follow {word} moves by {changed.text}: "
+        f"{done}, what may follow {word} moves by {changed.text}: "
         f"{widgets.tok(visible(up.text))} goes from {percent(up.before)} to {percent(up.after)}."
     )
 
@@ -137,28 +156,23 @@ def settings(stage: Stage, off: Heads) -> None:
             on_change=chosen,
             width=150,
         )
-        widgets.switch("In its place", FILLS, "fill")
+        st.selectbox("In its place", list(FILLS), format_func=FILLS.__getitem__, key="fill", width=220)
     st.multiselect("Heads that are off", every, key="off_heads", on_change=set_off, placeholder="none")
 
 
 def effect_map(stage: Stage, off: Heads) -> None:
     """Layers × heads: shares of ΔE at once, effects when somebody asks for them."""
     fill = st.session_state["fill"]
-    key = ("effects", stage.stream, stage.query, fill, off)
-    known = st.session_state.setdefault("effects_known", {}).get((id(stage.trace), key))
-    if known is None:
-        values = np.stack(
-            [
-                effects.delta_shares(stage.trace, layer, stage.query, stream=stage.stream)
-                for layer in range(stage.n_layers)
-            ]
-        )
-        name, texts = "share of its layer's ΔE at this word, in %", [[f"{100 * v:.0f}" for v in row] for row in values]
+    paint = painted(stage) if fill == "painted" else ()
+    known = st.session_state.setdefault("effects_known", {})
+    key = (stage.reads, stage.query, fill, paint, off)
+    if key in known:
+        values, unit = known[key], "bits" if effects.predicts(stage.trace, stage.stream) else "degrees"
+        name, texts = f"effect of switching off, in {unit}", [[f"{v:.2g}" for v in row] for row in values]
     else:
-        values = known
-        unit = "bits" if effects.predicts(stage.trace, stage.stream) else "°"
-        name = f"effect of switching off, in {'degrees' if unit == '°' else 'bits'}"
-        texts = [[f"{v:.2g}" for v in row] for row in values]
+        layers = range(stage.n_layers)
+        values = np.stack([effects.delta_shares(stage.trace, i, stage.query, stream=stage.stream) for i in layers])
+        name, texts = "share of its layer's ΔE at this word, in %", [[f"{100 * v:.0f}" for v in row] for row in values]
     for layer, head in off:
         texts[layer][head] = "off"
     components.overview(
@@ -167,32 +181,35 @@ def effect_map(stage: Stage, off: Heads) -> None:
         selected=(stage.layer, stage.head),
         on_open=lambda tile: toggle(tile.layer, tile.head),
     )
-    if known is None:
-        ask_for_effects(stage, off, fill, key)
+    if key not in known and asked_for_effects(stage):
+        known.clear()  # one map at a time is looked at
+        known[key] = _effects(stage, off, fill, paint)
+        st.rerun()
 
 
-def ask_for_effects(stage: Stage, off: Heads, fill: str, key: Any) -> None:
-    """One pass a head, so only on request, with its cost said, its progress shown, and a way out."""
+def asked_for_effects(stage: Stage) -> bool:
+    """One pass a head, so only on request, with its cost said."""
     n = stage.n_layers * stage.n_heads
-    place = st.empty()
-    with place.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         asked = st.button("Switch off each head in turn", key="ask_effects")
         st.html(f'<span class="hl-hint">{n} passes through the model, about {_forecast(stage, n)}.</span>')
-    if not asked:
-        return
-    with place.container():
-        st.button("Stop", key="stop_effects")
-        bar = st.progress(0.0)
+    return asked
+
+
+def _effects(stage: Stage, off: Heads, fill: str, paint: Any) -> np.ndarray:
+    """The effect of every head, [layer, head], with its progress shown and a way out: any click stops it."""
+    n = stage.n_layers * stage.n_heads
+    st.button("Stop", key="stop_effects")
+    bar = st.progress(0.0)
     values = np.zeros((stage.n_layers, stage.n_heads))
-    run = stage.run_once
+    gone = [stage.named(*head) for head in off]
     each = effects.switch_off_each(
-        stage.trace, run, stage.query, stream=stage.stream, fill=fill, off=[stage.named(*h) for h in off]
+        stage.trace, stage.run_once, stage.query, stream=stage.stream, fill=fill, off=gone, painted=paint
     )
     for done, (layer, head, value) in enumerate(each, start=1):
         values[layer, head] = value
         bar.progress(done / n, text=f"{done} of {n} heads")
-    st.session_state["effects_known"][id(stage.trace), key] = values
-    st.rerun()
+    return values
 
 
 def _forecast(stage: Stage, n: int) -> str:
@@ -210,12 +227,8 @@ def _forecast(stage: Stage, n: int) -> str:
 def strip(stage: Stage) -> None:
     """The opened head in four numbers."""
     widgets.heading(f"Head {stage.layer}.{stage.head}")
-    fill = st.session_state["fill"]
-    widgets.strip(
-        effects.strip(
-            stage.trace, stage.run, stage.layer, stage.head, stage.query, stream=stage.stream, fill=fill
-        ).parts()
-    )
+    found = effects.strip(stage.trace, stage.run, stage.layer, stage.head, stage.query, stream=stage.stream)
+    widgets.strip(found.parts())
 
 
 def outcome(stage: Stage, after: Any, changed: effects.Effect) -> None:
@@ -282,6 +295,8 @@ def patterns(stage: Stage, after: Any) -> None:
 
 def _unmoved(stage: Stage, off: Heads) -> str:
     """Why a pattern may be the same on both sides."""
+    if (stage.layer, stage.head) in off and st.session_state["fill"] not in ("zero", "mean"):
+        return "This pattern was put in its place."
     if off and stage.stream is None and all(layer >= stage.layer for layer, _ in off):
         return (
             "Heads of the same layer and of later ones cannot change this pattern: it is made before they add anything."

@@ -133,3 +133,12 @@ def test_a_phone_shows_all_of_it(open_room, find: str, scheme: str) -> None:
     page.locator("h1.hl-lead").wait_for()
     settled(page)
     no_sideways_scroll(page)
+
+
+def test_a_long_search_can_be_stopped(open_room) -> None:
+    page = open_room("find_heads", v=1, find="matter", text="the animal did not cross the street " * 12)
+    page.get_by_role("button", name="Switch off each head in turn").click()
+    page.get_by_role("button", name="Stop").click()
+    settled(page)
+    expect(page.get_by_role("button", name="Switch off each head in turn")).to_be_visible()
+    expect(page.locator(".st-key-card_effects")).to_contain_text("share of its layer's ΔE")

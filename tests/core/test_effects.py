@@ -28,7 +28,7 @@ from attn_core import baselines, effects
 
 WORDS = ["a", "fluffy", "blue", "creature", "roamed", "the", "verdant", "forest", "and", "saw", "old", "mole"]
 TEXT = "a fluffy blue creature roamed the verdant forest"
-N = 20
+N = 4 + len(WORDS)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -43,61 +43,59 @@ def tokenizer() -> PreTrainedTokenizerFast:
 SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 
 
-def loud(model):
-    """Weights so large that patterns are far from even, and every bias at work."""
+def loud(build, config):
+    """Weights so large that patterns are far from even, and every bias at work; the same in every run."""
     torch.manual_seed(7)
+    model = build(config)
     for parameter in model.parameters():
         parameter.data.normal_(std=0.3) if parameter.dim() == 1 else parameter.data.mul_(8)
     return model.eval()
 
 
 def gpt2():
-    return loud(GPT2LMHeadModel(GPT2Config(vocab_size=N, n_embd=32, n_layer=2, n_head=4, n_positions=32, **SPECIAL)))
+    return loud(GPT2LMHeadModel, GPT2Config(vocab_size=N, n_embd=32, n_layer=2, n_head=4, n_positions=32, **SPECIAL))
 
 
 def bert():
     return loud(
-        BertModel(
-            BertConfig(
-                vocab_size=N,
-                hidden_size=32,
-                num_hidden_layers=2,
-                num_attention_heads=4,
-                intermediate_size=48,
-                **SPECIAL,
-            )
-        )
+        BertModel,
+        BertConfig(
+            vocab_size=N,
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=48,
+            **SPECIAL,
+        ),
     )
 
 
 def neox():
     return loud(
-        GPTNeoXForCausalLM(
-            GPTNeoXConfig(
-                vocab_size=N,
-                hidden_size=32,
-                num_hidden_layers=2,
-                num_attention_heads=4,
-                intermediate_size=48,
-                **SPECIAL,
-            )
-        )
+        GPTNeoXForCausalLM,
+        GPTNeoXConfig(
+            vocab_size=N,
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=48,
+            **SPECIAL,
+        ),
     )
 
 
 def llama():
     return loud(
-        LlamaForCausalLM(
-            LlamaConfig(
-                vocab_size=N,
-                hidden_size=32,
-                num_hidden_layers=2,
-                num_attention_heads=4,
-                num_key_value_heads=2,
-                intermediate_size=48,
-                **SPECIAL,
-            )
-        )
+        LlamaForCausalLM,
+        LlamaConfig(
+            vocab_size=N,
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            intermediate_size=48,
+            **SPECIAL,
+        ),
     )
 
 
@@ -170,6 +168,24 @@ def test_a_forced_pattern_equals_a_hand_computation():
     np.testing.assert_array_equal(edited.pattern(0, 2), previous.astype(np.float32))
 
 
+def test_what_can_stand_in_for_a_head():
+    model = ac.wrap(gpt2(), tokenizer())
+    trace = ac.trace(model, TEXT)
+    n = len(trace.tokens)
+    assert effects.instead(trace, [(0, 1)], "mean") == {"without": [(0, 1)], "fill": "mean"}
+    even = effects.instead(trace, [(0, 1)], "even")["edit"][0, 1]
+    np.testing.assert_allclose(even, np.tril(np.ones((n, n))) / np.arange(1, n + 1)[:, None], atol=1e-6)
+    previous = effects.instead(trace, [(1, 2)], "previous")["edit"][1, 2]
+    np.testing.assert_array_equal(previous.argmax(axis=1), [0, *range(n - 1)])
+    painted = effects.instead(trace, [(1, 2)], "painted", [(4, 1), (4, 2), (2, 5)])["edit"][1, 2]
+    assert painted[4, 1] == painted[4, 2] == 0.5
+    np.testing.assert_array_equal(painted[2], trace.pattern(1, 2)[2], "what the mask forbids is not painted")
+    np.testing.assert_array_equal(painted[5], trace.pattern(1, 2)[5], "rows without paint stay as they were")
+    for how in effects.INSTEAD:
+        after = ac.trace(model, TEXT, **effects.instead(trace, [(1, 2)], how, [(4, 1)]))
+        assert np.abs(after.attention_output(1) - trace.attention_output(1)).max() > 1e-3, how
+
+
 def test_two_visitors_one_with_a_head_off_never_mix():
     model = ac.wrap(gpt2(), tokenizer())
     expected = {
@@ -205,7 +221,7 @@ def test_effect_of_a_decoder_is_the_divergence_of_its_next_word():
     assert found.unit == "bits"
     assert found.value == pytest.approx(float(kl), rel=1e-3)
     change = (q.exp() - p.exp()).numpy()
-    names = ["<pad>", "<s>", "</s>", "<unk>", *WORDS] + [""] * 4
+    names = ["<pad>", "<s>", "</s>", "<unk>", *WORDS]
     assert found.rising[0].text == names[change.argmax()]
     assert found.falling[0].text == names[change.argmin()]
     assert found.rising[0].after - found.rising[0].before == pytest.approx(change.max(), abs=1e-4)
@@ -291,21 +307,20 @@ def test_words_compared_are_the_likeliest_of_both_passes_and_the_movers():
 
 def mbart():
     return loud(
-        MBartForConditionalGeneration(
-            MBartConfig(
-                vocab_size=N,
-                d_model=32,
-                encoder_layers=1,
-                decoder_layers=2,
-                encoder_attention_heads=4,
-                decoder_attention_heads=4,
-                encoder_ffn_dim=48,
-                decoder_ffn_dim=48,
-                max_position_embeddings=32,
-                decoder_start_token_id=2,
-                **SPECIAL,
-            )
-        )
+        MBartForConditionalGeneration,
+        MBartConfig(
+            vocab_size=N,
+            d_model=32,
+            encoder_layers=1,
+            decoder_layers=2,
+            encoder_attention_heads=4,
+            decoder_attention_heads=4,
+            encoder_ffn_dim=48,
+            decoder_ffn_dim=48,
+            max_position_embeddings=32,
+            decoder_start_token_id=2,
+            **SPECIAL,
+        ),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -224,7 +222,7 @@ def test_each_stream_of_a_translator(find: str, stream: str) -> None:
         assert "previous token" not in shown and "distance" not in shown
 
 
-HOSTILE = "<script>alert(1)</script> **b** $x$ :red[x] <b>"
+HOSTILE = "<script>alert(1)</script> **b** $x$ :red[x] <u>"
 
 
 @pytest.mark.parametrize("find", ["paint", "kinds", "matter"])
@@ -232,7 +230,7 @@ HOSTILE = "<script>alert(1)</script> **b** $x$ :red[x] <b>"
 def test_any_text_is_text(find: str, text: str) -> None:
     page = opened(find=find, text=text, cells="1-1", off="0.1")
     said = html(page)
-    assert "<script>" not in said and "<b>" not in re.sub(r'<b class="hl-[qk]">', "", said)
+    assert "<script>" not in said and "<u>" not in said
     assert lead(page)
     assert page.text_input(key="text").value == text
 
@@ -243,3 +241,13 @@ def test_no_text_is_one_clear_sentence(find: str) -> None:
     assert "There is no word here yet" in html(page)
     checked(page.text_input(key="text").set_value("a blue fox").run())
     assert lead(page)
+
+
+@pytest.mark.parametrize("fill", ["even", "previous", "painted"])
+def test_a_pattern_can_be_put_in_a_heads_place(trace: ac.Trace, fill: str) -> None:
+    page = opened(find="matter", off="0.3", fill=fill, query=4, cells="4-3")
+    options = effects.instead(trace, [(0, 3)], fill, [(4, 3)])
+    turn = effects.effect(trace, ac.trace(load("minilm"), STARTER, **options), 4)
+    assert lead(page).endswith(f"turns by {turn.text}.") and not lead(page).startswith("Without")
+    _, cells = packets(page)["before_after"]
+    np.testing.assert_allclose(cells[1], options["edit"][0, 3], atol=1e-6)
