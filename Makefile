@@ -21,12 +21,12 @@ check: $(VENV)/installed-dev
 	$(BIN)/pytest -q tests/core/test_house.py -m house
 	$(BIN)/python .ci/audit.py
 
-# The browser tests start servers of their own, so they come after the others and not beside them.
+# Browser tests start servers and browsers of their own, one for each half: they come after the others, not beside them.
 test: $(VENV)/installed-dev
 	@mkdir -p $(REPORTS)
 	export CHROMIUM="$$(.ci/chromium)" OMP_NUM_THREADS=1; \
 	$(BIN)/pytest -n 2 --dist loadscope -m "not browser and not full and not network" --junitxml=$(REPORTS)/core.xml && \
-	$(BIN)/pytest -m "browser and not full and not network" --junitxml=$(REPORTS)/browser.xml
+	$(BIN)/pytest -n 2 --dist loadfile -m "browser and not full and not network" --junitxml=$(REPORTS)/browser.xml
 
 test-full: $(VENV)/installed-dev
 	export CHROMIUM="$$(.ci/chromium)" OMP_NUM_THREADS=1; $(BIN)/pytest -m "full and not network"
