@@ -35,7 +35,7 @@ def param() -> Param:
     def parse(raw: str, earlier: Mapping[str, Any]) -> str:
         return written(read(raw))
 
-    return Param("numbers", "", parse)
+    return Param("toy", "", parse)
 
 
 def read(raw: str) -> Toy:
@@ -108,18 +108,18 @@ def _start(numbers: Toy, name: str) -> Toy:
 
 def _edited(name: str, key: str) -> None:
     """Callback: take an editor's changes over into the link's parameter."""
-    numbers = read(st.session_state["numbers"])
+    numbers = read(st.session_state["toy"])
     table = getattr(read(st.session_state["toy_opened_with"]), name).clone()
     for row, changes in st.session_state[key]["edited_rows"].items():
         for column, value in changes.items():
             table[int(row), _columns(name).index(column)] = float(value or 0)
     numbers = numbers.with_table(name, table.clamp(-LARGEST, LARGEST))
-    st.session_state["numbers"] = st.session_state["toy_numbers"] = written(numbers)
+    st.session_state["toy"] = st.session_state["toy_numbers"] = written(numbers)
 
 
 def reset() -> None:
     """Callback: the toy as it was made."""
-    st.session_state["numbers"] = ""
+    st.session_state["toy"] = ""
     st.session_state["toy_numbers"] = None
 
 

@@ -183,8 +183,8 @@ def test_a_link_restores_the_view(trace) -> None:
     ("name", "value"),
     [
         ("breaks", "no-brakes"),
-        ("numbers", "w_q.9.9:1"),
-        ("numbers", "w_q.0.0:nan"),
+        ("toy", "w_q.9.9:1"),
+        ("toy", "w_q.0.0:nan"),
         ("weights", "heavy"),
         ("key", "-1"),
     ],
@@ -275,7 +275,7 @@ def test_the_toy_says_that_it_is_one_and_shows_its_hand_made_numbers() -> None:
 
 
 def test_a_changed_number_of_the_toy_changes_what_follows() -> None:
-    page = opened(weights="toy", numbers="w_k.1.0:0", v=1)  # adjectives say nothing
+    page = opened(weights="toy", toy="w_k.1.0:0", v=1)  # adjectives say nothing
     np.testing.assert_array_equal(numbers(page, "step_3_grid")[3], [0.5, 1, 1.5, 2, 2.5])
     assert "has looked at blue" in text(page)
     page.button(key="toy_reset").click()
