@@ -102,9 +102,8 @@ def popover(page: str, link: Mapping[str, str], file_of: Callable[[str], Path | 
     """The button, and the desk behind it; `file_of` gives the script of a room, None where there is none."""
     with st.popover("Save"):
         place = st.empty()
-        place.html(
-            '<div class="hl-save"><b>Nothing to save here</b><span>The link under Share holds what you see.</span></div>'
-        )
+        with place:
+            widgets.titled("Nothing to save here", "The link under Share holds what you see.")
         _open_again(file_of)
     return Desk(page, link, place)
 
@@ -117,10 +116,10 @@ def _chosen(views: Mapping[str, View]) -> View:
 
 
 def _of_view(view: View) -> None:
-    st.html(f'<div class="hl-save"><b>Save exactly this view</b><span>{escape(view.caption())}</span></div>')
+    widgets.titled("Save exactly this view", view.caption())
     for title, kinds in KINDS.items():
         with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
-            st.html(f'<div class="hl-save kind">{title}</div>', width="content")
+            st.html(f'<div class="hl-kind">{title}</div>', width="content")
             for kind in kinds:
                 _button(kind, partial(made, view, kind), file_name(view, kind))
     with st.expander("Copy as Python"):
@@ -128,7 +127,7 @@ def _of_view(view: View) -> None:
 
 
 def _of_numbers(numbers: Numbers) -> None:
-    st.html(f'<div class="hl-save"><b>Save the numbers</b><span>{escape(numbers.name)}</span></div>')
+    widgets.titled("Save the numbers", numbers.name)
     _button("csv", numbers.make, f"headlight-{_plain(numbers.name)}.csv", key="save_numbers")
 
 

@@ -40,18 +40,16 @@ def popover(view: View) -> None:
         if left_out or len(link) > LONGEST:
             _offer_a_file(len(_address(view.said)))
             return
-        st.html(f'<div class="hl-share"><b>A link to exactly this view</b><span>{PRIVACY}</span></div>')
+        widgets.titled("A link to exactly this view", PRIVACY)
         st.code(link, language=None, wrap_lines=True, height=110 if len(link) > 240 else "content")
         _copy(key="copy_link", data={"text": link, "label": "Copy link"})
         _qr_code(link)
-        st.html(
-            '<div class="hl-share"><b>For slides and blogs</b><span>A frame without menu and examples.</span></div>'
-        )
+        widgets.titled("For slides and blogs", "A frame without menu and examples.")
         st.code(frame_of(link_to(view, embed="true")), language="html", wrap_lines=True, height=110)
 
 
 def _offer_a_file(length: int) -> None:
-    st.html('<div class="hl-share"><b>Too long for a link</b></div>')
+    widgets.titled("Too long for a link")
     widgets.note(
         f"A link to this view would have {length:,} characters; many servers refuse more than {LONGEST:,}. "
         "Send a file instead: Save, then HTML. It works offline, and “Open a saved view” brings it back here."
@@ -61,7 +59,7 @@ def _offer_a_file(length: int) -> None:
 def _qr_code(link: str) -> None:
     """Dark on white in both themes, which every phone can read."""
     if len(link) > LONGEST_IN_QR:
-        st.html('<div class="hl-share"><span>This link is too long for a QR code that a phone could read.</span></div>')
+        widgets.titled("", "This link is too long for a QR code that a phone could read.")
         return
     alt = "QR code of the link to this view"
     st.html(

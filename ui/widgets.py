@@ -66,6 +66,11 @@ def heading(title: str, hint: str = "") -> None:
     st.html(name + (f'<div class="hl-hint">{hint}</div>' if hint else ""))
 
 
+def titled(title: str, says: str = "") -> None:
+    """A title and a quiet line under it inside a popover, where nothing is a heading of the page; plain text."""
+    st.html(f'<div class="hl-titled"><b>{escape(title)}</b><span>{escape(says)}</span></div>')
+
+
 def reading(html: str) -> None:
     """A plain sentence that reads a picture aloud; HTML."""
     st.html(f'<div class="hl-read">{html}</div>')
