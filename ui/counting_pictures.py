@@ -183,8 +183,8 @@ def _column(counted: Counted, ledger: Ledger) -> dict[str, str]:
         "parameters": f"{total:,}",
         "attention": f"{attention:,}",
         "attention's share": percent(attention / total),
-        "without embeddings": f"{ledger.without_embeddings:,}",
-        "weights in float16": figures.byte_size(costs.weight_bytes(ledger, "float16").value),
+        "stored, without embeddings": f"{ledger.without_embeddings:,}",
+        "stored weights in float16": figures.byte_size(costs.weight_bytes(ledger, "float16").value),
     }
     if ledger.source != "formula":
         return said

@@ -42,14 +42,15 @@ def two_thin_matrices(counted: Counted) -> None:
     widgets.reading(
         f"A full value matrix would need {shape.d_model:,}² = {pair.full:,} numbers. Value (down) and output "
         f"(value up) need 2 · {shape.d_model:,} · {d_head:,} = {pair.thin:,}; the full one has {smaller}. "
-        f"So #value = #query + #key = {pair.query_and_key:,}."
+        f"So in one head #value = #query + #key = {pair.query_and_key:,}."
     )
 
 
 def real_head(counted: Counted) -> None:
     """The singular values of W_V · W_O of a real head: at most d_head of them are not nothing."""
     room = counted.room
-    widgets.heading("", "A head that is loaded: the singular values of its W<sub>V</sub> · W<sub>O</sub>, all of them.")
+    live = widgets.badge("live", why="computed from the weights of this head, now")
+    widgets.heading("", f"{live}A real head: all singular values of its W<sub>V</sub> · W<sub>O</sub>.")
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="real_head"):
         st.selectbox(
             "Model",
