@@ -169,7 +169,7 @@ def test_every_tensor_is_in_the_table(front: AppTest) -> None:
     shown = front.dataframe[-1].value
     assert shown["total"].sum() == 174_604_259_328
     assert shown["name"].tolist() == ledger["name"].tolist()
-    assert [button.proto.label for button in front.get("download_button")] == ["CSV of the ledger"]
+    assert "CSV of the ledger" in [button.proto.label for button in front.get("download_button")]
 
 
 def test_ones_own_numbers_and_impossible_ones() -> None:
