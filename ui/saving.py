@@ -17,7 +17,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
