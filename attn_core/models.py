@@ -18,6 +18,7 @@ from attn_core.catalogue import CATALOGUE, Entry, availability, bundled_folder, 
 from attn_core.checkpoint import check_hash, read_checkpoint
 from attn_core.errors import DamagedModel, NoNetwork
 from attn_core.hub import Progress
+from attn_core.settings import token_limit
 
 if TYPE_CHECKING:
     from attn_core.capture import Model
@@ -57,7 +58,7 @@ def _open(entry: Entry, progress: Progress) -> Model:
     from attn_core.capture import wrap
 
     progress("finding where attention happens")
-    return wrap(hf_model, tokenizer, name=entry.name, reload=lambda: load(entry.name))
+    return wrap(hf_model, tokenizer, name=entry.name, limit=token_limit(), reload=lambda: load(entry.name))
 
 
 def _from_folder(entry: Entry, progress: Progress) -> tuple[Any, Any]:

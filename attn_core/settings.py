@@ -3,8 +3,13 @@
 | variable          | default | meaning |
 | ----------------- | ------- | ------- |
 | HEADLIGHT_MODE    | local   | `public`: visitors get the catalogue's models only, no folder and no other hub model |
+| HEADLIGHT_MODELS  | all     | names of the catalogue, with commas between them; the bundled one is always there |
+| HEADLIGHT_TOKENS  | 512     | how many tokens of a sentence are read at most |
 | HEADLIGHT_MODEL_MB | 2000   | how many megabytes of loaded models the app keeps |
 | HEADLIGHT_TRACE_MB | 200    | how many megabytes of traces the app keeps |
+| HEADLIGHT_PASSES  | 2       | how many forward passes run at the same time |
+| HEADLIGHT_QUEUE   | 32      | how many may wait for one; whoever comes later is told that we are busy |
+| HEADLIGHT_WAIT    | 20      | for how many seconds at most |
 | HF_HUB_OFFLINE    |         | `1`: never ask the hub; models that were downloaded before still load |
 | HF_ENDPOINT, HF_HOME |      | the hub's address, and where downloads are kept |
 """
@@ -12,6 +17,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -21,6 +27,29 @@ def is_public() -> bool:
     if mode not in ("local", "public"):
         raise ValueError(f"HEADLIGHT_MODE is {mode!r}; it can be 'local' or 'public'")
     return mode == "public"
+
+
+def number(name: str, default: int, most: int = 1_000_000) -> int:
+    """A setting that is a whole number from 1 to `most`; ValueError names it where it is not."""
+    said = os.environ.get(name, "").strip() or str(default)
+    if not said.isascii() or not said.isdigit() or not 1 <= int(said) <= most:
+        raise ValueError(f"{name} is {said!r}; it can be a whole number from 1 to {most}")
+    return int(said)
+
+
+def token_limit() -> int:
+    """How many tokens of a sentence are read at most; a model may read fewer."""
+    return number("HEADLIGHT_TOKENS", 512, most=4096)
+
+
+def offered(names: Iterable[str]) -> list[str]:
+    """Those of a catalogue's names that visitors may choose; ValueError names one that is not in it."""
+    names = list(names)
+    wanted = [name.strip() for name in os.environ.get("HEADLIGHT_MODELS", "").split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise ValueError(f"HEADLIGHT_MODELS names {unknown[0]!r}, which is not in the catalogue")
+    return wanted or names
 
 
 def is_offline() -> bool:

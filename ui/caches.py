@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
 import sys
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,9 +26,7 @@ from weakref import WeakKeyDictionary
 import streamlit as st
 
 from attn_core.errors import HeadlightError
-
-PASSES_AT_ONCE = 2
-LONGEST_WAIT = 20.0  # seconds in the queue before we say that we are busy
+from attn_core.settings import number
 
 log = logging.getLogger("headlight")
 _SERIALS: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
@@ -84,10 +82,12 @@ class House:
     """Everything that visitors share; there is one."""
 
     def __init__(self) -> None:
-        self.models = Shelf(int(os.environ.get("HEADLIGHT_MODEL_MB", "2000")) * 1_000_000)
-        self.traces = Shelf(int(os.environ.get("HEADLIGHT_TRACE_MB", "200")) * 1_000_000)
+        self.models = Shelf(number("HEADLIGHT_MODEL_MB", 2000) * 1_000_000)
+        self.traces = Shelf(number("HEADLIGHT_TRACE_MB", 200) * 1_000_000)
         self.jobs: dict[str, Job] = {}
-        self.passes = threading.BoundedSemaphore(PASSES_AT_ONCE)
+        self.passes = threading.BoundedSemaphore(number("HEADLIGHT_PASSES", 2))
+        self.queue = threading.BoundedSemaphore(number("HEADLIGHT_PASSES", 2) + number("HEADLIGHT_QUEUE", 32))
+        self.longest_wait = number("HEADLIGHT_WAIT", 20)  # seconds
         self.turns: dict[Hashable, threading.Lock] = {}
         self.lock = threading.Lock()
 
@@ -176,28 +176,33 @@ def _serial(thing: Any) -> int:
 def _run(loaded: Any, text: Any, options: dict[str, Any]) -> Any:
     import attn_core as ac
 
+    came = time.perf_counter()
     with _my_turn(_serial(loaded)):
-        return ac.trace(loaded, text, **options)
+        began = time.perf_counter()
+        result = ac.trace(loaded, text, **options)
+    ended, shelf = time.perf_counter(), _house().traces
+    numbers = {"model": loaded.name, "waited_s": round(began - came, 4), "pass_s": round(ended - began, 4)}
+    log.info("forward pass", extra={"numbers": numbers | {"traces_kept": len(shelf), "bytes": result.n_bytes}})
+    return result
 
 
 @contextmanager
-def _my_turn(key: Hashable) -> Any:
-    """Wait for the model and for one of the machine's few places, but not for ever."""
+def _my_turn(key: Hashable) -> Iterator[None]:
+    """Wait for the model and for one of the machine's few places, but not for ever, and not behind too many others."""
     house = _house()
-    turn = house.turn(key)
-    if not turn.acquire(timeout=LONGEST_WAIT):
+    with _place(house.queue, 0), _place(house.turn(key), house.longest_wait), _place(house.passes, house.longest_wait):
+        yield
+
+
+@contextmanager
+def _place(lock: Any, longest_wait: float) -> Iterator[None]:
+    if not lock.acquire(timeout=longest_wait) if longest_wait else not lock.acquire(blocking=False):
+        log.info("busy", extra={"numbers": {"traces_kept": len(_house().traces)}})
         raise Busy("Many people are looking at this moment. Your sentence is kept: please try again in a few seconds.")
     try:
-        if not house.passes.acquire(timeout=LONGEST_WAIT):
-            raise Busy(
-                "Many sentences are being read at this moment. Yours is kept: please try again in a few seconds."
-            )
-        try:
-            yield
-        finally:
-            house.passes.release()
+        yield
     finally:
-        turn.release()
+        lock.release()
 
 
 def _frozen(value: Any) -> Hashable:

@@ -76,7 +76,7 @@ def test_something_beside_a_trace_belongs_to_that_trace_alone(house: caches.Hous
 def test_a_full_queue_ends_in_a_clear_word_and_frees_its_place(
     house: caches.House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caches, "LONGEST_WAIT", 0.01)
+    monkeypatch.setattr(house, "longest_wait", 0.01)
     inside, leave = threading.Event(), threading.Event()
 
     def stay() -> None:
@@ -140,3 +140,25 @@ def test_a_model_that_failed_says_why_and_can_be_tried_again(
     assert said[0] == "the cable is out"
     assert "nobody should see" not in said[1]
     assert said[2] == "None" and caches.model("far") is not None
+
+
+def test_a_queue_that_is_full_turns_people_away_at_once(house: caches.House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(house, "queue", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(house, "longest_wait", 3600)
+    with caches._my_turn("model"), pytest.raises(caches.Busy, match="try again"), caches._my_turn("another"):
+        pass
+    with caches._my_turn("another"):
+        pass
+
+
+def test_a_pass_is_logged_with_its_times_and_without_its_text(
+    house: caches.House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import attn_core as ac
+
+    monkeypatch.setattr(ac, "trace", lambda *a, **k: Result())
+    with caplog.at_level("INFO", logger="headlight"):
+        caches.trace(Result(), "a secret sentence")
+    (record,) = [r for r in caplog.records if r.getMessage() == "forward pass"]
+    assert set(record.numbers) == {"model", "waited_s", "pass_s", "traces_kept", "bytes"}  # type: ignore[attr-defined]
+    assert "secret" not in str(record.__dict__)

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core import effects, recorded
+from attn_core.settings import number
 from ui import caches, widgets
 
 ROOT = Path(__file__).parents[2]
@@ -330,14 +331,14 @@ def test_a_model_that_needs_the_hub_says_so_without_one(model: ac.Model) -> None
 
 
 def test_too_many_visitors_get_a_sentence_and_a_button(model: ac.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caches, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(caches._house(), "longest_wait", 0.05)
     passes = caches._house().passes
-    for _ in range(caches.PASSES_AT_ONCE):
+    for _ in range(number("HEADLIGHT_PASSES", 2)):
         passes.acquire()
     try:
         page = opened(text="nobody typed this before me")
     finally:
-        for _ in range(caches.PASSES_AT_ONCE):
+        for _ in range(number("HEADLIGHT_PASSES", 2)):
             passes.release()
     assert "please try again" in text(page)
     checked(page.button(key="try_again").click().run())
