@@ -23,9 +23,9 @@ from serving import PATIENCE, chromium, is_live, serve, settled  # noqa: E402
 
 from ui.frame import ROOMS  # noqa: E402
 
-WIDTHS = {1280: 1600, 390: 2600}  # what is shown of a page: width, at most this height
+WIDTHS = {1280: 1600, 390: 1600}  # what is shown of a page: width, at most this height
 SCHEMES = ("light", "dark")
-TILE, GAP = 400, 24  # of the sheet, in pixels: width of a desk picture, and the space around
+SCALE, GAP, ABREAST = 0.34, 20, 2  # of the sheet: how small, space around in pixels, rooms in a row
 
 
 def rooms() -> list[str]:
@@ -70,23 +70,25 @@ def take(page: Page, url: str, tallest: int, file: Path) -> None:
 
 
 def sheet(files: dict[str, list[Path]]) -> Image.Image:
-    """A row for each room: desk light, desk dark, phone light, phone dark."""
-    scale = TILE / 1280
-    rows = []
-    for row in files.values():
-        small = [Image.open(file).convert("RGB") for file in row]
-        rows.append([image.resize((round(image.width * scale), round(image.height * scale))) for image in small])
-    width = max(sum(image.width + GAP for image in row) for row in rows) + GAP
-    height = sum(max(image.height for image in row) + GAP for row in rows) + GAP
-    paper = Image.new("RGB", (width, height), "#d8d3c8")
-    y = GAP
-    for row in rows:
-        x = GAP
-        for image in row:
-            paper.paste(image, (x, y))
-            x += image.width + GAP
-        y += max(image.height for image in row) + GAP
+    """Two rooms abreast, each as desk light, desk dark, phone light, phone dark."""
+    strips = [_strip(row) for row in files.values()]
+    width, height = (max(strip.size[side] for strip in strips) + GAP for side in (0, 1))
+    paper = Image.new("RGB", (ABREAST * width + GAP, -(-len(strips) // ABREAST) * height + GAP), "#d8d3c8")
+    for i, strip in enumerate(strips):
+        paper.paste(strip, (GAP + i % ABREAST * width, GAP + i // ABREAST * height))
     return paper
+
+
+def _strip(row: list[Path]) -> Image.Image:
+    """The pictures of one room side by side, made small."""
+    pictures = [Image.open(file).convert("RGB") for file in row]
+    small = [picture.resize((round(picture.width * SCALE), round(picture.height * SCALE))) for picture in pictures]
+    strip = Image.new("RGB", (sum(s.width + GAP for s in small) - GAP, max(s.height for s in small)), "#d8d3c8")
+    x = 0
+    for picture in small:
+        strip.paste(picture, (x, 0))
+        x += picture.width + GAP
+    return strip
 
 
 def main() -> None:
@@ -99,15 +101,10 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         files = pictures(address, asked.rooms or rooms(), folder)
         if asked.into is None:
-            small(sheet(files)).save(ROOT / "docs" / "contact-sheet.png", optimize=True)
+            sheet(files).save(ROOT / "docs" / "contact-sheet.png", optimize=True)
             (ROOT / "docs" / "pictures").mkdir(exist_ok=True)
             for desk, *_ in files.values():
-                small(Image.open(desk)).save(ROOT / "docs" / "pictures" / desk.name, optimize=True)
-
-
-def small(image: Image.Image) -> Image.Image:
-    """The same picture in 200 colours, about a third of the bytes."""
-    return image.convert("RGB").quantize(200, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+                Image.open(desk).convert("RGB").save(ROOT / "docs" / "pictures" / desk.name, optimize=True)
 
 
 if __name__ == "__main__":
