@@ -45,7 +45,7 @@ def popover(view: View) -> None:
         _copy(key="copy_link", data={"text": link, "label": "Copy link"})
         _qr_code(link)
         widgets.titled("For slides and blogs", "A frame without menu and examples.")
-        st.code(frame_of(link_to(view, embed="true")), language="html", wrap_lines=True, height=110)
+        st.code(frame_of(link_to(view, embed="true")), language=None, wrap_lines=True, height=110)
 
 
 def _offer_a_file(length: int) -> None:

@@ -207,10 +207,3 @@ def test_a_door_leads_on_with_the_same_head_and_sentence(open_room) -> None:
     page.locator("h1.hl-lead").wait_for()
     assert page.get_by_label("Sentence").input_value() == "the keys to the cabinet"
     assert (link(page)["layer"], link(page)["head"]) == ("2", "5")
-
-
-def test_share_gives_the_whole_link(open_room) -> None:
-    page = is_live(open_room())
-    page.locator(".st-key-menu_share").get_by_role("button").click()
-    shown = page.get_by_test_id("stPopoverBody").locator("code").inner_text()
-    assert "v=1" in shown and "layer=0" in shown and "head=3" in shown and "a+fluffy+blue" in shown
