@@ -13,7 +13,8 @@ headline = st.container(gap=None)
 with widgets.card("board"):
     sense_board.examples()
     sense_board.editor()
-    shown = sense_reading.of(room)
+    with st.spinner("Reading the sentences"):
+        shown = sense_reading.of(room)
     if shown is None:
         st.stop()
     sense_reading.choices(shown)

@@ -84,9 +84,7 @@ def draw(shown: OneToken) -> None:
         on_open=lambda tile: open_head(tile.layer, tile.head),
     )
     st.html(f'<div class="hl-hint">{found.hint}</div>')
-    figure = figures.layer_bars(
-        found.attention, found.mlp, name=escape(found.name), theme=shown.theme, chosen=shown.layer
-    )
+    figure = figures.layer_bars(found.attention, found.mlp, name=found.name, theme=shown.theme, chosen=shown.layer)
     alt = f"{found.name}: attention and MLP of each layer. The numbers are in the table."
     st.plotly_chart(figure, key="layer_bars", theme=None, alt=alt, config={"displayModeBar": False})
     with st.expander("The numbers"):

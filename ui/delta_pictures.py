@@ -89,14 +89,16 @@ def _source_table(shown: OneToken, kept: Any) -> str:
     columns = [
         Column("weight", found.weights[kept], [percent(float(w)) for w in found.weights[kept]], "key", 1.0),
         Column("length of value", found.lengths[kept], [f"{n:.2f}" for n in found.lengths[kept]], "value"),
-        Column(
-            "adds along ΔE", found.along[kept], [f"{a:+.2f}".replace("-", MINUS) for a in found.along[kept]], "delta"
-        ),
+        Column("adds along ΔE", found.along[kept], [_hundredths(a) for a in found.along[kept]], "delta"),
     ]
     names = [f"{visible(keys.labels[i])} {i}" for i in kept]
     own = shown.token if shown.stage.stream != "cross" else None
     marks = {row: ("query", "itself") for row, i in enumerate(kept) if i == own}
     return bars(names, columns, head="from", marks=marks)
+
+
+def _hundredths(number: float) -> str:
+    return f"{number:+.2f}".replace("-", MINUS) if abs(number) >= 0.005 else "0.00"
 
 
 def _lesson_of_sources(shown: OneToken, n_kept: int) -> str:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HINT = "Everything that is added on the way through the layer, row by row. Sort by any column; click a head to open it."
 COLUMNS = {
-    "length": ("‖ ‖", "How long the part is."),
+    "length": ("length", "‖ΔE‖: how long the part is, whatever its direction."),
     "size": ("size", "This head's part of the sizes of all heads: ‖ΔE‖ ÷ Σ‖ΔE‖. Parts that pull apart both count."),
     "along": ("along ΔE", "How far it goes in the direction of the layer's ΔE. All heads and the bias make 100 %."),
     "cos_e": ("cos E", "Cosine with E: does it repeat what was there?"),

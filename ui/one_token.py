@@ -164,8 +164,14 @@ def _how_much(share: float) -> str:
 
 
 def of(room: Room) -> OneToken:
-    """The token that the link names."""
-    return OneToken(room, stages.of(room))
+    """The token that the link names; where its layer cannot be taken apart, the page ends with the reason."""
+    shown = OneToken(room, stages.of(room))
+    try:
+        shown.ledger  # noqa: B018
+    except HeadlightError as reason:
+        widgets.problem(str(reason), "All heads and Step by step still show its patterns.")
+        st.stop()
+    return shown
 
 
 def word_picker(shown: OneToken) -> None:

@@ -74,6 +74,20 @@ def paths(shown: Senses) -> None:
         "in each sentence the word that ends nearest. Crosses: words of the vocabulary "
         "that beat luck, true in direction only.</div>"
     )
+    with st.expander("The numbers"):
+        st.dataframe(_way_table(letters, routes, stops), hide_index=True)
+
+
+def _way_table(letters: list[str], routes: list[Any], stops: list[str]) -> pd.DataFrame:
+    """Every stop of every way, measured in the full space."""
+    rows = []
+    for letter, route in zip(letters, routes, strict=True):
+        before = np.concatenate([route[:1], route[:-1]])
+        turn, whole = geometry.angle(before, route), geometry.angle(route[0], route)
+        columns = zip(stops, geometry.norm(route), geometry.norm(route - before), turn, whole, strict=True)
+        rows += [[letter, *column] for column in columns]
+    names = ["sentence", "where", "length", "step", "turn °", "from the door °"]
+    return pd.DataFrame(rows, columns=names).round(2)
 
 
 def _plane(shown: Senses, routes: Any) -> geometry.Projection:

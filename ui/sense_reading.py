@@ -43,6 +43,10 @@ class Meaning:
     def occurrence(self) -> senses.Occurrence:
         return _read(self.trace, self.pieces)
 
+    def read(self) -> None:
+        """Do the work now, while the page says that it reads."""
+        _ = self.occurrence, self.baseline
+
     @property
     def baseline(self) -> senses.Occurrence | None:
         return None if self.twin is None else _read(*self.twin)
@@ -126,6 +130,8 @@ def of(room: Room) -> Senses | None:
         trace, places = found
         pieces = places[min(row.which, len(places) - 1)]
         meanings.append(Meaning(LETTERS[i], row.sentence, trace, pieces, _twin(room, row, word, LETTERS[i])))
+    for meaning in meanings:
+        meaning.read()
     if len(meanings) >= sense_board.FEWEST:
         return Senses(room, word, tuple(meanings))
     widgets.problem("Two sentences that share the word are needed.", "Type the word, and sentences that hold it.")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from attn_core import geometry
 from attn_core.figures.colours import CATEGORIES, Theme, roles
-from attn_core.figures.labels import escape, percent, shorten
+from attn_core.figures.labels import escape, percent, phrase, shorten
 from attn_core.geometry import Projection
 
 Array = NDArray[np.floating]
@@ -108,11 +108,6 @@ def routes(
         fill, dash = palette[i % len(palette)], DASHES[i % len(DASHES)]
         _add_lines(figure, [line], fill, phrase(name), 2.4, theme, span, dash)
     return _framed(figure, view, theme)
-
-
-def phrase(text: str) -> str:
-    """Several words for Plotly, shown as they are; the spaces between them stay spaces."""
-    return " ".join(escape(word) for word in text.split())
 
 
 def _span(points: Sequence[Array]) -> float:

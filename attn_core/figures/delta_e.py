@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from attn_core.figures.colours import Theme, diverging, roles
-from attn_core.figures.labels import escape, percent, place, shorten, signed, ticks
+from attn_core.figures.labels import escape, percent, phrase, place, shorten, signed, ticks
 from attn_core.geometry import Dimensions
 
 Array = NDArray[np.floating]
@@ -25,8 +25,9 @@ def layer_bars(attention: Array, mlp: Array, *, name: str, theme: Theme, chosen:
     layers = list(range(len(attention)))
     figure = go.Figure()
     for label, values, fill in (("attention", attention, colour["delta"]), ("MLP", mlp, colour["soft"])):
-        hover = f"layer %{{x}}, {label}: %{{y:.2f}}<br>{name}<extra></extra>"
-        figure.add_bar(x=layers, y=values, name=label, marker={"color": fill}, hovertemplate=hover)
+        hover = f"layer %{{x}}, {label}: %{{y:.2f}}<br>%{{customdata}}<extra></extra>"
+        said = [phrase(name)] * len(layers)
+        figure.add_bar(x=layers, y=values, name=label, marker={"color": fill}, customdata=said, hovertemplate=hover)
     at, names = ticks([str(layer) for layer in layers])
     figure.update_xaxes(title="layer", tickvals=at, ticktext=names, showgrid=False)
     figure.update_yaxes(gridcolor=colour["line"], zerolinecolor=colour["line"], tickfont={"size": 10}, nticks=4)

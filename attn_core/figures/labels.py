@@ -21,6 +21,15 @@ def escape(label: str) -> str:
     return html.escape(visible(label), quote=False).replace("$", "&#36;")
 
 
+def phrase(text: str) -> str:
+    """Several words for Plotly, shown as they are; the spaces between them stay spaces.
+
+    >>> phrase("a <b>"), phrase("")
+    ('a &lt;b&gt;', '')
+    """
+    return " ".join(escape(word) for word in text.split())
+
+
 def place(label: str, position: int, role: str) -> str:
     """A token with its position, so that two equal tokens stay two: escaped, for Plotly.
 

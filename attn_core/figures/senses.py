@@ -8,8 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from attn_core.figures.arrows import DASHES, SANS, phrase
+from attn_core.figures.arrows import DASHES, SANS
 from attn_core.figures.colours import CATEGORIES, Theme, roles
+from attn_core.figures.labels import phrase
 
 Array = NDArray[np.floating]
 

@@ -121,6 +121,11 @@ def test_a_model_without_positions_says_so():
     assert senses.at_door(wrapped.hf, trace, senses.find_word(trace.tokens, "fox")[0]).position is None
 
 
+def test_case_does_not_matter_even_where_the_model_keeps_it():
+    read = tokens.Tokens("Mole mole", [1, 2], ["Mole", "mole"], [False, False], [0, 1], ["Mole", "mole"])
+    assert senses.find_word(read, "MOLE") == [[0], [1]]
+
+
 def test_a_word_is_found_wherever_it_stands_and_only_whole(model):
     read = tokens.encode(model.tokenizer, "Light is light, lightly: LIGHT moonlight ice cream ice", 64)
     found = senses.find_word(read, "light")

@@ -265,6 +265,15 @@ def test_a_sum_that_fails_turns_red(monkeypatch) -> None:
     assert '<span class="hl-badge bad"' in html(page)
 
 
+def test_a_layer_that_cannot_be_taken_apart_is_one_clear_sentence(monkeypatch) -> None:
+    def unknown(self, layer, *, stream=None):
+        raise ac.HeadlightError(f"How layer {layer} of this model adds up could not be found.")
+
+    monkeypatch.setattr(Trace, "block", unknown)
+    page = opened(text="another sentence that nobody else asks for")
+    assert "How layer 0 of this model adds up could not be found." in text(page) and not page.dataframe
+
+
 def test_what_a_visitor_types_stays_text() -> None:
     page = opened(
         text="<b>bold</b> *star* $x$ [link](http://a.b) <script>alert(1)</script>", measure="word", towards="<i>x</i>"

@@ -176,6 +176,18 @@ def test_the_ways_share_one_plane(first) -> None:
     assert "keep 67 % of the variance" in text(first)
 
 
+def test_the_table_behind_the_ways_is_measured_in_the_full_space(first, moles) -> None:
+    ways = table(first, "from the door °")
+    assert ways["sentence"].tolist() == ["A"] * 7 + ["B"] * 7 + ["C"] * 7
+    trace, place = moles[1]
+    route = [trace.embedding(i)[place] for i in range(7)]
+    of_b = ways[ways["sentence"] == "B"]
+    np.testing.assert_allclose(of_b["length"], np.linalg.norm(route, axis=1), atol=0.006)
+    turned = [np.degrees(np.arccos(np.clip(cosine(route[0], here), -1, 1))) for here in route]
+    np.testing.assert_allclose(of_b["from the door °"], turned, atol=0.05)
+    assert of_b["step"].iloc[3] == pytest.approx(np.linalg.norm(route[3] - route[2]), abs=0.006)
+
+
 # --- What a link restores, and what visitors do -----------------------------------------------------------------------
 
 
