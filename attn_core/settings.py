@@ -48,7 +48,7 @@ def offered(names: Iterable[str]) -> list[str]:
     wanted = [name.strip() for name in os.environ.get("HEADLIGHT_MODELS", "").split(",") if name.strip()]
     unknown = [name for name in wanted if name not in names]
     if unknown:
-        raise ValueError(f"HEADLIGHT_MODELS names {unknown[0]!r}, which is not in the catalogue")
+        raise ValueError(f"{unknown[0]!r}, one of HEADLIGHT_MODELS, is not in the catalogue")
     return wanted or names
 
 
