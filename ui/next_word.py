@@ -49,7 +49,7 @@ PARAMS = [
 
 def next_word(room: Room, trace: Any) -> None:
     """The card of a causal model: next words, writing on, layer by layer; other models get none."""
-    if trace.kind != "decoder":
+    if not _predicts(trace):
         return
     st.html(ROOT / "assets" / "steps.css")  # tables of bars
     with widgets.card(
@@ -64,6 +64,17 @@ def next_word(room: Room, trace: Any) -> None:
         with right:
             _lens(room, trace)
         _steps(room, trace)
+
+
+def _predicts(trace: Any) -> bool:
+    """Whether this model says what comes next: it looks back only, and has a head that reads words."""
+    if trace.kind != "decoder":
+        return False
+    try:
+        trace.logits(-1)
+    except HeadlightError:
+        return False
+    return True
 
 
 def _guesses(room: Room, trace: Any) -> list[core.Guess]:
@@ -188,7 +199,11 @@ def _lens(room: Room, trace: Any) -> None:
     position = len(trace.tokens) - 1 if chosen is None else chosen
     labels = trace.tokens.labels
     last = position == len(labels) - 1
-    rows = core.logit_lens(trace, position, count=3)
+    try:
+        rows = core.logit_lens(trace, position, count=3)
+    except HeadlightError as error:  # the streams between layers could not be found
+        widgets.note(str(error))
+        return
     true = "its own answer" if last else f"{widgets.key(visible(labels[position + 1]))}, which really follows"
     widgets.heading(
         f"Layer by layer, after {widgets.query(visible(labels[position]))}",
