@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def presets() -> None:
-    """Comparisons to start from, one click each."""
+    """Comparisons to start from, one click each; an embedded view is shown without."""
+    if st.context.is_embedded:
+        return
     with st.container(key="presets", horizontal=True, gap="xsmall", vertical_alignment="center"):
         st.html('<span class="hl-try">Start from:</span>', width="content")
         for name, make in panel_specs.PRESETS.items():

@@ -110,7 +110,7 @@ def popover(page: str, link: Mapping[str, str], file_of: Callable[[str], Path | 
 def _chosen(views: Mapping[str, View]) -> View:
     if len(views) == 1:
         return next(iter(views.values()))
-    name = st.segmented_control("Which one", list(views), default=next(iter(views)), required=True, key="save_which")
+    name = st.segmented_control("Which panel", list(views), default=next(iter(views)), required=True, key="save_which")
     return views[name or next(iter(views))]
 
 
@@ -176,6 +176,7 @@ def _plain(name: str) -> str:
 def _open_again(file_of: Callable[[str], Path | None]) -> None:
     """A file that Headlight has written leads back to its view."""
     turn = st.session_state.setdefault(_OPENED, 0)  # a fresh uploader each time, else the same file opens for ever
+    wrong = st.empty()
     file = st.file_uploader("Open a saved view", type="html", key=f"saved_view_{turn}", max_upload_size=LARGEST)
     if file is None:
         return
@@ -187,7 +188,12 @@ def _open_again(file_of: Callable[[str], Path | None]) -> None:
         st.session_state[_OPENED] = turn + 1
         st.switch_page(script, query_params=saved.link)
     except HeadlightError as error:
-        widgets.problem("This file cannot be opened", str(error))
+        _refuse(wrong, str(error))
     except StreamlitAPIException:
         st.session_state[_OPENED] = turn
-        widgets.problem("This file cannot be opened", "This saved view is damaged: its link cannot be followed.")
+        _refuse(wrong, "This saved view is damaged: its link cannot be followed.")
+
+
+def _refuse(place: Any, why: str) -> None:
+    with place:
+        widgets.problem("This file cannot be opened", why)

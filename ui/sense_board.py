@@ -80,7 +80,9 @@ PARAMS = [words("word", "mole"), Param("board", EXAMPLES["mole"], _parse, _show)
 
 
 def examples() -> None:
-    """A row of words that come with their sentences."""
+    """A row of words that come with their sentences; an embedded view is shown without."""
+    if st.context.is_embedded:
+        return
 
     def take(word: str) -> None:
         st.session_state["word"], st.session_state["board"] = word, EXAMPLES[word]

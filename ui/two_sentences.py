@@ -148,7 +148,8 @@ def ask(room: Room) -> Shown:
             "Target sentence", key="translation", on_change=_afresh,
             placeholder="Leave empty for the model's own translation, or type one to see how it would be read",
         )  # fmt: skip
-    _offers(room.view["translator"])
+    if not st.context.is_embedded:
+        _offers(room.view["translator"])
     return _translated(room)
 
 
