@@ -2,7 +2,8 @@
    under each; a click chooses the query, or paints the cell. Arrow keys move, Enter clicks. */
 
 const WIDEST = 34; // of a cell, in CSS pixels
-const NARROWEST = 2;
+const NARROWEST = 2; // below it a panel takes a whole row, and below that cells share pixels
+const SMALL = 7; // below it cells touch
 const ROOM = 270; // a panel is never narrower than this, unless the screen is
 const GAP = 22;
 const SLANT = Math.PI / 3.2;
@@ -63,18 +64,21 @@ export function draw(root, data, callbacks = {}) {
 
   function layout() {
     const width = figure.clientWidth;
-    const across = Math.max(1, Math.min(panels.length, Math.floor((width + GAP) / (ROOM + GAP))));
-    sheet.style.gridTemplateColumns = `repeat(${across}, minmax(0, 1fr))`;
-    const room = (width - GAP * (across - 1)) / across;
     const g = panels[0].canvas.getContext("2d");
     g.font = font();
     const longest = (side) =>
       Math.max(8, ...panels.flatMap((p) => p.about[side].map((label) => g.measureText(short(label ?? "")).width)));
-    const left = Math.min(longest("query_labels") + 12, room * 0.34);
     const label = Math.min(longest("key_labels"), LONGEST);
     const leans = Math.min(label * Math.cos(SLANT), 44); // how far the last label leans out
-    const side = Math.max(NARROWEST, Math.min(WIDEST, Math.floor((room - left - leans - 2) / columns)));
     const top = label * Math.sin(SLANT) + 16;
+    const roomOf = (across) => (width - GAP * (across - 1)) / across;
+    const leftOf = (across) => Math.min(longest("query_labels") + 12, roomOf(across) * 0.34);
+    const sideOf = (across) => (roomOf(across) - leftOf(across) - leans - 2) / columns;
+    let across = Math.max(1, Math.min(panels.length, Math.floor((width + GAP) / (ROOM + GAP))));
+    while (across > 1 && sideOf(across) < NARROWEST) across--; // a long sentence gets a row of its own
+    const side = sideOf(across) < NARROWEST ? sideOf(across) : Math.min(WIDEST, Math.floor(sideOf(across)));
+    const left = leftOf(across);
+    sheet.style.gridTemplateColumns = `repeat(${across}, minmax(0, 1fr))`;
     place = { left, top, side, width: left + side * columns + leans + 2, height: top + side * rows + 2 };
   }
 
@@ -98,9 +102,15 @@ export function draw(root, data, callbacks = {}) {
     const base = document.createElement("canvas");
     const g = context(base, place.width, place.height);
     const { left, top, side } = place;
-    const shown = side > 6 ? side - 1 : side;
-    const colour = colourOf(panel);
     hatch(g, left, top, side * columns, side * rows, colours.roles.masked, 4); // shines through where a cell is masked
+    if (side < SMALL) stampCells(g, panel);
+    else paintEach(g, panel);
+    return base;
+  }
+
+  function paintEach(g, panel) {
+    const { left, top, side } = place;
+    const colour = colourOf(panel);
     for (let query = 0; query < rows; query++)
       for (let key = 0; key < columns; key++) {
         const [x, y] = [left + key * side, top + query * side];
@@ -111,11 +121,28 @@ export function draw(root, data, callbacks = {}) {
         g.fillRect(x, y, side, side);
         if (gap) paintMissing(g, x, y, side);
         else {
-          g.fillStyle = colour(number);
-          g.fillRect(x, y, shown, shown);
+          g.fillStyle = `rgb(${colour(number).join()})`;
+          g.fillRect(x, y, side - 1, side - 1);
         }
       }
-    return base;
+  }
+
+  /* A long sentence: one pixel a cell, then stretched, without lines between cells. */
+  function stampCells(g, panel) {
+    const image = new ImageData(columns, rows);
+    const colour = colourOf(panel);
+    const card = channels(colours.roles.card);
+    for (let query = 0; query < rows; query++)
+      for (let key = 0; key < columns; key++) {
+        const number = value(panel, query, key);
+        const gap = missing(panel, query, key);
+        if (Number.isNaN(number) && !gap) continue;
+        image.data.set([...(gap ? card : colour(number)), 255], 4 * (query * columns + key));
+      }
+    const stamp = new OffscreenCanvas(columns, rows);
+    stamp.getContext("2d").putImageData(image, 0, 0);
+    g.imageSmoothingEnabled = false;
+    g.drawImage(stamp, place.left, place.top, place.side * columns, place.side * rows);
   }
 
   function mark(panel) {
@@ -175,7 +202,7 @@ export function draw(root, data, callbacks = {}) {
   /* number → colour, by a table: a long sentence has tens of thousands of cells. */
   function colourOf(panel) {
     const steps = panel.about.signed ? colours.diverging : colours.sequential;
-    const table = Array.from({ length: 1024 }, (_, i) => `rgb(${mix(steps, i / 1023).join()})`);
+    const table = Array.from({ length: 1024 }, (_, i) => mix(steps, i / 1023));
     const at = (t) => table[Math.round(1023 * Math.max(0, Math.min(1, t)))];
     if (panel.about.signed) return (number) => at((number / (header.limit || 1) + 1) / 2);
     return view.scale === "sqrt" ? (number) => at(Math.sqrt(number)) : at;

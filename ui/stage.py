@@ -15,6 +15,7 @@ import numpy as np
 import streamlit as st
 
 from attn_core import baselines, effects
+from attn_core.replacements import Head
 from attn_core.spelling import visible
 from ui import caches, widgets
 from ui.state import choice, words
@@ -92,7 +93,7 @@ class Stage:
     def may_look(self, layer: int) -> Any:
         return self.trace.may_look(layer, stream=self.stream)
 
-    def named(self, layer: int, head: int) -> effects.Head:
+    def named(self, layer: int, head: int) -> Head:
         return effects.named(layer, head, self.stream)
 
     def run(self, **options: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -10,16 +9,16 @@ import pandas as pd
 import streamlit as st
 
 from attn_core import effects
-from attn_core.figures import tiles
 from attn_core.figures.labels import percent
 from attn_core.figures.panels import Panel, pack_panels
+from attn_core.replacements import instead
 from attn_core.spelling import visible
-from ui import caches, components, panels, widgets
+from ui import panels, widgets
+from ui.effect_map import Heads, effect_map
 from ui.painting import painted
 from ui.stage import Stage, writing
 from ui.state import Param, choice
 
-Heads = tuple[tuple[int, int], ...]
 FILLS = {
     "zero": "nothing",
     "mean": "its mean over the sentence",
@@ -34,7 +33,6 @@ SAID = {
     "previous": "With {} looking one word back",
     "painted": "With {} looking where you painted",
 }
-SLOW = 2.0  # seconds; what takes longer is announced
 
 
 def _parse(raw: str, earlier: Any) -> Heads:
@@ -72,7 +70,7 @@ def page(stage: Stage) -> str:
     left, right = st.columns([52, 48], gap="medium")
     with left, widgets.card("effects", "What each head does to this word", _map_hint(stage)):
         settings(stage, off)
-        effect_map(stage, off)
+        effect_map(stage, off, painted(stage), lambda tile: toggle(tile.layer, tile.head))
     with right, widgets.card("after", "With and without", _after_hint(stage, off)):
         strip(stage)
         outcome(stage, after, changed)
@@ -86,7 +84,7 @@ def page(stage: Stage) -> str:
 def _instead(stage: Stage, off: Heads) -> dict[str, Any]:
     """What the link puts in the place of heads, as options of a pass."""
     gone = [stage.named(*head) for head in off]
-    return effects.instead(stage.trace, gone, st.session_state["fill"], painted(stage))
+    return instead(stage.trace, gone, st.session_state["fill"], painted(stage))
 
 
 def lead(stage: Stage, off: Heads, changed: effects.Effect) -> str:
@@ -158,70 +156,6 @@ def settings(stage: Stage, off: Heads) -> None:
         )
         st.selectbox("In its place", list(FILLS), format_func=FILLS.__getitem__, key="fill", width=220)
     st.multiselect("Heads that are off", every, key="off_heads", on_change=set_off, placeholder="none")
-
-
-def effect_map(stage: Stage, off: Heads) -> None:
-    """Layers × heads: shares of ΔE at once, effects when somebody asks for them."""
-    fill = st.session_state["fill"]
-    paint = painted(stage) if fill == "painted" else ()
-    known = st.session_state.setdefault("effects_known", {})
-    key = (stage.reads, stage.query, fill, paint, off)
-    if key in known:
-        values, unit = known[key], "bits" if effects.predicts(stage.trace, stage.stream) else "degrees"
-        name, texts = f"effect of switching off, in {unit}", [[f"{v:.2g}" for v in row] for row in values]
-    else:
-        layers = range(stage.n_layers)
-        values = np.stack([effects.delta_shares(stage.trace, i, stage.query, stream=stage.stream) for i in layers])
-        name, texts = "share of its layer's ΔE at this word, in %", [[f"{100 * v:.0f}" for v in row] for row in values]
-    for layer, head in off:
-        texts[layer][head] = "off"
-    components.overview(
-        tiles.pack_values(values, texts, name=name),
-        key="effects",
-        selected=(stage.layer, stage.head),
-        on_open=lambda tile: toggle(tile.layer, tile.head),
-    )
-    if key not in known and asked_for_effects(stage):
-        known.clear()  # one map at a time is looked at
-        known[key] = _effects(stage, off, fill, paint)
-        st.rerun()
-
-
-def asked_for_effects(stage: Stage) -> bool:
-    """One pass a head, so only on request, with its cost said."""
-    n = stage.n_layers * stage.n_heads
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        asked = st.button("Switch off each head in turn", key="ask_effects")
-        st.html(f'<span class="hl-hint">{n} passes through the model, about {_forecast(stage, n)}.</span>')
-    return asked
-
-
-def _effects(stage: Stage, off: Heads, fill: str, paint: Any) -> np.ndarray:
-    """The effect of every head, [layer, head], with its progress shown and a way out: any click stops it."""
-    n = stage.n_layers * stage.n_heads
-    st.button("Stop", key="stop_effects")
-    bar = st.progress(0.0)
-    values = np.zeros((stage.n_layers, stage.n_heads))
-    gone = [stage.named(*head) for head in off]
-    each = effects.switch_off_each(
-        stage.trace, stage.run_once, stage.query, stream=stage.stream, fill=fill, off=gone, painted=paint
-    )
-    for done, (layer, head, value) in enumerate(each, start=1):
-        values[layer, head] = value
-        bar.progress(done / n, text=f"{done} of {n} heads")
-    return values
-
-
-def _forecast(stage: Stage, n: int) -> str:
-    """How long n passes take, from one that is timed now."""
-
-    def timed() -> float:
-        begun = time.monotonic()
-        stage.run_once(without=[stage.named(0, 0)])
-        return time.monotonic() - begun
-
-    seconds = n * caches.beside(stage.trace, "seconds a pass", timed)
-    return "a second" if seconds < SLOW else f"{seconds:.0f} seconds"
 
 
 def strip(stage: Stage) -> None:

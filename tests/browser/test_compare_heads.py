@@ -115,3 +115,19 @@ def test_what_is_typed_is_never_markup(open_room) -> None:
     page.locator("h1.hl-lead").wait_for()
     settled(page)
     assert page.locator("img[src='x']").count() == 0
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_panels_of_a_long_sentence_stay_in_their_places(open_room, width: int) -> None:
+    text = "the keys to the cabinet are on the table " * 20
+    page = open_room("compare_heads", width=width, v=1, text=text, b_text=text + "now")
+    canvases = page.locator(".st-key-card_panels .panel canvas")
+    canvases.nth(2).wait_for()
+    settled(page)
+    card = page.locator(".st-key-card_panels").bounding_box()
+    boxes = [canvases.nth(i).bounding_box() for i in range(3)]
+    for box in boxes:
+        assert box["x"] >= card["x"] and box["x"] + box["width"] <= card["x"] + card["width"]
+    for a, b in zip(boxes, boxes[1:], strict=False):
+        assert a["x"] + a["width"] <= b["x"] or a["y"] + a["height"] <= b["y"], "they do not overlap"
+    no_sideways_scroll(page)

@@ -24,7 +24,7 @@ from transformers import (
 )
 
 import attn_core as ac
-from attn_core import baselines, effects
+from attn_core import baselines, effects, replacements
 
 WORDS = ["a", "fluffy", "blue", "creature", "roamed", "the", "verdant", "forest", "and", "saw", "old", "mole"]
 TEXT = "a fluffy blue creature roamed the verdant forest"
@@ -172,17 +172,17 @@ def test_what_can_stand_in_for_a_head():
     model = ac.wrap(gpt2(), tokenizer())
     trace = ac.trace(model, TEXT)
     n = len(trace.tokens)
-    assert effects.instead(trace, [(0, 1)], "mean") == {"without": [(0, 1)], "fill": "mean"}
-    even = effects.instead(trace, [(0, 1)], "even")["edit"][0, 1]
+    assert replacements.instead(trace, [(0, 1)], "mean") == {"without": [(0, 1)], "fill": "mean"}
+    even = replacements.instead(trace, [(0, 1)], "even")["edit"][0, 1]
     np.testing.assert_allclose(even, np.tril(np.ones((n, n))) / np.arange(1, n + 1)[:, None], atol=1e-6)
-    previous = effects.instead(trace, [(1, 2)], "previous")["edit"][1, 2]
+    previous = replacements.instead(trace, [(1, 2)], "previous")["edit"][1, 2]
     np.testing.assert_array_equal(previous.argmax(axis=1), [0, *range(n - 1)])
-    painted = effects.instead(trace, [(1, 2)], "painted", [(4, 1), (4, 2), (2, 5)])["edit"][1, 2]
+    painted = replacements.instead(trace, [(1, 2)], "painted", [(4, 1), (4, 2), (2, 5)])["edit"][1, 2]
     assert painted[4, 1] == painted[4, 2] == 0.5
     np.testing.assert_array_equal(painted[2], trace.pattern(1, 2)[2], "what the mask forbids is not painted")
     np.testing.assert_array_equal(painted[5], trace.pattern(1, 2)[5], "rows without paint stay as they were")
-    for how in effects.INSTEAD:
-        after = ac.trace(model, TEXT, **effects.instead(trace, [(1, 2)], how, [(4, 1)]))
+    for how in replacements.INSTEAD:
+        after = ac.trace(model, TEXT, **replacements.instead(trace, [(1, 2)], how, [(4, 1)]))
         assert np.abs(after.attention_output(1) - trace.attention_output(1)).max() > 1e-3, how
 
 

@@ -9,7 +9,7 @@ from rooms import checked, html, lead, load, notes, open_page, packets
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
-from attn_core import effects, heads, search, survey
+from attn_core import effects, heads, replacements, search, survey
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 
@@ -246,7 +246,7 @@ def test_no_text_is_one_clear_sentence(find: str) -> None:
 @pytest.mark.parametrize("fill", ["even", "previous", "painted"])
 def test_a_pattern_can_be_put_in_a_heads_place(trace: ac.Trace, fill: str) -> None:
     page = opened(find="matter", off="0.3", fill=fill, query=4, cells="4-3")
-    options = effects.instead(trace, [(0, 3)], fill, [(4, 3)])
+    options = replacements.instead(trace, [(0, 3)], fill, [(4, 3)])
     turn = effects.effect(trace, ac.trace(load("minilm"), STARTER, **options), 4)
     assert lead(page).endswith(f"turns by {turn.text}.") and not lead(page).startswith("Without")
     _, cells = packets(page)["before_after"]
