@@ -44,8 +44,8 @@ def desks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, View], saving
     return laid
 
 
-def opened(embedded: bool = False, **params: object) -> AppTest:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
+def opened(script: str = "app.py", embedded: bool = False, **params: object) -> AppTest:
+    page = AppTest.from_file(str(ROOT / script), default_timeout=300)
     for name, value in params.items():
         page.query_params[name] = str(value)
     if embedded:
@@ -126,6 +126,12 @@ def test_an_embedded_view_has_no_menu_no_examples_and_one_way_back() -> None:
     assert not [button for button in page.button if (button.key or "").startswith("example_")]
     ((href, name),) = re.findall(r'<div class="hl-full"><a href="([^"]+)"[^>]*>(?:<[^>]*>)*([^<]+)</a>', html(page))
     assert name == "Headlight" and dict(parse_qsl(urlsplit(unescape(href)).query))["layer"] == "1"
+
+
+@pytest.mark.parametrize("room", ["app", "pages/word_senses", "pages/compare_heads", "pages/cross_attention"])
+def test_an_embedded_view_suggests_nothing_else(room: str) -> None:
+    said = re.compile("Try:|Start from:")
+    assert not said.search(html(opened(f"{room}.py", embedded=True))) and said.search(html(opened(f"{room}.py")))
 
 
 def test_embed_in_a_link_is_no_stranger() -> None:
