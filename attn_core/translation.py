@@ -148,9 +148,10 @@ def clearness(pattern: Floats, special: Sequence[bool]) -> float:
     """How clearly a cross head lines two sentences up, from 0 to 1: pattern [query, key] → one number.
 
     A head that always looks at one place is sure too, but finds one source word only. So the mean of the largest
-    weights on real words is multiplied with the share of source words that are some row's largest.
+    weights on real words is multiplied with the share of source words that are some row's largest. The last row, that
+    of the end sign, is left out: it may look anywhere.
     """
-    words = ~np.array(special)
+    words, pattern = ~np.array(special), pattern[: max(1, len(pattern) - 1)]
     if not words.any():
         return 0.0
     found = {entry.key for entry in align(pattern) if words[entry.key]}

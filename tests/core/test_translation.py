@@ -84,11 +84,11 @@ def test_an_alignment_is_the_largest_weight(trace: ac.Trace) -> None:
 
 
 def test_clearness_wants_every_source_word_found() -> None:
-    special = [False, False, True]
-    assert translation.clearness(np.eye(3)[:2], special) == 1
-    assert translation.clearness(np.array([[1.0, 0, 0], [1, 0, 0]]), special) == 0.5  # sure, of one word only
-    assert translation.clearness(np.full((2, 3), 1 / 3), special) == pytest.approx(1 / 6)
-    assert translation.clearness(np.array([[0.0, 0, 1], [0, 0, 1]]), special) == 0  # rests on the end sign
+    special, end = [False, False, True], [[0.0, 0, 1]]
+    assert translation.clearness(np.array([[1.0, 0, 0], [0, 1, 0], *end]), special) == 1
+    assert translation.clearness(np.array([[1.0, 0, 0], [1, 0, 0], *end]), special) == 0.5  # sure, of one word only
+    assert translation.clearness(np.array([[1 / 3] * 3, [1 / 3] * 3, *end]), special) == pytest.approx(1 / 6)
+    assert translation.clearness(np.array([*end, *end, *end]), special) == 0  # rests on the end sign
 
 
 def test_the_mean_of_heads_needs_heads(trace: ac.Trace) -> None:

@@ -181,6 +181,7 @@ def test_the_vocabulary_and_fitting_sentences_are_offered() -> None:
 
 
 def test_a_way_to_the_clearest_head() -> None:
+    assert not [button for button in opened().button if button.key == "clearest"]  # the page opens on a clear one
     page = opened(cross_layer=0, cross_head=1)
     page.button(key="clearest").click()
     ran(page)
