@@ -35,10 +35,11 @@ export function draw(root, data, callbacks = {}) {
   board.setAttribute("role", header.choose ? "application" : "img");
   board.setAttribute("aria-label", header.alt + (header.choose ? ". Arrow keys move, Enter chooses." : ""));
   if (header.choose) board.tabIndex = 0;
+  const scroller = element("div", "scroll", board);
   const legend = element("div", "legend");
   const reading = element("p", "reading");
   reading.setAttribute("aria-live", "polite");
-  figure.append(element("style", "", SHARED_STYLE + CELLS_STYLE), element("div", "scroll", board), element("div", "foot", legend, reading));
+  figure.append(element("style", "", SHARED_STYLE + CELLS_STYLE), scroller, element("div", "foot", legend, reading));
   root.replaceChildren(figure);
   const themeNow = watchTheme(figure, paint);
   let colours;
@@ -279,9 +280,18 @@ export function draw(root, data, callbacks = {}) {
     event.preventDefault();
   });
 
+  /* A large matrix scrolls inside itself: begin where something is chosen. */
+  function reveal() {
+    if (at[0] < 0 || !place) return;
+    const [x, y, width, height] = box(at[0], Math.max(0, at[1]));
+    if (y + height > scroller.clientHeight) scroller.scrollTop = y - scroller.clientHeight / 2;
+    if (at[1] >= 0 && x + width > scroller.clientWidth) scroller.scrollLeft = x - scroller.clientWidth / 2;
+  }
+
   const resized = new ResizeObserver(paint);
   resized.observe(figure);
   paint();
+  requestAnimationFrame(reveal);
   return { update() {}, destroy: () => resized.disconnect() };
 }
 

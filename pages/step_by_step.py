@@ -26,7 +26,7 @@ room = frame.open_page(
         choice("weights", ("real", "toy")),
         whole("key", high=511, optional=True),
         whole("guess", high=511, optional=True),
-        whole("from", high=511),
+        whole("from", high=511, optional=True),
         choice("queries", ("rows", "columns")),
         whole("toy_word", high=4, default=3),
         whole("toy_answer", high=4, optional=True),

@@ -137,6 +137,7 @@ class Scene:
 
     def pick(self, query: int | None = None, key: int | None = None) -> None:
         """Choose a word, or two; positions are counted within the window."""
+        st.session_state["from"] = self.shown_from  # what is looked at stays where it is
         if query is not None:
             st.session_state[self.chosen_by[0]] = query + self.q_window.start
             st.session_state[self.chosen_by[1]] = None
@@ -149,13 +150,14 @@ def real(room: Room, stage: Stage) -> Scene:
     trace, stream, layer, head = stage.trace, stage.stream, stage.layer, stage.head
     queries = Words(stage.queries.labels, stage.queries.special)
     keys = Words(stage.keys.labels, stage.keys.special)
+    asks = _asks(room, stage.pattern(layer, head), queries, keys, stream)
     return Scene(
         setup=setups.from_trace(trace, layer, head, stream=stream, retrace=lambda ids: room.trace(ids)),
         queries=queries,
         keys=keys,
-        asks=_asks(room, stage.pattern(layer, head), queries, keys, stream),
+        asks=asks,
         answers_wanted=room.view["key"],
-        shown_from=_shown_from(room, len(queries)),
+        shown_from=_shown_from(room, len(queries), asks),
         who=f"head {layer}.{head}",
         embedding=trace.embedding(layer, stream=stream),
         parts=_parts(stage),
@@ -193,8 +195,12 @@ def _asks(room: Room, pattern: Array, queries: Words, keys: Words, stream: str |
     return striking_row(pattern, queries.special)
 
 
-def _shown_from(room: Room, n_tokens: int) -> int:
-    return max(0, min(int(room.view["from"]), n_tokens - WINDOW))
+def _shown_from(room: Room, n_tokens: int, asks: int) -> int:
+    """Where the window on a long sentence begins: where the link says, or so that the chosen word is inside."""
+    wanted = room.view["from"]
+    if wanted is None:
+        wanted = 0 if asks < WINDOW else asks - WINDOW // 2
+    return int(max(0, min(wanted, n_tokens - WINDOW)))
 
 
 def _parts(stage: Stage) -> InputParts | None:

@@ -83,8 +83,17 @@ def worked(terms: Sequence[tuple[str, str]], result: str, role: str) -> None:
     st.html(f'<div class="hl-sum">{parts}<span class="sum {role}">{escape(result)}</span></div>')
 
 
-def behind(scene: Scene, step: int, frame: Callable[[], pd.DataFrame], *stages: str) -> None:
-    """The numbers as a table, and the source of the very functions that made them; both folded until asked for."""
+def behind(
+    scene: Scene,
+    step: int,
+    frame: Callable[[], pd.DataFrame],
+    *stages: str,
+    made_by: Sequence[Callable[..., Any]] = (),
+) -> None:
+    """The numbers as a table, and the source of the very functions that made them; both folded until asked for.
+
+    The functions are those that the walk called in `stages`, or `made_by` for what came before the walk.
+    """
     left, right = st.columns(2)
     with left:
         table = st.expander("The numbers", key=f"numbers_{step}", on_change="rerun", icon=":material/table:")
@@ -93,10 +102,10 @@ def behind(scene: Scene, step: int, frame: Callable[[], pd.DataFrame], *stages: 
     with right:
         code = st.expander("The code that ran", key=f"code_{step}", on_change="rerun", icon=":material/code:")
         if code.open:
-            _sources(code, [scene.walk.ran[stage] for stage in stages if stage in scene.walk.ran])
+            _sources(code, [made_by, *(scene.walk.ran.get(stage, ()) for stage in stages)])
 
 
-def _sources(place: Any, called: list[tuple[Callable[..., Any], ...]]) -> None:
+def _sources(place: Any, called: Sequence[Sequence[Callable[..., Any]]]) -> None:
     functions = list(dict.fromkeys(function for group in called for function in group))
     if not functions:
         place.html('<div class="hl-says soft">Nothing ran here: the numbers were passed on as they are.</div>')

@@ -166,5 +166,12 @@ def _before_and_after(scene: Scene, divides: bool) -> str:
         Column("share it would get undivided", sharp[order], [as_share(x) for x in sharp[order]], "weight", share),
         Column("share it gets", true[order], [as_share(x) for x in true[order]], "weight", share),
     ]
-    kept = columns if divides or scene.setup.scaled_before != 1 else [columns[0], columns[1], columns[3]]
+    if scene.setup.position_bias is not None:
+        added = scene.setup.position_bias[row].numpy()[order]
+        columns.insert(1, Column("its place adds", added, [signed(float(x)) for x in added], "plain", longest))
+    kept = (
+        columns
+        if divides or scene.setup.scaled_before != 1
+        else [column for column in columns if "undivided" not in column.title]
+    )
     return bars([scene.key_name(i) for i in order], kept, head="key", marks=marks_of(scene, order))

@@ -99,8 +99,15 @@ def follow(scene: Scene) -> None:
             width=190,
         )
         if len(scene.queries) > WINDOW:
+            st.session_state["window"] = scene.shown_from
             st.number_input(
-                f"Show {WINDOW} tokens from", 0, len(scene.queries) - WINDOW, key="from", step=32, width=190
+                f"Show {WINDOW} tokens from",
+                0,
+                len(scene.queries) - WINDOW,
+                key="window",
+                step=32,
+                on_change=_moved,
+                width=190,
             )
     st.html(f'<div class="hl-says soft">{WHAT_FOR}</div>')
     links = [f'<a href="#step-{i}" target="_self"><b>{i}</b>{name}</a>' for i, name in enumerate(STEPS, start=1)]
@@ -108,7 +115,13 @@ def follow(scene: Scene) -> None:
     st.html(f'<nav class="hl-way" aria-label="Steps">{"".join(links)}</nav>')
 
 
+def _moved() -> None:
+    """Callback: another part of a long sentence is shown."""
+    st.session_state["from"] = st.session_state["window"]
+
+
 def _followed(query: str, key: str) -> None:
     """Callback: another word is followed; what was chosen for the last one is no choice for this one."""
+    st.session_state["from"] = None
     st.session_state[query] = st.session_state["follow"]
     st.session_state[key] = st.session_state["guess"] = None

@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
-import torch
 
 from attn_core import toy
 from attn_core.toy import Toy
@@ -133,8 +132,3 @@ def _rows(name: str) -> list[str]:
 
 def _columns(name: str) -> list[str]:
     return list(toy.MEANINGS) if name in ("tokens", "places", "w_o") else ["number 0", "number 1"]
-
-
-def tables(numbers: Toy) -> dict[str, torch.Tensor]:
-    """All six tables, by name."""
-    return {name: getattr(numbers, name) for name in Toy.tables()}

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from attn_core.figures.cells import Side, pack_cells
-from attn_core.inputs import InputParts
+from attn_core.inputs import InputParts, input_parts
+from attn_core.toy import Toy
 from ui import steps, steps_toy, widgets
 from ui.cells import cells
 from ui.scene import Scene
@@ -25,7 +26,10 @@ def vectors(scene: Scene) -> None:
             _made_of(scene.parts, scene.asks)
         says(f"<b>E of every word</b>, {scene.d_model} numbers each. Click a word to follow it.")
         strips(scene, scene.embedding, "embedding", "step_1_e", names=scene.meanings)
-        steps.behind(scene, 1, lambda: steps.by_dimension(scene.embedding, scene.queries, scene.meanings))
+        made_by = [input_parts] if scene.toy is None else [Toy.setup]
+        steps.behind(
+            scene, 1, lambda: steps.by_dimension(scene.embedding, scene.queries, scene.meanings), made_by=made_by
+        )
 
 
 def _how_e_is_made(scene: Scene) -> str:

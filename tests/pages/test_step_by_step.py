@@ -390,3 +390,8 @@ def test_a_long_sentence_is_shown_through_a_window() -> None:
     assert cells.shape == (128, 128) and header["rows"]["first"] == 50
     trace = ac.trace(caches.model("minilm"), long)
     np.testing.assert_allclose(cells, trace.pattern(0, 3)[50:178, 50:178], atol=3e-6)
+
+
+def test_the_window_holds_the_word_that_is_followed() -> None:
+    header, _ = drawn(opened(text="one two three four five " * 40, v=1, query=180))["step_6_grid"]
+    assert header["chosen"][0] == 180 - header["rows"]["first"] == 106  # of 202 tokens, the last 128 are shown
