@@ -9,6 +9,7 @@ from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import families
 import numpy as np
 import pytest
 import torch
@@ -215,6 +216,28 @@ def test_other_rooms_take_the_two_sentences_and_the_head_along() -> None:
         "model": ["tiny-translator"], "text": [ENGLISH], "stream": ["cross"],
         "layer": [str(BEST[0])], "head": [str(BEST[1])], "query": ["3"],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("family", ["t5", "bart", "marian"])
+def test_translators_of_other_families_open_from_a_folder(family: str, tmp_path: Path) -> None:
+    """Random ones, whose decoder is deeper than its encoder: 2 + 3 layers of 4 heads."""
+    families.save(family, tmp_path)
+    theirs = tf.AutoModelForSeq2SeqLM.from_pretrained(tmp_path, attn_implementation="eager").eval()
+    page = opened(
+        translator=str(tmp_path), source="one grey fox", translation="un renard gris", cross_layer=2, cross_head=3
+    )
+    tokenizer = tf.AutoTokenizer.from_pretrained(tmp_path)
+    written = tokenizer("un renard gris").input_ids[:-1]
+    start = theirs.config.decoder_start_token_id
+    with torch.no_grad():
+        out = theirs(
+            input_ids=torch.tensor([tokenizer("one grey fox").input_ids]),
+            decoder_input_ids=torch.tensor([[start, *written]]),
+            output_attentions=True,
+        )
+    for number, maps, layer in ((CROSS, out.cross_attentions, 2), (ENCODER, out.encoder_attentions, 1)):
+        assert np.abs(cells(page, number) - maps[layer][0, 3].numpy()).max() < 1e-5
+    assert "Your translation, as read" in text(page) and "Words it knows" not in text(page)
 
 
 # --- Links and bad input ----------------------------------------------------------------------------------------------
