@@ -13,6 +13,7 @@ from ui.cells import cells
 from ui.scene import Scene
 
 MOST_BARS = 14
+FEW = 8  # so few words leave room for larger cells
 
 
 def grid(
@@ -38,6 +39,7 @@ def grid(
         alt=alt,
         chosen=(scene.inside(scene.asks, scene.q_window), scene.inside(scene.answers, scene.k_window)),
         square=True,
+        largest=46 if len(scene.keys) > FEW else 68,
         turned=turned,
         masked="−∞" if kind == "signed" else "",
         choose=True,

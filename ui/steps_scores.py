@@ -77,7 +77,7 @@ def _as_arrows(q: np.ndarray, k: np.ndarray) -> None:
     st.html(arrows(drawn, f"Query {length_q:.2f} long, key {length_k:.2f} long, {degrees:.0f} degrees apart"))
     says(
         f"The same two as arrows, to scale, <b>{degrees:.0f}°</b> apart: {number(length_q)} × {number(length_k)} × cos "
-        f"{degrees:.0f}° = {number(float(q @ k))}. At 90° they have nothing to say to each other.",
+        f"{degrees:.1f}° = {number(float(q @ k))}. At 90° they have nothing to say to each other.",
         soft=True,
     )
 
