@@ -8,7 +8,6 @@ room = frame.open_page("app", params=[*one_head.PARAMS, *overview.PARAMS, *next_
 headline = st.container(gap=None)
 source, trace = first_screen.trace_of(room)
 shown = one_head.of(room, trace)
-one_head.offer(shown)
 
 with headline:
     n_heads = trace.n_layers * trace.n_heads
@@ -33,6 +32,7 @@ with right, widgets.card("head"):
     chosen_word.switches(shown)
     chosen_word.strip(shown)
     head_pictures.doors(shown)
+one_head.offer(shown)
 
 if source == "live":
     next_word.next_word(room, trace)
