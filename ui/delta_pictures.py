@@ -17,7 +17,7 @@ from attn_core.figures.bars import Column, bars
 from attn_core.figures.labels import MINUS, percent
 from attn_core.spelling import visible
 from ui import widgets
-from ui.one_token import OneToken
+from ui.one_token import OneToken, named
 from ui.state import choice
 
 PARAMS = [
@@ -107,7 +107,7 @@ def _lesson_of_sources(shown: OneToken, n_kept: int) -> str:
     heavy, strong = int(found.weights.argmax()), found.strongest
 
     def name(i: int) -> str:
-        return widgets.tok(visible(keys.labels[i]), "k")
+        return widgets.tok(named(keys.labels, i), "k")
 
     said = f"The largest weight is on {name(heavy)} ({percent(float(found.weights[heavy]))})"
     if heavy == strong:
@@ -224,7 +224,7 @@ def _path(shown: OneToken, n_axes: int) -> tuple[Any, str, pd.DataFrame]:
     path = np.stack([shown.trace.embedding(i, stream=shown.block)[shown.token] for i in range(n_layers + 1)])
     view = geometry.fit_projection(path, n_axes, "this word at every layer")
     stops = ["at the door", *(f"after layer {i}" for i in range(n_layers))]
-    name, near = f"{shown.name} ({shown.token})", _landmarks(shown, path[[0, -1]])
+    name, near = f"{visible(shown.labels[shown.token])} ({shown.token})", _landmarks(shown, path[[0, -1]])
     figure = arrows.routes([name], [path], view, theme=shown.theme, stops=stops, landmarks=near)
     before = np.concatenate([path[:1], path[:-1]])
     table = pd.DataFrame(

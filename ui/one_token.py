@@ -7,7 +7,7 @@ widgets.lead(shown.lead())
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -60,7 +60,7 @@ class OneToken:
     @property
     def name(self) -> str:
         """The token as it is read; plain text."""
-        return visible(self.labels[self.token])
+        return named(self.labels, self.token)
 
     @property
     def block(self) -> str | None:
@@ -153,10 +153,16 @@ class OneToken:
         source = found.strongest
         if np.isfinite(found.shares[source]):
             own = source == self.token and self.stage.stream != "cross"
-            name = "the word itself" if own else visible(self.stage.keys.labels[source])
+            name = "the word itself" if own else named(self.stage.keys.labels, source)
             amount = _how_much(float(found.shares[source]))
             said += [(f", {amount} of it from ", ""), (name, "" if own else "key")]
         return [*said, (".", "")]
+
+
+def named(labels: Sequence[str], position: int) -> str:
+    """A token as it is read, plain text; with its position where another one reads the same."""
+    name = visible(labels[position])
+    return name if labels.count(labels[position]) == 1 else f"{name} ({position})"
 
 
 def _how_much(share: float) -> str:

@@ -12,8 +12,8 @@ from attn_core import senses
 from attn_core.figures import delta_e as figures
 from attn_core.figures import tiles
 from attn_core.figures.labels import percent
-from attn_core.spelling import visible
 from ui import components, frame, widgets
+from ui.one_token import named
 from ui.sense_reading import Meaning, Senses, name_of
 from ui.stage import open_head
 from ui.state import choice
@@ -126,4 +126,4 @@ def _looked_at(meaning: Meaning, layer: int, head: int) -> str:
     """The three words that got most of the weight, as plain text."""
     tokens, weights = meaning.trace.tokens, senses.looks(meaning.trace, layer, head, meaning.pieces)
     best = np.argsort(-weights)[:3]
-    return ", ".join(f"{visible(tokens.labels[i])} {percent(float(weights[i]))}" for i in best)
+    return ", ".join(f"{named(tokens.labels, i)} {percent(float(weights[i]))}" for i in best)

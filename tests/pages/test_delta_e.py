@@ -221,6 +221,11 @@ def test_a_link_restores_layer_head_word_and_picture(trace) -> None:
     assert page.session_state["head"] == 3 and "Where head 5.3 takes it from" in text(page)
 
 
+def test_equal_words_are_told_apart_by_their_positions() -> None:
+    page = opened(text="the fox saw the fox", query=5, layer=1)
+    assert lead(page).startswith("Layer 1 turns fox (5) by")
+
+
 def test_a_direction_between_two_words(trace) -> None:
     page = opened(measure="word", towards="animal", against="stone")
     vocabulary, model = trace.vocabulary, caches.model("minilm")
