@@ -9,7 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8501
 REPORTS := build/tests
 
-.PHONY: app check test test-full test-network bench sheet record pin audit clean
+.PHONY: app check test test-full test-network bench load sheet record pin audit clean
 
 app: $(VENV)/installed
 	$(BIN)/streamlit run app.py --server.port=$(PORT)
@@ -38,6 +38,9 @@ bench: $(VENV)/installed-dev benchmarks/requirements.txt
 	$(BIN)/pip install --disable-pip-version-check -q -r benchmarks/requirements.txt
 	cd benchmarks/node && npm install --no-audit --no-fund --silent
 	CHROMIUM="$$(.ci/chromium)" $(BIN)/python -m benchmarks
+
+load: $(VENV)/installed-dev
+	CHROMIUM="$$(.ci/chromium)" OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load
 
 sheet: $(VENV)/installed-dev
 	CHROMIUM="$$(.ci/chromium)" $(BIN)/python docs/contact_sheet.py

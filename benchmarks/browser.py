@@ -25,6 +25,7 @@ NODE = Path(__file__).parent / "node"
 WORDS = ("old", "grey", "fox", "ran", "over", "the", "hill", "and", "sat", "down", "by", "tree", "while", "sun", "went")
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"]
 LONGEST = 180_000
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
 # Remembers when something was last drawn: a canvas, or a change of the page, shadow roots included.
 WATCH = """
@@ -43,8 +44,8 @@ QUIET = "(quiet) => performance.now() - window.lastChange > quiet ? window.lastC
 
 
 @contextmanager
-def app() -> Iterator[tuple[str, float]]:
-    """A running app and when it was started."""
+def app() -> Iterator[tuple[str, float, int]]:
+    """A running app: its address, when it was started, and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -58,21 +59,25 @@ def app() -> Iterator[tuple[str, float]]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield f"http://127.0.0.1:{port}", start
+        _wait_for(f"http://127.0.0.1:{port}/_stcore/health")
+        yield f"http://127.0.0.1:{port}", start, process.pid
     finally:
         process.terminate()
         process.wait()
 
 
+def _wait_for(url: str) -> None:
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=1)
+            return
+        except OSError:
+            time.sleep(0.05)
+
+
 def first_picture(browser: Any) -> float:
     """Seconds from `streamlit run` to the recorded picture on the canvas."""
-    with app() as (url, start):
-        while True:
-            try:
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.05)
+    with app() as (url, start, _):
         page = browser.new_page()
         page.goto(url)
         page.get_by_role("gridcell").first.wait_for(timeout=LONGEST)
@@ -151,12 +156,11 @@ def main() -> None:
 
     rows: list[dict[str, object]] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         rows.append(
             {"what": "`streamlit run` → recorded first picture", "tokens": 13, "seconds": first_picture(browser)}
         )
-        with app() as (url, _):
-            time.sleep(3)
+        with app() as (url, *_):
             page = browser.new_page(viewport={"width": 1280, "height": 1000})
             page.add_init_script(WATCH)
             page.goto(url)

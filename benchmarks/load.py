@@ -1,0 +1,191 @@
+"""`make load`: twenty visitors for two minutes on this machine, each answer checked against precomputed truth.
+
+Four visitors drive a real Chromium, sixteen speak Streamlit's own protocol over a WebSocket, all to one server. Every
+visitor has sentences of its own, changes heads and rooms, and looks at each answer: a headline of another visitor's
+sentence would be found. Afterwards twenty visitors bring a thousand different sentences, and the server's memory must
+stay flat.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import statistics
+import threading
+import time
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from benchmarks.tables import report
+
+ROOT = Path(__file__).parents[1]
+NOUNS = ("fox", "hill", "tree", "river", "king", "apple", "tower", "mole", "forest", "creature")
+LAYERS, HEADS = 6, 12
+
+
+def sentence(visitor: int, turn: int) -> str:
+    """A sentence that no other visitor and no other turn has."""
+    first, second = NOUNS[visitor % 10], NOUNS[(turn * 3 + visitor) % 10]
+    return f"the {first} number {visitor} saw the {second} for the {turn} time"
+
+
+def truth(visitor: int, turn: int) -> tuple[str, int, int, str]:
+    """(sentence, layer, head, the headline that the front room must show)."""
+    import attn_core as ac
+    from attn_core import sentences
+    from attn_core.shown import arrange, striking_row
+
+    text, layer, head = sentence(visitor, turn), (visitor + turn) % LAYERS, (visitor * 5 + turn) % HEADS
+    trace = ac.trace(ac.load("minilm"), text)
+    shown = arrange(trace.tokens, causal=False)
+    pattern = shown.pattern(trace.pattern(layer, head))
+    row = striking_row(pattern, shown.special)
+    said = sentences.lead(pattern[row], shown.labels, shown.special, row, f"head {layer}.{head}")
+    return text, layer, head, plain("".join(words for words, _ in said))
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", "", text)).replace("\xa0", " ")).strip()
+
+
+class Visits:
+    """What all visitors saw, added up."""
+
+    def __init__(self, seconds: float) -> None:
+        self.end = time.monotonic() + seconds
+        self.times: dict[str, list[float]] = {}
+        self.wrong: list[str] = []
+        self.lock = threading.Lock()
+
+    def saw(self, how: str, seconds: float, lead: str, wanted: str) -> None:
+        with self.lock:
+            self.times.setdefault(how, []).append(seconds)
+            if wanted not in lead:
+                self.wrong.append(f"{how}: wanted {wanted!r}, saw {lead!r}")
+
+
+class Visitor:
+    """A visitor without a browser: one session of the server."""
+
+    def __init__(self, address: str) -> None:
+        from websockets.sync.client import connect
+
+        host = address.removeprefix("http://")
+        self.socket = connect(
+            f"ws://{host}/_stcore/stream", subprotocols=["streamlit"], origin=address, max_size=None, legacy=True
+        )
+
+    def ask(self, room: str = "", **view: object) -> str:
+        """Open a view and give all that the page says as HTML."""
+        from streamlit.proto.BackMsg_pb2 import BackMsg
+        from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+        wish = BackMsg()
+        wish.rerun_script.query_string = urlencode({"v": 1, "model": "minilm", **view})
+        wish.rerun_script.page_name = room
+        self.socket.send(wish.SerializeToString())
+        said = []
+        while True:
+            message = ForwardMsg()
+            message.ParseFromString(self.socket.recv(timeout=300))
+            if message.WhichOneof("type") == "script_finished":
+                return "\n".join(said)
+            element = message.delta.new_element
+            if element.WhichOneof("type") == "html":
+                said.append(element.html.body)
+
+
+def by_protocol(visitor: Visitor, turns: list[tuple[str, int, int, str]], visits: Visits) -> None:
+    turn = 0
+    while time.monotonic() < visits.end:
+        text, layer, head, wanted = turns[turn % len(turns)]
+        start = time.perf_counter()
+        lead = headline(visitor.ask(text=text, layer=layer, head=head))
+        visits.saw("front room", time.perf_counter() - start, lead, wanted)
+        start = time.perf_counter()
+        said = plain(visitor.ask("delta_e", text=text, layer=layer, head=head, query=2))
+        visits.saw("ΔE room", time.perf_counter() - start, said, text.split()[1])
+        turn += 1
+
+
+def headline(html: str) -> str:
+    leads = re.findall(r'<h1 class="hl-lead">(.*?)</h1>', html)
+    return plain(leads[-1]) if leads else f"no headline, but: {plain(html)[-200:]}"
+
+
+def by_browser(browser: Any, address: str, visitors: range, turns: dict[int, Any], visits: Visits) -> None:
+    pages = {visitor: browser.new_context(viewport={"width": 1280, "height": 900}).new_page() for visitor in visitors}
+    turn = 0
+    while time.monotonic() < visits.end:
+        for visitor, page in pages.items():
+            text, layer, head, wanted = turns[visitor][turn % len(turns[visitor])]
+            start = time.perf_counter()
+            query = urlencode({"v": 1, "model": "minilm", "text": text, "layer": layer, "head": head})
+            page.goto(f"{address}/?{query}", timeout=180_000)
+            page.get_by_text(f"Layer {layer} · head {head}", exact=True).wait_for(timeout=180_000)
+            page.locator(".hl-badge", has_text="live").first.wait_for(timeout=180_000)
+            lead = plain(page.locator(".hl-lead").inner_text())
+            visits.saw("Chromium, a new page", time.perf_counter() - start, lead, wanted)
+        turn += 1
+
+
+def resident(process: int) -> int:
+    """Megabytes of a process in memory."""
+    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+    return int(found.group(1)) // 1024 if found else 0
+
+
+def memory(visitors: list[Visitor], process: int, sentences: int) -> list[int]:
+    """The server's memory after a tenth, a half and all of many different sentences."""
+    sizes = []
+    for i in range(sentences):
+        visitors[i % len(visitors)].ask(text=sentence(i % len(visitors), 100 + i // len(visitors)))
+        if i + 1 in (sentences // 10, sentences // 2, sentences):
+            sizes.append(resident(process))
+    return sizes
+
+
+def main(seconds: float = 120, visitors: int = 20, in_chromium: int = 4, sentences: int = 1000) -> None:
+    os.environ |= {"HF_HUB_OFFLINE": "1", "HEADLIGHT_MODE": "public"}
+    from playwright.sync_api import sync_playwright
+
+    from benchmarks.browser import ARGS, CHROMIUM, app
+
+    turns = {visitor: [truth(visitor, turn) for turn in range(6)] for visitor in range(visitors)}
+    with app() as (address, _, process), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        Visitor(address).ask()  # wakes the model
+        sessions = {visitor: Visitor(address) for visitor in range(in_chromium, visitors)}
+        visits = Visits(seconds)
+        threads = [threading.Thread(target=by_protocol, args=(s, turns[v], visits)) for v, s in sessions.items()]
+        for thread in threads:
+            thread.start()
+        by_browser(browser, address, range(in_chromium), turns, visits)
+        for thread in threads:
+            thread.join()
+        browser.close()
+        sizes = memory([*sessions.values(), *(Visitor(address) for _ in range(in_chromium))], process, sentences)
+    rows: list[dict[str, object]] = [
+        {"what": how, "answers": len(t), "median s": statistics.median(t), "slowest s": max(t)}
+        for how, t in visits.times.items()
+    ]
+    notes = [
+        f"{visitors} visitors, {in_chromium} of them in Chromium, {seconds:.0f} s; wrong or mixed answers: "
+        f"{len(visits.wrong)}.",
+        f"The server's memory after {sentences // 10}, {sentences // 2} and {sentences} different sentences: "
+        f"{' MB, '.join(map(str, sizes))} MB.",
+    ]
+    report("load", "Twenty visitors at once", rows, [*notes, *visits.wrong[:5]])
+    if visits.wrong:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--sentences", type=int, default=1000)
+    own = parser.parse_args()
+    main(own.seconds, sentences=own.sentences)
