@@ -50,7 +50,7 @@ def _how_e_is_made(scene: Scene) -> str:
     if parts.position is not None:
         more.append(f"adds a list that stands for the place in the sentence, here place {scene.asks}")
     if parts.segment is not None:
-        more.append("one for which of two texts the word is in")
+        more.append("one that says which of two texts the word is in (here there is only one)")
     said += (", " if more else "") + ", and ".join(more)
     after = {"projection": "brings it to the model’s own size"}
     done = [after.get(name, f"brings it to one scale ({name})") for name, _ in parts.steps]
