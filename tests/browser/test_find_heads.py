@@ -60,7 +60,8 @@ def test_a_click_paints_a_cell_and_the_link_says_so(open_room) -> None:
     expect(page.locator("h1.hl-lead")).to_contain_text("From forest to ##t")
     assert link(page)["cells"] == "11-10"
     page.locator(".st-key-card_found .tile").first.wait_for()
-    page.mouse.click(x, y)  # again: it is wiped
+    settled(page)
+    page.mouse.click(*cell(page, 11, 10))  # again: it is wiped
     expect(page.locator(".st-key-card_found .hl-note")).to_contain_text("Nothing is painted yet")
 
 
