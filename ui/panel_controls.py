@@ -52,21 +52,26 @@ def _first(spec: Spec) -> None:
     _which("a", "layer", "head", range(entry.n_layers), range(entry.n_heads), str)
 
 
-def _further(letter: str, spec: Spec) -> None:
-    def model(name: str) -> str:
-        if name == SAME:
-            return "as in A"
-        there, reason = availability(name)
-        return CATALOGUE[name].title if there else f"{CATALOGUE[name].title} · not here: {reason}"
+def _model_label(name: str) -> str:
+    if name == SAME:
+        return "Model: as in A"
+    if name not in CATALOGUE:
+        return f"Model: {entry_of(name).title}"
+    there, reason = availability(name)
+    return f"Model: {CATALOGUE[name].title}" + ("" if there else f" · not here: {reason}")
 
+
+def _further(letter: str, spec: Spec) -> None:
+    own = st.session_state[f"{letter}_model"]
+    models = [SAME, *CATALOGUE, *([] if own in (SAME, *CATALOGUE) else [own])]
     entry = entry_of(spec.model)
     layers, heads = ([SAME, *map(str, range(n))] for n in (entry.n_layers, entry.n_heads))
     st.text_input("Sentence", key=f"{letter}_text", placeholder="Sentence: as in A", label_visibility="collapsed")
     st.selectbox(
         "Model",
-        [SAME, *CATALOGUE],
+        models,
         key=f"{letter}_model",
-        format_func=lambda n: f"Model: {model(n)}",
+        format_func=_model_label,
         label_visibility="collapsed",
     )
     _which(letter, f"{letter}_layer", f"{letter}_head", layers, heads, lambda n: "as in A" if n == SAME else n)

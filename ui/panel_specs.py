@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from attn_core.catalogue import CATALOGUE, entry_of
+from attn_core.errors import HeadlightError
 from ui.state import Param, choice, whole
 
 LETTERS = "abcd"
@@ -57,6 +58,14 @@ def _model(view: Mapping[str, Any], letter: str) -> str:
     return str(view["model"] if own == SAME else own)
 
 
+def _known_model(raw: str, earlier: Mapping[str, Any]) -> str:
+    """ "same", a catalogue's name or, in a local run, a folder; ValueError says what is wrong."""
+    try:
+        return raw if raw == SAME else entry_of(raw).name
+    except HeadlightError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+
+
 def _numbers(letter: str, what: str) -> Callable[[Mapping[str, Any]], Sequence[str]]:
     return lambda view: (SAME, *map(str, range(getattr(entry_of(_model(view, letter)), what))))
 
@@ -74,7 +83,7 @@ def _other_head(view: Mapping[str, Any]) -> str:
 
 def _params(letter: str) -> list[Param]:
     return [
-        choice(f"{letter}_model", (SAME, *CATALOGUE)),
+        Param(f"{letter}_model", SAME, _known_model),
         Param(f"{letter}_text", _other_sentence if letter == "b" else "", lambda raw, view: raw),
         choice(f"{letter}_layer", _numbers(letter, "n_layers")),
         choice(f"{letter}_head", _numbers(letter, "n_heads"), _other_head if letter == "b" else None),

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core import baselines, effects
+from attn_core.catalogue import bundled_folder
 
 ARE, IS = "the keys to the cabinet are on the table", "the keys to the cabinet is on the table"
 
@@ -263,6 +264,20 @@ def test_no_text_is_one_clear_sentence() -> None:
     assert "There is no word here yet" in html(page)
     checked(page.text_input(key="text").set_value("a blue fox").run())
     assert lead(page)
+
+
+def test_a_folder_of_ones_own_can_change_places() -> None:
+    folder = str(bundled_folder())
+    page = opened(b_model=folder, b_text="", b_head="4")
+    assert notes(page) == "" and titles(page)[:2] == ["A · head 0.3", "B · head 0.4"]
+    checked(page.button(key="Swap with A_1").click().run())
+    assert (page.session_state["model"], page.session_state["b_model"]) == (folder, "minilm")
+    np.testing.assert_allclose(panels(page)[0], ac.trace(load("minilm"), ARE).pattern(0, 4), atol=1e-6)
+
+
+def test_the_same_twice_says_what_to_do() -> None:
+    page = opened(b_text="", b_head="same")
+    assert lead(page) == "A and B are the same: give one of them another head, sentence or model."
 
 
 def test_a_model_that_cannot_be_had_says_why() -> None:
