@@ -71,7 +71,7 @@ def labels(page: AppTest) -> list[str]:
 def test_the_link_says_every_parameter_and_nothing_else_is_needed_to_come_back() -> None:
     page = opened(text="naïve ☕ & <b>", layer=2, head=5, specials="hide")
     (link,) = codes(page, "?")
-    said = dict(parse_qsl(urlsplit(link).query))
+    said = dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
     assert said["v"] == "1" and said["text"] == "naïve ☕ & <b>" and said["specials"] == "hide"
     assert said.keys() == page.query_params.keys() and "mean" in said
     again = opened(**said)
