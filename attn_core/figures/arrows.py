@@ -253,9 +253,8 @@ def _framed(figure: go.Figure, view: Projection, theme: Theme) -> go.Figure:
         figure.update_xaxes(title=titles[0], automargin=True, **axis)
         figure.update_yaxes(title=titles[1], automargin=True, scaleanchor="x", **axis)
         return figure
-    box = {
-        f"{n}axis": {"title": {"text": titles[i]}, "backgroundcolor": "rgba(0,0,0,0)", **axis}
-        for i, n in enumerate("xyz")
-    }
+    short = [f"{i + 1} · {percent(float(share))}" for i, share in enumerate(view.explained)]  # there is little room
+    walls = {"backgroundcolor": "rgba(0,0,0,0)", **axis}
+    box = {f"{name}axis": {"title": {"text": title}, **walls} for name, title in zip("xyz", short, strict=True)}
     figure.update_layout(scene={**box, "aspectmode": "data"}, height=560)
     return figure

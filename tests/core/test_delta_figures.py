@@ -8,6 +8,7 @@ import pytest
 from attn_core import geometry
 from attn_core.figures import arrows, delta_e, senses
 from attn_core.figures.colours import CATEGORIES, roles
+from attn_core.figures.labels import percent
 
 RNG = np.random.default_rng(0)
 HOSTILE = ["<b>x</b>", "$y$", "", "a\nb", "&amp;"]
@@ -74,9 +75,10 @@ def test_routes_pass_every_stop_and_share_one_name_for_the_door(view):
 
 def test_axes_say_how_much_they_keep(view):
     figure = arrows.token_arrows(HOSTILE, STARTS, MOVES, view, what="x", theme="light")
-    axis = figure.layout.scene.zaxis if len(view.axes) == 3 else figure.layout.yaxis
-    assert "of the variance" in axis.title.text
+    axis = figure.layout.scene.yaxis if len(view.axes) == 3 else figure.layout.yaxis
+    assert percent(float(view.explained[1])) in axis.title.text
     if len(view.axes) == 2:
+        assert "of the variance" in axis.title.text
         assert figure.layout.yaxis.scaleanchor == "x"  # an angle on the picture is an angle of the plane
 
 
