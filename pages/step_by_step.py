@@ -9,6 +9,7 @@ from ui import (
     scene,
     stage,
     steps_break,
+    steps_next,
     steps_pattern,
     steps_questions,
     steps_scores,
@@ -64,4 +65,4 @@ steps_pattern.pattern(shown, view["queries"] == "columns", view["guess"])
 steps_values.values(shown)
 steps_values.delta(shown)
 steps_break.panel(shown, view["breaks"])
-steps_values.up_next(shown)
+steps_next.up_next(shown)

@@ -1,4 +1,4 @@
-"""Steps 7 and 8: values, ΔE, and what comes after this head."""
+"""Steps 7 and 8: values and ΔE."""
 
 from __future__ import annotations
 
@@ -229,36 +229,3 @@ def _block(scene: Scene) -> str:
         return BLOCKS.get(scene.trace.block(scene.layer, stream=scene.stream), "")
     except HeadlightError as error:
         return str(error)
-
-
-def up_next(scene: Scene) -> None:
-    """What attention does not do: the MLP's share of this layer's change."""
-    with widgets.card("step_next"):
-        steps.opening(10, name="Up next: the other two thirds", mark="→")
-        if scene.trace is not None:
-            _attention_and_mlp(scene)
-        says(
-            "Between two attention layers stands an <b>MLP</b>, which works on each word by itself. As in the lesson, "
-            "attention is only a third of what you need: in GPT-3, 57,982,058,496 of 175,181,291,520 parameters."
-        )
-        frame.go("parameters", "See where the parameters are →")
-
-
-def _attention_and_mlp(scene: Scene) -> None:
-    trace, at = scene.trace, {"stream": scene.stream}
-    try:
-        by_attention = geometry.norm(trace.attention_added(scene.layer, **at))
-        by_mlp = geometry.norm(trace.mlp_added(scene.layer, **at))
-    except HeadlightError as error:
-        says(str(error), soft=True)
-        return
-    ordinary = ~np.array(scene.queries.special)
-    names = [scene.query_name(scene.asks), f"mean of all {int(ordinary.sum())} words"]
-    a, m = ([float(x[scene.asks]), float(x[ordinary].mean())] for x in (by_attention, by_mlp))
-    longest = max(*a, *m)
-    columns = [
-        Column("attention adds (length)", a, [number(x) for x in a], "delta", longest),
-        Column("the MLP adds (length)", m, [number(x) for x in m], "plain", longest),
-    ]
-    says(f"<b>Layer {scene.layer}’s change</b>, attention’s part beside the MLP’s:")
-    st.html(bars(names, columns, marks={0: ("query", "")}))
