@@ -12,6 +12,7 @@ export default function ({ data, parentElement }) {
   const said = document.createElement("span");
   said.setAttribute("role", "status");
   button.onclick = async () => {
+    said.textContent = ""; // said anew each time
     said.textContent = (await copied(data.text, button)) ? "Copied." : "Not allowed here: select the text and copy it.";
   };
   parentElement.replaceChildren(style, button, said);
