@@ -1,6 +1,7 @@
 """Share in the menu: the link to exactly this view, as text, as a QR code, and as a frame for slides and blogs.
 
-The link says every parameter out (see `ui.state`): a default that changes later never changes a link that was shared.
+The link says model, sentence, layer, head and word, and of the rest what differs from its default; `v=1` says whose
+defaults those are (see `ui.state`).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ _copy = st.components.v2.component("headlight.copy", js=scripts.asset("copy.js")
 
 
 def link_to(view: View, **more: str) -> str:
-    """The full address of a view; `more` are parameters on top, such as `embed="true"`."""
-    return _address({**view.link, **more})
+    """The address of a view, without what has its default; `more` are parameters on top, such as `embed="true"`."""
+    return _address({**view.short, **more})
 
 
 def _address(params: Mapping[str, str]) -> str:

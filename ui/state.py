@@ -8,8 +8,9 @@ A page names its parameters once; `open_view` reads them, checks them, and write
 
 * A widget's key is the parameter's name. `open_view` runs first and fills `st.session_state`, so widgets are given no
   default of their own, and callbacks (`on_click`, the canvas) simply set `st.session_state["layer"]`.
-* Every parameter is written out, with `v=1` beside it: a default that changes later never changes an old link. Only
-  the bare address is left bare.
+* The address bar says every parameter, with `v=1` beside it; only the bare address is left bare. What is shared is
+  shorter: it leaves out what has its default (`View.short`). `v` says whose defaults those are: whoever changes one
+  raises `VERSION` and keeps the old one for links of the old version. A test holds the defaults of today.
 * A value that cannot be right falls back to the default *with a note that names it* (`view.notes`). Ranges come from
   the catalogue, never from a loaded model, so a good link survives a cold server.
 * Streamlit forgets a widget's value when its page is left; `_HELD` keeps it, so that the model, the sentence, the layer
@@ -110,6 +111,7 @@ class View(Mapping[str, Any]):
     notes: list[str] = field(default_factory=list)
     link: dict[str, str] = field(default_factory=dict)  # the same, as a link says it
     said: dict[str, str] = field(default_factory=dict)  # … and what is too long for a link
+    short: dict[str, str] = field(default_factory=dict)  # the link without what has its default
 
     def __getitem__(self, name: str) -> Any:
         return self.chosen[name]
@@ -196,6 +198,8 @@ def _write_link(page: str, raw: dict[str, str], params: Sequence[Param], view: V
         view.notes.append(
             f"This {'sentence' if name == 'text' else name} is too long for a link: the link leaves it out."
         )
+    usual = {p.name: p.show(p.default_for(view.chosen)) for p in params}
+    view.short.update({n: v for n, v in wanted.items() if n in ("v", *SHARED) or v != usual[n]})
     plain = all(view.chosen[p.name] == p.default_for(view.chosen) for p in params)
     if wanted != raw and (raw or not plain):
         st.query_params.from_dict(wanted)

@@ -1,0 +1,30 @@
+"""A shared link leaves out what has its default, so the defaults of a version must never change under it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ui import state
+
+ROOT = Path(__file__).parents[2]
+KNOWN = json.loads((Path(__file__).parent / "defaults-v1.json").read_text())
+ROOMS = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]
+
+
+def defaults(room: str) -> dict[str, str]:
+    """Every parameter of a room as it is when nobody has said anything, in the words of a link."""
+    page = AppTest.from_file(str(ROOT / room), default_timeout=300)
+    page.query_params["v"] = "1"  # with a version in it, the address bar is written out
+    page.run()
+    assert not page.exception
+    return {name: value if isinstance(value, str) else value[0] for name, value in page.query_params.items()}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_defaults_of_version_1_are_what_they_were(room: str) -> None:
+    assert state.VERSION == "1", "write the defaults of the new version down beside those of the old"
+    assert defaults(room) == KNOWN[room], "a shared link would show something else: raise VERSION and keep the old"
