@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from conftest import Visit
 from playwright.sync_api import expect
+from serving import settled
 
 pytestmark = pytest.mark.browser
 
@@ -13,6 +14,7 @@ pytestmark = pytest.mark.browser
 def test_walk_guess_and_leave(open_room: Visit, width: int, scheme: str) -> None:
     page = open_room("lesson", stop=6, width=width, scheme=scheme)
     expect(page.get_by_role("heading", name="Value and ΔE")).to_be_visible()
+    settled(page)
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("heading", name="Many heads")).to_be_visible()
     expect(page.get_by_role("gridcell")).to_have_count(72)
