@@ -113,7 +113,7 @@ def clicked(page: Any, rounds: int) -> float:
         tile = page.locator(f'[role=gridcell][data-layer="{layer}"][data-head="{head}"]')
         start = page.evaluate("performance.now()")
         tile.click()
-        page.get_by_text(f"Layer {layer} · head {head}", exact=True).wait_for(timeout=LONGEST)
+        page.get_by_role("heading", name=f"Layer {layer} · head {head}", exact=True).wait_for(timeout=LONGEST)
         end = page.wait_for_function(QUIET, arg=800, timeout=LONGEST).json_value()
         seconds.append((end - start) / 1000)
     return statistics.median(seconds)

@@ -125,7 +125,7 @@ def by_browser(browser: Any, address: str, visitors: range, turns: dict[int, Any
             start = time.perf_counter()
             query = urlencode({"v": 1, "model": "minilm", "text": text, "layer": layer, "head": head})
             page.goto(f"{address}/?{query}", timeout=180_000)
-            page.get_by_text(f"Layer {layer} · head {head}", exact=True).wait_for(timeout=180_000)
+            page.get_by_role("heading", name=f"Layer {layer} · head {head}", exact=True).wait_for(timeout=180_000)
             page.locator(".hl-badge", has_text="live").first.wait_for(timeout=180_000)
             lead = plain(page.locator(".hl-lead").inner_text())
             visits.saw("Chromium, a new page", time.perf_counter() - start, lead, wanted)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from serving import PATIENCE
+from serving import PATIENCE, settled
 
 from attn_core.figures import colours, labels, scripts
 
@@ -366,15 +366,16 @@ def test_words_are_text_and_never_markup(visit):
 
 def test_a_cell_of_the_heatmap_is_hit_up_to_its_corners(visit):
     page = visit()
-    box = page.locator(".js-plotly-plot .nsewdrag").bounding_box()
     said = page.locator(".js-plotly-plot .hoverlayer")
     for query, key, across, down in [(4, 2, 0.5, 0.5), (0, 7, 0.95, 0.05), (7, 0, 0.05, 0.95)]:
+        box = page.locator(".js-plotly-plot .nsewdrag").bounding_box()  # the answer to a click may move the picture
         x, y = box["x"] + (key + across) * box["width"] / 8, box["y"] + (query + down) * box["height"] / 8
         page.mouse.move(x, y)
         expect(said).to_contain_text(f"To update w{query} (query {query}),")
         expect(said).to_contain_text(f"takes {labels.percent(weight(0, 0, query, key))} from w{key} (key {key})")
         page.mouse.click(x, y)
         expect(page.get_by_text(f"cell ({query}, {key})")).to_be_visible()
+        settled(page)
 
 
 def test_both_languages_say_a_percent_in_the_same_words(visit):

@@ -112,7 +112,7 @@ def test_the_page_comes_back_on_the_other_instance(
     page.set_default_timeout(PATIENCE)
     first = _instance_of(page.goto(f"{balancer}/?{urlencode(VIEW)}"))
     assert page.context.cookies()[0]["name"] == "headlight_instance"
-    page.get_by_text("Layer 3 · head 7", exact=True).wait_for()
+    page.get_by_role("heading", name="Layer 3 · head 7", exact=True).wait_for()
     lead = page.locator(".hl-lead").inner_text()
     assert "head 3.7" in lead
     assert _instance_of(page.reload()) == first
@@ -120,7 +120,7 @@ def test_the_page_comes_back_on_the_other_instance(
     instances[first].kill()
     instances[first].wait()
     assert _instance_of(page.reload()) != first
-    page.get_by_text("Layer 3 · head 7", exact=True).wait_for()
+    page.get_by_role("heading", name="Layer 3 · head 7", exact=True).wait_for()
     assert page.locator(".hl-lead").inner_text() == lead
     assert page.get_by_label("Sentence").input_value() == VIEW["text"]
     page.context.close()
