@@ -3,7 +3,9 @@ FROM python:3.11-slim
 
 RUN useradd --create-home --uid 1000 headlight
 WORKDIR /app
-ENV PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1 HEADLIGHT_MODE=public HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1
+# Model and trace budgets for a host with 1 GB.
+ENV PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1 HEADLIGHT_MODE=public HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 \
+    HEADLIGHT_MODEL_MB=200 HEADLIGHT_TRACE_MB=100
 
 # torch's CPU build first: the ordinary one brings several gigabytes of CUDA.
 COPY requirements.txt .

@@ -15,6 +15,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,10 @@ def clicked(page: Any, rounds: int) -> float:
     return statistics.median(seconds)
 
 
+def _hand_over(path: str, route: Any) -> None:
+    route.fulfill(path=NODE / "node_modules" / path)
+
+
 def bertviz(browser: Any, n_tokens: int) -> float | str:
     """Seconds from the page's start to BertViz's model view of MiniLM drawn."""
     try:
@@ -138,9 +143,9 @@ def bertviz(browser: Any, n_tokens: int) -> float | str:
     html = model_view(weights, tokenizer.convert_ids_to_tokens(ids[0]), html_action="return").data
     page = browser.new_page()
     page.add_init_script(WATCH)
-    files = {"require.min.js": "requirejs/require.js", "d3.min.js": "d3/dist/d3.min.js", "jquery": "jquery/jquery.js"}
+    files = {"require.min.js": "requirejs/require.js", "d3.min.js": "d3/dist/d3.min.js", "jquery": "jquery/dist/jquery.js"}
     for part, path in files.items():
-        page.route(f"**/*{part}*", lambda route, path=path: route.fulfill(path=NODE / "node_modules" / path))
+        page.route(f"**/*{part}*", partial(_hand_over, path))
     page.route("http://bertviz.test/", lambda route: route.fulfill(body=html, content_type="text/html"))
     start = time.perf_counter()
     page.goto("http://bertviz.test/", timeout=LONGEST)
