@@ -143,7 +143,7 @@ def bertviz(browser: Any, n_tokens: int) -> float | str:
     html = model_view(weights, tokenizer.convert_ids_to_tokens(ids[0]), html_action="return").data
     page = browser.new_page()
     page.add_init_script(WATCH)
-    files = {"require.min.js": "requirejs/require.js", "d3.min.js": "d3/dist/d3.min.js", "jquery": "jquery/dist/jquery.js"}
+    files = {"require.min": "requirejs/require.js", "d3.min": "d3/dist/d3.min.js", "jquery": "jquery/dist/jquery.js"}
     for part, path in files.items():
         page.route(f"**/*{part}*", partial(_hand_over, path))
     page.route("http://bertviz.test/", lambda route: route.fulfill(body=html, content_type="text/html"))
