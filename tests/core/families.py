@@ -68,7 +68,7 @@ FAMILIES = {
     "modernbert": Family(  # a window that looks both ways, on every other layer
         lambda: tf.ModernBertConfig(**_BERT, **_IDS, local_attention=8, global_attn_every_n_layers=2), tf.AutoModel
     ),
-    "gpt2": Family(lambda: tf.GPT2Config(vocab_size=99, n_embd=32, n_layer=2, n_head=4, n_positions=64, **_IDS)),
+    "gpt2": Family(lambda: tf.GPT2Config(vocab_size=400, n_embd=32, n_layer=2, n_head=4, n_positions=64, **_IDS)),
     "opt": Family(  # queries scaled before attention
         lambda: tf.OPTConfig(**_HEADS, ffn_dim=48, max_position_embeddings=64, word_embed_proj_dim=32, **_IDS)
     ),
@@ -80,7 +80,7 @@ FAMILIES = {
     "mistral": Family(  # a sliding window, shorter than the text
         lambda: tf.MistralConfig(**_LLAMA, **_IDS, sliding_window=6)
     ),
-    "qwen2": Family(lambda: tf.Qwen2Config(**_LLAMA, **_IDS)),
+    "qwen2": Family(lambda: tf.Qwen2Config(**{**_LLAMA, "vocab_size": 400}, **_IDS)),
     "qwen3": Family(lambda: tf.Qwen3Config(**_LLAMA, **_IDS, head_dim=8), projections=False),
     "smollm3": Family(lambda: tf.SmolLM3Config(**_LLAMA, **_IDS)),
     "gemma2": Family(  # soft caps, norms after, a sliding window on every other layer
@@ -156,5 +156,5 @@ def save(name: str, folder: Path, seed: int = 0) -> Any:
     """Save a tiny random model of a family with a tokenizer, and return the eager model that was saved."""
     model = (FAMILIES | OUTSIDE)[name].build(seed)
     model.save_pretrained(folder)
-    word_tokenizer().save_pretrained(folder)
+    (byte_tokenizer() if name in ("gpt2", "qwen2") else word_tokenizer()).save_pretrained(folder)
     return model

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES, OUTSIDE, TARGET, TEXT, Family, word_tokenizer
+from families import FAMILIES, OUTSIDE, TARGET, TEXT, Family, save, word_tokenizer
 
 import attn_core as ac
 from attn_core import interface
@@ -42,11 +42,14 @@ def relative(ours: Any, theirs: torch.Tensor) -> float:
 
 
 @pytest.fixture(scope="module", params=list(FAMILIES))
-def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Family, Any, ac.Trace]]:
-    """(family, the library's eager model, our trace of a model with the same weights)."""
-    family = FAMILIES[request.param]
-    model = ac.wrap(family.build(), TOKENIZER)
-    yield family, family.build(), run(model)
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Family, Any, ac.Trace]]:
+    """(family, the library's eager model, our trace), both loaded from one folder that such a model was saved to."""
+    folder = tmp_path_factory.mktemp(request.param)
+    save(request.param, folder)
+    model, family = ac.load(folder), FAMILIES[request.param]
+    yield family, family.auto.from_pretrained(folder, attn_implementation="eager").eval(), run(model)
     del model
 
 
@@ -180,8 +183,10 @@ def test_switching_off_equals_zero_rows_of_w_o(pair: tuple[Family, Any, ac.Trace
     stream = plain.streams[-1]
     shared = eager.config.model_type == "albert"  # its layers are one module, so a head is cut in all of them
     layers = range(2) if shared else [0]
-    model = ac.wrap(family.build(), TOKENIZER)
-    trace = run(model, without=[(layer, 2) if stream == "self" else (stream, layer, 2) for layer in layers])
+    model = ac.wrap(copy.deepcopy(eager), TOKENIZER)
+    ids = [plain.tokens_of(s)[0].ids for s in plain.streams[:2]]
+    off = [(layer, 2) if stream == "self" else (stream, layer, 2) for layer in layers]
+    trace = ac.trace(model, ids[0], target=ids[1] if len(ids) > 1 else None, without=off)
     site = plain._layers[stream][0].site
     cut = copy.deepcopy(eager)
     with torch.no_grad():
