@@ -103,7 +103,7 @@ def by_protocol(visitor: Visitor, turns: list[tuple[str, int, int, str]], visits
     while time.monotonic() < visits.end:
         text, layer, head, wanted = turns[turn % len(turns)]
         start = time.perf_counter()
-        lead = headline(visitor.ask(text=text, layer=layer, head=head))
+        lead = headline(visitor.ask(text=text, layer=layer, head=head, query="auto"))
         visits.saw("front room", time.perf_counter() - start, lead, wanted)
         start = time.perf_counter()
         said = plain(visitor.ask("delta_e", text=text, layer=layer, head=head, query=2))
