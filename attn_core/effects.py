@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_core import heads
+from attn_core import geometry, heads
 from attn_core.errors import HeadlightError
 from attn_core.heads import Floats
 from attn_core.next_word import name_of
@@ -115,14 +115,8 @@ def effect(before: Trace, after: Trace, query: int, *, stream: str | None = None
             "change of the next word",
             *_movers(before, p, q, n_words),
         )
-    a, b = (t.final_embedding(stream=stream)[query].astype(float) for t in (before, after))
-    return Effect(_angle(a, b), "°", "turn if switched off")
-
-
-def _angle(a: Floats, b: Floats) -> float:
-    """The angle between two vectors in degrees; by tangent, because the cosine loses small angles."""
-    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
-    return float(np.degrees(2 * np.arctan2(np.linalg.norm(a - b), np.linalg.norm(a + b))))
+    a, b = (t.final_embedding(stream=stream)[query] for t in (before, after))
+    return Effect(float(geometry.angle(a, b)), "°", "turn if switched off")
 
 
 def _log_probabilities(logits: Floats) -> Floats:
