@@ -19,6 +19,7 @@ A room in full:
   `models=(…)` narrows the picker, `starter=` is the page's own first sentence.
 * `room.text`, `room.model_name`, `room.entry` (the catalogue's), `room.layer`, `room.head`, `room.view["…"]`.
 * `room.trace(text=None, model=None, **options)`: `options` go to `attn_core.trace` (`target=`, `without=`, …).
+* `with room.remarks:` is the place for a note about what was typed; nothing below it moves when it comes or goes.
 * `room.word(trace)` is the chosen query position, clipped to the sentence, or None when the page should choose.
 * `room.offer(trace, layer=2, head=3)` puts what the page shows under Save in the menu, as files.
 * `frame.go("delta_e", "Follow it to ΔE", layer=2)` is a link into another room.
@@ -70,6 +71,7 @@ class Room:
 
     page: str
     view: View
+    remarks: Any  # under the sentence, a place of its own: whatever comes and goes there shifts nothing below
     counter: Any = None  # where the number of tokens goes
     desk: saving.Desk = saving.NOWHERE  # where what can be saved goes
 
@@ -99,7 +101,8 @@ class Room:
         loaded = caches.model(name)
         if loaded is None:
             with shown_problems():
-                wait_for(caches.open_model(name), entry_of(name).title)
+                with self.remarks:
+                    wait_for(caches.open_model(name), entry_of(name).title)
                 loaded = caches.model(name)
         return loaded
 
@@ -111,7 +114,8 @@ class Room:
         if text is None:
             tokens = result.tokens if "target" not in options else result.tokens_of("encoder")[0]
             self.count(len(tokens), tokens.dropped, loaded.limit)
-            known_words.explain_marks(loaded.name, tokens.labels)
+            with self.remarks:
+                known_words.explain_marks(loaded.name, tokens.labels)
         return result
 
     def problems(self) -> Any:
@@ -166,9 +170,11 @@ def open_page(
     view = open_view(page, [*_shared_params(offered, starter if sentence else None), *params])
     desk = menu.draw(page, view)
     counter = ask(offered, fitting(view["model"]) or examples, sentence) if model else None
-    for remark in view.notes:
-        widgets.note(remark)
-    return Room(page, view, counter, desk)
+    remarks = st.container(key="remarks")
+    with remarks:
+        for remark in view.notes:
+            widgets.note(remark)
+    return Room(page, view, remarks, counter, desk)
 
 
 def _shared_params(offered: Sequence[str], starter: str | None) -> list[Param]:
