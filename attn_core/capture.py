@@ -216,6 +216,8 @@ def trace(
 
 def _head_key(model: Model, key: HeadKey) -> tuple[str, int, int]:
     """(stream, layer, head), checked."""
+    if not isinstance(key, tuple | list) or len(key) not in (2, 3):
+        raise ValueError(f"{key!r} names no head: name each one (layer, head) or (stream, layer, head)")
     stream, layer, head = key if len(key) == 3 else ("self", *key)
     sites = [s for s in model.wiring.sites if s.stream == stream]
     if not sites:

@@ -112,7 +112,7 @@ def _legal_pattern(cells: Any, may_look: Tensor, name: str) -> Tensor:
     pattern = torch.as_tensor(np.array(cells), dtype=torch.float32)
     if pattern.shape != may_look.shape:
         raise ValueError(f"the pattern for head {name} must be {list(may_look.shape)}, got {list(pattern.shape)}")
-    if bool((pattern < 0).any()) or bool(((pattern.sum(dim=-1) - 1).abs() > 1e-4).any()):
+    if not bool((pattern >= 0).all() and ((pattern.sum(dim=-1) - 1).abs() <= 1e-4).all()):  # so that NaN is refused too
         raise ValueError(f"every row of the pattern for head {name} must be positive and sum to 1")
     if bool((pattern[~may_look] > 0).any()):
         raise ValueError(f"the pattern for head {name} looks where the model's mask forbids it")

@@ -233,7 +233,8 @@ def test_a_forced_pattern_equals_a_hand_computation() -> None:
     added = plain.attention_output(0) - plain.delta_e(0, 3) + by_hand
     assert np.allclose(trace.embedding(0) + added, trace.after_attention(0), atol=1e-4)
     assert trace.check().ok
-    for wrong, complaint in ((np.ones((2, 2)), "must be"), (np.ones((n, n)), "sum to 1"), (np.eye(n)[::-1], "forbids")):
+    bad = {"must be": np.ones((2, 2)), "sum to 1": np.ones((n, n)), "forbids": np.eye(n)[::-1]}
+    for complaint, wrong in (*bad.items(), ("sum to 1", np.full((n, n), np.nan))):
         with pytest.raises(ValueError, match=complaint):
             run(model, edit={(0, 3): wrong})
 

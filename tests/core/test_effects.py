@@ -168,6 +168,12 @@ def test_a_forced_pattern_equals_a_hand_computation():
     np.testing.assert_array_equal(edited.pattern(0, 2), previous.astype(np.float32))
 
 
+@pytest.mark.parametrize("key", [0, (0, 1), [(0,)], [("self", 0, 1, 2)], ["0.3"]])
+def test_what_names_no_head_is_refused_in_words(key):
+    with pytest.raises(ValueError, match="names no head"):
+        ac.trace(ac.wrap(gpt2(), tokenizer()), TEXT, without=key if isinstance(key, list | tuple) else [key])
+
+
 def test_what_can_stand_in_for_a_head():
     model = ac.wrap(gpt2(), tokenizer())
     trace = ac.trace(model, TEXT)
@@ -341,6 +347,24 @@ def test_each_stream_of_an_encoder_decoder_has_its_effects(stream):
     np.testing.assert_allclose(
         off.final_embedding(stream="decoder"), judged.final_embedding(stream="decoder"), atol=2e-5
     )
+
+
+@pytest.mark.parametrize("stream", ["encoder", "decoder", "cross"])
+def test_in_each_stream_a_mean_and_a_forced_pattern_equal_a_hand_computation(stream):
+    model = ac.wrap(mbart(), tokenizer())
+    plain = ac.trace(model, TEXT, target="the old mole saw")
+    pattern, value, w_o = (read(0, 1, stream=stream) for read in (plain.pattern, plain.value, plain.w_o))
+    even = (cells := plain.may_look(0, stream=stream)) / cells.sum(axis=1, keepdims=True)
+    mean = np.broadcast_to((pattern @ value).mean(axis=0), (len(pattern), value.shape[1]))
+    for options, by_hand in (
+        ({"without": [(stream, 0, 1)], "fill": "mean"}, mean @ w_o),
+        ({"edit": {(stream, 0, 1): even}}, even @ value @ w_o),
+    ):
+        after = ac.trace(model, TEXT, target="the old mole saw", **options)
+        expected = plain.attention_output(0, stream=stream) - plain.delta_e(0, 1, stream=stream) + by_hand
+        np.testing.assert_allclose(after.attention_output(0, stream=stream), expected, atol=1e-5)
+        moved = after.final_embedding(stream="decoder") - plain.final_embedding(stream="decoder")
+        assert np.abs(moved).max() > 0, "what the head does instead goes on to the end"
 
 
 def test_random_weights_keep_the_shape_and_leave_the_model_and_the_dice_alone():
