@@ -39,6 +39,7 @@ SENTENCES = (
 )
 SEEDS = (0, 1, 2, 3)
 LENGTH, REPEATS = 16, 3
+LONGEST_TRANSLATION = 64  # tokens; a model that never ends its sentence would fill its limit
 
 KINDS_OF = {  # on what each rule is judged
     "sentences": ("previous", "next", "same", "local", "punctuation"),
@@ -68,8 +69,13 @@ def texts_for(name: str) -> Sequence[str | tuple[str, str]]:
 
 
 def ordinary_words(tokenizer: Any) -> list[int]:
-    """The ids of tokens that are a word of letters, at least three of them, in the order of ids."""
-    return sorted(i for word, i in tokenizer.get_vocab().items() if len(w := word.lstrip("Ġ▁")) > 2 and w.isalpha())
+    """The ids of tokens that are a word of letters, at least three of them, in the order of ids.
+
+    A vocabulary that has hardly any, of bytes or of single letters, gives all its tokens but the special ones.
+    """
+    vocabulary = tokenizer.get_vocab()
+    found = sorted(i for word, i in vocabulary.items() if len(w := word.lstrip("Ġ▁")) > 2 and w.isalpha())
+    return found if len(found) >= LENGTH else sorted({*vocabulary.values()} - {*tokenizer.all_special_ids})
 
 
 def repeated_random_tokens(words: Sequence[int], seed: int, length: int = LENGTH, repeats: int = REPEATS) -> list[int]:
@@ -104,7 +110,8 @@ def survey(
     (even attention) and `<kind> lift` (see `heads.Tally`); `kind`, a name in `KINDS` or `heads.NO_PATTERN`. NaN where
     a rule does not apply: a decoder cannot look ahead, and between two languages there is no "token before".
 
-    `texts` are sentences, or (source, target) pairs for an encoder-decoder; `run` stands in for `attn_core.trace`.
+    `texts` are sentences, or (source, target) pairs; a sentence without a target is one that an encoder-decoder
+    translates itself. `run` stands in for `attn_core.trace`.
     `table.attrs` says "seeds", "samples", "sentences" and "length". Raises ValueError for an encoder-decoder without
     `stream`.
     """
@@ -127,7 +134,8 @@ def survey(
 def _traces(model: Model, texts: Sequence[Any], seeds: Sequence[int], run: Callable[..., Trace]) -> Iterable[Trace]:
     """The sentences first, then the repeated random tokens, special tokens around them as the model expects."""
     for text in texts:
-        yield run(model, text) if isinstance(text, str) else run(model, text[0], target=text[1])
+        source, options = _written(model, text)
+        yield run(model, source, **options)
     words = ordinary_words(model.tokenizer)
     for seed in seeds:
         tokens = repeated_random_tokens(words, seed, min(LENGTH, (model.limit - 4) // REPEATS))
@@ -136,6 +144,19 @@ def _traces(model: Model, texts: Sequence[Any], seeds: Sequence[int], run: Calla
             yield run(model, _framed(model, tokens), target=[start, *tokens])
         else:
             yield run(model, _framed(model, tokens))
+
+
+def _written(model: Model, text: str | tuple[str, str]) -> tuple[str, dict[str, Any]]:
+    """A text as it is read, and as options of a pass what is written for it: an encoder-decoder's own translation,
+    unless the text comes with one."""
+    from attn_core import translation
+
+    if not isinstance(text, str):
+        return text[0], {"target": text[1]}
+    if model.kind != "encoder-decoder":
+        return text, {}
+    source = translation.as_read(model, text)
+    return source, {"target": translation.greedy(model, model.read(source), at_most=LONGEST_TRANSLATION).ids}
 
 
 def _framed(model: Model, tokens: list[int]) -> list[int]:

@@ -40,7 +40,8 @@ def _survey(stage: Stage) -> pd.DataFrame:
     def run(model: Any, text: Any, **options: Any) -> Any:
         return caches.once(model, text, **options)
 
-    found = surveys.survey(stage.model, stream=stage.stream, run=run, progress=progress)
+    with stage.room.problems():
+        found = surveys.survey(stage.model, stream=stage.stream, run=run, progress=progress)
     place.empty()
     return found
 
@@ -117,7 +118,6 @@ def _note(row: pd.Series) -> str:
     """The rule that a head follows best, whether or not it is enough for a name."""
     lifts = {name: row[f"{name} lift"] for name in heads.KINDS if row[f"{name} lift"] == row[f"{name} lift"]}
     best = max(lifts, key=lambda name: lifts[name], default=None)
-    rests = f"{percent(row.sink)} on the sink"
     rests = f"{percent(row.sink)} on the sink"
     if best is None:
         return rests

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 from transformers import (
     AutoTokenizer,
     BertConfig,
@@ -18,10 +20,11 @@ from transformers import (
     LlamaForCausalLM,
     MBartConfig,
     MBartForConditionalGeneration,
+    PreTrainedTokenizerFast,
 )
 
 import attn_core as ac
-from attn_core import catalogue, heads
+from attn_core import catalogue, heads, translation
 from attn_core.survey import KINDS_OF, LENGTH, SEEDS, ordinary_words, passes, repeated_random_tokens, survey
 
 
@@ -160,6 +163,13 @@ def test_each_stream_of_an_encoder_decoder_is_surveyed(tokenizer):
     with pytest.raises(ValueError, match="stream"):
         survey(model, texts=pairs, seeds=[0])
 
+    alone = survey(model, stream="cross", texts=["stop, look; go: now."], seeds=[0])
+    own = translation.greedy(model, model.read("stop, look; go: now."), at_most=64)
+    trace = ac.trace(model, "stop, look; go: now.", target=own.ids)
+    asks = ~np.array(trace.tokens_of("cross")[0].special)
+    judged = np.stack([trace.patterns(i, stream="cross") for i in range(2)])[:, :, asks][..., [0, -1]].sum(axis=-1)
+    np.testing.assert_allclose(alone.sink, judged.mean(axis=-1).ravel(), rtol=1e-5, err_msg="its own translation")
+
 
 def test_random_tokens_are_words_and_a_seed_is_a_seed(tokenizer):
     words = ordinary_words(tokenizer)
@@ -168,6 +178,14 @@ def test_random_tokens_are_words_and_a_seed_is_a_seed(tokenizer):
     tokens = repeated_random_tokens(words, seed=3)
     assert tokens[:LENGTH] * 3 == tokens and len(set(tokens)) == LENGTH
     assert tokens == repeated_random_tokens(words, seed=3) != repeated_random_tokens(words, seed=4)
+
+
+def test_a_vocabulary_without_words_gives_the_tokens_that_it_has():
+    letters = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(WordLevel({letter: i for i, letter in enumerate("?abcdefghijklmnopqrst")})),
+        unk_token="?",
+    )
+    assert ordinary_words(letters) == list(range(1, 21))
 
 
 def test_scores_are_those_of_another_librarys_head_detector(tokenizer, tmp_path):
