@@ -2,8 +2,8 @@
 
 A head that always looks one word back puts much weight on every cell below the diagonal, painted or not. So a head is
 ranked by its weight *above its own habits*: above what it puts, on average, at the same distance elsewhere in this
-sentence, and for a cell in a sink's column above what it puts on that sink from other queries. On request a habit is
-also what the key gets anyway, so that a head which looks at one word from everywhere does not win either.
+sentence, and for a cell in a sink's column also above what it puts on that sink from other queries. On request a habit
+is also what the key gets anyway, so that a head which looks at one word from everywhere does not win either.
 """
 
 from __future__ import annotations
@@ -58,19 +58,22 @@ def find(pattern: Floats, painted: Bools, may_look: Bools, sink: Bools, *, beyon
 
 
 def _habit(pattern: Floats, query: int, key: int, painted: Bools, may_look: Bools, sink: Bools) -> Floats:
-    """What every head usually puts on a cell like this one, [head]: the mean over unpainted cells of its peer group.
+    """What every head usually puts on a cell like this one, [head]: the mean over its unpainted peers.
 
-    Peers of a sink's cell are the other cells of that column; peers of any other cell lie at the same distance outside
-    the sink's columns. A cell without peers (the far corner) is compared with all unpainted cells outside the sink.
+    Peers lie at the same distance, outside the sink's columns. A sink's cell also has those of its column, and the
+    larger habit counts, so that neither a sink head nor one that looks one word back wins there by default. A cell
+    without peers (the far corner) is compared with all unpainted cells outside the sink.
     """
     n_query, n_key = painted.shape
     if not may_look[query, key]:
         return np.zeros(pattern.shape[:-2])
     free = may_look & ~painted
-    column = np.arange(n_key)[None, :] == key
     distance = np.arange(n_key)[None, :] - np.arange(n_query)[:, None] == key - query
-    near = free & column if sink[key] else free & distance & ~sink
-    return _mean_over(pattern, near if near.any() else free & ~sink)
+    peers = [free & ~sink & distance]
+    if sink[key]:
+        peers.append(free & (np.arange(n_key)[None, :] == key))
+    habits = [_mean_over(pattern, cells) for cells in peers if cells.any()]
+    return np.max(habits, axis=0) if habits else _mean_over(pattern, free & ~sink)
 
 
 def _mean_over(pattern: Floats, cells: Bools) -> Floats:

@@ -151,6 +151,15 @@ def test_a_sink_head_gains_nothing_from_a_painted_sink_cell():
     assert found.score[1] == pytest.approx(0.0)
 
 
+def test_a_previous_token_head_gains_nothing_where_the_word_before_is_the_sink():
+    patterns, sink = planted()
+    patterns[3, 1] = 0.5 / 7
+    patterns[3, 1, 0] = 0.5
+    found = search.find(patterns, search.painted_cells([(1, 0)], 8, 8), open_mask(8), sink)
+    assert found.weight.argmax() == 0 and found.score[0] == pytest.approx(0.0)
+    assert found.score.argmax() == 3
+
+
 def test_search_means_over_several_cells_and_forbidden_cells_are_zero():
     patterns, sink = planted()
     may_look = np.tril(open_mask(8))
