@@ -91,10 +91,12 @@ def lead(stage: Stage, cells: Cells, ranked: pd.DataFrame | None) -> str:
     best = ranked.iloc[0]
     asks = sorted({q for q, _ in cells})
     answers = sorted({k for _, k in cells})
+    way = f"From {_words(stage.queries, asks, widgets.query)} to {_words(stage.keys, answers, widgets.key)}:"
+    if not best.above > 0:
+        return f"{way} no head puts more there than it does out of habit."
     return (
-        f"From {_words(stage.queries, asks, widgets.query)} to {_words(stage.keys, answers, widgets.key)}: "
-        f"head {best.layer:.0f}.{best['head']:.0f} looks there most, {percent(best.weight)} where its habit is "
-        f"{percent(best.habit)}."
+        f"{way} head {best.layer:.0f}.{best['head']:.0f} stands out most, {escape(percent(best.weight))} where its "
+        f"habit is {escape(percent(best.habit))}."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ui.painting import painted
 from ui.stage import Stage, writing
 from ui.state import Param, choice
 
+HARDLY = 0.005  # bits; what is less reads as 0.00
 FILLS = {
     "zero": "nothing",
     "mean": "its mean over the sentence",
@@ -95,14 +97,15 @@ def lead(stage: Stage, off: Heads, changed: effects.Effect) -> str:
     which = ("head " if len(off) == 1 else "heads ") + _together([f"{layer}.{head}" for layer, head in off])
     done = SAID[st.session_state["fill"]].format(which)
     if changed.unit == "°":
-        return f"{done}, the final embedding of {word} turns by {changed.text}."
-    if not changed.rising:
-        return f"{done}, the word after {word} stays as likely as it was."
-    up = changed.rising[0]
-    return (
-        f"{done}, what may follow {word} moves by {changed.text}: "
-        f"{widgets.tok(visible(up.text))} goes from {percent(up.before)} to {percent(up.after)}."
-    )
+        return f"{done}, the final embedding of {word} turns by {escape(changed.text)}."
+    moved = max((*changed.rising[:1], *changed.falling[:1]), key=lambda w: abs(w.after - w.before), default=None)
+    if moved is None or changed.value < HARDLY:
+        return f"{done}, what may follow {word} stays as likely as it was."
+    said = f"{done}, what may follow {word} moves by {escape(changed.text)}"
+    before, after = percent(moved.before), percent(moved.after)
+    if before == after:
+        return f"{said}, no word by much."
+    return f"{said}: {widgets.tok(visible(moved.text))} goes from {escape(before)} to {escape(after)}."
 
 
 def _together(names: list[str]) -> str:

@@ -74,7 +74,7 @@ def test_the_keyboard_paints_too(open_room) -> None:
     page.keyboard.press("ArrowRight")
     reads = page.locator(".st-key-card_board .reads").inner_text()
     page.keyboard.press("Enter")
-    expect(page.locator("h1.hl-lead")).to_contain_text("looks there most")
+    expect(page.locator("h1.hl-lead")).to_contain_text("stands out most")
     query, key = link(page)["cells"].split("-")
     assert f"(query {query})" in reads and f"(key {key})" in reads, start
 

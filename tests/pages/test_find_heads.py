@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import families
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +12,7 @@ from rooms import checked, html, lead, load, notes, open_page, packets
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
-from attn_core import effects, heads, replacements, search, survey
+from attn_core import effects, heads, replacements, search, survey, translation
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 
@@ -47,7 +50,7 @@ def test_the_first_screen_looks_for_the_lessons_adjectives(trace: ac.Trace) -> N
     header, _ = packets(page)["found"]
     np.testing.assert_allclose(header["values"], scores, atol=1e-6)
     layer, head = np.unravel_index(scores.argmax(), scores.shape)
-    assert lead(page).startswith(f"From creature to fluffy and blue: head {layer}.{head} looks there most")
+    assert lead(page).startswith(f"From creature to fluffy and blue: head {layer}.{head} stands out most")
     ranked = table(page)
     assert ranked["head"][0] == f"{layer}.{head}" and len(ranked) == 72
     assert ranked["above"].is_monotonic_decreasing
@@ -64,6 +67,12 @@ def test_a_link_restores_what_was_painted_and_the_opened_head(trace: ac.Trace) -
     assert header["panels"][0]["title"] == "Layer 2 · head 9" and header["paint"]
     np.testing.assert_allclose(cells[0], trace.pattern(2, 9), atol=1e-6)
     assert dict(page.query_params)["cells"] == "6-5_11-10"
+
+
+def test_cells_that_no_head_looks_at_more_than_usual_are_not_given_to_one() -> None:
+    page = opened(model="tiny-translator", text="the small blue car", stream="cross", cells="4-0")
+    assert np.max(packets(page)["found"][0]["values"]) < 0
+    assert lead(page).endswith(": no head puts more there than it does out of habit.")
 
 
 def test_painting_by_words_and_wiping() -> None:
@@ -128,6 +137,17 @@ def test_a_box_in_the_scatter_selects_rows_of_the_table() -> None:
     assert "2 of 72 heads, selected" in html(page)
 
 
+def test_a_translator_of_ones_own_writes_what_its_heads_are_surveyed_on(tmp_path: Path) -> None:
+    families.save("t5", tmp_path)
+    page = opened(model=tmp_path, text="one grey fox", find="kinds", stream="cross")
+    assert "6 sentences and 4 lists" in html(page) and "cannot be shown" not in html(page)
+    model = load(str(tmp_path))
+    pairs = [(text, translation.greedy(model, model.read(text), at_most=64).ids) for text in survey.SENTENCES]
+    judged = survey.survey(model, stream="cross", texts=pairs)
+    shown = next(f.value for f in page.dataframe if "entropy" in f.value)
+    np.testing.assert_allclose(shown["sink"].astype(float), 100 * judged.sink, rtol=1e-5)
+
+
 # --- Does it matter ---------------------------------------------------------------------------------------------------
 
 
@@ -175,6 +195,11 @@ def test_next_words_with_and_without() -> None:
     assert shown["with"][0] == pytest.approx(100 * p[best], rel=1e-4)
     assert shown["without"][0] == pytest.approx(100 * q[best], rel=1e-4)
     assert lead(page).startswith("Without head 1.3, what may follow creature moves by")
+
+
+def test_a_word_that_hardly_moves_is_not_said_to() -> None:
+    page = opened(find="matter", model="tiny-translator", text="the small blue car", stream="decoder", off="0.1")
+    assert lead(page) == "Without head 0.1, what may follow bleue stays as likely as it was."
 
 
 def test_all_heads_are_switched_off_on_request() -> None:
