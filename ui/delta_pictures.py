@@ -81,6 +81,23 @@ def sources(shown: OneToken) -> None:
     st.plotly_chart(bar, key="stacked", theme=None, alt=alt, config=QUIET)
     st.html(_source_table(shown, kept))
     widgets.reading(_lesson_of_sources(shown, len(kept)))
+    with st.expander("The numbers"):
+        st.dataframe(_source_numbers(shown), hide_index=True)
+
+
+def _source_numbers(shown: OneToken) -> pd.DataFrame:
+    """Every source in full: what is weighted, how long weight · value is, and how much of it goes along ΔE."""
+    found, keys = shown.sources, shown.stage.keys
+    return pd.DataFrame(
+        {
+            "from": [f"{visible(label)} ({i})" for i, label in enumerate(keys.labels)],
+            "weight %": 100 * found.weights,
+            "‖value‖": found.lengths,
+            "‖weight · value‖": found.sizes,
+            "along ΔE": found.along,
+            "of ΔE %": 100 * found.shares,
+        }
+    ).round(3)
 
 
 def _source_table(shown: OneToken, kept: Any) -> str:

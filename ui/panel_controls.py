@@ -44,6 +44,15 @@ def controls(specs: list[Spec]) -> None:
             else:
                 _further(LETTERS[i], spec)
             _buttons(i, len(specs))
+    if len(specs) < len(LETTERS):
+        st.button(
+            "Add a panel",
+            key="add_panel",
+            on_click=panel_specs.edit,
+            args=(panel_specs.added,),
+            type="tertiary",
+            icon=":material/add:",
+        )
 
 
 def _first(spec: Spec) -> None:

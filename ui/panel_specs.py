@@ -141,6 +141,13 @@ def edit(change: Callable[[list[Spec]], list[Spec]]) -> None:
     write(change(specs(st.session_state)))  # type: ignore[arg-type]
 
 
+def added(panels: list[Spec]) -> list[Spec]:
+    """One more: what the last panel shows, in the next head."""
+    last = panels[-1]
+    head = (last.head + 1) % entry_of(last.model).n_heads
+    return [*panels, replace(last, head=head, shows="head")][: len(LETTERS)]
+
+
 def duplicated(panels: list[Spec], at: int) -> list[Spec]:
     return [*panels[: at + 1], panels[at], *panels[at + 1 :]][: len(LETTERS)]
 

@@ -211,6 +211,16 @@ def test_panels_are_duplicated_swapped_and_removed() -> None:
     assert (link["text"], link["head"], link["panels"]) == (IS, "7", "2")
 
 
+def test_a_panel_is_added_until_there_are_four() -> None:
+    page = opened(layer=2, head=11)
+    checked(page.button(key="add_panel").click().run())
+    assert titles(page) == ["A · head 2.11", "B · head 2.11", "C · head 2.0", "A − B"]
+    assert page.session_state["c_text"] == IS, "what the last panel reads"
+    checked(page.button(key="add_panel").click().run())
+    assert titles(page)[3] == "D · head 2.1" and dict(page.query_params)["panels"] == "4"
+    assert not [button for button in page.button if button.key == "add_panel"]
+
+
 def test_a_link_restores_four_panels() -> None:
     wanted = {
         "text": ARE, "layer": 1, "head": 9, "panels": 4, "a_shows": "head",
