@@ -16,7 +16,8 @@ from ui.state import forget
 def ask(offered: Sequence[str], examples: Sequence[str], sentence: bool) -> Any:
     """The sentence, the model and a few examples; gives the place where the number of tokens is said."""
     if not sentence:
-        _pick_model(offered)
+        with st.container(width=280):
+            _pick_model(offered)
         return None
     with st.container(key="ask"):
         left, right = st.columns([79, 21], gap="small")

@@ -14,7 +14,7 @@ from attn_core.figures import arrows
 from attn_core.figures import senses as figures
 from attn_core.figures.labels import percent
 from ui import caches, saving, widgets
-from ui.sense_reading import Senses, name_of
+from ui.sense_reading import Senses, name_of, two_digits
 from ui.state import choice
 
 PARAMS = [choice("axes", ("2", "3")), choice("shows", ("senses", "ways"))]
@@ -45,12 +45,12 @@ def apart(shown: Senses) -> None:
 def same_at_the_door(shown: Senses) -> None:
     """Token, position and E, apart, for the chosen pair."""
     door = shown.doors[shown.pairs.index(shown.pair)]
-    position = "none" if door.position is None else f"{door.position:.2f}"
+    position = "none" if door.position is None else two_digits(door.position)
     widgets.strip(
         [
-            (f"{door.token:.2f}", f"cosine of the token embeddings, {name_of(shown, shown.pair)}"),
+            (two_digits(door.token), f"cosine of the token embeddings, {name_of(shown, shown.pair)}"),
             (position, "cosine of their positions" if door.position is not None else "position is added to E"),
-            (f"{door.embedding:.2f}", "cosine of E, both together"),
+            (two_digits(door.embedding), "cosine of E, both together"),
         ]
     )
 

@@ -15,6 +15,7 @@ import numpy as np
 import streamlit as st
 
 from attn_core import geometry, senses
+from attn_core.figures.labels import MINUS
 from attn_core.sentences import Sentence
 from attn_core.spelling import visible
 from ui import caches, frame, sense_board, widgets
@@ -106,10 +107,10 @@ class Senses:
         said: Sentence = [("One embedding of ", ""), (visible(self.word), "query"), (f", {NUMBERS[n]} meanings: ", "")]
         if min(door.token for door in self.doors) < 1 - 1e-6:
             said = [("These ", ""), (visible(self.word), "query"), (" are not the same token: ", "")]
-        ends = [f"{cosine:.2f}" for cosine in self.cosines[:, -1]]
+        ends = [two_digits(cosine) for cosine in self.cosines[:, -1]]
         spoken = ends[0] if len(ends) == 1 else ", ".join(ends[:-1]) + " and " + ends[-1]
-        spoken = spoken if n <= 3 else f"{self.cosines[:, -1].min():.2f} at the least"
-        return [*said, (f"cosine {self.doors[0].token:.2f} at the door, {spoken} at the end.", "")]
+        spoken = spoken if n <= 3 else f"{two_digits(self.cosines[:, -1].min())} at the least"
+        return [*said, (f"cosine {two_digits(self.doors[0].token)} at the door, {spoken} at the end.", "")]
 
     def badges(self) -> str:
         """Live, and the worst parity of all sentences."""
@@ -119,6 +120,12 @@ class Senses:
 
 def of(room: Room) -> Senses | None:
     """Find the word in every sentence of the board; None, and a note that says why, where fewer than two have it."""
+    if room.model().kind == "encoder-decoder":
+        widgets.problem(
+            "This page follows a word through one stack, and this model has two.",
+            "Choose another model here. ΔE, Compare and Find heads show this one, stream by stream.",
+        )
+        return None
     word, meanings = room.view["word"].strip(), []
     for i, row in enumerate(room.view["board"]):
         if not row.sentence.strip():
@@ -187,4 +194,9 @@ def under(shown: Senses) -> str:
     """What two sentences of one sense show, for comparison; HTML."""
     if not len(shown.baselines):
         return escape("No baseline: type each sense once more to see what wording alone does.")
-    return f"Two sentences of one sense end at {shown.baselines[:, -1].mean():.2f} on average."
+    return f"Two sentences of one sense end at {two_digits(shown.baselines[:, -1].mean())} on average."
+
+
+def two_digits(number: float) -> str:
+    """A cosine as it is read, with a true minus sign."""
+    return f"{number:.2f}".replace("-", MINUS)

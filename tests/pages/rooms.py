@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from html import unescape
 from pathlib import Path
@@ -40,6 +42,11 @@ def html(page: AppTest) -> str:
     return "\n".join(block.proto.body for block in page.get("html"))
 
 
+def text(page: AppTest) -> str:
+    """Everything that the page says in HTML, as it is read."""
+    return unescape(re.sub(r"<style.*?</style>|<[^>]*>", "", html(page), flags=re.S)).replace("\xa0", " ")
+
+
 def lead(page: AppTest) -> str:
     """The headline as it is read."""
     (found,) = re.findall(r'<h1 class="hl-lead">(.*?)</h1>', html(page))
@@ -62,4 +69,24 @@ def packets(page: AppTest) -> dict[str, tuple[dict, np.ndarray]]:
             if header.get("view") == "panels":
                 cells = np.frombuffer(body, "<f4").reshape(len(header["panels"]), header["queries"], header["keys"])
             found[raw[4 : 4 + length].decode()] = (header, cells)
+    return found
+
+
+def figure(page: AppTest, name: str) -> dict:
+    """A Plotly picture by its key."""
+    (found,) = [c.proto for c in page.get("plotly_chart") if f"-{name}" in c.proto.id]
+    return json.loads(found.spec)
+
+
+def array(stored: object) -> np.ndarray:
+    """A Plotly array as it travels: base64 or a list, None for a gap."""
+    if isinstance(stored, dict):
+        flat = np.frombuffer(base64.b64decode(stored["bdata"]), np.dtype(stored["dtype"]))
+        return flat.reshape([int(n) for n in str(stored["shape"]).split(",")]) if "shape" in stored else flat
+    return np.array([np.nan if x is None else x for x in stored], float)
+
+
+def table(page: AppTest, column: str):
+    """The one table that has a column."""
+    (found,) = [frame.value for frame in page.dataframe if column in frame.value.columns]
     return found

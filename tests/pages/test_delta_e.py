@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import re
-from html import unescape
-from pathlib import Path
 
 import numpy as np
 import pytest
+from rooms import array, figure, html, lead, load, open_page, packets, table, text
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core import delta_ledger
-from attn_core.figures import tiles
 from attn_core.traces import Trace
-from ui import caches
 
-PAGE = Path(__file__).parents[2] / "pages" / "delta_e.py"
 STARTER = "a fluffy blue creature roamed the verdant forest"
 LESSON = "a fluffy blue creature roamed the verdant forest . the creature was"
 CREATURE = 4
@@ -27,9 +21,7 @@ CREATURE = 4
 @pytest.fixture(scope="module")
 def trace() -> ac.Trace:
     """The judge: the same sentence, traced outside the page."""
-    job = caches.open_model("minilm")
-    assert job.done.wait(300) and job.error is None, job.error
-    return ac.trace(caches.model("minilm"), STARTER)
+    return ac.trace(load("minilm"), STARTER)
 
 
 @pytest.fixture(scope="module")
@@ -39,56 +31,12 @@ def first(trace) -> AppTest:
 
 
 def opened(**params: object) -> AppTest:
-    page = AppTest.from_file(str(PAGE), default_timeout=300)
-    for name, value in params.items():
-        page.query_params[name] = str(value)
-    return checked(page.run())
-
-
-def checked(page: AppTest) -> AppTest:
-    assert not page.exception, page.exception
-    return page
-
-
-def html(page: AppTest) -> str:
-    return "\n".join(block.proto.body for block in page.get("html"))
-
-
-def text(page: AppTest) -> str:
-    return unescape(re.sub(r"<style.*?</style>|<[^>]*>", "", html(page), flags=re.S)).replace("\xa0", " ")
-
-
-def lead(page: AppTest) -> str:
-    (found,) = re.findall(r'<h1 class="hl-lead">(.*?)</h1>', html(page))
-    return unescape(re.sub(r"<[^>]*>", "", found)).replace("\xa0", " ")
-
-
-def figure(page: AppTest, name: str) -> dict:
-    (found,) = [c.proto for c in page.get("plotly_chart") if f"-{name}" in c.proto.id]
-    return json.loads(found.spec)
-
-
-def array(stored: object) -> np.ndarray:
-    """A Plotly array as it travels: base64 or a list."""
-    if isinstance(stored, dict):
-        flat = np.frombuffer(base64.b64decode(stored["bdata"]), np.dtype(stored["dtype"]))
-        return flat.reshape([int(n) for n in str(stored["shape"]).split(",")]) if "shape" in stored else flat
-    return np.array(stored, float)
-
-
-def table(page: AppTest, column: str):
-    (found,) = [frame.value for frame in page.dataframe if column in frame.value.columns]
-    return found
+    return open_page("delta_e", **params)
 
 
 def on_the_map(page: AppTest) -> np.ndarray:
     """The numbers of the canvas, [layer, head]."""
-    for component in page.get("bidi_component"):
-        body = component.proto.bytes
-        if b'"view": "values"' in body or b'"view":"values"' in body:
-            size = int.from_bytes(body[:4], "little")
-            return np.array(tiles.unpack(body[4 + size :])[0]["values"])
-    raise AssertionError("the page has no map of heads")
+    return np.array(packets(page)["delta_map"][0]["values"])
 
 
 # --- Every number on the page -----------------------------------------------------------------------------------------
@@ -181,6 +129,14 @@ def test_sources_say_weight_value_and_what_it_adds(first, trace) -> None:
     heaviest = trace.tokens.labels[int(weights.argmax())]
     assert f"The largest weight is on {heaviest} (19 %)" in text(first)
 
+    behind = table(first, "‖weight · value‖")
+    assert behind["from"].tolist()[4] == "creature (4)"
+    sizes = np.linalg.norm(parts, axis=1)
+    np.testing.assert_allclose(behind["‖weight · value‖"], sizes, atol=6e-4)
+    np.testing.assert_allclose(behind["weight %"], 100 * weights, atol=6e-4)
+    np.testing.assert_allclose(behind["‖value‖"], sizes / weights, atol=6e-4)
+    np.testing.assert_allclose(behind["of ΔE %"], 100 * along / np.linalg.norm(delta), atol=6e-4)
+
 
 def test_all_numbers_of_delta_e_are_drawn(first, trace) -> None:
     drawn = figure(first, "numbers_map")["data"][0]
@@ -228,7 +184,7 @@ def test_equal_words_are_told_apart_by_their_positions() -> None:
 
 def test_a_direction_between_two_words(trace) -> None:
     page = opened(measure="word", towards="animal", against="stone")
-    vocabulary, model = trace.vocabulary, caches.model("minilm")
+    vocabulary, model = trace.vocabulary, load("minilm")
     ids = [model.tokenizer.convert_tokens_to_ids(word) for word in ("animal", "stone")]
     way = (vocabulary.matrix[ids[0]] - vocabulary.matrix[ids[1]]).numpy()
     judge = [[trace.delta_e(i, h)[CREATURE] @ way / np.linalg.norm(way) for h in range(12)] for i in range(6)]
@@ -240,7 +196,7 @@ def test_the_logit_of_a_next_word_is_the_sum_of_its_parts() -> None:
     page = opened(model="tiny-decoder", text=LESSON, measure="logit")
     said = text(page)
     assert "with the final norm frozen" in said and "✓ the same" in said
-    loaded = caches.model("tiny-decoder")
+    loaded = load("tiny-decoder")
     judge = ac.trace(loaded, LESSON)
     logits = judge.logits(len(judge.tokens) - 1)
     best = int(logits.argmax())
@@ -293,9 +249,7 @@ def test_odd_sentences_are_read(sentence) -> None:
 
 
 def test_nothing_typed_is_one_clear_sentence() -> None:
-    page = AppTest.from_file(str(PAGE), default_timeout=300)
-    page.query_params["text"] = "  "
-    assert "Type a sentence" in text(checked(page.run()))
+    assert "Type a sentence" in text(opened(text="  "))
 
 
 def test_wrong_parameters_are_named() -> None:

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-from html import unescape
 from pathlib import Path
 
+import families
 import numpy as np
 import pytest
+from rooms import array, checked, figure, html, lead, load, open_page, packets, table, text
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
-from attn_core.figures import tiles
-from ui import caches, sense_board
+from attn_core.senses import find_word
+from ui import sense_board, sense_reading
 
-PAGE = Path(__file__).parents[2] / "pages" / "word_senses.py"
 MOLE = sense_board.EXAMPLES["mole"]
 
 
 @pytest.fixture(scope="module")
 def moles() -> list[tuple[ac.Trace, int]]:
     """The judge: (trace, place of "mole") of the three sentences, then of the three baselines."""
-    job = caches.open_model("minilm")
-    assert job.done.wait(300) and job.error is None, job.error
     found = []
     for sentence in [row.sentence for row in MOLE] + [row.twin for row in MOLE]:
-        trace = ac.trace(caches.model("minilm"), sentence)
+        trace = ac.trace(load("minilm"), sentence)
         found.append((trace, trace.tokens.labels.index("mole")))
     return found
 
@@ -38,58 +35,16 @@ def first(moles) -> AppTest:
 
 
 def opened(**params: object) -> AppTest:
-    page = AppTest.from_file(str(PAGE), default_timeout=300)
-    for name, value in params.items():
-        page.query_params[name] = str(value)
-    return checked(page.run())
+    return open_page("word_senses", **params)
+
+
+def on_the_map(page: AppTest) -> np.ndarray:
+    """The numbers of the canvas, [layer, head]."""
+    return np.array(packets(page)["senses_map"][0]["values"])
 
 
 def board(*rows: tuple[str, str, int]) -> str:
     return json.dumps(rows, ensure_ascii=False)
-
-
-def checked(page: AppTest) -> AppTest:
-    assert not page.exception, page.exception
-    return page
-
-
-def html(page: AppTest) -> str:
-    return "\n".join(block.proto.body for block in page.get("html"))
-
-
-def text(page: AppTest) -> str:
-    return unescape(re.sub(r"<style.*?</style>|<[^>]*>", "", html(page), flags=re.S)).replace("\xa0", " ")
-
-
-def lead(page: AppTest) -> str:
-    (found,) = re.findall(r'<h1 class="hl-lead">(.*?)</h1>', html(page))
-    return unescape(re.sub(r"<[^>]*>", "", found)).replace("\xa0", " ")
-
-
-def figure(page: AppTest, name: str) -> dict:
-    (found,) = [c.proto for c in page.get("plotly_chart") if f"-{name}" in c.proto.id]
-    return json.loads(found.spec)
-
-
-def array(stored: object) -> np.ndarray:
-    if isinstance(stored, dict):
-        flat = np.frombuffer(base64.b64decode(stored["bdata"]), np.dtype(stored["dtype"]))
-        return flat.reshape([int(n) for n in str(stored["shape"]).split(",")]) if "shape" in stored else flat
-    return np.array([np.nan if x is None else x for x in stored], float)
-
-
-def table(page: AppTest, column: str):
-    (found,) = [frame.value for frame in page.dataframe if column in frame.value.columns]
-    return found
-
-
-def on_the_map(page: AppTest) -> np.ndarray:
-    for component in page.get("bidi_component"):
-        body = component.proto.bytes
-        if b'"values"' in body[:400]:
-            size = int.from_bytes(body[:4], "little")
-            return np.array(tiles.unpack(body[4 + size :])[0]["values"])
-    raise AssertionError("the page has no map of heads")
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
@@ -197,7 +152,7 @@ def test_a_link_restores_the_board_the_pair_and_the_view() -> None:
     assert lead(page).startswith("One embedding of light, two meanings")
     assert page.text_input(key="sentence_1").value == "the light is bright"
     assert any(part["type"] == "scatter3d" for part in figure(page, "paths")["data"])
-    traces = [ac.trace(caches.model("minilm"), row[0]) for row in rows]
+    traces = [ac.trace(load("minilm"), row[0]) for row in rows]
     places = [trace.tokens.labels.index("light") for trace in traces]
     judge = np.linalg.norm(parts((traces[0], places[0])) - parts((traces[1], places[1])), axis=-1)
     np.testing.assert_allclose(on_the_map(page), judge, atol=1e-4)
@@ -207,7 +162,7 @@ def test_an_edited_sentence_moves_the_word(moles) -> None:
     page = opened()
     page.text_input(key="sentence_1").set_value("a mole ate the roots of my garden").run()
     checked(page)
-    trace = ac.trace(caches.model("minilm"), "a mole ate the roots of my garden")
+    trace = ac.trace(load("minilm"), "a mole ate the roots of my garden")
     place = trace.tokens.labels.index("mole")
     judge = cosine(moles[0][0].embedding(6)[moles[0][1]], trace.embedding(6)[place])
     assert f"at the door, {judge:.2f}," in lead(page)
@@ -226,9 +181,7 @@ def test_examples_add_and_drop() -> None:
 
 
 def test_every_example_holds_its_word_once_and_has_a_baseline() -> None:
-    model = caches.model("minilm")
-    from attn_core.senses import find_word
-
+    model = load("minilm")
     for word, rows in sense_board.EXAMPLES.items():
         for row in rows:
             for sentence in (row.sentence, row.twin):
@@ -278,3 +231,13 @@ def test_what_a_visitor_types_stays_text() -> None:
 def test_models_of_other_families() -> None:
     page = opened(model="tiny-decoder", board=board(("the hungry mole ate", "", 0), ("a biopsy of the mole", "", 0)))
     assert "One embedding of mole" in lead(page)
+
+
+def test_a_translator_of_ones_own_is_sent_to_the_rooms_for_two_stacks(tmp_path: Path) -> None:
+    families.save("t5", tmp_path)
+    page = opened(model=tmp_path)
+    assert "through one stack, and this model has two" in text(page)
+
+
+def test_a_cosine_below_zero_has_a_true_minus_sign() -> None:
+    assert (sense_reading.two_digits(-0.126), sense_reading.two_digits(0.5)) == ("−0.13", "0.50")
