@@ -139,7 +139,7 @@ def _calls(trace: Trace, stream: str | None) -> list[str | None]:
 def _row(rows: Array, token: int) -> Array:
     if not 0 <= token < len(rows):
         raise IndexError(f"token {token} is out of range: this trace has tokens 0 to {len(rows) - 1}")
-    return rows[token]
+    return rows[token].copy()  # a view would keep all rows in memory
 
 
 # ------------------------------------------------------------------------------------------------ where ΔE came from

@@ -58,6 +58,10 @@ class Recorded:
     def n_heads(self) -> int:
         return self.weights.shape[1]
 
+    @property
+    def n_bytes(self) -> int:
+        return self.weights.nbytes + self.allowed.nbytes + self.sizes.nbytes + self.turns.nbytes
+
     def patterns(self, layer: int, *, stream: None = None) -> NDArray[np.float32]:
         """[head, query, key]; rows sum to 1 within a few thousandths of a percent."""
         return self.weights[layer].astype(np.float32) / STEPS

@@ -7,21 +7,24 @@
 
 A loaded model is never changed, so it is safe to share. Forward passes take turns: a model has one at a time, the
 machine a few; who waits too long gets `Busy`, a clear sentence instead of a page that hangs.
+
+Models and traces are lent out (`Lent`). A session remembers callbacks and downloads of views that are long past, and
+what they hold must not count: only the shelves own anything, so their budgets are what the app really uses.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import sys
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import streamlit as st
 
@@ -29,9 +32,7 @@ from attn_core.errors import HeadlightError
 from attn_core.settings import number
 
 log = logging.getLogger("headlight")
-_SERIALS: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
-_SERIALS_LOCK = threading.Lock()
-_COUNT = itertools.count()
+_hands = threading.local()  # .hold: what the page that this thread draws has borrowed, so that it stays until the end
 
 
 class Busy(HeadlightError):
@@ -62,6 +63,49 @@ class Shelf:
 
     def __len__(self) -> int:
         return len(self._items)
+
+
+class Lent:
+    """A model or a trace in a page's hands: it reads like the real one, and keeps nothing in memory.
+
+    Whoever reads it when the real one has left the shelf brings that back first, so it may take a moment.
+    """
+
+    __slots__ = ("_bring", "_key", "_shelf", "_there")
+
+    def __init__(self, shelf: Shelf, key: Hashable, value: Any, bring: Callable[[], Any]) -> None:
+        self._key, self._shelf, self._bring, self._there = key, shelf, bring, weakref.ref(value)
+        _hold(value)
+
+    def real(self) -> Any:
+        """The model or trace itself, brought back where it has gone; the page that asks for it keeps it to its end."""
+        value = self._there()
+        if value is None:
+            value = self._shelf.get(self._key)
+        if value is None:
+            value = self._bring()
+        self._there = weakref.ref(value)
+        _hold(value)
+        return value
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real(), name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lent) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+def begin_page() -> None:
+    """A page begins to be drawn: let go of what this thread's last one borrowed, and hold what this one borrows."""
+    _hands.hold = {}
+
+
+def _hold(value: Any) -> None:
+    if hasattr(_hands, "hold"):  # a download's thread draws no page
+        _hands.hold[id(value)] = value
 
 
 @dataclass
@@ -101,9 +145,21 @@ def _house() -> House:
     return House()
 
 
-def model(name: str) -> Any | None:
+def model(name: str) -> Lent | None:
     """The loaded model, or None while it is not here."""
-    return _house().models.get(name)
+    house = _house()
+    loaded = house.models.get(name)
+    return None if loaded is None else Lent(house.models, name, loaded, partial(_fetch, name))
+
+
+def _fetch(name: str) -> Any:
+    """A model that has left the shelf, loaded again."""
+    job = open_model(name)
+    job.done.wait()
+    loaded = _house().models.get(name)
+    if loaded is None:
+        raise job.error or HeadlightError(f"{name} is not loaded any more: open the page again.")
+    return loaded
 
 
 def job(name: str) -> Job | None:
@@ -137,23 +193,33 @@ def _load(house: House, job: Job) -> None:
         job.done.set()
 
 
-def trace(loaded: Any, text: Any, **options: Any) -> Any:
-    """The trace of a text (or token ids) through a model; `options` go to `attn_core.trace`.
+def trace(loaded: Lent, text: Any, **options: Any) -> Any:
+    """The trace of a text (or token ids) through a model, lent; `options` go to `attn_core.trace`.
 
     Raises Busy when the queue is too long, and what `attn_core.trace` raises.
     """
-    key = (loaded.name, _serial(loaded), _frozen(text), _frozen(options))
-    return _remembered(key, lambda: _run(loaded, text, options), size=lambda result: result.n_bytes)
+    key = (loaded._key, _frozen(text), _frozen(options))
+    return lend(key, partial(_run, loaded, text, options))
 
 
-def once(loaded: Any, text: Any, **options: Any) -> Any:
+def once(loaded: Lent, text: Any, **options: Any) -> Any:
     """As `trace`, for a pass that nobody will ask for again: it takes its turn, and is not kept."""
     return _run(loaded, text, options)
 
 
-def beside(result: Any, what: Hashable, compute: Callable[[], Any], size: Callable[[Any], int] = sys.getsizeof) -> Any:
-    """Something computed from a trace, kept as long as it is used: `beside(trace, "parity", trace.check)`."""
-    return _remembered((_serial(result), what), compute, size)
+def lend(key: Hashable, make: Callable[[], Any]) -> Lent:
+    """Something large that knows its bytes (`n_bytes`), made once for everybody; `make` must hold nothing large."""
+    bring = partial(_remembered, key, make, size=lambda made: made.n_bytes)
+    return Lent(_house().traces, key, bring(), bring)
+
+
+def _at_least(value: Any) -> int:
+    return max(4_000, sys.getsizeof(value))
+
+
+def beside(lent: Lent, what: Hashable, compute: Callable[[], Any], size: Callable[[Any], int] = _at_least) -> Any:
+    """Something small computed from a trace or a model, kept as long as it is used: `beside(trace, "parity", …)`."""
+    return _remembered((lent._key, what), compute, size)
 
 
 def _remembered(key: Hashable, compute: Callable[[], Any], size: Callable[[Any], int]) -> Any:
@@ -165,21 +231,13 @@ def _remembered(key: Hashable, compute: Callable[[], Any], size: Callable[[Any],
     return found
 
 
-def _serial(thing: Any) -> int:
-    """A number that no other model or trace ever has; an address in memory would be given to a second one."""
-    with _SERIALS_LOCK:
-        if thing not in _SERIALS:
-            _SERIALS[thing] = next(_COUNT)
-        return _SERIALS[thing]
-
-
-def _run(loaded: Any, text: Any, options: dict[str, Any]) -> Any:
+def _run(loaded: Lent, text: Any, options: dict[str, Any]) -> Any:
     import attn_core as ac
 
     came = time.perf_counter()
-    with _my_turn(_serial(loaded)):
+    with _my_turn(loaded._key):
         began = time.perf_counter()
-        result = ac.trace(loaded, text, **options)
+        result = ac.trace(loaded.real(), text, **options)
     ended, shelf = time.perf_counter(), _house().traces
     numbers = {"model": loaded.name, "waited_s": round(began - came, 4), "pass_s": round(ended - began, 4)}
     log.info("forward pass", extra={"numbers": numbers | {"traces_kept": len(shelf), "bytes": result.n_bytes}})

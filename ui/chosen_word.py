@@ -50,7 +50,7 @@ def word_picker(shown: OneHead) -> None:
     """Choose the word that is read aloud; its label is shown as text, whatever was typed."""
 
     def picked() -> None:
-        shown.choose(st.session_state["word"])
+        one_head.choose(shown.places, st.session_state["word"])
 
     st.session_state["word"] = shown.row
     st.selectbox(
@@ -83,7 +83,7 @@ def strip(shown: OneHead) -> None:
         name = one_head.sink_name(shown.arrangement, shown.trace.tokens)
         resting = [(percent(float(row[shown.arrangement.sink].sum())), f"on {name}")] if name else []
         widgets.strip([*resting, (f"{float(entropy(row)):.1f} bits", "entropy")])
-    elif isinstance(shown.trace, recorded.Recorded):
+    elif isinstance(shown.trace.real(), recorded.Recorded):
         widgets.strip(recorded.strip(shown.trace, layer, head, query).parts())
     else:
         widgets.strip(effects.strip(shown.trace, shown.room.again(shown.trace), layer, head, query).parts())

@@ -13,7 +13,7 @@ from attn_core.figures.heatmap import heatmap as heatmap_figure
 from attn_core.figures.labels import percent, signed
 from attn_core.spelling import visible
 from ui import components, frame, widgets
-from ui.two_sentences import Shown, head_names
+from ui.two_sentences import Shown, choose, head_names
 
 # --- Cross-attention, large -------------------------------------------------------------------------------------------
 
@@ -28,7 +28,7 @@ def lines(shown: Shown) -> None:
 
     def pinned(pin: components.Pin) -> None:
         if pin.side == "query":
-            shown.choose(pin.position)
+            choose(pin.position)
 
     pin: tuple[components.Side, int] | None = None  # without a choice, all lines are drawn
     if shown.room.view["row"] is not None:
@@ -61,10 +61,6 @@ def cross_map(shown: Shown) -> None:
         widgets.stepper("Layer", "cross_layer", shown.trace.n_layers_of("cross") - 1)
         widgets.stepper("Head", "cross_head", shown.trace.n_heads - 1)
 
-    def picked() -> None:
-        cell = clicked(st.session_state["cross_heatmap"])
-        shown.choose(None if cell is None else cell[0])
-
     figure = heatmap_figure(
         shown.pattern,
         shown.rows,
@@ -77,7 +73,12 @@ def cross_map(shown: Shown) -> None:
         theme=shown.theme,
     )
     alt = f"Cross-attention of {shown.who}: {len(shown.rows)} words written, {len(shown.keys)} words read."
-    st.plotly_chart(figure, key="cross_heatmap", on_select=picked, selection_mode="points", theme=None, alt=alt)
+    st.plotly_chart(figure, key="cross_heatmap", on_select=_picked, selection_mode="points", theme=None, alt=alt)
+
+
+def _picked() -> None:
+    cell = clicked(st.session_state["cross_heatmap"])
+    choose(None if cell is None else cell[0])
 
 
 # --- The three kinds beside each other --------------------------------------------------------------------------------

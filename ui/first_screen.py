@@ -6,7 +6,6 @@ waits for its model behind a skeleton.
 
 from __future__ import annotations
 
-from functools import cache
 from html import escape
 from typing import Any
 
@@ -19,14 +18,9 @@ from ui.frame import Room
 _ON_SCREEN = "first_picture_sent"
 
 
-@cache
-def _stored() -> recorded.Recorded:
-    return recorded.load()
-
-
 def trace_of(room: Room) -> tuple[str, Any]:
     """("live", trace) where the model is here or another sentence was asked for, else ("recorded", stored result)."""
-    stored = _stored()
+    stored = caches.lend("recorded starter", recorded.load)
     asked_for = (room.model_name, room.text) == (stored.model_name, stored.tokens.text)
     if not asked_for or caches.model(room.model_name) is not None:
         return "live", room.trace()

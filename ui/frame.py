@@ -161,6 +161,7 @@ def open_page(
     starter: str = STARTER,
 ) -> Room:
     """Draw what every room has, read its link, and hand over the room. Must be the page's first Streamlit call."""
+    caches.begin_page()
     st.set_page_config(
         page_title=f"{ROOMS[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from html import escape
 
 import streamlit as st
@@ -40,10 +42,6 @@ def heatmap(shown: OneHead) -> None:
     """The pattern, every number exact; a click on a cell chooses its word."""
     view, arrangement = shown.room.view, shown.arrangement
 
-    def picked() -> None:
-        cell = clicked(st.session_state["heatmap"])
-        shown.choose(None if cell is None else cell[0])
-
     figure = heatmap_figure(
         shown.pattern,
         arrangement.labels,
@@ -58,7 +56,14 @@ def heatmap(shown: OneHead) -> None:
         theme=shown.theme,
     )
     alt = f"Attention pattern, {shown.title}: {len(arrangement.labels)} queries and keys. The numbers are in the table."
+    # Streamlit remembers the callback of every figure that a session has seen: it must hold nothing large.
+    picked = partial(_picked, shown.places)
     st.plotly_chart(figure, key="heatmap", on_select=picked, selection_mode="points", theme=None, alt=alt)
+
+
+def _picked(places: Sequence[int]) -> None:
+    cell = clicked(st.session_state["heatmap"])
+    one_head.choose(places, None if cell is None else cell[0])
 
 
 def links_titled(shown: OneHead) -> None:
@@ -76,7 +81,7 @@ def links(shown: OneHead) -> None:
         at = pin.position
         st.session_state["key"] = shown.places[at] if pin.side == "key" and at is not None else None
         if pin.side == "query":
-            shown.choose(at)
+            one_head.choose(shown.places, at)
 
     packet = tiles.pack_links(
         shown.pattern[None],

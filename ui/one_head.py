@@ -8,6 +8,7 @@ chosen_word.read_aloud(shown)
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -94,10 +95,11 @@ class OneHead:
         pattern = self.trace.pattern(self.room.layer, self.room.head)
         return sentences.habit(pattern, self.trace.may_look(self.room.layer), self.arrangement.sink)
 
-    def choose(self, row: int | None) -> None:
-        """Callback: another word is read aloud."""
-        if row is not None:
-            st.session_state["query"], st.session_state["key"] = self.places[row], None
+
+def choose(places: Sequence[int], row: int | None) -> None:
+    """Callback: another row, at one of these token positions, is read aloud."""
+    if row is not None:
+        st.session_state["query"], st.session_state["key"] = places[row], None
 
 
 def of(room: Room, trace: Any) -> OneHead:

@@ -137,7 +137,7 @@ class OneToken:
 
     def remember(self, what: Any, compute: Callable[[], Any]) -> Any:
         """Something small about this token at this layer, kept beside its trace."""
-        return caches.beside(self.trace, (what, self.block, self.layer, self.token), compute, size=lambda _: 20_000)
+        return caches.beside(self.trace, (what, self.block, self.layer, self.token), compute, size=lambda _: 60_000)
 
     def lead(self) -> str:
         """The page's headline, as HTML."""

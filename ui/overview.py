@@ -44,7 +44,7 @@ def draw(shown: OneHead) -> None:
     def opened(tile: components.Opened) -> None:
         st.session_state["layer"], st.session_state["head"] = tile.layer, tile.head
         st.session_state["mean"] = "one"
-        shown.choose(tile.query)
+        one_head.choose(shown.places, tile.query)
 
     step = f"clamp(22px, (100cqw - 27px) / {shown.trace.n_heads}, 103px)"  # as in overview.js
     with widgets.kept_place("overview", f"calc({shown.trace.n_layers} * {step} + 46px)"):

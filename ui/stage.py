@@ -139,7 +139,7 @@ def of(room: Room, text: str | None = None, model: Any = None, writer: Any = Non
     if model.kind == "encoder-decoder":
         stream = room.view["stream"]
         options["target"] = room.view["target"] or _translation_by(writer or model, room.text if text is None else text)
-    if text is None and model is caches.model(room.model_name):
+    if text is None and model == caches.model(room.model_name):
         return Stage(room, model, room.trace(**options), stream)
     with room.problems():
         trace = caches.trace(model, room.text if text is None else text, **options)

@@ -122,10 +122,11 @@ class Shown:
         """The headline, as HTML: always by the word that is produced, which is what a row is for."""
         return widgets.say(translation.lead(self.aligned, self.row, self.produced, self.keys.labels, self.who))
 
-    def choose(self, row: int | None) -> None:
-        """Callback: another produced word is looked at."""
-        if row is not None:
-            st.session_state["row"] = row
+
+def choose(row: int | None) -> None:
+    """Callback: another produced word is looked at."""
+    if row is not None:
+        st.session_state["row"] = row
 
 
 # --- What is translated -----------------------------------------------------------------------------------------------

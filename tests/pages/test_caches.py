@@ -1,5 +1,7 @@
 """What visitors share: bounded by bytes, computed once, and never left waiting without a word."""
 
+import gc
+import itertools
 import threading
 
 import pytest
@@ -20,6 +22,10 @@ class Result:
 
     name = "a model"
     n_bytes = 40
+
+
+def lent(name: str = "a model") -> caches.Lent:
+    return caches.lend(name, Result)
 
 
 def test_a_shelf_keeps_what_was_used_last_within_its_bytes() -> None:
@@ -57,20 +63,49 @@ def test_a_sentence_is_run_once_and_other_options_are_another_run(
         return Result()
 
     monkeypatch.setattr(caches, "_run", run)
-    loaded = Result()
+    loaded = lent()
     first = caches.trace(loaded, "hello")
-    assert caches.trace(loaded, "hello") is first
-    assert caches.trace(loaded, "hello", without=[(0, 1)]) is not first
-    assert caches.trace(loaded, [1, 2]) is caches.trace(loaded, [1, 2])
-    assert caches.trace(Result(), "hello") is not first  # another model of the same name
-    assert len(runs) == 4
+    assert caches.trace(loaded, "hello").real() is first.real()
+    assert caches.trace(loaded, "hello", without=[(0, 1)]) != first
+    assert caches.trace(loaded, [1, 2]) == caches.trace(loaded, [1, 2]) != caches.trace(loaded, [1, 3])
+    assert caches.trace(lent("another"), "hello") != first
+    assert len(runs) == 5
 
 
 def test_something_beside_a_trace_belongs_to_that_trace_alone(house: caches.House) -> None:
-    a, b = Result(), Result()
+    a, b = lent("a"), lent("b")
     assert caches.beside(a, "what", lambda: "a's") == "a's"
     assert caches.beside(b, "what", lambda: "b's") == "b's"
     assert caches.beside(a, "what", lambda: "never computed") == "a's"
+
+
+def test_what_a_session_remembers_keeps_nothing_alive_and_comes_back_when_it_is_read(house: caches.House) -> None:
+    house.traces.budget = 100
+    remembered = [caches.lend(i, Result) for i in range(10)]  # as callbacks of ten views that are long past
+    gc.collect()
+    assert sum(type(thing) is Result for thing in gc.get_objects()) == len(house.traces) == 2
+    assert remembered[0].n_bytes == 40 and house.traces.get(0) is remembered[0].real()
+
+
+def test_a_page_keeps_what_it_has_borrowed_until_the_next_one_begins(house: caches.House) -> None:
+    house.traces.budget = 1
+    counted = itertools.count()
+
+    class Costly(Result):
+        def __init__(self) -> None:
+            self.turn = next(counted)
+
+    def visit() -> None:
+        caches.begin_page()
+        first, second = caches.lend("first", Costly), caches.lend("second", Costly)
+        turns.append((first.turn, second.turn, first.turn))
+
+    turns: list[tuple[int, ...]] = []
+    for _ in range(2):
+        thread = threading.Thread(target=visit)
+        thread.start()
+        thread.join(30)
+    assert turns == [(0, 1, 0), (2, 3, 2)]
 
 
 def test_a_full_queue_ends_in_a_clear_word_and_frees_its_place(
@@ -114,7 +149,7 @@ def test_a_model_is_loaded_once_for_everybody_and_tells_how_far_it_is(
     go_on.set()
     assert jobs[0].done.wait(30) and jobs[0].error is None
     assert (jobs[0].message, jobs[0].fraction) == ("half of it is here", 0.5)
-    assert isinstance(caches.model("big"), Result)
+    assert isinstance(caches.model("big").real(), Result)
     assert caches.open_model("big") is jobs[0] and calls == ["big"]
 
 
@@ -158,7 +193,7 @@ def test_a_pass_is_logged_with_its_times_and_without_its_text(
 
     monkeypatch.setattr(ac, "trace", lambda *a, **k: Result())
     with caplog.at_level("INFO", logger="headlight"):
-        caches.trace(Result(), "a secret sentence")
+        caches.trace(lent(), "a secret sentence")
     (record,) = [r for r in caplog.records if r.getMessage() == "forward pass"]
     assert set(record.numbers) == {"model", "waited_s", "pass_s", "traces_kept", "bytes"}  # type: ignore[attr-defined]
     assert "secret" not in str(record.__dict__)
