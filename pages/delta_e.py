@@ -7,9 +7,10 @@ from ui import components, delta_map, frame, ledger_table, one_token, stage, wid
 from ui import delta_pictures as pictures
 
 room = frame.open_page("delta_e", params=[*stage.PARAMS, *delta_map.PARAMS, *pictures.PARAMS], models=tuple(CATALOGUE))
-components.follow_theme()
-st.html(frame.ROOT / "assets" / "steps.css")
 headline = st.container(gap=None)
+with headline:
+    components.follow_theme()
+    st.html(frame.ROOT / "assets" / "steps.css")
 shown = one_token.of(room)
 ledger_table.offer(shown)
 with headline:

@@ -7,9 +7,10 @@ from ui import sense_pictures as pictures
 
 PARAMS = [*sense_board.PARAMS, *sense_reading.PARAMS, *pictures.PARAMS, *sense_heads.PARAMS]
 room = frame.open_page("word_senses", params=PARAMS, sentence=False)
-components.follow_theme()
-st.html(frame.ROOT / "assets" / "senses.css")
 headline = st.container(gap=None)
+with headline:
+    components.follow_theme()
+    st.html(frame.ROOT / "assets" / "senses.css")
 with widgets.card("board"):
     sense_board.examples()
     sense_board.editor()

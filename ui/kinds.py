@@ -48,8 +48,8 @@ def _survey(stage: Stage) -> pd.DataFrame:
 
 def page(stage: Stage) -> str:
     """Everything below the headline; gives the headline."""
-    components.follow_theme()
-    with st.container():
+    with st.container(gap=None):
+        components.follow_theme()
         found = table(stage)
     left, right = st.columns([54, 46], gap="medium")
     with left, widgets.card("kinds", "The kind of every head", _cost(found)):

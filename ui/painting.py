@@ -153,7 +153,7 @@ def word_pickers(stage: Stage, cells: Cells) -> None:
 
 def score_map(stage: Stage, result: search.Found) -> None:
     """Layers × heads, coloured by how far above habit; a click opens a head."""
-    texts = [[f"{signed(round(100 * s, 1))}" for s in row] for row in result.score]
+    texts = [[signed(round(100 * s, 0 if abs(s) >= 0.0995 else 1)) for s in row] for row in result.score]
     packet = tiles.pack_values(result.score, texts, name="weight above habit, in points", signed=True)
     components.overview(
         packet, key="found", selected=(stage.layer, stage.head), on_open=lambda tile: open_head(tile.layer, tile.head)

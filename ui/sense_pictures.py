@@ -111,7 +111,7 @@ def _words_of_sentences(shown: Senses) -> list[arrows.Landmarks]:
             best = others[int(alike.argmax())]
             vectors.append(ends[best])
             names.append(tokens.labels[best])
-    return [arrows.Landmarks(np.array(vectors), names, "words of the sentences")] if names else []
+    return [arrows.Landmarks(np.array(vectors), names, "sentence words")] if names else []
 
 
 def _words_of_vocabulary(shown: Senses, routes: list[Any]) -> list[arrows.Landmarks]:

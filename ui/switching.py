@@ -122,8 +122,8 @@ def _map_hint(stage: Stage) -> str:
         else "its final embedding turns"
     )
     return (
-        f"How far {what} when one head is switched off. A click switches a head off, another one on again."
-        + writing(stage)
+        f"Each head's share of ΔE or, once asked for, how far {what} when that head is switched off. A click switches "
+        "a head off, another one on again." + writing(stage)
     )
 
 
@@ -190,7 +190,7 @@ def _next_words(stage: Stage, after: Any) -> tuple[pd.DataFrame, dict[str, Any]]
     words = effects.words_compared(stage.trace, after, stage.query)
     rows = [(visible(word.text), 100 * word.before, 100 * word.after) for word in words]
     table = pd.DataFrame(rows, columns=["next word", "with", "without"])
-    return table, {name: _bar(name, "%.1f %%", 100.0) for name in ("with", "without")}
+    return table, {name: _bar(name, "%.1f %%", 100.0, width=112) for name in ("with", "without")}
 
 
 def _turns(stage: Stage, after: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -201,8 +201,8 @@ def _turns(stage: Stage, after: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
     return table, {"turn": _bar("its final embedding turns by", "%.2f°", max(1.0, *turns))}
 
 
-def _bar(title: str, form: str, most: float) -> Any:
-    return st.column_config.ProgressColumn(title, format=form, min_value=0, max_value=most)
+def _bar(title: str, form: str, most: float, width: int | None = None) -> Any:
+    return st.column_config.ProgressColumn(title, format=form, min_value=0, max_value=most, width=width)
 
 
 def patterns(stage: Stage, after: Any) -> None:
