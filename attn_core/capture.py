@@ -23,6 +23,7 @@ from attn_core.interface import NAME, as_ours, configs
 from attn_core.pass_recorder import PassRecorder, heard_by
 from attn_core.probe import Wiring, logit_rule, probe
 from attn_core.recording import listen
+from attn_core.tiny.slots import MARK, new_words
 from attn_core.tokens import Tokens
 from attn_core.traces import Source, Trace, Vocabulary
 
@@ -59,15 +60,22 @@ class Model:
         """How many numbers it learnt, tied weights counted once."""
         return sum(p.numel() for p in self.hf.parameters())
 
-    def read(self, text: str | Sequence[int], *, target: bool = False) -> Tokens:
-        """Cut a text into the model's tokens, or describe ids; at most `limit` of them."""
+    def read(self, text: str | Sequence[int], *, target: bool = False, beside: Tokens | None = None) -> Tokens:
+        """Cut a text into the model's tokens, or describe ids; at most `limit` of them.
+
+        A target is read `beside` its source: a word that neither vocabulary has is the same word in both.
+        """
+        taken = new_words(self.tokenizer, beside.ids, beside.labels) if beside else {}
         if isinstance(text, str):
-            return tokens.encode(self.tokenizer, text, self.limit, target=target)
+            own = {word.lower(): slot for word, slot in taken.items()}
+            return tokens.encode(self.tokenizer, text, self.limit, target=target, taken=own)
         ids = [int(i) for i in text]
         n_words = self.hf.get_input_embeddings().num_embeddings
         if any(not 0 <= i < n_words for i in ids):
             raise HeadlightError(f"Token ids of {self.name} go from 0 to {n_words - 1}.")
-        kept = tokens.from_ids(self.tokenizer, ids[: self.limit], target=target)
+        typed = {slot: word + MARK for word, slot in reversed(taken.items())}  # where two share a slot, the first
+        names = {place: typed[i] for place, i in enumerate(ids) if i in typed}
+        kept = tokens.from_ids(self.tokenizer, ids[: self.limit], target=target, names=names)
         return replace(kept, dropped=max(0, len(ids) - self.limit))
 
     @contextmanager
@@ -252,24 +260,26 @@ def _inputs(
         return given, {"self": (source, source)}
     if target is None:
         raise EmptyText("A translator also needs a target sentence: what it is about to write.")
-    written = _target(model, target)
+    written = _target(model, target, source)
     given["decoder_input_ids"] = torch.tensor([written.ids])
     return given, {"encoder": (source, source), "decoder": (written, written), "cross": (written, source)}
 
 
-def _target(model: Model, target: str | Sequence[int]) -> Tokens:
+def _target(model: Model, target: str | Sequence[int], source: Tokens) -> Tokens:
     """What the decoder reads: its start token, then all but the end of what it writes."""
+    written = model.read(target, target=True, beside=source)
     if not isinstance(target, str):
-        return model.read(target, target=True)
-    config = model.hf.config
-    written = model.read(target, target=True)
-    ids = written.ids
+        return written
+    config, ids, labels = model.hf.config, written.ids, written.labels
     while len(ids) > 1 and ids[-1] == config.eos_token_id:
         ids = ids[:-1]
     start = config.decoder_start_token_id
     if start is not None and ids[0] != start:
-        ids = [start, *ids]
-    return replace(model.read(ids, target=True), text=target, dropped=written.dropped)
+        ids, labels = [start, *ids], ["", *labels]
+    ids, slots = ids[: model.limit], new_words(model.tokenizer, written.ids, written.labels).values()
+    names = {place: label for place, (i, label) in enumerate(zip(ids, labels, strict=False)) if i in slots}
+    read = tokens.from_ids(model.tokenizer, ids, target=True, names=names)
+    return replace(read, text=target, dropped=written.dropped)
 
 
 def _times(model: Model, n_frames: int) -> Tokens:

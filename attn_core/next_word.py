@@ -90,8 +90,8 @@ def next_words(
 
 def name_of(trace: Trace, word: int) -> str:
     """What a person reads for a word; a stand-in for an unknown word takes the name that it has in the sentence."""
-    tokens = _written(trace)
-    typed = dict(zip(tokens.ids, tokens.labels, strict=True))
+    read = trace.tokens_of(trace.streams[-1])  # a translator may carry over a word that only its source has so far
+    typed = {i: label for tokens in reversed(read) for i, label in zip(tokens.ids, tokens.labels, strict=True)}
     return typed[word] if typed.get(word, "").endswith(MARK) else trace.vocabulary.word(word)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -56,10 +56,13 @@ class Tokens:
         return len(self.ids)
 
 
-def encode(tokenizer: Any, text: str, limit: int, *, target: bool = False) -> Tokens:
+def encode(
+    tokenizer: Any, text: str, limit: int, *, target: bool = False, taken: Mapping[str, int] | None = None
+) -> Tokens:
     """Cut a text into tokens, at most `limit` of them, the special ones included.
 
-    `target=True` reads the text as the other language of a translator, whose vocabulary may be its own.
+    `target=True` reads the text as the other language of a translator, whose vocabulary may be its own; `taken` are
+    the slots of words that its source brought along (see `tiny.slots`).
     Raises EmptyText where there is nothing to look at.
     """
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # half a character is no character
@@ -79,15 +82,20 @@ def encode(tokenizer: Any, text: str, limit: int, *, target: bool = False) -> To
     if "offset_mapping" not in encoded:
         return _describe(tokenizer, ids, target=target, text=text, dropped=dropped)
     spans = [encoded["offset_mapping"][i] for i in kept]
-    ids, met_first = take_slots(tokenizer, ids, text, spans)
+    ids, met_first = take_slots(tokenizer, ids, text, spans, taken)
     return _describe(tokenizer, ids, target=target, text=text, spans=spans, names=met_first, dropped=dropped)
 
 
-def from_ids(tokenizer: Any, ids: Sequence[int], *, target: bool = False) -> Tokens:
-    """Describe tokens that are already ids, for example a decoder's own; nothing is added or cut."""
+def from_ids(
+    tokenizer: Any, ids: Sequence[int], *, target: bool = False, names: Mapping[int, str] | None = None
+) -> Tokens:
+    """Describe tokens that are already ids, for example a decoder's own; nothing is added or cut.
+
+    `names` says what a position is called that stands for something else: {3: "zorple°"}.
+    """
     if len(ids) == 0:
         raise EmptyText("There are no token ids to look at.")
-    return _describe(tokenizer, [int(i) for i in ids], target=target)
+    return _describe(tokenizer, [int(i) for i in ids], target=target, names=names)
 
 
 def units(words: Sequence[int | None]) -> list[list[int]]:
@@ -134,7 +142,7 @@ def _describe(
     target: bool,
     text: str | None = None,
     spans: list[tuple[int, int]] | None = None,
-    names: dict[int, str] | None = None,
+    names: Mapping[int, str] | None = None,
     dropped: int = 0,
 ) -> Tokens:
     special, style = _special(tokenizer, ids), style_of(tokenizer)

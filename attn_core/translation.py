@@ -17,7 +17,6 @@ import numpy as np
 
 from attn_core.figures.labels import percent
 from attn_core.spelling import visible
-from attn_core.tiny.slots import slots_of
 
 if TYPE_CHECKING:
     from attn_core.capture import Model
@@ -71,13 +70,6 @@ def greedy(model: Model, source: Tokens, at_most: int | None = None) -> Written:
         )[0].tolist()
     ended = len(written) > 1 and written[-1] == model.hf.config.eos_token_id
     return Written(written[:-1] if ended else written, ended)
-
-
-def names(model: Model, tokens: Tokens, source: Tokens) -> list[str]:
-    """Labels of target tokens; a stand-in that the model carried over is called what the visitor typed."""
-    slots = model.tokenizer.convert_tokens_to_ids(slots_of(model.tokenizer))
-    typed = dict(zip(source.ids, source.labels, strict=True))
-    return [typed.get(i, label) if i in slots else label for i, label in zip(tokens.ids, tokens.labels, strict=True)]
 
 
 def produced(labels: Sequence[str], end: str | None) -> list[str]:

@@ -25,9 +25,12 @@ def popover(model_name: str) -> None:
 
 def explain_marks(model_name: str, labels: Sequence[str]) -> None:
     """A line about the words that a shipped model has not met, if there are any."""
-    unknown = list(dict.fromkeys(label.removesuffix(MARK) for label in labels if label.endswith(MARK)))
+    unknown: dict[str, str] = {}  # each as it was typed first
+    for label in labels:
+        if label.endswith(MARK):
+            unknown.setdefault(label.lower(), label.removesuffix(MARK))
     if unknown and known_words(model_name):
         widgets.note(
-            f"{', '.join(unknown)}: this model has not met {'this word' if len(unknown) == 1 else 'these words'} "
+            f"{', '.join(unknown.values())}: this model has not met {'this word' if len(unknown) == 1 else 'these words'} "
             f"({MARK}). Each takes a stand-in that training used for new words, so heads can still find it again."
         )

@@ -7,7 +7,7 @@ cross.lines(shown)                     # the pictures are in ui.cross
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
 from typing import Any, Literal
@@ -151,7 +151,7 @@ def ask(room: Room) -> Shown:
         )  # fmt: skip
     if not st.context.is_embedded:
         _offers(room.view["translator"])
-    return _translated(room)
+    return _translated(replace(room, remarks=st.container(key="said_below")))
 
 
 def _name(name: str) -> str:
@@ -189,15 +189,16 @@ def _translated(room: Room) -> Shown:
             written = caches.beside(model, ("greedy", text), lambda: translation.greedy(model, source))
             target, ended = written.ids, written.ended
     trace = room.trace(text, name, target=target)
-    read = translation.names(model, trace.tokens_of("decoder")[0], source)
-    _say_what_was_cut(source=source, target=trace.tokens_of("decoder")[0])
-    known_words.explain_marks(name, source.labels)
+    read = trace.tokens_of("decoder")[0]
+    with room.remarks:
+        _say_what_was_cut(source=source, target=read)
+        known_words.explain_marks(name, [*source.labels, *read.labels])
     end = str(model.tokenizer.eos_token) if ended else None
-    return Shown(room, trace, read, translation.produced(read, end))
+    return Shown(room, trace, read.labels, translation.produced(read.labels, end))
 
 
-def _say_what_was_cut(**read: Any) -> None:
-    for name, tokens in read.items():
+def _say_what_was_cut(**both: Any) -> None:
+    for name, tokens in both.items():
         if tokens.dropped:
             widgets.note(
                 f"The {name} was cut after {len(tokens)} tokens, the limit: {tokens.dropped} more are not shown."

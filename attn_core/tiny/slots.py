@@ -7,7 +7,7 @@ know, but can find again. `AutoTokenizer` alone gives every unknown word the fir
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,19 +46,32 @@ def slots_of(tokenizer: Any) -> list[str]:
 
 
 def take_slots(
-    tokenizer: Any, ids: Sequence[int], text: str, spans: Sequence[tuple[int, int]]
+    tokenizer: Any,
+    ids: Sequence[int],
+    text: str,
+    spans: Sequence[tuple[int, int]],
+    taken: Mapping[str, int] | None = None,
 ) -> tuple[list[int], dict[int, str]]:
     """Give every unknown word of a text its slot: the new ids, and what to call each such position.
 
-    `spans` says where in `text` each token lies. The same word, whatever its case, takes the same slot; with more new
-    words than slots they begin again at the first. A tokenizer without slots is left as it is.
+    `spans` says where in `text` each token lies. The same word, whatever its case, takes the same slot, also the one
+    that it has `taken` in a sentence before this one; with more new words than slots they begin again at the first. A
+    tokenizer without slots is left as it is.
     """
     slots = tokenizer.convert_tokens_to_ids(slots_of(tokenizer))
-    taken, names = list(ids), {}
-    order: dict[str, int] = {}
+    given, names = list(ids), {}
+    order = dict(taken or {})
     for position, (start, end) in enumerate(spans):
         if slots and ids[position] == tokenizer.unk_token_id:
             word = text[start:end]
-            taken[position] = order.setdefault(word.lower(), slots[len(order) % len(slots)])
+            free = (slot for slot in slots if slot not in order.values())
+            given[position] = order.setdefault(word.lower(), next(free, slots[len(order) % len(slots)]))
             names[position] = word + MARK
-    return taken, names
+    return given, names
+
+
+def new_words(tokenizer: Any, ids: Sequence[int], labels: Sequence[str]) -> dict[str, int]:
+    """The unknown words of a sentence in the order in which they came, as typed, and the slot that each one took."""
+    slots = set(tokenizer.convert_tokens_to_ids(slots_of(tokenizer)))
+    marked = zip(labels, ids, strict=True)
+    return {label.removesuffix(MARK): i for label, i in marked if i in slots and label.endswith(MARK)}

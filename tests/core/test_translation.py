@@ -9,7 +9,7 @@ import torch
 import transformers as tf
 
 import attn_core as ac
-from attn_core import translation
+from attn_core import next_word, translation
 from attn_core.translation import Aligned
 
 ENGLISH = "the small blue car sees a white horse"
@@ -29,7 +29,7 @@ def trace(model: ac.Model) -> ac.Trace:
 def test_its_own_translation(model: ac.Model, trace: ac.Trace) -> None:
     written = translation.greedy(model, model.read(ENGLISH))
     assert written.ended and trace.tokens_of("decoder")[0].ids == written.ids
-    labels = translation.names(model, trace.tokens_of("decoder")[0], trace.tokens_of("encoder")[0])
+    labels = trace.tokens_of("decoder")[0].labels
     assert translation.produced(labels, "</s>") == [*FRENCH.split(), "</s>"]
     assert ac.trace(model, ENGLISH, target=FRENCH).tokens_of("decoder")[0].ids == written.ids
 
@@ -69,8 +69,24 @@ def test_new_words_are_carried_over_by_name(model: ac.Model) -> None:
     source = model.read("my small Zorple does not see the old blick")
     written = translation.greedy(model, source)
     trace = ac.trace(model, source.text, target=written.ids)
-    labels = translation.names(model, trace.tokens_of("decoder")[0], source)
+    labels = trace.tokens_of("decoder")[0].labels
     assert translation.sentence(labels[1:]) == "mon petit Zorple° ne voit pas le vieux blick°"
+
+
+def test_a_new_word_is_the_same_word_in_both_sentences(model: ac.Model) -> None:
+    """Typed in another order, or met in the target alone: each keeps its own name, and the source's stand-in."""
+    trace = ac.trace(model, "a blick Zorple eats a wug", target="un zorple Blick mange la tove")
+    source, target = trace.tokens_of("cross")[1], trace.tokens_of("cross")[0]
+    slots = [model.tokenizer.convert_tokens_to_ids(f"<new{n}>") for n in (1, 2, 3, 4)]
+    assert [source.ids[i] for i in (1, 2, 5)] == slots[:3]
+    assert target.labels == ["<s>", "un", "zorple°", "Blick°", "mange", "la", "tove°"]
+    assert target.word_labels == target.labels and [target.ids[i] for i in (2, 3, 6)] == [slots[1], slots[0], slots[3]]
+
+
+def test_what_comes_next_is_named_as_the_source_has_it(model: ac.Model) -> None:
+    trace = ac.trace(model, "a small Zorple eats an apple", target="un petit")
+    guess = next_word.next_words(trace, 1)[0]
+    assert (guess.word, guess.id) == ("Zorple°", trace.tokens_of("encoder")[0].ids[2])
 
 
 def test_an_alignment_is_the_largest_weight(trace: ac.Trace) -> None:

@@ -169,6 +169,9 @@ def test_new_words_are_carried_over_marked_and_explained() -> None:
     assert "mon petit Zorple° ne voit pas le vieux blick°" in text(page)
     assert "Zorple, blick: this model has not met these words (°)" in text(page)
     assert "has not met" not in text(opened())
+    page = opened(source="a blick Zorple eats a wug", translation="un zorple Blick mange la tove")
+    assert names(page, CROSS, "y") == ["un", "zorple°", "Blick°", "mange", "la", "tove°", "</s>"]
+    assert "blick, Zorple, wug, tove: this model has not met these words (°)" in text(page)
 
 
 def test_the_vocabulary_and_fitting_sentences_are_offered() -> None:
