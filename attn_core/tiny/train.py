@@ -88,7 +88,7 @@ def new_translator(seed: int) -> Translator:
 def train(name: str, seed: int, folder: Path, recipe: Recipe, progress: Callable[[int, float], None]) -> dict[str, Any]:
     """Train "decoder" or "translator" into a folder and return its card."""
     folder.mkdir(parents=True, exist_ok=True)
-    half_way = folder / "training.pt"
+    half_way = folder / f"training-{seed}-{recipe.steps}.pt"  # another seed or schedule is another run
     model: nn.Module
     if name == "decoder":
         model = new_decoder(seed)

@@ -174,7 +174,23 @@ def test_the_command_trains_and_writes_a_card(tmp_path: Path, monkeypatch: pytes
     card = train.train("translator", 7, tmp_path, recipe, lambda step, loss: told.append(step))
     assert told == [0, 1] and card["seed"] == 7 and card["recipe"]["steps"] == 2
     assert {file.name for file in tmp_path.iterdir()} >= {"card.json", "config.json", "model.safetensors"}
-    assert not (tmp_path / "training.pt").exists()
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_an_interrupted_command_goes_on_with_its_own_seed_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "translator_report", lambda model: {"floor": 0.0})
+    recipe = Recipe(steps=2, batch=2, weight_decay=0.05, save_every=1)
+
+    def stop(step: int, loss: float) -> None:
+        if step == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train.train("translator", 7, tmp_path, recipe, stop)
+    told: dict[int, list[int]] = {8: [], 7: []}
+    for seed, steps in told.items():
+        train.train("translator", seed, tmp_path, recipe, lambda step, loss, steps=steps: steps.append(step))
+    assert told == {8: [0, 1], 7: [1]}
 
 
 # --- The stories ------------------------------------------------------------------------------------------------------
