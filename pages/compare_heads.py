@@ -25,9 +25,10 @@ room = frame.open_page(
 headline = st.container(gap=None)
 panel_controls.presets()
 specs = panel_specs.specs(room.view)
-with st.container():  # whatever waits has this place, and nothing below moves when it is gone
+# whatever waits has this place, and nothing below moves when it is gone
+with st.container(), st.spinner("Reading and comparing the panels"):
     shown = sides.read(room, specs)
-found = all_heads_compared.of(shown)
+    found = all_heads_compared.of(shown)
 side_numbers.offer(shown)
 
 with widgets.card("panels", "Side by side", sides.rule(shown)):

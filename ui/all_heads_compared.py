@@ -199,10 +199,10 @@ def lead(shown: Sides, found: AllHeads | None) -> str:
     if found.changed and x.spec.baseline != y.spec.baseline:
         return _against_baseline(x, y, top, last)
     if found.changed:
-        return (
-            f"{_words_that_differ(shown)} head {_name(top)} changes most (distance {top.distance:.2f}); "
-            f"{x.spec.says} changes by {apart:.2f}."
-        )
+        these = f"{x.spec.says} and {y.spec.says} are {apart:.2f} apart"
+        if x.spec.says == y.spec.says:
+            these = f"{x.spec.says} changes by {apart:.2f}"
+        return f"{_words_that_differ(shown)} head {_name(top)} changes most (distance {top.distance:.2f}); {these}."
     where = shown.labels(shown.pair[0])[0][int(shown.rows[shown.difference.most_changed])] or ""
     names = [side.spec.says for side in (x, y)]
     if x.spec.model != y.spec.model:

@@ -86,6 +86,13 @@ def test_what_differs_is_told_by_query_and_overall() -> None:
     assert measures["entropy"][0] == pytest.approx(np.mean(entropies), rel=1e-4)
 
 
+def test_two_heads_on_two_sentences_are_not_said_to_be_one() -> None:
+    page = opened(b_head="4")
+    model = load("minilm")
+    rows = apart(ac.trace(model, ARE).pattern(0, 3), ac.trace(model, IS).pattern(0, 4))
+    assert lead(page).endswith(f"; head 0.3 and head 0.4 are {rows.mean():.2f} apart.")
+
+
 def test_an_inserted_word_leaves_a_gap() -> None:
     page = opened(text="a blue creature sleeps", b_text="a fluffy blue creature sleeps", layer=1, head=9)
     header, drawn = packets(page)["side_by_side"]
