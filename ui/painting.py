@@ -208,6 +208,11 @@ def page(stage: Stage) -> str:
 
 def _habits(stage: Stage) -> str:
     rests = f", or on {escape(stage.sink_name)} from other words" if stage.sink_name else ""
+    if stage.stream == "cross":
+        return (
+            "Habit is what a head puts, on average, on the word that stands as far ahead or behind in the other "
+            f"sentence{rests}. So a head that only follows the order of the words does not win by default."
+        )
     return (
         f"Habit is what a head puts, on average, at the same distance elsewhere in this sentence{rests}. So a head "
         "that always looks one word back does not win by default."
