@@ -104,13 +104,14 @@ class Senses:
     def headline(self) -> Sentence:
         """Where they begin, where they end."""
         n = len(self.meanings)
-        said: Sentence = [("One embedding of ", ""), (visible(self.word), "query"), (f", {NUMBERS[n]} meanings: ", "")]
-        if min(door.token for door in self.doors) < 1 - 1e-6:
-            said = [("These ", ""), (visible(self.word), "query"), (" are not the same token: ", "")]
+        said: Sentence = [("One embedding of ", ""), (spoken(self.word), "query"), (f", {NUMBERS[n]} meanings: ", "")]
+        least = min(door.token for door in self.doors)
+        if least < 1 - 1e-6:
+            said = [("These ", ""), (spoken(self.word), "query"), (" are not the same token: ", "")]
         ends = [two_digits(cosine) for cosine in self.cosines[:, -1]]
-        spoken = ends[0] if len(ends) == 1 else ", ".join(ends[:-1]) + " and " + ends[-1]
-        spoken = spoken if n <= 3 else f"{two_digits(self.cosines[:, -1].min())} at the least"
-        return [*said, (f"cosine {two_digits(self.doors[0].token)} at the door, {spoken} at the end.", "")]
+        told = ends[0] if len(ends) == 1 else ", ".join(ends[:-1]) + " and " + ends[-1]
+        told = told if n <= 3 else f"{two_digits(self.cosines[:, -1].min())} at the least"
+        return [*said, (f"cosine {two_digits(least)} at the door, {told} at the end.", "")]
 
     def badges(self) -> str:
         """Live, and the worst parity of all sentences."""
@@ -127,12 +128,15 @@ def of(room: Room) -> Senses | None:
         )
         return None
     word, meanings = room.view["word"].strip(), []
+    if not word:
+        widgets.problem("There is no word here yet.", "Type one that all sentences share.")
+        return None
     for i, row in enumerate(room.view["board"]):
         if not row.sentence.strip():
             continue
         found = _find(room, row.sentence, word)
         if found is None:
-            widgets.note(f"Sentence {LETTERS[i]} does not hold the word “{visible(word)}”, so it is left out.")
+            widgets.note(f"Sentence {LETTERS[i]} does not hold the word “{spoken(word)}”, so it is left out.")
             continue
         trace, places = found
         pieces = places[min(row.which, len(places) - 1)]
@@ -150,7 +154,7 @@ def _twin(room: Room, row: sense_board.Row, word: str, letter: str) -> tuple[Any
         return None
     found = _find(room, row.twin, word)
     if found is None:
-        widgets.note(f"The baseline of {letter} does not hold the word “{visible(word)}”, so it is left out.")
+        widgets.note(f"The baseline of {letter} does not hold the word “{spoken(word)}”, so it is left out.")
         return None
     return found[0], found[1][0]
 
@@ -171,13 +175,18 @@ def choices(shown: Senses) -> None:
     pieces = [m for m in shown.meanings if len(m.pieces) > 1]
     if pieces:
         labels = [visible(pieces[0].trace.tokens.labels[i]) for i in pieces[0].pieces]
-        widgets.note(f"“{visible(shown.word)}” has {len(labels)} pieces here ({' '.join(labels)}); they are averaged.")
+        widgets.note(f"“{spoken(shown.word)}” has {len(labels)} pieces here ({' '.join(labels)}); they are averaged.")
 
 
 def _around(tokens: Any, pieces: list[int]) -> str:
     """An occurrence with its neighbours, as plain text."""
     near = range(max(0, pieces[0] - 2), min(len(tokens), pieces[-1] + 3))
     return f"{' '.join(visible(tokens.labels[i]) for i in near)} ({pieces[0]})"
+
+
+def spoken(word: str) -> str:
+    """What was typed as a word, which may be several, as plain text."""
+    return " ".join(visible(part) for part in word.split())
 
 
 def name_of(shown: Senses, pair: tuple[int, int]) -> str:

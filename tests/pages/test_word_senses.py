@@ -217,6 +217,18 @@ def test_too_few_sentences_are_one_clear_sentence() -> None:
     assert page.text_input(key="sentence_0").value == MOLE[0].sentence  # what was typed is still there
 
 
+def test_a_word_of_several_parts_is_read_as_it_is_spoken() -> None:
+    page = opened(word="ice  cream", board=board(("she ate ice cream", "", 0), ("ice cream melts", "", 0)))
+    assert lead(page).startswith("One embedding of ice cream, two meanings")
+    checked(page.text_input(key="word").set_value("ice age").run())
+    assert "Sentence A does not hold the word “ice age”" in text(page)
+
+
+def test_no_word_is_one_clear_sentence() -> None:
+    page = opened(word=" ")
+    assert "There is no word here yet." in text(page) and "∅" not in text(page)
+
+
 def test_a_board_that_cannot_be_read_is_named() -> None:
     for broken in ("nonsense", "[]", '[["a"]]', '[["a","b",-1],["c","d",0]]'):
         assert "board=" in text(opened(board=broken))
