@@ -4,14 +4,15 @@ from html import escape
 
 import streamlit as st
 
+from attn_core.catalogue import CATALOGUE
 from attn_core.errors import HeadlightError
-from ui import components, counting_controls, counting_pictures, counting_why, frame, widgets
+from ui import components, counting_controls, counting_head, counting_pictures, counting_why, frame, widgets
 from ui.counting import PARAMS, Counted
 
 BOXES = (
     "Boxes are blocks, as large as their share; colours as in the table. Click to go inside: block, attention, head."
 )
-room = frame.open_page("parameters", PARAMS, sentence=False, model=False)
+room = frame.open_page("parameters", PARAMS, sentence=False, model=False, models=tuple(CATALOGUE))
 st.html(frame.ROOT / "assets" / "parameters.css")
 components.follow_theme()
 counted = Counted(room)
@@ -60,4 +61,4 @@ with checked:
     st.html(f'<div class="hl-sub">{counting_why.reconciled(counted)}</div>')
 if place_of_head is not None:
     with place_of_head:
-        counting_why.real_head(counted)
+        counting_head.real_head(counted)

@@ -22,9 +22,10 @@ from attn_core.ledger.families import FAMILIES, complete
 from attn_core.ledger.shape import BOUNDS, Shape, editable, problems, shape_of, with_numbers
 from attn_core.ledger.tree import Node, tree
 from attn_core.parameters import count_parameters, read_config
-from attn_core.presets import PRESETS
+from attn_core.presets import ALIASES, PRESETS
 from attn_core.settings import is_public
 from ui.frame import Room
+from ui.stage import STREAMS
 from ui.state import Param, choice, flag, forget, whole
 
 MOST_BESIDE = 3
@@ -33,10 +34,15 @@ NUMBERS = tuple(BOUNDS)
 
 
 def _known(raw: str, earlier: Mapping[str, Any]) -> str:
-    folder = not is_public() and (Path(raw).expanduser() / "config.json").is_file()
-    if raw not in PRESETS and not folder:
+    if raw in PRESETS:
+        return raw
+    if is_public():
         raise ValueError("no numbers were published here under this name")
-    return raw
+    try:
+        count_parameters(raw)
+    except HeadlightError as error:  # no folder, a damaged one, or numbers that are no model
+        raise ValueError(str(error).rstrip(".")) from None
+    return ALIASES.get(raw, raw)
 
 
 def _beside(raw: str, earlier: Mapping[str, Any]) -> list[str]:
@@ -114,6 +120,7 @@ PARAMS: list[Param] = [
     choice("knob", KNOBS),
     choice("growth", ("parameters", "reading")),
     whole("thin", 1, _of_shape("d_model", 1), _of_shape("d_head", 1)),
+    choice("stream", tuple(STREAMS)),  # of a real head, in a translator
     choice("dtype", tuple(BYTES), "float16"),
     whole("tokens", 1, 10_000_000, _of_shape("context", 1)),
 ]

@@ -42,7 +42,8 @@ def headline(counted: Counted) -> str:
     share = attention / total
     of = f"Attention has <b>{attention:,}</b> of the {total:,} parameters of {escape(ledger.title)}"
     third = ", only a third of what you need." if 0.3 < share < 0.36 else "."
-    return f"{of}: {100 * share:.1f}\N{NO-BREAK SPACE}%{third}"
+    said = f"{100 * share:.1f}\N{NO-BREAK SPACE}%" if share > 0.001 else escape(percent(share))
+    return f"{of}: {said}{third}"
 
 
 def provenance(counted: Counted) -> str:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from attn_core import costs, growth, low_rank
-from attn_core.catalogue import CATALOGUE, availability
-from attn_core.errors import HeadlightError
 from attn_core.figures import low_rank as thin
 from attn_core.figures.growth import curves
 from attn_core.figures.parameters import byte_size, short
 from attn_core.ledger.built import Reconciliation, reconcile
-from ui import caches, saving, widgets
+from ui import saving, widgets
 from ui.counting import Counted
-from ui.counting_controls import title_of
 
 TINTS = {"embedding": "embedding", "position": "position", "attention": "attention", "mlp": "up", "norm": "norm"}
 COST_TINTS = {"attention: projections": "attention", "attention: scores and sums": "output", "MLP": "up"}
 KNOBS = {"d_model": "d_model", "n_layers": "blocks", "vocabulary": "vocabulary", "context": "context"}
 GROWS = {"not at all": "whatever the context", "linear": "in step with the context"}
-PROBE = "a fluffy blue creature roamed the verdant forest"
 
 
 def two_thin_matrices(counted: Counted) -> None:
@@ -32,7 +26,8 @@ def two_thin_matrices(counted: Counted) -> None:
     shape, d_head = counted.shape, counted.room.view["thin"]
     assert shape is not None
     pair = low_rank.Factored(shape.d_model, d_head)
-    st.slider("d_head", 1, shape.d_model, key="thin")
+    if shape.d_model > 1:  # a slider needs two ends
+        st.slider("d_head", 1, shape.d_model, key="thin")
     figure = thin.thin_matrices(shape.d_model, d_head, theme=counted.theme)
     alt = f"A square of {shape.d_model} by {shape.d_model} beside two strips {d_head} wide, to scale."
     st.plotly_chart(figure, key="thin_matrices", theme=None, alt=alt, config={"displayModeBar": False})
@@ -44,55 +39,6 @@ def two_thin_matrices(counted: Counted) -> None:
         f"(value up) need 2 · {shape.d_model:,} · {d_head:,} = {pair.thin:,}; the full one has {smaller}. "
         f"So in one head #value = #query + #key = {pair.query_and_key:,}."
     )
-
-
-def real_head(counted: Counted) -> None:
-    """The singular values of W_V · W_O of a real head: at most d_head of them are not nothing."""
-    room = counted.room
-    live = widgets.badge("live", why="computed from the weights of this head, now")
-    widgets.heading("", f"{live}A real head: all singular values of its W<sub>V</sub> · W<sub>O</sub>.")
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="real_head"):
-        st.selectbox(
-            "Model",
-            _loadable(room.model_name),
-            format_func=title_of,
-            key="model",
-            label_visibility="collapsed",
-            width=210,
-        )
-        place = st.container(horizontal=True, gap="small", width="content")
-    trace = room.trace(PROBE)
-    with place:
-        widgets.stepper("Layer", "layer", trace.n_layers - 1)
-        widgets.stepper("Head", "head", trace.n_heads - 1)
-
-    def compute() -> low_rank.Spectrum:
-        weights = trace.projections(room.layer, room.head)
-        return low_rank.spectrum(weights.w_v.numpy(), weights.w_o.numpy())
-
-    try:
-        found = caches.beside(trace, ("spectrum", room.layer, room.head), compute)
-    except HeadlightError as hidden:
-        widgets.note(str(hidden))
-        return
-    figure = thin.singular_values(found.values, found.d_head, found.floor, theme=counted.theme)
-    alt = f"{len(found.values)} singular values, of which {found.rank} are not zero."
-    st.plotly_chart(figure, key="singular_values", theme=None, alt=alt, config={"displayModeBar": False})
-    many = found.directions_for
-    said = "as many as d_head allows" if found.rank == found.d_head else f"of the {found.d_head} that d_head allows"
-    widgets.reading(
-        f"Head {room.layer}.{room.head} of {escape(room.entry.title)} can write to {found.rank} of {len(found.values)} "
-        f"directions, {said}. Half of its strength is in {many[0.5]}, 90 % in {many[0.9]}."
-    )
-    with st.expander("The numbers"):
-        table = pd.DataFrame({"direction": np.arange(1, len(found.values) + 1), "singular value": found.values})
-        st.dataframe(table, hide_index=True, height=260, alt="All singular values.")
-
-
-def _loadable(chosen: str) -> list[str]:
-    """Models with one stack whose weights are here, and the chosen one."""
-    here = [n for n, e in CATALOGUE.items() if e.architecture != "encoder-decoder" and availability(n)[0]]
-    return [*here, *([] if chosen in here else [chosen])]
 
 
 def how_it_grows(counted: Counted) -> None:
@@ -157,7 +103,8 @@ def _costs_table(counted: Counted, tokens: int, dtype: str) -> str:
     rows = [_part(f"Memory, numbers kept as {dtype}"), *(_cost(cost, byte_size(cost.value)) for cost in memory)]
     if shape.kind == "encoder":
         rows.append('<tr><th scope="row">no cache<small>an encoder reads everything at once</small></th><td></td></tr>')
-    rows.append(_part("Multiply-adds for one more token"))
+    one = "one token read and one written" if shape.kind == "encoder-decoder" else "one more token"
+    rows.append(_part(f"Multiply-adds for {one}"))
     rows += [_cost(cost, short(cost.value), 100 * cost.value / most) for cost in work]
     return f'<table class="hl-count-table"><tbody>{"".join(rows)}</tbody></table>'
 

@@ -30,7 +30,8 @@ def explain_marks(model_name: str, labels: Sequence[str]) -> None:
         if label.endswith(MARK):
             unknown.setdefault(label.lower(), label.removesuffix(MARK))
     if unknown and known_words(model_name):
+        these = "this word" if len(unknown) == 1 else "these words"
         widgets.note(
-            f"{', '.join(unknown.values())}: this model has not met {'this word' if len(unknown) == 1 else 'these words'} "
-            f"({MARK}). Each takes a stand-in that training used for new words, so heads can still find it again."
+            f"{', '.join(unknown.values())}: this model has not met {these} ({MARK}). "
+            "Each takes a stand-in that training used for new words, so heads can still find it again."
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
@@ -148,6 +149,21 @@ def test_the_singular_values_are_a_real_heads() -> None:
     assert np.allclose(numbers(first["y"]), np.linalg.svd(product, compute_uv=False)[:32], rtol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("stream", "module"), [("encoder", "encoder.layers.1.self_attn"), ("cross", "decoder.layers.1.encoder_attn")]
+)
+def test_a_translators_head_is_looked_at_in_the_stream_that_is_chosen(stream: str, module: str) -> None:
+    page = opened(model="tiny-translator", stream=stream, layer=1, head=2)
+    assert "cannot be shown" not in text(page) and page.button_group(key="stream").value == stream
+    weights = load_file(ROOT / "assets" / "tiny-translator" / "model.safetensors")
+    w_v, w_o = (weights[f"model.{module}.{name}.weight"].double().numpy() for name in ("v_proj", "out_proj"))
+    own = slice(2 * 16, 3 * 16)  # the library keeps [out, in]
+    judge = np.linalg.svd(w_v[own].T @ w_o[:, own].T, compute_uv=False)
+    assert np.allclose(numbers(figure(page, "singular_values")["data"][0]["y"]), judge[:16], rtol=1e-6)
+    which = {"encoder": "encoder", "cross": "decoder → encoder"}[stream]
+    assert f"Head 1.2 ({which}) of Tiny translator can write to 16 of 64 directions" in text(page)
+
+
 def test_growth_says_what_is_quadratic_in_what(front: AppTest) -> None:
     assert "When d_model grows, these grow: attention and MLP with its square" in text(front)
     assert "When vocabulary grows, these grow: embedding in step" in text(opened(knob="vocabulary"))
@@ -161,6 +177,8 @@ def test_costs_carry_their_formulas() -> None:
     assert "164 kB 2 × 80 blocks × 8 × 128 × 1 bytes" in said
     assert "164 MB 1,000 × 163,840" in said
     assert "64 heads share 8 keys and values" in said and "9,395,240,960" in said and "8 times smaller" in said
+    assert "Multiply-adds for one token read and one written" in text(opened(preset="t5-small"))
+    assert "Multiply-adds for one more token" in said
     assert "keeps" not in said and "no cache" in text(opened(preset="bert-base-uncased"))
 
 
@@ -230,6 +248,36 @@ def test_a_wrong_link_is_explained_and_the_page_goes_on() -> None:
     ):
         assert name in said, name
     assert "175,181,291,520" in lead(page)
+
+
+@pytest.mark.parametrize("preset", ["x" * 5000, "~nobody", "<b>x</b>", "🤗", "שלום"])
+def test_a_name_of_any_kind_is_explained(preset: str) -> None:
+    page = opened(preset=preset)
+    assert "There are no published numbers here for" in text(page) and "GPT-3 175B" in lead(page)
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "no configuration"),
+        ('{"model_type": "gpt2", "n_positions": null}', "context must"),
+    ],
+)
+def test_a_damaged_folder_is_explained(tmp_path: Path, config: str, why: str) -> None:
+    (tmp_path / "config.json").write_text(config)
+    page = opened(preset=tmp_path)
+    assert why in text(page) and "GPT-3 175B" in lead(page)
+
+
+def test_the_smallest_model_of_all() -> None:
+    ones = dict.fromkeys(("d_model", "n_heads", "d_head", "n_layers", "vocabulary", "context"), 1)
+    assert "Attention has 4 of the" in lead(opened(own=1, d_ff=4, **ones))
+    assert "< 0.01 %" in lead(opened(own=1, **ones | {"vocabulary": 100_000}))
+
+
+def test_another_name_for_the_same_model() -> None:
+    assert "of GPT-3 175B" in lead(opened(preset="gpt-3-175b"))
 
 
 def test_a_folders_name_is_text(tmp_path: Path) -> None:

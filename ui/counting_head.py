@@ -1,0 +1,85 @@
+"""A real head in the parameter room: the singular values of its W_V · W_O, of which at most d_head are not nothing."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from attn_core import low_rank
+from attn_core.catalogue import CATALOGUE, availability
+from attn_core.errors import HeadlightError
+from attn_core.figures import low_rank as thin
+from ui import caches, widgets
+from ui.counting import Counted
+from ui.counting_controls import title_of
+from ui.frame import Room
+from ui.stage import STREAMS
+
+PROBE = "a fluffy blue creature roamed the verdant forest"  # any sentence will do: only weights are looked at
+
+
+def real_head(counted: Counted) -> None:
+    """Choose a head of a model whose weights are here, and see how many directions it can write to."""
+    room = counted.room
+    live = widgets.badge("live", why="computed from the weights of this head, now")
+    widgets.heading("", f"{live}A real head: all singular values of its W<sub>V</sub> · W<sub>O</sub>.")
+    trace, stream, layer, head = _choose(room)
+
+    def compute() -> low_rank.Spectrum:
+        weights = trace.projections(layer, head, stream=stream)
+        return low_rank.spectrum(weights.w_v.numpy(), weights.w_o.numpy())
+
+    try:
+        found = caches.beside(trace, ("spectrum", stream, layer, head), compute)
+    except HeadlightError as hidden:
+        widgets.note(str(hidden))
+        return
+    figure = thin.singular_values(found.values, found.d_head, found.floor, theme=counted.theme)
+    alt = f"{len(found.values)} singular values, of which {found.rank} are not zero."
+    st.plotly_chart(figure, key="singular_values", theme=None, alt=alt, config={"displayModeBar": False})
+    many = found.directions_for
+    said = "as many as d_head allows" if found.rank == found.d_head else f"of the {found.d_head} that d_head allows"
+    which = f"Head {layer}.{head}" + (f" ({STREAMS[stream]})" if stream else "")
+    widgets.reading(
+        f"{which} of {escape(room.entry.title)} can write to {found.rank} of {len(found.values)} "
+        f"directions, {said}. Half of its strength is in {many[0.5]}, 90 % in {many[0.9]}."
+    )
+    with st.expander("The numbers"):
+        table = pd.DataFrame({"direction": np.arange(1, len(found.values) + 1), "singular value": found.values})
+        st.dataframe(table, hide_index=True, height=260, alt="All singular values.")
+
+
+def _choose(room: Room) -> tuple[Any, str | None, int, int]:
+    """The model, in a translator the stream, the layer and the head; waits for the model."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="real_head"):
+        st.selectbox(
+            "Model",
+            _loadable(room.model_name),
+            format_func=title_of,
+            key="model",
+            label_visibility="collapsed",
+            width=210,
+        )
+        place = st.container(horizontal=True, gap="small", width="content")
+    two_stacks = room.model().kind == "encoder-decoder"
+    trace = room.trace(PROBE, **({"target": PROBE} if two_stacks else {}))
+    stream = room.view["stream"] if two_stacks else None
+    n_layers = trace.n_layers_of(stream)
+    if room.layer >= n_layers:  # a decoder may be less deep than its encoder
+        st.session_state["layer"] = n_layers - 1
+    with place:
+        if stream:
+            widgets.switch("Stream", STREAMS, "stream")
+        widgets.stepper("Layer", "layer", n_layers - 1)
+        widgets.stepper("Head", "head", trace.n_heads - 1)
+    return trace, stream, min(room.layer, n_layers - 1), room.head
+
+
+def _loadable(chosen: str) -> list[str]:
+    """Models whose weights are here, and the chosen one."""
+    here = [name for name in CATALOGUE if availability(name)[0]]
+    return [*here, *([] if chosen in here else [chosen])]
