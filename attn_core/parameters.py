@@ -16,22 +16,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attn_core.errors import DamagedModel, HeadlightError, UnknownModel
+from attn_core.errors import DamagedModel, UnknownModel
 from attn_core.ledger.book import Ledger
 from attn_core.ledger.families import FAMILIES, complete, lay_out
-from attn_core.ledger.shape import problems
+from attn_core.ledger.shape import ImpossibleModel, problems
 from attn_core.presets import ALIASES, PRESETS, Preset
-
-
-class ImpossibleModel(HeadlightError):
-    """The numbers of a configuration cannot be a model; the message says which and what would do."""
 
 
 def count_parameters(config_or_name: Any) -> Ledger:
     """The ledger of a model, from its configuration alone.
 
     `config_or_name`: a preset or catalogue name ("gpt-3", "gpt2-xl", "minilm"), a folder with a config.json, a
-    mapping with a `model_type`, a transformers configuration, or a model that has one as `.config`.
+    mapping with a `model_type`, a transformers configuration, or a model that has one: the library's or `ac.load`'s.
     What stands on top follows `architectures`; where it is silent, decoders and translators have their unembedding
     and encoders their pooler.
 
@@ -58,6 +54,7 @@ def read_config(name: str) -> Mapping[str, Any]:
 
 def _described(given: Any) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:
     """A title, the configuration and what should be said about it."""
+    given = getattr(given, "hf", given)  # a model from our own door
     if isinstance(given, str | Path):
         return _named(given)
     if isinstance(given, Preset):
@@ -70,7 +67,7 @@ def _described(given: Any) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:
         config = {**given.config.to_dict(), "architectures": [type(given).__name__]}
     else:
         raise TypeError(f"a configuration or a name is needed, not {type(given).__name__}")
-    if not config.get("model_type"):
+    if not isinstance(config.get("model_type"), str):
         raise UnknownModel("A configuration needs a model_type, such as 'gpt2' or 'bert'.")
     family = FAMILIES.get(config["model_type"])
     return family.title if family else str(config["model_type"]), config, ()
@@ -80,12 +77,19 @@ def _named(name: str | Path) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:
     preset = PRESETS.get(ALIASES.get(str(name), str(name)))
     if preset is not None:
         return _described(preset)
-    file = Path(name).expanduser() / "config.json"
-    if not file.is_file():
-        near = difflib.get_close_matches(str(name), PRESETS, n=3, cutoff=0.4) or list(PRESETS)[:3]
-        raise UnknownModel(f"There are no published numbers here for {str(name)!r}. Nearest: {', '.join(near)}.")
+    try:
+        file = Path(name).expanduser() / "config.json"
+        is_there = file.is_file()
+    except (OSError, RuntimeError):  # longer than any path can be, or the home of nobody
+        is_there = False
+    if not is_there:
+        said = str(name) if len(str(name)) <= 60 else f"{str(name)[:60]}…"
+        near = difflib.get_close_matches(said.lower(), PRESETS, n=3, cutoff=0.4) or list(PRESETS)[:3]
+        raise UnknownModel(f"There are no published numbers here for {said!r}. Nearest: {', '.join(near)}.")
     try:
         config = json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise DamagedModel(f"{file} cannot be read as a configuration.") from error
+    if not isinstance(config, dict):
+        raise DamagedModel(f"{file} is no configuration: it holds a {type(config).__name__}, not named numbers.")
     return Path(name).name, _described(config)[1], ()

@@ -15,7 +15,7 @@ from attn_core.errors import UnsupportedFamily
 from attn_core.ledger.book import Ledger
 from attn_core.ledger.families import FAMILIES
 from attn_core.ledger.rows import Piece, Row, size
-from attn_core.ledger.shape import shape_of
+from attn_core.ledger.shape import ImpossibleModel, shape_of
 from attn_core.ledger.sheet import Config
 
 if TYPE_CHECKING:
@@ -57,15 +57,26 @@ def build(config: Config) -> nn.Module:
     """The model that a configuration describes, on the meta device: shapes without numbers.
 
     The class is the first of `architectures`, else what the library would take for its family: a translator, a
-    decoder with its unembedding, or a bare encoder. Raises UnsupportedFamily where the library has no such family.
+    decoder with its unembedding, or a bare encoder. Raises UnsupportedFamily where the library has no such family, and
+    ImpossibleModel where it refuses the numbers, such as an odd d_head, which rotary positions cannot turn.
     """
-    import torch
     import transformers
 
     if config.get("model_type") not in transformers.CONFIG_MAPPING:
         raise UnsupportedFamily(f"The library has no family {config.get('model_type')!r} to count.")
+    try:
+        return _without_memory(config)
+    except Exception as error:  # numbers of any kind come in, and each class trips over them in its own way
+        why = (str(error) or type(error).__name__).splitlines()[-1].strip()
+        raise ImpossibleModel(f"The library refuses to build these numbers: {why}") from error
+
+
+def _without_memory(config: Config) -> nn.Module:
+    import torch
+    import transformers
+
     full = transformers.AutoConfig.for_model(config["model_type"], **_settings(config))
-    named = getattr(transformers, next(iter(config.get("architectures") or ()), ""), None)
+    named = getattr(transformers, str(next(iter(config.get("architectures") or ()), "")), None)
     with torch.device("meta"):
         if isinstance(named, type) and issubclass(named, transformers.PreTrainedModel):
             return named(full)
@@ -104,13 +115,10 @@ def reconcile(ledger: Ledger) -> Reconciliation:
     config, reason = _buildable(ledger.config)
     if config is None:
         return Reconciliation("", ledger.total, None, reason=reason)
-    from huggingface_hub.errors import StrictDataclassError
-
     try:
         model = build(config)
-    except (ValueError, StrictDataclassError) as error:  # such as an odd d_head, which rotary positions cannot turn
-        why = str(error).splitlines()[-1].strip()
-        return Reconciliation("", ledger.total, None, reason=f"The library refuses to build these numbers: {why}")
+    except ImpossibleModel as error:
+        return Reconciliation("", ledger.total, None, reason=str(error))
     count = sum(parameter.numel() for parameter in model.parameters())
     name, by_tensor = type(model).__name__, config is ledger.config
     return Reconciliation(name, ledger.total, count, by_tensor, _differing(ledger, model) if by_tensor else ())

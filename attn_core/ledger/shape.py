@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from attn_core.ledger.families import FAMILIES
+from attn_core.errors import HeadlightError
+from attn_core.ledger.families import FAMILIES, Family
 from attn_core.ledger.sheet import Config
 
 BOUNDS = {
@@ -21,6 +22,11 @@ BOUNDS = {
 }
 
 _TWINS = {"n_heads": "n_decoder_heads", "d_ff": "decoder_d_ff"}
+_DERIVED = ("d_head", "n_groups")  # every family knows what they are where nothing is said
+
+
+class ImpossibleModel(HeadlightError):
+    """The numbers of a configuration cannot be a model; the message says which and what would do."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +105,8 @@ def problems(config: Config) -> list[str]:
     """
     family = FAMILIES[config["model_type"]]
     numbers = {name: {**family.defaults, **config}.get(theirs) for name, theirs in family.words.items()}
-    found = [_out_of_bounds(name, numbers[name]) for name in BOUNDS if numbers.get(name) is not None]
-    found = [sentence for sentence in found if sentence]
+    found = [_out_of_bounds(name, numbers[name]) for name in BOUNDS if _is_said(name, numbers, family)]
+    found = [sentence for sentence in (*found, *_of_another_kind(config, family)) if sentence]
     if not found:
         found = [s for s in (_indivisible(numbers, "d_head" in family.words), _groups(numbers)) if s]
     return found
@@ -110,6 +116,29 @@ def _out_of_bounds(name: str, value: Any) -> str:
     low, high = BOUNDS[name]
     ok = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
     return "" if ok else f"{name} must be a whole number from {low:,} to {high:,}, not {value}."
+
+
+def _is_said(name: str, numbers: dict[str, Any], family: Family) -> bool:
+    """Whether a number is there to be judged: left open, some are derived, and the others are missed."""
+    may_be_open = name in _DERIVED or family.sizes.get(name) is None
+    return name in family.words and not (numbers[name] is None and may_be_open)
+
+
+def _of_another_kind(config: Config, family: Family) -> list[str]:
+    """What the family's further options say that no such option can: words for numbers, numbers for words."""
+    bounded = {family.words[name] for name in BOUNDS if name in family.words}
+    found = []
+    for name, usual in family.defaults.items():
+        value = config.get(name, usual)
+        if name in bounded or isinstance(usual, bool):
+            continue
+        if isinstance(usual, str) and not isinstance(value, str):
+            found.append(f"{name} must be a word such as {usual!r}, not {value}.")
+        low = 1 if name in family.words.values() else 0
+        whole = type(value) is int and value >= low
+        if not (isinstance(usual, str) or whole or (usual is None and value is None)):
+            found.append(f"{name} must be a whole number from {low}, not {value}.")
+    return found
 
 
 def _indivisible(numbers: dict[str, Any], can_set: bool) -> str:

@@ -476,6 +476,30 @@ def test_impossible_numbers_are_explained() -> None:
     assert problems({"model_type": "gpt-3"}) == []
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_wrong_number_is_more_than_one_clear_sentence(family: str) -> None:
+    for name in FAMILIES[family].defaults:
+        for wrong in (None, "six", -1, 0, 1.5, [], {}):
+            try:
+                assert count_parameters({"model_type": family, name: wrong}).total > 0
+            except ac.HeadlightError as error:
+                assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("family", "wrong"),
+    [
+        ("bloom", {"hidden_size": -4}),
+        ("mpt", {"d_model": 0}),
+        ("gpt_neo", {"num_attention_heads": "x"}),
+        ("mbart", {"tie_word_embeddings": None}),  # no formula covers it, and the library refuses it
+    ],
+)
+def test_a_class_that_cannot_be_built_is_one_clear_sentence_too(family: str, wrong: dict[str, object]) -> None:
+    with pytest.raises(ImpossibleModel, match="The library refuses to build these numbers"):
+        count_parameters({"model_type": family, **wrong})
+
+
 def test_numbers_that_the_library_refuses_are_counted_and_said() -> None:
     checked = reconcile(count_parameters({**LLAMA, "head_dim": 5}))  # rotary positions turn pairs
     assert checked.built is None and "refuses" in checked.reason and "even" in checked.reason
@@ -503,6 +527,14 @@ def test_names_that_nobody_published() -> None:
         count_parameters({"model_type": "no-such-family"})
     with pytest.raises(TypeError):
         count_parameters(42)
+    for name in ("x" * 5000, "~nobody", "", "<b>x</b>", "🤗"):
+        with pytest.raises(ac.UnknownModel, match="Nearest: "):
+            count_parameters(name)
+
+
+def test_a_model_that_is_open_can_be_counted() -> None:
+    model = ac.load("tiny-translator")
+    assert count_parameters(model).total == count_parameters(model.hf).total == model.n_parameters == 200_704
 
 
 def test_a_folder_is_read_and_a_damaged_one_is_said(tmp_path: Any) -> None:
@@ -510,6 +542,9 @@ def test_a_folder_is_read_and_a_damaged_one_is_said(tmp_path: Any) -> None:
     assert count_parameters(tmp_path).total == 1_650
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ac.DamagedModel, match="cannot be read"):
+        count_parameters(str(tmp_path))
+    (tmp_path / "config.json").write_text("[1]")
+    with pytest.raises(ac.DamagedModel, match="no configuration"):
         count_parameters(str(tmp_path))
 
 
