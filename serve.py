@@ -3,6 +3,7 @@
 * `/ready` says 200 once the bundled model is loaded and 503 until then; `/_stcore/health` says that the process lives.
 * Security headers on every answer, with a Content-Security-Policy that lets the page speak to this host alone.
 * The bundled model is loaded at the start, not at the first visitor.
+* A page that fails says so in one sentence, and the log says how.
 * One JSON line a forward pass on stderr: times, queue, cache; never a sentence.
 """
 
@@ -24,6 +25,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui import caches
+from ui.waiting import show_failure
 
 BUNDLED = "minilm"
 HEADERS = {
@@ -98,4 +100,5 @@ app = st.App(
     routes=[Route("/ready", ready)],
     middleware=[Middleware(SecurityHeaders)],
     lifespan=lifespan,
+    on_script_error=show_failure,
 )

@@ -30,13 +30,19 @@ def shown_problems() -> Iterator[None]:
         stop_with("This cannot be shown", str(error), way_out=True)
     except (StopException, RerunException):
         raise
-    except Exception:
-        log.exception("a page failed")
-        stop_with(
-            "Something went wrong here",
-            "The rest of the app still works: try another sentence or another model.",
-            again=True,
-        )
+    except Exception as error:
+        show_failure(error)
+        st.stop()
+
+
+def show_failure(error: Exception) -> bool:
+    """Say that a page failed, and put how in the log; True: there is nothing more to show. For `st.App`, too."""
+    log.error("a page failed", exc_info=error)
+    widgets.problem(
+        "Something went wrong here", "The rest of the app still works: try another sentence or another model."
+    )
+    st.button("Try again", key="try_again")
+    return True
 
 
 def stop_with(title: str, what_to_do: str, again: bool = False, way_out: bool = False) -> NoReturn:
