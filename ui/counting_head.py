@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -13,7 +15,7 @@ from attn_core import low_rank
 from attn_core.catalogue import CATALOGUE, availability
 from attn_core.errors import HeadlightError
 from attn_core.figures import low_rank as thin
-from ui import caches, widgets
+from ui import caches, pictures, widgets
 from ui.counting import Counted
 from ui.counting_controls import title_of
 from ui.frame import Room
@@ -38,12 +40,14 @@ def real_head(counted: Counted) -> None:
     except HeadlightError as hidden:
         widgets.note(str(hidden))
         return
-    figure = thin.singular_values(found.values, found.d_head, found.floor, theme=counted.theme)
+    figure = partial(thin.singular_values, found.values, found.d_head, found.floor)
     alt = f"{len(found.values)} singular values, of which {found.rank} are not zero."
-    st.plotly_chart(figure, key="singular_values", theme=None, alt=alt, config={"displayModeBar": False})
+    which = f"Head {layer}.{head}" + (f" ({STREAMS[stream]})" if stream else "")
+    says = f"All singular values of W_V · W_O, {which.lower()} of {room.entry.title}"
+    quiet = {"displayModeBar": False}
+    pictures.plot("Singular values of a real head", figure, key="singular_values", alt=alt, says=says, config=quiet)
     many = found.directions_for
     said = "as many as d_head allows" if found.rank == found.d_head else f"of the {found.d_head} that d_head allows"
-    which = f"Head {layer}.{head}" + (f" ({STREAMS[stream]})" if stream else "")
     widgets.reading(
         f"{which} of {escape(room.entry.title)} can write to {found.rank} of {len(found.values)} "
         f"directions, {said}. Half of its strength is in {many[0.5]}, 90 % in {many[0.9]}."
@@ -64,16 +68,19 @@ def _choose(room: Room) -> tuple[Any, str | None, int, int]:
             label_visibility="collapsed",
             width=210,
         )
+        stack = st.container(width="content")
         place = st.container(horizontal=True, gap="small", width="content")
+    room = replace(room, remarks=st.container())  # the model comes here, and the page above does not move
     two_stacks = room.model().kind == "encoder-decoder"
     trace = room.trace(PROBE, **({"target": PROBE} if two_stacks else {}))
     stream = room.view["stream"] if two_stacks else None
     n_layers = trace.n_layers_of(stream)
     if room.layer >= n_layers:  # a decoder may be less deep than its encoder
         st.session_state["layer"] = n_layers - 1
-    with place:
-        if stream:
+    if stream:
+        with stack:
             widgets.switch("Stream", STREAMS, "stream")
+    with place:
         widgets.stepper("Layer", "layer", n_layers - 1)
         widgets.stepper("Head", "head", trace.n_heads - 1)
     return trace, stream, min(room.layer, n_layers - 1), room.head

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import struct
 from html import unescape
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import streamlit as st
 from safetensors.torch import load_file
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.parameters import count_parameters
+from ui import frame
 
 ROOT = Path(__file__).parents[2]
 PAGE = str(ROOT / "pages" / "parameters.py")
@@ -162,6 +165,19 @@ def test_a_translators_head_is_looked_at_in_the_stream_that_is_chosen(stream: st
     assert np.allclose(numbers(figure(page, "singular_values")["data"][0]["y"]), judge[:16], rtol=1e-6)
     which = {"encoder": "encoder", "cross": "decoder → encoder"}[stream]
     assert f"Head 1.2 ({which}) of Tiny translator can write to 16 of 64 directions" in text(page)
+
+
+def test_while_a_head_is_fetched_the_page_above_it_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = shutil.copytree(ROOT / "assets" / "tiny-decoder", tmp_path / "fetched")
+    waited = frame.wait_for
+
+    def seen(*job: Any) -> None:
+        st.html("<i>fetching</i>")
+        waited(*job)
+
+    monkeypatch.setattr(frame, "wait_for", seen)
+    said = html(opened(model=folder))
+    assert said.index("A real head") < said.index("<i>fetching</i>") < said.index("of fetched can write to")
 
 
 def test_growth_says_what_is_quadratic_in_what(front: AppTest) -> None:
