@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from attn_core.catalogue import CATALOGUE, availability, entry_of
+from attn_core.settings import is_public
 from ui import panel_specs, widgets
 from ui.panel_specs import LETTERS, SAME, SHOWS, Spec
 
@@ -82,6 +83,7 @@ def _further(letter: str, spec: Spec) -> None:
         key=f"{letter}_model",
         format_func=_model_label,
         label_visibility="collapsed",
+        accept_new_options=not is_public(),
     )
     _which(letter, f"{letter}_layer", f"{letter}_head", layers, heads, lambda n: "as in A" if n == SAME else n)
 

@@ -292,6 +292,12 @@ def test_a_folder_of_ones_own_can_change_places() -> None:
     np.testing.assert_allclose(panels(page)[0], ac.trace(load("minilm"), ARE).pattern(0, 4), atol=1e-6)
 
 
+def test_a_folder_may_be_typed_into_a_panel_but_not_by_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert opened().selectbox(key="b_model").proto.accept_new_options
+    monkeypatch.setenv("HEADLIGHT_MODE", "public")
+    assert not opened().selectbox(key="b_model").proto.accept_new_options
+
+
 def test_the_same_twice_says_what_to_do() -> None:
     page = opened(b_text="", b_head="same")
     assert lead(page) == "A and B are the same: give one of them another head, sentence or model."
