@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from attn_core.tiny.shipped import known_words
+from attn_core.tiny.shipped import known_words, stand_ins
 from attn_core.tiny.slots import MARK
 from ui import widgets
 
@@ -29,9 +29,11 @@ def explain_marks(model_name: str, labels: Sequence[str]) -> None:
     for label in labels:
         if label.endswith(MARK):
             unknown.setdefault(label.lower(), label.removesuffix(MARK))
-    if unknown and known_words(model_name):
+    slots = stand_ins(model_name)
+    if unknown and slots:
         these = "this word" if len(unknown) == 1 else "these words"
+        shared = f" It has {len(slots)}, so some words share one." if len(unknown) > len(slots) else ""
         widgets.note(
-            f"{', '.join(unknown.values())}: this model has not met {these} ({MARK}). "
-            "Each takes a stand-in that training used for new words, so heads can still find it again."
+            f"{', '.join(unknown.values())}: this model has not met {these} ({MARK}). Each takes a stand-in that "
+            f"training used for new words, so heads can still find it again.{shared}"
         )

@@ -172,6 +172,8 @@ def test_new_words_are_carried_over_marked_and_explained() -> None:
     page = opened(source="a blick Zorple eats a wug", translation="un zorple Blick mange la tove")
     assert names(page, CROSS, "y") == ["un", "zorple°", "Blick°", "mange", "la", "tove°", "</s>"]
     assert "blick, Zorple, wug, tove: this model has not met these words (°)" in text(page)
+    assert "some words share one" not in text(page)
+    assert "It has 4, so some words share one." in text(opened(source="aa bb cc dd ee"))
 
 
 def test_the_vocabulary_and_fitting_sentences_are_offered() -> None:

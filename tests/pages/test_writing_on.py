@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rooms
 import torch
 import transformers as tf
 from streamlit.testing.v1 import AppTest
@@ -28,7 +29,8 @@ def loaded() -> None:
 @pytest.fixture(scope="module")
 def judge() -> tuple[object, object]:
     folder = ROOT / "assets" / "tiny-decoder"
-    return tf.AutoModelForCausalLM.from_pretrained(folder).eval(), tf.AutoTokenizer.from_pretrained(folder)
+    model = tf.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").eval()
+    return model, tf.AutoTokenizer.from_pretrained(folder)
 
 
 def opened(**params: object) -> AppTest:
@@ -108,6 +110,10 @@ def test_writing_is_greedy_generation_and_shows_where_the_head_looked(judge: tup
     ran(page)
     assert page.session_state["text"] == f"{FOX} " + " ".join(tokenizer.convert_ids_to_tokens(wanted.tolist()))
     assert "Step by step: where head 1.1 looked" in text(page)
+    cells = np.nan_to_num(rooms.array(rooms.figure(page, "next_steps")["data"][0]["z"]))
+    with torch.no_grad():
+        looked = model(torch.cat([ids[0], wanted])[None], output_attentions=True).attentions[1][0, 1].numpy()
+    assert cells.shape == (8, 14) and np.abs(cells - looked[5:13]).max() < 1e-5
     page.button(key="next_one").click()
     ran(page)
     assert len(page.session_state["text"].split()) == 5 + 9
