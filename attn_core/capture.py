@@ -5,10 +5,11 @@ Nothing about a loaded model is changed between or during calls, so visitors can
 
 from __future__ import annotations
 
+import operator
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,8 +19,8 @@ from torch import Tensor, nn
 
 from attn_core import tokens
 from attn_core.calls import Layer, frozen
-from attn_core.errors import EmptyText, HeadlightError
-from attn_core.interface import NAME, as_ours, configs
+from attn_core.errors import EmptyText, HeadlightError, UnsupportedFamily
+from attn_core.interface import attention_of, is_ours_always, our_name
 from attn_core.pass_recorder import PassRecorder, heard_by
 from attn_core.probe import Wiring, logit_rule, probe
 from attn_core.recording import listen
@@ -50,6 +51,9 @@ class Model:
     is_ours: bool  # loaded with our attention and in eval mode, and held by nobody who could change that
     reload: Callable[[], Model] | None = None
 
+    def __repr__(self) -> str:
+        return f"<Model {self.name}: {self.kind} of family {self.family}, {self.n_parameters:,} parameters>"
+
     @property
     def n_bytes(self) -> int:
         """What its weights take in memory."""
@@ -69,7 +73,7 @@ class Model:
         if isinstance(text, str):
             own = {word.lower(): slot for word, slot in taken.items()}
             return tokens.encode(self.tokenizer, text, self.limit, target=target, taken=own)
-        ids = [int(i) for i in text]
+        ids = _whole_numbers(text)
         n_words = self.hf.get_input_embeddings().num_embeddings
         if any(not 0 <= i < n_words for i in ids):
             raise HeadlightError(f"Token ids of {self.name} go from 0 to {n_words - 1}.")
@@ -81,17 +85,31 @@ class Model:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Hold the model for one pass: our attention, no dropout, no gradients. Everything is as it was afterwards."""
-        with self.lock, torch.inference_mode(), nullcontext() if self.is_ours else as_ours(self.hf):
+        with self.lock, torch.inference_mode(), self._borrowed():
             yield
+
+    def _borrowed(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.is_ours else attention_of(self.hf, our_name(self.hf))
 
     def run(self, **inputs: Any) -> Any:
         """One forward pass, up to the final embedding: no logits of a vocabulary where they can be left out."""
         device = next(self.hf.parameters()).device
         inputs = {name: value.to(device) for name, value in inputs.items()}
-        return self.hf.base_model(**inputs, use_cache=False) if _caches(self.hf) else self.hf.base_model(**inputs)
+        return self.hf.base_model(**inputs, **_no_cache(self.hf))
+
+
+def _whole_numbers(ids: Sequence[Any]) -> list[int]:
+    """Token ids of one sentence as plain numbers; takes what a tokenizer or numpy hands out."""
+    try:
+        return [operator.index(i.item() if hasattr(i, "item") else i) for i in ids]
+    except (TypeError, ValueError, RuntimeError):
+        raise HeadlightError(
+            "A sentence is a text, or a list of token ids: whole numbers, one sentence at a time."
+        ) from None
 
 
 _WIRINGS: weakref.WeakKeyDictionary[Any, Wiring] = weakref.WeakKeyDictionary()
+_LOCKS: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictionary()
 
 
 def wrap(
@@ -121,13 +139,14 @@ def wrap(
         tokenizer=tokenizer,
         wiring=wiring,  # type: ignore[arg-type]
         limit=min(limit or MOST_TOKENS, _most_tokens(hf_model, tokenizer)),
-        lock=threading.Lock(),
-        is_ours=all(c._attn_implementation_internal == NAME for c in configs(hf_model)) and not hf_model.training,
+        lock=_LOCKS.setdefault(hf_model, threading.Lock()),
+        is_ours=is_ours_always(hf_model),
         reload=reload,
     )
     if wiring is None:
         with model.running():
             wiring = probe(hf_model, lambda: model.run(**_probe_inputs(hf_model)))
+            _compare_with_its_own(model)
             wiring = replace(wiring, logits=_logit_rule(model, wiring))
         _WIRINGS[hf_model] = wiring
         _place_taps(hf_model, wiring)
@@ -135,13 +154,26 @@ def wrap(
     return replace(model, wiring=wiring, kind=kind)
 
 
+def _compare_with_its_own(model: Model) -> None:
+    """Refuse a model that says something else with its family's own attention: ours is not what it was made for."""
+    inputs = _probe_inputs(model.hf)
+    ours = model.run(**inputs)[0]
+    with attention_of(model.hf, "eager"):
+        theirs = model.run(**inputs)[0]
+    if not float((ours - theirs).abs().max()) <= 1e-3 * float(theirs.abs().max()):
+        raise UnsupportedFamily(
+            f"{model.family} models give another result when their attention goes through the library's interface, so "
+            "what would be drawn is not what they do."
+        )
+
+
 def _place_taps(hf_model: Any, wiring: Wiring) -> None:
     for module, side in sorted({(tap.module, tap.side) for tap in wiring.taps}):
         listen(hf_model.get_submodule(module), module, side)
 
 
-def _caches(hf_model: Any) -> bool:
-    return hasattr(hf_model.config, "use_cache")
+def _no_cache(hf_model: Any) -> dict[str, bool]:
+    return {"use_cache": False} if hasattr(hf_model.config, "use_cache") else {}
 
 
 def _most_tokens(hf_model: Any, tokenizer: Any) -> int:
@@ -182,7 +214,7 @@ def _logit_rule(model: Model, wiring: Wiring) -> Any:
     inputs = _probe_inputs(model.hf)
     handles = [listen(model.hf.get_submodule(t.module), t.module, t.side) for t in wiring.final.values()]
     with heard_by(recorder):
-        logits = model.hf(**{k: v.to(model.hf.device) for k, v in inputs.items()}).logits[0]
+        logits = model.hf(**{k: v.to(model.hf.device) for k, v in inputs.items()}, **_no_cache(model.hf)).logits[0]
     for handle in handles:
         handle.remove()
     final = recorder.taps[wiring.final[stream]].to(model.hf.device)
@@ -244,6 +276,9 @@ def _inputs(
     model: Model, text: Any, target: Any, audio: Any
 ) -> tuple[dict[str, Tensor], dict[str, tuple[Tokens, Tokens]]]:
     """What the model gets, and the (query, key) tokens of each of its streams."""
+    if (model.hf.main_input_name == "input_features") != (audio is not None):
+        reads = "text, not sound" if audio is not None else "sound: give it audio=, a spectrogram [mel, frame]"
+        raise HeadlightError(f"{model.name} reads {reads}.")
     if audio is not None:
         sound = torch.as_tensor(np.asarray(audio), dtype=torch.float32)
         if sound.dim() != 2:
@@ -251,6 +286,8 @@ def _inputs(
         given: dict[str, Tensor] = {"input_features": sound[None]}
         source = _times(model, sound.shape[1])
     else:
+        if text is not None and not hasattr(text, "__len__"):
+            raise HeadlightError(f"A sentence is a text or a list of token ids, not {type(text).__name__}.")
         if text is None or len(text) == 0:
             raise EmptyText("There is no word here yet. Type a sentence, for example: a fluffy blue creature.")
         source = model.read(text)
@@ -334,7 +371,9 @@ def _source(model: Model) -> Source:
     def logits(final: Tensor) -> Tensor:
         hf = module()
         if rule is None:
-            raise HeadlightError(f"{name} does not predict a next word.")
+            has_head = hf.get_output_embeddings() is not None
+            why = "reads its words off in a way that could not be found" if has_head else "does not predict a next word"
+            raise HeadlightError(f"{name} {why}.")
         with torch.inference_mode():
             plain = hf.get_output_embeddings()(final.to(hf.device))
             if rule.soft_cap is not None:

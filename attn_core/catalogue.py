@@ -107,7 +107,7 @@ def entry_of(name: str) -> Entry:
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    if is_public():
+    if is_public() or not name.strip():
         raise unknown(name)
     try:
         path = Path(name).expanduser()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+from transformers.masking_utils import eager_mask, sdpa_mask
 
 from attn_core import attention
 from attn_core.errors import UnsupportedFamily
@@ -22,6 +22,7 @@ from attn_core.masks import Mask, RelativeBias
 from attn_core.recording import RECORDER, Attended
 
 NAME = "headlight"
+NAME_WITH_MASK = "headlight-with-mask"
 
 
 def attend(
@@ -72,6 +73,17 @@ def _capped(
 
 AttentionInterface.register(NAME, attend)
 AttentionMaskInterface.register(NAME, sdpa_mask)
+AttentionInterface.register(NAME_WITH_MASK, attend)
+AttentionMaskInterface.register(NAME_WITH_MASK, eager_mask)
+
+
+def our_name(hf_model: Any) -> str:
+    """Which of our two names a model is run under.
+
+    Some families never ran on the library's fused function, and nobody noticed that their decoders do not say that they
+    are causal, or that their experts read the mask too; these get the masks that they know.
+    """
+    return NAME if getattr(hf_model, "_supports_sdpa", False) else NAME_WITH_MASK
 
 
 def read_mask(
@@ -99,7 +111,13 @@ def use_ours_always(hf_model: Any) -> None:
     """Choose our attention once and for all; for a model that was loaded here and that nobody else holds."""
     hf_model.eval()
     for config in configs(hf_model):
-        config._attn_implementation_internal = NAME
+        config._attn_implementation_internal = our_name(hf_model)
+
+
+def is_ours_always(hf_model: Any) -> bool:
+    """Whether a model needs no borrowing: our attention is chosen, and it is in eval mode."""
+    chosen = {config._attn_implementation_internal for config in configs(hf_model)}
+    return chosen == {our_name(hf_model)} and not hf_model.training
 
 
 def configs(hf_model: Any) -> list[Any]:
@@ -109,20 +127,18 @@ def configs(hf_model: Any) -> list[Any]:
 
 
 @contextmanager
-def as_ours(hf_model: Any) -> Iterator[None]:
-    """Borrow a model: our attention and no dropout inside, everything as it was afterwards."""
+def attention_of(hf_model: Any, name: str) -> Iterator[None]:
+    """Borrow a model: the attention of this name and no dropout inside, everything as it was afterwards."""
     before = [(c, c._attn_implementation_internal) for c in configs(hf_model)]
     training = [m for m in hf_model.modules() if m.training]
     if training:
         hf_model.eval()
     try:
-        for config, name in before:
-            if name != NAME:
-                config._attn_implementation_internal = NAME
+        for config, _ in before:
+            config._attn_implementation_internal = name
         yield
     finally:
-        for config, name in before:
-            if name != NAME:
-                config._attn_implementation_internal = name
+        for config, chosen in before:
+            config._attn_implementation_internal = chosen
         for module in training:
             module.training = True

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from attn_core import wiring
-from attn_core.errors import UnsupportedFamily
+from attn_core.errors import HeadlightError, UnsupportedFamily
 from attn_core.recording import RECORDER, Attended, listen
 from attn_core.wiring import AttentionEvent, Diary, Event, Site, Tap
 
@@ -97,17 +97,20 @@ def probe(model: nn.Module, run: Callable[[], Any]) -> Wiring:
     """Run the model once with a diary open and read its wiring from it.
 
     `run` makes one short forward pass; for an encoder-decoder with a source longer than its target, so that streams
-    can be told apart. Raises UnsupportedFamily where attention does not go through the library's interface.
+    can be told apart. Raises UnsupportedFamily where attention does not go through the library's interface, or
+    where the model does not run with it.
     """
     recorder = _DiaryRecorder(model)
     handles = [listen(m, name, side) for name, m in model.named_modules() if name for side in ("in", "out")]
     token = RECORDER.set(recorder)
     try:
-        run()
+        output = run()
+    except HeadlightError:
+        raise
     except Exception as error:
         if not recorder.diary.attention:  # it could not even use the interface's masks
             raise _outside(model) from error
-        raise
+        raise UnsupportedFamily(f"{_family(model)} models do not run with an attention of ours: {error}") from error
     finally:
         RECORDER.reset(token)
         for handle in handles:
@@ -117,17 +120,24 @@ def probe(model: nn.Module, run: Callable[[], Any]) -> Wiring:
         for event, original in zip(recorder.diary.events, _event_originals(recorder), strict=True)
         if not torch.equal(original.reshape(event.value.shape), event.value)
     )
-    return replace(_survey(model, recorder.diary, recorder.causal), changed_later=changed)
+    return replace(_survey(model, recorder.diary, recorder.causal, _last_states(output)), changed_later=changed)
+
+
+def _last_states(output: Any) -> dict[str, Tensor]:
+    """What the model says it ends with, [token, features] of each stream, where it says so."""
+    last, encoder = (getattr(output, f"{side}last_hidden_state", None) for side in ("", "encoder_"))
+    found = {"self": last} if encoder is None else {"decoder": last, "encoder": encoder}
+    return {stream: states[0] for stream, states in found.items() if states is not None}
 
 
 def _event_originals(recorder: _DiaryRecorder) -> list[Tensor]:
     return [t for t in recorder.originals if t.dim() < 4]
 
 
-def _survey(model: nn.Module, diary: Diary, causal: bool) -> Wiring:
+def _survey(model: nn.Module, diary: Diary, causal: bool, last_states: dict[str, Tensor]) -> Wiring:
     if not diary.attention:
         raise _outside(model)
-    streams = _streams(diary)
+    streams = _streams(model, diary)
     sites: list[Site] = []
     start = 0
     for i, call in enumerate(diary.attention):
@@ -138,17 +148,23 @@ def _survey(model: nn.Module, diary: Diary, causal: bool) -> Wiring:
         sites.append(site)
         start = projected.time
     joined = tuple(_join(diary, site, sites[i + 1 : i + 2]) for i, site in enumerate(sites))
-    final, norms = _final(diary, joined)
-    return Wiring(joined, final, norms, None, causal, frozenset())
+    linked = _linked(diary, joined, last_states)
+    final, norms = _final(diary, linked, last_states)
+    return Wiring(linked, final, norms, None, causal, frozenset())
 
 
-def _streams(diary: Diary) -> list[str]:
+def _streams(model: nn.Module, diary: Diary) -> list[str]:
     """Which stream each attention call belongs to, told by the lengths of its queries and keys."""
     lengths = [(call.query.shape[1], call.key.shape[1]) for call in diary.attention]
     if len(set(lengths)) == 1:
         return ["self"] * len(lengths)
     n_source, n_target = lengths[0][0], lengths[-1][0]
     names = {(n_source, n_source): "encoder", (n_target, n_target): "decoder", (n_target, n_source): "cross"}
+    if not set(lengths) <= set(names):
+        raise UnsupportedFamily(
+            f"Only a part of the attention of {_family(model)} models goes through the library's interface, so their "
+            "streams cannot be told apart."
+        )
     return [names[pair] for pair in lengths]
 
 
@@ -164,7 +180,7 @@ def _site(
     site = Site(stream, layer, call.query.shape[0], output, projected.tap)
     site = _with_projections(model, diary, call, site, start)
     around = wiring.residual_around(diary, projected, start, stop)
-    if around is None:
+    if around is None or (around.block == "norm-after" and not _is_norm(model, projected, around.added)):
         return site, projected
     site = replace(site, embedding=around.embedding.tap, added=around.added.tap)
     if around.block == "parallel" and around.mlp is not None:
@@ -175,6 +191,15 @@ def _site(
     kind, after, mlp, end = half
     kind = "norm-after" if around.block == "norm-after" else kind
     return replace(site, block=kind, after=after.tap, mlp=mlp.tap, next=end.tap), projected
+
+
+def _is_norm(model: nn.Module, entered: Event, left: Event) -> bool:
+    """Whether a module makes of a token alone what it made of it among others; a convolution does not."""
+    try:
+        alone = model.get_submodule(left.tap.module)(entered.value[1:2])
+    except Exception:  # it wants to know what else there is
+        return False
+    return alone.shape == left.value[1:2].shape and wiring.close(alone, left.value[1:2])
 
 
 def _with_projections(model: nn.Module, diary: Diary, call: AttentionEvent, site: Site, start: int) -> Site:
@@ -207,26 +232,68 @@ def _join(diary: Diary, site: Site, following: list[Site]) -> Site:
     return replace(site, block=kind, after=cross.embedding, mlp=None, next=None)
 
 
+def _linked(diary: Diary, sites: tuple[Site, ...], last_states: dict[str, Tensor]) -> tuple[Site, ...]:
+    """Keep the second half of blocks only where each next block, or the model's own last word, goes on from it.
+
+    Where other layers lie between two attentions (Mamba's, a second MLP), one of them may have been taken for the MLP.
+    """
+    broken = set()
+    for i, site in enumerate(sites):
+        if site.next is None:
+            continue
+        following = next((s for s in sites[i + 1 :] if s.stream == _reader(site)), None)
+        if following is None:
+            goes_on = _leaving(diary, sites, i, last_states) is not None
+        else:
+            end, entry = _value(diary, site.next), following.embedding and _value(diary, following.embedding)
+            goes_on = entry is None or wiring.close(end, entry)
+        if not goes_on:
+            broken.add(site.stream)
+    return tuple(_first_half(site) if site.stream in broken else site for site in sites)
+
+
+def _reader(site: Site) -> str:
+    """Whose residual stream a site adds to: cross-attention adds to the decoder's."""
+    return "decoder" if site.stream == "cross" else site.stream
+
+
+def _leaving(diary: Diary, sites: tuple[Site, ...], i: int, last_states: dict[str, Tensor]) -> Event | None:
+    """What the model ends a stream with, after a last block: its sum, or the final norm of it. None if it is neither.
+
+    A model that goes on into another space after that (OPT-350m) has no word in this.
+    """
+    site = sites[i]
+    stop = diary.attention[i + 1].time if i + 1 < len(sites) else 1 << 60
+    end = next(e for e in diary.events if e.tap == site.next)
+    norm, said = wiring.norm_of(diary, end, stop), last_states.get(_reader(site))
+    if said is None or said.shape != end.value.shape:
+        return norm or end
+    return next((e for e in (norm, end) if e is not None and wiring.close(e.value, said)), None)
+
+
+def _first_half(site: Site) -> Site:
+    """What is still known of a block whose MLP is not."""
+    return replace(site, block=None if site.block == "parallel" else site.block, mlp=None, next=None)
+
+
 def _value(diary: Diary, tap: Tap) -> Tensor:
     return next(event.value for event in diary.events if event.tap == tap)
 
 
-def _final(diary: Diary, sites: tuple[Site, ...]) -> tuple[dict[str, Tap], dict[str, str]]:
-    """What comes after each stream's last block: the final norm, where there is one."""
+def _final(
+    diary: Diary, sites: tuple[Site, ...], last_states: dict[str, Tensor]
+) -> tuple[dict[str, Tap], dict[str, str]]:
+    """What comes after each stream's last block, and the module that is its final norm, where there is one."""
     final: dict[str, Tap] = {}
     norms: dict[str, str] = {}
     for i, site in enumerate(sites):
-        following = sites[i + 1].stream if i + 1 < len(sites) else None
-        ends = following is None or (site.stream == "encoder" and following != "encoder")
-        if not ends or site.next is None:
+        ends = not any(later.stream == site.stream for later in sites[i + 1 :])
+        found = _leaving(diary, sites, i, last_states) if ends and site.next is not None else None
+        if found is None:
             continue
-        stop = diary.attention[i + 1].time if i + 1 < len(sites) else 1 << 60
-        event = next(e for e in diary.events if e.tap == site.next)
-        norm = wiring.norm_of(diary, event, stop)
-        stream = "decoder" if site.stream == "cross" else site.stream
-        final[stream] = norm.tap if norm is not None else site.next
-        if norm is not None:
-            norms[stream] = norm.tap.module
+        final[_reader(site)] = found.tap
+        if found.value is not _value(diary, site.next):  # type: ignore[arg-type]
+            norms[_reader(site)] = found.tap.module
     return final, norms
 
 
@@ -243,6 +310,8 @@ def _family(model: nn.Module) -> str:
 
 def logit_rule(head: nn.Module, final: Tensor, logits: Tensor, soft_cap: float | None) -> LogitRule | None:
     """How the model's own logits [token, word] follow from its final embedding; None where this form does not fit."""
+    if getattr(head, "weight", final).shape[-1] != final.shape[-1]:
+        return None
     plain = head(final)
     if soft_cap is not None:
         capped = soft_cap * torch.tanh(plain / soft_cap)

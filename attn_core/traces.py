@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -86,6 +87,11 @@ class Trace:
     _final: Mapping[str, Tensor]
     _final_norms: Mapping[str, str]
     _source: Source
+
+    def __repr__(self) -> str:
+        sizes = (f"{len(layers)} × {layers[0].call.n_heads} {stream} heads" for stream, layers in self._layers.items())
+        said = shorten(self._tokens[self.streams[0]][0].text, 60, placeholder=" …")
+        return f"<Trace of {said!r} in {self.model_name}: {', '.join(sizes)}>"
 
     # --- What was read -------------------------------------------------------------------------------------------
 
@@ -247,7 +253,7 @@ class Trace:
     def block(self, layer: int, *, stream: str | None = None) -> str:
         """How the block adds: "pre-norm", "post-norm", "parallel" (with the MLP) or "norm-after" (norm(ΣΔE))."""
         block = self._layer(layer, stream).site.block
-        if block is None:
+        if block in (None, "sequential"):
             raise HeadlightError(f"How layer {layer} of this model adds up could not be found.")
         return block
 
@@ -323,6 +329,10 @@ class Trace:
     def logits(self, position: int = -1) -> Array:
         """The model's scores for the next word after a position: [word]. Causal models and decoders only."""
         final = self._final_of("decoder" if self.kind == "encoder-decoder" else None)
+        if not -len(final) <= position < len(final):
+            raise IndexError(
+                f"position {position} is out of range: this trace has position {-len(final)} to {len(final) - 1}"
+            )
         return _array(self._source.logits(final[position]))
 
     def read_words(self, vectors: Array) -> Array:

@@ -111,6 +111,33 @@ FAMILIES = {
         tf.AutoModelForSeq2SeqLM,
         "post-norm",
     ),
+    "nllb-moe": Family(  # its decoder does not say that it is causal: only the mask does
+        lambda: tf.NllbMoeConfig(
+            **_BART, **_IDS, decoder_start_token_id=2, num_experts=4, encoder_sparse_step=2, decoder_sparse_step=2
+        ),
+        tf.AutoModelForSeq2SeqLM,
+    ),
+    "bigbird_pegasus": Family(  # a decoder alone, and again one that does not say so
+        lambda: tf.BigBirdPegasusConfig(**{**_BART, "encoder_layers": 3}, **_IDS), tf.AutoModelForCausalLM
+    ),
+    "m2m_100": Family(
+        lambda: tf.M2M100Config(**_BART, **_IDS, decoder_start_token_id=2), tf.AutoModelForSeq2SeqLM
+    ),
+    "xlm-roberta": Family(lambda: tf.XLMRobertaConfig(**_BERT, **_IDS), tf.AutoModel, "post-norm"),
+    "gpt_bigcode": Family(  # one key and one value for all heads
+        lambda: tf.GPTBigCodeConfig(
+            vocab_size=99, n_embd=32, n_layer=2, n_head=4, n_inner=48, n_positions=64, multi_query=True, **_IDS
+        )
+    ),
+    "gemma": Family(lambda: tf.GemmaConfig(**_LLAMA, **_IDS, head_dim=8)),
+    "cohere": Family(lambda: tf.CohereConfig(**_LLAMA, **_IDS), block="parallel"),  # neighbours are rotated
+    "phi3": Family(lambda: tf.Phi3Config(**_LLAMA, **_IDS, sliding_window=6)),  # one projection for q, k and v
+    "stablelm": Family(lambda: tf.StableLmConfig(**_LLAMA, **_IDS, use_qkv_bias=True)),
+    "glm4": Family(lambda: tf.Glm4Config(**_LLAMA, **_IDS, head_dim=8), block="norm-after"),
+    "nemotron": Family(lambda: tf.NemotronConfig(**_LLAMA, **_IDS)),
+    "mixtral": Family(  # experts in place of one MLP
+        lambda: tf.MixtralConfig(**_LLAMA, **_IDS, num_local_experts=4, num_experts_per_tok=2)
+    ),
 }  # fmt: skip
 
 OUTSIDE = {  # families whose attention does not go through the library's interface

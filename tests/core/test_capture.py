@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers as tf
 from families import FAMILIES, OUTSIDE, TARGET, TEXT, Family, save, word_tokenizer
 
 import attn_core as ac
@@ -390,8 +391,6 @@ def test_ids_are_read_as_they_are_and_cut_at_the_limit() -> None:
 
 
 def test_a_speech_models_keys_are_times() -> None:
-    import transformers as tf
-
     torch.manual_seed(0)
     config = tf.WhisperConfig(
         vocab_size=99, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
@@ -420,3 +419,112 @@ def test_the_attention_function_is_the_librarys_when_nobody_listens() -> None:
     ours, _ = interface.attend(torch.nn.Module(), query, key, value, None, is_causal=False)
     theirs = torch.nn.functional.scaled_dot_product_attention(query, key, value).transpose(1, 2)
     assert torch.equal(ours, theirs)
+
+
+def test_a_family_that_answers_otherwise_with_our_attention_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever its own attention does that ours is not told of, nothing is drawn that it does not do."""
+    from transformers.models.gpt2 import modeling_gpt2
+
+    own = modeling_gpt2.eager_attention_forward
+
+    def twice(*args: Any, **kwargs: Any) -> Any:
+        output, weights = own(*args, **kwargs)
+        return 2 * output, weights
+
+    wrapped("gpt2")
+    monkeypatch.setattr(modeling_gpt2, "eager_attention_forward", twice)
+    with pytest.raises(ac.UnsupportedFamily, match="gpt2 models give another result"):
+        wrapped("gpt2")
+
+
+def test_a_family_with_only_a_part_of_its_attention_on_the_interface_is_refused() -> None:
+    config = tf.PegasusXConfig(
+        vocab_size=99, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
+        decoder_attention_heads=4, encoder_ffn_dim=48, decoder_ffn_dim=48, max_position_embeddings=64, block_size=8,
+    )  # fmt: skip
+    with pytest.raises(ac.UnsupportedFamily, match="Only a part of the attention of pegasus_x"):
+        ac.wrap(tf.PegasusXForConditionalGeneration(config).eval(), TOKENIZER)
+
+
+def test_a_model_that_does_not_run_is_refused_in_a_sentence() -> None:
+    model = FAMILIES["llama"].build()
+    model.model.norm.forward = lambda x: x @ torch.zeros(3, 3)
+    with pytest.raises(ac.UnsupportedFamily, match="llama models do not run"):
+        ac.wrap(model, TOKENIZER)
+
+
+@pytest.mark.parametrize("n_layers", [1, 2])
+def test_what_lies_between_two_attentions_is_not_taken_for_the_mlp(n_layers: int) -> None:
+    """Falcon-H1 adds Mamba and attention to E at once, and then an MLP: no parallel block, though it looks like one."""
+    config = tf.FalconH1Config(
+        vocab_size=99, hidden_size=32, intermediate_size=48, num_hidden_layers=n_layers, num_attention_heads=4,
+        num_key_value_heads=2, head_dim=8, mamba_d_ssm=32, mamba_n_heads=4, mamba_d_head=8, mamba_d_state=8,
+        mamba_chunk_size=8,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    eager = tf.FalconH1ForCausalLM._from_config(config, attn_implementation="eager").eval()
+    model = ac.wrap(copy.deepcopy(eager), TOKENIZER)
+    trace = run(model)
+    with torch.inference_mode():
+        theirs = eager(**inputs(trace), output_attentions=True, output_hidden_states=True, use_cache=False)
+    for layer in range(n_layers):
+        assert np.abs(trace.patterns(layer) - theirs.attentions[layer][0].numpy()).max() < 1e-5
+        assert relative(trace.embedding(layer), theirs.hidden_states[layer][0]) < 1e-5
+        for unknown in (trace.block, trace.mlp_added):
+            with pytest.raises(ac.HeadlightError, match="could not be found"):
+                unknown(layer)
+    for unknown in (trace.final_embedding, trace.logits, lambda: trace.embedding(n_layers)):
+        with pytest.raises(ac.HeadlightError, match="could not be found"):
+            unknown()
+    assert trace.check().ok
+
+
+def test_words_that_live_in_a_space_of_their_own() -> None:
+    """OPT-350m projects its last layer down before it reads words off it."""
+    config = tf.OPTConfig(
+        vocab_size=99, hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4, word_embed_proj_dim=16,
+        max_position_embeddings=64, do_layer_norm_before=False, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    eager = tf.OPTForCausalLM._from_config(config, attn_implementation="eager").eval()
+    model = ac.wrap(copy.deepcopy(eager), TOKENIZER)
+    trace = run(model)
+    with torch.inference_mode():
+        theirs = eager(**inputs(trace), output_attentions=True, use_cache=False)
+    assert np.abs(trace.patterns(1) - theirs.attentions[1][0].numpy()).max() < 1e-5
+    assert trace.check().ok
+    with pytest.raises(ac.HeadlightError, match="reads its words off in a way that could not be found"):
+        trace.logits()
+
+
+def test_what_a_tokenizer_hands_out_is_read_and_what_is_no_sentence_is_refused() -> None:
+    model = wrapped("gpt2")
+    same = [ac.trace(model, ids).tokens.ids for ids in ([5, 6], (5, 6), np.array([5, 6]), torch.tensor([5, 6]))]
+    assert same == [[5, 6]] * 4
+    for wrong in ([[5, 6]], torch.tensor([[5, 6]]), ["a"], [5.5]):
+        with pytest.raises(ac.HeadlightError, match="one sentence at a time"):
+            ac.trace(model, wrong)
+    with pytest.raises(ac.HeadlightError, match="not int"):
+        ac.trace(model, 5)
+    with pytest.raises(ac.HeadlightError, match="reads text, not sound"):
+        ac.trace(model, audio=np.zeros((80, 100)))
+    with pytest.raises(IndexError, match="position 2 is out of range.*-2 to 1"):
+        ac.trace(model, [5, 6]).logits(2)
+
+
+def test_a_model_and_a_trace_say_what_they_are_in_one_line() -> None:
+    model = ac.wrap(FAMILIES["gpt2"].build(), TOKENIZER, name="small")
+    assert repr(model).startswith("<Model small: decoder of family gpt2, ")
+    assert repr(ac.trace(model, "one fox")) == "<Trace of 'one fox' in small: 2 × 4 self heads>"
+
+
+def test_what_mixes_words_after_attention_is_no_norm() -> None:
+    """Then what is added to a word is no function of its own ΔE, and how the block adds up cannot be said."""
+    model = FAMILIES["olmo2"].build()
+    for layer in model.model.layers:
+        layer.post_attention_layernorm.forward = lambda x: x.cumsum(dim=-2)
+    wrapped = ac.wrap(model, TOKENIZER)
+    trace = run(wrapped)
+    assert trace.check().ok
+    with pytest.raises(ac.HeadlightError, match="could not be found"):
+        trace.block(0)

@@ -131,8 +131,9 @@ def test_an_unknown_name_offers_the_nearest():
         ac.load("minlm")
     with pytest.raises(UnknownModel, match="gpt2"):
         ac.load("GPT3")
-    with pytest.raises(UnknownModel):
-        ac.load("./no/such/folder")
+    for nothing in ("./no/such/folder", "", " "):
+        with pytest.raises(UnknownModel):
+            ac.load(nothing)
 
 
 def test_a_folder_that_is_no_model(tmp_path):
