@@ -24,9 +24,11 @@ from numpy.typing import NDArray
 
 from attn_core import geometry, heads
 from attn_core.errors import HeadlightError
+from attn_core.figures.labels import percent
 from attn_core.heads import Floats
 from attn_core.next_word import name_of
 from attn_core.replacements import Head, instead
+from attn_core.spelling import visible
 
 if TYPE_CHECKING:
     from attn_core.traces import Trace
@@ -86,6 +88,17 @@ class Effect:
     def text(self) -> str:
         """The number as it is read: "3.5°", "0.42 bits"."""
         return f"{_short(self.value)}{'' if self.unit == '°' else ' '}{self.unit}"
+
+    @property
+    def says(self) -> str:
+        """The words that gained and lost most, as a plain sentence; "" where none moves as far as people can read."""
+        moved = []
+        for verb, words in (("rises", self.rising), ("falls", self.falling)):
+            for word in words[:1]:
+                before, after = percent(word.before), percent(word.after)
+                if before != after:
+                    moved.append(f"“{visible(word.text)}” {verb} from {before} to {after}")
+        return f"Without it {' and '.join(moved)}." if moved else ""
 
 
 def _short(value: float) -> str:

@@ -86,4 +86,5 @@ def strip(shown: OneHead) -> None:
     elif isinstance(shown.trace.real(), recorded.Recorded):
         widgets.strip(recorded.strip(shown.trace, layer, head, query).parts())
     else:
-        widgets.strip(effects.strip(shown.trace, shown.room.again(shown.trace), layer, head, query).parts())
+        found = effects.strip(shown.trace, shown.room.again(shown.trace), layer, head, query)
+        widgets.strip(found.parts(), found.effect.says)

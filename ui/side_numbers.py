@@ -82,18 +82,19 @@ def strips(shown: Sides) -> None:
             else:
                 word = widgets.query(visible(side.stage.queries.labels[query]))
                 widgets.heading(f"{side.letter}: {side.spec.says}, to {word}")
-                widgets.strip(_parts(side, query))
+                _strip(side, query)
 
 
-def _parts(side: Side, query: int) -> list[tuple[str, str]]:
+def _strip(side: Side, query: int) -> None:
     """The strip of a panel; a mean, or a head over shuffled words, cannot be switched off."""
     stage = side.stage
     if side.spec.shows in ("head", "random"):
         found = effects.strip(stage.trace, stage.run, side.layer, side.spec.head, query, stream=stage.stream)
-        return found.parts()
+        widgets.strip(found.parts(), found.effect.says)
+        return
     row = side.pattern[query]
     rests = [(percent(float(row[stage.sink].sum())), f"on {stage.sink_name}")] if stage.sink_name else []
-    return [*rests, (f"{float(heads.entropy(row)):.1f} bits", "entropy")]
+    widgets.strip([*rests, (f"{float(heads.entropy(row)):.1f} bits", "entropy")])
 
 
 def offer(shown: Sides) -> None:

@@ -76,10 +76,11 @@ def reading(html: str) -> None:
     st.html(f'<div class="hl-read">{html}</div>')
 
 
-def strip(parts: Sequence[tuple[str, str]]) -> None:
-    """A row of (number, what it is); both plain text."""
+def strip(parts: Sequence[tuple[str, str]], says: str = "") -> None:
+    """A row of (number, what it is), and what they say in a sentence; all plain text."""
     cells = "".join(f"<div><strong>{escape(number)}</strong>{escape(what)}</div>" for number, what in parts)
-    st.html(f'<div class="hl-strip">{cells}</div>')
+    said = f'<div class="hl-hint">{escape(says)}</div>' if says else ""
+    st.html(f'<div class="hl-strip">{cells}</div>{said}')
 
 
 def chips(

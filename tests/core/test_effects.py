@@ -271,6 +271,15 @@ def test_a_strip_reads_as_four_numbers():
     assert numbers[0].endswith(" %") and numbers[1].endswith(" bits") and numbers[3].endswith(" bits")
 
 
+def test_an_effect_names_the_words_that_rise_and_fall():
+    word, still = effects.Word("dog", 0.05, 0.091), effects.Word("a", 0.50001, 0.50002)
+    assert effects.Effect(1.0, "bits", "", (word,), (effects.Word("<b> cat", 0.12, 0.03),)).says == (
+        "Without it “dog” rises from 5 % to 9.1 % and “<b>␠cat” falls from 12 % to 3 %."
+    )
+    assert effects.Effect(0.0, "bits", "", (still,), ()).says == "", "what reads the same has not moved"
+    assert effects.Effect(3.5, "°", "turn if switched off").says == ""
+
+
 def test_every_head_is_switched_off_once_and_one_can_stop():
     model = ac.wrap(bert(), tokenizer())
     trace = ac.trace(model, TEXT)

@@ -196,6 +196,19 @@ def test_the_strips_are_of_each_panels_own_head() -> None:
         assert cells.replace("'", "&#x27;") in html(page), word
 
 
+def test_a_decoders_strip_names_the_words_that_rise_and_fall() -> None:
+    text = "a hungry blue creature"
+    page = opened(model="tiny-decoder", text=text, b_text="", layer=1, head=3, query=4)
+    model = load("tiny-decoder")
+    p, q = (
+        np.exp((logits := ac.trace(model, text, without=off).logits(4)) - np.logaddexp.reduce(logits))
+        for off in ([], [(1, 3)])
+    )
+    names = ac.trace(model, text).vocabulary
+    rises, falls = names.word(int((q - p).argmax())), names.word(int((q - p).argmin()))
+    assert re.search(rf"Without it “{rises}” rises from [^“]* and “{falls}” falls from ", html(page))
+
+
 # --- Panels come and go, and the link says all of it ------------------------------------------------------------------
 
 
