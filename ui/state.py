@@ -184,7 +184,7 @@ def _checked(param: Param, raw: str, whose: str, view: View) -> Any:
         fallback = param.default_for(view.chosen)
         view.notes.append(
             f"{whose}{param.name}={_short(raw)} cannot be shown: {reason}. "
-            f"You see {param.name} {param.show(fallback)} instead."
+            f"You see {param.name} {param.show(fallback) or 'none'} instead."
         )
         return fallback
 

@@ -263,6 +263,7 @@ def test_a_wrong_link_is_explained_and_the_page_goes_on() -> None:
         "“colour”",
     ):
         assert name in said, name
+    assert "You see beside none instead." in said
     assert "175,181,291,520" in lead(page)
 
 
