@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from attn_core import effects
@@ -39,10 +40,19 @@ def effect_map(stage: Stage, off: Heads, painted: Heads, on_open: Callable[[comp
         selected=(stage.layer, stage.head),
         on_open=on_open,
     )
+    with st.expander("The numbers"):
+        st.dataframe(_ranked(values if key in known else 100 * values, name), hide_index=True, height=282)
     if key not in known and asked_for_effects(stage):
         known.clear()  # one map at a time is looked at
         known[key] = _effects(stage, off, fill, paint)
         st.rerun()
+
+
+def _ranked(values: np.ndarray, name: str) -> pd.DataFrame:
+    """Every head with its number, the largest first."""
+    heads = [f"{layer}.{head}" for layer, head in np.ndindex(values.shape)]
+    table = pd.DataFrame({"head": heads, name: values.ravel()})
+    return table.sort_values(name, ascending=False, kind="stable", ignore_index=True)
 
 
 def asked_for_effects(stage: Stage) -> bool:

@@ -80,6 +80,7 @@ def page(stage: Stage) -> str:
         "patterns", f"Pattern of head {stage.layer}.{stage.head}, with and without", _unmoved(stage, off)
     ):
         patterns(stage, after)
+        row_table(stage, after)
     return lead(stage, off, changed)
 
 
@@ -228,6 +229,19 @@ def patterns(stage: Stage, after: Any) -> None:
     if np.nanmax(np.abs(now - before)) > 0:
         shown.append(panel("without − with", now - before, signed=True))
     panels.panels(pack_panels(shown), key="before_after", query=stage.query)
+
+
+def row_table(stage: Stage, after: Any) -> None:
+    """The chosen word's row of the opened head, with and without."""
+    layer, head, word = stage.layer, stage.head, stage.query
+    rows = {"with": stage.pattern(layer, head), "without": after.pattern(layer, head, stream=stage.stream)}
+    table = pd.DataFrame({"key": [f"{visible(label)} ({i})" for i, label in enumerate(stage.keys.labels)]})
+    for name, cells in rows.items():
+        table[name] = 100 * np.where(stage.may_look(layer), cells, np.nan)[word]
+    table["without − with"] = table["without"] - table["with"]
+    form = {name: st.column_config.NumberColumn(format="%.2f %%") for name in table.columns[1:]}
+    with st.expander("The chosen word's row, in numbers"):
+        st.dataframe(table, hide_index=True, height=min(320, 38 + 35 * len(table)), column_config=form)
 
 
 def _unmoved(stage: Stage, off: Heads) -> str:
