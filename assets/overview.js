@@ -44,9 +44,10 @@ export function draw(root, data, callbacks = {}) {
   canvas.setAttribute("aria-hidden", "true");
   const grid = element("div", "grid", canvas);
   grid.setAttribute("role", "grid");
-  grid.setAttribute("aria-label", `${header.layers} layers by ${header.heads} heads; arrow keys move, Enter opens`);
+  grid.setAttribute("aria-label", `${header.layers} layers by ${header.heads} heads; arrow keys move, Enter opens${header.view === "pattern" ? ", Space goes into the cells of one" : ""}`);
   const preview = element("div", `preview ${header.view}`);
   preview.popover = "manual";
+  preview.setAttribute("aria-live", "polite");
   const legend = element("div", "legend");
   figure.append(style, element("div", "scroll", grid), legend, preview);
   root.replaceChildren(figure);
@@ -309,7 +310,7 @@ export function draw(root, data, callbacks = {}) {
     if (header.view === "values") return `${header.name}: ${header.texts[layer][head]}`;
     const kind = header.kinds?.[layer][head];
     const meaning = kind ? [kind, header.meanings[kind]].filter(Boolean).join(": ") : "";
-    return [meaning, header.notes?.[layer][head]].filter(Boolean).join(". ") || "Enter opens this head.";
+    return [meaning, header.notes?.[layer][head]].filter(Boolean).join(". ") || "Enter opens this head, Space goes into its cells.";
   }
 
   function placeBeside(box) {
@@ -346,6 +347,27 @@ export function draw(root, data, callbacks = {}) {
     callbacks.open?.({ layer, head, query, key });
   }
 
+  /* By keyboard inside a tile: Space goes in, arrows walk, Enter opens the head with that row, Escape comes out. */
+  function walkCells(tile, layer, head, pressed) {
+    const inside = hovered && hovered[2] !== null;
+    if (!inside && pressed === " ") show(layer, head, 0, 0);
+    else if (!inside) return false;
+    else if (pressed === "Escape" || pressed === " ") show(layer, head, null, null);
+    else if (pressed === "Enter") {
+      const [, , query, key] = hovered;
+      hide();
+      open(tile, query, key);
+    } else {
+      const by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[pressed];
+      if (!by) return false;
+      const [, , query, key] = hovered;
+      const last = [(rows - 1) * header.pool, (columns - 1) * header.pool];
+      const to = [query + by[0] * header.pool, key + by[1] * header.pool];
+      show(layer, head, ...to.map((at, axis) => Math.max(0, Math.min(last[axis], at))));
+    }
+    return true;
+  }
+
   const hit = (event) => event.target.closest?.(".tile");
   const place = (tile) => [Number(tile.dataset.layer), Number(tile.dataset.head)];
   const point = (event) => {
@@ -363,6 +385,7 @@ export function draw(root, data, callbacks = {}) {
     const tile = hit(event);
     if (!tile) return;
     const [layer, head] = place(tile);
+    if (header.view === "pattern" && walkCells(tile, layer, head, event.key)) return event.preventDefault();
     const to = {
       ArrowLeft: [layer, Math.max(0, head - 1)],
       ArrowRight: [layer, Math.min(header.heads - 1, head + 1)],

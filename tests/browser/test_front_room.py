@@ -114,12 +114,51 @@ def test_layer_and_head_step_by_keyboard(open_room, trace) -> None:
     np.testing.assert_allclose(drawn(page), trace.pattern(5, 4), atol=1e-6)
 
 
-def test_the_overview_is_walked_by_arrow_keys_and_opened_by_enter(open_room) -> None:
+FOCUSED = """wanted => {
+    let at = document.activeElement;
+    while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+    return wanted.startsWith(".") ? at.matches(wanted) : at.innerText?.startsWith(wanted);
+}"""
+
+
+def tab_to(page: Page, wanted: str, by: str = "Tab") -> None:
+    """Press Tab until something that is of a class, or has a name, has the focus."""
+    for _ in range(100):
+        page.keyboard.press(by)
+        if page.evaluate(FOCUSED, wanted):
+            return
+    raise AssertionError(f"{wanted} is not reached by {by}")
+
+
+def test_the_keyboard_alone_reaches_a_head_a_cell_a_word_and_the_link(open_room) -> None:
     page = is_live(open_room(layer=0, head=3))
-    page.locator(".tile[tabindex='0']").focus()
-    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "Enter"):
-        page.keyboard.press(key)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    aloud = page.locator(".hl-read")
+
+    def press(*keys: str) -> None:
+        for key in keys:
+            page.keyboard.press(key)
+
+    tab_to(page, ".tile")
+    press("ArrowDown", "ArrowDown", "ArrowRight", "Enter")
     expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 2 · head 4")
+    settled(page)
+    press("Space", "ArrowDown", "ArrowDown", "ArrowRight")
+    expect(page.locator(".preview p")).to_contain_text("To update fluffy (query 2), head 2.4 takes")
+    expect(page.locator(".preview p")).to_contain_text("from a (key 1)")
+    press("Enter")
+    expect(aloud).to_contain_text("To update fluffy (2), head 2.4 looks at")
+    settled(page)
+    tab_to(page, ".word")
+    press("ArrowDown", "Enter")
+    expect(aloud).to_contain_text("To update a (1), head 2.4 looks at")
+    settled(page)
+    tab_to(page, "Share", by="Shift+Tab")
+    press("Enter")
+    tab_to(page, "Copy link")
+    press("Enter")
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert "query=1" in page.evaluate("navigator.clipboard.readText()")
 
 
 def test_a_typed_sentence_is_read_and_goes_into_the_link(open_room) -> None:
