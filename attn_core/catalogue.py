@@ -135,9 +135,15 @@ def _shape_in(file: Path) -> dict[str, Any]:
         config = json.loads(file.read_text())
     except ValueError as error:
         raise DamagedModel(f"{file} is damaged: it is no JSON ({error}).") from None
+    if not isinstance(config, dict):
+        raise DamagedModel(f"{file} is damaged: it holds a {type(config).__name__}, not named numbers.")
 
     def number(*names: str, default: int = 1) -> int:
-        return next((int(config[name]) for name in names if config.get(name) is not None), default)
+        name = next((name for name in names if config.get(name) is not None), None)
+        value = default if name is None else config[name]
+        if type(value) is not int or value < 1:
+            raise DamagedModel(f"{file} is damaged: {name} must be a whole number from 1, not {value!r}.")
+        return value
 
     two = bool(config.get("is_encoder_decoder"))
     heads_of_words = any("Causal" in name or "LMHead" in name for name in config.get("architectures") or ())

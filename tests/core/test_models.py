@@ -147,6 +147,14 @@ def test_a_folder_that_is_no_model(tmp_path):
         ac.load(tmp_path)
     with pytest.raises(DamagedModel, match="is a file"):
         ac.load(tmp_path / "config.json")
+    (tmp_path / "model.safetensors").touch()
+    for wrong in ('"many"', "0", "[]", "1.5", "true"):
+        (tmp_path / "config.json").write_text(f'{{"model_type": "gpt2", "n_layer": {wrong}}}')
+        with pytest.raises(DamagedModel, match="n_layer must be a whole number from 1"):
+            ac.load(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(DamagedModel, match="holds a list"):
+        ac.load(tmp_path)
 
 
 def test_pickled_weights_are_never_opened(bert):
