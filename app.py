@@ -39,4 +39,5 @@ if source == "live":
 else:
     with arriving:
         first_screen.fetch_model(room.model_name)
+room.offer_pictures(shown.who, shown.word, first="Pattern")
 components.follow_theme()

@@ -11,17 +11,18 @@ import io
 import json as json_files
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from attn_core.errors import HeadlightError
-from attn_core.figures.heatmap import heatmap
+from attn_core.figures.heatmap import SANS, heatmap
 from attn_core.views import View
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+WIDTH = 760  # of a picture, in units
 FORMATS = ("html", "png", "svg", "csv", "json", "npz")
 
 
@@ -85,9 +86,9 @@ def npz(view: View) -> bytes:
 
 
 def figure(view: View) -> go.Figure:
-    """The shown head as a Plotly figure for paper: light, on white, its caption below."""
+    """The shown head as a Plotly figure, light; `for_paper` gives it its caption."""
     asks, answers = view.sides
-    made = heatmap(
+    return heatmap(
         view.pattern,
         asks.labels,
         None if view.same else answers.labels,
@@ -101,16 +102,33 @@ def figure(view: View) -> go.Figure:
         key_special=answers.special,
         selected_query=asks.row_of(view.query),
     )
-    return made.update_layout(paper_bgcolor="#ffffff", plot_bgcolor="#ffffff")
 
 
-def picture(view: View, kind: str, width: int = 760) -> bytes:
+def picture(view: View, kind: str) -> bytes:
     """The shown head as "png" (three pixels a unit) or "svg". Raises HeadlightError where there is no Chrome."""
+    return rendered(for_paper(figure(view), view.caption()), kind)
+
+
+def for_paper(made: go.Figure, caption: str) -> go.Figure:
+    """A light figure made ready for a page: on white, one width for all, its caption below, nothing invisible."""
     from attn_core.figures.captions import with_caption
 
-    made = with_caption(figure(view), view.caption(), width)
+    made.data = [trace for trace in made.data if not _unseen(trace)]
+    made.update_layout(paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", width=WIDTH, title=None, font_family=SANS)
+    return with_caption(made, caption, WIDTH)
+
+
+def _unseen(trace: Any) -> bool:
+    """Whether it is there for clicks alone."""
+    opacity = trace.marker.opacity if trace.type == "scatter" else None
+    return isinstance(opacity, int | float) and opacity == 0
+
+
+def rendered(made: go.Figure, kind: str) -> bytes:
+    """A figure's file, "png" or "svg". Raises HeadlightError where there is no Chrome."""
+    size = {"width": made.layout.width, "height": int(made.layout.height), "scale": 3 if kind == "png" else 1}
     try:
-        return made.to_image(format=kind, width=width, height=int(made.layout.height), scale=3 if kind == "png" else 1)
+        return made.to_image(format=kind, **size)
     except Exception as error:  # kaleido says in many ways that it has no browser
         raise HeadlightError(
             "A picture file needs Chrome or Chromium on the machine that makes it, and none could be used here. "

@@ -52,6 +52,7 @@ with widgets.card("matters", "Does it matter to the chosen word?", "Click a row 
     with st.expander("This word's row in every panel"):
         side_numbers.row_table(shown)
 
+side_numbers.offer_pictures(shown)
 with headline:
     badges = room.badges(shown.sides[0].stage.trace)
     widgets.lead(all_heads_compared.lead(shown, found), badges + sides.about(shown))

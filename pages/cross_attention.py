@@ -39,3 +39,6 @@ with (
 ):
     cross.head_sizes(shown)
     cross.sources(shown)
+room.offer_pictures(
+    f"cross {shown.who}", sentences=[shown.both_sentences()], model=room.view["translator"], first="Pattern"
+)

@@ -46,3 +46,4 @@ with widgets.card("arrows", "Arrows in the space of meanings", pictures.ARROWS):
     pictures.arrows_drawn(shown)
 with widgets.card("numbers", "ΔE, number by number", pictures.NUMBERS):
     pictures.numbers(shown)
+shown.offer_pictures()

@@ -22,11 +22,12 @@ with st.container(horizontal=True, gap="small"):
     stage.switches(shown)
 
 if aspect == "paint":
-    lead = painting.page(shown)
+    lead, lines = painting.page(shown), painting.lines
 elif aspect == "kinds":
-    lead = kinds.page(shown)
+    lead, lines = kinds.page(shown), kinds.lines
 else:
-    lead = switching.page(shown)
+    lead, lines = switching.page(shown), switching.lines
 
+room.offer_pictures(f"head {shown.layer}.{shown.head}", shown.word, lines=lines(shown))
 with headline:
     widgets.lead(lead, room.badges(shown.trace) + f"{shown.n_layers * shown.n_heads} heads of {room.entry.title}.")

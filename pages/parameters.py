@@ -62,3 +62,4 @@ with checked:
 if place_of_head is not None:
     with place_of_head:
         counting_head.real_head(counted)
+counting_pictures.offer_pictures(counted)

@@ -47,7 +47,8 @@ with st.container(horizontal=True, gap="small", vertical_alignment="center", key
     else:
         read = stage.of(room)
         steps_start.which_head(read)
-        shown = scene.real(room, read)
+        with room.problems():
+            shown = scene.real(room, read)
         saving.offer_stage(read, shown.asks)
 if shown.is_real:
     stage.switches(read)
@@ -66,3 +67,4 @@ steps_values.values(shown)
 steps_values.delta(shown)
 steps_break.panel(shown, view["breaks"])
 steps_next.up_next(shown)
+scene.offer_pictures(room, shown)

@@ -38,3 +38,4 @@ with widgets.card("told", "Who told them apart", sense_heads.TOLD):
     with right:
         sense_heads.attention_or_mlp(shown, found)
     sense_heads.top_heads(shown, found)
+shown.offer_pictures()

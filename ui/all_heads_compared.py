@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -13,7 +14,7 @@ import streamlit as st
 from attn_core import compare
 from attn_core.figures import tiles
 from attn_core.figures.distances import distances
-from ui import caches, components, panel_specs, widgets
+from ui import caches, components, panel_specs, pictures, widgets
 from ui.sides import Side, Sides
 
 SLOW = 2.0  # seconds; what takes longer is asked for first
@@ -89,6 +90,8 @@ def card(shown: Sides, found: AllHeads) -> None:
     components.overview(
         tiles.pack_values(values, [[f"{v:.2f}" for v in row] for row in values], name=name),
         key="all_heads",
+        picture="All heads",
+        says=f"{title}: {name}",
         selected=(y.layer, y.spec.head),
         on_open=lambda tile: _set(shown, found, tile.layer, tile.head),
     )
@@ -166,8 +169,10 @@ def _draw_matrix(shown: Sides, matrix: Any, x: Side, y: Side) -> None:
     rows, columns = (_names(side) for side in (x, y))
     axes = (f"{x.letter} ({escape(x.model)})", f"{y.letter} ({escape(y.model)})")
     components.follow_theme()
-    figure = distances(matrix, rows, columns, axes=axes, theme="dark" if st.context.theme.type == "dark" else "light")
-    st.plotly_chart(figure, key="matrix", theme=None, alt="Distances of all heads of one panel from all of the other.")
+    figure = partial(distances, matrix, rows, columns, axes=axes)
+    alt = "Distances of all heads of one panel from all of the other."
+    says = f"Jensen–Shannon distance of every head of {x.letter} from every head of {y.letter}"
+    pictures.plot("Every head against every head", figure, key="matrix", alt=alt, says=says)
     nearest = _nearest(matrix, rows, columns, itself=x.spec.model == y.spec.model)
     st.dataframe(nearest, hide_index=True, height=282, alt="For every head the nearest one of the other panel.")
 

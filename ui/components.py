@@ -15,6 +15,7 @@ import streamlit as st
 
 from attn_core.figures import scripts
 from attn_core.figures.colours import Scale
+from ui import pictures
 
 Side = Literal["query", "key"]
 
@@ -50,24 +51,30 @@ def overview(
     packet: bytes,
     *,
     key: str,
+    picture: str = "",
+    says: str = "",
     selected: tuple[int, int] | None = None,
     scale: Scale = "sqrt",
     on_open: Callable[[Opened], None] | None = None,
 ) -> Opened | None:
     """Every head of every layer on one canvas.
 
-    `packet` comes from `tiles.pack_patterns`, `tiles.pack_values` or `tiles.pack_kinds`.
+    `packet` comes from `tiles.pack_patterns`, `tiles.pack_values` or `tiles.pack_kinds`. `picture` is its name under
+    Save, and `says` how its caption begins.
 
     `on_open` is called before the page runs again, as a widget's callback is; the same is returned in that run, and
     None in every other.
     """
-    return mount(_overview, packet, key, "opened", Opened, on_open, {"selected": selected, "scale": scale})
+    view = {"selected": selected, "scale": scale}
+    return mount(_overview, packet, key, "opened", Opened, on_open, view, picture=picture, says=says)
 
 
 def links(
     packet: bytes,
     *,
     key: str,
+    picture: str = "",
+    says: str = "",
     pinned: tuple[Side, int] | None = None,
     on_pin: Callable[[Pin], None] | None = None,
 ) -> Pin | None:
@@ -77,7 +84,7 @@ def links(
     None in every other.
     """
     view = {"pinned": None if pinned is None else {"side": pinned[0], "position": pinned[1]}}
-    return mount(_links, packet, key, "pinned", Pin, on_pin, view)
+    return mount(_links, packet, key, "pinned", Pin, on_pin, view, picture=picture, says=says)
 
 
 def follow_theme() -> None:
@@ -93,12 +100,18 @@ def mount(
     answer: Callable[..., Any],
     tell: Callable[[Any], None] | None,
     view: Mapping[str, object],
+    *,
+    picture: str = "",
+    says: str = "",
 ) -> Any:
     """Put a canvas picture on the page; for the pictures above and for those that pages add.
 
     `component` is registered with `scripts.module(…)`, `event` is what its JavaScript tells, `answer` makes a value of
     it, `tell` is called with that value before the page runs again, and `view` goes to its `update` without the cells.
+    With `picture`, its name, it can be saved.
     """
+    if picture:
+        pictures.canvas(picture, packet, view, says)
 
     def happened() -> None:
         value = getattr(st.session_state[key], event)

@@ -14,7 +14,9 @@ import streamlit as st
 from attn_core import low_rank
 from attn_core.catalogue import CATALOGUE, availability
 from attn_core.errors import HeadlightError
+from attn_core.figures import captions
 from attn_core.figures import low_rank as thin
+from attn_core.views import version
 from ui import caches, pictures, widgets
 from ui.counting import Counted
 from ui.counting_controls import title_of
@@ -45,7 +47,10 @@ def real_head(counted: Counted) -> None:
     which = f"Head {layer}.{head}" + (f" ({STREAMS[stream]})" if stream else "")
     says = f"All singular values of W_V · W_O, {which.lower()} of {room.entry.title}"
     quiet = {"displayModeBar": False}
-    pictures.plot("Singular values of a real head", figure, key="singular_values", alt=alt, says=says, config=quiet)
+    about = captions.caption([room.model_name], [], {}, version())
+    pictures.plot(
+        "Singular values of a real head", figure, key="singular_values", alt=alt, says=says, about=about, config=quiet
+    )
     many = found.directions_for
     said = "as many as d_head allows" if found.rank == found.d_head else f"of the {found.d_head} that d_head allows"
     widgets.reading(

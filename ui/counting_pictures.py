@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 
 import pandas as pd
 import streamlit as st
 
-from attn_core import costs
+from attn_core import costs, recipes
 from attn_core.figures import parameters as figures
 from attn_core.figures import scripts
 from attn_core.figures.labels import percent
@@ -16,8 +17,8 @@ from attn_core.ledger import Ledger
 from attn_core.ledger.shape import shape_of
 from attn_core.ledger.tree import shares
 from attn_core.presets import PRESETS
-from ui import components, widgets
-from ui.counting import Counted
+from ui import components, pictures, widgets
+from ui.counting import Counted, effective
 
 _boxes = st.components.v2.component("headlight.boxes", js=scripts.module("boxes"))
 LINES = {
@@ -76,10 +77,24 @@ def whole_model(counted: Counted) -> None:
         st.session_state["inside"] = entered.inside
 
     view = {"inside": counted.room.view["inside"]}
-    components.mount(_boxes, packet, "boxes", "entered", Entered, enter, view)
+    says = f"{counted.ledger.title} to scale, {_way(counted)}"
+    components.mount(
+        _boxes, packet, "boxes", "entered", Entered, enter, view, picture="The whole model, to scale", says=says
+    )
     st.html(figures.legend(shares(counted.ledger, lesson=counted.lesson), counted.theme))
     with st.expander("The numbers"):
         st.dataframe(_grouped(counted), hide_index=True, alt="Parameters by part, in one block and in the model.")
+
+
+def _way(counted: Counted) -> str:
+    return "counted as the lesson does" if counted.lesson else "every number stored, tied ones once"
+
+
+def offer_pictures(counted: Counted) -> None:
+    """The page's end: its pictures, and the line of Python that counts the same."""
+    view = counted.room.view
+    lines = recipes.parameters(view["preset"], effective(view) if counted.is_own else None)
+    counted.room.offer_pictures(counted.ledger.title, sentences=[], model=view["preset"], lines=lines)
 
 
 def _grouped(counted: Counted) -> pd.DataFrame:
@@ -149,10 +164,13 @@ def side_by_side(counted: Counted) -> None:
     ledgers = [counted.ledger, *counted.others]
     parts = [shares(ledger, lesson=counted.lesson) for ledger in ledgers]
     as_share = counted.room.view["bars"] == "share"
-    figure = figures.share_bars([ledger.title for ledger in ledgers], parts, as_share=as_share, theme=counted.theme)
+    drawn = {"models": [ledger.title for ledger in ledgers], "parts": parts, "as_share": as_share}
+    figure = figures.share_bars(**drawn, theme=counted.theme)
     names = ", ".join(ledger.title for ledger in ledgers)
     alt = f"Shares of the parameters of {names}, as stacked bars."
+    says = f"{'Shares' if as_share else 'Numbers'} of the parameters of {names}, {_way(counted)}"
     st.plotly_chart(figure, key="share_bars", theme=None, alt=alt, config={"displayModeBar": False})
+    pictures.keep("Shares", partial(figures.named_bars, **drawn, theme="light"), says)
     st.html(figures.legend({role for part in parts for role in part}, counted.theme))
     widgets.switch("Bars show", {"share": "share of each model", "numbers": "numbers, one scale"}, "bars")
     frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counted, x) for i, x in enumerate(ledgers)})

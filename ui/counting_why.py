@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -12,12 +13,13 @@ from attn_core.figures import low_rank as thin
 from attn_core.figures.growth import curves
 from attn_core.figures.parameters import byte_size, short
 from attn_core.ledger.built import Reconciliation, reconcile
-from ui import saving, widgets
+from ui import pictures, saving, widgets
 from ui.counting import Counted
 
 TINTS = {"embedding": "embedding", "position": "position", "attention": "attention", "mlp": "up", "norm": "norm"}
 COST_TINTS = {"attention: projections": "attention", "attention: scores and sums": "output", "MLP": "up"}
 KNOBS = {"d_model": "d_model", "n_layers": "blocks", "vocabulary": "vocabulary", "context": "context"}
+QUIET = {"displayModeBar": False}
 GROWS = {"not at all": "whatever the context", "linear": "in step with the context"}
 
 
@@ -28,9 +30,12 @@ def two_thin_matrices(counted: Counted) -> None:
     pair = low_rank.Factored(shape.d_model, d_head)
     if shape.d_model > 1:  # a slider needs two ends
         st.slider("d_head", 1, shape.d_model, key="thin")
-    figure = thin.thin_matrices(shape.d_model, d_head, theme=counted.theme)
+    figure = partial(thin.thin_matrices, shape.d_model, d_head)
     alt = f"A square of {shape.d_model} by {shape.d_model} beside two strips {d_head} wide, to scale."
-    st.plotly_chart(figure, key="thin_matrices", theme=None, alt=alt, config={"displayModeBar": False})
+    says = (
+        f"The value matrix of one head of {counted.ledger.title}, to scale: d_model {shape.d_model:,}, d_head {d_head}"
+    )
+    pictures.plot("Two thin matrices", figure, key="thin_matrices", alt=alt, says=says, config=QUIET)
     smaller = (
         f"{pair.times:,.3g} times as many" if pair.times > 1 else "no more than that: two strips save nothing here"
     )
@@ -53,9 +58,10 @@ def how_it_grows(counted: Counted) -> None:
     tints = {said(c): TINTS.get(c.part) or COST_TINTS.get(c.part, "unembedding") for c in grown.curves}
     lines = {said(c): c.values for c in grown.curves}
     across = KNOBS[grown.knob]
-    figure = curves(grown.at, lines, tints, here=grown.at[2], across=across, up=grown.measure, theme=counted.theme)
+    figure = partial(curves, grown.at, lines, tints, here=grown.at[2], across=across, up=grown.measure)
     alt = f"How each part grows with {across}, on logarithmic axes."
-    st.plotly_chart(figure, key="growth_curves", theme=None, alt=alt, config={"displayModeBar": False})
+    says = f"How each part of {counted.ledger.title} grows with {across}, on logarithmic axes"
+    pictures.plot("How it grows", figure, key="growth_curves", alt=alt, says=says, config=QUIET)
     laws: dict[str, list[str]] = {}
     for curve in grown.curves:
         laws.setdefault(curve.law, []).append(said(curve))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
 from attn_core import delta_ledger, geometry, translation
 from attn_core.figures import tiles
-from attn_core.figures.bars import Column, bars
+from attn_core.figures.bars import Column
 from attn_core.figures.heatmap import clicked
 from attn_core.figures.heatmap import heatmap as heatmap_figure
 from attn_core.figures.labels import percent, signed
 from attn_core.spelling import visible
-from ui import components, frame, widgets
+from ui import components, frame, pictures, widgets
 from ui.two_sentences import Shown, choose, head_names
 
 # --- Cross-attention, large -------------------------------------------------------------------------------------------
@@ -42,7 +44,7 @@ def lines(shown: Shown) -> None:
         key_words=shown.keys.words,
         captions=("writes (asks)", "was read (answers)"),
     )
-    components.links(packet, key="cross_links", pinned=pin, on_pin=pinned)
+    components.links(packet, key="cross_links", picture="Lines between the sentences", pinned=pin, on_pin=pinned)
     widgets.switch("Rows", {"produced": "the word being produced", "read": "the word being read"}, "rows")
     if shown.room.view["rows"] == "produced":
         why = "A row is named by the word that it produces. Its query was made of the word before."
@@ -59,9 +61,10 @@ def cross_map(shown: Shown) -> None:
     )
     with st.container(horizontal=True, gap="small"):
         widgets.stepper("Layer", "cross_layer", shown.trace.n_layers_of("cross") - 1)
-        widgets.stepper("Head", "cross_head", shown.trace.n_heads - 1)
+        widgets.stepper("Head", "cross_head", shown.trace.n_heads_of("cross") - 1)
 
-    figure = heatmap_figure(
+    figure = partial(
+        heatmap_figure,
         shown.pattern,
         shown.rows,
         shown.keys.labels,
@@ -70,10 +73,11 @@ def cross_map(shown: Shown) -> None:
         marked_keys=[shown.aligned[shown.row].key],
         key_special=shown.keys.special,
         clickable=True,
-        theme=shown.theme,
     )
     alt = f"Cross-attention of {shown.who}: {len(shown.rows)} words written, {len(shown.keys)} words read."
-    st.plotly_chart(figure, key="cross_heatmap", on_select=_picked, selection_mode="points", theme=None, alt=alt)
+    pictures.plot(
+        "Cross-attention", figure, key="cross_heatmap", alt=alt, says=alt, on_select=_picked, selection_mode="points"
+    )
 
 
 def _picked() -> None:
@@ -105,16 +109,17 @@ def _map(shown: Shown, stream: str, title: str, hint: str) -> None:
     layer = min(shown.layer, trace.n_layers_of(stream) - 1)
     _, keys = trace.tokens_of(stream)
     widgets.heading(title, f"{hint} Layer {layer}, head {shown.head}.")
-    figure = heatmap_figure(
+    figure = partial(
+        heatmap_figure,
         trace.pattern(layer, shown.head, stream=stream),
         keys.labels if stream == "encoder" else shown.rows,
         shown.read if stream == "decoder" else keys.labels,
         head=f"{layer}.{shown.head}",
         masked=~trace.may_look(layer, stream=stream),
         legend=False,
-        theme=shown.theme,
     )
-    st.plotly_chart(figure, key=f"map_{stream}", theme=None, alt=f"{title}, layer {layer}, head {shown.head}.")
+    alt = f"{title}, layer {layer}, head {shown.head}"
+    pictures.plot(title, figure, key=f"map_{stream}", alt=f"{alt}.", says=alt)
 
 
 def what_differs() -> None:
@@ -158,7 +163,7 @@ def alignment(shown: Shown) -> None:
     """Which source word each word came from: the largest weight of its row, in one head or a mean of several."""
     import pandas as pd
 
-    n_layers, n_heads = shown.trace.n_layers_of("cross"), shown.trace.n_heads
+    n_layers, n_heads = shown.trace.n_layers_of("cross"), shown.trace.n_heads_of("cross")
     chosen = st.multiselect(
         "Mean of heads", head_names(n_layers, n_heads), key="align", placeholder=f"only {shown.who}, the one above"
     )
@@ -217,6 +222,8 @@ def head_sizes(shown: Shown) -> None:
     components.overview(
         tiles.pack_values(sizes, texts, name="size of ΔE"),
         key="cross_sizes",
+        picture="Size of every cross head's ΔE",
+        says=f"Layers × heads: size of ΔE for the row of {visible(shown.produced[shown.row])}",
         selected=(shown.layer, shown.head),
         on_open=opened,
     )
@@ -234,7 +241,10 @@ def sources(shown: Shown) -> None:
         Column("length of value", parts.lengths, [f"{length:.2f}" for length in parts.lengths], "value"),
         Column("adds along ΔE", parts.along, [signed(round(float(part), 2)) for part in parts.along], "delta"),
     ]
-    st.html(bars([visible(label) for label in shown.keys.labels], columns, head="from"))
+    says = f"Where cross {shown.who}'s ΔE for {visible(shown.produced[shown.row])} came from"
+    pictures.bars(
+        "What cross-attention adds", [visible(label) for label in shown.keys.labels], columns, says=says, head="from"
+    )
 
 
 def read_aloud(shown: Shown) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -17,7 +18,7 @@ from attn_core.figures import delta_e as figures
 from attn_core.figures import tiles
 from attn_core.figures.labels import signed
 from attn_core.spelling import visible
-from ui import components, widgets
+from ui import components, pictures, widgets
 from ui.one_token import OneToken
 from ui.stage import open_head
 from ui.state import choice, words
@@ -79,14 +80,17 @@ def draw(shown: OneToken) -> None:
     components.overview(
         packet,
         key="delta_map",
+        picture="Every head of every layer",
+        says=f"Layers × heads: {found.name}",
         selected=(shown.layer, shown.head),
         scale="linear",
         on_open=lambda tile: open_head(tile.layer, tile.head),
     )
     st.html(f'<div class="hl-hint">{found.hint}</div>')
-    figure = figures.layer_bars(found.attention, found.mlp, name=found.name, theme=shown.theme, chosen=shown.layer)
+    figure = partial(figures.layer_bars, found.attention, found.mlp, name=found.name, chosen=shown.layer)
     alt = f"{found.name}: attention and MLP of each layer. The numbers are in the table."
-    st.plotly_chart(figure, key="layer_bars", theme=None, alt=alt, config={"displayModeBar": False})
+    says, quiet = f"Attention and MLP of each layer: {found.name}", {"displayModeBar": False}
+    pictures.plot("Attention and MLP by layer", figure, key="layer_bars", alt=alt, says=says, config=quiet)
     with st.expander("The numbers"):
         st.dataframe(_table(found), hide_index=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -13,10 +14,10 @@ from attn_core import geometry
 from attn_core.attribution import nearest_words
 from attn_core.figures import arrows
 from attn_core.figures import delta_e as figures
-from attn_core.figures.bars import Column, bars
+from attn_core.figures.bars import Column
 from attn_core.figures.labels import MINUS, percent
 from attn_core.spelling import visible
-from ui import widgets
+from ui import pictures, widgets
 from ui.one_token import OneToken, named
 from ui.state import choice
 
@@ -47,11 +48,11 @@ def staircase(shown: OneToken) -> None:
     shares = np.array([shown.ledger.share(part) for part in parts])
     own = shown.stage.stream or "self"
     chosen = next((i for i, part in enumerate(parts) if part.head == shown.head and part.stream == own), None)
-    figure = figures.share_bars(
-        names, shares, geometry.norm(np.stack([p.vector for p in parts])), theme=shown.theme, chosen=chosen
-    )
+    lengths = geometry.norm(np.stack([p.vector for p in parts]))
+    figure = partial(figures.share_bars, names, shares, lengths, chosen=chosen)
     alt = f"Shares of layer {shown.layer}'s ΔE for {shown.name}, head by head; the numbers are in the ledger below."
-    st.plotly_chart(figure, key="staircase", theme=None, alt=alt, config=QUIET)
+    says = f"What each head makes up of layer {shown.layer}'s ΔE of {shown.name}"
+    pictures.plot("Staircase of the layer", figure, key="staircase", alt=alt, says=says, config=QUIET)
 
 
 def sizes(shown: OneToken) -> None:
@@ -77,9 +78,10 @@ def sources(shown: OneToken) -> None:
         kept = np.arange(len(keys))
     labels, places = [keys.labels[i] for i in kept], kept.tolist()
     alt = f"ΔE of head {shown.layer}.{shown.head} for {shown.name}, by source; the numbers are in the table."
-    bar = figures.stacked_sources(labels, places, found.along[kept], theme=shown.theme)
-    st.plotly_chart(bar, key="stacked", theme=None, alt=alt, config=QUIET)
-    st.html(_source_table(shown, kept))
+    bar = partial(figures.stacked_sources, labels, places, found.along[kept])
+    says = f"Where head {shown.layer}.{shown.head}'s ΔE of {shown.name} came from"
+    pictures.plot("Where it came from, stacked", bar, key="stacked", alt=alt, says=says, config=QUIET)
+    _source_table(shown, kept, says)
     widgets.reading(_lesson_of_sources(shown, len(kept)))
     with st.expander("The numbers"):
         st.dataframe(_source_numbers(shown), hide_index=True)
@@ -100,8 +102,8 @@ def _source_numbers(shown: OneToken) -> pd.DataFrame:
     ).round(3)
 
 
-def _source_table(shown: OneToken, kept: Any) -> str:
-    """Weight, value and what it adds, number beside bar, in the sentence's order; HTML."""
+def _source_table(shown: OneToken, kept: Any, says: str) -> None:
+    """Weight, value and what it adds, number beside bar, in the sentence's order."""
     found, keys = shown.sources, shown.stage.keys
     columns = [
         Column("weight", found.weights[kept], [percent(float(w)) for w in found.weights[kept]], "key", 1.0),
@@ -111,7 +113,7 @@ def _source_table(shown: OneToken, kept: Any) -> str:
     names = [f"{visible(keys.labels[i])} {i}" for i in kept]
     own = shown.token if shown.stage.stream != "cross" else None
     marks = {row: ("query", "itself") for row, i in enumerate(kept) if i == own}
-    return bars(names, columns, head="from", marks=marks)
+    pictures.bars("Where it came from, word by word", names, columns, says=says, head="from", marks=marks)
 
 
 def _hundredths(number: float) -> str:
@@ -151,9 +153,10 @@ def writes(shown: OneToken) -> None:
     options = {"head": f"head {shown.layer}.{shown.head}", "layer": f"layer {shown.layer}", "mlp": "its MLP"}
     part = widgets.switch("Whose words", options, "writer")
     words, far, by_luck = shown.remember(("writes", part, shown.head), lambda: _written(shown, part))
-    figure = figures.word_bars(words, far, by_luck, theme=shown.theme)
+    figure = partial(figures.word_bars, words, far, by_luck)
+    says = f"Words that ΔE of {shown.name} points to (right) and away from (left), written by {options[part]}"
     alt = "Words of the vocabulary that this part points to and away from; the numbers are in the table."
-    st.plotly_chart(figure, key="words", theme=None, alt=alt, config=QUIET)
+    pictures.plot("What it writes", figure, key="words", alt=alt, says=says, config=QUIET)
     kind, n = shown.trace.vocabulary.kind, len(shown.trace.vocabulary.matrix)
     strong = int((np.abs(far) > by_luck).sum())
     verdict = f"{strong} of them beat luck" if strong else "none of them beats luck: read nothing into them"
@@ -198,10 +201,12 @@ def arrows_drawn(shown: OneToken) -> None:
     """E → E + ΔE for every token, or one token's way through all layers; true lengths and angles beside it."""
     n_axes, path = int(shown.room.view["axes"]), shown.room.view["moves"] == "path"
     figure, hint, table = _path(shown, n_axes) if path else _moves(shown, n_axes)
+    says = f"The path of {shown.name} through all layers" if path else "From E to E + ΔE, an arrow a word"
     left, right = st.columns([64, 36], gap="medium")
     with left:
         alt = "Arrows from E to E + ΔE on principal components; true lengths and angles are in the table."
-        st.plotly_chart(figure, key="arrows", theme=None, alt=alt)
+        says += ", on principal components (axes say how much of the variance they keep)"
+        pictures.plot("Arrows in the space of meanings", figure, key="arrows", alt=alt, says=says)
     with right:
         st.html('<div class="hl-hint">In the full space, where nothing is lost:</div>')
         height = 36 * (min(len(table), 12) + 1) + 2
@@ -221,8 +226,8 @@ def _moves(shown: OneToken, n_axes: int) -> tuple[Any, str, pd.DataFrame]:
     else:
         view = geometry.fit_projection(np.concatenate([starts, starts + moves]), n_axes, "E and E + ΔE of every word")
     near = _landmarks(shown, np.stack([starts[shown.token], starts[shown.token] + moves[shown.token]]))
-    figure = arrows.token_arrows(
-        shown.labels, starts, moves, view, what=what, theme=shown.theme, chosen=shown.token, landmarks=near
+    figure = partial(
+        arrows.token_arrows, shown.labels, starts, moves, view, what=what, chosen=shown.token, landmarks=near
     )
     table = pd.DataFrame(
         {
@@ -242,7 +247,7 @@ def _path(shown: OneToken, n_axes: int) -> tuple[Any, str, pd.DataFrame]:
     view = geometry.fit_projection(path, n_axes, "this word at every layer")
     stops = ["at the door", *(f"after layer {i}" for i in range(n_layers))]
     name, near = f"{visible(shown.labels[shown.token])} ({shown.token})", _landmarks(shown, path[[0, -1]])
-    figure = arrows.routes([name], [path], view, theme=shown.theme, stops=stops, landmarks=near)
+    figure = partial(arrows.routes, [name], [path], view, stops=stops, landmarks=near)
     before = np.concatenate([path[:1], path[:-1]])
     table = pd.DataFrame(
         {
@@ -288,9 +293,10 @@ def numbers(shown: OneToken) -> None:
     else:
         delta, name = shown.trace.attention_output(shown.layer, stream=where), f"layer {shown.layer}"
     picture = geometry.dimensions(delta, by_variance=order == "variance")
-    figure = figures.dimension_map(shown.labels, picture, name=f"ΔE of {name}", theme=shown.theme)
+    figure = partial(figures.dimension_map, shown.labels, picture, name=f"ΔE of {name}")
+    says = f"ΔE of {name}: rows are words, columns are dimensions"
     alt = f"ΔE of {name}: {len(shown.labels)} tokens by {delta.shape[1]} dimensions, blue negative, orange positive."
-    st.plotly_chart(figure, key="numbers_map", theme=None, alt=alt)
+    pictures.plot("ΔE, number by number", figure, key="numbers_map", alt=alt, says=says)
     if picture.per_bin > 1:
         binned = f"Each column is the mean of {picture.per_bin} of the {delta.shape[1]} dimensions."
         st.html(f'<div class="hl-hint">{binned}</div>')

@@ -37,6 +37,8 @@ def effect_map(stage: Stage, off: Heads, painted: Heads, on_open: Callable[[comp
     components.overview(
         tiles.pack_values(values, texts, name=name),
         key="effects",
+        picture="What each head does",
+        says=f"Layers × heads: {name}",
         selected=(stage.layer, stage.head),
         on_open=on_open,
     )

@@ -35,8 +35,10 @@ import streamlit as st
 
 from attn_core.catalogue import CATALOGUE, entry_of
 from attn_core.errors import HeadlightError
+from attn_core.figures import captions
 from attn_core.tiny.shipped import examples as fitting
-from ui import caches, known_words, menu, saving, widgets
+from attn_core.views import version
+from ui import caches, known_words, menu, pictures, saving, widgets
 from ui.asking import ask
 from ui.badges import parity, provenance, scientific
 from ui.menu import ROOMS, ROOT, go
@@ -63,6 +65,14 @@ EXAMPLES = (
     "the animal didn't cross the street because it was tired",
     "the keys to the cabinet are on the table",
 )
+
+
+# What a caption says in words already, or a picture shows by itself.
+_IN_CAPTION = {
+    *("v", "model", "text", "layer", "head", "query", "face", "find", "guess", "told", "large", "from", "thin"),
+    *("numbers", "writer"),
+    *("translator", "source", "translation", "cross_layer", "cross_head", "word", "board", "preset", "stop"),
+}
 
 
 @dataclass(frozen=True)
@@ -145,6 +155,22 @@ class Room:
         """Let the visitor save a pattern of the trace; `shown` says how it is shown, see `attn_core.views.View`."""
         self.desk.lay({"": self.desk.view(trace, **shown)})
 
+    def offer_pictures(
+        self, *parts: str, sentences: Sequence[str] | None = None, model: str = "", first: str = "", lines: str = ""
+    ) -> None:
+        """The page's end: let the visitor save every picture that it drew, and copy `lines` of Python for its numbers.
+
+        Every caption ends with the model, the `parts` (default: layer and head), the `sentences` (default: the
+        page's), and every other parameter that is not as usual.
+        """
+        said = [self.text] if sentences is None and "text" in self.view else sentences or []
+        model = model or self.model_name
+        about = [model, *(parts or (f"head {self.layer}.{self.head}",))]
+        switches = {name: value for name, value in self.view.short.items() if name not in _IN_CAPTION}
+        self.desk.hang(captions.caption(about, said, switches, version()), model, first)
+        if lines:
+            self.desk.write(lines)
+
     def badges(self, trace: Any, source: str = "live") -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
         return provenance(source) + parity(caches.beside(trace, "parity", trace.check))
@@ -162,6 +188,7 @@ def open_page(
 ) -> Room:
     """Draw what every room has, read its link, and hand over the room. Must be the page's first Streamlit call."""
     caches.begin_page()
+    pictures.begin()
     st.set_page_config(
         page_title=f"{ROOMS[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"
     )

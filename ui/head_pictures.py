@@ -58,6 +58,7 @@ def heatmap(shown: OneHead) -> None:
     alt = f"Attention pattern, {shown.title}: {len(arrangement.labels)} queries and keys. The numbers are in the table."
     # Streamlit remembers the callback of every figure that a session has seen: it must hold nothing large.
     picked = partial(_picked, shown.places)
+    # It is saved as the view itself, with its own caption.
     st.plotly_chart(figure, key="heatmap", on_select=picked, selection_mode="points", theme=None, alt=alt)
 
 
@@ -95,7 +96,7 @@ def links(shown: OneHead) -> None:
     answer = arrangement.row_of(view["key"])
     pin: tuple[components.Side, int] = ("query", shown.row) if answer is None else ("key", answer)
     with widgets.kept_place("links", f"{min(560, 22 * len(shown.places)) + 76}px"):
-        components.links(packet, key="links", pinned=pin, on_pin=pinned)
+        components.links(packet, key="links", picture="Links between words", pinned=pin, on_pin=pinned)
 
 
 def doors(shown: OneHead) -> None:

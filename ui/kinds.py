@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from attn_core import heads
+from attn_core import heads, recipes
 from attn_core import survey as surveys
 from attn_core.figures import tiles
 from attn_core.figures.labels import percent
 from attn_core.figures.scatter import scatter
 from attn_core.survey import MEASURES
-from ui import caches, components, frame, widgets
+from ui import caches, components, frame, pictures, widgets
 from ui.stage import Stage, open_head
 from ui.state import choice
 
@@ -90,6 +91,11 @@ def lead(found: pd.DataFrame) -> str:
     )
 
 
+def lines(stage: Stage) -> str:
+    """The lines of Python that give the same table."""
+    return recipes.survey(stage.room.model_name, stage.stream)
+
+
 def _cost(found: pd.DataFrame) -> str:
     about = found.attrs
     seeds = ", ".join(map(str, about["seeds"]))
@@ -110,7 +116,12 @@ def kind_map(stage: Stage, found: pd.DataFrame) -> None:
         notes=found.apply(_note, axis=1).to_numpy().reshape(shape).tolist(),
     )
     components.overview(
-        packet, key="kinds", selected=(stage.layer, stage.head), on_open=lambda tile: open_head(tile.layer, tile.head)
+        packet,
+        key="kinds",
+        picture="The kind of every head",
+        says=f"The kind of every head. {_cost(found).rstrip('.')}",
+        selected=(stage.layer, stage.head),
+        on_open=lambda tile: open_head(tile.layer, tile.head),
     )
 
 
@@ -136,19 +147,20 @@ def compare_measures(found: pd.DataFrame) -> list[int]:
     x, y = st.session_state["x"], st.session_state["y"]
     names = [f"{row.layer}.{row.head}" for row in found.itertuples()]
     kinds = ["" if kind == heads.NO_PATTERN else heads.KINDS[kind].title for kind in found.kind]
-    figure = scatter(
+    figure = partial(
+        scatter,
         found[x].to_numpy(),
         found[y].to_numpy(),
         found.layer.tolist(),
         names,
         axes=(MEASURES[x], MEASURES[y]),
         notes=kinds,
-        theme="dark" if st.context.theme.type == "dark" else "light",
     )
-    event = st.plotly_chart(
+    event = pictures.plot(
+        "All heads by two measures",
         figure,
         key="scatter",
-        theme=None,
+        says=f"All heads, {MEASURES[x]} across, {MEASURES[y]} up; deeper colour, deeper layer",
         on_select="rerun",
         selection_mode=("box", "lasso", "points"),
         alt=f"All heads: {MEASURES[x]} across, {MEASURES[y]} up. The numbers are in the table below.",

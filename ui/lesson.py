@@ -65,6 +65,8 @@ def show(room: frame.Room, number: int) -> None:
     with right, widgets.card("picture"):
         stop.draw()
         st.html(f'<div class="hl-hint">{stop.badge} {stop.reads}</div>')
+    told = f"lesson, stop {number}: {stop.title}"
+    room.offer_pictures(told, sentences=stop.sentences, model=stop.model, lines=stop.lines)
     page, label, overrides = stop.door
     with left, st.container(key="lesson_door"):
         frame.go(page, f"{label} →", **overrides)

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import numpy as np
-import streamlit as st
 
-from attn_core import attention, geometry
+from attn_core import attention, geometry, recipes
 from attn_core.figures import parameters as parameter_figures
 from attn_core.figures import tiles
-from attn_core.figures.bars import Column, bars
+from attn_core.figures.bars import Column
 from attn_core.figures.heatmap import heatmap
 from attn_core.figures.labels import percent, signed
 from attn_core.tiny.shipped import best_head
-from ui import components, frame, widgets
+from ui import components, frame, pictures, widgets
 from ui.frame import STARTER, Room
 
 MODEL, DECODER = "minilm", "tiny-decoder"
@@ -30,12 +30,16 @@ MOLES = (
     "one mole of carbon dioxide weighs 44 grams",
     "take a biopsy of the mole on the skin",
 )
+PICTURE = "The picture of this stop"  # every stop has one
 LAYER, HEAD = 0, 3  # the bundled model's head that looks at both adjectives
 
 
 @dataclass(frozen=True)
 class Stop:
-    """One screen of the lesson. `says`, `reads` and `reveals` are HTML; `right` is the true one of the `options`."""
+    """One screen of the lesson. `says`, `reads` and `reveals` are HTML; `right` is the true one of the `options`.
+
+    `model` and `sentences` are what its picture is of, `lines` the Python that gives its numbers.
+    """
 
     title: str
     says: str
@@ -47,10 +51,9 @@ class Stop:
     reveals: str
     door: tuple[str, str, dict[str, Any]]
     badge: str = frame.provenance("live")
-
-
-def theme() -> Literal["light", "dark"]:
-    return "dark" if st.context.theme.type == "dark" else "light"
+    model: str = MODEL
+    sentences: Sequence[str] = (STARTER,)
+    lines: str = recipes.pattern(MODEL, STARTER, LAYER, HEAD)
 
 
 def _sentence(room: Room) -> tuple[Any, int]:
@@ -59,15 +62,19 @@ def _sentence(room: Room) -> tuple[Any, int]:
     return trace, trace.tokens.labels.index("creature")
 
 
-def _plot(figure: Any, key: str, alt: str) -> None:
-    st.plotly_chart(figure, key=key, theme=None, alt=alt, config={"displayModeBar": False})
+def _plot(make: Callable[..., Any], key: str, alt: str) -> None:
+    pictures.plot(PICTURE, make, key=key, alt=alt, says=alt.rstrip("."), config={"displayModeBar": False})
+
+
+def _bars(says: str, labels: Sequence[str], columns: Sequence[Column], **options: Any) -> None:
+    pictures.bars(PICTURE, labels, columns, says, **options)
 
 
 def _matrix(trace: Any, numbers: np.ndarray, creature: int, **options: Any) -> Any:
     tokens = trace.tokens
-    return heatmap(
-        numbers, tokens.labels, head=f"{LAYER}.{HEAD}", selected_query=creature, query_special=tokens.special,
-        theme=theme(), **options,
+    return partial(
+        heatmap, numbers, tokens.labels, head=f"{LAYER}.{HEAD}", selected_query=creature,
+        query_special=tokens.special, **options,
     )  # fmt: skip
 
 
@@ -90,7 +97,8 @@ def vectors(room: Room) -> Stop:
     texts = [f"{cosine:.2f}".replace("-", "−") for cosine in alike]
 
     def draw() -> None:
-        st.html(bars(words[1:], [Column("cosine with creature", alike, texts, "plain", 1.0)], head="word"))
+        columns = [Column("cosine with creature", alike, texts, "plain", 1.0)]
+        _bars("How alike word vectors are: cosine with that of creature", words[1:], columns, head="word")
 
     return Stop(
         "Words become vectors",
@@ -128,7 +136,7 @@ def same_mole(room: Room) -> Stop:
         columns = [
             Column(what, cosines[:, at], [f"{c:.2f}" for c in cosines[:, at]], "plain", 1.0) for at, what in ends
         ]
-        st.html(bars(names, columns, head="two moles"))
+        _bars("Cosine between three moles, each in its own sentence", names, columns, head="two moles")
 
     return Stop(
         "The same mole, three times",
@@ -144,6 +152,10 @@ def same_mole(room: Room) -> Stop:
         f"All three have the same entry in the vocabulary: cosine {door:.2f}. At the end of the model the most "
         f"different pair, {names[int(np.argmin(cosines[:, -1]))]}, is down to {cosines[:, -1].min():.2f}.",
         ("word_senses", "Follow the three moles through the layers", {"model": MODEL}),
+        sentences=MOLES,
+        lines=recipes.senses(
+            MODEL, "mole", {c: (text, [at]) for c, text, at in zip("ABC", MOLES, places, strict=True)}, ("A", "B")
+        ),
     )
 
 
@@ -189,7 +201,8 @@ def scaling(room: Room) -> Stop:
             Column(f"÷ √{trace.d_head}", with_scale, [percent(float(w)) for w in with_scale], "weight", 1.0),
             Column("left out", without, [percent(float(w)) for w in without], "plain", 1.0),
         ]
-        st.html(bars(trace.tokens.labels, columns, head="key", marks={creature: ("query", "asks")}))
+        says = f"Weights of creature in head {LAYER}.{HEAD}, with the division by √{trace.d_head} and without"
+        _bars(says, trace.tokens.labels, columns, head="key", marks={creature: ("query", "asks")})
 
     largest = float(without.max())
     options = [percent(float(with_scale.max())), percent(largest), "100 %"]
@@ -218,9 +231,9 @@ def masking(room: Room) -> Stop:
     found = int(np.argmax(pattern[noun]))
 
     def draw() -> None:
-        figure = heatmap(
-            pattern, labels, head=f"{layer}.{head}", masked=~may_look, selected_query=noun,
-            query_special=trace.tokens.special, theme=theme(),
+        figure = partial(
+            heatmap, pattern, labels, head=f"{layer}.{head}", masked=~may_look, selected_query=noun,
+            query_special=trace.tokens.special,
         )  # fmt: skip
         _plot(figure, "lesson_mask", f"Masked attention pattern of head {layer}.{head} of the small decoder.")
 
@@ -241,6 +254,9 @@ def masking(room: Room) -> Stop:
         "afterwards. The noun looks back at its adjectives instead. An encoder, such as the model of the other stops, "
         "has no such mask.",
         ("app", "Look around in the decoder", where),
+        model=DECODER,
+        sentences=(DECIDING,),
+        lines=recipes.pattern(DECODER, DECIDING, layer, head),
     )
 
 
@@ -260,7 +276,8 @@ def value(room: Room) -> Stop:
             Column("attention weight", weights, [percent(float(w)) for w in weights], "weight"),
             Column("size of what it adds", sizes, [f"{size:.3f}" for size in sizes], "delta"),
         ]
-        st.html(bars(labels, columns, head="from", marks={creature: ("query", "asks")}))
+        says = f"Where head {LAYER}.{HEAD}'s ΔE of creature came from"
+        _bars(says, labels, columns, head="from", marks={creature: ("query", "asks")})
 
     return Stop(
         "Value and ΔE",
@@ -292,7 +309,8 @@ def many_heads(room: Room) -> Stop:
             trace.tokens.labels,
             may_look=[trace.may_look(layer) for layer in layers],
         )
-        components.overview(packet, key="lesson_overview", selected=(LAYER, HEAD))
+        says = "Every head of every layer: rows are layers, columns are heads"
+        components.overview(packet, key="lesson_overview", picture=PICTURE, says=says, selected=(LAYER, HEAD))
 
     row = trace.pattern(0, 2)[creature]
     back = percent(float(row[creature - 1]))
@@ -322,10 +340,10 @@ def where_parameters_are(room: Room) -> Stop:
     block = ledger.lesson_attention // 96
 
     def draw() -> None:
-        figure = parameter_figures.share_bars(
-            [ledger.title], [shares(ledger, lesson=True)], as_share=True, theme=theme()
-        )
-        _plot(figure, "lesson_shares", "Shares of GPT-3’s parameters.")
+        drawn = {"models": [ledger.title], "parts": [shares(ledger, lesson=True)], "as_share": True}
+        _plot(partial(parameter_figures.share_bars, **drawn), "lesson_shares", "Shares of GPT-3’s parameters.")
+        named = partial(parameter_figures.named_bars, **drawn, theme="light")
+        pictures.keep(PICTURE, named, "Shares of GPT-3’s parameters, as the lesson counts them")
 
     return Stop(
         "Where the parameters are",
@@ -341,6 +359,9 @@ def where_parameters_are(room: Room) -> Stop:
         "lesson.",
         ("parameters", "Count any model yourself", {}),
         badge=widgets.badge("counted", "ok", "exact, from the shapes of the matrices alone"),
+        model="gpt-3",
+        sentences=(),
+        lines=recipes.parameters("gpt-3"),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -17,13 +18,13 @@ import streamlit as st
 
 from attn_core import next_word as core
 from attn_core.errors import HeadlightError
-from attn_core.figures.bars import Column, bars
+from attn_core.figures.bars import Column
 from attn_core.figures.heatmap import heatmap
 from attn_core.figures.labels import percent
 from attn_core.spelling import visible
 from attn_core.tiny.shipped import known_words
 from attn_core.tiny.stories import SLOTS
-from ui import caches, widgets
+from ui import caches, pictures, widgets
 from ui.frame import ROOT, Room
 from ui.state import Param, choice, forget, whole, words
 
@@ -87,7 +88,8 @@ def _guesses(room: Room, trace: Any) -> list[core.Guess]:
     )
     chances = [guess.probability for guess in guesses]
     column = Column("probability", chances, [percent(chance) for chance in chances], most=1.0)
-    st.html(bars([visible(guess.word) for guess in guesses], [column], head="next"))
+    words = [visible(guess.word) for guess in guesses]
+    pictures.bars("The next word", words, [column], says=f"The likeliest words after {last}", head="next")
     if any(guess.word in SLOTS for guess in guesses) and known_words(room.model_name):
         st.html(f'<div class="hl-hint">{escape(SLOTS[0])}, … stand for words that this model has not met.</div>')
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -177,7 +179,8 @@ def _steps(room: Room, trace: Any) -> None:
         "One row for each word that was written, named by that word. Its query was made of the word before; no row "
         "can see ahead (hatched), so a row stays as it was when more words follow.",
     )
-    figure = heatmap(
+    figure = partial(
+        heatmap,
         trace.pattern(room.layer, room.head)[rows.start : rows.stop],
         [labels[row + 1] for row in rows],
         labels,
@@ -185,9 +188,9 @@ def _steps(room: Room, trace: Any) -> None:
         masked=~trace.may_look(room.layer)[rows.start : rows.stop],
         query_positions=list(rows),
         key_special=trace.tokens.special,
-        theme="dark" if st.context.theme.type == "dark" else "light",
     )
-    st.plotly_chart(figure, key="next_steps", theme=None, alt=f"Pattern of head {who} at each step of writing.")
+    alt = f"Pattern of head {who} at each step of writing."
+    pictures.plot("Where it looked, word by word", figure, key="next_steps", alt=alt, says=alt.rstrip("."))
 
 
 # --- Layer by layer ---------------------------------------------------------------------------------------------------

@@ -61,6 +61,11 @@ class OneHead:
         return mean_name(self.room.layer, self.room.head, self.room.view["mean"])
 
     @property
+    def word(self) -> str:
+        """The word that is read aloud, for captions."""
+        return f"{visible(self.arrangement.labels[self.row])} (token {self.places[self.row]})"
+
+    @property
     def title(self) -> str:
         layer, head = self.room.layer, self.room.head
         return {

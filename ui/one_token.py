@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import streamlit as st
 
-from attn_core import delta_ledger, geometry
+from attn_core import delta_ledger, geometry, recipes
 from attn_core.effects import predicts
 from attn_core.errors import HeadlightError
 from attn_core.figures.labels import percent
@@ -138,6 +138,13 @@ class OneToken:
     def remember(self, what: Any, compute: Callable[[], Any]) -> Any:
         """Something small about this token at this layer, kept beside its trace."""
         return caches.beside(self.trace, (what, self.block, self.layer, self.token), compute, size=lambda _: 60_000)
+
+    def offer_pictures(self) -> None:
+        """The page's end: its pictures can be saved, with the word in every caption."""
+        self.room.offer_pictures(f"head {self.layer}.{self.head}", self.stage.word, lines=self._lines())
+
+    def _lines(self) -> str:
+        return recipes.ledger(self.trace, self.layer, self.head, self.token, self.stage.stream, self.block)
 
     def lead(self) -> str:
         """The page's headline, as HTML."""

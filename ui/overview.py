@@ -51,10 +51,17 @@ def draw(shown: OneHead) -> None:
         components.overview(
             packet,
             key="overview",
+            picture="Every head of every layer",
+            says=_says(shown),
             selected=(shown.room.layer, shown.room.head),
             scale=view["scale"],
             on_open=opened,
         )
+
+
+def _says(shown: OneHead) -> str:
+    what = "the mean size of its ΔE" if shown.room.view["tiles"] == "delta" else "its attention pattern"
+    return f"Every head of every layer: rows are layers, columns are heads, in each square {what}"
 
 
 def _pack_patterns(shown: OneHead) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from attn_core import search
+from attn_core import recipes, search
 from attn_core.figures import tiles
 from attn_core.figures.labels import percent, signed
 from attn_core.figures.panels import Panel, pack_panels
@@ -127,9 +127,17 @@ def board(stage: Stage, cells: Cells) -> None:
     panels.panels(
         pack_panels([panel], paint=True),
         key="board",
+        picture="What is looked for",
+        says=f"Pattern of head {layer}.{head}; framed: the cells that are looked for",
         painted=cells,
         on_choose=lambda chosen: toggle((chosen.query, chosen.key)),
     )
+
+
+def lines(stage: Stage) -> str:
+    """The lines of Python that give the same ranking; "" where nothing is painted."""
+    cells, strict = painted(stage), st.session_state["habit"] == "key"
+    return recipes.search(stage.trace, cells, stage.stream, strict) if cells else ""
 
 
 def word_pickers(stage: Stage, cells: Cells) -> None:
@@ -156,7 +164,12 @@ def score_map(stage: Stage, result: search.Found) -> None:
     texts = [[signed(round(100 * s, 0 if abs(s) >= 0.0995 else 1)) for s in row] for row in result.score]
     packet = tiles.pack_values(result.score, texts, name="weight above habit, in points", signed=True)
     components.overview(
-        packet, key="found", selected=(stage.layer, stage.head), on_open=lambda tile: open_head(tile.layer, tile.head)
+        packet,
+        key="found",
+        picture="Every head, above its habit",
+        says="Layers × heads: weight on the cells that are looked for, in points above the head's habit",
+        selected=(stage.layer, stage.head),
+        on_open=lambda tile: open_head(tile.layer, tile.head),
     )
 
 

@@ -27,6 +27,8 @@ def panels(
     packet: bytes,
     *,
     key: str,
+    picture: str = "",
+    says: str = "",
     query: int | None = None,
     painted: Sequence[tuple[int, int]] = (),
     scale: Scale = "sqrt",
@@ -34,7 +36,8 @@ def panels(
 ) -> Chosen | None:
     """One to four patterns on one scale; `query` frames a row, `painted` frames (query, key) cells.
 
+    `picture` is its name under Save, and `says` how its caption begins.
     `on_choose` is called before the page runs again, as a widget's callback is; the same is returned in that run.
     """
     view = {"query": query, "painted": [list(cell) for cell in painted], "scale": scale}
-    return components.mount(_panels, packet, key, "chosen", Chosen, on_choose, view)
+    return components.mount(_panels, packet, key, "chosen", Chosen, on_choose, view, picture=picture, says=says)

@@ -5,7 +5,8 @@ on it what it shows:
 
     room.offer(trace, layer=0, head=3)                  # a pattern; the rest as in `attn_core.views.View`
     room.desk.lay({"A": room.desk.view(…), "B": …})     # several; the visitor picks one
-    room.desk.lay(numbers=Numbers("ledger", make_csv))  # a picture that is no pattern
+    room.desk.lay(numbers=Numbers("ledger", make_csv))  # numbers that are no pattern
+    room.offer_pictures()                               # at the page's end: the pictures that it drew, by name
 
 Nothing is made before its button is pressed.
 """
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -26,18 +28,19 @@ from streamlit.errors import StreamlitAPIException
 from attn_core import export
 from attn_core.errors import HeadlightError
 from attn_core.views import View
-from ui import widgets
+from ui import pictures, widgets
 
 if TYPE_CHECKING:
     from ui.stage import Stage
 
 LARGEST = 8  # megabytes; the largest file of ours has less than 6
 LONGEST_WAIT = 60.0  # seconds for a picture, of which the machine draws one at a time
-KINDS = {"Picture": ("png", "svg"), "Numbers": ("csv", "json", "npz"), "Offline": ("html",)}
+PICTURES = ("png", "svg")
+KINDS = {"Numbers": ("csv", "json", "npz"), "Offline": ("html",)}
 WHY = {
     "png": "A picture for slides",
     "svg": "A picture for a paper",
-    "csv": "One line a cell, for a spreadsheet",
+    "csv": "One line a number, for a spreadsheet",
     "json": "Labels and weights",
     "npz": "Every head of every layer, for numpy",
     "html": "One page that works without a network: every head, hover, keyboard. It can be opened again here.",
@@ -45,7 +48,7 @@ WHY = {
 _MIME = {"png": "image/png", "svg": "image/svg+xml", "csv": "text/csv", "json": "application/json"}
 _MIME |= {"npz": "application/octet-stream", "html": "text/html"}
 _OPENED = "saved_views_opened"
-_pictures = threading.Lock()
+_drawing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class Desk:
     page: str
     link: Mapping[str, str]
     place: Any = None
+    wall: Any = None  # the place of the pictures, above
+    python: Any = None  # … and of the lines of Python, below
 
     def view(self, trace: Any, **shown: Any) -> View:
         """A pattern of the trace as the page shows it; it remembers the page's link."""
@@ -73,10 +78,32 @@ class Desk:
         if self.place is None:
             return
         with self.place.container():
-            if views:
-                _of_view(_chosen(views))
+            chosen = _chosen(views) if views else None
+            if chosen is not None:
+                _of_view(chosen)
             if numbers:
                 _of_numbers(numbers)
+        if chosen is not None:
+            self.write(chosen.as_python())
+        for name, view in (views or {}).items():
+            title = f"Pattern of {name}: {view.name}" if len(views or {}) > 1 else f"Pattern of {view.name}"
+            pictures.keep(title, partial(export.figure, view), view.caption(), about="")
+
+    def hang(self, about: str, model: str, first: str = "") -> None:
+        """Offer the pictures that the page has drawn, by name; `first` begins the name of the one that leads."""
+        album = pictures.of_session()
+        album.about = about
+        if self.wall is None or not album.pictures:
+            return
+        names = sorted(album.pictures, key=lambda name: not (first and name.startswith(first)))
+        with self.wall:
+            _of_pictures(album, names, model)
+
+    def write(self, lines: str) -> None:
+        """Offer the lines of Python that give what the page shows."""
+        if self.python is not None:
+            with self.python.container(), st.expander("Copy as Python"):
+                st.code(lines, language="python", wrap_lines=True)
 
 
 NOWHERE = Desk("", {})
@@ -100,11 +127,9 @@ def offer_stage(stage: Stage, query: int | None = None, numbers: Numbers | None 
 def popover(page: str, link: Mapping[str, str], file_of: Callable[[str], Path | None]) -> Desk:
     """The button, and the desk behind it; `file_of` gives the script of a room, None where there is none."""
     with st.popover("Save"):
-        place = st.empty()
-        with place:
-            widgets.titled("Nothing to save here", "The link under Share holds what you see.")
+        wall, place, python = st.container(), st.empty(), st.empty()
         _open_again(file_of)
-    return Desk(page, link, place)
+    return Desk(page, link, place, wall, python)
 
 
 def _chosen(views: Mapping[str, View]) -> View:
@@ -114,15 +139,40 @@ def _chosen(views: Mapping[str, View]) -> View:
     return views[name or next(iter(views))]
 
 
+@st.fragment
+def _of_pictures(album: pictures.Album, names: Sequence[str], model: str) -> None:
+    """The page's pictures by name: choosing one draws this part of the page alone, and makes nothing yet."""
+    name = st.selectbox("Save a picture", names, key="save_picture") if len(names) > 1 else names[0]
+    if name not in album.pictures:  # the page has moved on since
+        name = names[0]
+    widgets.titled(name if len(names) == 1 else "", album.caption(name))
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        for kind in (*PICTURES, "csv"):
+            _button(kind, partial(painted, album, name, kind), picture_name(model, name, kind), f"picture_{kind}")
+
+
+def painted(album: pictures.Album, name: str, kind: str) -> bytes:
+    """A picture's file, or its numbers as CSV. Pictures need a browser each, so they take turns."""
+    if kind == "csv":
+        from attn_core.figures import numbers
+
+        return numbers.table(album.figure(name), album.caption(name)).encode()
+    with _my_turn():
+        return export.rendered(album.figure(name), kind)
+
+
+def picture_name(model: str, name: str, kind: str) -> str:
+    """For example headlight-minilm-head-0.3.png."""
+    return f"headlight-{_plain(Path(model).name)}-{_plain(name.removeprefix('Pattern of '))}.{kind}"
+
+
 def _of_view(view: View) -> None:
-    widgets.titled("Save exactly this view", view.caption())
+    widgets.titled(f"Save {view.name}", view.caption())
     for title, kinds in KINDS.items():
         with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
             st.html(f'<div class="hl-kind">{title}</div>', width="content")
             for kind in kinds:
-                _button(kind, partial(made, view, kind), file_name(view, kind))
-    with st.expander("Copy as Python"):
-        st.code(view.as_python(), language="python", wrap_lines=True)
+                _button(kind, partial(export.content, view, kind), file_name(view, kind))
 
 
 def _of_numbers(numbers: Numbers) -> None:
@@ -131,7 +181,7 @@ def _of_numbers(numbers: Numbers) -> None:
 
 
 def _button(kind: str, make: Callable[[], Any], name: str, key: str = "") -> None:
-    drawn = kind not in KINDS["Picture"] or can_draw()
+    drawn = kind not in PICTURES or can_draw()
     st.download_button(
         kind.upper(),
         data=make,
@@ -152,16 +202,15 @@ def can_draw() -> bool:
     return Chromium.find_browser(skip_local=False) is not None
 
 
-def made(view: View, kind: str) -> bytes:
-    """The file's bytes. Pictures need a browser each, so they take turns; HeadlightError after a long wait."""
-    if kind not in KINDS["Picture"]:
-        return export.content(view, kind)
-    if not _pictures.acquire(timeout=LONGEST_WAIT):
+@contextmanager
+def _my_turn() -> Iterator[None]:
+    """Wait until nobody else draws; HeadlightError after a long wait."""
+    if not _drawing.acquire(timeout=LONGEST_WAIT):
         raise HeadlightError("Many pictures are being drawn just now: please try again in a moment.")
     try:
-        return export.content(view, kind)
+        yield
     finally:
-        _pictures.release()
+        _drawing.release()
 
 
 def file_name(view: View, kind: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 import torch
 
-from attn_core import setups, toy
+from attn_core import recipes, setups, toy
 from attn_core.figures.cells import Side
 from attn_core.inputs import InputParts, input_parts
 from attn_core.shown import striking_row
@@ -166,6 +166,16 @@ def real(room: Room, stage: Stage) -> Scene:
         head=head,
         stream=stream,
     )
+
+
+def offer_pictures(room: Room, scene: Scene) -> None:
+    """The page's end: every step's picture can be saved, and the lines that walk the same steps copied."""
+    word = f"{scene.query_name(scene.asks)} (token {scene.asks})"
+    if scene.trace is None:
+        room.offer_pictures(scene.who, word, sentences=[" ".join(scene.queries.labels)], model="toy")
+        return
+    lines = recipes.steps(scene.trace, scene.layer, scene.head, scene.asks, scene.stream)
+    room.offer_pictures(scene.who, word, first="Pattern", lines=lines)
 
 
 def of_toy(room: Room, numbers: Toy) -> Scene:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from attn_core import senses
 from attn_core.figures import delta_e as figures
 from attn_core.figures import tiles
 from attn_core.figures.labels import percent
-from ui import components, frame, widgets
+from ui import components, frame, pictures, widgets
 from ui.one_token import named
 from ui.sense_reading import Meaning, Senses, name_of
 from ui.stage import open_head
@@ -60,6 +61,8 @@ def head_map(shown: Senses, found: Told) -> None:
     components.overview(
         packet,
         key="senses_map",
+        picture="Who told them apart",
+        says=f"Layers × heads: {name}",
         selected=(shown.room.layer, shown.room.head),
         scale="linear",
         on_open=lambda tile: open_head(tile.layer, tile.head),
@@ -70,9 +73,10 @@ def attention_or_mlp(shown: Senses, found: Told) -> None:
     """Attention beside the MLPs, layer by layer, and who did more."""
     ranked = found.ranked
     name = f"how far the layer parts {name_of(shown, shown.pair)}"
-    figure = figures.layer_bars(ranked.attention, ranked.mlp, name=name, theme=shown.theme)
+    figure = partial(figures.layer_bars, ranked.attention, ranked.mlp, name=name)
     alt = "How far attention and MLP of each layer part the two; the numbers are in the table."
-    st.plotly_chart(figure, key="senses_layers", theme=None, alt=alt, config={"displayModeBar": False})
+    says, quiet = f"Attention and MLP of each layer: {name}", {"displayModeBar": False}
+    pictures.plot("Attention and MLP by layer", figure, key="senses_layers", alt=alt, says=says, config=quiet)
     attention, mlp = float(ranked.attention.sum()), float(ranked.mlp.sum())
     more = int((ranked.mlp > ranked.attention).sum())
     verb = "do more than" if mlp > attention else "do less than"

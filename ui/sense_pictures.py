@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from attn_core.errors import HeadlightError
 from attn_core.figures import arrows
 from attn_core.figures import senses as figures
 from attn_core.figures.labels import percent
-from ui import caches, saving, widgets
+from ui import caches, pictures, saving, widgets
 from ui.sense_reading import Senses, name_of, two_digits
 from ui.state import choice
 
@@ -32,9 +33,10 @@ def apart(shown: Senses) -> None:
     same = shown.baselines
     band = np.concatenate([np.ones((len(same), 1)), same], axis=1) if len(same) else None
     names = [name_of(shown, pair) for pair in shown.pairs]
-    figure = figures.cosine_lines(names, lines, stops, theme=shown.theme, baseline=band)
+    figure = partial(figures.cosine_lines, names, lines, stops, baseline=band)
     alt = f"Cosines between the meanings of {shown.word}, layer by layer; the numbers are in the table."
-    st.plotly_chart(figure, key="apart_lines", theme=None, alt=alt, config=QUIET)
+    says = f"Cosines between the meanings of {shown.word}, layer by layer (grey: pairs of one sense)"
+    pictures.plot("Same at the door, then apart", figure, key="apart_lines", alt=alt, says=says, config=QUIET)
     table = pd.DataFrame({"pair": names, **{stop: lines[:, i] for i, stop in enumerate(stops)}})
     with st.expander("The numbers"):
         st.dataframe(table.round(4), hide_index=True)
@@ -65,9 +67,10 @@ def paths(shown: Senses) -> None:
     stops = ["door", *(f"after layer {i}" for i in range(len(routes[0]) - 1))]
     letters = [meaning.letter for meaning in shown.meanings]
     near = [*_words_of_sentences(shown), *_words_of_vocabulary(shown, routes)]
-    figure = arrows.routes(letters, routes, view, theme=shown.theme, stops=stops, tips=letters, landmarks=near)
+    figure = partial(arrows.routes, letters, routes, view, stops=stops, tips=letters, landmarks=near)
     alt = f"The ways of {shown.word} through the layers; true lengths and angles are in the hover."
-    st.plotly_chart(figure, key="paths", theme=None, alt=alt)
+    says = f"The ways of {shown.word} through the layers, on principal components of {view.fitted_on}"
+    pictures.plot("Their ways through the layers", figure, key="paths", alt=alt, says=says)
     kept = percent(float(view.explained.sum())).replace(" ", "&nbsp;")
     st.html(
         f'<div class="hl-hint">Principal components of {view.fitted_on}; they keep {kept} of the variance. Circles: '

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import streamlit as st
 
-from attn_core import geometry, senses
+from attn_core import geometry, recipes, senses
 from attn_core.figures.labels import MINUS
 from attn_core.sentences import Sentence
 from attn_core.spelling import visible
-from ui import caches, frame, sense_board, widgets
+from ui import caches, frame, known_words, sense_board, widgets
 from ui.sense_board import LETTERS
 from ui.state import choice
 
@@ -101,6 +101,14 @@ class Senses:
         a, b = (int(i) for i in st.session_state["pair"].split("-"))
         return (a, b) if b < len(self.meanings) else (0, 1)
 
+    def offer_pictures(self) -> None:
+        """The page's end: its pictures, and the lines of Python that read the same sentences."""
+        told = {meaning.letter: (meaning.sentence, meaning.pieces) for meaning in self.meanings}
+        a, b = (self.meanings[i].letter for i in self.pair)
+        lines = recipes.senses(self.room.model_name, self.word, told, (a, b))
+        sentences = [f"{letter}: {sentence}" for letter, (sentence, _) in told.items()]
+        self.room.offer_pictures(f"word {self.word}", sentences=sentences, lines=lines)
+
     def headline(self) -> Sentence:
         """Where they begin, where they end."""
         n = len(self.meanings)
@@ -127,7 +135,7 @@ def of(room: Room) -> Senses | None:
             "Choose another model here. ΔE, Compare and Find heads show this one, stream by stream.",
         )
         return None
-    word, meanings = room.view["word"].strip(), []
+    word, meanings, labels = room.view["word"].strip(), [], []
     if not word:
         widgets.problem("There is no word here yet.", "Type one that all sentences share.")
         return None
@@ -136,11 +144,16 @@ def of(room: Room) -> Senses | None:
             continue
         found = _find(room, row.sentence, word)
         if found is None:
-            widgets.note(f"Sentence {LETTERS[i]} does not hold the word “{spoken(word)}”, so it is left out.")
+            cut = room.trace(row.sentence).tokens.dropped
+            why = f" before its limit, {cut} tokens from its end" if cut else ""
+            widgets.note(f"Sentence {LETTERS[i]} does not hold the word “{spoken(word)}”{why}, so it is left out.")
             continue
         trace, places = found
+        labels += trace.tokens.labels
         pieces = places[min(row.which, len(places) - 1)]
         meanings.append(Meaning(LETTERS[i], row.sentence, trace, pieces, _twin(room, row, word, LETTERS[i])))
+    with room.remarks:
+        known_words.explain_marks(room.model_name, labels)
     for meaning in meanings:
         meaning.read()
     if len(meanings) >= sense_board.FEWEST:

@@ -115,6 +115,13 @@ def offer(shown: Sides) -> None:
     room.desk.lay(views, saving.Numbers("every panel, side by side", lambda: as_csv(shown)))
 
 
+def offer_pictures(shown: Sides) -> None:
+    """The page's end: its pictures, each panel told in the caption."""
+    parts = [f"{side.letter}: {side.model}, {side.spec.says}" for side in shown.sides]
+    texts = dict.fromkeys(shown.room.text if i == 0 else side.spec.text for i, side in enumerate(shown.sides))
+    shown.room.offer_pictures(*parts, sentences=list(texts))
+
+
 def as_csv(shown: Sides) -> str:
     """One line a cell of the shared axes; a panel that has no such cell, or masks it, has no weight there."""
     names = [shown.labels(i) for i in range(len(shown.sides))]

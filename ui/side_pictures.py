@@ -18,7 +18,15 @@ def picture(shown: Sides) -> None:
         st.session_state["query"] = shown.position(0, cell.query)
 
     scale = st.session_state["scale"]
-    panels.panels(pack_panels(drawn), key="side_by_side", query=shown.place, scale=scale, on_choose=chosen)
+    panels.panels(
+        pack_panels(drawn),
+        key="side_by_side",
+        picture="Side by side, and the difference",
+        says=f"Panels on one scale and the same axes, {drawn[-1].title}",
+        query=shown.place,
+        scale=scale,
+        on_choose=chosen,
+    )
 
 
 def _panel(shown: Sides, i: int) -> Panel:

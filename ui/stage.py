@@ -50,7 +50,7 @@ class Stage:
 
     @property
     def n_heads(self) -> int:
-        return self.trace.n_heads
+        return self.trace.n_heads_of(self.stream)
 
     @property
     def layer(self) -> int:
@@ -69,6 +69,11 @@ class Stage:
             return chosen
         ordinary = [i for i, special in enumerate(self.queries.special) if not special]
         return ordinary[-1] if ordinary else len(self.queries) - 1
+
+    @property
+    def word(self) -> str:
+        """The chosen word, for captions."""
+        return f"{visible(self.queries.labels[self.query])} (token {self.query})"
 
     @property
     def reads(self) -> tuple[Any, ...]:
@@ -138,7 +143,9 @@ def of(room: Room, text: str | None = None, model: Any = None, writer: Any = Non
     stream = None
     if model.kind == "encoder-decoder":
         stream = room.view["stream"]
-        options["target"] = room.view["target"] or _translation_by(writer or model, room.text if text is None else text)
+        with room.problems():
+            written = room.view["target"] or _translation_by(writer or model, room.text if text is None else text)
+        options["target"] = written
     if text is None and model == caches.model(room.model_name):
         return Stage(room, model, room.trace(**options), stream)
     with room.problems():

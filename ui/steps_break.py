@@ -130,7 +130,7 @@ def _side_by_side(scene: Scene, spoilt: Walk) -> None:
                 chosen=(scene.inside(scene.asks, scene.q_window), None),
                 square=True,
             )
-            cells(packet, key=f"break_{name}")
+            cells(packet, key=f"break_{name}", picture=f"Break it · {name}")
 
 
 def _what_changed(scene: Scene, spoilt: Walk) -> None:

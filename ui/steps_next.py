@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import streamlit as st
 
 from attn_core import geometry
 from attn_core.errors import HeadlightError
-from attn_core.figures.bars import Column, bars
-from ui import frame, steps, widgets
+from attn_core.figures.bars import Column
+from ui import frame, pictures, steps, widgets
 from ui.scene import Scene
 from ui.steps import number, says
 
@@ -43,4 +42,4 @@ def _attention_and_mlp(scene: Scene) -> None:
         Column("the MLP adds (length)", m, [number(x) for x in m], "plain", longest),
     ]
     says(f"<b>Layer {scene.layer}’s change</b>, attention’s part beside the MLP’s:")
-    st.html(bars(names, columns, marks={0: ("query", "")}))
+    pictures.bars("Attention's part beside the MLP's", names, columns, marks={0: ("query", "")})

@@ -21,6 +21,7 @@ def grid(
     numbers: np.ndarray,
     key: str,
     *,
+    picture: str,
     says_: str,
     alt: str,
     kind: Kind = "signed",
@@ -44,7 +45,7 @@ def grid(
         masked="−∞" if kind == "signed" else "",
         choose=True,
     )
-    cells(packet, key=key, on_choose=lambda row, column: scene.pick(row, column))
+    cells(packet, key=key, picture=picture, on_choose=lambda row, column: scene.pick(row, column))
 
 
 def bars_of(scene: Scene, weights: np.ndarray) -> list[int]:

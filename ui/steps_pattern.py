@@ -8,10 +8,10 @@ import numpy as np
 import streamlit as st
 
 from attn_core import masks
-from attn_core.figures.bars import Column, bars
+from attn_core.figures.bars import Column
 from attn_core.figures.cells import pack_cells
 from attn_core.figures.labels import percent
-from ui import steps, widgets
+from ui import pictures, steps, widgets
 from ui.cells import cells
 from ui.scene import Scene
 from ui.steps import number, says
@@ -34,7 +34,8 @@ def mask(scene: Scene) -> None:
             left, right = st.columns([0.55, 0.45], gap="large")
             with left:
                 alt = "Scores after the mask: query rows, key columns, masked cells hatched"
-                grid(scene, masked, "step_5_grid", says_="{row} · {column}: {value} after the mask", alt=alt)
+                says_, name = "{row} · {column}: {value} after the mask", "5 · Scores after the mask"
+                grid(scene, masked, "step_5_grid", picture=name, says_=says_, alt=alt)
             with right:
                 _why_mask(scene)
         steps.behind(scene, 5, lambda: steps.by_pair(masked, scene.queries, scene.keys), "masked")
@@ -91,7 +92,7 @@ def _open_and_causal(scene: Scene) -> None:
                 largest=14,
                 legend=False,
             )
-            cells(packet, key=f"step_5_{name}")
+            cells(packet, key=f"step_5_{name}", picture=f"5 · Mask, {MASKS[name]}")
 
 
 def _why_mask(scene: Scene) -> None:
@@ -161,6 +162,7 @@ def pattern(scene: Scene, turned: bool, guessed: int | None) -> None:
                 scene,
                 whole,
                 "step_6_grid",
+                picture="6 · Pattern",
                 says_=f"To update {{row}}, {scene.who} takes {{value}} from {{column}}.",
                 alt="The attention pattern: query rows, key columns, every row sums to 1",
                 kind="weights",
@@ -186,7 +188,8 @@ def _row_as_bars(scene: Scene, row: np.ndarray, guessed: int | None) -> None:
         at = order.index(guessed)
         marks[at] = (marks.get(at, ("", ""))[0], "your guess")
     column = Column(f"share for {scene.query_name(scene.asks)}", shares[order], [as_share(x) for x in shares[order]])
-    st.html(bars([scene.key_name(i) for i in order], [column], head="key", marks=marks))
+    names = [scene.key_name(i) for i in order]
+    pictures.bars("6 · Shares of one row", names, [column], head="key", marks=marks)
     rest = percent(float(row.sum() - row[order].sum()))
     more = f" The other {len(row) - len(order)} words get {rest} together." if len(order) < len(row) else ""
     says(f"{_worked(scene, row)}The row sums to {number(float(row.sum()), 6)}.{more}", soft=True)

@@ -23,10 +23,10 @@ def queries_and_keys(scene: Scene) -> None:
         left, right = st.columns(2, gap="medium")
         with left:
             says(f'<b class="hl-q">Queries</b>, {k} numbers each')
-            strips(scene, w.query.numpy(), "query", "step_2_q")
+            strips(scene, w.query.numpy(), "query", "step_2_q", picture="2 · Queries")
         with right:
             says(f'<b class="hl-k">Keys</b>, {k} numbers each')
-            strips(scene, w.key.numpy(), "key", "step_2_k", of_keys=True)
+            strips(scene, w.key.numpy(), "key", "step_2_k", of_keys=True, picture="2 · Keys")
         if scene.setup.weights is not None:
             _one_number(scene)
         if scene.setup.rotation is not None:
@@ -138,6 +138,6 @@ def _rotation(scene: Scene) -> None:
         "a score depends on how far apart two words are, and lengths stay as they were."
     )
     rows = [("query", w.query[i].numpy()), ("turned", w.turned_query[i].numpy())]
-    stack(rows, "step_2_turn", "The query before and after the rotation")
+    stack(rows, "step_2_turn", "The query before and after the rotation", picture="2 · Before and after the rotation")
     before = np.stack([w.query[i][rotation.first].numpy(), w.query[i][rotation.second].numpy()], axis=1)
     st.html(clocks(before, rotation.angles[i].numpy()))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import streamlit as st
 
 from attn_core import geometry
 from attn_core.attention import softmax
-from attn_core.figures.bars import Column, bars
+from attn_core.figures import paper_shapes
+from attn_core.figures.bars import Column
 from attn_core.figures.labels import percent, signed
 from attn_core.figures.neurons import dot_product
 from attn_core.figures.vectors import Arrow, arrows
-from ui import steps, widgets
+from ui import pictures, steps, widgets
 from ui.scene import Scene
 from ui.steps import number, says
 from ui.steps_pairs import as_share, bars_of, grid, marks_of
@@ -42,7 +44,8 @@ def scores(scene: Scene) -> None:
         left, right = st.columns([0.55, 0.45], gap="large")
         with left:
             alt = "Scores before anything else: query rows, key columns"
-            grid(scene, raw, "step_3_grid", says_="{row} · {column} = {value}", alt=alt, all_seen=True)
+            name = "3 · Scores"
+            grid(scene, raw, "step_3_grid", picture=name, says_="{row} · {column} = {value}", alt=alt, all_seen=True)
         with right:
             _one_score(scene)
         steps.behind(scene, 3, lambda: steps.by_pair(raw, scene.queries, scene.keys), "raw_scores")
@@ -58,7 +61,9 @@ def _one_score(scene: Scene) -> None:
         f"<b>{scene.word} · {scene.other} = {number(products.sum(), 4)}</b>, number by number. Click another cell to "
         "see its."
     )
-    st.html(dot_product(q, k, scene.query_name(scene.asks), scene.key_name(scene.answers)))
+    words = scene.query_name(scene.asks), scene.key_name(scene.answers)
+    st.html(dot_product(q, k, *words))
+    pictures.keep("3 · One score", partial(paper_shapes.dot_product, q, k, *words), "Query, key and their products")
     says(
         f"Numbers that agree in sign give <b>{signed(agree)}</b>, the others <b>{signed(differ)}</b>. The largest "
         "product is "
@@ -96,7 +101,7 @@ def scale(scene: Scene) -> None:
             if divides
             else [],
         )
-        st.html(_before_and_after(scene, divides))
+        _before_and_after(scene, divides)
         steps.behind(scene, 4, lambda: steps.by_pair(shifted, scene.queries, scene.keys), "scaled", "shifted")
 
 
@@ -152,7 +157,7 @@ def _shifts(scene: Scene) -> list[str]:
     return said
 
 
-def _before_and_after(scene: Scene, divides: bool) -> str:
+def _before_and_after(scene: Scene, divides: bool) -> None:
     """The chosen row before and after, and what a softmax would make of both."""
     w, row = scene.walk, scene.asks
     seen = w.may_look[row].numpy()
@@ -174,4 +179,5 @@ def _before_and_after(scene: Scene, divides: bool) -> str:
         if divides or scene.setup.scaled_before != 1
         else [column for column in columns if "undivided" not in column.title]
     )
-    return bars([scene.key_name(i) for i in order], kept, head="key", marks=marks_of(scene, order))
+    names = [scene.key_name(i) for i in order]
+    pictures.bars("4 · Before and after the scale", names, kept, head="key", marks=marks_of(scene, order))

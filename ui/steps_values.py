@@ -7,11 +7,11 @@ import streamlit as st
 
 from attn_core import geometry
 from attn_core.errors import HeadlightError
-from attn_core.figures.bars import Column, bars
+from attn_core.figures.bars import Column
 from attn_core.figures.cells import Side, pack_cells
 from attn_core.figures.shapes import value_matrices
 from attn_core.figures.vectors import Arrow, arrows
-from ui import frame, steps, steps_toy, widgets
+from ui import frame, pictures, steps, steps_toy, widgets
 from ui.cells import cells
 from ui.scene import Scene
 from ui.steps import number, says
@@ -39,7 +39,7 @@ def values(scene: Scene) -> None:
         left, right = st.columns(2, gap="medium")
         with left:
             says('<b class="hl-v">Values (down)</b> of every word')
-            strips(scene, w.value.numpy(), "value", "step_7_v", of_keys=True)
+            strips(scene, w.value.numpy(), "value", "step_7_v", of_keys=True, picture="7 · Values")
         with right:
             says(f"<b>share · value</b> for {scene.word}, and their sum")
             _weighted(scene)
@@ -90,7 +90,7 @@ def _weighted(scene: Scene) -> None:
         row_height=26 if numbers.shape[1] <= 12 else 18,
         tallest=430,
     )
-    cells(packet, key="step_7_weighted")
+    cells(packet, key="step_7_weighted", picture="7 · Share · value")
 
 
 def _give_and_take(scene: Scene) -> None:
@@ -109,7 +109,7 @@ def _give_and_take(scene: Scene) -> None:
         "<b>What each word gives.</b> A large share of a short value adds little, and the other way round: "
         "attention alone does not say how much a word matters."
     )
-    st.html(bars([scene.key_name(i) for i in order], columns, marks=marks_of(scene, order)))
+    pictures.bars("7 · What each word gives", [scene.key_name(i) for i in order], columns, marks=marks_of(scene, order))
 
 
 def delta(scene: Scene) -> None:
@@ -159,9 +159,10 @@ def _three_strips(scene: Scene, e: np.ndarray, change: np.ndarray) -> None:
         _named_strips(scene, e, change)
         return
     says("<b>E, ΔE and their sum</b>, on one scale")
-    stack([("E", e), ("ΔE", change), ("E + ΔE", e + change)], "step_8_strips", "E, ΔE and their sum, on one scale")
+    three, alt = [("E", e), ("ΔE", change), ("E + ΔE", e + change)], "E, ΔE and their sum, on one scale"
+    stack(three, "step_8_strips", alt, picture="8 · E, ΔE and their sum")
     says("<b>ΔE on a scale of its own</b>")
-    stack([("ΔE", change)], "step_8_delta", "ΔE on a scale of its own")
+    stack([("ΔE", change)], "step_8_delta", "ΔE on a scale of its own", picture="8 · ΔE alone")
 
 
 def _named_strips(scene: Scene, e: np.ndarray, change: np.ndarray) -> None:
@@ -174,7 +175,7 @@ def _named_strips(scene: Scene, e: np.ndarray, change: np.ndarray) -> None:
         chosen=(1, None),
         row_height=28,
     )
-    cells(packet, key="step_8_strips")
+    cells(packet, key="step_8_strips", picture="8 · E, ΔE and their sum")
 
 
 def _turn(e: np.ndarray, change: np.ndarray, word: str) -> None:
@@ -203,16 +204,17 @@ def _with_the_others(scene: Scene, change: np.ndarray, word: str) -> None:
     trace, i, at = scene.trace, scene.asks, {"stream": scene.stream}
     whole = trace.attention_output(scene.layer, **at)[i]
     bias = trace.output_bias(scene.layer, **at)
+    n_heads = trace.n_heads_of(scene.stream)
     rows = [
         (f"{scene.who} alone", change),
-        (f"the other {trace.n_heads - 1} heads", whole - change - bias),
+        (f"the other {n_heads - 1} heads", whole - change - bias),
         ("output bias", bias),
         ("all together", whole),
     ]
     lengths = [float(geometry.norm(x)) for _, x in rows]
     column = Column("length", lengths, [number(x) for x in lengths], "delta")
-    says(f"<b>It is one of {trace.n_heads} heads.</b> What this layer’s attention adds to {word}:")
-    st.html(bars([name for name, _ in rows], [column], head="part"))
+    says(f"<b>It is one of {n_heads} heads.</b> What this layer’s attention adds to {word}:")
+    pictures.bars("8 · One of several heads", [name for name, _ in rows], [column], head="part")
     says(f"Lengths do not add up, since the arrows point different ways; the vectors do. {_block(scene)}", soft=True)
 
 

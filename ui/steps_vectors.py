@@ -25,7 +25,7 @@ def vectors(scene: Scene) -> None:
             says(f"<b>How {scene.word} is made</b>, one strip a list: blue is negative, orange positive.")
             _made_of(scene.parts, scene.asks)
         says(f"<b>E of every word</b>, {scene.d_model} numbers each. Click a word to follow it.")
-        strips(scene, scene.embedding, "embedding", "step_1_e", names=scene.meanings)
+        strips(scene, scene.embedding, "embedding", "step_1_e", names=scene.meanings, picture="1 · E of every word")
         made_by = [input_parts] if scene.toy is None else [Toy.setup]
         steps.behind(
             scene, 1, lambda: steps.by_dimension(scene.embedding, scene.queries, scene.meanings), made_by=made_by
@@ -102,16 +102,19 @@ def _made_of(parts: InputParts, i: int) -> None:
     added = [(name, (part if part.dim() == 1 else part[i]).numpy()) for name, part in rows if part is not None]
     if len(added) > 1:
         added.append(("= sum", parts.summed[i].numpy()))
-    stack(added, "step_1_parts", "What the word's vector is summed from")
+    stack(added, "step_1_parts", "What the word's vector is summed from", picture="1 · How E is made")
     if parts.steps:
         says(f"then {' and '.join(name for name, _ in parts.steps)}, on a scale of its own:", soft=True)
         names = [*(name for name, _ in parts.steps[:-1]), "= E"]
         results = [result[i].numpy() for _, result in parts.steps]
-        stack(list(zip(names, results, strict=True)), "step_1_then", "What is done to the sum")
+        steps_ = list(zip(names, results, strict=True))
+        stack(steps_, "step_1_then", "What is done to the sum", picture="1 · What is done to the sum")
 
 
-def stack(rows: Sequence[tuple[str, np.ndarray]], key: str, alt: str, *, limit: float | None = None) -> None:
-    """Named vectors under each other, on one scale."""
+def stack(
+    rows: Sequence[tuple[str, np.ndarray]], key: str, alt: str, *, picture: str, limit: float | None = None
+) -> None:
+    """Named vectors under each other, on one scale; `picture` is the name under Save."""
     numbers = np.stack([row for _, row in rows])
     packet = pack_cells(
         numbers,
@@ -122,7 +125,7 @@ def stack(rows: Sequence[tuple[str, np.ndarray]], key: str, alt: str, *, limit: 
         limit=limit or most(numbers),
         row_height=20,
     )
-    cells(packet, key=key)
+    cells(packet, key=key, picture=picture)
 
 
 def most(numbers: np.ndarray) -> float:
@@ -132,9 +135,16 @@ def most(numbers: np.ndarray) -> float:
 
 
 def strips(
-    scene: Scene, numbers: np.ndarray, role: str, key: str, *, of_keys: bool = False, names: Sequence[str] = ()
+    scene: Scene,
+    numbers: np.ndarray,
+    role: str,
+    key: str,
+    *,
+    picture: str,
+    of_keys: bool = False,
+    names: Sequence[str] = (),
 ) -> None:
-    """One strip a word; a click follows it."""
+    """One strip a word; a click follows it. `picture` is the name under Save."""
     side = scene.key_side(role, "word") if of_keys else scene.query_side(role, "word")
     window = scene.k_window if of_keys else scene.q_window
     packet = pack_cells(
@@ -149,4 +159,5 @@ def strips(
         tallest=430,
         choose=True,
     )
-    cells(packet, key=key, on_choose=lambda row, _: scene.pick(key=row) if of_keys else scene.pick(query=row))
+    picked = lambda row, _: scene.pick(key=row) if of_keys else scene.pick(query=row)  # noqa: E731
+    cells(packet, key=key, picture=picture, on_choose=picked)

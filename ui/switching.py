@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from attn_core import effects
+from attn_core import effects, recipes
 from attn_core.figures.labels import percent
 from attn_core.figures.panels import Panel, pack_panels
 from attn_core.replacements import instead
@@ -82,6 +82,12 @@ def page(stage: Stage) -> str:
         patterns(stage, after)
         row_table(stage, after)
     return lead(stage, off, changed)
+
+
+def lines(stage: Stage) -> str:
+    """The lines of Python that switch the same heads off; "" where none is."""
+    off, fill = switched_off(stage), st.session_state["fill"]
+    return recipes.without(stage.trace, off, stage.query, stage.stream, fill, painted(stage)) if off else ""
 
 
 def _instead(stage: Stage, off: Heads) -> dict[str, Any]:
@@ -228,7 +234,8 @@ def patterns(stage: Stage, after: Any) -> None:
     shown = [panel("with", before), panel("without", now)] if after is not stage.trace else [panel("as it is", before)]
     if np.nanmax(np.abs(now - before)) > 0:
         shown.append(panel("without − with", now - before, signed=True))
-    panels.panels(pack_panels(shown), key="before_after", query=stage.query)
+    says = f"Pattern of head {layer}.{head}, with and without the heads that are off"
+    panels.panels(pack_panels(shown), key="before_after", picture="With and without", says=says, query=stage.query)
 
 
 def row_table(stage: Stage, after: Any) -> None:

@@ -118,6 +118,11 @@ class Shown:
     def theme(self) -> Literal["light", "dark"]:
         return "dark" if st.context.theme.type == "dark" else "light"
 
+    def both_sentences(self) -> str:
+        """What was read and what was written, for captions."""
+        source, target = (self.trace.tokens_of(stream)[0].text for stream in ("encoder", "decoder"))
+        return f"{source} → {target}"
+
     def lead(self) -> str:
         """The headline, as HTML: always by the word that is produced, which is what a row is for."""
         return widgets.say(translation.lead(self.aligned, self.row, self.produced, self.keys.labels, self.who))

@@ -21,7 +21,7 @@ from attn_core.geometry import Projection
 
 Array = NDArray[np.floating]
 MOST_LABELS = 40
-SANS = "Source Sans, Source Sans 3, Noto Sans, sans-serif"
+SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", sans-serif'
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 

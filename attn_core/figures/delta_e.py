@@ -15,7 +15,7 @@ from attn_core.geometry import Dimensions
 
 Array = NDArray[np.floating]
 CLEAR = "rgba(0,0,0,0)"
-SANS = "Source Sans, Source Sans 3, Noto Sans, sans-serif"
+SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", sans-serif'
 MONO = "JetBrains Mono, Source Code Pro, DejaVu Sans Mono, monospace"
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Kind = Literal["weights", "signed"]
 QueriesIn = Literal["rows", "columns"]
 
-SANS = "Source Sans, Source Sans 3, Inter, Noto Sans, sans-serif"
+SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", sans-serif'
 MONO = "JetBrains Mono, Source Code Pro, DejaVu Sans Mono, monospace"
 LETTER = 7.3  # pixels of a letter of an axis' labels
 ROW = 27  # pixels of a row, as long as the sentence is short

@@ -105,7 +105,10 @@ _PALE = ("down", "gate", "position", "norm", "bias", "other")
 
 
 def share_bars(models: Sequence[str], parts: Sequence[Mapping[str, int]], *, as_share: bool, theme: Theme) -> go.Figure:
-    """One stacked bar a model: roles as shares of each model, or as numbers on one scale for all."""
+    """One stacked bar a model: roles as shares of each model, or as numbers on one scale for all.
+
+    The names of the colours are in `legend`, which wraps; for paper, `named_bars` puts them into the picture.
+    """
     fills, shown = role_colours(theme), {role for part in parts for role in part}
     totals = [sum(part.values()) for part in parts]
     names = [_unique(i, model, models) for i, model in enumerate(models)]
@@ -139,6 +142,16 @@ def share_bars(models: Sequence[str], parts: Sequence[Mapping[str, int]], *, as_
     if not as_share:
         figure.update_xaxes(range=[0, max(totals) * 1.02], **_counted(max(totals)))
     return finished(figure, theme, 12 + 50 * len(models) + (0 if as_share else 46))
+
+
+def named_bars(models: Sequence[str], parts: Sequence[Mapping[str, int]], *, as_share: bool, theme: Theme) -> go.Figure:
+    """`share_bars` with the names of its colours below."""
+    figure = share_bars(models, parts, as_share=as_share, theme=theme)
+    axis, bars = 0 if as_share else 46, 12 + 50 * len(models)
+    below = axis + 8 + 24 * -(-len(figure.data) // 4)
+    place = {"orientation": "h", "x": 0, "y": -(axis + 4) / bars, "yanchor": "top", "traceorder": "normal"}
+    height = bars + below
+    return figure.update_layout(showlegend=True, legend=place, height=height, margin={"b": below})
 
 
 def legend(shown: Iterable[str], theme: Theme) -> str:
