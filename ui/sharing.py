@@ -42,11 +42,16 @@ def popover(view: View) -> None:
             _offer_a_file(len(_address(view.said)))
             return
         widgets.titled("A link to exactly this view", PRIVACY)
-        st.code(link, language=None, wrap_lines=True, height=110 if len(link) > 240 else "content")
+        _code(link)
         _copy(key="copy_link", data={"text": link, "label": "Copy link"})
         _qr_code(link)
         widgets.titled("For slides and blogs", "A frame without menu and examples.")
-        st.code(frame_of(link_to(view, embed="true")), language=None, wrap_lines=True, height=110)
+        _code(frame_of(link_to(view, embed="true")))
+
+
+def _code(text: str) -> None:
+    """Text to copy, all of it on screen: what scrolls inside itself cannot be read by keyboard. A very long one may."""
+    st.code(text, language=None, wrap_lines=True, height=110 if len(text) > 1_200 else "content")
 
 
 def _offer_a_file(length: int) -> None:

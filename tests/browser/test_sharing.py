@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from axe import faults, show_in
 from conftest import Visit
 from playwright.sync_api import Browser, Page, expect
 from serving import PATIENCE, is_live, settled
@@ -45,6 +46,7 @@ def test_a_copied_link_restores_the_view_in_a_fresh_browser(open_room: Visit) ->
     link = page.evaluate(PASTED)
     assert page.get_by_test_id("stCode").first.inner_text().replace("\n", "").strip() == link
     expect(page.get_by_alt_text("QR code of the link to this view")).to_be_visible()
+    assert faults(page) == []
 
     page.evaluate(WITHOUT_TLS)
     page.get_by_role("button", name="Copy link").click()
@@ -59,6 +61,8 @@ def test_a_copied_link_restores_the_view_in_a_fresh_browser(open_room: Visit) ->
 def test_a_saved_page_works_offline_and_opens_again(open_room: Visit, any_browser: Browser, tmp_path: Path) -> None:
     page = is_live(open_room(**VIEW))
     behind(page, "Save")
+    show_in(page, "dark")
+    assert faults(page) == []
     saved = {}
     for kind in ("HTML", "PNG"):
         with page.expect_download(timeout=PATIENCE) as download:
