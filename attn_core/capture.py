@@ -60,6 +60,11 @@ class Model:
         return sum(p.numel() * p.element_size() for p in self.hf.parameters())
 
     @property
+    def reads_sound(self) -> bool:
+        """Whether it takes a spectrogram in place of a text."""
+        return bool(self.hf.main_input_name == "input_features")
+
+    @property
     def n_parameters(self) -> int:
         """How many numbers it learnt, tied weights counted once."""
         return sum(p.numel() for p in self.hf.parameters())
@@ -69,6 +74,8 @@ class Model:
 
         A target is read `beside` its source: a word that neither vocabulary has is the same word in both.
         """
+        if self.reads_sound and not target:
+            raise HeadlightError(f"{self.name} listens to speech: it reads no text, but a spectrogram [mel, frame].")
         taken = new_words(self.tokenizer, beside.ids, beside.labels) if beside else {}
         if isinstance(text, str):
             own = {word.lower(): slot for word, slot in taken.items()}
@@ -276,10 +283,9 @@ def _inputs(
     model: Model, text: Any, target: Any, audio: Any
 ) -> tuple[dict[str, Tensor], dict[str, tuple[Tokens, Tokens]]]:
     """What the model gets, and the (query, key) tokens of each of its streams."""
-    if (model.hf.main_input_name == "input_features") != (audio is not None):
-        reads = "text, not sound" if audio is not None else "sound: give it audio=, a spectrogram [mel, frame]"
-        raise HeadlightError(f"{model.name} reads {reads}.")
     if audio is not None:
+        if not model.reads_sound:
+            raise HeadlightError(f"{model.name} reads text, not sound.")
         sound = torch.as_tensor(np.asarray(audio), dtype=torch.float32)
         if sound.dim() != 2:
             raise HeadlightError(f"Sound must be a spectrogram [mel, frame]; this has shape {list(sound.shape)}.")

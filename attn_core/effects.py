@@ -180,7 +180,7 @@ def switch_off_each(
     """
     base = run(**instead(trace, off, fill, painted)) if off else trace
     for layer in range(trace.n_layers_of(stream)):
-        for head in range(trace.n_heads):
+        for head in range(trace.n_heads_of(stream)):
             gone = [*off, named(layer, head, stream)]
             after = run(**instead(trace, gone, fill, painted))
             yield layer, head, effect(base, after, query, stream=stream, n_words=0).value

@@ -116,6 +116,10 @@ class Trace:
     def n_heads(self) -> int:
         return self._shape("head", lambda layer: layer.call.n_heads)
 
+    def n_heads_of(self, stream: str | None) -> int:
+        """How many heads a layer of a stream has; an encoder and its decoder may differ."""
+        return self._layers[self._stream(stream)][0].call.n_heads
+
     @property
     def d_head(self) -> int:
         return self._shape("d_head", lambda layer: layer.call.value.shape[-1])

@@ -403,6 +403,8 @@ def test_a_speech_models_keys_are_times() -> None:
     sound = np.random.default_rng(0).normal(size=(8, 40)).astype(np.float32)
     trace = ac.trace(model, audio=sound, target=TARGET)
     queries, keys = trace.tokens_of("cross")
+    with pytest.raises(ac.HeadlightError, match="listens to speech"):
+        ac.trace(model, TEXT, target=TARGET)
     assert keys.labels[:3] == ["0.00 s", "0.02 s", "0.04 s"] and len(keys) == 20
     with torch.inference_mode():
         theirs = eager(
@@ -473,9 +475,47 @@ def test_what_lies_between_two_attentions_is_not_taken_for_the_mlp(n_layers: int
         for unknown in (trace.block, trace.mlp_added):
             with pytest.raises(ac.HeadlightError, match="could not be found"):
                 unknown(layer)
-    for unknown in (trace.final_embedding, trace.logits, lambda: trace.embedding(n_layers)):
-        with pytest.raises(ac.HeadlightError, match="could not be found"):
-            unknown()
+    with pytest.raises(ac.HeadlightError, match="could not be found"):
+        trace.embedding(n_layers)
+    assert relative(trace.final_embedding(), theirs.hidden_states[-1][0]) < 1e-5
+    assert relative(trace.logits(), theirs.logits[0, -1]) < 1e-4
+    assert trace.check().ok
+
+
+def test_a_block_that_scales_what_it_adds_says_that_its_sum_is_unknown() -> None:
+    """Granite adds a share of what attention gave. Its patterns, ΔE and last words are known all the same."""
+    small = {"vocab_size": 99, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    config = tf.GraniteConfig(
+        **small, num_attention_heads=4, num_key_value_heads=2, residual_multiplier=0.22, logits_scaling=8.0
+    )
+    torch.manual_seed(0)
+    eager = tf.GraniteForCausalLM._from_config(config, attn_implementation="eager").eval()
+    model = ac.wrap(copy.deepcopy(eager), TOKENIZER)
+    trace = run(model)
+    with torch.inference_mode():
+        theirs = eager(**inputs(trace), output_attentions=True, output_hidden_states=True, use_cache=False)
+    assert np.abs(trace.patterns(1) - theirs.attentions[1][0].numpy()).max() < 1e-5
+    assert relative(trace.final_embedding(), theirs.hidden_states[-1][0]) < 1e-5
+    assert relative(trace.logits(), theirs.logits[0, -1]) < 1e-4
+    with pytest.raises(ac.HeadlightError, match="could not be found"):
+        trace.embedding(0)
+    assert trace.check().ok
+
+
+def test_an_encoder_and_its_decoder_may_differ_in_heads() -> None:
+    config = FAMILIES["bart"].config()
+    config.encoder_attention_heads = 2
+    torch.manual_seed(0)
+    eager = tf.BartForConditionalGeneration._from_config(config, attn_implementation="eager").eval()
+    model = ac.wrap(copy.deepcopy(eager), TOKENIZER)
+    trace = run(model)
+    assert [trace.n_heads_of(stream) for stream in trace.streams] == [2, 4, 4]
+    with pytest.raises(ValueError, match="differ in head"):
+        _ = trace.n_heads
+    with torch.inference_mode():
+        theirs = eager(**inputs(trace), output_attentions=True, use_cache=False)
+    for stream in trace.streams:
+        assert np.abs(trace.patterns(1, stream=stream) - theirs[THEIRS[stream]][1][0].numpy()).max() < 1e-5
     assert trace.check().ok
 
 

@@ -1,0 +1,57 @@
+"""Models of which something cannot be known, opened from a folder: a room says so, and none breaks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import transformers as tf
+from families import FAMILIES, TARGET, TEXT, word_tokenizer
+from rooms import ROOT, checked, html
+from streamlit.testing.v1 import AppTest
+
+SMALL = {"vocab_size": 99, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+def scaled() -> tf.PreTrainedModel:
+    """What attention gave is scaled before it is added, so E is not found."""
+    return tf.GraniteForCausalLM(tf.GraniteConfig(**SMALL, num_key_value_heads=2, residual_multiplier=0.22))
+
+
+def uneven() -> tf.PreTrainedModel:
+    """An encoder of two heads and a decoder of four."""
+    config = FAMILIES["bart"].config()
+    config.encoder_attention_heads = 2
+    return tf.BartForConditionalGeneration(config)
+
+
+def listener() -> tf.PreTrainedModel:
+    """A model that reads no text at all."""
+    config = FAMILIES["bart"].config().to_dict()
+    keep = {k: v for k, v in config.items() if k.startswith(("encoder_", "decoder_")) or k in ("vocab_size", "d_model")}
+    return tf.WhisperForConditionalGeneration(
+        tf.WhisperConfig(**keep, max_source_positions=20, num_mel_bins=8, max_target_positions=32, pad_token_id=0)
+    )
+
+
+@pytest.fixture(scope="module", params=[scaled, uneven, listener], ids=lambda build: build.__name__)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    where = tmp_path_factory.mktemp(request.param.__name__)
+    request.param().save_pretrained(where)
+    word_tokenizer().save_pretrained(where)
+    return where
+
+
+@pytest.mark.parametrize(
+    "room", ["app.py", *(f"pages/{name}.py" for name in ("step_by_step", "delta_e", "compare_heads", "find_heads"))]
+)
+def test_no_room_breaks(folder: Path, room: str) -> None:
+    page = AppTest.from_file(str(ROOT / room), default_timeout=300)
+    page.query_params["model"], page.query_params["text"] = str(folder), TEXT
+    page.query_params["target"] = TARGET if "uneven" in str(folder) else ""
+    said = html(checked(page.run()))
+    assert "Something went wrong" not in said
+    if "listener" in str(folder) and room != "app.py":
+        assert "listens to speech" in said
