@@ -79,16 +79,16 @@ def _choose(room: Room) -> tuple[Any, str | None, int, int]:
     two_stacks = room.model().kind == "encoder-decoder"
     trace = room.trace(PROBE, **({"target": PROBE} if two_stacks else {}))
     stream = room.view["stream"] if two_stacks else None
-    n_layers = trace.n_layers_of(stream)
-    if room.layer >= n_layers:  # a decoder may be less deep than its encoder
-        st.session_state["layer"] = n_layers - 1
+    n_layers, n_heads = trace.n_layers_of(stream), trace.n_heads_of(stream)
+    layer, head = min(room.layer, n_layers - 1), min(room.head, n_heads - 1)
+    st.session_state.update({"layer": layer, "head": head})  # a decoder may be less deep than its encoder
     if stream:
         with stack:
             widgets.switch("Stream", STREAMS, "stream")
     with place:
         widgets.stepper("Layer", "layer", n_layers - 1)
-        widgets.stepper("Head", "head", trace.n_heads - 1)
-    return trace, stream, min(room.layer, n_layers - 1), room.head
+        widgets.stepper("Head", "head", n_heads - 1)
+    return trace, stream, layer, head
 
 
 def _loadable(chosen: str) -> list[str]:

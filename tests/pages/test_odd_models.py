@@ -45,7 +45,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize(
-    "room", ["app.py", *(f"pages/{name}.py" for name in ("step_by_step", "delta_e", "compare_heads", "find_heads"))]
+    "room", ["app.py", *(f"pages/{name}.py" for name in ("step_by_step", "delta_e", "compare_heads", "find_heads", "parameters"))]
 )
 def test_no_room_breaks(folder: Path, room: str) -> None:
     page = AppTest.from_file(str(ROOT / room), default_timeout=300)
