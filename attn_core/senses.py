@@ -22,6 +22,7 @@ from torch import Tensor
 
 from attn_core import geometry
 from attn_core.inputs import input_parts
+from attn_core.tiny.slots import MARK
 from attn_core.tokens import Tokens, units
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ Array = NDArray[np.floating]
 def find_word(tokens: Tokens, word: str) -> list[list[int]]:
     """Every place where `word` stands, as the positions of its pieces; upper and lower case count as equal.
 
-    A word of several parts ("ice cream") is found as a run of words. Special tokens are never part of a word.
+    A word of several parts ("ice cream") is found as a run of words. Special tokens are never part of a word, and the
+    mark of a word that a model has not met is none of its letters.
     """
     wanted = word.casefold().split()
     places = units(tokens.words)
-    names = [None if tokens.special[own[0]] else tokens.word_labels[i].casefold() for i, own in enumerate(places)]
+    said = [label.casefold().removesuffix(MARK) for label in tokens.word_labels]
+    names = [None if tokens.special[own[0]] else said[i] for i, own in enumerate(places)]
     size = len(wanted)
     starts = [i for i in range(len(names) - size + 1) if size and names[i : i + size] == wanted]
     return [[position for own in places[i : i + size] for position in own] for i in starts]

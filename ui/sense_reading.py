@@ -144,9 +144,9 @@ def of(room: Room) -> Senses | None:
             continue
         found = _find(room, row.sentence, word)
         if found is None:
-            cut = room.trace(row.sentence).tokens.dropped
-            why = f" before its limit, {cut} tokens from its end" if cut else ""
-            widgets.note(f"Sentence {LETTERS[i]} does not hold the word “{spoken(word)}”{why}, so it is left out.")
+            tokens = room.trace(row.sentence).tokens
+            where = f" in its first {len(tokens)} tokens, all that this model reads" if tokens.dropped else ""
+            widgets.note(f"Sentence {LETTERS[i]} does not hold the word “{spoken(word)}”{where}, so it is left out.")
             continue
         trace, places = found
         labels += trace.tokens.labels

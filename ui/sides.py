@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attn_core import alignment, baselines, compare
 from attn_core.catalogue import entry_of
-from ui import caches
+from ui import caches, known_words, widgets
 from ui import stage as stages
 from ui.panel_specs import LETTERS, Spec
 from ui.stage import Stage
@@ -166,7 +166,26 @@ def read(room: Room, specs: Sequence[Spec]) -> Sides:
         model = _with_random_weights(room, real) if spec.shows == "random" else real
         text = None if letter == "a" else spec.text
         sides.append(Side(letter.upper(), spec, stages.of(room, text, model, writer=real)))
+    with room.remarks:
+        _remark(sides)
     return Sides(room, sides)
+
+
+def _remark(sides: Sequence[Side]) -> None:
+    """What to know about the sentences that are not at the top: where one was cut, which words are new to a model."""
+    told = {(sides[0].spec.model, sides[0].spec.text)}
+    for side in sides[1:]:
+        read, stage = (side.spec.model, side.spec.text), side.stage
+        if read in told:
+            continue
+        told.add(read)
+        tokens = stage.trace.tokens if stage.stream is None else stage.trace.tokens_of("encoder")[0]
+        if tokens.dropped:
+            widgets.note(
+                f"Panel {side.letter}: its sentence was cut after {len(tokens)} tokens, which is the limit. "
+                f"{tokens.dropped} more are not shown."
+            )
+        known_words.explain_marks(side.spec.model, tokens.labels)
 
 
 def _with_random_weights(room: Room, model: Any) -> Any:

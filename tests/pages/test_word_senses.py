@@ -211,6 +211,19 @@ def test_a_sentence_without_the_word_is_left_out_by_name() -> None:
     assert "Sentence D does not hold the word “mole”" in text(page) and "three meanings" in lead(page)
 
 
+def test_a_word_beyond_the_limit_is_not_said_to_be_missing() -> None:
+    rows = (("a mole digs", "", 0), ("the mole ate", "", 0), ("far " * 600 + "mole", "", 0))
+    page = opened(board=board(*rows))
+    said = "Sentence C does not hold the word “mole” in its first 512 tokens, all that this model reads"
+    assert said in text(page) and "two meanings" in lead(page)
+
+
+def test_a_word_that_is_new_to_a_model_is_found_and_its_mark_is_explained() -> None:
+    page = opened(model="tiny-decoder", word="zorple", board=board(("a zorple ate", "", 0), ("the tall Zorple", "", 0)))
+    assert "One embedding of zorple" in lead(page)
+    assert "zorple: this model has not met this word (°)" in text(page)
+
+
 def test_too_few_sentences_are_one_clear_sentence() -> None:
     page = opened(word="zebra")
     assert "Two sentences that share the word are needed." in text(page)
