@@ -39,5 +39,5 @@ if source == "live":
 else:
     with arriving:
         first_screen.fetch_model(room.model_name)
-room.offer_pictures(shown.who, shown.word, first="Pattern")
+room.offer_pictures(shown.who, shown.word, pattern_first=True)
 components.follow_theme()

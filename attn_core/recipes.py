@@ -58,7 +58,6 @@ def steps(trace: Any, layer: int, head: int, token: int, stream: str | None) -> 
 
 def search(trace: Any, cells: Sequence[tuple[int, int]], stream: str | None, strict: bool) -> str:
     """Find heads: how far above its habit every head looks at the painted cells."""
-    at = "" if stream is None else f"stream={stream!r}"
     return _lines(
         ["import numpy as np", "from attn_core import effects, search"],
         traced(trace, stream),
@@ -67,7 +66,7 @@ def search(trace: Any, cells: Sequence[tuple[int, int]], stream: str | None, str
         "above = np.stack([",
         f"    search.find(trace.patterns(n{_at(stream)}), cells, trace.may_look(n{_at(stream)}), sink, "
         f"beyond_the_key={strict}).score",
-        f"    for n in range(trace.n_layers_of({at}))",
+        f"    for n in range(trace.n_layers_of({stream!r}))",
         "])  # [layer, head]",
     )
 

@@ -40,5 +40,5 @@ with (
     cross.head_sizes(shown)
     cross.sources(shown)
 room.offer_pictures(
-    f"cross {shown.who}", sentences=[shown.both_sentences()], model=room.view["translator"], first="Pattern"
+    f"cross {shown.who}", sentences=[shown.both_sentences()], model=room.view["translator"], pattern_first=True
 )

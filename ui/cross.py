@@ -60,8 +60,8 @@ def cross_map(shown: Shown) -> None:
         'Rows ask (<b class="hl-q">query</b>), columns answer (<b class="hl-k">key</b>). Every row sums to 1.',
     )
     with st.container(horizontal=True, gap="small"):
-        widgets.stepper("Layer", "cross_layer", shown.trace.n_layers_of("cross") - 1)
-        widgets.stepper("Head", "cross_head", shown.trace.n_heads_of("cross") - 1)
+        widgets.stepper("Layer", "cross_layer", shown.tops[0])
+        widgets.stepper("Head", "cross_head", shown.tops[1])
 
     figure = partial(
         heatmap_figure,
@@ -98,7 +98,7 @@ KINDS = {
 
 
 def three_maps(shown: Shown) -> None:
-    """The same layer and head of all three kinds of attention."""
+    """The same layer and head of all three kinds of attention; a stack that has fewer shows its last."""
     for column, (stream, (title, hint)) in zip(st.columns(3, gap="medium"), KINDS.items(), strict=True):
         with column:
             _map(shown, stream, title, hint)
@@ -106,19 +106,19 @@ def three_maps(shown: Shown) -> None:
 
 def _map(shown: Shown, stream: str, title: str, hint: str) -> None:
     trace = shown.trace
-    layer = min(shown.layer, trace.n_layers_of(stream) - 1)
+    layer, head = shown.place(stream)
     _, keys = trace.tokens_of(stream)
-    widgets.heading(title, f"{hint} Layer {layer}, head {shown.head}.")
+    widgets.heading(title, f"{hint} Layer {layer}, head {head}.")
     figure = partial(
         heatmap_figure,
-        trace.pattern(layer, shown.head, stream=stream),
+        trace.pattern(layer, head, stream=stream),
         keys.labels if stream == "encoder" else shown.rows,
         shown.read if stream == "decoder" else keys.labels,
-        head=f"{layer}.{shown.head}",
+        head=f"{layer}.{head}",
         masked=~trace.may_look(layer, stream=stream),
         legend=False,
     )
-    alt = f"{title}, layer {layer}, head {shown.head}"
+    alt = f"{title}, layer {layer}, head {head}"
     pictures.plot(title, figure, key=f"map_{stream}", alt=f"{alt}.", says=alt)
 
 

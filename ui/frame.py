@@ -21,7 +21,9 @@ A room in full:
 * `room.trace(text=None, model=None, **options)`: `options` go to `attn_core.trace` (`target=`, `without=`, …).
 * `with room.remarks:` is the place for a note about what was typed; nothing below it moves when it comes or goes.
 * `room.word(trace)` is the chosen query position, clipped to the sentence, or None when the page should choose.
-* `room.offer(trace, layer=2, head=3)` puts what the page shows under Save in the menu, as files.
+* `room.offer(trace, layer=2, head=3)` puts what the page shows under Save in the menu, as files; and a page ends with
+  `room.offer_pictures()`, which lets every picture be saved that was drawn with `ui.pictures.plot` or on a canvas with
+  a `picture=` name.
 * `frame.go("delta_e", "Follow it to ΔE", layer=2)` is a link into another room.
 """
 
@@ -156,7 +158,12 @@ class Room:
         self.desk.lay({"": self.desk.view(trace, **shown)})
 
     def offer_pictures(
-        self, *parts: str, sentences: Sequence[str] | None = None, model: str = "", first: str = "", lines: str = ""
+        self,
+        *parts: str,
+        sentences: Sequence[str] | None = None,
+        model: str = "",
+        pattern_first: bool = False,
+        lines: str = "",
     ) -> None:
         """The page's end: let the visitor save every picture that it drew, and copy `lines` of Python for its numbers.
 
@@ -167,7 +174,7 @@ class Room:
         model = model or self.model_name
         about = [model, *(parts or (f"head {self.layer}.{self.head}",))]
         switches = {name: value for name, value in self.view.short.items() if name not in _IN_CAPTION}
-        self.desk.hang(captions.caption(about, said, switches, version()), model, first)
+        self.desk.hang(captions.caption(about, said, switches, version()), model, pattern_first=pattern_first)
         if lines:
             self.desk.write(lines)
 

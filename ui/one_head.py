@@ -86,7 +86,8 @@ class OneHead:
 
     def lead(self) -> str:
         """The page's headline, as HTML; it turns with the orientation."""
-        at = (self.pattern[self.row], self.arrangement.labels, self.arrangement.special, self.row, self.who)
+        labels = sentences.told_apart(self.arrangement.labels, self.places)
+        at = (self.pattern[self.row], labels, self.arrangement.special, self.row, self.who)
         if self.room.view["queries"] == "columns":
             return widgets.say(sentences.lesson(*at))
         habit = self.habit()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 LARGEST = 8  # megabytes; the largest file of ours has less than 6
 LONGEST_WAIT = 60.0  # seconds for a picture, of which the machine draws one at a time
+PATTERN = "Pattern of "  # begins the name of a laid view's picture
 PICTURES = ("png", "svg")
 KINDS = {"Numbers": ("csv", "json", "npz"), "Offline": ("html",)}
 WHY = {
@@ -86,16 +87,16 @@ class Desk:
         if chosen is not None:
             self.write(chosen.as_python())
         for name, view in (views or {}).items():
-            title = f"Pattern of {name}: {view.name}" if len(views or {}) > 1 else f"Pattern of {view.name}"
+            title = f"{PATTERN}{name}: {view.name}" if len(views or {}) > 1 else f"{PATTERN}{view.name}"
             pictures.keep(title, partial(export.figure, view), view.caption(), about="")
 
-    def hang(self, about: str, model: str, first: str = "") -> None:
-        """Offer the pictures that the page has drawn, by name; `first` begins the name of the one that leads."""
+    def hang(self, about: str, model: str, *, pattern_first: bool = False) -> None:
+        """Offer the pictures that the page has drawn, by name; the laid views' patterns come first, or last."""
         album = pictures.of_session()
         album.about = about
         if self.wall is None or not album.pictures:
             return
-        names = sorted(album.pictures, key=lambda name: not (first and name.startswith(first)))
+        names = sorted(album.pictures, key=lambda name: name.startswith(PATTERN) is not pattern_first)
         with self.wall:
             _of_pictures(album, names, model)
 
@@ -163,7 +164,7 @@ def painted(album: pictures.Album, name: str, kind: str) -> bytes:
 
 def picture_name(model: str, name: str, kind: str) -> str:
     """For example headlight-minilm-head-0.3.png."""
-    return f"headlight-{_plain(Path(model).name)}-{_plain(name.removeprefix('Pattern of '))}.{kind}"
+    return f"headlight-{_plain(Path(model).name)}-{_plain(name.removeprefix(PATTERN))}.{kind}"
 
 
 def _of_view(view: View) -> None:

@@ -175,7 +175,7 @@ def offer_pictures(room: Room, scene: Scene) -> None:
         room.offer_pictures(scene.who, word, sentences=[" ".join(scene.queries.labels)], model="toy")
         return
     lines = recipes.steps(scene.trace, scene.layer, scene.head, scene.asks, scene.stream)
-    room.offer_pictures(scene.who, word, first="Pattern", lines=lines)
+    room.offer_pictures(scene.who, word, pattern_first=True, lines=lines)
 
 
 def of_toy(room: Room, numbers: Toy) -> Scene:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
 from attn_core import geometry
 from attn_core.errors import HeadlightError
+from attn_core.figures import paper_shapes
 from attn_core.figures.bars import Column
 from attn_core.figures.cells import Side, pack_cells
 from attn_core.figures.shapes import value_matrices
@@ -191,6 +194,8 @@ def _turn(e: np.ndarray, change: np.ndarray, word: str) -> None:
         Arrow(total, turned, "soft", "E + ΔE"),
     ]
     says(f"<b>{word} turns by {number(turned)}°</b>")
+    says_ = "E, ΔE and their sum in the plane that holds them, to scale"
+    pictures.keep("8 · E turns", partial(paper_shapes.to_scale, drawn), says_)
     st.html(arrows(drawn, f"E, {length:.2f} long; ΔE, {added:.2f} long, at {between:.0f} degrees to it; their sum"))
     says(
         f"True lengths and angles: E is {number(length)} long, ΔE {number(added)}, {between:.0f}° apart. Three arrows "

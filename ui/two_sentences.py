@@ -39,15 +39,22 @@ def _translator(raw: str, earlier: Any) -> str:
     return raw
 
 
-def _layers(view: Any) -> int:
+def _last_layer(view: Any) -> int:
+    """Of the deeper stack; the other one shows its own last layer beside it."""
     entry = entry_of(view["translator"])
-    return (entry.n_decoder_layers or entry.n_layers) - 1
+    return max(entry.n_layers, entry.n_decoder_layers) - 1
+
+
+def _last_head(view: Any) -> int:
+    entry = entry_of(view["translator"])
+    return max(entry.n_heads, entry.n_decoder_heads) - 1
 
 
 def _heads(raw: str, view: Any) -> list[str]:
     """Cross heads as a link names them: "1.2,0.3"."""
-    named = [name for name in raw.split(",") if name]
-    if not all(name in head_names(_layers(view) + 1, entry_of(view["translator"]).n_heads) for name in named):
+    named, entry = [name for name in raw.split(",") if name], entry_of(view["translator"])
+    here = head_names(entry.n_decoder_layers or entry.n_layers, entry.n_decoder_heads or entry.n_heads)
+    if not all(name in here for name in named):
         raise ValueError("it must name heads of this model, as in 1.2,0.3")
     return named
 
@@ -60,12 +67,8 @@ PARAMS = [
     Param("translator", TRANSLATORS[0], _translator),
     words("source", STARTER),
     words("translation", ""),
-    whole("cross_layer", high=_layers, default=lambda view: min(best_head(view["translator"])[0], _layers(view))),
-    whole(
-        "cross_head",
-        high=lambda view: entry_of(view["translator"]).n_heads - 1,
-        default=lambda view: best_head(view["translator"])[1],
-    ),
+    whole("cross_layer", high=_last_layer, default=lambda view: best_head(view["translator"])[0]),
+    whole("cross_head", high=_last_head, default=lambda view: best_head(view["translator"])[1]),
     whole("row", high=lambda view: entry_of(view["translator"]).limit, optional=True),
     choice("rows", ("produced", "read")),
     Param("align", [], _heads, lambda heads: ",".join(heads)),
@@ -83,11 +86,22 @@ class Shown:
 
     @property
     def layer(self) -> int:
-        return int(self.room.view["cross_layer"])
+        return self.place("cross")[0]
 
     @property
     def head(self) -> int:
-        return int(self.room.view["cross_head"])
+        return self.place("cross")[1]
+
+    def place(self, stream: str) -> tuple[int, int]:
+        """The layer and head that were chosen or, in a stack that has fewer, its last."""
+        layer, head = int(self.room.view["cross_layer"]), int(self.room.view["cross_head"])
+        return min(layer, self.trace.n_layers_of(stream) - 1), min(head, self.trace.n_heads_of(stream) - 1)
+
+    @cached_property
+    def tops(self) -> tuple[int, int]:
+        """The last layer and head of the stack that has most of them."""
+        streams = self.trace.streams
+        return max(map(self.trace.n_layers_of, streams)) - 1, max(map(self.trace.n_heads_of, streams)) - 1
 
     @property
     def who(self) -> str:

@@ -30,7 +30,7 @@ def caption(parts: Sequence[str], sentences: Sequence[str], switches: Mapping[st
 
 def with_caption(figure: go.Figure, caption: str, width: int) -> go.Figure:
     """The same figure, made taller by its caption; tokens in it are text, never markup."""
-    lines = textwrap.wrap(caption, int((width - 30) / LETTER)) or [""]
+    lines = textwrap.wrap(caption, int((width - 30) / LETTER), break_on_hyphens=False) or [""]
     below = LINE * len(lines) + 14
     automatic = any(axis.automargin for axis in figure.select_xaxes())
     inside = max(figure.layout.margin.b or 0, AXIS if automatic else 0)

@@ -62,7 +62,8 @@ def _points(figure: go.Figure, trace: Any) -> Iterator[Row]:
     places, numbers = (trace.y, trace.x) if across else (trace.x, trace.y)
     if places is None or numbers is None:
         return
-    text = trace.text if isinstance(trace.text, Sequence | np.ndarray) and not isinstance(trace.text, str) else None
+    text = trace.text if _is_many(trace.text) else trace.customdata
+    text = text if _is_many(text) and isinstance(text[0], str) else None
     names = (trace.meta or {}).get("rows") if isinstance(trace.meta, dict) else None
     names = names or _named(figure, trace, "y" if across else "x", places)
     for i, number in enumerate(numbers):
@@ -71,6 +72,10 @@ def _points(figure: go.Figure, trace: Any) -> Iterator[Row]:
             yield [_plain(trace.name), places[i], number, trace.z[i], said]
         elif number is not None and number == number:
             yield [_plain(trace.name), names[i], "", number, said]
+
+
+def _is_many(text: Any) -> bool:
+    return isinstance(text, Sequence | np.ndarray) and not isinstance(text, str) and len(text) > 0
 
 
 def _boxes(trace: Any) -> Iterator[Row]:
@@ -96,4 +101,4 @@ def _named(figure: go.Figure, trace: Any, letter: str, places: Any) -> list[obje
 
 def _plain(text: Any) -> str:
     """Plotly's text as a person reads it."""
-    return html.unescape(re.sub(r"<[^>]*>", "", str(text))) if text else ""
+    return html.unescape(re.sub(r"<[^>]*>", "", str(text).replace("<br>", ", "))) if text else ""

@@ -14,6 +14,7 @@ from attn_core.figures.heatmap import MONO
 from attn_core.figures.labels import escape, phrase, shorten
 from attn_core.figures.paper import COLOUR, WIDTH, Header, finished
 from attn_core.figures.tiles import MASKED_LINK
+from attn_core.figures.vectors import Arrow, points
 
 FAINTEST = 0.01  # as on screen: lines below this weight are left out, and the picture says so
 SHADES = 20  # steps of a line's strength; its weight itself is exact in the table of the picture
@@ -138,6 +139,26 @@ def table(labels: Sequence[str], columns: Sequence[Column], head: str = "word") 
     )
     figure.update_layout(showlegend=False, bargap=0.35, margin={"r": 16})
     return finished(figure, 26 * len(labels) + 50, bottom=10, top=40, left=min(240, round(24 + side)))
+
+
+def to_scale(drawn: Sequence[Arrow]) -> go.Figure:
+    """Arrows in one plane (`vectors.arrows`), at their true lengths and angles; each is named with its length."""
+    figure = go.Figure()
+    for arrow, start, end in zip(drawn, *points(drawn), strict=True):
+        colour = COLOUR.get(arrow.role, COLOUR["ink"])
+        marker = {"symbol": ["circle", "arrow"], "size": [4, 13], "angleref": "previous"}
+        figure.add_scatter(
+            x=[start[0], end[0]],
+            y=[start[1], end[1]],
+            mode="lines+markers",
+            name=f"{arrow.name}: {arrow.length:.3g} long, at {arrow.degrees:.0f}°",
+            marker={**marker, "color": colour},
+            line={"color": colour, "width": 3},
+        )
+    figure.update_yaxes(visible=False, scaleanchor="x")
+    figure.update_xaxes(visible=False)
+    figure.update_layout(legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}, margin={"r": 40})
+    return finished(figure, 330, bottom=24, top=40, left=40)
 
 
 def dot_product(query: np.ndarray, key: np.ndarray, query_name: str, key_name: str) -> go.Figure:

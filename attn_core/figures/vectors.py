@@ -30,7 +30,7 @@ class Arrow:
 
 def arrows(drawn: Sequence[Arrow], alt: str) -> str:
     """Arrows in one plane, to scale, as HTML; names and `alt` are words of ours, never what a visitor typed."""
-    starts, ends = _points(drawn)
+    starts, ends = points(drawn)
     xs, ys = [x for x, _ in (*starts, *ends)], [y for _, y in (*starts, *ends)]
     across, up = max(xs) - min(xs), max(ys) - min(ys)
     unit = min((WIDTH - 2 * EDGE) / max(across, 1e-9), (HEIGHT - 2 * EDGE) / max(up, 1e-9))
@@ -46,7 +46,8 @@ def arrows(drawn: Sequence[Arrow], alt: str) -> str:
     return f'<div class="hl-arrows" role="img" aria-label="{alt}">{lines}</div>'
 
 
-def _points(drawn: Sequence[Arrow]) -> tuple[list[Point], list[Point]]:
+def points(drawn: Sequence[Arrow]) -> tuple[list[Point], list[Point]]:
+    """Where every arrow starts and ends, in the unit of their lengths."""
     starts: list[Point] = []
     ends: list[Point] = []
     for arrow in drawn:

@@ -19,10 +19,11 @@ import attn_core as ac
 from attn_core import export
 from attn_core.views import View
 from ui import saving, sharing
+from ui.pictures import Album, Picture
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 OURS = '<script type="application/json" id="headlight-view">'
-FILES = ["PNG", "SVG", "CSV", "JSON", "NPZ", "HTML"]
+FILES = ["PNG", "SVG", "CSV", "CSV", "JSON", "NPZ", "HTML"]  # a picture and its numbers; a head's numbers, the page
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -150,13 +151,14 @@ def test_the_front_room_offers_exactly_what_it_shows(desks: list) -> None:
     assert (view.layer, view.head, view.query) == (2, 4, 3)
     assert view.words and view.hide_sink and view.queries_in == "columns" and view.scale == "linear"
     assert view.link["specials"] == "hide" and "head 2.4" in html(page)
-    rows = list(csv.reader(io.StringIO(saving.made(view, "csv").decode())))
+    rows = list(csv.reader(io.StringIO(export.content(view, "csv").decode())))
     assert float(rows[1][4]) == pytest.approx(float(view.pattern[0, 0]), abs=1e-7)
     assert saving.file_name(view, "png") == "headlight-minilm-head-2.4.png"
 
 
 def test_nothing_is_made_before_a_button_is_pressed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "content", lambda *_: pytest.fail("made although nobody asked"))
+    for maker in ("content", "for_paper", "rendered"):
+        monkeypatch.setattr(export, maker, lambda *_: pytest.fail("made although nobody asked"))
     assert labels(opened()) == FILES
 
 
@@ -173,7 +175,7 @@ def test_rooms_about_heads_offer_the_chosen_one(room: str, desks: list) -> None:
     page = open_page(room, layer=2, head=4, query=3)
     views, numbers = desks[-1]
     assert (views[""].layer, views[""].head, views[""].query, views[""].page) == (2, 4, 3, room)
-    assert [label for label in labels(page) if label in FILES][:6] == FILES
+    assert labels(page)[: len(FILES)] == FILES
     if room == "delta_e":
         table = list(csv.reader(io.StringIO(numbers.make())))
         embedding, final = (np.array(row[4:], float) for row in (table[1], table[-1]))
@@ -210,11 +212,6 @@ def test_rooms_whose_picture_is_no_pattern_offer_its_numbers(room: str, holds: s
     assert not views and holds in numbers.make() and "CSV" in labels(page)
 
 
-def test_the_lesson_says_that_its_link_is_all_there_is() -> None:
-    page = open_page("lesson")
-    assert "Nothing to save here" in html(page) and labels(page) == []
-
-
 def test_without_a_browser_on_the_server_picture_files_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saving, "can_draw", lambda: False)
     page = opened()
@@ -233,7 +230,7 @@ def upload(page: AppTest, content: bytes | str, name: str = "view.html") -> AppT
 
 def test_a_saved_view_opens_again_and_the_next_one_too(desks: list) -> None:
     opened(text="one mole of carbon dioxide", layer=4, head=7, specials="hide")
-    file = saving.made(desks[-1][0][""], "html")
+    file = export.content(desks[-1][0][""], "html")
     page = upload(opened(), file)
     assert page.text_input(key="text").value == "one mole of carbon dioxide"
     shown = desks[-1][0][""]
@@ -248,7 +245,7 @@ def test_a_sentence_that_no_link_can_hold_comes_back_with_its_file(desks: list) 
     long = "fluffy " * 1000
     page = opened()
     page.text_input(key="text").input(long).run()
-    file = saving.made(desks[-1][0][""], "html")
+    file = export.content(desks[-1][0][""], "html")
     assert upload(opened(), file).text_input(key="text").value == long
 
 
@@ -278,8 +275,8 @@ def test_a_file_that_is_too_large_or_no_page_is_not_taken() -> None:
 
 def test_the_pictures_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saving, "LONGEST_WAIT", 0.01)
-    with saving._pictures, pytest.raises(ac.HeadlightError, match="try again"):
-        saving.made(View(None), "png")
+    with saving._drawing, pytest.raises(ac.HeadlightError, match="try again"):
+        saving.painted(Album({"one": Picture(lambda: pytest.fail("drawn out of turn"), "one")}), "one", "png")
 
 
 def test_a_frame_cannot_be_broken_out_of() -> None:
