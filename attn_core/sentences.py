@@ -6,6 +6,7 @@ visitor typed is ever glued into markup here.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,13 +20,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Sentence = list[tuple[str, str]]
+_BELOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def told_apart(labels: Sequence[str], places: Sequence[int]) -> list[str]:
+    """Labels for a sentence: one that occurs more than once carries its position below the line.
+
+    >>> told_apart(["the", "cat", "the"], [1, 2, 3])
+    ['the₁', 'cat', 'the₃']
+    """
+    often = Counter(labels)
+    pairs = zip(labels, places, strict=True)
+    return [label + (str(place).translate(_BELOW) if often[label] > 1 else "") for label, place in pairs]
 
 
 def lead(row: NDArray[np.floating], labels: Sequence[str], special: Sequence[bool], query: int, who: str) -> Sentence:
     """The headline for one word: its strongest look at other words; row [key] sums to 1.
 
-    What rests on special tokens or on the word itself is said where it is most of the weight, and never counted as a
-    finding.
+    `labels` are best told apart (see `told_apart`): two equal words are two words. What rests on special tokens or on
+    the word itself is said where it is most of the weight, and never counted as a finding.
     """
     if not np.isfinite(row).all():
         return [("All that ", ""), (who, ""), (" gives ", ""), _word(labels, query, "query"), (" is hidden.", "")]

@@ -105,5 +105,5 @@ def striking_row(pattern: Floats, special: Sequence[bool]) -> int:
     """The row worth reading first: the word whose look at another word is the strongest."""
     weights = np.nan_to_num(pattern) * ~np.eye(len(pattern), dtype=bool)
     weights[:, list(special)] = 0
-    weights[list(special), :] = 0
+    weights[list(special), :] = -1  # even where no word looks at another, a word is read and not its frame
     return int(weights.max(axis=1).argmax())
