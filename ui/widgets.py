@@ -79,7 +79,7 @@ def reading(html: str) -> None:
 def strip(parts: Sequence[tuple[str, str]], says: str = "") -> None:
     """A row of (number, what it is), and what they say in a sentence; all plain text."""
     cells = "".join(f"<div><strong>{escape(number)}</strong>{escape(what)}</div>" for number, what in parts)
-    said = f'<div class="hl-hint">{escape(says)}</div>' if says else ""
+    said = f'<div class="hl-hint" style="margin-top:8px">{escape(says)}</div>' if says else ""
     st.html(f'<div class="hl-strip">{cells}</div>{said}')
 
 
