@@ -31,8 +31,9 @@ class Entry:
     """One model on offer.
 
     `kind` is "bundled" (with the install), "shipped" (trained here, in assets), "hub" or "folder"; `architecture` is
-    "encoder", "decoder" or "encoder-decoder". `n_layers` counts the encoder's layers where there are two stacks, and
-    `n_decoder_layers` is 0 where there is one. `limit` is how many tokens of a text are read, special ones included.
+    "encoder", "decoder" or "encoder-decoder". `n_layers` and `n_heads` count the encoder's where there are two stacks;
+    `n_decoder_layers` is 0 where there is one, `n_decoder_heads` also where both have as many heads. `limit` is how
+    many tokens of a text are read, special ones included.
     `revision`, `sha256` and `size` (bytes of the weights) are None until a tool printed them.
     """
 
@@ -47,6 +48,7 @@ class Entry:
     n_layers: int = 1
     n_heads: int = 1
     n_decoder_layers: int = 0
+    n_decoder_heads: int = 0
     limit: int = MOST_TOKENS
     parameters: int | None = None
     revision: str | None = None
@@ -153,6 +155,7 @@ def _shape_in(file: Path) -> dict[str, Any]:
         "n_layers": number("encoder_layers", "num_hidden_layers", "n_layer", "num_layers", "n_layers"),
         "n_heads": number("encoder_attention_heads", "num_attention_heads", "n_head", "num_heads", "n_heads"),
         "n_decoder_layers": number("decoder_layers", "num_decoder_layers", "num_layers") if two else 0,
+        "n_decoder_heads": number("decoder_attention_heads") if two and "decoder_attention_heads" in config else 0,
         "limit": min(MOST_TOKENS, number("max_position_embeddings", "n_positions", default=MOST_TOKENS)),
     }
 

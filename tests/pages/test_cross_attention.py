@@ -248,6 +248,23 @@ def test_translators_of_other_families_open_from_a_folder(family: str, tmp_path:
 # --- Links and bad input ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("heads", [(2, 4), (4, 2)])
+def test_stacks_of_different_size_show_each_its_own(heads: tuple[int, int], tmp_path: Path) -> None:
+    config = families.FAMILIES["bart"].config()
+    config.encoder_layers, config.decoder_layers = 3, 2
+    config.encoder_attention_heads, config.decoder_attention_heads = heads
+    torch.manual_seed(0)
+    tf.BartForConditionalGeneration(config).save_pretrained(tmp_path)
+    families.word_tokenizer().save_pretrained(tmp_path)
+    page = opened(translator=tmp_path, source=families.TEXT, translation=families.TARGET, cross_layer=2, cross_head=3)
+    assert "cannot be shown" not in text(page) and "✓ checked" in text(page)
+    encoder, decoder = min(3, heads[0] - 1), min(3, heads[1] - 1)
+    assert f"Layer 2, head {encoder}." in text(page) and text(page).count(f"Layer 1, head {decoder}.") == 2
+    trace = caches.trace(caches.model(str(tmp_path)), families.TEXT, target=families.TARGET)
+    assert np.allclose(cells(page, ENCODER), trace.pattern(2, encoder, stream="encoder"), atol=1e-6)
+    assert np.allclose(cells(page, CROSS), trace.pattern(1, decoder, stream="cross"), atol=1e-6)
+
+
 def test_a_link_restores_the_view() -> None:
     page = opened(source="the european economic area", cross_layer=0, cross_head=1, row=1, rows="read", align="1.2")
     state = page.session_state
