@@ -72,6 +72,11 @@ def _what_e_knows(scene: Scene) -> str:
         said = "This model adds nothing for the place: it turns queries and keys by it, in step 2. "
     elif scene.setup.position_bias is not None:
         said = "This model adds nothing for the place: it adds a number for each distance to the scores, in step 4. "
+    if scene.crosses:
+        return (
+            f"{said}What is drawn under “E of every word” is E as it enters cross-attention in layer {scene.layer}: the "
+            "decoder’s own attention has added to it before, so it already knows something of the words before it."
+        )
     if scene.layer == 0:
         here = " at this place" if scene.parts is not None and scene.parts.position is not None else ""
         return f"{said}So far {scene.word} is the same in every sentence{here}: nothing in E knows its neighbours."

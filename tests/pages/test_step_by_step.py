@@ -354,6 +354,7 @@ def test_a_translator_is_walked_through_stream_by_stream(stream: str) -> None:
     np.testing.assert_allclose(np.where(np.isneginf(shown), 0, shown).sum(-1), 1, atol=1e-5)
     assert all(map(is_close, gauges(page))), gauges(page)
     assert ("every word of the other text" in text(page)) is (stream == "cross")
+    assert ("nothing in E knows its neighbours" in text(page)) is (stream != "cross")  # by then the decoder has looked
     assert ("no word may look ahead" in text(page)) is (stream == "decoder")
 
 
