@@ -216,6 +216,17 @@ class Trace:
         """The head's rows of the output matrix, the lesson's "value up": [d_head, d_model]."""
         return _array(self._w_o(self._layer(layer, stream, head))[head])
 
+    def w_v(self, layer: int, head: int, *, stream: str | None = None) -> Array:
+        """The head's value matrix, the lesson's "value down": [d_model, d_head]; heads of one group share it.
+
+        Raises HeadlightError where it could not be found.
+        """
+        found, module = self._layer(layer, stream, head), self._source.module()
+        if found.site.value is None:
+            raise HeadlightError(f"In {self.family} models the values are not W·x alone, so there is no W_V to show.")
+        group = _group(found.site.value, head, found.call.n_heads)
+        return _array(found.site.value.of_head(module, group)[0])
+
     def delta_e(self, layer: int, head: int, *, stream: str | None = None) -> Array:
         """What this head adds to every token, [query, d_model]: (pattern · value) · W_O. The bias is not in it."""
         found = self._layer(layer, stream, head)

@@ -34,8 +34,7 @@ def real_head(counted: Counted) -> None:
     trace, stream, layer, head = _choose(room)
 
     def compute() -> low_rank.Spectrum:
-        weights = trace.projections(layer, head, stream=stream)
-        return low_rank.spectrum(weights.w_v.numpy(), weights.w_o.numpy())
+        return low_rank.spectrum(trace.w_v(layer, head, stream=stream), trace.w_o(layer, head, stream=stream))
 
     try:
         found = caches.beside(trace, ("spectrum", stream, layer, head), compute)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+import families
 import numpy as np
 import pytest
 import torch
@@ -699,3 +700,17 @@ def test_real_heads_have_rank_d_head() -> None:
         assert len(found.values) == 384 and found.d_head == 32
         assert found.rank == 32
         assert found.values[32] < 1e-10 * found.values[0]
+
+
+@pytest.mark.parametrize("family", ["qwen3", "gemma3", "olmo2", "t5", "gpt2"])
+def test_the_two_thin_matrices_are_there_also_where_queries_are_normalised(family: str) -> None:
+    """ΔE without the values' bias is pattern · x · W_V · W_O, x being what attention was given."""
+    torch.manual_seed(0)
+    model = ac.wrap(families.FAMILIES[family].build(), families.word_tokenizer())
+    stream = "decoder" if model.kind == "encoder-decoder" else None
+    trace = ac.trace(model, families.TEXT, **({"target": families.TARGET} if stream else {}))
+    x, at = trace.attention_input(1, stream=stream), {"stream": stream}
+    by_hand = trace.pattern(1, 3, **at) @ x @ trace.w_v(1, 3, **at) @ trace.w_o(1, 3, **at)
+    bias = trace.value(1, 3, **at) - x @ trace.w_v(1, 3, **at)
+    assert np.allclose(bias, bias[0], atol=1e-5)  # the same for every token: a bias, and nothing else
+    assert np.allclose(trace.delta_e(1, 3, **at) - bias[0] @ trace.w_o(1, 3, **at), by_hand, atol=1e-5)
