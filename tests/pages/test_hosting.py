@@ -99,3 +99,26 @@ def test_a_page_that_fails_says_so_in_one_sentence_and_shows_nothing_of_the_caus
     assert "Something went wrong here" in said and "secret" not in said
     assert [button.label for button in run.button] == ["Try again"]
     assert serve.app._on_script_error is show_failure
+
+
+def test_memory_that_is_freed_goes_back_to_the_system() -> None:
+    script = """
+import ctypes, sys
+import serve
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.free.argtypes = [ctypes.c_void_p]
+def pages(): return int(open("/proc/self/statm").read().split()[1])
+blocks = [libc.malloc(4 << 20) for _ in range(64)]
+for block in blocks: ctypes.memset(ctypes.c_void_p(block), 1, 4 << 20)
+between = libc.malloc(300 << 10)  # the newest block keeps a heap from shrinking
+full = pages()
+for block in blocks: libc.free(block)
+again = [libc.malloc(4 << 20) for _ in range(64)]  # glibc would have learnt to take these from its heap
+for block in again: ctypes.memset(ctypes.c_void_p(block), 1, 4 << 20)
+top = libc.malloc(100 << 10)
+for block in again: libc.free(block)
+print((full - pages()) * 4 >> 10)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert int(done.stdout) > 240, done.stderr  # megabytes, of 256
