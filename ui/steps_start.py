@@ -9,9 +9,10 @@ import streamlit as st
 
 from attn_core.catalogue import availability
 from attn_core.figures.labels import percent
+from attn_core.sentences import told_apart
 from attn_core.tiny.shipped import best_head
 from ui import frame, steps_toy, widgets
-from ui.scene import WINDOW, Scene
+from ui.scene import WINDOW, Scene, Words
 
 if TYPE_CHECKING:
     from ui.frame import Room
@@ -30,7 +31,8 @@ STEPS = ("vectors", "query and key", "scores", "÷ √d", "mask", "softmax", "va
 
 def lead(room: Room, scene: Scene) -> None:
     """What there is to see, in one sentence that follows the data."""
-    widgets.lead(f"Eight steps take {scene.word} from a word on its own to a word that {_has_looked(scene)}.")
+    word = widgets.query(_told_apart(scene.queries)[scene.asks])
+    widgets.lead(f"Eight steps take {word} from a word on its own to a word that {_has_looked(scene)}.")
     badges = room.badges(scene.trace) if scene.trace is not None else frame.provenance("toy")
     whose = f"{scene.who[0].upper()}{scene.who[1:]}, computed below from its weights, each step from the one before."
     if scene.toy is not None:
@@ -38,6 +40,10 @@ def lead(room: Room, scene: Scene) -> None:
             "A head made by hand for five words of its own, small enough to check on paper. Change any number below."
         )
     widgets.under_lead(badges + whose)
+
+
+def _told_apart(words: Words) -> list[str]:
+    return told_apart(words.labels, range(len(words)))
 
 
 def _has_looked(scene: Scene) -> str:
@@ -50,7 +56,8 @@ def _has_looked(scene: Scene) -> str:
         return f"mostly looked at itself ({percent(float(row[scene.asks]))})"
     others = [i for i in np.argsort(-row, kind="stable") if not special[i] and (scene.crosses or i != scene.asks)]
     strong = [i for i in others[:2] if row[i] >= 0.5 * row[others[0]]]
-    named = " and ".join(f"{widgets.key(scene.key_name(i))} ({percent(float(row[i]))})" for i in strong)
+    names = _told_apart(scene.keys)
+    named = " and ".join(f"{widgets.key(names[i])} ({percent(float(row[i]))})" for i in strong)
     return f"has looked at {named}"
 
 

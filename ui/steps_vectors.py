@@ -74,8 +74,8 @@ def _what_e_knows(scene: Scene) -> str:
         said = "This model adds nothing for the place: it adds a number for each distance to the scores, in step 4. "
     if scene.crosses:
         return (
-            f"{said}What is drawn under “E of every word” is E as it enters cross-attention in layer {scene.layer}: the "
-            "decoder’s own attention has added to it before, so it already knows something of the words before it."
+            f"{said}What is drawn under “E of every word” is E as it enters cross-attention in layer {scene.layer}: "
+            "the decoder’s own attention has added to it before, so it already knows something of the words before it."
         )
     if scene.layer == 0:
         here = " at this place" if scene.parts is not None and scene.parts.position is not None else ""

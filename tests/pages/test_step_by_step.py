@@ -380,6 +380,11 @@ def test_whatever_is_typed_is_text(typed: str) -> None:
         assert "script" not in element.value
 
 
+def test_two_equal_words_are_told_apart_in_the_headline() -> None:
+    said = text(opened(text="the old the old the", query=3))
+    assert re.search(r"Eight steps take the₃ from .* has looked at (the|old)[₁₂₄₅] ", said)
+
+
 def test_nothing_typed_is_asked_for_kindly() -> None:
     assert "There is no word here yet" in text(opened(text="", v=1))
 
