@@ -45,7 +45,7 @@ QUIET = "(quiet) => performance.now() - window.lastChange > quiet ? window.lastC
 
 
 @contextmanager
-def app() -> Iterator[tuple[str, float, int]]:
+def app(script: str = "app.py", **environment: str) -> Iterator[tuple[str, float, int]]:
     """A running app: its address, when it was started, and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -53,9 +53,9 @@ def app() -> Iterator[tuple[str, float, int]]:
     start = time.perf_counter()
     options = [f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", *options],
+        [sys.executable, "-m", "streamlit", "run", script, *options],
         cwd=ROOT,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
