@@ -23,7 +23,7 @@ from attn_core.errors import EmptyText, HeadlightError, UnsupportedFamily
 from attn_core.interface import attention_of, is_ours_always, our_name
 from attn_core.pass_recorder import PassRecorder, heard_by
 from attn_core.probe import Wiring, logit_rule, probe
-from attn_core.recording import listen
+from attn_core.recording import forget, listen
 from attn_core.tiny.slots import MARK, new_words
 from attn_core.tokens import Tokens
 from attn_core.traces import Source, Trace, Vocabulary
@@ -151,6 +151,7 @@ def wrap(
         reload=reload,
     )
     if wiring is None:
+        forget(hf_model)
         with model.running():
             wiring = probe(hf_model, lambda: model.run(**_probe_inputs(hf_model)))
             _compare_with_its_own(model)

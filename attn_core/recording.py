@@ -53,19 +53,33 @@ def tensors_in(values: Any, named: dict[str, Any] | None = None) -> dict[int | s
     return {slot: v for slot, v in slots if isinstance(v, Tensor)}
 
 
+@dataclass(frozen=True)
+class Ear:
+    """A hook that tells the current recorder, if there is one, what enters or leaves a module.
+
+    It is a plain value, so that a researcher's model can still be copied, pickled and saved whole.
+    """
+
+    name: str
+    side: str
+
+    def __call__(self, _: nn.Module, args: tuple[Any, ...], last: Any) -> None:
+        """`last` is what a hook is given beside the arguments: those with names before, the output after."""
+        recorder = RECORDER.get()
+        if recorder is not None:
+            recorder.passed(self.name, self.side, tensors_in(args, last) if self.side == "in" else tensors_in(last))
+
+
 def listen(module: nn.Module, name: str, side: str) -> Any:
-    """Let the current recorder, if there is one, hear what enters or leaves a module; returns the hook's handle."""
-
-    def entered(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        recorder = RECORDER.get()
-        if recorder is not None:
-            recorder.passed(name, "in", tensors_in(args, kwargs))
-
-    def left(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        recorder = RECORDER.get()
-        if recorder is not None:
-            recorder.passed(name, "out", tensors_in(output))
-
+    """Put an ear on a module, on the side "in" or "out"; returns the hook's handle."""
     if side == "in":
-        return module.register_forward_pre_hook(entered, with_kwargs=True)
-    return module.register_forward_hook(left)
+        return module.register_forward_pre_hook(Ear(name, side), with_kwargs=True)
+    return module.register_forward_hook(Ear(name, side))
+
+
+def forget(model: nn.Module) -> None:
+    """Take off the ears that a model brought along, as the copy of one that was listened to; they would hear twice."""
+    for module in model.modules():
+        for hooks in (module._forward_pre_hooks, module._forward_hooks):
+            for key in [key for key, hook in hooks.items() if isinstance(hook, Ear)]:
+                del hooks[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import pickle
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -279,6 +280,19 @@ def test_a_researchers_model_stays_as_it_was() -> None:
         after = model(ids, output_attentions=True, use_cache=False)
     assert torch.equal(before.logits, after.logits)
     assert all(torch.equal(a, b) for a, b in zip(before.attentions, after.attentions, strict=True))
+
+
+def test_a_wrapped_model_can_still_be_copied_and_pickled() -> None:
+    """And each copy wrapped again: what listens on the first must not be heard twice on the second."""
+    model = FAMILIES["albert"].build()
+    first = ac.wrap(model, TOKENIZER)
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        second = ac.wrap(again, TOKENIZER)
+        ours, theirs = run(second), run(first)
+        assert ours.check().ok
+        for layer in range(2):
+            assert np.array_equal(ours.patterns(layer), theirs.patterns(layer))
+            assert np.array_equal(ours.attention_added(layer), theirs.attention_added(layer))
 
 
 def test_train_mode_cannot_leak() -> None:
