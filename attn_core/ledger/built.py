@@ -97,6 +97,8 @@ def _usual_class(model_type: str) -> Any:
 
     if model_type in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
         return library.AutoModelForSeq2SeqLM
+    if model_type in auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES:
+        return library.AutoModelForSpeechSeq2Seq
     writes = model_type in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     guesses = model_type in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
     return library.AutoModelForCausalLM if writes and not guesses else library.AutoModel

@@ -533,6 +533,13 @@ def test_names_that_nobody_published() -> None:
             count_parameters(name)
 
 
+def test_a_model_that_listens_is_counted_with_both_stacks() -> None:
+    sizes = {"d_model": 24, "vocab_size": 20, "encoder_layers": 1, "decoder_layers": 1, "pad_token_id": 0}
+    config = transformers.WhisperConfig(**sizes)
+    model = transformers.WhisperForConditionalGeneration(config)
+    assert count_parameters(config).total == sum(parameter.numel() for parameter in model.parameters())
+
+
 def test_a_model_that_is_open_can_be_counted() -> None:
     model = ac.load("tiny-translator")
     assert count_parameters(model).total == count_parameters(model.hf).total == model.n_parameters == 200_704
