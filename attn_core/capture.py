@@ -130,8 +130,15 @@ def wrap(
     """Make a transformers model traceable; outside our calls it behaves as it did before.
 
     Runs it once on five tokens to find its wiring. Raises UnsupportedFamily where attention does not go through the
-    library's interface, and HeadlightError for weights that are not float32 (half precision gives gibberish on a CPU).
+    library's interface, and HeadlightError for weights that are not float32 (half precision gives gibberish on a CPU)
+    and for what is no model or no tokenizer.
     """
+    if not all(hasattr(hf_model, part) for part in ("config", "base_model", "get_input_embeddings")):
+        raise HeadlightError(
+            f"{type(hf_model).__name__} is no model of the transformers library; wrap the model inside."
+        )
+    if not hasattr(tokenizer, "convert_ids_to_tokens"):
+        raise HeadlightError("A tokenizer of the transformers library is needed, to say what the tokens are.")
     kinds = {p.dtype for p in hf_model.parameters() if p.is_floating_point()}
     if kinds != {torch.float32}:
         found = ", ".join(sorted(str(k).removeprefix("torch.") for k in kinds))

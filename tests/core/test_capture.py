@@ -572,6 +572,23 @@ def test_a_model_and_a_trace_say_what_they_are_in_one_line() -> None:
     assert repr(ac.trace(model, "one fox")) == "<Trace of 'one fox' in small: 2 × 4 self heads>"
 
 
+@pytest.mark.parametrize(
+    "nowhere", [torch.zeros(4, 4, dtype=torch.bool), torch.full((4, 4), torch.finfo(torch.float32).min)]
+)
+def test_a_mask_that_leaves_a_word_nothing_to_look_at_is_refused(nowhere: torch.Tensor) -> None:
+    with pytest.raises(ac.UnsupportedFamily, match="nothing to look at"):
+        interface.read_mask(nowhere[None, None], None, False, 4, 4)
+
+
+def test_only_models_and_tokenizers_of_the_library_are_wrapped() -> None:
+    model = FAMILIES["bert"].build()
+    for thing in (torch.nn.Sequential(model), torch.nn.Linear(2, 2), None):
+        with pytest.raises(ac.HeadlightError, match="no model of the transformers library"):
+            ac.wrap(thing, TOKENIZER)
+    with pytest.raises(ac.HeadlightError, match="tokenizer"):
+        ac.wrap(model, None)
+
+
 def test_what_mixes_words_after_attention_is_no_norm() -> None:
     """Then what is added to a word is no function of its own ΔE, and how the block adds up cannot be said."""
     model = FAMILIES["olmo2"].build()
