@@ -44,7 +44,10 @@ def lines(shown: Shown) -> None:
         key_words=shown.keys.words,
         captions=("writes (asks)", "was read (answers)"),
     )
-    components.links(packet, key="cross_links", picture="Lines between the sentences", pinned=pin, on_pin=pinned)
+    says = "Lines between the two sentences: " + ("all of 1 % and more" if pin is None else "those of the chosen word")
+    components.links(
+        packet, key="cross_links", picture="Lines between the sentences", says=says, pinned=pin, on_pin=pinned
+    )
     widgets.switch("Rows", {"produced": "the word being produced", "read": "the word being read"}, "rows")
     if shown.room.view["rows"] == "produced":
         why = "A row is named by the word that it produces. Its query was made of the word before."

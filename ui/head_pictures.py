@@ -96,7 +96,8 @@ def links(shown: OneHead) -> None:
     answer = arrangement.row_of(view["key"])
     pin: tuple[components.Side, int] = ("query", shown.row) if answer is None else ("key", answer)
     with widgets.kept_place("links", f"{min(560, 22 * len(shown.places)) + 76}px"):
-        components.links(packet, key="links", picture="Links between words", pinned=pin, on_pin=pinned)
+        says = f"{shown.who[0].upper()}{shown.who[1:]} as lines between words: those of the chosen word"
+        components.links(packet, key="links", picture="Links between words", says=says, pinned=pin, on_pin=pinned)
 
 
 def doors(shown: OneHead) -> None:

@@ -27,7 +27,9 @@ def table(figure: go.Figure, caption: str = "") -> str:
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
     lines.writerow([*COLUMNS, "caption"])
-    for i, row in enumerate(row for trace in figure.data if trace.meta != "masked" for row in _rows(figure, trace)):
+    for i, row in enumerate(
+        row for trace in figure.data if not isinstance(trace.meta, str) for row in _rows(figure, trace)
+    ):
         lines.writerow([*row, caption if i == 0 else ""])
     return out.getvalue()
 

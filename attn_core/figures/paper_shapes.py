@@ -22,33 +22,59 @@ ROW = 22
 
 
 def links(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
-    """Heads as lines between two columns of words, the stronger the line the larger the weight."""
+    """Heads as lines between two columns of words, the stronger the line the larger the weight.
+
+    Of a word that was chosen all lines are drawn, and no others; else those that are not below `FAINTEST`.
+    """
     asks, answers = header["sides"]
     n_query, n_key = len(asks["labels"]), len(answers["labels"])
     cells = np.frombuffer(body, "<u2").reshape(len(header["heads"]), n_query, n_key)
     weights = np.where(cells == MASKED_LINK, 0, cells / 65_534)
+    side, seen = _seen(view.get("pinned"), (n_query, n_key))
     figure = go.Figure()
     for i, (head, pattern) in enumerate(zip(header["heads"], weights, strict=True)):
-        colour = CATEGORIES["light"][i] if len(weights) > 1 else COLOUR["query"]
+        colour = CATEGORIES["light"][i] if len(weights) > 1 else COLOUR[side]
+        pattern = np.where(seen if seen is not None else pattern >= FAINTEST, pattern, 0)
         for shade in range(SHADES, 0, -1):
-            at = (np.ceil(pattern * SHADES) == shade) & (pattern >= FAINTEST)
+            at = np.ceil(np.sqrt(pattern) * SHADES) == shade
             if at.any():
                 words = asks["labels"], answers["labels"]
                 _lines(figure, at, pattern, f"head {head}", colour, shade / SHADES, words)
-    for x, side, role, name in ((0, asks, "query", "right"), (1, answers, "key", "left")):
-        dim = set(side["special"])
-        for y, word in enumerate(side["labels"]):
-            font = {"family": MONO, "size": 12, "color": COLOUR["soft"] if y in dim else COLOUR["ink"]}
-            shift = {"xanchor": name, "xshift": -8 if x == 0 else 8}
-            figure.add_annotation(x=x, y=y, text=shorten(word), showarrow=False, font=font, **shift)
+    most = max(n_query, n_key)
+    row = min(ROW, 900 / most)
+    for x, side, role, place in ((0, asks, "query", "middle left"), (1, answers, "key", "middle right")):
+        _words(figure, x, side, place, min(12, 0.8 * row))
         title = {"size": 12, "color": COLOUR[role]}
         figure.add_annotation(x=x, y=-1.1, text=phrase(header["captions"][x]), showarrow=False, font=title)
-    most = max(n_query, n_key)
     figure.update_xaxes(visible=False, range=[-0.02, 1.02])
     figure.update_yaxes(visible=False, range=[most - 0.3, -1.7])
     figure.update_layout(showlegend=len(weights) > 1, margin={"r": 150})
-    row = min(ROW, 900 / most)
     return finished(figure, row * (most + 2) + 20, bottom=8, top=8, left=150)
+
+
+def _seen(pinned: Mapping[str, Any] | None, shape: tuple[int, int]) -> tuple[str, np.ndarray | None]:
+    """The side of the chosen word, and which lines are its; the queries' side and None without one."""
+    if pinned is None:
+        return "query", None
+    rows, columns = np.indices(shape)
+    return pinned["side"], (rows if pinned["side"] == "query" else columns) == pinned["position"]
+
+
+def _words(figure: go.Figure, x: float, side: Any, place: str, size: float) -> None:
+    """A column of words, special tokens dimmed."""
+    dim, words = set(side["special"]), side["labels"]
+    shades = [COLOUR["soft"] if i in dim else COLOUR["ink"] for i in range(len(words))]
+    figure.add_scatter(
+        x=[x] * len(words),
+        y=list(range(len(words))),
+        text=[f" {shorten(word)} " for word in words],
+        mode="text",
+        textposition=place,
+        textfont={"family": MONO, "size": size, "color": shades},
+        cliponaxis=False,
+        showlegend=False,
+        meta="words",
+    )
 
 
 def _lines(
@@ -60,8 +86,8 @@ def _lines(
     told = [
         [f"{q} {words[0][q]}", f"{k} {words[1][k]}", float(weights[q, k])] for q, k in zip(queries, keys, strict=True)
     ]
-    line = {"color": colour, "width": 0.6 + 4.4 * share}
-    figure.add_scatter(**ends, mode="lines", line=line, opacity=min(1, 0.12 + share), name=name, meta={"cells": told})
+    line = {"color": colour, "width": 0.6 + 3.2 * share}
+    figure.add_scatter(**ends, mode="lines", line=line, opacity=min(1, 0.08 + share), name=name, meta={"cells": told})
 
 
 def boxes(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:

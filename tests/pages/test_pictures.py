@@ -18,6 +18,7 @@ from attn_core.views import version
 from ui import saving
 from ui.pictures import Album
 
+LINES = "Lines between the sentences"
 STARTER = "a fluffy blue creature roamed the verdant forest"
 ROOMS: dict[str, tuple[dict[str, object], list[str]]] = {
     "app": ({}, ["Every head of every layer", "Links between words", "Pattern of head 0.3"]),
@@ -51,7 +52,7 @@ ROOMS: dict[str, tuple[dict[str, object], list[str]]] = {
         {},
         [
             "Cross-attention",
-            "Lines between the sentences",
+            LINES,
             "Encoder: source to source",
             "Decoder: target to target",
             "Cross: target to source",
@@ -238,7 +239,10 @@ def test_the_front_room_has_every_head_as_a_tile_and_the_pattern_exact() -> None
     lines = list(csv.reader(io.StringIO(saving.painted(album("app"), "Links between words", "csv").decode())))
     weights = {(row[1], row[2]): float(row[3]) for row in lines[1:]}
     assert weights["4 creature", "2 fluffy"] == pytest.approx(trace.pattern(0, 3)[4, 2], abs=1e-5)
-    assert len(weights) == (trace.pattern(0, 3) >= 0.01).sum()
+    assert len(weights) == 13  # those of the chosen word, as on screen
+    lines = list(csv.reader(io.StringIO(saving.painted(album("cross_attention"), LINES, "csv").decode())))
+    cross = cells("cross_attention", "Cross-attention")
+    assert len(lines) - 1 == (cross >= 0.01).sum()  # no word is chosen: all that are not too faint
 
 
 def test_the_steps_are_those_of_the_walk() -> None:
