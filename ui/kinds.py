@@ -162,7 +162,7 @@ def compare_measures(found: pd.DataFrame) -> list[int]:
         key="scatter",
         says=f"All heads, {MEASURES[x]} across, {MEASURES[y]} up; deeper colour, deeper layer",
         on_select="rerun",
-        selection_mode=("points",),
+        selection_mode=("box", "lasso", "points"),
         alt=f"All heads: {MEASURES[x]} across, {MEASURES[y]} up. The numbers are in the table below.",
     )
     return sorted({point["point_index"] for point in event["selection"]["points"]})

@@ -102,6 +102,15 @@ def test_kinds_are_drawn_and_named(open_room) -> None:
     assert points == 72
     no_sideways_scroll(page)
 
+    plane = page.locator(".st-key-card_scatter .nsewdrag").first
+    plane.scroll_into_view_if_needed()
+    box = plane.bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] - 4, steps=5)
+    page.mouse.up()
+    expect(page.locator(".st-key-card_numbers")).to_contain_text(" of 72 heads, selected in the picture.")
+
 
 def test_switching_heads_off_one_after_the_other(open_room, trace) -> None:
     page = open_room("find_heads", v=1, find="matter", query=4, text=STARTER)

@@ -249,6 +249,7 @@ def test_each_stream_of_a_translator(find: str, stream: str) -> None:
         expected = [tokens.labels for tokens in trace.tokens_of(stream)]
         assert [header["panels"][0]["query_labels"], header["panels"][0]["key_labels"]] == expected
         np.testing.assert_allclose(np.nan_to_num(cells[0]), trace.pattern(0, 3, stream=stream), atol=1e-6)
+        assert ("in the other sentence" in html(page)) == (stream == "cross"), "distance is of places, between two"
     if stream == "cross" and find == "kinds":
         shown = next(f.value for f in page.dataframe if "entropy" in f.value)
         assert "previous token" not in shown and "distance" not in shown
