@@ -22,6 +22,7 @@ const LINKS_STYLE = `
   .left .asks, .right .asks { color: var(--query); font-weight: 600; } .left .answers, .right .answers { color: var(--key); font-weight: 600; }
   .word[aria-pressed="true"] { background: var(--accent_back); }
   .word.masked { color: var(--soft); background: repeating-linear-gradient(-45deg, transparent 0 6px, var(--masked) 6px 7px); }
+  .word small, .said span { unicode-bidi: isolate; } /* numbers stay where they are beside a Hebrew word */
   .word small { font-size: 11px; font-weight: 400; color: var(--soft); }
   .word small::before { content: "  "; }
   .left .word small { float: left; } .left .word small::before { content: ""; } .left .word small::after { content: "  "; }

@@ -362,6 +362,13 @@ def test_words_are_text_and_never_markup(visit):
     assert page.locator(".left .word").all_inner_texts() == ["<img␠src=x␠onerror=alert(1)>", *nasty[1:]]
     ticks = page.locator(".js-plotly-plot .ytick text").all_text_contents()
     assert ticks == ["<img␠src=x␠on…", "<b>x</b>", "&amp;", "$x$", "[a](http://x.…", "שלום", "🤗", "::"]
+    page.locator(".left .word").first.click()
+    number_after_hebrew = """word => {
+        const text = document.createRange();
+        text.selectNodeContents(word.firstChild);
+        return word.querySelector('small').getBoundingClientRect().left - text.getBoundingClientRect().right;
+    }"""
+    assert page.locator(".right .word", has_text="שלום").evaluate(number_after_hebrew) > -1
 
 
 def test_a_cell_of_the_heatmap_is_hit_up_to_its_corners(visit):
