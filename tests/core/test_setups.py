@@ -57,6 +57,9 @@ class Words:
     def convert_ids_to_tokens(self, ids):
         return [f"w{i}" for i in ids]
 
+    def convert_tokens_to_ids(self, tokens):
+        return []
+
 
 def make(family: str):
     torch.manual_seed(1)
