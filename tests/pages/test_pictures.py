@@ -299,6 +299,22 @@ def test_the_lines_of_delta_e_give_its_ledger() -> None:
     np.testing.assert_allclose(names["sources"].along, along.x, atol=1e-5)
 
 
+@pytest.mark.parametrize("stream", ["encoder", "decoder", "cross"])
+def test_the_lines_name_the_stream_of_a_translator(stream: str) -> None:
+    page = AppTest.from_file(str(ROOT / "pages/delta_e.py"), default_timeout=300)
+    given = {"model": "tiny-translator", "text": "the small blue car sees a white horse", "stream": stream, "head": 1}
+    for key, value in given.items():
+        page.query_params[key] = str(value)
+    found = checked(page.run()).session_state["_album"]
+    (lines,) = [block.value for block in page.code if block.value.startswith("import attn_core")]
+    names: dict[str, Any] = {}
+    exec(lines, names)
+    assert names["ledger"].adds_up
+    weight, _, along = found.figure("Where it came from, word by word").data
+    np.testing.assert_allclose(names["sources"].weights, weight.x, atol=1e-5)
+    np.testing.assert_allclose(names["sources"].along, along.x, atol=1e-4)
+
+
 def test_the_lines_of_word_senses_give_its_cosines_and_its_map() -> None:
     names = ran("word_senses")
     lines = [t for t in album("word_senses").figure("Same at the door, then apart").data if "and" in (t.name or "")]
