@@ -138,6 +138,7 @@ def matrix(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     if header["turned"]:
         numbers, rows, columns, chosen = numbers.T, columns, rows, chosen[::-1]
     limit, is_signed = header["limit"] or 1.0, kind == "signed"
+    what = ("weight" if kind == "weights" else "value") + (", √ scale" if header["scale"] == "sqrt" else "")
     hidden = ~np.isfinite(numbers)
     figure = go.Figure(
         go.Heatmap(
@@ -146,7 +147,7 @@ def matrix(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
             zmax=limit,
             colorscale=diverging("light") if is_signed else sequential("light", header["scale"]),
             showscale=header["legend"],
-            colorbar=bar({"weights": "weight"}.get(kind, "value"), percent=kind == "weights"),
+            colorbar=bar(what, percent=kind == "weights"),
             meta=said(
                 "value",
                 rows["name"] or "row",
