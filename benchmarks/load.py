@@ -43,7 +43,8 @@ def truth(visitor: int, turn: int) -> tuple[str, int, int, str]:
     shown = arrange(trace.tokens, causal=False)
     pattern = shown.pattern(trace.pattern(layer, head))
     row = striking_row(pattern, shown.special)
-    said = sentences.lead(pattern[row], shown.labels, shown.special, row, f"head {layer}.{head}")
+    labels = sentences.told_apart(shown.labels, [place[0] for place in shown.places])
+    said = sentences.lead(pattern[row], labels, shown.special, row, f"head {layer}.{head}")
     return text, layer, head, plain("".join(words for words, _ in said))
 
 

@@ -340,9 +340,10 @@ def where_parameters_are(room: Room) -> Stop:
     block = ledger.lesson_attention // 96
 
     def draw() -> None:
-        drawn = {"models": [ledger.title], "parts": [shares(ledger, lesson=True)], "as_share": True}
-        _plot(partial(parameter_figures.share_bars, **drawn), "lesson_shares", "Shares of GPT-3’s parameters.")
-        named = partial(parameter_figures.named_bars, **drawn, theme="light")
+        drawn = [ledger.title], [shares(ledger, lesson=True)]
+        bars = partial(parameter_figures.share_bars, *drawn, as_share=True)
+        _plot(bars, "lesson_shares", "Shares of GPT-3’s parameters.")
+        named = partial(parameter_figures.named_bars, *drawn, as_share=True, theme="light")
         pictures.keep(PICTURE, named, "Shares of GPT-3’s parameters, as the lesson counts them")
 
     return Stop(
