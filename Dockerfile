@@ -1,6 +1,10 @@
 # Headlight with its bundled model, for one host: docker build -t headlight . && docker run -p 8501:8501 headlight
 FROM python:3.11-slim
 
+# Chromium draws the picture files (PNG, SVG) of Save, one at a time; without it the app says that it cannot.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends chromium fonts-noto-core \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid 1000 headlight
 WORKDIR /app
 # Model and trace budgets for a host with 1 GB.

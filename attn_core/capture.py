@@ -308,6 +308,8 @@ def _inputs(
         ids = torch.tensor([source.ids])
         given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if model.kind != "encoder-decoder":
+        if target is not None:
+            raise HeadlightError(f"{model.name} has one stack: it reads a text, and takes no target sentence.")
         return given, {"self": (source, source)}
     if target is None:
         raise EmptyText("A translator also needs a target sentence: what it is about to write.")

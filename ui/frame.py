@@ -124,10 +124,10 @@ class Room:
         with shown_problems():
             result = caches.trace(loaded, self.text if text is None else text, **options)
         if text is None:
-            tokens = result.tokens if "target" not in options else result.tokens_of("encoder")[0]
+            tokens, written = (result.tokens, []) if "target" not in options else _both(result)
             self.count(len(tokens), tokens.dropped, loaded.limit)
             with self.remarks:
-                known_words.explain_marks(loaded.name, tokens.labels)
+                known_words.explain_marks(loaded.name, [*tokens.labels, *written])
         return result
 
     def problems(self) -> Any:
@@ -212,11 +212,18 @@ def open_page(
     return Room(page, view, remarks, counter, desk)
 
 
+def _both(translated: Any) -> tuple[Any, list[str]]:
+    """The tokens of a source, and how those of its target are read."""
+    return translated.tokens_of("encoder")[0], translated.tokens_of("decoder")[0].labels
+
+
 def _shared_params(offered: Sequence[str], starter: str | None) -> list[Param]:
     """Model, sentence, layer, head and word; the first screen opens on the lesson's own: creature, in head 0.3."""
 
-    def top(what: str) -> Any:
-        return lambda view: getattr(entry_of(view["model"]), what) - 1
+    def top(
+        *what: str,
+    ) -> Any:  # the larger of a model's two stacks: which one is looked at, a page's own parameter says
+        return lambda view: max(getattr(entry_of(view["model"]), each) for each in what) - 1
 
     def at_most(wanted: int, what: str) -> Any:
         return lambda view: min(wanted, top(what)(view))
@@ -227,8 +234,8 @@ def _shared_params(offered: Sequence[str], starter: str | None) -> list[Param]:
     return [
         Param("model", offered[0], lambda raw, earlier: _known_model(raw, offered)),
         *([words("text", starter)] if starter is not None else []),
-        whole("layer", high=top("n_layers"), default=at_most(0, "n_layers")),
-        whole("head", high=top("n_heads"), default=at_most(3, "n_heads")),
+        whole("layer", high=top("n_layers", "n_decoder_layers"), default=at_most(0, "n_layers")),
+        whole("head", high=top("n_heads", "n_decoder_heads"), default=at_most(3, "n_heads")),
         whole("query", high=top("limit"), default=first_word, optional=True),
     ]
 

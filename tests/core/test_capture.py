@@ -400,6 +400,8 @@ def test_ids_are_read_as_they_are_and_cut_at_the_limit() -> None:
     for nothing in ("", "  \n ", [], None):
         with pytest.raises(ac.EmptyText):
             ac.trace(model, nothing)
+    with pytest.raises(ac.HeadlightError, match="takes no target"):
+        ac.trace(ac.load("minilm"), "a word", target="un mot")
     with pytest.raises(ac.EmptyText, match="target"):
         ac.trace(wrapped("bart"), TEXT)
 

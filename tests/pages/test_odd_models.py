@@ -45,7 +45,11 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize(
-    "room", ["app.py", *(f"pages/{name}.py" for name in ("step_by_step", "delta_e", "compare_heads", "find_heads", "parameters"))]
+    "room",
+    [
+        "app.py",
+        *(f"pages/{name}.py" for name in ("step_by_step", "delta_e", "compare_heads", "find_heads", "parameters")),
+    ],
 )
 def test_no_room_breaks(folder: Path, room: str) -> None:
     page = AppTest.from_file(str(ROOT / room), default_timeout=300)
@@ -55,3 +59,14 @@ def test_no_room_breaks(folder: Path, room: str) -> None:
     assert "Something went wrong" not in said
     if "listener" in str(folder) and room != "app.py":
         assert "listens to speech" in said
+
+
+def test_a_link_reaches_every_head_of_the_larger_stack(tmp_path: Path) -> None:
+    uneven().save_pretrained(tmp_path)
+    word_tokenizer().save_pretrained(tmp_path)
+    page = AppTest.from_file(str(ROOT / "pages/step_by_step.py"), default_timeout=300)
+    asked = {"model": str(tmp_path), "text": TEXT, "target": TARGET, "stream": "decoder", "layer": "1", "head": "3"}
+    for name, value in asked.items():
+        page.query_params[name] = value
+    said = html(checked(page.run()))
+    assert "head 1.3" in said and "head=3" not in said  # a value that does not fit would be named in a note
