@@ -1,10 +1,15 @@
 # Headlight with its bundled model, for one host: docker build -t headlight . && docker run -p 8501:8501 headlight
 FROM python:3.11-slim
 
-# Chromium draws the picture files (PNG, SVG) of Save, one at a time; without it the app says that it cannot.
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends chromium fonts-noto-core \
-    && rm -rf /var/lib/apt/lists/*
+# Picture files (PNG, SVG) are drawn by Chromium, which takes half a gigabyte of memory while it draws; without it the
+# app says that it cannot make them. For a host with 2 GB: docker build --build-arg PICTURES=yes -t headlight .
+ARG PICTURES=no
+RUN if [ "$PICTURES" = yes ]; then \
+        apt-get update \
+        && apt-get install -y --no-install-recommends chromium fonts-noto-core \
+        && rm -rf /var/lib/apt/lists/*; \
+    fi
+
 RUN useradd --create-home --uid 1000 headlight
 WORKDIR /app
 # Model and trace budgets for a host with 1 GB.
