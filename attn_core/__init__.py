@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING, Any
 from attn_core.errors import DamagedModel, EmptyText, HeadlightError, NoNetwork, UnknownModel, UnsupportedFamily
 
 if TYPE_CHECKING:
-    from attn_core.capture import Model, trace, wrap
+    from attn_core.capture import trace
     from attn_core.models import load
     from attn_core.notebook import show
     from attn_core.parameters import count_parameters
     from attn_core.traces import Parity, Trace
+    from attn_core.wrapping import Model, wrap
 
 _HOMES = {
-    "Model": "capture",
+    "Model": "wrapping",
     "Parity": "traces",
     "Trace": "traces",
     "count_parameters": "parameters",
     "load": "models",
     "show": "notebook",
     "trace": "capture",
-    "wrap": "capture",
+    "wrap": "wrapping",
 }
 __all__ = [
     "DamagedModel",

@@ -15,8 +15,8 @@ import numpy as np
 from attn_core.heads import Floats
 
 if TYPE_CHECKING:
-    from attn_core.capture import Model
     from attn_core.traces import Trace
+    from attn_core.wrapping import Model
 
 
 def random_weights(model: Model, seed: int = 0) -> Model:

@@ -21,7 +21,7 @@ from attn_core.hub import Progress
 from attn_core.settings import token_limit
 
 if TYPE_CHECKING:
-    from attn_core.capture import Model
+    from attn_core.wrapping import Model
 
 __all__ = ["CATALOGUE", "Entry", "availability", "bundled_folder", "entry_of", "load"]
 
@@ -55,7 +55,7 @@ def _age(entry: Entry) -> float:
 
 def _open(entry: Entry, progress: Progress) -> Model:
     hf_model, tokenizer = _from_hub(entry, progress) if entry.kind == "hub" else _from_folder(entry, progress)
-    from attn_core.capture import wrap
+    from attn_core.wrapping import wrap
 
     progress("finding where attention happens")
     return wrap(hf_model, tokenizer, name=entry.name, limit=token_limit(), reload=lambda: load(entry.name))

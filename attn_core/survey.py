@@ -26,8 +26,8 @@ from attn_core.heads import Bools, Floats, Tally
 if TYPE_CHECKING:
     import pandas as pd
 
-    from attn_core.capture import Model
     from attn_core.traces import Trace
+    from attn_core.wrapping import Model
 
 SENTENCES = (
     "The keys to the cabinet are on the table, but nobody has seen the cabinet since Monday.",

@@ -19,9 +19,9 @@ from attn_core.figures.labels import percent
 from attn_core.spelling import visible
 
 if TYPE_CHECKING:
-    from attn_core.capture import Model
     from attn_core.tokens import Tokens
     from attn_core.traces import Trace
+    from attn_core.wrapping import Model
 
     Sentence = list[tuple[str, str]]
     Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]

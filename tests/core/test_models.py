@@ -19,7 +19,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from two_languages import marian_tokenizer
 
 import attn_core as ac
-from attn_core import capture, catalogue, checkpoint, interface, models
+from attn_core import catalogue, checkpoint, interface, models, wrapping
 from attn_core.errors import DamagedModel, NoNetwork, UnknownModel, UnsupportedFamily
 
 WORDS = ["[PAD]", "[UNK]", "a", "fluffy", "blue", "creature", *(f"word{i}" for i in range(26))]
@@ -359,7 +359,7 @@ def test_the_catalogue_says_what_the_library_counts(name):
     assert entry.parameters == sum(p.numel() for p in model.parameters())
     assert (entry.n_layers, entry.n_heads) == (model.config.num_hidden_layers, model.config.num_attention_heads)
     assert bool(entry.n_decoder_layers) == model.config.is_encoder_decoder
-    assert entry.limit <= capture.MOST_TOKENS == catalogue.MOST_TOKENS
+    assert entry.limit <= wrapping.MOST_TOKENS == catalogue.MOST_TOKENS
 
 
 def test_only_what_a_tool_printed_is_pinned():
