@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-PATIENCE = 180_000  # milliseconds: a busy machine is slow, and only a wrong page waits this long
+PATIENCE = 90_000  # milliseconds: a busy machine is slow, and only a wrong page waits this long
 
 
 @contextmanager

@@ -30,3 +30,19 @@ def test_a_room_fits_every_width_and_has_no_fault_of_ours(open_room: Visit, room
     for scheme in ("light", "dark"):
         show_in(page, scheme)
         assert faults(page) == [], scheme
+
+
+def test_motion_stops_for_whoever_asks(open_room: Visit) -> None:
+    page = open_room()
+    page.locator(".hl-lead").wait_for(timeout=PATIENCE)
+    moves = """() => {
+        const sheet = document.createElement('div');
+        sheet.className = 'hl-skeleton';
+        document.querySelector('.stApp').append(sheet);
+        const motion = getComputedStyle(sheet).animationName;
+        sheet.remove();
+        return motion;
+    }"""
+    assert page.evaluate(moves) != "none"
+    page.emulate_media(reduced_motion="reduce")
+    assert page.evaluate(moves) == "none"

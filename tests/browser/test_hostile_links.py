@@ -1,0 +1,23 @@
+"""A sample of the links that the page tests try by the hundred, in a real browser: no error, no markup, no request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Visit
+from serving import PATIENCE, settled
+from test_fuzz import link
+
+pytestmark = pytest.mark.browser
+SEEDS = (302, 304, 306, 309, 311)  # five rooms, with scripts, markup, control characters and long words among them
+
+
+def test_a_link_with_anything_in_it_opens_in_a_browser(open_room: Visit) -> None:
+    for seed in SEEDS:
+        file, params = link(seed)
+        page = open_room("" if file == "app.py" else Path(file).stem, **params)
+        page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+        page.locator(".hl-lead, .hl-problem, .hl-stop-number").first.wait_for(timeout=PATIENCE)
+        settled(page)
+        assert page.locator("[data-testid=stException], img[src=x], img[src*='example.org']").count() == 0, params
