@@ -35,6 +35,9 @@ log = logging.getLogger("headlight")
 _hands = threading.local()  # .hold: what the page that this thread draws has borrowed, so that it stays until the end
 
 
+CROWDED = "Many people are looking at this moment. Your sentence is kept: please try again in a few seconds."
+
+
 class Busy(HeadlightError):
     """Too many visitors compute at this moment."""
 
@@ -248,15 +251,16 @@ def _run(loaded: Lent, text: Any, options: dict[str, Any]) -> Any:
 def _my_turn(key: Hashable) -> Iterator[None]:
     """Wait for the model and for one of the machine's few places, but not for ever, and not behind too many others."""
     house = _house()
-    with _place(house.queue, 0), _place(house.turn(key), house.longest_wait), _place(house.passes, house.longest_wait):
+    with place(house.queue, 0), place(house.turn(key), house.longest_wait), place(house.passes, house.longest_wait):
         yield
 
 
 @contextmanager
-def _place(lock: Any, longest_wait: float) -> Iterator[None]:
+def place(lock: Any, longest_wait: float, said: str = CROWDED) -> Iterator[None]:
+    """Hold a lock, or a place of a semaphore, after at most so many seconds; Busy says `said` where none came free."""
     if not lock.acquire(timeout=longest_wait) if longest_wait else not lock.acquire(blocking=False):
         log.info("busy", extra={"numbers": {"traces_kept": len(_house().traces)}})
-        raise Busy("Many people are looking at this moment. Your sentence is kept: please try again in a few seconds.")
+        raise Busy(said)
     try:
         yield
     finally:

@@ -220,9 +220,8 @@ def _both(translated: Any) -> tuple[Any, list[str]]:
 def _shared_params(offered: Sequence[str], starter: str | None) -> list[Param]:
     """Model, sentence, layer, head and word; the first screen opens on the lesson's own: creature, in head 0.3."""
 
-    def top(
-        *what: str,
-    ) -> Any:  # the larger of a model's two stacks: which one is looked at, a page's own parameter says
+    def top(*what: str) -> Any:
+        # The larger of a model's two stacks; which of them is looked at, a page's own parameter says.
         return lambda view: max(getattr(entry_of(view["model"]), each) for each in what) - 1
 
     def at_most(wanted: int, what: str) -> Any:

@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -28,13 +27,14 @@ from streamlit.errors import StreamlitAPIException
 from attn_core import export
 from attn_core.errors import HeadlightError
 from attn_core.views import View
-from ui import pictures, widgets
+from ui import caches, pictures, widgets
 
 if TYPE_CHECKING:
     from ui.stage import Stage
 
 LARGEST = 8  # megabytes; the largest file of ours has less than 6
 LONGEST_WAIT = 60.0  # seconds for a picture, of which the machine draws one at a time
+CROWDED = "Many pictures are being drawn just now: please try again in a moment."
 PATTERN = "Pattern of "  # begins the name of a laid view's picture
 PICTURES = ("png", "svg")
 KINDS = {"Numbers": ("csv", "json", "npz"), "Offline": ("html",)}
@@ -158,7 +158,7 @@ def painted(album: pictures.Album, name: str, kind: str) -> bytes:
         from attn_core.figures import numbers
 
         return numbers.table(album.figure(name), album.caption(name)).encode()
-    with _my_turn():
+    with caches.place(_drawing, LONGEST_WAIT, CROWDED):
         return export.rendered(album.figure(name), kind)
 
 
@@ -201,17 +201,6 @@ def can_draw() -> bool:
     from choreographer.browsers.chromium import Chromium
 
     return Chromium.find_browser(skip_local=False) is not None
-
-
-@contextmanager
-def _my_turn() -> Iterator[None]:
-    """Wait until nobody else draws; HeadlightError after a long wait."""
-    if not _drawing.acquire(timeout=LONGEST_WAIT):
-        raise HeadlightError("Many pictures are being drawn just now: please try again in a moment.")
-    try:
-        yield
-    finally:
-        _drawing.release()
 
 
 def file_name(view: View, kind: str) -> str:

@@ -38,22 +38,24 @@ def shown_problems() -> Iterator[None]:
 def show_failure(error: Exception) -> bool:
     """Say that a page failed, and put how in the log; True: there is nothing more to show. For `st.App`, too."""
     log.error("a page failed", exc_info=error)
-    widgets.problem(
-        "Something went wrong here", "The rest of the app still works: try another sentence or another model."
-    )
-    st.button("Try again", key="try_again")
+    what_to_do = "The rest of the app still works: try another sentence or another model."
+    _say("Something went wrong here", what_to_do, again=True)
     return True
 
 
 def stop_with(title: str, what_to_do: str, again: bool = False, way_out: bool = False) -> NoReturn:
     """End the page with a problem that says what was wrong and what to do, with a button that does it."""
+    _say(title, what_to_do, again, way_out)
+    st.stop()
+
+
+def _say(title: str, what_to_do: str, again: bool = False, way_out: bool = False) -> None:
     widgets.problem(title, what_to_do)
     if again:
         st.button("Try again", key="try_again")
     bundled = next(iter(CATALOGUE.values()))
     if way_out and st.session_state.get("model") not in (None, bundled.name):
         st.button(f"Go on with {bundled.title}", key="way_out", on_click=use_model, args=(bundled.name,))
-    st.stop()
 
 
 def wait_for(job: caches.Job, title: str) -> None:
