@@ -471,6 +471,16 @@ def test_a_model_that_does_not_run_is_refused_in_a_sentence() -> None:
         ac.wrap(model, TOKENIZER)
 
 
+def beside_eager(model_class: type[tf.PreTrainedModel], config: tf.PretrainedConfig) -> tuple[ac.Model, ac.Trace, Any]:
+    """A random model, its trace, and what the library's own eager attention gives for the same tokens."""
+    torch.manual_seed(0)
+    eager = model_class._from_config(config, attn_implementation="eager").eval()
+    model = ac.wrap(copy.deepcopy(eager), TOKENIZER)
+    trace = run(model)
+    with torch.inference_mode():
+        return model, trace, eager(**inputs(trace), output_attentions=True, output_hidden_states=True, use_cache=False)
+
+
 @pytest.mark.parametrize("n_layers", [1, 2])
 def test_what_lies_between_two_attentions_is_not_taken_for_the_mlp(n_layers: int) -> None:
     """Falcon-H1 adds Mamba and attention to E at once, and then an MLP: no parallel block, though it looks like one."""
@@ -479,12 +489,7 @@ def test_what_lies_between_two_attentions_is_not_taken_for_the_mlp(n_layers: int
         num_key_value_heads=2, head_dim=8, mamba_d_ssm=32, mamba_n_heads=4, mamba_d_head=8, mamba_d_state=8,
         mamba_chunk_size=8,
     )  # fmt: skip
-    torch.manual_seed(0)
-    eager = tf.FalconH1ForCausalLM._from_config(config, attn_implementation="eager").eval()
-    model = ac.wrap(copy.deepcopy(eager), TOKENIZER)
-    trace = run(model)
-    with torch.inference_mode():
-        theirs = eager(**inputs(trace), output_attentions=True, output_hidden_states=True, use_cache=False)
+    _model, trace, theirs = beside_eager(tf.FalconH1ForCausalLM, config)
     for layer in range(n_layers):
         assert np.abs(trace.patterns(layer) - theirs.attentions[layer][0].numpy()).max() < 1e-5
         assert relative(trace.embedding(layer), theirs.hidden_states[layer][0]) < 1e-5
@@ -504,12 +509,7 @@ def test_a_block_that_scales_what_it_adds_says_that_its_sum_is_unknown() -> None
     config = tf.GraniteConfig(
         **small, num_attention_heads=4, num_key_value_heads=2, residual_multiplier=0.22, logits_scaling=8.0
     )
-    torch.manual_seed(0)
-    eager = tf.GraniteForCausalLM._from_config(config, attn_implementation="eager").eval()
-    model = ac.wrap(copy.deepcopy(eager), TOKENIZER)
-    trace = run(model)
-    with torch.inference_mode():
-        theirs = eager(**inputs(trace), output_attentions=True, output_hidden_states=True, use_cache=False)
+    _model, trace, theirs = beside_eager(tf.GraniteForCausalLM, config)
     assert np.abs(trace.patterns(1) - theirs.attentions[1][0].numpy()).max() < 1e-5
     assert relative(trace.final_embedding(), theirs.hidden_states[-1][0]) < 1e-5
     assert relative(trace.logits(), theirs.logits[0, -1]) < 1e-4
@@ -521,15 +521,10 @@ def test_a_block_that_scales_what_it_adds_says_that_its_sum_is_unknown() -> None
 def test_an_encoder_and_its_decoder_may_differ_in_heads() -> None:
     config = FAMILIES["bart"].config()
     config.encoder_attention_heads = 2
-    torch.manual_seed(0)
-    eager = tf.BartForConditionalGeneration._from_config(config, attn_implementation="eager").eval()
-    model = ac.wrap(copy.deepcopy(eager), TOKENIZER)
-    trace = run(model)
+    _model, trace, theirs = beside_eager(tf.BartForConditionalGeneration, config)
     assert [trace.n_heads_of(stream) for stream in trace.streams] == [2, 4, 4]
     with pytest.raises(ValueError, match="differ in head"):
         _ = trace.n_heads
-    with torch.inference_mode():
-        theirs = eager(**inputs(trace), output_attentions=True, use_cache=False)
     for stream in trace.streams:
         assert np.abs(trace.patterns(1, stream=stream) - theirs[THEIRS[stream]][1][0].numpy()).max() < 1e-5
     assert trace.check().ok
@@ -541,12 +536,7 @@ def test_words_that_live_in_a_space_of_their_own() -> None:
         vocab_size=99, hidden_size=32, ffn_dim=48, num_hidden_layers=2, num_attention_heads=4, word_embed_proj_dim=16,
         max_position_embeddings=64, do_layer_norm_before=False, pad_token_id=0, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
-    torch.manual_seed(0)
-    eager = tf.OPTForCausalLM._from_config(config, attn_implementation="eager").eval()
-    model = ac.wrap(copy.deepcopy(eager), TOKENIZER)
-    trace = run(model)
-    with torch.inference_mode():
-        theirs = eager(**inputs(trace), output_attentions=True, use_cache=False)
+    _model, trace, theirs = beside_eager(tf.OPTForCausalLM, config)
     assert np.abs(trace.patterns(1) - theirs.attentions[1][0].numpy()).max() < 1e-5
     assert trace.check().ok
     with pytest.raises(ac.HeadlightError, match="reads its words off in a way that could not be found"):
