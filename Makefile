@@ -47,10 +47,10 @@ sheet: $(VENV)/installed-dev
 	CHROMIUM="$$(.ci/chromium)" $(BIN)/python docs/contact_sheet.py
 
 record: $(VENV)/installed
-	PYTHONPATH=. $(BIN)/python assets/record_starter.py
+	$(BIN)/python -m attn_core.views.record_starter
 
 pin: $(VENV)/installed
-	$(BIN)/python -m attn_core.pinning
+	$(BIN)/python -m attn_core.models.pinning
 
 audit: $(VENV)/installed-dev
 	$(BIN)/python .ci/audit.py --strict

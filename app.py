@@ -2,7 +2,14 @@
 
 import streamlit as st
 
-from ui import chosen_word, components, first_screen, frame, head_pictures, next_word, one_head, overview, widgets
+from ui import page as frame
+from ui.all_heads import first_screen, overview
+from ui.all_heads import head as one_head
+from ui.all_heads import head_charts as head_pictures
+from ui.all_heads import next_token as next_word
+from ui.all_heads import token_row as chosen_word
+from ui.drawing import canvas as components
+from ui.drawing import widgets
 
 room = frame.open_page("app", params=[*one_head.PARAMS, *overview.PARAMS, *next_word.PARAMS])
 headline = st.container(gap=None)

@@ -27,8 +27,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui import caches
-from ui.waiting import show_failure
+from ui.server import cache as caches
+from ui.shell.progress import show_failure
 
 BUNDLED = "minilm"
 HEADERS = {

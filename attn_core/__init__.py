@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 from attn_core.errors import DamagedModel, EmptyText, HeadlightError, NoNetwork, UnknownModel, UnsupportedFamily
 
 if TYPE_CHECKING:
-    from attn_core.capture import trace
-    from attn_core.models import load
-    from attn_core.notebook import show
-    from attn_core.parameters import count_parameters
-    from attn_core.traces import Parity, Trace
-    from attn_core.wrapping import Model, wrap
+    from attn_core.capture.model import Model, wrap
+    from attn_core.capture.run import trace
+    from attn_core.models.loading import load
+    from attn_core.parameters.count import count_parameters
+    from attn_core.traces.trace import Parity, Trace
+    from attn_core.views.notebook import show
 
 _HOMES = {
-    "Model": "wrapping",
-    "Parity": "traces",
-    "Trace": "traces",
-    "count_parameters": "parameters",
-    "load": "models",
-    "show": "notebook",
-    "trace": "capture",
-    "wrap": "wrapping",
+    "Model": "capture.model",
+    "Parity": "traces.trace",
+    "Trace": "traces.trace",
+    "count_parameters": "parameters.count",
+    "load": "models.loading",
+    "show": "views.notebook",
+    "trace": "capture.run",
+    "wrap": "capture.model",
 }
 __all__ = [
     "DamagedModel",

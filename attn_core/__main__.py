@@ -90,7 +90,7 @@ def _sentences(given: str | None) -> list[str]:
 
 def _load(name: str, say: Any) -> Any:
     os.environ.setdefault("TQDM_DISABLE", "1")  # the library's own bars would stand between our lines
-    from attn_core import models
+    from attn_core.models import loading as models
 
     say(f"Loading {name} …")
 
@@ -101,8 +101,9 @@ def _load(name: str, say: Any) -> Any:
 
 
 def _write(model: Any, sentence: str, asked: argparse.Namespace, out: Path | None, say: Any) -> None:
-    from attn_core import capture, export
-    from attn_core.views import View
+    from attn_core.capture import run as capture
+    from attn_core.views import files as export
+    from attn_core.views.view import View
 
     translates = model.kind == "encoder-decoder"
     trace = capture.trace(model, sentence, **({"target": asked.target} if translates else {}))

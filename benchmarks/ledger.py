@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import attn_core as ac
-from attn_core import delta_ledger
+from attn_core.residual import decomposition as delta_ledger
 from benchmarks.passes import bundled
 from benchmarks.tables import by_turns, ratio, report
 

@@ -35,8 +35,8 @@ def sentence(visitor: int, turn: int) -> str:
 def truth(visitor: int, turn: int) -> tuple[str, int, int, str]:
     """(sentence, layer, head, the headline that the front room must show)."""
     import attn_core as ac
-    from attn_core import sentences
-    from attn_core.shown import arrange, striking_row
+    from attn_core.views import headlines as sentences
+    from attn_core.views.arrangement import arrange, striking_row
 
     text, layer, head = sentence(visitor, turn), (visitor + turn) % LAYERS, (visitor * 5 + turn) % HEADS
     trace = ac.trace(ac.load("minilm"), text)

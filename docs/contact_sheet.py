@@ -19,9 +19,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
-from serving import PATIENCE, chromium, is_live, serve, settled  # noqa: E402
+from server import PATIENCE, chromium, is_live, serve, settled  # noqa: E402
 
-from ui.frame import ROOMS  # noqa: E402
+from ui.page import ROOMS  # noqa: E402
 
 WIDTHS = {1280: 1600, 390: 1600}  # what is shown of a page: width, at most this height
 SCHEMES = ("light", "dark")

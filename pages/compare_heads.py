@@ -2,19 +2,17 @@
 
 import streamlit as st
 
-from attn_core.catalogue import CATALOGUE
-from ui import (
-    all_heads_compared,
-    frame,
-    panel_controls,
-    panel_specs,
-    side_numbers,
-    side_pictures,
-    sides,
-    stage,
-    widgets,
-)
-from ui.state import choice
+from attn_core.models.catalogue import CATALOGUE
+from ui import page as frame
+from ui import stream as stage
+from ui.compare_heads import all_heads as all_heads_compared
+from ui.compare_heads import charts as side_pictures
+from ui.compare_heads import controls as panel_controls
+from ui.compare_heads import numbers as side_numbers
+from ui.compare_heads import panels as sides
+from ui.compare_heads import specs as panel_specs
+from ui.drawing import widgets
+from ui.link import choice
 
 room = frame.open_page(
     "compare_heads",

@@ -2,12 +2,16 @@
 
 import streamlit as st
 
-from attn_core.spelling import visible
-from ui import components, cross, frame, two_sentences, widgets
+from attn_core.text.decoding import visible
+from ui import page as frame
+from ui.cross_attention import charts as cross
+from ui.cross_attention import sentences as two_sentences
+from ui.drawing import canvas as components
+from ui.drawing import widgets
 
 room = frame.open_page("cross_attention", params=two_sentences.PARAMS, sentence=False, model=False)
 components.follow_theme()
-st.html(frame.ROOT / "assets" / "steps.css")  # tables of bars
+st.html(frame.ROOT / "assets" / "css" / "steps.css")  # tables of bars
 shown = two_sentences.ask(room)
 room.offer(shown.trace, layer=shown.layer, head=shown.head, stream="cross", query=shown.row)
 

@@ -2,15 +2,21 @@
 
 import streamlit as st
 
-from attn_core.catalogue import CATALOGUE
-from ui import components, delta_map, frame, ledger_table, one_token, stage, widgets
-from ui import delta_pictures as pictures
+from attn_core.models.catalogue import CATALOGUE
+from ui import page as frame
+from ui import stream as stage
+from ui.delta_e import charts as pictures
+from ui.delta_e import head_map as delta_map
+from ui.delta_e import ledger_table
+from ui.delta_e import token as one_token
+from ui.drawing import canvas as components
+from ui.drawing import widgets
 
 room = frame.open_page("delta_e", params=[*stage.PARAMS, *delta_map.PARAMS, *pictures.PARAMS], models=tuple(CATALOGUE))
 headline = st.container(gap=None)
 with headline:
     components.follow_theme()
-    st.html(frame.ROOT / "assets" / "steps.css")
+    st.html(frame.ROOT / "assets" / "css" / "steps.css")
 shown = one_token.of(room)
 ledger_table.offer(shown)
 with headline:

@@ -2,9 +2,15 @@
 
 import streamlit as st
 
-from attn_core.catalogue import CATALOGUE
-from ui import frame, kinds, painting, saving, stage, switching, widgets
-from ui.state import choice
+from attn_core.models.catalogue import CATALOGUE
+from ui import page as frame
+from ui import stream as stage
+from ui.drawing import widgets
+from ui.find_heads import ablation as switching
+from ui.find_heads import kinds
+from ui.find_heads import search as painting
+from ui.link import choice
+from ui.shell import save as saving
 
 ASPECTS = {"paint": "Paint what you look for", "kinds": "What kind of head", "matter": "Does it matter?"}
 

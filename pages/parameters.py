@@ -4,16 +4,22 @@ from html import escape
 
 import streamlit as st
 
-from attn_core.catalogue import CATALOGUE
 from attn_core.errors import HeadlightError
-from ui import components, counting_controls, counting_head, counting_pictures, counting_why, frame, widgets
-from ui.counting import PARAMS, Counted
+from attn_core.models.catalogue import CATALOGUE
+from ui import page as frame
+from ui.drawing import canvas as components
+from ui.drawing import widgets
+from ui.parameters import charts as counting_pictures
+from ui.parameters import controls as counting_controls
+from ui.parameters import explanations as counting_why
+from ui.parameters import real_head as counting_head
+from ui.parameters.counted import PARAMS, Counted
 
 BOXES = (
     "Boxes are blocks, as large as their share; colours as in the table. Click to go inside: block, attention, head."
 )
 room = frame.open_page("parameters", PARAMS, sentence=False, model=False, models=tuple(CATALOGUE))
-st.html(frame.ROOT / "assets" / "parameters.css")
+st.html(frame.ROOT / "assets" / "css" / "parameters.css")
 components.follow_theme()
 counted = Counted(room)
 counting_controls.pickers()

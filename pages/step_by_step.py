@@ -2,23 +2,21 @@
 
 import streamlit as st
 
-from attn_core.catalogue import CATALOGUE
-from ui import (
-    frame,
-    saving,
-    scene,
-    stage,
-    steps_break,
-    steps_next,
-    steps_pattern,
-    steps_questions,
-    steps_scores,
-    steps_start,
-    steps_toy,
-    steps_values,
-    steps_vectors,
-)
-from ui.state import choice, whole
+from attn_core.models.catalogue import CATALOGUE
+from ui import page as frame
+from ui import stream as stage
+from ui.link import choice, whole
+from ui.shell import save as saving
+from ui.step_by_step import ablations as steps_break
+from ui.step_by_step import next as steps_next
+from ui.step_by_step import pattern as steps_pattern
+from ui.step_by_step import queries_and_keys as steps_questions
+from ui.step_by_step import scores as steps_scores
+from ui.step_by_step import start as steps_start
+from ui.step_by_step import subject as scene
+from ui.step_by_step import toy as steps_toy
+from ui.step_by_step import values as steps_values
+from ui.step_by_step import vectors as steps_vectors
 
 room = frame.open_page(
     "step_by_step",
@@ -36,7 +34,7 @@ room = frame.open_page(
     ],
     models=tuple(CATALOGUE),
 )
-st.html(frame.ROOT / "assets" / "steps.css")
+st.html(frame.ROOT / "assets" / "css" / "steps.css")
 view = room.view
 
 headline = st.container(gap=None)

@@ -2,15 +2,20 @@
 
 import streamlit as st
 
-from ui import components, frame, sense_board, sense_heads, sense_reading, widgets
-from ui import sense_pictures as pictures
+from ui import page as frame
+from ui.drawing import canvas as components
+from ui.drawing import widgets
+from ui.word_senses import board as sense_board
+from ui.word_senses import charts as pictures
+from ui.word_senses import heads as sense_heads
+from ui.word_senses import reading as sense_reading
 
 PARAMS = [*sense_board.PARAMS, *sense_reading.PARAMS, *pictures.PARAMS, *sense_heads.PARAMS]
 room = frame.open_page("word_senses", params=PARAMS, sentence=False)
 headline = st.container(gap=None)
 with headline:
     components.follow_theme()
-    st.html(frame.ROOT / "assets" / "senses.css")
+    st.html(frame.ROOT / "assets" / "css" / "senses.css")
 with widgets.card("board"):
     sense_board.examples()
     sense_board.editor()

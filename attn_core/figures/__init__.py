@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from attn_core.figures.heatmap import heatmap
+from attn_core.figures.charts.heatmap import heatmap
 
 __all__ = ["heatmap"]

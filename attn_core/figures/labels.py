@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from attn_core.spelling import visible
+from attn_core.text.decoding import visible
 
 MINUS = "\N{MINUS SIGN}"
 

@@ -16,18 +16,24 @@ def asset(name: str) -> str:
 
 
 @cache
+def with_drawing(name: str) -> str:
+    """The ES module of one file in assets/, behind what all canvas pictures share."""
+    return f"{asset('canvas/drawing.js')}\n{asset(name)}"
+
+
+@cache
 def module(name: str) -> str:
-    """The ES module of one picture, assets/<name>.js behind what all of them share.
+    """The ES module of one picture, assets/canvas/<name>.js.
 
     It exports `draw(root, packet, callbacks)` and, last of all, a Streamlit component as default.
     """
-    return f"{asset('drawing.js')}\n{asset(f'{name}.js')}"
+    return with_drawing(f"canvas/{name}.js")
 
 
 @cache
 def view() -> str:
     """The ES module that tells a picture on the same page what to show of its cells."""
-    return asset("view.js")
+    return asset("canvas/view.js")
 
 
 @cache
@@ -36,9 +42,11 @@ def inline(*names: str, start: str) -> str:
 
     Each picture is `pictures.<name>(root, packet, callbacks)`, its `draw`.
     """
-    drawn = [f"{name}: (() => {{\n{_without_exports(asset(f'{name}.js'))}\nreturn draw;\n}})()," for name in names]
+    drawn = [
+        f"{name}: (() => {{\n{_without_exports(asset(f'canvas/{name}.js'))}\nreturn draw;\n}})()," for name in names
+    ]
     pictures = "\n".join(["const pictures = {", *drawn, "};"])
-    return f"(() => {{\n{asset('drawing.js')}\n{pictures}\n{asset(f'{start}.js')}\n}})();"
+    return f"(() => {{\n{asset('canvas/drawing.js')}\n{pictures}\n{asset(f'offline/{start}.js')}\n}})();"
 
 
 def _without_exports(source: str) -> str:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from attn_core.tiny import phrases, stories
+from attn_core.tiny import grammar_phrases as phrases
+from attn_core.tiny import grammar_stories as stories
 from attn_core.tiny.decoder import Decoder, DecoderShape
 from attn_core.tiny.layers import Attention
 from attn_core.tiny.slots import word_tokenizer

@@ -7,7 +7,8 @@ from functools import cache
 from typing import Any
 
 from attn_core.settings import assets_folder
-from attn_core.tiny import phrases, stories
+from attn_core.tiny import grammar_phrases as phrases
+from attn_core.tiny import grammar_stories as stories
 
 EXAMPLES = {
     "tiny-decoder": (
@@ -82,5 +83,5 @@ def best_head(name: str) -> tuple[int, int]:
 @cache
 def card(name: str) -> dict[str, Any]:
     """What its training wrote down about a shipped model; empty for any other."""
-    file = assets_folder() / name / "card.json"
+    file = assets_folder() / "models" / name / "card.json"
     return json.loads(file.read_text()) if name in EXAMPLES and file.is_file() else {}

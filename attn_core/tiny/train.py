@@ -20,10 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from attn_core.tiny import checkpoints, phrases, stories
+from attn_core.tiny import checkpoints
+from attn_core.tiny import grammar_phrases as phrases
+from attn_core.tiny import grammar_stories as stories
 from attn_core.tiny.decoder import Decoder, DecoderShape
-from attn_core.tiny.fitting import Loss, Recipe, fit
-from attn_core.tiny.report import decoder_report, numbers, translator_report
+from attn_core.tiny.evaluation import decoder_report, numbers, translator_report
+from attn_core.tiny.training_loop import Loss, Recipe, fit
 from attn_core.tiny.translator import Translator, TranslatorShape
 
 DECODER = Recipe(steps=3500, batch=16, weight_decay=0.01, sharpen=0.1)

@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from playwright.sync_api import Page
-from serving import PATIENCE
+from server import PATIENCE
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
 

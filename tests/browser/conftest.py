@@ -7,7 +7,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from serving import PATIENCE, chromium, serve
+from server import PATIENCE, chromium, serve
 
 expect.set_options(timeout=PATIENCE)
 Visit = Callable[..., Page]

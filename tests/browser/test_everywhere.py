@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from axe import faults, show_in
 from conftest import Visit
-from serving import PATIENCE, settled
+from server import PATIENCE, settled
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]

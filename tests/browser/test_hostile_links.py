@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Visit
-from serving import PATIENCE, settled
+from server import PATIENCE, settled
 from test_fuzz import link
 
 pytestmark = pytest.mark.browser

@@ -51,7 +51,7 @@ def _from(node: ast.ImportFrom) -> Iterator[str]:
 
 
 def offenders(inside: str, forbidden: tuple[str, ...], allowed: tuple[str, ...] = ()) -> list[str]:
-    """Lines such as "ui/frame.py imports pages.lesson" for files whose path begins with `inside`."""
+    """Lines such as "ui/page.py imports pages.lesson" for files whose path begins with `inside`."""
     return [
         f"{file.relative_to(ROOT)} imports {name}"
         for file in FILES
@@ -67,25 +67,29 @@ def offenders(inside: str, forbidden: tuple[str, ...], allowed: tuple[str, ...] 
     ("inside", "forbidden", "allowed"),
     [
         ("attn_core/", ("streamlit", "ui", "pages", "app", "serve"), ()),
-        ("ui/", ("pages", "app", "serve", "transformers", "attn_core.capture", "attn_core.wrapping"), ()),
-        ("pages/", ("torch", "transformers", "numpy", "plotly", "attn_core.capture", "attn_core.traces", "app"), ()),
+        ("ui/", ("pages", "app", "serve", "transformers", "attn_core.capture"), ()),
+        (
+            "pages/",
+            ("torch", "transformers", "numpy", "plotly", "attn_core.capture", "attn_core.traces", "app"),
+            (),
+        ),
         ("app.py", ("torch", "transformers", "numpy", "plotly", "attn_core"), ()),
         ("attn_core/figures/", ("torch", "transformers"), ()),
         (
             "attn_core/figures/",
             ("attn_core",),  # arrays and labels come in; how a label is made visible and what an angle is are shared
-            tuple(f"attn_core.{name}" for name in ("figures", "spelling", "geometry", "settings")),
+            tuple(f"attn_core.{name}" for name in ("figures", "text", "residual.geometry", "settings")),
         ),
         ("attn_core/attention.py", ("attn_core", "transformers", "numpy"), ()),
         ("attn_core/masks.py", ("attn_core", "transformers"), ()),
         (
-            "attn_core/traces.py",
+            "attn_core/traces/trace.py",
             ("attn_core", "transformers"),
-            tuple(f"attn_core.{name}" for name in ("attention", "calls", "tokens", "errors", "wiring")),
+            tuple(f"attn_core.{name}" for name in ("attention", "traces", "text", "errors", "capture.matching")),
         ),
-        ("attn_core/heads.py", ("attn_core", "torch"), ()),
-        ("attn_core/compare.py", ("attn_core", "torch"), ("attn_core.heads",)),
-        ("attn_core/geometry.py", ("attn_core", "torch"), ()),
+        ("attn_core/heads/measures.py", ("attn_core", "torch"), ()),
+        ("attn_core/heads/compare.py", ("attn_core", "torch"), ("attn_core.heads.measures",)),
+        ("attn_core/residual/geometry.py", ("attn_core", "torch"), ()),
     ],
 )
 def test_imports_run_one_way(inside, forbidden, allowed):
@@ -98,9 +102,9 @@ def test_few_doors_lead_to_transformers():
         str(file.relative_to(ROOT)) for file in FILES if any("transformers" in n.split(".")[0] for n in imports(file))
     }
     assert doors <= {
-        "attn_core/interface.py",  # runs a model
-        "attn_core/checkpoint.py",  # reads one
-        "attn_core/ledger/built.py",  # asks its classes what they hold
+        "attn_core/capture/interface.py",  # runs a model
+        "attn_core/models/checkpoint.py",  # reads one
+        "attn_core/parameters/meta_model.py",  # asks its classes what they hold
         "attn_core/tiny/checkpoints.py",  # writes one
         "attn_core/tiny/slots.py",  # and its tokenizer
     }
@@ -220,8 +224,8 @@ def test_the_wheel_brings_the_library_and_its_weights_and_not_the_app(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     modules = {str(f.relative_to(ROOT)) for f in (ROOT / "attn_core").rglob("*") if f.suffix in (".py", ".toml")}
     assert modules <= set(names)
-    weights = {name.split("/")[2] for name in names if name.endswith("model.safetensors")}
-    assert weights == {folder.name for folder in (ROOT / "assets").glob("tiny-*")}
+    weights = {name.split("/")[3] for name in names if name.endswith("model.safetensors")}
+    assert weights == {folder.name for folder in (ROOT / "assets" / "models").glob("tiny-*")}
     assert not [n for n in names if n.startswith(("ui/", "pages/", "tests/", "app", "benchmarks/", "assets/"))]
 
 
@@ -238,10 +242,11 @@ def test_the_wheel_works_outside_the_checkout(wheel, tmp_path):
     (site / "lent.pth").write_text(str(Path(numpy.__file__).parents[1]) + "\n")
     code = (
         "import attn_core as ac\n"
-        "from attn_core import figures, models\n"
+        "from attn_core import figures\n"
+        "from attn_core.models import catalogue, loading\n"
         f"assert ac.__file__.startswith({str(site)!r}), ac.__file__\n"
-        "for name, entry in models.CATALOGUE.items():\n"
-        "    if entry.kind == 'hub' or not models.availability(name)[0]: continue\n"
+        "for name, entry in catalogue.CATALOGUE.items():\n"
+        "    if entry.kind == 'hub' or not catalogue.availability(name)[0]: continue\n"
         "    target = {'target': 'la créature'} if entry.architecture == 'encoder-decoder' else {}\n"
         "    trace = ac.trace(ac.load(name), 'the creature', **target)\n"
         "    assert max(trace.check()) < 1e-4\n"
@@ -266,7 +271,7 @@ def test_the_notebook_example_runs_as_it_is_printed():
 
 @pytest.mark.house
 def test_the_read_me_has_every_model_as_the_catalogue_has_it():
-    from attn_core.catalogue import CATALOGUE
+    from attn_core.models.catalogue import CATALOGUE
 
     rows = {line.split("|")[1].strip(): line for line in read_me().splitlines() if line.startswith("| `")}
     for name, entry in CATALOGUE.items():

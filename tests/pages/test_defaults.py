@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ui import state
+from ui import link as state
 
 ROOT = Path(__file__).parents[2]
 KNOWN = json.loads((Path(__file__).parent / "defaults-v1.json").read_text())

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
-from attn_core.figures import labels, tiles
-from attn_core.figures.heatmap import heatmap
+from attn_core.figures import labels
+from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.charts.heatmap import heatmap
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]

@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers as tf
 from families import FAMILIES, TARGET, TEXT, word_tokenizer
-from rooms import ROOT, checked, html
+from page_driver import ROOT, checked, html
 from streamlit.testing.v1 import AppTest
 
 SMALL = {"vocab_size": 99, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}

@@ -1,0 +1,144 @@
+"""Our attention function, registered with the library: it sees every family's attention, whoever wrote the model.
+
+It calls the library's own fused function for the result and tells the recorder of this call, if there is one, what went
+in: q and k already rotated, v, the mask, the scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import eager_mask, sdpa_mask
+
+from attn_core import attention
+from attn_core.capture.hooks import RECORDER, Attended
+from attn_core.errors import UnsupportedFamily
+from attn_core.masks import Mask, RelativeBias
+
+NAME = "headlight"
+NAME_WITH_MASK = "headlight-with-mask"
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    position_bias: Tensor | None = None,
+    softcap: float | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """What the library calls for every attention of a model that is loaded here; see the module's docstring."""
+    if kwargs.get("s_aux") is not None:
+        raise UnsupportedFamily("Models with learned attention sinks give weight to no word; they cannot be drawn yet.")
+    if scaling is None:
+        scaling = query.shape[-1] ** -0.5
+    causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+    causal = bool(causal) and attention_mask is None and query.shape[2] > 1
+    if softcap is None:
+        output, _ = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias, **kwargs
+        )
+    else:
+        output = _capped(query, key, value, attention_mask, causal, scaling, softcap)
+    recorder = RECORDER.get()
+    if recorder is not None:
+        recorder.attended(
+            Attended(module, query, key, value, attention_mask, position_bias, causal, scaling, softcap, output)
+        )
+    return output, None
+
+
+def _capped(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, scaling: float, cap: float
+) -> Tensor:
+    """Attention with capped scores, which the fused function refuses: [1, head, query, d] → [1, query, head, d]."""
+    n_heads, n_query, n_key = query.shape[1], query.shape[2], key.shape[2]
+    key, value = attention.repeat_groups(key, n_heads), attention.repeat_groups(value, n_heads)
+    scores = attention.soft_cap(attention.raw_scores(query, key) * scaling, cap)
+    rule, _ = read_mask(mask, None, causal, n_query, n_key)
+    scores = attention.mask_scores(scores, rule.may_look(n_query, n_key).to(scores.device))
+    return attention.weighted_values(attention.softmax(scores), value).transpose(1, 2).contiguous()
+
+
+AttentionInterface.register(NAME, attend)
+AttentionMaskInterface.register(NAME, sdpa_mask)
+AttentionInterface.register(NAME_WITH_MASK, attend)
+AttentionMaskInterface.register(NAME_WITH_MASK, eager_mask)
+
+
+def our_name(hf_model: Any) -> str:
+    """Which of our two names a model is run under.
+
+    Some families never ran on the library's fused function, and nobody noticed that their decoders do not say that they
+    are causal, or that their experts read the mask too; these get the masks that they know.
+    """
+    return NAME if getattr(hf_model, "_supports_sdpa", False) else NAME_WITH_MASK
+
+
+def read_mask(
+    mask: Tensor | None, bias: Tensor | None, causal: bool, n_query: int, n_key: int
+) -> tuple[Mask, RelativeBias | None]:
+    """The library's mask [1, 1 or head, query, key], boolean or additive, and its bias, as rules."""
+    if mask is None:
+        rule = Mask(ahead=0) if causal else Mask()
+    else:
+        square = mask[0].cpu()
+        cells = square if square.dtype == torch.bool else square > torch.finfo(square.dtype).min / 2
+        added = None if square.dtype == torch.bool else square.masked_fill(~cells, 0)
+        if not torch.equal(cells, cells[:1].expand_as(cells)):
+            raise UnsupportedFamily("This model hides different words from different heads; that cannot be drawn yet.")
+        rule = Mask.of(cells[0].expand(n_query, n_key))
+        bias = bias if added is None or not bool(added.any()) else added[None] + (0 if bias is None else bias.cpu())
+    if not rule.is_open and not bool(rule.may_look(n_query, n_key).any(dim=-1).all()):
+        raise UnsupportedFamily(
+            "This model's mask leaves a word with nothing to look at, so its weights are undefined."
+        )
+    return rule, None if bias is None else RelativeBias.of(bias[0].cpu())
+
+
+def use_ours_always(hf_model: Any) -> None:
+    """Choose our attention once and for all; for a model that was loaded here and that nobody else holds."""
+    hf_model.eval()
+    for config in configs(hf_model):
+        config._attn_implementation_internal = our_name(hf_model)
+
+
+def is_ours_always(hf_model: Any) -> bool:
+    """Whether a model needs no borrowing: our attention is chosen, and it is in eval mode."""
+    chosen = {config._attn_implementation_internal for config in configs(hf_model)}
+    return chosen == {our_name(hf_model)} and not hf_model.training
+
+
+def configs(hf_model: Any) -> list[Any]:
+    """Every configuration in a model that says which attention function is called."""
+    configs = [m.config for m in hf_model.modules() if hasattr(m, "config")]
+    return [c for c in {id(c): c for c in configs}.values() if hasattr(c, "_attn_implementation_internal")]
+
+
+@contextmanager
+def attention_of(hf_model: Any, name: str) -> Iterator[None]:
+    """Borrow a model: the attention of this name and no dropout inside, everything as it was afterwards."""
+    before = [(c, c._attn_implementation_internal) for c in configs(hf_model)]
+    training = [m for m in hf_model.modules() if m.training]
+    if training:
+        hf_model.eval()
+    try:
+        for config, _ in before:
+            config._attn_implementation_internal = name
+        yield
+    finally:
+        for config, chosen in before:
+            config._attn_implementation_internal = chosen
+        for module in training:
+            module.training = True

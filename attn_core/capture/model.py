@@ -1,0 +1,228 @@
+"""A model that can be traced: the library's object, its tokenizer and its wiring, found once.
+
+Nothing about it is changed between or during calls, so visitors can share it.
+"""
+
+from __future__ import annotations
+
+import operator
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attn_core.capture.hooks import forget, listen
+from attn_core.capture.interface import attention_of, is_ours_always, our_name
+from attn_core.capture.probe import Wiring, logit_rule, probe
+from attn_core.capture.recorder import PassRecorder, heard_by
+from attn_core.errors import HeadlightError, UnsupportedFamily
+from attn_core.text import tokens
+from attn_core.text.tokens import Tokens
+from attn_core.tiny.slots import MARK, new_words
+
+MOST_TOKENS = 512  # what a trace reads at most, where the model itself could read more
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model that can be traced: the library's object, its tokenizer, and its wiring. Shared and never changed."""
+
+    name: str
+    family: str
+    kind: str  # "encoder", "decoder" or "encoder-decoder"
+    hf: Any
+    tokenizer: Any
+    wiring: Wiring
+    limit: int  # tokens
+    lock: threading.Lock
+    is_ours: bool  # loaded with our attention and in eval mode, and held by nobody who could change that
+    reload: Callable[[], Model] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Model {self.name}: {self.kind} of family {self.family}, {self.n_parameters:,} parameters>"
+
+    @property
+    def n_bytes(self) -> int:
+        """What its weights take in memory."""
+        return sum(p.numel() * p.element_size() for p in self.hf.parameters())
+
+    @property
+    def reads_sound(self) -> bool:
+        """Whether it takes a spectrogram in place of a text."""
+        return bool(self.hf.main_input_name == "input_features")
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers it learnt, tied weights counted once."""
+        return sum(p.numel() for p in self.hf.parameters())
+
+    def read(self, text: str | Sequence[int], *, target: bool = False, beside: Tokens | None = None) -> Tokens:
+        """Cut a text into the model's tokens, or describe ids; at most `limit` of them.
+
+        A target is read `beside` its source: a word that neither vocabulary has is the same word in both.
+        """
+        if self.reads_sound and not target:
+            raise HeadlightError(f"{self.name} listens to speech: it reads no text, but a spectrogram [mel, frame].")
+        taken = new_words(self.tokenizer, beside.ids, beside.labels) if beside else {}
+        if isinstance(text, str):
+            own = {word.lower(): slot for word, slot in taken.items()}
+            return tokens.encode(self.tokenizer, text, self.limit, target=target, taken=own)
+        ids = _whole_numbers(text)
+        n_words = self.hf.get_input_embeddings().num_embeddings
+        if any(not 0 <= i < n_words for i in ids):
+            raise HeadlightError(f"Token ids of {self.name} go from 0 to {n_words - 1}.")
+        typed = {slot: word + MARK for word, slot in reversed(taken.items())}  # where two share a slot, the first
+        names = {place: typed[i] for place, i in enumerate(ids) if i in typed}
+        kept = tokens.from_ids(self.tokenizer, ids[: self.limit], target=target, names=names)
+        return replace(kept, dropped=max(0, len(ids) - self.limit))
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Hold the model for one pass: our attention, no dropout, no gradients. Everything is as it was afterwards."""
+        with self.lock, torch.inference_mode(), self._borrowed():
+            yield
+
+    def _borrowed(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.is_ours else attention_of(self.hf, our_name(self.hf))
+
+    def run(self, **inputs: Any) -> Any:
+        """One forward pass, up to the final embedding: no logits of a vocabulary where they can be left out."""
+        device = next(self.hf.parameters()).device
+        inputs = {name: value.to(device) for name, value in inputs.items()}
+        return self.hf.base_model(**inputs, **_no_cache(self.hf))
+
+
+def _whole_numbers(ids: Sequence[Any]) -> list[int]:
+    """Token ids of one sentence as plain numbers; takes what a tokenizer or numpy hands out."""
+    try:
+        return [operator.index(i.item() if hasattr(i, "item") else i) for i in ids]
+    except (TypeError, ValueError, RuntimeError):
+        raise HeadlightError(
+            "A sentence is a text, or a list of token ids: whole numbers, one sentence at a time."
+        ) from None
+
+
+_WIRINGS: weakref.WeakKeyDictionary[Any, Wiring] = weakref.WeakKeyDictionary()
+_LOCKS: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictionary()
+
+
+def wrap(
+    hf_model: Any,
+    tokenizer: Any,
+    *,
+    name: str | None = None,
+    limit: int | None = None,
+    reload: Callable[[], Model] | None = None,
+) -> Model:
+    """Make a transformers model traceable; outside our calls it behaves as it did before.
+
+    Runs it once on five tokens to find its wiring. Raises UnsupportedFamily where attention does not go through the
+    library's interface, and HeadlightError for weights that are not float32 (half precision gives gibberish on a CPU)
+    and for what is no model or no tokenizer.
+    """
+    if not all(hasattr(hf_model, part) for part in ("config", "base_model", "get_input_embeddings")):
+        raise HeadlightError(
+            f"{type(hf_model).__name__} is no model of the transformers library; wrap the model inside."
+        )
+    if not hasattr(tokenizer, "convert_ids_to_tokens"):
+        raise HeadlightError("A tokenizer of the transformers library is needed, to say what the tokens are.")
+    kinds = {p.dtype for p in hf_model.parameters() if p.is_floating_point()}
+    if kinds != {torch.float32}:
+        found = ", ".join(sorted(str(k).removeprefix("torch.") for k in kinds))
+        raise HeadlightError(f"This model's weights are {found}; convert them first: model.float().")
+    family = str(hf_model.config.model_type)
+    wiring = _WIRINGS.get(hf_model)
+    model = Model(
+        name=name or getattr(hf_model, "name_or_path", "") or type(hf_model).__name__,
+        family=family,
+        kind="encoder",
+        hf=hf_model,
+        tokenizer=tokenizer,
+        wiring=wiring,  # type: ignore[arg-type]
+        limit=min(limit or MOST_TOKENS, _most_tokens(hf_model, tokenizer)),
+        lock=_LOCKS.setdefault(hf_model, threading.Lock()),
+        is_ours=is_ours_always(hf_model),
+        reload=reload,
+    )
+    if wiring is None:
+        forget(hf_model)
+        with model.running():
+            wiring = probe(hf_model, lambda: model.run(**_probe_inputs(hf_model)))
+            _compare_with_its_own(model)
+            wiring = replace(wiring, logits=_logit_rule(model, wiring))
+        _WIRINGS[hf_model] = wiring
+        _place_taps(hf_model, wiring)
+    kind = "encoder-decoder" if hf_model.config.is_encoder_decoder else "decoder" if wiring.causal else "encoder"
+    return replace(model, wiring=wiring, kind=kind)
+
+
+def _compare_with_its_own(model: Model) -> None:
+    """Refuse a model that says something else with its family's own attention: ours is not what it was made for."""
+    inputs = _probe_inputs(model.hf)
+    ours = model.run(**inputs)[0]
+    with attention_of(model.hf, "eager"):
+        theirs = model.run(**inputs)[0]
+    if not float((ours - theirs).abs().max()) <= 1e-3 * float(theirs.abs().max()):
+        raise UnsupportedFamily(
+            f"{model.family} models give another result when their attention goes through the library's interface, so "
+            "what would be drawn is not what they do."
+        )
+
+
+def _place_taps(hf_model: Any, wiring: Wiring) -> None:
+    for module, side in sorted({(tap.module, tap.side) for tap in wiring.taps}):
+        listen(hf_model.get_submodule(module), module, side)
+
+
+def _no_cache(hf_model: Any) -> dict[str, bool]:
+    return {"use_cache": False} if hasattr(hf_model.config, "use_cache") else {}
+
+
+def _most_tokens(hf_model: Any, tokenizer: Any) -> int:
+    """How many tokens a model can read: its tokenizer's word for it, and as many positions as it has learnt."""
+    config = hf_model.config
+    names = ("max_position_embeddings", "n_positions", "max_target_positions")
+    counts = [n for n in (getattr(config, name, None) for name in names) if isinstance(n, int) and n > 0]
+    for table in (m for m in hf_model.modules() if isinstance(m, nn.Embedding)):
+        if table.num_embeddings in counts and table.padding_idx is not None:
+            counts.append(table.num_embeddings - table.padding_idx - 1)  # RoBERTa counts positions from after padding
+    return min([int(getattr(tokenizer, "model_max_length", 0) or MOST_TOKENS), *counts])
+
+
+def _probe_inputs(hf_model: Any) -> dict[str, Tensor]:
+    """Five tokens to read and, for an encoder-decoder, four to write, no special ones among them."""
+    config = hf_model.config
+    target = torch.tensor([_ordinary_ids(hf_model, 4)])
+    if hf_model.main_input_name == "input_features":  # a spectrogram, of the one length that the model takes
+        sound = torch.randn(1, config.num_mel_bins, 2 * config.max_source_positions)
+        return {"input_features": sound, "decoder_input_ids": target}
+    ids = torch.tensor([_ordinary_ids(hf_model, 5)])
+    return {"input_ids": ids, "decoder_input_ids": target} if config.is_encoder_decoder else {"input_ids": ids}
+
+
+def _ordinary_ids(hf_model: Any, count: int) -> list[int]:
+    n_words = hf_model.get_input_embeddings().num_embeddings
+    special = {getattr(hf_model.config, f"{name}_token_id", None) for name in ("pad", "bos", "eos")}
+    ordinary = [i for i in range(n_words) if i not in special]
+    return [ordinary[(i + 1) * len(ordinary) // (count + 2)] for i in range(count)]
+
+
+def _logit_rule(model: Model, wiring: Wiring) -> Any:
+    head = model.hf.get_output_embeddings()
+    stream = "decoder" if model.hf.config.is_encoder_decoder else "self"
+    if head is None or stream not in wiring.final:
+        return None
+    recorder = PassRecorder(wiring, {}, "zero", {})
+    inputs = _probe_inputs(model.hf)
+    handles = [listen(model.hf.get_submodule(t.module), t.module, t.side) for t in wiring.final.values()]
+    with heard_by(recorder):
+        logits = model.hf(**{k: v.to(model.hf.device) for k, v in inputs.items()}, **_no_cache(model.hf)).logits[0]
+    for handle in handles:
+        handle.remove()
+    final = recorder.taps[wiring.final[stream]].to(model.hf.device)
+    return logit_rule(head, final, logits, getattr(model.hf.config, "final_logit_softcapping", None))

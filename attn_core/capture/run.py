@@ -1,0 +1,183 @@
+"""The door to a model: run it once, hand over a trace."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attn_core.capture.model import Model
+from attn_core.capture.recorder import PassRecorder, heard_by
+from attn_core.errors import EmptyText, HeadlightError
+from attn_core.text import tokens
+from attn_core.text.tokens import Tokens
+from attn_core.tiny.slots import new_words
+from attn_core.traces.layer import Layer, frozen
+from attn_core.traces.trace import Source, Trace, Vocabulary
+
+HeadKey = tuple[int, int] | tuple[str, int, int]
+
+
+def trace(
+    model: Model,
+    text: str | Sequence[int] | None = None,
+    *,
+    target: str | Sequence[int] | None = None,
+    audio: Any = None,
+    without: Sequence[HeadKey] = (),
+    fill: str = "zero",
+    edit: Mapping[HeadKey, Any] | None = None,
+) -> Trace:
+    """Run a model once over a text (or token ids) and keep what explains its attention.
+
+    An encoder-decoder also needs `target`, what it is about to write (a text, or the decoder's ids as they are);
+    a speech model takes `audio`, a spectrogram [mel, frame], in place of a text.
+    `without` switches heads off, for this call only, and `fill` says what stands in their place: "zero" or the head's
+    "mean" over the sentence. `edit` forces patterns [query, key]. Both name heads (layer, head), or (stream, layer,
+    head) in an encoder-decoder.
+    """
+    if fill not in ("zero", "mean"):
+        raise ValueError(f'fill must be "zero" or "mean", got {fill!r}')
+    inputs, read = _inputs(model, text, target, audio)
+    off: dict[tuple[str, int], set[int]] = {}
+    for stream, layer, head in (_head_key(model, key) for key in without):
+        off.setdefault((stream, layer), set()).add(head)
+    recorder = PassRecorder(model.wiring, off, fill, {_head_key(model, k): v for k, v in (edit or {}).items()})
+    with model.running(), heard_by(recorder):
+        model.run(**inputs)
+    return _assemble(model, recorder, read)
+
+
+def _head_key(model: Model, key: HeadKey) -> tuple[str, int, int]:
+    """(stream, layer, head), checked."""
+    if not isinstance(key, tuple | list) or len(key) not in (2, 3):
+        raise ValueError(f"{key!r} names no head: name each one (layer, head) or (stream, layer, head)")
+    stream, layer, head = key if len(key) == 3 else ("self", *key)
+    sites = [s for s in model.wiring.sites if s.stream == stream]
+    if not sites:
+        streams = sorted({s.stream for s in model.wiring.sites})
+        raise ValueError(
+            f"{key} names no stream of this model; name a head (stream, layer, head) with one of {streams}"
+        )
+    if not 0 <= layer < len(sites):
+        raise IndexError(f"layer {layer} is out of range: this model has layer 0 to {len(sites) - 1}")
+    if not 0 <= head < sites[layer].n_heads:
+        raise IndexError(f"head {head} is out of range: this layer has head 0 to {sites[layer].n_heads - 1}")
+    return stream, layer, head
+
+
+def _inputs(
+    model: Model, text: Any, target: Any, audio: Any
+) -> tuple[dict[str, Tensor], dict[str, tuple[Tokens, Tokens]]]:
+    """What the model gets, and the (query, key) tokens of each of its streams."""
+    if audio is not None:
+        if not model.reads_sound:
+            raise HeadlightError(f"{model.name} reads text, not sound.")
+        sound = torch.as_tensor(np.asarray(audio), dtype=torch.float32)
+        if sound.dim() != 2:
+            raise HeadlightError(f"Sound must be a spectrogram [mel, frame]; this has shape {list(sound.shape)}.")
+        given: dict[str, Tensor] = {"input_features": sound[None]}
+        source = _times(model, sound.shape[1])
+    else:
+        if text is not None and not hasattr(text, "__len__"):
+            raise HeadlightError(f"A sentence is a text or a list of token ids, not {type(text).__name__}.")
+        if text is None or len(text) == 0:
+            raise EmptyText("There is no word here yet. Type a sentence, for example: a fluffy blue creature.")
+        source = model.read(text)
+        ids = torch.tensor([source.ids])
+        given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if model.kind != "encoder-decoder":
+        if target is not None:
+            raise HeadlightError(f"{model.name} has one stack: it reads a text, and takes no target sentence.")
+        return given, {"self": (source, source)}
+    if target is None:
+        raise EmptyText("A translator also needs a target sentence: what it is about to write.")
+    written = _target(model, target, source)
+    given["decoder_input_ids"] = torch.tensor([written.ids])
+    return given, {"encoder": (source, source), "decoder": (written, written), "cross": (written, source)}
+
+
+def _target(model: Model, target: str | Sequence[int], source: Tokens) -> Tokens:
+    """What the decoder reads: its start token, then all but the end of what it writes."""
+    written = model.read(target, target=True, beside=source)
+    if not isinstance(target, str):
+        return written
+    config, ids, labels = model.hf.config, written.ids, written.labels
+    while len(ids) > 1 and ids[-1] == config.eos_token_id:
+        ids = ids[:-1]
+    start = config.decoder_start_token_id
+    if start is not None and ids[0] != start:
+        ids, labels = [start, *ids], ["", *labels]
+    ids, slots = ids[: model.limit], new_words(model.tokenizer, written.ids, written.labels).values()
+    names = {place: label for place, (i, label) in enumerate(zip(ids, labels, strict=False)) if i in slots}
+    read = tokens.from_ids(model.tokenizer, ids, target=True, names=names)
+    return replace(read, text=target, dropped=written.dropped)
+
+
+def _times(model: Model, n_frames: int) -> Tokens:
+    """Positions of a sound, named by when they begin; a frame is 10 ms."""
+    n_positions = model.hf.config.max_source_positions
+    labels = [f"{i * n_frames / n_positions / 100:.2f} s" for i in range(n_positions)]
+    places = list(range(n_positions))
+    return Tokens("", places, labels, [False] * n_positions, list(places), list(labels))
+
+
+def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens, Tokens]]) -> Trace:
+    layers: dict[str, list[Layer]] = {stream: [] for stream in read}
+    for site, call in zip(model.wiring.sites, recorder.calls, strict=True):
+        taps = {tap: recorder.taps[tap] for tap in site.taps}
+        layers[site.stream].append(Layer(site, call, frozen(taps)))
+    return Trace(
+        model_name=model.name,
+        family=model.family,
+        kind=model.kind,
+        streams=tuple(layers),
+        _layers=frozen({stream: tuple(own) for stream, own in layers.items()}),
+        _tokens=frozen(dict(read)),
+        _final=frozen({stream: recorder.taps[tap] for stream, tap in model.wiring.final.items()}),
+        _final_norms=frozen(model.wiring.final_norm),
+        _source=_source(model),
+    )
+
+
+def _source(model: Model) -> Source:
+    """The way back to a model's weights that does not keep them alive."""
+    kept, name, reload = weakref.ref(model.hf), model.name, model.reload
+    tokenizer, rule, family = model.tokenizer, model.wiring.logits, model.family
+
+    def module() -> Any:
+        hf = kept()
+        if hf is None and reload is not None:
+            hf = reload().hf
+        if hf is None:
+            raise HeadlightError(f"{name} has been unloaded, and ΔE needs its weights: trace the sentence again.")
+        return hf
+
+    def vocabulary() -> Vocabulary:
+        hf = module()
+        head = hf.get_output_embeddings() if rule is not None else None
+        matrix = (head if head is not None else hf.get_input_embeddings()).weight.detach()
+        if matrix.shape[1] != hf.config.hidden_size:
+            raise HeadlightError(f"The words of {family} models live in a space of their own, not in that of E.")
+        kind = "unembedding" if head is not None else "input embedding"
+        target = bool(hf.config.is_encoder_decoder)
+        return Vocabulary(matrix, kind, lambda i: tokens.from_ids(tokenizer, [i], target=target).labels[0])
+
+    def logits(final: Tensor) -> Tensor:
+        hf = module()
+        if rule is None:
+            has_head = hf.get_output_embeddings() is not None
+            why = "reads its words off in a way that could not be found" if has_head else "does not predict a next word"
+            raise HeadlightError(f"{name} {why}.")
+        with torch.inference_mode():
+            plain = hf.get_output_embeddings()(final.to(hf.device))
+            if rule.soft_cap is not None:
+                return rule.soft_cap * torch.tanh(plain / rule.soft_cap)
+            return rule.factor * plain + (0 if rule.bias is None else rule.bias)
+
+    return Source(module, vocabulary, logits)

@@ -1,0 +1,101 @@
+"""Matrices packed for the canvas as coloured cells: vectors as strips, or a grid of query and key pairs.
+
+A packet is made as in `tiles`: the length of a header (4 bytes, little-endian), the header (JSON), the cells (float32,
+row by row), so every number on screen is exact. Masked cells are NaN or −∞: masked is not zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from attn_core.figures.canvas.heads import packet
+from attn_core.figures.colours import Scale
+
+Kind = Literal["signed", "weights", "positive"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a matrix: what its rows or columns are called, and the role that colours them.
+
+    `name` stands in the sentence under the picture, "fluffy (key 2)"; `first` is the position of the first label.
+    """
+
+    labels: Sequence[str] = ()
+    role: str = "embedding"
+    name: str = ""
+    special: Sequence[bool] = field(default=())
+    first: int = 0
+    slanted: bool = False
+
+    def packed(self) -> dict[str, Any]:
+        return {
+            "texts": list(self.labels),
+            "role": self.role,
+            "name": self.name,
+            "special": [i for i, dim in enumerate(self.special) if dim],
+            "first": self.first,
+            "slanted": self.slanted,
+        }
+
+
+def pack_cells(
+    numbers: np.ndarray,
+    rows: Side,
+    columns: Side,
+    *,
+    kind: Kind = "signed",
+    says: str,
+    alt: str,
+    hint: str = "",
+    chosen: tuple[int | None, int | None] = (None, None),
+    limit: float | None = None,
+    scale: Scale = "linear",
+    square: bool = False,
+    turned: bool = False,
+    masked: str = "",
+    says_masked: str = "{row} may not look at {column}: masked.",
+    row_height: int = 18,
+    largest: int = 46,
+    tallest: int = 640,
+    choose: bool = False,
+    legend: bool = True,
+) -> bytes:
+    """A matrix [row, column] as a packet for `ui.cells`.
+
+    `says` is the sentence that reads a cell, with {row}, {column} and {value} in it. Colours run to `limit`, by default
+    the largest number there is: from −limit to limit (`signed`), or from 0; what lies beyond has the last colour, and
+    the legend says so. Cells of a `square` grid are at most `largest` pixels wide. `masked` is written into masked
+    cells, `turned` lets the rows run along the top, and with `choose` cells can be clicked. Without a `legend` the
+    sentence stands alone. Raises ValueError where labels and numbers do not fit.
+    """
+    for side, size, what in ((rows, numbers.shape[0], "rows"), (columns, numbers.shape[1], "columns")):
+        if side.labels and len(side.labels) != size:
+            raise ValueError(f"{len(side.labels)} labels for {size} {what}")
+    finite = np.abs(numbers[np.isfinite(numbers)])
+    header = {
+        "shape": list(numbers.shape),
+        "rows": rows.packed(),
+        "columns": columns.packed(),
+        "kind": kind,
+        "says": says,
+        "says_masked": says_masked,
+        "alt": alt,
+        "hint": hint,
+        "chosen": [-1 if i is None else int(i) for i in chosen],
+        "limit": float(finite.max(initial=0.0)) if limit is None else float(limit),
+        "scale": scale,
+        "square": square,
+        "turned": turned,
+        "masked": masked,
+        "row_height": row_height,
+        "largest": largest,
+        "tallest": tallest,
+        "choose": choose,
+        "legend": legend,
+    }
+    return packet(header, np.ascontiguousarray(numbers, dtype="<f4").tobytes())

@@ -1,0 +1,190 @@
+"""Pictures of ΔE: what each layer and head adds, where it came from, which words it points to, and all its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from attn_core.figures.colours import Theme, diverging, roles
+from attn_core.figures.labels import escape, percent, phrase, place, shorten, signed, ticks
+from attn_core.residual.geometry import Dimensions
+
+Array = NDArray[np.floating]
+CLEAR = "rgba(0,0,0,0)"
+SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", sans-serif'
+MONO = "JetBrains Mono, Source Code Pro, DejaVu Sans Mono, monospace"
+
+
+def layer_bars(attention: Array, mlp: Array, *, name: str, theme: Theme, chosen: int | None = None) -> go.Figure:
+    """Attention beside the MLP, layer by layer, on one scale: [layer] each; `name` says what the number is."""
+    colour = roles(theme)
+    layers = list(range(len(attention)))
+    figure = go.Figure()
+    for label, values, fill in (("attention", attention, colour["delta"]), ("MLP", mlp, colour["soft"])):
+        hover = f"layer %{{x}}, {label}: %{{y:.2f}}<br>%{{customdata}}<extra></extra>"
+        said = [phrase(name)] * len(layers)
+        figure.add_bar(x=layers, y=values, name=label, marker={"color": fill}, customdata=said, hovertemplate=hover)
+    at, names = ticks([str(layer) for layer in layers])
+    figure.update_xaxes(title="layer", tickvals=at, ticktext=names, showgrid=False)
+    figure.update_yaxes(gridcolor=colour["line"], zerolinecolor=colour["line"], tickfont={"size": 10}, nticks=4)
+    if chosen is not None:
+        figure.add_vrect(
+            chosen - 0.5, chosen + 0.5, fillcolor=colour["accent"], opacity=0.12, layer="below", line_width=0
+        )
+    figure.update_layout(legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0}, barmode="group")
+    return _quiet(figure, theme, height=190)
+
+
+def share_bars(
+    names: Sequence[str], shares: Array, lengths: Array, *, theme: Theme, chosen: int | None = None
+) -> go.Figure:
+    """What each head (and the bias) makes up of the layer's ΔE, as a staircase that ends at 100 %.
+
+    `shares` are signed: each part's length along the sum's own direction ÷ the sum's length, so they add up to 1.
+    """
+    starts = np.concatenate([[0.0], np.cumsum(shares)[:-1]])
+    colour = roles(theme)
+    fills = [
+        colour["accent"] if i == chosen else colour["soft"] if n == "bias" else colour["delta"]
+        for i, n in enumerate(names)
+    ]
+    figure = go.Figure()
+    figure.add_bar(
+        x=shares,
+        base=starts,
+        y=list(range(len(names))),
+        orientation="h",
+        marker={"color": fills},
+        customdata=[[n, _share(s), f"{length:.3g}"] for n, s, length in zip(names, shares, lengths, strict=True)],
+        hovertemplate="%{customdata[0]}: %{customdata[1]} of the layer's ΔE<br>‖ΔE‖ = %{customdata[2]}<extra></extra>",
+        text=[_share(s) for s in shares],
+        textposition="outside",
+        textfont={"size": 11, "color": colour["ink"]},
+        cliponaxis=False,
+    )
+    figure.update_yaxes(
+        tickvals=list(range(len(names))), ticktext=list(names), range=[len(names) - 0.4, -0.6], showgrid=False
+    )
+    low, high = min(0.0, float((starts + shares).min())), max(1.0, float((starts + shares).max()))
+    figure.update_xaxes(
+        tickformat=".0%", range=[low - 0.08, high + 0.14], gridcolor=colour["line"], zerolinecolor=colour["line"]
+    )
+    figure.add_vline(x=1, line={"color": colour["delta"], "width": 1.5, "dash": "dot"})
+    return _quiet(figure, theme, height=70 + 29 * len(names))
+
+
+def _share(share: float) -> str:
+    return percent(share) if share >= 0 else "−" + percent(-share)
+
+
+def stacked_sources(labels: Sequence[str], positions: Sequence[int], along: Array, *, theme: Theme) -> go.Figure:
+    """A head's ΔE of one word as one bar, cut by source in the sentence's order; parts against it lie left of 0."""
+    colour = roles(theme)
+    figure = go.Figure()
+    size = float(np.abs(along).sum()) or 1.0
+    for i, (label, position, part) in enumerate(zip(labels, positions, along, strict=True)):
+        strong = i % 2 == 0  # neighbours are told apart by lightness
+        edge = {"width": 1, "color": colour["card"]}
+        figure.add_bar(
+            x=[part],
+            y=[0],
+            orientation="h",
+            marker={"color": colour["delta"], "opacity": 1 if strong else 0.3, "line": edge},
+            text=shorten(label, 9) if abs(part) / size > 0.04 else "",
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            textfont={"size": 12, "family": MONO, "color": colour["card"] if strong else colour["ink"]},
+            hovertext=f"from {place(label, position, 'key')}: {signed(float(part))} along ΔE",
+            hoverinfo="text",
+            showlegend=False,
+        )
+    figure.update_layout(barmode="relative", uniformtext={"mode": "hide", "minsize": 11})
+    figure.update_yaxes(visible=False)
+    figure.update_xaxes(showgrid=False, zerolinecolor=colour["ink"], tickfont={"size": 10})
+    _quiet(figure, theme, height=76)
+    figure.update_layout(margin={"t": 4})
+    return figure
+
+
+def word_bars(words: Sequence[str], deviations: Array, by_luck: float, *, theme: Theme) -> go.Figure:
+    """Words that a vector points to (right) and away from (left), in standard deviations above the whole vocabulary.
+
+    Between the dotted lines lies what the best of that many words reaches by luck alone; such bars are pale.
+    """
+    colour = roles(theme)
+    strong = np.abs(deviations) > by_luck
+    figure = go.Figure()
+    figure.add_bar(
+        x=deviations,
+        y=list(range(len(words))),
+        orientation="h",
+        marker={"color": colour["delta"], "opacity": np.where(strong, 1.0, 0.3)},
+        customdata=["stands out" if s else "no better than luck" for s in strong],
+        text=[escape(word) for word in words],
+        textposition="outside",
+        textfont={"size": 12, "color": [colour["ink"] if s else colour["soft"] for s in strong]},
+        hovertemplate="%{text}: %{x:.1f} standard deviations<br>%{customdata}<extra></extra>",
+        cliponaxis=False,
+    )
+    reach = 1.6 * max(by_luck, float(np.abs(deviations).max(initial=0)))
+    for side in (-by_luck, by_luck):
+        figure.add_vline(x=side, line={"color": colour["soft"], "width": 1, "dash": "dot"})
+    figure.update_xaxes(
+        range=[-reach, reach], title="standard deviations from the vocabulary's mean", gridcolor=colour["line"]
+    )
+    figure.update_yaxes(visible=False, range=[len(words) - 0.4, -0.6])
+    return _quiet(figure, theme, height=80 + 22 * len(words))
+
+
+def dimension_map(labels: Sequence[str], picture: Dimensions, *, name: str, theme: Theme) -> go.Figure:
+    """ΔE itself: every token's numbers, [token, dimension], blue – neutral – orange around 0."""
+    top = float(np.abs(picture.values).max(initial=0)) or 1.0
+    said = [_members(m) for m in picture.members]
+    figure = go.Figure()
+    figure.add_heatmap(
+        z=picture.values.astype(np.float32),
+        zmin=-top,
+        zmax=top,
+        colorscale=diverging(theme),
+        colorbar=_colour_bar(theme),
+        x=said,
+        y=[f"{escape(label)} ({i})" for i, label in enumerate(labels)],
+        hovertemplate="%{y}<br>%{x}: %{z:.3f}<extra>" + name + "</extra>",
+    )
+    at, shown = ticks(labels, most=32)
+    rows = {"type": "category", "tickvals": at, "ticktext": shown, "range": [len(labels) - 0.5, -0.5]}
+    figure.update_yaxes(tickfont={"family": MONO}, **rows)
+    unit = "dimension" if picture.per_bin == 1 else f"bins, each the mean of {picture.per_bin} dimensions"
+    figure.update_xaxes(title=unit, type="category", showgrid=False, showticklabels=False, ticks="")
+    return _quiet(figure, theme, height=max(240, 90 + 18 * min(len(labels), 40)))
+
+
+def _members(members: NDArray[np.integer]) -> str:
+    if len(members) == 1:
+        return f"dimension {members[0]}"
+    return "mean of dimensions " + ", ".join(str(m) for m in members[:6]) + ("…" if len(members) > 6 else "")
+
+
+def _colour_bar(theme: Theme) -> dict[str, Any]:
+    soft = roles(theme)["soft"]
+    return {"thickness": 10, "outlinewidth": 0, "nticks": 5, "tickfont": {"size": 10, "color": soft}, "len": 0.9}
+
+
+def _quiet(figure: go.Figure, theme: Theme, height: int) -> go.Figure:
+    figure.update_layout(
+        height=height,
+        margin={"l": 4, "r": 4, "t": 28, "b": 4},
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
+        font={"color": roles(theme)["ink"], "size": 12, "family": SANS},
+        hoverlabel={"align": "left", "bgcolor": roles(theme)["card"], "bordercolor": roles(theme)["line"]},
+        bargap=0.25,
+    )
+    figure.update_xaxes(automargin=True, fixedrange=True)
+    figure.update_yaxes(automargin=True, fixedrange=True)
+    return figure

@@ -1,0 +1,74 @@
+"""How parts grow, as lines on logarithmic axes. Numbers and names in, a Plotly figure out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from attn_core.figures import colours
+from attn_core.figures.charts.parameters import escape, finished, role_colours, short
+from attn_core.figures.colours import Theme
+
+
+def curves(
+    at: Sequence[int],
+    lines: Mapping[str, Sequence[float]],
+    tints: Mapping[str, str],
+    *,
+    here: float | None,
+    across: str,
+    up: str,
+    theme: Theme,
+) -> go.Figure:
+    """Lines on two logarithmic axes, where a straight line is a power: flat, in step, or with the square.
+
+    `tints` gives a line the colour of a role; `here` marks where the model itself is; `across` and `up` name the axes.
+    """
+    role = colours.roles(theme)
+    fills = role_colours(theme) | {"attention": role["accent"], "position": role["soft"], "norm": role["masked"]}
+    figure = go.Figure()
+    for i, (name, values) in enumerate(lines.items()):
+        figure.add_scatter(
+            x=list(at),
+            y=list(values),
+            mode="lines+markers",
+            name=escape(name),
+            line={"color": fills[tints[name]], "width": 2.4, "dash": _DASHES[i % len(_DASHES)]},
+            marker={"size": 6, "symbol": _SYMBOLS[i % len(_SYMBOLS)]},
+            customdata=[f"{value:,.0f}" for value in values],
+            hovertemplate=f"{escape(across)} %{{x:,}}<br>{escape(name)}: <b>%{{customdata}}</b><extra></extra>",
+        )
+    if here is not None:
+        figure.add_vline(x=here, line={"color": role["soft"], "width": 1, "dash": "dot"})
+    ticks = _powers([value for values in lines.values() for value in values])
+    figure.update_layout(
+        margin={"t": 8, "l": 62, "r": 12, "b": 96},
+        legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0, "font": {"size": 12}},
+        xaxis={
+            "type": "log",
+            "tickvals": list(at),
+            "ticktext": [f"{value:,}" for value in at],
+            "title": escape(across),
+        },
+        yaxis={
+            "type": "log",
+            "tickvals": ticks,
+            "ticktext": [short(t) for t in ticks],
+            "title": {"text": escape(up), "standoff": 6},
+        },
+    )
+    figure.update_xaxes(showgrid=False, zeroline=False)
+    figure.update_yaxes(gridcolor=role["line"], zeroline=False, automargin=True)
+    return finished(figure, theme, 380)
+
+
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star")
+
+
+def _powers(values: Sequence[float]) -> list[float]:
+    low, high = np.floor(np.log10(max(1, min(values)))), np.ceil(np.log10(max(values)))
+    step = max(1, int(np.ceil((high - low) / 6)))
+    return [float(10**power) for power in range(int(low), int(high) + 1, step)]

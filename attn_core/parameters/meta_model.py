@@ -1,0 +1,202 @@
+"""Models built without memory: every tensor has a name and a shape, and no numbers behind it.
+
+torch's meta device makes a model of 175 billion parameters in a fraction of a second. It serves twice: to check a
+ledger against the real class, tensor by tensor, and to make the ledger of a family that has no formula.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from attn_core.errors import UnsupportedFamily
+from attn_core.parameters.architectures.families import FAMILIES
+from attn_core.parameters.architectures.layout import Config
+from attn_core.parameters.shape import ImpossibleModel, shape_of
+from attn_core.parameters.table import Ledger
+from attn_core.parameters.tensors import Piece, Row, size
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of a built model; `tied_to` names the first tensor that is the same one."""
+
+    name: str
+    shape: tuple[int, ...]
+    tied_to: str | None
+    learnt: bool
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """A ledger beside the real class. `built` is Σ numel over its parameters, or None where there is no such class.
+
+    `differing` names tensors that only one of them has, or that differ in shape; empty also where the class stores
+    the same numbers under other names (`by_tensor` is False).
+    """
+
+    class_name: str
+    ledger: int
+    built: int | None
+    by_tensor: bool = True
+    differing: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Whether both counts agree, and every tensor too where they can be compared one by one."""
+        return self.built == self.ledger and not self.differing
+
+
+def build(config: Config) -> nn.Module:
+    """The model that a configuration describes, on the meta device: shapes without numbers.
+
+    The class is the first of `architectures`, else what the library would take for its family: a translator, a
+    decoder with its unembedding, or a bare encoder. Raises UnsupportedFamily where the library has no such family, and
+    ImpossibleModel where it refuses the numbers, such as an odd d_head, which rotary positions cannot turn.
+    """
+    import transformers
+
+    if config.get("model_type") not in transformers.CONFIG_MAPPING:
+        raise UnsupportedFamily(f"The library has no family {config.get('model_type')!r} to count.")
+    try:
+        return _without_memory(config)
+    except Exception as error:  # numbers of any kind come in, and each class trips over them in its own way
+        why = (str(error) or type(error).__name__).splitlines()[-1].strip()
+        raise ImpossibleModel(f"The library refuses to build these numbers: {why}") from error
+
+
+def _without_memory(config: Config) -> nn.Module:
+    import torch
+    import transformers
+
+    full = transformers.AutoConfig.for_model(config["model_type"], **_settings(config))
+    named = getattr(transformers, str(next(iter(config.get("architectures") or ()), "")), None)
+    with torch.device("meta"):
+        if isinstance(named, type) and issubclass(named, transformers.PreTrainedModel):
+            return named(full)
+        return _usual_class(config["model_type"]).from_config(full)
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """What to tell the library: not what we only filled in to say "derive it"."""
+    family = FAMILIES.get(config["model_type"])
+    silent = {name for name, value in family.defaults.items() if value is None} if family else set()
+    names = [name for name, value in config.items() if value is not None or name not in silent]
+    return {name: config[name] for name in names if name not in ("model_type", "transformers_version")}
+
+
+def _usual_class(model_type: str) -> Any:
+    import transformers as library
+    from transformers.models.auto import modeling_auto as auto
+
+    if model_type in auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES:
+        return library.AutoModelForSeq2SeqLM
+    if model_type in auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES:
+        return library.AutoModelForSpeechSeq2Seq
+    writes = model_type in auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    guesses = model_type in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    return library.AutoModelForCausalLM if writes and not guesses else library.AutoModel
+
+
+def tensors_of(model: nn.Module) -> Iterator[Tensor]:
+    """Every parameter under every name that it has."""
+    first: dict[int, str] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        owner = first.setdefault(id(parameter), name)
+        yield Tensor(name, tuple(parameter.shape), None if owner == name else owner, parameter.requires_grad)
+
+
+def reconcile(ledger: Ledger) -> Reconciliation:
+    """Build the ledger's configuration without memory, and compare sums and tensors."""
+    config, reason = _buildable(ledger.config)
+    if config is None:
+        return Reconciliation("", ledger.total, None, reason=reason)
+    try:
+        model = build(config)
+    except ImpossibleModel as error:
+        return Reconciliation("", ledger.total, None, reason=str(error))
+    count = sum(parameter.numel() for parameter in model.parameters())
+    name, by_tensor = type(model).__name__, config is ledger.config
+    return Reconciliation(name, ledger.total, count, by_tensor, _differing(ledger, model) if by_tensor else ())
+
+
+def _differing(ledger: Ledger, model: nn.Module) -> tuple[str, ...]:
+    ours = {name: (shape, tied) for name, shape, tied in ledger.tensors()}
+    theirs = {tensor.name: (tensor.shape, tensor.tied_to is not None) for tensor in tensors_of(model)}
+    return tuple(sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)))
+
+
+def _buildable(config: Config) -> tuple[Config | None, str]:
+    """The configuration that the library understands, or None and why there is none.
+
+    GPT-3 was never published as a class; GPT-2's has the same tensors, fused, as long as heads × d_head = d_model.
+    """
+    if config["model_type"] == "transformer":
+        return None, "The library has no class of the first Transformer, so only the formula counts it."
+    if config["model_type"] != "gpt-3":
+        return config, ""
+    shape = shape_of(config)
+    if shape.width != shape.d_model or shape.n_groups != shape.n_heads:
+        return None, "GPT-2's class, which is GPT-3's too, can't have these heads, so only the formula counts them."
+    names = {"n_embd": shape.d_model, "n_layer": shape.n_layers, "n_head": shape.n_heads, "n_inner": shape.d_ff}
+    more = {"vocab_size": shape.vocabulary, "n_positions": shape.context, "tie_word_embeddings": shape.tied}
+    return {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], **names, **more}, ""
+
+
+_PARTS = (  # the first word found in a tensor's name decides its part
+    ("position", r"wpe|position|relative"),
+    ("norm", r"norm|ln_|\bln\b|layernorm"),
+    ("unembedding", r"lm_head|embed_out|unembed"),
+    ("attention", r"attn|attention"),
+    ("mlp", r"mlp|ffn|feed_forward|intermediate|experts|dense_h|dense_4h|\bfc\d?\b|output\.dense"),
+    ("embedding", r"embed|wte"),
+)
+_ROLES = (
+    ("fused", r"qkv|query_key_value|c_attn"),
+    ("query", r"\bq\b|q_proj|q_lin|query_proj|query\b"),
+    ("key", r"\bk\b|k_proj|k_lin|key_proj|key\b"),
+    ("value", r"\bv\b|v_proj|v_lin|value_proj|value\b"),
+    ("output", r"\bo\b|o_proj|out_proj|out_lin|c_proj|wo\b|dense"),
+)
+
+
+def rows_of(model: nn.Module) -> tuple[Row, ...]:
+    """The ledger's rows, read off a built model: equal tensors of the blocks become one row that occurs n times.
+
+    Parts and roles are read from the tensors' names; a projection that cannot be told apart is "fused".
+    """
+    found: dict[tuple[str, tuple[int, ...], bool], list[tuple[int, Tensor]]] = {}
+    for tensor in tensors_of(model):
+        block = re.search(r"\.(\d+)\.", tensor.name)
+        stem = tensor.name[: block.start()] + ".{}." + tensor.name[block.end() :] if block else tensor.name
+        index = int(block.group(1)) if block else 0
+        found.setdefault((stem, tensor.shape, tensor.tied_to is not None), []).append((index, tensor))
+    return tuple(_row(stem, shape, occurrences) for (stem, shape, _), occurrences in found.items())
+
+
+def _row(stem: str, shape: tuple[int, ...], occurrences: list[tuple[int, Tensor]]) -> Row:
+    first = occurrences[0][1]
+    part = next((part for part, words in _PARTS if re.search(words, stem)), "other")
+    role = part
+    if part == "attention":
+        role = next((role for role, words in _ROLES if re.search(words, stem)), "fused")
+    learnt = "matrix" if first.learnt else "fixed"
+    kind = "norm" if part == "norm" else "bias" if stem.endswith("bias") and len(shape) == 1 else learnt
+    place = "blocks" if "{}" in stem else "outside the blocks"
+    pieces = (Piece(role, size(**{"": 1}) if not shape else size(**{f"side {i + 1}": n for i, n in enumerate(shape)})),)
+    layers = tuple(index for index, _ in occurrences)
+    return Row(stem, f"{part}, {kind}", part, kind, place, shape, pieces, layers, first.tied_to)
+
+
+def ledger_of(config: Mapping[str, Any], title: str) -> Ledger:
+    """The ledger of a family without a formula, from the model built without memory."""
+    model = build(config)
+    note = "This family has no formula here: the tensors are read off the model class, built without memory."
+    told = {**config, "architectures": [type(model).__name__]}
+    return Ledger(title, told, rows_of(model), "built without memory", (note,))

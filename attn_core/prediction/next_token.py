@@ -1,0 +1,164 @@
+"""What comes next: probabilities of the next word, writing on word by word, and what the model would say half way.
+
+    logits  →  ÷ temperature  →  keep the top k  →  softmax  →  draw one  →  read again, with one word more
+
+The logit lens reads every layer as if it were the last: the final norm, then the unembedding. On the last layer that
+is exactly what the model says; before it, it is a guess about a half-finished thought, in a language that early layers
+need not speak.
+
+Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration" (sampling); nostalgebraist 2020, the logit
+lens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attn_core.text.tokens import Tokens, from_ids
+from attn_core.tiny.slots import MARK, slots_of
+
+if TYPE_CHECKING:
+    from attn_core.traces.trace import Trace
+
+    Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A word that may come next: its id, what a person reads, and its probability."""
+
+    id: int
+    word: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class LensRow:
+    """What one layer would say: its best guesses, and how the true word fares there, `rank` 1 being the best.
+
+    Row 0 is what enters layer 0, row n what layer n − 1 leaves; the last row is the model's own answer.
+    """
+
+    after: int
+    guesses: list[Guess]
+    rank: int
+    probability: float
+
+
+def probabilities(logits: Floats, temperature: float = 1.0, top_k: int = 0) -> Floats:
+    """Logits [..., word] → probabilities that sum to 1.
+
+    A low temperature prefers the favourites, a high one gives everybody a chance; `top_k` keeps only the k likeliest
+    words, 0 keeps all. Raises ValueError for a temperature that is not above 0.
+
+    >>> probabilities(np.array([0.0, 0.0, np.log(2)])).round(2).tolist()
+    [0.25, 0.25, 0.5]
+    >>> probabilities(np.array([0.0, 0.0, np.log(2)]), temperature=0.5, top_k=1).tolist()
+    [0.0, 0.0, 1.0]
+    """
+    if not temperature > 0:
+        raise ValueError(f"the temperature must be above 0, got {temperature}")
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    if 0 < top_k < scaled.shape[-1]:
+        order = np.argsort(-scaled, axis=-1, kind="stable")  # among equals the lower id stays
+        dropped = np.ones(scaled.shape, dtype=bool)
+        np.put_along_axis(dropped, order[..., :top_k], False, axis=-1)
+        scaled = np.where(dropped, -np.inf, scaled)
+    weights = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def top_words(trace: Trace, chances: Floats, count: int) -> list[Guess]:
+    """The likeliest words of probabilities [word], best first; words with no chance are left out."""
+    best = np.argsort(-chances, kind="stable")[:count]
+    return [Guess(int(i), name_of(trace, int(i)), float(chances[i])) for i in best if chances[i] > 0]
+
+
+def next_words(
+    trace: Trace, count: int = 10, *, position: int = -1, temperature: float = 1.0, top_k: int = 0
+) -> list[Guess]:
+    """The likeliest words after a position (the last one unless given), best first.
+
+    Raises HeadlightError for a model that does not predict a next word.
+    """
+    return top_words(trace, probabilities(trace.logits(position), temperature, top_k), count)
+
+
+def name_of(trace: Trace, word: int) -> str:
+    """What a person reads for a word; a stand-in for an unknown word takes the name that it has in the sentence."""
+    read = trace.tokens_of(trace.streams[-1])  # a translator may carry over a word that only its source has so far
+    typed = {i: label for tokens in reversed(read) for i, label in zip(tokens.ids, tokens.labels, strict=True)}
+    return typed[word] if typed.get(word, "").endswith(MARK) else trace.vocabulary.word(word)
+
+
+def logit_lens(trace: Trace, position: int, *, word: int | None = None, count: int = 5) -> list[LensRow]:
+    """What the model would say after every layer, at one position, from the embedding to the last layer.
+
+    `word` is the id whose rank is told; by default the word that really follows or, at the end of the text, the one
+    that the model itself would say.
+    """
+    stream = _stream(trace)
+    ids = _written(trace).ids
+    n_layers = trace.n_layers_of(stream)
+    streams = np.stack([trace.embedding(layer, stream=stream)[position] for layer in range(n_layers + 1)])
+    logits = trace.read_words(trace.final_norm(streams, stream=stream))  # [layer + 1, word]
+    if word is None:
+        last = position in (-1, len(ids) - 1)
+        word = int(logits[-1].argmax()) if last else ids[position + 1]
+    chances = probabilities(logits)
+    return [
+        LensRow(layer, top_words(trace, own, count), int((own > own[word]).sum()) + 1, float(own[word]))
+        for layer, own in enumerate(chances)
+    ]
+
+
+def generate(
+    read: Callable[[list[int]], Trace],
+    ids: Sequence[int],
+    n_words: int,
+    *,
+    limit: int,
+    stop: Collection[int | None] = (),
+    temperature: float = 1.0,
+    top_k: int = 0,
+    rng: np.random.Generator | None = None,
+) -> list[Guess]:
+    """Write on, one token at a time: each is drawn from its probabilities, or is the likeliest where `rng` is None.
+
+    `read` traces token ids, as `partial(ac.trace, model)` does. Ends after `n_words`, at `limit` tokens, or before a
+    token of `stop`. The probabilities are those after temperature and top-k, what each word was really drawn with.
+    """
+    written: list[Guess] = []
+    while len(written) < n_words and len(ids) + len(written) < limit:
+        trace = read([*ids, *(guess.id for guess in written)])
+        chances = probabilities(trace.logits(-1), temperature, top_k)
+        word = int(chances.argmax()) if rng is None else int(rng.choice(len(chances), p=chances))
+        if word in stop:
+            break
+        written.append(Guess(word, name_of(trace, word), float(chances[word])))
+    return written
+
+
+def written_on(tokenizer: Any, tokens: Tokens, words: Sequence[int]) -> str:
+    """The text with more words, as the tokenizer spells them; unknown words that it repeats are spelt as typed."""
+    slots = tokenizer.convert_tokens_to_ids(slots_of(tokenizer))
+    typed = {i: label.removesuffix(MARK) for i, label in zip(tokens.ids, tokens.labels, strict=True) if i in slots}
+    text, said = tokens.text.rstrip(), list(tokens.ids)
+    for word in words:
+        before = from_ids(tokenizer, said).text
+        said.append(word)
+        text += f" {typed[word]}" if word in typed else from_ids(tokenizer, said).text.removeprefix(before)
+    return text
+
+
+def _stream(trace: Trace) -> str | None:
+    return "decoder" if trace.kind == "encoder-decoder" else None
+
+
+def _written(trace: Trace) -> Tokens:
+    """The tokens that the model writes on from."""
+    return trace.tokens if trace.kind != "encoder-decoder" else trace.tokens_of("decoder")[0]

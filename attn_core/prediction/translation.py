@@ -1,0 +1,161 @@
+"""Two sentences and the lines between them: a model's own translation, and which source word each word came from.
+
+In a translator the row that predicts a word is the one whose query is the word *before* it. So the rows of the
+decoder and of cross-attention can be named in two ways: by the word that is being produced, which is what the row is
+for, or by the word that is being read, which is what the row sees. Alignments are read off the first.
+
+Source: Bahdanau et al. 2015, "Neural Machine Translation by Jointly Learning to Align and Translate", section 5.2.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attn_core.figures.labels import percent
+from attn_core.text.decoding import visible
+
+if TYPE_CHECKING:
+    from attn_core.capture.model import Model
+    from attn_core.text.tokens import Tokens
+    from attn_core.traces.trace import Trace
+
+    Sentence = list[tuple[str, str]]
+    Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
+
+UNFINISHED = "…"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a decoder wrote: `ids` begin with its start token; `ended` says whether it came to its end by itself."""
+
+    ids: list[int]
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A word that was produced (its row), where the attention of its row is largest, and how large it is there."""
+
+    query: int
+    key: int
+    weight: float
+
+
+def as_read(model: Model, text: str) -> str:
+    """The source as the model wants it: T5 is told its task in words, "translate English to French: …"."""
+    tasks = getattr(model.hf.config, "task_specific_params", None) or {}
+    prefix = (tasks.get("translation_en_to_fr") or {}).get("prefix", "")
+    return text if text.startswith(prefix) else prefix + text
+
+
+def greedy(model: Model, source: Tokens, at_most: int | None = None) -> Written:
+    """The model's own translation, always taking the likeliest next token, up to `at_most` of them (or its limit)."""
+    import torch
+
+    ids = torch.tensor([source.ids], device=model.hf.device)
+    room = min(at_most or model.limit, model.limit) - 1  # one place is the start token's
+    with model.running():
+        written = model.hf.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=room,
+            num_beams=1,
+            do_sample=False,
+            use_cache=False,
+        )[0].tolist()
+    ended = len(written) > 1 and written[-1] == model.hf.config.eos_token_id
+    return Written(written[:-1] if ended else written, ended)
+
+
+def produced(labels: Sequence[str], end: str | None) -> list[str]:
+    """Rows named by the word that each one produces: what the decoder reads, one step on.
+
+    `end` is the name of the end sign, which the last row produces, or None where the text just stops.
+
+    >>> produced(["<s>", "le", "chat"], "</s>")
+    ['le', 'chat', '</s>']
+    """
+    return [*labels[1:], UNFINISHED if end is None else end]
+
+
+def sentence(labels: Sequence[str]) -> str:
+    """Word tokens as a written line; a French l' stands close to its noun.
+
+    >>> sentence(["l'", "homme", "dort", "."])
+    "l'homme dort."
+    """
+    return " ".join(labels).replace("' ", "'").replace(" .", ".")
+
+
+def mean_pattern(trace: Trace, heads: Sequence[tuple[int, int]], stream: str = "cross") -> Floats:
+    """The mean pattern [query, key] of some heads (layer, head); rows still sum to 1. At least one is needed."""
+    if not heads:
+        raise ValueError("an alignment needs at least one head")
+    return np.mean([trace.pattern(layer, head, stream=stream) for layer, head in heads], axis=0)
+
+
+def align(pattern: Floats) -> list[Aligned]:
+    """For every row the key with the largest weight, [query, key] → one entry a row; among equals the first.
+
+    >>> align(np.array([[0.1, 0.9], [0.75, 0.25]]))
+    [Aligned(query=0, key=1, weight=0.9), Aligned(query=1, key=0, weight=0.75)]
+    """
+    return [Aligned(row, int(keys.argmax()), float(keys.max())) for row, keys in enumerate(pattern)]
+
+
+def crossings(aligned: Sequence[Aligned]) -> list[tuple[Aligned, Aligned]]:
+    """Pairs of neighbouring rows whose lines cross: words that changed places. Leave the end sign's row out."""
+    return [(one, other) for one, other in zip(aligned, aligned[1:], strict=False) if one.key > other.key]
+
+
+def lead(aligned: Sequence[Aligned], row: int, rows: Sequence[str], keys: Sequence[str], who: str) -> Sentence:
+    """The headline for one produced word, and for the next one where its line goes back across: (text, role) pairs."""
+    own = aligned[row]
+    said: Sentence = [
+        ("To write ", ""),
+        (visible(rows[row]), "query"),
+        (f", {who} looks at ", ""),
+        (visible(keys[own.key]), "key"),
+        (f" ({percent(own.weight)})", ""),
+    ]
+    back = next((other for one, other in crossings(aligned[:-1]) if one.query == row), None)
+    if back is not None:
+        said += [(", then back at ", ""), (visible(keys[back.key]), "key"), (" for ", "")]
+        said += [(visible(rows[back.query]), "query"), (f" ({percent(back.weight)})", "")]
+    return [*said, (".", "")]
+
+
+def telling_row(aligned: Sequence[Aligned]) -> int:
+    """The row to read first: one whose line is crossed by the next, or the first."""
+    crossed = crossings(aligned)
+    return crossed[0][0].query if crossed else 0
+
+
+def clearness(pattern: Floats, special: Sequence[bool]) -> float:
+    """How clearly a cross head lines two sentences up, from 0 to 1: pattern [query, key] → one number.
+
+    A head that always looks at one place is sure too, but finds one source word only. So the mean of the largest
+    weights on real words is multiplied with the share of source words that are some row's largest. The last row, that
+    of the end sign, is left out: it may look anywhere.
+    """
+    words, pattern = ~np.array(special), pattern[: max(1, len(pattern) - 1)]
+    if not words.any():
+        return 0.0
+    found = {entry.key for entry in align(pattern) if words[entry.key]}
+    return float(pattern[:, words].max(axis=1).mean()) * len(found) / int(words.sum())
+
+
+def sharpest(trace: Trace) -> tuple[int, int]:
+    """The cross head (layer, head) that lines the two sentences up most clearly."""
+    special = trace.tokens_of("cross")[1].special
+    scores = {
+        (layer, head): clearness(pattern, special)
+        for layer in range(trace.n_layers_of("cross"))
+        for head, pattern in enumerate(trace.patterns(layer, stream="cross"))
+    }
+    return max(scores, key=scores.__getitem__)

@@ -1,0 +1,226 @@
+"""The ledger of one token: everything a block adds to it, row by row, from E to the next layer's E.
+
+    pre-norm      E + ΔE of every head + bias                      + MLP              = next E
+    parallel      E + ΔE of every head + bias                      + MLP              = next E
+    norm-after    E + ΔE of every head + bias + (norm's change)    + MLP              = next E
+    post-norm     E + ΔE of every head + bias + LayerNorm's change + MLP + LayerNorm's change = next E
+
+A decoder with cross-attention has two sets of heads before its MLP. A norm is no sum, so its row is what it *changed*:
+norm(x) − x, where x is the sum of our own rows; `Ledger.error` then says how far the end is from the stream that the
+model itself went on with. Heads are split by source word in the small space, so nothing here is larger than
+[head, key] or [head, d_model].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_core.residual import geometry
+from attn_core.traces.trace import Trace
+
+Array = NDArray[np.floating]
+TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One row: `kind` is "embedding", "head", "bias", "norm" or "mlp"; `vector` [d_model] is what it adds.
+
+    `stream` and `head` say which head it is, where it is one.
+    """
+
+    kind: str
+    name: str
+    vector: Array
+    stream: str = "self"
+    head: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Ledger:
+    """All parts of one token's step through one block, in the order in which the block adds them."""
+
+    layer: int
+    token: int
+    block: str
+    parts: tuple[Part, ...]
+    next_embedding: Array
+
+    @cached_property
+    def attention(self) -> Array:
+        """ΔE of the layer: all heads and the output bias together, before any norm, [d_model]."""
+        return np.sum([part.vector for part in self.parts if part.kind in ("head", "bias")], axis=0)
+
+    @property
+    def embedding(self) -> Array:
+        """E, the first row, [d_model]."""
+        return self.parts[0].vector
+
+    @property
+    def error(self) -> float:
+        """How far the sum of all parts is from the model's own next E: worst difference ÷ largest value."""
+        total = np.sum([part.vector for part in self.parts], axis=0, dtype=np.float64)
+        return float(np.abs(total - self.next_embedding).max() / max(np.abs(self.next_embedding).max(), 1e-12))
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether the parts end at the next layer's E, up to a hundred roundings of float32."""
+        return self.error <= TOLERANCE
+
+    def share(self, part: Part) -> float:
+        """How much of the layer's ΔE a head or the bias makes up: its length along the sum ÷ the sum's length.
+
+        Signed: a head that pulls the other way has a negative share. The shares of all heads and the bias add up to 1.
+        """
+        size = float(geometry.norm(self.attention))
+        return float(geometry.along(part.vector, self.attention)) / size if size > 0 else float("nan")
+
+
+def ledger(trace: Trace, layer: int, token: int, *, stream: str | None = None) -> Ledger:
+    """The ledger of a token at a layer. Raises HeadlightError where the block's wiring could not be found.
+
+    For an encoder-decoder `stream` is "encoder", or "decoder" for the whole decoder block, cross-attention included.
+    """
+    book = _Book(Part("embedding", "E", _row(trace.embedding(layer, stream=stream), token)))
+    for each in _calls(trace, stream):
+        _attend(book, trace, layer, token, each)
+    last = _calls(trace, stream)[-1]
+    book.add(Part("mlp", "MLP", _row(trace.mlp_added(layer, stream=last), token)))
+    if trace.block(layer, stream=last) == "post-norm":
+        book.norm("LayerNorm after the MLP", lambda x: trace.block_norm(layer, "mlp", x, stream=last))
+    end = trace.embedding(layer + 1, stream=stream)
+    return Ledger(layer, token, trace.block(layer, stream=stream), tuple(book.parts), _row(end, token))
+
+
+class _Book:
+    """Parts in the making, and their sum so far."""
+
+    def __init__(self, first: Part) -> None:
+        self.parts = [first]
+        self.total = first.vector.astype(np.float64)
+
+    def add(self, part: Part) -> None:
+        self.parts.append(part)
+        self.total = self.total + part.vector
+
+    def norm(self, name: str, norm: Callable[[Array], Array]) -> None:
+        """A row for what a norm changes of the whole sum."""
+        self.add(Part("norm", name, norm(self.total) - self.total))
+
+
+def _attend(book: _Book, trace: Trace, layer: int, token: int, stream: str | None) -> None:
+    prefix = "cross " if stream == "cross" else ""
+    heads = trace.heads_delta_e(layer, token, stream=stream)  # [head, d_model]
+    bias = trace.output_bias(layer, stream=stream)
+    for head, vector in enumerate(heads):
+        book.add(Part("head", f"{prefix}head {layer}.{head}", vector, stream or "self", head))
+    book.add(Part("bias", f"{prefix}output bias", bias, stream or "self"))
+    block = trace.block(layer, stream=stream)
+    if block == "post-norm":
+        book.norm(
+            f"LayerNorm after {prefix}attention", lambda x: trace.block_norm(layer, "attention", x, stream=stream)
+        )
+    if block == "norm-after":
+        output = heads.sum(axis=0, dtype=np.float64) + bias
+        changed = trace.block_norm(layer, "attention", output, stream=stream) - output
+        book.add(Part("norm", "norm of attention's output", changed, stream or "self"))
+
+
+def _calls(trace: Trace, stream: str | None) -> list[str | None]:
+    """The attention calls of one block: a decoder's block has its own and the one to the encoder."""
+    return ["decoder", "cross"] if stream == "decoder" and "cross" in trace.streams else [stream]
+
+
+def _row(rows: Array, token: int) -> Array:
+    if not 0 <= token < len(rows):
+        raise IndexError(f"token {token} is out of range: this trace has tokens 0 to {len(rows) - 1}")
+    return rows[token].copy()  # a view would keep all rows in memory
+
+
+# ------------------------------------------------------------------------------------------------ where ΔE came from
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """One head's ΔE of one token, split by source word, in the sentence's order; every field is [key].
+
+    `weights` sum to 1. `lengths` are those of value · W_O, before weighting. `along` is how far weight · value · W_O
+    goes in the direction of the head's ΔE, and sums to ‖ΔE‖.
+    """
+
+    weights: Array
+    lengths: Array
+    along: Array
+
+    @property
+    def sizes(self) -> Array:
+        """‖weight · value · W_O‖ of each source, whatever its direction."""
+        return self.weights * self.lengths
+
+    @property
+    def shares(self) -> Array:
+        """The part of ‖ΔE‖ that each source makes up; signed, sums to 1."""
+        size = self.along.sum()
+        return self.along / size if size else np.full_like(self.along, np.nan)
+
+    @property
+    def strongest(self) -> int:
+        """The source that adds most along ΔE."""
+        return int(self.along.argmax())
+
+
+def sources(trace: Trace, layer: int, head: int, token: int, *, stream: str | None = None) -> Sources:
+    """Where a head's ΔE of one token came from, computed in the small space: no [key, d_model] is made."""
+    weights = trace.pattern_row(layer, head, token, stream=stream).astype(np.float64)
+    value = trace.value(layer, head, stream=stream).astype(np.float64)  # [key, d_head]
+    w_o = trace.w_o(layer, head, stream=stream).astype(np.float64)  # [d_head, d_model]
+    delta = weights @ value @ w_o
+    lengths = np.sqrt(np.clip(np.einsum("kd,de,ke->k", value, w_o @ w_o.T, value), 0, None))
+    return Sources(weights, lengths, weights * (value @ (w_o @ geometry.unit(delta))))
+
+
+# --------------------------------------------------------------------------------------------- all layers of one token
+
+
+@dataclass(frozen=True, eq=False)
+class Additions:
+    """Everything that was ever added to one token: `heads` [layer, head, d_model], `bias` and `mlp` [layer, d_model].
+
+    `embedding` [d_model] is what it started with. In a decoder with cross-attention the heads of both calls stand side
+    by side, its own first. `norms` [layer, d_model] is what the blocks' norms changed: zero for pre-norm and parallel
+    blocks, where embedding + heads + bias + mlp is the last residual stream.
+    """
+
+    embedding: Array
+    heads: Array
+    bias: Array
+    mlp: Array
+    norms: Array
+
+    def parts(self) -> Array:
+        """All of them in a row, [part, d_model]: embedding, heads layer by layer, biases, MLPs, norms."""
+        return np.concatenate([self.embedding[None], np.concatenate(self.heads), self.bias, self.mlp, self.norms])
+
+
+def additions(
+    trace: Trace, token: int, *, stream: str | None = None, progress: Callable[[float], None] | None = None
+) -> Additions:
+    """Everything that every layer adds to a token, from its ledgers."""
+    books = []
+    n_layers = trace.n_layers_of(stream) if stream else trace.n_layers
+    for layer in range(n_layers):
+        books.append(ledger(trace, layer, token, stream=stream))
+        if progress is not None:
+            progress((layer + 1) / n_layers)
+
+    def gather(kind: str) -> Array:
+        return np.stack([np.sum([p.vector for p in b.parts if p.kind == kind], axis=0) for b in books])
+
+    heads = np.stack([[part.vector for part in book.parts if part.kind == "head"] for book in books])
+    norms = gather("norm") if any(p.kind == "norm" for p in books[0].parts) else np.zeros_like(gather("bias"))
+    return Additions(books[0].embedding, heads, gather("bias"), gather("mlp"), norms)

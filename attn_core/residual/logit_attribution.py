@@ -1,0 +1,178 @@
+"""Who made a word likely: the logit of a next word, split into what every head, MLP and bias adds to it.
+
+A logit is a dot product of the last residual stream, after the final norm, with the word's row of the unembedding. The
+stream is a sum of parts, so the logit is one too, as soon as the norm is held at the scale it really had: frozen. That
+is exact as a sum; it is an explanation only as far as one accepts the frozen scale, and a page has to say so.
+
+Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits"; nostalgebraist 2020, "the logit lens".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_core.errors import HeadlightError
+from attn_core.residual.decomposition import Additions, additions
+from attn_core.residual.nearest_tokens import Neighbours, nearest
+from attn_core.traces.trace import Trace
+
+Array = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenNorm:
+    """A final normalisation held at what it did to one token, which makes it linear: x → (x − mean x)·scale + shift.
+
+    LayerNorm: scale = γ / √(var + ε), shift = β. RMSNorm: `centred` is False, scale = γ / √(mean square + ε), shift 0.
+    With the scale frozen the parts of a sum may be read one by one; in truth each of them also changes the scale.
+    """
+
+    scale: Array
+    shift: Array
+    centred: bool
+
+    @classmethod
+    def of(cls, norm: Callable[[Array], Array], x: Array) -> FrozenNorm:
+        """Freeze any LayerNorm or RMSNorm, given as a function [d_model] → [d_model], at what it does to `x`.
+
+        Found by what it computes: of zeros it makes its shift, of ±1 its scale up to one factor, of a constant added
+        to x nothing if it is centred. Raises ValueError where the result does not give norm(x): it is another norm.
+        """
+        x = np.asarray(x, dtype=np.float64)
+        signs = np.where(np.arange(x.size) % 2, -1.0, 1.0)
+        shift, result = norm(np.zeros_like(x)), norm(x)
+        centred = bool(np.abs(norm(x + np.abs(x).max()) - result).max() < 1e-3 * np.abs(result).max())
+        shape = (norm(signs) - shift) * signs  # γ ÷ √(1 + ε)
+        plain = cls(shape, np.zeros_like(x), centred).part(x)
+        factor = float((result - shift) @ plain) / max(float(plain @ plain), 1e-30)
+        frozen = cls(shape * factor, shift, centred)
+        if np.abs(frozen.whole(x) - result).max() > 1e-4 * np.abs(result).max():
+            raise ValueError("this is neither a LayerNorm nor an RMSNorm, so it cannot be read part by part")
+        return frozen
+
+    def part(self, x: Array) -> Array:
+        """What one part of the sum becomes, [..., d_model]; the shift belongs to no part."""
+        x = np.asarray(x, dtype=np.float64)
+        return (x - x.mean(axis=-1, keepdims=True) if self.centred else x) * self.scale
+
+    def whole(self, x: Array) -> Array:
+        """What the sum itself becomes, [..., d_model]: `part` plus the shift."""
+        return self.part(x) + self.shift
+
+
+def direct_logits(parts: Array, norm: FrozenNorm, word: Array, bias: float = 0.0) -> tuple[Array, float]:
+    """What every part of the last residual stream adds to one word's logit: [part, d_model] → ([part], constant).
+
+    `word` [d_model] is the word's row of the unembedding (or the difference of two rows). All parts plus the constant
+    (the norm's shift and the unembedding's bias) are the logit itself, as long as the parts are everything that was
+    added.
+    """
+    word = np.asarray(word, dtype=np.float64)
+    return norm.part(parts) @ word, float(norm.shift @ word) + bias
+
+
+@dataclass(frozen=True, eq=False)
+class LogitParts:
+    """One word's logit at one token, in parts: `heads` [layer, head], `bias` and `mlp` [layer], and two numbers.
+
+    `embedding` is what E at the door adds. `constant` holds what belongs to no part: the final norm's shift and the
+    unembedding's bias. `logit` is the model's own; for a difference of two words all fields are differences.
+    """
+
+    heads: Array
+    bias: Array
+    mlp: Array
+    embedding: float
+    constant: float
+    logit: float
+
+    @property
+    def total(self) -> float:
+        """The sum of all parts, which is the logit."""
+        return float(self.heads.sum() + self.bias.sum() + self.mlp.sum()) + self.embedding + self.constant
+
+    @property
+    def error(self) -> float:
+        """How far the parts are from the model's own logit: difference ÷ the sum of their sizes."""
+        sizes = sum(float(np.abs(part).sum()) for part in (self.heads, self.bias, self.mlp))
+        return abs(self.total - self.logit) / max(sizes + abs(self.embedding) + abs(self.constant), 1e-12)
+
+    def __sub__(self, other: LogitParts) -> LogitParts:
+        """What speaks for one word and against another."""
+        return LogitParts(
+            self.heads - other.heads,
+            self.bias - other.bias,
+            self.mlp - other.mlp,
+            self.embedding - other.embedding,
+            self.constant - other.constant,
+            self.logit - other.logit,
+        )
+
+
+def logit_parts(trace: Trace, token: int, word: int, *, added: Additions | None = None) -> LogitParts:
+    """Split the logit of `word` (its id) as the next one after `token`; `added` saves computing the ledgers again.
+
+    For causal models and decoders whose blocks keep the stream a plain sum. Raises HeadlightError for the others, and
+    for models that predict no next word.
+    """
+    stream = "decoder" if trace.kind == "encoder-decoder" else None
+    if trace.block(0, stream=stream) == "post-norm":
+        raise HeadlightError(
+            "In this model a LayerNorm follows every sum and rescales all that came before, so a logit cannot be "
+            "split into what each head adds. Choose a direction instead."
+        )
+    added = _entering(trace, added or additions(trace, token, stream=stream), stream)
+    row, bias = _reading(trace, token, word, stream)
+    last = trace.embedding(len(added.mlp), stream=stream)[token]
+    norm = FrozenNorm.of(partial(trace.final_norm, stream=stream), last)
+    parts, constant = direct_logits(added.parts(), norm, row, bias)
+    n_layers, n_heads = added.heads.shape[:2]
+    heads, rest = parts[1 : 1 + n_layers * n_heads].reshape(n_layers, n_heads), parts[1 + n_layers * n_heads :]
+    biases, mlp, _ = rest.reshape(3, n_layers)
+    return LogitParts(heads, biases, mlp, float(parts[0]), constant, float(trace.logits(token)[word]))
+
+
+def nearest_words(
+    trace: Trace, token: int, vectors: Array, count: int, *, away: bool = False, stream: str | None = None
+) -> Neighbours:
+    """The words of the model's own vocabulary that parts of one token point to (or away from): [part, d_model].
+
+    With an unembedding, scores are what each part adds to the words' logits under the frozen final norm. With an input
+    embedding, which no model reads words off, they are cosines: words that mean to point the same way.
+    """
+    words = trace.vocabulary
+    last = trace.n_layers_of(stream) if stream else trace.n_layers
+    if words.kind == "unembedding" and trace.block(0, stream=stream) != "post-norm":
+        norm = FrozenNorm.of(partial(trace.final_norm, stream=stream), trace.embedding(last, stream=stream)[token])
+        return nearest(words.matrix, norm.part(vectors), count, measure="dot", away=away)
+    return nearest(words.matrix, vectors, count, away=away)
+
+
+def _entering(trace: Trace, added: Additions, stream: str | None) -> Additions:
+    """The additions as they enter the stream: a norm between (norm-after) is held at what it did, like the last one."""
+    if trace.block(0, stream=stream) != "norm-after":
+        return added
+    heads, bias = np.empty(added.heads.shape), np.empty(added.bias.shape)
+    for layer in range(len(heads)):
+        output = added.heads[layer].sum(axis=0, dtype=np.float64) + added.bias[layer]
+        norm = FrozenNorm.of(partial(trace.block_norm, layer, "attention", stream=stream), output)
+        heads[layer], bias[layer] = norm.part(added.heads[layer]), norm.whole(added.bias[layer])
+    return replace(added, heads=heads, bias=bias, norms=np.zeros_like(added.norms))
+
+
+def _reading(trace: Trace, token: int, word: int, stream: str | None) -> tuple[Array, float]:
+    """How the logit is read off the final embedding x: (row, bias), logit = row · x + bias.
+
+    A factor (T5) or a soft cap (Gemma 2) of the logits is held at what it did here, as the norm is.
+    """
+    row = trace.vocabulary.matrix[word].float().cpu().numpy().astype(np.float64)
+    final = trace.final_embedding(stream=stream)[token]
+    bias = float(trace.read_words(np.zeros((1, len(row)), np.float32))[0, word])
+    plain = float(row @ final)
+    factor = (float(trace.logits(token)[word]) - bias) / plain if abs(plain) > 1e-9 else 1.0
+    return row * factor, bias

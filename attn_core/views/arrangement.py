@@ -1,0 +1,109 @@
+"""A pattern as it is shown: the sink in or out, words whole or in pieces, one head or a mean of several.
+
+Nothing is changed silently. Hiding the sink renormalises what is left, a word's pieces are summed over keys and
+averaged over queries, and rows still sum to 1; `Arrangement` knows which tokens each row and column stands for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attn_core.heads.measures import sink_keys, without_sink
+from attn_core.text.tokens import Tokens, units
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.floating]
+    Bools = NDArray[np.bool_]
+
+MEANS = ("one", "heads", "layers", "all")
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """What the rows and columns of a picture stand for; queries and keys are the same sentence.
+
+    `places[i]` are the token positions of row and column i; `labels`, `special` and `words` describe them. `sink` is
+    bool [key] over tokens, and `hides_sink` says whether those keys were taken out.
+    """
+
+    places: list[list[int]]
+    labels: list[str]
+    special: list[bool]
+    words: list[int | None]
+    sink: Bools
+    hides_sink: bool
+
+    def row_of(self, position: int | None) -> int | None:
+        """The row that a token is part of; None where it is hidden."""
+        return next((i for i, place in enumerate(self.places) if position in place), None)
+
+    def pattern(self, pattern: Floats) -> Floats:
+        """[..., query, key] over tokens → [..., row, column]; rows sum to 1, or are NaN if they had only the sink."""
+        if self.hides_sink:
+            pattern = without_sink(pattern, self.sink)
+        if all(len(place) == 1 for place in self.places):
+            at = [place[0] for place in self.places]
+            return pattern[..., at, :][..., at]
+        columns = np.stack([pattern[..., place].sum(axis=-1) for place in self.places], axis=-1)
+        return np.stack([columns[..., place, :].mean(axis=-2) for place in self.places], axis=-2)
+
+    def may_look(self, may_look: Bools) -> Bools:
+        """[query, key] → [row, column]: a word may look at another if any of its pieces may."""
+        columns = np.stack([may_look[:, place].any(axis=1) for place in self.places], axis=-1)
+        return np.stack([columns[place].any(axis=0) for place in self.places])
+
+
+def arrange(tokens: Tokens, *, causal: bool, words: bool = False, hide_sink: bool = False) -> Arrangement:
+    """Rows and columns for a sentence: pieces or `words`, with or without the sink (see `heads.sink_keys`).
+
+    Where the sink is all there is, it stays.
+    """
+    sink = sink_keys(tokens.special, causal=causal)
+    hide_sink = hide_sink and bool((~sink).any())
+    groups = units(tokens.words) if words else [[i] for i in range(len(tokens))]
+    names = tokens.word_labels if words else tokens.labels
+    kept = [(group, name) for group, name in zip(groups, names, strict=True) if not (hide_sink and sink[group].all())]
+    places = [[i for i in group if not (hide_sink and sink[i])] for group, _ in kept]
+    return Arrangement(
+        places=places,
+        labels=[name for _, name in kept],
+        special=[tokens.special[place[0]] for place in places],
+        words=[tokens.words[place[0]] for place in places],
+        sink=sink,
+        hides_sink=hide_sink,
+    )
+
+
+def mean_pattern(trace: Any, layer: int, head: int, over: str) -> Floats:
+    """One head's pattern, or a mean: over the "heads" of its layer, over the "layers" at its place, or over "all"."""
+    if over == "one":
+        return trace.pattern(layer, head)
+    if over == "heads":
+        return trace.patterns(layer).mean(axis=0)
+    if over == "layers":
+        return np.mean([trace.pattern(each, head) for each in range(trace.n_layers)], axis=0)
+    return np.mean([trace.patterns(each).mean(axis=0) for each in range(trace.n_layers)], axis=0)
+
+
+def mean_name(layer: int, head: int, over: str) -> str:
+    """What a sentence calls it: "head 0.3", "the mean of layer 0's heads", …"""
+    return {
+        "one": f"head {layer}.{head}",
+        "heads": f"the mean of layer {layer}'s heads",
+        "layers": f"the mean of head {head} over all layers",
+        "all": "the mean of all heads",
+    }[over]
+
+
+def striking_row(pattern: Floats, special: Sequence[bool]) -> int:
+    """The row worth reading first: the word whose look at another word is the strongest."""
+    weights = np.nan_to_num(pattern) * ~np.eye(len(pattern), dtype=bool)
+    weights[:, list(special)] = 0
+    weights[list(special), :] = -1  # even where no word looks at another, a word is read and not its frame
+    return int(weights.max(axis=1).argmax())

@@ -1,0 +1,184 @@
+"""Take a view away: its numbers (CSV, JSON, NPZ), its picture (PNG, SVG), or one offline HTML file that still works.
+
+Every file says what it shows: model, head, sentence, switches, version. An offline file remembers its link, so that
+`read` can open the same view again.
+"""
+
+from __future__ import annotations
+
+import csv as csv_files
+import io
+import json as json_files
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attn_core.errors import HeadlightError
+from attn_core.figures.charts.heatmap import SANS, heatmap
+from attn_core.views.view import View
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+WIDTH = 760  # of a picture, in units
+FORMATS = ("html", "png", "svg", "csv", "json", "npz")
+
+
+def csv(view: View) -> str:
+    """The shown head, one line a cell; a masked cell has no weight. The caption is the first line's last field."""
+    out = io.StringIO()
+    lines = csv_files.writer(out, lineterminator="\n")
+    lines.writerow(["query", "query_token", "key", "key_token", "weight", "masked", "caption"])
+    asks, answers = view.sides
+    for q, k in np.ndindex(*view.pattern.shape):
+        seen = bool(view.may_look[q, k] and np.isfinite(view.pattern[q, k]))
+        where = [asks.places[q][0], asks.labels[q], answers.places[k][0], answers.labels[k]]
+        weight = repr(float(view.pattern[q, k])) if seen else ""
+        lines.writerow([*where, weight, "no" if seen else "yes", view.caption() if q == k == 0 else ""])
+    return out.getvalue()
+
+
+def json(view: View) -> str:
+    """The shown head: labels, positions and weights [query][key], null where masked."""
+    asks, answers = view.sides
+    seen = view.may_look & np.isfinite(view.pattern)
+    content = {
+        "caption": view.caption(),
+        "page": view.page,
+        "link": view.address(),
+        "queries": [{"token": word, "positions": at} for word, at in zip(asks.labels, asks.places, strict=True)],
+        "keys": [{"token": word, "positions": at} for word, at in zip(answers.labels, answers.places, strict=True)],
+        "weights": [
+            [float(weight) if may else None for weight, may in zip(row, may_look, strict=True)]
+            for row, may_look in zip(view.pattern, seen, strict=True)
+        ],
+    }
+    return json_files.dumps(content, ensure_ascii=False, indent=1)
+
+
+def npz(view: View) -> bytes:
+    """Every head's numbers, over tokens and unarranged: `np.load(file)` gives
+
+    `patterns` [layer, head, query, key], `may_look` [layer, query, key], `delta_e_sizes` [layer, head, query] and,
+    of a live trace, `query`, `key`, `value` [layer, head, token, d_head]; `queries` and `keys` are the labels, and
+    `caption` says what it is.
+    """
+    trace, options = view.trace, {} if view.stream is None else {"stream": view.stream}
+    layers = range(view.n_layers)
+    names = ("query", "key", "value") if hasattr(trace, "value") else ()
+    asks, answers = (trace.tokens,) * 2 if view.stream is None else trace.tokens_of(view.stream)
+    arrays = {
+        "patterns": np.stack([trace.patterns(layer, **options) for layer in layers]),
+        "may_look": np.stack([trace.may_look(layer, **options) for layer in layers]),
+        "delta_e_sizes": np.stack([trace.delta_e_sizes(layer, **options) for layer in layers]),
+        "queries": np.array(asks.labels),
+        "keys": np.array(answers.labels),
+        "caption": np.array(view.caption()),
+    }
+    for name in names:
+        read = getattr(trace, name)
+        arrays[name] = np.stack([[read(n, h, **options) for h in range(len(arrays["patterns"][0]))] for n in layers])
+    out = io.BytesIO()
+    np.savez_compressed(out, allow_pickle=False, **arrays)
+    return out.getvalue()
+
+
+def figure(view: View) -> go.Figure:
+    """The shown head as a Plotly figure, light; `for_paper` gives it its caption."""
+    asks, answers = view.sides
+    return heatmap(
+        view.pattern,
+        asks.labels,
+        None if view.same else answers.labels,
+        head=f"{view.layer}.{view.head}" if view.mean == "one" else "",
+        scale=view.scale,
+        masked=~view.may_look,
+        queries_in=view.queries_in,
+        query_positions=[place[0] for place in asks.places],
+        key_positions=[place[0] for place in answers.places],
+        query_special=asks.special,
+        key_special=answers.special,
+        selected_query=asks.row_of(view.query),
+    )
+
+
+def picture(view: View, kind: str) -> bytes:
+    """The shown head as "png" (three pixels a unit) or "svg". Raises HeadlightError where there is no Chrome."""
+    return rendered(for_paper(figure(view), view.caption()), kind)
+
+
+def for_paper(made: go.Figure, caption: str) -> go.Figure:
+    """A light figure made ready for a page: on white, one width for all, its caption below, nothing invisible."""
+    from attn_core.figures.paper.caption import with_caption
+
+    made.data = [trace for trace in made.data if not _unseen(trace)]
+    made.update_layout(paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", width=WIDTH, title=None, font_family=SANS)
+    return with_caption(made, caption, WIDTH)
+
+
+def _unseen(trace: Any) -> bool:
+    """Whether it is there for clicks alone."""
+    opacity = trace.marker.opacity if trace.type == "scatter" else None
+    return isinstance(opacity, int | float) and opacity == 0
+
+
+def rendered(made: go.Figure, kind: str) -> bytes:
+    """A figure's file, "png" or "svg". Raises HeadlightError where there is no Chrome."""
+    size = {"width": made.layout.width, "height": int(made.layout.height), "scale": 3 if kind == "png" else 1}
+    try:
+        return made.to_image(format=kind, **size)
+    except Exception as error:  # kaleido says in many ways that it has no browser
+        raise HeadlightError(
+            "A picture file needs Chrome or Chromium on the machine that makes it, and none could be used here. "
+            "CSV, JSON, NPZ and HTML files work without."
+        ) from error
+
+
+def html(view: View) -> str:
+    """One offline HTML file: every head at a glance, one opened, hover and keyboard, and nothing is fetched."""
+    from attn_core.views.html_page import page
+
+    return page(view)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What an offline file remembers: the page and the link parameters that show the same view in the app."""
+
+    page: str
+    link: dict[str, str]
+    caption: str
+
+
+def read(content: str | bytes) -> Saved:
+    """The view that an offline file shows. Raises HeadlightError if it is not one of ours."""
+    from attn_core.views.html_page import remembered
+
+    text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
+    try:
+        saved = json_files.loads(remembered(text))
+        page, link, caption = saved["page"], dict(saved["link"]), saved["caption"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise HeadlightError("This is not a saved view: choose an HTML file that Headlight has written.") from None
+    if not all(isinstance(word, str) for word in (page, caption, *link, *link.values())):
+        raise HeadlightError("This saved view is damaged: its link cannot be read.")
+    return Saved(page, link, caption)
+
+
+def save(view: View, path: Path) -> None:
+    """Write a view in the format that the file's name ends with. Raises ValueError for one that is not in `FORMATS`."""
+    kind = path.suffix.lower().removeprefix(".")
+    path.write_bytes(content(view, kind))
+
+
+def content(view: View, kind: str) -> bytes:
+    """The bytes of a file of this kind, one of `FORMATS`."""
+    if kind not in FORMATS:
+        raise ValueError(f"{kind!r} is no kind of file that can be written; choose one of {', '.join(FORMATS)}")
+    if kind == "npz":
+        return npz(view)
+    if kind in ("png", "svg"):
+        return picture(view, kind)
+    return {"html": html, "csv": csv, "json": json}[kind](view).encode()

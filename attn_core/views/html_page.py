@@ -1,0 +1,153 @@
+"""One HTML file that holds a view: the pictures of the app, the numbers, and nothing that is fetched.
+
+Weights are kept with 16 bits (exact to 0.001 %), every head of every layer. Where that would exceed 4 MB, the file
+holds the pooled overview and the opened head alone, and says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attn_core.figures import colours, scripts
+from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.canvas.matrix import Side, pack_cells
+
+if TYPE_CHECKING:
+    from attn_core.views.view import View
+
+_VIEW = re.compile(r'<script type="application/json" id="headlight-view">(.*?)</script>', re.DOTALL)
+
+
+def page(view: View) -> str:
+    """The whole file."""
+    saved = {"page": view.page, "link": view.address(), "caption": view.caption()}
+    title = html.escape(f"{view.name} · {view.text}")
+    return "\n".join(
+        [
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">',
+            f"<title>{title[:120]} · Headlight</title>",
+            f"<style>{_colour_variables()}{scripts.asset('offline/offline.css')}</style></head><body>",
+            f'<script type="application/json" id="headlight-view">{_inert(saved)}</script>',
+            f'<script type="application/json" id="headlight-numbers">{_inert(_numbers(view))}</script>',
+            f"<script>{scripts.inline('overview', 'links', 'cells', start='offline')}</script></body></html>",
+        ]
+    )
+
+
+def remembered(text: str) -> str:
+    """The JSON that `page` wrote about its view. Raises ValueError if there is none."""
+    found = _VIEW.search(text)
+    if found is None:
+        raise ValueError("no saved view")
+    return found[1]
+
+
+def _inert(content: dict[str, Any]) -> str:
+    """JSON that cannot end the script element it stands in, whatever was typed."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _colour_variables() -> str:
+    """The roles' colours for the page's own words, in both themes."""
+    both = zip(colours.ROLES["light"].items(), colours.ROLES["dark"].values(), strict=True)
+    return ":root{" + "".join(f"--{role}:light-dark({light},{dark});" for (role, light), dark in both) + "}"
+
+
+def _numbers(view: View) -> dict[str, Any]:
+    """What the file's own script needs: the pictures' headers, and the cells."""
+    asks, answers = view.sides
+    n_heads = len(view.patterns(0))
+    exact = 2 * view.n_layers * n_heads * view.pattern.size <= tiles.BUDGET
+    overview = _overview(view)
+    header, cells = tiles.unpack(overview)
+    heads = _linked(view, view.pattern[None], view.may_look)
+    body = b"".join(_linked(view, view.patterns(n), view.mask(n)) for n in range(view.n_layers)) if exact else heads
+    parity = view.trace.check()
+    return {
+        "palette": header.pop("palette"),
+        "overview": header,
+        "pooled": "" if exact else _base64(cells),
+        "links": _links_header(view),
+        "grid": _grid_header(view),
+        "cells": _base64(body),
+        "every": exact,
+        "mean": None if view.mean == "one" else _base64(heads),
+        "start": {"layer": view.layer, "head": view.head, "query": asks.row_of(view.query), "name": view.name},
+        "scale": view.scale,
+        "turned": view.queries_in == "columns",
+        "text": view.text,
+        "about": view.caption(),
+        "checked": max(parity.pattern, parity.delta, parity.residual) if parity.ok else None,
+        "positions": [[place[0] for place in side.places] for side in (asks, answers)],
+    }
+
+
+def _overview(view: View) -> bytes:
+    asks, answers = view.sides
+    layers = range(view.n_layers)
+    return tiles.pack_patterns(
+        (view.patterns(layer) for layer in layers),
+        view.n_layers,
+        asks.labels,
+        None if view.same else answers.labels,
+        query_positions=[place[0] for place in asks.places],
+        key_positions=[place[0] for place in answers.places],
+        may_look=[view.mask(layer) for layer in layers],
+    )
+
+
+def _linked(view: View, patterns: np.ndarray, may_look: np.ndarray) -> bytes:
+    """Patterns [head, query, key] with 16 bits a cell."""
+    return tiles.exact_cells(patterns, may_look).tobytes()
+
+
+def _links_header(view: View) -> dict[str, Any]:
+    asks, answers = view.sides
+    packed = tiles.pack_links(
+        view.pattern[None],
+        asks.labels,
+        None if view.same else answers.labels,
+        heads=[f"{view.layer}.{view.head}" if view.mean == "one" else view.name],
+        query_positions=[place[0] for place in asks.places],
+        key_positions=[place[0] for place in answers.places],
+        query_special=asks.special,
+        key_special=answers.special,
+        query_words=asks.words,
+        key_words=answers.words,
+    )
+    return _header(packed)
+
+
+def _grid_header(view: View) -> dict[str, Any]:
+    asks, answers = view.sides
+    packed = pack_cells(
+        view.pattern,
+        Side(asks.labels, role="query", name="query", special=asks.special, slanted=view.queries_in == "columns"),
+        Side(answers.labels, role="key", name="key", special=answers.special, slanted=view.queries_in == "rows"),
+        kind="weights",
+        says="To update {row}, this head takes {value} from {column}.",
+        alt="Attention pattern of the opened head",
+        hint="Point at a cell to read it.",
+        limit=1.0,
+        scale=view.scale,
+        square=True,
+        choose=True,
+    )
+    return _header(packed)
+
+
+def _header(packet: bytes) -> dict[str, Any]:
+    header, _ = tiles.unpack(packet)
+    return {name: value for name, value in header.items() if name != "palette"}
+
+
+def _base64(body: bytes) -> str:
+    return base64.b64encode(body).decode("ascii")

@@ -1,0 +1,47 @@
+"""A trace in a notebook: the app's own pictures in one frame that fetches nothing."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import Any
+
+from attn_core.figures.charts.heatmap import QueriesIn
+from attn_core.figures.colours import Scale
+from attn_core.views import files as export
+from attn_core.views.view import View
+
+
+@dataclass(frozen=True)
+class Showing:
+    """What `show` gives: Jupyter draws it; `view` is what it shows and can be saved with `export.save`."""
+
+    view: View
+    height: int = 860
+
+    def _repr_html_(self) -> str:
+        """The offline page inside a frame of its own, so that notebook and picture cannot disturb each other."""
+        frame = f'style="width:100%;height:{self.height}px;border:0" sandbox="allow-scripts"'
+        title = html.escape(self.view.caption())
+        return f'<iframe title="{title}" {frame} srcdoc="{html.escape(export.html(self.view))}"></iframe>'
+
+
+def show(
+    trace: Any,
+    layer: int = 0,
+    head: int = 0,
+    *,
+    stream: str | None = None,
+    query: int | None = None,
+    scale: Scale = "sqrt",
+    queries_in: QueriesIn = "rows",
+    height: int = 860,
+) -> Showing:
+    """Every head of a trace at a glance, and one of them opened, in a notebook's output.
+
+    `query` is the word whose lines are kept; `stream` is needed for an encoder-decoder ("encoder", "decoder" or
+    "cross"). Raises IndexError for a head that is not there.
+    """
+    trace.pattern(layer, head, **({} if stream is None else {"stream": stream}))
+    view = View(trace, layer, head, stream=stream, query=query, scale=scale, queries_in=queries_in)
+    return Showing(view, height)

@@ -1,0 +1,119 @@
+"""A real result of a real model, stored: what the first screen shows before torch is even imported.
+
+`Recorded` answers the questions that a first screen asks of a `Trace`, with the same names. Weights are stored with
+16 bits (steps of 1/65,535) and sizes with 32. The file is written by `attn_core/views/record_starter.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attn_core.heads import ablation as effects
+from attn_core.settings import assets_folder
+from attn_core.text.tokens import Tokens
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STARTER = assets_folder() / "data" / "starter.npz"
+STEPS = 65_535
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What `Trace.check` said when this was recorded."""
+
+    pattern: float
+    delta: float
+    residual: float
+    ok: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """One sentence through one model, as far as a first screen needs it.
+
+    `turns` [layer, head, query]: by how many degrees a token's last vector turns when the head is switched off.
+    """
+
+    model_name: str
+    kind: str
+    tokens: Tokens
+    checked: Checked
+    weights: NDArray[np.uint16]  # [layer, head, query, key]
+    allowed: NDArray[np.bool_]  # [layer, query, key]
+    sizes: NDArray[np.float32]  # ‖ΔE‖, [layer, head, query]
+    turns: NDArray[np.float32]
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.weights)
+
+    @property
+    def n_heads(self) -> int:
+        return self.weights.shape[1]
+
+    @property
+    def n_bytes(self) -> int:
+        return self.weights.nbytes + self.allowed.nbytes + self.sizes.nbytes + self.turns.nbytes
+
+    def patterns(self, layer: int, *, stream: None = None) -> NDArray[np.float32]:
+        """[head, query, key]; rows sum to 1 within a few thousandths of a percent."""
+        return self.weights[layer].astype(np.float32) / STEPS
+
+    def pattern(self, layer: int, head: int, *, stream: None = None) -> NDArray[np.float32]:
+        return self.patterns(layer)[head]
+
+    def may_look(self, layer: int, *, stream: None = None) -> NDArray[np.bool_]:
+        return self.allowed[layer]
+
+    def delta_e_sizes(self, layer: int, *, stream: None = None) -> NDArray[np.float32]:
+        return self.sizes[layer]
+
+    def check(self) -> Checked:
+        return self.checked
+
+
+def strip(stored: Recorded, layer: int, head: int, query: int) -> effects.Strip:
+    """The four numbers of `effects.strip`, from what was stored."""
+    turn = effects.Effect(float(stored.turns[layer, head, query]), "°", "turn if switched off")
+    return effects.strip_with(stored, turn, layer, head, query)  # type: ignore[arg-type]
+
+
+def save(trace: Any, turns: NDArray[np.float32], path: Path = STARTER) -> None:
+    """Store what `Recorded` needs of a live trace."""
+    layers = range(trace.n_layers)
+    parity = trace.check()
+    about = {
+        "model_name": trace.model_name,
+        "kind": trace.kind,
+        "tokens": asdict(trace.tokens),
+        "checked": {**parity._asdict(), "ok": parity.ok},
+    }
+    np.savez_compressed(
+        path,
+        about=np.frombuffer(json.dumps(about, ensure_ascii=False).encode(), np.uint8),
+        weights=np.stack([np.rint(trace.patterns(layer) * STEPS) for layer in layers]).astype(np.uint16),
+        allowed=np.stack([trace.may_look(layer) for layer in layers]),
+        sizes=np.stack([trace.delta_e_sizes(layer) for layer in layers]),
+        turns=turns.astype(np.float32),
+    )
+
+
+def load(path: Path = STARTER) -> Recorded:
+    """The stored result."""
+    with np.load(path, allow_pickle=False) as stored:
+        about = json.loads(stored["about"].tobytes())
+        arrays = {name: stored[name] for name in ("weights", "allowed", "sizes", "turns")}
+    return Recorded(
+        model_name=about["model_name"],
+        kind=about["kind"],
+        tokens=Tokens(**about["tokens"]),
+        checked=Checked(**about["checked"]),
+        **arrays,
+    )

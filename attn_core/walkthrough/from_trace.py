@@ -1,0 +1,102 @@
+"""A real head as a setup to walk through, taken from a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from attn_core.attention import AttentionWeights, linear
+from attn_core.errors import HeadlightError
+from attn_core.rotary import Rotation, measure
+from attn_core.walkthrough.head import Setup
+
+if TYPE_CHECKING:
+    from attn_core.traces.trace import Trace
+
+Retrace = Callable[[list[int]], "Trace"]
+
+
+def from_trace(
+    trace: Trace, layer: int, head: int, *, stream: str | None = None, retrace: Retrace | None = None
+) -> Setup:
+    """The setup of one head, from the model's own weights and vectors.
+
+    Where the model does more than multiply by W_Q and W_K, the setup starts from the captured query, key and value.
+    `retrace` runs token ids through the same model; with it, the words can be shuffled (`Break.SHUFFLED_POSITIONS`).
+    """
+    query = torch.from_numpy(trace.query(layer, head, stream=stream))
+    key = torch.from_numpy(trace.key(layer, head, stream=stream))
+    value = torch.from_numpy(trace.value(layer, head, stream=stream))
+    bias = trace.position_bias(layer, head, stream=stream)
+    x = torch.from_numpy(trace.attention_input(layer, stream=stream))
+    memory = torch.from_numpy(trace.attention_memory(layer, stream=stream)) if stream == "cross" else None
+    setup = Setup(
+        x=x,
+        memory=memory,
+        w_o=torch.from_numpy(trace.w_o(layer, head, stream=stream)),
+        captured=(query, key, value),
+        may_look=torch.from_numpy(trace.may_look(layer, stream=stream)),
+        scaling=trace.scaling(layer, stream=stream),
+        scaled_before=trace.scaled_before(layer, stream=stream),
+        cap=trace.soft_cap(layer, stream=stream),
+        position_bias=None if bias is None else torch.from_numpy(bias),
+        slot=head * query.shape[1],
+    )
+    if retrace is not None and len(trace.streams) == 1:
+        setup = replace(setup, shuffled=lambda: _shuffled(trace, layer, head, retrace))
+    return _with_weights(trace, layer, head, stream, setup)
+
+
+def places_of(special: list[bool]) -> list[int]:
+    """Where each word stands when words are shuffled: specials keep their places, and it is the same each time.
+
+    >>> places_of([True, False, False, False, True])
+    [0, 2, 1, 3, 4]
+    """
+    words = [i for i, fixed in enumerate(special) if not fixed]
+    order = torch.randperm(len(words), generator=torch.Generator().manual_seed(3)).tolist()
+    standing = list(range(len(special)))
+    for word, place in zip(words, order, strict=True):
+        standing[word] = words[place]
+    return standing
+
+
+def _shuffled(trace: Trace, layer: int, head: int, retrace: Retrace) -> Setup:
+    """The same words at other places, read by the model anew, and laid back into the order of the sentence."""
+    standing = places_of(trace.tokens.special)
+    ids = [0] * len(standing)
+    for word, place in enumerate(standing):
+        ids[place] = trace.tokens.ids[word]
+    return from_trace(retrace(ids), layer, head).rearranged(torch.tensor(standing))
+
+
+def _with_weights(trace: Trace, layer: int, head: int, stream: str | None, setup: Setup) -> Setup:
+    """Start from W_Q, W_K and W_V instead of captured vectors, where they and the rotation could be found."""
+    try:
+        weights = trace.projections(layer, head, stream=stream)
+    except HeadlightError:
+        return setup
+    assert setup.captured is not None
+    found, rotation = _rotation(setup.x, setup.x if setup.memory is None else setup.memory, weights, setup.captured)
+    return replace(setup, weights=weights, captured=None, rotation=rotation) if found else setup
+
+
+def _rotation(
+    x: Tensor, memory: Tensor, weights: AttentionWeights, captured: tuple[Tensor, Tensor, Tensor]
+) -> tuple[bool, Rotation | None]:
+    """(whether W·x leads to what was scored, the rotation on the way or None)."""
+    query, key = linear(x, weights.w_q, weights.b_q), linear(memory, weights.w_k, weights.b_k)
+    if _same(query, captured[0]) and _same(key, captured[1]):
+        return True, None
+    if len(query) != len(key):
+        return False, None
+    rotation = measure(torch.stack([query, key]), torch.stack(captured[:2]))
+    return rotation is not None, rotation
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return torch.allclose(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max()) + 1e-9)

@@ -1,0 +1,248 @@
+"""One head, stage by stage: each stage takes what the stage before it gave, by the functions of `attention`.
+
+    x → query, key → (turned by place) → scores → ÷ √d_head → mask → softmax → values → ΔE
+
+`walk` also keeps the very functions that it called, so that a page can show the source that ran, and can leave a
+stage out on purpose (`Break`), which is the quickest way to see why that stage is there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attn_core import attention, masks
+from attn_core.attention import AttentionWeights
+from attn_core.rotary import Rotation, turn
+from attn_core.walkthrough.ablations import Break, raw_weights, scattered, side_by_side
+
+
+@dataclass(frozen=True, eq=False)
+class Setup:
+    """All that a head works on: the vectors it reads, its matrices, and the rules its model has for scores.
+
+    `x` [query, d_model] is what W_Q receives; keys and values come from `memory` [key, d_model], or from `x` itself
+    where that is None. `weights` is one head's slice, W_Q [d_model, d_head] and so on. Where a model's W_Q, W_K and W_V
+    could not be told apart, `weights` is None and `captured` holds its query, key and value as they were scored.
+    """
+
+    x: Tensor
+    w_o: Tensor  # [d_head, d_model]
+    weights: AttentionWeights | None = None
+    captured: tuple[Tensor, Tensor, Tensor] | None = None
+    memory: Tensor | None = None
+    may_look: Tensor | None = None  # bool [query, key]; None: everything
+    scaling: float | None = None  # what scores are multiplied by; None: 1 / √d_head
+    scaled_before: float = 1.0  # a factor that the model puts into its queries instead
+    cap: float | None = None
+    position_bias: Tensor | None = None  # [query, key], added to the scores
+    rotation: Rotation | None = None
+    slot: int = 0  # the first of the d_head places that are this head's when heads are laid side by side
+    shuffled: Callable[[], Setup] | None = None  # the same words, each standing at another word's place
+
+    def __post_init__(self) -> None:
+        if self.weights is None and self.captured is None:
+            raise ValueError("a head needs its matrices, or its captured query, key and value: both are None")
+
+    @property
+    def d_head(self) -> int:
+        """The size of the small space in which queries meet keys."""
+        return self.w_o.shape[0]
+
+    def scale_factor(self) -> float:
+        """What this model multiplies scores by."""
+        return 1 / math.sqrt(self.d_head) if self.scaling is None else self.scaling
+
+    def allowed(self) -> Tensor:
+        """Who may look at whom, bool [query, key]."""
+        n_key = len(self.x if self.memory is None else self.memory)
+        return torch.ones(len(self.x), n_key, dtype=torch.bool) if self.may_look is None else self.may_look
+
+    def rearranged(self, order: Tensor) -> Setup:
+        """The same head over the same words in another order: row i becomes what row `order[i]` was.
+
+        Masks, position biases and rotations go with their rows, so nothing about any pair of words changes.
+        """
+
+        def rows(x: Tensor | None) -> Tensor | None:
+            return None if x is None else x[order]
+
+        def cells(x: Tensor | None) -> Tensor | None:
+            return None if x is None else x[order][:, order]
+
+        captured = self.captured
+        if captured is not None:
+            captured = (captured[0][order], captured[1][order], captured[2][order])
+        return replace(
+            self,
+            x=self.x[order],
+            captured=captured,
+            memory=rows(self.memory),
+            may_look=cells(self.may_look),
+            position_bias=cells(self.position_bias),
+            shuffled=None,
+            rotation=None if self.rotation is None else self.rotation.at(order),
+        )
+
+    def possible_breaks(self) -> list[Break]:
+        """The breaks that would change anything in this head, in the order of the stages they belong to."""
+        allowed = self.allowed()
+        causal = masks.causal(*allowed.shape)
+        possible = {
+            Break.SHUFFLED_POSITIONS: self.shuffled is not None,
+            Break.RANDOM_WEIGHTS: self.weights is not None,
+            Break.KEYS_ARE_QUERIES: self.memory is None,
+            Break.NO_SCALE: not math.isclose(self.scale_factor() * self.scaled_before, 1.0),
+            Break.NO_MASK: not bool(allowed.all()),
+            Break.CAUSAL_MASK: self.memory is None and bool((allowed & ~causal).any()),
+            Break.NO_SOFTMAX: True,
+            Break.NO_W_O: True,
+        }
+        return [each for each, makes_sense in possible.items() if makes_sense]
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """Every stage of one head, in order. Where a model has no such stage the tensor before it is passed on as it is.
+
+    `ran` says which functions made each stage, under the names `query`, `key`, `turn`, `raw_scores`, `scaled`,
+    `shifted`, `masked`, `pattern`, `value`, `mixed` and `delta`.
+    """
+
+    query: Tensor  # [query, d_head]
+    key: Tensor  # [key, d_head]
+    turned_query: Tensor  # [query, d_head], after rotary positions
+    turned_key: Tensor  # [key, d_head]
+    raw_scores: Tensor  # [query, key]: q · k
+    scaled: Tensor  # [query, key]: ÷ √d_head
+    shifted: Tensor  # [query, key]: soft cap and position bias in
+    masked: Tensor  # [query, key]: −∞ where looking is not allowed
+    pattern: Tensor  # [query, key]: rows sum to 1
+    value: Tensor  # [key, d_head]: the lesson's "value down"
+    mixed: Tensor  # [query, d_head]: pattern · value
+    w_o: Tensor  # [d_head, d_model]: the one that was used
+    delta: Tensor  # [query, d_model]: ΔE
+    may_look: Tensor  # bool [query, key]
+    ran: Mapping[str, tuple[Callable[..., Any], ...]]
+
+    @property
+    def lifted(self) -> Tensor:
+        """Each word's value in the large space, value · W_O, [key, d_model]: the lesson's "value vector"."""
+        return self.value @ self.w_o
+
+    def by_source(self, query: int) -> Tensor:
+        """ΔE of one word, split by the word it came from, [key, d_model]; sums to `delta[query]`."""
+        return attention.delta_e_by_source(self.pattern[query], self.value, self.w_o)
+
+
+@dataclass
+class _Record:
+    """Calls functions and remembers which ones: what a page shows as source is what was called here."""
+
+    ran: dict[str, tuple[Callable[..., Any], ...]] = field(default_factory=dict)
+
+    def __call__(self, stage: str, function: Callable[..., Tensor], *arguments: Any) -> Tensor:
+        called = self.ran.get(stage, ())
+        if function not in called:
+            self.ran[stage] = (*called, function)
+        return function(*arguments)
+
+
+def walk(setup: Setup, breaks: frozenset[Break] = frozenset()) -> Walk:
+    """Compute one head from the vectors it reads to what it adds, with the `breaks` that were asked for.
+
+    Without breaks, the pattern and ΔE are those of the model that the setup was taken from. Breaks that are not among
+    `setup.possible_breaks()` change nothing.
+    """
+    if Break.SHUFFLED_POSITIONS in breaks and setup.shuffled is not None:
+        setup = setup.shuffled()
+    run = _Record()
+    query, key, value = _project(setup, breaks, run)
+    turned_query, turned_key = _turn(setup, query, key, run)
+    raw = run("raw_scores", attention.raw_scores, turned_query, turned_key)
+    scaled = _scale(setup, raw, breaks, run)
+    shifted = _shift(setup, scaled, run)
+    may_look = _allowed(setup, breaks)
+    masked = run("masked", attention.mask_scores, shifted, may_look)
+    pattern = run("pattern", raw_weights if Break.NO_SOFTMAX in breaks else attention.softmax, masked)
+    mixed = run("mixed", attention.weighted_values, pattern, value)
+    w_o = side_by_side(setup.w_o, setup.slot) if Break.NO_W_O in breaks else setup.w_o
+    delta = run("delta", attention.delta_e, pattern, value, w_o)
+    return Walk(
+        query=query,
+        key=key,
+        turned_query=turned_query,
+        turned_key=turned_key,
+        raw_scores=raw,
+        scaled=scaled,
+        shifted=shifted,
+        masked=masked,
+        pattern=pattern,
+        value=value,
+        mixed=mixed,
+        w_o=w_o,
+        delta=delta,
+        may_look=may_look,
+        ran=MappingProxyType(run.ran),
+    )
+
+
+def _project(setup: Setup, breaks: frozenset[Break], run: _Record) -> tuple[Tensor, Tensor, Tensor]:
+    if setup.weights is None:
+        assert setup.captured is not None  # Setup refuses to be without both
+        query, key, value = setup.captured
+        return query, query if Break.KEYS_ARE_QUERIES in breaks else key, value
+    w = scattered(setup.weights) if Break.RANDOM_WEIGHTS in breaks else setup.weights
+    memory = setup.x if setup.memory is None else setup.memory
+    w_k, b_k = (w.w_q, w.b_q) if Break.KEYS_ARE_QUERIES in breaks else (w.w_k, w.b_k)
+    query = run("query", attention.linear, setup.x, w.w_q, w.b_q)
+    key = run("key", attention.linear, memory, w_k, b_k)
+    return query, key, run("value", attention.linear, memory, w.w_v, w.b_v)
+
+
+def _turn(setup: Setup, query: Tensor, key: Tensor, run: _Record) -> tuple[Tensor, Tensor]:
+    if setup.rotation is None:
+        return query, key
+    return run("turn", turn, query, setup.rotation), run("turn", turn, key, setup.rotation)
+
+
+def _scale(setup: Setup, raw: Tensor, breaks: frozenset[Break], run: _Record) -> Tensor:
+    if Break.NO_SCALE in breaks:
+        return raw / setup.scaled_before
+    factor = setup.scale_factor()
+    if math.isclose(factor, 1.0):
+        return raw
+    usual = math.isclose(factor, 1 / math.sqrt(setup.d_head))
+    return run("scaled", attention.scale, raw, setup.d_head if usual else 1 / factor**2)
+
+
+def _shift(setup: Setup, scaled: Tensor, run: _Record) -> Tensor:
+    shifted = scaled
+    if setup.cap is not None:
+        shifted = run("shifted", attention.soft_cap, shifted, setup.cap)
+    if setup.position_bias is not None:
+        shifted = run("shifted", add_position_bias, shifted, setup.position_bias)
+    return shifted
+
+
+def add_position_bias(scores: Tensor, bias: Tensor) -> Tensor:
+    """Add a learnt number for each distance between two words, as T5 does instead of position vectors.
+
+    Source: Raffel et al. 2020, "Exploring the Limits of Transfer Learning", section 2.1.
+    """
+    return scores + bias
+
+
+def _allowed(setup: Setup, breaks: frozenset[Break]) -> Tensor:
+    allowed = setup.allowed()
+    if Break.NO_MASK in breaks:
+        return torch.ones_like(allowed)
+    if Break.CAUSAL_MASK in breaks:
+        return allowed & masks.causal(*allowed.shape)
+    return allowed

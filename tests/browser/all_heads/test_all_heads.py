@@ -1,0 +1,248 @@
+"""The front room in a real browser: what a click, a key or a link really shows."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+from server import is_live, serve, settled
+
+import attn_core as ac
+from attn_core.figures.labels import percent
+
+pytestmark = pytest.mark.browser
+STARTER = "a fluffy blue creature roamed the verdant forest"
+
+
+@pytest.fixture(scope="module")
+def trace() -> ac.Trace:
+    """The judge: the same sentence, outside the app."""
+    return ac.trace(ac.load("minilm"), STARTER)
+
+
+def link(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def title(page: Page) -> str:
+    return page.locator(".st-key-card_head h2").first.inner_text()
+
+
+def strongest(trace: ac.Trace, layer: int, head: int, query: int) -> tuple[str, str]:
+    """The key that a word looks at most, and the weight as it is read."""
+    row = trace.pattern(layer, head)[query]
+    return trace.tokens.labels[int(row.argmax())], percent(float(row.max()))
+
+
+def drawn(page: Page) -> np.ndarray:
+    """The numbers that Plotly holds in the heatmap."""
+    rows = page.locator(".js-plotly-plot").first.evaluate(
+        "plot => Array.from(plot._fullData[0].z, row => Array.from(row))"
+    )
+    return np.array(rows, float)
+
+
+def no_sideways_scroll(page: Page) -> None:
+    wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
+    assert max(wide) <= page.viewport_size["width"]  # type: ignore[index]
+
+
+def test_the_recording_comes_first_and_turns_live_by_itself(open_room, trace) -> None:
+    with serve() as cold:
+        page = open_room(at=cold)
+        page.locator(".hl-badge", has_text="recorded").wait_for()
+        page.locator(".tile").nth(71).wait_for()
+        lead = page.locator("h1.hl-lead").inner_text()
+        page.locator(".tile[data-layer='1'][data-head='8']").click()  # works before the model is there
+        expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 1 · head 8")
+        is_live(page)
+        expect(page.locator(".hl-badge", has_text="recorded")).to_have_count(0)
+        assert title(page) == "Layer 1 · head 8"
+        row = trace.pattern(0, 3)[4]
+        wanted = f"To update creature, head 0.3 looks at fluffy ({percent(row[2])}) and blue ({percent(row[3])})."
+        assert lead.replace("\u00a0", " ") == wanted
+        page.close()  # before its server goes, or it would complain
+
+
+def test_a_link_to_another_sentence_on_a_cold_server_waits_and_is_restored(open_room) -> None:
+    with serve() as cold:
+        page = open_room(at=cold, text="the keys to the cabinet", layer=3, head=1, specials="hide", scale="linear")
+        page.locator(".hl-skeleton").wait_for()
+        assert page.locator(".hl-badge", has_text="recorded").count() == 0
+        assert "creature" not in page.locator("body").inner_text()
+        is_live(page)
+        assert title(page) == "Layer 3 · head 1"
+        assert drawn(page).shape == (5, 5)  # [CLS] and [SEP] are hidden
+        np.testing.assert_allclose(drawn(page).sum(-1), 1, atol=1e-5)
+        assert page.locator(".hl-note").count() == 0
+        page.close()  # before its server goes, or it would complain
+
+
+def test_a_click_on_a_tile_opens_exactly_that_head(open_room, trace) -> None:
+    page = is_live(open_room())
+    page.locator(".tile[data-layer='4'][data-head='9']").click(position={"x": 5, "y": 5})
+    expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 4 · head 9")
+    settled(page)
+    np.testing.assert_allclose(drawn(page), trace.pattern(4, 9), atol=1e-6)
+    assert (link(page)["layer"], link(page)["head"]) == ("4", "9")
+
+
+def test_a_click_on_a_cell_reads_its_row_aloud(open_room, trace) -> None:
+    page = is_live(open_room(layer=2, head=9))
+    page.wait_for_function("() => document.querySelector('.js-plotly-plot .nsewdrag')")
+    box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    n = len(trace.tokens)
+    page.mouse.click(box["x"] + box["width"] * 6.5 / n, box["y"] + box["height"] * 7.5 / n)
+    key, weight = strongest(trace, 2, 9, 7)
+    expect(page.locator(".hl-read")).to_contain_text(f"To update {trace.tokens.labels[7]} (7), head 2.9 looks at")
+    expect(page.locator(".hl-read")).to_contain_text(weight.replace(" %", "\u00a0%"))
+    assert link(page)["query"] == "7" and key in page.locator(".hl-read").inner_text() + " itself"
+
+
+def test_layer_and_head_step_by_keyboard(open_room, trace) -> None:
+    page = is_live(open_room(layer=0, head=3))
+    page.locator("h1.hl-lead").click()
+    page.keyboard.press("l")
+    expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 0 · head 4")
+    settled(page)
+    page.keyboard.press("k")
+    expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 5 · head 4")
+    settled(page)
+    np.testing.assert_allclose(drawn(page), trace.pattern(5, 4), atol=1e-6)
+
+
+FOCUSED = """wanted => {
+    let at = document.activeElement;
+    while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+    return wanted.startsWith(".") ? at.matches(wanted) : at.innerText?.startsWith(wanted);
+}"""
+
+
+def tab_to(page: Page, wanted: str, by: str = "Tab") -> None:
+    """Press Tab until something that is of a class, or has a name, has the focus."""
+    for _ in range(100):
+        page.keyboard.press(by)
+        if page.evaluate(FOCUSED, wanted):
+            return
+    raise AssertionError(f"{wanted} is not reached by {by}")
+
+
+def test_the_keyboard_alone_reaches_a_head_a_cell_a_word_and_the_link(open_room) -> None:
+    page = is_live(open_room(layer=0, head=3))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    aloud = page.locator(".hl-read")
+
+    def press(*keys: str) -> None:
+        for key in keys:
+            page.keyboard.press(key)
+
+    tab_to(page, ".tile")
+    press("ArrowDown", "ArrowDown", "ArrowRight", "Enter")
+    expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 2 · head 4")
+    settled(page)
+    press("Space", "ArrowDown", "ArrowDown", "ArrowRight")
+    expect(page.locator(".preview p")).to_contain_text("To update fluffy (query 2), head 2.4 takes")
+    expect(page.locator(".preview p")).to_contain_text("from a (key 1)")
+    press("Enter")
+    expect(aloud).to_contain_text("To update fluffy (2), head 2.4 looks at")
+    settled(page)
+    tab_to(page, ".word")
+    press("ArrowDown", "Enter")
+    expect(aloud).to_contain_text("To update a (1), head 2.4 looks at")
+    settled(page)
+    tab_to(page, "Share", by="Shift+Tab")
+    press("Enter")
+    tab_to(page, "Copy link")
+    press("Enter")
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert "query=1" in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_a_typed_sentence_is_read_and_goes_into_the_link(open_room) -> None:
+    page = is_live(open_room())
+    box = page.get_by_label("Sentence")
+    box.fill("two cats & <b>one</b> $dog$")
+    box.press("Enter")
+    expect(page.locator(".hl-count")).to_have_text(re.compile("^16 of 512 tokens$"))
+    settled(page)
+    assert link(page)["text"] == "two cats & <b>one</b> $dog$"
+    assert page.locator(".stMain b", has_text=re.compile("^one$")).count() == 0
+    assert box.input_value() == "two cats & <b>one</b> $dog$"
+
+
+def test_markup_that_is_typed_does_nothing(open_room) -> None:
+    page = open_room(
+        text='<img src="http://elsewhere.invalid/x.png" onerror="window.pwned=1"> ![i](http://elsewhere.invalid)'
+    )
+    is_live(page)
+    assert page.evaluate("() => window.pwned") is None
+    assert page.locator("img[src*=elsewhere]").count() == 0
+
+
+def test_back_in_the_browser_goes_back_to_the_view_before(open_room) -> None:
+    page = is_live(open_room(layer=0, head=3))
+    page.locator(".tile[data-layer='1'][data-head='8']").click()
+    expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 1 · head 8")
+    settled(page)
+    page.go_back()
+    expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 0 · head 3")
+
+
+def test_a_word_pinned_in_the_links_is_read_aloud(open_room) -> None:
+    page = is_live(open_room())
+    page.locator(".word[data-side='query'][data-position='2']").click()
+    expect(page.locator(".hl-read")).to_contain_text("To update fluffy (2)")
+
+
+def test_a_wrong_link_says_what_was_wrong(open_room) -> None:
+    page = is_live(open_room(layer=77, nonsense=1))
+    notes = page.locator(".hl-note").all_inner_texts()
+    assert any("layer=77" in note for note in notes) and any("nonsense" in note for note in notes)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_and_follows_the_theme(open_room, scheme: str, width: int) -> None:
+    page = is_live(open_room(width=width, scheme=scheme, text=STARTER + " " + "verdant" * 8))
+    no_sideways_scroll(page)
+    back = page.locator(".stApp").evaluate("app => getComputedStyle(app).backgroundColor")
+    assert back == {"light": "rgb(251, 250, 247)", "dark": "rgb(20, 19, 15)"}[scheme]
+    light_tile = page.locator("canvas").first.evaluate(
+        """canvas => { const g = canvas.getContext('2d'), r = canvas.width / canvas.clientWidth;
+           const tile = canvas.parentElement.querySelector('.tile'), box = tile.getBoundingClientRect();
+           const own = canvas.getBoundingClientRect(), sum = [0, 0, 0];
+           const data = g.getImageData((box.x - own.x) * r, (box.y - own.y) * r, box.width * r, box.height * r).data;
+           for (let i = 0; i < data.length; i += 4) for (let c = 0; c < 3; c++) sum[c] += data[i + c];
+           return sum.map(s => s / (data.length / 4)); }"""
+    )
+    assert (np.mean(light_tile) > 128) == (scheme == "light")  # pattern 0.0 is mostly weak
+
+
+def test_the_phone_has_a_drawer_and_the_desk_a_line(open_room) -> None:
+    page = is_live(open_room(width=390))
+    expect(page.locator(".st-key-menu_rooms")).to_be_hidden()
+    page.locator(".st-key-menu_drawer").get_by_role("button").click()
+    expect(page.get_by_test_id("stPopoverBody").locator(".hl-here")).to_have_text("All heads")
+    wide = is_live(open_room(width=1280))
+    expect(wide.locator(".st-key-menu_rooms .hl-here")).to_have_text("All heads")
+    expect(wide.locator(".st-key-menu_drawer")).to_be_hidden()
+
+
+def test_the_badge_opens_on_what_was_compared_by_keyboard_too(open_room) -> None:
+    page = is_live(open_room())
+    page.locator(".hl-checked summary").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".hl-checked")).to_contain_text("against what the model's own attention gave")
+    expect(page.locator(".hl-checked > div")).to_be_visible()
+
+
+def test_a_door_leads_on_with_the_same_head_and_sentence(open_room) -> None:
+    page = is_live(open_room(text="the keys to the cabinet", layer=2, head=5))
+    page.locator(".st-key-doors").get_by_role("link", name="What it adds: ΔE").click()
+    page.wait_for_url("**/delta_e?**")
+    page.locator("h1.hl-lead").wait_for()
+    assert page.get_by_label("Sentence").input_value() == "the keys to the cabinet"
+    assert (link(page)["layer"], link(page)["head"]) == ("2", "5")

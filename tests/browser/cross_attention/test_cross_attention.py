@@ -1,0 +1,67 @@
+"""The translator's page in a real browser: lines, clicks, links, both themes, a phone."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+from server import is_live, serve, settled
+
+from attn_core.tiny.shipped import best_head
+
+pytestmark = pytest.mark.browser
+LAYER, HEAD = best_head("tiny-translator")
+WHO = f"head {LAYER}.{HEAD}"
+
+
+def link(page: Page) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def test_a_deep_link_on_a_cold_server_opens_the_page(open_room) -> None:
+    with serve() as cold:
+        page = is_live(open_room("cross_attention", at=cold, source="the european economic area"))
+        expect(page.locator(".hl-sub", has_text="la zone économique européenne")).to_be_visible()
+        assert page.locator(".js-plotly-plot").count() == 4
+        page.close()
+
+
+def test_lines_join_the_two_sentences_and_a_click_reads_a_row(open_room) -> None:
+    page = is_live(open_room("cross_attention"))
+    expect(page.locator("h1.hl-lead")).to_contain_text(f"To write voiture, {WHO} looks at car")
+    page.locator(".st-key-card_lines .left .word", has_text="cheval").click()
+    expect(page.locator("h1.hl-lead")).to_contain_text(f"To write cheval, {WHO} looks at horse")
+    settled(page)
+    assert link(page)["row"] == "6"
+    expect(page.locator(".st-key-card_delta h2").first).to_contain_text("cheval")
+
+
+def test_stepping_changes_all_three_maps(open_room) -> None:
+    page = is_live(open_room("cross_attention"))
+    page.locator(".st-key-stepper_cross_head").get_by_role("button", name="›").click()
+    expect(page.locator(".st-key-card_cross h2").first).to_have_text(
+        f"Cross-attention · layer {LAYER} · head {HEAD + 1}"
+    )
+    expect(page.locator(".st-key-card_kinds .hl-hint", has_text=f"Layer {LAYER}, head {HEAD + 1}.")).to_have_count(3)
+    settled(page)
+    assert (link(page)["cross_layer"], link(page)["cross_head"]) == (str(LAYER), str(HEAD + 1))
+
+
+def test_a_sentence_that_is_typed_is_translated(open_room) -> None:
+    page = is_live(open_room("cross_attention"))
+    page.get_by_label("Source sentence").fill("a small zorple eats an apple")
+    page.keyboard.press("Enter")
+    expect(page.locator(".hl-note")).to_contain_text("zorple: this model has not met this word")
+    expect(page.locator(".hl-sub").first).to_contain_text("un petit zorple° mange une pomme")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_it_fits_desktop_and_phone_in_both_themes(open_room, width: int, scheme: str) -> None:
+    page = is_live(open_room("cross_attention", width=width, scheme=scheme))
+    wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
+    assert max(wide) <= width
+    for card in ("lines", "cross", "kinds", "alignment", "delta"):
+        box = page.locator(f".st-key-card_{card}").bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width

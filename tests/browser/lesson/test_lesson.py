@@ -1,0 +1,40 @@
+"""The lesson in Chromium: the arrow keys lead through it, a guess is answered, the door opens the room."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Visit
+from playwright.sync_api import expect
+from server import settled
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_walk_guess_and_leave(open_room: Visit, width: int, scheme: str) -> None:
+    page = open_room("lesson", stop=6, width=width, scheme=scheme)
+    expect(page.get_by_role("heading", name="Value and ΔE")).to_be_visible()
+    settled(page)
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", name="Many heads")).to_be_visible()
+    expect(page.get_by_role("gridcell")).to_have_count(72)
+    assert page.evaluate("new URL(location).searchParams.get('stop')") == "7"
+
+    page.get_by_role("radio", name="9,216").click()
+    expect(page.get_by_text("Yes. 96 × 96 = 9,216.")).to_be_visible()
+    main = page.locator("[data-testid=stMain]")
+    assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
+
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_role("heading", name="Where the parameters are")).to_be_visible()
+    page.get_by_role("link", name="Count any model yourself").click()
+    expect(page.get_by_text("57,982,058,496").first).to_be_visible()
+
+
+def test_the_presenters_size_is_larger(open_room: Visit) -> None:
+    size = "element => parseFloat(getComputedStyle(element).fontSize)"
+    small = open_room("lesson", stop=4).locator(".hl-stop-says")
+    expect(small).to_be_visible()
+    large = open_room("lesson", stop=4, large=1).locator(".hl-stop-says")
+    expect(large).to_be_visible()
+    assert large.evaluate(size) >= 1.25 * small.evaluate(size)

@@ -1,0 +1,99 @@
+"""What is shared comes back: the copied link in a fresh browser, the saved page offline and in the app, the frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from axe import faults, show_in
+from conftest import Visit
+from playwright.sync_api import Browser, Page, expect
+from server import PATIENCE, is_live, settled
+
+pytestmark = pytest.mark.browser
+VIEW = {"v": 1, "text": "one mole & <b> of ☕", "layer": 2, "head": 5, "queries": "columns"}
+WITHOUT_TLS = """async () => {
+    await navigator.clipboard.writeText("something else");
+    navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed"));
+}"""
+PASTED = "navigator.clipboard.readText()"
+
+
+def behind(page: Page, button: str) -> None:
+    """Open a popover of the menu."""
+    page.locator(".st-key-menu_share").get_by_role("button", name=button).click()
+    page.get_by_test_id("stPopoverBody").wait_for()
+
+
+def shows_the_view(page: Page) -> None:
+    expect(page.get_by_label("Sentence")).to_have_value(str(VIEW["text"]))
+    expect(page.locator(".hl-title", has_text="Layer 2 · head 5")).to_be_visible()
+    expect(page.get_by_role("radio", name="in columns")).to_be_checked()
+    assert page.locator(".hl-note, .hl-problem").count() == 0
+
+
+def _said(link: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
+
+
+def test_a_copied_link_restores_the_view_in_a_fresh_browser(open_room: Visit) -> None:
+    page = is_live(open_room(width=390, **VIEW))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    behind(page, "Share")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    link = page.evaluate(PASTED)
+    assert page.get_by_test_id("stCode").first.inner_text().replace("\n", "").strip() == link
+    expect(page.get_by_alt_text("QR code of the link to this view")).to_be_visible()
+    assert faults(page) == []
+
+    page.evaluate(WITHOUT_TLS)
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate(PASTED) == link
+
+    again = open_room("?" + link.partition("?")[2])
+    shows_the_view(is_live(again))
+    assert _said(link).items() <= _said(again.url).items()  # the address bar says the defaults too
+
+
+def test_a_saved_page_works_offline_and_opens_again(open_room: Visit, any_browser: Browser, tmp_path: Path) -> None:
+    page = is_live(open_room(**VIEW))
+    behind(page, "Save")
+    show_in(page, "dark")
+    assert faults(page) == []
+    saved = {}
+    for kind in ("HTML", "PNG"):
+        with page.expect_download(timeout=PATIENCE) as download:
+            page.get_by_role("button", name=kind, exact=True).click()
+        saved[kind] = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved[kind])
+    assert saved["PNG"].name == "headlight-minilm-head-2.5.png"
+    assert saved["PNG"].read_bytes().startswith(b"\x89PNG")
+
+    offline = any_browser.new_context(offline=True).new_page()
+    offline.goto(saved["HTML"].as_uri())
+    expect(offline.get_by_role("heading", name="Head 2.5", exact=True)).to_be_visible()
+    assert offline.get_by_role("gridcell").count() == 72
+    offline.context.close()
+
+    other = settled(open_room("parameters"))
+    behind(other, "Save")
+    other.locator("input[type=file]").set_input_files(saved["HTML"])
+    shows_the_view(is_live(other))
+    assert "/parameters" not in other.url
+
+
+def test_a_frame_in_another_page_shows_the_view_alone(open_room: Visit) -> None:
+    page = is_live(open_room(**VIEW))
+    behind(page, "Share")
+    frame = page.get_by_test_id("stCode").last.inner_text().replace("\n", "").strip()
+    link = page.get_by_test_id("stCode").first.inner_text().replace("\n", "").strip()
+    page.set_content(frame)
+    inside = page.frame_locator("iframe")
+    expect(inside.locator(".hl-title", has_text="Layer 2 · head 5")).to_be_visible()
+    for gone in (".st-key-menu", ".st-key-examples", "[data-testid=stToolbar] button", ".hl-note"):
+        expect(inside.locator(gone)).to_have_count(0)
+    back = inside.get_by_role("link", name="Headlight")
+    assert back.get_attribute("href") == link and back.get_attribute("target") == "_blank"

@@ -1,0 +1,81 @@
+"""The senses room in a real browser: an edited sentence, examples, a link handed on, narrow and dark."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+from server import is_live, settled
+
+import attn_core as ac
+from attn_core.residual import geometry
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def model() -> ac.Model:
+    return ac.load("minilm")
+
+
+def end_of(model: ac.Model, sentence: str, word: str):
+    trace = ac.trace(model, sentence)
+    return trace.embedding(trace.n_layers)[trace.tokens.labels.index(word)]
+
+
+def lead(page: Page):
+    return page.locator("h1.hl-lead")
+
+
+def test_an_edited_sentence_moves_and_its_link_can_be_handed_on(open_room, model) -> None:
+    page = is_live(open_room("word_senses"))
+    expect(lead(page)).to_have_text(
+        "One embedding of mole, three meanings: cosine 1.00 at the door, 0.66, 0.87 and 0.70 at the end."
+    )
+    edited = "the mole lives under the ground"
+    box = page.get_by_role("textbox", name="Sentence B")
+    box.fill(edited)
+    box.press("Enter")
+    ends = [end_of(model, s, "mole") for s in ("the american shrew mole digs a burrow", edited)]
+    expect(lead(page)).to_contain_text(f"at the door, {geometry.cosine(*ends):.2f},")
+    settled(page)
+    said, address = lead(page).inner_text(), page.url
+    assert "board=" in address
+    there = is_live(open_room(address.split("/", 3)[3].split("?")[0] + "?" + address.split("?", 1)[1]))
+    assert lead(there).inner_text() == said
+    expect(there.get_by_role("textbox", name="Sentence B")).to_have_value(edited)
+
+
+def test_another_word_and_another_pair(open_room) -> None:
+    page = is_live(open_room("word_senses"))
+    page.get_by_role("button", name="tower", exact=True).click()
+    expect(lead(page)).to_contain_text("One embedding of tower, three meanings")
+    settled(page)
+    page.locator(".st-key-card_told").get_by_text("B and C").click()
+    expect(page.locator(".st-key-card_apart .hl-strip")).to_contain_text("token embeddings, B and C")
+
+
+def test_the_ways_are_drawn_and_a_tile_opens_a_head(open_room) -> None:
+    page = is_live(open_room("word_senses"))
+    names = page.locator(".st-key-paths .js-plotly-plot").evaluate("plot => plot._fullData.map(part => part.name)")
+    assert {"A", "B", "C"} <= set(names)
+    page.locator(".tile[data-layer='1'][data-head='8']").click()
+    expect(page.locator(".st-key-doors")).to_contain_text("Open head 1.8:")
+    settled(page)
+    page.locator(".st-key-doors").get_by_text("in B", exact=True).click()
+    page.wait_for_url(re.compile(r"head=8"))
+    expect(page.locator("[data-testid=stTextInput] input").first).to_have_value(
+        "one mole of carbon dioxide weighs 44 grams"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_sticks_out(open_room, width, scheme) -> None:
+    page = is_live(open_room("word_senses", width=width, scheme=scheme))
+    wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
+    assert max(wide) <= width
+    for card in ("board", "apart", "paths", "told"):
+        box = page.locator(f".st-key-card_{card}").bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width

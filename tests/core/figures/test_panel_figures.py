@@ -1,0 +1,67 @@
+"""The pictures of many heads: packets of panels, heads as points, distances between heads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from attn_core.figures.canvas.heads import unpack
+from attn_core.figures.canvas.panels import Panel, pack_panels
+from attn_core.figures.charts.distances import distances
+from attn_core.figures.charts.scatter import scatter
+
+
+def panel(cells: np.ndarray, **options: object) -> Panel:
+    labels = [f"w{i}" for i in range(len(cells))]
+    return Panel(title="A", says="head 0.3", cells=cells, query_labels=labels, key_labels=labels, **options)
+
+
+def test_panels_carry_exact_numbers_and_what_is_masked() -> None:
+    cells = np.array([[1.0, np.nan], [0.3, 0.7]], dtype=np.float32)
+    header, body = unpack(pack_panels([panel(cells), panel(cells / 2)]))
+    drawn = np.frombuffer(body, "<f4").reshape(2, 2, 2)
+    np.testing.assert_array_equal(drawn[0], cells)
+    np.testing.assert_array_equal(drawn[1], cells / 2)
+    assert (header["queries"], header["keys"], header["limit"], header["paint"]) == (2, 2, 0.0, False)
+
+
+def test_differences_share_one_scale_from_their_largest() -> None:
+    small, large = np.array([[0.1, -0.2], [0.0, np.nan]]), np.array([[-0.6, 0.0], [0.1, 0.2]])
+    header, _ = unpack(pack_panels([panel(small, signed=True), panel(np.eye(2)), panel(large, signed=True)]))
+    assert header["limit"] == pytest.approx(0.6)
+    assert [p["signed"] for p in header["panels"]] == [True, False, True]
+
+
+def test_a_gap_stays_a_gap_and_what_cannot_be_seen_is_shown() -> None:
+    gap = Panel("A", "head 0.3", np.zeros((2, 2)), ["a", None], ["\n", None], query_special=[True, False])
+    header, _ = unpack(pack_panels([gap], paint=True))
+    (shown,) = header["panels"]
+    assert shown["query_labels"] == ["a", None] and shown["key_labels"] == ["⏎", None]
+    assert shown["query_special"] == [0] and header["paint"]
+
+
+def test_panels_of_different_axes_are_refused() -> None:
+    with pytest.raises(ValueError, match="the first one has"):
+        pack_panels([panel(np.eye(2)), panel(np.eye(3))])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_heads_as_points(theme: str) -> None:
+    x, y = np.array([1.0, np.nan, 3.0]), np.array([4.0, 5.0, 6.0])
+    figure = scatter(x, y, [0, 0, 1], ["0.0", "0.1", "1.0"], axes=("far", "wide"), notes=["", "local", ""], theme=theme)
+    (points,) = figure.data
+    np.testing.assert_array_equal(points.x, x)
+    np.testing.assert_array_equal(points.y, y)
+    assert points.text[1] == "head 0.1 · local"
+    assert points.marker.color[0] == points.marker.color[1] != points.marker.color[2]
+    assert (figure.layout.xaxis.title.text, figure.layout.yaxis.title.text) == ("far", "wide")
+
+
+def test_distances_of_heads_are_drawn_as_they_are() -> None:
+    matrix = np.array([[0.0, 0.25, 1.0]])
+    figure = distances(matrix, ["0.0"], ["0.0", "0.1", "1.0"], axes=("A (MiniLM)", "B (Tiny decoder)"))
+    (drawn,) = figure.data
+    np.testing.assert_array_equal(drawn.z, matrix.astype(np.float32))
+    assert (drawn.zmin, drawn.zmax) == (0, 1)
+    assert drawn.customdata[0][1] == "head 0.0 of A (MiniLM), head 0.1 of B (Tiny decoder)"
+    assert figure.layout.yaxis.autorange == "reversed"

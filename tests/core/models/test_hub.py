@@ -1,0 +1,301 @@
+"""The hub path, through the library's real `from_pretrained`, against a small hub on this machine's loopback.
+
+The hub's library reads its settings once, when it is imported, so what is tried runs in processes of their own: a
+first one with a hub that has good and bad repositories, a second one after that hub has gone.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import transformers
+from safetensors.torch import load_file
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+COMMIT = "c0ffee" * 6 + "c0ff"
+CHUNK = 10 * 2**20  # the hub's library takes up a download at its last whole chunk
+CUT_AT = CHUNK + 300_000  # bytes of the weights after which a bad line drops
+TRY = """
+import json, sys, time
+from attn_core import HeadlightError, load, trace
+from attn_core.models import catalogue as models
+results = {}
+for name in sys.argv[1:]:
+    said, start = [], time.monotonic()
+    try:
+        model = load(name, progress=lambda message, fraction=None: said.append((message, fraction)))
+        tensors = model.hf.state_dict()
+        result = {
+            "sum": sum(float(t.double().sum()) for t in tensors.values()),
+            "labels": trace(model, "a fluffy blue creature").tokens.labels,
+            "shape": [models.entry_of(name).n_layers, models.entry_of(name).n_heads],
+        }
+    except HeadlightError as error:
+        result = {"error": type(error).__name__, "says": str(error)}
+    results[name] = result | {"said": said, "seconds": time.monotonic() - start}
+    if result.get("error") != "UnknownModel":
+        results[name]["downloaded"] = models.hub.is_downloaded(name)
+print("RESULTS", json.dumps(results))
+"""
+
+
+def save_model(folder: Path) -> Path:
+    config = transformers.BertConfig(
+        vocab_size=48_000, hidden_size=64, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128
+    )
+    transformers.BertModel(config).save_pretrained(folder)
+    words = ["[UNK]", "[PAD]", "a", "fluffy", "blue", "creature"]
+    fast = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
+    fast.pre_tokenizer = pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(tokenizer_object=fast, unk_token="[UNK]", pad_token="[PAD]").save_pretrained(
+        folder
+    )
+    return folder
+
+
+class Hub(ThreadingHTTPServer):
+    """Serves one model under several names; the name says what goes wrong with it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.folder = folder
+        self.requests: list[tuple[str, str, str | None]] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def asked(self, repo: str, file: str, method: str = "GET") -> list[str | None]:
+        """The ranges asked of a file, in order; None stands for all of it."""
+        return [
+            span
+            for m, path, span in self.requests
+            if m == method and path.startswith(f"/{repo}/resolve/") and path.endswith(file)
+        ]
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Hub
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, body: bool) -> None:
+        path = self.path.split("?")[0]
+        self.server.requests.append((self.command, path, self.headers.get("Range")))
+        repo = "/".join(path.removeprefix("/api/models/").strip("/").split("/")[:2])
+        if repo == "owner/gone":
+            return self._send(404, b"", {"X-Error-Code": "RepoNotFound"}, body)
+        if repo == "owner/gated":
+            return self._send(403, b"", {"X-Error-Code": "GatedRepo"}, body)
+        if path.startswith(f"/api/models/{repo}/revision") or path == f"/api/models/{repo}":
+            return self._send(200, json.dumps(self._facts(repo)).encode(), {}, body)
+        if "/resolve/" not in path:
+            return self._send(404, b"", {}, body)
+        file = path.split("/resolve/")[1].split("/", 1)[1]
+        data = self._content(repo, file)
+        if data is None:
+            return self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT}, body)
+        tag = hashlib.sha256(data).hexdigest()
+        facts = {"ETag": f'"{tag}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
+        if start:
+            facts["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+        stop = self._line_drops_at(repo, file, start)
+        return self._send(206 if start else 200, data[start:], facts, body, stop)
+
+    def _facts(self, repo: str) -> dict[str, object]:
+        data = (self.server.folder / "model.safetensors").read_bytes()
+        lfs = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
+        file = {"rfilename": "model.safetensors", "size": len(data), "lfs": lfs}
+        return {"id": repo, "sha": COMMIT, "siblings": [file], "cardData": {"license": "mit"}}
+
+    def _content(self, repo: str, file: str) -> bytes | None:
+        name = {"pytorch_model.bin": "model.safetensors"}.get(file, file) if repo == "owner/pickled" else file
+        hidden = repo == "owner/empty" or (repo == "owner/pickled" and file == "model.safetensors")
+        path = self.server.folder / name
+        if hidden or not path.is_file():
+            return None
+        data = path.read_bytes()
+        return data[: len(data) // 2] if (repo, file) == ("owner/damaged", "model.safetensors") else data
+
+    def _line_drops_at(self, repo: str, file: str, start: int) -> int | None:
+        if file != "model.safetensors":
+            return None
+        if repo == "owner/cut-once" and start == 0:
+            return CUT_AT
+        if repo == "owner/cut-always" or (repo == "owner/cut-today" and not (self.server.folder / "mended").exists()):
+            return max(CUT_AT - start, 0)
+        return None
+
+    def _send(self, status: int, data: bytes, facts: dict[str, str], body: bool, stop: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in facts.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if body:
+            self.wfile.write(data[:stop])
+        if stop is not None:
+            self.close_connection = True
+
+
+def environment_for(endpoint: str, cache: Path) -> dict[str, str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HTTP", "http"))}
+    environment |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
+    return environment | {"HF_HUB_DISABLE_TELEMETRY": "1", "no_proxy": "*"}
+
+
+def attempt(endpoint: str, cache: Path, *names: str, **settings: str) -> dict:
+    environment = environment_for(endpoint, cache) | settings
+    done = subprocess.run([sys.executable, "-c", TRY, *names], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.split("RESULTS ")[1])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp("served"))
+
+
+@pytest.fixture(scope="module")
+def hub(folder):
+    with Hub(folder) as server:
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def first(hub, cache):
+    """What came of each repository while the hub was there."""
+    names = ["good", "empty", "cut-once", "cut-always", "cut-today", "pickled", "damaged", "gone", "gated"]
+    return attempt(f"http://127.0.0.1:{hub.server_port}", cache, *(f"owner/{name}" for name in names))
+
+
+@pytest.fixture(scope="module")
+def later(hub, cache, folder, first):
+    """The same after the line was mended."""
+    (folder / "mended").touch()
+    return attempt(f"http://127.0.0.1:{hub.server_port}", cache, "owner/cut-today")
+
+
+@pytest.fixture(scope="module")
+def unplugged(cache, first, later):
+    """The same where nothing answers at the hub's address."""
+    return attempt("http://127.0.0.1:9", cache, "owner/good", "owner/other", "owner/..")
+
+
+def total(folder: Path) -> float:
+    return sum(float(t.double().sum()) for t in load_file(folder / "model.safetensors").values())
+
+
+def test_a_model_comes_from_the_hub_as_it_was_saved(first, folder):
+    good = first["owner/good"]
+    assert good["sum"] == pytest.approx(total(folder), abs=1e-9)
+    assert good["labels"] == ["a", "fluffy", "blue", "creature"]
+    assert good["downloaded"]
+    assert good["shape"] == [2, 2]
+
+
+def test_the_download_reports_its_bytes(first, folder):
+    fractions = [fraction for message, fraction in first["owner/good"]["said"] if "downloading" in message]
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0
+    megabytes = (folder / "model.safetensors").stat().st_size / 1e6
+    assert any(f"of {megabytes:.0f} MB" in message for message, _ in first["owner/good"]["said"])
+
+
+def test_a_cut_in_the_middle_of_a_file_is_taken_up_where_it_broke(first, hub, folder):
+    assert first["owner/cut-once"]["sum"] == pytest.approx(total(folder), abs=1e-9)
+    assert hub.asked("owner/cut-once", "model.safetensors") == [None, f"bytes={CHUNK}-"]
+
+
+def test_a_line_that_stays_cut_says_so_and_leaves_nothing_that_looks_whole(first):
+    broken = first["owner/cut-always"]
+    assert broken["error"] == "NoNetwork" and "broke off" in broken["says"]
+    assert not broken["downloaded"]
+
+
+def test_trying_again_later_works(first, later, folder):
+    assert first["owner/cut-today"]["error"] == "NoNetwork"
+    assert later["owner/cut-today"]["sum"] == pytest.approx(total(folder), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "says"),
+    [
+        ("pickled", "DamagedModel", "safetensors"),
+        ("damaged", "DamagedModel", "cut or damaged"),
+        ("empty", "DamagedModel", "no config.json"),
+        ("gone", "UnknownModel", "no model 'owner/gone' on the hub"),
+        ("gated", "UnknownModel", "granted access"),
+    ],
+)
+def test_what_is_wrong_with_a_repository_is_said(first, hub, name, error, says):
+    found = first[f"owner/{name}"]
+    assert found["error"] == error
+    assert says in found["says"]
+
+
+def test_pickled_weights_are_not_even_fetched(first, hub):
+    assert not hub.asked("owner/pickled", "pytorch_model.bin")
+
+
+def test_what_was_downloaded_needs_no_hub(unplugged, folder):
+    assert unplugged["owner/good"]["sum"] == pytest.approx(total(folder), abs=1e-9)
+
+
+def test_a_hub_that_does_not_answer(unplugged):
+    assert unplugged["owner/other"]["error"] == "NoNetwork"
+    assert "cannot be reached" in unplugged["owner/other"]["says"]
+
+
+def test_a_name_that_the_hub_cannot_have(unplugged):
+    assert unplugged["owner/.."]["error"] == "UnknownModel"
+
+
+def test_a_second_load_asks_the_hub_nothing(hub, cache, first, later):
+    before = len(hub.requests)
+    again = attempt(f"http://127.0.0.1:{hub.server_port}", cache, "owner/good")
+    assert again["owner/good"]["downloaded"]
+    assert len(hub.requests) == before
+
+
+def test_the_switch_for_offline_is_obeyed(hub, cache, first, later):
+    before = len(hub.requests)
+    found = attempt(f"http://127.0.0.1:{hub.server_port}", cache, "owner/other", HF_HUB_OFFLINE="1")
+    assert found["owner/other"]["error"] == "NoNetwork" and "switched off" in found["owner/other"]["says"]
+    assert len(hub.requests) == before
+
+
+def test_pins_are_what_the_hub_says(hub, folder, tmp_path):
+    file = tmp_path / "pins.json"
+    command = [sys.executable, "-m", "attn_core.models.pinning", str(file)]
+    environment = environment_for(f"http://127.0.0.1:{hub.server_port}", tmp_path)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    weights = (folder / "model.safetensors").read_bytes()
+    expected = {"revision": COMMIT, "sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights)}
+    assert json.loads(file.read_text())["gpt2"] == expected
+    assert "its card says mit, the catalogue says Apache-2.0" in done.stdout
+
+
+def test_pins_stay_where_the_hub_cannot_be_asked(tmp_path):
+    file = tmp_path / "pins.json"
+    file.write_text('{"gpt2": {"size": 1}}')
+    command = [sys.executable, "-m", "attn_core.models.pinning", str(file)]
+    done = subprocess.run(command, env=environment_for("http://127.0.0.1:9", tmp_path), capture_output=True, text=True)
+    assert done.returncode == 1 and "not pinned" in done.stdout
+    assert json.loads(file.read_text()) == {"gpt2": {"size": 1}}

@@ -1,0 +1,153 @@
+"""Translations, rows and alignments, judged by the library's generation and by sentences aligned by hand."""
+
+from __future__ import annotations
+
+import families
+import numpy as np
+import pytest
+import torch
+import transformers as tf
+
+import attn_core as ac
+from attn_core.prediction import next_token as next_word
+from attn_core.prediction import translation
+from attn_core.prediction.translation import Aligned
+
+ENGLISH = "the small blue car sees a white horse"
+FRENCH = "la petite voiture bleue voit un cheval blanc"
+
+
+@pytest.fixture(scope="module")
+def model() -> ac.Model:
+    return ac.load("tiny-translator")
+
+
+@pytest.fixture(scope="module")
+def trace(model: ac.Model) -> ac.Trace:
+    return ac.trace(model, ENGLISH, target=translation.greedy(model, model.read(ENGLISH)).ids)
+
+
+def test_its_own_translation(model: ac.Model, trace: ac.Trace) -> None:
+    written = translation.greedy(model, model.read(ENGLISH))
+    assert written.ended and trace.tokens_of("decoder")[0].ids == written.ids
+    labels = trace.tokens_of("decoder")[0].labels
+    assert translation.produced(labels, "</s>") == [*FRENCH.split(), "</s>"]
+    assert ac.trace(model, ENGLISH, target=FRENCH).tokens_of("decoder")[0].ids == written.ids
+
+
+@pytest.mark.parametrize("family", ["t5", "bart", "mbart", "marian"])
+def test_greedy_is_the_librarys(family: str, tmp_path: object) -> None:
+    families.save(family, tmp_path)  # type: ignore[arg-type]
+    theirs = tf.AutoModelForSeq2SeqLM.from_pretrained(tmp_path, attn_implementation="eager").eval()
+    model = ac.load(str(tmp_path))
+    source = model.read(families.TEXT)
+    written = translation.greedy(model, source, at_most=9)
+    judge = theirs.generate(torch.tensor([source.ids]), max_new_tokens=8, num_beams=1, use_cache=False)[0].tolist()
+    assert [*written.ids, *([theirs.config.eos_token_id] if written.ended else [])] == judge
+    trace = ac.trace(model, families.TEXT, target=written.ids)
+    assert trace.streams == ("encoder", "decoder", "cross") and max(trace.check()) < 1e-5
+    rows = translation.produced(trace.tokens_of("cross")[0].labels, None)
+    assert len(rows) == len(trace.pattern(0, 0, stream="cross")) and rows[-1] == translation.UNFINISHED
+    found = translation.align(translation.mean_pattern(trace, [(0, 0), (1, 3)]))
+    judged = (trace.pattern(0, 0, stream="cross") + trace.pattern(1, 3, stream="cross")) / 2
+    assert [entry.key for entry in found] == judged.argmax(axis=1).tolist()
+    assert np.allclose([entry.weight for entry in found], judged.max(axis=1))
+
+
+def test_t5_is_told_its_task(tmp_path: object) -> None:
+    theirs = families.FAMILIES["t5"].build()
+    theirs.config.task_specific_params = {"translation_en_to_fr": {"prefix": "translate English to French: "}}
+    model = ac.wrap(theirs, families.word_tokenizer())
+    assert translation.as_read(model, "a fox") == "translate English to French: a fox"
+    assert translation.as_read(model, "translate English to French: a fox") == "translate English to French: a fox"
+
+
+def test_nothing_is_added_for_others(model: ac.Model) -> None:
+    assert translation.as_read(model, ENGLISH) == ENGLISH
+
+
+def test_new_words_are_carried_over_by_name(model: ac.Model) -> None:
+    source = model.read("my small Zorple does not see the old blick")
+    written = translation.greedy(model, source)
+    trace = ac.trace(model, source.text, target=written.ids)
+    labels = trace.tokens_of("decoder")[0].labels
+    assert translation.sentence(labels[1:]) == "mon petit Zorple° ne voit pas le vieux blick°"
+
+
+def test_a_new_word_is_the_same_word_in_both_sentences(model: ac.Model) -> None:
+    """Typed in another order, or met in the target alone: each keeps its own name, and the source's stand-in."""
+    trace = ac.trace(model, "a blick Zorple eats a wug", target="un zorple Blick mange la tove")
+    source, target = trace.tokens_of("cross")[1], trace.tokens_of("cross")[0]
+    slots = [model.tokenizer.convert_tokens_to_ids(f"<new{n}>") for n in (1, 2, 3, 4)]
+    assert [source.ids[i] for i in (1, 2, 5)] == slots[:3]
+    assert target.labels == ["<s>", "un", "zorple°", "Blick°", "mange", "la", "tove°"]
+    assert target.word_labels == target.labels and [target.ids[i] for i in (2, 3, 6)] == [slots[1], slots[0], slots[3]]
+
+
+def test_what_comes_next_is_named_as_the_source_has_it(model: ac.Model) -> None:
+    trace = ac.trace(model, "a small Zorple eats an apple", target="un petit")
+    guess = next_word.next_words(trace, 1)[0]
+    assert (guess.word, guess.id) == ("Zorple°", trace.tokens_of("encoder")[0].ids[2])
+
+
+def test_an_alignment_is_the_largest_weight(trace: ac.Trace) -> None:
+    layer, head = translation.sharpest(trace)
+    found = translation.align(trace.pattern(layer, head, stream="cross"))
+    keys = trace.tokens_of("cross")[1].labels
+    by_hand = ["the", "small", "car", "blue", "sees", "a", "horse", "white"]
+    assert [keys[entry.key] for entry in found[:-1]] == by_hand
+    assert [(one.query, other.query) for one, other in translation.crossings(found[:-1])] == [(2, 3), (6, 7)]
+    assert translation.telling_row(found[:-1]) == 2
+
+
+def test_clearness_wants_every_source_word_found() -> None:
+    special, end = [False, False, True], [[0.0, 0, 1]]
+    assert translation.clearness(np.array([[1.0, 0, 0], [0, 1, 0], *end]), special) == 1
+    assert translation.clearness(np.array([[1.0, 0, 0], [1, 0, 0], *end]), special) == 0.5  # sure, of one word only
+    assert translation.clearness(np.array([[1 / 3] * 3, [1 / 3] * 3, *end]), special) == pytest.approx(1 / 6)
+    assert translation.clearness(np.array([*end, *end, *end]), special) == 0  # rests on the end sign
+
+
+def test_the_mean_of_heads_needs_heads(trace: ac.Trace) -> None:
+    with pytest.raises(ValueError, match="at least one head"):
+        translation.mean_pattern(trace, [])
+
+
+def test_the_headline() -> None:
+    aligned = [Aligned(0, 1, 0.9), Aligned(1, 0, 0.8), Aligned(2, 2, 1.0)]
+    said = translation.lead(aligned, 0, ["voiture", "bleue", "</s>"], ["blue", "car", "</s>"], "head 1.2")
+    assert "".join(text for text, _ in said).replace("\xa0", " ") == (
+        "To write voiture, head 1.2 looks at car (90 %), then back at blue for bleue (80 %)."
+    )
+    assert [text for text, role in said if role == "query"] == ["voiture", "bleue"]
+    straight = translation.lead(aligned, 1, ["voiture", "bleue", "</s>"], ["blue", "car", "</s>"], "head 1.2")
+    assert "back" not in "".join(text for text, _ in straight)
+
+
+def test_sentences_are_written_as_people_write() -> None:
+    assert translation.sentence(["l'", "homme", "n'", "aime", "pas", "."]) == "l'homme n'aime pas."
+
+
+def test_sound_and_its_transcript() -> None:
+    """The two sequences may be of different kinds: queries are words, keys are moments of a recording."""
+    torch.manual_seed(0)
+    config = tf.WhisperConfig(
+        vocab_size=99, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
+        decoder_attention_heads=4, encoder_ffn_dim=48, decoder_ffn_dim=48, num_mel_bins=8, max_source_positions=50,
+        max_target_positions=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
+        suppress_tokens=None, begin_suppress_tokens=None,
+    )  # fmt: skip
+    theirs = tf.WhisperForConditionalGeneration._from_config(config, attn_implementation="eager").eval()
+    sound = torch.randn(8, 100)
+    written = [1, 5, 6, 7]
+    with torch.no_grad():
+        judge = theirs(
+            input_features=sound[None], decoder_input_ids=torch.tensor([written]), output_attentions=True
+        ).cross_attentions
+    trace = ac.trace(ac.wrap(theirs, families.word_tokenizer()), audio=sound.numpy(), target=written)
+    words, times = trace.tokens_of("cross")
+    assert times.labels[:3] == ["0.00 s", "0.02 s", "0.04 s"] and times.labels[-1] == "0.98 s"
+    assert len(words) == 4 and len(times) == 50
+    for layer in range(2):
+        assert np.abs(trace.patterns(layer, stream="cross") - judge[layer][0].numpy()).max() < 1e-5
+    assert len(translation.align(trace.pattern(1, 0, stream="cross"))) == 4

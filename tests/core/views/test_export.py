@@ -1,0 +1,297 @@
+"""What is taken away: files are read back by other programs' readers and compared with the trace."""
+
+import base64
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import attn_core as ac
+from attn_core.__main__ import main
+from attn_core.views import files as export
+from attn_core.views.view import View
+
+SENTENCE = "a fluffy blue creature roamed the verdant forest"
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return ac.load("minilm")
+
+
+@pytest.fixture(scope="module")
+def trace(model):
+    return ac.trace(model, SENTENCE)
+
+
+@pytest.fixture(scope="module")
+def causal():
+    return ac.trace(ac.load("tiny-decoder"), "the blue creature and the green creature ate")
+
+
+@pytest.fixture(scope="module")
+def translation():
+    return ac.trace(ac.load("tiny-translator"), "the black cat sleeps", target="le chat noir dort")
+
+
+def numbers_in(page):
+    """What the offline file holds, read without our own reader."""
+    _, _, rest = page.partition('id="headlight-numbers">')
+    return json.loads(rest.partition("</script>")[0])
+
+
+def test_csv_is_read_back_to_the_same_numbers(trace):
+    frame = pd.read_csv(io.StringIO(export.csv(View(trace, 0, 3))), keep_default_na=False)
+    assert_allclose(frame.weight.astype(float).to_numpy().reshape(13, 13), trace.pattern(0, 3), atol=1e-9)
+    assert list(frame.key_token[:13]) == trace.tokens.labels
+    assert frame.caption[0] == f"minilm · head 0.3 · “{SENTENCE}” · √ colour scale · Headlight 0.1.0"
+
+
+def test_masked_cells_have_no_weight_in_any_file(causal):
+    view = View(causal, 1, 0)
+    cells = list(csv.DictReader(io.StringIO(export.csv(view))))
+    above = [cell for cell in cells if int(cell["key"]) > int(cell["query"])]
+    assert above and all(cell["weight"] == "" and cell["masked"] == "yes" for cell in above)
+    assert all(cell["weight"] and cell["masked"] == "no" for cell in cells if cell not in above)
+    weights = json.loads(export.json(view))["weights"]
+    assert weights[0][1] is None and weights[1][0] is not None
+
+
+def test_hidden_specials_are_renormalised_and_the_file_says_so(trace):
+    view = View(trace, 0, 3, hide_sink=True)
+    content = json.loads(export.json(view))
+    assert [key["token"] for key in content["keys"]] == trace.tokens.labels[1:-1]
+    assert content["queries"][0]["positions"] == [1]
+    own = trace.pattern(0, 3)[1:-1, 1:-1]
+    assert_allclose(np.array(content["weights"]), own / own.sum(axis=1, keepdims=True), atol=1e-6)
+    assert "special tokens hidden, renormalised" in content["caption"]
+
+
+def test_words_and_means_are_exported_as_they_are_shown(trace):
+    content = json.loads(export.json(View(trace, 2, 5, words=True, mean="heads")))
+    assert [word["token"] for word in content["keys"]] == trace.tokens.word_labels
+    assert_allclose(np.array(content["weights"]).sum(axis=1), 1, atol=1e-5)
+    assert "the mean of layer 2's heads" in content["caption"] and "whole words" in content["caption"]
+
+
+def test_npz_holds_every_head(trace):
+    with np.load(io.BytesIO(export.npz(View(trace)))) as stored:
+        assert stored["patterns"].shape == (6, 12, 13, 13)
+        assert_array_equal(stored["patterns"][4, 7], trace.pattern(4, 7))
+        assert_array_equal(stored["value"][1, 2], trace.value(1, 2))
+        assert_allclose(stored["delta_e_sizes"][2, 3], np.linalg.norm(trace.delta_e(2, 3), axis=-1), rtol=1e-5)
+        assert list(stored["keys"]) == trace.tokens.labels and "minilm" in str(stored["caption"])
+
+
+def test_the_offline_file_holds_every_head_to_a_thousandth_of_a_percent(trace, causal):
+    numbers = numbers_in(export.html(View(trace, 0, 3)))
+    cells = np.frombuffer(base64.b64decode(numbers["cells"]), "<u2").reshape(6, 12, 13, 13)
+    assert_allclose(cells / 65_534, np.stack([trace.patterns(layer) for layer in range(6)]), atol=1e-5)
+    numbers = numbers_in(export.html(View(causal, 0, 0)))
+    n = len(causal.tokens)
+    cells = np.frombuffer(base64.b64decode(numbers["cells"]), "<u2").reshape(causal.n_layers, causal.n_heads, n, n)
+    assert_array_equal(cells[0, 0] == 65_535, ~causal.may_look(0))
+
+
+def test_the_offline_file_is_small_and_asks_no_other_host(model):
+    words = " ".join(["bird"] * 62)
+    page = export.html(View(ac.trace(model, words)))
+    assert len(ac.trace(model, words).tokens) == 64
+    assert len(page.encode()) < 1_000_000
+    assert not [
+        word
+        for word in ("http:", "https:", "src=", "href=", "import(", "fetch(", "@import")
+        if word in page.replace("http://www.w3.org", "")
+    ]
+
+
+def test_a_long_sentence_keeps_the_opened_head_in_full_and_says_so(model):
+    trace = ac.trace(model, " ".join(["bird"] * 400))
+    page = export.html(View(trace, 2, 1))
+    numbers = numbers_in(page)
+    assert not numbers["every"] and len(page.encode()) < 8_000_000
+    cells = np.frombuffer(base64.b64decode(numbers["cells"]), "<u2").reshape(402, 402)
+    assert_allclose(cells / 65_534, trace.pattern(2, 1), atol=1e-5)
+
+
+def test_a_saved_view_is_opened_again(trace):
+    view = View(trace, 2, 5, hide_sink=True, query=4, queries_in="columns")
+    saved = export.read(export.html(view).encode())
+    assert (saved.page, saved.caption) == ("app", view.caption())
+    assert saved.link == {
+        "v": "1",
+        "model": "minilm",
+        "text": SENTENCE,
+        "layer": "2",
+        "head": "5",
+        "query": "4",
+        "mean": "one",
+        "unit": "pieces",
+        "specials": "hide",
+        "scale": "sqrt",
+        "queries": "columns",
+    }
+    other = export.read(export.html(View(trace, page="delta_e", link={"text": SENTENCE, "word": "4"})))
+    assert (other.page, other.link) == ("delta_e", {"v": "1", "text": SENTENCE, "word": "4"})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "<html></html>",
+        b"\xff\xfe\x00",
+        '<script type="application/json" id="headlight-view">{</script>',
+        '<script type="application/json" id="headlight-view">[1]</script>',
+        '<script type="application/json" id="headlight-view">' + "[" * 100_000 + "</script>",
+        '<script type="application/json" id="headlight-view">{"page":"app","link":{"a":1},"caption":""}</script>',
+        '<script type="application/json" id="headlight-view">{"page":"app","link":3,"caption":""}</script>',
+    ],
+)
+def test_what_is_no_saved_view_is_refused_in_one_sentence(content):
+    with pytest.raises(ac.HeadlightError, match="saved view"):
+        export.read(content)
+
+
+def test_nothing_typed_can_leave_its_place_in_the_file(model):
+    nasty = "</script><script>alert(1)</script> <!-- <img src=x onerror=alert(2)>"
+    page = export.html(View(ac.trace(model, nasty)))
+    assert "<script>alert" not in page and "<img" not in page and "<!--" not in page
+    assert page.count("</script>") == 3
+    assert export.read(page).link["text"] == nasty
+
+
+def test_cross_attention_has_two_sentences(translation):
+    content = json.loads(export.json(View(translation, 0, 1, stream="cross")))
+    asks, answers = translation.tokens_of("cross")
+    assert [word["token"] for word in content["queries"]] == asks.labels
+    assert [word["token"] for word in content["keys"]] == answers.labels
+    assert_allclose(np.array(content["weights"]), translation.pattern(0, 1, stream="cross"), atol=1e-6)
+    numbers = numbers_in(export.html(View(translation, 0, 1, stream="cross")))
+    assert [len(side["labels"]) for side in numbers["links"]["sides"]] == [len(asks), len(answers)]
+    assert not numbers["links"]["same"]
+
+
+def test_a_picture_shows_its_labels_and_its_caption(causal):
+    made = export.picture(View(causal, 0, 1, query=2), "svg").decode()
+    assert "creature" in made and "head 0.1" in made and "query (asks)" in made and "Headlight 0.1.0" in made
+    assert export.picture(View(causal), "png").startswith(b"\x89PNG\r\n")
+
+
+def test_without_a_browser_a_picture_says_what_to_do(trace, monkeypatch):
+    def no_browser(*_, **__):
+        raise RuntimeError("chrome not found")
+
+    monkeypatch.setattr("plotly.graph_objects.Figure.to_image", no_browser)
+    with pytest.raises(ac.HeadlightError, match="needs Chrome"):
+        export.picture(View(trace), "png")
+
+
+def test_an_unknown_kind_of_file_is_refused(trace):
+    with pytest.raises(ValueError, match="'exe' is no kind of file"):
+        export.content(View(trace), "exe")
+
+
+def test_a_notebook_gets_one_self_contained_frame(trace):
+    shown = ac.show(trace, 0, 3)._repr_html_()
+    assert shown.startswith("<iframe") and shown.count("<") == 2 and "headlight-numbers" in shown
+    with pytest.raises(IndexError, match="head 12 is out of range"):
+        ac.show(trace, 0, 12)
+
+
+def test_the_lines_that_reproduce_a_view_do_so(trace, translation):
+    views = [
+        View(trace, 0, 3),
+        View(trace, 2, 5, hide_sink=True, words=True, mean="heads", scale="linear", queries_in="columns", query=4),
+        View(translation, 0, 1, stream="cross"),
+    ]
+    for view in views:
+        names: dict = {}
+        exec(view.as_python(), names)
+        assert_allclose(names["view"].pattern, view.pattern, atol=1e-6)
+        assert names["view"].caption() == view.caption() and names["view"].query == view.query
+
+
+def test_the_example_notebook_runs():
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(ROOT / "examples" / "headlight.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT)}}).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert any("headlight-numbers" in output.get("data", {}).get("text/html", "") for output in outputs)
+    assert any("Parity(" in output.get("data", {}).get("text/plain", "") for output in outputs)
+
+
+# --- The command line ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["html", "csv", "json", "npz"])
+def test_the_command_line_writes_what_the_name_asks_for(tmp_path, kind, trace, capsys):
+    assert main([SENTENCE, "--head", "0.2", "--out", str(tmp_path / f"view.{kind}"), "--word", "4"]) == 0
+    assert (tmp_path / f"view.{kind}").read_bytes() == export.content(View(trace, 0, 2, query=4), kind)
+    said = capsys.readouterr()
+    assert said.out == "" and "Loading minilm" in said.err and f"view.{kind}" in said.err
+
+
+def test_each_line_of_stdin_is_a_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("one bird\n\n  two birds \n"))
+    assert main(["--out", str(tmp_path / "view.json"), "--quiet"]) == 0
+    made = sorted(path.name for path in tmp_path.iterdir())
+    assert made == ["view-1.json", "view-2.json"]
+    assert "“two birds”" in json.loads((tmp_path / "view-2.json").read_text(encoding="utf-8"))["caption"]
+    assert capsys.readouterr().err == ""
+
+
+def test_one_bad_line_does_not_stop_the_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("one bird\ntwo birds\n"))
+    (tmp_path / "view-1.csv").mkdir()
+    assert main(["-", "--out", str(tmp_path / "view.csv"), "--quiet"]) == 1
+    assert (tmp_path / "view-2.csv").is_file()
+    assert capsys.readouterr().err.startswith("Line 1: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["x", "--model", "nope"], 1, "There is no model called 'nope' here."),
+        (["x", "--head", "7.0"], 1, "layer 7 is out of range"),
+        (["   "], 1, "There is no word here yet."),
+        (["x", "--head", "3"], 2, "'3' is no head; write LAYER.HEAD"),
+        (["x", "--out", "a.exe"], 2, "'a.exe' must end with one of html"),
+        (["x", "--nonsense"], 2, "unrecognized arguments"),
+    ],
+)
+def test_what_went_wrong_is_one_line_and_an_exit_status(arguments, status, said, capsys):
+    try:
+        given = main(arguments)
+    except SystemExit as end:
+        given = end.code
+    out, err = capsys.readouterr()
+    assert given == status and said in err and "Traceback" not in err and out == ""
+
+
+def test_without_a_file_the_numbers_go_to_stdout():
+    command = [sys.executable, "-m", "attn_core", SENTENCE, "--head", "0.2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment, cwd="/")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert done.returncode == 0 and len(rows) == 169
+    assert max(rows[4 * 13 : 5 * 13], key=lambda row: float(row["weight"]))["key_token"] == "blue"
+    assert done.stderr.splitlines()[0].startswith("Loading minilm")
+
+
+def test_help_names_every_option():
+    command = [sys.executable, "-m", "attn_core", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0
+    assert all(option in done.stdout for option in ("--model", "--head", "--out", "--target", "stdin", "Exit status"))

@@ -1,0 +1,347 @@
+"""The front room, run as a page: what it says and draws, what a link restores, and what it does with bad input."""
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import attn_core as ac
+from attn_core.heads import ablation as effects
+from attn_core.settings import number
+from attn_core.views import recorded
+from ui.drawing import widgets
+from ui.server import cache as caches
+
+ROOT = Path(__file__).parents[3]
+STARTER = "a fluffy blue creature roamed the verdant forest"
+
+
+@pytest.fixture(scope="module")
+def model() -> ac.Model:
+    """The bundled model, loaded where the page looks for it too."""
+    job = caches.open_model("minilm")
+    assert job.done.wait(300) and job.error is None, job.error
+    return caches.model("minilm")
+
+
+@pytest.fixture(scope="module")
+def trace(model: ac.Model) -> ac.Trace:
+    return ac.trace(model, STARTER)
+
+
+def opened(**params: object) -> AppTest:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
+    for name, value in params.items():
+        page.query_params[name] = str(value)
+    return checked(page.run())
+
+
+def checked(page: AppTest) -> AppTest:
+    assert not page.exception, page.exception
+    return page
+
+
+def html(page: AppTest) -> str:
+    return "\n".join(block.proto.body for block in page.get("html"))
+
+
+def text(page: AppTest) -> str:
+    """What a reader sees of the page's own HTML."""
+    return unescape(re.sub(r"<style.*?</style>|<[^>]*>", "", html(page), flags=re.S)).replace("\xa0", " ")
+
+
+def lead(page: AppTest) -> str:
+    (found,) = re.findall(r'<h1 class="hl-lead">(.*?)</h1>', html(page))
+    return unescape(re.sub(r"<[^>]*>", "", found)).replace("\xa0", " ")
+
+
+def array(stored: object) -> np.ndarray:
+    """A Plotly array as it travels: base64 or a list."""
+    if isinstance(stored, dict):
+        flat = np.frombuffer(base64.b64decode(stored["bdata"]), np.dtype(stored["dtype"]))
+        return flat.reshape([int(n) for n in str(stored["shape"]).split(",")]) if "shape" in stored else flat
+    return np.array([[np.nan if cell is None else cell for cell in row] for row in stored], float)
+
+
+def cells(page: AppTest) -> np.ndarray:
+    (chart,) = page.get("plotly_chart")
+    return array(json.loads(chart.proto.spec)["data"][0]["z"])
+
+
+# --- The first screen -------------------------------------------------------------------------------------------------
+
+
+def test_the_first_picture_comes_before_torch_and_transformers_are_imported() -> None:
+    script = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+page = AppTest.from_file({str(ROOT / "app.py")!r}, default_timeout=300).run()
+assert not page.exception, page.exception
+assert any(">recorded<" in block.proto.body for block in page.get("html"))
+assert len(page.get("plotly_chart")) == 1 and len(page.get("bidi_component")) >= 2
+page.button(key="head_on").click().run()
+assert page.session_state["head"] == 4 and not page.exception
+print([name for name in ("torch", "transformers") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_the_recording_is_the_live_models_result_within_its_steps(model: ac.Model, trace: ac.Trace) -> None:
+    stored = recorded.load()
+    assert stored.tokens == trace.tokens
+    assert (stored.model_name, stored.kind, stored.n_layers, stored.n_heads) == ("minilm", "encoder", 6, 12)
+    run = effects.runner(model, trace)
+    for layer in range(6):
+        assert np.abs(stored.patterns(layer) - trace.patterns(layer)).max() < 0.51 / recorded.STEPS + 1e-6
+        assert np.array_equal(stored.may_look(layer), trace.may_look(layer))
+        np.testing.assert_allclose(stored.delta_e_sizes(layer), trace.delta_e_sizes(layer), rtol=1e-4)
+    for layer, head, query in ((0, 3, 4), (2, 7, 0), (5, 11, 12)):
+        turn = effects.effect(trace, run(without=[(layer, head)]), query).value
+        assert stored.turns[layer, head, query] == pytest.approx(turn, rel=1e-3)
+        live = effects.strip(trace, run, layer, head, query)
+        assert recorded.strip(stored, layer, head, query).parts() == live.parts()
+
+
+def test_the_badge_turns_from_recorded_to_live(model: ac.Model) -> None:
+    page = opened()
+    assert ">live<" in html(page) and ">recorded<" not in html(page)
+    assert "checked" in text(page)
+
+
+def test_another_sentence_is_never_shown_as_the_recording(model: ac.Model) -> None:
+    page = opened(text="the keys to the cabinet are on the table", layer=0, head=3)
+    assert ">recorded<" not in html(page)
+    assert "creature" not in text(page)
+    assert cells(page).shape == (11, 11)
+
+
+def test_without_its_model_another_sentence_shows_a_reason_and_never_the_recording(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = caches.Job("minilm", error=ac.HeadlightError("The weights are away today."))
+    job.done.set()
+    monkeypatch.setattr(caches, "model", lambda name: None)
+    monkeypatch.setattr(caches, "open_model", lambda name: job)
+    page = opened(text="the keys to the cabinet are on the table")
+    assert "The weights are away today." in text(page)
+    assert ">recorded<" not in html(page) and "creature" not in text(page) and not page.get("plotly_chart")
+
+
+# --- What it says and draws -------------------------------------------------------------------------------------------
+
+
+def test_the_lead_names_what_the_head_looks_at(model: ac.Model, trace: ac.Trace) -> None:
+    page = opened()
+    row = trace.pattern(0, 3)[4]
+    assert lead(
+        page
+    ) == f"To update creature, head 0.3 looks at fluffy ({row[2]:.0%}) and blue ({row[3]:.0%}).".replace("%", " %")
+    assert "To update creature (4), head 0.3 looks at itself 19 %, fluffy (2) 19 %, blue (3) 13 %" in text(page)
+    assert "13 of 512 tokens" in text(page)
+
+
+def test_the_lead_changes_with_the_head(model: ac.Model) -> None:
+    assert lead(opened(head=2)).startswith("Head 0.2 looks one token back, almost always. To update creature,")
+    assert "rests on [CLS] and [SEP]" in lead(opened(layer=1, head=11, query=4))
+
+
+def test_the_heatmap_holds_the_exact_numbers(model: ac.Model, trace: ac.Trace) -> None:
+    assert np.array_equal(cells(opened(layer=4, head=9)), trace.pattern(4, 9))
+
+
+def test_the_orientation_turns_the_picture_and_the_sentence_and_no_number(model: ac.Model, trace: ac.Trace) -> None:
+    page = opened(queries="columns")
+    assert np.array_equal(cells(page), trace.pattern(0, 3).T)
+    assert lead(page) == "In head 0.3, fluffy (19 %) and blue (13 %) attend to creature."
+    assert "The numbers are the same" in text(page)
+
+
+@pytest.mark.parametrize(
+    ("mean", "name"), [("heads", "mean of layer 2's heads"), ("layers", "mean of head 5"), ("all", "mean of all heads")]
+)
+def test_a_mean_is_the_mean_and_is_called_one(model: ac.Model, trace: ac.Trace, mean: str, name: str) -> None:
+    every = np.stack([trace.patterns(layer) for layer in range(6)])
+    wanted = {"heads": every[2].mean(0), "layers": every[:, 5].mean(0), "all": every.mean((0, 1))}[mean]
+    page = opened(mean=mean, layer=2, head=5)
+    np.testing.assert_allclose(cells(page), wanted, atol=1e-6)
+    assert name in lead(page)
+    assert "[CLS] [SEP]" in text(page)  # the sink's share is said for means too
+
+
+def test_hidden_specials_are_renormalised_and_it_says_so(model: ac.Model, trace: ac.Trace) -> None:
+    page = opened(specials="hide")
+    pattern = trace.pattern(0, 3)[1:-1, 1:-1]
+    np.testing.assert_allclose(cells(page), pattern / pattern.sum(-1, keepdims=True), atol=1e-6)
+    assert "[CLS] [SEP] hidden, the rest renormalised" in text(page)
+    assert "creature (4)" in text(page)  # positions stay those of the sentence
+    assert "creature (query 4)" in page.get("plotly_chart")[0].proto.spec
+    assert "8.5 %on [CLS] [SEP]" in text(page)  # the share that was hidden is still said
+
+
+def test_words_sum_over_keys_and_average_over_queries(model: ac.Model, trace: ac.Trace) -> None:
+    page = opened(unit="words")
+    pattern = trace.pattern(0, 3)
+    assert cells(page).shape == (10, 10)  # roam ##ed and ve ##rdan ##t are one word each
+    np.testing.assert_allclose(cells(page)[4, 5], pattern[4, 5] + pattern[4, 6], atol=1e-6)
+    np.testing.assert_allclose(cells(page)[5, 4], (pattern[5, 4] + pattern[6, 4]) / 2, atol=1e-6)
+    np.testing.assert_allclose(cells(page).sum(-1), 1, atol=1e-5)
+    assert "roamed" in text(page)
+
+
+def test_the_scale_changes_colours_and_no_number(model: ac.Model) -> None:
+    root, linear = opened(scale="sqrt"), opened(scale="linear")
+    assert np.array_equal(cells(root), cells(linear))
+    charts = [json.loads(page.get("plotly_chart")[0].proto.spec)["data"][0]["colorscale"] for page in (root, linear)]
+    assert charts[0] != charts[1]
+
+
+def test_the_table_holds_the_chosen_row_strongest_first(model: ac.Model, trace: ac.Trace) -> None:
+    frame = opened(face="table", layer=3, head=1, query=7).dataframe[0].value
+    row = trace.pattern(3, 1)[7]
+    np.testing.assert_allclose(frame["weight"], np.sort(row)[::-1], atol=1e-7)
+    assert list(frame["position"]) == list(np.argsort(-row, kind="stable"))
+    assert list(frame["key"]) == [trace.tokens.labels[i] for i in frame["position"]]
+
+
+# --- Steps, links -----------------------------------------------------------------------------------------------------
+
+
+def test_layer_and_head_step_by_button_around_the_end_and_the_link_follows(model: ac.Model) -> None:
+    page = opened(layer=5, head=11)
+    checked(page.button(key="head_on").click().run())
+    checked(page.button(key="layer_on").click().run())
+    assert (page.session_state["layer"], page.session_state["head"]) == (0, 0)
+    checked(page.button(key="head_back").click().run())
+    assert page.query_params["head"] in ("11", ["11"]) and page.query_params["v"] in ("1", ["1"])
+
+
+def test_a_new_sentence_lets_the_page_choose_a_word(model: ac.Model) -> None:
+    page = opened(query=9)
+    checked(page.text_input(key="text").input("one mole of carbon dioxide").run())
+    assert page.session_state["query"] is None
+    checked(page.button(key="example_2").click().run())
+    assert page.text_input(key="text").value == "the keys to the cabinet are on the table"
+    assert "cabinet" in text(page)
+
+
+def test_a_link_restores_everything_without_a_note(model: ac.Model) -> None:
+    said: dict[str, object] = {
+        "v": 1, "model": "minilm", "text": "one mole of CO2", "layer": 5, "head": 0, "query": 2, "mean": "heads",
+        "specials": "hide", "unit": "words", "scale": "linear", "queries": "columns", "face": "table", "tiles": "delta",
+    }  # fmt: skip
+    page = opened(**said)
+    assert "hl-note" not in re.sub(r"<style.*?</style>", "", html(page), flags=re.S)
+    assert {name: str(page.session_state[name]) for name in said if name != "v"} == {
+        name: str(value) for name, value in said.items() if name != "v"
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("layer", "6"), ("head", "12"), ("head", "x"), ("query", "-3"), ("mean", "none"), ("tiles", "<b>"), ("v", "2")],
+)
+def test_a_wrong_part_of_a_link_is_named_and_the_page_goes_on(model: ac.Model, name: str, value: str) -> None:
+    page = opened(**{name: value})
+    assert f"{name}={value}" in text(page)
+    assert lead(page)
+
+
+# --- Bad input --------------------------------------------------------------------------------------------------------
+
+TYPED = {
+    "one token": "hi",
+    "very long": "word " * 20_000,
+    "emoji": "🤗 👩‍👩‍👧 😀",
+    "right to left": "שלום עולם مرحبا",
+    "zero width": "a\u200bb \u202edrow\u202c",
+    "html": "<b>bold</b> <img src=x onerror=alert(1)>",
+    "javascript": "<script>alert(1)</script> javascript:alert(1)",
+    "markdown": "# head **bold** [a](http://b) ![i](https://c/d.png) :red[x] `code`",
+    "latex": "$x^2$ \\frac{1}{2} $$y$$",
+    "null": "a\x00b",
+}
+
+
+def test_a_word_is_never_markup() -> None:
+    typed = "<b onclick='x'>&amp;</b>"
+    made = [
+        widgets.say([(typed, "key"), (typed, "")]),
+        widgets.query(typed),
+        widgets.key(typed),
+        widgets.tok(typed, "v"),
+    ]
+    made.append(widgets.badge(typed, why=typed))
+    for markup in made:
+        assert "<b" not in markup and "onclick='" not in markup
+        assert typed in unescape(markup)
+
+
+@pytest.mark.parametrize("what", TYPED)
+def test_whatever_is_typed_is_read_as_text_and_stays_typed(model: ac.Model, what: str) -> None:
+    page = checked(opened().text_input(key="text").input(TYPED[what]).run())
+    assert page.text_input(key="text").value == TYPED[what]
+    assert lead(page)
+    ours = re.sub(r"<style.*?</style>|<img[^<>]* src=\"data:image/[^<>]*>", "", html(page), flags=re.S)
+    assert set(re.findall(r"<(\w+)", ours)) <= {"div", "span", "h1", "h2", "b", "i", "strong", "details", "summary"}
+    assert not page.markdown or all(TYPED[what] not in block.value for block in page.markdown)
+
+
+def test_a_text_beyond_the_limit_is_cut_visibly(model: ac.Model) -> None:
+    page = checked(opened().text_input(key="text").input("word " * 600).run())
+    assert "Cut after 512 tokens, which is the limit: 90 more are not shown." in text(page)
+    assert cells(page).shape == (512, 512)
+
+
+@pytest.mark.parametrize("nothing", ["", "   ", "\t"])
+def test_nothing_typed_gives_one_sentence_and_the_page_stays_usable(model: ac.Model, nothing: str) -> None:
+    page = checked(opened().text_input(key="text").input(nothing).run())
+    assert 'role="alert"' in html(page)
+    assert "Type a sentence" in text(page)
+    checked(page.text_input(key="text").input("better now").run())
+    assert 'role="alert"' not in html(page) and lead(page)
+
+
+def test_an_unknown_model_is_named_with_the_nearest_and_the_page_goes_on(model: ac.Model) -> None:
+    page = opened(model="minilmm")
+    assert "minilmm" in text(page) and "Near it: minilm" in text(page)
+    assert lead(page)
+
+
+def test_a_folder_that_is_no_model_and_a_damaged_file_give_one_sentence(model: ac.Model, tmp_path: Path) -> None:
+    page = opened(model=tmp_path)
+    assert "cannot be shown" in text(page) and "You see model minilm instead" in text(page) and lead(page)
+    (tmp_path / "config.json").write_text('{"model_type": "bert", "num_hidden_layers": 2, "num_attention_heads": 2}')
+    (tmp_path / "model.safetensors").write_bytes(b"cut")
+    page = opened(model=tmp_path, text="kept as typed")
+    assert html(page).count('role="alert"') == 1
+    assert page.text_input(key="text").value == "kept as typed"
+
+
+def test_a_model_that_needs_the_hub_says_so_without_one(model: ac.Model) -> None:
+    page = opened(model="gpt2", text="kept as typed")
+    assert "hub" in text(page) and 'role="alert"' in html(page)
+    assert page.text_input(key="text").value == "kept as typed"
+
+
+def test_too_many_visitors_get_a_sentence_and_a_button(model: ac.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caches._house(), "longest_wait", 0.05)
+    passes = caches._house().passes
+    for _ in range(number("HEADLIGHT_PASSES", 2)):
+        passes.acquire()
+    try:
+        page = opened(text="nobody typed this before me")
+    finally:
+        for _ in range(number("HEADLIGHT_PASSES", 2)):
+            passes.release()
+    assert "please try again" in text(page)
+    checked(page.button(key="try_again").click().run())
+    assert lead(page)

@@ -1,0 +1,329 @@
+"""Compare, run as a page: panels, differences, all heads at once, baselines, links, translators and bad input."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from page_driver import checked, html, lead, load, notes, open_page, packets
+from scipy.spatial.distance import jensenshannon
+from streamlit.testing.v1 import AppTest
+
+import attn_core as ac
+from attn_core.heads import ablation as effects
+from attn_core.heads import baselines
+from attn_core.models.catalogue import bundled_folder
+
+ARE, IS = "the keys to the cabinet are on the table", "the keys to the cabinet is on the table"
+
+
+def opened(**params: object) -> AppTest:
+    return open_page("compare_heads", **params)
+
+
+def titles(page: AppTest) -> list[str]:
+    return [panel["title"] for panel in packets(page)["side_by_side"][0]["panels"]]
+
+
+def panels(page: AppTest) -> np.ndarray:
+    return packets(page)["side_by_side"][1]
+
+
+def frame(page: AppTest, column: str) -> pd.DataFrame:
+    return next(f.value for f in page.dataframe if column in f.value)
+
+
+def apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The judge's distance of rows; where they are equal its divergence may round to −1e-17, whose root is NaN."""
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(jensenshannon(a.astype(float), b.astype(float), axis=-1, base=2))
+
+
+# --- Two sentences ----------------------------------------------------------------------------------------------------
+
+
+def test_the_first_screen_is_a_minimal_pair() -> None:
+    page = opened()
+    model = load("minilm")
+    a, b = ac.trace(model, ARE), ac.trace(model, IS)
+    assert titles(page) == ["A · head 0.3", "B · head 0.3", "A − B"]
+    drawn = panels(page)
+    np.testing.assert_allclose(drawn[0], a.pattern(0, 3), atol=1e-6)
+    np.testing.assert_allclose(drawn[1], b.pattern(0, 3), atol=1e-6)
+    np.testing.assert_allclose(drawn[2], a.pattern(0, 3) - b.pattern(0, 3), atol=1e-6)
+    header = packets(page)["side_by_side"][0]
+    assert [panel["query_labels"][6] for panel in header["panels"]] == ["are", "is", "are/is"]
+
+    judged = np.array(
+        [[apart(a.pattern(layer, head), b.pattern(layer, head)).mean() for head in range(12)] for layer in range(6)]
+    )
+    np.testing.assert_allclose(packets(page)["all_heads"][0]["values"], judged, atol=1e-5)
+    layer, head = np.unravel_index(judged.argmax(), judged.shape)
+    assert lead(page).startswith(f"When are becomes is, head {layer}.{head} changes most (distance {judged.max():.2f})")
+    ranked = next(f.value for f in page.dataframe if list(f.value) == ["head", "distance"])
+    assert ranked["head"][0] == f"{layer}.{head}" and ranked["distance"].is_monotonic_decreasing
+
+
+def test_what_differs_is_told_by_query_and_overall() -> None:
+    page = opened(layer=3, head=1)
+    model = load("minilm")
+    a, b = (ac.trace(model, text).pattern(3, 1) for text in (ARE, IS))
+    rows = apart(a, b)
+    shown = next(f.value for f in page.dataframe if list(f.value) == ["query", "distance"])
+    np.testing.assert_allclose(shown["distance"], rows, atol=1e-5)
+    assert shown["query"][6] == "are/is (6)"
+    strip = re.search(r"<strong>([\d.]+)</strong>distance of A and B", html(page))
+    assert strip and float(strip[1]) == pytest.approx(rows.mean(), abs=0.006)
+    r = re.search(r"<strong>(−?[\d.]+)</strong>correlation", html(page))
+    assert r and float(r[1].replace("−", "-")) == pytest.approx(np.corrcoef(a.ravel(), b.ravel())[0, 1], abs=0.006)
+    most = int(rows.argmax())
+    assert f"<strong>{shown['query'][most]}</strong>differs most" in html(page)
+    measures = frame(page, "on the sink")
+    sink = a[1:-1][:, [0, 10]].sum(axis=1).mean()
+    assert measures["on the sink"][0] == pytest.approx(100 * sink, rel=1e-4)
+    entropies = [-(row[row > 0] * np.log2(row[row > 0])).sum() for row in a[1:-1]]
+    assert measures["entropy"][0] == pytest.approx(np.mean(entropies), rel=1e-4)
+
+
+def test_two_heads_on_two_sentences_are_not_said_to_be_one() -> None:
+    page = opened(b_head="4")
+    model = load("minilm")
+    rows = apart(ac.trace(model, ARE).pattern(0, 3), ac.trace(model, IS).pattern(0, 4))
+    assert lead(page).endswith(f"; head 0.3 and head 0.4 are {rows.mean():.2f} apart.")
+
+
+def test_an_inserted_word_leaves_a_gap() -> None:
+    page = opened(text="a blue creature sleeps", b_text="a fluffy blue creature sleeps", layer=1, head=9)
+    header, drawn = packets(page)["side_by_side"]
+    assert header["panels"][0]["query_labels"] == ["[CLS]", "a", None, "blue", "creature", "sleeps", "[SEP]"]
+    assert header["panels"][1]["key_labels"][2] == "fluffy"
+    own = ac.trace(load("minilm"), "a blue creature sleeps").pattern(1, 9)
+    here = [0, 1, 3, 4, 5, 6]
+    np.testing.assert_allclose(drawn[0][np.ix_(here, here)], own, atol=1e-6)
+    assert np.isnan(drawn[0][2]).all() and np.isnan(drawn[2][:, 2]).all()
+    assert header["limit"] < 0.5, "what only one sentence has is no difference to be coloured"
+    assert "fluffy (2)" not in frame(page, "query")["query"].tolist()
+    assert lead(page).startswith("With fluffy added, head")
+
+
+def test_sentences_without_a_common_word_say_so() -> None:
+    page = opened(model="tiny-decoder", text="shy", b_text="oxygen")
+    assert lead(page)
+    page = opened(text="a", b_text="fox")  # the special tokens are common
+    assert len(frame(page, "query")) >= 2
+
+
+# --- Two heads, two models, baselines ---------------------------------------------------------------------------------
+
+
+def test_heads_like_this_one() -> None:
+    page = opened(b_text="", b_head=4)
+    trace = ac.trace(load("minilm"), ARE)
+    assert titles(page)[:2] == ["A · head 0.3", "B · head 0.4"]
+    this = trace.pattern(0, 3)
+    judged = np.array([[apart(this, p).mean() for p in trace.patterns(layer)] for layer in range(6)])
+    np.testing.assert_allclose(packets(page)["all_heads"][0]["values"], 1 - judged, atol=1e-5)
+    ranked = frame(page, "nearness")
+    assert "0.3" not in ranked["head"].tolist() and len(ranked) == 71, "a head is not its own neighbour"
+    judged[0, 3] = np.inf
+    layer, head = np.unravel_index(judged.argmin(), judged.shape)
+    assert ranked["head"].iloc[0] == f"{layer}.{head}"
+    assert lead(page).startswith("Head 0.3 and head 0.4 are ")
+
+
+def test_two_models_meet_in_whole_words() -> None:
+    page = opened(b_model="tiny-decoder", b_text="", layer=0, head=3)
+    header, drawn = packets(page)["side_by_side"]
+    assert header["panels"][0]["query_labels"] == ARE.split() == header["panels"][1]["key_labels"]
+    np.testing.assert_allclose(np.nansum(drawn[0], axis=-1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.nansum(drawn[1], axis=-1), 1, atol=1e-5)
+    assert np.isnan(drawn[1][np.triu_indices(9, 1)]).all(), "the decoder may not look ahead"
+    own = ac.trace(load("minilm"), ARE).pattern(0, 3)[1:-1, 1:-1]
+    np.testing.assert_allclose(drawn[0], own / own.sum(axis=1, keepdims=True), atol=1e-5)
+    assert "The tokenizers differ, so these are whole words" in html(page)
+    assert np.shape(packets(page)["all_heads"][0]["values"]) == (2, 4)
+    assert lead(page).startswith("MiniLM's head 0.3 and Tiny decoder's head 0.3 are ")
+
+
+def test_all_heads_of_one_against_all_of_the_other_on_request() -> None:
+    page = opened(b_model="tiny-decoder", b_text="")
+    assert "72 × 8 pairs, about a second" in html(page) and not page.get("plotly_chart")
+    checked(page.button(key="all_pairs").click().run())
+    assert len(page.get("plotly_chart")) == 1
+    nearest = frame(page, "nearest")
+    assert len(nearest) == 72 and nearest["distance"].is_monotonic_increasing
+    a, b = ac.trace(load("minilm"), ARE), ac.trace(load("tiny-decoder"), ARE)
+    first = nearest.iloc[0]
+    (l1, h1), (l2, h2) = (map(int, first[column].split(".")) for column in ("head", "nearest"))
+    left, right = a.pattern(l1, h1)[1:-1, 1:-1], b.pattern(l2, h2)[1:, 1:]
+    left, right = (p / p.sum(axis=1, keepdims=True) for p in (left, right))
+    assert first["distance"] == pytest.approx(apart(left, right).mean(), abs=2e-3)
+
+
+def test_what_is_only_position() -> None:
+    page = opened()
+    checked(page.button(key="preset_what is only position?").click().run())
+    assert titles(page) == [
+        "A · head 0.3",
+        "B · head 0.3 over shuffled words",
+        "C · head 0.3 with random weights",
+        "A − B",
+    ]
+    model = load("minilm")
+    trace = ac.trace(model, ARE)
+    orders = [baselines.shuffled(trace.tokens.ids, trace.tokens.special, seed) for seed in range(8)]
+    mean = np.mean([ac.trace(model, ids).pattern(0, 3) for ids in orders], axis=0)
+    np.testing.assert_allclose(panels(page)[1], mean, atol=1e-5)
+    random = ac.trace(baselines.random_weights(model), ARE).pattern(0, 3)
+    np.testing.assert_allclose(panels(page)[2], random, atol=1e-5)
+    assert "head 0.2 stays most like itself" in lead(page)
+
+
+def test_a_layers_mean() -> None:
+    page = opened(a_shows="mean", layer=2)
+    np.testing.assert_allclose(panels(page)[0], ac.trace(load("minilm"), ARE).patterns(2).mean(axis=0), atol=1e-6)
+    assert titles(page)[0] == "A · the mean of layer 2"
+
+
+def test_the_strips_are_of_each_panels_own_head() -> None:
+    page = opened(query=6, layer=3, head=1)
+    for text, word in ((ARE, "are"), (IS, "is")):
+        model = load("minilm")
+        trace = ac.trace(model, text)
+        parts = effects.strip(trace, effects.runner(model, trace), 3, 1, 6).parts()
+        cells = "".join(f"<div><strong>{number}</strong>{what}</div>" for number, what in parts)
+        assert cells.replace("'", "&#x27;") in html(page), word
+
+
+def test_a_decoders_strip_names_the_words_that_rise_and_fall() -> None:
+    text = "a hungry blue creature"
+    page = opened(model="tiny-decoder", text=text, b_text="", layer=1, head=3, query=4)
+    model = load("tiny-decoder")
+    p, q = (
+        np.exp((logits := ac.trace(model, text, without=off).logits(4)) - np.logaddexp.reduce(logits))
+        for off in ([], [(1, 3)])
+    )
+    names = ac.trace(model, text).vocabulary
+    rises, falls = names.word(int((q - p).argmax())), names.word(int((q - p).argmin()))
+    assert re.search(rf"Without it “{rises}” rises from [^“]* and “{falls}” falls from ", html(page))
+
+
+# --- Panels come and go, and the link says all of it ------------------------------------------------------------------
+
+
+def test_panels_are_duplicated_swapped_and_removed() -> None:
+    page = opened(layer=2, head=1)
+    checked(page.button(key="Duplicate_1").click().run())
+    assert titles(page)[:3] == ["A · head 2.1", "B · head 2.1", "C · head 2.1"]
+    assert page.session_state["c_text"] == IS
+    checked(page.selectbox(key="c_head").set_value("7").run())
+    checked(page.button(key="Swap with B_2").click().run())
+    assert titles(page)[:3] == ["A · head 2.1", "B · head 2.7", "C · head 2.1"]
+    checked(page.button(key="Swap with A_1").click().run())
+    assert titles(page)[:2] == ["A · head 2.7", "B · head 2.1"]
+    assert page.session_state["text"] == IS and page.session_state["b_text"] == ARE
+    checked(page.button(key="Remove_1").click().run())
+    assert titles(page) == ["A · head 2.7", "B · head 2.1", "A − B"]
+    assert page.session_state["head"] == 7
+    assert page.button(key="Remove_0").disabled
+    link = dict(page.query_params)
+    assert (link["text"], link["head"], link["panels"]) == (IS, "7", "2")
+
+
+def test_a_panel_is_added_until_there_are_four() -> None:
+    page = opened(layer=2, head=11)
+    checked(page.button(key="add_panel").click().run())
+    assert titles(page) == ["A · head 2.11", "B · head 2.11", "C · head 2.0", "A − B"]
+    assert page.session_state["c_text"] == IS, "what the last panel reads"
+    checked(page.button(key="add_panel").click().run())
+    assert titles(page)[3] == "D · head 2.1" and dict(page.query_params)["panels"] == "4"
+    assert not [button for button in page.button if button.key == "add_panel"]
+
+
+def test_a_link_restores_four_panels() -> None:
+    wanted = {
+        "text": ARE, "layer": 1, "head": 9, "panels": 4, "a_shows": "head",
+        "b_text": IS, "b_layer": "same", "b_head": "2",
+        "c_model": "tiny-decoder", "c_layer": "1", "c_head": "3", "c_text": "",
+        "d_shows": "mean", "d_layer": "5", "pair": "bd", "scale": "linear",
+    }  # fmt: skip
+    page = opened(**wanted)
+    assert titles(page) == ["A · head 1.9", "B · head 1.2", "C · head 1.3", "D · the mean of layer 5", "B − D"]
+    for name, value in wanted.items():
+        assert dict(page.query_params)[name] == str(value)
+    assert "cannot be shown" not in notes(page)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("panels", "9"), ("b_head", "99"), ("b_layer", "-1"), ("b_model", "nope"), ("pair", "zz"), ("a_shows", "x")],
+)
+def test_what_a_link_says_wrongly_is_named_and_the_rest_is_shown(name: str, value: str) -> None:
+    page = opened(**{name: value})
+    assert f"This link's {name}={value} cannot be shown" in notes(page)
+    assert lead(page) and len(titles(page)) == 3
+
+
+# --- Translators, and bad input ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", ["encoder", "decoder", "cross"])
+@pytest.mark.parametrize("shows", ["head", "shuffled", "random"])
+def test_each_stream_of_a_translator(stream: str, shows: str) -> None:
+    page = opened(
+        model="tiny-translator", text="the small blue car", stream=stream, b_text="", b_head="same", b_shows=shows
+    )
+    assert lead(page) and "cannot be shown" not in html(page)
+    np.testing.assert_allclose(np.nansum(panels(page)[:2], axis=-1), 1, atol=1e-5)
+
+
+HOSTILE = "<script>alert(1)</script> **b** $x$ :red[x] <u>"
+
+
+@pytest.mark.parametrize("text", [HOSTILE, "a", "🤗 שלום \u200b naïve", "word " * 200])
+def test_any_text_is_text(text: str) -> None:
+    page = opened(text=text, b_text=f"{text} too")
+    said = html(page)
+    assert "<script>" not in said and "<u>" not in said
+    assert lead(page)
+
+
+def test_what_is_cut_or_new_in_another_panel_is_said() -> None:
+    page = opened(panels=3, b_text="far " * 600, c_model="tiny-decoder", c_text="a zorple ate")
+    assert "Panel B: its sentence was cut after 512 tokens, which is the limit. 90 more are not shown." in notes(page)
+    assert "zorple: this model has not met this word (°)" in notes(page)
+
+
+def test_no_text_is_one_clear_sentence() -> None:
+    page = opened(text="")
+    assert "There is no word here yet" in html(page)
+    checked(page.text_input(key="text").set_value("a blue fox").run())
+    assert lead(page)
+
+
+def test_a_folder_of_ones_own_can_change_places() -> None:
+    folder = str(bundled_folder())
+    page = opened(b_model=folder, b_text="", b_head="4")
+    assert notes(page) == "" and titles(page)[:2] == ["A · head 0.3", "B · head 0.4"]
+    checked(page.button(key="Swap with A_1").click().run())
+    assert (page.session_state["model"], page.session_state["b_model"]) == (folder, "minilm")
+    np.testing.assert_allclose(panels(page)[0], ac.trace(load("minilm"), ARE).pattern(0, 4), atol=1e-6)
+
+
+def test_a_folder_may_be_typed_into_a_panel_but_not_by_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert opened().selectbox(key="b_model").proto.accept_new_options
+    monkeypatch.setenv("HEADLIGHT_MODE", "public")
+    assert not opened().selectbox(key="b_model").proto.accept_new_options
+
+
+def test_the_same_twice_says_what_to_do() -> None:
+    page = opened(b_text="", b_head="same")
+    assert lead(page) == "A and B are the same: give one of them another head, sentence or model."
+
+
+def test_a_model_that_cannot_be_had_says_why() -> None:
+    page = opened(b_model="gpt2")
+    assert "This cannot be shown" in html(page)
+    assert page.text_input(key="text").value == ARE

@@ -1,0 +1,290 @@
+"""Find heads, run as a page: the ranking, the kinds, switched-off heads, links, translators and bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import families
+import numpy as np
+import page_driver as rooms
+import pandas as pd
+import pytest
+from page_driver import checked, html, lead, load, notes, open_page, packets
+from streamlit.testing.v1 import AppTest
+
+import attn_core as ac
+from attn_core.heads import ablation as effects
+from attn_core.heads import kinds as survey
+from attn_core.heads import measures as heads
+from attn_core.heads import replacements, search
+from attn_core.prediction import translation
+
+STARTER = "a fluffy blue creature roamed the verdant forest"
+
+
+@pytest.fixture(scope="module")
+def trace() -> ac.Trace:
+    return ac.trace(load("minilm"), STARTER)
+
+
+def opened(**params: object) -> AppTest:
+    return open_page("find_heads", **params)
+
+
+def table(page: AppTest, at: int = 0) -> pd.DataFrame:
+    return page.dataframe[at].value
+
+
+# --- Paint ------------------------------------------------------------------------------------------------------------
+
+
+def wanted(trace: ac.Trace, cells: list[tuple[int, int]], strict: bool = False) -> np.ndarray:
+    n = len(trace.tokens)
+    sink = np.array(trace.tokens.special)
+    painted = search.painted_cells(cells, n, n)
+    found = [
+        search.find(trace.patterns(layer), painted, trace.may_look(layer), sink, beyond_the_key=strict)
+        for layer in range(trace.n_layers)
+    ]
+    return np.stack([f.score for f in found])
+
+
+def test_the_first_screen_looks_for_the_lessons_adjectives(trace: ac.Trace) -> None:
+    page = opened()
+    scores = wanted(trace, [(4, 2), (4, 3)])
+    header, _ = packets(page)["found"]
+    np.testing.assert_allclose(header["values"], scores, atol=1e-6)
+    layer, head = np.unravel_index(scores.argmax(), scores.shape)
+    assert lead(page).startswith(f"From creature to fluffy and blue: head {layer}.{head} stands out most")
+    ranked = table(page)
+    assert ranked["head"][0] == f"{layer}.{head}" and len(ranked) == 72
+    assert ranked["above"].is_monotonic_decreasing
+    np.testing.assert_allclose(ranked["above"][0], 100 * scores.max(), rtol=1e-5)
+    np.testing.assert_allclose(ranked["weight"] - ranked["habit"], ranked["above"], atol=1e-4)
+
+
+def test_a_link_restores_what_was_painted_and_the_opened_head(trace: ac.Trace) -> None:
+    page = opened(text=STARTER, cells="6-5_11-10", layer=2, head=9, habit="key")
+    np.testing.assert_allclose(
+        packets(page)["found"][0]["values"], wanted(trace, [(6, 5), (11, 10)], strict=True), atol=1e-6
+    )
+    header, cells = packets(page)["board"]
+    assert header["panels"][0]["title"] == "Layer 2 · head 9" and header["paint"]
+    np.testing.assert_allclose(cells[0], trace.pattern(2, 9), atol=1e-6)
+    assert dict(page.query_params)["cells"] == "6-5_11-10"
+
+
+def test_cells_that_no_head_looks_at_more_than_usual_are_not_given_to_one() -> None:
+    page = opened(model="tiny-translator", text="the small blue car", stream="cross", cells="4-0")
+    assert np.max(packets(page)["found"][0]["values"]) < 0
+    assert lead(page).endswith(": no head puts more there than it does out of habit.")
+
+
+def test_painting_by_words_and_wiping() -> None:
+    page = opened(cells="")
+    assert "Nothing is painted yet" in notes(page) and "found" not in packets(page)
+    pickers = [box for box in page.selectbox if box.label in ("From (query)", "to (key)")]
+    pickers[0].set_value(11).run()
+    next(box for box in page.selectbox if box.label == "to (key)").set_value(10).run()
+    checked(page.button(key="paint").click().run())
+    assert page.session_state["cells"] == ((11, 10),)
+    checked(page.button(key="paint").click().run())
+    assert page.session_state["cells"] == (), "painting a painted cell wipes it"
+    page.button(key="paint").click().run()
+    checked(page.button(key="wipe").click().run())
+    assert page.session_state["cells"] == ()
+
+
+def test_cells_of_one_sentence_are_not_cells_of_the_next() -> None:
+    page = opened(cells="6-5")
+    checked(page.text_input(key="text").set_value("the keys to the cabinet are on the table").run())
+    assert page.session_state["cells"] == () and "Nothing is painted yet" in notes(page)
+
+
+@pytest.mark.parametrize("cells", ["4-x", "4", "-1-2", "４-3", "1-2-3"])
+def test_a_wrong_cell_in_a_link_is_named(cells: str) -> None:
+    page = opened(cells=cells)
+    assert "cells like 4-3_4-2" in notes(page)
+
+
+def test_cells_beyond_the_sentence_are_left_aside() -> None:
+    page = opened(text="a blue fox", cells="1-2_40-41")
+    assert len(table(page)) == 72
+    assert lead(page).startswith("From a to blue")
+
+
+# --- Kinds ------------------------------------------------------------------------------------------------------------
+
+
+def test_kinds_are_the_surveys() -> None:
+    page = opened(find="kinds")
+    judged = survey.survey(load("minilm"))
+    header, _ = packets(page)["kinds"]
+    titles = [heads.KINDS[kind].title if kind in heads.KINDS else kind for kind in judged.kind]
+    assert np.ravel(header["kinds"]).tolist() == titles
+    named = sum(kind != heads.NO_PATTERN for kind in judged.kind)
+    assert lead(page).startswith(f"{named} of 72 heads follow a simple rule; 4 of them look at the token just before")
+    shown = next(f.value for f in page.dataframe if "entropy" in f.value)
+    assert shown["kind"].tolist() == titles
+    np.testing.assert_allclose(shown["entropy"], judged.entropy, rtol=1e-5)
+    np.testing.assert_allclose(shown["previous token"], 100 * judged.previous, rtol=1e-4, atol=1e-4)
+    assert "seeds 0, 1, 2, 3" in html(page) and "6 sentences and 4 lists of 16" in html(page)
+    definitions = next(f.value for f in page.dataframe if "source" in f.value)
+    assert definitions["kind"].tolist() == [kind.title for kind in heads.KINDS.values()]
+
+
+def test_a_box_in_the_scatter_selects_rows_of_the_table() -> None:
+    page = opened(find="kinds", x="sink", y="previous")
+    page.session_state["scatter"] = {"selection": {"points": [{"point_index": 2}, {"point_index": 5}]}}
+    checked(page.run())
+    shown = next(f.value for f in page.dataframe if "entropy" in f.value)
+    assert shown["head"].tolist() == ["0.2", "0.5"]
+    assert "2 of 72 heads, selected" in html(page)
+
+
+def test_a_translator_of_ones_own_writes_what_its_heads_are_surveyed_on(tmp_path: Path) -> None:
+    families.save("t5", tmp_path)
+    page = opened(model=tmp_path, text="one grey fox", find="kinds", stream="cross")
+    assert "6 sentences and 4 lists" in html(page) and "cannot be shown" not in html(page)
+    model = load(str(tmp_path))
+    pairs = [(text, translation.greedy(model, model.read(text), at_most=64).ids) for text in survey.SENTENCES]
+    judged = survey.survey(model, stream="cross", texts=pairs)
+    shown = next(f.value for f in page.dataframe if "entropy" in f.value)
+    np.testing.assert_allclose(shown["sink"].astype(float), 100 * judged.sink, rtol=1e-5)
+
+
+# --- Does it matter ---------------------------------------------------------------------------------------------------
+
+
+def test_heads_off_together_turn_the_word(trace: ac.Trace) -> None:
+    page = opened(find="matter", off="1.2_0.3", query=4)
+    after = ac.trace(load("minilm"), STARTER, without=[(0, 3), (1, 2)])
+    turn = effects.effect(trace, after, 4)
+    assert lead(page) == f"Without heads 0.3 and 1.2, the final embedding of creature turns by {turn.text}."
+    shown = rooms.table(page, "turn")
+    assert shown["word"][4] == "creature (4)" and shown["turn"][4] == pytest.approx(turn.value, rel=1e-5)
+    header, _ = packets(page)["effects"]
+    assert header["texts"][0][3] == header["texts"][1][2] == "off"
+    shares = [effects.delta_shares(trace, layer, 4) for layer in range(6)]
+    np.testing.assert_allclose(header["values"], shares, rtol=1e-5)
+    ranked = rooms.table(page, "share of its layer's ΔE at this word, in %").iloc[0].tolist()
+    layer, head = np.unravel_index(np.argmax(shares), (6, 12))
+    assert ranked == [f"{layer}.{head}", pytest.approx(100 * np.max(shares))]
+    panels, cells = packets(page)["before_after"]
+    assert [p["title"] for p in panels["panels"]] == ["with", "without"], "head 0.3 itself looks as before"
+
+
+def test_a_later_head_is_seen_to_change() -> None:
+    page = opened(find="matter", off="0.3", layer=3, head=1)
+    panels, cells = packets(page)["before_after"]
+    assert [p["title"] for p in panels["panels"]] == ["with", "without", "without − with"]
+    before, after, difference = cells
+    np.testing.assert_allclose(difference, after - before, atol=1e-6)
+    off = ac.trace(load("minilm"), STARTER, without=[(0, 3)])
+    np.testing.assert_allclose(after, off.pattern(3, 1), atol=1e-6)
+    row = rooms.table(page, "without − with")
+    np.testing.assert_allclose(row["without − with"], 100 * difference[4], atol=1e-4)
+    assert row["key"][4] == "creature (4)"
+
+
+def test_the_mean_can_stand_in_and_is_said() -> None:
+    page = opened(find="matter", off="0.3", fill="mean", query=4)
+    after = ac.trace(load("minilm"), STARTER, without=[(0, 3)], fill="mean")
+    turn = effects.effect(ac.trace(load("minilm"), STARTER), after, 4)
+    assert lead(page).endswith(f"turns by {turn.text}.")
+
+
+def test_next_words_with_and_without() -> None:
+    text = "a hungry blue creature"
+    page = opened(find="matter", model="tiny-decoder", text=text, off="1.3")
+    model = load("tiny-decoder")
+    before, after = ac.trace(model, text), ac.trace(model, text, without=[(1, 3)])
+    p, q = (np.exp(t.logits(4) - np.logaddexp.reduce(t.logits(4))) for t in (before, after))
+    shown = rooms.table(page, "next word")
+    best = int(p.argmax())
+    assert shown["next word"][0] == before.vocabulary.word(best)
+    assert shown["with"][0] == pytest.approx(100 * p[best], rel=1e-4)
+    assert shown["without"][0] == pytest.approx(100 * q[best], rel=1e-4)
+    assert lead(page).startswith("Without head 1.3, what may follow creature moves by")
+
+
+def test_a_word_that_hardly_moves_is_not_said_to() -> None:
+    page = opened(find="matter", model="tiny-translator", text="the small blue car", stream="decoder", off="0.1")
+    assert lead(page) == "Without head 0.1, what may follow bleue stays as likely as it was."
+
+
+def test_all_heads_are_switched_off_on_request() -> None:
+    text = "a hungry blue creature"
+    page = opened(find="matter", model="tiny-decoder", text=text)
+    assert "8 passes through the model, about a second" in html(page)
+    checked(page.button(key="ask_effects").click().run())
+    header, _ = packets(page)["effects"]
+    model = load("tiny-decoder")
+    trace = ac.trace(model, text)
+    judged = list(effects.switch_off_each(trace, effects.runner(model, trace), 4))
+    np.testing.assert_allclose(np.ravel(header["values"]), [value for *_, value in judged], rtol=1e-5)
+    assert header["name"].endswith("in bits")
+
+
+def test_heads_are_switched_off_by_the_list() -> None:
+    page = opened(find="matter")
+    checked(page.multiselect(key="off_heads").set_value(["2.4", "0.0"]).run())
+    assert page.session_state["off"] == ((0, 0), (2, 4))
+    assert lead(page).startswith("Without heads 0.0 and 2.4")
+
+
+@pytest.mark.parametrize("off", ["0", "0.3.1", "a.b", "0-3"])
+def test_a_wrong_head_in_a_link_is_named(off: str) -> None:
+    assert "heads like 0.3_1.2" in notes(opened(find="matter", off=off))
+
+
+# --- Streams, and bad input -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", ["encoder", "decoder", "cross"])
+@pytest.mark.parametrize("find", ["paint", "kinds", "matter"])
+def test_each_stream_of_a_translator(find: str, stream: str) -> None:
+    page = opened(model="tiny-translator", text="the small blue car", find=find, stream=stream, cells="2-1", off="0.1")
+    assert "cannot be shown" not in html(page)
+    if find == "paint":
+        header, cells = packets(page)["board"]
+        model = load("tiny-translator")
+        trace = ac.trace(model, "the small blue car", target=page.session_state["target"] or "la petite voiture bleue")
+        expected = [tokens.labels for tokens in trace.tokens_of(stream)]
+        assert [header["panels"][0]["query_labels"], header["panels"][0]["key_labels"]] == expected
+        np.testing.assert_allclose(np.nan_to_num(cells[0]), trace.pattern(0, 3, stream=stream), atol=1e-6)
+        assert ("in the other sentence" in html(page)) == (stream == "cross"), "distance is of places, between two"
+    if stream == "cross" and find == "kinds":
+        shown = next(f.value for f in page.dataframe if "entropy" in f.value)
+        assert "previous token" not in shown and "distance" not in shown
+
+
+HOSTILE = "<script>alert(1)</script> **b** $x$ :red[x] <u>"
+
+
+@pytest.mark.parametrize("find", ["paint", "kinds", "matter"])
+@pytest.mark.parametrize("text", [HOSTILE, "a", "🤗 שלום \u200b naïve", "word " * 300])
+def test_any_text_is_text(find: str, text: str) -> None:
+    page = opened(find=find, text=text, cells="1-1", off="0.1")
+    said = html(page)
+    assert "<script>" not in said and "<u>" not in said
+    assert lead(page)
+    assert page.text_input(key="text").value == text
+
+
+@pytest.mark.parametrize("find", ["paint", "kinds", "matter"])
+def test_no_text_is_one_clear_sentence(find: str) -> None:
+    page = opened(find=find, text=" ")
+    assert "There is no word here yet" in html(page)
+    checked(page.text_input(key="text").set_value("a blue fox").run())
+    assert lead(page)
+
+
+@pytest.mark.parametrize("fill", ["even", "previous", "painted"])
+def test_a_pattern_can_be_put_in_a_heads_place(trace: ac.Trace, fill: str) -> None:
+    page = opened(find="matter", off="0.3", fill=fill, query=4, cells="4-3")
+    options = replacements.instead(trace, [(0, 3)], fill, [(4, 3)])
+    turn = effects.effect(trace, ac.trace(load("minilm"), STARTER, **options), 4)
+    assert lead(page).endswith(f"turns by {turn.text}.") and not lead(page).startswith("Without")
+    _, cells = packets(page)["before_after"]
+    np.testing.assert_allclose(cells[1], options["edit"][0, 3], atol=1e-6)

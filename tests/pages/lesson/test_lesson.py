@@ -1,0 +1,136 @@
+"""The lesson: eight stops, each opened by its link, each with numbers that the models themselves give."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+import attn_core as ac
+from attn_core.tiny.shipped import best_head
+from ui.lesson import layout as lesson
+from ui.lesson.stops import DECIDING, MOLES, STOPS, TITLES
+
+ROOT = Path(__file__).parents[3]
+STARTER = "a fluffy blue creature roamed the verdant forest"
+
+
+def opened(**params: object) -> AppTest:
+    page = AppTest.from_file(str(ROOT / "pages" / "lesson.py"), default_timeout=300)
+    for name, value in params.items():
+        page.query_params[name] = str(value)
+    page.run()
+    assert not page.exception, page.exception
+    return page
+
+
+def text(page: AppTest) -> str:
+    html = "\n".join(block.proto.body for block in page.get("html"))
+    return unescape(re.sub(r"<style.*?</style>|<[^>]*>", "", html, flags=re.S)).replace("\xa0", " ")
+
+
+@pytest.fixture(scope="module")
+def trace() -> ac.Trace:
+    model = ac.load("minilm")
+    return ac.trace(model, STARTER)
+
+
+@pytest.mark.parametrize("stop", range(1, len(STOPS) + 1))
+def test_every_stop_opens_by_its_link_and_keeps_its_answer(stop: int) -> None:
+    page = opened(stop=stop)
+    assert f"Stop {stop} of 8" in text(page)
+    assert page.get("html") and not page.error
+    assert "It is" not in text(page) and page.button(key="lesson_tell").label == "Tell me"
+    told = opened(stop=stop, told=1)
+    assert "It is " in text(told)
+
+
+def test_back_and_next_move_and_close_the_question_again() -> None:
+    page = opened(stop=1, told=1)
+    assert page.button(key="lesson_back").disabled
+    page.button(key="lesson_next").click().run()
+    assert "Stop 2 of 8" in text(page) and "It is" not in text(page)
+    page.button(key="lesson_back").click().run()
+    assert "Stop 1 of 8" in text(page)
+    assert opened(stop=8).button(key="lesson_next").disabled
+
+
+def test_a_guess_is_judged(trace: ac.Trace) -> None:
+    assert "Yes." in text(opened(stop=7, guess=2))
+    wrong = text(opened(stop=7, guess=0))
+    assert "Not quite." in wrong and "It is 9,216" in wrong
+
+
+def test_a_wrong_stop_is_named_and_the_first_is_shown() -> None:
+    page = opened(stop=9)
+    assert "Stop 1 of 8" in text(page)
+    assert "stop=9 cannot be shown" in text(page)
+
+
+def test_the_moles_cosines_are_the_librarys_own() -> None:
+    """A plain computation: the library's eager hidden states, no trace."""
+    from transformers import AutoModel, AutoTokenizer
+
+    from attn_core.models.loading import bundled_folder
+
+    model = AutoModel.from_pretrained(bundled_folder(), attn_implementation="eager").eval()
+    tokenizer = AutoTokenizer.from_pretrained(bundled_folder())
+    ends = []
+    for sentence in MOLES:
+        ids = tokenizer(sentence)["input_ids"]
+        with torch.inference_mode():
+            states = model(torch.tensor([ids])).last_hidden_state[0]
+        ends.append(states[tokenizer.convert_ids_to_tokens(ids).index("mole")].numpy())
+    said = text(opened(stop=2))
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        cosine = ends[i] @ ends[j] / np.linalg.norm(ends[i]) / np.linalg.norm(ends[j])
+        assert f"{cosine:.2f}" in said
+
+
+def test_leaving_the_scale_out_is_a_softmax_of_plain_dot_products(trace: ac.Trace) -> None:
+    creature = trace.tokens.labels.index("creature")
+    scores = torch.tensor(trace.query(0, 3)[creature] @ trace.key(0, 3).T).double()
+    without, with_scale = torch.softmax(scores, -1), torch.softmax(scores / 32**0.5, -1)
+    said = text(opened(stop=4, told=1))
+    assert f"It is {100 * float(without.max()):.0f} %" in said
+    assert f"With it, {100 * float(with_scale.max()):.0f} %" in said
+
+
+def test_the_decoder_finds_the_adjective_that_decides() -> None:
+    layer, head = best_head("tiny-decoder")
+    model = ac.load("tiny-decoder")
+    decoder = ac.trace(model, DECIDING)
+    labels = decoder.tokens.labels
+    assert decoder.pattern(layer, head)[labels.index("creature"), labels.index("hungry")] > 0.9
+    said = text(opened(stop=5, told=1))
+    assert "May hungry look at creature" in said and "It is no" in said
+
+
+def test_parts_of_delta_e_are_weight_times_value_through_w_o(trace: ac.Trace) -> None:
+    labels = trace.tokens.labels
+    row = trace.pattern(0, 3)[labels.index("creature")]
+    said = text(opened(stop=6, told=1))
+    for word in ("blue", "roam"):
+        at = labels.index(word)
+        size = np.linalg.norm(row[at] * trace.value(0, 3)[at] @ trace.w_o(0, 3))
+        assert f"{size:.3f} from {word}" in said
+
+
+def test_the_count_is_the_lessons() -> None:
+    said = text(opened(stop=8, told=1))
+    for number in ("57,982,058,496", "6,291,456", "603,979,776", "175,181,291,520", "33.1 %"):
+        assert number in said
+
+
+def test_the_glossary_says_each_term_twice() -> None:
+    terms = lesson.terms()
+    assert len(terms) == len({term["term"] for term in terms}) >= 20
+    assert all(set(term) == {"term", "lesson", "papers"} and all(term.values()) for term in terms)
+    shown = text(opened(stop=1))
+    assert all(term["papers"] in shown for term in terms)
+    assert len(TITLES) == len(STOPS)

@@ -1,0 +1,92 @@
+"""Rooms run as pages: open one by its link, and read what it says and what its canvases were given."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+from streamlit.testing.v1 import AppTest
+
+import attn_core as ac
+from attn_core.figures.canvas.heads import unpack
+from ui.server import cache as caches
+
+ROOT = Path(__file__).parents[2]
+
+
+def load(name: str) -> ac.Model:
+    """A model, loaded where pages look for it too."""
+    job = caches.open_model(name)
+    assert job.done.wait(300) and job.error is None, job.error
+    return caches.model(name)
+
+
+def open_page(page: str, **params: object) -> AppTest:
+    """A room by its link, run once."""
+    run = AppTest.from_file(str(ROOT / f"pages/{page}.py"), default_timeout=300)
+    for name, value in params.items():
+        run.query_params[name] = str(value)
+    return checked(run.run())
+
+
+def checked(page: AppTest) -> AppTest:
+    assert not page.exception, page.exception
+    return page
+
+
+def html(page: AppTest) -> str:
+    return "\n".join(block.proto.body for block in page.get("html"))
+
+
+def text(page: AppTest) -> str:
+    """Everything that the page says in HTML, as it is read."""
+    return unescape(re.sub(r"<style.*?</style>|<[^>]*>", "", html(page), flags=re.S)).replace("\xa0", " ")
+
+
+def lead(page: AppTest) -> str:
+    """The headline as it is read."""
+    (found,) = re.findall(r'<h1 class="hl-lead">(.*?)</h1>', html(page))
+    return unescape(re.sub(r"<[^>]*>", "", found)).replace("\xa0", " ")
+
+
+def notes(page: AppTest) -> str:
+    return unescape(" ".join(re.findall(r'<div class="hl-note"[^>]*>(.*?)</div>', html(page))))
+
+
+def packets(page: AppTest) -> dict[str, tuple[dict, np.ndarray]]:
+    """Every canvas picture by its name: its header, and of panels the cells [panel, query, key]."""
+    found = {}
+    for element in page.get("bidi_component"):
+        raw = element.proto.bytes
+        if len(raw) > 8:
+            length = int.from_bytes(raw[:4], "little")
+            header, body = unpack(raw[4 + length :])
+            cells = np.array([])
+            if header.get("view") == "panels":
+                cells = np.frombuffer(body, "<f4").reshape(len(header["panels"]), header["queries"], header["keys"])
+            found[raw[4 : 4 + length].decode()] = (header, cells)
+    return found
+
+
+def figure(page: AppTest, name: str) -> dict:
+    """A Plotly picture by its key."""
+    (found,) = [c.proto for c in page.get("plotly_chart") if f"-{name}" in c.proto.id]
+    return json.loads(found.spec)
+
+
+def array(stored: object) -> np.ndarray:
+    """A Plotly array as it travels: base64 or a list, None for a gap."""
+    if isinstance(stored, dict):
+        flat = np.frombuffer(base64.b64decode(stored["bdata"]), np.dtype(stored["dtype"]))
+        return flat.reshape([int(n) for n in str(stored["shape"]).split(",")]) if "shape" in stored else flat
+    return np.array([np.nan if x is None else x for x in stored], float)
+
+
+def table(page: AppTest, column: str):
+    """The one table that has a column."""
+    (found,) = [frame.value for frame in page.dataframe if column in frame.value.columns]
+    return found

@@ -1,0 +1,284 @@
+"""Share and Save in the menu: the link, its QR code and frame, every room's files, saved views opened again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from html import unescape
+from urllib.parse import parse_qsl, unquote, urlsplit
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import segno
+from page_driver import ROOT, checked, html, load, notes, open_page
+from streamlit.testing.v1 import AppTest
+
+import attn_core as ac
+from attn_core.views import files as export
+from attn_core.views.view import View
+from ui.drawing.gallery import Album, Picture
+from ui.shell import save as saving
+from ui.shell import share as sharing
+
+STARTER = "a fluffy blue creature roamed the verdant forest"
+OURS = '<script type="application/json" id="headlight-view">'
+FILES = ["PNG", "SVG", "CSV", "CSV", "JSON", "NPZ", "HTML"]  # a picture and its numbers; a head's numbers, the page
+
+
+@pytest.fixture(scope="module", autouse=True)
+def model() -> ac.Model:
+    return load("minilm")
+
+
+@pytest.fixture
+def desks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, View], saving.Numbers | None]]:
+    """What rooms lay on their desks, as they do."""
+    laid = []
+    lay = saving.Desk.lay
+
+    def seen(self: saving.Desk, views: dict | None = None, numbers: saving.Numbers | None = None) -> None:
+        laid.append((views or {}, numbers))
+        lay(self, views, numbers)
+
+    monkeypatch.setattr(saving.Desk, "lay", seen)
+    return laid
+
+
+def opened(script: str = "app.py", embedded: bool = False, **params: object) -> AppTest:
+    page = AppTest.from_file(str(ROOT / script), default_timeout=300)
+    for name, value in params.items():
+        page.query_params[name] = str(value)
+    if embedded:
+        page.context = {**page.context, "is_embedded": True}
+    return checked(page.run())
+
+
+def codes(page: AppTest, beginning: str) -> list[str]:
+    return [block.value for block in page.code if block.value.startswith(beginning)]
+
+
+def problems(page: AppTest) -> list[tuple[str, str]]:
+    return re.findall(r'<div class="hl-problem" role="alert"><b>(.*?)</b><span>(.*?)</span>', html(page))
+
+
+def labels(page: AppTest) -> list[str]:
+    return [button.label for button in page.get("download_button")]
+
+
+# --- Share ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_link_is_short_and_nothing_else_is_needed_to_come_back() -> None:
+    page = opened(text="naïve ☕ & <b>", layer=2, head=5, specials="hide")
+    (link,) = codes(page, "?")
+    said = dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
+    assert said["v"] == "1" and said["text"] == "naïve ☕ & <b>" and said["specials"] == "hide"
+    assert said.keys() == {"v", "model", "text", "layer", "head", "query", "specials"}  # the rest has its default
+    again = opened(**said)
+    assert codes(again, "?") == [link]
+    assert dict(again.query_params) == dict(page.query_params)
+    assert notes(again) == ""
+
+
+def test_the_frame_holds_the_same_link_embedded() -> None:
+    page = opened(layer=1)
+    (frame,) = codes(page, "<iframe")
+    element = ElementTree.fromstring(frame)
+    (link,) = codes(page, "?")
+    assert element.attrib["src"] == f"{link}&embed=true" and element.attrib["title"]
+
+
+def modules(svg: str) -> set[tuple[int, int]]:
+    """The dark modules of a drawn QR code, (row, column), read from its SVG path; the border is not counted."""
+    (path,) = re.findall(r"class='qrline'[^>]* d='([^']+)'", svg)
+    dark, x, y = set(), 0.0, 0.0
+    for command, numbers in re.findall(r"([Mmh])([-\d. ]+)", path):
+        values = [float(number) for number in re.findall(r"-?[\d.]+", numbers)]
+        if command == "M":
+            x, y = values
+        elif command == "m":
+            x, y = x + values[0], y + values[1]
+        else:
+            dark |= {(int(y), int(x) + i) for i in range(int(values[0]))}
+            x += values[0]
+    return {(row - 4, column - 4) for row, column in dark}
+
+
+def test_the_qr_code_that_is_drawn_is_that_of_the_link_and_has_a_name() -> None:
+    page = opened(layer=3)
+    (link,) = codes(page, "?")
+    ((source, alt),) = re.findall(r'<img src="(data:image/svg\+xml[^"]+)" alt="([^"]+)"', html(page))
+    matrix = segno.make(link, error="l", micro=False).matrix
+    wanted = {(y, x) for y, row in enumerate(matrix) for x, bit in enumerate(row) if bit}
+    assert modules(unquote(source)) == wanted and "QR code" in alt
+
+
+def test_a_view_that_no_link_can_hold_offers_a_file_instead() -> None:
+    page = opened()
+    page.text_input(key="text").input("naïve " * 1500).run()
+    assert "Save, then HTML" in notes(page)
+    assert codes(page, "?") == [] and codes(page, "<iframe") == []
+    page.text_input(key="text").input("ü" * 2000).run()  # short as text, long as an address
+    assert "refuse more than 8,000" in notes(page) and codes(page, "?") == []
+
+
+def test_an_embedded_view_has_no_menu_no_examples_and_one_way_back() -> None:
+    page = opened(embedded=True, layer=1)
+    assert codes(page, "?") == [] and labels(page) == []
+    assert not [button for button in page.button if (button.key or "").startswith("example_")]
+    ((href, name),) = re.findall(r'<div class="hl-full"><a href="([^"]+)"[^>]*>(?:<[^>]*>)*([^<]+)</a>', html(page))
+    assert name == "Headlight" and dict(parse_qsl(urlsplit(unescape(href)).query))["layer"] == "1"
+
+
+@pytest.mark.parametrize("room", ["app", "pages/word_senses", "pages/compare_heads", "pages/cross_attention"])
+def test_an_embedded_view_suggests_nothing_else(room: str) -> None:
+    said = re.compile("Try:|Start from:")
+    assert not said.search(html(opened(f"{room}.py", embedded=True))) and said.search(html(opened(f"{room}.py")))
+
+
+def test_embed_in_a_link_is_no_stranger() -> None:
+    assert notes(opened(embedded=True, embed="true", v=1, layer=1)) == ""
+
+
+# --- Save ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_front_room_offers_exactly_what_it_shows(desks: list) -> None:
+    page = opened(layer=2, head=4, query=3, unit="words", specials="hide", queries="columns", scale="linear")
+    assert labels(page) == FILES
+    view = desks[-1][0][""]
+    assert (view.layer, view.head, view.query) == (2, 4, 3)
+    assert view.words and view.hide_sink and view.queries_in == "columns" and view.scale == "linear"
+    assert view.link["specials"] == "hide" and "head 2.4" in html(page)
+    rows = list(csv.reader(io.StringIO(export.content(view, "csv").decode())))
+    assert float(rows[1][4]) == pytest.approx(float(view.pattern[0, 0]), abs=1e-7)
+    assert saving.file_name(view, "png") == "headlight-minilm-head-2.4.png"
+
+
+def test_nothing_is_made_before_a_button_is_pressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for maker in ("content", "for_paper", "rendered"):
+        monkeypatch.setattr(export, maker, lambda *_: pytest.fail("made although nobody asked"))
+    assert labels(opened()) == FILES
+
+
+def test_the_lines_of_python_give_the_pattern_on_screen(desks: list) -> None:
+    page = opened(layer=1, head=9)
+    (lines,) = codes(page, "import attn_core")
+    names: dict = {}
+    exec(lines, names)
+    assert np.allclose(names["view"].pattern, desks[-1][0][""].pattern, atol=1e-6)
+
+
+@pytest.mark.parametrize("room", ["step_by_step", "delta_e", "find_heads"])
+def test_rooms_about_heads_offer_the_chosen_one(room: str, desks: list) -> None:
+    page = open_page(room, layer=2, head=4, query=3)
+    views, numbers = desks[-1]
+    assert (views[""].layer, views[""].head, views[""].query, views[""].page) == (2, 4, 3, room)
+    assert labels(page)[: len(FILES)] == FILES
+    if room == "delta_e":
+        table = list(csv.reader(io.StringIO(numbers.make())))
+        embedding, final = (np.array(row[4:], float) for row in (table[1], table[-1]))
+        trace = views[""].trace
+        assert np.allclose(embedding, trace.embedding(2)[3]) and np.allclose(final, trace.embedding(3)[3])
+        assert len(table) > 12
+
+
+def test_a_translation_offers_its_cross_attention(desks: list) -> None:
+    open_page("cross_attention")
+    view = desks[-1][0][""]
+    assert view.stream == "cross" and view.pattern.shape == tuple(map(len, view.trace.tokens_of("cross")))
+
+
+def test_a_comparison_offers_each_panel_and_the_numbers_of_all(desks: list) -> None:
+    open_page("compare_heads", text=STARTER, layer=0, head=3, b_head=2, b_text="")
+    views, numbers = desks[-1]
+    assert {letter: view.head for letter, view in views.items()} == {"A": 3, "B": 2}
+    table = list(csv.reader(io.StringIO(numbers.make())))
+    asked = next(row for row in table if row[:4] == ["4", "creature", "2", "fluffy"])
+    assert [float(cell) for cell in asked[4:]] == pytest.approx([float(v.pattern[4, 2]) for v in views.values()])
+
+
+def test_panels_that_are_no_pattern_of_one_pass_are_in_the_numbers_alone(desks: list) -> None:
+    open_page("compare_heads", text=STARTER, b_shows="shuffled", b_text="")
+    views, numbers = desks[-1]
+    assert list(views) == ["A"] and "shuffled" in numbers.make().partition("\n")[0]
+
+
+@pytest.mark.parametrize(("room", "holds"), [("word_senses", "after layer 5"), ("parameters", "total")])
+def test_rooms_whose_picture_is_no_pattern_offer_its_numbers(room: str, holds: str, desks: list) -> None:
+    page = open_page(room)
+    ((views, numbers),) = [laid for laid in desks if laid[1] is not None]
+    assert not views and holds in numbers.make() and "CSV" in labels(page)
+
+
+def test_without_a_browser_on_the_server_picture_files_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saving, "can_draw", lambda: False)
+    page = opened()
+    off = [(button.label, button.proto.help) for button in page.get("download_button") if button.proto.disabled]
+    assert [label for label, _ in off] == ["PNG", "SVG"] and all("needs Chrome" in why for _, why in off)
+
+
+# --- Open a saved view ---------------------------------------------------------------------------------------------
+
+
+def upload(page: AppTest, content: bytes | str, name: str = "view.html") -> AppTest:
+    body = content.encode() if isinstance(content, str) else content
+    page.file_uploader[0].set_value((name, body, "text/html"))
+    return checked(page.run())
+
+
+def test_a_saved_view_opens_again_and_the_next_one_too(desks: list) -> None:
+    opened(text="one mole of carbon dioxide", layer=4, head=7, specials="hide")
+    file = export.content(desks[-1][0][""], "html")
+    page = upload(opened(), file)
+    assert page.text_input(key="text").value == "one mole of carbon dioxide"
+    shown = desks[-1][0][""]
+    assert (shown.layer, shown.head, shown.hide_sink) == (4, 7, True)
+    assert notes(page) == "" and problems(page) == []
+    page.selectbox(key="layer").select(1).run()
+    assert desks[-1][0][""].layer == 1  # the file does not open itself for ever
+    assert upload(page, file).selectbox(key="layer").value == 4
+
+
+def test_a_sentence_that_no_link_can_hold_comes_back_with_its_file(desks: list) -> None:
+    long = "fluffy " * 1000
+    page = opened()
+    page.text_input(key="text").input(long).run()
+    file = export.content(desks[-1][0][""], "html")
+    assert upload(opened(), file).text_input(key="text").value == long
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<html>not ours</html>",
+        "",
+        b"\xff\xfe\x00",
+        f'{OURS}{{"page": "../../etc/passwd", "link": {{}}, "caption": ""}}</script>',
+        f'{OURS}{{"page": "nowhere", "link": {{}}, "caption": ""}}</script>',
+        f'{OURS}{{"page": "app", "link": {{"embed": "1"}}, "caption": ""}}</script>',
+        f'{OURS}{{"page": "app", "link"',
+    ],
+)
+def test_a_foreign_or_damaged_file_gets_one_clear_sentence(content: bytes | str) -> None:
+    page = upload(opened(layer=1), content)
+    (said,) = problems(page)
+    assert said[0] == "This file cannot be opened" and "saved view" in said[1]
+    assert page.selectbox(key="layer").value == 1
+
+
+def test_a_file_that_is_too_large_or_no_page_is_not_taken() -> None:
+    box = opened().file_uploader[0]
+    assert box.proto.max_upload_size_mb == saving.LARGEST and box.allowed_type == [".html", ".htm"]
+
+
+def test_the_pictures_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saving, "LONGEST_WAIT", 0.01)
+    with saving._drawing, pytest.raises(ac.HeadlightError, match="try again"):
+        saving.painted(Album({"one": Picture(lambda: pytest.fail("drawn out of turn"), "one")}), "one", "png")
+
+
+def test_a_frame_cannot_be_broken_out_of() -> None:
+    assert "<script" not in sharing.frame_of('?text="><script>')

@@ -1,0 +1,153 @@
+"""The link is the state: what is read, what is refused with a note, what is written, what travels."""
+
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+PAGE = """
+import streamlit as st
+from ui.link import choice, flag, forget, link, open_view, whole, words
+
+view = open_view("room", [
+    choice("model", ("small", "big")),
+    words("text", "hello"),
+    whole("layer", high=lambda view: {"small": 1, "big": 11}[view["model"]]),
+    whole("query", high=9, optional=True),
+    flag("specials", True),
+])
+st.selectbox("model", ("small", "big"), key="model")
+st.text_input("text", key="text")
+st.number_input("layer", 0, 11, key="layer")
+st.checkbox("specials", key="specials")
+st.button("forget", on_click=forget, args=("layer",))
+st.json({"values": view.chosen, "notes": view.notes, "link": view.link, "elsewhere": link("other", layer=1)})
+"""
+
+
+def opened(**params: str) -> AppTest:
+    page = AppTest.from_string(PAGE, default_timeout=60)
+    for name, value in params.items():
+        page.query_params[name] = value
+    return page.run()
+
+
+def said(page: AppTest) -> dict:
+    assert not page.exception
+    return json.loads(page.json[0].value)
+
+
+def address(page: AppTest) -> dict[str, str]:
+    return {name: said if isinstance(said, str) else said[-1] for name, said in page.query_params.items()}
+
+
+def test_a_bare_address_gives_the_defaults_and_stays_bare() -> None:
+    page = opened()
+    assert said(page)["values"] == {"model": "small", "text": "hello", "layer": 0, "query": None, "specials": True}
+    assert address(page) == {}
+
+
+def test_every_parameter_of_a_good_link_is_restored_without_a_note() -> None:
+    page = opened(v="1", model="big", text="naïve ☕ <b>&amp;?#=+", layer="11", query="9", specials="0")
+    wanted = {"model": "big", "text": "naïve ☕ <b>&amp;?#=+", "layer": 11, "query": 9, "specials": False}
+    assert said(page)["values"] == wanted
+    assert said(page)["notes"] == []
+    assert page.number_input(key="layer").value == 11
+
+
+def test_a_change_writes_everything_with_the_version_so_that_defaults_may_change_later() -> None:
+    page = opened()
+    page.checkbox(key="specials").uncheck().run()
+    written = {"v": "1", "model": "small", "text": "hello", "layer": "0", "query": "auto", "specials": "0"}
+    assert address(page) == written
+    assert said(page)["link"] == written
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fallback"),
+    [
+        ("layer", "99", 0),
+        ("layer", "-1", 0),
+        ("layer", "1.5", 0),
+        ("layer", "²", 0),
+        ("layer", "9" * 5000, 0),
+        ("layer", "", 0),
+        ("query", "<script>", None),
+        ("model", "nope", "small"),
+        ("specials", "maybe", True),
+    ],
+)
+def test_a_wrong_value_falls_back_with_a_note_that_names_it(name: str, value: str, fallback: object) -> None:
+    page = opened(**{name: value})
+    assert said(page)["values"][name] == fallback
+    (note,) = said(page)["notes"]
+    assert f"{name}={value[:40]}" in note
+    assert address(page).get(name) != value
+
+
+def test_a_range_depends_on_the_model_in_the_same_link() -> None:
+    assert said(opened(model="big", layer="7"))["values"]["layer"] == 7
+    assert "from 0 to 1" in said(opened(model="small", layer="7"))["notes"][0]
+
+
+def test_strange_names_and_versions_are_named() -> None:
+    notes = said(opened(v="9", layr="3"))["notes"]
+    assert any("v=9" in note for note in notes) and any("layr" in note for note in notes)
+
+
+def test_a_note_is_gone_after_the_next_step() -> None:
+    page = opened(layer="99")
+    page.checkbox(key="specials").uncheck().run()
+    assert said(page)["notes"] == []
+
+
+def test_a_widget_that_was_just_changed_wins_over_an_address_that_lags_behind() -> None:
+    page = opened(model="big", layer="3")
+    page.number_input(key="layer").set_value(4).run()
+    page.query_params["layer"] = "3"  # the browser has not shown our last link yet
+    page.number_input(key="layer").set_value(5).run()
+    assert said(page)["values"]["layer"] == 5
+    assert address(page)["layer"] == "5"
+
+
+def test_going_back_in_the_browser_restores_the_older_link() -> None:
+    page = opened(model="big", layer="3")
+    page.number_input(key="layer").set_value(4).run()
+    page.query_params["layer"] = "3"
+    page.run()
+    assert said(page)["values"]["layer"] == 3
+    assert page.number_input(key="layer").value == 3
+
+
+def test_a_value_that_the_new_model_does_not_have_is_named() -> None:
+    page = opened(model="big", layer="7")
+    page.selectbox(key="model").select("small").run()
+    assert said(page)["values"]["layer"] == 0
+    assert "layer=7" in said(page)["notes"][0]
+
+
+def test_what_is_too_long_for_a_link_stays_on_the_page_and_is_said() -> None:
+    page = opened()
+    page.text_input(key="text").input("x" * 20_000).run()
+    assert said(page)["values"]["text"] == "x" * 20_000
+    assert "text" not in address(page)
+    assert "too long for a link" in said(page)["notes"][0]
+    page.checkbox(key="specials").uncheck().run()
+    assert said(page)["values"]["text"] == "x" * 20_000
+
+
+def test_a_link_elsewhere_carries_what_travels_and_what_is_said_on_top() -> None:
+    page = opened(model="big", text="a & b", layer="7", specials="0")
+    parts = urlsplit(said(page)["elsewhere"])
+    assert parts.path == "other"
+    assert parse_qs(parts.query) == {
+        "v": ["1"], "model": ["big"], "text": ["a & b"], "layer": ["1"], "query": ["auto"],
+    }  # fmt: skip
+
+
+def test_what_is_forgotten_takes_its_default() -> None:
+    page = opened(model="big", layer="7")
+    page.button[0].click().run()
+    assert said(page)["values"]["layer"] == 0
+    assert said(page)["notes"] == []

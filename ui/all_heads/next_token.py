@@ -1,0 +1,241 @@
+"""What comes next: the likeliest words, writing on, and what the model would say after every layer.
+
+next_word.next_word(room, trace)       # one card, for models that predict a next word; nothing for others
+
+A page that calls it adds `*next_word.PARAMS` to its own parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from html import escape
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from attn_core.errors import HeadlightError
+from attn_core.figures.charts.heatmap import heatmap
+from attn_core.figures.html.bar_table import Column
+from attn_core.figures.labels import percent
+from attn_core.prediction import next_token as core
+from attn_core.text.decoding import visible
+from attn_core.tiny.grammar_stories import SLOTS
+from attn_core.tiny.shipped import known_words
+from ui.drawing import gallery as pictures
+from ui.drawing import widgets
+from ui.link import Param, choice, forget, whole, words
+from ui.page import ROOT, Room
+from ui.server import cache as caches
+
+COOLEST, HOTTEST = 0.1, 2.0
+OFFERED = 10  # words
+AT_ONCE = 8  # words that one click writes
+
+
+def _temperature(raw: str, earlier: Any) -> float:
+    value = float(raw)
+    if not (math.isfinite(value) and COOLEST <= value <= HOTTEST):
+        raise ValueError(f"it must be from {COOLEST} to {HOTTEST}")
+    return value
+
+
+PARAMS = [
+    choice("draw", ("likeliest", "chance")),
+    Param("temperature", 1.0, _temperature),
+    whole("top_k", high=100),
+    words("written", ""),
+]
+
+
+def next_word(room: Room, trace: Any) -> None:
+    """The card of a causal model: next words, writing on, layer by layer; other models get none."""
+    if not _predicts(trace):
+        return
+    st.html(ROOT / "assets" / "css" / "steps.css")  # tables of bars
+    with widgets.card(
+        "next_word",
+        "What comes next",
+        "A word can only be guessed from what stands before it: that is what the mask is for.",
+    ):
+        left, right = st.columns(2, gap="large")
+        with left:
+            guesses = _guesses(room, trace)
+            _write(room, trace, guesses)
+        with right:
+            _lens(room, trace)
+        _steps(room, trace)
+
+
+def _predicts(trace: Any) -> bool:
+    """Whether this model says what comes next: it looks back only, and has a head that reads words."""
+    if trace.kind != "decoder":
+        return False
+    try:
+        trace.logits(-1)
+    except HeadlightError:
+        return False
+    return True
+
+
+def _guesses(room: Room, trace: Any) -> list[core.Guess]:
+    """The likeliest next words as bars, after temperature and top-k."""
+    view = room.view
+    guesses = core.next_words(trace, OFFERED, temperature=view["temperature"], top_k=view["top_k"])
+    last = visible(trace.tokens.labels[-1])
+    widgets.heading(
+        f"The next word, after {widgets.query(f'{last}')}", f"The {len(guesses)} likeliest words, and how likely."
+    )
+    chances = [guess.probability for guess in guesses]
+    column = Column("probability", chances, [percent(chance) for chance in chances], most=1.0)
+    words = [visible(guess.word) for guess in guesses]
+    pictures.bars("The next word", words, [column], says=f"The likeliest words after {last}", head="next")
+    if any(guess.word in SLOTS for guess in guesses) and known_words(room.model_name):
+        st.html(f'<div class="hl-hint">{escape(SLOTS[0])}, … stand for words that this model has not met.</div>')
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        st.slider(
+            "Temperature", COOLEST, HOTTEST, key="temperature", step=0.1, width=190,
+            help="Below 1 the favourites win more often, above 1 outsiders get a chance.",
+        )  # fmt: skip
+        st.number_input(
+            "Top k", 0, 100, key="top_k", width=130, help="Only the k likeliest words stay in the draw; 0 keeps all."
+        )
+    return guesses
+
+
+# --- Writing on -------------------------------------------------------------------------------------------------------
+
+
+def _write(room: Room, trace: Any, guesses: Sequence[core.Guess]) -> None:
+    """Append one of the words, or let the model write."""
+
+    def append() -> None:
+        _say(room, trace, [guesses[st.session_state["next_choice"]].id])
+
+    def write(count: int) -> None:
+        try:
+            _say(room, trace, _written_by_model(room, trace, count))
+        except HeadlightError as error:
+            st.session_state["next_problem"] = str(error)
+
+    room_left = room.model().limit - len(trace.tokens)
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        st.selectbox(
+            "Word to append", range(len(guesses)), key="next_choice", width=190, label_visibility="collapsed",
+            format_func=lambda i: visible(guesses[i].word) if i < len(guesses) else "",
+        )  # fmt: skip
+        st.button("Append this word", key="next_append", on_click=append, disabled=room_left < 1)
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        widgets.switch("Writing", {"likeliest": "always the likeliest", "chance": "draw by chance"}, "draw")
+        st.button("Write a word", key="next_one", on_click=write, args=(1,), disabled=room_left < 1)
+        st.button(f"Write {AT_ONCE}", key="next_many", on_click=write, args=(AT_ONCE,), disabled=room_left < 1)
+    if room_left < 1:
+        widgets.note("The text is as long as this model can read. Shorten it to write on.")
+    if "next_problem" in st.session_state:
+        widgets.note(st.session_state.pop("next_problem"))
+
+
+def _written_by_model(room: Room, trace: Any, count: int) -> list[int]:
+    """The ids of the next tokens, each after a pass of its own."""
+    model, by_chance = room.model(), room.view["draw"] == "chance"
+    guesses = core.generate(
+        lambda ids: caches.trace(model, ids),
+        trace.tokens.ids,
+        count,
+        limit=model.limit,
+        stop=(model.tokenizer.eos_token_id,),
+        temperature=st.session_state["temperature"],
+        top_k=st.session_state["top_k"],
+        rng=np.random.default_rng() if by_chance else None,
+    )
+    return [guess.id for guess in guesses]
+
+
+def _say(room: Room, trace: Any, ids: Sequence[int]) -> None:
+    """Callback's end: the sentence grows, and remembers what was typed and what was written."""
+    text = core.written_on(room.model().tokenizer, trace.tokens, ids)
+    before = _own(room)
+    st.session_state["text"], st.session_state["written"] = text, text.removeprefix(before)
+    forget("query")
+
+
+def _own(room: Room) -> str:
+    """The part of the sentence that the visitor typed: all of it, unless it ends with what the model wrote."""
+    return room.text.removesuffix(room.view["written"]).rstrip() if room.view["written"] else room.text.rstrip()
+
+
+def _steps(room: Room, trace: Any) -> None:
+    """Where one head looked at each step of writing, one row a step, named by the word that was written."""
+    written = room.view["written"]
+    if not written or not room.text.endswith(written):
+        return
+    first = len(room.model().read(_own(room))) if _own(room) else 1
+    rows = range(first - 1, len(trace.tokens) - 1)
+    if not rows:
+        return
+    labels, who = trace.tokens.labels, f"{room.layer}.{room.head}"
+    widgets.heading(
+        f"Step by step: where head {who} looked",
+        "One row for each word that was written, named by that word. Its query was made of the word before; no row "
+        "can see ahead (hatched), so a row stays as it was when more words follow.",
+    )
+    figure = partial(
+        heatmap,
+        trace.pattern(room.layer, room.head)[rows.start : rows.stop],
+        [labels[row + 1] for row in rows],
+        labels,
+        head=who,
+        masked=~trace.may_look(room.layer)[rows.start : rows.stop],
+        query_positions=list(rows),
+        key_special=trace.tokens.special,
+    )
+    alt = f"Pattern of head {who} at each step of writing."
+    pictures.plot("Where it looked, word by word", figure, key="next_steps", alt=alt, says=alt.rstrip("."))
+
+
+# --- Layer by layer ---------------------------------------------------------------------------------------------------
+
+
+def _lens(room: Room, trace: Any) -> None:
+    """The logit lens at the chosen word, or at the last one: what each layer would say if it were the last."""
+    chosen = room.word(trace)
+    position = len(trace.tokens) - 1 if chosen is None else chosen
+    labels = trace.tokens.labels
+    last = position == len(labels) - 1
+    try:
+        rows = core.logit_lens(trace, position, count=3)
+    except HeadlightError as error:  # the streams between layers could not be found
+        widgets.note(str(error))
+        return
+    true = "its own answer" if last else f"{widgets.key(visible(labels[position + 1]))}, which really follows"
+    widgets.heading(
+        f"Layer by layer, after {widgets.query(visible(labels[position]))}",
+        f"Each layer read as if it were the last: final norm, then the vocabulary. The rank is that of {true}.",
+    )
+    head = "".join(f"<th>{name}</th>" for name in ("after", "best guess", "second", "third", "rank"))
+    body = "".join(_lens_row(row, len(rows) - 1) for row in rows)
+    st.html(
+        '<div style="overflow:auto;max-height:430px"><table style="width:100%;border-collapse:collapse;font-size:13px;'
+        f'text-align:left;line-height:1.9"><thead>{head}</thead><tbody>{body}</tbody></table></div>'
+    )
+    if chosen is None:
+        st.html('<div class="hl-hint">Choose a word in the pictures above to read the layers there.</div>')
+
+
+def _lens_row(row: core.LensRow, last: int) -> str:
+    """One layer as a table row, the background as strong as the guess is likely."""
+    cells = ""
+    for guess in [*row.guesses, *[None] * (3 - len(row.guesses))]:
+        if guess is None:
+            cells += "<td></td>"
+            continue
+        shade = f"color-mix(in srgb, var(--hl-amber) {45 * guess.probability:.0f}%, transparent)"
+        word = f'<span class="hl-tok">{escape(visible(guess.word))}</span>'
+        small = f'<span style="white-space:nowrap"> {percent(guess.probability)}</span>'
+        cells += f'<td style="background:{shade};padding:0 6px;overflow-wrap:anywhere">{word}{small}</td>'
+    name = "embedding" if row.after == 0 else f"layer {row.after - 1}"
+    bold = "font-weight:600" if row.after == last else ""
+    rank = f"{row.rank:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f'<tr style="border-top:1px solid var(--hl-line);{bold}"><td>{name}</td>{cells}<td>{rank}</td></tr>'

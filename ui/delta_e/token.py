@@ -1,0 +1,221 @@
+"""One token at one layer: its ledger, and everything that every layer ever added to it.
+
+shown = one_token.of(room)             # waits for the model; a problem becomes one clear sentence
+shown.ledger, shown.added              # computed once for all visitors, kept within a budget of bytes
+widgets.lead(shown.lead())
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import streamlit as st
+
+from attn_core.errors import HeadlightError
+from attn_core.figures.labels import percent
+from attn_core.heads.ablation import predicts
+from attn_core.residual import decomposition as delta_ledger
+from attn_core.residual import geometry
+from attn_core.text.decoding import visible
+from attn_core.views import snippets as recipes
+from attn_core.views.headlines import Sentence
+from ui import stream as stages
+from ui.drawing import widgets
+from ui.server import cache as caches
+from ui.stream import Stage
+
+if TYPE_CHECKING:
+    from attn_core.residual.decomposition import Additions, Ledger, Sources
+    from ui.page import Room
+
+
+@dataclass(frozen=True)
+class OneToken:
+    """A token of a stage, the layer and the head that the link names."""
+
+    room: Room
+    stage: Stage
+
+    @property
+    def trace(self) -> Any:
+        return self.stage.trace
+
+    @property
+    def token(self) -> int:
+        return self.stage.query
+
+    @property
+    def layer(self) -> int:
+        return self.stage.layer
+
+    @property
+    def head(self) -> int:
+        return self.stage.head
+
+    @property
+    def labels(self) -> list[str]:
+        return self.stage.queries.labels
+
+    @property
+    def name(self) -> str:
+        """The token as it is read; plain text."""
+        return named(self.labels, self.token)
+
+    @property
+    def block(self) -> str | None:
+        """The stream whose blocks the ledger follows: a decoder's block holds its cross-attention too."""
+        return "decoder" if self.stage.stream == "cross" else self.stage.stream
+
+    @property
+    def theme(self) -> Literal["light", "dark"]:
+        return "dark" if st.context.theme.type == "dark" else "light"
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return self.remember(
+            "ledger", lambda: delta_ledger.ledger(self.trace, self.layer, self.token, stream=self.block)
+        )
+
+    @cached_property
+    def added(self) -> Additions:
+        """Everything of all layers; the first time, with visible progress where it takes long."""
+        return caches.beside(
+            self.trace,
+            ("additions", self.block, self.token),
+            lambda: _with_progress(
+                lambda tell: delta_ledger.additions(self.trace, self.token, stream=self.block, progress=tell)
+            ),
+            size=lambda added: added.heads.nbytes + added.parts().nbytes,
+        )
+
+    @cached_property
+    def heads(self) -> Any:
+        """What the heads of the chosen stream add to the token, [layer, head, d_model]."""
+        both = self.added.heads
+        if self.block == self.stage.stream and self.stage.stream != "decoder":
+            return both
+        return both[:, self.stage.n_heads :] if self.stage.stream == "cross" else both[:, : self.stage.n_heads]
+
+    @cached_property
+    def sources(self) -> Sources:
+        return self.sources_of(self.head)
+
+    def sources_of(self, head: int, stream: str | None = None) -> Sources:
+        """Where a head's ΔE of the token came from; `stream` only where the ledger has two kinds of heads."""
+        where = stream or self.stage.stream
+        compute = lambda: delta_ledger.sources(self.trace, self.layer, head, self.token, stream=where)  # noqa: E731
+        return self.remember(("sources", where, head), compute)
+
+    @cached_property
+    def shares(self) -> Any:
+        """The heads' shares of sizes, [head]: ‖ΔE‖ ÷ Σ‖ΔE‖, as on every page."""
+        sizes = geometry.norm(self.heads_here)
+        return sizes / sizes.sum()
+
+    @property
+    def heads_here(self) -> Any:
+        """What the heads of the chosen stream add to the token at this layer, [head, d_model]."""
+        own = self.stage.stream or "self"
+        return np.stack([part.vector for part in self.ledger.parts if part.kind == "head" and part.stream == own])
+
+    @cached_property
+    def no_words(self) -> str | None:
+        """Why vectors of this stream cannot be read as words, in a sentence; None where they can."""
+        if self.stage.stream == "encoder":
+            return "A translator's words belong to its decoder: choose the decoder to read ΔE as words."
+        try:
+            self.trace.vocabulary  # noqa: B018
+        except HeadlightError as reason:
+            return str(reason)
+        return None
+
+    @property
+    def predicts(self) -> bool:
+        """Whether a next word is predicted after this token."""
+        return predicts(self.trace, self.stage.stream)
+
+    def remember(self, what: Any, compute: Callable[[], Any]) -> Any:
+        """Something small about this token at this layer, kept beside its trace."""
+        return caches.beside(self.trace, (what, self.block, self.layer, self.token), compute, size=lambda _: 60_000)
+
+    def offer_pictures(self) -> None:
+        """The page's end: its pictures can be saved, with the word in every caption."""
+        self.room.offer_pictures(f"head {self.layer}.{self.head}", self.stage.word, lines=self._lines())
+
+    def _lines(self) -> str:
+        return recipes.ledger(self.trace, self.layer, self.head, self.token, self.stage.stream, self.block)
+
+    def lead(self) -> str:
+        """The page's headline, as HTML."""
+        return widgets.say(self.headline())
+
+    def headline(self) -> Sentence:
+        """How far the layer turns the word, which head adds most, and where that came from."""
+        turn = float(geometry.angle(self.ledger.embedding, self.ledger.next_embedding))
+        biggest = int(self.shares.argmax())
+        said: Sentence = [(f"Layer {self.layer} turns ", ""), (self.name, "query"), (f" by {turn:.0f}°. ", "")]
+        said += [(f"Head {self.layer}.{biggest}", "delta"), (" adds most", "")]
+        found = self.sources_of(biggest)
+        source = found.strongest
+        if np.isfinite(found.shares[source]):
+            own = source == self.token and self.stage.stream != "cross"
+            name = "the word itself" if own else named(self.stage.keys.labels, source)
+            amount = _how_much(float(found.shares[source]))
+            said += [(f", {amount} of it from ", ""), (name, "" if own else "key")]
+        return [*said, (".", "")]
+
+
+def named(labels: Sequence[str], position: int) -> str:
+    """A token as it is read, plain text; with its position where another one reads the same."""
+    name = visible(labels[position])
+    return name if labels.count(labels[position]) == 1 else f"{name} ({position})"
+
+
+def _how_much(share: float) -> str:
+    return "nearly all" if share > 0.95 else percent(share)
+
+
+def of(room: Room) -> OneToken:
+    """The token that the link names; where its layer cannot be taken apart, the page ends with the reason."""
+    shown = OneToken(room, stages.of(room))
+    try:
+        shown.ledger  # noqa: B018
+    except HeadlightError as reason:
+        widgets.problem(str(reason), "All heads and Step by step still show its patterns.")
+        st.stop()
+    return shown
+
+
+def word_picker(shown: OneToken) -> None:
+    """Choose the token; its label is shown as text, whatever was typed."""
+
+    def picked() -> None:
+        st.session_state["query"] = st.session_state["token"]
+
+    st.session_state["token"] = shown.token
+    st.selectbox(
+        "Token",
+        range(len(shown.labels)),
+        format_func=lambda i: f"{visible(shown.labels[i])} ({i})",
+        key="token",
+        on_change=picked,
+        label_visibility="collapsed",
+        width=190,
+    )
+
+
+def _with_progress(compute: Callable[[Callable[[float], None]], Any]) -> Any:
+    """Compute with a bar that says how far it is, and is gone when it is done."""
+    place = st.empty()
+
+    def tell(fraction: float) -> None:
+        if fraction < 1:
+            place.progress(fraction, "Adding up what every head adds")
+
+    result = compute(tell)
+    place.empty()
+    return result

@@ -1,0 +1,128 @@
+"""The two canvas pictures as Streamlit components: all heads at a glance, and one head as links.
+
+The cells travel once, as bytes; what is to be shown of them (the chosen head, the pinned word, the scale) travels
+beside them, so a click never sends the cells again. Packets are made by `attn_core.figures.tiles`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import streamlit as st
+
+from attn_core.figures import scripts
+from attn_core.figures.colours import Scale
+from ui.drawing import gallery as pictures
+
+Side = Literal["query", "key"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What was clicked in the overview; `query` and `key` are None when the keyboard chose or the view has no cells.
+
+    In a pooled overview they are the first query and key of the clicked cell.
+    """
+
+    layer: int
+    head: int
+    query: int | None
+    key: int | None
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A word that was clicked, or None twice when it was let go."""
+
+    side: Side | None
+    position: int | None
+
+
+_overview = st.components.v2.component("headlight.overview", js=scripts.module("overview"))
+_links = st.components.v2.component("headlight.links", js=scripts.module("links"))
+_theme = st.components.v2.component("headlight.theme", js=scripts.with_drawing("app/theme.js"))
+_view = st.components.v2.component("headlight.view", js=scripts.view())
+
+
+def overview(
+    packet: bytes,
+    *,
+    key: str,
+    picture: str = "",
+    says: str = "",
+    selected: tuple[int, int] | None = None,
+    scale: Scale = "sqrt",
+    on_open: Callable[[Opened], None] | None = None,
+) -> Opened | None:
+    """Every head of every layer on one canvas.
+
+    `packet` comes from `tiles.pack_patterns`, `tiles.pack_values` or `tiles.pack_kinds`. `picture` is its name under
+    Save, and `says` how its caption begins.
+
+    `on_open` is called before the page runs again, as a widget's callback is; the same is returned in that run, and
+    None in every other.
+    """
+    view = {"selected": selected, "scale": scale}
+    return mount(_overview, packet, key, "opened", Opened, on_open, view, picture=picture, says=says)
+
+
+def links(
+    packet: bytes,
+    *,
+    key: str,
+    picture: str = "",
+    says: str = "",
+    pinned: tuple[Side, int] | None = None,
+    on_pin: Callable[[Pin], None] | None = None,
+) -> Pin | None:
+    """One head, or up to eight, as lines between words; `packet` comes from `tiles.pack_links`.
+
+    `on_pin` is called before the page runs again, as a widget's callback is; the same is returned in that run, and
+    None in every other.
+    """
+    view = {"pinned": None if pinned is None else {"side": pinned[0], "position": pinned[1]}}
+    return mount(_links, packet, key, "pinned", Pin, on_pin, view, picture=picture, says=says)
+
+
+def follow_theme() -> None:
+    """Run the page again when the visitor switches between light and dark: a Plotly figure's colours are made here."""
+    _theme(key="theme", on_changed_change=lambda: None)
+
+
+def mount(
+    component: Callable[..., Any],
+    packet: bytes,
+    key: str,
+    event: str,
+    answer: Callable[..., Any],
+    tell: Callable[[Any], None] | None,
+    view: Mapping[str, object],
+    *,
+    picture: str = "",
+    says: str = "",
+) -> Any:
+    """Put a canvas picture on the page; for the pictures above and for those that pages add.
+
+    `component` is registered with `scripts.module(…)`, `event` is what its JavaScript tells, `answer` makes a value of
+    it, `tell` is called with that value before the page runs again, and `view` goes to its `update` without the cells.
+    With `picture`, its name, it can be saved.
+    """
+    if picture:
+        pictures.canvas(picture, packet, view, says)
+
+    def happened() -> None:
+        value = getattr(st.session_state[key], event)
+        if value is not None and tell is not None:
+            tell(answer(**value))
+
+    name = key.encode()
+    with st.container(gap=None):
+        _view(key=f"{key}_view", data={"target": key, "view": view})
+        result = component(
+            key=key, data=struct.pack("<I", len(name)) + name + packet, **{f"on_{event}_change": happened}
+        )
+    value = getattr(result, event)
+    return None if value is None else answer(**value)

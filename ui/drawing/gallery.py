@@ -1,0 +1,118 @@
+"""The pictures of a page, kept by name while they are on screen, so that Save can draw any of them for paper.
+
+pictures.plot("Arrows", partial(arrows.token_arrows, labels, starts, moves, view), key="arrows", alt=…)
+pictures.keep("Every head", partial(paper.drawn, packet, view))        # a canvas picture: `ui.components` does it
+pictures.bars("Where it came from", labels, columns)                   # a table of bars
+
+A session has one album, which holds what its last run drew: a button of a view long past keeps nothing alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from attn_core.errors import HeadlightError
+from attn_core.figures.colours import Theme
+from attn_core.figures.html.bar_table import Column
+from attn_core.figures.html.bar_table import bars as bars_html
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+_ALBUM = "_album"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How a picture is made for paper (light), what its caption says, and of what it is, if not of what the page is."""
+
+    make: Callable[[], go.Figure]
+    says: str
+    about: str | None = None
+
+
+@dataclass
+class Album:
+    """The pictures of the page as it is, by name, and what every caption ends with."""
+
+    pictures: dict[str, Picture] = field(default_factory=dict)
+    about: str = ""
+
+    def caption(self, name: str) -> str:
+        picture = self._found(name)
+        about = self.about if picture.about is None else picture.about
+        return f"{picture.says} · {about}" if about else picture.says
+
+    def figure(self, name: str) -> go.Figure:
+        """The picture for paper, with its caption. HeadlightError where it is not on the page any more."""
+        from attn_core.views import files as export
+
+        return export.for_paper(self._found(name).make(), self.caption(name))
+
+    def _found(self, name: str) -> Picture:
+        if name not in self.pictures:
+            raise HeadlightError("This picture is not on the page any more: open Save again.")
+        return self.pictures[name]
+
+
+def begin() -> None:
+    """A page begins to be drawn: its album is empty."""
+    album = of_session()
+    album.pictures, album.about = {}, ""
+
+
+def of_session() -> Album:
+    album: Album = st.session_state.setdefault(_ALBUM, Album())
+    return album
+
+
+def keep(name: str, make: Callable[[], go.Figure], says: str = "", about: str | None = None) -> None:
+    """Let a picture that is on the page be saved. `says` begins its caption; without it, its name does.
+
+    `about` ends it, by default as every caption of the page ends.
+    """
+    if _ALBUM in st.session_state:  # a picture that is drawn outside a room has no album
+        of_session().pictures[name] = Picture(make, says or name, about)
+
+
+def theme() -> Theme:
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def plot(
+    name: str,
+    make: Callable[..., go.Figure],
+    *,
+    key: str,
+    alt: str,
+    says: str = "",
+    about: str | None = None,
+    **options: Any,
+) -> Any:
+    """Draw a Plotly picture in the visitor's theme, and keep it; `make` is called with `theme=`."""
+    keep(name, partial(make, theme="light"), says, about)
+    return st.plotly_chart(make(theme=theme()), key=key, theme=None, alt=alt, **options)
+
+
+def canvas(name: str, packet: bytes, view: Mapping[str, Any], says: str = "") -> None:
+    """Keep a canvas picture: its packet, and what was said beside it."""
+    from attn_core.figures.paper import heads as paper
+
+    keep(name, partial(paper.drawn, packet, dict(view)), says)
+
+
+def bars(name: str, labels: Sequence[str], columns: Sequence[Column], says: str = "", **options: Any) -> None:
+    """Draw a table of bars, and keep it; `options` as in `attn_core.figures.bars`."""
+    keep(name, partial(_table, labels, columns, options.get("head", "word")), says)
+    st.html(bars_html(labels, columns, **options))
+
+
+def _table(labels: Sequence[str], columns: Sequence[Column], head: str) -> go.Figure:
+    from attn_core.figures.paper.lines_and_boxes import table
+
+    return table(labels, columns, head)

@@ -1,0 +1,239 @@
+"""Paint what you look for: cells on a pattern, and all heads ranked by what they put there above their habits."""
+
+from __future__ import annotations
+
+import functools
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.canvas.panels import Panel, pack_panels
+from attn_core.figures.labels import percent, signed
+from attn_core.heads import search
+from attn_core.text.decoding import visible
+from attn_core.views import snippets as recipes
+from ui.drawing import canvas as components
+from ui.drawing import panels, widgets
+from ui.link import Param, choice
+from ui.stream import Stage, open_head, writing
+
+Cells = tuple[tuple[int, int], ...]
+MOST = 40  # cells in a link
+
+
+def _parse(raw: str, earlier: Any) -> Cells:
+    """ "4-3_4-2" → ((4, 3), (4, 2)): query–key pairs."""
+    pairs = [pair.split("-") for pair in raw.split("_") if pair]
+    if len(pairs) > MOST or any(len(p) != 2 or not all(n.isascii() and n.isdigit() for n in p) for p in pairs):
+        raise ValueError("it must be cells like 4-3_4-2, each a query and a key")
+    return tuple(dict.fromkeys((int(q), int(k)) for q, k in pairs))
+
+
+def _first_cells(earlier: Any) -> Cells:
+    from ui.page import STARTER
+
+    return ((4, 2), (4, 3)) if (earlier["model"], earlier.get("text")) == ("minilm", STARTER) else ()
+
+
+HABITS = {"distance": "above its habit", "key": "and above what this word gets anyway"}
+PARAMS = [
+    choice("habit", tuple(HABITS)),
+    Param("cells", _first_cells, _parse, lambda cells: "_".join(f"{q}-{k}" for q, k in cells)),
+]
+
+
+def painted(stage: Stage) -> Cells:
+    """The painted cells that this sentence has; cells of another sentence are wiped."""
+    here = (stage.room.model_name, stage.room.text, stage.stream, stage.room.view.get("target"))
+    before = st.session_state.get("painted_in", here)
+    st.session_state["painted_in"] = here
+    if before != here:
+        st.session_state["cells"] = _first_cells(stage.room.view)
+        st.rerun()
+    cells = st.session_state["cells"]
+    n_query, n_key = len(stage.queries), len(stage.keys)
+    return tuple((q, k) for q, k in cells if q < n_query and k < n_key)
+
+
+def found(stage: Stage, cells: Cells) -> search.Found:
+    """Every head's weight on the cells and its habit there, [layer, head] each."""
+    mask = search.painted_cells(cells, len(stage.queries), len(stage.keys))
+    strict = st.session_state["habit"] == "key"
+    layers = [
+        search.find(stage.patterns(layer), mask, stage.may_look(layer), stage.sink, beyond_the_key=strict)
+        for layer in range(stage.n_layers)
+    ]
+    return search.Found(np.stack([f.weight for f in layers]), np.stack([f.baseline for f in layers]))
+
+
+def ranking(result: search.Found) -> pd.DataFrame:
+    """All heads, the best first: layer, head, weight, habit, above."""
+    n_layers, n_heads = result.score.shape
+    layer, head = np.divmod(np.arange(n_layers * n_heads), n_heads)
+    table = pd.DataFrame(
+        {
+            "layer": layer,
+            "head": head,
+            "weight": result.weight.ravel(),
+            "habit": result.baseline.ravel(),
+            "above": result.score.ravel(),
+        }
+    )
+    return table.sort_values("above", ascending=False, kind="stable", ignore_index=True)
+
+
+def lead(stage: Stage, cells: Cells, ranked: pd.DataFrame | None) -> str:
+    """The finding as HTML."""
+    if ranked is None:
+        return "Paint what you look for: which head looks from here to there?"
+    best = ranked.iloc[0]
+    asks = sorted({q for q, _ in cells})
+    answers = sorted({k for _, k in cells})
+    way = f"From {_words(stage.queries, asks, widgets.query)} to {_words(stage.keys, answers, widgets.key)}:"
+    if not best.above > 0:
+        return f"{way} no head puts more there than it does out of habit."
+    return (
+        f"{way} head {best.layer:.0f}.{best['head']:.0f} stands out most, {escape(percent(best.weight))} where its "
+        f"habit is {escape(percent(best.habit))}."
+    )
+
+
+def _words(tokens: Any, places: list[int], role: Any) -> str:
+    shown = [role(visible(tokens.labels[i])) for i in places[:3]]
+    return " and ".join(shown) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
+
+
+def toggle(cell: tuple[int, int]) -> None:
+    """Callback: paint a cell, or wipe it."""
+    cells = st.session_state["cells"]
+    st.session_state["cells"] = tuple(c for c in cells if c != cell) if cell in cells else (*cells, cell)[-MOST:]
+
+
+def board(stage: Stage, cells: Cells) -> None:
+    """The opened head's pattern, to paint on."""
+    layer, head = stage.layer, stage.head
+    pattern = np.where(stage.may_look(layer), stage.pattern(layer, head), np.nan)
+    panel = Panel(
+        title=f"Layer {layer} · head {head}",
+        says=f"head {layer}.{head}",
+        cells=pattern,
+        query_labels=stage.queries.labels,
+        key_labels=stage.keys.labels,
+        query_special=stage.queries.special,
+        key_special=stage.keys.special,
+    )
+    panels.panels(
+        pack_panels([panel], paint=True),
+        key="board",
+        picture="What is looked for",
+        says=f"Pattern of head {layer}.{head}; framed: the cells that are looked for",
+        painted=cells,
+        on_choose=lambda chosen: toggle((chosen.query, chosen.key)),
+    )
+
+
+def lines(stage: Stage) -> str:
+    """The lines of Python that give the same ranking; "" where nothing is painted."""
+    cells, strict = painted(stage), st.session_state["habit"] == "key"
+    return recipes.search(stage.trace, cells, stage.stream, strict) if cells else ""
+
+
+def word_pickers(stage: Stage, cells: Cells) -> None:
+    """The same by words, for keyboards and fingers; labels are shown as text, whatever was typed."""
+
+    def name(tokens: Any, i: int) -> str:
+        return f"{visible(tokens.labels[i])} ({i})"
+
+    def pick(label: str, tokens: Any, at: int) -> int:
+        places = range(len(tokens))
+        return st.selectbox(label, places, index=at, format_func=functools.partial(name, tokens), width=150)
+
+    first = next((i for i, special in enumerate(stage.keys.special) if not special), 0)
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="bottom"):
+        asks = pick("From (query)", stage.queries, stage.query)
+        answers = pick("to (key)", stage.keys, first)
+        st.button("Paint", on_click=toggle, args=((asks, answers),), key="paint")
+        if cells:
+            st.button("Wipe all", on_click=lambda: st.session_state.update(cells=()), key="wipe")
+
+
+def score_map(stage: Stage, result: search.Found) -> None:
+    """Layers × heads, coloured by how far above habit; a click opens a head."""
+    texts = [[signed(round(100 * s, 0 if abs(s) >= 0.0995 else 1)) for s in row] for row in result.score]
+    packet = tiles.pack_values(result.score, texts, name="weight above habit, in points", signed=True)
+    components.overview(
+        packet,
+        key="found",
+        picture="Every head, above its habit",
+        says="Layers × heads: weight on the cells that are looked for, in points above the head's habit",
+        selected=(stage.layer, stage.head),
+        on_open=lambda tile: open_head(tile.layer, tile.head),
+    )
+
+
+def listing(ranked: pd.DataFrame, key: str = "ranked") -> None:
+    """The heads as rows; choosing one opens it."""
+
+    def opened() -> None:
+        rows = st.session_state[key]["selection"]["rows"]
+        if rows:
+            open_head(int(ranked.layer[rows[0]]), int(ranked["head"][rows[0]]))
+
+    shown = pd.DataFrame({"head": [f"{r.layer}.{r.head}" for r in ranked.itertuples()]})
+    for column in ("weight", "habit", "above"):
+        shown[column] = 100 * ranked[column]
+    points = {c: st.column_config.NumberColumn(format="%.1f %%") for c in ("weight", "habit")}
+    points["above"] = st.column_config.NumberColumn("above habit", format="%+.1f points")
+    st.dataframe(
+        shown,
+        key=key,
+        hide_index=True,
+        height=282,
+        column_config=points,
+        on_select=opened,
+        selection_mode="single-row",
+        alt="All heads, ranked by their weight on the painted cells above their habit.",
+    )
+
+
+def page(stage: Stage) -> str:
+    """Everything below the headline; gives the headline."""
+    cells = painted(stage)
+    result = found(stage, cells) if cells else None
+    ranked = None if result is None else ranking(result)
+    left, right = st.columns([46, 54], gap="medium")
+    with left, widgets.card("board", "What you look for", _how(stage)):
+        board(stage, cells)
+        word_pickers(stage, cells)
+    with right, widgets.card("found", "Every head, by what it puts there above its habit", _habits(stage)):
+        if result is None or ranked is None:
+            st.html(
+                '<div class="hl-note">Nothing is painted yet: click a cell of the pattern, or choose two words.</div>'
+            )
+        else:
+            widgets.switch("Against", HABITS, "habit")
+            score_map(stage, result)
+            listing(ranked)
+    return lead(stage, cells, ranked)
+
+
+def _habits(stage: Stage) -> str:
+    rests = f", or on {escape(stage.sink_name)} from other words" if stage.sink_name else ""
+    if stage.stream == "cross":
+        return (
+            "Habit is what a head puts, on average, on the word that stands as far ahead or behind in the other "
+            f"sentence{rests}. So a head that only follows the order of the words does not win by default."
+        )
+    return (
+        f"Habit is what a head puts, on average, at the same distance elsewhere in this sentence{rests}. So a head "
+        "that always looks one word back does not win by default."
+    )
+
+
+def _how(stage: Stage) -> str:
+    ask, answer = '<b class="hl-q">query</b>', '<b class="hl-k">key</b>'
+    return f"Rows ask ({ask}), columns answer ({answer}). The picture is the opened head; paint on it." + writing(stage)

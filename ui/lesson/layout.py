@@ -1,0 +1,119 @@
+"""How a stop of the lesson is shown: the way, the words, the picture, the question, the door; and the glossary."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from html import escape
+
+import streamlit as st
+
+from attn_core.settings import assets_folder
+from ui import page as frame
+from ui.drawing import widgets
+from ui.lesson.stops import STOPS, TITLES, Stop
+from ui.link import flag, whole
+
+PARAMS = [
+    whole("stop", low=1, high=len(STOPS)),
+    whole("guess", high=2, optional=True),
+    flag("told"),
+    flag("large"),
+]
+
+
+def go_to(stop: int) -> None:
+    """Callback: another stop, its question open again."""
+    st.session_state["stop"] = min(max(stop, 1), len(STOPS))
+    st.session_state["guess"], st.session_state["told"] = None, False
+
+
+def way(stop: int) -> None:
+    """Where we are, Back and Next (also by the arrow keys), and the presenter's size."""
+    with st.container(key="lesson_way", horizontal=True, gap="small", vertical_alignment="center"):
+        st.button("Back", on_click=go_to, args=(stop - 1,), disabled=stop == 1, shortcut="Left", key="lesson_back")
+        marks = "".join(_mark(i, title, i == stop) for i, title in enumerate(TITLES, start=1))
+        st.html(f'<ol class="hl-stops" aria-label="Stops of the lesson">{marks}</ol>', width="content")
+        st.button(
+            "Next",
+            on_click=go_to,
+            args=(stop + 1,),
+            disabled=stop == len(STOPS),
+            shortcut="Right",
+            type="primary",
+            key="lesson_next",
+        )
+        st.space("stretch")
+        st.toggle("Presenter’s size", key="large", help="Larger type, for a projector.")
+
+
+def _mark(number: int, title: str, here: bool) -> str:
+    state = ' class="here" aria-current="step"' if here else ""
+    return f'<li{state} title="{escape(title)}"><span>{number}</span></li>'
+
+
+def show(room: frame.Room, number: int) -> None:
+    """One stop: words and question on the left, the picture on the right; on a phone one below the other."""
+    stop = STOPS[number - 1](room)
+    left, right = st.columns([46, 54], gap="large")
+    with left:
+        st.html(
+            f'<div class="hl-stop-number">Stop {number} of {len(STOPS)}</div>'
+            f'<h1 class="hl-lead">{escape(stop.title)}</h1>'
+            f'<p class="hl-stop-says">{stop.says}</p>'
+        )
+        _question(room, stop)
+    with right, widgets.card("picture"):
+        stop.draw()
+        st.html(f'<div class="hl-hint">{stop.badge} {stop.reads}</div>')
+    told = f"lesson, stop {number}: {stop.title}"
+    room.offer_pictures(told, sentences=stop.sentences, model=stop.model, lines=stop.lines)
+    page, label, overrides = stop.door
+    with left, st.container(key="lesson_door"):
+        frame.go(page, f"{label} →", **overrides)
+
+
+def _question(room: frame.Room, stop: Stop) -> None:
+    """Guess first; the answer is one click away, and never forced."""
+
+    def tell() -> None:
+        st.session_state["told"] = True
+
+    with widgets.card("question", escape(stop.question)):
+        st.segmented_control(
+            "Your guess", range(len(stop.options)), format_func=list(stop.options).__getitem__, key="guess",
+            label_visibility="collapsed",
+        )  # fmt: skip
+        guess = room.view["guess"]
+        if guess is None and not room.view["told"]:
+            st.button("Tell me", on_click=tell, key="lesson_tell", type="tertiary")
+            return
+        verdict = "" if guess is None else "<b>Yes.</b> " if guess == stop.right else "<b>Not quite.</b> "
+        truth = f"It is <b>{escape(stop.options[stop.right])}</b>. " if guess != stop.right else ""
+        st.html(f'<div class="hl-read" role="status">{verdict}{truth}{stop.reveals}</div>')
+
+
+@cache
+def terms() -> list[dict[str, str]]:
+    """Every term of the glossary: `term`, `lesson` (in the lesson's words), `papers` (in the papers')."""
+    with (assets_folder() / "data" / "glossary.toml").open("rb") as file:
+        return list(tomllib.load(file)["term"])
+
+
+def glossary() -> None:
+    """All terms, each in the lesson's words and in the papers'."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(term["term"])}</th>'
+        f"<td>{escape(term['lesson'])}</td><td>{escape(term['papers'])}</td></tr>"
+        for term in terms()
+    )
+    with st.expander("Glossary: every term, in the lesson’s words and in the papers’"):
+        st.html(
+            '<table class="hl-glossary"><thead><tr><th scope="col">Term</th><th scope="col">In the lesson</th>'
+            f'<th scope="col">In papers and code</th></tr></thead><tbody>{rows}</tbody></table>'
+        )
+
+
+def large_type() -> None:
+    """The presenter's size: everything is sized from the root's type, so this is all it takes."""
+    st.html("<style>html { font-size: 20px; } .stApp { --hl-scale: 1.3; }</style>")

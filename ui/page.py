@@ -1,0 +1,254 @@
+"""What every room begins with: page, menu, sentence, model, notes; and the way from a sentence to its trace.
+
+A room in full:
+
+    from ui import frame, widgets
+    from ui.state import choice, flag, whole
+
+    room = frame.open_page("delta_e", params=[choice("view", ("rows", "columns")), flag("specials", True)])
+    trace = room.trace()                 # waits with visible progress; a problem becomes one clear sentence
+    widgets.lead(f"Head {room.layer}.{room.head} adds most to {widgets.query(...)}.", sub=room.badges(trace))
+    with widgets.card("picture", "What each head adds", "Rows are heads, columns are words."):
+        widgets.stepper("Layer", "layer", trace.n_layers - 1)
+        st.plotly_chart(...)
+
+* `open_page(page, params=…)`: `page` is the file's stem ("app" for the front room). `params` are the page's own, see
+  `ui.state`; `text`, `model`, `layer`, `head` and `query` (the chosen word; None: the page chooses) are there already.
+* `sentence=False` leaves out sentence and examples, `model=False` the picker too; `examples=(…)` gives others
+  (a model that Headlight trained brings its own),
+  `models=(…)` narrows the picker, `starter=` is the page's own first sentence.
+* `room.text`, `room.model_name`, `room.entry` (the catalogue's), `room.layer`, `room.head`, `room.view["…"]`.
+* `room.trace(text=None, model=None, **options)`: `options` go to `attn_core.trace` (`target=`, `without=`, …).
+* `with room.remarks:` is the place for a note about what was typed; nothing below it moves when it comes or goes.
+* `room.word(trace)` is the chosen query position, clipped to the sentence, or None when the page should choose.
+* `room.offer(trace, layer=2, head=3)` puts what the page shows under Save in the menu, as files; and a page ends with
+  `room.offer_pictures()`, which lets every picture be saved that was drawn with `ui.pictures.plot` or on a canvas with
+  a `picture=` name.
+* `frame.go("delta_e", "Follow it to ΔE", layer=2)` is a link into another room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from attn_core.errors import HeadlightError
+from attn_core.figures.paper import caption as captions
+from attn_core.models.catalogue import CATALOGUE, entry_of
+from attn_core.tiny.shipped import examples as fitting
+from attn_core.views.view import version
+from ui.drawing import gallery as pictures
+from ui.drawing import widgets
+from ui.link import Param, View, open_view, whole, words
+from ui.server import cache as caches
+from ui.shell import known_words, menu
+from ui.shell import save as saving
+from ui.shell.badges import parity, provenance, scientific
+from ui.shell.inputs import ask
+from ui.shell.menu import ROOMS, ROOT, go
+from ui.shell.progress import shown_problems, stop_with, wait_for
+
+__all__ = [
+    "EXAMPLES",
+    "ROOMS",
+    "ROOT",
+    "STARTER",
+    "Room",
+    "go",
+    "open_page",
+    "parity",
+    "provenance",
+    "scientific",
+    "stop_with",
+]
+
+STARTER = "a fluffy blue creature roamed the verdant forest"
+EXAMPLES = (
+    "one mole of carbon dioxide",
+    "the animal didn't cross the street because it was tired",
+    "the keys to the cabinet are on the table",
+)
+
+
+# What a caption says in words already, or a picture shows by itself.
+_IN_CAPTION = {
+    *("v", "model", "text", "layer", "head", "query", "face", "find", "guess", "told", "large", "from", "thin"),
+    *("numbers", "writer"),
+    *("translator", "source", "translation", "cross_layer", "cross_head", "word", "board", "preset", "stop"),
+}
+
+
+@dataclass(frozen=True)
+class Room:
+    """One page while it is drawn: what its link says, and the way to models and traces."""
+
+    page: str
+    view: View
+    remarks: Any  # under the sentence, a place of its own: whatever comes and goes there shifts nothing below
+    counter: Any = None  # where the number of tokens goes
+    desk: saving.Desk = saving.NOWHERE  # where what can be saved goes
+
+    @property
+    def text(self) -> str:
+        return str(self.view["text"])
+
+    @property
+    def model_name(self) -> str:
+        return str(self.view["model"])
+
+    @property
+    def entry(self) -> Any:
+        return entry_of(self.model_name)
+
+    @property
+    def layer(self) -> int:
+        return int(self.view["layer"])
+
+    @property
+    def head(self) -> int:
+        return int(self.view["head"])
+
+    def model(self, name: str | None = None) -> Any:
+        """The loaded model; waits with visible progress, and ends the page with a clear sentence if there is none."""
+        name = name or self.model_name
+        loaded = caches.model(name)
+        if loaded is None:
+            with shown_problems():
+                with self.remarks:
+                    wait_for(caches.open_model(name), entry_of(name).title)
+                loaded = caches.model(name)
+        return loaded
+
+    def trace(self, text: Any = None, model: str | None = None, **options: Any) -> Any:
+        """The trace of the page's sentence, or of `text` (typed words or token ids), through the page's model."""
+        loaded = self.model(model)
+        with shown_problems():
+            result = caches.trace(loaded, self.text if text is None else text, **options)
+        if text is None:
+            tokens, written = (result.tokens, []) if "target" not in options else _both(result)
+            self.count(len(tokens), tokens.dropped, loaded.limit)
+            with self.remarks:
+                known_words.explain_marks(loaded.name, [*tokens.labels, *written])
+        return result
+
+    def problems(self) -> Any:
+        """`with room.problems():` turns an error inside into one clear sentence and ends the page there."""
+        return shown_problems()
+
+    def again(self, trace: Any) -> Any:
+        """Run a trace's own tokens once more: `room.again(trace)(without=[(0, 3)])`. For `attn_core.effects`."""
+        return lambda **options: self.trace(trace.tokens.ids, **options)
+
+    def count(self, n_tokens: int, dropped: int, limit: int) -> None:
+        """Say beside the sentence how many tokens it has, and whether some were cut."""
+        if self.counter is None:
+            return
+        if dropped:
+            said = f"Cut after {n_tokens} tokens, which is the limit: {dropped} more are not shown."
+            self.counter.html(f'<div class="hl-count cut" role="status">{said}</div>')
+        else:
+            self.counter.html(f'<div class="hl-count">{n_tokens} of {limit} tokens</div>')
+
+    def word(self, trace: Any) -> int | None:
+        """The chosen query position; None when nothing was chosen or the sentence has no such position."""
+        chosen = self.view["query"]
+        return chosen if chosen is not None and chosen < len(trace.tokens) else None
+
+    def offer(self, trace: Any, **shown: Any) -> None:
+        """Let the visitor save a pattern of the trace; `shown` says how it is shown, see `attn_core.views.View`."""
+        self.desk.lay({"": self.desk.view(trace, **shown)})
+
+    def offer_pictures(
+        self,
+        *parts: str,
+        sentences: Sequence[str] | None = None,
+        model: str = "",
+        pattern_first: bool = False,
+        lines: str = "",
+    ) -> None:
+        """The page's end: let the visitor save every picture that it drew, and copy `lines` of Python for its numbers.
+
+        Every caption ends with the model, the `parts` (default: layer and head), the `sentences` (default: the
+        page's), and every other parameter that is not as usual.
+        """
+        said = [self.text] if sentences is None and "text" in self.view else sentences or []
+        model = model or self.model_name
+        about = [model, *(parts or (f"head {self.layer}.{self.head}",))]
+        switches = {name: value for name, value in self.view.short.items() if name not in _IN_CAPTION}
+        self.desk.hang(captions.caption(about, said, switches, version()), model, pattern_first=pattern_first)
+        if lines:
+            self.desk.write(lines)
+
+    def badges(self, trace: Any, source: str = "live") -> str:
+        """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
+        return provenance(source) + parity(caches.beside(trace, "parity", trace.check))
+
+
+def open_page(
+    page: str,
+    params: Sequence[Param] = (),
+    *,
+    sentence: bool = True,
+    model: bool = True,
+    examples: Sequence[str] = EXAMPLES,
+    models: Sequence[str] | None = None,
+    starter: str = STARTER,
+) -> Room:
+    """Draw what every room has, read its link, and hand over the room. Must be the page's first Streamlit call."""
+    caches.begin_page()
+    pictures.begin()
+    st.set_page_config(
+        page_title=f"{ROOMS[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"
+    )
+    st.html(ROOT / "assets" / "css" / "style.css")
+    st.html(ROOT / "assets" / "css" / "menu.css")
+    offered = tuple(models or (name for name, entry in CATALOGUE.items() if entry.architecture != "encoder-decoder"))
+    view = open_view(page, [*_shared_params(offered, starter if sentence else None), *params])
+    desk = menu.draw(page, view)
+    counter = ask(offered, fitting(view["model"]) or examples, sentence) if model else None
+    remarks = st.container(key="remarks")
+    with remarks:
+        for remark in view.notes:
+            widgets.note(remark)
+    return Room(page, view, remarks, counter, desk)
+
+
+def _both(translated: Any) -> tuple[Any, list[str]]:
+    """The tokens of a source, and how those of its target are read."""
+    return translated.tokens_of("encoder")[0], translated.tokens_of("decoder")[0].labels
+
+
+def _shared_params(offered: Sequence[str], starter: str | None) -> list[Param]:
+    """Model, sentence, layer, head and word; the first screen opens on the lesson's own: creature, in head 0.3."""
+
+    def top(*what: str) -> Any:
+        # The larger of a model's two stacks; which of them is looked at, a page's own parameter says.
+        return lambda view: max(getattr(entry_of(view["model"]), each) for each in what) - 1
+
+    def at_most(wanted: int, what: str) -> Any:
+        return lambda view: min(wanted, top(what)(view))
+
+    def first_word(view: Any) -> int | None:
+        return 4 if (view["model"], view.get("text")) == ("minilm", STARTER) else None
+
+    return [
+        Param("model", offered[0], lambda raw, earlier: _known_model(raw, offered)),
+        *([words("text", starter)] if starter is not None else []),
+        whole("layer", high=top("n_layers", "n_decoder_layers"), default=at_most(0, "n_layers")),
+        whole("head", high=top("n_heads", "n_decoder_heads"), default=at_most(3, "n_heads")),
+        whole("query", high=top("limit"), default=first_word, optional=True),
+    ]
+
+
+def _known_model(name: str, offered: Sequence[str]) -> str:
+    """A name on offer or, where anyone may use any model, a folder of one; ValueError says what is wrong."""
+    try:
+        two_stacks = entry_of(name).architecture == "encoder-decoder"
+    except HeadlightError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+    if name in CATALOGUE and name not in offered:
+        raise ValueError("this page has no place for its " + ("two stacks" if two_stacks else "single stack"))
+    return name

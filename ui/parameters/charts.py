@@ -1,0 +1,225 @@
+"""The large pictures of the parameter room: the model as boxes, the lesson's table, shares side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from html import escape
+
+import pandas as pd
+import streamlit as st
+
+from attn_core.figures import scripts
+from attn_core.figures.charts import parameters as figures
+from attn_core.figures.labels import percent
+from attn_core.parameters import costs
+from attn_core.parameters.presets import PRESETS
+from attn_core.parameters.shape import shape_of
+from attn_core.parameters.table import Ledger
+from attn_core.parameters.tree import shares
+from attn_core.views import snippets as recipes
+from ui.drawing import canvas as components
+from ui.drawing import gallery as pictures
+from ui.drawing import widgets
+from ui.parameters.counted import Counted, effective
+
+_boxes = st.components.v2.component("headlight.boxes", js=scripts.module("boxes"))
+LINES = {
+    "embedding": ("Embedding", "e", "what each word means before it is read"),
+    "key": ("Key", "k", "what a word can answer"),
+    "query": ("Query", "q", "what a word asks"),
+    "value": ("Value (down)", "v", "what an answer says, in the small space"),
+    "output": ("Output (value up)", "d", "back into the large space: papers call it W_O"),
+    "fused": ("Query, key, value", "a", "in one matrix, not told apart here"),
+    "up": ("MLP up", "", "up next in the lesson"),
+    "gate": ("MLP gate", "", "a second way up, multiplied in"),
+    "down": ("MLP down", "", "and back to d_model"),
+    "mlp": ("MLP", "", "up and down"),
+    "unembedding": ("Unembedding", "e", "from the last vector to a number for each word"),
+}
+
+
+def headline(counted: Counted) -> str:
+    """What the eye should see first, as HTML; it follows the chosen model and way of counting."""
+    ledger = counted.ledger
+    total, attention = counted.total(ledger), counted.attention(ledger)
+    share = attention / total
+    of = f"Attention has <b>{attention:,}</b> of the {total:,} parameters of {escape(ledger.title)}"
+    third = ", only a third of what you need." if 0.3 < share < 0.36 else "."
+    said = f"{100 * share:.1f}\N{NO-BREAK SPACE}%" if share > 0.001 else escape(percent(share))
+    return f"{of}: {said}{third}"
+
+
+def provenance(counted: Counted) -> str:
+    """How it was counted and where the numbers come from, as HTML."""
+    name, by_formula = counted.room.view["preset"], counted.ledger.source == "formula"
+    how = "counted from the configuration alone" if by_formula else "read off the class, built without memory"
+    source = PRESETS[name].source if name in PRESETS and not counted.is_own else ""
+    return escape(f"{how} · {source}" if source else how)
+
+
+@dataclass(frozen=True)
+class Entered:
+    """The box that was gone into, by its path."""
+
+    inside: str
+
+
+def whole_model(counted: Counted) -> None:
+    """The model as boxes; the block that is entered opens into its heads."""
+    nodes = counted.boxes
+    packet = figures.boxes(
+        [node.parent for node in nodes],
+        [node.label for node in nodes],
+        [node.count for node in nodes],
+        [node.role for node in nodes],
+        alt=f"{counted.ledger.title} as boxes in boxes, each as large as its share of the parameters.",
+    )
+
+    def enter(entered: Entered) -> None:
+        st.session_state["inside"] = entered.inside
+
+    view = {"inside": counted.room.view["inside"]}
+    says = f"{counted.ledger.title} to scale, {_way(counted)}"
+    components.mount(
+        _boxes, packet, "boxes", "entered", Entered, enter, view, picture="The whole model, to scale", says=says
+    )
+    st.html(figures.legend(shares(counted.ledger, lesson=counted.lesson), counted.theme))
+    with st.expander("The numbers"):
+        st.dataframe(_grouped(counted), hide_index=True, alt="Parameters by part, in one block and in the model.")
+
+
+def _way(counted: Counted) -> str:
+    return "counted as the lesson does" if counted.lesson else "every number stored, tied ones once"
+
+
+def offer_pictures(counted: Counted) -> None:
+    """The page's end: its pictures, and the line of Python that counts the same."""
+    view = counted.room.view
+    lines = recipes.parameters(view["preset"], effective(view) if counted.is_own else None)
+    counted.room.offer_pictures(counted.ledger.title, sentences=[], model=view["preset"], lines=lines)
+
+
+def _grouped(counted: Counted) -> pd.DataFrame:
+    """Part → block → model, in the way of counting that is on."""
+    rows: dict[tuple[str, str, str], list[int]] = {}
+    parts = counted.ledger.rows
+    for row in parts:
+        for piece in row.pieces if not row.tied_to else ():
+            name = row.kind if row.kind in ("bias", "norm") else figures.NAMES.get(piece.role, piece.role)
+            found = rows.setdefault((row.place, row.sublayer or row.part, name), [0, 1, 0])
+            found[0], found[1] = found[0] + piece.size.n, max(found[1], row.times)
+            found[2] += piece.size.n * row.times
+    total = counted.ledger.total
+    table = [(*names, each, times, all_, 100 * all_ / total) for names, (each, times, all_) in rows.items()]
+    columns = ["where", "sub-layer", "what", "in one block", "blocks", "in the model", "share in %"]
+    return pd.DataFrame(table, columns=columns).round({"share in %": 2})
+
+
+def lesson_table(counted: Counted) -> None:
+    """The lesson's eight lines with their products, and what its count leaves out."""
+    ledger = counted.ledger
+    most = max(line.count for line in ledger.lesson)
+    rows = "".join(_line(line.role, line.formula, line.count, most) for line in ledger.lesson)
+    added = "".join(_sum(what, f"{count:+,}".replace("-", "−")) for what, count in ledger.left_out)
+    body = rows + _sum("as the lesson counts", f"{ledger.lesson_total:,}", counted.lesson)
+    more = added + _sum("every number stored, tied ones once", f"{ledger.total:,}", not counted.lesson)
+    more += _sum("of these, embeddings", f"{ledger.embeddings:,}")
+    more += _sum("without embeddings", f"{ledger.without_embeddings:,}")
+    st.html(f'<table class="hl-count-table"><tbody>{body}{more}</tbody></table>')
+    _read_aloud(counted)
+
+
+def _line(role: str, formula: str, count: int, most: int) -> str:
+    name, colour, what = LINES[role]
+    bar = f'<i class="{colour}" style="width:{100 * count / most:.2f}%"></i>'
+    product = f'<span class="product">{escape(formula)}</span>'
+    return (
+        f'<tr><th scope="row"><b class="hl-{colour}">{name}</b><small>{escape(what)}</small></th>'
+        f"<td><strong>{count:,}</strong>{product}<span class='track'>{bar}</span></td></tr>"
+    )
+
+
+def _sum(what: str, count: str, on: bool | None = None) -> str:
+    kind = "more" if on is None else "sum on" if on else "sum"
+    return f'<tr class="{kind}"><th scope="row">{escape(what)}</th><td><strong>{count}</strong></td></tr>'
+
+
+def _read_aloud(counted: Counted) -> None:
+    """One head, one block, all blocks; and the coincidence that GPT-3's MLP-up is the same number as its attention."""
+    ledger, shape = counted.ledger, counted.shape
+    lines = {line.role: line.count for line in ledger.lesson}
+    if shape is None or shape.kind == "encoder-decoder" or shape.n_groups != shape.n_heads:
+        return
+    block = ledger.lesson_attention // max(1, shape.n_layers)
+    said = f"One head has {block // shape.n_heads:,}, one block’s attention {block:,}, "
+    said += f"all {shape.n_layers} blocks {ledger.lesson_attention:,}."
+    if lines.get("up") == ledger.lesson_attention:
+        said += (
+            " MLP up is the same number: a coincidence of the shapes (4·d_model² for the four matrices of all heads, "
+            "and d_ff is 4·d_model)."
+        )
+    widgets.reading(said)
+
+
+def side_by_side(counted: Counted) -> None:
+    """Stacked bars of the shares of one to four models, and their numbers as a table."""
+    ledgers = [counted.ledger, *counted.others]
+    parts = [shares(ledger, lesson=counted.lesson) for ledger in ledgers]
+    as_share = counted.room.view["bars"] == "share"
+    drawn = {"models": [ledger.title for ledger in ledgers], "parts": parts, "as_share": as_share}
+    figure = figures.share_bars(**drawn, theme=counted.theme)
+    names = ", ".join(ledger.title for ledger in ledgers)
+    alt = f"Shares of the parameters of {names}, as stacked bars."
+    says = f"{'Shares' if as_share else 'Numbers'} of the parameters of {names}, {_way(counted)}"
+    st.plotly_chart(figure, key="share_bars", theme=None, alt=alt, config={"displayModeBar": False})
+    pictures.keep("Shares", partial(figures.named_bars, **drawn, theme="light"), says)
+    st.html(figures.legend({role for part in parts for role in part}, counted.theme))
+    widgets.switch("Bars show", {"share": "share of each model", "numbers": "numbers, one scale"}, "bars")
+    frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counted, x) for i, x in enumerate(ledgers)})
+    widgets.reading("<br>".join(map(_shares_aloud, (ledger.title for ledger in ledgers), parts)))
+    with st.expander("The numbers", expanded=len(ledgers) > 1):
+        st.dataframe(
+            frame.fillna("–").reset_index(names=""), hide_index=True, height="content", alt=f"Numbers of {names}."
+        )
+
+
+def _shares_aloud(title: str, parts: dict[str, int]) -> str:
+    """One bar as a sentence."""
+    groups = {
+        "attention": ("query", "key", "value", "output", "fused"),
+        "MLP": ("up", "gate", "down", "mlp"),
+        "embedding and unembedding": ("embedding", "unembedding"),
+        "the rest": ("position", "bias", "norm", "other"),
+    }
+    total = sum(parts.values())
+    sums = {name: sum(parts.get(role, 0) for role in roles) for name, roles in groups.items()}
+    said = ", ".join(f"{name} {percent(count / total)}" for name, count in sums.items() if count)
+    return f"<b>{escape(title)}</b>: {said}."
+
+
+def _column(counted: Counted, ledger: Ledger) -> dict[str, str]:
+    """One model of the comparison, as people read it."""
+    total, attention = counted.total(ledger), counted.attention(ledger)
+    said = {
+        "parameters": f"{total:,}",
+        "attention": f"{attention:,}",
+        "attention's share": percent(attention / total),
+        "stored, without embeddings": f"{ledger.without_embeddings:,}",
+        "stored weights in float16": figures.byte_size(costs.weight_bytes(ledger, "float16").value),
+    }
+    if ledger.source != "formula":
+        return said
+    shape = shape_of(ledger.config)
+    cache = costs.cache_bytes(shape, 1)
+    said |= {
+        "d_model": f"{shape.d_model:,}",
+        "blocks": f"{shape.n_layers} + {shape.n_decoder_layers}" if shape.n_decoder_layers else f"{shape.n_layers}",
+        "heads × d_head": f"{shape.n_heads} × {shape.d_head}",
+        "groups of keys and values": f"{shape.n_groups}",
+        "d_ff": f"{shape.d_ff:,}",
+        "vocabulary": f"{shape.vocabulary:,}",
+        "context": f"{shape.context:,}",
+        "cache for one token, float16": figures.byte_size(cache[0].value) if cache else "none",
+    }
+    return said

@@ -1,0 +1,181 @@
+"""What the parameter room counts: the chosen model, one of the visitor's own, and those beside it.
+
+The link says everything: the preset, each number that may be changed, and what is shown. A number is read from the
+link only where `own` is on; its default is always the preset's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from attn_core.errors import HeadlightError
+from attn_core.parameters.architectures.families import FAMILIES, complete
+from attn_core.parameters.costs import BYTES
+from attn_core.parameters.count import count_parameters, read_config
+from attn_core.parameters.presets import ALIASES, PRESETS
+from attn_core.parameters.scaling import KNOBS
+from attn_core.parameters.shape import BOUNDS, Shape, editable, problems, shape_of, with_numbers
+from attn_core.parameters.table import Ledger
+from attn_core.parameters.tree import Node, tree
+from attn_core.settings import is_public
+from ui.link import Param, choice, flag, forget, whole
+from ui.page import Room
+from ui.stream import STREAMS
+
+MOST_BESIDE = 3
+DERIVED = ("d_head", "n_groups", "d_ff")  # may be left empty: the model derives them
+NUMBERS = tuple(BOUNDS)
+
+
+def _known(raw: str, earlier: Mapping[str, Any]) -> str:
+    if raw in PRESETS:
+        return raw
+    if is_public():
+        raise ValueError("no numbers were published here under this name")
+    try:
+        count_parameters(raw)
+    except HeadlightError as error:  # no folder, a damaged one, or numbers that are no model
+        raise ValueError(str(error).rstrip(".")) from None
+    return ALIASES.get(raw, raw)
+
+
+def _beside(raw: str, earlier: Mapping[str, Any]) -> list[str]:
+    names = [name for name in raw.split(",") if name]
+    if len(names) > MOST_BESIDE or any(name not in PRESETS for name in names):
+        raise ValueError(f"it must name at most {MOST_BESIDE} known models, with commas between")
+    return names
+
+
+def published(preset: str) -> dict[str, Any]:
+    """The preset's numbers in our words; None where the model derives one, or its family has no such number."""
+    config = complete(read_config(preset))
+    if config is None:
+        return dict.fromkeys((*NUMBERS, "tied"))
+    words = FAMILIES[config["model_type"]].words
+    return {name: config.get(words[name]) if name in words else None for name in (*NUMBERS, "tied")}
+
+
+def _number(name: str) -> Param:
+    low, high = BOUNDS[name]
+
+    def parse(raw: str, earlier: Mapping[str, Any]) -> int | None:
+        if raw == "auto":
+            return None
+        if not raw.isascii() or not raw.isdigit() or len(raw) > 9 or not low <= int(raw) <= high:
+            raise ValueError(f"it must be a whole number from {low:,} to {high:,}")
+        return int(raw)
+
+    default = lambda earlier: published(earlier["preset"])[name]  # noqa: E731
+    return Param(name, default, parse, lambda value: "auto" if value is None else str(value))
+
+
+def effective(view: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The configuration that is counted: the preset's, with the visitor's numbers where they are on."""
+    config = read_config(view["preset"])
+    full = complete(config)
+    if full is None or not view["own"]:
+        return full or config
+    return with_numbers(full, **{name: view[name] for name in editable(full)})
+
+
+def _of_shape(what: str, otherwise: int) -> Any:
+    """A limit or default that follows from the model's sizes; from the preset's while the visitor's are impossible."""
+
+    def read(view: Mapping[str, Any]) -> int:
+        config = complete(effective(view))
+        if config is not None and problems(config):
+            config = complete(read_config(view["preset"]))
+        return otherwise if config is None else int(getattr(shape_of(config), what))
+
+    return read
+
+
+def _box(raw: str, earlier: Mapping[str, Any]) -> str:
+    """The path of a box that has others in it, such as "block 3/self-attention"; empty is the whole model."""
+    try:
+        ledger = count_parameters(effective(earlier)) if raw else None
+    except HeadlightError:
+        ledger = None  # numbers that are no model have no boxes; the page says so
+    nodes = tree(ledger, lesson=earlier["count"] == "lesson", inside=raw) if ledger else []
+    if raw and tuple(raw.split("/")) not in {nodes[node.parent].path for node in nodes}:
+        raise ValueError("this model has no such box")
+    return raw
+
+
+PARAMS: list[Param] = [
+    Param("preset", "gpt-3", _known),
+    Param("beside", [], _beside, ",".join),
+    choice("count", ("lesson", "all")),
+    flag("own"),
+    *(_number(name) for name in NUMBERS),
+    flag("tied", lambda view: bool(published(view["preset"])["tied"])),  # type: ignore[arg-type]
+    Param("inside", "", _box),
+    choice("bars", ("share", "numbers")),
+    choice("knob", KNOBS),
+    choice("growth", ("parameters", "reading")),
+    whole("thin", 1, _of_shape("d_model", 1), _of_shape("d_head", 1)),
+    choice("stream", tuple(STREAMS)),  # of a real head, in a translator
+    choice("dtype", tuple(BYTES), "float16"),
+    whole("tokens", 1, 10_000_000, _of_shape("context", 1)),
+]
+
+
+def start_again() -> None:
+    """Callback: another preset brings its own numbers, boxes, sizes and context."""
+    for name in (*NUMBERS, "tied", "inside", "thin", "tokens"):
+        forget(name)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The room's models, counted."""
+
+    room: Room
+
+    @property
+    def lesson(self) -> bool:
+        return bool(self.room.view["count"] == "lesson")
+
+    @property
+    def theme(self) -> Any:
+        return "dark" if st.context.theme.type == "dark" else "light"
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The chosen model's; raises ImpossibleModel for numbers of the visitor's that fit no model."""
+        name = self.room.view["preset"]
+        ledger = count_parameters(effective(self.room.view))
+        title = PRESETS[name].title if name in PRESETS else Path(name).name
+        notes = (PRESETS[name].note,) if name in PRESETS and PRESETS[name].note and not self.is_own else ledger.notes
+        return Ledger(f"Your own {title}" if self.is_own else title, ledger.config, ledger.rows, ledger.source, notes)
+
+    @property
+    def is_own(self) -> bool:
+        view = self.room.view
+        return bool(view["own"]) and effective(view) != complete(read_config(view["preset"]))
+
+    @cached_property
+    def others(self) -> list[Ledger]:
+        return [count_parameters(name) for name in self.room.view["beside"]]
+
+    @cached_property
+    def shape(self) -> Shape | None:
+        """The chosen model's sizes; None for a family without a formula."""
+        return shape_of(self.ledger.config) if self.ledger.source == "formula" else None
+
+    @cached_property
+    def boxes(self) -> list[Node]:
+        """The chosen model as a tree of boxes, the root first."""
+        return tree(self.ledger, lesson=self.lesson, inside=self.room.view["inside"])
+
+    def total(self, ledger: Ledger) -> int:
+        return ledger.lesson_total if self.lesson else ledger.total
+
+    def attention(self, ledger: Ledger) -> int:
+        return ledger.lesson_attention if self.lesson else ledger.attention

@@ -1,0 +1,98 @@
+"""A real head in the parameter room: the singular values of its W_V · W_O, of which at most d_head are not nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from attn_core.errors import HeadlightError
+from attn_core.figures.charts import singular_values as thin
+from attn_core.figures.paper import caption as captions
+from attn_core.models.catalogue import CATALOGUE, availability
+from attn_core.parameters import low_rank
+from attn_core.views.view import version
+from ui.drawing import gallery as pictures
+from ui.drawing import widgets
+from ui.page import Room
+from ui.parameters.controls import title_of
+from ui.parameters.counted import Counted
+from ui.server import cache as caches
+from ui.stream import STREAMS
+
+PROBE = "a fluffy blue creature roamed the verdant forest"  # any sentence will do: only weights are looked at
+
+
+def real_head(counted: Counted) -> None:
+    """Choose a head of a model whose weights are here, and see how many directions it can write to."""
+    room = counted.room
+    live = widgets.badge("live", why="computed from the weights of this head, now")
+    widgets.heading("", f"{live}A real head: all singular values of its W<sub>V</sub> · W<sub>O</sub>.")
+    trace, stream, layer, head = _choose(room)
+
+    def compute() -> low_rank.Spectrum:
+        return low_rank.spectrum(trace.w_v(layer, head, stream=stream), trace.w_o(layer, head, stream=stream))
+
+    try:
+        found = caches.beside(trace, ("spectrum", stream, layer, head), compute)
+    except HeadlightError as hidden:
+        widgets.note(str(hidden))
+        return
+    figure = partial(thin.singular_values, found.values, found.d_head, found.floor)
+    alt = f"{len(found.values)} singular values, of which {found.rank} are not zero."
+    which = f"Head {layer}.{head}" + (f" ({STREAMS[stream]})" if stream else "")
+    says = f"All singular values of W_V · W_O, {which.lower()} of {room.entry.title}"
+    quiet = {"displayModeBar": False}
+    about = captions.caption([room.model_name], [], {}, version())
+    pictures.plot(
+        "Singular values of a real head", figure, key="singular_values", alt=alt, says=says, about=about, config=quiet
+    )
+    many = found.directions_for
+    said = "as many as d_head allows" if found.rank == found.d_head else f"of the {found.d_head} that d_head allows"
+    widgets.reading(
+        f"{which} of {escape(room.entry.title)} can write to {found.rank} of {len(found.values)} "
+        f"directions, {said}. Half of its strength is in {many[0.5]}, 90 % in {many[0.9]}."
+    )
+    with st.expander("The numbers"):
+        table = pd.DataFrame({"direction": np.arange(1, len(found.values) + 1), "singular value": found.values})
+        st.dataframe(table, hide_index=True, height=260, alt="All singular values.")
+
+
+def _choose(room: Room) -> tuple[Any, str | None, int, int]:
+    """The model, in a translator the stream, the layer and the head; waits for the model."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="real_head"):
+        st.selectbox(
+            "Model",
+            _loadable(room.model_name),
+            format_func=title_of,
+            key="model",
+            label_visibility="collapsed",
+            width=210,
+        )
+        stack = st.container(width="content")
+        place = st.container(horizontal=True, gap="small", width="content")
+    room = replace(room, remarks=st.container())  # the model comes here, and the page above does not move
+    two_stacks = room.model().kind == "encoder-decoder"
+    trace = room.trace(PROBE, **({"target": PROBE} if two_stacks else {}))
+    stream = room.view["stream"] if two_stacks else None
+    n_layers, n_heads = trace.n_layers_of(stream), trace.n_heads_of(stream)
+    layer, head = min(room.layer, n_layers - 1), min(room.head, n_heads - 1)
+    st.session_state.update({"layer": layer, "head": head})  # a decoder may be less deep than its encoder
+    if stream:
+        with stack:
+            widgets.switch("Stream", STREAMS, "stream")
+    with place:
+        widgets.stepper("Layer", "layer", n_layers - 1)
+        widgets.stepper("Head", "head", n_heads - 1)
+    return trace, stream, layer, head
+
+
+def _loadable(chosen: str) -> list[str]:
+    """Models whose weights are here, and the chosen one."""
+    here = [name for name in CATALOGUE if availability(name)[0]]
+    return [*here, *([] if chosen in here else [chosen])]

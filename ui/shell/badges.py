@@ -1,0 +1,40 @@
+"""Where numbers come from, and how far they are from the model's own, as HTML badges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ui.drawing import widgets
+
+
+def provenance(source: str) -> str:
+    """Where the numbers come from, as an HTML badge: "live", "recorded" or "toy"."""
+    why = {
+        "live": "computed by this model from this sentence, now",
+        "recorded": "a real result of this model, stored; the model itself is being opened",
+        "toy": "made for teaching, not from a model",
+    }
+    return widgets.badge(source, "toy" if source == "toy" else "", why[source])
+
+
+def parity(check: Any) -> str:
+    """How far our numbers are from the model's own, as an HTML badge that opens on what was compared with what."""
+    compared = (
+        ("pattern", check.pattern, "our weights times the values, against what the model's own attention gave"),
+        ("ΔE", check.delta, "the sum over heads plus the bias, against what its output projection gave"),
+        ("residual", check.residual, "what the block added to E, against the stream that it handed on"),
+    )
+    worst = scientific(max(error for _, error, _ in compared))
+    mark, kind = ("✓ checked:", "ok") if check.ok else ("✕ off by", "bad")
+    rows = "".join(f"<div><b>{name} {scientific(error)}</b> {what}</div>" for name, error, what in compared)
+    found = widgets.badge(f"{mark} {worst} from the model's own numbers", kind)
+    return (
+        f'<details class="hl-checked"><summary>{found}</summary>'
+        f"<div>Worst relative error of any layer, against tensors that left the model:{rows}</div></details>"
+    )
+
+
+def scientific(value: float) -> str:
+    """3e-08 as people write it: 3 × 10⁻⁸."""
+    digits, power = f"{value:.0e}".split("e")
+    return f"{digits} × 10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" if value else "0"

@@ -1,0 +1,81 @@
+"""The sentence, the model and the examples, at the top of a room."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from attn_core.models.catalogue import CATALOGUE, availability
+from attn_core.settings import is_public
+from ui.link import forget
+from ui.shell import known_words
+
+
+def ask(offered: Sequence[str], examples: Sequence[str], sentence: bool) -> Any:
+    """The sentence, the model and a few examples; gives the place where the number of tokens is said."""
+    if not sentence:
+        with st.container(width=280):
+            _pick_model(offered)
+        return None
+    with st.container(key="ask"):
+        left, right = st.columns([79, 21], gap="small")
+        with left, st.container(key="sentence", gap="xsmall"):
+            st.text_input(
+                "Sentence",
+                key="text",
+                label_visibility="collapsed",
+                placeholder="Type a sentence",
+                on_change=_new_sentence,
+            )
+            counter = st.empty()
+        with right:
+            _pick_model(offered)
+    if examples and not st.context.is_embedded:
+        with st.container(key="examples", horizontal=True, gap="xsmall", vertical_alignment="center"):
+            st.html('<span class="hl-try">Try:</span>', width="content")
+            for i, example in enumerate(examples):
+                st.button(example, key=f"example_{i}", on_click=_take_example, args=(example,))
+            known_words.popover(st.session_state["model"])
+    return counter
+
+
+def _pick_model(offered: Sequence[str]) -> None:
+    own = st.session_state["model"]
+    st.selectbox(
+        "Model",
+        [*offered, *([] if own in offered else [own])],
+        format_func=_model_label,
+        key="model",
+        label_visibility="collapsed",
+        on_change=_new_sentence,
+        accept_new_options=not is_public(),
+    )
+
+
+def _model_label(name: str) -> str:
+    """Its title and shape; a model that cannot be had here stays visible, with the reason."""
+    if name not in CATALOGUE:
+        return name
+    entry, (there, reason) = CATALOGUE[name], availability(name)
+    layers = f"{entry.n_layers}+{entry.n_decoder_layers}" if entry.n_decoder_layers else entry.n_layers
+    if there:
+        return f"{entry.title} · {layers} × {entry.n_heads} heads"
+    return f"{entry.title} · " + ("hub out of reach" if entry.kind == "hub" else reason)
+
+
+def use_model(name: str) -> None:
+    st.session_state["model"] = name
+    _new_sentence()
+
+
+def _take_example(example: str) -> None:
+    st.session_state["text"] = example
+    _new_sentence()
+
+
+def _new_sentence() -> None:
+    """A word chosen in one sentence is not a word of the next."""
+    forget("query")
+    forget("key")

@@ -1,0 +1,39 @@
+"""The words that a small model has met, for whoever wonders what to type, and what the mark behind a word means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import streamlit as st
+
+from attn_core.tiny.shipped import known_words, stand_ins
+from attn_core.tiny.slots import MARK
+from ui.drawing import widgets
+
+
+def popover(model_name: str) -> None:
+    """A button that opens the vocabulary of a shipped model; nothing for any other."""
+    groups = known_words(model_name)
+    if not groups:
+        return
+    with st.popover("Words it knows"):
+        for kind, words in groups.items():
+            listed = " · ".join(escape(word) for word in words)
+            st.html(f'<div class="hl-hint"><b>{escape(kind)}</b><br>{listed}</div>')
+
+
+def explain_marks(model_name: str, labels: Sequence[str]) -> None:
+    """A line about the words that a shipped model has not met, if there are any."""
+    unknown: dict[str, str] = {}  # each as it was typed first
+    for label in labels:
+        if label.endswith(MARK):
+            unknown.setdefault(label.lower(), label.removesuffix(MARK))
+    slots = stand_ins(model_name)
+    if unknown and slots:
+        these = "this word" if len(unknown) == 1 else "these words"
+        shared = f" It has {len(slots)}, so some words share one." if len(unknown) > len(slots) else ""
+        widgets.note(
+            f"{', '.join(unknown.values())}: this model has not met {these} ({MARK}). Each takes a stand-in that "
+            f"training used for new words, so heads can still find it again.{shared}"
+        )

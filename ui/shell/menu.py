@@ -1,0 +1,70 @@
+"""The menu: the rooms that exist on one line (on a phone in a drawer), Save and Share; and links between rooms."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from ui.link import View, link_params
+from ui.shell import save as saving
+from ui.shell import share as sharing
+
+ROOT = Path(__file__).parents[2]
+ROOMS = {
+    "app": "All heads",
+    "step_by_step": "Step by step",
+    "delta_e": "ΔE",
+    "word_senses": "Word senses",
+    "compare_heads": "Compare",
+    "find_heads": "Find heads",
+    "cross_attention": "Translate",
+    "parameters": "Parameters",
+    "lesson": "Lesson",
+}
+
+
+def draw(page: str, view: View) -> saving.Desk:
+    """The rooms, Save and Share; an embedded view has none of them, only a way to the full one."""
+    if st.context.is_embedded:
+        sharing.way_back(view)
+        return saving.NOWHERE
+    with st.container(key="menu", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
+        st.html('<div class="hl-logo"><i></i>Headlight</div>', width="content")
+        with st.container(key="menu_rooms", horizontal=True, gap="xsmall", vertical_alignment="center"):
+            _rooms(page)
+        with st.container(key="menu_drawer"), st.popover("Menu"):
+            _rooms(page)
+        with st.container(key="menu_share", width="content", horizontal=True, gap="xsmall", wrap=False):
+            desk = saving.popover(page, view.said, _script)
+            sharing.popover(view)
+    return desk
+
+
+def _rooms(page: str) -> None:
+    for name, label in ROOMS.items():
+        if name == page:
+            st.html(f'<div class="hl-here" aria-current="page">{label}</div>', width="content")
+        elif _script(name):
+            go(name, label)
+
+
+def _script(page: str) -> Path | None:
+    """A room's script, None where there is no such room."""
+    script = ROOT / _file(page)
+    return script if page in ROOMS and script.exists() else None
+
+
+def _file(page: str) -> str:
+    return "app.py" if page == "app" else f"pages/{page}.py"
+
+
+def go(page: str, label: str, **overrides: Any) -> None:
+    """A link into another room; `overrides` are the parameters that it should open with."""
+    try:
+        st.page_link(_file(page), label=label, query_params=link_params(page, **overrides))
+    except StreamlitAPIException:  # a page that runs by itself has no rooms beside it
+        st.html(f"<span>{escape(label)}</span>", width="content")

@@ -1,0 +1,73 @@
+"""What a page shows while a model comes, and when something cannot be had: one clear sentence, and a way on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from typing import NoReturn
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import RerunException, StopException
+
+from attn_core.errors import HeadlightError
+from attn_core.models.catalogue import CATALOGUE
+from ui.drawing import widgets
+from ui.server import cache as caches
+from ui.shell.inputs import use_model
+
+log = logging.getLogger("headlight")
+
+
+@contextmanager
+def shown_problems() -> Iterator[None]:
+    """Turn an error into one clear sentence and end the page there; what was typed stays above."""
+    try:
+        yield
+    except caches.Busy as error:
+        stop_with("One moment", str(error), again=True)
+    except HeadlightError as error:
+        stop_with("This cannot be shown", str(error), way_out=True)
+    except (StopException, RerunException):
+        raise
+    except Exception as error:
+        show_failure(error)
+        st.stop()
+
+
+def show_failure(error: Exception) -> bool:
+    """Say that a page failed, and put how in the log; True: there is nothing more to show. For `st.App`, too."""
+    log.error("a page failed", exc_info=error)
+    what_to_do = "The rest of the app still works: try another sentence or another model."
+    _say("Something went wrong here", what_to_do, again=True)
+    return True
+
+
+def stop_with(title: str, what_to_do: str, again: bool = False, way_out: bool = False) -> NoReturn:
+    """End the page with a problem that says what was wrong and what to do, with a button that does it."""
+    _say(title, what_to_do, again, way_out)
+    st.stop()
+
+
+def _say(title: str, what_to_do: str, again: bool = False, way_out: bool = False) -> None:
+    widgets.problem(title, what_to_do)
+    if again:
+        st.button("Try again", key="try_again")
+    bundled = next(iter(CATALOGUE.values()))
+    if way_out and st.session_state.get("model") not in (None, bundled.name):
+        st.button(f"Go on with {bundled.title}", key="way_out", on_click=use_model, args=(bundled.name,))
+
+
+def wait_for(job: caches.Job, title: str) -> None:
+    """Show how a model comes, until it is there; nothing below jumps, because its place is kept."""
+    place = st.empty()
+    with place.container():
+        said, bar = st.empty(), st.empty()
+        widgets.skeleton(420)
+        while not job.done.wait(0.15):
+            said.html(f'<div class="hl-sub" role="status">Opening {escape(title)}: {escape(job.message)}</div>')
+            bar.progress(min(1.0, job.fraction or 0.0))
+    place.empty()
+    if job.error is not None:
+        raise job.error

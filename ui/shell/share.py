@@ -1,0 +1,95 @@
+"""Share in the menu: the link to exactly this view, as text, as a QR code, and as a frame for slides and blogs.
+
+The link says model, sentence, layer, head and word, and of the rest what differs from its default; `v=1` says whose
+defaults those are (see `ui.state`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from attn_core.figures import scripts
+from ui.drawing import widgets
+from ui.link import View
+
+LONGEST = 8000  # characters of an address that servers and proxies commonly accept
+LONGEST_IN_QR = 1200  # characters that a phone can still read off a screen
+PRIVACY = "It holds the sentence: whoever gets the link can read it."
+
+_copy = st.components.v2.component("headlight.copy", js=scripts.asset("app/copy.js"))
+
+
+def link_to(view: View, **more: str) -> str:
+    """The address of a view, without what has its default; `more` are parameters on top, such as `embed="true"`."""
+    return _address({**view.short, **more})
+
+
+def _address(params: Mapping[str, str]) -> str:
+    here = st.context.url or ""
+    bare = here.count("/") == 2  # a host without a path
+    return f"{here}{'/' if bare else ''}?{urlencode(params)}"
+
+
+def popover(view: View) -> None:
+    """The button, and behind it the link in every form."""
+    with st.popover("Share", type="primary"):
+        link, left_out = link_to(view), set(view.said) - set(view.link)
+        if left_out or len(link) > LONGEST:
+            _offer_a_file(len(_address(view.said)))
+            return
+        widgets.titled("A link to exactly this view", PRIVACY)
+        _code(link)
+        _copy(key="copy_link", data={"text": link, "label": "Copy link"})
+        _qr_code(link)
+        widgets.titled("For slides and blogs", "A frame without menu and examples.")
+        _code(frame_of(link_to(view, embed="true")))
+
+
+def _code(text: str) -> None:
+    """Text to copy, all of it on screen: what scrolls inside itself cannot be read by keyboard. A very long one may."""
+    st.code(text, language=None, wrap_lines=True, height=110 if len(text) > 1_200 else "content")
+
+
+def _offer_a_file(length: int) -> None:
+    widgets.titled("Too long for a link")
+    widgets.note(
+        f"A link to this view would have {length:,} characters; many servers refuse more than {LONGEST:,}. "
+        "Send a file instead: Save, then HTML. It works offline, and “Open a saved view” brings it back here."
+    )
+
+
+def _qr_code(link: str) -> None:
+    """Dark on white in both themes, which every phone can read."""
+    if len(link) > LONGEST_IN_QR:
+        widgets.titled("", "This link is too long for a QR code that a phone could read.")
+        return
+    alt = "QR code of the link to this view"
+    st.html(
+        f'<div class="hl-qr"><img src="{qr_picture(link)}" alt="{alt}"><span>Point a phone’s camera here, '
+        "from a desk or off the projector: it opens the same view.</span></div>"
+    )
+
+
+def qr_picture(link: str) -> str:
+    """A QR code as an SVG picture's data address."""
+    import segno
+
+    return segno.make(link, error="l", micro=False).svg_data_uri(border=4, dark="#14130f", light="#ffffff", scale=4)
+
+
+def frame_of(link: str) -> str:
+    """The HTML that shows a link inside another page."""
+    return (
+        f'<iframe src="{escape(link)}" title="Headlight: what every attention head sees" '
+        'width="100%" height="900" style="border: 0" loading="lazy"></iframe>'
+    )
+
+
+def way_back(view: View) -> None:
+    """In an embedded view: the small link to the full one."""
+    full = escape(link_to(view))
+    st.html(f'<div class="hl-full"><a href="{full}" target="_blank" rel="noopener"><i></i>Headlight</a></div>')

@@ -1,0 +1,197 @@
+"""Break it, to see why it is there: the same head with a stage left out, beside the true one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from attn_core.figures.canvas.matrix import pack_cells
+from attn_core.figures.labels import percent
+from attn_core.residual import geometry
+from attn_core.walkthrough import from_trace as setups
+from attn_core.walkthrough import toy
+from attn_core.walkthrough.ablations import Break
+from attn_core.walkthrough.head import Walk, walk
+from ui.drawing import widgets
+from ui.drawing.cells import cells
+from ui.link import Param
+from ui.page import scientific
+from ui.step_by_step import layout as steps
+from ui.step_by_step.layout import number, says
+from ui.step_by_step.subject import Scene
+
+NAMES = {
+    Break.SHUFFLED_POSITIONS: "shuffled positions",
+    Break.RANDOM_WEIGHTS: "random W_Q and W_K",
+    Break.KEYS_ARE_QUERIES: "keys = queries",
+    Break.NO_SCALE: "no ÷ √d",
+    Break.NO_MASK: "no mask",
+    Break.CAUSAL_MASK: "a causal mask",
+    Break.NO_SOFTMAX: "no softmax",
+    Break.NO_W_O: "no W_O",
+}
+WHY = {
+    Break.SHUFFLED_POSITIONS: "The words are the same, their places are not. What stays in the pattern depends on "
+    "meaning, what changes depended on where the words stood.",
+    Break.RANDOM_WEIGHTS: "W<sub>Q</sub> and W<sub>K</sub> keep their numbers, in random places: as large as before, "
+    "nothing learnt. What you see now is what chance alone would draw.",
+    Break.KEYS_ARE_QUERIES: "Every word now offers exactly what it asks for. Scores become a mirror: if a looks at b, "
+    "b looks at a, and a word answers its own question best. Asking and offering need two matrices.",
+    Break.NO_SCALE: "Scores spread √d times as far, and the softmax comes closer to picking a single word in each row.",
+    Break.NO_MASK: "Words now see what comes after them. A model that was trained to predict would find its answer "
+    "there, and would learn nothing.",
+    Break.CAUSAL_MASK: "This model may look ahead, and now it may not: the upper half of the grid is lost, and early "
+    "words have almost nothing to look at.",
+    Break.NO_SOFTMAX: "The scores themselves are the weights now: negative ones take away, rows do not sum to 1, and "
+    "ΔE grows with the length of the sentence.",
+    Break.NO_W_O: "The head’s numbers are added where they stand, side by side with those of other heads: the right "
+    "amount of something, in directions that mean something else.",
+}
+MOST_WORDS = 40
+
+
+def param() -> Param:
+    """The breaks of the link, in the order of the stages: "no-scale,no-mask"."""
+
+    def parse(raw: str, earlier: Mapping[str, Any]) -> list[Break]:
+        names = [name for name in raw.split(",") if name]
+        unknown = [name for name in names if name not in list(Break)]
+        if unknown:
+            raise ValueError("it must be some of " + ", ".join(Break))
+        return [each for each in Break if each in names]
+
+    return Param("breaks", [], parse, lambda value: ",".join(value))
+
+
+def panel(scene: Scene, wanted: list[Break]) -> None:
+    """The switches, the broken pattern beside the true one, their difference, and the distance from the model."""
+    possible = scene.setup.possible_breaks()
+    with widgets.card("step_9"):
+        steps.opening(
+            9,
+            f"Everything above is computed here, step by step{', and it agrees with the model' * scene.is_real}. Leave "
+            "something out, and see what it was for.",
+            name="Break it, to see why it is there",
+            mark="✕",
+        )
+        st.pills(
+            "Leave out or spoil",
+            list(Break),
+            selection_mode="multi",
+            format_func=lambda each: NAMES[each] + ("" if each in possible else " (not in this model)"),
+            key="breaks",
+            label_visibility="collapsed",
+        )
+        broken = [each for each in wanted if each in possible]
+        spoilt = walk(scene.setup, frozenset(broken)) if broken else None
+        for each in wanted:
+            why = WHY[each] if each in possible else "There is nothing to change here."
+            says(f"<b>{NAMES[each][0].upper()}{NAMES[each][1:]}.</b> {why}", soft=True)
+        if Break.SHUFFLED_POSITIONS in broken:
+            _new_order(scene)
+        if spoilt is not None:
+            _side_by_side(scene, spoilt)
+            _what_changed(scene, spoilt)
+        _meter(scene, spoilt)
+
+
+def _new_order(scene: Scene) -> None:
+    """The sentence as it reads when its words have changed places."""
+    standing = list(toy.SHUFFLED) if scene.toy is not None else setups.places_of(list(scene.queries.special))
+    order = sorted(range(len(standing)), key=standing.__getitem__)[:MOST_WORDS]
+    words = " ".join(widgets.tok(scene.query_name(i), "q" if i == scene.asks else "") for i in order)
+    more = " …" if len(standing) > MOST_WORDS else ""
+    says(f"It now reads: {words}{more} (the grids keep the old order, so that cells can be compared)", soft=True)
+
+
+def _side_by_side(scene: Scene, spoilt: Walk) -> None:
+    true = scene.walk
+    largest = max(float(true.pattern.max()), float(spoilt.pattern.max()))
+    no_shares = bool(((spoilt.pattern < 0) | (spoilt.pattern > 1.001)).any())
+    pictures = (
+        ("As it is", true, true.pattern.numpy(), False),
+        ("Broken", spoilt, spoilt.pattern.numpy(), no_shares),
+        ("Difference", spoilt, (spoilt.pattern - true.pattern).numpy(), True),
+    )
+    for place, (name, made, numbers, is_signed) in zip(st.columns(3, gap="medium"), pictures, strict=True):
+        with place:
+            says(f"<b>{name}</b>")
+            seen = made.may_look.numpy() if name != "Difference" else (made.may_look | true.may_look).numpy()
+            shown = np.where(seen, numbers, np.nan)
+            packet = pack_cells(
+                shown[scene.q_window, scene.k_window],
+                scene.query_side(),
+                scene.key_side(slanted=True),
+                kind="signed" if is_signed else "weights",
+                scale="linear" if is_signed else "sqrt",
+                limit=None if is_signed else largest,
+                says="{row} takes {value} from {column}." if name != "Difference" else "{row}, {column}: {value}",
+                alt=f"{name}: query rows, key columns",
+                chosen=(scene.inside(scene.asks, scene.q_window), None),
+                square=True,
+            )
+            cells(packet, key=f"break_{name}", picture=f"Break it · {name}")
+
+
+def _what_changed(scene: Scene, spoilt: Walk) -> None:
+    true, i = scene.walk, scene.asks
+    word = scene.word
+    before, after = true.delta[i].numpy(), spoilt.delta[i].numpy()
+    size_before, size_after = float(geometry.norm(before)), float(geometry.norm(after))
+    angle = float(geometry.angle(before, after))
+    rows = spoilt.pattern.sum(dim=-1)
+    widgets.strip(
+        [
+            (
+                f"{percent(float(true.pattern[i].max()))} → {_weight(float(spoilt.pattern[i].max()))}",
+                "largest weight of the row",
+            ),
+            (_weight(float((spoilt.pattern - true.pattern).abs().max())), "largest change of any weight"),
+            (" … ".join(dict.fromkeys((number(float(rows.min())), number(float(rows.max()))))), "what rows sum to"),
+            (f"{number(size_before)} → {number(size_after)}", "length of ΔE"),
+            ("–" if np.isnan(angle) else f"{angle:.0f}°", "by which ΔE is turned away"),
+        ]
+    )
+    says(f"The last two are {word}’s.", soft=True)
+
+
+def _weight(x: float) -> str:
+    return percent(x) if 0 <= x <= 1 else number(x)
+
+
+def _meter(scene: Scene, spoilt: Walk | None) -> None:
+    """How far this walk is from the model's own pattern and output: the judge is a tensor that left the model."""
+    if scene.trace is None:
+        says("The toy has no model behind it to be compared with; its numbers were checked by hand.", soft=True)
+        return
+    made, at = spoilt or scene.walk, {"stream": scene.stream}
+    theirs = scene.trace.pattern(scene.layer, scene.head, **at)
+    output = scene.trace.mixed(scene.layer, scene.head, **at)
+    lifted = output @ scene.trace.w_o(scene.layer, scene.head, **at)
+    distances = {
+        "pattern": float(np.abs(made.pattern.numpy() - theirs).max()),
+        "ΔE": _relative(made.delta.numpy(), lifted),
+    }
+    says("<b>Distance from the model’s own numbers</b>" + (" (nothing is broken)" if spoilt is None else ""))
+    gauges = "".join(_gauge(name, distance) for name, distance in distances.items())
+    st.html(f'<div class="hl-meter">{gauges}</div>')
+    says(
+        "Pattern: the largest difference of a weight, against the pattern of the q and k captured inside the model. "
+        "ΔE: the largest difference ÷ the largest number, against what the model’s own attention returned for this "
+        "head. Computed anew each time.",
+        soft=True,
+    )
+
+
+def _relative(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return float(np.abs(ours - theirs).max() / max(1e-12, np.abs(theirs).max()))
+
+
+def _gauge(name: str, distance: float) -> str:
+    """A hand on a scale from 10⁻⁹ to 1, each power of ten as wide as the next."""
+    place = 100 * min(1.0, max(0.0, (np.log10(max(distance, 1e-9)) + 9) / 9))
+    said = scientific(distance) if distance < 0.01 else number(distance)
+    return f'<span>{name}</span><div><i style="left:{place:.1f}%"></i></div><b>{said}</b>'

@@ -1,0 +1,130 @@
+"""What every step is made of: a numbered title, plain words, a formula with sizes, the numbers, and the source.
+
+All HTML here is built of our own words; tokens go through `widgets.query` and its family, which escape.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from attn_core.figures.labels import MINUS
+from ui.step_by_step.subject import Scene, Words
+
+TITLES = (
+    "Words become vectors",
+    "Every word asks, and offers an answer",
+    "Scores: how well each key answers each query",
+    "Divide by √d<sub>k</sub>",
+    "The mask: who may look at whom",
+    "Softmax: scores become shares",
+    "Values: what is passed on",
+    "ΔE: what the head adds",
+)
+Term = str | tuple[str, str] | tuple[str, str, str]
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number for a sentence: three digits, a true minus sign, nothing smaller than a person would read.
+
+    >>> number(-0.12345), number(12345.6), number(2.0), number(3e-7)
+    ('−0.123', '12,346', '2', '≈ 0')
+    """
+    value = float(value)
+    if 0 < abs(value) < 5e-5:
+        return "≈ 0"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+    return text.replace("-", MINUS)
+
+
+def opening(
+    step: int,
+    *paragraphs: str,
+    aside: str = "",
+    formulas: Sequence[Sequence[Term]] = (),
+    name: str = "",
+    mark: str = "",
+) -> None:
+    """The step's number and name and what happens in it, and beside it the formula with its sizes; text is HTML."""
+    text = "".join(f"<p>{paragraph}</p>" for paragraph in paragraphs)
+    text += f'<p class="aside">{aside}</p>' if aside else ""
+    html = f'<div class="hl-step" id="step-{step}"><i>{mark or step}</i><h2>{name or TITLES[step - 1]}</h2>{text}</div>'
+    if not formulas:
+        st.html(html)
+        return
+    left, right = st.columns([0.62, 0.38], gap="medium")
+    left.html(html)
+    right.html("".join(_formula(terms) for terms in formulas))
+
+
+def says(html: str, soft: bool = False) -> None:
+    """A paragraph beside a picture; HTML."""
+    st.html(f'<div class="hl-says{" soft" if soft else ""}">{html}</div>')
+
+
+def _formula(terms: Sequence[Term]) -> str:
+    """A formula whose symbols carry their sizes: "=" or ("W<sub>Q</sub>", "384 × 32", "q")."""
+    spans = []
+    for term in terms:
+        symbol, size, role = (term, "", "") if isinstance(term, str) else (*term, "")[:3]
+        spans.append(f'<span class="{role}"><em>{symbol}</em><small>{size or "&nbsp;"}</small></span>')
+    return f'<div class="hl-formula">{"".join(spans)}</div>'
+
+
+def worked(terms: Sequence[tuple[str, str]], result: str, role: str) -> None:
+    """One number worked out: (what it is, "1.2 × 0.3 = +0.36") for each part, and the sum."""
+    parts = "".join(f"<span><small>{escape(what)}</small> {escape(sum_)}</span>" for what, sum_ in terms)
+    st.html(f'<div class="hl-sum">{parts}<span class="sum {role}">{escape(result)}</span></div>')
+
+
+def behind(
+    scene: Scene,
+    step: int,
+    frame: Callable[[], pd.DataFrame],
+    *stages: str,
+    made_by: Sequence[Callable[..., Any]] = (),
+) -> None:
+    """The numbers as a table, and the source of the very functions that made them; both folded until asked for.
+
+    The functions are those that the walk called in `stages`, or `made_by` for what came before the walk.
+    """
+    left, right = st.columns(2)
+    with left:
+        table = st.expander("The numbers", key=f"numbers_{step}", on_change="rerun", icon=":material/table:")
+        if table.open:
+            table.dataframe(frame(), alt=f"The numbers of step {step}")
+    with right:
+        code = st.expander("The code that ran", key=f"code_{step}", on_change="rerun", icon=":material/code:")
+        if code.open:
+            _sources(code, [made_by, *(scene.walk.ran.get(stage, ()) for stage in stages)])
+
+
+def _sources(place: Any, called: Sequence[Sequence[Callable[..., Any]]]) -> None:
+    functions = list(dict.fromkeys(function for group in called for function in group))
+    if not functions:
+        place.html('<div class="hl-says soft">Nothing ran here: the numbers were passed on as they are.</div>')
+    for function in functions:
+        place.caption(f"{function.__module__.replace('.', '/')}.py")
+        place.code(inspect.getsource(function), language="python")
+
+
+def by_dimension(numbers: np.ndarray, words: Words, names: Sequence[str] = ()) -> pd.DataFrame:
+    """Vectors as a table: one row a word, one column a number."""
+    columns = list(names) if names else [str(i) for i in range(numbers.shape[1])]
+    return pd.DataFrame(numbers, index=_places(words), columns=columns)
+
+
+def by_pair(numbers: np.ndarray, queries: Words, keys: Words) -> pd.DataFrame:
+    """A grid as a table: query rows, key columns; −∞ is written out, because a table has no colour for it."""
+    frame = pd.DataFrame(numbers, index=_places(queries, "query "), columns=_places(keys, "key "))
+    return frame if np.isfinite(numbers).all() else frame.map(lambda x: "−∞" if x == -np.inf else f"{x:.6g}")
+
+
+def _places(words: Words, role: str = "") -> list[str]:
+    return [f"{role}{i} {label}" for i, label in enumerate(words.labels)]

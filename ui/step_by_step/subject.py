@@ -1,0 +1,229 @@
+"""What the step-by-step room walks through: one head of the chosen model on the visitor's sentence, or the toy.
+
+Both become the same `Scene`, so every stage is drawn by the same code, whoever's numbers they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+import torch
+
+from attn_core.figures.canvas.matrix import Side
+from attn_core.residual.input_parts import InputParts, input_parts
+from attn_core.views import snippets as recipes
+from attn_core.views.arrangement import striking_row
+from attn_core.walkthrough import from_trace as setups
+from attn_core.walkthrough import toy
+from attn_core.walkthrough.head import Setup, Walk, walk
+from attn_core.walkthrough.toy import Toy
+from ui.drawing import widgets
+from ui.server import cache as caches
+
+if TYPE_CHECKING:
+    from ui.page import Room
+    from ui.stream import Stage
+
+WINDOW = 128  # tokens that are shown at once
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Words:
+    """The tokens of one side: what they are called, and which are no part of what was said."""
+
+    labels: Sequence[str]
+    special: Sequence[bool]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One head and the words it is walked through with. `asks` and `answers` are the chosen query and key."""
+
+    setup: Setup
+    queries: Words
+    keys: Words
+    asks: int
+    who: str
+    embedding: Array  # E, the stream that enters this layer, [query, d_model]
+    parts: InputParts | None  # how the very first E was made, where that could be found
+    answers_wanted: int | None = None
+    shown_from: int = 0
+    trace: Any = None
+    layer: int = 0
+    head: int = 0
+    stream: str | None = None
+    toy: Toy | None = None
+    meanings: Sequence[str] = ()  # what each number of E stands for, where somebody made it so
+    chosen_by: tuple[str, str] = ("query", "key")  # the link's parameters for the two words
+
+    @cached_property
+    def walk(self) -> Walk:
+        return walk(self.setup)
+
+    @cached_property
+    def answers(self) -> int:
+        """The chosen key; without a choice, the word that gets most, special tokens and the word itself aside."""
+        allowed = self.walk.may_look[self.asks].numpy()
+        wanted = self.answers_wanted
+        if wanted is not None and wanted < len(self.keys):
+            return wanted
+        row = self.walk.pattern[self.asks].numpy().copy()
+        row[~allowed] = -1
+        if not self.crosses:
+            row[self.asks] = -0.5
+        row[list(self.keys.special)] -= 0.75
+        return int(row.argmax())
+
+    @property
+    def crosses(self) -> bool:
+        """Whether queries and keys are different sentences."""
+        return self.setup.memory is not None
+
+    @property
+    def is_real(self) -> bool:
+        return self.toy is None
+
+    @property
+    def d_model(self) -> int:
+        return int(self.setup.x.shape[1])
+
+    @property
+    def d_head(self) -> int:
+        return self.setup.d_head
+
+    # --- Words -------------------------------------------------------------------------------------------------
+
+    def query_name(self, i: int) -> str:
+        return self.queries.labels[i]
+
+    def key_name(self, i: int) -> str:
+        return self.keys.labels[i]
+
+    @property
+    def word(self) -> str:
+        """The chosen query as HTML."""
+        return widgets.query(self.query_name(self.asks))
+
+    @property
+    def other(self) -> str:
+        """The chosen key as HTML."""
+        return widgets.key(self.key_name(self.answers))
+
+    @property
+    def q_window(self) -> slice:
+        return slice(self.shown_from, self.shown_from + WINDOW)
+
+    @property
+    def k_window(self) -> slice:
+        return self.q_window if not self.crosses else slice(0, WINDOW)
+
+    def query_side(self, role: str = "query", name: str = "query") -> Side:
+        w = self.q_window
+        return Side(self.queries.labels[w], role, name, self.queries.special[w], first=w.start)
+
+    def key_side(self, role: str = "key", name: str = "key", slanted: bool = False) -> Side:
+        w = self.k_window
+        return Side(self.keys.labels[w], role, name, self.keys.special[w], first=w.start, slanted=slanted)
+
+    def inside(self, i: int, window: slice) -> int | None:
+        """Where a position lies in a window; None when it lies outside."""
+        return i - window.start if window.start <= i < window.stop else None
+
+    def pick(self, query: int | None = None, key: int | None = None) -> None:
+        """Choose a word, or two; positions are counted within the window."""
+        st.session_state["from"] = self.shown_from  # what is looked at stays where it is
+        if query is not None:
+            st.session_state[self.chosen_by[0]] = query + self.q_window.start
+            st.session_state[self.chosen_by[1]] = None
+        if key is not None:
+            st.session_state[self.chosen_by[1]] = key + self.k_window.start
+
+
+def real(room: Room, stage: Stage) -> Scene:
+    """The head that the link names, of the model and sentence that it names."""
+    trace, stream, layer, head = stage.trace, stage.stream, stage.layer, stage.head
+    queries = Words(stage.queries.labels, stage.queries.special)
+    keys = Words(stage.keys.labels, stage.keys.special)
+    asks = _asks(room, stage.pattern(layer, head), queries, keys, stream)
+    return Scene(
+        setup=setups.from_trace(trace, layer, head, stream=stream, retrace=lambda ids: room.trace(ids)),
+        queries=queries,
+        keys=keys,
+        asks=asks,
+        answers_wanted=room.view["key"],
+        shown_from=_shown_from(room, len(queries), asks),
+        who=f"head {layer}.{head}",
+        embedding=trace.embedding(layer, stream=stream),
+        parts=_parts(stage),
+        trace=trace,
+        layer=layer,
+        head=head,
+        stream=stream,
+    )
+
+
+def offer_pictures(room: Room, scene: Scene) -> None:
+    """The page's end: every step's picture can be saved, and the lines that walk the same steps copied."""
+    word = f"{scene.query_name(scene.asks)} (token {scene.asks})"
+    if scene.trace is None:
+        room.offer_pictures(scene.who, word, sentences=[" ".join(scene.queries.labels)], model="toy")
+        return
+    lines = recipes.steps(scene.trace, scene.layer, scene.head, scene.asks, scene.stream)
+    room.offer_pictures(scene.who, word, pattern_first=True, lines=lines)
+
+
+def of_toy(room: Room, numbers: Toy) -> Scene:
+    """The pocket-size head, with the numbers that the visitor has given it."""
+    words = Words(toy.WORDS, [False] * len(toy.WORDS))
+    return Scene(
+        setup=numbers.setup(),
+        queries=words,
+        keys=words,
+        asks=room.view["toy_word"],
+        answers_wanted=room.view["toy_answer"],
+        chosen_by=("toy_word", "toy_answer"),
+        who="the pocket-size head",
+        embedding=numbers.embedding.numpy(),
+        parts=InputParts(numbers.tokens, 1.0, numbers.places, None, numbers.embedding, ()),
+        toy=numbers,
+        meanings=toy.MEANINGS,
+    )
+
+
+def _asks(room: Room, pattern: Array, queries: Words, keys: Words, stream: str | None) -> int:
+    chosen = room.view["query"]
+    if chosen is not None and chosen < len(queries):
+        return int(chosen)
+    if stream == "cross":
+        return int(np.where(queries.special, 0, pattern[:, ~np.array(keys.special)].max(axis=1)).argmax())
+    return striking_row(pattern, queries.special)
+
+
+def _shown_from(room: Room, n_tokens: int, asks: int) -> int:
+    """Where the window on a long sentence begins: where the link says, or so that the chosen word is inside."""
+    wanted = room.view["from"]
+    if wanted is None:
+        wanted = 0 if asks < WINDOW else asks - WINDOW // 2
+    return int(max(0, min(wanted, n_tokens - WINDOW)))
+
+
+def _parts(stage: Stage) -> InputParts | None:
+    """How E was made; found once for a sentence, since it tries what fits."""
+    reader = "decoder" if stage.stream == "cross" else stage.stream
+    first = torch.from_numpy(stage.trace.embedding(0, stream=reader))
+    found = caches.beside(
+        stage.trace,
+        ("input parts", reader),
+        lambda: (input_parts(stage.model.hf, stage.queries.ids, first),),
+        size=lambda _: 8 * first.numel() * 4,
+    )
+    return found[0]

@@ -1,0 +1,155 @@
+"""The board of the senses room: a word, two to six sentences that share it, and each sense once more as a baseline.
+
+The board is one parameter of the link, so that a link restores every sentence. Examples replace it as a whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import streamlit as st
+
+from ui.link import Param, words
+
+FEWEST, MOST = 2, 6
+LETTERS = "ABCDEF"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sense: a sentence, another of the same sense as a baseline (may be empty), and which occurrence is meant."""
+
+    sentence: str
+    twin: str = ""
+    which: int = 0
+
+
+Board = tuple[Row, ...]
+
+EXAMPLES: dict[str, Board] = {
+    "mole": (
+        Row("the american shrew mole digs a burrow", "a mole digs long tunnels under the lawn"),
+        Row("one mole of carbon dioxide weighs 44 grams", "two mole of water weigh 36 grams"),
+        Row("take a biopsy of the mole on the skin", "the doctor looked at the mole on her arm"),
+    ),
+    "tower": (
+        Row("the eiffel tower stands in paris", "we climbed the tower in the old town"),
+        Row("she built a miniature tower of wooden blocks", "he knocked over the tower of toy bricks"),
+        Row("the control tower cleared the plane to land", "pilots radio the tower before they land"),
+    ),
+    "bank": (
+        Row("she put the money in the bank", "the bank lends money at low interest"),
+        Row("they sat on the bank of the river", "reeds grow on the bank of the stream"),
+        Row("the plane began to bank to the left", "pilots bank the aircraft in a turn"),
+    ),
+    "light": (
+        Row("the light of the lamp fills the room", "a bright light shone through the window"),
+        Row("this suitcase is very light and easy to carry", "feathers are light and float in the air"),
+        Row("please light the candle on the table", "they light a fire in the evening"),
+    ),
+    "bat": (
+        Row("the bat sleeps upside down in the cave", "a bat hunts insects at night"),
+        Row("he swung the bat and hit the ball", "the player broke his bat in the game"),
+    ),
+    "spring": (
+        Row("flowers bloom in the spring", "birds return in early spring"),
+        Row("the spring in the mattress is broken", "a metal spring pulls the door shut"),
+        Row("fresh water flows from the spring", "hikers drank from the spring in the rocks"),
+    ),
+}
+
+
+def _parse(raw: str, earlier: Mapping[str, Any]) -> Board:
+    try:
+        rows = tuple(Row(str(sentence), str(twin), int(which)) for sentence, twin, which in json.loads(raw))
+    except (ValueError, TypeError):
+        raise ValueError("it must be a list of [sentence, same sense again, which occurrence]") from None
+    if not FEWEST <= len(rows) <= MOST or any(not 0 <= row.which < 100 for row in rows):
+        raise ValueError(f"it must hold {FEWEST} to {MOST} sentences")
+    return rows
+
+
+def _show(board: Board) -> str:
+    return json.dumps([[row.sentence, row.twin, row.which] for row in board], ensure_ascii=False, separators=(",", ":"))
+
+
+PARAMS = [words("word", "mole"), Param("board", EXAMPLES["mole"], _parse, _show)]
+
+
+def examples() -> None:
+    """A row of words that come with their sentences; an embedded view is shown without."""
+    if st.context.is_embedded:
+        return
+
+    def take(word: str) -> None:
+        st.session_state["word"], st.session_state["board"] = word, EXAMPLES[word]
+
+    with st.container(key="examples", horizontal=True, gap="xsmall", vertical_alignment="center"):
+        st.html('<span class="hl-try">Try:</span>', width="content")
+        for word in EXAMPLES:
+            st.button(word, key=f"example_{word}", on_click=take, args=(word,))
+
+
+def editor() -> None:
+    """The word and its sentences, to be changed at will."""
+    board: Board = st.session_state["board"]
+    st.text_input("Word", key="word", width=220)
+    for i, row in enumerate(board):
+        with st.container(key=f"sense_{i}", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
+            st.html(f'<span class="hl-sense s{i}">{LETTERS[i]}</span>', width="content")
+            _line(f"sentence_{i}", f"Sentence {LETTERS[i]}", row.sentence, i, "sentence")
+            if len(board) > FEWEST:
+                st.button("×", key=f"drop_{i}", on_click=_drop, args=(i,), help=f"Leave out sentence {LETTERS[i]}")
+    if len(board) < MOST:
+        st.button("Add a sentence", key="add_sentence", on_click=_add, type="tertiary", icon=":material/add:")
+    with st.expander("The baseline: each sense once more, in other words"):
+        st.html(
+            '<div class="hl-hint">Two sentences of one sense also differ, by wording and position. What they show is '
+            "the grey band, and it is taken off before heads are ranked.</div>"
+        )
+        for i, row in enumerate(board):
+            with st.container(key=f"twin_{i}", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
+                st.html(f'<span class="hl-sense s{i}">{LETTERS[i]}′</span>', width="content")
+                _line(f"twin_of_{i}", f"The sense of {LETTERS[i]} once more", row.twin, i, "twin")
+
+
+def _line(key: str, label: str, value: str, i: int, field: str) -> None:
+    def typed() -> None:
+        board: Board = st.session_state["board"]
+        changed = replace(board[i], **{field: st.session_state[key]})
+        st.session_state["board"] = (*board[:i], changed, *board[i + 1 :])
+
+    st.session_state[key] = value
+    st.text_input(label, key=key, label_visibility="collapsed", placeholder=label, on_change=typed)
+
+
+def _drop(i: int) -> None:
+    board: Board = st.session_state["board"]
+    st.session_state["board"] = board[:i] + board[i + 1 :]
+
+
+def _add() -> None:
+    st.session_state["board"] = (*st.session_state["board"], Row(""))
+
+
+def which_picker(i: int, sentence: str, starts: list[str]) -> None:
+    """Which occurrence is meant, where the word stands more than once in a sentence."""
+    key = f"which_{i}"
+
+    def picked() -> None:
+        board: Board = st.session_state["board"]
+        changed = replace(board[i], which=st.session_state[key])
+        st.session_state["board"] = (*board[:i], changed, *board[i + 1 :])
+
+    st.session_state[key] = min(st.session_state["board"][i].which, len(starts) - 1)
+    st.selectbox(
+        f"In {LETTERS[i]} the word stands {len(starts)} times; which one is meant?",
+        range(len(starts)),
+        format_func=starts.__getitem__,
+        key=key,
+        on_change=picked,
+        width=360,
+    )

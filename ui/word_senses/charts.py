@@ -1,0 +1,137 @@
+"""Same at the door, then apart: cosines layer by layer, and every occurrence's way on one plane."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from attn_core.errors import HeadlightError
+from attn_core.figures.charts import arrows
+from attn_core.figures.charts import senses as figures
+from attn_core.figures.labels import percent
+from attn_core.residual import geometry
+from attn_core.residual import nearest_tokens as vocabulary
+from ui.drawing import gallery as pictures
+from ui.drawing import widgets
+from ui.link import choice
+from ui.server import cache as caches
+from ui.shell import save as saving
+from ui.word_senses.reading import Senses, name_of, two_digits
+
+PARAMS = [choice("axes", ("2", "3")), choice("shows", ("senses", "ways"))]
+APART = "The word’s token embedding is one vector, whatever the sentence. Then every layer reads its neighbours."
+PATHS = "Each way begins at the door; an arrow is what one whole layer did to the word."
+QUIET = {"displayModeBar": False}
+
+
+def apart(shown: Senses) -> None:
+    """Cosines layer by layer, from the token embedding on, against pairs of one sense."""
+    n_layers = shown.cosines.shape[1] - 1
+    stops = ["token", "E at the door", *(f"after layer {i}" for i in range(n_layers))]
+    tokens = np.array([[door.token] for door in shown.doors])
+    lines = np.concatenate([tokens, shown.cosines], axis=1)
+    same = shown.baselines
+    band = np.concatenate([np.ones((len(same), 1)), same], axis=1) if len(same) else None
+    names = [name_of(shown, pair) for pair in shown.pairs]
+    figure = partial(figures.cosine_lines, names, lines, stops, baseline=band)
+    alt = f"Cosines between the meanings of {shown.word}, layer by layer; the numbers are in the table."
+    says = f"Cosines between the meanings of {shown.word}, layer by layer (grey: pairs of one sense)"
+    pictures.plot("Same at the door, then apart", figure, key="apart_lines", alt=alt, says=says, config=QUIET)
+    table = pd.DataFrame({"pair": names, **{stop: lines[:, i] for i, stop in enumerate(stops)}})
+    with st.expander("The numbers"):
+        st.dataframe(table.round(4), hide_index=True)
+    name = f"cosines of {shown.word}, layer by layer"
+    shown.room.desk.lay(numbers=saving.Numbers(name, lambda: table.to_csv(index=False)))
+
+
+def same_at_the_door(shown: Senses) -> None:
+    """Token, position and E, apart, for the chosen pair."""
+    door = shown.doors[shown.pairs.index(shown.pair)]
+    position = "none" if door.position is None else two_digits(door.position)
+    widgets.strip(
+        [
+            (two_digits(door.token), f"cosine of the token embeddings, {name_of(shown, shown.pair)}"),
+            (position, "cosine of their positions" if door.position is not None else "position is added to E"),
+            (two_digits(door.embedding), "cosine of E, both together"),
+        ]
+    )
+
+
+def paths(shown: Senses) -> None:
+    """Each occurrence's way through the layers, on one plane for all."""
+    routes = [meaning.occurrence.route for meaning in shown.meanings]
+    with st.container(horizontal=True, gap="small"):
+        widgets.switch("Plane", {"senses": "shows the senses best", "ways": "shows the ways best"}, "shows")
+        widgets.switch("Axes", {"2": "2-D", "3": "3-D"}, "axes")
+    view = _plane(shown, np.stack(routes))
+    stops = ["door", *(f"after layer {i}" for i in range(len(routes[0]) - 1))]
+    letters = [meaning.letter for meaning in shown.meanings]
+    near = [*_words_of_sentences(shown), *_words_of_vocabulary(shown, routes)]
+    figure = partial(arrows.routes, letters, routes, view, stops=stops, tips=letters, landmarks=near)
+    alt = f"The ways of {shown.word} through the layers; true lengths and angles are in the hover."
+    says = f"The ways of {shown.word} through the layers, on principal components of {view.fitted_on}"
+    pictures.plot("Their ways through the layers", figure, key="paths", alt=alt, says=says)
+    kept = percent(float(view.explained.sum())).replace(" ", "&nbsp;")
+    st.html(
+        f'<div class="hl-hint">Principal components of {view.fitted_on}; they keep {kept} of the variance. Circles: '
+        "in each sentence the word that ends nearest. Crosses: words of the vocabulary "
+        "that beat luck, true in direction only.</div>"
+    )
+    with st.expander("The numbers"):
+        st.dataframe(_way_table(letters, routes, stops), hide_index=True)
+
+
+def _way_table(letters: list[str], routes: list[Any], stops: list[str]) -> pd.DataFrame:
+    """Every stop of every way, measured in the full space."""
+    rows = []
+    for letter, route in zip(letters, routes, strict=True):
+        before = np.concatenate([route[:1], route[:-1]])
+        turn, whole = geometry.angle(before, route), geometry.angle(route[0], route)
+        columns = zip(stops, geometry.norm(route), geometry.norm(route - before), turn, whole, strict=True)
+        rows += [[letter, *column] for column in columns]
+    names = ["sentence", "where", "length", "step", "turn °", "from the door °"]
+    return pd.DataFrame(rows, columns=names).round(2)
+
+
+def _plane(shown: Senses, routes: Any) -> geometry.Projection:
+    """The axes: of how the occurrences differ at each layer, or of all points; routes [meaning, layer + 1, d_model]."""
+    n_axes = int(shown.room.view["axes"])
+    if shown.room.view["shows"] == "senses":
+        apart = routes - routes.mean(axis=0)
+        on = "how each differs, at every layer, from the mean of all"
+        return geometry.fit_projection(np.concatenate(apart), n_axes, on)
+    return geometry.fit_projection(np.concatenate(routes), n_axes, f"all {routes[..., 0].size} points of the ways")
+
+
+def _words_of_sentences(shown: Senses) -> list[arrows.Landmarks]:
+    """In each sentence, the other word whose final embedding is nearest to the word's own."""
+    vectors, names = [], []
+    for meaning in shown.meanings:
+        tokens, ends = meaning.trace.tokens, meaning.trace.embedding(meaning.trace.n_layers)
+        others = [i for i in range(len(tokens)) if not tokens.special[i] and i not in meaning.pieces]
+        alike = geometry.cosine(ends[others], meaning.occurrence.route[-1])
+        if others:
+            best = others[int(alike.argmax())]
+            vectors.append(ends[best])
+            names.append(tokens.labels[best])
+    return [arrows.Landmarks(np.array(vectors), names, "sentence words")] if names else []
+
+
+def _words_of_vocabulary(shown: Senses, routes: list[Any]) -> list[arrows.Landmarks]:
+    """The vocabulary's words nearest to the door and to every end, where they beat luck."""
+    ends = np.stack([routes[0][0], *(route[-1] for route in routes)])
+    try:
+        words = shown.meanings[0].trace.vocabulary
+    except HeadlightError:  # words that do not live in the residual stream are no landmarks in it
+        return []
+    found = caches.beside(
+        shown.meanings[0].trace, ("landmarks", ends.tobytes()), lambda: vocabulary.nearest(words.matrix, ends, 3)
+    )
+    ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:6]
+    length = float(geometry.norm(ends).mean())
+    vectors = words.matrix[ids].float().cpu().numpy()
+    return [arrows.Landmarks(vectors, [words.word(i) for i in ids], at=length)]

@@ -1,0 +1,136 @@
+"""Who told the meanings apart: every head of every layer, the MLPs beside them, where the strongest heads looked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.charts import delta_e as figures
+from attn_core.figures.labels import percent
+from attn_core.residual import senses
+from ui import page as frame
+from ui.delta_e.token import named
+from ui.drawing import canvas as components
+from ui.drawing import gallery as pictures
+from ui.drawing import widgets
+from ui.link import choice
+from ui.stream import open_head
+from ui.word_senses.reading import Meaning, Senses, name_of
+
+PARAMS = [choice("apart", ("beyond", "all"))]
+TOLD = "How far apart the ΔE lie that a head adds to the word in the two sentences. Click one to open it."
+MOST_HEADS = 8
+
+
+def pair_switch(shown: Senses) -> None:
+    options = {f"{a}-{b}": name_of(shown, (a, b)) for a, b in shown.pairs}
+    if st.session_state["pair"] not in options:
+        st.session_state["pair"] = next(iter(options))
+    with st.container(horizontal=True, gap="small"):
+        widgets.switch("Pair", options, "pair")
+        if len(shown.baselines):
+            widgets.switch("Beyond", {"beyond": "beyond the baseline", "all": "everything"}, "apart")
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """Who parted the chosen pair: in all, in pairs of one sense (None without baseline), and what is ranked."""
+
+    whole: senses.Parting
+    usual: senses.Parting | None
+    ranked: senses.Parting
+
+
+def told(shown: Senses) -> Told:
+    a, b = (shown.meanings[i].occurrence for i in shown.pair)
+    whole = senses.parting(a, b)
+    twins = [senses.parting(m.occurrence, m.baseline) for m in shown.meanings if m.baseline is not None]
+    usual = senses.mean_parting(twins) if twins else None
+    beyond = usual is not None and st.session_state["apart"] == "beyond"
+    return Told(whole, usual, whole.beyond(usual) if beyond and usual is not None else whole)
+
+
+def head_map(shown: Senses, found: Told) -> None:
+    """‖ΔE_a − ΔE_b‖ of every head of every layer; a click opens one."""
+    values = found.ranked.heads
+    beyond = " beyond the baseline" if found.ranked is not found.whole else ""
+    name = f"‖ΔE − ΔE‖ of {name_of(shown, shown.pair)}{beyond}"
+    packet = tiles.pack_values(values, [[f"{x:.2f}" for x in row] for row in values], name=name)
+    components.overview(
+        packet,
+        key="senses_map",
+        picture="Who told them apart",
+        says=f"Layers × heads: {name}",
+        selected=(shown.room.layer, shown.room.head),
+        scale="linear",
+        on_open=lambda tile: open_head(tile.layer, tile.head),
+    )
+
+
+def attention_or_mlp(shown: Senses, found: Told) -> None:
+    """Attention beside the MLPs, layer by layer, and who did more."""
+    ranked = found.ranked
+    name = f"how far the layer parts {name_of(shown, shown.pair)}"
+    figure = partial(figures.layer_bars, ranked.attention, ranked.mlp, name=name)
+    alt = "How far attention and MLP of each layer part the two; the numbers are in the table."
+    says, quiet = f"Attention and MLP of each layer: {name}", {"displayModeBar": False}
+    pictures.plot("Attention and MLP by layer", figure, key="senses_layers", alt=alt, says=says, config=quiet)
+    attention, mlp = float(ranked.attention.sum()), float(ranked.mlp.sum())
+    more = int((ranked.mlp > ranked.attention).sum())
+    verb = "do more than" if mlp > attention else "do less than"
+    widgets.reading(
+        f"The MLPs {verb} attention here: their parts differ by {mlp:.1f} in all, attention’s by {attention:.1f}; "
+        f"the MLP leads in {more} of {len(ranked.mlp)} layers. But an MLP sees one word at a time: it works on what is "
+        "different already, by position or because attention brought it in."
+    )
+    with st.expander("The numbers"):
+        heads = {f"head {head}": ranked.heads[:, head] for head in range(ranked.heads.shape[1])}
+        table = {"layer": range(len(ranked.mlp)), **heads, "attention": ranked.attention, "MLP": ranked.mlp}
+        st.dataframe(pd.DataFrame(table), hide_index=True)
+
+
+def top_heads(shown: Senses, found: Told) -> None:
+    """The heads that part the pair most, and what they looked at in each sentence, side by side."""
+    a, b = (shown.meanings[i] for i in shown.pair)
+    rows = []
+    for layer, head in found.ranked.strongest(MOST_HEADS):
+        row = {"head": f"{layer}.{head}", "parts by": found.whole.heads[layer, head]}
+        if found.usual is not None:
+            row["baseline"] = found.usual.heads[layer, head]
+        rows.append(row | {f"in {m.letter} it looked at": _looked_at(m, layer, head) for m in (a, b)})
+
+    def picked() -> None:
+        chosen = st.session_state["top_heads"]["selection"]["rows"]
+        if chosen:
+            open_head(*found.ranked.strongest(MOST_HEADS)[chosen[0]])
+
+    number = {name: st.column_config.NumberColumn(name, format="%.2f", width=74) for name in ("parts by", "baseline")}
+    st.dataframe(
+        pd.DataFrame(rows),
+        key="top_heads",
+        on_select=picked,
+        selection_mode="single-row",
+        hide_index=True,
+        row_height=36,
+        alt="The heads that tell the two apart, and where they looked from the word in each sentence.",
+        column_config=number | {"head": st.column_config.TextColumn("head", width=58)},
+    )
+    layer, head = shown.room.layer, shown.room.head
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="doors"):
+        st.html(f'<span class="hl-try">Open head {layer}.{head}:</span>', width="content")
+        for meaning in (a, b):
+            where = {"text": meaning.sentence, "layer": layer, "head": head, "query": meaning.pieces[0]}
+            frame.go("app", f"in {meaning.letter}", **where)
+            frame.go("delta_e", f"its ΔE in {meaning.letter}", **where)
+
+
+def _looked_at(meaning: Meaning, layer: int, head: int) -> str:
+    """The three words that got most of the weight, as plain text."""
+    tokens, weights = meaning.trace.tokens, senses.looks(meaning.trace, layer, head, meaning.pieces)
+    best = np.argsort(-weights)[:3]
+    return ", ".join(f"{named(tokens.labels, i)} {percent(float(weights[i]))}" for i in best)
