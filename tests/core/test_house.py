@@ -1,4 +1,4 @@
-"""The house rules: which room may import which, what is light, what a name means, what the wheel brings.
+"""The architecture, enforced: which package may import which, what is light, what the wheel brings.
 
 Tests marked `house` read the code only; `make check` runs them.
 """
@@ -10,7 +10,7 @@ import subprocess
 import sys
 import venv
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,26 +20,54 @@ import attn_core as ac
 ROOT = Path(__file__).parents[2]
 PARTS = ("attn_core", "ui", "pages")
 FILES = sorted([*(file for part in PARTS for file in (ROOT / part).rglob("*.py")), ROOT / "app.py"])
-SHELVES = {"httpx2": "httpx2", "sklearn": "scikit-learn", "huggingface_hub": "huggingface-hub"}  # import → package
+DISTRIBUTIONS = {
+    "httpx2": "httpx2",
+    "sklearn": "scikit-learn",
+    "huggingface_hub": "huggingface-hub",
+}  # import → package
+MOST_MODULES = 15  # in one package; more of them are a package that is missing
+
+# The architecture, from the ground up. A package imports from the rows above its own, and from its own row where that
+# makes no circle; `tiny` is a row of its own, because `models` alone may see it.
+LIBRARY = (
+    ("errors", "settings"),
+    ("attention", "masks", "rotary", "text"),
+    ("traces",),
+    ("capture",),
+    ("tiny",),
+    ("models",),
+    ("heads", "residual", "prediction", "circuits", "walkthrough", "parameters", "figures"),
+    ("study",),
+    ("views",),
+    ("__init__", "__main__"),
+)
+APP = (
+    ("link", "words", "drawing", "server"),
+    ("shell",),
+    ("page",),
+    ("stream",),
+    (
+        *("all_heads", "step_by_step", "delta_e", "word_senses", "compare_heads", "find_heads", "cross_attention"),
+        *("parameters", "lesson"),
+    ),
+    ("__init__",),
+)
+LIBRARY_LEVELS = {name: level for level, row in enumerate(LIBRARY) for name in row}
+APP_LEVELS = {name: level for level, row in enumerate(APP) for name in row}
+PAGE_FOLDERS = set(APP[4])
 
 
 def module_of(file: Path) -> str:
     return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imports(file: Path, everywhere: bool = True) -> Iterator[str]:
-    """The modules that a file imports, or those alone that come with it at once; imports for types do not count."""
-    waiting: list[ast.AST] = [ast.parse(file.read_text())]
-    while waiting:
-        node = waiting.pop()
+def imports(file: Path) -> Iterator[str]:
+    """The modules that a file imports, wherever it does so and for whatever: imports for types count too."""
+    for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from _from(node)
-        elif isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            waiting.extend(node.orelse)
-        elif everywhere or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            waiting.extend(ast.iter_child_nodes(node))
 
 
 def _from(node: ast.ImportFrom) -> Iterator[str]:
@@ -50,6 +78,10 @@ def _from(node: ast.ImportFrom) -> Iterator[str]:
         yield f"{node.module}.{name.name}" if inside else str(node.module)
 
 
+def begins(name: str, beginnings: Iterable[str]) -> bool:
+    return any(name == beginning or name.startswith(f"{beginning}.") for beginning in beginnings)
+
+
 def offenders(inside: str, forbidden: tuple[str, ...], allowed: tuple[str, ...] = ()) -> list[str]:
     """Lines such as "ui/page.py imports pages.lesson" for files whose path begins with `inside`."""
     return [
@@ -57,9 +89,49 @@ def offenders(inside: str, forbidden: tuple[str, ...], allowed: tuple[str, ...] 
         for file in FILES
         if str(file.relative_to(ROOT)).startswith(inside)
         for name in imports(file)
-        if any(name == f or name.startswith(f"{f}.") for f in forbidden)
-        and not any(name == a or name.startswith(f"{a}.") for a in allowed)
+        if begins(name, forbidden) and not begins(name, allowed)
     ]
+
+
+def package_of(module: str) -> str:
+    """The child of `attn_core` or `ui` that a module belongs to: "heads" for attn_core.heads.kinds."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def package_arrows(part: str) -> dict[tuple[str, str], list[str]]:
+    """(importing package, imported package) → the lines that say so, within attn_core or within ui."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for file in FILES:
+        module = module_of(file)
+        for name in imports(file) if module.split(".")[0] == part else ():
+            ends = package_of(module), package_of(name)
+            if name.split(".")[0] == part and ends[0] != ends[1]:
+                arrows.setdefault(ends, []).append(f"{module} imports {name}")
+    return arrows
+
+
+@pytest.mark.house
+@pytest.mark.parametrize(("part", "levels"), [("attn_core", LIBRARY_LEVELS), ("ui", APP_LEVELS)])
+def test_packages_import_downwards(part, levels):
+    """A lower row never imports a higher one; `attn_core` itself, which has every public name, is the highest."""
+    assert {package_of(module_of(file)) for file in FILES if module_of(file).split(".")[0] == part} <= set(levels)
+    upwards = [line for (a, b), lines in package_arrows(part).items() if levels[a] < levels[b] for line in lines]
+    assert upwards == []
+
+
+@pytest.mark.house
+def test_tiny_is_seen_by_models_alone():
+    seen_by = [
+        line for part in ("attn_core/", "ui/", "pages/", "app.py") for line in offenders(part, ("attn_core.tiny",))
+    ]
+    assert [line for line in seen_by if not line.startswith(("attn_core/tiny/", "attn_core/models/"))] == []
+
+
+@pytest.mark.house
+def test_a_page_does_not_borrow_from_another():
+    """What two pages need lies in drawing, shell or beside the page frame, not in the folder of one of them."""
+    borrowed = [line for (a, b), lines in package_arrows("ui").items() if {a, b} <= PAGE_FOLDERS for line in lines]
+    assert borrowed == []
 
 
 @pytest.mark.house
@@ -67,28 +139,19 @@ def offenders(inside: str, forbidden: tuple[str, ...], allowed: tuple[str, ...] 
     ("inside", "forbidden", "allowed"),
     [
         ("attn_core/", ("streamlit", "ui", "pages", "app", "serve"), ()),
-        ("ui/", ("pages", "app", "serve", "transformers", "attn_core.capture"), ()),
-        (
-            "pages/",
-            ("torch", "transformers", "numpy", "plotly", "attn_core.capture", "attn_core.traces", "app"),
-            (),
-        ),
+        ("ui/", ("pages", "app", "serve", "transformers", "attn_core.capture"), ("attn_core.capture.run",)),
+        ("pages/", ("torch", "transformers", "numpy", "plotly", "attn_core.capture", "attn_core.traces", "app"), ()),
         ("app.py", ("torch", "transformers", "numpy", "plotly", "attn_core"), ()),
         ("attn_core/figures/", ("torch", "transformers"), ()),
         (
             "attn_core/figures/",
             ("attn_core",),  # arrays and labels come in; how a label is made visible and what an angle is are shared
-            tuple(f"attn_core.{name}" for name in ("figures", "text", "residual.geometry", "settings")),
+            tuple(f"attn_core.{name}" for name in ("figures", "text", "residual.geometry", "settings", "errors")),
         ),
         ("attn_core/attention.py", ("attn_core", "transformers", "numpy"), ()),
         ("attn_core/masks.py", ("attn_core", "transformers"), ()),
-        (
-            "attn_core/traces/trace.py",
-            ("attn_core", "transformers"),
-            tuple(f"attn_core.{name}" for name in ("attention", "traces", "text", "errors", "capture.matching")),
-        ),
-        ("attn_core/heads/measures.py", ("attn_core", "torch"), ()),
-        ("attn_core/heads/compare.py", ("attn_core", "torch"), ("attn_core.heads.measures",)),
+        ("attn_core/heads/measures.py", ("attn_core", "torch"), ("attn_core.heads", "attn_core.text")),
+        ("attn_core/heads/compare.py", ("attn_core", "torch"), ("attn_core.heads",)),
         ("attn_core/residual/geometry.py", ("attn_core", "torch"), ()),
     ],
 )
@@ -97,37 +160,79 @@ def test_imports_run_one_way(inside, forbidden, allowed):
 
 
 @pytest.mark.house
-def test_few_doors_lead_to_transformers():
+def test_four_doors_lead_to_the_librarys_models():
     doors = {
-        str(file.relative_to(ROOT)) for file in FILES if any("transformers" in n.split(".")[0] for n in imports(file))
+        str(file.relative_to(ROOT)) for file in FILES if any(n.split(".")[0] == "transformers" for n in imports(file))
     }
-    assert doors <= {
+    assert {door for door in doors if not door.startswith("attn_core/tiny/")} == {
         "attn_core/capture/interface.py",  # runs a model
         "attn_core/models/checkpoint.py",  # reads one
         "attn_core/parameters/meta_model.py",  # asks its classes what they hold
-        "attn_core/tiny/checkpoints.py",  # writes one
-        "attn_core/tiny/slots.py",  # and its tokenizer
     }
+
+
+def circle(graph: Mapping[str, Iterable[str]]) -> list[str]:
+    """The names of one circle in a graph, or nothing."""
+    done: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> list[str]:
+        if name in above:
+            return [*above[above.index(name) :], name]
+        if name not in done:
+            for following in graph.get(name, ()):
+                if found := visit(following, (*above, name)):
+                    return found
+            done.add(name)
+        return []
+
+    return next((found for name in graph if (found := visit(name, ()))), [])
 
 
 @pytest.mark.house
 def test_no_module_is_imported_in_a_circle():
-    graph = {module_of(f): {n for n in imports(f, everywhere=False) if n.startswith(PARTS)} for f in FILES}
-    done: set[str] = set()
-
-    def visit(module: str, above: tuple[str, ...]) -> None:
-        assert module not in above, " → ".join((*above[above.index(module) :], module))
-        if module not in done and module in graph:
-            for name in graph[module] - {module}:
-                visit(name, (*above, module))
-            done.add(module)
-
-    for module in graph:
-        visit(module, ())
+    """Not even for a type: whoever reads one module of a circle has to read them all."""
+    graph = {module_of(f): {n for n in imports(f) if n.startswith(PARTS)} - {module_of(f)} for f in FILES}
+    assert circle(graph) == []
 
 
 @pytest.mark.house
-def test_no_room_is_called_a_cupboard():
+@pytest.mark.parametrize("part", ["attn_core", "ui"])
+def test_no_package_is_imported_in_a_circle(part):
+    graph: dict[str, set[str]] = {}
+    for importing, imported in package_arrows(part):
+        graph.setdefault(importing, set()).add(imported)
+    assert circle(graph) == []
+
+
+@pytest.mark.house
+def test_no_package_grows_past_fifteen_modules():
+    folders = {file.parent for file in FILES if file.parent != ROOT}
+    sizes = {str(f.relative_to(ROOT)): len([m for m in f.glob("*.py") if m.stem != "__init__"]) for f in folders}
+    assert {folder: size for folder, size in sizes.items() if size > MOST_MODULES} == {}
+
+
+@pytest.mark.house
+def test_every_package_says_what_lives_there():
+    """In three to six lines: what lives here, what it may import, where to start reading."""
+    short = []
+    for file in FILES:
+        if file.name == "__init__.py":
+            said = ast.get_docstring(ast.parse(file.read_text())) or ""
+            if not 3 <= len([line for line in said.splitlines() if line.strip()]) <= 6:
+                short.append(str(file.relative_to(ROOT)))
+    assert short == []
+
+
+@pytest.mark.house
+@pytest.mark.parametrize("folder", ["pages", "browser"])
+def test_the_tests_of_the_app_stand_as_the_app_does(folder):
+    own = {path.name for path in (ROOT / "tests" / folder).iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert own <= {path.name for path in (ROOT / "ui").iterdir() if path.is_dir()}
+    assert own >= PAGE_FOLDERS
+
+
+@pytest.mark.house
+def test_no_module_is_a_cupboard():
     names = {part.removesuffix(".py") for file in FILES for part in file.relative_to(ROOT).parts}
     assert not names & {"utils", "util", "helpers", "misc", "common"}
 
@@ -146,7 +251,7 @@ def test_what_the_library_imports_is_declared():
     names = {line.split(">")[0].split("=")[0].strip() for line in declared}
     found = {name.split(".")[0] for file in FILES if file.is_relative_to(ROOT / "attn_core") for name in imports(file)}
     found -= {*sys.stdlib_module_names, "attn_core"}
-    assert {SHELVES.get(name, name) for name in found} <= names
+    assert {DISTRIBUTIONS.get(name, name) for name in found} <= names
 
 
 @pytest.mark.house
