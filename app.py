@@ -2,16 +2,15 @@
 
 import streamlit as st
 
-from ui import page as frame
 from ui.all_heads import first_screen, overview
 from ui.all_heads import head as one_head
 from ui.all_heads import head_charts as head_pictures
 from ui.all_heads import next_token as next_word
 from ui.all_heads import token_row as chosen_word
-from ui.drawing import canvas as components
-from ui.drawing import widgets
+from ui.drawing import canvas, widgets
+from ui.page import open_page
 
-room = frame.open_page("app", params=[*one_head.PARAMS, *overview.PARAMS, *next_word.PARAMS])
+room = open_page("app", params=[*one_head.PARAMS, *overview.PARAMS, *next_word.PARAMS])
 headline = st.container(gap=None)
 source, trace = first_screen.trace_of(room)
 shown = one_head.of(room, trace)
@@ -47,4 +46,4 @@ else:
     with arriving:
         first_screen.fetch_model(room.model_name)
 room.offer_pictures(shown.who, shown.word, pattern_first=True)
-components.follow_theme()
+canvas.follow_theme()

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from attn_core.models.catalogue import CATALOGUE
-from ui import page as frame
-from ui import stream as stage
+from ui import stream
 from ui.compare_heads import all_heads as all_heads_compared
 from ui.compare_heads import charts as side_pictures
 from ui.compare_heads import controls as panel_controls
@@ -13,11 +12,12 @@ from ui.compare_heads import panels as sides
 from ui.compare_heads import specs as panel_specs
 from ui.drawing import widgets
 from ui.link import choice
+from ui.page import open_page
 
-room = frame.open_page(
+room = open_page(
     "compare_heads",
     models=tuple(CATALOGUE),
-    params=[*panel_specs.PARAMS, choice("scale", ("sqrt", "linear")), *stage.PARAMS],
+    params=[*panel_specs.PARAMS, choice("scale", ("sqrt", "linear")), *stream.PARAMS],
     starter=panel_specs.PAIR[0],
 )
 headline = st.container(gap=None)
@@ -34,7 +34,7 @@ with widgets.card("panels", "Side by side", sides.rule(shown)):
     panel_controls.pair(room, len(specs))
 with widgets.card("settings"):
     panel_controls.controls(specs)
-    stage.switches(shown.sides[0].stage)
+    stream.switches(shown.sides[0].stage)
 
 left, right = st.columns([56, 44], gap="medium")
 if found is not None:

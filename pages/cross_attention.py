@@ -3,15 +3,14 @@
 import streamlit as st
 
 from attn_core.text.decoding import visible
-from ui import page as frame
 from ui.cross_attention import charts as cross
 from ui.cross_attention import sentences as two_sentences
-from ui.drawing import canvas as components
-from ui.drawing import widgets
+from ui.drawing import canvas, widgets
+from ui.page import ROOT, open_page
 
-room = frame.open_page("cross_attention", params=two_sentences.PARAMS, sentence=False, model=False)
-components.follow_theme()
-st.html(frame.ROOT / "assets" / "css" / "steps.css")  # tables of bars
+room = open_page("cross_attention", params=two_sentences.PARAMS, sentence=False, model=False)
+canvas.follow_theme()
+st.html(ROOT / "assets" / "css" / "steps.css")  # tables of bars
 shown = two_sentences.ask(room)
 room.offer(shown.trace, layer=shown.layer, head=shown.head, stream="cross", query=shown.row)
 

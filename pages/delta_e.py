@@ -3,25 +3,24 @@
 import streamlit as st
 
 from attn_core.models.catalogue import CATALOGUE
-from ui import page as frame
-from ui import stream as stage
+from ui import stream
 from ui.delta_e import charts as pictures
 from ui.delta_e import head_map as delta_map
 from ui.delta_e import ledger_table
 from ui.delta_e import token as one_token
-from ui.drawing import canvas as components
-from ui.drawing import widgets
+from ui.drawing import canvas, widgets
+from ui.page import ROOT, open_page
 
-room = frame.open_page("delta_e", params=[*stage.PARAMS, *delta_map.PARAMS, *pictures.PARAMS], models=tuple(CATALOGUE))
+room = open_page("delta_e", params=[*stream.PARAMS, *delta_map.PARAMS, *pictures.PARAMS], models=tuple(CATALOGUE))
 headline = st.container(gap=None)
 with headline:
-    components.follow_theme()
-    st.html(frame.ROOT / "assets" / "css" / "steps.css")
+    canvas.follow_theme()
+    st.html(ROOT / "assets" / "css" / "steps.css")
 shown = one_token.of(room)
 ledger_table.offer(shown)
 with headline:
     widgets.lead(shown.lead(), room.badges(shown.trace) + f"{shown.stage.n_layers} layers, one forward pass.")
-stage.switches(shown.stage)
+stream.switches(shown.stage)
 
 left, right = st.columns([56, 44], gap="medium")
 with left, widgets.card("map"):

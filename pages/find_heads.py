@@ -3,29 +3,29 @@
 import streamlit as st
 
 from attn_core.models.catalogue import CATALOGUE
-from ui import page as frame
-from ui import stream as stage
+from ui import stream
 from ui.drawing import widgets
 from ui.find_heads import ablation as switching
 from ui.find_heads import kinds
 from ui.find_heads import search as painting
 from ui.link import choice
-from ui.shell import save as saving
+from ui.page import open_page
+from ui.shell import save
 
 ASPECTS = {"paint": "Paint what you look for", "kinds": "What kind of head", "matter": "Does it matter?"}
 
-room = frame.open_page(
+room = open_page(
     "find_heads",
     models=tuple(CATALOGUE),
-    params=[choice("find", tuple(ASPECTS)), *stage.PARAMS, *painting.PARAMS, *kinds.PARAMS, *switching.PARAMS],
+    params=[choice("find", tuple(ASPECTS)), *stream.PARAMS, *painting.PARAMS, *kinds.PARAMS, *switching.PARAMS],
 )
 headline = st.container(gap=None)
 with st.container():  # whatever waits has this place, and nothing below moves when it is gone
-    shown = stage.of(room)
-saving.offer_stage(shown)
+    shown = stream.of(room)
+save.offer_stage(shown)
 with st.container(horizontal=True, gap="small"):
     aspect = widgets.switch("Find", ASPECTS, "find")
-    stage.switches(shown)
+    stream.switches(shown)
 
 if aspect == "paint":
     lead, lines = painting.page(shown), painting.lines

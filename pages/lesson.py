@@ -2,14 +2,14 @@
 
 import streamlit as st
 
-from ui import page as frame
-from ui.drawing import canvas as components
+from ui.drawing import canvas
 from ui.lesson import layout as lesson
+from ui.page import ROOT, open_page
 
-room = frame.open_page("lesson", lesson.PARAMS, sentence=False, model=False)
-components.follow_theme()
-st.html(frame.ROOT / "assets" / "css" / "steps.css")
-st.html(frame.ROOT / "assets" / "css" / "lesson.css")
+room = open_page("lesson", lesson.PARAMS, sentence=False, model=False)
+canvas.follow_theme()
+st.html(ROOT / "assets" / "css" / "steps.css")
+st.html(ROOT / "assets" / "css" / "lesson.css")
 if room.view["large"]:
     lesson.large_type()
 

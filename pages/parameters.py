@@ -6,9 +6,8 @@ import streamlit as st
 
 from attn_core.errors import HeadlightError
 from attn_core.models.catalogue import CATALOGUE
-from ui import page as frame
-from ui.drawing import canvas as components
-from ui.drawing import widgets
+from ui.drawing import canvas, widgets
+from ui.page import ROOT, open_page, stop_with
 from ui.parameters import charts as counting_pictures
 from ui.parameters import controls as counting_controls
 from ui.parameters import explanations as counting_why
@@ -18,9 +17,9 @@ from ui.parameters.counted import PARAMS, Counted
 BOXES = (
     "Boxes are blocks, as large as their share; colours as in the table. Click to go inside: block, attention, head."
 )
-room = frame.open_page("parameters", PARAMS, sentence=False, model=False, models=tuple(CATALOGUE))
-st.html(frame.ROOT / "assets" / "css" / "parameters.css")
-components.follow_theme()
+room = open_page("parameters", PARAMS, sentence=False, model=False, models=tuple(CATALOGUE))
+st.html(ROOT / "assets" / "css" / "parameters.css")
+canvas.follow_theme()
 counted = Counted(room)
 counting_controls.pickers()
 counting_controls.switches()
@@ -30,7 +29,7 @@ if room.view["own"]:
 try:
     ledger = counted.ledger
 except HeadlightError as impossible:
-    frame.stop_with("These numbers are no model", str(impossible))
+    stop_with("These numbers are no model", str(impossible))
 
 with headline:
     widgets.lead(counting_pictures.headline(counted))

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from attn_core.models.catalogue import CATALOGUE
-from ui import page as frame
-from ui import stream as stage
+from ui import stream
 from ui.link import choice, whole
-from ui.shell import save as saving
+from ui.page import ROOT, open_page
+from ui.shell import save
 from ui.step_by_step import ablations as steps_break
 from ui.step_by_step import next as steps_next
 from ui.step_by_step import pattern as steps_pattern
@@ -18,10 +18,10 @@ from ui.step_by_step import toy as steps_toy
 from ui.step_by_step import values as steps_values
 from ui.step_by_step import vectors as steps_vectors
 
-room = frame.open_page(
+room = open_page(
     "step_by_step",
     params=[
-        *stage.PARAMS,
+        *stream.PARAMS,
         choice("weights", ("real", "toy")),
         whole("key", high=511, optional=True),
         whole("guess", high=511, optional=True),
@@ -34,7 +34,7 @@ room = frame.open_page(
     ],
     models=tuple(CATALOGUE),
 )
-st.html(frame.ROOT / "assets" / "css" / "steps.css")
+st.html(ROOT / "assets" / "css" / "steps.css")
 view = room.view
 
 headline = st.container(gap=None)
@@ -43,13 +43,13 @@ with st.container(horizontal=True, gap="small", vertical_alignment="center", key
     if view["weights"] == "toy":
         shown = scene.of_toy(room, steps_toy.read(view["toy"]))
     else:
-        read = stage.of(room)
+        read = stream.of(room)
         steps_start.which_head(read)
         with room.problems():
             shown = scene.real(room, read)
-        saving.offer_stage(read, shown.asks)
+        save.offer_stage(read, shown.asks)
 if shown.is_real:
-    stage.switches(read)
+    stream.switches(read)
 with headline:
     steps_start.lead(room, shown)
 

@@ -2,20 +2,19 @@
 
 import streamlit as st
 
-from ui import page as frame
-from ui.drawing import canvas as components
-from ui.drawing import widgets
+from ui.drawing import canvas, widgets
+from ui.page import ROOT, open_page
 from ui.word_senses import board as sense_board
 from ui.word_senses import charts as pictures
 from ui.word_senses import heads as sense_heads
 from ui.word_senses import reading as sense_reading
 
 PARAMS = [*sense_board.PARAMS, *sense_reading.PARAMS, *pictures.PARAMS, *sense_heads.PARAMS]
-room = frame.open_page("word_senses", params=PARAMS, sentence=False)
+room = open_page("word_senses", params=PARAMS, sentence=False)
 headline = st.container(gap=None)
 with headline:
-    components.follow_theme()
-    st.html(frame.ROOT / "assets" / "css" / "senses.css")
+    canvas.follow_theme()
+    st.html(ROOT / "assets" / "css" / "senses.css")
 with widgets.card("board"):
     sense_board.examples()
     sense_board.editor()

@@ -2,10 +2,11 @@
 
 A room in full:
 
-    from ui import frame, widgets
-    from ui.state import choice, flag, whole
+    from ui.drawing import widgets
+    from ui.page import open_page
+    from ui.link import choice, flag, whole
 
-    room = frame.open_page("delta_e", params=[choice("view", ("rows", "columns")), flag("specials", True)])
+    room = open_page("delta_e", params=[choice("view", ("rows", "columns")), flag("specials", True)])
     trace = room.trace()                 # waits with visible progress; a problem becomes one clear sentence
     widgets.lead(f"Head {room.layer}.{room.head} adds most to {widgets.query(...)}.", sub=room.badges(trace))
     with widgets.card("picture", "What each head adds", "Rows are heads, columns are words."):
@@ -13,7 +14,7 @@ A room in full:
         st.plotly_chart(...)
 
 * `open_page(page, params=…)`: `page` is the file's stem ("app" for the front room). `params` are the page's own, see
-  `ui.state`; `text`, `model`, `layer`, `head` and `query` (the chosen word; None: the page chooses) are there already.
+  `ui.link`; `text`, `model`, `layer`, `head` and `query` (the chosen word; None: the page chooses) are there already.
 * `sentence=False` leaves out sentence and examples, `model=False` the picker too; `examples=(…)` gives others
   (a model that Headlight trained brings its own),
   `models=(…)` narrows the picker, `starter=` is the page's own first sentence.
@@ -22,9 +23,9 @@ A room in full:
 * `with room.remarks:` is the place for a note about what was typed; nothing below it moves when it comes or goes.
 * `room.word(trace)` is the chosen query position, clipped to the sentence, or None when the page should choose.
 * `room.offer(trace, layer=2, head=3)` puts what the page shows under Save in the menu, as files; and a page ends with
-  `room.offer_pictures()`, which lets every picture be saved that was drawn with `ui.pictures.plot` or on a canvas with
-  a `picture=` name.
-* `frame.go("delta_e", "Follow it to ΔE", layer=2)` is a link into another room.
+  `room.offer_pictures()`, which lets every picture be saved that was drawn with `gallery.plot` or on a canvas with a
+  `picture=` name.
+* `go("delta_e", "Follow it to ΔE", layer=2)` is a link into another room.
 """
 
 from __future__ import annotations
@@ -40,12 +41,10 @@ from attn_core.figures.paper import caption as captions
 from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.tiny.shipped import examples as fitting
 from attn_core.views.view import version
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import gallery, widgets
 from ui.link import Param, View, open_view, whole, words
 from ui.server import cache as caches
-from ui.shell import known_words, menu
-from ui.shell import save as saving
+from ui.shell import known_words, menu, save
 from ui.shell.badges import parity, provenance, scientific
 from ui.shell.inputs import ask
 from ui.shell.menu import ROOMS, ROOT, go
@@ -89,7 +88,7 @@ class Room:
     view: View
     remarks: Any  # under the sentence, a place of its own: whatever comes and goes there shifts nothing below
     counter: Any = None  # where the number of tokens goes
-    desk: saving.Desk = saving.NOWHERE  # where what can be saved goes
+    desk: save.Desk = save.NOWHERE  # where what can be saved goes
 
     @property
     def text(self) -> str:
@@ -199,7 +198,7 @@ def open_page(
 ) -> Room:
     """Draw what every room has, read its link, and hand over the room. Must be the page's first Streamlit call."""
     caches.begin_page()
-    pictures.begin()
+    gallery.begin()
     st.set_page_config(
         page_title=f"{ROOMS[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"
     )

@@ -11,11 +11,10 @@ import streamlit as st
 from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts.heatmap import clicked
 from attn_core.figures.charts.heatmap import heatmap as heatmap_figure
-from ui import page as frame
 from ui.all_heads import head as one_head
 from ui.all_heads.head import OneHead
-from ui.drawing import canvas as components
-from ui.drawing import widgets
+from ui.drawing import canvas, widgets
+from ui.page import go
 
 
 def titled(shown: OneHead) -> None:
@@ -81,7 +80,7 @@ def links(shown: OneHead) -> None:
     """The same numbers as lines between words; a click on a word keeps its lines."""
     view, arrangement = shown.room.view, shown.arrangement
 
-    def pinned(pin: components.Pin) -> None:
+    def pinned(pin: canvas.Pin) -> None:
         at = pin.position
         st.session_state["key"] = shown.places[at] if pin.side == "key" and at is not None else None
         if pin.side == "query":
@@ -97,15 +96,15 @@ def links(shown: OneHead) -> None:
         query_words=arrangement.words,
     )
     answer = arrangement.row_of(view["key"])
-    pin: tuple[components.Side, int] = ("query", shown.row) if answer is None else ("key", answer)
+    pin: tuple[canvas.Side, int] = ("query", shown.row) if answer is None else ("key", answer)
     with widgets.kept_place("links", f"{min(560, 22 * len(shown.places)) + 76}px"):
         says = f"{shown.who[0].upper()}{shown.who[1:]} as lines between words: those of the chosen word"
-        components.links(packet, key="links", picture="Links between words", says=says, pinned=pin, on_pin=pinned)
+        canvas.links(packet, key="links", picture="Links between words", says=says, pinned=pin, on_pin=pinned)
 
 
 def doors(shown: OneHead) -> None:
     """Where this very head can be followed further."""
     with st.container(horizontal=True, gap="small", key="doors"):
-        frame.go("step_by_step", "Walk it step by step")
-        frame.go("delta_e", "What it adds: ΔE")
-        frame.go("compare_heads", "Put another beside it")
+        go("step_by_step", "Walk it step by step")
+        go("delta_e", "What it adds: ΔE")
+        go("compare_heads", "Put another beside it")

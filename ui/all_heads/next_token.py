@@ -24,8 +24,7 @@ from attn_core.prediction import next_token as core
 from attn_core.text.decoding import visible
 from attn_core.tiny.grammar_stories import SLOTS
 from attn_core.tiny.shipped import known_words
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import gallery, widgets
 from ui.link import Param, choice, forget, whole, words
 from ui.page import ROOT, Room
 from ui.server import cache as caches
@@ -91,7 +90,7 @@ def _guesses(room: Room, trace: Any) -> list[core.Guess]:
     chances = [guess.probability for guess in guesses]
     column = Column("probability", chances, [percent(chance) for chance in chances], most=1.0)
     words = [visible(guess.word) for guess in guesses]
-    pictures.bars("The next word", words, [column], says=f"The likeliest words after {last}", head="next")
+    gallery.bars("The next word", words, [column], says=f"The likeliest words after {last}", head="next")
     if any(guess.word in SLOTS for guess in guesses) and known_words(room.model_name):
         st.html(f'<div class="hl-hint">{escape(SLOTS[0])}, … stand for words that this model has not met.</div>')
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -192,7 +191,7 @@ def _steps(room: Room, trace: Any) -> None:
         key_special=trace.tokens.special,
     )
     alt = f"Pattern of head {who} at each step of writing."
-    pictures.plot("Where it looked, word by word", figure, key="next_steps", alt=alt, says=alt.rstrip("."))
+    gallery.plot("Where it looked, word by word", figure, key="next_steps", alt=alt, says=alt.rstrip("."))
 
 
 # --- Layer by layer ---------------------------------------------------------------------------------------------------

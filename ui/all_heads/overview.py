@@ -10,8 +10,7 @@ from attn_core.figures.labels import percent
 from attn_core.heads import measures as heads
 from ui.all_heads import head as one_head
 from ui.all_heads.head import OneHead
-from ui.drawing import canvas as components
-from ui.drawing import widgets
+from ui.drawing import canvas, widgets
 from ui.link import choice
 from ui.server import cache as caches
 
@@ -44,14 +43,14 @@ def draw(shown: OneHead) -> None:
     what = (view["tiles"], shown.arrangement.hides_sink, view["unit"])
     packet = caches.beside(shown.trace, what, lambda: pack(shown))
 
-    def opened(tile: components.Opened) -> None:
+    def opened(tile: canvas.Opened) -> None:
         st.session_state["layer"], st.session_state["head"] = tile.layer, tile.head
         st.session_state["mean"] = "one"
         one_head.choose(shown.places, tile.query)
 
     step = f"clamp(22px, (100cqw - 27px) / {shown.trace.n_heads}, 103px)"  # as in overview.js
     with widgets.kept_place("overview", f"calc({shown.trace.n_layers} * {step} + 46px)"):
-        components.overview(
+        canvas.overview(
             packet,
             key="overview",
             picture="Every head of every layer",

@@ -16,9 +16,7 @@ from attn_core.figures.charts.distances import distances
 from attn_core.heads import compare
 from ui.compare_heads import specs as panel_specs
 from ui.compare_heads.panels import Side, Sides
-from ui.drawing import canvas as components
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import canvas, gallery, widgets
 from ui.server import cache as caches
 
 SLOW = 2.0  # seconds; what takes longer is asked for first
@@ -91,7 +89,7 @@ def card(shown: Sides, found: AllHeads) -> None:
     widgets.heading(title, hint)
     values = found.values if found.changed else 1 - found.values  # deep is what one looks for
     name = "distance: 0 equal, 1 nothing in common" if found.changed else "nearness: 1 equal, 0 nothing in common"
-    components.overview(
+    canvas.overview(
         tiles.pack_values(values, [[f"{v:.2f}" for v in row] for row in values], name=name),
         key="all_heads",
         picture="All heads",
@@ -172,11 +170,11 @@ def _every_head(shown: Sides, i: int) -> Any:
 def _draw_matrix(shown: Sides, matrix: Any, x: Side, y: Side) -> None:
     rows, columns = (_names(side) for side in (x, y))
     axes = (f"{x.letter} ({escape(x.model)})", f"{y.letter} ({escape(y.model)})")
-    components.follow_theme()
+    canvas.follow_theme()
     figure = partial(distances, matrix, rows, columns, axes=axes)
     alt = "Distances of all heads of one panel from all of the other."
     says = f"Jensen–Shannon distance of every head of {x.letter} from every head of {y.letter}"
-    pictures.plot("Every head against every head", figure, key="matrix", alt=alt, says=says)
+    gallery.plot("Every head against every head", figure, key="matrix", alt=alt, says=says)
     nearest = _nearest(matrix, rows, columns, itself=x.spec.model == y.spec.model)
     st.dataframe(nearest, hide_index=True, height=282, alt="For every head the nearest one of the other panel.")
 

@@ -15,7 +15,7 @@ from attn_core.text.decoding import visible
 from ui.compare_heads.charts import both
 from ui.compare_heads.panels import Side, Sides
 from ui.drawing import widgets
-from ui.shell import save as saving
+from ui.shell import save
 
 
 def numbers(shown: Sides) -> None:
@@ -114,7 +114,7 @@ def offer(shown: Sides) -> None:
                 scale=room.view["scale"],
                 query=shown.position(i, shown.place),
             )
-    room.desk.lay(views, saving.Numbers("every panel, side by side", lambda: as_csv(shown)))
+    room.desk.lay(views, save.Numbers("every panel, side by side", lambda: as_csv(shown)))
 
 
 def offer_pictures(shown: Sides) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attn_core.heads import alignment, baselines, compare
 from attn_core.models.catalogue import entry_of
-from ui import stream as stages
+from ui import stream
 from ui.compare_heads.specs import LETTERS, Spec
 from ui.drawing import widgets
 from ui.server import cache as caches
@@ -167,7 +167,7 @@ def read(room: Room, specs: Sequence[Spec]) -> Sides:
         real = room.model(spec.model)
         model = _with_random_weights(room, real) if spec.shows == "random" else real
         text = None if letter == "a" else spec.text
-        sides.append(Side(letter.upper(), spec, stages.of(room, text, model, writer=real)))
+        sides.append(Side(letter.upper(), spec, stream.of(room, text, model, writer=real)))
     with room.remarks:
         _remark(sides)
     return Sides(room, sides)
@@ -204,7 +204,7 @@ def rule(shown: Sides) -> str:
             " The tokenizers differ, so these are whole words: what a word receives is summed over its pieces, what it "
             "asks is their mean, special tokens are left out and the rest renormalised."
         )
-    return text + stages.writing(shown.sides[0].stage)
+    return text + stream.writing(shown.sides[0].stage)
 
 
 def about(shown: Sides) -> str:

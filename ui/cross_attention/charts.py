@@ -16,11 +16,9 @@ from attn_core.prediction import translation
 from attn_core.residual import decomposition as delta_ledger
 from attn_core.residual import geometry
 from attn_core.text.decoding import visible
-from ui import page as frame
 from ui.cross_attention.sentences import Shown, choose, head_names
-from ui.drawing import canvas as components
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import canvas, gallery, widgets
+from ui.page import go
 
 # --- Cross-attention, large -------------------------------------------------------------------------------------------
 
@@ -33,11 +31,11 @@ def lines(shown: Shown) -> None:
         '(<b class="hl-k">key</b>). Hover a word to see only its lines.',
     )
 
-    def pinned(pin: components.Pin) -> None:
+    def pinned(pin: canvas.Pin) -> None:
         if pin.side == "query":
             choose(pin.position)
 
-    pin: tuple[components.Side, int] | None = None  # without a choice, all lines are drawn
+    pin: tuple[canvas.Side, int] | None = None  # without a choice, all lines are drawn
     if shown.room.view["row"] is not None:
         pin = ("query", shown.row)
     packet = tiles.pack_links(
@@ -50,9 +48,7 @@ def lines(shown: Shown) -> None:
         captions=("writes (asks)", "was read (answers)"),
     )
     says = "Lines between the two sentences: " + ("all of 1 % and more" if pin is None else "those of the chosen word")
-    components.links(
-        packet, key="cross_links", picture="Lines between the sentences", says=says, pinned=pin, on_pin=pinned
-    )
+    canvas.links(packet, key="cross_links", picture="Lines between the sentences", says=says, pinned=pin, on_pin=pinned)
     widgets.switch("Rows", {"produced": "the word being produced", "read": "the word being read"}, "rows")
     if shown.room.view["rows"] == "produced":
         why = "A row is named by the word that it produces. Its query was made of the word before."
@@ -83,7 +79,7 @@ def cross_map(shown: Shown) -> None:
         clickable=True,
     )
     alt = f"Cross-attention of {shown.who}: {len(shown.rows)} words written, {len(shown.keys)} words read."
-    pictures.plot(
+    gallery.plot(
         "Cross-attention", figure, key="cross_heatmap", alt=alt, says=alt, on_select=_picked, selection_mode="points"
     )
 
@@ -127,7 +123,7 @@ def _map(shown: Shown, stream: str, title: str, hint: str) -> None:
         legend=False,
     )
     alt = f"{title}, layer {layer}, head {head}"
-    pictures.plot(title, figure, key=f"map_{stream}", alt=f"{alt}.", says=alt)
+    gallery.plot(title, figure, key=f"map_{stream}", alt=f"{alt}.", says=alt)
 
 
 def what_differs() -> None:
@@ -159,9 +155,9 @@ def other_rooms(shown: Shown) -> None:
     }
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.html(f'<span class="hl-hint">{shown.who.capitalize()} elsewhere:</span>', width="content")
-        frame.go("step_by_step", "step by step", **along)
-        frame.go("delta_e", "its ΔE, number by number", **along)
-        frame.go("find_heads", "find heads like it", **along)
+        go("step_by_step", "step by step", **along)
+        go("delta_e", "its ΔE, number by number", **along)
+        go("find_heads", "find heads like it", **along)
 
 
 # --- Alignment and ΔE -------------------------------------------------------------------------------------------------
@@ -223,11 +219,11 @@ def head_sizes(shown: Shown) -> None:
     sizes = geometry.norm(np.stack(added))
     texts = [[f"{size:.2f}" for size in row] for row in sizes]
 
-    def opened(tile: components.Opened) -> None:
+    def opened(tile: canvas.Opened) -> None:
         st.session_state["cross_layer"], st.session_state["cross_head"] = tile.layer, tile.head
 
     widgets.heading("Every cross head", "Rows are layers, columns are heads: the size of ΔE. Click one to open it.")
-    components.overview(
+    canvas.overview(
         tiles.pack_values(sizes, texts, name="size of ΔE"),
         key="cross_sizes",
         picture="Size of every cross head's ΔE",
@@ -250,7 +246,7 @@ def sources(shown: Shown) -> None:
         Column("adds along ΔE", parts.along, [signed(round(float(part), 2)) for part in parts.along], "delta"),
     ]
     says = f"Where cross {shown.who}'s ΔE for {visible(shown.produced[shown.row])} came from"
-    pictures.bars(
+    gallery.bars(
         "What cross-attention adds", [visible(label) for label in shown.keys.labels], columns, says=says, head="from"
     )
 

@@ -18,8 +18,7 @@ from attn_core.residual import geometry
 from attn_core.residual.logit_attribution import nearest_words
 from attn_core.text.decoding import visible
 from ui.delta_e.token import OneToken, named
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import gallery, widgets
 from ui.link import choice
 
 PARAMS = [
@@ -53,7 +52,7 @@ def staircase(shown: OneToken) -> None:
     figure = partial(figures.share_bars, names, shares, lengths, chosen=chosen)
     alt = f"Shares of layer {shown.layer}'s ΔE for {shown.name}, head by head; the numbers are in the ledger below."
     says = f"What each head makes up of layer {shown.layer}'s ΔE of {shown.name}"
-    pictures.plot("Staircase of the layer", figure, key="staircase", alt=alt, says=says, config=QUIET)
+    gallery.plot("Staircase of the layer", figure, key="staircase", alt=alt, says=says, config=QUIET)
 
 
 def sizes(shown: OneToken) -> None:
@@ -81,7 +80,7 @@ def sources(shown: OneToken) -> None:
     alt = f"ΔE of head {shown.layer}.{shown.head} for {shown.name}, by source; the numbers are in the table."
     bar = partial(figures.stacked_sources, labels, places, found.along[kept])
     says = f"Where head {shown.layer}.{shown.head}'s ΔE of {shown.name} came from"
-    pictures.plot("Where it came from, stacked", bar, key="stacked", alt=alt, says=says, config=QUIET)
+    gallery.plot("Where it came from, stacked", bar, key="stacked", alt=alt, says=says, config=QUIET)
     _source_table(shown, kept, says)
     widgets.reading(_lesson_of_sources(shown, len(kept)))
     with st.expander("The numbers"):
@@ -114,7 +113,7 @@ def _source_table(shown: OneToken, kept: Any, says: str) -> None:
     names = [f"{visible(keys.labels[i])} {i}" for i in kept]
     own = shown.token if shown.stage.stream != "cross" else None
     marks = {row: ("query", "itself") for row, i in enumerate(kept) if i == own}
-    pictures.bars("Where it came from, word by word", names, columns, says=says, head="from", marks=marks)
+    gallery.bars("Where it came from, word by word", names, columns, says=says, head="from", marks=marks)
 
 
 def _hundredths(number: float) -> str:
@@ -157,7 +156,7 @@ def writes(shown: OneToken) -> None:
     figure = partial(figures.word_bars, words, far, by_luck)
     says = f"Words that ΔE of {shown.name} points to (right) and away from (left), written by {options[part]}"
     alt = "Words of the vocabulary that this part points to and away from; the numbers are in the table."
-    pictures.plot("What it writes", figure, key="words", alt=alt, says=says, config=QUIET)
+    gallery.plot("What it writes", figure, key="words", alt=alt, says=says, config=QUIET)
     kind, n = shown.trace.vocabulary.kind, len(shown.trace.vocabulary.matrix)
     strong = int((np.abs(far) > by_luck).sum())
     verdict = f"{strong} of them beat luck" if strong else "none of them beats luck: read nothing into them"
@@ -207,7 +206,7 @@ def arrows_drawn(shown: OneToken) -> None:
     with left:
         alt = "Arrows from E to E + ΔE on principal components; true lengths and angles are in the table."
         says += ", on principal components (axes say how much of the variance they keep)"
-        pictures.plot("Arrows in the space of meanings", figure, key="arrows", alt=alt, says=says)
+        gallery.plot("Arrows in the space of meanings", figure, key="arrows", alt=alt, says=says)
     with right:
         st.html('<div class="hl-hint">In the full space, where nothing is lost:</div>')
         height = 36 * (min(len(table), 12) + 1) + 2
@@ -297,7 +296,7 @@ def numbers(shown: OneToken) -> None:
     figure = partial(figures.dimension_map, shown.labels, picture, name=f"ΔE of {name}")
     says = f"ΔE of {name}: rows are words, columns are dimensions"
     alt = f"ΔE of {name}: {len(shown.labels)} tokens by {delta.shape[1]} dimensions, blue negative, orange positive."
-    pictures.plot("ΔE, number by number", figure, key="numbers_map", alt=alt, says=says)
+    gallery.plot("ΔE, number by number", figure, key="numbers_map", alt=alt, says=says)
     if picture.per_bin > 1:
         binned = f"Each column is the mean of {picture.per_bin} of the {delta.shape[1]} dimensions."
         st.html(f'<div class="hl-hint">{binned}</div>')

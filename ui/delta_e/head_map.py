@@ -20,9 +20,7 @@ from attn_core.residual import logit_attribution as attribution
 from attn_core.residual.decomposition import TOLERANCE
 from attn_core.text.decoding import visible
 from ui.delta_e.token import OneToken
-from ui.drawing import canvas as components
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import canvas, gallery, widgets
 from ui.link import choice, words
 from ui.stream import open_head
 
@@ -80,7 +78,7 @@ def draw(shown: OneToken) -> None:
         return
     texts = [[signed(float(x)) if found.is_signed else f"{x:.2f}" for x in row] for row in found.heads]
     packet = tiles.pack_values(found.heads, texts, name=found.name, signed=found.is_signed)
-    components.overview(
+    canvas.overview(
         packet,
         key="delta_map",
         picture="Every head of every layer",
@@ -93,7 +91,7 @@ def draw(shown: OneToken) -> None:
     figure = partial(figures.layer_bars, found.attention, found.mlp, name=found.name, chosen=shown.layer)
     alt = f"{found.name}: attention and MLP of each layer. The numbers are in the table."
     says, quiet = f"Attention and MLP of each layer: {found.name}", {"displayModeBar": False}
-    pictures.plot("Attention and MLP by layer", figure, key="layer_bars", alt=alt, says=says, config=quiet)
+    gallery.plot("Attention and MLP by layer", figure, key="layer_bars", alt=alt, says=says, config=quiet)
     with st.expander("The numbers"):
         st.dataframe(_table(found), hide_index=True)
 

@@ -13,10 +13,10 @@ from attn_core.figures.labels import MINUS, percent
 from attn_core.residual import geometry
 from attn_core.residual.logit_attribution import nearest_words
 from attn_core.text.decoding import visible
-from ui import page as frame
 from ui.delta_e.token import OneToken
 from ui.drawing import widgets
-from ui.shell import save as saving
+from ui.page import go, scientific
+from ui.shell import save
 
 if TYPE_CHECKING:
     from attn_core.residual.decomposition import Ledger, Part
@@ -84,7 +84,7 @@ def table(shown: OneToken) -> None:
 def offer(shown: OneToken) -> None:
     """Let the visitor save the chosen head's pattern, and the whole ledger with every number of every part."""
     name = f"ledger of {shown.name} at layer {shown.layer}"
-    saving.offer_stage(shown.stage, shown.token, saving.Numbers(name, lambda: as_csv(shown.ledger)))
+    save.offer_stage(shown.stage, shown.token, save.Numbers(name, lambda: as_csv(shown.ledger)))
 
 
 def as_csv(ledger: Ledger) -> str:
@@ -147,7 +147,7 @@ def _words(shown: OneToken) -> list[tuple[str, str]]:
 
 def sum_line(shown: OneToken) -> None:
     """Whether the rows end where the model went on: green with the error, or red with it. Computed each time."""
-    error = frame.scientific(shown.ledger.error)
+    error = scientific(shown.ledger.error)
     if shown.ledger.adds_up:
         badge = widgets.badge(
             f"✓ the parts add up: largest error {error}", "ok", "worst difference ÷ largest number of E"
@@ -173,4 +173,4 @@ def doors(shown: OneToken) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="doors"):
         st.html(f'<span class="hl-try">Open head {layer}.{head} in:</span>', width="content")
         for page, label in (("app", "All heads"), ("step_by_step", "Step by step"), ("compare_heads", "Compare")):
-            frame.go(page, label, layer=layer, head=head, query=shown.token)
+            go(page, label, layer=layer, head=head, query=shown.token)

@@ -23,7 +23,7 @@ from attn_core.residual import geometry
 from attn_core.text.decoding import visible
 from attn_core.views import snippets as recipes
 from attn_core.views.headlines import Sentence
-from ui import stream as stages
+from ui import stream
 from ui.drawing import widgets
 from ui.server import cache as caches
 from ui.stream import Stage
@@ -181,7 +181,7 @@ def _how_much(share: float) -> str:
 
 def of(room: Room) -> OneToken:
     """The token that the link names; where its layer cannot be taken apart, the page ends with the reason."""
-    shown = OneToken(room, stages.of(room))
+    shown = OneToken(room, stream.of(room))
     try:
         shown.ledger  # noqa: B018
     except HeadlightError as reason:

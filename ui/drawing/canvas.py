@@ -15,7 +15,7 @@ import streamlit as st
 
 from attn_core.figures import scripts
 from attn_core.figures.colours import Scale
-from ui.drawing import gallery as pictures
+from ui.drawing import gallery
 
 Side = Literal["query", "key"]
 
@@ -111,7 +111,7 @@ def mount(
     With `picture`, its name, it can be saved.
     """
     if picture:
-        pictures.canvas(picture, packet, view, says)
+        gallery.canvas(picture, packet, view, says)
 
     def happened() -> None:
         value = getattr(st.session_state[key], event)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from attn_core.figures import scripts
-from ui.drawing import gallery as pictures
+from ui.drawing import gallery
 
 _cells = st.components.v2.component("headlight.cells", js=scripts.module("cells"))
 
@@ -28,6 +28,6 @@ def cells(packet: bytes, *, key: str, picture: str = "", on_choose: Chosen | Non
             on_choose(chosen["row"], chosen["column"])
 
     if picture:
-        pictures.canvas(picture, packet, {})
+        gallery.canvas(picture, packet, {})
     name = key.encode()
     _cells(key=key, data=struct.pack("<I", len(name)) + name + packet, on_chosen_change=happened)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from attn_core.figures import scripts
 from attn_core.figures.colours import Scale
-from ui.drawing import canvas as components
+from ui.drawing import canvas
 
 _panels = st.components.v2.component("headlight.panels", js=scripts.module("panels"))
 
@@ -40,4 +40,4 @@ def panels(
     `on_choose` is called before the page runs again, as a widget's callback is; the same is returned in that run.
     """
     view = {"query": query, "painted": [list(cell) for cell in painted], "scale": scale}
-    return components.mount(_panels, packet, key, "chosen", Chosen, on_choose, view, picture=picture, says=says)
+    return canvas.mount(_panels, packet, key, "chosen", Chosen, on_choose, view, picture=picture, says=says)

@@ -12,7 +12,7 @@ import streamlit as st
 
 from attn_core.figures.canvas import heads as tiles
 from attn_core.heads import ablation as effects
-from ui.drawing import canvas as components
+from ui.drawing import canvas
 from ui.server import cache as caches
 from ui.stream import Stage
 
@@ -20,7 +20,7 @@ Heads = tuple[tuple[int, int], ...]
 SLOW = 2.0  # seconds; what takes longer is announced
 
 
-def effect_map(stage: Stage, off: Heads, painted: Heads, on_open: Callable[[components.Opened], None]) -> None:
+def effect_map(stage: Stage, off: Heads, painted: Heads, on_open: Callable[[canvas.Opened], None]) -> None:
     """Shares of ΔE at once, effects when somebody asks for them; a click calls `on_open`."""
     fill = st.session_state["fill"]
     paint = painted if fill == "painted" else ()
@@ -35,7 +35,7 @@ def effect_map(stage: Stage, off: Heads, painted: Heads, on_open: Callable[[comp
         name, texts = "share of its layer's ΔE at this word, in %", [[f"{100 * v:.0f}" for v in row] for row in values]
     for layer, head in off:
         texts[layer][head] = "off"
-    components.overview(
+    canvas.overview(
         tiles.pack_values(values, texts, name=name),
         key="effects",
         picture="What each head does",

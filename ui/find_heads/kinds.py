@@ -16,11 +16,9 @@ from attn_core.heads import kinds as surveys
 from attn_core.heads import measures as heads
 from attn_core.heads.kinds import MEASURES
 from attn_core.views import snippets as recipes
-from ui import page as frame
-from ui.drawing import canvas as components
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import canvas, gallery, widgets
 from ui.link import choice
+from ui.page import go
 from ui.server import cache as caches
 from ui.stream import Stage, open_head
 
@@ -55,12 +53,12 @@ def _survey(stage: Stage) -> pd.DataFrame:
 def page(stage: Stage) -> str:
     """Everything below the headline; gives the headline."""
     with st.container(gap=None):
-        components.follow_theme()
+        canvas.follow_theme()
         found = table(stage)
     left, right = st.columns([54, 46], gap="medium")
     with left, widgets.card("kinds", "The kind of every head", _cost(found)):
         kind_map(stage, found)
-        frame.go("app", f"→ See head {stage.layer}.{stage.head} in this sentence", layer=stage.layer, head=stage.head)
+        go("app", f"→ See head {stage.layer}.{stage.head} in this sentence", layer=stage.layer, head=stage.head)
         definitions()
     with (
         right,
@@ -120,7 +118,7 @@ def kind_map(stage: Stage, found: pd.DataFrame) -> None:
         meanings,
         notes=found.apply(_note, axis=1).to_numpy().reshape(shape).tolist(),
     )
-    components.overview(
+    canvas.overview(
         packet,
         key="kinds",
         picture="The kind of every head",
@@ -161,7 +159,7 @@ def compare_measures(found: pd.DataFrame) -> list[int]:
         axes=(MEASURES[x], MEASURES[y]),
         notes=kinds,
     )
-    event = pictures.plot(
+    event = gallery.plot(
         "All heads by two measures",
         figure,
         key="scatter",

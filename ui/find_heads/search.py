@@ -16,8 +16,7 @@ from attn_core.figures.labels import percent, signed
 from attn_core.heads import search
 from attn_core.text.decoding import visible
 from attn_core.views import snippets as recipes
-from ui.drawing import canvas as components
-from ui.drawing import panels, widgets
+from ui.drawing import canvas, panels, widgets
 from ui.link import Param, choice
 from ui.stream import Stage, open_head, writing
 
@@ -165,7 +164,7 @@ def score_map(stage: Stage, result: search.Found) -> None:
     """Layers × heads, coloured by how far above habit; a click opens a head."""
     texts = [[signed(round(100 * s, 0 if abs(s) >= 0.0995 else 1)) for s in row] for row in result.score]
     packet = tiles.pack_values(result.score, texts, name="weight above habit, in points", signed=True)
-    components.overview(
+    canvas.overview(
         packet,
         key="found",
         picture="Every head, above its habit",

@@ -9,10 +9,10 @@ from html import escape
 import streamlit as st
 
 from attn_core.settings import assets_folder
-from ui import page as frame
 from ui.drawing import widgets
 from ui.lesson.stops import STOPS, TITLES, Stop
 from ui.link import flag, whole
+from ui.page import Room, go
 
 PARAMS = [
     whole("stop", low=1, high=len(STOPS)),
@@ -52,7 +52,7 @@ def _mark(number: int, title: str, here: bool) -> str:
     return f'<li{state} title="{escape(title)}"><span>{number}</span></li>'
 
 
-def show(room: frame.Room, number: int) -> None:
+def show(room: Room, number: int) -> None:
     """One stop: words and question on the left, the picture on the right; on a phone one below the other."""
     stop = STOPS[number - 1](room)
     left, right = st.columns([46, 54], gap="large")
@@ -70,10 +70,10 @@ def show(room: frame.Room, number: int) -> None:
     room.offer_pictures(told, sentences=stop.sentences, model=stop.model, lines=stop.lines)
     page, label, overrides = stop.door
     with left, st.container(key="lesson_door"):
-        frame.go(page, f"{label} →", **overrides)
+        go(page, f"{label} →", **overrides)
 
 
-def _question(room: frame.Room, stop: Stop) -> None:
+def _question(room: Room, stop: Stop) -> None:
     """Guess first; the answer is one click away, and never forced."""
 
     def tell() -> None:

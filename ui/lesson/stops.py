@@ -22,11 +22,8 @@ from attn_core.figures.labels import percent, signed
 from attn_core.residual import geometry
 from attn_core.tiny.shipped import best_head
 from attn_core.views import snippets as recipes
-from ui import page as frame
-from ui.drawing import canvas as components
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
-from ui.page import STARTER, Room
+from ui.drawing import canvas, gallery, widgets
+from ui.page import STARTER, Room, provenance
 
 MODEL, DECODER = "minilm", "tiny-decoder"
 DECIDING = "a hungry fluffy blue creature"  # what a creature does depends on its being hungry
@@ -55,7 +52,7 @@ class Stop:
     right: int
     reveals: str
     door: tuple[str, str, dict[str, Any]]
-    badge: str = frame.provenance("live")
+    badge: str = provenance("live")
     model: str = MODEL
     sentences: Sequence[str] = (STARTER,)
     lines: str = recipes.pattern(MODEL, STARTER, LAYER, HEAD)
@@ -68,11 +65,11 @@ def _sentence(room: Room) -> tuple[Any, int]:
 
 
 def _plot(make: Callable[..., Any], key: str, alt: str) -> None:
-    pictures.plot(PICTURE, make, key=key, alt=alt, says=alt.rstrip("."), config={"displayModeBar": False})
+    gallery.plot(PICTURE, make, key=key, alt=alt, says=alt.rstrip("."), config={"displayModeBar": False})
 
 
 def _bars(says: str, labels: Sequence[str], columns: Sequence[Column], **options: Any) -> None:
-    pictures.bars(PICTURE, labels, columns, says, **options)
+    gallery.bars(PICTURE, labels, columns, says, **options)
 
 
 def _matrix(trace: Any, numbers: np.ndarray, creature: int, **options: Any) -> Any:
@@ -315,7 +312,7 @@ def many_heads(room: Room) -> Stop:
             may_look=[trace.may_look(layer) for layer in layers],
         )
         says = "Every head of every layer: rows are layers, columns are heads"
-        components.overview(packet, key="lesson_overview", picture=PICTURE, says=says, selected=(LAYER, HEAD))
+        canvas.overview(packet, key="lesson_overview", picture=PICTURE, says=says, selected=(LAYER, HEAD))
 
     row = trace.pattern(0, 2)[creature]
     back = percent(float(row[creature - 1]))
@@ -349,7 +346,7 @@ def where_parameters_are(room: Room) -> Stop:
         bars = partial(parameter_figures.share_bars, *drawn, as_share=True)
         _plot(bars, "lesson_shares", "Shares of GPT-3’s parameters.")
         named = partial(parameter_figures.named_bars, *drawn, as_share=True, theme="light")
-        pictures.keep(PICTURE, named, "Shares of GPT-3’s parameters, as the lesson counts them")
+        gallery.keep(PICTURE, named, "Shares of GPT-3’s parameters, as the lesson counts them")
 
     return Stop(
         "Where the parameters are",

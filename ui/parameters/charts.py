@@ -18,9 +18,7 @@ from attn_core.parameters.shape import shape_of
 from attn_core.parameters.table import Ledger
 from attn_core.parameters.tree import shares
 from attn_core.views import snippets as recipes
-from ui.drawing import canvas as components
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import canvas, gallery, widgets
 from ui.parameters.counted import Counted, effective
 
 _boxes = st.components.v2.component("headlight.boxes", js=scripts.module("boxes"))
@@ -81,7 +79,7 @@ def whole_model(counted: Counted) -> None:
 
     view = {"inside": counted.room.view["inside"]}
     says = f"{counted.ledger.title} to scale, {_way(counted)}"
-    components.mount(
+    canvas.mount(
         _boxes, packet, "boxes", "entered", Entered, enter, view, picture="The whole model, to scale", says=says
     )
     st.html(figures.legend(shares(counted.ledger, lesson=counted.lesson), counted.theme))
@@ -173,7 +171,7 @@ def side_by_side(counted: Counted) -> None:
     alt = f"Shares of the parameters of {names}, as stacked bars."
     says = f"{'Shares' if as_share else 'Numbers'} of the parameters of {names}, {_way(counted)}"
     st.plotly_chart(figure, key="share_bars", theme=None, alt=alt, config={"displayModeBar": False})
-    pictures.keep("Shares", partial(figures.named_bars, **drawn, theme="light"), says)
+    gallery.keep("Shares", partial(figures.named_bars, **drawn, theme="light"), says)
     st.html(figures.legend({role for part in parts for role in part}, counted.theme))
     widgets.switch("Bars show", {"share": "share of each model", "numbers": "numbers, one scale"}, "bars")
     frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counted, x) for i, x in enumerate(ledgers)})

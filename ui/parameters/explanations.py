@@ -14,10 +14,9 @@ from attn_core.figures.charts.scaling import curves
 from attn_core.parameters import costs, low_rank
 from attn_core.parameters import scaling as growth
 from attn_core.parameters.meta_model import Reconciliation, reconcile
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import gallery, widgets
 from ui.parameters.counted import Counted
-from ui.shell import save as saving
+from ui.shell import save
 
 TINTS = {"embedding": "embedding", "position": "position", "attention": "attention", "mlp": "up", "norm": "norm"}
 COST_TINTS = {"attention: projections": "attention", "attention: scores and sums": "output", "MLP": "up"}
@@ -38,7 +37,7 @@ def two_thin_matrices(counted: Counted) -> None:
     says = (
         f"The value matrix of one head of {counted.ledger.title}, to scale: d_model {shape.d_model:,}, d_head {d_head}"
     )
-    pictures.plot("Two thin matrices", figure, key="thin_matrices", alt=alt, says=says, config=QUIET)
+    gallery.plot("Two thin matrices", figure, key="thin_matrices", alt=alt, says=says, config=QUIET)
     smaller = (
         f"{pair.times:,.3g} times as many" if pair.times > 1 else "no more than that: two strips save nothing here"
     )
@@ -64,7 +63,7 @@ def how_it_grows(counted: Counted) -> None:
     figure = partial(curves, grown.at, lines, tints, here=grown.at[2], across=across, up=grown.measure)
     alt = f"How each part grows with {across}, on logarithmic axes."
     says = f"How each part of {counted.ledger.title} grows with {across}, on logarithmic axes"
-    pictures.plot("How it grows", figure, key="growth_curves", alt=alt, says=says, config=QUIET)
+    gallery.plot("How it grows", figure, key="growth_curves", alt=alt, says=says, config=QUIET)
     laws: dict[str, list[str]] = {}
     for curve in grown.curves:
         laws.setdefault(curve.law, []).append(said(curve))
@@ -156,7 +155,7 @@ def the_ledger(counted: Counted) -> None:
     st.dataframe(frame, hide_index=True, height=420, key="ledger_rows", column_config=whole, alt=alt)
     name = "".join(c if c.isalnum() else "-" for c in ledger.title.lower())
     counted.room.desk.lay(
-        numbers=saving.Numbers(f"parameters of {ledger.title}", lambda: frame.to_csv(index=False)),
+        numbers=save.Numbers(f"parameters of {ledger.title}", lambda: frame.to_csv(index=False)),
     )
     st.download_button(
         "CSV of the ledger",

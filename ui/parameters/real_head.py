@@ -17,8 +17,7 @@ from attn_core.figures.paper import caption as captions
 from attn_core.models.catalogue import CATALOGUE, availability
 from attn_core.parameters import low_rank
 from attn_core.views.view import version
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import gallery, widgets
 from ui.page import Room
 from ui.parameters.controls import title_of
 from ui.parameters.counted import Counted
@@ -49,7 +48,7 @@ def real_head(counted: Counted) -> None:
     says = f"All singular values of W_V · W_O, {which.lower()} of {room.entry.title}"
     quiet = {"displayModeBar": False}
     about = captions.caption([room.model_name], [], {}, version())
-    pictures.plot(
+    gallery.plot(
         "Singular values of a real head", figure, key="singular_values", alt=alt, says=says, about=about, config=quiet
     )
     many = found.directions_for

@@ -10,8 +10,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from ui.link import View, link_params
-from ui.shell import save as saving
-from ui.shell import share as sharing
+from ui.shell import save, share
 
 ROOT = Path(__file__).parents[2]
 ROOMS = {
@@ -27,11 +26,11 @@ ROOMS = {
 }
 
 
-def draw(page: str, view: View) -> saving.Desk:
+def draw(page: str, view: View) -> save.Desk:
     """The rooms, Save and Share; an embedded view has none of them, only a way to the full one."""
     if st.context.is_embedded:
-        sharing.way_back(view)
-        return saving.NOWHERE
+        share.way_back(view)
+        return save.NOWHERE
     with st.container(key="menu", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
         st.html('<div class="hl-logo"><i></i>Headlight</div>', width="content")
         with st.container(key="menu_rooms", horizontal=True, gap="xsmall", vertical_alignment="center"):
@@ -39,8 +38,8 @@ def draw(page: str, view: View) -> saving.Desk:
         with st.container(key="menu_drawer"), st.popover("Menu"):
             _rooms(page)
         with st.container(key="menu_share", width="content", horizontal=True, gap="xsmall", wrap=False):
-            desk = saving.popover(page, view.said, _script)
-            sharing.popover(view)
+            desk = save.popover(page, view.said, _script)
+            share.popover(view)
     return desk
 
 

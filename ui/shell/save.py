@@ -27,8 +27,7 @@ from streamlit.errors import StreamlitAPIException
 from attn_core.errors import HeadlightError
 from attn_core.views import files as export
 from attn_core.views.view import View
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import gallery, widgets
 from ui.server import cache as caches
 
 if TYPE_CHECKING:
@@ -90,11 +89,11 @@ class Desk:
             self.write(chosen.as_python())
         for name, view in (views or {}).items():
             title = f"{PATTERN}{name}: {view.name}" if len(views or {}) > 1 else f"{PATTERN}{view.name}"
-            pictures.keep(title, partial(export.figure, view), view.caption(), about="")
+            gallery.keep(title, partial(export.figure, view), view.caption(), about="")
 
     def hang(self, about: str, model: str, *, pattern_first: bool = False) -> None:
         """Offer the pictures that the page has drawn, by name; the laid views' patterns come first, or last."""
-        album = pictures.of_session()
+        album = gallery.of_session()
         album.about = about
         if self.wall is None or not album.pictures:
             return
@@ -143,7 +142,7 @@ def _chosen(views: Mapping[str, View]) -> View:
 
 
 @st.fragment
-def _of_pictures(album: pictures.Album, names: Sequence[str], model: str) -> None:
+def _of_pictures(album: gallery.Album, names: Sequence[str], model: str) -> None:
     """The page's pictures by name: choosing one draws this part of the page alone, and makes nothing yet."""
     name = st.selectbox("Save a picture", names, key="save_picture") if len(names) > 1 else names[0]
     if name not in album.pictures:  # the page has moved on since
@@ -154,7 +153,7 @@ def _of_pictures(album: pictures.Album, names: Sequence[str], model: str) -> Non
             _button(kind, partial(painted, album, name, kind), picture_name(model, name, kind), f"picture_{kind}")
 
 
-def painted(album: pictures.Album, name: str, kind: str) -> bytes:
+def painted(album: gallery.Album, name: str, kind: str) -> bytes:
     """A picture's file, or its numbers as CSV. Pictures need a browser each, so they take turns."""
     if kind == "csv":
         from attn_core.figures.paper import csv as numbers

@@ -1,7 +1,7 @@
 """Share in the menu: the link to exactly this view, as text, as a QR code, and as a frame for slides and blogs.
 
 The link says model, sentence, layer, head and word, and of the rest what differs from its default; `v=1` says whose
-defaults those are (see `ui.state`).
+defaults those are (see `ui.link`).
 """
 
 from __future__ import annotations

@@ -7,9 +7,8 @@ import numpy as np
 from attn_core.errors import HeadlightError
 from attn_core.figures.html.bar_table import Column
 from attn_core.residual import geometry
-from ui import page as frame
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import gallery, widgets
+from ui.page import go
 from ui.step_by_step import layout as steps
 from ui.step_by_step.layout import number, says
 from ui.step_by_step.subject import Scene
@@ -25,7 +24,7 @@ def up_next(scene: Scene) -> None:
             "Between two attention layers stands an <b>MLP</b>, which works on each word by itself. As in the lesson, "
             "attention is only a third of what you need: in GPT-3, 57,982,058,496 of 175,181,291,520 parameters."
         )
-        frame.go("parameters", "See where the parameters are →")
+        go("parameters", "See where the parameters are →")
 
 
 def _attention_and_mlp(scene: Scene) -> None:
@@ -45,4 +44,4 @@ def _attention_and_mlp(scene: Scene) -> None:
         Column("the MLP adds (length)", m, [number(x) for x in m], "plain", longest),
     ]
     says(f"<b>Layer {scene.layer}’s change</b>, attention’s part beside the MLP’s:")
-    pictures.bars("Attention's part beside the MLP's", names, columns, marks={0: ("query", "")})
+    gallery.bars("Attention's part beside the MLP's", names, columns, marks={0: ("query", "")})

@@ -11,8 +11,7 @@ from attn_core import masks
 from attn_core.figures.canvas.matrix import pack_cells
 from attn_core.figures.html.bar_table import Column
 from attn_core.figures.labels import percent
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import gallery, widgets
 from ui.drawing.cells import cells
 from ui.step_by_step import layout as steps
 from ui.step_by_step.grids import as_share, bars_of, grid, marks_of
@@ -191,7 +190,7 @@ def _row_as_bars(scene: Scene, row: np.ndarray, guessed: int | None) -> None:
         marks[at] = (marks.get(at, ("", ""))[0], "your guess")
     column = Column(f"share for {scene.query_name(scene.asks)}", shares[order], [as_share(x) for x in shares[order]])
     names = [scene.key_name(i) for i in order]
-    pictures.bars("6 · Shares of one row", names, [column], head="key", marks=marks)
+    gallery.bars("6 · Shares of one row", names, [column], head="key", marks=marks)
     rest = percent(float(row.sum() - row[order].sum()))
     more = f" The other {len(row) - len(order)} words get {rest} together." if len(order) < len(row) else ""
     says(f"{_worked(scene, row)}The row sums to {number(float(row.sum()), 6)}.{more}", soft=True)

@@ -15,8 +15,7 @@ from attn_core.figures.html.vector_arrows import Arrow, arrows
 from attn_core.figures.labels import percent, signed
 from attn_core.figures.paper import lines_and_boxes as paper_shapes
 from attn_core.residual import geometry
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import gallery, widgets
 from ui.step_by_step import layout as steps
 from ui.step_by_step.grids import as_share, bars_of, grid, marks_of
 from ui.step_by_step.layout import number, says
@@ -65,7 +64,7 @@ def _one_score(scene: Scene) -> None:
     )
     words = scene.query_name(scene.asks), scene.key_name(scene.answers)
     st.html(dot_product(q, k, *words))
-    pictures.keep("3 · One score", partial(paper_shapes.dot_product, q, k, *words), "Query, key and their products")
+    gallery.keep("3 · One score", partial(paper_shapes.dot_product, q, k, *words), "Query, key and their products")
     says(
         f"Numbers that agree in sign give <b>{signed(agree)}</b>, the others <b>{signed(differ)}</b>. The largest "
         "product is "
@@ -81,7 +80,7 @@ def _as_arrows(q: np.ndarray, k: np.ndarray) -> None:
         says("One of the two is all zeros: it points nowhere, and the score is 0.", soft=True)
         return
     drawn = [Arrow(length_k, 0.0, "key", "key", "below"), Arrow(length_q, degrees, "query", "query")]
-    pictures.keep("3 · One score, as arrows", partial(paper_shapes.to_scale, drawn), "Query and key, to scale")
+    gallery.keep("3 · One score, as arrows", partial(paper_shapes.to_scale, drawn), "Query and key, to scale")
     st.html(arrows(drawn, f"Query {length_q:.2f} long, key {length_k:.2f} long, {degrees:.0f} degrees apart"))
     says(
         f"The same two as arrows, to scale, <b>{degrees:.0f}°</b> apart: {number(length_q)} × {number(length_k)} × cos "
@@ -183,4 +182,4 @@ def _before_and_after(scene: Scene, divides: bool) -> None:
         else [column for column in columns if "undivided" not in column.title]
     )
     names = [scene.key_name(i) for i in order]
-    pictures.bars("4 · Before and after the scale", names, kept, head="key", marks=marks_of(scene, order))
+    gallery.bars("4 · Before and after the scale", names, kept, head="key", marks=marks_of(scene, order))

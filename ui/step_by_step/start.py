@@ -11,8 +11,8 @@ from attn_core.figures.labels import percent
 from attn_core.models.catalogue import availability
 from attn_core.tiny.shipped import best_head
 from attn_core.views.headlines import told_apart
-from ui import page as frame
 from ui.drawing import widgets
+from ui.page import provenance
 from ui.step_by_step import toy as steps_toy
 from ui.step_by_step.subject import WINDOW, Scene, Words
 
@@ -35,7 +35,7 @@ def lead(room: Room, scene: Scene) -> None:
     """What there is to see, in one sentence that follows the data."""
     word = widgets.query(_told_apart(scene.queries)[scene.asks])
     widgets.lead(f"Eight steps take {word} from a word on its own to a word that {_has_looked(scene)}.")
-    badges = room.badges(scene.trace) if scene.trace is not None else frame.provenance("toy")
+    badges = room.badges(scene.trace) if scene.trace is not None else provenance("toy")
     whose = f"{scene.who[0].upper()}{scene.who[1:]}, computed below from its weights, each step from the one before."
     if scene.toy is not None:
         whose = (

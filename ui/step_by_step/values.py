@@ -14,10 +14,9 @@ from attn_core.figures.html.matrix_shapes import value_matrices
 from attn_core.figures.html.vector_arrows import Arrow, arrows
 from attn_core.figures.paper import lines_and_boxes as paper_shapes
 from attn_core.residual import geometry
-from ui import page as frame
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import gallery, widgets
 from ui.drawing.cells import cells
+from ui.page import go
 from ui.step_by_step import layout as steps
 from ui.step_by_step import toy as steps_toy
 from ui.step_by_step.grids import as_share, bars_of, marks_of
@@ -116,7 +115,7 @@ def _give_and_take(scene: Scene) -> None:
         "<b>What each word gives.</b> A large share of a short value adds little, and the other way round: "
         "attention alone does not say how much a word matters."
     )
-    pictures.bars("7 · What each word gives", [scene.key_name(i) for i in order], columns, marks=marks_of(scene, order))
+    gallery.bars("7 · What each word gives", [scene.key_name(i) for i in order], columns, marks=marks_of(scene, order))
 
 
 def delta(scene: Scene) -> None:
@@ -144,7 +143,7 @@ def delta(scene: Scene) -> None:
                 _with_the_others(scene, change, scene.word)
         steps.behind(scene, 8, lambda: steps.by_dimension(w.delta.numpy(), scene.queries, scene.meanings), "delta")
         if scene.trace is not None:
-            frame.go(
+            go(
                 "delta_e",
                 "Every head’s ΔE, added up →",
                 layer=scene.layer,
@@ -199,7 +198,7 @@ def _turn(e: np.ndarray, change: np.ndarray, word: str) -> None:
     ]
     says(f"<b>{word} turns by {number(turned)}°</b>")
     says_ = "E, ΔE and their sum in the plane that holds them, to scale"
-    pictures.keep("8 · E turns", partial(paper_shapes.to_scale, drawn), says_)
+    gallery.keep("8 · E turns", partial(paper_shapes.to_scale, drawn), says_)
     st.html(arrows(drawn, f"E, {length:.2f} long; ΔE, {added:.2f} long, at {between:.0f} degrees to it; their sum"))
     says(
         f"True lengths and angles: E is {number(length)} long, ΔE {number(added)}, {between:.0f}° apart. Three arrows "
@@ -223,7 +222,7 @@ def _with_the_others(scene: Scene, change: np.ndarray, word: str) -> None:
     lengths = [float(geometry.norm(x)) for _, x in rows]
     column = Column("length", lengths, [number(x) for x in lengths], "delta")
     says(f"<b>It is one of {n_heads} heads.</b> What this layer’s attention adds to {word}:")
-    pictures.bars("8 · One of several heads", [name for name, _ in rows], [column], head="part")
+    gallery.bars("8 · One of several heads", [name for name, _ in rows], [column], head="part")
     says(f"Lengths do not add up, since the arrows point different ways; the vectors do. {_block(scene)}", soft=True)
 
 

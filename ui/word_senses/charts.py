@@ -15,11 +15,10 @@ from attn_core.figures.charts import senses as figures
 from attn_core.figures.labels import percent
 from attn_core.residual import geometry
 from attn_core.residual import nearest_tokens as vocabulary
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import gallery, widgets
 from ui.link import choice
 from ui.server import cache as caches
-from ui.shell import save as saving
+from ui.shell import save
 from ui.word_senses.reading import Senses, name_of, two_digits
 
 PARAMS = [choice("axes", ("2", "3")), choice("shows", ("senses", "ways"))]
@@ -40,12 +39,12 @@ def apart(shown: Senses) -> None:
     figure = partial(figures.cosine_lines, names, lines, stops, baseline=band)
     alt = f"Cosines between the meanings of {shown.word}, layer by layer; the numbers are in the table."
     says = f"Cosines between the meanings of {shown.word}, layer by layer (grey: pairs of one sense)"
-    pictures.plot("Same at the door, then apart", figure, key="apart_lines", alt=alt, says=says, config=QUIET)
+    gallery.plot("Same at the door, then apart", figure, key="apart_lines", alt=alt, says=says, config=QUIET)
     table = pd.DataFrame({"pair": names, **{stop: lines[:, i] for i, stop in enumerate(stops)}})
     with st.expander("The numbers"):
         st.dataframe(table.round(4), hide_index=True)
     name = f"cosines of {shown.word}, layer by layer"
-    shown.room.desk.lay(numbers=saving.Numbers(name, lambda: table.to_csv(index=False)))
+    shown.room.desk.lay(numbers=save.Numbers(name, lambda: table.to_csv(index=False)))
 
 
 def same_at_the_door(shown: Senses) -> None:
@@ -74,7 +73,7 @@ def paths(shown: Senses) -> None:
     figure = partial(arrows.routes, letters, routes, view, stops=stops, tips=letters, landmarks=near)
     alt = f"The ways of {shown.word} through the layers; true lengths and angles are in the hover."
     says = f"The ways of {shown.word} through the layers, on principal components of {view.fitted_on}"
-    pictures.plot("Their ways through the layers", figure, key="paths", alt=alt, says=says)
+    gallery.plot("Their ways through the layers", figure, key="paths", alt=alt, says=says)
     kept = percent(float(view.explained.sum())).replace(" ", "&nbsp;")
     st.html(
         f'<div class="hl-hint">Principal components of {view.fitted_on}; they keep {kept} of the variance. Circles: '

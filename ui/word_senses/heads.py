@@ -13,12 +13,10 @@ from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts import delta_e as figures
 from attn_core.figures.labels import percent
 from attn_core.residual import senses
-from ui import page as frame
 from ui.delta_e.token import named
-from ui.drawing import canvas as components
-from ui.drawing import gallery as pictures
-from ui.drawing import widgets
+from ui.drawing import canvas, gallery, widgets
 from ui.link import choice
+from ui.page import go
 from ui.stream import open_head
 from ui.word_senses.reading import Meaning, Senses, name_of
 
@@ -61,7 +59,7 @@ def head_map(shown: Senses, found: Told) -> None:
     beyond = " beyond the baseline" if found.ranked is not found.whole else ""
     name = f"‖ΔE − ΔE‖ of {name_of(shown, shown.pair)}{beyond}"
     packet = tiles.pack_values(values, [[f"{x:.2f}" for x in row] for row in values], name=name)
-    components.overview(
+    canvas.overview(
         packet,
         key="senses_map",
         picture="Who told them apart",
@@ -79,7 +77,7 @@ def attention_or_mlp(shown: Senses, found: Told) -> None:
     figure = partial(figures.layer_bars, ranked.attention, ranked.mlp, name=name)
     alt = "How far attention and MLP of each layer part the two; the numbers are in the table."
     says, quiet = f"Attention and MLP of each layer: {name}", {"displayModeBar": False}
-    pictures.plot("Attention and MLP by layer", figure, key="senses_layers", alt=alt, says=says, config=quiet)
+    gallery.plot("Attention and MLP by layer", figure, key="senses_layers", alt=alt, says=says, config=quiet)
     attention, mlp = float(ranked.attention.sum()), float(ranked.mlp.sum())
     more = int((ranked.mlp > ranked.attention).sum())
     verb = "do more than" if mlp > attention else "do less than"
@@ -125,8 +123,8 @@ def top_heads(shown: Senses, found: Told) -> None:
         st.html(f'<span class="hl-try">Open head {layer}.{head}:</span>', width="content")
         for meaning in (a, b):
             where = {"text": meaning.sentence, "layer": layer, "head": head, "query": meaning.pieces[0]}
-            frame.go("app", f"in {meaning.letter}", **where)
-            frame.go("delta_e", f"its ΔE in {meaning.letter}", **where)
+            go("app", f"in {meaning.letter}", **where)
+            go("delta_e", f"its ΔE in {meaning.letter}", **where)
 
 
 def _looked_at(meaning: Meaning, layer: int, head: int) -> str:

@@ -19,9 +19,9 @@ from attn_core.residual import geometry, senses
 from attn_core.text.decoding import visible
 from attn_core.views import snippets as recipes
 from attn_core.views.headlines import Sentence
-from ui import page as frame
 from ui.drawing import widgets
 from ui.link import choice
+from ui.page import parity, provenance
 from ui.server import cache as caches
 from ui.shell import known_words
 from ui.word_senses import board as sense_board
@@ -129,7 +129,7 @@ class Senses:
     def badges(self) -> str:
         """Live, and the worst parity of all sentences."""
         checks = [caches.beside(m.trace, "parity", m.trace.check) for m in self.meanings]
-        return frame.provenance("live") + frame.parity(max(checks, key=max))
+        return provenance("live") + parity(max(checks, key=max))
 
 
 def of(room: Room) -> Senses | None:

@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
+import ui.page
 from attn_core.parameters.count import count_parameters
-from ui import page as frame
 
 ROOT = Path(__file__).parents[3]
 PAGE = str(ROOT / "pages" / "parameters.py")
@@ -169,13 +169,13 @@ def test_a_translators_head_is_looked_at_in_the_stream_that_is_chosen(stream: st
 
 def test_while_a_head_is_fetched_the_page_above_it_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = shutil.copytree(ROOT / "assets" / "models" / "tiny-decoder", tmp_path / "fetched")
-    waited = frame.wait_for
+    waited = ui.page.wait_for
 
     def seen(*job: Any) -> None:
         st.html("<i>fetching</i>")
         waited(*job)
 
-    monkeypatch.setattr(frame, "wait_for", seen)
+    monkeypatch.setattr(ui.page, "wait_for", seen)
     said = html(opened(model=folder))
     assert said.index("A real head") < said.index("<i>fetching</i>") < said.index("of fetched can write to")
 

@@ -19,8 +19,7 @@ import attn_core as ac
 from attn_core.views import files as export
 from attn_core.views.view import View
 from ui.drawing.gallery import Album, Picture
-from ui.shell import save as saving
-from ui.shell import share as sharing
+from ui.shell import save, share
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 OURS = '<script type="application/json" id="headlight-view">'
@@ -33,16 +32,16 @@ def model() -> ac.Model:
 
 
 @pytest.fixture
-def desks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, View], saving.Numbers | None]]:
+def desks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, View], save.Numbers | None]]:
     """What rooms lay on their desks, as they do."""
     laid = []
-    lay = saving.Desk.lay
+    lay = save.Desk.lay
 
-    def seen(self: saving.Desk, views: dict | None = None, numbers: saving.Numbers | None = None) -> None:
+    def seen(self: save.Desk, views: dict | None = None, numbers: save.Numbers | None = None) -> None:
         laid.append((views or {}, numbers))
         lay(self, views, numbers)
 
-    monkeypatch.setattr(saving.Desk, "lay", seen)
+    monkeypatch.setattr(save.Desk, "lay", seen)
     return laid
 
 
@@ -154,7 +153,7 @@ def test_the_front_room_offers_exactly_what_it_shows(desks: list) -> None:
     assert view.link["specials"] == "hide" and "head 2.4" in html(page)
     rows = list(csv.reader(io.StringIO(export.content(view, "csv").decode())))
     assert float(rows[1][4]) == pytest.approx(float(view.pattern[0, 0]), abs=1e-7)
-    assert saving.file_name(view, "png") == "headlight-minilm-head-2.4.png"
+    assert save.file_name(view, "png") == "headlight-minilm-head-2.4.png"
 
 
 def test_nothing_is_made_before_a_button_is_pressed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +213,7 @@ def test_rooms_whose_picture_is_no_pattern_offer_its_numbers(room: str, holds: s
 
 
 def test_without_a_browser_on_the_server_picture_files_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saving, "can_draw", lambda: False)
+    monkeypatch.setattr(save, "can_draw", lambda: False)
     page = opened()
     off = [(button.label, button.proto.help) for button in page.get("download_button") if button.proto.disabled]
     assert [label for label, _ in off] == ["PNG", "SVG"] and all("needs Chrome" in why for _, why in off)
@@ -271,14 +270,14 @@ def test_a_foreign_or_damaged_file_gets_one_clear_sentence(content: bytes | str)
 
 def test_a_file_that_is_too_large_or_no_page_is_not_taken() -> None:
     box = opened().file_uploader[0]
-    assert box.proto.max_upload_size_mb == saving.LARGEST and box.allowed_type == [".html", ".htm"]
+    assert box.proto.max_upload_size_mb == save.LARGEST and box.allowed_type == [".html", ".htm"]
 
 
 def test_the_pictures_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saving, "LONGEST_WAIT", 0.01)
-    with saving._drawing, pytest.raises(ac.HeadlightError, match="try again"):
-        saving.painted(Album({"one": Picture(lambda: pytest.fail("drawn out of turn"), "one")}), "one", "png")
+    monkeypatch.setattr(save, "LONGEST_WAIT", 0.01)
+    with save._drawing, pytest.raises(ac.HeadlightError, match="try again"):
+        save.painted(Album({"one": Picture(lambda: pytest.fail("drawn out of turn"), "one")}), "one", "png")
 
 
 def test_a_frame_cannot_be_broken_out_of() -> None:
-    assert "<script" not in sharing.frame_of('?text="><script>')
+    assert "<script" not in share.frame_of('?text="><script>')
