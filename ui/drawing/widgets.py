@@ -14,27 +14,28 @@ from html import escape
 from typing import Any
 
 import streamlit as st
+from markupsafe import Markup
 
 
-def tok(label: str, role: str = "") -> str:
+def tok(label: str, role: str = "") -> Markup:
     """A token as HTML that cannot be anything but text, in its role's colour: q query, k key, v value, d ΔE."""
-    return f'<span class="hl-tok {f"hl-{role}" if role else ""}">{escape(label)}</span>'
+    return Markup(f'<span class="hl-tok {f"hl-{role}" if role else ""}">{escape(label)}</span>')
 
 
-def query(label: str) -> str:
+def query(label: str) -> Markup:
     """The word that asks, as HTML."""
-    return f'<span class="hl-q">{escape(label)}</span>'
+    return Markup(f'<span class="hl-q">{escape(label)}</span>')
 
 
-def key(label: str) -> str:
+def key(label: str) -> Markup:
     """A word that answers, as HTML."""
-    return f'<span class="hl-k">{escape(label)}</span>'
+    return Markup(f'<span class="hl-k">{escape(label)}</span>')
 
 
-def say(sentence: Sequence[tuple[str, str]]) -> str:
+def say(sentence: Sequence[tuple[str, str]]) -> Markup:
     """A sentence of `attn_core.sentences`, (text, role) pairs, as HTML in the roles' colours."""
     parts = [f'<span class="hl-{role[0]}">{escape(text)}</span>' if role else escape(text) for text, role in sentence]
-    return "".join(parts).replace(" %", "&nbsp;%")  # a number and its sign stay on one line
+    return Markup("".join(parts).replace(" %", "&nbsp;%"))  # a number and its sign stay on one line
 
 
 def lead(html: str, sub: str = "") -> None:

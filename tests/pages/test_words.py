@@ -1,0 +1,123 @@
+"""Sentences in data files: every key is used, every slot filled, and what fills one is text."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from markupsafe import Markup
+
+from ui import words
+from ui.words import Words, how_many, slots_of
+
+ROOT = Path(__file__).parents[2]
+SENTENCES = Words(
+    Path("x.toml"),
+    {
+        "lead": "From {word} on, head <b>{head}</b>.",
+        "long": "One\n  sentence\n",
+        "crossed": {"one": "{n} line crosses.", "many": "{n} lines cross."},
+        "fills": {"zero": "nothing", "mean": "its mean"},
+    },
+)
+
+
+@dataclass(frozen=True)
+class Use:
+    """One call of WORDS.html(…), .text(…) or .table(…) in the source."""
+
+    where: str
+    file: Path  # the TOML file that it reads
+    method: str
+    key: str
+    chosen: tuple[str | None, ...]  # None where the choice is made at run time
+    slots: set[str]
+
+
+def uses() -> list[Use]:
+    return [use for file in sorted((ROOT / "ui").rglob("*.py")) for use in _uses_in(file)]
+
+
+def _uses_in(file: Path) -> Iterator[Use]:
+    tree = ast.parse(file.read_text())
+    files = {
+        target.id: file.with_name(node.value.args[1].value if len(node.value.args) > 1 else "words.toml")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith(("words.beside(", "beside("))
+        for target in node.targets
+    }
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        if not (isinstance(node.func.value, ast.Name) and node.func.value.id in files):
+            continue
+        where = f"{file.relative_to(ROOT)}:{node.lineno}"
+        key, *chosen = (arg.value if isinstance(arg, ast.Constant) else None for arg in node.args)
+        assert isinstance(key, str), f"{where}: the key is written out, so that it can be found"
+        slots = {str(keyword.arg) for keyword in node.keywords}
+        yield Use(where, files[node.func.value.id], node.func.attr, key, tuple(chosen), slots)
+
+
+def _sentences(entry: object, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(entry, dict):
+        for name, below in entry.items():
+            yield from _sentences(below, f"{key}.{name}" if key else name)
+    else:
+        yield key, str(entry)
+
+
+def _meant(use: Use) -> dict[str, str]:
+    """The sentences that a call may give: one, or those of a table that is chosen from at run time."""
+    entry = words.read(use.file)._entry(use.key)
+    for name in use.chosen:
+        if isinstance(name, str):
+            entry = entry[name]
+    return dict(_sentences(entry, use.key))
+
+
+def test_every_slot_of_a_sentence_is_filled_and_nothing_else_is_given():
+    for use in uses():
+        found = _meant(use)
+        needed = set().union(*(slots_of(sentence) for sentence in found.values()))
+        assert use.slots == needed, f"{use.where}: {use.key} has {sorted(needed)}, got {sorted(use.slots)}"
+        assert use.chosen or use.method == "table" or len(found) == 1, f"{use.where}: {use.key} is a table"
+
+
+def test_every_sentence_is_used():
+    used: dict[Path, set[str]] = {}
+    for use in uses():
+        entry = words.read(use.file)._entry(use.key)
+        used.setdefault(use.file, set()).update(key for key, _ in _sentences(entry, use.key))
+    for file in sorted((ROOT / "ui").rglob("*.toml")):
+        there = {key for key, _ in _sentences(words.read(file).entries, "")}
+        assert there == used.get(file, set()), file
+
+
+def test_what_fills_a_slot_is_text_unless_it_is_markup():
+    assert SENTENCES.html("lead", word="<i>", head=3) == "From &lt;i&gt; on, head <b>3</b>."
+    assert SENTENCES.html("lead", word=Markup("<i>the</i>"), head=3) == "From <i>the</i> on, head <b>3</b>."
+    assert SENTENCES.text("lead", word="<i>", head=3) == "From <i> on, head <b>3</b>."
+
+
+@pytest.mark.parametrize("slots", [{"word": "a"}, {"word": "a", "head": 1, "layer": 2}, {}])
+def test_a_missing_and_an_unknown_slot_are_errors(slots):
+    with pytest.raises(ValueError, match=r"x\.toml: lead needs \['head', 'word'\]"):
+        SENTENCES.html("lead", **slots)
+
+
+@pytest.mark.parametrize("key", ["nothing", "lead.more", "crossed"])
+def test_an_unknown_key_is_an_error(key):
+    with pytest.raises(KeyError):
+        SENTENCES.text(key)
+
+
+def test_one_entry_of_a_table_is_chosen_by_name_or_by_number():
+    said = [SENTENCES.text("crossed", how_many(n), n=n) for n in (0, 1, 2)]
+    assert said == ["0 lines cross.", "1 line crosses.", "2 lines cross."]
+    assert SENTENCES.text("fills", "mean") == "its mean"
+    assert SENTENCES.table("fills") == {"zero": "nothing", "mean": "its mean"}
+
+
+def test_a_sentence_may_be_broken_over_lines_in_its_file():
+    assert SENTENCES.text("long") == "One sentence"
