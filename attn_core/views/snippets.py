@@ -47,9 +47,12 @@ def ledger(trace: Any, layer: int, head: int, token: int, stream: str | None, bl
 def steps(trace: Any, layer: int, head: int, token: int, stream: str | None) -> str:
     """Step by step: every stage of one head."""
     return _lines(
-        ["from attn_core.walkthrough import from_trace as setups", "from attn_core.walkthrough.head import walk"],
+        [
+            "from attn_core.walkthrough.from_trace import from_trace",
+            "from attn_core.walkthrough.head import run_stages",
+        ],
         traced(trace, stream),
-        f"stages = walk(setups.from_trace(trace, {layer}, {head}{_at(stream)}))",
+        f"stages = run_stages(from_trace(trace, {layer}, {head}{_at(stream)}))",
         "stages.query, stages.key, stages.value  # [token, d_head]",
         "stages.raw_scores, stages.scaled, stages.masked, stages.pattern  # [query, key]",
         f"stages.delta[{token}]  # ΔE of the chosen word, [d_model]",

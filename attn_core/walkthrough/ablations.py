@@ -12,7 +12,7 @@ from torch import Tensor
 from attn_core.attention import AttentionWeights
 
 
-class Break(StrEnum):
+class StageAblation(StrEnum):
     """What can be left out or spoilt on purpose. The values are what links carry."""
 
     SHUFFLED_POSITIONS = "shuffled-positions"
@@ -25,7 +25,7 @@ class Break(StrEnum):
     NO_W_O = "no-w-o"
 
 
-def scattered(weights: AttentionWeights) -> AttentionWeights:
+def permuted_weights(weights: AttentionWeights) -> AttentionWeights:
     """W_Q and W_K (and their biases) with their own numbers in random places: as large as before, but nothing learnt.
 
     The places are the same at every call, so that a view can be seen again.

@@ -1,4 +1,4 @@
-"""A real head as a setup to walk through, taken from a trace."""
+"""The inputs of a real head, taken from a trace, to compute it again stage by stage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from attn_core.attention import AttentionWeights, linear
 from attn_core.errors import HeadlightError
 from attn_core.rotary import Rotation, measure
-from attn_core.walkthrough.head import Setup
+from attn_core.walkthrough.head import HeadInputs
 
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
@@ -22,11 +22,12 @@ Retrace = Callable[[list[int]], "Trace"]
 
 def from_trace(
     trace: Trace, layer: int, head: int, *, stream: str | None = None, retrace: Retrace | None = None
-) -> Setup:
-    """The setup of one head, from the model's own weights and vectors.
+) -> HeadInputs:
+    """The inputs of one head, from the model's own weights and vectors.
 
-    Where the model does more than multiply by W_Q and W_K, the setup starts from the captured query, key and value.
-    `retrace` runs token ids through the same model; with it, the words can be shuffled (`Break.SHUFFLED_POSITIONS`).
+    Where the model does more than multiply by W_Q and W_K, they start from the captured query, key and value.
+    `retrace` runs token ids through the same model; with it, the words can be shuffled
+    (`StageAblation.SHUFFLED_POSITIONS`).
     """
     query = torch.from_numpy(trace.query(layer, head, stream=stream))
     key = torch.from_numpy(trace.key(layer, head, stream=stream))
@@ -34,7 +35,7 @@ def from_trace(
     bias = trace.position_bias(layer, head, stream=stream)
     x = torch.from_numpy(trace.attention_input(layer, stream=stream))
     memory = torch.from_numpy(trace.attention_memory(layer, stream=stream)) if stream == "cross" else None
-    setup = Setup(
+    inputs = HeadInputs(
         x=x,
         memory=memory,
         w_o=torch.from_numpy(trace.w_o(layer, head, stream=stream)),
@@ -47,8 +48,8 @@ def from_trace(
         slot=head * query.shape[1],
     )
     if retrace is not None and len(trace.streams) == 1:
-        setup = replace(setup, shuffled=lambda: _shuffled(trace, layer, head, retrace))
-    return _with_weights(trace, layer, head, stream, setup)
+        inputs = replace(inputs, shuffled=lambda: _shuffled(trace, layer, head, retrace))
+    return _with_weights(trace, layer, head, stream, inputs)
 
 
 def places_of(special: list[bool]) -> list[int]:
@@ -65,7 +66,7 @@ def places_of(special: list[bool]) -> list[int]:
     return standing
 
 
-def _shuffled(trace: Trace, layer: int, head: int, retrace: Retrace) -> Setup:
+def _shuffled(trace: Trace, layer: int, head: int, retrace: Retrace) -> HeadInputs:
     """The same words at other places, read by the model anew, and laid back into the order of the sentence."""
     standing = places_of(trace.tokens.special)
     ids = [0] * len(standing)
@@ -74,15 +75,17 @@ def _shuffled(trace: Trace, layer: int, head: int, retrace: Retrace) -> Setup:
     return from_trace(retrace(ids), layer, head).rearranged(torch.tensor(standing))
 
 
-def _with_weights(trace: Trace, layer: int, head: int, stream: str | None, setup: Setup) -> Setup:
+def _with_weights(trace: Trace, layer: int, head: int, stream: str | None, inputs: HeadInputs) -> HeadInputs:
     """Start from W_Q, W_K and W_V instead of captured vectors, where they and the rotation could be found."""
     try:
         weights = trace.projections(layer, head, stream=stream)
     except HeadlightError:
-        return setup
-    assert setup.captured is not None
-    found, rotation = _rotation(setup.x, setup.x if setup.memory is None else setup.memory, weights, setup.captured)
-    return replace(setup, weights=weights, captured=None, rotation=rotation) if found else setup
+        return inputs
+    assert inputs.captured is not None
+    found, rotation = _rotation(
+        inputs.x, inputs.x if inputs.memory is None else inputs.memory, weights, inputs.captured
+    )
+    return replace(inputs, weights=weights, captured=None, rotation=rotation) if found else inputs
 
 
 def _rotation(

@@ -2,8 +2,8 @@
 
     x → query, key → (turned by place) → scores → ÷ √d_head → mask → softmax → values → ΔE
 
-`walk` also keeps the very functions that it called, so that a page can show the source that ran, and can leave a
-stage out on purpose (`Break`), which is the quickest way to see why that stage is there.
+`run_stages` also keeps the very functions that it called, so that a page can show the source that ran, and can leave a
+stage out on purpose (`StageAblation`), which is the quickest way to see why that stage is there.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from torch import Tensor
 from attn_core import attention, masks
 from attn_core.attention import AttentionWeights
 from attn_core.rotary import Rotation, turn
-from attn_core.walkthrough.ablations import Break, raw_weights, scattered, side_by_side
+from attn_core.walkthrough.ablations import StageAblation, permuted_weights, raw_weights, side_by_side
 
 
 @dataclass(frozen=True, eq=False)
-class Setup:
+class HeadInputs:
     """All that a head works on: the vectors it reads, its matrices, and the rules its model has for scores.
 
     `x` [query, d_model] is what W_Q receives; keys and values come from `memory` [key, d_model], or from `x` itself
@@ -44,7 +44,7 @@ class Setup:
     position_bias: Tensor | None = None  # [query, key], added to the scores
     rotation: Rotation | None = None
     slot: int = 0  # the first of the d_head places that are this head's when heads are laid side by side
-    shuffled: Callable[[], Setup] | None = None  # the same words, each standing at another word's place
+    shuffled: Callable[[], HeadInputs] | None = None  # the same words, each standing at another word's place
 
     def __post_init__(self) -> None:
         if self.weights is None and self.captured is None:
@@ -64,7 +64,7 @@ class Setup:
         n_key = len(self.x if self.memory is None else self.memory)
         return torch.ones(len(self.x), n_key, dtype=torch.bool) if self.may_look is None else self.may_look
 
-    def rearranged(self, order: Tensor) -> Setup:
+    def rearranged(self, order: Tensor) -> HeadInputs:
         """The same head over the same words in another order: row i becomes what row `order[i]` was.
 
         Masks, position biases and rotations go with their rows, so nothing about any pair of words changes.
@@ -90,25 +90,25 @@ class Setup:
             rotation=None if self.rotation is None else self.rotation.at(order),
         )
 
-    def possible_breaks(self) -> list[Break]:
-        """The breaks that would change anything in this head, in the order of the stages they belong to."""
+    def possible_ablations(self) -> list[StageAblation]:
+        """The ablations that would change anything in this head, in the order of the stages they belong to."""
         allowed = self.allowed()
         causal = masks.causal(*allowed.shape)
         possible = {
-            Break.SHUFFLED_POSITIONS: self.shuffled is not None,
-            Break.RANDOM_WEIGHTS: self.weights is not None,
-            Break.KEYS_ARE_QUERIES: self.memory is None,
-            Break.NO_SCALE: not math.isclose(self.scale_factor() * self.scaled_before, 1.0),
-            Break.NO_MASK: not bool(allowed.all()),
-            Break.CAUSAL_MASK: self.memory is None and bool((allowed & ~causal).any()),
-            Break.NO_SOFTMAX: True,
-            Break.NO_W_O: True,
+            StageAblation.SHUFFLED_POSITIONS: self.shuffled is not None,
+            StageAblation.RANDOM_WEIGHTS: self.weights is not None,
+            StageAblation.KEYS_ARE_QUERIES: self.memory is None,
+            StageAblation.NO_SCALE: not math.isclose(self.scale_factor() * self.scaled_before, 1.0),
+            StageAblation.NO_MASK: not bool(allowed.all()),
+            StageAblation.CAUSAL_MASK: self.memory is None and bool((allowed & ~causal).any()),
+            StageAblation.NO_SOFTMAX: True,
+            StageAblation.NO_W_O: True,
         }
         return [each for each, makes_sense in possible.items() if makes_sense]
 
 
 @dataclass(frozen=True, eq=False)
-class Walk:
+class HeadStages:
     """Every stage of one head, in order. Where a model has no such stage the tensor before it is passed on as it is.
 
     `ran` says which functions made each stage, under the names `query`, `key`, `turn`, `raw_scores`, `scaled`,
@@ -154,27 +154,27 @@ class _Record:
         return function(*arguments)
 
 
-def walk(setup: Setup, breaks: frozenset[Break] = frozenset()) -> Walk:
-    """Compute one head from the vectors it reads to what it adds, with the `breaks` that were asked for.
+def run_stages(inputs: HeadInputs, ablations: frozenset[StageAblation] = frozenset()) -> HeadStages:
+    """Compute one head from the vectors it reads to what it adds, with the `ablations` that were asked for.
 
-    Without breaks, the pattern and ΔE are those of the model that the setup was taken from. Breaks that are not among
-    `setup.possible_breaks()` change nothing.
+    Without ablations, the pattern and ΔE are those of the model that the inputs were taken from. Ablations that are not
+    among `inputs.possible_ablations()` change nothing.
     """
-    if Break.SHUFFLED_POSITIONS in breaks and setup.shuffled is not None:
-        setup = setup.shuffled()
+    if StageAblation.SHUFFLED_POSITIONS in ablations and inputs.shuffled is not None:
+        inputs = inputs.shuffled()
     run = _Record()
-    query, key, value = _project(setup, breaks, run)
-    turned_query, turned_key = _turn(setup, query, key, run)
+    query, key, value = _project(inputs, ablations, run)
+    turned_query, turned_key = _turn(inputs, query, key, run)
     raw = run("raw_scores", attention.raw_scores, turned_query, turned_key)
-    scaled = _scale(setup, raw, breaks, run)
-    shifted = _shift(setup, scaled, run)
-    may_look = _allowed(setup, breaks)
+    scaled = _scale(inputs, raw, ablations, run)
+    shifted = _shift(inputs, scaled, run)
+    may_look = _allowed(inputs, ablations)
     masked = run("masked", attention.mask_scores, shifted, may_look)
-    pattern = run("pattern", raw_weights if Break.NO_SOFTMAX in breaks else attention.softmax, masked)
+    pattern = run("pattern", raw_weights if StageAblation.NO_SOFTMAX in ablations else attention.softmax, masked)
     mixed = run("mixed", attention.weighted_values, pattern, value)
-    w_o = side_by_side(setup.w_o, setup.slot) if Break.NO_W_O in breaks else setup.w_o
+    w_o = side_by_side(inputs.w_o, inputs.slot) if StageAblation.NO_W_O in ablations else inputs.w_o
     delta = run("delta", attention.delta_e, pattern, value, w_o)
-    return Walk(
+    return HeadStages(
         query=query,
         key=key,
         turned_query=turned_query,
@@ -193,41 +193,41 @@ def walk(setup: Setup, breaks: frozenset[Break] = frozenset()) -> Walk:
     )
 
 
-def _project(setup: Setup, breaks: frozenset[Break], run: _Record) -> tuple[Tensor, Tensor, Tensor]:
-    if setup.weights is None:
-        assert setup.captured is not None  # Setup refuses to be without both
-        query, key, value = setup.captured
-        return query, query if Break.KEYS_ARE_QUERIES in breaks else key, value
-    w = scattered(setup.weights) if Break.RANDOM_WEIGHTS in breaks else setup.weights
-    memory = setup.x if setup.memory is None else setup.memory
-    w_k, b_k = (w.w_q, w.b_q) if Break.KEYS_ARE_QUERIES in breaks else (w.w_k, w.b_k)
-    query = run("query", attention.linear, setup.x, w.w_q, w.b_q)
+def _project(inputs: HeadInputs, ablations: frozenset[StageAblation], run: _Record) -> tuple[Tensor, Tensor, Tensor]:
+    if inputs.weights is None:
+        assert inputs.captured is not None  # HeadInputs refuses to be without both
+        query, key, value = inputs.captured
+        return query, query if StageAblation.KEYS_ARE_QUERIES in ablations else key, value
+    w = permuted_weights(inputs.weights) if StageAblation.RANDOM_WEIGHTS in ablations else inputs.weights
+    memory = inputs.x if inputs.memory is None else inputs.memory
+    w_k, b_k = (w.w_q, w.b_q) if StageAblation.KEYS_ARE_QUERIES in ablations else (w.w_k, w.b_k)
+    query = run("query", attention.linear, inputs.x, w.w_q, w.b_q)
     key = run("key", attention.linear, memory, w_k, b_k)
     return query, key, run("value", attention.linear, memory, w.w_v, w.b_v)
 
 
-def _turn(setup: Setup, query: Tensor, key: Tensor, run: _Record) -> tuple[Tensor, Tensor]:
-    if setup.rotation is None:
+def _turn(inputs: HeadInputs, query: Tensor, key: Tensor, run: _Record) -> tuple[Tensor, Tensor]:
+    if inputs.rotation is None:
         return query, key
-    return run("turn", turn, query, setup.rotation), run("turn", turn, key, setup.rotation)
+    return run("turn", turn, query, inputs.rotation), run("turn", turn, key, inputs.rotation)
 
 
-def _scale(setup: Setup, raw: Tensor, breaks: frozenset[Break], run: _Record) -> Tensor:
-    if Break.NO_SCALE in breaks:
-        return raw / setup.scaled_before
-    factor = setup.scale_factor()
+def _scale(inputs: HeadInputs, raw: Tensor, ablations: frozenset[StageAblation], run: _Record) -> Tensor:
+    if StageAblation.NO_SCALE in ablations:
+        return raw / inputs.scaled_before
+    factor = inputs.scale_factor()
     if math.isclose(factor, 1.0):
         return raw
-    usual = math.isclose(factor, 1 / math.sqrt(setup.d_head))
-    return run("scaled", attention.scale, raw, setup.d_head if usual else 1 / factor**2)
+    usual = math.isclose(factor, 1 / math.sqrt(inputs.d_head))
+    return run("scaled", attention.scale, raw, inputs.d_head if usual else 1 / factor**2)
 
 
-def _shift(setup: Setup, scaled: Tensor, run: _Record) -> Tensor:
+def _shift(inputs: HeadInputs, scaled: Tensor, run: _Record) -> Tensor:
     shifted = scaled
-    if setup.cap is not None:
-        shifted = run("shifted", attention.soft_cap, shifted, setup.cap)
-    if setup.position_bias is not None:
-        shifted = run("shifted", add_position_bias, shifted, setup.position_bias)
+    if inputs.cap is not None:
+        shifted = run("shifted", attention.soft_cap, shifted, inputs.cap)
+    if inputs.position_bias is not None:
+        shifted = run("shifted", add_position_bias, shifted, inputs.position_bias)
     return shifted
 
 
@@ -239,10 +239,10 @@ def add_position_bias(scores: Tensor, bias: Tensor) -> Tensor:
     return scores + bias
 
 
-def _allowed(setup: Setup, breaks: frozenset[Break]) -> Tensor:
-    allowed = setup.allowed()
-    if Break.NO_MASK in breaks:
+def _allowed(inputs: HeadInputs, ablations: frozenset[StageAblation]) -> Tensor:
+    allowed = inputs.allowed()
+    if StageAblation.NO_MASK in ablations:
         return torch.ones_like(allowed)
-    if Break.CAUSAL_MASK in breaks:
+    if StageAblation.CAUSAL_MASK in ablations:
         return allowed & masks.causal(*allowed.shape)
     return allowed

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from attn_core import masks
 from attn_core.attention import AttentionWeights
-from attn_core.walkthrough.head import Setup
+from attn_core.walkthrough.head import HeadInputs
 
 WORDS = ("a", "fluffy", "blue", "creature", "roamed")
 MEANINGS = ("noun", "adjective", "fluffy", "blue", "moves", "place")  # what each of the six numbers stands for
@@ -36,14 +36,14 @@ class Toy:
         """E, the sum of meaning and place, [word, d_model]."""
         return self.tokens + self.places
 
-    def setup(self, order: Tensor | None = None) -> Setup:
-        """The toy as a head to walk through, in which a word sees itself and the words before it.
+    def inputs(self, order: Tensor | None = None) -> HeadInputs:
+        """The toy as the inputs of one head, in which a word sees itself and the words before it.
 
         With an `order`, word i stands at place `order[i]`: it takes that place's vector and sees what is before it.
         """
-        shuffled = None if order is not None else lambda: self.setup(torch.tensor(SHUFFLED))
+        shuffled = None if order is not None else lambda: self.inputs(torch.tensor(SHUFFLED))
         order = torch.arange(len(self.tokens)) if order is None else order
-        return Setup(
+        return HeadInputs(
             x=self.tokens + self.places[order],
             w_o=self.w_o,
             weights=AttentionWeights(self.w_q, self.w_k, self.w_v, self.w_o),
@@ -72,8 +72,8 @@ def toy() -> Toy:
     A noun's query is (4, 1): four parts "are you an adjective?", one part "are you near?". An adjective's key says
     yes, and a key's second number is half its place. W_V keeps what is fluffy and what is blue; W_O puts it back.
 
-    >>> from attn_core.walkthrough.head import walk
-    >>> walk(toy().setup()).raw_scores[3].tolist()
+    >>> from attn_core.walkthrough.head import run_stages
+    >>> run_stages(toy().inputs()).raw_scores[3].tolist()
     [0.5, 9.0, 9.5, 2.0, 2.5]
     """
     return Toy(

@@ -11,10 +11,10 @@ import streamlit as st
 from attn_core.figures.canvas.matrix import pack_cells
 from attn_core.figures.labels import percent
 from attn_core.residual import geometry
-from attn_core.walkthrough import from_trace as setups
 from attn_core.walkthrough import toy
-from attn_core.walkthrough.ablations import Break
-from attn_core.walkthrough.head import Walk, walk
+from attn_core.walkthrough.ablations import StageAblation
+from attn_core.walkthrough.from_trace import places_of
+from attn_core.walkthrough.head import HeadStages, run_stages
 from ui.drawing import widgets
 from ui.drawing.cells import cells
 from ui.link import Param
@@ -24,31 +24,47 @@ from ui.step_by_step.layout import number, says
 from ui.step_by_step.subject import Scene
 
 NAMES = {
-    Break.SHUFFLED_POSITIONS: "shuffled positions",
-    Break.RANDOM_WEIGHTS: "random W_Q and W_K",
-    Break.KEYS_ARE_QUERIES: "keys = queries",
-    Break.NO_SCALE: "no ÷ √d",
-    Break.NO_MASK: "no mask",
-    Break.CAUSAL_MASK: "a causal mask",
-    Break.NO_SOFTMAX: "no softmax",
-    Break.NO_W_O: "no W_O",
+    StageAblation.SHUFFLED_POSITIONS: "shuffled positions",
+    StageAblation.RANDOM_WEIGHTS: "random W_Q and W_K",
+    StageAblation.KEYS_ARE_QUERIES: "keys = queries",
+    StageAblation.NO_SCALE: "no ÷ √d",
+    StageAblation.NO_MASK: "no mask",
+    StageAblation.CAUSAL_MASK: "a causal mask",
+    StageAblation.NO_SOFTMAX: "no softmax",
+    StageAblation.NO_W_O: "no W_O",
 }
 WHY = {
-    Break.SHUFFLED_POSITIONS: "The words are the same, their places are not. What stays in the pattern depends on "
-    "meaning, what changes depended on where the words stood.",
-    Break.RANDOM_WEIGHTS: "W<sub>Q</sub> and W<sub>K</sub> keep their numbers, in random places: as large as before, "
-    "nothing learnt. What you see now is what chance alone would draw.",
-    Break.KEYS_ARE_QUERIES: "Every word now offers exactly what it asks for. Scores become a mirror: if a looks at b, "
-    "b looks at a, and a word answers its own question best. Asking and offering need two matrices.",
-    Break.NO_SCALE: "Scores spread √d times as far, and the softmax comes closer to picking a single word in each row.",
-    Break.NO_MASK: "Words now see what comes after them. A model that was trained to predict would find its answer "
-    "there, and would learn nothing.",
-    Break.CAUSAL_MASK: "This model may look ahead, and now it may not: the upper half of the grid is lost, and early "
-    "words have almost nothing to look at.",
-    Break.NO_SOFTMAX: "The scores themselves are the weights now: negative ones take away, rows do not sum to 1, and "
-    "ΔE grows with the length of the sentence.",
-    Break.NO_W_O: "The head’s numbers are added where they stand, side by side with those of other heads: the right "
-    "amount of something, in directions that mean something else.",
+    StageAblation.SHUFFLED_POSITIONS: (
+        "The words are the same, their places are not. What stays in the pattern depends on meaning, what changes "
+        "depended on where the words stood."
+    ),
+    StageAblation.RANDOM_WEIGHTS: (
+        "W<sub>Q</sub> and W<sub>K</sub> keep their numbers, in random places: as large as before, nothing "
+        "learnt. What you see now is what chance alone would draw."
+    ),
+    StageAblation.KEYS_ARE_QUERIES: (
+        "Every word now offers exactly what it asks for. Scores become a mirror: if a looks at b, b looks at a, "
+        "and a word answers its own question best. Asking and offering need two matrices."
+    ),
+    StageAblation.NO_SCALE: (
+        "Scores spread √d times as far, and the softmax comes closer to picking a single word in each row."
+    ),
+    StageAblation.NO_MASK: (
+        "Words now see what comes after them. A model that was trained to predict would find its answer there, "
+        "and would learn nothing."
+    ),
+    StageAblation.CAUSAL_MASK: (
+        "This model may look ahead, and now it may not: the upper half of the grid is lost, and early words have "
+        "almost nothing to look at."
+    ),
+    StageAblation.NO_SOFTMAX: (
+        "The scores themselves are the weights now: negative ones take away, rows do not sum to 1, and ΔE grows "
+        "with the length of the sentence."
+    ),
+    StageAblation.NO_W_O: (
+        "The head’s numbers are added where they stand, side by side with those of other heads: the right amount "
+        "of something, in directions that mean something else."
+    ),
 }
 MOST_WORDS = 40
 
@@ -56,19 +72,19 @@ MOST_WORDS = 40
 def param() -> Param:
     """The breaks of the link, in the order of the stages: "no-scale,no-mask"."""
 
-    def parse(raw: str, earlier: Mapping[str, Any]) -> list[Break]:
+    def parse(raw: str, earlier: Mapping[str, Any]) -> list[StageAblation]:
         names = [name for name in raw.split(",") if name]
-        unknown = [name for name in names if name not in list(Break)]
+        unknown = [name for name in names if name not in list(StageAblation)]
         if unknown:
-            raise ValueError("it must be some of " + ", ".join(Break))
-        return [each for each in Break if each in names]
+            raise ValueError("it must be some of " + ", ".join(StageAblation))
+        return [each for each in StageAblation if each in names]
 
     return Param("breaks", [], parse, lambda value: ",".join(value))
 
 
-def panel(scene: Scene, wanted: list[Break]) -> None:
+def panel(scene: Scene, wanted: list[StageAblation]) -> None:
     """The switches, the broken pattern beside the true one, their difference, and the distance from the model."""
-    possible = scene.setup.possible_breaks()
+    possible = scene.inputs.possible_ablations()
     with widgets.card("step_9"):
         steps.opening(
             9,
@@ -79,18 +95,18 @@ def panel(scene: Scene, wanted: list[Break]) -> None:
         )
         st.pills(
             "Leave out or spoil",
-            list(Break),
+            list(StageAblation),
             selection_mode="multi",
             format_func=lambda each: NAMES[each] + ("" if each in possible else " (not in this model)"),
             key="breaks",
             label_visibility="collapsed",
         )
         broken = [each for each in wanted if each in possible]
-        spoilt = walk(scene.setup, frozenset(broken)) if broken else None
+        spoilt = run_stages(scene.inputs, frozenset(broken)) if broken else None
         for each in wanted:
             why = WHY[each] if each in possible else "There is nothing to change here."
             says(f"<b>{NAMES[each][0].upper()}{NAMES[each][1:]}.</b> {why}", soft=True)
-        if Break.SHUFFLED_POSITIONS in broken:
+        if StageAblation.SHUFFLED_POSITIONS in broken:
             _new_order(scene)
         if spoilt is not None:
             _side_by_side(scene, spoilt)
@@ -100,15 +116,15 @@ def panel(scene: Scene, wanted: list[Break]) -> None:
 
 def _new_order(scene: Scene) -> None:
     """The sentence as it reads when its words have changed places."""
-    standing = list(toy.SHUFFLED) if scene.toy is not None else setups.places_of(list(scene.queries.special))
+    standing = list(toy.SHUFFLED) if scene.toy is not None else places_of(list(scene.queries.special))
     order = sorted(range(len(standing)), key=standing.__getitem__)[:MOST_WORDS]
     words = " ".join(widgets.tok(scene.query_name(i), "q" if i == scene.asks else "") for i in order)
     more = " …" if len(standing) > MOST_WORDS else ""
     says(f"It now reads: {words}{more} (the grids keep the old order, so that cells can be compared)", soft=True)
 
 
-def _side_by_side(scene: Scene, spoilt: Walk) -> None:
-    true = scene.walk
+def _side_by_side(scene: Scene, spoilt: HeadStages) -> None:
+    true = scene.stages
     largest = max(float(true.pattern.max()), float(spoilt.pattern.max()))
     no_shares = bool(((spoilt.pattern < 0) | (spoilt.pattern > 1.001)).any())
     pictures = (
@@ -136,8 +152,8 @@ def _side_by_side(scene: Scene, spoilt: Walk) -> None:
             cells(packet, key=f"break_{name}", picture=f"Break it · {name}")
 
 
-def _what_changed(scene: Scene, spoilt: Walk) -> None:
-    true, i = scene.walk, scene.asks
+def _what_changed(scene: Scene, spoilt: HeadStages) -> None:
+    true, i = scene.stages, scene.asks
     word = scene.word
     before, after = true.delta[i].numpy(), spoilt.delta[i].numpy()
     size_before, size_after = float(geometry.norm(before)), float(geometry.norm(after))
@@ -162,12 +178,12 @@ def _weight(x: float) -> str:
     return percent(x) if 0 <= x <= 1 else number(x)
 
 
-def _meter(scene: Scene, spoilt: Walk | None) -> None:
-    """How far this walk is from the model's own pattern and output: the judge is a tensor that left the model."""
+def _meter(scene: Scene, spoilt: HeadStages | None) -> None:
+    """How far these stages are from the model's own pattern and output: the judge is a tensor that left the model."""
     if scene.trace is None:
         says("The toy has no model behind it to be compared with; its numbers were checked by hand.", soft=True)
         return
-    made, at = spoilt or scene.walk, {"stream": scene.stream}
+    made, at = spoilt or scene.stages, {"stream": scene.stream}
     theirs = scene.trace.pattern(scene.layer, scene.head, **at)
     output = scene.trace.mixed(scene.layer, scene.head, **at)
     lifted = output @ scene.trace.w_o(scene.layer, scene.head, **at)

@@ -29,7 +29,7 @@ def grid(
     all_seen: bool = False,
 ) -> None:
     """A grid of pairs, with the chosen row and cell; a click chooses both. `all_seen`: the mask is not there yet."""
-    shown = numbers if all_seen else np.where(scene.walk.may_look.numpy(), numbers, -np.inf)
+    shown = numbers if all_seen else np.where(scene.stages.may_look.numpy(), numbers, -np.inf)
     packet = pack_cells(
         shown[scene.q_window, scene.k_window],
         replace(scene.query_side(), slanted=turned),

@@ -92,7 +92,7 @@ def behind(
 ) -> None:
     """The numbers as a table, and the source of the very functions that made them; both folded until asked for.
 
-    The functions are those that the walk called in `stages`, or `made_by` for what came before the walk.
+    The functions are those that computed these `stages`, or `made_by` for what came before them.
     """
     left, right = st.columns(2)
     with left:
@@ -102,7 +102,7 @@ def behind(
     with right:
         code = st.expander("The code that ran", key=f"code_{step}", on_change="rerun", icon=":material/code:")
         if code.open:
-            _sources(code, [made_by, *(scene.walk.ran.get(stage, ()) for stage in stages)])
+            _sources(code, [made_by, *(scene.stages.ran.get(stage, ()) for stage in stages)])
 
 
 def _sources(place: Any, called: Sequence[Sequence[Callable[..., Any]]]) -> None:

@@ -24,8 +24,8 @@ MASKS = {"own": "this head", "causal": "a causal mask, for comparison"}
 
 def mask(scene: Scene) -> None:
     """Step 5: who may look at whom."""
-    masked, n = scene.walk.masked.numpy(), f"{len(scene.queries)} × {len(scene.keys)}"
-    open_ = bool(scene.walk.may_look.all())
+    masked, n = scene.stages.masked.numpy(), f"{len(scene.queries)} × {len(scene.keys)}"
+    open_ = bool(scene.stages.may_look.all())
     terms: list[steps.Term] = [("masked", n), "=", ("scaled", n), "or", "−∞"]
     with widgets.card("step_5"):
         steps.opening(5, *_what_is_masked(scene, open_), formulas=[] if open_ else [terms])
@@ -57,7 +57,7 @@ def _what_is_masked(scene: Scene, open_: bool) -> list[str]:
             f"they are. {why} A model that learns to predict the next word must not see it: there, each word looks at "
             "itself and back only. Under “Break it” you can put such a mask on this head."
         ]
-    allowed = scene.walk.may_look.numpy()
+    allowed = scene.stages.may_look.numpy()
     seen = int(allowed[scene.asks].sum())
     who = "This model predicts" if scene.is_real else "The toy is made as if it were to predict"
     said = (
@@ -75,7 +75,7 @@ def _open_and_causal(scene: Scene) -> None:
     """This model's mask beside the one that it does not have, both small."""
     if scene.crosses:
         return
-    allowed = scene.walk.may_look.numpy()[scene.q_window, scene.k_window]
+    allowed = scene.stages.may_look.numpy()[scene.q_window, scene.k_window]
     causal = masks.causal(*allowed.shape).numpy()
     left, right, _ = st.columns([0.3, 0.3, 0.4], gap="medium")
     for place, name, seen in ((left, "own", allowed), (right, "causal", causal)):
@@ -110,7 +110,7 @@ def _why_mask(scene: Scene) -> None:
 
 def guess(scene: Scene, chosen: int | None) -> None:
     """Between mask and softmax: a prediction, for those who like to make one."""
-    options = [int(i) for i in np.flatnonzero(scene.walk.may_look[scene.asks].numpy())]
+    options = [int(i) for i in np.flatnonzero(scene.stages.may_look[scene.asks].numpy())]
     with widgets.card("guess", f"Before you look: which word will {scene.word} look at most?"):
         left, right = st.columns([0.34, 0.66], gap="medium", vertical_alignment="center")
         with left:
@@ -128,7 +128,7 @@ def guess(scene: Scene, chosen: int | None) -> None:
 
 
 def _verdict(scene: Scene, chosen: int) -> str:
-    row = scene.walk.pattern[scene.asks].numpy()
+    row = scene.stages.pattern[scene.asks].numpy()
     rank, own = int((row > row[chosen]).sum()) + 1, widgets.key(scene.key_name(chosen))
     if rank == 1:
         return f"You said {own}, and so it is: {percent(float(row[chosen]))}, more than any other."
@@ -141,7 +141,7 @@ def _verdict(scene: Scene, chosen: int) -> str:
 
 def pattern(scene: Scene, turned: bool, guessed: int | None) -> None:
     """Step 6: scores become shares."""
-    row, whole, n = scene.walk.pattern[scene.asks].numpy(), scene.walk.pattern.numpy(), len(scene.queries)
+    row, whole, n = scene.stages.pattern[scene.asks].numpy(), scene.stages.pattern.numpy(), len(scene.queries)
     with widgets.card("step_6"):
         steps.opening(
             6,
@@ -182,7 +182,7 @@ def _both_ways(scene: Scene, turned: bool) -> str:
 
 
 def _row_as_bars(scene: Scene, row: np.ndarray, guessed: int | None) -> None:
-    shares = np.where(scene.walk.may_look[scene.asks].numpy(), row, np.nan)
+    shares = np.where(scene.stages.may_look[scene.asks].numpy(), row, np.nan)
     order = bars_of(scene, shares)
     marks = marks_of(scene, order)
     if guessed in order:
@@ -198,7 +198,7 @@ def _row_as_bars(scene: Scene, row: np.ndarray, guessed: int | None) -> None:
 
 def _worked(scene: Scene, row: np.ndarray) -> str:
     """The chosen cell's share, worked out."""
-    masked = scene.walk.masked[scene.asks].numpy()
+    masked = scene.stages.masked[scene.asks].numpy()
     top, here = float(masked.max()), float(masked[scene.answers])
     if not np.isfinite(here):
         return ""

@@ -17,7 +17,7 @@ from ui.step_by_step.vectors import stack, strips
 
 def queries_and_keys(scene: Scene) -> None:
     """From E to what every word asks and offers."""
-    w, k = scene.walk, scene.d_head
+    w, k = scene.stages, scene.d_head
     with widgets.card("step_2"):
         steps.opening(2, _what_they_are(scene), aside=_an_interpretation(scene), formulas=_formulas(scene))
         if scene.toy is not None:
@@ -29,9 +29,9 @@ def queries_and_keys(scene: Scene) -> None:
         with right:
             says(f'<b class="hl-k">Keys</b>, {k} numbers each')
             strips(scene, w.key.numpy(), "key", "step_2_k", of_keys=True, picture="2 · Keys")
-        if scene.setup.weights is not None:
+        if scene.inputs.weights is not None:
             _one_number(scene)
-        if scene.setup.rotation is not None:
+        if scene.inputs.rotation is not None:
             _rotation(scene)
         steps.behind(scene, 2, lambda: steps.by_dimension(w.query.numpy(), scene.queries), "query", "key", "turn")
 
@@ -45,7 +45,7 @@ def _what_they_are(scene: Scene) -> str:
             'into its <b class="hl-k">key</b>. Here W<sub>Q</sub> reads only <i>noun</i>, and W<sub>K</sub> only '
             "<i>adjective</i> and <i>place</i>: so nouns ask, and adjectives answer, the nearer the louder."
         )
-    if scene.setup.weights is None:
+    if scene.inputs.weights is None:
         return (
             'Every word gets a <b class="hl-q">query</b>, what it looks for, and a <b class="hl-k">key</b>, what it '
             "offers: "
@@ -69,7 +69,7 @@ def _what_they_are(scene: Scene) -> str:
 
 def has_norm_first(scene: Scene) -> bool:
     """Whether W_Q receives something else than E itself."""
-    return scene.is_real and not np.allclose(scene.setup.x.numpy(), scene.embedding, atol=1e-5)
+    return scene.is_real and not np.allclose(scene.inputs.x.numpy(), scene.embedding, atol=1e-5)
 
 
 def _an_interpretation(scene: Scene) -> str:
@@ -82,7 +82,7 @@ def _an_interpretation(scene: Scene) -> str:
 
 
 def _formulas(scene: Scene) -> list[list[Term]]:
-    d, k, w = scene.d_model, scene.d_head, scene.setup.weights
+    d, k, w = scene.d_model, scene.d_head, scene.inputs.weights
     if w is None:
         return []
     x = "x" if has_norm_first(scene) else "E"
@@ -100,9 +100,9 @@ def _formulas(scene: Scene) -> list[list[Term]]:
 
 def _one_number(scene: Scene) -> None:
     """One number of the chosen query, worked out: the largest products, the rest together, the bias."""
-    w, d = scene.setup.weights, scene.d_model
+    w, d = scene.inputs.weights, scene.d_model
     assert w is not None
-    query = scene.walk.query[scene.asks].numpy()
+    query = scene.stages.query[scene.asks].numpy()
     left, right = st.columns([0.24, 0.76], vertical_alignment="bottom")
     with left:
         which = st.selectbox(
@@ -112,7 +112,7 @@ def _one_number(scene: Scene) -> None:
             format_func=lambda i: f"number {i}",
             key=f"worked_{scene.d_head}_{scene.asks}",
         )
-    x, column = scene.setup.x[scene.asks].numpy(), w.w_q[:, which].numpy()
+    x, column = scene.inputs.x[scene.asks].numpy(), w.w_q[:, which].numpy()
     products = x * column
     top = np.argsort(-np.abs(products), kind="stable")[: 6 if d <= 6 else 5]
     terms = [(_name(scene, i), f"{number(x[i])} × {number(column[i])} = {signed(products[i])}") for i in top]
@@ -130,7 +130,7 @@ def _name(scene: Scene, i: int) -> str:
 
 def _rotation(scene: Scene) -> None:
     """Rotary positions: the chosen query before and after, and its first pairs as clock hands."""
-    w, rotation, i = scene.walk, scene.setup.rotation, scene.asks
+    w, rotation, i = scene.stages, scene.inputs.rotation, scene.asks
     assert rotation is not None
     says(
         f"<b>Now the place comes in.</b> Two numbers of a query make a point, and each of {scene.word}’s points is "

@@ -24,7 +24,7 @@ from ui.step_by_step.subject import Scene
 
 def scores(scene: Scene) -> None:
     """Step 3: every query meets every key."""
-    n_q, n_k, k, raw = len(scene.queries), len(scene.keys), scene.d_head, scene.walk.raw_scores.numpy()
+    n_q, n_k, k, raw = len(scene.queries), len(scene.keys), scene.d_head, scene.stages.raw_scores.numpy()
     with widgets.card("step_3"):
         steps.opening(
             3,
@@ -54,7 +54,7 @@ def scores(scene: Scene) -> None:
 
 def _one_score(scene: Scene) -> None:
     """The neuron view of the chosen cell, and the angle between its two vectors."""
-    q, k = scene.walk.turned_query[scene.asks].numpy(), scene.walk.turned_key[scene.answers].numpy()
+    q, k = scene.stages.turned_query[scene.asks].numpy(), scene.stages.turned_key[scene.answers].numpy()
     products = q * k
     agree, differ = float(products[products > 0].sum()), float(products[products < 0].sum())
     top = int(np.abs(products).argmax())
@@ -91,7 +91,7 @@ def _as_arrows(q: np.ndarray, k: np.ndarray) -> None:
 
 def scale(scene: Scene) -> None:
     """Step 4: divide, so that the size of the head does not decide how sharp the softmax is."""
-    factor, k, shifted = scene.setup.scale_factor(), scene.d_head, scene.walk.shifted.numpy()
+    factor, k, shifted = scene.inputs.scale_factor(), scene.d_head, scene.stages.shifted.numpy()
     divides = not math.isclose(factor, 1.0)
     under = f"√{k} = {number(1 / factor)}" if math.isclose(factor, k**-0.5) else number(1 / factor)
     with widgets.card("step_4"):
@@ -108,9 +108,9 @@ def scale(scene: Scene) -> None:
 
 
 def _why_divide(scene: Scene, divisor: float) -> list[str]:
-    seen = scene.walk.may_look[scene.asks].numpy()
-    spread = float(scene.walk.raw_scores[scene.asks].numpy()[seen].std())
-    sharp, true = _row_without_scale(scene).max(), scene.walk.pattern[scene.asks].max()
+    seen = scene.stages.may_look[scene.asks].numpy()
+    spread = float(scene.stages.raw_scores[scene.asks].numpy()[seen].std())
+    sharp, true = _row_without_scale(scene).max(), scene.stages.pattern[scene.asks].max()
     return [
         f"A score is a sum of {scene.d_head} products, so the larger the head, the further its scores spread. "
         "Dividing by "
@@ -125,12 +125,12 @@ def _why_divide(scene: Scene, divisor: float) -> list[str]:
 
 def _row_without_scale(scene: Scene) -> np.ndarray:
     """The chosen row's softmax if nothing had been divided, cap and bias left out."""
-    raw = scene.walk.raw_scores[scene.asks] / scene.setup.scaled_before
-    return softmax(raw.masked_fill(~scene.walk.may_look[scene.asks], -math.inf)).numpy()
+    raw = scene.stages.raw_scores[scene.asks] / scene.inputs.scaled_before
+    return softmax(raw.masked_fill(~scene.stages.may_look[scene.asks], -math.inf)).numpy()
 
 
 def _divided_elsewhere(scene: Scene) -> str:
-    before = scene.setup.scaled_before
+    before = scene.inputs.scaled_before
     if math.isclose(before, 1.0):
         return (
             "This model does not divide. Its W<sub>Q</sub> and W<sub>K</sub> were started so small in training that "
@@ -145,13 +145,13 @@ def _divided_elsewhere(scene: Scene) -> str:
 
 
 def _shifts(scene: Scene) -> list[str]:
-    said, cap = [], scene.setup.cap
+    said, cap = [], scene.inputs.cap
     if cap is not None:
         said.append(
             f"Then this model squeezes every score smoothly into the range from −{number(cap)} to {number(cap)}."
         )
-    if scene.setup.position_bias is not None:
-        here = signed(float(scene.setup.position_bias[scene.asks, scene.answers]))
+    if scene.inputs.position_bias is not None:
+        here = signed(float(scene.inputs.position_bias[scene.asks, scene.answers]))
         said.append(
             "Then the place comes in: a learnt number for each distance between two words is added to their score, for "
             f"{scene.word} and {scene.other} {here}."
@@ -161,7 +161,7 @@ def _shifts(scene: Scene) -> list[str]:
 
 def _before_and_after(scene: Scene, divides: bool) -> None:
     """The chosen row before and after, and what a softmax would make of both."""
-    w, row = scene.walk, scene.asks
+    w, row = scene.stages, scene.asks
     seen = w.may_look[row].numpy()
     sharp, true = np.where(seen, _row_without_scale(scene), np.nan), np.where(seen, w.pattern[row].numpy(), np.nan)
     raw, after = w.raw_scores[row].numpy(), w.shifted[row].numpy()
@@ -173,12 +173,12 @@ def _before_and_after(scene: Scene, divides: bool) -> None:
         Column("share it would get undivided", sharp[order], [as_share(x) for x in sharp[order]], "weight", share),
         Column("share it gets", true[order], [as_share(x) for x in true[order]], "weight", share),
     ]
-    if scene.setup.position_bias is not None:
-        added = scene.setup.position_bias[row].numpy()[order]
+    if scene.inputs.position_bias is not None:
+        added = scene.inputs.position_bias[row].numpy()[order]
         columns.insert(1, Column("its place adds", added, [signed(float(x)) for x in added], "plain", longest))
     kept = (
         columns
-        if divides or scene.setup.scaled_before != 1
+        if divides or scene.inputs.scaled_before != 1
         else [column for column in columns if "undivided" not in column.title]
     )
     names = [scene.key_name(i) for i in order]

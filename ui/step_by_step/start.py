@@ -50,7 +50,7 @@ def _told_apart(words: Words) -> list[str]:
 
 def _has_looked(scene: Scene) -> str:
     """Where the chosen word looks: mostly at special tokens or itself, or else at the one or two strongest others."""
-    row = scene.walk.pattern[scene.asks].numpy()
+    row = scene.stages.pattern[scene.asks].numpy()
     special = np.array(scene.keys.special)
     if row[special].sum() > 0.5:
         return f"mostly looked away: {percent(float(row[special].sum()))} of its attention rests on special tokens"

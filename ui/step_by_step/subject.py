@@ -18,9 +18,9 @@ from attn_core.figures.canvas.matrix import Side
 from attn_core.residual.input_parts import InputParts, input_parts
 from attn_core.views import snippets as recipes
 from attn_core.views.arrangement import striking_row
-from attn_core.walkthrough import from_trace as setups
 from attn_core.walkthrough import toy
-from attn_core.walkthrough.head import Setup, Walk, walk
+from attn_core.walkthrough.from_trace import from_trace
+from attn_core.walkthrough.head import HeadInputs, HeadStages, run_stages
 from attn_core.walkthrough.toy import Toy
 from ui.drawing import widgets
 from ui.server import cache as caches
@@ -48,7 +48,7 @@ class Words:
 class Scene:
     """One head and the words it is walked through with. `asks` and `answers` are the chosen query and key."""
 
-    setup: Setup
+    inputs: HeadInputs
     queries: Words
     keys: Words
     asks: int
@@ -66,17 +66,17 @@ class Scene:
     chosen_by: tuple[str, str] = ("query", "key")  # the link's parameters for the two words
 
     @cached_property
-    def walk(self) -> Walk:
-        return walk(self.setup)
+    def stages(self) -> HeadStages:
+        return run_stages(self.inputs)
 
     @cached_property
     def answers(self) -> int:
         """The chosen key; without a choice, the word that gets most, special tokens and the word itself aside."""
-        allowed = self.walk.may_look[self.asks].numpy()
+        allowed = self.stages.may_look[self.asks].numpy()
         wanted = self.answers_wanted
         if wanted is not None and wanted < len(self.keys):
             return wanted
-        row = self.walk.pattern[self.asks].numpy().copy()
+        row = self.stages.pattern[self.asks].numpy().copy()
         row[~allowed] = -1
         if not self.crosses:
             row[self.asks] = -0.5
@@ -86,7 +86,7 @@ class Scene:
     @property
     def crosses(self) -> bool:
         """Whether queries and keys are different sentences."""
-        return self.setup.memory is not None
+        return self.inputs.memory is not None
 
     @property
     def is_real(self) -> bool:
@@ -94,11 +94,11 @@ class Scene:
 
     @property
     def d_model(self) -> int:
-        return int(self.setup.x.shape[1])
+        return int(self.inputs.x.shape[1])
 
     @property
     def d_head(self) -> int:
-        return self.setup.d_head
+        return self.inputs.d_head
 
     # --- Words -------------------------------------------------------------------------------------------------
 
@@ -155,7 +155,7 @@ def real(room: Room, stage: Stage) -> Scene:
     keys = Words(stage.keys.labels, stage.keys.special)
     asks = _asks(room, stage.pattern(layer, head), queries, keys, stream)
     return Scene(
-        setup=setups.from_trace(trace, layer, head, stream=stream, retrace=lambda ids: room.trace(ids)),
+        inputs=from_trace(trace, layer, head, stream=stream, retrace=lambda ids: room.trace(ids)),
         queries=queries,
         keys=keys,
         asks=asks,
@@ -185,7 +185,7 @@ def of_toy(room: Room, numbers: Toy) -> Scene:
     """The pocket-size head, with the numbers that the visitor has given it."""
     words = Words(toy.WORDS, [False] * len(toy.WORDS))
     return Scene(
-        setup=numbers.setup(),
+        inputs=numbers.inputs(),
         queries=words,
         keys=words,
         asks=room.view["toy_word"],

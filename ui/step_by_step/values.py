@@ -28,7 +28,7 @@ from ui.step_by_step.vectors import most, stack, strips
 
 def values(scene: Scene) -> None:
     """Step 7: what is passed on."""
-    w, d, k = scene.walk, scene.d_model, scene.d_head
+    w, d, k = scene.stages, scene.d_model, scene.d_head
     with widgets.card("step_7"):
         steps.opening(
             7,
@@ -56,7 +56,7 @@ def values(scene: Scene) -> None:
 
 
 def _formulas(scene: Scene) -> list[list[steps.Term]]:
-    n, d, k, weights = len(scene.keys), scene.d_model, scene.d_head, scene.setup.weights
+    n, d, k, weights = len(scene.keys), scene.d_model, scene.d_head, scene.inputs.weights
     sum_: list[steps.Term] = [("mix", f"{k}", "v"), "=", ("A", f"{n}"), "·", ("V", f"{n} × {k}", "v")]
     if weights is None:
         return [sum_]
@@ -80,7 +80,7 @@ def _low_rank(d: int, k: int) -> None:
 
 
 def _weighted(scene: Scene) -> None:
-    w, window = scene.walk, scene.k_window
+    w, window = scene.stages, scene.k_window
     parts = (w.pattern[scene.asks][:, None] * w.value).numpy()[window]
     side = scene.key_side("value", "word")
     rows = Side([*side.labels, "= sum"], "value", "", [*side.special, False])
@@ -101,7 +101,7 @@ def _weighted(scene: Scene) -> None:
 
 def _give_and_take(scene: Scene) -> None:
     """Share, length of the value, length of the contribution: a large share of a small value adds little."""
-    w = scene.walk
+    w = scene.stages
     shares = np.where(w.may_look[scene.asks].numpy(), w.pattern[scene.asks].numpy(), np.nan)
     lengths = geometry.norm(w.lifted.numpy())
     given = geometry.norm(w.by_source(scene.asks).numpy())
@@ -120,7 +120,7 @@ def _give_and_take(scene: Scene) -> None:
 
 def delta(scene: Scene) -> None:
     """Step 8: what the head adds."""
-    w, d, k, i = scene.walk, scene.d_model, scene.d_head, scene.asks
+    w, d, k, i = scene.stages, scene.d_model, scene.d_head, scene.asks
     e, change = scene.embedding[i], w.delta[i].numpy()
     lift: list[steps.Term] = [("ΔE", f"{d}", "d"), "=", ("mix", f"{k}", "v"), "·", ("W<sub>O</sub>", f"{k} × {d}", "v")]
     with widgets.card("step_8"):
@@ -154,7 +154,7 @@ def delta(scene: Scene) -> None:
 def _what_is_in_it(scene: Scene) -> str:
     if scene.toy is None:
         return ""
-    change = scene.walk.delta[scene.asks].numpy()
+    change = scene.stages.delta[scene.asks].numpy()
     parts = [f"<b>{number(x)}</b> {name}" for name, x in zip(scene.meanings, change, strict=True) if abs(x) > 5e-4]
     return "Here we can read it, because we gave each number a meaning: " + (", ".join(parts) or "nothing") + "."
 

@@ -28,7 +28,7 @@ def vectors(scene: Scene) -> None:
             _made_of(scene.parts, scene.asks)
         says(f"<b>E of every word</b>, {scene.d_model} numbers each. Click a word to follow it.")
         strips(scene, scene.embedding, "embedding", "step_1_e", names=scene.meanings, picture="1 · E of every word")
-        made_by = [input_parts] if scene.toy is None else [Toy.setup]
+        made_by = [input_parts] if scene.toy is None else [Toy.inputs]
         steps.behind(
             scene, 1, lambda: steps.by_dimension(scene.embedding, scene.queries, scene.meanings), made_by=made_by
         )
@@ -70,9 +70,9 @@ def _read_off(scene: Scene) -> str:
 
 def _what_e_knows(scene: Scene) -> str:
     said = ""
-    if scene.setup.rotation is not None:
+    if scene.inputs.rotation is not None:
         said = "This model adds nothing for the place: it turns queries and keys by it, in step 2. "
-    elif scene.setup.position_bias is not None:
+    elif scene.inputs.position_bias is not None:
         said = "This model adds nothing for the place: it adds a number for each distance to the scores, in step 4. "
     if scene.crosses:
         return (

@@ -14,7 +14,7 @@ from server import is_live, serve, settled
 
 import attn_core as ac
 from attn_core.figures.labels import percent
-from attn_core.walkthrough.head import walk
+from attn_core.walkthrough.head import run_stages
 from ui.step_by_step.layout import number
 
 pytestmark = pytest.mark.browser
@@ -214,7 +214,7 @@ def test_the_walk_on_screen_is_the_walk_in_a_notebook(open_room, trace) -> None:
     from attn_core.walkthrough.from_trace import from_trace
 
     page = is_live(open_room("step_by_step", v=1, text=STARTER, layer=3, head=7, query=4))
-    made = walk(from_trace(trace, 3, 7))
+    made = run_stages(from_trace(trace, 3, 7))
     shown = page.locator(".st-key-card_step_6 .hl-bars td b").all_inner_texts()
     assert [text.replace("\xa0", " ") for text in shown] == [spoken(w) for w in made.pattern[4]]
     turned = re.search(r"turns by (\S+)°", page.locator(".st-key-card_step_8").inner_text())

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from attn_core.walkthrough import toy
-from attn_core.walkthrough.ablations import Break
-from attn_core.walkthrough.head import walk
+from attn_core.walkthrough.ablations import StageAblation
+from attn_core.walkthrough.head import run_stages
 
 CREATURE = toy.WORDS.index("creature")
 
 
 @pytest.fixture
 def made():
-    return walk(toy.toy().setup())
+    return run_stages(toy.toy().inputs())
 
 
 def test_the_tables_have_the_announced_sizes():
@@ -71,7 +71,7 @@ def test_creature_becomes_fluffy_and_blue(made):
 
 
 def test_shuffled_words_take_the_places_and_the_views_of_others():
-    shuffled = walk(toy.toy().setup(), frozenset({Break.SHUFFLED_POSITIONS}))
+    shuffled = run_stages(toy.toy().inputs(), frozenset({StageAblation.SHUFFLED_POSITIONS}))
     # creature now stands second, after blue: it sees itself (key 0, 1) and blue (key 2, 0.5)
     assert shuffled.may_look[CREATURE].tolist() == [False, False, True, True, False]
     assert shuffled.key[CREATURE].tolist() == [0, 1] and shuffled.key[2].tolist() == [2, 0.5]
@@ -82,7 +82,7 @@ def test_shuffled_words_take_the_places_and_the_views_of_others():
 def test_a_changed_number_changes_what_comes_after_it():
     numbers = toy.toy()
     deaf = numbers.with_table("w_k", torch.zeros(6, 2))
-    np.testing.assert_allclose(walk(deaf.setup()).pattern[CREATURE], [0.25, 0.25, 0.25, 0.25, 0], atol=1e-7)
+    np.testing.assert_allclose(run_stages(deaf.inputs()).pattern[CREATURE], [0.25, 0.25, 0.25, 0.25, 0], atol=1e-7)
     assert numbers.w_k.any(), "the toy itself stays as it was made"
 
 

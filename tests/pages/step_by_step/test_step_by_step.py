@@ -16,9 +16,9 @@ from attn_core import attention
 from attn_core.figures.canvas.heads import unpack
 from attn_core.figures.labels import percent, signed
 from attn_core.walkthrough import toy
-from attn_core.walkthrough.ablations import Break
+from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.from_trace import from_trace
-from attn_core.walkthrough.head import walk
+from attn_core.walkthrough.head import run_stages
 from ui.server import cache as caches
 from ui.step_by_step import toy as steps_toy
 from ui.step_by_step.layout import number
@@ -77,7 +77,7 @@ def numbers(page: AppTest, key: str) -> np.ndarray:
 
 def test_every_step_draws_the_numbers_of_the_walk(trace) -> None:
     page = opened()
-    made = walk(from_trace(trace, 0, 3))
+    made = run_stages(from_trace(trace, 0, 3))
     expected = {
         "step_1_e": trace.embedding(0),
         "step_2_q": made.query,
@@ -213,8 +213,8 @@ def test_nothing_broken_is_close_to_the_model_and_every_break_is_not(trace) -> N
     for broken in ("causal-mask", "keys-are-queries", "random-weights", "no-softmax", "no-scale", "shuffled-positions"):
         page = opened(breaks=broken, v=1, text=STARTER)
         assert not is_close(gauges(page)[0]), broken
-        setup = from_trace(trace, 0, 3, retrace=lambda ids: ac.trace(caches.model("minilm"), ids))
-        spoilt = walk(setup, frozenset({Break(broken)}))
+        inputs = from_trace(trace, 0, 3, retrace=lambda ids: ac.trace(caches.model("minilm"), ids))
+        spoilt = run_stages(inputs, frozenset({StageAblation(broken)}))
         shown = numbers(page, "break_Broken")
         np.testing.assert_allclose(
             np.nan_to_num(shown), np.nan_to_num(spoilt.pattern.numpy()), atol=1e-5, err_msg=broken

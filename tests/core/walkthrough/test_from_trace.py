@@ -1,4 +1,4 @@
-"""Real heads of tiny models: the walk from W_Q to ΔE against the library's own eager attention, and against float64."""
+"""Real heads of tiny models: every stage from W_Q to ΔE against the library's own eager attention and float64."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ import torch
 import transformers as tf
 
 import attn_core as ac
-from attn_core.walkthrough.ablations import Break
+from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.from_trace import from_trace, places_of
-from attn_core.walkthrough.head import walk
+from attn_core.walkthrough.head import run_stages
 
 IDS = [5, 9, 12, 30, 31, 7, 5, 22, 11]
 LLAMA = {"vocab_size": 40, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4} | {
@@ -90,9 +90,9 @@ def test_the_walk_gives_the_models_own_pattern_and_output(family):
         library = eager[named.get(stream, "cross_attentions")]
         for layer in range(trace.n_layers_of(stream)):
             for head in (0, 3 if family not in ("bart", "marian") else 1):
-                setup = from_trace(trace, layer, head, stream=stream)
-                made = walk(setup)
-                assert setup.weights is not None and "query" in made.ran, "W_Q should have been found"
+                inputs = from_trace(trace, layer, head, stream=stream)
+                made = run_stages(inputs)
+                assert inputs.weights is not None and "query" in made.ran, "W_Q should have been found"
                 np.testing.assert_allclose(made.pattern, library[layer][0, head], atol=2e-5)
                 mixed = trace.mixed(layer, head, stream=stream)
                 np.testing.assert_allclose(made.mixed, mixed, atol=1e-5 * np.abs(mixed).max() + 1e-6)
@@ -147,7 +147,7 @@ def test_every_stage_against_float64(family):
         "mixed": pattern @ v,
         "delta": pattern @ v @ w_o,
     }
-    made = walk(from_trace(trace, layer, head))
+    made = run_stages(from_trace(trace, layer, head))
     for name, numbers in expected.items():
         np.testing.assert_allclose(getattr(made, name), numbers, rtol=1e-4, atol=1e-4, err_msg=name)
 
@@ -156,26 +156,26 @@ def test_where_queries_are_normalised_on_the_way_the_walk_starts_from_what_was_c
     torch.manual_seed(1)
     model = tf.AutoModel.from_config(tf.Qwen3Config(**LLAMA, head_dim=6)).eval()
     trace = run("qwen3", model)
-    setup = from_trace(trace, 1, 2)
-    assert setup.weights is None
-    np.testing.assert_allclose(walk(setup).pattern, trace.pattern(1, 2), atol=1e-6)
-    assert Break.RANDOM_WEIGHTS not in setup.possible_breaks()
+    inputs = from_trace(trace, 1, 2)
+    assert inputs.weights is None
+    np.testing.assert_allclose(run_stages(inputs).pattern, trace.pattern(1, 2), atol=1e-6)
+    assert StageAblation.RANDOM_WEIGHTS not in inputs.possible_ablations()
 
 
 def test_opt_has_its_scale_in_the_queries_and_the_walk_knows():
     model = make("opt")
-    setup = from_trace(run("opt", model), 0, 1)
-    assert setup.scaled_before == pytest.approx(6**-0.5) and setup.scale_factor() == 1
-    assert Break.NO_SCALE in setup.possible_breaks()
+    inputs = from_trace(run("opt", model), 0, 1)
+    assert inputs.scaled_before == pytest.approx(6**-0.5) and inputs.scale_factor() == 1
+    assert StageAblation.NO_SCALE in inputs.possible_ablations()
 
 
 def test_shuffled_words_are_read_by_the_model_anew():
     """The judge: the model's own pattern for the shuffled sentence, its rows and columns laid back."""
     model = make("gpt2")
     trace = run("gpt2", model)
-    setup = from_trace(trace, 1, 2, retrace=lambda ids: run("gpt2", model, ids))
-    assert Break.SHUFFLED_POSITIONS in setup.possible_breaks()
-    made = walk(setup, frozenset({Break.SHUFFLED_POSITIONS}))
+    inputs = from_trace(trace, 1, 2, retrace=lambda ids: run("gpt2", model, ids))
+    assert StageAblation.SHUFFLED_POSITIONS in inputs.possible_ablations()
+    made = run_stages(inputs, frozenset({StageAblation.SHUFFLED_POSITIONS}))
     standing = places_of(trace.tokens.special)
     assert sorted(standing) == list(range(len(IDS))) and standing != list(range(len(IDS)))
     shuffled = [next(IDS[w] for w in range(len(IDS)) if standing[w] == p) for p in range(len(IDS))]

@@ -11,15 +11,15 @@ import torch
 from attn_core import attention, masks
 from attn_core.attention import AttentionWeights
 from attn_core.rotary import Rotation, measure, turn
-from attn_core.walkthrough.ablations import Break
-from attn_core.walkthrough.head import Setup, Walk, walk
+from attn_core.walkthrough.ablations import StageAblation
+from attn_core.walkthrough.head import HeadInputs, HeadStages, run_stages
 
 WORDS, D_MODEL, D_HEAD = 7, 12, 4
-TENSORS = [each.name for each in fields(Walk) if each.name != "ran"]
+TENSORS = [each.name for each in fields(HeadStages) if each.name != "ran"]
 SCORES = {"raw_scores", "scaled", "shifted", "masked", "pattern"}
 
 
-def make_setup(seed: int = 0, **rules) -> Setup:
+def make_inputs(seed: int = 0, **rules) -> HeadInputs:
     dice = torch.Generator().manual_seed(seed)
 
     def numbers(*shape):
@@ -29,7 +29,7 @@ def make_setup(seed: int = 0, **rules) -> Setup:
     biases = {name: numbers(D_HEAD) for name in ("b_q", "b_k", "b_v")}
     w_o = numbers(D_HEAD, D_MODEL)
     x = numbers(WORDS, D_MODEL)
-    return Setup(x=x, w_o=w_o, weights=AttentionWeights(**matrices, w_o=w_o, **biases), **rules)
+    return HeadInputs(x=x, w_o=w_o, weights=AttentionWeights(**matrices, w_o=w_o, **biases), **rules)
 
 
 def rotation_for(n_tokens: int) -> Rotation:
@@ -37,27 +37,27 @@ def rotation_for(n_tokens: int) -> Rotation:
     return Rotation(angles.cos(), angles.sin(), torch.tensor([0, 1]), torch.tensor([2, 3]))
 
 
-def by_numpy(setup: Setup) -> dict[str, np.ndarray]:
+def by_numpy(inputs: HeadInputs) -> dict[str, np.ndarray]:
     """The same head in float64, one number at a time where that is what is being claimed."""
-    w = setup.weights
-    x = setup.x.double().numpy()
-    memory = x if setup.memory is None else setup.memory.double().numpy()
+    w = inputs.weights
+    x = inputs.x.double().numpy()
+    memory = x if inputs.memory is None else inputs.memory.double().numpy()
     query = np.array([[row @ column for column in w.w_q.double().numpy().T] for row in x]) + w.b_q.double().numpy()
     key = memory @ w.w_k.double().numpy() + w.b_k.double().numpy()
     value = memory @ w.w_v.double().numpy() + w.b_v.double().numpy()
-    if setup.rotation is not None:
-        query, key = by_complex(query, setup.rotation), by_complex(key, setup.rotation)
+    if inputs.rotation is not None:
+        query, key = by_complex(query, inputs.rotation), by_complex(key, inputs.rotation)
     raw = np.array([[sum(q * k for q, k in zip(a, b, strict=True)) for b in key] for a in query])
-    scaled = raw * (setup.scaling if setup.scaling is not None else D_HEAD**-0.5)
-    shifted = scaled if setup.cap is None else setup.cap * np.tanh(scaled / setup.cap)
-    if setup.position_bias is not None:
-        shifted = shifted + setup.position_bias.double().numpy()
+    scaled = raw * (inputs.scaling if inputs.scaling is not None else D_HEAD**-0.5)
+    shifted = scaled if inputs.cap is None else inputs.cap * np.tanh(scaled / inputs.cap)
+    if inputs.position_bias is not None:
+        shifted = shifted + inputs.position_bias.double().numpy()
     masked = shifted.copy()
-    if setup.may_look is not None:
-        masked[~setup.may_look.numpy()] = -np.inf
+    if inputs.may_look is not None:
+        masked[~inputs.may_look.numpy()] = -np.inf
     pattern = np.exp(masked) / np.exp(masked).sum(axis=1, keepdims=True)
     mixed = pattern @ value
-    delta = mixed @ setup.w_o.double().numpy()
+    delta = mixed @ inputs.w_o.double().numpy()
     return {
         "turned_query": query,
         "turned_key": key,
@@ -91,126 +91,131 @@ RULES = {
 
 @pytest.mark.parametrize("rules", RULES.values(), ids=RULES.keys())
 def test_every_stage_is_what_numpy_says(rules):
-    setup = make_setup(**rules)
-    made, expected = walk(setup), by_numpy(setup)
+    inputs = make_inputs(**rules)
+    made, expected = run_stages(inputs), by_numpy(inputs)
     for name, numbers in expected.items():
         np.testing.assert_allclose(getattr(made, name), numbers, atol=2e-5, rtol=2e-5, err_msg=name)
     np.testing.assert_allclose(made.pattern.sum(-1), np.ones(WORDS), atol=1e-6)
-    np.testing.assert_allclose(made.lifted, expected["value"] @ setup.w_o.double().numpy(), atol=1e-5)
+    np.testing.assert_allclose(made.lifted, expected["value"] @ inputs.w_o.double().numpy(), atol=1e-5)
     np.testing.assert_allclose(made.by_source(2).sum(0), expected["delta"][2], atol=1e-5)
 
 
 def test_stages_that_a_model_does_not_have_pass_on_what_they_got():
-    made = walk(make_setup(scaling=1.0))
+    made = run_stages(make_inputs(scaling=1.0))
     assert made.turned_query is made.query and made.scaled is made.raw_scores and made.shifted is made.scaled
     assert "turn" not in made.ran and "scaled" not in made.ran and "shifted" not in made.ran
 
 
 def test_a_head_without_known_matrices_starts_from_its_captured_vectors():
-    whole = walk(make_setup(**RULES["rotary"]))
+    whole = run_stages(make_inputs(**RULES["rotary"]))
     captured = (whole.turned_query, whole.turned_key, whole.value)
-    part = walk(replace(make_setup(may_look=masks.causal(WORDS, WORDS)), weights=None, captured=captured))
+    part = run_stages(replace(make_inputs(may_look=masks.causal(WORDS, WORDS)), weights=None, captured=captured))
     assert torch.equal(part.delta, whole.delta)
     assert "query" not in part.ran
 
 
 def test_a_setup_needs_something_to_start_from():
     with pytest.raises(ValueError, match="captured"):
-        replace(make_setup(), weights=None)
+        replace(make_inputs(), weights=None)
 
 
 def test_each_stage_takes_what_the_stage_before_gave():
     """Change the queries, and everything that follows from them changes, ΔE included."""
-    setup = make_setup()
-    other = replace(setup, weights=replace(setup.weights, b_q=setup.weights.b_q + 1))
-    a, b = walk(setup), walk(other)
+    inputs = make_inputs()
+    other = replace(inputs, weights=replace(inputs.weights, b_q=inputs.weights.b_q + 1))
+    a, b = run_stages(inputs), run_stages(other)
     for name in ("query", "raw_scores", "scaled", "masked", "pattern", "mixed", "delta"):
         assert not torch.allclose(getattr(a, name), getattr(b, name), atol=1e-3), name
     assert torch.equal(a.key, b.key) and torch.equal(a.value, b.value)
 
 
-# What each break may change; all other stages must be bit for bit the same.
+# What each ablation may change; all other stages must be bit for bit the same.
 CHANGES = {
-    Break.NO_SCALE: {"scaled", "shifted", "masked", "pattern", "mixed", "delta"},
-    Break.NO_MASK: {"may_look", "masked", "pattern", "mixed", "delta"},
-    Break.NO_SOFTMAX: {"pattern", "mixed", "delta"},
-    Break.NO_W_O: {"w_o", "delta"},
-    Break.KEYS_ARE_QUERIES: {"key", "turned_key", *SCORES, "mixed", "delta"},
-    Break.RANDOM_WEIGHTS: {"query", "key", "turned_query", "turned_key", *SCORES, "mixed", "delta"},
+    StageAblation.NO_SCALE: {"scaled", "shifted", "masked", "pattern", "mixed", "delta"},
+    StageAblation.NO_MASK: {"may_look", "masked", "pattern", "mixed", "delta"},
+    StageAblation.NO_SOFTMAX: {"pattern", "mixed", "delta"},
+    StageAblation.NO_W_O: {"w_o", "delta"},
+    StageAblation.KEYS_ARE_QUERIES: {"key", "turned_key", *SCORES, "mixed", "delta"},
+    StageAblation.RANDOM_WEIGHTS: {"query", "key", "turned_query", "turned_key", *SCORES, "mixed", "delta"},
 }
 
 
 @pytest.mark.parametrize("broken", CHANGES)
-def test_a_break_changes_what_it_should_and_nothing_else(broken):
-    setup = make_setup(may_look=masks.causal(WORDS, WORDS))
-    assert broken in setup.possible_breaks()
-    true, spoilt = walk(setup), walk(setup, frozenset({broken}))
+def test_an_ablation_changes_what_it_should_and_nothing_else(broken):
+    inputs = make_inputs(may_look=masks.causal(WORDS, WORDS))
+    assert broken in inputs.possible_ablations()
+    true, spoilt = run_stages(inputs), run_stages(inputs, frozenset({broken}))
     changed = {name for name in TENSORS if not torch.equal(getattr(true, name), getattr(spoilt, name))}
     assert changed == CHANGES[broken]
 
 
 def test_a_causal_mask_can_be_put_on_a_model_that_has_none():
-    setup = make_setup()
-    assert Break.CAUSAL_MASK in setup.possible_breaks() and Break.NO_MASK not in setup.possible_breaks()
-    spoilt = walk(setup, frozenset({Break.CAUSAL_MASK}))
-    assert torch.equal(spoilt.pattern, walk(make_setup(may_look=masks.causal(WORDS, WORDS))).pattern)
-    changed = {name for name in TENSORS if not torch.equal(getattr(walk(setup), name), getattr(spoilt, name))}
+    inputs = make_inputs()
+    assert (
+        StageAblation.CAUSAL_MASK in inputs.possible_ablations()
+        and StageAblation.NO_MASK not in inputs.possible_ablations()
+    )
+    spoilt = run_stages(inputs, frozenset({StageAblation.CAUSAL_MASK}))
+    assert torch.equal(spoilt.pattern, run_stages(make_inputs(may_look=masks.causal(WORDS, WORDS))).pattern)
+    changed = {name for name in TENSORS if not torch.equal(getattr(run_stages(inputs), name), getattr(spoilt, name))}
     assert changed == {"may_look", "masked", "pattern", "mixed", "delta"}
 
 
 def test_shuffling_walks_the_other_setup():
-    setup = replace(make_setup(), shuffled=lambda: make_setup(seed=1))
-    assert torch.equal(walk(setup, frozenset({Break.SHUFFLED_POSITIONS})).delta, walk(make_setup(seed=1)).delta)
+    inputs = replace(make_inputs(), shuffled=lambda: make_inputs(seed=1))
+    assert torch.equal(
+        run_stages(inputs, frozenset({StageAblation.SHUFFLED_POSITIONS})).delta, run_stages(make_inputs(seed=1)).delta
+    )
 
 
 @pytest.mark.parametrize("rules", [RULES["causal"], RULES["rotary"], RULES["bias"]], ids=["causal", "rotary", "bias"])
 def test_words_in_another_order_are_the_same_words(rules):
     """Rows move together with their masks, biases and turns: the head must not notice."""
-    setup, order = make_setup(**rules), torch.tensor([3, 0, 6, 1, 5, 2, 4])
-    moved, made = walk(setup.rearranged(order)), walk(setup)
+    inputs, order = make_inputs(**rules), torch.tensor([3, 0, 6, 1, 5, 2, 4])
+    moved, made = run_stages(inputs.rearranged(order)), run_stages(inputs)
     torch.testing.assert_close(moved.pattern, made.pattern[order][:, order])
     torch.testing.assert_close(moved.delta, made.delta[order])
 
 
 def test_without_a_scale_the_scores_are_the_raw_ones_also_where_the_model_scales_its_queries():
-    setup = make_setup(scaling=1.0, scaled_before=0.5)
-    assert Break.NO_SCALE in setup.possible_breaks()
-    spoilt = walk(setup, frozenset({Break.NO_SCALE}))
+    inputs = make_inputs(scaling=1.0, scaled_before=0.5)
+    assert StageAblation.NO_SCALE in inputs.possible_ablations()
+    spoilt = run_stages(inputs, frozenset({StageAblation.NO_SCALE}))
     torch.testing.assert_close(spoilt.scaled, 2 * spoilt.raw_scores)
 
 
 def test_breaks_that_would_change_nothing_are_not_offered():
-    assert Break.NO_SCALE not in make_setup(scaling=1.0).possible_breaks()
-    assert Break.SHUFFLED_POSITIONS not in make_setup().possible_breaks()
-    cross = make_setup(**RULES["cross"]).possible_breaks()
-    assert Break.KEYS_ARE_QUERIES not in cross and Break.CAUSAL_MASK not in cross
-    captured = replace(make_setup(), weights=None, captured=(torch.ones(7, 4),) * 3).possible_breaks()
-    assert Break.RANDOM_WEIGHTS not in captured and Break.KEYS_ARE_QUERIES in captured
+    assert StageAblation.NO_SCALE not in make_inputs(scaling=1.0).possible_ablations()
+    assert StageAblation.SHUFFLED_POSITIONS not in make_inputs().possible_ablations()
+    cross = make_inputs(**RULES["cross"]).possible_ablations()
+    assert StageAblation.KEYS_ARE_QUERIES not in cross and StageAblation.CAUSAL_MASK not in cross
+    captured = replace(make_inputs(), weights=None, captured=(torch.ones(7, 4),) * 3).possible_ablations()
+    assert StageAblation.RANDOM_WEIGHTS not in captured and StageAblation.KEYS_ARE_QUERIES in captured
 
 
 def test_random_weights_are_the_same_numbers_in_other_places_every_time_the_same():
-    setup = make_setup()
-    first, second = (walk(setup, frozenset({Break.RANDOM_WEIGHTS})) for _ in range(2))
+    inputs = make_inputs()
+    first, second = (run_stages(inputs, frozenset({StageAblation.RANDOM_WEIGHTS})) for _ in range(2))
     assert torch.equal(first.query, second.query)
-    from attn_core.walkthrough.ablations import scattered
+    from attn_core.walkthrough.ablations import permuted_weights
 
-    spoilt = scattered(setup.weights)
-    assert torch.equal(spoilt.w_q.flatten().sort().values, setup.weights.w_q.flatten().sort().values)
-    assert torch.equal(spoilt.w_v, setup.weights.w_v) and torch.equal(spoilt.b_v, setup.weights.b_v)
+    spoilt = permuted_weights(inputs.weights)
+    assert torch.equal(spoilt.w_q.flatten().sort().values, inputs.weights.w_q.flatten().sort().values)
+    assert torch.equal(spoilt.w_v, inputs.weights.w_v) and torch.equal(spoilt.b_v, inputs.weights.b_v)
 
 
 def test_keys_as_queries_make_the_scores_a_mirror():
-    raw = walk(make_setup(), frozenset({Break.KEYS_ARE_QUERIES})).raw_scores
+    raw = run_stages(make_inputs(), frozenset({StageAblation.KEYS_ARE_QUERIES})).raw_scores
     torch.testing.assert_close(raw, raw.T)
 
 
 def test_without_w_o_a_heads_numbers_stand_in_its_own_slot():
-    made = walk(replace(make_setup(), slot=8), frozenset({Break.NO_W_O}))
+    made = run_stages(replace(make_inputs(), slot=8), frozenset({StageAblation.NO_W_O}))
     assert torch.equal(made.delta[:, 8:], made.mixed) and not made.delta[:, :8].any()
 
 
 def test_without_softmax_masked_words_give_nothing_and_rows_do_not_sum_to_one():
-    made = walk(make_setup(may_look=masks.causal(WORDS, WORDS)), frozenset({Break.NO_SOFTMAX}))
+    made = run_stages(make_inputs(may_look=masks.causal(WORDS, WORDS)), frozenset({StageAblation.NO_SOFTMAX}))
     assert made.delta.isfinite().all()
     assert torch.equal(made.pattern, made.shifted.tril())
 
@@ -220,15 +225,15 @@ def test_the_functions_shown_are_the_ones_that_ran(monkeypatch):
         """Not ours."""
         return torch.softmax(scores, dim=-1)
 
-    assert walk(make_setup()).ran["pattern"] == (attention.softmax,)
+    assert run_stages(make_inputs()).ran["pattern"] == (attention.softmax,)
     monkeypatch.setattr(attention, "softmax", other_softmax)
-    made = walk(make_setup())
+    made = run_stages(make_inputs())
     assert made.ran["pattern"] == (other_softmax,)
     assert "Not ours." in inspect.getsource(made.ran["pattern"][0])
 
 
 def test_every_stage_names_the_functions_that_made_it():
-    made = walk(make_setup(cap=3.0, **RULES["rotary"]))
+    made = run_stages(make_inputs(cap=3.0, **RULES["rotary"]))
     assert {stage: [f.__name__ for f in functions] for stage, functions in made.ran.items()} == {
         "query": ["linear"],
         "key": ["linear"],
