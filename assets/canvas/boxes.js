@@ -89,7 +89,7 @@ export function draw(root, packet, callbacks = {}) {
   /* --- drawing --- */
 
   function paint() {
-    const colours = header.palette[theme()];
+    const colours = { ...header.palette[theme()], fills: header.fills[theme()] };
     applyRoles(figure, colours.roles);
     const width = stage.clientWidth || 600;
     const height = Math.round(Math.min(TALL, Math.max(420, width * 1.15)));

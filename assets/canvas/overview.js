@@ -29,8 +29,8 @@ const OVERVIEW_STYLE = `
 
 export function draw(root, data, callbacks = {}) {
   const { header, body } = unpack(data);
-  const rows = header.view === "pattern" ? Math.ceil(header.queries / header.pool) : 1;
-  const columns = header.view === "pattern" ? Math.ceil(header.keys / header.pool) : 1;
+  const rows = header.picture === "pattern" ? Math.ceil(header.queries / header.pool) : 1;
+  const columns = header.picture === "pattern" ? Math.ceil(header.keys / header.pool) : 1;
   const keyLabels = header.key_labels ?? header.query_labels;
   const view = { scale: "sqrt", selected: null, ...callbacks.view };
   let size = 0; // of a tile, in CSS pixels
@@ -44,8 +44,8 @@ export function draw(root, data, callbacks = {}) {
   canvas.setAttribute("aria-hidden", "true");
   const grid = element("div", "grid", canvas);
   grid.setAttribute("role", "grid");
-  grid.setAttribute("aria-label", `${header.layers} layers by ${header.heads} heads; arrow keys move, Enter opens${header.view === "pattern" ? ", Space goes into the cells of one" : ""}`);
-  const preview = element("div", `preview ${header.view}`);
+  grid.setAttribute("aria-label", `${header.layers} layers by ${header.heads} heads; arrow keys move, Enter opens${header.picture === "pattern" ? ", Space goes into the cells of one" : ""}`);
+  const preview = element("div", `preview ${header.picture}`);
   preview.popover = "manual";
   preview.setAttribute("aria-live", "polite");
   const legend = element("div", "legend");
@@ -128,7 +128,7 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function paintTile(g, layer, head, x, y, side) {
-    if (header.view === "pattern") paintPattern(g, layer, head, x, y, side);
+    if (header.picture === "pattern") paintPattern(g, layer, head, x, y, side);
     else paintValue(g, layer, head, x, y, side);
     g.strokeStyle = colours.roles.line;
     g.lineWidth = 1;
@@ -178,10 +178,10 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function paintValue(g, layer, head, x, y, side) {
-    const fill = header.view === "kinds" ? kindColour(header.kinds[layer][head]) : valueColour(layer, head);
+    const fill = header.picture === "kinds" ? kindColour(header.kinds[layer][head]) : valueColour(layer, head);
     g.fillStyle = `rgb(${fill.join()})`;
     g.fillRect(x, y, side, side);
-    const text = header.view === "kinds" ? letters(header.kinds[layer][head]) : header.texts[layer][head];
+    const text = header.picture === "kinds" ? letters(header.kinds[layer][head]) : header.texts[layer][head];
     const font = side > 100 ? 20 : Math.min(12, side * 0.34);
     g.font = `600 ${font}px "JetBrains Mono", "Source Code Pro", "DejaVu Sans Mono", monospace`;
     if (g.measureText(text).width > side - 3) return;
@@ -210,8 +210,8 @@ export function draw(root, data, callbacks = {}) {
 
   function paintLegend() {
     legend.replaceChildren();
-    if (header.view === "kinds") paintKinds();
-    else if (header.view === "values") legend.append(ramp(header.name));
+    if (header.picture === "kinds") paintKinds();
+    else if (header.picture === "values") legend.append(ramp(header.name));
     else {
       legend.append(ramp(`weight 0 – 100 %, ${view.scale === "sqrt" ? "√ scale" : "linear scale"}`));
       if (body.includes(MASKED)) legend.append(hatched());
@@ -250,7 +250,7 @@ export function draw(root, data, callbacks = {}) {
 
   /* The cell of a tile that lies under the pointer: its first query and key. */
   function cellUnder(tile, event) {
-    if (header.view !== "pattern") return [null, null];
+    if (header.picture !== "pattern") return [null, null];
     const box = tile.getBoundingClientRect();
     const at = (part, whole, count) => Math.max(0, Math.min(count - 1, Math.floor((part / whole) * count)));
     const query = at(event.clientY - box.top, box.height, rows) * header.pool;
@@ -261,12 +261,12 @@ export function draw(root, data, callbacks = {}) {
     hovered = [layer, head, query, key];
     const large = element("canvas");
     const g = context(large, PREVIEW, PREVIEW);
-    const side = header.view === "pattern" ? PREVIEW : 64;
-    if (header.view !== "pattern") context(large, side + 2, side + 2);
+    const side = header.picture === "pattern" ? PREVIEW : 64;
+    if (header.picture !== "pattern") context(large, side + 2, side + 2);
     paintTile(large.getContext("2d"), layer, head, 0, 0, side);
     if (query !== null) frameCell(g, query, key);
     preview.replaceChildren(element("b", "title", `Layer ${layer} · head ${head}`), large);
-    if (header.view === "pattern") preview.append(whichWay());
+    if (header.picture === "pattern") preview.append(whichWay());
     preview.append(sentence(layer, head, query, key));
     preview.showPopover();
     placeBeside(tileAt(layer, head).getBoundingClientRect());
@@ -307,7 +307,7 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function about(layer, head) {
-    if (header.view === "values") return `${header.name}: ${header.texts[layer][head]}`;
+    if (header.picture === "values") return `${header.name}: ${header.texts[layer][head]}`;
     const kind = header.kinds?.[layer][head];
     const meaning = kind ? [kind, header.meanings[kind]].filter(Boolean).join(": ") : "";
     return [meaning, header.notes?.[layer][head]].filter(Boolean).join(". ") || "Enter opens this head, Space goes into its cells.";
@@ -385,7 +385,7 @@ export function draw(root, data, callbacks = {}) {
     const tile = hit(event);
     if (!tile) return;
     const [layer, head] = place(tile);
-    if (header.view === "pattern" && walkCells(tile, layer, head, event.key)) return event.preventDefault();
+    if (header.picture === "pattern" && walkCells(tile, layer, head, event.key)) return event.preventDefault();
     const to = {
       ArrowLeft: [layer, Math.max(0, head - 1)],
       ArrowRight: [layer, Math.min(header.heads - 1, head + 1)],

@@ -164,3 +164,21 @@ def palette() -> dict[str, dict[str, object]]:
         }
         for theme in ROLES
     }
+
+
+def mixed(colour: str, back: str, share: float) -> str:
+    """`share` of one colour in another, both "#rrggbb"."""
+    pairs = [(int(colour[i : i + 2], 16), int(back[i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in pairs)
+
+
+def role_colours(theme: Theme) -> dict[str, str]:
+    """A fill for each role: query gold, key teal, value red, value up in ΔE's violet, the MLP grey, E the text's."""
+    role = roles(theme)
+    fills = {name: mixed(role[name], role["card"], 0.86) for name in ("query", "key", "value")}
+    fills["output"] = mixed(role["delta"], role["card"], 0.86)
+    fills["fused"] = mixed(role["accent"], role["card"], 0.7)
+    fills |= {name: mixed(role["ink"], role["card"], 0.8) for name in ("embedding", "unembedding")}
+    greys = {"up": 0.66, "mlp": 0.66, "gate": 0.54, "down": 0.42, "position": 0.3, "norm": 0.22, "bias": 0.16}
+    fills |= {name: mixed(role["soft"], role["card"], share) for name, share in greys.items()}
+    return {**fills, "other": mixed(role["soft"], role["card"], 0.1)}

@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.errors import HeadlightError
-from attn_core.figures.labels import percent
 from attn_core.heads import measures as heads
 from attn_core.heads.measures import Floats
 from attn_core.heads.replacements import Head, instead
 from attn_core.prediction.next_token import name_of
 from attn_core.residual import geometry
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import percent
 
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attn_core.figures.labels import percent
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import percent
 
 if TYPE_CHECKING:
     from attn_core.capture.model import Model

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attn_core.figures.labels import percent
 from attn_core.heads import measures as heads
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import percent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

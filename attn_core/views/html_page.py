@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attn_core.figures import colours, scripts
-from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.canvas.heads import BUDGET, exact_cells, pack_links, pack_patterns
 from attn_core.figures.canvas.matrix import Side, pack_cells
+from attn_core.figures.canvas.packet import unpack
 
 if TYPE_CHECKING:
     from attn_core.views.view import View
@@ -65,9 +66,9 @@ def _numbers(view: View) -> dict[str, Any]:
     """What the file's own script needs: the pictures' headers, and the cells."""
     asks, answers = view.sides
     n_heads = len(view.patterns(0))
-    exact = 2 * view.n_layers * n_heads * view.pattern.size <= tiles.BUDGET
+    exact = 2 * view.n_layers * n_heads * view.pattern.size <= BUDGET
     overview = _overview(view)
-    header, cells = tiles.unpack(overview)
+    header, cells = unpack(overview)
     heads = _linked(view, view.pattern[None], view.may_look)
     body = b"".join(_linked(view, view.patterns(n), view.mask(n)) for n in range(view.n_layers)) if exact else heads
     parity = view.trace.check()
@@ -93,7 +94,7 @@ def _numbers(view: View) -> dict[str, Any]:
 def _overview(view: View) -> bytes:
     asks, answers = view.sides
     layers = range(view.n_layers)
-    return tiles.pack_patterns(
+    return pack_patterns(
         (view.patterns(layer) for layer in layers),
         view.n_layers,
         asks.labels,
@@ -106,12 +107,12 @@ def _overview(view: View) -> bytes:
 
 def _linked(view: View, patterns: np.ndarray, may_look: np.ndarray) -> bytes:
     """Patterns [head, query, key] with 16 bits a cell."""
-    return tiles.exact_cells(patterns, may_look).tobytes()
+    return exact_cells(patterns, may_look).tobytes()
 
 
 def _links_header(view: View) -> dict[str, Any]:
     asks, answers = view.sides
-    packed = tiles.pack_links(
+    packed = pack_links(
         view.pattern[None],
         asks.labels,
         None if view.same else answers.labels,
@@ -145,7 +146,7 @@ def _grid_header(view: View) -> dict[str, Any]:
 
 
 def _header(packet: bytes) -> dict[str, Any]:
-    header, _ = tiles.unpack(packet)
+    header, _ = unpack(packet)
     return {name: value for name, value in header.items() if name != "palette"}
 
 

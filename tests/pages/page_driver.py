@@ -12,7 +12,7 @@ import numpy as np
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
-from attn_core.figures.canvas.heads import unpack
+from attn_core.figures.canvas.packet import unpack
 from ui.server import cache as caches
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +66,7 @@ def packets(page: AppTest) -> dict[str, tuple[dict, np.ndarray]]:
             length = int.from_bytes(raw[:4], "little")
             header, body = unpack(raw[4 + length :])
             cells = np.array([])
-            if header.get("view") == "panels":
+            if header["picture"] == "panels":
                 cells = np.frombuffer(body, "<f4").reshape(len(header["panels"]), header["queries"], header["keys"])
             found[raw[4 : 4 + length].decode()] = (header, cells)
     return found

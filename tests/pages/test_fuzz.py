@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 import attn_core as ac
 from attn_core.figures import labels
 from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.canvas.packet import unpack
 from attn_core.figures.charts.heatmap import heatmap
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +101,7 @@ def look(sentence: str) -> None:
     assert all(drawn) and not any(re.search(r"<|\$|\n", label) for label in drawn)
     figure = heatmap(pattern, tokens.labels)
     assert figure.data[0].z.shape == pattern.shape
-    assert tiles.unpack(tiles.pack_patterns([pattern[None]], 1, tokens.labels))[0]["layers"] == 1
+    assert unpack(tiles.pack_patterns([pattern[None]], 1, tokens.labels))[0]["layers"] == 1
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

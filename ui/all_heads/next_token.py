@@ -19,9 +19,9 @@ import streamlit as st
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts.heatmap import heatmap
 from attn_core.figures.html.bar_table import Column
-from attn_core.figures.labels import percent
 from attn_core.prediction import next_token as core
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import percent
 from attn_core.tiny.grammar_stories import SLOTS
 from attn_core.tiny.shipped import known_words
 from ui.drawing import gallery, widgets

@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 
 from attn_core.figures.canvas import heads as tiles
-from attn_core.figures.labels import percent
 from attn_core.heads import measures as heads
+from attn_core.text.numbers import percent
 from ui.all_heads import head as one_head
 from ui.all_heads.head import OneHead
 from ui.drawing import canvas, widgets

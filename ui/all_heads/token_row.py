@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attn_core.figures.labels import percent
 from attn_core.heads import ablation as effects
 from attn_core.heads.measures import entropy
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import percent
 from attn_core.views import headlines as sentences
 from attn_core.views import recorded
 from attn_core.views.arrangement import mean_pattern

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from attn_core.figures.labels import percent
 from attn_core.heads import ablation as effects
 from attn_core.heads import measures as heads
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import percent
 from ui.compare_heads.charts import both
 from ui.compare_heads.panels import Side, Sides
 from ui.drawing import widgets

@@ -11,11 +11,11 @@ from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts.heatmap import clicked
 from attn_core.figures.charts.heatmap import heatmap as heatmap_figure
 from attn_core.figures.html.bar_table import Column
-from attn_core.figures.labels import percent, signed
 from attn_core.prediction import translation
 from attn_core.residual import decomposition as delta_ledger
 from attn_core.residual import geometry
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import percent, signed
 from ui.cross_attention.sentences import Shown, choose, head_names
 from ui.drawing import canvas, gallery, widgets
 from ui.page import go

@@ -13,10 +13,10 @@ import streamlit as st
 from attn_core.figures.charts import arrows
 from attn_core.figures.charts import delta_e as figures
 from attn_core.figures.html.bar_table import Column
-from attn_core.figures.labels import MINUS, percent
 from attn_core.residual import geometry
 from attn_core.residual.logit_attribution import nearest_words
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import MINUS, percent, signed_percent
 from ui.delta_e.token import OneToken, named
 from ui.drawing import gallery, widgets
 from ui.link import choice
@@ -130,19 +130,14 @@ def _lesson_of_sources(shown: OneToken, n_kept: int) -> str:
 
     said = f"The largest weight is on {name(heavy)} ({percent(float(found.weights[heavy]))})"
     if heavy == strong:
-        said += f", and it adds most: {_share(found.shares[strong])} of ΔE."
+        said += f", and it adds most: {signed_percent(float(found.shares[strong]))} of ΔE."
     else:
-        said += (
-            f", but it adds {_share(found.shares[heavy])} of ΔE; {name(strong)} adds {_share(found.shares[strong])} "
-        )
-        said += f"with {percent(float(found.weights[strong]))} of the weight."
+        added, most = (signed_percent(float(found.shares[i])) for i in (heavy, strong))
+        weight = percent(float(found.weights[strong]))
+        said += f", but it adds {added} of ΔE; {name(strong)} adds {most} with {weight} of the weight."
     if n_kept < len(keys):
         said += f" Drawn are the {n_kept} sources that add most, of {len(keys)}."
     return said.replace(" %", "&nbsp;%")
-
-
-def _share(share: Any) -> str:
-    return percent(float(share)) if share >= 0 else f"−{percent(-float(share))}"
 
 
 def writes(shown: OneToken) -> None:

@@ -14,11 +14,11 @@ import streamlit as st
 from attn_core.errors import HeadlightError
 from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts import delta_e as figures
-from attn_core.figures.labels import signed
 from attn_core.residual import geometry
 from attn_core.residual import logit_attribution as attribution
 from attn_core.residual.decomposition import TOLERANCE
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import signed
 from ui.delta_e.token import OneToken
 from ui.drawing import canvas, gallery, widgets
 from ui.link import choice, words

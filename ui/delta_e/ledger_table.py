@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from attn_core.figures.labels import MINUS, percent
 from attn_core.residual import geometry
 from attn_core.residual.logit_attribution import nearest_words
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import signed_percent
 from ui.delta_e.token import OneToken
 from ui.drawing import widgets
 from ui.page import go, scientific
@@ -107,7 +107,7 @@ def _row(shown: OneToken, part: Part) -> dict[str, Any]:
         found = shown.sources_of(part.head, part.stream if part.stream != "self" else None)
         keys = shown.trace.tokens_of(part.stream)[1]
         source = found.strongest
-        row["source"] = f"{visible(keys.labels[source])} ({source}) {_signed_percent(float(found.shares[source]))}"
+        row["source"] = f"{visible(keys.labels[source])} ({source}) {signed_percent(float(found.shares[source]))}"
     return {"part": name, **row}
 
 
@@ -124,10 +124,6 @@ def _measured(shown: OneToken, vector: Any) -> dict[str, Any]:
 
 def _number(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _signed_percent(share: float) -> str:
-    return percent(share) if share >= 0 else MINUS + percent(-share)
 
 
 def _words(shown: OneToken) -> list[tuple[str, str]]:

@@ -16,11 +16,11 @@ import numpy as np
 import streamlit as st
 
 from attn_core.errors import HeadlightError
-from attn_core.figures.labels import percent
 from attn_core.heads.ablation import predicts
 from attn_core.residual import decomposition as delta_ledger
 from attn_core.residual import geometry
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import percent
 from attn_core.views import snippets as recipes
 from attn_core.views.headlines import Sentence
 from ui import stream

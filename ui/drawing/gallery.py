@@ -1,7 +1,7 @@
 """The pictures of a page, kept by name while they are on screen, so that Save can draw any of them for paper.
 
 pictures.plot("Arrows", partial(arrows.token_arrows, labels, starts, moves, view), key="arrows", alt=…)
-pictures.keep("Every head", partial(paper.drawn, packet, view))        # a canvas picture: `ui.components` does it
+pictures.keep("Every head", partial(drawn, packet, view))        # a canvas picture: `ui.components` does it
 pictures.bars("Where it came from", labels, columns)                   # a table of bars
 
 A session has one album, which holds what its last run drew: a button of a view long past keeps nothing alive.
@@ -101,9 +101,9 @@ def plot(
 
 def canvas(name: str, packet: bytes, view: Mapping[str, Any], says: str = "") -> None:
     """Keep a canvas picture: its packet, and what was said beside it."""
-    from attn_core.figures.paper import heads as paper
+    from attn_core.figures.paper.draw import drawn
 
-    keep(name, partial(paper.drawn, packet, dict(view)), says)
+    keep(name, partial(drawn, packet, dict(view)), says)
 
 
 def bars(name: str, labels: Sequence[str], columns: Sequence[Column], says: str = "", **options: Any) -> None:

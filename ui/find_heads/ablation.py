@@ -10,10 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from attn_core.figures.canvas.panels import Panel, pack_panels
-from attn_core.figures.labels import percent
 from attn_core.heads import ablation as effects
 from attn_core.heads.replacements import instead
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import percent
 from attn_core.views import snippets as recipes
 from ui.drawing import panels, widgets
 from ui.find_heads.ablation_map import Heads, effect_map

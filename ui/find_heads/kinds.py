@@ -11,10 +11,10 @@ import streamlit as st
 
 from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts.scatter import scatter
-from attn_core.figures.labels import percent
 from attn_core.heads import kinds as surveys
 from attn_core.heads import measures as heads
 from attn_core.heads.kinds import MEASURES
+from attn_core.text.numbers import percent
 from attn_core.views import snippets as recipes
 from ui.drawing import canvas, gallery, widgets
 from ui.link import choice

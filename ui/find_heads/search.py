@@ -12,9 +12,9 @@ import streamlit as st
 
 from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.canvas.panels import Panel, pack_panels
-from attn_core.figures.labels import percent, signed
 from attn_core.heads import search
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import percent, signed
 from attn_core.views import snippets as recipes
 from ui.drawing import canvas, panels, widgets
 from ui.link import Param, choice

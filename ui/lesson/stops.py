@@ -18,8 +18,8 @@ from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts import parameters as parameter_figures
 from attn_core.figures.charts.heatmap import heatmap
 from attn_core.figures.html.bar_table import Column
-from attn_core.figures.labels import percent, signed
 from attn_core.residual import geometry
+from attn_core.text.numbers import percent, signed
 from attn_core.tiny.shipped import best_head
 from attn_core.views import snippets as recipes
 from ui.drawing import canvas, gallery, widgets

@@ -10,13 +10,14 @@ import pandas as pd
 import streamlit as st
 
 from attn_core.figures import scripts
+from attn_core.figures.canvas.boxes import boxes
 from attn_core.figures.charts import parameters as figures
-from attn_core.figures.labels import percent
 from attn_core.parameters import costs
 from attn_core.parameters.presets import PRESETS
 from attn_core.parameters.shape import shape_of
 from attn_core.parameters.table import Ledger
 from attn_core.parameters.tree import shares
+from attn_core.text.numbers import byte_size, percent
 from attn_core.views import snippets as recipes
 from ui.drawing import canvas, gallery, widgets
 from ui.parameters.counted import Counted, effective
@@ -66,7 +67,7 @@ class Entered:
 def whole_model(counted: Counted) -> None:
     """The model as boxes; the block that is entered opens into its heads."""
     nodes = counted.boxes
-    packet = figures.boxes(
+    packet = boxes(
         [node.parent for node in nodes],
         [node.label for node in nodes],
         [node.count for node in nodes],
@@ -204,7 +205,7 @@ def _column(counted: Counted, ledger: Ledger) -> dict[str, str]:
         "attention": f"{attention:,}",
         "attention's share": percent(attention / total),
         "stored, without embeddings": f"{ledger.without_embeddings:,}",
-        "stored weights in float16": figures.byte_size(costs.weight_bytes(ledger, "float16").value),
+        "stored weights in float16": byte_size(costs.weight_bytes(ledger, "float16").value),
     }
     if ledger.source != "formula":
         return said
@@ -218,6 +219,6 @@ def _column(counted: Counted, ledger: Ledger) -> dict[str, str]:
         "d_ff": f"{shape.d_ff:,}",
         "vocabulary": f"{shape.vocabulary:,}",
         "context": f"{shape.context:,}",
-        "cache for one token, float16": figures.byte_size(cache[0].value) if cache else "none",
+        "cache for one token, float16": byte_size(cache[0].value) if cache else "none",
     }
     return said

@@ -9,11 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from attn_core.figures.charts import singular_values as thin
-from attn_core.figures.charts.parameters import byte_size, short
 from attn_core.figures.charts.scaling import curves
 from attn_core.parameters import costs, low_rank
 from attn_core.parameters import scaling as growth
 from attn_core.parameters.meta_model import Reconciliation, reconcile
+from attn_core.text.numbers import byte_size, short
 from ui.drawing import gallery, widgets
 from ui.parameters.counted import Counted
 from ui.shell import save

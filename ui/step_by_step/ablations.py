@@ -9,8 +9,8 @@ import numpy as np
 import streamlit as st
 
 from attn_core.figures.canvas.matrix import pack_cells
-from attn_core.figures.labels import percent
 from attn_core.residual import geometry
+from attn_core.text.numbers import percent
 from attn_core.walkthrough import toy
 from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.from_trace import places_of

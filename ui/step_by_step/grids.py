@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from attn_core.figures.canvas.matrix import Kind, pack_cells
-from attn_core.figures.labels import percent
+from attn_core.text.numbers import percent
 from ui.drawing.cells import cells
 from ui.step_by_step.subject import Scene
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from attn_core.figures.labels import MINUS
+from attn_core.text.numbers import MINUS
 from ui.step_by_step.subject import Scene, Words
 
 TITLES = (

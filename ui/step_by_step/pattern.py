@@ -10,7 +10,7 @@ import streamlit as st
 from attn_core import masks
 from attn_core.figures.canvas.matrix import pack_cells
 from attn_core.figures.html.bar_table import Column
-from attn_core.figures.labels import percent
+from attn_core.text.numbers import percent
 from ui.drawing import gallery, widgets
 from ui.drawing.cells import cells
 from ui.step_by_step import layout as steps

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from attn_core.figures.html.rotary_dials import clocks
-from attn_core.figures.labels import signed
+from attn_core.text.numbers import signed
 from ui.drawing import widgets
 from ui.step_by_step import layout as steps
 from ui.step_by_step import toy as steps_toy

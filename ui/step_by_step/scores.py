@@ -12,9 +12,9 @@ from attn_core.attention import softmax
 from attn_core.figures.html.bar_table import Column
 from attn_core.figures.html.dot_product import dot_product
 from attn_core.figures.html.vector_arrows import Arrow, arrows
-from attn_core.figures.labels import percent, signed
 from attn_core.figures.paper import lines_and_boxes as paper_shapes
 from attn_core.residual import geometry
+from attn_core.text.numbers import percent, signed
 from ui.drawing import gallery, widgets
 from ui.step_by_step import layout as steps
 from ui.step_by_step.grids import as_share, bars_of, grid, marks_of

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from attn_core.figures.labels import percent
 from attn_core.models.catalogue import availability
+from attn_core.text.numbers import percent
 from attn_core.tiny.shipped import best_head
 from attn_core.views.headlines import told_apart
 from ui.drawing import widgets

@@ -12,9 +12,9 @@ import streamlit as st
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts import arrows
 from attn_core.figures.charts import senses as figures
-from attn_core.figures.labels import percent
 from attn_core.residual import geometry
 from attn_core.residual import nearest_tokens as vocabulary
+from attn_core.text.numbers import percent
 from ui.drawing import gallery, widgets
 from ui.link import choice
 from ui.server import cache as caches

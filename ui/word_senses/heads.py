@@ -11,8 +11,8 @@ import streamlit as st
 
 from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts import delta_e as figures
-from attn_core.figures.labels import percent
 from attn_core.residual import senses
+from attn_core.text.numbers import percent
 from ui.delta_e.token import named
 from ui.drawing import canvas, gallery, widgets
 from ui.link import choice

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import streamlit as st
 
-from attn_core.figures.labels import MINUS
 from attn_core.residual import geometry, senses
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import MINUS
 from attn_core.views import snippets as recipes
 from attn_core.views.headlines import Sentence
 from ui.drawing import widgets

@@ -7,15 +7,13 @@ much. Masked cells have a value of their own, because masked is not zero.
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Any
 
 import numpy as np
 
-from attn_core.figures.colours import palette
+from attn_core.figures.canvas.packet import packet
 from attn_core.text.decoding import visible
 
 BUDGET = 4_000_000  # bytes of cells in one overview
@@ -56,7 +54,7 @@ def pack_patterns(
     if len(parts) != n_layers:
         raise ValueError(f"{len(parts)} layers came, {n_layers} were announced")
     header = {
-        "view": "pattern",
+        "picture": "pattern",
         "layers": n_layers,
         "heads": n_heads,
         "queries": shape[0],
@@ -78,7 +76,7 @@ def pack_values(values: np.ndarray, texts: Sequence[Sequence[str]], *, name: str
     number as it is to be read, with its unit; `name` says what it measures.
     """
     header = {
-        "view": "values",
+        "picture": "values",
         "layers": values.shape[0],
         "heads": values.shape[1],
         "name": name,
@@ -100,7 +98,7 @@ def pack_kinds(
     if len(meanings) > MOST_HEADS:
         raise ValueError(f"{len(meanings)} kinds cannot be told apart by colour; at most {MOST_HEADS} can")
     header = {
-        "view": "kinds",
+        "picture": "kinds",
         "layers": len(kinds),
         "heads": len(kinds[0]),
         "kinds": [list(row) for row in kinds],
@@ -138,7 +136,7 @@ def pack_links(
     if patterns.shape != (len(heads), len(query_labels), len(keys)):
         raise ValueError(f"patterns {patterns.shape} do not fit {len(heads)} heads and the labels")
     header = {
-        "view": "links",
+        "picture": "links",
         "heads": list(heads),
         "captions": list(captions),
         "same": same,
@@ -167,12 +165,6 @@ def pool_for(n_tiles: int, n_query: int, n_key: int, budget: int = BUDGET) -> in
     return pool
 
 
-def unpack(packed: bytes) -> tuple[dict[str, Any], bytes]:
-    """A packet's header and cells."""
-    (length,) = struct.unpack_from("<I", packed)
-    return json.loads(packed[4 : 4 + length]), packed[4 + length :]
-
-
 def _bytes_of(pattern: np.ndarray, may_look: np.ndarray | None, pool: int) -> np.ndarray:
     """[head, query, key] → uint8, pooled by the maximum; a pooled cell is masked only where all of it is."""
     cells = np.rint(254 * np.sqrt(np.clip(np.nan_to_num(pattern), 0, 1))).astype(np.int16)
@@ -183,10 +175,6 @@ def _bytes_of(pattern: np.ndarray, may_look: np.ndarray | None, pool: int) -> np
         heads, queries, keys = cells.shape
         cells = cells.reshape(heads, queries // pool, pool, keys // pool, pool).max(axis=(2, 4))
     return np.where(cells < 0, MASKED, cells).astype(np.uint8)
-
-
-def _whole(numbers: Sequence[int] | None) -> list[int] | None:
-    return None if numbers is None else [int(number) for number in numbers]
 
 
 def _hidden(patterns: np.ndarray, may_look: np.ndarray | None) -> np.ndarray:
@@ -209,7 +197,5 @@ def _side(
     }
 
 
-def packet(header: dict[str, Any], body: bytes) -> bytes:
-    """A header and cells as one packet; both themes' colours come with the header."""
-    text = json.dumps({**header, "palette": palette()}, ensure_ascii=False, separators=(",", ":")).encode()
-    return struct.pack("<I", len(text)) + text + body
+def _whole(numbers: Sequence[int] | None) -> list[int] | None:
+    return None if numbers is None else [int(number) for number in numbers]

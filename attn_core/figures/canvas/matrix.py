@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from attn_core.figures.canvas.heads import packet
+from attn_core.figures.canvas.packet import packet
 from attn_core.figures.colours import Scale
 
 Kind = Literal["signed", "weights", "positive"]
@@ -78,6 +78,7 @@ def pack_cells(
             raise ValueError(f"{len(side.labels)} labels for {size} {what}")
     finite = np.abs(numbers[np.isfinite(numbers)])
     header = {
+        "picture": "cells",
         "shape": list(numbers.shape),
         "rows": rows.packed(),
         "columns": columns.packed(),

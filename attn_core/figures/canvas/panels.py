@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from attn_core.figures.canvas.heads import packet
+from attn_core.figures.canvas.packet import packet
 from attn_core.text.decoding import visible
 
 
@@ -46,7 +46,7 @@ def pack_panels(panels: Sequence[Panel], *, paint: bool = False) -> bytes:
             raise ValueError(f"panel {panel.title!r} has {panel.cells.shape} cells, the first one has {shape}")
     differences = [np.nanmax(np.abs(panel.cells), initial=0.0) for panel in panels if panel.signed]
     header = {
-        "view": "panels",
+        "picture": "panels",
         "queries": shape[0],
         "keys": shape[1],
         "limit": float(max(differences, default=0.0)),

@@ -15,9 +15,10 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from attn_core.figures.colours import CATEGORIES, Theme, roles
-from attn_core.figures.labels import escape, percent, phrase, shorten
+from attn_core.figures.labels import escape, phrase, shorten
 from attn_core.residual import geometry
 from attn_core.residual.geometry import Projection
+from attn_core.text.numbers import percent
 
 Array = NDArray[np.floating]
 MOST_LABELS = 40

@@ -10,8 +10,9 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from attn_core.figures.colours import Theme, diverging, roles
-from attn_core.figures.labels import escape, percent, phrase, place, shorten, signed, ticks
+from attn_core.figures.labels import escape, phrase, place, shorten, ticks
 from attn_core.residual.geometry import Dimensions
+from attn_core.text.numbers import signed, signed_percent
 
 Array = NDArray[np.floating]
 CLEAR = "rgba(0,0,0,0)"
@@ -59,9 +60,11 @@ def share_bars(
         y=list(range(len(names))),
         orientation="h",
         marker={"color": fills},
-        customdata=[[n, _share(s), f"{length:.3g}"] for n, s, length in zip(names, shares, lengths, strict=True)],
+        customdata=[
+            [n, signed_percent(s), f"{length:.3g}"] for n, s, length in zip(names, shares, lengths, strict=True)
+        ],
         hovertemplate="%{customdata[0]}: %{customdata[1]} of the layer's ΔE<br>‖ΔE‖ = %{customdata[2]}<extra></extra>",
-        text=[_share(s) for s in shares],
+        text=[signed_percent(s) for s in shares],
         textposition="outside",
         textfont={"size": 11, "color": colour["ink"]},
         cliponaxis=False,
@@ -75,10 +78,6 @@ def share_bars(
     )
     figure.add_vline(x=1, line={"color": colour["delta"], "width": 1.5, "dash": "dot"})
     return _quiet(figure, theme, height=70 + 29 * len(names))
-
-
-def _share(share: float) -> str:
-    return percent(share) if share >= 0 else "−" + percent(-share)
 
 
 def stacked_sources(labels: Sequence[str], positions: Sequence[int], along: Array, *, theme: Theme) -> go.Figure:

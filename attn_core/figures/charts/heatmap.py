@@ -14,6 +14,7 @@ import numpy as np
 
 from attn_core.figures import colours, labels
 from attn_core.figures.colours import Scale, Theme
+from attn_core.text.numbers import percent, percents, signed
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -160,9 +161,9 @@ class _Picture:
 
 def _words(numbers: np.ndarray, hidden: np.ndarray, kind: Kind) -> np.ndarray:
     if kind == "weights":
-        words = labels.percents(numbers)
+        words = percents(numbers)
     else:
-        words = np.array([[labels.signed(float(n)) for n in row] for row in numbers], dtype=object)
+        words = np.array([[signed(float(n)) for n in row] for row in numbers], dtype=object)
     words[hidden] = "nothing (masked)" if kind == "weights" else "masked"
     return words
 
@@ -179,10 +180,10 @@ def _colours(
 ) -> dict[str, Any]:
     if kind == "signed":
         top = zmax or float(np.nanmax(np.abs(numbers), initial=0)) or 1.0
-        bar = _bar(labels.escape(measure or "value"), {t: labels.signed(t) for t in (-top, 0.0, top)}, legend)
+        bar = _bar(labels.escape(measure or "value"), {t: signed(t) for t in (-top, 0.0, top)}, legend)
         return {"zmin": -top, "zmax": top, "colorscale": colours.diverging(theme)} | bar
     top = zmax or 1.0
-    ticks = {top * share: labels.percent(top * share) for share in (0, 0.25, 0.5, 1)}
+    ticks = {top * share: percent(top * share) for share in (0, 0.25, 0.5, 1)}
     bar = _bar(f"weight, {'√' if scale == 'sqrt' else 'linear'} scale", ticks, legend)
     return {"zmin": 0, "zmax": top, "colorscale": colours.sequential(theme, scale)} | bar
 

@@ -5,9 +5,6 @@ Numbers and names in, a Plotly figure out. Every box and bar gives its exact num
 
 from __future__ import annotations
 
-import html
-import json
-import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,8 +12,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from attn_core.figures import colours
-from attn_core.figures.colours import Theme
-from attn_core.figures.labels import percent
+from attn_core.figures.colours import Theme, role_colours
+from attn_core.figures.labels import phrase
+from attn_core.text.numbers import percent, short
 
 SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", system-ui, sans-serif'
 NAMES = {
@@ -31,74 +29,6 @@ NAMES = {
     "norm": "norms",
     "position": "positions",
 }
-
-
-def short(count: float) -> str:
-    """A large number as people say it, three digits: thousand, million, billion, trillion by their letters.
-
-    >>> [short(n) for n in (384, 6_291_456, 57_982_058_496, 999_999)]
-    ['384', '6.29 M', '58.0 B', '1.00 M']
-    """
-    for letter in ("", " k", " M", " B", " T"):
-        if abs(count) < 999.5 or letter == " T":
-            return f"{count:,.0f}" if not letter else f"{count:#.3g}".rstrip(".") + letter
-        count /= 1000
-    raise AssertionError
-
-
-def byte_size(count: float) -> str:
-    """Bytes as people say them, in powers of 1,000.
-
-    >>> byte_size(349_208_518_656), byte_size(12_288), byte_size(96)
-    ('349 GB', '12.3 kB', '96 bytes')
-    """
-    said = short(count)
-    return f"{said} bytes" if said.isdigit() else f"{said.replace(' B', ' G')}B"
-
-
-def escape(text: str) -> str:
-    """A title for Plotly: a folder's name may hold anything, and Plotly reads tags and `$…$`."""
-    return html.escape(text, quote=False).replace("$", "&#36;")
-
-
-def mixed(colour: str, back: str, share: float) -> str:
-    """`share` of one colour in another, both "#rrggbb"."""
-    pairs = [(int(colour[i : i + 2], 16), int(back[i : i + 2], 16)) for i in (1, 3, 5)]
-    return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in pairs)
-
-
-def role_colours(theme: Theme) -> dict[str, str]:
-    """A fill for each role: query gold, key teal, value red, value up in ΔE's violet, the MLP grey, E the text's."""
-    role = colours.roles(theme)
-    fills = {name: mixed(role[name], role["card"], 0.86) for name in ("query", "key", "value")}
-    fills["output"] = mixed(role["delta"], role["card"], 0.86)
-    fills["fused"] = mixed(role["accent"], role["card"], 0.7)
-    fills |= {name: mixed(role["ink"], role["card"], 0.8) for name in ("embedding", "unembedding")}
-    greys = {"up": 0.66, "mlp": 0.66, "gate": 0.54, "down": 0.42, "position": 0.3, "norm": 0.22, "bias": 0.16}
-    fills |= {name: mixed(role["soft"], role["card"], share) for name, share in greys.items()}
-    return {**fills, "other": mixed(role["soft"], role["card"], 0.1)}
-
-
-def boxes(
-    parents: Sequence[int], labels: Sequence[str], counts: Sequence[int], kinds: Sequence[str], alt: str
-) -> bytes:
-    """A treemap's packet for assets/boxes.js: each box as large as its share of the box around it.
-
-    parents: for each box, which one it lies in; the first box is the model. `kinds` are roles for leaves and names of
-    containers (model, block, attention, head, MLP) for the others. `alt` says what the picture shows.
-    """
-    nodes = list(zip(parents, labels, counts, kinds, strict=True))
-    palette = {theme: {"roles": colours.roles(theme), "fills": _box_fills(theme)} for theme in colours.ROLES}
-    header = json.dumps({"nodes": nodes, "palette": palette, "alt": alt}, ensure_ascii=False).encode()
-    return struct.pack("<I", len(header)) + header
-
-
-def _box_fills(theme: Theme) -> dict[str, str]:
-    """What a box is filled with where it is too small to show what it holds."""
-    role = colours.roles(theme)
-    fills = role_colours(theme)
-    held = {"model": role["card"], "block": fills["gate"], "MLP": fills["up"]}
-    return {**fills, **held, "attention": mixed(role["accent"], role["card"], 0.6), "head": fills["query"]}
 
 
 _PALE = ("down", "gate", "position", "norm", "bias", "other")
@@ -172,7 +102,7 @@ ORDER = (
 
 
 def _unique(place: int, model: str, models: Sequence[str]) -> str:
-    return escape(model) if list(models).count(model) == 1 else f"{escape(model)} ({place + 1})"
+    return phrase(model) if list(models).count(model) == 1 else f"{phrase(model)} ({place + 1})"
 
 
 def _ink_on(role: str, theme: Theme) -> str:

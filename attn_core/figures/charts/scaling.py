@@ -8,8 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from attn_core.figures import colours
-from attn_core.figures.charts.parameters import escape, finished, role_colours, short
-from attn_core.figures.colours import Theme
+from attn_core.figures.charts.parameters import finished
+from attn_core.figures.colours import Theme, role_colours
+from attn_core.figures.labels import phrase
+from attn_core.text.numbers import short
 
 
 def curves(
@@ -34,11 +36,11 @@ def curves(
             x=list(at),
             y=list(values),
             mode="lines+markers",
-            name=escape(name),
+            name=phrase(name),
             line={"color": fills[tints[name]], "width": 2.4, "dash": _DASHES[i % len(_DASHES)]},
             marker={"size": 6, "symbol": _SYMBOLS[i % len(_SYMBOLS)]},
             customdata=[f"{value:,.0f}" for value in values],
-            hovertemplate=f"{escape(across)} %{{x:,}}<br>{escape(name)}: <b>%{{customdata}}</b><extra></extra>",
+            hovertemplate=f"{phrase(across)} %{{x:,}}<br>{phrase(name)}: <b>%{{customdata}}</b><extra></extra>",
         )
     if here is not None:
         figure.add_vline(x=here, line={"color": role["soft"], "width": 1, "dash": "dot"})
@@ -50,13 +52,13 @@ def curves(
             "type": "log",
             "tickvals": list(at),
             "ticktext": [f"{value:,}" for value in at],
-            "title": escape(across),
+            "title": phrase(across),
         },
         yaxis={
             "type": "log",
             "tickvals": ticks,
             "ticktext": [short(t) for t in ticks],
-            "title": {"text": escape(up), "standoff": 6},
+            "title": {"text": phrase(up), "standoff": 6},
         },
     )
     figure.update_xaxes(showgrid=False, zeroline=False)

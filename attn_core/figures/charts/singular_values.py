@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from attn_core.figures import colours
-from attn_core.figures.charts.parameters import finished, mixed
-from attn_core.figures.colours import Theme
+from attn_core.figures.charts.parameters import finished
+from attn_core.figures.colours import Theme, mixed
 
 
 def thin_matrices(d_model: int, d_head: int, *, theme: Theme) -> go.Figure:

@@ -9,7 +9,7 @@ from html import escape
 
 import numpy as np
 
-from attn_core.figures.labels import signed
+from attn_core.text.numbers import signed
 
 
 def dot_product(query: np.ndarray, key: np.ndarray, query_name: str = "query", key_name: str = "key") -> str:

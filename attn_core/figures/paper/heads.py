@@ -1,9 +1,4 @@
-"""The canvas pictures as Plotly figures for paper: light, on white, from the very packets that the screen was given.
-
-`drawn(packet, view)` gives the figure; `view` is what the page told the canvas beside the packet (scale, chosen head).
-What is drawn on screen and what is saved can therefore not differ. Overviews come with a weight's 254 steps, as on
-screen; all other numbers are exact.
-"""
+"""All heads as figures for paper: a tile a head, one number a head, or its kind. `figures.paper.draw` calls them."""
 
 from __future__ import annotations
 
@@ -13,34 +8,11 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from attn_core.figures.canvas.heads import MASKED, unpack
-from attn_core.figures.charts.heatmap import MONO, SANS
-from attn_core.figures.colours import CATEGORIES, diverging, roles, sequential
-from attn_core.figures.labels import MINUS, phrase, ticks
-
-WIDTH = 760  # pixels; three of the file's make one
-LEFT, RIGHT, TOP = 64, 16, 54
-COLOUR = roles("light")
-Header = Mapping[str, Any]
-
-
-def drawn(packet: bytes, view: Mapping[str, Any] | None = None) -> go.Figure:
-    """The picture of a packet of `tiles`, `panels`, `cells` or `parameters.boxes`, 760 pixels wide."""
-    from attn_core.figures.paper import lines_and_boxes as paper_shapes
-    from attn_core.figures.paper import matrix as paper_cells
-
-    header, body = unpack(packet)
-    makers = {
-        "values": values,
-        "pattern": overview,
-        "kinds": kinds,
-        "panels": paper_cells.panels,
-        "cells": paper_cells.matrix,
-        "links": paper_shapes.links,
-        "boxes": paper_shapes.boxes,
-    }
-    name = header.get("view") or ("boxes" if "nodes" in header else "cells")
-    return makers[name](header, body, view or {})
+from attn_core.figures.canvas.heads import MASKED
+from attn_core.figures.colours import CATEGORIES, diverging, sequential
+from attn_core.figures.labels import phrase, ticks
+from attn_core.figures.paper.layout import COLOUR, LEFT, RIGHT, TOP, WIDTH, Header, bar, finished, said
+from attn_core.text.numbers import MINUS
 
 
 def values(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
@@ -190,53 +162,3 @@ def _chosen(figure: go.Figure, view: Mapping[str, Any]) -> go.Figure:
         line = {"color": COLOUR["accent"], "width": 2.5}
         figure.add_shape(type="rect", x0=head - 0.5, x1=head + 0.5, y0=layer - 0.5, y1=layer + 0.5, line=line)
     return figure
-
-
-def bar(title: str, percent: bool = False) -> dict[str, Any]:
-    """A colour bar below the picture."""
-    place = {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yanchor": "top", "ypad": 10, "xpad": 0}
-    size = {"thickness": 8, "len": 0.6, "outlinewidth": 0, "tickfont": {"size": 10.5}}
-    form = {"tickformat": ".0%"} if percent else {"nticks": 6}
-    return {**place, **size, **form, "title": {"text": phrase(title), "side": "bottom", "font": {"size": 11}}}
-
-
-def said(value: str, row: str, column: str, rows: Sequence[Any], columns: Sequence[Any]) -> dict[str, Any]:
-    """What a heatmap's numbers are and what its rows and columns are called, for tables of them."""
-    return {"value": value, "row": row, "column": column, "rows": list(rows), "columns": list(columns)}
-
-
-def finished(
-    figure: go.Figure, height: float, *, bottom: float = 12, top: float = TOP, left: float = LEFT
-) -> go.Figure:
-    """What all figures for paper share: white, the page's fonts, no grid, room for titles."""
-    right = figure.layout.margin.r if figure.layout.margin.r is not None else RIGHT
-    figure.update_layout(
-        height=round(height),
-        margin={"l": left, "r": right, "t": top, "b": bottom},
-        paper_bgcolor="#ffffff",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": SANS, "size": 12, "color": COLOUR["ink"]},
-    )
-    figure.update_xaxes(showgrid=False, zeroline=False)
-    figure.update_yaxes(showgrid=False, zeroline=False)
-    return figure
-
-
-def tokens(
-    axis: str, names: Sequence[str | None], special: Sequence[int], colour: str, most: int, standoff: float = 8
-) -> dict[str, Any]:
-    """Tick labels of tokens: at most so many, special ones dimmed, missing ones as a dash.
-
-    Where an axis has no name, its labels are words of ours, in which a space is a space.
-    """
-    at, words = ticks(["–" if name is None else name for name in names], most)
-    words = words if axis else [word.replace("␠", " ") for word in words]
-    shades = [COLOUR["soft"] if i in special else COLOUR["ink"] for i in at]
-    shown = [f'<span style="color:{shade}">{word}</span>' for word, shade in zip(words, shades, strict=True)]
-    return {
-        "tickvals": at,
-        "ticktext": shown,
-        "tickfont": {"family": MONO, "size": 10.5},
-        "ticks": "",
-        "title": {"text": phrase(axis), "font": {"size": 11.5, "color": colour}, "standoff": standoff},
-    }

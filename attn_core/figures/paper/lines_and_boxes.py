@@ -14,7 +14,7 @@ from attn_core.figures.colours import CATEGORIES
 from attn_core.figures.html.bar_table import Column
 from attn_core.figures.html.vector_arrows import Arrow, points
 from attn_core.figures.labels import escape, phrase, shorten
-from attn_core.figures.paper.heads import COLOUR, WIDTH, Header, finished
+from attn_core.figures.paper.layout import COLOUR, WIDTH, Header, finished
 
 FAINTEST = 0.01  # as on screen: lines below this weight are left out, and the picture says so
 SHADES = 20  # steps of a line's strength; its weight itself is exact in the table of the picture
@@ -98,7 +98,7 @@ def boxes(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
         above = paths[parent] if i else ""
         paths.append(f"{above}/{label}".strip("/") if i else "")
     ids = [path or "model" for path in paths]
-    fills = header["palette"]["light"]["fills"]
+    fills = header["fills"]["light"]
     figure = go.Figure(
         go.Treemap(
             ids=ids,

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from attn_core.figures.colours import diverging, sequential
 from attn_core.figures.labels import phrase, shorten, ticks
-from attn_core.figures.paper.heads import COLOUR, WIDTH, Header, bar, finished, said, tokens
+from attn_core.figures.paper.layout import COLOUR, WIDTH, Header, bar, finished, said, tokens
 
 LETTER = 6.4  # pixels of a letter of a tick, on average
 ACROSS = 2  # panels beside each other

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from server import is_live, serve, settled
 
 import attn_core as ac
-from attn_core.figures.labels import percent
+from attn_core.text.numbers import percent
 
 pytestmark = pytest.mark.browser
 STARTER = "a fluffy blue creature roamed the verdant forest"

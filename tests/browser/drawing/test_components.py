@@ -19,7 +19,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from server import PATIENCE, settled
 
-from attn_core.figures import colours, labels, scripts
+from attn_core.figures import colours, scripts
+from attn_core.text.numbers import percent
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[3]
@@ -29,9 +30,9 @@ APP = """
 import json
 import numpy as np
 import streamlit as st
-from attn_core.figures import heatmap, tiles
-from attn_core.figures.heatmap import clicked
-from ui import components
+from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.charts.heatmap import clicked, heatmap
+from ui.drawing import canvas as components
 
 st.set_page_config(layout="wide")
 ask = st.query_params
@@ -189,7 +190,7 @@ def test_hover_shows_the_head_larger_and_the_cell_as_a_sentence_without_a_rerun(
     tile.hover(position={"x": 2.5 * side, "y": 4.5 * side})
     preview = page.locator(".preview")
     expect(preview).to_contain_text("Layer 1 · head 2")
-    said = labels.percent(weight(1, 2, 4, 2)).replace(" ", "\u00a0")
+    said = percent(weight(1, 2, 4, 2)).replace(" ", "\u00a0")
     expect(preview).to_contain_text(f"To update e (query 4), head 1.2 takes ≈ {said} from <b>x</b> (key 2).")
     assert preview.locator("canvas").bounding_box()["width"] > 3 * tile.bounding_box()["width"] / 2
     expect(page.get_by_text("heard []")).to_be_visible()
@@ -282,7 +283,7 @@ def test_links_show_only_the_lines_of_the_word_under_the_pointer(visit):
     answers = page.locator(".right .word")
     page.locator(".left .word").nth(5).hover()
     for key in range(8):
-        said = labels.percent(weight(0, 0, 5, key)).replace(" ", "\u00a0")
+        said = percent(weight(0, 0, 5, key)).replace(" ", "\u00a0")
         expect(answers.nth(key).locator("small")).to_have_text(said)
     expect(page.locator(".said")).to_contain_text("To update w5 (5), head 0.0 looks at")
     page.mouse.move(2, 2)
@@ -379,7 +380,7 @@ def test_a_cell_of_the_heatmap_is_hit_up_to_its_corners(visit):
         x, y = box["x"] + (key + across) * box["width"] / 8, box["y"] + (query + down) * box["height"] / 8
         page.mouse.move(x, y)
         expect(said).to_contain_text(f"To update w{query} (query {query}),")
-        expect(said).to_contain_text(f"takes {labels.percent(weight(0, 0, query, key))} from w{key} (key {key})")
+        expect(said).to_contain_text(f"takes {percent(weight(0, 0, query, key))} from w{key} (key {key})")
         page.mouse.click(x, y)
         expect(page.get_by_text(f"cell ({query}, {key})")).to_be_visible()
         settled(page)
@@ -391,4 +392,4 @@ def test_both_languages_say_a_percent_in_the_same_words(visit):
     numbers = [0, 1e-6, 0.0001, 0.00042, 0.0053, 0.0099, 0.0534, 0.0949, 0.1934, 0.9949, 0.9951, 0.9999, 0.99996, 1]
     source = scripts.module("overview").replace("export default", "const app =").replace("export function", "function")
     said = page.evaluate(f"(numbers) => {{ {source}; return numbers.map(percent); }}", numbers)
-    assert [word.replace("\u00a0", " ") for word in said] == [labels.percent(number) for number in numbers]
+    assert [word.replace("\u00a0", " ") for word in said] == [percent(number) for number in numbers]

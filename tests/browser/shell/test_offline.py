@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 import attn_core as ac
-from attn_core.figures.labels import percent
+from attn_core.text.numbers import percent
 from attn_core.views import files as export
 from attn_core.views.view import View
 

@@ -13,7 +13,7 @@ from playwright.sync_api import TimeoutError as TooLate
 from server import is_live, serve, settled
 
 import attn_core as ac
-from attn_core.figures.labels import percent
+from attn_core.text.numbers import percent
 from attn_core.walkthrough.head import run_stages
 from ui.step_by_step.layout import number
 

@@ -7,8 +7,8 @@ import pytest
 
 from attn_core.figures.charts import arrows, delta_e, senses
 from attn_core.figures.colours import CATEGORIES, roles
-from attn_core.figures.labels import percent
 from attn_core.residual import geometry
+from attn_core.text.numbers import percent
 
 RNG = np.random.default_rng(0)
 HOSTILE = ["<b>x</b>", "$y$", "", "a\nb", "&amp;"]

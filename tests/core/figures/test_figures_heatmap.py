@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 
 from attn_core.figures import colours, labels
 from attn_core.figures.charts.heatmap import CLICKABLE, clicked, heatmap
+from attn_core.text.numbers import percent, percents
 
 WORDS = ["[CLS]", "a", "fluffy", "creature", "a", "<b>$x$"]
 
@@ -133,12 +134,12 @@ def test_special_and_chosen_words_are_coloured_by_role():
     "weight", [0.0, 1e-6, 0.00005, 0.00421, 0.05, 0.0995, 0.1934, 0.994, 0.9949, 0.9951, 0.9999, 1.0]
 )
 def test_a_matrix_of_percents_says_what_one_percent_says(weight):
-    assert labels.percents(np.array([[weight]])).tolist() == [[labels.percent(weight)]]
+    assert percents(np.array([[weight]])).tolist() == [[percent(weight)]]
 
 
 def test_a_percent_is_never_further_off_than_its_digits_and_never_a_false_hundred():
     for weight in np.random.default_rng(0).random(2000):
-        said = labels.percent(weight)
+        said = percent(weight)
         assert abs(float(said.removesuffix(" %")) - 100 * weight) <= 0.5
         assert said != "100 %" or weight > 0.9999
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from attn_core.figures.canvas.heads import unpack
+from attn_core.figures.canvas.packet import unpack
 from attn_core.figures.canvas.panels import Panel, pack_panels
 from attn_core.figures.charts.distances import distances
 from attn_core.figures.charts.scatter import scatter

@@ -13,7 +13,7 @@ from attn_core.figures.canvas.matrix import Side, pack_cells
 from attn_core.figures.canvas.panels import Panel, pack_panels
 from attn_core.figures.colours import ROLES
 from attn_core.figures.paper import csv as numbers
-from attn_core.figures.paper import heads as paper
+from attn_core.figures.paper import draw as paper
 from attn_core.views.files import for_paper
 
 WORDS = ["the", "<b>", "the"]

@@ -7,14 +7,14 @@ from html import unescape
 import numpy as np
 import pytest
 
-from attn_core.figures.canvas.heads import unpack
 from attn_core.figures.canvas.matrix import Side, pack_cells
+from attn_core.figures.canvas.packet import unpack
 from attn_core.figures.html.bar_table import Column, bars
 from attn_core.figures.html.dot_product import dot_product
 from attn_core.figures.html.matrix_shapes import value_matrices
 from attn_core.figures.html.rotary_dials import clocks
 from attn_core.figures.html.vector_arrows import Arrow, arrows
-from attn_core.figures.labels import signed
+from attn_core.text.numbers import signed
 
 HOSTILE = "<img src=x onerror=alert(1)> & $x$"
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.canvas.packet import packet, unpack
 
 
 def patterns(layers, heads, queries, keys, seed=0):
@@ -124,7 +125,7 @@ def test_values_and_kinds_travel_as_they_are():
 
 
 def test_unpack_reads_what_packet_wrote():
-    header, body = tiles.unpack(tiles.packet({"a": "é‮"}, b"\x01\x02"))
+    header, body = unpack(packet({"a": "é‮"}, b"\x01\x02"))
     assert header["a"] == "é‮" and body == b"\x01\x02"
 
 
@@ -134,5 +135,5 @@ def test_labels_are_visible_and_survive_as_text():
 
 
 def test_both_themes_travel_with_every_packet():
-    header, _ = decode(tiles.packet({}, b""))
+    header, _ = decode(packet({}, b""))
     assert_array_equal(sorted(header["palette"]), ["dark", "light"])

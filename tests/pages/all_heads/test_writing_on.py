@@ -13,7 +13,7 @@ import torch
 import transformers as tf
 from streamlit.testing.v1 import AppTest
 
-from attn_core.figures.labels import percent
+from attn_core.text.numbers import percent
 from ui.server import cache as caches
 
 ROOT = Path(__file__).parents[3]

@@ -16,8 +16,8 @@ import torch
 import transformers as tf
 from streamlit.testing.v1 import AppTest
 
-from attn_core.figures.labels import percent
 from attn_core.prediction import translation
+from attn_core.text.numbers import percent
 from attn_core.tiny.shipped import best_head
 from ui.server import cache as caches
 

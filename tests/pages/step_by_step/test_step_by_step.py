@@ -13,8 +13,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 import attn_core as ac
 from attn_core import attention
-from attn_core.figures.canvas.heads import unpack
-from attn_core.figures.labels import percent, signed
+from attn_core.figures.canvas.packet import unpack
+from attn_core.text.numbers import percent, signed
 from attn_core.walkthrough import toy
 from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.from_trace import from_trace

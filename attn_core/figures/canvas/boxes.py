@@ -1,0 +1,30 @@
+"""A model as boxes in boxes, each as large as its share of the parameters: the packet for assets/canvas/boxes.js."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attn_core.figures import colours
+from attn_core.figures.canvas.packet import packet
+from attn_core.figures.colours import Theme, mixed, role_colours
+
+
+def boxes(
+    parents: Sequence[int], labels: Sequence[str], counts: Sequence[int], kinds: Sequence[str], alt: str
+) -> bytes:
+    """A treemap's packet for assets/boxes.js: each box as large as its share of the box around it.
+
+    parents: for each box, which one it lies in; the first box is the model. `kinds` are roles for leaves and names of
+    containers (model, block, attention, head, MLP) for the others. `alt` says what the picture shows.
+    """
+    nodes = list(zip(parents, labels, counts, kinds, strict=True))
+    fills = {theme: _box_fills(theme) for theme in colours.ROLES}
+    return packet({"picture": "boxes", "nodes": nodes, "fills": fills, "alt": alt}, b"")
+
+
+def _box_fills(theme: Theme) -> dict[str, str]:
+    """What a box is filled with where it is too small to show what it holds."""
+    role = colours.roles(theme)
+    fills = role_colours(theme)
+    held = {"model": role["card"], "block": fills["gate"], "MLP": fills["up"]}
+    return {**fills, **held, "attention": mixed(role["accent"], role["card"], 0.6), "head": fills["query"]}

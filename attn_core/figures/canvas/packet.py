@@ -1,0 +1,25 @@
+"""The bytes that a canvas picture is drawn from, on screen and on paper: one header and its cells.
+
+A packet is the length of its header (4 bytes, little-endian), the header (JSON, UTF-8), then the cells, whose form
+each kind of picture defines. `assets/canvas/drawing.js` reads it in the browser, `figures.paper.draw` for a file.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+from attn_core.figures.colours import palette
+
+
+def packet(header: dict[str, Any], body: bytes) -> bytes:
+    """A header and cells as one packet; both themes' colours come with the header."""
+    text = json.dumps({**header, "palette": palette()}, ensure_ascii=False, separators=(",", ":")).encode()
+    return struct.pack("<I", len(text)) + text + body
+
+
+def unpack(packed: bytes) -> tuple[dict[str, Any], bytes]:
+    """A packet's header and cells."""
+    (length,) = struct.unpack_from("<I", packed)
+    return json.loads(packed[4 : 4 + length]), packed[4 + length :]

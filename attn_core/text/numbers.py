@@ -1,0 +1,80 @@
+"""Numbers as people read them: percent, signs, large counts, bytes. Every number on a picture or a page is said here.
+
+`assets/canvas/numbers.js` says the same for what is drawn while a pointer moves; a test runs both and compares them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def percent(weight: float) -> str:
+    """A weight as people say it: two digits, more only where 100 % would be untrue.
+
+    >>> [percent(w) for w in (0.1934, 0.0534, 0.00421, 0.9995, 1.0, 0.00001, 0.0)]
+    ['19 %', '5.3 %', '0.42 %', '99.95 %', '100 %', '< 0.01 %', '0 %']
+    """
+    if weight <= 0:
+        return "0 %"
+    if weight < 0.0001:
+        return "< 0.01 %"
+    if weight < 0.0995:
+        return f"{100 * weight:.2g} %"
+    return f"{100 * weight:.{2 if 0.995 <= weight < 0.99995 else 0}f} %"
+
+
+def percents(weights: np.ndarray) -> np.ndarray:
+    """`percent` of every cell of [query, key]; a masked cell (NaN) counts as 0. Gives str [query, key].
+
+    Cells are first rounded as far as they will be read: few different numbers remain, and only those become words.
+    """
+    w = np.nan_to_num(weights.astype(np.float64), nan=0.0)
+    top = (w >= 0.995) & (w < 0.99995)
+    ranges = [w <= 0, w < 0.0001, w < 0.000995, w < 0.00995, w < 0.0995, top]
+    read = np.select(ranges, [0 * w, 0 * w + 1e-9, w.round(5), w.round(4), w.round(3), w.round(4)], w.round(2))
+    different, which = np.unique(read, return_inverse=True)
+    words = np.array([percent(float(number)) for number in different], dtype=object)
+    return words[which].reshape(w.shape)
+
+
+def signed(number: float) -> str:
+    """A signed number with a true minus sign and three digits.
+
+    >>> signed(-0.12345), signed(2.0)
+    ('−0.123', '+2')
+    """
+    return f"{number:+.3g}".replace("-", MINUS) if number else "0"
+
+
+def signed_percent(share: float) -> str:
+    """A share that may be negative, in percent.
+
+    >>> signed_percent(-0.25), signed_percent(0.5)
+    ('−25 %', '50 %')
+    """
+    return percent(share) if share >= 0 else MINUS + percent(-share)
+
+
+def short(count: float) -> str:
+    """A large number as people say it, three digits: thousand, million, billion, trillion by their letters.
+
+    >>> [short(n) for n in (384, 6_291_456, 57_982_058_496, 999_999)]
+    ['384', '6.29 M', '58.0 B', '1.00 M']
+    """
+    for letter in ("", " k", " M", " B", " T"):
+        if abs(count) < 999.5 or letter == " T":
+            return f"{count:,.0f}" if not letter else f"{count:#.3g}".rstrip(".") + letter
+        count /= 1000
+    raise AssertionError
+
+
+def byte_size(count: float) -> str:
+    """Bytes as people say them, in powers of 1,000.
+
+    >>> byte_size(349_208_518_656), byte_size(12_288), byte_size(96)
+    ('349 GB', '12.3 kB', '96 bytes')
+    """
+    said = short(count)
+    return f"{said} bytes" if said.isdigit() else f"{said.replace(' B', ' G')}B"
