@@ -45,7 +45,7 @@ QUIET = "(quiet) => performance.now() - window.lastChange > quiet ? window.lastC
 
 
 @contextmanager
-def app(script: str = "app.py", **environment: str) -> Iterator[tuple[str, float, int]]:
+def app(script: str = "app.py", folder: Path = ROOT, **environment: str) -> Iterator[tuple[str, float, int]]:
     """A running app: its address, when it was started, and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -54,7 +54,7 @@ def app(script: str = "app.py", **environment: str) -> Iterator[tuple[str, float
     options = [f"--server.port={port}", "--server.address=127.0.0.1", "--server.headless=true"]
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", script, *options],
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

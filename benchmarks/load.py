@@ -83,6 +83,7 @@ class Visitor:
             ping_interval=None,
             legacy=True,
         )
+        self.received = 0  # bytes
 
     def ask(self, room: str = "", **view: object) -> str:
         """Open a view and give all that the page says as HTML."""
@@ -96,7 +97,9 @@ class Visitor:
         said = []
         while True:
             message = ForwardMsg()
-            message.ParseFromString(self.socket.recv(timeout=300))
+            data = self.socket.recv(timeout=300)
+            self.received += len(data)
+            message.ParseFromString(data)
             if message.WhichOneof("type") == "script_finished":
                 return "\n".join(said)
             element = message.delta.new_element

@@ -1,0 +1,155 @@
+"""What an answer costs the server: its CPU time ÷ that of a bare forward pass of the same tokens.
+
+A visitor without a browser speaks Streamlit's protocol to the hosted app and asks each page about sentences that nobody
+asked before; the server's CPU time is read from the system. The floor is a page of Streamlit's own with five inputs, a
+folded table and ten lines. With `--beside FOLDER` another checkout answers the same questions in the same run, once as
+it is and once with `runner.postScriptGC` off, so that a gain can be told from a quieter machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks.browser import ROOT, app, sentence
+from benchmarks.load import Visitor, public_settings
+from benchmarks.tables import report
+
+TOKENS = 13
+FLOOR = """
+import pandas as pd
+import streamlit as st
+
+for i in range(5):
+    st.text_input(f"input {i}", str(st.query_params.get("text", "")))
+with st.expander("table"):
+    st.dataframe(pd.DataFrame({"a": range(10)}))
+for i in range(10):
+    st.text(f"line {i} {st.query_params.get('text', '')}")
+"""
+Question = Callable[[int], tuple[str, dict[str, object]]]
+
+
+def fresh(page: str, **view: object) -> Question:
+    """A page asked about a sentence of its own each time."""
+    return lambda turn: (page, {"text": sentence(TOKENS, 1000 + turn), **view})
+
+
+def words(turn: int) -> tuple[str, dict[str, object]]:
+    return "word_senses", {
+        "board": f"mole: a mole dug number {turn} | one mole of carbon {turn} | a mole on skin {turn}"
+    }
+
+
+QUESTIONS: dict[str, Question] = {
+    "front page, new sentence": fresh(""),
+    "front page, another head": lambda turn: (
+        "",
+        {"text": sentence(TOKENS, 1), "layer": turn % 6, "head": turn // 6 % 12},
+    ),
+    "front page, another word": lambda turn: ("", {"text": sentence(TOKENS, 1), "query": turn % TOKENS}),
+    "step by step": fresh("step_by_step"),
+    "ΔE": fresh("delta_e"),
+    "word senses": words,
+    "compare": fresh("compare_heads"),
+    "find heads": fresh("find_heads"),
+    "translate": lambda turn: (
+        "cross_attention",
+        {"source": f"the small blue car sees {('a', 'the', 'some', 'my')[turn % 4]} horse {'and ' * (turn // 4 % 9)}"},
+    ),
+    "parameters": lambda turn: ("parameters", {"own": 1, "n_layers": 2 + turn % 90}),
+    "lesson": lambda turn: ("lesson", {"stop": 1 + turn % 8}),
+}
+
+
+def cpu_seconds(process: int) -> float:
+    """User and system time that a process and its ended children have used."""
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def bare_pass(rounds: int = 200) -> float:
+    """CPU seconds of a warm forward pass of as many tokens, one thread."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    from attn_core.models.catalogue import bundled_folder
+
+    torch.set_num_threads(1)
+    model = AutoModel.from_pretrained(bundled_folder(), attn_implementation="sdpa").eval()
+    inputs = AutoTokenizer.from_pretrained(bundled_folder())(sentence(TOKENS, 0), return_tensors="pt")
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(rounds):
+            start = time.process_time()
+            model(**inputs)
+            seconds.append(time.process_time() - start)
+    return statistics.median(seconds[rounds // 10 :])
+
+
+def costs(folder: Path, rounds: int, **settings: str) -> Iterator[tuple[str, float, int]]:
+    """(page, CPU seconds an answer, bytes an answer) of the app in a folder."""
+    with app("serve.py", folder, **settings) as (address, _, process):
+        visitor = Visitor(address)
+        for what, question in QUESTIONS.items():
+            for turn in range(3):  # warm: lazy imports, models
+                _ask(visitor, question(10_000 + turn))
+            time.sleep(0.5)
+            before, received = cpu_seconds(process), visitor.received
+            for turn in range(rounds):
+                _ask(visitor, question(turn))
+            yield what, (cpu_seconds(process) - before) / rounds, (visitor.received - received) // rounds
+
+
+def _ask(visitor: Visitor, asked: tuple[str, dict[str, object]]) -> None:
+    page, view = asked
+    visitor.ask(page, **view)
+
+
+def floor(rounds: int) -> float:
+    """CPU seconds of an answer of a small page of Streamlit's own."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "floor.py").write_text(FLOOR, encoding="utf-8")
+        with app("floor.py", Path(folder), STREAMLIT_RUNNER_POST_SCRIPT_GC="false") as (address, _, process):
+            visitor = Visitor(address)
+            visitor.ask()
+            before = cpu_seconds(process)
+            for turn in range(rounds):
+                visitor.ask(text=str(turn))
+            return (cpu_seconds(process) - before) / rounds
+
+
+def main(rounds: int = 24, beside: str | None = None) -> None:
+    bare = bare_pass()
+    settings = public_settings()
+    ours = {what: (cpu, size) for what, cpu, size in costs(ROOT, rounds, **settings)}
+    others: dict[str, dict[str, float]] = {}
+    if beside is not None:
+        gc_off = {"STREAMLIT_RUNNER_POST_SCRIPT_GC": "false"}
+        for name, extra in (("the other checkout", {}), ("the same, postScriptGC off", gc_off)):
+            others[name] = {what: cpu for what, cpu, _ in costs(Path(beside), max(6, rounds // 3), **settings, **extra)}
+    rows: list[dict[str, object]] = [
+        {"page": what, "CPU ÷ bare": cpu / bare, "kB on the socket": size / 1000}
+        | {f"{name}, CPU ÷ bare": found[what] / bare for name, found in others.items()}
+        for what, (cpu, size) in ours.items()
+    ]
+    notes = [
+        f"Bare: {bare * 1000:.1f} ms of CPU for {TOKENS} tokens, one thread. Floor, a small page of Streamlit's own: "
+        f"{floor(rounds) / bare:.2f} × the pass.",
+        f"{rounds} answers a page, one visitor, the container's settings.",
+    ]
+    report("answers", "CPU time of an answer ÷ a bare forward pass", rows, notes)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=24)
+    parser.add_argument("--beside", help="a folder with another checkout of Headlight")
+    own = parser.parse_args()
+    main(own.rounds, own.beside)
