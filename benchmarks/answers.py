@@ -42,9 +42,9 @@ def fresh(page: str, **view: object) -> Question:
 
 
 def words(turn: int) -> tuple[str, dict[str, object]]:
-    return "word_senses", {
-        "board": f"mole: a mole dug number {turn} | one mole of carbon {turn} | a mole on skin {turn}"
-    }
+    """A board of word senses with three sentences of its own."""
+    rows = (f"a mole dug hole {turn}", f"{turn} mole of carbon", f"take a biopsy of the mole {turn}")
+    return "word_senses", {"board": json.dumps([[row, "the mole", 0] for row in rows])}
 
 
 QUESTIONS: dict[str, Question] = {
