@@ -1,4 +1,4 @@
-"""The front room: type a sentence, see every head of every layer, open one."""
+"""All heads: type a sentence, see every head of every layer, open one."""
 
 import streamlit as st
 
@@ -10,15 +10,15 @@ from ui.all_heads import token_row as chosen_word
 from ui.drawing import canvas, widgets
 from ui.page import open_page
 
-room = open_page("app", params=[*one_head.PARAMS, *overview.PARAMS, *next_word.PARAMS])
+page = open_page("all_heads", params=[*one_head.PARAMS, *overview.PARAMS, *next_word.PARAMS])
 headline = st.container(gap=None)
-source, trace = first_screen.trace_of(room)
-shown = one_head.of(room, trace)
+source, trace = first_screen.trace_of(page)
+shown = one_head.of(page, trace)
 
 with headline:
     n_heads = trace.n_layers * trace.n_heads
     widgets.lead(shown.lead())
-    arriving = widgets.under_lead(f"{room.badges(trace, source)}{n_heads} heads, one forward pass.")
+    arriving = widgets.under_lead(f"{page.badges(trace, source)}{n_heads} heads, one forward pass.")
 
 left, right = st.columns([61, 39], gap="medium")
 with left, widgets.card("overview"):
@@ -30,7 +30,7 @@ with left, widgets.card("overview"):
 with right, widgets.card("head"):
     head_pictures.titled(shown)
     head_pictures.steppers(shown)
-    if room.view["face"] == "table":
+    if page.state["face"] == "table":
         chosen_word.table(shown)
     else:
         head_pictures.heatmap(shown)
@@ -41,9 +41,9 @@ with right, widgets.card("head"):
 one_head.offer(shown)
 
 if source == "live":
-    next_word.next_word(room, trace)
+    next_word.next_word(page, trace)
 else:
     with arriving:
-        first_screen.fetch_model(room.model_name)
-room.offer_pictures(shown.who, shown.word, pattern_first=True)
+        first_screen.fetch_model(page.model_name)
+page.offer_pictures(shown.who, shown.word, pattern_first=True)
 canvas.follow_theme()

@@ -1,4 +1,4 @@
-"""Headlight as a hosted app: `streamlit run serve.py`. The same rooms as app.py, and what a public server needs.
+"""Headlight as a hosted app: `streamlit run serve.py`. The same pages as app.py, and what a public server needs.
 
 * `/ready` says 200 once the bundled model is loaded and 503 until then; `/_stcore/health` says that the process lives.
 * Security headers on every answer, with a Content-Security-Policy that lets the page speak to this host alone.

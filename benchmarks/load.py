@@ -1,7 +1,7 @@
 """`make load`: twenty visitors for two minutes on this machine, each answer checked against precomputed truth.
 
 Four visitors drive a real Chromium, sixteen speak Streamlit's own protocol over a WebSocket, all to one server. Every
-visitor has sentences of its own, changes heads and rooms, and looks at each answer: a headline of another visitor's
+visitor has sentences of its own, changes heads and pages, and looks at each answer: a headline of another visitor's
 sentence would be found. Afterwards twenty visitors bring a thousand different sentences, one in twenty of them as long
 as can be, and the server's memory must stay flat. The server is the hosted one, with the container's own settings.
 """
@@ -33,7 +33,7 @@ def sentence(visitor: int, turn: int) -> str:
 
 
 def truth(visitor: int, turn: int) -> tuple[str, int, int, str]:
-    """(sentence, layer, head, the headline that the front room must show)."""
+    """(sentence, layer, head, the headline that the page All heads must show)."""
     import attn_core as ac
     from attn_core.views import headlines as sentences
     from attn_core.views.arrangement import arrange, striking_row
@@ -85,14 +85,14 @@ class Visitor:
         )
         self.received = 0  # bytes
 
-    def ask(self, room: str = "", **view: object) -> str:
+    def ask(self, page_name: str = "", **view: object) -> str:
         """Open a view and give all that the page says as HTML."""
         from streamlit.proto.BackMsg_pb2 import BackMsg
         from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
         wish = BackMsg()
         wish.rerun_script.query_string = urlencode({"v": 1, "model": "minilm", **view})
-        wish.rerun_script.page_name = room
+        wish.rerun_script.page_name = page_name
         self.socket.send(wish.SerializeToString())
         said = []
         while True:
@@ -113,10 +113,10 @@ def by_protocol(visitor: Visitor, turns: list[tuple[str, int, int, str]], visits
         text, layer, head, wanted = turns[turn % len(turns)]
         start = time.perf_counter()
         lead = headline(visitor.ask(text=text, layer=layer, head=head, query="auto"))
-        visits.saw("front room", time.perf_counter() - start, lead, wanted)
+        visits.saw("All heads", time.perf_counter() - start, lead, wanted)
         start = time.perf_counter()
         said = plain(visitor.ask("delta_e", text=text, layer=layer, head=head, query=2))
-        visits.saw("ΔE room", time.perf_counter() - start, said, text.split()[1])
+        visits.saw("ΔE page", time.perf_counter() - start, said, text.split()[1])
         turn += 1
 
 

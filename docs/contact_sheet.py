@@ -1,7 +1,7 @@
-"""Every room on one sheet, at desk and phone width, light and dark: docs/contact-sheet.png; the light desk pictures
+"""Every page on one sheet, at desk and phone width, light and dark: docs/contact-sheet.png; the light desk pictures
 also go into docs/pictures/, for the read-me.
 
-python docs/contact_sheet.py                                   # every room
+python docs/contact_sheet.py                                   # every page
 python docs/contact_sheet.py --into /tmp/look app "delta_e?layer=2"    # only these, one picture each, no sheet
 """
 
@@ -21,31 +21,33 @@ sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
 from server import PATIENCE, chromium, is_live, serve, settled  # noqa: E402
 
-from ui.page import ROOMS  # noqa: E402
+from ui.page import PAGES  # noqa: E402
 
 WIDTHS = {1280: 1600, 390: 1600}  # what is shown of a page: width, at most this height
 SCHEMES = ("light", "dark")
-SCALE, GAP, ABREAST = 0.34, 20, 2  # of the sheet: how small, space around in pixels, rooms in a row
+SCALE, GAP, ABREAST = 0.34, 20, 2  # of the sheet: how small, space around in pixels, pages in a row
 
 
-def rooms() -> list[str]:
-    """The rooms that exist, in the menu's order."""
-    return [room for room in ROOMS if room == "app" or (ROOT / "pages" / f"{room}.py").exists()]
+def page_names() -> list[str]:
+    """The pages that exist, in the menu's order."""
+    return [
+        page_name for page_name in PAGES if page_name == "all_heads" or (ROOT / "pages" / f"{page_name}.py").exists()
+    ]
 
 
 def pictures(address: str, wanted: list[str], folder: Path) -> dict[str, list[Path]]:
-    """Every room at every width, light and dark, one browser window each."""
-    files: dict[str, list[Path]] = {room: [] for room in wanted}
+    """Every page at every width, light and dark, one browser window each."""
+    files: dict[str, list[Path]] = {page_name: [] for page_name in wanted}
     with chromium() as browser:
         for width, tallest in WIDTHS.items():
             for scheme in SCHEMES:
                 context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
                 page = context.new_page()
                 page.set_default_timeout(PATIENCE)
-                for room in wanted:
-                    file = folder / f"{room.split('?')[0]}-{scheme}-{width}.png"
-                    take(page, f"{address}/{room.removeprefix('app')}", tallest, file)
-                    files[room].append(file)
+                for page_name in wanted:
+                    file = folder / f"{page_name.split('?')[0]}-{scheme}-{width}.png"
+                    take(page, f"{address}/{page_name.removeprefix('all_heads')}", tallest, file)
+                    files[page_name].append(file)
                 context.close()
     return files
 
@@ -70,7 +72,7 @@ def take(page: Page, url: str, tallest: int, file: Path) -> None:
 
 
 def sheet(files: dict[str, list[Path]]) -> Image.Image:
-    """Two rooms abreast, each as desk light, desk dark, phone light, phone dark."""
+    """Two pages abreast, each as desk light, desk dark, phone light, phone dark."""
     strips = [_strip(row) for row in files.values()]
     width, height = (max(strip.size[side] for strip in strips) + GAP for side in (0, 1))
     paper = Image.new("RGB", (ABREAST * width + GAP, -(-len(strips) // ABREAST) * height + GAP), "#d8d3c8")
@@ -80,7 +82,7 @@ def sheet(files: dict[str, list[Path]]) -> Image.Image:
 
 
 def _strip(row: list[Path]) -> Image.Image:
-    """The pictures of one room side by side, made small."""
+    """The pictures of one page side by side, made small."""
     pictures = [Image.open(file).convert("RGB") for file in row]
     small = [picture.resize((round(picture.width * SCALE), round(picture.height * SCALE))) for picture in pictures]
     strip = Image.new("RGB", (sum(s.width + GAP for s in small) - GAP, max(s.height for s in small)), "#d8d3c8")
@@ -93,13 +95,13 @@ def _strip(row: list[Path]) -> Image.Image:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("rooms", nargs="*", help="with parameters, if you like; default: all")
+    arguments.add_argument("pages", nargs="*", help="with parameters, if you like; default: all")
     arguments.add_argument("--into", type=Path, help="keep the single pictures in this folder and make no sheet")
     asked = arguments.parse_args()
     with serve() as address, tempfile.TemporaryDirectory() as passing:
         folder = asked.into or Path(passing)
         folder.mkdir(parents=True, exist_ok=True)
-        files = pictures(address, asked.rooms or rooms(), folder)
+        files = pictures(address, asked.pages or page_names(), folder)
         if asked.into is None:
             sheet(files).save(ROOT / "docs" / "contact-sheet.png", optimize=True)
             (ROOT / "docs" / "pictures").mkdir(exist_ok=True)

@@ -14,7 +14,7 @@ from ui.drawing import widgets
 from ui.link import choice
 from ui.page import open_page
 
-room = open_page(
+page = open_page(
     "compare_heads",
     models=tuple(CATALOGUE),
     params=[*panel_specs.PARAMS, choice("scale", ("sqrt", "linear")), *stream.PARAMS],
@@ -22,19 +22,19 @@ room = open_page(
 )
 headline = st.container(gap=None)
 panel_controls.presets()
-specs = panel_specs.specs(room.view)
+specs = panel_specs.specs(page.state)
 # whatever waits has this place, and nothing below moves when it is gone
 with st.container(), st.spinner("Reading and comparing the panels"):
-    shown = sides.read(room, specs)
+    shown = sides.read(page, specs)
     found = all_heads_compared.of(shown)
 side_numbers.offer(shown)
 
 with widgets.card("panels", "Side by side", sides.rule(shown)):
     side_pictures.picture(shown)
-    panel_controls.pair(room, len(specs))
+    panel_controls.pair(page, len(specs))
 with widgets.card("settings"):
     panel_controls.controls(specs)
-    stream.switches(shown.sides[0].stage)
+    stream.switches(shown.sides[0].viewed)
 
 left, right = st.columns([56, 44], gap="medium")
 if found is not None:
@@ -52,5 +52,5 @@ with widgets.card("matters", "Does it matter to the chosen word?", "Click a row 
 
 side_numbers.offer_pictures(shown)
 with headline:
-    badges = room.badges(shown.sides[0].stage.trace)
+    badges = page.badges(shown.sides[0].viewed.trace)
     widgets.lead(all_heads_compared.lead(shown, found), badges + sides.about(shown))

@@ -8,13 +8,13 @@ from ui.cross_attention import sentences as two_sentences
 from ui.drawing import canvas, widgets
 from ui.page import ROOT, open_page
 
-room = open_page("cross_attention", params=two_sentences.PARAMS, sentence=False, model=False)
+page = open_page("cross_attention", params=two_sentences.PARAMS, sentence=False, model=False)
 canvas.follow_theme()
 st.html(ROOT / "assets" / "css" / "steps.css")  # tables of bars
-shown = two_sentences.ask(room)
-room.offer(shown.trace, layer=shown.layer, head=shown.head, stream="cross", query=shown.row)
+shown = two_sentences.ask(page)
+page.offer(shown.trace, layer=shown.layer, head=shown.head, stream="cross", query=shown.row)
 
-widgets.lead(shown.lead(), sub=room.badges(shown.trace) + two_sentences.written(shown))
+widgets.lead(shown.lead(), sub=page.badges(shown.trace) + two_sentences.written(shown))
 
 left, right = st.columns([55, 45], gap="medium")
 with left, widgets.card("lines"):
@@ -23,7 +23,7 @@ with right, widgets.card("cross"):
     cross.cross_map(shown)
     cross.read_aloud(shown)
     cross.clearest(shown)
-    cross.other_rooms(shown)
+    cross.other_pages(shown)
 
 with widgets.card("kinds", "Three kinds of attention, one mathematics"):
     cross.what_differs()
@@ -42,6 +42,6 @@ with (
 ):
     cross.head_sizes(shown)
     cross.sources(shown)
-room.offer_pictures(
-    f"cross {shown.who}", sentences=[shown.both_sentences()], model=room.view["translator"], pattern_first=True
+page.offer_pictures(
+    f"cross {shown.who}", sentences=[shown.both_sentences()], model=page.state["translator"], pattern_first=True
 )

@@ -11,16 +11,16 @@ from ui.delta_e import token as one_token
 from ui.drawing import canvas, widgets
 from ui.page import ROOT, open_page
 
-room = open_page("delta_e", params=[*stream.PARAMS, *delta_map.PARAMS, *pictures.PARAMS], models=tuple(CATALOGUE))
+page = open_page("delta_e", params=[*stream.PARAMS, *delta_map.PARAMS, *pictures.PARAMS], models=tuple(CATALOGUE))
 headline = st.container(gap=None)
 with headline:
     canvas.follow_theme()
     st.html(ROOT / "assets" / "css" / "steps.css")
-shown = one_token.of(room)
+shown = one_token.of(page)
 ledger_table.offer(shown)
 with headline:
-    widgets.lead(shown.lead(), room.badges(shown.trace) + f"{shown.stage.n_layers} layers, one forward pass.")
-stream.switches(shown.stage)
+    widgets.lead(shown.lead(), page.badges(shown.trace) + f"{shown.viewed.n_layers} layers, one forward pass.")
+stream.switches(shown.viewed)
 
 left, right = st.columns([56, 44], gap="medium")
 with left, widgets.card("map"):
@@ -30,7 +30,7 @@ with left, widgets.card("map"):
 with right, widgets.card("layer", f"Layer {shown.layer}, head by head", pictures.STAIRCASE):
     with st.container(horizontal=True, gap="small"):
         one_token.word_picker(shown)
-        widgets.stepper("Layer", "layer", shown.stage.n_layers - 1, ("K", "J"))
+        widgets.stepper("Layer", "layer", shown.viewed.n_layers - 1, ("K", "J"))
     pictures.staircase(shown)
     pictures.sizes(shown)
 
@@ -41,7 +41,7 @@ with widgets.card("ledger", f"The ledger of {widgets.query(shown.name)} at layer
 
 left, right = st.columns([56, 44], gap="medium")
 with left, widgets.card("from", f"Where head {shown.layer}.{shown.head} takes it from", pictures.SOURCES):
-    widgets.stepper("Head", "head", shown.stage.n_heads - 1, ("H", "L"))
+    widgets.stepper("Head", "head", shown.viewed.n_heads - 1, ("H", "L"))
     pictures.sources(shown)
 with right, widgets.card("writes", "What it writes", pictures.WRITES):
     pictures.writes(shown)

@@ -14,14 +14,14 @@ from ui.shell import save
 
 ASPECTS = {"paint": "Paint what you look for", "kinds": "What kind of head", "matter": "Does it matter?"}
 
-room = open_page(
+page = open_page(
     "find_heads",
     models=tuple(CATALOGUE),
     params=[choice("find", tuple(ASPECTS)), *stream.PARAMS, *painting.PARAMS, *kinds.PARAMS, *switching.PARAMS],
 )
 headline = st.container(gap=None)
 with st.container():  # whatever waits has this place, and nothing below moves when it is gone
-    shown = stream.of(room)
+    shown = stream.of(page)
 save.offer_stage(shown)
 with st.container(horizontal=True, gap="small"):
     aspect = widgets.switch("Find", ASPECTS, "find")
@@ -34,6 +34,6 @@ elif aspect == "kinds":
 else:
     lead, lines = switching.page(shown), switching.lines
 
-room.offer_pictures(f"head {shown.layer}.{shown.head}", shown.word, lines=lines(shown))
+page.offer_pictures(f"head {shown.layer}.{shown.head}", shown.word, lines=lines(shown))
 with headline:
-    widgets.lead(lead, room.badges(shown.trace) + f"{shown.n_layers * shown.n_heads} heads of {room.entry.title}.")
+    widgets.lead(lead, page.badges(shown.trace) + f"{shown.n_layers * shown.n_heads} heads of {page.entry.title}.")

@@ -1,4 +1,4 @@
-"""The lesson in eight stops: one screen each, one live picture, one question, and the room behind it."""
+"""The lesson in eight stops: one screen each, one live picture, one question, and the page behind it."""
 
 import streamlit as st
 
@@ -6,13 +6,13 @@ from ui.drawing import canvas
 from ui.lesson import layout as lesson
 from ui.page import ROOT, open_page
 
-room = open_page("lesson", lesson.PARAMS, sentence=False, model=False)
+page = open_page("lesson", lesson.PARAMS, sentence=False, model=False)
 canvas.follow_theme()
 st.html(ROOT / "assets" / "css" / "steps.css")
 st.html(ROOT / "assets" / "css" / "lesson.css")
-if room.view["large"]:
+if page.state["large"]:
     lesson.large_type()
 
-lesson.way(room.view["stop"])
-lesson.show(room, room.view["stop"])
+lesson.way(page.state["stop"])
+lesson.show(page, page.state["stop"])
 lesson.glossary()

@@ -17,15 +17,15 @@ from ui.parameters.counted import PARAMS, Counted
 BOXES = (
     "Boxes are blocks, as large as their share; colours as in the table. Click to go inside: block, attention, head."
 )
-room = open_page("parameters", PARAMS, sentence=False, model=False, models=tuple(CATALOGUE))
+page = open_page("parameters", PARAMS, sentence=False, model=False, models=tuple(CATALOGUE))
 st.html(ROOT / "assets" / "css" / "parameters.css")
 canvas.follow_theme()
-counted = Counted(room)
+counted = Counted(page)
 counting_controls.pickers()
 counting_controls.switches()
 headline = st.container(gap=None)
-if room.view["own"]:
-    counting_controls.own_numbers(room)
+if page.state["own"]:
+    counting_controls.own_numbers(page)
 try:
     ledger = counted.ledger
 except HeadlightError as impossible:

@@ -18,7 +18,7 @@ from ui.step_by_step import toy as steps_toy
 from ui.step_by_step import values as steps_values
 from ui.step_by_step import vectors as steps_vectors
 
-room = open_page(
+page = open_page(
     "step_by_step",
     params=[
         *stream.PARAMS,
@@ -35,23 +35,23 @@ room = open_page(
     models=tuple(CATALOGUE),
 )
 st.html(ROOT / "assets" / "css" / "steps.css")
-view = room.view
+view = page.state
 
 headline = st.container(gap=None)
 with st.container(horizontal=True, gap="small", vertical_alignment="center", key="step_choose"):
-    steps_start.whose(room)
+    steps_start.whose(page)
     if view["weights"] == "toy":
-        shown = scene.of_toy(room, steps_toy.read(view["toy"]))
+        shown = scene.of_toy(page, steps_toy.read(view["toy"]))
     else:
-        read = stream.of(room)
+        read = stream.of(page)
         steps_start.which_head(read)
-        with room.problems():
-            shown = scene.real(room, read)
+        with page.problems():
+            shown = scene.real(page, read)
         save.offer_stage(read, shown.asks)
 if shown.is_real:
     stream.switches(read)
 with headline:
-    steps_start.lead(room, shown)
+    steps_start.lead(page, shown)
 
 steps_start.follow(shown)
 steps_vectors.vectors(shown)
@@ -65,4 +65,4 @@ steps_values.values(shown)
 steps_values.delta(shown)
 steps_break.panel(shown, view["breaks"])
 steps_next.up_next(shown)
-scene.offer_pictures(room, shown)
+scene.offer_pictures(page, shown)

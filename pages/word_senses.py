@@ -10,7 +10,7 @@ from ui.word_senses import heads as sense_heads
 from ui.word_senses import reading as sense_reading
 
 PARAMS = [*sense_board.PARAMS, *sense_reading.PARAMS, *pictures.PARAMS, *sense_heads.PARAMS]
-room = open_page("word_senses", params=PARAMS, sentence=False)
+page = open_page("word_senses", params=PARAMS, sentence=False)
 headline = st.container(gap=None)
 with headline:
     canvas.follow_theme()
@@ -19,7 +19,7 @@ with widgets.card("board"):
     sense_board.examples()
     sense_board.editor()
     with st.spinner("Reading the sentences"):
-        shown = sense_reading.of(room)
+        shown = sense_reading.of(page)
     if shown is None:
         st.stop()
     sense_reading.choices(shown)

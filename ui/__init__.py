@@ -1,1 +1,1 @@
-"""What the rooms share: the only Streamlit code outside the pages."""
+"""What the pages share: the only Streamlit code outside the pages."""

@@ -1,20 +1,20 @@
 """The link is the state: what a visitor sees is what the address bar says, and the other way round.
 
-A page names its parameters once; `open_view` reads them, checks them, and writes the link:
+A page names its parameters once; `open_link_state` reads them, checks them, and writes the link:
 
-    view = open_view("compare", [whole("layer_b", high=5), choice("scale", ("root", "linear")), flag("specials", True)])
-    view["layer_b"], view["scale"]
+    state = open_link_state("compare", [whole("layer_b", high=5), choice("scale", ("root", "linear"))])
+    state["layer_b"], state["scale"]
     st.segmented_control("Scale", ("root", "linear"), key="scale", required=True)      # key = parameter, no default=
 
-* A widget's key is the parameter's name. `open_view` runs first and fills `st.session_state`, so widgets are given no
+* A widget's key is the parameter's name. `open_link_state` runs first and fills `st.session_state`, so widgets get no
   default of their own, and callbacks (`on_click`, the canvas) simply set `st.session_state["layer"]`.
 * The address bar says every parameter, with `v=1` beside it; only the bare address is left bare. What is shared is
-  shorter: it leaves out what has its default (`View.short`). `v` says whose defaults those are: whoever changes one
-  raises `VERSION` and keeps the old one for links of the old version. A test holds the defaults of today.
-* A value that cannot be right falls back to the default *with a note that names it* (`view.notes`). Ranges come from
+  shorter: it leaves out what has its default (`LinkState.short`). `v` says whose defaults those are: whoever changes
+  one raises `VERSION` and keeps the old one for links of the old version. A test holds the defaults of today.
+* A value that cannot be right falls back to the default *with a note that names it* (`state.notes`). Ranges come from
   the catalogue, never from a loaded model, so a good link survives a cold server.
 * Streamlit forgets a widget's value when its page is left; `_HELD` keeps it, so that the model, the sentence, the layer
-  and the head travel from room to room.
+  and the head travel from page to page.
 * Streamlit's own `bind="query-params"` writes widgets' labels into the link, drops wrong values without a word and
   leaves out defaults; that is why the link is read and written here instead.
 """
@@ -29,7 +29,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 VERSION = "1"
-SHARED = ("model", "text", "layer", "head", "query")  # what travels from room to room
+SHARED = ("model", "text", "layer", "head", "query")  # what travels from page to page
 AUTO = "auto"  # how an optional parameter says "choose for me"
 LONGEST_LINK = 6000  # characters of one value; browsers and proxies refuse addresses much longer than this
 
@@ -103,7 +103,7 @@ def words(name: str, default: str) -> Param:
 
 
 @dataclass(frozen=True)
-class View(Mapping[str, Any]):
+class LinkState(Mapping[str, Any]):
     """The checked parameters of one page, by name, and the notes about those that could not be used."""
 
     page: str
@@ -123,27 +123,27 @@ class View(Mapping[str, Any]):
         return len(self.chosen)
 
 
-def open_view(page: str, params: Sequence[Param]) -> View:
+def open_link_state(page: str, params: Sequence[Param]) -> LinkState:
     """Read the page's parameters from the link or from what the visitor just changed, and write them to the link."""
     raw = dict(st.query_params)
     held: dict[str, Any] = st.session_state.setdefault(_HELD, {})
-    view = View(page, {})
+    state = LinkState(page, {})
     if _link_is_news(page, raw, params, held):
-        _note_strangers(raw, params, view.notes)
+        _note_strangers(raw, params, state.notes)
         for param in params:
-            view.chosen[param.name] = _from_link(param, raw, held, view)
+            state.chosen[param.name] = _from_link(param, raw, held, state)
     else:
         for param in params:
-            view.chosen[param.name] = _from_session(param, held, view)
-    for name, value in view.chosen.items():
+            state.chosen[param.name] = _from_session(param, held, state)
+    for name, value in state.chosen.items():
         st.session_state[name] = value
-    held.update(view.chosen)
-    _write_link(page, raw, params, view)
-    return view
+    held.update(state.chosen)
+    _write_link(page, raw, params, state)
+    return state
 
 
 def _link_is_news(page: str, raw: dict[str, str], params: Sequence[Param], held: dict[str, Any]) -> bool:
-    """Whether the address bar holds something that neither we nor a widget put there: a link, Back, another room.
+    """Whether the address bar holds something that neither we nor a widget put there: a link, Back, another page.
 
     A widget that was just changed wins, because the browser may not have shown our last link yet.
     """
@@ -164,43 +164,43 @@ def _note_strangers(raw: dict[str, str], params: Sequence[Param], notes: list[st
         notes.append(f"This link's “{_short(name)}” is not known on this page and was left aside.")
 
 
-def _from_link(param: Param, raw: dict[str, str], held: dict[str, Any], view: View) -> Any:
+def _from_link(param: Param, raw: dict[str, str], held: dict[str, Any], state: LinkState) -> Any:
     if param.name not in raw:
-        return _from_session(param, held, view)
-    return _checked(param, raw[param.name], "This link's ", view)
+        return _from_session(param, held, state)
+    return _checked(param, raw[param.name], "This link's ", state)
 
 
-def _from_session(param: Param, held: dict[str, Any], view: View) -> Any:
+def _from_session(param: Param, held: dict[str, Any], state: LinkState) -> Any:
     """What the widget holds, else what this visitor last had, else the default; always within today's range."""
-    kept = held.get(param.name, param.default_for(view.chosen))
-    return _checked(param, param.show(st.session_state.get(param.name, kept)), "", view)
+    kept = held.get(param.name, param.default_for(state.chosen))
+    return _checked(param, param.show(st.session_state.get(param.name, kept)), "", state)
 
 
-def _checked(param: Param, raw: str, whose: str, view: View) -> Any:
+def _checked(param: Param, raw: str, whose: str, state: LinkState) -> Any:
     """The value that was asked for, or the default and a note that says why not."""
     try:
-        return param.parse(raw, view.chosen)
+        return param.parse(raw, state.chosen)
     except ValueError as reason:
-        fallback = param.default_for(view.chosen)
-        view.notes.append(
+        fallback = param.default_for(state.chosen)
+        state.notes.append(
             f"{whose}{param.name}={_short(raw)} cannot be shown: {reason}. "
             f"You see {param.name} {param.show(fallback) or 'none'} instead."
         )
         return fallback
 
 
-def _write_link(page: str, raw: dict[str, str], params: Sequence[Param], view: View) -> None:
-    view.said.update({"v": VERSION, **{p.name: p.show(view.chosen[p.name]) for p in params}})
-    wanted = view.link
-    wanted |= view.said
+def _write_link(page: str, raw: dict[str, str], params: Sequence[Param], state: LinkState) -> None:
+    state.said.update({"v": VERSION, **{p.name: p.show(state.chosen[p.name]) for p in params}})
+    wanted = state.link
+    wanted |= state.said
     for name in [name for name, value in wanted.items() if len(value) > LONGEST_LINK]:
         del wanted[name]
-        view.notes.append(
+        state.notes.append(
             f"This {'sentence' if name == 'text' else name} is too long for a link: the link leaves it out."
         )
-    usual = {p.name: p.show(p.default_for(view.chosen)) for p in params}
-    view.short.update({n: v for n, v in wanted.items() if n in ("v", *SHARED) or v != usual[n]})
-    plain = all(view.chosen[p.name] == p.default_for(view.chosen) for p in params)
+    usual = {p.name: p.show(p.default_for(state.chosen)) for p in params}
+    state.short.update({n: v for n, v in wanted.items() if n in ("v", *SHARED) or v != usual[n]})
+    plain = all(state.chosen[p.name] == p.default_for(state.chosen) for p in params)
     if wanted != raw and (raw or not plain):
         st.query_params.from_dict(wanted)
     st.session_state[_WRITTEN] = (page, dict(st.query_params))
@@ -213,15 +213,15 @@ def forget(name: str) -> None:
 
 
 def link_params(page: str, **overrides: Any) -> dict[str, str]:
-    """The query parameters of a link into another room: what travels, and what you say on top."""
+    """The query parameters of a link into another page: what travels, and what you say on top."""
     held = st.session_state.get(_HELD, {})
     said = {name: held[name] for name in SHARED if name in held} | overrides
     return {"v": VERSION, **{name: _show(value) for name, value in said.items() if len(_show(value)) <= LONGEST_LINK}}
 
 
 def link(page: str, **overrides: Any) -> str:
-    """A relative address of another room with the visitor's sentence, model, layer and head: "delta_e?v=1&layer=2…"."""
-    return ("./" if page == "app" else page) + "?" + urlencode(link_params(page, **overrides))
+    """A relative address of another page with the visitor's sentence, model, layer and head: "delta_e?v=1&layer=2…"."""
+    return ("./" if page == "all_heads" else page) + "?" + urlencode(link_params(page, **overrides))
 
 
 def _show(value: Any) -> str:

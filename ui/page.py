@@ -1,31 +1,31 @@
-"""What every room begins with: page, menu, sentence, model, notes; and the way from a sentence to its trace.
+"""What every page begins with: page, menu, sentence, model, notes; and the way from a sentence to its trace.
 
-A room in full:
+A page in full:
 
     from ui.drawing import widgets
     from ui.page import open_page
     from ui.link import choice, flag, whole
 
-    room = open_page("delta_e", params=[choice("view", ("rows", "columns")), flag("specials", True)])
-    trace = room.trace()                 # waits with visible progress; a problem becomes one clear sentence
-    widgets.lead(f"Head {room.layer}.{room.head} adds most to {widgets.query(...)}.", sub=room.badges(trace))
+    page = open_page("delta_e", params=[choice("view", ("rows", "columns")), flag("specials", True)])
+    trace = page.trace()                 # waits with visible progress; a problem becomes one clear sentence
+    widgets.lead(f"Head {page.layer}.{page.head} adds most to {widgets.query(...)}.", sub=page.badges(trace))
     with widgets.card("picture", "What each head adds", "Rows are heads, columns are words."):
         widgets.stepper("Layer", "layer", trace.n_layers - 1)
         st.plotly_chart(...)
 
-* `open_page(page, params=…)`: `page` is the file's stem ("app" for the front room). `params` are the page's own, see
+* `open_page(page, params=…)`: `page` is the file's stem ("all_heads" for app.py). `params` are the page's own, see
   `ui.link`; `text`, `model`, `layer`, `head` and `query` (the chosen word; None: the page chooses) are there already.
 * `sentence=False` leaves out sentence and examples, `model=False` the picker too; `examples=(…)` gives others
   (a model that Headlight trained brings its own),
   `models=(…)` narrows the picker, `starter=` is the page's own first sentence.
-* `room.text`, `room.model_name`, `room.entry` (the catalogue's), `room.layer`, `room.head`, `room.view["…"]`.
-* `room.trace(text=None, model=None, **options)`: `options` go to `attn_core.trace` (`target=`, `without=`, …).
-* `with room.remarks:` is the place for a note about what was typed; nothing below it moves when it comes or goes.
-* `room.word(trace)` is the chosen query position, clipped to the sentence, or None when the page should choose.
-* `room.offer(trace, layer=2, head=3)` puts what the page shows under Save in the menu, as files; and a page ends with
-  `room.offer_pictures()`, which lets every picture be saved that was drawn with `gallery.plot` or on a canvas with a
+* `page.text`, `page.model_name`, `page.entry` (the catalogue's), `page.layer`, `page.head`, `page.state["…"]`.
+* `page.trace(text=None, model=None, **options)`: `options` go to `attn_core.trace` (`target=`, `without=`, …).
+* `with page.remarks:` is the place for a note about what was typed; nothing below it moves when it comes or goes.
+* `page.word(trace)` is the chosen query position, clipped to the sentence, or None when the page should choose.
+* `page.offer(trace, layer=2, head=3)` puts what the page shows under Save in the menu, as files; and a page ends with
+  `page.offer_pictures()`, which lets every picture be saved that was drawn with `gallery.plot` or on a canvas with a
   `picture=` name.
-* `go("delta_e", "Follow it to ΔE", layer=2)` is a link into another room.
+* `go("delta_e", "Follow it to ΔE", layer=2)` is a link into another page.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.tiny.shipped import examples as fitting
 from attn_core.views.view import version
 from ui.drawing import gallery, widgets
-from ui.link import Param, View, open_view, whole, words
+from ui.link import LinkState, Param, open_link_state, whole, words
 from ui.server import cache as caches
 from ui.shell import known_words, menu, save
 from ui.shell.badges import parity, provenance, scientific
 from ui.shell.inputs import ask
-from ui.shell.menu import ROOMS, ROOT, go
+from ui.shell.menu import PAGES, ROOT, go
 from ui.shell.progress import shown_problems, stop_with, wait_for
 
 __all__ = [
     "EXAMPLES",
-    "ROOMS",
+    "PAGES",
     "ROOT",
     "STARTER",
-    "Room",
+    "Page",
     "go",
     "open_page",
     "parity",
@@ -81,22 +81,22 @@ _IN_CAPTION = {
 
 
 @dataclass(frozen=True)
-class Room:
+class Page:
     """One page while it is drawn: what its link says, and the way to models and traces."""
 
-    page: str
-    view: View
+    name: str
+    state: LinkState
     remarks: Any  # under the sentence, a place of its own: whatever comes and goes there shifts nothing below
     counter: Any = None  # where the number of tokens goes
-    desk: save.Desk = save.NOWHERE  # where what can be saved goes
+    save_menu: save.SaveMenu = save.NO_SAVE_MENU  # where what can be saved goes
 
     @property
     def text(self) -> str:
-        return str(self.view["text"])
+        return str(self.state["text"])
 
     @property
     def model_name(self) -> str:
-        return str(self.view["model"])
+        return str(self.state["model"])
 
     @property
     def entry(self) -> Any:
@@ -104,11 +104,11 @@ class Room:
 
     @property
     def layer(self) -> int:
-        return int(self.view["layer"])
+        return int(self.state["layer"])
 
     @property
     def head(self) -> int:
-        return int(self.view["head"])
+        return int(self.state["head"])
 
     def model(self, name: str | None = None) -> Any:
         """The loaded model; waits with visible progress, and ends the page with a clear sentence if there is none."""
@@ -134,11 +134,11 @@ class Room:
         return result
 
     def problems(self) -> Any:
-        """`with room.problems():` turns an error inside into one clear sentence and ends the page there."""
+        """`with page.problems():` turns an error inside into one clear sentence and ends the page there."""
         return shown_problems()
 
     def again(self, trace: Any) -> Any:
-        """Run a trace's own tokens once more: `room.again(trace)(without=[(0, 3)])`. For `attn_core.effects`."""
+        """Run a trace's own tokens once more: `page.again(trace)(without=[(0, 3)])`. For `attn_core.effects`."""
         return lambda **options: self.trace(trace.tokens.ids, **options)
 
     def count(self, n_tokens: int, dropped: int, limit: int) -> None:
@@ -153,12 +153,12 @@ class Room:
 
     def word(self, trace: Any) -> int | None:
         """The chosen query position; None when nothing was chosen or the sentence has no such position."""
-        chosen = self.view["query"]
+        chosen = self.state["query"]
         return chosen if chosen is not None and chosen < len(trace.tokens) else None
 
     def offer(self, trace: Any, **shown: Any) -> None:
         """Let the visitor save a pattern of the trace; `shown` says how it is shown, see `attn_core.views.View`."""
-        self.desk.lay({"": self.desk.view(trace, **shown)})
+        self.save_menu.add_views({"": self.save_menu.view(trace, **shown)})
 
     def offer_pictures(
         self,
@@ -173,13 +173,15 @@ class Room:
         Every caption ends with the model, the `parts` (default: layer and head), the `sentences` (default: the
         page's), and every other parameter that is not as usual.
         """
-        said = [self.text] if sentences is None and "text" in self.view else sentences or []
+        said = [self.text] if sentences is None and "text" in self.state else sentences or []
         model = model or self.model_name
         about = [model, *(parts or (f"head {self.layer}.{self.head}",))]
-        switches = {name: value for name, value in self.view.short.items() if name not in _IN_CAPTION}
-        self.desk.hang(captions.caption(about, said, switches, version()), model, pattern_first=pattern_first)
+        switches = {name: value for name, value in self.state.short.items() if name not in _IN_CAPTION}
+        self.save_menu.add_figures(
+            captions.caption(about, said, switches, version()), model, pattern_first=pattern_first
+        )
         if lines:
-            self.desk.write(lines)
+            self.save_menu.add_code(lines)
 
     def badges(self, trace: Any, source: str = "live") -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
@@ -195,24 +197,24 @@ def open_page(
     examples: Sequence[str] = EXAMPLES,
     models: Sequence[str] | None = None,
     starter: str = STARTER,
-) -> Room:
-    """Draw what every room has, read its link, and hand over the room. Must be the page's first Streamlit call."""
+) -> Page:
+    """Draw what every page has, read its link, and hand over the page. Must be the page's first Streamlit call."""
     caches.begin_page()
-    gallery.begin()
+    gallery.reset()
     st.set_page_config(
-        page_title=f"{ROOMS[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"
+        page_title=f"{PAGES[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"
     )
     st.html(ROOT / "assets" / "css" / "style.css")
     st.html(ROOT / "assets" / "css" / "menu.css")
     offered = tuple(models or (name for name, entry in CATALOGUE.items() if entry.architecture != "encoder-decoder"))
-    view = open_view(page, [*_shared_params(offered, starter if sentence else None), *params])
-    desk = menu.draw(page, view)
+    view = open_link_state(page, [*_shared_params(offered, starter if sentence else None), *params])
+    save_menu = menu.draw(page, view)
     counter = ask(offered, fitting(view["model"]) or examples, sentence) if model else None
     remarks = st.container(key="remarks")
     with remarks:
         for remark in view.notes:
             widgets.note(remark)
-    return Room(page, view, remarks, counter, desk)
+    return Page(page, view, remarks, counter, save_menu)
 
 
 def _both(translated: Any) -> tuple[Any, list[str]]:

@@ -1,8 +1,8 @@
-"""One stream of one trace: what the rooms about many heads look at, the same for encoders, decoders and translators.
+"""One stream of one trace: what the pages about many heads look at, the same for encoders, decoders and translators.
 
-stage = of(room)                       # waits for the model; a problem becomes one clear sentence
-stage.patterns(0)                      # [head, query, key]
-stage.run(without=[stage.named(0, 3)]) # the same sentence once more
+view = of(page)                        # waits for the model; a problem becomes one clear sentence
+view.patterns(0)                       # [head, query, key]
+view.run(without=[view.named(0, 3)])   # the same sentence once more
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from ui.link import choice, words
 from ui.server import cache as caches
 
 if TYPE_CHECKING:
-    from ui.page import Room
+    from ui.page import Page
 
 STREAMS = {"encoder": "encoder", "decoder": "decoder", "cross": "decoder → encoder"}
 PARAMS = [choice("stream", tuple(STREAMS)), words("target", "")]
 
 
 @dataclass(frozen=True)
-class Stage:
+class StreamView:
     """A trace and the stream that is looked at (None where a model has only one)."""
 
-    room: Room
+    page: Page
     model: Any
     trace: Any
     stream: str | None
@@ -57,16 +57,16 @@ class Stage:
     @property
     def layer(self) -> int:
         """The link's layer; a decoder may be less deep than its encoder."""
-        return min(self.room.layer, self.n_layers - 1)
+        return min(self.page.layer, self.n_layers - 1)
 
     @property
     def head(self) -> int:
-        return min(self.room.head, self.n_heads - 1)
+        return min(self.page.head, self.n_heads - 1)
 
     @property
     def query(self) -> int:
         """The chosen word, or else the last one that is no special token: what a decoder goes on from."""
-        chosen = self.room.view["query"]
+        chosen = self.page.state["query"]
         if chosen is not None and chosen < len(self.queries):
             return chosen
         ordinary = [i for i, special in enumerate(self.queries.special) if not special]
@@ -80,7 +80,7 @@ class Stage:
     @property
     def reads(self) -> tuple[Any, ...]:
         """What is read with what, for keeping results that were asked for."""
-        return (self.model.name, self.room.text, self.room.view.get("target"), self.stream)
+        return (self.model.name, self.page.text, self.page.state.get("target"), self.stream)
 
     @cached_property
     def sink(self) -> Any:
@@ -111,7 +111,7 @@ class Stage:
         """As `run`, for a trace that nobody will ask for again: it is not kept."""
         return self._again(caches.once, options)
 
-    def shuffled(self, seed: int) -> Stage:
+    def shuffled(self, seed: int) -> StreamView:
         """The same model over the same words in another order; between two sentences it is the keys that are mixed."""
         if self.stream is None:
             return self._of(self._mixed(self.keys, seed))
@@ -123,36 +123,36 @@ class Stage:
     def _mixed(self, tokens: Any, seed: int) -> list[int]:
         return baselines.shuffled(tokens.ids, tokens.special, seed)
 
-    def _of(self, ids: list[int], **options: Any) -> Stage:
-        with self.room.problems():
+    def _of(self, ids: list[int], **options: Any) -> StreamView:
+        with self.page.problems():
             return replace(self, trace=caches.once(self.model, ids, **options))
 
     def _again(self, how: Any, options: dict[str, Any]) -> Any:
-        with self.room.problems():
+        with self.page.problems():
             if self.stream is None:
                 return how(self.model, self.trace.tokens.ids, **options)
             source, target = self.trace.tokens_of("encoder")[0].ids, self.trace.tokens_of("decoder")[0].ids
             return how(self.model, source, target=target, **options)
 
 
-def of(room: Room, text: str | None = None, model: Any = None, writer: Any = None) -> Stage:
+def of(page: Page, text: str | None = None, model: Any = None, writer: Any = None) -> StreamView:
     """Read the page's sentence, or `text`, with its model, or `model`.
 
     A translator is also shown a translation: the link's, or else what it (or `writer`) writes itself.
     """
-    model = room.model() if model is None else model
+    model = page.model() if model is None else model
     options: dict[str, Any] = {}
     stream = None
     if model.kind == "encoder-decoder":
-        stream = room.view["stream"]
-        with room.problems():
-            written = room.view["target"] or _translation_by(writer or model, room.text if text is None else text)
+        stream = page.state["stream"]
+        with page.problems():
+            written = page.state["target"] or _translation_by(writer or model, page.text if text is None else text)
         options["target"] = written
-    if text is None and model == caches.model(room.model_name):
-        return Stage(room, model, room.trace(**options), stream)
-    with room.problems():
-        trace = caches.trace(model, room.text if text is None else text, **options)
-    return Stage(room, model, trace, stream)
+    if text is None and model == caches.model(page.model_name):
+        return StreamView(page, model, page.trace(**options), stream)
+    with page.problems():
+        trace = caches.trace(model, page.text if text is None else text, **options)
+    return StreamView(page, model, trace, stream)
 
 
 def _translation_by(model: Any, text: str) -> Any:
@@ -165,9 +165,9 @@ def _translation_by(model: Any, text: str) -> Any:
     return caches.beside(model, key, lambda: translation.greedy(model, source).ids)
 
 
-def switches(stage: Stage) -> None:
+def switches(viewed: StreamView) -> None:
     """Which stream, and what is being written; only where there is such a thing to choose."""
-    if stage.stream is None:
+    if viewed.stream is None:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         widgets.switch("Stream", STREAMS, "stream")
@@ -179,9 +179,9 @@ def switches(stage: Stage) -> None:
         )
 
 
-def writing(stage: Stage) -> str:
+def writing(viewed: StreamView) -> str:
     """How to read a decoder's rows, as HTML; "" for any other stream."""
-    if stage.stream not in ("decoder", "cross"):
+    if viewed.stream not in ("decoder", "cross"):
         return ""
     return " A row is named by the word that the decoder has just read; what it writes there is the next one."
 

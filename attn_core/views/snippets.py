@@ -1,4 +1,4 @@
-"""The few lines of Python that give in a notebook what a room shows; each is run in the tests.
+"""The few lines of Python that give in a notebook what a page shows; each is run in the tests.
 
 Every function gives source code. What a visitor typed goes through `repr`, so it can be nothing but a string.
 """

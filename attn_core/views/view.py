@@ -37,7 +37,7 @@ class View:
     scale: Scale = "sqrt"
     queries_in: QueriesIn = "rows"
     query: int | None = None
-    page: str = "app"
+    page: str = "all_heads"
     link: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property

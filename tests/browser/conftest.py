@@ -27,14 +27,20 @@ def any_browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def open_room(app_address: str, any_browser: Browser) -> Iterator[Visit]:
-    """Open a room: `open_room("delta_e", layer=2, width=390, scheme="dark")`; nothing may go wrong in its console,
+def open_page(app_address: str, any_browser: Browser) -> Iterator[Visit]:
+    """Open a page: `open_page("delta_e", layer=2, width=390, scheme="dark")`; nothing may go wrong in its console,
     and it may ask no other host for anything."""
     wrong: list[str] = []
     contexts = []
 
     def go(
-        room: str = "", *, width: int = 1280, height: int = 1500, scheme: str = "light", at: str = "", **params: object
+        page_name: str = "",
+        *,
+        width: int = 1280,
+        height: int = 1500,
+        scheme: str = "light",
+        at: str = "",
+        **params: object,
     ) -> Page:
         context = any_browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
         contexts.append(context)
@@ -47,7 +53,7 @@ def open_room(app_address: str, any_browser: Browser) -> Iterator[Visit]:
         )
         page.on("request", lambda asked: wrong.append(asked.url) if _is_elsewhere(asked.url, own) else None)
         query = "?" + urlencode(params) if params else ""
-        page.goto(f"{at or app_address}/{room}{query}", timeout=PATIENCE)
+        page.goto(f"{at or app_address}/{page_name}{query}", timeout=PATIENCE)
         return page
 
     yield go

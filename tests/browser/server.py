@@ -1,4 +1,4 @@
-"""Start the app on a free port and a Chromium to look at it: for the browser tests and for pictures of the rooms."""
+"""Start the app on a free port and a Chromium to look at it: for the browser tests and for pictures of the pages."""
 
 from __future__ import annotations
 

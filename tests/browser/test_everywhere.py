@@ -1,4 +1,4 @@
-"""Every room at every width and in both themes: nothing cut, no sideways scroll, nothing that axe-core finds wrong."""
+"""Every page at every width and in both themes: nothing cut, no sideways scroll, nothing that axe-core finds wrong."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from server import PATIENCE, settled
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
-ROOMS = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
+PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
 WIDTHS = (360, 390, 768, 1280, 1920)
 FITS = """() => ['[data-testid=stMain]', 'html'].every(where =>
     [...document.querySelectorAll(where)].every(part => part.scrollWidth <= part.clientWidth + 1))"""
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_fits_every_width_and_has_no_fault_of_ours(open_room: Visit, room: str) -> None:
-    page = open_room(room, scheme="light")
+@pytest.mark.parametrize("page_name", PAGES)
+def test_a_page_fits_every_width_and_has_no_fault_of_ours(open_page: Visit, page_name: str) -> None:
+    page = open_page(page_name, scheme="light")
     page.locator(".hl-lead, .hl-stop-number").first.wait_for(timeout=PATIENCE)
-    if room != "parameters":
+    if page_name != "parameters":
         page.locator(".hl-badge", has_text="live").first.wait_for(timeout=PATIENCE)
     settled(page)
     for width in WIDTHS:
@@ -32,8 +32,8 @@ def test_a_room_fits_every_width_and_has_no_fault_of_ours(open_room: Visit, room
         assert faults(page) == [], scheme
 
 
-def test_motion_stops_for_whoever_asks(open_room: Visit) -> None:
-    page = open_room()
+def test_motion_stops_for_whoever_asks(open_page: Visit) -> None:
+    page = open_page()
     page.locator(".hl-lead").wait_for(timeout=PATIENCE)
     moves = """() => {
         const sheet = document.createElement('div');

@@ -10,13 +10,13 @@ from server import PATIENCE, settled
 from test_fuzz import link
 
 pytestmark = pytest.mark.browser
-SEEDS = (302, 304, 306, 309, 311)  # five rooms, with scripts, markup, control characters and long words among them
+SEEDS = (302, 304, 306, 309, 311)  # five pages, with scripts, markup, control characters and long words among them
 
 
-def test_a_link_with_anything_in_it_opens_in_a_browser(open_room: Visit) -> None:
+def test_a_link_with_anything_in_it_opens_in_a_browser(open_page: Visit) -> None:
     for seed in SEEDS:
         file, params = link(seed)
-        page = open_room("" if file == "app.py" else Path(file).stem, **params)
+        page = open_page("" if file == "app.py" else Path(file).stem, **params)
         page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
         page.locator(".hl-lead, .hl-problem, .hl-stop-number").first.wait_for(timeout=PATIENCE)
         settled(page)

@@ -1,4 +1,4 @@
-"""Rooms run as pages: open one by its link, and read what it says and what its canvases were given."""
+"""Pages run as pages: open one by its link, and read what it says and what its canvases were given."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def load(name: str) -> ac.Model:
 
 
 def open_page(page: str, **params: object) -> AppTest:
-    """A room by its link, run once."""
+    """A page by its link, run once."""
     run = AppTest.from_file(str(ROOT / f"pages/{page}.py"), default_timeout=300)
     for name, value in params.items():
         run.query_params[name] = str(value)

@@ -12,19 +12,21 @@ from ui import link as state
 
 ROOT = Path(__file__).parents[2]
 KNOWN = json.loads((Path(__file__).parent / "defaults-v1.json").read_text())
-ROOMS = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]
+PAGES = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]
 
 
-def defaults(room: str) -> dict[str, str]:
-    """Every parameter of a room as it is when nobody has said anything, in the words of a link."""
-    page = AppTest.from_file(str(ROOT / room), default_timeout=300)
+def defaults(page_name: str) -> dict[str, str]:
+    """Every parameter of a page as it is when nobody has said anything, in the words of a link."""
+    page = AppTest.from_file(str(ROOT / page_name), default_timeout=300)
     page.query_params["v"] = "1"  # with a version in it, the address bar is written out
     page.run()
     assert not page.exception
     return {name: value if isinstance(value, str) else value[0] for name, value in page.query_params.items()}
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_the_defaults_of_version_1_are_what_they_were(room: str) -> None:
+@pytest.mark.parametrize("page_name", PAGES)
+def test_the_defaults_of_version_1_are_what_they_were(page_name: str) -> None:
     assert state.VERSION == "1", "write the defaults of the new version down beside those of the old"
-    assert defaults(room) == KNOWN[room], "a shared link would show something else: raise VERSION and keep the old"
+    assert defaults(page_name) == KNOWN[page_name], (
+        "a shared link would show something else: raise VERSION and keep the old"
+    )

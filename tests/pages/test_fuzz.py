@@ -20,7 +20,7 @@ from attn_core.figures.canvas.packet import unpack
 from attn_core.figures.charts.heatmap import heatmap
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]
+PAGES = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]
 HOSTILE = [
     "", "0", "-1", "99", "1e9", "NaN", "٣", "½", " 3", "0x1", "true", "None", "auto", "null",
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "](javascript:alert(1))", "![i](http://example.org/i.png)",
@@ -38,19 +38,19 @@ MARKUP = re.compile(r"<script>alert|<img src=x", re.I)
 
 
 def link(seed: int) -> tuple[str, dict[str, str]]:
-    """A room and a random link into it: some parameters hostile, some sane."""
+    """A page and a random link into it: some parameters hostile, some sane."""
     dice = random.Random(seed)
     names = dice.sample(NAMES, dice.randint(1, 8))
-    return dice.choice(ROOMS), {name: dice.choice([*HOSTILE, str(dice.randint(0, 12))]) for name in names}
+    return dice.choice(PAGES), {name: dice.choice([*HOSTILE, str(dice.randint(0, 12))]) for name in names}
 
 
 def follow(seed: int) -> None:
-    room, params = link(seed)
-    page = AppTest.from_file(str(ROOT / room), default_timeout=300)
+    page_name, params = link(seed)
+    page = AppTest.from_file(str(ROOT / page_name), default_timeout=300)
     for name, value in params.items():
         page.query_params[name] = value
     page.run()
-    said = f"{room} with {params}"
+    said = f"{page_name} with {params}"
     assert not page.exception, f"{said}: {page.exception}"
     html = "\n".join(block.proto.body for block in page.get("html"))
     assert "Something went wrong" not in html, said
@@ -120,7 +120,7 @@ def test_five_hundred_sentences_are_read_and_drawn(sentence: str) -> None:
 @pytest.mark.parametrize(
     "typed", ["", "   ", "word", "x" * 100_000, "ab " * 33_000, "<b>bold</b> **md** $x$", "\u200b", "🤗 שלום"]
 )
-def test_the_front_room_keeps_what_was_typed(typed: str) -> None:
+def test_all_heads_keeps_what_was_typed(typed: str) -> None:
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run()
     page.text_input(key="text").set_value(typed).run()
     assert not page.exception

@@ -8,9 +8,9 @@ from streamlit.testing.v1 import AppTest
 
 PAGE = """
 import streamlit as st
-from ui.link import choice, flag, forget, link, open_view, whole, words
+from ui.link import choice, flag, forget, link, open_link_state, whole, words
 
-view = open_view("room", [
+view = open_link_state("page", [
     choice("model", ("small", "big")),
     words("text", "hello"),
     whole("layer", high=lambda view: {"small": 1, "big": 11}[view["model"]]),

@@ -1,4 +1,4 @@
-"""Models of which something cannot be known, opened from a folder: a room says so, and none breaks."""
+"""Models of which something cannot be known, opened from a folder: a page says so, and none breaks."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize(
-    "room",
+    "page_name",
     [
         "app.py",
         *(f"pages/{name}.py" for name in ("step_by_step", "delta_e", "compare_heads", "find_heads", "parameters")),
     ],
 )
-def test_no_room_breaks(folder: Path, room: str) -> None:
-    page = AppTest.from_file(str(ROOT / room), default_timeout=300)
+def test_no_page_breaks(folder: Path, page_name: str) -> None:
+    page = AppTest.from_file(str(ROOT / page_name), default_timeout=300)
     page.query_params["model"], page.query_params["text"] = str(folder), TEXT
     page.query_params["target"] = TARGET if "uneven" in str(folder) else ""
     said = html(checked(page.run()))
     assert "Something went wrong" not in said
-    if "listener" in str(folder) and room != "app.py":
+    if "listener" in str(folder) and page_name != "app.py":
         assert "listens to speech" in said
 
 

@@ -13,19 +13,19 @@ import streamlit as st
 
 from attn_core.views import recorded
 from ui.drawing import widgets
-from ui.page import Room
+from ui.page import Page
 from ui.server import cache as caches
 
 _ON_SCREEN = "first_picture_sent"
 
 
-def trace_of(room: Room) -> tuple[str, Any]:
+def trace_of(page: Page) -> tuple[str, Any]:
     """("live", trace) where the model is here or another sentence was asked for, else ("recorded", stored result)."""
     stored = caches.lend("recorded starter", recorded.load)
-    asked_for = (room.model_name, room.text) == (stored.model_name, stored.tokens.text)
-    if not asked_for or caches.model(room.model_name) is not None:
-        return "live", room.trace()
-    room.count(len(stored.tokens), stored.tokens.dropped, room.entry.limit)
+    asked_for = (page.model_name, page.text) == (stored.model_name, stored.tokens.text)
+    if not asked_for or caches.model(page.model_name) is not None:
+        return "live", page.trace()
+    page.count(len(stored.tokens), stored.tokens.dropped, page.entry.limit)
     return "recorded", stored
 
 

@@ -1,6 +1,6 @@
 """One head, opened: which head or mean the link names, how it is arranged, and the row that is read aloud.
 
-shown = one_head.of(room, trace)
+shown = one_head.of(page, trace)
 widgets.lead(shown.lead())
 head_pictures.heatmap(shown)
 chosen_word.read_aloud(shown)
@@ -20,7 +20,7 @@ from attn_core.views import headlines as sentences
 from attn_core.views.arrangement import MEANS, Arrangement, arrange, mean_name, mean_pattern, striking_row
 from ui.drawing import widgets
 from ui.link import choice, whole
-from ui.page import Room
+from ui.page import Page
 
 PARAMS = [
     choice("mean", MEANS),
@@ -37,28 +37,28 @@ PARAMS = [
 class OneHead:
     """One head (or a mean of several) as the link asks for it, and the row that is read aloud."""
 
-    room: Room
+    page: Page
     trace: Any
     arrangement: Arrangement
 
     @cached_property
     def pattern(self) -> Any:
-        view = self.room.view
-        return self.arrangement.pattern(mean_pattern(self.trace, self.room.layer, self.room.head, view["mean"]))
+        view = self.page.state
+        return self.arrangement.pattern(mean_pattern(self.trace, self.page.layer, self.page.head, view["mean"]))
 
     @cached_property
     def may_look(self) -> Any:
-        return self.arrangement.may_look(self.trace.may_look(self.room.layer))
+        return self.arrangement.may_look(self.trace.may_look(self.page.layer))
 
     @cached_property
     def row(self) -> int:
         """The chosen word's row; without a choice, the word that looks hardest at another."""
-        chosen = self.arrangement.row_of(self.room.view["query"])
+        chosen = self.arrangement.row_of(self.page.state["query"])
         return striking_row(self.pattern, self.arrangement.special) if chosen is None else chosen
 
     @property
     def who(self) -> str:
-        return mean_name(self.room.layer, self.room.head, self.room.view["mean"])
+        return mean_name(self.page.layer, self.page.head, self.page.state["mean"])
 
     @property
     def word(self) -> str:
@@ -67,13 +67,13 @@ class OneHead:
 
     @property
     def title(self) -> str:
-        layer, head = self.room.layer, self.room.head
+        layer, head = self.page.layer, self.page.head
         return {
             "one": f"Layer {layer} · head {head}",
             "heads": f"Layer {layer} · mean of its {self.trace.n_heads} heads",
             "layers": f"Head {head} · mean over {self.trace.n_layers} layers",
             "all": f"Mean of all {self.trace.n_layers * self.trace.n_heads} heads",
-        }[self.room.view["mean"]]
+        }[self.page.state["mean"]]
 
     @property
     def places(self) -> list[int]:
@@ -88,7 +88,7 @@ class OneHead:
         """The page's headline, as HTML; it turns with the orientation."""
         labels = sentences.told_apart(self.arrangement.labels, self.places)
         at = (self.pattern[self.row], labels, self.arrangement.special, self.row, self.who)
-        if self.room.view["queries"] == "columns":
+        if self.page.state["queries"] == "columns":
             return widgets.say(sentences.lesson(*at))
         habit = self.habit()
         said = sentences.lead(*at)
@@ -96,10 +96,10 @@ class OneHead:
 
     def habit(self) -> str:
         """What this head does whatever the words are, or ""; judged over pieces, without the sink."""
-        if self.room.view["mean"] != "one":
+        if self.page.state["mean"] != "one":
             return ""
-        pattern = self.trace.pattern(self.room.layer, self.room.head)
-        return sentences.habit(pattern, self.trace.may_look(self.room.layer), self.arrangement.sink)
+        pattern = self.trace.pattern(self.page.layer, self.page.head)
+        return sentences.habit(pattern, self.trace.may_look(self.page.layer), self.arrangement.sink)
 
 
 def choose(places: Sequence[int], row: int | None) -> None:
@@ -108,18 +108,18 @@ def choose(places: Sequence[int], row: int | None) -> None:
         st.session_state["query"], st.session_state["key"] = places[row], None
 
 
-def of(room: Room, trace: Any) -> OneHead:
+def of(page: Page, trace: Any) -> OneHead:
     """The head that the link names, arranged as the link says."""
-    return OneHead(room, trace, arrangement_of(room, trace))
+    return OneHead(page, trace, arrangement_of(page, trace))
 
 
 def offer(shown: OneHead) -> None:
     """Let the visitor save exactly this head, or mean, as it is arranged here."""
-    view = shown.room.view
-    shown.room.offer(
+    view = shown.page.state
+    shown.page.offer(
         shown.trace,
-        layer=shown.room.layer,
-        head=shown.room.head,
+        layer=shown.page.layer,
+        head=shown.page.head,
         mean=view["mean"],
         words=view["unit"] == "words",
         hide_sink=view["specials"] == "hide",
@@ -129,8 +129,8 @@ def offer(shown: OneHead) -> None:
     )
 
 
-def arrangement_of(room: Room, trace: Any) -> Arrangement:
-    hide, words = room.view["specials"] == "hide", room.view["unit"] == "words"
+def arrangement_of(page: Page, trace: Any) -> Arrangement:
+    hide, words = page.state["specials"] == "hide", page.state["unit"] == "words"
     return arrange(trace.tokens, causal=trace.kind == "decoder", words=words, hide_sink=hide)
 
 

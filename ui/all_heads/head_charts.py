@@ -20,7 +20,7 @@ from ui.page import go
 def titled(shown: OneHead) -> None:
     """What the picture shows and how to read it; the orientation turns the words too."""
     ask, answer = '<b class="hl-q">query</b>', '<b class="hl-k">key</b>'
-    if shown.room.view["queries"] == "columns":
+    if shown.page.state["queries"] == "columns":
         hint = (
             f"Columns ask ({ask}), rows answer ({answer}), as in the lesson: “fluffy attends to creature”. Papers "
             "turn it and say “creature attends to fluffy”. The numbers are the same; every column sums to 1."
@@ -42,12 +42,12 @@ def steppers(shown: OneHead) -> None:
 
 def heatmap(shown: OneHead) -> None:
     """The pattern, every number exact; a click on a cell chooses its word."""
-    view, arrangement = shown.room.view, shown.arrangement
+    view, arrangement = shown.page.state, shown.arrangement
 
     figure = heatmap_figure(
         shown.pattern,
         arrangement.labels,
-        head=f"{shown.room.layer}.{shown.room.head}" if view["mean"] == "one" else "",
+        head=f"{shown.page.layer}.{shown.page.head}" if view["mean"] == "one" else "",
         scale=view["scale"],
         masked=~shown.may_look,
         queries_in=view["queries"],
@@ -70,7 +70,7 @@ def _picked(places: Sequence[int]) -> None:
 
 
 def links_titled(shown: OneHead) -> None:
-    name = {"one": f"Head {shown.room.layer}.{shown.room.head}"}.get(shown.room.view["mean"], shown.title)
+    name = {"one": f"Head {shown.page.layer}.{shown.page.head}"}.get(shown.page.state["mean"], shown.title)
     widgets.heading(
         f"{name} as links", "Left asks, right answers. Hover a word to see only its lines; click to keep it."
     )
@@ -78,7 +78,7 @@ def links_titled(shown: OneHead) -> None:
 
 def links(shown: OneHead) -> None:
     """The same numbers as lines between words; a click on a word keeps its lines."""
-    view, arrangement = shown.room.view, shown.arrangement
+    view, arrangement = shown.page.state, shown.arrangement
 
     def pinned(pin: canvas.Pin) -> None:
         at = pin.position
@@ -89,7 +89,7 @@ def links(shown: OneHead) -> None:
     packet = tiles.pack_links(
         shown.pattern[None],
         arrangement.labels,
-        heads=[f"{shown.room.layer}.{shown.room.head}" if view["mean"] == "one" else shown.who],
+        heads=[f"{shown.page.layer}.{shown.page.head}" if view["mean"] == "one" else shown.who],
         may_look=shown.may_look,
         query_positions=shown.places,
         query_special=arrangement.special,

@@ -1,6 +1,6 @@
 """What comes next: the likeliest words, writing on, and what the model would say after every layer.
 
-next_word.next_word(room, trace)       # one card, for models that predict a next word; nothing for others
+next_word.next_word(page, trace)       # one card, for models that predict a next word; nothing for others
 
 A page that calls it adds `*next_word.PARAMS` to its own parameters.
 """
@@ -26,7 +26,7 @@ from attn_core.tiny.grammar_stories import SLOTS
 from attn_core.tiny.shipped import known_words
 from ui.drawing import gallery, widgets
 from ui.link import Param, choice, forget, whole, words
-from ui.page import ROOT, Room
+from ui.page import ROOT, Page
 from ui.server import cache as caches
 
 COOLEST, HOTTEST = 0.1, 2.0
@@ -49,7 +49,7 @@ PARAMS = [
 ]
 
 
-def next_word(room: Room, trace: Any) -> None:
+def next_word(page: Page, trace: Any) -> None:
     """The card of a causal model: next words, writing on, layer by layer; other models get none."""
     if not _predicts(trace):
         return
@@ -61,11 +61,11 @@ def next_word(room: Room, trace: Any) -> None:
     ):
         left, right = st.columns(2, gap="large")
         with left:
-            guesses = _guesses(room, trace)
-            _write(room, trace, guesses)
+            guesses = _guesses(page, trace)
+            _write(page, trace, guesses)
         with right:
-            _lens(room, trace)
-        _steps(room, trace)
+            _lens(page, trace)
+        _steps(page, trace)
 
 
 def _predicts(trace: Any) -> bool:
@@ -79,9 +79,9 @@ def _predicts(trace: Any) -> bool:
     return True
 
 
-def _guesses(room: Room, trace: Any) -> list[core.Guess]:
+def _guesses(page: Page, trace: Any) -> list[core.Guess]:
     """The likeliest next words as bars, after temperature and top-k."""
-    view = room.view
+    view = page.state
     guesses = core.next_words(trace, OFFERED, temperature=view["temperature"], top_k=view["top_k"])
     last = visible(trace.tokens.labels[-1])
     widgets.heading(
@@ -91,7 +91,7 @@ def _guesses(room: Room, trace: Any) -> list[core.Guess]:
     column = Column("probability", chances, [percent(chance) for chance in chances], most=1.0)
     words = [visible(guess.word) for guess in guesses]
     gallery.bars("The next word", words, [column], says=f"The likeliest words after {last}", head="next")
-    if any(guess.word in SLOTS for guess in guesses) and known_words(room.model_name):
+    if any(guess.word in SLOTS for guess in guesses) and known_words(page.model_name):
         st.html(f'<div class="hl-hint">{escape(SLOTS[0])}, … stand for words that this model has not met.</div>')
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.slider(
@@ -107,19 +107,19 @@ def _guesses(room: Room, trace: Any) -> list[core.Guess]:
 # --- Writing on -------------------------------------------------------------------------------------------------------
 
 
-def _write(room: Room, trace: Any, guesses: Sequence[core.Guess]) -> None:
+def _write(page: Page, trace: Any, guesses: Sequence[core.Guess]) -> None:
     """Append one of the words, or let the model write."""
 
     def append() -> None:
-        _say(room, trace, [guesses[st.session_state["next_choice"]].id])
+        _say(page, trace, [guesses[st.session_state["next_choice"]].id])
 
     def write(count: int) -> None:
         try:
-            _say(room, trace, _written_by_model(room, trace, count))
+            _say(page, trace, _written_by_model(page, trace, count))
         except HeadlightError as error:
             st.session_state["next_problem"] = str(error)
 
-    room_left = room.model().limit - len(trace.tokens)
+    room_left = page.model().limit - len(trace.tokens)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         st.selectbox(
             "Word to append", range(len(guesses)), key="next_choice", width=190, label_visibility="collapsed",
@@ -136,9 +136,9 @@ def _write(room: Room, trace: Any, guesses: Sequence[core.Guess]) -> None:
         widgets.note(st.session_state.pop("next_problem"))
 
 
-def _written_by_model(room: Room, trace: Any, count: int) -> list[int]:
+def _written_by_model(page: Page, trace: Any, count: int) -> list[int]:
     """The ids of the next tokens, each after a pass of its own."""
-    model, by_chance = room.model(), room.view["draw"] == "chance"
+    model, by_chance = page.model(), page.state["draw"] == "chance"
     guesses = core.generate(
         lambda ids: caches.trace(model, ids),
         trace.tokens.ids,
@@ -152,29 +152,29 @@ def _written_by_model(room: Room, trace: Any, count: int) -> list[int]:
     return [guess.id for guess in guesses]
 
 
-def _say(room: Room, trace: Any, ids: Sequence[int]) -> None:
+def _say(page: Page, trace: Any, ids: Sequence[int]) -> None:
     """Callback's end: the sentence grows, and remembers what was typed and what was written."""
-    text = core.written_on(room.model().tokenizer, trace.tokens, ids)
-    before = _own(room)
+    text = core.written_on(page.model().tokenizer, trace.tokens, ids)
+    before = _own(page)
     st.session_state["text"], st.session_state["written"] = text, text.removeprefix(before)
     forget("query")
 
 
-def _own(room: Room) -> str:
+def _own(page: Page) -> str:
     """The part of the sentence that the visitor typed: all of it, unless it ends with what the model wrote."""
-    return room.text.removesuffix(room.view["written"]).rstrip() if room.view["written"] else room.text.rstrip()
+    return page.text.removesuffix(page.state["written"]).rstrip() if page.state["written"] else page.text.rstrip()
 
 
-def _steps(room: Room, trace: Any) -> None:
+def _steps(page: Page, trace: Any) -> None:
     """Where one head looked at each step of writing, one row a step, named by the word that was written."""
-    written = room.view["written"]
-    if not written or not room.text.endswith(written):
+    written = page.state["written"]
+    if not written or not page.text.endswith(written):
         return
-    first = len(room.model().read(_own(room))) if _own(room) else 1
+    first = len(page.model().read(_own(page))) if _own(page) else 1
     rows = range(first - 1, len(trace.tokens) - 1)
     if not rows:
         return
-    labels, who = trace.tokens.labels, f"{room.layer}.{room.head}"
+    labels, who = trace.tokens.labels, f"{page.layer}.{page.head}"
     widgets.heading(
         f"Step by step: where head {who} looked",
         "One row for each word that was written, named by that word. Its query was made of the word before; no row "
@@ -182,11 +182,11 @@ def _steps(room: Room, trace: Any) -> None:
     )
     figure = partial(
         heatmap,
-        trace.pattern(room.layer, room.head)[rows.start : rows.stop],
+        trace.pattern(page.layer, page.head)[rows.start : rows.stop],
         [labels[row + 1] for row in rows],
         labels,
         head=who,
-        masked=~trace.may_look(room.layer)[rows.start : rows.stop],
+        masked=~trace.may_look(page.layer)[rows.start : rows.stop],
         query_positions=list(rows),
         key_special=trace.tokens.special,
     )
@@ -197,9 +197,9 @@ def _steps(room: Room, trace: Any) -> None:
 # --- Layer by layer ---------------------------------------------------------------------------------------------------
 
 
-def _lens(room: Room, trace: Any) -> None:
+def _lens(page: Page, trace: Any) -> None:
     """The logit lens at the chosen word, or at the last one: what each layer would say if it were the last."""
-    chosen = room.word(trace)
+    chosen = page.word(trace)
     position = len(trace.tokens) - 1 if chosen is None else chosen
     labels = trace.tokens.labels
     last = position == len(labels) - 1

@@ -18,7 +18,7 @@ PARAMS = [choice("tiles", ("pattern", "delta"))]
 
 
 def titled(shown: OneHead) -> None:
-    if shown.room.view["tiles"] == "delta":
+    if shown.page.state["tiles"] == "delta":
         what = "Each square says how much one head adds: the mean size of its ΔE."
     else:
         what = "Each square is one head's attention pattern."
@@ -38,7 +38,7 @@ def switches(shown: OneHead) -> None:
 
 def draw(shown: OneHead) -> None:
     """The canvas of every head; a click, or the arrow keys and Enter, opens one."""
-    view = shown.room.view
+    view = shown.page.state
     pack = _pack_sizes if view["tiles"] == "delta" else _pack_patterns
     what = (view["tiles"], shown.arrangement.hides_sink, view["unit"])
     packet = caches.beside(shown.trace, what, lambda: pack(shown))
@@ -55,14 +55,14 @@ def draw(shown: OneHead) -> None:
             key="overview",
             picture="Every head of every layer",
             says=_says(shown),
-            selected=(shown.room.layer, shown.room.head),
+            selected=(shown.page.layer, shown.page.head),
             scale=view["scale"],
             on_open=opened,
         )
 
 
 def _says(shown: OneHead) -> str:
-    what = "the mean size of its ΔE" if shown.room.view["tiles"] == "delta" else "its attention pattern"
+    what = "the mean size of its ΔE" if shown.page.state["tiles"] == "delta" else "its attention pattern"
     return f"Every head of every layer: rows are layers, columns are heads, in each square {what}"
 
 

@@ -80,14 +80,14 @@ def switches(shown: OneHead) -> None:
 
 def strip(shown: OneHead) -> None:
     """Does this head matter to the chosen word? One of the numbers costs another forward pass, so it comes last."""
-    layer, head, query = shown.room.layer, shown.room.head, shown.places[shown.row]
-    if shown.room.view["mean"] != "one":
-        row = mean_pattern(shown.trace, layer, head, shown.room.view["mean"])[query]
+    layer, head, query = shown.page.layer, shown.page.head, shown.places[shown.row]
+    if shown.page.state["mean"] != "one":
+        row = mean_pattern(shown.trace, layer, head, shown.page.state["mean"])[query]
         name = one_head.sink_name(shown.arrangement, shown.trace.tokens)
         resting = [(percent(float(row[shown.arrangement.sink].sum())), f"on {name}")] if name else []
         widgets.strip([*resting, (f"{float(entropy(row)):.1f} bits", "entropy")])
     elif isinstance(shown.trace.real(), recorded.Recorded):
         widgets.strip(recorded.strip(shown.trace, layer, head, query).parts())
     else:
-        found = effects.strip(shown.trace, shown.room.again(shown.trace), layer, head, query)
+        found = effects.strip(shown.trace, shown.page.again(shown.trace), layer, head, query)
         widgets.strip(found.parts(), found.effect.says)

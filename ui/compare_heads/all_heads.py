@@ -51,9 +51,12 @@ def of(shown: Sides) -> AllHeads | None:
     if not len(shown.rows):
         return None
     same_place = x.spec.model == y.spec.model and (x.spec.text, x.spec.baseline) != (y.spec.text, y.spec.baseline)
-    key = ("all heads", x.spec, y.spec, x.stage.reads, y.stage.reads)
+    key = ("all heads", x.spec, y.spec, x.viewed.reads, y.viewed.reads)
     values = caches.beside(
-        x.stage.trace, key, lambda: _changes(shown) if same_place else _from_this_head(shown), size=lambda v: v.nbytes
+        x.viewed.trace,
+        key,
+        lambda: _changes(shown) if same_place else _from_this_head(shown),
+        size=lambda v: v.nbytes,
     )
     one_model = x.spec.model == y.spec.model and x.spec.shows != "mean"
     return AllHeads(values, same_place, itself=(x.layer, x.spec.head) if one_model and not same_place else None)
@@ -66,14 +69,14 @@ def _moved(shown: Sides, i: int, layer: int) -> Any:
 
 def _changes(shown: Sides) -> Any:
     x, y = shown.pair
-    layers = range(shown.sides[x].stage.n_layers)
+    layers = range(shown.sides[x].viewed.n_layers)
     return np.stack([compare.change(_moved(shown, x, layer), _moved(shown, y, layer)) for layer in layers])
 
 
 def _from_this_head(shown: Sides) -> Any:
     x, y = shown.pair
     this = shown.cells[x][shown.rows]
-    layers = range(shown.sides[y].stage.n_layers)
+    layers = range(shown.sides[y].viewed.n_layers)
     return np.stack([compare.change(this[None], _moved(shown, y, layer)) for layer in layers])
 
 
@@ -135,9 +138,9 @@ def everything_against_everything(shown: Sides) -> None:
     """All heads of one model against all of the other: at once where it is quick, else on request."""
     x, y = (shown.sides[i] for i in shown.pair)
     n_query, n_key = len(shown.rows), len(shown.axes[0][1])
-    n_x, n_y = (side.stage.n_layers * side.stage.n_heads for side in (x, y))
+    n_x, n_y = (side.viewed.n_layers * side.viewed.n_heads for side in (x, y))
     seconds = compare.seconds_needed(n_x, n_y, n_query, n_key)
-    key = (x.spec, y.spec, x.stage.reads, y.stage.reads)
+    key = (x.spec, y.spec, x.viewed.reads, y.viewed.reads)
     known = st.session_state.setdefault("matrices", {})
     with st.expander(f"Every head of {x.letter} against every head of {y.letter}", expanded=key in known):
         cost = f"{n_x} × {n_y} pairs, about {'a second' if seconds < SLOW else f'{seconds:.0f} seconds'}."
@@ -164,7 +167,7 @@ def _matrix(shown: Sides) -> Any:
 
 def _every_head(shown: Sides, i: int) -> Any:
     """All heads of a panel's model on the pair's rows, [head, row, place]."""
-    return np.concatenate([_moved(shown, i, layer) for layer in range(shown.sides[i].stage.n_layers)])
+    return np.concatenate([_moved(shown, i, layer) for layer in range(shown.sides[i].viewed.n_layers)])
 
 
 def _draw_matrix(shown: Sides, matrix: Any, x: Side, y: Side) -> None:
@@ -180,7 +183,7 @@ def _draw_matrix(shown: Sides, matrix: Any, x: Side, y: Side) -> None:
 
 
 def _names(side: Side) -> list[str]:
-    return [f"{layer}.{head}" for layer in range(side.stage.n_layers) for head in range(side.stage.n_heads)]
+    return [f"{layer}.{head}" for layer in range(side.viewed.n_layers) for head in range(side.viewed.n_heads)]
 
 
 def _nearest(matrix: Any, rows: list[str], columns: list[str], itself: bool) -> pd.DataFrame:

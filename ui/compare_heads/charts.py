@@ -46,8 +46,8 @@ def _panel(shown: Sides, i: int) -> Panel:
 
 def _special(shown: Sides, i: int, axis: int) -> list[bool]:
     """Which places of a panel hold special tokens; between whole words there are none."""
-    stage = shown.sides[i].stage
-    special = (stage.queries, stage.keys)[axis].special
+    viewed = shown.sides[i].viewed
+    special = (viewed.queries, viewed.keys)[axis].special
     return [p is not None and not shown.by_words and special[p] for p in shown.axes[i][axis]]
 
 

@@ -14,7 +14,7 @@ from ui.compare_heads.specs import LETTERS, SAME, SHOWS, Spec
 from ui.drawing import widgets
 
 if TYPE_CHECKING:
-    from ui.page import Room
+    from ui.page import Page
 
 
 def presets() -> None:
@@ -27,7 +27,7 @@ def presets() -> None:
             st.button(name, key=f"preset_{name}", on_click=panel_specs.edit, args=(make,))
 
 
-def pair(room: Room, n_panels: int) -> None:
+def pair(page: Page, n_panels: int) -> None:
     """Which two panels the difference is taken of, and the scale of all."""
     pairs = [p for p in panel_specs.PAIRS if max(p) <= LETTERS[n_panels - 1]]
     with st.container(horizontal=True, gap="small"):

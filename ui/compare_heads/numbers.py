@@ -52,7 +52,7 @@ def _at(shown: Sides, place: int) -> str:
 
 def measures(shown: Sides) -> None:
     """Each panel in numbers: how widely it looks and how much rests on the sink, over the whole sentence."""
-    rows = [(side.letter, *_measured(side), side.stage.sink_name or "none") for side in shown.sides]
+    rows = [(side.letter, *_measured(side), side.viewed.sink_name or "none") for side in shown.sides]
     st.dataframe(
         pd.DataFrame(rows, columns=["panel", "entropy", "on the sink", "sink"]),
         hide_index=True,
@@ -66,10 +66,10 @@ def measures(shown: Sides) -> None:
 
 def _measured(side: Side) -> tuple[float, float]:
     """(mean entropy in bits, mean share on the sink in %) over the queries that are words."""
-    asks = ~np.array(side.stage.queries.special)
+    asks = ~np.array(side.viewed.queries.special)
     if not asks.any():
         return float("nan"), float("nan")
-    rests = heads.sink_share(side.pattern, side.stage.sink)[asks].mean()
+    rests = heads.sink_share(side.pattern, side.viewed.sink)[asks].mean()
     return float(heads.entropy(side.pattern)[asks].mean()), 100 * float(rests)
 
 
@@ -82,46 +82,46 @@ def strips(shown: Sides) -> None:
             if query is None:
                 widgets.heading(f"{side.letter}: no such word here")
             else:
-                word = widgets.query(visible(side.stage.queries.labels[query]))
+                word = widgets.query(visible(side.viewed.queries.labels[query]))
                 widgets.heading(f"{side.letter}: {side.spec.says}, to {word}")
                 _strip(side, query)
 
 
 def _strip(side: Side, query: int) -> None:
     """The strip of a panel; a mean, or a head over shuffled words, cannot be switched off."""
-    stage = side.stage
+    viewed = side.viewed
     if side.spec.shows in ("head", "random"):
-        found = effects.strip(stage.trace, stage.run, side.layer, side.spec.head, query, stream=stage.stream)
+        found = effects.strip(viewed.trace, viewed.run, side.layer, side.spec.head, query, stream=viewed.stream)
         widgets.strip(found.parts(), found.effect.says)
         return
     row = side.pattern[query]
-    rests = [(percent(float(row[stage.sink].sum())), f"on {stage.sink_name}")] if stage.sink_name else []
+    rests = [(percent(float(row[viewed.sink].sum())), f"on {viewed.sink_name}")] if viewed.sink_name else []
     widgets.strip([*rests, (f"{float(heads.entropy(row)):.1f} bits", "entropy")])
 
 
 def offer(shown: Sides) -> None:
     """Let the visitor save each panel that is a head, or a mean, of one pass; and the numbers of all panels."""
-    room, views = shown.room, {}
+    page, views = shown.page, {}
     for i, side in enumerate(shown.sides):
-        mean = side.spec.shows == "mean" and side.stage.stream is None
+        mean = side.spec.shows == "mean" and side.viewed.stream is None
         if mean or side.spec.shows == "head":
-            views[side.letter] = room.desk.view(
-                side.stage.trace,
+            views[side.letter] = page.save_menu.view(
+                side.viewed.trace,
                 layer=side.layer,
                 head=side.spec.head,
-                stream=side.stage.stream,
+                stream=side.viewed.stream,
                 mean="heads" if mean else "one",
-                scale=room.view["scale"],
+                scale=page.state["scale"],
                 query=shown.position(i, shown.place),
             )
-    room.desk.lay(views, save.Numbers("every panel, side by side", lambda: as_csv(shown)))
+    page.save_menu.add_views(views, save.Numbers("every panel, side by side", lambda: as_csv(shown)))
 
 
 def offer_pictures(shown: Sides) -> None:
     """The page's end: its pictures, each panel told in the caption."""
     parts = [f"{side.letter}: {side.model}, {side.spec.says}" for side in shown.sides]
-    texts = dict.fromkeys(shown.room.text if i == 0 else side.spec.text for i, side in enumerate(shown.sides))
-    shown.room.offer_pictures(*parts, sentences=list(texts))
+    texts = dict.fromkeys(shown.page.text if i == 0 else side.spec.text for i, side in enumerate(shown.sides))
+    shown.page.offer_pictures(*parts, sentences=list(texts))
 
 
 def as_csv(shown: Sides) -> str:

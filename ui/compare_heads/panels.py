@@ -16,10 +16,10 @@ from ui.compare_heads.specs import LETTERS, Spec
 from ui.drawing import widgets
 from ui.server import cache as caches
 from ui.shell import known_words
-from ui.stream import Stage
+from ui.stream import StreamView
 
 if TYPE_CHECKING:
-    from ui.page import Room
+    from ui.page import Page
 
 SHUFFLES = 8
 
@@ -30,7 +30,7 @@ class Side:
 
     letter: str
     spec: Spec
-    stage: Stage
+    viewed: StreamView
 
     @property
     def model(self) -> str:
@@ -39,19 +39,19 @@ class Side:
 
     @property
     def layer(self) -> int:
-        return min(self.spec.layer, self.stage.n_layers - 1)
+        return min(self.spec.layer, self.viewed.n_layers - 1)
 
     def patterns(self, layer: int) -> Any:
         """[head, query, key] of a layer: the model's own, or their mean over shuffled words."""
         if self.spec.shows != "shuffled":
-            return self.stage.patterns(layer)
-        what = ("shuffled", self.stage.stream)
-        return caches.beside(self.stage.trace, what, self._shuffled, size=_bytes)[layer]
+            return self.viewed.patterns(layer)
+        what = ("shuffled", self.viewed.stream)
+        return caches.beside(self.viewed.trace, what, self._shuffled, size=_bytes)[layer]
 
     def _shuffled(self) -> list[Any]:
         """The mean patterns over several orders of the words, one array a layer."""
-        traces = (self.stage.shuffled(seed).trace for seed in range(SHUFFLES))
-        return baselines.mean_patterns(traces, stream=self.stage.stream)
+        traces = (self.viewed.shuffled(seed).trace for seed in range(SHUFFLES))
+        return baselines.mean_patterns(traces, stream=self.viewed.stream)
 
     @property
     def pattern(self) -> Any:
@@ -68,19 +68,19 @@ def _bytes(layers: list[Any]) -> int:
 class Sides:
     """All panels, and the axes that they share: tokens, or whole words where tokenizers differ."""
 
-    room: Room
+    page: Page
     sides: list[Side]
 
     @cached_property
     def by_words(self) -> bool:
-        first = self.sides[0].stage.model
-        return not all(_same_tokenizer(first, side.stage.model) for side in self.sides)
+        first = self.sides[0].viewed.model
+        return not all(_same_tokenizer(first, side.viewed.model) for side in self.sides)
 
     @cached_property
     def axes(self) -> list[tuple[alignment.Places, alignment.Places]]:
         """(places of queries, places of keys) of every panel."""
-        queries = alignment.align_all([self._names(side.stage.queries) for side in self.sides])
-        keys = alignment.align_all([self._names(side.stage.keys) for side in self.sides])
+        queries = alignment.align_all([self._names(side.viewed.queries) for side in self.sides])
+        keys = alignment.align_all([self._names(side.viewed.keys) for side in self.sides])
         return list(zip(queries, keys, strict=True))
 
     def _names(self, tokens: Any) -> list[str]:
@@ -88,32 +88,32 @@ class Sides:
 
     def labels(self, i: int) -> tuple[list[str | None], list[str | None]]:
         """What a panel's queries and keys are called at every place; None for a gap."""
-        stage = self.sides[i].stage
+        viewed = self.sides[i].viewed
         queries, keys = (
             [None if place is None else names[place] for place in places]
-            for names, places in zip((self._names(stage.queries), self._names(stage.keys)), self.axes[i], strict=True)
+            for names, places in zip((self._names(viewed.queries), self._names(viewed.keys)), self.axes[i], strict=True)
         )
         return queries, keys
 
     def on_axes(self, i: int, patterns: Any) -> Any:
         """A panel's patterns [..., query, key] on the shared axes."""
-        stage = self.sides[i].stage
+        viewed = self.sides[i].viewed
         if self.by_words:
-            patterns = alignment.between_said_words(patterns, stage.queries, stage.keys)
+            patterns = alignment.between_said_words(patterns, viewed.queries, viewed.keys)
         return alignment.on_axes(patterns, *self.axes[i])
 
     def may_look(self, i: int) -> Any:
         """Which cells of a panel exist and are not masked."""
         side = self.sides[i]
-        cells = side.stage.may_look(side.layer)
+        cells = side.viewed.may_look(side.layer)
         if self.by_words:
-            cells = alignment.may_look_between_said_words(cells, side.stage.queries, side.stage.keys)
+            cells = alignment.may_look_between_said_words(cells, side.viewed.queries, side.viewed.keys)
         return alignment.on_axes(cells, *self.axes[i])
 
     def position(self, i: int, place: int) -> int | None:
         """The token of a panel that asks at a place: of a word, its last piece."""
         index = self.axes[i][0][place]
-        tokens = self.sides[i].stage.queries
+        tokens = self.sides[i].viewed.queries
         if index is None or not self.by_words:
             return index
         word = [w for w in dict.fromkeys(tokens.words) if w is not None][index]
@@ -127,7 +127,7 @@ class Sides:
     @cached_property
     def pair(self) -> tuple[int, int]:
         """The two panels whose difference is told."""
-        x, y = self.room.view["pair"]
+        x, y = self.page.state["pair"]
         return LETTERS.index(x), LETTERS.index(y)
 
     @cached_property
@@ -148,7 +148,7 @@ class Sides:
     @cached_property
     def place(self) -> int:
         """The chosen query's place: panel A's word, or else the one that differs most."""
-        chosen = self.room.view["query"]
+        chosen = self.page.state["query"]
         places = range(len(self.axes[0][0]))
         found = next((p for p in places if chosen is not None and self.position(0, p) == chosen), None)
         if found is not None:
@@ -160,28 +160,28 @@ def _same_tokenizer(a: Any, b: Any) -> bool:
     return a.tokenizer is b.tokenizer or a.tokenizer.get_vocab() == b.tokenizer.get_vocab()
 
 
-def read(room: Room, specs: Sequence[Spec]) -> Sides:
+def read(page: Page, specs: Sequence[Spec]) -> Sides:
     """Run every panel's model over its sentence."""
     sides = []
     for letter, spec in zip(LETTERS, specs, strict=False):
-        real = room.model(spec.model)
-        model = _with_random_weights(room, real) if spec.shows == "random" else real
+        real = page.model(spec.model)
+        model = _with_random_weights(page, real) if spec.shows == "random" else real
         text = None if letter == "a" else spec.text
-        sides.append(Side(letter.upper(), spec, stream.of(room, text, model, writer=real)))
-    with room.remarks:
+        sides.append(Side(letter.upper(), spec, stream.of(page, text, model, writer=real)))
+    with page.remarks:
         _remark(sides)
-    return Sides(room, sides)
+    return Sides(page, sides)
 
 
 def _remark(sides: Sequence[Side]) -> None:
     """What to know about the sentences that are not at the top: where one was cut, which words are new to a model."""
     told = {(sides[0].spec.model, sides[0].spec.text)}
     for side in sides[1:]:
-        read, stage = (side.spec.model, side.spec.text), side.stage
+        read, viewed = (side.spec.model, side.spec.text), side.viewed
         if read in told:
             continue
         told.add(read)
-        tokens = stage.trace.tokens if stage.stream is None else stage.trace.tokens_of("encoder")[0]
+        tokens = viewed.trace.tokens if viewed.stream is None else viewed.trace.tokens_of("encoder")[0]
         if tokens.dropped:
             widgets.note(
                 f"Panel {side.letter}: its sentence was cut after {len(tokens)} tokens, which is the limit. "
@@ -190,8 +190,8 @@ def _remark(sides: Sequence[Side]) -> None:
         known_words.explain_marks(side.spec.model, tokens.labels)
 
 
-def _with_random_weights(room: Room, model: Any) -> Any:
-    with room.problems():
+def _with_random_weights(page: Page, model: Any) -> Any:
+    with page.problems():
         return caches.lend((model.name, "random weights"), functools.partial(baselines.random_weights, model))
 
 
@@ -204,7 +204,7 @@ def rule(shown: Sides) -> str:
             " The tokenizers differ, so these are whole words: what a word receives is summed over its pieces, what it "
             "asks is their mean, special tokens are left out and the rest renormalised."
         )
-    return text + stream.writing(shown.sides[0].stage)
+    return text + stream.writing(shown.sides[0].viewed)
 
 
 def about(shown: Sides) -> str:

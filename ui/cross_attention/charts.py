@@ -36,7 +36,7 @@ def lines(shown: Shown) -> None:
             choose(pin.position)
 
     pin: tuple[canvas.Side, int] | None = None  # without a choice, all lines are drawn
-    if shown.room.view["row"] is not None:
+    if shown.page.state["row"] is not None:
         pin = ("query", shown.row)
     packet = tiles.pack_links(
         shown.pattern[None],
@@ -50,7 +50,7 @@ def lines(shown: Shown) -> None:
     says = "Lines between the two sentences: " + ("all of 1 % and more" if pin is None else "those of the chosen word")
     canvas.links(packet, key="cross_links", picture="Lines between the sentences", says=says, pinned=pin, on_pin=pinned)
     widgets.switch("Rows", {"produced": "the word being produced", "read": "the word being read"}, "rows")
-    if shown.room.view["rows"] == "produced":
+    if shown.page.state["rows"] == "produced":
         why = "A row is named by the word that it produces. Its query was made of the word before."
     else:
         why = "A row is named by the word that the decoder has just read, which is one word behind the one it produces."
@@ -138,12 +138,12 @@ def what_differs() -> None:
     )
 
 
-# --- Other rooms ------------------------------------------------------------------------------------------------------
+# --- Other pages ------------------------------------------------------------------------------------------------------
 
 
-def other_rooms(shown: Shown) -> None:
+def other_pages(shown: Shown) -> None:
     """Links that take the two sentences and the open cross head along."""
-    view = shown.room.view
+    view = shown.page.state
     along = {
         "model": view["translator"],
         "text": view["source"],

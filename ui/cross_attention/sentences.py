@@ -1,6 +1,6 @@
 """A translator and its two sentences: what was typed, what was written for it, and the trace of both.
 
-shown = two_sentences.ask(room)        # the inputs, the translation and its trace
+shown = two_sentences.ask(page)        # the inputs, the translation and its trace
 widgets.lead(shown.lead(), sub=two_sentences.written(shown))
 cross.lines(shown)                     # the pictures are in ui.cross
 """
@@ -22,7 +22,7 @@ from attn_core.text.decoding import visible
 from attn_core.tiny.shipped import best_head, examples
 from ui.drawing import widgets
 from ui.link import Param, choice, whole, words
-from ui.page import Room
+from ui.page import Page
 from ui.server import cache as caches
 from ui.shell import known_words
 
@@ -81,7 +81,7 @@ PARAMS = [
 class Shown:
     """A source, what was written for it, and one head of each kind of attention."""
 
-    room: Room
+    page: Page
     trace: Any
     read: list[str]  # the decoder's rows by the word that is read
     produced: list[str]  # … and by the word that is produced
@@ -96,7 +96,7 @@ class Shown:
 
     def place(self, stream: str) -> tuple[int, int]:
         """The layer and head that were chosen or, in a stack that has fewer, its last."""
-        layer, head = int(self.room.view["cross_layer"]), int(self.room.view["cross_head"])
+        layer, head = int(self.page.state["cross_layer"]), int(self.page.state["cross_head"])
         return min(layer, self.trace.n_layers_of(stream) - 1), min(head, self.trace.n_heads_of(stream) - 1)
 
     @cached_property
@@ -111,7 +111,7 @@ class Shown:
 
     @property
     def rows(self) -> list[str]:
-        return self.produced if self.room.view["rows"] == "produced" else self.read
+        return self.produced if self.page.state["rows"] == "produced" else self.read
 
     @property
     def keys(self) -> Any:
@@ -127,7 +127,7 @@ class Shown:
 
     @property
     def row(self) -> int:
-        chosen = self.room.view["row"]
+        chosen = self.page.state["row"]
         return chosen if chosen is not None and chosen < len(self.rows) else translation.telling_row(self.aligned[:-1])
 
     @property
@@ -153,7 +153,7 @@ def choose(row: int | None) -> None:
 # --- What is translated -----------------------------------------------------------------------------------------------
 
 
-def ask(room: Room) -> Shown:
+def ask(page: Page) -> Shown:
     """The two sentences and the model; waits for the translation."""
     with st.container(key="ask"):
         left, right = st.columns([79, 21], gap="small")
@@ -171,8 +171,8 @@ def ask(room: Room) -> Shown:
             placeholder="Leave empty for the model's own translation, or type one to see how it would be read",
         )  # fmt: skip
     if not st.context.is_embedded:
-        _offers(room.view["translator"])
-    return _translated(replace(room, remarks=st.container(key="said_below")))
+        _offers(page.state["translator"])
+    return _translated(replace(page, remarks=st.container(key="said_below")))
 
 
 def _name(name: str) -> str:
@@ -198,24 +198,24 @@ def _offers(translator: str) -> None:
         known_words.popover(translator)
 
 
-def _translated(room: Room) -> Shown:
+def _translated(page: Page) -> Shown:
     """The trace of the source and of what was written: the model's own words, or the visitor's."""
-    name, target = room.view["translator"], room.view["translation"]
-    model = room.model(name)
-    with room.problems():
-        text = translation.as_read(model, room.view["source"])
+    name, target = page.state["translator"], page.state["translation"]
+    model = page.model(name)
+    with page.problems():
+        text = translation.as_read(model, page.state["source"])
         source = model.read(text)
         ended = True
         if not target.strip():
             written = caches.beside(model, ("greedy", text), lambda: translation.greedy(model, source))
             target, ended = written.ids, written.ended
-    trace = room.trace(text, name, target=target)
+    trace = page.trace(text, name, target=target)
     read = trace.tokens_of("decoder")[0]
-    with room.remarks:
+    with page.remarks:
         _say_what_was_cut(source=source, target=read)
         known_words.explain_marks(name, [*source.labels, *read.labels])
     end = str(model.tokenizer.eos_token) if ended else None
-    return Shown(room, trace, read.labels, translation.produced(read.labels, end))
+    return Shown(page, trace, read.labels, translation.produced(read.labels, end))
 
 
 def _say_what_was_cut(**both: Any) -> None:
@@ -228,7 +228,7 @@ def _say_what_was_cut(**both: Any) -> None:
 
 def written(shown: Shown) -> str:
     """The line under the headline: what was translated into what, as HTML."""
-    how = "The model's own translation" if not shown.room.view["translation"].strip() else "Your translation, as read"
+    how = "The model's own translation" if not shown.page.state["translation"].strip() else "Your translation, as read"
     return f"{how}: <i>{escape(visible_line(shown.produced[:-1]))}</i>"
 
 

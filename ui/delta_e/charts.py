@@ -46,7 +46,7 @@ def staircase(shown: OneToken) -> None:
     parts = [part for part in shown.ledger.parts if part.kind in ("head", "bias")]
     names = [part.name.removeprefix("head ").replace("cross head ", "× ").replace("output ", "") for part in parts]
     shares = np.array([shown.ledger.share(part) for part in parts])
-    own = shown.stage.stream or "self"
+    own = shown.viewed.stream or "self"
     chosen = next((i for i, part in enumerate(parts) if part.head == shown.head and part.stream == own), None)
     lengths = geometry.norm(np.stack([p.vector for p in parts]))
     figure = partial(figures.share_bars, names, shares, lengths, chosen=chosen)
@@ -71,7 +71,7 @@ def sizes(shown: OneToken) -> None:
 
 def sources(shown: OneToken) -> None:
     """Where a head's ΔE came from: one stacked bar, and weight, value and contribution side by side."""
-    found, keys = shown.sources, shown.stage.keys
+    found, keys = shown.sources, shown.viewed.keys
     if len(keys) > MOST_SOURCES:
         kept = np.sort(np.argsort(-np.abs(found.along))[:MOST_SOURCES])
     else:
@@ -89,7 +89,7 @@ def sources(shown: OneToken) -> None:
 
 def _source_numbers(shown: OneToken) -> pd.DataFrame:
     """Every source in full: what is weighted, how long weight · value is, and how much of it goes along ΔE."""
-    found, keys = shown.sources, shown.stage.keys
+    found, keys = shown.sources, shown.viewed.keys
     return pd.DataFrame(
         {
             "from": [f"{visible(label)} ({i})" for i, label in enumerate(keys.labels)],
@@ -104,14 +104,14 @@ def _source_numbers(shown: OneToken) -> pd.DataFrame:
 
 def _source_table(shown: OneToken, kept: Any, says: str) -> None:
     """Weight, value and what it adds, number beside bar, in the sentence's order."""
-    found, keys = shown.sources, shown.stage.keys
+    found, keys = shown.sources, shown.viewed.keys
     columns = [
         Column("weight", found.weights[kept], [percent(float(w)) for w in found.weights[kept]], "key", 1.0),
         Column("length of value", found.lengths[kept], [f"{n:.2f}" for n in found.lengths[kept]], "value"),
         Column("adds along ΔE", found.along[kept], [_hundredths(a) for a in found.along[kept]], "delta"),
     ]
     names = [f"{visible(keys.labels[i])} {i}" for i in kept]
-    own = shown.token if shown.stage.stream != "cross" else None
+    own = shown.token if shown.viewed.stream != "cross" else None
     marks = {row: ("query", "itself") for row, i in enumerate(kept) if i == own}
     gallery.bars("Where it came from, word by word", names, columns, says=says, head="from", marks=marks)
 
@@ -122,7 +122,7 @@ def _hundredths(number: float) -> str:
 
 def _lesson_of_sources(shown: OneToken, n_kept: int) -> str:
     """The heaviest source beside the one that adds most, as HTML."""
-    found, keys = shown.sources, shown.stage.keys
+    found, keys = shown.sources, shown.viewed.keys
     heavy, strong = int(found.weights.argmax()), found.strongest
 
     def name(i: int) -> str:
@@ -194,7 +194,7 @@ def arrows_switches(shown: OneToken) -> None:
 
 def arrows_drawn(shown: OneToken) -> None:
     """E → E + ΔE for every token, or one token's way through all layers; true lengths and angles beside it."""
-    n_axes, path = int(shown.room.view["axes"]), shown.room.view["moves"] == "path"
+    n_axes, path = int(shown.page.state["axes"]), shown.page.state["moves"] == "path"
     figure, hint, table = _path(shown, n_axes) if path else _moves(shown, n_axes)
     says = f"The path of {shown.name} through all layers" if path else "From E to E + ΔE, an arrow a word"
     left, right = st.columns([64, 36], gap="medium")
@@ -210,13 +210,13 @@ def arrows_drawn(shown: OneToken) -> None:
 
 
 def _moves(shown: OneToken, n_axes: int) -> tuple[Any, str, pd.DataFrame]:
-    where, layer = shown.stage.stream, shown.layer
+    where, layer = shown.viewed.stream, shown.layer
     starts = shown.trace.embedding(layer, stream=where)
-    if shown.room.view["moves"] == "head":
+    if shown.page.state["moves"] == "head":
         what, moves = f"head {layer}.{shown.head}", shown.trace.delta_e(layer, shown.head, stream=where)
     else:
         what, moves = f"attention of layer {layer}", shown.trace.attention_added(layer, stream=where)
-    if shown.room.view["plane"] == "moves":  # ±, so that a direction which all moves share is not centred away
+    if shown.page.state["plane"] == "moves":  # ±, so that a direction which all moves share is not centred away
         view = geometry.fit_projection(np.concatenate([moves, -moves]), n_axes, "ΔE and −ΔE of every word")
     else:
         view = geometry.fit_projection(np.concatenate([starts, starts + moves]), n_axes, "E and E + ΔE of every word")
@@ -237,7 +237,7 @@ def _moves(shown: OneToken, n_axes: int) -> tuple[Any, str, pd.DataFrame]:
 
 
 def _path(shown: OneToken, n_axes: int) -> tuple[Any, str, pd.DataFrame]:
-    n_layers = shown.stage.n_layers
+    n_layers = shown.viewed.n_layers
     path = np.stack([shown.trace.embedding(i, stream=shown.block)[shown.token] for i in range(n_layers + 1)])
     view = geometry.fit_projection(path, n_axes, "this word at every layer")
     stops = ["at the door", *(f"after layer {i}" for i in range(n_layers))]
@@ -282,7 +282,7 @@ def numbers(shown: OneToken) -> None:
         options = {"head": f"head {shown.layer}.{shown.head}", "layer": f"sum of layer {shown.layer}"}
         which = widgets.switch("Whose numbers", options, "numbers")
         order = widgets.switch("Order", {"index": "in order", "variance": "most different first"}, "order")
-    where = shown.stage.stream
+    where = shown.viewed.stream
     if which == "head":
         delta, name = shown.trace.delta_e(shown.layer, shown.head, stream=where), f"head {shown.layer}.{shown.head}"
     else:

@@ -121,7 +121,7 @@ def _direction(shown: OneToken, measure: str) -> tuple[Any, str, str]:
         final = shown.trace.final_embedding(stream=shown.block)[shown.token]
         why = "How far ΔE goes towards the word’s final embedding; negative is away from it."
         return final, "towards the final embedding", why
-    towards, against = shown.room.view["towards"].strip(), shown.room.view["against"].strip()
+    towards, against = shown.page.state["towards"].strip(), shown.page.state["against"].strip()
     if not towards:
         raise HeadlightError("Type a word of the model’s vocabulary, for example: animal.")
     vector = _vector(shown, towards) - (_vector(shown, against) if against else 0)
@@ -140,7 +140,7 @@ def _direction(shown: OneToken, measure: str) -> tuple[Any, str, str]:
 
 def _logits(shown: OneToken) -> Measured:
     """How much every part adds to the logit of a next word, or to the difference of two."""
-    towards, against = shown.room.view["towards"].strip(), shown.room.view["against"].strip()
+    towards, against = shown.page.state["towards"].strip(), shown.page.state["against"].strip()
     word = _ids(shown, towards)[0] if towards else int(shown.trace.logits(shown.token).argmax())
     spelt = visible(shown.trace.vocabulary.word(word))
     parts = attribution.logit_parts(shown.trace, shown.token, word, added=shown.added)
@@ -151,7 +151,9 @@ def _logits(shown: OneToken) -> Measured:
         name += f" minus “{visible(shown.trace.vocabulary.word(other))}”"
     everything = parts.heads
     own = (
-        everything[:, shown.stage.n_heads :] if shown.stage.stream == "cross" else everything[:, : shown.stage.n_heads]
+        everything[:, shown.viewed.n_heads :]
+        if shown.viewed.stream == "cross"
+        else everything[:, : shown.viewed.n_heads]
     )
     hint = (
         f"Direct logit attribution after {escape(shown.name)}, with the final norm frozen at the scale it had. Heads "
@@ -167,7 +169,7 @@ def _ids(shown: OneToken, word: str) -> list[int]:
     """The ids of a word in the model's vocabulary; a word inside a sentence has a space before it in some."""
     readings = []
     for text in (f" {word}", word):
-        tokens = shown.stage.model.read(text, target=shown.trace.kind == "encoder-decoder")
+        tokens = shown.viewed.model.read(text, target=shown.trace.kind == "encoder-decoder")
         readings.append([i for i, special in zip(tokens.ids, tokens.special, strict=True) if not special])
     return min((ids for ids in readings if ids), key=len, default=[]) or _no_word(word)
 

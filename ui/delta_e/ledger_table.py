@@ -84,7 +84,7 @@ def table(shown: OneToken) -> None:
 def offer(shown: OneToken) -> None:
     """Let the visitor save the chosen head's pattern, and the whole ledger with every number of every part."""
     name = f"ledger of {shown.name} at layer {shown.layer}"
-    save.offer_stage(shown.stage, shown.token, save.Numbers(name, lambda: as_csv(shown.ledger)))
+    save.offer_stage(shown.viewed, shown.token, save.Numbers(name, lambda: as_csv(shown.ledger)))
 
 
 def as_csv(ledger: Ledger) -> str:
@@ -102,7 +102,7 @@ def _row(shown: OneToken, part: Part) -> dict[str, Any]:
     if part.kind in ("head", "bias"):
         row["along"] = 100 * shown.ledger.share(part)
     if part.head is not None:
-        own = part.stream == (shown.stage.stream or "self")
+        own = part.stream == (shown.viewed.stream or "self")
         row["size"] = 100 * float(shown.shares[part.head]) if own else None
         found = shown.sources_of(part.head, part.stream if part.stream != "self" else None)
         keys = shown.trace.tokens_of(part.stream)[1]
@@ -164,9 +164,9 @@ LAWS = {
 
 
 def doors(shown: OneToken) -> None:
-    """Links that open the chosen head in other rooms."""
+    """Links that open the chosen head in other pages."""
     layer, head = shown.layer, shown.head
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="doors"):
         st.html(f'<span class="hl-try">Open head {layer}.{head} in:</span>', width="content")
-        for page, label in (("app", "All heads"), ("step_by_step", "Step by step"), ("compare_heads", "Compare")):
+        for page, label in (("all_heads", "All heads"), ("step_by_step", "Step by step"), ("compare_heads", "Compare")):
             go(page, label, layer=layer, head=head, query=shown.token)

@@ -1,6 +1,6 @@
 """One token at one layer: its ledger, and everything that every layer ever added to it.
 
-shown = one_token.of(room)             # waits for the model; a problem becomes one clear sentence
+shown = one_token.of(page)             # waits for the model; a problem becomes one clear sentence
 shown.ledger, shown.added              # computed once for all visitors, kept within a budget of bytes
 widgets.lead(shown.lead())
 """
@@ -26,39 +26,39 @@ from attn_core.views.headlines import Sentence
 from ui import stream
 from ui.drawing import widgets
 from ui.server import cache as caches
-from ui.stream import Stage
+from ui.stream import StreamView
 
 if TYPE_CHECKING:
     from attn_core.residual.decomposition import Additions, Ledger, Sources
-    from ui.page import Room
+    from ui.page import Page
 
 
 @dataclass(frozen=True)
 class OneToken:
-    """A token of a stage, the layer and the head that the link names."""
+    """A token of a stream, the layer and the head that the link names."""
 
-    room: Room
-    stage: Stage
+    page: Page
+    viewed: StreamView
 
     @property
     def trace(self) -> Any:
-        return self.stage.trace
+        return self.viewed.trace
 
     @property
     def token(self) -> int:
-        return self.stage.query
+        return self.viewed.query
 
     @property
     def layer(self) -> int:
-        return self.stage.layer
+        return self.viewed.layer
 
     @property
     def head(self) -> int:
-        return self.stage.head
+        return self.viewed.head
 
     @property
     def labels(self) -> list[str]:
-        return self.stage.queries.labels
+        return self.viewed.queries.labels
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class OneToken:
     @property
     def block(self) -> str | None:
         """The stream whose blocks the ledger follows: a decoder's block holds its cross-attention too."""
-        return "decoder" if self.stage.stream == "cross" else self.stage.stream
+        return "decoder" if self.viewed.stream == "cross" else self.viewed.stream
 
     @property
     def theme(self) -> Literal["light", "dark"]:
@@ -96,9 +96,9 @@ class OneToken:
     def heads(self) -> Any:
         """What the heads of the chosen stream add to the token, [layer, head, d_model]."""
         both = self.added.heads
-        if self.block == self.stage.stream and self.stage.stream != "decoder":
+        if self.block == self.viewed.stream and self.viewed.stream != "decoder":
             return both
-        return both[:, self.stage.n_heads :] if self.stage.stream == "cross" else both[:, : self.stage.n_heads]
+        return both[:, self.viewed.n_heads :] if self.viewed.stream == "cross" else both[:, : self.viewed.n_heads]
 
     @cached_property
     def sources(self) -> Sources:
@@ -106,7 +106,7 @@ class OneToken:
 
     def sources_of(self, head: int, stream: str | None = None) -> Sources:
         """Where a head's ΔE of the token came from; `stream` only where the ledger has two kinds of heads."""
-        where = stream or self.stage.stream
+        where = stream or self.viewed.stream
         compute = lambda: delta_ledger.sources(self.trace, self.layer, head, self.token, stream=where)  # noqa: E731
         return self.remember(("sources", where, head), compute)
 
@@ -119,13 +119,13 @@ class OneToken:
     @property
     def heads_here(self) -> Any:
         """What the heads of the chosen stream add to the token at this layer, [head, d_model]."""
-        own = self.stage.stream or "self"
+        own = self.viewed.stream or "self"
         return np.stack([part.vector for part in self.ledger.parts if part.kind == "head" and part.stream == own])
 
     @cached_property
     def no_words(self) -> str | None:
         """Why vectors of this stream cannot be read as words, in a sentence; None where they can."""
-        if self.stage.stream == "encoder":
+        if self.viewed.stream == "encoder":
             return "A translator's words belong to its decoder: choose the decoder to read ΔE as words."
         try:
             self.trace.vocabulary  # noqa: B018
@@ -136,7 +136,7 @@ class OneToken:
     @property
     def predicts(self) -> bool:
         """Whether a next word is predicted after this token."""
-        return predicts(self.trace, self.stage.stream)
+        return predicts(self.trace, self.viewed.stream)
 
     def remember(self, what: Any, compute: Callable[[], Any]) -> Any:
         """Something small about this token at this layer, kept beside its trace."""
@@ -144,10 +144,10 @@ class OneToken:
 
     def offer_pictures(self) -> None:
         """The page's end: its pictures can be saved, with the word in every caption."""
-        self.room.offer_pictures(f"head {self.layer}.{self.head}", self.stage.word, lines=self._lines())
+        self.page.offer_pictures(f"head {self.layer}.{self.head}", self.viewed.word, lines=self._lines())
 
     def _lines(self) -> str:
-        return recipes.ledger(self.trace, self.layer, self.head, self.token, self.stage.stream, self.block)
+        return recipes.ledger(self.trace, self.layer, self.head, self.token, self.viewed.stream, self.block)
 
     def lead(self) -> str:
         """The page's headline, as HTML."""
@@ -162,8 +162,8 @@ class OneToken:
         found = self.sources_of(biggest)
         source = found.strongest
         if np.isfinite(found.shares[source]):
-            own = source == self.token and self.stage.stream != "cross"
-            name = "the word itself" if own else named(self.stage.keys.labels, source)
+            own = source == self.token and self.viewed.stream != "cross"
+            name = "the word itself" if own else named(self.viewed.keys.labels, source)
             amount = _how_much(float(found.shares[source]))
             said += [(f", {amount} of it from ", ""), (name, "" if own else "key")]
         return [*said, (".", "")]
@@ -179,9 +179,9 @@ def _how_much(share: float) -> str:
     return "nearly all" if share > 0.95 else percent(share)
 
 
-def of(room: Room) -> OneToken:
+def of(page: Page) -> OneToken:
     """The token that the link names; where its layer cannot be taken apart, the page ends with the reason."""
-    shown = OneToken(room, stream.of(room))
+    shown = OneToken(page, stream.of(page))
     try:
         shown.ledger  # noqa: B018
     except HeadlightError as reason:

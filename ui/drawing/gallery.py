@@ -1,10 +1,10 @@
 """The pictures of a page, kept by name while they are on screen, so that Save can draw any of them for paper.
 
-pictures.plot("Arrows", partial(arrows.token_arrows, labels, starts, moves, view), key="arrows", alt=…)
-pictures.keep("Every head", partial(drawn, packet, view))        # a canvas picture: `ui.components` does it
-pictures.bars("Where it came from", labels, columns)                   # a table of bars
+gallery.plot("Arrows", partial(arrows.token_arrows, labels, starts, moves, view), key="arrows", alt=…)
+gallery.register("Every head", partial(drawn, packet, view))        # a canvas picture: `canvas.mount` does it
+gallery.bars("Where it came from", labels, columns)                   # a table of bars
 
-A session has one album, which holds what its last run drew: a button of a view long past keeps nothing alive.
+A session has one gallery, which holds what its last run drew: a button of a view long past keeps nothing alive.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from attn_core.figures.html.bar_table import bars as bars_html
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-_ALBUM = "_album"
+_GALLERY = "_gallery"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Picture:
 
 
 @dataclass
-class Album:
+class FigureGallery:
     """The pictures of the page as it is, by name, and what every caption ends with."""
 
     pictures: dict[str, Picture] = field(default_factory=dict)
@@ -60,23 +60,23 @@ class Album:
         return self.pictures[name]
 
 
-def begin() -> None:
-    """A page begins to be drawn: its album is empty."""
-    album = of_session()
-    album.pictures, album.about = {}, ""
+def reset() -> None:
+    """Empty the gallery, as a page begins to be drawn."""
+    figures = of_session()
+    figures.pictures, figures.about = {}, ""
 
 
-def of_session() -> Album:
-    album: Album = st.session_state.setdefault(_ALBUM, Album())
-    return album
+def of_session() -> FigureGallery:
+    found: FigureGallery = st.session_state.setdefault(_GALLERY, FigureGallery())
+    return found
 
 
-def keep(name: str, make: Callable[[], go.Figure], says: str = "", about: str | None = None) -> None:
+def register(name: str, make: Callable[[], go.Figure], says: str = "", about: str | None = None) -> None:
     """Let a picture that is on the page be saved. `says` begins its caption; without it, its name does.
 
     `about` ends it, by default as every caption of the page ends.
     """
-    if _ALBUM in st.session_state:  # a picture that is drawn outside a room has no album
+    if _GALLERY in st.session_state:  # a picture that is drawn outside a page has no gallery
         of_session().pictures[name] = Picture(make, says or name, about)
 
 
@@ -94,21 +94,21 @@ def plot(
     about: str | None = None,
     **options: Any,
 ) -> Any:
-    """Draw a Plotly picture in the visitor's theme, and keep it; `make` is called with `theme=`."""
-    keep(name, partial(make, theme="light"), says, about)
+    """Draw a Plotly picture in the visitor's theme, and register it; `make` is called with `theme=`."""
+    register(name, partial(make, theme="light"), says, about)
     return st.plotly_chart(make(theme=theme()), key=key, theme=None, alt=alt, **options)
 
 
 def canvas(name: str, packet: bytes, view: Mapping[str, Any], says: str = "") -> None:
-    """Keep a canvas picture: its packet, and what was said beside it."""
+    """Register a canvas picture: its packet, and what was said beside it."""
     from attn_core.figures.paper.draw import drawn
 
-    keep(name, partial(drawn, packet, dict(view)), says)
+    register(name, partial(drawn, packet, dict(view)), says)
 
 
 def bars(name: str, labels: Sequence[str], columns: Sequence[Column], says: str = "", **options: Any) -> None:
-    """Draw a table of bars, and keep it; `options` as in `attn_core.figures.bars`."""
-    keep(name, partial(_table, labels, columns, options.get("head", "word")), says)
+    """Draw a table of bars, and register it; `options` as in `attn_core.figures.bars`."""
+    register(name, partial(_table, labels, columns, options.get("head", "word")), says)
     st.html(bars_html(labels, columns, **options))
 
 

@@ -20,21 +20,21 @@ from ui.drawing import canvas, gallery, widgets
 from ui.link import choice
 from ui.page import go
 from ui.server import cache as caches
-from ui.stream import Stage, open_head
+from ui.stream import StreamView, open_head
 
 PARAMS = [choice("x", tuple(MEASURES), "distance"), choice("y", tuple(MEASURES), "entropy")]
 SLOW = 2.0  # seconds; what takes longer is announced
 
 
-def table(stage: Stage) -> pd.DataFrame:
+def table(viewed: StreamView) -> pd.DataFrame:
     """The survey of this model's stream: shown on its way, then kept for everybody who opens the model."""
-    return caches.beside(stage.model, ("survey", stage.stream), lambda: _survey(stage), size=lambda t: 200_000)
+    return caches.beside(viewed.model, ("survey", viewed.stream), lambda: _survey(viewed), size=lambda t: 200_000)
 
 
-def _survey(stage: Stage) -> pd.DataFrame:
+def _survey(viewed: StreamView) -> pd.DataFrame:
     place = st.empty()
     begun = time.monotonic()
-    n_passes = surveys.passes(stage.model)
+    n_passes = surveys.passes(viewed.model)
 
     def progress(share: float) -> None:
         left = (time.monotonic() - begun) * (1 - share) / share
@@ -44,21 +44,26 @@ def _survey(stage: Stage) -> pd.DataFrame:
     def run(model: Any, text: Any, **options: Any) -> Any:
         return caches.once(model, text, **options)
 
-    with stage.room.problems():
-        found = surveys.survey(stage.model, stream=stage.stream, run=run, progress=progress)
+    with viewed.page.problems():
+        found = surveys.survey(viewed.model, stream=viewed.stream, run=run, progress=progress)
     place.empty()
     return found
 
 
-def page(stage: Stage) -> str:
+def page(viewed: StreamView) -> str:
     """Everything below the headline; gives the headline."""
     with st.container(gap=None):
         canvas.follow_theme()
-        found = table(stage)
+        found = table(viewed)
     left, right = st.columns([54, 46], gap="medium")
     with left, widgets.card("kinds", "The kind of every head", _cost(found)):
-        kind_map(stage, found)
-        go("app", f"→ See head {stage.layer}.{stage.head} in this sentence", layer=stage.layer, head=stage.head)
+        kind_map(viewed, found)
+        go(
+            "all_heads",
+            f"→ See head {viewed.layer}.{viewed.head} in this sentence",
+            layer=viewed.layer,
+            head=viewed.head,
+        )
         definitions()
     with (
         right,
@@ -94,9 +99,9 @@ def lead(found: pd.DataFrame) -> str:
     )
 
 
-def lines(stage: Stage) -> str:
+def lines(viewed: StreamView) -> str:
     """The lines of Python that give the same table."""
-    return recipes.survey(stage.room.model_name, stage.stream)
+    return recipes.survey(viewed.page.model_name, viewed.stream)
 
 
 def _cost(found: pd.DataFrame) -> str:
@@ -108,10 +113,10 @@ def _cost(found: pd.DataFrame) -> str:
     )
 
 
-def kind_map(stage: Stage, found: pd.DataFrame) -> None:
-    """Layers × heads by kind; a click opens a head in the front room's sense: it is the chosen one everywhere."""
+def kind_map(viewed: StreamView, found: pd.DataFrame) -> None:
+    """Layers × heads by kind; a click opens a head in the page All heads' sense: it is the chosen one everywhere."""
     titles = found.kind.map(lambda name: heads.KINDS[name].title if name in heads.KINDS else name)
-    shape = (stage.n_layers, -1)
+    shape = (viewed.n_layers, -1)
     meanings = {kind.title: kind.meaning for kind in heads.KINDS.values()}
     packet = tiles.pack_kinds(
         titles.to_numpy().reshape(shape).tolist(),
@@ -123,7 +128,7 @@ def kind_map(stage: Stage, found: pd.DataFrame) -> None:
         key="kinds",
         picture="The kind of every head",
         says=f"The kind of every head. {_cost(found).rstrip('.')}",
-        selected=(stage.layer, stage.head),
+        selected=(viewed.layer, viewed.head),
         on_open=lambda tile: open_head(tile.layer, tile.head),
     )
 

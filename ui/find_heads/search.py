@@ -18,7 +18,7 @@ from attn_core.text.numbers import percent, signed
 from attn_core.views import snippets as recipes
 from ui.drawing import canvas, panels, widgets
 from ui.link import Param, choice
-from ui.stream import Stage, open_head, writing
+from ui.stream import StreamView, open_head, writing
 
 Cells = tuple[tuple[int, int], ...]
 MOST = 40  # cells in a link
@@ -45,26 +45,31 @@ PARAMS = [
 ]
 
 
-def painted(stage: Stage) -> Cells:
+def painted(viewed: StreamView) -> Cells:
     """The painted cells that this sentence has; cells of another sentence are wiped."""
-    here = (stage.room.model_name, stage.room.text, stage.stream, stage.room.view.get("target"))
+    here = (
+        viewed.page.model_name,
+        viewed.page.text,
+        viewed.stream,
+        viewed.page.state.get("target"),
+    )
     before = st.session_state.get("painted_in", here)
     st.session_state["painted_in"] = here
     if before != here:
-        st.session_state["cells"] = _first_cells(stage.room.view)
+        st.session_state["cells"] = _first_cells(viewed.page.state)
         st.rerun()
     cells = st.session_state["cells"]
-    n_query, n_key = len(stage.queries), len(stage.keys)
+    n_query, n_key = len(viewed.queries), len(viewed.keys)
     return tuple((q, k) for q, k in cells if q < n_query and k < n_key)
 
 
-def found(stage: Stage, cells: Cells) -> search.Found:
+def found(viewed: StreamView, cells: Cells) -> search.Found:
     """Every head's weight on the cells and its habit there, [layer, head] each."""
-    mask = search.painted_cells(cells, len(stage.queries), len(stage.keys))
+    mask = search.painted_cells(cells, len(viewed.queries), len(viewed.keys))
     strict = st.session_state["habit"] == "key"
     layers = [
-        search.find(stage.patterns(layer), mask, stage.may_look(layer), stage.sink, beyond_the_key=strict)
-        for layer in range(stage.n_layers)
+        search.find(viewed.patterns(layer), mask, viewed.may_look(layer), viewed.sink, beyond_the_key=strict)
+        for layer in range(viewed.n_layers)
     ]
     return search.Found(np.stack([f.weight for f in layers]), np.stack([f.baseline for f in layers]))
 
@@ -85,14 +90,14 @@ def ranking(result: search.Found) -> pd.DataFrame:
     return table.sort_values("above", ascending=False, kind="stable", ignore_index=True)
 
 
-def lead(stage: Stage, cells: Cells, ranked: pd.DataFrame | None) -> str:
+def lead(viewed: StreamView, cells: Cells, ranked: pd.DataFrame | None) -> str:
     """The finding as HTML."""
     if ranked is None:
         return "Paint what you look for: which head looks from here to there?"
     best = ranked.iloc[0]
     asks = sorted({q for q, _ in cells})
     answers = sorted({k for _, k in cells})
-    way = f"From {_words(stage.queries, asks, widgets.query)} to {_words(stage.keys, answers, widgets.key)}:"
+    way = f"From {_words(viewed.queries, asks, widgets.query)} to {_words(viewed.keys, answers, widgets.key)}:"
     if not best.above > 0:
         return f"{way} no head puts more there than it does out of habit."
     return (
@@ -112,18 +117,18 @@ def toggle(cell: tuple[int, int]) -> None:
     st.session_state["cells"] = tuple(c for c in cells if c != cell) if cell in cells else (*cells, cell)[-MOST:]
 
 
-def board(stage: Stage, cells: Cells) -> None:
+def board(viewed: StreamView, cells: Cells) -> None:
     """The opened head's pattern, to paint on."""
-    layer, head = stage.layer, stage.head
-    pattern = np.where(stage.may_look(layer), stage.pattern(layer, head), np.nan)
+    layer, head = viewed.layer, viewed.head
+    pattern = np.where(viewed.may_look(layer), viewed.pattern(layer, head), np.nan)
     panel = Panel(
         title=f"Layer {layer} · head {head}",
         says=f"head {layer}.{head}",
         cells=pattern,
-        query_labels=stage.queries.labels,
-        key_labels=stage.keys.labels,
-        query_special=stage.queries.special,
-        key_special=stage.keys.special,
+        query_labels=viewed.queries.labels,
+        key_labels=viewed.keys.labels,
+        query_special=viewed.queries.special,
+        key_special=viewed.keys.special,
     )
     panels.panels(
         pack_panels([panel], paint=True),
@@ -135,13 +140,13 @@ def board(stage: Stage, cells: Cells) -> None:
     )
 
 
-def lines(stage: Stage) -> str:
+def lines(viewed: StreamView) -> str:
     """The lines of Python that give the same ranking; "" where nothing is painted."""
-    cells, strict = painted(stage), st.session_state["habit"] == "key"
-    return recipes.search(stage.trace, cells, stage.stream, strict) if cells else ""
+    cells, strict = painted(viewed), st.session_state["habit"] == "key"
+    return recipes.search(viewed.trace, cells, viewed.stream, strict) if cells else ""
 
 
-def word_pickers(stage: Stage, cells: Cells) -> None:
+def word_pickers(viewed: StreamView, cells: Cells) -> None:
     """The same by words, for keyboards and fingers; labels are shown as text, whatever was typed."""
 
     def name(tokens: Any, i: int) -> str:
@@ -151,16 +156,16 @@ def word_pickers(stage: Stage, cells: Cells) -> None:
         places = range(len(tokens))
         return st.selectbox(label, places, index=at, format_func=functools.partial(name, tokens), width=150)
 
-    first = next((i for i, special in enumerate(stage.keys.special) if not special), 0)
+    first = next((i for i, special in enumerate(viewed.keys.special) if not special), 0)
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="bottom"):
-        asks = pick("From (query)", stage.queries, stage.query)
-        answers = pick("to (key)", stage.keys, first)
+        asks = pick("From (query)", viewed.queries, viewed.query)
+        answers = pick("to (key)", viewed.keys, first)
         st.button("Paint", on_click=toggle, args=((asks, answers),), key="paint")
         if cells:
             st.button("Wipe all", on_click=lambda: st.session_state.update(cells=()), key="wipe")
 
 
-def score_map(stage: Stage, result: search.Found) -> None:
+def score_map(viewed: StreamView, result: search.Found) -> None:
     """Layers × heads, coloured by how far above habit; a click opens a head."""
     texts = [[signed(round(100 * s, 0 if abs(s) >= 0.0995 else 1)) for s in row] for row in result.score]
     packet = tiles.pack_values(result.score, texts, name="weight above habit, in points", signed=True)
@@ -169,7 +174,7 @@ def score_map(stage: Stage, result: search.Found) -> None:
         key="found",
         picture="Every head, above its habit",
         says="Layers × heads: weight on the cells that are looked for, in points above the head's habit",
-        selected=(stage.layer, stage.head),
+        selected=(viewed.layer, viewed.head),
         on_open=lambda tile: open_head(tile.layer, tile.head),
     )
 
@@ -199,30 +204,30 @@ def listing(ranked: pd.DataFrame, key: str = "ranked") -> None:
     )
 
 
-def page(stage: Stage) -> str:
+def page(viewed: StreamView) -> str:
     """Everything below the headline; gives the headline."""
-    cells = painted(stage)
-    result = found(stage, cells) if cells else None
+    cells = painted(viewed)
+    result = found(viewed, cells) if cells else None
     ranked = None if result is None else ranking(result)
     left, right = st.columns([46, 54], gap="medium")
-    with left, widgets.card("board", "What you look for", _how(stage)):
-        board(stage, cells)
-        word_pickers(stage, cells)
-    with right, widgets.card("found", "Every head, by what it puts there above its habit", _habits(stage)):
+    with left, widgets.card("board", "What you look for", _how(viewed)):
+        board(viewed, cells)
+        word_pickers(viewed, cells)
+    with right, widgets.card("found", "Every head, by what it puts there above its habit", _habits(viewed)):
         if result is None or ranked is None:
             st.html(
                 '<div class="hl-note">Nothing is painted yet: click a cell of the pattern, or choose two words.</div>'
             )
         else:
             widgets.switch("Against", HABITS, "habit")
-            score_map(stage, result)
+            score_map(viewed, result)
             listing(ranked)
-    return lead(stage, cells, ranked)
+    return lead(viewed, cells, ranked)
 
 
-def _habits(stage: Stage) -> str:
-    rests = f", or on {escape(stage.sink_name)} from other words" if stage.sink_name else ""
-    if stage.stream == "cross":
+def _habits(viewed: StreamView) -> str:
+    rests = f", or on {escape(viewed.sink_name)} from other words" if viewed.sink_name else ""
+    if viewed.stream == "cross":
         return (
             "Habit is what a head puts, on average, on the word that stands as far ahead or behind in the other "
             f"sentence{rests}. So a head that only follows the order of the words does not win by default."
@@ -233,6 +238,8 @@ def _habits(stage: Stage) -> str:
     )
 
 
-def _how(stage: Stage) -> str:
+def _how(viewed: StreamView) -> str:
     ask, answer = '<b class="hl-q">query</b>', '<b class="hl-k">key</b>'
-    return f"Rows ask ({ask}), columns answer ({answer}). The picture is the opened head; paint on it." + writing(stage)
+    return f"Rows ask ({ask}), columns answer ({answer}). The picture is the opened head; paint on it." + writing(
+        viewed
+    )

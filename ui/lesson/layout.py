@@ -12,7 +12,7 @@ from attn_core.settings import assets_folder
 from ui.drawing import widgets
 from ui.lesson.stops import STOPS, TITLES, Stop
 from ui.link import flag, whole
-from ui.page import Room, go
+from ui.page import Page, go
 
 PARAMS = [
     whole("stop", low=1, high=len(STOPS)),
@@ -52,9 +52,9 @@ def _mark(number: int, title: str, here: bool) -> str:
     return f'<li{state} title="{escape(title)}"><span>{number}</span></li>'
 
 
-def show(room: Room, number: int) -> None:
+def show(page: Page, number: int) -> None:
     """One stop: words and question on the left, the picture on the right; on a phone one below the other."""
-    stop = STOPS[number - 1](room)
+    stop = STOPS[number - 1](page)
     left, right = st.columns([46, 54], gap="large")
     with left:
         st.html(
@@ -62,18 +62,18 @@ def show(room: Room, number: int) -> None:
             f'<h1 class="hl-lead">{escape(stop.title)}</h1>'
             f'<p class="hl-stop-says">{stop.says}</p>'
         )
-        _question(room, stop)
+        _question(page, stop)
     with right, widgets.card("picture"):
         stop.draw()
         st.html(f'<div class="hl-hint">{stop.badge} {stop.reads}</div>')
     told = f"lesson, stop {number}: {stop.title}"
-    room.offer_pictures(told, sentences=stop.sentences, model=stop.model, lines=stop.lines)
-    page, label, overrides = stop.door
+    page.offer_pictures(told, sentences=stop.sentences, model=stop.model, lines=stop.lines)
+    behind, label, overrides = stop.door
     with left, st.container(key="lesson_door"):
-        go(page, f"{label} →", **overrides)
+        go(behind, f"{label} →", **overrides)
 
 
-def _question(room: Room, stop: Stop) -> None:
+def _question(page: Page, stop: Stop) -> None:
     """Guess first; the answer is one click away, and never forced."""
 
     def tell() -> None:
@@ -84,8 +84,8 @@ def _question(room: Room, stop: Stop) -> None:
             "Your guess", range(len(stop.options)), format_func=list(stop.options).__getitem__, key="guess",
             label_visibility="collapsed",
         )  # fmt: skip
-        guess = room.view["guess"]
-        if guess is None and not room.view["told"]:
+        guess = page.state["guess"]
+        if guess is None and not page.state["told"]:
             st.button("Tell me", on_click=tell, key="lesson_tell", type="tertiary")
             return
         verdict = "" if guess is None else "<b>Yes.</b> " if guess == stop.right else "<b>Not quite.</b> "

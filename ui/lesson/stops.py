@@ -1,4 +1,4 @@
-"""The lesson in eight stops: what each says, its one live picture, its question, and the door into the room behind it.
+"""The lesson in eight stops: what each says, its one live picture, its question, and the door into the page behind it.
 
 A stop is made from real traces when it is opened, so every number in it, the answer to its question included, comes
 from a model. `STOPS` is their order.
@@ -23,7 +23,7 @@ from attn_core.text.numbers import percent, signed
 from attn_core.tiny.shipped import best_head
 from attn_core.views import snippets as recipes
 from ui.drawing import canvas, gallery, widgets
-from ui.page import STARTER, Room, provenance
+from ui.page import STARTER, Page, provenance
 
 MODEL, DECODER = "minilm", "tiny-decoder"
 DECIDING = "a hungry fluffy blue creature"  # what a creature does depends on its being hungry
@@ -58,9 +58,9 @@ class Stop:
     lines: str = recipes.pattern(MODEL, STARTER, LAYER, HEAD)
 
 
-def _sentence(room: Room) -> tuple[Any, int]:
+def _sentence(page: Page) -> tuple[Any, int]:
     """The starter sentence in the bundled model, and where *creature* stands."""
-    trace = room.trace(STARTER, model=MODEL)
+    trace = page.trace(STARTER, model=MODEL)
     return trace, trace.tokens.labels.index("creature")
 
 
@@ -87,12 +87,12 @@ def _best(labels: Sequence[str], numbers: np.ndarray, also: Sequence[str]) -> tu
     return options, options.index(top)
 
 
-def vectors(room: Room) -> Stop:
+def vectors(page: Page) -> Stop:
     """Stop 1: a word is a list of numbers, and a direction means something."""
-    trace, creature = _sentence(room)
+    trace, creature = _sentence(page)
     table = trace.vocabulary.matrix.float().numpy()
     words = ("creature", "animal", "beast", "person", "forest", "blue")
-    wordpiece = room.model(MODEL).tokenizer.get_vocab()
+    wordpiece = page.model(MODEL).tokenizer.get_vocab()
     rows = np.stack([table[wordpiece[word]] for word in words])
     alike = geometry.cosine(rows[1:], rows[:1])
     nearest = words[1 + int(np.argmax(alike))]
@@ -119,9 +119,9 @@ def vectors(room: Room) -> Stop:
     )
 
 
-def same_mole(room: Room) -> Stop:
+def same_mole(page: Page) -> Stop:
     """Stop 2: one embedding, three meanings; context must do the rest."""
-    traces = [room.trace(text, model=MODEL) for text in MOLES]
+    traces = [page.trace(text, model=MODEL) for text in MOLES]
     places = [trace.tokens.labels.index("mole") for trace in traces]
     routes = [[t.embedding(layer)[at] for layer in range(t.n_layers + 1)] for t, at in zip(traces, places, strict=True)]
     pairs = [(0, 1), (0, 2), (1, 2)]
@@ -161,9 +161,9 @@ def same_mole(room: Room) -> Stop:
     )
 
 
-def asking(room: Room) -> Stop:
+def asking(page: Page) -> Stop:
     """Stop 3: queries and keys."""
-    trace, creature = _sentence(room)
+    trace, creature = _sentence(page)
     scores = trace.raw_scores(LAYER, HEAD)
     labels = trace.tokens.labels
     answers = np.where(trace.tokens.special, -np.inf, scores[creature])
@@ -191,9 +191,9 @@ def asking(room: Room) -> Stop:
     )
 
 
-def scaling(room: Room) -> Stop:
+def scaling(page: Page) -> Stop:
     """Stop 4: the scale, and what happens without it."""
-    trace, creature = _sentence(room)
+    trace, creature = _sentence(page)
     raw = trace.raw_scores(LAYER, HEAD)
     with_scale, without = trace.pattern(LAYER, HEAD)[creature], _softmax(raw[creature])
     root = np.sqrt(trace.d_head)
@@ -223,9 +223,9 @@ def scaling(room: Room) -> Stop:
     )
 
 
-def masking(room: Room) -> Stop:
+def masking(page: Page) -> Stop:
     """Stop 5: the mask and the softmax, in a model that has a mask."""
-    trace = room.trace(DECIDING, model=DECODER)
+    trace = page.trace(DECIDING, model=DECODER)
     labels = trace.tokens.labels
     layer, head = best_head(DECODER)
     pattern, may_look = trace.pattern(layer, head), trace.may_look(layer)
@@ -255,16 +255,16 @@ def masking(room: Room) -> Stop:
         f"<em>creature</em> comes later, so for {widgets.query(labels[found])} it is masked, in training and "
         "afterwards. The noun looks back at its adjectives instead. An encoder, such as the model of the other stops, "
         "has no such mask.",
-        ("app", "Look around in the decoder", where),
+        ("all_heads", "Look around in the decoder", where),
         model=DECODER,
         sentences=(DECIDING,),
         lines=recipes.pattern(DECODER, DECIDING, layer, head),
     )
 
 
-def value(room: Room) -> Stop:
+def value(page: Page) -> Stop:
     """Stop 6: values and ΔE."""
-    trace, creature = _sentence(room)
+    trace, creature = _sentence(page)
     weights = trace.pattern(LAYER, HEAD)[creature]
     parts = trace.delta_e_by_source(LAYER, HEAD, creature)
     sizes = np.linalg.norm(parts, axis=-1)
@@ -299,9 +299,9 @@ def value(room: Room) -> Stop:
     )
 
 
-def many_heads(room: Room) -> Stop:
+def many_heads(page: Page) -> Stop:
     """Stop 7: all heads at once."""
-    trace, creature = _sentence(room)
+    trace, creature = _sentence(page)
     layers = range(trace.n_layers)
 
     def draw() -> None:
@@ -332,7 +332,7 @@ def many_heads(room: Room) -> Stop:
     )
 
 
-def where_parameters_are(room: Room) -> Stop:
+def where_parameters_are(page: Page) -> Stop:
     """Stop 8: the count."""
     from attn_core.parameters.count import count_parameters
     from attn_core.parameters.tree import shares
@@ -346,7 +346,7 @@ def where_parameters_are(room: Room) -> Stop:
         bars = partial(parameter_figures.share_bars, *drawn, as_share=True)
         _plot(bars, "lesson_shares", "Shares of GPT-3’s parameters.")
         named = partial(parameter_figures.named_bars, *drawn, as_share=True, theme="light")
-        gallery.keep(PICTURE, named, "Shares of GPT-3’s parameters, as the lesson counts them")
+        gallery.register(PICTURE, named, "Shares of GPT-3’s parameters, as the lesson counts them")
 
     return Stop(
         "Where the parameters are",
@@ -368,7 +368,7 @@ def where_parameters_are(room: Room) -> Stop:
     )
 
 
-STOPS: tuple[Callable[[Room], Stop], ...] = (
+STOPS: tuple[Callable[[Page], Stop], ...] = (
     vectors,
     same_mole,
     asking,

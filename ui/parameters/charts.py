@@ -1,4 +1,4 @@
-"""The large pictures of the parameter room: the model as boxes, the lesson's table, shares side by side."""
+"""The large pictures of the parameter page: the model as boxes, the lesson's table, shares side by side."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def headline(counted: Counted) -> str:
 
 def provenance(counted: Counted) -> str:
     """How it was counted and where the numbers come from, as HTML."""
-    name, by_formula = counted.room.view["preset"], counted.ledger.source == "formula"
+    name, by_formula = counted.page.state["preset"], counted.ledger.source == "formula"
     how = "counted from the configuration alone" if by_formula else "read off the class, built without memory"
     source = PRESETS[name].source if name in PRESETS and not counted.is_own else ""
     return escape(f"{how} · {source}" if source else how)
@@ -78,7 +78,7 @@ def whole_model(counted: Counted) -> None:
     def enter(entered: Entered) -> None:
         st.session_state["inside"] = entered.inside
 
-    view = {"inside": counted.room.view["inside"]}
+    view = {"inside": counted.page.state["inside"]}
     says = f"{counted.ledger.title} to scale, {_way(counted)}"
     canvas.mount(
         _boxes, packet, "boxes", "entered", Entered, enter, view, picture="The whole model, to scale", says=says
@@ -94,9 +94,9 @@ def _way(counted: Counted) -> str:
 
 def offer_pictures(counted: Counted) -> None:
     """The page's end: its pictures, and the line of Python that counts the same."""
-    view = counted.room.view
+    view = counted.page.state
     lines = recipes.parameters(view["preset"], effective(view) if counted.is_own else None)
-    counted.room.offer_pictures(counted.ledger.title, sentences=[], model=view["preset"], lines=lines)
+    counted.page.offer_pictures(counted.ledger.title, sentences=[], model=view["preset"], lines=lines)
 
 
 def _grouped(counted: Counted) -> pd.DataFrame:
@@ -165,14 +165,14 @@ def side_by_side(counted: Counted) -> None:
     """Stacked bars of the shares of one to four models, and their numbers as a table."""
     ledgers = [counted.ledger, *counted.others]
     parts = [shares(ledger, lesson=counted.lesson) for ledger in ledgers]
-    as_share = counted.room.view["bars"] == "share"
+    as_share = counted.page.state["bars"] == "share"
     drawn = {"models": [ledger.title for ledger in ledgers], "parts": parts, "as_share": as_share}
     figure = figures.share_bars(**drawn, theme=counted.theme)
     names = ", ".join(ledger.title for ledger in ledgers)
     alt = f"Shares of the parameters of {names}, as stacked bars."
     says = f"{'Shares' if as_share else 'Numbers'} of the parameters of {names}, {_way(counted)}"
     st.plotly_chart(figure, key="share_bars", theme=None, alt=alt, config={"displayModeBar": False})
-    gallery.keep("Shares", partial(figures.named_bars, **drawn, theme="light"), says)
+    gallery.register("Shares", partial(figures.named_bars, **drawn, theme="light"), says)
     st.html(figures.legend({role for part in parts for role in part}, counted.theme))
     widgets.switch("Bars show", {"share": "share of each model", "numbers": "numbers, one scale"}, "bars")
     frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counted, x) for i, x in enumerate(ledgers)})

@@ -1,4 +1,4 @@
-"""What can be chosen in the parameter room: a model, models beside it, how to count, and numbers of one's own."""
+"""What can be chosen in the parameter page: a model, models beside it, how to count, and numbers of one's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attn_core.parameters.presets import PRESETS
 from attn_core.parameters.shape import BOUNDS, editable
 from attn_core.settings import is_public
 from ui.drawing import widgets
-from ui.page import Room
+from ui.page import Page
 from ui.parameters.counted import DERIVED, MOST_BESIDE, start_again
 
 LABELS = {
@@ -67,9 +67,9 @@ def switches() -> None:
         st.toggle("Change its numbers", key="own")
 
 
-def own_numbers(room: Room) -> None:
+def own_numbers(page: Page) -> None:
     """A field for every number that this architecture can be told."""
-    config = complete(read_config(room.view["preset"]))
+    config = complete(read_config(page.state["preset"]))
     if config is None:
         widgets.note("This family has no formula here, so its numbers cannot be changed.")
         return

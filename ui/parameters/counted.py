@@ -1,4 +1,4 @@
-"""What the parameter room counts: the chosen model, one of the visitor's own, and those beside it.
+"""What the parameter page counts: the chosen model, one of the visitor's own, and those beside it.
 
 The link says everything: the preset, each number that may be changed, and what is shown. A number is read from the
 link only where `own` is on; its default is always the preset's.
@@ -25,7 +25,7 @@ from attn_core.parameters.table import Ledger
 from attn_core.parameters.tree import Node, tree
 from attn_core.settings import is_public
 from ui.link import Param, choice, flag, forget, whole
-from ui.page import Room
+from ui.page import Page
 from ui.stream import STREAMS
 
 MOST_BESIDE = 3
@@ -134,13 +134,13 @@ def start_again() -> None:
 
 @dataclass(frozen=True)
 class Counted:
-    """The room's models, counted."""
+    """The page's models, counted."""
 
-    room: Room
+    page: Page
 
     @property
     def lesson(self) -> bool:
-        return bool(self.room.view["count"] == "lesson")
+        return bool(self.page.state["count"] == "lesson")
 
     @property
     def theme(self) -> Any:
@@ -149,20 +149,20 @@ class Counted:
     @cached_property
     def ledger(self) -> Ledger:
         """The chosen model's; raises ImpossibleModel for numbers of the visitor's that fit no model."""
-        name = self.room.view["preset"]
-        ledger = count_parameters(effective(self.room.view))
+        name = self.page.state["preset"]
+        ledger = count_parameters(effective(self.page.state))
         title = PRESETS[name].title if name in PRESETS else Path(name).name
         notes = (PRESETS[name].note,) if name in PRESETS and PRESETS[name].note and not self.is_own else ledger.notes
         return Ledger(f"Your own {title}" if self.is_own else title, ledger.config, ledger.rows, ledger.source, notes)
 
     @property
     def is_own(self) -> bool:
-        view = self.room.view
+        view = self.page.state
         return bool(view["own"]) and effective(view) != complete(read_config(view["preset"]))
 
     @cached_property
     def others(self) -> list[Ledger]:
-        return [count_parameters(name) for name in self.room.view["beside"]]
+        return [count_parameters(name) for name in self.page.state["beside"]]
 
     @cached_property
     def shape(self) -> Shape | None:
@@ -172,7 +172,7 @@ class Counted:
     @cached_property
     def boxes(self) -> list[Node]:
         """The chosen model as a tree of boxes, the root first."""
-        return tree(self.ledger, lesson=self.lesson, inside=self.room.view["inside"])
+        return tree(self.ledger, lesson=self.lesson, inside=self.page.state["inside"])
 
     def total(self, ledger: Ledger) -> int:
         return ledger.lesson_total if self.lesson else ledger.total

@@ -1,4 +1,4 @@
-"""The explaining half of the parameter room: the two thin matrices, how parts grow, what they cost, the ledger."""
+"""The explaining half of the parameter page: the two thin matrices, how parts grow, what they cost, the ledger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GROWS = {"not at all": "whatever the context", "linear": "in step with the conte
 
 def two_thin_matrices(counted: Counted) -> None:
     """A full value matrix beside the two thin ones, to scale, with a slider for d_head."""
-    shape, d_head = counted.shape, counted.room.view["thin"]
+    shape, d_head = counted.shape, counted.page.state["thin"]
     assert shape is not None
     pair = low_rank.Factored(shape.d_model, d_head)
     if shape.d_model > 1:  # a slider needs two ends
@@ -50,7 +50,7 @@ def two_thin_matrices(counted: Counted) -> None:
 
 def how_it_grows(counted: Counted) -> None:
     """Each part against one number, and the law that the curve shows."""
-    view = counted.room.view
+    view = counted.page.state
     with st.container(horizontal=True, gap="small", key="growth_switches"):
         widgets.switch("What is counted", {"parameters": "parameters", "reading": "multiply-adds to read"}, "growth")
         if view["growth"] == "parameters":
@@ -91,7 +91,7 @@ def _listed(names: list[str]) -> str:
 
 def what_it_costs(counted: Counted) -> None:
     """Memory for weights, the cache of keys and values, multiply-adds for a token; each with its formula."""
-    shape, view = counted.shape, counted.room.view
+    shape, view = counted.shape, counted.page.state
     assert shape is not None
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key="cost_inputs"):
         st.number_input("tokens in the context", 1, 10_000_000, step=1, key="tokens", width=190)
@@ -154,7 +154,7 @@ def the_ledger(counted: Counted) -> None:
     alt = f"Every tensor of {ledger.title}."
     st.dataframe(frame, hide_index=True, height=420, key="ledger_rows", column_config=whole, alt=alt)
     name = "".join(c if c.isalnum() else "-" for c in ledger.title.lower())
-    counted.room.desk.lay(
+    counted.page.save_menu.add_views(
         numbers=save.Numbers(f"parameters of {ledger.title}", lambda: frame.to_csv(index=False)),
     )
     st.download_button(

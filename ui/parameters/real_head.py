@@ -1,4 +1,4 @@
-"""A real head in the parameter room: the singular values of its W_V · W_O, of which at most d_head are not nothing."""
+"""A real head in the parameter page: the singular values of its W_V · W_O, of which at most d_head are not nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from attn_core.models.catalogue import CATALOGUE, availability
 from attn_core.parameters import low_rank
 from attn_core.views.view import version
 from ui.drawing import gallery, widgets
-from ui.page import Room
+from ui.page import Page
 from ui.parameters.controls import title_of
 from ui.parameters.counted import Counted
 from ui.server import cache as caches
@@ -29,10 +29,10 @@ PROBE = "a fluffy blue creature roamed the verdant forest"  # any sentence will 
 
 def real_head(counted: Counted) -> None:
     """Choose a head of a model whose weights are here, and see how many directions it can write to."""
-    room = counted.room
+    page = counted.page
     live = widgets.badge("live", why="computed from the weights of this head, now")
     widgets.heading("", f"{live}A real head: all singular values of its W<sub>V</sub> · W<sub>O</sub>.")
-    trace, stream, layer, head = _choose(room)
+    trace, stream, layer, head = _choose(page)
 
     def compute() -> low_rank.Spectrum:
         return low_rank.spectrum(trace.w_v(layer, head, stream=stream), trace.w_o(layer, head, stream=stream))
@@ -45,16 +45,16 @@ def real_head(counted: Counted) -> None:
     figure = partial(thin.singular_values, found.values, found.d_head, found.floor)
     alt = f"{len(found.values)} singular values, of which {found.rank} are not zero."
     which = f"Head {layer}.{head}" + (f" ({STREAMS[stream]})" if stream else "")
-    says = f"All singular values of W_V · W_O, {which.lower()} of {room.entry.title}"
+    says = f"All singular values of W_V · W_O, {which.lower()} of {page.entry.title}"
     quiet = {"displayModeBar": False}
-    about = captions.caption([room.model_name], [], {}, version())
+    about = captions.caption([page.model_name], [], {}, version())
     gallery.plot(
         "Singular values of a real head", figure, key="singular_values", alt=alt, says=says, about=about, config=quiet
     )
     many = found.directions_for
     said = "as many as d_head allows" if found.rank == found.d_head else f"of the {found.d_head} that d_head allows"
     widgets.reading(
-        f"{which} of {escape(room.entry.title)} can write to {found.rank} of {len(found.values)} "
+        f"{which} of {escape(page.entry.title)} can write to {found.rank} of {len(found.values)} "
         f"directions, {said}. Half of its strength is in {many[0.5]}, 90 % in {many[0.9]}."
     )
     with st.expander("The numbers"):
@@ -62,12 +62,12 @@ def real_head(counted: Counted) -> None:
         st.dataframe(table, hide_index=True, height=260, alt="All singular values.")
 
 
-def _choose(room: Room) -> tuple[Any, str | None, int, int]:
+def _choose(page: Page) -> tuple[Any, str | None, int, int]:
     """The model, in a translator the stream, the layer and the head; waits for the model."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="real_head"):
         st.selectbox(
             "Model",
-            _loadable(room.model_name),
+            _loadable(page.model_name),
             format_func=title_of,
             key="model",
             label_visibility="collapsed",
@@ -75,12 +75,12 @@ def _choose(room: Room) -> tuple[Any, str | None, int, int]:
         )
         stack = st.container(width="content")
         place = st.container(horizontal=True, gap="small", width="content")
-    room = replace(room, remarks=st.container())  # the model comes here, and the page above does not move
-    two_stacks = room.model().kind == "encoder-decoder"
-    trace = room.trace(PROBE, **({"target": PROBE} if two_stacks else {}))
-    stream = room.view["stream"] if two_stacks else None
+    page = replace(page, remarks=st.container())  # the model comes here, and the page above does not move
+    two_stacks = page.model().kind == "encoder-decoder"
+    trace = page.trace(PROBE, **({"target": PROBE} if two_stacks else {}))
+    stream = page.state["stream"] if two_stacks else None
     n_layers, n_heads = trace.n_layers_of(stream), trace.n_heads_of(stream)
-    layer, head = min(room.layer, n_layers - 1), min(room.head, n_heads - 1)
+    layer, head = min(page.layer, n_layers - 1), min(page.head, n_heads - 1)
     st.session_state.update({"layer": layer, "head": head})  # a decoder may be less deep than its encoder
     if stream:
         with stack:

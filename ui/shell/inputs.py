@@ -1,4 +1,4 @@
-"""The sentence, the model and the examples, at the top of a room."""
+"""The sentence, the model and the examples, at the top of a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The menu: the rooms that exist on one line (on a phone in a drawer), Save and Share; and links between rooms."""
+"""The menu: the pages that exist on one line (on a phone in a drawer), Save and Share; and links between pages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from ui.link import View, link_params
+from ui.link import LinkState, link_params
 from ui.shell import save, share
 
 ROOT = Path(__file__).parents[2]
-ROOMS = {
-    "app": "All heads",
+PAGES = {
+    "all_heads": "All heads",
     "step_by_step": "Step by step",
     "delta_e": "ΔE",
     "word_senses": "Word senses",
@@ -26,25 +26,25 @@ ROOMS = {
 }
 
 
-def draw(page: str, view: View) -> save.Desk:
-    """The rooms, Save and Share; an embedded view has none of them, only a way to the full one."""
+def draw(page: str, state: LinkState) -> save.SaveMenu:
+    """The pages, Save and Share; an embedded state has none of them, only a way to the full one."""
     if st.context.is_embedded:
-        share.way_back(view)
-        return save.NOWHERE
+        share.way_back(state)
+        return save.NO_SAVE_MENU
     with st.container(key="menu", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
         st.html('<div class="hl-logo"><i></i>Headlight</div>', width="content")
-        with st.container(key="menu_rooms", horizontal=True, gap="xsmall", vertical_alignment="center"):
-            _rooms(page)
+        with st.container(key="menu_pages", horizontal=True, gap="xsmall", vertical_alignment="center"):
+            _pages(page)
         with st.container(key="menu_drawer"), st.popover("Menu"):
-            _rooms(page)
+            _pages(page)
         with st.container(key="menu_share", width="content", horizontal=True, gap="xsmall", wrap=False):
-            desk = save.popover(page, view.said, _script)
-            share.popover(view)
-    return desk
+            save_menu = save.popover(page, state.said, _script)
+            share.popover(state)
+    return save_menu
 
 
-def _rooms(page: str) -> None:
-    for name, label in ROOMS.items():
+def _pages(page: str) -> None:
+    for name, label in PAGES.items():
         if name == page:
             st.html(f'<div class="hl-here" aria-current="page">{label}</div>', width="content")
         elif _script(name):
@@ -52,18 +52,18 @@ def _rooms(page: str) -> None:
 
 
 def _script(page: str) -> Path | None:
-    """A room's script, None where there is no such room."""
+    """A page's script, None where there is no such page."""
     script = ROOT / _file(page)
-    return script if page in ROOMS and script.exists() else None
+    return script if page in PAGES and script.exists() else None
 
 
 def _file(page: str) -> str:
-    return "app.py" if page == "app" else f"pages/{page}.py"
+    return "app.py" if page == "all_heads" else f"pages/{page}.py"
 
 
 def go(page: str, label: str, **overrides: Any) -> None:
-    """A link into another room; `overrides` are the parameters that it should open with."""
+    """A link into another page; `overrides` are the parameters that it should open with."""
     try:
         st.page_link(_file(page), label=label, query_params=link_params(page, **overrides))
-    except StreamlitAPIException:  # a page that runs by itself has no rooms beside it
+    except StreamlitAPIException:  # a page that runs by itself has no pages beside it
         st.html(f"<span>{escape(label)}</span>", width="content")

@@ -1,12 +1,12 @@
 """Save in the menu: the view as files, as lines of Python, and a saved view opened again.
 
-The menu is drawn before there is anything to save, so it keeps a place, a `Desk`, and the room lays
-on it what it shows:
+The menu is drawn before there is anything to save, so it keeps a place, a `SaveMenu`, and the page adds
+what it shows:
 
-    room.offer(trace, layer=0, head=3)                  # a pattern; the rest as in `attn_core.views.View`
-    room.desk.lay({"A": room.desk.view(…), "B": …})     # several; the visitor picks one
-    room.desk.lay(numbers=Numbers("ledger", make_csv))  # numbers that are no pattern
-    room.offer_pictures()                               # at the page's end: the pictures that it drew, by name
+    page.offer(trace, layer=0, head=3)                  # a pattern; the rest as in `attn_core.views.View`
+    page.save_menu.add_views({"A": page.save_menu.view(…), "B": …})     # several; the visitor picks one
+    page.save_menu.add_views(numbers=Numbers("ledger", make_csv))  # numbers that are no pattern
+    page.offer_pictures()                               # at the page's end: the pictures that it drew, by name
 
 Nothing is made before its button is pressed.
 """
@@ -31,12 +31,12 @@ from ui.drawing import gallery, widgets
 from ui.server import cache as caches
 
 if TYPE_CHECKING:
-    from ui.stream import Stage
+    from ui.stream import StreamView
 
 LARGEST = 8  # megabytes; the largest file of ours has less than 6
 LONGEST_WAIT = 60.0  # seconds for a picture, of which the machine draws one at a time
 CROWDED = "Many pictures are being drawn just now: please try again in a moment."
-PATTERN = "Pattern of "  # begins the name of a laid view's picture
+PATTERN = "Pattern of "  # begins the name of an added view's picture
 PICTURES = ("png", "svg")
 KINDS = {"Numbers": ("csv", "json", "npz"), "Offline": ("html",)}
 WHY = {
@@ -62,8 +62,8 @@ class Numbers:
 
 
 @dataclass(frozen=True)
-class Desk:
-    """The place in the menu where a room lays what can be taken away; without one, in an embedded view, nothing is."""
+class SaveMenu:
+    """The place in the menu where a page adds what can be taken away; without one, in an embedded view, nothing is."""
 
     page: str
     link: Mapping[str, str]
@@ -75,7 +75,7 @@ class Desk:
         """A pattern of the trace as the page shows it; it remembers the page's link."""
         return View(trace, page=self.page, link=self.link, **shown)
 
-    def lay(self, views: Mapping[str, View] | None = None, numbers: Numbers | None = None) -> None:
+    def add_views(self, views: Mapping[str, View] | None = None, numbers: Numbers | None = None) -> None:
         """Offer one view, or one of several by name, and the page's own numbers."""
         if self.place is None:
             return
@@ -86,52 +86,52 @@ class Desk:
             if numbers:
                 _of_numbers(numbers)
         if chosen is not None:
-            self.write(chosen.as_python())
+            self.add_code(chosen.as_python())
         for name, view in (views or {}).items():
             title = f"{PATTERN}{name}: {view.name}" if len(views or {}) > 1 else f"{PATTERN}{view.name}"
-            gallery.keep(title, partial(export.figure, view), view.caption(), about="")
+            gallery.register(title, partial(export.figure, view), view.caption(), about="")
 
-    def hang(self, about: str, model: str, *, pattern_first: bool = False) -> None:
-        """Offer the pictures that the page has drawn, by name; the laid views' patterns come first, or last."""
-        album = gallery.of_session()
-        album.about = about
-        if self.wall is None or not album.pictures:
+    def add_figures(self, about: str, model: str, *, pattern_first: bool = False) -> None:
+        """Offer the pictures that the page has drawn, by name; the added views' patterns come first, or last."""
+        figures = gallery.of_session()
+        figures.about = about
+        if self.wall is None or not figures.pictures:
             return
-        names = sorted(album.pictures, key=lambda name: name.startswith(PATTERN) is not pattern_first)
+        names = sorted(figures.pictures, key=lambda name: name.startswith(PATTERN) is not pattern_first)
         with self.wall:
-            _of_pictures(album, names, model)
+            _of_pictures(figures, names, model)
 
-    def write(self, lines: str) -> None:
+    def add_code(self, lines: str) -> None:
         """Offer the lines of Python that give what the page shows."""
         if self.python is not None:
             with self.python.container(), st.expander("Copy as Python"):
                 st.code(lines, language="python", wrap_lines=True)
 
 
-NOWHERE = Desk("", {})
+NO_SAVE_MENU = SaveMenu("", {})
 
 
-def offer_stage(stage: Stage, query: int | None = None, numbers: Numbers | None = None) -> None:
-    """What a room about many heads shows: its stream's chosen head, the word that asks, and the room's own numbers."""
-    view = stage.room.view
-    shown = stage.room.desk.view(
-        stage.trace,
-        layer=stage.layer,
-        head=stage.head,
-        stream=stage.stream,
-        query=stage.query if query is None else query,
+def offer_stage(viewed: StreamView, query: int | None = None, numbers: Numbers | None = None) -> None:
+    """What a page about many heads shows: its stream's chosen head, the word that asks, and the page's own numbers."""
+    view = viewed.page.state
+    shown = viewed.page.save_menu.view(
+        viewed.trace,
+        layer=viewed.layer,
+        head=viewed.head,
+        stream=viewed.stream,
+        query=viewed.query if query is None else query,
         queries_in=view.get("queries", "rows"),
         scale=view.get("scale", "sqrt"),
     )
-    stage.room.desk.lay({"": shown}, numbers)
+    viewed.page.save_menu.add_views({"": shown}, numbers)
 
 
-def popover(page: str, link: Mapping[str, str], file_of: Callable[[str], Path | None]) -> Desk:
-    """The button, and the desk behind it; `file_of` gives the script of a room, None where there is none."""
+def popover(page: str, link: Mapping[str, str], file_of: Callable[[str], Path | None]) -> SaveMenu:
+    """The button, and the menu behind it; `file_of` gives the script of a page, None where there is none."""
     with st.popover("Save"):
         wall, place, python = st.container(), st.empty(), st.empty()
         _open_again(file_of)
-    return Desk(page, link, place, wall, python)
+    return SaveMenu(page, link, place, wall, python)
 
 
 def _chosen(views: Mapping[str, View]) -> View:
@@ -142,25 +142,25 @@ def _chosen(views: Mapping[str, View]) -> View:
 
 
 @st.fragment
-def _of_pictures(album: gallery.Album, names: Sequence[str], model: str) -> None:
+def _of_pictures(figures: gallery.FigureGallery, names: Sequence[str], model: str) -> None:
     """The page's pictures by name: choosing one draws this part of the page alone, and makes nothing yet."""
     name = st.selectbox("Save a picture", names, key="save_picture") if len(names) > 1 else names[0]
-    if name not in album.pictures:  # the page has moved on since
+    if name not in figures.pictures:  # the page has moved on since
         name = names[0]
-    widgets.titled(name if len(names) == 1 else "", album.caption(name))
+    widgets.titled(name if len(names) == 1 else "", figures.caption(name))
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         for kind in (*PICTURES, "csv"):
-            _button(kind, partial(painted, album, name, kind), picture_name(model, name, kind), f"picture_{kind}")
+            _button(kind, partial(painted, figures, name, kind), picture_name(model, name, kind), f"picture_{kind}")
 
 
-def painted(album: gallery.Album, name: str, kind: str) -> bytes:
+def painted(figures: gallery.FigureGallery, name: str, kind: str) -> bytes:
     """A picture's file, or its numbers as CSV. Pictures need a browser each, so they take turns."""
     if kind == "csv":
         from attn_core.figures.paper import csv as numbers
 
-        return numbers.table(album.figure(name), album.caption(name)).encode()
+        return numbers.table(figures.figure(name), figures.caption(name)).encode()
     with caches.place(_drawing, LONGEST_WAIT, CROWDED):
-        return export.rendered(album.figure(name), kind)
+        return export.rendered(figures.figure(name), kind)
 
 
 def picture_name(model: str, name: str, kind: str) -> str:

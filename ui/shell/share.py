@@ -14,7 +14,7 @@ import streamlit as st
 
 from attn_core.figures import scripts
 from ui.drawing import widgets
-from ui.link import View
+from ui.link import LinkState
 
 LONGEST = 8000  # characters of an address that servers and proxies commonly accept
 LONGEST_IN_QR = 1200  # characters that a phone can still read off a screen
@@ -23,9 +23,9 @@ PRIVACY = "It holds the sentence: whoever gets the link can read it."
 _copy = st.components.v2.component("headlight.copy", js=scripts.asset("app/copy.js"))
 
 
-def link_to(view: View, **more: str) -> str:
+def link_to(state: LinkState, **more: str) -> str:
     """The address of a view, without what has its default; `more` are parameters on top, such as `embed="true"`."""
-    return _address({**view.short, **more})
+    return _address({**state.short, **more})
 
 
 def _address(params: Mapping[str, str]) -> str:
@@ -34,19 +34,19 @@ def _address(params: Mapping[str, str]) -> str:
     return f"{here}{'/' if bare else ''}?{urlencode(params)}"
 
 
-def popover(view: View) -> None:
+def popover(state: LinkState) -> None:
     """The button, and behind it the link in every form."""
     with st.popover("Share", type="primary"):
-        link, left_out = link_to(view), set(view.said) - set(view.link)
+        link, left_out = link_to(state), set(state.said) - set(state.link)
         if left_out or len(link) > LONGEST:
-            _offer_a_file(len(_address(view.said)))
+            _offer_a_file(len(_address(state.said)))
             return
         widgets.titled("A link to exactly this view", PRIVACY)
         _code(link)
         _copy(key="copy_link", data={"text": link, "label": "Copy link"})
         _qr_code(link)
         widgets.titled("For slides and blogs", "A frame without menu and examples.")
-        _code(frame_of(link_to(view, embed="true")))
+        _code(frame_of(link_to(state, embed="true")))
 
 
 def _code(text: str) -> None:
@@ -89,7 +89,7 @@ def frame_of(link: str) -> str:
     )
 
 
-def way_back(view: View) -> None:
+def way_back(state: LinkState) -> None:
     """In an embedded view: the small link to the full one."""
-    full = escape(link_to(view))
+    full = escape(link_to(state))
     st.html(f'<div class="hl-full"><a href="{full}" target="_blank" rel="noopener"><i></i>Headlight</a></div>')

@@ -64,7 +64,7 @@ def _one_score(scene: Scene) -> None:
     )
     words = scene.query_name(scene.asks), scene.key_name(scene.answers)
     st.html(dot_product(q, k, *words))
-    gallery.keep("3 · One score", partial(paper_shapes.dot_product, q, k, *words), "Query, key and their products")
+    gallery.register("3 · One score", partial(paper_shapes.dot_product, q, k, *words), "Query, key and their products")
     says(
         f"Numbers that agree in sign give <b>{signed(agree)}</b>, the others <b>{signed(differ)}</b>. The largest "
         "product is "
@@ -80,7 +80,7 @@ def _as_arrows(q: np.ndarray, k: np.ndarray) -> None:
         says("One of the two is all zeros: it points nowhere, and the score is 0.", soft=True)
         return
     drawn = [Arrow(length_k, 0.0, "key", "key", "below"), Arrow(length_q, degrees, "query", "query")]
-    gallery.keep("3 · One score, as arrows", partial(paper_shapes.to_scale, drawn), "Query and key, to scale")
+    gallery.register("3 · One score, as arrows", partial(paper_shapes.to_scale, drawn), "Query and key, to scale")
     st.html(arrows(drawn, f"Query {length_q:.2f} long, key {length_k:.2f} long, {degrees:.0f} degrees apart"))
     says(
         f"The same two as arrows, to scale, <b>{degrees:.0f}°</b> apart: {number(length_q)} × {number(length_k)} × cos "

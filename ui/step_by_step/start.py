@@ -17,8 +17,8 @@ from ui.step_by_step import toy as steps_toy
 from ui.step_by_step.subject import WINDOW, Scene, Words
 
 if TYPE_CHECKING:
-    from ui.page import Room
-    from ui.stream import Stage
+    from ui.page import Page
+    from ui.stream import StreamView
 
 WHAT_FOR = (
     "A word means something else in other company: a creature may be fluffy, or blue. <b>Attention</b> is the part of "
@@ -31,11 +31,11 @@ LESSONS_HEAD = "In our own small decoder one head learnt to look for the adjecti
 STEPS = ("vectors", "query and key", "scores", "÷ √d", "mask", "softmax", "value", "ΔE")
 
 
-def lead(room: Room, scene: Scene) -> None:
+def lead(page: Page, scene: Scene) -> None:
     """What there is to see, in one sentence that follows the data."""
     word = widgets.query(_told_apart(scene.queries)[scene.asks])
     widgets.lead(f"Eight steps take {word} from a word on its own to a word that {_has_looked(scene)}.")
-    badges = room.badges(scene.trace) if scene.trace is not None else provenance("toy")
+    badges = page.badges(scene.trace) if scene.trace is not None else provenance("toy")
     whose = f"{scene.who[0].upper()}{scene.who[1:]}, computed below from its weights, each step from the one before."
     if scene.toy is not None:
         whose = (
@@ -63,17 +63,17 @@ def _has_looked(scene: Scene) -> str:
     return f"has looked at {named}"
 
 
-def whose(room: Room) -> None:
+def whose(page: Page) -> None:
     """Whose numbers: a head of the model, or the pocket-size one."""
     widgets.switch("Whose numbers", {"real": "a real head", "toy": "the pocket-size head (toy)"}, "weights")
-    if room.view["weights"] == "toy":
+    if page.state["weights"] == "toy":
         st.button("Reset the numbers", on_click=steps_toy.reset, key="toy_reset")
 
 
-def which_head(stage: Stage) -> None:
+def which_head(viewed: StreamView) -> None:
     """Which layer and head of the model; the head that does what the lesson imagines is one click away."""
-    widgets.stepper("Layer", "layer", stage.n_layers - 1)
-    widgets.stepper("Head", "head", stage.n_heads - 1)
+    widgets.stepper("Layer", "layer", viewed.n_layers - 1)
+    widgets.stepper("Head", "head", viewed.n_heads - 1)
     if availability(LESSONS_MODEL)[0]:
         st.button("The lesson’s head", on_click=_lessons_head, help=LESSONS_HEAD, key="lessons_head")
 

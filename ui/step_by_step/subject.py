@@ -1,4 +1,4 @@
-"""What the step-by-step room walks through: one head of the chosen model on the visitor's sentence, or the toy.
+"""What the step-by-step page walks through: one head of the chosen model on the visitor's sentence, or the toy.
 
 Both become the same `Scene`, so every stage is drawn by the same code, whoever's numbers they are.
 """
@@ -26,8 +26,8 @@ from ui.drawing import widgets
 from ui.server import cache as caches
 
 if TYPE_CHECKING:
-    from ui.page import Room
-    from ui.stream import Stage
+    from ui.page import Page
+    from ui.stream import StreamView
 
 WINDOW = 128  # tokens that are shown at once
 Array = np.ndarray
@@ -148,22 +148,22 @@ class Scene:
             st.session_state[self.chosen_by[1]] = key + self.k_window.start
 
 
-def real(room: Room, stage: Stage) -> Scene:
+def real(page: Page, viewed: StreamView) -> Scene:
     """The head that the link names, of the model and sentence that it names."""
-    trace, stream, layer, head = stage.trace, stage.stream, stage.layer, stage.head
-    queries = Words(stage.queries.labels, stage.queries.special)
-    keys = Words(stage.keys.labels, stage.keys.special)
-    asks = _asks(room, stage.pattern(layer, head), queries, keys, stream)
+    trace, stream, layer, head = viewed.trace, viewed.stream, viewed.layer, viewed.head
+    queries = Words(viewed.queries.labels, viewed.queries.special)
+    keys = Words(viewed.keys.labels, viewed.keys.special)
+    asks = _asks(page, viewed.pattern(layer, head), queries, keys, stream)
     return Scene(
-        inputs=from_trace(trace, layer, head, stream=stream, retrace=lambda ids: room.trace(ids)),
+        inputs=from_trace(trace, layer, head, stream=stream, retrace=lambda ids: page.trace(ids)),
         queries=queries,
         keys=keys,
         asks=asks,
-        answers_wanted=room.view["key"],
-        shown_from=_shown_from(room, len(queries), asks),
+        answers_wanted=page.state["key"],
+        shown_from=_shown_from(page, len(queries), asks),
         who=f"head {layer}.{head}",
         embedding=trace.embedding(layer, stream=stream),
-        parts=_parts(stage),
+        parts=_parts(viewed),
         trace=trace,
         layer=layer,
         head=head,
@@ -171,25 +171,25 @@ def real(room: Room, stage: Stage) -> Scene:
     )
 
 
-def offer_pictures(room: Room, scene: Scene) -> None:
+def offer_pictures(page: Page, scene: Scene) -> None:
     """The page's end: every step's picture can be saved, and the lines that walk the same steps copied."""
     word = f"{scene.query_name(scene.asks)} (token {scene.asks})"
     if scene.trace is None:
-        room.offer_pictures(scene.who, word, sentences=[" ".join(scene.queries.labels)], model="toy")
+        page.offer_pictures(scene.who, word, sentences=[" ".join(scene.queries.labels)], model="toy")
         return
     lines = recipes.steps(scene.trace, scene.layer, scene.head, scene.asks, scene.stream)
-    room.offer_pictures(scene.who, word, pattern_first=True, lines=lines)
+    page.offer_pictures(scene.who, word, pattern_first=True, lines=lines)
 
 
-def of_toy(room: Room, numbers: Toy) -> Scene:
+def of_toy(page: Page, numbers: Toy) -> Scene:
     """The pocket-size head, with the numbers that the visitor has given it."""
     words = Words(toy.WORDS, [False] * len(toy.WORDS))
     return Scene(
         inputs=numbers.inputs(),
         queries=words,
         keys=words,
-        asks=room.view["toy_word"],
-        answers_wanted=room.view["toy_answer"],
+        asks=page.state["toy_word"],
+        answers_wanted=page.state["toy_answer"],
         chosen_by=("toy_word", "toy_answer"),
         who="the pocket-size head",
         embedding=numbers.embedding.numpy(),
@@ -199,8 +199,8 @@ def of_toy(room: Room, numbers: Toy) -> Scene:
     )
 
 
-def _asks(room: Room, pattern: Array, queries: Words, keys: Words, stream: str | None) -> int:
-    chosen = room.view["query"]
+def _asks(page: Page, pattern: Array, queries: Words, keys: Words, stream: str | None) -> int:
+    chosen = page.state["query"]
     if chosen is not None and chosen < len(queries):
         return int(chosen)
     if stream == "cross":
@@ -208,22 +208,22 @@ def _asks(room: Room, pattern: Array, queries: Words, keys: Words, stream: str |
     return striking_row(pattern, queries.special)
 
 
-def _shown_from(room: Room, n_tokens: int, asks: int) -> int:
+def _shown_from(page: Page, n_tokens: int, asks: int) -> int:
     """Where the window on a long sentence begins: where the link says, or so that the chosen word is inside."""
-    wanted = room.view["from"]
+    wanted = page.state["from"]
     if wanted is None:
         wanted = 0 if asks < WINDOW else asks - WINDOW // 2
     return int(max(0, min(wanted, n_tokens - WINDOW)))
 
 
-def _parts(stage: Stage) -> InputParts | None:
+def _parts(viewed: StreamView) -> InputParts | None:
     """How E was made; found once for a sentence, since it tries what fits."""
-    reader = "decoder" if stage.stream == "cross" else stage.stream
-    first = torch.from_numpy(stage.trace.embedding(0, stream=reader))
+    reader = "decoder" if viewed.stream == "cross" else viewed.stream
+    first = torch.from_numpy(viewed.trace.embedding(0, stream=reader))
     found = caches.beside(
-        stage.trace,
+        viewed.trace,
         ("input parts", reader),
-        lambda: (input_parts(stage.model.hf, stage.queries.ids, first),),
+        lambda: (input_parts(viewed.model.hf, viewed.queries.ids, first),),
         size=lambda _: 8 * first.numel() * 4,
     )
     return found[0]

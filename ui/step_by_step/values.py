@@ -198,7 +198,7 @@ def _turn(e: np.ndarray, change: np.ndarray, word: str) -> None:
     ]
     says(f"<b>{word} turns by {number(turned)}°</b>")
     says_ = "E, ΔE and their sum in the plane that holds them, to scale"
-    gallery.keep("8 · E turns", partial(paper_shapes.to_scale, drawn), says_)
+    gallery.register("8 · E turns", partial(paper_shapes.to_scale, drawn), says_)
     st.html(arrows(drawn, f"E, {length:.2f} long; ΔE, {added:.2f} long, at {between:.0f} degrees to it; their sum"))
     says(
         f"True lengths and angles: E is {number(length)} long, ΔE {number(added)}, {between:.0f}° apart. Three arrows "

@@ -1,4 +1,4 @@
-"""The board of the senses room: a word, two to six sentences that share it, and each sense once more as a baseline.
+"""The board of Word senses: a word, two to six sentences that share it, and each sense once more as a baseline.
 
 The board is one parameter of the link, so that a link restores every sentence. Examples replace it as a whole.
 """

@@ -44,7 +44,7 @@ def apart(shown: Senses) -> None:
     with st.expander("The numbers"):
         st.dataframe(table.round(4), hide_index=True)
     name = f"cosines of {shown.word}, layer by layer"
-    shown.room.desk.lay(numbers=save.Numbers(name, lambda: table.to_csv(index=False)))
+    shown.page.save_menu.add_views(numbers=save.Numbers(name, lambda: table.to_csv(index=False)))
 
 
 def same_at_the_door(shown: Senses) -> None:
@@ -98,8 +98,8 @@ def _way_table(letters: list[str], routes: list[Any], stops: list[str]) -> pd.Da
 
 def _plane(shown: Senses, routes: Any) -> geometry.Projection:
     """The axes: of how the occurrences differ at each layer, or of all points; routes [meaning, layer + 1, d_model]."""
-    n_axes = int(shown.room.view["axes"])
-    if shown.room.view["shows"] == "senses":
+    n_axes = int(shown.page.state["axes"])
+    if shown.page.state["shows"] == "senses":
         apart = routes - routes.mean(axis=0)
         on = "how each differs, at every layer, from the mean of all"
         return geometry.fit_projection(np.concatenate(apart), n_axes, on)

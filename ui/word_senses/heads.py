@@ -64,7 +64,7 @@ def head_map(shown: Senses, found: Told) -> None:
         key="senses_map",
         picture="Who told them apart",
         says=f"Layers × heads: {name}",
-        selected=(shown.room.layer, shown.room.head),
+        selected=(shown.page.layer, shown.page.head),
         scale="linear",
         on_open=lambda tile: open_head(tile.layer, tile.head),
     )
@@ -118,12 +118,12 @@ def top_heads(shown: Senses, found: Told) -> None:
         alt="The heads that tell the two apart, and where they looked from the word in each sentence.",
         column_config=number | {"head": st.column_config.TextColumn("head", width=58)},
     )
-    layer, head = shown.room.layer, shown.room.head
+    layer, head = shown.page.layer, shown.page.head
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="doors"):
         st.html(f'<span class="hl-try">Open head {layer}.{head}:</span>', width="content")
         for meaning in (a, b):
             where = {"text": meaning.sentence, "layer": layer, "head": head, "query": meaning.pieces[0]}
-            go("app", f"in {meaning.letter}", **where)
+            go("all_heads", f"in {meaning.letter}", **where)
             go("delta_e", f"its ΔE in {meaning.letter}", **where)
 
 

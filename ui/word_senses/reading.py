@@ -1,6 +1,6 @@
 """A word and its meanings: the sentences of the board, read, with what each pair shares layer by layer.
 
-shown = sense_reading.of(room)         # None, and a sentence that says why, where fewer than two can be compared
+shown = sense_reading.of(page)         # None, and a sentence that says why, where fewer than two can be compared
 shown.cosines, shown.baselines         # [pair, layer + 1]
 """
 
@@ -28,7 +28,7 @@ from ui.word_senses import board as sense_board
 from ui.word_senses.board import LETTERS
 
 if TYPE_CHECKING:
-    from ui.page import Room
+    from ui.page import Page
 
 PAIRS = [f"{a}-{b}" for a, b in senses.pairs(sense_board.MOST)]
 PARAMS = [choice("pair", PAIRS)]
@@ -65,9 +65,9 @@ def _read(trace: Any, pieces: tuple[int, ...]) -> senses.Occurrence:
 
 @dataclass(frozen=True, eq=False)
 class Senses:
-    """Everything that the room shows: a word and its meanings, two at least."""
+    """Everything that the page shows: a word and its meanings, two at least."""
 
-    room: Room
+    page: Page
     word: str
     meanings: tuple[Meaning, ...]
 
@@ -93,7 +93,7 @@ class Senses:
     @cached_property
     def doors(self) -> list[senses.Door]:
         """What each pair shares before the first layer."""
-        model = self.room.model().hf
+        model = self.page.model().hf
         parts = [
             caches.beside(m.trace, ("door", m.pieces), partial(senses.at_door, model, m.trace, m.pieces))
             for m in self.meanings
@@ -110,9 +110,9 @@ class Senses:
         """The page's end: its pictures, and the lines of Python that read the same sentences."""
         told = {meaning.letter: (meaning.sentence, meaning.pieces) for meaning in self.meanings}
         a, b = (self.meanings[i].letter for i in self.pair)
-        lines = recipes.senses(self.room.model_name, self.word, told, (a, b))
+        lines = recipes.senses(self.page.model_name, self.word, told, (a, b))
         sentences = [f"{letter}: {sentence}" for letter, (sentence, _) in told.items()]
-        self.room.offer_pictures(f"word {self.word}", sentences=sentences, lines=lines)
+        self.page.offer_pictures(f"word {self.word}", sentences=sentences, lines=lines)
 
     def headline(self) -> Sentence:
         """Where they begin, where they end."""
@@ -132,53 +132,53 @@ class Senses:
         return provenance("live") + parity(max(checks, key=max))
 
 
-def of(room: Room) -> Senses | None:
+def of(page: Page) -> Senses | None:
     """Find the word in every sentence of the board; None, and a note that says why, where fewer than two have it."""
-    if room.model().kind == "encoder-decoder":
+    if page.model().kind == "encoder-decoder":
         widgets.problem(
             "This page follows a word through one stack, and this model has two.",
             "Choose another model here. ΔE, Compare and Find heads show this one, stream by stream.",
         )
         return None
-    word, meanings, labels = room.view["word"].strip(), [], []
+    word, meanings, labels = page.state["word"].strip(), [], []
     if not word:
         widgets.problem("There is no word here yet.", "Type one that all sentences share.")
         return None
-    for i, row in enumerate(room.view["board"]):
+    for i, row in enumerate(page.state["board"]):
         if not row.sentence.strip():
             continue
-        found = _find(room, row.sentence, word)
+        found = _find(page, row.sentence, word)
         if found is None:
-            tokens = room.trace(row.sentence).tokens
+            tokens = page.trace(row.sentence).tokens
             where = f" in its first {len(tokens)} tokens, all that this model reads" if tokens.dropped else ""
             widgets.note(f"Sentence {LETTERS[i]} does not hold the word “{spoken(word)}”{where}, so it is left out.")
             continue
         trace, places = found
         labels += trace.tokens.labels
         pieces = places[min(row.which, len(places) - 1)]
-        meanings.append(Meaning(LETTERS[i], row.sentence, trace, pieces, _twin(room, row, word, LETTERS[i])))
-    with room.remarks:
-        known_words.explain_marks(room.model_name, labels)
+        meanings.append(Meaning(LETTERS[i], row.sentence, trace, pieces, _twin(page, row, word, LETTERS[i])))
+    with page.remarks:
+        known_words.explain_marks(page.model_name, labels)
     for meaning in meanings:
         meaning.read()
     if len(meanings) >= sense_board.FEWEST:
-        return Senses(room, word, tuple(meanings))
+        return Senses(page, word, tuple(meanings))
     widgets.problem("Two sentences that share the word are needed.", "Type the word, and sentences that hold it.")
     return None
 
 
-def _twin(room: Room, row: sense_board.Row, word: str, letter: str) -> tuple[Any, tuple[int, ...]] | None:
+def _twin(page: Page, row: sense_board.Row, word: str, letter: str) -> tuple[Any, tuple[int, ...]] | None:
     if not row.twin.strip():
         return None
-    found = _find(room, row.twin, word)
+    found = _find(page, row.twin, word)
     if found is None:
         widgets.note(f"The baseline of {letter} does not hold the word “{spoken(word)}”, so it is left out.")
         return None
     return found[0], found[1][0]
 
 
-def _find(room: Room, sentence: str, word: str) -> tuple[Any, list[tuple[int, ...]]] | None:
-    trace = room.trace(sentence)
+def _find(page: Page, sentence: str, word: str) -> tuple[Any, list[tuple[int, ...]]] | None:
+    trace = page.trace(sentence)
     places = [tuple(pieces) for pieces in senses.find_word(trace.tokens, word)]
     return (trace, places) if places else None
 

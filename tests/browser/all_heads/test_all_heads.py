@@ -1,4 +1,4 @@
-"""The front room in a real browser: what a click, a key or a link really shows."""
+"""All heads in a real browser: what a click, a key or a link really shows."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ def no_sideways_scroll(page: Page) -> None:
     assert max(wide) <= page.viewport_size["width"]  # type: ignore[index]
 
 
-def test_the_recording_comes_first_and_turns_live_by_itself(open_room, trace) -> None:
+def test_the_recording_comes_first_and_turns_live_by_itself(open_page, trace) -> None:
     with serve() as cold:
-        page = open_room(at=cold)
+        page = open_page(at=cold)
         page.locator(".hl-badge", has_text="recorded").wait_for()
         page.locator(".tile").nth(71).wait_for()
         lead = page.locator("h1.hl-lead").inner_text()
@@ -67,9 +67,9 @@ def test_the_recording_comes_first_and_turns_live_by_itself(open_room, trace) ->
         page.close()  # before its server goes, or it would complain
 
 
-def test_a_link_to_another_sentence_on_a_cold_server_waits_and_is_restored(open_room) -> None:
+def test_a_link_to_another_sentence_on_a_cold_server_waits_and_is_restored(open_page) -> None:
     with serve() as cold:
-        page = open_room(at=cold, text="the keys to the cabinet", layer=3, head=1, specials="hide", scale="linear")
+        page = open_page(at=cold, text="the keys to the cabinet", layer=3, head=1, specials="hide", scale="linear")
         page.locator(".hl-skeleton").wait_for()
         assert page.locator(".hl-badge", has_text="recorded").count() == 0
         assert "creature" not in page.locator("body").inner_text()
@@ -81,8 +81,8 @@ def test_a_link_to_another_sentence_on_a_cold_server_waits_and_is_restored(open_
         page.close()  # before its server goes, or it would complain
 
 
-def test_a_click_on_a_tile_opens_exactly_that_head(open_room, trace) -> None:
-    page = is_live(open_room())
+def test_a_click_on_a_tile_opens_exactly_that_head(open_page, trace) -> None:
+    page = is_live(open_page())
     page.locator(".tile[data-layer='4'][data-head='9']").click(position={"x": 5, "y": 5})
     expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 4 · head 9")
     settled(page)
@@ -90,8 +90,8 @@ def test_a_click_on_a_tile_opens_exactly_that_head(open_room, trace) -> None:
     assert (link(page)["layer"], link(page)["head"]) == ("4", "9")
 
 
-def test_a_click_on_a_cell_reads_its_row_aloud(open_room, trace) -> None:
-    page = is_live(open_room(layer=2, head=9))
+def test_a_click_on_a_cell_reads_its_row_aloud(open_page, trace) -> None:
+    page = is_live(open_page(layer=2, head=9))
     page.wait_for_function("() => document.querySelector('.js-plotly-plot .nsewdrag')")
     box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
     n = len(trace.tokens)
@@ -102,8 +102,8 @@ def test_a_click_on_a_cell_reads_its_row_aloud(open_room, trace) -> None:
     assert link(page)["query"] == "7" and key in page.locator(".hl-read").inner_text() + " itself"
 
 
-def test_layer_and_head_step_by_keyboard(open_room, trace) -> None:
-    page = is_live(open_room(layer=0, head=3))
+def test_layer_and_head_step_by_keyboard(open_page, trace) -> None:
+    page = is_live(open_page(layer=0, head=3))
     page.locator("h1.hl-lead").click()
     page.keyboard.press("l")
     expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 0 · head 4")
@@ -130,8 +130,8 @@ def tab_to(page: Page, wanted: str, by: str = "Tab") -> None:
     raise AssertionError(f"{wanted} is not reached by {by}")
 
 
-def test_the_keyboard_alone_reaches_a_head_a_cell_a_word_and_the_link(open_room) -> None:
-    page = is_live(open_room(layer=0, head=3))
+def test_the_keyboard_alone_reaches_a_head_a_cell_a_word_and_the_link(open_page) -> None:
+    page = is_live(open_page(layer=0, head=3))
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     aloud = page.locator(".hl-read")
 
@@ -161,8 +161,8 @@ def test_the_keyboard_alone_reaches_a_head_a_cell_a_word_and_the_link(open_room)
     assert "query=1" in page.evaluate("navigator.clipboard.readText()")
 
 
-def test_a_typed_sentence_is_read_and_goes_into_the_link(open_room) -> None:
-    page = is_live(open_room())
+def test_a_typed_sentence_is_read_and_goes_into_the_link(open_page) -> None:
+    page = is_live(open_page())
     box = page.get_by_label("Sentence")
     box.fill("two cats & <b>one</b> $dog$")
     box.press("Enter")
@@ -173,8 +173,8 @@ def test_a_typed_sentence_is_read_and_goes_into_the_link(open_room) -> None:
     assert box.input_value() == "two cats & <b>one</b> $dog$"
 
 
-def test_markup_that_is_typed_does_nothing(open_room) -> None:
-    page = open_room(
+def test_markup_that_is_typed_does_nothing(open_page) -> None:
+    page = open_page(
         text='<img src="http://elsewhere.invalid/x.png" onerror="window.pwned=1"> ![i](http://elsewhere.invalid)'
     )
     is_live(page)
@@ -182,8 +182,8 @@ def test_markup_that_is_typed_does_nothing(open_room) -> None:
     assert page.locator("img[src*=elsewhere]").count() == 0
 
 
-def test_back_in_the_browser_goes_back_to_the_view_before(open_room) -> None:
-    page = is_live(open_room(layer=0, head=3))
+def test_back_in_the_browser_goes_back_to_the_view_before(open_page) -> None:
+    page = is_live(open_page(layer=0, head=3))
     page.locator(".tile[data-layer='1'][data-head='8']").click()
     expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 1 · head 8")
     settled(page)
@@ -191,22 +191,22 @@ def test_back_in_the_browser_goes_back_to_the_view_before(open_room) -> None:
     expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 0 · head 3")
 
 
-def test_a_word_pinned_in_the_links_is_read_aloud(open_room) -> None:
-    page = is_live(open_room())
+def test_a_word_pinned_in_the_links_is_read_aloud(open_page) -> None:
+    page = is_live(open_page())
     page.locator(".word[data-side='query'][data-position='2']").click()
     expect(page.locator(".hl-read")).to_contain_text("To update fluffy (2)")
 
 
-def test_a_wrong_link_says_what_was_wrong(open_room) -> None:
-    page = is_live(open_room(layer=77, nonsense=1))
+def test_a_wrong_link_says_what_was_wrong(open_page) -> None:
+    page = is_live(open_page(layer=77, nonsense=1))
     notes = page.locator(".hl-note").all_inner_texts()
     assert any("layer=77" in note for note in notes) and any("nonsense" in note for note in notes)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits_and_follows_the_theme(open_room, scheme: str, width: int) -> None:
-    page = is_live(open_room(width=width, scheme=scheme, text=STARTER + " " + "verdant" * 8))
+def test_it_fits_and_follows_the_theme(open_page, scheme: str, width: int) -> None:
+    page = is_live(open_page(width=width, scheme=scheme, text=STARTER + " " + "verdant" * 8))
     no_sideways_scroll(page)
     back = page.locator(".stApp").evaluate("app => getComputedStyle(app).backgroundColor")
     assert back == {"light": "rgb(251, 250, 247)", "dark": "rgb(20, 19, 15)"}[scheme]
@@ -221,26 +221,26 @@ def test_it_fits_and_follows_the_theme(open_room, scheme: str, width: int) -> No
     assert (np.mean(light_tile) > 128) == (scheme == "light")  # pattern 0.0 is mostly weak
 
 
-def test_the_phone_has_a_drawer_and_the_desk_a_line(open_room) -> None:
-    page = is_live(open_room(width=390))
-    expect(page.locator(".st-key-menu_rooms")).to_be_hidden()
+def test_the_phone_has_a_drawer_and_the_desk_a_line(open_page) -> None:
+    page = is_live(open_page(width=390))
+    expect(page.locator(".st-key-menu_pages")).to_be_hidden()
     page.locator(".st-key-menu_drawer").get_by_role("button").click()
     expect(page.get_by_test_id("stPopoverBody").locator(".hl-here")).to_have_text("All heads")
-    wide = is_live(open_room(width=1280))
-    expect(wide.locator(".st-key-menu_rooms .hl-here")).to_have_text("All heads")
+    wide = is_live(open_page(width=1280))
+    expect(wide.locator(".st-key-menu_pages .hl-here")).to_have_text("All heads")
     expect(wide.locator(".st-key-menu_drawer")).to_be_hidden()
 
 
-def test_the_badge_opens_on_what_was_compared_by_keyboard_too(open_room) -> None:
-    page = is_live(open_room())
+def test_the_badge_opens_on_what_was_compared_by_keyboard_too(open_page) -> None:
+    page = is_live(open_page())
     page.locator(".hl-checked summary").focus()
     page.keyboard.press("Enter")
     expect(page.locator(".hl-checked")).to_contain_text("against what the model's own attention gave")
     expect(page.locator(".hl-checked > div")).to_be_visible()
 
 
-def test_a_door_leads_on_with_the_same_head_and_sentence(open_room) -> None:
-    page = is_live(open_room(text="the keys to the cabinet", layer=2, head=5))
+def test_a_door_leads_on_with_the_same_head_and_sentence(open_page) -> None:
+    page = is_live(open_page(text="the keys to the cabinet", layer=2, head=5))
     page.locator(".st-key-doors").get_by_role("link", name="What it adds: ΔE").click()
     page.wait_for_url("**/delta_e?**")
     page.locator("h1.hl-lead").wait_for()

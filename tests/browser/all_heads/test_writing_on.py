@@ -13,8 +13,8 @@ FOX = "a hungry small brown fox"
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_the_model_writes_on_in_the_visitors_sentence(open_room, width: int, scheme: str) -> None:
-    page = is_live(open_room("", model="tiny-decoder", text=FOX, layer=1, head=1, width=width, scheme=scheme))
+def test_the_model_writes_on_in_the_visitors_sentence(open_page, width: int, scheme: str) -> None:
+    page = is_live(open_page("", model="tiny-decoder", text=FOX, layer=1, head=1, width=width, scheme=scheme))
     card = page.locator(".st-key-card_next_word")
     expect(card.locator(".hl-bars tbody th").first).to_have_text("ate")
     expect(card.locator(".js-plotly-plot")).to_have_count(0)

@@ -32,8 +32,8 @@ def no_sideways_scroll(page: Page) -> None:
     assert max(wide) <= page.viewport_size["width"]  # type: ignore[index]
 
 
-def test_one_pointer_marks_the_same_cell_in_every_panel(open_room) -> None:
-    page = open_room("compare_heads")
+def test_one_pointer_marks_the_same_cell_in_every_panel(open_page) -> None:
+    page = open_page("compare_heads")
     page.locator(".st-key-card_panels .panel canvas").nth(2).wait_for()
     settled(page)
     point_at_the_middle(page)
@@ -45,8 +45,8 @@ def test_one_pointer_marks_the_same_cell_in_every_panel(open_room) -> None:
     assert reads(page)[0] == a, "the panels have the same size and axes"
 
 
-def test_a_click_chooses_the_word_that_is_read_below(open_room) -> None:
-    page = open_room("compare_heads")
+def test_a_click_chooses_the_word_that_is_read_below(open_page) -> None:
+    page = open_page("compare_heads")
     page.locator(".st-key-card_panels .panel canvas").nth(2).wait_for()
     settled(page)
     point_at_the_middle(page)
@@ -58,8 +58,8 @@ def test_a_click_chooses_the_word_that_is_read_below(open_room) -> None:
     expect(page.locator(".st-key-card_matters")).to_contain_text(f"A: head 0.3, to {word}")
 
 
-def test_the_most_changed_head_is_put_into_both_panels_by_a_click(open_room) -> None:
-    page = open_room("compare_heads")
+def test_the_most_changed_head_is_put_into_both_panels_by_a_click(open_page) -> None:
+    page = open_page("compare_heads")
     expect(page.locator("h1.hl-lead")).to_contain_text("When are becomes is, head 3.1 changes most")
     page.locator(".st-key-card_all .tile[data-layer='3'][data-head='1']").click()
     titles = page.locator(".st-key-card_panels h3")
@@ -68,15 +68,15 @@ def test_the_most_changed_head_is_put_into_both_panels_by_a_click(open_room) -> 
     assert (link(page)["layer"], link(page)["head"], link(page)["b_head"]) == ("3", "1", "same")
 
 
-def test_panels_are_added_and_the_link_brings_them_back(open_room) -> None:
-    page = open_room("compare_heads")
+def test_panels_are_added_and_the_link_brings_them_back(open_page) -> None:
+    page = open_page("compare_heads")
     page.get_by_role("button", name="Duplicate").nth(1).click()
     titles = page.locator(".st-key-card_panels h3")
     expect(titles).to_have_count(4)
     page.get_by_role("button", name="Duplicate").nth(2).click()
     expect(titles).to_have_count(5)
     settled(page)
-    again = open_room("compare_heads", **link(page))
+    again = open_page("compare_heads", **link(page))
     expect(again.locator(".st-key-card_panels h3")).to_have_text(
         ["A · head 0.3", "B · head 0.3", "C · head 0.3", "D · head 0.3", "A − B"]
     )
@@ -84,8 +84,8 @@ def test_panels_are_added_and_the_link_brings_them_back(open_room) -> None:
     no_sideways_scroll(again)
 
 
-def test_another_model_and_all_pairs(open_room) -> None:
-    page = open_room("compare_heads")
+def test_another_model_and_all_pairs(open_page) -> None:
+    page = open_page("compare_heads")
     page.get_by_role("button", name="two models").click()
     expect(page.locator("h1.hl-lead")).to_contain_text("MiniLM's head 0.3 and Tiny decoder's head 0.3 are")
     page.get_by_text("Every head of A against every head of B").click()
@@ -98,8 +98,8 @@ def test_another_model_and_all_pairs(open_room) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_a_phone_panels_stack_and_share_their_scale(open_room, scheme: str) -> None:
-    page = open_room("compare_heads", width=390, height=2600, scheme=scheme)
+def test_on_a_phone_panels_stack_and_share_their_scale(open_page, scheme: str) -> None:
+    page = open_page("compare_heads", width=390, height=2600, scheme=scheme)
     canvases = page.locator(".st-key-card_panels .panel canvas")
     canvases.nth(2).wait_for()
     settled(page)
@@ -110,17 +110,17 @@ def test_on_a_phone_panels_stack_and_share_their_scale(open_room, scheme: str) -
     no_sideways_scroll(page)
 
 
-def test_what_is_typed_is_never_markup(open_room) -> None:
-    page = open_room("compare_heads", v=1, text="<img src=x onerror=alert(1)> fox", b_text="<b>fox</b> $x$")
+def test_what_is_typed_is_never_markup(open_page) -> None:
+    page = open_page("compare_heads", v=1, text="<img src=x onerror=alert(1)> fox", b_text="<b>fox</b> $x$")
     page.locator("h1.hl-lead").wait_for()
     settled(page)
     assert page.locator("img[src='x']").count() == 0
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_panels_of_a_long_sentence_stay_in_their_places(open_room, width: int) -> None:
+def test_panels_of_a_long_sentence_stay_in_their_places(open_page, width: int) -> None:
     text = "the keys to the cabinet are on the table " * 20
-    page = open_room("compare_heads", width=width, v=1, text=text, b_text=text + "now")
+    page = open_page("compare_heads", width=width, v=1, text=text, b_text=text + "now")
     canvases = page.locator(".st-key-card_panels .panel canvas")
     canvases.nth(2).wait_for()
     settled(page)

@@ -19,16 +19,16 @@ def link(page: Page) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
 
 
-def test_a_deep_link_on_a_cold_server_opens_the_page(open_room) -> None:
+def test_a_deep_link_on_a_cold_server_opens_the_page(open_page) -> None:
     with serve() as cold:
-        page = is_live(open_room("cross_attention", at=cold, source="the european economic area"))
+        page = is_live(open_page("cross_attention", at=cold, source="the european economic area"))
         expect(page.locator(".hl-sub", has_text="la zone économique européenne")).to_be_visible()
         assert page.locator(".js-plotly-plot").count() == 4
         page.close()
 
 
-def test_lines_join_the_two_sentences_and_a_click_reads_a_row(open_room) -> None:
-    page = is_live(open_room("cross_attention"))
+def test_lines_join_the_two_sentences_and_a_click_reads_a_row(open_page) -> None:
+    page = is_live(open_page("cross_attention"))
     expect(page.locator("h1.hl-lead")).to_contain_text(f"To write voiture, {WHO} looks at car")
     page.locator(".st-key-card_lines .left .word", has_text="cheval").click()
     expect(page.locator("h1.hl-lead")).to_contain_text(f"To write cheval, {WHO} looks at horse")
@@ -37,8 +37,8 @@ def test_lines_join_the_two_sentences_and_a_click_reads_a_row(open_room) -> None
     expect(page.locator(".st-key-card_delta h2").first).to_contain_text("cheval")
 
 
-def test_stepping_changes_all_three_maps(open_room) -> None:
-    page = is_live(open_room("cross_attention"))
+def test_stepping_changes_all_three_maps(open_page) -> None:
+    page = is_live(open_page("cross_attention"))
     page.locator(".st-key-stepper_cross_head").get_by_role("button", name="›").click()
     expect(page.locator(".st-key-card_cross h2").first).to_have_text(
         f"Cross-attention · layer {LAYER} · head {HEAD + 1}"
@@ -48,8 +48,8 @@ def test_stepping_changes_all_three_maps(open_room) -> None:
     assert (link(page)["cross_layer"], link(page)["cross_head"]) == (str(LAYER), str(HEAD + 1))
 
 
-def test_a_sentence_that_is_typed_is_translated(open_room) -> None:
-    page = is_live(open_room("cross_attention"))
+def test_a_sentence_that_is_typed_is_translated(open_page) -> None:
+    page = is_live(open_page("cross_attention"))
     page.get_by_label("Source sentence").fill("a small zorple eats an apple")
     page.keyboard.press("Enter")
     expect(page.locator(".hl-note")).to_contain_text("zorple: this model has not met this word")
@@ -58,8 +58,8 @@ def test_a_sentence_that_is_typed_is_translated(open_room) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits_desktop_and_phone_in_both_themes(open_room, width: int, scheme: str) -> None:
-    page = is_live(open_room("cross_attention", width=width, scheme=scheme))
+def test_it_fits_desktop_and_phone_in_both_themes(open_page, width: int, scheme: str) -> None:
+    page = is_live(open_page("cross_attention", width=width, scheme=scheme))
     wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
     assert max(wide) <= width
     for card in ("lines", "cross", "kinds", "alignment", "delta"):

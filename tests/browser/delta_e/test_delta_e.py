@@ -1,4 +1,4 @@
-"""The ΔE room in a real browser: clicks on the map and on the ledger, links into other rooms, narrow and dark."""
+"""The ΔE page in a real browser: clicks on the map and on the ledger, links into other pages, narrow and dark."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def widest(page: Page) -> int:
     )
 
 
-def test_a_click_on_the_map_opens_a_head(open_room, trace) -> None:
-    page = is_live(open_room("delta_e"))
+def test_a_click_on_the_map_opens_a_head(open_page, trace) -> None:
+    page = is_live(open_page("delta_e"))
     tile = page.locator(".tile[data-layer='5'][data-head='3']")
     tile.wait_for()
     tile.click()
@@ -54,8 +54,8 @@ def test_a_click_on_the_map_opens_a_head(open_room, trace) -> None:
     expect(page.locator(".st-key-card_from h2").first).to_have_text("Where head 5.4 takes it from")
 
 
-def test_a_row_of_the_ledger_opens_its_head_here_and_in_other_rooms(open_room) -> None:
-    page = is_live(open_room("delta_e"))
+def test_a_row_of_the_ledger_opens_its_head_here_and_in_other_pages(open_page) -> None:
+    page = is_live(open_page("delta_e"))
     grid = page.locator(".st-key-ledger [data-testid=stDataFrame]")
     grid.scroll_into_view_if_needed()
     grid.click(position={"x": 17, "y": 36 + 36 * 6 + 18})  # the sixth row under E: head 0.5
@@ -67,8 +67,8 @@ def test_a_row_of_the_ledger_opens_its_head_here_and_in_other_rooms(open_room) -
     assert (link(page)["layer"], link(page)["head"], link(page)["query"]) == ("0", "5", str(CREATURE))
 
 
-def test_arrows_turn_into_three_dimensions_and_show_the_whole_path(open_room) -> None:
-    page = is_live(open_room("delta_e", moves="path", axes="3"))
+def test_arrows_turn_into_three_dimensions_and_show_the_whole_path(open_page) -> None:
+    page = is_live(open_page("delta_e", moves="path", axes="3"))
     arrows = page.locator(".st-key-arrows .js-plotly-plot")
     kinds = arrows.evaluate("plot => plot._fullData.map(part => part.type)")
     assert "scatter3d" in kinds and "cone" in kinds
@@ -79,8 +79,8 @@ def test_arrows_turn_into_three_dimensions_and_show_the_whole_path(open_room) ->
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_sticks_out(open_room, width, scheme) -> None:
-    page = is_live(open_room("delta_e", width=width, scheme=scheme, measure="end", moves="layer"))
+def test_nothing_sticks_out(open_page, width, scheme) -> None:
+    page = is_live(open_page("delta_e", width=width, scheme=scheme, measure="end", moves="layer"))
     assert widest(page) <= width
     for card in ("map", "layer", "ledger", "from", "writes", "arrows", "numbers"):
         box = page.locator(f".st-key-card_{card}").bounding_box()

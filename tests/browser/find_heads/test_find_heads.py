@@ -51,8 +51,8 @@ def no_sideways_scroll(page: Page) -> None:
     assert max(wide) <= page.viewport_size["width"]  # type: ignore[index]
 
 
-def test_a_click_paints_a_cell_and_the_link_says_so(open_room) -> None:
-    page = open_room("find_heads", v=1, cells="", text=STARTER)
+def test_a_click_paints_a_cell_and_the_link_says_so(open_page) -> None:
+    page = open_page("find_heads", v=1, cells="", text=STARTER)
     expect(page.locator(".st-key-card_found .hl-note")).to_contain_text("Nothing is painted yet")
     settled(page)
     x, y = cell(page, 11, 10)
@@ -65,8 +65,8 @@ def test_a_click_paints_a_cell_and_the_link_says_so(open_room) -> None:
     expect(page.locator(".st-key-card_found .hl-note")).to_contain_text("Nothing is painted yet")
 
 
-def test_the_keyboard_paints_too(open_room) -> None:
-    page = open_room("find_heads", v=1, cells="", text=STARTER)
+def test_the_keyboard_paints_too(open_page) -> None:
+    page = open_page("find_heads", v=1, cells="", text=STARTER)
     settled(page)
     board(page).focus()
     start = link(page).get("query", "auto")
@@ -79,8 +79,8 @@ def test_the_keyboard_paints_too(open_room) -> None:
     assert f"(query {query})" in reads and f"(key {key})" in reads, start
 
 
-def test_a_click_on_the_map_opens_that_head(open_room, trace) -> None:
-    page = open_room("find_heads")
+def test_a_click_on_the_map_opens_that_head(open_page, trace) -> None:
+    page = open_page("find_heads")
     tile = page.locator(".st-key-card_found .tile[data-layer='5'][data-head='6']")
     tile.click()
     expect(page.locator(".st-key-card_board h3")).to_have_text("Layer 5 · head 6")
@@ -92,8 +92,8 @@ def test_a_click_on_the_map_opens_that_head(open_room, trace) -> None:
     assert said == f"To update creature (query 4), head 5.6 takes {weight * 100:.2g} % from blue (key 3)."
 
 
-def test_kinds_are_drawn_and_named(open_room) -> None:
-    page = open_room("find_heads", v=1, find="kinds")
+def test_kinds_are_drawn_and_named(open_page) -> None:
+    page = open_page("find_heads", v=1, find="kinds")
     tile = page.locator(".st-key-card_kinds .tile[data-layer='0'][data-head='2']")
     tile.wait_for()
     assert tile.get_attribute("aria-label") == "Layer 0, head 2: previous token"
@@ -112,8 +112,8 @@ def test_kinds_are_drawn_and_named(open_room) -> None:
     expect(page.locator(".st-key-card_numbers")).to_contain_text(" of 72 heads, selected in the picture.")
 
 
-def test_switching_heads_off_one_after_the_other(open_room, trace) -> None:
-    page = open_room("find_heads", v=1, find="matter", query=4, text=STARTER)
+def test_switching_heads_off_one_after_the_other(open_page, trace) -> None:
+    page = open_page("find_heads", v=1, find="matter", query=4, text=STARTER)
     page.locator(".st-key-card_effects .tile[data-layer='0'][data-head='3']").click()
     expect(page.locator("h1.hl-lead")).to_contain_text(
         "Without head 0.3, the final embedding of creature turns by 3.5°."
@@ -125,9 +125,9 @@ def test_switching_heads_off_one_after_the_other(open_room, trace) -> None:
     expect(page.locator("h1.hl-lead")).to_contain_text("Without heads 0.3 and 1.2")
 
 
-def test_all_heads_in_turn_with_progress(open_room) -> None:
+def test_all_heads_in_turn_with_progress(open_page) -> None:
     text = "a hungry blue creature"
-    page = open_room("find_heads", v=1, find="matter", model="tiny-decoder", text=text)
+    page = open_page("find_heads", v=1, find="matter", model="tiny-decoder", text=text)
     page.get_by_role("button", name="Switch off each head in turn").click()
     expect(page.locator(".st-key-card_effects")).to_contain_text("effect of switching off, in bits")
     trace = ac.trace(model := ac.load("tiny-decoder"), text)
@@ -138,15 +138,15 @@ def test_all_heads_in_turn_with_progress(open_room) -> None:
 
 @pytest.mark.parametrize("find", ["paint", "kinds", "matter"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_all_of_it(open_room, find: str, scheme: str) -> None:
-    page = open_room("find_heads", width=390, scheme=scheme, v=1, find=find, off="0.3")
+def test_a_phone_shows_all_of_it(open_page, find: str, scheme: str) -> None:
+    page = open_page("find_heads", width=390, scheme=scheme, v=1, find=find, off="0.3")
     page.locator("h1.hl-lead").wait_for()
     settled(page)
     no_sideways_scroll(page)
 
 
-def test_a_long_search_can_be_stopped(open_room) -> None:
-    page = open_room("find_heads", v=1, find="matter", text="the animal did not cross the street " * 12)
+def test_a_long_search_can_be_stopped(open_page) -> None:
+    page = open_page("find_heads", v=1, find="matter", text="the animal did not cross the street " * 12)
     page.get_by_role("button", name="Switch off each head in turn").click()
     page.get_by_role("button", name="Stop").click()
     settled(page)

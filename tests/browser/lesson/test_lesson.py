@@ -1,4 +1,4 @@
-"""The lesson in Chromium: the arrow keys lead through it, a guess is answered, the door opens the room."""
+"""The lesson in Chromium: the arrow keys lead through it, a guess is answered, the door opens the page."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_walk_guess_and_leave(open_room: Visit, width: int, scheme: str) -> None:
-    page = open_room("lesson", stop=6, width=width, scheme=scheme)
+def test_walk_guess_and_leave(open_page: Visit, width: int, scheme: str) -> None:
+    page = open_page("lesson", stop=6, width=width, scheme=scheme)
     expect(page.get_by_role("heading", name="Value and ΔE")).to_be_visible()
     settled(page)
     page.keyboard.press("ArrowRight")
@@ -31,10 +31,10 @@ def test_walk_guess_and_leave(open_room: Visit, width: int, scheme: str) -> None
     expect(page.get_by_text("57,982,058,496").first).to_be_visible()
 
 
-def test_the_presenters_size_is_larger(open_room: Visit) -> None:
+def test_the_presenters_size_is_larger(open_page: Visit) -> None:
     size = "element => parseFloat(getComputedStyle(element).fontSize)"
-    small = open_room("lesson", stop=4).locator(".hl-stop-says")
+    small = open_page("lesson", stop=4).locator(".hl-stop-says")
     expect(small).to_be_visible()
-    large = open_room("lesson", stop=4, large=1).locator(".hl-stop-says")
+    large = open_page("lesson", stop=4, large=1).locator(".hl-stop-says")
     expect(large).to_be_visible()
     assert large.evaluate(size) >= 1.25 * small.evaluate(size)

@@ -1,4 +1,4 @@
-"""The parameter room in a real browser: boxes that open, numbers of one's own, links, both themes, a phone."""
+"""The parameter page in a real browser: boxes that open, numbers of one's own, links, both themes, a phone."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def box(page: Page, name: str):
     return page.locator(".st-key-boxes").get_by_role("button", name=name)
 
 
-def test_a_deep_link_on_a_cold_server_opens_the_page(open_room) -> None:
+def test_a_deep_link_on_a_cold_server_opens_the_page(open_page) -> None:
     with serve() as cold:
-        page = ready(open_room("parameters", at=cold, preset="llama-2-70b", beside="minilm", inside="block 3"))
+        page = ready(open_page("parameters", at=cold, preset="llama-2-70b", beside="minilm", inside="block 3"))
         expect(page.locator("h1.hl-lead")).to_contain_text("of Llama 2 70B")
         expect(box(page, "self-attention: 150,994,944 parameters")).to_be_visible()
         expect(page.locator(".hl-sub", has_text="LlamaForCausalLM 68,976,648,192")).to_be_visible()
         page.context.close()  # before the server goes, which the page would complain about
 
 
-def test_a_click_goes_one_level_in_and_the_path_leads_back(open_room) -> None:
-    page = ready(open_room("parameters"))
+def test_a_click_goes_one_level_in_and_the_path_leads_back(open_page) -> None:
+    page = ready(open_page("parameters"))
     reading = page.locator(".st-key-boxes .read")
     box(page, "block 5:").hover()
     expect(reading).to_contain_text("block 5 ›")
@@ -57,8 +57,8 @@ def test_a_click_goes_one_level_in_and_the_path_leads_back(open_room) -> None:
     expect(box(page, "block 95:")).to_be_visible()
 
 
-def test_boxes_are_to_scale(open_room) -> None:
-    page = ready(open_room("parameters", preset="minilm"))
+def test_boxes_are_to_scale(open_page) -> None:
+    page = ready(open_page("parameters", preset="minilm"))
     expect(box(page, "block 5:")).to_be_visible()
     sizes = page.locator(".st-key-boxes .stage button").evaluate_all(
         "found => found.map(b => [b.ariaLabel, parseFloat(b.style.width) * parseFloat(b.style.height)])"
@@ -70,16 +70,16 @@ def test_boxes_are_to_scale(open_room) -> None:
         assert area / whole == pytest.approx(count / sum(counts), rel=1e-3), label
 
 
-def test_boxes_open_from_the_keyboard(open_room) -> None:
-    page = ready(open_room("parameters", preset="minilm"))
+def test_boxes_open_from_the_keyboard(open_page) -> None:
+    page = ready(open_page("parameters", preset="minilm"))
     box(page, "block 0:").focus()
     expect(page.locator(".st-key-boxes .read")).to_contain_text("block 0: 1,769,472 parameters")
     page.keyboard.press("Enter")
     expect(box(page, "self-attention: 589,824")).to_be_visible()
 
 
-def test_numbers_of_ones_own_are_counted_explained_and_kept_in_the_link(open_room) -> None:
-    page = ready(open_room("parameters", preset="gpt2"))
+def test_numbers_of_ones_own_are_counted_explained_and_kept_in_the_link(open_page) -> None:
+    page = ready(open_page("parameters", preset="gpt2"))
     page.locator(".st-key-own label").click()
     page.get_by_label("d_model", exact=True).fill("770")
     page.keyboard.press("Enter")
@@ -95,8 +95,8 @@ def test_numbers_of_ones_own_are_counted_explained_and_kept_in_the_link(open_roo
     ready(page)
 
 
-def test_models_stand_side_by_side(open_room) -> None:
-    page = ready(open_room("parameters"))
+def test_models_stand_side_by_side(open_page) -> None:
+    page = ready(open_page("parameters"))
     page.locator(".st-key-beside").get_by_role("combobox").click()
     page.keyboard.type("Llama 3")
     page.keyboard.press("Enter")
@@ -105,8 +105,8 @@ def test_models_stand_side_by_side(open_room) -> None:
     assert link(page)["beside"] == "llama-3-8b"
 
 
-def test_the_ledger_downloads_as_a_file(open_room, tmp_path: Path) -> None:
-    page = ready(open_room("parameters", preset="minilm"))
+def test_the_ledger_downloads_as_a_file(open_page, tmp_path: Path) -> None:
+    page = ready(open_page("parameters", preset="minilm"))
     with page.expect_download() as waiting:
         page.get_by_role("button", name="CSV of the ledger").click()
     assert waiting.value.suggested_filename == "parameters-minilm.csv"
@@ -118,8 +118,8 @@ def test_the_ledger_downloads_as_a_file(open_room, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits_desktop_and_phone_in_both_themes(open_room, width: int, scheme: str) -> None:
-    page = ready(open_room("parameters", width=width, scheme=scheme, beside="gpt2,minilm,t5-small", own=1))
+def test_it_fits_desktop_and_phone_in_both_themes(open_page, width: int, scheme: str) -> None:
+    page = ready(open_page("parameters", width=width, scheme=scheme, beside="gpt2,minilm,t5-small", own=1))
     wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
     assert max(wide) <= width
     for card in ("own", "boxes", "lesson", "shares", "thin", "growth", "costs", "ledger"):

@@ -37,8 +37,8 @@ def _said(link: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))
 
 
-def test_a_copied_link_restores_the_view_in_a_fresh_browser(open_room: Visit) -> None:
-    page = is_live(open_room(width=390, **VIEW))
+def test_a_copied_link_restores_the_view_in_a_fresh_browser(open_page: Visit) -> None:
+    page = is_live(open_page(width=390, **VIEW))
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     behind(page, "Share")
     page.get_by_role("button", name="Copy link").click()
@@ -53,13 +53,13 @@ def test_a_copied_link_restores_the_view_in_a_fresh_browser(open_room: Visit) ->
     expect(page.get_by_text("Copied.")).to_be_visible()
     assert page.evaluate(PASTED) == link
 
-    again = open_room("?" + link.partition("?")[2])
+    again = open_page("?" + link.partition("?")[2])
     shows_the_view(is_live(again))
     assert _said(link).items() <= _said(again.url).items()  # the address bar says the defaults too
 
 
-def test_a_saved_page_works_offline_and_opens_again(open_room: Visit, any_browser: Browser, tmp_path: Path) -> None:
-    page = is_live(open_room(**VIEW))
+def test_a_saved_page_works_offline_and_opens_again(open_page: Visit, any_browser: Browser, tmp_path: Path) -> None:
+    page = is_live(open_page(**VIEW))
     behind(page, "Save")
     show_in(page, "dark")
     assert faults(page) == []
@@ -78,15 +78,15 @@ def test_a_saved_page_works_offline_and_opens_again(open_room: Visit, any_browse
     assert offline.get_by_role("gridcell").count() == 72
     offline.context.close()
 
-    other = settled(open_room("parameters"))
+    other = settled(open_page("parameters"))
     behind(other, "Save")
     other.locator("input[type=file]").set_input_files(saved["HTML"])
     shows_the_view(is_live(other))
     assert "/parameters" not in other.url
 
 
-def test_a_frame_in_another_page_shows_the_view_alone(open_room: Visit) -> None:
-    page = is_live(open_room(**VIEW))
+def test_a_frame_in_another_page_shows_the_view_alone(open_page: Visit) -> None:
+    page = is_live(open_page(**VIEW))
     behind(page, "Share")
     frame = page.get_by_test_id("stCode").last.inner_text().replace("\n", "").strip()
     link = page.get_by_test_id("stCode").first.inner_text().replace("\n", "").strip()

@@ -69,8 +69,8 @@ def no_sideways_scroll(page: Page) -> None:
     assert max(wide) <= page.viewport_size["width"]  # type: ignore[index]
 
 
-def test_a_click_on_a_cell_shows_that_very_dot_product(open_room, trace) -> None:
-    page = is_live(open_room("step_by_step"))
+def test_a_click_on_a_cell_shows_that_very_dot_product(open_page, trace) -> None:
+    page = is_live(open_page("step_by_step"))
     expect(board(page, "step_3_grid")).to_be_visible()
     place = middle_of(page, "step_3_grid", row=8, column=3, size=13)
     said = reading(page, "step_3_grid")
@@ -86,8 +86,8 @@ def test_a_click_on_a_cell_shows_that_very_dot_product(open_room, trace) -> None
     expect(page.locator("h1.hl-lead")).to_contain_text("ve")
 
 
-def test_the_keyboard_chooses_a_cell_too(open_room, trace) -> None:
-    page = is_live(open_room("step_by_step", v=1, text=STARTER, query=4, key=2))
+def test_the_keyboard_chooses_a_cell_too(open_page, trace) -> None:
+    page = is_live(open_page("step_by_step", v=1, text=STARTER, query=4, key=2))
     board(page, "step_6_grid").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
@@ -98,8 +98,8 @@ def test_the_keyboard_chooses_a_cell_too(open_room, trace) -> None:
     assert (link(page)["query"], link(page)["key"]) == ("5", "3")
 
 
-def test_queries_in_columns_turn_the_picture_and_not_the_numbers(open_room, trace) -> None:
-    page = is_live(open_room("step_by_step", v=1, text=STARTER, query=4, key=2))
+def test_queries_in_columns_turn_the_picture_and_not_the_numbers(open_page, trace) -> None:
+    page = is_live(open_page("step_by_step", v=1, text=STARTER, query=4, key=2))
     before = reading(page, "step_6_grid")
     page.get_by_text("in columns (the lesson)").click()
     expect(page.locator(".st-key-step_6_grid .legend")).to_contain_text("columns ask (query)")
@@ -108,8 +108,8 @@ def test_queries_in_columns_turn_the_picture_and_not_the_numbers(open_room, trac
     assert link(page)["queries"] == "columns"
 
 
-def test_a_broken_stage_moves_the_meter_and_its_link_is_restored(open_room, trace) -> None:
-    page = is_live(open_room("step_by_step"))
+def test_a_broken_stage_moves_the_meter_and_its_link_is_restored(open_page, trace) -> None:
+    page = is_live(open_page("step_by_step"))
     meter = page.locator(".hl-meter b")
     expect(meter.first).to_contain_text("10⁻")
     page.get_by_text("no softmax", exact=True).click()
@@ -118,14 +118,14 @@ def test_a_broken_stage_moves_the_meter_and_its_link_is_restored(open_room, trac
     said = meter.first.inner_text()
     assert link(page)["breaks"] == "no-softmax"
     with serve() as cold:
-        again = is_live(open_room("step_by_step", at=cold, **link(page)))
+        again = is_live(open_page("step_by_step", at=cold, **link(page)))
         expect(again.locator(".hl-meter b").first).to_have_text(said)
         expect(again.get_by_role("button", name="no softmax")).to_be_visible()
         again.context.close()  # before its server goes
 
 
-def test_a_changed_number_of_the_toy_changes_what_follows(open_room) -> None:
-    page = open_room("step_by_step", weights="toy", v=1)
+def test_a_changed_number_of_the_toy_changes_what_follows(open_page) -> None:
+    page = open_page("step_by_step", weights="toy", v=1)
     expect(page.locator("h1.hl-lead")).to_contain_text("blue (59")
     settled(page)
     editor = page.locator(".st-key-card_step_2 [data-testid=stDataFrame]").nth(1)
@@ -151,8 +151,8 @@ def test_a_changed_number_of_the_toy_changes_what_follows(open_room) -> None:
     assert link(page)["toy"] == ""
 
 
-def test_the_source_and_the_numbers_unfold(open_room) -> None:
-    page = is_live(open_room("step_by_step"))
+def test_the_source_and_the_numbers_unfold(open_page) -> None:
+    page = is_live(open_page("step_by_step"))
     card = page.locator(".st-key-card_step_4")
     card.get_by_text("The code that ran").click()
     expect(card.locator("code").first).to_contain_text("return scores / math.sqrt(d_head)")
@@ -160,8 +160,8 @@ def test_the_source_and_the_numbers_unfold(open_room) -> None:
     expect(card.locator("[data-testid=stDataFrame]")).to_be_visible()
 
 
-def test_a_guess_is_answered(open_room, trace) -> None:
-    page = is_live(open_room("step_by_step"))
+def test_a_guess_is_answered(open_page, trace) -> None:
+    page = is_live(open_page("step_by_step"))
     page.locator(".st-key-guess input").click()
     page.keyboard.type("blue")
     page.keyboard.press("Enter")
@@ -169,15 +169,15 @@ def test_a_guess_is_answered(open_room, trace) -> None:
     expect(page.locator(".st-key-card_guess")).to_contain_text(f"You said blue: with {share}")
 
 
-def test_the_links_to_the_steps_lead_there(open_room) -> None:
-    page = is_live(open_room("step_by_step", height=900))
+def test_the_links_to_the_steps_lead_there(open_page) -> None:
+    page = is_live(open_page("step_by_step", height=900))
     page.locator(".hl-way a").nth(6).click()
     expect(page.locator("#step-7")).to_be_in_viewport()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "dark")])
-def test_nothing_is_cut_on_any_screen(open_room, width: int, scheme: str) -> None:
-    page = is_live(open_room("step_by_step", width=width, scheme=scheme, breaks="no-scale", v=1, text=STARTER))
+def test_nothing_is_cut_on_any_screen(open_page, width: int, scheme: str) -> None:
+    page = is_live(open_page("step_by_step", width=width, scheme=scheme, breaks="no-scale", v=1, text=STARTER))
     no_sideways_scroll(page)
     for picture in page.locator("canvas").all():
         box = picture.bounding_box()
@@ -186,9 +186,9 @@ def test_nothing_is_cut_on_any_screen(open_room, width: int, scheme: str) -> Non
     assert tall is not None and tall["width"] <= width and tall["height"] > 150
 
 
-def test_the_canvas_paints_the_strongest_cell_strongest(open_room, trace) -> None:
+def test_the_canvas_paints_the_strongest_cell_strongest(open_page, trace) -> None:
     """Pixels: in the attention pattern, [CLS] → [SEP] (78 %) is darker than [CLS] → a (1 %) on white."""
-    page = is_live(open_room("step_by_step"))
+    page = is_live(open_page("step_by_step"))
     dark = middle_of(page, "step_6_grid", row=0, column=12, size=13)
     light = middle_of(page, "step_6_grid", row=0, column=1, size=13)
 
@@ -210,10 +210,10 @@ def test_the_canvas_paints_the_strongest_cell_strongest(open_room, trace) -> Non
     assert brightness(dark) + 60 < brightness(light)
 
 
-def test_the_walk_on_screen_is_the_walk_in_a_notebook(open_room, trace) -> None:
+def test_the_walk_on_screen_is_the_walk_in_a_notebook(open_page, trace) -> None:
     from attn_core.walkthrough.from_trace import from_trace
 
-    page = is_live(open_room("step_by_step", v=1, text=STARTER, layer=3, head=7, query=4))
+    page = is_live(open_page("step_by_step", v=1, text=STARTER, layer=3, head=7, query=4))
     made = run_stages(from_trace(trace, 3, 7))
     shown = page.locator(".st-key-card_step_6 .hl-bars td b").all_inner_texts()
     assert [text.replace("\xa0", " ") for text in shown] == [spoken(w) for w in made.pattern[4]]

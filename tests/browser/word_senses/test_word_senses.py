@@ -1,4 +1,4 @@
-"""The senses room in a real browser: an edited sentence, examples, a link handed on, narrow and dark."""
+"""The senses page in a real browser: an edited sentence, examples, a link handed on, narrow and dark."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def lead(page: Page):
     return page.locator("h1.hl-lead")
 
 
-def test_an_edited_sentence_moves_and_its_link_can_be_handed_on(open_room, model) -> None:
-    page = is_live(open_room("word_senses"))
+def test_an_edited_sentence_moves_and_its_link_can_be_handed_on(open_page, model) -> None:
+    page = is_live(open_page("word_senses"))
     expect(lead(page)).to_have_text(
         "One embedding of mole, three meanings: cosine 1.00 at the door, 0.66, 0.87 and 0.70 at the end."
     )
@@ -42,13 +42,13 @@ def test_an_edited_sentence_moves_and_its_link_can_be_handed_on(open_room, model
     settled(page)
     said, address = lead(page).inner_text(), page.url
     assert "board=" in address
-    there = is_live(open_room(address.split("/", 3)[3].split("?")[0] + "?" + address.split("?", 1)[1]))
+    there = is_live(open_page(address.split("/", 3)[3].split("?")[0] + "?" + address.split("?", 1)[1]))
     assert lead(there).inner_text() == said
     expect(there.get_by_role("textbox", name="Sentence B")).to_have_value(edited)
 
 
-def test_another_word_and_another_pair(open_room) -> None:
-    page = is_live(open_room("word_senses"))
+def test_another_word_and_another_pair(open_page) -> None:
+    page = is_live(open_page("word_senses"))
     page.get_by_role("button", name="tower", exact=True).click()
     expect(lead(page)).to_contain_text("One embedding of tower, three meanings")
     settled(page)
@@ -56,8 +56,8 @@ def test_another_word_and_another_pair(open_room) -> None:
     expect(page.locator(".st-key-card_apart .hl-strip")).to_contain_text("token embeddings, B and C")
 
 
-def test_the_ways_are_drawn_and_a_tile_opens_a_head(open_room) -> None:
-    page = is_live(open_room("word_senses"))
+def test_the_ways_are_drawn_and_a_tile_opens_a_head(open_page) -> None:
+    page = is_live(open_page("word_senses"))
     names = page.locator(".st-key-paths .js-plotly-plot").evaluate("plot => plot._fullData.map(part => part.name)")
     assert {"A", "B", "C"} <= set(names)
     page.locator(".tile[data-layer='1'][data-head='8']").click()
@@ -72,8 +72,8 @@ def test_the_ways_are_drawn_and_a_tile_opens_a_head(open_room) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_sticks_out(open_room, width, scheme) -> None:
-    page = is_live(open_room("word_senses", width=width, scheme=scheme))
+def test_nothing_sticks_out(open_page, width, scheme) -> None:
+    page = is_live(open_page("word_senses", width=width, scheme=scheme))
     wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
     assert max(wide) <= width
     for card in ("board", "apart", "paths", "told"):

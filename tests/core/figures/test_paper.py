@@ -70,7 +70,7 @@ def test_a_chosen_key_has_its_lines_and_no_others():
     ]
 
 
-def test_a_caption_takes_the_room_it_needs_and_is_no_markup():
+def test_a_caption_takes_the_page_it_needs_and_is_no_markup():
     packet = pack_cells(PATTERN, Side(WORDS), Side(), says="", alt="")
     short, long = (for_paper(paper.drawn(packet), said) for said in ("a <b> $x$", "word " * 100))
     assert short.layout.title.text == "a &lt;b&gt; &#36;x&#36;"

@@ -150,7 +150,7 @@ def test_the_bundled_tokenizer_neither_truncates_nor_pads(wordpiece):
 
 
 @pytest.mark.parametrize("limit", [3, 4, 10])
-def test_the_cut_leaves_room_for_the_frame_and_is_counted(wordpiece, limit):
+def test_the_cut_leaves_page_for_the_frame_and_is_counted(wordpiece, limit):
     t = tokens.encode(wordpiece, "one two three four five six seven eight nine", limit)
     assert len(t) == min(limit, 11)
     assert (t.labels[0], t.labels[-1]) == ("[CLS]", "[SEP]")
@@ -163,7 +163,7 @@ def test_a_very_long_text_is_cut(wordpiece):
     assert (len(t), t.dropped) == (512, 20_002 - 512)
 
 
-def test_a_limit_without_room_is_refused(wordpiece):
+def test_a_limit_without_page_is_refused(wordpiece):
     with pytest.raises(ValueError, match="no room"):
         tokens.encode(wordpiece, "blue", 2)
 

@@ -126,7 +126,7 @@ def test_a_long_sentence_keeps_the_opened_head_in_full_and_says_so(model):
 def test_a_saved_view_is_opened_again(trace):
     view = View(trace, 2, 5, hide_sink=True, query=4, queries_in="columns")
     saved = export.read(export.html(view).encode())
-    assert (saved.page, saved.caption) == ("app", view.caption())
+    assert (saved.page, saved.caption) == ("all_heads", view.caption())
     assert saved.link == {
         "v": "1",
         "model": "minilm",
@@ -153,8 +153,8 @@ def test_a_saved_view_is_opened_again(trace):
         '<script type="application/json" id="headlight-view">{</script>',
         '<script type="application/json" id="headlight-view">[1]</script>',
         '<script type="application/json" id="headlight-view">' + "[" * 100_000 + "</script>",
-        '<script type="application/json" id="headlight-view">{"page":"app","link":{"a":1},"caption":""}</script>',
-        '<script type="application/json" id="headlight-view">{"page":"app","link":3,"caption":""}</script>',
+        '<script type="application/json" id="headlight-view">{"page":"all_heads","link":{"a":1},"caption":""}</script>',
+        '<script type="application/json" id="headlight-view">{"page":"all_heads","link":3,"caption":""}</script>',
     ],
 )
 def test_what_is_no_saved_view_is_refused_in_one_sentence(content):

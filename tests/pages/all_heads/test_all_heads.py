@@ -1,4 +1,4 @@
-"""The front room, run as a page: what it says and draws, what a link restores, and what it does with bad input."""
+"""All heads, run as a page: what it says and draws, what a link restores, and what it does with bad input."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The next word's card in the front room: its numbers, what its buttons write, the lens, the steps."""
+"""The next word's card in the page All heads: its numbers, what its buttons write, the lens, the steps."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html import unescape
 from pathlib import Path
 
 import numpy as np
-import page_driver as rooms
+import page_driver
 import pytest
 import torch
 import transformers as tf
@@ -110,7 +110,7 @@ def test_writing_is_greedy_generation_and_shows_where_the_head_looked(judge: tup
     ran(page)
     assert page.session_state["text"] == f"{FOX} " + " ".join(tokenizer.convert_ids_to_tokens(wanted.tolist()))
     assert "Step by step: where head 1.1 looked" in text(page)
-    cells = np.nan_to_num(rooms.array(rooms.figure(page, "next_steps")["data"][0]["z"]))
+    cells = np.nan_to_num(page_driver.array(page_driver.figure(page, "next_steps")["data"][0]["z"]))
     with torch.no_grad():
         looked = model(torch.cat([ids[0], wanted])[None], output_attentions=True).attentions[1][0, 1].numpy()
     assert cells.shape == (8, 14) and np.abs(cells - looked[5:13]).max() < 1e-5

@@ -210,7 +210,7 @@ def test_delta_e_of_the_open_head_adds_up(judge: dict[str, np.ndarray]) -> None:
     assert int(np.argmax(along)) == 3  # car
 
 
-def test_other_rooms_take_the_two_sentences_and_the_head_along() -> None:
+def test_other_pages_take_the_two_sentences_and_the_head_along() -> None:
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
     page.switch_page("pages/cross_attention.py")
     page.query_params["row"] = "3"

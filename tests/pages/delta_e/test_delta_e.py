@@ -1,4 +1,4 @@
-"""The ΔE room, run as a page: every number that it shows against the trace, what a link restores, and bad input."""
+"""The ΔE page, run as a page: every number that it shows against the trace, what a link restores, and bad input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every room's pictures under Save: named, captioned, with the numbers that are on screen, and the Python for them."""
+"""Every page's pictures under Save: named, captioned, with the numbers that are on screen, and the Python for them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import attn_core as ac
 from attn_core.figures.paper import csv as numbers
 from attn_core.heads import measures as heads
 from attn_core.views.view import version
-from ui.drawing.gallery import Album
+from ui.drawing.gallery import FigureGallery
 from ui.shell import save
 
 LINES = "Lines between the sentences"
 STARTER = "a fluffy blue creature roamed the verdant forest"
-ROOMS: dict[str, tuple[dict[str, object], list[str]]] = {
-    "app": ({}, ["Every head of every layer", "Links between words", "Pattern of head 0.3"]),
+PAGES: dict[str, tuple[dict[str, object], list[str]]] = {
+    "all_heads": ({}, ["Every head of every layer", "Links between words", "Pattern of head 0.3"]),
     "step_by_step": (
         {},
         ["1 · E of every word", "3 · Scores", "3 · One score", "6 · Pattern", "8 · E, ΔE and their sum"],
@@ -77,43 +77,43 @@ def model() -> ac.Model:
 _opened: dict[str, AppTest] = {}
 
 
-def opened(room: str) -> AppTest:
-    """A room as it is listed, run once for all tests here."""
-    if room not in _opened:
-        name = room.partition(" ")[0]
-        script = "app.py" if name == "app" else f"pages/{name}.py"
+def opened(page_name: str) -> AppTest:
+    """A page as it is listed, run once for all tests here."""
+    if page_name not in _opened:
+        name = page_name.partition(" ")[0]
+        script = "app.py" if name == "all_heads" else f"pages/{name}.py"
         page = AppTest.from_file(str(ROOT / script), default_timeout=300)
-        for key, value in ROOMS[room][0].items():
+        for key, value in PAGES[page_name][0].items():
             page.query_params[key] = str(value)
-        _opened[room] = checked(page.run())
-    return _opened[room]
+        _opened[page_name] = checked(page.run())
+    return _opened[page_name]
 
 
-def album(room: str) -> Album:
-    return opened(room).session_state["_album"]
+def gallery_of(page_name: str) -> FigureGallery:
+    return opened(page_name).session_state["_gallery"]
 
 
-def cells(room: str, name: str, trace: int = 0) -> np.ndarray:
+def cells(page_name: str, name: str, trace: int = 0) -> np.ndarray:
     """The numbers of a saved heatmap; NaN where masked."""
-    return np.array(album(room).figure(name).data[trace].z, float)
+    return np.array(gallery_of(page_name).figure(name).data[trace].z, float)
 
 
-def lines_of(room: str) -> str:
-    found = [block.value for block in opened(room).code if block.value.startswith("import attn_core")]
+def lines_of(page_name: str) -> str:
+    found = [block.value for block in opened(page_name).code if block.value.startswith("import attn_core")]
     assert len(found) == 1
     return found[0]
 
 
-def ran(room: str) -> dict[str, Any]:
+def ran(page_name: str) -> dict[str, Any]:
     names: dict[str, Any] = {}
-    exec(lines_of(room), names)
+    exec(lines_of(page_name), names)
     return names
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_every_room_offers_its_pictures_by_name_with_a_caption(room: str) -> None:
-    page, found = opened(room), album(room)
-    assert set(ROOMS[room][1]) <= set(found.pictures)
+@pytest.mark.parametrize("page_name", PAGES)
+def test_every_page_offers_its_pictures_by_name_with_a_caption(page_name: str) -> None:
+    page, found = opened(page_name), gallery_of(page_name)
+    assert set(PAGES[page_name][1]) <= set(found.pictures)
     labels = [button.label for button in page.get("download_button")]
     assert labels[:3] == ["PNG", "SVG", "CSV"]
     if len(found.pictures) > 1:
@@ -133,7 +133,7 @@ def test_a_caption_says_model_head_word_sentence_and_switches() -> None:
     page = AppTest.from_file(str(ROOT / "pages/delta_e.py"), default_timeout=300)
     for key, value in {"layer": 2, "head": 5, "query": 3, "moves": "path", "axes": 3}.items():
         page.query_params[key] = str(value)
-    said = checked(page.run()).session_state["_album"].caption("Arrows in the space of meanings")
+    said = checked(page.run()).session_state["_gallery"].caption("Arrows in the space of meanings")
     for part in (
         "minilm",
         "head 2.5",
@@ -152,7 +152,7 @@ def test_a_dark_page_is_saved_light() -> None:
     page.context = {**page.context, "theme": "dark"}
     checked(page.run())
     on_screen = figure(page, "staircase")["layout"]["font"]["color"]
-    saved = page.session_state["_album"].figure("Staircase of the layer").layout.font.color
+    saved = page.session_state["_gallery"].figure("Staircase of the layer").layout.font.color
     assert (on_screen, saved) == ("#ece8df", "#23211d")
 
 
@@ -160,7 +160,7 @@ def test_a_dark_page_is_saved_light() -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "name", "key"),
+    ("page_name", "name", "key"),
     [
         ("delta_e", "Every head of every layer", "delta_map"),
         ("word_senses", "Who told them apart", "senses_map"),
@@ -170,23 +170,23 @@ def test_a_dark_page_is_saved_light() -> None:
         ("cross_attention", "Size of every cross head's ΔE", "cross_sizes"),
     ],
 )
-def test_maps_of_all_heads(room: str, name: str, key: str) -> None:
-    header, _ = packets(opened(room))[key]
-    np.testing.assert_array_equal(cells(room, name), np.array(header["values"]))
-    np.testing.assert_array_equal(album(room).figure(name).data[0].text, np.array(header["texts"]))
+def test_maps_of_all_heads(page_name: str, name: str, key: str) -> None:
+    header, _ = packets(opened(page_name))[key]
+    np.testing.assert_array_equal(cells(page_name, name), np.array(header["values"]))
+    np.testing.assert_array_equal(gallery_of(page_name).figure(name).data[0].text, np.array(header["texts"]))
 
 
 @pytest.mark.parametrize(
-    ("room", "name", "key"),
+    ("page_name", "name", "key"),
     [
         ("compare_heads", "Side by side, and the difference", "side_by_side"),
         ("find_heads paint", "What is looked for", "board"),
         ("find_heads matter", "With and without", "before_after"),
     ],
 )
-def test_panels(room: str, name: str, key: str) -> None:
-    header, on_screen = packets(opened(room))[key]
-    saved = [trace for trace in album(room).figure(name).data if trace.meta != "masked"]
+def test_panels(page_name: str, name: str, key: str) -> None:
+    header, on_screen = packets(opened(page_name))[key]
+    saved = [trace for trace in gallery_of(page_name).figure(name).data if trace.meta != "masked"]
     assert [trace.name for trace in saved] == [panel["title"] for panel in header["panels"]]
     for trace, panel, numbers_ in zip(saved, header["panels"], on_screen, strict=True):
         np.testing.assert_array_equal(np.array(trace.z, float), numbers_)
@@ -195,7 +195,7 @@ def test_panels(room: str, name: str, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("room", "name", "key"),
+    ("page_name", "name", "key"),
     [
         ("delta_e", "Attention and MLP by layer", "layer_bars"),
         ("delta_e", "Staircase of the layer", "staircase"),
@@ -211,8 +211,8 @@ def test_panels(room: str, name: str, key: str) -> None:
         ("lesson 8", "The picture of this stop", "lesson_shares"),
     ],
 )
-def test_lines_and_bars(room: str, name: str, key: str) -> None:
-    on_screen, saved = figure(opened(room), key)["data"], album(room).figure(name).data
+def test_lines_and_bars(page_name: str, name: str, key: str) -> None:
+    on_screen, saved = figure(opened(page_name), key)["data"], gallery_of(page_name).figure(name).data
     assert len(on_screen) == len(saved)
     for one, other in zip(on_screen, saved, strict=True):
         for axis in ("x", "y"):
@@ -223,24 +223,24 @@ def test_lines_and_bars(room: str, name: str, key: str) -> None:
 def test_heatmaps_of_a_translator() -> None:
     (page,) = [opened("cross_attention")]
     for name, key in (("Cross-attention", "cross_heatmap"), ("Decoder: target to target", "map_decoder")):
-        (on_screen, *_), (saved, *more) = figure(page, key)["data"], album("cross_attention").figure(name).data
+        (on_screen, *_), (saved, *more) = figure(page, key)["data"], gallery_of("cross_attention").figure(name).data
         np.testing.assert_array_equal(array(on_screen["z"]), np.array(saved.z, float))
         assert not more  # what is there for clicks alone is not saved
 
 
-def test_the_front_room_has_every_head_as_a_tile_and_the_pattern_exact() -> None:
+def test_all_heads_has_every_head_as_a_tile_and_the_pattern_exact() -> None:
     trace = ac.trace(load("minilm").real(), STARTER)
-    tiles = [t for t in album("app").figure("Every head of every layer").data if t.meta != "masked"]
+    tiles = [t for t in gallery_of("all_heads").figure("Every head of every layer").data if t.meta != "masked"]
     assert [(t.meta["layer"], t.meta["head"]) for t in tiles] == [(n, h) for n in range(6) for h in range(12)]
     for tile in tiles:
         exact = trace.pattern(tile.meta["layer"], tile.meta["head"])
         np.testing.assert_allclose(np.sqrt(np.array(tile.z, float)), np.sqrt(exact), atol=0.5 / 254 + 1e-6)
-    np.testing.assert_allclose(cells("app", "Pattern of head 0.3"), trace.pattern(0, 3), atol=1e-7)
-    lines = list(csv.reader(io.StringIO(save.painted(album("app"), "Links between words", "csv").decode())))
+    np.testing.assert_allclose(cells("all_heads", "Pattern of head 0.3"), trace.pattern(0, 3), atol=1e-7)
+    lines = list(csv.reader(io.StringIO(save.painted(gallery_of("all_heads"), "Links between words", "csv").decode())))
     weights = {(row[1], row[2]): float(row[3]) for row in lines[1:]}
     assert weights["4 creature", "2 fluffy"] == pytest.approx(trace.pattern(0, 3)[4, 2], abs=1e-5)
     assert len(weights) == 13  # those of the chosen word, as on screen
-    lines = list(csv.reader(io.StringIO(save.painted(album("cross_attention"), LINES, "csv").decode())))
+    lines = list(csv.reader(io.StringIO(save.painted(gallery_of("cross_attention"), LINES, "csv").decode())))
     cross = cells("cross_attention", "Cross-attention")
     assert len(lines) - 1 == (cross >= 0.01).sum()  # no word is chosen: all that are not too faint
 
@@ -256,7 +256,7 @@ def test_the_steps_are_those_of_the_walk() -> None:
         ("7 · Values", stages.value),
     ):
         np.testing.assert_allclose(cells("step_by_step", name), numbers_.numpy(), atol=1e-6)
-    q, k, product = (np.array(bar.y) for bar in album("step_by_step").figure("3 · One score").data)
+    q, k, product = (np.array(bar.y) for bar in gallery_of("step_by_step").figure("3 · One score").data)
     np.testing.assert_allclose(q * k, product)
     assert product.sum() == pytest.approx(float(stages.raw_scores[4, 2]), abs=1e-4)
     np.testing.assert_allclose(cells("step_by_step", "8 · E, ΔE and their sum")[1], stages.delta[4].numpy(), atol=1e-6)
@@ -264,7 +264,7 @@ def test_the_steps_are_those_of_the_walk() -> None:
 
 def test_bars_keep_every_number_and_its_text() -> None:
     trace = ac.trace(load("minilm").real(), STARTER)
-    weight, length, along = album("delta_e").figure("Where it came from, word by word").data
+    weight, length, along = gallery_of("delta_e").figure("Where it came from, word by word").data
     np.testing.assert_allclose(weight.x, trace.pattern(0, 3)[4], atol=1e-6)
     assert weight.text[2] == "19 %" and list(weight.meta["rows"])[4] == "creature 4"
     size = np.linalg.norm(trace.delta_e(0, 3)[4])
@@ -274,14 +274,14 @@ def test_bars_keep_every_number_and_its_text() -> None:
 def test_kinds_are_named_in_the_picture_and_in_its_numbers() -> None:
     header, _ = packets(opened("find_heads kinds"))["kinds"]
     rows = list(
-        csv.reader(io.StringIO(save.painted(album("find_heads kinds"), "The kind of every head", "csv").decode()))
+        csv.reader(io.StringIO(save.painted(gallery_of("find_heads kinds"), "The kind of every head", "csv").decode()))
     )
     assert [row[3] for row in rows[1:]] == [kind for row in header["kinds"] for kind in row]
 
 
 def test_boxes_hold_the_same_counts_and_open_where_the_page_is() -> None:
     header, _ = packets(opened("parameters"))["boxes"]
-    (boxes,) = album("parameters").figure("The whole model, to scale").data
+    (boxes,) = gallery_of("parameters").figure("The whole model, to scale").data
     assert list(boxes.values) == [node[2] for node in header["nodes"]] and boxes.level == "model"
     assert boxes.values[0] == ac.count_parameters("gpt-3").lesson_total
 
@@ -294,7 +294,7 @@ def test_the_lines_of_delta_e_give_its_ledger() -> None:
     assert names["ledger"].adds_up
     heads = np.linalg.norm([part.vector for part in names["ledger"].parts if part.kind == "head"], axis=-1)
     np.testing.assert_allclose(heads, cells("delta_e", "Every head of every layer")[0], rtol=1e-4)
-    weight, _, along = album("delta_e").figure("Where it came from, word by word").data
+    weight, _, along = gallery_of("delta_e").figure("Where it came from, word by word").data
     np.testing.assert_allclose(names["sources"].weights, weight.x, atol=1e-6)
     np.testing.assert_allclose(names["sources"].along, along.x, atol=1e-5)
 
@@ -305,7 +305,7 @@ def test_the_lines_name_the_stream_of_a_translator(stream: str) -> None:
     given = {"model": "tiny-translator", "text": "the small blue car sees a white horse", "stream": stream, "head": 1}
     for key, value in given.items():
         page.query_params[key] = str(value)
-    found = checked(page.run()).session_state["_album"]
+    found = checked(page.run()).session_state["_gallery"]
     (lines,) = [block.value for block in page.code if block.value.startswith("import attn_core")]
     names: dict[str, Any] = {}
     exec(lines, names)
@@ -317,7 +317,9 @@ def test_the_lines_name_the_stream_of_a_translator(stream: str) -> None:
 
 def test_the_lines_of_word_senses_give_its_cosines_and_its_map() -> None:
     names = ran("word_senses")
-    lines = [t for t in album("word_senses").figure("Same at the door, then apart").data if "and" in (t.name or "")]
+    lines = [
+        t for t in gallery_of("word_senses").figure("Same at the door, then apart").data if "and" in (t.name or "")
+    ]
     np.testing.assert_allclose(names["cosines"], [np.array(line.y)[1:] for line in lines], atol=1e-5)
     assert names["parting"].heads.shape == (6, 12)
 
@@ -341,7 +343,7 @@ def test_the_lines_of_a_translation_and_of_a_comparison_give_their_patterns() ->
     np.testing.assert_allclose(ran("compare_heads")["view"].pattern, a, atol=1e-6)
 
 
-def test_the_lines_of_the_parameter_room_count_the_same() -> None:
+def test_the_lines_of_the_parameter_page_count_the_same() -> None:
     assert ran("parameters")["ledger"].lesson_total == 175_181_291_520
 
 
@@ -361,7 +363,7 @@ def test_nothing_typed_is_markup_or_code() -> None:
     nasty = "<b>x</b> $y$ ''' {} \\ <a href='https://evil'>z</a>"
     page = AppTest.from_file(str(ROOT / "pages/delta_e.py"), default_timeout=300)
     page.query_params["text"] = nasty
-    found = checked(page.run()).session_state["_album"]
+    found = checked(page.run()).session_state["_gallery"]
     for name in found.pictures:
         said = found.figure(name).to_json()
         assert "<b>x" not in said and "<a href" not in said and "$y$" not in said, name
@@ -373,4 +375,4 @@ def test_nothing_typed_is_markup_or_code() -> None:
 
 def test_a_picture_that_has_left_the_page_says_so() -> None:
     with pytest.raises(ac.HeadlightError, match="not on the page any more"):
-        save.painted(Album(), "Arrows", "png")
+        save.painted(FigureGallery(), "Arrows", "png")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import families
 import numpy as np
-import page_driver as rooms
+import page_driver
 import pandas as pd
 import pytest
 from page_driver import checked, html, lead, load, notes, open_page, packets
@@ -161,13 +161,13 @@ def test_heads_off_together_turn_the_word(trace: ac.Trace) -> None:
     after = ac.trace(load("minilm"), STARTER, without=[(0, 3), (1, 2)])
     turn = effects.effect(trace, after, 4)
     assert lead(page) == f"Without heads 0.3 and 1.2, the final embedding of creature turns by {turn.text}."
-    shown = rooms.table(page, "turn")
+    shown = page_driver.table(page, "turn")
     assert shown["word"][4] == "creature (4)" and shown["turn"][4] == pytest.approx(turn.value, rel=1e-5)
     header, _ = packets(page)["effects"]
     assert header["texts"][0][3] == header["texts"][1][2] == "off"
     shares = [effects.delta_shares(trace, layer, 4) for layer in range(6)]
     np.testing.assert_allclose(header["values"], shares, rtol=1e-5)
-    ranked = rooms.table(page, "share of its layer's ΔE at this word, in %").iloc[0].tolist()
+    ranked = page_driver.table(page, "share of its layer's ΔE at this word, in %").iloc[0].tolist()
     layer, head = np.unravel_index(np.argmax(shares), (6, 12))
     assert ranked == [f"{layer}.{head}", pytest.approx(100 * np.max(shares))]
     panels, cells = packets(page)["before_after"]
@@ -182,7 +182,7 @@ def test_a_later_head_is_seen_to_change() -> None:
     np.testing.assert_allclose(difference, after - before, atol=1e-6)
     off = ac.trace(load("minilm"), STARTER, without=[(0, 3)])
     np.testing.assert_allclose(after, off.pattern(3, 1), atol=1e-6)
-    row = rooms.table(page, "without − with")
+    row = page_driver.table(page, "without − with")
     np.testing.assert_allclose(row["without − with"], 100 * difference[4], atol=1e-4)
     assert row["key"][4] == "creature (4)"
 
@@ -200,7 +200,7 @@ def test_next_words_with_and_without() -> None:
     model = load("tiny-decoder")
     before, after = ac.trace(model, text), ac.trace(model, text, without=[(1, 3)])
     p, q = (np.exp(t.logits(4) - np.logaddexp.reduce(t.logits(4))) for t in (before, after))
-    shown = rooms.table(page, "next word")
+    shown = page_driver.table(page, "next word")
     best = int(p.argmax())
     assert shown["next word"][0] == before.vocabulary.word(best)
     assert shown["with"][0] == pytest.approx(100 * p[best], rel=1e-4)

@@ -1,4 +1,4 @@
-"""The parameter room, run as a page: what it says and draws, what a link restores, and what it does with bad input."""
+"""The parameter page, run as a page: what it says and draws, what a link restores, and what it does with bad input."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ LINKS = re.findall(r"<(http://localhost:8501/\S*\?\S+)>", (ROOT / "README.md").r
 @pytest.mark.parametrize("link", LINKS)
 def test_a_link_of_the_readme_opens(link: str) -> None:
     place = urlsplit(link)
-    room = f"pages{place.path}.py" if place.path != "/" else "app.py"
-    page = AppTest.from_file(str(ROOT / room), default_timeout=300)
+    page_name = f"pages{place.path}.py" if place.path != "/" else "app.py"
+    page = AppTest.from_file(str(ROOT / page_name), default_timeout=300)
     for name, value in parse_qsl(place.query, keep_blank_values=True):
         page.query_params[name] = value
     page.run()

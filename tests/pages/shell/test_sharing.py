@@ -1,4 +1,4 @@
-"""Share and Save in the menu: the link, its QR code and frame, every room's files, saved views opened again."""
+"""Share and Save in the menu: the link, its QR code and frame, every page's files, saved views opened again."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 import attn_core as ac
 from attn_core.views import files as export
 from attn_core.views.view import View
-from ui.drawing.gallery import Album, Picture
+from ui.drawing.gallery import FigureGallery, Picture
 from ui.shell import save, share
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -32,16 +32,16 @@ def model() -> ac.Model:
 
 
 @pytest.fixture
-def desks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, View], save.Numbers | None]]:
-    """What rooms lay on their desks, as they do."""
+def offered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, View], save.Numbers | None]]:
+    """What pages offer in their save menus, as they do."""
     laid = []
-    lay = save.Desk.lay
+    add_views = save.SaveMenu.add_views
 
-    def seen(self: save.Desk, views: dict | None = None, numbers: save.Numbers | None = None) -> None:
+    def seen(self: save.SaveMenu, views: dict | None = None, numbers: save.Numbers | None = None) -> None:
         laid.append((views or {}, numbers))
-        lay(self, views, numbers)
+        add_views(self, views, numbers)
 
-    monkeypatch.setattr(save.Desk, "lay", seen)
+    monkeypatch.setattr(save.SaveMenu, "add_views", seen)
     return laid
 
 
@@ -131,10 +131,12 @@ def test_an_embedded_view_has_no_menu_no_examples_and_one_way_back() -> None:
     assert name == "Headlight" and dict(parse_qsl(urlsplit(unescape(href)).query))["layer"] == "1"
 
 
-@pytest.mark.parametrize("room", ["app", "pages/word_senses", "pages/compare_heads", "pages/cross_attention"])
-def test_an_embedded_view_suggests_nothing_else(room: str) -> None:
+@pytest.mark.parametrize("page_name", ["app", "pages/word_senses", "pages/compare_heads", "pages/cross_attention"])
+def test_an_embedded_view_suggests_nothing_else(page_name: str) -> None:
     said = re.compile("Try:|Start from:")
-    assert not said.search(html(opened(f"{room}.py", embedded=True))) and said.search(html(opened(f"{room}.py")))
+    assert not said.search(html(opened(f"{page_name}.py", embedded=True))) and said.search(
+        html(opened(f"{page_name}.py"))
+    )
 
 
 def test_embed_in_a_link_is_no_stranger() -> None:
@@ -144,10 +146,10 @@ def test_embed_in_a_link_is_no_stranger() -> None:
 # --- Save ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_front_room_offers_exactly_what_it_shows(desks: list) -> None:
+def test_all_heads_offers_exactly_what_it_shows(offered: list) -> None:
     page = opened(layer=2, head=4, query=3, unit="words", specials="hide", queries="columns", scale="linear")
     assert labels(page) == FILES
-    view = desks[-1][0][""]
+    view = offered[-1][0][""]
     assert (view.layer, view.head, view.query) == (2, 4, 3)
     assert view.words and view.hide_sink and view.queries_in == "columns" and view.scale == "linear"
     assert view.link["specials"] == "hide" and "head 2.4" in html(page)
@@ -162,21 +164,21 @@ def test_nothing_is_made_before_a_button_is_pressed(monkeypatch: pytest.MonkeyPa
     assert labels(opened()) == FILES
 
 
-def test_the_lines_of_python_give_the_pattern_on_screen(desks: list) -> None:
+def test_the_lines_of_python_give_the_pattern_on_screen(offered: list) -> None:
     page = opened(layer=1, head=9)
     (lines,) = codes(page, "import attn_core")
     names: dict = {}
     exec(lines, names)
-    assert np.allclose(names["view"].pattern, desks[-1][0][""].pattern, atol=1e-6)
+    assert np.allclose(names["view"].pattern, offered[-1][0][""].pattern, atol=1e-6)
 
 
-@pytest.mark.parametrize("room", ["step_by_step", "delta_e", "find_heads"])
-def test_rooms_about_heads_offer_the_chosen_one(room: str, desks: list) -> None:
-    page = open_page(room, layer=2, head=4, query=3)
-    views, numbers = desks[-1]
-    assert (views[""].layer, views[""].head, views[""].query, views[""].page) == (2, 4, 3, room)
+@pytest.mark.parametrize("page_name", ["step_by_step", "delta_e", "find_heads"])
+def test_pages_about_heads_offer_the_chosen_one(page_name: str, offered: list) -> None:
+    page = open_page(page_name, layer=2, head=4, query=3)
+    views, numbers = offered[-1]
+    assert (views[""].layer, views[""].head, views[""].query, views[""].page) == (2, 4, 3, page_name)
     assert labels(page)[: len(FILES)] == FILES
-    if room == "delta_e":
+    if page_name == "delta_e":
         table = list(csv.reader(io.StringIO(numbers.make())))
         embedding, final = (np.array(row[4:], float) for row in (table[1], table[-1]))
         trace = views[""].trace
@@ -184,31 +186,31 @@ def test_rooms_about_heads_offer_the_chosen_one(room: str, desks: list) -> None:
         assert len(table) > 12
 
 
-def test_a_translation_offers_its_cross_attention(desks: list) -> None:
+def test_a_translation_offers_its_cross_attention(offered: list) -> None:
     open_page("cross_attention")
-    view = desks[-1][0][""]
+    view = offered[-1][0][""]
     assert view.stream == "cross" and view.pattern.shape == tuple(map(len, view.trace.tokens_of("cross")))
 
 
-def test_a_comparison_offers_each_panel_and_the_numbers_of_all(desks: list) -> None:
+def test_a_comparison_offers_each_panel_and_the_numbers_of_all(offered: list) -> None:
     open_page("compare_heads", text=STARTER, layer=0, head=3, b_head=2, b_text="")
-    views, numbers = desks[-1]
+    views, numbers = offered[-1]
     assert {letter: view.head for letter, view in views.items()} == {"A": 3, "B": 2}
     table = list(csv.reader(io.StringIO(numbers.make())))
     asked = next(row for row in table if row[:4] == ["4", "creature", "2", "fluffy"])
     assert [float(cell) for cell in asked[4:]] == pytest.approx([float(v.pattern[4, 2]) for v in views.values()])
 
 
-def test_panels_that_are_no_pattern_of_one_pass_are_in_the_numbers_alone(desks: list) -> None:
+def test_panels_that_are_no_pattern_of_one_pass_are_in_the_numbers_alone(offered: list) -> None:
     open_page("compare_heads", text=STARTER, b_shows="shuffled", b_text="")
-    views, numbers = desks[-1]
+    views, numbers = offered[-1]
     assert list(views) == ["A"] and "shuffled" in numbers.make().partition("\n")[0]
 
 
-@pytest.mark.parametrize(("room", "holds"), [("word_senses", "after layer 5"), ("parameters", "total")])
-def test_rooms_whose_picture_is_no_pattern_offer_its_numbers(room: str, holds: str, desks: list) -> None:
-    page = open_page(room)
-    ((views, numbers),) = [laid for laid in desks if laid[1] is not None]
+@pytest.mark.parametrize(("page_name", "holds"), [("word_senses", "after layer 5"), ("parameters", "total")])
+def test_pages_whose_picture_is_no_pattern_offer_its_numbers(page_name: str, holds: str, offered: list) -> None:
+    page = open_page(page_name)
+    ((views, numbers),) = [laid for laid in offered if laid[1] is not None]
     assert not views and holds in numbers.make() and "CSV" in labels(page)
 
 
@@ -228,24 +230,24 @@ def upload(page: AppTest, content: bytes | str, name: str = "view.html") -> AppT
     return checked(page.run())
 
 
-def test_a_saved_view_opens_again_and_the_next_one_too(desks: list) -> None:
+def test_a_saved_view_opens_again_and_the_next_one_too(offered: list) -> None:
     opened(text="one mole of carbon dioxide", layer=4, head=7, specials="hide")
-    file = export.content(desks[-1][0][""], "html")
+    file = export.content(offered[-1][0][""], "html")
     page = upload(opened(), file)
     assert page.text_input(key="text").value == "one mole of carbon dioxide"
-    shown = desks[-1][0][""]
+    shown = offered[-1][0][""]
     assert (shown.layer, shown.head, shown.hide_sink) == (4, 7, True)
     assert notes(page) == "" and problems(page) == []
     page.selectbox(key="layer").select(1).run()
-    assert desks[-1][0][""].layer == 1  # the file does not open itself for ever
+    assert offered[-1][0][""].layer == 1  # the file does not open itself for ever
     assert upload(page, file).selectbox(key="layer").value == 4
 
 
-def test_a_sentence_that_no_link_can_hold_comes_back_with_its_file(desks: list) -> None:
+def test_a_sentence_that_no_link_can_hold_comes_back_with_its_file(offered: list) -> None:
     long = "fluffy " * 1000
     page = opened()
     page.text_input(key="text").input(long).run()
-    file = export.content(desks[-1][0][""], "html")
+    file = export.content(offered[-1][0][""], "html")
     assert upload(opened(), file).text_input(key="text").value == long
 
 
@@ -257,8 +259,8 @@ def test_a_sentence_that_no_link_can_hold_comes_back_with_its_file(desks: list) 
         b"\xff\xfe\x00",
         f'{OURS}{{"page": "../../etc/passwd", "link": {{}}, "caption": ""}}</script>',
         f'{OURS}{{"page": "nowhere", "link": {{}}, "caption": ""}}</script>',
-        f'{OURS}{{"page": "app", "link": {{"embed": "1"}}, "caption": ""}}</script>',
-        f'{OURS}{{"page": "app", "link"',
+        f'{OURS}{{"page": "all_heads", "link": {{"embed": "1"}}, "caption": ""}}</script>',
+        f'{OURS}{{"page": "all_heads", "link"',
     ],
 )
 def test_a_foreign_or_damaged_file_gets_one_clear_sentence(content: bytes | str) -> None:
@@ -276,7 +278,7 @@ def test_a_file_that_is_too_large_or_no_page_is_not_taken() -> None:
 def test_the_pictures_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(save, "LONGEST_WAIT", 0.01)
     with save._drawing, pytest.raises(ac.HeadlightError, match="try again"):
-        save.painted(Album({"one": Picture(lambda: pytest.fail("drawn out of turn"), "one")}), "one", "png")
+        save.painted(FigureGallery({"one": Picture(lambda: pytest.fail("drawn out of turn"), "one")}), "one", "png")
 
 
 def test_a_frame_cannot_be_broken_out_of() -> None:

@@ -1,4 +1,4 @@
-"""The senses room, run as a page: every number that it shows against traces, what a link restores, and bad input."""
+"""The senses page, run as a page: every number that it shows against traces, what a link restores, and bad input."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def test_models_of_other_families() -> None:
     assert "One embedding of mole" in lead(page)
 
 
-def test_a_translator_of_ones_own_is_sent_to_the_rooms_for_two_stacks(tmp_path: Path) -> None:
+def test_a_translator_of_ones_own_is_sent_to_the_pages_for_two_stacks(tmp_path: Path) -> None:
     families.save("t5", tmp_path)
     page = opened(model=tmp_path)
     assert "through one stack, and this model has two" in text(page)
