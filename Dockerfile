@@ -1,5 +1,6 @@
 # Headlight with its bundled model, for one host: docker build -t headlight . && docker run -p 8501:8501 headlight
-FROM python:3.11-slim
+# The base image by its content; `docker buildx imagetools inspect python:3.11-slim` names the newest.
+FROM python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
 
 # Picture files (PNG, SVG) are drawn by Chromium, which takes half a gigabyte of memory while it draws; without it the
 # app says that it cannot make them. For a host with 2 GB: docker build --build-arg PICTURES=yes -t headlight .
@@ -10,26 +11,26 @@ RUN if [ "$PICTURES" = yes ]; then \
         && rm -rf /var/lib/apt/lists/*; \
     fi
 
-RUN useradd --create-home --uid 1000 headlight
+RUN useradd --create-home --uid 10001 headlight
 WORKDIR /app
-# Model and trace budgets for a host with 1 GB.
-ENV PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1 HEADLIGHT_MODE=public HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 \
-    HEADLIGHT_MODEL_MB=200 HEADLIGHT_TRACE_MB=100
+# Model and trace budgets for a host with 1 GB. Streamlit's welcome is no line of JSON.
+ENV PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HEADLIGHT_MODE=public HF_HUB_OFFLINE=1 \
+    OMP_NUM_THREADS=1 HEADLIGHT_MODEL_MB=200 HEADLIGHT_TRACE_MB=100 STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE=true
 
-# torch's CPU build first: the ordinary one brings several gigabytes of CUDA.
-COPY requirements.txt .
-RUN pip install "torch==2.13.0" --index-url https://download.pytorch.org/whl/cpu \
-    && pip install -r requirements.txt
+# torch's CPU build: the ordinary one brings several gigabytes of CUDA. What comes must have the hashes of the lock.
+COPY requirements.lock ./
+RUN pip install --require-hashes --no-deps -r requirements.lock --extra-index-url https://download.pytorch.org/whl/cpu
 
-COPY --chown=headlight LICENSE app.py serve.py ./
+COPY --chown=headlight LICENSE THIRD_PARTY.md pyproject.toml app.py serve.py ./
 COPY --chown=headlight .streamlit .streamlit
 COPY --chown=headlight assets assets
 COPY --chown=headlight attn_core attn_core
+COPY --chown=headlight hosting hosting
 COPY --chown=headlight pages pages
 COPY --chown=headlight ui ui
 
-USER headlight
+USER 10001
 EXPOSE 8501
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
-    CMD python -c "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"
+    CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
 CMD ["streamlit", "run", "serve.py", "--server.port=8501", "--server.address=0.0.0.0", "--server.headless=true"]

@@ -1,120 +1,79 @@
 """Headlight as a hosted app: `streamlit run serve.py`. The same pages as app.py, and what a public server needs.
 
+* Strangers use it: `HEADLIGHT_MODE` is `public` unless the operator says `local`.
 * `/ready` says 200 once the bundled model is loaded and 503 until then; `/_stcore/health` says that the process lives.
-* Security headers on every answer, with a Content-Security-Policy that lets the page speak to this host alone.
-* The bundled model is loaded at the start, not at the first visitor.
-* A page that fails says so in one sentence, and the log says how.
-* Freed memory goes back to the system (see `give_memory_back`).
-* One JSON line a forward pass on stderr: times, queue, cache; never a sentence.
+* `hosting/guard.py` bounds what one visitor may send; `hosting/headers.py` lets a page speak to this host alone.
+* `hosting/logs.py`: one JSON line an event on stderr, never a sentence. `hosting/metrics.py`: figures, on another port.
+* The bundled model is loaded at the start, not at the first visitor. A page that fails says so in one sentence.
+* Freed memory goes back to the system, and a process that stands still is ended (`hosting/memory.py`).
 """
 
 from __future__ import annotations
 
-import ctypes
-import json
+import asyncio
 import logging
-import sys
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hosting import logs, memory, metrics
+from hosting.guard import Guard, Limits
+from hosting.headers import SecurityHeaders
 from ui.server import cache as caches
 from ui.shell.progress import show_failure
 
 BUNDLED = "minilm"
-HEADERS = {
-    # Streamlit's own bundle needs inline styles, blob workers and `eval` (its charts compile their drawing code).
-    # Pages may be framed: an embedded view is one of the ways to share.
-    "Content-Security-Policy": "; ".join(
-        (
-            "default-src 'self'",
-            "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
-            "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data: blob:",
-            "font-src 'self' data:",
-            "connect-src 'self' ws: wss: data: blob:",
-            "worker-src 'self' blob:",
-            "object-src 'none'",
-            "base-uri 'self'",
-            "form-action 'self'",
-        )
-    ),
-    "Referrer-Policy": "no-referrer",  # the address holds the visitor's sentence
-    "X-Content-Type-Options": "nosniff",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
-
-
-class SecurityHeaders:
-    """Put `HEADERS` on every HTTP answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, what happened, and its numbers."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        said = {"time": self.formatTime(record), "level": record.levelname.lower(), "event": record.getMessage()}
-        said |= getattr(record, "numbers", {})
-        if record.exc_info:
-            said["error"] = self.formatException(record.exc_info)
-        return json.dumps(said)
+os.environ.setdefault("HEADLIGHT_MODE", "public")
+log = logging.getLogger("headlight")
 
 
 async def ready(request: Request) -> JSONResponse:
-    """Whether a visitor would be served at once."""
-    loaded = caches.model(BUNDLED) is not None
-    return JSONResponse({"ready": loaded}, status_code=200 if loaded else 503)
-
-
-def give_memory_back() -> None:
-    """Have glibc return large arrays to the system when they are freed; elsewhere this does nothing.
-
-    It would keep them for later: with long sentences from many visitors that was a third of the process. The names are
-    mallopt(3)'s M_MMAP_THRESHOLD, M_TRIM_THRESHOLD and M_ARENA_MAX.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        for option, value in ((-3, 256 * 1024), (-1, 1024 * 1024), (-8, 2)):
-            mallopt(option, value)
+    """Whether a visitor would be served at once, and why not; whoever asks also starts a load that has not begun."""
+    if caches.model(BUNDLED) is not None:
+        return JSONResponse({"ready": True})
+    job = caches.open_model(BUNDLED)
+    why = (
+        "the bundled model could not be loaded; the log says why" if job.error else "the bundled model is being loaded"
+    )
+    return JSONResponse({"ready": False, "why": why}, status_code=503)
 
 
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[None]:
-    handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines())
-    log = logging.getLogger("headlight")
-    log.handlers, log.propagate = [handler], False
-    log.setLevel(logging.INFO)
+    stacks = memory.stacks_of_last_freeze()
+    if stacks:
+        log.error("the last process stood still and was ended", extra={"numbers": {"stacks": stacks}})
+    metrics.start()
     caches.open_model(BUNDLED)
+    watch = asyncio.create_task(memory.keep_house(app._runtime))
     yield
+    watch.cancel()
 
 
-give_memory_back()
+def limits() -> Limits:
+    """The guard's limits, with no more sessions than the system has descriptors for."""
+    asked = Limits()
+    possible = memory.allow_descriptors(asked.sockets)
+    if possible < asked.sockets:
+        log.warning("fewer sessions: the limit on open files is low", extra={"numbers": {"sessions": possible}})
+    return replace(asked, sockets=min(asked.sockets, possible))
+
+
+memory.give_back()
+logs.to_stderr()
 app = st.App(
     Path(__file__).with_name("app.py"),
     routes=[Route("/ready", ready)],
-    middleware=[Middleware(SecurityHeaders)],
+    middleware=[Middleware(logs.RequestId), Middleware(SecurityHeaders), Middleware(Guard, limits())],
     lifespan=lifespan,
     on_script_error=show_failure,
 )

@@ -1,0 +1,215 @@
+"""Nothing that one visitor sends stops the others: the limits between the network and Streamlit, as ASGI middleware.
+
+A Streamlit session is one WebSocket. On it a browser sends `BackMsg`s: mostly "run the script again, with these widget
+states". The guard bounds how many sockets are open, how large and how frequent their messages are, and which kinds of
+message pass. What is too frequent waits; what is too large is dropped, and the visitor reads a sentence that says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+
+from google.protobuf.message import DecodeError
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.RootContainer_pb2 import RootContainer
+
+from attn_core.settings import number
+from hosting import metrics, uploads
+from hosting.limits import AddressBuckets, Places, TokenBucket, address_of
+
+log = logging.getLogger("headlight")
+
+# `clear_cache` would empty what all visitors share, and the debug messages are not for them; the rest we never use.
+WELCOME = {"rerun_script", "stop_script", "file_urls_request", "app_heartbeat"}
+# Streamlit's own figures and its door for programs are the operator's, see hosting/metrics.py.
+CLOSED = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")
+UPLOAD = "/_stcore/upload_file/"
+TOO_LARGE = (
+    "This is more than the server takes at once (1 MB), so nothing was changed. "
+    "What you typed is still there: shorten it, and press Enter."
+)
+FULL = "Many people are looking at this moment. Please try again in a minute."
+BUSY_PAGE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    f"<title>Headlight</title><body><p>{FULL}</p></body></html>"
+)
+TOO_BIG, WRONG, UNWELCOME = 1009, 1002, 1008  # WebSocket close codes
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the guard allows; the defaults suit a class of forty behind one address.
+
+    Reruns come from clicks, keys and sliders: a held key sends about 30 a second, and waits then.
+    """
+
+    sockets: int = field(default_factory=lambda: number("HEADLIGHT_SESSIONS", 250))
+    sockets_per_address: int = field(default_factory=lambda: number("HEADLIGHT_SESSIONS_PER_ADDRESS", 80))
+    message_bytes: int = 1_000_000
+    messages_per_second: float = 15.0
+    messages_at_once: float = 45.0
+    messages_per_second_per_address: float = 60.0
+    messages_at_once_per_address: float = 300.0
+    first_message_within: float = 20.0  # seconds; a browser sends one at once
+    uploads: int = 16
+    uploads_per_address: int = 8
+    upload_within: float = 60.0  # seconds
+
+
+class Guard:
+    """The middleware: `Middleware(Guard)`, outermost but for the headers."""
+
+    def __init__(self, app: ASGIApp, limits: Limits | None = None) -> None:
+        self.app, self.limits = app, limits or Limits()
+        self.sockets = Places(self.limits.sockets, self.limits.sockets_per_address)
+        self.uploads = Places(self.limits.uploads, self.limits.uploads_per_address)
+        self.addresses = AddressBuckets(
+            self.limits.messages_per_second_per_address, self.limits.messages_at_once_per_address
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._request(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, address = scope["path"], address_of(scope)
+        if path.startswith(CLOSED):
+            await PlainTextResponse("Not found", 404)(scope, receive, send)
+        elif path.startswith(UPLOAD) and scope["method"] in ("PUT", "POST"):
+            await self._upload(address, scope, receive, send)
+        elif self.sockets.refusal(address) and _asks_for_a_page(scope):
+            await _come_later(HTMLResponse(BUSY_PAGE, _status(self.sockets.refusal(address))))(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _upload(self, address: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Few at a time, and not for ever. Their size is `server.maxUploadSize`, which Streamlit holds to."""
+        if self.uploads.refusal(address):
+            metrics.REFUSED.labels("upload").inc()
+            await _come_later(PlainTextResponse(FULL, 429))(scope, receive, send)
+            return
+        answered = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        with self.uploads.taken_by(address):
+            try:
+                await asyncio.wait_for(self.app(scope, receive, send_and_note), self.limits.upload_within)
+            except TimeoutError:
+                metrics.REFUSED.labels("slow upload").inc()
+                if not answered:
+                    await PlainTextResponse("This upload took too long.", 408)(scope, receive, send)
+        uploads.make_room()
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        address = address_of(scope)
+        refusal = self.sockets.refusal(address)
+        if refusal:
+            metrics.REFUSED.labels(refusal).inc()
+            log.info("a session was refused", extra={"numbers": {"why": refusal, "open": len(self.sockets)}})
+            response = _come_later(PlainTextResponse(FULL, _status(refusal)))
+            await WebSocket(scope, receive, send).send_denial_response(response)
+            return
+        with self.sockets.taken_by(address), metrics.SESSIONS.track_inprogress():
+            socket = GuardedSocket(self, address, receive, send)
+            await self.app(scope, socket.receive, socket.send)
+
+
+class GuardedSocket:
+    """One visitor's WebSocket: what passes to Streamlit, and when."""
+
+    def __init__(self, guard: Guard, address: str, receive: Receive, send: Send) -> None:
+        self.limits, self.addresses, self.address = guard.limits, guard.addresses, address
+        self._receive, self._send = receive, send
+        self.bucket = TokenBucket(self.limits.messages_per_second, self.limits.messages_at_once)
+        self.has_spoken = self.closed = False
+
+    async def send(self, message: Message) -> None:
+        if not self.closed:  # Streamlit may still be sending when the guard has ended it
+            await self._send(message)
+
+    async def receive(self) -> Message:
+        """The next message that may pass."""
+        while True:
+            try:
+                message = await asyncio.wait_for(
+                    self._receive(), None if self.has_spoken else self.limits.first_message_within
+                )
+            except TimeoutError:
+                return await self._end(UNWELCOME, "silent")
+            if message["type"] != "websocket.receive":
+                return message
+            self.has_spoken = True
+            data = message.get("bytes")
+            wait = max(self.bucket.take(), self.addresses.take(self.address))
+            if wait:
+                metrics.DELAYED.inc()
+                await asyncio.sleep(wait)
+            if data is None:
+                return await self._end(WRONG, "text")
+            if len(data) > self.limits.message_bytes:
+                metrics.DROPPED.labels("too large").inc()
+                await self.send({"type": "websocket.send", "bytes": spoken(TOO_LARGE)})
+                continue
+            kind = kind_of(data)
+            if kind is None:
+                return await self._end(WRONG, "malformed")
+            if kind in WELCOME:
+                return message
+            metrics.DROPPED.labels(kind).inc()
+
+    async def _end(self, code: int, why: str) -> Message:
+        """Close the socket, and tell Streamlit that the visitor has gone."""
+        metrics.REFUSED.labels(why).inc()
+        await self.send({"type": "websocket.close", "code": code})
+        self.closed = True
+        return {"type": "websocket.disconnect", "code": code}
+
+
+def kind_of(data: bytes) -> str | None:
+    """Which kind of BackMsg this is ("" for an empty one), or None where it is none."""
+    message = BackMsg()
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        return None
+    return message.WhichOneof("type") or ""
+
+
+def spoken(sentence: str) -> bytes:
+    """A message that makes Streamlit's own page show a sentence over itself for some seconds."""
+    message = ForwardMsg()
+    message.metadata.delta_path[:] = [RootContainer.EVENT, 0]
+    message.delta.new_element.toast.body = sentence
+    message.delta.new_element.toast.duration = 20
+    return bytes(message.SerializeToString())
+
+
+def _asks_for_a_page(scope: Scope) -> bool:
+    """Whether somebody opens the app, and not one of the many files that a page consists of."""
+    accepts = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+    for_machines = scope["path"].startswith(("/_stcore/", "/ready"))
+    return scope["method"] == "GET" and b"text/html" in accepts and not for_machines
+
+
+def _status(refusal: str | None) -> int:
+    """503 where this server is full, so that a balancer may try another; 429 where one address asks for too much."""
+    return 503 if refusal == "full" else 429
+
+
+def _come_later(response: Response) -> Response:
+    response.headers["Retry-After"] = "60"
+    return response

@@ -1,0 +1,115 @@
+"""How much one visitor, one address and everybody together may use at a time."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from starlette.types import Scope
+
+KNOWN = 10_000  # addresses whose recent use is remembered; the one seen longest ago is forgotten first
+
+
+@dataclass
+class TokenBucket:
+    """`rate` tokens flow in a second, at most `burst` of them lie ready; time is in seconds."""
+
+    rate: float
+    burst: float
+    tokens: float = field(init=False)
+    filled: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tokens, self.filled = self.burst, time.monotonic()
+
+    def take(self) -> float:
+        """Take one token, and give the seconds to wait until it is there: 0.0 where one lay ready.
+
+        >>> bucket = TokenBucket(rate=2.0, burst=1.0)
+        >>> [round(bucket.take(), 1) for _ in range(3)]
+        [0.0, 0.5, 1.0]
+        """
+        self._fill()
+        self.tokens -= 1
+        return max(0.0, -self.tokens / self.rate)
+
+    def take_ready(self) -> bool:
+        """Take one token if it lies ready, and say whether it did."""
+        self._fill()
+        ready = self.tokens >= 1
+        self.tokens -= ready
+        return ready
+
+    def _fill(self) -> None:
+        now = time.monotonic()
+        self.tokens, self.filled = min(self.burst, self.tokens + (now - self.filled) * self.rate), now
+
+
+class Places:
+    """So many places in all, and so many of them for one address."""
+
+    def __init__(self, in_all: int, per_address: int) -> None:
+        self.in_all, self.per_address = in_all, per_address
+        self._taken: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        """How many places are taken."""
+        return self._taken.total()
+
+    def refusal(self, address: str) -> str | None:
+        """Why this address gets no place now ("full" or "address"), or None where it gets one."""
+        if len(self) >= self.in_all:
+            return "full"
+        return "address" if self._taken[address] >= self.per_address else None
+
+    @contextmanager
+    def taken_by(self, address: str) -> Iterator[None]:
+        """Hold one place."""
+        self._taken[address] += 1
+        try:
+            yield
+        finally:
+            self._taken[address] -= 1
+            if not self._taken[address]:
+                del self._taken[address]
+
+
+class AddressBuckets:
+    """One token bucket an address; the number of remembered addresses is bounded."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self.rate, self.burst = rate, burst
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def take(self, address: str) -> float:
+        """As `TokenBucket.take`, from the bucket of this address."""
+        bucket = self._buckets.setdefault(address, TokenBucket(self.rate, self.burst))
+        self._buckets.move_to_end(address)
+        while len(self._buckets) > KNOWN:
+            self._buckets.popitem(last=False)
+        return bucket.take()
+
+
+def address_of(scope: Scope) -> str:
+    """The visitor's address; of an IPv6 address the network, because one visitor has 2⁶⁴ of them.
+
+    uvicorn has put in what `X-Forwarded-For` says where, and only where, the request came from one of the proxies in
+    `FORWARDED_ALLOW_IPS`.
+
+    >>> address_of({"client": ("2001:db8::7:1", 5000)}), address_of({"client": ("192.0.2.7", 5000)})
+    ('2001:db8::/64', '192.0.2.7')
+    """
+    host = (scope.get("client") or ("unknown", 0))[0]
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return "unknown"
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is None:
+            return str(ipaddress.ip_network((address, 64), strict=False))
+        address = address.ipv4_mapped
+    return str(address)

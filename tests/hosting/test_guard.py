@@ -1,0 +1,264 @@
+"""The guard between the network and Streamlit, driven without a network: what passes, what waits, what is dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFileRec
+
+from hosting import limits as bounds
+from hosting import uploads
+from hosting.guard import FULL, TOO_LARGE, Guard, Limits
+from hosting.limits import AddressBuckets, address_of
+
+LIMITS = Limits(sockets=100, sockets_per_address=60)
+
+
+class Streamlit:
+    """Stands where Streamlit stands: takes messages until the visitor goes, and remembers them."""
+
+    def __init__(self) -> None:
+        self.heard: list[bytes] = []
+        self.left: list[int] = []
+        self.paths: list[str] = []
+        self.open = self.most_open = 0
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            self.paths.append(scope["path"])
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"ok"})
+            return
+        self.open += 1
+        self.most_open = max(self.open, self.most_open)
+        while (message := await receive())["type"] != "websocket.disconnect":
+            self.heard += [message["bytes"]] if message["type"] == "websocket.receive" else []
+        self.left.append(message["code"])
+        self.open -= 1
+        await send({"type": "websocket.send", "bytes": b"too late"})
+
+
+class Visitor:
+    """One socket: says its messages as fast as they are taken, keeps what it is sent, and leaves."""
+
+    def __init__(self, messages: Iterable[Any], address: str = "192.0.2.1", stays: float = 0.0) -> None:
+        self.messages = iter([{"type": "websocket.connect"}, *map(self._message, messages)])
+        self.address, self.stays = address, stays
+        self.sent: list[dict[str, Any]] = []
+
+    @staticmethod
+    def _message(said: Any) -> dict[str, Any]:
+        return {"type": "websocket.receive", "bytes" if isinstance(said, bytes) else "text": said}
+
+    async def receive(self) -> Any:
+        message = next(self.messages, None)
+        if message is None:
+            await asyncio.sleep(self.stays)
+            return {"type": "websocket.disconnect", "code": 1001}
+        return message
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+
+    async def visit(self, guard: Guard) -> Visitor:
+        scope = {"type": "websocket", "path": "/_stcore/stream", "headers": [], "client": (self.address, 1)}
+        scope["extensions"] = {"websocket.http.response": {}}
+        await guard(scope, self.receive, self.send)
+        return self
+
+
+async def request(guard: Guard, path: str, method: str = "GET", address: str = "192.0.2.1") -> tuple[int, str]:
+    """An HTTP answer of the guarded app: its status and its body."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"accept", b"text/html,*/*")]
+    scope = {"type": "http", "path": path, "method": method, "headers": headers, "client": (address, 1)}
+    await guard(scope, receive, send)
+    return sent[0]["status"], b"".join(part.get("body", b"") for part in sent[1:]).decode()
+
+
+def rerun(text: str = "") -> bytes:
+    wish = BackMsg()
+    wish.rerun_script.query_string = f"text={text}"
+    return wish.SerializeToString()
+
+
+def of_kind(kind: str) -> bytes:
+    message = BackMsg()
+    field = BackMsg.DESCRIPTOR.fields_by_name[kind]
+    if field.message_type is None:
+        setattr(message, kind, True)
+    else:
+        getattr(message, kind).SetInParent()
+    return message.SerializeToString()
+
+
+def test_a_rerun_passes_as_it_came() -> None:
+    inside = Streamlit()
+    asyncio.run(Visitor([rerun("a fox"), rerun("a hill")]).visit(Guard(inside, LIMITS)))
+    assert inside.heard == [rerun("a fox"), rerun("a hill")] and inside.left == [1001]
+
+
+def test_nobody_can_empty_what_all_share() -> None:
+    inside = Streamlit()
+    kinds = [field.name for field in BackMsg.DESCRIPTOR.oneofs_by_name["type"].fields]
+    assert "clear_cache" in kinds
+    asyncio.run(Visitor(of_kind(kind) for kind in kinds).visit(Guard(inside, LIMITS)))
+    passed = {kind for kind in kinds if of_kind(kind) in inside.heard}
+    assert passed == {"rerun_script", "stop_script", "file_urls_request", "app_heartbeat"}
+
+
+def test_what_is_too_large_is_answered_with_a_sentence_and_the_socket_stays() -> None:
+    inside = Streamlit()
+    visitor = asyncio.run(Visitor([rerun("x" * 1_000_000), rerun("a fox")]).visit(Guard(inside, LIMITS)))
+    assert inside.heard == [rerun("a fox")]
+    message = ForwardMsg.FromString(visitor.sent[0]["bytes"])
+    assert message.delta.new_element.toast.body == TOO_LARGE
+    assert list(message.metadata.delta_path)[0] == 2  # over the page, not in it
+
+
+def test_a_storm_of_reruns_waits() -> None:
+    fast = replace(LIMITS, messages_per_second=100.0, messages_at_once=20.0)
+    inside = Streamlit()
+    start = time.monotonic()
+    asyncio.run(Visitor([rerun()] * 70).visit(Guard(inside, fast)))
+    assert len(inside.heard) == 70  # nothing is lost: what comes last is what the visitor wants
+    assert time.monotonic() - start > 0.45  # 20 at once, 50 more at 100 a second
+
+
+def test_many_sockets_of_one_address_share_its_rate_and_others_do_not_wait() -> None:
+    shared = replace(LIMITS, messages_per_second_per_address=100.0, messages_at_once_per_address=20.0)
+    inside = Streamlit()
+
+    async def storm() -> float:
+        guard = Guard(inside, shared)
+        seven = asyncio.gather(*(Visitor([rerun()] * 10).visit(guard) for _ in range(7)))
+        await asyncio.sleep(0.01)
+        start = time.monotonic()
+        await Visitor([rerun()] * 5, address="192.0.2.9").visit(guard)
+        alone = time.monotonic() - start
+        await seven
+        assert time.monotonic() - start > 0.4
+        return alone
+
+    assert asyncio.run(storm()) < 0.2
+
+
+@pytest.mark.parametrize(("said", "code"), [("a text frame", 1002), (b"\xff\xff\xff", 1002)])
+def test_what_is_no_message_ends_the_socket_quietly(said: Any, code: int) -> None:
+    inside = Streamlit()
+    visitor = asyncio.run(Visitor([said, rerun()]).visit(Guard(inside, LIMITS)))
+    assert inside.heard == [] and inside.left == [code]
+    assert visitor.sent == [{"type": "websocket.close", "code": code}]  # and what Streamlit still sends is not sent
+
+
+def test_who_opens_a_socket_and_says_nothing_is_cut() -> None:
+    inside = Streamlit()
+    visitor = Visitor([], stays=30)
+    asyncio.run(asyncio.wait_for(visitor.visit(Guard(inside, replace(LIMITS, first_message_within=0.05))), 5))
+    assert inside.left == [1008] and visitor.sent == [{"type": "websocket.close", "code": 1008}]
+
+
+def test_who_has_spoken_may_be_quiet() -> None:
+    inside = Streamlit()
+    quiet = replace(LIMITS, first_message_within=0.05)
+    asyncio.run(Visitor([rerun()], stays=0.3).visit(Guard(inside, quiet)))
+    assert inside.left == [1001]
+
+
+def test_sessions_are_capped_in_all_and_for_each_address() -> None:
+    inside = Streamlit()
+
+    async def crowd() -> list[Visitor]:
+        guard = Guard(inside, replace(LIMITS, sockets=5, sockets_per_address=3))
+        one = [Visitor([rerun()], stays=0.3) for _ in range(4)]
+        other = [Visitor([rerun()], address="192.0.2.2", stays=0.3) for _ in range(3)]
+        waiting = [asyncio.create_task(visitor.visit(guard)) for visitor in (*one, *other)]
+        await asyncio.sleep(0.1)
+        assert await request(guard, "/", address="192.0.2.3") == (503, _page_of(guard))
+        assert await request(guard, "/_stcore/health", address="192.0.2.3") == (200, "ok")
+        await asyncio.gather(*waiting)
+        assert (await request(guard, "/", address="192.0.2.3")) == (200, "ok")
+        again = await Visitor([rerun()]).visit(guard)
+        assert again.sent[-1]["type"] == "websocket.send"
+        return [*one, *other]
+
+    visitors = asyncio.run(crowd())
+    assert inside.most_open == 5
+    refused = [v for v in visitors if v.sent and v.sent[0]["type"] == "websocket.http.response.start"]
+    assert [v.address for v in refused] == ["192.0.2.1", "192.0.2.2"]
+    assert [v.sent[0]["status"] for v in refused] == [429, 503]  # too many of one address; too many in all
+    assert all(FULL.encode() in v.sent[1]["body"] for v in refused)
+
+
+def _page_of(guard: Guard) -> str:
+    from hosting.guard import BUSY_PAGE
+
+    assert FULL in BUSY_PAGE
+    return BUSY_PAGE
+
+
+@pytest.mark.parametrize(
+    "path", ["/_stcore/metrics", "/_stcore/agent/interact", "/_stcore/agent/mcp", "/_stcore/script-health-check"]
+)
+def test_what_is_for_the_operator_is_not_for_visitors(path: str) -> None:
+    inside = Streamlit()
+    assert asyncio.run(request(Guard(inside, LIMITS), path))[0] == 404
+    assert inside.paths == []
+
+
+def test_few_uploads_come_at_a_time_and_a_slow_one_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "make_room", lambda: None)  # no Streamlit runs here
+
+    class Slow:
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await asyncio.sleep(30)
+
+    async def crowd() -> list[Any]:
+        guard = Guard(Slow(), replace(LIMITS, uploads_per_address=2, upload_within=0.2))
+        first = [asyncio.create_task(request(guard, "/_stcore/upload_file/a/b", "PUT")) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        third = await request(guard, "/_stcore/upload_file/a/b", "PUT")
+        await asyncio.wait(first, timeout=5)
+        assert [task.result()[0] for task in first] == [408, 408]
+        assert len(guard.uploads) == 0
+        return list(third)
+
+    assert asyncio.run(crowd()) == [429, FULL]
+
+
+def test_uploads_together_have_a_budget_and_the_greediest_session_pays() -> None:
+    manager = MemoryUploadedFileManager("/_stcore/upload_file")
+    for session, name in [("modest", "a"), *(("greedy", str(i)) for i in range(8))]:
+        manager.add_file(session, UploadedFileRec(name, "view.html", "text/html", bytes(3_000_000)))
+    uploads.make_room(manager, budget=10_000_000)
+    assert [*manager.file_storage["modest"], *manager.file_storage["greedy"]] == ["a", "6", "7"]
+
+
+def test_one_network_of_ipv6_is_one_visitor() -> None:
+    assert address_of({"client": ("2001:db8:1:2:3::4", 9)}) == address_of({"client": ("2001:db8:1:2::9", 7)})
+    assert address_of({"client": ("2001:db8:1:3::4", 9)}) != address_of({"client": ("2001:db8:1:2::9", 7)})
+    assert address_of({"client": ("::ffff:192.0.2.1", 9)}) == "192.0.2.1"
+    assert address_of({"client": None}) == address_of({"client": ("a name", 1)}) == "unknown"
+
+
+def test_the_number_of_remembered_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "KNOWN", 10)
+    buckets = AddressBuckets(1.0, 1.0)
+    for i in range(50):
+        assert buckets.take(f"192.0.2.{i}") == 0
+    assert len(buckets._buckets) == 10
