@@ -8,8 +8,11 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8501
 REPORTS := build/tests
+PIP = $(BIN)/pip install --disable-pip-version-check -q
+CPU_BUILD = $(shell [ "$$(uname -s)" != Linux ] || command -v nvidia-smi >/dev/null || \
+	echo --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu)
 
-.PHONY: app check test test-full test-network bench load sheet record pin audit clean
+.PHONY: app check test test-full test-network bench load sheet record pin audit lock clean
 
 app: $(VENV)/installed
 	$(BIN)/streamlit run app.py --server.port=$(PORT)
@@ -55,6 +58,9 @@ pin: $(VENV)/installed
 audit: $(VENV)/installed-dev
 	$(BIN)/python .ci/audit.py --strict
 
+lock: $(VENV)/installed-dev
+	$(BIN)/python .ci/lock.py
+
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
@@ -64,10 +70,13 @@ $(VENV)/bin/python:
 	"$(PYTHON)" -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "Python's venv is missing here; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
-$(VENV)/installed: requirements.txt | $(VENV)/bin/python
-	$(BIN)/pip install --disable-pip-version-check -q -r requirements.txt
+# torch first: its ordinary build for Linux brings several gigabytes of CUDA, which only an NVIDIA GPU needs.
+# Everything else comes by its hashes.
+$(VENV)/installed: requirements.lock | $(VENV)/bin/python
+	$(PIP) "$$(grep -o '^torch==[0-9.]*' requirements.lock)" $(CPU_BUILD)
+	$(PIP) --require-hashes --no-deps -r requirements.lock
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed
-	$(BIN)/pip install --disable-pip-version-check -q -r requirements-dev.txt
+$(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed
+	$(PIP) --require-hashes --no-deps -r requirements-dev.lock
 	@touch $@

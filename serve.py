@@ -52,6 +52,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     stacks = memory.stacks_of_last_freeze()
     if stacks:
         log.error("the last process stood still and was ended", extra={"numbers": {"stacks": stacks}})
+    logs.without_progress_bars()
     metrics.start()
     caches.open_model(BUNDLED)
     watch = asyncio.create_task(memory.keep_house(app._runtime))

@@ -124,3 +124,10 @@ def to_stderr() -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []
     use_ours(logging.getLogger("uvicorn"))
+
+
+def without_progress_bars() -> None:
+    """Keep the bars that transformers draws while it loads a model out of the log."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()

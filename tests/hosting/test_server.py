@@ -1,0 +1,103 @@
+"""The hosted app as a process of its own: it says nothing of what visitors type, and goes when it is told to."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hosted import ROOT, Server, hosted
+from streamlit.testing.v1 import AppTest
+from websockets.exceptions import ConnectionClosed
+
+from benchmarks.load import Visitor, plain
+
+SECRET = "zanzibar"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """The hosted app with its model loaded."""
+    with hosted(tmp_path) as running:
+        yield running
+
+
+def test_it_ends_at_once_when_told_to_in_the_middle_of_its_work_and_has_logged_no_sentence(server: Server) -> None:
+    visitor = Visitor(server.address)
+    assert SECRET in plain(visitor.ask(text=f"the way to {SECRET}", query=4))
+
+    def survey() -> None:
+        with pytest.raises(ConnectionClosed):  # a survey of all heads takes seconds, and never arrives
+            visitor.ask("find_heads", find="kinds", text=f"{SECRET} is far")
+        cut.set()
+
+    cut, before = threading.Event(), server.log.count("forward pass")
+    thread = threading.Thread(target=survey)
+    thread.start()
+    while server.log.count("forward pass") < before + 8:
+        time.sleep(0.02)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(30) in (0, -signal.SIGTERM)
+    thread.join(30)
+    assert cut.is_set() and "Traceback" not in server.log and SECRET not in server.log
+    lines = [json.loads(line) for line in server.log.splitlines()]  # each of them, from the first to the last
+    passes = [line for line in lines if line["event"] == "forward pass"]
+    assert {"model", "waited_s", "pass_s", "traces_kept", "bytes", "session", "request"} <= set(passes[0])
+    assert all(re.fullmatch("[0-9a-f]{8}", line["session"]) for line in passes)
+
+
+def test_strangers_cannot_open_folders_where_nobody_said_what_the_server_is_for(tmp_path: Path) -> None:
+    script = "import os; os.environ.pop('HEADLIGHT_MODE', None); import serve; from attn_core.settings import is_public"
+    done = _in_a_process(f"{script}; print(is_public())")
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def _in_a_process(script: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def test_a_page_that_fails_says_so_in_one_sentence_and_shows_nothing_of_the_cause() -> None:
+    def page() -> None:
+        from ui.shell.progress import show_failure
+
+        show_failure(ValueError("a <b>secret</b> of the machine"))
+
+    run = AppTest.from_function(page, default_timeout=60).run()
+    (said,) = (block.proto.body for block in run.get("html"))
+    assert "Something went wrong here" in said and "secret" not in said
+    assert [button.label for button in run.button] == ["Try again"]
+    script = (
+        "import serve; from ui.shell.progress import show_failure; print(serve.app._on_script_error is show_failure)"
+    )
+    assert _in_a_process(script).stdout.strip() == "True"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps freed memory, and is told not to")
+def test_memory_that_is_freed_goes_back_to_the_system() -> None:
+    script = """
+import ctypes, sys
+import serve
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.free.argtypes = [ctypes.c_void_p]
+def pages(): return int(open("/proc/self/statm").read().split()[1])
+blocks = [libc.malloc(4 << 20) for _ in range(64)]
+for block in blocks: ctypes.memset(ctypes.c_void_p(block), 1, 4 << 20)
+between = libc.malloc(300 << 10)  # the newest block keeps a heap from shrinking
+full = pages()
+for block in blocks: libc.free(block)
+again = [libc.malloc(4 << 20) for _ in range(64)]  # glibc would have learnt to take these from its heap
+for block in again: ctypes.memset(ctypes.c_void_p(block), 1, 4 << 20)
+top = libc.malloc(100 << 10)
+for block in again: libc.free(block)
+print((full - pages()) * 4 >> 10)
+"""
+    done = _in_a_process(script)
+    assert int(done.stdout) > 240, done.stderr  # megabytes, of 256
