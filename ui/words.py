@@ -90,6 +90,11 @@ def how_many(count: int) -> str:
     return {0: "none", 1: "one"}.get(count, "many")
 
 
+def together(*sentences: str) -> Markup:
+    """Sentences that are HTML one after the other; "" is left out."""
+    return Markup(" ").join(Markup(sentence) for sentence in sentences if sentence)
+
+
 def slots_of(sentence: str) -> set[str]:
     """The names in braces: "{head} of {n:.0f}" → {"head", "n"}."""
     return {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}

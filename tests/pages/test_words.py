@@ -119,5 +119,9 @@ def test_one_entry_of_a_table_is_chosen_by_name_or_by_number():
     assert SENTENCES.table("fills") == {"zero": "nothing", "mean": "its mean"}
 
 
+def test_sentences_stand_after_each_other():
+    assert words.together("<b>One.</b>", "", Markup("Two.")) == "<b>One.</b> Two."
+
+
 def test_a_sentence_may_be_broken_over_lines_in_its_file():
     assert SENTENCES.text("long") == "One sentence"

@@ -14,28 +14,10 @@ from html import escape
 from typing import Any
 
 import streamlit as st
-from markupsafe import Markup
 
+from ui.drawing.markup import badge, key, query, say, tok
 
-def tok(label: str, role: str = "") -> Markup:
-    """A token as HTML that cannot be anything but text, in its role's colour: q query, k key, v value, d ΔE."""
-    return Markup(f'<span class="hl-tok {f"hl-{role}" if role else ""}">{escape(label)}</span>')
-
-
-def query(label: str) -> Markup:
-    """The word that asks, as HTML."""
-    return Markup(f'<span class="hl-q">{escape(label)}</span>')
-
-
-def key(label: str) -> Markup:
-    """A word that answers, as HTML."""
-    return Markup(f'<span class="hl-k">{escape(label)}</span>')
-
-
-def say(sentence: Sequence[tuple[str, str]]) -> Markup:
-    """A sentence of `attn_core.sentences`, (text, role) pairs, as HTML in the roles' colours."""
-    parts = [f'<span class="hl-{role[0]}">{escape(text)}</span>' if role else escape(text) for text, role in sentence]
-    return Markup("".join(parts).replace(" %", "&nbsp;%"))  # a number and its sign stay on one line
+__all__ = ["badge", "key", "query", "say", "tok"]
 
 
 def lead(html: str, sub: str = "") -> None:
@@ -96,12 +78,6 @@ def chips(
         classes += [chosen[i]] if chosen and i in chosen else []
         spans.append(f'<span class="{" ".join(classes)}" title="{i}">{escape(label)}</span>')
     st.html(f'<div class="hl-chips">{"".join(spans)}</div>')
-
-
-def badge(text: str, kind: str = "", why: str = "") -> str:
-    """A small label as HTML; `kind` is "", "ok", "toy" or "bad"; `why` is shown on hover."""
-    title = f' title="{escape(why)}"' if why else ""
-    return f'<span class="hl-badge {kind}"{title}>{escape(text)}</span>'
 
 
 def note(text: str) -> None:

@@ -1,0 +1,40 @@
+"""Words as HTML in the colours of their roles. What a visitor may have typed is escaped here, once.
+
+    markup.query("creature"), markup.key("fluffy"), markup.say([("To update ", ""), ("creature", "query")])
+
+All are `markupsafe.Markup`, so they fill a slot of a page's sentences (`ui.words`) as they are. No Streamlit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from markupsafe import Markup
+
+
+def tok(label: str, role: str = "") -> Markup:
+    """A token as HTML that cannot be anything but text, in its role's colour: q query, k key, v value, d ΔE."""
+    return Markup(f'<span class="hl-tok {f"hl-{role}" if role else ""}">{escape(label)}</span>')
+
+
+def query(label: str) -> Markup:
+    """The word that asks, as HTML."""
+    return Markup(f'<span class="hl-q">{escape(label)}</span>')
+
+
+def key(label: str) -> Markup:
+    """A word that answers, as HTML."""
+    return Markup(f'<span class="hl-k">{escape(label)}</span>')
+
+
+def say(sentence: Sequence[tuple[str, str]]) -> Markup:
+    """A sentence of `attn_core.sentences`, (text, role) pairs, as HTML in the roles' colours."""
+    parts = [f'<span class="hl-{role[0]}">{escape(text)}</span>' if role else escape(text) for text, role in sentence]
+    return Markup("".join(parts).replace(" %", "&nbsp;%"))  # a number and its sign stay on one line
+
+
+def badge(text: str, kind: str = "", why: str = "") -> str:
+    """A small label as HTML; `kind` is "", "ok", "toy" or "bad"; `why` is shown on hover."""
+    title = f' title="{escape(why)}"' if why else ""
+    return f'<span class="hl-badge {kind}"{title}>{escape(text)}</span>'
