@@ -3,16 +3,16 @@
 import streamlit as st
 
 from ui.drawing import canvas
-from ui.lesson import layout as lesson
+from ui.lesson import layout
 from ui.page import ROOT, open_page
 
-page = open_page("lesson", lesson.PARAMS, sentence=False, model=False)
+page = open_page("lesson", layout.PARAMS, sentence=False, model=False)
 canvas.follow_theme()
 st.html(ROOT / "assets" / "css" / "steps.css")
 st.html(ROOT / "assets" / "css" / "lesson.css")
 if page.state["large"]:
-    lesson.large_type()
+    layout.large_type()
 
-lesson.way(page.state["stop"])
-lesson.show(page, page.state["stop"])
-lesson.glossary()
+layout.way(page.state["stop"])
+layout.show(page, page.state["stop"])
+layout.glossary()

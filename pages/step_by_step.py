@@ -7,16 +7,8 @@ from ui import stream
 from ui.link import choice, whole
 from ui.page import ROOT, open_page
 from ui.shell import save
-from ui.step_by_step import ablations as steps_break
-from ui.step_by_step import next as steps_next
-from ui.step_by_step import pattern as steps_pattern
-from ui.step_by_step import queries_and_keys as steps_questions
-from ui.step_by_step import scores as steps_scores
-from ui.step_by_step import start as steps_start
-from ui.step_by_step import subject as scene
-from ui.step_by_step import toy as steps_toy
-from ui.step_by_step import values as steps_values
-from ui.step_by_step import vectors as steps_vectors
+from ui.step_by_step import ablations, pattern, queries_and_keys, scores, start, toy, values, vectors
+from ui.step_by_step.subject import offer_pictures, subject_from_model, subject_from_toy
 
 page = open_page(
     "step_by_step",
@@ -29,8 +21,8 @@ page = open_page(
         choice("queries", ("rows", "columns")),
         whole("toy_word", high=4, default=3),
         whole("toy_answer", high=4, optional=True),
-        steps_break.param(),
-        steps_toy.param(),
+        ablations.param(),
+        toy.param(),
     ],
     models=tuple(CATALOGUE),
 )
@@ -39,30 +31,30 @@ view = page.state
 
 headline = st.container(gap=None)
 with st.container(horizontal=True, gap="small", vertical_alignment="center", key="step_choose"):
-    steps_start.whose(page)
+    start.whose(page)
     if view["weights"] == "toy":
-        shown = scene.of_toy(page, steps_toy.read(view["toy"]))
+        subject = subject_from_toy(page, toy.read(view["toy"]))
     else:
         read = stream.of(page)
-        steps_start.which_head(read)
+        start.which_head(read)
         with page.problems():
-            shown = scene.real(page, read)
-        save.offer_stage(read, shown.asks)
-if shown.is_real:
+            subject = subject_from_model(page, read)
+        save.offer_stage(read, subject.query)
+if subject.is_real:
     stream.switches(read)
 with headline:
-    steps_start.lead(page, shown)
+    start.lead(page, subject)
 
-steps_start.follow(shown)
-steps_vectors.vectors(shown)
-steps_questions.queries_and_keys(shown)
-steps_scores.scores(shown)
-steps_scores.scale(shown)
-steps_pattern.mask(shown)
-steps_pattern.guess(shown, view["guess"])
-steps_pattern.pattern(shown, view["queries"] == "columns", view["guess"])
-steps_values.values(shown)
-steps_values.delta(shown)
-steps_break.panel(shown, view["breaks"])
-steps_next.up_next(shown)
-scene.offer_pictures(page, shown)
+start.follow(subject)
+vectors.vectors(subject)
+queries_and_keys.queries_and_keys(subject)
+scores.scores(subject)
+scores.scale(subject)
+pattern.mask(subject)
+pattern.guess(subject, view["guess"])
+pattern.pattern(subject, view["queries"] == "columns", view["guess"])
+values.values(subject)
+values.delta(subject)
+ablations.panel(subject, view["breaks"])
+start.up_next(subject)
+offer_pictures(page, subject)

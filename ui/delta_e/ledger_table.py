@@ -13,7 +13,7 @@ from attn_core.residual import geometry
 from attn_core.residual.logit_attribution import nearest_words
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import signed_percent
-from ui.delta_e.token import OneToken
+from ui.delta_e.token import TokenUpdate
 from ui.drawing import widgets
 from ui.page import go, scientific
 from ui.shell import save
@@ -32,12 +32,12 @@ COLUMNS = {
 }
 
 
-def table(shown: OneToken) -> None:
+def table(update: TokenUpdate) -> None:
     """Every part of the token's step through the layer; a click on a head's row opens that head."""
-    parts = [part for part in shown.ledger.parts if part.kind != "embedding"]
-    rows = [_row(shown, part) for part in shown.ledger.parts] + [_end(shown)]
-    if not shown.no_words:
-        for row, (up, down) in zip(rows, shown.remember("words", lambda: _words(shown)), strict=True):
+    parts = [part for part in update.ledger.parts if part.kind != "embedding"]
+    rows = [_row(update, part) for part in update.ledger.parts] + [_end(update)]
+    if not update.no_words:
+        for row, (up, down) in zip(rows, update.remember("words", lambda: _words(update)), strict=True):
             row["towards"], row["away"] = up, down
 
     def picked() -> None:
@@ -65,7 +65,7 @@ def table(shown: OneToken) -> None:
         height=36 * (len(rows) + 1) + 2,
         row_height=36,
         placeholder="",
-        alt=f"The ledger of {shown.name} at layer {shown.layer}: one row a part.",
+        alt=f"The ledger of {update.name} at layer {update.layer}: one row a part.",
         column_config={"part": st.column_config.TextColumn("part", pinned=True, width=206), **number, **share}
         | {
             "source": st.column_config.TextColumn(
@@ -81,10 +81,10 @@ def table(shown: OneToken) -> None:
     )
 
 
-def offer(shown: OneToken) -> None:
+def offer(update: TokenUpdate) -> None:
     """Let the visitor save the chosen head's pattern, and the whole ledger with every number of every part."""
-    name = f"ledger of {shown.name} at layer {shown.layer}"
-    save.offer_stage(shown.viewed, shown.token, save.Numbers(name, lambda: as_csv(shown.ledger)))
+    name = f"ledger of {update.name} at layer {update.layer}"
+    save.offer_stage(update.viewed, update.position, save.Numbers(name, lambda: as_csv(update.ledger)))
 
 
 def as_csv(ledger: Ledger) -> str:
@@ -96,28 +96,28 @@ def as_csv(ledger: Ledger) -> str:
     return pd.DataFrame(rows, columns=columns).to_csv(index=False)
 
 
-def _row(shown: OneToken, part: Part) -> dict[str, Any]:
-    row = _measured(shown, part.vector)
-    name = f"E of {shown.name}, entering layer {shown.layer}" if part.kind == "embedding" else f"+ {part.name}"
+def _row(update: TokenUpdate, part: Part) -> dict[str, Any]:
+    row = _measured(update, part.vector)
+    name = f"E of {update.name}, entering layer {update.layer}" if part.kind == "embedding" else f"+ {part.name}"
     if part.kind in ("head", "bias"):
-        row["along"] = 100 * shown.ledger.share(part)
+        row["along"] = 100 * update.ledger.share(part)
     if part.head is not None:
-        own = part.stream == (shown.viewed.stream or "self")
-        row["size"] = 100 * float(shown.shares[part.head]) if own else None
-        found = shown.sources_of(part.head, part.stream if part.stream != "self" else None)
-        keys = shown.trace.tokens_of(part.stream)[1]
+        own = part.stream == (update.viewed.stream or "self")
+        row["size"] = 100 * float(update.shares[part.head]) if own else None
+        found = update.sources_of(part.head, part.stream if part.stream != "self" else None)
+        keys = update.trace.tokens_of(part.stream)[1]
         source = found.strongest
         row["source"] = f"{visible(keys.labels[source])} ({source}) {signed_percent(float(found.shares[source]))}"
     return {"part": name, **row}
 
 
-def _end(shown: OneToken) -> dict[str, Any]:
-    return {"part": f"= E entering layer {shown.layer + 1}", **_measured(shown, shown.ledger.next_embedding)}
+def _end(update: TokenUpdate) -> dict[str, Any]:
+    return {"part": f"= E entering layer {update.layer + 1}", **_measured(update, update.ledger.next_embedding)}
 
 
-def _measured(shown: OneToken, vector: Any) -> dict[str, Any]:
-    final = shown.trace.final_embedding(stream=shown.block)[shown.token]
-    others = {"cos_e": shown.ledger.embedding, "cos_delta": shown.ledger.attention, "cos_final": final}
+def _measured(update: TokenUpdate, vector: Any) -> dict[str, Any]:
+    final = update.trace.final_embedding(stream=update.block)[update.position]
+    others = {"cos_e": update.ledger.embedding, "cos_delta": update.ledger.attention, "cos_final": final}
     cosines = {name: _number(geometry.cosine(vector, other)) for name, other in others.items()}
     return {"length": float(geometry.norm(vector)), "size": None, "along": None, **cosines, "source": ""}
 
@@ -126,13 +126,13 @@ def _number(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _words(shown: OneToken) -> list[tuple[str, str]]:
+def _words(update: TokenUpdate) -> list[tuple[str, str]]:
     """For every row the words that stand out, towards and away; a dash where none does better than luck."""
-    vectors = np.stack([part.vector for part in shown.ledger.parts] + [shown.ledger.next_embedding])
-    word = shown.trace.vocabulary.word
+    vectors = np.stack([part.vector for part in update.ledger.parts] + [update.ledger.next_embedding])
+    word = update.trace.vocabulary.word
     said = []
     for away in (False, True):
-        found = nearest_words(shown.trace, shown.token, vectors, 3, away=away, stream=shown.block)
+        found = nearest_words(update.trace, update.position, vectors, 3, away=away, stream=update.block)
         names = [
             [visible(word(int(i))) for i, far in zip(*row, strict=True) if far]
             for row in zip(found.ids, found.stands_out, strict=True)
@@ -141,10 +141,10 @@ def _words(shown: OneToken) -> list[tuple[str, str]]:
     return list(zip(*said, strict=True))
 
 
-def sum_line(shown: OneToken) -> None:
+def sum_line(update: TokenUpdate) -> None:
     """Whether the rows end where the model went on: green with the error, or red with it. Computed each time."""
-    error = scientific(shown.ledger.error)
-    if shown.ledger.adds_up:
+    error = scientific(update.ledger.error)
+    if update.ledger.adds_up:
         badge = widgets.badge(
             f"✓ the parts add up: largest error {error}", "ok", "worst difference ÷ largest number of E"
         )
@@ -152,7 +152,7 @@ def sum_line(shown: OneToken) -> None:
         badge = widgets.badge(
             f"✕ the parts do not add up: they miss E by {error}", "bad", "something is left out or counted twice"
         )
-    st.html(f'<div class="hl-sub">{badge}{escape(LAWS[shown.ledger.block])}</div>')
+    st.html(f'<div class="hl-sub">{badge}{escape(LAWS[update.ledger.block])}</div>')
 
 
 LAWS = {
@@ -163,10 +163,10 @@ LAWS = {
 }
 
 
-def doors(shown: OneToken) -> None:
+def doors(update: TokenUpdate) -> None:
     """Links that open the chosen head in other pages."""
-    layer, head = shown.layer, shown.head
+    layer, head = update.layer, update.head
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="doors"):
         st.html(f'<span class="hl-try">Open head {layer}.{head} in:</span>', width="content")
         for page, label in (("all_heads", "All heads"), ("step_by_step", "Step by step"), ("compare_heads", "Compare")):
-            go(page, label, layer=layer, head=head, query=shown.token)
+            go(page, label, layer=layer, head=head, query=update.position)

@@ -1,13 +1,12 @@
-"""One token at one layer: its ledger, and everything that every layer ever added to it.
+"""One token at one layer: its decomposition, and everything that every layer ever added to it.
 
-shown = one_token.of(page)             # waits for the model; a problem becomes one clear sentence
-shown.ledger, shown.added              # computed once for all visitors, kept within a budget of bytes
-widgets.lead(shown.lead())
+update = token.of(page)                # waits for the model; a problem becomes one clear sentence
+update.ledger, update.added            # computed once for all visitors, kept within a budget of bytes
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,11 +19,10 @@ from attn_core.heads.ablation import predicts
 from attn_core.residual import decomposition as delta_ledger
 from attn_core.residual import geometry
 from attn_core.text.decoding import visible
-from attn_core.text.numbers import percent
 from attn_core.views import snippets as recipes
-from attn_core.views.headlines import Sentence
 from ui import stream
 from ui.drawing import widgets
+from ui.drawing.markup import token_name
 from ui.server import cache as caches
 from ui.stream import StreamView
 
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class OneToken:
+class TokenUpdate:
     """A token of a stream, the layer and the head that the link names."""
 
     page: Page
@@ -45,7 +43,7 @@ class OneToken:
         return self.viewed.trace
 
     @property
-    def token(self) -> int:
+    def position(self) -> int:
         return self.viewed.query
 
     @property
@@ -63,7 +61,7 @@ class OneToken:
     @property
     def name(self) -> str:
         """The token as it is read; plain text."""
-        return named(self.labels, self.token)
+        return token_name(self.labels, self.position)
 
     @property
     def block(self) -> str | None:
@@ -77,7 +75,7 @@ class OneToken:
     @cached_property
     def ledger(self) -> Ledger:
         return self.remember(
-            "ledger", lambda: delta_ledger.ledger(self.trace, self.layer, self.token, stream=self.block)
+            "ledger", lambda: delta_ledger.ledger(self.trace, self.layer, self.position, stream=self.block)
         )
 
     @cached_property
@@ -85,9 +83,9 @@ class OneToken:
         """Everything of all layers; the first time, with visible progress where it takes long."""
         return caches.beside(
             self.trace,
-            ("additions", self.block, self.token),
+            ("additions", self.block, self.position),
             lambda: _with_progress(
-                lambda tell: delta_ledger.additions(self.trace, self.token, stream=self.block, progress=tell)
+                lambda tell: delta_ledger.additions(self.trace, self.position, stream=self.block, progress=tell)
             ),
             size=lambda added: added.heads.nbytes + added.parts().nbytes,
         )
@@ -107,7 +105,7 @@ class OneToken:
     def sources_of(self, head: int, stream: str | None = None) -> Sources:
         """Where a head's ΔE of the token came from; `stream` only where the ledger has two kinds of heads."""
         where = stream or self.viewed.stream
-        compute = lambda: delta_ledger.sources(self.trace, self.layer, head, self.token, stream=where)  # noqa: E731
+        compute = lambda: delta_ledger.sources(self.trace, self.layer, head, self.position, stream=where)  # noqa: E731
         return self.remember(("sources", where, head), compute)
 
     @cached_property
@@ -140,67 +138,38 @@ class OneToken:
 
     def remember(self, what: Any, compute: Callable[[], Any]) -> Any:
         """Something small about this token at this layer, kept beside its trace."""
-        return caches.beside(self.trace, (what, self.block, self.layer, self.token), compute, size=lambda _: 60_000)
+        return caches.beside(self.trace, (what, self.block, self.layer, self.position), compute, size=lambda _: 60_000)
 
     def offer_pictures(self) -> None:
         """The page's end: its pictures can be saved, with the word in every caption."""
         self.page.offer_pictures(f"head {self.layer}.{self.head}", self.viewed.word, lines=self._lines())
 
     def _lines(self) -> str:
-        return recipes.ledger(self.trace, self.layer, self.head, self.token, self.viewed.stream, self.block)
-
-    def lead(self) -> str:
-        """The page's headline, as HTML."""
-        return widgets.say(self.headline())
-
-    def headline(self) -> Sentence:
-        """How far the layer turns the word, which head adds most, and where that came from."""
-        turn = float(geometry.angle(self.ledger.embedding, self.ledger.next_embedding))
-        biggest = int(self.shares.argmax())
-        said: Sentence = [(f"Layer {self.layer} turns ", ""), (self.name, "query"), (f" by {turn:.0f}°. ", "")]
-        said += [(f"Head {self.layer}.{biggest}", "delta"), (" adds most", "")]
-        found = self.sources_of(biggest)
-        source = found.strongest
-        if np.isfinite(found.shares[source]):
-            own = source == self.token and self.viewed.stream != "cross"
-            name = "the word itself" if own else named(self.viewed.keys.labels, source)
-            amount = _how_much(float(found.shares[source]))
-            said += [(f", {amount} of it from ", ""), (name, "" if own else "key")]
-        return [*said, (".", "")]
+        return recipes.ledger(self.trace, self.layer, self.head, self.position, self.viewed.stream, self.block)
 
 
-def named(labels: Sequence[str], position: int) -> str:
-    """A token as it is read, plain text; with its position where another one reads the same."""
-    name = visible(labels[position])
-    return name if labels.count(labels[position]) == 1 else f"{name} ({position})"
-
-
-def _how_much(share: float) -> str:
-    return "nearly all" if share > 0.95 else percent(share)
-
-
-def of(page: Page) -> OneToken:
+def of(page: Page) -> TokenUpdate:
     """The token that the link names; where its layer cannot be taken apart, the page ends with the reason."""
-    shown = OneToken(page, stream.of(page))
+    update = TokenUpdate(page, stream.of(page))
     try:
-        shown.ledger  # noqa: B018
+        update.ledger  # noqa: B018
     except HeadlightError as reason:
         widgets.problem(str(reason), "All heads and Step by step still show its patterns.")
         st.stop()
-    return shown
+    return update
 
 
-def word_picker(shown: OneToken) -> None:
+def word_picker(update: TokenUpdate) -> None:
     """Choose the token; its label is shown as text, whatever was typed."""
 
     def picked() -> None:
         st.session_state["query"] = st.session_state["token"]
 
-    st.session_state["token"] = shown.token
+    st.session_state["token"] = update.position
     st.selectbox(
         "Token",
-        range(len(shown.labels)),
-        format_func=lambda i: f"{visible(shown.labels[i])} ({i})",
+        range(len(update.labels)),
+        format_func=lambda i: f"{visible(update.labels[i])} ({i})",
         key="token",
         on_change=picked,
         label_visibility="collapsed",

@@ -12,6 +12,8 @@ from html import escape
 
 from markupsafe import Markup
 
+from attn_core.text.decoding import visible
+
 
 def tok(label: str, role: str = "") -> Markup:
     """A token as HTML that cannot be anything but text, in its role's colour: q query, k key, v value, d ΔE."""
@@ -38,3 +40,9 @@ def badge(text: str, kind: str = "", why: str = "") -> str:
     """A small label as HTML; `kind` is "", "ok", "toy" or "bad"; `why` is shown on hover."""
     title = f' title="{escape(why)}"' if why else ""
     return f'<span class="hl-badge {kind}"{title}>{escape(text)}</span>'
+
+
+def token_name(labels: Sequence[str], position: int) -> str:
+    """A token as it is read, plain text; with its position where another one reads the same."""
+    name = visible(labels[position])
+    return name if labels.count(labels[position]) == 1 else f"{name} ({position})"

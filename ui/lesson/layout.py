@@ -10,7 +10,8 @@ import streamlit as st
 
 from attn_core.settings import assets_folder
 from ui.drawing import widgets
-from ui.lesson.stops import STOPS, TITLES, Stop
+from ui.lesson.stop import Stop
+from ui.lesson.stops import STOPS, TITLES
 from ui.link import flag, whole
 from ui.page import Page, go
 

@@ -20,7 +20,7 @@ from attn_core.parameters.tree import shares
 from attn_core.text.numbers import byte_size, percent
 from attn_core.views import snippets as recipes
 from ui.drawing import canvas, gallery, widgets
-from ui.parameters.counted import Counted, effective
+from ui.parameters.counts import ModelCounts, effective
 
 _boxes = st.components.v2.component("headlight.boxes", js=scripts.module("boxes"))
 LINES = {
@@ -38,10 +38,10 @@ LINES = {
 }
 
 
-def headline(counted: Counted) -> str:
+def headline(counts: ModelCounts) -> str:
     """What the eye should see first, as HTML; it follows the chosen model and way of counting."""
-    ledger = counted.ledger
-    total, attention = counted.total(ledger), counted.attention(ledger)
+    ledger = counts.ledger
+    total, attention = counts.total(ledger), counts.attention(ledger)
     share = attention / total
     of = f"Attention has <b>{attention:,}</b> of the {total:,} parameters of {escape(ledger.title)}"
     third = ", only a third of what you need." if 0.3 < share < 0.36 else "."
@@ -49,11 +49,11 @@ def headline(counted: Counted) -> str:
     return f"{of}: {said}{third}"
 
 
-def provenance(counted: Counted) -> str:
+def provenance(counts: ModelCounts) -> str:
     """How it was counted and where the numbers come from, as HTML."""
-    name, by_formula = counted.page.state["preset"], counted.ledger.source == "formula"
+    name, by_formula = counts.page.state["preset"], counts.ledger.source == "formula"
     how = "counted from the configuration alone" if by_formula else "read off the class, built without memory"
-    source = PRESETS[name].source if name in PRESETS and not counted.is_own else ""
+    source = PRESETS[name].source if name in PRESETS and not counts.is_own else ""
     return escape(f"{how} · {source}" if source else how)
 
 
@@ -64,69 +64,69 @@ class Entered:
     inside: str
 
 
-def whole_model(counted: Counted) -> None:
+def whole_model(counts: ModelCounts) -> None:
     """The model as boxes; the block that is entered opens into its heads."""
-    nodes = counted.boxes
+    nodes = counts.boxes
     packet = boxes(
         [node.parent for node in nodes],
         [node.label for node in nodes],
         [node.count for node in nodes],
         [node.role for node in nodes],
-        alt=f"{counted.ledger.title} as boxes in boxes, each as large as its share of the parameters.",
+        alt=f"{counts.ledger.title} as boxes in boxes, each as large as its share of the parameters.",
     )
 
     def enter(entered: Entered) -> None:
         st.session_state["inside"] = entered.inside
 
-    view = {"inside": counted.page.state["inside"]}
-    says = f"{counted.ledger.title} to scale, {_way(counted)}"
+    view = {"inside": counts.page.state["inside"]}
+    says = f"{counts.ledger.title} to scale, {_way(counts)}"
     canvas.mount(
         _boxes, packet, "boxes", "entered", Entered, enter, view, picture="The whole model, to scale", says=says
     )
-    st.html(figures.legend(shares(counted.ledger, lesson=counted.lesson), counted.theme))
+    st.html(figures.legend(shares(counts.ledger, lesson=counts.lesson), counts.theme))
     with st.expander("The numbers"):
-        st.dataframe(_grouped(counted), hide_index=True, alt="Parameters by part, in one block and in the model.")
+        st.dataframe(_grouped(counts), hide_index=True, alt="Parameters by part, in one block and in the model.")
 
 
-def _way(counted: Counted) -> str:
-    return "counted as the lesson does" if counted.lesson else "every number stored, tied ones once"
+def _way(counts: ModelCounts) -> str:
+    return "counted as the lesson does" if counts.lesson else "every number stored, tied ones once"
 
 
-def offer_pictures(counted: Counted) -> None:
+def offer_pictures(counts: ModelCounts) -> None:
     """The page's end: its pictures, and the line of Python that counts the same."""
-    view = counted.page.state
-    lines = recipes.parameters(view["preset"], effective(view) if counted.is_own else None)
-    counted.page.offer_pictures(counted.ledger.title, sentences=[], model=view["preset"], lines=lines)
+    view = counts.page.state
+    lines = recipes.parameters(view["preset"], effective(view) if counts.is_own else None)
+    counts.page.offer_pictures(counts.ledger.title, sentences=[], model=view["preset"], lines=lines)
 
 
-def _grouped(counted: Counted) -> pd.DataFrame:
+def _grouped(counts: ModelCounts) -> pd.DataFrame:
     """Part → block → model, in the way of counting that is on."""
     rows: dict[tuple[str, str, str], list[int]] = {}
-    parts = counted.ledger.rows
+    parts = counts.ledger.rows
     for row in parts:
         for piece in row.pieces if not row.tied_to else ():
             name = row.kind if row.kind in ("bias", "norm") else figures.NAMES.get(piece.role, piece.role)
             found = rows.setdefault((row.place, row.sublayer or row.part, name), [0, 1, 0])
             found[0], found[1] = found[0] + piece.size.n, max(found[1], row.times)
             found[2] += piece.size.n * row.times
-    total = counted.ledger.total
+    total = counts.ledger.total
     table = [(*names, each, times, all_, 100 * all_ / total) for names, (each, times, all_) in rows.items()]
     columns = ["where", "sub-layer", "what", "in one block", "blocks", "in the model", "share in %"]
     return pd.DataFrame(table, columns=columns).round({"share in %": 2})
 
 
-def lesson_table(counted: Counted) -> None:
+def lesson_table(counts: ModelCounts) -> None:
     """The lesson's eight lines with their products, and what its count leaves out."""
-    ledger = counted.ledger
+    ledger = counts.ledger
     most = max(line.count for line in ledger.lesson)
     rows = "".join(_line(line.role, line.formula, line.count, most) for line in ledger.lesson)
     added = "".join(_sum(what, f"{count:+,}".replace("-", "−")) for what, count in ledger.left_out)
-    body = rows + _sum("as the lesson counts", f"{ledger.lesson_total:,}", counted.lesson)
-    more = added + _sum("every number stored, tied ones once", f"{ledger.total:,}", not counted.lesson)
+    body = rows + _sum("as the lesson counts", f"{ledger.lesson_total:,}", counts.lesson)
+    more = added + _sum("every number stored, tied ones once", f"{ledger.total:,}", not counts.lesson)
     more += _sum("of these, embeddings", f"{ledger.embeddings:,}")
     more += _sum("without embeddings", f"{ledger.without_embeddings:,}")
     st.html(f'<table class="hl-count-table"><tbody>{body}{more}</tbody></table>')
-    _read_aloud(counted)
+    _read_aloud(counts)
 
 
 def _line(role: str, formula: str, count: int, most: int) -> str:
@@ -144,9 +144,9 @@ def _sum(what: str, count: str, on: bool | None = None) -> str:
     return f'<tr class="{kind}"><th scope="row">{escape(what)}</th><td><strong>{count}</strong></td></tr>'
 
 
-def _read_aloud(counted: Counted) -> None:
+def _read_aloud(counts: ModelCounts) -> None:
     """One head, one block, all blocks; and the coincidence that GPT-3's MLP-up is the same number as its attention."""
-    ledger, shape = counted.ledger, counted.shape
+    ledger, shape = counts.ledger, counts.shape
     lines = {line.role: line.count for line in ledger.lesson}
     if shape is None or shape.kind == "encoder-decoder" or shape.n_groups != shape.n_heads:
         return
@@ -161,21 +161,21 @@ def _read_aloud(counted: Counted) -> None:
     widgets.reading(said)
 
 
-def side_by_side(counted: Counted) -> None:
+def side_by_side(counts: ModelCounts) -> None:
     """Stacked bars of the shares of one to four models, and their numbers as a table."""
-    ledgers = [counted.ledger, *counted.others]
-    parts = [shares(ledger, lesson=counted.lesson) for ledger in ledgers]
-    as_share = counted.page.state["bars"] == "share"
+    ledgers = [counts.ledger, *counts.others]
+    parts = [shares(ledger, lesson=counts.lesson) for ledger in ledgers]
+    as_share = counts.page.state["bars"] == "share"
     drawn = {"models": [ledger.title for ledger in ledgers], "parts": parts, "as_share": as_share}
-    figure = figures.share_bars(**drawn, theme=counted.theme)
+    figure = figures.share_bars(**drawn, theme=counts.theme)
     names = ", ".join(ledger.title for ledger in ledgers)
     alt = f"Shares of the parameters of {names}, as stacked bars."
-    says = f"{'Shares' if as_share else 'Numbers'} of the parameters of {names}, {_way(counted)}"
+    says = f"{'Shares' if as_share else 'Numbers'} of the parameters of {names}, {_way(counts)}"
     st.plotly_chart(figure, key="share_bars", theme=None, alt=alt, config={"displayModeBar": False})
     gallery.register("Shares", partial(figures.named_bars, **drawn, theme="light"), says)
-    st.html(figures.legend({role for part in parts for role in part}, counted.theme))
+    st.html(figures.legend({role for part in parts for role in part}, counts.theme))
     widgets.switch("Bars show", {"share": "share of each model", "numbers": "numbers, one scale"}, "bars")
-    frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counted, x) for i, x in enumerate(ledgers)})
+    frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counts, x) for i, x in enumerate(ledgers)})
     widgets.reading("<br>".join(map(_shares_aloud, (ledger.title for ledger in ledgers), parts)))
     with st.expander("The numbers", expanded=len(ledgers) > 1):
         st.dataframe(
@@ -197,9 +197,9 @@ def _shares_aloud(title: str, parts: dict[str, int]) -> str:
     return f"<b>{escape(title)}</b>: {said}."
 
 
-def _column(counted: Counted, ledger: Ledger) -> dict[str, str]:
+def _column(counts: ModelCounts, ledger: Ledger) -> dict[str, str]:
     """One model of the comparison, as people read it."""
-    total, attention = counted.total(ledger), counted.attention(ledger)
+    total, attention = counts.total(ledger), counts.attention(ledger)
     said = {
         "parameters": f"{total:,}",
         "attention": f"{attention:,}",

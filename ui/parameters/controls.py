@@ -13,7 +13,7 @@ from attn_core.parameters.shape import BOUNDS, editable
 from attn_core.settings import is_public
 from ui.drawing import widgets
 from ui.page import Page
-from ui.parameters.counted import DERIVED, MOST_BESIDE, start_again
+from ui.parameters.counts import DERIVED, MOST_BESIDE, start_again
 
 LABELS = {
     "d_model": "d_model",

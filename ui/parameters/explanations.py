@@ -15,7 +15,7 @@ from attn_core.parameters import scaling as growth
 from attn_core.parameters.meta_model import Reconciliation, reconcile
 from attn_core.text.numbers import byte_size, short
 from ui.drawing import gallery, widgets
-from ui.parameters.counted import Counted
+from ui.parameters.counts import ModelCounts
 from ui.shell import save
 
 TINTS = {"embedding": "embedding", "position": "position", "attention": "attention", "mlp": "up", "norm": "norm"}
@@ -25,9 +25,9 @@ QUIET = {"displayModeBar": False}
 GROWS = {"not at all": "whatever the context", "linear": "in step with the context"}
 
 
-def two_thin_matrices(counted: Counted) -> None:
+def two_thin_matrices(counts: ModelCounts) -> None:
     """A full value matrix beside the two thin ones, to scale, with a slider for d_head."""
-    shape, d_head = counted.shape, counted.page.state["thin"]
+    shape, d_head = counts.shape, counts.page.state["thin"]
     assert shape is not None
     pair = low_rank.Factored(shape.d_model, d_head)
     if shape.d_model > 1:  # a slider needs two ends
@@ -35,7 +35,7 @@ def two_thin_matrices(counted: Counted) -> None:
     figure = partial(thin.thin_matrices, shape.d_model, d_head)
     alt = f"A square of {shape.d_model} by {shape.d_model} beside two strips {d_head} wide, to scale."
     says = (
-        f"The value matrix of one head of {counted.ledger.title}, to scale: d_model {shape.d_model:,}, d_head {d_head}"
+        f"The value matrix of one head of {counts.ledger.title}, to scale: d_model {shape.d_model:,}, d_head {d_head}"
     )
     gallery.plot("Two thin matrices", figure, key="thin_matrices", alt=alt, says=says, config=QUIET)
     smaller = (
@@ -48,21 +48,21 @@ def two_thin_matrices(counted: Counted) -> None:
     )
 
 
-def how_it_grows(counted: Counted) -> None:
+def how_it_grows(counts: ModelCounts) -> None:
     """Each part against one number, and the law that the curve shows."""
-    view = counted.page.state
+    view = counts.page.state
     with st.container(horizontal=True, gap="small", key="growth_switches"):
         widgets.switch("What is counted", {"parameters": "parameters", "reading": "multiply-adds to read"}, "growth")
         if view["growth"] == "parameters":
             widgets.switch("What grows", KNOBS, "knob")
     reading = view["growth"] == "reading"
-    grown = growth.reading_by(counted.ledger) if reading else growth.parameters_by(counted.ledger, view["knob"])
+    grown = growth.reading_by(counts.ledger) if reading else growth.parameters_by(counts.ledger, view["knob"])
     tints = {said(c): TINTS.get(c.part) or COST_TINTS.get(c.part, "unembedding") for c in grown.curves}
     lines = {said(c): c.values for c in grown.curves}
     across = KNOBS[grown.knob]
     figure = partial(curves, grown.at, lines, tints, here=grown.at[2], across=across, up=grown.measure)
     alt = f"How each part grows with {across}, on logarithmic axes."
-    says = f"How each part of {counted.ledger.title} grows with {across}, on logarithmic axes"
+    says = f"How each part of {counts.ledger.title} grows with {across}, on logarithmic axes"
     gallery.plot("How it grows", figure, key="growth_curves", alt=alt, says=says, config=QUIET)
     laws: dict[str, list[str]] = {}
     for curve in grown.curves:
@@ -89,23 +89,23 @@ def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def what_it_costs(counted: Counted) -> None:
+def what_it_costs(counts: ModelCounts) -> None:
     """Memory for weights, the cache of keys and values, multiply-adds for a token; each with its formula."""
-    shape, view = counted.shape, counted.page.state
+    shape, view = counts.shape, counts.page.state
     assert shape is not None
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key="cost_inputs"):
         st.number_input("tokens in the context", 1, 10_000_000, step=1, key="tokens", width=190)
         widgets.switch("Numbers are kept as", {name: name for name in costs.BYTES}, "dtype")
     tokens, dtype = view["tokens"], view["dtype"]
-    st.html(_costs_table(counted, tokens, dtype))
-    widgets.reading(_costs_aloud(counted, tokens, dtype))
+    st.html(_costs_table(counts, tokens, dtype))
+    widgets.reading(_costs_aloud(counts, tokens, dtype))
 
 
-def _costs_table(counted: Counted, tokens: int, dtype: str) -> str:
+def _costs_table(counts: ModelCounts, tokens: int, dtype: str) -> str:
     """Memory first, then multiply-adds with bars on one scale; HTML."""
-    shape = counted.shape
+    shape = counts.shape
     assert shape is not None
-    memory = [costs.weight_bytes(counted.ledger, dtype), *costs.cache_bytes(shape, tokens, dtype)]
+    memory = [costs.weight_bytes(counts.ledger, dtype), *costs.cache_bytes(shape, tokens, dtype)]
     work = costs.multiply_adds(shape, tokens)
     most = max(cost.value for cost in work)
     rows = [_part(f"Memory, numbers kept as {dtype}"), *(_cost(cost, byte_size(cost.value)) for cost in memory)]
@@ -129,8 +129,8 @@ def _cost(cost: costs.Cost, said: str, width: float | None = None) -> str:
     return f'<tr><th scope="row">{cost.what}{grows}</th><td>{exact}{bar}</td></tr>'
 
 
-def _costs_aloud(counted: Counted, tokens: int, dtype: str) -> str:
-    shape = counted.shape
+def _costs_aloud(counts: ModelCounts, tokens: int, dtype: str) -> str:
+    shape = counts.shape
     assert shape is not None
     even = costs.even_point(shape)
     said = (
@@ -146,15 +146,15 @@ def _costs_aloud(counted: Counted, tokens: int, dtype: str) -> str:
     return said
 
 
-def the_ledger(counted: Counted) -> None:
+def the_ledger(counts: ModelCounts) -> None:
     """Every tensor as a row, and the file of it."""
-    ledger = counted.ledger
+    ledger = counts.ledger
     frame = ledger.frame()
     whole = {name: st.column_config.NumberColumn(format="localized") for name in ("count", "times", "total")}
     alt = f"Every tensor of {ledger.title}."
     st.dataframe(frame, hide_index=True, height=420, key="ledger_rows", column_config=whole, alt=alt)
     name = "".join(c if c.isalnum() else "-" for c in ledger.title.lower())
-    counted.page.save_menu.add_views(
+    counts.page.save_menu.add_views(
         numbers=save.Numbers(f"parameters of {ledger.title}", lambda: frame.to_csv(index=False)),
     )
     st.download_button(
@@ -168,13 +168,13 @@ def the_ledger(counted: Counted) -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _reconciled(key: Any, _counted: Counted) -> Reconciliation:
-    return reconcile(_counted.ledger)
+def _reconciled(key: Any, _counts: ModelCounts) -> Reconciliation:
+    return reconcile(_counts.ledger)
 
 
-def reconciled(counted: Counted) -> str:
+def reconciled(counts: ModelCounts) -> str:
     """Both figures, as a badge and a sentence; builds the model without memory."""
-    checked = _reconciled(sorted((k, str(v)) for k, v in counted.ledger.config.items()), counted)
+    checked = _reconciled(sorted((k, str(v)) for k, v in counts.ledger.config.items()), counts)
     if checked.built is None:
         return widgets.badge("formula only", "toy") + checked.reason
     if not checked.exact:

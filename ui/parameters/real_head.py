@@ -20,16 +20,16 @@ from attn_core.views.view import version
 from ui.drawing import gallery, widgets
 from ui.page import Page
 from ui.parameters.controls import title_of
-from ui.parameters.counted import Counted
+from ui.parameters.counts import ModelCounts
 from ui.server import cache as caches
 from ui.stream import STREAMS
 
 PROBE = "a fluffy blue creature roamed the verdant forest"  # any sentence will do: only weights are looked at
 
 
-def real_head(counted: Counted) -> None:
+def real_head(counts: ModelCounts) -> None:
     """Choose a head of a model whose weights are here, and see how many directions it can write to."""
-    page = counted.page
+    page = counts.page
     live = widgets.badge("live", why="computed from the weights of this head, now")
     widgets.heading("", f"{live}A real head: all singular values of its W<sub>V</sub> · W<sub>O</sub>.")
     trace, stream, layer, head = _choose(page)

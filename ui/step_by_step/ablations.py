@@ -19,9 +19,9 @@ from ui.drawing import widgets
 from ui.drawing.cells import cells
 from ui.link import Param
 from ui.page import scientific
-from ui.step_by_step import layout as steps
-from ui.step_by_step.layout import number, says
-from ui.step_by_step.subject import Scene
+from ui.step_by_step import layout
+from ui.step_by_step.layout import number, paragraph
+from ui.step_by_step.subject import StepSubject
 
 NAMES = {
     StageAblation.SHUFFLED_POSITIONS: "shuffled positions",
@@ -82,13 +82,14 @@ def param() -> Param:
     return Param("breaks", [], parse, lambda value: ",".join(value))
 
 
-def panel(scene: Scene, wanted: list[StageAblation]) -> None:
+def panel(subject: StepSubject, wanted: list[StageAblation]) -> None:
     """The switches, the broken pattern beside the true one, their difference, and the distance from the model."""
-    possible = scene.inputs.possible_ablations()
+    possible = subject.inputs.possible_ablations()
     with widgets.card("step_9"):
-        steps.opening(
+        layout.step_header(
             9,
-            f"Everything above is computed here, step by step{', and it agrees with the model' * scene.is_real}. Leave "
+            f"Everything above is computed here, step by "
+            f"step{', and it agrees with the model' * subject.is_real}. Leave "
             "something out, and see what it was for.",
             name="Break it, to see why it is there",
             mark="✕",
@@ -102,29 +103,29 @@ def panel(scene: Scene, wanted: list[StageAblation]) -> None:
             label_visibility="collapsed",
         )
         broken = [each for each in wanted if each in possible]
-        spoilt = run_stages(scene.inputs, frozenset(broken)) if broken else None
+        spoilt = run_stages(subject.inputs, frozenset(broken)) if broken else None
         for each in wanted:
             why = WHY[each] if each in possible else "There is nothing to change here."
-            says(f"<b>{NAMES[each][0].upper()}{NAMES[each][1:]}.</b> {why}", soft=True)
+            paragraph(f"<b>{NAMES[each][0].upper()}{NAMES[each][1:]}.</b> {why}", soft=True)
         if StageAblation.SHUFFLED_POSITIONS in broken:
-            _new_order(scene)
+            _new_order(subject)
         if spoilt is not None:
-            _side_by_side(scene, spoilt)
-            _what_changed(scene, spoilt)
-        _meter(scene, spoilt)
+            _side_by_side(subject, spoilt)
+            _what_changed(subject, spoilt)
+        _meter(subject, spoilt)
 
 
-def _new_order(scene: Scene) -> None:
+def _new_order(subject: StepSubject) -> None:
     """The sentence as it reads when its words have changed places."""
-    standing = list(toy.SHUFFLED) if scene.toy is not None else places_of(list(scene.queries.special))
+    standing = list(toy.SHUFFLED) if subject.toy is not None else places_of(list(subject.queries.special))
     order = sorted(range(len(standing)), key=standing.__getitem__)[:MOST_WORDS]
-    words = " ".join(widgets.tok(scene.query_name(i), "q" if i == scene.asks else "") for i in order)
+    words = " ".join(widgets.tok(subject.query_name(i), "q" if i == subject.query else "") for i in order)
     more = " …" if len(standing) > MOST_WORDS else ""
-    says(f"It now reads: {words}{more} (the grids keep the old order, so that cells can be compared)", soft=True)
+    paragraph(f"It now reads: {words}{more} (the grids keep the old order, so that cells can be compared)", soft=True)
 
 
-def _side_by_side(scene: Scene, spoilt: HeadStages) -> None:
-    true = scene.stages
+def _side_by_side(subject: StepSubject, spoilt: HeadStages) -> None:
+    true = subject.stages
     largest = max(float(true.pattern.max()), float(spoilt.pattern.max()))
     no_shares = bool(((spoilt.pattern < 0) | (spoilt.pattern > 1.001)).any())
     pictures = (
@@ -134,27 +135,27 @@ def _side_by_side(scene: Scene, spoilt: HeadStages) -> None:
     )
     for place, (name, made, numbers, is_signed) in zip(st.columns(3, gap="medium"), pictures, strict=True):
         with place:
-            says(f"<b>{name}</b>")
+            paragraph(f"<b>{name}</b>")
             seen = made.may_look.numpy() if name != "Difference" else (made.may_look | true.may_look).numpy()
             shown = np.where(seen, numbers, np.nan)
             packet = pack_cells(
-                shown[scene.q_window, scene.k_window],
-                scene.query_side(),
-                scene.key_side(slanted=True),
+                shown[subject.q_window, subject.k_window],
+                subject.query_side(),
+                subject.key_side(slanted=True),
                 kind="signed" if is_signed else "weights",
                 scale="linear" if is_signed else "sqrt",
                 limit=None if is_signed else largest,
                 says="{row} takes {value} from {column}." if name != "Difference" else "{row}, {column}: {value}",
                 alt=f"{name}: query rows, key columns",
-                chosen=(scene.inside(scene.asks, scene.q_window), None),
+                chosen=(subject.place_in(subject.query, subject.q_window), None),
                 square=True,
             )
             cells(packet, key=f"break_{name}", picture=f"Break it · {name}")
 
 
-def _what_changed(scene: Scene, spoilt: HeadStages) -> None:
-    true, i = scene.stages, scene.asks
-    word = scene.word
+def _what_changed(subject: StepSubject, spoilt: HeadStages) -> None:
+    true, i = subject.stages, subject.query
+    word = subject.query_html
     before, after = true.delta[i].numpy(), spoilt.delta[i].numpy()
     size_before, size_after = float(geometry.norm(before)), float(geometry.norm(after))
     angle = float(geometry.angle(before, after))
@@ -171,30 +172,30 @@ def _what_changed(scene: Scene, spoilt: HeadStages) -> None:
             ("–" if np.isnan(angle) else f"{angle:.0f}°", "by which ΔE is turned away"),
         ]
     )
-    says(f"The last two are {word}’s.", soft=True)
+    paragraph(f"The last two are {word}’s.", soft=True)
 
 
 def _weight(x: float) -> str:
     return percent(x) if 0 <= x <= 1 else number(x)
 
 
-def _meter(scene: Scene, spoilt: HeadStages | None) -> None:
+def _meter(subject: StepSubject, spoilt: HeadStages | None) -> None:
     """How far these stages are from the model's own pattern and output: the judge is a tensor that left the model."""
-    if scene.trace is None:
-        says("The toy has no model behind it to be compared with; its numbers were checked by hand.", soft=True)
+    if subject.trace is None:
+        paragraph("The toy has no model behind it to be compared with; its numbers were checked by hand.", soft=True)
         return
-    made, at = spoilt or scene.stages, {"stream": scene.stream}
-    theirs = scene.trace.pattern(scene.layer, scene.head, **at)
-    output = scene.trace.mixed(scene.layer, scene.head, **at)
-    lifted = output @ scene.trace.w_o(scene.layer, scene.head, **at)
+    made, at = spoilt or subject.stages, {"stream": subject.stream}
+    theirs = subject.trace.pattern(subject.layer, subject.head, **at)
+    output = subject.trace.mixed(subject.layer, subject.head, **at)
+    lifted = output @ subject.trace.w_o(subject.layer, subject.head, **at)
     distances = {
         "pattern": float(np.abs(made.pattern.numpy() - theirs).max()),
         "ΔE": _relative(made.delta.numpy(), lifted),
     }
-    says("<b>Distance from the model’s own numbers</b>" + (" (nothing is broken)" if spoilt is None else ""))
+    paragraph("<b>Distance from the model’s own numbers</b>" + (" (nothing is broken)" if spoilt is None else ""))
     gauges = "".join(_gauge(name, distance) for name, distance in distances.items())
     st.html(f'<div class="hl-meter">{gauges}</div>')
-    says(
+    paragraph(
         "Pattern: the largest difference of a weight, against the pattern of the q and k captured inside the model. "
         "ΔE: the largest difference ÷ the largest number, against what the model’s own attention returned for this "
         "head. Computed anew each time.",

@@ -15,7 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from attn_core.text.numbers import MINUS
-from ui.step_by_step.subject import Scene, Words
+from ui.step_by_step.subject import StepSubject, Words
 
 TITLES = (
     "Words become vectors",
@@ -43,7 +43,7 @@ def number(value: float, digits: int = 3) -> str:
     return text.replace("-", MINUS)
 
 
-def opening(
+def step_header(
     step: int,
     *paragraphs: str,
     aside: str = "",
@@ -63,7 +63,7 @@ def opening(
     right.html("".join(_formula(terms) for terms in formulas))
 
 
-def says(html: str, soft: bool = False) -> None:
+def paragraph(html: str, soft: bool = False) -> None:
     """A paragraph beside a picture; HTML."""
     st.html(f'<div class="hl-says{" soft" if soft else ""}">{html}</div>')
 
@@ -83,8 +83,8 @@ def worked(terms: Sequence[tuple[str, str]], result: str, role: str) -> None:
     st.html(f'<div class="hl-sum">{parts}<span class="sum {role}">{escape(result)}</span></div>')
 
 
-def behind(
-    scene: Scene,
+def numbers_and_code(
+    subject: StepSubject,
     step: int,
     frame: Callable[[], pd.DataFrame],
     *stages: str,
@@ -102,7 +102,7 @@ def behind(
     with right:
         code = st.expander("The code that ran", key=f"code_{step}", on_change="rerun", icon=":material/code:")
         if code.open:
-            _sources(code, [made_by, *(scene.stages.ran.get(stage, ()) for stage in stages)])
+            _sources(code, [made_by, *(subject.stages.ran.get(stage, ()) for stage in stages)])
 
 
 def _sources(place: Any, called: Sequence[Sequence[Callable[..., Any]]]) -> None:

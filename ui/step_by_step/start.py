@@ -1,4 +1,4 @@
-"""What comes before the first step: whose numbers, the sentence that says what to see, the word to follow."""
+"""What stands around the eight steps: whose numbers, the headline, the word to follow; afterwards the MLP."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from attn_core.errors import HeadlightError
+from attn_core.figures.html.bar_table import Column
 from attn_core.models.catalogue import availability
+from attn_core.residual import geometry
 from attn_core.text.numbers import percent
 from attn_core.tiny.shipped import best_head
 from attn_core.views.headlines import told_apart
-from ui.drawing import widgets
+from ui.drawing import gallery, widgets
 from ui.page import provenance
-from ui.step_by_step import toy as steps_toy
-from ui.step_by_step.subject import WINDOW, Scene, Words
+from ui.shell.menu import go
+from ui.step_by_step import layout, toy
+from ui.step_by_step.layout import number, paragraph
+from ui.step_by_step.subject import WINDOW, StepSubject, Words
 
 if TYPE_CHECKING:
     from ui.page import Page
@@ -31,13 +36,14 @@ LESSONS_HEAD = "In our own small decoder one head learnt to look for the adjecti
 STEPS = ("vectors", "query and key", "scores", "÷ √d", "mask", "softmax", "value", "ΔE")
 
 
-def lead(page: Page, scene: Scene) -> None:
+def lead(page: Page, subject: StepSubject) -> None:
     """What there is to see, in one sentence that follows the data."""
-    word = widgets.query(_told_apart(scene.queries)[scene.asks])
-    widgets.lead(f"Eight steps take {word} from a word on its own to a word that {_has_looked(scene)}.")
-    badges = page.badges(scene.trace) if scene.trace is not None else provenance("toy")
-    whose = f"{scene.who[0].upper()}{scene.who[1:]}, computed below from its weights, each step from the one before."
-    if scene.toy is not None:
+    word = widgets.query(_told_apart(subject.queries)[subject.query])
+    widgets.lead(f"Eight steps take {word} from a word on its own to a word that {_has_looked(subject)}.")
+    badges = page.badges(subject.trace) if subject.trace is not None else provenance("toy")
+    name = subject.head_name[0].upper() + subject.head_name[1:]
+    whose = f"{name}, computed below from its weights, each step from the one before."
+    if subject.toy is not None:
         whose = (
             "A head made by hand for five words of its own, small enough to check on paper. Change any number below."
         )
@@ -48,17 +54,17 @@ def _told_apart(words: Words) -> list[str]:
     return told_apart(words.labels, range(len(words)))
 
 
-def _has_looked(scene: Scene) -> str:
+def _has_looked(subject: StepSubject) -> str:
     """Where the chosen word looks: mostly at special tokens or itself, or else at the one or two strongest others."""
-    row = scene.stages.pattern[scene.asks].numpy()
-    special = np.array(scene.keys.special)
+    row = subject.stages.pattern[subject.query].numpy()
+    special = np.array(subject.keys.special)
     if row[special].sum() > 0.5:
         return f"mostly looked away: {percent(float(row[special].sum()))} of its attention rests on special tokens"
-    if not scene.crosses and row[scene.asks] > 0.5:
-        return f"mostly looked at itself ({percent(float(row[scene.asks]))})"
-    others = [i for i in np.argsort(-row, kind="stable") if not special[i] and (scene.crosses or i != scene.asks)]
+    if not subject.crosses and row[subject.query] > 0.5:
+        return f"mostly looked at itself ({percent(float(row[subject.query]))})"
+    others = [i for i in np.argsort(-row, kind="stable") if not special[i] and (subject.crosses or i != subject.query)]
     strong = [i for i in others[:2] if row[i] >= 0.5 * row[others[0]]]
-    names = _told_apart(scene.keys)
+    names = _told_apart(subject.keys)
     named = " and ".join(f"{widgets.key(names[i])} ({percent(float(row[i]))})" for i in strong)
     return f"has looked at {named}"
 
@@ -67,7 +73,7 @@ def whose(page: Page) -> None:
     """Whose numbers: a head of the model, or the pocket-size one."""
     widgets.switch("Whose numbers", {"real": "a real head", "toy": "the pocket-size head (toy)"}, "weights")
     if page.state["weights"] == "toy":
-        st.button("Reset the numbers", on_click=steps_toy.reset, key="toy_reset")
+        st.button("Reset the numbers", on_click=toy.reset, key="toy_reset")
 
 
 def which_head(viewed: StreamView) -> None:
@@ -92,27 +98,27 @@ def _lessons_head() -> None:
     st.session_state.update(chosen)
 
 
-def follow(scene: Scene) -> None:
+def follow(subject: StepSubject) -> None:
     """The word that is followed, the part of a long sentence that is shown, and the steps as links."""
-    st.session_state["follow"] = scene.asks
+    st.session_state["follow"] = subject.query
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="step_follow"):
         st.html('<span class="hl-try">Follow the word</span>', width="content")
         st.selectbox(
             "Follow the word",
-            range(len(scene.queries)),
-            format_func=lambda i: f"{i} {scene.query_name(i)}",
+            range(len(subject.queries)),
+            format_func=lambda i: f"{i} {subject.query_name(i)}",
             key="follow",
             on_change=_followed,
-            args=scene.chosen_by,
+            args=subject.link_names,
             label_visibility="collapsed",
             width=190,
         )
-        if len(scene.queries) > WINDOW:
-            st.session_state["window"] = scene.shown_from
+        if len(subject.queries) > WINDOW:
+            st.session_state["window"] = subject.window_start
             st.number_input(
                 f"Show {WINDOW} tokens from",
                 0,
-                len(scene.queries) - WINDOW,
+                len(subject.queries) - WINDOW,
                 key="window",
                 step=32,
                 on_change=_moved,
@@ -134,3 +140,36 @@ def _followed(query: str, key: str) -> None:
     st.session_state["from"] = None
     st.session_state[query] = st.session_state["follow"]
     st.session_state[key] = st.session_state["guess"] = None
+
+
+def up_next(subject: StepSubject) -> None:
+    """What attention does not do: the MLP's share of this layer's change."""
+    with widgets.card("step_next"):
+        layout.step_header(10, name="Up next: the other two thirds", mark="→")
+        if subject.trace is not None:
+            _attention_and_mlp(subject)
+        paragraph(
+            "Between two attention layers stands an <b>MLP</b>, which works on each word by itself. As in the lesson, "
+            "attention is only a third of what you need: in GPT-3, 57,982,058,496 of 175,181,291,520 parameters."
+        )
+        go("parameters", "See where the parameters are →")
+
+
+def _attention_and_mlp(subject: StepSubject) -> None:
+    trace, at = subject.trace, {"stream": subject.stream}
+    try:
+        by_attention = geometry.norm(trace.attention_added(subject.layer, **at))
+        by_mlp = geometry.norm(trace.mlp_added(subject.layer, **at))
+    except HeadlightError as error:
+        paragraph(str(error), soft=True)
+        return
+    ordinary = ~np.array(subject.queries.special)
+    names = [subject.query_name(subject.query), f"mean of all {int(ordinary.sum())} words"]
+    a, m = ([float(x[subject.query]), float(x[ordinary].mean())] for x in (by_attention, by_mlp))
+    longest = max(*a, *m)
+    columns = [
+        Column("attention adds (length)", a, [number(x) for x in a], "delta", longest),
+        Column("the MLP adds (length)", m, [number(x) for x in m], "plain", longest),
+    ]
+    paragraph(f"<b>Layer {subject.layer}’s change</b>, attention’s part beside the MLP’s:")
+    gallery.bars("Attention's part beside the MLP's", names, columns, marks={0: ("query", "")})

@@ -1,6 +1,6 @@
 """What the step-by-step page walks through: one head of the chosen model on the visitor's sentence, or the toy.
 
-Both become the same `Scene`, so every stage is drawn by the same code, whoever's numbers they are.
+Both become the same `StepSubject`, so every stage is drawn by the same code, whoever's numbers they are.
 """
 
 from __future__ import annotations
@@ -45,41 +45,41 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One head and the words it is walked through with. `asks` and `answers` are the chosen query and key."""
+class StepSubject:
+    """One head and the words it is walked through with. `query` and `key` are the positions of the two chosen words."""
 
     inputs: HeadInputs
     queries: Words
     keys: Words
-    asks: int
-    who: str
+    query: int
+    head_name: str
     embedding: Array  # E, the stream that enters this layer, [query, d_model]
     parts: InputParts | None  # how the very first E was made, where that could be found
-    answers_wanted: int | None = None
-    shown_from: int = 0
+    chosen_key: int | None = None
+    window_start: int = 0
     trace: Any = None
     layer: int = 0
     head: int = 0
     stream: str | None = None
     toy: Toy | None = None
     meanings: Sequence[str] = ()  # what each number of E stands for, where somebody made it so
-    chosen_by: tuple[str, str] = ("query", "key")  # the link's parameters for the two words
+    link_names: tuple[str, str] = ("query", "key")  # the link's parameters for the two words
 
     @cached_property
     def stages(self) -> HeadStages:
         return run_stages(self.inputs)
 
     @cached_property
-    def answers(self) -> int:
+    def key(self) -> int:
         """The chosen key; without a choice, the word that gets most, special tokens and the word itself aside."""
-        allowed = self.stages.may_look[self.asks].numpy()
-        wanted = self.answers_wanted
+        allowed = self.stages.may_look[self.query].numpy()
+        wanted = self.chosen_key
         if wanted is not None and wanted < len(self.keys):
             return wanted
-        row = self.stages.pattern[self.asks].numpy().copy()
+        row = self.stages.pattern[self.query].numpy().copy()
         row[~allowed] = -1
         if not self.crosses:
-            row[self.asks] = -0.5
+            row[self.query] = -0.5
         row[list(self.keys.special)] -= 0.75
         return int(row.argmax())
 
@@ -109,18 +109,18 @@ class Scene:
         return self.keys.labels[i]
 
     @property
-    def word(self) -> str:
+    def query_html(self) -> str:
         """The chosen query as HTML."""
-        return widgets.query(self.query_name(self.asks))
+        return widgets.query(self.query_name(self.query))
 
     @property
-    def other(self) -> str:
+    def key_html(self) -> str:
         """The chosen key as HTML."""
-        return widgets.key(self.key_name(self.answers))
+        return widgets.key(self.key_name(self.key))
 
     @property
     def q_window(self) -> slice:
-        return slice(self.shown_from, self.shown_from + WINDOW)
+        return slice(self.window_start, self.window_start + WINDOW)
 
     @property
     def k_window(self) -> slice:
@@ -134,34 +134,34 @@ class Scene:
         w = self.k_window
         return Side(self.keys.labels[w], role, name, self.keys.special[w], first=w.start, slanted=slanted)
 
-    def inside(self, i: int, window: slice) -> int | None:
+    def place_in(self, i: int, window: slice) -> int | None:
         """Where a position lies in a window; None when it lies outside."""
         return i - window.start if window.start <= i < window.stop else None
 
     def pick(self, query: int | None = None, key: int | None = None) -> None:
         """Choose a word, or two; positions are counted within the window."""
-        st.session_state["from"] = self.shown_from  # what is looked at stays where it is
+        st.session_state["from"] = self.window_start  # what is looked at stays where it is
         if query is not None:
-            st.session_state[self.chosen_by[0]] = query + self.q_window.start
-            st.session_state[self.chosen_by[1]] = None
+            st.session_state[self.link_names[0]] = query + self.q_window.start
+            st.session_state[self.link_names[1]] = None
         if key is not None:
-            st.session_state[self.chosen_by[1]] = key + self.k_window.start
+            st.session_state[self.link_names[1]] = key + self.k_window.start
 
 
-def real(page: Page, viewed: StreamView) -> Scene:
+def subject_from_model(page: Page, viewed: StreamView) -> StepSubject:
     """The head that the link names, of the model and sentence that it names."""
     trace, stream, layer, head = viewed.trace, viewed.stream, viewed.layer, viewed.head
     queries = Words(viewed.queries.labels, viewed.queries.special)
     keys = Words(viewed.keys.labels, viewed.keys.special)
-    asks = _asks(page, viewed.pattern(layer, head), queries, keys, stream)
-    return Scene(
+    query = _query(page, viewed.pattern(layer, head), queries, keys, stream)
+    return StepSubject(
         inputs=from_trace(trace, layer, head, stream=stream, retrace=lambda ids: page.trace(ids)),
         queries=queries,
         keys=keys,
-        asks=asks,
-        answers_wanted=page.state["key"],
-        shown_from=_shown_from(page, len(queries), asks),
-        who=f"head {layer}.{head}",
+        query=query,
+        chosen_key=page.state["key"],
+        window_start=_shown_from(page, len(queries), query),
+        head_name=f"head {layer}.{head}",
         embedding=trace.embedding(layer, stream=stream),
         parts=_parts(viewed),
         trace=trace,
@@ -171,27 +171,27 @@ def real(page: Page, viewed: StreamView) -> Scene:
     )
 
 
-def offer_pictures(page: Page, scene: Scene) -> None:
+def offer_pictures(page: Page, subject: StepSubject) -> None:
     """The page's end: every step's picture can be saved, and the lines that walk the same steps copied."""
-    word = f"{scene.query_name(scene.asks)} (token {scene.asks})"
-    if scene.trace is None:
-        page.offer_pictures(scene.who, word, sentences=[" ".join(scene.queries.labels)], model="toy")
+    word = f"{subject.query_name(subject.query)} (token {subject.query})"
+    if subject.trace is None:
+        page.offer_pictures(subject.head_name, word, sentences=[" ".join(subject.queries.labels)], model="toy")
         return
-    lines = recipes.steps(scene.trace, scene.layer, scene.head, scene.asks, scene.stream)
-    page.offer_pictures(scene.who, word, pattern_first=True, lines=lines)
+    lines = recipes.steps(subject.trace, subject.layer, subject.head, subject.query, subject.stream)
+    page.offer_pictures(subject.head_name, word, pattern_first=True, lines=lines)
 
 
-def of_toy(page: Page, numbers: Toy) -> Scene:
+def subject_from_toy(page: Page, numbers: Toy) -> StepSubject:
     """The pocket-size head, with the numbers that the visitor has given it."""
     words = Words(toy.WORDS, [False] * len(toy.WORDS))
-    return Scene(
+    return StepSubject(
         inputs=numbers.inputs(),
         queries=words,
         keys=words,
-        asks=page.state["toy_word"],
-        answers_wanted=page.state["toy_answer"],
-        chosen_by=("toy_word", "toy_answer"),
-        who="the pocket-size head",
+        query=page.state["toy_word"],
+        chosen_key=page.state["toy_answer"],
+        link_names=("toy_word", "toy_answer"),
+        head_name="the pocket-size head",
         embedding=numbers.embedding.numpy(),
         parts=InputParts(numbers.tokens, 1.0, numbers.places, None, numbers.embedding, ()),
         toy=numbers,
@@ -199,7 +199,7 @@ def of_toy(page: Page, numbers: Toy) -> Scene:
     )
 
 
-def _asks(page: Page, pattern: Array, queries: Words, keys: Words, stream: str | None) -> int:
+def _query(page: Page, pattern: Array, queries: Words, keys: Words, stream: str | None) -> int:
     chosen = page.state["query"]
     if chosen is not None and chosen < len(queries):
         return int(chosen)
@@ -208,11 +208,11 @@ def _asks(page: Page, pattern: Array, queries: Words, keys: Words, stream: str |
     return striking_row(pattern, queries.special)
 
 
-def _shown_from(page: Page, n_tokens: int, asks: int) -> int:
+def _shown_from(page: Page, n_tokens: int, query: int) -> int:
     """Where the window on a long sentence begins: where the link says, or so that the chosen word is inside."""
     wanted = page.state["from"]
     if wanted is None:
-        wanted = 0 if asks < WINDOW else asks - WINDOW // 2
+        wanted = 0 if query < WINDOW else query - WINDOW // 2
     return int(max(0, min(wanted, n_tokens - WINDOW)))
 
 

@@ -15,7 +15,7 @@ import streamlit as st
 from attn_core.walkthrough import toy
 from attn_core.walkthrough.toy import Toy
 from ui.link import Param
-from ui.step_by_step.subject import Scene
+from ui.step_by_step.subject import StepSubject
 
 LARGEST = 1000.0
 TITLES = {
@@ -68,13 +68,13 @@ def written(numbers: Toy) -> str:
     return ";".join(cells)
 
 
-def editors(scene: Scene, *names: str) -> None:
+def editors(subject: StepSubject, *names: str) -> None:
     """The tables of a step, side by side, every cell open to change."""
-    assert scene.toy is not None
+    assert subject.toy is not None
     for place, name in zip(st.columns(len(names), gap="medium"), names, strict=True):
         with place:
             st.html(f'<div class="hl-says"><b>{TITLES[name]}</b></div>')
-            _editor(scene.toy, name)
+            _editor(subject.toy, name)
 
 
 def _editor(numbers: Toy, name: str) -> None:

@@ -11,35 +11,39 @@ from attn_core.residual.input_parts import InputParts, input_parts
 from attn_core.walkthrough.toy import Toy
 from ui.drawing import widgets
 from ui.drawing.cells import cells
-from ui.step_by_step import layout as steps
-from ui.step_by_step import toy as steps_toy
-from ui.step_by_step.layout import Term, number, says
-from ui.step_by_step.subject import Scene
+from ui.step_by_step import layout, toy
+from ui.step_by_step.layout import Term, number, paragraph
+from ui.step_by_step.subject import StepSubject
 
 
-def vectors(scene: Scene) -> None:
+def vectors(subject: StepSubject) -> None:
     """From the model's tables to E."""
     with widgets.card("step_1"):
-        steps.opening(1, _how_e_is_made(scene), aside=_what_e_knows(scene), formulas=[_sum_of_parts(scene)])
-        if scene.toy is not None:
-            steps_toy.editors(scene, "tokens", "places")
-        elif scene.parts is not None:
-            says(f"<b>How {scene.word} is made</b>, one strip a list: blue is negative, orange positive.")
-            _made_of(scene.parts, scene.asks)
-        says(f"<b>E of every word</b>, {scene.d_model} numbers each. Click a word to follow it.")
-        strips(scene, scene.embedding, "embedding", "step_1_e", names=scene.meanings, picture="1 · E of every word")
-        made_by = [input_parts] if scene.toy is None else [Toy.inputs]
-        steps.behind(
-            scene, 1, lambda: steps.by_dimension(scene.embedding, scene.queries, scene.meanings), made_by=made_by
+        layout.step_header(1, _how_e_is_made(subject), aside=_what_e_knows(subject), formulas=[_sum_of_parts(subject)])
+        if subject.toy is not None:
+            toy.editors(subject, "tokens", "places")
+        elif subject.parts is not None:
+            paragraph(f"<b>How {subject.query_html} is made</b>, one strip a list: blue is negative, orange positive.")
+            _made_of(subject.parts, subject.query)
+        paragraph(f"<b>E of every word</b>, {subject.d_model} numbers each. Click a word to follow it.")
+        strips(
+            subject, subject.embedding, "embedding", "step_1_e", names=subject.meanings, picture="1 · E of every word"
+        )
+        made_by = [input_parts] if subject.toy is None else [Toy.inputs]
+        layout.numbers_and_code(
+            subject,
+            1,
+            lambda: layout.by_dimension(subject.embedding, subject.queries, subject.meanings),
+            made_by=made_by,
         )
 
 
-def _how_e_is_made(scene: Scene) -> str:
-    parts, d, word = scene.parts, scene.d_model, scene.word
-    if scene.toy is not None:
+def _how_e_is_made(subject: StepSubject) -> str:
+    parts, d, word = subject.parts, subject.d_model, subject.query_html
+    if subject.toy is not None:
         return (
             f"In the pocket-size model a word is a list of {d} numbers, and each number has a meaning that we gave it: "
-            f"{word} is {_read_off(scene)}. A second list stands for the place in the sentence. Added up they are "
+            f"{word} is {_read_off(subject)}. A second list stands for the place in the sentence. Added up they are "
             f"<b>E</b>, the <b>embedding</b> of the word, an arrow in a space of {d} directions."
         )
     if parts is None:
@@ -50,7 +54,7 @@ def _how_e_is_made(scene: Scene) -> str:
     said += f" and multiplies it by {number(parts.factor)}" if parts.factor != 1 else ""
     more = []
     if parts.position is not None:
-        more.append(f"adds a list that stands for the place in the sentence, here place {scene.asks}")
+        more.append(f"adds a list that stands for the place in the sentence, here place {subject.query}")
     if parts.segment is not None:
         more.append("one that says which of two texts the word is in (here there is only one)")
     said += (", " if more else "") + ", and ".join(more)
@@ -60,40 +64,42 @@ def _how_e_is_made(scene: Scene) -> str:
     return f"{said}. The result is <b>E</b>, the <b>embedding</b> of the word: an arrow in a space of {d} directions."
 
 
-def _read_off(scene: Scene) -> str:
+def _read_off(subject: StepSubject) -> str:
     """The toy's word in words: “1 noun”."""
-    assert scene.toy is not None
-    numbers = scene.toy.tokens[scene.asks].tolist()
-    parts = [f"{number(x)} {name}" for name, x in zip(scene.meanings, numbers, strict=True) if x]
+    assert subject.toy is not None
+    numbers = subject.toy.tokens[subject.query].tolist()
+    parts = [f"{number(x)} {name}" for name, x in zip(subject.meanings, numbers, strict=True) if x]
     return " and ".join(parts) if parts else "nothing in particular"
 
 
-def _what_e_knows(scene: Scene) -> str:
+def _what_e_knows(subject: StepSubject) -> str:
     said = ""
-    if scene.inputs.rotation is not None:
+    if subject.inputs.rotation is not None:
         said = "This model adds nothing for the place: it turns queries and keys by it, in step 2. "
-    elif scene.inputs.position_bias is not None:
+    elif subject.inputs.position_bias is not None:
         said = "This model adds nothing for the place: it adds a number for each distance to the scores, in step 4. "
-    if scene.crosses:
+    if subject.crosses:
         return (
-            f"{said}What is drawn under “E of every word” is E as it enters cross-attention in layer {scene.layer}: "
+            f"{said}What is drawn under “E of every word” is E as it enters cross-attention in layer {subject.layer}: "
             "the decoder’s own attention has added to it before, so it already knows something of the words before it."
         )
-    if scene.layer == 0:
-        here = " at this place" if scene.parts is not None and scene.parts.position is not None else ""
-        return f"{said}So far {scene.word} is the same in every sentence{here}: nothing in E knows its neighbours."
-    since = "Layer 0 has" if scene.layer == 1 else f"Layers 0 to {scene.layer - 1} have each"
+    if subject.layer == 0:
+        here = " at this place" if subject.parts is not None and subject.parts.position is not None else ""
+        return (
+            f"{said}So far {subject.query_html} is the same in every sentence{here}: nothing in E knows its neighbours."
+        )
+    since = "Layer 0 has" if subject.layer == 1 else f"Layers 0 to {subject.layer - 1} have each"
     return (
         f"{said}{since} added to it since: what is drawn under “E of every word” is E as it enters layer "
-        f"{scene.layer}, "
+        f"{subject.layer}, "
         "and it already knows something of its neighbours."
     )
 
 
-def _sum_of_parts(scene: Scene) -> list[Term]:
-    parts, d = scene.parts, str(scene.d_model)
+def _sum_of_parts(subject: StepSubject) -> list[Term]:
+    parts, d = subject.parts, str(subject.d_model)
     if parts is None:
-        return [("E", f"{len(scene.queries)} × {d}")]
+        return [("E", f"{len(subject.queries)} × {d}")]
     width = str(parts.token.shape[1])
     inner: list[Term] = [("token" if parts.factor == 1 else f"{number(parts.factor)} · token", width)]
     for name, part in (("place", parts.position), ("segment", parts.segment)):
@@ -111,11 +117,11 @@ def _made_of(parts: InputParts, i: int) -> None:
         added.append(("= sum", parts.summed[i].numpy()))
     stack(added, "step_1_parts", "What the word's vector is summed from", picture="1 · How E is made")
     if parts.steps:
-        says(f"then {' and '.join(name for name, _ in parts.steps)}, on a scale of its own:", soft=True)
+        paragraph(f"then {' and '.join(name for name, _ in parts.steps)}, on a scale of its own:", soft=True)
         names = [*(name for name, _ in parts.steps[:-1]), "= E"]
         results = [result[i].numpy() for _, result in parts.steps]
-        steps_ = list(zip(names, results, strict=True))
-        stack(steps_, "step_1_then", "What is done to the sum", picture="1 · What is done to the sum")
+        named = list(zip(names, results, strict=True))
+        stack(named, "step_1_then", "What is done to the sum", picture="1 · What is done to the sum")
 
 
 def stack(
@@ -142,7 +148,7 @@ def most(numbers: np.ndarray) -> float:
 
 
 def strips(
-    scene: Scene,
+    subject: StepSubject,
     numbers: np.ndarray,
     role: str,
     key: str,
@@ -152,19 +158,19 @@ def strips(
     names: Sequence[str] = (),
 ) -> None:
     """One strip a word; a click follows it. `picture` is the name under Save."""
-    side = scene.key_side(role, "word") if of_keys else scene.query_side(role, "word")
-    window = scene.k_window if of_keys else scene.q_window
+    side = subject.key_side(role, "word") if of_keys else subject.query_side(role, "word")
+    window = subject.k_window if of_keys else subject.q_window
     packet = pack_cells(
         numbers[window],
         side,
         Side(names),
         says="{row}: " + ("{column}" if names else "number {column}") + " is {value}",
         alt=f"{len(side.labels)} words, {numbers.shape[1]} numbers each",
-        chosen=(scene.inside(scene.answers if of_keys else scene.asks, window), None),
+        chosen=(subject.place_in(subject.key if of_keys else subject.query, window), None),
         limit=most(numbers),
         row_height=26 if numbers.shape[1] <= 12 else 18,
         tallest=430,
         choose=True,
     )
-    picked = lambda row, _: scene.pick(key=row) if of_keys else scene.pick(query=row)  # noqa: E731
+    picked = lambda row, _: subject.pick(key=row) if of_keys else subject.pick(query=row)  # noqa: E731
     cells(packet, key=key, picture=picture, on_choose=picked)

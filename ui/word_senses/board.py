@@ -19,7 +19,7 @@ LETTERS = "ABCDEF"
 
 
 @dataclass(frozen=True)
-class Row:
+class BoardRow:
     """One sense: a sentence, another of the same sense as a baseline (may be empty), and which occurrence is meant."""
 
     sentence: str
@@ -27,44 +27,44 @@ class Row:
     which: int = 0
 
 
-Board = tuple[Row, ...]
+Board = tuple[BoardRow, ...]
 
 EXAMPLES: dict[str, Board] = {
     "mole": (
-        Row("the american shrew mole digs a burrow", "a mole digs long tunnels under the lawn"),
-        Row("one mole of carbon dioxide weighs 44 grams", "two mole of water weigh 36 grams"),
-        Row("take a biopsy of the mole on the skin", "the doctor looked at the mole on her arm"),
+        BoardRow("the american shrew mole digs a burrow", "a mole digs long tunnels under the lawn"),
+        BoardRow("one mole of carbon dioxide weighs 44 grams", "two mole of water weigh 36 grams"),
+        BoardRow("take a biopsy of the mole on the skin", "the doctor looked at the mole on her arm"),
     ),
     "tower": (
-        Row("the eiffel tower stands in paris", "we climbed the tower in the old town"),
-        Row("she built a miniature tower of wooden blocks", "he knocked over the tower of toy bricks"),
-        Row("the control tower cleared the plane to land", "pilots radio the tower before they land"),
+        BoardRow("the eiffel tower stands in paris", "we climbed the tower in the old town"),
+        BoardRow("she built a miniature tower of wooden blocks", "he knocked over the tower of toy bricks"),
+        BoardRow("the control tower cleared the plane to land", "pilots radio the tower before they land"),
     ),
     "bank": (
-        Row("she put the money in the bank", "the bank lends money at low interest"),
-        Row("they sat on the bank of the river", "reeds grow on the bank of the stream"),
-        Row("the plane began to bank to the left", "pilots bank the aircraft in a turn"),
+        BoardRow("she put the money in the bank", "the bank lends money at low interest"),
+        BoardRow("they sat on the bank of the river", "reeds grow on the bank of the stream"),
+        BoardRow("the plane began to bank to the left", "pilots bank the aircraft in a turn"),
     ),
     "light": (
-        Row("the light of the lamp fills the room", "a bright light shone through the window"),
-        Row("this suitcase is very light and easy to carry", "feathers are light and float in the air"),
-        Row("please light the candle on the table", "they light a fire in the evening"),
+        BoardRow("the light of the lamp fills the room", "a bright light shone through the window"),
+        BoardRow("this suitcase is very light and easy to carry", "feathers are light and float in the air"),
+        BoardRow("please light the candle on the table", "they light a fire in the evening"),
     ),
     "bat": (
-        Row("the bat sleeps upside down in the cave", "a bat hunts insects at night"),
-        Row("he swung the bat and hit the ball", "the player broke his bat in the game"),
+        BoardRow("the bat sleeps upside down in the cave", "a bat hunts insects at night"),
+        BoardRow("he swung the bat and hit the ball", "the player broke his bat in the game"),
     ),
     "spring": (
-        Row("flowers bloom in the spring", "birds return in early spring"),
-        Row("the spring in the mattress is broken", "a metal spring pulls the door shut"),
-        Row("fresh water flows from the spring", "hikers drank from the spring in the rocks"),
+        BoardRow("flowers bloom in the spring", "birds return in early spring"),
+        BoardRow("the spring in the mattress is broken", "a metal spring pulls the door shut"),
+        BoardRow("fresh water flows from the spring", "hikers drank from the spring in the rocks"),
     ),
 }
 
 
 def _parse(raw: str, earlier: Mapping[str, Any]) -> Board:
     try:
-        rows = tuple(Row(str(sentence), str(twin), int(which)) for sentence, twin, which in json.loads(raw))
+        rows = tuple(BoardRow(str(sentence), str(twin), int(which)) for sentence, twin, which in json.loads(raw))
     except (ValueError, TypeError):
         raise ValueError("it must be a list of [sentence, same sense again, which occurrence]") from None
     if not FEWEST <= len(rows) <= MOST or any(not 0 <= row.which < 100 for row in rows):
@@ -132,7 +132,7 @@ def _drop(i: int) -> None:
 
 
 def _add() -> None:
-    st.session_state["board"] = (*st.session_state["board"], Row(""))
+    st.session_state["board"] = (*st.session_state["board"], BoardRow(""))
 
 
 def which_picker(i: int, sentence: str, starts: list[str]) -> None:

@@ -19,7 +19,7 @@ from ui.drawing import gallery, widgets
 from ui.link import choice
 from ui.server import cache as caches
 from ui.shell import save
-from ui.word_senses.reading import Senses, name_of, two_digits
+from ui.word_senses.reading import SenseComparison, pair_name, two_digits
 
 PARAMS = [choice("axes", ("2", "3")), choice("shows", ("senses", "ways"))]
 APART = "The word’s token embedding is one vector, whatever the sentence. Then every layer reads its neighbours."
@@ -27,52 +27,52 @@ PATHS = "Each way begins at the door; an arrow is what one whole layer did to th
 QUIET = {"displayModeBar": False}
 
 
-def apart(shown: Senses) -> None:
+def apart(comparison: SenseComparison) -> None:
     """Cosines layer by layer, from the token embedding on, against pairs of one sense."""
-    n_layers = shown.cosines.shape[1] - 1
+    n_layers = comparison.cosines.shape[1] - 1
     stops = ["token", "E at the door", *(f"after layer {i}" for i in range(n_layers))]
-    tokens = np.array([[door.token] for door in shown.doors])
-    lines = np.concatenate([tokens, shown.cosines], axis=1)
-    same = shown.baselines
+    tokens = np.array([[door.token] for door in comparison.doors])
+    lines = np.concatenate([tokens, comparison.cosines], axis=1)
+    same = comparison.baselines
     band = np.concatenate([np.ones((len(same), 1)), same], axis=1) if len(same) else None
-    names = [name_of(shown, pair) for pair in shown.pairs]
+    names = [pair_name(comparison, pair) for pair in comparison.pairs]
     figure = partial(figures.cosine_lines, names, lines, stops, baseline=band)
-    alt = f"Cosines between the meanings of {shown.word}, layer by layer; the numbers are in the table."
-    says = f"Cosines between the meanings of {shown.word}, layer by layer (grey: pairs of one sense)"
+    alt = f"Cosines between the meanings of {comparison.word}, layer by layer; the numbers are in the table."
+    says = f"Cosines between the meanings of {comparison.word}, layer by layer (grey: pairs of one sense)"
     gallery.plot("Same at the door, then apart", figure, key="apart_lines", alt=alt, says=says, config=QUIET)
     table = pd.DataFrame({"pair": names, **{stop: lines[:, i] for i, stop in enumerate(stops)}})
     with st.expander("The numbers"):
         st.dataframe(table.round(4), hide_index=True)
-    name = f"cosines of {shown.word}, layer by layer"
-    shown.page.save_menu.add_views(numbers=save.Numbers(name, lambda: table.to_csv(index=False)))
+    name = f"cosines of {comparison.word}, layer by layer"
+    comparison.page.save_menu.add_views(numbers=save.Numbers(name, lambda: table.to_csv(index=False)))
 
 
-def same_at_the_door(shown: Senses) -> None:
+def same_at_the_door(comparison: SenseComparison) -> None:
     """Token, position and E, apart, for the chosen pair."""
-    door = shown.doors[shown.pairs.index(shown.pair)]
+    door = comparison.doors[comparison.pairs.index(comparison.pair)]
     position = "none" if door.position is None else two_digits(door.position)
     widgets.strip(
         [
-            (two_digits(door.token), f"cosine of the token embeddings, {name_of(shown, shown.pair)}"),
+            (two_digits(door.token), f"cosine of the token embeddings, {pair_name(comparison, comparison.pair)}"),
             (position, "cosine of their positions" if door.position is not None else "position is added to E"),
             (two_digits(door.embedding), "cosine of E, both together"),
         ]
     )
 
 
-def paths(shown: Senses) -> None:
+def paths(comparison: SenseComparison) -> None:
     """Each occurrence's way through the layers, on one plane for all."""
-    routes = [meaning.occurrence.route for meaning in shown.meanings]
+    routes = [meaning.occurrence.route for meaning in comparison.meanings]
     with st.container(horizontal=True, gap="small"):
         widgets.switch("Plane", {"senses": "shows the senses best", "ways": "shows the ways best"}, "shows")
         widgets.switch("Axes", {"2": "2-D", "3": "3-D"}, "axes")
-    view = _plane(shown, np.stack(routes))
+    view = _plane(comparison, np.stack(routes))
     stops = ["door", *(f"after layer {i}" for i in range(len(routes[0]) - 1))]
-    letters = [meaning.letter for meaning in shown.meanings]
-    near = [*_words_of_sentences(shown), *_words_of_vocabulary(shown, routes)]
+    letters = [meaning.letter for meaning in comparison.meanings]
+    near = [*_words_of_sentences(comparison), *_words_of_vocabulary(comparison, routes)]
     figure = partial(arrows.routes, letters, routes, view, stops=stops, tips=letters, landmarks=near)
-    alt = f"The ways of {shown.word} through the layers; true lengths and angles are in the hover."
-    says = f"The ways of {shown.word} through the layers, on principal components of {view.fitted_on}"
+    alt = f"The ways of {comparison.word} through the layers; true lengths and angles are in the hover."
+    says = f"The ways of {comparison.word} through the layers, on principal components of {view.fitted_on}"
     gallery.plot("Their ways through the layers", figure, key="paths", alt=alt, says=says)
     kept = percent(float(view.explained.sum())).replace(" ", "&nbsp;")
     st.html(
@@ -96,20 +96,20 @@ def _way_table(letters: list[str], routes: list[Any], stops: list[str]) -> pd.Da
     return pd.DataFrame(rows, columns=names).round(2)
 
 
-def _plane(shown: Senses, routes: Any) -> geometry.Projection:
+def _plane(comparison: SenseComparison, routes: Any) -> geometry.Projection:
     """The axes: of how the occurrences differ at each layer, or of all points; routes [meaning, layer + 1, d_model]."""
-    n_axes = int(shown.page.state["axes"])
-    if shown.page.state["shows"] == "senses":
+    n_axes = int(comparison.page.state["axes"])
+    if comparison.page.state["shows"] == "senses":
         apart = routes - routes.mean(axis=0)
         on = "how each differs, at every layer, from the mean of all"
         return geometry.fit_projection(np.concatenate(apart), n_axes, on)
     return geometry.fit_projection(np.concatenate(routes), n_axes, f"all {routes[..., 0].size} points of the ways")
 
 
-def _words_of_sentences(shown: Senses) -> list[arrows.Landmarks]:
+def _words_of_sentences(comparison: SenseComparison) -> list[arrows.Landmarks]:
     """In each sentence, the other word whose final embedding is nearest to the word's own."""
     vectors, names = [], []
-    for meaning in shown.meanings:
+    for meaning in comparison.meanings:
         tokens, ends = meaning.trace.tokens, meaning.trace.embedding(meaning.trace.n_layers)
         others = [i for i in range(len(tokens)) if not tokens.special[i] and i not in meaning.pieces]
         alike = geometry.cosine(ends[others], meaning.occurrence.route[-1])
@@ -120,15 +120,15 @@ def _words_of_sentences(shown: Senses) -> list[arrows.Landmarks]:
     return [arrows.Landmarks(np.array(vectors), names, "sentence words")] if names else []
 
 
-def _words_of_vocabulary(shown: Senses, routes: list[Any]) -> list[arrows.Landmarks]:
+def _words_of_vocabulary(comparison: SenseComparison, routes: list[Any]) -> list[arrows.Landmarks]:
     """The vocabulary's words nearest to the door and to every end, where they beat luck."""
     ends = np.stack([routes[0][0], *(route[-1] for route in routes)])
     try:
-        words = shown.meanings[0].trace.vocabulary
+        words = comparison.meanings[0].trace.vocabulary
     except HeadlightError:  # words that do not live in the residual stream are no landmarks in it
         return []
     found = caches.beside(
-        shown.meanings[0].trace, ("landmarks", ends.tobytes()), lambda: vocabulary.nearest(words.matrix, ends, 3)
+        comparison.meanings[0].trace, ("landmarks", ends.tobytes()), lambda: vocabulary.nearest(words.matrix, ends, 3)
     )
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:6]
     length = float(geometry.norm(ends).mean())

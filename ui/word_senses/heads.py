@@ -13,30 +13,30 @@ from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts import delta_e as figures
 from attn_core.residual import senses
 from attn_core.text.numbers import percent
-from ui.delta_e.token import named
 from ui.drawing import canvas, gallery, widgets
+from ui.drawing.markup import token_name
 from ui.link import choice
 from ui.page import go
 from ui.stream import open_head
-from ui.word_senses.reading import Meaning, Senses, name_of
+from ui.word_senses.reading import Meaning, SenseComparison, pair_name
 
 PARAMS = [choice("apart", ("beyond", "all"))]
 TOLD = "How far apart the ΔE lie that a head adds to the word in the two sentences. Click one to open it."
 MOST_HEADS = 8
 
 
-def pair_switch(shown: Senses) -> None:
-    options = {f"{a}-{b}": name_of(shown, (a, b)) for a, b in shown.pairs}
+def pair_switch(comparison: SenseComparison) -> None:
+    options = {f"{a}-{b}": pair_name(comparison, (a, b)) for a, b in comparison.pairs}
     if st.session_state["pair"] not in options:
         st.session_state["pair"] = next(iter(options))
     with st.container(horizontal=True, gap="small"):
         widgets.switch("Pair", options, "pair")
-        if len(shown.baselines):
+        if len(comparison.baselines):
             widgets.switch("Beyond", {"beyond": "beyond the baseline", "all": "everything"}, "apart")
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class RankedSeparation:
     """Who parted the chosen pair: in all, in pairs of one sense (None without baseline), and what is ranked."""
 
     whole: senses.Parting
@@ -44,36 +44,36 @@ class Told:
     ranked: senses.Parting
 
 
-def told(shown: Senses) -> Told:
-    a, b = (shown.meanings[i].occurrence for i in shown.pair)
+def separate_pair(comparison: SenseComparison) -> RankedSeparation:
+    a, b = (comparison.meanings[i].occurrence for i in comparison.pair)
     whole = senses.parting(a, b)
-    twins = [senses.parting(m.occurrence, m.baseline) for m in shown.meanings if m.baseline is not None]
+    twins = [senses.parting(m.occurrence, m.baseline) for m in comparison.meanings if m.baseline is not None]
     usual = senses.mean_parting(twins) if twins else None
     beyond = usual is not None and st.session_state["apart"] == "beyond"
-    return Told(whole, usual, whole.beyond(usual) if beyond and usual is not None else whole)
+    return RankedSeparation(whole, usual, whole.beyond(usual) if beyond and usual is not None else whole)
 
 
-def head_map(shown: Senses, found: Told) -> None:
+def head_map(comparison: SenseComparison, separation: RankedSeparation) -> None:
     """‖ΔE_a − ΔE_b‖ of every head of every layer; a click opens one."""
-    values = found.ranked.heads
-    beyond = " beyond the baseline" if found.ranked is not found.whole else ""
-    name = f"‖ΔE − ΔE‖ of {name_of(shown, shown.pair)}{beyond}"
+    values = separation.ranked.heads
+    beyond = " beyond the baseline" if separation.ranked is not separation.whole else ""
+    name = f"‖ΔE − ΔE‖ of {pair_name(comparison, comparison.pair)}{beyond}"
     packet = tiles.pack_values(values, [[f"{x:.2f}" for x in row] for row in values], name=name)
     canvas.overview(
         packet,
         key="senses_map",
         picture="Who told them apart",
         says=f"Layers × heads: {name}",
-        selected=(shown.page.layer, shown.page.head),
+        selected=(comparison.page.layer, comparison.page.head),
         scale="linear",
         on_open=lambda tile: open_head(tile.layer, tile.head),
     )
 
 
-def attention_or_mlp(shown: Senses, found: Told) -> None:
+def attention_or_mlp(comparison: SenseComparison, separation: RankedSeparation) -> None:
     """Attention beside the MLPs, layer by layer, and who did more."""
-    ranked = found.ranked
-    name = f"how far the layer parts {name_of(shown, shown.pair)}"
+    ranked = separation.ranked
+    name = f"how far the layer parts {pair_name(comparison, comparison.pair)}"
     figure = partial(figures.layer_bars, ranked.attention, ranked.mlp, name=name)
     alt = "How far attention and MLP of each layer part the two; the numbers are in the table."
     says, quiet = f"Attention and MLP of each layer: {name}", {"displayModeBar": False}
@@ -92,20 +92,20 @@ def attention_or_mlp(shown: Senses, found: Told) -> None:
         st.dataframe(pd.DataFrame(table), hide_index=True)
 
 
-def top_heads(shown: Senses, found: Told) -> None:
+def top_heads(comparison: SenseComparison, separation: RankedSeparation) -> None:
     """The heads that part the pair most, and what they looked at in each sentence, side by side."""
-    a, b = (shown.meanings[i] for i in shown.pair)
+    a, b = (comparison.meanings[i] for i in comparison.pair)
     rows = []
-    for layer, head in found.ranked.strongest(MOST_HEADS):
-        row = {"head": f"{layer}.{head}", "parts by": found.whole.heads[layer, head]}
-        if found.usual is not None:
-            row["baseline"] = found.usual.heads[layer, head]
+    for layer, head in separation.ranked.strongest(MOST_HEADS):
+        row = {"head": f"{layer}.{head}", "parts by": separation.whole.heads[layer, head]}
+        if separation.usual is not None:
+            row["baseline"] = separation.usual.heads[layer, head]
         rows.append(row | {f"in {m.letter} it looked at": _looked_at(m, layer, head) for m in (a, b)})
 
     def picked() -> None:
         chosen = st.session_state["top_heads"]["selection"]["rows"]
         if chosen:
-            open_head(*found.ranked.strongest(MOST_HEADS)[chosen[0]])
+            open_head(*separation.ranked.strongest(MOST_HEADS)[chosen[0]])
 
     number = {name: st.column_config.NumberColumn(name, format="%.2f", width=74) for name in ("parts by", "baseline")}
     st.dataframe(
@@ -118,7 +118,7 @@ def top_heads(shown: Senses, found: Told) -> None:
         alt="The heads that tell the two apart, and where they looked from the word in each sentence.",
         column_config=number | {"head": st.column_config.TextColumn("head", width=58)},
     )
-    layer, head = shown.page.layer, shown.page.head
+    layer, head = comparison.page.layer, comparison.page.head
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="doors"):
         st.html(f'<span class="hl-try">Open head {layer}.{head}:</span>', width="content")
         for meaning in (a, b):
@@ -131,4 +131,4 @@ def _looked_at(meaning: Meaning, layer: int, head: int) -> str:
     """The three words that got most of the weight, as plain text."""
     tokens, weights = meaning.trace.tokens, senses.looks(meaning.trace, layer, head, meaning.pieces)
     best = np.argsort(-weights)[:3]
-    return ", ".join(f"{named(tokens.labels, i)} {percent(float(weights[i]))}" for i in best)
+    return ", ".join(f"{token_name(tokens.labels, i)} {percent(float(weights[i]))}" for i in best)

@@ -1,7 +1,7 @@
 """A word and its meanings: the sentences of the board, read, with what each pair shares layer by layer.
 
-shown = sense_reading.of(page)         # None, and a sentence that says why, where fewer than two can be compared
-shown.cosines, shown.baselines         # [pair, layer + 1]
+comparison = sense_reading.of(page)         # None, and a sentence that says why, where fewer than two can be compared
+comparison.cosines, comparison.baselines         # [pair, layer + 1]
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ui.link import choice
 from ui.page import parity, provenance
 from ui.server import cache as caches
 from ui.shell import known_words
-from ui.word_senses import board as sense_board
+from ui.word_senses import board
 from ui.word_senses.board import LETTERS
 
 if TYPE_CHECKING:
     from ui.page import Page
 
-PAIRS = [f"{a}-{b}" for a, b in senses.pairs(sense_board.MOST)]
+PAIRS = [f"{a}-{b}" for a, b in senses.pairs(board.MOST)]
 PARAMS = [choice("pair", PAIRS)]
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 
@@ -64,7 +64,7 @@ def _read(trace: Any, pieces: tuple[int, ...]) -> senses.Occurrence:
 
 
 @dataclass(frozen=True, eq=False)
-class Senses:
+class SenseComparison:
     """Everything that the page shows: a word and its meanings, two at least."""
 
     page: Page
@@ -117,10 +117,14 @@ class Senses:
     def headline(self) -> Sentence:
         """Where they begin, where they end."""
         n = len(self.meanings)
-        said: Sentence = [("One embedding of ", ""), (spoken(self.word), "query"), (f", {NUMBERS[n]} meanings: ", "")]
+        said: Sentence = [
+            ("One embedding of ", ""),
+            (word_as_read(self.word), "query"),
+            (f", {NUMBERS[n]} meanings: ", ""),
+        ]
         least = min(door.token for door in self.doors)
         if least < 1 - 1e-6:
-            said = [("These ", ""), (spoken(self.word), "query"), (" are not the same token: ", "")]
+            said = [("These ", ""), (word_as_read(self.word), "query"), (" are not the same token: ", "")]
         ends = [two_digits(cosine) for cosine in self.cosines[:, -1]]
         told = ends[0] if len(ends) == 1 else ", ".join(ends[:-1]) + " and " + ends[-1]
         told = told if n <= 3 else f"{two_digits(self.cosines[:, -1].min())} at the least"
@@ -132,7 +136,7 @@ class Senses:
         return provenance("live") + parity(max(checks, key=max))
 
 
-def of(page: Page) -> Senses | None:
+def of(page: Page) -> SenseComparison | None:
     """Find the word in every sentence of the board; None, and a note that says why, where fewer than two have it."""
     if page.model().kind == "encoder-decoder":
         widgets.problem(
@@ -151,7 +155,9 @@ def of(page: Page) -> Senses | None:
         if found is None:
             tokens = page.trace(row.sentence).tokens
             where = f" in its first {len(tokens)} tokens, all that this model reads" if tokens.dropped else ""
-            widgets.note(f"Sentence {LETTERS[i]} does not hold the word “{spoken(word)}”{where}, so it is left out.")
+            widgets.note(
+                f"Sentence {LETTERS[i]} does not hold the word “{word_as_read(word)}”{where}, so it is left out."
+            )
             continue
         trace, places = found
         labels += trace.tokens.labels
@@ -161,18 +167,18 @@ def of(page: Page) -> Senses | None:
         known_words.explain_marks(page.model_name, labels)
     for meaning in meanings:
         meaning.read()
-    if len(meanings) >= sense_board.FEWEST:
-        return Senses(page, word, tuple(meanings))
+    if len(meanings) >= board.FEWEST:
+        return SenseComparison(page, word, tuple(meanings))
     widgets.problem("Two sentences that share the word are needed.", "Type the word, and sentences that hold it.")
     return None
 
 
-def _twin(page: Page, row: sense_board.Row, word: str, letter: str) -> tuple[Any, tuple[int, ...]] | None:
+def _twin(page: Page, row: board.BoardRow, word: str, letter: str) -> tuple[Any, tuple[int, ...]] | None:
     if not row.twin.strip():
         return None
     found = _find(page, row.twin, word)
     if found is None:
-        widgets.note(f"The baseline of {letter} does not hold the word “{spoken(word)}”, so it is left out.")
+        widgets.note(f"The baseline of {letter} does not hold the word “{word_as_read(word)}”, so it is left out.")
         return None
     return found[0], found[1][0]
 
@@ -183,17 +189,19 @@ def _find(page: Page, sentence: str, word: str) -> tuple[Any, list[tuple[int, ..
     return (trace, places) if places else None
 
 
-def choices(shown: Senses) -> None:
+def choices(comparison: SenseComparison) -> None:
     """Pick an occurrence where there are several, and say where pieces were averaged."""
-    for meaning in shown.meanings:
-        places = senses.find_word(meaning.trace.tokens, shown.word)
+    for meaning in comparison.meanings:
+        places = senses.find_word(meaning.trace.tokens, comparison.word)
         if len(places) > 1:
             starts = [_around(meaning.trace.tokens, pieces) for pieces in places]
-            sense_board.which_picker(LETTERS.index(meaning.letter), meaning.sentence, starts)
-    pieces = [m for m in shown.meanings if len(m.pieces) > 1]
+            board.which_picker(LETTERS.index(meaning.letter), meaning.sentence, starts)
+    pieces = [m for m in comparison.meanings if len(m.pieces) > 1]
     if pieces:
         labels = [visible(pieces[0].trace.tokens.labels[i]) for i in pieces[0].pieces]
-        widgets.note(f"“{spoken(shown.word)}” has {len(labels)} pieces here ({' '.join(labels)}); they are averaged.")
+        widgets.note(
+            f"“{word_as_read(comparison.word)}” has {len(labels)} pieces here ({' '.join(labels)}); they are averaged."
+        )
 
 
 def _around(tokens: Any, pieces: list[int]) -> str:
@@ -202,26 +210,26 @@ def _around(tokens: Any, pieces: list[int]) -> str:
     return f"{' '.join(visible(tokens.labels[i]) for i in near)} ({pieces[0]})"
 
 
-def spoken(word: str) -> str:
+def word_as_read(word: str) -> str:
     """What was typed as a word, which may be several, as plain text."""
     return " ".join(visible(part) for part in word.split())
 
 
-def name_of(shown: Senses, pair: tuple[int, int]) -> str:
+def pair_name(comparison: SenseComparison, pair: tuple[int, int]) -> str:
     """A pair as it is read: "A and B"."""
-    return f"{shown.meanings[pair[0]].letter} and {shown.meanings[pair[1]].letter}"
+    return f"{comparison.meanings[pair[0]].letter} and {comparison.meanings[pair[1]].letter}"
 
 
-def say(shown: Senses) -> str:
+def headline_html(comparison: SenseComparison) -> str:
     """The headline as HTML."""
-    return widgets.say(shown.headline())
+    return widgets.say(comparison.headline())
 
 
-def under(shown: Senses) -> str:
+def baseline_sentence(comparison: SenseComparison) -> str:
     """What two sentences of one sense show, for comparison; HTML."""
-    if not len(shown.baselines):
+    if not len(comparison.baselines):
         return escape("No baseline: type each sense once more to see what wording alone does.")
-    return f"Two sentences of one sense end at {two_digits(shown.baselines[:, -1].mean())} on average."
+    return f"Two sentences of one sense end at {two_digits(comparison.baselines[:, -1].mean())} on average."
 
 
 def two_digits(number: float) -> str:

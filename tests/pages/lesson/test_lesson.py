@@ -13,8 +13,9 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.tiny.shipped import best_head
-from ui.lesson import layout as lesson
-from ui.lesson.stops import DECIDING, MOLES, STOPS, TITLES
+from ui.lesson import layout
+from ui.lesson.stop import DECIDING, MOLES
+from ui.lesson.stops import STOPS, TITLES
 
 ROOT = Path(__file__).parents[3]
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -128,7 +129,7 @@ def test_the_count_is_the_lessons() -> None:
 
 
 def test_the_glossary_says_each_term_twice() -> None:
-    terms = lesson.terms()
+    terms = layout.terms()
     assert len(terms) == len({term["term"] for term in terms}) >= 20
     assert all(set(term) == {"term", "lesson", "papers"} and all(term.values()) for term in terms)
     shown = text(opened(stop=1))

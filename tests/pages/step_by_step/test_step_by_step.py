@@ -20,7 +20,7 @@ from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.from_trace import from_trace
 from attn_core.walkthrough.head import run_stages
 from ui.server import cache as caches
-from ui.step_by_step import toy as steps_toy
+from ui.step_by_step import toy as toy_editors
 from ui.step_by_step.layout import number
 
 ROOT = Path(__file__).parents[3]
@@ -287,10 +287,10 @@ def test_a_changed_number_of_the_toy_changes_what_follows() -> None:
 
 def test_the_toys_numbers_travel_in_a_link() -> None:
     changed = toy.toy().with_table("w_o", torch.tensor([[0, 0, 1, 0, 0, -2.5], [0, 0, 0, 0.125, 0, 0]]))
-    written = steps_toy.written(changed)
+    written = toy_editors.written(changed)
     assert written == "w_o.0.5:-2.5;w_o.1.3:0.125"
-    assert torch.equal(steps_toy.read(written).w_o, changed.w_o)
-    assert steps_toy.written(toy.toy()) == ""
+    assert torch.equal(toy_editors.read(written).w_o, changed.w_o)
+    assert toy_editors.written(toy.toy()) == ""
 
 
 # --- Other families, from folders ----------------------------------------------------------------------------------

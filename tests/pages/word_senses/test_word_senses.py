@@ -14,10 +14,10 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.residual.senses import find_word
-from ui.word_senses import board as sense_board
-from ui.word_senses import reading as sense_reading
+from ui.word_senses import reading
+from ui.word_senses.board import EXAMPLES
 
-MOLE = sense_board.EXAMPLES["mole"]
+MOLE = EXAMPLES["mole"]
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def test_examples_add_and_drop() -> None:
 
 def test_every_example_holds_its_word_once_and_has_a_baseline() -> None:
     model = load("minilm")
-    for word, rows in sense_board.EXAMPLES.items():
+    for word, rows in EXAMPLES.items():
         for row in rows:
             for sentence in (row.sentence, row.twin):
                 assert len(find_word(model.read(sentence), word)) == 1, (word, sentence)
@@ -266,4 +266,4 @@ def test_a_translator_of_ones_own_is_sent_to_the_pages_for_two_stacks(tmp_path: 
 
 
 def test_a_cosine_below_zero_has_a_true_minus_sign() -> None:
-    assert (sense_reading.two_digits(-0.126), sense_reading.two_digits(0.5)) == ("−0.13", "0.50")
+    assert (reading.two_digits(-0.126), reading.two_digits(0.5)) == ("−0.13", "0.50")

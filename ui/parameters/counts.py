@@ -133,7 +133,7 @@ def start_again() -> None:
 
 
 @dataclass(frozen=True)
-class Counted:
+class ModelCounts:
     """The page's models, counted."""
 
     page: Page
