@@ -44,7 +44,7 @@ if found is not None:
         all_heads_compared.everything_against_everything(shown)
 with right, widgets.card("numbers", "What differs, in numbers"):
     side_numbers.numbers(shown)
-    side_numbers.measures(shown)
+    side_numbers.panel_measures(shown)
 with widgets.card("matters", "Does it matter to the chosen word?", "Click a row of the picture for another word."):
     side_numbers.strips(shown)
     with st.expander("This word's row in every panel"):

@@ -138,7 +138,7 @@ class Page:
         return shown_problems()
 
     def again(self, trace: Any) -> Any:
-        """Run a trace's own tokens once more: `page.again(trace)(without=[(0, 3)])`. For `attn_core.effects`."""
+        """Run a trace's own tokens once more: `page.again(trace)(without=[(0, 3)])`. For `attn_core.heads.ablation`."""
         return lambda **options: self.trace(trace.tokens.ids, **options)
 
     def count(self, n_tokens: int, dropped: int, limit: int) -> None:

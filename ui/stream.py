@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from attn_core.heads import ablation as effects
-from attn_core.heads import baselines
-from attn_core.heads.replacements import Head
+from attn_core.heads import ablation, baselines
+from attn_core.heads.ablation import Head
 from attn_core.text.decoding import visible
 from ui.drawing import widgets
 from ui.link import choice, words
@@ -84,7 +83,7 @@ class StreamView:
 
     @cached_property
     def sink(self) -> Any:
-        return effects.sink_of(self.trace, self.stream)
+        return ablation.sink_of(self.trace, self.stream)
 
     @property
     def sink_name(self) -> str:
@@ -101,7 +100,7 @@ class StreamView:
         return self.trace.may_look(layer, stream=self.stream)
 
     def named(self, layer: int, head: int) -> Head:
-        return effects.named(layer, head, self.stream)
+        return ablation.named(layer, head, self.stream)
 
     def run(self, **options: Any) -> Any:
         """The same tokens once more, for example with heads switched off."""

@@ -5,8 +5,8 @@ What counts as an effect depends on the model: where words are predicted, how fa
 in an encoder, by what angle the final embedding of the chosen word turns.
 
     trace = ac.trace(model, "a fluffy blue creature")
-    run = effects.runner(model, trace)
-    effects.strip(trace, run, layer=0, head=3, query=4).parts()
+    run = runner(model, trace)
+    summarise_head(trace, run, layer=0, head=3, query=4).parts()
     # [('11 %', "of this layer's ΔE"), ('3.5°', 'turn if switched off'), ('8.5 %', 'on [CLS] [SEP]'), …]
 
 Sources: Michel et al. 2019 (switching heads off one by one); Kobayashi et al. 2020 (the size of what a head adds,
@@ -23,9 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.errors import HeadlightError
-from attn_core.heads import measures as heads
-from attn_core.heads.measures import Floats
-from attn_core.heads.replacements import Head, instead
+from attn_core.heads import measures
+from attn_core.heads.measures import Bools, Floats
 from attn_core.prediction.next_token import name_of
 from attn_core.residual import geometry
 from attn_core.text.decoding import visible
@@ -34,6 +33,8 @@ from attn_core.text.numbers import percent
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
 
+Head = tuple[int, int] | tuple[str, int, int]  # (layer, head), in an encoder-decoder (stream, layer, head)
+REPLACEMENTS = ("zero", "mean", "even", "previous", "painted")
 Runner = Callable[..., "Trace"]  # runs the same sentence again; options go to `attn_core.trace`
 
 
@@ -170,26 +171,26 @@ def switch_off_each(
     query: int,
     *,
     stream: str | None = None,
-    fill: str = "zero",
+    replacement: str = "zero",
     off: Sequence[Head] = (),
     painted: Sequence[tuple[int, int]] = (),
 ) -> Iterator[tuple[int, int, float]]:
     """Switch off one head after the other and yield (layer, head, effect) as each pass ends, so that one can stop.
 
-    One pass a head. `off` are heads that stay off all the while; the effect is then that of one head more. `fill` is
-    what stands in for a head, one of `replacements.INSTEAD`.
+    One pass a head. `off` are heads that stay off all the while; the effect is then that of one head more.
+    `replacement` is what stands in for a head, one of `REPLACEMENTS`.
     """
-    base = run(**instead(trace, off, fill, painted)) if off else trace
+    base = run(**replacement_options(trace, off, replacement, painted)) if off else trace
     for layer in range(trace.n_layers_of(stream)):
         for head in range(trace.n_heads_of(stream)):
-            gone = [*off, named(layer, head, stream)]
-            after = run(**instead(trace, gone, fill, painted))
+            heads = [*off, named(layer, head, stream)]
+            after = run(**replacement_options(trace, heads, replacement, painted))
             yield layer, head, effect(base, after, query, stream=stream, n_words=0).value
 
 
 @dataclass(frozen=True)
-class Strip:
-    """Does this head matter, in four numbers for one word: see `strip`."""
+class HeadSummary:
+    """Does this head matter, in four numbers for one word: see `summarise_head`."""
 
     share: float
     effect: Effect
@@ -208,7 +209,9 @@ class Strip:
         ]
 
 
-def strip(trace: Trace, run: Runner, layer: int, head: int, query: int, *, stream: str | None = None) -> Strip:
+def summarise_head(
+    trace: Trace, run: Runner, layer: int, head: int, query: int, *, stream: str | None = None
+) -> HeadSummary:
     """Does this head matter to this word? Costs one more pass through the model (`run(without=…)`).
 
     `share`: the head's part of the layer's ΔE at the word (see `delta_shares`). `effect`: what switching the head off
@@ -216,27 +219,29 @@ def strip(trace: Trace, run: Runner, layer: int, head: int, query: int, *, strea
     `entropy`: how widely the word looks, in bits, the sink included.
     """
     off = run(without=[named(layer, head, stream)])
-    return strip_with(trace, effect(trace, off, query, stream=stream), layer, head, query, stream=stream)
+    return summary_with(trace, effect(trace, off, query, stream=stream), layer, head, query, stream=stream)
 
 
-def strip_with(trace: Trace, change: Effect, layer: int, head: int, query: int, *, stream: str | None = None) -> Strip:
+def summary_with(
+    trace: Trace, change: Effect, layer: int, head: int, query: int, *, stream: str | None = None
+) -> HeadSummary:
     """The same, where the effect of switching the head off is already known."""
     row = trace.pattern(layer, head, stream=stream)[query]
     keys = trace.tokens if stream is None else trace.tokens_of(stream)[1]
     sink = sink_of(trace, stream)
-    return Strip(
+    return HeadSummary(
         share=float(delta_shares(trace, layer, query, stream=stream)[head]),
         effect=change,
         sink=float(row[sink].sum()),
         sink_labels=tuple(dict.fromkeys(label for label, rests in zip(keys.labels, sink, strict=True) if rests)),
-        entropy=float(heads.entropy(row)),
+        entropy=float(measures.entropy(row)),
     )
 
 
-def sink_of(trace: Trace, stream: str | None = None) -> heads.Bools:
-    """The sink's keys of a stream, bool [key]: see `heads.sink_keys`."""
+def sink_of(trace: Trace, stream: str | None = None) -> Bools:
+    """The sink's keys of a stream, bool [key]: see `measures.sink_keys`."""
     keys = trace.tokens if stream is None else trace.tokens_of(stream)[1]
-    return heads.sink_keys(keys.special, causal=trace.kind == "decoder" or stream == "decoder")
+    return measures.sink_keys(keys.special, causal=trace.kind == "decoder" or stream == "decoder")
 
 
 def _percent(share: float) -> str:
@@ -244,3 +249,35 @@ def _percent(share: float) -> str:
     if value != value:
         return "–"
     return "< 0.1 %" if 0 < value < 0.05 else f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
+
+
+def replacement_options(
+    trace: Trace, heads: Sequence[Head], replacement: str, painted: Sequence[tuple[int, int]] = ()
+) -> dict[str, Any]:
+    """Options for `attn_core.trace` that put something else in the place of heads.
+
+    "zero" and "mean" stand in for what a head gives (see `attn_core.trace`); the others force its pattern: "even"
+    attention over all that may be seen, the "previous" token, or the `painted` (query, key) cells, evenly in each row,
+    rows without paint as they were. A cell that the mask forbids is not painted.
+    """
+    if replacement in ("zero", "mean"):
+        return {"without": list(heads), "fill": replacement}
+    return {"edit": {head: _forced(trace, head, replacement, painted) for head in heads}}
+
+
+def _forced(trace: Trace, head: Head, replacement: str, painted: Sequence[tuple[int, int]]) -> Floats:
+    *stream, layer, number = head
+    options = {"stream": stream[0]} if stream else {}
+    may_look = trace.may_look(layer, **options)  # type: ignore[arg-type]
+    cells = np.zeros_like(may_look)
+    if replacement == "even":
+        cells = may_look
+    elif replacement == "previous":
+        before = np.minimum(np.maximum(np.arange(len(cells)) - 1, 0), cells.shape[1] - 1)
+        cells[np.arange(len(cells)), before] = True
+    else:
+        for query, key in painted:
+            cells[query, key] = may_look[query, key]
+    total = cells.sum(axis=1, keepdims=True)
+    own = trace.pattern(layer, number, **options)  # type: ignore[arg-type]
+    return np.where(total > 0, cells / np.maximum(total, 1), own).astype(np.float32)

@@ -1,23 +1,19 @@
-"""What a head does, in numbers: how wide it looks, how far, how much it rests on the sink, and which rule it follows.
+"""Measures of a head: numbers that describe an attention pattern, each with its name, words, unit and source.
 
-Everything here takes patterns as arrays, [..., query, key], whose rows sum to 1 and whose masked cells are 0; leading
-axes, such as `head`, are batched. A *rule* ("look at the word before") is a set of cells, bool [query, key]. How well a
-head follows a rule is the share of its weight that lies on those cells, told beside the share that even attention over
-the same keys would put there.
-
-The *sink* is left out before any rule is judged. Heads rest on [CLS], [SEP], BOS or the first token when they have
-nothing to do (Clark et al. 2019, section 3.2; Xiao et al. 2024), and with it in, nearly every head would be labelled
-"looks at the first token".
+The functions take patterns as arrays, [..., query, key], whose rows sum to 1 and whose masked cells are 0; leading
+axes, such as `head`, are batched. `MEASURES` holds one record a measure: the table of `kinds.classify_heads`, the axes
+and columns of the pages, their help, the CSV and the command line follow from it.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import entr
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
@@ -36,9 +32,9 @@ def sink_keys(special: Sequence[bool], *, causal: bool) -> Bools:
     return sink
 
 
-def sink_share(pattern: Floats, sink: Bools) -> Floats:
-    """How much of every query's weight goes to the sink: [..., query, key] → [..., query], between 0 and 1."""
-    return pattern[..., sink].sum(axis=-1)
+def share_on(pattern: Floats, keys: Bools) -> Floats:
+    """How much of every query's weight goes to some keys: [..., query, key] → [..., query], between 0 and 1."""
+    return pattern[..., keys].sum(axis=-1)
 
 
 def without_sink(pattern: Floats, sink: Bools) -> Floats:
@@ -62,8 +58,7 @@ def entropy(pattern: Floats) -> Floats:
     >>> entropy(np.array([[0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0]])).tolist()
     [2.0, 0.0]
     """
-    logs = np.log2(pattern, out=np.zeros_like(pattern, dtype=float), where=pattern > 0)
-    return 0.0 - (pattern * logs).sum(axis=-1)
+    return entr(np.asarray(pattern, dtype=float)).sum(axis=-1) / np.log(2) + 0.0  # not −0
 
 
 def mean_distance(pattern: Floats, queries: Sequence[int] | NDArray[np.int_] | None = None) -> Floats:
@@ -79,161 +74,119 @@ def mean_distance(pattern: Floats, queries: Sequence[int] | NDArray[np.int_] | N
     return (pattern * np.abs(np.arange(n_key)[None, :] - places[:, None])).sum(axis=-1)
 
 
-# ---------------------------------------------------------------------------------------- rules, as bool [query, key]
+# --- The records ------------------------------------------------------------------------------------------------------
 
 
-def _ahead(n_query: int, n_key: int) -> NDArray[np.int_]:
-    """How far ahead of its query every key lies, [query, key]."""
-    return np.arange(n_key)[None, :] - np.arange(n_query)[:, None]
+class Named(Protocol):
+    """A record with a name for code and links, and a title for people."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
 
 
-def offset_cells(n_query: int, n_key: int, offset: int) -> Bools:
-    """The key at a fixed distance: −1 is the token before, 0 the token itself, 1 the token after."""
-    return _ahead(n_query, n_key) == offset
+Record = TypeVar("Record", bound=Named)
 
 
-def window_cells(n_query: int, n_key: int, reach: int = 2) -> Bools:
-    """The keys at most `reach` tokens away, on either side."""
-    return np.abs(_ahead(n_query, n_key)) <= reach
-
-
-def duplicate_cells(ids: Sequence[int]) -> Bools:
-    """Other places where the query's own token stands. Source: Wang et al. 2023 (duplicate token heads), section 3.
-
-    >>> duplicate_cells([7, 8, 7]).astype(int).tolist()
-    [[0, 0, 1], [0, 0, 0], [1, 0, 0]]
-    """
-    tokens = np.asarray(ids)
-    return (tokens[:, None] == tokens[None, :]) & ~np.eye(len(tokens), dtype=bool)
-
-
-def induction_cells(ids: Sequence[int]) -> Bools:
-    """The token that followed the query's token elsewhere: in "a b … a", the second *a* looks at *b*.
-
-    Source: Elhage et al. 2021; Olsson et al. 2022.
-
-    >>> induction_cells([7, 8, 7]).astype(int).tolist()
-    [[0, 0, 0], [0, 0, 0], [0, 1, 0]]
-    """
-    cells = np.roll(duplicate_cells(ids), 1, axis=1)
-    cells[:, 0] = False
-    return cells
-
-
-def first_mention_cells(ids: Sequence[int]) -> Bools:
-    """The very first place of a token, for queries that meet it for the third time or later.
-
-    From the third time on, because on the second the first mention is also the only earlier one.
-
-    >>> first_mention_cells([7, 7, 7]).astype(int).tolist()
-    [[0, 0, 0], [0, 0, 0], [1, 0, 0]]
-    """
-    tokens = np.asarray(ids)
-    same = tokens[:, None] == tokens[None, :]
-    third = np.tril(same, -1).sum(axis=1) >= 2
-    return third[:, None] & (np.arange(len(tokens))[None, :] == same.argmax(axis=1)[:, None])
-
-
-def punctuation_cells(labels: Sequence[str], n_query: int) -> Bools:
-    """Keys that are punctuation marks and nothing else, for all queries."""
-    marks = np.array([bool(t.strip()) and all(unicodedata.category(c)[0] == "P" for c in t.strip()) for t in labels])
-    return np.broadcast_to(marks, (n_query, len(labels))).copy()
-
-
-# ------------------------------------------------------------------------------------------------ how well a rule fits
+def by_name(*records: Record) -> dict[str, Record]:
+    """Records by name, in their order. Raises ValueError where two share a name or a title: a table
+    would lose one."""
+    for field in ("name", "title"):
+        said = [getattr(record, field) for record in records]
+        twice = [text for text in said if said.count(text) > 1]
+        if twice:
+            raise ValueError(f"two records have the {field} {twice[0]!r}")
+    return {record.name: record for record in records}
 
 
 @dataclass(frozen=True)
-class Tally:
-    """Weight counted over queries, per head; tallies of several sentences add up.
+class Reading:
+    """What a measure reads: one layer of one stream of one sentence.
 
-    `on`: weight that lay on the rule's cells. `expected`: what even attention would have put there. `total`: all weight
-    outside the sink, of queries to which the rule applies.
+    `pattern` [head, query, key] holds the rows of ordinary queries only. `sink` and `special` are bool [key].
+    `positions` [query] are the places of those queries among the keys, or None between two sentences.
     """
 
-    on: Floats
-    expected: Floats
-    total: Floats
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(self.on + other.on, self.expected + other.expected, self.total + other.total)
-
-    @property
-    def share(self) -> Floats:
-        """The share of the weight that follows the rule, 0 to 1; NaN where nothing was counted."""
-        return _ratio(self.on, self.total)
-
-    @property
-    def chance(self) -> Floats:
-        """The share that even attention over the same keys would have."""
-        return _ratio(self.expected, self.total)
-
-    @property
-    def lift(self) -> Floats:
-        """How far above chance, on a scale where 0 is even attention and 1 is all weight on the rule; may be negative.
-
-        The correction that Cohen's kappa (Cohen 1960) makes for agreement by chance.
-        """
-        return _ratio(self.on - self.expected, self.total - self.expected)
+    pattern: Floats
+    sink: Bools
+    special: Bools
+    positions: NDArray[np.int_] | None
 
 
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    part, whole = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
-    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=np.abs(whole) > 1e-9)
-
-
-def tally(pattern: Floats, cells: Bools, may_look: Bools, sink: Bools) -> Tally:
-    """Count how much weight lies on a rule's cells: pattern [head, query, key], the rest bool [query, key] or [key].
-
-    Queries count by the weight that they put outside the sink, so that a query which rests on it says nothing. Only
-    queries with a cell of the rule and at least two keys to choose from are counted.
-    """
-    keys = may_look & ~sink
-    n_keys = keys.sum(axis=1)
-    queries = (cells & keys).any(axis=1) & (n_keys > 1)
-    free = np.where(keys, pattern, 0.0)[..., queries, :]
-    mass = free.sum(axis=-1, dtype=float)  # [head, query]
-    even = (cells & keys).sum(axis=1)[queries] / n_keys[queries]
-    return Tally((free * cells[queries]).sum(axis=(-2, -1), dtype=float), (mass * even).sum(axis=-1), mass.sum(axis=-1))
-
-
-# --------------------------------------------------------------------------------------------------------------- kinds
+UNITS = {"bits": "%.2f bits", "tokens": "%.1f tokens", "share": "%.1f %%"}  # how a table writes a number of each unit
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of head: how it is called, what it does in plain words, who described it, and when the name is given."""
+class Measure:
+    """A number about a head: its name in code and links, its words on screen, and how it is computed.
+
+    `meaning` completes "the head …" or stands alone as help. `unit` is one of `UNITS`; a "share" lies between 0 and 1,
+    and tables show it in per cent. `of` gives [head, query] for one reading, or None where the measure means nothing
+    there; a table holds the mean over queries and sentences. Without `of` it is a share that `rules` count.
+    """
 
     name: str
     title: str
     meaning: str
+    unit: str
     source: str
-    threshold: float = 0.4
+    of: Callable[[Reading], Floats | None] | None = None
+
+    @property
+    def axis(self) -> str:
+        """The title of an axis: "entropy (bits)"."""
+        return f"{self.title} ({self.unit})"
+
+    @property
+    def column_format(self) -> str:
+        """How a table writes the number, as a printf format: "%.2f bits"."""
+        return UNITS[self.unit]
+
+    @property
+    def factor(self) -> int:
+        """What the number is multiplied by in a table: 100 for a share, which is shown in per cent."""
+        return 100 if self.unit == "share" else 1
 
 
-KINDS: dict[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        Kind("previous", "previous token", "looks at the token just before", "Voita et al. 2019; Clark et al. 2019"),
-        Kind("next", "next token", "looks at the token just after", "Voita et al. 2019; Clark et al. 2019"),
-        Kind("same", "same position", "looks at the token itself", "Clark et al. 2019"),
-        Kind("induction", "induction", "looks at what came after the same token elsewhere", "Olsson et al. 2022"),
-        Kind("first_mention", "first mention", "looks at the first place of a repeated token", "Wang et al. 2023", 0.6),
-        Kind("duplicate", "duplicate token", "looks at other places with the same token", "Wang et al. 2023"),
-        Kind("punctuation", "punctuation", "looks at full stops, commas and other marks", "Clark et al. 2019", 0.5),
-        Kind("local", "local window", "looks at most two tokens away", "Voita et al. 2019", 0.5),
-    )
-}  # in the order of preference: what is narrower comes before what it is a part of
-NO_PATTERN = "no simple pattern"
+def _separators(special: Bools) -> Bools:
+    """Special tokens that are not the first token: [SEP] and its like, bool [key]."""
+    return special & (np.arange(len(special)) > 0)
 
 
-def label(lifts: Mapping[str, float]) -> str:
-    """The kind of a head, given how far above chance it follows each rule; `NO_PATTERN` where none passes.
-
-    The threshold is 0.4: two fifths of the way from even attention to looking nowhere else. Of 1,728 heads of BERT- and
-    GPT-2-shaped models with random weights (standard deviation 0.02 to 1), none passed 0.17 for the position rules and
-    0.08 for the token rules. Random weights do reach 0.5 for punctuation (a favourite token that happens to be a mark)
-    and 0.4 for the window, so those two ask for 0.5. First mention asks for 0.6, because a head that looks evenly at
-    both earlier copies of a token reaches 0.5. Of several that pass, the first of `KINDS` wins: narrow before wide.
-    """
-    return next((n for n, kind in KINDS.items() if lifts.get(n, float("nan")) >= kind.threshold), NO_PATTERN)
+MEASURES: Mapping[str, Measure] = by_name(
+    Measure(
+        "entropy",
+        "entropy",
+        "how widely it looks, the sink left out: 0 bits is one token, 3 bits as wide as eight even ones",
+        "bits",
+        "Clark et al. 2019, section 3.3",
+        lambda read: entropy(without_sink(read.pattern, read.sink)),
+    ),
+    Measure(
+        "distance",
+        "distance",
+        "how many tokens away it looks on average, the sink left out",
+        "tokens",
+        "Vig & Belinkov 2019",
+        lambda read: (
+            None if read.positions is None else mean_distance(without_sink(read.pattern, read.sink), read.positions)
+        ),
+    ),
+    Measure(
+        "sink",
+        "on the sink",
+        "the share of its weight that rests on special tokens or, in a causal model, on the first token",
+        "share",
+        "Clark et al. 2019, section 3.2; Xiao et al. 2024",
+        lambda read: share_on(read.pattern, read.sink),
+    ),
+    Measure(
+        "separator",
+        "on separators",
+        "the share of its weight that rests on special tokens after the first, such as [SEP]",
+        "share",
+        "Clark et al. 2019, section 3.2",
+        lambda read: share_on(read.pattern, _separators(read.special)),
+    ),
+)

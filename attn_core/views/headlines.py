@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attn_core.heads import measures as heads
+from attn_core.heads import rules
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 
@@ -63,8 +63,8 @@ def habit(pattern: NDArray[np.floating], may_look: NDArray[np.bool_], sink: NDAr
         (1, "looks one token ahead"),
         (0, "looks at the token itself"),
     ):
-        cells = heads.offset_cells(pattern.shape[0], pattern.shape[1], offset)
-        share = float(heads.tally(pattern[None], cells, may_look, sink).share[0])
+        cells = rules.offset_cells(pattern.shape[0], pattern.shape[1], offset)
+        share = float(rules.score_rule(pattern[None], cells, may_look, sink).share[0])
         if share >= 0.8:
             return f"{meaning}, {'almost always' if share >= 0.95 else 'mostly'}"
     return ""

@@ -6,7 +6,7 @@ python -m attn_core.views.record_starter
 import numpy as np
 
 import attn_core as ac
-from attn_core.heads import ablation as effects
+from attn_core.heads import ablation
 from attn_core.views import recorded
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -14,11 +14,11 @@ STARTER = "a fluffy blue creature roamed the verdant forest"
 
 def turns_of(model: ac.Model, trace: ac.Trace) -> np.ndarray:
     """By how many degrees each token's last vector turns without each head: [layer, head, query]."""
-    run = effects.runner(model, trace)
+    run = ablation.runner(model, trace)
     turns = np.zeros((trace.n_layers, trace.n_heads, len(trace.tokens)), np.float32)
     for layer, head in np.ndindex(trace.n_layers, trace.n_heads):
         without = run(without=[(layer, head)])
-        turns[layer, head] = [effects.effect(trace, without, query).value for query in range(len(trace.tokens))]
+        turns[layer, head] = [ablation.effect(trace, without, query).value for query in range(len(trace.tokens))]
     return turns
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attn_core.heads import ablation as effects
+from attn_core.heads import ablation
 from attn_core.settings import assets_folder
 from attn_core.text.tokens import Tokens
 
@@ -79,10 +79,10 @@ class Recorded:
         return self.checked
 
 
-def strip(stored: Recorded, layer: int, head: int, query: int) -> effects.Strip:
-    """The four numbers of `effects.strip`, from what was stored."""
-    turn = effects.Effect(float(stored.turns[layer, head, query]), "°", "turn if switched off")
-    return effects.strip_with(stored, turn, layer, head, query)  # type: ignore[arg-type]
+def strip(stored: Recorded, layer: int, head: int, query: int) -> ablation.HeadSummary:
+    """The four numbers of `ablation.summarise_head`, from what was stored."""
+    turn = ablation.Effect(float(stored.turns[layer, head, query]), "°", "turn if switched off")
+    return ablation.summary_with(stored, turn, layer, head, query)  # type: ignore[arg-type]
 
 
 def save(trace: Any, turns: NDArray[np.float32], path: Path = STARTER) -> None:

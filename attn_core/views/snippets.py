@@ -62,10 +62,10 @@ def steps(trace: Any, layer: int, head: int, token: int, stream: str | None) -> 
 def search(trace: Any, cells: Sequence[tuple[int, int]], stream: str | None, strict: bool) -> str:
     """Find heads: how far above its habit every head looks at the painted cells."""
     return _lines(
-        ["import numpy as np", "from attn_core.heads import ablation as effects", "from attn_core.heads import search"],
+        ["import numpy as np", "from attn_core.heads import ablation", "from attn_core.heads import search"],
         traced(trace, stream),
         f"cells = search.painted_cells({list(cells)!r}, *trace.pattern(0, 0{_at(stream)}).shape)",
-        f"sink = effects.sink_of(trace, {stream!r})",
+        f"sink = ablation.sink_of(trace, {stream!r})",
         "above = np.stack([",
         f"    search.find(trace.patterns(n{_at(stream)}), cells, trace.may_look(n{_at(stream)}), sink, "
         f"beyond_the_key={strict}).score",
@@ -74,11 +74,11 @@ def search(trace: Any, cells: Sequence[tuple[int, int]], stream: str | None, str
     )
 
 
-def survey(model: str, stream: str | None) -> str:
+def classify_heads(model: str, stream: str | None) -> str:
     """Find heads: the kind of every head, and all its measures."""
     return _lines(
-        ["from attn_core.heads.kinds import survey"],
-        f"table = survey(ac.load({model!r}){_at(stream)})",
+        ["from attn_core.heads.kinds import classify_heads"],
+        f"table = classify_heads(ac.load({model!r}){_at(stream)})",
         'table[["layer", "head", "kind"]]',
     )
 
@@ -87,15 +87,15 @@ def without(
     trace: Any, off: Heads, token: int, stream: str | None, fill: str, painted: Sequence[tuple[int, int]]
 ) -> str:
     """Find heads: what the model says of a word without some heads, or with something else in their place."""
-    gone = f"[effects.named(layer, head, {stream!r}) for layer, head in {list(off)!r}]"
+    gone = f"[ablation.named(layer, head, {stream!r}) for layer, head in {list(off)!r}]"
     cells = f", {list(painted)!r}" if fill == "painted" else ""
     return _lines(
-        ["from attn_core.heads import ablation as effects", "from attn_core.heads.replacements import instead"],
+        ["from attn_core.heads import ablation"],
         f"model = ac.load({trace.model_name!r})",
         f"trace = ac.trace(model, {_sentences(trace, stream)})",
-        f"change = instead(trace, {gone}, {fill!r}{cells})",
-        "after = effects.runner(model, trace)(**change)",
-        f"effect = effects.effect(trace, after, {token}{_at(stream)})",
+        f"change = ablation.replacement_options(trace, {gone}, {fill!r}{cells})",
+        "after = ablation.runner(model, trace)(**change)",
+        f"effect = ablation.effect(trace, after, {token}{_at(stream)})",
         "effect.value, effect.unit",
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from attn_core.figures.canvas import heads as tiles
-from attn_core.heads import measures as heads
+from attn_core.heads import measures
 from attn_core.text.numbers import percent
 from ui.all_heads import head as one_head
 from ui.all_heads.head import OneHead
@@ -82,7 +82,7 @@ def _pack_patterns(shown: OneHead) -> bytes:
 def _sink_notes(shown: OneHead, layer: int) -> list[str]:
     """How much of each head rests on the sink: "8.5 % on [CLS] [SEP]"."""
     name = one_head.sink_name(shown.arrangement, shown.trace.tokens)
-    shares = heads.sink_share(shown.trace.patterns(layer), shown.arrangement.sink).mean(axis=-1)
+    shares = measures.share_on(shown.trace.patterns(layer), shown.arrangement.sink).mean(axis=-1)
     return [f"{percent(float(share))} on {name}" if name else "" for share in shares]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from attn_core.heads import ablation as effects
+from attn_core.heads import ablation
 from attn_core.heads.measures import entropy
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
@@ -89,5 +89,5 @@ def strip(shown: OneHead) -> None:
     elif isinstance(shown.trace.real(), recorded.Recorded):
         widgets.strip(recorded.strip(shown.trace, layer, head, query).parts())
     else:
-        found = effects.strip(shown.trace, shown.page.again(shown.trace), layer, head, query)
+        found = ablation.summarise_head(shown.trace, shown.page.again(shown.trace), layer, head, query)
         widgets.strip(found.parts(), found.effect.says)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from attn_core.heads import ablation as effects
-from attn_core.heads import measures as heads
+from attn_core.heads import ablation, measures
+from attn_core.heads.measures import Measure
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from ui.compare_heads.charts import both
@@ -50,27 +50,43 @@ def _at(shown: Sides, place: int) -> str:
     return f"{visible(both(a, b) or a or b or '')} ({place})"
 
 
-def measures(shown: Sides) -> None:
+# Of the whole pattern: a panel may show a mean of heads, or a model's sentence without a sink.
+PANEL_MEASURES = (
+    Measure(
+        "entropy",
+        "entropy",
+        "how widely it looks, the sink included: 0 bits is one token, 3 bits as wide as eight even ones",
+        "bits",
+        "Clark et al. 2019, section 3.3",
+        lambda read: measures.entropy(read.pattern),
+    ),
+    measures.MEASURES["sink"],
+)
+
+
+def panel_measures(shown: Sides) -> None:
     """Each panel in numbers: how widely it looks and how much rests on the sink, over the whole sentence."""
     rows = [(side.letter, *_measured(side), side.viewed.sink_name or "none") for side in shown.sides]
     st.dataframe(
-        pd.DataFrame(rows, columns=["panel", "entropy", "on the sink", "sink"]),
+        pd.DataFrame(rows, columns=["panel", *(measure.title for measure in PANEL_MEASURES), "sink"]),
         hide_index=True,
-        column_config={
-            "entropy": st.column_config.NumberColumn("entropy", format="%.2f bits"),
-            "on the sink": st.column_config.NumberColumn("on the sink", format="%.1f %%"),
-        },
+        column_config={measure.title: widgets.measure_column(measure) for measure in PANEL_MEASURES},
         alt="Entropy and sink share of every panel.",
     )
 
 
-def _measured(side: Side) -> tuple[float, float]:
-    """(mean entropy in bits, mean share on the sink in %) over the queries that are words."""
-    asks = ~np.array(side.viewed.queries.special)
+def _measured(side: Side) -> list[float]:
+    """The number of every measure as a table shows it: the mean over the queries that are words."""
+    asks = ~np.array(side.viewed.queries.special)  # [query]
     if not asks.any():
-        return float("nan"), float("nan")
-    rests = heads.sink_share(side.pattern, side.viewed.sink)[asks].mean()
-    return float(heads.entropy(side.pattern)[asks].mean()), 100 * float(rests)
+        return [float("nan")] * len(PANEL_MEASURES)
+    special = np.array(side.viewed.keys.special, dtype=bool)
+    reading = measures.Reading(side.pattern[None, asks], side.viewed.sink, special, None)
+    values = [measure.of(reading) for measure in PANEL_MEASURES if measure.of is not None]
+    return [
+        measure.factor * float("nan" if value is None else value.mean())
+        for measure, value in zip(PANEL_MEASURES, values, strict=True)
+    ]
 
 
 def strips(shown: Sides) -> None:
@@ -91,12 +107,14 @@ def _strip(side: Side, query: int) -> None:
     """The strip of a panel; a mean, or a head over shuffled words, cannot be switched off."""
     viewed = side.viewed
     if side.spec.shows in ("head", "random"):
-        found = effects.strip(viewed.trace, viewed.run, side.layer, side.spec.head, query, stream=viewed.stream)
+        found = ablation.summarise_head(
+            viewed.trace, viewed.run, side.layer, side.spec.head, query, stream=viewed.stream
+        )
         widgets.strip(found.parts(), found.effect.says)
         return
     row = side.pattern[query]
     rests = [(percent(float(row[viewed.sink].sum())), f"on {viewed.sink_name}")] if viewed.sink_name else []
-    widgets.strip([*rests, (f"{float(heads.entropy(row)):.1f} bits", "entropy")])
+    widgets.strip([*rests, (f"{float(measures.entropy(row)):.1f} bits", "entropy")])
 
 
 def offer(shown: Sides) -> None:

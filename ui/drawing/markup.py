@@ -31,7 +31,7 @@ def key(label: str) -> Markup:
 
 
 def say(sentence: Sequence[tuple[str, str]]) -> Markup:
-    """A sentence of `attn_core.sentences`, (text, role) pairs, as HTML in the roles' colours."""
+    """A sentence of `attn_core.views.headlines`, (text, role) pairs, as HTML in the roles' colours."""
     parts = [f'<span class="hl-{role[0]}">{escape(text)}</span>' if role else escape(text) for text, role in sentence]
     return Markup("".join(parts).replace(" %", "&nbsp;%"))  # a number and its sign stay on one line
 

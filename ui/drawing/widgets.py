@@ -15,6 +15,7 @@ from typing import Any
 
 import streamlit as st
 
+from attn_core.heads.measures import Measure
 from ui.drawing.markup import badge, key, query, say, tok
 
 __all__ = ["badge", "key", "query", "say", "tok"]
@@ -144,3 +145,8 @@ def stepper(label: str, name: str, top: int, shortcuts: tuple[str, str] | None =
             width=108,
         )
         st.button("›", key=f"{name}_on", on_click=step, args=(name, 1, top), shortcut=on, help=f"{label} after")
+
+
+def measure_column(measure: Measure) -> Any:
+    """The column of a measure of heads in a table: its title, how its numbers are written, and what it means."""
+    return st.column_config.NumberColumn(measure.title, format=measure.column_format, help=measure.meaning)

@@ -10,8 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from attn_core.figures.canvas.panels import Panel, pack_panels
-from attn_core.heads import ablation as effects
-from attn_core.heads.replacements import instead
+from attn_core.heads import ablation
+from attn_core.heads.ablation import replacement_options
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from attn_core.views import snippets as recipes
@@ -69,7 +69,7 @@ def page(viewed: StreamView) -> str:
     """Everything below the headline; gives the headline."""
     off = switched_off(viewed)
     after = viewed.run(**_instead(viewed, off)) if off else viewed.trace
-    changed = effects.effect(viewed.trace, after, viewed.query, stream=viewed.stream)
+    changed = ablation.effect(viewed.trace, after, viewed.query, stream=viewed.stream)
     left, right = st.columns([52, 48], gap="medium")
     with left, widgets.card("effects", "What each head does to this word", _map_hint(viewed)):
         settings(viewed, off)
@@ -96,10 +96,10 @@ def lines(viewed: StreamView) -> str:
 def _instead(viewed: StreamView, off: Heads) -> dict[str, Any]:
     """What the link puts in the place of heads, as options of a pass."""
     gone = [viewed.named(*head) for head in off]
-    return instead(viewed.trace, gone, st.session_state["fill"], painted(viewed))
+    return replacement_options(viewed.trace, gone, st.session_state["fill"], painted(viewed))
 
 
-def lead(viewed: StreamView, off: Heads, changed: effects.Effect) -> str:
+def lead(viewed: StreamView, off: Heads, changed: ablation.Effect) -> str:
     """What happened, as HTML."""
     word = widgets.query(visible(viewed.queries.labels[viewed.query]))
     if not off:
@@ -128,7 +128,7 @@ def _together(names: list[str]) -> str:
 def _map_hint(viewed: StreamView) -> str:
     what = (
         "the next word's probabilities move"
-        if effects.predicts(viewed.trace, viewed.stream)
+        if ablation.predicts(viewed.trace, viewed.stream)
         else "its final embedding turns"
     )
     return (
@@ -174,18 +174,13 @@ def settings(viewed: StreamView, off: Heads) -> None:
 def strip(viewed: StreamView) -> None:
     """The opened head in four numbers."""
     widgets.heading(f"Head {viewed.layer}.{viewed.head}")
-    found = effects.strip(
-        viewed.trace,
-        viewed.run,
-        viewed.layer,
-        viewed.head,
-        viewed.query,
-        stream=viewed.stream,
+    found = ablation.summarise_head(
+        viewed.trace, viewed.run, viewed.layer, viewed.head, viewed.query, stream=viewed.stream
     )
     widgets.strip(found.parts())
 
 
-def outcome(viewed: StreamView, after: Any, changed: effects.Effect) -> None:
+def outcome(viewed: StreamView, after: Any, changed: ablation.Effect) -> None:
     """What the model says with and without: next words, or how far each word turned."""
     if after is viewed.trace and changed.unit == "°":
         widgets.note(
@@ -204,7 +199,7 @@ def outcome(viewed: StreamView, after: Any, changed: effects.Effect) -> None:
 
 def _next_words(viewed: StreamView, after: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The likeliest next words of both passes and those that moved most, with both probabilities."""
-    words = effects.words_compared(viewed.trace, after, viewed.query)
+    words = ablation.words_compared(viewed.trace, after, viewed.query)
     rows = [(visible(word.text), 100 * word.before, 100 * word.after) for word in words]
     table = pd.DataFrame(rows, columns=["next word", "with", "without"])
     return table, {name: _bar(name, "%.1f %%", 100.0, width=112) for name in ("with", "without")}
@@ -213,7 +208,7 @@ def _next_words(viewed: StreamView, after: Any) -> tuple[pd.DataFrame, dict[str,
 def _turns(viewed: StreamView, after: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
     """By how many degrees each word's final embedding turned."""
     labels = [f"{visible(label)} ({i})" for i, label in enumerate(viewed.queries.labels)]
-    turns = [effects.effect(viewed.trace, after, i, stream=viewed.stream).value for i in range(len(labels))]
+    turns = [ablation.effect(viewed.trace, after, i, stream=viewed.stream).value for i in range(len(labels))]
     table = pd.DataFrame({"word": labels, "turn": turns})
     return table, {"turn": _bar("its final embedding turns by", "%.2f°", max(1.0, *turns))}
 

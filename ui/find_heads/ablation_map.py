@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from attn_core.figures.canvas import heads as tiles
-from attn_core.heads import ablation as effects
+from attn_core.heads import ablation
 from ui.drawing import canvas
 from ui.server import cache as caches
 from ui.stream import StreamView
@@ -27,11 +27,11 @@ def effect_map(viewed: StreamView, off: Heads, painted: Heads, on_open: Callable
     known = st.session_state.setdefault("effects_known", {})
     key = (viewed.reads, viewed.query, fill, paint, off)
     if key in known:
-        values, unit = known[key], "bits" if effects.predicts(viewed.trace, viewed.stream) else "degrees"
+        values, unit = known[key], "bits" if ablation.predicts(viewed.trace, viewed.stream) else "degrees"
         name, texts = f"effect of switching off, in {unit}", [[f"{v:.2g}" for v in row] for row in values]
     else:
         layers = range(viewed.n_layers)
-        values = np.stack([effects.delta_shares(viewed.trace, i, viewed.query, stream=viewed.stream) for i in layers])
+        values = np.stack([ablation.delta_shares(viewed.trace, i, viewed.query, stream=viewed.stream) for i in layers])
         name, texts = "share of its layer's ΔE at this word, in %", [[f"{100 * v:.0f}" for v in row] for row in values]
     for layer, head in off:
         texts[layer][head] = "off"
@@ -74,14 +74,8 @@ def _effects(viewed: StreamView, off: Heads, fill: str, paint: Any) -> np.ndarra
     bar = st.progress(0.0)
     values = np.zeros((viewed.n_layers, viewed.n_heads))
     gone = [viewed.named(*head) for head in off]
-    each = effects.switch_off_each(
-        viewed.trace,
-        viewed.run_once,
-        viewed.query,
-        stream=viewed.stream,
-        fill=fill,
-        off=gone,
-        painted=paint,
+    each = ablation.switch_off_each(
+        viewed.trace, viewed.run_once, viewed.query, stream=viewed.stream, replacement=fill, off=gone, painted=paint
     )
     for done, (layer, head, value) in enumerate(each, start=1):
         values[layer, head] = value

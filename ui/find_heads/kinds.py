@@ -11,9 +11,8 @@ import streamlit as st
 
 from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts.scatter import scatter
-from attn_core.heads import kinds as surveys
-from attn_core.heads import measures as heads
-from attn_core.heads.kinds import MEASURES
+from attn_core.heads import kinds, rules, samples
+from attn_core.heads.kinds import COLUMNS
 from attn_core.text.numbers import percent
 from attn_core.views import snippets as recipes
 from ui.drawing import canvas, gallery, widgets
@@ -22,19 +21,21 @@ from ui.page import go
 from ui.server import cache as caches
 from ui.stream import StreamView, open_head
 
-PARAMS = [choice("x", tuple(MEASURES), "distance"), choice("y", tuple(MEASURES), "entropy")]
+PARAMS = [choice("x", tuple(COLUMNS), "distance"), choice("y", tuple(COLUMNS), "entropy")]
 SLOW = 2.0  # seconds; what takes longer is announced
 
 
 def table(viewed: StreamView) -> pd.DataFrame:
-    """The survey of this model's stream: shown on its way, then kept for everybody who opens the model."""
-    return caches.beside(viewed.model, ("survey", viewed.stream), lambda: _survey(viewed), size=lambda t: 200_000)
+    """All heads of this model's stream, classified: shown on its way, then kept for whoever opens the model."""
+    return caches.beside(
+        viewed.model, ("classify_heads", viewed.stream), lambda: _classify(viewed), size=lambda t: 200_000
+    )
 
 
-def _survey(viewed: StreamView) -> pd.DataFrame:
+def _classify(viewed: StreamView) -> pd.DataFrame:
     place = st.empty()
     begun = time.monotonic()
-    n_passes = surveys.passes(viewed.model)
+    n_passes = kinds.passes(viewed.model)
 
     def progress(share: float) -> None:
         left = (time.monotonic() - begun) * (1 - share) / share
@@ -45,7 +46,7 @@ def _survey(viewed: StreamView) -> pd.DataFrame:
         return caches.once(model, text, **options)
 
     with viewed.page.problems():
-        found = surveys.survey(viewed.model, stream=viewed.stream, run=run, progress=progress)
+        found = kinds.classify_heads(viewed.model, stream=viewed.stream, run=run, progress=progress)
     place.empty()
     return found
 
@@ -81,11 +82,11 @@ def page(viewed: StreamView) -> str:
 
 def lead(found: pd.DataFrame) -> str:
     """How many heads follow a simple rule, and which rule most; as HTML."""
-    named = found.kind[found.kind != heads.NO_PATTERN]
+    named = found.kind[found.kind != rules.NO_PATTERN]
     if named.empty:
         return f"None of these {len(found)} heads follows one of the simple rules."
     common = named.value_counts()
-    kind = heads.KINDS[common.index[0]]
+    kind = rules.KINDS[common.index[0]]
     where = found[found.kind == kind.name].sort_values(f"{kind.name} lift", ascending=False)
     best = where.iloc[0]
     many = (
@@ -101,7 +102,7 @@ def lead(found: pd.DataFrame) -> str:
 
 def lines(viewed: StreamView) -> str:
     """The lines of Python that give the same table."""
-    return recipes.survey(viewed.page.model_name, viewed.stream)
+    return recipes.classify_heads(viewed.page.model_name, viewed.stream)
 
 
 def _cost(found: pd.DataFrame) -> str:
@@ -109,15 +110,15 @@ def _cost(found: pd.DataFrame) -> str:
     seeds = ", ".join(map(str, about["seeds"]))
     return (
         f"Counted on {about['sentences']} sentences and {about['samples']} lists of {about['length']} random words, "
-        f"each said {surveys.REPEATS} times (seeds {seeds}), with the sink left out."
+        f"each said {samples.REPEATS} times (seeds {seeds}), with the sink left out."
     )
 
 
 def kind_map(viewed: StreamView, found: pd.DataFrame) -> None:
-    """Layers × heads by kind; a click opens a head in the page All heads' sense: it is the chosen one everywhere."""
-    titles = found.kind.map(lambda name: heads.KINDS[name].title if name in heads.KINDS else name)
+    """Layers × heads by kind; a click opens a head in the front room's sense: it is the chosen one everywhere."""
+    titles = found.kind.map(rules.kind_title)
     shape = (viewed.n_layers, -1)
-    meanings = {kind.title: kind.meaning for kind in heads.KINDS.values()}
+    meanings = {kind.title: kind.meaning for kind in rules.KINDS.values()}
     packet = tiles.pack_kinds(
         titles.to_numpy().reshape(shape).tolist(),
         meanings,
@@ -135,43 +136,43 @@ def kind_map(viewed: StreamView, found: pd.DataFrame) -> None:
 
 def _note(row: pd.Series) -> str:
     """The rule that a head follows best, whether or not it is enough for a name."""
-    lifts = {name: row[f"{name} lift"] for name in heads.KINDS if row[f"{name} lift"] == row[f"{name} lift"]}
+    lifts = {name: row[f"{name} lift"] for name in rules.KINDS if row[f"{name} lift"] == row[f"{name} lift"]}
     best = max(lifts, key=lambda name: lifts[name], default=None)
     rests = f"{percent(row.sink)} on the sink"
     if best is None:
         return rests
-    return f"{heads.KINDS[best].title}: {percent(row[best])}, by chance {percent(row[f'{best} chance'])}; {rests}"
+    return f"{rules.KINDS[best].title}: {percent(row[best])}, by chance {percent(row[f'{best} chance'])}; {rests}"
 
 
 def compare_measures(found: pd.DataFrame) -> list[int]:
     """The scatter and its two axes; gives the rows that a box selects."""
-    there = [name for name in MEASURES if found[name].notna().any()]
+    there = [name for name in COLUMNS if found[name].notna().any()]
     for axis, instead in (("x", "sink"), ("y", "entropy")):  # a decoder has no next token, two sentences no distance
         if st.session_state[axis] not in there:
             st.session_state[axis] = instead
     with st.container(horizontal=True, gap="small"):
         for axis, label in (("x", "Across"), ("y", "Up")):
-            st.selectbox(label, there, format_func=MEASURES.__getitem__, key=axis, width=220)
-    x, y = st.session_state["x"], st.session_state["y"]
+            st.selectbox(label, there, format_func=lambda name: COLUMNS[name].axis, key=axis, width=220)
+    across, up = COLUMNS[st.session_state["x"]], COLUMNS[st.session_state["y"]]
     names = [f"{row.layer}.{row.head}" for row in found.itertuples()]
-    kinds = ["" if kind == heads.NO_PATTERN else heads.KINDS[kind].title for kind in found.kind]
+    titles = ["" if kind == rules.NO_PATTERN else rules.KINDS[kind].title for kind in found.kind]
     figure = partial(
         scatter,
-        found[x].to_numpy(),
-        found[y].to_numpy(),
+        found[across.name].to_numpy(),
+        found[up.name].to_numpy(),
         found.layer.tolist(),
         names,
-        axes=(MEASURES[x], MEASURES[y]),
-        notes=kinds,
+        axes=(across.axis, up.axis),
+        notes=titles,
     )
     event = gallery.plot(
         "All heads by two measures",
         figure,
         key="scatter",
-        says=f"All heads, {MEASURES[x]} across, {MEASURES[y]} up; deeper colour, deeper layer",
+        says=f"All heads, {across.axis} across, {up.axis} up; deeper colour, deeper layer",
         on_select="rerun",
         selection_mode=("box", "lasso", "points"),
-        alt=f"All heads: {MEASURES[x]} across, {MEASURES[y]} up. The numbers are in the table below.",
+        alt=f"All heads: {across.axis} across, {up.axis} up. The numbers are in the table below.",
     )
     return sorted({point["point_index"] for point in event["selection"]["points"]})
 
@@ -187,24 +188,14 @@ def _selection(found: pd.DataFrame, chosen: list[int]) -> str:
 def numbers(found: pd.DataFrame) -> None:
     """Every measure of every head as a table."""
     shown = pd.DataFrame({"head": [f"{row.layer}.{row.head}" for row in found.itertuples()]})
-    shown["kind"] = [heads.KINDS[kind].title if kind in heads.KINDS else kind for kind in found.kind]
-    shown["entropy"], shown["distance"] = found.entropy.to_numpy(), found.distance.to_numpy()
-    for name, title in {
-        "sink": "sink",
-        "separator": "separator",
-        **{n: k.title for n, k in heads.KINDS.items()},
-    }.items():
-        shown[title] = 100 * found[name].to_numpy()
-    percents = {c: st.column_config.NumberColumn(format="%.1f %%") for c in shown.columns[4:]}
+    shown["kind"] = found.kind.map(rules.kind_title).to_numpy()
+    for measure in COLUMNS.values():
+        shown[measure.title] = measure.factor * found[measure.name].to_numpy()
     st.dataframe(
         shown.dropna(axis=1, how="all"),
         hide_index=True,
         height=min(420, 38 + 35 * len(shown)),
-        column_config={
-            **percents,
-            "entropy": st.column_config.NumberColumn("entropy", format="%.2f bits"),
-            "distance": st.column_config.NumberColumn("distance", format="%.1f tokens"),
-        },
+        column_config={measure.title: widgets.measure_column(measure) for measure in COLUMNS.values()},
         alt="Every head with its kind and its measures.",
     )
 
@@ -217,7 +208,7 @@ def definitions() -> None:
             "sink, lies far enough above chance: 0 is even attention over the same words, 1 is nothing but the rule. "
             "Of heads with random weights at most one in twenty gets a name.</div>"
         )
-        rows = [(kind.title, kind.meaning, kind.threshold, kind.source) for kind in heads.KINDS.values()]
+        rows = [(kind.title, kind.meaning, kind.threshold, kind.source) for kind in rules.KINDS.values()]
         st.dataframe(
             pd.DataFrame(rows, columns=["kind", "what it does", "named from", "source"]),
             hide_index=True,

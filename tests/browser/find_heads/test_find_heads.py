@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from server import settled
 
 import attn_core as ac
-from attn_core.heads import ablation as effects
+from attn_core.heads import ablation
 
 pytestmark = pytest.mark.browser
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -131,7 +131,7 @@ def test_all_heads_in_turn_with_progress(open_page) -> None:
     page.get_by_role("button", name="Switch off each head in turn").click()
     expect(page.locator(".st-key-card_effects")).to_contain_text("effect of switching off, in bits")
     trace = ac.trace(model := ac.load("tiny-decoder"), text)
-    judged = {(a, b): v for a, b, v in effects.switch_off_each(trace, effects.runner(model, trace), 4)}
+    judged = {(a, b): v for a, b, v in ablation.switch_off_each(trace, ablation.runner(model, trace), 4)}
     tile = page.locator(".st-key-card_effects .tile[data-layer='1'][data-head='3']")
     assert tile.get_attribute("aria-label") == f"Layer 1, head 3: {judged[1, 3]:.2g}"
 

@@ -13,7 +13,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
-from attn_core.heads import ablation as effects
+from attn_core.heads import ablation
 from attn_core.settings import number
 from attn_core.views import recorded
 from ui.drawing import widgets
@@ -99,15 +99,15 @@ def test_the_recording_is_the_live_models_result_within_its_steps(model: ac.Mode
     stored = recorded.load()
     assert stored.tokens == trace.tokens
     assert (stored.model_name, stored.kind, stored.n_layers, stored.n_heads) == ("minilm", "encoder", 6, 12)
-    run = effects.runner(model, trace)
+    run = ablation.runner(model, trace)
     for layer in range(6):
         assert np.abs(stored.patterns(layer) - trace.patterns(layer)).max() < 0.51 / recorded.STEPS + 1e-6
         assert np.array_equal(stored.may_look(layer), trace.may_look(layer))
         np.testing.assert_allclose(stored.delta_e_sizes(layer), trace.delta_e_sizes(layer), rtol=1e-4)
     for layer, head, query in ((0, 3, 4), (2, 7, 0), (5, 11, 12)):
-        turn = effects.effect(trace, run(without=[(layer, head)]), query).value
+        turn = ablation.effect(trace, run(without=[(layer, head)]), query).value
         assert stored.turns[layer, head, query] == pytest.approx(turn, rel=1e-3)
-        live = effects.strip(trace, run, layer, head, query)
+        live = ablation.summarise_head(trace, run, layer, head, query)
         assert recorded.strip(stored, layer, head, query).parts() == live.parts()
 
 

@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.figures.paper import csv as numbers
-from attn_core.heads import measures as heads
+from attn_core.heads import rules
 from attn_core.views.view import version
 from ui.drawing.gallery import FigureGallery
 from ui.shell import save
@@ -328,7 +328,7 @@ def test_the_lines_of_find_heads_give_what_each_aspect_shows() -> None:
     found = ran("find_heads paint")["above"]
     np.testing.assert_allclose(found, cells("find_heads paint", "Every head, above its habit"), atol=1e-6)
     kinds, (header, _) = ran("find_heads kinds")["table"], packets(opened("find_heads kinds"))["kinds"]
-    titles = [heads.KINDS[kind].title if kind in heads.KINDS else kind for kind in kinds.kind]
+    titles = [rules.KINDS[kind].title if kind in rules.KINDS else kind for kind in kinds.kind]
     assert titles == [kind for row in header["kinds"] for kind in row]
     effect = ran("find_heads matter")["effect"]
     turns = table(opened("find_heads matter"), "turn").turn

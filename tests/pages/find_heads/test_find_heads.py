@@ -13,10 +13,7 @@ from page_driver import checked, html, lead, load, notes, open_page, packets
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
-from attn_core.heads import ablation as effects
-from attn_core.heads import kinds as survey
-from attn_core.heads import measures as heads
-from attn_core.heads import replacements, search
+from attn_core.heads import ablation, kinds, rules, samples, search
 from attn_core.prediction import translation
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -116,13 +113,13 @@ def test_cells_beyond_the_sentence_are_left_aside() -> None:
 # --- Kinds ------------------------------------------------------------------------------------------------------------
 
 
-def test_kinds_are_the_surveys() -> None:
+def test_kinds_are_those_of_the_library() -> None:
     page = opened(find="kinds")
-    judged = survey.survey(load("minilm"))
+    judged = kinds.classify_heads(load("minilm"))
     header, _ = packets(page)["kinds"]
-    titles = [heads.KINDS[kind].title if kind in heads.KINDS else kind for kind in judged.kind]
+    titles = judged.kind.map(rules.kind_title).tolist()
     assert np.ravel(header["kinds"]).tolist() == titles
-    named = sum(kind != heads.NO_PATTERN for kind in judged.kind)
+    named = sum(kind != rules.NO_PATTERN for kind in judged.kind)
     assert lead(page).startswith(f"{named} of 72 heads follow a simple rule; 4 of them look at the token just before")
     shown = next(f.value for f in page.dataframe if "entropy" in f.value)
     assert shown["kind"].tolist() == titles
@@ -130,7 +127,7 @@ def test_kinds_are_the_surveys() -> None:
     np.testing.assert_allclose(shown["previous token"], 100 * judged.previous, rtol=1e-4, atol=1e-4)
     assert "seeds 0, 1, 2, 3" in html(page) and "6 sentences and 4 lists of 16" in html(page)
     definitions = next(f.value for f in page.dataframe if "source" in f.value)
-    assert definitions["kind"].tolist() == [kind.title for kind in heads.KINDS.values()]
+    assert definitions["kind"].tolist() == [kind.title for kind in rules.KINDS.values()]
 
 
 def test_a_box_in_the_scatter_selects_rows_of_the_table() -> None:
@@ -142,15 +139,15 @@ def test_a_box_in_the_scatter_selects_rows_of_the_table() -> None:
     assert "2 of 72 heads, selected" in html(page)
 
 
-def test_a_translator_of_ones_own_writes_what_its_heads_are_surveyed_on(tmp_path: Path) -> None:
+def test_a_translator_of_ones_own_writes_what_its_heads_are_classified_on(tmp_path: Path) -> None:
     families.save("t5", tmp_path)
     page = opened(model=tmp_path, text="one grey fox", find="kinds", stream="cross")
     assert "6 sentences and 4 lists" in html(page) and "cannot be shown" not in html(page)
     model = load(str(tmp_path))
-    pairs = [(text, translation.greedy(model, model.read(text), at_most=64).ids) for text in survey.SENTENCES]
-    judged = survey.survey(model, stream="cross", texts=pairs)
+    pairs = [(text, translation.greedy(model, model.read(text), at_most=64).ids) for text in samples.SENTENCES]
+    judged = kinds.classify_heads(model, stream="cross", texts=pairs)
     shown = next(f.value for f in page.dataframe if "entropy" in f.value)
-    np.testing.assert_allclose(shown["sink"].astype(float), 100 * judged.sink, rtol=1e-5)
+    np.testing.assert_allclose(shown["on the sink"].astype(float), 100 * judged.sink, rtol=1e-5)
 
 
 # --- Does it matter ---------------------------------------------------------------------------------------------------
@@ -159,13 +156,13 @@ def test_a_translator_of_ones_own_writes_what_its_heads_are_surveyed_on(tmp_path
 def test_heads_off_together_turn_the_word(trace: ac.Trace) -> None:
     page = opened(find="matter", off="1.2_0.3", query=4)
     after = ac.trace(load("minilm"), STARTER, without=[(0, 3), (1, 2)])
-    turn = effects.effect(trace, after, 4)
+    turn = ablation.effect(trace, after, 4)
     assert lead(page) == f"Without heads 0.3 and 1.2, the final embedding of creature turns by {turn.text}."
     shown = page_driver.table(page, "turn")
     assert shown["word"][4] == "creature (4)" and shown["turn"][4] == pytest.approx(turn.value, rel=1e-5)
     header, _ = packets(page)["effects"]
     assert header["texts"][0][3] == header["texts"][1][2] == "off"
-    shares = [effects.delta_shares(trace, layer, 4) for layer in range(6)]
+    shares = [ablation.delta_shares(trace, layer, 4) for layer in range(6)]
     np.testing.assert_allclose(header["values"], shares, rtol=1e-5)
     ranked = page_driver.table(page, "share of its layer's ΔE at this word, in %").iloc[0].tolist()
     layer, head = np.unravel_index(np.argmax(shares), (6, 12))
@@ -190,7 +187,7 @@ def test_a_later_head_is_seen_to_change() -> None:
 def test_the_mean_can_stand_in_and_is_said() -> None:
     page = opened(find="matter", off="0.3", fill="mean", query=4)
     after = ac.trace(load("minilm"), STARTER, without=[(0, 3)], fill="mean")
-    turn = effects.effect(ac.trace(load("minilm"), STARTER), after, 4)
+    turn = ablation.effect(ac.trace(load("minilm"), STARTER), after, 4)
     assert lead(page).endswith(f"turns by {turn.text}.")
 
 
@@ -221,7 +218,7 @@ def test_all_heads_are_switched_off_on_request() -> None:
     header, _ = packets(page)["effects"]
     model = load("tiny-decoder")
     trace = ac.trace(model, text)
-    judged = list(effects.switch_off_each(trace, effects.runner(model, trace), 4))
+    judged = list(ablation.switch_off_each(trace, ablation.runner(model, trace), 4))
     np.testing.assert_allclose(np.ravel(header["values"]), [value for *_, value in judged], rtol=1e-5)
     assert header["name"].endswith("in bits")
 
@@ -283,8 +280,8 @@ def test_no_text_is_one_clear_sentence(find: str) -> None:
 @pytest.mark.parametrize("fill", ["even", "previous", "painted"])
 def test_a_pattern_can_be_put_in_a_heads_place(trace: ac.Trace, fill: str) -> None:
     page = opened(find="matter", off="0.3", fill=fill, query=4, cells="4-3")
-    options = replacements.instead(trace, [(0, 3)], fill, [(4, 3)])
-    turn = effects.effect(trace, ac.trace(load("minilm"), STARTER, **options), 4)
+    options = ablation.replacement_options(trace, [(0, 3)], fill, [(4, 3)])
+    turn = ablation.effect(trace, ac.trace(load("minilm"), STARTER, **options), 4)
     assert lead(page).endswith(f"turns by {turn.text}.") and not lead(page).startswith("Without")
     _, cells = packets(page)["before_after"]
     np.testing.assert_allclose(cells[1], options["edit"][0, 3], atol=1e-6)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy as scipy_entropy
 
-from attn_core.heads import measures as heads
-from attn_core.heads import search
+from attn_core.heads import measures, rules, search
 
 
 def one_hot(targets: list[int], n_key: int) -> np.ndarray:
@@ -29,25 +28,25 @@ NO_SINK = np.zeros(8, dtype=bool)
 def test_entropy_is_scipys_in_bits():
     pattern = random_patterns(3, 5, 7)
     pattern[0, 0] = np.eye(7)[2]  # 0·log 0 is 0
-    np.testing.assert_allclose(heads.entropy(pattern), scipy_entropy(pattern, base=2, axis=-1), atol=1e-12)
+    np.testing.assert_allclose(measures.entropy(pattern), scipy_entropy(pattern, base=2, axis=-1), atol=1e-12)
 
 
 def test_mean_distance_by_hand():
     pattern = np.array([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7], [1.0, 0.0, 0.0]])
-    np.testing.assert_allclose(heads.mean_distance(pattern), [0.25 + 0.5, 0.8, 2.0])
+    np.testing.assert_allclose(measures.mean_distance(pattern), [0.25 + 0.5, 0.8, 2.0])
 
 
 def test_the_sink_is_special_tokens_and_the_first_token_only_where_nobody_looks_ahead():
-    assert heads.sink_keys([True, False, False, True], causal=False).tolist() == [True, False, False, True]
-    assert heads.sink_keys([False, False, False], causal=True).tolist() == [True, False, False]
-    assert heads.sink_keys([False, False], causal=False).tolist() == [False, False]
+    assert measures.sink_keys([True, False, False, True], causal=False).tolist() == [True, False, False, True]
+    assert measures.sink_keys([False, False, False], causal=True).tolist() == [True, False, False]
+    assert measures.sink_keys([False, False], causal=False).tolist() == [False, False]
 
 
 def test_hiding_the_sink_renormalises_and_never_invents_a_row():
     pattern = np.array([[0.9, 0.06, 0.04], [1.0, 0.0, 0.0]])
     sink = np.array([True, False, False])
-    np.testing.assert_allclose(heads.sink_share(pattern, sink), [0.9, 1.0])
-    rest = heads.without_sink(pattern, sink)
+    np.testing.assert_allclose(measures.share_on(pattern, sink), [0.9, 1.0])
+    rest = measures.without_sink(pattern, sink)
     np.testing.assert_allclose(rest[0], [0.0, 0.6, 0.4])
     assert np.isnan(rest[1]).all()
 
@@ -55,30 +54,30 @@ def test_hiding_the_sink_renormalises_and_never_invents_a_row():
 def test_rules_agree_with_a_slow_reading_of_their_definitions():
     ids = [3, 5, 3, 7, 5, 3, 3]
     n = len(ids)
-    duplicate, induction, first = heads.duplicate_cells(ids), heads.induction_cells(ids), heads.first_mention_cells(ids)
+    duplicate, induction, first = rules.duplicate_cells(ids), rules.induction_cells(ids), rules.first_mention_cells(ids)
     for q in range(n):
         earlier = [i for i in range(q) if ids[i] == ids[q]]
         for k in range(n):
             assert duplicate[q, k] == (k != q and ids[k] == ids[q])
             assert induction[q, k] == (k > 0 and k - 1 != q and ids[k - 1] == ids[q])
             assert first[q, k] == (len(earlier) >= 2 and k == earlier[0])
-    assert heads.window_cells(3, 3, reach=1).tolist() == [[True, True, False], [True, True, True], [False, True, True]]
-    assert heads.offset_cells(2, 2, -1).tolist() == [[False, False], [True, False]]
+    assert rules.window_cells(3, 3, reach=1).tolist() == [[True, True, False], [True, True, True], [False, True, True]]
+    assert rules.offset_cells(2, 2, -1).tolist() == [[False, False], [True, False]]
 
 
 def test_punctuation_is_marks_alone():
-    marks = heads.punctuation_cells(["don't", ".", "，", "?!", "##.", "␠", ""], n_query=2)
+    marks = rules.punctuation_cells(["don't", ".", "，", "?!", "##.", "␠", ""], n_query=2)
     assert marks[0].tolist() == marks[1].tolist() == [False, True, True, True, True, False, False]
 
 
 def test_a_perfect_head_scores_one_and_even_attention_scores_zero():
-    previous = heads.offset_cells(8, 8, -1)
+    previous = rules.offset_cells(8, 8, -1)
     perfect = one_hot([0, 0, 1, 2, 3, 4, 5, 6], 8)
     even = np.full((1, 8, 8), 1 / 8)
-    tally = heads.tally(np.concatenate([perfect, even]), previous, open_mask(8), NO_SINK)
-    np.testing.assert_allclose(tally.share, [1.0, 1 / 8])
-    np.testing.assert_allclose(tally.chance, [1 / 8, 1 / 8])
-    np.testing.assert_allclose(tally.lift, [1.0, 0.0], atol=1e-12)
+    score = rules.score_rule(np.concatenate([perfect, even]), previous, open_mask(8), NO_SINK)
+    np.testing.assert_allclose(score.share, [1.0, 1 / 8])
+    np.testing.assert_allclose(score.chance, [1 / 8, 1 / 8])
+    np.testing.assert_allclose(score.lift, [1.0, 0.0], atol=1e-12)
 
 
 def test_the_sink_takes_no_part_in_a_score():
@@ -87,23 +86,23 @@ def test_the_sink_takes_no_part_in_a_score():
     resting = np.zeros((1, 8, 8))
     resting[..., 0] = 1
     tired = 0.05 * previous + 0.95 * resting  # rests 95 % of the time, and else looks one back
-    tally = heads.tally(tired, heads.offset_cells(8, 8, -1), open_mask(8), sink)
-    np.testing.assert_allclose(tally.share, [1.0])
+    score = rules.score_rule(tired, rules.offset_cells(8, 8, -1), open_mask(8), sink)
+    np.testing.assert_allclose(score.share, [1.0])
 
 
 def test_causal_chance_is_one_over_what_is_visible():
     may_look = np.tril(np.ones((4, 4), dtype=bool))
     even = (may_look / may_look.sum(axis=1, keepdims=True))[None]
-    tally = heads.tally(even, heads.offset_cells(4, 4, -1), may_look, NO_SINK[:4])
-    np.testing.assert_allclose(tally.chance, [(1 / 2 + 1 / 3 + 1 / 4) / 3])
-    np.testing.assert_allclose(tally.lift, [0.0], atol=1e-12)
+    score = rules.score_rule(even, rules.offset_cells(4, 4, -1), may_look, NO_SINK[:4])
+    np.testing.assert_allclose(score.chance, [(1 / 2 + 1 / 3 + 1 / 4) / 3])
+    np.testing.assert_allclose(score.lift, [0.0], atol=1e-12)
 
 
 def test_tallies_of_sentences_add_up_and_nothing_counted_is_nan():
-    a = heads.Tally(np.array([1.0]), np.array([0.5]), np.array([2.0]))
-    b = heads.Tally(np.array([0.0]), np.array([0.5]), np.array([2.0]))
+    a = rules.RuleScore(np.array([1.0]), np.array([0.5]), np.array([2.0]))
+    b = rules.RuleScore(np.array([0.0]), np.array([0.5]), np.array([2.0]))
     assert (a + b).share.tolist() == [0.25] and (a + b).chance.tolist() == [0.25]
-    nothing = heads.tally(random_patterns(2, 8, 8), np.zeros((8, 8), dtype=bool), open_mask(8), NO_SINK)
+    nothing = rules.score_rule(random_patterns(2, 8, 8), np.zeros((8, 8), dtype=bool), open_mask(8), NO_SINK)
     assert np.isnan(nothing.share).all() and np.isnan(nothing.lift).all()
 
 
@@ -114,13 +113,13 @@ def test_tallies_of_sentences_add_up_and_nothing_counted_is_nan():
         ({"previous": 0.39, "local": 0.9}, "local"),
         ({"first_mention": 0.59, "duplicate": 0.8}, "duplicate"),
         ({"first_mention": 0.61, "duplicate": 0.8}, "first_mention"),
-        ({"punctuation": 0.45}, heads.NO_PATTERN),
-        ({"previous": float("nan")}, heads.NO_PATTERN),
-        ({}, heads.NO_PATTERN),
+        ({"punctuation": 0.45}, rules.NO_PATTERN),
+        ({"previous": float("nan")}, rules.NO_PATTERN),
+        ({}, rules.NO_PATTERN),
     ],
 )
 def test_labels_need_their_threshold_and_prefer_the_narrow_rule(lifts, name):
-    assert heads.label(lifts) == name
+    assert rules.kind_of(lifts) == name
 
 
 def planted(n: int = 8) -> tuple[np.ndarray, np.ndarray]:

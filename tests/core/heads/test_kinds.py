@@ -24,8 +24,9 @@ from transformers import (
 )
 
 import attn_core as ac
-from attn_core.heads import measures as heads
-from attn_core.heads.kinds import KINDS_OF, LENGTH, SEEDS, ordinary_words, passes, repeated_random_tokens, survey
+from attn_core.heads import rules
+from attn_core.heads.kinds import classify_heads, passes
+from attn_core.heads.samples import LENGTH, SEEDS, ordinary_words, repeated_random_tokens
 from attn_core.models import catalogue
 from attn_core.prediction import translation
 
@@ -58,18 +59,18 @@ def test_at_most_one_head_in_twenty_with_random_weights_gets_a_label(family, std
     for seed in range(3):
         torch.manual_seed(seed)
         model = ac.wrap(family(std).eval(), tokenizer)
-        kinds += survey(model).kind.tolist()
-    named = [kind for kind in kinds if kind != heads.NO_PATTERN]
+        kinds += classify_heads(model).kind.tolist()
+    named = [kind for kind in kinds if kind != rules.NO_PATTERN]
     assert len(named) <= 0.05 * len(kinds), named
 
 
 def test_heads_of_the_bundled_model_that_are_known(minilm):
-    table = survey(minilm).set_index(["layer", "head"])
+    table = classify_heads(minilm).set_index(["layer", "head"])
     assert len(table) == 72
     assert table.kind[0, 2] == "previous" and table.previous[0, 2] > 0.99
     assert table.kind[1, 8] == "next"
     assert table.kind[2, 9] == "duplicate"
-    assert (table.kind == heads.NO_PATTERN).sum() > 36, "most heads follow no simple rule, and are not given a name"
+    assert (table.kind == rules.NO_PATTERN).sum() > 36, "most heads follow no simple rule, and are not given a name"
     assert not table.kind.str.contains("sink").any()
 
 
@@ -83,7 +84,7 @@ def minilm(tokenizer):
 def test_every_number_of_a_row_by_another_road(minilm):
     """One sentence, one seed: the columns from their definitions, with loops and nothing of ours but the patterns."""
     text = "Stop, look; then go: now."
-    table = survey(minilm, texts=[text], seeds=[5]).set_index(["layer", "head"])
+    table = classify_heads(minilm, texts=[text], seeds=[5]).set_index(["layer", "head"])
     trace = ac.trace(minilm, text)
     n, layer, head = len(trace.tokens), 1, 9
     pattern = trace.pattern(layer, head)
@@ -118,28 +119,28 @@ def test_every_number_of_a_row_by_another_road(minilm):
 
 def test_the_table_says_what_it_was_counted_on(minilm):
     heard: list[float] = []
-    table = survey(minilm, seeds=[1, 2], texts=["one, two.", "three: four!"], progress=heard.append)
+    table = classify_heads(minilm, seeds=[1, 2], texts=["one, two.", "three: four!"], progress=heard.append)
     assert table.attrs == {"seeds": [1, 2], "samples": 2, "sentences": 2, "length": LENGTH}
     assert heard == [0.25, 0.5, 0.75, 1.0]
     assert passes(minilm) == 6 + len(SEEDS)
-    same = survey(minilm, seeds=[1, 2], texts=["one, two.", "three: four!"])
+    same = classify_heads(minilm, seeds=[1, 2], texts=["one, two.", "three: four!"])
     pd.testing.assert_frame_equal(table, same)
 
 
 def test_punctuation_is_not_judged_on_fewer_than_three_marks(minilm):
-    table = survey(minilm, seeds=[1], texts=["the keys are on the table. the dog is not."])
+    table = classify_heads(minilm, seeds=[1], texts=["the keys are on the table. the dog is not."])
     assert table["punctuation lift"].isna().all() and (table.kind != "punctuation").all()
 
 
 def test_a_decoder_is_never_said_to_look_ahead(tokenizer):
     torch.manual_seed(0)
     model = ac.wrap(gpt2(0.3).eval(), tokenizer)
-    table = survey(model)
+    table = classify_heads(model)
     assert table.next.isna().all() and table.previous.notna().all()
     assert (table.sink > 0).all(), "[CLS] is the first token here"
 
 
-def test_each_stream_of_an_encoder_decoder_is_surveyed(tokenizer):
+def test_each_stream_of_an_encoder_decoder_is_classified(tokenizer):
     torch.manual_seed(0)
     shape = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48}
     config = MBartConfig(
@@ -155,17 +156,19 @@ def test_each_stream_of_an_encoder_decoder_is_surveyed(tokenizer):
     model = ac.wrap(original, tokenizer)
     pairs = [("stop, look; go: now.", "halte, regarde; va: maintenant.")]
     tables = {
-        stream: survey(model, stream=stream, texts=pairs, seeds=[0]) for stream in ("encoder", "decoder", "cross")
+        stream: classify_heads(model, stream=stream, texts=pairs, seeds=[0])
+        for stream in ("encoder", "decoder", "cross")
     }
     assert [len(t) for t in tables.values()] == [4, 8, 8]
     assert tables["encoder"].next.notna().all() and tables["decoder"].next.isna().all()
-    for rule in (*KINDS_OF["repeats"], "previous", "next", "same", "local"):
+    followed = [name for name, kind in rules.KINDS.items() if kind.judged_on == "repeats"]
+    for rule in (*followed, "previous", "next", "same", "local"):
         assert tables["cross"][rule].isna().all(), "between two sentences there is no token before"
     assert tables["cross"].distance.isna().all() and tables["cross"].punctuation.notna().all()
     with pytest.raises(ValueError, match="stream"):
-        survey(model, texts=pairs, seeds=[0])
+        classify_heads(model, texts=pairs, seeds=[0])
 
-    alone = survey(model, stream="cross", texts=["stop, look; go: now."], seeds=[0])
+    alone = classify_heads(model, stream="cross", texts=["stop, look; go: now."], seeds=[0])
     own = translation.greedy(model, model.read("stop, look; go: now."), at_most=64)
     trace = ac.trace(model, "stop, look; go: now.", target=own.ids)
     asks = ~np.array(trace.tokens_of("cross")[0].special)
@@ -205,16 +208,16 @@ def test_scores_are_those_of_another_librarys_head_detector(tokenizer, tmp_path)
     ids = [101, *repeated_random_tokens(ordinary_words(tokenizer), seed=0)]
     _, cache = bridge.run_with_cache(torch.tensor([ids]), remove_batch_dim=True)
     trace = ac.trace(ours, ids)
-    rules = {
-        "previous_token_head": heads.offset_cells(len(ids), len(ids), -1),
-        "duplicate_token_head": heads.duplicate_cells(ids),
-        "induction_head": heads.induction_cells(ids),
+    judged_rules = {
+        "previous_token_head": rules.offset_cells(len(ids), len(ids), -1),
+        "duplicate_token_head": rules.duplicate_cells(ids),
+        "induction_head": rules.induction_cells(ids),
     }
     sink, text = np.arange(len(ids)) == 0, tokenizer.decode(ids[1:])
     bridge.to_tokens = lambda *_: torch.tensor([ids])
-    for name, cells in rules.items():
+    for name, cells in judged_rules.items():
         judged = detect_head(bridge, text, name, cache=cache, exclude_bos=True, error_measure="mul").numpy()
         for layer in range(trace.n_layers):
             pattern = trace.patterns(layer)
-            tally = heads.tally(pattern, cells, trace.may_look(layer), sink)
-            np.testing.assert_allclose(tally.on / pattern[..., 1:].sum(axis=(1, 2)), judged[layer], atol=1e-5)
+            score = rules.score_rule(pattern, cells, trace.may_look(layer), sink)
+            np.testing.assert_allclose(score.on / pattern[..., 1:].sum(axis=(1, 2)), judged[layer], atol=1e-5)
