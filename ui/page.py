@@ -128,7 +128,7 @@ class Page:
             result = caches.trace(loaded, self.text if text is None else text, **options)
         if text is None:
             tokens, written = (result.tokens, []) if "target" not in options else _both(result)
-            self.count(len(tokens), tokens.dropped, loaded.limit)
+            self.count(tokens, loaded.limit)
             with self.remarks:
                 known_words.explain_marks(loaded.name, [*tokens.labels, *written])
         return result
@@ -141,15 +141,15 @@ class Page:
         """Run a trace's own tokens once more: `page.again(trace)(without=[(0, 3)])`. For `attn_core.heads.ablation`."""
         return lambda **options: self.trace(trace.tokens.ids, **options)
 
-    def count(self, n_tokens: int, dropped: int, limit: int) -> None:
+    def count(self, tokens: Any, limit: int) -> None:
         """Say beside the sentence how many tokens it has, and whether some were cut."""
         if self.counter is None:
             return
-        if dropped:
-            said = f"Cut after {n_tokens} tokens, which is the limit: {dropped} more are not shown."
+        if tokens.is_cut:
+            said = f"Cut after {tokens.cut_after}, which is the limit: {tokens.left_out}"
             self.counter.html(f'<div class="hl-count cut" role="status">{said}</div>')
         else:
-            self.counter.html(f'<div class="hl-count">{n_tokens} of {limit} tokens</div>')
+            self.counter.html(f'<div class="hl-count">{len(tokens)} of {limit} tokens</div>')
 
     def word(self, trace: Any) -> int | None:
         """The chosen query position; None when nothing was chosen or the sentence has no such position."""

@@ -116,7 +116,7 @@ def _target(model: Model, target: str | Sequence[int], source: Tokens) -> Tokens
     ids, slots = ids[: model.limit], new_words(model.tokenizer, written.ids, written.labels).values()
     names = {place: label for place, (i, label) in enumerate(zip(ids, labels, strict=False)) if i in slots}
     read = tokens.from_ids(model.tokenizer, ids, target=True, names=names)
-    return replace(read, text=target, dropped=written.dropped)
+    return replace(read, text=written.text, dropped=written.dropped, unread=written.unread)
 
 
 def _times(model: Model, n_frames: int) -> Tokens:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -24,6 +24,7 @@ from attn_core.errors import EmptyText
 from attn_core.text.decoding import Part, characters_of, spell, style_of, visible
 from attn_core.tiny.slots import take_slots
 
+CHARACTERS_PER_TOKEN = 40  # the longest that a text needs: English has about 4, and only rare words of code reach 40
 # A tokenizer keeps its truncation and its source/target mode inside itself, so two threads must not use one at once.
 _TOKENIZER_LOCK = threading.Lock()
 
@@ -41,7 +42,7 @@ class Tokens:
     `labels` are for reading and need not be unique: a position is the identity of a token. `special` is True for
     tokens that are no part of what was said, such as [CLS]. `words` gives each token's word, counted from 0, and None
     for specials; `word_labels` has one entry a word or special, in order (see `units`). `dropped` is how many tokens
-    of `text` lay beyond the limit and were cut.
+    of `text` lay beyond the limit and were cut; `unread`, how many characters no tokenizer was given (see `encode`).
     """
 
     text: str
@@ -51,9 +52,27 @@ class Tokens:
     words: list[int | None]
     word_labels: list[str]
     dropped: int = 0
+    unread: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether something that was typed is not here."""
+        return self.dropped > 0 or self.unread > 0
+
+    @property
+    def cut_after(self) -> str:
+        """Where it was cut, in words: "512 tokens", "20,480 characters"."""
+        return f"{len(self)} tokens" if self.dropped else f"{len(self.text):,} characters"
+
+    @property
+    def left_out(self) -> str:
+        """What is not here, as a sentence."""
+        pieces = [f"{self.dropped} more"] * (self.dropped > 0)
+        pieces += [f"{self.unread:,} characters after them"] * (self.unread > 0)
+        return f"{', and '.join(pieces)} are not shown."
 
 
 def encode(
@@ -61,10 +80,15 @@ def encode(
 ) -> Tokens:
     """Cut a text into tokens, at most `limit` of them, the special ones included.
 
+    The tokenizer is given `CHARACTERS_PER_TOKEN` characters for each of them at most: tokenizers take memory and time
+    for the whole of a text, however little of it is kept. What lies beyond is counted in `unread`.
+
     `target=True` reads the text as the other language of a translator, whose vocabulary may be its own; `taken` are
     the slots of words that its source brought along (see `tiny.slots`).
     Raises EmptyText where there is nothing to look at.
     """
+    unread = max(0, len(text) - CHARACTERS_PER_TOKEN * limit)
+    text = text[: CHARACTERS_PER_TOKEN * limit]
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # half a character is no character
     encoded = _tokenize(tokenizer, text, target) if text.strip() else {"input_ids": []}
     ids, added = encoded["input_ids"], encoded.get("special_tokens_mask", [])
@@ -80,10 +104,11 @@ def encode(
     dropped = len(ids) - len(kept)
     ids = [ids[i] for i in kept]
     if "offset_mapping" not in encoded:
-        return _describe(tokenizer, ids, target=target, text=text, dropped=dropped)
+        return replace(_describe(tokenizer, ids, target=target, text=text), dropped=dropped, unread=unread)
     spans = [encoded["offset_mapping"][i] for i in kept]
     ids, met_first = take_slots(tokenizer, ids, text, spans, taken)
-    return _describe(tokenizer, ids, target=target, text=text, spans=spans, names=met_first, dropped=dropped)
+    described = _describe(tokenizer, ids, target=target, text=text, spans=spans, names=met_first)
+    return replace(described, dropped=dropped, unread=unread)
 
 
 def from_ids(
@@ -143,7 +168,6 @@ def _describe(
     text: str | None = None,
     spans: list[tuple[int, int]] | None = None,
     names: Mapping[int, str] | None = None,
-    dropped: int = 0,
 ) -> Tokens:
     special, style = _special(tokenizer, ids), style_of(tokenizer)
     pieces = [(names or {}).get(i, piece) for i, piece in enumerate(_pieces(tokenizer, ids, target))]
@@ -163,7 +187,6 @@ def _describe(
         special=special,
         words=words,
         word_labels=[_word_label(unit, spelling, labels) for unit in units(words)],
-        dropped=dropped,
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from attn_core.figures.canvas.packet import unpack
 if TYPE_CHECKING:
     from attn_core.views.view import View
 
-_VIEW = re.compile(r'<script type="application/json" id="headlight-view">(.*?)</script>', re.DOTALL)
+_VIEW = '<script type="application/json" id="headlight-view">'
 
 
 def page(view: View) -> str:
@@ -36,7 +35,7 @@ def page(view: View) -> str:
             '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">',
             f"<title>{title[:120]} · Headlight</title>",
             f"<style>{_colour_variables()}{scripts.asset('offline/offline.css')}</style></head><body>",
-            f'<script type="application/json" id="headlight-view">{_inert(saved)}</script>',
+            f"{_VIEW}{_inert(saved)}</script>",
             f'<script type="application/json" id="headlight-numbers">{_inert(_numbers(view))}</script>',
             f"<script>{scripts.inline('overview', 'links', 'cells', start='offline')}</script></body></html>",
         ]
@@ -45,10 +44,12 @@ def page(view: View) -> str:
 
 def remembered(text: str) -> str:
     """The JSON that `page` wrote about its view. Raises ValueError if there is none."""
-    found = _VIEW.search(text)
-    if found is None:
+    # Not a regular expression: on a file of many openers, and no end, it would begin anew at each of them.
+    _, opener, rest = text.partition(_VIEW)
+    saved, end, _ = rest.partition("</script>")
+    if not opener or not end:
         raise ValueError("no saved view")
-    return found[1]
+    return saved
 
 
 def _inert(content: dict[str, Any]) -> str:

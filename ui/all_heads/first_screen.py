@@ -25,7 +25,7 @@ def trace_of(page: Page) -> tuple[str, Any]:
     asked_for = (page.model_name, page.text) == (stored.model_name, stored.tokens.text)
     if not asked_for or caches.model(page.model_name) is not None:
         return "live", page.trace()
-    page.count(len(stored.tokens), stored.tokens.dropped, page.entry.limit)
+    page.count(stored.tokens, page.entry.limit)
     return "recorded", stored
 
 

@@ -182,10 +182,10 @@ def _remark(sides: Sequence[Side]) -> None:
             continue
         told.add(read)
         tokens = viewed.trace.tokens if viewed.stream is None else viewed.trace.tokens_of("encoder")[0]
-        if tokens.dropped:
+        if tokens.is_cut:
             widgets.note(
-                f"Panel {side.letter}: its sentence was cut after {len(tokens)} tokens, which is the limit. "
-                f"{tokens.dropped} more are not shown."
+                f"Panel {side.letter}: its sentence was cut after {tokens.cut_after}, which is the limit. "
+                f"{tokens.left_out}"
             )
         known_words.explain_marks(side.spec.model, tokens.labels)
 

@@ -220,10 +220,8 @@ def _translated(page: Page) -> Shown:
 
 def _say_what_was_cut(**both: Any) -> None:
     for name, tokens in both.items():
-        if tokens.dropped:
-            widgets.note(
-                f"The {name} was cut after {len(tokens)} tokens, the limit: {tokens.dropped} more are not shown."
-            )
+        if tokens.is_cut:
+            widgets.note(f"The {name} was cut after {tokens.cut_after}, the limit: {tokens.left_out}")
 
 
 def written(shown: Shown) -> str:

@@ -154,7 +154,7 @@ def of(page: Page) -> SenseComparison | None:
         found = _find(page, row.sentence, word)
         if found is None:
             tokens = page.trace(row.sentence).tokens
-            where = f" in its first {len(tokens)} tokens, all that this model reads" if tokens.dropped else ""
+            where = f" in its first {len(tokens)} tokens, all that this model reads" if tokens.is_cut else ""
             widgets.note(
                 f"Sentence {LETTERS[i]} does not hold the word “{word_as_read(word)}”{where}, so it is left out."
             )

@@ -159,8 +159,28 @@ def test_the_cut_leaves_page_for_the_frame_and_is_counted(wordpiece, limit):
 
 
 def test_a_very_long_text_is_cut(wordpiece):
-    t = tokens.encode(wordpiece, "blue " * 20_000, 512)
-    assert (len(t), t.dropped) == (512, 20_002 - 512)
+    t = tokens.encode(wordpiece, "blue " * 4_000, 512)
+    assert (len(t), t.dropped, t.unread) == (512, 4_002 - 512, 0)
+    assert (t.cut_after, t.left_out) == ("512 tokens", "3490 more are not shown.")
+
+
+def test_the_tokenizer_is_never_given_more_than_it_needs(wordpiece, monkeypatch):
+    given = []
+    tokenize = tokens._tokenize
+    monkeypatch.setattr(
+        tokens, "_tokenize", lambda t, text, target: given.append(len(text)) or tokenize(t, text, target)
+    )
+    t = tokens.encode(wordpiece, "blue " * 4_000_000, 512)
+    assert given == [20_480]
+    assert (len(t), t.dropped, t.unread) == (512, 4_096 + 2 - 512, 20_000_000 - 20_480)
+    assert t.left_out == "3586 more, and 19,979,520 characters after them are not shown."
+    assert len(t.text) == 20_480
+
+
+def test_one_endless_word_is_cut_by_its_characters(wordpiece):
+    t = tokens.encode(wordpiece, "x" * 30_000, 512)
+    assert t.labels == ["[CLS]", "[UNK]", "[SEP]"] and t.is_cut
+    assert (t.cut_after, t.left_out) == ("20,480 characters", "9,520 characters after them are not shown.")
 
 
 def test_a_limit_without_page_is_refused(wordpiece):

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +161,14 @@ def test_a_saved_view_is_opened_again(trace):
 def test_what_is_no_saved_view_is_refused_in_one_sentence(content):
     with pytest.raises(ac.HeadlightError, match="saved view"):
         export.read(content)
+
+
+def test_a_file_of_many_beginnings_and_no_end_is_read_in_a_moment():
+    opener = '<script type="application/json" id="headlight-view">'
+    start = time.process_time()
+    with pytest.raises(ac.HeadlightError, match="saved view"):
+        export.read(opener * (8_000_000 // len(opener)))
+    assert time.process_time() - start < 1  # a search that begins anew at each opener takes more than an hour
 
 
 def test_nothing_typed_can_leave_its_place_in_the_file(model):
