@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -21,9 +22,8 @@ from attn_core.capture.interface import attention_of, is_ours_always, our_name
 from attn_core.capture.probe import Wiring, logit_rule, probe
 from attn_core.capture.recorder import PassRecorder, heard_by
 from attn_core.errors import HeadlightError, UnsupportedFamily
-from attn_core.text import tokens
 from attn_core.text.tokens import Tokens
-from attn_core.tiny.slots import MARK, new_words
+from attn_core.text.unknown_words import TextReader
 
 MOST_TOKENS = 512  # what a trace reads at most, where the model itself could read more
 
@@ -61,6 +61,11 @@ class Model:
         """How many numbers it learnt, tied weights counted once."""
         return sum(p.numel() for p in self.hf.parameters())
 
+    @cached_property
+    def reader(self) -> TextReader:
+        """How this model's texts become tokens."""
+        return TextReader(self.tokenizer)
+
     def read(self, text: str | Sequence[int], *, target: bool = False, beside: Tokens | None = None) -> Tokens:
         """Cut a text into the model's tokens, or describe ids; at most `limit` of them.
 
@@ -68,17 +73,13 @@ class Model:
         """
         if self.reads_sound and not target:
             raise HeadlightError(f"{self.name} listens to speech: it reads no text, but a spectrogram [mel, frame].")
-        taken = new_words(self.tokenizer, beside.ids, beside.labels) if beside else {}
         if isinstance(text, str):
-            own = {word.lower(): slot for word, slot in taken.items()}
-            return tokens.encode(self.tokenizer, text, self.limit, target=target, taken=own)
+            return self.reader.read_text(text, self.limit, target=target, beside=beside)
         ids = _whole_numbers(text)
         n_words = self.hf.get_input_embeddings().num_embeddings
         if any(not 0 <= i < n_words for i in ids):
             raise HeadlightError(f"Token ids of {self.name} go from 0 to {n_words - 1}.")
-        typed = {slot: word + MARK for word, slot in reversed(taken.items())}  # where two share a slot, the first
-        names = {place: typed[i] for place, i in enumerate(ids) if i in typed}
-        kept = tokens.from_ids(self.tokenizer, ids[: self.limit], target=target, names=names)
+        kept = self.reader.read_ids(ids[: self.limit], target=target, beside=beside)
         return replace(kept, dropped=max(0, len(ids) - self.limit))
 
     @contextmanager

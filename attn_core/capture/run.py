@@ -16,7 +16,6 @@ from attn_core.capture.recorder import PassRecorder, heard_by
 from attn_core.errors import EmptyText, HeadlightError
 from attn_core.text import tokens
 from attn_core.text.tokens import Tokens
-from attn_core.tiny.slots import new_words
 from attn_core.traces.layer import Layer, frozen
 from attn_core.traces.trace import Source, Trace, Vocabulary
 
@@ -113,8 +112,8 @@ def _target(model: Model, target: str | Sequence[int], source: Tokens) -> Tokens
     start = config.decoder_start_token_id
     if start is not None and ids[0] != start:
         ids, labels = [start, *ids], ["", *labels]
-    ids, slots = ids[: model.limit], new_words(model.tokenizer, written.ids, written.labels).values()
-    names = {place: label for place, (i, label) in enumerate(zip(ids, labels, strict=False)) if i in slots}
+    ids, unknown = ids[: model.limit], model.reader.unknown_words(written).values()
+    names = {place: label for place, (i, label) in enumerate(zip(ids, labels, strict=False)) if i in unknown}
     read = tokens.from_ids(model.tokenizer, ids, target=True, names=names)
     return replace(read, text=written.text, dropped=written.dropped, unread=written.unread)
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from attn_core.heads.measures import Bools, Floats
 from attn_core.text.tokens import Tokens, word_pattern
-from attn_core.tiny.slots import MARK
+from attn_core.text.unknown_words import as_typed
 
 Places = tuple[int | None, ...]  # the position that stands at each place of the axis, None for a gap
 
@@ -75,7 +75,7 @@ def said_words(tokens: Tokens) -> list[str]:
     The mark of a word that a model has not met is left out too: it is the same word.
     """
     names = zip(tokens.word_labels, _special_words(tokens), strict=True)
-    return [name.lower().removesuffix(MARK) for name, special in names if not special]
+    return [as_typed(name.lower()) for name, special in names if not special]
 
 
 def between_said_words(pattern: Floats, queries: Tokens, keys: Tokens) -> Floats:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attn_core.text.tokens import Tokens, from_ids
-from attn_core.tiny.slots import MARK, slots_of
+from attn_core.text.unknown_words import TextReader, is_unknown
 
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
@@ -92,7 +92,7 @@ def name_of(trace: Trace, word: int) -> str:
     """What a person reads for a word; a stand-in for an unknown word takes the name that it has in the sentence."""
     read = trace.tokens_of(trace.streams[-1])  # a translator may carry over a word that only its source has so far
     typed = {i: label for tokens in reversed(read) for i, label in zip(tokens.ids, tokens.labels, strict=True)}
-    return typed[word] if typed.get(word, "").endswith(MARK) else trace.vocabulary.word(word)
+    return typed[word] if is_unknown(typed.get(word, "")) else trace.vocabulary.word(word)
 
 
 def logit_lens(trace: Trace, position: int, *, word: int | None = None, count: int = 5) -> list[LensRow]:
@@ -145,8 +145,7 @@ def generate(
 
 def written_on(tokenizer: Any, tokens: Tokens, words: Sequence[int]) -> str:
     """The text with more words, as the tokenizer spells them; unknown words that it repeats are spelt as typed."""
-    slots = tokenizer.convert_tokens_to_ids(slots_of(tokenizer))
-    typed = {i: label.removesuffix(MARK) for i, label in zip(tokens.ids, tokens.labels, strict=True) if i in slots}
+    typed = TextReader(tokenizer).names_of(tokens)
     text, said = tokens.text.rstrip(), list(tokens.ids)
     for word in words:
         before = from_ids(tokenizer, said).text

@@ -23,7 +23,7 @@ from torch import Tensor
 from attn_core.residual import geometry
 from attn_core.residual.input_parts import input_parts
 from attn_core.text.tokens import Tokens, units
-from attn_core.tiny.slots import MARK
+from attn_core.text.unknown_words import as_typed
 
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
@@ -39,7 +39,7 @@ def find_word(tokens: Tokens, word: str) -> list[list[int]]:
     """
     wanted = word.casefold().split()
     places = units(tokens.words)
-    said = [label.casefold().removesuffix(MARK) for label in tokens.word_labels]
+    said = [as_typed(label.casefold()) for label in tokens.word_labels]
     names = [None if tokens.special[own[0]] else said[i] for i, own in enumerate(places)]
     size = len(wanted)
     starts = [i for i in range(len(names) - size + 1) if size and names[i : i + size] == wanted]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
@@ -22,11 +22,13 @@ import regex
 
 from attn_core.errors import EmptyText
 from attn_core.text.decoding import Part, characters_of, spell, style_of, visible
-from attn_core.tiny.slots import take_slots
 
 CHARACTERS_PER_TOKEN = 40  # the longest that a text needs: English has about 4, and only rare words of code reach 40
 # A tokenizer keeps its truncation and its source/target mode inside itself, so two threads must not use one at once.
 _TOKENIZER_LOCK = threading.Lock()
+
+# Ids, their text and where in it each lies → the ids to read, and names for positions that stand for something else.
+Identify = Callable[[list[int], str, list[tuple[int, int]]], tuple[list[int], Mapping[int, str]]]
 
 _SPACELESS = r"\p{Han}\p{Hiragana}\p{Katakana}"
 _WORD = regex.compile(  # a word with its apostrophes, one sign of a script without spaces, or a run of signs
@@ -75,16 +77,14 @@ class Tokens:
         return f"{', and '.join(pieces)} are not shown."
 
 
-def encode(
-    tokenizer: Any, text: str, limit: int, *, target: bool = False, taken: Mapping[str, int] | None = None
-) -> Tokens:
+def encode(tokenizer: Any, text: str, limit: int, *, target: bool = False, identify: Identify | None = None) -> Tokens:
     """Cut a text into tokens, at most `limit` of them, the special ones included.
 
     The tokenizer is given `CHARACTERS_PER_TOKEN` characters for each of them at most: tokenizers take memory and time
     for the whole of a text, however little of it is kept. What lies beyond is counted in `unread`.
 
-    `target=True` reads the text as the other language of a translator, whose vocabulary may be its own; `taken` are
-    the slots of words that its source brought along (see `tiny.slots`).
+    `target=True` reads the text as the other language of a translator, whose vocabulary may be its own. `identify`
+    may exchange ids and name positions, as is done for unknown words (see `text.unknown_words`).
     Raises EmptyText where there is nothing to look at.
     """
     unread = max(0, len(text) - CHARACTERS_PER_TOKEN * limit)
@@ -106,8 +106,8 @@ def encode(
     if "offset_mapping" not in encoded:
         return replace(_describe(tokenizer, ids, target=target, text=text), dropped=dropped, unread=unread)
     spans = [encoded["offset_mapping"][i] for i in kept]
-    ids, met_first = take_slots(tokenizer, ids, text, spans, taken)
-    described = _describe(tokenizer, ids, target=target, text=text, spans=spans, names=met_first)
+    ids, names = identify(ids, text, spans) if identify else (ids, None)
+    described = _describe(tokenizer, ids, target=target, text=text, spans=spans, names=names)
     return replace(described, dropped=dropped, unread=unread)
 
 

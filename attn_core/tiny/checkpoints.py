@@ -17,7 +17,7 @@ from attn_core.tiny import grammar_phrases as phrases
 from attn_core.tiny import grammar_stories as stories
 from attn_core.tiny.decoder import Decoder, DecoderShape
 from attn_core.tiny.layers import Attention
-from attn_core.tiny.slots import word_tokenizer
+from attn_core.tiny.tokenizer import word_tokenizer
 from attn_core.tiny.translator import Translator, TranslatorShape
 
 if TYPE_CHECKING:

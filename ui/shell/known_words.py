@@ -7,8 +7,8 @@ from html import escape
 
 import streamlit as st
 
+from attn_core.text.unknown_words import MARK, as_typed, is_unknown
 from attn_core.tiny.shipped import known_words, stand_ins
-from attn_core.tiny.slots import MARK
 from ui.drawing import widgets
 
 
@@ -27,8 +27,8 @@ def explain_marks(model_name: str, labels: Sequence[str]) -> None:
     """A line about the words that a shipped model has not met, if there are any."""
     unknown: dict[str, str] = {}  # each as it was typed first
     for label in labels:
-        if label.endswith(MARK):
-            unknown.setdefault(label.lower(), label.removesuffix(MARK))
+        if is_unknown(label):
+            unknown.setdefault(label.lower(), as_typed(label))
     slots = stand_ins(model_name)
     if unknown and slots:
         these = "this word" if len(unknown) == 1 else "these words"

@@ -233,13 +233,14 @@ def test_the_labels_of_bytes_spell_what_the_tokenizer_decodes(byte_level, text):
 
 
 def test_words_that_a_small_model_never_met_keep_their_names_and_stay_apart():
-    from attn_core.tiny.slots import word_tokenizer
+    from attn_core.text.unknown_words import TextReader
+    from attn_core.tiny.tokenizer import word_tokenizer
 
     words = ["<bos>", "<new1>", "<new2>", "the", "met"]
     tokenizer = word_tokenizer(
         words, ["<new1>", "<new2>"], template="<bos> $A", cut=r"\w+|[^\w\s]", limit=64, bos_token="<bos>"
     )
-    t = tokens.encode(tokenizer, "the Zorple met blick the zorple", 64)
+    t = TextReader(tokenizer).read_text("the Zorple met blick the zorple", 64)
     assert t.ids == [0, 3, 1, 4, 2, 3, 1]
     assert t.labels == ["<bos>", "the", "Zorple°", "met", "blick°", "the", "zorple°"]
     assert t.word_labels == t.labels

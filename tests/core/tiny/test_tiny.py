@@ -12,12 +12,12 @@ import torch
 import transformers as tf
 from torch import nn
 
+from attn_core.text.unknown_words import TextReader
 from attn_core.tiny import checkpoints, train
 from attn_core.tiny import grammar_phrases as phrases
 from attn_core.tiny import grammar_stories as stories
 from attn_core.tiny.decoder import Decoder, DecoderShape
 from attn_core.tiny.grammar_phrases import NounPhrase, in_french
-from attn_core.tiny.slots import take_slots
 from attn_core.tiny.training_loop import Recipe, fit
 from attn_core.tiny.translator import Translator, TranslatorShape
 
@@ -315,21 +315,21 @@ def test_held_out_pairs_are_never_shown_and_always_tested() -> None:
 # --- Words that nobody has met ----------------------------------------------------------------------------------------
 
 
-def test_unknown_words_take_slots_and_keep_their_names() -> None:
+def test_unknown_words_take_stand_ins_and_keep_their_names() -> None:
     tokenizer = checkpoints.story_tokenizer(64)
     text = "a Zorple saw a blick and the zorple ate"
     encoded = tokenizer(text, return_offsets_mapping=True)
     assert {tokenizer.convert_ids_to_tokens(i) for i in encoded.input_ids[2:3]} == {"<new1>"}
-    ids, names = take_slots(tokenizer, encoded.input_ids, text, encoded.offset_mapping)
+    ids, names = TextReader(tokenizer).assign_stand_ins(encoded.input_ids, text, encoded.offset_mapping)
     assert " ".join(tokenizer.convert_ids_to_tokens(ids)) == "<bos> a <new1> saw a <new2> and the <new1> ate"
     assert names == {2: "Zorple°", 5: "blick°", 8: "zorple°"}
 
 
-def test_more_new_words_than_slots_begin_again() -> None:
+def test_more_new_words_than_stand_ins_begin_again() -> None:
     tokenizer = checkpoints.phrase_tokenizer(48)
     text = "aa bb cc dd ee aa"
     encoded = tokenizer(text, return_offsets_mapping=True)
-    ids, _ = take_slots(tokenizer, encoded.input_ids, text, encoded.offset_mapping)
+    ids, _ = TextReader(tokenizer).assign_stand_ins(encoded.input_ids, text, encoded.offset_mapping)
     assert " ".join(tokenizer.convert_ids_to_tokens(ids)) == "<new1> <new2> <new3> <new4> <new1> <new1> </s>"
 
 
@@ -341,7 +341,7 @@ def test_other_tokenizers_are_left_alone() -> None:
         def convert_tokens_to_ids(self, tokens: list[str]) -> list[int]:
             return [1 for _ in tokens]
 
-    assert take_slots(Plain(), [3, 4], "x y", [(0, 1), (2, 3)]) == ([3, 4], {})
+    assert TextReader(Plain()).assign_stand_ins([3, 4], "x y", [(0, 1), (2, 3)]) == ([3, 4], {})
 
 
 @pytest.mark.parametrize(
