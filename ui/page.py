@@ -38,8 +38,8 @@ import streamlit as st
 
 from attn_core.errors import HeadlightError
 from attn_core.figures.paper import caption as captions
+from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
-from attn_core.tiny.shipped import examples as fitting
 from attn_core.views.view import version
 from ui.drawing import gallery, widgets
 from ui.link import LinkState, Param, open_link_state, whole, words
@@ -209,7 +209,7 @@ def open_page(
     offered = tuple(models or (name for name, entry in CATALOGUE.items() if entry.architecture != "encoder-decoder"))
     view = open_link_state(page, [*_shared_params(offered, starter if sentence else None), *params])
     save_menu = menu.draw(page, view)
-    counter = ask(offered, fitting(view["model"]) or examples, sentence) if model else None
+    counter = ask(offered, card_of(view["model"]).examples or examples, sentence) if model else None
     remarks = st.container(key="remarks")
     with remarks:
         for remark in view.notes:

@@ -8,11 +8,11 @@ sample has its seed. Source: Elhage et al. 2021; Olsson et al. 2022, "In-context
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attn_core.models.cards import card_of
 from attn_core.prediction import translation
 
 if TYPE_CHECKING:
@@ -34,15 +34,7 @@ LONGEST_TRANSLATION = 64  # tokens; a model that never ends its sentence would f
 
 def texts_for(name: str) -> Sequence[str | tuple[str, str]]:
     """Ordinary sentences for a model: English, or for the models that know one small grammar, sentences of that."""
-    from attn_core.tiny import grammar_phrases as phrases
-    from attn_core.tiny import grammar_stories as stories
-
-    if name == "tiny-decoder":
-        return [" ".join(stories.row(Random(seed), 56)[0][1:]) for seed in range(6)]
-    if name == "tiny-translator":
-        pairs = [phrases.sentence(Random(seed)) for seed in range(12)]
-        return [(" ".join(pair.english), " ".join(pair.french)) for pair in pairs]
-    return SENTENCES
+    return card_of(name).ordinary_texts or SENTENCES
 
 
 def ordinary_words(tokenizer: Any) -> list[int]:

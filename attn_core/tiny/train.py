@@ -1,13 +1,13 @@
 """Train the small models: `python -m attn_core.tiny.train decoder|translator --seed N`, a few minutes on one core.
 
 Writes a checkpoint of the transformers library and card.json, which says what was trained and how well, into a folder.
+`--card` writes the card alone, for the weights that are there, as after a change of the examples in `tiny/card.py`.
 A run that was interrupted goes on where it stopped; with one thread it ends with the same bits.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -17,9 +17,11 @@ from random import Random
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from attn_core.settings import assets_folder
+from attn_core.tiny import card as cards
 from attn_core.tiny import checkpoints
 from attn_core.tiny import grammar_phrases as phrases
 from attn_core.tiny import grammar_stories as stories
@@ -91,7 +93,7 @@ def train(name: str, seed: int, folder: Path, recipe: Recipe, progress: Callable
     """Train "decoder" or "translator" into a folder and return its card."""
     folder.mkdir(parents=True, exist_ok=True)
     half_way = folder / f"training-{seed}-{recipe.steps}.pt"  # another seed or schedule is another run
-    model: nn.Module
+    model: Decoder | Translator
     if name == "decoder":
         model = new_decoder(seed)
         fit(model, decoder_loss(model, recipe, seed), recipe, checkpoint=half_way, progress=progress)
@@ -103,21 +105,14 @@ def train(name: str, seed: int, folder: Path, recipe: Recipe, progress: Callable
         checkpoints.save_translator(model, folder)
         scores = translator_report(model.eval())
     half_way.unlink()
-    return card(model, seed, recipe, scores, folder)
-
-
-def card(model: Any, seed: int, recipe: Recipe, scores: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """What was trained, how, and what came of it; written beside the weights as card.json."""
-    written = {
+    trained = {
         "architecture": asdict(model.shape),
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "seed": seed,
         "recipe": asdict(recipe),
         "scores": scores,
-        "sha256": hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
     }
-    (folder / "card.json").write_text(json.dumps(written, indent=1) + "\n")
-    return written
+    return cards.write(folder, trained, name)
 
 
 def main() -> None:
@@ -127,7 +122,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help="default: that of the shipped weights")
     parser.add_argument("--steps", type=int, help="fewer steps, to try things out")
     parser.add_argument("--out", type=Path, help="folder to write; default: build/tiny-NAME-SEED")
+    parser.add_argument("--card", action="store_true", help="write the card of the shipped weights, and train nothing")
     asked = parser.parse_args()
+    if asked.card:
+        cards.renew(asked.out or assets_folder() / "models" / f"tiny-{asked.name}", asked.name)
+        return
     torch.set_num_threads(1)  # two threads may add up in another order
     recipe = DECODER if asked.name == "decoder" else TRANSLATOR
     recipe = replace(recipe, steps=asked.steps or recipe.steps)

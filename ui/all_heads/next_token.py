@@ -19,11 +19,10 @@ import streamlit as st
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts.heatmap import heatmap
 from attn_core.figures.html.bar_table import Column
+from attn_core.models.cards import card_of
 from attn_core.prediction import next_token as core
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
-from attn_core.tiny.grammar_stories import SLOTS
-from attn_core.tiny.shipped import known_words
 from ui.drawing import gallery, widgets
 from ui.link import Param, choice, forget, whole, words
 from ui.page import ROOT, Page
@@ -91,8 +90,9 @@ def _guesses(page: Page, trace: Any) -> list[core.Guess]:
     column = Column("probability", chances, [percent(chance) for chance in chances], most=1.0)
     words = [visible(guess.word) for guess in guesses]
     gallery.bars("The next word", words, [column], says=f"The likeliest words after {last}", head="next")
-    if any(guess.word in SLOTS for guess in guesses) and known_words(page.model_name):
-        st.html(f'<div class="hl-hint">{escape(SLOTS[0])}, … stand for words that this model has not met.</div>')
+    stand_ins = card_of(page.model_name).stand_ins
+    if any(guess.word in stand_ins for guess in guesses):
+        st.html(f'<div class="hl-hint">{escape(stand_ins[0])}, … stand for words that this model has not met.</div>')
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.slider(
             "Temperature", COOLEST, HOTTEST, key="temperature", step=0.1, width=190,

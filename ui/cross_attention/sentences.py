@@ -15,11 +15,11 @@ from typing import Any, Literal
 import streamlit as st
 
 from attn_core.errors import HeadlightError
+from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.prediction import translation
 from attn_core.settings import is_public
 from attn_core.text.decoding import visible
-from attn_core.tiny.shipped import best_head, examples
 from ui.drawing import widgets
 from ui.link import Param, choice, whole, words
 from ui.page import Page
@@ -27,7 +27,7 @@ from ui.server import cache as caches
 from ui.shell import known_words
 
 TRANSLATORS = tuple(name for name, entry in CATALOGUE.items() if entry.architecture == "encoder-decoder")
-STARTER = examples("tiny-translator")[0]
+STARTER = card_of("tiny-translator").examples[0]
 
 
 def _translator(raw: str, earlier: Any) -> str:
@@ -69,8 +69,8 @@ PARAMS = [
     Param("translator", TRANSLATORS[0], _translator),
     words("source", STARTER),
     words("translation", ""),
-    whole("cross_layer", high=_last_layer, default=lambda view: best_head(view["translator"])[0]),
-    whole("cross_head", high=_last_head, default=lambda view: best_head(view["translator"])[1]),
+    whole("cross_layer", high=_last_layer, default=lambda view: card_of(view["translator"]).best_head[0]),
+    whole("cross_head", high=_last_head, default=lambda view: card_of(view["translator"]).best_head[1]),
     whole("row", high=lambda view: entry_of(view["translator"]).limit, optional=True),
     choice("rows", ("produced", "read")),
     Param("align", [], _heads, lambda heads: ",".join(heads)),
@@ -193,7 +193,7 @@ def _offers(translator: str) -> None:
     """Sentences that fit the model, and the words that it knows."""
     with st.container(key="examples", horizontal=True, gap="xsmall", vertical_alignment="center"):
         st.html('<span class="hl-try">Try:</span>', width="content")
-        for i, example in enumerate(examples(translator) or examples("tiny-translator")):
+        for i, example in enumerate(card_of(translator).examples or card_of("tiny-translator").examples):
             st.button(example, key=f"example_{i}", on_click=_take, args=(example,))
         known_words.popover(translator)
 

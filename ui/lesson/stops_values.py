@@ -10,8 +10,8 @@ from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts import parameters as parameter_figures
 from attn_core.figures.charts.heatmap import heatmap
 from attn_core.figures.html.bar_table import Column
+from attn_core.models.cards import card_of
 from attn_core.text.numbers import percent
-from attn_core.tiny.shipped import best_head
 from attn_core.views import snippets as recipes
 from ui.drawing import canvas, gallery, widgets
 from ui.lesson.stop import (
@@ -34,7 +34,7 @@ def masking(page: Page) -> Stop:
     """Stop 5: the mask and the softmax, in a model that has a mask."""
     trace = page.trace(DECIDING, model=DECODER)
     labels = trace.tokens.labels
-    layer, head = best_head(DECODER)
+    layer, head = card_of(DECODER).best_head
     pattern, may_look = trace.pattern(layer, head), trace.may_look(layer)
     noun = labels.index("creature")
     found = int(np.argmax(pattern[noun]))

@@ -7,14 +7,14 @@ from html import escape
 
 import streamlit as st
 
+from attn_core.models.cards import card_of
 from attn_core.text.unknown_words import MARK, as_typed, is_unknown
-from attn_core.tiny.shipped import known_words, stand_ins
 from ui.drawing import widgets
 
 
 def popover(model_name: str) -> None:
     """A button that opens the vocabulary of a shipped model; nothing for any other."""
-    groups = known_words(model_name)
+    groups = card_of(model_name).known_words
     if not groups:
         return
     with st.popover("Words it knows"):
@@ -29,10 +29,10 @@ def explain_marks(model_name: str, labels: Sequence[str]) -> None:
     for label in labels:
         if is_unknown(label):
             unknown.setdefault(label.lower(), as_typed(label))
-    slots = stand_ins(model_name)
-    if unknown and slots:
+    stand_ins = card_of(model_name).stand_ins
+    if unknown and stand_ins:
         these = "this word" if len(unknown) == 1 else "these words"
-        shared = f" It has {len(slots)}, so some words share one." if len(unknown) > len(slots) else ""
+        shared = f" It has {len(stand_ins)}, so some words share one." if len(unknown) > len(stand_ins) else ""
         widgets.note(
             f"{', '.join(unknown.values())}: this model has not met {these} ({MARK}). Each takes a stand-in that "
             f"training used for new words, so heads can still find it again.{shared}"

@@ -9,10 +9,10 @@ import streamlit as st
 
 from attn_core.errors import HeadlightError
 from attn_core.figures.html.bar_table import Column
+from attn_core.models.cards import card_of
 from attn_core.models.catalogue import availability
 from attn_core.residual import geometry
 from attn_core.text.numbers import percent
-from attn_core.tiny.shipped import best_head
 from attn_core.views.headlines import told_apart
 from ui.drawing import gallery, widgets
 from ui.page import provenance
@@ -86,7 +86,7 @@ def which_head(viewed: StreamView) -> None:
 
 def _lessons_head() -> None:
     """Callback: the head that looks for the deciding adjective, on a sentence that has one."""
-    layer, head = best_head(LESSONS_MODEL)
+    layer, head = card_of(LESSONS_MODEL).best_head
     chosen = {
         "model": LESSONS_MODEL,
         "text": LESSONS_SENTENCE,

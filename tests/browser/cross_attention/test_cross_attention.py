@@ -8,10 +8,10 @@ import pytest
 from playwright.sync_api import Page, expect
 from server import is_live, serve, settled
 
-from attn_core.tiny.shipped import best_head
+from attn_core.models.cards import card_of
 
 pytestmark = pytest.mark.browser
-LAYER, HEAD = best_head("tiny-translator")
+LAYER, HEAD = card_of("tiny-translator").best_head
 WHO = f"head {LAYER}.{HEAD}"
 
 

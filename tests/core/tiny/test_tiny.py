@@ -172,7 +172,7 @@ def test_spread_is_the_entropy_of_rows() -> None:
 def test_the_command_trains_and_writes_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
     recipe = Recipe(steps=2, batch=2, weight_decay=0.05)
-    monkeypatch.setattr(train, "translator_report", lambda model: {"floor": 0.0})
+    monkeypatch.setattr(train, "translator_report", lambda model: {"new_sentences": {"alignment": [[0.0]]}})
     card = train.train("translator", 7, tmp_path, recipe, lambda step, loss: told.append(step))
     assert told == [0, 1] and card["seed"] == 7 and card["recipe"]["steps"] == 2
     assert {file.name for file in tmp_path.iterdir()} >= {"card.json", "config.json", "model.safetensors"}
@@ -180,7 +180,7 @@ def test_the_command_trains_and_writes_a_card(tmp_path: Path, monkeypatch: pytes
 
 
 def test_an_interrupted_command_goes_on_with_its_own_seed_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "translator_report", lambda model: {"floor": 0.0})
+    monkeypatch.setattr(train, "translator_report", lambda model: {"new_sentences": {"alignment": [[0.0]]}})
     recipe = Recipe(steps=2, batch=2, weight_decay=0.05, save_every=1)
 
     def stop(step: int, loss: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,9 +15,10 @@ import torch
 import transformers as tf
 
 import attn_core as ac
+from attn_core.models.cards import card_of, shipped_folder
+from attn_core.tiny import card as cards
 from attn_core.tiny import grammar_phrases as phrases
 from attn_core.tiny import grammar_stories as stories
-from attn_core.tiny import shipped
 from attn_core.tiny.train import SHIPPED
 
 ASSETS = Path(__file__).parents[3] / "assets" / "models"
@@ -89,7 +91,7 @@ def test_the_card_is_of_these_weights(name: str) -> None:
 def test_it_opens_by_the_same_door(name: str) -> None:
     model = ac.load(name)
     target = {"target": "la petite voiture"} if model.kind == "encoder-decoder" else {}
-    trace = ac.trace(model, shipped.examples(name)[0], **target)
+    trace = ac.trace(model, card_of(name).examples[0], **target)
     assert max(trace.check()) < 1e-5
     assert not any(label.endswith("°") for stream in trace.streams for label in trace.tokens_of(stream)[1].labels)
 
@@ -152,13 +154,13 @@ def test_one_head_finds_the_deciding_adjective_at_any_distance(decoder: Judge, b
     found = [adjectives(decoder, distance) for distance in (1, 2, 3, 4, 5)]
     worst = np.min([scores for scores, _ in found], axis=0)
     assert worst.max() >= 0.9
-    assert np.unravel_index(worst.argmax(), worst.shape) == shipped.best_head("tiny-decoder")
+    assert np.unravel_index(worst.argmax(), worst.shape) == card_of("tiny-decoder").best_head
     assert all(right >= 0.95 for _, right in found)
     assert adjectives(blank, 3)[0].max() < 0.5 and adjectives(blank, 3)[1] < 0.2
 
 
 def test_new_words_do_not_disturb_that_head() -> None:
-    model, (layer, head) = ac.load("tiny-decoder"), shipped.best_head("tiny-decoder")
+    model, (layer, head) = ac.load("tiny-decoder"), card_of("tiny-decoder").best_head
     trace = ac.trace(model, "a hungry zorple blick fox")
     assert trace.tokens.labels[3:5] == ["zorple°", "blick°"]
     assert trace.pattern(layer, head)[5, 2] >= 0.9
@@ -241,7 +243,7 @@ def cross_maps(judge: Judge, english: list[int], french: list[int]) -> np.ndarra
 
 def test_a_cross_head_aligns_the_word_being_produced(translator: Judge) -> None:
     rng, hits, behind, total = Random("judge lines"), 0, 0, 0
-    layer, head = shipped.best_head("tiny-translator")
+    layer, head = card_of("tiny-translator").best_head
     for _ in range(150):
         pair = phrases.sentence(rng, test=True)
         french = translator.tokenizer.convert_tokens_to_ids(list(pair.french))
@@ -258,7 +260,7 @@ def test_a_cross_head_aligns_the_word_being_produced(translator: Judge) -> None:
 def test_the_lines_of_one_sentence_by_hand(translator: Judge) -> None:
     """Adjectives behind the noun make the lines cross."""
     english, french = "the small blue car sees a white horse", "la petite voiture bleue voit un cheval blanc"
-    layer, head = shipped.best_head("tiny-translator")
+    layer, head = card_of("tiny-translator").best_head
     ids = translator.tokenizer.convert_tokens_to_ids(french.split())
     most = cross_maps(translator, translator.ids(english), ids)[layer, head].argmax(axis=-1)
     assert [english.split()[i] for i in most[:8]] == ["the", "small", "car", "blue", "sees", "a", "horse", "white"]
@@ -268,11 +270,19 @@ def test_the_lines_of_one_sentence_by_hand(translator: Judge) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_card_in_this_copy_is_the_one_that_its_writer_writes(name: str, tmp_path: Path) -> None:
+    folder = shipped_folder(name)
+    written = shutil.copytree(folder, tmp_path / name)
+    cards.renew(written, name.removeprefix("tiny-"))
+    assert (written / "card.json").read_text() == (folder / "card.json").read_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_offered_words_are_known(name: str) -> None:
     vocabulary = ac.load(name).tokenizer.get_vocab()
-    offered = {word for group in shipped.known_words(name).values() for text in group for word in text.split()}
+    offered = {word for group in card_of(name).known_words.values() for text in group for word in text.split()}
     assert offered <= set(vocabulary) and len(offered) > 150
 
 
 def test_nothing_is_claimed_about_other_models() -> None:
-    assert shipped.examples("gpt2") == () and shipped.known_words("gpt2") == {} and shipped.best_head("gpt2") == (0, 0)
+    assert card_of("gpt2").examples == () and card_of("gpt2").known_words == {} and card_of("gpt2").best_head == (0, 0)

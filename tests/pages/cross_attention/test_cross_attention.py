@@ -16,15 +16,15 @@ import torch
 import transformers as tf
 from streamlit.testing.v1 import AppTest
 
+from attn_core.models.cards import card_of
 from attn_core.prediction import translation
 from attn_core.text.numbers import percent
-from attn_core.tiny.shipped import best_head
 from ui.server import cache as caches
 
 ROOT = Path(__file__).parents[3]
 ENGLISH = "the small blue car sees a white horse"
 FRENCH = "la petite voiture bleue voit un cheval blanc"
-BEST = best_head("tiny-translator")
+BEST = card_of("tiny-translator").best_head
 WHO = f"head {BEST[0]}.{BEST[1]}"
 CROSS, ENCODER, DECODER = 0, 1, 2  # the order of the Plotly pictures
 

@@ -12,7 +12,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
-from attn_core.tiny.shipped import best_head
+from attn_core.models.cards import card_of
 from ui.lesson import layout
 from ui.lesson.stop import DECIDING, MOLES
 from ui.lesson.stops import STOPS, TITLES
@@ -103,7 +103,7 @@ def test_leaving_the_scale_out_is_a_softmax_of_plain_dot_products(trace: ac.Trac
 
 
 def test_the_decoder_finds_the_adjective_that_decides() -> None:
-    layer, head = best_head("tiny-decoder")
+    layer, head = card_of("tiny-decoder").best_head
     model = ac.load("tiny-decoder")
     decoder = ac.trace(model, DECIDING)
     labels = decoder.tokens.labels
