@@ -28,7 +28,7 @@ from starlette.routing import Route
 from hosting import logs, memory, metrics
 from hosting.guard import Guard, Limits
 from hosting.headers import SecurityHeaders
-from ui.server import cache as caches
+from ui.server import loading
 from ui.shell.progress import show_failure
 
 BUNDLED = "minilm"
@@ -38,9 +38,9 @@ log = logging.getLogger("headlight")
 
 async def ready(request: Request) -> JSONResponse:
     """Whether a visitor would be served at once, and why not; whoever asks also starts a load that has not begun."""
-    if caches.model(BUNDLED) is not None:
+    if loading.model(BUNDLED) is not None:
         return JSONResponse({"ready": True})
-    job = caches.open_model(BUNDLED)
+    job = loading.open_model(BUNDLED)
     why = (
         "the bundled model could not be loaded; the log says why" if job.error else "the bundled model is being loaded"
     )
@@ -54,7 +54,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
         log.error("the last process stood still and was ended", extra={"numbers": {"stacks": stacks}})
     logs.without_progress_bars()
     metrics.start()
-    caches.open_model(BUNDLED)
+    loading.open_model(BUNDLED)
     watch = asyncio.create_task(memory.keep_house(app._runtime))
     yield
     watch.cancel()

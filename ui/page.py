@@ -43,7 +43,7 @@ from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.views.view import version
 from ui.drawing import gallery, widgets
 from ui.link import LinkState, Param, open_link_state, whole, words
-from ui.server import cache as caches
+from ui.server import cache, loading, passes, shared
 from ui.shell import known_words, menu, save
 from ui.shell.badges import parity, provenance, scientific
 from ui.shell.inputs import ask
@@ -113,19 +113,19 @@ class Page:
     def model(self, name: str | None = None) -> Any:
         """The loaded model; waits with visible progress, and ends the page with a clear sentence if there is none."""
         name = name or self.model_name
-        loaded = caches.model(name)
+        loaded = loading.model(name)
         if loaded is None:
             with shown_problems():
                 with self.remarks:
-                    wait_for(caches.open_model(name), entry_of(name).title)
-                loaded = caches.model(name)
+                    wait_for(loading.open_model(name), entry_of(name).title)
+                loaded = loading.model(name)
         return loaded
 
     def trace(self, text: Any = None, model: str | None = None, **options: Any) -> Any:
         """The trace of the page's sentence, or of `text` (typed words or token ids), through the page's model."""
         loaded = self.model(model)
         with shown_problems():
-            result = caches.trace(loaded, self.text if text is None else text, **options)
+            result = passes.trace(loaded, self.text if text is None else text, **options)
         if text is None:
             tokens, written = (result.tokens, []) if "target" not in options else _both(result)
             self.count(tokens, loaded.limit)
@@ -185,7 +185,7 @@ class Page:
 
     def badges(self, trace: Any, source: str = "live") -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
-        return provenance(source) + parity(caches.beside(trace, "parity", trace.check))
+        return provenance(source) + parity(shared.memoize(trace, "parity", trace.check))
 
 
 def open_page(
@@ -199,7 +199,7 @@ def open_page(
     starter: str = STARTER,
 ) -> Page:
     """Draw what every page has, read its link, and hand over the page. Must be the page's first Streamlit call."""
-    caches.begin_page()
+    cache.begin_page()
     gallery.reset()
     st.set_page_config(
         page_title=f"{PAGES[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"

@@ -19,7 +19,7 @@ from attn_core.heads.ablation import Head
 from attn_core.text.decoding import visible
 from ui.drawing import widgets
 from ui.link import choice, words
-from ui.server import cache as caches
+from ui.server import loading, passes, shared
 
 if TYPE_CHECKING:
     from ui.page import Page
@@ -104,11 +104,11 @@ class StreamView:
 
     def run(self, **options: Any) -> Any:
         """The same tokens once more, for example with heads switched off."""
-        return self._again(caches.trace, options)
+        return self._again(passes.trace, options)
 
     def run_once(self, **options: Any) -> Any:
         """As `run`, for a trace that nobody will ask for again: it is not kept."""
-        return self._again(caches.once, options)
+        return self._again(passes.run_uncached, options)
 
     def shuffled(self, seed: int) -> StreamView:
         """The same model over the same words in another order; between two sentences it is the keys that are mixed."""
@@ -124,7 +124,7 @@ class StreamView:
 
     def _of(self, ids: list[int], **options: Any) -> StreamView:
         with self.page.problems():
-            return replace(self, trace=caches.once(self.model, ids, **options))
+            return replace(self, trace=passes.run_uncached(self.model, ids, **options))
 
     def _again(self, how: Any, options: dict[str, Any]) -> Any:
         with self.page.problems():
@@ -147,10 +147,10 @@ def of(page: Page, text: str | None = None, model: Any = None, writer: Any = Non
         with page.problems():
             written = page.state["target"] or _translation_by(writer or model, page.text if text is None else text)
         options["target"] = written
-    if text is None and model == caches.model(page.model_name):
+    if text is None and model == loading.model(page.model_name):
         return StreamView(page, model, page.trace(**options), stream)
     with page.problems():
-        trace = caches.trace(model, page.text if text is None else text, **options)
+        trace = passes.trace(model, page.text if text is None else text, **options)
     return StreamView(page, model, trace, stream)
 
 
@@ -161,7 +161,7 @@ def _translation_by(model: Any, text: str) -> Any:
         return "."  # what is missing is the sentence, and reading it says so
     source = model.read(text)
     key = ("translation", tuple(source.ids))
-    return caches.beside(model, key, lambda: translation.greedy(model, source).ids)
+    return shared.memoize(model, key, lambda: translation.greedy(model, source).ids)
 
 
 def switches(viewed: StreamView) -> None:

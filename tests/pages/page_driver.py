@@ -13,16 +13,16 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.figures.canvas.packet import unpack
-from ui.server import cache as caches
+from ui.server import loading
 
 ROOT = Path(__file__).parents[2]
 
 
 def load(name: str) -> ac.Model:
     """A model, loaded where pages look for it too."""
-    job = caches.open_model(name)
+    job = loading.open_model(name)
     assert job.done.wait(300) and job.error is None, job.error
-    return caches.model(name)
+    return loading.model(name)
 
 
 def open_page(page: str, **params: object) -> AppTest:

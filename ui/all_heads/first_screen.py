@@ -14,16 +14,16 @@ import streamlit as st
 from attn_core.views import recorded
 from ui.drawing import widgets
 from ui.page import Page
-from ui.server import cache as caches
+from ui.server import loading, shared
 
 _ON_SCREEN = "first_picture_sent"
 
 
 def trace_of(page: Page) -> tuple[str, Any]:
     """("live", trace) where the model is here or another sentence was asked for, else ("recorded", stored result)."""
-    stored = caches.lend("recorded starter", recorded.load)
+    stored = shared.get_or_compute("recorded starter", recorded.load)
     asked_for = (page.model_name, page.text) == (stored.model_name, stored.tokens.text)
-    if not asked_for or caches.model(page.model_name) is not None:
+    if not asked_for or loading.model(page.model_name) is not None:
         return "live", page.trace()
     page.count(stored.tokens, page.entry.limit)
     return "recorded", stored
@@ -38,7 +38,7 @@ def fetch_model(name: str) -> None:
     """
     message, share = "one moment", None
     if st.session_state.get(_ON_SCREEN):
-        job = caches.job(name) or caches.open_model(name)
+        job = loading.job(name) or loading.open_model(name)
         message, share = job.message, job.fraction
         if job.done.is_set() and job.error is None:
             st.rerun()

@@ -26,7 +26,7 @@ from attn_core.text.numbers import percent
 from ui.drawing import gallery, widgets
 from ui.link import Param, choice, forget, whole, words
 from ui.page import ROOT, Page
-from ui.server import cache as caches
+from ui.server import passes
 
 COOLEST, HOTTEST = 0.1, 2.0
 OFFERED = 10  # words
@@ -140,7 +140,7 @@ def _written_by_model(page: Page, trace: Any, count: int) -> list[int]:
     """The ids of the next tokens, each after a pass of its own."""
     model, by_chance = page.model(), page.state["draw"] == "chance"
     guesses = core.generate(
-        lambda ids: caches.trace(model, ids),
+        lambda ids: passes.trace(model, ids),
         trace.tokens.ids,
         count,
         limit=model.limit,

@@ -12,7 +12,7 @@ from ui.all_heads import head as one_head
 from ui.all_heads.head import OneHead
 from ui.drawing import canvas, widgets
 from ui.link import choice
-from ui.server import cache as caches
+from ui.server import shared
 
 PARAMS = [choice("tiles", ("pattern", "delta"))]
 
@@ -41,7 +41,7 @@ def draw(shown: OneHead) -> None:
     view = shown.page.state
     pack = _pack_sizes if view["tiles"] == "delta" else _pack_patterns
     what = (view["tiles"], shown.arrangement.hides_sink, view["unit"])
-    packet = caches.beside(shown.trace, what, lambda: pack(shown))
+    packet = shared.memoize(shown.trace, what, lambda: pack(shown))
 
     def opened(tile: canvas.Opened) -> None:
         st.session_state["layer"], st.session_state["head"] = tile.layer, tile.head

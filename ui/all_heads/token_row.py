@@ -14,6 +14,7 @@ from attn_core.views.arrangement import mean_pattern
 from ui.all_heads import head as one_head
 from ui.all_heads.head import OneHead
 from ui.drawing import widgets
+from ui.server.cache import unwrap
 
 
 def read_aloud(shown: OneHead) -> None:
@@ -86,7 +87,7 @@ def strip(shown: OneHead) -> None:
         name = one_head.sink_name(shown.arrangement, shown.trace.tokens)
         resting = [(percent(float(row[shown.arrangement.sink].sum())), f"on {name}")] if name else []
         widgets.strip([*resting, (f"{float(entropy(row)):.1f} bits", "entropy")])
-    elif isinstance(shown.trace.real(), recorded.Recorded):
+    elif isinstance(unwrap(shown.trace), recorded.Recorded):
         widgets.strip(recorded.strip(shown.trace, layer, head, query).parts())
     else:
         found = ablation.summarise_head(shown.trace, shown.page.again(shown.trace), layer, head, query)

@@ -17,7 +17,7 @@ from attn_core.heads import compare
 from ui.compare_heads import specs as panel_specs
 from ui.compare_heads.panels import Side, Sides
 from ui.drawing import canvas, gallery, widgets
-from ui.server import cache as caches
+from ui.server import shared
 
 SLOW = 2.0  # seconds; what takes longer is asked for first
 
@@ -52,7 +52,7 @@ def of(shown: Sides) -> AllHeads | None:
         return None
     same_place = x.spec.model == y.spec.model and (x.spec.text, x.spec.baseline) != (y.spec.text, y.spec.baseline)
     key = ("all heads", x.spec, y.spec, x.viewed.reads, y.viewed.reads)
-    values = caches.beside(
+    values = shared.memoize(
         x.viewed.trace,
         key,
         lambda: _changes(shown) if same_place else _from_this_head(shown),

@@ -14,7 +14,7 @@ from attn_core.models.catalogue import entry_of
 from ui import stream
 from ui.compare_heads.specs import LETTERS, Spec
 from ui.drawing import widgets
-from ui.server import cache as caches
+from ui.server import shared
 from ui.shell import known_words
 from ui.stream import StreamView
 
@@ -46,7 +46,7 @@ class Side:
         if self.spec.shows != "shuffled":
             return self.viewed.patterns(layer)
         what = ("shuffled", self.viewed.stream)
-        return caches.beside(self.viewed.trace, what, self._shuffled, size=_bytes)[layer]
+        return shared.memoize(self.viewed.trace, what, self._shuffled, size=_bytes)[layer]
 
     def _shuffled(self) -> list[Any]:
         """The mean patterns over several orders of the words, one array a layer."""
@@ -192,7 +192,7 @@ def _remark(sides: Sequence[Side]) -> None:
 
 def _with_random_weights(page: Page, model: Any) -> Any:
     with page.problems():
-        return caches.lend((model.name, "random weights"), functools.partial(baselines.random_weights, model))
+        return shared.get_or_compute((model.name, "random weights"), functools.partial(baselines.random_weights, model))
 
 
 def rule(shown: Sides) -> str:

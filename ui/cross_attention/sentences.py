@@ -23,7 +23,7 @@ from attn_core.text.decoding import visible
 from ui.drawing import widgets
 from ui.link import Param, choice, whole, words
 from ui.page import Page
-from ui.server import cache as caches
+from ui.server import shared
 from ui.shell import known_words
 
 TRANSLATORS = tuple(name for name, entry in CATALOGUE.items() if entry.architecture == "encoder-decoder")
@@ -207,7 +207,7 @@ def _translated(page: Page) -> Shown:
         source = model.read(text)
         ended = True
         if not target.strip():
-            written = caches.beside(model, ("greedy", text), lambda: translation.greedy(model, source))
+            written = shared.memoize(model, ("greedy", text), lambda: translation.greedy(model, source))
             target, ended = written.ids, written.ended
     trace = page.trace(text, name, target=target)
     read = trace.tokens_of("decoder")[0]

@@ -23,7 +23,7 @@ from attn_core.views import snippets as recipes
 from ui import stream
 from ui.drawing import widgets
 from ui.drawing.markup import token_name
-from ui.server import cache as caches
+from ui.server import shared
 from ui.stream import StreamView
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class TokenUpdate:
     @cached_property
     def added(self) -> Additions:
         """Everything of all layers; the first time, with visible progress where it takes long."""
-        return caches.beside(
+        return shared.memoize(
             self.trace,
             ("additions", self.block, self.position),
             lambda: _with_progress(
@@ -138,7 +138,7 @@ class TokenUpdate:
 
     def remember(self, what: Any, compute: Callable[[], Any]) -> Any:
         """Something small about this token at this layer, kept beside its trace."""
-        return caches.beside(self.trace, (what, self.block, self.layer, self.position), compute, size=lambda _: 60_000)
+        return shared.memoize(self.trace, (what, self.block, self.layer, self.position), compute, size=lambda _: 60_000)
 
     def offer_pictures(self) -> None:
         """The page's end: its pictures can be saved, with the word in every caption."""

@@ -13,7 +13,7 @@ import streamlit as st
 from attn_core.figures.canvas import heads as tiles
 from attn_core.heads import ablation
 from ui.drawing import canvas
-from ui.server import cache as caches
+from ui.server import shared
 from ui.stream import StreamView
 
 Heads = tuple[tuple[int, int], ...]
@@ -91,5 +91,5 @@ def _forecast(viewed: StreamView, n: int) -> str:
         viewed.run_once(without=[viewed.named(0, 0)])
         return time.monotonic() - begun
 
-    seconds = n * caches.beside(viewed.trace, "seconds a pass", timed)
+    seconds = n * shared.memoize(viewed.trace, "seconds a pass", timed)
     return "a second" if seconds < SLOW else f"{seconds:.0f} seconds"

@@ -18,7 +18,7 @@ from attn_core.views import snippets as recipes
 from ui.drawing import canvas, gallery, widgets
 from ui.link import choice
 from ui.page import go
-from ui.server import cache as caches
+from ui.server import passes, shared
 from ui.stream import StreamView, open_head
 
 PARAMS = [choice("x", tuple(COLUMNS), "distance"), choice("y", tuple(COLUMNS), "entropy")]
@@ -27,7 +27,7 @@ SLOW = 2.0  # seconds; what takes longer is announced
 
 def table(viewed: StreamView) -> pd.DataFrame:
     """All heads of this model's stream, classified: shown on its way, then kept for whoever opens the model."""
-    return caches.beside(
+    return shared.memoize(
         viewed.model, ("classify_heads", viewed.stream), lambda: _classify(viewed), size=lambda t: 200_000
     )
 
@@ -43,7 +43,7 @@ def _classify(viewed: StreamView) -> pd.DataFrame:
         place.progress(share, text=f"Reading {n_passes} texts with this model{wait}")
 
     def run(model: Any, text: Any, **options: Any) -> Any:
-        return caches.once(model, text, **options)
+        return passes.run_uncached(model, text, **options)
 
     with viewed.page.problems():
         found = kinds.classify_heads(viewed.model, stream=viewed.stream, run=run, progress=progress)

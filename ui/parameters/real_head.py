@@ -21,7 +21,7 @@ from ui.drawing import gallery, widgets
 from ui.page import Page
 from ui.parameters.controls import title_of
 from ui.parameters.counts import ModelCounts
-from ui.server import cache as caches
+from ui.server import shared
 from ui.stream import STREAMS
 
 PROBE = "a fluffy blue creature roamed the verdant forest"  # any sentence will do: only weights are looked at
@@ -38,7 +38,7 @@ def real_head(counts: ModelCounts) -> None:
         return low_rank.spectrum(trace.w_v(layer, head, stream=stream), trace.w_o(layer, head, stream=stream))
 
     try:
-        found = caches.beside(trace, ("spectrum", stream, layer, head), compute)
+        found = shared.memoize(trace, ("spectrum", stream, layer, head), compute)
     except HeadlightError as hidden:
         widgets.note(str(hidden))
         return

@@ -14,7 +14,7 @@ from streamlit.runtime.scriptrunner import RerunException, StopException
 from attn_core.errors import HeadlightError
 from attn_core.models.catalogue import CATALOGUE
 from ui.drawing import widgets
-from ui.server import cache as caches
+from ui.server import cache, shared
 from ui.shell.inputs import use_model
 
 log = logging.getLogger("headlight")
@@ -25,7 +25,7 @@ def shown_problems() -> Iterator[None]:
     """Turn an error into one clear sentence and end the page there; what was typed stays above."""
     try:
         yield
-    except caches.Busy as error:
+    except cache.Busy as error:
         stop_with("One moment", str(error), again=True)
     except HeadlightError as error:
         stop_with("This cannot be shown", str(error), way_out=True)
@@ -59,7 +59,7 @@ def _say(title: str, what_to_do: str, again: bool = False, way_out: bool = False
         st.button(f"Go on with {bundled.title}", key="way_out", on_click=use_model, args=(bundled.name,))
 
 
-def wait_for(job: caches.Job, title: str) -> None:
+def wait_for(job: shared.Job, title: str) -> None:
     """Show how a model comes, until it is there; nothing below jumps, because its place is kept."""
     place = st.empty()
     with place.container():

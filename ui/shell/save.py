@@ -28,7 +28,7 @@ from attn_core.errors import HeadlightError
 from attn_core.views import files as export
 from attn_core.views.view import View
 from ui.drawing import gallery, widgets
-from ui.server import cache as caches
+from ui.server import passes
 
 if TYPE_CHECKING:
     from ui.stream import StreamView
@@ -159,7 +159,7 @@ def painted(figures: gallery.FigureGallery, name: str, kind: str) -> bytes:
         from attn_core.figures.paper import csv as numbers
 
         return numbers.table(figures.figure(name), figures.caption(name)).encode()
-    with caches.place(_drawing, LONGEST_WAIT, CROWDED):
+    with passes.place(_drawing, LONGEST_WAIT, CROWDED):
         return export.rendered(figures.figure(name), kind)
 
 

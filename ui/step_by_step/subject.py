@@ -23,7 +23,7 @@ from attn_core.walkthrough.from_trace import from_trace
 from attn_core.walkthrough.head import HeadInputs, HeadStages, run_stages
 from attn_core.walkthrough.toy import Toy
 from ui.drawing import widgets
-from ui.server import cache as caches
+from ui.server import shared
 
 if TYPE_CHECKING:
     from ui.page import Page
@@ -220,7 +220,7 @@ def _parts(viewed: StreamView) -> InputParts | None:
     """How E was made; found once for a sentence, since it tries what fits."""
     reader = "decoder" if viewed.stream == "cross" else viewed.stream
     first = torch.from_numpy(viewed.trace.embedding(0, stream=reader))
-    found = caches.beside(
+    found = shared.memoize(
         viewed.trace,
         ("input parts", reader),
         lambda: (input_parts(viewed.model.hf, viewed.queries.ids, first),),

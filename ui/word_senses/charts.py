@@ -17,7 +17,7 @@ from attn_core.residual import nearest_tokens as vocabulary
 from attn_core.text.numbers import percent
 from ui.drawing import gallery, widgets
 from ui.link import choice
-from ui.server import cache as caches
+from ui.server import shared
 from ui.shell import save
 from ui.word_senses.reading import SenseComparison, pair_name, two_digits
 
@@ -127,7 +127,7 @@ def _words_of_vocabulary(comparison: SenseComparison, routes: list[Any]) -> list
         words = comparison.meanings[0].trace.vocabulary
     except HeadlightError:  # words that do not live in the residual stream are no landmarks in it
         return []
-    found = caches.beside(
+    found = shared.memoize(
         comparison.meanings[0].trace, ("landmarks", ends.tobytes()), lambda: vocabulary.nearest(words.matrix, ends, 3)
     )
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:6]

@@ -22,7 +22,7 @@ from attn_core.views.headlines import Sentence
 from ui.drawing import widgets
 from ui.link import choice
 from ui.page import parity, provenance
-from ui.server import cache as caches
+from ui.server import shared
 from ui.shell import known_words
 from ui.word_senses import board
 from ui.word_senses.board import LETTERS
@@ -60,7 +60,7 @@ class Meaning:
 
 def _read(trace: Any, pieces: tuple[int, ...]) -> senses.Occurrence:
     what = ("occurrence", pieces)
-    return caches.beside(trace, what, lambda: senses.read(trace, pieces), size=lambda found: found.nbytes)
+    return shared.memoize(trace, what, lambda: senses.read(trace, pieces), size=lambda found: found.nbytes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,7 @@ class SenseComparison:
         """What each pair shares before the first layer."""
         model = self.page.model().hf
         parts = [
-            caches.beside(m.trace, ("door", m.pieces), partial(senses.at_door, model, m.trace, m.pieces))
+            shared.memoize(m.trace, ("door", m.pieces), partial(senses.at_door, model, m.trace, m.pieces))
             for m in self.meanings
         ]
         return [senses.compare_at_door(parts[a], parts[b]) for a, b in self.pairs]
@@ -132,7 +132,7 @@ class SenseComparison:
 
     def badges(self) -> str:
         """Live, and the worst parity of all sentences."""
-        checks = [caches.beside(m.trace, "parity", m.trace.check) for m in self.meanings]
+        checks = [shared.memoize(m.trace, "parity", m.trace.check) for m in self.meanings]
         return provenance("live") + parity(max(checks, key=max))
 
 

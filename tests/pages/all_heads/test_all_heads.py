@@ -17,7 +17,7 @@ from attn_core.heads import ablation
 from attn_core.settings import number
 from attn_core.views import recorded
 from ui.drawing import widgets
-from ui.server import cache as caches
+from ui.server import loading, shared
 
 ROOT = Path(__file__).parents[3]
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -26,9 +26,9 @@ STARTER = "a fluffy blue creature roamed the verdant forest"
 @pytest.fixture(scope="module")
 def model() -> ac.Model:
     """The bundled model, loaded where the page looks for it too."""
-    job = caches.open_model("minilm")
+    job = loading.open_model("minilm")
     assert job.done.wait(300) and job.error is None, job.error
-    return caches.model("minilm")
+    return loading.model("minilm")
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +127,10 @@ def test_another_sentence_is_never_shown_as_the_recording(model: ac.Model) -> No
 def test_without_its_model_another_sentence_shows_a_reason_and_never_the_recording(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    job = caches.Job("minilm", error=ac.HeadlightError("The weights are away today."))
+    job = shared.Job("minilm", error=ac.HeadlightError("The weights are away today."))
     job.done.set()
-    monkeypatch.setattr(caches, "model", lambda name: None)
-    monkeypatch.setattr(caches, "open_model", lambda name: job)
+    monkeypatch.setattr(loading, "model", lambda name: None)
+    monkeypatch.setattr(loading, "open_model", lambda name: job)
     page = opened(text="the keys to the cabinet are on the table")
     assert "The weights are away today." in text(page)
     assert ">recorded<" not in html(page) and "creature" not in text(page) and not page.get("plotly_chart")
@@ -333,8 +333,8 @@ def test_a_model_that_needs_the_hub_says_so_without_one(model: ac.Model) -> None
 
 
 def test_too_many_visitors_get_a_sentence_and_a_button(model: ac.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caches._house(), "longest_wait", 0.05)
-    passes = caches._house().passes
+    monkeypatch.setattr(shared.STATE, "longest_wait", 0.05)
+    passes = shared.STATE.passes
     for _ in range(number("HEADLIGHT_PASSES", 2)):
         passes.acquire()
     try:

@@ -14,7 +14,7 @@ import transformers as tf
 from streamlit.testing.v1 import AppTest
 
 from attn_core.text.numbers import percent
-from ui.server import cache as caches
+from ui.server import loading
 
 ROOT = Path(__file__).parents[3]
 FOX = "a hungry small brown fox"
@@ -22,7 +22,7 @@ FOX = "a hungry small brown fox"
 
 @pytest.fixture(scope="module", autouse=True)
 def loaded() -> None:
-    job = caches.open_model("tiny-decoder")
+    job = loading.open_model("tiny-decoder")
     assert job.done.wait(300) and job.error is None, job.error
 
 
@@ -166,7 +166,7 @@ def test_a_wrong_link_falls_back_and_says_so(name: str, value: str) -> None:
 
 
 def test_models_without_a_next_word_get_no_card() -> None:
-    job = caches.open_model("minilm")
+    job = loading.open_model("minilm")
     assert job.done.wait(300)
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
     assert "What comes next" not in text(ran(page))

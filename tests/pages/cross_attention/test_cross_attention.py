@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 from attn_core.models.cards import card_of
 from attn_core.prediction import translation
 from attn_core.text.numbers import percent
-from ui.server import cache as caches
+from ui.server import loading, passes
 
 ROOT = Path(__file__).parents[3]
 ENGLISH = "the small blue car sees a white horse"
@@ -31,7 +31,7 @@ CROSS, ENCODER, DECODER = 0, 1, 2  # the order of the Plotly pictures
 
 @pytest.fixture(scope="module", autouse=True)
 def loaded() -> None:
-    job = caches.open_model("tiny-translator")
+    job = loading.open_model("tiny-translator")
     assert job.done.wait(300) and job.error is None, job.error
 
 
@@ -191,7 +191,7 @@ def test_a_way_to_the_clearest_head() -> None:
     page = opened(cross_layer=0, cross_head=1)
     page.button(key="clearest").click()
     ran(page)
-    trace = caches.trace(caches.model("tiny-translator"), ENGLISH, target=FRENCH)
+    trace = passes.trace(loading.model("tiny-translator"), ENGLISH, target=FRENCH)
     assert (page.session_state["cross_layer"], page.session_state["cross_head"]) == translation.sharpest(trace)
     assert not [button for button in page.button if button.key == "clearest"]
 
@@ -204,7 +204,7 @@ def test_delta_e_of_the_open_head_adds_up(judge: dict[str, np.ndarray]) -> None:
     assert [row[0] for row in rows] == [percent(float(weight)) for weight in judge["cross"][BEST][2]]
     along = [float(row[2].replace("\N{MINUS SIGN}", "-")) for row in rows]
     size = np.linalg.norm(
-        caches.trace(caches.model("tiny-translator"), ENGLISH, target=FRENCH).delta_e(*BEST, stream="cross")[2]
+        passes.trace(loading.model("tiny-translator"), ENGLISH, target=FRENCH).delta_e(*BEST, stream="cross")[2]
     )
     assert sum(along) == pytest.approx(float(size), abs=0.05)
     assert int(np.argmax(along)) == 3  # car
@@ -260,7 +260,7 @@ def test_stacks_of_different_size_show_each_its_own(heads: tuple[int, int], tmp_
     assert "cannot be shown" not in text(page) and "✓ checked" in text(page)
     encoder, decoder = min(3, heads[0] - 1), min(3, heads[1] - 1)
     assert f"Layer 2, head {encoder}." in text(page) and text(page).count(f"Layer 1, head {decoder}.") == 2
-    trace = caches.trace(caches.model(str(tmp_path)), families.TEXT, target=families.TARGET)
+    trace = passes.trace(loading.model(str(tmp_path)), families.TEXT, target=families.TARGET)
     assert np.allclose(cells(page, ENCODER), trace.pattern(2, encoder, stream="encoder"), atol=1e-6)
     assert np.allclose(cells(page, CROSS), trace.pattern(1, decoder, stream="cross"), atol=1e-6)
 

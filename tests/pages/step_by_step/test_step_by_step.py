@@ -19,7 +19,7 @@ from attn_core.walkthrough import toy
 from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.from_trace import from_trace
 from attn_core.walkthrough.head import run_stages
-from ui.server import cache as caches
+from ui.server import loading
 from ui.step_by_step import toy as toy_editors
 from ui.step_by_step.layout import number
 
@@ -32,9 +32,9 @@ CREATURE, FLUFFY = 4, 2
 @pytest.fixture(scope="module")
 def trace() -> ac.Trace:
     """The judge, outside the page."""
-    job = caches.open_model("minilm")
+    job = loading.open_model("minilm")
     assert job.done.wait(300) and job.error is None, job.error
-    return ac.trace(caches.model("minilm"), STARTER)
+    return ac.trace(loading.model("minilm"), STARTER)
 
 
 def opened(**params: object) -> AppTest:
@@ -99,7 +99,7 @@ def test_every_step_draws_the_numbers_of_the_walk(trace) -> None:
 
 
 def test_the_parts_of_e_are_the_models_tables(trace) -> None:
-    hf = caches.model("minilm").hf.embeddings
+    hf = loading.model("minilm").hf.embeddings
     token, place, segment, total = numbers(opened(), "step_1_parts")
     np.testing.assert_array_equal(token, hf.word_embeddings.weight[trace.tokens.ids[CREATURE]].detach())
     np.testing.assert_array_equal(place, hf.position_embeddings.weight[CREATURE].detach())
@@ -213,7 +213,7 @@ def test_nothing_broken_is_close_to_the_model_and_every_break_is_not(trace) -> N
     for broken in ("causal-mask", "keys-are-queries", "random-weights", "no-softmax", "no-scale", "shuffled-positions"):
         page = opened(breaks=broken, v=1, text=STARTER)
         assert not is_close(gauges(page)[0]), broken
-        inputs = from_trace(trace, 0, 3, retrace=lambda ids: ac.trace(caches.model("minilm"), ids))
+        inputs = from_trace(trace, 0, 3, retrace=lambda ids: ac.trace(loading.model("minilm"), ids))
         spoilt = run_stages(inputs, frozenset({StageAblation(broken)}))
         shown = numbers(page, "break_Broken")
         np.testing.assert_allclose(
@@ -343,7 +343,7 @@ def test_what_a_family_does_differently_is_said(family: str, folders) -> None:
     for sentence in SAYS[family]:
         assert sentence in said
     assert all(map(is_close, gauges(page))), gauges(page)
-    trace = ac.trace(caches.model(folders[family]), STARTER)
+    trace = ac.trace(loading.model(folders[family]), STARTER)
     shown = numbers(page, "step_6_grid")
     np.testing.assert_allclose(np.where(np.isneginf(shown), 0, shown), trace.pattern(1, 3), atol=1e-5)
     np.testing.assert_allclose(numbers(page, "step_3_grid"), trace.raw_scores(1, 3), rtol=1e-4, atol=1e-3)
@@ -396,7 +396,7 @@ def test_a_long_sentence_is_shown_through_a_window() -> None:
     page = opened(text=long, v=1, **{"from": 50})
     header, cells = drawn(page)["step_6_grid"]
     assert cells.shape == (128, 128) and header["rows"]["first"] == 50
-    trace = ac.trace(caches.model("minilm"), long)
+    trace = ac.trace(loading.model("minilm"), long)
     np.testing.assert_allclose(cells, trace.pattern(0, 3)[50:178, 50:178], atol=3e-6)
 
 

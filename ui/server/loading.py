@@ -1,0 +1,77 @@
+"""From a name to a shared model: loaded in the background, once for all visitors, with progress for whoever waits.
+
+job = loading.open_model("minilm")
+job.done.is_set(), job.message, job.fraction, job.error
+loading.model("minilm")                  # a handle of the model, if it is there now
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, cast
+
+from attn_core.errors import HeadlightError
+from ui.server import shared
+from ui.server.cache import Handle
+from ui.server.shared import Job, SharedState
+
+if TYPE_CHECKING:
+    from attn_core.capture.model import Model
+
+log = logging.getLogger("headlight")
+
+
+def model(name: str) -> Handle[Model] | None:
+    """The loaded model, or None while it is not here."""
+    loaded = _loaded(name)
+    return None if loaded is None else Handle(name, loaded, partial(_bring, name))
+
+
+def job(name: str) -> Job | None:
+    """The last attempt to load a model, going on or ended, or None."""
+    return shared.STATE.jobs.get(name)
+
+
+def open_model(name: str) -> Job:
+    """Start loading a model in the background, unless it is here or on its way; a failed one is tried again."""
+    state = shared.STATE
+    with state.lock:
+        job = state.jobs.get(name)
+        if job is None or (job.done.is_set() and state.models.get(name) is None):
+            job = state.jobs[name] = Job(name)
+            threading.Thread(target=_load, args=(state, job), name=f"load {name}", daemon=True).start()
+    return job
+
+
+def _load(state: SharedState, job: Job) -> None:
+    try:
+        from attn_core.models import loading as library
+
+        loaded = library.load(job.name, progress=job.report)
+        state.models.put(job.name, loaded, loaded.n_bytes)
+    except HeadlightError as error:
+        job.error = error
+    except Exception:
+        log.exception("loading %s failed", job.name)
+        job.error = HeadlightError("Something unforeseen happened while it was opened; the server's log says what.")
+    finally:
+        job.done.set()
+
+
+def _loaded(name: str) -> Model | None:
+    return cast("Model | None", shared.STATE.models.get(name))
+
+
+def _bring(name: str) -> Model:
+    """A model that has left the cache, loaded again."""
+    loaded = _loaded(name)
+    if loaded is not None:
+        return loaded
+    job = open_model(name)
+    job.done.wait()
+    loaded = _loaded(name)
+    if loaded is None:
+        raise job.error or HeadlightError(f"{name} is not loaded any more: open the page again.")
+    return loaded
