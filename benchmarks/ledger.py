@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import attn_core as ac
-from attn_core.residual import decomposition as delta_ledger
+from attn_core.residual import decomposition
 from benchmarks.passes import bundled
 from benchmarks.tables import by_turns, ratio, report
 
@@ -41,9 +41,9 @@ def costs(length: int) -> dict[str, object]:
     seconds = by_turns(
         {
             "forward": forward,
-            "ledger": lambda: delta_ledger.additions(trace, length // 2),
+            "ledger": lambda: decomposition.stream_contributions(trace, length // 2),
             "sources": lambda: [
-                delta_ledger.sources(trace, layer, head, length // 2)
+                decomposition.sources(trace, layer, head, length // 2)
                 for layer in range(trace.n_layers)
                 for head in range(trace.n_heads)
             ],
@@ -72,10 +72,10 @@ def peak_bytes(length: int) -> int:
     model = ac.load("minilm")
     _, short = traced(model, 8)
     _, trace = traced(model, length)
-    delta_ledger.additions(short, 4)  # whatever is made once is not counted
+    decomposition.stream_contributions(short, 4)  # whatever is made once is not counted
     RESET.write_text("5")  # the kernel forgets its high-water mark
     before = _resident("VmRSS")
-    delta_ledger.additions(trace, length // 2)
+    decomposition.stream_contributions(trace, length // 2)
     return _resident("VmHWM") - before
 
 

@@ -36,14 +36,14 @@ def truth(visitor: int, turn: int) -> tuple[str, int, int, str]:
     """(sentence, layer, head, the headline that the page All heads must show)."""
     import attn_core as ac
     from attn_core.views import headlines as sentences
-    from attn_core.views.arrangement import arrange, striking_row
+    from attn_core.views.arrangement import arrange, most_salient_query
 
     text, layer, head = sentence(visitor, turn), (visitor + turn) % LAYERS, (visitor * 5 + turn) % HEADS
     trace = ac.trace(ac.load("minilm"), text)
     shown = arrange(trace.tokens, causal=False)
     pattern = shown.pattern(trace.pattern(layer, head))
-    row = striking_row(pattern, shown.special)
-    labels = sentences.told_apart(shown.labels, [place[0] for place in shown.places])
+    row = most_salient_query(pattern, shown.special)
+    labels = sentences.disambiguated_labels(shown.labels, [place[0] for place in shown.places])
     said = sentences.lead(pattern[row], labels, shown.special, row, f"head {layer}.{head}")
     return text, layer, head, plain("".join(words for words, _ in said))
 

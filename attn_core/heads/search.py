@@ -1,9 +1,9 @@
 """Find the head that does it: paint the cells you expect, and rank heads by the weight they put there.
 
 A head that always looks one word back puts much weight on every cell below the diagonal, painted or not. So a head is
-ranked by its weight *above its own habits*: above what it puts, on average, at the same distance elsewhere in this
-sentence, and for a cell in a sink's column also above what it puts on that sink from other queries. On request a habit
-is also what the key gets anyway, so that a head which looks at one word from everywhere does not win either.
+ranked by its weight *above its own baseline*: above what it puts, on average, at the same distance elsewhere in this
+sentence, and for a cell in a sink's column also above what it puts on that sink from other queries. On request the
+baseline is also what the key gets anyway, so that a head which looks at one word from everywhere does not win either.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ def painted_cells(cells: Iterable[tuple[int, int]], n_query: int, n_key: int) ->
     return painted
 
 
-def find(pattern: Floats, painted: Bools, may_look: Bools, sink: Bools, *, beyond_the_key: bool = False) -> Found:
+def find(pattern: Floats, painted: Bools, may_look: Bools, sink: Bools, *, above_key_mean: bool = False) -> Found:
     """Score heads by the painted cells: pattern [head, query, key], painted and may_look bool, sink bool [key].
 
-    With `beyond_the_key` the baseline of a cell is at least what its key gets, on average, from other queries. Painted
+    With `above_key_mean` the baseline of a cell is at least what its key gets, on average, from other queries. Painted
     cells that the mask forbids count as weight 0 with baseline 0. Raises ValueError when nothing is painted.
     """
     if not painted.any():
         raise ValueError("paint at least one cell to search for")
     cells = np.argwhere(painted)
-    habits = np.stack([_habit(pattern, q, k, painted, may_look, sink) for q, k in cells])
-    if beyond_the_key:
+    baselines = np.stack([_baseline(pattern, q, k, painted, may_look, sink) for q, k in cells])
+    if above_key_mean:
         columns = [may_look & ~painted & (np.arange(painted.shape[1]) == k) for _, k in cells]
-        habits = np.maximum(habits, [_mean_over(pattern, column) for column in columns])
-    return Found(pattern[..., painted].mean(axis=-1, dtype=float), habits.mean(axis=0))
+        baselines = np.maximum(baselines, [_mean_over(pattern, column) for column in columns])
+    return Found(pattern[..., painted].mean(axis=-1, dtype=float), baselines.mean(axis=0))
 
 
-def _habit(pattern: Floats, query: int, key: int, painted: Bools, may_look: Bools, sink: Bools) -> Floats:
+def _baseline(pattern: Floats, query: int, key: int, painted: Bools, may_look: Bools, sink: Bools) -> Floats:
     """What every head usually puts on a cell like this one, [head]: the mean over its unpainted peers.
 
     Peers lie at the same distance, outside the sink's columns. A sink's cell also has those of its column, and the
-    larger habit counts, so that neither a sink head nor one that looks one word back wins there by default. A cell
+    larger mean counts, so that neither a sink head nor one that looks one word back wins there by default. A cell
     without peers (the far corner) is compared with all unpainted cells outside the sink.
     """
     n_query, n_key = painted.shape
@@ -72,8 +72,8 @@ def _habit(pattern: Floats, query: int, key: int, painted: Bools, may_look: Bool
     peers = [free & ~sink & distance]
     if sink[key]:
         peers.append(free & (np.arange(n_key)[None, :] == key))
-    habits = [_mean_over(pattern, cells) for cells in peers if cells.any()]
-    return np.max(habits, axis=0) if habits else _mean_over(pattern, free & ~sink)
+    baselines = [_mean_over(pattern, cells) for cells in peers if cells.any()]
+    return np.max(baselines, axis=0) if baselines else _mean_over(pattern, free & ~sink)
 
 
 def _mean_over(pattern: Floats, cells: Bools) -> Floats:

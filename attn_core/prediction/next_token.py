@@ -3,8 +3,8 @@
     logits  →  ÷ temperature  →  keep the top k  →  softmax  →  draw one  →  read again, with one word more
 
 The logit lens reads every layer as if it were the last: the final norm, then the unembedding. On the last layer that
-is exactly what the model says; before it, it is a guess about a half-finished thought, in a language that early layers
-need not speak.
+is exactly what the model says; before it, it is a prediction from an unfinished vector, which early layers need not
+keep in the space of the unembedding.
 
 Source: Holtzman et al. 2020, "The Curious Case of Neural Text Degeneration" (sampling); nostalgebraist 2020, the logit
 lens.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Guess:
+class TokenPrediction:
     """A word that may come next: its id, what a person reads, and its probability."""
 
     id: int
@@ -38,13 +38,13 @@ class Guess:
 
 @dataclass(frozen=True)
 class LensRow:
-    """What one layer would say: its best guesses, and how the true word fares there, `rank` 1 being the best.
+    """What one layer would say: its best predictions, and how the true word fares there, `rank` 1 being the best.
 
     Row 0 is what enters layer 0, row n what layer n − 1 leaves; the last row is the model's own answer.
     """
 
     after: int
-    guesses: list[Guess]
+    predictions: list[TokenPrediction]
     rank: int
     probability: float
 
@@ -72,15 +72,15 @@ def probabilities(logits: Floats, temperature: float = 1.0, top_k: int = 0) -> F
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def top_words(trace: Trace, chances: Floats, count: int) -> list[Guess]:
+def top_words(trace: Trace, chances: Floats, count: int) -> list[TokenPrediction]:
     """The likeliest words of probabilities [word], best first; words with no chance are left out."""
     best = np.argsort(-chances, kind="stable")[:count]
-    return [Guess(int(i), name_of(trace, int(i)), float(chances[i])) for i in best if chances[i] > 0]
+    return [TokenPrediction(int(i), name_of(trace, int(i)), float(chances[i])) for i in best if chances[i] > 0]
 
 
 def next_words(
     trace: Trace, count: int = 10, *, position: int = -1, temperature: float = 1.0, top_k: int = 0
-) -> list[Guess]:
+) -> list[TokenPrediction]:
     """The likeliest words after a position (the last one unless given), best first.
 
     Raises HeadlightError for a model that does not predict a next word.
@@ -126,24 +126,24 @@ def generate(
     temperature: float = 1.0,
     top_k: int = 0,
     rng: np.random.Generator | None = None,
-) -> list[Guess]:
+) -> list[TokenPrediction]:
     """Write on, one token at a time: each is drawn from its probabilities, or is the likeliest where `rng` is None.
 
     `read` traces token ids, as `partial(ac.trace, model)` does. Ends after `n_words`, at `limit` tokens, or before a
     token of `stop`. The probabilities are those after temperature and top-k, what each word was really drawn with.
     """
-    written: list[Guess] = []
+    written: list[TokenPrediction] = []
     while len(written) < n_words and len(ids) + len(written) < limit:
-        trace = read([*ids, *(guess.id for guess in written)])
+        trace = read([*ids, *(prediction.id for prediction in written)])
         chances = probabilities(trace.logits(-1), temperature, top_k)
         word = int(chances.argmax()) if rng is None else int(rng.choice(len(chances), p=chances))
         if word in stop:
             break
-        written.append(Guess(word, name_of(trace, word), float(chances[word])))
+        written.append(TokenPrediction(word, name_of(trace, word), float(chances[word])))
     return written
 
 
-def written_on(tokenizer: Any, tokens: Tokens, words: Sequence[int]) -> str:
+def continued_text(tokenizer: Any, tokens: Tokens, words: Sequence[int]) -> str:
     """The text with more words, as the tokenizer spells them; unknown words that it repeats are spelt as typed."""
     typed = TextReader(tokenizer).names_of(tokens)
     text, said = tokens.text.rstrip(), list(tokens.ids)

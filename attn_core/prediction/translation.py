@@ -136,7 +136,7 @@ def telling_row(aligned: Sequence[Aligned]) -> int:
     return crossed[0][0].query if crossed else 0
 
 
-def clearness(pattern: Floats, special: Sequence[bool]) -> float:
+def alignment_score(pattern: Floats, special: Sequence[bool]) -> float:
     """How clearly a cross head lines two sentences up, from 0 to 1: pattern [query, key] → one number.
 
     A head that always looks at one place is sure too, but finds one source word only. So the mean of the largest
@@ -150,11 +150,11 @@ def clearness(pattern: Floats, special: Sequence[bool]) -> float:
     return float(pattern[:, words].max(axis=1).mean()) * len(found) / int(words.sum())
 
 
-def sharpest(trace: Trace) -> tuple[int, int]:
+def best_alignment_head(trace: Trace) -> tuple[int, int]:
     """The cross head (layer, head) that lines the two sentences up most clearly."""
     special = trace.tokens_of("cross")[1].special
     scores = {
-        (layer, head): clearness(pattern, special)
+        (layer, head): alignment_score(pattern, special)
         for layer in range(trace.n_layers_of("cross"))
         for head, pattern in enumerate(trace.patterns(layer, stream="cross"))
     }

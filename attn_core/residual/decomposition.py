@@ -1,4 +1,4 @@
-"""The ledger of one token: everything a block adds to it, row by row, from E to the next layer's E.
+"""Split what a block adds to one token into its parts: E + heads + bias + MLP (+ norms) = the next layer's E.
 
     pre-norm      E + ΔE of every head + bias                      + MLP              = next E
     parallel      E + ΔE of every head + bias                      + MLP              = next E
@@ -6,8 +6,8 @@
     post-norm     E + ΔE of every head + bias + LayerNorm's change + MLP + LayerNorm's change = next E
 
 A decoder with cross-attention has two sets of heads before its MLP. A norm is no sum, so its row is what it *changed*:
-norm(x) − x, where x is the sum of our own rows; `Ledger.error` then says how far the end is from the stream that the
-model itself went on with. Heads are split by source word in the small space, so nothing here is larger than
+norm(x) − x, where x is the sum of our own rows; `BlockDecomposition.error` then says how far the end is from the stream
+that the model itself went on with. Heads are split by source word in the small space, so nothing here is larger than
 [head, key] or [head, d_model].
 """
 
@@ -42,7 +42,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Ledger:
+class BlockDecomposition:
     """All parts of one token's step through one block, in the order in which the block adds them."""
 
     layer: int
@@ -81,23 +81,23 @@ class Ledger:
         return float(geometry.along(part.vector, self.attention)) / size if size > 0 else float("nan")
 
 
-def ledger(trace: Trace, layer: int, token: int, *, stream: str | None = None) -> Ledger:
-    """The ledger of a token at a layer. Raises HeadlightError where the block's wiring could not be found.
+def decompose_block(trace: Trace, layer: int, token: int, *, stream: str | None = None) -> BlockDecomposition:
+    """Split one token's step through one block. Raises HeadlightError where the block's wiring could not be found.
 
     For an encoder-decoder `stream` is "encoder", or "decoder" for the whole decoder block, cross-attention included.
     """
-    book = _Book(Part("embedding", "E", _row(trace.embedding(layer, stream=stream), token)))
+    builder = _Builder(Part("embedding", "E", _row(trace.embedding(layer, stream=stream), token)))
     for each in _calls(trace, stream):
-        _attend(book, trace, layer, token, each)
+        _attend(builder, trace, layer, token, each)
     last = _calls(trace, stream)[-1]
-    book.add(Part("mlp", "MLP", _row(trace.mlp_added(layer, stream=last), token)))
+    builder.add(Part("mlp", "MLP", _row(trace.mlp_added(layer, stream=last), token)))
     if trace.block(layer, stream=last) == "post-norm":
-        book.norm("LayerNorm after the MLP", lambda x: trace.block_norm(layer, "mlp", x, stream=last))
+        builder.norm("LayerNorm after the MLP", lambda x: trace.block_norm(layer, "mlp", x, stream=last))
     end = trace.embedding(layer + 1, stream=stream)
-    return Ledger(layer, token, trace.block(layer, stream=stream), tuple(book.parts), _row(end, token))
+    return BlockDecomposition(layer, token, trace.block(layer, stream=stream), tuple(builder.parts), _row(end, token))
 
 
-class _Book:
+class _Builder:
     """Parts in the making, and their sum so far."""
 
     def __init__(self, first: Part) -> None:
@@ -113,22 +113,22 @@ class _Book:
         self.add(Part("norm", name, norm(self.total) - self.total))
 
 
-def _attend(book: _Book, trace: Trace, layer: int, token: int, stream: str | None) -> None:
+def _attend(builder: _Builder, trace: Trace, layer: int, token: int, stream: str | None) -> None:
     prefix = "cross " if stream == "cross" else ""
     heads = trace.heads_delta_e(layer, token, stream=stream)  # [head, d_model]
     bias = trace.output_bias(layer, stream=stream)
     for head, vector in enumerate(heads):
-        book.add(Part("head", f"{prefix}head {layer}.{head}", vector, stream or "self", head))
-    book.add(Part("bias", f"{prefix}output bias", bias, stream or "self"))
+        builder.add(Part("head", f"{prefix}head {layer}.{head}", vector, stream or "self", head))
+    builder.add(Part("bias", f"{prefix}output bias", bias, stream or "self"))
     block = trace.block(layer, stream=stream)
     if block == "post-norm":
-        book.norm(
+        builder.norm(
             f"LayerNorm after {prefix}attention", lambda x: trace.block_norm(layer, "attention", x, stream=stream)
         )
     if block == "norm-after":
         output = heads.sum(axis=0, dtype=np.float64) + bias
         changed = trace.block_norm(layer, "attention", output, stream=stream) - output
-        book.add(Part("norm", "norm of attention's output", changed, stream or "self"))
+        builder.add(Part("norm", "norm of attention's output", changed, stream or "self"))
 
 
 def _calls(trace: Trace, stream: str | None) -> list[str | None]:
@@ -188,7 +188,7 @@ def sources(trace: Trace, layer: int, head: int, token: int, *, stream: str | No
 
 
 @dataclass(frozen=True, eq=False)
-class Additions:
+class StreamContributions:
     """Everything that was ever added to one token: `heads` [layer, head, d_model], `bias` and `mlp` [layer, d_model].
 
     `embedding` [d_model] is what it started with. In a decoder with cross-attention the heads of both calls stand side
@@ -207,20 +207,20 @@ class Additions:
         return np.concatenate([self.embedding[None], np.concatenate(self.heads), self.bias, self.mlp, self.norms])
 
 
-def additions(
+def stream_contributions(
     trace: Trace, token: int, *, stream: str | None = None, progress: Callable[[float], None] | None = None
-) -> Additions:
-    """Everything that every layer adds to a token, from its ledgers."""
-    books = []
+) -> StreamContributions:
+    """Everything that every layer adds to a token, block by block."""
+    blocks = []
     n_layers = trace.n_layers_of(stream) if stream else trace.n_layers
     for layer in range(n_layers):
-        books.append(ledger(trace, layer, token, stream=stream))
+        blocks.append(decompose_block(trace, layer, token, stream=stream))
         if progress is not None:
             progress((layer + 1) / n_layers)
 
     def gather(kind: str) -> Array:
-        return np.stack([np.sum([p.vector for p in b.parts if p.kind == kind], axis=0) for b in books])
+        return np.stack([np.sum([p.vector for p in block.parts if p.kind == kind], axis=0) for block in blocks])
 
-    heads = np.stack([[part.vector for part in book.parts if part.kind == "head"] for book in books])
-    norms = gather("norm") if any(p.kind == "norm" for p in books[0].parts) else np.zeros_like(gather("bias"))
-    return Additions(books[0].embedding, heads, gather("bias"), gather("mlp"), norms)
+    heads = np.stack([[part.vector for part in block.parts if part.kind == "head"] for block in blocks])
+    norms = gather("norm") if any(p.kind == "norm" for p in blocks[0].parts) else np.zeros_like(gather("bias"))
+    return StreamContributions(blocks[0].embedding, heads, gather("bias"), gather("mlp"), norms)

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.errors import HeadlightError
-from attn_core.residual.decomposition import Additions, additions
-from attn_core.residual.nearest_tokens import Neighbours, nearest
+from attn_core.residual.decomposition import StreamContributions, stream_contributions
+from attn_core.residual.nearest_tokens import NearestTokens, nearest
 from attn_core.traces.trace import Trace
 
 Array = NDArray[np.floating]
@@ -77,10 +77,10 @@ def direct_logits(parts: Array, norm: FrozenNorm, word: Array, bias: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
-class LogitParts:
+class LogitAttribution:
     """One word's logit at one token, in parts: `heads` [layer, head], `bias` and `mlp` [layer], and two numbers.
 
-    `embedding` is what E at the door adds. `constant` holds what belongs to no part: the final norm's shift and the
+    `embedding` is what E of layer 0 adds. `constant` holds what belongs to no part: the final norm's shift and the
     unembedding's bias. `logit` is the model's own; for a difference of two words all fields are differences.
     """
 
@@ -102,9 +102,9 @@ class LogitParts:
         sizes = sum(float(np.abs(part).sum()) for part in (self.heads, self.bias, self.mlp))
         return abs(self.total - self.logit) / max(sizes + abs(self.embedding) + abs(self.constant), 1e-12)
 
-    def __sub__(self, other: LogitParts) -> LogitParts:
+    def __sub__(self, other: LogitAttribution) -> LogitAttribution:
         """What speaks for one word and against another."""
-        return LogitParts(
+        return LogitAttribution(
             self.heads - other.heads,
             self.bias - other.bias,
             self.mlp - other.mlp,
@@ -114,8 +114,11 @@ class LogitParts:
         )
 
 
-def logit_parts(trace: Trace, token: int, word: int, *, added: Additions | None = None) -> LogitParts:
-    """Split the logit of `word` (its id) as the next one after `token`; `added` saves computing the ledgers again.
+def direct_logit_attribution(
+    trace: Trace, token: int, word: int, *, added: StreamContributions | None = None
+) -> LogitAttribution:
+    """Split the logit of `word` (its id) as the next one after `token`; `added` saves computing the
+    contributions again.
 
     For causal models and decoders whose blocks keep the stream a plain sum. Raises HeadlightError for the others, and
     for models that predict no next word.
@@ -126,7 +129,7 @@ def logit_parts(trace: Trace, token: int, word: int, *, added: Additions | None 
             "In this model a LayerNorm follows every sum and rescales all that came before, so a logit cannot be "
             "split into what each head adds. Choose a direction instead."
         )
-    added = _entering(trace, added or additions(trace, token, stream=stream), stream)
+    added = _entering(trace, added or stream_contributions(trace, token, stream=stream), stream)
     row, bias = _reading(trace, token, word, stream)
     last = trace.embedding(len(added.mlp), stream=stream)[token]
     norm = FrozenNorm.of(partial(trace.final_norm, stream=stream), last)
@@ -134,12 +137,12 @@ def logit_parts(trace: Trace, token: int, word: int, *, added: Additions | None 
     n_layers, n_heads = added.heads.shape[:2]
     heads, rest = parts[1 : 1 + n_layers * n_heads].reshape(n_layers, n_heads), parts[1 + n_layers * n_heads :]
     biases, mlp, _ = rest.reshape(3, n_layers)
-    return LogitParts(heads, biases, mlp, float(parts[0]), constant, float(trace.logits(token)[word]))
+    return LogitAttribution(heads, biases, mlp, float(parts[0]), constant, float(trace.logits(token)[word]))
 
 
 def nearest_words(
     trace: Trace, token: int, vectors: Array, count: int, *, away: bool = False, stream: str | None = None
-) -> Neighbours:
+) -> NearestTokens:
     """The words of the model's own vocabulary that parts of one token point to (or away from): [part, d_model].
 
     With an unembedding, scores are what each part adds to the words' logits under the frozen final norm. With an input
@@ -153,7 +156,7 @@ def nearest_words(
     return nearest(words.matrix, vectors, count, away=away)
 
 
-def _entering(trace: Trace, added: Additions, stream: str | None) -> Additions:
+def _entering(trace: Trace, added: StreamContributions, stream: str | None) -> StreamContributions:
     """The additions as they enter the stream: a norm between (norm-after) is held at what it did, like the last one."""
     if trace.block(0, stream=stream) != "norm-after":
         return added

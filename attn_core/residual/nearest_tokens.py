@@ -1,4 +1,4 @@
-"""Directions read as words: which entries of a vocabulary a vector points to, and which of them beat luck.
+"""Directions read as words: which entries of a vocabulary a vector points to, and which of them beat chance.
 
 Nothing here copies the vocabulary: it is read in chunks, so that 250,000 words cost no more memory than 8,192.
 """
@@ -19,7 +19,7 @@ CHUNK = 8192
 
 
 @dataclass(frozen=True, eq=False)
-class Neighbours:
+class NearestTokens:
     """The words that score highest, best first: `ids` and `scores` [vector, rank].
 
     `mean` and `spread` [vector] describe the scores of the *whole* vocabulary, so that a reader can tell a word that
@@ -40,11 +40,11 @@ class Neighbours:
 
     @property
     def stands_out(self) -> NDArray[np.bool_]:
-        """Which words lie further out than luck explains, bool [vector, rank]."""
-        return np.abs(self.deviations) > self.by_luck
+        """Which words lie further out than chance explains, bool [vector, rank]."""
+        return np.abs(self.deviations) > self.chance_level
 
     @property
-    def by_luck(self) -> float:
+    def chance_level(self) -> float:
         """√(2 ln n): what the best of n scores without meaning reaches, in standard deviations.
 
         The largest of n independent normal draws stays below it on average, whatever n is (30,522 words: 4.54).
@@ -60,7 +60,7 @@ def nearest(
     measure: Literal["cosine", "dot"] = "cosine",
     away: bool = False,
     chunk: int = CHUNK,
-) -> Neighbours:
+) -> NearestTokens:
     """The words of `matrix` [word, d_model] nearest to each of `vectors` [vector, d_model].
 
     `measure` is the cosine of the angle, or the plain dot product: for an unembedding, what is added to the logit.
@@ -83,7 +83,7 @@ def nearest(
         ids = torch.cat([ids, top.indices + start], 1).gather(1, place)
     mean = total / len(matrix)
     spread = (squares / len(matrix) - mean.square()).clamp(min=0).sqrt()
-    return Neighbours(ids.numpy(), sign * best.numpy(), sign * mean.numpy(), spread.numpy(), len(matrix))
+    return NearestTokens(ids.numpy(), sign * best.numpy(), sign * mean.numpy(), spread.numpy(), len(matrix))
 
 
 def _unit(rows: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
-"""One word in several sentences: where its occurrences part, and which heads part them.
+"""One word in several sentences: in which layer its vectors separate, and which heads separate them.
 
 An *occurrence* is the pieces of one word in one sentence; where a word has several pieces their vectors are averaged.
 Two occurrences begin with the same token embedding and differ, if at all, by their position. What is compared layer by
-layer is their residual stream; what a head did to part them is the distance between the ΔE it adds to the one and the
-ΔE it adds to the other. A pair of one sense shows how much of all that position and wording alone explain.
+layer is their residual stream. What a head did to separate them is the distance between the ΔE it adds to the one and
+the ΔE it adds to the other. A pair of one sense is the baseline: what position and wording alone explain.
 
 Source of the idea: Ethayarajh 2019, "How Contextual are Contextualized Word Representations?"; Wiedemann et al. 2019.
 """
@@ -50,7 +50,7 @@ def find_word(tokens: Tokens, word: str) -> list[list[int]]:
 class Occurrence:
     """What happened to one word in one sentence.
 
-    `route` [layer + 1, d_model] is its residual stream from the door to the end of the last block, `heads`
+    `route` [layer + 1, d_model] is its residual stream from E of layer 0 to the end of the last block, `heads`
     [layer, head, d_model] what every head added on the way, `mlp` [layer, d_model] what the MLPs added.
     """
 
@@ -96,7 +96,7 @@ def cosines_by_layer(routes: Sequence[Array]) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class Parting:
+class Separation:
     """How far apart each part of every layer pushes two occurrences: lengths of differences of what they are given.
 
     `heads` [layer, head]: ‖ΔE_a − ΔE_b‖. `attention` [layer]: the same for all heads of the layer together, before any
@@ -107,37 +107,37 @@ class Parting:
     attention: Array
     mlp: Array
 
-    def beyond(self, other: Parting) -> Parting:
-        """What is left of this parting after what another pair shows too; never below 0."""
-        return Parting(
-            np.clip(self.heads - other.heads, 0, None),
-            np.clip(self.attention - other.attention, 0, None),
-            np.clip(self.mlp - other.mlp, 0, None),
+    def above_baseline(self, baseline: Separation) -> Separation:
+        """What is left after what a baseline pair shows too; never below 0."""
+        return Separation(
+            np.clip(self.heads - baseline.heads, 0, None),
+            np.clip(self.attention - baseline.attention, 0, None),
+            np.clip(self.mlp - baseline.mlp, 0, None),
         )
 
     def strongest(self, count: int) -> list[tuple[int, int]]:
-        """The (layer, head) that part the two most, largest first."""
+        """The (layer, head) that separate the two most, largest first."""
         order = np.argsort(-self.heads, axis=None, kind="stable")[:count]
         return [(int(i) // self.heads.shape[1], int(i) % self.heads.shape[1]) for i in order]
 
 
-def parting(a: Occurrence, b: Occurrence) -> Parting:
+def separation(a: Occurrence, b: Occurrence) -> Separation:
     """Who tells two occurrences apart, for every layer and head."""
     difference = a.heads - b.heads  # [layer, head, d_model]
-    return Parting(geometry.norm(difference), geometry.norm(difference.sum(axis=1)), geometry.norm(a.mlp - b.mlp))
+    return Separation(geometry.norm(difference), geometry.norm(difference.sum(axis=1)), geometry.norm(a.mlp - b.mlp))
 
 
-def mean_parting(partings: Sequence[Parting]) -> Parting:
+def mean_separation(separations: Sequence[Separation]) -> Separation:
     """The average of several pairs, for example of pairs of one sense: what position and wording alone explain."""
-    return Parting(
-        np.mean([each.heads for each in partings], axis=0),
-        np.mean([each.attention for each in partings], axis=0),
-        np.mean([each.mlp for each in partings], axis=0),
+    return Separation(
+        np.mean([each.heads for each in separations], axis=0),
+        np.mean([each.attention for each in separations], axis=0),
+        np.mean([each.mlp for each in separations], axis=0),
     )
 
 
 @dataclass(frozen=True, eq=False)
-class AtDoor:
+class InputEmbedding:
     """A word before the first layer: its token embedding, its position's vector or None, and E.
 
     E is their sum after whatever the model does to it. The first two are [width]: less than d_model in some families.
@@ -148,16 +148,16 @@ class AtDoor:
     embedding: Array
 
 
-def at_door(model: Any, trace: Trace, pieces: Sequence[int]) -> AtDoor:
+def input_embedding(model: Any, trace: Trace, pieces: Sequence[int]) -> InputEmbedding:
     """Read the parts of a word's E from the model's own tables; `model` is the library's object."""
     own = list(pieces)
     embedding = trace.embedding(0)
     parts = input_parts(model, trace.tokens.ids, torch.as_tensor(embedding))
     if parts is None:
         rows = model.get_input_embeddings().weight.detach()[[trace.tokens.ids[i] for i in own]]
-        return AtDoor(_mean(rows), None, embedding[own].mean(axis=0))
+        return InputEmbedding(_mean(rows), None, embedding[own].mean(axis=0))
     position = None if parts.position is None else _mean(parts.position[own])
-    return AtDoor(_mean(parts.token[own]), position, embedding[own].mean(axis=0))
+    return InputEmbedding(_mean(parts.token[own]), position, embedding[own].mean(axis=0))
 
 
 def _mean(rows: Tensor) -> Array:
@@ -165,7 +165,7 @@ def _mean(rows: Tensor) -> Array:
 
 
 @dataclass(frozen=True)
-class Door:
+class InputSimilarity:
     """How alike two occurrences are before the first layer, as cosines.
 
     `token` is 1 for the same token. `position` is None where a model adds no vector for it. `embedding` is that of E.
@@ -176,9 +176,11 @@ class Door:
     embedding: float
 
 
-def compare_at_door(a: AtDoor, b: AtDoor) -> Door:
+def input_similarity(a: InputEmbedding, b: InputEmbedding) -> InputSimilarity:
     """The cosines of two words' token embeddings, of their positions, and of their E."""
     position = None
     if a.position is not None and b.position is not None:
         position = float(geometry.cosine(a.position, b.position))
-    return Door(float(geometry.cosine(a.token, b.token)), position, float(geometry.cosine(a.embedding, b.embedding)))
+    return InputSimilarity(
+        float(geometry.cosine(a.token, b.token)), position, float(geometry.cosine(a.embedding, b.embedding))
+    )

@@ -101,7 +101,7 @@ def mean_name(layer: int, head: int, over: str) -> str:
     }[over]
 
 
-def striking_row(pattern: Floats, special: Sequence[bool]) -> int:
+def most_salient_query(pattern: Floats, special: Sequence[bool]) -> int:
     """The row worth reading first: the word whose look at another word is the strongest."""
     weights = np.nan_to_num(pattern) * ~np.eye(len(pattern), dtype=bool)
     weights[:, list(special)] = 0

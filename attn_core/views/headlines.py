@@ -23,10 +23,10 @@ Sentence = list[tuple[str, str]]
 _BELOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
-def told_apart(labels: Sequence[str], places: Sequence[int]) -> list[str]:
+def disambiguated_labels(labels: Sequence[str], places: Sequence[int]) -> list[str]:
     """Labels for a sentence: one that occurs more than once carries its position below the line.
 
-    >>> told_apart(["the", "cat", "the"], [1, 2, 3])
+    >>> disambiguated_labels(["the", "cat", "the"], [1, 2, 3])
     ['the₁', 'cat', 'the₃']
     """
     often = Counter(labels)
@@ -37,8 +37,8 @@ def told_apart(labels: Sequence[str], places: Sequence[int]) -> list[str]:
 def lead(row: NDArray[np.floating], labels: Sequence[str], special: Sequence[bool], query: int, who: str) -> Sentence:
     """The headline for one word: its strongest look at other words; row [key] sums to 1.
 
-    `labels` are best told apart (see `told_apart`): two equal words are two words. What rests on special tokens or on
-    the word itself is said where it is most of the weight, and never counted as a finding.
+    `labels` are best disambiguated (see `disambiguated_labels`): two equal words are two words. What rests on special
+    tokens or on the word itself is said where it is most of the weight, and never counted as a finding.
     """
     if not np.isfinite(row).all():
         return [("All that ", ""), (who, ""), (" gives ", ""), _word(labels, query, "query"), (" is hidden.", "")]

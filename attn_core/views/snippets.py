@@ -34,11 +34,11 @@ def _at(stream: str | None) -> str:
 def ledger(trace: Any, layer: int, head: int, token: int, stream: str | None, block: str | None) -> str:
     """ΔE: one token's ledger at one layer, where a head's part came from, and its full vectors."""
     return _lines(
-        ["from attn_core.residual import decomposition as delta_ledger"],
+        ["from attn_core.residual import decomposition"],
         traced(trace, stream),
-        f"ledger = delta_ledger.ledger(trace, {layer}, {token}{_at(block)})",
+        f"ledger = decomposition.decompose_block(trace, {layer}, {token}{_at(block)})",
         "{part.name: part.vector for part in ledger.parts}  # they add up to ledger.next_embedding",
-        f"sources = delta_ledger.sources(trace, {layer}, {head}, {token}{_at(stream)})",
+        f"sources = decomposition.sources(trace, {layer}, {head}, {token}{_at(stream)})",
         "sources.weights, sources.lengths, sources.along  # by source token",
         f"delta = trace.delta_e({layer}, {head}{_at(stream)})  # [token, d_model]",
     )
@@ -60,7 +60,7 @@ def steps(trace: Any, layer: int, head: int, token: int, stream: str | None) -> 
 
 
 def search(trace: Any, cells: Sequence[tuple[int, int]], stream: str | None, strict: bool) -> str:
-    """Find heads: how far above its habit every head looks at the painted cells."""
+    """Find heads: how far above its baseline every head looks at the painted cells."""
     return _lines(
         ["import numpy as np", "from attn_core.heads import ablation", "from attn_core.heads import search"],
         traced(trace, stream),
@@ -68,7 +68,7 @@ def search(trace: Any, cells: Sequence[tuple[int, int]], stream: str | None, str
         f"sink = ablation.sink_of(trace, {stream!r})",
         "above = np.stack([",
         f"    search.find(trace.patterns(n{_at(stream)}), cells, trace.may_look(n{_at(stream)}), sink, "
-        f"beyond_the_key={strict}).score",
+        f"above_key_mean={strict}).score",
         f"    for n in range(trace.n_layers_of({stream!r}))",
         "])  # [layer, head]",
     )
@@ -109,8 +109,8 @@ def senses(model: str, word: str, sentences: Mapping[str, tuple[str, Sequence[in
         f"sentences = {{  # the pieces of {word!r}\n{spelt}}}",
         "found = {name: senses.read(ac.trace(model, text), pieces) for name, (text, pieces) in sentences.items()}",
         "cosines = senses.cosines_by_layer([one.route for one in found.values()])  # [pair, layer + 1]",
-        f"parting = senses.parting(found[{pair[0]!r}], found[{pair[1]!r}])",
-        "parting.heads  # [layer, head]",
+        f"separation = senses.separation(found[{pair[0]!r}], found[{pair[1]!r}])",
+        "separation.heads  # [layer, head]",
     )
 
 

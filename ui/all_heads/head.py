@@ -17,7 +17,7 @@ import streamlit as st
 
 from attn_core.text.decoding import visible
 from attn_core.views import headlines as sentences
-from attn_core.views.arrangement import MEANS, Arrangement, arrange, mean_name, mean_pattern, striking_row
+from attn_core.views.arrangement import MEANS, Arrangement, arrange, mean_name, mean_pattern, most_salient_query
 from ui.drawing import widgets
 from ui.link import choice, whole
 from ui.page import Page
@@ -54,7 +54,7 @@ class OneHead:
     def row(self) -> int:
         """The chosen word's row; without a choice, the word that looks hardest at another."""
         chosen = self.arrangement.row_of(self.page.state["query"])
-        return striking_row(self.pattern, self.arrangement.special) if chosen is None else chosen
+        return most_salient_query(self.pattern, self.arrangement.special) if chosen is None else chosen
 
     @property
     def who(self) -> str:
@@ -86,7 +86,7 @@ class OneHead:
 
     def lead(self) -> str:
         """The page's headline, as HTML; it turns with the orientation."""
-        labels = sentences.told_apart(self.arrangement.labels, self.places)
+        labels = sentences.disambiguated_labels(self.arrangement.labels, self.places)
         at = (self.pattern[self.row], labels, self.arrangement.special, self.row, self.who)
         if self.page.state["queries"] == "columns":
             return widgets.say(sentences.lesson(*at))

@@ -20,7 +20,7 @@ from attn_core.errors import HeadlightError
 from attn_core.figures.charts.heatmap import heatmap
 from attn_core.figures.html.bar_table import Column
 from attn_core.models.cards import card_of
-from attn_core.prediction import next_token as core
+from attn_core.prediction import next_token
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from ui.drawing import gallery, widgets
@@ -60,8 +60,8 @@ def next_word(page: Page, trace: Any) -> None:
     ):
         left, right = st.columns(2, gap="large")
         with left:
-            guesses = _guesses(page, trace)
-            _write(page, trace, guesses)
+            predictions = _predictions(page, trace)
+            _write(page, trace, predictions)
         with right:
             _lens(page, trace)
         _steps(page, trace)
@@ -78,20 +78,20 @@ def _predicts(trace: Any) -> bool:
     return True
 
 
-def _guesses(page: Page, trace: Any) -> list[core.Guess]:
+def _predictions(page: Page, trace: Any) -> list[next_token.TokenPrediction]:
     """The likeliest next words as bars, after temperature and top-k."""
     view = page.state
-    guesses = core.next_words(trace, OFFERED, temperature=view["temperature"], top_k=view["top_k"])
+    predictions = next_token.next_words(trace, OFFERED, temperature=view["temperature"], top_k=view["top_k"])
     last = visible(trace.tokens.labels[-1])
     widgets.heading(
-        f"The next word, after {widgets.query(f'{last}')}", f"The {len(guesses)} likeliest words, and how likely."
+        f"The next word, after {widgets.query(f'{last}')}", f"The {len(predictions)} likeliest words, and how likely."
     )
-    chances = [guess.probability for guess in guesses]
+    chances = [prediction.probability for prediction in predictions]
     column = Column("probability", chances, [percent(chance) for chance in chances], most=1.0)
-    words = [visible(guess.word) for guess in guesses]
+    words = [visible(prediction.word) for prediction in predictions]
     gallery.bars("The next word", words, [column], says=f"The likeliest words after {last}", head="next")
     stand_ins = card_of(page.model_name).stand_ins
-    if any(guess.word in stand_ins for guess in guesses):
+    if any(prediction.word in stand_ins for prediction in predictions):
         st.html(f'<div class="hl-hint">{escape(stand_ins[0])}, … stand for words that this model has not met.</div>')
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.slider(
@@ -101,17 +101,17 @@ def _guesses(page: Page, trace: Any) -> list[core.Guess]:
         st.number_input(
             "Top k", 0, 100, key="top_k", width=130, help="Only the k likeliest words stay in the draw; 0 keeps all."
         )
-    return guesses
+    return predictions
 
 
 # --- Writing on -------------------------------------------------------------------------------------------------------
 
 
-def _write(page: Page, trace: Any, guesses: Sequence[core.Guess]) -> None:
+def _write(page: Page, trace: Any, predictions: Sequence[next_token.TokenPrediction]) -> None:
     """Append one of the words, or let the model write."""
 
     def append() -> None:
-        _say(page, trace, [guesses[st.session_state["next_choice"]].id])
+        _say(page, trace, [predictions[st.session_state["next_choice"]].id])
 
     def write(count: int) -> None:
         try:
@@ -122,8 +122,8 @@ def _write(page: Page, trace: Any, guesses: Sequence[core.Guess]) -> None:
     room_left = page.model().limit - len(trace.tokens)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         st.selectbox(
-            "Word to append", range(len(guesses)), key="next_choice", width=190, label_visibility="collapsed",
-            format_func=lambda i: visible(guesses[i].word) if i < len(guesses) else "",
+            "Word to append", range(len(predictions)), key="next_choice", width=190, label_visibility="collapsed",
+            format_func=lambda i: visible(predictions[i].word) if i < len(predictions) else "",
         )  # fmt: skip
         st.button("Append this word", key="next_append", on_click=append, disabled=room_left < 1)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
@@ -139,7 +139,7 @@ def _write(page: Page, trace: Any, guesses: Sequence[core.Guess]) -> None:
 def _written_by_model(page: Page, trace: Any, count: int) -> list[int]:
     """The ids of the next tokens, each after a pass of its own."""
     model, by_chance = page.model(), page.state["draw"] == "chance"
-    guesses = core.generate(
+    predictions = next_token.generate(
         lambda ids: passes.trace(model, ids),
         trace.tokens.ids,
         count,
@@ -149,12 +149,12 @@ def _written_by_model(page: Page, trace: Any, count: int) -> list[int]:
         top_k=st.session_state["top_k"],
         rng=np.random.default_rng() if by_chance else None,
     )
-    return [guess.id for guess in guesses]
+    return [prediction.id for prediction in predictions]
 
 
 def _say(page: Page, trace: Any, ids: Sequence[int]) -> None:
     """Callback's end: the sentence grows, and remembers what was typed and what was written."""
-    text = core.written_on(page.model().tokenizer, trace.tokens, ids)
+    text = next_token.continued_text(page.model().tokenizer, trace.tokens, ids)
     before = _own(page)
     st.session_state["text"], st.session_state["written"] = text, text.removeprefix(before)
     forget("query")
@@ -204,7 +204,7 @@ def _lens(page: Page, trace: Any) -> None:
     labels = trace.tokens.labels
     last = position == len(labels) - 1
     try:
-        rows = core.logit_lens(trace, position, count=3)
+        rows = next_token.logit_lens(trace, position, count=3)
     except HeadlightError as error:  # the streams between layers could not be found
         widgets.note(str(error))
         return
@@ -223,16 +223,16 @@ def _lens(page: Page, trace: Any) -> None:
         st.html('<div class="hl-hint">Choose a word in the pictures above to read the layers there.</div>')
 
 
-def _lens_row(row: core.LensRow, last: int) -> str:
-    """One layer as a table row, the background as strong as the guess is likely."""
+def _lens_row(row: next_token.LensRow, last: int) -> str:
+    """One layer as a table row, the background as strong as the prediction is likely."""
     cells = ""
-    for guess in [*row.guesses, *[None] * (3 - len(row.guesses))]:
-        if guess is None:
+    for prediction in [*row.predictions, *[None] * (3 - len(row.predictions))]:
+        if prediction is None:
             cells += "<td></td>"
             continue
-        shade = f"color-mix(in srgb, var(--hl-amber) {45 * guess.probability:.0f}%, transparent)"
-        word = f'<span class="hl-tok">{escape(visible(guess.word))}</span>'
-        small = f'<span style="white-space:nowrap"> {percent(guess.probability)}</span>'
+        shade = f"color-mix(in srgb, var(--hl-amber) {45 * prediction.probability:.0f}%, transparent)"
+        word = f'<span class="hl-tok">{escape(visible(prediction.word))}</span>'
+        small = f'<span style="white-space:nowrap"> {percent(prediction.probability)}</span>'
         cells += f'<td style="background:{shade};padding:0 6px;overflow-wrap:anywhere">{word}{small}</td>'
     name = "embedding" if row.after == 0 else f"layer {row.after - 1}"
     bold = "font-weight:600" if row.after == last else ""

@@ -12,8 +12,7 @@ from attn_core.figures.charts.heatmap import clicked
 from attn_core.figures.charts.heatmap import heatmap as heatmap_figure
 from attn_core.figures.html.bar_table import Column
 from attn_core.prediction import translation
-from attn_core.residual import decomposition as delta_ledger
-from attn_core.residual import geometry
+from attn_core.residual import decomposition, geometry
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent, signed
 from ui.cross_attention.sentences import Shown, choose, head_names
@@ -202,13 +201,13 @@ def _crossed(count: int) -> str:
 
 def clearest(shown: Shown) -> None:
     """A way to the cross head that lines the sentences up best, where a less clear one is open."""
-    layer, head = translation.sharpest(shown.trace)
-    best = translation.clearness(shown.trace.pattern(layer, head, stream="cross"), shown.keys.special)
+    layer, head = translation.best_alignment_head(shown.trace)
+    best = translation.alignment_score(shown.trace.pattern(layer, head, stream="cross"), shown.keys.special)
 
     def opened() -> None:
         st.session_state["cross_layer"], st.session_state["cross_head"] = layer, head
 
-    if translation.clearness(shown.pattern, shown.keys.special) < 0.9 * best:
+    if translation.alignment_score(shown.pattern, shown.keys.special) < 0.9 * best:
         st.button(f"Open head {layer}.{head}, whose lines are clearest", key="clearest", on_click=opened)
 
 
@@ -235,7 +234,7 @@ def head_sizes(shown: Shown) -> None:
 
 def sources(shown: Shown) -> None:
     """Where the open head's ΔE of the chosen word came from, source word by source word."""
-    parts = delta_ledger.sources(shown.trace, shown.layer, shown.head, shown.row, stream="cross")
+    parts = decomposition.sources(shown.trace, shown.layer, shown.head, shown.row, stream="cross")
     widgets.heading(
         f"{shown.who.capitalize()}, word by word",
         "A weight is not yet a contribution: the value it multiplies may be short or point elsewhere.",

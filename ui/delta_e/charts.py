@@ -146,17 +146,17 @@ def writes(update: TokenUpdate) -> None:
         return
     options = {"head": f"head {update.layer}.{update.head}", "layer": f"layer {update.layer}", "mlp": "its MLP"}
     part = widgets.switch("Whose words", options, "writer")
-    words, far, by_luck = update.remember(("writes", part, update.head), lambda: _written(update, part))
-    figure = partial(figures.word_bars, words, far, by_luck)
+    words, far, chance_level = update.remember(("writes", part, update.head), lambda: _written(update, part))
+    figure = partial(figures.word_bars, words, far, chance_level)
     says = f"Words that ΔE of {update.name} points to (right) and away from (left), written by {options[part]}"
     alt = "Words of the vocabulary that this part points to and away from; the numbers are in the table."
     gallery.plot("What it writes", figure, key="words", alt=alt, says=says, config=QUIET)
     kind, n = update.trace.vocabulary.kind, len(update.trace.vocabulary.matrix)
-    strong = int((np.abs(far) > by_luck).sum())
+    strong = int((np.abs(far) > chance_level).sum())
     verdict = f"{strong} of them beat luck" if strong else "none of them beats luck: read nothing into them"
     st.html(
         f'<div class="hl-hint">Nearest of {n:,} words of the {escape(kind)}, unfiltered; {verdict}. '
-        f"The best of that many words reaches {by_luck:.1f} standard deviations by luck alone (dotted).</div>"
+        f"The best of that many words reaches {chance_level:.1f} standard deviations by chance alone (dotted).</div>"
     )
     with st.expander("The numbers"):
         table = {"word": [visible(word) for word in words], "standard deviations": far}
@@ -176,7 +176,7 @@ def _written(update: TokenUpdate, part: str) -> tuple[list[str], Any, float]:
     )
     ids = [*up.ids[0], *down.ids[0][::-1]]
     far = np.concatenate([up.deviations[0], down.deviations[0][::-1]])
-    return [word(int(i)) for i in ids], far, up.by_luck
+    return [word(int(i)) for i in ids], far, up.chance_level
 
 
 def numbers(update: TokenUpdate) -> None:

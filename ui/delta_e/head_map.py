@@ -14,8 +14,7 @@ import streamlit as st
 from attn_core.errors import HeadlightError
 from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts import delta_e as figures
-from attn_core.residual import geometry
-from attn_core.residual import logit_attribution as attribution
+from attn_core.residual import geometry, logit_attribution
 from attn_core.residual.decomposition import TOLERANCE
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import signed
@@ -148,11 +147,13 @@ def _logits(update: TokenUpdate) -> HeadMap:
     towards, against = update.page.state["towards"].strip(), update.page.state["against"].strip()
     word = _ids(update, towards)[0] if towards else int(update.trace.logits(update.position).argmax())
     spelt = visible(update.trace.vocabulary.word(word))
-    parts = attribution.logit_parts(update.trace, update.position, word, added=update.added)
+    parts = logit_attribution.direct_logit_attribution(update.trace, update.position, word, added=update.added)
     name = f"logit of “{spelt}”"
     if against:
         other = _ids(update, against)[0]
-        parts = parts - attribution.logit_parts(update.trace, update.position, other, added=update.added)
+        parts = parts - logit_attribution.direct_logit_attribution(
+            update.trace, update.position, other, added=update.added
+        )
         name += f" minus “{visible(update.trace.vocabulary.word(other))}”"
     everything = parts.heads
     own = (

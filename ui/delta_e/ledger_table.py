@@ -19,7 +19,7 @@ from ui.page import go, scientific
 from ui.shell import save
 
 if TYPE_CHECKING:
-    from attn_core.residual.decomposition import Ledger, Part
+    from attn_core.residual.decomposition import BlockDecomposition, Part
 
 HINT = "Everything that is added on the way through the layer, row by row. Sort by any column; click a head to open it."
 COLUMNS = {
@@ -87,7 +87,7 @@ def offer(update: TokenUpdate) -> None:
     save.offer_stage(update.viewed, update.position, save.Numbers(name, lambda: as_csv(update.ledger)))
 
 
-def as_csv(ledger: Ledger) -> str:
+def as_csv(ledger: BlockDecomposition) -> str:
     """One line a part, from E to the next layer's E: what it is, its length, and its d_model numbers."""
     parts = [(part.kind, part.stream, part.name, part.vector) for part in ledger.parts]
     parts.append(("embedding", "self", f"E entering layer {ledger.layer + 1}", ledger.next_embedding))

@@ -16,8 +16,7 @@ import streamlit as st
 
 from attn_core.errors import HeadlightError
 from attn_core.heads.ablation import predicts
-from attn_core.residual import decomposition as delta_ledger
-from attn_core.residual import geometry
+from attn_core.residual import decomposition, geometry
 from attn_core.text.decoding import visible
 from attn_core.views import snippets as recipes
 from ui import stream
@@ -27,7 +26,7 @@ from ui.server import shared
 from ui.stream import StreamView
 
 if TYPE_CHECKING:
-    from attn_core.residual.decomposition import Additions, Ledger, Sources
+    from attn_core.residual.decomposition import BlockDecomposition, Sources, StreamContributions
     from ui.page import Page
 
 
@@ -73,19 +72,21 @@ class TokenUpdate:
         return "dark" if st.context.theme.type == "dark" else "light"
 
     @cached_property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> BlockDecomposition:
         return self.remember(
-            "ledger", lambda: delta_ledger.ledger(self.trace, self.layer, self.position, stream=self.block)
+            "ledger", lambda: decomposition.decompose_block(self.trace, self.layer, self.position, stream=self.block)
         )
 
     @cached_property
-    def added(self) -> Additions:
+    def added(self) -> StreamContributions:
         """Everything of all layers; the first time, with visible progress where it takes long."""
         return shared.memoize(
             self.trace,
             ("additions", self.block, self.position),
             lambda: _with_progress(
-                lambda tell: delta_ledger.additions(self.trace, self.position, stream=self.block, progress=tell)
+                lambda tell: decomposition.stream_contributions(
+                    self.trace, self.position, stream=self.block, progress=tell
+                )
             ),
             size=lambda added: added.heads.nbytes + added.parts().nbytes,
         )
@@ -105,7 +106,7 @@ class TokenUpdate:
     def sources_of(self, head: int, stream: str | None = None) -> Sources:
         """Where a head's ΔE of the token came from; `stream` only where the ledger has two kinds of heads."""
         where = stream or self.viewed.stream
-        compute = lambda: delta_ledger.sources(self.trace, self.layer, head, self.position, stream=where)  # noqa: E731
+        compute = lambda: decomposition.sources(self.trace, self.layer, head, self.position, stream=where)  # noqa: E731
         return self.remember(("sources", where, head), compute)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Paint what you look for: cells on a pattern, and all heads ranked by what they put there above their habits."""
+"""Paint what you look for: cells on a pattern, and all heads ranked by what they put there above their baseline."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def _first_cells(earlier: Any) -> Cells:
     return ((4, 2), (4, 3)) if (earlier["model"], earlier.get("text")) == ("minilm", STARTER) else ()
 
 
-HABITS = {"distance": "above its habit", "key": "and above what this word gets anyway"}
+BASELINES = {"distance": "above its baseline", "key": "and above what this word gets anyway"}
 PARAMS = [
-    choice("habit", tuple(HABITS)),
+    choice("habit", tuple(BASELINES)),
     Param("cells", _first_cells, _parse, lambda cells: "_".join(f"{q}-{k}" for q, k in cells)),
 ]
 
@@ -64,18 +64,18 @@ def painted(viewed: StreamView) -> Cells:
 
 
 def found(viewed: StreamView, cells: Cells) -> search.Found:
-    """Every head's weight on the cells and its habit there, [layer, head] each."""
+    """Every head's weight on the cells and its baseline there, [layer, head] each."""
     mask = search.painted_cells(cells, len(viewed.queries), len(viewed.keys))
     strict = st.session_state["habit"] == "key"
     layers = [
-        search.find(viewed.patterns(layer), mask, viewed.may_look(layer), viewed.sink, beyond_the_key=strict)
+        search.find(viewed.patterns(layer), mask, viewed.may_look(layer), viewed.sink, above_key_mean=strict)
         for layer in range(viewed.n_layers)
     ]
     return search.Found(np.stack([f.weight for f in layers]), np.stack([f.baseline for f in layers]))
 
 
 def ranking(result: search.Found) -> pd.DataFrame:
-    """All heads, the best first: layer, head, weight, habit, above."""
+    """All heads, the best first: layer, head, weight, baseline, above."""
     n_layers, n_heads = result.score.shape
     layer, head = np.divmod(np.arange(n_layers * n_heads), n_heads)
     table = pd.DataFrame(
@@ -83,7 +83,7 @@ def ranking(result: search.Found) -> pd.DataFrame:
             "layer": layer,
             "head": head,
             "weight": result.weight.ravel(),
-            "habit": result.baseline.ravel(),
+            "baseline": result.baseline.ravel(),
             "above": result.score.ravel(),
         }
     )
@@ -99,10 +99,10 @@ def lead(viewed: StreamView, cells: Cells, ranked: pd.DataFrame | None) -> str:
     answers = sorted({k for _, k in cells})
     way = f"From {_words(viewed.queries, asks, widgets.query)} to {_words(viewed.keys, answers, widgets.key)}:"
     if not best.above > 0:
-        return f"{way} no head puts more there than it does out of habit."
+        return f"{way} no head puts more there than its baseline."
     return (
         f"{way} head {best.layer:.0f}.{best['head']:.0f} stands out most, {escape(percent(best.weight))} where its "
-        f"habit is {escape(percent(best.habit))}."
+        f"baseline is {escape(percent(best.baseline))}."
     )
 
 
@@ -166,14 +166,14 @@ def word_pickers(viewed: StreamView, cells: Cells) -> None:
 
 
 def score_map(viewed: StreamView, result: search.Found) -> None:
-    """Layers × heads, coloured by how far above habit; a click opens a head."""
+    """Layers × heads, coloured by how far above baseline; a click opens a head."""
     texts = [[signed(round(100 * s, 0 if abs(s) >= 0.0995 else 1)) for s in row] for row in result.score]
-    packet = tiles.pack_values(result.score, texts, name="weight above habit, in points", signed=True)
+    packet = tiles.pack_values(result.score, texts, name="weight above baseline, in points", signed=True)
     canvas.overview(
         packet,
         key="found",
-        picture="Every head, above its habit",
-        says="Layers × heads: weight on the cells that are looked for, in points above the head's habit",
+        picture="Every head, above its baseline",
+        says="Layers × heads: weight on the cells that are looked for, in points above the head's baseline",
         selected=(viewed.layer, viewed.head),
         on_open=lambda tile: open_head(tile.layer, tile.head),
     )
@@ -188,10 +188,10 @@ def listing(ranked: pd.DataFrame, key: str = "ranked") -> None:
             open_head(int(ranked.layer[rows[0]]), int(ranked["head"][rows[0]]))
 
     shown = pd.DataFrame({"head": [f"{r.layer}.{r.head}" for r in ranked.itertuples()]})
-    for column in ("weight", "habit", "above"):
+    for column in ("weight", "baseline", "above"):
         shown[column] = 100 * ranked[column]
-    points = {c: st.column_config.NumberColumn(format="%.1f %%") for c in ("weight", "habit")}
-    points["above"] = st.column_config.NumberColumn("above habit", format="%+.1f points")
+    points = {c: st.column_config.NumberColumn(format="%.1f %%") for c in ("weight", "baseline")}
+    points["above"] = st.column_config.NumberColumn("above baseline", format="%+.1f points")
     st.dataframe(
         shown,
         key=key,
@@ -200,7 +200,7 @@ def listing(ranked: pd.DataFrame, key: str = "ranked") -> None:
         column_config=points,
         on_select=opened,
         selection_mode="single-row",
-        alt="All heads, ranked by their weight on the painted cells above their habit.",
+        alt="All heads, ranked by their weight on the painted cells above their baseline.",
     )
 
 
@@ -213,28 +213,28 @@ def page(viewed: StreamView) -> str:
     with left, widgets.card("board", "What you look for", _how(viewed)):
         board(viewed, cells)
         word_pickers(viewed, cells)
-    with right, widgets.card("found", "Every head, by what it puts there above its habit", _habits(viewed)):
+    with right, widgets.card("found", "Every head, by what it puts there above its baseline", _baseline_hint(viewed)):
         if result is None or ranked is None:
             st.html(
                 '<div class="hl-note">Nothing is painted yet: click a cell of the pattern, or choose two words.</div>'
             )
         else:
-            widgets.switch("Against", HABITS, "habit")
+            widgets.switch("Against", BASELINES, "habit")
             score_map(viewed, result)
             listing(ranked)
     return lead(viewed, cells, ranked)
 
 
-def _habits(viewed: StreamView) -> str:
+def _baseline_hint(viewed: StreamView) -> str:
     rests = f", or on {escape(viewed.sink_name)} from other words" if viewed.sink_name else ""
     if viewed.stream == "cross":
         return (
-            "Habit is what a head puts, on average, on the word that stands as far ahead or behind in the other "
+            "The baseline is what a head puts, on average, on the word that stands as far ahead or behind in the other "
             f"sentence{rests}. So a head that only follows the order of the words does not win by default."
         )
     return (
-        f"Habit is what a head puts, on average, at the same distance elsewhere in this sentence{rests}. So a head "
-        "that always looks one word back does not win by default."
+        f"The baseline is what a head puts, on average, at the same distance elsewhere in this sentence{rests}. So a "
+        "head that always looks one word back does not win by default."
     )
 
 

@@ -13,7 +13,7 @@ from attn_core.models.cards import card_of
 from attn_core.models.catalogue import availability
 from attn_core.residual import geometry
 from attn_core.text.numbers import percent
-from attn_core.views.headlines import told_apart
+from attn_core.views.headlines import disambiguated_labels
 from ui.drawing import gallery, widgets
 from ui.page import provenance
 from ui.shell.menu import go
@@ -51,7 +51,7 @@ def lead(page: Page, subject: StepSubject) -> None:
 
 
 def _told_apart(words: Words) -> list[str]:
-    return told_apart(words.labels, range(len(words)))
+    return disambiguated_labels(words.labels, range(len(words)))
 
 
 def _has_looked(subject: StepSubject) -> str:

@@ -17,7 +17,7 @@ import torch
 from attn_core.figures.canvas.matrix import Side
 from attn_core.residual.input_parts import InputParts, input_parts
 from attn_core.views import snippets as recipes
-from attn_core.views.arrangement import striking_row
+from attn_core.views.arrangement import most_salient_query
 from attn_core.walkthrough import toy
 from attn_core.walkthrough.from_trace import from_trace
 from attn_core.walkthrough.head import HeadInputs, HeadStages, run_stages
@@ -205,7 +205,7 @@ def _query(page: Page, pattern: Array, queries: Words, keys: Words, stream: str 
         return int(chosen)
     if stream == "cross":
         return int(np.where(queries.special, 0, pattern[:, ~np.array(keys.special)].max(axis=1)).argmax())
-    return striking_row(pattern, queries.special)
+    return most_salient_query(pattern, queries.special)
 
 
 def _shown_from(page: Page, n_tokens: int, query: int) -> int:

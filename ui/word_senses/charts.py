@@ -12,8 +12,7 @@ import streamlit as st
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts import arrows
 from attn_core.figures.charts import senses as figures
-from attn_core.residual import geometry
-from attn_core.residual import nearest_tokens as vocabulary
+from attn_core.residual import geometry, nearest_tokens
 from attn_core.text.numbers import percent
 from ui.drawing import gallery, widgets
 from ui.link import choice
@@ -128,7 +127,9 @@ def _words_of_vocabulary(comparison: SenseComparison, routes: list[Any]) -> list
     except HeadlightError:  # words that do not live in the residual stream are no landmarks in it
         return []
     found = shared.memoize(
-        comparison.meanings[0].trace, ("landmarks", ends.tobytes()), lambda: vocabulary.nearest(words.matrix, ends, 3)
+        comparison.meanings[0].trace,
+        ("landmarks", ends.tobytes()),
+        lambda: nearest_tokens.nearest(words.matrix, ends, 3),
     )
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:6]
     length = float(geometry.norm(ends).mean())

@@ -39,18 +39,18 @@ def pair_switch(comparison: SenseComparison) -> None:
 class RankedSeparation:
     """Who parted the chosen pair: in all, in pairs of one sense (None without baseline), and what is ranked."""
 
-    whole: senses.Parting
-    usual: senses.Parting | None
-    ranked: senses.Parting
+    whole: senses.Separation
+    usual: senses.Separation | None
+    ranked: senses.Separation
 
 
 def separate_pair(comparison: SenseComparison) -> RankedSeparation:
     a, b = (comparison.meanings[i].occurrence for i in comparison.pair)
-    whole = senses.parting(a, b)
-    twins = [senses.parting(m.occurrence, m.baseline) for m in comparison.meanings if m.baseline is not None]
-    usual = senses.mean_parting(twins) if twins else None
+    whole = senses.separation(a, b)
+    twins = [senses.separation(m.occurrence, m.baseline) for m in comparison.meanings if m.baseline is not None]
+    usual = senses.mean_separation(twins) if twins else None
     beyond = usual is not None and st.session_state["apart"] == "beyond"
-    return RankedSeparation(whole, usual, whole.beyond(usual) if beyond and usual is not None else whole)
+    return RankedSeparation(whole, usual, whole.above_baseline(usual) if beyond and usual is not None else whole)
 
 
 def head_map(comparison: SenseComparison, separation: RankedSeparation) -> None:

@@ -91,14 +91,14 @@ class SenseComparison:
         return np.array([geometry.cosine(a, b) for a, b in twins])
 
     @cached_property
-    def doors(self) -> list[senses.Door]:
+    def doors(self) -> list[senses.InputSimilarity]:
         """What each pair shares before the first layer."""
         model = self.page.model().hf
         parts = [
-            shared.memoize(m.trace, ("door", m.pieces), partial(senses.at_door, model, m.trace, m.pieces))
+            shared.memoize(m.trace, ("door", m.pieces), partial(senses.input_embedding, model, m.trace, m.pieces))
             for m in self.meanings
         ]
-        return [senses.compare_at_door(parts[a], parts[b]) for a, b in self.pairs]
+        return [senses.input_similarity(parts[a], parts[b]) for a, b in self.pairs]
 
     @property
     def pair(self) -> tuple[int, int]:

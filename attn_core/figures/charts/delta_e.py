@@ -110,13 +110,13 @@ def stacked_sources(labels: Sequence[str], positions: Sequence[int], along: Arra
     return figure
 
 
-def word_bars(words: Sequence[str], deviations: Array, by_luck: float, *, theme: Theme) -> go.Figure:
+def word_bars(words: Sequence[str], deviations: Array, chance_level: float, *, theme: Theme) -> go.Figure:
     """Words that a vector points to (right) and away from (left), in standard deviations above the whole vocabulary.
 
-    Between the dotted lines lies what the best of that many words reaches by luck alone; such bars are pale.
+    Between the dotted lines lies what the best of that many words reaches by chance alone; such bars are pale.
     """
     colour = roles(theme)
-    strong = np.abs(deviations) > by_luck
+    strong = np.abs(deviations) > chance_level
     figure = go.Figure()
     figure.add_bar(
         x=deviations,
@@ -130,8 +130,8 @@ def word_bars(words: Sequence[str], deviations: Array, by_luck: float, *, theme:
         hovertemplate="%{text}: %{x:.1f} standard deviations<br>%{customdata}<extra></extra>",
         cliponaxis=False,
     )
-    reach = 1.6 * max(by_luck, float(np.abs(deviations).max(initial=0)))
-    for side in (-by_luck, by_luck):
+    reach = 1.6 * max(chance_level, float(np.abs(deviations).max(initial=0)))
+    for side in (-chance_level, chance_level):
         figure.add_vline(x=side, line={"color": colour["soft"], "width": 1, "dash": "dot"})
     figure.update_xaxes(
         range=[-reach, reach], title="standard deviations from the vocabulary's mean", gridcolor=colour["line"]

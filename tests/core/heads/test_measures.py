@@ -177,13 +177,13 @@ def test_the_far_corner_has_no_peers_at_its_distance_and_still_a_baseline():
     assert np.isfinite(found.baseline).all()
 
 
-def test_a_head_that_looks_at_one_word_from_everywhere_can_be_held_to_that_habit():
+def test_a_head_that_looks_at_one_word_from_everywhere_can_be_held_to_that_baseline():
     patterns, sink = planted()
     patterns[2] = 0.4 / 7
     patterns[2, :, 4] = 0.6  # whoever asks, it looks at 4
     painted = search.painted_cells([(5, 4)], 8, 8)
     plain = search.find(patterns, painted, open_mask(8), sink)
-    strict = search.find(patterns, painted, open_mask(8), sink, beyond_the_key=True)
+    strict = search.find(patterns, painted, open_mask(8), sink, above_key_mean=True)
     assert plain.score[2] > 0.5 and strict.score[2] == pytest.approx(0.0)
     assert strict.score.argmax() == 3
 

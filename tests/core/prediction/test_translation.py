@@ -9,8 +9,7 @@ import torch
 import transformers as tf
 
 import attn_core as ac
-from attn_core.prediction import next_token as next_word
-from attn_core.prediction import translation
+from attn_core.prediction import next_token, translation
 from attn_core.prediction.translation import Aligned
 
 ENGLISH = "the small blue car sees a white horse"
@@ -86,12 +85,12 @@ def test_a_new_word_is_the_same_word_in_both_sentences(model: ac.Model) -> None:
 
 def test_what_comes_next_is_named_as_the_source_has_it(model: ac.Model) -> None:
     trace = ac.trace(model, "a small Zorple eats an apple", target="un petit")
-    guess = next_word.next_words(trace, 1)[0]
-    assert (guess.word, guess.id) == ("Zorple°", trace.tokens_of("encoder")[0].ids[2])
+    prediction = next_token.next_words(trace, 1)[0]
+    assert (prediction.word, prediction.id) == ("Zorple°", trace.tokens_of("encoder")[0].ids[2])
 
 
 def test_an_alignment_is_the_largest_weight(trace: ac.Trace) -> None:
-    layer, head = translation.sharpest(trace)
+    layer, head = translation.best_alignment_head(trace)
     found = translation.align(trace.pattern(layer, head, stream="cross"))
     keys = trace.tokens_of("cross")[1].labels
     by_hand = ["the", "small", "car", "blue", "sees", "a", "horse", "white"]
@@ -102,10 +101,11 @@ def test_an_alignment_is_the_largest_weight(trace: ac.Trace) -> None:
 
 def test_clearness_wants_every_source_word_found() -> None:
     special, end = [False, False, True], [[0.0, 0, 1]]
-    assert translation.clearness(np.array([[1.0, 0, 0], [0, 1, 0], *end]), special) == 1
-    assert translation.clearness(np.array([[1.0, 0, 0], [1, 0, 0], *end]), special) == 0.5  # sure, of one word only
-    assert translation.clearness(np.array([[1 / 3] * 3, [1 / 3] * 3, *end]), special) == pytest.approx(1 / 6)
-    assert translation.clearness(np.array([*end, *end, *end]), special) == 0  # rests on the end sign
+    assert translation.alignment_score(np.array([[1.0, 0, 0], [0, 1, 0], *end]), special) == 1
+    one_word_only = np.array([[1.0, 0, 0], [1, 0, 0], *end])
+    assert translation.alignment_score(one_word_only, special) == 0.5
+    assert translation.alignment_score(np.array([[1 / 3] * 3, [1 / 3] * 3, *end]), special) == pytest.approx(1 / 6)
+    assert translation.alignment_score(np.array([*end, *end, *end]), special) == 0  # rests on the end sign
 
 
 def test_the_mean_of_heads_needs_heads(trace: ac.Trace) -> None:

@@ -73,7 +73,7 @@ def test_several_pieces_are_averaged(traces):
 
 
 def test_who_told_them_apart_is_the_length_of_the_difference(traces, moles):
-    found = senses.parting(moles[0], moles[1])
+    found = senses.separation(moles[0], moles[1])
     a, b = (senses.find_word(t.tokens, "mole")[0][0] for t in traces[:2])
     for layer, head in ((0, 2), (5, 11)):
         difference = traces[0].delta_e(layer, head)[a] - traces[1].delta_e(layer, head)[b]
@@ -88,30 +88,32 @@ def test_who_told_them_apart_is_the_length_of_the_difference(traces, moles):
 
 
 def test_a_word_is_not_parted_from_itself(moles):
-    found = senses.parting(moles[0], moles[0])
+    found = senses.separation(moles[0], moles[0])
     assert not found.heads.any() and not found.attention.any() and not found.mlp.any()
 
 
 def test_the_baseline_is_taken_off_and_never_below_zero():
-    a = senses.Parting(np.array([[3.0, 1.0]]), np.array([5.0]), np.array([1.0]))
-    b = senses.Parting(np.array([[1.0, 4.0]]), np.array([2.0]), np.array([3.0]))
-    left = a.beyond(b)
+    a = senses.Separation(np.array([[3.0, 1.0]]), np.array([5.0]), np.array([1.0]))
+    b = senses.Separation(np.array([[1.0, 4.0]]), np.array([2.0]), np.array([3.0]))
+    left = a.above_baseline(b)
     assert left.heads.tolist() == [[2, 0]] and left.attention.tolist() == [3] and left.mlp.tolist() == [0]
-    mean = senses.mean_parting([a, b])
+    mean = senses.mean_separation([a, b])
     assert mean.heads.tolist() == [[2, 2.5]] and mean.attention.tolist() == [3.5] and mean.mlp.tolist() == [2]
 
 
 def test_at_the_door_the_token_is_the_same_and_the_position_is_not(model, traces):
-    first, second = (senses.at_door(model.hf, t, senses.find_word(t.tokens, "mole")[0]) for t in (traces[0], traces[1]))
-    door = senses.compare_at_door(first, second)
+    first, second = (
+        senses.input_embedding(model.hf, t, senses.find_word(t.tokens, "mole")[0]) for t in (traces[0], traces[1])
+    )
+    alike = senses.input_similarity(first, second)
     table = model.hf.get_submodule("embeddings.position_embeddings").weight.detach()
     places = [senses.find_word(t.tokens, "mole")[0][0] for t in traces[:2]]
-    assert door.token == pytest.approx(1, abs=1e-6)
-    assert door.position == pytest.approx(float(torch.cosine_similarity(*table[places], dim=0)), abs=1e-5)
+    assert alike.token == pytest.approx(1, abs=1e-6)
+    assert alike.position == pytest.approx(float(torch.cosine_similarity(*table[places], dim=0)), abs=1e-5)
     rows = [t.embedding(0)[p] for t, p in zip(traces[:2], places, strict=True)]
     judge = torch.cosine_similarity(*map(torch.tensor, rows), dim=0)
-    assert door.embedding == pytest.approx(float(judge), abs=1e-5)
-    assert door.embedding < 0.999
+    assert alike.embedding == pytest.approx(float(judge), abs=1e-5)
+    assert alike.embedding < 0.999
 
 
 def test_a_model_without_positions_says_so():
@@ -119,7 +121,7 @@ def test_a_model_without_positions_says_so():
 
     wrapped = ac.wrap(FAMILIES["llama"].build(), word_tokenizer(), name="llama")
     trace = ac.trace(wrapped, "the old fox sat")
-    assert senses.at_door(wrapped.hf, trace, senses.find_word(trace.tokens, "fox")[0]).position is None
+    assert senses.input_embedding(wrapped.hf, trace, senses.find_word(trace.tokens, "fox")[0]).position is None
 
 
 def test_case_does_not_matter_even_where_the_model_keeps_it():

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attn_core.text.tokens import Tokens
-from attn_core.views.arrangement import arrange, mean_name, mean_pattern, striking_row
+from attn_core.views.arrangement import arrange, mean_name, mean_pattern, most_salient_query
 
 PIECES = Tokens(
     text="he roamed far",
@@ -107,5 +107,7 @@ def test_a_mean_is_taken_over_what_its_name_says(over: str) -> None:
 
 def test_the_striking_row_looks_hardest_at_another_word() -> None:
     pattern = np.array([[0.1, 0.9, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.2, 0.5, 0.3, 0.0], [0.7, 0.0, 0.0, 0.3]])
-    assert striking_row(pattern, [True, False, False, False]) == 2  # not the special, not itself, not to the special
-    assert striking_row(np.full((3, 3), 1 / 3), [True, False, True]) == 1  # a word alone is read, not its frame
+    assert (
+        most_salient_query(pattern, [True, False, False, False]) == 2
+    )  # not the special, not itself, not to the special
+    assert most_salient_query(np.full((3, 3), 1 / 3), [True, False, True]) == 1  # a word alone is read, not its frame

@@ -192,7 +192,9 @@ def test_a_way_to_the_clearest_head() -> None:
     page.button(key="clearest").click()
     ran(page)
     trace = passes.trace(loading.model("tiny-translator"), ENGLISH, target=FRENCH)
-    assert (page.session_state["cross_layer"], page.session_state["cross_head"]) == translation.sharpest(trace)
+    assert (page.session_state["cross_layer"], page.session_state["cross_head"]) == translation.best_alignment_head(
+        trace
+    )
     assert not [button for button in page.button if button.key == "clearest"]
 
 

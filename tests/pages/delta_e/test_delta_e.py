@@ -10,7 +10,7 @@ from page_driver import array, figure, html, lead, load, open_page, packets, tab
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
-from attn_core.residual import decomposition as delta_ledger
+from attn_core.residual import decomposition
 from attn_core.traces.trace import Trace
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -43,10 +43,10 @@ def on_the_map(page: AppTest) -> np.ndarray:
 
 
 def test_the_first_screen_is_creature_in_the_starter(first, trace) -> None:
-    book = delta_ledger.ledger(trace, 0, CREATURE)
+    book = decomposition.decompose_block(trace, 0, CREATURE)
     sizes = [np.linalg.norm(part.vector) for part in book.parts if part.kind == "head"]
     head = int(np.argmax(sizes))
-    source = delta_ledger.sources(trace, 0, head, CREATURE).strongest
+    source = decomposition.sources(trace, 0, head, CREATURE).strongest
     assert f"creature by {_angle(book.embedding, book.next_embedding):.0f}°. Head 0.{head} adds most" in lead(first)
     assert lead(first).endswith(f"from {trace.tokens.labels[source]}.")
     assert "live" in text(first) and "✓ checked" in text(first) and "✓ the parts add up" in text(first)

@@ -46,7 +46,7 @@ PAGES: dict[str, tuple[dict[str, object], list[str]]] = {
     ),
     "word_senses": ({}, ["Same at the door, then apart", "Their ways through the layers", "Who told them apart"]),
     "compare_heads": ({}, ["Side by side, and the difference", "All heads", "Pattern of A: head 0.3"]),
-    "find_heads paint": ({}, ["What is looked for", "Every head, above its habit"]),
+    "find_heads paint": ({}, ["What is looked for", "Every head, above its baseline"]),
     "find_heads kinds": ({"find": "kinds"}, ["The kind of every head", "All heads by two measures"]),
     "find_heads matter": ({"find": "matter", "off": "0.3"}, ["What each head does", "With and without"]),
     "cross_attention": (
@@ -166,7 +166,7 @@ def test_a_dark_page_is_saved_light() -> None:
         ("delta_e", "Every head of every layer", "delta_map"),
         ("word_senses", "Who told them apart", "senses_map"),
         ("compare_heads", "All heads", "all_heads"),
-        ("find_heads paint", "Every head, above its habit", "found"),
+        ("find_heads paint", "Every head, above its baseline", "found"),
         ("find_heads matter", "What each head does", "effects"),
         ("cross_attention", "Size of every cross head's ΔE", "cross_sizes"),
     ],
@@ -322,12 +322,12 @@ def test_the_lines_of_word_senses_give_its_cosines_and_its_map() -> None:
         t for t in gallery_of("word_senses").figure("Same at the door, then apart").data if "and" in (t.name or "")
     ]
     np.testing.assert_allclose(names["cosines"], [np.array(line.y)[1:] for line in lines], atol=1e-5)
-    assert names["parting"].heads.shape == (6, 12)
+    assert names["separation"].heads.shape == (6, 12)
 
 
 def test_the_lines_of_find_heads_give_what_each_aspect_shows() -> None:
     found = ran("find_heads paint")["above"]
-    np.testing.assert_allclose(found, cells("find_heads paint", "Every head, above its habit"), atol=1e-6)
+    np.testing.assert_allclose(found, cells("find_heads paint", "Every head, above its baseline"), atol=1e-6)
     kinds, (header, _) = ran("find_heads kinds")["table"], packets(opened("find_heads kinds"))["kinds"]
     titles = [rules.KINDS[kind].title if kind in rules.KINDS else kind for kind in kinds.kind]
     assert titles == [kind for row in header["kinds"] for kind in row]

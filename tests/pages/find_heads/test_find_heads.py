@@ -40,7 +40,7 @@ def wanted(trace: ac.Trace, cells: list[tuple[int, int]], strict: bool = False) 
     sink = np.array(trace.tokens.special)
     painted = search.painted_cells(cells, n, n)
     found = [
-        search.find(trace.patterns(layer), painted, trace.may_look(layer), sink, beyond_the_key=strict)
+        search.find(trace.patterns(layer), painted, trace.may_look(layer), sink, above_key_mean=strict)
         for layer in range(trace.n_layers)
     ]
     return np.stack([f.score for f in found])
@@ -57,7 +57,7 @@ def test_the_first_screen_looks_for_the_lessons_adjectives(trace: ac.Trace) -> N
     assert ranked["head"][0] == f"{layer}.{head}" and len(ranked) == 72
     assert ranked["above"].is_monotonic_decreasing
     np.testing.assert_allclose(ranked["above"][0], 100 * scores.max(), rtol=1e-5)
-    np.testing.assert_allclose(ranked["weight"] - ranked["habit"], ranked["above"], atol=1e-4)
+    np.testing.assert_allclose(ranked["weight"] - ranked["baseline"], ranked["above"], atol=1e-4)
 
 
 def test_a_link_restores_what_was_painted_and_the_opened_head(trace: ac.Trace) -> None:
@@ -74,7 +74,7 @@ def test_a_link_restores_what_was_painted_and_the_opened_head(trace: ac.Trace) -
 def test_cells_that_no_head_looks_at_more_than_usual_are_not_given_to_one() -> None:
     page = opened(model="tiny-translator", text="the small blue car", stream="cross", cells="4-0")
     assert np.max(packets(page)["found"][0]["values"]) < 0
-    assert lead(page).endswith(": no head puts more there than it does out of habit.")
+    assert lead(page).endswith(": no head puts more there than its baseline.")
 
 
 def test_painting_by_words_and_wiping() -> None:

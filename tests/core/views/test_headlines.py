@@ -34,7 +34,7 @@ def test_rest_and_self_are_said_as_such() -> None:
 
 
 def test_two_equal_words_are_told_apart_by_where_they_stand() -> None:
-    labels = sentences.told_apart(["the", "old", "the", "the"], [1, 2, 3, 14])
+    labels = sentences.disambiguated_labels(["the", "old", "the", "the"], [1, 2, 3, 14])
     row = np.array([0.3, 0.1, 0.2, 0.4])
     assert said(sentences.lead(row, labels, [False] * 4, 2, "head 0.3")) == (
         "To update the₃, head 0.3 looks at the₁₄ (40 %) and the₁ (30 %)."

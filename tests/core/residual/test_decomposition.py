@@ -1,4 +1,4 @@
-"""The rows of a token's ledger end at the next layer's E, in every family; sources sum to their head.
+"""The parts of a block end at the next layer's E, in every family; sources sum to their head.
 
 The judge of the last row is the model itself: the stream that it went on with, as `output_hidden_states` gives it.
 """
@@ -12,7 +12,7 @@ from families import FAMILIES, TARGET, TEXT, word_tokenizer
 
 import attn_core as ac
 from attn_core import attention
-from attn_core.residual import decomposition as delta_ledger
+from attn_core.residual import decomposition
 
 TOKEN = 4
 
@@ -38,11 +38,11 @@ def test_the_parts_end_at_the_next_layer(traced):
     name, _, trace = traced
     for stream in streams_of(trace):
         for layer in layers_of(trace, stream):
-            book = delta_ledger.ledger(trace, layer, TOKEN, stream=stream)
-            total = sum(part.vector.astype(np.float64) for part in book.parts)
+            block = decomposition.decompose_block(trace, layer, TOKEN, stream=stream)
+            total = sum(part.vector.astype(np.float64) for part in block.parts)
             end = trace.embedding(layer + 1, stream=stream)[TOKEN]
             assert np.abs(total - end).max() / np.abs(end).max() < 1e-5, (name, stream, layer)
-            assert book.adds_up and book.error < 1e-5
+            assert block.adds_up and block.error < 1e-5
 
 
 def test_the_end_is_the_librarys_own_hidden_state(traced):
@@ -56,8 +56,8 @@ def test_the_end_is_the_librarys_own_hidden_state(traced):
         hidden = {None: result.hidden_states}
     for stream in streams_of(trace):
         for layer in list(layers_of(trace, stream))[:-1]:  # the library's last state is after the final norm
-            book = delta_ledger.ledger(trace, layer, TOKEN, stream=stream)
-            total = np.sum([part.vector for part in book.parts], axis=0)
+            block = decomposition.decompose_block(trace, layer, TOKEN, stream=stream)
+            total = np.sum([part.vector for part in block.parts], axis=0)
             judge = hidden[stream][layer + 1][0, TOKEN].detach().numpy()
             np.testing.assert_allclose(
                 total, judge, atol=2e-5 * np.abs(judge).max(), err_msg=f"{name} {stream} {layer}"
@@ -66,19 +66,19 @@ def test_the_end_is_the_librarys_own_hidden_state(traced):
 
 def test_a_wrong_part_turns_the_sum_red(traced):
     _, _, trace = traced
-    book = delta_ledger.ledger(trace, 0, TOKEN, stream=streams_of(trace)[-1])
-    for left_out in range(len(book.parts)):
-        if np.abs(book.parts[left_out].vector).max() == 0:  # a model without an output bias
+    block = decomposition.decompose_block(trace, 0, TOKEN, stream=streams_of(trace)[-1])
+    for left_out in range(len(block.parts)):
+        if np.abs(block.parts[left_out].vector).max() == 0:  # a model without an output bias
             continue
-        parts = book.parts[:left_out] + book.parts[left_out + 1 :]
-        broken = delta_ledger.Ledger(book.layer, book.token, book.block, parts, book.next_embedding)
-        assert not broken.adds_up, book.parts[left_out].name
+        parts = block.parts[:left_out] + block.parts[left_out + 1 :]
+        broken = decomposition.BlockDecomposition(block.layer, block.token, block.block, parts, block.next_embedding)
+        assert not broken.adds_up, block.parts[left_out].name
 
 
 def test_rows_come_in_the_order_of_the_block(traced):
     name, _, trace = traced
-    book = delta_ledger.ledger(trace, 0, TOKEN, stream=streams_of(trace)[-1])
-    kinds = [part.kind for part in book.parts if part.kind != "head"]
+    block = decomposition.decompose_block(trace, 0, TOKEN, stream=streams_of(trace)[-1])
+    kinds = [part.kind for part in block.parts if part.kind != "head"]
     expected = {
         "pre-norm": ["embedding", "bias", "mlp"],
         "parallel": ["embedding", "bias", "mlp"],
@@ -90,21 +90,21 @@ def test_rows_come_in_the_order_of_the_block(traced):
             FAMILIES[name].block, ["embedding", "bias", "norm", "bias", "norm", "mlp", "norm"]
         )
     assert kinds == expected
-    heads = [part for part in book.parts if part.kind == "head"]
+    heads = [part for part in block.parts if part.kind == "head"]
     assert len(heads) == 4 * (2 if trace.kind == "encoder-decoder" else 1)
 
 
 def test_heads_are_rows_of_delta_e_and_shares_add_up(traced):
     _, _, trace = traced
     stream = streams_of(trace)[0]
-    book = delta_ledger.ledger(trace, 1, TOKEN, stream=stream)
-    heads = [part for part in book.parts if part.kind == "head"]
+    block = decomposition.decompose_block(trace, 1, TOKEN, stream=stream)
+    heads = [part for part in block.parts if part.kind == "head"]
     for part in heads:
         judge = trace.delta_e(1, part.head, stream=stream)[TOKEN]
         np.testing.assert_allclose(part.vector, judge, atol=1e-5 * np.abs(judge).max())
     total = trace.attention_output(1, stream=stream)[TOKEN]
-    np.testing.assert_allclose(book.attention, total, atol=1e-5 * np.abs(total).max())
-    shares = [book.share(part) for part in book.parts if part.kind in ("head", "bias")]
+    np.testing.assert_allclose(block.attention, total, atol=1e-5 * np.abs(total).max())
+    shares = [block.share(part) for part in block.parts if part.kind in ("head", "bias")]
     assert sum(shares) == pytest.approx(1, abs=1e-5)
 
 
@@ -112,7 +112,7 @@ def test_sources_are_weight_times_value_through_w_o(traced):
     _, _, trace = traced
     stream = "cross" if trace.kind == "encoder-decoder" else None
     for head in range(trace.n_heads):
-        found = delta_ledger.sources(trace, 1, head, TOKEN, stream=stream)
+        found = decomposition.sources(trace, 1, head, TOKEN, stream=stream)
         parts = trace.delta_e_by_source(1, head, TOKEN, stream=stream)  # [key, d_model]
         delta = trace.delta_e(1, head, stream=stream)[TOKEN]
         size = np.abs(delta).max()
@@ -127,7 +127,7 @@ def test_sources_are_weight_times_value_through_w_o(traced):
 def test_additions_of_all_layers_are_the_last_stream(traced):
     _, _, trace = traced
     stream = streams_of(trace)[-1]
-    added = delta_ledger.additions(trace, TOKEN, stream=stream)
+    added = decomposition.stream_contributions(trace, TOKEN, stream=stream)
     n_layers = trace.n_layers_of(stream)
     end = trace.embedding(n_layers, stream=stream)[TOKEN]
     np.testing.assert_allclose(added.parts().sum(axis=0), end, atol=2e-5 * np.abs(end).max())
@@ -149,11 +149,11 @@ def test_places_that_are_not_there_are_refused(traced):
     _, _, trace = traced
     stream = streams_of(trace)[0]
     with pytest.raises(IndexError, match="0 to"):
-        delta_ledger.ledger(trace, 0, 999, stream=stream)
+        decomposition.decompose_block(trace, 0, 999, stream=stream)
     with pytest.raises(IndexError, match="0 to"):
-        delta_ledger.ledger(trace, 0, -1, stream=stream)
+        decomposition.decompose_block(trace, 0, -1, stream=stream)
     with pytest.raises(IndexError, match="0 to"):
-        delta_ledger.ledger(trace, 7, 0, stream=stream)
+        decomposition.decompose_block(trace, 7, 0, stream=stream)
 
 
 def test_scores_are_made_for_one_query_alone(traced, monkeypatch):
@@ -162,7 +162,7 @@ def test_scores_are_made_for_one_query_alone(traced, monkeypatch):
     real = attention.softmax
     monkeypatch.setattr(attention, "softmax", lambda scores: sizes.append(scores.numel()) or real(scores))
     stream = streams_of(trace)[-1]
-    delta_ledger.additions(trace, TOKEN, stream=stream)
-    delta_ledger.sources(trace, 0, 0, TOKEN, stream=stream)
+    decomposition.stream_contributions(trace, TOKEN, stream=stream)
+    decomposition.sources(trace, 0, 0, TOKEN, stream=stream)
     longest = max(len(trace.tokens_of(s)[1]) for s in trace.streams)
     assert sizes and max(sizes) <= trace.n_heads * longest  # a row of every head, never a square

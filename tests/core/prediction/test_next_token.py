@@ -12,7 +12,7 @@ import torch
 import transformers as tf
 
 import attn_core as ac
-from attn_core.prediction import next_token as next_word
+from attn_core.prediction import next_token
 from attn_core.text.tokens import encode, from_ids
 
 CAUSAL = ["gpt2", "opt", "gpt_neox", "llama", "gemma2", "olmo2"]
@@ -38,27 +38,27 @@ def decoder() -> ac.Model:
 def test_probabilities_are_a_softmax(temperature: float) -> None:
     logits = np.random.default_rng(0).normal(size=(4, 50)) * 8
     judge = torch.softmax(torch.tensor(logits) / temperature, dim=-1).numpy()
-    assert np.abs(next_word.probabilities(logits, temperature) - judge).max() < 1e-12
+    assert np.abs(next_token.probabilities(logits, temperature) - judge).max() < 1e-12
 
 
 def test_top_k_keeps_exactly_k_and_their_proportions() -> None:
     logits = np.random.default_rng(1).normal(size=40)
-    full, kept = next_word.probabilities(logits), next_word.probabilities(logits, top_k=5)
+    full, kept = next_token.probabilities(logits), next_token.probabilities(logits, top_k=5)
     best = np.argsort(-logits)[:5]
     assert (kept > 0).sum() == 5 and set(np.flatnonzero(kept)) == set(best)
     assert kept.sum() == pytest.approx(1) and np.allclose(kept[best], full[best] / full[best].sum())
-    assert (next_word.probabilities(np.zeros(7), top_k=3) > 0).sum() == 3  # among equals too
-    assert np.array_equal(next_word.probabilities(logits, top_k=40), full)
+    assert (next_token.probabilities(np.zeros(7), top_k=3) > 0).sum() == 3  # among equals too
+    assert np.array_equal(next_token.probabilities(logits, top_k=40), full)
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
 def test_a_temperature_that_is_none(temperature: float) -> None:
     with pytest.raises(ValueError, match="temperature"):
-        next_word.probabilities(np.zeros(3), temperature)
+        next_token.probabilities(np.zeros(3), temperature)
 
 
 def test_extreme_logits_stay_finite() -> None:
-    assert next_word.probabilities(np.array([1e4, -1e4, 0.0]), 0.1).tolist() == [1, 0, 0]
+    assert next_token.probabilities(np.array([1e4, -1e4, 0.0]), 0.1).tolist() == [1, 0, 0]
 
 
 def test_next_words_are_the_librarys(both: tuple[object, ac.Model]) -> None:
@@ -68,15 +68,15 @@ def test_next_words_are_the_librarys(both: tuple[object, ac.Model]) -> None:
         judge = torch.softmax(theirs(torch.tensor([trace.tokens.ids])).logits[0], dim=-1)  # type: ignore[operator]
     for position in (-1, 0, 7):
         best = judge[position].topk(6)
-        found = next_word.next_words(trace, 6, position=position)
-        assert [guess.id for guess in found] == best.indices.tolist()
-        assert np.allclose([guess.probability for guess in found], best.values, atol=1e-6)
-        assert [guess.word for guess in found] == from_ids(model.tokenizer, best.indices.tolist()).labels
+        found = next_token.next_words(trace, 6, position=position)
+        assert [prediction.id for prediction in found] == best.indices.tolist()
+        assert np.allclose([prediction.probability for prediction in found], best.values, atol=1e-6)
+        assert [prediction.word for prediction in found] == from_ids(model.tokenizer, best.indices.tolist()).labels
 
 
 def test_a_model_without_a_next_word_says_so() -> None:
     with pytest.raises(ac.HeadlightError, match="does not predict a next word"):
-        next_word.next_words(ac.trace(ac.load("minilm"), "a small fox"))
+        next_token.next_words(ac.trace(ac.load("minilm"), "a small fox"))
 
 
 # --- The logit lens ---------------------------------------------------------------------------------------------------
@@ -96,14 +96,16 @@ def test_the_lens_norms_every_layer_and_ends_with_the_models_own_answer(both: tu
     judge = [torch.softmax(each, dim=-1) for each in [*logits, out.logits[0]]]
     position = 5
     true = trace.tokens.ids[position + 1]
-    rows = next_word.logit_lens(trace, position, count=4)
+    rows = next_token.logit_lens(trace, position, count=4)
     assert [row.after for row in rows] == list(range(trace.n_layers + 1))
     for row, chances in zip(rows, judge, strict=True):
         own = chances[position]
-        assert [guess.id for guess in row.guesses] == own.topk(4).indices.tolist()
+        assert [prediction.id for prediction in row.predictions] == own.topk(4).indices.tolist()
         assert row.probability == pytest.approx(float(own[true]), abs=1e-6)
         assert row.rank == int((own > own[true]).sum()) + 1
-    assert [guess.id for guess in rows[-1].guesses] == [g.id for g in next_word.next_words(trace, 4, position=position)]
+    assert [prediction.id for prediction in rows[-1].predictions] == [
+        g.id for g in next_token.next_words(trace, 4, position=position)
+    ]
 
 
 def final_norm(model: object) -> torch.nn.Module:
@@ -116,15 +118,15 @@ def final_norm(model: object) -> torch.nn.Module:
 
 
 def test_the_last_position_is_ranked_by_the_models_own_answer(decoder: ac.Model) -> None:
-    rows = next_word.logit_lens(ac.trace(decoder, "a hungry old fox"), -1)
-    assert rows[-1].rank == 1 and rows[-1].guesses[0].word == "ate"
+    rows = next_token.logit_lens(ac.trace(decoder, "a hungry old fox"), -1)
+    assert rows[-1].rank == 1 and rows[-1].predictions[0].word == "ate"
     assert rows[0].rank > 1
 
 
 def test_another_word_can_be_asked_for(decoder: ac.Model) -> None:
     trace = ac.trace(decoder, "a hungry old fox")
     hid = decoder.tokenizer.convert_tokens_to_ids("hid")
-    ranks = [row.rank for row in next_word.logit_lens(trace, 4, word=hid)]
+    ranks = [row.rank for row in next_token.logit_lens(trace, 4, word=hid)]
     assert ranks[-1] == int((trace.logits(4) > trace.logits(4)[hid]).sum()) + 1 > 1
 
 
@@ -137,38 +139,38 @@ def test_the_likeliest_words_are_what_the_library_generates(both: tuple[object, 
     judge = theirs.generate(  # type: ignore[attr-defined]
         torch.tensor([ids]), max_new_tokens=6, num_beams=1, do_sample=False, eos_token_id=None, pad_token_id=0
     )[0, len(ids) :]
-    found = next_word.generate(partial(ac.trace, model), ids, 6, limit=model.limit)
-    assert [guess.id for guess in found] == judge.tolist()
+    found = next_token.generate(partial(ac.trace, model), ids, 6, limit=model.limit)
+    assert [prediction.id for prediction in found] == judge.tolist()
 
 
 def test_drawing_follows_the_probabilities(decoder: ac.Model) -> None:
     ids = ac.trace(decoder, "anna and tom went to the market .").tokens.ids  # who gives is a matter of chance
     trace = ac.trace(decoder, ids)
-    chances = next_word.probabilities(trace.logits(-1), temperature=1.5, top_k=3)
+    chances = next_token.probabilities(trace.logits(-1), temperature=1.5, top_k=3)
     rng = np.random.default_rng(0)
     drawn = [
-        next_word.generate(lambda _: trace, ids, 1, limit=64, temperature=1.5, top_k=3, rng=rng)[0] for _ in range(400)
+        next_token.generate(lambda _: trace, ids, 1, limit=64, temperature=1.5, top_k=3, rng=rng)[0] for _ in range(400)
     ]
-    assert {guess.id for guess in drawn} <= set(np.flatnonzero(chances))
+    assert {prediction.id for prediction in drawn} <= set(np.flatnonzero(chances))
     likeliest = int(chances.argmax())
-    share = np.mean([guess.id == likeliest for guess in drawn])
+    share = np.mean([prediction.id == likeliest for prediction in drawn])
     assert abs(share - chances[likeliest]) < 4 * np.sqrt(0.25 / 400)
-    assert {guess.probability for guess in drawn} <= set(chances.tolist())
+    assert {prediction.probability for prediction in drawn} <= set(chances.tolist())
 
 
 def test_writing_ends_at_the_limit_and_at_a_stop_sign(decoder: ac.Model) -> None:
     ids = ac.trace(decoder, "a hungry old fox").tokens.ids
     read = partial(ac.trace, decoder)
-    assert len(next_word.generate(read, ids, 50, limit=len(ids) + 3)) == 3
-    assert next_word.generate(read, ids, 5, limit=len(ids)) == []
+    assert len(next_token.generate(read, ids, 50, limit=len(ids) + 3)) == 3
+    assert next_token.generate(read, ids, 5, limit=len(ids)) == []
     ate = decoder.tokenizer.convert_tokens_to_ids("ate")
-    assert next_word.generate(read, ids, 5, limit=64, stop=(ate,)) == []
+    assert next_token.generate(read, ids, 5, limit=64, stop=(ate,)) == []
 
 
 def test_a_story_is_told_to_its_end(decoder: ac.Model) -> None:
     tokens = ac.trace(decoder, "a hungry small fox").tokens
-    written = next_word.generate(partial(ac.trace, decoder), tokens.ids, 12, limit=decoder.limit)
-    text = next_word.written_on(decoder.tokenizer, tokens, [guess.id for guess in written])
+    written = next_token.generate(partial(ac.trace, decoder), tokens.ids, 12, limit=decoder.limit)
+    text = next_token.continued_text(decoder.tokenizer, tokens, [prediction.id for prediction in written])
     assert text.startswith("a hungry small fox ate in the ") and "the fox was hungry and small" in text
 
 
@@ -176,22 +178,22 @@ def test_appending_reads_back_as_the_same_tokens(decoder: ac.Model) -> None:
     byte = families.byte_tokenizer()
     tokens = encode(byte, "one grey fox ran", 64)
     ids = byte(" far over the hill").input_ids
-    text = next_word.written_on(byte, tokens, ids)
+    text = next_token.continued_text(byte, tokens, ids)
     assert text == "one grey fox ran far over the hill"
     assert encode(byte, text, 64).ids == tokens.ids + ids
 
 
 def test_a_new_word_that_comes_back_keeps_its_name(decoder: ac.Model) -> None:
     trace = ac.trace(decoder, "a hungry Zorple ate in the forest . the")
-    guess = next_word.next_words(trace, 1)[0]
-    assert guess.word == "Zorple°"
-    text = next_word.written_on(decoder.tokenizer, trace.tokens, [guess.id])
+    prediction = next_token.next_words(trace, 1)[0]
+    assert prediction.word == "Zorple°"
+    text = next_token.continued_text(decoder.tokenizer, trace.tokens, [prediction.id])
     assert text == "a hungry Zorple ate in the forest . the Zorple"
-    assert ac.trace(decoder, text).tokens.ids == [*trace.tokens.ids, guess.id]
+    assert ac.trace(decoder, text).tokens.ids == [*trace.tokens.ids, prediction.id]
 
 
 def test_a_degree_sign_is_no_mark(tmp_path: Path) -> None:
     byte = families.byte_tokenizer()
     tokens = encode(byte, "25°", 64)
-    assert next_word.written_on(byte, tokens, [tokens.ids[-1]]).startswith("25°")
+    assert next_token.continued_text(byte, tokens, [tokens.ids[-1]]).startswith("25°")
     assert isinstance(byte, tf.PreTrainedTokenizerBase)

@@ -8,8 +8,7 @@ import torch
 from families import FAMILIES, TARGET, TEXT, word_tokenizer
 
 import attn_core as ac
-from attn_core.residual import decomposition as delta_ledger
-from attn_core.residual import logit_attribution as attribution
+from attn_core.residual import decomposition, logit_attribution
 
 RNG = np.random.default_rng(0)
 
@@ -31,17 +30,17 @@ def test_parts_and_constant_are_the_logit_under_a_frozen_norm(centred):
     x = parts.sum(axis=0)
     scale = np.sqrt(x.var() + 1e-5) if centred else np.sqrt((x**2).mean() + 1e-6)
     shift = BETA.numpy() if centred else np.zeros(24)
-    frozen = attribution.FrozenNorm(GAMMA.numpy() / scale, shift, centred)
+    frozen = logit_attribution.FrozenNorm(GAMMA.numpy() / scale, shift, centred)
     judge = layer_norm(x) if centred else rms_norm(x)
     np.testing.assert_allclose(frozen.whole(x), judge, rtol=1e-9)
-    shares, constant = attribution.direct_logits(parts, frozen, word, bias=0.25)
+    shares, constant = logit_attribution.direct_logits(parts, frozen, word, bias=0.25)
     assert shares.sum() + constant == pytest.approx(judge @ word + 0.25)
 
 
 @pytest.mark.parametrize(("judge", "centred"), [(layer_norm, True), (rms_norm, False)])
 def test_a_norm_is_frozen_by_what_it_computes(judge, centred):
     x = 2 + RNG.normal(size=24)
-    frozen = attribution.FrozenNorm.of(judge, x)
+    frozen = logit_attribution.FrozenNorm.of(judge, x)
     assert frozen.centred is centred
     np.testing.assert_allclose(frozen.whole(x), judge(x), rtol=1e-6)
     pieces = RNG.normal(size=(3, 24))
@@ -51,7 +50,7 @@ def test_a_norm_is_frozen_by_what_it_computes(judge, centred):
 
 def test_what_is_no_norm_is_not_frozen():
     with pytest.raises(ValueError, match="neither"):
-        attribution.FrozenNorm.of(np.tanh, RNG.normal(size=24))
+        logit_attribution.FrozenNorm.of(np.tanh, RNG.normal(size=24))
 
 
 # ------------------------------------------------------------------------------------------------------- real models
@@ -80,11 +79,11 @@ def judged_logits(model, trace):
 def test_all_parts_are_the_models_own_logit(name):
     model, trace = traced(name)
     judge = judged_logits(model, trace)
-    parts = attribution.logit_parts(trace, TOKEN, WORD)
+    parts = logit_attribution.direct_logit_attribution(trace, TOKEN, WORD)
     size = np.abs(parts.heads).sum() + np.abs(parts.mlp).sum() + abs(parts.embedding)
     assert abs(parts.total - judge[WORD]) < 1e-5 * size
     assert parts.error < 1e-5
-    between = parts - attribution.logit_parts(trace, TOKEN, OTHER)
+    between = parts - logit_attribution.direct_logit_attribution(trace, TOKEN, OTHER)
     assert between.total == pytest.approx(judge[WORD] - judge[OTHER], abs=1e-4)
     assert between.error < 1e-5 and between.logit == pytest.approx(judge[WORD] - judge[OTHER], abs=1e-4)
     assert np.abs(parts.heads).min() > 0  # every head says something
@@ -93,7 +92,7 @@ def test_all_parts_are_the_models_own_logit(name):
 @pytest.mark.parametrize(("name", "norm"), [("gpt2", "transformer.ln_f"), ("llama", "model.norm")])
 def test_a_heads_part_is_its_delta_e_through_the_frozen_norm(name, norm):
     model, trace = traced(name)
-    parts = attribution.logit_parts(trace, TOKEN, WORD)
+    parts = logit_attribution.direct_logit_attribution(trace, TOKEN, WORD)
     gamma = model.get_submodule(norm).weight.detach().double().numpy()
     x = trace.embedding(2)[TOKEN].astype(np.float64)
     for layer in range(2):
@@ -111,11 +110,11 @@ def test_a_heads_part_is_its_delta_e_through_the_frozen_norm(name, norm):
 def test_a_norm_after_every_sum_cannot_be_split(name):
     _, trace = traced(name)
     with pytest.raises(ac.HeadlightError, match="LayerNorm"):
-        attribution.logit_parts(trace, TOKEN, WORD)
+        logit_attribution.direct_logit_attribution(trace, TOKEN, WORD)
 
 
-def test_ledgers_that_are_there_are_used_again(monkeypatch):
+def test_contributions_that_are_there_are_used_again(monkeypatch):
     _, trace = traced("gpt2")
-    added = delta_ledger.additions(trace, TOKEN)
-    monkeypatch.setattr(attribution, "additions", lambda *_, **__: pytest.fail("computed again"))
-    assert attribution.logit_parts(trace, TOKEN, WORD, added=added).error < 1e-5
+    added = decomposition.stream_contributions(trace, TOKEN)
+    monkeypatch.setattr(logit_attribution, "stream_contributions", lambda *_, **__: pytest.fail("computed again"))
+    assert logit_attribution.direct_logit_attribution(trace, TOKEN, WORD, added=added).error < 1e-5
