@@ -2,8 +2,7 @@
    level in, wherever it falls; the path above leads back. Boxes of the level shown are buttons, so keys work too. */
 
 const TALL = 640;
-const STYLE = `
-  ${SHARED_STYLE}
+const BOXES_STYLE = `
   nav { display: flex; flex-wrap: wrap; gap: 2px 4px; align-items: center; min-height: 30px; margin-bottom: 6px; }
   nav button { all: unset; cursor: pointer; padding: 2px 7px; border-radius: 6px; color: var(--accent); }
   nav button:focus-visible { outline: 2px solid var(--accent); }
@@ -49,24 +48,16 @@ function squarify(sizes, { x, y, width, height }) {
   return found;
 }
 
-/* A count as people say it, three digits: 57,982,058,496 is 58.0 B. */
-function short(count) {
-  const steps = ["", " k", " M", " B", " T"];
-  let step = 0;
-  while (count >= 999.5 && step < 4) [count, step] = [count / 1000, step + 1];
-  return step ? Number(count).toPrecision(3) + steps[step] : String(count);
-}
-
 export function draw(root, packet, callbacks = {}) {
-  const { header } = unpack(packet);
-  const nodes = header.nodes.map(([parent, label, count, role], i) => ({ i, parent, label, count, role, inside: [] }));
+  const picture = mount(root, packet, BOXES_STYLE, callbacks);
+  const { header, figure } = picture;
+  const nodes = header.nodes.map(([parent, label, count, role, text], i) => ({ i, parent, label, count, role, text, inside: [] }));
   nodes.slice(1).forEach((node) => nodes[node.parent].inside.push(node));
   const path = (node) => (node.i ? [...path(nodes[node.parent]), node] : []);
   const id = (node) => path(node).map((step) => step.label).join("/");
   const ids = new Map(nodes.map((node) => [id(node), node]));
   let here = ids.get(root.told) ?? nodes[0]; // where a click led, if Python has not heard of it yet
 
-  const figure = element("div", "figure");
   const [trail, stage, read] = [element("nav"), element("div", "stage"), element("p", "read note")];
   const canvas = element("canvas");
   trail.ariaLabel = "Where you are in the model";
@@ -74,13 +65,11 @@ export function draw(root, packet, callbacks = {}) {
   stage.ariaLabel = header.alt;
   stage.append(canvas);
   figure.append(trail, stage, read);
-  root.replaceChildren(element("style", "", STYLE), figure);
-  const theme = watchTheme(figure, paint);
 
   function enter(node, tell = true) {
     if (!node.inside.length) return;
     here = node;
-    paint();
+    picture.paint();
     if (!tell) return;
     root.told = id(node);
     callbacks.enter?.({ inside: root.told });
@@ -88,9 +77,7 @@ export function draw(root, packet, callbacks = {}) {
 
   /* --- drawing --- */
 
-  function paint() {
-    const colours = { ...header.palette[theme()], fills: header.fills[theme()] };
-    applyRoles(figure, colours.roles);
+  function paint(colours) {
     const width = stage.clientWidth || 600;
     const height = Math.round(Math.min(TALL, Math.max(420, width * 1.15)));
     const g = context(canvas, width, height);
@@ -111,7 +98,7 @@ export function draw(root, packet, callbacks = {}) {
   function fill(g, node, box, depth, colours, boxes) {
     if (depth === 1) boxes.push([node, box]);
     if (!node.inside.length || Math.min(box.width, box.height) < 2) {
-      g.fillStyle = colours.fills[node.role];
+      g.fillStyle = header.fills[picture.theme][node.role];
       g.fillRect(box.x, box.y, box.width, box.height);
     } else {
       const places = squarify(node.inside.map((child) => child.count), box);
@@ -127,7 +114,7 @@ export function draw(root, packet, callbacks = {}) {
   /* A name on a corner, as long as it hides little: with its count, without, or not at all. */
   function title(g, node, box, colours, low = false) {
     const family = getComputedStyle(figure).fontFamily;
-    for (const [size, words, most] of [[13, [node.label, short(node.count)], 0.2], [10.5, [node.label], 0.25]]) {
+    for (const [size, words, most] of [[13, [node.label, node.text], 0.2], [10.5, [node.label], 0.25]]) {
       g.font = `600 ${size}px ${family}`;
       const width = Math.max(...words.map((word) => g.measureText(word).width)) + 10;
       const height = words.length * size * 1.2 + 5;
@@ -188,28 +175,22 @@ export function draw(root, packet, callbacks = {}) {
   }
 
   function say(node) {
-    const share = percent(node.count / nodes[0].count);
+    const share = unbroken(percent(node.count / nodes[0].count));
     const where = path(node).map((step) => step.label).join(" › ") || "The whole model";
     const count = element("b", "", node.count.toLocaleString("en"));
     const rest = node.i ? ` parameters, ${share} of ${nodes[0].label}.` : " parameters. Point at a box to read it.";
     read.replaceChildren(`${where}: `, count, rest);
   }
 
-  const resized = new ResizeObserver(() => stage.clientWidth !== parseInt(canvas.style.width) && paint());
-  resized.observe(figure);
-  paint();
-
-  return {
+  return picture.live({
+    paint,
     /* An answer to an earlier click must not lead back from a later one. */
     update(view) {
       if (root.told !== undefined && view.inside !== root.told) return;
       root.told = undefined;
       enter(ids.get(view.inside ?? "") ?? nodes[0], false);
     },
-    destroy() {
-      resized.disconnect();
-    },
-  };
+  });
 }
 
 export default inApp(draw, (tell) => ({ enter: (entered) => tell("entered", entered) }));

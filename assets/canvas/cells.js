@@ -1,5 +1,5 @@
 /* A matrix as coloured cells: vectors as strips (one row a word), or a grid of pairs (query rows, key columns). Hover
-   reads a cell as a sentence; a click, or Enter, chooses it. Packets: attn_core/figures/cells.py. */
+   reads a cell as a sentence; a click, or Enter, chooses it. Packets: attn_core/figures/canvas/matrix.py. */
 
 const SMALLEST_CELL = 9;
 const ROOM_FOR_NUMBER = 33; // CSS pixels; below it a cell is colour alone, and the line under the picture reads it
@@ -12,13 +12,13 @@ const CELLS_STYLE = `
   .reading { flex: 1 1 15em; min-height: 1.45em; margin: 0; font-size: 13px; color: var(--soft); overflow-wrap: anywhere; }
   .reading b { color: var(--ink); font-weight: 600; font-variant-numeric: tabular-nums; }
   .value { color: var(--value); font-weight: 600; } .delta { color: var(--delta); font-weight: 600; } .embedding { color: var(--ink); font-weight: 600; }
-  .legend { display: flex; flex-wrap: wrap; gap: 3px 14px; font-size: 11.5px; color: var(--soft); }
-  .legend span { display: inline-flex; gap: 6px; align-items: center; font-variant-numeric: tabular-nums; }
-  .ramp { width: 92px; height: 8px; border-radius: 3px; border: 1px solid var(--line); }
+  .foot .legend { gap: 3px 14px; margin-top: 0; font-size: 11.5px; }
+  .foot .ramp { width: 92px; height: 8px; }
 `;
 
 export function draw(root, data, callbacks = {}) {
-  const { header, body } = unpack(data);
+  const picture = mount(root, data, CELLS_STYLE, callbacks);
+  const { header, body, figure } = picture;
   const [rows, columns] = header.shape;
   const cells = new Float32Array(body.buffer);
   const turned = header.turned; // rows run along the top
@@ -28,7 +28,6 @@ export function draw(root, data, callbacks = {}) {
   let at = header.chosen; // [row, column]; -1 where nothing is chosen
   let place; // where things lie, in CSS pixels
 
-  const figure = element("div", "figure");
   figure.style.setProperty("--tallest", `${header.tallest}px`);
   const canvas = element("canvas");
   const board = element("div", header.choose ? "board choose" : "board", canvas);
@@ -39,9 +38,7 @@ export function draw(root, data, callbacks = {}) {
   const legend = element("div", "legend");
   const reading = element("p", "reading");
   reading.setAttribute("aria-live", "polite");
-  figure.append(element("style", "", SHARED_STYLE + CELLS_STYLE), scroller, element("div", "foot", legend, reading));
-  root.replaceChildren(figure);
-  const themeNow = watchTheme(figure, paint);
+  figure.append(scroller, element("div", "foot", legend, reading));
   let colours;
 
   const valueAt = (row, column) => cells[row * columns + column];
@@ -62,7 +59,6 @@ export function draw(root, data, callbacks = {}) {
     return { left, above, width, height, total: Math.min(Math.max(total, left + across * width), room + 4000), gap: width > 6 ? 1 : 0 };
   }
 
-  const font = (size, weight = 400) => `${weight} ${size}px "JetBrains Mono", "Source Code Pro", "DejaVu Sans Mono", monospace`;
   const box = (row, column) => {
     const [y, x] = turned ? [column, row] : [row, column];
     return [place.left + x * place.width, place.above + y * place.height, place.width, place.height];
@@ -70,10 +66,8 @@ export function draw(root, data, callbacks = {}) {
 
   /* --- painting --- */
 
-  function paint() {
-    if (!figure.clientWidth) return;
-    colours = header.palette[themeNow()];
-    applyRoles(figure, colours.roles);
+  function paint(now) {
+    colours = now;
     place = layout(context(canvas, 1, 1));
     const g = context(canvas, Math.min(place.total, Math.max(place.total, 1)), place.above + down * place.height + 3);
     paintCells(g);
@@ -96,10 +90,10 @@ export function draw(root, data, callbacks = {}) {
           write(g, header.masked, x, y, width, height, colours.roles.soft);
           continue;
         }
-        const fill = colourOf(value);
+        const fill = colourOn(header.bar, colours, value, header.scale);
         g.fillStyle = `rgb(${fill.join()})`;
         g.fillRect(x, y, width - place.gap, height - gap);
-        write(g, spell(value), x, y, width, height, luminance(fill) > 0.2 ? "#16140f" : "#ffffff");
+        write(g, header.kind === "weights" ? percent(value).replace(" %", "") : inCell(value), x, y, width, height, inkOn(fill, colours));
       }
       if (!header.square && !turned) frame(g, row);
     }
@@ -117,12 +111,6 @@ export function draw(root, data, callbacks = {}) {
     g.strokeRect(x - 0.5, y - 0.5, width * columns, height - 1);
   }
 
-  function colourOf(value) {
-    const share = header.limit ? value / header.limit : 0;
-    if (header.kind === "signed") return mix(colours.diverging, (share + 1) / 2);
-    return mix(colours.sequential, header.scale === "sqrt" ? Math.sqrt(Math.max(0, share)) : share);
-  }
-
   function write(g, text, x, y, width, height, colour) {
     if (width < ROOM_FOR_NUMBER || height < 16) return;
     g.font = font(Math.min(11.5, width * 0.27));
@@ -130,14 +118,6 @@ export function draw(root, data, callbacks = {}) {
     g.fillStyle = colour;
     g.textAlign = "center";
     g.fillText(text, x + (width - 1) / 2, y + height / 2 + 3.5);
-  }
-
-  /* A number in a cell: weights in percent, others with as many digits as there is room for. */
-  function spell(value) {
-    if (header.kind === "weights") return percent(value).replace(/\s%/, "");
-    if (Number.isInteger(value)) return `${value}`.replace("-", "−");
-    const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 2;
-    return value.toFixed(digits).replace("-", "−");
   }
 
   function paintLabels(g) {
@@ -160,12 +140,7 @@ export function draw(root, data, callbacks = {}) {
         g.fillText(fitted(g, text, place.width * apart - 2), x, place.above - 7);
         return;
       }
-      g.save();
-      g.translate(x + 2, place.above - 6);
-      g.rotate(-Math.PI / 3.2);
-      g.textAlign = "left";
-      g.fillText(fitted(g, text, 104), 0, 0);
-      g.restore();
+      slanted(g, fitted(g, text, 104), x + 2, place.above - 6);
     });
   }
 
@@ -202,20 +177,9 @@ export function draw(root, data, callbacks = {}) {
   function paintLegend() {
     legend.replaceChildren();
     if (!header.legend) return;
-    const bar = element("i", "ramp");
-    const steps = header.kind === "signed" ? colours.diverging : colours.sequential;
-    bar.style.background = `linear-gradient(90deg, ${steps})`;
-    const beyond = cells.some((value) => Math.abs(value) > header.limit && !isMasked(value));
-    const high = header.kind === "weights" ? percent(header.limit) : spell(header.limit);
-    const low = header.kind === "signed" ? spell(-header.limit) : header.kind === "weights" ? "0 %" : "0";
-    const ends = beyond ? [header.kind === "signed" ? `≤ ${low}` : low, `≥ ${high}`] : [low, high];
     if (header.square) legend.append(whichWay());
-    legend.append(element("span", "", ends[0], bar, header.scale === "sqrt" ? `${ends[1]} (√ scale)` : ends[1]));
-    if (cells.some(isMasked)) {
-      const swatch = element("canvas");
-      hatch(context(swatch, 20, 10), 0, 0, 20, 10, colours.roles.masked, 4);
-      legend.append(element("span", "", swatch, "masked"));
-    }
+    legend.append(barLegend(header.bar, colours, header.scale));
+    if (cells.some(isMasked)) legend.append(maskedLegend("masked", colours));
   }
 
   function whichWay() {
@@ -226,21 +190,19 @@ export function draw(root, data, callbacks = {}) {
 
   /* --- reading and choosing --- */
 
-  /* The template's {row}, {column} and {value} become words in their roles' colours; text stays text. */
+  /* The packet's sentence, its words in their roles' colours. */
   function read(row, column) {
     reading.replaceChildren();
     if (row < 0 || column < 0) return reading.append(header.hint);
     const value = valueAt(row, column);
     const named = (labels, i, name) => element("span", labels.role, `${labels.texts[i] ?? ""}${name ? ` (${name} ${labels.first + i})` : ""}`);
-    for (const part of (isMasked(value) ? header.says_masked : header.says).split(/(\{\w+\})/)) {
-      if (part === "{row}") reading.append(named(header.rows, row, header.rows.name));
-      else if (part === "{column}") reading.append(header.columns.texts.length ? named(header.columns, column, header.columns.name) : `${column}`);
-      else if (part === "{value}") reading.append(element("b", "", header.kind === "weights" ? percent(value) : exact(value)));
-      else reading.append(part);
-    }
+    const parts = {
+      row: named(header.rows, row, header.rows.name),
+      column: header.columns.texts.length ? named(header.columns, column, header.columns.name) : `${column}`,
+      value: element("b", "", header.kind === "weights" ? unbroken(percent(value)) : significant(value)),
+    };
+    reading.append(...sentence(isMasked(value) ? header.says_masked : header.says, parts));
   }
-
-  const exact = (value) => Number(value.toPrecision(4)).toString().replace("-", "−");
 
   function cellUnder(event) {
     const bounds = canvas.getBoundingClientRect();
@@ -253,31 +215,27 @@ export function draw(root, data, callbacks = {}) {
 
   function choose(row, column) {
     at = [row, column];
-    paint();
+    picture.paint();
     callbacks.choose?.({ row, column: column < 0 ? null : column });
   }
 
-  board.addEventListener("pointermove", (event) => {
-    const cell = cellUnder(event);
-    read(...(cell && cell[1] >= 0 ? cell : at));
-  });
-  board.addEventListener("pointerleave", () => read(...at));
+  follow(board, cellUnder, (cell) => read(...(cell && cell[1] >= 0 ? cell : at)));
   board.addEventListener("click", (event) => {
     const cell = cellUnder(event);
     if (cell && header.choose) choose(...cell);
     else if (cell && cell[1] >= 0) read(...cell);
   });
-  board.addEventListener("keydown", (event) => {
+  steer(board, (key) => {
     const [row, column] = [Math.max(0, at[0]), Math.max(0, at[1])];
-    const by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-    const inside = (i, count) => Math.max(0, Math.min(count - 1, i));
-    if (by) {
-      const [y, x] = turned ? [by[1], by[0]] : by;
-      at = [inside(row + y, rows), inside(column + x, columns)];
-      paint();
-    } else if (event.key === "Enter" || event.key === " ") choose(row, column);
-    else return;
-    event.preventDefault();
+    const to = turned
+      ? moved(key, [column, row], [columns, rows])?.reverse()
+      : moved(key, [row, column], [rows, columns]);
+    if (to) {
+      at = to;
+      picture.paint();
+    } else if (key === "Enter" || key === " ") choose(row, column);
+    else return false;
+    return true;
   });
 
   /* A large matrix scrolls inside itself: begin where something is chosen. */
@@ -288,11 +246,9 @@ export function draw(root, data, callbacks = {}) {
     if (at[1] >= 0 && x + width > scroller.clientWidth) scroller.scrollLeft = x - scroller.clientWidth / 2;
   }
 
-  const resized = new ResizeObserver(paint);
-  resized.observe(figure);
-  paint();
+  const drawn = picture.live({ paint, update() {} });
   requestAnimationFrame(reveal);
-  return { update() {}, destroy: () => resized.disconnect() };
+  return drawn;
 }
 
 export default inApp(draw, (tell) => ({ choose: (chosen) => tell("chosen", chosen) }));

@@ -1,27 +1,14 @@
-/* What every picture of ours needs: packets, both themes' colours, weights as words. It stands before overview.js or
-   links.js and makes one module with it, which asks nothing of any other host. */
+/* What every picture draws with: elements whose text is never markup, both themes' colours, sharp canvases, the hatch
+   of what is masked, legends, and sentences whose words have their roles' colours. */
 
-/* A packet: 4 bytes header length, JSON header, cells (see attn_core/figures/tiles.py). */
-function unpack(bytes) {
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  return { header, body: bytes.slice(4 + length) };
-}
+const MONO = '"JetBrains Mono", "Source Code Pro", "DejaVu Sans Mono", monospace';
+const SLANT = Math.PI / 3.2; // of labels along the top
 
 function element(tag, className, ...children) {
   const node = document.createElement(tag);
   if (className) node.className = className;
   node.append(...children); // strings become text nodes: what somebody typed is never markup
   return node;
-}
-
-/* The theme as the page shows it. `repaint` is called when it changes, without polling: a colour that depends on it
-   starts a transition. */
-function watchTheme(root, repaint) {
-  const probe = element("i", "probe");
-  root.append(probe);
-  probe.addEventListener("transitionend", repaint);
-  return () => (getComputedStyle(probe).color === "rgb(255, 255, 255)" ? "dark" : "light");
 }
 
 function applyRoles(root, roles) {
@@ -40,17 +27,14 @@ function mix(steps, t) {
   return a.map((value, i) => Math.round(value + (b[i] - value) * (at - low)));
 }
 
+/* The ink that can be read on a colour (WCAG 2); the rule is that of attn_core/figures/colours.py. */
+function inkOn(colour, colours) {
+  return colours.inks[luminance(colour) > 0.2 ? 0 : 1];
+}
+
 function luminance(colour) {
   const [r, g, b] = colour.map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-}
-
-/* A weight as people say it: two digits, more only where 100 % would be untrue. Its space never breaks. */
-function percent(weight) {
-  if (weight <= 0) return "0\u00a0%";
-  if (weight < 0.0001) return "< 0.01\u00a0%";
-  if (weight < 0.0995) return `${Number((100 * weight).toPrecision(2))}\u00a0%`;
-  return `${(100 * weight).toFixed(weight >= 0.995 && weight < 0.99995 ? 2 : 0)}\u00a0%`;
 }
 
 /* A canvas of the given size in CSS pixels, sharp on any screen, cleared. */
@@ -82,40 +66,60 @@ function hatch(g, x, y, width, height, colour, gap = 5) {
   g.restore();
 }
 
-/* What Python wants shown (the chosen head, the pinned word, the scale) comes beside the cells, so that the cells need
-   not be sent again. */
-function followView(target, update) {
-  const views = (globalThis.headlightViews ??= new Map());
-  if (views.has(target)) update(views.get(target));
-  const listen = (event) => event.detail.target === target && update(event.detail.view);
-  globalThis.addEventListener("headlight:view", listen);
-  return () => globalThis.removeEventListener("headlight:view", listen);
+const font = (size, weight = 400) => `${weight} ${size}px ${MONO}`;
+
+/* A label along the top, leaning to the right; at most `room` pixels long where that is given. */
+function slanted(g, text, x, y, room) {
+  g.save();
+  g.translate(x, y);
+  g.rotate(-SLANT);
+  g.textAlign = "left";
+  g.fillText(text, 0, 0, room);
+  g.restore();
 }
 
-/* A picture as a Streamlit component. Its packet comes with its name before it (see ui/components.py); `callbacksOf`
-   makes the callbacks of `draw` from a function that tells Python. */
-function inApp(draw, callbacksOf) {
-  return ({ data, parentElement, setTriggerValue }) => {
-    parentElement.headlight?.(); // the same element is mounted again for new cells
-    const length = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
-    const name = new TextDecoder().decode(data.subarray(4, 4 + length));
-    const drawn = draw(parentElement, data.subarray(4 + length), callbacksOf(setTriggerValue));
-    const forget = followView(name, drawn.update);
-    parentElement.headlight = () => {
-      forget();
-      drawn.destroy();
-    };
-    return parentElement.headlight;
-  };
+/* The bar of a packet (attn_core/figures/colour_bars.py): the words at its ends, its colours, its title. */
+function barLegend(bar, colours, scale) {
+  const ramp = element("i", "ramp");
+  ramp.style.background = `linear-gradient(90deg, ${bar.signed ? colours.diverging : colours.sequential})`;
+  const [low, high] = [bar.ticks[0]?.[1] ?? "", bar.ticks.at(-1)?.[1] ?? ""].map(unbroken);
+  return element("span", "", low, ramp, high, element("span", "", bar.titles[scale]));
+}
+
+/* A small drawing and what it stands for. */
+function swatchLegend(text, paint, width = 22, height = 11) {
+  const swatch = element("canvas");
+  paint(context(swatch, width, height));
+  return element("span", "", swatch, text);
+}
+
+function maskedLegend(text, colours) {
+  return swatchLegend(text, (g) => hatch(g, 0, 0, 22, 11, colours.roles.masked, 4));
+}
+
+/* The colour of a number on a packet's bar, as [red, green, blue]. */
+function colourOn(bar, colours, number, scale) {
+  const [low, high] = bar.domain;
+  const share = (number - low) / (high - low);
+  if (bar.signed) return mix(colours.diverging, share);
+  return mix(colours.sequential, scale === "sqrt" ? Math.sqrt(Math.max(0, share)) : share);
+}
+
+/* A packet's sentence, "To update {query}, …", as nodes: each {name} becomes what `parts` has for it. */
+function sentence(template, parts) {
+  return template.split(/(\{\w+\})/).flatMap((piece) => parts[piece.slice(1, -1)] ?? (piece ? [piece] : []));
 }
 
 const SHARED_STYLE = `
   :host, .figure { display: block; }
   .figure { position: relative; min-width: 0; color: var(--ink); font: 13px/1.45 var(--st-font, Inter, "Source Sans 3", "Noto Sans", system-ui, sans-serif);
-    --mono: "JetBrains Mono", "Source Code Pro", "DejaVu Sans Mono", monospace; }
+    --mono: ${MONO}; }
   .probe { position: absolute; visibility: hidden; color: light-dark(rgb(0, 0, 0), rgb(255, 255, 255)); transition: color 1ms; }
   .scroll { overflow: auto; overscroll-behavior: auto; scrollbar-width: thin; scrollbar-color: var(--line) transparent; }
   .note { margin: 6px 0 0; color: var(--soft); font-size: 12px; }
   .query { color: var(--query); font-weight: 600; } .key { color: var(--key); font-weight: 600; }
   canvas { display: block; }
+  .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin-top: 8px; font-size: 12px; color: var(--soft); }
+  .legend span { display: inline-flex; gap: 6px; align-items: center; font-variant-numeric: tabular-nums; }
+  .ramp { width: 120px; height: 9px; border-radius: 3px; border: 1px solid var(--line); }
 `;

@@ -3,7 +3,6 @@
 
 const ROW = 22;
 const TALLEST = 560;
-const FAINTEST = 0.01; // without a chosen word, lines below this weight are left out, and the note says so
 const MASKED = 65535;
 
 const LINKS_STYLE = `
@@ -37,36 +36,33 @@ const LINKS_STYLE = `
 `;
 
 export function draw(root, data, callbacks = {}) {
-  const { header, body } = unpack(data);
+  const picture = mount(root, data, LINKS_STYLE, callbacks, { pinned: null }); // pinned: {side: "query" | "key", position}
+  const { header, body, figure, view } = picture;
   const weights = new Uint16Array(body.buffer);
   const counts = header.sides.map((side) => side.labels.length);
-  const shown = header.heads.map(() => true);
-  const view = { pinned: null, ...callbacks.view }; // pinned: {side: "query" | "key", position}
+  const shown = header.names.map(() => true);
   let hovered = null;
   let colours;
 
-  const figure = element("div", "figure");
-  const style = element("style", "", SHARED_STYLE + LINKS_STYLE);
   const legend = element("div", "heads");
-  const captions = element("div", "captions", caption(0, "query"), caption(1, "key"));
+  const captions = element("div", "captions", caption(0), caption(1));
   const canvas = element("canvas");
   canvas.setAttribute("aria-hidden", "true");
   const columns = ["left", "right"].map((name) => element("div", name));
   const scroll = element("div", "scroll", canvas, ...columns);
   const said = element("p", "said");
   said.setAttribute("aria-live", "polite");
-  figure.append(style, ...(header.heads.length > 1 ? [legend] : []), captions, scroll, said);
-  root.replaceChildren(figure);
-  const themeNow = watchTheme(figure, paint);
+  figure.append(...(header.names.length > 1 ? [legend] : []), captions, scroll, said);
   const words = header.sides.map(makeWords);
   makeLegend();
 
-  function caption(side, role) {
+  function caption(side) {
+    const role = header.roles[side];
     return element("div", "", element("span", role, role), ` ${header.captions[side]}`);
   }
 
   function makeWords(side, which) {
-    const role = which ? "key" : "query";
+    const role = header.roles[which];
     const made = side.labels.map((label, position) => {
       const word = element("button", "word", label);
       word.type = "button";
@@ -97,14 +93,14 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function makeLegend() {
-    header.heads.forEach((_, at) => {
-      const button = element("button", "", called(at));
+    header.names.forEach((name, at) => {
+      const button = element("button", "", name);
       button.type = "button";
       button.setAttribute("aria-pressed", "true");
       button.addEventListener("click", () => {
         shown[at] = !shown[at];
         button.setAttribute("aria-pressed", shown[at]);
-        paint();
+        picture.paint();
       });
       legend.append(button);
     });
@@ -112,16 +108,14 @@ export function draw(root, data, callbacks = {}) {
 
   const raw = (head, query, key) => weights[(head * counts[0] + query) * counts[1] + key];
   const weight = (head, query, key) => (raw(head, query, key) === MASKED ? 0 : raw(head, query, key) / 65534);
-  const active = () => header.heads.map((_, head) => head).filter((head) => shown[head]);
+  const active = () => header.names.map((_, head) => head).filter((head) => shown[head]);
   const chosen = () => hovered ?? view.pinned;
 
   /* --- painting --- */
 
-  function paint() {
+  function paint(now) {
+    colours = now;
     const width = scroll.clientWidth;
-    if (!width) return;
-    colours = header.palette[themeNow()];
-    applyRoles(figure, colours.roles);
     const half = Math.round(Math.min(112, width * (width < 420 ? 0.12 : 0.17)));
     figure.style.setProperty("--half", `${half}px`);
     figure.style.setProperty("--edge", `${half + 6}px`);
@@ -149,7 +143,7 @@ export function draw(root, data, callbacks = {}) {
         for (let key = 0; key < counts[1]; key++) {
           if (Math.max(query, key) < first || Math.min(query, key) > last) continue;
           const w = weight(head, query, key);
-          if (w < FAINTEST) continue;
+          if (w < header.faintest) continue;
           g.globalAlpha = Math.min(1, w * 1.6 + 0.03) * strength;
           line(g, ends, query, key);
         }
@@ -167,13 +161,13 @@ export function draw(root, data, callbacks = {}) {
         if (w <= 0) continue;
         g.globalAlpha = Math.min(1, Math.sqrt(w) * 1.25);
         g.lineWidth = 0.6 + 2.6 * Math.sqrt(w);
-        line(g, ends, query, key, (head - (header.heads.length - 1) / 2) * 2);
+        line(g, ends, query, key, (head - (header.names.length - 1) / 2) * 2);
       }
     }
     g.globalAlpha = 1;
   }
 
-  const colourOf = (head, single) => (header.heads.length > 1 ? colours.categories[head] : single);
+  const colourOf = (head, single) => (header.names.length > 1 ? colours.categories[head] : single);
 
   function line(g, [from, to], query, key, shift = 0) {
     const [y1, y2] = [(query + 0.5) * ROW + shift, (key + 0.5) * ROW + shift];
@@ -187,7 +181,7 @@ export function draw(root, data, callbacks = {}) {
   /* The words at the other end get their weight, in type as well as in line. */
   function markWords(pick) {
     words.forEach((side, which) => {
-      const role = which ? "key" : "query";
+      const role = header.roles[which];
       side.forEach((word, position) => {
         const label = header.sides[which].labels[position];
         const self = pick?.side === role && pick.position === position;
@@ -198,7 +192,7 @@ export function draw(root, data, callbacks = {}) {
         word.classList.toggle("answers", role === "key" && (self || w >= 0.1));
         word.classList.toggle("masked", w === MASKED);
         word.replaceChildren(label);
-        if (w !== null && w !== MASKED && w >= FAINTEST) word.append(element("small", "", percent(w)));
+        if (w !== null && w !== MASKED && w >= header.faintest) word.append(element("small", "", unbroken(percent(w))));
       });
     });
   }
@@ -214,31 +208,28 @@ export function draw(root, data, callbacks = {}) {
   function say(pick) {
     said.replaceChildren();
     if (!pick) {
-      said.append(element("span", "note", `Lines below ${percent(FAINTEST)} are not drawn until a word is chosen.`));
+      said.append(element("span", "note", unbroken(header.note)));
       return;
     }
-    active().slice(0, 3).forEach((head, i) => said.append(...(i ? [element("br")] : []), ...sentence(pick, head)));
+    active().slice(0, 3).forEach((head, i) => said.append(...(i ? [element("br")] : []), ...reading(pick, head)));
   }
 
-  function sentence({ side, position }, head) {
+  function reading({ side, position }, head) {
     const [here, there] = side === "query" ? [0, 1] : [1, 0];
     const weightAt = (at) => (side === "query" ? weight(head, position, at) : weight(head, at, position));
-    const ends = header.sides[there].labels.map((_, at) => [at, weightAt(at)]).filter(([, w]) => w >= FAINTEST);
+    const ends = header.sides[there].labels.map((_, at) => [at, weightAt(at)]).filter(([, w]) => w >= header.faintest);
     const top = ends.sort(([, a], [, b]) => b - a).slice(0, 4);
-    const list = top.flatMap(([at, w], i) => {
-      const word = element("span", there ? "key" : "query", nameOf(there, at, position));
-      return [i ? ", " : " ", word, ` ${percent(w)}`];
+    const others = top.flatMap(([at, w], i) => {
+      const word = element("span", header.roles[there], nameOf(there, at, position));
+      return [i ? ", " : "", word, ` ${unbroken(percent(w))}`];
     });
-    const self = element("span", side, `${header.sides[here].labels[position]} (${counted(here, position)})`);
-    const rest = top.length ? "." : ` nothing above ${percent(FAINTEST)}.`;
-    if (side === "query") return ["To update ", self, `, ${called(head)} looks at`, ...list, rest];
-    return [self, ` is looked at through ${called(head)} by`, ...list, rest];
+    return sentence(header.says[side], {
+      word: element("span", side, `${header.sides[here].labels[position]} (${counted(here, position)})`),
+      head: header.names[head],
+      others: top.length ? others : unbroken(header.nothing),
+    });
   }
 
-  /* "head 0.3"; a mean of heads has a name of its own. */
-  function called(head) {
-    return /^\d/.test(header.heads[head]) ? `head ${header.heads[head]}` : header.heads[head];
-  }
   function counted(which, at) {
     return header.sides[which].positions?.[at] ?? at;
   }
@@ -258,13 +249,13 @@ export function draw(root, data, callbacks = {}) {
   function hover(pick) {
     if (same(pick, hovered)) return;
     hovered = pick;
-    paint();
+    picture.paint();
   }
 
   function pin(pick) {
     view.pinned = same(pick, view.pinned) ? null : pick;
     hovered = view.pinned;
-    paint();
+    picture.paint();
     callbacks.pin?.(view.pinned);
   }
 
@@ -275,43 +266,24 @@ export function draw(root, data, callbacks = {}) {
     word.focus();
   }
 
-  scroll.addEventListener("pointermove", (event) => event.pointerType !== "touch" && hover(wordOf(event)));
-  scroll.addEventListener("pointerleave", () => hover(null));
+  follow(scroll, wordOf, hover, false);
   scroll.addEventListener("focusin", (event) => event.target.matches(":focus-visible") && hover(wordOf(event)));
   scroll.addEventListener("focusout", () => hover(null));
-  scroll.addEventListener("scroll", paint);
+  scroll.addEventListener("scroll", () => picture.paint());
   scroll.addEventListener("click", (event) => wordOf(event) && pin(wordOf(event)));
-  scroll.addEventListener("keydown", (event) => {
+  steer(scroll, (key, event) => {
     const pick = wordOf(event);
-    if (!pick) return;
-    const which = pick.side === "query" ? 0 : 1;
-    const to = {
-      ArrowUp: [which, pick.position - 1],
-      ArrowDown: [which, pick.position + 1],
-      ArrowLeft: [0, pick.position],
-      ArrowRight: [1, pick.position],
-      Home: [which, 0],
-      End: [which, counts[which] - 1],
-    }[event.key];
-    if (to) focusWord(...to);
-    else if (event.key === "Escape" && view.pinned) pin(view.pinned);
-    else return;
-    event.preventDefault();
+    if (!pick) return false;
+    const which = header.roles.indexOf(pick.side);
+    const ends = { Home: [0, which], End: [counts[which] - 1, which] };
+    const to = ends[key] ?? moved(key, [pick.position, which], [Infinity, 2]);
+    if (to) focusWord(to[1], to[0]);
+    else if (key === "Escape" && view.pinned) pin(view.pinned);
+    else return false;
+    return true;
   });
 
-  const resized = new ResizeObserver(paint);
-  resized.observe(figure);
-  paint();
-
-  return {
-    update(next) {
-      Object.assign(view, next);
-      paint();
-    },
-    destroy() {
-      resized.disconnect();
-    },
-  };
+  return picture.live({ paint });
 }
 
 export default inApp(draw, (tell) => ({

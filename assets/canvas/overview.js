@@ -21,25 +21,20 @@ const OVERVIEW_STYLE = `
   .preview .where { display: flex; justify-content: space-between; color: var(--soft); font-size: 11px; margin-top: 3px; }
   .preview p { margin: 6px 0 0; min-height: 2.9em; overflow-wrap: anywhere; }
   .preview.values p { min-height: 0; }
-  .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin-top: 10px; font-size: 12px; color: var(--soft); }
-  .legend span { display: inline-flex; gap: 6px; align-items: center; }
   .legend b { font: 600 11px var(--mono); min-width: 17px; text-align: center; border-radius: 4px; padding: 1px 3px; }
-  .ramp { width: 120px; height: 9px; border-radius: 3px; }
 `;
 
 export function draw(root, data, callbacks = {}) {
-  const { header, body } = unpack(data);
+  const picture = mount(root, data, OVERVIEW_STYLE, callbacks, { scale: "sqrt", selected: null });
+  const { header, body, figure, view } = picture;
   const rows = header.picture === "pattern" ? Math.ceil(header.queries / header.pool) : 1;
   const columns = header.picture === "pattern" ? Math.ceil(header.keys / header.pool) : 1;
   const keyLabels = header.key_labels ?? header.query_labels;
-  const view = { scale: "sqrt", selected: null, ...callbacks.view };
   let size = 0; // of a tile, in CSS pixels
   let step = 0; // from one tile to the next
   let colours;
   let hovered = null;
 
-  const figure = element("div", "figure");
-  const style = element("style", "", SHARED_STYLE + OVERVIEW_STYLE);
   const canvas = element("canvas");
   canvas.setAttribute("aria-hidden", "true");
   const grid = element("div", "grid", canvas);
@@ -49,9 +44,7 @@ export function draw(root, data, callbacks = {}) {
   preview.popover = "manual";
   preview.setAttribute("aria-live", "polite");
   const legend = element("div", "legend");
-  figure.append(style, element("div", "scroll", grid), legend, preview);
-  root.replaceChildren(figure);
-  const themeNow = watchTheme(figure, paint);
+  figure.append(element("div", "scroll", grid), legend, preview);
   const tiles = makeTiles();
 
   function makeTiles() {
@@ -106,13 +99,11 @@ export function draw(root, data, callbacks = {}) {
     return [width, height];
   }
 
-  function paint() {
-    if (!figure.clientWidth) return;
-    colours = header.palette[themeNow()];
-    applyRoles(figure, colours.roles);
+  function paint(now) {
+    colours = now;
     const [width, height] = layout();
     const g = context(canvas, width, height);
-    g.font = '11px "JetBrains Mono", "Source Code Pro", "DejaVu Sans Mono", monospace';
+    g.font = font(11);
     g.fillStyle = colours.roles.soft;
     g.textAlign = "center";
     for (let head = 0; head < header.heads; head++) g.fillText(head, LEFT + head * step + size / 2, 12);
@@ -169,7 +160,7 @@ export function draw(root, data, callbacks = {}) {
 
   const tables = {};
   function lookUp() {
-    return (tables[`${view.scale} ${themeNow()}`] ??= Uint32Array.from({ length: 256 }, (_, cell) => {
+    return (tables[`${view.scale} ${picture.theme}`] ??= Uint32Array.from({ length: 256 }, (_, cell) => {
       if (cell === MASKED) return 0; // transparent: the hatch shines through
       const root = cell / 254;
       const [r, g, b] = mix(colours.sequential, view.scale === "sqrt" ? root : root * root);
@@ -178,72 +169,43 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function paintValue(g, layer, head, x, y, side) {
-    const fill = header.picture === "kinds" ? kindColour(header.kinds[layer][head]) : valueColour(layer, head);
+    const kind = header.kinds && kindOf(layer, head);
+    const fill = kind ? fillOf(kind) : colourOn(header.bar, colours, header.values[layer][head]);
     g.fillStyle = `rgb(${fill.join()})`;
     g.fillRect(x, y, side, side);
-    const text = header.picture === "kinds" ? letters(header.kinds[layer][head]) : header.texts[layer][head];
-    const font = side > 100 ? 20 : Math.min(12, side * 0.34);
-    g.font = `600 ${font}px "JetBrains Mono", "Source Code Pro", "DejaVu Sans Mono", monospace`;
+    const text = kind?.letters ?? header.texts[layer][head];
+    const high = side > 100 ? 20 : Math.min(12, side * 0.34);
+    g.font = font(high, 600);
     if (g.measureText(text).width > side - 3) return;
-    g.fillStyle = luminance(fill) > 0.2 ? "#16140f" : "#ffffff";
+    g.fillStyle = inkOn(fill, colours);
     g.textAlign = "center";
-    g.fillText(text, x + side / 2, y + side / 2 + font * 0.36);
+    g.fillText(text, x + side / 2, y + side / 2 + high * 0.36);
   }
 
-  function valueColour(layer, head) {
-    const largest = Math.max(1e-12, ...header.values.flat().map(Math.abs));
-    const share = header.values[layer][head] / largest;
-    return header.signed ? mix(colours.diverging, (share + 1) / 2) : mix(colours.sequential, share);
+  /* A head's kind as the packet's legend has it: its letters, its colours, its sentence. */
+  function kindOf(layer, head) {
+    return header.legend.find(({ name }) => name === header.kinds[layer][head]) ?? header.legend.at(-1);
   }
 
-  function kindColour(kind) {
-    const at = Object.keys(header.meanings).indexOf(kind);
-    const card = channels(colours.roles.card);
-    if (at < 0) return channels(colours.roles.line);
-    return channels(colours.categories[at]).map((value, i) => Math.round(0.6 * value + 0.4 * card[i]));
-  }
-
-  /* Two letters stand for a kind, so that colour is never alone. */
-  function letters(kind) {
-    return kind in header.meanings ? kind.slice(0, 2) : "·";
-  }
+  const fillOf = (kind) => channels(kind.fills[picture.theme]);
 
   function paintLegend() {
     legend.replaceChildren();
-    if (header.picture === "kinds") paintKinds();
-    else if (header.picture === "values") legend.append(ramp(header.name));
-    else {
-      legend.append(ramp(`weight 0 – 100 %, ${view.scale === "sqrt" ? "√ scale" : "linear scale"}`));
-      if (body.includes(MASKED)) legend.append(hatched());
-      if (header.pool > 1)
-        legend.append(element("span", "", `≈ each cell is the strongest of ${header.pool} × ${header.pool}`));
-    }
+    if (header.kinds) paintKinds();
+    else legend.append(barLegend(header.bar, colours, view.scale));
+    if (header.picture === "pattern" && body.includes(MASKED))
+      legend.append(maskedLegend("masked: may not be looked at", colours));
+    if (header.pooled) legend.append(element("span", "", header.pooled));
   }
 
   function paintKinds() {
-    const all = header.kinds.flat();
-    const shown = [...Object.entries(header.meanings), ["other", ""]];
-    for (const [kind, meaning] of shown) {
-      const count = all.filter((k) => (kind === "other" ? !(k in header.meanings) : k === kind)).length;
-      if (!count) continue;
-      const fill = kindColour(kind);
-      const swatch = element("b", "", letters(kind));
-      swatch.style.background = `rgb(${fill.join()})`;
-      swatch.style.color = luminance(fill) > 0.2 ? "#16140f" : "#ffffff";
-      legend.append(element("span", "", swatch, `${kind}${meaning ? `: ${meaning}` : ""} (${count})`));
+    const shown = new Set(tiles.map((tile) => kindOf(tile.dataset.layer, tile.dataset.head)));
+    for (const kind of header.legend.filter((each) => shown.has(each))) {
+      const swatch = element("b", "", kind.letters);
+      swatch.style.background = kind.fills[picture.theme];
+      swatch.style.color = inkOn(fillOf(kind), colours);
+      legend.append(element("span", "", swatch, kind.says));
     }
-  }
-
-  function ramp(text) {
-    const bar = element("i", "ramp");
-    bar.style.background = `linear-gradient(90deg, ${header.signed ? colours.diverging : colours.sequential})`;
-    return element("span", "", bar, text);
-  }
-
-  function hatched() {
-    const swatch = element("canvas");
-    hatch(context(swatch, 22, 11), 0, 0, 22, 11, colours.roles.masked, 4);
-    return element("span", "", swatch, "masked: may not be looked at");
   }
 
   /* --- pointing --- */
@@ -267,7 +229,7 @@ export function draw(root, data, callbacks = {}) {
     if (query !== null) frameCell(g, query, key);
     preview.replaceChildren(element("b", "title", `Layer ${layer} · head ${head}`), large);
     if (header.picture === "pattern") preview.append(whichWay());
-    preview.append(sentence(layer, head, query, key));
+    preview.append(reading(layer, head, query, key));
     preview.showPopover();
     placeBeside(tileAt(layer, head).getBoundingClientRect());
   }
@@ -287,15 +249,16 @@ export function draw(root, data, callbacks = {}) {
     return element("div", "where", asks, element("span", "key", "key answers →"));
   }
 
-  function sentence(layer, head, query, key) {
+  function reading(layer, head, query, key) {
     if (query === null) return element("p", "", about(layer, head));
     const cell = cellsOf(layer, head)[(query / header.pool) * columns + key / header.pool];
-    const asks = element("span", "query", words(header.query_labels, query, "query", "queries"));
-    const answers = element("span", "key", words(keyLabels, key, "key", "keys"));
-    if (cell === MASKED) return element("p", "", asks, " may not look at ", answers, ": masked.");
-    const nearly = header.pool > 1 ? "at most ≈" : "≈";
-    const weight = `, head ${layer}.${head} takes ${nearly} ${percent((cell / 254) ** 2)} from `;
-    return element("p", "", "To update ", asks, weight, answers, ".");
+    const parts = {
+      query: element("span", "query", words(header.query_labels, query, "query", "queries")),
+      key: element("span", "key", words(keyLabels, key, "key", "keys")),
+      head: `head ${layer}.${head}`,
+      value: unbroken(percent((cell / 254) ** 2)),
+    };
+    return element("p", "", ...sentence(cell === MASKED ? header.says_masked : header.says, parts));
   }
 
   /* "creature (query 4)"; of a pooled cell, "8 a … 11 the (queries)". */
@@ -307,7 +270,7 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function about(layer, head) {
-    if (header.picture === "values") return `${header.name}: ${header.texts[layer][head]}`;
+    if (header.picture === "values") return `${header.bar.titles.linear}: ${header.texts[layer][head]}`;
     const kind = header.kinds?.[layer][head];
     const meaning = kind ? [kind, header.meanings[kind]].filter(Boolean).join(": ") : "";
     return [meaning, header.notes?.[layer][head]].filter(Boolean).join(". ") || "Enter opens this head, Space goes into its cells.";
@@ -358,67 +321,49 @@ export function draw(root, data, callbacks = {}) {
       hide();
       open(tile, query, key);
     } else {
-      const by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[pressed];
-      if (!by) return false;
       const [, , query, key] = hovered;
-      const last = [(rows - 1) * header.pool, (columns - 1) * header.pool];
-      const to = [query + by[0] * header.pool, key + by[1] * header.pool];
-      show(layer, head, ...to.map((at, axis) => Math.max(0, Math.min(last[axis], at))));
+      const to = moved(pressed, [query / header.pool, key / header.pool], [rows, columns]);
+      if (!to) return false;
+      show(layer, head, ...to.map((at) => at * header.pool));
     }
     return true;
   }
 
   const hit = (event) => event.target.closest?.(".tile");
   const place = (tile) => [Number(tile.dataset.layer), Number(tile.dataset.head)];
-  const point = (event) => {
-    const tile = hit(event);
-    if (tile) show(...place(tile), ...cellUnder(tile, event));
-    else hide();
-  };
-  grid.addEventListener("pointermove", point);
-  grid.addEventListener("pointerdown", point); // a finger does not hover: hold it to look, lift it to open
-  grid.addEventListener("pointerleave", hide);
+  const find = (event) => hit(event) && [...place(hit(event)), ...cellUnder(hit(event), event)];
+  const point = (found) => (found ? show(...found) : hide());
+  follow(grid, find, point);
+  grid.addEventListener("pointerdown", (event) => point(find(event))); // a finger does not hover: hold it to look
   grid.addEventListener("click", (event) => hit(event) && open(hit(event), ...cellUnder(hit(event), event)));
   grid.addEventListener("focusin", (event) => event.target.matches(":focus-visible") && show(...place(hit(event)), null, null));
   grid.addEventListener("focusout", hide);
-  grid.addEventListener("keydown", (event) => {
+  steer(grid, (key, event) => {
     const tile = hit(event);
-    if (!tile) return;
+    if (!tile) return false;
     const [layer, head] = place(tile);
-    if (header.picture === "pattern" && walkCells(tile, layer, head, event.key)) return event.preventDefault();
-    const to = {
-      ArrowLeft: [layer, Math.max(0, head - 1)],
-      ArrowRight: [layer, Math.min(header.heads - 1, head + 1)],
-      ArrowUp: [Math.max(0, layer - 1), head],
-      ArrowDown: [Math.min(header.layers - 1, layer + 1), head],
-      Home: [layer, 0],
-      End: [layer, header.heads - 1],
-    }[event.key];
+    if (header.picture === "pattern" && walkCells(tile, layer, head, key)) return true;
+    const ends = { Home: [layer, 0], End: [layer, header.heads - 1] };
+    const to = ends[key] ?? moved(key, [layer, head], [header.layers, header.heads]);
     if (to) tileAt(...to).focus();
-    else if (event.key === "Enter" || event.key === " ") {
+    else if (key === "Enter" || key === " ") {
       hide();
       open(tile, null, null);
-    } else if (event.key === "Escape") hide();
-    else return;
-    event.preventDefault();
+    } else if (key === "Escape") hide();
+    else return false;
+    return true;
   });
 
-  const resized = new ResizeObserver(paint);
-  resized.observe(figure);
-  paint();
-
-  return {
+  return picture.live({
+    paint,
     update(next) {
       const repaint = next.scale !== undefined && next.scale !== view.scale;
       Object.assign(view, next);
-      if (repaint) paint();
+      if (repaint) picture.paint();
       else select(view.selected);
     },
-    destroy() {
-      resized.disconnect();
-      hide();
-    },
-  };
+    leave: hide,
+  });
 }
 
 export default inApp(draw, (tell) => ({ open: (opened) => tell("opened", opened) }));

@@ -6,7 +6,6 @@ const NARROWEST = 2; // below it a panel takes a whole row, and below that cells
 const SMALL = 7; // below it cells touch
 const ROOM = 270; // a panel is never narrower than this, unless the screen is
 const GAP = 22;
-const SLANT = Math.PI / 3.2;
 const LONGEST = 104; // of a label, in CSS pixels
 
 const PANELS_STYLE = `
@@ -17,26 +16,20 @@ const PANELS_STYLE = `
   .panel canvas { cursor: crosshair; touch-action: pan-y pinch-zoom; outline-offset: 3px; border-radius: 4px; }
   .panel canvas:focus-visible { outline: 2px solid var(--accent); }
   .panel .reads { margin: 6px 0 0; min-height: 3em; overflow-wrap: anywhere; }
-  .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin-top: 8px; font-size: 12px; color: var(--soft); }
-  .legend span { display: inline-flex; gap: 6px; align-items: center; }
-  .ramp { width: 120px; height: 9px; border-radius: 3px; border: 1px solid var(--line); }
 `;
 
 export function draw(root, data, callbacks = {}) {
-  const { header, body } = unpack(data);
+  const picture = mount(root, data, PANELS_STYLE, callbacks, { scale: "sqrt", query: null, painted: [] });
+  const { header, body, figure, view } = picture;
   const [rows, columns] = [header.queries, header.keys];
   const numbers = new Float32Array(body.buffer, 0, header.panels.length * rows * columns);
-  const view = { scale: "sqrt", query: null, painted: [], ...callbacks.view };
   let colours;
   let cursor = null; // [query, key] under the pointer, or under the keyboard
   let place = {}; // of the cells, the same on every canvas
 
-  const figure = element("div", "figure");
   const sheet = element("div", "panels");
   const legend = element("div", "legend");
-  figure.append(element("style", "", SHARED_STYLE + PANELS_STYLE), sheet, legend);
-  root.replaceChildren(figure);
-  const themeNow = watchTheme(figure, paint);
+  figure.append(sheet, legend);
   const panels = header.panels.map(makePanel);
 
   function makePanel(about, index) {
@@ -49,11 +42,10 @@ export function draw(root, data, callbacks = {}) {
     note.title = about.note;
     if (index === 0) reads.setAttribute("aria-live", "polite");
     sheet.append(element("div", "panel", element("h3", "", about.title), note, canvas, reads));
-    canvas.addEventListener("pointermove", (event) => point(under(canvas, event)));
-    canvas.addEventListener("pointerleave", () => point(null));
+    follow(canvas, (event) => under(canvas, event), point);
     canvas.addEventListener("blur", () => point(null));
     canvas.addEventListener("click", (event) => choose(index, under(canvas, event)));
-    canvas.addEventListener("keydown", (event) => steer(index, event));
+    steer(canvas, (key) => walk(index, key));
     return { about, canvas, reads, base: null, values: numbers.subarray(index * rows * columns, (index + 1) * rows * columns) };
   }
 
@@ -65,7 +57,7 @@ export function draw(root, data, callbacks = {}) {
   function layout() {
     const width = figure.clientWidth;
     const g = panels[0].canvas.getContext("2d");
-    g.font = font();
+    g.font = font(12);
     const longest = (side) =>
       Math.max(8, ...panels.flatMap((p) => p.about[side].map((label) => g.measureText(short(label ?? "")).width)));
     const label = Math.min(longest("key_labels"), LONGEST);
@@ -82,15 +74,12 @@ export function draw(root, data, callbacks = {}) {
     place = { left, top, side, width: left + side * columns + leans + 2, height: top + side * rows + 2 };
   }
 
-  const font = () => '12px "JetBrains Mono", "Source Code Pro", "DejaVu Sans Mono", monospace';
   const short = (label) => ([...label].length > 14 ? `${[...label].slice(0, 13).join("")}…` : label);
 
   /* --- painting: the cells once, what is marked on top whenever it changes --- */
 
-  function paint() {
-    if (!figure.clientWidth) return;
-    colours = header.palette[themeNow()];
-    applyRoles(figure, colours.roles);
+  function paint(now) {
+    colours = now;
     layout();
     for (const panel of panels) panel.base = paintCells(panel);
     for (const panel of panels) mark(panel);
@@ -172,7 +161,7 @@ export function draw(root, data, callbacks = {}) {
 
   function paintLabels(g, about) {
     const { left, top, side } = place;
-    g.font = font();
+    g.font = font(12);
     g.textBaseline = "middle";
     named(about.query_labels, cursor ? cursor[0] : view.query, (label, i, on) => {
       g.fillStyle = colours.roles[on ? "query" : about.query_special.includes(i) ? "soft" : "ink"];
@@ -181,12 +170,7 @@ export function draw(root, data, callbacks = {}) {
     });
     named(about.key_labels, cursor ? cursor[1] : null, (label, i, on) => {
       g.fillStyle = colours.roles[on ? "key" : about.key_special.includes(i) ? "soft" : "ink"];
-      g.save();
-      g.translate(left + i * side + side / 2, top - 6);
-      g.rotate(-SLANT);
-      g.textAlign = "left";
-      g.fillText(short(label), 0, 0, LONGEST);
-      g.restore();
+      slanted(g, short(label), left + i * side + side / 2, top - 6, LONGEST);
     });
   }
 
@@ -199,45 +183,32 @@ export function draw(root, data, callbacks = {}) {
     });
   }
 
+  const barOf = (panel) => header.bars[panel.about.signed ? "difference" : "weight"];
+
   /* number → colour, by a table: a long sentence has tens of thousands of cells. */
   function colourOf(panel) {
-    const steps = panel.about.signed ? colours.diverging : colours.sequential;
-    const table = Array.from({ length: 1024 }, (_, i) => mix(steps, i / 1023));
-    const at = (t) => table[Math.round(1023 * Math.max(0, Math.min(1, t)))];
-    if (panel.about.signed) return (number) => at((number / (header.limit || 1) + 1) / 2);
-    return view.scale === "sqrt" ? (number) => at(Math.sqrt(number)) : at;
+    const bar = barOf(panel);
+    const [low, high] = bar.domain;
+    const numbers = Array.from({ length: 1024 }, (_, i) => low + ((high - low) * i) / 1023);
+    const table = numbers.map((number) => colourOn(bar, colours, number, "linear"));
+    const at = (share) => table[Math.round(1023 * Math.max(0, Math.min(1, share)))];
+    const shareOf = (number) => (number - low) / (high - low);
+    return view.scale === "sqrt" && !bar.signed ? (number) => at(Math.sqrt(shareOf(number))) : (number) => at(shareOf(number));
   }
 
   function paintLegend() {
-    const signed = panels.filter((panel) => panel.about.signed);
     const masked = panels.some((p) => p.values.some((n, i) => Number.isNaN(n) && !missing(p, Math.floor(i / columns), i % columns)));
     const lacking = panels.some((p) => [...p.about.query_labels, ...p.about.key_labels].includes(null));
     legend.replaceChildren();
-    if (signed.length < panels.length)
-      legend.append(ramp(colours.sequential, `weight 0 – 100 %, ${view.scale === "sqrt" ? "√ scale" : "linear scale"}`));
-    if (signed.length) legend.append(ramp(colours.diverging, `difference −${points(header.limit)} … 0 … +${points(header.limit)}`));
-    if (masked) legend.append(swatch("masked: may not be looked at", (g) => hatch(g, 0, 0, 22, 11, colours.roles.masked, 4)));
-    if (lacking) legend.append(swatch("not in this sentence", (g) => paintMissing(g, 5, 0, 11)));
+    for (const bar of [header.bars.weight, header.bars.difference]) if (bar) legend.append(barLegend(bar, colours, view.scale));
+    if (masked) legend.append(maskedLegend("masked: may not be looked at", colours));
+    if (lacking) legend.append(swatchLegend("not in this sentence", (g) => paintMissing(g, 5, 0, 11)));
   }
-
-  function ramp(steps, text) {
-    const bar = element("i", "ramp");
-    bar.style.background = `linear-gradient(90deg, ${steps})`;
-    return element("span", "", bar, text);
-  }
-
-  function swatch(text, paintIt) {
-    const small = element("canvas");
-    paintIt(context(small, 22, 11));
-    return element("span", "", small, text);
-  }
-
-  const points = (number) => `${Number((100 * number).toPrecision(2))} points`;
 
   /* --- reading a cell aloud --- */
 
   function read() {
-    for (const panel of panels) panel.reads.replaceChildren(...(cursor ? sentence(panel, ...cursor) : hint(panel)));
+    for (const panel of panels) panel.reads.replaceChildren(...(cursor ? reading(panel, ...cursor) : hint(panel)));
   }
 
   function hint(panel) {
@@ -246,14 +217,17 @@ export function draw(root, data, callbacks = {}) {
     return [element("span", "note", act)];
   }
 
-  function sentence({ about, values }, query, key) {
-    if (about.query_labels[query] === null || about.key_labels[key] === null) return ["This sentence has no such word."];
-    const asks = element("span", "query", `${about.query_labels[query]} (query ${query})`);
-    const answers = element("span", "key", `${about.key_labels[key]} (key ${key})`);
+  function reading({ about, values }, query, key) {
     const number = values[query * columns + key];
-    if (Number.isNaN(number)) return [asks, " may not look at ", answers, ": masked."];
-    if (about.signed) return ["From ", asks, " to ", answers, `: ${number < 0 ? "−" : "+"}${points(Math.abs(number))}.`];
-    return ["To update ", asks, `, ${about.says} takes ${percent(number)} from `, answers, "."];
+    const parts = {
+      query: element("span", "query", `${about.query_labels[query]} (query ${query})`),
+      key: element("span", "key", `${about.key_labels[key]} (key ${key})`),
+      who: about.says,
+      value: unbroken(about.signed ? points(number) : percent(number)),
+    };
+    if (about.query_labels[query] === null || about.key_labels[key] === null) return [header.says_missing];
+    if (Number.isNaN(number)) return sentence(header.says_masked, parts);
+    return sentence(about.signed ? header.says_difference : header.says, parts);
   }
 
   /* --- pointing and choosing --- */
@@ -277,33 +251,15 @@ export function draw(root, data, callbacks = {}) {
     if (cell) callbacks.choose?.({ panel: index, query: cell[0], key: cell[1] });
   }
 
-  function steer(index, event) {
-    const [query, key] = cursor ?? [view.query ?? 0, 0];
-    const to = {
-      ArrowLeft: [query, Math.max(0, key - 1)],
-      ArrowRight: [query, Math.min(columns - 1, key + 1)],
-      ArrowUp: [Math.max(0, query - 1), key],
-      ArrowDown: [Math.min(rows - 1, query + 1), key],
-    }[event.key];
+  function walk(index, key) {
+    const to = moved(key, cursor ?? [view.query ?? 0, 0], [rows, columns]);
     if (to) point(to);
-    else if (event.key === "Enter" || event.key === " ") choose(index, cursor);
-    else return;
-    event.preventDefault();
+    else if (key === "Enter" || key === " ") choose(index, cursor);
+    else return false;
+    return true;
   }
 
-  const resized = new ResizeObserver(paint);
-  resized.observe(figure);
-  paint();
-
-  return {
-    update(next) {
-      Object.assign(view, next);
-      paint();
-    },
-    destroy() {
-      resized.disconnect();
-    },
-  };
+  return picture.live({ paint });
 }
 
 export default inApp(draw, (tell) => ({ choose: (chosen) => tell("chosen", chosen) }));

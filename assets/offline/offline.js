@@ -114,7 +114,7 @@ function openView(root, pictures, saved) {
     linksTitle.textContent = `${title.textContent} as links`;
     hint.textContent = at.turned ? "Columns ask (query), rows answer (key). Every column sums to 1." : "Rows ask (query), columns answer (key). Every row sums to 1.";
     drawn = [
-      pictures.links(place.links, packet({ ...saved.links, heads: [at.name.replace(/^head /, "")] }, cells), {
+      pictures.links(place.links, packet({ ...saved.links, names: [at.name] }, cells), {
         view: { pinned: at.query === null ? null : { side: "query", position: at.query } },
         pin: (pinned) => choose(pinned?.side === "query" ? pinned.position : null),
       }),

@@ -7,6 +7,7 @@ neutral – orange, and neutral is the card behind them. All are told apart by l
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 Theme = Literal["light", "dark"]
@@ -131,6 +132,10 @@ CATEGORIES: dict[Theme, list[str]] = {
 }
 
 
+# Words on a coloured cell: the first on light cells, the second on dark ones (see `ink_on`).
+INKS = ("#16140f", "#ffffff")
+
+
 def roles(theme: Theme) -> dict[str, str]:
     """The colours of the roles in one theme, by name."""
     return ROLES[theme]
@@ -161,15 +166,39 @@ def palette() -> dict[str, dict[str, object]]:
             "sequential": SEQUENTIAL[theme],
             "diverging": DIVERGING[theme],
             "categories": CATEGORIES[theme],
+            "inks": INKS,
         }
         for theme in ROLES
     }
 
 
+def shade(steps: Sequence[str], share: float) -> str:
+    """The colour at `share` in [0, 1] of evenly spaced colours; what lies beyond has the first or the last."""
+    at = max(0.0, min(1.0, share)) * (len(steps) - 1)
+    low = min(int(at), len(steps) - 2)
+    return _hex(a + (b - a) * (at - low) for a, b in zip(channels(steps[low]), channels(steps[low + 1]), strict=True))
+
+
+def channels(colour: str) -> list[int]:
+    """Red, green and blue of "#rrggbb", 0 … 255."""
+    return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+
+
+def ink_on(colour: str) -> str:
+    """The ink that can be read on a colour, by its relative luminance (WCAG 2)."""
+    parts = [c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in channels(colour)]
+    luminance = 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+    return INKS[0] if luminance > 0.2 else INKS[1]
+
+
+def _hex(parts: Iterable[float]) -> str:
+    return "#" + "".join(f"{int(part + 0.5):02x}" for part in parts)
+
+
 def mixed(colour: str, back: str, share: float) -> str:
     """`share` of one colour in another, both "#rrggbb"."""
-    pairs = [(int(colour[i : i + 2], 16), int(back[i : i + 2], 16)) for i in (1, 3, 5)]
-    return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in pairs)
+    pairs = zip(channels(colour), channels(back), strict=True)
+    return _hex(share * a + (1 - share) * b for a, b in pairs)
 
 
 def role_colours(theme: Theme) -> dict[str, str]:

@@ -7,6 +7,7 @@ from functools import cache
 from attn_core.settings import assets_folder
 
 ASSETS = assets_folder()
+SHARED = ("canvas/numbers.js", "canvas/drawing.js", "canvas/picture.js")  # of all pictures, in this order
 
 
 @cache
@@ -18,7 +19,7 @@ def asset(name: str) -> str:
 @cache
 def with_drawing(name: str) -> str:
     """The ES module of one file in assets/, behind what all canvas pictures share."""
-    return f"{asset('canvas/drawing.js')}\n{asset(name)}"
+    return "\n".join([*map(asset, SHARED), asset(name)])
 
 
 @cache
@@ -31,9 +32,9 @@ def module(name: str) -> str:
 
 
 @cache
-def view() -> str:
+def view_updates() -> str:
     """The ES module that tells a picture on the same page what to show of its cells."""
-    return asset("canvas/view.js")
+    return asset("canvas/view_updates.js")
 
 
 @cache
@@ -46,7 +47,8 @@ def inline(*names: str, start: str) -> str:
         f"{name}: (() => {{\n{_without_exports(asset(f'canvas/{name}.js'))}\nreturn draw;\n}})()," for name in names
     ]
     pictures = "\n".join(["const pictures = {", *drawn, "};"])
-    return f"(() => {{\n{asset('canvas/drawing.js')}\n{pictures}\n{asset(f'offline/{start}.js')}\n}})();"
+    parts = [*map(asset, SHARED), pictures, asset(f"offline/{start}.js")]
+    return "\n".join(["(() => {", *parts, "})();"])
 
 
 def _without_exports(source: str) -> str:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 
 MINUS = "\N{MINUS SIGN}"
@@ -78,3 +80,36 @@ def byte_size(count: float) -> str:
     """
     said = short(count)
     return f"{said} bytes" if said.isdigit() else f"{said.replace(' B', ' G')}B"
+
+
+def significant(number: float, digits: int = 4) -> str:
+    """A number with so many digits, without zeros that say nothing, and with a true minus sign.
+
+    >>> significant(-0.123456), significant(12345.678), significant(2.0), significant(1.5e-9)
+    ('−0.1235', '12350', '2', '1.5e−9')
+    """
+    if not number:
+        return "0"
+    mantissa, _, power = f"{number:.{digits - 1}e}".partition("e")
+    plain = -6 <= int(power) < 21  # where JavaScript writes no power of ten
+    text = f"{Decimal(f'{number:.{digits}g}'):f}" if plain else f"{float(mantissa):g}e{int(power):+d}"
+    return text.replace("-", MINUS)
+
+
+def in_cell(number: float) -> str:
+    """A number for a small cell: whole ones as they are, others with two decimals, fewer where they are large.
+
+    >>> [in_cell(n) for n in (3.0, -0.126, 12.34, 123.4)]
+    ['3', '−0.13', '12.3', '123']
+    """
+    digits = 0 if number == int(number) else 0 if abs(number) >= 100 else 1 if abs(number) >= 10 else 2
+    return f"{number or 0:.{digits}f}".replace("-", MINUS)
+
+
+def points(difference: float) -> str:
+    """A difference of two shares, in points of a percent, with its sign.
+
+    >>> points(0.123), points(-0.0042), points(0.0)
+    ('+12 points', '−0.42 points', '+0 points')
+    """
+    return f"{MINUS if difference < 0 else '+'}{significant(abs(100 * difference), 2)} points"

@@ -8,7 +8,7 @@ from html import escape
 
 import streamlit as st
 
-from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.charts.heatmap import clicked
 from attn_core.figures.charts.heatmap import heatmap as heatmap_figure
 from ui.all_heads import head as one_head
@@ -86,7 +86,7 @@ def links(shown: OneHead) -> None:
         if pin.side == "query":
             one_head.choose(shown.places, at)
 
-    packet = tiles.pack_links(
+    packet = pack_links(
         shown.pattern[None],
         arrangement.labels,
         heads=[f"{shown.page.layer}.{shown.page.head}" if view["mean"] == "one" else shown.who],

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.charts.heatmap import clicked
 from attn_core.figures.charts.heatmap import heatmap as heatmap_figure
 from attn_core.figures.html.bar_table import Column
@@ -37,7 +38,7 @@ def lines(shown: Shown) -> None:
     pin: tuple[canvas.Side, int] | None = None  # without a choice, all lines are drawn
     if shown.page.state["row"] is not None:
         pin = ("query", shown.row)
-    packet = tiles.pack_links(
+    packet = pack_links(
         shown.pattern[None],
         shown.rows,
         shown.keys.labels,

@@ -44,7 +44,7 @@ class Pin:
 _overview = st.components.v2.component("headlight.overview", js=scripts.module("overview"))
 _links = st.components.v2.component("headlight.links", js=scripts.module("links"))
 _theme = st.components.v2.component("headlight.theme", js=scripts.with_drawing("app/theme.js"))
-_view = st.components.v2.component("headlight.view", js=scripts.view())
+_view = st.components.v2.component("headlight.view", js=scripts.view_updates())
 
 
 def overview(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from attn_core.figures import colours
 from attn_core.figures.canvas.packet import packet
 from attn_core.figures.colours import Theme, mixed, role_colours
+from attn_core.text.numbers import short
 
 
 def boxes(
@@ -17,7 +18,7 @@ def boxes(
     parents: for each box, which one it lies in; the first box is the model. `kinds` are roles for leaves and names of
     containers (model, block, attention, head, MLP) for the others. `alt` says what the picture shows.
     """
-    nodes = list(zip(parents, labels, counts, kinds, strict=True))
+    nodes = list(zip(parents, labels, counts, kinds, map(short, counts), strict=True))
     fills = {theme: _box_fills(theme) for theme in colours.ROLES}
     return packet({"picture": "boxes", "nodes": nodes, "fills": fills, "alt": alt}, b"")
 

@@ -1,25 +1,27 @@
-"""Patterns packed for the canvas: one byte a cell for the overview of all heads, two bytes for the links of one.
+"""All heads at a glance, one square a head: its pattern, a number, or its kind. Packets for assets/canvas/overview.js.
 
-Every packet is one `bytes`: the length of the header (4 bytes, little-endian), the header (JSON, UTF-8), the cells.
-The overview stays below 4 MB for any model: longer sentences are pooled by their maximum, and the header says by how
-much. Masked cells have a value of their own, because masked is not zero.
+A cell of a pattern has one byte. The overview stays below 4 MB for any model: longer sentences are pooled by their
+maximum, and the header says by how much. Masked cells have a value of their own, because masked is not zero.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
 import numpy as np
 
-from attn_core.figures.canvas.packet import packet
+from attn_core.figures.canvas.packet import hidden_cells, packet, whole_numbers
+from attn_core.figures.colour_bars import ColourBar, signed_bar, size_bar, weight_bar
+from attn_core.figures.colours import CATEGORIES, ROLES, Scale, mixed
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import MINUS
 
+MOST_KINDS = 8  # as many as can be told apart by colour
 BUDGET = 4_000_000  # bytes of cells in one overview
 MASKED = 255  # an overview cell is MASKED or round(254 · √weight)
-MASKED_LINK = 65_535  # a link cell is MASKED_LINK or round(65534 · weight), exact to 0.001 %
-MOST_HEADS = 8  # as many heads as can be told apart by colour
 
 
 def pack_patterns(
@@ -62,9 +64,13 @@ def pack_patterns(
         "pool": pool,
         "query_labels": [visible(label) for label in query_labels],
         "key_labels": None if key_labels is None else [visible(label) for label in keys],
-        "query_positions": _whole(query_positions),
-        "key_positions": _whole(query_positions if key_labels is None else key_positions),
+        "query_positions": whole_numbers(query_positions),
+        "key_positions": whole_numbers(query_positions if key_labels is None else key_positions),
         "notes": notes,
+        "bar": weight_bar().packed(),
+        "says": f"To update {{query}}, {{head}} takes {'≈' if pool == 1 else 'at most ≈'} {{value}} from {{key}}.",
+        "says_masked": "{query} may not look at {key}: masked.",
+        "pooled": "" if pool == 1 else f"≈ each cell is the strongest of {pool} × {pool}",
     }
     return packet(header, b"".join(parts))
 
@@ -75,16 +81,32 @@ def pack_values(values: np.ndarray, texts: Sequence[Sequence[str]], *, name: str
     The colour runs from 0 to the largest value (`signed`: from −largest to largest). `texts[layer][head]` is the
     number as it is to be read, with its unit; `name` says what it measures.
     """
+    numbers = np.nan_to_num(values.astype(float))
+    largest = float(np.abs(numbers).max(initial=0.0))
     header = {
         "picture": "values",
         "layers": values.shape[0],
         "heads": values.shape[1],
         "name": name,
-        "signed": signed,
-        "values": np.nan_to_num(values.astype(float)).tolist(),
+        "bar": _bar_of(numbers, texts, name, largest, signed=signed).packed(),
+        "values": numbers.tolist(),
         "texts": [list(row) for row in texts],
     }
     return packet(header, b"")
+
+
+def _bar_of(
+    numbers: np.ndarray, texts: Sequence[Sequence[str]], name: str, largest: float, *, signed: bool
+) -> ColourBar:
+    """The ends of the colours in the unit that the squares are read in; without words where the largest has none."""
+    layer, head = np.unravel_index(np.abs(numbers).argmax(), numbers.shape)
+    size = texts[layer][head].lstrip(f"+-{MINUS}")
+    if signed:
+        bar = signed_bar(name, largest, lambda number: f"{MINUS if number < 0 else '+'}{size}")
+    else:
+        bar = size_bar(name, largest, lambda number: size)
+    same: dict[Scale, str] = {"sqrt": name, "linear": name}  # a number a head has one scale
+    return replace(bar, titles=same, ticks=bar.ticks if size[:1].isdigit() else ())
 
 
 def pack_kinds(
@@ -95,66 +117,44 @@ def pack_kinds(
     `meanings` gives each kind, in the order of its colours, its sentence; a kind that is not in it is "other" and
     stays grey. At most eight kinds can be told apart.
     """
-    if len(meanings) > MOST_HEADS:
-        raise ValueError(f"{len(meanings)} kinds cannot be told apart by colour; at most {MOST_HEADS} can")
+    if len(meanings) > MOST_KINDS:
+        raise ValueError(f"{len(meanings)} kinds cannot be told apart by colour; at most {MOST_KINDS} can")
     header = {
         "picture": "kinds",
         "layers": len(kinds),
         "heads": len(kinds[0]),
         "kinds": [list(row) for row in kinds],
         "meanings": meanings,
+        "legend": _legend([name for row in kinds for name in row], meanings),
         "notes": notes,
     }
     return packet(header, b"")
 
 
-def pack_links(
-    patterns: np.ndarray,
-    query_labels: Sequence[str],
-    key_labels: Sequence[str] | None = None,
-    *,
-    heads: Sequence[str],
-    may_look: np.ndarray | None = None,
-    query_positions: Sequence[int] | None = None,
-    key_positions: Sequence[int] | None = None,
-    query_special: Sequence[bool] | None = None,
-    key_special: Sequence[bool] | None = None,
-    query_words: Sequence[int | None] | None = None,
-    key_words: Sequence[int | None] | None = None,
-    captions: tuple[str, str] = ("asks", "answers"),
-) -> bytes:
-    """One to eight heads as lines between two columns of words: patterns [head, query, key], a packet for `links`.
-
-    `heads` are their names ("0.3"). `*_special` dims special tokens, `*_words` (the word index of each token) joins
-    the pieces of a word, `*_positions` are said instead of 0, 1, … where tokens are left out or merged; the keys' are
-    the queries' own where `key_labels` is left out.
-    """
-    if len(heads) > MOST_HEADS:
-        raise ValueError(f"{len(heads)} heads cannot be told apart by colour; at most {MOST_HEADS} can")
-    same = key_labels is None
-    keys = query_labels if key_labels is None else key_labels
-    if patterns.shape != (len(heads), len(query_labels), len(keys)):
-        raise ValueError(f"patterns {patterns.shape} do not fit {len(heads)} heads and the labels")
-    header = {
-        "picture": "links",
-        "heads": list(heads),
-        "captions": list(captions),
-        "same": same,
-        "sides": [
-            _side(query_labels, query_positions, query_special, query_words),
-            _side(keys, query_positions, query_special, query_words)
-            if same
-            else _side(keys, key_positions, key_special, key_words),
-        ],
-    }
-    return packet(header, exact_cells(patterns, may_look).tobytes())
+def _legend(kinds: Sequence[str], meanings: dict[str, str]) -> list[dict[str, Any]]:
+    """Each kind with its letters, its fill in both themes, its sentence and how often it occurs; last what is none."""
+    entries = [
+        {
+            "name": name,
+            "letters": letters,
+            "fills": {theme: mixed(CATEGORIES[theme][i], ROLES[theme]["card"], 0.6) for theme in ROLES},
+            "says": f"{name}: {meaning} ({kinds.count(name)})",
+        }
+        for i, ((name, meaning), letters) in enumerate(zip(meanings.items(), _letters(list(meanings)), strict=True))
+    ]
+    others = sum(name not in meanings for name in kinds)
+    fills = {theme: ROLES[theme]["line"] for theme in ROLES}
+    return [*entries, {"name": "other", "letters": "·", "fills": fills, "says": f"other ({others})"}]
 
 
-def exact_cells(patterns: np.ndarray, may_look: np.ndarray | None) -> np.ndarray:
-    """[head, query, key] with two bytes a cell: MASKED_LINK or round(65534 · weight)."""
-    cells = np.rint(np.clip(np.nan_to_num(patterns), 0, 1) * 65_534).astype("<u2")
-    cells[_hidden(patterns, may_look)] = MASKED_LINK
-    return cells
+def _letters(names: Sequence[str]) -> list[str]:
+    """What stands for a kind where colour alone is not enough: "previous token" is PT, "induction" IN; all differ."""
+    found: list[str] = []
+    for i, name in enumerate(names):
+        words = name.split()
+        letters = ("".join(word[0] for word in words) if len(words) > 1 else name[:2]).upper()
+        found.append(letters if letters not in found else str(i + 1))
+    return found
 
 
 def pool_for(n_tiles: int, n_query: int, n_key: int, budget: int = BUDGET) -> int:
@@ -168,34 +168,10 @@ def pool_for(n_tiles: int, n_query: int, n_key: int, budget: int = BUDGET) -> in
 def _bytes_of(pattern: np.ndarray, may_look: np.ndarray | None, pool: int) -> np.ndarray:
     """[head, query, key] → uint8, pooled by the maximum; a pooled cell is masked only where all of it is."""
     cells = np.rint(254 * np.sqrt(np.clip(np.nan_to_num(pattern), 0, 1))).astype(np.int16)
-    cells[_hidden(pattern, may_look)] = -1
+    cells[hidden_cells(pattern, may_look)] = -1
     if pool > 1:
         fill = [(0, 0), *((0, -size % pool) for size in cells.shape[1:])]
         cells = np.pad(cells, fill, constant_values=-1)
         heads, queries, keys = cells.shape
         cells = cells.reshape(heads, queries // pool, pool, keys // pool, pool).max(axis=(2, 4))
     return np.where(cells < 0, MASKED, cells).astype(np.uint8)
-
-
-def _hidden(patterns: np.ndarray, may_look: np.ndarray | None) -> np.ndarray:
-    """What has no weight, bool [head, query, key]: masked cells, and rows that hiding tokens has left empty (NaN)."""
-    undefined = np.isnan(patterns)
-    return undefined if may_look is None else undefined | ~np.asarray(may_look, bool)
-
-
-def _side(
-    labels: Sequence[str],
-    positions: Sequence[int] | None,
-    special: Sequence[bool] | None,
-    words: Sequence[int | None] | None,
-) -> dict[str, Any]:
-    return {
-        "labels": [visible(label) for label in labels],
-        "positions": _whole(positions),
-        "special": [] if special is None else [i for i, dim in enumerate(special) if dim],
-        "words": None if words is None else list(words),
-    }
-
-
-def _whole(numbers: Sequence[int] | None) -> list[int] | None:
-    return None if numbers is None else [int(number) for number in numbers]

@@ -7,13 +7,15 @@ row by row), so every number on screen is exact. Masked cells are NaN or −∞:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from attn_core.figures.canvas.packet import packet
+from attn_core.figures.colour_bars import ColourBar, signed_bar, size_bar
 from attn_core.figures.colours import Scale
+from attn_core.text.numbers import in_cell, percent
 
 Kind = Literal["signed", "weights", "positive"]
 
@@ -77,6 +79,7 @@ def pack_cells(
         if side.labels and len(side.labels) != size:
             raise ValueError(f"{len(side.labels)} labels for {size} {what}")
     finite = np.abs(numbers[np.isfinite(numbers)])
+    top = float(finite.max(initial=0.0)) if limit is None else float(limit)
     header = {
         "picture": "cells",
         "shape": list(numbers.shape),
@@ -88,7 +91,8 @@ def pack_cells(
         "alt": alt,
         "hint": hint,
         "chosen": [-1 if i is None else int(i) for i in chosen],
-        "limit": float(finite.max(initial=0.0)) if limit is None else float(limit),
+        "limit": top,
+        "bar": _bar(kind, top, beyond=bool((finite > top).any())).packed(),
         "scale": scale,
         "square": square,
         "turned": turned,
@@ -100,3 +104,16 @@ def pack_cells(
         "legend": legend,
     }
     return packet(header, np.ascontiguousarray(numbers, dtype="<f4").tobytes())
+
+
+def _bar(kind: Kind, top: float, *, beyond: bool) -> ColourBar:
+    """The colours' ends; where numbers lie `beyond` them, the words there say so."""
+
+    def say(number: float) -> str:
+        text = percent(number) if kind == "weights" else in_cell(number)
+        return f"{'≤' if number < 0 else '≥'} {text}" if beyond else text
+
+    if kind == "signed":
+        return signed_bar("value", top, say)
+    bar = size_bar("weight" if kind == "weights" else "value", top, say)
+    return replace(bar, ticks=((0.0, percent(0)), *bar.ticks[1:])) if kind == "weights" else bar

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from attn_core.figures.colours import palette
 
@@ -23,3 +26,14 @@ def unpack(packed: bytes) -> tuple[dict[str, Any], bytes]:
     """A packet's header and cells."""
     (length,) = struct.unpack_from("<I", packed)
     return json.loads(packed[4 : 4 + length]), packed[4 + length :]
+
+
+def whole_numbers(numbers: Sequence[int] | None) -> list[int] | None:
+    """Positions as JSON can hold them; numpy's own whole numbers it can not."""
+    return None if numbers is None else [int(number) for number in numbers]
+
+
+def hidden_cells(patterns: np.ndarray, may_look: np.ndarray | None) -> np.ndarray:
+    """What has no weight, bool [head, query, key]: masked cells, and rows that hiding tokens has left empty (NaN)."""
+    undefined = np.isnan(patterns)
+    return undefined if may_look is None else undefined | ~np.asarray(may_look, bool)

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from attn_core.figures.canvas.packet import packet
+from attn_core.figures.colour_bars import signed_bar, weight_bar
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import points
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +46,22 @@ def pack_panels(panels: Sequence[Panel], *, paint: bool = False) -> bytes:
     for panel in panels:
         if panel.cells.shape != shape or (len(panel.query_labels), len(panel.key_labels)) != shape:
             raise ValueError(f"panel {panel.title!r} has {panel.cells.shape} cells, the first one has {shape}")
+    signed = [panel.signed for panel in panels]
     differences = [np.nanmax(np.abs(panel.cells), initial=0.0) for panel in panels if panel.signed]
+    limit = float(max(differences, default=0.0))
     header = {
         "picture": "panels",
         "queries": shape[0],
         "keys": shape[1],
-        "limit": float(max(differences, default=0.0)),
+        "limit": limit,
+        "bars": {
+            "weight": weight_bar().packed() if not all(signed) else None,
+            "difference": signed_bar("difference", limit, points).packed() if any(signed) else None,
+        },
+        "says": "To update {query}, {who} takes {value} from {key}.",
+        "says_difference": "From {query} to {key}: {value}.",
+        "says_masked": "{query} may not look at {key}: masked.",
+        "says_missing": "This sentence has no such word.",
         "paint": paint,
         "panels": [_panel(panel) for panel in panels],
     }

@@ -9,53 +9,45 @@ import numpy as np
 import plotly.graph_objects as go
 
 from attn_core.figures.canvas.heads import MASKED
-from attn_core.figures.colours import CATEGORIES, diverging, sequential
-from attn_core.figures.labels import phrase, ticks
-from attn_core.figures.paper.layout import COLOUR, LEFT, RIGHT, TOP, WIDTH, Header, bar, finished, said
-from attn_core.text.numbers import MINUS
+from attn_core.figures.colours import DIVERGING, SEQUENTIAL, ink_on, shade
+from attn_core.figures.labels import escape, phrase, ticks
+from attn_core.figures.paper.layout import COLOUR, LEFT, RIGHT, TOP, WIDTH, Header, colour_bar, finished, said
+
+MOST_WRITTEN = 24  # heads beside each other that leave room for a number in each square
 
 
 def values(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     """One number a head, layers × heads; the number stands in its square where there is room."""
     numbers = np.array(header["values"], dtype=float)
-    most = float(np.abs(numbers).max(initial=0.0)) or 1.0
-    scale = diverging("light") if header["signed"] else sequential("light")
+    bar = header["bar"]
     figure = go.Figure(
         go.Heatmap(
             z=numbers,
-            zmin=-most if header["signed"] else 0,
-            zmax=most,
-            colorscale=scale,
             xgap=2,
             ygap=2,
-            colorbar=bar(header["name"]) | _ends(numbers, header["texts"], most, header["signed"]),
-            meta=said(header["name"], "layer", "head", range(len(numbers)), range(numbers.shape[1])),
+            text=header["texts"],
+            meta=said(bar["titles"]["linear"], "layer", "head", range(len(numbers)), range(numbers.shape[1])),
+            **colour_bar(bar),
         )
     )
-    if numbers.shape[1] <= 24:
-        figure.update_traces(text=header["texts"], texttemplate="%{text}", textfont={"size": 10})
+    if numbers.shape[1] <= MOST_WRITTEN:
+        steps = (DIVERGING if bar["signed"] else SEQUENTIAL)["light"]
+        low, high = bar["domain"]
+        fills = [shade(steps, (number - low) / (high - low)) for number in numbers.ravel()]
+        _write(figure, header["texts"], [ink_on(fill) for fill in fills], size=10)
     height = _layers_by_heads(figure, *numbers.shape)
     return _chosen(finished(figure, height + 56, bottom=64), view)
 
 
-def _ends(numbers: np.ndarray, texts: Sequence[Sequence[str]], most: float, signed: bool) -> dict[str, Any]:
-    """The ends of the colours, in the unit that the squares are read in; nothing where the largest has no number."""
-    layer, head = np.unravel_index(np.abs(numbers).argmax(), numbers.shape)
-    size = texts[layer][head].lstrip(f"+-{MINUS}")
-    if not size[:1].isdigit():
-        return {}
-    if signed:
-        return {"tickvals": [-most, 0, most], "ticktext": [f"{MINUS}{size}", "0", f"+{size}"]}
-    return {"tickvals": [0, most], "ticktext": ["0", size]}
-
-
 def kinds(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
-    """The kind of every head, by colour and by its name's first letters; what is no kind stays grey."""
-    meanings = header["meanings"]
+    """The kind of every head, by colour and by letters; what is no kind stays grey."""
     grid = np.array(header["kinds"], dtype=object)
-    names = [*meanings, *(name for name in dict.fromkeys(grid.ravel()) if name not in meanings)]
-    fills = [CATEGORIES["light"][i] if name in meanings else COLOUR["line"] for i, name in enumerate(names)]
-    steps = [(at / len(names), fill) for i, fill in enumerate(fills) for at in (i, i + 1)]
+    *named, other = header["legend"]
+    entries = {entry["name"]: entry for entry in named}
+    entries |= {name: other for name in dict.fromkeys(grid.ravel()) if name not in entries}
+    fills = [entry["fills"]["light"] for entry in entries.values()]
+    steps = [(at / len(fills), fill) for i, fill in enumerate(fills) for at in (i, i + 1)]
+    names = list(entries)
     figure = go.Figure(
         go.Heatmap(
             z=np.vectorize(names.index)(grid),
@@ -65,27 +57,35 @@ def kinds(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
             showscale=False,
             xgap=2,
             ygap=2,
-            opacity=0.75,
-            text=[["" if name not in meanings else letters(name) for name in row] for row in grid],
-            texttemplate="%{text}",
-            textfont={"size": 11, "color": COLOUR["ink"]},
             meta={**said("kind", "layer", "head", range(len(grid)), range(grid.shape[1])), "names": names},
         )
     )
+    shown = [[entries[name] for name in row] for row in grid]
+    inks = [ink_on(entry["fills"]["light"]) for row in shown for entry in row]
+    _write(figure, [[entry["letters"] for entry in row] for row in shown], inks, size=11)
     height = _layers_by_heads(figure, *grid.shape)
-    present = [name for name in names if name in grid]
-    for name in present:
-        told = f"{letters(name)} · {name}: {meanings[name]}" if name in meanings else name
-        mark = {"symbol": "square", "size": 11, "color": fills[names.index(name)], "opacity": 0.75}
-        figure.add_scatter(x=[None], y=[None], mode="markers", name=phrase(told), marker=mark)
+    present = [entry for entry in header["legend"] if any(entry in row for row in shown)]
+    for entry in present:
+        mark = {"symbol": "square", "size": 11, "color": entry["fills"]["light"]}
+        text = phrase(f"{entry['letters']} {entry['says']}")
+        figure.add_scatter(x=[None], y=[None], mode="markers", name=text, marker=mark)
     figure.update_layout(showlegend=True, legend={"x": 0, "y": 0, "yanchor": "top", "font": {"size": 11.5}})
     below = 16 + 19 * len(present)
     return _chosen(finished(figure, height + below, bottom=below), view)
 
 
-def letters(name: str) -> str:
-    """The first letters of a kind's words: "previous token" is PT."""
-    return "".join(word[0] for word in name.split()).upper()
+def _write(figure: go.Figure, texts: Sequence[Sequence[str]], inks: Sequence[str], size: float) -> None:
+    """A word in the middle of every square, in an ink that can be read on it."""
+    layers, heads = np.indices(np.shape(texts))
+    figure.add_scatter(
+        x=heads.ravel(),
+        y=layers.ravel(),
+        text=[escape(text) for row in texts for text in row],
+        mode="text",
+        textfont={"size": size, "color": list(inks)},
+        showlegend=False,
+        meta="words",
+    )
 
 
 def overview(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
@@ -108,11 +108,8 @@ def overview(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
         layer, head = rows.start // n_query, columns.start // n_key
         figure.add_heatmap(
             z=flat[rows, columns].astype(np.float32),
-            zmin=0,
-            zmax=1,
-            colorscale=sequential("light", scale),
             showscale=layer == head == 0,
-            colorbar=bar(f"weight, {'√' if scale == 'sqrt' else 'linear'} scale", percent=True),
+            **colour_bar(header["bar"], scale),
             meta=said("weight", "query", "key", *_labels(header, pool)) | {"layer": layer, "head": head},
             **place,
         )

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from attn_core.figures.charts.heatmap import MONO, SANS
-from attn_core.figures.colours import roles
+from attn_core.figures.colours import diverging, roles, sequential
 from attn_core.figures.labels import phrase, ticks
 
 WIDTH = 760  # pixels; three of the file's make one
@@ -17,12 +17,32 @@ COLOUR = roles("light")
 Header = Mapping[str, Any]
 
 
-def bar(title: str, percent: bool = False) -> dict[str, Any]:
-    """A colour bar below the picture."""
-    place = {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yanchor": "top", "ypad": 10, "xpad": 0}
-    size = {"thickness": 8, "len": 0.6, "outlinewidth": 0, "tickfont": {"size": 10.5}}
-    form = {"tickformat": ".0%"} if percent else {"nticks": 6}
-    return {**place, **size, **form, "title": {"text": phrase(title), "side": "bottom", "font": {"size": 11}}}
+def colour_bar(bar: Mapping[str, Any], scale: str = "linear") -> dict[str, Any]:
+    """What a packet's bar (`figures.colour_bars`) makes of a Plotly heatmap: colours, their ends, and the bar below."""
+    low, high = bar["domain"]
+    words = {"tickvals": [at for at, _ in bar["ticks"]], "ticktext": [text for _, text in bar["ticks"]]}
+    return {
+        "zmin": low,
+        "zmax": high,
+        "colorscale": diverging("light")
+        if bar["signed"]
+        else sequential("light", "sqrt" if scale == "sqrt" else "linear"),
+        "colorbar": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 0,
+            "yanchor": "top",
+            "ypad": 10,
+            "xpad": 0,
+            "thickness": 8,
+            "len": 0.6,
+            "outlinewidth": 0,
+            "tickfont": {"size": 10.5},
+            **(words if bar["ticks"] else {"nticks": 6}),
+            "title": {"text": phrase(bar["titles"][scale]), "side": "bottom", "font": {"size": 11}},
+        },
+    }
 
 
 def said(value: str, row: str, column: str, rows: Sequence[Any], columns: Sequence[Any]) -> dict[str, Any]:

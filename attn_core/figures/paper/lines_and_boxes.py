@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from attn_core.figures.canvas.heads import MASKED_LINK
+from attn_core.figures.canvas.links import MASKED_LINK
 from attn_core.figures.charts.heatmap import MONO
 from attn_core.figures.colours import CATEGORIES
 from attn_core.figures.html.bar_table import Column
@@ -16,7 +16,6 @@ from attn_core.figures.html.vector_arrows import Arrow, points
 from attn_core.figures.labels import escape, phrase, shorten
 from attn_core.figures.paper.layout import COLOUR, WIDTH, Header, finished
 
-FAINTEST = 0.01  # as on screen: lines below this weight are left out, and the picture says so
 SHADES = 20  # steps of a line's strength; its weight itself is exact in the table of the picture
 ROW = 22
 
@@ -24,7 +23,8 @@ ROW = 22
 def links(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     """Heads as lines between two columns of words, the stronger the line the larger the weight.
 
-    Of a word that was chosen all lines are drawn, and no others; else those that are not below `FAINTEST`.
+    Of a word that was chosen all lines are drawn, and no others; else those that are not below the faintest, which
+    the picture says.
     """
     asks, answers = header["sides"]
     n_query, n_key = len(asks["labels"]), len(answers["labels"])
@@ -32,24 +32,30 @@ def links(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     weights = np.where(cells == MASKED_LINK, 0, cells / 65_534)
     side, seen = _seen(view.get("pinned"), (n_query, n_key))
     figure = go.Figure()
-    for i, (head, pattern) in enumerate(zip(header["heads"], weights, strict=True)):
-        colour = CATEGORIES["light"][i] if len(weights) > 1 else COLOUR[side]
-        pattern = np.where(seen if seen is not None else pattern >= FAINTEST, pattern, 0)
+    for i, (name, pattern) in enumerate(zip(header["names"], weights, strict=True)):
+        one = COLOUR["soft"] if seen is None else COLOUR[side]
+        colour = CATEGORIES["light"][i] if len(weights) > 1 else one
+        pattern = np.where(seen if seen is not None else pattern >= header["faintest"], pattern, 0)
         for shade in range(SHADES, 0, -1):
             at = np.ceil(np.sqrt(pattern) * SHADES) == shade
             if at.any():
                 words = asks["labels"], answers["labels"]
-                _lines(figure, at, pattern, f"head {head}", colour, shade / SHADES, words)
+                _lines(figure, at, pattern, name, colour, _style(shade / SHADES, seen is not None), words)
     most = max(n_query, n_key)
     row = min(ROW, 900 / most)
-    for x, side, role, place in ((0, asks, "query", "middle left"), (1, answers, "key", "middle right")):
+    for x, side, place in ((0, asks, "middle left"), (1, answers, "middle right")):
         _words(figure, x, side, place, min(12, 0.8 * row))
+        role = header["roles"][x]
         title = {"size": 12, "color": COLOUR[role]}
-        figure.add_annotation(x=x, y=-1.1, text=phrase(header["captions"][x]), showarrow=False, font=title)
+        text = phrase(f"{role} {header['captions'][x]}")
+        figure.add_annotation(x=x, y=-1.1, text=text, showarrow=False, font=title)
+    if seen is None:
+        small = {"size": 11, "color": COLOUR["soft"]}
+        figure.add_annotation(x=0.5, y=most, text=phrase(header["note"]), showarrow=False, font=small)
     figure.update_xaxes(visible=False, range=[-0.02, 1.02])
-    figure.update_yaxes(visible=False, range=[most - 0.3, -1.7])
+    figure.update_yaxes(visible=False, range=[most + 0.5, -1.7])
     figure.update_layout(showlegend=len(weights) > 1, margin={"r": 150})
-    return finished(figure, row * (most + 2) + 20, bottom=8, top=8, left=150)
+    return finished(figure, row * (most + 2.8) + 20, bottom=8, top=8, left=150)
 
 
 def _seen(pinned: Mapping[str, Any] | None, shape: tuple[int, int]) -> tuple[str, np.ndarray | None]:
@@ -78,7 +84,13 @@ def _words(figure: go.Figure, x: float, side: Any, place: str, size: float) -> N
 
 
 def _lines(
-    figure: go.Figure, at: np.ndarray, weights: np.ndarray, name: str, colour: str, share: float, words: Any
+    figure: go.Figure,
+    at: np.ndarray,
+    weights: np.ndarray,
+    name: str,
+    colour: str,
+    style: tuple[float, float],
+    words: Any,
 ) -> None:
     queries, keys = np.nonzero(at)
     gap = [None] * len(queries)
@@ -86,15 +98,23 @@ def _lines(
     told = [
         [f"{q} {words[0][q]}", f"{k} {words[1][k]}", float(weights[q, k])] for q, k in zip(queries, keys, strict=True)
     ]
-    line = {"color": colour, "width": 0.6 + 3.2 * share}
-    figure.add_scatter(**ends, mode="lines", line=line, opacity=min(1, 0.08 + share), name=name, meta={"cells": told})
+    width, opacity = style
+    line = {"color": colour, "width": width}
+    figure.add_scatter(**ends, mode="lines", line=line, opacity=opacity, name=name, meta={"cells": told})
+
+
+def _style(root: float, chosen: bool) -> tuple[float, float]:
+    """Width and opacity of a line by the root of its weight: as on screen, those of a chosen word stand out."""
+    if chosen:
+        return 0.6 + 2.6 * root, min(1.0, 1.25 * root)
+    return 1.0, 0.5 * min(1.0, 1.6 * root**2 + 0.03)
 
 
 def boxes(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     """Boxes in boxes, each as large as its share of the box around it; the one that was entered fills the picture."""
     nodes = header["nodes"]
     paths: list[str] = []
-    for i, (parent, label, _, _) in enumerate(nodes):
+    for i, (parent, label, *_) in enumerate(nodes):
         above = paths[parent] if i else ""
         paths.append(f"{above}/{label}".strip("/") if i else "")
     ids = [path or "model" for path in paths]
@@ -102,16 +122,16 @@ def boxes(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     figure = go.Figure(
         go.Treemap(
             ids=ids,
-            labels=[phrase(label) for _, label, _, _ in nodes],
-            parents=["" if i == 0 else ids[parent] for i, (parent, _, _, _) in enumerate(nodes)],
-            values=[count for _, _, count, _ in nodes],
+            labels=[phrase(label) for _, label, *_ in nodes],
+            parents=["" if i == 0 else ids[parent] for i, (parent, *_) in enumerate(nodes)],
+            values=[count for _, _, count, *_ in nodes],
             branchvalues="total",
-            text=[f"{count:,}" for _, _, count, _ in nodes],
+            text=[text for *_, text in nodes],
             textinfo="label+text",
             level=view.get("inside") or "model",
             maxdepth=4,
             marker={
-                "colors": [fills.get(kind, COLOUR["card"]) for _, _, _, kind in nodes],
+                "colors": [fills.get(kind, COLOUR["card"]) for _, _, _, kind, _ in nodes],
                 "line": {"width": 1, "color": COLOUR["card"]},
             },
             tiling={"pad": 1},

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from attn_core.figures.colours import diverging, sequential
 from attn_core.figures.labels import phrase, shorten, ticks
-from attn_core.figures.paper.layout import COLOUR, WIDTH, Header, bar, finished, said, tokens
+from attn_core.figures.paper.layout import COLOUR, WIDTH, Header, colour_bar, finished, said, tokens
 
 LETTER = 6.4  # pixels of a letter of a tick, on average
 ACROSS = 2  # panels beside each other
@@ -65,21 +64,15 @@ class _Grid:
 
 def _panel(figure: go.Figure, i: int, panel: Any, numbers: np.ndarray, header: Header, scale: Any, grid: _Grid) -> None:
     name = "" if i == 0 else str(i + 1)
-    limit = header["limit"] or 1.0
     is_first = i == [p["signed"] for p in header["panels"]].index(panel["signed"])
     what = "difference" if panel["signed"] else "weight"
-    title = what if panel["signed"] else f"weight, {'√' if scale == 'sqrt' else 'linear'} scale"
-    colours = diverging("light") if panel["signed"] else sequential("light", scale)
-    legend = bar(title, percent=True)
-    legend |= {"x": 0.55 if panel["signed"] else 0, "len": 0.4}
+    colours = colour_bar(header["bars"][what], scale)
+    colours["colorbar"] |= {"x": 0.55 if panel["signed"] else 0, "len": 0.4}
     asks, answers = ([f"{at} {word or ''}" for at, word in enumerate(panel[f"{side}_labels"])] for side in SIDES)
     figure.add_heatmap(
         z=np.where(np.isfinite(numbers), numbers, np.nan),
-        zmin=-limit if panel["signed"] else 0,
-        zmax=limit if panel["signed"] else 1,
-        colorscale=colours,
         showscale=is_first,
-        colorbar=legend,
+        **colours,
         xaxis=f"x{name}",
         yaxis=f"y{name}",
         name=panel["title"],
@@ -132,22 +125,17 @@ def _rows(figure: go.Figure, count: int, query: int, n_key: int) -> None:
 
 def matrix(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     """A matrix with the names of its rows and columns: vectors as strips, or a grid of pairs."""
-    shape, kind = tuple(header["shape"]), header["kind"]
+    shape = tuple(header["shape"])
     numbers = np.frombuffer(body, "<f4").reshape(shape)
     rows, columns, chosen = header["rows"], header["columns"], header["chosen"]
     if header["turned"]:
         numbers, rows, columns, chosen = numbers.T, columns, rows, chosen[::-1]
-    limit, is_signed = header["limit"] or 1.0, kind == "signed"
-    what = ("weight" if kind == "weights" else "value") + (", √ scale" if header["scale"] == "sqrt" else "")
     hidden = ~np.isfinite(numbers)
     figure = go.Figure(
         go.Heatmap(
             z=np.where(hidden, np.nan, numbers),
-            zmin=-limit if is_signed else 0,
-            zmax=limit,
-            colorscale=diverging("light") if is_signed else sequential("light", header["scale"]),
             showscale=header["legend"],
-            colorbar=bar(what, percent=kind == "weights"),
+            **colour_bar(header["bar"], header["scale"]),
             meta=said(
                 "value",
                 rows["name"] or "row",

@@ -19,7 +19,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from server import PATIENCE, settled
 
-from attn_core.figures import colours, scripts
+from attn_core.figures import colours
 from attn_core.text.numbers import percent
 
 pytestmark = pytest.mark.browser
@@ -31,6 +31,7 @@ import json
 import numpy as np
 import streamlit as st
 from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.charts.heatmap import clicked, heatmap
 from ui.drawing import canvas as components
 
@@ -61,7 +62,7 @@ layer = st.number_input("Layer", 0, layers - 1)
 components.overview(packet, key="overview", selected=(layer, 0), scale=scale, on_open=opened)
 st.text(f"heard {json.dumps(heard)} theme {st.context.theme.type}")
 shown = np.stack([cells[0, 0], cells[-1, -1]]) if "several" in ask else cells[:1, 0]
-links = tiles.pack_links(
+links = pack_links(
     shown, words, heads=["0.0", "2.3"][: len(shown)], may_look=may_look,
     query_special=[i == 0 for i in range(n)], query_words=[None, 1, 1, *range(2, n - 1)][:n],
 )
@@ -385,11 +386,3 @@ def test_a_cell_of_the_heatmap_is_hit_up_to_its_corners(visit):
         expect(page.get_by_text(f"cell ({query}, {key})")).to_be_visible()
         settled(page)
         page.wait_for_timeout(400)  # two clicks within 300 ms, wherever, are a double click to Plotly: nothing chosen
-
-
-def test_both_languages_say_a_percent_in_the_same_words(visit):
-    page = visit()
-    numbers = [0, 1e-6, 0.0001, 0.00042, 0.0053, 0.0099, 0.0534, 0.0949, 0.1934, 0.9949, 0.9951, 0.9999, 0.99996, 1]
-    source = scripts.module("overview").replace("export default", "const app =").replace("export function", "function")
-    said = page.evaluate(f"(numbers) => {{ {source}; return numbers.map(percent); }}", numbers)
-    assert [word.replace("\u00a0", " ") for word in said] == [percent(number) for number in numbers]

@@ -8,7 +8,8 @@ import io
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from attn_core.figures.canvas.heads import pack_links, pack_patterns
+from attn_core.figures.canvas.heads import pack_patterns
+from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.canvas.matrix import Side, pack_cells
 from attn_core.figures.canvas.panels import Panel, pack_panels
 from attn_core.figures.colours import ROLES

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.canvas.packet import packet, unpack
 
 
@@ -90,14 +91,14 @@ def test_what_does_not_fit_is_refused_with_the_shapes():
     with pytest.raises(ValueError, match="1 layers came, 2 were announced"):
         tiles.pack_patterns(iter(patterns(1, 2, 4, 4)), 2, words(4))
     with pytest.raises(ValueError, match="at most 8"):
-        tiles.pack_links(patterns(1, 9, 4, 4)[0], words(4), heads=[str(i) for i in range(9)])
+        pack_links(patterns(1, 9, 4, 4)[0], words(4), heads=[str(i) for i in range(9)])
 
 
 def test_links_are_exact_to_a_thousandth_of_a_percent():
     weights = patterns(1, 2, 5, 7)[0]
     may_look = np.ones((5, 7), bool)
     may_look[2, 3] = False
-    packed = tiles.pack_links(weights, words(5), words(7), heads=["0.1", "2.3"], may_look=may_look)
+    packed = pack_links(weights, words(5), words(7), heads=["0.1", "2.3"], may_look=may_look)
     header, body = decode(packed)
     cells = np.frombuffer(body, "<u2").reshape(2, 5, 7)
     assert (cells[:, 2, 3] == 65_535).all() and (cells < 65_535).sum() == 2 * 34
@@ -107,12 +108,12 @@ def test_links_are_exact_to_a_thousandth_of_a_percent():
 
 def test_keys_are_the_queries_own_unless_given():
     special, word, at = [True, False], [None, 0], [3, 9]
-    packed = tiles.pack_links(
+    packed = pack_links(
         patterns(1, 1, 2, 2)[0], words(2), heads=["0.0"], query_special=special, query_words=word, query_positions=at
     )
     asks, answers = decode(packed)[0]["sides"]
     assert asks == answers == {"labels": ["w0", "w1"], "positions": [3, 9], "special": [0], "words": [None, 0]}
-    packed = tiles.pack_links(patterns(1, 1, 2, 2)[0], words(2), words(2), heads=["0.0"], query_special=special)
+    packed = pack_links(patterns(1, 1, 2, 2)[0], words(2), words(2), heads=["0.0"], query_special=special)
     assert decode(packed)[0]["sides"][1]["special"] == []
 
 
