@@ -7,14 +7,15 @@ holds the pooled overview and the opened head alone, and says so.
 from __future__ import annotations
 
 import base64
-import html
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
 from attn_core.figures import colours, scripts
-from attn_core.figures.canvas.heads import BUDGET, exact_cells, pack_links, pack_patterns
+from attn_core.figures.canvas.heads import BUDGET, pack_patterns
+from attn_core.figures.canvas.links import exact_cells, pack_links
 from attn_core.figures.canvas.matrix import Side, pack_cells
 from attn_core.figures.canvas.packet import unpack
 
@@ -23,22 +24,28 @@ if TYPE_CHECKING:
 
 _VIEW = '<script type="application/json" id="headlight-view">'
 
+PAGE = Markup(
+    """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">
+<title>{title} · Headlight</title>
+<style>{style}</style></head><body>
+{opener}{view}</script>
+<script type="application/json" id="headlight-numbers">{numbers}</script>
+<script>{script}</script></body></html>"""
+)
 
-def page(view: View) -> str:
+
+def page(view: View) -> Markup:
     """The whole file."""
     saved = {"page": view.page, "link": view.address(), "caption": view.caption()}
-    title = html.escape(f"{view.name} · {view.text}")
-    return "\n".join(
-        [
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">',
-            f"<title>{title[:120]} · Headlight</title>",
-            f"<style>{_colour_variables()}{scripts.asset('offline/offline.css')}</style></head><body>",
-            f"{_VIEW}{_inert(saved)}</script>",
-            f'<script type="application/json" id="headlight-numbers">{_inert(_numbers(view))}</script>',
-            f"<script>{scripts.inline('overview', 'links', 'cells', start='offline')}</script></body></html>",
-        ]
+    return PAGE.format(
+        title=f"{view.name} · {view.text}"[:120],
+        style=Markup(_colour_variables() + scripts.asset("offline/offline.css")),
+        opener=Markup(_VIEW),
+        view=_inert(saved),
+        numbers=_inert(_numbers(view)),
+        script=Markup(scripts.inline("overview", "links", "cells", start="offline")),
     )
 
 
@@ -52,9 +59,9 @@ def remembered(text: str) -> str:
     return saved
 
 
-def _inert(content: dict[str, Any]) -> str:
+def _inert(content: dict[str, Any]) -> Markup:
     """JSON that cannot end the script element it stands in, whatever was typed."""
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return Markup(json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))
 
 
 def _colour_variables() -> str:

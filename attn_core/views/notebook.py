@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import Any
 
+from markupsafe import Markup
+
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
-from attn_core.views import files as export
+from attn_core.views import files
 from attn_core.views.view import View
 
 
 @dataclass(frozen=True)
 class Showing:
-    """What `show` gives: Jupyter draws it; `view` is what it shows and can be saved with `export.save`."""
+    """What `show` gives: Jupyter draws it; `view` is what it shows and can be saved with `files.save`."""
 
     view: View
     height: int = 860
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Markup:
         """The offline page inside a frame of its own, so that notebook and picture cannot disturb each other."""
-        frame = f'style="width:100%;height:{self.height}px;border:0" sandbox="allow-scripts"'
-        title = html.escape(self.view.caption())
-        return f'<iframe title="{title}" {frame} srcdoc="{html.escape(export.html(self.view))}"></iframe>'
+        frame = Markup(
+            '<iframe title="{}" style="width:100%;height:{}px;border:0" sandbox="allow-scripts" srcdoc="{}"></iframe>'
+        )
+        return frame.format(self.view.caption(), self.height, str(files.html(self.view)))
 
 
 def show(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from attn_core.figures import colours
 from attn_core.figures.colours import Theme, role_colours
@@ -84,15 +85,12 @@ def named_bars(models: Sequence[str], parts: Sequence[Mapping[str, int]], *, as_
     return figure.update_layout(showlegend=True, legend=place, height=height, margin={"b": below})
 
 
-def legend(shown: Iterable[str], theme: Theme) -> str:
+def legend(shown: Iterable[str], theme: Theme) -> Markup:
     """The colours of roles as HTML that wraps: boxes and bars share one."""
-    fills = role_colours(theme)
-    spans = "".join(
-        f'<span><i style="background:{fills[role]}"></i>{NAMES.get(role, role)}</span>'
-        for role in ORDER
-        if role in shown
-    )
-    return f'<div class="hl-legend">{spans}</div>'
+    fills, names = role_colours(theme), set(shown)
+    entry = Markup('<span><i style="background:{}"></i>{}</span>')
+    spans = Markup("").join(entry.format(fills[role], NAMES.get(role, role)) for role in ORDER if role in names)
+    return Markup('<div class="hl-legend">{}</div>').format(spans)
 
 
 ORDER = (

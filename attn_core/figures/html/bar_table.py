@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
+from markupsafe import Markup
 
 
 @dataclass(frozen=True)
@@ -32,31 +32,29 @@ def bars(
     *,
     head: str = "word",
     marks: dict[int, tuple[str, str]] | None = None,
-) -> str:
+) -> Markup:
     """A table of bars as HTML. `marks` gives rows a role ("query", "key", "special") and a word that says why."""
     marks = marks or {}
-    titles = "".join(f'<th scope="col">{escape(column.title)}</th>' for column in columns)
-    rows = "".join(_row(i, label, columns, marks.get(i)) for i, label in enumerate(labels))
-    return (
-        f'<table class="hl-bars"><thead><tr><th scope="col">{escape(head)}</th>{titles}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
-    )
+    titles = Markup("").join(Markup('<th scope="col">{}</th>').format(column.title) for column in columns)
+    rows = Markup("").join(_row(i, label, columns, marks.get(i)) for i, label in enumerate(labels))
+    table = '<table class="hl-bars"><thead><tr><th scope="col">{}</th>{}</tr></thead><tbody>{}</tbody></table>'
+    return Markup(table).format(head, titles, rows)
 
 
-def _row(i: int, label: str, columns: Sequence[Column], mark: tuple[str, str] | None) -> str:
+def _row(i: int, label: str, columns: Sequence[Column], mark: tuple[str, str] | None) -> Markup:
     role, why = mark or ("", "")
-    said = f"<small>{escape(why)}</small>" if why else ""
-    cells = "".join(_cell(column, i) for column in columns)
-    return f'<tr class="{role}"><th scope="row">{escape(label)}{said}</th>{cells}</tr>'
+    said = Markup("<small>{}</small>").format(why) if why else ""
+    cells = Markup("").join(_cell(column, i) for column in columns)
+    return Markup('<tr class="{}"><th scope="row">{}{}</th>{}</tr>').format(role, label, said, cells)
 
 
-def _cell(column: Column, i: int) -> str:
+def _cell(column: Column, i: int) -> Markup:
     """Negative bars grow to the left of a middle line, positive ones to the right."""
     numbers = np.nan_to_num(np.asarray(column.numbers, dtype=float), neginf=0.0, posinf=0.0)
     most = max(1e-12, float(np.abs(numbers).max(initial=0.0)) if column.most is None else column.most)
     share = min(1.0, abs(numbers[i]) / most)
-    bar = f'<i class="{column.role}" style="width:{100 * share:.2f}%"></i>'
+    bar = Markup('<i class="{}" style="width:{:.2f}%"></i>').format(column.role, 100 * share)
     if (numbers < 0).any():
         halves = (bar, "") if numbers[i] < 0 else ("", bar)
-        bar = f'<span class="below">{halves[0]}</span><span class="above">{halves[1]}</span>'
-    return f'<td><div><b>{escape(column.texts[i])}</b><span class="track">{bar}</span></div></td>'
+        bar = Markup('<span class="below">{}</span><span class="above">{}</span>').format(*halves)
+    return Markup('<td><div><b>{}</b><span class="track">{}</span></div></td>').format(column.texts[i], bar)

@@ -8,25 +8,26 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from markupsafe import Markup
 
 
-def clocks(points: np.ndarray, turns: np.ndarray, most: int = 10) -> str:
+def clocks(points: np.ndarray, turns: np.ndarray, most: int = 10) -> Markup:
     """The first `most` pairs, points [pair, 2] before the turn and turns [pair] in radians, as small clock faces.
 
     Hands have one length: only their angles are meant.
     """
-    faces = "".join(_face(i, points[i], float(turns[i])) for i in range(min(most, len(points))))
-    rest = f"<div>and {len(points) - most} more pairs</div>" if len(points) > most else ""
-    return f'<div class="hl-clocks">{faces}{rest}</div>'
+    faces = Markup("").join(_face(i, points[i], float(turns[i])) for i in range(min(most, len(points))))
+    rest = Markup("<div>and {} more pairs</div>").format(len(points) - most) if len(points) > most else ""
+    return Markup('<div class="hl-clocks">{}{}</div>').format(faces, rest)
 
 
-def _face(pair: int, point: np.ndarray, turn: float) -> str:
+def _face(pair: int, point: np.ndarray, turn: float) -> Markup:
     before = math.degrees(math.atan2(float(point[1]), float(point[0])))
     degrees = math.degrees(turn)
     alt = f"pair {pair} is turned by {degrees:.0f} degrees"
-    hands = f"{_hand('before', before)}{_hand('after', before + degrees)}"
-    return f'<div><span role="img" aria-label="{alt}">{hands}</span>{degrees:.0f}°</div>'
+    hands = _hand("before", before) + _hand("after", before + degrees)
+    return Markup('<div><span role="img" aria-label="{}">{}</span>{:.0f}°</div>').format(alt, hands, degrees)
 
 
-def _hand(when: str, degrees: float) -> str:
-    return f'<i class="{when}" style="transform:rotate({-degrees:.1f}deg)"></i>'
+def _hand(when: str, degrees: float) -> Markup:
+    return Markup('<i class="{}" style="transform:rotate({:.1f}deg)"></i>').format(when, -degrees)

@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 WIDTH, HEIGHT, EDGE = 320.0, 170.0, 30.0  # CSS pixels
 Point = tuple[float, float]
 
@@ -28,8 +30,8 @@ class Arrow:
     start: int | None = None
 
 
-def arrows(drawn: Sequence[Arrow], alt: str) -> str:
-    """Arrows in one plane, to scale, as HTML; names and `alt` are words of ours, never what a visitor typed."""
+def arrows(drawn: Sequence[Arrow], alt: str) -> Markup:
+    """Arrows in one plane, to scale, as HTML; `alt` says what they show."""
     starts, ends = points(drawn)
     xs, ys = [x for x, _ in (*starts, *ends)], [y for _, y in (*starts, *ends)]
     across, up = max(xs) - min(xs), max(ys) - min(ys)
@@ -39,11 +41,11 @@ def arrows(drawn: Sequence[Arrow], alt: str) -> str:
     def place(point: Point) -> Point:
         return left + (point[0] - min(xs)) * unit, top + (max(ys) - point[1]) * unit
 
-    lines = "".join(
+    lines = Markup("").join(
         _line(place(start), arrow.length * unit, arrow) + _name(place(start), place(end), arrow)
         for start, end, arrow in zip(starts, ends, drawn, strict=True)
     )
-    return f'<div class="hl-arrows" role="img" aria-label="{alt}">{lines}</div>'
+    return Markup('<div class="hl-arrows" role="img" aria-label="{}">{}</div>').format(alt, lines)
 
 
 def points(drawn: Sequence[Arrow]) -> tuple[list[Point], list[Point]]:
@@ -58,13 +60,14 @@ def points(drawn: Sequence[Arrow]) -> tuple[list[Point], list[Point]]:
     return starts, ends
 
 
-def _line(start: Point, pixels: float, arrow: Arrow) -> str:
+def _line(start: Point, pixels: float, arrow: Arrow) -> Markup:
     """A thin bar from its start, turned about it; the stylesheet gives it a head. One that is too short is a dot."""
     kind = "" if pixels >= 9 else " dot"
     where = f"left:{start[0]:.1f}px;top:{start[1]:.1f}px;width:{max(pixels, 3):.1f}px"
-    return f'<i class="{arrow.role}{kind}" style="{where};transform:rotate({-arrow.degrees:.2f}deg)"></i>'
+    turned = Markup('<i class="{}{}" style="{};transform:rotate({:.2f}deg)"></i>')
+    return turned.format(arrow.role, kind, where, -arrow.degrees)
 
 
-def _name(start: Point, end: Point, arrow: Arrow) -> str:
+def _name(start: Point, end: Point, arrow: Arrow) -> Markup:
     middle = f"left:{(start[0] + end[0]) / 2:.1f}px;top:{(start[1] + end[1]) / 2:.1f}px"
-    return f'<b class="{arrow.role} {arrow.where}" style="{middle}">{arrow.name}</b>'
+    return Markup('<b class="{} {}" style="{}">{}</b>').format(arrow.role, arrow.where, middle, arrow.name)
