@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from attn_core.capture.run import trace
     from attn_core.models.loading import load
     from attn_core.parameters.count import count_parameters
-    from attn_core.traces.trace import Parity, Trace
+    from attn_core.traces.parity import Parity
+    from attn_core.traces.trace import Trace
     from attn_core.views.notebook import show
 
 _HOMES = {
     "Model": "capture.model",
-    "Parity": "traces.trace",
+    "Parity": "traces.parity",
     "Trace": "traces.trace",
     "count_parameters": "parameters.count",
     "load": "models.loading",

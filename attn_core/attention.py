@@ -24,7 +24,8 @@ def split_heads(x: Tensor, n_heads: int) -> Tensor:
     >>> split_heads(torch.arange(8.0).reshape(2, 4), n_heads=2)[1].tolist()
     [[2.0, 3.0], [6.0, 7.0]]
     """
-    return x.unflatten(-1, (n_heads, -1)).transpose(-3, -2)
+    by_head = x.reshape(*x.shape[:-1], n_heads, -1)  # [token, head·d_head] → [token, head, d_head]
+    return by_head.transpose(-3, -2)  # → [head, token, d_head]
 
 
 def join_heads(x: Tensor) -> Tensor:
@@ -70,7 +71,7 @@ def mask_scores(scores: Tensor, may_look: Tensor) -> Tensor:
     would draw an invented, even row.
     """
     if not bool(may_look.any(dim=-1).all()):
-        rows = (~may_look.any(dim=-1)).nonzero()[:, -1].unique().tolist()
+        rows = sorted(set((~may_look.any(dim=-1)).nonzero()[:, -1].tolist()))
         raise ValueError(f"the mask leaves queries {rows} with no key to look at: their weights are undefined")
     return scores.masked_fill(~may_look, -math.inf)
 
@@ -166,5 +167,5 @@ def cross_attention(
     key = split_heads(linear(memory, weights.w_k, weights.b_k), n_heads)  # [head, key, d_head]
     value = split_heads(linear(memory, weights.w_v, weights.b_v), n_heads)  # [head, key, d_head]
     seen = pattern(query, key, may_look)  # [head, query, key]
-    mixed = join_heads(weighted_values(seen, value))  # [query, head·d_head]
-    return linear(mixed, weights.w_o, weights.b_o), seen
+    joined = join_heads(weighted_values(seen, value))  # [query, head·d_head]
+    return linear(joined, weights.w_o, weights.b_o), seen

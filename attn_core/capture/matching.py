@@ -12,22 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from attn_core.rotary import measure
-
-
-class Tap(NamedTuple):
-    """Where a tensor can be had in a forward pass: the argument or result of a module, at its n-th call."""
-
-    module: str
-    side: str  # "in" or "out"
-    slot: int | str  # position or name of the argument, position in the result
-    call: int = 0
+from attn_core.traces.block import BlockKind
+from attn_core.traces.wiring import HeadSlices, Linear, Tap
 
 
 @dataclass(frozen=True)
@@ -62,72 +54,6 @@ class Diary:
 
     def between(self, start: int, stop: int) -> Iterator[Event]:
         return (event for event in self.events if start <= event.time < stop)
-
-
-@dataclass(frozen=True)
-class Linear:
-    """A module that maps x to x·W + b; `transposed` when its weight is stored [out, in]."""
-
-    module: str
-    transposed: bool
-
-    def weight(self, model: nn.Module) -> Tensor:
-        """W as [in, out], a view of the model's own weight."""
-        weight = model.get_submodule(self.module).weight.detach()  # type: ignore[union-attr, operator]
-        return weight.T if self.transposed else weight
-
-    def bias(self, model: nn.Module) -> Tensor | None:
-        bias = getattr(model.get_submodule(self.module), "bias", None)
-        return None if bias is None else bias.detach()
-
-
-@dataclass(frozen=True)
-class HeadSlices:
-    """Where the heads' queries, keys or values lie in a linear map's output: head h at columns offsets[h] and on.
-
-    `factor` is what the model multiplies them by before attention (OPT scales its queries there).
-    """
-
-    linear: Linear
-    offsets: tuple[int, ...]
-    d_head: int
-    factor: float = 1.0
-
-    def of_head(self, model: nn.Module, head: int) -> tuple[Tensor, Tensor | None]:
-        """(W [d_model, d_head], b [d_head] or None) of one head, the factor multiplied in."""
-        columns = slice(self.offsets[head], self.offsets[head] + self.d_head)
-        bias = self.linear.bias(model)
-        weight = self.linear.weight(model)[:, columns] * self.factor
-        return weight, None if bias is None else bias[columns] * self.factor
-
-
-@dataclass(frozen=True)
-class Site:
-    """One attention call of a model, and where its neighbours' tensors can be had. None: not found in this model."""
-
-    stream: str
-    layer: int
-    n_heads: int
-    output: Linear
-    projected: Tap
-    block: str | None = None
-    embedding: Tap | None = None
-    added: Tap | None = None
-    after: Tap | None = None
-    mlp: Tap | None = None
-    next: Tap | None = None
-    query: HeadSlices | None = None
-    key: HeadSlices | None = None
-    value: HeadSlices | None = None
-    x: Tap | None = None
-    memory: Tap | None = None
-    rotary: bool = False
-
-    @cached_property
-    def taps(self) -> frozenset[Tap]:
-        """Where all these tensors can be had."""
-        places = (self.projected, self.embedding, self.added, self.after, self.mlp, self.next, self.x, self.memory)
-        return frozenset(tap for tap in places if tap is not None)
 
 
 def close(found: Tensor, *parts: Tensor) -> bool:
@@ -170,7 +96,7 @@ def _as_linear(model: nn.Module, diary: Diary, entered: Event) -> tuple[Linear, 
 class Stream(NamedTuple):
     """The residual stream around one attention call."""
 
-    block: str
+    block: BlockKind
     embedding: Event
     added: Event
     total: Event  # embedding + added, as the model holds it (parallel blocks: the MLP's part too)
@@ -191,7 +117,7 @@ def residual_around(diary: Diary, projected: Event, start: int, stop: int) -> St
         for total in behind:
             for embedding in before:
                 if total is not added and close(total.value, embedding.value, added.value):
-                    kind = "sequential" if added is projected else "norm-after"
+                    kind = BlockKind.SEQUENTIAL if added is projected else BlockKind.NORM_AFTER
                     return Stream(kind, embedding, added, total)
     outputs = [e for e in _distinct(diary.between(start, stop)) if e.tap.side == "out" and e.value.shape == shape]
     for total in behind:
@@ -199,7 +125,7 @@ def residual_around(diary: Diary, projected: Event, start: int, stop: int) -> St
             rest = total.value - embedding.value - projected.value
             for mlp in outputs:
                 if mlp is not projected and _near(rest, mlp.value, total.value):
-                    return Stream("parallel", embedding, projected, total, mlp)
+                    return Stream(BlockKind.PARALLEL, embedding, projected, total, mlp)
     return None
 
 
@@ -235,7 +161,7 @@ def norm_of(diary: Diary, total: Event, stop: int) -> Event | None:
     return None
 
 
-def mlp_after(diary: Diary, total: Event, stop: int) -> tuple[str, Event, Event, Event] | None:
+def mlp_after(diary: Diary, total: Event, stop: int) -> tuple[BlockKind, Event, Event, Event] | None:
     """The second half of a block: (kind, stream after attention, the MLP's part, the next block's stream).
 
     pre-norm: m + f = next. post-norm: after = norm(m), and next = norm(after + f).
@@ -243,14 +169,14 @@ def mlp_after(diary: Diary, total: Event, stop: int) -> tuple[str, Event, Event,
     later = [e for e in _distinct(diary.between(total.time, stop)) if e.value.shape == total.value.shape]
     outputs = [e for e in later if e.tap.side == "out"]
     normed = norm_of(diary, total, stop)
-    for kind, stream in (("pre-norm", total), ("post-norm", normed)):
+    for kind, stream in ((BlockKind.PRE_NORM, total), (BlockKind.POST_NORM, normed)):
         if stream is None:
             continue
         for summed in later:
             part = next((f for f in outputs if f is not summed and close(summed.value, stream.value, f.value)), None)
             if part is None:
                 continue
-            end = summed if kind == "pre-norm" else norm_of(diary, summed, stop)
+            end = summed if kind is BlockKind.PRE_NORM else norm_of(diary, summed, stop)
             if end is not None:
                 return kind, stream, part, end
     return None

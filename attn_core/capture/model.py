@@ -15,15 +15,17 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from attn_core.capture.hooks import forget, listen
 from attn_core.capture.interface import attention_of, is_ours_always, our_name
-from attn_core.capture.probe import Wiring, logit_rule, probe
-from attn_core.capture.recorder import PassRecorder, heard_by
+from attn_core.capture.logits import logit_rule
+from attn_core.capture.probe import probe
+from attn_core.capture.probe_inputs import no_cache, probe_inputs
 from attn_core.errors import HeadlightError, UnsupportedFamily
 from attn_core.text.tokens import Tokens
 from attn_core.text.unknown_words import TextReader
+from attn_core.traces.wiring import Wiring
 
 MOST_TOKENS = 512  # what a trace reads at most, where the model itself could read more
 
@@ -95,7 +97,7 @@ class Model:
         """One forward pass, up to the final embedding: no logits of a vocabulary where they can be left out."""
         device = next(self.hf.parameters()).device
         inputs = {name: value.to(device) for name, value in inputs.items()}
-        return self.hf.base_model(**inputs, **_no_cache(self.hf))
+        return self.hf.base_model(**inputs, **no_cache(self.hf))
 
 
 def _whole_numbers(ids: Sequence[Any]) -> list[int]:
@@ -153,9 +155,9 @@ def wrap(
     if wiring is None:
         forget(hf_model)
         with model.running():
-            wiring = probe(hf_model, lambda: model.run(**_probe_inputs(hf_model)))
+            wiring = probe(hf_model, lambda: model.run(**probe_inputs(hf_model)))
             _compare_with_its_own(model)
-            wiring = replace(wiring, logits=_logit_rule(model, wiring))
+            wiring = replace(wiring, logits=logit_rule(hf_model, wiring))
         _WIRINGS[hf_model] = wiring
         _place_taps(hf_model, wiring)
     kind = "encoder-decoder" if hf_model.config.is_encoder_decoder else "decoder" if wiring.causal else "encoder"
@@ -164,7 +166,7 @@ def wrap(
 
 def _compare_with_its_own(model: Model) -> None:
     """Refuse a model that says something else with its family's own attention: ours is not what it was made for."""
-    inputs = _probe_inputs(model.hf)
+    inputs = probe_inputs(model.hf)
     ours = model.run(**inputs)[0]
     with attention_of(model.hf, "eager"):
         theirs = model.run(**inputs)[0]
@@ -180,10 +182,6 @@ def _place_taps(hf_model: Any, wiring: Wiring) -> None:
         listen(hf_model.get_submodule(module), module, side)
 
 
-def _no_cache(hf_model: Any) -> dict[str, bool]:
-    return {"use_cache": False} if hasattr(hf_model.config, "use_cache") else {}
-
-
 def _most_tokens(hf_model: Any, tokenizer: Any) -> int:
     """How many tokens a model can read: its tokenizer's word for it, and as many positions as it has learnt."""
     config = hf_model.config
@@ -193,37 +191,3 @@ def _most_tokens(hf_model: Any, tokenizer: Any) -> int:
         if table.num_embeddings in counts and table.padding_idx is not None:
             counts.append(table.num_embeddings - table.padding_idx - 1)  # RoBERTa counts positions from after padding
     return min([int(getattr(tokenizer, "model_max_length", 0) or MOST_TOKENS), *counts])
-
-
-def _probe_inputs(hf_model: Any) -> dict[str, Tensor]:
-    """Five tokens to read and, for an encoder-decoder, four to write, no special ones among them."""
-    config = hf_model.config
-    target = torch.tensor([_ordinary_ids(hf_model, 4)])
-    if hf_model.main_input_name == "input_features":  # a spectrogram, of the one length that the model takes
-        sound = torch.randn(1, config.num_mel_bins, 2 * config.max_source_positions)
-        return {"input_features": sound, "decoder_input_ids": target}
-    ids = torch.tensor([_ordinary_ids(hf_model, 5)])
-    return {"input_ids": ids, "decoder_input_ids": target} if config.is_encoder_decoder else {"input_ids": ids}
-
-
-def _ordinary_ids(hf_model: Any, count: int) -> list[int]:
-    n_words = hf_model.get_input_embeddings().num_embeddings
-    special = {getattr(hf_model.config, f"{name}_token_id", None) for name in ("pad", "bos", "eos")}
-    ordinary = [i for i in range(n_words) if i not in special]
-    return [ordinary[(i + 1) * len(ordinary) // (count + 2)] for i in range(count)]
-
-
-def _logit_rule(model: Model, wiring: Wiring) -> Any:
-    head = model.hf.get_output_embeddings()
-    stream = "decoder" if model.hf.config.is_encoder_decoder else "self"
-    if head is None or stream not in wiring.final:
-        return None
-    recorder = PassRecorder(wiring, {}, "zero", {})
-    inputs = _probe_inputs(model.hf)
-    handles = [listen(model.hf.get_submodule(t.module), t.module, t.side) for t in wiring.final.values()]
-    with heard_by(recorder):
-        logits = model.hf(**{k: v.to(model.hf.device) for k, v in inputs.items()}, **_no_cache(model.hf)).logits[0]
-    for handle in handles:
-        handle.remove()
-    final = recorder.taps[wiring.final[stream]].to(model.hf.device)
-    return logit_rule(head, final, logits, getattr(model.hf.config, "final_logit_softcapping", None))

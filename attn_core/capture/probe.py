@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -12,42 +11,10 @@ from torch import Tensor, nn
 
 from attn_core.capture import matching as wiring
 from attn_core.capture.hooks import RECORDER, Attended, listen
-from attn_core.capture.matching import AttentionEvent, Diary, Event, Site, Tap
+from attn_core.capture.matching import AttentionEvent, Diary, Event
 from attn_core.errors import HeadlightError, UnsupportedFamily
-
-
-@dataclass(frozen=True)
-class LogitRule:
-    """How a model reads words off its final embedding: cap(factor · head(x)) + bias, cap(y) = c·tanh(y/c)."""
-
-    factor: float = 1.0
-    soft_cap: float | None = None
-    bias: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Wiring:
-    """All that the short run told about a model; holds names only, never a module or a weight."""
-
-    sites: tuple[Site, ...]
-    final: dict[str, Tap]  # stream → where the final embedding, after any final norm, can be had
-    final_norm: dict[str, str]  # stream → the module that is the final norm
-    logits: LogitRule | None
-    causal: bool  # whether the first attention looks back only
-    changed_later: frozenset[Tap]  # tensors that the model overwrites in place: keep a copy
-
-    @cached_property
-    def taps(self) -> frozenset[Tap]:
-        """Every place at which a pass has something to keep."""
-        return frozenset().union(*(site.taps for site in self.sites), self.final.values())
-
-    @cached_property
-    def wanted(self) -> dict[tuple[str, str, int], list[Tap]]:
-        """(module, side, call) → what to keep there."""
-        wanted: dict[tuple[str, str, int], list[Tap]] = {}
-        for tap in self.taps:
-            wanted.setdefault((tap.module, tap.side, tap.call), []).append(tap)
-        return wanted
+from attn_core.traces.block import BlockKind
+from attn_core.traces.wiring import Site, Tap, Wiring
 
 
 class _DiaryRecorder:
@@ -180,16 +147,16 @@ def _site(
     site = Site(stream, layer, call.query.shape[0], output, projected.tap)
     site = _with_projections(model, diary, call, site, start)
     around = wiring.residual_around(diary, projected, start, stop)
-    if around is None or (around.block == "norm-after" and not _is_norm(model, projected, around.added)):
+    if around is None or (around.block is BlockKind.NORM_AFTER and not _is_norm(model, projected, around.added)):
         return site, projected
     site = replace(site, embedding=around.embedding.tap, added=around.added.tap)
-    if around.block == "parallel" and around.mlp is not None:
-        return replace(site, block="parallel", mlp=around.mlp.tap, next=around.total.tap), projected
+    if around.block is BlockKind.PARALLEL and around.mlp is not None:
+        return replace(site, block=BlockKind.PARALLEL, mlp=around.mlp.tap, next=around.total.tap), projected
     half = wiring.mlp_after(diary, around.total, stop)
     if half is None:  # the decoder's self-attention is followed by cross-attention, not by an MLP: see `_join`
         return replace(site, block=around.block, after=around.total.tap), projected
     kind, after, mlp, end = half
-    kind = "norm-after" if around.block == "norm-after" else kind
+    kind = BlockKind.NORM_AFTER if around.block is BlockKind.NORM_AFTER else kind
     return replace(site, block=kind, after=after.tap, mlp=mlp.tap, next=end.tap), projected
 
 
@@ -216,7 +183,7 @@ def _with_projections(model: nn.Module, diary: Diary, call: AttentionEvent, site
     turned = [wiring.turned_by_position(q[2], seen) for q, seen in ((query, call.query), (key, call.key))]
     if None in turned:
         return site
-    return replace(site, query=query[0], key=key[0], x=query[1], memory=key[1], rotary=any(turned))
+    return replace(site, query=query[0], key=key[0], x=query[1], memory=key[1])
 
 
 def _join(diary: Diary, site: Site, following: list[Site]) -> Site:
@@ -228,7 +195,7 @@ def _join(diary: Diary, site: Site, following: list[Site]) -> Site:
         return replace(site, block=None)
     total, entry = _value(diary, site.after), _value(diary, cross.embedding)
     same = torch.equal(total, entry)
-    kind = site.block if site.block == "norm-after" else "pre-norm" if same else "post-norm"
+    kind = site.block if site.block is BlockKind.NORM_AFTER else BlockKind.PRE_NORM if same else BlockKind.POST_NORM
     return replace(site, block=kind, after=cross.embedding, mlp=None, next=None)
 
 
@@ -273,7 +240,7 @@ def _leaving(diary: Diary, sites: tuple[Site, ...], i: int, last_states: dict[st
 
 def _first_half(site: Site) -> Site:
     """What is still known of a block whose MLP is not."""
-    return replace(site, block=None if site.block == "parallel" else site.block, mlp=None, next=None)
+    return replace(site, block=None if site.block is BlockKind.PARALLEL else site.block, mlp=None, next=None)
 
 
 def _value(diary: Diary, tap: Tap) -> Tensor:
@@ -313,20 +280,3 @@ def _outside(model: nn.Module) -> UnsupportedFamily:
 
 def _family(model: nn.Module) -> str:
     return str(getattr(getattr(model, "config", None), "model_type", type(model).__name__))
-
-
-def logit_rule(head: nn.Module, final: Tensor, logits: Tensor, soft_cap: float | None) -> LogitRule | None:
-    """How the model's own logits [token, word] follow from its final embedding; None where this form does not fit."""
-    if getattr(head, "weight", final).shape[-1] != final.shape[-1]:
-        return None
-    plain = head(final)
-    if soft_cap is not None:
-        capped = soft_cap * torch.tanh(plain / soft_cap)
-        return LogitRule(soft_cap=soft_cap) if torch.allclose(capped, logits, rtol=1e-4, atol=1e-4) else None
-    x, y = plain - plain.mean(dim=0), logits - logits.mean(dim=0)
-    factor = float((x * y).sum() / (x * x).sum().clamp_min(1e-30))
-    factor = 1.0 if abs(factor - 1) < 1e-4 else factor
-    bias = (logits - factor * plain).mean(dim=0)
-    if not torch.allclose(factor * plain + bias, logits, rtol=1e-3, atol=1e-4 * float(logits.abs().max())):
-        return None
-    return LogitRule(factor, bias=bias if float(bias.abs().max()) > 1e-4 * float(logits.abs().max()) else None)

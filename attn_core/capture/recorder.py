@@ -13,11 +13,10 @@ from torch import Tensor
 
 from attn_core.capture.hooks import RECORDER, Attended, Recorder
 from attn_core.capture.interface import read_mask
-from attn_core.capture.matching import Tap
-from attn_core.capture.probe import Wiring
 from attn_core.errors import UnsupportedFamily
 from attn_core.masks import Mask, RelativeBias
 from attn_core.traces.layer import Call, frozen
+from attn_core.traces.wiring import Tap, Wiring
 
 
 @contextmanager
@@ -55,11 +54,12 @@ class PassRecorder:
             bias=bias,
             scaling=call.scaling,
             soft_cap=call.soft_cap,
-            mixed=call.output[0].flatten(-2),
+            weighted_values=call.output[0].flatten(-2),  # [query, head, d_head] → [query, head·d_head]
         )
         forced = self._force(call, kept, site.stream, site.layer)
         replaced = self._switch_off(call, site.stream, site.layer)
-        self.calls.append(replace(kept, mixed=_compact(kept.mixed), replaced=frozen(replaced), forced=frozen(forced)))
+        weighted = _compact(kept.weighted_values)
+        self.calls.append(replace(kept, weighted_values=weighted, replaced=frozen(replaced), forced=frozen(forced)))
 
     def _mask(self, call: Attended) -> tuple[Mask, RelativeBias | None]:
         """Layers share their masks and biases, so each is read once."""
@@ -78,8 +78,8 @@ class PassRecorder:
                 continue
             n_query, n_key = kept.query.shape[1], kept.key.shape[1]
             forced[head] = _legal_pattern(cells, kept.mask.may_look(n_query, n_key), f"{layer}.{head}")
-            mixed = forced[head] @ kept.heads(head)[2][0]
-            call.output[0, :, head] = mixed.to(call.output.device)
+            weighted = forced[head] @ kept.heads(head)[2][0]  # [query, d_head]
+            call.output[0, :, head] = weighted.to(call.output.device)
         return forced
 
     def _switch_off(self, call: Attended, stream: str, layer: int) -> dict[int, Tensor]:

@@ -17,7 +17,9 @@ from attn_core.errors import EmptyText, HeadlightError
 from attn_core.text import tokens
 from attn_core.text.tokens import Tokens
 from attn_core.traces.layer import Layer, frozen
-from attn_core.traces.trace import Source, Trace, Vocabulary
+from attn_core.traces.source import Source, Vocabulary
+from attn_core.traces.stream import StreamTrace
+from attn_core.traces.trace import Trace
 
 HeadKey = tuple[int, int] | tuple[str, int, int]
 
@@ -127,21 +129,28 @@ def _times(model: Model, n_frames: int) -> Tokens:
 
 
 def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens, Tokens]]) -> Trace:
-    layers: dict[str, list[Layer]] = {stream: [] for stream in read}
+    layers: dict[str, list[Layer]] = {name: [] for name in read}
     for site, call in zip(model.wiring.sites, recorder.calls, strict=True):
-        taps = {tap: recorder.taps[tap] for tap in site.taps}
-        layers[site.stream].append(Layer(site, call, frozen(taps)))
-    return Trace(
-        model_name=model.name,
-        family=model.family,
-        kind=model.kind,
-        streams=tuple(layers),
-        _layers=frozen({stream: tuple(own) for stream, own in layers.items()}),
-        _tokens=frozen(dict(read)),
-        _final=frozen({stream: recorder.taps[tap] for stream, tap in model.wiring.final.items()}),
-        _final_norms=frozen(model.wiring.final_norm),
-        _source=_source(model),
-    )
+        layers[site.stream].append(Layer(site, call, frozen({tap: recorder.taps[tap] for tap in site.taps})))
+    source = _source(model)
+    streams: dict[str, StreamTrace] = {}
+    for name in reversed(layers):  # "cross" before the decoder that goes on through it
+        ends_as = "decoder" if name == "cross" else name
+        final, (query_tokens, key_tokens) = model.wiring.final.get(ends_as), read[name]
+        streams[name] = StreamTrace(
+            name,
+            model.name,
+            model.family,
+            model.kind,
+            query_tokens,
+            key_tokens,
+            _layers=tuple(layers[name]),
+            _final=None if final is None else recorder.taps[final],
+            _final_norm=model.wiring.final_norm.get(ends_as),
+            _source=source,
+            _continued_by=streams.get("cross") if name == "decoder" else None,
+        )
+    return Trace(model.name, model.family, model.kind, frozen({name: streams[name] for name in layers}), source)
 
 
 def _source(model: Model) -> Source:
@@ -174,9 +183,6 @@ def _source(model: Model) -> Source:
             why = "reads its words off in a way that could not be found" if has_head else "does not predict a next word"
             raise HeadlightError(f"{name} {why}.")
         with torch.inference_mode():
-            plain = hf.get_output_embeddings()(final.to(hf.device))
-            if rule.soft_cap is not None:
-                return rule.soft_cap * torch.tanh(plain / rule.soft_cap)
-            return rule.factor * plain + (0 if rule.bias is None else rule.bias)
+            return rule.logits(hf.get_output_embeddings()(final.to(hf.device)))
 
     return Source(module, vocabulary, logits)

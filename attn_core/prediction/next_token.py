@@ -135,7 +135,7 @@ def generate(
     written: list[TokenPrediction] = []
     while len(written) < n_words and len(ids) + len(written) < limit:
         trace = read([*ids, *(prediction.id for prediction in written)])
-        chances = probabilities(trace.logits(-1), temperature, top_k)
+        chances = probabilities(trace.logits(), temperature, top_k)
         word = int(chances.argmax()) if rng is None else int(rng.choice(len(chances), p=chances))
         if word in stop:
             break

@@ -1,4 +1,4 @@
-"""One attention call as it is kept: q, k, v and the rules, and patterns computed from them when asked."""
+"""One layer of a trace as it is kept: q, k, v, the rules for scores, and the tensors around the attention call."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from attn_core import attention
-from attn_core.capture.matching import Site, Tap
 from attn_core.errors import HeadlightError
 from attn_core.masks import Mask, RelativeBias
+from attn_core.traces.wiring import Site, Tap
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
     """One attention call: query [head, query, d_head], key and value [group, key, d_head], and the rules for scores.
 
-    `mixed` [query, head·d_head] is what the model's attention returned. `replaced` holds what was put in place of a
-    head's part of it, and `forced` the patterns that were put in place of a head's own.
+    `weighted_values` [query, head·d_head] is what the model's own attention returned: pattern · value, heads in a row.
+    `replaced` holds what was put in place of a head's part of it, `forced` the patterns that were put in place of a
+    head's own.
     """
 
     query: Tensor
@@ -30,7 +32,7 @@ class Call:
     bias: RelativeBias | None
     scaling: float
     soft_cap: float | None
-    mixed: Tensor
+    weighted_values: Tensor
     replaced: Mapping[int, Tensor] = field(default_factory=dict)
     forced: Mapping[int, Tensor] = field(default_factory=dict)
 
@@ -59,7 +61,7 @@ class Call:
             query=self.query[:, one],
             mask=self.mask if self.mask.is_open else Mask(cells=self.mask.may_look(n_query, n_key)[one]),
             bias=None if self.bias is None else self.bias.row(query, n_query, n_key),
-            mixed=self.mixed[one],
+            weighted_values=self.weighted_values[one],
             replaced={head: part[one] for head, part in self.replaced.items()},
             forced={head: cells[one] for head, cells in self.forced.items()},
         )
@@ -84,13 +86,13 @@ class Call:
                 patterns[0 if which == head else head] = cells
         return patterns
 
-    def mixes(self, which: int | None) -> Tensor:
-        """pattern · value, [head, query, d_head]; a replaced head gives what was put in its place."""
-        mixes = attention.weighted_values(self.patterns(which), self.heads(which)[2])
+    def weigh_values(self, which: int | None) -> Tensor:
+        """pattern · value, computed anew, [head, query, d_head]; a replaced head gives what was put in its place."""
+        weighted = attention.weighted_values(self.patterns(which), self.heads(which)[2])
         for head, part in self.replaced.items():
             if which in (None, head):
-                mixes[0 if which == head else head] = part
-        return mixes
+                weighted[0 if which == head else head] = part
+        return weighted
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,14 +104,28 @@ class Layer:
     taps: Mapping[Tap, Tensor]
 
     def tap(self, tap: Tap | None, what: str) -> Tensor:
+        """A tensor that was kept; raises HeadlightError, which says `what` is missing, where it could not be found."""
         if tap is None:
             raise HeadlightError(f"In this model's layer {self.site.layer}, {what} could not be found.")
         return self.taps[tap]
 
+    def w_o(self, model: nn.Module) -> Tensor:
+        """The output matrix W_O cut into heads: [head·d_head, d_model] → [head, d_head, d_model]."""
+        weight = self.site.output.weight(model).to(device="cpu", dtype=torch.float32)
+        return weight.reshape(self.call.n_heads, -1, weight.shape[-1])
+
+    def attention_output(self, model: nn.Module, weighted: Tensor | None = None) -> Tensor:
+        """Σ over heads of ΔE plus the output bias, [query, d_model]; `weighted` saves computing the weighted values."""
+        weighted = self.call.weigh_values(None) if weighted is None else weighted
+        joined = attention.join_heads(weighted)  # [head, query, d_head] → [query, head·d_head]
+        total = joined @ self.w_o(model).flatten(0, 1)  # W_O whole again: [head·d_head, d_model]
+        bias = self.site.output.bias(model)
+        return total if bias is None else total + bias.cpu()
+
     def tensors(self) -> list[Tensor]:
         """Everything that it keeps in memory."""
         call = self.call
-        kept: list[Any] = [call.query, call.key, call.value, call.mixed, call.mask.cells, call.mask.real]
+        kept = [call.query, call.key, call.value, call.weighted_values, call.mask.cells, call.mask.real]
         kept += [call.bias.values if call.bias else None, *self.taps.values(), *call.replaced.values()]
         return [t for t in [*kept, *call.forced.values()] if t is not None]
 

@@ -1,7 +1,7 @@
 """A real result of a real model, stored: what the first screen shows before torch is even imported.
 
-`Recorded` answers the questions that a first screen asks of a `Trace`, with the same names. Weights are stored with
-16 bits (steps of 1/65,535) and sizes with 32. The file is written by `attn_core/views/record_starter.py`.
+`Recorded` is a `TraceReader`: it reads as a stream of a trace does, as far as a first screen needs it. Weights are
+stored with 16 bits (steps of 1/65,535) and sizes with 32. The file is written by `attn_core/views/record_starter.py`.
 """
 
 from __future__ import annotations
@@ -16,22 +16,13 @@ import numpy as np
 from attn_core.heads import ablation
 from attn_core.settings import assets_folder
 from attn_core.text.tokens import Tokens
+from attn_core.traces.parity import Parity
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STARTER = assets_folder() / "data" / "starter.npz"
 STEPS = 65_535
-
-
-@dataclass(frozen=True)
-class Checked:
-    """What `Trace.check` said when this was recorded."""
-
-    pattern: float
-    delta: float
-    residual: float
-    ok: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +35,23 @@ class Recorded:
     model_name: str
     kind: str
     tokens: Tokens
-    checked: Checked
+    checked: Parity  # what `Trace.check` said when this was recorded
     weights: NDArray[np.uint16]  # [layer, head, query, key]
     allowed: NDArray[np.bool_]  # [layer, query, key]
     sizes: NDArray[np.float32]  # ‖ΔE‖, [layer, head, query]
     turns: NDArray[np.float32]
+
+    @property
+    def name(self) -> str:
+        return "self"
+
+    def stream(self, name: str | None = None) -> Recorded:
+        """Itself, since it has one stream: `trace.stream()` of a live trace and of a recorded one read alike."""
+        return self
+
+    @property
+    def key_tokens(self) -> Tokens:
+        return self.tokens
 
     @property
     def n_layers(self) -> int:
@@ -75,7 +78,7 @@ class Recorded:
     def delta_e_sizes(self, layer: int, *, stream: None = None) -> NDArray[np.float32]:
         return self.sizes[layer]
 
-    def check(self) -> Checked:
+    def check(self) -> Parity:
         return self.checked
 
 
@@ -93,7 +96,7 @@ def save(trace: Any, turns: NDArray[np.float32], path: Path = STARTER) -> None:
         "model_name": trace.model_name,
         "kind": trace.kind,
         "tokens": asdict(trace.tokens),
-        "checked": {**parity._asdict(), "ok": parity.ok},
+        "checked": parity._asdict(),
     }
     np.savez_compressed(
         path,
@@ -114,6 +117,6 @@ def load(path: Path = STARTER) -> Recorded:
         model_name=about["model_name"],
         kind=about["kind"],
         tokens=Tokens(**about["tokens"]),
-        checked=Checked(**about["checked"]),
+        checked=Parity(*(about["checked"][name] for name in Parity._fields)),
         **arrays,
     )

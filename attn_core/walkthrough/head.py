@@ -112,7 +112,7 @@ class HeadStages:
     """Every stage of one head, in order. Where a model has no such stage the tensor before it is passed on as it is.
 
     `ran` says which functions made each stage, under the names `query`, `key`, `turn`, `raw_scores`, `scaled`,
-    `shifted`, `masked`, `pattern`, `value`, `mixed` and `delta`.
+    `shifted`, `masked`, `pattern`, `value`, `weighted_values` and `delta`.
     """
 
     query: Tensor  # [query, d_head]
@@ -125,7 +125,7 @@ class HeadStages:
     masked: Tensor  # [query, key]: −∞ where looking is not allowed
     pattern: Tensor  # [query, key]: rows sum to 1
     value: Tensor  # [key, d_head]: the lesson's "value down"
-    mixed: Tensor  # [query, d_head]: pattern · value
+    weighted_values: Tensor  # [query, d_head]: pattern · value
     w_o: Tensor  # [d_head, d_model]: the one that was used
     delta: Tensor  # [query, d_model]: ΔE
     may_look: Tensor  # bool [query, key]
@@ -171,7 +171,7 @@ def run_stages(inputs: HeadInputs, ablations: frozenset[StageAblation] = frozens
     may_look = _allowed(inputs, ablations)
     masked = run("masked", attention.mask_scores, shifted, may_look)
     pattern = run("pattern", raw_weights if StageAblation.NO_SOFTMAX in ablations else attention.softmax, masked)
-    mixed = run("mixed", attention.weighted_values, pattern, value)
+    weighted_values = run("weighted_values", attention.weighted_values, pattern, value)
     w_o = side_by_side(inputs.w_o, inputs.slot) if StageAblation.NO_W_O in ablations else inputs.w_o
     delta = run("delta", attention.delta_e, pattern, value, w_o)
     return HeadStages(
@@ -185,7 +185,7 @@ def run_stages(inputs: HeadInputs, ablations: frozenset[StageAblation] = frozens
         masked=masked,
         pattern=pattern,
         value=value,
-        mixed=mixed,
+        weighted_values=weighted_values,
         w_o=w_o,
         delta=delta,
         may_look=may_look,

@@ -72,7 +72,7 @@ def _predicts(trace: Any) -> bool:
     if trace.kind != "decoder":
         return False
     try:
-        trace.logits(-1)
+        trace.logits()
     except HeadlightError:
         return False
     return True

@@ -186,7 +186,7 @@ def _meter(subject: StepSubject, spoilt: HeadStages | None) -> None:
         return
     made, at = spoilt or subject.stages, {"stream": subject.stream}
     theirs = subject.trace.pattern(subject.layer, subject.head, **at)
-    output = subject.trace.mixed(subject.layer, subject.head, **at)
+    output = subject.trace.weighted_values(subject.layer, subject.head, **at)
     lifted = output @ subject.trace.w_o(subject.layer, subject.head, **at)
     distances = {
         "pattern": float(np.abs(made.pattern.numpy() - theirs).max()),

@@ -52,7 +52,7 @@ def values(subject: StepSubject) -> None:
         if subject.is_real:
             _low_rank(d, k)
         layout.numbers_and_code(
-            subject, 7, lambda: layout.by_dimension(w.value.numpy(), subject.keys), "value", "mixed"
+            subject, 7, lambda: layout.by_dimension(w.value.numpy(), subject.keys), "value", "weighted_values"
         )
 
 
@@ -85,7 +85,7 @@ def _weighted(subject: StepSubject) -> None:
     parts = (w.pattern[subject.query][:, None] * w.value).numpy()[window]
     side = subject.key_side("value", "word")
     rows = Side([*side.labels, "= sum"], "value", "", [*side.special, False])
-    numbers = np.concatenate([parts, w.mixed[subject.query][None].numpy()])
+    numbers = np.concatenate([parts, w.weighted_values[subject.query][None].numpy()])
     packet = pack_cells(
         numbers,
         rows,

@@ -73,7 +73,7 @@ def test_patterns_equal_the_eager_models(pair: tuple[Family, Any, ac.Trace]) -> 
 def test_delta_e_and_bias_sum_to_the_modules_own_output(pair: tuple[Family, Any, ac.Trace]) -> None:
     """Taken from the eager model, by hooks of this test on the modules whose weights are W_O."""
     _, eager, trace = pair
-    sites = [layer.site for stream in trace.streams for layer in trace._layers[stream]]
+    sites = [layer.site for stream in trace.streams for layer in trace.stream(stream)._layers]
     seen: dict[str, list[torch.Tensor]] = {}
     for name in {site.output.module for site in sites}:
         eager.get_submodule(name).register_forward_hook(lambda _m, _i, out, n=name: seen.setdefault(n, []).append(out))
@@ -131,9 +131,37 @@ def test_by_source_sums_to_the_head(pair: tuple[Family, Any, ac.Trace]) -> None:
         assert sizes[2, 3] == pytest.approx(float(whole.norm()), rel=1e-5)
 
 
+def test_a_stream_is_a_value_that_reads_as_the_trace_does(pair: tuple[Family, Any, ac.Trace]) -> None:
+    _, _, trace = pair
+    for name in trace.streams:
+        own = trace.stream(name)
+        assert (own.name, own.model_name, own.kind) == (name, trace.model_name, trace.kind)
+        assert (own.tokens, own.key_tokens) == trace.tokens_of(name)
+        assert np.array_equal(own.patterns(1), trace.patterns(1, stream=name))
+        assert np.array_equal(own.delta_e(0, 2), trace.delta_e(0, 2, stream=name))
+        assert own.block(0) == trace.block(0, stream=name) and own.block(0).formula
+        assert own.check().ok and max(own.check()) <= max(trace.check())
+    if len(trace.streams) == 1:
+        assert trace.stream() is trace.stream("self")
+        assert trace.stream().head_key(0, 3) == (0, 3)
+    else:
+        assert trace.stream("cross").head_key(0, 3) == ("cross", 0, 3)
+        assert [own.name for own in trace.stream("decoder").block_calls()] == ["decoder", "cross"]
+        with pytest.raises(ValueError, match="'encoder', 'decoder', 'cross'; got None"):
+            trace.stream()
+        with pytest.raises(ac.HeadlightError, match="encoder of .* does not predict"):
+            trace.stream("encoder").logits()
+
+
+def rotates(config: Any, layer: int) -> bool:
+    """Whether a family turns queries and keys by their position in this layer, by its own configuration."""
+    turned = getattr(config, "no_rope_layers", None)
+    return getattr(config, "rope_parameters", None) is not None and (not turned or bool(turned[layer]))
+
+
 def test_projections_make_the_captured_vectors(pair: tuple[Family, Any, ac.Trace]) -> None:
     """x·W + b, turned by position where the model does so, is what attention saw; at position 0 nothing is turned."""
-    family, _, trace = pair
+    family, eager, trace = pair
     for stream in trace.streams:
         for layer, head in ((0, 0), (1, 3)):
             if not family.projections:
@@ -153,8 +181,7 @@ def test_projections_make_the_captured_vectors(pair: tuple[Family, Any, ac.Trace
                 plain = given @ matrix + (zero if bias is None else bias)
                 assert relative(seen[0], plain[0]) < 1e-4
                 assert np.allclose(np.linalg.norm(seen, axis=-1), plain.norm(dim=-1), rtol=1e-4)
-                if not trace._layers[stream][layer].site.rotary:
-                    assert relative(seen, plain) < 1e-4
+                assert (relative(seen, plain) < 1e-4) != rotates(eager.config, layer)
 
 
 def test_scores_lead_to_the_pattern(pair: tuple[Family, Any, ac.Trace]) -> None:
@@ -189,7 +216,7 @@ def test_switching_off_equals_zero_rows_of_w_o(pair: tuple[Family, Any, ac.Trace
     ids = [plain.tokens_of(s)[0].ids for s in plain.streams[:2]]
     off = [(layer, 2) if stream == "self" else (stream, layer, 2) for layer in layers]
     trace = ac.trace(model, ids[0], target=ids[1] if len(ids) > 1 else None, without=off)
-    site = plain._layers[stream][0].site
+    site = plain.stream(stream)._layers[0].site
     cut = copy.deepcopy(eager)
     with torch.no_grad():
         rows = site.output.weight(cut).unflatten(0, (4, -1))
@@ -320,7 +347,7 @@ def test_a_trace_keeps_compact_copies_that_grow_with_the_sentence() -> None:
     model = wrapped("gpt2")
     short, long = ac.trace(model, range(3, 23)), ac.trace(model, range(3, 63))
     assert long.n_bytes == 3 * short.n_bytes
-    per_token = 2 * (3 * 32 + 32) + 2 * 32 * 6 + 32  # q, k, v, mixed; x, E, projected, after, MLP, next; the last E
+    per_token = 2 * (3 * 32 + 32) + 2 * 32 * 6 + 32  # q, k, v, weighted; x, E, projected, after, MLP, next; the last E
     assert long.n_bytes <= 60 * 4 * per_token
 
 
@@ -370,16 +397,16 @@ def test_a_window_hides_words_that_lie_too_far_back() -> None:
     trace = run(wrapped("mistral"))
     assert len(trace.tokens) > 6
     assert trace.may_look(0)[10].tolist() == [5 <= key <= 10 for key in range(len(trace.tokens))]
-    assert trace._layers["self"][0].call.mask.cells is None  # kept as a rule
+    assert trace.stream("self")._layers[0].call.mask.cells is None  # kept as a rule
     both_ways = run(wrapped("modernbert"))
     assert both_ways.may_look(1)[10].sum() == 9 and both_ways.may_look(0).all()
 
 
 def test_a_relative_bias_is_kept_by_distance() -> None:
     trace = run(wrapped("t5"))
-    call = trace._layers["encoder"][0].call
+    call = trace.stream("encoder")._layers[0].call
     assert call.bias is not None and call.bias.values.dim() == 2
-    assert trace._layers["cross"][0].call.bias is None
+    assert trace.stream("cross")._layers[0].call.bias is None
     shifted = trace.raw_scores(0, 1, stream="encoder") + trace.position_bias(0, 1, stream="encoder")
     assert np.allclose(shifted, trace.scores(0, 1, stream="encoder"), atol=1e-5)
 
@@ -554,8 +581,10 @@ def test_what_a_tokenizer_hands_out_is_read_and_what_is_no_sentence_is_refused()
         ac.trace(model, 5)
     with pytest.raises(ac.HeadlightError, match="reads text, not sound"):
         ac.trace(model, audio=np.zeros((80, 100)))
-    with pytest.raises(IndexError, match="position 2 is out of range.*-2 to 1"):
+    with pytest.raises(IndexError, match="position 2 is out of range.*0 to 1"):
         ac.trace(model, [5, 6]).logits(2)
+    with pytest.raises(IndexError, match="position -1 is out of range.*0 to 1"):
+        ac.trace(model, [5, 6]).logits(-1)
 
 
 def test_a_model_and_a_trace_say_what_they_are_in_one_line() -> None:

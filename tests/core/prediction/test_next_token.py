@@ -146,7 +146,7 @@ def test_the_likeliest_words_are_what_the_library_generates(both: tuple[object, 
 def test_drawing_follows_the_probabilities(decoder: ac.Model) -> None:
     ids = ac.trace(decoder, "anna and tom went to the market .").tokens.ids  # who gives is a matter of chance
     trace = ac.trace(decoder, ids)
-    chances = next_token.probabilities(trace.logits(-1), temperature=1.5, top_k=3)
+    chances = next_token.probabilities(trace.logits(), temperature=1.5, top_k=3)
     rng = np.random.default_rng(0)
     drawn = [
         next_token.generate(lambda _: trace, ids, 1, limit=64, temperature=1.5, top_k=3, rng=rng)[0] for _ in range(400)

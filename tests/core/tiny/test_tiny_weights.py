@@ -164,7 +164,7 @@ def test_new_words_do_not_disturb_that_head() -> None:
     trace = ac.trace(model, "a hungry zorple blick fox")
     assert trace.tokens.labels[3:5] == ["zorple°", "blick°"]
     assert trace.pattern(layer, head)[5, 2] >= 0.9
-    assert trace.vocabulary.word(int(trace.logits(-1).argmax())) == "ate"
+    assert trace.vocabulary.word(int(trace.logits().argmax())) == "ate"
 
 
 def moles(judge: Judge) -> np.ndarray:

@@ -67,7 +67,7 @@ def by_numpy(inputs: HeadInputs) -> dict[str, np.ndarray]:
         "shifted": shifted,
         "masked": masked,
         "pattern": pattern,
-        "mixed": mixed,
+        "weighted_values": mixed,
         "delta": delta,
     }
 
@@ -124,19 +124,19 @@ def test_each_stage_takes_what_the_stage_before_gave():
     inputs = make_inputs()
     other = replace(inputs, weights=replace(inputs.weights, b_q=inputs.weights.b_q + 1))
     a, b = run_stages(inputs), run_stages(other)
-    for name in ("query", "raw_scores", "scaled", "masked", "pattern", "mixed", "delta"):
+    for name in ("query", "raw_scores", "scaled", "masked", "pattern", "weighted_values", "delta"):
         assert not torch.allclose(getattr(a, name), getattr(b, name), atol=1e-3), name
     assert torch.equal(a.key, b.key) and torch.equal(a.value, b.value)
 
 
 # What each ablation may change; all other stages must be bit for bit the same.
 CHANGES = {
-    StageAblation.NO_SCALE: {"scaled", "shifted", "masked", "pattern", "mixed", "delta"},
-    StageAblation.NO_MASK: {"may_look", "masked", "pattern", "mixed", "delta"},
-    StageAblation.NO_SOFTMAX: {"pattern", "mixed", "delta"},
+    StageAblation.NO_SCALE: {"scaled", "shifted", "masked", "pattern", "weighted_values", "delta"},
+    StageAblation.NO_MASK: {"may_look", "masked", "pattern", "weighted_values", "delta"},
+    StageAblation.NO_SOFTMAX: {"pattern", "weighted_values", "delta"},
     StageAblation.NO_W_O: {"w_o", "delta"},
-    StageAblation.KEYS_ARE_QUERIES: {"key", "turned_key", *SCORES, "mixed", "delta"},
-    StageAblation.RANDOM_WEIGHTS: {"query", "key", "turned_query", "turned_key", *SCORES, "mixed", "delta"},
+    StageAblation.KEYS_ARE_QUERIES: {"key", "turned_key", *SCORES, "weighted_values", "delta"},
+    StageAblation.RANDOM_WEIGHTS: {"query", "key", "turned_query", "turned_key", *SCORES, "weighted_values", "delta"},
 }
 
 
@@ -158,7 +158,7 @@ def test_a_causal_mask_can_be_put_on_a_model_that_has_none():
     spoilt = run_stages(inputs, frozenset({StageAblation.CAUSAL_MASK}))
     assert torch.equal(spoilt.pattern, run_stages(make_inputs(may_look=masks.causal(WORDS, WORDS))).pattern)
     changed = {name for name in TENSORS if not torch.equal(getattr(run_stages(inputs), name), getattr(spoilt, name))}
-    assert changed == {"may_look", "masked", "pattern", "mixed", "delta"}
+    assert changed == {"may_look", "masked", "pattern", "weighted_values", "delta"}
 
 
 def test_shuffling_walks_the_other_setup():
@@ -211,7 +211,7 @@ def test_keys_as_queries_make_the_scores_a_mirror():
 
 def test_without_w_o_a_heads_numbers_stand_in_its_own_slot():
     made = run_stages(replace(make_inputs(), slot=8), frozenset({StageAblation.NO_W_O}))
-    assert torch.equal(made.delta[:, 8:], made.mixed) and not made.delta[:, :8].any()
+    assert torch.equal(made.delta[:, 8:], made.weighted_values) and not made.delta[:, :8].any()
 
 
 def test_without_softmax_masked_words_give_nothing_and_rows_do_not_sum_to_one():
@@ -244,7 +244,7 @@ def test_every_stage_names_the_functions_that_made_it():
         "shifted": ["soft_cap"],
         "masked": ["mask_scores"],
         "pattern": ["softmax"],
-        "mixed": ["weighted_values"],
+        "weighted_values": ["weighted_values"],
         "delta": ["delta_e"],
     }
 

@@ -65,7 +65,7 @@ def test_pattern_of_creature(made):
 
 
 def test_creature_becomes_fluffy_and_blue(made):
-    np.testing.assert_allclose(made.mixed[CREATURE], [0.41090, 0.58518], atol=1e-5)
+    np.testing.assert_allclose(made.weighted_values[CREATURE], [0.41090, 0.58518], atol=1e-5)
     np.testing.assert_allclose(made.delta[CREATURE], [0, 0, 0.41090, 0.58518, 0, 0], atol=1e-5)
     np.testing.assert_allclose(made.by_source(CREATURE)[2], [0, 0, 0, 0.58518, 0, 0], atol=1e-5)
 

@@ -1,0 +1,47 @@
+"""How a model reads words off its final embedding, found by comparing its own logits with its unembedding's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attn_core.capture.hooks import listen
+from attn_core.capture.probe_inputs import no_cache, probe_inputs
+from attn_core.capture.recorder import PassRecorder, heard_by
+from attn_core.traces.wiring import LogitRule, Wiring
+
+
+def logit_rule(hf_model: Any, wiring: Wiring) -> LogitRule | None:
+    """Run the whole model once and fit the rule; None where it predicts no word, or in another form than ours."""
+    head = hf_model.get_output_embeddings()
+    stream = "decoder" if hf_model.config.is_encoder_decoder else "self"
+    if head is None or stream not in wiring.final:
+        return None
+    recorder = PassRecorder(wiring, {}, "zero", {})
+    inputs = probe_inputs(hf_model)
+    handles = [listen(hf_model.get_submodule(t.module), t.module, t.side) for t in wiring.final.values()]
+    with heard_by(recorder):
+        logits = hf_model(**{k: v.to(hf_model.device) for k, v in inputs.items()}, **no_cache(hf_model)).logits[0]
+    for handle in handles:
+        handle.remove()
+    final = recorder.taps[wiring.final[stream]].to(hf_model.device)
+    return fit_logit_rule(head, final, logits, getattr(hf_model.config, "final_logit_softcapping", None))
+
+
+def fit_logit_rule(head: nn.Module, final: Tensor, logits: Tensor, soft_cap: float | None) -> LogitRule | None:
+    """How the model's own logits [token, word] follow from its final embedding; None where this form does not fit."""
+    if getattr(head, "weight", final).shape[-1] != final.shape[-1]:
+        return None
+    plain = head(final)
+    if soft_cap is not None:
+        capped = LogitRule(soft_cap=soft_cap)
+        return capped if torch.allclose(capped.logits(plain), logits, rtol=1e-4, atol=1e-4) else None
+    x, y = plain - plain.mean(dim=0), logits - logits.mean(dim=0)
+    factor = float((x * y).sum() / (x * x).sum().clamp_min(1e-30))
+    factor = 1.0 if abs(factor - 1) < 1e-4 else factor
+    bias = (logits - factor * plain).mean(dim=0)
+    if not torch.allclose(factor * plain + bias, logits, rtol=1e-3, atol=1e-4 * float(logits.abs().max())):
+        return None
+    return LogitRule(factor, bias=bias if float(bias.abs().max()) > 1e-4 * float(logits.abs().max()) else None)

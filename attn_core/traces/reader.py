@@ -1,0 +1,62 @@
+"""What a page may read of one stream, whoever holds it: a live trace, a recorded result, a shared handle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from attn_core.text.tokens import Tokens
+    from attn_core.traces.parity import Parity
+
+Array = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+
+class TraceReader(Protocol):
+    """One stream as it is read; `StreamTrace` has these readers and more, `views.recorded.Recorded` these alone.
+
+    Axes are layer, head, query and key, counted from 0. Readers raise IndexError for an index that is not there.
+    """
+
+    @property
+    def name(self) -> str:
+        """Which stream it is: "self", "encoder", "decoder" or "cross"."""
+
+    @property
+    def model_name(self) -> str: ...
+
+    @property
+    def kind(self) -> str:
+        """What the model is: "encoder", "decoder" or "encoder-decoder"."""
+
+    @property
+    def tokens(self) -> Tokens:
+        """The tokens that ask, one a query."""
+
+    @property
+    def key_tokens(self) -> Tokens:
+        """The tokens that are looked at, one a key; others than `tokens` in "cross"."""
+
+    @property
+    def n_layers(self) -> int: ...
+
+    @property
+    def n_heads(self) -> int: ...
+
+    def pattern(self, layer: int, head: int) -> Array:
+        """[query, key]; every row sums to 1."""
+
+    def patterns(self, layer: int) -> Array:
+        """[head, query, key]."""
+
+    def may_look(self, layer: int) -> Flags:
+        """[query, key], True where a query may look at a key."""
+
+    def delta_e_sizes(self, layer: int) -> Array:
+        """‖ΔE‖, [head, query]."""
+
+    def check(self) -> Parity:
+        """How far these numbers are from the model's own."""

@@ -1,0 +1,139 @@
+"""How a model is wired: which weights make queries, keys, values and ΔE, and where the tensors around them can be had.
+
+These are plain values with names in them, never a module or a weight; `capture` finds them, a trace holds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from attn_core.traces.block import BlockKind
+
+
+class Tap(NamedTuple):
+    """Where a tensor can be had in a forward pass: the argument or result of a module, at its n-th call."""
+
+    module: str
+    side: str  # "in" or "out"
+    slot: int | str  # position or name of the argument, position in the result
+    call: int = 0
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A module that maps x to x·W + b; `transposed` when its weight is stored [out, in]."""
+
+    module: str
+    transposed: bool
+
+    def weight(self, model: nn.Module) -> Tensor:
+        """W as [in, out], a view of the model's own weight."""
+        weight: Tensor = model.get_submodule(self.module).get_parameter("weight").detach()
+        return weight.T if self.transposed else weight
+
+    def bias(self, model: nn.Module) -> Tensor | None:
+        """b [out], or None where the module has none."""
+        bias: Tensor | None = getattr(model.get_submodule(self.module), "bias", None)
+        return None if bias is None else bias.detach()
+
+
+@dataclass(frozen=True)
+class HeadSlices:
+    """Where the heads' queries, keys or values lie in a linear map's output: head h at columns offsets[h] and on.
+
+    `factor` is what the model multiplies them by before attention (OPT scales its queries there).
+    """
+
+    linear: Linear
+    offsets: tuple[int, ...]
+    d_head: int
+    factor: float = 1.0
+
+    def of_head(self, model: nn.Module, head: int, n_heads: int) -> tuple[Tensor, Tensor | None]:
+        """(W [d_model, d_head], b [d_head] or None) of one of `n_heads` heads, the factor multiplied in.
+
+        With grouped queries there are fewer slices than heads, and neighbouring heads share one.
+        """
+        offset = self.offsets[head // (n_heads // len(self.offsets))]
+        columns = slice(offset, offset + self.d_head)
+        bias = self.linear.bias(model)
+        weight = self.linear.weight(model)[:, columns] * self.factor  # [d_model, group·d_head] → [d_model, d_head]
+        return weight, None if bias is None else bias[columns] * self.factor
+
+
+@dataclass(frozen=True)
+class Site:
+    """One attention call of a model, and where its neighbours' tensors can be had. None: not found in this model.
+
+    `projected` is what W_O returned, `added` what enters the residual stream, `after` the stream behind attention and
+    `next` the one that the next block receives. `x` and `memory` are what W_Q and W_K are multiplied with.
+    """
+
+    stream: str
+    layer: int
+    n_heads: int
+    output: Linear
+    projected: Tap
+    block: BlockKind | None = None
+    embedding: Tap | None = None
+    added: Tap | None = None
+    after: Tap | None = None
+    mlp: Tap | None = None
+    next: Tap | None = None
+    query: HeadSlices | None = None
+    key: HeadSlices | None = None
+    value: HeadSlices | None = None
+    x: Tap | None = None
+    memory: Tap | None = None
+
+    @cached_property
+    def taps(self) -> frozenset[Tap]:
+        """Where all these tensors can be had."""
+        places = (self.projected, self.embedding, self.added, self.after, self.mlp, self.next, self.x, self.memory)
+        return frozenset(tap for tap in places if tap is not None)
+
+
+@dataclass(frozen=True)
+class LogitRule:
+    """How a model reads words off its final embedding: cap(factor · head(x)) + bias, cap(y) = c·tanh(y/c)."""
+
+    factor: float = 1.0
+    soft_cap: float | None = None
+    bias: Tensor | None = None
+
+    def logits(self, plain: Tensor) -> Tensor:
+        """The model's logits from what its unembedding gives alone, both [..., word]."""
+        if self.soft_cap is not None:
+            return self.soft_cap * torch.tanh(plain / self.soft_cap)
+        return self.factor * plain + (0 if self.bias is None else self.bias)
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Everything that the probe found out about a model."""
+
+    sites: tuple[Site, ...]
+    final: Mapping[str, Tap]  # stream → where the final embedding, after any final norm, can be had
+    final_norm: Mapping[str, str]  # stream → the module that is the final norm
+    logits: LogitRule | None
+    causal: bool  # whether the first attention looks back only
+    changed_later: frozenset[Tap]  # tensors that the model overwrites in place: keep a copy
+
+    @cached_property
+    def taps(self) -> frozenset[Tap]:
+        """Every place at which a pass has something to keep."""
+        return frozenset().union(*(site.taps for site in self.sites), self.final.values())
+
+    @cached_property
+    def wanted(self) -> dict[tuple[str, str, int], list[Tap]]:
+        """(module, side, call) → what to keep there."""
+        wanted: dict[tuple[str, str, int], list[Tap]] = {}
+        for tap in self.taps:
+            wanted.setdefault((tap.module, tap.side, tap.call), []).append(tap)
+        return wanted
