@@ -1,4 +1,4 @@
-"""Everything that can go wrong for a visitor, each with one sentence to show."""
+"""Everything that can go wrong for a visitor, each with one sentence to show, and the one check of an index."""
 
 
 class HeadlightError(Exception):
@@ -23,3 +23,14 @@ class NoNetwork(HeadlightError):
 
 class EmptyText(HeadlightError):
     """There is nothing to look at: no text, or text that leaves no token."""
+
+
+def check_index(axis: str, index: int, size: int, owner: str = "this trace") -> None:
+    """Raise IndexError, naming the range, where `index` is not 0 to `size` − 1; negative ones are refused too.
+
+    >>> check_index("head", 12, 12)
+    Traceback (most recent call last):
+    IndexError: head 12 is out of range: this trace has head 0 to 11
+    """
+    if not 0 <= index < size:
+        raise IndexError(f"{axis} {index} is out of range: {owner} has {axis} 0 to {size - 1}")

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from attn_core.capture.model import Model
 from attn_core.capture.recorder import PassRecorder, heard_by
-from attn_core.errors import EmptyText, HeadlightError
+from attn_core.errors import EmptyText, HeadlightError, check_index
 from attn_core.text import tokens
 from attn_core.text.tokens import Tokens
 from attn_core.traces.layer import Layer, frozen
@@ -65,10 +65,8 @@ def _head_key(model: Model, key: HeadKey) -> tuple[str, int, int]:
         raise ValueError(
             f"{key} names no stream of this model; name a head (stream, layer, head) with one of {streams}"
         )
-    if not 0 <= layer < len(sites):
-        raise IndexError(f"layer {layer} is out of range: this model has layer 0 to {len(sites) - 1}")
-    if not 0 <= head < sites[layer].n_heads:
-        raise IndexError(f"head {head} is out of range: this layer has head 0 to {sites[layer].n_heads - 1}")
+    check_index("layer", layer, len(sites), "this model")
+    check_index("head", head, sites[layer].n_heads, "this layer")
     return stream, layer, head
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attn_core.errors import check_index
 from attn_core.text.tokens import Tokens, from_ids
 from attn_core.text.unknown_words import TextReader, is_unknown
 
@@ -79,7 +80,7 @@ def top_words(trace: Trace, chances: Floats, count: int) -> list[TokenPrediction
 
 
 def next_words(
-    trace: Trace, count: int = 10, *, position: int = -1, temperature: float = 1.0, top_k: int = 0
+    trace: Trace, count: int = 10, *, position: int | None = None, temperature: float = 1.0, top_k: int = 0
 ) -> list[TokenPrediction]:
     """The likeliest words after a position (the last one unless given), best first.
 
@@ -95,19 +96,22 @@ def name_of(trace: Trace, word: int) -> str:
     return typed[word] if is_unknown(typed.get(word, "")) else trace.vocabulary.word(word)
 
 
-def logit_lens(trace: Trace, position: int, *, word: int | None = None, count: int = 5) -> list[LensRow]:
-    """What the model would say after every layer, at one position, from the embedding to the last layer.
+def logit_lens(trace: Trace, position: int | None = None, *, word: int | None = None, count: int = 5) -> list[LensRow]:
+    """What the model would say after every layer, at one position (the last one unless given), from the
+    embedding to the last layer.
 
     `word` is the id whose rank is told; by default the word that really follows or, at the end of the text, the one
     that the model itself would say.
     """
     stream = _stream(trace)
     ids = _written(trace).ids
+    position = len(ids) - 1 if position is None else position
+    check_index("position", position, len(ids))
     n_layers = trace.n_layers_of(stream)
     streams = np.stack([trace.embedding(layer, stream=stream)[position] for layer in range(n_layers + 1)])
     logits = trace.read_words(trace.final_norm(streams, stream=stream))  # [layer + 1, word]
     if word is None:
-        last = position in (-1, len(ids) - 1)
+        last = position == len(ids) - 1
         word = int(logits[-1].argmax()) if last else ids[position + 1]
     chances = probabilities(logits)
     return [

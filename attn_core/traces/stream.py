@@ -18,7 +18,7 @@ from torch import Tensor
 
 from attn_core import attention
 from attn_core.attention import AttentionWeights
-from attn_core.errors import HeadlightError
+from attn_core.errors import HeadlightError, check_index
 from attn_core.text.tokens import Tokens
 from attn_core.traces import parity
 from attn_core.traces.block import BlockKind
@@ -352,12 +352,6 @@ def size_of(axis: str, sizes: Sequence[int]) -> int:
     if len(set(sizes)) > 1:
         raise ValueError(f"the layers of this model differ in {axis}: {sorted(set(sizes))}")
     return sizes[0]
-
-
-def check_index(axis: str, index: int, size: int) -> None:
-    """Raise IndexError, naming the range, where `index` is not 0 to `size` − 1; negative ones are refused too."""
-    if not 0 <= index < size:
-        raise IndexError(f"{axis} {index} is out of range: this trace has {axis} 0 to {size - 1}")
 
 
 def _array(tensor: Tensor) -> Array:

@@ -66,8 +66,8 @@ def test_next_words_are_the_librarys(both: tuple[object, ac.Model]) -> None:
     trace = ac.trace(model, families.TEXT)
     with torch.no_grad():
         judge = torch.softmax(theirs(torch.tensor([trace.tokens.ids])).logits[0], dim=-1)  # type: ignore[operator]
-    for position in (-1, 0, 7):
-        best = judge[position].topk(6)
+    for position in (None, 0, 7):
+        best = judge[-1 if position is None else position].topk(6)
         found = next_token.next_words(trace, 6, position=position)
         assert [prediction.id for prediction in found] == best.indices.tolist()
         assert np.allclose([prediction.probability for prediction in found], best.values, atol=1e-6)
@@ -118,7 +118,7 @@ def final_norm(model: object) -> torch.nn.Module:
 
 
 def test_the_last_position_is_ranked_by_the_models_own_answer(decoder: ac.Model) -> None:
-    rows = next_token.logit_lens(ac.trace(decoder, "a hungry old fox"), -1)
+    rows = next_token.logit_lens(ac.trace(decoder, "a hungry old fox"))
     assert rows[-1].rank == 1 and rows[-1].predictions[0].word == "ate"
     assert rows[0].rank > 1
 
