@@ -1,0 +1,73 @@
+"""Picture files, drawn by the visitor's own browser: the server sends a figure's description and Plotly's script.
+
+The script goes over HTTP, compressed and kept by the browser, once a visit; the description goes with the page where
+it is short, and over HTTP where it is long. Nothing is drawn on the server, so there is no queue and no browser there.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from attn_core.figures import scripts
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+    from streamlit.runtime.media_file_manager import MediaFileManager
+
+LONGEST_ON_SOCKET = 32_000  # characters of a description; longer ones are fetched
+PIXELS_A_UNIT = {"png": 3, "svg": 1}
+
+_draw = st.components.v2.component("headlight.picture_file", js=scripts.asset("app/picture_file.js"))
+_lock = threading.Lock()
+_published: tuple[MediaFileManager, str] | None = None
+
+
+def draw(figure: go.Figure, kind: str, name: str, number: int) -> None:
+    """Have the visitor's browser draw a figure as "png" or "svg" and save it as `name`; once for each `number`."""
+    description = figure.to_json(validate=False)
+    size = {"width": figure.layout.width, "height": figure.layout.height, "scale": PIXELS_A_UNIT[kind]}
+    wish = {"number": number, "script": script_address(), "kind": kind, "name": name, "size": size}
+    if len(description) <= LONGEST_ON_SOCKET:
+        wish["spec"] = description
+    else:
+        wish["address"] = _media_files().add(
+            description.encode(), "application/json", f"picture {number}", is_for_static_download=True
+        )
+    _draw(key="picture_file", data=wish)
+
+
+def ready() -> None:
+    """Keep the place where a picture's progress is said, while none is wanted."""
+    _draw(key="picture_file", data=None)
+
+
+def script_address() -> str:
+    """Where the browser fetches Plotly's script: an address that follows from its content."""
+    global _published
+    with _lock:
+        files = _media_files()
+        if _published is None or _published[0] is not files:
+            _published = (files, _outside_every_session(files))
+        return _published[1]
+
+
+def _outside_every_session(files: MediaFileManager) -> str:
+    """Publish the script from a thread without a session: a session's files go when its page runs again."""
+    import plotly
+
+    script = (Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_bytes()
+    found: list[str] = []
+    thread = threading.Thread(target=lambda: found.append(files.add(script, "text/javascript", "plotly")))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def _media_files() -> MediaFileManager:
+    from streamlit import runtime
+
+    return runtime.get_instance().media_file_mgr
