@@ -177,11 +177,10 @@ class Page:
         model = model or self.model_name
         about = [model, *(parts or (f"head {self.layer}.{self.head}",))]
         switches = {name: value for name, value in self.state.short.items() if name not in _IN_CAPTION}
+        self.save_menu.add_code(lines)
         self.save_menu.add_figures(
             captions.caption(about, said, switches, version()), model, pattern_first=pattern_first
         )
-        if lines:
-            self.save_menu.add_code(lines)
 
     def badges(self, trace: Any, source: str = "live") -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""

@@ -25,9 +25,17 @@ def load(name: str) -> ac.Model:
     return loading.model(name)
 
 
-def open_page(page: str, **params: object) -> AppTest:
-    """A page by its link, run once."""
+def open_menus(page: AppTest) -> AppTest:
+    """Save and Share stand open at the page's first run: what is in them is made only then."""
+    page.session_state["save_open"] = page.session_state["share_open"] = True
+    return page
+
+
+def open_page(page: str, *, menus: bool = False, **params: object) -> AppTest:
+    """A page by its link, run once, with Save and Share open where `menus` says so."""
     run = AppTest.from_file(str(ROOT / f"pages/{page}.py"), default_timeout=300)
+    if menus:
+        open_menus(run)
     for name, value in params.items():
         run.query_params[name] = str(value)
     return checked(run.run())

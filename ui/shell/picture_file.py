@@ -7,6 +7,7 @@ it is short, and over HTTP where it is long. Nothing is drawn on the server, so 
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,11 @@ _lock = threading.Lock()
 _published: tuple[MediaFileManager, str] | None = None
 
 
-def draw(figure: go.Figure, kind: str, name: str, number: int) -> None:
-    """Have the visitor's browser draw a figure as "png" or "svg" and save it as `name`; once for each `number`."""
+def draw(figure: go.Figure, kind: str, name: str) -> None:
+    """Have the visitor's browser draw a figure as "png" or "svg", once, and save it as `name`."""
     description = figure.to_json(validate=False)
     size = {"width": figure.layout.width, "height": figure.layout.height, "scale": PIXELS_A_UNIT[kind]}
+    number = time.time_ns() // 1_000_000
     wish = {"number": number, "script": script_address(), "kind": kind, "name": name, "size": size}
     if len(description) <= LONGEST_ON_SOCKET:
         wish["spec"] = description
@@ -40,7 +42,7 @@ def draw(figure: go.Figure, kind: str, name: str, number: int) -> None:
     _draw(key="picture_file", data=wish)
 
 
-def ready() -> None:
+def keep_place() -> None:
     """Keep the place where a picture's progress is said, while none is wanted."""
     _draw(key="picture_file", data=None)
 

@@ -8,16 +8,16 @@ what it shows:
     page.save_menu.add_views(numbers=Numbers("ledger", make_csv))  # numbers that are no pattern
     page.offer_pictures()                               # at the page's end: the pictures that it drew, by name
 
-Nothing is made before its button is pressed.
+Nothing is made before the menu is open, no file before its button is pressed, and pictures are drawn by the visitor's
+own browser.
 """
 
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, partial
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +28,14 @@ from attn_core.errors import HeadlightError
 from attn_core.views import files as export
 from attn_core.views.view import View
 from ui.drawing import gallery, widgets
-from ui.server import passes
+from ui.shell import picture_file
 
 if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
     from ui.stream import StreamView
 
 LARGEST = 8  # megabytes; the largest file of ours has less than 6
-LONGEST_WAIT = 60.0  # seconds for a picture, of which the machine draws one at a time
-CROWDED = "Many pictures are being drawn just now: please try again in a moment."
 PATTERN = "Pattern of "  # begins the name of an added view's picture
 PICTURES = ("png", "svg")
 KINDS = {"Numbers": ("csv", "json", "npz"), "Offline": ("html",)}
@@ -47,10 +47,9 @@ WHY = {
     "npz": "Every head of every layer, for numpy",
     "html": "One page that works without a network: every head, hover, keyboard. It can be opened again here.",
 }
-_MIME = {"png": "image/png", "svg": "image/svg+xml", "csv": "text/csv", "json": "application/json"}
-_MIME |= {"npz": "application/octet-stream", "html": "text/html"}
+_MIME = {"csv": "text/csv", "json": "application/json", "npz": "application/octet-stream", "html": "text/html"}
 _OPENED = "saved_views_opened"
-_drawing = threading.Lock()
+_WISHED = "wished_picture"
 
 
 @dataclass(frozen=True)
@@ -61,15 +60,46 @@ class Numbers:
     make: Callable[[], str]
 
 
+@dataclass
+class Offered:
+    """What a page has offered in this run, and where in the menu it is drawn once somebody opens it."""
+
+    views: Mapping[str, View] = field(default_factory=dict)
+    numbers: Numbers | None = None
+    lines: str = ""  # of Python
+    model: str = ""
+    pattern_first: bool = False
+    complete: bool = False
+    is_open: bool = False
+    place: DeltaGenerator | None = None
+
+    def draw(self) -> None:
+        """Everything that can be taken away, by kind."""
+        figures = gallery.of_session()
+        for name, view in self.views.items():
+            title = f"{PATTERN}{name}: {view.name}" if len(self.views) > 1 else f"{PATTERN}{view.name}"
+            figures.pictures[title] = gallery.Picture(partial(export.figure, view), view.caption(), about="")
+        if figures.pictures:
+            names = sorted(figures.pictures, key=lambda name: name.startswith(PATTERN) is not self.pattern_first)
+            _of_pictures(figures, names, self.model)
+        chosen = _chosen(self.views) if self.views else None
+        if chosen is not None:
+            _of_view(chosen)
+        if self.numbers:
+            _of_numbers(self.numbers)
+        lines = self.lines or (chosen.as_python() if chosen is not None else "")
+        if lines:
+            with st.expander("Copy as Python"):
+                st.code(lines, language="python", wrap_lines=True)
+
+
 @dataclass(frozen=True)
 class SaveMenu:
-    """The place in the menu where a page adds what can be taken away; without one, in an embedded view, nothing is."""
+    """Where a page adds what can be taken away; nothing is made before the menu is open."""
 
     page: str
     link: Mapping[str, str]
-    place: Any = None
-    wall: Any = None  # the place of the pictures, above
-    python: Any = None  # … and of the lines of Python, below
+    offered: Offered | None = None  # None in an embedded view, which has no menu
 
     def view(self, trace: Any, **shown: Any) -> View:
         """A pattern of the trace as the page shows it; it remembers the page's link."""
@@ -77,35 +107,23 @@ class SaveMenu:
 
     def add_views(self, views: Mapping[str, View] | None = None, numbers: Numbers | None = None) -> None:
         """Offer one view, or one of several by name, and the page's own numbers."""
-        if self.place is None:
-            return
-        with self.place.container():
-            chosen = _chosen(views) if views else None
-            if chosen is not None:
-                _of_view(chosen)
-            if numbers:
-                _of_numbers(numbers)
-        if chosen is not None:
-            self.add_code(chosen.as_python())
-        for name, view in (views or {}).items():
-            title = f"{PATTERN}{name}: {view.name}" if len(views or {}) > 1 else f"{PATTERN}{view.name}"
-            gallery.register(title, partial(export.figure, view), view.caption(), about="")
-
-    def add_figures(self, about: str, model: str, *, pattern_first: bool = False) -> None:
-        """Offer the pictures that the page has drawn, by name; the added views' patterns come first, or last."""
-        figures = gallery.of_session()
-        figures.about = about
-        if self.wall is None or not figures.pictures:
-            return
-        names = sorted(figures.pictures, key=lambda name: name.startswith(PATTERN) is not pattern_first)
-        with self.wall:
-            _of_pictures(figures, names, model)
+        if self.offered is not None:
+            self.offered.views, self.offered.numbers = views or {}, numbers
 
     def add_code(self, lines: str) -> None:
-        """Offer the lines of Python that give what the page shows."""
-        if self.python is not None:
-            with self.python.container(), st.expander("Copy as Python"):
-                st.code(lines, language="python", wrap_lines=True)
+        """Offer the lines of Python that give what the page shows; without, those of the chosen view."""
+        if self.offered is not None:
+            self.offered.lines = lines
+
+    def add_figures(self, about: str, model: str, *, pattern_first: bool = False) -> None:
+        """The page's end: offer the pictures that it has drawn, by name, the views' patterns first or last."""
+        gallery.of_session().about = about
+        if self.offered is None:
+            return
+        self.offered.model, self.offered.pattern_first, self.offered.complete = model, pattern_first, True
+        if self.offered.is_open and self.offered.place is not None:
+            with self.offered.place:
+                self.offered.draw()
 
 
 NO_SAVE_MENU = SaveMenu("", {})
@@ -128,10 +146,21 @@ def offer_stage(viewed: StreamView, query: int | None = None, numbers: Numbers |
 
 def popover(page: str, link: Mapping[str, str], file_of: Callable[[str], Path | None]) -> SaveMenu:
     """The button, and the menu behind it; `file_of` gives the script of a page, None where there is none."""
-    with st.popover("Save"):
-        wall, place, python = st.container(), st.empty(), st.empty()
-        _open_again(file_of)
-    return SaveMenu(page, link, place, wall, python)
+    offered = Offered()
+    _menu(offered, file_of)
+    return SaveMenu(page, link, offered)
+
+
+@st.fragment
+def _menu(offered: Offered, file_of: Callable[[str], Path | None]) -> None:
+    """Opening it draws this part of the page alone. While the page itself is drawn, its end fills the place."""
+    with st.popover("Save", key="save_open", on_change="rerun") as menu:
+        offered.is_open, offered.place = bool(menu.open), st.container()
+        if menu.open:
+            _open_again(file_of)
+    if offered.is_open and offered.complete:
+        with offered.place:
+            offered.draw()
 
 
 def _chosen(views: Mapping[str, View]) -> View:
@@ -148,19 +177,39 @@ def _of_pictures(figures: gallery.FigureGallery, names: Sequence[str], model: st
     if name not in figures.pictures:  # the page has moved on since
         name = names[0]
     widgets.titled(name if len(names) == 1 else "", figures.caption(name))
+    file = partial(picture_name, model, name)
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
-        for kind in (*PICTURES, "csv"):
-            _button(kind, partial(painted, figures, name, kind), picture_name(model, name, kind), f"picture_{kind}")
+        for kind in PICTURES:
+            st.button(
+                kind.upper(), key=f"picture_{kind}", help=WHY[kind], on_click=_ask_for, args=(name, kind, file(kind))
+            )
+        _button("csv", partial(numbers_of, figures, name), file("csv"), "picture_csv")
+    wish = st.session_state.get(_WISHED)
+    if wish is not None:
+        st.session_state[_WISHED] = None
+        picture_file.draw(figures.figure(wish.picture), wish.kind, wish.file)
+    else:
+        picture_file.keep_place()
 
 
-def painted(figures: gallery.FigureGallery, name: str, kind: str) -> bytes:
-    """A picture's file, or its numbers as CSV. Pictures need a browser each, so they take turns."""
-    if kind == "csv":
-        from attn_core.figures.paper import csv as numbers
+@dataclass(frozen=True)
+class _Wish:
+    """A picture that somebody has just asked for."""
 
-        return numbers.table(figures.figure(name), figures.caption(name)).encode()
-    with passes.place(_drawing, LONGEST_WAIT, CROWDED):
-        return export.rendered(figures.figure(name), kind)
+    picture: str
+    kind: str
+    file: str
+
+
+def _ask_for(picture: str, kind: str, file: str) -> None:
+    st.session_state[_WISHED] = _Wish(picture, kind, file)
+
+
+def numbers_of(figures: gallery.FigureGallery, name: str) -> bytes:
+    """A picture's numbers as CSV."""
+    from attn_core.figures.paper import csv as numbers
+
+    return numbers.table(figures.figure(name), figures.caption(name)).encode()
 
 
 def picture_name(model: str, name: str, kind: str) -> str:
@@ -183,7 +232,6 @@ def _of_numbers(numbers: Numbers) -> None:
 
 
 def _button(kind: str, make: Callable[[], Any], name: str, key: str = "") -> None:
-    drawn = kind not in PICTURES or can_draw()
     st.download_button(
         kind.upper(),
         data=make,
@@ -191,17 +239,8 @@ def _button(kind: str, make: Callable[[], Any], name: str, key: str = "") -> Non
         mime=_MIME[kind],
         key=key or f"save_{kind}",
         on_click="ignore",
-        disabled=not drawn,
-        help=WHY[kind] if drawn else "A picture file needs Chrome or Chromium on the server, which has none.",
+        help=WHY[kind],
     )
-
-
-@cache
-def can_draw() -> bool:
-    """Whether there is a browser that picture files can be drawn with."""
-    from choreographer.browsers.chromium import Chromium
-
-    return Chromium.find_browser(skip_local=False) is not None
 
 
 def file_name(view: View, kind: str) -> str:

@@ -34,9 +34,12 @@ def _address(params: Mapping[str, str]) -> str:
     return f"{here}{'/' if bare else ''}?{urlencode(params)}"
 
 
+@st.fragment
 def popover(state: LinkState) -> None:
-    """The button, and behind it the link in every form."""
-    with st.popover("Share", type="primary"):
+    """The button, and behind it the link in every form, made when somebody opens it."""
+    with st.popover("Share", type="primary", key="share_open", on_change="rerun") as menu:
+        if not menu.open:
+            return
         link, left_out = link_to(state), set(state.said) - set(state.link)
         if left_out or len(link) > LONGEST:
             _offer_a_file(len(_address(state.said)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from page_driver import ROOT, array, checked, figure, load, packets, table
+from page_driver import ROOT, array, checked, figure, load, open_menus, packets, table
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
@@ -83,7 +83,7 @@ def opened(page_name: str) -> AppTest:
     if page_name not in _opened:
         name = page_name.partition(" ")[0]
         script = "app.py" if name == "all_heads" else f"pages/{name}.py"
-        page = AppTest.from_file(str(ROOT / script), default_timeout=300)
+        page = open_menus(AppTest.from_file(str(ROOT / script), default_timeout=300))
         for key, value in PAGES[page_name][0].items():
             page.query_params[key] = str(value)
         _opened[page_name] = checked(page.run())
@@ -115,8 +115,8 @@ def ran(page_name: str) -> dict[str, Any]:
 def test_every_page_offers_its_pictures_by_name_with_a_caption(page_name: str) -> None:
     page, found = opened(page_name), gallery_of(page_name)
     assert set(PAGES[page_name][1]) <= set(found.pictures)
-    labels = [button.label for button in page.get("download_button")]
-    assert labels[:3] == ["PNG", "SVG", "CSV"]
+    assert [page.button(key=f"picture_{kind}").label for kind in ("png", "svg")] == ["PNG", "SVG"]
+    assert page.get("download_button")[0].label == "CSV"
     if len(found.pictures) > 1:
         (box,) = [box for box in page.selectbox if box.key == "save_picture"]
         assert sorted(box.options) == sorted(found.pictures)
@@ -131,7 +131,7 @@ def test_every_page_offers_its_pictures_by_name_with_a_caption(page_name: str) -
 
 
 def test_a_caption_says_model_head_word_sentence_and_switches() -> None:
-    page = AppTest.from_file(str(ROOT / "pages/delta_e.py"), default_timeout=300)
+    page = open_menus(AppTest.from_file(str(ROOT / "pages/delta_e.py"), default_timeout=300))
     for key, value in {"layer": 2, "head": 5, "query": 3, "moves": "path", "axes": 3}.items():
         page.query_params[key] = str(value)
     said = checked(page.run()).session_state["_gallery"].caption("Arrows in the space of meanings")
@@ -149,7 +149,7 @@ def test_a_caption_says_model_head_word_sentence_and_switches() -> None:
 
 
 def test_a_dark_page_is_saved_light() -> None:
-    page = AppTest.from_file(str(ROOT / "pages/delta_e.py"), default_timeout=300)
+    page = open_menus(AppTest.from_file(str(ROOT / "pages/delta_e.py"), default_timeout=300))
     page.context = {**page.context, "theme": "dark"}
     checked(page.run())
     on_screen = figure(page, "staircase")["layout"]["font"]["color"]
@@ -237,11 +237,11 @@ def test_all_heads_has_every_head_as_a_tile_and_the_pattern_exact() -> None:
         exact = trace.pattern(tile.meta["layer"], tile.meta["head"])
         np.testing.assert_allclose(np.sqrt(np.array(tile.z, float)), np.sqrt(exact), atol=0.5 / 254 + 1e-6)
     np.testing.assert_allclose(cells("all_heads", "Pattern of head 0.3"), trace.pattern(0, 3), atol=1e-7)
-    lines = list(csv.reader(io.StringIO(save.painted(gallery_of("all_heads"), "Links between words", "csv").decode())))
+    lines = list(csv.reader(io.StringIO(save.numbers_of(gallery_of("all_heads"), "Links between words").decode())))
     weights = {(row[1], row[2]): float(row[3]) for row in lines[1:]}
     assert weights["4 creature", "2 fluffy"] == pytest.approx(trace.pattern(0, 3)[4, 2], abs=1e-5)
     assert len(weights) == 13  # those of the chosen word, as on screen
-    lines = list(csv.reader(io.StringIO(save.painted(gallery_of("cross_attention"), LINES, "csv").decode())))
+    lines = list(csv.reader(io.StringIO(save.numbers_of(gallery_of("cross_attention"), LINES).decode())))
     cross = cells("cross_attention", "Cross-attention")
     assert len(lines) - 1 == (cross >= 0.01).sum()  # no word is chosen: all that are not too faint
 
@@ -275,7 +275,7 @@ def test_bars_keep_every_number_and_its_text() -> None:
 def test_kinds_are_named_in_the_picture_and_in_its_numbers() -> None:
     header, _ = packets(opened("find_heads kinds"))["kinds"]
     rows = list(
-        csv.reader(io.StringIO(save.painted(gallery_of("find_heads kinds"), "The kind of every head", "csv").decode()))
+        csv.reader(io.StringIO(save.numbers_of(gallery_of("find_heads kinds"), "The kind of every head").decode()))
     )
     assert [row[3] for row in rows[1:]] == [kind for row in header["kinds"] for kind in row]
 
@@ -302,7 +302,7 @@ def test_the_lines_of_delta_e_give_its_ledger() -> None:
 
 @pytest.mark.parametrize("stream", ["encoder", "decoder", "cross"])
 def test_the_lines_name_the_stream_of_a_translator(stream: str) -> None:
-    page = AppTest.from_file(str(ROOT / "pages/delta_e.py"), default_timeout=300)
+    page = open_menus(AppTest.from_file(str(ROOT / "pages/delta_e.py"), default_timeout=300))
     given = {"model": "tiny-translator", "text": "the small blue car sees a white horse", "stream": stream, "head": 1}
     for key, value in given.items():
         page.query_params[key] = str(value)
@@ -362,7 +362,7 @@ def test_the_lines_of_every_stop_run(stop: int) -> None:
 
 def test_nothing_typed_is_markup_or_code() -> None:
     nasty = "<b>x</b> $y$ ''' {} \\ <a href='https://evil'>z</a>"
-    page = AppTest.from_file(str(ROOT / "pages/delta_e.py"), default_timeout=300)
+    page = open_menus(AppTest.from_file(str(ROOT / "pages/delta_e.py"), default_timeout=300))
     page.query_params["text"] = nasty
     found = checked(page.run()).session_state["_gallery"]
     for name in found.pictures:
@@ -376,4 +376,4 @@ def test_nothing_typed_is_markup_or_code() -> None:
 
 def test_a_picture_that_has_left_the_page_says_so() -> None:
     with pytest.raises(ac.HeadlightError, match="not on the page any more"):
-        save.painted(FigureGallery(), "Arrows", "png")
+        save.numbers_of(FigureGallery(), "Arrows")

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from html import unescape
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.etree import ElementTree
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 import segno
-from page_driver import ROOT, checked, html, load, notes, open_page
+from page_driver import ROOT, checked, html, load, notes, open_menus, open_page
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.views import files as export
 from attn_core.views.view import View
-from ui.drawing.gallery import FigureGallery, Picture
-from ui.shell import save, share
+from ui.shell import picture_file, save, share
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 OURS = '<script type="application/json" id="headlight-view">'
@@ -46,7 +47,7 @@ def offered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, View], save
 
 
 def opened(script: str = "app.py", embedded: bool = False, **params: object) -> AppTest:
-    page = AppTest.from_file(str(ROOT / script), default_timeout=300)
+    page = open_menus(AppTest.from_file(str(ROOT / script), default_timeout=300))
     for name, value in params.items():
         page.query_params[name] = str(value)
     if embedded:
@@ -63,7 +64,9 @@ def problems(page: AppTest) -> list[tuple[str, str]]:
 
 
 def labels(page: AppTest) -> list[str]:
-    return [button.label for button in page.get("download_button")]
+    """The buttons of Save: two whose picture the browser draws, and downloads."""
+    drawn = [button.label for button in page.button if (button.key or "").startswith("picture_")]
+    return drawn + [button.label for button in page.get("download_button")]
 
 
 # --- Share ---------------------------------------------------------------------------------------------------------
@@ -174,7 +177,7 @@ def test_the_lines_of_python_give_the_pattern_on_screen(offered: list) -> None:
 
 @pytest.mark.parametrize("page_name", ["step_by_step", "delta_e", "find_heads"])
 def test_pages_about_heads_offer_the_chosen_one(page_name: str, offered: list) -> None:
-    page = open_page(page_name, layer=2, head=4, query=3)
+    page = open_page(page_name, menus=True, layer=2, head=4, query=3)
     views, numbers = offered[-1]
     assert (views[""].layer, views[""].head, views[""].query, views[""].page) == (2, 4, 3, page_name)
     assert labels(page)[: len(FILES)] == FILES
@@ -187,13 +190,13 @@ def test_pages_about_heads_offer_the_chosen_one(page_name: str, offered: list) -
 
 
 def test_a_translation_offers_its_cross_attention(offered: list) -> None:
-    open_page("cross_attention")
+    open_page("cross_attention", menus=True)
     view = offered[-1][0][""]
     assert view.stream == "cross" and view.pattern.shape == tuple(map(len, view.trace.tokens_of("cross")))
 
 
 def test_a_comparison_offers_each_panel_and_the_numbers_of_all(offered: list) -> None:
-    open_page("compare_heads", text=STARTER, layer=0, head=3, b_head=2, b_text="")
+    open_page("compare_heads", menus=True, text=STARTER, layer=0, head=3, b_head=2, b_text="")
     views, numbers = offered[-1]
     assert {letter: view.head for letter, view in views.items()} == {"A": 3, "B": 2}
     table = list(csv.reader(io.StringIO(numbers.make())))
@@ -202,23 +205,54 @@ def test_a_comparison_offers_each_panel_and_the_numbers_of_all(offered: list) ->
 
 
 def test_panels_that_are_no_pattern_of_one_pass_are_in_the_numbers_alone(offered: list) -> None:
-    open_page("compare_heads", text=STARTER, b_shows="shuffled", b_text="")
+    open_page("compare_heads", menus=True, text=STARTER, b_shows="shuffled", b_text="")
     views, numbers = offered[-1]
     assert list(views) == ["A"] and "shuffled" in numbers.make().partition("\n")[0]
 
 
 @pytest.mark.parametrize(("page_name", "holds"), [("word_senses", "after layer 5"), ("parameters", "total")])
 def test_pages_whose_picture_is_no_pattern_offer_its_numbers(page_name: str, holds: str, offered: list) -> None:
-    page = open_page(page_name)
+    page = open_page(page_name, menus=True)
     ((views, numbers),) = [laid for laid in offered if laid[1] is not None]
     assert not views and holds in numbers.make() and "CSV" in labels(page)
 
 
-def test_without_a_browser_on_the_server_picture_files_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(save, "can_draw", lambda: False)
+def picture_wish(page: AppTest) -> dict | None:
+    """What the browser is asked to draw."""
+    (component,) = [c.proto for c in page.get("bidi_component") if "picture_file" in c.proto.id]
+    return json.loads(component.json) if component.json else None
+
+
+def test_a_picture_is_described_for_the_browser_and_drawn_there_once() -> None:
+    page = opened(layer=2, head=4)
+    assert picture_wish(page) is None
+    page.button(key="picture_png").click().run()
+    wish = picture_wish(page)
+    figure = go.Figure(json.loads(wish["spec"]))  # Plotly's own classes find nothing wrong with it
+    assert figure.layout.width == 760 and "minilm" in figure.layout.title.text
+    assert (wish["kind"], wish["size"]["scale"], wish["size"]["width"]) == ("png", 3, 760)
+    assert wish["name"] == "headlight-minilm-head-2.4.png" and "/media/" in wish["script"]
+    page.run()
+    assert picture_wish(page) is None
+    page.button(key="picture_svg").click().run()
+    again = picture_wish(page)
+    assert again["number"] > wish["number"] and (again["kind"], again["size"]["scale"]) == ("svg", 1)
+    assert again["script"] == wish["script"]  # the browser has it already
+
+
+def test_a_long_description_is_fetched_and_not_sent_with_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_file, "LONGEST_ON_SOCKET", 1_000)
     page = opened()
-    off = [(button.label, button.proto.help) for button in page.get("download_button") if button.proto.disabled]
-    assert [label for label, _ in off] == ["PNG", "SVG"] and all("needs Chrome" in why for _, why in off)
+    page.button(key="picture_svg").click().run()
+    wish = picture_wish(page)
+    assert "spec" not in wish and wish["address"].endswith(".json") and len(json.dumps(wish)) < 1_000
+
+
+def test_closed_menus_make_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for owner, maker in ((View, "caption"), (View, "as_python"), (share, "qr_picture"), (share, "frame_of")):
+        monkeypatch.setattr(owner, maker, lambda *_: pytest.fail("made although nobody opened the menu"))
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
+    assert labels(checked(page.run())) == []
 
 
 # --- Open a saved view ---------------------------------------------------------------------------------------------
@@ -273,12 +307,6 @@ def test_a_foreign_or_damaged_file_gets_one_clear_sentence(content: bytes | str)
 def test_a_file_that_is_too_large_or_no_page_is_not_taken() -> None:
     box = opened().file_uploader[0]
     assert box.proto.max_upload_size_mb == save.LARGEST and box.allowed_type == [".html", ".htm"]
-
-
-def test_the_pictures_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(save, "LONGEST_WAIT", 0.01)
-    with save._drawing, pytest.raises(ac.HeadlightError, match="try again"):
-        save.painted(FigureGallery({"one": Picture(lambda: pytest.fail("drawn out of turn"), "one")}), "one", "png")
 
 
 def test_a_frame_cannot_be_broken_out_of() -> None:
