@@ -8,7 +8,7 @@ from ui.link import choice, whole
 from ui.page import ROOT, open_page
 from ui.shell import save
 from ui.step_by_step import ablations, pattern, queries_and_keys, scores, start, toy, values, vectors
-from ui.step_by_step.subject import offer_pictures, subject_from_model, subject_from_toy
+from ui.step_by_step.reading import offer_pictures, subject_from_model, subject_from_toy
 
 page = open_page(
     "step_by_step",

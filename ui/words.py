@@ -35,14 +35,14 @@ class Words:
     file: Path
     entries: Entries
 
-    def html(self, key: str, *choice: str, **slots: object) -> Markup:
+    def html(self, key: str, /, *choice: str, **slots: object) -> Markup:
         """A sentence as HTML; slots are escaped unless they are Markup. `choice` picks an entry of a table.
 
         Raises KeyError for an unknown key, and ValueError for a slot that is missing or not there.
         """
         return Markup(self._sentence(key, choice, slots)).format(**slots)
 
-    def text(self, key: str, *choice: str, **slots: object) -> str:
+    def text(self, key: str, /, *choice: str, **slots: object) -> str:
         """A sentence as plain text: for alt texts, captions, labels and whatever escapes it later."""
         return self._sentence(key, choice, slots).format(**slots)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
 
 from attn_core.figures.canvas.matrix import Kind, pack_cells
-from attn_core.text.numbers import percent
 from ui.drawing.cells import cells
+from ui.step_by_step.reading import pick
 from ui.step_by_step.subject import StepSubject
 
 MOST_BARS = 14
@@ -22,7 +21,7 @@ def grid(
     key: str,
     *,
     picture: str,
-    says_: str,
+    says: str,
     alt: str,
     kind: Kind = "signed",
     turned: bool = False,
@@ -36,7 +35,7 @@ def grid(
         subject.key_side(slanted=not turned),
         kind=kind,
         scale="sqrt" if kind == "weights" else "linear",
-        says=says_,
+        says=says,
         alt=alt,
         chosen=(subject.place_in(subject.query, subject.q_window), subject.place_in(subject.key, subject.k_window)),
         square=True,
@@ -45,7 +44,7 @@ def grid(
         masked="−∞" if kind == "signed" else "",
         choose=True,
     )
-    cells(packet, key=key, picture=picture, on_choose=lambda row, column: subject.pick(row, column))
+    cells(packet, key=key, picture=picture, on_choose=lambda row, column: pick(subject, row, column))
 
 
 def bars_of(subject: StepSubject, weights: np.ndarray) -> list[int]:
@@ -54,11 +53,6 @@ def bars_of(subject: StepSubject, weights: np.ndarray) -> list[int]:
         return list(range(len(weights)))
     order = np.argsort(-np.nan_to_num(weights, nan=-1), kind="stable")[:MOST_BARS]
     return sorted({*order.tolist(), subject.key})
-
-
-def as_share(weight: float) -> str:
-    """A weight in words; NaN is masked, which is not zero."""
-    return "masked" if math.isnan(weight) else percent(float(weight))
 
 
 def marks_of(subject: StepSubject, order: list[int]) -> dict[int, tuple[str, str]]:

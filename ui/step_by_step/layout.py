@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from attn_core.text.numbers import MINUS
+from ui.step_by_step.sentences_scores import Term
 from ui.step_by_step.subject import StepSubject, Words
 
 TITLES = (
@@ -27,20 +27,6 @@ TITLES = (
     "Values: what is passed on",
     "ΔE: what the head adds",
 )
-Term = str | tuple[str, str] | tuple[str, str, str]
-
-
-def number(value: float, digits: int = 3) -> str:
-    """A number for a sentence: three digits, a true minus sign, nothing smaller than a person would read.
-
-    >>> number(-0.12345), number(12345.6), number(2.0), number(3e-7)
-    ('−0.123', '12,346', '2', '≈ 0')
-    """
-    value = float(value)
-    if 0 < abs(value) < 5e-5:
-        return "≈ 0"
-    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
-    return text.replace("-", MINUS)
 
 
 def step_header(

@@ -12,61 +12,34 @@ from attn_core.figures.html.bar_table import Column
 from attn_core.models.cards import card_of
 from attn_core.models.catalogue import availability
 from attn_core.residual import geometry
-from attn_core.text.numbers import percent
-from attn_core.views.headlines import disambiguated_labels
+from ui import words
 from ui.drawing import gallery, widgets
 from ui.page import provenance
 from ui.shell.menu import go
 from ui.step_by_step import layout, toy
-from ui.step_by_step.layout import number, paragraph
-from ui.step_by_step.subject import WINDOW, StepSubject, Words
+from ui.step_by_step.layout import paragraph
+from ui.step_by_step.numbers import number
+from ui.step_by_step.sentences_values import headline
+from ui.step_by_step.subject import WINDOW, StepSubject
 
 if TYPE_CHECKING:
     from ui.page import Page
     from ui.stream import StreamView
 
-WHAT_FOR = (
-    "A word means something else in other company: a creature may be fluffy, or blue. <b>Attention</b> is the part of "
-    "a model in which words look at each other and take something from what they see. A <b>head</b> is one way of "
-    "looking. This page follows one word through one head."
-)
+WORDS = words.beside(__file__)
 LESSONS_MODEL = "tiny-decoder"
 LESSONS_SENTENCE = "a hungry tall old fox"
-LESSONS_HEAD = "In our own small decoder one head learnt to look for the adjective that matters, at any distance."
 STEPS = ("vectors", "query and key", "scores", "÷ √d", "mask", "softmax", "value", "ΔE")
 
 
 def lead(page: Page, subject: StepSubject) -> None:
     """What there is to see, in one sentence that follows the data."""
-    word = widgets.query(_told_apart(subject.queries)[subject.query])
-    widgets.lead(f"Eight steps take {word} from a word on its own to a word that {_has_looked(subject)}.")
-    badges = page.badges(subject.trace) if subject.trace is not None else provenance("toy")
-    name = subject.head_name[0].upper() + subject.head_name[1:]
-    whose = f"{name}, computed below from its weights, each step from the one before."
-    if subject.toy is not None:
-        whose = (
-            "A head made by hand for five words of its own, small enough to check on paper. Change any number below."
-        )
-    widgets.under_lead(badges + whose)
-
-
-def _told_apart(words: Words) -> list[str]:
-    return disambiguated_labels(words.labels, range(len(words)))
-
-
-def _has_looked(subject: StepSubject) -> str:
-    """Where the chosen word looks: mostly at special tokens or itself, or else at the one or two strongest others."""
-    row = subject.stages.pattern[subject.query].numpy()
-    special = np.array(subject.keys.special)
-    if row[special].sum() > 0.5:
-        return f"mostly looked away: {percent(float(row[special].sum()))} of its attention rests on special tokens"
-    if not subject.crosses and row[subject.query] > 0.5:
-        return f"mostly looked at itself ({percent(float(row[subject.query]))})"
-    others = [i for i in np.argsort(-row, kind="stable") if not special[i] and (subject.crosses or i != subject.query)]
-    strong = [i for i in others[:2] if row[i] >= 0.5 * row[others[0]]]
-    names = _told_apart(subject.keys)
-    named = " and ".join(f"{widgets.key(names[i])} ({percent(float(row[i]))})" for i in strong)
-    return f"has looked at {named}"
+    widgets.lead(headline(subject))
+    if subject.trace is None:
+        widgets.under_lead(f"{provenance('toy')}{WORDS.html('start.whose_toy')}")
+    else:
+        said = WORDS.html("start.whose", head=subject.head_name)
+        widgets.under_lead(f"{page.badges(subject.trace)}{said}")
 
 
 def whose(page: Page) -> None:
@@ -81,7 +54,9 @@ def which_head(viewed: StreamView) -> None:
     widgets.stepper("Layer", "layer", viewed.n_layers - 1)
     widgets.stepper("Head", "head", viewed.n_heads - 1)
     if availability(LESSONS_MODEL)[0]:
-        st.button("The lesson’s head", on_click=_lessons_head, help=LESSONS_HEAD, key="lessons_head")
+        st.button(
+            "The lesson’s head", on_click=_lessons_head, help=WORDS.text("start.lessons_head"), key="lessons_head"
+        )
 
 
 def _lessons_head() -> None:
@@ -124,7 +99,7 @@ def follow(subject: StepSubject) -> None:
                 on_change=_moved,
                 width=190,
             )
-    st.html(f'<div class="hl-says soft">{WHAT_FOR}</div>')
+    layout.paragraph(WORDS.html("start.what_for"), soft=True)
     links = [f'<a href="#step-{i}" target="_self"><b>{i}</b>{name}</a>' for i, name in enumerate(STEPS, start=1)]
     links.append('<a href="#step-9" target="_self"><b>✕</b>break it</a>')
     st.html(f'<nav class="hl-way" aria-label="Steps">{"".join(links)}</nav>')
@@ -148,15 +123,13 @@ def up_next(subject: StepSubject) -> None:
         layout.step_header(10, name="Up next: the other two thirds", mark="→")
         if subject.trace is not None:
             _attention_and_mlp(subject)
-        paragraph(
-            "Between two attention layers stands an <b>MLP</b>, which works on each word by itself. As in the lesson, "
-            "attention is only a third of what you need: in GPT-3, 57,982,058,496 of 175,181,291,520 parameters."
-        )
+        paragraph(WORDS.html("next.what"))
         go("parameters", "See where the parameters are →")
 
 
 def _attention_and_mlp(subject: StepSubject) -> None:
     trace, at = subject.trace, {"stream": subject.stream}
+    assert trace is not None
     try:
         by_attention = geometry.norm(trace.attention_added(subject.layer, **at))
         by_mlp = geometry.norm(trace.mlp_added(subject.layer, **at))
@@ -171,5 +144,5 @@ def _attention_and_mlp(subject: StepSubject) -> None:
         Column("attention adds (length)", a, [number(x) for x in a], "delta", longest),
         Column("the MLP adds (length)", m, [number(x) for x in m], "plain", longest),
     ]
-    paragraph(f"<b>Layer {subject.layer}’s change</b>, attention’s part beside the MLP’s:")
+    paragraph(WORDS.html("next.layer", layer=subject.layer))
     gallery.bars("Attention's part beside the MLP's", names, columns, marks={0: ("query", "")})

@@ -1,6 +1,6 @@
-"""What the step-by-step page walks through: one head of the chosen model on the visitor's sentence, or the toy.
+"""What the steps walk through: one head and its words, of a model or the toy. No Streamlit: a value.
 
-Both become the same `StepSubject`, so every stage is drawn by the same code, whoever's numbers they are.
+Both become the same `StepSubject`, so every step is drawn by the same code, whoever's numbers they are.
 """
 
 from __future__ import annotations
@@ -8,26 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import streamlit as st
-import torch
+from markupsafe import Markup
 
 from attn_core.figures.canvas.matrix import Side
-from attn_core.residual.input_parts import InputParts, input_parts
-from attn_core.views import snippets as recipes
-from attn_core.views.arrangement import most_salient_query
-from attn_core.walkthrough import toy
-from attn_core.walkthrough.from_trace import from_trace
+from attn_core.residual.input_parts import InputParts
+from attn_core.traces.trace import Trace
 from attn_core.walkthrough.head import HeadInputs, HeadStages, run_stages
 from attn_core.walkthrough.toy import Toy
-from ui.drawing import widgets
-from ui.server import shared
-
-if TYPE_CHECKING:
-    from ui.page import Page
-    from ui.stream import StreamView
+from ui.drawing import markup
 
 WINDOW = 128  # tokens that are shown at once
 Array = np.ndarray
@@ -57,7 +47,7 @@ class StepSubject:
     parts: InputParts | None  # how the very first E was made, where that could be found
     chosen_key: int | None = None
     window_start: int = 0
-    trace: Any = None
+    trace: Trace | None = None
     layer: int = 0
     head: int = 0
     stream: str | None = None
@@ -109,14 +99,14 @@ class StepSubject:
         return self.keys.labels[i]
 
     @property
-    def query_html(self) -> str:
+    def query_html(self) -> Markup:
         """The chosen query as HTML."""
-        return widgets.query(self.query_name(self.query))
+        return markup.query(self.query_name(self.query))
 
     @property
-    def key_html(self) -> str:
+    def key_html(self) -> Markup:
         """The chosen key as HTML."""
-        return widgets.key(self.key_name(self.key))
+        return markup.key(self.key_name(self.key))
 
     @property
     def q_window(self) -> slice:
@@ -137,93 +127,3 @@ class StepSubject:
     def place_in(self, i: int, window: slice) -> int | None:
         """Where a position lies in a window; None when it lies outside."""
         return i - window.start if window.start <= i < window.stop else None
-
-    def pick(self, query: int | None = None, key: int | None = None) -> None:
-        """Choose a word, or two; positions are counted within the window."""
-        st.session_state["from"] = self.window_start  # what is looked at stays where it is
-        if query is not None:
-            st.session_state[self.link_names[0]] = query + self.q_window.start
-            st.session_state[self.link_names[1]] = None
-        if key is not None:
-            st.session_state[self.link_names[1]] = key + self.k_window.start
-
-
-def subject_from_model(page: Page, viewed: StreamView) -> StepSubject:
-    """The head that the link names, of the model and sentence that it names."""
-    trace, stream, layer, head = viewed.trace, viewed.stream, viewed.layer, viewed.head
-    queries = Words(viewed.queries.labels, viewed.queries.special)
-    keys = Words(viewed.keys.labels, viewed.keys.special)
-    query = _query(page, viewed.pattern(layer, head), queries, keys, stream)
-    return StepSubject(
-        inputs=from_trace(trace, layer, head, stream=stream, retrace=lambda ids: page.trace(ids)),
-        queries=queries,
-        keys=keys,
-        query=query,
-        chosen_key=page.state["key"],
-        window_start=_shown_from(page, len(queries), query),
-        head_name=f"head {layer}.{head}",
-        embedding=trace.embedding(layer, stream=stream),
-        parts=_parts(viewed),
-        trace=trace,
-        layer=layer,
-        head=head,
-        stream=stream,
-    )
-
-
-def offer_pictures(page: Page, subject: StepSubject) -> None:
-    """The page's end: every step's picture can be saved, and the lines that walk the same steps copied."""
-    word = f"{subject.query_name(subject.query)} (token {subject.query})"
-    if subject.trace is None:
-        page.offer_pictures(subject.head_name, word, sentences=[" ".join(subject.queries.labels)], model="toy")
-        return
-    lines = recipes.steps(subject.trace, subject.layer, subject.head, subject.query, subject.stream)
-    page.offer_pictures(subject.head_name, word, pattern_first=True, lines=lines)
-
-
-def subject_from_toy(page: Page, numbers: Toy) -> StepSubject:
-    """The pocket-size head, with the numbers that the visitor has given it."""
-    words = Words(toy.WORDS, [False] * len(toy.WORDS))
-    return StepSubject(
-        inputs=numbers.inputs(),
-        queries=words,
-        keys=words,
-        query=page.state["toy_word"],
-        chosen_key=page.state["toy_answer"],
-        link_names=("toy_word", "toy_answer"),
-        head_name="the pocket-size head",
-        embedding=numbers.embedding.numpy(),
-        parts=InputParts(numbers.tokens, 1.0, numbers.places, None, numbers.embedding, ()),
-        toy=numbers,
-        meanings=toy.MEANINGS,
-    )
-
-
-def _query(page: Page, pattern: Array, queries: Words, keys: Words, stream: str | None) -> int:
-    chosen = page.state["query"]
-    if chosen is not None and chosen < len(queries):
-        return int(chosen)
-    if stream == "cross":
-        return int(np.where(queries.special, 0, pattern[:, ~np.array(keys.special)].max(axis=1)).argmax())
-    return most_salient_query(pattern, queries.special)
-
-
-def _shown_from(page: Page, n_tokens: int, query: int) -> int:
-    """Where the window on a long sentence begins: where the link says, or so that the chosen word is inside."""
-    wanted = page.state["from"]
-    if wanted is None:
-        wanted = 0 if query < WINDOW else query - WINDOW // 2
-    return int(max(0, min(wanted, n_tokens - WINDOW)))
-
-
-def _parts(viewed: StreamView) -> InputParts | None:
-    """How E was made; found once for a sentence, since it tries what fits."""
-    reader = "decoder" if viewed.stream == "cross" else viewed.stream
-    first = torch.from_numpy(viewed.trace.embedding(0, stream=reader))
-    found = shared.memoize(
-        viewed.trace,
-        ("input parts", reader),
-        lambda: (input_parts(viewed.model.hf, viewed.queries.ids, first),),
-        size=lambda _: 8 * first.numel() * 4,
-    )
-    return found[0]

@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 import streamlit as st
+from markupsafe import Markup
 
 from attn_core.errors import HeadlightError
 from attn_core.figures.canvas.matrix import Side, pack_cells
@@ -14,69 +15,46 @@ from attn_core.figures.html.matrix_shapes import value_matrices
 from attn_core.figures.html.vector_arrows import Arrow, arrows
 from attn_core.figures.paper import lines_and_boxes as paper_shapes
 from attn_core.residual import geometry
+from ui import words
 from ui.drawing import gallery, widgets
 from ui.drawing.cells import cells
 from ui.page import go
 from ui.step_by_step import layout, toy
-from ui.step_by_step.grids import as_share, bars_of, marks_of
-from ui.step_by_step.layout import number, paragraph
-from ui.step_by_step.queries_and_keys import has_norm_first
-from ui.step_by_step.subject import StepSubject
+from ui.step_by_step.grids import bars_of, marks_of
+from ui.step_by_step.layout import paragraph
+from ui.step_by_step.numbers import as_share, number
+from ui.step_by_step.sentences_scores import Term
+from ui.step_by_step.sentences_values import read_off, value_formulas
+from ui.step_by_step.subject import Array, StepSubject
 from ui.step_by_step.vectors import most, stack, strips
+from ui.words import together
+
+WORDS = words.beside(__file__)
 
 
 def values(subject: StepSubject) -> None:
     """Step 7: what is passed on."""
-    w, d, k = subject.stages, subject.d_model, subject.d_head
+    value, d, k = subject.stages.value.numpy(), subject.d_model, subject.d_head  # value: [key, d_head]
     with widgets.card("step_7"):
-        layout.step_header(
-            7,
-            "The pattern says <i>how much</i> to take from each word, not <i>what</i>. That takes a third matrix: "
-            f"W<sub>V</sub> makes {k} numbers of every word, its <b class='hl-v'>value (down)</b>. Each value is "
-            "multiplied by its share, and the results are added up.",
-            f"W<sub>O</sub> lifts the sum back into the large space of {d:,} numbers.",
-            aside="The lesson calls the two matrices together “the value matrix”, value down and value up, and the "
-            "lifted vector “the value”. Papers call v the value, and W<sub>O</sub> the output matrix.",
-            formulas=_formulas(subject),
-        )
+        what, lifted = WORDS.html("step_7.what", k=k), WORDS.html("step_7.lifted", d=d)
+        layout.step_header(7, what, lifted, aside=WORDS.html("step_7.names"), formulas=value_formulas(subject))
         if subject.toy is not None:
             toy.editors(subject, "w_v", "w_o")
         left, right = st.columns(2, gap="medium")
         with left:
-            paragraph('<b class="hl-v">Values (down)</b> of every word')
-            strips(subject, w.value.numpy(), "value", "step_7_v", of_keys=True, picture="7 · Values")
+            paragraph(WORDS.html("step_7.values"))
+            strips(subject, value, "value", "step_7_v", of_keys=True, picture="7 · Values")
         with right:
-            paragraph(f"<b>share · value</b> for {subject.query_html}, and their sum")
+            paragraph(WORDS.html("step_7.weighted", word=subject.query_html))
             _weighted(subject)
         _give_and_take(subject)
         if subject.is_real:
-            _low_rank(d, k)
+            left, right = st.columns(2, gap="medium", vertical_alignment="center")
+            left.html(value_matrices(d, k))
+            with right:
+                paragraph(WORDS.html("step_7.low_rank", square=d * d, thin=2 * d * k, k=k), soft=True)
         layout.numbers_and_code(
-            subject, 7, lambda: layout.by_dimension(w.value.numpy(), subject.keys), "value", "weighted_values"
-        )
-
-
-def _formulas(subject: StepSubject) -> list[list[layout.Term]]:
-    n, d, k, weights = len(subject.keys), subject.d_model, subject.d_head, subject.inputs.weights
-    sum_: list[layout.Term] = [("mix", f"{k}", "v"), "=", ("A", f"{n}"), "·", ("V", f"{n} × {k}", "v")]
-    if weights is None:
-        return [sum_]
-    x = "M" if subject.crosses else "x" if has_norm_first(subject) else "E"
-    end: list[layout.Term] = ["+", ("b<sub>V</sub>", f"{k}", "v")] if weights.b_v is not None else []
-    return [[("V", f"{n} × {k}", "v"), "=", (x, f"{n} × {d}"), "·", ("W<sub>V</sub>", f"{d} × {k}", "v"), *end], sum_]
-
-
-def _low_rank(d: int, k: int) -> None:
-    left, right = st.columns(2, gap="medium", vertical_alignment="center")
-    left.html(value_matrices(d, k))
-    with right:
-        paragraph(
-            f"<b>Why two thin matrices and not one square?</b> The square would need {d * d:,} numbers a head, the "
-            "two need "
-            f"{2 * d * k:,}, as many as query and key. What they can pass on is {k} directions wide, no more: "
-            "together they "
-            "are of <b>low rank</b>.",
-            soft=True,
+            subject, 7, lambda: layout.by_dimension(value, subject.keys), "value", "weighted_values"
         )
 
 
@@ -103,87 +81,53 @@ def _weighted(subject: StepSubject) -> None:
 def _give_and_take(subject: StepSubject) -> None:
     """Share, length of the value, length of the contribution: a large share of a small value adds little."""
     w = subject.stages
-    shares = np.where(w.may_look[subject.query].numpy(), w.pattern[subject.query].numpy(), np.nan)
-    lengths = geometry.norm(w.lifted.numpy())
-    given = geometry.norm(w.by_source(subject.query).numpy())
+    shares = np.where(w.may_look[subject.query].numpy(), w.pattern[subject.query].numpy(), np.nan)  # [key]
+    lengths, given = geometry.norm(w.lifted.numpy()), geometry.norm(w.by_source(subject.query).numpy())
     order = bars_of(subject, given)
     columns = [
-        Column("share", shares[order], [as_share(x) for x in shares[order]]),
-        Column("length of its value", lengths[order], [number(x) for x in lengths[order]], "value"),
-        Column("share · value, its part in ΔE", given[order], [number(x) for x in given[order]], "delta"),
+        Column("share", shares[order], list(map(as_share, shares[order]))),
+        Column("length of its value", lengths[order], list(map(number, lengths[order])), "value"),
+        Column("share · value, its part in ΔE", given[order], list(map(number, given[order])), "delta"),
     ]
-    paragraph(
-        "<b>What each word gives.</b> A large share of a short value adds little, and the other way round: "
-        "attention alone does not say how much a word matters."
-    )
-    gallery.bars(
-        "7 · What each word gives", [subject.key_name(i) for i in order], columns, marks=marks_of(subject, order)
-    )
+    paragraph(WORDS.html("step_7.gives"))
+    names = [subject.key_name(i) for i in order]
+    gallery.bars("7 · What each word gives", names, columns, marks=marks_of(subject, order))
 
 
 def delta(subject: StepSubject) -> None:
     """Step 8: what the head adds."""
-    w, d, k, i = subject.stages, subject.d_model, subject.d_head, subject.query
-    e, change = subject.embedding[i], w.delta[i].numpy()
-    lift: list[layout.Term] = [
-        ("ΔE", f"{d}", "d"),
-        "=",
-        ("mix", f"{k}", "v"),
-        "·",
-        ("W<sub>O</sub>", f"{k} × {d}", "v"),
-    ]
+    d, k, i = subject.d_model, subject.d_head, subject.query
+    e, change = subject.embedding[i], subject.stages.delta[i].numpy()  # both [d_model]
+    lift: list[Term] = [("ΔE", f"{d}", "d"), "=", ("mix", f"{k}", "v"), "·", ("W<sub>O</sub>", f"{k} × {d}", "v")]
     with widgets.card("step_8"):
-        layout.step_header(
-            8,
-            f"The lifted sum is <b class='hl-d'>ΔE</b>: {d:,} numbers that this head wants to <b>add</b> to "
-            f"{subject.query_html}. E "
-            f"was {subject.query_html} on its own; E + ΔE is {subject.query_html} that has taken something in "
-            f"from the words it "
-            "looked at. "
-            "In the large space, its arrow turns.",
-            aside=_what_is_in_it(subject),
-            formulas=[lift, [("E", f"{d}"), "+", ("ΔE", f"{d}", "d")]],
-        )
+        what = WORDS.html("step_8.what", d=d, word=subject.query_html)
+        layout.step_header(8, what, aside=read_off(subject), formulas=[lift, [("E", f"{d}"), "+", ("ΔE", f"{d}", "d")]])
         _three_strips(subject, e, change)
         left, right = st.columns(2, gap="large")
         with left:
             _turn(e, change, subject.query_html)
         with right:
             if subject.trace is not None:
-                _with_the_others(subject, change, subject.query_html)
-        layout.numbers_and_code(
-            subject, 8, lambda: layout.by_dimension(w.delta.numpy(), subject.queries, subject.meanings), "delta"
-        )
+                _with_the_others(subject, change)
+        table = lambda: layout.by_dimension(subject.stages.delta.numpy(), subject.queries, subject.meanings)  # noqa: E731
+        layout.numbers_and_code(subject, 8, table, "delta")
         if subject.trace is not None:
-            go(
-                "delta_e",
-                "Every head’s ΔE, added up →",
-                layer=subject.layer,
-                head=subject.head,
-            )
+            go("delta_e", "Every head’s ΔE, added up →", layer=subject.layer, head=subject.head)
 
 
-def _what_is_in_it(subject: StepSubject) -> str:
-    if subject.toy is None:
-        return ""
-    change = subject.stages.delta[subject.query].numpy()
-    parts = [f"<b>{number(x)}</b> {name}" for name, x in zip(subject.meanings, change, strict=True) if abs(x) > 5e-4]
-    return "Here we can read it, because we gave each number a meaning: " + (", ".join(parts) or "nothing") + "."
-
-
-def _three_strips(subject: StepSubject, e: np.ndarray, change: np.ndarray) -> None:
+def _three_strips(subject: StepSubject, e: Array, change: Array) -> None:
     """E, ΔE and their sum on one scale, and ΔE once more on its own: one head adds little to a single number."""
     if subject.meanings:
         _named_strips(subject, e, change)
         return
-    paragraph("<b>E, ΔE and their sum</b>, on one scale")
+    paragraph(WORDS.html("step_8.together"))
     three, alt = [("E", e), ("ΔE", change), ("E + ΔE", e + change)], "E, ΔE and their sum, on one scale"
     stack(three, "step_8_strips", alt, picture="8 · E, ΔE and their sum")
-    paragraph("<b>ΔE on a scale of its own</b>")
+    paragraph(WORDS.html("step_8.alone"))
     stack([("ΔE", change)], "step_8_delta", "ΔE on a scale of its own", picture="8 · ΔE alone")
 
 
-def _named_strips(subject: StepSubject, e: np.ndarray, change: np.ndarray) -> None:
+def _named_strips(subject: StepSubject, e: Array, change: Array) -> None:
     packet = pack_cells(
         np.stack([e, change, e + change]),
         Side(["E", "ΔE", "E + ΔE"], "delta"),
@@ -196,32 +140,29 @@ def _named_strips(subject: StepSubject, e: np.ndarray, change: np.ndarray) -> No
     cells(packet, key="step_8_strips", picture="8 · E, ΔE and their sum")
 
 
-def _turn(e: np.ndarray, change: np.ndarray, word: str) -> None:
+def _turn(e: Array, change: Array, word: Markup) -> None:
     """E, ΔE and their sum in the one plane that holds all three."""
     length, added, total = (float(geometry.norm(x)) for x in (e, change, e + change))
     between, turned = float(geometry.angle(e, change)), float(geometry.angle(e, e + change))
     if np.isnan(between):
-        paragraph(f"ΔE is zero: {word} stays as it was.")
+        paragraph(WORDS.html("step_8.zero", word=word))
         return
     drawn = [
         Arrow(length, 0.0, "embedding", "E", "below"),
         Arrow(added, between, "delta", "ΔE", "beside", start=0),
         Arrow(total, turned, "soft", "E + ΔE"),
     ]
-    paragraph(f"<b>{word} turns by {number(turned)}°</b>")
-    says_ = "E, ΔE and their sum in the plane that holds them, to scale"
-    gallery.register("8 · E turns", partial(paper_shapes.to_scale, drawn), says_)
-    st.html(arrows(drawn, f"E, {length:.2f} long; ΔE, {added:.2f} long, at {between:.0f} degrees to it; their sum"))
-    paragraph(
-        f"True lengths and angles: E is {number(length)} long, ΔE {number(added)}, {between:.0f}° apart. Three arrows "
-        "that add up lie in one plane, so this flat picture loses nothing.",
-        soft=True,
-    )
+    paragraph(WORDS.html("step_8.turns", word=word, degrees=number(turned)))
+    says = "E, ΔE and their sum in the plane that holds them, to scale"
+    gallery.register("8 · E turns", partial(paper_shapes.to_scale, drawn), says)
+    st.html(arrows(drawn, WORDS.text("step_8.arrows_alt", e=length, delta=added, between=between)))
+    paragraph(WORDS.html("step_8.true", e=number(length), delta=number(added), between=between), soft=True)
 
 
-def _with_the_others(subject: StepSubject, change: np.ndarray, word: str) -> None:
+def _with_the_others(subject: StepSubject, change: Array) -> None:
     """This head beside the other heads and the bias of its layer, and what the block does with their sum."""
     trace, i, at = subject.trace, subject.query, {"stream": subject.stream}
+    assert trace is not None
     whole = trace.attention_output(subject.layer, **at)[i]
     bias = trace.output_bias(subject.layer, **at)
     n_heads = trace.n_heads_of(subject.stream)
@@ -233,23 +174,15 @@ def _with_the_others(subject: StepSubject, change: np.ndarray, word: str) -> Non
     ]
     lengths = [float(geometry.norm(x)) for _, x in rows]
     column = Column("length", lengths, [number(x) for x in lengths], "delta")
-    paragraph(f"<b>It is one of {n_heads} heads.</b> What this layer’s attention adds to {word}:")
+    paragraph(WORDS.html("step_8.heads", n=n_heads, word=subject.query_html))
     gallery.bars("8 · One of several heads", [name for name, _ in rows], [column], head="part")
-    paragraph(
-        f"Lengths do not add up, since the arrows point different ways; the vectors do. {_block(subject)}", soft=True
-    )
+    paragraph(together(WORDS.html("step_8.lengths"), _block(subject)), soft=True)
 
 
-BLOCKS = {
-    "pre-norm": "The sum is added to E as it is; then the MLP has its turn.",
-    "post-norm": "The sum is added to E, and a LayerNorm brings the result to scale; then the MLP has its turn.",
-    "parallel": "The sum is added to E together with the MLP’s part: in this model both read the same E.",
-    "norm-after": "A norm brings the sum to scale before it is added to E; then the MLP has its turn.",
-}
-
-
-def _block(subject: StepSubject) -> str:
+def _block(subject: StepSubject) -> Markup:
+    """What this model's blocks do with the sum of all heads, or why that cannot be said."""
+    assert subject.trace is not None
     try:
-        return BLOCKS.get(subject.trace.block(subject.layer, stream=subject.stream), "")
+        return WORDS.html("step_8.block", subject.trace.block(subject.layer, stream=subject.stream))
     except HeadlightError as error:
-        return str(error)
+        return Markup("{}").format(str(error))

@@ -15,7 +15,7 @@ from server import is_live, serve, settled
 import attn_core as ac
 from attn_core.text.numbers import percent
 from attn_core.walkthrough.head import run_stages
-from ui.step_by_step.layout import number
+from ui.step_by_step.numbers import number
 
 pytestmark = pytest.mark.browser
 STARTER = "a fluffy blue creature roamed the verdant forest"

@@ -21,7 +21,7 @@ from attn_core.walkthrough.from_trace import from_trace
 from attn_core.walkthrough.head import run_stages
 from ui.server import loading
 from ui.step_by_step import toy as toy_editors
-from ui.step_by_step.layout import number
+from ui.step_by_step.numbers import number
 
 ROOT = Path(__file__).parents[3]
 STARTER = "a fluffy blue creature roamed the verdant forest"
