@@ -2,48 +2,43 @@
 
 import streamlit as st
 
-from ui.all_heads import first_screen, overview
-from ui.all_heads import head as one_head
-from ui.all_heads import head_charts as head_pictures
-from ui.all_heads import next_token as next_word
-from ui.all_heads import token_row as chosen_word
+from ui.all_heads import first_screen, head_charts, next_token, overview, token_row, writing
+from ui.all_heads.head import arranged_head
 from ui.drawing import canvas, widgets
 from ui.page import open_page
 
-page = open_page("all_heads", params=[*one_head.PARAMS, *overview.PARAMS, *next_word.PARAMS])
+page = open_page("all_heads", params=[*head_charts.PARAMS, *overview.PARAMS, *writing.PARAMS])
 headline = st.container(gap=None)
-source, trace = first_screen.trace_of(page)
-shown = one_head.of(page, trace)
+reading = first_screen.read(page)
+trace = reading.trace
+head = arranged_head(trace, page.state)
 
 with headline:
-    n_heads = trace.n_layers * trace.n_heads
-    widgets.lead(shown.lead())
-    arriving = widgets.under_lead(f"{page.badges(trace, source)}{n_heads} heads, one forward pass.")
+    widgets.lead(head.lead())
+    arriving = widgets.under_lead(f"{page.badges(trace, reading.source)}{reading.heads()}")
 
 left, right = st.columns([61, 39], gap="medium")
 with left, widgets.card("overview"):
-    overview.titled(shown)
-    overview.draw(shown)
-    overview.switches(shown)
-    head_pictures.links_titled(shown)
-    head_pictures.links(shown)
-with right, widgets.card("head"):
-    head_pictures.titled(shown)
-    head_pictures.steppers(shown)
+    overview.heading(page)
+    overview.draw(page, head)
+    overview.switches(head)
+    head_charts.links(page, head)
+with right, widgets.card("head", head.title, head.hint()):
+    head_charts.steppers(head)
     if page.state["face"] == "table":
-        chosen_word.table(shown)
+        token_row.table(head)
     else:
-        head_pictures.heatmap(shown)
-    chosen_word.read_aloud(shown)
-    chosen_word.switches(shown)
-    chosen_word.strip(shown)
-    head_pictures.doors(shown)
-one_head.offer(shown)
+        head_charts.heatmap(page, head)
+    widgets.reading(head.read_aloud())
+    token_row.switches(head)
+    token_row.summary(reading, head)
+    head_charts.doors()
+head_charts.offer(page, head)
 
-if source == "live":
-    next_word.next_word(page, trace)
+if reading.source == "live":
+    next_token.card(page, trace)
 else:
     with arriving:
         first_screen.fetch_model(page.model_name)
-page.offer_pictures(shown.who, shown.word, pattern_first=True)
+page.offer_pictures(head.name, head.token, pattern_first=True)
 canvas.follow_theme()

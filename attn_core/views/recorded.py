@@ -82,7 +82,7 @@ class Recorded:
         return self.checked
 
 
-def strip(stored: Recorded, layer: int, head: int, query: int) -> ablation.HeadSummary:
+def summarise_head(stored: Recorded, layer: int, head: int, query: int) -> ablation.HeadSummary:
     """The four numbers of `ablation.summarise_head`, from what was stored."""
     turn = ablation.Effect(float(stored.turns[layer, head, query]), "°", "turn if switched off")
     return ablation.summary_with(stored, turn, layer, head, query)  # type: ignore[arg-type]

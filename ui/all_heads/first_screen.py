@@ -6,27 +6,59 @@ waits for its model behind a skeleton.
 
 from __future__ import annotations
 
-from html import escape
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
+from markupsafe import Markup
 
 from attn_core.views import recorded
+from ui import words
 from ui.drawing import widgets
 from ui.page import Page
 from ui.server import loading, shared
 
+if TYPE_CHECKING:
+    from attn_core.heads.ablation import HeadSummary
+    from attn_core.traces.reader import TraceReader
+
+WORDS = words.beside(__file__)
 _ON_SCREEN = "first_picture_sent"
 
 
-def trace_of(page: Page) -> tuple[str, Any]:
-    """("live", trace) where the model is here or another sentence was asked for, else ("recorded", stored result)."""
+@dataclass(frozen=True)
+class Reading:
+    """The page's sentence as it was read: `live`, or `recorded` where its model is not there yet.
+
+    `summarise(layer, head, query)` says in numbers whether a head matters to a word.
+    """
+
+    source: Literal["live", "recorded"]
+    trace: TraceReader
+    summarise: Callable[[int, int, int], HeadSummary]
+
+    def heads(self) -> Markup:
+        """How many heads there are, as a sentence."""
+        return WORDS.html("page.heads", heads=self.trace.n_layers * self.trace.n_heads)
+
+
+def read(page: Page) -> Reading:
+    """Live where the model is here or another sentence was asked for, else the recorded result."""
     stored = shared.get_or_compute("recorded starter", recorded.load)
     asked_for = (page.model_name, page.text) == (stored.model_name, stored.tokens.text)
     if not asked_for or loading.model(page.model_name) is not None:
-        return "live", page.trace()
+        return _live(page)
     page.count(stored.tokens, page.entry.limit)
-    return "recorded", stored
+    return Reading("recorded", stored, lambda layer, head, query: recorded.summarise_head(stored, layer, head, query))
+
+
+def _live(page: Page) -> Reading:
+    from attn_core.heads.ablation import summarise_head
+
+    trace = page.trace()
+    run = page.again(trace)
+    return Reading("live", trace, lambda layer, head, query: summarise_head(trace, run, layer, head, query))
 
 
 @st.fragment(run_every=1.5)
@@ -36,15 +68,18 @@ def fetch_model(name: str) -> None:
     The first run only says so: what starts a moment later cannot hold up the first picture. It looks no more often
     than this, because after each look Streamlit collects garbage, which holds up the loading itself.
     """
-    message, share = "one moment", None
+    message, share = WORDS.text("recording.one_moment"), None
     if st.session_state.get(_ON_SCREEN):
         job = loading.job(name) or loading.open_model(name)
         message, share = job.message, job.fraction
         if job.done.is_set() and job.error is None:
             st.rerun()
         if job.done.is_set():
-            widgets.note(f"The model itself cannot be opened here, so this stays a recording. {job.error}")
+            widgets.note(WORDS.text("recording.unavailable", reason=job.error))
             return
     st.session_state[_ON_SCREEN] = True
-    known = "" if share is None else f" {100 * share:.0f} %"
-    st.html(f'<div class="hl-sub" role="status">Opening the model itself: {escape(message)}{known}</div>')
+    if share is None:
+        said = WORDS.html("recording.opening", what=message)
+    else:
+        said = WORDS.html("recording.opening_share", what=message, percent=100 * share)
+    st.html(f'<div class="hl-sub" role="status">{said}</div>')

@@ -1,140 +1,156 @@
-"""One head, opened: which head or mean the link names, how it is arranged, and the row that is read aloud.
+"""One head, or a mean of several, arranged as the link says, and the sentences about it. No Streamlit.
 
-shown = one_head.of(page, trace)
-widgets.lead(shown.lead())
-head_pictures.heatmap(shown)
-chosen_word.read_aloud(shown)
+head = arranged_head(trace, page.state)
+head.pattern, head.row                # [row, column], and the row that is read aloud
+head.lead()                           # the headline, as HTML
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING
 
-import streamlit as st
+from markupsafe import Markup
 
 from attn_core.text.decoding import visible
-from attn_core.views import headlines as sentences
-from attn_core.views.arrangement import MEANS, Arrangement, arrange, mean_name, mean_pattern, most_salient_query
-from ui.drawing import widgets
-from ui.link import choice, whole
-from ui.page import Page
+from attn_core.views import headlines
+from attn_core.views.arrangement import Arrangement, arrange, mean_name, mean_pattern, most_salient_query
+from ui import words
+from ui.drawing import markup
 
-PARAMS = [
-    choice("mean", MEANS),
-    choice("specials", ("show", "hide")),
-    choice("unit", ("pieces", "words")),
-    choice("scale", ("sqrt", "linear")),
-    choice("queries", ("rows", "columns")),
-    choice("face", ("heatmap", "table")),
-    whole("key", high=511, optional=True),
-]
+if TYPE_CHECKING:
+    from attn_core.heads.measures import Bools, Floats
+    from attn_core.traces.reader import TraceReader
+    from ui.link import LinkState
+
+WORDS = words.beside(__file__)
 
 
 @dataclass(frozen=True)
-class OneHead:
-    """One head (or a mean of several) as the link asks for it, and the row that is read aloud."""
+class ArrangedHead:
+    """One head, or a `mean` ("one" for none, see `arrangement.MEANS`), and the chosen word, as the link names them."""
 
-    page: Page
-    trace: Any
+    trace: TraceReader
     arrangement: Arrangement
+    layer: int
+    head: int
+    mean: str
+    queries_in: str  # "rows" or "columns"
+    query: int | None  # the position that was chosen
 
     @cached_property
-    def pattern(self) -> Any:
-        view = self.page.state
-        return self.arrangement.pattern(mean_pattern(self.trace, self.page.layer, self.page.head, view["mean"]))
+    def pattern(self) -> Floats:
+        """[row, column]; rows sum to 1."""
+        return self.arrangement.pattern(mean_pattern(self.trace, self.layer, self.head, self.mean))
 
     @cached_property
-    def may_look(self) -> Any:
-        return self.arrangement.may_look(self.trace.may_look(self.page.layer))
+    def may_look(self) -> Bools:
+        return self.arrangement.may_look(self.trace.may_look(self.layer))
 
     @cached_property
     def row(self) -> int:
         """The chosen word's row; without a choice, the word that looks hardest at another."""
-        chosen = self.arrangement.row_of(self.page.state["query"])
+        chosen = self.arrangement.row_of(self.query)
         return most_salient_query(self.pattern, self.arrangement.special) if chosen is None else chosen
 
     @property
-    def who(self) -> str:
-        return mean_name(self.page.layer, self.page.head, self.page.state["mean"])
+    def is_one(self) -> bool:
+        return self.mean == "one"
 
     @property
-    def word(self) -> str:
-        """The word that is read aloud, for captions."""
-        return f"{visible(self.arrangement.labels[self.row])} (token {self.places[self.row]})"
+    def name(self) -> str:
+        """What a sentence calls it: "head 0.3", "the mean of all heads"."""
+        return mean_name(self.layer, self.head, self.mean)
+
+    @property
+    def short_name(self) -> str:
+        """As pictures name it: "0.3", or a mean's whole name."""
+        return f"{self.layer}.{self.head}" if self.is_one else self.name
 
     @property
     def title(self) -> str:
-        layer, head = self.page.layer, self.page.head
-        return {
-            "one": f"Layer {layer} · head {head}",
-            "heads": f"Layer {layer} · mean of its {self.trace.n_heads} heads",
-            "layers": f"Head {head} · mean over {self.trace.n_layers} layers",
-            "all": f"Mean of all {self.trace.n_layers * self.trace.n_heads} heads",
-        }[self.page.state["mean"]]
+        heads, layers = self.trace.n_heads, self.trace.n_layers
+        return WORDS.text(
+            "head.titles",
+            self.mean,
+            layer=self.layer,
+            head=self.head,
+            heads=heads,
+            layers=layers,
+            every=layers * heads,
+        )
 
     @property
-    def places(self) -> list[int]:
+    def positions(self) -> list[int]:
         """The position that people count, one a row: that of its first token."""
         return [place[0] for place in self.arrangement.places]
 
     @property
-    def theme(self) -> Literal["light", "dark"]:
-        return "dark" if st.context.theme.type == "dark" else "light"
+    def word(self) -> str:
+        """The word of the chosen row as it is read."""
+        return visible(self.arrangement.labels[self.row])
 
-    def lead(self) -> str:
-        """The page's headline, as HTML; it turns with the orientation."""
-        labels = sentences.disambiguated_labels(self.arrangement.labels, self.places)
-        at = (self.pattern[self.row], labels, self.arrangement.special, self.row, self.who)
-        if self.page.state["queries"] == "columns":
-            return widgets.say(sentences.lesson(*at))
-        habit = self.habit()
-        said = sentences.lead(*at)
-        return widgets.say([(f"{self.who[0].upper()}{self.who[1:]} {habit}. ", ""), *said] if habit else said)
+    @property
+    def token(self) -> str:
+        """The word of the chosen row and its position, for captions."""
+        return WORDS.text("head.token", word=self.word, position=self.positions[self.row])
 
-    def habit(self) -> str:
+    @property
+    def sink_name(self) -> str:
+        """What the sink is called here, as plain text: "[CLS] [SEP]"."""
+        return sink_name(self.trace, self.arrangement)
+
+    def lead(self) -> Markup:
+        """The page's headline; it turns with the orientation."""
+        labels = headlines.disambiguated_labels(self.arrangement.labels, self.positions)
+        row = (self.pattern[self.row], labels, self.arrangement.special, self.row, self.name)
+        if self.queries_in == "columns":
+            return markup.say(headlines.lesson(*row))
+        baseline, said = self.baseline(), headlines.lead(*row)
+        if baseline:
+            said = [(WORDS.text("head.lead", who=capitalised(self.name), baseline=baseline), ""), *said]
+        return markup.say(said)
+
+    def baseline(self) -> str:
         """What this head does whatever the words are, or ""; judged over pieces, without the sink."""
-        if self.page.state["mean"] != "one":
+        if not self.is_one:
             return ""
-        pattern = self.trace.pattern(self.page.layer, self.page.head)
-        return sentences.habit(pattern, self.trace.may_look(self.page.layer), self.arrangement.sink)
+        pattern = self.trace.pattern(self.layer, self.head)
+        return headlines.habit(pattern, self.trace.may_look(self.layer), self.arrangement.sink)
+
+    def read_aloud(self) -> Markup:
+        """The chosen row as a sentence."""
+        row = self.pattern[self.row]
+        return markup.say(headlines.reading(row, self.arrangement.labels, self.positions, self.row, self.name))
+
+    def hint(self) -> Markup:
+        """How to read the picture; the orientation turns the words too."""
+        turned = self.queries_in == "columns"
+        how = WORDS.html("head.hint.columns") if turned else WORDS.html("head.hint.rows")
+        hidden = WORDS.html("head.hint.hidden", sink=self.sink_name) if self.arrangement.hides_sink else ""
+        return words.together(how, hidden)
 
 
-def choose(places: Sequence[int], row: int | None) -> None:
-    """Callback: another row, at one of these token positions, is read aloud."""
-    if row is not None:
-        st.session_state["query"], st.session_state["key"] = places[row], None
-
-
-def of(page: Page, trace: Any) -> OneHead:
-    """The head that the link names, arranged as the link says."""
-    return OneHead(page, trace, arrangement_of(page, trace))
-
-
-def offer(shown: OneHead) -> None:
-    """Let the visitor save exactly this head, or mean, as it is arranged here."""
-    view = shown.page.state
-    shown.page.offer(
-        shown.trace,
-        layer=shown.page.layer,
-        head=shown.page.head,
-        mean=view["mean"],
-        words=view["unit"] == "words",
-        hide_sink=view["specials"] == "hide",
-        scale=view["scale"],
-        queries_in=view["queries"],
-        query=shown.places[shown.row],
+def arranged_head(trace: TraceReader, state: LinkState) -> ArrangedHead:
+    """The head that a link's parameters name, arranged as they say."""
+    arrangement = arrange(
+        trace.tokens,
+        causal=trace.kind == "decoder",
+        words=state["unit"] == "words",
+        hide_sink=state["specials"] == "hide",
+    )
+    return ArrangedHead(
+        trace, arrangement, state["layer"], state["head"], state["mean"], state["queries"], state["query"]
     )
 
 
-def arrangement_of(page: Page, trace: Any) -> Arrangement:
-    hide, words = page.state["specials"] == "hide", page.state["unit"] == "words"
-    return arrange(trace.tokens, causal=trace.kind == "decoder", words=words, hide_sink=hide)
-
-
-def sink_name(arrangement: Arrangement, tokens: Any) -> str:
-    """What the sink is called here, as plain text: "[CLS] [SEP]"."""
-    labels = [visible(label) for label, rests in zip(tokens.labels, arrangement.sink, strict=True) if rests]
+def sink_name(trace: TraceReader, arrangement: Arrangement) -> str:
+    """What the sink is called in a sentence, as plain text: "[CLS] [SEP]"."""
+    labels = [visible(label) for label, rests in zip(trace.tokens.labels, arrangement.sink, strict=True) if rests]
     return " ".join(dict.fromkeys(labels))
+
+
+def capitalised(name: str) -> str:
+    """ "the mean of all heads" → "The mean of all heads"."""
+    return name[0].upper() + name[1:]

@@ -4,105 +4,111 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from html import escape
 
 import streamlit as st
 
-from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.charts.heatmap import clicked
 from attn_core.figures.charts.heatmap import heatmap as heatmap_figure
-from ui.all_heads import head as one_head
-from ui.all_heads.head import OneHead
-from ui.drawing import canvas, widgets
-from ui.page import go
+from attn_core.views.arrangement import MEANS
+from ui import words
+from ui.all_heads import packets
+from ui.all_heads.head import ArrangedHead, capitalised
+from ui.drawing import canvas, gallery, widgets
+from ui.link import choice, whole
+from ui.page import Page, go
+
+WORDS = words.beside(__file__)
+PARAMS = [
+    choice("mean", MEANS),
+    choice("specials", ("show", "hide")),
+    choice("unit", ("pieces", "words")),
+    choice("scale", ("sqrt", "linear")),
+    choice("queries", ("rows", "columns")),
+    choice("face", ("heatmap", "table")),
+    whole("key", high=511, optional=True),
+]
 
 
-def titled(shown: OneHead) -> None:
-    """What the picture shows and how to read it; the orientation turns the words too."""
-    ask, answer = '<b class="hl-q">query</b>', '<b class="hl-k">key</b>'
-    if shown.page.state["queries"] == "columns":
-        hint = (
-            f"Columns ask ({ask}), rows answer ({answer}), as in the lesson: “fluffy attends to creature”. Papers "
-            "turn it and say “creature attends to fluffy”. The numbers are the same; every column sums to 1."
-        )
-    else:
-        hint = f"Rows ask ({ask}), columns answer ({answer}). Every row sums to 1."
-    if shown.arrangement.hides_sink:
-        name = escape(one_head.sink_name(shown.arrangement, shown.trace.tokens))
-        hint += f" {name} hidden, the rest renormalised."
-    widgets.heading(shown.title, hint)
+def choose_row(positions: Sequence[int], row: int | None) -> None:
+    """Callback: another row, at one of these token positions, is read aloud."""
+    if row is not None:
+        st.session_state["query"], st.session_state["key"] = positions[row], None
 
 
-def steppers(shown: OneHead) -> None:
+def offer(page: Page, head: ArrangedHead) -> None:
+    """Let the visitor save exactly this head, or mean, as it is arranged here."""
+    page.offer(
+        head.trace,
+        layer=head.layer,
+        head=head.head,
+        mean=head.mean,
+        words=page.state["unit"] == "words",
+        hide_sink=page.state["specials"] == "hide",
+        scale=page.state["scale"],
+        queries_in=head.queries_in,
+        query=head.positions[head.row],
+    )
+
+
+def steppers(head: ArrangedHead) -> None:
     """Layer and head, by buttons, by menu, or by the keys K J H L."""
     with st.container(horizontal=True, gap="small"):
-        widgets.stepper("Layer", "layer", shown.trace.n_layers - 1, ("K", "J"))
-        widgets.stepper("Head", "head", shown.trace.n_heads - 1, ("H", "L"))
+        widgets.stepper("Layer", "layer", head.trace.n_layers - 1, ("K", "J"))
+        widgets.stepper("Head", "head", head.trace.n_heads - 1, ("H", "L"))
 
 
-def heatmap(shown: OneHead) -> None:
+def heatmap(page: Page, head: ArrangedHead) -> None:
     """The pattern, every number exact; a click on a cell chooses its word."""
-    view, arrangement = shown.page.state, shown.arrangement
-
     figure = heatmap_figure(
-        shown.pattern,
-        arrangement.labels,
-        head=f"{shown.page.layer}.{shown.page.head}" if view["mean"] == "one" else "",
-        scale=view["scale"],
-        masked=~shown.may_look,
-        queries_in=view["queries"],
-        selected_query=shown.row,
-        query_positions=shown.places,
-        query_special=arrangement.special,
+        head.pattern,
+        head.arrangement.labels,
+        head=head.short_name if head.is_one else "",
+        scale=page.state["scale"],
+        masked=~head.may_look,
+        queries_in=page.state["queries"],
+        selected_query=head.row,
+        query_positions=head.positions,
+        query_special=head.arrangement.special,
         clickable=True,
-        theme=shown.theme,
+        theme=gallery.theme(),
     )
-    alt = f"Attention pattern, {shown.title}: {len(arrangement.labels)} queries and keys. The numbers are in the table."
+    alt = WORDS.text("head.heatmap_alt", title=head.title, n=len(head.positions))
     # Streamlit remembers the callback of every figure that a session has seen: it must hold nothing large.
-    picked = partial(_picked, shown.places)
+    picked = partial(_picked, head.positions)
     # It is saved as the view itself, with its own caption.
     st.plotly_chart(figure, key="heatmap", on_select=picked, selection_mode="points", theme=None, alt=alt)
 
 
-def _picked(places: Sequence[int]) -> None:
+def _picked(positions: Sequence[int]) -> None:
     cell = clicked(st.session_state["heatmap"])
-    one_head.choose(places, None if cell is None else cell[0])
+    choose_row(positions, None if cell is None else cell[0])
 
 
-def links_titled(shown: OneHead) -> None:
-    name = {"one": f"Head {shown.page.layer}.{shown.page.head}"}.get(shown.page.state["mean"], shown.title)
-    widgets.heading(
-        f"{name} as links", "Left asks, right answers. Hover a word to see only its lines; click to keep it."
-    )
-
-
-def links(shown: OneHead) -> None:
+def links(page: Page, head: ArrangedHead) -> None:
     """The same numbers as lines between words; a click on a word keeps its lines."""
-    view, arrangement = shown.page.state, shown.arrangement
+    name = f"Head {head.short_name}" if head.is_one else head.title
+    widgets.heading(WORDS.html("links.title", head=name), WORDS.html("links.hint"))
 
     def pinned(pin: canvas.Pin) -> None:
         at = pin.position
-        st.session_state["key"] = shown.places[at] if pin.side == "key" and at is not None else None
+        st.session_state["key"] = head.positions[at] if pin.side == "key" and at is not None else None
         if pin.side == "query":
-            one_head.choose(shown.places, at)
+            choose_row(head.positions, at)
 
-    packet = pack_links(
-        shown.pattern[None],
-        arrangement.labels,
-        heads=[f"{shown.page.layer}.{shown.page.head}" if view["mean"] == "one" else shown.who],
-        may_look=shown.may_look,
-        query_positions=shown.places,
-        query_special=arrangement.special,
-        query_words=arrangement.words,
-    )
-    answer = arrangement.row_of(view["key"])
-    pin: tuple[canvas.Side, int] = ("query", shown.row) if answer is None else ("key", answer)
-    with widgets.kept_place("links", f"{min(560, 22 * len(shown.places)) + 76}px"):
-        says = f"{shown.who[0].upper()}{shown.who[1:]} as lines between words: those of the chosen word"
-        canvas.links(packet, key="links", picture="Links between words", says=says, pinned=pin, on_pin=pinned)
+    key = head.arrangement.row_of(page.state["key"])
+    pin: tuple[canvas.Side, int] = ("query", head.row) if key is None else ("key", key)
+    with widgets.kept_place("links", f"{min(560, 22 * len(head.positions)) + 76}px"):
+        canvas.links(
+            packets.links(head),
+            key="links",
+            picture="Links between words",
+            says=WORDS.text("links.caption", who=capitalised(head.name)),
+            pinned=pin,
+            on_pin=pinned,
+        )
 
 
-def doors(shown: OneHead) -> None:
+def doors() -> None:
     """Where this very head can be followed further."""
     with st.container(horizontal=True, gap="small", key="doors"):
         go("step_by_step", "Walk it step by step")

@@ -108,7 +108,7 @@ def test_the_recording_is_the_live_models_result_within_its_steps(model: ac.Mode
         turn = ablation.effect(trace, run(without=[(layer, head)]), query).value
         assert stored.turns[layer, head, query] == pytest.approx(turn, rel=1e-3)
         live = ablation.summarise_head(trace, run, layer, head, query)
-        assert recorded.strip(stored, layer, head, query).parts() == live.parts()
+        assert recorded.summarise_head(stored, layer, head, query).parts() == live.parts()
 
 
 def test_the_badge_turns_from_recorded_to_live(model: ac.Model) -> None:

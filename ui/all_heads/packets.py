@@ -1,0 +1,81 @@
+"""What the pictures and the table of All heads hold: packets for the canvas, and the chosen row. No Streamlit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attn_core.figures.canvas import heads as head_tiles
+from attn_core.figures.canvas.links import pack_links
+from attn_core.heads import measures
+from attn_core.text.decoding import visible
+from attn_core.text.numbers import percent
+from ui import words
+from ui.all_heads.head import ArrangedHead, sink_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attn_core.traces.reader import TraceReader
+    from attn_core.views.arrangement import Arrangement
+
+WORDS = words.beside(__file__)
+
+
+def every_pattern(trace: TraceReader, arrangement: Arrangement) -> bytes:
+    """Every head's pattern, arranged alike."""
+    layers = range(trace.n_layers)
+    return head_tiles.pack_patterns(
+        (arrangement.pattern(trace.patterns(layer)) for layer in layers),
+        trace.n_layers,
+        arrangement.labels,
+        query_positions=[place[0] for place in arrangement.places],
+        may_look=[arrangement.may_look(trace.may_look(layer)) for layer in layers],
+        notes=[_on_sink(trace, arrangement, layer) for layer in layers],
+    )
+
+
+def _on_sink(trace: TraceReader, arrangement: Arrangement, layer: int) -> list[str]:
+    """How much of each head rests on the sink: "8.5 % on [CLS] [SEP]"."""
+    name = sink_name(trace, arrangement)
+    shares = measures.share_on(trace.patterns(layer), arrangement.sink).mean(axis=-1)  # [head, query] → [head]
+    return [WORDS.text("overview.sink", share=percent(float(s)), sink=name) if name else "" for s in shares]
+
+
+def every_size(trace: TraceReader) -> bytes:
+    """How much each head adds: the size of its ΔE, mean over the sentence's own tokens."""
+    ordinary = [not special for special in trace.tokens.special]
+    sizes = np.stack([trace.delta_e_sizes(layer)[:, ordinary].mean(axis=-1) for layer in range(trace.n_layers)])
+    texts = [[f"{size:.2f}" for size in row] for row in sizes]  # [layer][head]
+    return head_tiles.pack_values(sizes, texts, name=WORDS.text("overview.sizes"))
+
+
+def links(head: ArrangedHead) -> bytes:
+    """One head, or a mean, as lines between words."""
+    return pack_links(
+        head.pattern[None],
+        head.arrangement.labels,
+        heads=[head.short_name],
+        may_look=head.may_look,
+        query_positions=head.positions,
+        query_special=head.arrangement.special,
+        query_words=head.arrangement.words,
+    )
+
+
+def row_table(head: ArrangedHead) -> pd.DataFrame:
+    """The chosen row, the strongest first; a masked key has no number."""
+    import pandas as pd
+
+    row, seen = head.pattern[head.row], head.may_look[head.row]
+    weights = [float(weight) if may else None for weight, may in zip(row, seen, strict=True)]
+    table = pd.DataFrame(
+        {
+            "position": head.positions,
+            "key": [visible(label) for label in head.arrangement.labels],
+            "weight": weights,
+            "share": [None if weight is None else 100 * weight for weight in weights],
+        }
+    )
+    return table.sort_values("weight", ascending=False, kind="stable")
