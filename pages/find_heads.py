@@ -1,39 +1,38 @@
-"""Which head does it: paint what you look for, see what kind each head is, switch heads off."""
+"""Find heads: paint what you look for, see what kind each head is, switch heads off."""
 
 import streamlit as st
 
 from attn_core.models.catalogue import CATALOGUE
 from ui import stream
 from ui.drawing import widgets
-from ui.find_heads import ablation as switching
-from ui.find_heads import kinds
-from ui.find_heads import search as painting
+from ui.find_heads import ablation_cards, kinds_cards, search_cards
 from ui.link import choice
 from ui.page import open_page
 from ui.shell import save
 
-ASPECTS = {"paint": "Paint what you look for", "kinds": "What kind of head", "matter": "Does it matter?"}
+ASPECTS = {"paint": search_cards, "kinds": kinds_cards, "matter": ablation_cards}
+TITLES = {"paint": "Paint what you look for", "kinds": "What kind of head", "matter": "Does it matter?"}
 
 page = open_page(
     "find_heads",
     models=tuple(CATALOGUE),
-    params=[choice("find", tuple(ASPECTS)), *stream.PARAMS, *painting.PARAMS, *kinds.PARAMS, *switching.PARAMS],
+    params=[
+        choice("find", tuple(ASPECTS)),
+        *stream.PARAMS,
+        *search_cards.PARAMS,
+        *kinds_cards.PARAMS,
+        *ablation_cards.PARAMS,
+    ],
 )
 headline = st.container(gap=None)
 with st.container():  # whatever waits has this place, and nothing below moves when it is gone
-    shown = stream.of(page)
-save.offer_stage(shown)
+    viewed = stream.of(page)
+save.offer_stage(viewed)
 with st.container(horizontal=True, gap="small"):
-    aspect = widgets.switch("Find", ASPECTS, "find")
-    stream.switches(shown)
+    aspect = ASPECTS[widgets.switch("Find", TITLES, "find")]
+    stream.switches(viewed)
 
-if aspect == "paint":
-    lead, lines = painting.page(shown), painting.lines
-elif aspect == "kinds":
-    lead, lines = kinds.page(shown), kinds.lines
-else:
-    lead, lines = switching.page(shown), switching.lines
-
-page.offer_pictures(f"head {shown.layer}.{shown.head}", shown.word, lines=lines(shown))
+lead, lines = aspect.draw(viewed), aspect.lines(viewed)
+page.offer_pictures(f"head {viewed.name}", viewed.word, lines=lines)
 with headline:
-    widgets.lead(lead, page.badges(shown.trace) + f"{shown.n_layers * shown.n_heads} heads of {page.entry.title}.")
+    widgets.lead(lead, page.badges(viewed.trace) + f"{viewed.n_layers * viewed.n_heads} heads of {page.entry.title}.")

@@ -1,27 +1,32 @@
 """One stream of one trace: what the pages about many heads look at, the same for encoders, decoders and translators.
 
-view = of(page)                        # waits for the model; a problem becomes one clear sentence
-view.patterns(0)                       # [head, query, key]
-view.run(without=[view.named(0, 3)])   # the same sentence once more
+viewed = of(page)                        # waits for the model; a problem becomes one clear sentence
+viewed.reader.patterns(0)                # [head, query, key]; a `StreamTrace`
+viewed.run(without=[viewed.reader.head_key(0, 3)])   # the same sentence once more
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
+from markupsafe import Markup
 
 from attn_core.heads import ablation, baselines
-from attn_core.heads.ablation import Head
 from attn_core.text.decoding import visible
 from ui.drawing import widgets
 from ui.link import choice, words
 from ui.server import loading, passes, shared
 
 if TYPE_CHECKING:
+    from attn_core.heads.measures import Bools
+    from attn_core.text.tokens import Tokens
+    from attn_core.traces.stream import StreamTrace
+    from attn_core.traces.trace import Trace
     from ui.page import Page
 
 STREAMS = {"encoder": "encoder", "decoder": "decoder", "cross": "decoder → encoder"}
@@ -30,28 +35,34 @@ PARAMS = [choice("stream", tuple(STREAMS)), words("target", "")]
 
 @dataclass(frozen=True)
 class StreamView:
-    """A trace and the stream that is looked at (None where a model has only one)."""
+    """A trace, and by name the stream of it that is looked at (None where a model has only one)."""
 
     page: Page
     model: Any
     trace: Any
     stream: str | None
 
-    @property
-    def queries(self) -> Any:
-        return self.trace.tokens if self.stream is None else self.trace.tokens_of(self.stream)[0]
+    @cached_property
+    def reader(self) -> StreamTrace:
+        """The stream as a value, with every reader."""
+        found: StreamTrace = self.trace.stream(self.stream)
+        return found
 
     @property
-    def keys(self) -> Any:
-        return self.trace.tokens if self.stream is None else self.trace.tokens_of(self.stream)[1]
+    def queries(self) -> Tokens:
+        return self.reader.tokens
+
+    @property
+    def keys(self) -> Tokens:
+        return self.reader.key_tokens
 
     @property
     def n_layers(self) -> int:
-        return self.trace.n_layers_of(self.stream)
+        return self.reader.n_layers
 
     @property
     def n_heads(self) -> int:
-        return self.trace.n_heads_of(self.stream)
+        return self.reader.n_heads
 
     @property
     def layer(self) -> int:
@@ -77,12 +88,17 @@ class StreamView:
         return f"{visible(self.queries.labels[self.query])} (token {self.query})"
 
     @property
-    def reads(self) -> tuple[Any, ...]:
+    def name(self) -> str:
+        """The opened head, "0.3"."""
+        return f"{self.layer}.{self.head}"
+
+    @property
+    def reads(self) -> Hashable:
         """What is read with what, for keeping results that were asked for."""
         return (self.model.name, self.page.text, self.page.state.get("target"), self.stream)
 
     @cached_property
-    def sink(self) -> Any:
+    def sink(self) -> Bools:
         return ablation.sink_of(self.trace, self.stream)
 
     @property
@@ -91,47 +107,41 @@ class StreamView:
         return " ".join(dict.fromkeys(visible(self.keys.labels[i]) for i in np.flatnonzero(self.sink)))
 
     def pattern(self, layer: int, head: int) -> Any:
-        return self.trace.pattern(layer, head, stream=self.stream)
+        return self.reader.pattern(layer, head)
 
-    def patterns(self, layer: int) -> Any:
-        return self.trace.patterns(layer, stream=self.stream)
-
-    def may_look(self, layer: int) -> Any:
-        return self.trace.may_look(layer, stream=self.stream)
-
-    def named(self, layer: int, head: int) -> Head:
-        return ablation.named(layer, head, self.stream)
-
-    def run(self, **options: Any) -> Any:
+    def run(self, **options: Any) -> Trace:
         """The same tokens once more, for example with heads switched off."""
         return self._again(passes.trace, options)
 
-    def run_once(self, **options: Any) -> Any:
+    def run_once(self, **options: Any) -> Trace:
         """As `run`, for a trace that nobody will ask for again: it is not kept."""
         return self._again(passes.run_uncached, options)
 
     def shuffled(self, seed: int) -> StreamView:
         """The same model over the same words in another order; between two sentences it is the keys that are mixed."""
-        if self.stream is None:
-            return self._of(self._mixed(self.keys, seed))
-        source, target = self.trace.tokens_of("encoder")[0], self.trace.tokens_of("decoder")[0]
-        if self.stream == "decoder":
-            return self._of(source.ids, target=self._mixed(target, seed))
-        return self._of(self._mixed(source, seed), target=target.ids)
-
-    def _mixed(self, tokens: Any, seed: int) -> list[int]:
-        return baselines.shuffled(tokens.ids, tokens.special, seed)
-
-    def _of(self, ids: list[int], **options: Any) -> StreamView:
+        source, target = self._sentences()
+        if self.reader.name == "decoder":
+            target = {"target": _shuffled(self.queries, seed)}
+        else:
+            source = _shuffled(self.keys, seed)
         with self.page.problems():
-            return replace(self, trace=passes.run_uncached(self.model, ids, **options))
+            return replace(self, trace=passes.run_uncached(self.model, source, **target))
 
-    def _again(self, how: Any, options: dict[str, Any]) -> Any:
+    def _again(self, run: Callable[..., Any], options: dict[str, Any]) -> Trace:
+        source, target = self._sentences()
         with self.page.problems():
-            if self.stream is None:
-                return how(self.model, self.trace.tokens.ids, **options)
-            source, target = self.trace.tokens_of("encoder")[0].ids, self.trace.tokens_of("decoder")[0].ids
-            return how(self.model, source, target=target, **options)
+            found: Trace = run(self.model, source, **target, **options)
+        return found
+
+    def _sentences(self) -> tuple[list[int], dict[str, list[int]]]:
+        """The ids of what was read, and of an encoder-decoder's target as an option of a pass."""
+        if self.trace.kind != "encoder-decoder":
+            return self.queries.ids, {}
+        return self.trace.stream("encoder").tokens.ids, {"target": self.trace.stream("decoder").tokens.ids}
+
+
+def _shuffled(tokens: Tokens, seed: int) -> list[int]:
+    return baselines.shuffled(tokens.ids, tokens.special, seed)
 
 
 def of(page: Page, text: str | None = None, model: Any = None, writer: Any = None) -> StreamView:
@@ -166,7 +176,7 @@ def _translation_by(model: Any, text: str) -> Any:
 
 def switches(viewed: StreamView) -> None:
     """Which stream, and what is being written; only where there is such a thing to choose."""
-    if viewed.stream is None:
+    if viewed.reader.name == "self":
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         widgets.switch("Stream", STREAMS, "stream")
@@ -178,11 +188,11 @@ def switches(viewed: StreamView) -> None:
         )
 
 
-def writing(viewed: StreamView) -> str:
-    """How to read a decoder's rows, as HTML; "" for any other stream."""
-    if viewed.stream not in ("decoder", "cross"):
-        return ""
-    return " A row is named by the word that the decoder has just read; what it writes there is the next one."
+def row_names(viewed: StreamView) -> Markup:
+    """How to read a decoder's rows, as a sentence; nothing for any other stream."""
+    if viewed.reader.name not in ("decoder", "cross"):
+        return Markup()
+    return Markup("A row is named by the word that the decoder has just read; what it writes there is the next one.")
 
 
 def open_head(layer: int, head: int) -> None:

@@ -35,7 +35,9 @@ _TITLES = ("after", "best guess", "second", "third", "rank")
 
 
 def _row(row: LensRow, last: int) -> Markup:
-    cells = Markup("").join(_cell(prediction) for prediction in [*row.predictions, *[None] * (3 - len(row.guesses))])
+    cells = Markup("").join(
+        _cell(prediction) for prediction in [*row.predictions, *[None] * (3 - len(row.predictions))]
+    )
     return _ROW.format(
         bold="font-weight:600" if row.after == last else "",
         name="embedding" if row.after == 0 else f"layer {row.after - 1}",

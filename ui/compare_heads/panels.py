@@ -44,7 +44,7 @@ class Side:
     def patterns(self, layer: int) -> Any:
         """[head, query, key] of a layer: the model's own, or their mean over shuffled words."""
         if self.spec.shows != "shuffled":
-            return self.viewed.patterns(layer)
+            return self.viewed.reader.patterns(layer)
         what = ("shuffled", self.viewed.stream)
         return shared.memoize(self.viewed.trace, what, self._shuffled, size=_bytes)[layer]
 
@@ -105,7 +105,7 @@ class Sides:
     def may_look(self, i: int) -> Any:
         """Which cells of a panel exist and are not masked."""
         side = self.sides[i]
-        cells = side.viewed.may_look(side.layer)
+        cells = side.viewed.reader.may_look(side.layer)
         if self.by_words:
             cells = alignment.may_look_between_said_words(cells, side.viewed.queries, side.viewed.keys)
         return alignment.on_axes(cells, *self.axes[i])
@@ -204,7 +204,7 @@ def rule(shown: Sides) -> str:
             " The tokenizers differ, so these are whole words: what a word receives is summed over its pieces, what it "
             "asks is their mean, special tokens are left out and the rest renormalised."
         )
-    return text + stream.writing(shown.sides[0].viewed)
+    return f"{text} {stream.row_names(shown.sides[0].viewed)}"
 
 
 def about(shown: Sides) -> str:

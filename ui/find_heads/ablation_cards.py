@@ -1,0 +1,161 @@
+"""The cards of switched-off heads: which are off, what the model says with and without them, a pattern before and
+after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from attn_core.heads import ablation as measured
+from attn_core.heads.ablation import replacement_options
+from attn_core.text.decoding import visible
+from attn_core.views import snippets
+from ui import words
+from ui.drawing import panels, widgets
+from ui.find_heads import ablation
+from ui.find_heads.ablation import Heads
+from ui.find_heads.ablation_map import effect_map
+from ui.find_heads.search import Cells
+from ui.find_heads.search_cards import painted
+from ui.link import Param, choice
+from ui.stream import StreamView, row_names
+
+if TYPE_CHECKING:
+    from attn_core.traces.trace import Trace
+
+WORDS = words.beside(__file__)
+REPLACEMENTS = WORDS.table("ablation.replacements")
+PARAMS = [
+    Param(
+        "off",
+        (),
+        lambda raw, earlier: ablation.parse_heads(raw),
+        lambda heads: "_".join(f"{layer}.{head}" for layer, head in heads),
+    ),
+    choice("fill", tuple(REPLACEMENTS)),
+]
+
+
+def switched_off(viewed: StreamView) -> Heads:
+    """The heads that are off, of those that this model has."""
+    asked_for = st.session_state["off"]
+    return tuple((layer, head) for layer, head in asked_for if layer < viewed.n_layers and head < viewed.n_heads)
+
+
+def _toggle(layer: int, head: int) -> None:
+    """Callback: switch a head off, or on again; it is then also the opened one."""
+    st.session_state["off"] = tuple(sorted(set(st.session_state["off"]) ^ {(layer, head)}))
+    st.session_state["layer"], st.session_state["head"] = layer, head
+
+
+def draw(viewed: StreamView) -> str:
+    """All three cards; gives the headline, as HTML."""
+    off, replacement, cells = switched_off(viewed), st.session_state["fill"], painted(viewed)
+    after = _without(viewed, off, replacement, cells) if off else viewed.trace
+    change = measured.effect(viewed.trace, after, viewed.query, stream=viewed.stream)
+    left, right = st.columns([52, 48], gap="medium")
+    with left, widgets.card("effects", WORDS.html("ablation.map.card"), _map_hint(viewed)):
+        _settings(viewed, off)
+        effect_map(viewed, off, replacement, cells, on_open=lambda tile: _toggle(tile.layer, tile.head))
+    with right, widgets.card("after", WORDS.html("ablation.after.card"), _after_hint(viewed, off)):
+        _strip(viewed)
+        _outcome(viewed, after, change)
+    hint = ablation.pattern_hint(viewed.reader, viewed.layer, viewed.head, off, replacement)
+    with widgets.card("patterns", WORDS.html("ablation.pattern.card", head=viewed.name), hint):
+        panels.panels(
+            ablation.pattern_packet(viewed.reader, after.stream(viewed.stream), viewed.layer, viewed.head),
+            key="before_after",
+            picture=WORDS.text("ablation.pattern.picture"),
+            says=WORDS.text("ablation.pattern.caption", head=viewed.name),
+            query=viewed.query,
+        )
+        _row_table(viewed, after)
+    return ablation.headline(viewed.queries, viewed.query, off, replacement, change)
+
+
+def lines(viewed: StreamView) -> str:
+    """The lines of Python that switch the same heads off; "" where none is."""
+    off, replacement = switched_off(viewed), st.session_state["fill"]
+    return snippets.without(viewed.trace, off, viewed.query, viewed.stream, replacement, painted(viewed)) if off else ""
+
+
+def _without(viewed: StreamView, off: Heads, replacement: str, cells: Cells) -> Trace:
+    """The pass with something else in the place of heads."""
+    heads = [viewed.reader.head_key(*head) for head in off]
+    return viewed.run(**replacement_options(viewed.trace, heads, replacement, cells))
+
+
+def _map_hint(viewed: StreamView) -> str:
+    predicts = measured.predicts(viewed.trace, viewed.stream)
+    hint = WORDS.html("ablation.map.hint.words") if predicts else WORDS.html("ablation.map.hint.turns")
+    return words.together(hint, row_names(viewed))
+
+
+def _after_hint(viewed: StreamView, off: Heads) -> str:
+    if not off:
+        return WORDS.html("ablation.after.nothing")
+    return WORDS.html("ablation.after.off", off=len(off), heads=viewed.n_layers * viewed.n_heads)
+
+
+def _settings(viewed: StreamView, off: Heads) -> None:
+    """Which word is looked at, what stands in for a head, and the set of heads that are off."""
+    tokens = viewed.queries
+
+    def chosen() -> None:
+        st.session_state["query"] = st.session_state["effect_word"]
+
+    def set_off() -> None:
+        st.session_state["off"] = ablation.parse_heads("_".join(st.session_state["off_heads"]))
+
+    st.session_state["effect_word"] = viewed.query
+    st.session_state["off_heads"] = [f"{layer}.{head}" for layer, head in off]
+    every = [f"{layer}.{head}" for layer in range(viewed.n_layers) for head in range(viewed.n_heads)]
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        st.selectbox(
+            "Word",
+            range(len(tokens)),
+            format_func=lambda i: f"{visible(tokens.labels[i])} ({i})",
+            key="effect_word",
+            on_change=chosen,
+            width=150,
+        )
+        st.selectbox("In its place", list(REPLACEMENTS), format_func=REPLACEMENTS.__getitem__, key="fill", width=220)
+    st.multiselect("Heads that are off", every, key="off_heads", on_change=set_off, placeholder="none")
+
+
+def _strip(viewed: StreamView) -> None:
+    """The opened head in four numbers."""
+    widgets.heading(f"Head {viewed.name}")
+    found = measured.summarise_head(
+        viewed.trace, viewed.run, viewed.layer, viewed.head, viewed.query, stream=viewed.stream
+    )
+    widgets.strip(found.parts())
+
+
+def _outcome(viewed: StreamView, after: Trace, change: measured.Effect) -> None:
+    """What the model says with and without: next words, or how far each word turned."""
+    if after is viewed.trace and change.unit == "°":
+        widgets.note(WORDS.text("ablation.nothing_off"))
+        return
+    if change.unit == "bits":
+        table = ablation.next_words(viewed.trace, after, viewed.query)
+        bars = {name: _bar(name, "%.1f %%", 100.0, width=112) for name in ("with", "without")}
+    else:
+        table = ablation.turns(viewed.trace, after, viewed.stream)
+        bars = {"turn": _bar(WORDS.text("ablation.turns"), "%.2f°", max(1.0, table["turn"].max()))}
+    height = min(320, 38 + 35 * len(table))
+    alt = WORDS.text("ablation.words_alt")
+    st.dataframe(table, hide_index=True, height=height, column_config=bars, alt=alt)
+
+
+def _bar(title: str, form: str, most: float, width: int | None = None) -> object:
+    return st.column_config.ProgressColumn(title, format=form, min_value=0, max_value=most, width=width)
+
+
+def _row_table(viewed: StreamView, after: Trace) -> None:
+    """The chosen word's row of the opened head, with and without."""
+    table = ablation.row_table(viewed.reader, after.stream(viewed.stream), viewed.layer, viewed.head, viewed.query)
+    form = {name: st.column_config.NumberColumn(format="%.2f %%") for name in table.columns[1:]}
+    with st.expander(WORDS.text("ablation.row")):
+        st.dataframe(table, hide_index=True, height=min(320, 38 + 35 * len(table)), column_config=form)

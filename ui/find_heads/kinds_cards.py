@@ -1,0 +1,140 @@
+"""The cards of kinds: the map, any two measures as a scatter, the numbers, and what each name means."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from attn_core.figures.charts.scatter import scatter
+from attn_core.heads.kinds import COLUMNS, classify_heads, passes
+from attn_core.views import snippets
+from ui import words
+from ui.drawing import canvas, gallery, widgets
+from ui.find_heads import kinds
+from ui.link import choice
+from ui.page import go
+from ui.server import shared
+from ui.server.passes import run_uncached
+from ui.stream import StreamView, open_head
+
+WORDS = words.beside(__file__)
+PARAMS = [choice("x", tuple(COLUMNS), "distance"), choice("y", tuple(COLUMNS), "entropy")]
+SLOW = 2.0  # seconds; what takes longer is announced
+
+
+def draw(viewed: StreamView) -> str:
+    """All three cards; gives the headline, as HTML."""
+    with st.container(gap=None):
+        canvas.follow_theme()
+        table = _classified(viewed)
+    left, right = st.columns([54, 46], gap="medium")
+    with left, widgets.card("kinds", WORDS.html("kinds.card"), kinds.cost(table)):
+        _map(viewed, table)
+        go("all_heads", WORDS.text("kinds.open", head=viewed.name), layer=viewed.layer, head=viewed.head)
+        _definitions()
+    with right, widgets.card("scatter", WORDS.html("kinds.scatter.card"), WORDS.html("kinds.scatter.hint")):
+        chosen = _scatter(table)
+    if chosen:
+        hint = WORDS.html("kinds.scatter.selected", selected=len(chosen), heads=len(table))
+    else:
+        hint = WORDS.html("kinds.scatter.all")
+    with widgets.card("numbers", WORDS.html("kinds.numbers"), hint):
+        _numbers(table.iloc[chosen] if chosen else table)
+    return kinds.headline(table)
+
+
+def lines(viewed: StreamView) -> str:
+    """The lines of Python that give the same table."""
+    return snippets.classify_heads(viewed.page.model_name, viewed.stream)
+
+
+def _classified(viewed: StreamView) -> pd.DataFrame:
+    """All heads of this model's stream, classified: shown on its way, then kept for whoever opens the model."""
+    key = ("classify_heads", viewed.stream)
+    return shared.memoize(viewed.model, key, lambda: _classify(viewed), size=lambda table: 200_000)
+
+
+def _classify(viewed: StreamView) -> pd.DataFrame:
+    place, begun, n_passes = st.empty(), time.monotonic(), passes(viewed.model)
+
+    def progress(share: float) -> None:
+        left = (time.monotonic() - begun) * (1 - share) / share
+        if left > SLOW:
+            said = WORDS.text("kinds.reading_on", passes=n_passes, seconds=left)
+        else:
+            said = WORDS.text("kinds.reading", passes=n_passes)
+        place.progress(share, text=said)
+
+    def run(model: Any, text: str | list[int], **options: Any) -> Any:
+        return run_uncached(model, text, **options)
+
+    with viewed.page.problems():
+        found = classify_heads(viewed.model, stream=viewed.stream, run=run, progress=progress)
+    place.empty()
+    return found
+
+
+def _map(viewed: StreamView, table: pd.DataFrame) -> None:
+    """Layers × heads by kind; a click opens a head, on this page and on those that one goes to from here."""
+    canvas.overview(
+        kinds.packet(table, viewed.n_layers),
+        key="kinds",
+        picture=WORDS.text("kinds.card"),
+        says=WORDS.text("kinds.caption", cost=kinds.cost(table).removesuffix(".")),
+        selected=(viewed.layer, viewed.head),
+        on_open=lambda tile: open_head(tile.layer, tile.head),
+    )
+
+
+def _scatter(table: pd.DataFrame) -> list[int]:
+    """All heads by two measures; gives the rows that a box selects."""
+    there = kinds.measures_with_values(table)
+    for axis, replacement in (("x", "sink"), ("y", "entropy")):
+        if st.session_state[axis] not in there:
+            st.session_state[axis] = replacement
+    with st.container(horizontal=True, gap="small"):
+        for axis, label in (("x", "Across"), ("y", "Up")):
+            st.selectbox(label, there, format_func=lambda name: COLUMNS[name].axis, key=axis, width=220)
+    x, y = COLUMNS[st.session_state["x"]], COLUMNS[st.session_state["y"]]
+    figure = partial(
+        scatter,
+        table[x.name].to_numpy(),
+        table[y.name].to_numpy(),
+        table.layer.tolist(),
+        kinds.names(table),
+        axes=(x.axis, y.axis),
+        notes=kinds.kind_titles(table),
+    )
+    event = gallery.plot(
+        WORDS.text("kinds.scatter.card"),
+        figure,
+        key="scatter",
+        says=WORDS.text("kinds.scatter.caption", x=x.axis, y=y.axis),
+        on_select="rerun",
+        selection_mode=("box", "lasso", "points"),
+        alt=WORDS.text("kinds.scatter.alt", x=x.axis, y=y.axis),
+    )
+    return sorted({point["point_index"] for point in event["selection"]["points"]})
+
+
+def _numbers(table: pd.DataFrame) -> None:
+    """Every measure of every head as a table."""
+    st.dataframe(
+        kinds.numbers(table),
+        hide_index=True,
+        height=min(420, 38 + 35 * len(table)),
+        column_config={measure.title: widgets.measure_column(measure) for measure in COLUMNS.values()},
+        alt=WORDS.text("kinds.numbers_alt"),
+    )
+
+
+def _definitions() -> None:
+    """What each name means, from when on it is given, and who described it."""
+    with st.expander(WORDS.text("kinds.definitions.title")):
+        st.html(f'<div class="hl-hint">{WORDS.html("kinds.definitions.text")}</div>')
+        form = st.column_config.NumberColumn(format="%.1f above chance")
+        st.dataframe(kinds.definitions(), hide_index=True, column_config={"named from": form})

@@ -1,0 +1,154 @@
+"""The cards of the search: a pattern to paint on, every head by what it puts there, and the list of heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from attn_core.text.decoding import visible
+from attn_core.text.tokens import Tokens
+from attn_core.views import snippets
+from ui import words
+from ui.drawing import canvas, panels, widgets
+from ui.find_heads import search
+from ui.find_heads.search import Cell, Cells
+from ui.link import Param, choice
+from ui.stream import StreamView, open_head, row_names
+
+WORDS = words.beside(__file__)
+
+
+def _first_cells(earlier: Mapping[str, object]) -> Cells:
+    from ui.page import STARTER
+
+    return ((4, 2), (4, 3)) if (earlier["model"], earlier.get("text")) == ("minilm", STARTER) else ()
+
+
+PARAMS = [
+    choice("habit", ("distance", "key")),
+    Param(
+        "cells",
+        _first_cells,
+        lambda raw, earlier: search.parse_cells(raw),
+        lambda cells: "_".join(f"{query}-{key}" for query, key in cells),
+    ),
+]
+
+
+def painted(viewed: StreamView) -> Cells:
+    """The painted cells that this sentence has; those of another sentence are wiped."""
+    here = viewed.reads
+    before = st.session_state.get("painted_in", here)
+    st.session_state["painted_in"] = here
+    if before != here:
+        st.session_state["cells"] = _first_cells(viewed.page.state)
+        st.rerun()
+    return search.in_sentence(st.session_state["cells"], len(viewed.queries), len(viewed.keys))
+
+
+def _strict() -> bool:
+    return bool(st.session_state["habit"] == "key")
+
+
+def draw(viewed: StreamView) -> str:
+    """Both cards; gives the headline, as HTML."""
+    cells = painted(viewed)
+    found = search.score(viewed.reader, cells, viewed.sink, strict=_strict()) if cells else None
+    ranked = None if found is None else search.ranking(found)
+    left, right = st.columns([46, 54], gap="medium")
+    hint = words.together(WORDS.html("search.hint"), row_names(viewed))
+    with left, widgets.card("board", WORDS.html("search.card"), hint):
+        _board(viewed, cells)
+        _word_pickers(viewed, cells)
+    about = search.baseline_text(viewed.reader, viewed.sink_name)
+    with right, widgets.card("found", WORDS.html("search.heads.card"), about):
+        if found is None or ranked is None:
+            widgets.note(WORDS.text("search.nothing_painted"))
+        else:
+            widgets.switch("Against", WORDS.table("search.against"), "habit")
+            _score_map(viewed, search.score_packet(found))
+            _list(ranked)
+    return search.headline(viewed.reader, cells, ranked)
+
+
+def lines(viewed: StreamView) -> str:
+    """The lines of Python that give the same ranking; "" where nothing is painted."""
+    cells = painted(viewed)
+    return snippets.search(viewed.trace, cells, viewed.stream, _strict()) if cells else ""
+
+
+def _toggle(cell: Cell) -> None:
+    """Callback: paint a cell, or wipe it."""
+    st.session_state["cells"] = search.toggled(st.session_state["cells"], cell)
+
+
+def _board(viewed: StreamView, cells: Cells) -> None:
+    """The opened head's pattern, to paint on."""
+    panels.panels(
+        search.pattern_packet(viewed.reader, viewed.layer, viewed.head),
+        key="board",
+        picture=WORDS.text("search.picture"),
+        says=WORDS.text("search.caption", head=viewed.name),
+        painted=cells,
+        on_choose=lambda chosen: _toggle((chosen.query, chosen.key)),
+    )
+
+
+def _word_pickers(viewed: StreamView, cells: Cells) -> None:
+    """The same by words, for keyboards and fingers; labels are shown as text, whatever was typed."""
+
+    def pick(label: str, tokens: Tokens, at: int) -> int:
+        named = partial(_named, tokens)
+        return st.selectbox(label, range(len(tokens)), index=at, format_func=named, width=150)
+
+    first = next((i for i, special in enumerate(viewed.keys.special) if not special), 0)
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="bottom"):
+        query = pick("From (query)", viewed.queries, viewed.query)
+        key = pick("to (key)", viewed.keys, first)
+        st.button("Paint", on_click=_toggle, args=((query, key),), key="paint")
+        if cells:
+            st.button("Wipe all", on_click=lambda: st.session_state.update(cells=()), key="wipe")
+
+
+def _named(tokens: Tokens, position: int) -> str:
+    return f"{visible(tokens.labels[position])} ({position})"
+
+
+def _score_map(viewed: StreamView, packet: bytes) -> None:
+    """Layers × heads, coloured by how far above their baseline; a click opens a head."""
+    canvas.overview(
+        packet,
+        key="found",
+        picture=WORDS.text("search.heads.picture"),
+        says=WORDS.text("search.heads.caption"),
+        selected=(viewed.layer, viewed.head),
+        on_open=lambda tile: open_head(tile.layer, tile.head),
+    )
+
+
+def _list(ranked: pd.DataFrame) -> None:
+    """The heads as rows; choosing one opens it."""
+
+    def opened() -> None:
+        rows = st.session_state["ranked"]["selection"]["rows"]
+        if rows:
+            open_head(int(ranked.layer[rows[0]]), int(ranked["head"][rows[0]]))
+
+    table = pd.DataFrame({"head": [f"{r.layer}.{r.head}" for r in ranked.itertuples()]})
+    for column in ("weight", "baseline", "above"):
+        table[column] = 100 * ranked[column]
+    points = {name: st.column_config.NumberColumn(format="%.1f %%") for name in ("weight", "baseline")}
+    points["above"] = st.column_config.NumberColumn("above baseline", format="%+.1f points")
+    st.dataframe(
+        table,
+        key="ranked",
+        hide_index=True,
+        height=282,
+        column_config=points,
+        on_select=opened,
+        selection_mode="single-row",
+        alt=WORDS.text("search.list_alt"),
+    )
