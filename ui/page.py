@@ -40,6 +40,7 @@ from attn_core.errors import HeadlightError
 from attn_core.figures.paper import caption as captions
 from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
+from attn_core.views.recorded import SENTENCE
 from attn_core.views.view import version
 from ui.drawing import gallery, widgets
 from ui.link import LinkState, Param, open_link_state, whole, words
@@ -64,7 +65,7 @@ __all__ = [
     "stop_with",
 ]
 
-STARTER = "a fluffy blue creature roamed the verdant forest"
+STARTER = SENTENCE
 EXAMPLES = (
     "one mole of carbon dioxide",
     "the animal didn't cross the street because it was tired",

@@ -9,8 +9,6 @@ import attn_core as ac
 from attn_core.heads import ablation
 from attn_core.views import recorded
 
-STARTER = "a fluffy blue creature roamed the verdant forest"
-
 
 def turns_of(model: ac.Model, trace: ac.Trace) -> np.ndarray:
     """By how many degrees each token's last vector turns without each head: [layer, head, query]."""
@@ -24,6 +22,6 @@ def turns_of(model: ac.Model, trace: ac.Trace) -> np.ndarray:
 
 if __name__ == "__main__":
     model = ac.load("minilm")
-    trace = ac.trace(model, STARTER)
+    trace = ac.trace(model, recorded.SENTENCE)
     recorded.save(trace, turns_of(model, trace))
     print(f"wrote {recorded.STARTER.name}: {recorded.STARTER.stat().st_size:,} bytes")

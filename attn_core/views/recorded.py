@@ -21,6 +21,7 @@ from attn_core.traces.parity import Parity
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SENTENCE = "a fluffy blue creature roamed the verdant forest"  # what was recorded: the first screen's own
 STARTER = assets_folder() / "data" / "starter.npz"
 STEPS = 65_535
 

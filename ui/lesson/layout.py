@@ -9,12 +9,15 @@ from html import escape
 import streamlit as st
 
 from attn_core.settings import assets_folder
-from ui.drawing import widgets
-from ui.lesson.stop import Stop
+from ui import words
+from ui.drawing import canvas, gallery, widgets
+from ui.lesson.stop import Bars, Chart, HeadTiles, Stop
 from ui.lesson.stops import STOPS, TITLES
 from ui.link import flag, whole
 from ui.page import Page, go
 
+WORDS = words.beside(__file__)
+PICTURE = "The picture of this stop"  # under Save: every stop has one
 PARAMS = [
     whole("stop", low=1, high=len(STOPS)),
     whole("guess", high=2, optional=True),
@@ -65,8 +68,9 @@ def show(page: Page, number: int) -> None:
         )
         _question(page, stop)
     with right, widgets.card("picture"):
-        stop.draw()
-        st.html(f'<div class="hl-hint">{stop.badge} {stop.reads}</div>')
+        _draw(stop.picture)
+        badge = widgets.badge(stop.badge, "ok" * (stop.badge == "counted"), WORDS.table("badge")[stop.badge])
+        st.html(f'<div class="hl-hint">{badge} {stop.reads}</div>')
     told = f"lesson, stop {number}: {stop.title}"
     page.offer_pictures(told, sentences=stop.sentences, model=stop.model, lines=stop.lines)
     behind, label, overrides = stop.door
@@ -89,9 +93,25 @@ def _question(page: Page, stop: Stop) -> None:
         if guess is None and not page.state["told"]:
             st.button("Tell me", on_click=tell, key="lesson_tell", type="tertiary")
             return
-        verdict = "" if guess is None else "<b>Yes.</b> " if guess == stop.right else "<b>Not quite.</b> "
-        truth = f"It is <b>{escape(stop.options[stop.right])}</b>. " if guess != stop.right else ""
-        st.html(f'<div class="hl-read" role="status">{verdict}{truth}{stop.reveals}</div>')
+        answer, kind = stop.options[stop.right], "told" if guess is None else "yes" if guess == stop.right else "no"
+        said = WORDS.html("question", kind, answer=answer, reveals=stop.reveals)
+        st.html(f'<div class="hl-read" role="status">{said}</div>')
+
+
+def _draw(picture: Bars | Chart | HeadTiles) -> None:
+    """The picture of a stop, which can be saved."""
+    if isinstance(picture, Bars):
+        options = {"head": picture.head, "marks": dict(picture.marks)}
+        gallery.bars(PICTURE, picture.labels, picture.columns, picture.says, **options)
+    elif isinstance(picture, HeadTiles):
+        canvas.overview(
+            picture.packet, key="lesson_overview", picture=PICTURE, says=picture.says, selected=picture.selected
+        )
+    else:
+        alt, quiet = f"{picture.says}.", {"displayModeBar": False}
+        gallery.plot(PICTURE, picture.make, key=picture.key, alt=alt, says=picture.says, config=quiet)
+        if picture.paper is not None:
+            gallery.register(PICTURE, picture.paper, picture.says)
 
 
 @cache

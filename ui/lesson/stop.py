@@ -1,20 +1,27 @@
-"""One stop of the lesson as a value, the models and sentences that the stops read, and how their pictures are drawn."""
+"""One stop of the lesson as a value: words, a picture, a question. No Streamlit: `layout.py` draws it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import torch
+from markupsafe import Markup
 
-from attn_core import attention
-from attn_core.figures.charts.heatmap import heatmap
+from attn_core.attention import softmax
+from attn_core.figures.charts.heatmap import Kind, heatmap
 from attn_core.figures.html.bar_table import Column
-from attn_core.views import snippets as recipes
-from ui.drawing import gallery
-from ui.page import STARTER, Page, provenance
+from attn_core.traces.trace import Trace
+from attn_core.views import snippets
+from attn_core.views.recorded import SENTENCE
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from attn_core.capture.model import Model
 
 MODEL, DECODER = "minilm", "tiny-decoder"
 DECIDING = "a hungry fluffy blue creature"  # what a creature does depends on its being hungry
@@ -23,52 +30,89 @@ MOLES = (
     "one mole of carbon dioxide weighs 44 grams",
     "take a biopsy of the mole on the skin",
 )
-PICTURE = "The picture of this stop"  # every stop has one
 LAYER, HEAD = 0, 3  # the bundled model's head that looks at both adjectives
+Link = Mapping[str, str | int]  # parameters of a link, by name
+
+
+class Reader(Protocol):
+    """What the stops need of a page: sentences read by a model."""
+
+    def trace(self, text: str, model: str) -> Trace: ...
+
+    def model(self, name: str) -> Model: ...
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A table of bars."""
+
+    says: str
+    labels: Sequence[str]
+    columns: Sequence[Column]
+    head: str
+    marks: Mapping[int, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A Plotly figure; `paper` draws it where it is saved in another way than on screen."""
+
+    make: Callable[..., go.Figure]
+    key: str
+    says: str
+    paper: Callable[[], go.Figure] | None = None
+
+
+@dataclass(frozen=True)
+class HeadTiles:
+    """Every head of every layer on one canvas."""
+
+    packet: bytes
+    says: str
+    selected: tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Stop:
-    """One screen of the lesson. `says`, `reads` and `reveals` are HTML; `right` is the true one of the `options`.
+    """One screen of the lesson. `right` is the true one of the `options`.
 
-    `model` and `sentences` are what its picture is of, `lines` the Python that gives its numbers.
+    `model` and `sentences` are what its picture is of, `lines` the Python that gives its numbers. `badge` says where
+    the numbers come from: "live" or "counted".
     """
 
     title: str
-    says: str
-    draw: Callable[[], None]
-    reads: str
+    says: Markup
+    picture: Bars | Chart | HeadTiles
+    reads: Markup
     question: str
     options: Sequence[str]
     right: int
-    reveals: str
-    door: tuple[str, str, dict[str, Any]]
-    badge: str = provenance("live")
+    reveals: Markup
+    door: tuple[str, str, Link]
+    badge: str = "live"
     model: str = MODEL
-    sentences: Sequence[str] = (STARTER,)
-    lines: str = recipes.pattern(MODEL, STARTER, LAYER, HEAD)
+    sentences: Sequence[str] = (SENTENCE,)
+    lines: str = snippets.pattern(MODEL, SENTENCE, LAYER, HEAD)
 
 
-def starter_trace(page: Page) -> tuple[Any, int]:
+def starter_trace(page: Reader) -> tuple[Trace, int]:
     """The starter sentence in the bundled model, and where *creature* stands."""
-    trace = page.trace(STARTER, model=MODEL)
+    trace = page.trace(SENTENCE, model=MODEL)
     return trace, trace.tokens.labels.index("creature")
 
 
-def plot(make: Callable[..., Any], key: str, alt: str) -> None:
-    gallery.plot(PICTURE, make, key=key, alt=alt, says=alt.rstrip("."), config={"displayModeBar": False})
-
-
-def bars(says: str, labels: Sequence[str], columns: Sequence[Column], **options: Any) -> None:
-    gallery.bars(PICTURE, labels, columns, says, **options)
-
-
-def matrix(trace: Any, numbers: np.ndarray, creature: int, **options: Any) -> Any:
-    tokens = trace.tokens
+def matrix(trace: Trace, numbers: np.ndarray, creature: int, kind: Kind, measure: str) -> Callable[..., go.Figure]:
+    """A matrix of pairs of the starter sentence, with creature's row framed."""
     return partial(
-        heatmap, numbers, tokens.labels, head=f"{LAYER}.{HEAD}", selected_query=creature,
-        query_special=tokens.special, **options,
-    )  # fmt: skip
+        heatmap,
+        numbers,
+        trace.tokens.labels,
+        head=f"{LAYER}.{HEAD}",
+        selected_query=creature,
+        query_special=trace.tokens.special,
+        kind=kind,
+        measure=measure,
+    )
 
 
 def guesses(labels: Sequence[str], numbers: np.ndarray, also: Sequence[str]) -> tuple[list[str], int]:
@@ -78,11 +122,12 @@ def guesses(labels: Sequence[str], numbers: np.ndarray, also: Sequence[str]) -> 
     return options, options.index(top)
 
 
-def link_to(creature: int) -> dict[str, Any]:
-    return {"model": MODEL, "text": STARTER, "layer": LAYER, "head": HEAD, "query": creature}
+def link_to(creature: int) -> dict[str, str | int]:
+    """The link's parameters for creature in the head that the lesson looks at."""
+    return {"model": MODEL, "text": SENTENCE, "layer": LAYER, "head": HEAD, "query": creature}
 
 
 def softmax_row(scores: np.ndarray) -> np.ndarray:
-    import torch
-
-    return attention.softmax(torch.as_tensor(scores)).numpy()
+    """The weights that a row of scores would give; they sum to 1."""
+    weights: np.ndarray = softmax(torch.as_tensor(scores)).numpy()
+    return weights

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ui.lesson.stop import Stop
+from ui import words
+from ui.lesson.stop import Reader, Stop
 from ui.lesson.stops_scores import asking, same_mole, scaling, vectors
 from ui.lesson.stops_values import many_heads, masking, value, where_parameters_are
-from ui.page import Page
 
-STOPS: tuple[Callable[[Page], Stop], ...] = (
+WORDS = words.beside(__file__)
+STOPS: tuple[Callable[[Reader], Stop], ...] = (
     vectors,
     same_mole,
     asking,
@@ -24,12 +25,12 @@ STOPS: tuple[Callable[[Page], Stop], ...] = (
     where_parameters_are,
 )
 TITLES = (
-    "Vectors",
-    "The same mole",
-    "Asking",
-    "Scores and scale",
-    "Mask and softmax",
-    "Value and ΔE",
-    "Many heads",
-    "Parameters",
+    WORDS.text("vectors.short"),
+    WORDS.text("same_mole.short"),
+    WORDS.text("asking.short"),
+    WORDS.text("scaling.short"),
+    WORDS.text("masking.short"),
+    WORDS.text("value.short"),
+    WORDS.text("many_heads.short"),
+    WORDS.text("parameters.short"),
 )

@@ -6,170 +6,146 @@ from functools import partial
 
 import numpy as np
 
-from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.canvas import heads
 from attn_core.figures.charts import parameters as parameter_figures
 from attn_core.figures.charts.heatmap import heatmap
 from attn_core.figures.html.bar_table import Column
 from attn_core.models.cards import card_of
+from attn_core.parameters.count import count_parameters
+from attn_core.parameters.tree import shares
 from attn_core.text.numbers import percent
-from attn_core.views import snippets as recipes
-from ui.drawing import canvas, gallery, widgets
+from attn_core.views import snippets
+from attn_core.views.recorded import SENTENCE
+from ui import words
+from ui.drawing.markup import key, query
 from ui.lesson.stop import (
     DECIDING,
     DECODER,
     HEAD,
     LAYER,
     MODEL,
-    PICTURE,
+    Bars,
+    Chart,
+    HeadTiles,
+    Reader,
     Stop,
-    bars,
     link_to,
-    plot,
     starter_trace,
 )
-from ui.page import STARTER, Page
+
+WORDS = words.beside(__file__)
 
 
-def masking(page: Page) -> Stop:
+def masking(page: Reader) -> Stop:
     """Stop 5: the mask and the softmax, in a model that has a mask."""
     trace = page.trace(DECIDING, model=DECODER)
-    labels = trace.tokens.labels
-    layer, head = card_of(DECODER).best_head
-    pattern, may_look = trace.pattern(layer, head), trace.may_look(layer)
+    labels, (layer, at) = trace.tokens.labels, card_of(DECODER).best_head
+    pattern, may_look, head = trace.pattern(layer, at), trace.may_look(layer), f"{layer}.{at}"
     noun = labels.index("creature")
     found = int(np.argmax(pattern[noun]))
-
-    def draw() -> None:
-        figure = partial(
-            heatmap, pattern, labels, head=f"{layer}.{head}", masked=~may_look, selected_query=noun,
-            query_special=trace.tokens.special,
-        )  # fmt: skip
-        plot(figure, "lesson_mask", f"Masked attention pattern of head {layer}.{head} of the small decoder.")
-
-    where = {"model": DECODER, "text": DECIDING, "layer": layer, "head": head, "query": noun}
+    figure = partial(
+        heatmap,
+        pattern,
+        labels,
+        head=head,
+        masked=~may_look,
+        selected_query=noun,
+        query_special=trace.tokens.special,
+    )
+    share, options = percent(float(pattern[noun, found])), WORDS.table("masking.options")
+    where: dict[str, str | int] = {"model": DECODER, "text": DECIDING, "layer": layer, "head": at, "query": noun}
     return Stop(
-        "Mask and softmax",
-        "A model that predicts the next word must not see it. So in a decoder the scores of all later words are set to "
-        "−∞ before the softmax, which turns every row into weights that are positive and sum to 1; e to the −∞ is 0. "
-        "Every beginning of the sentence thereby becomes an example of its own to learn from.",
-        draw,
-        f"Head {layer}.{head} of our own small decoder, which learnt to find the adjective that decides what happens: "
-        f"<em>creature</em> takes {percent(float(pattern[noun, found]))} from {widgets.key(labels[found])}. Hatched: "
-        "masked, which is not the same as a weight of zero.",
-        f"May {labels[found]} look at creature, the noun that it describes?",
-        ("yes", "no", "only in training"),
-        1 if not may_look[found, noun] else 0,
-        f"<em>creature</em> comes later, so for {widgets.query(labels[found])} it is masked, in training and "
-        "afterwards. The noun looks back at its adjectives instead. An encoder, such as the model of the other stops, "
-        "has no such mask.",
-        ("all_heads", "Look around in the decoder", where),
+        title=WORDS.text("masking.title"),
+        says=WORDS.html("masking.says"),
+        picture=Chart(figure, "lesson_mask", f"Masked attention pattern of head {head} of the small decoder"),
+        reads=WORDS.html("masking.reads", head=head, share=share, key=key(labels[found])),
+        question=WORDS.text("masking.question", word=labels[found]),
+        options=list(options.values()),
+        right=list(options).index("yes" if may_look[found, noun] else "no"),
+        reveals=WORDS.html("masking.reveals", query=query(labels[found])),
+        door=("all_heads", WORDS.text("masking.door"), where),
         model=DECODER,
         sentences=(DECIDING,),
-        lines=recipes.pattern(DECODER, DECIDING, layer, head),
+        lines=snippets.pattern(DECODER, DECIDING, layer, at),
     )
 
 
-def value(page: Page) -> Stop:
+def value(page: Reader) -> Stop:
     """Stop 6: values and ΔE."""
     trace, creature = starter_trace(page)
-    weights = trace.pattern(LAYER, HEAD)[creature]
-    parts = trace.delta_e_by_source(LAYER, HEAD, creature)
+    weights, labels, head = trace.pattern(LAYER, HEAD)[creature], trace.tokens.labels, f"{LAYER}.{HEAD}"
+    parts = trace.delta_e_by_source(LAYER, HEAD, creature)  # [key, d_model]
     sizes = np.linalg.norm(parts, axis=-1)
-    labels = trace.tokens.labels
-    one, other = labels.index("blue"), labels.index("roam")  # two words with nearly the same weight
-    longer = max(one, other, key=lambda key: sizes[key])
-    total = float(np.linalg.norm(parts.sum(axis=0)))
-
-    def draw() -> None:
-        columns = [
-            Column("attention weight", weights, [percent(float(w)) for w in weights], "weight"),
-            Column("size of what it adds", sizes, [f"{size:.3f}" for size in sizes], "delta"),
-        ]
-        says = f"Where head {LAYER}.{HEAD}'s ΔE of creature came from"
-        bars(says, labels, columns, head="from", marks={creature: ("query", "asks")})
-
+    columns = [
+        Column("attention weight", weights, [percent(float(w)) for w in weights], "weight"),
+        Column("size of what it adds", sizes, [f"{size:.3f}" for size in sizes], "delta"),
+    ]
+    says, marks = f"Where head {head}'s ΔE of creature came from", {creature: ("query", "asks")}
+    blue, roam = labels.index("blue"), labels.index("roam")  # two words with nearly the same weight
+    blues, roams = percent(float(weights[blue])), percent(float(weights[roam]))
+    options = WORDS.table("value.options")
     return Stop(
-        "Value and ΔE",
-        f'Now something moves. Each word also has a <b class="hl-v">value</b>: what it would tell a word that looks at '
-        "it. The weights mix the values, W<sub>O</sub> lifts the mix back into the large space, and the sum is "
-        '<b class="hl-d">ΔE</b>, the change: <em>E + ΔE</em> is creature, now a fluffy blue one. A head’s value matrix '
-        f"is two thin ones, down to {trace.d_head} numbers and up again.",
-        draw,
-        f"ΔE of <em>creature</em> from head {LAYER}.{HEAD}, split by where it came from. The parts add up to a ΔE of "
-        f"length {total:.3f}.",
-        f"blue gets {percent(float(weights[one]))}, roam {percent(float(weights[other]))}. Do they add equally much?",
-        ("yes, weight is what counts", "no, blue adds more", "no, roam adds more"),
-        1 if longer == one else 2,
-        f"A word adds its weight times its value, and values differ in length: {sizes[one]:.3f} from "
-        f"{widgets.key('blue')}, {sizes[other]:.3f} from {widgets.key('roam')}.",
-        ("delta_e", "See every head’s ΔE add up", link_to(creature)),
+        title=WORDS.text("value.title"),
+        says=WORDS.html("value.says", d_head=trace.d_head),
+        picture=Bars(says, labels, columns, head="from", marks=marks),
+        reads=WORDS.html("value.reads", head=head, total=float(np.linalg.norm(parts.sum(axis=0)))),
+        question=WORDS.text("value.question", blue=blues, roam=roams),
+        options=list(options.values()),
+        right=list(options).index("blue" if sizes[blue] >= sizes[roam] else "roam"),
+        reveals=WORDS.html(
+            "value.reveals", blue_size=sizes[blue], blue=key("blue"), roam_size=sizes[roam], roam=key("roam")
+        ),
+        door=("delta_e", WORDS.text("value.door"), link_to(creature)),
     )
 
 
-def many_heads(page: Page) -> Stop:
+def many_heads(page: Reader) -> Stop:
     """Stop 7: all heads at once."""
     trace, creature = starter_trace(page)
-    layers = range(trace.n_layers)
-
-    def draw() -> None:
-        packet = tiles.pack_patterns(
-            (trace.patterns(layer) for layer in layers),
-            trace.n_layers,
-            trace.tokens.labels,
-            may_look=[trace.may_look(layer) for layer in layers],
-        )
-        says = "Every head of every layer: rows are layers, columns are heads"
-        canvas.overview(packet, key="lesson_overview", picture=PICTURE, says=says, selected=(LAYER, HEAD))
-
-    row = trace.pattern(0, 2)[creature]
-    back = percent(float(row[creature - 1]))
+    n_layers, n_heads = trace.n_layers, trace.n_heads
+    packet = heads.pack_patterns(
+        (trace.patterns(layer) for layer in range(n_layers)),
+        n_layers,
+        trace.tokens.labels,
+        may_look=[trace.may_look(layer) for layer in range(n_layers)],
+    )
+    says = "Every head of every layer: rows are layers, columns are heads"
+    back = percent(float(trace.pattern(0, 2)[creature][creature - 1]))
     return Stop(
-        "Many heads",
-        "All this was one head. A block runs many beside each other, each with matrices, questions and answers of its "
-        "own, and adds up the ΔE of all of them. Then an MLP has its turn, and the next block begins. No two squares "
-        "below are alike; point at one to see it larger.",
-        draw,
-        f"{trace.n_layers} layers of {trace.n_heads} heads, one forward pass. Head 0.2, the clean diagonal, puts "
-        f"{back} of <em>creature</em> on the word before it, whatever word that is.",
-        "How many squares would this picture have for GPT-3, with 96 blocks of 96 heads?",
-        ("96", "1,152", "9,216"),
-        2,
-        f"96 × 96 = {96 * 96:,}. This model has {trace.n_layers} × {trace.n_heads} = {trace.n_layers * trace.n_heads}.",
-        ("find_heads", "Find the head that does it", {"model": MODEL, "text": STARTER}),
+        title=WORDS.text("many_heads.title"),
+        says=WORDS.html("many_heads.says"),
+        picture=HeadTiles(packet, says, (LAYER, HEAD)),
+        reads=WORDS.html("many_heads.reads", n_layers=n_layers, n_heads=n_heads, share=back),
+        question=WORDS.text("many_heads.question"),
+        options=("96", "1,152", "9,216"),
+        right=2,
+        reveals=WORDS.html(
+            "many_heads.reveals", of_gpt_3=96 * 96, n_layers=n_layers, n_heads=n_heads, here=n_layers * n_heads
+        ),
+        door=("find_heads", WORDS.text("many_heads.door"), {"model": MODEL, "text": SENTENCE}),
     )
 
 
-def where_parameters_are(page: Page) -> Stop:
+def where_parameters_are(page: Reader) -> Stop:
     """Stop 8: the count."""
-    from attn_core.parameters.count import count_parameters
-    from attn_core.parameters.tree import shares
-
-    ledger = count_parameters("gpt-3")
-    share = ledger.lesson_attention / ledger.lesson_total
-    block = ledger.lesson_attention // 96
-
-    def draw() -> None:
-        drawn = [ledger.title], [shares(ledger, lesson=True)]
-        bars = partial(parameter_figures.share_bars, *drawn, as_share=True)
-        plot(bars, "lesson_shares", "Shares of GPT-3’s parameters.")
-        named = partial(parameter_figures.named_bars, *drawn, as_share=True, theme="light")
-        gallery.register(PICTURE, named, "Shares of GPT-3’s parameters, as the lesson counts them")
-
+    counted = count_parameters("gpt-3")
+    attention, total = counted.lesson_attention, counted.lesson_total
+    block = attention // 96
+    drawn = [counted.title], [shares(counted, lesson=True)]
+    bars = partial(parameter_figures.share_bars, *drawn, as_share=True)
+    named = partial(parameter_figures.named_bars, *drawn, as_share=True, theme="light")
     return Stop(
-        "Where the parameters are",
-        f"One head of GPT-3 has four matrices with {block // 96:,} numbers; 96 heads make {block:,} in a block, and 96 "
-        f"blocks make <b>{ledger.lesson_attention:,}</b>. The value matrix is low rank, so that it needs no more "
-        "numbers than query and key do.",
-        draw,
-        f"GPT-3 as the lesson counts it: {ledger.lesson_total:,} numbers.",
-        "Attention is what all the papers are about. What share of GPT-3’s parameters is it?",
-        ("about a third", "about a half", "nearly all"),
-        0,
-        f"{100 * share:.1f} %: only a third of what you need. Most of the rest is in the MLPs, which come next in the "
-        "lesson.",
-        ("parameters", "Count any model yourself", {}),
-        badge=widgets.badge("counted", "ok", "exact, from the shapes of the matrices alone"),
+        title=WORDS.text("parameters.title"),
+        says=WORDS.html("parameters.says", head=block // 96, block=block, attention=attention),
+        picture=Chart(bars, "lesson_shares", "Shares of GPT-3’s parameters, as the lesson counts them", paper=named),
+        reads=WORDS.html("parameters.reads", total=total),
+        question=WORDS.text("parameters.question"),
+        options=list(WORDS.table("parameters.options").values()),
+        right=0,
+        reveals=WORDS.html("parameters.reveals", share=100 * attention / total),
+        door=("parameters", WORDS.text("parameters.door"), {}),
+        badge="counted",
         model="gpt-3",
         sentences=(),
-        lines=recipes.parameters("gpt-3"),
+        lines=snippets.parameters("gpt-3"),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from html import unescape
 from pathlib import Path
 
@@ -13,9 +15,11 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.models.cards import card_of
+from attn_core.walkthrough.ablations import StageAblation
 from ui.lesson import layout
-from ui.lesson.stop import DECIDING, MOLES
+from ui.lesson.stop import DECIDING, MOLES, Reader
 from ui.lesson.stops import STOPS, TITLES
+from ui.step_by_step import ablations
 
 ROOT = Path(__file__).parents[3]
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -46,16 +50,16 @@ def test_every_stop_opens_by_its_link_and_keeps_its_answer(stop: int) -> None:
     page = opened(stop=stop)
     assert f"Stop {stop} of 8" in text(page)
     assert page.get("html") and not page.error
-    assert "It is" not in text(page) and page.button(key="lesson_tell").label == "Tell me"
+    assert "The answer" not in text(page) and page.button(key="lesson_tell").label == "Tell me"
     told = opened(stop=stop, told=1)
-    assert "It is " in text(told)
+    assert "The answer is: " in text(told)
 
 
 def test_back_and_next_move_and_close_the_question_again() -> None:
     page = opened(stop=1, told=1)
     assert page.button(key="lesson_back").disabled
     page.button(key="lesson_next").click().run()
-    assert "Stop 2 of 8" in text(page) and "It is" not in text(page)
+    assert "Stop 2 of 8" in text(page) and "The answer" not in text(page)
     page.button(key="lesson_back").click().run()
     assert "Stop 1 of 8" in text(page)
     assert opened(stop=8).button(key="lesson_next").disabled
@@ -64,7 +68,7 @@ def test_back_and_next_move_and_close_the_question_again() -> None:
 def test_a_guess_is_judged(trace: ac.Trace) -> None:
     assert "Yes." in text(opened(stop=7, guess=2))
     wrong = text(opened(stop=7, guess=0))
-    assert "Not quite." in wrong and "It is 9,216" in wrong
+    assert "Not quite." in wrong and "The answer is: 9,216" in wrong
 
 
 def test_a_wrong_stop_is_named_and_the_first_is_shown() -> None:
@@ -98,7 +102,7 @@ def test_leaving_the_scale_out_is_a_softmax_of_plain_dot_products(trace: ac.Trac
     scores = torch.tensor(trace.query(0, 3)[creature] @ trace.key(0, 3).T).double()
     without, with_scale = torch.softmax(scores, -1), torch.softmax(scores / 32**0.5, -1)
     said = text(opened(stop=4, told=1))
-    assert f"It is {100 * float(without.max()):.0f} %" in said
+    assert f"The answer is: {100 * float(without.max()):.0f} %" in said
     assert f"With it, {100 * float(with_scale.max()):.0f} %" in said
 
 
@@ -109,7 +113,7 @@ def test_the_decoder_finds_the_adjective_that_decides() -> None:
     labels = decoder.tokens.labels
     assert decoder.pattern(layer, head)[labels.index("creature"), labels.index("hungry")] > 0.9
     said = text(opened(stop=5, told=1))
-    assert "May hungry look at creature" in said and "It is no" in said
+    assert "May hungry look at creature" in said and "The answer is: no" in said
 
 
 def test_parts_of_delta_e_are_weight_times_value_through_w_o(trace: ac.Trace) -> None:
@@ -135,3 +139,33 @@ def test_the_glossary_says_each_term_twice() -> None:
     shown = text(opened(stop=1))
     assert all(term["papers"] in shown for term in terms)
     assert len(TITLES) == len(STOPS)
+
+
+def test_the_scale_is_left_out_by_the_link_of_its_stop() -> None:
+    """The link's parameters are those that the other page knows."""
+    stop = STOPS[3](library())
+    assert [*ablations.param().parse(str(stop.door[2]["breaks"]), {})] == [StageAblation.NO_SCALE]
+
+
+def test_the_second_stop_shows_the_sentences_that_it_measures() -> None:
+    said = text(opened(stop=2))
+    assert all(mole in said for mole in MOLES)
+
+
+def library() -> Reader:
+    """A reader without a page: stops need no Streamlit."""
+
+    class Library:
+        def trace(self, text: str, model: str) -> ac.Trace:
+            return ac.trace(ac.load(model), text)
+
+        def model(self, name: str) -> ac.Model:
+            return ac.load(name)
+
+    return Library()
+
+
+def test_a_stop_needs_no_streamlit() -> None:
+    """Words and numbers of every stop, in a process that never sees Streamlit."""
+    code = "import sys, ui.lesson.stops; sys.exit('streamlit' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
