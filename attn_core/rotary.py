@@ -38,11 +38,11 @@ class Rotation:
         return Rotation(self.cos[places], self.sin[places], self.first, self.second)
 
 
-def turn(x: Tensor, rotation: Rotation) -> Tensor:
+def apply_rotary(x: Tensor, rotation: Rotation) -> Tensor:
     """Turn every pair of dimensions by its angle: [token, d_head] → [token, d_head]. Lengths do not change.
 
     >>> quarter = Rotation(torch.zeros(1, 1), torch.ones(1, 1), torch.tensor([0]), torch.tensor([1]))
-    >>> turn(torch.tensor([[1.0, 0.0, 5.0]]), quarter).tolist()
+    >>> apply_rotary(torch.tensor([[1.0, 0.0, 5.0]]), quarter).tolist()
     [[0.0, 1.0, 5.0]]
     """
     across, up = x[..., rotation.first], x[..., rotation.second]
@@ -52,7 +52,7 @@ def turn(x: Tensor, rotation: Rotation) -> Tensor:
     return turned
 
 
-def measure(before: Tensor, after: Tensor, tolerance: float = 1e-4) -> Rotation | None:
+def fit_rotary(before: Tensor, after: Tensor, tolerance: float) -> Rotation | None:
     """The rotation that leads from `before` to `after`, both [vector, token, d_head]; None where none does.
 
     Families differ in which dimensions make a pair, in how many are turned and in how θ is chosen. Rather than keep a
@@ -60,7 +60,7 @@ def measure(before: Tensor, after: Tensor, tolerance: float = 1e-4) -> Rotation 
     """
     for first, second in _pairings(before.shape[-1]):
         rotation = _fit(before, after, first, second)
-        miss = turn(before, rotation) - after
+        miss = apply_rotary(before, rotation) - after
         if miss.norm() <= tolerance * after.norm():
             return rotation
     return None

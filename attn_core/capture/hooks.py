@@ -1,11 +1,13 @@
-"""Who is listening to a forward pass: a recorder, held for this call alone.
+"""Hooks that report a forward pass to the recorder of this call, if there is one.
 
-The recorder lives in a ContextVar, so that two visitors who run the same model at the same time never hear each other,
-and a model that nobody listens to does nothing more than look here and find None.
+The recorder lives in a ContextVar, so that two threads that run the same model at the same time never see each other's
+tensors. Without a recorder a hook looks there, finds None and does nothing else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True, eq=False)
-class Attended:
+class AttentionCall:
     """One attention call as the library made it, batch of one kept: query [1, head, query, d_head] and so on."""
 
     module: nn.Module
@@ -30,16 +32,26 @@ class Attended:
 
 
 class Recorder(Protocol):
-    """What a listener offers."""
+    """What a recorder offers to our attention function and to hooks."""
 
-    def attended(self, call: Attended) -> None:
+    def on_attention(self, call: AttentionCall) -> None:
         """Take note of an attention call; may change `call.output` in place, for this pass alone."""
 
-    def passed(self, module: str, side: str, tensors: dict[int | str, Tensor]) -> None:
+    def on_tensors(self, module: str, side: str, tensors: dict[int | str, Tensor]) -> None:
         """Take note of the tensors that entered ("in") or left ("out") a module."""
 
 
 RECORDER: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
+
+
+@contextmanager
+def recording_to(recorder: Recorder) -> Iterator[None]:
+    """Report every forward pass that this thread runs inside to a recorder."""
+    token = RECORDER.set(recorder)
+    try:
+        yield
+    finally:
+        RECORDER.reset(token)
 
 
 def tensors_in(values: Any, named: dict[str, Any] | None = None) -> dict[int | str, Tensor]:
@@ -54,8 +66,8 @@ def tensors_in(values: Any, named: dict[str, Any] | None = None) -> dict[int | s
 
 
 @dataclass(frozen=True)
-class Ear:
-    """A hook that tells the current recorder, if there is one, what enters or leaves a module.
+class TensorHook:
+    """A forward hook that reports what enters or leaves a module to the current recorder, if there is one.
 
     It is a plain value, so that a researcher's model can still be copied, pickled and saved whole.
     """
@@ -67,19 +79,19 @@ class Ear:
         """`last` is what a hook is given beside the arguments: those with names before, the output after."""
         recorder = RECORDER.get()
         if recorder is not None:
-            recorder.passed(self.name, self.side, tensors_in(args, last) if self.side == "in" else tensors_in(last))
+            recorder.on_tensors(self.name, self.side, tensors_in(args, last) if self.side == "in" else tensors_in(last))
 
 
-def listen(module: nn.Module, name: str, side: str) -> Any:
-    """Put an ear on a module, on the side "in" or "out"; returns the hook's handle."""
+def add_hook(module: nn.Module, name: str, side: str) -> Any:
+    """Report what enters (side "in") or leaves (side "out") a module; returns the hook's handle."""
     if side == "in":
-        return module.register_forward_pre_hook(Ear(name, side), with_kwargs=True)
-    return module.register_forward_hook(Ear(name, side))
+        return module.register_forward_pre_hook(TensorHook(name, side), with_kwargs=True)
+    return module.register_forward_hook(TensorHook(name, side))
 
 
-def forget(model: nn.Module) -> None:
-    """Take off the ears that a model brought along, as the copy of one that was listened to; they would hear twice."""
+def remove_copied_hooks(model: nn.Module) -> None:
+    """Remove our hooks from a copied model: a deep copy keeps them, so each tensor would be recorded twice."""
     for module in model.modules():
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
-            for key in [key for key, hook in hooks.items() if isinstance(hook, Ear)]:
+            for key in [key for key, hook in hooks.items() if isinstance(hook, TensorHook)]:
                 del hooks[key]

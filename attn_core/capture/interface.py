@@ -17,7 +17,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import eager_mask, sdpa_mask
 
 from attn_core import attention
-from attn_core.capture.hooks import RECORDER, Attended
+from attn_core.capture.hooks import RECORDER, AttentionCall
 from attn_core.errors import UnsupportedFamily
 from attn_core.masks import Mask, RelativeBias
 
@@ -53,8 +53,8 @@ def attend(
         output = _capped(query, key, value, attention_mask, causal, scaling, softcap)
     recorder = RECORDER.get()
     if recorder is not None:
-        recorder.attended(
-            Attended(module, query, key, value, attention_mask, position_bias, causal, scaling, softcap, output)
+        recorder.on_attention(
+            AttentionCall(module, query, key, value, attention_mask, position_bias, causal, scaling, softcap, output)
         )
     return output, None
 

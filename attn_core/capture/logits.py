@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attn_core.capture.hooks import listen
+from attn_core.capture.hooks import add_hook, recording_to
 from attn_core.capture.probe_inputs import no_cache, probe_inputs
-from attn_core.capture.recorder import PassRecorder, heard_by
+from attn_core.capture.recorder import PassRecorder
+from attn_core.traces import parity
 from attn_core.traces.wiring import LogitRule, Wiring
 
 
@@ -21,8 +22,8 @@ def logit_rule(hf_model: Any, wiring: Wiring) -> LogitRule | None:
         return None
     recorder = PassRecorder(wiring, {}, "zero", {})
     inputs = probe_inputs(hf_model)
-    handles = [listen(hf_model.get_submodule(t.module), t.module, t.side) for t in wiring.final.values()]
-    with heard_by(recorder):
+    handles = [add_hook(hf_model.get_submodule(t.module), t.module, t.side) for t in wiring.final.values()]
+    with recording_to(recorder):
         logits = hf_model(**{k: v.to(hf_model.device) for k, v in inputs.items()}, **no_cache(hf_model)).logits[0]
     for handle in handles:
         handle.remove()
@@ -37,11 +38,13 @@ def fit_logit_rule(head: nn.Module, final: Tensor, logits: Tensor, soft_cap: flo
     plain = head(final)
     if soft_cap is not None:
         capped = LogitRule(soft_cap=soft_cap)
-        return capped if torch.allclose(capped.logits(plain), logits, rtol=1e-4, atol=1e-4) else None
+        return capped if torch.allclose(capped.logits(plain), logits, rtol=parity.FACTOR, atol=parity.FACTOR) else None
     x, y = plain - plain.mean(dim=0), logits - logits.mean(dim=0)
-    factor = float((x * y).sum() / (x * x).sum().clamp_min(1e-30))
-    factor = 1.0 if abs(factor - 1) < 1e-4 else factor
+    factor = float((x * y).sum() / (x * x).sum().clamp_min(parity.SMALLEST_SQUARE))
+    factor = 1.0 if abs(factor - 1) < parity.FACTOR else factor
     bias = (logits - factor * plain).mean(dim=0)
-    if not torch.allclose(factor * plain + bias, logits, rtol=1e-3, atol=1e-4 * float(logits.abs().max())):
+    relative, of_largest = parity.LOGITS
+    noise = of_largest * float(logits.abs().max())
+    if not torch.allclose(factor * plain + bias, logits, rtol=relative, atol=noise):
         return None
-    return LogitRule(factor, bias=bias if float(bias.abs().max()) > 1e-4 * float(logits.abs().max()) else None)
+    return LogitRule(factor, bias=bias if float(bias.abs().max()) > noise else None)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from attn_core.capture.hooks import forget, listen
+from attn_core.capture.hooks import add_hook, remove_copied_hooks
 from attn_core.capture.interface import attention_of, is_ours_always, our_name
 from attn_core.capture.logits import logit_rule
 from attn_core.capture.probe import probe
@@ -25,6 +25,7 @@ from attn_core.capture.probe_inputs import no_cache, probe_inputs
 from attn_core.errors import HeadlightError, UnsupportedFamily
 from attn_core.text.tokens import Tokens
 from attn_core.text.unknown_words import TextReader
+from attn_core.traces import parity
 from attn_core.traces.wiring import Wiring
 
 MOST_TOKENS = 512  # what a trace reads at most, where the model itself could read more
@@ -153,7 +154,7 @@ def wrap(
         reload=reload,
     )
     if wiring is None:
-        forget(hf_model)
+        remove_copied_hooks(hf_model)
         with model.running():
             wiring = probe(hf_model, lambda: model.run(**probe_inputs(hf_model)))
             _compare_with_its_own(model)
@@ -170,7 +171,7 @@ def _compare_with_its_own(model: Model) -> None:
     ours = model.run(**inputs)[0]
     with attention_of(model.hf, "eager"):
         theirs = model.run(**inputs)[0]
-    if not float((ours - theirs).abs().max()) <= 1e-3 * float(theirs.abs().max()):
+    if not parity.relative_error(ours, theirs) <= parity.OWN_ATTENTION:
         raise UnsupportedFamily(
             f"{model.family} models give another result when their attention goes through the library's interface, so "
             "what would be drawn is not what they do."
@@ -179,7 +180,7 @@ def _compare_with_its_own(model: Model) -> None:
 
 def _place_taps(hf_model: Any, wiring: Wiring) -> None:
     for module, side in sorted({(tap.module, tap.side) for tap in wiring.taps}):
-        listen(hf_model.get_submodule(module), module, side)
+        add_hook(hf_model.get_submodule(module), module, side)
 
 
 def _most_tokens(hf_model: Any, tokenizer: Any) -> int:

@@ -9,85 +9,38 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attn_core.capture import matching as wiring
-from attn_core.capture.hooks import RECORDER, Attended, listen
-from attn_core.capture.matching import AttentionEvent, Diary, Event
+from attn_core.capture import matching, projections
+from attn_core.capture.hooks import add_hook, recording_to
+from attn_core.capture.probe_record import AttentionEvent, Event, ProbeRecord, ProbeRecorder
 from attn_core.errors import HeadlightError, UnsupportedFamily
+from attn_core.traces import parity
 from attn_core.traces.block import BlockKind
 from attn_core.traces.wiring import Site, Tap, Wiring
 
 
-class _DiaryRecorder:
-    """Writes down everything. Originals are kept too, so that no address is used twice and overwriting shows."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.diary = Diary()
-        self.originals: list[Tensor] = []
-        self.time = 0
-        self.causal = False
-        self.calls: dict[tuple[str, str], int] = {}
-        self.names = {id(module): name for name, module in model.named_modules()}
-
-    def attended(self, call: Attended) -> None:
-        self.originals.append(call.output)
-        self.time += 1
-        if not self.diary.attention:
-            self.causal = call.is_causal or (call.mask is not None and _looks_back_only(call.mask))
-        self.diary.attention.append(
-            AttentionEvent(
-                module=self.names[id(call.module)],
-                time=self.time,
-                query=call.query[0].clone(),
-                key=call.key[0].clone(),
-                value=call.value[0].clone(),
-                output=call.output[0].flatten(-2).clone(),
-                pointer=call.output.data_ptr(),
-            )
-        )
-
-    def passed(self, module: str, side: str, tensors: dict[int | str, Tensor]) -> None:
-        call = self.calls[module, side] = self.calls.get((module, side), -1) + 1
-        for slot, tensor in tensors.items():
-            if tensor.is_floating_point() and tensor.dim() in (2, 3) and tensor.numel():
-                self.time += 1
-                self.originals.append(tensor)
-                value = tensor.reshape(-1, tensor.shape[-1]).clone()
-                self.diary.events.append(Event(Tap(module, side, slot, call), self.time, value, tensor.data_ptr()))
-
-
-def _looks_back_only(mask: Tensor) -> bool:
-    cells = mask[0, 0] if mask.dtype == torch.bool else mask[0, 0] > torch.finfo(mask.dtype).min / 2
-    return not bool(cells.triu(1).any())
-
-
 def probe(model: nn.Module, run: Callable[[], Any]) -> Wiring:
-    """Run the model once with a diary open and read its wiring from it.
+    """Run the model once with everything recorded and read its wiring from it.
 
     `run` makes one short forward pass; for an encoder-decoder with a source longer than its target, so that streams
     can be told apart. Raises UnsupportedFamily where attention does not go through the library's interface, or
     where the model does not run with it.
     """
-    recorder = _DiaryRecorder(model)
-    handles = [listen(m, name, side) for name, m in model.named_modules() if name for side in ("in", "out")]
-    token = RECORDER.set(recorder)
+    recorder = ProbeRecorder(model)
+    handles = [add_hook(m, name, side) for name, m in model.named_modules() if name for side in ("in", "out")]
     try:
-        output = run()
+        with recording_to(recorder):
+            output = run()
     except HeadlightError:
         raise
     except Exception as error:
-        if not recorder.diary.attention:  # it could not even use the interface's masks
+        if not recorder.record.attention:  # it could not even use the interface's masks
             raise _outside(model) from error
         raise UnsupportedFamily(f"{_family(model)} models do not run with an attention of ours: {error}") from error
     finally:
-        RECORDER.reset(token)
         for handle in handles:
             handle.remove()
-    changed = frozenset(
-        event.tap
-        for event, original in zip(recorder.diary.events, _event_originals(recorder), strict=True)
-        if not torch.equal(original.reshape(event.value.shape), event.value)
-    )
-    return replace(_survey(model, recorder.diary, recorder.causal, _last_states(output)), changed_later=changed)
+    changed = recorder.overwritten()
+    return replace(_read_wiring(model, recorder.record, recorder.causal, _last_states(output)), changed_later=changed)
 
 
 def _last_states(output: Any) -> dict[str, Tensor]:
@@ -97,32 +50,28 @@ def _last_states(output: Any) -> dict[str, Tensor]:
     return {stream: states[0] for stream, states in found.items() if states is not None}
 
 
-def _event_originals(recorder: _DiaryRecorder) -> list[Tensor]:
-    return [t for t in recorder.originals if t.dim() < 4]
-
-
-def _survey(model: nn.Module, diary: Diary, causal: bool, last_states: dict[str, Tensor]) -> Wiring:
-    if not diary.attention:
+def _read_wiring(model: nn.Module, record: ProbeRecord, causal: bool, last_states: dict[str, Tensor]) -> Wiring:
+    if not record.attention:
         raise _outside(model)
-    streams = _streams(model, diary)
+    streams = _streams(model, record)
     sites: list[Site] = []
     start = 0
-    for i, call in enumerate(diary.attention):
-        stop = diary.attention[i + 1].time if i + 1 < len(diary.attention) else 1 << 60
+    for i, call in enumerate(record.attention):
+        stop = record.attention[i + 1].time if i + 1 < len(record.attention) else 1 << 60
         stream = streams[i]
         layer = sum(site.stream == stream for site in sites)
-        site, projected = _site(model, diary, call, stream, layer, start, stop)
+        site, projected = _site(model, record, call, stream, layer, start, stop)
         sites.append(site)
         start = projected.time
-    joined = tuple(_join(diary, site, sites[i + 1 : i + 2]) for i, site in enumerate(sites))
-    linked = _linked(diary, joined, last_states)
-    final, norms = _final(diary, linked, last_states)
+    joined = tuple(_join(record, site, sites[i + 1 : i + 2]) for i, site in enumerate(sites))
+    linked = _linked(record, joined, last_states)
+    final, norms = _final(record, linked, last_states)
     return Wiring(linked, final, norms, None, causal, frozenset())
 
 
-def _streams(model: nn.Module, diary: Diary) -> list[str]:
+def _streams(model: nn.Module, record: ProbeRecord) -> list[str]:
     """Which stream each attention call belongs to, told by the lengths of its queries and keys."""
-    lengths = [(call.query.shape[1], call.key.shape[1]) for call in diary.attention]
+    lengths = [(call.query.shape[1], call.key.shape[1]) for call in record.attention]
     if len(set(lengths)) == 1:
         return ["self"] * len(lengths)
     n_source, n_target = lengths[0][0], lengths[-1][0]
@@ -136,23 +85,23 @@ def _streams(model: nn.Module, diary: Diary) -> list[str]:
 
 
 def _site(
-    model: nn.Module, diary: Diary, call: AttentionEvent, stream: str, layer: int, start: int, stop: int
+    model: nn.Module, record: ProbeRecord, call: AttentionEvent, stream: str, layer: int, start: int, stop: int
 ) -> tuple[Site, Event]:
-    found = wiring.output_projection(model, diary, call, stop)
+    found = projections.output_projection(model, record, call, stop)
     if found is None:
         raise UnsupportedFamily(
             f"In {_family(model)} models no linear map takes what attention returns, so ΔE cannot be told per head."
         )
     output, projected = found
     site = Site(stream, layer, call.query.shape[0], output, projected.tap)
-    site = _with_projections(model, diary, call, site, start)
-    around = wiring.residual_around(diary, projected, start, stop)
+    site = _with_projections(model, record, call, site, start)
+    around = matching.residual_around(record, projected, start, stop)
     if around is None or (around.block is BlockKind.NORM_AFTER and not _is_norm(model, projected, around.added)):
         return site, projected
     site = replace(site, embedding=around.embedding.tap, added=around.added.tap)
     if around.block is BlockKind.PARALLEL and around.mlp is not None:
         return replace(site, block=BlockKind.PARALLEL, mlp=around.mlp.tap, next=around.total.tap), projected
-    half = wiring.mlp_after(diary, around.total, stop)
+    half = matching.mlp_after(record, around.total, stop)
     if half is None:  # the decoder's self-attention is followed by cross-attention, not by an MLP: see `_join`
         return replace(site, block=around.block, after=around.total.tap), projected
     kind, after, mlp, end = half
@@ -166,40 +115,40 @@ def _is_norm(model: nn.Module, entered: Event, left: Event) -> bool:
         alone = model.get_submodule(left.tap.module)(entered.value[1:2])
     except Exception:  # it wants to know what else there is
         return False
-    return alone.shape == left.value[1:2].shape and wiring.close(alone, left.value[1:2])
+    return alone.shape == left.value[1:2].shape and matching.close(alone, left.value[1:2])
 
 
-def _with_projections(model: nn.Module, diary: Diary, call: AttentionEvent, site: Site, start: int) -> Site:
+def _with_projections(model: nn.Module, record: ProbeRecord, call: AttentionEvent, site: Site, start: int) -> Site:
     """Add W_Q, W_K, W_V where they can be found and verified at every position."""
     everything = 0 if site.stream == "cross" else start
-    value = wiring.head_slices(model, diary, call.value, everything, call.time, exact=True)
-    if value is None or not torch.allclose(value[2], call.value, rtol=1e-4, atol=1e-5 * float(call.value.abs().max())):
+    value = projections.head_slices(model, record, call.value, everything, call.time, exact=True)
+    if value is None or not parity.same(value[2], call.value):
         return site
     site = replace(site, value=value[0], x=value[1], memory=value[1])
-    query = wiring.head_slices(model, diary, call.query, start, call.time, exact=False)
-    key = wiring.head_slices(model, diary, call.key, everything, call.time, exact=False)
+    query = projections.head_slices(model, record, call.query, start, call.time, exact=False)
+    key = projections.head_slices(model, record, call.key, everything, call.time, exact=False)
     if query is None or key is None:
         return site
-    turned = [wiring.turned_by_position(q[2], seen) for q, seen in ((query, call.query), (key, call.key))]
+    turned = [projections.turned_by_position(q[2], seen) for q, seen in ((query, call.query), (key, call.key))]
     if None in turned:
         return site
     return replace(site, query=query[0], key=key[0], x=query[1], memory=key[1])
 
 
-def _join(diary: Diary, site: Site, following: list[Site]) -> Site:
+def _join(record: ProbeRecord, site: Site, following: list[Site]) -> Site:
     """A decoder's self-attention ends where its cross-attention begins."""
     if site.stream != "decoder" or not following or following[0].stream != "cross":
         return site
     cross = following[0]
     if site.after is None or cross.embedding is None:
         return replace(site, block=None)
-    total, entry = _value(diary, site.after), _value(diary, cross.embedding)
+    total, entry = _value(record, site.after), _value(record, cross.embedding)
     same = torch.equal(total, entry)
     kind = site.block if site.block is BlockKind.NORM_AFTER else BlockKind.PRE_NORM if same else BlockKind.POST_NORM
     return replace(site, block=kind, after=cross.embedding, mlp=None, next=None)
 
 
-def _linked(diary: Diary, sites: tuple[Site, ...], last_states: dict[str, Tensor]) -> tuple[Site, ...]:
+def _linked(record: ProbeRecord, sites: tuple[Site, ...], last_states: dict[str, Tensor]) -> tuple[Site, ...]:
     """Keep the second half of blocks only where each next block, or the model's own last word, goes on from it.
 
     Where other layers lie between two attentions (Mamba's, a second MLP), one of them may have been taken for the MLP.
@@ -210,10 +159,10 @@ def _linked(diary: Diary, sites: tuple[Site, ...], last_states: dict[str, Tensor
             continue
         following = next((s for s in sites[i + 1 :] if s.stream == _reader(site)), None)
         if following is None:
-            goes_on = _leaving(diary, sites, i, last_states) is not None
+            goes_on = _leaving(record, sites, i, last_states) is not None
         else:
-            end, entry = _value(diary, site.next), following.embedding and _value(diary, following.embedding)
-            goes_on = entry is None or wiring.close(end, entry)
+            end, entry = _value(record, site.next), following.embedding and _value(record, following.embedding)
+            goes_on = entry is None or matching.close(end, entry)
         if not goes_on:
             broken.add(site.stream)
     return tuple(_first_half(site) if site.stream in broken else site for site in sites)
@@ -224,18 +173,18 @@ def _reader(site: Site) -> str:
     return "decoder" if site.stream == "cross" else site.stream
 
 
-def _leaving(diary: Diary, sites: tuple[Site, ...], i: int, last_states: dict[str, Tensor]) -> Event | None:
+def _leaving(record: ProbeRecord, sites: tuple[Site, ...], i: int, last_states: dict[str, Tensor]) -> Event | None:
     """What the model ends a stream with, after a last block: its sum, or the final norm of it. None if it is neither.
 
     A model that goes on into another space after that (OPT-350m) has no word in this.
     """
     site = sites[i]
-    stop = diary.attention[i + 1].time if i + 1 < len(sites) else 1 << 60
-    end = next(e for e in diary.events if e.tap == site.next)
-    norm, said = wiring.norm_of(diary, end, stop), last_states.get(_reader(site))
+    stop = record.attention[i + 1].time if i + 1 < len(sites) else 1 << 60
+    end = next(e for e in record.events if e.tap == site.next)
+    norm, said = matching.norm_of(record, end, stop), last_states.get(_reader(site))
     if said is None or said.shape != end.value.shape:
         return norm or end
-    return next((e for e in (norm, end) if e is not None and wiring.close(e.value, said)), None)
+    return next((e for e in (norm, end) if e is not None and matching.close(e.value, said)), None)
 
 
 def _first_half(site: Site) -> Site:
@@ -243,26 +192,26 @@ def _first_half(site: Site) -> Site:
     return replace(site, block=None if site.block is BlockKind.PARALLEL else site.block, mlp=None, next=None)
 
 
-def _value(diary: Diary, tap: Tap) -> Tensor:
-    return next(event.value for event in diary.events if event.tap == tap)
+def _value(record: ProbeRecord, tap: Tap) -> Tensor:
+    return next(event.value for event in record.events if event.tap == tap)
 
 
 def _final(
-    diary: Diary, sites: tuple[Site, ...], last_states: dict[str, Tensor]
+    record: ProbeRecord, sites: tuple[Site, ...], last_states: dict[str, Tensor]
 ) -> tuple[dict[str, Tap], dict[str, str]]:
     """What comes after each stream's last block, and the module that is its final norm, where there is one."""
     final: dict[str, Tap] = {}
     norms: dict[str, str] = {}
     for i, site in enumerate(sites):
         ends = not any(later.stream == site.stream for later in sites[i + 1 :])
-        found = _leaving(diary, sites, i, last_states) if ends and site.next is not None else None
+        found = _leaving(record, sites, i, last_states) if ends and site.next is not None else None
         if found is None:
             continue
         final[_reader(site)] = found.tap
-        if found.value is not _value(diary, site.next):  # type: ignore[arg-type]
+        if found.value is not _value(record, site.next):  # type: ignore[arg-type]
             norms[_reader(site)] = found.tap.module
     for stream in last_states.keys() - final.keys():  # how it came about is not known, but there it is
-        said = [e for e in diary.events if e.tap.side == "out" and _equal(e.value, last_states[stream])]
+        said = [e for e in record.events if e.tap.side == "out" and _equal(e.value, last_states[stream])]
         final |= {stream: said[-1].tap} if said else {}
     return final, norms
 

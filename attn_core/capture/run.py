@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attn_core.capture.hooks import recording_to
 from attn_core.capture.model import Model
-from attn_core.capture.recorder import PassRecorder, heard_by
+from attn_core.capture.recorder import PassRecorder
 from attn_core.errors import EmptyText, HeadlightError, check_index
 from attn_core.text import tokens
 from attn_core.text.tokens import Tokens
@@ -31,25 +32,25 @@ def trace(
     target: str | Sequence[int] | None = None,
     audio: Any = None,
     without: Sequence[HeadKey] = (),
-    fill: str = "zero",
+    replacement: str = "zero",
     edit: Mapping[HeadKey, Any] | None = None,
 ) -> Trace:
     """Run a model once over a text (or token ids) and keep what explains its attention.
 
     An encoder-decoder also needs `target`, what it is about to write (a text, or the decoder's ids as they are);
     a speech model takes `audio`, a spectrogram [mel, frame], in place of a text.
-    `without` switches heads off, for this call only, and `fill` says what stands in their place: "zero" or the head's
-    "mean" over the sentence. `edit` forces patterns [query, key]. Both name heads (layer, head), or (stream, layer,
-    head) in an encoder-decoder.
+    `without` switches heads off, for this call only, and `replacement` says what stands in their place: "zero" or the
+    head's "mean" over the sentence. `edit` forces patterns [query, key]. Both name heads (layer, head), or (stream,
+    layer, head) in an encoder-decoder.
     """
-    if fill not in ("zero", "mean"):
-        raise ValueError(f'fill must be "zero" or "mean", got {fill!r}')
+    if replacement not in ("zero", "mean"):
+        raise ValueError(f'replacement must be "zero" or "mean", got {replacement!r}')
     inputs, read = _inputs(model, text, target, audio)
     off: dict[tuple[str, int], set[int]] = {}
     for stream, layer, head in (_head_key(model, key) for key in without):
         off.setdefault((stream, layer), set()).add(head)
-    recorder = PassRecorder(model.wiring, off, fill, {_head_key(model, k): v for k, v in (edit or {}).items()})
-    with model.running(), heard_by(recorder):
+    recorder = PassRecorder(model.wiring, off, replacement, {_head_key(model, k): v for k, v in (edit or {}).items()})
+    with model.running(), recording_to(recorder):
         model.run(**inputs)
     return _assemble(model, recorder, read)
 

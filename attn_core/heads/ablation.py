@@ -261,7 +261,7 @@ def replacement_options(
     rows without paint as they were. A cell that the mask forbids is not painted.
     """
     if replacement in ("zero", "mean"):
-        return {"without": list(heads), "fill": replacement}
+        return {"without": list(heads), "replacement": replacement}
     return {"edit": {head: _forced(trace, head, replacement, painted) for head in heads}}
 
 

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.residual import geometry
+from attn_core.traces import parity
 from attn_core.traces.trace import Trace
 
 Array = NDArray[np.floating]
-TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +70,7 @@ class BlockDecomposition:
     @property
     def adds_up(self) -> bool:
         """Whether the parts end at the next layer's E, up to a hundred roundings of float32."""
-        return self.error <= TOLERANCE
+        return self.error <= parity.TOLERANCE
 
     def share(self, part: Part) -> float:
         """How much of the layer's ΔE a head or the bias makes up: its length along the sum ÷ the sum's length.

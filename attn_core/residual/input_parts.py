@@ -15,6 +15,8 @@ from itertools import product
 import torch
 from torch import Tensor, nn
 
+from attn_core.traces import parity
+
 _FIRST_ROWS = (0, 1, 2)  # position tables of some families begin after one or two rows that mean something else
 
 
@@ -57,7 +59,7 @@ def input_parts(model: nn.Module, ids: Sequence[int], embedding: Tensor) -> Inpu
         summed = summed if segment is None else summed + segment
         for steps in _steps(model, summed, embedding.shape[1]):
             parts = InputParts(token, factor, position, segment, summed, steps)
-            if _same(parts.embedding, embedding):
+            if parity.same(parts.embedding, embedding):
                 return parts
     return None
 
@@ -79,9 +81,3 @@ def _steps(model: nn.Module, summed: Tensor, d_model: int) -> Iterator[tuple[tup
 def _is_norm(module: nn.Module, width: int) -> bool:
     weight = getattr(module, "weight", None)
     return isinstance(weight, Tensor) and weight.shape == (width,) and not list(module.children())
-
-
-def _same(found: Tensor, wanted: Tensor) -> bool:
-    return found.shape == wanted.shape and torch.allclose(
-        found, wanted, rtol=1e-4, atol=1e-5 * float(wanted.abs().max())
-    )

@@ -18,6 +18,20 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-5  # relative; ours against the model's: about a hundred roundings, and far below any wrong wiring
 SMALLEST = 1e-12  # instead of a zero to divide by, far below every number of a model
+SMALLEST_NORM = 1e-20  # the same for lengths, which may be as small as a square root of float32's smallest numbers
+SMALLEST_SQUARE = 1e-30  # the same for sums of squares
+
+# For the search of a model's wiring. Too tight misses a family, too loose takes a chance likeness for a wire.
+SUM = 2e-6  # relative to the size of the terms, for each element: one addition, rounded once or twice
+DIFFERENCE = 4e-6  # relative to the largest value: two subtractions, so rounding of large numbers is left in small ones
+NEAR_ZERO = 1e-7  # absolute: elements that cancel
+DIRECTION = 1e-5  # 1 − cosine of two vectors that are the same, and of a factor that is 1
+FACTOR = 1e-4  # relative: one factor for all heads
+SAME = 1e-4, 1e-5, 1e-9  # relative; of the largest value; absolute: a product over d_model terms in another order
+ROTATION = 1e-4  # relative length of what a fitted rotation leaves over: cos and sin are rounded too
+LOGITS = 1e-3, 1e-4  # relative; of the largest logit: a sum over d_model and a fit over all words
+OWN_ATTENTION = 1e-3  # relative: the model's last states with our attention against those with its own
+ROW_SUM = 1e-4  # how far the rows of a pattern that somebody forces may be from 1
 
 
 class Parity(NamedTuple):
@@ -41,6 +55,15 @@ class Parity(NamedTuple):
 def relative_error(ours: Tensor, theirs: Tensor) -> float:
     """The worst absolute difference, as a share of the largest value."""
     return float((ours - theirs).abs().max() / theirs.abs().max().clamp_min(SMALLEST))
+
+
+def same(ours: Tensor, theirs: Tensor) -> bool:
+    """Whether two products over many terms agree, element for element, up to the order of the sums."""
+    if ours.shape != theirs.shape:
+        return False
+    relative, of_largest, absolute = SAME
+    allowed = relative * theirs.abs() + of_largest * float(theirs.abs().max()) + absolute
+    return bool(((ours - theirs).abs() <= allowed).all())
 
 
 def check(layers: Iterable[Layer], model: nn.Module) -> Parity:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from attn_core.attention import AttentionWeights, linear
 from attn_core.errors import HeadlightError
-from attn_core.rotary import Rotation, measure
+from attn_core.rotary import Rotation, fit_rotary
+from attn_core.traces import parity
 from attn_core.walkthrough.head import HeadInputs
 
 if TYPE_CHECKING:
@@ -93,13 +94,9 @@ def _rotation(
 ) -> tuple[bool, Rotation | None]:
     """(whether W·x leads to what was scored, the rotation on the way or None)."""
     query, key = linear(x, weights.w_q, weights.b_q), linear(memory, weights.w_k, weights.b_k)
-    if _same(query, captured[0]) and _same(key, captured[1]):
+    if parity.same(query, captured[0]) and parity.same(key, captured[1]):
         return True, None
     if len(query) != len(key):
         return False, None
-    rotation = measure(torch.stack([query, key]), torch.stack(captured[:2]))
+    rotation = fit_rotary(torch.stack([query, key]), torch.stack(captured[:2]), parity.ROTATION)
     return rotation is not None, rotation
-
-
-def _same(a: Tensor, b: Tensor) -> bool:
-    return torch.allclose(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max()) + 1e-9)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from attn_core import attention, masks
 from attn_core.attention import AttentionWeights
-from attn_core.rotary import Rotation, turn
+from attn_core.rotary import Rotation, apply_rotary
 from attn_core.walkthrough.ablations import StageAblation, permuted_weights, raw_weights, side_by_side
 
 
@@ -111,7 +111,7 @@ class HeadInputs:
 class HeadStages:
     """Every stage of one head, in order. Where a model has no such stage the tensor before it is passed on as it is.
 
-    `ran` says which functions made each stage, under the names `query`, `key`, `turn`, `raw_scores`, `scaled`,
+    `ran` says which functions made each stage, under the names `query`, `key`, `apply_rotary`, `raw_scores`, `scaled`,
     `shifted`, `masked`, `pattern`, `value`, `weighted_values` and `delta`.
     """
 
@@ -209,7 +209,8 @@ def _project(inputs: HeadInputs, ablations: frozenset[StageAblation], run: _Reco
 def _turn(inputs: HeadInputs, query: Tensor, key: Tensor, run: _Record) -> tuple[Tensor, Tensor]:
     if inputs.rotation is None:
         return query, key
-    return run("turn", turn, query, inputs.rotation), run("turn", turn, key, inputs.rotation)
+    rotated_query = run("apply_rotary", apply_rotary, query, inputs.rotation)
+    return rotated_query, run("apply_rotary", apply_rotary, key, inputs.rotation)
 
 
 def _scale(inputs: HeadInputs, raw: Tensor, ablations: frozenset[StageAblation], run: _Record) -> Tensor:

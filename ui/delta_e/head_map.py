@@ -15,9 +15,9 @@ from attn_core.errors import HeadlightError
 from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts import delta_e as figures
 from attn_core.residual import geometry, logit_attribution
-from attn_core.residual.decomposition import TOLERANCE
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import signed
+from attn_core.traces.parity import TOLERANCE
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import canvas, gallery, widgets
 from ui.link import choice, words

@@ -42,7 +42,7 @@ def queries_and_keys(subject: StepSubject) -> None:
         if subject.inputs.rotation is not None:
             _rotation(subject)
         table = lambda: layout.by_dimension(w.query.numpy(), subject.queries)  # noqa: E731
-        layout.numbers_and_code(subject, 2, table, "query", "key", "turn")
+        layout.numbers_and_code(subject, 2, table, "query", "key", "apply_rotary")
 
 
 def _one_number(subject: StepSubject) -> None:

@@ -242,7 +242,7 @@ def wrapped(name: str = "gpt2") -> Any:
 
 def test_the_mean_stands_in_for_a_head() -> None:
     model = wrapped("bert")
-    plain, trace = run(model), run(model, without=[(0, 1)], fill="mean")
+    plain, trace = run(model), run(model, without=[(0, 1)], replacement="mean")
     mean = plain.delta_e(0, 1).mean(axis=0)
     assert np.allclose(trace.delta_e(0, 1), mean, atol=1e-5)
     assert trace.check().ok

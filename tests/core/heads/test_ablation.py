@@ -145,7 +145,7 @@ def test_a_cut_after_the_output_matrix_would_be_another_number():
 
 def test_the_mean_fill_is_the_heads_mean_over_the_sentence():
     model = ac.wrap(gpt2(), tokenizer())
-    plain, off = ac.trace(model, TEXT), ac.trace(model, TEXT, without=[(0, 1)], fill="mean")
+    plain, off = ac.trace(model, TEXT), ac.trace(model, TEXT, without=[(0, 1)], replacement="mean")
     mixed = plain.pattern(0, 1) @ plain.value(0, 1)
     expected = np.repeat(mixed.mean(axis=0, keepdims=True), len(mixed), axis=0) @ plain.w_o(0, 1)
     np.testing.assert_allclose(off.delta_e(0, 1), expected, atol=1e-5)
@@ -178,7 +178,7 @@ def test_what_can_stand_in_for_a_head():
     model = ac.wrap(gpt2(), tokenizer())
     trace = ac.trace(model, TEXT)
     n = len(trace.tokens)
-    assert ablation.replacement_options(trace, [(0, 1)], "mean") == {"without": [(0, 1)], "fill": "mean"}
+    assert ablation.replacement_options(trace, [(0, 1)], "mean") == {"without": [(0, 1)], "replacement": "mean"}
     even = ablation.replacement_options(trace, [(0, 1)], "even")["edit"][0, 1]
     np.testing.assert_allclose(even, np.tril(np.ones((n, n))) / np.arange(1, n + 1)[:, None], atol=1e-6)
     previous = ablation.replacement_options(trace, [(1, 2)], "previous")["edit"][1, 2]
@@ -311,7 +311,7 @@ def test_words_compared_are_the_likeliest_of_both_passes_and_the_movers():
     with torch.no_grad():
         p = original(ids).logits[0, -1].softmax(-1).numpy()
         q = without_rows(original, gpt2, 0, 3)(ids).logits[0, -1].softmax(-1).numpy()
-    found = ablation.words_compared(before, after, -1, n=2)
+    found = ablation.words_compared(before, after, len(before.tokens) - 1, n=2)
     wanted = {*np.argsort(-p)[:2], *np.argsort(-q)[:2], *np.argsort(-np.abs(p - q))[:2]}
     assert {round(word.before, 4) for word in found} == {round(float(p[i]), 4) for i in wanted}
     assert found[0].before == pytest.approx(p.max(), rel=1e-4)
@@ -366,7 +366,7 @@ def test_in_each_stream_a_mean_and_a_forced_pattern_equal_a_hand_computation(str
     even = (cells := plain.may_look(0, stream=stream)) / cells.sum(axis=1, keepdims=True)
     mean = np.broadcast_to((pattern @ value).mean(axis=0), (len(pattern), value.shape[1]))
     for options, by_hand in (
-        ({"without": [(stream, 0, 1)], "fill": "mean"}, mean @ w_o),
+        ({"without": [(stream, 0, 1)], "replacement": "mean"}, mean @ w_o),
         ({"edit": {(stream, 0, 1): even}}, even @ value @ w_o),
     ):
         after = ac.trace(model, TEXT, target="the old mole saw", **options)

@@ -10,7 +10,8 @@ import torch
 
 from attn_core import attention, masks
 from attn_core.attention import AttentionWeights
-from attn_core.rotary import Rotation, measure, turn
+from attn_core.rotary import Rotation, apply_rotary, fit_rotary
+from attn_core.traces import parity
 from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.head import HeadInputs, HeadStages, run_stages
 
@@ -103,7 +104,7 @@ def test_every_stage_is_what_numpy_says(rules):
 def test_stages_that_a_model_does_not_have_pass_on_what_they_got():
     made = run_stages(make_inputs(scaling=1.0))
     assert made.turned_query is made.query and made.scaled is made.raw_scores and made.shifted is made.scaled
-    assert "turn" not in made.ran and "scaled" not in made.ran and "shifted" not in made.ran
+    assert "apply_rotary" not in made.ran and "scaled" not in made.ran and "shifted" not in made.ran
 
 
 def test_a_head_without_known_matrices_starts_from_its_captured_vectors():
@@ -238,7 +239,7 @@ def test_every_stage_names_the_functions_that_made_it():
         "query": ["linear"],
         "key": ["linear"],
         "value": ["linear"],
-        "turn": ["turn"],
+        "apply_rotary": ["apply_rotary"],
         "raw_scores": ["raw_scores"],
         "scaled": ["scale"],
         "shifted": ["soft_cap"],
@@ -259,20 +260,20 @@ def test_a_rotation_is_read_off_the_vectors(pairing):
     angles = torch.arange(9)[:, None] * 100.0 ** -(torch.arange(len(first)) / len(first))
     true = Rotation(angles.cos(), angles.sin(), first, second)
     before = torch.randn(3, 9, 8, generator=torch.Generator().manual_seed(1))
-    found = measure(before, turn(before, true))
+    found = fit_rotary(before, apply_rotary(before, true), parity.ROTATION)
     other = torch.randn(9, 8, generator=torch.Generator().manual_seed(2))
-    torch.testing.assert_close(turn(other, found), turn(other, true), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(turn(other, found).norm(dim=-1), other.norm(dim=-1))
+    torch.testing.assert_close(apply_rotary(other, found), apply_rotary(other, true), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(apply_rotary(other, found).norm(dim=-1), other.norm(dim=-1))
 
 
 def test_what_is_no_rotation_is_not_taken_for_one():
     before = torch.randn(3, 9, 8, generator=torch.Generator().manual_seed(1))
-    assert measure(before, before.flip(-1) * 2 + 1) is None
+    assert fit_rotary(before, before.flip(-1) * 2 + 1, parity.ROTATION) is None
 
 
 def test_rotated_scores_depend_on_the_distance_alone():
     word = torch.ones(1, D_HEAD).expand(WORDS, -1)
-    turned = turn(word, rotation_for(WORDS))
+    turned = apply_rotary(word, rotation_for(WORDS))
     scores = attention.raw_scores(turned, turned)
     for distance in range(1, WORDS):
         diagonal = scores.diagonal(distance)

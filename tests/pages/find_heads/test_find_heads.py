@@ -186,7 +186,7 @@ def test_a_later_head_is_seen_to_change() -> None:
 
 def test_the_mean_can_stand_in_and_is_said() -> None:
     page = opened(find="matter", off="0.3", fill="mean", query=4)
-    after = ac.trace(load("minilm"), STARTER, without=[(0, 3)], fill="mean")
+    after = ac.trace(load("minilm"), STARTER, without=[(0, 3)], replacement="mean")
     turn = ablation.effect(ac.trace(load("minilm"), STARTER), after, 4)
     assert lead(page).endswith(f"turns by {turn.text}.")
 

@@ -1,0 +1,96 @@
+"""The matrices of attention, found by what a model's modules compute in one short run and never by a table of names.
+
+* W_O is the first linear map whose input is the very tensor that attention returned.
+* W_Q, W_K and W_V are the linear maps whose output, cut at the right place, is the query, key and value at position 0,
+  where a rotary position is the identity. The other positions then verify the cut, and the rotation.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from attn_core.capture.probe_record import AttentionEvent, Event, ProbeRecord
+from attn_core.rotary import fit_rotary
+from attn_core.traces import parity
+from attn_core.traces.wiring import HeadSlices, Linear, Tap
+
+
+def output_projection(
+    model: nn.Module, record: ProbeRecord, call: AttentionEvent, stop: int
+) -> tuple[Linear, Event] | None:
+    """W_O: the first linear map whose input is the very tensor that attention returned, and what it gave."""
+    for event in record.between(call.time, stop):
+        if event.tap.side == "in" and event.pointer == call.pointer and event.value.shape == call.output.shape:
+            found = as_linear(model, record, event)
+            if found is not None:
+                return found
+    return None
+
+
+def as_linear(model: nn.Module, record: ProbeRecord, entered: Event) -> tuple[Linear, Event] | None:
+    """Read the module that `entered` went into as x·W + b, if that is what it computes."""
+    module = model.get_submodule(entered.tap.module)
+    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+    if not isinstance(weight, Tensor) or weight.dim() != 2:
+        return None
+    left = next((e for e in record.events if e.tap == Tap(entered.tap.module, "out", 0, entered.tap.call)), None)
+    if left is None:
+        return None
+    for transposed in (True, False):
+        w = weight.T if transposed else weight
+        if w.shape != (entered.value.shape[-1], left.value.shape[-1]):
+            continue
+        result = entered.value @ w + (0 if bias is None else bias)
+        if parity.same(result, left.value):
+            return Linear(entered.tap.module, transposed), left
+    return None
+
+
+def head_slices(
+    model: nn.Module, record: ProbeRecord, heads: Tensor, start: int, stop: int, exact: bool
+) -> tuple[HeadSlices, Tap, Tensor] | None:
+    """The linear map that made `heads` [head, token, d_head]: (its slices, where its input is, heads before rotation).
+
+    Matched at position 0, up to one factor for all heads and positions; with `exact` (values) the factor is 1.
+    """
+    for entered in record.between(start, stop):
+        if entered.tap.side != "in" or entered.value.shape[0] != heads.shape[1]:
+            continue
+        found = as_linear(model, record, entered)
+        if found is None or found[1].value.shape[-1] < heads.shape[-1]:
+            continue
+        cut = _cut(found[1].value, heads, exact)
+        if cut is not None:
+            offsets, factor = cut
+            slices = HeadSlices(found[0], offsets, heads.shape[-1], factor)
+            return slices, entered.tap, _gather(found[1].value, offsets, heads.shape[-1]) * factor
+    return None
+
+
+def _cut(output: Tensor, heads: Tensor, exact: bool) -> tuple[tuple[int, ...], float] | None:
+    """Offsets at which every head of `heads` [head, token, d_head] lies in `output` [token, n] at position 0."""
+    windows = output[0].unfold(0, heads.shape[-1], 1)  # [offset, d_head]
+    sizes = windows.norm(dim=-1).clamp_min(parity.SMALLEST_NORM)
+    first = heads[:, 0]  # [head, d_head]
+    cosine = (first @ windows.T) / (first.norm(dim=-1, keepdim=True).clamp_min(parity.SMALLEST_NORM) * sizes)
+    best = cosine.max(dim=-1)
+    if bool((best.values < 1 - parity.DIRECTION).any()):
+        return None
+    offsets = tuple(int(i) for i in best.indices)
+    factors = first.norm(dim=-1) / sizes[best.indices]
+    factor = 1.0 if abs(float(factors[0]) - 1) < parity.DIRECTION else float(factors[0])
+    if bool(((factors / factor - 1).abs() > parity.FACTOR).any()) or (exact and factor != 1.0):
+        return None
+    return offsets, factor
+
+
+def _gather(output: Tensor, offsets: tuple[int, ...], d_head: int) -> Tensor:
+    return torch.stack([output[:, o : o + d_head] for o in offsets])
+
+
+def turned_by_position(plain: Tensor, seen: Tensor) -> bool | None:
+    """Whether attention saw heads [head, token, d_head] turned by their position; None if by something unknown."""
+    if parity.same(seen, plain):
+        return False
+    return None if fit_rotary(plain, seen, parity.ROTATION) is None else True
