@@ -25,8 +25,16 @@ from hosting.limits import AddressBuckets, Places, TokenBucket, address_of
 
 log = logging.getLogger("headlight")
 
+# The kinds of message that pass, and how many tokens each costs; a download is made when it is asked for.
 # `clear_cache` would empty what all visitors share, and the debug messages are not for them; the rest we never use.
-WELCOME = {"rerun_script", "stop_script", "file_urls_request", "app_heartbeat"}
+WELCOME = {
+    "rerun_script": 1.0,
+    "stop_script": 1.0,
+    "file_urls_request": 1.0,
+    "app_heartbeat": 1.0,
+    "dataframe_chunk": 1.0,
+    "deferred_file": 10.0,
+}
 # Streamlit's own figures and its door for programs are the operator's, see hosting/metrics.py.
 CLOSED = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")
 UPLOAD = "/_stcore/upload_file/"
@@ -154,22 +162,27 @@ class GuardedSocket:
                 return message
             self.has_spoken = True
             data = message.get("bytes")
-            wait = max(self.bucket.take(), self.addresses.take(self.address))
-            if wait:
-                metrics.DELAYED.inc()
-                await asyncio.sleep(wait)
             if data is None:
                 return await self._end(WRONG, "text")
-            if len(data) > self.limits.message_bytes:
+            too_large = len(data) > self.limits.message_bytes
+            kind = "" if too_large else kind_of(data)
+            if kind is None:
+                return await self._end(WRONG, "malformed")
+            await self._in_turn(WELCOME.get(kind, 1.0))
+            if too_large:
                 metrics.DROPPED.labels("too large").inc()
                 await self.send({"type": "websocket.send", "bytes": spoken(TOO_LARGE)})
                 continue
-            kind = kind_of(data)
-            if kind is None:
-                return await self._end(WRONG, "malformed")
             if kind in WELCOME:
                 return message
             metrics.DROPPED.labels(kind).inc()
+
+    async def _in_turn(self, cost: float) -> None:
+        """Wait until the socket and its address have so many tokens left."""
+        wait = max(self.bucket.take(cost), self.addresses.take(self.address, cost))
+        if wait:
+            metrics.DELAYED.inc()
+            await asyncio.sleep(wait)
 
     async def _end(self, code: int, why: str) -> Message:
         """Close the socket, and tell Streamlit that the visitor has gone."""
@@ -180,13 +193,19 @@ class GuardedSocket:
 
 
 def kind_of(data: bytes) -> str | None:
-    """Which kind of BackMsg this is ("" for an empty one), or None where it is none."""
+    """Which kind of BackMsg this is ("" for an empty one), or None where it is none.
+
+    One kind is a parcel of others, from a download to an installation on the server: what counts is what is in it.
+    """
     message = BackMsg()
     try:
         message.ParseFromString(data)
     except DecodeError:
         return None
-    return message.WhichOneof("type") or ""
+    kind = message.WhichOneof("type") or ""
+    if kind == "backend_operation_request":
+        return message.backend_operation_request.WhichOneof("payload") or ""
+    return kind
 
 
 def spoken(sentence: str) -> bytes:

@@ -26,15 +26,15 @@ class TokenBucket:
     def __post_init__(self) -> None:
         self.tokens, self.filled = self.burst, time.monotonic()
 
-    def take(self) -> float:
-        """Take one token, and give the seconds to wait until it is there: 0.0 where one lay ready.
+    def take(self, cost: float = 1.0) -> float:
+        """Take so many tokens, and give the seconds to wait until they are there: 0.0 where they lay ready.
 
         >>> bucket = TokenBucket(rate=2.0, burst=1.0)
         >>> [round(bucket.take(), 1) for _ in range(3)]
         [0.0, 0.5, 1.0]
         """
         self._fill()
-        self.tokens -= 1
+        self.tokens -= cost
         return max(0.0, -self.tokens / self.rate)
 
     def take_ready(self) -> bool:
@@ -85,13 +85,13 @@ class AddressBuckets:
         self.rate, self.burst = rate, burst
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
-    def take(self, address: str) -> float:
+    def take(self, address: str, cost: float = 1.0) -> float:
         """As `TokenBucket.take`, from the bucket of this address."""
         bucket = self._buckets.setdefault(address, TokenBucket(self.rate, self.burst))
         self._buckets.move_to_end(address)
         while len(self._buckets) > KNOWN:
             self._buckets.popitem(last=False)
-        return bucket.take()
+        return bucket.take(cost)
 
 
 def address_of(scope: Scope) -> str:

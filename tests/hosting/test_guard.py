@@ -122,6 +122,28 @@ def test_nobody_can_empty_what_all_share() -> None:
     assert passed == {"rerun_script", "stop_script", "file_urls_request", "app_heartbeat"}
 
 
+def test_a_download_and_a_table_pass_and_nothing_is_installed() -> None:
+    def parcel(operation: str) -> bytes:
+        message = BackMsg()
+        getattr(message.backend_operation_request, operation).SetInParent()
+        return message.SerializeToString()
+
+    operations = [f.name for f in BackMsg().backend_operation_request.DESCRIPTOR.oneofs[0].fields]
+    assert "install_skills" in operations
+    inside = Streamlit()
+    asyncio.run(Visitor(map(parcel, operations)).visit(Guard(inside, LIMITS)))
+    assert inside.heard == [parcel("deferred_file"), parcel("dataframe_chunk")]
+
+
+def test_downloads_cost_more_than_clicks() -> None:
+    message = BackMsg()
+    message.backend_operation_request.deferred_file.SetInParent()
+    fast = replace(LIMITS, messages_per_second=100.0, messages_at_once=20.0)
+    start = time.monotonic()
+    asyncio.run(Visitor([message.SerializeToString()] * 7).visit(Guard(Streamlit(), fast)))
+    assert time.monotonic() - start > 0.45  # two at once, and ten a second
+
+
 def test_what_is_too_large_is_answered_with_a_sentence_and_the_socket_stays() -> None:
     inside = Streamlit()
     visitor = asyncio.run(Visitor([rerun("x" * 1_000_000), rerun("a fox")]).visit(Guard(inside, LIMITS)))
