@@ -16,7 +16,8 @@ import numpy as np
 import streamlit as st
 from markupsafe import Markup
 
-from attn_core.heads import ablation, baselines
+from attn_core.heads import baselines
+from attn_core.heads.sink import sink_of
 from attn_core.text.decoding import visible
 from ui.drawing import widgets
 from ui.link import choice, words
@@ -99,7 +100,7 @@ class StreamView:
 
     @cached_property
     def sink(self) -> Bools:
-        return ablation.sink_of(self.trace, self.stream)
+        return sink_of(self.trace, self.stream)
 
     @property
     def sink_name(self) -> str:

@@ -1,30 +1,31 @@
-"""Does this head matter? How much of the change is its own, and what happens without it.
+"""Switch heads off, or put something in their place, and see what the model says without them.
 
 A head is switched off in the attention function itself, before W_O, for one pass only; nobody else's pass is touched.
 What counts as an effect depends on the model: where words are predicted, how far the next word's probabilities move;
 in an encoder, by what angle the final embedding of the chosen word turns.
 
-    trace = ac.trace(model, "a fluffy blue creature")
+    trace = run_trace(model, "a fluffy blue creature")
     run = runner(model, trace)
-    summarise_head(trace, run, layer=0, head=3, query=4).parts()
-    # [('11 %', "of this layer's ΔE"), ('3.5°', 'turn if switched off'), ('8.5 %', 'on [CLS] [SEP]'), …]
+    effect(trace, run(**replacement_options(trace, [(0, 3)], "mean")), query=4).text  # "3.5°"
 
-Sources: Michel et al. 2019 (switching heads off one by one); Kobayashi et al. 2020 (the size of what a head adds,
-rather than its weights).
+What may stand in for a head is one record of `REPLACEMENTS`: options, words on screen and snippets follow from it.
+Source: Michel et al. 2019 (switching heads off one by one).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax, softmax
 
+from attn_core.capture.run import trace as run_trace
 from attn_core.errors import HeadlightError
-from attn_core.heads import measures
-from attn_core.heads.measures import Bools, Floats
+from attn_core.heads.measures import by_name
+from attn_core.heads.sink import Bools, Floats
 from attn_core.prediction.next_token import name_of
 from attn_core.residual import geometry
 from attn_core.text.decoding import visible
@@ -34,32 +35,86 @@ if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
 
 Head = tuple[int, int] | tuple[str, int, int]  # (layer, head), in an encoder-decoder (stream, layer, head)
-REPLACEMENTS = ("zero", "mean", "even", "previous", "painted")
 Runner = Callable[..., "Trace"]  # runs the same sentence again; options go to `attn_core.trace`
+
+
+Cells = Sequence[tuple[int, int]]  # (query, key) pairs
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """What may stand in for a head: its name in code and links, and what it is in plain words.
+
+    `cells` gives the cells that the head is made to look at, bool [query, key], from what it may look at and from the
+    cells that somebody painted; rows without a cell stay as they are. None: `attn_core.trace` replaces what the head
+    gives by its own rule of this name.
+    """
+
+    name: str
+    title: str
+    cells: Callable[[Bools, Cells], Bools] | None = None
+
+
+def _even(may_look: Bools, painted: Cells) -> Bools:
+    """All keys that may be seen."""
+    return may_look
+
+
+def _previous(may_look: Bools, painted: Cells) -> Bools:
+    """The token before; the first token looks at itself."""
+    n_query, n_key = may_look.shape
+    before = np.minimum(np.maximum(np.arange(n_query) - 1, 0), n_key - 1)
+    return np.arange(n_key)[None, :] == before[:, None]
+
+
+def _painted(may_look: Bools, painted: Cells) -> Bools:
+    """The painted cells, without those that the mask forbids."""
+    cells = np.zeros_like(may_look)
+    for query, key in painted:
+        cells[query, key] = may_look[query, key]
+    return cells
+
+
+REPLACEMENTS: Mapping[str, Replacement] = by_name(
+    Replacement("zero", "nothing"),
+    Replacement("mean", "its mean over the sentence"),
+    Replacement("even", "even attention", _even),
+    Replacement("previous", "the word before", _previous),
+    Replacement("painted", "the cells painted", _painted),
+)
+
+
+def replacement_options(trace: Trace, heads: Sequence[Head], replacement: str, painted: Cells = ()) -> dict[str, Any]:
+    """Options for `attn_core.trace` that put one of `REPLACEMENTS` in the place of heads.
+
+    "zero" and "mean" stand in for what a head gives; the others force its pattern, evenly over their cells in each row.
+    """
+    cells = REPLACEMENTS[replacement].cells
+    if cells is None:
+        return {"without": list(heads), "replacement": replacement}
+    return {"edit": {head: _forced(trace, head, cells, painted) for head in heads}}
+
+
+def _forced(trace: Trace, head: Head, cells_of: Callable[[Bools, Cells], Bools], painted: Cells) -> Floats:
+    """The pattern that is put in the place of a head's own, [query, key]; rows sum to 1."""
+    stream, layer, number = head if len(head) == 3 else (None, *head)
+    cells = cells_of(trace.may_look(layer, stream=stream), painted)
+    total = cells.sum(axis=1, keepdims=True)  # [query, 1]
+    own = trace.pattern(layer, number, stream=stream)
+    return np.where(total > 0, cells / np.maximum(total, 1), own).astype(np.float32)
 
 
 def runner(model: Any, trace: Trace) -> Runner:
     """Run the sentence of `trace` again, token by token the same: `run(without=[(0, 3)])` gives another trace."""
-    import attn_core as ac
-
     if trace.kind != "encoder-decoder":
-        return lambda **options: ac.trace(model, trace.tokens.ids, **options)
+        return lambda **options: run_trace(model, trace.tokens.ids, **options)
     source, target = trace.tokens_of("encoder")[0].ids, trace.tokens_of("decoder")[0].ids
-    return lambda **options: ac.trace(model, source, target=target, **options)
+    return lambda **options: run_trace(model, source, target=target, **options)
 
 
 def named(layer: int, head: int, stream: str | None = None) -> Head:
     """How `attn_core.trace(without=…)` calls a head."""
     return (layer, head) if stream in (None, "self") else (stream, layer, head)
-
-
-def delta_shares(trace: Trace, layer: int, query: int, *, stream: str | None = None) -> Floats:
-    """Each head's share of the layer's change to one word: ‖ΔE‖ of the head ÷ the sum of ‖ΔE‖ over heads, [head].
-
-    Shares sum to 1. They are shares of sizes: parts that point against each other both count.
-    """
-    sizes = trace.delta_e_sizes(layer, stream=stream)[:, query].astype(float)
-    return sizes / sizes.sum() if sizes.sum() > 0 else np.full_like(sizes, np.nan)
 
 
 @dataclass(frozen=True)
@@ -123,7 +178,7 @@ def predicts(trace: Trace, stream: str | None = None) -> bool:
 def effect(before: Trace, after: Trace, query: int, *, stream: str | None = None, n_words: int = 5) -> Effect:
     """Compare two passes of one sentence at one position of the stream's queries."""
     if predicts(before, stream):
-        p, q = (np.exp(_log_probabilities(t.logits(query))) for t in (before, after))
+        p, q = (softmax(t.logits(query).astype(float)) for t in (before, after))
         return Effect(
             _kl_bits(before.logits(query), after.logits(query)),
             "bits",
@@ -134,13 +189,9 @@ def effect(before: Trace, after: Trace, query: int, *, stream: str | None = None
     return Effect(float(geometry.angle(a, b)), "°", "turn if switched off")
 
 
-def _log_probabilities(logits: Floats) -> Floats:
-    shifted = logits.astype(float) - logits.max()
-    return shifted - np.log(np.exp(shifted).sum())
-
-
 def _kl_bits(before: Floats, after: Floats) -> float:
-    p, q = _log_probabilities(before), _log_probabilities(after)
+    """KL(before ‖ after) of two rows of logits [word], in bits."""
+    p, q = log_softmax(before.astype(float)), log_softmax(after.astype(float))
     return float(max(0.0, (np.exp(p) * (p - q)).sum() / np.log(2)))
 
 
@@ -160,7 +211,7 @@ def words_compared(before: Trace, after: Trace, position: int, n: int = 6) -> li
 
     The likeliest before come first; every word appears once, with both probabilities.
     """
-    p, q = (np.exp(_log_probabilities(trace.logits(position))) for trace in (before, after))
+    p, q = (softmax(trace.logits(position).astype(float)) for trace in (before, after))
     ids = [*np.argsort(-p)[:n], *np.argsort(-q)[:n], *np.argsort(-np.abs(q - p))[:n]]
     return [Word(name_of(before, int(i)), float(p[i]), float(q[i])) for i in dict.fromkeys(ids)]
 
@@ -186,98 +237,3 @@ def switch_off_each(
             heads = [*off, named(layer, head, stream)]
             after = run(**replacement_options(trace, heads, replacement, painted))
             yield layer, head, effect(base, after, query, stream=stream, n_words=0).value
-
-
-@dataclass(frozen=True)
-class HeadSummary:
-    """Does this head matter, in four numbers for one word: see `summarise_head`."""
-
-    share: float
-    effect: Effect
-    sink: float
-    sink_labels: tuple[str, ...]
-    entropy: float
-
-    def parts(self) -> list[tuple[str, str]]:
-        """(number, what it is) as plain text, for `ui.widgets.strip`."""
-        resting = " ".join(self.sink_labels) or "no sink in this sentence"
-        return [
-            (_percent(self.share), "of this layer's ΔE"),
-            (self.effect.text, self.effect.what),
-            (_percent(self.sink), f"on {resting}" if self.sink_labels else resting),
-            (f"{self.entropy:.1f} bits", "entropy"),
-        ]
-
-
-def summarise_head(
-    trace: Trace, run: Runner, layer: int, head: int, query: int, *, stream: str | None = None
-) -> HeadSummary:
-    """Does this head matter to this word? Costs one more pass through the model (`run(without=…)`).
-
-    `share`: the head's part of the layer's ΔE at the word (see `delta_shares`). `effect`: what switching the head off
-    changes there (see `effect`). `sink`: the weight that rests on [CLS], [SEP], BOS or a causal model's first token.
-    `entropy`: how widely the word looks, in bits, the sink included.
-    """
-    off = run(without=[named(layer, head, stream)])
-    return summary_with(trace, effect(trace, off, query, stream=stream), layer, head, query, stream=stream)
-
-
-def summary_with(
-    trace: Trace, change: Effect, layer: int, head: int, query: int, *, stream: str | None = None
-) -> HeadSummary:
-    """The same, where the effect of switching the head off is already known."""
-    row = trace.pattern(layer, head, stream=stream)[query]
-    keys = trace.tokens if stream is None else trace.tokens_of(stream)[1]
-    sink = sink_of(trace, stream)
-    return HeadSummary(
-        share=float(delta_shares(trace, layer, query, stream=stream)[head]),
-        effect=change,
-        sink=float(row[sink].sum()),
-        sink_labels=tuple(dict.fromkeys(label for label, rests in zip(keys.labels, sink, strict=True) if rests)),
-        entropy=float(measures.entropy(row)),
-    )
-
-
-def sink_of(trace: Trace, stream: str | None = None) -> Bools:
-    """The sink's keys of a stream, bool [key]: see `measures.sink_keys`."""
-    keys = trace.tokens if stream is None else trace.tokens_of(stream)[1]
-    return measures.sink_keys(keys.special, causal=trace.kind == "decoder" or stream == "decoder")
-
-
-def _percent(share: float) -> str:
-    value = 100 * share
-    if value != value:
-        return "–"
-    return "< 0.1 %" if 0 < value < 0.05 else f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
-
-
-def replacement_options(
-    trace: Trace, heads: Sequence[Head], replacement: str, painted: Sequence[tuple[int, int]] = ()
-) -> dict[str, Any]:
-    """Options for `attn_core.trace` that put something else in the place of heads.
-
-    "zero" and "mean" stand in for what a head gives (see `attn_core.trace`); the others force its pattern: "even"
-    attention over all that may be seen, the "previous" token, or the `painted` (query, key) cells, evenly in each row,
-    rows without paint as they were. A cell that the mask forbids is not painted.
-    """
-    if replacement in ("zero", "mean"):
-        return {"without": list(heads), "replacement": replacement}
-    return {"edit": {head: _forced(trace, head, replacement, painted) for head in heads}}
-
-
-def _forced(trace: Trace, head: Head, replacement: str, painted: Sequence[tuple[int, int]]) -> Floats:
-    *stream, layer, number = head
-    options = {"stream": stream[0]} if stream else {}
-    may_look = trace.may_look(layer, **options)  # type: ignore[arg-type]
-    cells = np.zeros_like(may_look)
-    if replacement == "even":
-        cells = may_look
-    elif replacement == "previous":
-        before = np.minimum(np.maximum(np.arange(len(cells)) - 1, 0), cells.shape[1] - 1)
-        cells[np.arange(len(cells)), before] = True
-    else:
-        for query, key in painted:
-            cells[query, key] = may_look[query, key]
-    total = cells.sum(axis=1, keepdims=True)
-    own = trace.pattern(layer, number, **options)  # type: ignore[arg-type]
-    return np.where(total > 0, cells / np.maximum(total, 1), own).astype(np.float32)

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_core.heads.measures import Bools, Floats
+from attn_core.heads.sink import Bools, Floats
 from attn_core.text.tokens import Tokens, word_pattern
 from attn_core.text.unknown_words import as_typed
 

@@ -11,24 +11,22 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
-from attn_core.heads.measures import Floats
+from attn_core.capture.model import Model, wrap
+from attn_core.heads.sink import Floats
 
 if TYPE_CHECKING:
-    from attn_core.capture.model import Model
     from attn_core.traces.trace import Trace
 
 
 def random_weights(model: Model, seed: int = 0) -> Model:
     """The same architecture and tokenizer, with the weights that training would have started from."""
-    import torch
-
-    import attn_core as ac
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = type(model.hf)(copy.deepcopy(model.hf.config)).eval()
-    return ac.wrap(fresh, model.tokenizer, name=f"{model.name}, random weights")
+    return wrap(fresh, model.tokenizer, name=f"{model.name}, random weights")
 
 
 def shuffled(ids: Sequence[int], special: Sequence[bool], seed: int) -> list[int]:

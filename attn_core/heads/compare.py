@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_core.heads.measures import Bools, Floats
+from attn_core.heads.sink import Bools, Floats
 
 
 def jensen_shannon(a: Floats, b: Floats) -> Floats:

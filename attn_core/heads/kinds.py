@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attn_core.capture.run import trace as run_trace
-from attn_core.heads.ablation import sink_of
-from attn_core.heads.measures import MEASURES, Bools, Floats, Measure, Reading, by_name
+from attn_core.heads.measures import MEASURES, Measure, Reading, by_name
 from attn_core.heads.rules import KINDS, RuleContext, RuleScore, kind_of, score_rule
 from attn_core.heads.samples import LENGTH, SEEDS, texts_for, traces_of
+from attn_core.heads.sink import Bools, Floats, sink_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,39 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr
 
-Floats = NDArray[np.floating]
-Bools = NDArray[np.bool_]
-
-
-def sink_keys(special: Sequence[bool], *, causal: bool) -> Bools:
-    """The keys on which a head rests when it has nothing to do: special tokens, and where no query can look ahead the
-    first token, which is the one key that every query sees. bool [key].
-
-    >>> sink_keys([False, False, True], causal=True).tolist()
-    [True, False, True]
-    """
-    sink = np.array(special, dtype=bool)
-    if causal and sink.size:
-        sink[0] = True
-    return sink
+from attn_core.heads.sink import Bools, Floats, without_sink
 
 
 def share_on(pattern: Floats, keys: Bools) -> Floats:
     """How much of every query's weight goes to some keys: [..., query, key] → [..., query], between 0 and 1."""
     return pattern[..., keys].sum(axis=-1)
-
-
-def without_sink(pattern: Floats, sink: Bools) -> Floats:
-    """Hide the sink and spread the rest so that rows sum to 1 again; the sink's cells are 0.
-
-    A row that put everything on the sink has no rest: it becomes NaN, since any other number would be invented.
-
-    >>> without_sink(np.array([[0.5, 0.3, 0.2]]), np.array([True, False, False])).round(2).tolist()
-    [[0.0, 0.6, 0.4]]
-    """
-    rest = np.where(sink, 0.0, pattern)
-    total = rest.sum(axis=-1, keepdims=True)
-    return np.divide(rest, total, out=np.full_like(rest, np.nan), where=total > 1e-12)
 
 
 def entropy(pattern: Floats) -> Floats:

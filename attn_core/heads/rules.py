@@ -21,7 +21,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_core.heads.measures import Bools, Floats, by_name
+from attn_core.heads.measures import by_name
+from attn_core.heads.sink import Bools, Floats
 
 
 def _ahead(n_query: int, n_key: int) -> NDArray[np.int_]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attn_core.heads.measures import Bools, Floats
+from attn_core.heads.sink import Bools, Floats
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import softmax
 
 from attn_core.errors import check_index
 from attn_core.text.tokens import Tokens, from_ids
@@ -69,8 +70,8 @@ def probabilities(logits: Floats, temperature: float = 1.0, top_k: int = 0) -> F
         dropped = np.ones(scaled.shape, dtype=bool)
         np.put_along_axis(dropped, order[..., :top_k], False, axis=-1)
         scaled = np.where(dropped, -np.inf, scaled)
-    weights = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return weights / weights.sum(axis=-1, keepdims=True)
+    chances: Floats = softmax(scaled, axis=-1)
+    return chances
 
 
 def top_words(trace: Trace, chances: Floats, count: int) -> list[TokenPrediction]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from attn_core.heads.measures import sink_keys, without_sink
+from attn_core.heads.sink import sink_keys, without_sink
 from attn_core.text.tokens import Tokens, units
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Arrangement:
 
 
 def arrange(tokens: Tokens, *, causal: bool, words: bool = False, hide_sink: bool = False) -> Arrangement:
-    """Rows and columns for a sentence: pieces or `words`, with or without the sink (see `heads.sink_keys`).
+    """Rows and columns for a sentence: pieces or `words`, with or without the sink (see `sink.sink_keys`).
 
     Where the sink is all there is, it stays.
     """

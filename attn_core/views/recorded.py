@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attn_core.heads import ablation
+from attn_core.heads.summary import HeadSummary, summary_with
 from attn_core.settings import assets_folder
 from attn_core.text.tokens import Tokens
 from attn_core.traces.parity import Parity
@@ -83,10 +84,10 @@ class Recorded:
         return self.checked
 
 
-def summarise_head(stored: Recorded, layer: int, head: int, query: int) -> ablation.HeadSummary:
-    """The four numbers of `ablation.summarise_head`, from what was stored."""
+def summarise_head(stored: Recorded, layer: int, head: int, query: int) -> HeadSummary:
+    """The four numbers of `summary.summarise_head`, from what was stored."""
     turn = ablation.Effect(float(stored.turns[layer, head, query]), "°", "turn if switched off")
-    return ablation.summary_with(stored, turn, layer, head, query)  # type: ignore[arg-type]
+    return summary_with(stored, turn, layer, head, query)  # type: ignore[arg-type]
 
 
 def save(trace: Any, turns: NDArray[np.float32], path: Path = STARTER) -> None:

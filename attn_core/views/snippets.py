@@ -62,10 +62,10 @@ def steps(trace: Any, layer: int, head: int, token: int, stream: str | None) -> 
 def search(trace: Any, cells: Sequence[tuple[int, int]], stream: str | None, strict: bool) -> str:
     """Find heads: how far above its baseline every head looks at the painted cells."""
     return _lines(
-        ["import numpy as np", "from attn_core.heads import ablation", "from attn_core.heads import search"],
+        ["import numpy as np", "from attn_core.heads import search", "from attn_core.heads.sink import sink_of"],
         traced(trace, stream),
         f"cells = search.painted_cells({list(cells)!r}, *trace.pattern(0, 0{_at(stream)}).shape)",
-        f"sink = ablation.sink_of(trace, {stream!r})",
+        f"sink = sink_of(trace, {stream!r})",
         "above = np.stack([",
         f"    search.find(trace.patterns(n{_at(stream)}), cells, trace.may_look(n{_at(stream)}), sink, "
         f"above_key_mean={strict}).score",

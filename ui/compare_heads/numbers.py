@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from attn_core.heads import ablation, measures
+from attn_core.heads import measures
 from attn_core.heads.measures import Measure
+from attn_core.heads.summary import summarise_head
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from ui.compare_heads.charts import both
@@ -107,9 +108,7 @@ def _strip(side: Side, query: int) -> None:
     """The strip of a panel; a mean, or a head over shuffled words, cannot be switched off."""
     viewed = side.viewed
     if side.spec.shows in ("head", "random"):
-        found = ablation.summarise_head(
-            viewed.trace, viewed.run, side.layer, side.spec.head, query, stream=viewed.stream
-        )
+        found = summarise_head(viewed.trace, viewed.run, side.layer, side.spec.head, query, stream=viewed.stream)
         widgets.strip(found.parts(), found.effect.says)
         return
     row = side.pattern[query]

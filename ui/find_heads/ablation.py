@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from attn_core.figures.canvas.panels import Panel, pack_panels
 from attn_core.heads import ablation
+from attn_core.heads.summary import delta_shares
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from ui import words
@@ -129,7 +130,7 @@ def _panel(stream: StreamTrace, layer: int, head: int, title: str, cells: np.nda
 def shares_of_delta_e(trace: Trace, query: int, stream: str | None) -> np.ndarray:
     """Every head's share of its layer's ΔE at one word, [layer, head]."""
     layers = range(trace.n_layers_of(stream))
-    return np.stack([ablation.delta_shares(trace, layer, query, stream=stream) for layer in layers])
+    return np.stack([delta_shares(trace, layer, query, stream=stream) for layer in layers])
 
 
 def ranked(values: np.ndarray, name: str) -> pd.DataFrame:

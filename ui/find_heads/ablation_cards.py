@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from attn_core.heads import ablation as measured
-from attn_core.heads.ablation import replacement_options
+from attn_core.heads.ablation import REPLACEMENTS, replacement_options
+from attn_core.heads.summary import summarise_head
 from attn_core.text.decoding import visible
 from attn_core.views import snippets
 from ui import words
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
 
 WORDS = words.beside(__file__)
-REPLACEMENTS = WORDS.table("ablation.replacements")
 PARAMS = [
     Param(
         "off",
@@ -120,16 +120,16 @@ def _settings(viewed: StreamView, off: Heads) -> None:
             on_change=chosen,
             width=150,
         )
-        st.selectbox("In its place", list(REPLACEMENTS), format_func=REPLACEMENTS.__getitem__, key="fill", width=220)
+        st.selectbox(
+            "In its place", list(REPLACEMENTS), format_func=lambda name: REPLACEMENTS[name].title, key="fill", width=220
+        )
     st.multiselect("Heads that are off", every, key="off_heads", on_change=set_off, placeholder="none")
 
 
 def _strip(viewed: StreamView) -> None:
     """The opened head in four numbers."""
     widgets.heading(f"Head {viewed.name}")
-    found = measured.summarise_head(
-        viewed.trace, viewed.run, viewed.layer, viewed.head, viewed.query, stream=viewed.stream
-    )
+    found = summarise_head(viewed.trace, viewed.run, viewed.layer, viewed.head, viewed.query, stream=viewed.stream)
     widgets.strip(found.parts())
 
 

@@ -25,6 +25,7 @@ from transformers import (
 
 import attn_core as ac
 from attn_core.heads import ablation, baselines
+from attn_core.heads.summary import delta_shares, summarise_head
 
 WORDS = ["a", "fluffy", "blue", "creature", "roamed", "the", "verdant", "forest", "and", "saw", "old", "mole"]
 TEXT = "a fluffy blue creature roamed the verdant forest"
@@ -252,7 +253,7 @@ def test_effect_of_an_encoder_is_the_angle_of_its_final_embedding():
 def test_shares_of_a_layer_sum_to_one_and_are_norms():
     model = ac.wrap(gpt2(), tokenizer())
     trace = ac.trace(model, TEXT)
-    shares = ablation.delta_shares(trace, 1, query=5)
+    shares = delta_shares(trace, 1, query=5)
     norms = np.array([np.linalg.norm(trace.delta_e(1, head)[5]) for head in range(4)])
     np.testing.assert_allclose(shares, norms / norms.sum(), rtol=1e-5)
     assert shares.sum() == pytest.approx(1)
@@ -261,7 +262,7 @@ def test_shares_of_a_layer_sum_to_one_and_are_norms():
 def test_a_strip_reads_as_four_numbers():
     model = ac.wrap(gpt2(), tokenizer())
     trace = ac.trace(model, TEXT)
-    strip = ablation.summarise_head(trace, ablation.runner(model, trace), layer=0, head=1, query=4)
+    strip = summarise_head(trace, ablation.runner(model, trace), layer=0, head=1, query=4)
     row = trace.pattern(0, 1)[4]
     assert strip.sink == pytest.approx(row[0], abs=1e-6)
     assert strip.sink_labels == ("a",)
@@ -345,7 +346,7 @@ def test_each_stream_of_an_encoder_decoder_has_its_effects(stream):
     model = ac.wrap(original, tokenizer())
     trace = ac.trace(model, TEXT, target="the old mole saw")
     run = ablation.runner(model, trace)
-    strip = ablation.summarise_head(trace, run, layer=0, head=1, query=2, stream=stream)
+    strip = summarise_head(trace, run, layer=0, head=1, query=2, stream=stream)
     assert strip.effect.unit == ("°" if stream == "encoder" else "bits") and strip.effect.value > 0
     judge = copy.deepcopy(original)
     block = judge.model.encoder.layers[0] if stream == "encoder" else judge.model.decoder.layers[0]

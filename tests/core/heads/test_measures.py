@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import entropy as scipy_entropy
 
 from attn_core.heads import measures, rules, search
+from attn_core.heads.sink import sink_keys, without_sink
 
 
 def one_hot(targets: list[int], n_key: int) -> np.ndarray:
@@ -37,16 +38,16 @@ def test_mean_distance_by_hand():
 
 
 def test_the_sink_is_special_tokens_and_the_first_token_only_where_nobody_looks_ahead():
-    assert measures.sink_keys([True, False, False, True], causal=False).tolist() == [True, False, False, True]
-    assert measures.sink_keys([False, False, False], causal=True).tolist() == [True, False, False]
-    assert measures.sink_keys([False, False], causal=False).tolist() == [False, False]
+    assert sink_keys([True, False, False, True], causal=False).tolist() == [True, False, False, True]
+    assert sink_keys([False, False, False], causal=True).tolist() == [True, False, False]
+    assert sink_keys([False, False], causal=False).tolist() == [False, False]
 
 
 def test_hiding_the_sink_renormalises_and_never_invents_a_row():
     pattern = np.array([[0.9, 0.06, 0.04], [1.0, 0.0, 0.0]])
     sink = np.array([True, False, False])
     np.testing.assert_allclose(measures.share_on(pattern, sink), [0.9, 1.0])
-    rest = measures.without_sink(pattern, sink)
+    rest = without_sink(pattern, sink)
     np.testing.assert_allclose(rest[0], [0.0, 0.6, 0.4])
     assert np.isnan(rest[1]).all()
 

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.heads import ablation
+from attn_core.heads.summary import summarise_head
 from attn_core.settings import number
 from attn_core.views import recorded
 from ui.drawing import widgets
@@ -107,7 +108,7 @@ def test_the_recording_is_the_live_models_result_within_its_steps(model: ac.Mode
     for layer, head, query in ((0, 3, 4), (2, 7, 0), (5, 11, 12)):
         turn = ablation.effect(trace, run(without=[(layer, head)]), query).value
         assert stored.turns[layer, head, query] == pytest.approx(turn, rel=1e-3)
-        live = ablation.summarise_head(trace, run, layer, head, query)
+        live = summarise_head(trace, run, layer, head, query)
         assert recorded.summarise_head(stored, layer, head, query).parts() == live.parts()
 
 

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.heads import ablation, baselines
+from attn_core.heads.summary import summarise_head
 from attn_core.models.catalogue import bundled_folder
 
 ARE, IS = "the keys to the cabinet are on the table", "the keys to the cabinet is on the table"
@@ -191,7 +192,7 @@ def test_the_strips_are_of_each_panels_own_head() -> None:
     for text, word in ((ARE, "are"), (IS, "is")):
         model = load("minilm")
         trace = ac.trace(model, text)
-        parts = ablation.summarise_head(trace, ablation.runner(model, trace), 3, 1, 6).parts()
+        parts = summarise_head(trace, ablation.runner(model, trace), 3, 1, 6).parts()
         cells = "".join(f"<div><strong>{number}</strong>{what}</div>" for number, what in parts)
         assert cells.replace("'", "&#x27;") in html(page), word
 

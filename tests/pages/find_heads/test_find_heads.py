@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.heads import ablation, kinds, rules, samples, search
+from attn_core.heads.summary import delta_shares
 from attn_core.prediction import translation
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -162,7 +163,7 @@ def test_heads_off_together_turn_the_word(trace: ac.Trace) -> None:
     assert shown["word"][4] == "creature (4)" and shown["turn"][4] == pytest.approx(turn.value, rel=1e-5)
     header, _ = packets(page)["effects"]
     assert header["texts"][0][3] == header["texts"][1][2] == "off"
-    shares = [ablation.delta_shares(trace, layer, 4) for layer in range(6)]
+    shares = [delta_shares(trace, layer, 4) for layer in range(6)]
     np.testing.assert_allclose(header["values"], shares, rtol=1e-5)
     ranked = page_driver.table(page, "share of its layer's ΔE at this word, in %").iloc[0].tolist()
     layer, head = np.unravel_index(np.argmax(shares), (6, 12))

@@ -1,0 +1,51 @@
+"""The sink: the keys on which a head rests when it has nothing to do, and patterns without them.
+
+Source: Clark et al. 2019, section 3.2 ([CLS] and [SEP]); Xiao et al. 2024, "Efficient Streaming Language Models with
+Attention Sinks" (the first token of a causal model).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from attn_core.traces.trace import Trace
+
+Floats = NDArray[np.floating]
+Bools = NDArray[np.bool_]
+
+
+def sink_keys(special: Sequence[bool], *, causal: bool) -> Bools:
+    """The keys on which a head rests when it has nothing to do: special tokens, and where no query can look ahead the
+    first token, which is the one key that every query sees. bool [key].
+
+    >>> sink_keys([False, False, True], causal=True).tolist()
+    [True, False, True]
+    """
+    sink = np.array(special, dtype=bool)
+    if causal and sink.size:
+        sink[0] = True
+    return sink
+
+
+def sink_of(trace: Trace, stream: str | None = None) -> Bools:
+    """The sink's keys of a stream, bool [key]: see `sink_keys`."""
+    keys = trace.tokens if stream is None else trace.tokens_of(stream)[1]
+    return sink_keys(keys.special, causal=trace.kind == "decoder" or stream == "decoder")
+
+
+def without_sink(pattern: Floats, sink: Bools) -> Floats:
+    """Hide the sink and spread the rest so that rows sum to 1 again; the sink's cells are 0.
+
+    A row that put everything on the sink has no rest: it becomes NaN, since any other number would be invented.
+
+    >>> without_sink(np.array([[0.5, 0.3, 0.2]]), np.array([True, False, False])).round(2).tolist()
+    [[0.0, 0.6, 0.4]]
+    """
+    rest = np.where(sink, 0.0, pattern)
+    total = rest.sum(axis=-1, keepdims=True)
+    return np.divide(rest, total, out=np.full_like(rest, np.nan), where=total > 1e-12)
