@@ -2,15 +2,6 @@
 # The base image by its content; `docker buildx imagetools inspect python:3.11-slim` names the newest.
 FROM python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
 
-# Picture files (PNG, SVG) are drawn by Chromium, which takes half a gigabyte of memory while it draws; without it the
-# app says that it cannot make them. For a host with 2 GB: docker build --build-arg PICTURES=yes -t headlight .
-ARG PICTURES=no
-RUN if [ "$PICTURES" = yes ]; then \
-        apt-get update \
-        && apt-get install -y --no-install-recommends chromium fonts-noto-core \
-        && rm -rf /var/lib/apt/lists/*; \
-    fi
-
 RUN useradd --create-home --uid 10001 headlight
 WORKDIR /app
 # Model and trace budgets for a host with 1 GB. Streamlit's welcome is no line of JSON.

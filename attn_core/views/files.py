@@ -131,8 +131,8 @@ def rendered(made: go.Figure, kind: str) -> bytes:
         return made.to_image(format=kind, **size)
     except Exception as error:  # kaleido says in many ways that it has no browser
         raise HeadlightError(
-            "A picture file needs Chrome or Chromium on the machine that makes it, and none could be used here. "
-            "CSV, JSON, NPZ and HTML files work without."
+            "A picture file needs Chrome or Chromium on the machine that makes it, and the package kaleido "
+            "(pip install headlight-attention[pictures]). CSV, JSON, NPZ and HTML files work without."
         ) from error
 
 

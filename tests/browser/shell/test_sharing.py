@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -64,13 +65,15 @@ def test_a_saved_page_works_offline_and_opens_again(open_page: Visit, any_browse
     show_in(page, "dark")
     assert faults(page) == []
     saved = {}
-    for kind in ("HTML", "PNG"):
+    for kind in ("HTML", "PNG", "SVG"):
         with page.expect_download(timeout=PATIENCE) as download:
             page.get_by_role("button", name=kind, exact=True).click()
         saved[kind] = tmp_path / download.value.suggested_filename
         download.value.save_as(saved[kind])
     assert saved["PNG"].name == "headlight-minilm-head-2.5.png"
-    assert saved["PNG"].read_bytes().startswith(b"\x89PNG")
+    png = saved["PNG"].read_bytes()
+    assert png.startswith(b"\x89PNG") and int.from_bytes(png[16:20], "big") == 3 * 760  # three pixels a unit
+    assert all(word in saved["SVG"].read_text() for word in ("mole", "query (asks)", "Headlight"))
 
     offline = any_browser.new_context(offline=True).new_page()
     offline.goto(saved["HTML"].as_uri())
@@ -97,3 +100,26 @@ def test_a_frame_in_another_page_shows_the_view_alone(open_page: Visit) -> None:
         expect(inside.locator(gone)).to_have_count(0)
     back = inside.get_by_role("link", name="Headlight")
     assert back.get_attribute("href") == link and back.get_attribute("target") == "_blank"
+
+
+def test_a_picture_is_drawn_here_and_costs_the_socket_little(open_page: Visit) -> None:
+    """The script comes once, over HTTP; of the picture itself only its description, or its address, is sent."""
+    asked: list[str] = []
+    page = open_page(**VIEW)
+    page.on("request", lambda request: asked.append(request.url))
+    received: list[int] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
+    page.reload()
+    is_live(page)
+    behind(page, "Save")
+    for name in ("Every head of every layer", "Links between words"):
+        page.get_by_role("combobox", name=re.compile("Save a picture")).click()
+        page.get_by_role("option", name=name).click()
+        expect(page.get_by_text("Every head of every layer: rows" if "Every" in name else "as lines")).to_be_visible()
+        before = sum(received)
+        with page.expect_download(timeout=PATIENCE):
+            page.get_by_role("button", name="PNG", exact=True).click()
+        expect(page.get_by_text("is in your downloads")).to_be_visible()
+        assert sum(received) - before <= 50_000
+    scripts = [url for url in asked if "/media/" in url and url.endswith((".js", ".es"))]
+    assert len(scripts) == 1
