@@ -79,7 +79,7 @@ def bare_pass(rounds: int = 200) -> float:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    from attn_core.models.catalogue import bundled_folder
+    from attn_core.models.sources import bundled_folder
 
     torch.set_num_threads(1)
     model = AutoModel.from_pretrained(bundled_folder(), attn_implementation="sdpa").eval()

@@ -133,7 +133,7 @@ def bertviz(browser: Any, n_tokens: int) -> float | str:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    from attn_core.models.loading import bundled_folder
+    from attn_core.models.sources import bundled_folder
 
     tokenizer = AutoTokenizer.from_pretrained(bundled_folder())
     model = AutoModel.from_pretrained(bundled_folder(), attn_implementation="eager").eval()

@@ -31,7 +31,7 @@ def gpt2_small(attention: str) -> Any:
 def bundled(attention: str) -> Any:
     from transformers import AutoModel
 
-    from attn_core.models.loading import bundled_folder
+    from attn_core.models.sources import bundled_folder
 
     return AutoModel.from_pretrained(bundled_folder(), attn_implementation=attention).eval()
 
@@ -93,7 +93,7 @@ def main() -> None:
     torch.set_num_threads(1)
     from transformers import AutoTokenizer
 
-    from attn_core.models.loading import bundled_folder
+    from attn_core.models.sources import bundled_folder
 
     tokenizer = AutoTokenizer.from_pretrained(bundled_folder())
     rows = passes("MiniLM (bundled)", bundled, tokenizer, rounds=60)

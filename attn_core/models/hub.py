@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from attn_core.errors import DamagedModel, NoNetwork, UnknownModel
+from attn_core.models.verification import WEIGHTS, is_whole
 from attn_core.settings import is_offline
 
 Progress = Callable[..., None]  # called as progress("what happens now", fraction of it or None)
 
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json")  # whole, or the list of their parts
+# What is downloaded of a repository: never weights in a format that can run code, and nothing of its subfolders.
+WANTED = ["*.json", "*.txt", "*.model", "*.spm", "*.codes", WEIGHTS, "model-*-of-*.safetensors"]
+UNWANTED = ["*/*", "pytorch_model*", "*.msgpack*"]
 PATIENCE = 4.0  # seconds after which a silent hub counts as unreachable
 RECHECK = 60.0  # seconds for which an answer is believed
 UNREACHABLE = (
@@ -22,21 +25,59 @@ UNREACHABLE = (
 
 
 def is_downloaded(repo: str, revision: str | None = None) -> bool:
-    """Whether configuration and weights lie in the local cache; asks nobody."""
-    return all(any(downloaded_file(repo, file, revision) for file in files) for files in (("config.json",), WEIGHTS))
+    """Whether a model lies whole in the local cache; asks nobody."""
+    return downloaded_folder(repo, revision) is not None
 
 
-def downloaded_file(repo: str, file: str, revision: str | None = None) -> Path | None:
-    """Where a file of the hub lies in the local cache, None if it was not downloaded."""
+def downloaded_folder(repo: str, revision: str | None = None) -> Path | None:
+    """The folder in the local cache where a model lies whole, None if there is none; asks nobody."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(repo, file, revision=revision)
-    return Path(found) if isinstance(found, str) else None
+    found = try_to_load_from_cache(repo, "config.json", revision=revision)
+    folder = Path(found).parent if isinstance(found, str) else None
+    return folder if folder and is_whole(folder) else None
+
+
+def snapshot(repo: str, revision: str | None, progress: Progress) -> Path:
+    """The folder of a model from the hub. What was downloaded before is used without a question to the hub.
+
+    Raises NoNetwork, UnknownModel or DamagedModel with a sentence for the reader.
+    """
+    found = downloaded_folder(repo, revision)
+    if found is not None:
+        return found
+    progress("asking the hub")
+    require_network()
+    try:
+        return _download(repo, revision, progress)
+    except Exception as error:
+        explained = explain(error, repo)
+        if explained is error:
+            raise
+        raise explained from error
+
+
+def _download(repo: str, revision: str | None, progress: Progress) -> Path:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.utils import filter_repo_objects
+
+    info = HfApi().model_info(repo, revision=revision, files_metadata=True)
+    sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+    wanted = list(filter_repo_objects(sizes, allow_patterns=WANTED, ignore_patterns=UNWANTED))
+    if not any(name.endswith(".safetensors") for name in wanted):
+        raise DamagedModel(f"{repo!r} has no weights as safetensors, and Headlight opens no other kind.")
+    whole = sum(sizes[name] for name in wanted)
+    told = _told_in_order(progress, whole)
+    folder = snapshot_download(
+        repo, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED, tqdm_class=_byte_counter(told)
+    )
+    told(whole)  # files that were here before are not counted on the way
+    return Path(folder)
 
 
 def configuration(repo: str) -> Path:
     """Where a hub model's config.json lies; fetched if it was not downloaded before."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError
     from huggingface_hub.utils import validate_repo_id
 
@@ -44,9 +85,9 @@ def configuration(repo: str) -> Path:
         validate_repo_id(repo)
     except HFValidationError:
         raise UnknownModel(f"{repo!r} cannot be the name of a model on the hub.") from None
-    found = downloaded_file(repo, "config.json")
-    if found is not None:
-        return found
+    found = try_to_load_from_cache(repo, "config.json")
+    if isinstance(found, str):
+        return Path(found)
     require_network()
     try:
         return Path(hf_hub_download(repo, "config.json"))
@@ -71,20 +112,6 @@ def require_network() -> None:
         raise NoNetwork("This model was not downloaded before, and the hub is switched off here (HF_HUB_OFFLINE).")
     if not _door.answer():
         raise NoNetwork(UNREACHABLE)
-
-
-def require_safetensors(repo: str, revision: str | None = None) -> None:
-    """Raise DamagedModel where a repository has none; left alone, the library would ask a third party to make some."""
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import RemoteEntryNotFoundError
-
-    for file in WEIGHTS:
-        try:
-            get_hf_file_metadata(hf_hub_url(repo, file, revision=revision))
-            return
-        except RemoteEntryNotFoundError:
-            continue
-    raise DamagedModel(f"{repo!r} has no weights as safetensors, and Headlight opens no other kind.")
 
 
 class _Door:
@@ -142,28 +169,39 @@ def _answers() -> bool:
 _door = _Door()
 
 
-def bar_for(progress: Progress) -> type:
-    """A progress bar, as the hub's library wants it, that prints nothing and tells `progress` the bytes so far."""
+def _told_in_order(progress: Progress, whole: int) -> Callable[[float], None]:
+    """Tells `progress` how many of all bytes are there; files arrive side by side, and it never goes back."""
+    lock, most = threading.Lock(), 0.0
+
+    def told(so_far: float) -> None:
+        nonlocal most
+        with lock:
+            most = max(most, min(so_far, whole))
+            progress(f"downloading, {most / 1e6:.0f} of {whole / 1e6:.0f} MB", most / whole if whole else 1.0)
+
+    return told
+
+
+def _byte_counter(told: Callable[[float], None]) -> type:
+    """A progress bar, as the hub's library wants it, that prints nothing and tells the bytes so far.
+
+    The library makes several bars at once; the one that counts what reached the disk is described as "Reconstructing".
+    """
     from tqdm.auto import tqdm
 
-    class Bar(tqdm):  # type: ignore[type-arg]
+    class Counter(tqdm):  # type: ignore[type-arg]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs.pop("name", None)
-            self.so_far, self.whole, self.bytes = (
-                kwargs.get("initial") or 0,
-                kwargs.get("total"),
-                kwargs.get("unit") == "B",
-            )
+            self.so_far = 0.0
+            self.counts = str(kwargs.get("desc")).startswith("Reconstructing")
             super().__init__(*args, **{**kwargs, "disable": True})
 
         def update(self, n: float | None = 1) -> bool | None:
             self.so_far += n or 0
-            if self.bytes and self.whole:
-                said = f"downloading, {self.so_far / 1e6:.0f} of {self.whole / 1e6:.0f} MB"
-                progress(said, min(1.0, self.so_far / self.whole))
+            if self.counts:
+                told(self.so_far)
             return super().update(n)
 
-    return Bar
+    return Counter
 
 
 def explain(error: Exception, repo: str) -> Exception:

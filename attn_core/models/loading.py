@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from attn_core.errors import DamagedModel, NoNetwork
-from attn_core.models import hub
-from attn_core.models.catalogue import CATALOGUE, Entry, availability, bundled_folder, entry_of, folder_of
-from attn_core.models.checkpoint import check_hash, read_checkpoint
+from attn_core.models.catalogue import entry_of
+from attn_core.models.checkpoint import read_checkpoint
+from attn_core.models.entry import Entry
 from attn_core.models.hub import Progress
+from attn_core.models.sources import locate
+from attn_core.models.verification import verify
 from attn_core.settings import token_limit
 
 if TYPE_CHECKING:
     from attn_core.capture.model import Model
-
-__all__ = ["CATALOGUE", "Entry", "availability", "bundled_folder", "entry_of", "load"]
 
 _loaded: WeakValueDictionary[tuple[str, float], Model] = WeakValueDictionary()
 _locks: dict[str, threading.Lock] = {}  # one a model, so that it is read once, whoever asks at the same time
@@ -50,56 +49,17 @@ def _age(entry: Entry) -> float:
     """When a folder's weights were last written: after more training it is another model."""
     if entry.kind != "folder":
         return 0.0
-    return max(file.stat().st_mtime for file in Path(entry.source).expanduser().glob("*.safetensors"))
+    return max((file.stat().st_mtime for file in Path(entry.source).expanduser().glob("*.safetensors")), default=0.0)
 
 
 def _open(entry: Entry, progress: Progress) -> Model:
-    hf_model, tokenizer = _from_hub(entry, progress) if entry.kind == "hub" else _from_folder(entry, progress)
+    """Locate, verify, read, and find where attention happens."""
     from attn_core.capture.model import wrap
 
+    folder = locate(entry, progress)
+    called = entry.source if entry.kind == "hub" else str(folder)
+    progress("checking the files")
+    verify(folder, entry.hashes, called)
+    hf_model, tokenizer = read_checkpoint(folder, called, progress)
     progress("finding where attention happens")
     return wrap(hf_model, tokenizer, name=entry.name, limit=token_limit(), reload=lambda: load(entry.name))
-
-
-def _from_folder(entry: Entry, progress: Progress) -> tuple[Any, Any]:
-    folder = Path(entry.source).expanduser() if entry.kind == "folder" else folder_of(entry)
-    if folder is None:
-        raise DamagedModel(f"{entry.title} cannot be opened: {availability(entry.name)[1]}.")
-    if entry.sha256 is not None:
-        progress("checking the weights")
-        check_hash(folder / "model.safetensors", entry.sha256)
-    try:
-        return read_checkpoint(str(folder), progress, local_files_only=True)
-    except OSError as error:  # a shard or a tokenizer's file that is not there
-        raise DamagedModel(f"{folder} is not complete: {str(error).splitlines()[0]}") from error
-
-
-def _from_hub(entry: Entry, progress: Progress) -> tuple[Any, Any]:
-    """What was downloaded before is used without a question to the hub; what was not is fetched."""
-    source: dict[str, Any] = {"revision": entry.revision} if entry.revision else {}
-    if hub.is_downloaded(entry.source, entry.revision):
-        try:
-            return _verified(entry, read_checkpoint(entry.source, progress, local_files_only=True, **source))
-        except (OSError, DamagedModel) as error:  # perhaps only a part was fetched: see whether the hub has the rest
-            problem = hub.explain(error, entry.source)
-            try:
-                hub.require_network()
-            except NoNetwork:
-                raise problem from error
-    progress("asking the hub")
-    hub.require_network()
-    try:
-        hub.require_safetensors(entry.source, entry.revision)
-        return _verified(entry, read_checkpoint(entry.source, progress, **source))
-    except Exception as error:
-        explained = hub.explain(error, entry.source)
-        if explained is error:
-            raise
-        raise explained from error
-
-
-def _verified(entry: Entry, read: tuple[Any, Any]) -> tuple[Any, Any]:
-    file = hub.downloaded_file(entry.source, "model.safetensors", entry.revision)
-    if entry.sha256 is not None and file is not None:
-        check_hash(file, entry.sha256)
-    return read

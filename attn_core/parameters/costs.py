@@ -58,6 +58,7 @@ def multiply_adds(shape: Shape, tokens: int) -> list[Cost]:
     attentions, each with `tokens` to look at.
     """
     d, f = shape.d_model, shape.d_ff
+    decoder = shape.n_decoder_layers * shape.decoder_d_ff
     attentions = shape.n_layers + 2 * shape.n_decoder_layers
     project = 2 * d * shape.width + 2 * d * shape.n_groups * shape.d_head
     gates = 3 if shape.gated else 2
@@ -66,11 +67,18 @@ def multiply_adds(shape: Shape, tokens: int) -> list[Cost]:
     costs = [
         Cost("attention: projections", f"{attentions:,} × {said}", attentions * project, "not at all"),
         Cost("attention: scores and sums", f"{attentions:,} × {look}", attentions * 2 * tokens * shape.width, "linear"),
-        Cost("MLP", f"{shape.n_blocks:,} × {gates} × {d:,} × {f:,}", shape.n_blocks * gates * d * f, "not at all"),
+        Cost("MLP", _mlp_formula(shape, gates), gates * d * (shape.n_layers * f + decoder), "not at all"),
     ]
     if shape.kind != "encoder":
         costs.append(Cost("unembedding", f"{d:,} × {shape.vocabulary:,}", d * shape.vocabulary, "not at all"))
     return costs
+
+
+def _mlp_formula(shape: Shape, gates: int) -> str:
+    d, f = shape.d_model, shape.d_ff
+    if shape.decoder_d_ff in (0, f):
+        return f"{shape.n_blocks:,} × {gates} × {d:,} × {f:,}"
+    return f"{gates} × {d:,} × ({shape.n_layers:,} × {f:,} + {shape.n_decoder_layers:,} × {shape.decoder_d_ff:,})"
 
 
 def even_point(shape: Shape) -> int:

@@ -20,6 +20,7 @@ from attn_core.errors import DamagedModel, UnknownModel
 from attn_core.parameters.architectures.families import FAMILIES, complete, lay_out
 from attn_core.parameters.presets import ALIASES, PRESETS, Preset
 from attn_core.parameters.shape import ImpossibleModel, problems
+from attn_core.parameters.stored import has_own_unembedding
 from attn_core.parameters.table import Ledger
 
 
@@ -64,13 +65,20 @@ def _described(given: Any) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:
     elif hasattr(given, "to_dict"):
         config = given.to_dict()
     elif hasattr(getattr(given, "config", None), "to_dict"):
-        config = {**given.config.to_dict(), "architectures": [type(given).__name__]}
+        config = {**given.config.to_dict(), "architectures": [type(given).__name__], **_untied(given)}
     else:
         raise TypeError(f"a configuration or a name is needed, not {type(given).__name__}")
     if not isinstance(config.get("model_type"), str):
         raise UnknownModel("A configuration needs a model_type, such as 'gpt2' or 'bert'.")
     family = FAMILIES.get(config["model_type"])
     return family.title if family else str(config["model_type"]), config, ()
+
+
+def _untied(model: Any) -> dict[str, bool]:
+    """What a model says of its unembedding where its configuration is silent: that it has numbers of its own."""
+    head, words = (getattr(model, f"get_{side}_embeddings", lambda: None)() for side in ("output", "input"))
+    both = getattr(head, "weight", None) is not None and getattr(words, "weight", None) is not None
+    return {"tie_word_embeddings": False} if both and head.weight is not words.weight else {}
 
 
 def _named(name: str | Path) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:
@@ -92,4 +100,6 @@ def _named(name: str | Path) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:
         raise DamagedModel(f"{file} cannot be read as a configuration.") from error
     if not isinstance(config, dict):
         raise DamagedModel(f"{file} is no configuration: it holds a {type(config).__name__}, not named numbers.")
+    if has_own_unembedding(file.parent):
+        config["tie_word_embeddings"] = False
     return Path(name).name, _described(config)[1], ()

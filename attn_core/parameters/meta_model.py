@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor of a built model; `tied_to` names the first tensor that is the same one."""
+    """A tensor of a built model; `tied_to` names the first tensor that is the same one.
+
+    `owners` are the class names of the modules around it, the model first and the one that holds it last.
+    """
 
     name: str
     shape: tuple[int, ...]
     tied_to: str | None
     learnt: bool
+    owners: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,24 @@ def _without_memory(config: Config) -> nn.Module:
     named = getattr(transformers, str(next(iter(config.get("architectures") or ()), "")), None)
     with torch.device("meta"):
         if isinstance(named, type) and issubclass(named, transformers.PreTrainedModel):
-            return named(full)
-        return _usual_class(config["model_type"]).from_config(full)
+            model: Any = named(full)
+        else:
+            model = _usual_class(config["model_type"]).from_config(full)
+        if config.get("tie_word_embeddings") is False:
+            _untie(model)
+    return model
+
+
+def _untie(model: Any) -> None:
+    """Give the unembedding numbers of its own, as a published T5 1.1, Flan-T5 or mT5 has them.
+
+    The library's T5 classes say "tied" whatever their configuration says, and untie when they read such weights.
+    """
+    import torch
+
+    head, words = model.get_output_embeddings(), model.get_input_embeddings()
+    if head is not None and getattr(head, "weight", None) is words.weight:
+        head.weight = torch.nn.Parameter(torch.empty_like(words.weight))
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -109,7 +129,17 @@ def tensors_of(model: nn.Module) -> Iterator[Tensor]:
     first: dict[int, str] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         owner = first.setdefault(id(parameter), name)
-        yield Tensor(name, tuple(parameter.shape), None if owner == name else owner, parameter.requires_grad)
+        tied_to = None if owner == name else owner
+        yield Tensor(name, tuple(parameter.shape), tied_to, parameter.requires_grad, _owners(model, name))
+
+
+def _owners(model: nn.Module, name: str) -> tuple[str, ...]:
+    """The class names of the modules that a parameter lies in, from the model to the one that holds it."""
+    module, found = model, [type(model).__name__]
+    for part in name.split(".")[:-1]:
+        module = getattr(module, part)
+        found.append(type(module).__name__)
+    return tuple(found)
 
 
 def reconcile(ledger: Ledger) -> Reconciliation:
@@ -149,13 +179,23 @@ def _buildable(config: Config) -> tuple[Config | None, str]:
     return {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], **names, **more}, ""
 
 
-_PARTS = (  # the first word found in a tensor's name decides its part
-    ("position", r"wpe|position|relative"),
-    ("norm", r"norm|ln_|\bln\b|layernorm"),
-    ("unembedding", r"lm_head|embed_out|unembed"),
-    ("attention", r"attn|attention"),
-    ("mlp", r"mlp|ffn|feed_forward|intermediate|experts|dense_h|dense_4h|\bfc\d?\b|output\.dense"),
-    ("embedding", r"embed|wte"),
+# What decides a tensor's part, in this order: words of its own name, or the ends of the class names around it. Families
+# spell both as they like (SelfAttention, DenseReluDense, LayerNorm), so letters of either case count.
+_POSITION = re.compile(r"wpe|position|relative|rel_embed", re.IGNORECASE)
+_NORM_NAME = re.compile(r"layer_?norm|_norm\b|\bnorm|ln_|\bln\b", re.IGNORECASE)
+_NORM_CLASS = re.compile(r"norm(gated|\dd)?$", re.IGNORECASE)
+_UNEMBEDDING = re.compile(r"lm_head|embed_out|unembed", re.IGNORECASE)
+_ATTENTION_CLASS = re.compile(r"(attention|attn)$", re.IGNORECASE)
+_BY_NAME = (
+    ("attention", re.compile(r"attn|attention", re.IGNORECASE)),
+    (
+        "mlp",
+        re.compile(
+            r"mlp|ffn|feed_forward|intermediate|experts|dense_h|dense_4h|\bfc\d?\b|output\.dense|denserelu|ff_layer",
+            re.IGNORECASE,
+        ),
+    ),
+    ("embedding", re.compile(r"embed|wte|\bshared\b", re.IGNORECASE)),
 )
 _ROLES = (
     ("fused", r"qkv|query_key_value|c_attn"),
@@ -182,8 +222,7 @@ def rows_of(model: nn.Module) -> tuple[Row, ...]:
 
 def _row(stem: str, shape: tuple[int, ...], occurrences: list[tuple[int, Tensor]]) -> Row:
     first = occurrences[0][1]
-    part = next((part for part, words in _PARTS if re.search(words, stem)), "other")
-    role = part
+    part = role = _part(stem, first.owners)
     if part == "attention":
         role = next((role for role, words in _ROLES if re.search(words, stem)), "fused")
     learnt = "matrix" if first.learnt else "fixed"
@@ -192,6 +231,19 @@ def _row(stem: str, shape: tuple[int, ...], occurrences: list[tuple[int, Tensor]
     pieces = (Piece(role, size(**{"": 1}) if not shape else size(**{f"side {i + 1}": n for i, n in enumerate(shape)})),)
     layers = tuple(index for index, _ in occurrences)
     return Row(stem, f"{part}, {kind}", part, kind, place, shape, pieces, layers, first.tied_to)
+
+
+def _part(stem: str, owners: tuple[str, ...]) -> str:
+    """Which part of a model a tensor belongs to: an attention's own norms and position tables are not attention."""
+    if _POSITION.search(stem):
+        return "position"
+    if _NORM_CLASS.search(owners[-1]) or _NORM_NAME.search(stem):
+        return "norm"
+    if _UNEMBEDDING.search(stem):
+        return "unembedding"
+    if any(_ATTENTION_CLASS.search(owner) for owner in owners[1:]):
+        return "attention"
+    return next((part for part, words in _BY_NAME if words.search(stem)), "other")
 
 
 def ledger_of(config: Mapping[str, Any], title: str) -> Ledger:

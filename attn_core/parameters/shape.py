@@ -32,7 +32,8 @@ class ImpossibleModel(HeadlightError):
 @dataclass(frozen=True)
 class Shape:
     """The numbers that decide everything else. `n_groups` are the heads of keys and values; `n_decoder_layers` is 0
-    where there is one stack; `context` is how many tokens the model can read; `gated` MLPs have a third matrix."""
+    where there is one stack; `context` is how many tokens the model can read; `gated` MLPs have a third matrix;
+    `decoder_d_ff` is the width of the decoder's MLPs, 0 where there is no decoder of its own."""
 
     kind: str
     d_model: int
@@ -46,6 +47,7 @@ class Shape:
     tied: bool
     n_decoder_layers: int = 0
     gated: bool = False
+    decoder_d_ff: int = 0
 
     @property
     def n_blocks(self) -> int:
@@ -64,6 +66,7 @@ def shape_of(config: Config) -> Shape:
     numbers: dict[str, Any] = {name: config.get(theirs) for name, theirs in family.words.items()}
     d_model, n_heads, n_layers = numbers["d_model"], numbers["n_heads"], numbers["n_layers"]
     decoder_layers = (numbers.get("n_decoder_layers") or n_layers) if family.kind == "encoder-decoder" else 0
+    d_ff = numbers["d_ff"] or 4 * d_model
     return Shape(
         kind=family.kind,
         d_model=d_model,
@@ -71,12 +74,13 @@ def shape_of(config: Config) -> Shape:
         n_heads=n_heads,
         d_head=numbers.get("d_head") or d_model // n_heads,
         n_groups=numbers.get("n_groups") or n_heads,
-        d_ff=numbers["d_ff"] or 4 * d_model,
+        d_ff=d_ff,
         vocabulary=numbers["vocabulary"],
         context=numbers["context"],
         tied=bool(numbers["tied"]),
         n_decoder_layers=decoder_layers,
         gated=family.gated or str(config.get("feed_forward_proj")).startswith("gated-"),
+        decoder_d_ff=(numbers.get("decoder_d_ff") or d_ff) if decoder_layers else 0,
     )
 
 

@@ -220,7 +220,6 @@ FAMILIES: dict[str, Family] = {
         _T5_SIZES,
         {"T5ForConditionalGeneration": "words", "T5Model": "", "T5WithLMHeadModel": "words"},
         options={"relative_attention_num_buckets": 32, "feed_forward_proj": "relu"},
-        assumes={"tie_word_embeddings": True},
     ),
     "bart": _bart("BART", "Bart", "BartForConditionalGeneration", 50265),
     "mbart": _bart("mBART", "MBart", "MBartForConditionalGeneration", 50265),

@@ -27,13 +27,13 @@ import attn_core as ac
 from attn_core.heads import rules
 from attn_core.heads.kinds import classify_heads, passes
 from attn_core.heads.samples import LENGTH, SEEDS, ordinary_words, repeated_random_tokens
-from attn_core.models import catalogue
+from attn_core.models.sources import bundled_folder
 from attn_core.prediction import translation
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return AutoTokenizer.from_pretrained(catalogue.bundled_folder())
+    return AutoTokenizer.from_pretrained(bundled_folder())
 
 
 SMALL = {"vocab_size": 30522, "pad_token_id": 0, "bos_token_id": 101, "eos_token_id": 102}
@@ -78,7 +78,7 @@ def test_heads_of_the_bundled_model_that_are_known(minilm):
 def minilm(tokenizer):
     from transformers import AutoModel
 
-    return ac.wrap(AutoModel.from_pretrained(catalogue.bundled_folder()), tokenizer, name="minilm")
+    return ac.wrap(AutoModel.from_pretrained(bundled_folder()), tokenizer, name="minilm")
 
 
 def test_every_number_of_a_row_by_another_road(minilm):

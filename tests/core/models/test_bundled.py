@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import attn_core as ac
-from attn_core.models.loading import bundled_folder
+from attn_core.models.sources import bundled_folder
 
 
 @pytest.fixture(scope="module")

@@ -99,6 +99,8 @@ class Answer(BaseHTTPRequestHandler):
             return self._send(403, b"", {"X-Error-Code": "GatedRepo"}, body)
         if path.startswith(f"/api/models/{repo}/revision") or path == f"/api/models/{repo}":
             return self._send(200, json.dumps(self._facts(repo)).encode(), {}, body)
+        if path.startswith(f"/api/models/{repo}/tree/"):
+            return self._send(200, json.dumps(self._tree(repo)).encode(), {}, body)
         if "/resolve/" not in path:
             return self._send(404, b"", {}, body)
         file = path.split("/resolve/")[1].split("/", 1)[1]
@@ -114,10 +116,26 @@ class Answer(BaseHTTPRequestHandler):
         return self._send(206 if start else 200, data[start:], facts, body, stop)
 
     def _facts(self, repo: str) -> dict[str, object]:
-        data = (self.server.folder / "model.safetensors").read_bytes()
-        lfs = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}
-        file = {"rfilename": "model.safetensors", "size": len(data), "lfs": lfs}
-        return {"id": repo, "sha": COMMIT, "siblings": [file], "cardData": {"license": "mit"}}
+        siblings = [{"rfilename": name, "size": len(data)} | self._lfs(name, data) for name, data in self._files(repo)]
+        return {"id": repo, "sha": COMMIT, "siblings": siblings, "cardData": {"license": "mit"}}
+
+    def _tree(self, repo: str) -> list[dict[str, object]]:
+        """What a repository holds, as the real hub lists it."""
+        return [
+            {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+            | self._lfs(name, data, key="oid")
+            for name, data in self._files(repo)
+        ]
+
+    def _files(self, repo: str) -> list[tuple[str, bytes]]:
+        names = [*(file.name for file in sorted(self.server.folder.iterdir())), "pytorch_model.bin"]
+        found = [(name, self._content(repo, name)) for name in names]
+        return [(name, data) for name, data in found if data is not None]
+
+    def _lfs(self, name: str, data: bytes, key: str = "sha256") -> dict[str, object]:
+        if not name.endswith((".safetensors", ".bin")):
+            return {}
+        return {"lfs": {key: hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}}
 
     def _content(self, repo: str, file: str) -> bytes | None:
         name = {"pytorch_model.bin": "model.safetensors"}.get(file, file) if repo == "owner/pickled" else file

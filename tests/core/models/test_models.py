@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -22,8 +23,8 @@ import attn_core as ac
 from attn_core.capture import interface
 from attn_core.capture import model as wrapping
 from attn_core.errors import DamagedModel, NoNetwork, UnknownModel, UnsupportedFamily
-from attn_core.models import catalogue, checkpoint
-from attn_core.models import loading as models
+from attn_core.models import cards, catalogue, loading, sources, verification
+from attn_core.models.catalogue import CATALOGUE, availability, entry_of
 
 WORDS = ["[PAD]", "[UNK]", "a", "fluffy", "blue", "creature", *(f"word{i}" for i in range(26))]
 BERT = {"vocab_size": 32, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
@@ -101,7 +102,7 @@ def test_half_precision_is_read_as_float32(bert):
 def test_the_right_class_for_each_architecture(tmp_path, saved, kind, opened):
     model = ac.load(save(saved, tmp_path / "m"))
     assert (model.kind, type(model.hf).__name__) == (kind, opened)
-    entry = models.entry_of(str(tmp_path / "m"))
+    entry = entry_of(str(tmp_path / "m"))
     assert (entry.architecture, entry.n_heads) == (kind, 2)
     assert entry.n_layers == (1 if kind == "encoder-decoder" else 2)
 
@@ -158,6 +159,42 @@ def test_a_folder_that_is_no_model(tmp_path):
     (tmp_path / "config.json").write_text("[]")
     with pytest.raises(DamagedModel, match="holds a list"):
         ac.load(tmp_path)
+
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 90868376\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "without", "error", "says"),
+    [
+        ({"model.safetensors": LFS_POINTER}, (), DamagedModel, "Git LFS pointer.*git lfs pull"),
+        ({"model.gguf": b"GGUF"}, ("model.safetensors",), DamagedModel, "GGUF, quantised for llama"),
+        ({"model.gguf": b"GGUF"}, ("model.safetensors", "config.json"), DamagedModel, "GGUF, quantised for llama"),
+        ({"adapter_config.json": b"{}"}, ("config.json",), DamagedModel, "adapter only.*merge_and_unload"),
+        ({"adapter_model.safetensors": b""}, ("model.safetensors",), DamagedModel, "adapter only.*merge_and_unload"),
+        ({"model.safetensors.index.json": b"{}"}, ("model.safetensors",), DamagedModel, "not complete: model.safe"),
+    ],
+)
+def test_weights_in_another_form_are_named_with_the_way_out(bert, files, without, error, says):
+    for name in without:
+        (bert / name).unlink()
+    for name, data in files.items():
+        (bert / name).write_bytes(data)
+    with pytest.raises(error, match=says):
+        ac.load(bert)
+
+
+def test_quantised_weights_are_named(bert):
+    change_config(bert, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+    with pytest.raises(UnsupportedFamily, match=r"quantised weights \(bitsandbytes\)"):
+        ac.load(bert)
+
+
+def test_weights_saved_inside_data_parallel_are_named(bert):
+    tensors = {f"module.{name}": tensor for name, tensor in load_file(bert / "model.safetensors").items()}
+    save_file(tensors, bert / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(DamagedModel, match="DataParallel"):
+        ac.load(bert)
 
 
 def test_pickled_weights_are_never_opened(bert):
@@ -234,10 +271,32 @@ def test_a_family_that_the_interface_does_not_reach(tmp_path):
 
 
 def test_the_bundled_file_is_checked_by_its_published_hash(monkeypatch):
-    entry = models.CATALOGUE["minilm"]
+    entry = CATALOGUE["minilm"]
     assert entry.sha256 == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-    monkeypatch.setitem(models.CATALOGUE, "minilm", replace(entry, name="minilm-altered", sha256="0" * 64))
+    monkeypatch.setitem(CATALOGUE, "minilm", replace(entry, name="minilm-altered", sha256="0" * 64))
     with pytest.raises(DamagedModel, match="not the published file"):
+        ac.load("minilm")
+
+
+@pytest.mark.parametrize("name", ["minilm", "tiny-decoder", "tiny-translator"])
+def test_every_file_that_is_read_has_a_hash(name, tmp_path):
+    entry = CATALOGUE[name]
+    folder = shutil.copytree(sources.installed_folder(entry), tmp_path / "copy")
+    assert {"model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"} <= set(entry.hashes)
+    verification.verify(folder, entry.hashes, name)
+    for file in entry.hashes:
+        before = (folder / file).read_bytes()
+        (folder / file).write_bytes(before + b" ")
+        with pytest.raises(DamagedModel, match="not the published file"):
+            verification.verify(folder, entry.hashes, name)
+        (folder / file).write_bytes(before)
+
+
+def test_nothing_is_parsed_before_its_hash_is_checked(monkeypatch):
+    altered = replace(CATALOGUE["minilm"], name="minilm-altered", files=(("tokenizer.json", "0" * 64),))
+    monkeypatch.setitem(CATALOGUE, "minilm", altered)
+    monkeypatch.setattr(loading, "read_checkpoint", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(DamagedModel, match=r"tokenizer\.json is not the published file"):
         ac.load("minilm")
 
 
@@ -245,16 +304,16 @@ def test_one_changed_byte_is_noticed(tmp_path):
     file = tmp_path / "weights"
     file.write_bytes(b"abc")
     abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # the standard's own example
-    checkpoint.check_hash(file, abc)
+    verification.check_hash(file, abc)
     file.write_bytes(b"abd")
     with pytest.raises(DamagedModel):
-        checkpoint.check_hash(file, abc)
+        verification.check_hash(file, abc)
 
 
 def test_threads_that_ask_at_once_get_one_model(bert, monkeypatch):
     reads = []
-    read = models.read_checkpoint
-    monkeypatch.setattr(models, "read_checkpoint", lambda *a, **k: reads.append(1) or read(*a, **k))
+    read = loading.read_checkpoint
+    monkeypatch.setattr(loading, "read_checkpoint", lambda *a, **k: reads.append(1) or read(*a, **k))
     found: list[object] = []
     threads = [threading.Thread(target=lambda: found.append(ac.load(bert))) for _ in range(6)]
     for thread in threads:
@@ -268,7 +327,7 @@ def test_threads_that_ask_at_once_get_one_model(bert, monkeypatch):
 def test_nobody_else_keeps_a_model_alive(bert):
     ac.load(bert)
     gc.collect()
-    assert not [key for key in models._loaded if str(bert) in key[0]]
+    assert not [key for key in loading._loaded if str(bert) in key[0]]
 
 
 def test_a_folder_trained_further_is_another_model(bert):
@@ -286,7 +345,7 @@ def test_a_public_server_offers_the_catalogue_only(bert, monkeypatch):
         with pytest.raises(UnknownModel):
             ac.load(name)
     with pytest.raises(UnknownModel):
-        models.entry_of(str(bert))
+        entry_of(str(bert))
     monkeypatch.setenv("HEADLIGHT_MODE", "Public")
     with pytest.raises(ValueError, match="'local' or 'public'"):
         ac.load(str(bert))
@@ -294,20 +353,20 @@ def test_a_public_server_offers_the_catalogue_only(bert, monkeypatch):
 
 def test_without_the_hub_its_models_say_so():
     assert os.environ["HF_HUB_OFFLINE"] == "1"  # tests run offline
-    for name, entry in models.CATALOGUE.items():
-        there, reason = models.availability(name)
+    for name, entry in CATALOGUE.items():
+        there, reason = availability(name)
         assert reason
         if entry.kind == "hub" and not there:
             with pytest.raises(NoNetwork, match="HF_HUB_OFFLINE"):
                 ac.load(name)
-    assert models.availability("minilm") == (True, "comes with the install")
+    assert availability("minilm") == (True, "comes with the install")
 
 
 def test_a_shipped_model_that_is_not_in_this_copy(monkeypatch, tmp_path):
-    monkeypatch.setattr(catalogue, "assets_folder", lambda: tmp_path)
-    there, reason = models.availability("tiny-decoder")
+    monkeypatch.setattr(cards, "assets_folder", lambda: tmp_path)
+    there, reason = availability("tiny-decoder")
     assert not there and "tiny-decoder" in reason
-    monkeypatch.setattr(models, "_loaded", {})
+    monkeypatch.setattr(loading, "_loaded", {})
     with pytest.raises(DamagedModel, match="tiny-decoder"):
         ac.load("tiny-decoder")
 
@@ -352,13 +411,13 @@ LIBRARY = {  # what the library's own classes say of the published configuration
 }
 
 
-@pytest.mark.parametrize("name", [n for n, e in models.CATALOGUE.items() if e.kind != "shipped"])
+@pytest.mark.parametrize("name", [n for n, e in CATALOGUE.items() if e.kind != "shipped"])
 def test_the_catalogue_says_what_the_library_counts(name):
     class_name, facts = LIBRARY[name]
     model_class = getattr(transformers, class_name)
     with torch.device("meta"):
         model = model_class(model_class.config_class(**facts))
-    entry = models.CATALOGUE[name]
+    entry = CATALOGUE[name]
     assert entry.parameters == sum(p.numel() for p in model.parameters())
     assert (entry.n_layers, entry.n_heads) == (model.config.num_hidden_layers, model.config.num_attention_heads)
     assert bool(entry.n_decoder_layers) == model.config.is_encoder_decoder
@@ -367,5 +426,5 @@ def test_the_catalogue_says_what_the_library_counts(name):
 
 def test_only_what_a_tool_printed_is_pinned():
     pins = json.loads((catalogue.assets_folder() / "data" / catalogue.PINS).read_text())
-    for name, entry in models.CATALOGUE.items():
+    for name, entry in CATALOGUE.items():
         assert (entry.revision, entry.size) == tuple(pins.get(name, {}).get(k) for k in ("revision", "size"))

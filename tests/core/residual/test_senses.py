@@ -9,7 +9,7 @@ from families import word_tokenizer
 from transformers import AutoModel, AutoTokenizer
 
 import attn_core as ac
-from attn_core.models.loading import bundled_folder
+from attn_core.models.sources import bundled_folder
 from attn_core.residual import senses
 from attn_core.text import tokens
 

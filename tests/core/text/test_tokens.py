@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from two_languages import marian_tokenizer
 
 from attn_core import EmptyText
-from attn_core.models.catalogue import bundled_folder
+from attn_core.models.sources import bundled_folder
 from attn_core.text import tokens
 
 LINES = ["a fluffy blue creature roamed the verdant forest", "the café was warm", "she didn't see the 🤗", "שלום עולם"]

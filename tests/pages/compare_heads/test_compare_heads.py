@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 import attn_core as ac
 from attn_core.heads import ablation, baselines
 from attn_core.heads.summary import summarise_head
-from attn_core.models.catalogue import bundled_folder
+from attn_core.models.sources import bundled_folder
 
 ARE, IS = "the keys to the cabinet are on the table", "the keys to the cabinet is on the table"
 

@@ -81,7 +81,7 @@ def test_the_moles_cosines_are_the_librarys_own() -> None:
     """A plain computation: the library's eager hidden states, no trace."""
     from transformers import AutoModel, AutoTokenizer
 
-    from attn_core.models.loading import bundled_folder
+    from attn_core.models.sources import bundled_folder
 
     model = AutoModel.from_pretrained(bundled_folder(), attn_implementation="eager").eval()
     tokenizer = AutoTokenizer.from_pretrained(bundled_folder())

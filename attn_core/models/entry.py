@@ -1,0 +1,49 @@
+"""One model on offer, as the catalogue, a folder's config.json or the hub describe it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model on offer.
+
+    `kind` is "bundled" (with the install), "shipped" (trained here, in assets), "hub" or "folder"; `architecture` is
+    "encoder", "decoder" or "encoder-decoder". `n_layers` and `n_heads` count the encoder's where there are two stacks;
+    `n_decoder_layers` is 0 where there is one, `n_decoder_heads` also where both have as many heads. `limit` is how
+    many tokens of a text are read, special ones included.
+    `revision`, `sha256` (of model.safetensors), `size` (its bytes) and `files` (names and hashes of further files)
+    are left empty until a tool printed them.
+    """
+
+    name: str
+    title: str
+    family: str
+    architecture: str
+    licence: str
+    why: str
+    source: str
+    limit: int
+    kind: str = "hub"
+    n_layers: int = 1
+    n_heads: int = 1
+    n_decoder_layers: int = 0
+    n_decoder_heads: int = 0
+    parameters: int | None = None
+    revision: str | None = None
+    sha256: str | None = None
+    size: int | None = None
+    files: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the weights are known by their hash, so that a changed file is noticed."""
+        return self.sha256 is not None
+
+    @property
+    def hashes(self) -> Mapping[str, str]:
+        """The sha256 of every file that is known by one, weights included."""
+        weights = {"model.safetensors": self.sha256} if self.sha256 else {}
+        return {**dict(self.files), **weights}
