@@ -25,20 +25,20 @@ headline = st.container(gap=None)
 if page.state["own"]:
     controls.own_numbers(page)
 try:
-    ledger = counts.ledger
+    table = counts.table
 except HeadlightError as impossible:
     stop_with("These numbers are no model", str(impossible))
 
 with headline:
     widgets.lead(charts.headline(counts))
     checked = widgets.under_lead(charts.provenance(counts))
-for note in ledger.notes:
+for note in table.notes:
     widgets.note(note)
 
 left, right = st.columns([60, 40], gap="medium")
 with left, widgets.card("boxes", "The whole model, to scale", BOXES):
     charts.whole_model(counts)
-with right, widgets.card("lesson", "The lesson’s table", f"{escape(ledger.title)}: how many numbers each matrix has."):
+with right, widgets.card("lesson", "The lesson’s table", f"{escape(table.title)}: how many numbers each matrix has."):
     charts.lesson_table(counts)
 
 with widgets.card("shares", "Shares", "Choose models above to see them side by side."):
@@ -53,12 +53,14 @@ if counts.shape is not None:
             explanations.two_thin_matrices(counts)
         place_of_head = right.container()
     left, right = st.columns(2, gap="medium")
-    with left, widgets.card("growth", "How it grows", "Each point is a whole ledger, counted again."):
+    with left, widgets.card("growth", "How it grows", "Each point is a whole table, counted again."):
         explanations.how_it_grows(counts)
     with right, widgets.card("costs", "What it costs", "Memory and multiply-adds, each with its formula."):
         explanations.what_it_costs(counts)
-with widgets.card("ledger", "The ledger", "Every tensor, in the library’s own names; {} stands for the block."):
-    explanations.the_ledger(counts)
+with widgets.card(
+    "table", "The table of parameters", "Every tensor, in the library’s own names; {} stands for the block."
+):
+    explanations.all_tensors(counts)
 
 with checked:
     st.html(f'<div class="hl-sub">{explanations.reconciled(counts)}</div>')

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from attn_core.parameters.shape import Shape
-from attn_core.parameters.table import Ledger
+from attn_core.parameters.table import ParameterTable
 
 BYTES = {"float32": 4.0, "bfloat16": 2.0, "float16": 2.0, "int8": 1.0, "int4": 0.5}
 
@@ -24,10 +24,10 @@ class Cost:
     grows: str = ""
 
 
-def weight_bytes(ledger: Ledger, dtype: str) -> Cost:
+def weight_bytes(table: ParameterTable, dtype: str) -> Cost:
     """The memory of all stored numbers in one number format; what a run needs besides is not in it."""
-    value = int(ledger.total * BYTES[dtype])
-    return Cost(f"weights in {dtype}", f"{ledger.total:,} × {BYTES[dtype]:g} bytes", value)
+    value = int(table.total * BYTES[dtype])
+    return Cost(f"weights in {dtype}", f"{table.total:,} × {BYTES[dtype]:g} bytes", value)
 
 
 def cache_bytes(shape: Shape, tokens: int, dtype: str = "float16") -> list[Cost]:

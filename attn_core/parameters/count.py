@@ -5,7 +5,7 @@
     '175,181,291,520 of which 57,982,058,496 in attention'
 
 Nothing is downloaded and no weights are loaded. Families with a formula need neither torch nor transformers; the rest
-are built without memory. `reconcile` sets a ledger beside the sum over the real class's parameters.
+are built without memory. `reconcile` sets a table beside the sum over the real class's parameters.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from attn_core.parameters.architectures.families import FAMILIES, complete, lay_
 from attn_core.parameters.presets import ALIASES, PRESETS, Preset
 from attn_core.parameters.shape import ImpossibleModel, problems
 from attn_core.parameters.stored import has_own_unembedding
-from attn_core.parameters.table import Ledger
+from attn_core.parameters.table import ParameterTable
 
 
-def count_parameters(config_or_name: Any) -> Ledger:
-    """The ledger of a model, from its configuration alone.
+def count_parameters(config_or_name: Any) -> ParameterTable:
+    """The table of parameters of a model, from its configuration alone.
 
     `config_or_name`: a preset or catalogue name ("gpt-3", "gpt2-xl", "minilm"), a folder with a config.json, a
     mapping with a `model_type`, a transformers configuration, or a model that has one: the library's or `ac.load`'s.
     What stands on top follows `architectures`; where it is silent, decoders and translators have their unembedding
     and encoders their pooler.
 
-    The ledger's law: `total == Σ row.total`, and for a model that can be built `total == Σ numel`.
+    The law: `total == Σ row.total`, and for a model that can be built `total == Σ numel`.
     Raises UnknownModel for a name that is neither, DamagedModel for a config.json that cannot be read, ImpossibleModel
     for numbers that fit no model, and UnsupportedFamily for an architecture that the library does not have.
     """
     title, config, notes = _described(config_or_name)
     full = complete(config)
     if full is None:
-        from attn_core.parameters.meta_model import ledger_of
+        from attn_core.parameters.meta_model import table_of
 
-        return ledger_of(config, title)
+        return table_of(config, title)
     wrong = problems(full)
     if wrong:
         raise ImpossibleModel(" ".join(wrong))
-    return Ledger(title, full, lay_out(full), "formula", notes)
+    return ParameterTable(title, full, lay_out(full), "formula", notes)
 
 
 def read_config(name: str) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """Models built without memory: every tensor has a name and a shape, and no numbers behind it.
 
 torch's meta device makes a model of 175 billion parameters in a fraction of a second. It serves twice: to check a
-ledger against the real class, tensor by tensor, and to make the ledger of a family that has no formula.
+table against the real class, tensor by tensor, and to make the table of a family that has no formula.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from attn_core.errors import UnsupportedFamily
 from attn_core.parameters.architectures.families import FAMILIES
 from attn_core.parameters.architectures.layout import Config
 from attn_core.parameters.shape import ImpossibleModel, shape_of
-from attn_core.parameters.table import Ledger
+from attn_core.parameters.table import ParameterTable
 from attn_core.parameters.tensors import Piece, Row, size
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """A ledger beside the real class. `built` is Σ numel over its parameters, or None where there is no such class.
+    """A table beside the real class. `built` is Σ numel over its parameters, or None where there is no such class.
 
     `differing` names tensors that only one of them has, or that differ in shape; empty also where the class stores
     the same numbers under other names (`by_tensor` is False).
     """
 
     class_name: str
-    ledger: int
+    table: int
     built: int | None
     by_tensor: bool = True
     differing: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Reconciliation:
     @property
     def exact(self) -> bool:
         """Whether both counts agree, and every tensor too where they can be compared one by one."""
-        return self.built == self.ledger and not self.differing
+        return self.built == self.table and not self.differing
 
 
 def build(config: Config) -> nn.Module:
@@ -127,8 +127,11 @@ def _usual_class(model_type: str) -> Any:
 def tensors_of(model: nn.Module) -> Iterator[Tensor]:
     """Every parameter under every name that it has."""
     first: dict[int, str] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        owner = first.setdefault(id(parameter), name)
+    named = list(model.named_parameters(remove_duplicate=False))
+    for name, parameter in sorted(named, key=lambda each: bool(_UNEMBEDDING.search(each[0]))):
+        first.setdefault(id(parameter), name)  # numbers at both ends are the embedding's, whichever is listed first
+    for name, parameter in named:
+        owner = first[id(parameter)]
         tied_to = None if owner == name else owner
         yield Tensor(name, tuple(parameter.shape), tied_to, parameter.requires_grad, _owners(model, name))
 
@@ -142,22 +145,22 @@ def _owners(model: nn.Module, name: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def reconcile(ledger: Ledger) -> Reconciliation:
-    """Build the ledger's configuration without memory, and compare sums and tensors."""
-    config, reason = _buildable(ledger.config)
+def reconcile(table: ParameterTable) -> Reconciliation:
+    """Build the table's configuration without memory, and compare sums and tensors."""
+    config, reason = _buildable(table.config)
     if config is None:
-        return Reconciliation("", ledger.total, None, reason=reason)
+        return Reconciliation("", table.total, None, reason=reason)
     try:
         model = build(config)
     except ImpossibleModel as error:
-        return Reconciliation("", ledger.total, None, reason=str(error))
+        return Reconciliation("", table.total, None, reason=str(error))
     count = sum(parameter.numel() for parameter in model.parameters())
-    name, by_tensor = type(model).__name__, config is ledger.config
-    return Reconciliation(name, ledger.total, count, by_tensor, _differing(ledger, model) if by_tensor else ())
+    name, by_tensor = type(model).__name__, config is table.config
+    return Reconciliation(name, table.total, count, by_tensor, _differing(table, model) if by_tensor else ())
 
 
-def _differing(ledger: Ledger, model: nn.Module) -> tuple[str, ...]:
-    ours = {name: (shape, tied) for name, shape, tied in ledger.tensors()}
+def _differing(table: ParameterTable, model: nn.Module) -> tuple[str, ...]:
+    ours = {name: (shape, tied) for name, shape, tied in table.tensors()}
     theirs = {tensor.name: (tensor.shape, tensor.tied_to is not None) for tensor in tensors_of(model)}
     return tuple(sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)))
 
@@ -207,7 +210,7 @@ _ROLES = (
 
 
 def rows_of(model: nn.Module) -> tuple[Row, ...]:
-    """The ledger's rows, read off a built model: equal tensors of the blocks become one row that occurs n times.
+    """The rows of a table, read off a built model: equal tensors of the blocks become one row that occurs n times.
 
     Parts and roles are read from the tensors' names; a projection that cannot be told apart is "fused".
     """
@@ -246,9 +249,9 @@ def _part(stem: str, owners: tuple[str, ...]) -> str:
     return next((part for part, words in _BY_NAME if words.search(stem)), "other")
 
 
-def ledger_of(config: Mapping[str, Any], title: str) -> Ledger:
-    """The ledger of a family without a formula, from the model built without memory."""
+def table_of(config: Mapping[str, Any], title: str) -> ParameterTable:
+    """The table of parameters of a family without a formula, from the model built without memory."""
     model = build(config)
     note = "This family has no formula here: the tensors are read off the model class, built without memory."
     told = {**config, "architectures": [type(model).__name__]}
-    return Ledger(title, told, rows_of(model), "built without memory", (note,))
+    return ParameterTable(title, told, rows_of(model), "built without memory", (note,))

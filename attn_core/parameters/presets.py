@@ -1,6 +1,6 @@
 """Published hyper-parameters, each with its source, so that a model can be counted without being fetched.
 
-They are in each family's own words; what a family's configuration leaves unsaid is in `ledger.families`.
+They are in each family's own words; what a family's configuration leaves unsaid is in `architectures.families`.
 """
 
 from __future__ import annotations

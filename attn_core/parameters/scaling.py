@@ -1,6 +1,6 @@
 """How each part of a model grows when one of its numbers does, found by counting and not by assumption.
 
-Each point is a whole ledger of a changed configuration, so that "grows with the square of d_model" is a result.
+Each point is a whole table of a changed configuration, so that "grows with the square of d_model" is a result.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from attn_core.parameters.architectures.families import lay_out
 from attn_core.parameters.costs import multiply_adds
 from attn_core.parameters.shape import Shape, shape_of, with_numbers
-from attn_core.parameters.table import PARTS, Ledger
+from attn_core.parameters.table import PARTS, ParameterTable
 
 KNOBS = ("d_model", "n_layers", "vocabulary", "context")
 MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -47,27 +47,27 @@ class Growth:
     curves: tuple[Curve, ...]
 
 
-def parameters_by(ledger: Ledger, knob: str, multiples: Sequence[float] = MULTIPLES) -> Growth:
+def parameters_by(table: ParameterTable, knob: str, multiples: Sequence[float] = MULTIPLES) -> Growth:
     """The parts of a model when `knob` (d_model, n_layers, vocabulary, context) is a multiple of what it is.
 
     d_head stays, so that heads grow in number with d_model, and d_ff keeps its ratio, as in the sizes of GPT-3.
     """
-    ledgers, at = [], []
+    tables, at = [], []
     for multiple in multiples:
-        config, value = _changed(ledger, knob, multiple)
-        ledgers.append(Ledger(ledger.title, config, lay_out(config), "formula"))
+        config, value = _changed(table, knob, multiple)
+        tables.append(ParameterTable(table.title, config, lay_out(config), "formula"))
         at.append(value)
-    sums = {part: tuple(changed.sum_of(part=part) for changed in ledgers) for part in PARTS}
+    sums = {part: tuple(changed.sum_of(part=part) for changed in tables) for part in PARTS}
     curves = tuple(_curve(part, values, multiples) for part, values in sums.items() if any(values))
     return Growth(knob, "parameters", tuple(at), curves)
 
 
-def reading_by(ledger: Ledger, multiples: Sequence[float] = MULTIPLES) -> Growth:
+def reading_by(table: ParameterTable, multiples: Sequence[float] = MULTIPLES) -> Growth:
     """Multiply-adds to read a whole text, against its length: what is quadratic in the context.
 
     Every token looks at every other, as in a full pass; a causal mask halves the quadratic part and not its power.
     """
-    shape = shape_of(ledger.config)
+    shape = shape_of(table.config)
     at = tuple(max(1, round(shape.context * multiple)) for multiple in multiples)
     rows = [[cost.value * tokens for cost in multiply_adds(shape, tokens)] for tokens in at]
     names = [cost.what for cost in multiply_adds(shape, 1)]
@@ -81,21 +81,21 @@ def _curve(part: str, values: tuple[int, ...], multiples: Sequence[float]) -> Cu
     return Curve(part, values, twice / here if here else 1.0)
 
 
-def _changed(ledger: Ledger, knob: str, multiple: float) -> tuple[dict[str, Any], int]:
-    shape = shape_of(ledger.config)
+def _changed(table: ParameterTable, knob: str, multiple: float) -> tuple[dict[str, Any], int]:
+    shape = shape_of(table.config)
     if knob != "d_model":
         value = max(1, round(getattr(shape, knob) * multiple))
         changes: dict[str, int] = {knob: value}
         if knob == "n_layers" and shape.n_decoder_layers:
             changes["n_decoder_layers"] = max(1, round(shape.n_decoder_layers * multiple))
-        return with_numbers(ledger.config, **changes), value
-    return _wider(ledger, shape, multiple)
+        return with_numbers(table.config, **changes), value
+    return _wider(table, shape, multiple)
 
 
-def _wider(ledger: Ledger, shape: Shape, multiple: float) -> tuple[dict[str, Any], int]:
+def _wider(table: ParameterTable, shape: Shape, multiple: float) -> tuple[dict[str, Any], int]:
     """Another d_model with heads of the same size, as many heads to a group, and the same d_ff / d_model."""
     groups = max(1, round(shape.n_groups * multiple))
     heads = groups * (shape.n_heads // shape.n_groups)
     d_model = round(shape.d_model * heads / shape.n_heads)
     d_ff = round(shape.d_ff * d_model / shape.d_model)
-    return with_numbers(ledger.config, d_model=d_model, n_heads=heads, n_groups=groups, d_ff=d_ff), d_model
+    return with_numbers(table.config, d_model=d_model, n_heads=heads, n_groups=groups, d_ff=d_ff), d_model

@@ -1,6 +1,6 @@
-"""The ledger: every tensor of a model as a row, and the sums that can be read off it.
+"""The table of parameters: every tensor of a model as a row, and the sums that can be read off it.
 
-A ledger is a value, made from a configuration (see `parameters.count_parameters`). It holds no weights.
+A table is a value, made from a configuration (see `parameters.count_parameters`). It holds no weights.
 Parts keep the words of the field: embedding, position, attention, mlp, norm, unembedding, other.
 """
 
@@ -32,7 +32,7 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
-class Ledger:
+class ParameterTable:
     """All rows of one model. The sum of `rows` is the model: `total == sum(row.total for row in rows)`.
 
     `source` is "formula", or "built without memory" where the tensors were read off the model class itself.

@@ -1,4 +1,4 @@
-"""What a ledger is made of: sides with names, pieces of tensors, and one row for each tensor of a model."""
+"""What a table is made of: sides with names, pieces of tensors, and one row for each tensor of a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger as a tree: model → block → attention or MLP → head → matrix. Each node is the sum of those under it.
+"""The table as a tree: model → block → attention or MLP → head → matrix. Each node is the sum of those under it.
 
 This is what the treemap draws; a node's number is exact, however small its tile.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from attn_core.parameters.shape import Shape, shape_of
-from attn_core.parameters.table import Ledger, in_lesson
+from attn_core.parameters.table import ParameterTable, in_lesson
 from attn_core.parameters.tensors import Piece, Row
 
 OPEN_HEADS = 160  # blocks open into their heads all at once, as long as a model has no more heads than this
@@ -45,12 +45,12 @@ def role_of(row: Row, piece: Piece) -> str:
     return row.kind if row.kind in ("bias", "norm") else piece.role
 
 
-def shares(ledger: Ledger, *, lesson: bool) -> dict[str, int]:
+def shares(table: ParameterTable, *, lesson: bool) -> dict[str, int]:
     """How many numbers each role has, in reading order; the values sum to `lesson_total` or to `total`."""
     if lesson:
-        return {line.role: line.count for line in ledger.lesson}
+        return {line.role: line.count for line in table.lesson}
     sums: dict[str, int] = defaultdict(int)
-    for row in ledger.rows:
+    for row in table.rows:
         for piece in row.pieces if not row.tied_to else ():
             sums[role_of(row, piece)] += piece.size.n * row.times
     return {role: sums[role] for role in ROLES if sums[role]}
@@ -62,24 +62,24 @@ ROLES = (
 )
 
 
-def tree(ledger: Ledger, *, lesson: bool, inside: str = "") -> list[Node]:
+def tree(table: ParameterTable, *, lesson: bool, inside: str = "") -> list[Node]:
     """All nodes, the root first. `lesson` counts as the lesson does.
 
     The block that `inside` lies in opens into heads; in a small model all blocks do. Where a family has no formula,
     heads are not told apart.
     """
-    shape = shape_of(ledger.config) if ledger.source == "formula" else None
+    shape = shape_of(table.config) if table.source == "formula" else None
     everywhere = shape is not None and shape.n_blocks * shape.n_heads <= OPEN_HEADS
     opened = inside.split("/")[0]
     leaves = [
         leaf
-        for row in ledger.rows
+        for row in table.rows
         for piece in row.pieces
         if _counts(row, piece, lesson)
         for layer in row.layers
         for leaf in _leaves(row, piece, layer, shape if everywhere or _block(row.place, layer) == opened else None)
     ]
-    root = Node((), 0, ledger.title, sum(count for _, count, _ in leaves), "model")
+    root = Node((), 0, table.title, sum(count for _, count, _ in leaves), "model")
     return [root, *_boxes(leaves)]
 
 

@@ -115,13 +115,13 @@ def senses(model: str, word: str, sentences: Mapping[str, tuple[str, Sequence[in
 
 
 def parameters(preset: str, config: Mapping[str, Any] | None = None) -> str:
-    """Parameters: the ledger of a preset, or of numbers of one's own."""
+    """Parameters: the table of a preset, or of numbers of one's own."""
     what = repr(preset) if config is None else repr(dict(config))
     return _lines(
         [],
-        f"ledger = ac.count_parameters({what})",
-        "ledger.total, ledger.attention, ledger.lesson_total, ledger.lesson_attention",
-        "ledger.frame()  # every tensor",
+        f"table = ac.count_parameters({what})",
+        "table.total, table.attention, table.lesson_total, table.lesson_attention",
+        "table.frame()  # every tensor",
     )
 
 

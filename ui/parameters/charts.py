@@ -15,7 +15,7 @@ from attn_core.figures.charts import parameters as figures
 from attn_core.parameters import costs
 from attn_core.parameters.presets import PRESETS
 from attn_core.parameters.shape import shape_of
-from attn_core.parameters.table import Ledger
+from attn_core.parameters.table import ParameterTable
 from attn_core.parameters.tree import shares
 from attn_core.text.numbers import byte_size, percent
 from attn_core.views import snippets as recipes
@@ -40,10 +40,10 @@ LINES = {
 
 def headline(counts: ModelCounts) -> str:
     """What the eye should see first, as HTML; it follows the chosen model and way of counting."""
-    ledger = counts.ledger
-    total, attention = counts.total(ledger), counts.attention(ledger)
+    table = counts.table
+    total, attention = counts.total(table), counts.attention(table)
     share = attention / total
-    of = f"Attention has <b>{attention:,}</b> of the {total:,} parameters of {escape(ledger.title)}"
+    of = f"Attention has <b>{attention:,}</b> of the {total:,} parameters of {escape(table.title)}"
     third = ", only a third of what you need." if 0.3 < share < 0.36 else "."
     said = f"{100 * share:.1f}\N{NO-BREAK SPACE}%" if share > 0.001 else escape(percent(share))
     return f"{of}: {said}{third}"
@@ -51,7 +51,7 @@ def headline(counts: ModelCounts) -> str:
 
 def provenance(counts: ModelCounts) -> str:
     """How it was counted and where the numbers come from, as HTML."""
-    name, by_formula = counts.page.state["preset"], counts.ledger.source == "formula"
+    name, by_formula = counts.page.state["preset"], counts.table.source == "formula"
     how = "counted from the configuration alone" if by_formula else "read off the class, built without memory"
     source = PRESETS[name].source if name in PRESETS and not counts.is_own else ""
     return escape(f"{how} · {source}" if source else how)
@@ -72,18 +72,18 @@ def whole_model(counts: ModelCounts) -> None:
         [node.label for node in nodes],
         [node.count for node in nodes],
         [node.role for node in nodes],
-        alt=f"{counts.ledger.title} as boxes in boxes, each as large as its share of the parameters.",
+        alt=f"{counts.table.title} as boxes in boxes, each as large as its share of the parameters.",
     )
 
     def enter(entered: Entered) -> None:
         st.session_state["inside"] = entered.inside
 
     view = {"inside": counts.page.state["inside"]}
-    says = f"{counts.ledger.title} to scale, {_way(counts)}"
+    says = f"{counts.table.title} to scale, {_way(counts)}"
     canvas.mount(
         _boxes, packet, "boxes", "entered", Entered, enter, view, picture="The whole model, to scale", says=says
     )
-    st.html(figures.legend(shares(counts.ledger, lesson=counts.lesson), counts.theme))
+    st.html(figures.legend(shares(counts.table, lesson=counts.lesson), counts.theme))
     with st.expander("The numbers"):
         st.dataframe(_grouped(counts), hide_index=True, alt="Parameters by part, in one block and in the model.")
 
@@ -96,20 +96,20 @@ def offer_pictures(counts: ModelCounts) -> None:
     """The page's end: its pictures, and the line of Python that counts the same."""
     view = counts.page.state
     lines = recipes.parameters(view["preset"], effective(view) if counts.is_own else None)
-    counts.page.offer_pictures(counts.ledger.title, sentences=[], model=view["preset"], lines=lines)
+    counts.page.offer_pictures(counts.table.title, sentences=[], model=view["preset"], lines=lines)
 
 
 def _grouped(counts: ModelCounts) -> pd.DataFrame:
     """Part → block → model, in the way of counting that is on."""
     rows: dict[tuple[str, str, str], list[int]] = {}
-    parts = counts.ledger.rows
+    parts = counts.table.rows
     for row in parts:
         for piece in row.pieces if not row.tied_to else ():
             name = row.kind if row.kind in ("bias", "norm") else figures.NAMES.get(piece.role, piece.role)
             found = rows.setdefault((row.place, row.sublayer or row.part, name), [0, 1, 0])
             found[0], found[1] = found[0] + piece.size.n, max(found[1], row.times)
             found[2] += piece.size.n * row.times
-    total = counts.ledger.total
+    total = counts.table.total
     table = [(*names, each, times, all_, 100 * all_ / total) for names, (each, times, all_) in rows.items()]
     columns = ["where", "sub-layer", "what", "in one block", "blocks", "in the model", "share in %"]
     return pd.DataFrame(table, columns=columns).round({"share in %": 2})
@@ -117,14 +117,14 @@ def _grouped(counts: ModelCounts) -> pd.DataFrame:
 
 def lesson_table(counts: ModelCounts) -> None:
     """The lesson's eight lines with their products, and what its count leaves out."""
-    ledger = counts.ledger
-    most = max(line.count for line in ledger.lesson)
-    rows = "".join(_line(line.role, line.formula, line.count, most) for line in ledger.lesson)
-    added = "".join(_sum(what, f"{count:+,}".replace("-", "−")) for what, count in ledger.left_out)
-    body = rows + _sum("as the lesson counts", f"{ledger.lesson_total:,}", counts.lesson)
-    more = added + _sum("every number stored, tied ones once", f"{ledger.total:,}", not counts.lesson)
-    more += _sum("of these, embeddings", f"{ledger.embeddings:,}")
-    more += _sum("without embeddings", f"{ledger.without_embeddings:,}")
+    table = counts.table
+    most = max(line.count for line in table.lesson)
+    rows = "".join(_line(line.role, line.formula, line.count, most) for line in table.lesson)
+    added = "".join(_sum(what, f"{count:+,}".replace("-", "−")) for what, count in table.left_out)
+    body = rows + _sum("as the lesson counts", f"{table.lesson_total:,}", counts.lesson)
+    more = added + _sum("every number stored, tied ones once", f"{table.total:,}", not counts.lesson)
+    more += _sum("of these, embeddings", f"{table.embeddings:,}")
+    more += _sum("without embeddings", f"{table.without_embeddings:,}")
     st.html(f'<table class="hl-count-table"><tbody>{body}{more}</tbody></table>')
     _read_aloud(counts)
 
@@ -146,14 +146,14 @@ def _sum(what: str, count: str, on: bool | None = None) -> str:
 
 def _read_aloud(counts: ModelCounts) -> None:
     """One head, one block, all blocks; and the coincidence that GPT-3's MLP-up is the same number as its attention."""
-    ledger, shape = counts.ledger, counts.shape
-    lines = {line.role: line.count for line in ledger.lesson}
+    table, shape = counts.table, counts.shape
+    lines = {line.role: line.count for line in table.lesson}
     if shape is None or shape.kind == "encoder-decoder" or shape.n_groups != shape.n_heads:
         return
-    block = ledger.lesson_attention // max(1, shape.n_layers)
+    block = table.lesson_attention // max(1, shape.n_layers)
     said = f"One head has {block // shape.n_heads:,}, one block’s attention {block:,}, "
-    said += f"all {shape.n_layers} blocks {ledger.lesson_attention:,}."
-    if lines.get("up") == ledger.lesson_attention:
+    said += f"all {shape.n_layers} blocks {table.lesson_attention:,}."
+    if lines.get("up") == table.lesson_attention:
         said += (
             " MLP up is the same number: a coincidence of the shapes (4·d_model² for the four matrices of all heads, "
             "and d_ff is 4·d_model)."
@@ -163,21 +163,21 @@ def _read_aloud(counts: ModelCounts) -> None:
 
 def side_by_side(counts: ModelCounts) -> None:
     """Stacked bars of the shares of one to four models, and their numbers as a table."""
-    ledgers = [counts.ledger, *counts.others]
-    parts = [shares(ledger, lesson=counts.lesson) for ledger in ledgers]
+    tables = [counts.table, *counts.others]
+    parts = [shares(table, lesson=counts.lesson) for table in tables]
     as_share = counts.page.state["bars"] == "share"
-    drawn = {"models": [ledger.title for ledger in ledgers], "parts": parts, "as_share": as_share}
+    drawn = {"models": [table.title for table in tables], "parts": parts, "as_share": as_share}
     figure = figures.share_bars(**drawn, theme=counts.theme)
-    names = ", ".join(ledger.title for ledger in ledgers)
+    names = ", ".join(table.title for table in tables)
     alt = f"Shares of the parameters of {names}, as stacked bars."
     says = f"{'Shares' if as_share else 'Numbers'} of the parameters of {names}, {_way(counts)}"
     st.plotly_chart(figure, key="share_bars", theme=None, alt=alt, config={"displayModeBar": False})
     gallery.register("Shares", partial(figures.named_bars, **drawn, theme="light"), says)
     st.html(figures.legend({role for part in parts for role in part}, counts.theme))
     widgets.switch("Bars show", {"share": "share of each model", "numbers": "numbers, one scale"}, "bars")
-    frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counts, x) for i, x in enumerate(ledgers)})
-    widgets.reading("<br>".join(map(_shares_aloud, (ledger.title for ledger in ledgers), parts)))
-    with st.expander("The numbers", expanded=len(ledgers) > 1):
+    frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counts, x) for i, x in enumerate(tables)})
+    widgets.reading("<br>".join(map(_shares_aloud, (table.title for table in tables), parts)))
+    with st.expander("The numbers", expanded=len(tables) > 1):
         st.dataframe(
             frame.fillna("–").reset_index(names=""), hide_index=True, height="content", alt=f"Numbers of {names}."
         )
@@ -197,19 +197,19 @@ def _shares_aloud(title: str, parts: dict[str, int]) -> str:
     return f"<b>{escape(title)}</b>: {said}."
 
 
-def _column(counts: ModelCounts, ledger: Ledger) -> dict[str, str]:
+def _column(counts: ModelCounts, table: ParameterTable) -> dict[str, str]:
     """One model of the comparison, as people read it."""
-    total, attention = counts.total(ledger), counts.attention(ledger)
+    total, attention = counts.total(table), counts.attention(table)
     said = {
         "parameters": f"{total:,}",
         "attention": f"{attention:,}",
         "attention's share": percent(attention / total),
-        "stored, without embeddings": f"{ledger.without_embeddings:,}",
-        "stored weights in float16": byte_size(costs.weight_bytes(ledger, "float16").value),
+        "stored, without embeddings": f"{table.without_embeddings:,}",
+        "stored weights in float16": byte_size(costs.weight_bytes(table, "float16").value),
     }
-    if ledger.source != "formula":
+    if table.source != "formula":
         return said
-    shape = shape_of(ledger.config)
+    shape = shape_of(table.config)
     cache = costs.cache_bytes(shape, 1)
     said |= {
         "d_model": f"{shape.d_model:,}",

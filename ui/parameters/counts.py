@@ -21,7 +21,7 @@ from attn_core.parameters.count import count_parameters, read_config
 from attn_core.parameters.presets import ALIASES, PRESETS
 from attn_core.parameters.scaling import KNOBS
 from attn_core.parameters.shape import BOUNDS, Shape, editable, problems, shape_of, with_numbers
-from attn_core.parameters.table import Ledger
+from attn_core.parameters.table import ParameterTable
 from attn_core.parameters.tree import Node, tree
 from attn_core.settings import is_public
 from ui.link import Param, choice, flag, forget, whole
@@ -99,10 +99,10 @@ def _of_shape(what: str, otherwise: int) -> Any:
 def _box(raw: str, earlier: Mapping[str, Any]) -> str:
     """The path of a box that has others in it, such as "block 3/self-attention"; empty is the whole model."""
     try:
-        ledger = count_parameters(effective(earlier)) if raw else None
+        table = count_parameters(effective(earlier)) if raw else None
     except HeadlightError:
-        ledger = None  # numbers that are no model have no boxes; the page says so
-    nodes = tree(ledger, lesson=earlier["count"] == "lesson", inside=raw) if ledger else []
+        table = None  # numbers that are no model have no boxes; the page says so
+    nodes = tree(table, lesson=earlier["count"] == "lesson", inside=raw) if table else []
     if raw and tuple(raw.split("/")) not in {nodes[node.parent].path for node in nodes}:
         raise ValueError("this model has no such box")
     return raw
@@ -147,13 +147,14 @@ class ModelCounts:
         return "dark" if st.context.theme.type == "dark" else "light"
 
     @cached_property
-    def ledger(self) -> Ledger:
+    def table(self) -> ParameterTable:
         """The chosen model's; raises ImpossibleModel for numbers of the visitor's that fit no model."""
         name = self.page.state["preset"]
-        ledger = count_parameters(effective(self.page.state))
+        table = count_parameters(effective(self.page.state))
         title = PRESETS[name].title if name in PRESETS else Path(name).name
-        notes = (PRESETS[name].note,) if name in PRESETS and PRESETS[name].note and not self.is_own else ledger.notes
-        return Ledger(f"Your own {title}" if self.is_own else title, ledger.config, ledger.rows, ledger.source, notes)
+        notes = (PRESETS[name].note,) if name in PRESETS and PRESETS[name].note and not self.is_own else table.notes
+        title = f"Your own {title}" if self.is_own else title
+        return ParameterTable(title, table.config, table.rows, table.source, notes)
 
     @property
     def is_own(self) -> bool:
@@ -161,21 +162,21 @@ class ModelCounts:
         return bool(view["own"]) and effective(view) != complete(read_config(view["preset"]))
 
     @cached_property
-    def others(self) -> list[Ledger]:
+    def others(self) -> list[ParameterTable]:
         return [count_parameters(name) for name in self.page.state["beside"]]
 
     @cached_property
     def shape(self) -> Shape | None:
         """The chosen model's sizes; None for a family without a formula."""
-        return shape_of(self.ledger.config) if self.ledger.source == "formula" else None
+        return shape_of(self.table.config) if self.table.source == "formula" else None
 
     @cached_property
     def boxes(self) -> list[Node]:
         """The chosen model as a tree of boxes, the root first."""
-        return tree(self.ledger, lesson=self.lesson, inside=self.page.state["inside"])
+        return tree(self.table, lesson=self.lesson, inside=self.page.state["inside"])
 
-    def total(self, ledger: Ledger) -> int:
-        return ledger.lesson_total if self.lesson else ledger.total
+    def total(self, table: ParameterTable) -> int:
+        return table.lesson_total if self.lesson else table.total
 
-    def attention(self, ledger: Ledger) -> int:
-        return ledger.lesson_attention if self.lesson else ledger.attention
+    def attention(self, table: ParameterTable) -> int:
+        return table.lesson_attention if self.lesson else table.attention

@@ -1,4 +1,4 @@
-"""The explaining half of the parameter page: the two thin matrices, how parts grow, what they cost, the ledger."""
+"""The explaining half of the parameter page: the two thin matrices, how parts grow, what they cost, the table."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ def two_thin_matrices(counts: ModelCounts) -> None:
         st.slider("d_head", 1, shape.d_model, key="thin")
     figure = partial(thin.thin_matrices, shape.d_model, d_head)
     alt = f"A square of {shape.d_model} by {shape.d_model} beside two strips {d_head} wide, to scale."
-    says = (
-        f"The value matrix of one head of {counts.ledger.title}, to scale: d_model {shape.d_model:,}, d_head {d_head}"
-    )
+    says = f"The value matrix of one head of {counts.table.title}, to scale: d_model {shape.d_model:,}, d_head {d_head}"
     gallery.plot("Two thin matrices", figure, key="thin_matrices", alt=alt, says=says, config=QUIET)
     smaller = (
         f"{pair.times:,.3g} times as many" if pair.times > 1 else "no more than that: two strips save nothing here"
@@ -56,13 +54,13 @@ def how_it_grows(counts: ModelCounts) -> None:
         if view["growth"] == "parameters":
             widgets.switch("What grows", KNOBS, "knob")
     reading = view["growth"] == "reading"
-    grown = growth.reading_by(counts.ledger) if reading else growth.parameters_by(counts.ledger, view["knob"])
+    grown = growth.reading_by(counts.table) if reading else growth.parameters_by(counts.table, view["knob"])
     tints = {said(c): TINTS.get(c.part) or COST_TINTS.get(c.part, "unembedding") for c in grown.curves}
     lines = {said(c): c.values for c in grown.curves}
     across = KNOBS[grown.knob]
     figure = partial(curves, grown.at, lines, tints, here=grown.at[2], across=across, up=grown.measure)
     alt = f"How each part grows with {across}, on logarithmic axes."
-    says = f"How each part of {counts.ledger.title} grows with {across}, on logarithmic axes"
+    says = f"How each part of {counts.table.title} grows with {across}, on logarithmic axes"
     gallery.plot("How it grows", figure, key="growth_curves", alt=alt, says=says, config=QUIET)
     laws: dict[str, list[str]] = {}
     for curve in grown.curves:
@@ -105,7 +103,7 @@ def _costs_table(counts: ModelCounts, tokens: int, dtype: str) -> str:
     """Memory first, then multiply-adds with bars on one scale; HTML."""
     shape = counts.shape
     assert shape is not None
-    memory = [costs.weight_bytes(counts.ledger, dtype), *costs.cache_bytes(shape, tokens, dtype)]
+    memory = [costs.weight_bytes(counts.table, dtype), *costs.cache_bytes(shape, tokens, dtype)]
     work = costs.multiply_adds(shape, tokens)
     most = max(cost.value for cost in work)
     rows = [_part(f"Memory, numbers kept as {dtype}"), *(_cost(cost, byte_size(cost.value)) for cost in memory)]
@@ -146,19 +144,19 @@ def _costs_aloud(counts: ModelCounts, tokens: int, dtype: str) -> str:
     return said
 
 
-def the_ledger(counts: ModelCounts) -> None:
+def all_tensors(counts: ModelCounts) -> None:
     """Every tensor as a row, and the file of it."""
-    ledger = counts.ledger
-    frame = ledger.frame()
+    table = counts.table
+    frame = table.frame()
     whole = {name: st.column_config.NumberColumn(format="localized") for name in ("count", "times", "total")}
-    alt = f"Every tensor of {ledger.title}."
-    st.dataframe(frame, hide_index=True, height=420, key="ledger_rows", column_config=whole, alt=alt)
-    name = "".join(c if c.isalnum() else "-" for c in ledger.title.lower())
+    alt = f"Every tensor of {table.title}."
+    st.dataframe(frame, hide_index=True, height=420, key="tensor_rows", column_config=whole, alt=alt)
+    name = "".join(c if c.isalnum() else "-" for c in table.title.lower())
     counts.page.save_menu.add_views(
-        numbers=save.Numbers(f"parameters of {ledger.title}", lambda: frame.to_csv(index=False)),
+        numbers=save.Numbers(f"parameters of {table.title}", lambda: frame.to_csv(index=False)),
     )
     st.download_button(
-        "CSV of the ledger",
+        "CSV of the table",
         data=lambda: frame.to_csv(index=False),
         file_name=f"parameters-{name}.csv",
         mime="text/csv",
@@ -169,17 +167,17 @@ def the_ledger(counts: ModelCounts) -> None:
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _reconciled(key: Any, _counts: ModelCounts) -> Reconciliation:
-    return reconcile(_counts.ledger)
+    return reconcile(_counts.table)
 
 
 def reconciled(counts: ModelCounts) -> str:
     """Both figures, as a badge and a sentence; builds the model without memory."""
-    checked = _reconciled(sorted((k, str(v)) for k, v in counts.ledger.config.items()), counts)
+    checked = _reconciled(sorted((k, str(v)) for k, v in counts.table.config.items()), counts)
     if checked.built is None:
         return widgets.badge("formula only", "toy") + checked.reason
     if not checked.exact:
         return widgets.badge(f"✕ {checked.built:,} in {checked.class_name}", "bad") + ", ".join(checked.differing[:4])
     return (
         widgets.badge("✓ reconciled", "ok", "Σ numel over the real class, built without memory")
-        + f"ledger {checked.ledger:,} = {checked.class_name} {checked.built:,}"
+        + f"table {checked.table:,} = {checked.class_name} {checked.built:,}"
     )

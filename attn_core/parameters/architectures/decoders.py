@@ -1,20 +1,20 @@
 """The tensors of models that write one word after another: GPT-2, GPT-3, GPT-NeoX, OPT, Phi, Llama and its relatives.
 
 Each function takes a complete configuration (the library's words for hyper-parameters, defaults filled in by
-`families`) and the head on top ("" or "words"), and gives the sheet, in the library's own names of tensors.
+`families`) and the head on top ("" or "words"), and gives the layout, in the library's own names of tensors.
 """
 
 from __future__ import annotations
 
-from attn_core.parameters.architectures.layout import POSITION, TOKEN, Config, Sheet, widths
+from attn_core.parameters.architectures.layout import POSITION, TOKEN, Config, TensorLayout, widths
 from attn_core.parameters.tensors import Size, size
 
 SELF = {"query": "q_proj", "key": "k_proj", "value": "v_proj", "output": "o_proj"}
 
 
-def gpt2(c: Config, top: str) -> Sheet:
+def gpt2(c: Config, top: str) -> TensorLayout:
     """GPT-2 (Radford et al. 2019): query, key and value fused, matrices stored [inputs, outputs]."""
-    s = Sheet("transformer." if top else "")
+    s = TensorLayout("transformer." if top else "")
     d, words = size(d_model=c["n_embd"]), size(vocabulary=c["vocab_size"])
     width, _ = widths(c["n_embd"], c["n_head"])
     d_ff = size(d_ff=c["n_inner"] or 4 * c["n_embd"])
@@ -33,9 +33,9 @@ def gpt2(c: Config, top: str) -> Sheet:
     return s
 
 
-def gpt3(c: Config, top: str) -> Sheet:
+def gpt3(c: Config, top: str) -> TensorLayout:
     """GPT-3 (Brown et al. 2020): GPT-2's tensors, with a d_head of its own and one matrix for each role."""
-    s = Sheet()
+    s = TensorLayout()
     d, words = size(d_model=c["d_model"]), size(vocabulary=c["vocabulary"])
     width, groups = widths(c["d_model"], c["n_heads"], c["n_groups"], c["d_head"])
     s.table("embedding.weight", words, d, "embedding", TOKEN)
@@ -52,9 +52,9 @@ def gpt3(c: Config, top: str) -> Sheet:
     return s
 
 
-def gpt_neox(c: Config, top: str) -> Sheet:
+def gpt_neox(c: Config, top: str) -> TensorLayout:
     """GPT-NeoX and Pythia (Black et al. 2022): fused, rotary, attention and MLP side by side."""
-    s = Sheet("gpt_neox." if top else "")
+    s = TensorLayout("gpt_neox." if top else "")
     d, words = size(d_model=c["hidden_size"]), size(vocabulary=c["vocab_size"])
     width, _ = _widths(c)
     s.table("embed_in.weight", words, d, "embedding", TOKEN)
@@ -71,9 +71,9 @@ def gpt_neox(c: Config, top: str) -> Sheet:
     return s
 
 
-def opt(c: Config, top: str) -> Sheet:
+def opt(c: Config, top: str) -> TensorLayout:
     """OPT (Zhang et al. 2022): two spare rows of positions; small embeddings are projected in and out."""
-    s = Sheet("model.decoder." if top else "decoder.")
+    s = TensorLayout("model.decoder." if top else "decoder.")
     d, words = size(d_model=c["hidden_size"]), size(vocabulary=c["vocab_size"])
     narrow = _narrow(c, d)
     width, _ = _widths(c)
@@ -104,9 +104,9 @@ def _narrow(c: Config, d: Size) -> Size:
     return d if width == d.n else size(d_embedding=width)
 
 
-def phi(c: Config, top: str) -> Sheet:
+def phi(c: Config, top: str) -> TensorLayout:
     """Phi-1 to Phi-2: one norm for attention and MLP, which run side by side; an unembedding with a bias."""
-    s = Sheet("model." if top else "")
+    s = TensorLayout("model." if top else "")
     d, words = size(d_model=c["hidden_size"]), size(vocabulary=c["vocab_size"])
     width, groups = _widths(c)
     s.table("embed_tokens.weight", words, d, "embedding", TOKEN)
@@ -123,12 +123,12 @@ def phi(c: Config, top: str) -> Sheet:
     return s
 
 
-def llama(c: Config, top: str) -> Sheet:
+def llama(c: Config, top: str) -> TensorLayout:
     """Llama (Touvron et al. 2023) and its relatives: rotary, RMSNorm, gated MLP, queries perhaps in groups.
 
     The relatives differ in biases, in norms of queries and keys, and in where the block's norms stand.
     """
-    s = Sheet("model." if top else "")
+    s = TensorLayout("model." if top else "")
     d, words, style = size(d_model=c["hidden_size"]), size(vocabulary=c["vocab_size"]), c["model_type"]
     s.table("embed_tokens.weight", words, d, "embedding", TOKEN)
     with s.blocks("layers.{}.", c["num_hidden_layers"]):
@@ -151,7 +151,7 @@ BLOCK_NORMS = {
 }
 
 
-def _llama_attention(s: Sheet, c: Config, d: Size, style: str) -> None:
+def _llama_attention(s: TensorLayout, c: Config, d: Size, style: str) -> None:
     width, groups = _widths(c)
     bias = bool(c.get("attention_bias")) or style == "qwen2"
     if style == "phi3":
@@ -166,7 +166,7 @@ def _llama_attention(s: Sheet, c: Config, d: Size, style: str) -> None:
         s.norm("self_attn.k_norm", groups if style == "olmo2" else each, "norm of the keys", bias=False)
 
 
-def _llama_mlp(s: Sheet, c: Config, d: Size, style: str) -> None:
+def _llama_mlp(s: TensorLayout, c: Config, d: Size, style: str) -> None:
     d_ff = size(d_ff=c["intermediate_size"])
     if style == "phi3":
         s.gate_and_up("mlp.gate_up_proj", d, d_ff)

@@ -1,18 +1,18 @@
 """The tensors of models that read a text both ways: BERT and its relatives, DistilBERT, ALBERT, ModernBERT.
 
-Each function takes a complete configuration and the head on top ("", "pooler" or "words"), and gives the sheet.
+Each function takes a complete configuration and the head on top ("", "pooler" or "words"), and gives the layout.
 """
 
 from __future__ import annotations
 
-from attn_core.parameters.architectures.layout import POSITION, TOKEN, UNEMBEDDING, Config, Sheet, widths
+from attn_core.parameters.architectures.layout import POSITION, TOKEN, UNEMBEDDING, Config, TensorLayout, widths
 from attn_core.parameters.tensors import Size, size
 
 
-def bert(c: Config, top: str) -> Sheet:
+def bert(c: Config, top: str) -> TensorLayout:
     """BERT (Devlin et al. 2018), RoBERTa (Liu et al. 2019) and ELECTRA (Clark et al. 2020)."""
     style = c["model_type"]
-    s = Sheet(f"{style}." if top == "words" else "")
+    s = TensorLayout(f"{style}." if top == "words" else "")
     d = size(d_model=c["hidden_size"])
     e = size(d_embedding=c["embedding_size"]) if c.get("embedding_size", d.n) != d.n else d
     _bert_embeddings(s, c, e)
@@ -33,7 +33,7 @@ def bert(c: Config, top: str) -> Sheet:
     return s
 
 
-def _bert_embeddings(s: Sheet, c: Config, e: Size) -> None:
+def _bert_embeddings(s: TensorLayout, c: Config, e: Size) -> None:
     s.table("embeddings.word_embeddings.weight", size(vocabulary=c["vocab_size"]), e, "embedding", TOKEN)
     context = size(context=c["max_position_embeddings"])
     s.table("embeddings.position_embeddings.weight", context, e, "position", POSITION)
@@ -41,7 +41,7 @@ def _bert_embeddings(s: Sheet, c: Config, e: Size) -> None:
     s.norm("embeddings.LayerNorm", e, "norm of the embedding")
 
 
-def _masked_head(s: Sheet, c: Config, style: str, d: Size, e: Size) -> None:
+def _masked_head(s: TensorLayout, c: Config, style: str, d: Size, e: Size) -> None:
     """The head that guesses a masked word: a dense layer, a norm, and the embedding again, with a bias."""
     s.after_blocks("")
     words, tied = size(vocabulary=c["vocab_size"]), bool(c["tie_word_embeddings"])
@@ -68,9 +68,9 @@ def _masked_head(s: Sheet, c: Config, style: str, d: Size, e: Size) -> None:
     s.add(f"{decoder}.bias", (words,), "unembedding", "unembedding, bias", kind="bias", tied_to=shared)
 
 
-def distilbert(c: Config, top: str) -> Sheet:
+def distilbert(c: Config, top: str) -> TensorLayout:
     """DistilBERT (Sanh et al. 2019): BERT with half the blocks and no types."""
-    s = Sheet("distilbert." if top else "")
+    s = TensorLayout("distilbert." if top else "")
     d, words = size(d_model=c["dim"]), size(vocabulary=c["vocab_size"])
     width, _ = widths(c["dim"], c["n_heads"])
     s.table("embeddings.word_embeddings.weight", words, d, "embedding", TOKEN)
@@ -92,9 +92,9 @@ def distilbert(c: Config, top: str) -> Sheet:
     return s
 
 
-def albert(c: Config, top: str) -> Sheet:
+def albert(c: Config, top: str) -> TensorLayout:
     """ALBERT (Lan et al. 2019): a small embedding, and one set of weights for all blocks of a group."""
-    s = Sheet("albert." if top == "words" else "")
+    s = TensorLayout("albert." if top == "words" else "")
     d, e = size(d_model=c["hidden_size"]), size(d_embedding=c["embedding_size"])
     width, _ = widths(c["hidden_size"], c["num_attention_heads"])
     _bert_embeddings(s, c, e)
@@ -115,9 +115,9 @@ def albert(c: Config, top: str) -> Sheet:
     return s
 
 
-def modernbert(c: Config, top: str) -> Sheet:
+def modernbert(c: Config, top: str) -> TensorLayout:
     """ModernBERT (Warner et al. 2024): rotary, fused, gated, without biases; the first block has no norm before."""
-    s = Sheet("model." if top else "")
+    s = TensorLayout("model." if top else "")
     d, words = size(d_model=c["hidden_size"]), size(vocabulary=c["vocab_size"])
     width, _ = widths(c["hidden_size"], c["num_attention_heads"])
     d_ff, n_layers, bias = size(d_ff=c["intermediate_size"]), c["num_hidden_layers"], c["norm_bias"]

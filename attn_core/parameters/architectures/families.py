@@ -1,8 +1,8 @@
 """Which families have a formula, what their configurations leave unsaid, and our words for their hyper-parameters.
 
 A published config.json names only what differs from the library's defaults; `complete` fills in the rest, so that a
-ledger needs neither the library nor the weights. Where an option that a formula doesn't cover is switched on,
-`complete` gives None and the model is built without memory instead (see `built`).
+table needs neither the library nor the weights. Where an option that a formula doesn't cover is switched on,
+`complete` gives None and the model is built without memory instead (see `meta_model`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from attn_core.parameters.architectures import decoders, encoders
 from attn_core.parameters.architectures import encoder_decoders as translators
-from attn_core.parameters.architectures.layout import Config, Sheet
+from attn_core.parameters.architectures.layout import Config, TensorLayout
 from attn_core.parameters.tensors import Row
 
 _COMMON = {
@@ -70,7 +70,7 @@ class Family:
 
     title: str
     kind: str
-    layout: Callable[[Config, str], Sheet]
+    layout: Callable[[Config, str], TensorLayout]
     words: Mapping[str, str]
     sizes: Mapping[str, Any]
     tops: Mapping[str, str]
@@ -85,7 +85,7 @@ class Family:
 
 
 Sizes = Mapping[str, Any]
-Layout = Callable[[Config, str], Sheet]
+Layout = Callable[[Config, str], TensorLayout]
 
 
 def _sizes(d_model: int, n_layers: int, n_heads: int, d_ff: int | None, vocabulary: int, context: int) -> Sizes:

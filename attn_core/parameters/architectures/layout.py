@@ -1,4 +1,4 @@
-"""A sheet is where a family writes down its tensors, in the order in which a word meets them.
+"""A layout is where a family writes down its tensors, in the order in which a word meets them.
 
 It knows what all families share (a linear layer is a matrix and perhaps a bias, a norm is one or two vectors) so that
 a family's layout reads like its architecture.
@@ -28,7 +28,7 @@ def widths(d_model: int, n_heads: int, n_groups: int | None = None, d_head: int 
     return queries, size(groups=n_groups) * each if n_groups and n_groups != n_heads else queries
 
 
-class Sheet:
+class TensorLayout:
     """Rows as they are written. `prefix` is what a model with a head on top puts before the names of its body."""
 
     def __init__(self, prefix: str = "") -> None:

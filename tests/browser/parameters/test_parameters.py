@@ -105,13 +105,13 @@ def test_models_stand_side_by_side(open_page) -> None:
     assert link(page)["beside"] == "llama-3-8b"
 
 
-def test_the_ledger_downloads_as_a_file(open_page, tmp_path: Path) -> None:
+def test_all_tensors_downloads_as_a_file(open_page, tmp_path: Path) -> None:
     page = ready(open_page("parameters", preset="minilm"))
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="CSV of the ledger").click()
+        page.get_by_role("button", name="CSV of the table").click()
     assert waiting.value.suggested_filename == "parameters-minilm.csv"
-    waiting.value.save_as(tmp_path / "ledger.csv")
-    rows = list(csv.DictReader((tmp_path / "ledger.csv").open(encoding="utf-8")))
+    waiting.value.save_as(tmp_path / "table.csv")
+    rows = list(csv.DictReader((tmp_path / "table.csv").open(encoding="utf-8")))
     assert sum(int(row["total"]) for row in rows) == 22_713_216
     assert [row["name"] for row in rows] == [row.name for row in count_parameters("minilm").rows]
 
@@ -122,7 +122,7 @@ def test_it_fits_desktop_and_phone_in_both_themes(open_page, width: int, scheme:
     page = ready(open_page("parameters", width=width, scheme=scheme, beside="gpt2,minilm,t5-small", own=1))
     wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
     assert max(wide) <= width
-    for card in ("own", "boxes", "lesson", "shares", "thin", "growth", "costs", "ledger"):
+    for card in ("own", "boxes", "lesson", "shares", "thin", "growth", "costs", "table"):
         place = page.locator(f".st-key-card_{card}").bounding_box()
         assert place is not None and place["x"] >= 0 and place["x"] + place["width"] <= width, card
     paper = page.locator(".st-key-boxes canvas").bounding_box()

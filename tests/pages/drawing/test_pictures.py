@@ -345,7 +345,7 @@ def test_the_lines_of_a_translation_and_of_a_comparison_give_their_patterns() ->
 
 
 def test_the_lines_of_the_parameter_page_count_the_same() -> None:
-    assert ran("parameters")["ledger"].lesson_total == 175_181_291_520
+    assert ran("parameters")["table"].lesson_total == 175_181_291_520
 
 
 @pytest.mark.parametrize("stop", range(1, 9))

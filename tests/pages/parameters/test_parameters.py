@@ -89,7 +89,7 @@ def test_it_opens_on_the_lessons_count(front: AppTest) -> None:
 
 
 def test_both_figures_are_shown_where_the_model_can_be_built(front: AppTest) -> None:
-    assert "✓ reconciled ledger 174,604,259,328 = GPT2LMHeadModel 174,604,259,328" in text(front)
+    assert "✓ reconciled table 174,604,259,328 = GPT2LMHeadModel 174,604,259,328" in text(front)
 
 
 def test_what_the_lesson_leaves_out_is_listed_and_a_switch_adds_it(front: AppTest) -> None:
@@ -199,11 +199,11 @@ def test_costs_carry_their_formulas() -> None:
 
 
 def test_every_tensor_is_in_the_table(front: AppTest) -> None:
-    ledger = count_parameters("gpt-3").frame()
+    table = count_parameters("gpt-3").frame()
     shown = front.dataframe[-1].value
     assert shown["total"].sum() == 174_604_259_328
-    assert shown["name"].tolist() == ledger["name"].tolist()
-    assert "CSV of the ledger" in [button.proto.label for button in front.get("download_button")]
+    assert shown["name"].tolist() == table["name"].tolist()
+    assert "CSV of the table" in [button.proto.label for button in front.get("download_button")]
 
 
 def test_ones_own_numbers_and_impossible_ones() -> None:
