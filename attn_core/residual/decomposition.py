@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from attn_core.residual import geometry
 from attn_core.traces import parity
+from attn_core.traces.block import BlockKind
 from attn_core.traces.trace import Trace
 
 Array = NDArray[np.floating]
@@ -47,7 +48,7 @@ class BlockDecomposition:
 
     layer: int
     token: int
-    block: str
+    block: BlockKind
     parts: tuple[Part, ...]
     next_embedding: Array
 

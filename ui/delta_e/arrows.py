@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from attn_core.figures.charts import arrows
 from attn_core.residual import geometry
 from attn_core.residual.logit_attribution import nearest_words
 from attn_core.text.decoding import visible
-from attn_core.text.numbers import percent
+from attn_core.traces.reader import Array
+from ui import words
+from ui.delta_e.sentences import about_axes
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import gallery, widgets
 
-ARROWS = "A word is a point in hundreds of dimensions. Attention moves it."
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    Drawn = tuple[Callable[..., go.Figure], Markup, pd.DataFrame]  # a picture, what it shows, its numbers
+
+WORDS = words.beside(__file__)
 
 
 def switches(update: TokenUpdate) -> None:
@@ -38,26 +47,25 @@ def token_arrows(update: TokenUpdate) -> None:
     """E → E + ΔE for every token, or one token's way through all layers; true lengths and angles beside it."""
     n_axes, path = int(update.page.state["axes"]), update.page.state["moves"] == "path"
     figure, hint, table = _path(update, n_axes) if path else _moves(update, n_axes)
-    says = f"The path of {update.name} through all layers" if path else "From E to E + ΔE, an arrow a word"
+    says = WORDS.text("arrows.caption", "path" if path else "moves", word=update.name)
     left, right = st.columns([64, 36], gap="medium")
     with left:
-        alt = "Arrows from E to E + ΔE on principal components; true lengths and angles are in the table."
-        says += ", on principal components (axes say how much of the variance they keep)"
+        alt = WORDS.text("arrows.alt")
         gallery.plot("Arrows in the space of meanings", figure, key="arrows", alt=alt, says=says)
     with right:
-        st.html('<div class="hl-hint">In the full space, where nothing is lost:</div>')
+        st.html(f'<div class="hl-hint">{WORDS.html("arrows.full")}</div>')
         height = 36 * (min(len(table), 12) + 1) + 2
         st.dataframe(table, key="arrows_table", hide_index=True, row_height=36, height=height)
     st.html(f'<div class="hl-hint">{hint}</div>')
 
 
-def _moves(update: TokenUpdate, n_axes: int) -> tuple[Any, str, pd.DataFrame]:
-    where, layer = update.viewed.stream, update.layer
-    starts = update.trace.embedding(layer, stream=where)
+def _moves(update: TokenUpdate, n_axes: int) -> Drawn:
+    reader, layer = update.reader, update.layer
+    starts = reader.embedding(layer)  # [token, d_model]
     if update.page.state["moves"] == "head":
-        what, moves = f"head {layer}.{update.head}", update.trace.delta_e(layer, update.head, stream=where)
+        what, moves = f"head {update.viewed.name}", reader.delta_e(layer, update.head)
     else:
-        what, moves = f"attention of layer {layer}", update.trace.attention_added(layer, stream=where)
+        what, moves = f"attention of layer {layer}", reader.attention_added(layer)
     if update.page.state["plane"] == "moves":  # ±, so that a direction which all moves share is not centred away
         view = geometry.fit_projection(np.concatenate([moves, -moves]), n_axes, "ΔE and −ΔE of every word")
     else:
@@ -75,14 +83,14 @@ def _moves(update: TokenUpdate, n_axes: int) -> tuple[Any, str, pd.DataFrame]:
             "drawn %": (100 * geometry.norm(view.arrows(moves)) / geometry.norm(moves)).round(0),
         }
     )
-    return figure, _fit_note(view, f"Each arrow is one word: it starts at E and ends at E + ΔE of {what}."), table
+    return figure, about_axes(view, WORDS.html("arrows.moves", what=what)), table
 
 
-def _path(update: TokenUpdate, n_axes: int) -> tuple[Any, str, pd.DataFrame]:
+def _path(update: TokenUpdate, n_axes: int) -> Drawn:
     n_layers = update.viewed.n_layers
-    path = np.stack([update.trace.embedding(i, stream=update.block)[update.position] for i in range(n_layers + 1)])
+    path = np.stack([update.stack.embedding(i)[update.position] for i in range(n_layers + 1)])
     view = geometry.fit_projection(path, n_axes, "this word at every layer")
-    stops = ["at the door", *(f"after layer {i}" for i in range(n_layers))]
+    stops = ["before layer 0", *(f"after layer {i}" for i in range(n_layers))]
     name, near = f"{visible(update.labels[update.position])} ({update.position})", _landmarks(update, path[[0, -1]])
     figure = partial(arrows.routes, [name], [path], view, stops=stops, landmarks=near)
     before = np.concatenate([path[:1], path[:-1]])
@@ -92,27 +100,18 @@ def _path(update: TokenUpdate, n_axes: int) -> tuple[Any, str, pd.DataFrame]:
             "‖E‖": geometry.norm(path).round(2),
             "step": geometry.norm(path - before).round(2),
             "turn °": geometry.angle(before, path).round(1),
-            "from the door °": geometry.angle(path[0], path).round(1),
+            "from the start °": geometry.angle(path[0], path).round(1),
         }
     )
-    return figure, _fit_note(view, "Each arrow is what one whole layer did, norms and MLP included."), table
+    return figure, about_axes(view, WORDS.html("arrows.path")), table
 
 
-def _landmarks(update: TokenUpdate, ends: Any) -> list[arrows.Landmarks]:
+def _landmarks(update: TokenUpdate, ends: Array) -> list[arrows.Landmarks]:
     """The words that stand out nearest to both ends of the token's way; none where no words can be read."""
     if update.no_words:
         return []
-    words = update.trace.vocabulary
+    vocabulary = update.trace.vocabulary
     found = nearest_words(update.trace, update.position, ends, 5, stream=update.block)
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:4]
-    vectors = words.matrix[ids].float().cpu().numpy()
-    return [arrows.Landmarks(vectors, [words.word(i) for i in ids], at=float(geometry.norm(ends).mean()))]
-
-
-def _fit_note(view: Any, what: str) -> str:
-    kept = percent(float(view.explained.sum()))
-    return (
-        f"{what} The axes are principal components of {view.fitted_on} and keep {kept} of their variance; the rest of "
-        "the space is not drawn, so trust the lengths and angles of table and hover. Grey words are the nearest "
-        "of the vocabulary that beat luck; only their direction is true."
-    ).replace(" %", "&nbsp;%")
+    vectors = vocabulary.matrix[ids].float().cpu().numpy()
+    return [arrows.Landmarks(vectors, [vocabulary.word(i) for i in ids], at=float(geometry.norm(ends).mean()))]

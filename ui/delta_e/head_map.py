@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from html import escape
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from attn_core.errors import HeadlightError
 from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts import delta_e as figures
 from attn_core.residual import geometry, logit_attribution
+from attn_core.residual.logit_attribution import LogitAttribution
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import signed
 from attn_core.traces.parity import TOLERANCE
+from attn_core.traces.reader import Array
+from ui import link, words
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import canvas, gallery, widgets
-from ui.link import choice, words
+from ui.link import choice
 from ui.stream import open_head
+from ui.words import together
 
-HEAD_MAP_MEASURES = {"size": "size", "end": "towards its end", "word": "towards a word", "logit": "next word"}
-PARAMS = [choice("measure", tuple(HEAD_MAP_MEASURES)), words("towards", ""), words("against", "")]
+WORDS = words.beside(__file__)
+HEAD_MAP_MEASURES = WORDS.table("map.measures")
+PARAMS = [choice("measure", tuple(HEAD_MAP_MEASURES)), link.words("towards", ""), link.words("against", "")]
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,11 @@ class HeadMap:
     `name` is plain text, for hovers; `hint` is HTML, for people.
     """
 
-    heads: Any
-    attention: Any
-    mlp: Any
+    heads: Array
+    attention: Array
+    mlp: Array
     name: str
-    hint: str
+    hint: Markup
 
     @property
     def is_signed(self) -> bool:
@@ -46,10 +50,7 @@ class HeadMap:
 
 
 def titled(update: TokenUpdate) -> None:
-    widgets.heading(
-        f"What every head ever adds to {widgets.query(update.name)}",
-        "Rows are layers, columns are heads, one number each. Click one to open it.",
-    )
+    widgets.heading(WORDS.html("map.title", word=widgets.query(update.name)), WORDS.html("map.hint"))
 
 
 def switches(update: TokenUpdate) -> None:
@@ -66,7 +67,7 @@ def switches(update: TokenUpdate) -> None:
     chosen = widgets.switch("Measure", offered, "measure")
     if chosen in ("word", "logit"):
         with st.container(horizontal=True, gap="small"):
-            hint = "the likeliest next word" if chosen == "logit" else "a word, such as animal"
+            hint = WORDS.text("map.placeholder", chosen)
             st.text_input("Towards", key="towards", placeholder=hint, label_visibility="collapsed", width=220)
             st.text_input(
                 "Away from", key="against", placeholder="and away from…", label_visibility="collapsed", width=180
@@ -111,7 +112,7 @@ def head_map(update: TokenUpdate) -> HeadMap:
     measure, added = st.session_state["measure"], update.added
     attention = added.heads.sum(axis=1) + added.bias  # [layer, d_model]
     if measure == "size":
-        name, hint = f"size of ΔE for {update.name}", "The length of ΔE, whatever its direction."
+        name, hint = f"size of ΔE for {update.name}", WORDS.html("map.size")
         return HeadMap(geometry.norm(update.heads), geometry.norm(attention), geometry.norm(added.mlp), name, hint)
     if measure == "logit":
         return _logits(update)
@@ -120,55 +121,55 @@ def head_map(update: TokenUpdate) -> HeadMap:
     return HeadMap(heads, layers, mlp, name, hint)
 
 
-def _direction(update: TokenUpdate, measure: str) -> tuple[Any, str, str]:
+def _direction(update: TokenUpdate, measure: str) -> tuple[Array, str, Markup]:
     if measure == "end":
-        final = update.trace.final_embedding(stream=update.block)[update.position]
-        why = "How far ΔE goes towards the word’s final embedding; negative is away from it."
-        return final, "towards the final embedding", why
+        return update.stack.final_embedding()[update.position], "towards the final embedding", WORDS.html("map.end")
     towards, against = update.page.state["towards"].strip(), update.page.state["against"].strip()
     if not towards:
-        raise HeadlightError("Type a word of the model’s vocabulary, for example: animal.")
-    vector = _vector(update, towards) - (_vector(update, against) if against else 0)
-    kind = update.trace.vocabulary.kind
-    way = f"from “{against}” to “{towards}”" if against else f"towards “{towards}”"
-    hint = (
-        f"How far ΔE goes {escape(way)}, along their rows of the {kind}."
-        if against
-        else (f"How far ΔE goes {escape(way)}, along its row of the {kind}.")
-    )
+        raise HeadlightError(WORDS.text("map.ask"))
+    matrix = update.trace.vocabulary.kind
+    if against:
+        vector, way = _vector(update, towards) - _vector(update, against), f"from “{against}” to “{towards}”"
+        hint = WORDS.html("map.between", against=against, towards=towards, matrix=matrix)
+    else:
+        vector, way = _vector(update, towards), f"towards “{towards}”"
+        hint = WORDS.html("map.towards", towards=towards, matrix=matrix)
     pieces = [word for word in (towards, against) if word and len(_ids(update, word)) > 1]
-    if pieces:
-        hint += f" {escape(', '.join(pieces))}: several pieces, averaged."
-    return vector, way, hint
+    return vector, way, together(hint, WORDS.html("map.pieces", words=", ".join(pieces)) if pieces else "")
 
 
 def _logits(update: TokenUpdate) -> HeadMap:
     """How much every part adds to the logit of a next word, or to the difference of two."""
     towards, against = update.page.state["towards"].strip(), update.page.state["against"].strip()
-    word = _ids(update, towards)[0] if towards else int(update.trace.logits(update.position).argmax())
-    spelt = visible(update.trace.vocabulary.word(word))
-    parts = logit_attribution.direct_logit_attribution(update.trace, update.position, word, added=update.added)
-    name = f"logit of “{spelt}”"
+    word = _ids(update, towards)[0] if towards else int(update.stack.logits(update.position).argmax())
+    parts, name = _attribution(update, word), f"logit of “{_spelt(update, word)}”"
     if against:
         other = _ids(update, against)[0]
-        parts = parts - logit_attribution.direct_logit_attribution(
-            update.trace, update.position, other, added=update.added
-        )
-        name += f" minus “{visible(update.trace.vocabulary.word(other))}”"
-    everything = parts.heads
-    own = (
-        everything[:, update.viewed.n_heads :]
-        if update.viewed.stream == "cross"
-        else everything[:, : update.viewed.n_heads]
+        parts, name = parts - _attribution(update, other), f"{name} minus “{_spelt(update, other)}”"
+    every = parts.heads  # [layer, head]; a decoder's own heads first, then those of its cross-attention
+    own = every[:, update.viewed.n_heads :] if update.reader.name == "cross" else every[:, : update.viewed.n_heads]
+    same = parts.error < TOLERANCE
+    hint = WORDS.html(
+        "map.logit",
+        word=update.name,
+        heads=signed(float(every.sum())),
+        mlps=signed(float(parts.mlp.sum())),
+        embedding=signed(parts.embedding),
+        biases=signed(float(parts.bias.sum()) + parts.constant),
+        total=signed(parts.total),
+        logit=name,
+        own=signed(parts.logit),
+        badge=widgets.badge(WORDS.text("map.agrees", "yes" if same else "no"), "ok" if same else "bad"),
     )
-    hint = (
-        f"Direct logit attribution after {escape(update.name)}, with the final norm frozen at the scale it had. Heads "
-        f"{signed(float(everything.sum()))}, MLPs {signed(float(parts.mlp.sum()))}, E at the door "
-        f"{signed(parts.embedding)}, biases {signed(float(parts.bias.sum()) + parts.constant)}: together "
-        f"{signed(parts.total)}; the model’s own {escape(name)} is {signed(parts.logit)} "
-        + (widgets.badge("✓ the same", "ok") if parts.error < TOLERANCE else widgets.badge("✕ not the same", "bad"))
-    )
-    return HeadMap(own, everything.sum(axis=1) + parts.bias, parts.mlp, name=name, hint=hint)
+    return HeadMap(own, every.sum(axis=1) + parts.bias, parts.mlp, name=name, hint=hint)
+
+
+def _attribution(update: TokenUpdate, word: int) -> LogitAttribution:
+    return logit_attribution.direct_logit_attribution(update.trace, update.position, word, added=update.added)
+
+
+def _spelt(update: TokenUpdate, word: int) -> str:
+    return visible(update.trace.vocabulary.word(word))
 
 
 def _ids(update: TokenUpdate, word: str) -> list[int]:
@@ -177,13 +178,12 @@ def _ids(update: TokenUpdate, word: str) -> list[int]:
     for text in (f" {word}", word):
         tokens = update.viewed.model.read(text, target=update.trace.kind == "encoder-decoder")
         readings.append([i for i, special in zip(tokens.ids, tokens.special, strict=True) if not special])
-    return min((ids for ids in readings if ids), key=len, default=[]) or _no_word(word)
+    found = min((ids for ids in readings if ids), key=len, default=[])
+    if not found:
+        raise HeadlightError(WORDS.text("map.no_token", word=visible(word)))
+    return found
 
 
-def _no_word(word: str) -> Any:
-    raise HeadlightError(f"“{visible(word)}” leaves no token in this model’s vocabulary. Try another word.")
-
-
-def _vector(update: TokenUpdate, word: str) -> Any:
+def _vector(update: TokenUpdate, word: str) -> Array:
     rows = update.trace.vocabulary.matrix[_ids(update, word)]
     return rows.float().mean(dim=0).cpu().numpy()

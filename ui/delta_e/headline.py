@@ -7,8 +7,18 @@ import numpy as np
 from attn_core.residual import geometry
 from attn_core.text.numbers import percent
 from attn_core.views.headlines import Sentence
+from ui import words
 from ui.delta_e.token import TokenUpdate
+from ui.drawing import widgets
 from ui.drawing.markup import token_name
+
+WORDS = words.beside(__file__)
+
+
+def lead(update: TokenUpdate) -> None:
+    """The headline on screen, and under it how far the numbers are from the model's own."""
+    badges = update.page.badges(update.trace)
+    widgets.lead(widgets.say(headline(update)), f"{badges}{WORDS.html('page.layers', n=update.viewed.n_layers)}")
 
 
 def headline(update: TokenUpdate) -> Sentence:
@@ -20,7 +30,7 @@ def headline(update: TokenUpdate) -> Sentence:
     found = update.sources_of(biggest)
     source = found.strongest
     if np.isfinite(found.shares[source]):
-        own = source == update.position and update.viewed.stream != "cross"
+        own = source == update.position and update.reader.name != "cross"
         name = "the word itself" if own else token_name(update.viewed.keys.labels, source)
         amount = _how_much(float(found.shares[source]))
         said += [(f", {amount} of it from ", ""), (name, "" if own else "key")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,23 +13,28 @@ from attn_core.residual import geometry
 from attn_core.residual.logit_attribution import nearest_words
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import signed_percent
+from attn_core.traces.reader import Array
+from ui import words
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import widgets
 from ui.page import go, scientific
 from ui.shell import save
 
 if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
+
     from attn_core.residual.decomposition import BlockDecomposition, Part
 
-HINT = "Everything that is added on the way through the layer, row by row. Sort by any column; click a head to open it."
-COLUMNS = {
-    "length": ("length", "‖ΔE‖: how long the part is, whatever its direction."),
-    "size": ("size", "This head's part of the sizes of all heads: ‖ΔE‖ ÷ Σ‖ΔE‖. Parts that pull apart both count."),
-    "along": ("along ΔE", "How far it goes in the direction of the layer's ΔE. All heads and the bias make 100 %."),
-    "cos_e": ("cos E", "Cosine with E: does it repeat what was there?"),
-    "cos_delta": ("cos ΔE", "Cosine with the layer's ΔE, all heads and the bias together."),
-    "cos_final": ("cos end", "Cosine with the final embedding: does it point where the word will end?"),
+WORDS = words.beside(__file__)
+TITLES = {
+    "length": "length",
+    "size": "size",
+    "along": "along ΔE",
+    "cos_e": "cos E",
+    "cos_delta": "cos ΔE",
+    "cos_final": "cos end",
 }
+Row = dict[str, str | float | None]
 
 
 def table(update: TokenUpdate) -> None:
@@ -48,14 +53,6 @@ def table(update: TokenUpdate) -> None:
             if part.stream != "self":
                 st.session_state["stream"] = part.stream
 
-    number = {
-        name: st.column_config.NumberColumn(title, format="%.2f", help=why, width=68)
-        for name, (title, why) in COLUMNS.items()
-    }
-    share = {
-        name: st.column_config.NumberColumn(COLUMNS[name][0], format="%.1f %%", help=COLUMNS[name][1], width=74)
-        for name in ("size", "along")
-    }
     st.dataframe(
         pd.DataFrame(rows),
         key="ledger",
@@ -65,20 +62,29 @@ def table(update: TokenUpdate) -> None:
         height=36 * (len(rows) + 1) + 2,
         row_height=36,
         placeholder="",
-        alt=f"The ledger of {update.name} at layer {update.layer}: one row a part.",
-        column_config={"part": st.column_config.TextColumn("part", pinned=True, width=206), **number, **share}
-        | {
-            "source": st.column_config.TextColumn(
-                "mostly from", help="The source word that adds most along the head's ΔE, and how much of it."
-            ),
-            "towards": st.column_config.TextColumn(
-                "points to", width=210, help="Words that stand out of the whole vocabulary."
-            ),
-            "away": st.column_config.TextColumn(
-                "points away from", width=180, help="Words that stand out at the other end."
-            ),
-        },
+        alt=WORDS.text("ledger.alt", word=update.name, layer=update.layer),
+        column_config=_columns(),
     )
+
+
+def _columns() -> dict[str, ColumnConfig]:
+    text, why = st.column_config.TextColumn, WORDS.table("ledger.columns")
+    numbers = {
+        name: st.column_config.NumberColumn(
+            title,
+            format="%.1f %%" if name in ("size", "along") else "%.2f",
+            help=why[name],
+            width=74 if name in ("size", "along") else 68,
+        )
+        for name, title in TITLES.items()
+    }
+    return {
+        "part": text("part", pinned=True, width=206),
+        **numbers,
+        "source": text("mostly from", help=WORDS.text("ledger.source")),
+        "towards": text("points to", width=210, help=WORDS.text("ledger.towards")),
+        "away": text("points away from", width=180, help=WORDS.text("ledger.away")),
+    }
 
 
 def offer(update: TokenUpdate) -> None:
@@ -96,13 +102,13 @@ def as_csv(ledger: BlockDecomposition) -> str:
     return pd.DataFrame(rows, columns=columns).to_csv(index=False)
 
 
-def _row(update: TokenUpdate, part: Part) -> dict[str, Any]:
+def _row(update: TokenUpdate, part: Part) -> Row:
     row = _measured(update, part.vector)
     name = f"E of {update.name}, entering layer {update.layer}" if part.kind == "embedding" else f"+ {part.name}"
     if part.kind in ("head", "bias"):
         row["along"] = 100 * update.ledger.share(part)
     if part.head is not None:
-        own = part.stream == (update.viewed.stream or "self")
+        own = part.stream == update.reader.name
         row["size"] = 100 * float(update.shares[part.head]) if own else None
         found = update.sources_of(part.head, part.stream if part.stream != "self" else None)
         keys = update.trace.tokens_of(part.stream)[1]
@@ -111,18 +117,18 @@ def _row(update: TokenUpdate, part: Part) -> dict[str, Any]:
     return {"part": name, **row}
 
 
-def _end(update: TokenUpdate) -> dict[str, Any]:
+def _end(update: TokenUpdate) -> Row:
     return {"part": f"= E entering layer {update.layer + 1}", **_measured(update, update.ledger.next_embedding)}
 
 
-def _measured(update: TokenUpdate, vector: Any) -> dict[str, Any]:
-    final = update.trace.final_embedding(stream=update.block)[update.position]
+def _measured(update: TokenUpdate, vector: Array) -> Row:
+    final = update.stack.final_embedding()[update.position]
     others = {"cos_e": update.ledger.embedding, "cos_delta": update.ledger.attention, "cos_final": final}
     cosines = {name: _number(geometry.cosine(vector, other)) for name, other in others.items()}
     return {"length": float(geometry.norm(vector)), "size": None, "along": None, **cosines, "source": ""}
 
 
-def _number(value: Any) -> float | None:
+def _number(value: Array | float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
@@ -145,22 +151,11 @@ def sum_line(update: TokenUpdate) -> None:
     """Whether the rows end where the model went on: green with the error, or red with it. Computed each time."""
     error = scientific(update.ledger.error)
     if update.ledger.adds_up:
-        badge = widgets.badge(
-            f"✓ the parts add up: largest error {error}", "ok", "worst difference ÷ largest number of E"
-        )
+        said, kind, why = WORDS.text("ledger.adds_up", error=error), "ok", WORDS.text("ledger.adds_up_why")
     else:
-        badge = widgets.badge(
-            f"✕ the parts do not add up: they miss E by {error}", "bad", "something is left out or counted twice"
-        )
-    st.html(f'<div class="hl-sub">{badge}{escape(LAWS[update.ledger.block])}</div>')
-
-
-LAWS = {
-    "pre-norm": "E + all heads + bias, then + MLP, is the next layer's E.",
-    "post-norm": "E + all heads + bias goes through LayerNorm, + MLP through another, and is the next layer's E.",
-    "parallel": "Heads and MLP read the same E and add to it in one step.",
-    "norm-after": "The sum of all heads is normalised before it is added; so is the MLP's part.",
-}
+        said, kind, why = WORDS.text("ledger.misses", error=error), "bad", WORDS.text("ledger.misses_why")
+    badge, law = widgets.badge(said, kind, why), escape(update.ledger.block.sentence)
+    st.html(f'<div class="hl-sub">{badge}{law}</div>')
 
 
 def doors(update: TokenUpdate) -> None:

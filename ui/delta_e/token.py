@@ -1,33 +1,40 @@
-"""One token at one layer: its decomposition, and everything that every layer ever added to it.
+"""One token at one layer: its decomposition, and everything that every layer ever added to it. No Streamlit.
 
-update = token.of(page)                # waits for the model; a problem becomes one clear sentence
 update.ledger, update.added            # computed once for all visitors, kept within a budget of bytes
+update.sources                         # where the head's ΔE came from
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import streamlit as st
 
 from attn_core.errors import HeadlightError
 from attn_core.heads.ablation import predicts
 from attn_core.residual import decomposition, geometry
-from attn_core.text.decoding import visible
-from attn_core.views import snippets as recipes
-from ui import stream
-from ui.drawing import widgets
+from attn_core.traces.reader import Array
+from attn_core.views import snippets
+from ui import words
 from ui.drawing.markup import token_name
 from ui.server import shared
-from ui.stream import StreamView
 
 if TYPE_CHECKING:
     from attn_core.residual.decomposition import BlockDecomposition, Sources, StreamContributions
+    from attn_core.traces.stream import StreamTrace
+    from attn_core.traces.trace import Trace
     from ui.page import Page
+    from ui.stream import StreamView
+
+T = TypeVar("T")
+WORDS = words.beside(__file__)
+
+
+def _quietly(fraction: float) -> None:
+    """Progress that nobody is shown."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +43,22 @@ class TokenUpdate:
 
     page: Page
     viewed: StreamView
+    progress: Callable[[float], None] = _quietly  # told how far a first computation of all layers is
 
     @property
-    def trace(self) -> Any:
-        return self.viewed.trace
+    def trace(self) -> Trace:
+        found: Trace = self.viewed.trace
+        return found
+
+    @property
+    def reader(self) -> StreamTrace:
+        """The stream that is looked at."""
+        return self.viewed.reader
+
+    @cached_property
+    def stack(self) -> StreamTrace:
+        """The stream whose blocks the ledger follows: a decoder's block holds its cross-attention too."""
+        return self.trace.stream(self.block)
 
     @property
     def position(self) -> int:
@@ -67,10 +86,6 @@ class TokenUpdate:
         """The stream whose blocks the ledger follows: a decoder's block holds its cross-attention too."""
         return "decoder" if self.viewed.stream == "cross" else self.viewed.stream
 
-    @property
-    def theme(self) -> Literal["light", "dark"]:
-        return "dark" if st.context.theme.type == "dark" else "light"
-
     @cached_property
     def ledger(self) -> BlockDecomposition:
         return self.remember(
@@ -80,19 +95,18 @@ class TokenUpdate:
     @cached_property
     def added(self) -> StreamContributions:
         """Everything of all layers; the first time, with visible progress where it takes long."""
-        return shared.memoize(
+        compute = partial(
+            decomposition.stream_contributions,
             self.trace,
-            ("additions", self.block, self.position),
-            lambda: _with_progress(
-                lambda tell: decomposition.stream_contributions(
-                    self.trace, self.position, stream=self.block, progress=tell
-                )
-            ),
-            size=lambda added: added.heads.nbytes + added.parts().nbytes,
+            self.position,
+            stream=self.block,
+            progress=self.progress,
         )
+        what = ("contributions", self.block, self.position)
+        return shared.memoize(self.trace, what, compute, size=lambda found: found.heads.nbytes + found.parts().nbytes)
 
     @cached_property
-    def heads(self) -> Any:
+    def heads(self) -> Array:
         """What the heads of the chosen stream add to the token, [layer, head, d_model]."""
         both = self.added.heads
         if self.block == self.viewed.stream and self.viewed.stream != "decoder":
@@ -110,22 +124,22 @@ class TokenUpdate:
         return self.remember(("sources", where, head), compute)
 
     @cached_property
-    def shares(self) -> Any:
+    def shares(self) -> Array:
         """The heads' shares of sizes, [head]: ‖ΔE‖ ÷ Σ‖ΔE‖, as on every page."""
         sizes = geometry.norm(self.heads_here)
         return sizes / sizes.sum()
 
     @property
-    def heads_here(self) -> Any:
+    def heads_here(self) -> Array:
         """What the heads of the chosen stream add to the token at this layer, [head, d_model]."""
-        own = self.viewed.stream or "self"
-        return np.stack([part.vector for part in self.ledger.parts if part.kind == "head" and part.stream == own])
+        own = [part for part in self.ledger.parts if part.kind == "head" and part.stream == self.reader.name]
+        return np.stack([part.vector for part in own])
 
     @cached_property
     def no_words(self) -> str | None:
         """Why vectors of this stream cannot be read as words, in a sentence; None where they can."""
         if self.viewed.stream == "encoder":
-            return "A translator's words belong to its decoder: choose the decoder to read ΔE as words."
+            return WORDS.text("writes.encoder")
         try:
             self.trace.vocabulary  # noqa: B018
         except HeadlightError as reason:
@@ -137,7 +151,7 @@ class TokenUpdate:
         """Whether a next word is predicted after this token."""
         return predicts(self.trace, self.viewed.stream)
 
-    def remember(self, what: Any, compute: Callable[[], Any]) -> Any:
+    def remember(self, what: Hashable, compute: Callable[[], T]) -> T:
         """Something small about this token at this layer, kept beside its trace."""
         return shared.memoize(self.trace, (what, self.block, self.layer, self.position), compute, size=lambda _: 60_000)
 
@@ -146,46 +160,4 @@ class TokenUpdate:
         self.page.offer_pictures(f"head {self.layer}.{self.head}", self.viewed.word, lines=self._lines())
 
     def _lines(self) -> str:
-        return recipes.ledger(self.trace, self.layer, self.head, self.position, self.viewed.stream, self.block)
-
-
-def of(page: Page) -> TokenUpdate:
-    """The token that the link names; where its layer cannot be taken apart, the page ends with the reason."""
-    update = TokenUpdate(page, stream.of(page))
-    try:
-        update.ledger  # noqa: B018
-    except HeadlightError as reason:
-        widgets.problem(str(reason), "All heads and Step by step still show its patterns.")
-        st.stop()
-    return update
-
-
-def word_picker(update: TokenUpdate) -> None:
-    """Choose the token; its label is shown as text, whatever was typed."""
-
-    def picked() -> None:
-        st.session_state["query"] = st.session_state["token"]
-
-    st.session_state["token"] = update.position
-    st.selectbox(
-        "Token",
-        range(len(update.labels)),
-        format_func=lambda i: f"{visible(update.labels[i])} ({i})",
-        key="token",
-        on_change=picked,
-        label_visibility="collapsed",
-        width=190,
-    )
-
-
-def _with_progress(compute: Callable[[Callable[[float], None]], Any]) -> Any:
-    """Compute with a bar that says how far it is, and is gone when it is done."""
-    place = st.empty()
-
-    def tell(fraction: float) -> None:
-        if fraction < 1:
-            place.progress(fraction, "Adding up what every head adds")
-
-    result = compute(tell)
-    place.empty()
-    return result
+        return snippets.ledger(self.trace, self.layer, self.head, self.position, self.viewed.stream, self.block)

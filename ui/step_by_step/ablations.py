@@ -98,7 +98,7 @@ def _side_by_side(subject: StepSubject, broken: HeadStages) -> None:
 
 def _meter(subject: StepSubject, broken: HeadStages | None) -> None:
     """How far these stages are from the model's own pattern and output."""
-    if subject.trace is None:
+    if subject.reader is None:
         paragraph(WORDS.html("break.hand"), soft=True)
         return
     paragraph(WORDS.html("break.distance", "intact" if broken is None else "broken"))
@@ -110,10 +110,10 @@ def _meter(subject: StepSubject, broken: HeadStages | None) -> None:
 
 def distances(subject: StepSubject, stages: HeadStages) -> dict[str, float]:
     """How far stages are from the model's own pattern and ΔE: the judge is a tensor that left the model."""
-    trace, layer, head, at = subject.trace, subject.layer, subject.head, {"stream": subject.stream}
-    assert trace is not None
-    pattern = np.abs(stages.pattern.numpy() - trace.pattern(layer, head, **at))
-    lifted = trace.weighted_values(layer, head, **at) @ trace.w_o(layer, head, **at)
+    reader, layer, head = subject.reader, subject.layer, subject.head
+    assert reader is not None
+    pattern = np.abs(stages.pattern.numpy() - reader.pattern(layer, head))
+    lifted = reader.weighted_values(layer, head) @ reader.w_o(layer, head)
     return {"pattern": float(pattern.max()), "ΔE": _relative(stages.delta.numpy(), lifted)}
 
 

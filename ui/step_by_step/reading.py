@@ -27,7 +27,7 @@ def subject_from_model(page: Page, viewed: StreamView) -> StepSubject:
     trace, stream, layer, head = viewed.trace, viewed.stream, viewed.layer, viewed.head
     queries = Words(viewed.queries.labels, viewed.queries.special)
     keys = Words(viewed.keys.labels, viewed.keys.special)
-    query = _query(page, viewed.pattern(layer, head), queries, keys, stream)
+    query = _query(page, viewed.reader.pattern(layer, head), queries, keys, viewed.reader.name)
     return StepSubject(
         inputs=from_trace(trace, layer, head, stream=stream, retrace=lambda ids: page.trace(ids)),
         queries=queries,
@@ -36,12 +36,12 @@ def subject_from_model(page: Page, viewed: StreamView) -> StepSubject:
         chosen_key=page.state["key"],
         window_start=_shown_from(page, len(queries), query),
         head_name=f"head {layer}.{head}",
-        embedding=trace.embedding(layer, stream=stream),
+        embedding=viewed.reader.embedding(layer),
         parts=_parts(viewed),
         trace=trace,
         layer=layer,
         head=head,
-        stream=stream,
+        reader=viewed.reader,
     )
 
 
@@ -51,7 +51,9 @@ def offer_pictures(page: Page, subject: StepSubject) -> None:
     if subject.trace is None:
         page.offer_pictures(subject.head_name, word, sentences=[" ".join(subject.queries.labels)], model="toy")
         return
-    lines = snippets.steps(subject.trace, subject.layer, subject.head, subject.query, subject.stream)
+    lines = snippets.steps(
+        subject.trace, subject.layer, subject.head, subject.query, None if subject.stream == "self" else subject.stream
+    )
     page.offer_pictures(subject.head_name, word, pattern_first=True, lines=lines)
 
 
@@ -84,7 +86,7 @@ def pick(subject: StepSubject, query: int | None = None, key: int | None = None)
         st.session_state[of_key] = key + subject.k_window.start
 
 
-def _query(page: Page, pattern: Array, queries: Words, keys: Words, stream: str | None) -> int:
+def _query(page: Page, pattern: Array, queries: Words, keys: Words, stream: str) -> int:
     chosen = page.state["query"]
     if chosen is not None and chosen < len(queries):
         return int(chosen)

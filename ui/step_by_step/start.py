@@ -121,18 +121,18 @@ def up_next(subject: StepSubject) -> None:
     """What attention does not do: the MLP's share of this layer's change."""
     with widgets.card("step_next"):
         layout.step_header(10, name="Up next: the other two thirds", mark="→")
-        if subject.trace is not None:
+        if subject.is_real:
             _attention_and_mlp(subject)
         paragraph(WORDS.html("next.what"))
         go("parameters", "See where the parameters are →")
 
 
 def _attention_and_mlp(subject: StepSubject) -> None:
-    trace, at = subject.trace, {"stream": subject.stream}
-    assert trace is not None
+    reader = subject.reader
+    assert reader is not None
     try:
-        by_attention = geometry.norm(trace.attention_added(subject.layer, **at))
-        by_mlp = geometry.norm(trace.mlp_added(subject.layer, **at))
+        by_attention = geometry.norm(reader.attention_added(subject.layer))
+        by_mlp = geometry.norm(reader.mlp_added(subject.layer))
     except HeadlightError as error:
         paragraph(str(error), soft=True)
         return

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from attn_core.figures.canvas.matrix import Side
 from attn_core.residual.input_parts import InputParts
+from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 from attn_core.walkthrough.head import HeadInputs, HeadStages, run_stages
 from attn_core.walkthrough.toy import Toy
@@ -50,7 +51,7 @@ class StepSubject:
     trace: Trace | None = None
     layer: int = 0
     head: int = 0
-    stream: str | None = None
+    reader: StreamTrace | None = None  # its stream; none for the toy
     toy: Toy | None = None
     meanings: Sequence[str] = ()  # what each number of E stands for, where somebody made it so
     link_names: tuple[str, str] = ("query", "key")  # the link's parameters for the two words
@@ -77,6 +78,11 @@ class StepSubject:
     def crosses(self) -> bool:
         """Whether queries and keys are different sentences."""
         return self.inputs.memory is not None
+
+    @property
+    def stream(self) -> str:
+        """The name of the stream: "self", "encoder", "decoder" or "cross"; "" for the toy."""
+        return self.reader.name if self.reader is not None else ""
 
     @property
     def is_real(self) -> bool:

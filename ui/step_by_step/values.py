@@ -15,6 +15,7 @@ from attn_core.figures.html.matrix_shapes import value_matrices
 from attn_core.figures.html.vector_arrows import Arrow, arrows
 from attn_core.figures.paper import lines_and_boxes as paper_shapes
 from attn_core.residual import geometry
+from attn_core.traces.stream import StreamTrace
 from ui import words
 from ui.drawing import gallery, widgets
 from ui.drawing.cells import cells
@@ -107,11 +108,11 @@ def delta(subject: StepSubject) -> None:
         with left:
             _turn(e, change, subject.query_html)
         with right:
-            if subject.trace is not None:
+            if subject.is_real:
                 _with_the_others(subject, change)
         table = lambda: layout.by_dimension(subject.stages.delta.numpy(), subject.queries, subject.meanings)  # noqa: E731
         layout.numbers_and_code(subject, 8, table, "delta")
-        if subject.trace is not None:
+        if subject.is_real:
             go("delta_e", "Every head’s ΔE, added up →", layer=subject.layer, head=subject.head)
 
 
@@ -161,11 +162,9 @@ def _turn(e: Array, change: Array, word: Markup) -> None:
 
 def _with_the_others(subject: StepSubject, change: Array) -> None:
     """This head beside the other heads and the bias of its layer, and what the block does with their sum."""
-    trace, i, at = subject.trace, subject.query, {"stream": subject.stream}
-    assert trace is not None
-    whole = trace.attention_output(subject.layer, **at)[i]
-    bias = trace.output_bias(subject.layer, **at)
-    n_heads = trace.n_heads_of(subject.stream)
+    reader, i, layer = subject.reader, subject.query, subject.layer
+    assert reader is not None
+    whole, bias, n_heads = reader.attention_output(layer)[i], reader.output_bias(layer), reader.n_heads
     rows = [
         (f"{subject.head_name} alone", change),
         (f"the other {n_heads - 1} heads", whole - change - bias),
@@ -176,13 +175,12 @@ def _with_the_others(subject: StepSubject, change: Array) -> None:
     column = Column("length", lengths, [number(x) for x in lengths], "delta")
     paragraph(WORDS.html("step_8.heads", n=n_heads, word=subject.query_html))
     gallery.bars("8 · One of several heads", [name for name, _ in rows], [column], head="part")
-    paragraph(together(WORDS.html("step_8.lengths"), _block(subject)), soft=True)
+    paragraph(together(WORDS.html("step_8.lengths"), _block(reader, layer)), soft=True)
 
 
-def _block(subject: StepSubject) -> Markup:
+def _block(reader: StreamTrace, layer: int) -> str:
     """What this model's blocks do with the sum of all heads, or why that cannot be said."""
-    assert subject.trace is not None
     try:
-        return WORDS.html("step_8.block", subject.trace.block(subject.layer, stream=subject.stream))
+        return reader.block(layer).attention_sentence
     except HeadlightError as error:
-        return Markup("{}").format(str(error))
+        return str(error)

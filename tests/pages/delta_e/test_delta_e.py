@@ -169,7 +169,7 @@ def test_a_link_restores_layer_head_word_and_picture(trace) -> None:
     judge = np.stack([[trace.delta_e(i, h)[2] @ final for h in range(12)] for i in range(6)]) / np.linalg.norm(final)
     np.testing.assert_allclose(on_the_map(page), judge, atol=1e-3)
     assert any(part["type"] == "scatter3d" for part in figure(page, "arrows")["data"])
-    route = table(page, "from the door °")
+    route = table(page, "from the start °")
     np.testing.assert_allclose(route["‖E‖"], [np.linalg.norm(trace.embedding(i)[2]) for i in range(7)], atol=0.006)
     delta = trace.attention_output(5)
     order = np.argsort(-delta.var(axis=0), kind="stable")

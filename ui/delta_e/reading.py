@@ -1,0 +1,55 @@
+"""From the ΔE page's link to the token that it names, and the choice of another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from attn_core.errors import HeadlightError
+from attn_core.text.decoding import visible
+from ui import stream, words
+from ui.delta_e.token import TokenUpdate
+from ui.drawing import widgets
+
+if TYPE_CHECKING:
+    from ui.page import Page
+
+WORDS = words.beside(__file__)
+
+
+def of(page: Page) -> TokenUpdate:
+    """The token that the link names; where its layer cannot be taken apart, the page ends with the reason."""
+    viewed, place = stream.of(page), st.empty()
+
+    def tell(fraction: float) -> None:
+        if fraction < 1:
+            place.progress(fraction, WORDS.text("page.progress"))
+        else:
+            place.empty()
+
+    update = TokenUpdate(page, viewed, tell)
+    try:
+        update.ledger  # noqa: B018
+    except HeadlightError as reason:
+        widgets.problem(str(reason), WORDS.text("page.reason"))
+        st.stop()
+    return update
+
+
+def word_picker(update: TokenUpdate) -> None:
+    """Choose the token; its label is shown as text, whatever was typed."""
+
+    def picked() -> None:
+        st.session_state["query"] = st.session_state["token"]
+
+    st.session_state["token"] = update.position
+    st.selectbox(
+        "Token",
+        range(len(update.labels)),
+        format_func=lambda i: f"{visible(update.labels[i])} ({i})",
+        key="token",
+        on_change=picked,
+        label_visibility="collapsed",
+        width=190,
+    )
