@@ -28,23 +28,28 @@ from starlette.routing import Route
 from hosting import logs, memory, metrics
 from hosting.guard import Guard, Limits
 from hosting.headers import SecurityHeaders
-from ui.server import loading
+from hosting.limits import TokenBucket
+from ui.server import loading, shared
 from ui.shell.progress import show_failure
 
 BUNDLED = "minilm"
 os.environ.setdefault("HEADLIGHT_MODE", "public")
+RETRIES = TokenBucket(rate=1 / 30, burst=1.0)  # of a load that failed; reading the weights takes a second
 log = logging.getLogger("headlight")
 
 
 async def ready(request: Request) -> JSONResponse:
-    """Whether a visitor would be served at once, and why not; whoever asks also starts a load that has not begun."""
+    """Whether a visitor would be served at once, and why not.
+
+    Whoever asks also starts a load that has not begun, and now and then one that has failed.
+    """
     if loading.model(BUNDLED) is not None:
         return JSONResponse({"ready": True})
-    job = loading.open_model(BUNDLED)
-    why = (
-        "the bundled model could not be loaded; the log says why" if job.error else "the bundled model is being loaded"
-    )
-    return JSONResponse({"ready": False, "why": why}, status_code=503)
+    job = loading.job(BUNDLED)
+    if job is None or (job.done.is_set() and RETRIES.take_ready()):
+        job = loading.open_model(BUNDLED)
+    why = "could not be loaded: the log says why" if job.done.is_set() else "is being loaded"
+    return JSONResponse({"ready": False, "why": f"the bundled model {why}"}, status_code=503)
 
 
 @asynccontextmanager
@@ -53,6 +58,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     if stacks:
         log.error("the last process stood still and was ended", extra={"numbers": {"stacks": stacks}})
     logs.without_progress_bars()
+    metrics.watch(shared.STATE, lambda: loading.model(BUNDLED) is not None)
     metrics.start()
     loading.open_model(BUNDLED)
     watch = asyncio.create_task(memory.keep_house(app._runtime))

@@ -79,8 +79,7 @@ class Bounded(logging.Filter):
             if id(error) == self._last_error:
                 return False
             self._last_error = id(error)
-        if record.levelno >= logging.ERROR:
-            metrics.ERRORS.labels(record.name).inc()
+        metrics.note(record)
         if not self._bucket.take_ready():
             metrics.LOG_LINES_DROPPED.inc()
             return False
