@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import streamlit as st
 
 from attn_core.models.catalogue import CATALOGUE, availability, entry_of
 from attn_core.settings import is_public
-from ui.compare_heads import specs as panel_specs
-from ui.compare_heads.specs import LETTERS, SAME, SHOWS, Spec
+from ui import words
+from ui.compare_heads import params, specs
+from ui.compare_heads.specs import LETTERS, SAME, SHOWS, PanelSpec
 from ui.drawing import widgets
 
-if TYPE_CHECKING:
-    from ui.page import Page
+WORDS = words.beside(__file__)
+Number = TypeVar("Number", int, str)  # panel A's are numbers, the others' are words: they may say "same"
 
 
 def presets() -> None:
@@ -22,43 +24,43 @@ def presets() -> None:
     if st.context.is_embedded:
         return
     with st.container(key="presets", horizontal=True, gap="xsmall", vertical_alignment="center"):
-        st.html('<span class="hl-try">Start from:</span>', width="content")
-        for name, make in panel_specs.PRESETS.items():
-            st.button(name, key=f"preset_{name}", on_click=panel_specs.edit, args=(make,))
+        st.html(f'<span class="hl-try">{WORDS.html("specs.presets")}</span>', width="content")
+        for name, make in specs.PRESETS.items():
+            st.button(name, key=f"preset_{name}", on_click=params.edit, args=(make,))
 
 
-def pair(page: Page, n_panels: int) -> None:
+def pair(n_panels: int) -> None:
     """Which two panels the difference is taken of, and the scale of all."""
-    pairs = [p for p in panel_specs.PAIRS if max(p) <= LETTERS[n_panels - 1]]
+    pairs = [p for p in params.PAIRS if max(p) <= LETTERS[n_panels - 1]]
     with st.container(horizontal=True, gap="small"):
         if len(pairs) > 1:
             widgets.switch("Difference", {p: f"{p[0].upper()} − {p[1].upper()}" for p in pairs}, "pair")
         widgets.switch("Scale", {"sqrt": "√ scale", "linear": "linear"}, "scale")
 
 
-def controls(specs: list[Spec]) -> None:
+def panels(own_specs: list[PanelSpec]) -> None:
     """One column a panel; on a phone they stack."""
-    for i, (column, spec) in enumerate(zip(st.columns(len(specs), gap="medium"), specs, strict=True)):
+    for i, (column, spec) in enumerate(zip(st.columns(len(own_specs), gap="medium"), own_specs, strict=True)):
         with column:
             widgets.heading(f"Panel {LETTERS[i].upper()}")
             if i == 0:
                 _first(spec)
             else:
                 _further(LETTERS[i], spec)
-            _buttons(i, len(specs))
-    if len(specs) < len(LETTERS):
+            _buttons(i, len(own_specs))
+    if len(own_specs) < len(LETTERS):
         st.button(
             "Add a panel",
             key="add_panel",
-            on_click=panel_specs.edit,
-            args=(panel_specs.added,),
+            on_click=params.edit,
+            args=(specs.added,),
             type="tertiary",
             icon=":material/add:",
         )
 
 
-def _first(spec: Spec) -> None:
-    st.html('<div class="hl-hint">Its sentence and its model are those at the top.</div>')
+def _first(spec: PanelSpec) -> None:
+    st.html(f'<div class="hl-hint">{WORDS.html("specs.first")}</div>')
     entry = entry_of(spec.model)
     _which("a", "layer", "head", range(entry.n_layers), range(entry.n_heads), str)
 
@@ -72,7 +74,7 @@ def _model_label(name: str) -> str:
     return f"Model: {CATALOGUE[name].title}" + ("" if there else f" · not here: {reason}")
 
 
-def _further(letter: str, spec: Spec) -> None:
+def _further(letter: str, spec: PanelSpec) -> None:
     own = st.session_state[f"{letter}_model"]
     models = [SAME, *CATALOGUE, *([] if own in (SAME, *CATALOGUE) else [own])]
     entry = entry_of(spec.model)
@@ -89,7 +91,14 @@ def _further(letter: str, spec: Spec) -> None:
     _which(letter, f"{letter}_layer", f"{letter}_head", layers, heads, lambda n: "as in A" if n == SAME else n)
 
 
-def _which(letter: str, layer: str, head: str, layers: Sequence[Any], heads: Sequence[Any], named: Any) -> None:
+def _which(
+    letter: str,
+    layer: str,
+    head: str,
+    layers: Sequence[Number],
+    heads: Sequence[Number],
+    named: Callable[[Number], str],
+) -> None:
     """Layer, head, and what is shown of it, side by side."""
     with st.container(horizontal=True, gap="small"):
         st.selectbox("Layer", layers, key=layer, format_func=named, width=104)
@@ -101,10 +110,11 @@ def _buttons(i: int, n: int) -> None:
     """Swap with the panel before, duplicate, remove."""
     before = LETTERS[i - 1].upper() if i else LETTERS[n - 1].upper()
 
-    def act(name: str, change: Any, **options: Any) -> None:
-        st.button(name, key=f"{name}_{i}", on_click=panel_specs.edit, args=(lambda p: change(p, i),), **options)
+    def act(name: str, change: Callable[..., list[PanelSpec]], disabled: bool = False) -> None:
+        edited = partial(change, at=i)
+        st.button(name, key=f"{name}_{i}", on_click=params.edit, args=(edited,), disabled=disabled)
 
     with st.container(horizontal=True, gap="xsmall"):
-        act(f"Swap with {before}", panel_specs.moved)
-        act("Duplicate", panel_specs.duplicated, disabled=n == len(LETTERS))
-        act("Remove", panel_specs.removed, disabled=n == 2)
+        act(f"Swap with {before}", specs.moved)
+        act("Duplicate", specs.duplicated, disabled=n == len(LETTERS))
+        act("Remove", specs.removed, disabled=n == 2)

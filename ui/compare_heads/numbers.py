@@ -1,8 +1,6 @@
-"""The numbers of a comparison: what differs between two panels, and what each panel is like."""
+"""The numbers of a comparison, drawn: what differs between two panels, what each is like, and what can be saved."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,42 +11,42 @@ from attn_core.heads.measures import Measure
 from attn_core.heads.summary import summarise_head
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
-from ui.compare_heads.charts import both
-from ui.compare_heads.panels import Side, Sides
-from ui.drawing import widgets
+from ui import words
+from ui.compare_heads import differences
+from ui.compare_heads.panels import Panel, PanelSet
+from ui.drawing import markup, widgets
+from ui.page import Page
 from ui.shell import save
 
+WORDS = words.beside(__file__)
 
-def numbers(shown: Sides) -> None:
+
+def pair_numbers(panels: PanelSet) -> None:
     """What differs between the pair: overall, and by query."""
-    found = shown.difference
+    found = panels.difference
     if found is None:
-        widgets.note("These two sentences share no word, so there is nothing to lay side by side.")
+        widgets.note(WORDS.text("numbers.no_common_word"))
         return
-    first, second = (shown.sides[i].letter for i in shown.pair)
+    first, second = (panel.letter for panel in panels.paired)
     r = "–" if found.correlation != found.correlation else f"{found.correlation:.2f}".replace("-", "−")
+    most = differences.word_at(panels, int(panels.rows[found.most_changed]))
     widgets.strip(
         [
-            (f"{found.overall:.2f}", f"distance of {first} and {second}: 0 equal, 1 apart"),
-            (r, "correlation of their weights"),
-            (_at(shown, int(shown.rows[found.most_changed])), "differs most as query"),
+            (f"{found.overall:.2f}", WORDS.text("numbers.distance", first=first, second=second)),
+            (r, WORDS.text("numbers.correlation")),
+            (most, WORDS.text("numbers.most")),
         ]
     )
-    table = pd.DataFrame({"query": [_at(shown, int(place)) for place in shown.rows], "distance": found.rows})
+    queries = [differences.word_at(panels, int(place)) for place in panels.rows]
+    table = pd.DataFrame({"query": queries, "distance": found.rows})
     bar = st.column_config.ProgressColumn("Jensen–Shannon distance", format="%.3f", min_value=0, max_value=1)
     st.dataframe(
         table,
         hide_index=True,
         height=min(300, 38 + 35 * len(table)),
         column_config={"distance": bar},
-        alt="How far the two rows of every query are apart.",
+        alt=WORDS.text("numbers.rows_alt"),
     )
-
-
-def _at(shown: Sides, place: int) -> str:
-    """A place's word in the pair, with its place: "are/is (6)"."""
-    a, b = (shown.labels(i)[0][place] for i in shown.pair)
-    return f"{visible(both(a, b) or a or b or '')} ({place})"
 
 
 # Of the whole pattern: a panel may show a mean of heads, or a model's sentence without a sink.
@@ -65,24 +63,24 @@ PANEL_MEASURES = (
 )
 
 
-def panel_measures(shown: Sides) -> None:
+def panel_measures(panels: PanelSet) -> None:
     """Each panel in numbers: how widely it looks and how much rests on the sink, over the whole sentence."""
-    rows = [(side.letter, *_measured(side), side.viewed.sink_name or "none") for side in shown.sides]
+    rows = [(panel.letter, *_measured(panel), panel.viewed.sink_name or "none") for panel in panels.panels]
     st.dataframe(
         pd.DataFrame(rows, columns=["panel", *(measure.title for measure in PANEL_MEASURES), "sink"]),
         hide_index=True,
         column_config={measure.title: widgets.measure_column(measure) for measure in PANEL_MEASURES},
-        alt="Entropy and sink share of every panel.",
+        alt=WORDS.text("numbers.panels_alt"),
     )
 
 
-def _measured(side: Side) -> list[float]:
+def _measured(panel: Panel) -> list[float]:
     """The number of every measure as a table shows it: the mean over the queries that are words."""
-    asks = ~np.array(side.viewed.queries.special)  # [query]
+    asks = ~np.array(panel.viewed.queries.special)  # [query]
     if not asks.any():
         return [float("nan")] * len(PANEL_MEASURES)
-    special = np.array(side.viewed.keys.special, dtype=bool)
-    reading = measures.Reading(side.pattern[None, asks], side.viewed.sink, special, None)
+    special = np.array(panel.viewed.keys.special, dtype=bool)
+    reading = measures.Reading(panel.pattern[None, asks], panel.viewed.sink, special, None)
     values = [measure.of(reading) for measure in PANEL_MEASURES if measure.of is not None]
     return [
         measure.factor * float("nan" if value is None else value.mean())
@@ -90,85 +88,60 @@ def _measured(side: Side) -> list[float]:
     ]
 
 
-def strips(shown: Sides) -> None:
+def summaries(panels: PanelSet) -> None:
     """Does this head matter to the chosen word? For every panel that shows one head of a model."""
-    columns = st.columns(len(shown.sides), gap="medium")
-    for i, (column, side) in enumerate(zip(columns, shown.sides, strict=True)):
-        query = shown.position(i, shown.place)
+    columns = st.columns(len(panels.panels), gap="medium")
+    for i, (column, panel) in enumerate(zip(columns, panels.panels, strict=True)):
+        query = panels.position(i, panels.place)
         with column:
             if query is None:
-                widgets.heading(f"{side.letter}: no such word here")
+                widgets.heading(WORDS.html("matters.nothing", panel=panel.letter))
             else:
-                word = widgets.query(visible(side.viewed.queries.labels[query]))
-                widgets.heading(f"{side.letter}: {side.spec.says}, to {word}")
-                _strip(side, query)
+                word = markup.query(visible(panel.viewed.queries.labels[query]))
+                widgets.heading(WORDS.html("matters.title", panel=panel.letter, who=panel.spec.says, word=word))
+                _summary(panel, query)
 
 
-def _strip(side: Side, query: int) -> None:
-    """The strip of a panel; a mean, or a head over shuffled words, cannot be switched off."""
-    viewed = side.viewed
-    if side.spec.shows in ("head", "random"):
-        found = summarise_head(viewed.trace, viewed.run, side.layer, side.spec.head, query, stream=viewed.stream)
+def _summary(panel: Panel, query: int) -> None:
+    """One panel's head in numbers; a mean, or a head over shuffled words, cannot be switched off."""
+    viewed = panel.viewed
+    if panel.spec.shows in ("head", "random"):
+        found = summarise_head(viewed.trace, viewed.run, panel.layer, panel.spec.head, query, stream=viewed.stream)
         widgets.strip(found.parts(), found.effect.says)
         return
-    row = side.pattern[query]
-    rests = [(percent(float(row[viewed.sink].sum())), f"on {viewed.sink_name}")] if viewed.sink_name else []
-    widgets.strip([*rests, (f"{float(measures.entropy(row)):.1f} bits", "entropy")])
+    row, name = panel.pattern[query], viewed.sink_name
+    on_sink = [(percent(float(row[viewed.sink].sum())), WORDS.text("matters.on_sink", sink=name))] if name else []
+    widgets.strip([*on_sink, (f"{float(measures.entropy(row)):.1f} bits", "entropy")])
 
 
-def offer(shown: Sides) -> None:
+def row_table(panels: PanelSet) -> None:
+    """The chosen query's row of every panel as numbers."""
+    table = differences.row_table(panels)
+    form = {column: st.column_config.NumberColumn(format="%.2f %%") for column in table.columns[1:]}
+    with st.expander(WORDS.text("matters.row")):
+        height = min(320, 38 + 35 * len(table))
+        st.dataframe(table, hide_index=True, height=height, column_config=form, alt=WORDS.text("numbers.row_alt"))
+
+
+def offer(page: Page, panels: PanelSet) -> None:
     """Let the visitor save each panel that is a head, or a mean, of one pass; and the numbers of all panels."""
-    page, views = shown.page, {}
-    for i, side in enumerate(shown.sides):
-        mean = side.spec.shows == "mean" and side.viewed.stream is None
-        if mean or side.spec.shows == "head":
-            views[side.letter] = page.save_menu.view(
-                side.viewed.trace,
-                layer=side.layer,
-                head=side.spec.head,
-                stream=side.viewed.stream,
+    views = {}
+    for i, panel in enumerate(panels.panels):
+        mean = panel.spec.shows == "mean" and panel.viewed.reader.name == "self"
+        if mean or panel.spec.shows == "head":
+            views[panel.letter] = page.save_menu.view(
+                panel.viewed.trace,
+                layer=panel.layer,
+                head=panel.spec.head,
+                stream=panel.viewed.stream,
                 mean="heads" if mean else "one",
                 scale=page.state["scale"],
-                query=shown.position(i, shown.place),
+                query=panels.position(i, panels.place),
             )
-    page.save_menu.add_views(views, save.Numbers("every panel, side by side", lambda: as_csv(shown)))
+    page.save_menu.add_views(views, save.Numbers(WORDS.text("numbers.csv"), lambda: differences.as_csv(panels)))
 
 
-def offer_pictures(shown: Sides) -> None:
+def offer_pictures(page: Page, panels: PanelSet) -> None:
     """The page's end: its pictures, each panel told in the caption."""
-    parts = [f"{side.letter}: {side.model}, {side.spec.says}" for side in shown.sides]
-    texts = dict.fromkeys(shown.page.text if i == 0 else side.spec.text for i, side in enumerate(shown.sides))
-    shown.page.offer_pictures(*parts, sentences=list(texts))
-
-
-def as_csv(shown: Sides) -> str:
-    """One line a cell of the shared axes; a panel that has no such cell, or masks it, has no weight there."""
-    names = [shown.labels(i) for i in range(len(shown.sides))]
-    asks, answers = ([_first(at) for at in zip(*side, strict=True)] for side in zip(*names, strict=True))
-    rows: dict[str, list[object]] = {"query": [], "query_token": [], "key": [], "key_token": []}
-    for q, k in np.ndindex(len(asks), len(answers)):
-        for column, value in zip(rows, (q, asks[q], k, answers[k]), strict=True):
-            rows[column].append(value)
-    for i, side in enumerate(shown.sides):
-        title = f"{side.letter}: {side.model}, {side.spec.says}"
-        rows[title] = list(np.where(shown.may_look(i), shown.cells[i], np.nan).ravel())
-    return pd.DataFrame(rows).to_csv(index=False)
-
-
-def _first(names: Sequence[str | None]) -> str:
-    """What a place is called in the first panel that has it."""
-    return next((name for name in names if name is not None), "")
-
-
-def row_table(shown: Sides) -> None:
-    """The chosen query's row of every panel as numbers."""
-    x, y = (shown.sides[i].letter for i in shown.pair)
-    by_place = zip(*(shown.labels(i)[1] for i in range(len(shown.sides))), strict=True)
-    names = [_first(at) for at in by_place]
-    table = pd.DataFrame({"key": [f"{visible(name)} ({place})" for place, name in enumerate(names)]})
-    for i, side in enumerate(shown.sides):
-        table[side.letter] = 100 * np.where(shown.may_look(i), shown.cells[i], np.nan)[shown.place]
-    table[f"{x} − {y}"] = table[x] - table[y]
-    form = {column: st.column_config.NumberColumn(format="%.2f %%") for column in table.columns[1:]}
-    height = min(320, 38 + 35 * len(table))
-    st.dataframe(table, hide_index=True, height=height, column_config=form, alt="One row of every panel.")
+    texts = dict.fromkeys(page.text if i == 0 else panel.spec.text for i, panel in enumerate(panels.panels))
+    page.offer_pictures(*map(differences.in_words, panels.panels), sentences=list(texts))

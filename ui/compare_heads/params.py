@@ -1,0 +1,106 @@
+"""The panels of a comparison in the link: their parameters, and the callbacks that change them.
+
+A panel's model, sentence, layer and head may say "same": then they follow panel A.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import streamlit as st
+
+from attn_core.errors import HeadlightError
+from attn_core.models.catalogue import entry_of
+from ui.compare_heads.specs import LETTERS, PAIR, SAME, SHOWS, PanelSpec
+from ui.link import Param, choice, whole
+
+Values = Mapping[str, Any]  # the parameters that come before one in the link
+
+
+def _model(values: Values, letter: str) -> str:
+    own = SAME if letter == "a" else values[f"{letter}_model"]
+    return str(values["model"] if own == SAME else own)
+
+
+def _known_model(raw: str, earlier: object) -> str:
+    """ "same", a catalogue's name or, in a local run, a folder; ValueError says what is wrong."""
+    try:
+        return raw if raw == SAME else entry_of(raw).name
+    except HeadlightError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+
+
+def _numbers(letter: str, what: str) -> Callable[[Values], Sequence[str]]:
+    return lambda values: (SAME, *map(str, range(getattr(entry_of(_model(values, letter)), what))))
+
+
+def _other_sentence(values: Values) -> str:
+    return PAIR[1] if values["text"] == PAIR[0] else ""
+
+
+def _other_head(values: Values) -> str:
+    """Beside the same sentence in the same model, the next head; else the same one."""
+    if values["b_model"] != SAME or values["b_text"]:
+        return SAME
+    return str((values["head"] + 1) % entry_of(values["model"]).n_heads)
+
+
+def _params(letter: str) -> list[Param]:
+    return [
+        Param(f"{letter}_model", SAME, _known_model),
+        Param(f"{letter}_text", _other_sentence if letter == "b" else "", lambda raw, values: raw),
+        choice(f"{letter}_layer", _numbers(letter, "n_layers")),
+        choice(f"{letter}_head", _numbers(letter, "n_heads"), _other_head if letter == "b" else None),
+        choice(f"{letter}_shows", tuple(SHOWS)),
+    ]
+
+
+PAIRS = tuple(x + y for i, x in enumerate(LETTERS) for y in LETTERS[i + 1 :])
+PARAMS = [
+    whole("panels", low=2, high=len(LETTERS)),
+    choice("a_shows", tuple(SHOWS)),
+    *(param for letter in LETTERS[1:] for param in _params(letter)),
+    choice("pair", lambda values: [pair for pair in PAIRS if max(pair) <= LETTERS[values["panels"] - 1]]),
+]
+
+
+def specs(values: Values) -> list[PanelSpec]:
+    """All panels, said out, from the link's parameters or from the session."""
+    first = PanelSpec(values["model"], values["text"], values["layer"], values["head"], values["a_shows"])
+    return [first, *(_spec(values, letter, first) for letter in LETTERS[1 : values["panels"]])]
+
+
+def _spec(values: Values, letter: str, first: PanelSpec) -> PanelSpec:
+    def number(what: str, own: int) -> int:
+        said = values[f"{letter}_{what}"]
+        return own if said == SAME else int(said)
+
+    entry = entry_of(_model(values, letter))
+    return PanelSpec(
+        model=_model(values, letter),
+        text=values[f"{letter}_text"] or first.text,
+        layer=min(number("layer", first.layer), entry.n_layers - 1),
+        head=min(number("head", first.head), entry.n_heads - 1),
+        shows=values[f"{letter}_shows"],
+    )
+
+
+def write(panels: Sequence[PanelSpec]) -> None:
+    """For callbacks: make the link say these panels; what equals panel A follows it."""
+    first = panels[0]
+    said: dict[str, object] = {"panels": len(panels), "pair": "ab", "query": None}
+    said |= {"model": first.model, "text": first.text, "layer": first.layer, "head": first.head}
+    said["a_shows"] = first.shows
+    for letter, panel in zip(LETTERS[1:], panels[1:], strict=False):
+        said[f"{letter}_model"] = SAME if panel.model == first.model else panel.model
+        said[f"{letter}_text"] = "" if panel.text == first.text else panel.text
+        said[f"{letter}_layer"] = SAME if panel.layer == first.layer else str(panel.layer)
+        said[f"{letter}_head"] = SAME if panel.head == first.head else str(panel.head)
+        said[f"{letter}_shows"] = panel.shows
+    st.session_state.update(said)
+
+
+def edit(change: Callable[[list[PanelSpec]], list[PanelSpec]]) -> None:
+    """Callback: change the list of panels."""
+    write(change(specs(cast(Values, st.session_state))))
