@@ -2,46 +2,38 @@
 
 import streamlit as st
 
-from attn_core.text.decoding import visible
-from ui.cross_attention import charts as cross
-from ui.cross_attention import sentences as two_sentences
+from ui.cross_attention import charts, contributions, inputs
 from ui.drawing import canvas, widgets
 from ui.page import ROOT, open_page
 
-page = open_page("cross_attention", params=two_sentences.PARAMS, sentence=False, model=False)
+page = open_page("cross_attention", params=inputs.PARAMS, sentence=False, model=False)
 canvas.follow_theme()
 st.html(ROOT / "assets" / "css" / "steps.css")  # tables of bars
-shown = two_sentences.ask(page)
-page.offer(shown.trace, layer=shown.layer, head=shown.head, stream="cross", query=shown.row)
+found = inputs.ask(page)
+page.offer(found.trace, layer=found.layer, head=found.head, stream="cross", query=found.row)
 
-widgets.lead(shown.lead(), sub=page.badges(shown.trace) + two_sentences.written(shown))
+typed = bool(page.state["translation"].strip())
+widgets.lead(found.lead(), sub=f"{page.badges(found.trace)}{found.under_lead(typed)}")
 
 left, right = st.columns([55, 45], gap="medium")
 with left, widgets.card("lines"):
-    cross.lines(shown)
+    charts.lines(found)
 with right, widgets.card("cross"):
-    cross.cross_map(shown)
-    cross.read_aloud(shown)
-    cross.clearest(shown)
-    cross.other_pages(shown)
+    charts.cross_map(found)
+    widgets.reading(found.read_aloud())
+    charts.clearest(found)
+    charts.other_pages(page, found)
 
 with widgets.card("kinds", "Three kinds of attention, one mathematics"):
-    cross.what_differs()
-    cross.three_maps(shown)
+    charts.what_differs()
+    charts.three_maps(found)
 
 left, right = st.columns([42, 58], gap="medium")
 with left, widgets.card("alignment", "Which word came from which", "The largest weight of each row."):
-    cross.alignment(shown)
-with (
-    right,
-    widgets.card(
-        "delta",
-        f"What cross-attention adds for {widgets.query(visible(shown.produced[shown.row]))}",
-        'A head adds its <b class="hl-d">ΔE</b> to the row of the word being written: a weighted sum of source values.',
-    ),
-):
-    cross.head_sizes(shown)
-    cross.sources(shown)
+    contributions.alignment(found)
+with right, widgets.card("delta", found.delta_title(), found.delta_hint()):
+    contributions.head_sizes(found)
+    contributions.sources(found)
 page.offer_pictures(
-    f"cross {shown.who}", sentences=[shown.both_sentences()], model=page.state["translator"], pattern_first=True
+    f"cross {found.who}", sentences=[found.both_sentences()], model=page.state["translator"], pattern_first=True
 )
