@@ -1,6 +1,8 @@
-"""Pictures: arrays and labels go in, a Plotly figure or a packet for the canvas comes out. No model, no page.
+"""Pictures: arrays and words go in; a Plotly figure, HTML, or a packet for the canvas in the browser comes out.
 
-`figures.heatmap(…)` and its family are functions; each kind of picture has a file of its own.
+No model and no page: nothing is imported but `text` (how tokens and numbers are written), `residual.geometry` (what an
+angle is) and where assets lie. Colours and words of all pictures are in `colours`, `colour_bars` and `labels`.
+Start with `charts/heatmap.py` (`ac.figures.heatmap`), then `canvas/packet.py`, whose packets assets/canvas/ draws.
 """
 
 from __future__ import annotations

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attn_core.heads.sink import sink_keys, without_sink
 from attn_core.text.tokens import Tokens, units
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from attn_core.traces.reader import TraceReader
 
-    Floats = NDArray[np.floating]
-    Bools = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
 
 MEANS = ("one", "heads", "layers", "all")
 
@@ -80,15 +81,19 @@ def arrange(tokens: Tokens, *, causal: bool, words: bool = False, hide_sink: boo
     )
 
 
-def mean_pattern(trace: Any, layer: int, head: int, over: str) -> Floats:
+def mean_pattern(reader: TraceReader, layer: int, head: int, over: str) -> Floats:
     """One head's pattern, or a mean: over the "heads" of its layer, over the "layers" at its place, or over "all"."""
     if over == "one":
-        return trace.pattern(layer, head)
+        return reader.pattern(layer, head)
+    each = range(reader.n_layers)
     if over == "heads":
-        return trace.patterns(layer).mean(axis=0)
-    if over == "layers":
-        return np.mean([trace.pattern(each, head) for each in range(trace.n_layers)], axis=0)
-    return np.mean([trace.patterns(each).mean(axis=0) for each in range(trace.n_layers)], axis=0)
+        patterns = [*reader.patterns(layer)]
+    elif over == "layers":
+        patterns = [reader.pattern(n, head) for n in each]
+    else:
+        patterns = [reader.patterns(n).mean(axis=0) for n in each]
+    mean: Floats = np.stack(patterns).mean(axis=0)  # [pattern, query, key] → [query, key]
+    return mean
 
 
 def mean_name(layer: int, head: int, over: str) -> str:

@@ -11,7 +11,7 @@ import io
 import json as json_files
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +21,18 @@ from attn_core.views.view import View
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+
+@runtime_checkable
+class Vectors(Protocol):
+    """What a live trace can be asked for besides: every head's vectors, [token, d_head]."""
+
+    def query(self, layer: int, head: int) -> np.ndarray: ...
+
+    def key(self, layer: int, head: int) -> np.ndarray: ...
+
+    def value(self, layer: int, head: int) -> np.ndarray: ...
+
 
 WIDTH = 760  # of a picture, in units
 FORMATS = ("html", "png", "svg", "csv", "json", "npz")
@@ -65,21 +77,18 @@ def npz(view: View) -> bytes:
     of a live trace, `query`, `key`, `value` [layer, head, token, d_head]; `queries` and `keys` are the labels, and
     `caption` says what it is.
     """
-    trace, options = view.trace, {} if view.stream is None else {"stream": view.stream}
-    layers = range(view.n_layers)
-    names = ("query", "key", "value") if hasattr(trace, "value") else ()
-    asks, answers = (trace.tokens,) * 2 if view.stream is None else trace.tokens_of(view.stream)
+    reader, layers = view.reader, range(view.n_layers)
     arrays = {
-        "patterns": np.stack([trace.patterns(layer, **options) for layer in layers]),
-        "may_look": np.stack([trace.may_look(layer, **options) for layer in layers]),
-        "delta_e_sizes": np.stack([trace.delta_e_sizes(layer, **options) for layer in layers]),
-        "queries": np.array(asks.labels),
-        "keys": np.array(answers.labels),
+        "patterns": np.stack([reader.patterns(layer) for layer in layers]),
+        "may_look": np.stack([reader.may_look(layer) for layer in layers]),
+        "delta_e_sizes": np.stack([reader.delta_e_sizes(layer) for layer in layers]),
+        "queries": np.array(reader.tokens.labels),
+        "keys": np.array(reader.key_tokens.labels),
         "caption": np.array(view.caption()),
     }
-    for name in names:
-        read = getattr(trace, name)
-        arrays[name] = np.stack([[read(n, h, **options) for h in range(len(arrays["patterns"][0]))] for n in layers])
+    if isinstance(reader, Vectors):
+        for name, read in (("query", reader.query), ("key", reader.key), ("value", reader.value)):
+            arrays[name] = np.stack([[read(layer, head) for head in range(reader.n_heads)] for layer in layers])
     out = io.BytesIO()
     np.savez_compressed(out, allow_pickle=False, **arrays)
     return out.getvalue()
@@ -128,7 +137,7 @@ def rendered(made: go.Figure, kind: str) -> bytes:
     """A figure's file, "png" or "svg". Raises HeadlightError where there is no Chrome."""
     size = {"width": made.layout.width, "height": int(made.layout.height), "scale": 3 if kind == "png" else 1}
     try:
-        return made.to_image(format=kind, **size)
+        return bytes(made.to_image(format=kind, **size))
     except Exception as error:  # kaleido says in many ways that it has no browser
         raise HeadlightError(
             "A picture file needs Chrome or Chromium on the machine that makes it, and the package kaleido "

@@ -56,7 +56,7 @@ def lead(row: NDArray[np.floating], labels: Sequence[str], special: Sequence[boo
     )
 
 
-def habit(pattern: NDArray[np.floating], may_look: NDArray[np.bool_], sink: NDArray[np.bool_]) -> str:
+def constant_look(pattern: NDArray[np.floating], may_look: NDArray[np.bool_], sink: NDArray[np.bool_]) -> str:
     """What a head does whatever the words are, if it nearly always does: "looks one token back", or ""."""
     for offset, meaning in (
         (-1, "looks one token back"),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
 from attn_core.views import files
-from attn_core.views.view import View
+from attn_core.views.view import Readable, View
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Showing:
 
 
 def show(
-    trace: Any,
+    trace: Readable,
     layer: int = 0,
     head: int = 0,
     *,
@@ -44,6 +43,6 @@ def show(
     `query` is the word whose lines are kept; `stream` is needed for an encoder-decoder ("encoder", "decoder" or
     "cross"). Raises IndexError for a head that is not there.
     """
-    trace.pattern(layer, head, **({} if stream is None else {"stream": stream}))
+    trace.stream(stream).pattern(layer, head)
     view = View(trace, layer, head, stream=stream, query=query, scale=scale, queries_in=queries_in)
     return Showing(view, height)

@@ -61,24 +61,24 @@ class Recorded:
 
     @property
     def n_heads(self) -> int:
-        return self.weights.shape[1]
+        return int(self.weights.shape[1])
 
     @property
     def n_bytes(self) -> int:
         return self.weights.nbytes + self.allowed.nbytes + self.sizes.nbytes + self.turns.nbytes
 
-    def patterns(self, layer: int, *, stream: None = None) -> NDArray[np.float32]:
+    def patterns(self, layer: int) -> NDArray[np.float32]:
         """[head, query, key]; rows sum to 1 within a few thousandths of a percent."""
-        return self.weights[layer].astype(np.float32) / STEPS
+        return np.asarray(self.weights[layer] / np.float32(STEPS), np.float32)
 
-    def pattern(self, layer: int, head: int, *, stream: None = None) -> NDArray[np.float32]:
-        return self.patterns(layer)[head]
+    def pattern(self, layer: int, head: int) -> NDArray[np.float32]:
+        return np.asarray(self.patterns(layer)[head], np.float32)
 
-    def may_look(self, layer: int, *, stream: None = None) -> NDArray[np.bool_]:
-        return self.allowed[layer]
+    def may_look(self, layer: int) -> NDArray[np.bool_]:
+        return np.asarray(self.allowed[layer], np.bool_)
 
-    def delta_e_sizes(self, layer: int, *, stream: None = None) -> NDArray[np.float32]:
-        return self.sizes[layer]
+    def delta_e_sizes(self, layer: int) -> NDArray[np.float32]:
+        return np.asarray(self.sizes[layer], np.float32)
 
     def check(self) -> Parity:
         return self.checked

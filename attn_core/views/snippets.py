@@ -31,13 +31,13 @@ def _at(stream: str | None) -> str:
     return "" if stream is None else f", stream={stream!r}"
 
 
-def ledger(trace: Any, layer: int, head: int, token: int, stream: str | None, block: str | None) -> str:
-    """ΔE: one token's ledger at one layer, where a head's part came from, and its full vectors."""
+def decomposition(trace: Any, layer: int, head: int, token: int, stream: str | None, block: str | None) -> str:
+    """ΔE: all that one layer adds to one token, where a head's part came from, and its full vectors."""
     return _lines(
         ["from attn_core.residual import decomposition"],
         traced(trace, stream),
-        f"ledger = decomposition.decompose_block(trace, {layer}, {token}{_at(block)})",
-        "{part.name: part.vector for part in ledger.parts}  # they add up to ledger.next_embedding",
+        f"block = decomposition.decompose_block(trace, {layer}, {token}{_at(block)})",
+        "{part.name: part.vector for part in block.parts}  # they add up to block.next_embedding",
         f"sources = decomposition.sources(trace, {layer}, {head}, {token}{_at(stream)})",
         "sources.weights, sources.lengths, sources.along  # by source token",
         f"delta = trace.delta_e({layer}, {head}{_at(stream)})  # [token, d_model]",

@@ -9,13 +9,23 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
-from attn_core.views.arrangement import Arrangement, arrange, mean_name, mean_pattern
+from attn_core.views.arrangement import Arrangement, Bools, Floats, arrange, mean_name, mean_pattern
+
+if TYPE_CHECKING:
+    from attn_core.traces.parity import Parity
+    from attn_core.traces.reader import TraceReader
+
+
+class Readable(Protocol):
+    """What can be shown: a live `Trace`, or a `Recorded` result. `stream` is needed where there is more than one."""
+
+    def stream(self, name: str | None = None) -> TraceReader: ...
+
+    def check(self) -> Parity: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +37,7 @@ class View:
     holds the parameters that bring the app to this view on `page`; left out, it is made from the rest.
     """
 
-    trace: Any
+    trace: Readable
     layer: int = 0
     head: int = 0
     stream: str | None = None
@@ -41,49 +51,57 @@ class View:
     link: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
+    def reader(self) -> TraceReader:
+        """The stream that is shown."""
+        return self.trace.stream(self.stream)
+
+    @property
+    def has_one_sentence(self) -> bool:
+        """Whether the model reads one sentence: its tokens can then be merged into words, and the sink hidden."""
+        return self.reader.name == "self"
+
+    @cached_property
     def sides(self) -> tuple[Arrangement, Arrangement]:
         """What the rows and the columns stand for."""
-        if self.stream is None:
-            causal = self.trace.kind == "decoder"
-            own = arrange(self.trace.tokens, causal=causal, words=self.words, hide_sink=self.hide_sink)
+        if self.has_one_sentence:
+            causal = self.reader.kind == "decoder"
+            own = arrange(self.reader.tokens, causal=causal, words=self.words, hide_sink=self.hide_sink)
             return own, own
-        asks, answers = (arrange(tokens, causal=False) for tokens in self.trace.tokens_of(self.stream))
-        return asks, answers
+        return arrange(self.reader.tokens, causal=False), arrange(self.reader.key_tokens, causal=False)
 
     @property
     def same(self) -> bool:
         """Whether the sentence looks at itself."""
-        return self.stream != "cross"
+        return self.reader.name != "cross"
 
     @cached_property
-    def pattern(self) -> np.ndarray:
+    def pattern(self) -> Floats:
         """The shown numbers, [query, key]."""
-        if self.stream is None:
-            return self.arranged(mean_pattern(self.trace, self.layer, self.head, self.mean))
-        return self.trace.pattern(self.layer, self.head, stream=self.stream)
+        if self.has_one_sentence:
+            return self.arranged(mean_pattern(self.reader, self.layer, self.head, self.mean))
+        return self.reader.pattern(self.layer, self.head)
 
     @cached_property
-    def may_look(self) -> np.ndarray:
+    def may_look(self) -> Bools:
         """Which query may look at which key, bool [query, key]."""
         return self.mask(self.layer)
 
-    def arranged(self, pattern: np.ndarray) -> np.ndarray:
+    def arranged(self, pattern: Floats) -> Floats:
         """[…, query, key] over tokens → as shown."""
-        return self.sides[0].pattern(pattern) if self.stream is None else pattern
+        return self.sides[0].pattern(pattern) if self.has_one_sentence else pattern
 
-    def mask(self, layer: int) -> np.ndarray:
-        seen = self.trace.may_look(layer, stream=self.stream) if self.stream else self.trace.may_look(layer)
-        return self.sides[0].may_look(seen) if self.stream is None else seen
+    def mask(self, layer: int) -> Bools:
+        """Which query may look at which key in a layer, as shown, bool [query, key]."""
+        may_look = self.reader.may_look(layer)
+        return self.sides[0].may_look(may_look) if self.has_one_sentence else may_look
 
-    def patterns(self, layer: int) -> np.ndarray:
+    def patterns(self, layer: int) -> Floats:
         """All heads of a layer as shown, [head, query, key]."""
-        if self.stream is None:
-            return self.arranged(self.trace.patterns(layer))
-        return self.trace.patterns(layer, stream=self.stream)
+        return self.arranged(self.reader.patterns(layer))
 
     @property
     def n_layers(self) -> int:
-        return self.trace.n_layers if self.stream is None else self.trace.n_layers_of(self.stream)
+        return self.reader.n_layers
 
     @property
     def name(self) -> str:
@@ -93,13 +111,11 @@ class View:
     @property
     def text(self) -> str:
         """The sentence, or both of a translation."""
-        if self.stream is None:
-            return self.trace.tokens.text
-        return " → ".join(dict.fromkeys(tokens.text for tokens in reversed(self.trace.tokens_of(self.stream))))
+        return " → ".join(dict.fromkeys((self.reader.key_tokens.text, self.reader.tokens.text)))
 
     def caption(self) -> str:
         """What it shows, in one line."""
-        parts = [self.trace.model_name, f"{self.stream} attention" if self.stream else "", self.name]
+        parts = [self.reader.model_name, "" if self.has_one_sentence else f"{self.reader.name} attention", self.name]
         parts.append(f"“{textwrap.shorten(self.text, 160, placeholder=' …')}”")
         parts.append("whole words" if self.words else "")
         parts.append("special tokens hidden, renormalised" if self.hide_sink else "")
@@ -108,11 +124,11 @@ class View:
 
     def address(self) -> dict[str, str]:
         """The link's parameters."""
-        if self.link or self.stream is not None:
+        if self.link or not self.has_one_sentence:
             return {"v": "1", **self.link}
         return {
             "v": "1",
-            "model": self.trace.model_name,
+            "model": self.reader.model_name,
             "text": self.text,
             "layer": str(self.layer),
             "head": str(self.head),
@@ -126,7 +142,7 @@ class View:
 
     def as_python(self) -> str:
         """The few lines that give this view in a notebook."""
-        given = [repr(self.trace.tokens.text)] if self.stream is None else self._both_sentences()
+        given = [repr(self.reader.tokens.text)] if self.has_one_sentence else self._both_sentences()
         differs = [f for f in fields(self)[3:-2] if getattr(self, f.name) != f.default]
         options = "".join(f", {f.name}={getattr(self, f.name)!r}" for f in differs)
         return "\n".join(
@@ -135,7 +151,7 @@ class View:
                 "from attn_core.views.notebook import Showing",
                 "from attn_core.views.view import View",
                 "",
-                f"trace = ac.trace(ac.load({self.trace.model_name!r}), {', '.join(given)})",
+                f"trace = ac.trace(ac.load({self.reader.model_name!r}), {', '.join(given)})",
                 f"view = View(trace, layer={self.layer}, head={self.head}{options})",
                 "view.pattern  # what is shown, [query, key]",
                 "Showing(view)",
@@ -143,7 +159,7 @@ class View:
         )
 
     def _both_sentences(self) -> list[str]:
-        source, target = (self.trace.tokens_of(stream)[0] for stream in ("encoder", "decoder"))
+        source, target = (self.trace.stream(name).tokens for name in ("encoder", "decoder"))
         return [repr(source.text), f"target={target.text!r}"]
 
 

@@ -117,7 +117,7 @@ class ArrangedHead:
         if not self.is_one:
             return ""
         pattern = self.trace.pattern(self.layer, self.head)
-        return headlines.habit(pattern, self.trace.may_look(self.layer), self.arrangement.sink)
+        return headlines.constant_look(pattern, self.trace.may_look(self.layer), self.arrangement.sink)
 
     def read_aloud(self) -> Markup:
         """The chosen row as a sentence."""

@@ -160,4 +160,4 @@ class TokenUpdate:
         self.page.offer_pictures(f"head {self.layer}.{self.head}", self.viewed.word, lines=self._lines())
 
     def _lines(self) -> str:
-        return snippets.ledger(self.trace, self.layer, self.head, self.position, self.viewed.stream, self.block)
+        return snippets.decomposition(self.trace, self.layer, self.head, self.position, self.viewed.stream, self.block)

@@ -72,7 +72,7 @@ def pack_links(
 
 def exact_cells(patterns: np.ndarray, may_look: np.ndarray | None) -> np.ndarray:
     """[head, query, key] with two bytes a cell: MASKED_LINK or round(65534 · weight)."""
-    cells = np.rint(np.clip(np.nan_to_num(patterns), 0, 1) * 65_534).astype("<u2")
+    cells: np.ndarray = np.rint(np.clip(np.nan_to_num(patterns), 0, 1) * 65_534).astype("<u2")
     cells[hidden_cells(patterns, may_look)] = MASKED_LINK
     return cells
 

@@ -1,7 +1,6 @@
-"""Matrices packed for the canvas as coloured cells: vectors as strips, or a grid of query and key pairs.
+"""Matrices as coloured cells: vectors as strips, or a grid of query and key pairs. Packets for assets/canvas/cells.js.
 
-A packet is made as in `tiles`: the length of a header (4 bytes, little-endian), the header (JSON), the cells (float32,
-row by row), so every number on screen is exact. Masked cells are NaN or −∞: masked is not zero.
+Cells are float32, row by row, so every number on screen is exact. Masked ones are NaN or −∞: masked is not zero.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ def pack_cells(
     choose: bool = False,
     legend: bool = True,
 ) -> bytes:
-    """A matrix [row, column] as a packet for `ui.cells`.
+    """A matrix [row, column] as a packet for `cells`.
 
     `says` is the sentence that reads a cell, with {row}, {column} and {value} in it. Colours run to `limit`, by default
     the largest number there is: from −limit to limit (`signed`), or from 0; what lies beyond has the last colour, and

@@ -35,5 +35,5 @@ def whole_numbers(numbers: Sequence[int] | None) -> list[int] | None:
 
 def hidden_cells(patterns: np.ndarray, may_look: np.ndarray | None) -> np.ndarray:
     """What has no weight, bool [head, query, key]: masked cells, and rows that hiding tokens has left empty (NaN)."""
-    undefined = np.isnan(patterns)
-    return undefined if may_look is None else undefined | ~np.asarray(may_look, bool)
+    hidden: np.ndarray = np.isnan(patterns)
+    return hidden if may_look is None else np.logical_or(hidden, ~np.asarray(may_look, bool))

@@ -37,7 +37,7 @@ class Panel:
 
 
 def pack_panels(panels: Sequence[Panel], *, paint: bool = False) -> bytes:
-    """Panels as a packet for `ui.panels`; with `paint` a click marks a cell instead of choosing its query.
+    """Panels as a packet for `panels`; with `paint` a click marks a cell instead of choosing its query.
 
     Signed panels share one scale, from −limit to limit, where limit is the largest difference among them. Raises
     ValueError if the panels' axes differ in length.

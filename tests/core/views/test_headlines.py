@@ -79,8 +79,10 @@ def test_the_lesson_turns_the_sentence_and_no_number() -> None:
 def test_a_habit_needs_nearly_all_of_the_weight() -> None:
     may_look, sink = np.ones((5, 5), bool), np.zeros(5, bool)
     back = np.roll(np.eye(5), -1, axis=1)
-    assert sentences.habit(back, may_look, sink) == "looks one token back, almost always"
-    assert sentences.habit(np.roll(np.eye(5), 1, axis=1), may_look, sink) == "looks one token ahead, almost always"
-    assert sentences.habit(np.full((5, 5), 0.2), may_look, sink) == ""
+    assert sentences.constant_look(back, may_look, sink) == "looks one token back, almost always"
+    assert (
+        sentences.constant_look(np.roll(np.eye(5), 1, axis=1), may_look, sink) == "looks one token ahead, almost always"
+    )
+    assert sentences.constant_look(np.full((5, 5), 0.2), may_look, sink) == ""
     mixed = 0.85 * back + 0.15 * np.full((5, 5), 0.2)
-    assert sentences.habit(mixed, may_look, sink) == "looks one token back, mostly"
+    assert sentences.constant_look(mixed, may_look, sink) == "looks one token back, mostly"

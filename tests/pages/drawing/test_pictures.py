@@ -292,8 +292,8 @@ def test_boxes_hold_the_same_counts_and_open_where_the_page_is() -> None:
 
 def test_the_lines_of_delta_e_give_its_ledger() -> None:
     names = ran("delta_e")
-    assert names["ledger"].adds_up
-    heads = np.linalg.norm([part.vector for part in names["ledger"].parts if part.kind == "head"], axis=-1)
+    assert names["block"].adds_up
+    heads = np.linalg.norm([part.vector for part in names["block"].parts if part.kind == "head"], axis=-1)
     np.testing.assert_allclose(heads, cells("delta_e", "Every head of every layer")[0], rtol=1e-4)
     weight, _, along = gallery_of("delta_e").figure("Where it came from, word by word").data
     np.testing.assert_allclose(names["sources"].weights, weight.x, atol=1e-6)
@@ -310,7 +310,7 @@ def test_the_lines_name_the_stream_of_a_translator(stream: str) -> None:
     (lines,) = [block.value for block in page.code if block.value.startswith("import attn_core")]
     names: dict[str, Any] = {}
     exec(lines, names)
-    assert names["ledger"].adds_up
+    assert names["block"].adds_up
     weight, _, along = found.figure("Where it came from, word by word").data
     np.testing.assert_allclose(names["sources"].weights, weight.x, atol=1e-5)
     np.testing.assert_allclose(names["sources"].along, along.x, atol=1e-4)
