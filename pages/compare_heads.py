@@ -7,8 +7,8 @@ from ui import stream
 from ui.compare_heads import all_heads, charts, controls, differences, numbers, params, reading
 from ui.compare_heads.specs import PAIR
 from ui.drawing import widgets
-from ui.link import choice
 from ui.page import open_page
+from ui.param import choice
 
 page = open_page(
     "compare_heads",

@@ -6,8 +6,8 @@ from attn_core.models.catalogue import CATALOGUE
 from ui import stream
 from ui.drawing import widgets
 from ui.find_heads import ablation_cards, kinds_cards, search_cards
-from ui.link import choice
 from ui.page import open_page
+from ui.param import choice
 from ui.shell import save
 
 ASPECTS = {"paint": search_cards, "kinds": kinds_cards, "matter": ablation_cards}
@@ -17,7 +17,7 @@ page = open_page(
     "find_heads",
     models=tuple(CATALOGUE),
     params=[
-        choice("find", tuple(ASPECTS)),
+        choice("find", tuple(ASPECTS), in_caption=False),
         *stream.PARAMS,
         *search_cards.PARAMS,
         *kinds_cards.PARAMS,

@@ -4,8 +4,8 @@ import streamlit as st
 
 from attn_core.models.catalogue import CATALOGUE
 from ui import stream
-from ui.link import choice, whole
-from ui.page import ROOT, open_page
+from ui.page import KEY, ROOT, last_position, open_page
+from ui.param import choice, whole
 from ui.shell import save
 from ui.step_by_step import ablations, pattern, queries_and_keys, scores, start, toy, values, vectors
 from ui.step_by_step.reading import offer_pictures, subject_from_model, subject_from_toy
@@ -15,9 +15,9 @@ page = open_page(
     params=[
         *stream.PARAMS,
         choice("weights", ("real", "toy")),
-        whole("key", high=511, optional=True),
-        whole("guess", high=511, optional=True),
-        whole("from", high=511, optional=True),
+        KEY,
+        whole("guess", high=last_position, optional=True, in_caption=False),
+        whole("from", high=last_position, optional=True, in_caption=False),
         choice("queries", ("rows", "columns")),
         whole("toy_word", high=4, default=3),
         whole("toy_answer", high=4, optional=True),

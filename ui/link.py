@@ -1,105 +1,67 @@
 """The link is the state: what a visitor sees is what the address bar says, and the other way round.
 
-A page names its parameters once; `open_link_state` reads them, checks them, and writes the link:
+A page declares its parameters (`ui.param`); `open_link_state` reads them, checks them, and writes the link:
 
-    state = open_link_state("compare", [whole("layer_b", high=5), choice("scale", ("root", "linear"))])
-    state["layer_b"], state["scale"]
-    st.segmented_control("Scale", ("root", "linear"), key="scale", required=True)      # key = parameter, no default=
+    state = open_link_state("compare_heads", [whole("panels", low=2, high=4), choice("scale", ("sqrt", "linear"))])
+    state["panels"], state["scale"]
 
 * A widget's key is the parameter's name. `open_link_state` runs first and fills `st.session_state`, so widgets get no
   default of their own, and callbacks (`on_click`, the canvas) simply set `st.session_state["layer"]`.
 * The address bar says every parameter, with `v=1` beside it; only the bare address is left bare. What is shared is
   shorter: it leaves out what has its default (`LinkState.short`). `v` says whose defaults those are: whoever changes
   one raises `VERSION` and keeps the old one for links of the old version. A test holds the defaults of today.
-* A value that cannot be right falls back to the default *with a note that names it* (`state.notes`). Ranges come from
-  the catalogue, never from a loaded model, so a good link survives a cold server.
-* Streamlit forgets a widget's value when its page is left; `_HELD` keeps it, so that the model, the sentence, the layer
-  and the head travel from page to page.
+* A value of an opened link that cannot be right falls back to the default *with a note that names it*. What a change
+  of model or page makes impossible is clamped without a word, and comes back where it is possible again. Ranges come
+  from the catalogue, never from a loaded model, so a good link survives a cold server.
+* A parameter belongs to its page: two pages may each have a `pair`. What `travels` goes along: model, sentence, layer,
+  head, word. Streamlit forgets a widget's value when its page is left; `_Memory` keeps it.
 * Streamlit's own `bind="query-params"` writes widgets' labels into the link, drops wrong values without a word and
   leaves out defaults; that is why the link is read and written here instead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
 
+from ui.param import Param, as_written
+
 VERSION = "1"
-SHARED = ("model", "text", "layer", "head", "query")  # what travels from page to page
-AUTO = "auto"  # how an optional parameter says "choose for me"
+SHARED = ("model", "text", "layer", "head", "query")  # what a link into another page says
 LONGEST_LINK = 6000  # characters of one value; browsers and proxies refuse addresses much longer than this
 
-_HELD = "held_view"
-_WRITTEN = "written_link"
+_MEMORY = "link_memory"
 
 
-@dataclass(frozen=True)
-class Param:
-    """One thing that a link can say. `parse(raw, earlier)` gives its value or raises ValueError with the reason."""
+@dataclass
+class _Memory:
+    """What a session's links said: the values that were chosen, of each page and of those that travel."""
 
-    name: str
-    default: Any
-    parse: Callable[[str, Mapping[str, Any]], Any]
-    show: Callable[[Any], str] = str
+    travelling: dict[str, Any] = field(default_factory=dict)
+    own: dict[str, dict[str, Any]] = field(default_factory=dict)  # … of each page, by its name
+    page: str = ""  # the page that was drawn last, …
+    shown: dict[str, Any] = field(default_factory=dict)  # … the values that it began with, …
+    written: dict[str, str] = field(default_factory=dict)  # … and its address
 
-    def default_for(self, earlier: Mapping[str, Any]) -> Any:
-        return self.default(earlier) if callable(self.default) else self.default
+    def wishes(self, page: str, param: Param) -> dict[str, Any]:
+        return self.travelling if param.travels else self.own.setdefault(page, {})
 
-
-Limit = int | Callable[[Mapping[str, Any]], int]
-
-
-def whole(name: str, low: int = 0, high: Limit = 0, default: Any = None, optional: bool = False) -> Param:
-    """A whole number from `low` to `high`, both included; `high` and `default` may be functions of the parameters
-    before it. The default is `low`, or with `optional` None, written "auto": the page chooses.
-    """
-
-    def parse(raw: str, earlier: Mapping[str, Any]) -> int | None:
-        top = high(earlier) if callable(high) else high
-        if optional and raw == AUTO:
-            return None
-        if not raw.isascii() or not raw.isdigit() or len(raw) > 9 or not low <= int(raw) <= top:
-            raise ValueError(f"it must be a whole number from {low} to {top}")
-        return int(raw)
-
-    fallback = low if default is None and not optional else default
-    return Param(name, fallback, parse, _show)
+    def was_changed(self, page: str, param: Param) -> bool:
+        """Whether a widget or a callback has set the parameter since the page was drawn."""
+        if page != self.page and not param.travels:
+            return False
+        return param.name in st.session_state and (
+            param.name not in self.shown or st.session_state[param.name] != self.shown[param.name]
+        )
 
 
-def choice(
-    name: str, options: Sequence[str] | Callable[[Mapping[str, Any]], Sequence[str]], default: Any = None
-) -> Param:
-    """One of a few words; the first is the default. `options` may be a function of the parameters before it."""
-
-    def offered(earlier: Mapping[str, Any]) -> Sequence[str]:
-        return options(earlier) if callable(options) else options
-
-    def parse(raw: str, earlier: Mapping[str, Any]) -> str:
-        if raw not in offered(earlier):
-            raise ValueError("it must be one of " + ", ".join(offered(earlier)))
-        return raw
-
-    return Param(name, default if default is not None else lambda earlier: offered(earlier)[0], parse)
-
-
-def flag(name: str, default: bool = False) -> Param:
-    """Yes or no, written "1" or "0"."""
-
-    def parse(raw: str, earlier: Mapping[str, Any]) -> bool:
-        if raw not in ("0", "1"):
-            raise ValueError("it must be 1 or 0")
-        return raw == "1"
-
-    return Param(name, default, parse, _show)
-
-
-def words(name: str, default: str) -> Param:
-    """What somebody typed; anything is valid."""
-    return Param(name, default, lambda raw, earlier: raw)
+def _memory() -> _Memory:
+    memory: _Memory = st.session_state.setdefault(_MEMORY, _Memory())
+    return memory
 
 
 @dataclass(frozen=True)
@@ -107,7 +69,8 @@ class LinkState(Mapping[str, Any]):
     """The checked parameters of one page, by name, and the notes about those that could not be used."""
 
     page: str
-    chosen: dict[str, Any]
+    params: Sequence[Param] = ()
+    chosen: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     link: dict[str, str] = field(default_factory=dict)  # the same, as a link says it
     said: dict[str, str] = field(default_factory=dict)  # … and what is too long for a link
@@ -122,74 +85,85 @@ class LinkState(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self.chosen)
 
+    def cache_key(self, result: str) -> tuple[tuple[str, str], ...]:
+        """The page's own values that change a kept result (see `Param.changes`), to keep it under."""
+        own = (p for p in self.params if p.name not in SHARED and (p.changes is None or result in p.changes))
+        return tuple((p.name, p.show(self.chosen[p.name])) for p in own)
+
+    def for_caption(self) -> dict[str, str]:
+        """The values that are not as usual and that a picture does not show by itself."""
+        return {p.name: self.short[p.name] for p in self.params if p.in_caption and p.name in self.short}
+
 
 def open_link_state(page: str, params: Sequence[Param]) -> LinkState:
     """Read the page's parameters from the link or from what the visitor just changed, and write them to the link."""
-    raw = dict(st.query_params)
-    held: dict[str, Any] = st.session_state.setdefault(_HELD, {})
-    state = LinkState(page, {})
-    if _link_is_news(page, raw, params, held):
-        _note_strangers(raw, params, state.notes)
-        for param in params:
-            state.chosen[param.name] = _from_link(param, raw, held, state)
-    else:
-        for param in params:
-            state.chosen[param.name] = _from_session(param, held, state)
+    twins = {p.name for p in params if sum(p.name == other.name for other in params) > 1}
+    if twins:
+        raise ValueError(f"{page} declares two parameters of one name: {', '.join(sorted(twins))}")
+    memory, raw = _memory(), dict(st.query_params)
+    state = LinkState(page, params)
+    said = raw if _link_is_news(page, raw, params, memory) else {}
+    if said:
+        _note_strangers(said, params, memory, state.notes)
+    for param in params:
+        state.chosen[param.name] = _value(param, said, memory, state)
     for name, value in state.chosen.items():
         st.session_state[name] = value
-    held.update(state.chosen)
-    _write_link(page, raw, params, state)
+    _write_link(raw, state)
+    memory.page, memory.shown, memory.written = page, dict(state.chosen), dict(st.query_params)
     return state
 
 
-def _link_is_news(page: str, raw: dict[str, str], params: Sequence[Param], held: dict[str, Any]) -> bool:
+def _link_is_news(page: str, raw: dict[str, str], params: Sequence[Param], memory: _Memory) -> bool:
     """Whether the address bar holds something that neither we nor a widget put there: a link, Back, another page.
 
     A widget that was just changed wins, because the browser may not have shown our last link yet.
     """
-    if not raw or st.session_state.get(_WRITTEN) == (page, raw):
+    if not raw or (memory.page, memory.written) == (page, raw):
         return False
-    touched = (
-        p.name in st.session_state and p.name in held and st.session_state[p.name] != held[p.name] for p in params
-    )
-    return not any(touched)
+    return page != memory.page or not any(memory.was_changed(page, param) for param in params)
 
 
-def _note_strangers(raw: dict[str, str], params: Sequence[Param], notes: list[str]) -> None:
+def _note_strangers(raw: dict[str, str], params: Sequence[Param], memory: _Memory, notes: list[str]) -> None:
     if raw.get("v", VERSION) != VERSION:
         notes.append(f"This link says version v={_short(raw['v'])}; it was read as version {VERSION}.")
-    before = st.session_state.get(_WRITTEN, ("", {}))[1]
-    known = {p.name for p in params} | set(SHARED) | {"v"} | set(before)
+    known = {p.name for p in params} | set(SHARED) | {"v"} | set(memory.written)
     for name in sorted(set(raw) - known):
         notes.append(f"This link's “{_short(name)}” is not known on this page and was left aside.")
 
 
-def _from_link(param: Param, raw: dict[str, str], held: dict[str, Any], state: LinkState) -> Any:
-    if param.name not in raw:
-        return _from_session(param, held, state)
-    return _checked(param, raw[param.name], "This link's ", state)
+def _value(param: Param, said: dict[str, str], memory: _Memory, state: LinkState) -> Any:
+    """What an opened link says, else what a widget holds, else what this visitor last had, else the default."""
+    wishes = memory.wishes(state.page, param)
+    carried = param.name in wishes and said.get(param.name) == param.show(wishes[param.name])  # by our own menu
+    if param.name in said and not carried:
+        wishes[param.name] = _checked(param, said[param.name], state)
+        return wishes[param.name]
+    if memory.was_changed(state.page, param):
+        wishes[param.name] = st.session_state[param.name]
+    elif param.name not in wishes:
+        value = param.default_for(state.chosen)
+        if param.travels:
+            wishes[param.name] = value
+        return value
+    return param.clamped(wishes[param.name], state.chosen)
 
 
-def _from_session(param: Param, held: dict[str, Any], state: LinkState) -> Any:
-    """What the widget holds, else what this visitor last had, else the default; always within today's range."""
-    kept = held.get(param.name, param.default_for(state.chosen))
-    return _checked(param, param.show(st.session_state.get(param.name, kept)), "", state)
-
-
-def _checked(param: Param, raw: str, whose: str, state: LinkState) -> Any:
-    """The value that was asked for, or the default and a note that says why not."""
+def _checked(param: Param, raw: str, state: LinkState) -> Any:
+    """The value that a link asks for, or the default and a note that says why not."""
     try:
         return param.parse(raw, state.chosen)
     except ValueError as reason:
         fallback = param.default_for(state.chosen)
         state.notes.append(
-            f"{whose}{param.name}={_short(raw)} cannot be shown: {reason}. "
+            f"This link's {param.name}={_short(raw)} cannot be shown: {reason}. "
             f"You see {param.name} {param.show(fallback) or 'none'} instead."
         )
         return fallback
 
 
-def _write_link(page: str, raw: dict[str, str], params: Sequence[Param], state: LinkState) -> None:
+def _write_link(raw: dict[str, str], state: LinkState) -> None:
+    params = state.params
     state.said.update({"v": VERSION, **{p.name: p.show(state.chosen[p.name]) for p in params}})
     wanted = state.link
     wanted |= state.said
@@ -203,31 +177,29 @@ def _write_link(page: str, raw: dict[str, str], params: Sequence[Param], state: 
     plain = all(state.chosen[p.name] == p.default_for(state.chosen) for p in params)
     if wanted != raw and (raw or not plain):
         st.query_params.from_dict(wanted)
-    st.session_state[_WRITTEN] = (page, dict(st.query_params))
 
 
 def forget(name: str) -> None:
-    """Let a parameter fall back to its default at the next run; for callbacks."""
-    st.session_state.pop(name, None)
-    st.session_state.get(_HELD, {}).pop(name, None)
+    """Let a parameter of this page fall back to its default at the next run; for callbacks."""
+    memory = _memory()
+    for values in (st.session_state, memory.shown, memory.travelling, memory.own.get(memory.page, {})):
+        values.pop(name, None)  # type: ignore[attr-defined]  # session state has it, too
 
 
-def link_params(page: str, **overrides: Any) -> dict[str, str]:
-    """The query parameters of a link into another page: what travels, and what you say on top."""
-    held = st.session_state.get(_HELD, {})
-    said = {name: held[name] for name in SHARED if name in held} | overrides
-    return {"v": VERSION, **{name: _show(value) for name, value in said.items() if len(_show(value)) <= LONGEST_LINK}}
+def link_params(page: str, *chosen: tuple[str, str], **travelling: Any) -> dict[str, str]:
+    """The query parameters of a link into another page: what travels, and what you say on top.
+
+    `chosen` are parameters of that page, `TILES.set("delta")`; `travelling` are values of what travels.
+    """
+    held = _memory().travelling
+    said = {name: held[name] for name in SHARED if name in held} | travelling
+    shown = {name: as_written(value) for name, value in said.items()} | dict(chosen)
+    return {"v": VERSION, **{name: value for name, value in shown.items() if len(value) <= LONGEST_LINK}}
 
 
-def link(page: str, **overrides: Any) -> str:
+def link(page: str, *chosen: tuple[str, str], **travelling: Any) -> str:
     """A relative address of another page with the visitor's sentence, model, layer and head: "delta_e?v=1&layer=2…"."""
-    return ("./" if page == "all_heads" else page) + "?" + urlencode(link_params(page, **overrides))
-
-
-def _show(value: Any) -> str:
-    if value is None:
-        return AUTO
-    return str(int(value)) if isinstance(value, bool) else str(value)
+    return ("./" if page == "all_heads" else page) + "?" + urlencode(link_params(page, *chosen, **travelling))
 
 
 def _short(raw: str, longest: int = 40) -> str:

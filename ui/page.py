@@ -4,7 +4,7 @@ A page in full:
 
     from ui.drawing import widgets
     from ui.page import open_page
-    from ui.link import choice, flag, whole
+    from ui.param import choice, flag, whole
 
     page = open_page("delta_e", params=[choice("view", ("rows", "columns")), flag("specials", True)])
     trace = page.trace()                 # waits with visible progress; a problem becomes one clear sentence
@@ -14,7 +14,7 @@ A page in full:
         st.plotly_chart(...)
 
 * `open_page(page, params=…)`: `page` is the file's stem ("all_heads" for app.py). `params` are the page's own, see
-  `ui.link`; `text`, `model`, `layer`, `head` and `query` (the chosen word; None: the page chooses) are there already.
+  `ui.param`; `text`, `model`, `layer`, `head` and `query` (the chosen word; None: the page chooses) are there already.
 * `sentence=False` leaves out sentence and examples, `model=False` the picker too; `examples=(…)` gives others
   (a model that Headlight trained brings its own),
   `models=(…)` narrows the picker, `starter=` is the page's own first sentence.
@@ -43,7 +43,8 @@ from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.views.recorded import SENTENCE
 from attn_core.views.view import version
 from ui.drawing import gallery, widgets
-from ui.link import LinkState, Param, open_link_state, whole, words
+from ui.link import LinkState, open_link_state
+from ui.param import Earlier, Param, typed, whole
 from ui.server import cache, loading, passes, shared
 from ui.shell import known_words, menu, save
 from ui.shell.badges import parity, provenance, scientific
@@ -73,12 +74,12 @@ EXAMPLES = (
 )
 
 
-# What a caption says in words already, or a picture shows by itself.
-_IN_CAPTION = {
-    *("v", "model", "text", "layer", "head", "query", "face", "find", "guess", "told", "large", "from", "thin"),
-    *("numbers", "writer"),
-    *("translator", "source", "translation", "cross_layer", "cross_head", "word", "board", "preset", "stop"),
-}
+def last_position(state: Earlier) -> int:
+    """The last position that a sentence can have in the chosen model."""
+    return entry_of(state["model"]).limit - 1
+
+
+KEY = whole("key", high=last_position, optional=True, travels=True)  # the answering word that is followed
 
 
 @dataclass(frozen=True)
@@ -177,11 +178,9 @@ class Page:
         said = [self.text] if sentences is None and "text" in self.state else sentences or []
         model = model or self.model_name
         about = [model, *(parts or (f"head {self.layer}.{self.head}",))]
-        switches = {name: value for name, value in self.state.short.items() if name not in _IN_CAPTION}
+        text = captions.caption(about, said, self.state.for_caption(), version())
         self.save_menu.add_code(lines)
-        self.save_menu.add_figures(
-            captions.caption(about, said, switches, version()), model, pattern_first=pattern_first
-        )
+        self.save_menu.add_figures(text, model, pattern_first=pattern_first)
 
     def badges(self, trace: Any, source: str = "live") -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
@@ -235,12 +234,13 @@ def _shared_params(offered: Sequence[str], starter: str | None) -> list[Param]:
     def first_word(view: Any) -> int | None:
         return 4 if (view["model"], view.get("text")) == ("minilm", STARTER) else None
 
+    goes_along: dict[str, Any] = {"travels": True, "in_caption": False}
     return [
-        Param("model", offered[0], lambda raw, earlier: _known_model(raw, offered)),
-        *([words("text", starter)] if starter is not None else []),
-        whole("layer", high=top("n_layers", "n_decoder_layers"), default=at_most(0, "n_layers")),
-        whole("head", high=top("n_heads", "n_decoder_heads"), default=at_most(3, "n_heads")),
-        whole("query", high=top("limit"), default=first_word, optional=True),
+        Param("model", offered[0], lambda raw, earlier: _known_model(raw, offered), **goes_along),
+        *([typed("text", starter, **goes_along)] if starter is not None else []),
+        whole("layer", high=top("n_layers", "n_decoder_layers"), default=at_most(0, "n_layers"), **goes_along),
+        whole("head", high=top("n_heads", "n_decoder_heads"), default=at_most(3, "n_heads"), **goes_along),
+        whole("query", high=top("limit"), default=first_word, optional=True, **goes_along),
     ]
 
 

@@ -20,7 +20,7 @@ from attn_core.heads import baselines
 from attn_core.heads.sink import sink_of
 from attn_core.text.decoding import visible
 from ui.drawing import widgets
-from ui.link import choice, words
+from ui.param import choice, typed
 from ui.server import loading, passes, shared
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from ui.page import Page
 
 STREAMS = {"encoder": "encoder", "decoder": "decoder", "cross": "decoder → encoder"}
-PARAMS = [choice("stream", tuple(STREAMS)), words("target", "")]
+PARAMS = [
+    choice("stream", STREAMS, label="Stream", travels=True),
+    typed("target", "", label="Translation", travels=True),
+]
 
 
 @dataclass(frozen=True)

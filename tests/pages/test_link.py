@@ -6,23 +6,33 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from ui.link import open_link_state
+from ui.param import choice, flag
+
 PAGE = """
 import streamlit as st
-from ui.link import choice, flag, forget, link, open_link_state, whole, words
+from ui.link import forget, link, open_link_state
+from ui.param import choice, flag, whole, typed
 
-view = open_link_state("page", [
-    choice("model", ("small", "big")),
-    words("text", "hello"),
-    whole("layer", high=lambda view: {"small": 1, "big": 11}[view["model"]]),
-    whole("query", high=9, optional=True),
-    flag("specials", True),
+page = st.query_params.get("page", st.session_state.get("page", "page"))
+st.session_state["page"] = page
+st.query_params.pop("page", None)
+goes = {"travels": True, "in_caption": False}
+view = open_link_state(page, [
+    choice("model", ("small", "big") if page == "page" else ("small", "huge"), **goes),
+    typed("text", "hello", **goes),
+    whole("layer", high=lambda view: {"small": 1, "big": 11, "huge": 20}[view["model"]], **goes),
+    whole("query", high=9, optional=True, **goes),
+    flag("specials", True, in_caption=False, changes=("tiles",)),
+    choice("pair", ("ab", "bc") if page == "page" else ("0-1", "1-2"), changes=("bars",)),
 ])
 st.selectbox("model", ("small", "big"), key="model")
 st.text_input("text", key="text")
 st.number_input("layer", 0, 11, key="layer")
 st.checkbox("specials", key="specials")
 st.button("forget", on_click=forget, args=("layer",))
-st.json({"values": view.chosen, "notes": view.notes, "link": view.link, "elsewhere": link("other", layer=1)})
+st.json({"values": view.chosen, "notes": view.notes, "link": view.link, "elsewhere": link("other", layer=1),
+         "caption": view.for_caption(), "keys": {name: view.cache_key(name) for name in ("tiles", "bars", "map")}})
 """
 
 
@@ -44,13 +54,20 @@ def address(page: AppTest) -> dict[str, str]:
 
 def test_a_bare_address_gives_the_defaults_and_stays_bare() -> None:
     page = opened()
-    assert said(page)["values"] == {"model": "small", "text": "hello", "layer": 0, "query": None, "specials": True}
+    assert said(page)["values"] == {
+        "model": "small",
+        "text": "hello",
+        "layer": 0,
+        "query": None,
+        "specials": True,
+        "pair": "ab",
+    }
     assert address(page) == {}
 
 
 def test_every_parameter_of_a_good_link_is_restored_without_a_note() -> None:
     page = opened(v="1", model="big", text="naïve ☕ <b>&amp;?#=+", layer="11", query="9", specials="0")
-    wanted = {"model": "big", "text": "naïve ☕ <b>&amp;?#=+", "layer": 11, "query": 9, "specials": False}
+    wanted = {"model": "big", "text": "naïve ☕ <b>&amp;?#=+", "layer": 11, "query": 9, "specials": False, "pair": "ab"}
     assert said(page)["values"] == wanted
     assert said(page)["notes"] == []
     assert page.number_input(key="layer").value == 11
@@ -59,7 +76,15 @@ def test_every_parameter_of_a_good_link_is_restored_without_a_note() -> None:
 def test_a_change_writes_everything_with_the_version_so_that_defaults_may_change_later() -> None:
     page = opened()
     page.checkbox(key="specials").uncheck().run()
-    written = {"v": "1", "model": "small", "text": "hello", "layer": "0", "query": "auto", "specials": "0"}
+    written = {
+        "v": "1",
+        "model": "small",
+        "text": "hello",
+        "layer": "0",
+        "query": "auto",
+        "specials": "0",
+        "pair": "ab",
+    }
     assert address(page) == written
     assert said(page)["link"] == written
 
@@ -120,11 +145,60 @@ def test_going_back_in_the_browser_restores_the_older_link() -> None:
     assert page.number_input(key="layer").value == 3
 
 
-def test_a_value_that_the_new_model_does_not_have_is_named() -> None:
+def test_what_the_new_model_does_not_have_is_clamped_without_a_word_and_comes_back() -> None:
     page = opened(model="big", layer="7")
     page.selectbox(key="model").select("small").run()
-    assert said(page)["values"]["layer"] == 0
-    assert "layer=7" in said(page)["notes"][0]
+    assert (said(page)["values"]["layer"], said(page)["notes"]) == (1, [])
+    assert address(page)["layer"] == "1"
+    page.selectbox(key="model").select("big").run()
+    assert said(page)["values"]["layer"] == 7
+
+
+def on(page: AppTest, name: str, **params: str) -> AppTest:
+    """Another page, opened by a link as the menu makes it."""
+    page.query_params.clear()
+    for key, value in {"page": name, **params}.items():
+        page.query_params[key] = value
+    return page.run()
+
+
+def test_a_parameter_belongs_to_its_page_and_what_travels_goes_along() -> None:
+    page = opened(v="1", model="big", layer="7", pair="bc")
+    menu = {name: value for name, (value,) in parse_qs(urlsplit(said(page)["elsewhere"]).query).items()}
+    on(page, "other", **menu | {"layer": "7"})
+    assert said(page)["notes"] == []
+    assert said(page)["values"] == {
+        "model": "small", "text": "hello", "layer": 1, "query": None, "specials": True, "pair": "0-1",
+    }  # fmt: skip
+    on(page, "page", v="1", model="big", layer="7")
+    assert (said(page)["values"]["pair"], said(page)["values"]["layer"], said(page)["notes"]) == ("bc", 7, [])
+
+
+def test_an_opened_link_into_another_page_still_names_what_it_cannot_show() -> None:
+    page = opened(v="1", model="big")
+    on(page, "other", v="1", model="nope", pair="ab")
+    assert [note.split(" cannot")[0] for note in said(page)["notes"]] == [
+        "This link's model=nope",
+        "This link's pair=ab",
+    ]
+
+
+def test_what_is_kept_goes_by_the_values_that_change_it_and_captions_by_those_that_are_declared() -> None:
+    shown = said(opened(v="1", specials="0", pair="bc"))
+    assert shown["keys"] == {"tiles": [["specials", "0"]], "bars": [["pair", "bc"]], "map": []}
+    assert shown["caption"] == {"pair": "bc"}
+
+
+def test_two_parameters_of_one_name_are_found() -> None:
+    with pytest.raises(ValueError, match="two parameters of one name: scale"):
+        open_link_state("page", [choice("scale", ("sqrt", "linear")), flag("scale")])
+
+
+def test_a_parameter_in_a_link_is_checked_where_the_link_is_built() -> None:
+    tiles = choice("tiles", {"pattern": "pattern", "delta": "ΔE size"})
+    assert tiles.set("delta") == ("tiles", "delta") and flag("large").set(True) == ("large", "1")
+    with pytest.raises(ValueError, match="it must be one of pattern, delta"):
+        tiles.set("sizes")
 
 
 def test_what_is_too_long_for_a_link_stays_on_the_page_and_is_said() -> None:

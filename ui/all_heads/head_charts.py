@@ -14,8 +14,8 @@ from ui import words
 from ui.all_heads import packets
 from ui.all_heads.head import ArrangedHead, capitalised
 from ui.drawing import canvas, gallery, widgets
-from ui.link import choice, whole
-from ui.page import Page, go
+from ui.page import KEY, Page, go
+from ui.param import choice
 
 WORDS = words.beside(__file__)
 PARAMS = [
@@ -24,8 +24,8 @@ PARAMS = [
     choice("unit", ("pieces", "words")),
     choice("scale", ("sqrt", "linear")),
     choice("queries", ("rows", "columns")),
-    choice("face", ("heatmap", "table")),
-    whole("key", high=511, optional=True),
+    choice("face", ("heatmap", "table"), in_caption=False),
+    KEY,
 ]
 
 

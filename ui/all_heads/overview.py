@@ -9,8 +9,8 @@ from ui.all_heads import packets
 from ui.all_heads.head import ArrangedHead
 from ui.all_heads.head_charts import choose_row
 from ui.drawing import canvas, widgets
-from ui.link import choice
 from ui.page import Page
+from ui.param import choice
 from ui.server import shared
 
 WORDS = words.beside(__file__)

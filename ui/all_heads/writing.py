@@ -14,9 +14,9 @@ from attn_core.prediction.next_token import TokenPrediction, continued_text, gen
 from attn_core.text.decoding import visible
 from ui import words
 from ui.drawing import widgets
-from ui.link import Param, choice, forget, whole
-from ui.link import words as typed
+from ui.link import forget
 from ui.page import Page
+from ui.param import Param, choice, typed, whole
 from ui.server import passes
 
 if TYPE_CHECKING:

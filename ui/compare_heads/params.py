@@ -13,7 +13,7 @@ import streamlit as st
 from attn_core.errors import HeadlightError
 from attn_core.models.catalogue import entry_of
 from ui.compare_heads.specs import LETTERS, PAIR, SAME, SHOWS, PanelSpec
-from ui.link import Param, choice, whole
+from ui.param import Param, choice, whole
 
 Values = Mapping[str, Any]  # the parameters that come before one in the link
 

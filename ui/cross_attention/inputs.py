@@ -19,9 +19,9 @@ from attn_core.settings import is_public
 from ui import words
 from ui.cross_attention.translation import Translation, head_names
 from ui.drawing import widgets
-from ui.link import Param, choice, whole
 from ui.link import words as typed
 from ui.page import Page
+from ui.param import Param, choice, whole
 from ui.server import shared
 from ui.shell import known_words
 
@@ -66,11 +66,21 @@ def _heads(raw: str, values: Values) -> list[str]:
 
 
 PARAMS = [
-    Param("translator", TRANSLATORS[0], _translator),
-    typed("source", STARTER),
-    typed("translation", ""),
-    whole("cross_layer", high=_last_layer, default=lambda values: card_of(values["translator"]).best_head[0]),
-    whole("cross_head", high=_last_head, default=lambda values: card_of(values["translator"]).best_head[1]),
+    Param("translator", TRANSLATORS[0], _translator, in_caption=False),
+    typed("source", STARTER, in_caption=False),
+    typed("translation", "", in_caption=False),
+    whole(
+        "cross_layer",
+        high=_last_layer,
+        default=lambda values: card_of(values["translator"]).best_head[0],
+        in_caption=False,
+    ),
+    whole(
+        "cross_head",
+        high=_last_head,
+        default=lambda values: card_of(values["translator"]).best_head[1],
+        in_caption=False,
+    ),
     whole("row", high=lambda values: entry_of(values["translator"]).limit, optional=True),
     choice("rows", ("produced", "read")),
     Param("align", [], _heads, lambda heads: ",".join(heads)),

@@ -19,14 +19,14 @@ from ui import words
 from ui.delta_e.sentences import about_sources, about_words
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import gallery, widgets
-from ui.link import choice
+from ui.param import choice
 
 PARAMS = [
-    choice("writer", ("head", "layer", "mlp")),
+    choice("writer", ("head", "layer", "mlp"), in_caption=False),
     choice("moves", ("head", "layer", "path")),
     choice("axes", ("2", "3")),
     choice("plane", ("moves", "words")),
-    choice("numbers", ("head", "layer")),
+    choice("numbers", ("head", "layer"), in_caption=False),
     choice("order", ("index", "variance")),
 ]
 WORDS = words.beside(__file__)

@@ -19,16 +19,16 @@ from attn_core.text.decoding import visible
 from attn_core.text.numbers import signed
 from attn_core.traces.parity import TOLERANCE
 from attn_core.traces.reader import Array
-from ui import link, words
+from ui import param, words
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import canvas, gallery, widgets
-from ui.link import choice
+from ui.param import choice
 from ui.stream import open_head
 from ui.words import together
 
 WORDS = words.beside(__file__)
 HEAD_MAP_MEASURES = WORDS.table("map.measures")
-PARAMS = [choice("measure", tuple(HEAD_MAP_MEASURES)), link.words("towards", ""), link.words("against", "")]
+PARAMS = [choice("measure", tuple(HEAD_MAP_MEASURES)), param.typed("towards", ""), param.typed("against", "")]
 
 
 @dataclass(frozen=True)

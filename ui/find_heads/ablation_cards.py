@@ -19,7 +19,7 @@ from ui.find_heads.ablation import Heads
 from ui.find_heads.ablation_map import effect_map
 from ui.find_heads.search import Cells
 from ui.find_heads.search_cards import painted
-from ui.link import Param, choice
+from ui.param import Param, choice
 from ui.stream import StreamView, row_names
 
 if TYPE_CHECKING:

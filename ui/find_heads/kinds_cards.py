@@ -15,8 +15,8 @@ from attn_core.views import snippets
 from ui import words
 from ui.drawing import canvas, gallery, widgets
 from ui.find_heads import kinds
-from ui.link import choice
 from ui.page import go
+from ui.param import choice
 from ui.server import shared
 from ui.server.passes import run_uncached
 from ui.stream import StreamView, open_head

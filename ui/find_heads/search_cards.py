@@ -15,7 +15,7 @@ from ui import words
 from ui.drawing import canvas, panels, widgets
 from ui.find_heads import search
 from ui.find_heads.search import Cell, Cells
-from ui.link import Param, choice
+from ui.param import Param, choice
 from ui.stream import StreamView, open_head, row_names
 
 WORDS = words.beside(__file__)

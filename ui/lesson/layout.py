@@ -13,16 +13,16 @@ from ui import words
 from ui.drawing import canvas, gallery, widgets
 from ui.lesson.stop import Bars, Chart, HeadTiles, Stop
 from ui.lesson.stops import STOPS, TITLES
-from ui.link import flag, whole
 from ui.page import Page, go
+from ui.param import flag, whole
 
 WORDS = words.beside(__file__)
 PICTURE = "The picture of this stop"  # under Save: every stop has one
 PARAMS = [
-    whole("stop", low=1, high=len(STOPS)),
-    whole("guess", high=2, optional=True),
-    flag("told"),
-    flag("large"),
+    whole("stop", low=1, high=len(STOPS), in_caption=False),
+    whole("guess", high=2, optional=True, in_caption=False),
+    flag("told", in_caption=False),
+    flag("large", in_caption=False),
 ]
 
 

@@ -24,8 +24,9 @@ from attn_core.parameters.shape import BOUNDS, Shape, editable, problems, shape_
 from attn_core.parameters.table import ParameterTable
 from attn_core.parameters.tree import Node, tree
 from attn_core.settings import is_public
-from ui.link import Param, choice, flag, forget, whole
+from ui.link import forget
 from ui.page import Page
+from ui.param import Param, choice, flag, whole
 from ui.stream import STREAMS
 
 MOST_BESIDE = 3
@@ -109,7 +110,7 @@ def _box(raw: str, earlier: Mapping[str, Any]) -> str:
 
 
 PARAMS: list[Param] = [
-    Param("preset", "gpt-3", _known),
+    Param("preset", "gpt-3", _known, in_caption=False),
     Param("beside", [], _beside, ",".join),
     choice("count", ("lesson", "all")),
     flag("own"),
@@ -119,7 +120,7 @@ PARAMS: list[Param] = [
     choice("bars", ("share", "numbers")),
     choice("knob", KNOBS),
     choice("growth", ("parameters", "reading")),
-    whole("thin", 1, _of_shape("d_model", 1), _of_shape("d_head", 1)),
+    whole("thin", 1, _of_shape("d_model", 1), _of_shape("d_head", 1), in_caption=False),
     choice("stream", tuple(STREAMS)),  # of a real head, in a translator
     choice("dtype", tuple(BYTES), "float16"),
     whole("tokens", 1, 10_000_000, _of_shape("context", 1)),

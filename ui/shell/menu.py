@@ -61,9 +61,11 @@ def _file(page: str) -> str:
     return "app.py" if page == "all_heads" else f"pages/{page}.py"
 
 
-def go(page: str, label: str, **overrides: Any) -> None:
-    """A link into another page; `overrides` are the parameters that it should open with."""
+def go(page: str, label: str, *chosen: tuple[str, str], **travelling: Any) -> None:
+    """A link into another page: `chosen` are parameters of that page, `TILES.set("delta")`; `travelling` are values of
+    what travels (model, text, layer, head, query), where they are not the visitor's own.
+    """
     try:
-        st.page_link(_file(page), label=label, query_params=link_params(page, **overrides))
+        st.page_link(_file(page), label=label, query_params=link_params(page, *chosen, **travelling))
     except StreamlitAPIException:  # a page that runs by itself has no pages beside it
         st.html(f"<span>{escape(label)}</span>", width="content")

@@ -13,8 +13,8 @@ from attn_core.walkthrough.head import HeadStages, run_stages
 from ui import words
 from ui.drawing import widgets
 from ui.drawing.cells import cells
-from ui.link import Param
 from ui.page import scientific
+from ui.param import Param
 from ui.step_by_step import layout
 from ui.step_by_step.layout import paragraph
 from ui.step_by_step.numbers import number

@@ -14,7 +14,7 @@ import streamlit as st
 
 from attn_core.walkthrough import toy
 from attn_core.walkthrough.toy import Toy
-from ui.link import Param
+from ui.param import Param
 from ui.step_by_step.subject import StepSubject
 
 LARGEST = 1000.0

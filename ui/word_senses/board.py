@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui.link import Param, words
+from ui.param import Param, typed
 
 FEWEST, MOST = 2, 6
 LETTERS = "ABCDEF"
@@ -76,7 +76,7 @@ def _show(board: Board) -> str:
     return json.dumps([[row.sentence, row.twin, row.which] for row in board], ensure_ascii=False, separators=(",", ":"))
 
 
-PARAMS = [words("word", "mole"), Param("board", EXAMPLES["mole"], _parse, _show)]
+PARAMS = [typed("word", "mole", in_caption=False), Param("board", EXAMPLES["mole"], _parse, _show, in_caption=False)]
 
 
 def examples() -> None:

@@ -15,7 +15,7 @@ from attn_core.figures.charts import senses as figures
 from attn_core.residual import geometry, nearest_tokens
 from attn_core.text.numbers import percent
 from ui.drawing import gallery, widgets
-from ui.link import choice
+from ui.param import choice
 from ui.server import shared
 from ui.shell import save
 from ui.word_senses.reading import SenseComparison, pair_name, two_digits

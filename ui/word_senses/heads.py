@@ -15,8 +15,8 @@ from attn_core.residual import senses
 from attn_core.text.numbers import percent
 from ui.drawing import canvas, gallery, widgets
 from ui.drawing.markup import token_name
-from ui.link import choice
 from ui.page import go
+from ui.param import choice
 from ui.stream import open_head
 from ui.word_senses.reading import Meaning, SenseComparison, pair_name
 

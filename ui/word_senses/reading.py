@@ -20,8 +20,8 @@ from attn_core.text.numbers import MINUS
 from attn_core.views import snippets as recipes
 from attn_core.views.headlines import Sentence
 from ui.drawing import widgets
-from ui.link import choice
 from ui.page import parity, provenance
+from ui.param import choice
 from ui.server import shared
 from ui.shell import known_words
 from ui.word_senses import board

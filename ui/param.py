@@ -1,0 +1,128 @@
+"""A page's parameters, each declared once: its name, values and default, its label, and where a value shows.
+
+TILES = choice("tiles", {"pattern": "pattern", "delta": "ΔE size"}, label="Tiles", changes=("overview",))
+open_page("all_heads", params=[TILES, …])     # the link is read, checked and written by it
+widgets.switch(TILES)                         # the widget
+page.state["tiles"]                           # its value
+page.state.cache_key("overview")              # the values that change what is kept under this name
+go("all_heads", "The sizes", TILES.set("delta"))   # a link with it, checked where it is built
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+AUTO = "auto"  # how an optional parameter says "choose for me"
+
+Earlier = Mapping[str, Any]  # the values of the parameters before this one
+Parse = Callable[[str, Earlier], Any]
+
+
+@dataclass(frozen=True)
+class Param:
+    """One thing that a link can say. `parse(raw, earlier)` gives its value or raises ValueError with the reason.
+
+    `options` gives the values of a switch their own words, and `label` is the switch's. `in_caption`: whether a saved
+    picture's caption says a value that is not the default. `changes` names the kept results (packets) that depend on
+    the value; None: every one, which is always right. `travels`: the value goes along to other pages that have the
+    parameter. `nearest` gives what is closest to a value that a model or a page does not have; else the default is.
+    """
+
+    name: str
+    default: Any
+    parse: Parse
+    show: Callable[[Any], str] = str
+    label: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    in_caption: bool = True
+    changes: Collection[str] | None = None
+    travels: bool = False
+    nearest: Callable[[Any, Earlier], Any] | None = None
+
+    def default_for(self, earlier: Earlier) -> Any:
+        return self.default(earlier) if callable(self.default) else self.default
+
+    def set(self, value: Any) -> tuple[str, str]:
+        """This parameter with a value, as a link says it; ValueError where it has no such value."""
+        shown = self.show(value)
+        self.parse(shown, {})
+        return self.name, shown
+
+    def clamped(self, value: Any, earlier: Earlier) -> Any:
+        """The value, or what comes closest to it among those that there are now."""
+        try:
+            return self.parse(self.show(value), earlier)
+        except ValueError:
+            return self.nearest(value, earlier) if self.nearest else self.default_for(earlier)
+
+
+Limit = int | Callable[[Earlier], int]
+Options = Sequence[str] | Mapping[str, str]
+
+
+def whole(name: str, low: int = 0, high: Limit = 0, default: Any = None, optional: bool = False, **more: Any) -> Param:
+    """A whole number from `low` to `high`, both included; `high` and `default` may be functions of the parameters
+    before it. The default is `low`, or with `optional` None, written "auto": the page chooses.
+    """
+
+    def top(earlier: Earlier) -> int:
+        return high(earlier) if callable(high) else high
+
+    def parse(raw: str, earlier: Earlier) -> int | None:
+        if optional and raw == AUTO:
+            return None
+        most = top(earlier)
+        if not raw.isascii() or not raw.isdigit() or len(raw) > 9 or not low <= int(raw) <= most:
+            raise ValueError(f"it must be a whole number from {low} to {most}")
+        return int(raw)
+
+    def nearest(value: Any, earlier: Earlier) -> int | None:
+        if optional or not isinstance(value, int):
+            return fallback(earlier) if callable(fallback) else fallback
+        return min(max(value, low), top(earlier))
+
+    fallback = low if default is None and not optional else default
+    return Param(name, fallback, parse, as_written, nearest=nearest, **more)
+
+
+def choice(name: str, options: Options | Callable[[Earlier], Options], default: Any = None, **more: Any) -> Param:
+    """One of a few words; the first is the default. `options` may give each its words on screen, and may be a function
+    of the parameters before it.
+    """
+
+    def offered(earlier: Earlier) -> Sequence[str]:
+        return list(options(earlier) if callable(options) else options)
+
+    def parse(raw: str, earlier: Earlier) -> str:
+        if raw not in offered(earlier):
+            raise ValueError("it must be one of " + ", ".join(offered(earlier)))
+        return raw
+
+    words_of = options if isinstance(options, Mapping) else {}
+    fallback = default if default is not None else lambda earlier: offered(earlier)[0]
+    return Param(name, fallback, parse, options=words_of, **more)
+
+
+def flag(name: str, default: bool = False, **more: Any) -> Param:
+    """Yes or no, written "1" or "0"."""
+
+    def parse(raw: str, earlier: Earlier) -> bool:
+        if raw not in ("0", "1"):
+            raise ValueError("it must be 1 or 0")
+        return raw == "1"
+
+    return Param(name, default, parse, as_written, **more)
+
+
+def typed(name: str, default: str, **more: Any) -> Param:
+    """What somebody typed; anything is valid."""
+    return Param(name, default, lambda raw, earlier: raw, **more)
+
+
+def as_written(value: Any) -> str:
+    """A value as a link says it: "auto" for None, 1 or 0 for yes or no."""
+    if value is None:
+        return AUTO
+    return str(int(value)) if isinstance(value, bool) else str(value)
