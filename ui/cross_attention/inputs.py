@@ -19,9 +19,8 @@ from attn_core.settings import is_public
 from ui import words
 from ui.cross_attention.translation import Translation, head_names
 from ui.drawing import widgets
-from ui.link import words as typed
 from ui.page import Page
-from ui.param import Param, choice, whole
+from ui.param import Param, choice, typed, whole
 from ui.server import shared
 from ui.shell import known_words
 
