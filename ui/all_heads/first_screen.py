@@ -54,7 +54,7 @@ def read(page: Page) -> Reading:
 
 
 def _live(page: Page) -> Reading:
-    from attn_core.heads.ablation import summarise_head
+    from attn_core.heads.summary import summarise_head
 
     trace = page.trace()
     run = page.again(trace)
