@@ -4,7 +4,7 @@ import streamlit as st
 
 from ui.drawing import canvas, widgets
 from ui.page import ROOT, open_page
-from ui.word_senses import board, charts, heads, reading
+from ui.word_senses import board, cards, charts, heads, reading
 
 PARAMS = [*board.PARAMS, *reading.PARAMS, *charts.PARAMS, *heads.PARAMS]
 page = open_page("word_senses", params=PARAMS, sentence=False)
@@ -15,22 +15,22 @@ with headline:
 with widgets.card("board"):
     board.examples()
     board.editor()
-    with st.spinner("Reading the sentences"):
+    with cards.reading():
         comparison = reading.of(page)
     if comparison is None:
         st.stop()
     reading.choices(comparison)
 with headline:
-    widgets.lead(reading.headline_html(comparison), comparison.badges() + reading.baseline_sentence(comparison))
+    reading.lead(comparison)
 
 left, right = st.columns(2, gap="medium")
-with left, widgets.card("apart", "Same at the door, then apart", charts.APART):
+with left, cards.apart():
     charts.apart(comparison)
-    charts.same_at_the_door(comparison)
-with right, widgets.card("paths", "Their ways through the layers", charts.PATHS):
+    charts.similar_inputs(comparison)
+with right, cards.paths():
     charts.paths(comparison)
 
-with widgets.card("told", "Who told them apart", heads.TOLD):
+with cards.told():
     heads.pair_switch(comparison)
     separation = heads.separate_pair(comparison)
     left, right = st.columns([56, 44], gap="medium")

@@ -115,7 +115,7 @@ def _hundredths(number: float) -> str:
 
 
 def writes(update: TokenUpdate) -> None:
-    """The words that a part points to and away from, with the line that luck draws."""
+    """The words that a part points to and away from, with the line that chance draws."""
     if update.no_words:
         widgets.note(update.no_words)
         return

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import streamlit as st
 
+from ui import words
 from ui.param import Param, typed
 
 FEWEST, MOST = 2, 6
@@ -62,7 +62,7 @@ EXAMPLES: dict[str, Board] = {
 }
 
 
-def _parse(raw: str, earlier: Mapping[str, Any]) -> Board:
+def _parse(raw: str, earlier: Mapping[str, object]) -> Board:
     try:
         rows = tuple(BoardRow(str(sentence), str(twin), int(which)) for sentence, twin, which in json.loads(raw))
     except (ValueError, TypeError):
@@ -76,6 +76,7 @@ def _show(board: Board) -> str:
     return json.dumps([[row.sentence, row.twin, row.which] for row in board], ensure_ascii=False, separators=(",", ":"))
 
 
+WORDS = words.beside(__file__)
 PARAMS = [typed("word", "mole", in_caption=False), Param("board", EXAMPLES["mole"], _parse, _show, in_caption=False)]
 
 
@@ -88,7 +89,7 @@ def examples() -> None:
         st.session_state["word"], st.session_state["board"] = word, EXAMPLES[word]
 
     with st.container(key="examples", horizontal=True, gap="xsmall", vertical_alignment="center"):
-        st.html('<span class="hl-try">Try:</span>', width="content")
+        st.html(f'<span class="hl-try">{WORDS.html("board.try")}</span>', width="content")
         for word in EXAMPLES:
             st.button(word, key=f"example_{word}", on_click=take, args=(word,))
 
@@ -105,11 +106,8 @@ def editor() -> None:
                 st.button("×", key=f"drop_{i}", on_click=_drop, args=(i,), help=f"Leave out sentence {LETTERS[i]}")
     if len(board) < MOST:
         st.button("Add a sentence", key="add_sentence", on_click=_add, type="tertiary", icon=":material/add:")
-    with st.expander("The baseline: each sense once more, in other words"):
-        st.html(
-            '<div class="hl-hint">Two sentences of one sense also differ, by wording and position. What they show is '
-            "the grey band, and it is taken off before heads are ranked.</div>"
-        )
+    with st.expander(WORDS.text("board.baseline")):
+        st.html(f'<div class="hl-hint">{WORDS.html("board.why_baseline")}</div>')
         for i, row in enumerate(board):
             with st.container(key=f"twin_{i}", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
                 st.html(f'<span class="hl-sense s{i}">{LETTERS[i]}′</span>', width="content")
@@ -146,7 +144,7 @@ def which_picker(i: int, sentence: str, starts: list[str]) -> None:
 
     st.session_state[key] = min(st.session_state["board"][i].which, len(starts) - 1)
     st.selectbox(
-        f"In {LETTERS[i]} the word stands {len(starts)} times; which one is meant?",
+        WORDS.text("board.which", letter=LETTERS[i], n=len(starts)),
         range(len(starts)),
         format_func=starts.__getitem__,
         key=key,

@@ -3,42 +3,42 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts import arrows
 from attn_core.figures.charts import senses as figures
 from attn_core.residual import geometry, nearest_tokens
+from attn_core.residual.senses import Array
 from attn_core.text.numbers import percent
+from ui import words
 from ui.drawing import gallery, widgets
 from ui.param import choice
 from ui.server import shared
 from ui.shell import save
-from ui.word_senses.reading import SenseComparison, pair_name, two_digits
+from ui.word_senses.comparison import SenseComparison, two_digits
 
 PARAMS = [choice("axes", ("2", "3")), choice("shows", ("senses", "ways"))]
-APART = "The word’s token embedding is one vector, whatever the sentence. Then every layer reads its neighbours."
-PATHS = "Each way begins at the door; an arrow is what one whole layer did to the word."
+WORDS = words.beside(__file__)
 QUIET = {"displayModeBar": False}
 
 
 def apart(comparison: SenseComparison) -> None:
     """Cosines layer by layer, from the token embedding on, against pairs of one sense."""
     n_layers = comparison.cosines.shape[1] - 1
-    stops = ["token", "E at the door", *(f"after layer {i}" for i in range(n_layers))]
-    tokens = np.array([[door.token] for door in comparison.doors])
+    stops = ["token", "E before layer 0", *(f"after layer {i}" for i in range(n_layers))]
+    tokens = np.array([[pair.token] for pair in comparison.inputs])
     lines = np.concatenate([tokens, comparison.cosines], axis=1)
     same = comparison.baselines
     band = np.concatenate([np.ones((len(same), 1)), same], axis=1) if len(same) else None
-    names = [pair_name(comparison, pair) for pair in comparison.pairs]
+    names = [comparison.name_of(pair) for pair in comparison.pairs]
     figure = partial(figures.cosine_lines, names, lines, stops, baseline=band)
-    alt = f"Cosines between the meanings of {comparison.word}, layer by layer; the numbers are in the table."
-    says = f"Cosines between the meanings of {comparison.word}, layer by layer (grey: pairs of one sense)"
-    gallery.plot("Same at the door, then apart", figure, key="apart_lines", alt=alt, says=says, config=QUIET)
+    alt, says = WORDS.text("apart.alt", word=comparison.word), WORDS.text("apart.caption", word=comparison.word)
+    gallery.plot(WORDS.text("apart.title"), figure, key="apart_lines", alt=alt, says=says, config=QUIET)
     table = pd.DataFrame({"pair": names, **{stop: lines[:, i] for i, stop in enumerate(stops)}})
     with st.expander("The numbers"):
         st.dataframe(table.round(4), hide_index=True)
@@ -46,15 +46,17 @@ def apart(comparison: SenseComparison) -> None:
     comparison.page.save_menu.add_views(numbers=save.Numbers(name, lambda: table.to_csv(index=False)))
 
 
-def same_at_the_door(comparison: SenseComparison) -> None:
-    """Token, position and E, apart, for the chosen pair."""
-    door = comparison.doors[comparison.pairs.index(comparison.pair)]
-    position = "none" if door.position is None else two_digits(door.position)
+def similar_inputs(comparison: SenseComparison) -> None:
+    """Token, position and E before layer 0, apart, for the chosen pair."""
+    found, pair = comparison.inputs[comparison.pairs.index(comparison.pair)], comparison.name_of(comparison.pair)
+    position = ("none", WORDS.text("apart.no_position"))
+    if found.position is not None:
+        position = (two_digits(found.position), WORDS.text("apart.position", pair=pair))
     widgets.strip(
         [
-            (two_digits(door.token), f"cosine of the token embeddings, {pair_name(comparison, comparison.pair)}"),
-            (position, "cosine of their positions" if door.position is not None else "position is added to E"),
-            (two_digits(door.embedding), "cosine of E, both together"),
+            (two_digits(found.token), WORDS.text("apart.token", pair=pair)),
+            position,
+            (two_digits(found.embedding), WORDS.text("apart.embedding", pair=pair)),
         ]
     )
 
@@ -66,24 +68,21 @@ def paths(comparison: SenseComparison) -> None:
         widgets.switch("Plane", {"senses": "shows the senses best", "ways": "shows the ways best"}, "shows")
         widgets.switch("Axes", {"2": "2-D", "3": "3-D"}, "axes")
     view = _plane(comparison, np.stack(routes))
-    stops = ["door", *(f"after layer {i}" for i in range(len(routes[0]) - 1))]
+    stops = ["before layer 0", *(f"after layer {i}" for i in range(len(routes[0]) - 1))]
     letters = [meaning.letter for meaning in comparison.meanings]
     near = [*_words_of_sentences(comparison), *_words_of_vocabulary(comparison, routes)]
     figure = partial(arrows.routes, letters, routes, view, stops=stops, tips=letters, landmarks=near)
-    alt = f"The ways of {comparison.word} through the layers; true lengths and angles are in the hover."
-    says = f"The ways of {comparison.word} through the layers, on principal components of {view.fitted_on}"
-    gallery.plot("Their ways through the layers", figure, key="paths", alt=alt, says=says)
-    kept = percent(float(view.explained.sum())).replace(" ", "&nbsp;")
-    st.html(
-        f'<div class="hl-hint">Principal components of {view.fitted_on}; they keep {kept} of the variance. Circles: '
-        "in each sentence the word that ends nearest. Crosses: words of the vocabulary "
-        "that beat luck, true in direction only.</div>"
-    )
+    alt = WORDS.text("paths.alt", word=comparison.word)
+    says = WORDS.text("paths.caption", word=comparison.word, fitted_on=view.fitted_on)
+    gallery.plot(WORDS.text("paths.title"), figure, key="paths", alt=alt, says=says)
+    kept = Markup(percent(float(view.explained.sum())).replace(" ", "&nbsp;"))
+    axes = WORDS.html("paths.axes", fitted_on=view.fitted_on, kept=kept)
+    st.html(f'<div class="hl-hint">{axes}</div>')
     with st.expander("The numbers"):
         st.dataframe(_way_table(letters, routes, stops), hide_index=True)
 
 
-def _way_table(letters: list[str], routes: list[Any], stops: list[str]) -> pd.DataFrame:
+def _way_table(letters: list[str], routes: list[Array], stops: list[str]) -> pd.DataFrame:
     """Every stop of every way, measured in the full space."""
     rows = []
     for letter, route in zip(letters, routes, strict=True):
@@ -91,11 +90,11 @@ def _way_table(letters: list[str], routes: list[Any], stops: list[str]) -> pd.Da
         turn, whole = geometry.angle(before, route), geometry.angle(route[0], route)
         columns = zip(stops, geometry.norm(route), geometry.norm(route - before), turn, whole, strict=True)
         rows += [[letter, *column] for column in columns]
-    names = ["sentence", "where", "length", "step", "turn °", "from the door °"]
+    names = ["sentence", "where", "length", "step", "turn °", "from the start °"]
     return pd.DataFrame(rows, columns=names).round(2)
 
 
-def _plane(comparison: SenseComparison, routes: Any) -> geometry.Projection:
+def _plane(comparison: SenseComparison, routes: Array) -> geometry.Projection:
     """The axes: of how the occurrences differ at each layer, or of all points; routes [meaning, layer + 1, d_model]."""
     n_axes = int(comparison.page.state["axes"])
     if comparison.page.state["shows"] == "senses":
@@ -119,19 +118,19 @@ def _words_of_sentences(comparison: SenseComparison) -> list[arrows.Landmarks]:
     return [arrows.Landmarks(np.array(vectors), names, "sentence words")] if names else []
 
 
-def _words_of_vocabulary(comparison: SenseComparison, routes: list[Any]) -> list[arrows.Landmarks]:
-    """The vocabulary's words nearest to the door and to every end, where they beat luck."""
+def _words_of_vocabulary(comparison: SenseComparison, routes: list[Array]) -> list[arrows.Landmarks]:
+    """The vocabulary's words nearest to the start and to every end, where they stand out."""
     ends = np.stack([routes[0][0], *(route[-1] for route in routes)])
     try:
-        words = comparison.meanings[0].trace.vocabulary
+        vocabulary = comparison.meanings[0].trace.vocabulary
     except HeadlightError:  # words that do not live in the residual stream are no landmarks in it
         return []
     found = shared.memoize(
         comparison.meanings[0].trace,
         ("landmarks", ends.tobytes()),
-        lambda: nearest_tokens.nearest(words.matrix, ends, 3),
+        lambda: nearest_tokens.nearest(vocabulary.matrix, ends, 3),
     )
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:6]
     length = float(geometry.norm(ends).mean())
-    vectors = words.matrix[ids].float().cpu().numpy()
-    return [arrows.Landmarks(vectors, [words.word(i) for i in ids], at=length)]
+    vectors = vocabulary.matrix[ids].float().cpu().numpy()
+    return [arrows.Landmarks(vectors, [vocabulary.word(i) for i in ids], at=length)]

@@ -8,25 +8,28 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from attn_core.figures.canvas import heads as tiles
 from attn_core.figures.charts import delta_e as figures
 from attn_core.residual import senses
 from attn_core.text.numbers import percent
+from ui import words
 from ui.drawing import canvas, gallery, widgets
 from ui.drawing.markup import token_name
 from ui.page import go
 from ui.param import choice
 from ui.stream import open_head
-from ui.word_senses.reading import Meaning, SenseComparison, pair_name
+from ui.word_senses.comparison import Meaning, SenseComparison
+from ui.words import together
 
 PARAMS = [choice("apart", ("beyond", "all"))]
-TOLD = "How far apart the ΔE lie that a head adds to the word in the two sentences. Click one to open it."
+WORDS = words.beside(__file__)
 MOST_HEADS = 8
 
 
 def pair_switch(comparison: SenseComparison) -> None:
-    options = {f"{a}-{b}": pair_name(comparison, (a, b)) for a, b in comparison.pairs}
+    options = {f"{a}-{b}": comparison.name_of((a, b)) for a, b in comparison.pairs}
     if st.session_state["pair"] not in options:
         st.session_state["pair"] = next(iter(options))
     with st.container(horizontal=True, gap="small"):
@@ -37,7 +40,7 @@ def pair_switch(comparison: SenseComparison) -> None:
 
 @dataclass(frozen=True, eq=False)
 class RankedSeparation:
-    """Who parted the chosen pair: in all, in pairs of one sense (None without baseline), and what is ranked."""
+    """Who separates the chosen pair: in all, in pairs of one sense (None without baseline), and what is ranked."""
 
     whole: senses.Separation
     usual: senses.Separation | None
@@ -56,14 +59,13 @@ def separate_pair(comparison: SenseComparison) -> RankedSeparation:
 def head_map(comparison: SenseComparison, separation: RankedSeparation) -> None:
     """‖ΔE_a − ΔE_b‖ of every head of every layer; a click opens one."""
     values = separation.ranked.heads
-    beyond = " beyond the baseline" if separation.ranked is not separation.whole else ""
-    name = f"‖ΔE − ΔE‖ of {pair_name(comparison, comparison.pair)}{beyond}"
+    name = WORDS.text("told.name", _ranked_by(separation), pair=comparison.name_of(comparison.pair))
     packet = tiles.pack_values(values, [[f"{x:.2f}" for x in row] for row in values], name=name)
     canvas.overview(
         packet,
         key="senses_map",
-        picture="Who told them apart",
-        says=f"Layers × heads: {name}",
+        picture=WORDS.text("told.title"),
+        says=WORDS.text("told.caption", name=name),
         selected=(comparison.page.layer, comparison.page.head),
         scale="linear",
         on_open=lambda tile: open_head(tile.layer, tile.head),
@@ -73,31 +75,41 @@ def head_map(comparison: SenseComparison, separation: RankedSeparation) -> None:
 def attention_or_mlp(comparison: SenseComparison, separation: RankedSeparation) -> None:
     """Attention beside the MLPs, layer by layer, and who did more."""
     ranked = separation.ranked
-    name = f"how far the layer parts {pair_name(comparison, comparison.pair)}"
+    pair = comparison.name_of(comparison.pair)
+    name = WORDS.text("told.layers", pair=pair)
     figure = partial(figures.layer_bars, ranked.attention, ranked.mlp, name=name)
-    alt = "How far attention and MLP of each layer part the two; the numbers are in the table."
+    alt = WORDS.text("told.layers_alt")
     says, quiet = f"Attention and MLP of each layer: {name}", {"displayModeBar": False}
     gallery.plot("Attention and MLP by layer", figure, key="senses_layers", alt=alt, says=says, config=quiet)
-    attention, mlp = float(ranked.attention.sum()), float(ranked.mlp.sum())
-    more = int((ranked.mlp > ranked.attention).sum())
-    verb = "do more than" if mlp > attention else "do less than"
-    widgets.reading(
-        f"The MLPs {verb} attention here: their parts differ by {mlp:.1f} in all, attention’s by {attention:.1f}; "
-        f"the MLP leads in {more} of {len(ranked.mlp)} layers. But an MLP sees one word at a time: it works on what is "
-        "different already, by position or because attention brought it in."
-    )
+    widgets.reading(who_did_more(ranked, _ranked_by(separation), pair))
     with st.expander("The numbers"):
         heads = {f"head {head}": ranked.heads[:, head] for head in range(ranked.heads.shape[1])}
         table = {"layer": range(len(ranked.mlp)), **heads, "attention": ranked.attention, "MLP": ranked.mlp}
         st.dataframe(pd.DataFrame(table), hide_index=True)
 
 
+def _ranked_by(separation: RankedSeparation) -> str:
+    """What is ranked: "all" of the separation, or what goes "beyond" the baseline."""
+    return "all" if separation.ranked is separation.whole else "beyond"
+
+
+def who_did_more(ranked: senses.Separation, what: str, pair: str) -> Markup:
+    """MLPs and attention summed over the layers, and in how many layers the MLP leads."""
+    attention, mlp = float(ranked.attention.sum()), float(ranked.mlp.sum())
+    leads = int((ranked.mlp > ranked.attention).sum())
+    if mlp > attention:
+        said = WORDS.html("told.more", what, pair=pair, mlp=mlp, attention=attention)
+    else:
+        said = WORDS.html("told.less", what, pair=pair, mlp=mlp, attention=attention)
+    return together(said, WORDS.html("told.leads", n=leads, layers=len(ranked.mlp)), WORDS.html("told.alone"))
+
+
 def top_heads(comparison: SenseComparison, separation: RankedSeparation) -> None:
-    """The heads that part the pair most, and what they looked at in each sentence, side by side."""
+    """The heads that separate the pair most, and what they looked at in each sentence, side by side."""
     a, b = (comparison.meanings[i] for i in comparison.pair)
     rows = []
     for layer, head in separation.ranked.strongest(MOST_HEADS):
-        row = {"head": f"{layer}.{head}", "parts by": separation.whole.heads[layer, head]}
+        row = {"head": f"{layer}.{head}", "separation": separation.whole.heads[layer, head]}
         if separation.usual is not None:
             row["baseline"] = separation.usual.heads[layer, head]
         rows.append(row | {f"in {m.letter} it looked at": _looked_at(m, layer, head) for m in (a, b)})
@@ -107,7 +119,7 @@ def top_heads(comparison: SenseComparison, separation: RankedSeparation) -> None
         if chosen:
             open_head(*separation.ranked.strongest(MOST_HEADS)[chosen[0]])
 
-    number = {name: st.column_config.NumberColumn(name, format="%.2f", width=74) for name in ("parts by", "baseline")}
+    number = {name: st.column_config.NumberColumn(name, format="%.2f", width=74) for name in ("separation", "baseline")}
     st.dataframe(
         pd.DataFrame(rows),
         key="top_heads",
@@ -115,12 +127,12 @@ def top_heads(comparison: SenseComparison, separation: RankedSeparation) -> None
         selection_mode="single-row",
         hide_index=True,
         row_height=36,
-        alt="The heads that tell the two apart, and where they looked from the word in each sentence.",
+        alt=WORDS.text("told.heads_alt"),
         column_config=number | {"head": st.column_config.TextColumn("head", width=58)},
     )
     layer, head = comparison.page.layer, comparison.page.head
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="doors"):
-        st.html(f'<span class="hl-try">Open head {layer}.{head}:</span>', width="content")
+        st.html(f'<span class="hl-try">{WORDS.html("told.open", head=f"{layer}.{head}")}</span>', width="content")
         for meaning in (a, b):
             where = {"text": meaning.sentence, "layer": layer, "head": head, "query": meaning.pieces[0]}
             go("all_heads", f"in {meaning.letter}", **where)

@@ -30,15 +30,14 @@ def lead(page: Page):
 
 def test_an_edited_sentence_moves_and_its_link_can_be_handed_on(open_page, model) -> None:
     page = is_live(open_page("word_senses"))
-    expect(lead(page)).to_have_text(
-        "One embedding of mole, three meanings: cosine 1.00 at the door, 0.66, 0.87 and 0.70 at the end."
-    )
+    ends = "after the last layer A–B 0.66, A–C 0.87, B–C 0.70"
+    expect(lead(page)).to_have_text(f"One embedding of mole, three meanings: cosine 1.00 in the vocabulary; {ends}.")
     edited = "the mole lives under the ground"
     box = page.get_by_role("textbox", name="Sentence B")
     box.fill(edited)
     box.press("Enter")
     ends = [end_of(model, s, "mole") for s in ("the american shrew mole digs a burrow", edited)]
-    expect(lead(page)).to_contain_text(f"at the door, {geometry.cosine(*ends):.2f},")
+    expect(lead(page)).to_contain_text(f"A–B {geometry.cosine(*ends):.2f},")
     settled(page)
     said, address = lead(page).inner_text(), page.url
     assert "board=" in address

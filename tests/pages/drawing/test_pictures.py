@@ -44,7 +44,7 @@ PAGES: dict[str, tuple[dict[str, object], list[str]]] = {
             "ΔE, number by number",
         ],
     ),
-    "word_senses": ({}, ["Same at the door, then apart", "Their ways through the layers", "Who told them apart"]),
+    "word_senses": ({}, ["The same at first, then apart", "Their ways through the layers", "Who told them apart"]),
     "compare_heads": ({}, ["Side by side, and the difference", "All heads", "Pattern of A: head 0.3"]),
     "find_heads paint": ({}, ["What is looked for", "Every head, above its baseline"]),
     "find_heads kinds": ({"find": "kinds"}, ["The kind of every head", "All heads by two measures"]),
@@ -203,7 +203,7 @@ def test_panels(page_name: str, name: str, key: str) -> None:
         ("delta_e", "Where it came from, stacked", "stacked"),
         ("delta_e", "What it writes", "words"),
         ("delta_e", "Arrows in the space of meanings", "arrows"),
-        ("word_senses", "Same at the door, then apart", "apart_lines"),
+        ("word_senses", "The same at first, then apart", "apart_lines"),
         ("word_senses", "Their ways through the layers", "paths"),
         ("find_heads kinds", "All heads by two measures", "scatter"),
         ("parameters", "Shares", "share_bars"),
@@ -319,7 +319,7 @@ def test_the_lines_name_the_stream_of_a_translator(stream: str) -> None:
 def test_the_lines_of_word_senses_give_its_cosines_and_its_map() -> None:
     names = ran("word_senses")
     lines = [
-        t for t in gallery_of("word_senses").figure("Same at the door, then apart").data if "and" in (t.name or "")
+        t for t in gallery_of("word_senses").figure("The same at first, then apart").data if "and" in (t.name or "")
     ]
     np.testing.assert_allclose(names["cosines"], [np.array(line.y)[1:] for line in lines], atol=1e-5)
     assert names["separation"].heads.shape == (6, 12)

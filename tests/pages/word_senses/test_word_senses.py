@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import families
@@ -14,9 +16,10 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.residual.senses import find_word
-from ui.word_senses import reading
 from ui.word_senses.board import EXAMPLES
+from ui.word_senses.comparison import two_digits
 
+ROOT = Path(__file__).parents[3]
 MOLE = EXAMPLES["mole"]
 
 
@@ -62,9 +65,8 @@ def parts(found: tuple[ac.Trace, int]) -> np.ndarray:
 
 
 def test_the_lead_says_where_they_begin_and_end(first) -> None:
-    assert (
-        lead(first) == "One embedding of mole, three meanings: cosine 1.00 at the door, 0.66, 0.87 and 0.70 at the end."
-    )
+    ends = "after the last layer A–B 0.66, A–C 0.87, B–C 0.70"
+    assert lead(first) == f"One embedding of mole, three meanings: cosine 1.00 in the vocabulary; {ends}."
     assert "live" in text(first) and "✓ checked" in text(first)
 
 
@@ -81,12 +83,13 @@ def test_cosines_layer_by_layer_and_the_baseline(first, moles) -> None:
     assert f"Two sentences of one sense end at {np.mean(same):.2f} on average." in text(first)
     mean = next(part for part in figure(first, "apart_lines")["data"] if part.get("name") == "same sense")
     assert array(mean["y"])[-1] == pytest.approx(np.mean(same), abs=1e-5)
-    assert table(first, "E at the door")["after layer 5"].tolist() == pytest.approx([0.66, 0.87, 0.70], abs=0.005)
+    assert table(first, "E before layer 0")["after layer 5"].tolist() == pytest.approx([0.66, 0.87, 0.70], abs=0.005)
 
 
 def test_at_the_door_token_and_position_are_told_apart(first) -> None:
     strip = re.search(
-        r"1\.00cosine of the token embeddings, A and B0\.60cosine of their positions0\.96cosine of E", text(first)
+        r"1\.00cosine of the token embeddings, A and B0\.60cosine of their positions, A and B0\.96cosine of E",
+        text(first),
     )
     assert strip
 
@@ -95,10 +98,10 @@ def test_who_told_them_apart(first, moles) -> None:
     whole = np.linalg.norm(parts(moles[0]) - parts(moles[1]), axis=-1)
     usual = np.mean([np.linalg.norm(parts(moles[i]) - parts(moles[i + 3]), axis=-1) for i in range(3)], axis=0)
     np.testing.assert_allclose(on_the_map(first), np.clip(whole - usual, 0, None), atol=1e-4)
-    heads = table(first, "parts by")
+    heads = table(first, "separation")
     order = [divmod(int(i), 12) for i in np.argsort(-np.clip(whole - usual, 0, None), axis=None)[:8]]
     assert heads["head"].tolist() == [f"{layer}.{head}" for layer, head in order]
-    np.testing.assert_allclose(heads["parts by"], [whole[at] for at in order], atol=1e-4)
+    np.testing.assert_allclose(heads["separation"], [whole[at] for at in order], atol=1e-4)
     np.testing.assert_allclose(heads["baseline"], [usual[at] for at in order], atol=1e-4)
     trace, place = moles[1]
     row = trace.pattern(*order[0])[place]
@@ -133,14 +136,14 @@ def test_the_ways_share_one_plane(first) -> None:
 
 
 def test_the_table_behind_the_ways_is_measured_in_the_full_space(first, moles) -> None:
-    ways = table(first, "from the door °")
+    ways = table(first, "from the start °")
     assert ways["sentence"].tolist() == ["A"] * 7 + ["B"] * 7 + ["C"] * 7
     trace, place = moles[1]
     route = [trace.embedding(i)[place] for i in range(7)]
     of_b = ways[ways["sentence"] == "B"]
     np.testing.assert_allclose(of_b["length"], np.linalg.norm(route, axis=1), atol=0.006)
     turned = [np.degrees(np.arccos(np.clip(cosine(route[0], here), -1, 1))) for here in route]
-    np.testing.assert_allclose(of_b["from the door °"], turned, atol=0.05)
+    np.testing.assert_allclose(of_b["from the start °"], turned, atol=0.05)
     assert of_b["step"].iloc[3] == pytest.approx(np.linalg.norm(route[3] - route[2]), abs=0.006)
 
 
@@ -166,7 +169,7 @@ def test_an_edited_sentence_moves_the_word(moles) -> None:
     trace = ac.trace(load("minilm"), "a mole ate the roots of my garden")
     place = trace.tokens.labels.index("mole")
     judge = cosine(moles[0][0].embedding(6)[moles[0][1]], trace.embedding(6)[place])
-    assert f"at the door, {judge:.2f}," in lead(page)
+    assert f"A–B {judge:.2f}," in lead(page)
 
 
 def test_examples_add_and_drop() -> None:
@@ -227,15 +230,16 @@ def test_a_word_that_is_new_to_a_model_is_found_and_its_mark_is_explained() -> N
 
 def test_too_few_sentences_are_one_clear_sentence() -> None:
     page = opened(word="zebra")
-    assert "Two sentences that share the word are needed." in text(page)
+    assert "None of these sentences holds the word “zebra”." in text(page)
     assert page.text_input(key="sentence_0").value == MOLE[0].sentence  # what was typed is still there
+    assert "Two sentences that share the word are needed." in text(opened(word="skin"))  # in one of three
 
 
 def test_a_word_of_several_parts_is_read_as_it_is_spoken() -> None:
     page = opened(word="ice  cream", board=board(("she ate ice cream", "", 0), ("ice cream melts", "", 0)))
     assert lead(page).startswith("One embedding of ice cream, two meanings")
     checked(page.text_input(key="word").set_value("ice age").run())
-    assert "Sentence A does not hold the word “ice age”" in text(page)
+    assert "None of these sentences holds the word “ice age”" in text(page)
 
 
 def test_no_word_is_one_clear_sentence() -> None:
@@ -266,4 +270,18 @@ def test_a_translator_of_ones_own_is_sent_to_the_pages_for_two_stacks(tmp_path: 
 
 
 def test_a_cosine_below_zero_has_a_true_minus_sign() -> None:
-    assert (reading.two_digits(-0.126), reading.two_digits(0.5)) == ("−0.13", "0.50")
+    assert (two_digits(-0.126), two_digits(0.5)) == ("−0.13", "0.50")
+
+
+def test_a_new_word_gets_one_remark_and_sentences_to_begin_with() -> None:
+    page = opened(word="zebra")
+    assert text(page).count("zebra") == 1 and "None of these sentences holds the word “zebra”." in text(page)
+    page.button(key="take_sentences").click().run()
+    assert lead(checked(page)).startswith("One embedding of zebra, three meanings")
+    assert all("zebra" in row.sentence for row in page.session_state["board"])
+
+
+def test_a_pair_is_read_without_streamlit() -> None:
+    code = "import sys, ui.word_senses.comparison, ui.delta_e.token, ui.delta_e.sentences, ui.step_by_step.subject, "
+    code += "ui.step_by_step.sentences_scores, ui.step_by_step.sentences_values; sys.exit('streamlit' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
