@@ -20,7 +20,7 @@ from ui.page import Page
 from ui.server import loading, shared
 
 if TYPE_CHECKING:
-    from attn_core.heads.ablation import HeadSummary
+    from attn_core.heads.summary import HeadSummary
     from attn_core.traces.reader import TraceReader
 
 WORDS = words.beside(__file__)
