@@ -40,6 +40,7 @@ from attn_core.errors import HeadlightError
 from attn_core.figures.paper import caption as captions
 from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
+from attn_core.text.numbers import scientific
 from attn_core.views.recorded import SENTENCE
 from attn_core.views.view import version
 from ui.drawing import gallery, widgets
@@ -47,7 +48,7 @@ from ui.link import LinkState, open_link_state
 from ui.param import Earlier, Param, typed, whole
 from ui.server import cache, loading, passes, shared
 from ui.shell import known_words, menu, save
-from ui.shell.badges import parity, provenance, scientific
+from ui.shell.badges import parity, provenance
 from ui.shell.inputs import ask
 from ui.shell.menu import PAGES, ROOT, go
 from ui.shell.progress import shown_problems, stop_with, wait_for

@@ -24,15 +24,9 @@ function openView(root, pictures, saved) {
   show();
 
   function heading() {
-    const checked = saved.checked === null ? [] : [element("span", "badge ok", `✓ checked: ${power(saved.checked)} from the model's own numbers`)];
+    const checked = saved.checked === null ? [] : [element("span", "badge ok", `✓ checked: ${saved.checked} from the model's own numbers`)];
     const said = element("p", "hint", element("span", "badge", "recorded"), ...checked, `${layers * heads} heads, saved as one file.`);
     return element("header", "", element("div", "logo", element("i"), "Headlight"), element("h1", "", `“${saved.text}”`), said);
-  }
-
-  function power(number) {
-    const [digits, exponent] = number.toExponential(0).split("e");
-    const raised = String(Number(exponent)).replace(/[-0-9]/g, (c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[c]));
-    return number ? `${digits} × 10${raised}` : "0";
   }
 
   function columns() {

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from attn_core.text.decoding import visible
 
+SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", sans-serif'  # the faces of all Plotly figures
+MONO = "JetBrains Mono, Source Code Pro, DejaVu Sans Mono, monospace"  # of tokens
+
 
 def escape(label: str) -> str:
     """A token for Plotly, which reads a few HTML tags, entities and `$…$`: shown as it is, never interpreted.

@@ -113,3 +113,14 @@ def points(difference: float) -> str:
     ('+12 points', '−0.42 points', '+0 points')
     """
     return f"{MINUS if difference < 0 else '+'}{significant(abs(100 * difference), 2)} points"
+
+
+def scientific(number: float) -> str:
+    """A very small number, by its power of ten.
+
+    >>> scientific(3.2e-08), scientific(0.0)
+    ('3 × 10⁻⁸', '0')
+    """
+    digits, power = f"{number:.0e}".split("e")
+    raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{digits} × 10{raised}" if number else "0"

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from attn_core.errors import HeadlightError
-from attn_core.figures.charts.heatmap import SANS, heatmap
+from attn_core.figures.charts.heatmap import heatmap
+from attn_core.figures.labels import SANS
 from attn_core.views.view import View
 
 if TYPE_CHECKING:

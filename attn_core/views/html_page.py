@@ -18,6 +18,7 @@ from attn_core.figures.canvas.heads import BUDGET, pack_patterns
 from attn_core.figures.canvas.links import exact_cells, pack_links
 from attn_core.figures.canvas.matrix import Side, pack_cells
 from attn_core.figures.canvas.packet import unpack
+from attn_core.text.numbers import scientific
 
 if TYPE_CHECKING:
     from attn_core.views.view import View
@@ -94,7 +95,7 @@ def _numbers(view: View) -> dict[str, Any]:
         "turned": view.queries_in == "columns",
         "text": view.text,
         "about": view.caption(),
-        "checked": max(parity.pattern, parity.delta, parity.residual) if parity.ok else None,
+        "checked": scientific(max(parity)) if parity.ok else None,
         "positions": [[place[0] for place in side.places] for side in (asks, answers)],
     }
 

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.figures import labels
-from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.canvas.heads import pack_patterns
 from attn_core.figures.canvas.packet import unpack
 from attn_core.figures.charts.heatmap import heatmap
 
@@ -101,7 +101,7 @@ def look(sentence: str) -> None:
     assert all(drawn) and not any(re.search(r"<|\$|\n", label) for label in drawn)
     figure = heatmap(pattern, tokens.labels)
     assert figure.data[0].z.shape == pattern.shape
-    assert unpack(tiles.pack_patterns([pattern[None]], 1, tokens.labels))[0]["layers"] == 1
+    assert unpack(pack_patterns([pattern[None]], 1, tokens.labels))[0]["layers"] == 1
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from attn_core.text.numbers import scientific
 from ui.drawing import widgets
 
 
@@ -32,9 +33,3 @@ def parity(check: Any) -> str:
         f'<details class="hl-checked"><summary>{found}</summary>'
         f"<div>Worst relative error of any layer, against tensors that left the model:{rows}</div></details>"
     )
-
-
-def scientific(value: float) -> str:
-    """3e-08 as people write it: 3 × 10⁻⁸."""
-    digits, power = f"{value:.0e}".split("e")
-    return f"{digits} × 10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}" if value else "0"

@@ -15,14 +15,13 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from attn_core.figures.colours import CATEGORIES, Theme, roles
-from attn_core.figures.labels import escape, phrase, shorten
+from attn_core.figures.labels import SANS, escape, phrase, shorten
 from attn_core.residual import geometry
 from attn_core.residual.geometry import Projection
 from attn_core.text.numbers import percent
 
 Array = NDArray[np.floating]
 MOST_LABELS = 40
-SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", sans-serif'
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
@@ -57,7 +56,7 @@ def token_arrows(
     labels: Sequence[str],
     starts: Array,
     moves: Array,
-    view: Projection,
+    projection: Projection,
     *,
     what: str,
     theme: Theme,
@@ -68,25 +67,25 @@ def token_arrows(
 
     `what` names who adds ("head 0.3"); `chosen` is the token that stands out.
     """
-    lines = [_token_line(i, labels[i], starts[i], moves[i], view, what) for i in range(len(labels))]
+    lines = [_token_line(i, labels[i], starts[i], moves[i], projection, what) for i in range(len(labels))]
     if len(lines) > MOST_LABELS:
         lines = [line if i == chosen else _unlabelled(line) for i, line in enumerate(lines)]
     colour, span = roles(theme), _span([line.points for line in lines])
     figure = go.Figure()
     for group in landmarks:
-        _add_landmarks(figure, group, view, theme)
+        _add_landmarks(figure, group, projection, theme)
     _add_lines(
         figure, [line for i, line in enumerate(lines) if i != chosen], colour["soft"], "other words", 1.4, theme, span
     )
     if chosen is not None:
         _add_lines(figure, [lines[chosen]], colour["delta"], f"{shorten(labels[chosen])} ({chosen})", 3, theme, span)
-    return _framed(figure, view, theme)
+    return _framed(figure, projection, theme)
 
 
 def routes(
     names: Sequence[str],
     paths: Sequence[Array],
-    view: Projection,
+    projection: Projection,
     *,
     theme: Theme,
     stops: Sequence[str],
@@ -100,15 +99,15 @@ def routes(
     """
     figure = go.Figure()
     for group in landmarks:
-        _add_landmarks(figure, group, view, theme)
-    span = _span([view.points(path) for path in paths])
+        _add_landmarks(figure, group, projection, theme)
+    span = _span([projection.points(path) for path in paths])
     palette = CATEGORIES[theme] if len(paths) > 1 else [roles(theme)["delta"]]
     for i, (name, path) in enumerate(zip(names, paths, strict=True)):
         marks = (stops[0], stops[-1]) if tips is None else (stops[0] if i == 0 else "", tips[i])
-        line = _route_line(name, path, view, stops, marks)
+        line = _route_line(name, path, projection, stops, marks)
         fill, dash = palette[i % len(palette)], DASHES[i % len(DASHES)]
         _add_lines(figure, [line], fill, phrase(name), 2.4, theme, span, dash)
-    return _framed(figure, view, theme)
+    return _framed(figure, projection, theme)
 
 
 def _span(points: Sequence[Array]) -> float:
@@ -116,17 +115,19 @@ def _span(points: Sequence[Array]) -> float:
     return float(geometry.norm(np.ptp(np.concatenate(points), axis=0))) or 1.0
 
 
-def _token_line(i: int, label: str, start: Array, move: Array, view: Projection, what: str) -> _Line:
+def _token_line(i: int, label: str, start: Array, move: Array, projection: Projection, what: str) -> _Line:
     size, added, turn = geometry.norm(start), geometry.norm(move), geometry.angle(start, start + move)
-    drawn = geometry.norm(view.arrows(move))
+    drawn = geometry.norm(projection.arrows(move))
     name = f"<b>{escape(label)}</b> ({i})"
     shown = f"<br>drawn here: {percent(float(drawn / added))} of its length" if added > 0 else ""
     tail = f"{name}<br>E, {size:.2f} long"
     tip = f"{name} + {what}<br>ΔE is {added:.2f} long, E is {size:.2f}<br>it turns E by {turn:.1f}°{shown}"
-    return _Line(np.stack([view.points(start), view.points(start + move)]), [tail, tip], [shorten(label), ""])
+    return _Line(
+        np.stack([projection.points(start), projection.points(start + move)]), [tail, tip], [shorten(label), ""]
+    )
 
 
-def _route_line(name: str, path: Array, view: Projection, stops: Sequence[str], marks: tuple[str, str]) -> _Line:
+def _route_line(name: str, path: Array, projection: Projection, stops: Sequence[str], marks: tuple[str, str]) -> _Line:
     hover = []
     for i, here in enumerate(path):
         text = f"<b>{phrase(name)}</b> · {stops[i]}<br>{geometry.norm(here):.2f} long"
@@ -135,7 +136,7 @@ def _route_line(name: str, path: Array, view: Projection, stops: Sequence[str], 
             text += f"<br>moved by {step:.2f}, turned by {turn:.1f}°"
             text += f"<br>{geometry.angle(path[0], here):.1f}° from where it began"
         hover.append(text)
-    return _Line(view.points(path), hover, [marks[0], *("" for _ in path[2:]), marks[1]])
+    return _Line(projection.points(path), hover, [marks[0], *("" for _ in path[2:]), marks[1]])
 
 
 def _unlabelled(line: _Line) -> _Line:
@@ -209,11 +210,11 @@ def _add_cones(figure: go.Figure, lines: list[_Line], colour: str, size: float) 
     figure.add_cone(x=x, y=y, z=z, u=u, v=v, w=w, colorscale=[[0, colour], [1, colour]], **shape)
 
 
-def _add_landmarks(figure: go.Figure, landmarks: Landmarks, view: Projection, theme: Theme) -> None:
+def _add_landmarks(figure: go.Figure, landmarks: Landmarks, projection: Projection, theme: Theme) -> None:
     if not len(landmarks.words):
         return
     names = [escape(word) for word in landmarks.words]
-    x, y, *z = view.points(landmarks.placed()).T
+    x, y, *z = projection.points(landmarks.placed()).T
     colour = roles(theme)["soft"]
     truth = "<br>only its direction is true" if landmarks.at is not None else ""
     style: dict[str, Any] = {
@@ -232,9 +233,11 @@ def _add_landmarks(figure: go.Figure, landmarks: Landmarks, view: Projection, th
         figure.add_scatter(x=x, y=y, marker=marker, textposition=sides, **style)
 
 
-def _framed(figure: go.Figure, view: Projection, theme: Theme) -> go.Figure:
+def _framed(figure: go.Figure, projection: Projection, theme: Theme) -> go.Figure:
     colour = roles(theme)
-    titles = [f"component {i + 1} · {percent(float(share))} of the variance" for i, share in enumerate(view.explained)]
+    titles = [
+        f"component {i + 1} · {percent(float(share))} of the variance" for i, share in enumerate(projection.explained)
+    ]
     axis: dict[str, Any] = {
         "gridcolor": colour["line"],
         "zeroline": False,
@@ -250,11 +253,13 @@ def _framed(figure: go.Figure, view: Projection, theme: Theme) -> go.Figure:
         hoverlabel={"align": "left", "bgcolor": colour["card"], "bordercolor": colour["line"]},
         hovermode="closest",
     )
-    if len(view.axes) == 2:
+    if len(projection.axes) == 2:
         figure.update_xaxes(title=titles[0], automargin=True, **axis)
         figure.update_yaxes(title=titles[1], automargin=True, scaleanchor="x", **axis)
         return figure
-    short = [f"{i + 1} · {percent(float(share))}" for i, share in enumerate(view.explained)]  # there is little room
+    short = [
+        f"{i + 1} · {percent(float(share))}" for i, share in enumerate(projection.explained)
+    ]  # there is little room
     walls = {"backgroundcolor": "rgba(0,0,0,0)", **axis}
     box = {f"{name}axis": {"title": {"text": title}, **walls} for name, title in zip("xyz", short, strict=True)}
     figure.update_layout(scene={**box, "aspectmode": "data"}, height=560)

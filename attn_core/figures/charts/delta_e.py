@@ -10,14 +10,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from attn_core.figures.colours import Theme, diverging, roles
-from attn_core.figures.labels import escape, phrase, place, shorten, ticks
+from attn_core.figures.labels import MONO, SANS, escape, phrase, place, shorten, ticks
 from attn_core.residual.geometry import Dimensions
 from attn_core.text.numbers import signed, signed_percent
 
 Array = NDArray[np.floating]
 CLEAR = "rgba(0,0,0,0)"
-SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", sans-serif'
-MONO = "JetBrains Mono, Source Code Pro, DejaVu Sans Mono, monospace"
 
 
 def layer_bars(attention: Array, mlp: Array, *, name: str, theme: Theme, chosen: int | None = None) -> go.Figure:

@@ -13,8 +13,10 @@ from urllib.parse import quote
 import numpy as np
 
 from attn_core.figures import colours, labels
+from attn_core.figures.colour_bars import ColourBar, signed_bar, weight_bar
 from attn_core.figures.colours import Scale, Theme
-from attn_core.text.numbers import percent, percents, signed
+from attn_core.figures.labels import MONO, SANS
+from attn_core.text.numbers import percents, signed
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 Kind = Literal["weights", "signed"]
 QueriesIn = Literal["rows", "columns"]
 
-SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", sans-serif'
-MONO = "JetBrains Mono, Source Code Pro, DejaVu Sans Mono, monospace"
 LETTER = 7.3  # pixels of a letter of an axis' labels
 ROW = 27  # pixels of a row, as long as the sentence is short
 TALLEST = 560  # pixels of all rows together
@@ -180,21 +180,20 @@ def _colours(
 ) -> dict[str, Any]:
     if kind == "signed":
         top = zmax or float(np.nanmax(np.abs(numbers), initial=0)) or 1.0
-        bar = _bar(labels.escape(measure or "value"), {t: signed(t) for t in (-top, 0.0, top)}, legend)
-        return {"zmin": -top, "zmax": top, "colorscale": colours.diverging(theme)} | bar
-    top = zmax or 1.0
-    ticks = {top * share: percent(top * share) for share in (0, 0.25, 0.5, 1)}
-    bar = _bar(f"weight, {'√' if scale == 'sqrt' else 'linear'} scale", ticks, legend)
-    return {"zmin": 0, "zmax": top, "colorscale": colours.sequential(theme, scale)} | bar
+        bar, colourscale = signed_bar(measure or "value", top), colours.diverging(theme)
+    else:
+        bar, colourscale = weight_bar(zmax or 1.0), colours.sequential(theme, scale)
+    ends = {"zmin": bar.low, "zmax": bar.high, "colorscale": colourscale}
+    return {**ends, "showscale": legend, "colorbar": _bar(bar, scale)}
 
 
-def _bar(title: str, ticks: Mapping[float, str], shown: bool) -> dict[str, Any]:
+def _bar(bar: ColourBar, scale: Scale) -> dict[str, Any]:
     """The legend of the colours, below the cells."""
     place = {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yanchor": "top", "ypad": 12, "xpad": 0}
     size = {"thickness": 8, "len": 0.8, "outlinewidth": 0, "tickangle": 0, "tickfont": {"size": 10.5}}
-    words = {"tickvals": list(ticks), "ticktext": list(ticks.values())}
-    name = {"title": {"text": title, "side": "bottom", "font": {"size": 11}}}
-    return {"showscale": shown, "colorbar": place | size | words | name}
+    words = {"tickvals": [at for at, _ in bar.ticks], "ticktext": [text for _, text in bar.ticks]}
+    title = {"text": labels.phrase(bar.titles[scale]), "side": "bottom", "font": {"size": 11}}
+    return {**place, **size, **words, "title": title}
 
 
 def _hatch(colour: str) -> dict[str, Any]:
@@ -270,10 +269,6 @@ def _length(word: str) -> int:
 
 def _hover_label(roles: Mapping[str, str]) -> dict[str, Any]:
     return {"bgcolor": roles["card"], "bordercolor": roles["line"], "font": {"color": roles["ink"], "size": 13}}
-
-
-def _plain(word: str) -> str:
-    return html.unescape(re.sub(r"<[^>]*>", "", word))
 
 
 def _frame(figure: go.Figure, query: int, n_keys: int, colour: str, *, turned: bool) -> None:

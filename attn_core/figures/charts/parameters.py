@@ -14,10 +14,9 @@ from markupsafe import Markup
 
 from attn_core.figures import colours
 from attn_core.figures.colours import Theme, role_colours
-from attn_core.figures.labels import phrase
+from attn_core.figures.labels import SANS, phrase
 from attn_core.text.numbers import percent, short
 
-SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", system-ui, sans-serif'
 NAMES = {
     "value": "value (down)",
     "output": "output (value up)",

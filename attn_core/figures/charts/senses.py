@@ -8,9 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from attn_core.figures.charts.arrows import DASHES, SANS
+from attn_core.figures.charts.arrows import DASHES
 from attn_core.figures.colours import CATEGORIES, Theme, roles
-from attn_core.figures.labels import phrase
+from attn_core.figures.labels import SANS, phrase
 
 Array = NDArray[np.floating]
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from attn_core.figures.charts.heatmap import MONO, SANS
 from attn_core.figures.colours import diverging, roles, sequential
-from attn_core.figures.labels import phrase, ticks
+from attn_core.figures.labels import MONO, SANS, phrase, ticks
 
 WIDTH = 760  # pixels; three of the file's make one
 LEFT, RIGHT, TOP = 64, 16, 54

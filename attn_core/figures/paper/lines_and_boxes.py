@@ -9,11 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 
 from attn_core.figures.canvas.links import MASKED_LINK
-from attn_core.figures.charts.heatmap import MONO
 from attn_core.figures.colours import CATEGORIES
 from attn_core.figures.html.bar_table import Column
 from attn_core.figures.html.vector_arrows import Arrow, points
-from attn_core.figures.labels import escape, phrase, shorten
+from attn_core.figures.labels import MONO, escape, phrase, shorten
 from attn_core.figures.paper.layout import COLOUR, WIDTH, Header, finished
 
 SHADES = 20  # steps of a line's strength; its weight itself is exact in the table of the picture

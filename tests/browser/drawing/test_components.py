@@ -30,7 +30,7 @@ APP = """
 import json
 import numpy as np
 import streamlit as st
-from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.canvas.heads import map, pack_kinds, pack_patterns, pack_values
 from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.charts.heatmap import clicked, heatmap
 from ui.drawing import canvas as components
@@ -44,11 +44,11 @@ words = json.loads(ask.get("words", "null")) or [f"w{i}" for i in range(n)]
 heard = st.session_state.setdefault("heard", [])
 components.follow_theme()
 if ask.get("view") == "kinds":
-    packet = tiles.pack_kinds([["sink", "odd"] * (heads // 2)] * layers, {"sink": "looks at the first token"})
+    packet = pack_kinds([["sink", "odd"] * (heads // 2)] * layers, {"sink": "looks at the first token"})
 elif ask.get("view") == "values":
-    packet = tiles.pack_values(cells.mean((2, 3)), [["1.5"] * heads] * layers, name="size of ΔE")
+    packet = pack_values(cells.mean((2, 3)), [["1.5"] * heads] * layers, name="size of ΔE")
 else:
-    packet = tiles.pack_patterns(iter(cells), layers, words, may_look=may_look)
+    packet = pack_patterns(iter(cells), layers, words, may_look=may_look)
 
 def opened(tile):
     heard.append(["opened", tile.layer, tile.head, tile.query, tile.key])
@@ -225,7 +225,7 @@ def test_the_keyboard_does_what_the_pointer_does(visit):
 
 def test_each_tile_has_a_name_and_the_grid_says_its_size(visit):
     page = visit("view=kinds")
-    names = page.get_by_role("gridcell").evaluate_all("tiles => tiles.map((tile) => tile.ariaLabel)")
+    names = page.get_by_role("gridcell").evaluate_all("tiles => map((tile) => tile.ariaLabel)")
     assert names[:2] == ["Layer 0, head 0: sink", "Layer 0, head 1: odd"] and len(names) == 12
     expect(page.locator(".legend").first).to_contain_text("sink: looks at the first token (6)")
     expect(page.locator(".legend").first).to_contain_text("other (6)")

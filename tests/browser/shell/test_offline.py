@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 import attn_core as ac
 from attn_core.text.numbers import percent
-from attn_core.views import files as export
+from attn_core.views import files
 from attn_core.views.view import View
 
 pytestmark = pytest.mark.browser
@@ -56,7 +56,7 @@ def unbroken(text: str) -> str:
 
 
 def test_every_head_is_there_and_a_click_opens_one(open_file, trace):
-    page = open_file(export.html(View(trace, 0, 3, query=4)))
+    page = open_file(files.html(View(trace, 0, 3, query=4)))
     expect(page.locator("h1")).to_have_text(f"“{SENTENCE}”")
     assert page.get_by_role("gridcell").count() == 72
     expect(page.locator(".said")).to_contain_text(f"fluffy (2) {unbroken(percent(trace.pattern(0, 3)[4, 2]))}")
@@ -70,7 +70,7 @@ def test_every_head_is_there_and_a_click_opens_one(open_file, trace):
 
 
 def test_hover_reads_the_overview_and_the_opened_head(open_file, trace):
-    page = open_file(export.html(View(trace, 0, 3)))
+    page = open_file(files.html(View(trace, 0, 3)))
     side = tile(page, 5, 7).bounding_box()["width"] / 13
     tile(page, 5, 7).hover(position={"x": 2.5 * side, "y": 4.5 * side})
     weight = trace.pattern(5, 7)[4, 2]
@@ -86,7 +86,7 @@ def test_hover_reads_the_overview_and_the_opened_head(open_file, trace):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_it_fits_and_paints_in_both_themes(open_file, trace, width, scheme):
-    page = open_file(export.html(View(trace, 0, 3)), width, scheme)
+    page = open_file(files.html(View(trace, 0, 3)), width, scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for picture in (".overview canvas", ".grid > .figure canvas", ".links canvas"):
         canvas = page.locator(picture).first
@@ -100,14 +100,14 @@ def test_it_fits_and_paints_in_both_themes(open_file, trace, width, scheme):
 
 def test_masked_words_are_hatched_in_the_file_too(open_file):
     causal = ac.trace(ac.load("tiny-decoder"), "the blue creature and the green creature ate")
-    page = open_file(export.html(View(causal, 0, 0)))
+    page = open_file(files.html(View(causal, 0, 0)))
     page.locator(".left .word").nth(2).hover()
     masked = page.locator(".right .word").evaluate_all("words => words.map((w) => w.classList.contains('masked'))")
     assert masked == (~causal.may_look(0)[2]).tolist()
 
 
 def test_the_lessons_orientation_turns_the_picture(open_file, trace):
-    page = open_file(export.html(View(trace, 0, 3, queries_in="columns")))
+    page = open_file(files.html(View(trace, 0, 3, queries_in="columns")))
     expect(page.get_by_text("Columns ask (query), rows answer (key). Every column sums to 1.")).to_be_visible()
     page.get_by_role("button", name="queries in rows").click()
     expect(page.get_by_text("Rows ask (query), columns answer (key). Every row sums to 1.")).to_be_visible()
@@ -115,7 +115,7 @@ def test_the_lessons_orientation_turns_the_picture(open_file, trace):
 
 def test_a_long_sentence_opens_only_the_head_it_holds(open_file):
     trace = ac.trace(ac.load("minilm"), " ".join(["bird"] * 300))
-    page = open_file(export.html(View(trace, 2, 1)))
+    page = open_file(files.html(View(trace, 2, 1)))
     tile(page, 3, 3).click()
     expect(page.get_by_role("status")).to_contain_text("this file holds head 2.1 in full")
     expect(tile(page, 2, 1)).to_have_attribute("aria-selected", "true")
@@ -124,7 +124,7 @@ def test_a_long_sentence_opens_only_the_head_it_holds(open_file):
 def test_what_was_typed_stays_text(open_file):
     nasty = "</script><img src=x onerror=alert(1)> <b>bold</b> ${x}"
     trace = ac.trace(ac.load("minilm"), nasty)
-    page = open_file(export.html(View(trace)))
+    page = open_file(files.html(View(trace)))
     expect(page.locator("h1")).to_have_text(f"“{nasty}”")
     assert page.locator("img, h1 b").count() == 0
     assert page.locator(".left .word").all_inner_texts() == trace.tokens.labels

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from attn_core.figures.canvas import heads as tiles
+from attn_core.figures.canvas.heads import MASKED, _bytes_of, pack_kinds, pack_patterns, pack_values
 from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.canvas.packet import packet, unpack
 
@@ -31,7 +31,7 @@ def decode(packet):
 
 def test_an_overview_holds_every_weight_within_a_byte_on_the_square_root_scale():
     weights = patterns(2, 3, 5, 7)
-    header, body = decode(tiles.pack_patterns(iter(weights), 2, words(5), words(7)))
+    header, body = decode(pack_patterns(iter(weights), 2, words(5), words(7)))
     assert (header["layers"], header["heads"], header["queries"], header["keys"], header["pool"]) == (2, 3, 5, 7, 1)
     cells = np.frombuffer(body, np.uint8).reshape(2, 3, 5, 7)
     assert_allclose(cells / 254, np.sqrt(weights), atol=0.5 / 254 + 1e-6)
@@ -41,10 +41,10 @@ def test_masked_is_not_zero_even_where_the_weight_is():
     weights = np.zeros((1, 1, 2, 2), np.float32)
     weights[0, 0] = [[1, 0], [1, 0]]
     may_look = np.array([[True, False], [True, True]])
-    _, body = decode(tiles.pack_patterns(iter(weights), 1, words(2), may_look=may_look))
-    assert list(body) == [254, tiles.MASKED, 254, 0]
-    _, body = decode(tiles.pack_patterns(iter(weights), 1, words(2), may_look=[may_look]))
-    assert list(body) == [254, tiles.MASKED, 254, 0]
+    _, body = decode(pack_patterns(iter(weights), 1, words(2), may_look=may_look))
+    assert list(body) == [254, MASKED, 254, 0]
+    _, body = decode(pack_patterns(iter(weights), 1, words(2), may_look=[may_look]))
+    assert list(body) == [254, MASKED, 254, 0]
 
 
 @settings(max_examples=40, deadline=None)
@@ -52,12 +52,12 @@ def test_masked_is_not_zero_even_where_the_weight_is():
 def test_pooling_keeps_the_strongest_cell_and_masks_only_what_is_all_masked(queries, keys, pool, seed, causal):
     weights = patterns(1, 2, queries, keys, seed)
     allowed = np.tril(np.ones((queries, keys), bool)) if causal else np.ones((queries, keys), bool)
-    cells = tiles._bytes_of(weights[0], allowed, pool)
+    cells = _bytes_of(weights[0], allowed, pool)
     assert cells.shape == (2, ceil(queries / pool), ceil(keys / pool))
     for head, row, column in np.ndindex(*cells.shape):
         block = np.s_[row * pool : (row + 1) * pool, column * pool : (column + 1) * pool]
         seen = weights[0, head][block][allowed[block]]
-        expected = round(254 * float(np.sqrt(seen.max()))) if seen.size else tiles.MASKED
+        expected = round(254 * float(np.sqrt(seen.max()))) if seen.size else MASKED
         assert abs(int(cells[head, row, column]) - expected) <= (1 if seen.size else 0)
 
 
@@ -66,7 +66,7 @@ def test_pooling_keeps_the_strongest_cell_and_masks_only_what_is_all_masked(quer
 )
 def test_any_model_fits_the_budget(layers, heads, tokens):
     one = np.full((heads, tokens, tokens), 1 / tokens, np.float32)
-    header, body = decode(tiles.pack_patterns((one for _ in range(layers)), layers, words(tokens)))
+    header, body = decode(pack_patterns((one for _ in range(layers)), layers, words(tokens)))
     side = ceil(tokens / header["pool"])
     assert len(body) == layers * heads * side * side <= 4_000_000
     if header["pool"] > 1:  # no more than was needed
@@ -81,15 +81,15 @@ def test_layers_are_asked_for_one_by_one():
             asked.append(layer)
             yield patterns(1, 2, 4, 4)[0]
 
-    tiles.pack_patterns(layers(), 3, words(4))
+    pack_patterns(layers(), 3, words(4))
     assert asked == [0, 1, 2]
 
 
 def test_what_does_not_fit_is_refused_with_the_shapes():
     with pytest.raises(ValueError, match=r"layer 0 has patterns of shape \(2, 4, 4\), labels are for \(5, 5\)"):
-        tiles.pack_patterns(iter(patterns(1, 2, 4, 4)), 1, words(5))
+        pack_patterns(iter(patterns(1, 2, 4, 4)), 1, words(5))
     with pytest.raises(ValueError, match="1 layers came, 2 were announced"):
-        tiles.pack_patterns(iter(patterns(1, 2, 4, 4)), 2, words(4))
+        pack_patterns(iter(patterns(1, 2, 4, 4)), 2, words(4))
     with pytest.raises(ValueError, match="at most 8"):
         pack_links(patterns(1, 9, 4, 4)[0], words(4), heads=[str(i) for i in range(9)])
 
@@ -119,9 +119,9 @@ def test_keys_are_the_queries_own_unless_given():
 
 def test_values_and_kinds_travel_as_they_are():
     values = np.array([[0.5, np.nan], [-1.25, 2.0]])
-    header, body = decode(tiles.pack_values(values, [["a", "b"], ["c", "d"]], name="size", signed=True))
+    header, body = decode(pack_values(values, [["a", "b"], ["c", "d"]], name="size", signed=True))
     assert header["values"] == [[0.5, 0.0], [-1.25, 2.0]] and header["texts"][1] == ["c", "d"] and body == b""
-    header, _ = decode(tiles.pack_kinds([["sink", "odd"]], {"sink": "looks at the first token"}))
+    header, _ = decode(pack_kinds([["sink", "odd"]], {"sink": "looks at the first token"}))
     assert (header["layers"], header["heads"], header["kinds"]) == (1, 2, [["sink", "odd"]])
 
 
@@ -131,7 +131,7 @@ def test_unpack_reads_what_packet_wrote():
 
 
 def test_labels_are_visible_and_survive_as_text():
-    header, _ = decode(tiles.pack_patterns(iter(patterns(1, 1, 4, 4)), 1, ["<b>", "", "שלום", "\ud800"]))
+    header, _ = decode(pack_patterns(iter(patterns(1, 1, 4, 4)), 1, ["<b>", "", "שלום", "\ud800"]))
     assert header["query_labels"] == ["<b>", "∅", "שלום", "‹U+D800›"]
 
 

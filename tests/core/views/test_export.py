@@ -17,7 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import attn_core as ac
 from attn_core.__main__ import main
-from attn_core.views import files as export
+from attn_core.views import files
 from attn_core.views.view import View
 
 SENTENCE = "a fluffy blue creature roamed the verdant forest"
@@ -51,7 +51,7 @@ def numbers_in(page):
 
 
 def test_csv_is_read_back_to_the_same_numbers(trace):
-    frame = pd.read_csv(io.StringIO(export.csv(View(trace, 0, 3))), keep_default_na=False)
+    frame = pd.read_csv(io.StringIO(files.csv(View(trace, 0, 3))), keep_default_na=False)
     assert_allclose(frame.weight.astype(float).to_numpy().reshape(13, 13), trace.pattern(0, 3), atol=1e-9)
     assert list(frame.key_token[:13]) == trace.tokens.labels
     assert frame.caption[0] == f"minilm · head 0.3 · “{SENTENCE}” · √ colour scale · Headlight 0.1.0"
@@ -59,17 +59,17 @@ def test_csv_is_read_back_to_the_same_numbers(trace):
 
 def test_masked_cells_have_no_weight_in_any_file(causal):
     view = View(causal, 1, 0)
-    cells = list(csv.DictReader(io.StringIO(export.csv(view))))
+    cells = list(csv.DictReader(io.StringIO(files.csv(view))))
     above = [cell for cell in cells if int(cell["key"]) > int(cell["query"])]
     assert above and all(cell["weight"] == "" and cell["masked"] == "yes" for cell in above)
     assert all(cell["weight"] and cell["masked"] == "no" for cell in cells if cell not in above)
-    weights = json.loads(export.json(view))["weights"]
+    weights = json.loads(files.json(view))["weights"]
     assert weights[0][1] is None and weights[1][0] is not None
 
 
 def test_hidden_specials_are_renormalised_and_the_file_says_so(trace):
     view = View(trace, 0, 3, hide_sink=True)
-    content = json.loads(export.json(view))
+    content = json.loads(files.json(view))
     assert [key["token"] for key in content["keys"]] == trace.tokens.labels[1:-1]
     assert content["queries"][0]["positions"] == [1]
     own = trace.pattern(0, 3)[1:-1, 1:-1]
@@ -78,14 +78,14 @@ def test_hidden_specials_are_renormalised_and_the_file_says_so(trace):
 
 
 def test_words_and_means_are_exported_as_they_are_shown(trace):
-    content = json.loads(export.json(View(trace, 2, 5, words=True, mean="heads")))
+    content = json.loads(files.json(View(trace, 2, 5, words=True, mean="heads")))
     assert [word["token"] for word in content["keys"]] == trace.tokens.word_labels
     assert_allclose(np.array(content["weights"]).sum(axis=1), 1, atol=1e-5)
     assert "the mean of layer 2's heads" in content["caption"] and "whole words" in content["caption"]
 
 
 def test_npz_holds_every_head(trace):
-    with np.load(io.BytesIO(export.npz(View(trace)))) as stored:
+    with np.load(io.BytesIO(files.npz(View(trace)))) as stored:
         assert stored["patterns"].shape == (6, 12, 13, 13)
         assert_array_equal(stored["patterns"][4, 7], trace.pattern(4, 7))
         assert_array_equal(stored["value"][1, 2], trace.value(1, 2))
@@ -94,10 +94,10 @@ def test_npz_holds_every_head(trace):
 
 
 def test_the_offline_file_holds_every_head_to_a_thousandth_of_a_percent(trace, causal):
-    numbers = numbers_in(export.html(View(trace, 0, 3)))
+    numbers = numbers_in(files.html(View(trace, 0, 3)))
     cells = np.frombuffer(base64.b64decode(numbers["cells"]), "<u2").reshape(6, 12, 13, 13)
     assert_allclose(cells / 65_534, np.stack([trace.patterns(layer) for layer in range(6)]), atol=1e-5)
-    numbers = numbers_in(export.html(View(causal, 0, 0)))
+    numbers = numbers_in(files.html(View(causal, 0, 0)))
     n = len(causal.tokens)
     cells = np.frombuffer(base64.b64decode(numbers["cells"]), "<u2").reshape(causal.n_layers, causal.n_heads, n, n)
     assert_array_equal(cells[0, 0] == 65_535, ~causal.may_look(0))
@@ -105,7 +105,7 @@ def test_the_offline_file_holds_every_head_to_a_thousandth_of_a_percent(trace, c
 
 def test_the_offline_file_is_small_and_asks_no_other_host(model):
     words = " ".join(["bird"] * 62)
-    page = export.html(View(ac.trace(model, words)))
+    page = files.html(View(ac.trace(model, words)))
     assert len(ac.trace(model, words).tokens) == 64
     assert len(page.encode()) < 1_000_000
     assert not [
@@ -117,7 +117,7 @@ def test_the_offline_file_is_small_and_asks_no_other_host(model):
 
 def test_a_long_sentence_keeps_the_opened_head_in_full_and_says_so(model):
     trace = ac.trace(model, " ".join(["bird"] * 400))
-    page = export.html(View(trace, 2, 1))
+    page = files.html(View(trace, 2, 1))
     numbers = numbers_in(page)
     assert not numbers["every"] and len(page.encode()) < 8_000_000
     cells = np.frombuffer(base64.b64decode(numbers["cells"]), "<u2").reshape(402, 402)
@@ -126,7 +126,7 @@ def test_a_long_sentence_keeps_the_opened_head_in_full_and_says_so(model):
 
 def test_a_saved_view_is_opened_again(trace):
     view = View(trace, 2, 5, hide_sink=True, query=4, queries_in="columns")
-    saved = export.read(export.html(view).encode())
+    saved = files.read(files.html(view).encode())
     assert (saved.page, saved.caption) == ("all_heads", view.caption())
     assert saved.link == {
         "v": "1",
@@ -141,7 +141,7 @@ def test_a_saved_view_is_opened_again(trace):
         "scale": "sqrt",
         "queries": "columns",
     }
-    other = export.read(export.html(View(trace, page="delta_e", link={"text": SENTENCE, "word": "4"})))
+    other = files.read(files.html(View(trace, page="delta_e", link={"text": SENTENCE, "word": "4"})))
     assert (other.page, other.link) == ("delta_e", {"v": "1", "text": SENTENCE, "word": "4"})
 
 
@@ -160,40 +160,40 @@ def test_a_saved_view_is_opened_again(trace):
 )
 def test_what_is_no_saved_view_is_refused_in_one_sentence(content):
     with pytest.raises(ac.HeadlightError, match="saved view"):
-        export.read(content)
+        files.read(content)
 
 
 def test_a_file_of_many_beginnings_and_no_end_is_read_in_a_moment():
     opener = '<script type="application/json" id="headlight-view">'
     start = time.process_time()
     with pytest.raises(ac.HeadlightError, match="saved view"):
-        export.read(opener * (8_000_000 // len(opener)))
+        files.read(opener * (8_000_000 // len(opener)))
     assert time.process_time() - start < 1  # a search that begins anew at each opener takes more than an hour
 
 
 def test_nothing_typed_can_leave_its_place_in_the_file(model):
     nasty = "</script><script>alert(1)</script> <!-- <img src=x onerror=alert(2)>"
-    page = export.html(View(ac.trace(model, nasty)))
+    page = files.html(View(ac.trace(model, nasty)))
     assert "<script>alert" not in page and "<img" not in page and "<!--" not in page
     assert page.count("</script>") == 3
-    assert export.read(page).link["text"] == nasty
+    assert files.read(page).link["text"] == nasty
 
 
 def test_cross_attention_has_two_sentences(translation):
-    content = json.loads(export.json(View(translation, 0, 1, stream="cross")))
+    content = json.loads(files.json(View(translation, 0, 1, stream="cross")))
     asks, answers = translation.tokens_of("cross")
     assert [word["token"] for word in content["queries"]] == asks.labels
     assert [word["token"] for word in content["keys"]] == answers.labels
     assert_allclose(np.array(content["weights"]), translation.pattern(0, 1, stream="cross"), atol=1e-6)
-    numbers = numbers_in(export.html(View(translation, 0, 1, stream="cross")))
+    numbers = numbers_in(files.html(View(translation, 0, 1, stream="cross")))
     assert [len(side["labels"]) for side in numbers["links"]["sides"]] == [len(asks), len(answers)]
     assert not numbers["links"]["same"]
 
 
 def test_a_picture_shows_its_labels_and_its_caption(causal):
-    made = export.picture(View(causal, 0, 1, query=2), "svg").decode()
+    made = files.picture(View(causal, 0, 1, query=2), "svg").decode()
     assert "creature" in made and "head 0.1" in made and "query (asks)" in made and "Headlight 0.1.0" in made
-    assert export.picture(View(causal), "png").startswith(b"\x89PNG\r\n")
+    assert files.picture(View(causal), "png").startswith(b"\x89PNG\r\n")
 
 
 def test_without_a_browser_a_picture_says_what_to_do(trace, monkeypatch):
@@ -202,12 +202,12 @@ def test_without_a_browser_a_picture_says_what_to_do(trace, monkeypatch):
 
     monkeypatch.setattr("plotly.graph_objects.Figure.to_image", no_browser)
     with pytest.raises(ac.HeadlightError, match="needs Chrome"):
-        export.picture(View(trace), "png")
+        files.picture(View(trace), "png")
 
 
 def test_an_unknown_kind_of_file_is_refused(trace):
     with pytest.raises(ValueError, match="'exe' is no kind of file"):
-        export.content(View(trace), "exe")
+        files.content(View(trace), "exe")
 
 
 def test_a_notebook_gets_one_self_contained_frame(trace):
@@ -247,7 +247,7 @@ def test_the_example_notebook_runs():
 @pytest.mark.parametrize("kind", ["html", "csv", "json", "npz"])
 def test_the_command_line_writes_what_the_name_asks_for(tmp_path, kind, trace, capsys):
     assert main([SENTENCE, "--head", "0.2", "--out", str(tmp_path / f"view.{kind}"), "--word", "4"]) == 0
-    assert (tmp_path / f"view.{kind}").read_bytes() == export.content(View(trace, 0, 2, query=4), kind)
+    assert (tmp_path / f"view.{kind}").read_bytes() == files.content(View(trace, 0, 2, query=4), kind)
     said = capsys.readouterr()
     assert said.out == "" and "Loading minilm" in said.err and f"view.{kind}" in said.err
 

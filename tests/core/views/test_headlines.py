@@ -2,19 +2,19 @@
 
 import numpy as np
 
-from attn_core.views import headlines as sentences
+from attn_core.views import headlines
 
 LABELS = ["[CLS]", "a", "fluffy", "blue", "creature", "[SEP]"]
 SPECIAL = [True, False, False, False, False, True]
 PLACES = [0, 1, 2, 3, 4, 5]
 
 
-def said(sentence: sentences.Sentence) -> str:
+def said(sentence: headlines.Sentence) -> str:
     return "".join(text for text, _ in sentence)
 
 
 def lead(*row: float) -> str:
-    return said(sentences.lead(np.array(row), LABELS, SPECIAL, 4, "head 0.3"))
+    return said(headlines.lead(np.array(row), LABELS, SPECIAL, 4, "head 0.3"))
 
 
 def test_it_names_the_one_or_two_words_that_matter() -> None:
@@ -34,33 +34,33 @@ def test_rest_and_self_are_said_as_such() -> None:
 
 
 def test_two_equal_words_are_told_apart_by_where_they_stand() -> None:
-    labels = sentences.disambiguated_labels(["the", "old", "the", "the"], [1, 2, 3, 14])
+    labels = headlines.disambiguated_labels(["the", "old", "the", "the"], [1, 2, 3, 14])
     row = np.array([0.3, 0.1, 0.2, 0.4])
-    assert said(sentences.lead(row, labels, [False] * 4, 2, "head 0.3")) == (
+    assert said(headlines.lead(row, labels, [False] * 4, 2, "head 0.3")) == (
         "To update the₃, head 0.3 looks at the₁₄ (40 %) and the₁ (30 %)."
     )
 
 
 def test_a_row_that_is_hidden_says_so() -> None:
     hidden = np.full(6, np.nan)
-    assert "is hidden" in said(sentences.lead(hidden, LABELS, SPECIAL, 4, "head 0.3"))
-    assert "what is hidden" in said(sentences.reading(hidden, LABELS, PLACES, 4, "head 0.3"))
+    assert "is hidden" in said(headlines.lead(hidden, LABELS, SPECIAL, 4, "head 0.3"))
+    assert "what is hidden" in said(headlines.reading(hidden, LABELS, PLACES, 4, "head 0.3"))
 
 
 def test_a_word_alone_has_nowhere_else_to_look() -> None:
-    alone = said(sentences.lead(np.array([1.0]), ["hi"], [False], 0, "head 0.0"))
+    alone = said(headlines.lead(np.array([1.0]), ["hi"], [False], 0, "head 0.0"))
     assert alone == "To update hi, head 0.0 looks at the word itself (100 %)."
 
 
 def test_roles_are_beside_the_words_and_never_in_the_text() -> None:
     labels = ["<b>", "x"]
-    sentence = sentences.lead(np.array([0.4, 0.6]), labels, [False, False], 0, "head 0.0")
+    sentence = headlines.lead(np.array([0.4, 0.6]), labels, [False, False], 0, "head 0.0")
     assert ("<b>", "query") in sentence and ("x", "key") in sentence
 
 
 def test_reading_adds_up() -> None:
     row = np.array([0.021, 0.2, 0.3, 0.25, 0.129, 0.1])
-    text = said(sentences.reading(row, LABELS, [0, 1, 2, 3, 40, 5], 4, "head 0.3"))
+    text = said(headlines.reading(row, LABELS, [0, 1, 2, 3, 40, 5], 4, "head 0.3"))
     assert text == (
         "To update creature (40), head 0.3 looks at fluffy (2) 30 %, blue (3) 25 %, a (1) 20 %, itself 13 %, "
         "[SEP] (5) 10 %, the rest 2.1 %."
@@ -69,20 +69,20 @@ def test_reading_adds_up() -> None:
 
 def test_the_lesson_turns_the_sentence_and_no_number() -> None:
     row = np.array([0.1, 0.1, 0.4, 0.3, 0.05, 0.05])
-    assert said(sentences.lesson(row, LABELS, SPECIAL, 4, "head 0.3")) == (
+    assert said(headlines.lesson(row, LABELS, SPECIAL, 4, "head 0.3")) == (
         "In head 0.3, fluffy (40 %) and blue (30 %) attend to creature."
     )
     one = np.array([0.1, 0.1, 0.6, 0.1, 0.05, 0.05])
-    assert " attends to " in said(sentences.lesson(one, LABELS, SPECIAL, 4, "head 0.3"))
+    assert " attends to " in said(headlines.lesson(one, LABELS, SPECIAL, 4, "head 0.3"))
 
 
 def test_a_habit_needs_nearly_all_of_the_weight() -> None:
     may_look, sink = np.ones((5, 5), bool), np.zeros(5, bool)
     back = np.roll(np.eye(5), -1, axis=1)
-    assert sentences.constant_look(back, may_look, sink) == "looks one token back, almost always"
+    assert headlines.constant_look(back, may_look, sink) == "looks one token back, almost always"
     assert (
-        sentences.constant_look(np.roll(np.eye(5), 1, axis=1), may_look, sink) == "looks one token ahead, almost always"
+        headlines.constant_look(np.roll(np.eye(5), 1, axis=1), may_look, sink) == "looks one token ahead, almost always"
     )
-    assert sentences.constant_look(np.full((5, 5), 0.2), may_look, sink) == ""
+    assert headlines.constant_look(np.full((5, 5), 0.2), may_look, sink) == ""
     mixed = 0.85 * back + 0.15 * np.full((5, 5), 0.2)
-    assert sentences.constant_look(mixed, may_look, sink) == "looks one token back, mostly"
+    assert headlines.constant_look(mixed, may_look, sink) == "looks one token back, mostly"
