@@ -13,48 +13,31 @@ from attn_core.figures import scripts
 from attn_core.figures.canvas.boxes import boxes
 from attn_core.figures.charts import parameters as figures
 from attn_core.parameters import costs
-from attn_core.parameters.presets import PRESETS
 from attn_core.parameters.shape import shape_of
 from attn_core.parameters.table import ParameterTable
 from attn_core.parameters.tree import shares
 from attn_core.text.numbers import byte_size, percent
-from attn_core.views import snippets as recipes
+from attn_core.views import snippets
+from ui import words
 from ui.drawing import canvas, gallery, widgets
 from ui.parameters.counts import ModelCounts, effective
+from ui.parameters.sentences import read_aloud, shares_aloud, way
 
 _boxes = st.components.v2.component("headlight.boxes", js=scripts.module("boxes"))
+WORDS = words.beside(__file__)
 LINES = {
-    "embedding": ("Embedding", "e", "what each word means before it is read"),
-    "key": ("Key", "k", "what a word can answer"),
-    "query": ("Query", "q", "what a word asks"),
-    "value": ("Value (down)", "v", "what an answer says, in the small space"),
-    "output": ("Output (value up)", "d", "back into the large space: papers call it W_O"),
-    "fused": ("Query, key, value", "a", "in one matrix, not told apart here"),
-    "up": ("MLP up", "", "up next in the lesson"),
-    "gate": ("MLP gate", "", "a second way up, multiplied in"),
-    "down": ("MLP down", "", "and back to d_model"),
-    "mlp": ("MLP", "", "up and down"),
-    "unembedding": ("Unembedding", "e", "from the last vector to a number for each word"),
+    "embedding": ("Embedding", "e"),
+    "key": ("Key", "k"),
+    "query": ("Query", "q"),
+    "value": ("Value (down)", "v"),
+    "output": ("Output (value up)", "d"),
+    "fused": ("Query, key, value", "a"),
+    "up": ("MLP up", ""),
+    "gate": ("MLP gate", ""),
+    "down": ("MLP down", ""),
+    "mlp": ("MLP", ""),
+    "unembedding": ("Unembedding", "e"),
 }
-
-
-def headline(counts: ModelCounts) -> str:
-    """What the eye should see first, as HTML; it follows the chosen model and way of counting."""
-    table = counts.table
-    total, attention = counts.total(table), counts.attention(table)
-    share = attention / total
-    of = f"Attention has <b>{attention:,}</b> of the {total:,} parameters of {escape(table.title)}"
-    third = ", only a third of what you need." if 0.3 < share < 0.36 else "."
-    said = f"{100 * share:.1f}\N{NO-BREAK SPACE}%" if share > 0.001 else escape(percent(share))
-    return f"{of}: {said}{third}"
-
-
-def provenance(counts: ModelCounts) -> str:
-    """How it was counted and where the numbers come from, as HTML."""
-    name, by_formula = counts.page.state["preset"], counts.table.source == "formula"
-    how = "counted from the configuration alone" if by_formula else "read off the class, built without memory"
-    source = PRESETS[name].source if name in PRESETS and not counts.is_own else ""
-    return escape(f"{how} · {source}" if source else how)
 
 
 @dataclass(frozen=True)
@@ -72,14 +55,14 @@ def whole_model(counts: ModelCounts) -> None:
         [node.label for node in nodes],
         [node.count for node in nodes],
         [node.role for node in nodes],
-        alt=f"{counts.table.title} as boxes in boxes, each as large as its share of the parameters.",
+        alt=WORDS.text("boxes.alt", title=counts.table.title),
     )
 
     def enter(entered: Entered) -> None:
         st.session_state["inside"] = entered.inside
 
     view = {"inside": counts.page.state["inside"]}
-    says = f"{counts.table.title} to scale, {_way(counts)}"
+    says = WORDS.text("boxes.caption", title=counts.table.title, how=way(counts))
     canvas.mount(
         _boxes, packet, "boxes", "entered", Entered, enter, view, picture="The whole model, to scale", says=says
     )
@@ -88,14 +71,10 @@ def whole_model(counts: ModelCounts) -> None:
         st.dataframe(_grouped(counts), hide_index=True, alt="Parameters by part, in one block and in the model.")
 
 
-def _way(counts: ModelCounts) -> str:
-    return "counted as the lesson does" if counts.lesson else "every number stored, tied ones once"
-
-
 def offer_pictures(counts: ModelCounts) -> None:
     """The page's end: its pictures, and the line of Python that counts the same."""
     view = counts.page.state
-    lines = recipes.parameters(view["preset"], effective(view) if counts.is_own else None)
+    lines = snippets.parameters(view["preset"], effective(view) if counts.is_own else None)
     counts.page.offer_pictures(counts.table.title, sentences=[], model=view["preset"], lines=lines)
 
 
@@ -121,16 +100,17 @@ def lesson_table(counts: ModelCounts) -> None:
     most = max(line.count for line in table.lesson)
     rows = "".join(_line(line.role, line.formula, line.count, most) for line in table.lesson)
     added = "".join(_sum(what, f"{count:+,}".replace("-", "−")) for what, count in table.left_out)
-    body = rows + _sum("as the lesson counts", f"{table.lesson_total:,}", counts.lesson)
-    more = added + _sum("every number stored, tied ones once", f"{table.total:,}", not counts.lesson)
-    more += _sum("of these, embeddings", f"{table.embeddings:,}")
-    more += _sum("without embeddings", f"{table.without_embeddings:,}")
+    body = rows + _sum(WORDS.text("lesson.counted"), f"{table.lesson_total:,}", counts.lesson)
+    more = added + _sum(WORDS.text("lesson.stored"), f"{table.total:,}", not counts.lesson)
+    more += _sum(WORDS.text("lesson.embeddings"), f"{table.embeddings:,}")
+    more += _sum(WORDS.text("lesson.without"), f"{table.without_embeddings:,}")
     st.html(f'<table class="hl-count-table"><tbody>{body}{more}</tbody></table>')
-    _read_aloud(counts)
+    if said := read_aloud(counts):
+        widgets.reading(said)
 
 
 def _line(role: str, formula: str, count: int, most: int) -> str:
-    name, colour, what = LINES[role]
+    (name, colour), what = LINES[role], WORDS.text("lesson.lines", role)
     bar = f'<i class="{colour}" style="width:{100 * count / most:.2f}%"></i>'
     product = f'<span class="product">{escape(formula)}</span>'
     return (
@@ -144,23 +124,6 @@ def _sum(what: str, count: str, on: bool | None = None) -> str:
     return f'<tr class="{kind}"><th scope="row">{escape(what)}</th><td><strong>{count}</strong></td></tr>'
 
 
-def _read_aloud(counts: ModelCounts) -> None:
-    """One head, one block, all blocks; and the coincidence that GPT-3's MLP-up is the same number as its attention."""
-    table, shape = counts.table, counts.shape
-    lines = {line.role: line.count for line in table.lesson}
-    if shape is None or shape.kind == "encoder-decoder" or shape.n_groups != shape.n_heads:
-        return
-    block = table.lesson_attention // max(1, shape.n_layers)
-    said = f"One head has {block // shape.n_heads:,}, one block’s attention {block:,}, "
-    said += f"all {shape.n_layers} blocks {table.lesson_attention:,}."
-    if lines.get("up") == table.lesson_attention:
-        said += (
-            " MLP up is the same number: a coincidence of the shapes (4·d_model² for the four matrices of all heads, "
-            "and d_ff is 4·d_model)."
-        )
-    widgets.reading(said)
-
-
 def side_by_side(counts: ModelCounts) -> None:
     """Stacked bars of the shares of one to four models, and their numbers as a table."""
     tables = [counts.table, *counts.others]
@@ -169,32 +132,21 @@ def side_by_side(counts: ModelCounts) -> None:
     drawn = {"models": [table.title for table in tables], "parts": parts, "as_share": as_share}
     figure = figures.share_bars(**drawn, theme=counts.theme)
     names = ", ".join(table.title for table in tables)
-    alt = f"Shares of the parameters of {names}, as stacked bars."
-    says = f"{'Shares' if as_share else 'Numbers'} of the parameters of {names}, {_way(counts)}"
+    alt = WORDS.text("shares.alt", names=names)
+    says = WORDS.text("shares.caption", counts.page.state["bars"], names=names, how=way(counts))
     st.plotly_chart(figure, key="share_bars", theme=None, alt=alt, config={"displayModeBar": False})
     gallery.register("Shares", partial(figures.named_bars, **drawn, theme="light"), says)
     st.html(figures.legend({role for part in parts for role in part}, counts.theme))
     widgets.switch("Bars show", {"share": "share of each model", "numbers": "numbers, one scale"}, "bars")
     frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counts, x) for i, x in enumerate(tables)})
-    widgets.reading("<br>".join(map(_shares_aloud, (table.title for table in tables), parts)))
+    widgets.reading("<br>".join(map(shares_aloud, (table.title for table in tables), parts)))
     with st.expander("The numbers", expanded=len(tables) > 1):
         st.dataframe(
-            frame.fillna("–").reset_index(names=""), hide_index=True, height="content", alt=f"Numbers of {names}."
+            frame.fillna("–").reset_index(names=""),
+            hide_index=True,
+            height="content",
+            alt=WORDS.text("shares.table", names=names),
         )
-
-
-def _shares_aloud(title: str, parts: dict[str, int]) -> str:
-    """One bar as a sentence."""
-    groups = {
-        "attention": ("query", "key", "value", "output", "fused"),
-        "MLP": ("up", "gate", "down", "mlp"),
-        "embedding and unembedding": ("embedding", "unembedding"),
-        "the rest": ("position", "bias", "norm", "other"),
-    }
-    total = sum(parts.values())
-    sums = {name: sum(parts.get(role, 0) for role in roles) for name, roles in groups.items()}
-    said = ", ".join(f"{name} {percent(count / total)}" for name, count in sums.items() if count)
-    return f"<b>{escape(title)}</b>: {said}."
 
 
 def _column(counts: ModelCounts, table: ParameterTable) -> dict[str, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from attn_core.parameters.architectures.families import FAMILIES, complete
@@ -11,10 +9,12 @@ from attn_core.parameters.count import read_config
 from attn_core.parameters.presets import PRESETS
 from attn_core.parameters.shape import BOUNDS, editable
 from attn_core.settings import is_public
+from ui import words
 from ui.drawing import widgets
 from ui.page import Page
-from ui.parameters.counts import DERIVED, MOST_BESIDE, start_again
+from ui.parameters.counts import DERIVED, MOST_BESIDE, published, start_again
 
+WORDS = words.beside(__file__)
 LABELS = {
     "d_model": "d_model",
     "n_layers": "blocks",
@@ -26,11 +26,7 @@ LABELS = {
     "vocabulary": "vocabulary",
     "context": "context",
 }
-HELP = {
-    "n_groups": "How many keys and values there are; heads share them in groups. Empty: every head has its own.",
-    "d_head": "Empty: d_model / heads.",
-    "d_ff": "Empty: 4 × d_model.",
-}
+HELP = WORDS.table("own.help")
 
 
 def pickers() -> None:
@@ -44,7 +40,7 @@ def pickers() -> None:
         key="preset",
         on_change=start_again,
         accept_new_options=not is_public(),
-        help=None if is_public() else "Choose one, or type the folder of a model: its config.json is read.",
+        help=None if is_public() else WORDS.text("own.folder"),
     )
     right.multiselect(
         "Side by side with",
@@ -71,12 +67,11 @@ def own_numbers(page: Page) -> None:
     """A field for every number that this architecture can be told."""
     config = complete(read_config(page.state["preset"]))
     if config is None:
-        widgets.note("This family has no formula here, so its numbers cannot be changed.")
+        widgets.note(WORDS.text("own.no_formula"))
         return
     family = FAMILIES[config["model_type"]]
-    with widgets.card("own", f"Your own, built like {family.title}", "Every picture below follows."):
+    with widgets.card("own", WORDS.html("own.title", family=family.title), WORDS.html("own.hint")):
         names = editable(config)
-        fixed = " d_head is always d_model / heads here." if "d_head" not in names else ""
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key="own_numbers"):
             for name in (name for name in names if name != "tied"):
                 _field(name)
@@ -84,11 +79,23 @@ def own_numbers(page: Page) -> None:
                 st.toggle("one matrix for embedding and unembedding", key="tied")
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.button("Back to the published numbers", on_click=start_again, icon=":material/undo:")
-            if fixed:
-                st.html(f'<span class="hl-hint">{fixed.strip()}</span>', width="content")
+            if "d_head" not in names:
+                st.html(f'<span class="hl-hint">{WORDS.html("own.fixed")}</span>', width="content")
 
 
 def _field(name: str) -> None:
     low, high = BOUNDS[name]
-    optional: dict[str, Any] = {"value": None, "placeholder": "derived"} if name in DERIVED else {}
-    st.number_input(LABELS[name], low, high, step=1, key=name, help=HELP.get(name), width=146, **optional)
+    label, helps = LABELS[name], HELP.get(name)
+    if name in DERIVED:
+        st.number_input(label, low, high, value=None, placeholder="derived", step=1, key=name, help=helps, width=146)
+    else:
+        follows = d_ff_follows if name == "d_model" else None
+        st.number_input(label, low, high, step=1, key=name, help=helps, width=146, on_change=follows)
+
+
+def d_ff_follows() -> None:
+    """Callback: another d_model; a d_ff that is four times as large in the published model stays four times."""
+    numbers = published(st.session_state["preset"])
+    d_model, d_ff = numbers["d_model"], numbers["d_ff"]
+    if d_model and d_ff == 4 * d_model and st.session_state.get("d_ff") == d_ff:
+        st.session_state["d_ff"] = None  # derived

@@ -6,15 +6,13 @@ link only where `own` is on; its default is always the preset's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import streamlit as st
 
 from attn_core.errors import HeadlightError
+from attn_core.figures.colours import Theme
 from attn_core.parameters.architectures.families import FAMILIES, complete
 from attn_core.parameters.costs import BYTES
 from attn_core.parameters.count import count_parameters, read_config
@@ -24,17 +22,20 @@ from attn_core.parameters.shape import BOUNDS, Shape, editable, problems, shape_
 from attn_core.parameters.table import ParameterTable
 from attn_core.parameters.tree import Node, tree
 from attn_core.settings import is_public
+from ui import words
+from ui.drawing import gallery
 from ui.link import forget
 from ui.page import Page
-from ui.param import Param, choice, flag, whole
+from ui.param import Earlier, Param, choice, flag, whole
 from ui.stream import STREAMS
 
+WORDS = words.beside(__file__)
 MOST_BESIDE = 3
 DERIVED = ("d_head", "n_groups", "d_ff")  # may be left empty: the model derives them
 NUMBERS = tuple(BOUNDS)
 
 
-def _known(raw: str, earlier: Mapping[str, Any]) -> str:
+def _known(raw: str, earlier: Earlier) -> str:
     if raw in PRESETS:
         return raw
     if is_public():
@@ -46,14 +47,14 @@ def _known(raw: str, earlier: Mapping[str, Any]) -> str:
     return ALIASES.get(raw, raw)
 
 
-def _beside(raw: str, earlier: Mapping[str, Any]) -> list[str]:
+def _beside(raw: str, earlier: Earlier) -> list[str]:
     names = [name for name in raw.split(",") if name]
     if len(names) > MOST_BESIDE or any(name not in PRESETS for name in names):
         raise ValueError(f"it must name at most {MOST_BESIDE} known models, with commas between")
     return names
 
 
-def published(preset: str) -> dict[str, Any]:
+def published(preset: str) -> dict[str, int | bool | None]:
     """The preset's numbers in our words; None where the model derives one, or its family has no such number."""
     config = complete(read_config(preset))
     if config is None:
@@ -65,7 +66,7 @@ def published(preset: str) -> dict[str, Any]:
 def _number(name: str) -> Param:
     low, high = BOUNDS[name]
 
-    def parse(raw: str, earlier: Mapping[str, Any]) -> int | None:
+    def parse(raw: str, earlier: Earlier) -> int | None:
         if raw == "auto":
             return None
         if not raw.isascii() or not raw.isdigit() or len(raw) > 9 or not low <= int(raw) <= high:
@@ -76,7 +77,7 @@ def _number(name: str) -> Param:
     return Param(name, default, parse, lambda value: "auto" if value is None else str(value))
 
 
-def effective(view: Mapping[str, Any]) -> Mapping[str, Any]:
+def effective(view: Earlier) -> Mapping[str, object]:
     """The configuration that is counted: the preset's, with the visitor's numbers where they are on."""
     config = read_config(view["preset"])
     full = complete(config)
@@ -85,10 +86,10 @@ def effective(view: Mapping[str, Any]) -> Mapping[str, Any]:
     return with_numbers(full, **{name: view[name] for name in editable(full)})
 
 
-def _of_shape(what: str, otherwise: int) -> Any:
+def _of_shape(what: str, otherwise: int) -> Callable[[Earlier], int]:
     """A limit or default that follows from the model's sizes; from the preset's while the visitor's are impossible."""
 
-    def read(view: Mapping[str, Any]) -> int:
+    def read(view: Earlier) -> int:
         config = complete(effective(view))
         if config is not None and problems(config):
             config = complete(read_config(view["preset"]))
@@ -97,7 +98,7 @@ def _of_shape(what: str, otherwise: int) -> Any:
     return read
 
 
-def _box(raw: str, earlier: Mapping[str, Any]) -> str:
+def _box(raw: str, earlier: Earlier) -> str:
     """The path of a box that has others in it, such as "block 3/self-attention"; empty is the whole model."""
     try:
         table = count_parameters(effective(earlier)) if raw else None
@@ -144,8 +145,8 @@ class ModelCounts:
         return bool(self.page.state["count"] == "lesson")
 
     @property
-    def theme(self) -> Any:
-        return "dark" if st.context.theme.type == "dark" else "light"
+    def theme(self) -> Theme:
+        return gallery.theme()
 
     @cached_property
     def table(self) -> ParameterTable:
@@ -154,7 +155,7 @@ class ModelCounts:
         table = count_parameters(effective(self.page.state))
         title = PRESETS[name].title if name in PRESETS else Path(name).name
         notes = (PRESETS[name].note,) if name in PRESETS and PRESETS[name].note and not self.is_own else table.notes
-        title = f"Your own {title}" if self.is_own else title
+        title = WORDS.text("lead.own", title=title) if self.is_own else title
         return ParameterTable(title, table.config, table.rows, table.source, notes)
 
     @property

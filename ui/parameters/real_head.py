@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
+from markupsafe import Markup
 
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts import singular_values as thin
@@ -17,6 +17,7 @@ from attn_core.figures.paper import caption as captions
 from attn_core.models.catalogue import CATALOGUE, availability
 from attn_core.parameters import low_rank
 from attn_core.views.view import version
+from ui import words
 from ui.drawing import gallery, widgets
 from ui.page import Page
 from ui.parameters.controls import title_of
@@ -24,45 +25,56 @@ from ui.parameters.counts import ModelCounts
 from ui.server import shared
 from ui.stream import STREAMS
 
+if TYPE_CHECKING:
+    from attn_core.traces.stream import StreamTrace
+    from attn_core.traces.trace import Trace
+
+WORDS = words.beside(__file__)
 PROBE = "a fluffy blue creature roamed the verdant forest"  # any sentence will do: only weights are looked at
 
 
 def real_head(counts: ModelCounts) -> None:
     """Choose a head of a model whose weights are here, and see how many directions it can write to."""
     page = counts.page
-    live = widgets.badge("live", why="computed from the weights of this head, now")
-    widgets.heading("", f"{live}A real head: all singular values of its W<sub>V</sub> · W<sub>O</sub>.")
-    trace, stream, layer, head = _choose(page)
+    live = widgets.badge("live", why=WORDS.text("head.live"))
+    widgets.heading("", f"{live}{WORDS.html('head.hint')}")
+    trace, reader, layer, head = _choose(page)
 
     def compute() -> low_rank.Spectrum:
-        return low_rank.spectrum(trace.w_v(layer, head, stream=stream), trace.w_o(layer, head, stream=stream))
+        return low_rank.spectrum(reader.w_v(layer, head), reader.w_o(layer, head))
 
     try:
-        found = shared.memoize(trace, ("spectrum", stream, layer, head), compute)
+        found = shared.memoize(trace, ("spectrum", reader.name, layer, head), compute)
     except HeadlightError as hidden:
         widgets.note(str(hidden))
         return
     figure = partial(thin.singular_values, found.values, found.d_head, found.floor)
-    alt = f"{len(found.values)} singular values, of which {found.rank} are not zero."
-    which = f"Head {layer}.{head}" + (f" ({STREAMS[stream]})" if stream else "")
-    says = f"All singular values of W_V · W_O, {which.lower()} of {page.entry.title}"
+    alt = WORDS.text("head.alt", n=len(found.values), rank=found.rank)
+    which = f"Head {layer}.{head}" + (f" ({STREAMS[reader.name]})" if trace.kind == "encoder-decoder" else "")
+    says = WORDS.text("head.caption", head=which.lower(), model=page.entry.title)
     quiet = {"displayModeBar": False}
     about = captions.caption([page.model_name], [], {}, version())
     gallery.plot(
         "Singular values of a real head", figure, key="singular_values", alt=alt, says=says, about=about, config=quiet
     )
-    many = found.directions_for
-    said = "as many as d_head allows" if found.rank == found.d_head else f"of the {found.d_head} that d_head allows"
-    widgets.reading(
-        f"{which} of {escape(page.entry.title)} can write to {found.rank} of {len(found.values)} "
-        f"directions, {said}. Half of its strength is in {many[0.5]}, 90 % in {many[0.9]}."
-    )
+    widgets.reading(rank_aloud(found, which, page.entry.title))
     with st.expander("The numbers"):
         table = pd.DataFrame({"direction": np.arange(1, len(found.values) + 1), "singular value": found.values})
         st.dataframe(table, hide_index=True, height=260, alt="All singular values.")
 
 
-def _choose(page: Page) -> tuple[Any, str | None, int, int]:
+def rank_aloud(found: low_rank.Spectrum, which: str, model: str) -> Markup:
+    """To how many directions the head can write, and in how many most of its strength lies."""
+    many, n = found.directions_for, len(found.values)
+    half, most = many[0.5], many[0.9]
+    if found.rank == found.d_head:
+        return WORDS.html("head.full", head=which, model=model, rank=found.rank, n=n, half=half, most=most)
+    return WORDS.html(
+        "head.less", head=which, model=model, rank=found.rank, n=n, d_head=found.d_head, half=half, most=most
+    )
+
+
+def _choose(page: Page) -> tuple[Trace, StreamTrace, int, int]:
     """The model, in a translator the stream, the layer and the head; waits for the model."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="real_head"):
         st.selectbox(
@@ -79,7 +91,8 @@ def _choose(page: Page) -> tuple[Any, str | None, int, int]:
     two_stacks = page.model().kind == "encoder-decoder"
     trace = page.trace(PROBE, **({"target": PROBE} if two_stacks else {}))
     stream = page.state["stream"] if two_stacks else None
-    n_layers, n_heads = trace.n_layers_of(stream), trace.n_heads_of(stream)
+    reader: StreamTrace = trace.stream(stream)
+    n_layers, n_heads = reader.n_layers, reader.n_heads
     layer, head = min(page.layer, n_layers - 1), min(page.head, n_heads - 1)
     st.session_state.update({"layer": layer, "head": head})  # a decoder may be less deep than its encoder
     if stream:
@@ -88,7 +101,7 @@ def _choose(page: Page) -> tuple[Any, str | None, int, int]:
     with place:
         widgets.stepper("Layer", "layer", n_layers - 1)
         widgets.stepper("Head", "head", n_heads - 1)
-    return trace, stream, layer, head
+    return trace, reader, layer, head
 
 
 def _loadable(chosen: str) -> list[str]:

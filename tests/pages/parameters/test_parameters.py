@@ -210,12 +210,12 @@ def test_ones_own_numbers_and_impossible_ones() -> None:
     page = opened(own=1)
     page.number_input(key="n_layers").set_value(48).run()
     assert lead(checked(page)).startswith("Attention has 28,991,029,248 of the")
-    assert "Your own GPT-3 175B" in lead(page)
+    assert "your model, built like GPT-3 175B" in lead(page)
     page.number_input(key="d_head").set_value(None).run()
     page.number_input(key="d_model").set_value(12_290).run()
     assert "d_model 12,290 does not divide into 96 heads; take 12,288 or 12,384, or set d_head." in text(checked(page))
     page.number_input(key="d_head").set_value(64).run()
-    assert "Your own" in lead(checked(page)) and "only the formula counts them" in text(page)
+    assert "your model, built like" in lead(checked(page)) and "only the formula counts them" in text(page)
     page.selectbox(key="preset").set_value("gpt2").run()
     assert page.number_input(key="d_model").value == 768 and "GPT-2" in lead(checked(page))
     assert "124,439,808 = GPT2LMHeadModel 124,439,808" in text(page)
@@ -223,7 +223,7 @@ def test_ones_own_numbers_and_impossible_ones() -> None:
 
 def test_a_number_in_the_link_counts_only_where_it_is_switched_on() -> None:
     assert "Your own" not in lead(opened(d_model=768))
-    assert "Your own" in lead(opened(preset="gpt2", own=1, n_layers=3))
+    assert "your model, built like" in lead(opened(preset="gpt2", own=1, n_layers=3))
 
 
 @pytest.mark.parametrize(
@@ -313,3 +313,13 @@ def test_visitors_of_a_public_server_cannot_name_folders(tmp_path: Path, monkeyp
     monkeypatch.setenv("HEADLIGHT_MODE", "public")
     page = opened(preset=tmp_path)
     assert "cannot be shown" in text(page) and "GPT-3 175B" in lead(page)
+
+
+def test_d_ff_follows_d_model_where_it_is_four_times_as_large() -> None:
+    page = opened(own=1)
+    page.number_input(key="d_model").set_value(9_216).run()
+    assert page.number_input(key="d_ff").value is None
+    assert f"{96 * 4 * 9_216**2:,}" in text(checked(page))  # MLP up, in 96 blocks
+    page.number_input(key="d_ff").set_value(1_000).run()
+    page.number_input(key="d_model").set_value(12_288).run()
+    assert page.number_input(key="d_ff").value == 1_000  # the visitor's own stays
