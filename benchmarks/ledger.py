@@ -41,9 +41,9 @@ def costs(length: int) -> dict[str, object]:
     seconds = by_turns(
         {
             "forward": forward,
-            "ledger": lambda: decomposition.stream_contributions(trace, length // 2),
+            "ledger": lambda: decomposition.stream_contributions(trace.stream(), length // 2),
             "sources": lambda: [
-                decomposition.sources(trace, layer, head, length // 2)
+                decomposition.sources(trace.stream(), layer, head, length // 2)
                 for layer in range(trace.n_layers)
                 for head in range(trace.n_heads)
             ],
@@ -72,10 +72,10 @@ def peak_bytes(length: int) -> int:
     model = ac.load("minilm")
     _, short = traced(model, 8)
     _, trace = traced(model, length)
-    decomposition.stream_contributions(short, 4)  # whatever is made once is not counted
+    decomposition.stream_contributions(short.stream(), 4)  # whatever is made once is not counted
     RESET.write_text("5")  # the kernel forgets its high-water mark
     before = _resident("VmRSS")
-    decomposition.stream_contributions(trace, length // 2)
+    decomposition.stream_contributions(trace.stream(), length // 2)
     return _resident("VmHWM") - before
 
 

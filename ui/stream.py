@@ -103,7 +103,7 @@ class StreamView:
 
     @cached_property
     def sink(self) -> Bools:
-        return sink_of(self.trace, self.stream)
+        return sink_of(self.reader)
 
     @property
     def sink_name(self) -> str:

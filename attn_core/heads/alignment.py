@@ -88,7 +88,8 @@ def between_said_words(pattern: Floats, queries: Tokens, keys: Tokens) -> Floats
     asks, answers = ~_special_words(queries), ~_special_words(keys)
     said = words[..., asks, :][..., answers]
     total = said.sum(axis=-1, keepdims=True)
-    return np.divide(said, total, out=np.zeros_like(said), where=total > 1e-12)
+    result: Floats = np.divide(said, total, out=np.zeros_like(said), where=total > 1e-12)
+    return result
 
 
 def _special_words(tokens: Tokens) -> Bools:

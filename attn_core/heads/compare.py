@@ -35,12 +35,14 @@ def _exact(p: Floats) -> Floats:
     """
     p = np.asarray(p, dtype=float)
     total = p.sum(axis=-1, keepdims=True)
-    return np.divide(p, total, out=np.zeros_like(p), where=total > 0)
+    result: Floats = np.divide(p, total, out=np.zeros_like(p), where=total > 0)
+    return result
 
 
 def _negative_entropy(p: Floats) -> Floats:
     """Σ p·log₂ p over keys, with 0·log 0 = 0."""
-    return (p * np.log2(p, out=np.zeros_like(p), where=p > 0)).sum(axis=-1)
+    result: Floats = (p * np.log2(p, out=np.zeros_like(p), where=p > 0)).sum(axis=-1)
+    return result
 
 
 def correlation(a: Floats, b: Floats, cells: Bools | None = None) -> float:
@@ -83,7 +85,8 @@ def change(a: Floats, b: Floats, rows: Sequence[int] | NDArray[np.int_] | None =
     word that only one sentence has counts as changed.
     """
     some = slice(None) if rows is None else np.asarray(rows)
-    return jensen_shannon(a[..., some, :], b[..., some, :]).mean(axis=-1)
+    result: Floats = jensen_shannon(a[..., some, :], b[..., some, :]).mean(axis=-1)
+    return result
 
 
 def distance_matrix(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from attn_core.capture.model import Model
+    from attn_core.traces.stream import StreamTrace
     from attn_core.traces.trace import Trace
 
 # Every number of the table as a measure: those of `MEASURES`, and the share of weight that follows each rule.
@@ -60,7 +61,7 @@ def classify_heads(
     texts = texts_for(model.name) if texts is None else texts
     sums = _Sums()
     for i, trace in enumerate(traces_of(model, texts, seeds, run)):
-        sums.add(trace, stream, "sentences" if i < len(texts) else "repeats")
+        sums.add(trace.stream(stream), "sentences" if i < len(texts) else "repeats")
         if progress is not None:
             progress((i + 1) / (len(texts) + len(seeds)))
     table = sums.table()
@@ -76,15 +77,15 @@ class _Sums:
         self.means: dict[tuple[int, str], list[Floats]] = defaultdict(list)
         self.pointed_to: dict[str, set[str]] = defaultdict(set)  # by kind: the tokens that its rule points to
 
-    def add(self, trace: Trace, stream: str | None, judged_on: str) -> None:
-        """Count one sentence; measures are taken of "sentences" alone."""
-        queries, keys = (trace.tokens, trace.tokens) if stream is None else trace.tokens_of(stream)
+    def add(self, stream: StreamTrace, judged_on: str) -> None:
+        """Count one stream of one sentence; measures are taken of "sentences" alone."""
+        queries, keys = stream.tokens, stream.key_tokens
         asks = ~np.array(queries.special, dtype=bool)  # [query]
-        sink, special = sink_of(trace, stream), np.array(keys.special, dtype=bool)  # [key]
-        context = RuleContext(keys.ids, keys.labels, (len(queries), len(keys)), queries is keys)
-        for layer in range(trace.n_layers_of(stream)):
-            pattern = trace.patterns(layer, stream=stream)  # [head, query, key]
-            may_look = trace.may_look(layer, stream=stream) & asks[:, None]
+        sink, special = sink_of(stream), np.array(keys.special, dtype=bool)  # [key]
+        context = RuleContext(keys.ids, keys.labels, (len(queries), len(keys)), stream.name != "cross")
+        for layer in range(stream.n_layers):
+            pattern = stream.patterns(layer)  # [head, query, key]
+            may_look = stream.may_look(layer) & asks[:, None]
             self._score(layer, judged_on, context, pattern, may_look, sink)
             if judged_on == "sentences":
                 positions = np.flatnonzero(asks) if context.same_sequence else None
@@ -97,7 +98,7 @@ class _Sums:
             cells = kind.cells_in(context) if kind.judged_on == judged_on else None
             if cells is not None:
                 self.scores[layer, kind.name].append(score_rule(pattern, cells, may_look, sink))
-                self.pointed_to[kind.name] |= {context.labels[key] for key in np.flatnonzero(cells.any(axis=0))}
+                self.pointed_to[kind.name] |= {context.labels[int(key)] for key in np.flatnonzero(cells.any(axis=0))}
 
     def _measure(self, layer: int, reading: Reading) -> None:
         for measure in MEASURES.values():
@@ -138,4 +139,5 @@ def _mean(values: Floats) -> Floats:
     """The mean over the last axis of what is there; NaN where nothing is."""
     there = ~np.isnan(values)
     total, count = np.where(there, values, 0).sum(axis=-1), there.sum(axis=-1)
-    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    result: Floats = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return result

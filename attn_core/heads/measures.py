@@ -20,7 +20,8 @@ from attn_core.heads.sink import Bools, Floats, without_sink
 
 def share_on(pattern: Floats, keys: Bools) -> Floats:
     """How much of every query's weight goes to some keys: [..., query, key] → [..., query], between 0 and 1."""
-    return pattern[..., keys].sum(axis=-1)
+    result: Floats = pattern[..., keys].sum(axis=-1)
+    return result
 
 
 def entropy(pattern: Floats) -> Floats:
@@ -31,7 +32,8 @@ def entropy(pattern: Floats) -> Floats:
     >>> entropy(np.array([[0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0]])).tolist()
     [2.0, 0.0]
     """
-    return entr(np.asarray(pattern, dtype=float)).sum(axis=-1) / np.log(2) + 0.0  # not −0
+    result: Floats = entr(np.asarray(pattern, dtype=float)).sum(axis=-1) / np.log(2) + 0.0  # not −0
+    return result
 
 
 def mean_distance(pattern: Floats, queries: Sequence[int] | NDArray[np.int_] | None = None) -> Floats:
@@ -44,7 +46,8 @@ def mean_distance(pattern: Floats, queries: Sequence[int] | NDArray[np.int_] | N
     """
     n_query, n_key = pattern.shape[-2:]
     places = np.arange(n_query) if queries is None else np.asarray(queries)
-    return (pattern * np.abs(np.arange(n_key)[None, :] - places[:, None])).sum(axis=-1)
+    result: Floats = (pattern * np.abs(np.arange(n_key)[None, :] - places[:, None])).sum(axis=-1)
+    return result
 
 
 # --- The records ------------------------------------------------------------------------------------------------------

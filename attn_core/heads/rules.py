@@ -32,7 +32,8 @@ def _ahead(n_query: int, n_key: int) -> NDArray[np.int_]:
 
 def offset_cells(n_query: int, n_key: int, offset: int) -> Bools:
     """The key at a fixed distance: −1 is the token before, 0 the token itself, 1 the token after."""
-    return _ahead(n_query, n_key) == offset
+    result: Bools = _ahead(n_query, n_key) == offset
+    return result
 
 
 def window_cells(n_query: int, n_key: int, reach: int = 2) -> Bools:
@@ -47,7 +48,8 @@ def duplicate_cells(ids: Sequence[int]) -> Bools:
     [[0, 0, 1], [0, 0, 0], [1, 0, 0]]
     """
     tokens = np.asarray(ids)
-    return (tokens[:, None] == tokens[None, :]) & ~np.eye(len(tokens), dtype=bool)
+    result: Bools = (tokens[:, None] == tokens[None, :]) & ~np.eye(len(tokens), dtype=bool)
+    return result
 
 
 def induction_cells(ids: Sequence[int]) -> Bools:
@@ -74,7 +76,8 @@ def first_mention_cells(ids: Sequence[int]) -> Bools:
     tokens = np.asarray(ids)
     same = tokens[:, None] == tokens[None, :]
     third = np.tril(same, -1).sum(axis=1) >= 2
-    return third[:, None] & (np.arange(len(tokens))[None, :] == same.argmax(axis=1)[:, None])
+    result: Bools = third[:, None] & (np.arange(len(tokens))[None, :] == same.argmax(axis=1)[:, None])
+    return result
 
 
 def punctuation_cells(labels: Sequence[str], n_query: int) -> Bools:
@@ -119,7 +122,10 @@ class RuleScore:
 
 def _ratio(part: Floats, whole: Floats) -> Floats:
     part, whole = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
-    return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=np.abs(whole) > 1e-9)
+    result: Floats = np.divide(
+        part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=np.abs(whole) > 1e-9
+    )
+    return result
 
 
 def score_rule(pattern: Floats, cells: Bools, may_look: Bools, sink: Bools) -> RuleScore:

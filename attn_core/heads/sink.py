@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from attn_core.traces.trace import Trace
+    from attn_core.traces.reader import TraceReader
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]
@@ -32,10 +32,10 @@ def sink_keys(special: Sequence[bool], *, causal: bool) -> Bools:
     return sink
 
 
-def sink_of(trace: Trace, stream: str | None = None) -> Bools:
-    """The sink's keys of a stream, bool [key]: see `sink_keys`."""
-    keys = trace.tokens if stream is None else trace.tokens_of(stream)[1]
-    return sink_keys(keys.special, causal=trace.kind == "decoder" or stream == "decoder")
+def sink_of(stream: TraceReader) -> Bools:
+    """The sink's keys of one stream of a trace, bool [key]: see `sink_keys`."""
+    causal = stream.kind == "decoder" or stream.name == "decoder"
+    return sink_keys(stream.key_tokens.special, causal=causal)
 
 
 def without_sink(pattern: Floats, sink: Bools) -> Floats:
@@ -48,4 +48,5 @@ def without_sink(pattern: Floats, sink: Bools) -> Floats:
     """
     rest = np.where(sink, 0.0, pattern)
     total = rest.sum(axis=-1, keepdims=True)
-    return np.divide(rest, total, out=np.full_like(rest, np.nan), where=total > 1e-12)
+    result: Floats = np.divide(rest, total, out=np.full_like(rest, np.nan), where=total > 1e-12)
+    return result

@@ -28,7 +28,7 @@ def delta_shares(trace: Trace, layer: int, query: int, *, stream: str | None = N
 
     Shares sum to 1. They are shares of sizes: parts that point against each other both count.
     """
-    sizes = trace.delta_e_sizes(layer, stream=stream)[:, query].astype(float)
+    sizes = trace.stream(stream).delta_e_sizes(layer)[:, query].astype(float)
     return sizes / sizes.sum() if sizes.sum() > 0 else np.full_like(sizes, np.nan)
 
 
@@ -70,14 +70,15 @@ def summary_with(
     trace: Trace, change: Effect, layer: int, head: int, query: int, *, stream: str | None = None
 ) -> HeadSummary:
     """The same, where the effect of switching the head off is already known."""
-    row = trace.pattern(layer, head, stream=stream)[query]
-    keys = trace.tokens if stream is None else trace.tokens_of(stream)[1]
-    sink = sink_of(trace, stream)
+    own = trace.stream(stream)
+    row, sink = own.pattern(layer, head)[query], sink_of(own)  # [key] each
     return HeadSummary(
         share=float(delta_shares(trace, layer, query, stream=stream)[head]),
         effect=change,
         sink=float(row[sink].sum()),
-        sink_labels=tuple(dict.fromkeys(label for label, rests in zip(keys.labels, sink, strict=True) if rests)),
+        sink_labels=tuple(
+            dict.fromkeys(label for label, rests in zip(own.key_tokens.labels, sink, strict=True) if rests)
+        ),
         entropy=float(entropy(row)),
     )
 

@@ -1,1 +1,5 @@
-"""To be written."""
+"""What the model says next: the next token's probabilities, continuing a text, the logit lens, translation.
+
+May import traces, capture and text.
+Start with `next_token`; `translation` is about models that read one sentence and write another.
+"""

@@ -96,7 +96,8 @@ def mean_pattern(trace: Trace, heads: Sequence[tuple[int, int]], stream: str = "
     """The mean pattern [query, key] of some heads (layer, head); rows still sum to 1. At least one is needed."""
     if not heads:
         raise ValueError("an alignment needs at least one head")
-    return np.mean([trace.pattern(layer, head, stream=stream) for layer, head in heads], axis=0)
+    result: Floats = np.mean([trace.pattern(layer, head, stream=stream) for layer, head in heads], axis=0)
+    return result
 
 
 def align(pattern: Floats) -> list[Aligned]:

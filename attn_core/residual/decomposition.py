@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from attn_core.residual import geometry
 from attn_core.traces import parity
 from attn_core.traces.block import BlockKind
-from attn_core.traces.trace import Trace
+from attn_core.traces.stream import StreamTrace
 
 Array = NDArray[np.floating]
 
@@ -55,7 +55,8 @@ class BlockDecomposition:
     @cached_property
     def attention(self) -> Array:
         """ΔE of the layer: all heads and the output bias together, before any norm, [d_model]."""
-        return np.sum([part.vector for part in self.parts if part.kind in ("head", "bias")], axis=0)
+        result: Array = np.sum([part.vector for part in self.parts if part.kind in ("head", "bias")], axis=0)
+        return result
 
     @property
     def embedding(self) -> Array:
@@ -82,20 +83,21 @@ class BlockDecomposition:
         return float(geometry.along(part.vector, self.attention)) / size if size > 0 else float("nan")
 
 
-def decompose_block(trace: Trace, layer: int, token: int, *, stream: str | None = None) -> BlockDecomposition:
+def decompose_block(stream: StreamTrace, layer: int, token: int) -> BlockDecomposition:
     """Split one token's step through one block. Raises HeadlightError where the block's wiring could not be found.
 
-    For an encoder-decoder `stream` is "encoder", or "decoder" for the whole decoder block, cross-attention included.
+    The "decoder" stream of an encoder-decoder stands for its whole block, cross-attention included.
     """
-    builder = _Builder(Part("embedding", "E", _row(trace.embedding(layer, stream=stream), token)))
-    for each in _calls(trace, stream):
-        _attend(builder, trace, layer, token, each)
-    last = _calls(trace, stream)[-1]
-    builder.add(Part("mlp", "MLP", _row(trace.mlp_added(layer, stream=last), token)))
-    if trace.block(layer, stream=last) == "post-norm":
-        builder.norm("LayerNorm after the MLP", lambda x: trace.block_norm(layer, "mlp", x, stream=last))
-    end = trace.embedding(layer + 1, stream=stream)
-    return BlockDecomposition(layer, token, trace.block(layer, stream=stream), tuple(builder.parts), _row(end, token))
+    builder = _Builder(Part("embedding", "E", _row(stream.embedding(layer), token)))
+    calls = stream.block_calls()
+    for call in calls:
+        _add_attention(builder, call, layer, token)
+    last = calls[-1]
+    builder.add(Part("mlp", "MLP", _row(last.mlp_added(layer), token)))
+    if last.block(layer) == "post-norm":
+        builder.norm("LayerNorm after the MLP", lambda x: last.block_norm(layer, "mlp", x))
+    end = _row(stream.embedding(layer + 1), token)
+    return BlockDecomposition(layer, token, stream.block(layer), tuple(builder.parts), end)
 
 
 class _Builder:
@@ -114,33 +116,27 @@ class _Builder:
         self.add(Part("norm", name, norm(self.total) - self.total))
 
 
-def _attend(builder: _Builder, trace: Trace, layer: int, token: int, stream: str | None) -> None:
-    prefix = "cross " if stream == "cross" else ""
-    heads = trace.heads_delta_e(layer, token, stream=stream)  # [head, d_model]
-    bias = trace.output_bias(layer, stream=stream)
+def _add_attention(builder: _Builder, call: StreamTrace, layer: int, token: int) -> None:
+    """The rows of one attention call: every head, the output bias, and what a norm after them changes."""
+    prefix = "cross " if call.name == "cross" else ""
+    heads, bias = call.heads_delta_e(layer, token), call.output_bias(layer)  # [head, d_model], [d_model]
     for head, vector in enumerate(heads):
-        builder.add(Part("head", f"{prefix}head {layer}.{head}", vector, stream or "self", head))
-    builder.add(Part("bias", f"{prefix}output bias", bias, stream or "self"))
-    block = trace.block(layer, stream=stream)
+        builder.add(Part("head", f"{prefix}head {layer}.{head}", vector, call.name, head))
+    builder.add(Part("bias", f"{prefix}output bias", bias, call.name))
+    block = call.block(layer)
     if block == "post-norm":
-        builder.norm(
-            f"LayerNorm after {prefix}attention", lambda x: trace.block_norm(layer, "attention", x, stream=stream)
-        )
+        builder.norm(f"LayerNorm after {prefix}attention", lambda x: call.block_norm(layer, "attention", x))
     if block == "norm-after":
-        output = heads.sum(axis=0, dtype=np.float64) + bias
-        changed = trace.block_norm(layer, "attention", output, stream=stream) - output
-        builder.add(Part("norm", "norm of attention's output", changed, stream or "self"))
-
-
-def _calls(trace: Trace, stream: str | None) -> list[str | None]:
-    """The attention calls of one block: a decoder's block has its own and the one to the encoder."""
-    return ["decoder", "cross"] if stream == "decoder" and "cross" in trace.streams else [stream]
+        output = heads.sum(axis=0, dtype=np.float64) + bias  # [d_model]
+        changed = call.block_norm(layer, "attention", output) - output
+        builder.add(Part("norm", "norm of attention's output", changed, call.name))
 
 
 def _row(rows: Array, token: int) -> Array:
     if not 0 <= token < len(rows):
         raise IndexError(f"token {token} is out of range: this trace has tokens 0 to {len(rows) - 1}")
-    return rows[token].copy()  # a view would keep all rows in memory
+    result: Array = rows[token].copy()  # a view would keep all rows in memory
+    return result
 
 
 # ------------------------------------------------------------------------------------------------ where ΔE came from
@@ -175,11 +171,11 @@ class Sources:
         return int(self.along.argmax())
 
 
-def sources(trace: Trace, layer: int, head: int, token: int, *, stream: str | None = None) -> Sources:
+def sources(stream: StreamTrace, layer: int, head: int, token: int) -> Sources:
     """Where a head's ΔE of one token came from, computed in the small space: no [key, d_model] is made."""
-    weights = trace.pattern_row(layer, head, token, stream=stream).astype(np.float64)
-    value = trace.value(layer, head, stream=stream).astype(np.float64)  # [key, d_head]
-    w_o = trace.w_o(layer, head, stream=stream).astype(np.float64)  # [d_head, d_model]
+    weights = stream.pattern_row(layer, head, token).astype(np.float64)
+    value = stream.value(layer, head).astype(np.float64)  # [key, d_head]
+    w_o = stream.w_o(layer, head).astype(np.float64)  # [d_head, d_model]
     delta = weights @ value @ w_o
     lengths = np.sqrt(np.clip(np.einsum("kd,de,ke->k", value, w_o @ w_o.T, value), 0, None))
     return Sources(weights, lengths, weights * (value @ (w_o @ geometry.unit(delta))))
@@ -209,15 +205,14 @@ class StreamContributions:
 
 
 def stream_contributions(
-    trace: Trace, token: int, *, stream: str | None = None, progress: Callable[[float], None] | None = None
+    stream: StreamTrace, token: int, *, progress: Callable[[float], None] | None = None
 ) -> StreamContributions:
     """Everything that every layer adds to a token, block by block."""
     blocks = []
-    n_layers = trace.n_layers_of(stream) if stream else trace.n_layers
-    for layer in range(n_layers):
-        blocks.append(decompose_block(trace, layer, token, stream=stream))
+    for layer in range(stream.n_layers):
+        blocks.append(decompose_block(stream, layer, token))
         if progress is not None:
-            progress((layer + 1) / n_layers)
+            progress((layer + 1) / stream.n_layers)
 
     def gather(kind: str) -> Array:
         return np.stack([np.sum([p.vector for p in block.parts if p.kind == kind], axis=0) for block in blocks])

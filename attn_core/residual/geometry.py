@@ -21,7 +21,8 @@ def norm(vectors: Array) -> Array:
     >>> float(norm(np.array([3.0, 4.0])))
     5.0
     """
-    return np.linalg.norm(np.asarray(vectors, dtype=np.float64), axis=-1)
+    result: Array = np.linalg.norm(np.asarray(vectors, dtype=np.float64), axis=-1)
+    return result
 
 
 def unit(vector: Array) -> Array:
@@ -39,7 +40,8 @@ def cosine(a: Array, b: Array) -> Array:
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     lengths = norm(a) * norm(b)
     dots = np.sum(a * b, axis=-1)
-    return np.divide(dots, lengths, out=np.full(np.shape(dots), np.nan), where=lengths > 0)
+    result: Array = np.divide(dots, lengths, out=np.full(np.shape(dots), np.nan), where=lengths > 0)
+    return result
 
 
 def angle(a: Array, b: Array) -> Array:

@@ -47,7 +47,7 @@ def input_parts(model: nn.Module, ids: Sequence[int], embedding: Tensor) -> Inpu
 
     `model` is the library's model, which has `get_input_embeddings`; its modules are only read, never changed.
     """
-    table = model.get_input_embeddings().weight.detach()  # type: ignore[operator, union-attr]
+    table = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
     token = table[torch.tensor(list(ids))]
     tables = [m.weight.detach() for m in model.modules() if isinstance(m, nn.Embedding)]
     others = [t for t in tables if t.shape[1] == token.shape[1] and t.data_ptr() != table.data_ptr()]

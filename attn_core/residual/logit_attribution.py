@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from attn_core.errors import HeadlightError
 from attn_core.residual.decomposition import StreamContributions, stream_contributions
 from attn_core.residual.nearest_tokens import NearestTokens, nearest
+from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
 Array = NDArray[np.floating]
@@ -123,59 +124,56 @@ def direct_logit_attribution(
     For causal models and decoders whose blocks keep the stream a plain sum. Raises HeadlightError for the others, and
     for models that predict no next word.
     """
-    stream = "decoder" if trace.kind == "encoder-decoder" else None
-    if trace.block(0, stream=stream) == "post-norm":
+    stream = trace.stream("decoder" if trace.kind == "encoder-decoder" else None)
+    if stream.block(0) == "post-norm":
         raise HeadlightError(
             "In this model a LayerNorm follows every sum and rescales all that came before, so a logit cannot be "
             "split into what each head adds. Choose a direction instead."
         )
-    added = _entering(trace, added or stream_contributions(trace, token, stream=stream), stream)
-    row, bias = _reading(trace, token, word, stream)
-    last = trace.embedding(len(added.mlp), stream=stream)[token]
-    norm = FrozenNorm.of(partial(trace.final_norm, stream=stream), last)
+    added = _entering(stream, added or stream_contributions(stream, token))
+    row, bias = _reading(stream, token, word)
+    last = stream.embedding(stream.n_layers)[token]
+    norm = FrozenNorm.of(stream.final_norm, last)
     parts, constant = direct_logits(added.parts(), norm, row, bias)
     n_layers, n_heads = added.heads.shape[:2]
     heads, rest = parts[1 : 1 + n_layers * n_heads].reshape(n_layers, n_heads), parts[1 + n_layers * n_heads :]
     biases, mlp, _ = rest.reshape(3, n_layers)
-    return LogitAttribution(heads, biases, mlp, float(parts[0]), constant, float(trace.logits(token)[word]))
+    return LogitAttribution(heads, biases, mlp, float(parts[0]), constant, float(stream.logits(token)[word]))
 
 
-def nearest_words(
-    trace: Trace, token: int, vectors: Array, count: int, *, away: bool = False, stream: str | None = None
-) -> NearestTokens:
+def nearest_words(stream: StreamTrace, token: int, vectors: Array, count: int, *, away: bool = False) -> NearestTokens:
     """The words of the model's own vocabulary that parts of one token point to (or away from): [part, d_model].
 
     With an unembedding, scores are what each part adds to the words' logits under the frozen final norm. With an input
     embedding, which no model reads words off, they are cosines: words that mean to point the same way.
     """
-    words = trace.vocabulary
-    last = trace.n_layers_of(stream) if stream else trace.n_layers
-    if words.kind == "unembedding" and trace.block(0, stream=stream) != "post-norm":
-        norm = FrozenNorm.of(partial(trace.final_norm, stream=stream), trace.embedding(last, stream=stream)[token])
+    words = stream.vocabulary
+    if words.kind == "unembedding" and stream.block(0) != "post-norm":
+        norm = FrozenNorm.of(stream.final_norm, stream.embedding(stream.n_layers)[token])
         return nearest(words.matrix, norm.part(vectors), count, measure="dot", away=away)
     return nearest(words.matrix, vectors, count, away=away)
 
 
-def _entering(trace: Trace, added: StreamContributions, stream: str | None) -> StreamContributions:
-    """The additions as they enter the stream: a norm between (norm-after) is held at what it did, like the last one."""
-    if trace.block(0, stream=stream) != "norm-after":
+def _entering(stream: StreamTrace, added: StreamContributions) -> StreamContributions:
+    """The parts as they enter the stream: a norm between (norm-after) is held at what it did, like the last one."""
+    if stream.block(0) != "norm-after":
         return added
     heads, bias = np.empty(added.heads.shape), np.empty(added.bias.shape)
     for layer in range(len(heads)):
         output = added.heads[layer].sum(axis=0, dtype=np.float64) + added.bias[layer]
-        norm = FrozenNorm.of(partial(trace.block_norm, layer, "attention", stream=stream), output)
+        norm = FrozenNorm.of(partial(stream.block_norm, layer, "attention"), output)
         heads[layer], bias[layer] = norm.part(added.heads[layer]), norm.whole(added.bias[layer])
     return replace(added, heads=heads, bias=bias, norms=np.zeros_like(added.norms))
 
 
-def _reading(trace: Trace, token: int, word: int, stream: str | None) -> tuple[Array, float]:
+def _reading(stream: StreamTrace, token: int, word: int) -> tuple[Array, float]:
     """How the logit is read off the final embedding x: (row, bias), logit = row · x + bias.
 
     A factor (T5) or a soft cap (Gemma 2) of the logits is held at what it did here, as the norm is.
     """
-    row = trace.vocabulary.matrix[word].float().cpu().numpy().astype(np.float64)
-    final = trace.final_embedding(stream=stream)[token]
-    bias = float(trace.read_words(np.zeros((1, len(row)), np.float32))[0, word])
+    row = stream.vocabulary.matrix[word].float().cpu().numpy().astype(np.float64)
+    final = stream.final_embedding()[token]
+    bias = float(stream.read_words(np.zeros((1, len(row)), np.float32))[0, word])
     plain = float(row @ final)
-    factor = (float(trace.logits(token)[word]) - bias) / plain if abs(plain) > 1e-9 else 1.0
+    factor = (float(stream.logits(token)[word]) - bias) / plain if abs(plain) > 1e-9 else 1.0
     return row * factor, bias

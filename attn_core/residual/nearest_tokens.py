@@ -87,4 +87,5 @@ def nearest(
 
 
 def _unit(rows: Tensor) -> Tensor:
-    return rows / rows.norm(dim=-1, keepdim=True).clamp(min=1e-30)
+    result: Tensor = rows / rows.norm(dim=-1, keepdim=True).clamp(min=1e-30)
+    return result

@@ -78,7 +78,8 @@ def read(trace: Trace, pieces: Sequence[int]) -> Occurrence:
 
 def looks(trace: Trace, layer: int, head: int, pieces: Sequence[int]) -> Array:
     """Where a head looks from a word, [key]: sums to 1, the mean over the word's pieces."""
-    return np.mean([trace.pattern_row(layer, head, piece) for piece in pieces], axis=0)
+    result: Array = np.mean([trace.pattern_row(layer, head, piece) for piece in pieces], axis=0)
+    return result
 
 
 def pairs(n: int) -> list[tuple[int, int]]:

@@ -31,14 +31,19 @@ def _at(stream: str | None) -> str:
     return "" if stream is None else f", stream={stream!r}"
 
 
+def _name(stream: str | None) -> str:
+    """A stream's name as an argument: nothing in a model that has one stream."""
+    return "" if stream is None else repr(stream)
+
+
 def decomposition(trace: Any, layer: int, head: int, token: int, stream: str | None, block: str | None) -> str:
     """ΔE: all that one layer adds to one token, where a head's part came from, and its full vectors."""
     return _lines(
         ["from attn_core.residual import decomposition"],
         traced(trace, stream),
-        f"block = decomposition.decompose_block(trace, {layer}, {token}{_at(block)})",
+        f"block = decomposition.decompose_block(trace.stream({_name(block)}), {layer}, {token})",
         "{part.name: part.vector for part in block.parts}  # they add up to block.next_embedding",
-        f"sources = decomposition.sources(trace, {layer}, {head}, {token}{_at(stream)})",
+        f"sources = decomposition.sources(trace.stream({_name(stream)}), {layer}, {head}, {token})",
         "sources.weights, sources.lengths, sources.along  # by source token",
         f"delta = trace.delta_e({layer}, {head}{_at(stream)})  # [token, d_model]",
     )
@@ -65,7 +70,7 @@ def search(trace: Any, cells: Sequence[tuple[int, int]], stream: str | None, str
         ["import numpy as np", "from attn_core.heads import search", "from attn_core.heads.sink import sink_of"],
         traced(trace, stream),
         f"cells = search.painted_cells({list(cells)!r}, *trace.pattern(0, 0{_at(stream)}).shape)",
-        f"sink = sink_of(trace, {stream!r})",
+        f"sink = sink_of(trace.stream({_name(stream)}))",
         "above = np.stack([",
         f"    search.find(trace.patterns(n{_at(stream)}), cells, trace.may_look(n{_at(stream)}), sink, "
         f"above_key_mean={strict}).score",

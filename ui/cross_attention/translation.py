@@ -169,7 +169,7 @@ class Translation:
 
     def source_columns(self) -> list[Column]:
         """Where the open head's ΔE of the chosen row came from, one row a source word."""
-        parts = decomposition.sources(self.trace, self.layer, self.head, self.row, stream="cross")
+        parts = decomposition.sources(self.trace.stream("cross"), self.layer, self.head, self.row)
         return [
             Column("weight", parts.weights, [percent(float(weight)) for weight in parts.weights], "key", 1.0),
             Column("length of value", parts.lengths, [f"{length:.2f}" for length in parts.lengths], "value"),

@@ -111,7 +111,7 @@ def _landmarks(update: TokenUpdate, ends: Array) -> list[arrows.Landmarks]:
     if update.no_words:
         return []
     vocabulary = update.trace.vocabulary
-    found = nearest_words(update.trace, update.position, ends, 5, stream=update.block)
+    found = nearest_words(update.trace.stream(update.block), update.position, ends, 5)
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:4]
     vectors = vocabulary.matrix[ids].float().cpu().numpy()
     return [arrows.Landmarks(vectors, [vocabulary.word(i) for i in ids], at=float(geometry.norm(ends).mean()))]

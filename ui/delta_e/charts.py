@@ -140,7 +140,7 @@ def written_words(update: TokenUpdate, part: str) -> tuple[list[str], Array, flo
         vector = np.sum([p.vector for p in update.ledger.parts if p.kind in kinds[part]], axis=0)
     word = update.trace.vocabulary.word
     up, down = (
-        nearest_words(update.trace, update.position, vector[None], 7, away=a, stream=update.block)
+        nearest_words(update.trace.stream(update.block), update.position, vector[None], 7, away=a)
         for a in (False, True)
     )
     ids = [*up.ids[0], *down.ids[0][::-1]]

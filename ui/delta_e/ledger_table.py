@@ -138,7 +138,7 @@ def _words(update: TokenUpdate) -> list[tuple[str, str]]:
     word = update.trace.vocabulary.word
     said = []
     for away in (False, True):
-        found = nearest_words(update.trace, update.position, vectors, 3, away=away, stream=update.block)
+        found = nearest_words(update.trace.stream(update.block), update.position, vectors, 3, away=away)
         names = [
             [visible(word(int(i))) for i, far in zip(*row, strict=True) if far]
             for row in zip(found.ids, found.stands_out, strict=True)

@@ -89,7 +89,7 @@ class TokenUpdate:
     @cached_property
     def ledger(self) -> BlockDecomposition:
         return self.remember(
-            "ledger", lambda: decomposition.decompose_block(self.trace, self.layer, self.position, stream=self.block)
+            "ledger", lambda: decomposition.decompose_block(self.trace.stream(self.block), self.layer, self.position)
         )
 
     @cached_property
@@ -120,7 +120,7 @@ class TokenUpdate:
     def sources_of(self, head: int, stream: str | None = None) -> Sources:
         """Where a head's ΔE of the token came from; `stream` only where the ledger has two kinds of heads."""
         where = stream or self.viewed.stream
-        compute = lambda: decomposition.sources(self.trace, self.layer, head, self.position, stream=where)  # noqa: E731
+        compute = lambda: decomposition.sources(self.trace.stream(where), self.layer, head, self.position)  # noqa: E731
         return self.remember(("sources", where, head), compute)
 
     @cached_property

@@ -38,7 +38,7 @@ def test_the_parts_end_at_the_next_layer(traced):
     name, _, trace = traced
     for stream in streams_of(trace):
         for layer in layers_of(trace, stream):
-            block = decomposition.decompose_block(trace, layer, TOKEN, stream=stream)
+            block = decomposition.decompose_block(trace.stream(stream), layer, TOKEN)
             total = sum(part.vector.astype(np.float64) for part in block.parts)
             end = trace.embedding(layer + 1, stream=stream)[TOKEN]
             assert np.abs(total - end).max() / np.abs(end).max() < 1e-5, (name, stream, layer)
@@ -56,7 +56,7 @@ def test_the_end_is_the_librarys_own_hidden_state(traced):
         hidden = {None: result.hidden_states}
     for stream in streams_of(trace):
         for layer in list(layers_of(trace, stream))[:-1]:  # the library's last state is after the final norm
-            block = decomposition.decompose_block(trace, layer, TOKEN, stream=stream)
+            block = decomposition.decompose_block(trace.stream(stream), layer, TOKEN)
             total = np.sum([part.vector for part in block.parts], axis=0)
             judge = hidden[stream][layer + 1][0, TOKEN].detach().numpy()
             np.testing.assert_allclose(
@@ -66,7 +66,7 @@ def test_the_end_is_the_librarys_own_hidden_state(traced):
 
 def test_a_wrong_part_turns_the_sum_red(traced):
     _, _, trace = traced
-    block = decomposition.decompose_block(trace, 0, TOKEN, stream=streams_of(trace)[-1])
+    block = decomposition.decompose_block(trace.stream(streams_of(trace)[-1]), 0, TOKEN)
     for left_out in range(len(block.parts)):
         if np.abs(block.parts[left_out].vector).max() == 0:  # a model without an output bias
             continue
@@ -77,7 +77,7 @@ def test_a_wrong_part_turns_the_sum_red(traced):
 
 def test_rows_come_in_the_order_of_the_block(traced):
     name, _, trace = traced
-    block = decomposition.decompose_block(trace, 0, TOKEN, stream=streams_of(trace)[-1])
+    block = decomposition.decompose_block(trace.stream(streams_of(trace)[-1]), 0, TOKEN)
     kinds = [part.kind for part in block.parts if part.kind != "head"]
     expected = {
         "pre-norm": ["embedding", "bias", "mlp"],
@@ -97,7 +97,7 @@ def test_rows_come_in_the_order_of_the_block(traced):
 def test_heads_are_rows_of_delta_e_and_shares_add_up(traced):
     _, _, trace = traced
     stream = streams_of(trace)[0]
-    block = decomposition.decompose_block(trace, 1, TOKEN, stream=stream)
+    block = decomposition.decompose_block(trace.stream(stream), 1, TOKEN)
     heads = [part for part in block.parts if part.kind == "head"]
     for part in heads:
         judge = trace.delta_e(1, part.head, stream=stream)[TOKEN]
@@ -112,7 +112,7 @@ def test_sources_are_weight_times_value_through_w_o(traced):
     _, _, trace = traced
     stream = "cross" if trace.kind == "encoder-decoder" else None
     for head in range(trace.n_heads):
-        found = decomposition.sources(trace, 1, head, TOKEN, stream=stream)
+        found = decomposition.sources(trace.stream(stream), 1, head, TOKEN)
         parts = trace.delta_e_by_source(1, head, TOKEN, stream=stream)  # [key, d_model]
         delta = trace.delta_e(1, head, stream=stream)[TOKEN]
         size = np.abs(delta).max()
@@ -127,7 +127,7 @@ def test_sources_are_weight_times_value_through_w_o(traced):
 def test_additions_of_all_layers_are_the_last_stream(traced):
     _, _, trace = traced
     stream = streams_of(trace)[-1]
-    added = decomposition.stream_contributions(trace, TOKEN, stream=stream)
+    added = decomposition.stream_contributions(trace.stream(stream), TOKEN)
     n_layers = trace.n_layers_of(stream)
     end = trace.embedding(n_layers, stream=stream)[TOKEN]
     np.testing.assert_allclose(added.parts().sum(axis=0), end, atol=2e-5 * np.abs(end).max())
@@ -149,11 +149,11 @@ def test_places_that_are_not_there_are_refused(traced):
     _, _, trace = traced
     stream = streams_of(trace)[0]
     with pytest.raises(IndexError, match="0 to"):
-        decomposition.decompose_block(trace, 0, 999, stream=stream)
+        decomposition.decompose_block(trace.stream(stream), 0, 999)
     with pytest.raises(IndexError, match="0 to"):
-        decomposition.decompose_block(trace, 0, -1, stream=stream)
+        decomposition.decompose_block(trace.stream(stream), 0, -1)
     with pytest.raises(IndexError, match="0 to"):
-        decomposition.decompose_block(trace, 7, 0, stream=stream)
+        decomposition.decompose_block(trace.stream(stream), 7, 0)
 
 
 def test_scores_are_made_for_one_query_alone(traced, monkeypatch):
@@ -162,7 +162,7 @@ def test_scores_are_made_for_one_query_alone(traced, monkeypatch):
     real = attention.softmax
     monkeypatch.setattr(attention, "softmax", lambda scores: sizes.append(scores.numel()) or real(scores))
     stream = streams_of(trace)[-1]
-    decomposition.stream_contributions(trace, TOKEN, stream=stream)
-    decomposition.sources(trace, 0, 0, TOKEN, stream=stream)
+    decomposition.stream_contributions(trace.stream(stream), TOKEN)
+    decomposition.sources(trace.stream(stream), 0, 0, TOKEN)
     longest = max(len(trace.tokens_of(s)[1]) for s in trace.streams)
     assert sizes and max(sizes) <= trace.n_heads * longest  # a row of every head, never a square

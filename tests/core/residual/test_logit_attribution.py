@@ -115,6 +115,6 @@ def test_a_norm_after_every_sum_cannot_be_split(name):
 
 def test_contributions_that_are_there_are_used_again(monkeypatch):
     _, trace = traced("gpt2")
-    added = decomposition.stream_contributions(trace, TOKEN)
+    added = decomposition.stream_contributions(trace.stream(), TOKEN)
     monkeypatch.setattr(logit_attribution, "stream_contributions", lambda *_, **__: pytest.fail("computed again"))
     assert logit_attribution.direct_logit_attribution(trace, TOKEN, WORD, added=added).error < 1e-5

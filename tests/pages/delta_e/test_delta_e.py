@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.residual import decomposition
-from attn_core.traces.trace import Trace
+from attn_core.traces.stream import StreamTrace
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 LESSON = "a fluffy blue creature roamed the verdant forest . the creature was"
@@ -43,10 +43,10 @@ def on_the_map(page: AppTest) -> np.ndarray:
 
 
 def test_the_first_screen_is_creature_in_the_starter(first, trace) -> None:
-    book = decomposition.decompose_block(trace, 0, CREATURE)
+    book = decomposition.decompose_block(trace.stream(), 0, CREATURE)
     sizes = [np.linalg.norm(part.vector) for part in book.parts if part.kind == "head"]
     head = int(np.argmax(sizes))
-    source = decomposition.sources(trace, 0, head, CREATURE).strongest
+    source = decomposition.sources(trace.stream(), 0, head, CREATURE).strongest
     assert f"creature by {_angle(book.embedding, book.next_embedding):.0f}°. Head 0.{head} adds most" in lead(first)
     assert lead(first).endswith(f"from {trace.tokens.labels[source]}.")
     assert "live" in text(first) and "✓ checked" in text(first) and "✓ the parts add up" in text(first)
@@ -215,22 +215,22 @@ def test_a_translators_decoder_has_two_kinds_of_heads() -> None:
 
 
 def test_a_sum_that_fails_turns_red(monkeypatch) -> None:
-    real = Trace.heads_delta_e
+    real = StreamTrace.heads_delta_e
 
-    def wrong(self, layer, query, *, stream=None):
-        return 1.001 * real(self, layer, query, stream=stream)
+    def wrong(self, layer, query):
+        return 1.001 * real(self, layer, query)
 
-    monkeypatch.setattr(Trace, "heads_delta_e", wrong)
+    monkeypatch.setattr(StreamTrace, "heads_delta_e", wrong)
     page = opened(text="a sentence that nobody else asks for")
     assert "✕ the parts do not add up" in text(page) and "✓ the parts add up" not in text(page)
     assert '<span class="hl-badge bad"' in html(page)
 
 
 def test_a_layer_that_cannot_be_taken_apart_is_one_clear_sentence(monkeypatch) -> None:
-    def unknown(self, layer, *, stream=None):
+    def unknown(self, layer):
         raise ac.HeadlightError(f"How layer {layer} of this model adds up could not be found.")
 
-    monkeypatch.setattr(Trace, "block", unknown)
+    monkeypatch.setattr(StreamTrace, "block", unknown)
     page = opened(text="another sentence that nobody else asks for")
     assert "How layer 0 of this model adds up could not be found." in text(page) and not page.dataframe
 
