@@ -1,7 +1,7 @@
 """The two canvas pictures as Streamlit components: all heads at a glance, and one head as links.
 
 The cells travel once, as bytes; what is to be shown of them (the chosen head, the pinned word, the scale) travels
-beside them, so a click never sends the cells again. Packets are made by `attn_core.figures.tiles`.
+beside them, so a click never sends the cells again. Packets are made by `attn_core.figures.canvas`.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def overview(
 ) -> Opened | None:
     """Every head of every layer on one canvas.
 
-    `packet` comes from `tiles.pack_patterns`, `tiles.pack_values` or `tiles.pack_kinds`. `picture` is its name under
-    Save, and `says` how its caption begins.
+    `packet` comes from `pack_patterns`, `pack_values` or `pack_kinds` of `figures.canvas.heads`. `picture` is its name
+    under Save, and `says` how its caption begins.
 
     `on_open` is called before the page runs again, as a widget's callback is; the same is returned in that run, and
     None in every other.
@@ -78,7 +78,7 @@ def links(
     pinned: tuple[Side, int] | None = None,
     on_pin: Callable[[Pin], None] | None = None,
 ) -> Pin | None:
-    """One head, or up to eight, as lines between words; `packet` comes from `tiles.pack_links`.
+    """One head, or up to eight, as lines between words; `packet` comes from `figures.canvas.links.pack_links`.
 
     `on_pin` is called before the page runs again, as a widget's callback is; the same is returned in that run, and
     None in every other.

@@ -1,4 +1,4 @@
-"""The canvas picture of a matrix as a Streamlit component; packets are made by `attn_core.figures.cells`."""
+"""The canvas picture of a matrix as a Streamlit component; packets are made by `attn_core.figures.canvas.matrix`."""
 
 from __future__ import annotations
 

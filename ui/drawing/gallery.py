@@ -107,7 +107,7 @@ def canvas(name: str, packet: bytes, view: Mapping[str, Any], says: str = "") ->
 
 
 def bars(name: str, labels: Sequence[str], columns: Sequence[Column], says: str = "", **options: Any) -> None:
-    """Draw a table of bars, and register it; `options` as in `attn_core.figures.bars`."""
+    """Draw a table of bars, and register it; `options` as in `attn_core.figures.html.bar_table`."""
     register(name, partial(_table, labels, columns, options.get("head", "word")), says)
     st.html(bars_html(labels, columns, **options))
 

@@ -1,4 +1,4 @@
-"""The canvas picture of patterns side by side as a Streamlit component; packets: `attn_core.figures.panels`."""
+"""The canvas picture of patterns side by side as a Streamlit component; packets: `attn_core.figures.canvas.panels`."""
 
 from __future__ import annotations
 

@@ -81,3 +81,16 @@ def test_a_square_root_scale_bends_the_colours_and_not_the_numbers():
     scaled = colours.sequential("light", "sqrt")
     assert [colour for _, colour in scaled] == colours.SEQUENTIAL["light"]
     assert [position for position, _ in scaled] == pytest.approx([(i / 10) ** 2 for i in range(11)])
+
+
+def test_a_shade_lies_where_it_is_asked_for() -> None:
+    steps = ["#000000", "#0a0a0a", "#ffffff"]
+    assert [colours.shade(steps, share) for share in (-1, 0, 0.25, 0.5, 0.75, 1, 2)] == [
+        *("#000000", "#000000", "#050505", "#0a0a0a", "#858585", "#ffffff", "#ffffff")
+    ]
+
+
+def test_ink_is_dark_on_light_cells_and_light_on_dark_ones() -> None:
+    assert [colours.ink_on(cell) for cell in ("#ffffff", "#000000", "#ffd682", "#26205c")] == [
+        *(colours.INKS[0], colours.INKS[1], colours.INKS[0], colours.INKS[1])
+    ]

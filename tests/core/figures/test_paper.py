@@ -8,9 +8,11 @@ import io
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from attn_core.figures.canvas.heads import pack_patterns
+from attn_core.figures.canvas.boxes import boxes
+from attn_core.figures.canvas.heads import pack_kinds, pack_patterns, pack_values
 from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.canvas.matrix import Side, pack_cells
+from attn_core.figures.canvas.packet import unpack
 from attn_core.figures.canvas.panels import Panel, pack_panels
 from attn_core.figures.colours import ROLES
 from attn_core.figures.paper import csv as numbers
@@ -78,3 +80,31 @@ def test_a_caption_takes_the_page_it_needs_and_is_no_markup():
     lines = long.layout.title.text.count("<br>")
     assert lines > 2 and long.layout.height - short.layout.height == 16 * lines
     assert long.layout.margin.b - short.layout.margin.b == 16 * lines
+
+
+def test_every_kind_of_packet_has_a_saved_twin() -> None:
+    side = Side(WORDS)
+    packets = [
+        pack_patterns([PATTERN[None]], 1, WORDS),
+        pack_values(PATTERN, [["1"] * 3] * 3, name="size"),
+        pack_kinds([["induction"]], {"induction": "copies"}),
+        pack_links(PATTERN[None], WORDS, heads=["0.0"]),
+        pack_panels([Panel("one", "head 0.0", PATTERN, WORDS, WORDS)]),
+        pack_cells(PATTERN, side, side, says="{value}", alt=""),
+        boxes([0, 0], ["model", "query"], [2, 2], ["model", "query"], ""),
+    ]
+    assert {unpack(packet)[0]["picture"] for packet in packets} == set(paper.PICTURES)
+    for packet in packets:
+        assert paper.drawn(packet).data
+
+
+def test_letters_of_kinds_differ() -> None:
+    names = ["previous token", "induction", "past time", "index"]
+    header, _ = unpack(pack_kinds([names], dict.fromkeys(names, "")))
+    assert [entry["letters"] for entry in header["legend"]] == ["PT", "IN", "3", "4", "·"]
+
+
+def test_a_mean_of_heads_keeps_its_name() -> None:
+    packet = pack_links(PATTERN[None], WORDS, heads=["the mean of all heads"])
+    lines = [trace for trace in paper.drawn(packet).data if isinstance(trace.meta, dict)]
+    assert {line.name for line in lines} == {"the mean of all heads"}
