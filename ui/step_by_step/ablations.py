@@ -69,8 +69,9 @@ def panel(subject: StepSubject, wanted: list[StageAblation]) -> None:
 
 def _side_by_side(subject: StepSubject, broken: HeadStages) -> None:
     true = subject.stages
-    largest = max(float(true.pattern.max()), float(broken.pattern.max()))
     no_shares = bool(((broken.pattern < 0) | (broken.pattern > 1.001)).any())
+    # Shares are compared on one scale; what is no share any more has its own, or the intact picture would pale.
+    largest = float(true.pattern.max()) if no_shares else max(float(true.pattern.max()), float(broken.pattern.max()))
     pictures = (
         ("As it is", true, true.pattern.numpy(), False),
         ("Broken", broken, broken.pattern.numpy(), no_shares),

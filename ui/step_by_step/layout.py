@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ import streamlit as st
 
 from ui.step_by_step.sentences_scores import Term
 from ui.step_by_step.subject import StepSubject, Words
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 TITLES = (
     "Words become vectors",
@@ -74,7 +77,7 @@ def numbers_and_code(
     step: int,
     frame: Callable[[], pd.DataFrame],
     *stages: str,
-    made_by: Sequence[Callable[..., Any]] = (),
+    made_by: Sequence[Callable[..., object]] = (),
 ) -> None:
     """The numbers as a table, and the source of the very functions that made them; both folded until asked for.
 
@@ -91,7 +94,7 @@ def numbers_and_code(
             _sources(code, [made_by, *(subject.stages.ran.get(stage, ()) for stage in stages)])
 
 
-def _sources(place: Any, called: Sequence[Sequence[Callable[..., Any]]]) -> None:
+def _sources(place: DeltaGenerator, called: Sequence[Sequence[Callable[..., object]]]) -> None:
     functions = list(dict.fromkeys(function for group in called for function in group))
     if not functions:
         place.html('<div class="hl-says soft">Nothing ran here: the numbers were passed on as they are.</div>')

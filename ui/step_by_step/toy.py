@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -31,7 +30,7 @@ TITLES = {
 def param() -> Param:
     """The visitor's numbers as a parameter of the link, "" for the toy as it was made."""
 
-    def parse(raw: str, earlier: Mapping[str, Any]) -> str:
+    def parse(raw: str, earlier: Mapping[str, object]) -> str:
         return written(read(raw))
 
     return Param("toy", "", parse)

@@ -65,7 +65,7 @@ def numbers(stored: Any) -> np.ndarray:
 
 
 def boxes(page: AppTest) -> list[list[Any]]:
-    """The treemap's nodes, [parent, label, count, role] each, as the browser receives them."""
+    """The treemap's nodes, [parent, label, count, role, count as it is read] each, as the browser receives them."""
     (packet,) = [c.proto.bytes for c in page.get("bidi_component") if c.proto.component_name == "headlight.boxes"]
     start = 4 + struct.unpack("<I", packet[:4])[0]
     length = struct.unpack("<I", packet[start : start + 4])[0]
@@ -105,8 +105,8 @@ def test_what_the_lesson_leaves_out_is_listed_and_a_switch_adds_it(front: AppTes
 def test_boxes_hold_what_is_counted(front: AppTest) -> None:
     nodes = boxes(front)
     assert nodes[0][1:3] == ["GPT-3 175B", 175_181_291_520]
-    assert sum(count for parent, _, count, _ in nodes[1:] if parent == 0) == 175_181_291_520
-    assert [label for _, label, _, _ in nodes if label.startswith("block ")] == [f"block {i}" for i in range(96)]
+    assert sum(count for parent, _, count, *_ in nodes[1:] if parent == 0) == 175_181_291_520
+    assert [label for _, label, *_ in nodes if label.startswith("block ")] == [f"block {i}" for i in range(96)]
 
 
 def test_a_link_goes_into_a_block(front: AppTest) -> None:

@@ -224,6 +224,14 @@ def test_nothing_broken_is_close_to_the_model_and_every_break_is_not(trace) -> N
         np.testing.assert_allclose(numbers(page, "step_6_grid"), trace.pattern(0, 3), atol=2e-6)  # the walk stays true
 
 
+def test_the_intact_picture_keeps_its_scale_beside_one_that_is_broken(trace) -> None:
+    """Scores instead of weights are far larger; they have a scale of their own."""
+    largest = float(trace.pattern(0, 3).max())
+    for broken in ("no-softmax", "no-w-o"):
+        header, _ = drawn(opened(breaks=broken, v=1, text=STARTER))["break_As it is"]
+        assert header["limit"] == pytest.approx(largest, rel=1e-3), broken
+
+
 def test_no_w_o_leaves_the_pattern_and_changes_delta() -> None:
     page = opened(breaks="no-w-o", v=1, text=STARTER)
     pattern, delta = gauges(page)
