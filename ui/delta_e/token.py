@@ -97,9 +97,8 @@ class TokenUpdate:
         """Everything of all layers; the first time, with visible progress where it takes long."""
         compute = partial(
             decomposition.stream_contributions,
-            self.trace,
+            self.trace.stream(self.block),
             self.position,
-            stream=self.block,
             progress=self.progress,
         )
         what = ("contributions", self.block, self.position)
