@@ -133,7 +133,7 @@ def _number(value: Array | float) -> float | None:
 
 
 def _words(update: TokenUpdate) -> list[tuple[str, str]]:
-    """For every row the words that stand out, towards and away; a dash where none does better than luck."""
+    """For every row the words that stand out, towards and away; a dash where none passes the line of chance."""
     vectors = np.stack([part.vector for part in update.ledger.parts] + [update.ledger.next_embedding])
     word = update.trace.vocabulary.word
     said = []
