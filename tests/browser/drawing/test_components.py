@@ -30,7 +30,7 @@ APP = """
 import json
 import numpy as np
 import streamlit as st
-from attn_core.figures.canvas.heads import map, pack_kinds, pack_patterns, pack_values
+from attn_core.figures.canvas.heads import pack_kinds, pack_patterns, pack_values
 from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.charts.heatmap import clicked, heatmap
 from ui.drawing import canvas as components
@@ -225,7 +225,7 @@ def test_the_keyboard_does_what_the_pointer_does(visit):
 
 def test_each_tile_has_a_name_and_the_grid_says_its_size(visit):
     page = visit("view=kinds")
-    names = page.get_by_role("gridcell").evaluate_all("tiles => map((tile) => tile.ariaLabel)")
+    names = page.get_by_role("gridcell").evaluate_all("tiles => tiles.map((tile) => tile.ariaLabel)")
     assert names[:2] == ["Layer 0, head 0: sink", "Layer 0, head 1: odd"] and len(names) == 12
     expect(page.locator(".legend").first).to_contain_text("sink: looks at the first token (6)")
     expect(page.locator(".legend").first).to_contain_text("other (6)")
