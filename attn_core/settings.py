@@ -1,60 +1,129 @@
-"""What an operator may set from outside, all of it through environment variables; read when asked, never kept.
+"""What an operator may set from outside, through environment variables: one frozen value, read once.
 
-| variable          | default | meaning |
-| ----------------- | ------- | ------- |
-| HEADLIGHT_MODE    | local   | `public`: visitors get the catalogue's models only, no folder and no other hub model |
-| HEADLIGHT_MODELS  | all     | names of the catalogue, with commas between them; the bundled one is always there |
-| HEADLIGHT_TOKENS  | 512     | how many tokens of a sentence are read at most |
-| HEADLIGHT_MODEL_MB | 2000   | how many megabytes of loaded models the app keeps |
-| HEADLIGHT_TRACE_MB | 200    | how many megabytes of traces the app keeps |
-| HEADLIGHT_PASSES  | 2       | how many forward passes run at the same time |
-| HEADLIGHT_QUEUE   | 32      | how many may wait for one; whoever comes later is told that we are busy |
-| HEADLIGHT_WAIT    | 20      | for how many seconds at most |
-| HF_HUB_OFFLINE    |         | `1`: never ask the hub; models that were downloaded before still load |
-| HF_ENDPOINT, HF_HOME |      | the hub's address, and where downloads are kept |
+    settings().passes          # HEADLIGHT_PASSES, checked, or its default
+
+All variables are read together when the first of them is asked for, so a typing error in any stops the start and is
+named. Who changes the environment afterwards (a test) calls `read_again`. Each field says its variable, default,
+range and meaning; the table in the README is compared with them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+_YES = ("1", "ON", "YES", "TRUE")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """Where a field of the settings comes from: `least` and `most` bound whole numbers, `one_of` lists words."""
+
+    name: str
+    meaning: str
+    least: int = 1
+    most: int = 1_000_000
+    one_of: tuple[str, ...] = ()
+
+
+def _from(name: str, default: Any, meaning: str, **bounds: Any) -> Any:
+    return field(default=default, metadata={"variable": Variable(name, meaning, **bounds)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that an operator may set, typed and within its range."""
+
+    mode: str = _from(
+        "HEADLIGHT_MODE",
+        "local",
+        "`public`: visitors get the models of the table above, no folder and no other hub model",
+        one_of=("local", "public"),
+    )
+    models: tuple[str, ...] = _from(
+        "HEADLIGHT_MODELS", (), "names of the table above, with commas between them; the bundled one is always there"
+    )
+    tokens: int = _from("HEADLIGHT_TOKENS", 512, "how many tokens of a sentence are read at most", most=4096)
+    model_mb: int = _from("HEADLIGHT_MODEL_MB", 2000, "how many megabytes of loaded models the app keeps")
+    trace_mb: int = _from("HEADLIGHT_TRACE_MB", 200, "how many megabytes of traces the app keeps")
+    passes: int = _from("HEADLIGHT_PASSES", 2, "how many forward passes run at the same time")
+    queue: int = _from("HEADLIGHT_QUEUE", 32, "how many may wait for one; whoever comes later is told that we are busy")
+    wait: int = _from("HEADLIGHT_WAIT", 20, "for how many seconds at most")
+    link_characters: int = _from(
+        "HEADLIGHT_LINK", 6000, "how many characters one value of a link has at most; longer ones stay out of it"
+    )
+    upload_mb: int = _from("HEADLIGHT_UPLOAD_MB", 8, "how many megabytes a saved view has at most that is opened again")
+    sessions: int = _from("HEADLIGHT_SESSIONS", 250, "how many visitors are served at the same time")
+    sessions_per_address: int = _from("HEADLIGHT_SESSIONS_PER_ADDRESS", 80, "how many of them from one address")
+    metrics_port: int = _from(
+        "HEADLIGHT_METRICS_PORT", 0, "the port that answers what an operator watches; 0 for none", least=0, most=65_535
+    )
+    metrics_address: str = _from("HEADLIGHT_METRICS_ADDRESS", "127.0.0.1", "the address of that port")
+    offline: bool = _from("HF_HUB_OFFLINE", False, "`1`: never ask the hub; what was downloaded before still loads")
+
+
+def variables() -> dict[str, Variable]:
+    """Each field of the settings and where it comes from, in the order of the README."""
+    return {each.name: each.metadata["variable"] for each in fields(Settings)}
+
+
+def read(environment: Mapping[str, str]) -> Settings:
+    """The settings that an environment says; ValueError names a variable whose value is none of those it can have."""
+    said = {name: environment.get(variable.name, "").strip() for name, variable in variables().items()}
+    given = {name: text for name, text in said.items() if text}
+    defaults = Settings()
+    return Settings(**{n: _typed(getattr(defaults, n), variables()[n], text) for n, text in given.items()})
+
+
+def _typed(default: Any, variable: Variable, said: str) -> Any:
+    """A text from the environment as a value of its default's type."""
+    if isinstance(default, bool):
+        return said.upper() in _YES
+    if isinstance(default, tuple):
+        return tuple(part for part in map(str.strip, said.split(",")) if part)
+    if isinstance(default, int):
+        return _whole_number(variable, said)
+    if variable.one_of and said not in variable.one_of:
+        choices = " or ".join(map(repr, variable.one_of))
+        raise ValueError(f"{variable.name} is {said!r}; it can be {choices}")
+    return said
+
+
+def _whole_number(variable: Variable, said: str) -> int:
+    ok = said.isascii() and said.isdigit() and variable.least <= int(said) <= variable.most
+    if not ok:
+        can = f"it can be a whole number from {variable.least} to {variable.most}"
+        raise ValueError(f"{variable.name} is {said!r}; {can}")
+    return int(said)
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read from its environment at the first call."""
+    return read(os.environ)
+
+
+def read_again() -> None:
+    """Have the environment read again at the next use; what was made from the settings before stays as it is."""
+    settings.cache_clear()
 
 
 def is_public() -> bool:
     """Whether strangers use this server. A word that is neither mode is refused: a typing error must open no door."""
-    mode = os.environ.get("HEADLIGHT_MODE", "local")
-    if mode not in ("local", "public"):
-        raise ValueError(f"HEADLIGHT_MODE is {mode!r}; it can be 'local' or 'public'")
-    return mode == "public"
-
-
-def number(name: str, default: int, most: int = 1_000_000) -> int:
-    """A setting that is a whole number from 1 to `most`; ValueError names it where it is not."""
-    said = os.environ.get(name, "").strip() or str(default)
-    if not said.isascii() or not said.isdigit() or not 1 <= int(said) <= most:
-        raise ValueError(f"{name} is {said!r}; it can be a whole number from 1 to {most}")
-    return int(said)
-
-
-def token_limit() -> int:
-    """How many tokens of a sentence are read at most; a model may read fewer."""
-    return number("HEADLIGHT_TOKENS", 512, most=4096)
+    return settings().mode == "public"
 
 
 def offered(names: Iterable[str]) -> list[str]:
     """Those of a catalogue's names that visitors may choose; ValueError names one that is not in it."""
-    names = list(names)
-    wanted = [name.strip() for name in os.environ.get("HEADLIGHT_MODELS", "").split(",") if name.strip()]
+    names, wanted = list(names), settings().models
     unknown = [name for name in wanted if name not in names]
     if unknown:
         raise ValueError(f"{unknown[0]!r}, one of HEADLIGHT_MODELS, is not in the catalogue")
-    return wanted or names
-
-
-def is_offline() -> bool:
-    """Whether the hub must not be asked."""
-    return os.environ.get("HF_HUB_OFFLINE", "").strip().upper() in ("1", "ON", "YES", "TRUE")
+    return list(wanted) or names
 
 
 def assets_folder() -> Path:

@@ -19,7 +19,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.RootContainer_pb2 import RootContainer
 
-from attn_core.settings import number
+from attn_core.settings import settings
 from hosting import metrics, uploads
 from hosting.limits import AddressBuckets, Places, TokenBucket, address_of
 
@@ -57,8 +57,8 @@ class Limits:
     Reruns come from clicks, keys and sliders: a held key sends about 30 a second, and waits then.
     """
 
-    sockets: int = field(default_factory=lambda: number("HEADLIGHT_SESSIONS", 250))
-    sockets_per_address: int = field(default_factory=lambda: number("HEADLIGHT_SESSIONS_PER_ADDRESS", 80))
+    sockets: int = field(default_factory=lambda: settings().sessions)
+    sockets_per_address: int = field(default_factory=lambda: settings().sessions_per_address)
     message_bytes: int = 1_000_000
     messages_per_second: float = 15.0
     messages_at_once: float = 45.0

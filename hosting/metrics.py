@@ -7,11 +7,12 @@ address or a sentence.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from attn_core.settings import settings
 
 SESSIONS = Gauge("headlight_sessions", "Open sessions, one WebSocket each")
 REFUSED = Counter("headlight_refused", "Sessions and uploads refused or ended, by reason", ["why"])
@@ -29,9 +30,9 @@ LOG_LINES_DROPPED = Counter("headlight_log_lines_dropped", "Log lines beyond the
 
 def start() -> None:
     """Answer on the port that was asked for, if one was."""
-    port = int(os.environ.get("HEADLIGHT_METRICS_PORT", "0") or 0)
+    port = settings().metrics_port
     if port:
-        start_http_server(port, addr=os.environ.get("HEADLIGHT_METRICS_ADDRESS", "127.0.0.1"))
+        start_http_server(port, addr=settings().metrics_address)
 
 
 def watch(state: Any, ready: Callable[[], bool]) -> None:

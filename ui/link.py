@@ -28,11 +28,12 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from attn_core.settings import settings
 from ui.param import Param, as_written
 
 VERSION = "1"
 SHARED = ("model", "text", "layer", "head", "query")  # what a link into another page says
-LONGEST_LINK = 6000  # characters of one value; browsers and proxies refuse addresses much longer than this
+LONGEST_LINK = settings().link_characters  # of one value; browsers and proxies refuse much longer addresses
 
 _MEMORY = "link_memory"
 

@@ -19,11 +19,11 @@ from attn_core.models.cards import card_of, shipped_folder
 from attn_core.models.entry import Entry
 from attn_core.models.sources import installed_folder, missing_part
 from attn_core.models.verification import read_config
-from attn_core.settings import assets_folder, is_public, offered, token_limit
+from attn_core.settings import assets_folder, is_public, offered, settings
 
 PINS = "pins.json"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-MOST_TOKENS = token_limit()  # what is read of a text at most, where a model could read more
+MOST_TOKENS = settings().tokens  # what is read of a text at most, where a model could read more
 
 
 def availability(name: str) -> tuple[bool, str]:

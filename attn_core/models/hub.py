@@ -10,7 +10,7 @@ from typing import Any
 
 from attn_core.errors import DamagedModel, NoNetwork, UnknownModel
 from attn_core.models.verification import WEIGHTS, is_whole
-from attn_core.settings import is_offline
+from attn_core.settings import settings
 
 Progress = Callable[..., None]  # called as progress("what happens now", fraction of it or None)
 
@@ -99,7 +99,7 @@ def configuration(repo: str) -> Path:
 
 def outlook() -> tuple[bool, str]:
     """Whether a download can be expected to work, from what is known now; looks again in the background."""
-    if is_offline():
+    if settings().offline:
         return False, "not downloaded, and the hub is switched off here"
     if _door.last_answer() is False:
         return False, "not downloaded, and the hub cannot be reached from here"
@@ -108,7 +108,7 @@ def outlook() -> tuple[bool, str]:
 
 def require_network() -> None:
     """Return if the hub answers; raise NoNetwork within a few seconds if it does not."""
-    if is_offline():
+    if settings().offline:
         raise NoNetwork("This model was not downloaded before, and the hub is switched off here (HF_HUB_OFFLINE).")
     if not _door.answer():
         raise NoNetwork(UNREACHABLE)

@@ -19,7 +19,7 @@ from attn_core.models.entry import Entry
 from attn_core.models.hub import Progress
 from attn_core.models.sources import locate
 from attn_core.models.verification import verify
-from attn_core.settings import token_limit
+from attn_core.settings import settings
 
 if TYPE_CHECKING:
     from attn_core.capture.model import Model
@@ -62,4 +62,4 @@ def _open(entry: Entry, progress: Progress) -> Model:
     verify(folder, entry.hashes, called)
     hf_model, tokenizer = read_checkpoint(folder, called, progress)
     progress("finding where attention happens")
-    return wrap(hf_model, tokenizer, name=entry.name, limit=token_limit(), reload=lambda: load(entry.name))
+    return wrap(hf_model, tokenizer, name=entry.name, limit=settings().tokens, reload=lambda: load(entry.name))

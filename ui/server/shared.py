@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 from attn_core.errors import HeadlightError
 from attn_core.models.catalogue import CATALOGUE
-from attn_core.settings import number
+from attn_core.settings import settings
 from ui.server.cache import ByteCache, Handle, key_of, size_of
 
 T = TypeVar("T")
@@ -52,12 +52,12 @@ class SharedState:
     """Everything that visitors share; there is one, `STATE`."""
 
     def __init__(self, trace_bytes: int = 0) -> None:
-        self.models = ByteCache(number("HEADLIGHT_MODEL_MB", 2000) * 1_000_000, pinned=(BUNDLED,))
-        self.traces = ByteCache(trace_bytes or number("HEADLIGHT_TRACE_MB", 200) * 1_000_000)
+        self.models = ByteCache(settings().model_mb * 1_000_000, pinned=(BUNDLED,))
+        self.traces = ByteCache(trace_bytes or settings().trace_mb * 1_000_000)
         self.jobs: dict[str, Job] = {}
-        self.passes = threading.BoundedSemaphore(number("HEADLIGHT_PASSES", 2))
-        self.queue = threading.BoundedSemaphore(number("HEADLIGHT_PASSES", 2) + number("HEADLIGHT_QUEUE", 32))
-        self.longest_wait: float = number("HEADLIGHT_WAIT", 20)  # seconds
+        self.passes = threading.BoundedSemaphore(settings().passes)
+        self.queue = threading.BoundedSemaphore(settings().passes + settings().queue)
+        self.longest_wait: float = settings().wait  # seconds
         self.turns: dict[Hashable, threading.Lock] = {}
         self.lock = threading.Lock()
 

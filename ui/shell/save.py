@@ -25,6 +25,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from attn_core.errors import HeadlightError
+from attn_core.settings import settings
 from attn_core.views import files as export
 from attn_core.views.view import View
 from ui.drawing import gallery, widgets
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from ui.stream import StreamView
 
-LARGEST = 8  # megabytes; the largest file of ours has less than 6
+LARGEST = settings().upload_mb  # megabytes; the largest file of ours has less than 6
 PATTERN = "Pattern of "  # begins the name of an added view's picture
 PICTURES = ("png", "svg")
 KINDS = {"Numbers": ("csv", "json", "npz"), "Offline": ("html",)}

@@ -339,14 +339,14 @@ def test_a_folder_trained_further_is_another_model(bert):
     assert torch.equal(after.hf.get_input_embeddings().weight, 2 * before.hf.get_input_embeddings().weight)
 
 
-def test_a_public_server_offers_the_catalogue_only(bert, monkeypatch):
-    monkeypatch.setenv("HEADLIGHT_MODE", "public")
+def test_a_public_server_offers_the_catalogue_only(bert, operator_sets):
+    operator_sets(HEADLIGHT_MODE="public")
     for name in (str(bert), "owner/model", "../" + bert.name):
         with pytest.raises(UnknownModel):
             ac.load(name)
     with pytest.raises(UnknownModel):
         entry_of(str(bert))
-    monkeypatch.setenv("HEADLIGHT_MODE", "Public")
+    operator_sets(HEADLIGHT_MODE="Public")
     with pytest.raises(ValueError, match="'local' or 'public'"):
         ac.load(str(bert))
 

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 import attn_core as ac
 from attn_core.heads import ablation
 from attn_core.heads.summary import summarise_head
-from attn_core.settings import number
+from attn_core.settings import settings
 from attn_core.views import recorded
 from ui.drawing import widgets
 from ui.server import loading, shared
@@ -336,12 +336,12 @@ def test_a_model_that_needs_the_hub_says_so_without_one(model: ac.Model) -> None
 def test_too_many_visitors_get_a_sentence_and_a_button(model: ac.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared.STATE, "longest_wait", 0.05)
     passes = shared.STATE.passes
-    for _ in range(number("HEADLIGHT_PASSES", 2)):
+    for _ in range(settings().passes):
         passes.acquire()
     try:
         page = opened(text="nobody typed this before me")
     finally:
-        for _ in range(number("HEADLIGHT_PASSES", 2)):
+        for _ in range(settings().passes):
             passes.release()
     assert "please try again" in text(page)
     checked(page.button(key="try_again").click().run())

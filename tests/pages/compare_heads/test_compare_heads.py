@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -312,9 +313,9 @@ def test_a_folder_of_ones_own_can_change_places() -> None:
     np.testing.assert_allclose(panels(page)[0], ac.trace(load("minilm"), ARE).pattern(0, 4), atol=1e-6)
 
 
-def test_a_folder_may_be_typed_into_a_panel_but_not_by_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_may_be_typed_into_a_panel_but_not_by_strangers(operator_sets: Callable[..., None]) -> None:
     assert opened().selectbox(key="b_model").proto.accept_new_options
-    monkeypatch.setenv("HEADLIGHT_MODE", "public")
+    operator_sets(HEADLIGHT_MODE="public")
     assert not opened().selectbox(key="b_model").proto.accept_new_options
 
 

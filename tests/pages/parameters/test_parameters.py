@@ -308,9 +308,9 @@ def test_a_folders_name_is_text(tmp_path: Path) -> None:
     assert "&lt;img" in str(figure(page, "share_bars")["data"][0]["y"])
 
 
-def test_visitors_of_a_public_server_cannot_name_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_visitors_of_a_public_server_cannot_name_folders(tmp_path: Path, operator_sets: Any) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
-    monkeypatch.setenv("HEADLIGHT_MODE", "public")
+    operator_sets(HEADLIGHT_MODE="public")
     page = opened(preset=tmp_path)
     assert "cannot be shown" in text(page) and "GPT-3 175B" in lead(page)
 
