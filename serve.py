@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from attn_core.settings import read_again
 from hosting import logs, memory, metrics
 from hosting.guard import Guard, Limits
 from hosting.headers import SecurityHeaders
@@ -34,6 +35,7 @@ from ui.shell.progress import show_failure
 
 BUNDLED = "minilm"
 os.environ.setdefault("HEADLIGHT_MODE", "public")
+read_again()  # the settings: what was imported above may have read them
 RETRIES = TokenBucket(rate=1 / 30, burst=1.0)  # of a load that failed; reading the weights takes a second
 log = logging.getLogger("headlight")
 

@@ -59,7 +59,7 @@ def snapshot(repo: str, revision: str | None, progress: Progress) -> Path:
 
 def _download(repo: str, revision: str | None, progress: Progress) -> Path:
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.utils import filter_repo_objects
+    from huggingface_hub.utils._paths import filter_repo_objects
 
     info = HfApi().model_info(repo, revision=revision, files_metadata=True)
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
@@ -79,7 +79,7 @@ def configuration(repo: str) -> Path:
     """Where a hub model's config.json lies; fetched if it was not downloaded before."""
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils._validators import validate_repo_id
 
     try:
         validate_repo_id(repo)
@@ -189,7 +189,7 @@ def _byte_counter(told: Callable[[float], None]) -> type:
     """
     from tqdm.auto import tqdm
 
-    class Counter(tqdm):  # type: ignore[type-arg]
+    class Counter(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             self.so_far = 0.0
             self.counts = str(kwargs.get("desc")).startswith("Reconstructing")
@@ -199,7 +199,7 @@ def _byte_counter(told: Callable[[float], None]) -> type:
             self.so_far += n or 0
             if self.counts:
                 told(self.so_far)
-            return super().update(n)
+            return bool(super().update(n))
 
     return Counter
 

@@ -77,8 +77,9 @@ def _described(given: Any) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:
 def _untied(model: Any) -> dict[str, bool]:
     """What a model says of its unembedding where its configuration is silent: that it has numbers of its own."""
     head, words = (getattr(model, f"get_{side}_embeddings", lambda: None)() for side in ("output", "input"))
-    both = getattr(head, "weight", None) is not None and getattr(words, "weight", None) is not None
-    return {"tie_word_embeddings": False} if both and head.weight is not words.weight else {}
+    last, first = (getattr(each, "weight", None) for each in (head, words))
+    has_own = last is not None and first is not None and last is not first
+    return {"tie_word_embeddings": False} if has_own else {}
 
 
 def _named(name: str | Path) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:

@@ -83,7 +83,7 @@ def _without_memory(config: Config) -> nn.Module:
     named = getattr(transformers, str(next(iter(config.get("architectures") or ()), "")), None)
     with torch.device("meta"):
         if isinstance(named, type) and issubclass(named, transformers.PreTrainedModel):
-            model: Any = named(full)
+            model: nn.Module = named(full)
         else:
             model = _usual_class(config["model_type"]).from_config(full)
         if config.get("tie_word_embeddings") is False:
@@ -99,8 +99,9 @@ def _untie(model: Any) -> None:
     import torch
 
     head, words = model.get_output_embeddings(), model.get_input_embeddings()
-    if head is not None and getattr(head, "weight", None) is words.weight:
-        head.weight = torch.nn.Parameter(torch.empty_like(words.weight))
+    weight = getattr(words, "weight", None)
+    if head is not None and weight is not None and getattr(head, "weight", None) is weight:
+        head.weight = torch.nn.Parameter(torch.empty_like(weight))
 
 
 def _settings(config: Config) -> dict[str, Any]:

@@ -84,7 +84,6 @@ def test_nobody_else_reads_the_environment_for_a_setting() -> None:
     root = Path(__file__).parents[3]
     names = [variable.name for variable in settings.variables().values()]
     files = [f for part in ("attn_core", "ui", "pages", "hosting") for f in (root / part).rglob("*.py")]
-    others = [file for file in files if file != root / "attn_core" / "settings.py"]
-    assert [
-        f for f in others if "os.environ" in f.read_text() and any(f'"{name}"' in f.read_text() for name in names)
-    ] == []
+    texts = {file: file.read_text() for file in files if file != root / "attn_core" / "settings.py"}
+    reading = {file: text for file, text in texts.items() if "os.environ" in text or "getenv" in text}
+    assert [file for file, text in reading.items() if any(f'"{name}"' in text for name in names)] == []
