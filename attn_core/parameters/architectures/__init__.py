@@ -1,1 +1,5 @@
-"""To be written."""
+"""The tensors of each family, from its configuration alone: names, shapes and what each is for.
+
+Start in `families.FAMILIES`, then read one layout, such as `decoders.gpt2`; `layout.TensorLayout` is what they write on.
+May import `parameters.tensors` alone; needs neither torch nor the library's models.
+"""
