@@ -1,6 +1,8 @@
-"""Headlight's core: exact attention patterns and ΔE of transformer models, for notebooks and for the app.
+"""Headlight's library: exact attention patterns and ΔE of transformer models, for notebooks and for the app.
 
-Names are imported when they are first used: `import attn_core` costs milliseconds, `attn_core.load` brings in torch.
+Here are the public names, each imported when it is first used: `import attn_core` costs milliseconds, `attn_core.load`
+brings in torch. The packages below hold no Streamlit and never import `ui`.
+Start with `attention` (the mathematics), then `capture.run.trace` and `traces.stream`.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from attn_core.errors import DamagedModel, EmptyText, HeadlightError, NoNetwork, UnknownModel, UnsupportedFamily
+from attn_core.settings import VERSION as __version__
 
 if TYPE_CHECKING:
     from attn_core.capture.model import Model, wrap
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
     from attn_core.views.notebook import show
 
-_HOMES = {
+_MODULES = {  # public name → the module that defines it, imported when the name is first used
     "Model": "capture.model",
     "Parity": "traces.parity",
     "Trace": "traces.trace",
@@ -39,6 +42,7 @@ __all__ = [
     "Trace",
     "UnknownModel",
     "UnsupportedFamily",
+    "__version__",
     "count_parameters",
     "load",
     "show",
@@ -48,8 +52,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"attn_core.{_HOMES[name]}"), name)
+    """A public name, or a module of this package: `attn_core.figures`."""
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"attn_core.{_MODULES[name]}"), name)
     try:
         return importlib.import_module(f"attn_core.{name}")
     except ModuleNotFoundError as error:

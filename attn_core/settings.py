@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+VERSION = "0.1.0"  # of the library and the app alike; pyproject.toml reads it from here
 _YES = ("1", "ON", "YES", "TRUE")
 
 

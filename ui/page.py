@@ -40,9 +40,9 @@ from attn_core.errors import HeadlightError
 from attn_core.figures.paper import caption as captions
 from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
+from attn_core.settings import VERSION
 from attn_core.text.numbers import scientific
 from attn_core.views.recorded import SENTENCE
-from attn_core.views.view import version
 from ui.drawing import gallery, widgets
 from ui.link import LinkState, open_link_state
 from ui.param import Earlier, Param, typed, whole
@@ -179,7 +179,7 @@ class Page:
         said = [self.text] if sentences is None and "text" in self.state else sentences or []
         model = model or self.model_name
         about = [model, *(parts or (f"head {self.layer}.{self.head}",))]
-        text = captions.caption(about, said, self.state.for_caption(), version())
+        text = captions.caption(about, said, self.state.for_caption(), VERSION)
         self.save_menu.add_code(lines)
         self.save_menu.add_figures(text, model, pattern_first=pattern_first)
 

@@ -102,14 +102,14 @@ def mlp_after(record: ProbeRecord, total: Event, stop: int) -> tuple[BlockKind, 
     later = [e for e in _distinct(record.between(total.time, stop)) if e.value.shape == total.value.shape]
     outputs = [e for e in later if e.tap.side == "out"]
     normed = norm_of(record, total, stop)
-    for kind, stream in ((BlockKind.PRE_NORM, total), (BlockKind.POST_NORM, normed)):
-        if stream is None:
+    for kind, entry in ((BlockKind.PRE_NORM, total), (BlockKind.POST_NORM, normed)):
+        if entry is None:
             continue
         for summed in later:
-            part = next((f for f in outputs if f is not summed and close(summed.value, stream.value, f.value)), None)
+            part = next((f for f in outputs if f is not summed and close(summed.value, entry.value, f.value)), None)
             if part is None:
                 continue
             end = summed if kind is BlockKind.PRE_NORM else norm_of(record, summed, stop)
             if end is not None:
-                return kind, stream, part, end
+                return kind, entry, part, end
     return None

@@ -23,12 +23,11 @@ from attn_core.capture.logits import logit_rule
 from attn_core.capture.probe import probe
 from attn_core.capture.probe_inputs import no_cache, probe_inputs
 from attn_core.errors import HeadlightError, UnsupportedFamily
+from attn_core.settings import settings
 from attn_core.text.tokens import Tokens
 from attn_core.text.unknown_words import TextReader
 from attn_core.traces import parity
 from attn_core.traces.wiring import Wiring
-
-MOST_TOKENS = 512  # what a trace reads at most, where the model itself could read more
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +147,7 @@ def wrap(
         hf=hf_model,
         tokenizer=tokenizer,
         wiring=wiring,  # type: ignore[arg-type]
-        limit=min(limit or MOST_TOKENS, _most_tokens(hf_model, tokenizer)),
+        limit=min(limit or settings().tokens, _most_tokens(hf_model, tokenizer)),
         lock=_LOCKS.setdefault(hf_model, threading.Lock()),
         is_ours=is_ours_always(hf_model),
         reload=reload,
@@ -191,4 +190,4 @@ def _most_tokens(hf_model: Any, tokenizer: Any) -> int:
     for table in (m for m in hf_model.modules() if isinstance(m, nn.Embedding)):
         if table.num_embeddings in counts and table.padding_idx is not None:
             counts.append(table.num_embeddings - table.padding_idx - 1)  # RoBERTa counts positions from after padding
-    return min([int(getattr(tokenizer, "model_max_length", 0) or MOST_TOKENS), *counts])
+    return min([int(getattr(tokenizer, "model_max_length", 0) or settings().tokens), *counts])

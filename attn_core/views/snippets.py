@@ -28,7 +28,7 @@ def _sentences(trace: Any, stream: str | None) -> str:
 
 
 def _at(stream: str | None) -> str:
-    return "" if stream is None else f", stream={stream!r}"
+    return f", stream={stream!r}" if stream not in (None, "self") else ""
 
 
 def _name(stream: str | None) -> str:

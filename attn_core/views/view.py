@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
+from attn_core.settings import VERSION
 from attn_core.views.arrangement import Arrangement, Bools, Floats, arrange, mean_name, mean_pattern
 
 if TYPE_CHECKING:
@@ -120,7 +118,7 @@ class View:
         parts.append("whole words" if self.words else "")
         parts.append("special tokens hidden, renormalised" if self.hide_sink else "")
         parts.append(f"{'√' if self.scale == 'sqrt' else 'linear'} colour scale")
-        return " · ".join([*filter(None, parts), f"Headlight {version()}"])
+        return " · ".join([*filter(None, parts), f"Headlight {VERSION}"])
 
     def address(self) -> dict[str, str]:
         """The link's parameters."""
@@ -161,12 +159,3 @@ class View:
     def _both_sentences(self) -> list[str]:
         source, target = (self.trace.stream(name).tokens for name in ("encoder", "decoder"))
         return [repr(source.text), f"target={target.text!r}"]
-
-
-def version() -> str:
-    """This program's version, installed or not."""
-    try:
-        return metadata.version("headlight-attention")
-    except metadata.PackageNotFoundError:
-        project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
-        return str(tomllib.loads(project)["project"]["version"])

@@ -16,7 +16,7 @@ from attn_core.figures.charts import singular_values as thin
 from attn_core.figures.paper import caption as captions
 from attn_core.models.catalogue import CATALOGUE, availability
 from attn_core.parameters import low_rank
-from attn_core.views.view import version
+from attn_core.settings import VERSION
 from ui import words
 from ui.drawing import gallery, widgets
 from ui.page import Page
@@ -53,7 +53,7 @@ def real_head(counts: ModelCounts) -> None:
     which = f"Head {layer}.{head}" + (f" ({STREAMS[reader.name]})" if trace.kind == "encoder-decoder" else "")
     says = WORDS.text("head.caption", head=which.lower(), model=page.entry.title)
     quiet = {"displayModeBar": False}
-    about = captions.caption([page.model_name], [], {}, version())
+    about = captions.caption([page.model_name], [], {}, VERSION)
     gallery.plot(
         "Singular values of a real head", figure, key="singular_values", alt=alt, says=says, about=about, config=quiet
     )

@@ -20,8 +20,8 @@ from tokenizers.pre_tokenizers import Whitespace
 from two_languages import marian_tokenizer
 
 import attn_core as ac
+from attn_core import settings
 from attn_core.capture import interface
-from attn_core.capture import model as wrapping
 from attn_core.errors import DamagedModel, NoNetwork, UnknownModel, UnsupportedFamily
 from attn_core.models import cards, catalogue, loading, sources, verification
 from attn_core.models.catalogue import CATALOGUE, availability, entry_of
@@ -421,7 +421,7 @@ def test_the_catalogue_says_what_the_library_counts(name):
     assert entry.parameters == sum(p.numel() for p in model.parameters())
     assert (entry.n_layers, entry.n_heads) == (model.config.num_hidden_layers, model.config.num_attention_heads)
     assert bool(entry.n_decoder_layers) == model.config.is_encoder_decoder
-    assert entry.limit <= wrapping.MOST_TOKENS == catalogue.MOST_TOKENS
+    assert entry.limit <= settings.settings().tokens == catalogue.MOST_TOKENS
 
 
 def test_only_what_a_tool_printed_is_pinned():

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 import attn_core as ac
 from attn_core.figures.paper import csv as numbers
 from attn_core.heads import rules
-from attn_core.views.view import version
+from attn_core.settings import VERSION
 from ui.drawing.gallery import FigureGallery
 from ui.server.cache import unwrap
 from ui.shell import save
@@ -123,7 +123,7 @@ def test_every_page_offers_its_pictures_by_name_with_a_caption(page_name: str) -
     for name in found.pictures:
         made = found.figure(name)
         caption = found.caption(name)
-        assert caption.endswith(f"Headlight {version()}")
+        assert caption.endswith(f"Headlight {VERSION}")
         assert made.layout.title.text.replace("<br>", " ") == caption.replace("<", "&lt;").replace(">", "&gt;"), name
         assert (made.layout.paper_bgcolor, made.layout.width) == ("#ffffff", 760) and made.layout.height < 1400
         rows = list(csv.reader(io.StringIO(numbers.table(made, caption))))
