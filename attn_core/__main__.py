@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--hide-special", action="store_true", help="leave special tokens out and renormalise")
     made.add_argument("--scale", choices=("sqrt", "linear"), default="sqrt", help="of the colours (default: sqrt)")
     made.add_argument("--queries-in", choices=("rows", "columns"), default="rows", help="papers: rows; lesson: columns")
+    made.add_argument("--kinds", action="store_true", help="every head with its kind and measures, as CSV; no sentence")
     made.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return made
 
@@ -44,13 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks; gives the exit status."""
     asked = parser().parse_args(arguments)
     say = _silence if asked.quiet else _say
-    sentences = _sentences(asked.sentence)
-    if not sentences:
+    sentences = [] if asked.kinds else _sentences(asked.sentence)
+    if not sentences and not asked.kinds:
         print("There is no sentence: give one, or write one a line to stdin.", file=sys.stderr)
         return 1
     try:
         model = _load(asked.model, say)
-    except HeadlightError as error:
+        if asked.kinds:
+            _write_kinds(model, asked)
+    except (HeadlightError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     failed = 0
@@ -124,6 +127,14 @@ def _write(model: Any, sentence: str, asked: argparse.Namespace, out: Path | Non
         return
     export.save(view, out)
     say(f"Wrote {out} ({out.stat().st_size / 1000:,.0f} kB): {view.name} of “{sentence[:60]}”")
+
+
+def _write_kinds(model: Any, asked: argparse.Namespace) -> None:
+    """The table of `kinds.classify_heads` as CSV, to a file or to stdout: one line a head, one column a measure."""
+    from attn_core.heads.kinds import classify_heads
+
+    stream = (asked.stream or "cross") if model.kind == "encoder-decoder" else None
+    classify_heads(model, stream=stream).to_csv(asked.out or sys.stdout, index=False)
 
 
 def _numbered(out: Path, number: int) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import entropy as scipy_entropy
@@ -196,3 +198,17 @@ def test_bad_paint_is_refused_in_words():
         search.painted_cells([(-1, 0)], 8, 8)
     with pytest.raises(ValueError, match="at least one cell"):
         search.find(random_patterns(1, 4, 4), np.zeros((4, 4), dtype=bool), open_mask(4), NO_SINK[:4])
+
+
+def test_two_measures_of_one_name_or_title_are_an_error():
+    entropy = measures.MEASURES["entropy"]
+    with pytest.raises(ValueError, match="two records have the title 'entropy'"):
+        measures.by_name(entropy, replace(entropy, name="other"))
+    with pytest.raises(ValueError, match="two records have the name 'entropy'"):
+        measures.by_name(entropy, replace(entropy, title="other"))
+
+
+def test_a_measure_says_how_it_is_written_on_an_axis_and_in_a_table():
+    entropy, sink = measures.MEASURES["entropy"], measures.MEASURES["sink"]
+    assert (entropy.axis, entropy.column_format, entropy.factor) == ("entropy (bits)", "%.2f bits", 1)
+    assert (sink.axis, sink.column_format, sink.factor) == ("on the sink (share)", "%.1f %%", 100)

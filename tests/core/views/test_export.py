@@ -304,3 +304,11 @@ def test_help_names_every_option():
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0
     assert all(option in done.stdout for option in ("--model", "--head", "--out", "--target", "stdin", "Exit status"))
+
+
+def test_the_command_line_writes_the_kind_and_measures_of_every_head(tmp_path):
+    from attn_core.heads.kinds import COLUMNS
+
+    assert main(["--kinds", "--quiet", "--out", str(tmp_path / "heads.csv")]) == 0
+    table = pd.read_csv(tmp_path / "heads.csv")
+    assert len(table) == 72 and {"layer", "head", "kind", *COLUMNS} <= set(table)
