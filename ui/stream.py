@@ -7,10 +7,10 @@ viewed.run(without=[viewed.reader.head_key(0, 3)])   # the same sentence once mo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import streamlit as st
@@ -24,11 +24,13 @@ from ui.param import choice, typed
 from ui.server import loading, passes, shared
 
 if TYPE_CHECKING:
-    from attn_core.heads.measures import Bools
+    from attn_core.heads.measures import Bools, Floats
     from attn_core.text.tokens import Tokens
     from attn_core.traces.stream import StreamTrace
     from attn_core.traces.trace import Trace
     from ui.page import Page
+    from ui.server.cache import Handle
+    from ui.server.passes import Model
 
 STREAMS = {"encoder": "encoder", "decoder": "decoder", "cross": "decoder → encoder"}
 PARAMS = [
@@ -42,8 +44,8 @@ class StreamView:
     """A trace, and by name the stream of it that is looked at (None where a model has only one)."""
 
     page: Page
-    model: Any
-    trace: Any
+    model: Model  # both are shared handles, which read like the real ones
+    trace: Trace
     stream: str | None
 
     @cached_property
@@ -110,16 +112,16 @@ class StreamView:
         """What the sink is called here, "[CLS] [SEP]", or ""."""
         return " ".join(dict.fromkeys(visible(self.keys.labels[i]) for i in np.flatnonzero(self.sink)))
 
-    def pattern(self, layer: int, head: int) -> Any:
+    def pattern(self, layer: int, head: int) -> Floats:
         return self.reader.pattern(layer, head)
 
-    def run(self, **options: Any) -> Trace:
+    def run(self, **options: object) -> Trace:
         """The same tokens once more, for example with heads switched off."""
-        return self._again(passes.trace, options)
+        return self._again(options, kept=True)
 
-    def run_once(self, **options: Any) -> Trace:
+    def run_once(self, **options: object) -> Trace:
         """As `run`, for a trace that nobody will ask for again: it is not kept."""
-        return self._again(passes.run_uncached, options)
+        return self._again(options, kept=False)
 
     def shuffled(self, seed: int) -> StreamView:
         """The same model over the same words in another order; between two sentences it is the keys that are mixed."""
@@ -129,13 +131,12 @@ class StreamView:
         else:
             source = _shuffled(self.keys, seed)
         with self.page.problems():
-            return replace(self, trace=passes.run_uncached(self.model, source, **target))
+            return replace(self, trace=_run(self.model, source, dict(target), kept=False))
 
-    def _again(self, run: Callable[..., Any], options: dict[str, Any]) -> Trace:
+    def _again(self, options: dict[str, object], kept: bool) -> Trace:
         source, target = self._sentences()
         with self.page.problems():
-            found: Trace = run(self.model, source, **target, **options)
-        return found
+            return _run(self.model, source, {**target, **options}, kept)
 
     def _sentences(self) -> tuple[list[int], dict[str, list[int]]]:
         """The ids of what was read, and of an encoder-decoder's target as an option of a pass."""
@@ -148,13 +149,19 @@ def _shuffled(tokens: Tokens, seed: int) -> list[int]:
     return baselines.shuffled(tokens.ids, tokens.special, seed)
 
 
-def of(page: Page, text: str | None = None, model: Any = None, writer: Any = None) -> StreamView:
+def _run(model: Model, text: str | list[int], options: dict[str, object], kept: bool) -> Trace:
+    """One pass of a shared model; its trace is shared too, or with `kept` false nobody else's."""
+    run = passes.trace if kept else passes.run_uncached
+    return cast("Trace", run(cast("Handle[Model]", model), text, **options))
+
+
+def of(page: Page, text: str | None = None, model: Model | None = None, writer: Model | None = None) -> StreamView:
     """Read the page's sentence, or `text`, with its model, or `model`.
 
     A translator is also shown a translation: the link's, or else what it (or `writer`) writes itself.
     """
     model = page.model() if model is None else model
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     stream = None
     if model.kind == "encoder-decoder":
         stream = page.state["stream"]
@@ -164,11 +171,11 @@ def of(page: Page, text: str | None = None, model: Any = None, writer: Any = Non
     if text is None and model == loading.model(page.model_name):
         return StreamView(page, model, page.trace(**options), stream)
     with page.problems():
-        trace = passes.trace(model, page.text if text is None else text, **options)
+        trace = _run(model, page.text if text is None else text, options, kept=True)
     return StreamView(page, model, trace, stream)
 
 
-def _translation_by(model: Any, text: str) -> Any:
+def _translation_by(model: Model, text: str) -> str | list[int]:
     from attn_core.prediction import translation
 
     if not text.strip():

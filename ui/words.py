@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import TypeAlias
 
 from markupsafe import Markup
 
-Entries = dict[str, Any]  # sentences and tables of them, as TOML gives them
+Entry: TypeAlias = "str | dict[str, Entry]"  # a sentence, or a table of them, as TOML gives them
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Words:
     """The sentences of one file, by dotted key."""
 
     file: Path
-    entries: Entries
+    entries: dict[str, Entry]
 
     def html(self, key: str, /, *choice: str, **slots: object) -> Markup:
         """A sentence as HTML; slots are escaped unless they are Markup. `choice` picks an entry of a table.
@@ -56,8 +56,8 @@ class Words:
     def _sentence(self, key: str, choice: tuple[str, ...], slots: dict[str, object]) -> str:
         found = self._entry(key)
         for name in choice:
-            found = found.get(name, found.get("many"))
-        if not isinstance(found, str):
+            found = found.get(name, found.get("many", "")) if isinstance(found, dict) else ""
+        if not isinstance(found, str) or not found:
             raise KeyError(f"{'.'.join((key, *choice))} is no sentence of {self.file.name}")
         missing = slots_of(found) - slots.keys()
         unknown = slots.keys() - slots_of(found) if not choice else set()
@@ -65,8 +65,8 @@ class Words:
             raise ValueError(f"{self.file.name}: {key} needs {sorted(slots_of(found))}, got {sorted(slots)}")
         return _one_line(found)
 
-    def _entry(self, key: str) -> Any:
-        found: Any = self.entries
+    def _entry(self, key: str) -> Entry:
+        found: Entry = self.entries
         for part in key.split("."):
             if not isinstance(found, dict) or part not in found:
                 raise KeyError(f"{key} is not in {self.file.name}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Hashable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from attn_core.heads.sink import Bools, Floats
 from attn_core.text.tokens import Tokens, word_pattern
 from attn_core.text.unknown_words import as_typed
 
+Cells = TypeVar("Cells", Floats, Bools)
 Places = tuple[int | None, ...]  # the position that stands at each place of the axis, None for a gap
 
 
@@ -58,7 +60,7 @@ def paired(a: Places, b: Places) -> NDArray[np.int_]:
     return np.flatnonzero(list(both))
 
 
-def on_axes(cells: Floats, queries: Places, keys: Places) -> Floats:
+def on_axes(cells: Cells, queries: Places, keys: Places) -> Cells:
     """Move a pattern, or a mask, [..., query, key] onto shared axes, [..., place, place]; rows and columns of gaps
     are 0 (False)."""
     rows = np.array([i for i, q in enumerate(queries) if q is not None], dtype=int)

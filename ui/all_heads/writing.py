@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import streamlit as st
@@ -95,7 +95,7 @@ def _written_by_model(page: Page, trace: Trace, count: int) -> list[int]:
     """The ids of the next tokens, each after a pass of its own."""
     model, by_chance = page.model(), page.state["draw"] == "chance"
     found = generate(
-        lambda ids: passes.trace(model, ids),
+        lambda ids: cast("Trace", passes.trace(model, ids)),
         trace.tokens.ids,
         count,
         limit=model.limit,

@@ -23,6 +23,8 @@ from ui.param import Param, choice
 from ui.stream import StreamView, row_names
 
 if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
+
     from attn_core.traces.trace import Trace
 
 WORDS = words.beside(__file__)
@@ -140,7 +142,7 @@ def _outcome(viewed: StreamView, after: Trace, change: measured.Effect) -> None:
         return
     if change.unit == "bits":
         table = ablation.next_words(viewed.trace, after, viewed.query)
-        bars = {name: _bar(name, "%.1f %%", 100.0, width=112) for name in ("with", "without")}
+        bars: dict[str, ColumnConfig] = {name: _bar(name, "%.1f %%", 100.0, width=112) for name in ("with", "without")}
     else:
         table = ablation.turns(viewed.trace, after, viewed.stream)
         bars = {"turn": _bar(WORDS.text("ablation.turns"), "%.2f°", max(1.0, table["turn"].max()))}
@@ -149,7 +151,7 @@ def _outcome(viewed: StreamView, after: Trace, change: measured.Effect) -> None:
     st.dataframe(table, hide_index=True, height=height, column_config=bars, alt=alt)
 
 
-def _bar(title: str, form: str, most: float, width: int | None = None) -> object:
+def _bar(title: str, form: str, most: float, width: int | None = None) -> ColumnConfig:
     return st.column_config.ProgressColumn(title, format=form, min_value=0, max_value=most, width=width)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -69,11 +68,8 @@ def _classify(viewed: StreamView) -> pd.DataFrame:
             said = WORDS.text("kinds.reading", passes=n_passes)
         place.progress(share, text=said)
 
-    def run(model: Any, text: str | list[int], **options: Any) -> Any:
-        return run_uncached(model, text, **options)
-
     with viewed.page.problems():
-        found = classify_heads(viewed.model, stream=viewed.stream, run=run, progress=progress)
+        found = classify_heads(viewed.model, stream=viewed.stream, run=run_uncached, progress=progress)
     place.empty()
     return found
 
