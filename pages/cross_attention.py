@@ -13,7 +13,8 @@ found = inputs.ask(page)
 page.offer(found.trace, layer=found.layer, head=found.head, stream="cross", query=found.row)
 
 typed = bool(page.state["translation"].strip())
-widgets.lead(found.lead(), sub=f"{page.badges(found.trace)}{found.under_lead(typed)}")
+to_french = page.state["translator"] in inputs.TRANSLATORS  # the catalogue's all translate English to French
+widgets.lead(found.lead(), sub=f"{page.badges(found.trace)}{found.under_lead(typed, to_french)}")
 
 left, right = st.columns([55, 45], gap="medium")
 with left, widgets.card("lines"):

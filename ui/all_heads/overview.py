@@ -7,7 +7,6 @@ import streamlit as st
 from ui import words
 from ui.all_heads import packets
 from ui.all_heads.head import ArrangedHead
-from ui.all_heads.head_charts import choose_row
 from ui.drawing import canvas, widgets
 from ui.page import Page
 from ui.param import choice
@@ -34,7 +33,7 @@ def draw(page: Page, head: ArrangedHead) -> None:
             says=WORDS.text("overview.caption", page.state["tiles"]),
             selected=(head.layer, head.head),
             scale=page.state["scale"],
-            on_open=lambda tile: _open(head.positions, tile),
+            on_open=_open,
         )
 
 
@@ -47,11 +46,10 @@ def _packet(page: Page, head: ArrangedHead) -> bytes:
     return shared.memoize(head.trace, key, lambda: packets.every_pattern(head.trace, arrangement))
 
 
-def _open(positions: list[int], tile: canvas.Opened) -> None:
-    """Callback: a head, and where a cell was clicked its word."""
+def _open(tile: canvas.Opened) -> None:
+    """Callback: another head, for the same word; a word is chosen in the large picture."""
     st.session_state["layer"], st.session_state["head"] = tile.layer, tile.head
     st.session_state["mean"] = "one"
-    choose_row(positions, tile.query)
 
 
 def switches(head: ArrangedHead) -> None:

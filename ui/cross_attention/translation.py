@@ -122,11 +122,15 @@ class Translation:
         """The headline: always by the word that is produced, which is what a row is for."""
         return markup.say(translation.lead(self.aligned, self.row, self.produced, self.keys.labels, self.who))
 
-    def under_lead(self, typed: bool) -> Markup:
-        """What was translated into what; `typed`: by the visitor."""
+    def under_lead(self, typed: bool, to_french: bool) -> Markup:
+        """What was translated into what; `typed`: by the visitor. `to_french`: the translator is known to do that."""
         said = translation.sentence([visible(label) for label in self.produced[:-1]])
+        if typed and to_french:
+            return WORDS.html("under_lead.typed_french", translation=said)
         if typed:
             return WORDS.html("under_lead.typed", translation=said)
+        if to_french:
+            return WORDS.html("under_lead.own_french", translation=said)
         return WORDS.html("under_lead.own", translation=said)
 
     def read_aloud(self) -> Markup:

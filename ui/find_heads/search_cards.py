@@ -28,7 +28,7 @@ def _first_cells(earlier: Mapping[str, object]) -> Cells:
 
 
 PARAMS = [
-    choice("habit", ("distance", "key")),
+    choice("baseline", ("key", "distance")),
     Param(
         "cells",
         _first_cells,
@@ -50,7 +50,7 @@ def painted(viewed: StreamView) -> Cells:
 
 
 def _strict() -> bool:
-    return bool(st.session_state["habit"] == "key")
+    return bool(st.session_state["baseline"] == "key")
 
 
 def draw(viewed: StreamView) -> str:
@@ -68,7 +68,7 @@ def draw(viewed: StreamView) -> str:
         if found is None or ranked is None:
             widgets.note(WORDS.text("search.nothing_painted"))
         else:
-            widgets.switch("Against", WORDS.table("search.against"), "habit")
+            widgets.switch("Against", WORDS.table("search.against"), "baseline")
             _score_map(viewed, search.score_packet(found))
             _list(ranked)
     return search.headline(viewed.reader, cells, ranked)

@@ -17,7 +17,9 @@ from attn_core.heads import ablation
 from attn_core.heads.summary import summarise_head
 from attn_core.settings import settings
 from attn_core.views import recorded
+from ui.all_heads import overview
 from ui.drawing import widgets
+from ui.drawing.canvas import Opened
 from ui.server import loading, shared
 
 ROOT = Path(__file__).parents[3]
@@ -211,6 +213,13 @@ def test_the_table_holds_the_chosen_row_strongest_first(model: ac.Model, trace: 
     np.testing.assert_allclose(frame["weight"], np.sort(row)[::-1], atol=1e-7)
     assert list(frame["position"]) == list(np.argsort(-row, kind="stable"))
     assert list(frame["key"]) == [trace.tokens.labels[i] for i in frame["position"]]
+
+
+def test_opening_a_head_keeps_the_word_that_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = {"layer": 0, "head": 3, "mean": "heads", "query": 4, "key": 2}
+    monkeypatch.setattr(overview.st, "session_state", session)
+    overview._open(Opened(layer=2, head=5, query=7, key=1))
+    assert session == {"layer": 2, "head": 5, "mean": "one", "query": 4, "key": 2}
 
 
 # --- Steps, links -----------------------------------------------------------------------------------------------------

@@ -116,6 +116,16 @@ def test_sentences_without_a_common_word_say_so() -> None:
     assert len(frame(page, "query")) >= 2
 
 
+def test_b_follows_the_sentence_of_a_until_it_has_its_own() -> None:
+    page = opened()
+    checked(page.text_input(key="text").set_value("one grey fox").run())
+    assert page.session_state["b_text"] == "" and "When" not in lead(page)
+    assert [panel["note"] for panel in packets(page)["side_by_side"][0]["panels"]][1] == "MiniLM · “one grey fox”"
+    checked(page.text_input(key="b_text").set_value("one red fox").run())
+    checked(page.text_input(key="text").set_value("one blue fox").run())
+    assert page.session_state["b_text"] == "one red fox", "what was typed stays"
+
+
 # --- Two heads, two models, baselines ---------------------------------------------------------------------------------
 
 
@@ -126,6 +136,7 @@ def test_heads_like_this_one() -> None:
     this = trace.pattern(0, 3)
     judged = np.array([[apart(this, p).mean() for p in trace.patterns(layer)] for layer in range(6)])
     np.testing.assert_allclose(packets(page)["all_heads"][0]["values"], 1 - judged, atol=1e-5)
+    assert "How near every head of B's model is to it." in html(page).replace("&#x27;", "'").replace("&#39;", "'")
     ranked = frame(page, "nearness")
     assert "0.3" not in ranked["head"].tolist() and len(ranked) == 71, "a head is not its own neighbour"
     judged[0, 3] = np.inf

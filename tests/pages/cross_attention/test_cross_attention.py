@@ -105,7 +105,7 @@ def test_it_opens_by_itself_on_the_models_own_translation(judge: dict[str, np.nd
     page = opened()
     car, blue = (percent(float(judge["cross"][BEST][row, key])) for row, key in ((2, 3), (3, 2)))
     assert lead(page) == f"To write voiture, {WHO} looks at car ({car}), then back at blue for bleue ({blue})."
-    assert f"The model's own translation: {FRENCH}" in text(page)
+    assert f"English to French, the model's own translation: {FRENCH}" in text(page)
     assert "✓ checked" in text(page)
     assert "may be of one kind" not in text(page) and "transcribes speech looks from words into a recording" in text(
         page
@@ -159,7 +159,7 @@ def test_crossing_lines_are_counted_without_the_end_sign() -> None:
 
 def test_a_target_of_ones_own_is_read_not_written() -> None:
     page = opened(translation="le cheval blanc voit la voiture", row=4)
-    assert "Your translation, as read: le cheval blanc voit la voiture" in text(page)
+    assert "English to French, your translation as read: le cheval blanc voit la voiture" in text(page)
     assert names(page, CROSS, "y") == ["le", "cheval", "blanc", "voit", "la", "voiture", "</s>"]
     assert cells(page, CROSS).shape == (7, 9)
 

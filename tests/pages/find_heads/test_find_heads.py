@@ -49,7 +49,7 @@ def wanted(trace: ac.Trace, cells: list[tuple[int, int]], strict: bool = False) 
 
 def test_the_first_screen_looks_for_the_lessons_adjectives(trace: ac.Trace) -> None:
     page = opened()
-    scores = wanted(trace, [(4, 2), (4, 3)])
+    scores = wanted(trace, [(4, 2), (4, 3)], strict=True)
     header, _ = packets(page)["found"]
     np.testing.assert_allclose(header["values"], scores, atol=1e-6)
     layer, head = np.unravel_index(scores.argmax(), scores.shape)
@@ -62,7 +62,7 @@ def test_the_first_screen_looks_for_the_lessons_adjectives(trace: ac.Trace) -> N
 
 
 def test_a_link_restores_what_was_painted_and_the_opened_head(trace: ac.Trace) -> None:
-    page = opened(text=STARTER, cells="6-5_11-10", layer=2, head=9, habit="key")
+    page = opened(text=STARTER, cells="6-5_11-10", layer=2, head=9, baseline="key")
     np.testing.assert_allclose(
         packets(page)["found"][0]["values"], wanted(trace, [(6, 5), (11, 10)], strict=True), atol=1e-6
     )
@@ -72,8 +72,13 @@ def test_a_link_restores_what_was_painted_and_the_opened_head(trace: ac.Trace) -
     assert dict(page.query_params)["cells"] == "6-5_11-10"
 
 
+def test_the_looser_baseline_is_a_choice(trace: ac.Trace) -> None:
+    page = opened(baseline="distance")
+    np.testing.assert_allclose(packets(page)["found"][0]["values"], wanted(trace, [(4, 2), (4, 3)]), atol=1e-6)
+
+
 def test_cells_that_no_head_looks_at_more_than_usual_are_not_given_to_one() -> None:
-    page = opened(model="tiny-translator", text="the small blue car", stream="cross", cells="4-0")
+    page = opened(model="tiny-translator", text="the small blue car", stream="cross", cells="4-0", baseline="distance")
     assert np.max(packets(page)["found"][0]["values"]) < 0
     assert lead(page).endswith(": no head puts more there than its baseline.")
 
