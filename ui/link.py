@@ -187,6 +187,14 @@ def forget(name: str) -> None:
         values.pop(name, None)  # type: ignore[attr-defined]  # session state has it, too
 
 
+def choose(values: Mapping[str, object]) -> None:
+    """Set parameters of this page as a visitor would, for callbacks: a value that is already shown is chosen too, so
+    that it stays when its default changes."""
+    for name, value in values.items():
+        st.session_state[name] = value
+        _memory().shown.pop(name, None)
+
+
 def link_params(page: str, *chosen: tuple[str, str], **travelling: Any) -> dict[str, str]:
     """The query parameters of a link into another page: what travels, and what you say on top.
 

@@ -13,6 +13,7 @@ import streamlit as st
 from attn_core.errors import HeadlightError
 from attn_core.models.catalogue import entry_of
 from ui.compare_heads.specs import LETTERS, PAIR, SAME, SHOWS, PanelSpec
+from ui.link import choose
 from ui.param import Param, choice, whole
 
 Values = Mapping[str, Any]  # the parameters that come before one in the link
@@ -98,7 +99,7 @@ def write(panels: Sequence[PanelSpec]) -> None:
         said[f"{letter}_layer"] = SAME if panel.layer == first.layer else str(panel.layer)
         said[f"{letter}_head"] = SAME if panel.head == first.head else str(panel.head)
         said[f"{letter}_shows"] = panel.shows
-    st.session_state.update(said)
+    choose(said)
 
 
 def edit(change: Callable[[list[PanelSpec]], list[PanelSpec]]) -> None:
