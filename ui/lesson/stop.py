@@ -21,7 +21,7 @@ from attn_core.views.recorded import SENTENCE
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from attn_core.capture.model import Model
+    from attn_core import Model
 
 MODEL, DECODER = "minilm", "tiny-decoder"
 DECIDING = "a hungry fluffy blue creature"  # what a creature does depends on its being hungry
