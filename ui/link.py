@@ -42,13 +42,13 @@ _MEMORY = "link_memory"
 class _Memory:
     """What a session's links said: the values that were chosen, of each page and of those that travel."""
 
-    travelling: dict[str, Any] = field(default_factory=dict)
-    own: dict[str, dict[str, Any]] = field(default_factory=dict)  # … of each page, by its name
+    travelling: dict[str, object] = field(default_factory=dict)
+    own: dict[str, dict[str, object]] = field(default_factory=dict)  # … of each page, by its name
     page: str = ""  # the page that was drawn last, …
-    shown: dict[str, Any] = field(default_factory=dict)  # … the values that it began with, …
+    shown: dict[str, object] = field(default_factory=dict)  # … the values that it began with, …
     written: dict[str, str] = field(default_factory=dict)  # … and its address
 
-    def wishes(self, page: str, param: Param) -> dict[str, Any]:
+    def wishes(self, page: str, param: Param) -> dict[str, object]:
         return self.travelling if param.travels else self.own.setdefault(page, {})
 
     def was_changed(self, page: str, param: Param) -> bool:
@@ -71,7 +71,7 @@ class LinkState(Mapping[str, Any]):
 
     page: str
     params: Sequence[Param] = ()
-    chosen: dict[str, Any] = field(default_factory=dict)
+    chosen: dict[str, object] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     link: dict[str, str] = field(default_factory=dict)  # the same, as a link says it
     said: dict[str, str] = field(default_factory=dict)  # … and what is too long for a link
@@ -133,7 +133,7 @@ def _note_strangers(raw: dict[str, str], params: Sequence[Param], memory: _Memor
         notes.append(f"This link's “{_short(name)}” is not known on this page and was left aside.")
 
 
-def _value(param: Param, said: dict[str, str], memory: _Memory, state: LinkState) -> Any:
+def _value(param: Param, said: dict[str, str], memory: _Memory, state: LinkState) -> object:
     """What an opened link says, else what a widget holds, else what this visitor last had, else the default."""
     wishes = memory.wishes(state.page, param)
     carried = param.name in wishes and said.get(param.name) == param.show(wishes[param.name])  # by our own menu
@@ -150,7 +150,7 @@ def _value(param: Param, said: dict[str, str], memory: _Memory, state: LinkState
     return param.clamped(wishes[param.name], state.chosen)
 
 
-def _checked(param: Param, raw: str, state: LinkState) -> Any:
+def _checked(param: Param, raw: str, state: LinkState) -> object:
     """The value that a link asks for, or the default and a note that says why not."""
     try:
         return param.parse(raw, state.chosen)
@@ -195,7 +195,7 @@ def choose(values: Mapping[str, object]) -> None:
         _memory().shown.pop(name, None)
 
 
-def link_params(page: str, *chosen: tuple[str, str], **travelling: Any) -> dict[str, str]:
+def link_params(page: str, *chosen: tuple[str, str], **travelling: object) -> dict[str, str]:
     """The query parameters of a link into another page: what travels, and what you say on top.
 
     `chosen` are parameters of that page, `TILES.set("delta")`; `travelling` are values of what travels.
@@ -206,7 +206,7 @@ def link_params(page: str, *chosen: tuple[str, str], **travelling: Any) -> dict[
     return {"v": VERSION, **{name: value for name, value in shown.items() if len(value) <= LONGEST_LINK}}
 
 
-def link(page: str, *chosen: tuple[str, str], **travelling: Any) -> str:
+def link(page: str, *chosen: tuple[str, str], **travelling: object) -> str:
     """A relative address of another page with the visitor's sentence, model, layer and head: "delta_e?v=1&layer=2…"."""
     return ("./" if page == "all_heads" else page) + "?" + urlencode(link_params(page, *chosen, **travelling))
 

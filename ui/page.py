@@ -30,11 +30,13 @@ A page in full:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.errors import HeadlightError
 from attn_core.figures.paper import caption as captions
@@ -45,13 +47,18 @@ from attn_core.text.numbers import scientific
 from attn_core.views.recorded import SENTENCE
 from ui.drawing import gallery, widgets
 from ui.link import LinkState, open_link_state
-from ui.param import Earlier, Param, typed, whole
+from ui.param import Declared, Earlier, Param, typed, whole
 from ui.server import cache, loading, passes, shared
 from ui.shell import known_words, menu, save
 from ui.shell.badges import parity, provenance
 from ui.shell.inputs import ask
 from ui.shell.menu import PAGES, ROOT, go
 from ui.shell.progress import shown_problems, stop_with, wait_for
+
+if TYPE_CHECKING:
+    from attn_core.text.tokens import Tokens
+    from attn_core.traces.reader import TraceReader
+    from attn_core.traces.trace import Trace
 
 __all__ = [
     "EXAMPLES",
@@ -89,8 +96,8 @@ class Page:
 
     name: str
     state: LinkState
-    remarks: Any  # under the sentence, a place of its own: whatever comes and goes there shifts nothing below
-    counter: Any = None  # where the number of tokens goes
+    remarks: DeltaGenerator  # a place of its own under the sentence: what comes and goes there shifts nothing below
+    counter: DeltaGenerator | None = None  # where the number of tokens goes
     save_menu: save.SaveMenu = save.NO_SAVE_MENU  # where what can be saved goes
 
     @property
@@ -136,15 +143,15 @@ class Page:
                 known_words.explain_marks(loaded.name, [*tokens.labels, *written])
         return result
 
-    def problems(self) -> Any:
+    def problems(self) -> AbstractContextManager[None]:
         """`with page.problems():` turns an error inside into one clear sentence and ends the page there."""
         return shown_problems()
 
-    def again(self, trace: Any) -> Any:
+    def again(self, trace: Trace) -> Callable[..., Trace]:
         """Run a trace's own tokens once more: `page.again(trace)(without=[(0, 3)])`. For `attn_core.heads.ablation`."""
         return lambda **options: self.trace(trace.tokens.ids, **options)
 
-    def count(self, tokens: Any, limit: int) -> None:
+    def count(self, tokens: Tokens, limit: int) -> None:
         """Say beside the sentence how many tokens it has, and whether some were cut."""
         if self.counter is None:
             return
@@ -154,12 +161,12 @@ class Page:
         else:
             self.counter.html(f'<div class="hl-count">{len(tokens)} of {limit} tokens</div>')
 
-    def word(self, trace: Any) -> int | None:
+    def word(self, trace: Trace | TraceReader) -> int | None:
         """The chosen query position; None when nothing was chosen or the sentence has no such position."""
         chosen = self.state["query"]
         return chosen if chosen is not None and chosen < len(trace.tokens) else None
 
-    def offer(self, trace: Any, **shown: Any) -> None:
+    def offer(self, trace: Trace | TraceReader, **shown: Any) -> None:
         """Let the visitor save a pattern of the trace; `shown` says how it is shown, see `attn_core.views.View`."""
         self.save_menu.add_views({"": self.save_menu.view(trace, **shown)})
 
@@ -183,7 +190,7 @@ class Page:
         self.save_menu.add_code(lines)
         self.save_menu.add_figures(text, model, pattern_first=pattern_first)
 
-    def badges(self, trace: Any, source: str = "live") -> str:
+    def badges(self, trace: Trace | TraceReader, source: str = "live") -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
         return provenance(source) + parity(shared.memoize(trace, "parity", trace.check))
 
@@ -217,7 +224,7 @@ def open_page(
     return Page(page, view, remarks, counter, save_menu)
 
 
-def _both(translated: Any) -> tuple[Any, list[str]]:
+def _both(translated: Trace) -> tuple[Tokens, list[str]]:
     """The tokens of a source, and how those of its target are read."""
     return translated.tokens_of("encoder")[0], translated.tokens_of("decoder")[0].labels
 
@@ -225,17 +232,17 @@ def _both(translated: Any) -> tuple[Any, list[str]]:
 def _shared_params(offered: Sequence[str], starter: str | None) -> list[Param]:
     """Model, sentence, layer, head and word; the first screen opens on the lesson's own: creature, in head 0.3."""
 
-    def top(*what: str) -> Any:
+    def top(*what: str) -> Callable[[Earlier], int]:
         # The larger of a model's two stacks; which of them is looked at, a page's own parameter says.
         return lambda view: max(getattr(entry_of(view["model"]), each) for each in what) - 1
 
-    def at_most(wanted: int, what: str) -> Any:
+    def at_most(wanted: int, what: str) -> Callable[[Earlier], int]:
         return lambda view: min(wanted, top(what)(view))
 
-    def first_word(view: Any) -> int | None:
+    def first_word(view: Earlier) -> int | None:
         return 4 if (view["model"], view.get("text")) == ("minilm", STARTER) else None
 
-    goes_along: dict[str, Any] = {"travels": True, "in_caption": False}
+    goes_along: Declared = {"travels": True, "in_caption": False}
     return [
         Param("model", offered[0], lambda raw, earlier: _known_model(raw, offered), **goes_along),
         *([typed("text", starter, **goes_along)] if starter is not None else []),

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 AUTO = "auto"  # how an optional parameter says "choose for me"
 
 Earlier = Mapping[str, Any]  # the values of the parameters before this one
-Parse = Callable[[str, Earlier], Any]
+Parse = Callable[[str, Earlier], object]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Param:
     """
 
     name: str
-    default: Any
+    default: object
     parse: Parse
     show: Callable[[Any], str] = str
     label: str = ""
@@ -39,18 +39,18 @@ class Param:
     in_caption: bool = True
     changes: Collection[str] | None = None
     travels: bool = False
-    nearest: Callable[[Any, Earlier], Any] | None = None
+    nearest: Callable[[object, Earlier], object] | None = None
 
-    def default_for(self, earlier: Earlier) -> Any:
+    def default_for(self, earlier: Earlier) -> object:
         return self.default(earlier) if callable(self.default) else self.default
 
-    def set(self, value: Any) -> tuple[str, str]:
+    def set(self, value: object) -> tuple[str, str]:
         """This parameter with a value, as a link says it; ValueError where it has no such value."""
         shown = self.show(value)
         self.parse(shown, {})
         return self.name, shown
 
-    def clamped(self, value: Any, earlier: Earlier) -> Any:
+    def clamped(self, value: object, earlier: Earlier) -> object:
         """The value, or what comes closest to it among those that there are now."""
         try:
             return self.parse(self.show(value), earlier)
@@ -58,11 +58,22 @@ class Param:
             return self.nearest(value, earlier) if self.nearest else self.default_for(earlier)
 
 
+class Declared(TypedDict, total=False):
+    """What the makers below pass on to `Param`."""
+
+    label: str
+    in_caption: bool
+    changes: Collection[str] | None
+    travels: bool
+
+
 Limit = int | Callable[[Earlier], int]
 Options = Sequence[str] | Mapping[str, str]
 
 
-def whole(name: str, low: int = 0, high: Limit = 0, default: Any = None, optional: bool = False, **more: Any) -> Param:
+def whole(
+    name: str, low: int = 0, high: Limit = 0, default: object = None, optional: bool = False, **more: Unpack[Declared]
+) -> Param:
     """A whole number from `low` to `high`, both included; `high` and `default` may be functions of the parameters
     before it. The default is `low`, or with `optional` None, written "auto": the page chooses.
     """
@@ -78,7 +89,7 @@ def whole(name: str, low: int = 0, high: Limit = 0, default: Any = None, optiona
             raise ValueError(f"it must be a whole number from {low} to {most}")
         return int(raw)
 
-    def nearest(value: Any, earlier: Earlier) -> int | None:
+    def nearest(value: object, earlier: Earlier) -> object:
         if optional or not isinstance(value, int):
             return fallback(earlier) if callable(fallback) else fallback
         return min(max(value, low), top(earlier))
@@ -87,7 +98,9 @@ def whole(name: str, low: int = 0, high: Limit = 0, default: Any = None, optiona
     return Param(name, fallback, parse, as_written, nearest=nearest, **more)
 
 
-def choice(name: str, options: Options | Callable[[Earlier], Options], default: Any = None, **more: Any) -> Param:
+def choice(
+    name: str, options: Options | Callable[[Earlier], Options], default: object = None, **more: Unpack[Declared]
+) -> Param:
     """One of a few words; the first is the default. `options` may give each its words on screen, and may be a function
     of the parameters before it.
     """
@@ -105,7 +118,7 @@ def choice(name: str, options: Options | Callable[[Earlier], Options], default: 
     return Param(name, fallback, parse, options=words_of, **more)
 
 
-def flag(name: str, default: bool = False, **more: Any) -> Param:
+def flag(name: str, default: bool = False, **more: Unpack[Declared]) -> Param:
     """Yes or no, written "1" or "0"."""
 
     def parse(raw: str, earlier: Earlier) -> bool:
@@ -116,12 +129,12 @@ def flag(name: str, default: bool = False, **more: Any) -> Param:
     return Param(name, default, parse, as_written, **more)
 
 
-def typed(name: str, default: str, **more: Any) -> Param:
+def typed(name: str, default: str, **more: Unpack[Declared]) -> Param:
     """What somebody typed; anything is valid."""
     return Param(name, default, lambda raw, earlier: raw, **more)
 
 
-def as_written(value: Any) -> str:
+def as_written(value: object) -> str:
     """A value as a link says it: "auto" for None, 1 or 0 for yes or no."""
     if value is None:
         return AUTO

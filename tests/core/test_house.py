@@ -400,3 +400,20 @@ def test_the_read_me_points_to_files_that_exist():
     pages = read_me() + (ROOT / "CONTRIBUTING.md").read_text()
     targets = re.findall(r"\]\((?!https?:|#)([^)]+)\)", pages) + re.findall(r'(?:src|href)="([^"]+)"', pages)
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def any_in_annotations(text: str) -> int:
+    """How often annotations of a file say Any."""
+    notes: list[ast.expr | None] = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            notes.append(node.returns)
+        elif isinstance(node, ast.AnnAssign | ast.arg):
+            notes.append(node.annotation)
+    return sum(isinstance(part, ast.Name) and part.id == "Any" for note in notes if note for part in ast.walk(note))
+
+
+def test_any_is_rare_in_the_app() -> None:
+    assert any_in_annotations("def f(a: Any, *b: list[Any]) -> Any: ...\nc: dict[str, Any] = {}\n") == 4
+    counts = {path.name: any_in_annotations(path.read_text()) for path in (ROOT / "ui").rglob("*.py")}
+    assert sum(counts.values()) < 40, {name: n for name, n in counts.items() if n}

@@ -14,6 +14,7 @@ from html import escape
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.heads.measures import Measure
 from ui.drawing.markup import badge, key, query, say, tok
@@ -28,7 +29,7 @@ def lead(html: str, sub: str = "") -> None:
         under_lead(sub)
 
 
-def under_lead(html: str) -> Any:
+def under_lead(html: str) -> DeltaGenerator:
     """The quiet line under the headline, HTML; gives the place after it, for what may be said later without a jump."""
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="under_lead"):
         st.html(f'<div class="hl-sub">{html}</div>', width="content")
@@ -110,7 +111,7 @@ def skeleton(height: int) -> None:
     st.html(f'<div class="hl-skeleton" style="height:{height}px" aria-hidden="true"></div>')
 
 
-def switch(label: str, options: dict[str, str], key: str, on_change: Callable[..., Any] | None = None) -> str:
+def switch(label: str, options: dict[str, str], key: str, on_change: Callable[..., None] | None = None) -> str:
     """One of a few words, side by side; `options` gives each value's own words, `key` is the link's parameter."""
     chosen = st.segmented_control(
         label,

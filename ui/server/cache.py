@@ -158,13 +158,14 @@ class Handle(Generic[T]):
         return hash(self._key)
 
 
-def unwrap(handle: Handle[T]) -> T:
+def unwrap(handle: T) -> T:
     """The model or trace itself, brought back where it has gone; the page that asks for it keeps it to its end."""
-    return handle._value()
+    return cast(T, handle._value()) if isinstance(handle, Handle) else handle
 
 
-def key_of(handle: Handle[T]) -> Hashable:
+def key_of(handle: object) -> Hashable:
     """What says which model or trace it is; equal for equal ones."""
+    assert isinstance(handle, Handle), "only shared models and traces have a key"
     return handle._key
 
 

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("headlight")
 
 
-def model(name: str) -> Handle[Model] | None:
-    """The loaded model, or None while it is not here."""
+def model(name: str) -> Model | None:
+    """The loaded model, as a handle that reads like it, or None while it is not here."""
     loaded = _loaded(name)
-    return None if loaded is None else Handle(name, loaded, partial(_bring, name))
+    return None if loaded is None else cast("Model", Handle(name, loaded, partial(_bring, name)))
 
 
 def job(name: str) -> Job | None:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ui.server import shared
-from ui.server.cache import CROWDED, Busy, Handle, key_of, unwrap
+from ui.server.cache import CROWDED, Busy, key_of, unwrap
 
 if TYPE_CHECKING:
     from attn_core.capture.model import Model
@@ -36,7 +36,7 @@ class Place(Protocol):
 Text = str | list[int]
 
 
-def trace(loaded: Handle[Model], text: Text, **options: Any) -> Handle[Trace]:
+def trace(loaded: Model, text: Text, **options: Any) -> Trace:
     """A handle of the trace of a text (or token ids) through a model; `options` go to `attn_core.trace`.
 
     Raises Busy when the queue is too long, and what `attn_core.trace` raises.
@@ -45,12 +45,12 @@ def trace(loaded: Handle[Model], text: Text, **options: Any) -> Handle[Trace]:
     return shared.get_or_compute(key, partial(_run, loaded, text, options))
 
 
-def run_uncached(loaded: Handle[Model], text: Text, **options: Any) -> Trace:
+def run_uncached(loaded: Model, text: Text, **options: Any) -> Trace:
     """As `trace`, for a pass that nobody will ask for again: it takes its turn, and is not kept."""
     return _run(loaded, text, options)
 
 
-def _run(loaded: Handle[Model], text: Text, options: dict[str, Any]) -> Trace:
+def _run(loaded: Model, text: Text, options: dict[str, Any]) -> Trace:
     import attn_core as ac  # it takes a second or two, and the first screen needs no model
 
     came = time.perf_counter()

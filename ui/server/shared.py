@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from attn_core.errors import HeadlightError
 from attn_core.models.catalogue import CATALOGUE
@@ -70,17 +70,14 @@ class SharedState:
 STATE = SharedState()
 
 
-def get_or_compute(key: Hashable, compute: Callable[[], S]) -> Handle[S]:
-    """A handle of something large, made once for everybody; `compute` must hold nothing large."""
+def get_or_compute(key: Hashable, compute: Callable[[], S]) -> S:
+    """Something large, made once for everybody, as a handle that reads like it; `compute` must hold nothing large."""
     bring = partial(_kept, key, compute, _own_bytes)
-    return Handle(key, bring(), bring)
+    return cast(S, Handle(key, bring(), bring))
 
 
-def memoize(
-    handle: Handle[S] | object, what: Hashable, compute: Callable[[], T], size: Callable[[T], int] = size_of
-) -> T:
+def memoize(handle: object, what: Hashable, compute: Callable[[], T], size: Callable[[T], int] = size_of) -> T:
     """Something derived from a shared trace or model, computed once and kept while it is used, within the budget."""
-    assert isinstance(handle, Handle)
     return _kept((key_of(handle), what), compute, size)
 
 

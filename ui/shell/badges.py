@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from attn_core.text.numbers import scientific
 from ui.drawing import widgets
+
+if TYPE_CHECKING:
+    from attn_core.traces.parity import Parity
 
 
 def provenance(source: str) -> str:
@@ -18,7 +21,7 @@ def provenance(source: str) -> str:
     return widgets.badge(source, "toy" if source == "toy" else "", why[source])
 
 
-def parity(check: Any) -> str:
+def parity(check: Parity) -> str:
     """How far our numbers are from the model's own, as an HTML badge that opens on what was compared with what."""
     compared = (
         ("pattern", check.pattern, "our weights times the values, against what the model's own attention gave"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.models.catalogue import CATALOGUE, availability
 from attn_core.settings import is_public
@@ -13,7 +13,7 @@ from ui.link import forget
 from ui.shell import known_words
 
 
-def ask(offered: Sequence[str], examples: Sequence[str], sentence: bool) -> Any:
+def ask(offered: Sequence[str], examples: Sequence[str], sentence: bool) -> DeltaGenerator | None:
     """The sentence, the model and a few examples; gives the place where the number of tokens is said."""
     if not sentence:
         with st.container(width=280):

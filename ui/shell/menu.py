@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
@@ -61,7 +60,7 @@ def _file(page: str) -> str:
     return "app.py" if page == "all_heads" else f"pages/{page}.py"
 
 
-def go(page: str, label: str, *chosen: tuple[str, str], **travelling: Any) -> None:
+def go(page: str, label: str, *chosen: tuple[str, str], **travelling: object) -> None:
     """A link into another page: `chosen` are parameters of that page, `TILES.set("delta")`; `travelling` are values of
     what travels (model, text, layer, head, query), where they are not the visitor's own.
     """

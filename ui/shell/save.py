@@ -27,7 +27,7 @@ from streamlit.errors import StreamlitAPIException
 from attn_core.errors import HeadlightError
 from attn_core.settings import settings
 from attn_core.views import files as export
-from attn_core.views.view import View
+from attn_core.views.view import Readable, View
 from ui.drawing import gallery, widgets
 from ui.shell import picture_file
 
@@ -102,7 +102,7 @@ class SaveMenu:
     link: Mapping[str, str]
     offered: Offered | None = None  # None in an embedded view, which has no menu
 
-    def view(self, trace: Any, **shown: Any) -> View:
+    def view(self, trace: Readable, **shown: Any) -> View:
         """A pattern of the trace as the page shows it; it remembers the page's link."""
         return View(trace, page=self.page, link=self.link, **shown)
 
@@ -232,7 +232,7 @@ def _of_numbers(numbers: Numbers) -> None:
     _button("csv", numbers.make, f"headlight-{_plain(numbers.name)}.csv", key="save_numbers")
 
 
-def _button(kind: str, make: Callable[[], Any], name: str, key: str = "") -> None:
+def _button(kind: str, make: Callable[[], str | bytes], name: str, key: str = "") -> None:
     st.download_button(
         kind.upper(),
         data=make,
@@ -274,6 +274,6 @@ def _open_again(file_of: Callable[[str], Path | None]) -> None:
         _refuse(wrong, "This saved view is damaged: its link cannot be followed.")
 
 
-def _refuse(place: Any, why: str) -> None:
+def _refuse(place: DeltaGenerator, why: str) -> None:
     with place:
         widgets.problem("This file cannot be opened", why)
