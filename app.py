@@ -23,12 +23,13 @@ with left, widgets.card("overview"):
     overview.draw(page, head)
     overview.switches(head)
     head_charts.links(page, head)
-with right, widgets.card("head", head.title, head.hint()):
-    head_charts.steppers(head)
+with right, widgets.card("head"):
     if page.state["face"] == "table":
+        widgets.heading(head.title, head.hint())
         token_row.table(head)
     else:
         head_charts.heatmap(page, head)
+    head_charts.steppers(head)
     widgets.reading(head.read_aloud())
     token_row.switches(head)
     token_row.summary(reading, head)

@@ -3,7 +3,11 @@
 
 const SMALLEST_CELL = 9;
 const ROOM_FOR_NUMBER = 33; // CSS pixels; below it a cell is colour alone, and the line under the picture reads it
+const FEW_CELLS = 5_000; // of a grid; more are painted as one picture
 const CELLS_STYLE = `
+  .title { margin: 0; font-size: 14.5px; font-weight: 600; } .explains { margin: 0 0 8px; font-size: 12.5px; color: var(--soft); min-height: 1.45em; }
+  .zoom { display: inline-flex; gap: 4px; } .zoom button { min-width: 28px; border: 1px solid var(--line); border-radius: 6px; background: none; color: var(--ink); font: inherit; cursor: pointer; }
+  .zoom button:focus-visible { outline: 2px solid var(--accent); } .zoom button:disabled { opacity: 0.4; cursor: default; }
   .scroll { max-height: var(--tallest); }
   .board { position: relative; outline-offset: 3px; }
   .board.choose { cursor: pointer; }
@@ -20,7 +24,10 @@ export function draw(root, data, callbacks = {}) {
   const picture = mount(root, data, CELLS_STYLE, callbacks);
   const { header, body, figure } = picture;
   const [rows, columns] = header.shape;
-  const cells = new Float32Array(body.buffer);
+  const exact = new Float32Array(body.buffer);
+  let cells = exact;
+  let pool = 0; // of approximate cells; 0 where they are exact
+  let zoom = 1;
   const turned = header.turned; // rows run along the top
   const [down, across] = turned ? [columns, rows] : [rows, columns];
   const side = turned ? header.columns : header.rows;
@@ -38,8 +45,18 @@ export function draw(root, data, callbacks = {}) {
   const legend = element("div", "legend");
   const reading = element("p", "reading");
   reading.setAttribute("aria-live", "polite");
+  const title = element("h2", "hl-title title");
+  title.setAttribute("aria-live", "polite");
+  if (header.title) figure.append(title, element("p", "explains", ...explained()));
+  const zoomed = zoomButtons();
   figure.append(scroller, element("div", "foot", legend, reading));
   let colours;
+
+  /* "Rows ask (query), columns answer (key)", the roles in their colours. */
+  function explained() {
+    const role = (side) => element("span", side.role, side.role);
+    return sentence(header.explains, { row: role(header.rows), column: role(header.columns) });
+  }
 
   const valueAt = (row, column) => cells[row * columns + column];
   const isMasked = (value) => Number.isNaN(value) || value === -Infinity;
@@ -52,11 +69,33 @@ export function draw(root, data, callbacks = {}) {
     const widest = (labels) => Math.ceil(Math.max(0, ...labels.texts.map((text) => g.measureText(text).width)));
     const left = side.texts.length ? Math.min(room * 0.3, widest(side) + 10) : 1;
     const fit = (room - left - (top.slanted ? 16 : 0)) / across;
-    const width = header.square ? Math.max(Math.min(SMALLEST_CELL, header.largest), Math.min(header.largest, Math.floor(fit))) : Math.min(120, fit);
+    const width = header.square ? cellWidth(fit) : Math.min(120, fit);
     const height = header.square ? Math.min(width, 34) : header.row_height;
     const above = !top.texts.length ? 2 : top.slanted ? Math.min(96, widest(top) * 0.83 + 12) : 20;
     const total = left + across * width + (top.slanted ? Math.min(60, widest(top) * 0.55) : 0);
     return { left, above, width, height, total: Math.min(Math.max(total, left + across * width), room + 4000), gap: width > 6 ? 1 : 0 };
+  }
+
+  /* Of a square grid's cells: readable, or where the packet says so as small as lets all of them fit, and zoomed. */
+  function cellWidth(fit) {
+    const readable = Math.max(Math.min(SMALLEST_CELL, header.largest), Math.min(header.largest, Math.floor(fit)));
+    if (!header.fits || fit >= SMALLEST_CELL) return readable;
+    return Math.min(readable, fit * zoom);
+  }
+
+  function zoomButtons() {
+    const buttons = [["−", 0.5, "smaller"], ["+", 2, "larger"]].map(([text, by, name]) => {
+      const button = element("button", "", text);
+      button.type = "button";
+      button.setAttribute("aria-label", `${name} cells`);
+      button.addEventListener("click", () => {
+        zoom = Math.max(1, zoom * by);
+        picture.paint();
+        reveal();
+      });
+      return button;
+    });
+    return element("span", "zoom", ...buttons);
   }
 
   const box = (row, column) => {
@@ -68,7 +107,9 @@ export function draw(root, data, callbacks = {}) {
 
   function paint(now) {
     colours = now;
+    chooseNumbers();
     place = layout(context(canvas, 1, 1));
+    if (figure.shown) figure.shown.place = place;
     const g = context(canvas, Math.min(place.total, Math.max(place.total, 1)), place.above + down * place.height + 3);
     paintCells(g);
     paintLabels(g);
@@ -77,7 +118,24 @@ export function draw(root, data, callbacks = {}) {
     read(...at);
   }
 
+  /* The exact numbers where they are those of the head that is open; else its tile's, marked; else nothing yet. */
+  function chooseNumbers() {
+    if (!header.title) return;
+    const isExact = openHead.isExact(header.of);
+    const tile = isExact ? null : fromTile(rows, columns);
+    cells = isExact ? exact : (tile?.weights ?? new Float32Array(rows * columns).fill(NaN));
+    pool = isExact ? 0 : (tile?.pool ?? -1);
+    const [layer, head] = openHead.current ?? [];
+    const name = isExact ? header.title : header.title_of.replace("{layer}", layer).replace("{head}", head);
+    title.replaceChildren(isExact ? name : `${name} ≈`);
+    figure.setAttribute("aria-busy", !isExact);
+    figure.shown = { rows, columns, cells, isExact, place }; // for whoever inspects the page
+  }
+
+  const headName = () => (pool && openHead.current ? `head ${openHead.current.join(".")}` : header.name);
+
   function paintCells(g) {
+    if (header.square && rows * columns > FEW_CELLS) return paintAtOnce(g);
     const sharp = place.width >= 4;
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) {
@@ -101,6 +159,37 @@ export function draw(root, data, callbacks = {}) {
       g.strokeStyle = colours.roles.line;
       g.strokeRect(place.left - 0.5, place.above - 0.5, across * place.width, down * place.height);
     }
+  }
+
+  /* Many cells as one picture of as many pixels; where a pixel stands for several, the strongest stays. */
+  function paintAtOnce(g) {
+    const ratio = globalThis.devicePixelRatio || 1;
+    const shrink = Math.max(1, Math.ceil(1 / (place.width * ratio)));
+    const [high, wide] = [Math.ceil(down / shrink), Math.ceil(across / shrink)];
+    const strongest = new Float32Array(high * wide).fill(NaN);
+    for (let y = 0; y < down; y++)
+      for (let x = 0; x < across; x++) {
+        const value = turned ? valueAt(x, y) : valueAt(y, x);
+        const to = Math.floor(y / shrink) * wide + Math.floor(x / shrink);
+        if (!isMasked(value) && !(strongest[to] >= value)) strongest[to] = value;
+      }
+    const [low, top] = header.bar.domain;
+    const steps = Array.from({ length: 256 }, (_, i) => colourOn(header.bar, colours, low + ((top - low) * i) / 255, "linear"));
+    const image = new ImageData(wide, high);
+    strongest.forEach((value, i) => {
+      if (Number.isNaN(value)) return; // transparent: the hatch shines through
+      const share = Math.max(0, Math.min(1, (value - low) / (top - low)));
+      const [r, green, b] = steps[Math.round(255 * (header.scale === "sqrt" && !header.bar.signed ? Math.sqrt(share) : share))];
+      image.data.set([r, green, b, 255], 4 * i);
+    });
+    const stamp = new OffscreenCanvas(wide, high);
+    stamp.getContext("2d").putImageData(image, 0, 0);
+    const [width, height] = [across * place.width, down * place.height];
+    hatch(g, place.left, place.above, width, height, colours.roles.masked, 6);
+    g.imageSmoothingEnabled = false;
+    g.drawImage(stamp, place.left, place.above, width, height);
+    g.strokeStyle = colours.roles.line;
+    g.strokeRect(place.left - 0.5, place.above - 0.5, width, height);
   }
 
   /* A hairline around each strip: numbers near zero have the colour of the paper. */
@@ -179,7 +268,9 @@ export function draw(root, data, callbacks = {}) {
     if (!header.legend) return;
     if (header.square) legend.append(whichWay());
     legend.append(barLegend(header.bar, colours, header.scale));
-    if (cells.some(isMasked)) legend.append(maskedLegend("masked", colours));
+    if (pool >= 0 && cells.some(isMasked)) legend.append(maskedLegend("masked", colours));
+    if (header.fits && header.square && place.width < SMALLEST_CELL) legend.append(zoomed);
+    zoomed.firstChild.disabled = zoom <= 1;
   }
 
   function whichWay() {
@@ -193,13 +284,17 @@ export function draw(root, data, callbacks = {}) {
   /* The packet's sentence, its words in their roles' colours. */
   function read(row, column) {
     reading.replaceChildren();
+    if (pool < 0) return reading.append("Waiting for the numbers of this head …");
+    if (openHead.trouble && header.title) return reading.append(`${openHead.trouble}: you see ${header.name} again.`);
+    if (pool > 1 && (row < 0 || column < 0)) return reading.append(`≈ from the overview, ${pool} words a cell.`);
     if (row < 0 || column < 0) return reading.append(header.hint);
     const value = valueAt(row, column);
-    const named = (labels, i, name) => element("span", labels.role, `${labels.texts[i] ?? ""}${name ? ` (${name} ${labels.first + i})` : ""}`);
+    const named = (labels, i, name) => element("span", labels.role, `${labels.texts[i] ?? ""}${name ? ` (${name} ${labels.positions?.[i] ?? labels.first + i})` : ""}`);
     const parts = {
       row: named(header.rows, row, header.rows.name),
       column: header.columns.texts.length ? named(header.columns, column, header.columns.name) : `${column}`,
-      value: element("b", "", header.kind === "weights" ? unbroken(percent(value)) : significant(value)),
+      value: element("b", "", (pool ? "≈ " : "") + (header.kind === "weights" ? unbroken(percent(value)) : significant(value))),
+      head: headName(),
     };
     reading.append(...sentence(isMasked(value) ? header.says_masked : header.says, parts));
   }
@@ -246,7 +341,8 @@ export function draw(root, data, callbacks = {}) {
     if (at[1] >= 0 && x + width > scroller.clientWidth) scroller.scrollLeft = x - scroller.clientWidth / 2;
   }
 
-  const drawn = picture.live({ paint, update() {} });
+  const deaf = header.title ? openHead.listen(() => picture.paint()) : () => {};
+  const drawn = picture.live({ paint, update() {}, leave: deaf });
   requestAnimationFrame(reveal);
   return drawn;
 }

@@ -106,15 +106,26 @@ export function draw(root, data, callbacks = {}) {
     });
   }
 
-  const raw = (head, query, key) => weights[(head * counts[0] + query) * counts[1] + key];
+  /* The exact weights where they are those of the head that is open; else its tile's; null while there are none. */
+  function chooseWeights() {
+    if (openHead.isExact(header.of)) return [weights, header.names];
+    const tile = fromTile(...counts);
+    const name = `head ${openHead.current.join(".")}`;
+    if (tile?.pool !== 1) return [null, [name]];
+    return [Uint16Array.from(tile.weights, (weight) => (Number.isNaN(weight) ? MASKED : Math.round(65534 * weight))), [`${name} (≈)`]];
+  }
+  let [now, names] = [weights, header.names];
+
+  const raw = (head, query, key) => now[(head * counts[0] + query) * counts[1] + key];
   const weight = (head, query, key) => (raw(head, query, key) === MASKED ? 0 : raw(head, query, key) / 65534);
-  const active = () => header.names.map((_, head) => head).filter((head) => shown[head]);
+  const active = () => now ? names.map((_, head) => head).filter((head) => shown[head]) : [];
   const chosen = () => hovered ?? view.pinned;
 
   /* --- painting --- */
 
-  function paint(now) {
-    colours = now;
+  function paint(theme) {
+    colours = theme;
+    [now, names] = chooseWeights();
     const width = scroll.clientWidth;
     const half = Math.round(Math.min(112, width * (width < 420 ? 0.12 : 0.17)));
     figure.style.setProperty("--half", `${half}px`);
@@ -207,6 +218,7 @@ export function draw(root, data, callbacks = {}) {
 
   function say(pick) {
     said.replaceChildren();
+    if (!now) return said.append(element("span", "note", `Waiting for the lines of ${names[0]} …`));
     if (!pick) {
       said.append(element("span", "note", unbroken(header.note)));
       return;
@@ -225,7 +237,7 @@ export function draw(root, data, callbacks = {}) {
     });
     return sentence(header.says[side], {
       word: element("span", side, `${header.sides[here].labels[position]} (${counted(here, position)})`),
-      head: header.names[head],
+      head: names[head],
       others: top.length ? others : unbroken(header.nothing),
     });
   }
@@ -283,7 +295,8 @@ export function draw(root, data, callbacks = {}) {
     return true;
   });
 
-  return picture.live({ paint });
+  const deaf = header.of ? openHead.listen(() => picture.paint()) : () => {};
+  return picture.live({ paint, leave: deaf });
 }
 
 export default inApp(draw, (tell) => ({

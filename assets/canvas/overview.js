@@ -114,7 +114,7 @@ export function draw(root, data, callbacks = {}) {
       paintTile(g, layer, head, LEFT + head * step, TOP + layer * step, size);
     }
     paintLegend();
-    select(view.selected);
+    select(selected());
     if (hovered) show(...hovered);
   }
 
@@ -295,7 +295,6 @@ export function draw(root, data, callbacks = {}) {
   /* --- choosing --- */
 
   function select(chosen) {
-    view.selected = chosen;
     const [layer, head] = chosen ?? [-1, -1];
     const focused = chosen && tileAt(layer, head) ? tileAt(layer, head) : tiles[0];
     for (const tile of tiles) {
@@ -304,11 +303,30 @@ export function draw(root, data, callbacks = {}) {
     }
   }
 
-  function open(tile, query, key) {
-    const [layer, head] = [Number(tile.dataset.layer), Number(tile.dataset.head)];
-    select([layer, head]);
-    callbacks.open?.({ layer, head, query, key });
+  /* Only where the page opens a head beside the overview do its answers carry a click's number. */
+  const opens = () => view.click !== undefined;
+  const selected = () => (opens() && openHead.waiting ? openHead.current : view.selected);
+  const tileOf = (layer, head) => (header.picture === "pattern" ? { cells: cellsOf(layer, head), pool: header.pool } : null);
+
+  function open(layer, head, query, key) {
+    const click = opens() ? openHead.open(layer, head) : undefined;
+    if (!opens()) select((view.selected = [layer, head]));
+    callbacks.open?.({ layer, head, query, key, click });
   }
+
+  /* K and J step through the layers, H and L through the heads; what is typed into a box is left alone. */
+  const STEPS = { k: [-1, 0], j: [1, 0], h: [0, -1], l: [0, 1] };
+  function stepped(event) {
+    const step = STEPS[event.key];
+    const typing = event.composedPath()[0].closest?.("input, textarea, select, [contenteditable]");
+    if (!step || !opens() || !openHead.current || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+    const sizes = [header.layers, header.heads]; // the last is followed by the first
+    open(...openHead.current.map((at, i) => (at + step[i] + sizes[i]) % sizes[i]), null, null);
+  }
+  addEventListener("keydown", stepped, { capture: true });
+  const deaf = openHead.listen(() => opens() && select(selected()));
 
   /* By keyboard inside a tile: Space goes in, arrows walk, Enter opens the head with that row, Escape comes out. */
   function walkCells(tile, layer, head, pressed) {
@@ -319,7 +337,7 @@ export function draw(root, data, callbacks = {}) {
     else if (pressed === "Enter") {
       const [, , query, key] = hovered;
       hide();
-      open(tile, query, key);
+      open(layer, head, query, key);
     } else {
       const [, , query, key] = hovered;
       const to = moved(pressed, [query / header.pool, key / header.pool], [rows, columns]);
@@ -335,7 +353,7 @@ export function draw(root, data, callbacks = {}) {
   const point = (found) => (found ? show(...found) : hide());
   follow(grid, find, point);
   grid.addEventListener("pointerdown", (event) => point(find(event))); // a finger does not hover: hold it to look
-  grid.addEventListener("click", (event) => hit(event) && open(hit(event), ...cellUnder(hit(event), event)));
+  grid.addEventListener("click", (event) => hit(event) && open(...find(event)));
   grid.addEventListener("focusin", (event) => event.target.matches(":focus-visible") && show(...place(hit(event)), null, null));
   grid.addEventListener("focusout", hide);
   steer(grid, (key, event) => {
@@ -348,7 +366,7 @@ export function draw(root, data, callbacks = {}) {
     if (to) tileAt(...to).focus();
     else if (key === "Enter" || key === " ") {
       hide();
-      open(tile, null, null);
+      open(layer, head, null, null);
     } else if (key === "Escape") hide();
     else return false;
     return true;
@@ -359,10 +377,18 @@ export function draw(root, data, callbacks = {}) {
     update(next) {
       const repaint = next.scale !== undefined && next.scale !== view.scale;
       Object.assign(view, next);
+      if (opens()) {
+        openHead.provide(root, tileOf);
+        openHead.answer(view.opened, view.click);
+      }
       if (repaint) picture.paint();
-      else select(view.selected);
+      else select(selected());
     },
-    leave: hide,
+    leave() {
+      hide();
+      deaf();
+      removeEventListener("keydown", stepped, { capture: true });
+    },
   });
 }
 

@@ -7,7 +7,12 @@ from functools import cache
 from attn_core.settings import assets_folder
 
 ASSETS = assets_folder()
-SHARED = ("canvas/numbers.js", "canvas/drawing.js", "canvas/picture.js")  # of all pictures, in this order
+SHARED = (
+    "canvas/numbers.js",
+    "canvas/drawing.js",
+    "canvas/picture.js",
+    "canvas/open_head.js",
+)  # of all pictures, in this order
 
 
 @cache

@@ -66,7 +66,7 @@ def notes(page: AppTest) -> str:
 
 
 def packets(page: AppTest) -> dict[str, tuple[dict, np.ndarray]]:
-    """Every canvas picture by its name: its header, and of panels the cells [panel, query, key]."""
+    """Every canvas picture by its name: its header, and the cells of panels [panel, query, key] or of a matrix."""
     found = {}
     for element in page.get("bidi_component"):
         raw = element.proto.bytes
@@ -76,6 +76,8 @@ def packets(page: AppTest) -> dict[str, tuple[dict, np.ndarray]]:
             cells = np.array([])
             if header["picture"] == "panels":
                 cells = np.frombuffer(body, "<f4").reshape(len(header["panels"]), header["queries"], header["keys"])
+            elif header["picture"] == "cells":
+                cells = np.frombuffer(body, "<f4").reshape(header["shape"])
             found[raw[4 : 4 + length].decode()] = (header, cells)
     return found
 

@@ -127,8 +127,10 @@ class ArrangedHead:
     def hint(self) -> Markup:
         """How to read the picture; the orientation turns the words too."""
         turned = self.queries_in == "columns"
-        how = WORDS.html("head.hint.columns") if turned else WORDS.html("head.hint.rows")
-        hidden = WORDS.html("head.hint.hidden", sink=self.sink_name) if self.arrangement.hides_sink else ""
+        query, key = Markup('<b class="hl-q">query</b>'), Markup('<b class="hl-k">key</b>')
+        name = "columns" if turned else "rows"
+        how = WORDS.html("head.hint", name, query=query, key=key)
+        hidden = WORDS.html("head.hidden", sink=self.sink_name) if self.arrangement.hides_sink else ""
         return words.together(how, hidden)
 
 

@@ -7,13 +7,11 @@ from functools import partial
 
 import streamlit as st
 
-from attn_core.figures.charts.heatmap import clicked
-from attn_core.figures.charts.heatmap import heatmap as heatmap_figure
 from attn_core.views.arrangement import MEANS
 from ui import words
 from ui.all_heads import packets
 from ui.all_heads.head import ArrangedHead, capitalised
-from ui.drawing import canvas, gallery, widgets
+from ui.drawing import canvas, cells, widgets
 from ui.page import KEY, Page, go
 from ui.param import choice
 
@@ -59,29 +57,15 @@ def steppers(head: ArrangedHead) -> None:
 
 def heatmap(page: Page, head: ArrangedHead) -> None:
     """The pattern, every number exact; a click on a cell chooses its word."""
-    figure = heatmap_figure(
-        head.pattern,
-        head.arrangement.labels,
-        head=head.short_name if head.is_one else "",
-        scale=page.state["scale"],
-        masked=~head.may_look,
-        queries_in=page.state["queries"],
-        selected_query=head.row,
-        query_positions=head.positions,
-        query_special=head.arrangement.special,
-        clickable=True,
-        theme=gallery.theme(),
-    )
-    alt = WORDS.text("head.heatmap_alt", title=head.title, n=len(head.positions))
-    # Streamlit remembers the callback of every figure that a session has seen: it must hold nothing large.
-    picked = partial(_picked, head.positions)
-    # It is saved as the view itself, with its own caption.
-    st.plotly_chart(figure, key="heatmap", on_select=picked, selection_mode="points", theme=None, alt=alt)
+    # What a session remembers of a callback must hold nothing large.
+    chosen = partial(_chosen, head.positions)
+    cell = f"min(46px, (100cqw - 90px) / {len(head.positions)})"
+    with widgets.kept_place("heatmap", f"min(620px, calc({len(head.positions)} * {cell} + 150px))"):
+        cells.cells(packets.opened_head(head, page.state["scale"]), key="heatmap", on_choose=chosen)
 
 
-def _picked(positions: Sequence[int]) -> None:
-    cell = clicked(st.session_state["heatmap"])
-    choose_row(positions, None if cell is None else cell[0])
+def _chosen(positions: Sequence[int], row: int, column: int | None) -> None:
+    choose_row(positions, row)
 
 
 def links(page: Page, head: ArrangedHead) -> None:

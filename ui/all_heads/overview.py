@@ -33,6 +33,7 @@ def draw(page: Page, head: ArrangedHead) -> None:
             says=WORDS.text("overview.caption", page.state["tiles"]),
             selected=(head.layer, head.head),
             scale=page.state["scale"],
+            opens=(head.layer, head.head) if head.is_one else "mean",
             on_open=_open,
         )
 

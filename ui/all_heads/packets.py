@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attn_core.figures.canvas import heads as head_tiles
 from attn_core.figures.canvas.links import pack_links
+from attn_core.figures.canvas.matrix import OpenedHead, Side, pack_cells
 from attn_core.heads import measures
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
@@ -17,6 +19,7 @@ from ui.all_heads.head import ArrangedHead, sink_name
 if TYPE_CHECKING:
     import pandas as pd
 
+    from attn_core.figures.colours import Scale
     from attn_core.traces.reader import TraceReader
     from attn_core.views.arrangement import Arrangement
 
@@ -51,6 +54,42 @@ def every_size(trace: TraceReader) -> bytes:
     return head_tiles.pack_values(sizes, texts, name=WORDS.text("overview.sizes"))
 
 
+def opened_head(head: ArrangedHead, scale: Scale) -> bytes:
+    """The opened head, or mean, as a matrix: every number exact."""
+    turned = head.queries_in == "columns"
+    labels = [visible(label) for label in head.arrangement.labels]
+    asks = Side(labels, "query", "query", head.arrangement.special, slanted=turned, positions=head.positions)
+    return pack_cells(
+        np.where(head.may_look, head.pattern, np.nan),
+        asks,
+        replace(asks, role="key", name="key", slanted=not turned),
+        kind="weights",
+        limit=1.0,
+        scale=scale,
+        square=True,
+        turned=turned,
+        choose=True,
+        chosen=(head.row, None),
+        says=WORDS.text("head.cell", row="{row}", column="{column}", head="{head}", value="{value}"),
+        alt=WORDS.text("head.heatmap_alt", title=head.title, n=len(labels)),
+        hint=WORDS.text("head.cell_hint"),
+        opened=OpenedHead(
+            layer_head=(head.layer, head.head) if head.is_one else None,
+            title=head.title,
+            name=head.name,
+            title_of=WORDS.text("head.titles.one", layer="{layer}", head="{head}"),
+            explains=_explains(head),
+        ),
+    )
+
+
+def _explains(head: ArrangedHead) -> str:
+    """How to read the picture; {row} and {column} stand for the roles, which are coloured where it is drawn."""
+    how = WORDS.text("head.hint", head.queries_in, query="{row}", key="{column}")
+    hidden = WORDS.text("head.hidden", sink=head.sink_name) if head.arrangement.hides_sink else ""
+    return f"{how} {hidden}".strip()
+
+
 def links(head: ArrangedHead) -> bytes:
     """One head, or a mean, as lines between words."""
     return pack_links(
@@ -61,6 +100,7 @@ def links(head: ArrangedHead) -> bytes:
         query_positions=head.positions,
         query_special=head.arrangement.special,
         query_words=head.arrangement.words,
+        of=(head.layer, head.head) if head.is_one else None,
     )
 
 

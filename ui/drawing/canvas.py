@@ -24,13 +24,15 @@ Side = Literal["query", "key"]
 class Opened:
     """What was clicked in the overview; `query` and `key` are None when the keyboard chose or the view has no cells.
 
-    In a pooled overview they are the first query and key of the clicked cell.
+    In a pooled overview they are the first query and key of the clicked cell. `click` numbers the clicks of a page that
+    paints them at once; its answer carries the number back.
     """
 
     layer: int
     head: int
     query: int | None
     key: int | None
+    click: int | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def overview(
     says: str = "",
     selected: tuple[int, int] | None = None,
     scale: Scale = "sqrt",
+    opens: tuple[int, int] | Literal["mean"] | None = None,
     on_open: Callable[[Opened], None] | None = None,
 ) -> Opened | None:
     """Every head of every layer on one canvas.
@@ -62,11 +65,22 @@ def overview(
     `packet` comes from `pack_patterns`, `pack_values` or `pack_kinds` of `figures.canvas.heads`. `picture` is its name
     under Save, and `says` how its caption begins.
 
+    `opens` says which head, or that a mean, is open beside it: then a click is painted at once, see
+    assets/canvas/open_head.js.
     `on_open` is called before the page runs again, as a widget's callback is; the same is returned in that run, and
     None in every other.
     """
-    view = {"selected": selected, "scale": scale}
-    return mount(_overview, packet, key, "opened", Opened, on_open, view, picture=picture, says=says)
+    view: dict[str, object] = {"selected": selected, "scale": scale}
+    if opens is not None:
+        view |= {"opened": None if opens == "mean" else list(opens), "click": st.session_state.get(f"{key}_click", 0)}
+
+    def happened(tile: Opened) -> None:
+        if isinstance(tile.click, int):
+            st.session_state[f"{key}_click"] = tile.click
+        if on_open is not None:
+            on_open(tile)
+
+    return mount(_overview, packet, key, "opened", Opened, happened, view, picture=picture, says=says)
 
 
 def links(

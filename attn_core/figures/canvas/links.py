@@ -33,13 +33,15 @@ def pack_links(
     query_words: Sequence[int | None] | None = None,
     key_words: Sequence[int | None] | None = None,
     captions: tuple[str, str] = ("asks", "answers"),
+    of: tuple[int, int] | None = None,
 ) -> bytes:
     """One to eight heads as lines between two columns of words: patterns [head, query, key], a packet for `links`.
 
     `heads` are their names: "0.3", or of a mean "the mean of all heads". `*_special` dims special tokens, `*_words`
     (the word index of each token) joins the pieces of a word, `*_positions` are said instead of 0, 1, … where tokens
     are left out or merged; the keys' are the queries' own where `key_labels` is left out. `captions` stand behind
-    "query" and "key" over the columns.
+    "query" and "key" over the columns. `of` is the (layer, head) whose lines these are, where a click on a head at a
+    glance beside it is painted here at once.
     """
     if len(heads) > MOST_HEADS:
         raise ValueError(f"{len(heads)} heads cannot be told apart by colour; at most {MOST_HEADS} can")
@@ -62,6 +64,7 @@ def pack_links(
         "roles": ["query", "key"],
         "captions": list(captions),
         "same": same,
+        "of": None if of is None else list(of),
         "sides": [
             asks,
             asks if same else _side(keys, key_positions, key_special, key_words),

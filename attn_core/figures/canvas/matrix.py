@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from attn_core.figures.canvas.packet import packet
+from attn_core.figures.canvas.packet import packet, whole_numbers
 from attn_core.figures.colour_bars import ColourBar, signed_bar, size_bar
 from attn_core.figures.colours import Scale
 from attn_core.text.numbers import in_cell, percent
@@ -23,7 +23,8 @@ Kind = Literal["signed", "weights", "positive"]
 class Side:
     """One side of a matrix: what its rows or columns are called, and the role that colours them.
 
-    `name` stands in the sentence under the picture, "fluffy (key 2)"; `first` is the position of the first label.
+    `name` stands in the sentence under the picture, "fluffy (key 2)"; `first` is the position of the first label, and
+    `positions` are said instead where tokens are left out or merged.
     """
 
     labels: Sequence[str] = ()
@@ -32,6 +33,7 @@ class Side:
     special: Sequence[bool] = field(default=())
     first: int = 0
     slanted: bool = False
+    positions: Sequence[int] | None = None
 
     def packed(self) -> dict[str, Any]:
         return {
@@ -40,8 +42,29 @@ class Side:
             "name": self.name,
             "special": [i for i, dim in enumerate(self.special) if dim],
             "first": self.first,
+            "positions": whole_numbers(self.positions),
             "slanted": self.slanted,
         }
+
+
+@dataclass(frozen=True)
+class OpenedHead:
+    """A matrix that is one head of those at a glance beside it: a click there is painted here at once, marked ≈.
+
+    `layer_head` is whose numbers these are, None for a mean; `title` and `name` are what it is called above the
+    picture and in a sentence, `title_of` the title of any other head, with {layer} and {head} in it. `explains` says
+    how to read the picture, with {row} and {column} in it.
+    """
+
+    layer_head: tuple[int, int] | None
+    title: str
+    name: str
+    title_of: str
+    explains: str
+
+    def packed(self) -> dict[str, Any]:
+        own = {"of": None if self.layer_head is None else list(self.layer_head), "fits": True}
+        return own | {"title": self.title, "name": self.name, "title_of": self.title_of, "explains": self.explains}
 
 
 def pack_cells(
@@ -65,6 +88,7 @@ def pack_cells(
     tallest: int = 640,
     choose: bool = False,
     legend: bool = True,
+    opened: OpenedHead | None = None,
 ) -> bytes:
     """A matrix [row, column] as a packet for `cells`.
 
@@ -72,7 +96,8 @@ def pack_cells(
     the largest number there is: from −limit to limit (`signed`), or from 0; what lies beyond has the last colour, and
     the legend says so. Cells of a `square` grid are at most `largest` pixels wide. `masked` is written into masked
     cells, `turned` lets the rows run along the top, and with `choose` cells can be clicked. Without a `legend` the
-    sentence stands alone. Raises ValueError where labels and numbers do not fit.
+    sentence stands alone. An `opened` head has a title, is drawn as small as lets all of it fit, and can be zoomed;
+    its sentences may have {head} in them. Raises ValueError where labels and numbers do not fit.
     """
     for side, size, what in ((rows, numbers.shape[0], "rows"), (columns, numbers.shape[1], "columns")):
         if side.labels and len(side.labels) != size:
@@ -101,7 +126,7 @@ def pack_cells(
         "tallest": tallest,
         "choose": choose,
         "legend": legend,
-    }
+    } | ({} if opened is None else opened.packed())
     return packet(header, np.ascontiguousarray(numbers, dtype="<f4").tobytes())
 
 

@@ -38,11 +38,18 @@ def strongest(trace: ac.Trace, layer: int, head: int, query: int) -> tuple[str, 
 
 
 def drawn(page: Page) -> np.ndarray:
-    """The numbers that Plotly holds in the heatmap."""
-    rows = page.locator(".js-plotly-plot").first.evaluate(
-        "plot => Array.from(plot._fullData[0].z, row => Array.from(row))"
+    """The numbers that the opened head's picture is drawn from."""
+    shown = page.locator(".st-key-heatmap .figure").evaluate(
+        "figure => ({...figure.shown, cells: Array.from(figure.shown.cells)})"
     )
-    return np.array(rows, float)
+    assert shown["isExact"]
+    return np.array(shown["cells"], float).reshape(shown["rows"], shown["columns"])
+
+
+def click_cell(page: Page, row: int, column: int) -> None:
+    place = page.locator(".st-key-heatmap .figure").evaluate("figure => figure.shown.place")
+    x, y = place["left"] + (column + 0.5) * place["width"], place["above"] + (row + 0.5) * place["height"]
+    page.locator(".st-key-heatmap canvas").first.click(position={"x": x, "y": y})
 
 
 def no_sideways_scroll(page: Page) -> None:
@@ -92,10 +99,7 @@ def test_a_click_on_a_tile_opens_exactly_that_head(open_page, trace) -> None:
 
 def test_a_click_on_a_cell_reads_its_row_aloud(open_page, trace) -> None:
     page = is_live(open_page(layer=2, head=9))
-    page.wait_for_function("() => document.querySelector('.js-plotly-plot .nsewdrag')")
-    box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
-    n = len(trace.tokens)
-    page.mouse.click(box["x"] + box["width"] * 6.5 / n, box["y"] + box["height"] * 7.5 / n)
+    click_cell(page, 7, 6)
     key, weight = strongest(trace, 2, 9, 7)
     expect(page.locator(".hl-read")).to_contain_text(f"To update {trace.tokens.labels[7]} (7), head 2.9 looks at")
     expect(page.locator(".hl-read")).to_contain_text(weight.replace(" %", "\u00a0%"))
