@@ -12,7 +12,7 @@ PIP = $(BIN)/pip install --disable-pip-version-check -q
 CPU_BUILD = $(shell [ "$$(uname -s)" != Linux ] || command -v nvidia-smi >/dev/null || \
 	echo --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu)
 
-.PHONY: app check test test-full test-network bench load sheet record pin audit lock clean
+.PHONY: app check test test-full test-network bench load siege sheet record pin audit lock clean
 
 app: $(VENV)/installed
 	$(BIN)/streamlit run app.py --server.port=$(PORT)
@@ -21,7 +21,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q tests/core/test_house.py -m house
+	$(BIN)/pytest -q tests/core/test_house.py tests/hosting/test_deploy.py -m house
 	$(BIN)/python .ci/audit.py
 
 # Browser tests start servers and browsers of their own, one for each half: they come after the others, not beside them.
@@ -45,6 +45,9 @@ bench: $(VENV)/installed-dev benchmarks/requirements.txt
 
 load: $(VENV)/installed-dev
 	CHROMIUM="$$(.ci/chromium)" OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load
+
+siege: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.siege
 
 sheet: $(VENV)/installed-dev
 	CHROMIUM="$$(.ci/chromium)" $(BIN)/python docs/contact_sheet.py

@@ -54,10 +54,17 @@ class Settings:
     passes: int = _from("HEADLIGHT_PASSES", 2, "how many forward passes run at the same time")
     queue: int = _from("HEADLIGHT_QUEUE", 32, "how many may wait for one; whoever comes later is told that we are busy")
     wait: int = _from("HEADLIGHT_WAIT", 20, "for how many seconds at most")
+    page_tokens2: int = _from(
+        "HEADLIGHT_PAGE_TOKENS2",
+        0,
+        "how much of Σ tokens² one page may read; 0: 600,000 in public, 16,000,000 locally",
+        least=0,
+        most=1_000_000_000,
+    )
     link_characters: int = _from(
         "HEADLIGHT_LINK", 6000, "how many characters one value of a link has at most; longer ones stay out of it"
     )
-    upload_mb: int = _from("HEADLIGHT_UPLOAD_MB", 8, "how many megabytes a saved view has at most that is opened again")
+    upload_mb: int = _from("HEADLIGHT_UPLOAD_MB", 6, "how many megabytes a saved view has at most that is opened again")
     sessions: int = _from("HEADLIGHT_SESSIONS", 250, "how many visitors are served at the same time")
     sessions_per_address: int = _from("HEADLIGHT_SESSIONS_PER_ADDRESS", 80, "how many of them from one address")
     metrics_port: int = _from(

@@ -13,6 +13,7 @@ import re
 import statistics
 import threading
 import time
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,20 @@ def truth(visitor: int, turn: int) -> tuple[str, int, int, str]:
     from attn_core.views.arrangement import arrange, most_salient_query
 
     text, layer, head = sentence(visitor, turn), (visitor + turn) % LAYERS, (visitor * 5 + turn) % HEADS
-    trace = ac.trace(ac.load("minilm"), text)
+    trace = ac.trace(_minilm(), text)
     shown = arrange(trace.tokens, causal=False)
     pattern = shown.pattern(trace.pattern(layer, head))
     row = most_salient_query(pattern, shown.special)
     labels = sentences.disambiguated_labels(shown.labels, [place[0] for place in shown.places])
     said = sentences.lead(pattern[row], labels, shown.special, row, f"head {layer}.{head}")
     return text, layer, head, plain("".join(words for words, _ in said))
+
+
+@cache
+def _minilm() -> Any:
+    import attn_core as ac
+
+    return ac.load("minilm")
 
 
 def plain(text: str) -> str:
@@ -69,9 +77,9 @@ class Visits:
 
 
 class Visitor:
-    """A visitor without a browser: one session of the server."""
+    """A visitor without a browser: one session of the server, from an address of its own where a proxy would say so."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, comes_from: str = "") -> None:
         from websockets.sync.client import connect
 
         host = address.removeprefix("http://")
@@ -79,11 +87,22 @@ class Visitor:
             f"ws://{host}/_stcore/stream",
             subprotocols=["streamlit"],
             origin=address,
+            additional_headers={"X-Forwarded-For": comes_from} if comes_from else None,
             max_size=None,
             ping_interval=None,
             legacy=True,
         )
         self.received = 0  # bytes
+
+    def session(self) -> str:
+        """The session's id, out of the first message of a run that was asked for."""
+        from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+        while True:
+            message = ForwardMsg()
+            message.ParseFromString(self.socket.recv(timeout=300))
+            if message.WhichOneof("type") == "new_session":
+                return str(message.new_session.initialize.session_id)
 
     def ask(self, page_name: str = "", **view: object) -> str:
         """Open a view and give all that the page says as HTML."""

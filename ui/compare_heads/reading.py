@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, cast
 
 from markupsafe import Markup
@@ -14,7 +15,8 @@ from ui.compare_heads.panels import Panel, PanelSet
 from ui.compare_heads.specs import LETTERS, PanelSpec
 from ui.drawing import widgets
 from ui.page import Page
-from ui.server import shared
+from ui.server import budget, shared
+from ui.server.cache import key_of, unwrap
 from ui.shell import known_words
 from ui.stream import StreamView
 
@@ -27,7 +29,9 @@ SHUFFLES = 8
 
 
 def read(page: Page, specs: Sequence[PanelSpec]) -> PanelSet:
-    """Run every panel's model over its sentence."""
+    """Run every panel's model over its sentence; what is too much for one page is said before anything is run."""
+    with page.problems():
+        budget.hold_to(_reads(page, specs))
     panels = []
     for letter, spec in zip(LETTERS, specs, strict=False):
         real = page.model(spec.model)
@@ -37,22 +41,53 @@ def read(page: Page, specs: Sequence[PanelSpec]) -> PanelSet:
     with page.remarks:
         _remark(panels)
     x, y = page.state["pair"]
-    return PanelSet(panels, _by_words(panels), (LETTERS.index(x), LETTERS.index(y)), page.state["query"])
+    shown = PanelSet(panels, _by_words(panels), (LETTERS.index(x), LETTERS.index(y)), page.state["query"])
+    with page.problems():
+        budget.hold_drawn((len(shown.axes[0][0]), len(shown.axes[0][1])), pictures=len(panels) + 1)
+    return shown
+
+
+def _reads(page: Page, specs: Sequence[PanelSpec]) -> Iterator[tuple[int, int]]:
+    """(tokens, how many passes) of every sentence that is read by a model, each counted once."""
+    known: set[Hashable] = set()
+    for letter, spec in zip(LETTERS, specs, strict=False):
+        text = page.text if letter == "a" else spec.text
+        what = (spec.model, text, spec.shows == "random", spec.shows == "shuffled")
+        model = page.model(spec.model)
+        if what not in known and text.strip():
+            streams = 3 if model.kind == "encoder-decoder" else 1
+            yield len(model.read(text)), streams * (1 + SHUFFLES * (spec.shows == "shuffled"))
+        known.add(what)
+
+
+@dataclass(frozen=True)
+class MeanPatterns:
+    """The mean patterns of all layers, one array [head, query, key] a layer."""
+
+    layers: list[Floats]
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(layer.nbytes for layer in self.layers)
 
 
 def _patterns_of(spec: PanelSpec, viewed: StreamView) -> Callable[[int], Floats]:
     """The patterns of a layer that a panel shows, [head, query, key]."""
-    return partial(_shuffled, viewed) if spec.shows == "shuffled" else viewed.reader.patterns
+    if spec.shows != "shuffled":
+        return viewed.reader.patterns
+    # One handle a page: what the page has read of it stays to its end, so that no layer computes the mean again.
+    mean = cache(partial(_mean_of_orders, viewed))
+    return lambda layer: unwrap(mean()).layers[layer]
 
 
-def _shuffled(viewed: StreamView, layer: int) -> Floats:
-    """The mean patterns of a layer over several orders of the words, kept for all layers at once."""
+def _mean_of_orders(viewed: StreamView) -> Handle[MeanPatterns]:
+    """The mean patterns over several orders of the words."""
 
-    def mean_of_orders() -> list[Floats]:
+    def compute() -> MeanPatterns:
         traces = (viewed.shuffled(seed).trace for seed in range(SHUFFLES))
-        return baselines.mean_patterns(traces, stream=viewed.stream)
+        return MeanPatterns(baselines.mean_patterns(traces, stream=viewed.stream))
 
-    return shared.memoize(viewed.trace, ("shuffled", viewed.stream), mean_of_orders)[layer]
+    return shared.get_or_compute((key_of(viewed.trace), "shuffled", viewed.stream), compute)
 
 
 def _with_random_weights(page: Page, model: Model) -> Model:

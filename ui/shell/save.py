@@ -29,6 +29,7 @@ from attn_core.settings import settings
 from attn_core.views import files as export
 from attn_core.views.view import Readable, View
 from ui.drawing import gallery, widgets
+from ui.server import budget
 from ui.shell import picture_file
 
 if TYPE_CHECKING:
@@ -224,7 +225,8 @@ def _of_view(view: View) -> None:
         with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
             st.html(f'<div class="hl-kind">{title}</div>', width="content")
             for kind in kinds:
-                _button(kind, partial(export.content, view, kind), file_name(view, kind))
+                refused = budget.too_large(export.npz_size(view)) if kind == "npz" else None
+                _button(kind, partial(export.content, view, kind), file_name(view, kind), refused=refused)
 
 
 def _of_numbers(numbers: Numbers) -> None:
@@ -232,15 +234,16 @@ def _of_numbers(numbers: Numbers) -> None:
     _button("csv", numbers.make, f"headlight-{_plain(numbers.name)}.csv", key="save_numbers")
 
 
-def _button(kind: str, make: Callable[[], str | bytes], name: str, key: str = "") -> None:
+def _button(kind: str, make: Callable[[], str | bytes], name: str, key: str = "", refused: str | None = None) -> None:
     st.download_button(
         kind.upper(),
-        data=make,
+        data=partial(budget.made_in_turn, make),
         file_name=name,
         mime=_MIME[kind],
         key=key or f"save_{kind}",
         on_click="ignore",
-        help=WHY[kind],
+        disabled=refused is not None,
+        help=refused or WHY[kind],
     )
 
 

@@ -12,7 +12,7 @@ from ui import words
 from ui.drawing import widgets
 from ui.page import parity, provenance
 from ui.param import choice
-from ui.server import shared
+from ui.server import budget, shared
 from ui.shell import known_words
 from ui.word_senses import board
 from ui.word_senses.board import EXAMPLES, LETTERS, BoardRow
@@ -40,6 +40,9 @@ def of(page: Page) -> SenseComparison | None:
     if not word:
         widgets.problem(WORDS.text("problem.no_word"), WORDS.text("problem.type_one"))
         return None
+    sentences = {text for row in page.state["board"] for text in (row.sentence, row.twin) if text.strip()}
+    with page.problems():
+        budget.hold_to((len(page.model().read(text)), 1) for text in sentences)
     rows = [(LETTERS[i], row) for i, row in enumerate(page.state["board"]) if row.sentence.strip()]
     found = [_find(page, row.sentence, word) for _, row in rows]
     if rows and not any(found):

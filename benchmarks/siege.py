@@ -1,0 +1,265 @@
+"""`make siege`: what one anonymous client can send, while four visitors work; on this machine alone, and bounded.
+
+A server with the container's own settings is started, and four visitors ask it one question after the other. Their
+usual time is measured first. Then each attack goes on for some seconds, and meanwhile every answer must be right, the
+usual one at most three times as slow, `/_stcore/health` within a second, and the memory below the container's limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import statistics
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from websockets.exceptions import WebSocketException
+
+from benchmarks.browser import app
+from benchmarks.load import Visitor, headline, public_settings, resident, truth
+from benchmarks.tables import report
+
+SLOWER = 3.0  # times the usual
+HEALTH = 1.0  # seconds
+MEMORY = 1000  # megabytes, below the container's limit of 1 GiB
+LETTERS = " ".join(chr(97 + i % 26) for i in range(509))
+Stop = Callable[[], bool]
+
+
+def _backmsg(kind: str = "rerun_script", **fields: str) -> bytes:
+    from streamlit.proto.BackMsg_pb2 import BackMsg
+
+    message = BackMsg()
+    if kind == "rerun_script":
+        message.rerun_script.SetInParent()
+    if kind == "clear_cache":
+        message.clear_cache = True
+    for name, value in fields.items():
+        setattr(message.rerun_script, name, value)
+    return bytes(message.SerializeToString())
+
+
+def clears_the_cache(address: str, stop: Stop) -> None:
+    visitor = Visitor(address)
+    while not stop():
+        visitor.socket.send(_backmsg("clear_cache"))
+        time.sleep(0.05)
+
+
+def sends_giant_texts(address: str, stop: Stop) -> None:
+    while not stop():
+        visitor = Visitor(address)
+        for size in (950_000, 2_000_000, 20_000_000):
+            visitor.socket.send(_backmsg(query_string="text=" + "fox " * (size // 4)))
+        time.sleep(0.5)
+        visitor.socket.close()
+
+
+def opens_costly_links(address: str, stop: Stop) -> None:
+    panels = {
+        f"{letter}_{what}": value for letter in "bcd" for what, value in (("text", LETTERS), ("shows", "shuffled"))
+    }
+    while not stop():
+        Visitor(address).ask("compare_heads", text=LETTERS, panels=4, **panels)
+
+
+def storms_with_reruns(address: str, stop: Stop) -> None:
+    visitor = Visitor(address)
+    for _ in range(3000):
+        if stop():
+            return
+        visitor.socket.send(_backmsg(query_string="text=a+fox"))
+
+
+def opens_sockets_and_says_nothing(address: str, stop: Stop) -> None:
+    opened = []
+    for _ in range(150):
+        if stop():
+            break
+        with suppress(WebSocketException, OSError):
+            opened.append(Visitor(address))
+    while not stop():
+        time.sleep(0.1)
+    for visitor in opened:
+        visitor.socket.close()
+
+
+def sends_what_is_no_message(address: str, stop: Stop) -> None:
+    while not stop():
+        with suppress(WebSocketException, OSError):
+            visitor = Visitor(address)
+            visitor.socket.send(os.urandom(2000))
+            visitor.socket.recv(timeout=2)
+
+
+def uploads_as_much_as_it_may(address: str, stop: Stop) -> None:
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.html"\r\nContent-Type: text/html\r\n\r\n'
+        + bytes(15_000_000)
+        + b"\r\n--x--\r\n"
+    )
+    visitor = Visitor(address)
+    visitor.socket.send(_backmsg())
+    session = visitor.session()
+    number = 0
+    while not stop():
+        number += 1
+        wish = urllib.request.Request(f"{address}/_stcore/upload_file/{session}/{number}", body, method="PUT")
+        wish.add_header("Content-Type", "multipart/form-data; boundary=x")
+        with suppress(urllib.error.URLError, OSError):
+            urllib.request.urlopen(wish, timeout=10).close()
+        time.sleep(0.2)
+
+
+def opens_connections_slowly(address: str, stop: Stop) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    slow = [socket.create_connection((host, int(port)), timeout=5) for _ in range(60)]
+    while not stop():
+        for connection in slow:
+            with suppress(OSError):
+                connection.send(b"G")
+        time.sleep(0.5)
+    for connection in slow:
+        connection.close()
+
+
+ATTACKS: tuple[Callable[[str, Stop], None], ...] = (
+    clears_the_cache,
+    sends_giant_texts,
+    opens_costly_links,
+    storms_with_reruns,
+    opens_sockets_and_says_nothing,
+    sends_what_is_no_message,
+    uploads_as_much_as_it_may,
+    opens_connections_slowly,
+)
+
+
+@dataclass
+class Seen:
+    """What the four visitors, and whoever asks for health, saw during one part."""
+
+    times: list[float] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    health: list[float] = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
+
+    @property
+    def typical(self) -> float:
+        return statistics.median(self.times) if self.times else float("inf")
+
+
+def _visits(address: str, number: int, turns: list[tuple[str, int, int, str]], stop: Stop, seen: Seen) -> None:
+    visitor = Visitor(address, comes_from=f"198.51.100.{number}")
+    for turn in range(100_000):
+        if stop():
+            return
+        text, layer, head, wanted = turns[turn % len(turns)]
+        start = time.perf_counter()
+        lead = headline(visitor.ask(text=text, layer=layer, head=head, query="auto"))
+        seen.times.append(time.perf_counter() - start)
+        if wanted not in lead:
+            seen.wrong.append(f"wanted {wanted!r}, saw {lead!r}")
+        time.sleep(0.5)
+
+
+def _health(address: str, process: int, stop: Stop, seen: Seen) -> None:
+    while not stop():
+        start = time.perf_counter()
+        with suppress(OSError):
+            urllib.request.urlopen(f"{address}/_stcore/health", timeout=30).close()
+        seen.health.append(time.perf_counter() - start)
+        seen.memory.append(resident(process))
+        time.sleep(0.1)
+
+
+def during(attack: Callable[[str, Stop], None] | None, address: str, process: int, turns: Any, seconds: float) -> Seen:
+    """Four visitors for so many seconds, beside an attack or alone."""
+    seen, end = Seen(), time.monotonic() + seconds
+
+    def stop() -> bool:
+        return time.monotonic() > end
+
+    jobs = [threading.Thread(target=_visits, args=(address, n, own, stop, seen)) for n, own in enumerate(turns)]
+    jobs.append(threading.Thread(target=_health, args=(address, process, stop, seen)))
+    if attack is not None:
+        jobs.append(threading.Thread(target=_undisturbed, args=(attack, address, stop)))
+    for job in jobs:
+        job.start()
+    for job in jobs:
+        job.join(seconds + 120)
+    return seen
+
+
+def _undisturbed(attack: Callable[[str, Stop], None], address: str, stop: Stop) -> None:
+    with suppress(WebSocketException, OSError, TimeoutError):  # the server ends who goes too far
+        attack(address, stop)
+
+
+def complaints(attack: str, seen: Seen, usual: float, slower: float = SLOWER, health: float = HEALTH) -> list[str]:
+    """What was not as it must be."""
+    told = [f"{attack}: {line}" for line in seen.wrong[:3]]
+    if seen.typical > slower * usual:
+        told.append(f"{attack}: answers took {seen.typical:.2f} s instead of {usual:.2f} s")
+    if max(seen.health) > health:
+        told.append(f"{attack}: health took {max(seen.health):.2f} s")
+    if max(seen.memory) > MEMORY:
+        told.append(f"{attack}: {max(seen.memory)} MB of memory")
+    return told
+
+
+def siege(seconds: float, slower: float = SLOWER, health: float = HEALTH) -> tuple[list[dict[str, object]], list[str]]:
+    """(a row an attack, complaints)."""
+    turns = [[truth(visitor, turn) for turn in range(3)] for visitor in range(4)]
+    rows: list[dict[str, object]] = []
+    told: list[str] = []
+    with app("serve.py", **public_settings()) as (address, _, process):
+        while not _ready(address):
+            time.sleep(0.2)
+        during(None, address, process, turns, min(3.0, seconds))  # everything is imported, and every sentence met
+        usual = during(None, address, process, turns, seconds)
+        for attack in (None, *ATTACKS):
+            name = "nothing" if attack is None else attack.__name__.replace("_", " ")
+            seen = usual if attack is None else during(attack, address, process, turns, seconds)
+            told += complaints(name, seen, usual.typical, slower, health)
+            print(f"{name}: {len(seen.times)} answers, {seen.typical:.2f} s", flush=True)
+            rows.append(
+                {
+                    "meanwhile one client": name,
+                    "answers": len(seen.times),
+                    "median s": seen.typical,
+                    "health, slowest s": max(seen.health),
+                    "memory MB": max(seen.memory),
+                }
+            )
+        if not _ready(address):
+            told.append("it is not ready any more")
+    return rows, told
+
+
+def _ready(address: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(f"{address}/ready", timeout=10) as answer:
+        return bool(answer.status == 200)
+    return False
+
+
+def main(seconds: float) -> None:
+    rows, told = siege(seconds)
+    peak = max(int(str(row["memory MB"])) for row in rows)
+    notes = [f"Four visitors work meanwhile; every answer was compared with the truth. Most memory: {peak} MB."]
+    report("siege", "What one client can send", rows, [*notes, *told])
+    if told:
+        raise SystemExit("\n".join(told))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=12, help="for each attack")
+    main(parser.parse_args().seconds)

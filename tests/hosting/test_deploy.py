@@ -1,0 +1,93 @@
+"""The files that put Headlight on a host are what their programs accept, and hold what they promise."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from hosted import NGINX, ROOT, dockerfile, own_certificate
+
+DEPLOY = ROOT / "deploy"
+
+
+def manifests() -> dict[str, Any]:
+    found = [part for part in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()) if part]
+    return {part["kind"]: part for part in found}
+
+
+@pytest.mark.house
+@pytest.mark.parametrize("kind", sorted(manifests()))
+def test_every_manifest_fits_the_schemas_of_kubernetes(kind: str) -> None:
+    kubernetes_validate.validate(manifests()[kind], "1.33", strict=True)
+
+
+@pytest.mark.house
+def test_a_pod_can_write_nowhere_but_in_tmp_and_may_do_nothing() -> None:
+    pod = manifests()["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    own = container["securityContext"]
+    assert own["readOnlyRootFilesystem"] and not own["allowPrivilegeEscalation"]
+    assert own["capabilities"] == {"drop": ["ALL"]}
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert [mount["mountPath"] for mount in container["volumeMounts"]] == ["/tmp"]
+    assert pod["securityContext"]["runAsUser"] == int(re.findall(r"--uid (\d+)", dockerfile())[0])
+    assert {
+        "Deployment",
+        "Service",
+        "Ingress",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "HorizontalPodAutoscaler",
+    } <= set(manifests())
+
+
+@pytest.mark.house
+def test_the_services_of_compose_are_as_closed_as_a_pod() -> None:
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    assert set(services) == {"headlight-1", "headlight-2", "nginx"}
+    for service in services.values():
+        assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["restart"] == "unless-stopped"
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+
+
+@pytest.mark.house
+def test_the_base_image_is_named_by_its_content() -> None:
+    assert re.search(r"^FROM python:3\.11-slim@sha256:[0-9a-f]{64}$", dockerfile(), re.MULTILINE)
+
+
+@pytest.mark.skipif(not Path(NGINX).exists(), reason="nginx is not installed (Debian: apt-get install nginx-light)")
+@pytest.mark.parametrize("front", ["http.conf", "tls.conf"])
+def test_nginx_takes_the_files(front: str, tmp_path: Path) -> None:
+    conf = tmp_path / "nginx"
+    shutil.copytree(DEPLOY / "nginx", conf)
+    shutil.copy(conf / front, conf / "front.conf")
+    own_certificate(conf / "tls")
+    text = (conf / "nginx.conf").read_text().replace("/tmp/nginx", f"{tmp_path}/nginx-")
+    (conf / "nginx.conf").write_text(re.sub(r"headlight-\d:8501", "127.0.0.1:8501", text))
+    done = subprocess.run([NGINX, "-t", "-c", str(conf / "nginx.conf")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.house
+def test_one_lock_has_every_package_its_version_and_its_hashes() -> None:
+    asked = dict(re.findall(r"^([\w-]+)==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    lock = (ROOT / "requirements.lock").read_text()
+    entries = re.split(r"\n(?=[a-z])", lock)
+    locked = {entry.split("==")[0]: entry for entry in entries if "==" in entry.split("\n")[0]}
+    behind = {
+        name: version
+        for name, version in asked.items()
+        if not locked.get(name.replace("_", "-").lower(), "").startswith(f"{name.replace('_', '-').lower()}=={version}")
+    }
+    assert behind == {}, "make lock"
+    assert len(locked) > 70 and all("--hash=sha256:" in entry for entry in locked.values())
+    assert "://" not in lock and "nvidia" not in lock
+    listed = (ROOT / "THIRD_PARTY.md").read_text()
+    assert [name for name in locked if f"| {name} |" not in listed] == []

@@ -1,0 +1,93 @@
+"""A link of four kilobytes costs no minute: what is too much for one page is one sentence that says what would fit."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from string import ascii_lowercase
+from typing import Any
+
+import pytest
+from page_driver import html, lead, open_page
+from streamlit.testing.v1 import AppTest
+
+from ui.server import budget, passes
+from ui.server.cache import Busy
+
+LETTERS = " ".join(ascii_lowercase[i % 26] for i in range(509))  # 512 tokens of one letter each
+WORDS = [" ".join(ascii_lowercase[(7 * i * (k + 1) + i // 26) % 26] for i in range(509)) for k in range(12)]
+
+
+@pytest.fixture(autouse=True)
+def public(operator_sets: Callable[..., None]) -> None:
+    operator_sets(HEADLIGHT_MODE="public")
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The forward passes that were run."""
+    run, texts = passes._run, []
+
+    def noting(loaded: object, text: object, options: object) -> object:
+        texts.append(text)
+        return run(loaded, text, options)
+
+    monkeypatch.setattr(passes, "_run", noting)
+    return texts
+
+
+@pytest.mark.parametrize("shows", ["shuffled", "random", "head"])
+def test_four_panels_as_long_as_can_be_are_refused_before_anything_is_run(shows: str, runs: list[str]) -> None:
+    more = {f"{letter}_{what}": value for letter, text in zip("bcd", WORDS, strict=False)
+            for what, value in (("text", text), ("shows", shows))}  # fmt: skip
+    open_page("compare_heads")  # everything is imported, and the model is here
+    runs.clear()
+    start = time.process_time()
+    page = open_page("compare_heads", text=LETTERS, panels=4, **more)
+    assert "Together these sentences are more than one page of this server computes" in html(page)
+    assert not page.exception and runs == [] and time.process_time() - start < 3
+
+
+def test_two_long_panels_are_shown() -> None:
+    page = open_page("compare_heads", text=LETTERS, panels=2, b_text=LETTERS, b_head=5)
+    assert "cannot be shown" not in html(page) and lead(page)
+
+
+def test_twelve_long_sentences_of_one_word_are_refused_before_anything_is_run(runs: list[str]) -> None:
+    rows = json.dumps([[f"q {WORDS[i]}", f"q {WORDS[i + 6]}", 0] for i in range(6)])
+    page = open_page("word_senses", word="q", board=rows)
+    assert "up to 223 tokens in each would fit" in html(page)
+    assert not page.exception and runs == []
+
+
+def test_what_would_fit_fits() -> None:
+    with pytest.raises(budget.TooMuch, match="up to 129 tokens") as refused:
+        budget.hold_to([(512, 9), (512, 9), (512, 9), (512, 9)])
+    assert "server" in str(refused.value)
+    budget.hold_to([(129, 9)] * 4)
+    with pytest.raises(budget.TooMuch, match="2,048 places.*up to 707 would fit"):
+        budget.hold_drawn((2048, 2048), 5)
+    budget.hold_drawn((707, 707), 5)
+    budget.hold_to([])
+
+
+def test_a_file_too_large_for_everybody_is_not_offered_and_the_button_says_why(
+    operator_sets: Callable[..., None],
+) -> None:
+    def npz(page: AppTest) -> Any:
+        (button,) = (button for button in page.get("download_button") if button.proto.label == "NPZ")
+        return button.proto
+
+    long = npz(open_page("delta_e", menus=True, text=LETTERS))
+    assert long.disabled and "it would have 75 MB, and this server makes files up to 24 MB" in long.help
+    assert not npz(open_page("delta_e", menus=True, text="a fluffy blue creature")).disabled
+    operator_sets(HEADLIGHT_MODE="local")
+    assert not npz(open_page("delta_e", menus=True, text=LETTERS)).disabled
+
+
+def test_files_are_made_one_at_a_time_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "DOWNLOAD_WAIT", 0.05)
+    with pytest.raises(Busy):
+        budget.made_in_turn(lambda: budget.made_in_turn(lambda: b"never"))
+    assert budget.made_in_turn(lambda: b"a file") == b"a file"
