@@ -16,7 +16,7 @@ from ui.compare_heads.specs import LETTERS, PanelSpec
 from ui.drawing import widgets
 from ui.page import Page
 from ui.server import budget, shared
-from ui.server.cache import key_of, unwrap
+from ui.server.cache import Handle, key_of, unwrap
 from ui.shell import known_words
 from ui.stream import StreamView
 

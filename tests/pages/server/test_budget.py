@@ -72,7 +72,7 @@ def test_what_would_fit_fits() -> None:
     budget.hold_to([])
 
 
-def test_a_file_too_large_for_everybody_is_not_offered_and_the_button_says_why(
+def test_a_file_too_large_for_all_is_not_offered_and_the_button_says_why(
     operator_sets: Callable[..., None],
 ) -> None:
     def npz(page: AppTest) -> Any:
