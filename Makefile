@@ -45,6 +45,7 @@ bench: $(VENV)/installed-dev benchmarks/requirements.txt
 
 load: $(VENV)/installed-dev
 	CHROMIUM="$$(.ci/chromium)" OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.capacity
 
 siege: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.siege

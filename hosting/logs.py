@@ -120,9 +120,8 @@ def to_stderr() -> None:
     # Streamlit gives each of its loggers, and each of uvicorn's, a handler of its own by this function.
     streamlit.logger.setup_formatter = use_ours
     streamlit.logger.update_formatter()
-    for name in ("uvicorn", "uvicorn.error"):
-        logging.getLogger(name).handlers = []
-    use_ours(logging.getLogger("uvicorn"))
+    for name in ("uvicorn", "uvicorn.error", "asyncio"):
+        use_ours(logging.getLogger(name))
 
 
 def without_progress_bars() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from hosted import copy_image, free_port, hosted
+from websockets.exceptions import ConnectionClosed
 
 from benchmarks.load import Visitor
 from hosting import logs
@@ -92,3 +93,33 @@ def test_a_storm_of_lines_is_cut() -> None:
     record = logging.LogRecord("headlight", logging.INFO, "", 0, "busy", (), None)
     passed = sum(bounded.filter(record) for _ in range(5000))
     assert passed < 500
+
+
+def test_descriptors_come_back_when_visitors_have_left(tmp_path: Path) -> None:
+    with hosted(tmp_path, STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL="1") as server:
+        Visitor(server.address).ask(text="a fox")
+        before = server.descriptors()
+        visitors = [Visitor(server.address) for _ in range(30)]
+        for visitor in visitors:
+            visitor.socket.send(b"")  # a session begins with its socket, and nothing is drawn
+        most = server.descriptors()
+        for visitor in visitors:
+            visitor.socket.close()
+        assert most >= before + 4 * 30
+        end = time.monotonic() + 40
+        while server.descriptors() > before + 8 and time.monotonic() < end:
+            time.sleep(0.3)
+        assert server.descriptors() <= before + 8
+
+
+def test_whatever_goes_wrong_below_is_a_line_of_json_too(tmp_path: Path) -> None:
+    with hosted(tmp_path) as server:
+        for data in (b"\xff\xff", "text"):
+            visitor = Visitor(server.address)
+            visitor.socket.send(data)
+            with pytest.raises(ConnectionClosed):
+                visitor.socket.recv(timeout=20)
+        wrong_origin = urllib.request.Request(f"{server.address}/_stcore/upload_file/nobody/1", b"x", method="PUT")
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(wrong_origin, timeout=10)
+        assert [json.loads(line)["level"] for line in server.log.splitlines()].count("error") == 0

@@ -1,0 +1,35 @@
+"""The simulated queue behind docs/capacity.md is the one that queueing theory knows."""
+
+from __future__ import annotations
+
+import random
+import statistics
+
+import pytest
+
+from benchmarks import capacity
+
+
+def test_waits_are_those_of_pollaczek_and_khinchine() -> None:
+    # M/D/1 at half load: a question waits ρ / (2 (1 − ρ)) service times, on average half of one.
+    chance, now, arrivals = random.Random(1), 0.0, []
+    for _ in range(200_000):
+        now += chance.expovariate(0.5)
+        arrivals.append(now)
+    taken = capacity.waits(arrivals, [1.0] * len(arrivals))
+    assert statistics.mean(taken) == pytest.approx(1.5, rel=0.02)
+
+
+def test_more_visitors_are_served_later_and_dearer_pages_serve_fewer() -> None:
+    cheap, dear = [0.05, 0.1], [0.2, 0.4]
+    assert capacity.served(20, cheap) > capacity.served(400, cheap)
+    few, many = capacity.visitors_per_worker(dear), capacity.visitors_per_worker(cheap)
+    assert 2 * few < many
+    assert capacity.served(many, cheap) >= capacity.SHARE > capacity.served(many + 12, cheap)
+
+
+def test_the_page_tells_what_was_measured() -> None:
+    rows = [{"workers": 1, "answers a second": 8.0, "CPU s an answer": 0.1, "MB a worker": 700.0}]
+    told = capacity.page({"front page, new sentence": 0.1, "lesson": 0.05}, rows)
+    assert "| lesson | 50 |" in told and "| 1 | 8.0 | 100 | 700 |" in told
+    assert "| 10,000 |" in told and "http" not in told
