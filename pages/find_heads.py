@@ -8,7 +8,6 @@ from ui.drawing import widgets
 from ui.find_heads import ablation_cards, kinds_cards, search_cards
 from ui.page import open_page
 from ui.param import choice
-from ui.shell import save
 
 ASPECTS = {"paint": search_cards, "kinds": kinds_cards, "matter": ablation_cards}
 TITLES = {"paint": "Paint what you look for", "kinds": "What kind of head", "matter": "Does it matter?"}
@@ -27,7 +26,7 @@ page = open_page(
 headline = st.container(gap=None)
 with st.container():  # whatever waits has this place, and nothing below moves when it is gone
     viewed = stream.of(page)
-save.offer_stage(viewed)
+stream.offer_stream(viewed)
 with st.container(horizontal=True, gap="small"):
     aspect = ASPECTS[widgets.switch("Find", TITLES, "find")]
     stream.switches(viewed)

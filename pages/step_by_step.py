@@ -6,7 +6,6 @@ from attn_core.models.catalogue import CATALOGUE
 from ui import stream
 from ui.page import KEY, ROOT, last_position, open_page
 from ui.param import choice, whole
-from ui.shell import save
 from ui.step_by_step import ablations, pattern, queries_and_keys, scores, start, toy, values, vectors
 from ui.step_by_step.reading import offer_pictures, subject_from_model, subject_from_toy
 
@@ -39,7 +38,7 @@ with st.container(horizontal=True, gap="small", vertical_alignment="center", key
         start.which_head(read)
         with page.problems():
             subject = subject_from_model(page, read)
-        save.offer_stage(read, subject.query)
+        stream.offer_stream(read, subject.query)
 if subject.is_real:
     stream.switches(read)
 with headline:

@@ -22,6 +22,7 @@ from attn_core.text.decoding import visible
 from ui.drawing import widgets
 from ui.param import choice, typed
 from ui.server import loading, passes, shared
+from ui.shell import save
 
 if TYPE_CHECKING:
     from attn_core.heads.measures import Bools, Floats
@@ -209,3 +210,18 @@ def row_names(viewed: StreamView) -> Markup:
 def open_head(layer: int, head: int) -> None:
     """Callback: look at another head."""
     st.session_state["layer"], st.session_state["head"] = layer, head
+
+
+def offer_stream(viewed: StreamView, query: int | None = None, numbers: save.Numbers | None = None) -> None:
+    """What a page about many heads shows: its stream's chosen head, the word that asks, and the page's own numbers."""
+    view = viewed.page.state
+    shown = viewed.page.save_menu.view(
+        viewed.trace,
+        layer=viewed.layer,
+        head=viewed.head,
+        stream=viewed.stream,
+        query=viewed.query if query is None else query,
+        queries_in=view.get("queries", "rows"),
+        scale=view.get("scale", "sqrt"),
+    )
+    viewed.page.save_menu.add_views({"": shown}, numbers)

@@ -22,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
-from attn_core.capture.run import trace as run_trace
 from attn_core.errors import HeadlightError
 from attn_core.heads.measures import by_name
 from attn_core.heads.sink import Bools, Floats
@@ -107,6 +106,8 @@ def _forced(trace: Trace, head: Head, cells_of: Callable[[Bools, Cells], Bools],
 
 def runner(model: Any, trace: Trace) -> Runner:
     """Run the sentence of `trace` again, token by token the same: `run(without=[(0, 3)])` gives another trace."""
+    from attn_core.capture.run import trace as run_trace  # brings in torch, which a stored result does without
+
     if trace.kind != "encoder-decoder":
         return lambda **options: run_trace(model, trace.tokens.ids, **options)
     source, target = trace.tokens_of("encoder")[0].ids, trace.tokens_of("decoder")[0].ids

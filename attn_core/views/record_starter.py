@@ -5,12 +5,15 @@ python -m attn_core.views.record_starter
 
 import numpy as np
 
-import attn_core as ac
+from attn_core.capture.model import Model
+from attn_core.capture.run import trace as run_trace
 from attn_core.heads import ablation
+from attn_core.models.loading import load
+from attn_core.traces.trace import Trace
 from attn_core.views import recorded
 
 
-def turns_of(model: ac.Model, trace: ac.Trace) -> np.ndarray:
+def turns_of(model: Model, trace: Trace) -> np.ndarray:
     """By how many degrees each token's last vector turns without each head: [layer, head, query]."""
     run = ablation.runner(model, trace)
     turns = np.zeros((trace.n_layers, trace.n_heads, len(trace.tokens)), np.float32)
@@ -21,7 +24,7 @@ def turns_of(model: ac.Model, trace: ac.Trace) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    model = ac.load("minilm")
-    trace = ac.trace(model, recorded.SENTENCE)
+    model = load("minilm")
+    trace = run_trace(model, recorded.SENTENCE)
     recorded.save(trace, turns_of(model, trace))
     print(f"wrote {recorded.STARTER.name}: {recorded.STARTER.stat().st_size:,} bytes")

@@ -42,7 +42,8 @@ LIBRARY = (
     ("__init__", "__main__"),
 )
 APP = (
-    ("link", "words", "drawing", "server"),
+    ("param", "words", "drawing", "server"),
+    ("link",),
     ("shell",),
     ("page",),
     ("stream",),
@@ -54,7 +55,7 @@ APP = (
 )
 LIBRARY_LEVELS = {name: level for level, row in enumerate(LIBRARY) for name in row}
 APP_LEVELS = {name: level for level, row in enumerate(APP) for name in row}
-PAGE_FOLDERS = set(APP[4])
+PAGE_FOLDERS = set(APP[-2])
 
 
 def module_of(file: Path) -> str:

@@ -28,5 +28,6 @@ def defaults(page_name: str) -> dict[str, str]:
 def test_the_defaults_of_version_1_are_what_they_were(page_name: str) -> None:
     assert state.VERSION == "1", "write the defaults of the new version down beside those of the old"
     assert defaults(page_name) == KNOWN[page_name], (
-        "a shared link would show something else: raise VERSION and keep the old"
+        "a new parameter: add its default to defaults-v1.json. A changed default: links would show something else, "
+        "so raise VERSION and keep the old defaults for links of the old version"
     )

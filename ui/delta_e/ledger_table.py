@@ -19,6 +19,7 @@ from ui.delta_e.token import TokenUpdate
 from ui.drawing import widgets
 from ui.page import go, scientific
 from ui.shell import save
+from ui.stream import offer_stream
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
@@ -90,7 +91,7 @@ def _columns() -> dict[str, ColumnConfig]:
 def offer(update: TokenUpdate) -> None:
     """Let the visitor save the chosen head's pattern, and the whole ledger with every number of every part."""
     name = f"ledger of {update.name} at layer {update.layer}"
-    save.offer_stage(update.viewed, update.position, save.Numbers(name, lambda: as_csv(update.ledger)))
+    offer_stream(update.viewed, update.position, save.Numbers(name, lambda: as_csv(update.ledger)))
 
 
 def as_csv(ledger: BlockDecomposition) -> str:

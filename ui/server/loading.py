@@ -19,7 +19,7 @@ from ui.server.cache import Handle
 from ui.server.shared import Job, SharedState
 
 if TYPE_CHECKING:
-    from attn_core.capture.model import Model
+    from attn_core import Model
 
 log = logging.getLogger("headlight")
 

@@ -19,7 +19,7 @@ from ui.server import shared
 from ui.server.cache import CROWDED, Busy, key_of, unwrap
 
 if TYPE_CHECKING:
-    from attn_core.capture.model import Model
+    from attn_core import Model
     from attn_core.traces.trace import Trace
 
 log = logging.getLogger("headlight")

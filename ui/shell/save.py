@@ -35,7 +35,6 @@ from ui.shell import picture_file
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-    from ui.stream import StreamView
 
 LARGEST = settings().upload_mb  # megabytes; the largest file of ours has less than 6
 PATTERN = "Pattern of "  # begins the name of an added view's picture
@@ -129,21 +128,6 @@ class SaveMenu:
 
 
 NO_SAVE_MENU = SaveMenu("", {})
-
-
-def offer_stage(viewed: StreamView, query: int | None = None, numbers: Numbers | None = None) -> None:
-    """What a page about many heads shows: its stream's chosen head, the word that asks, and the page's own numbers."""
-    view = viewed.page.state
-    shown = viewed.page.save_menu.view(
-        viewed.trace,
-        layer=viewed.layer,
-        head=viewed.head,
-        stream=viewed.stream,
-        query=viewed.query if query is None else query,
-        queries_in=view.get("queries", "rows"),
-        scale=view.get("scale", "sqrt"),
-    )
-    viewed.page.save_menu.add_views({"": shown}, numbers)
 
 
 def popover(page: str, link: Mapping[str, str], file_of: Callable[[str], Path | None]) -> SaveMenu:
