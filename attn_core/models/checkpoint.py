@@ -15,6 +15,10 @@ from attn_core.models.hub import Progress
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}  # never another file, never somebody's code
 # Weights that no reader of a trace looks at, and that checkpoints of another head leave out.
 _NOT_LOOKED_AT = ("pooler",)
+# Larger ones are mistakes or traps: modules are built one by one, and each layer has dozens.
+_LAYERS = ("num_hidden_layers", "n_layer", "encoder_layers", "decoder_layers", "num_layers", "num_decoder_layers")
+_WIDTHS = ("hidden_size", "d_model", "n_embd", "intermediate_size", "d_ff", "max_position_embeddings", "vocab_size")
+MOST = dict.fromkeys(_LAYERS, 1_000) | dict.fromkeys(_WIDTHS, 10_000_000)
 
 
 def read_checkpoint(folder: Path, called: str, progress: Progress) -> tuple[Any, Any]:
@@ -36,12 +40,24 @@ def _config(folder: Path, called: str) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(folder, **_LOCAL)
+        config = AutoConfig.from_pretrained(folder, **_LOCAL)
+        _check_sizes(config, called)
+        return config
+    except RecursionError:
+        raise DamagedModel(f"The config.json of {called} is nested too deeply to be read.") from None
     except ValueError as error:  # an architecture that the library does not have, or that brings its own code
         raise UnsupportedFamily(
             f"{called} is of a family that the transformers library does not know by itself, and Headlight never runs "
             f"code that comes with a model. ({_first_line(error)})"
         ) from error
+
+
+def _check_sizes(config: Any, called: str) -> None:
+    """Refuse a configuration that would take minutes and gigabytes to build, whatever its weights are."""
+    for name, most in MOST.items():
+        asked = getattr(config, name, 0)
+        if isinstance(asked, int) and asked > most:
+            raise DamagedModel(f"{called} asks for {name} = {asked:,}; no model that is known has more than {most:,}.")
 
 
 def _tokenizer(folder: Path, called: str) -> Any:
@@ -51,7 +67,9 @@ def _tokenizer(folder: Path, called: str) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(folder, **_LOCAL)
     except OSError:
         raise
-    except Exception as error:  # each kind of tokenizer fails in its own way
+    except BaseException as error:  # each kind of tokenizer fails in its own way
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise DamagedModel(f"The tokenizer of {called} cannot be read: {_first_line(error)}") from error
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # the library makes up an empty one where there is none
         raise DamagedModel(f"{called} has no tokenizer: its files are missing.")
@@ -130,5 +148,5 @@ def _check_report(called: str, model: Any, report: dict[str, Any]) -> None:
         )
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -214,6 +214,11 @@ def explain(error: Exception, repo: str) -> Exception:
             return UnknownModel(f"{repo!r} is on the hub, but only for people who were granted access.")
         if isinstance(cause, errors.RepositoryNotFoundError):
             return UnknownModel(f"There is no model {repo!r} on the hub.")
+        status = getattr(getattr(cause, "response", None), "status_code", None)
+        if status == 429:
+            return NoNetwork(f"The hub is asked too often at this moment: try {repo!r} again in a few minutes.")
+        if status in (401, 403):
+            return UnknownModel(f"The hub does not let this computer have {repo!r}.")
         if isinstance(cause, errors.LocalEntryNotFoundError | TransportError | ConnectionError | TimeoutError):
             return NoNetwork(f"The download of {repo!r} broke off. What came is kept: try again to go on from there.")
     return error

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import regex
 
-from attn_core.errors import EmptyText
+from attn_core.errors import DamagedModel, EmptyText
 from attn_core.text.decoding import Part, characters_of, spell, style_of, visible
 
 CHARACTERS_PER_TOKEN = 40  # the longest that a text needs: English has about 4, and only rare words of code reach 40
@@ -149,15 +149,20 @@ def word_pattern(pattern: np.ndarray, query_words: Sequence[int | None], key_wor
 
 
 def _tokenize(tokenizer: Any, text: str, target: bool) -> Any:
-    with _TOKENIZER_LOCK:
-        return tokenizer(
-            **{"text_target" if target else "text": text},
-            truncation=False,
-            padding=False,
-            return_special_tokens_mask=True,
-            return_offsets_mapping=bool(tokenizer.is_fast),
-            verbose=False,  # a long text is our business: it is cut, and the page says so
-        )
+    try:
+        with _TOKENIZER_LOCK:
+            return tokenizer(
+                **{"text_target" if target else "text": text},
+                truncation=False,
+                padding=False,
+                return_special_tokens_mask=True,
+                return_offsets_mapping=bool(tokenizer.is_fast),
+                verbose=False,  # a long text is our business: it is cut, and the page says so
+            )
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of the tokenizers library, and no Exception
+            raise
+        raise DamagedModel("This model's tokenizer breaks on this text; its tokenizer.json may be damaged.") from None
 
 
 def _describe(

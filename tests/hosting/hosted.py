@@ -123,8 +123,9 @@ def behind_nginx(folder: Path, ports: list[int], *, tls: bool = False) -> Iterat
     conf, port = folder / "nginx", free_port()
     shutil.copytree(ROOT / "deploy" / "nginx", conf)
     text = (conf / "nginx.conf").read_text()
-    for number, own in enumerate(ports, start=1):
-        text = text.replace(f"headlight-{number}:8501", f"127.0.0.1:{own}")
+    first, second = re.findall(r"        server headlight-\d:8501.*\n", text)
+    servers = "".join(first.replace("headlight-1:8501", f"127.0.0.1:{own}") for own in ports)
+    text = text.replace(first + second, servers)
     text = text.replace("/tmp/nginx", f"{folder}/nginx-").replace("/dev/stdout", f"{folder}/access.log")
     text = text.replace("error_log stderr", f"error_log {folder}/error.log")
     text = text.replace("worker_rlimit_nofile 8192;", "")  # only root may

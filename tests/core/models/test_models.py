@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -428,3 +429,26 @@ def test_only_what_a_tool_printed_is_pinned():
     pins = json.loads((catalogue.assets_folder() / "data" / catalogue.PINS).read_text())
     for name, entry in CATALOGUE.items():
         assert (entry.revision, entry.size) == tuple(pins.get(name, {}).get(k) for k in ("revision", "size"))
+
+
+@pytest.mark.parametrize("name", ["num_hidden_layers", "hidden_size", "vocab_size"])
+def test_a_configuration_beyond_all_models_is_refused_before_anything_is_built(bert, name):
+    change_config(bert, **{name: 100_000_000})
+    start = time.process_time()
+    with pytest.raises(DamagedModel, match=f"asks for {name} = 100,000,000; no model that is known has more"):
+        ac.load(str(bert))
+    assert time.process_time() - start < 5  # built, a million layers took minutes and gigabytes
+
+
+def test_a_tokenizer_that_panics_is_a_clear_sentence(bert, monkeypatch):
+    class PanicException(BaseException):
+        pass
+
+    model = ac.load(str(bert))
+
+    def panics(*args, **options):
+        raise PanicException("called `Result::unwrap()` on an `Err` value")
+
+    monkeypatch.setattr(type(model.tokenizer), "__call__", panics)
+    with pytest.raises(DamagedModel, match="tokenizer breaks on this text"):
+        ac.trace(model, "a fox")
