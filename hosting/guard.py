@@ -2,13 +2,16 @@
 
 A Streamlit session is one WebSocket. On it a browser sends `BackMsg`s: mostly "run the script again, with these widget
 states". The guard bounds how many sockets are open, how large and how frequent their messages are, and which kinds of
-message pass. What is too frequent waits; what is too large is dropped, and the visitor reads a sentence that says so.
+message pass. What is too frequent waits, and who sends far too much is cut; what is too large is
+dropped, and the visitor reads a sentence that says so.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from google.protobuf.message import DecodeError
@@ -47,7 +50,8 @@ BUSY_PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     f"<title>Headlight</title><body><p>{FULL}</p></body></html>"
 )
-TOO_BIG, WRONG, UNWELCOME = 1009, 1002, 1008  # WebSocket close codes
+WRONG, UNWELCOME = 1002, 1008  # WebSocket close codes
+GONE, STORM = "websocket.disconnect", "headlight.storm"  # ASGI's word, and our own
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Limits:
     message_bytes: int = 1_000_000
     messages_per_second: float = 15.0
     messages_at_once: float = 45.0
+    messages_waiting: int = 200  # of one socket; who sends more than it may wait for is cut
+    bytes_waiting: int = 8_000_000
     messages_per_second_per_address: float = 60.0
     messages_at_once_per_address: float = 300.0
     first_message_within: float = 20.0  # seconds; a browser sends one at once
@@ -133,31 +139,47 @@ class Guard:
             return
         with self.sockets.taken_by(address), metrics.SESSIONS.track_inprogress():
             socket = GuardedSocket(self, address, receive, send)
-            await self.app(scope, socket.receive, socket.send)
+            try:
+                await self.app(scope, socket.receive, socket.send)
+            finally:
+                socket.stop_reading()
 
 
 class GuardedSocket:
-    """One visitor's WebSocket: what passes to Streamlit, and when."""
+    """One visitor's WebSocket: what passes to Streamlit, and when.
+
+    Messages are read as they come and wait here, so that it is known at once when the visitor has gone: nobody works
+    on what a closed socket sent before.
+    """
 
     def __init__(self, guard: Guard, address: str, receive: Receive, send: Send) -> None:
         self.limits, self.addresses, self.address = guard.limits, guard.addresses, address
         self._receive, self._send = receive, send
         self.bucket = TokenBucket(self.limits.messages_per_second, self.limits.messages_at_once)
         self.has_spoken = self.closed = False
+        self._waiting: deque[Message] = deque()
+        self._arrived, self._over = asyncio.Event(), asyncio.Event()
+        self._reader: asyncio.Task[None] | None = None
 
     async def send(self, message: Message) -> None:
         if not self.closed:  # Streamlit may still be sending when the guard has ended it
             await self._send(message)
+
+    def stop_reading(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
 
     async def receive(self) -> Message:
         """The next message that may pass."""
         while True:
             try:
                 message = await asyncio.wait_for(
-                    self._receive(), None if self.has_spoken else self.limits.first_message_within
+                    self._next(), None if self.has_spoken else self.limits.first_message_within
                 )
             except TimeoutError:
                 return await self._end(UNWELCOME, "silent")
+            if message["type"] == STORM:
+                return await self._end(UNWELCOME, "storm")
             if message["type"] != "websocket.receive":
                 return message
             self.has_spoken = True
@@ -169,6 +191,8 @@ class GuardedSocket:
             if kind is None:
                 return await self._end(WRONG, "malformed")
             await self._in_turn(WELCOME.get(kind, 1.0))
+            if self._over.is_set() and self._waiting[-1]["type"] in (GONE, STORM):
+                continue  # the last message says that the visitor has gone, or must
             if too_large:
                 metrics.DROPPED.labels("too large").inc()
                 await self.send({"type": "websocket.send", "bytes": spoken(TOO_LARGE)})
@@ -177,19 +201,45 @@ class GuardedSocket:
                 return message
             metrics.DROPPED.labels(kind).inc()
 
+    async def _next(self) -> Message:
+        if self._reader is None:
+            self._reader = asyncio.create_task(self._read())
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._waiting.popleft()
+
+    async def _read(self) -> None:
+        """Take messages as they come, until the visitor goes or too many wait."""
+        while not self._over.is_set():
+            message = await self._receive()
+            too_many = len(self._waiting) >= self.limits.messages_waiting
+            too_much = bool(self._waiting) and sum(map(_size, self._waiting)) > self.limits.bytes_waiting
+            if message["type"] == GONE or too_many or too_much:
+                self._waiting.clear()
+                message = message if message["type"] == GONE else {"type": STORM}
+                self._over.set()
+            self._waiting.append(message)
+            self._arrived.set()
+
     async def _in_turn(self, cost: float) -> None:
-        """Wait until the socket and its address have so many tokens left."""
+        """Wait until the socket and its address have so many tokens left, or the visitor has gone."""
         wait = max(self.bucket.take(cost), self.addresses.take(self.address, cost))
         if wait:
             metrics.DELAYED.inc()
-            await asyncio.sleep(wait)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), wait)
 
     async def _end(self, code: int, why: str) -> Message:
         """Close the socket, and tell Streamlit that the visitor has gone."""
         metrics.REFUSED.labels(why).inc()
         await self.send({"type": "websocket.close", "code": code})
         self.closed = True
-        return {"type": "websocket.disconnect", "code": code}
+        return {"type": GONE, "code": code}
+
+
+def _size(message: Message) -> int:
+    return len(message.get("bytes") or b"")
 
 
 def kind_of(data: bytes) -> str | None:

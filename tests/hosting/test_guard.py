@@ -27,6 +27,7 @@ class Streamlit:
 
     def __init__(self) -> None:
         self.heard: list[bytes] = []
+        self.times: list[float] = []
         self.left: list[int] = []
         self.paths: list[str] = []
         self.open = self.most_open = 0
@@ -40,7 +41,9 @@ class Streamlit:
         self.open += 1
         self.most_open = max(self.open, self.most_open)
         while (message := await receive())["type"] != "websocket.disconnect":
-            self.heard += [message["bytes"]] if message["type"] == "websocket.receive" else []
+            if message["type"] == "websocket.receive":
+                self.heard.append(message["bytes"])
+                self.times.append(time.monotonic())
         self.left.append(message["code"])
         self.open -= 1
         await send({"type": "websocket.send", "bytes": b"too late"})
@@ -49,7 +52,7 @@ class Streamlit:
 class Visitor:
     """One socket: says its messages as fast as they are taken, keeps what it is sent, and leaves."""
 
-    def __init__(self, messages: Iterable[Any], address: str = "192.0.2.1", stays: float = 0.0) -> None:
+    def __init__(self, messages: Iterable[Any], address: str = "192.0.2.1", stays: float = 0.1) -> None:
         self.messages = iter([{"type": "websocket.connect"}, *map(self._message, messages)])
         self.address, self.stays = address, stays
         self.sent: list[dict[str, Any]] = []
@@ -131,7 +134,7 @@ def test_a_download_and_a_table_pass_and_nothing_is_installed() -> None:
     operations = [f.name for f in BackMsg().backend_operation_request.DESCRIPTOR.oneofs[0].fields]
     assert "install_skills" in operations
     inside = Streamlit()
-    asyncio.run(Visitor(map(parcel, operations)).visit(Guard(inside, LIMITS)))
+    asyncio.run(Visitor(map(parcel, operations), stays=1.5).visit(Guard(inside, LIMITS)))
     assert inside.heard == [parcel("deferred_file"), parcel("dataframe_chunk")]
 
 
@@ -139,9 +142,10 @@ def test_downloads_cost_more_than_clicks() -> None:
     message = BackMsg()
     message.backend_operation_request.deferred_file.SetInParent()
     fast = replace(LIMITS, messages_per_second=100.0, messages_at_once=20.0)
-    start = time.monotonic()
-    asyncio.run(Visitor([message.SerializeToString()] * 7).visit(Guard(Streamlit(), fast)))
-    assert time.monotonic() - start > 0.45  # two at once, and ten a second
+    inside = Streamlit()
+    asyncio.run(Visitor([message.SerializeToString()] * 7, stays=1.0).visit(Guard(inside, fast)))
+    assert len(inside.heard) == 7
+    assert inside.times[-1] - inside.times[0] > 0.45  # two at once, and ten a second
 
 
 def test_what_is_too_large_is_answered_with_a_sentence_and_the_socket_stays() -> None:
@@ -156,10 +160,24 @@ def test_what_is_too_large_is_answered_with_a_sentence_and_the_socket_stays() ->
 def test_a_storm_of_reruns_waits() -> None:
     fast = replace(LIMITS, messages_per_second=100.0, messages_at_once=20.0)
     inside = Streamlit()
-    start = time.monotonic()
-    asyncio.run(Visitor([rerun()] * 70).visit(Guard(inside, fast)))
+    asyncio.run(Visitor([rerun()] * 70, stays=1.0).visit(Guard(inside, fast)))
     assert len(inside.heard) == 70  # nothing is lost: what comes last is what the visitor wants
-    assert time.monotonic() - start > 0.45  # 20 at once, 50 more at 100 a second
+    assert inside.times[-1] - inside.times[0] > 0.45  # 20 at once, 50 more at 100 a second
+
+
+def test_who_sends_thousands_at_once_is_cut() -> None:
+    inside = Streamlit()
+    visitor = asyncio.run(Visitor([rerun()] * 3000, stays=30).visit(Guard(inside, LIMITS)))
+    assert len(inside.heard) <= LIMITS.messages_at_once + 1
+    assert inside.left == [1008] and visitor.sent == [{"type": "websocket.close", "code": 1008}]
+
+
+def test_nobody_works_on_what_a_visitor_sent_who_has_gone() -> None:
+    slow = replace(LIMITS, messages_per_second=1.0, messages_at_once=2.0)
+    inside = Streamlit()
+    start = time.monotonic()
+    asyncio.run(Visitor([rerun()] * 50).visit(Guard(inside, slow)))
+    assert inside.left == [1001] and time.monotonic() - start < 1  # 50 messages would have taken 48 s
 
 
 def test_many_sockets_of_one_address_share_its_rate_and_others_do_not_wait() -> None:
@@ -168,16 +186,16 @@ def test_many_sockets_of_one_address_share_its_rate_and_others_do_not_wait() -> 
 
     async def storm() -> float:
         guard = Guard(inside, shared)
-        seven = asyncio.gather(*(Visitor([rerun()] * 10).visit(guard) for _ in range(7)))
+        seven = asyncio.gather(*(Visitor([rerun()] * 10, stays=1.0).visit(guard) for _ in range(7)))
         await asyncio.sleep(0.01)
         start = time.monotonic()
         await Visitor([rerun()] * 5, address="192.0.2.9").visit(guard)
         alone = time.monotonic() - start
         await seven
-        assert time.monotonic() - start > 0.4
         return alone
 
-    assert asyncio.run(storm()) < 0.2
+    assert asyncio.run(storm()) < 0.3
+    assert len(inside.heard) == 75 and inside.times[-1] - inside.times[0] > 0.4
 
 
 @pytest.mark.parametrize(("said", "code"), [("a text frame", 1002), (b"\xff\xff\xff", 1002)])

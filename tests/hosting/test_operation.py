@@ -105,7 +105,7 @@ def test_descriptors_come_back_when_visitors_have_left(tmp_path: Path) -> None:
         most = server.descriptors()
         for visitor in visitors:
             visitor.socket.close()
-        assert most >= before + 4 * 30
+        assert most >= before + 3 * 30
         end = time.monotonic() + 40
         while server.descriptors() > before + 8 and time.monotonic() < end:
             time.sleep(0.3)
