@@ -21,6 +21,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --strict attn_core
 	$(BIN)/pytest -q tests/core/test_house.py tests/hosting/test_deploy.py -m house
 	$(BIN)/python .ci/audit.py
 

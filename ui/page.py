@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
     from attn_core.traces.reader import TraceReader
     from attn_core.traces.trace import Trace
+    from attn_core.views.view import Readable
 
 __all__ = [
     "EXAMPLES",
@@ -166,7 +167,7 @@ class Page:
         chosen = self.state["query"]
         return chosen if chosen is not None and chosen < len(trace.tokens) else None
 
-    def offer(self, trace: Trace | TraceReader, **shown: Any) -> None:
+    def offer(self, trace: Readable, **shown: Any) -> None:
         """Let the visitor save a pattern of the trace; `shown` says how it is shown, see `attn_core.views.View`."""
         self.save_menu.add_views({"": self.save_menu.view(trace, **shown)})
 

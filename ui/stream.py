@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from attn_core.traces.stream import StreamTrace
     from attn_core.traces.trace import Trace
     from ui.page import Page
-    from ui.server.cache import Handle
     from ui.server.passes import Model
 
 STREAMS = {"encoder": "encoder", "decoder": "decoder", "cross": "decoder → encoder"}
@@ -153,7 +152,7 @@ def _shuffled(tokens: Tokens, seed: int) -> list[int]:
 def _run(model: Model, text: str | list[int], options: dict[str, object], kept: bool) -> Trace:
     """One pass of a shared model; its trace is shared too, or with `kept` false nobody else's."""
     run = passes.trace if kept else passes.run_uncached
-    return cast("Trace", run(cast("Handle[Model]", model), text, **options))
+    return run(model, text, **options)
 
 
 def of(page: Page, text: str | None = None, model: Model | None = None, writer: Model | None = None) -> StreamView:
@@ -162,7 +161,7 @@ def of(page: Page, text: str | None = None, model: Model | None = None, writer: 
     A translator is also shown a translation: the link's, or else what it (or `writer`) writes itself.
     """
     model = page.model() if model is None else model
-    options: dict[str, object] = {}
+    options: dict[str, Any] = {}
     stream = None
     if model.kind == "encoder-decoder":
         stream = page.state["stream"]

@@ -100,7 +100,9 @@ def _untie(model: Any) -> None:
 
     head, words = model.get_output_embeddings(), model.get_input_embeddings()
     weight = getattr(words, "weight", None)
-    if head is not None and weight is not None and getattr(head, "weight", None) is weight:
+    if not isinstance(weight, torch.Tensor):
+        return
+    if head is not None and getattr(head, "weight", None) is weight:
         head.weight = torch.nn.Parameter(torch.empty_like(weight))
 
 

@@ -93,7 +93,8 @@ def load_decoder(folder: Path) -> Decoder:
             config["n_positions"],
         )
     )  # fmt: skip
-    return _fill(model, gpt2_names(model), weights)
+    _fill(gpt2_names(model), weights)
+    return model.eval()
 
 
 def load_translator(folder: Path) -> Translator:
@@ -105,7 +106,8 @@ def load_translator(folder: Path) -> Translator:
             config["encoder_ffn_dim"], config["max_position_embeddings"],
         )
     )  # fmt: skip
-    return _fill(model, mbart_names(model), weights)
+    _fill(mbart_names(model), weights)
+    return model.eval()
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -115,12 +117,12 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 @torch.no_grad()
-def _fill(model: Any, names: Parts, weights: dict[str, Tensor]) -> Any:
+def _fill(names: Parts, weights: dict[str, Tensor]) -> None:
     """Write the library's weights into ours, through the views that `names` holds."""
     for name, parts in names.items():
-        for part, piece in zip(parts, weights[name].split([part.shape[-1] for part in parts], dim=-1), strict=True):
+        pieces = torch.split(weights[name], [part.shape[-1] for part in parts], dim=-1)
+        for part, piece in zip(parts, pieces, strict=True):
             part.copy_(piece)
-    return model.eval()
 
 
 def gpt2_names(model: Decoder) -> Parts:

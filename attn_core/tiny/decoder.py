@@ -67,7 +67,8 @@ class Decoder(nn.Module):
 
     def embed(self, ids: Tensor) -> Tensor:
         """E, what a word is and where it stands: [batch, token] → [batch, token, d_model]."""
-        return self.word(ids) + self.position.weight[: ids.shape[-1]]
+        embedded: Tensor = self.word(ids) + self.position.weight[: ids.shape[-1]]  # [token, d_model]
+        return embedded
 
     def streams(self, ids: Tensor) -> list[Tensor]:
         """E at the start and after every block, each [batch, token, d_model]."""

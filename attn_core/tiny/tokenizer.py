@@ -31,6 +31,6 @@ def word_tokenizer(
     core.pre_tokenizer = pre_tokenizers.Split(Regex(cut), behavior="removed", invert=True)
     frame = [(piece, ids[piece]) for piece in template.split() if piece in ids]
     core.post_processor = processors.TemplateProcessing(single=template, special_tokens=frame)
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=core, unk_token=slots[0], model_max_length=limit, slots=list(slots), **special
     )

@@ -75,7 +75,7 @@ def fit(
             group["lr"] = recipe.lr_at(step)
         minimised, plain = loss(step)
         learn.zero_grad(set_to_none=True)
-        minimised.backward()
+        minimised.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         learn.step()
         losses.append(plain)
@@ -99,4 +99,4 @@ def restore(checkpoint: Path, model: nn.Module, learn: torch.optim.Optimizer) ->
     state = torch.load(checkpoint, weights_only=True)
     model.load_state_dict(state["model"])
     learn.load_state_dict(state["optimizer"])
-    return state["step"]
+    return int(state["step"])

@@ -42,7 +42,9 @@ class Stem(nn.Module):
 
     def forward(self, words: Tensor) -> Tensor:
         """[batch, token, d_model] → the same with positions, E of the first layer."""
-        return self.norm(words + self.position.weight[POSITION_OFFSET : POSITION_OFFSET + words.shape[-2]])
+        placed = words + self.position.weight[POSITION_OFFSET : POSITION_OFFSET + words.shape[-2]]
+        normed: Tensor = self.norm(placed)
+        return normed
 
 
 class EncoderBlock(nn.Module):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 class Readable(Protocol):
     """What can be shown: a live `Trace`, or a `Recorded` result. `stream` is needed where there is more than one."""
 
+    @property
+    def model_name(self) -> str: ...
+
     def stream(self, name: str | None = None) -> TraceReader: ...
 
     def check(self) -> Parity: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 
@@ -14,6 +15,9 @@ from ui.all_heads.head import ArrangedHead, capitalised
 from ui.drawing import canvas, cells, widgets
 from ui.page import KEY, Page, go
 from ui.param import choice
+
+if TYPE_CHECKING:
+    from attn_core.views.view import Readable
 
 WORDS = words.beside(__file__)
 PARAMS = [
@@ -36,7 +40,7 @@ def choose_row(positions: Sequence[int], row: int | None) -> None:
 def offer(page: Page, head: ArrangedHead) -> None:
     """Let the visitor save exactly this head, or mean, as it is arranged here."""
     page.offer(
-        head.trace,
+        cast("Readable", head.trace),  # a trace or the recording: both are read by stream, too
         layer=head.layer,
         head=head.head,
         mean=head.mean,

@@ -87,7 +87,8 @@ def _mean_of_orders(viewed: StreamView) -> Handle[MeanPatterns]:
         traces = (viewed.shuffled(seed).trace for seed in range(SHUFFLES))
         return MeanPatterns(baselines.mean_patterns(traces, stream=viewed.stream))
 
-    return shared.get_or_compute((key_of(viewed.trace), "shuffled", viewed.stream), compute)
+    found = shared.get_or_compute((key_of(viewed.trace), "shuffled", viewed.stream), compute)
+    return cast("Handle[MeanPatterns]", found)
 
 
 def _with_random_weights(page: Page, model: Model) -> Model:

@@ -167,7 +167,7 @@ def test_the_orientation_turns_the_picture_and_the_sentence_and_no_number(model:
     page = opened(queries="columns")
     assert np.array_equal(cells(page), trace.pattern(0, 3).T)
     assert lead(page) == "In head 0.3, fluffy (19 %) and blue (13 %) attend to creature."
-    assert "The numbers are the same" in text(page)
+    assert "The numbers are the same" in packets(page)["heatmap"][0]["explains"]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_hidden_specials_are_renormalised_and_it_says_so(model: ac.Model, trace:
     page = opened(specials="hide")
     pattern = trace.pattern(0, 3)[1:-1, 1:-1]
     np.testing.assert_allclose(cells(page), pattern / pattern.sum(-1, keepdims=True), atol=1e-6)
-    assert "[CLS] [SEP] hidden, the rest renormalised" in text(page)
+    assert "[CLS] [SEP] hidden, the rest renormalised" in packets(page)["heatmap"][0]["explains"]
     assert "creature (4)" in text(page)  # positions stay those of the sentence
     rows = packets(page)["heatmap"][0]["rows"]
     assert rows["positions"][rows["texts"].index("creature")] == 4 and rows["name"] == "query"
