@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from benchmarks.load import Visitor, plain
 
-SECRET = "zanzibar"
+SECRET = "volcano"
 
 
 @pytest.fixture

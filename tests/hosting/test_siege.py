@@ -1,4 +1,4 @@
-"""The short form of `make siege`: each attack for two seconds, while four visitors work."""
+"""The short form of `make siege`: each attack for a second, while four visitors work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks import siege
 
 def test_nothing_that_one_client_sends_stops_the_others() -> None:
     # Other tests run beside this one, so an answer may take longer here than `make siege` allows.
-    rows, told = siege.siege(2.0, slower=8.0, health=4.0)
+    rows, told = siege.siege(1.0, slower=8.0, health=4.0)
     assert told == []
     assert len(rows) == 1 + len(siege.ATTACKS) and all(row["answers"] for row in rows)
 
