@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from attn_core.errors import HeadlightError
-from attn_core.figures.charts.heatmap import heatmap
+from attn_core.figures.charts.heatmap import heatmap_spec
 from attn_core.figures.html.bar_table import Column
 from attn_core.models.cards import card_of
 from attn_core.prediction.next_token import TokenPrediction, logit_lens, next_words
@@ -97,7 +97,7 @@ def _steps(page: Page, trace: Trace) -> None:
     labels, head = trace.tokens.labels, f"{page.layer}.{page.head}"
     widgets.heading(WORDS.html("next.steps.title", head=head), WORDS.html("next.steps.hint"))
     figure = partial(
-        heatmap,
+        heatmap_spec,
         trace.pattern(page.layer, page.head)[rows.start : rows.stop],  # [written, key]
         [labels[row + 1] for row in rows],
         labels,

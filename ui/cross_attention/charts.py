@@ -6,8 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from attn_core.figures.charts.heatmap import clicked
-from attn_core.figures.charts.heatmap import heatmap as heatmap_figure
+from attn_core.figures.charts.heatmap import clicked, heatmap_spec
 from ui import words
 from ui.cross_attention.inputs import choose_row, open_head
 from ui.cross_attention.translation import Translation
@@ -49,7 +48,7 @@ def cross_map(found: Translation) -> None:
         widgets.stepper("Layer", "cross_layer", last_layer)
         widgets.stepper("Head", "cross_head", last_head)
     figure = partial(
-        heatmap_figure,
+        heatmap_spec,
         found.pattern,
         found.rows,
         found.keys.labels,
@@ -121,7 +120,7 @@ def _map(found: Translation, stream: str, title: str) -> None:
     layer, head = found.place(stream)
     widgets.heading(title, WORDS.html("kinds.hints", stream, layer=layer, head=head))
     figure = partial(
-        heatmap_figure,
+        heatmap_spec,
         own.pattern(layer, head),
         own.key_tokens.labels if stream == "encoder" else found.rows,
         found.read if stream == "decoder" else own.key_tokens.labels,

@@ -22,9 +22,9 @@ from ui.delta_e.token import TokenUpdate
 from ui.drawing import gallery, widgets
 
 if TYPE_CHECKING:
-    import plotly.graph_objects as go
+    from attn_core.figures.charts.spec import ChartSpec
 
-    Drawn = tuple[Callable[..., go.Figure], Markup, pd.DataFrame]  # a picture, what it shows, its numbers
+    Drawn = tuple[Callable[..., ChartSpec], Markup, pd.DataFrame]  # a picture, what it shows, its numbers
 
 WORDS = words.beside(__file__)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from attn_core.errors import HeadlightError
+from attn_core.figures.charts.spec import ChartSpec, validated
 from attn_core.figures.colours import Theme
 from attn_core.figures.html.bar_table import Column
 from attn_core.figures.html.bar_table import bars as bars_html
@@ -86,7 +87,7 @@ def theme() -> Theme:
 
 def plot(
     name: str,
-    make: Callable[..., go.Figure],
+    make: Callable[..., ChartSpec],
     *,
     key: str,
     alt: str,
@@ -95,8 +96,15 @@ def plot(
     **options: Any,
 ) -> Any:
     """Draw a Plotly picture in the visitor's theme, and register it; `make` is called with `theme=`."""
-    register(name, partial(make, theme="light"), says, about)
-    return st.plotly_chart(make(theme=theme()), key=key, theme=None, alt=alt, **options)
+    register(name, partial(validated(make), theme="light"), says, about)
+    return show(make(theme=theme()), key=key, alt=alt, **options)
+
+
+def show(chart: ChartSpec, **options: Any) -> Any:
+    """Draw a chart; `options` as in `st.plotly_chart`."""
+    from attn_core.figures.charts.unvalidated import Unvalidated
+
+    return st.plotly_chart(Unvalidated(chart), theme=None, **options)
 
 
 def canvas(name: str, packet: bytes, view: Mapping[str, Any], says: str = "") -> None:

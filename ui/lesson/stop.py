@@ -12,7 +12,8 @@ import torch
 from markupsafe import Markup
 
 from attn_core.attention import softmax
-from attn_core.figures.charts.heatmap import Kind, heatmap
+from attn_core.figures.charts.heatmap import Kind, heatmap_spec
+from attn_core.figures.charts.spec import ChartSpec
 from attn_core.figures.html.bar_table import Column
 from attn_core.traces.trace import Trace
 from attn_core.views import snippets
@@ -55,9 +56,9 @@ class Bars:
 
 @dataclass(frozen=True)
 class Chart:
-    """A Plotly figure; `paper` draws it where it is saved in another way than on screen."""
+    """A Plotly chart; `paper` draws it where it is saved in another way than on screen."""
 
-    make: Callable[..., go.Figure]
+    make: Callable[..., ChartSpec]
     key: str
     says: str
     paper: Callable[[], go.Figure] | None = None
@@ -101,10 +102,10 @@ def starter_trace(page: Reader) -> tuple[Trace, int]:
     return trace, trace.tokens.labels.index("creature")
 
 
-def matrix(trace: Trace, numbers: np.ndarray, creature: int, kind: Kind, measure: str) -> Callable[..., go.Figure]:
+def matrix(trace: Trace, numbers: np.ndarray, creature: int, kind: Kind, measure: str) -> Callable[..., ChartSpec]:
     """A matrix of pairs of the starter sentence, with creature's row framed."""
     return partial(
-        heatmap,
+        heatmap_spec,
         numbers,
         trace.tokens.labels,
         head=f"{LAYER}.{HEAD}",

@@ -8,7 +8,7 @@ import numpy as np
 
 from attn_core.figures.canvas import heads
 from attn_core.figures.charts import parameters as parameter_figures
-from attn_core.figures.charts.heatmap import heatmap
+from attn_core.figures.charts.heatmap import heatmap_spec
 from attn_core.figures.html.bar_table import Column
 from attn_core.models.cards import card_of
 from attn_core.parameters.count import count_parameters
@@ -44,7 +44,7 @@ def masking(page: Reader) -> Stop:
     noun = labels.index("creature")
     found = int(np.argmax(pattern[noun]))
     figure = partial(
-        heatmap,
+        heatmap_spec,
         pattern,
         labels,
         head=head,

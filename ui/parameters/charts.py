@@ -134,7 +134,7 @@ def side_by_side(counts: ModelCounts) -> None:
     names = ", ".join(table.title for table in tables)
     alt = WORDS.text("shares.alt", names=names)
     says = WORDS.text("shares.caption", counts.page.state["bars"], names=names, how=way(counts))
-    st.plotly_chart(figure, key="share_bars", theme=None, alt=alt, config={"displayModeBar": False})
+    gallery.show(figure, key="share_bars", alt=alt, config={"displayModeBar": False})
     gallery.register("Shares", partial(figures.named_bars, **drawn, theme="light"), says)
     st.html(figures.legend({role for part in parts for role in part}, counts.theme))
     widgets.switch("Bars show", {"share": "share of each model", "numbers": "numbers, one scale"}, "bars")

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from attn_core.figures.charts.spec import CLEAR, ChartSpec
 from attn_core.figures.colours import CATEGORIES, Theme, roles
-from attn_core.figures.labels import SANS, escape, phrase, shorten
+from attn_core.figures.labels import escape, phrase, shorten
 from attn_core.residual import geometry
 from attn_core.residual.geometry import Projection
 from attn_core.text.numbers import percent
@@ -62,7 +62,7 @@ def token_arrows(
     theme: Theme,
     chosen: int | None = None,
     landmarks: Sequence[Landmarks] = (),
-) -> go.Figure:
+) -> ChartSpec:
     """E → E + ΔE for every token: `starts` and `moves` [token, d_model], drawn in two or three axes.
 
     `what` names who adds ("head 0.3"); `chosen` is the token that stands out.
@@ -71,15 +71,15 @@ def token_arrows(
     if len(lines) > MOST_LABELS:
         lines = [line if i == chosen else _unlabelled(line) for i, line in enumerate(lines)]
     colour, span = roles(theme), _span([line.points for line in lines])
-    figure = go.Figure()
+    chart = _framed(projection, theme)
     for group in landmarks:
-        _add_landmarks(figure, group, projection, theme)
+        _add_landmarks(chart, group, projection, theme)
     _add_lines(
-        figure, [line for i, line in enumerate(lines) if i != chosen], colour["soft"], "other words", 1.4, theme, span
+        chart, [line for i, line in enumerate(lines) if i != chosen], colour["soft"], "other words", 1.4, theme, span
     )
     if chosen is not None:
-        _add_lines(figure, [lines[chosen]], colour["delta"], f"{shorten(labels[chosen])} ({chosen})", 3, theme, span)
-    return _framed(figure, projection, theme)
+        _add_lines(chart, [lines[chosen]], colour["delta"], f"{shorten(labels[chosen])} ({chosen})", 3, theme, span)
+    return chart
 
 
 def routes(
@@ -91,23 +91,23 @@ def routes(
     stops: Sequence[str],
     tips: Sequence[str] | None = None,
     landmarks: Sequence[Landmarks] = (),
-) -> go.Figure:
+) -> ChartSpec:
     """The way of one or several words through the layers: each path [stop, d_model], an arrow per layer.
 
     `stops` names the points ("the door", "after layer 0", …); `tips` are short names for the ends of several paths,
     which then share one name for their beginning.
     """
-    figure = go.Figure()
+    chart = _framed(projection, theme)
     for group in landmarks:
-        _add_landmarks(figure, group, projection, theme)
+        _add_landmarks(chart, group, projection, theme)
     span = _span([projection.points(path) for path in paths])
     palette = CATEGORIES[theme] if len(paths) > 1 else [roles(theme)["delta"]]
     for i, (name, path) in enumerate(zip(names, paths, strict=True)):
         marks = (stops[0], stops[-1]) if tips is None else (stops[0] if i == 0 else "", tips[i])
         line = _route_line(name, path, projection, stops, marks)
         fill, dash = palette[i % len(palette)], DASHES[i % len(DASHES)]
-        _add_lines(figure, [line], fill, phrase(name), 2.4, theme, span, dash)
-    return _framed(figure, projection, theme)
+        _add_lines(chart, [line], fill, phrase(name), 2.4, theme, span, dash)
+    return chart
 
 
 def _span(points: Sequence[Array]) -> float:
@@ -144,7 +144,7 @@ def _unlabelled(line: _Line) -> _Line:
 
 
 def _add_lines(
-    figure: go.Figure,
+    chart: ChartSpec,
     lines: list[_Line],
     colour: str,
     name: str,
@@ -172,16 +172,16 @@ def _add_lines(
         symbols = ["circle" if start else "arrow" for start in first]
         sizes = [5 if start else 9 + width for start in first]
         marker = {"symbol": symbols, "size": sizes, "angleref": "previous", "color": colour, "line": {"width": 0}}
-        figure.add_scatter(x=x, y=y, marker=marker, line={"color": colour, "width": width, "dash": dash}, **shared)
+        chart.add("scatter", x=x, y=y, marker=marker, line={"color": colour, "width": width, "dash": dash}, **shared)
     else:
         style = {"color": colour, "width": 2 * width, "dash": dash if dash in ("solid", "dash", "dot") else "solid"}
         marker = {"size": [4 if start else 0.1 for start in first], "color": colour}
-        figure.add_scatter3d(x=x, y=y, z=z[0], marker=marker, line=style, **shared)
-        _add_cones(figure, lines, colour, size=0.03 * span)
-    _add_labels(figure, lines, colour if width > 2 else roles(theme)["ink"])
+        chart.add("scatter3d", x=x, y=y, z=z[0], marker=marker, line=style, **shared)
+        _add_cones(chart, lines, colour, size=0.03 * span)
+    _add_labels(chart, lines, colour if width > 2 else roles(theme)["ink"])
 
 
-def _add_labels(figure: go.Figure, lines: list[_Line], colour: str) -> None:
+def _add_labels(chart: ChartSpec, lines: list[_Line], colour: str) -> None:
     """The words beside the points, as a trace of their own: text on a line with gaps gets lost."""
     at = [(label, point) for line in lines for label, point in zip(line.labels, line.points, strict=True) if label]
     if not at:
@@ -196,21 +196,21 @@ def _add_labels(figure: go.Figure, lines: list[_Line], colour: str) -> None:
         "showlegend": False,
     }
     if z:
-        figure.add_scatter3d(x=x, y=y, z=z[0], **style)
+        chart.add("scatter3d", x=x, y=y, z=z[0], **style)
     else:
-        figure.add_scatter(x=x, y=y, **style)
+        chart.add("scatter", x=x, y=y, **style)
 
 
-def _add_cones(figure: go.Figure, lines: list[_Line], colour: str, size: float) -> None:
+def _add_cones(chart: ChartSpec, lines: list[_Line], colour: str, size: float) -> None:
     """Arrow heads for three dimensions, all of one size: they show where an arrow goes, its line how far."""
     tips = np.concatenate([line.points[1:] for line in lines])
     ways = geometry.unit(np.concatenate([np.diff(line.points, axis=0) for line in lines]))
     (x, y, z), (u, v, w) = tips.T, size * ways.T
     shape = {"sizemode": "raw", "sizeref": 1, "anchor": "tip", "showscale": False, "hoverinfo": "skip"}
-    figure.add_cone(x=x, y=y, z=z, u=u, v=v, w=w, colorscale=[[0, colour], [1, colour]], **shape)
+    chart.add("cone", x=x, y=y, z=z, u=u, v=v, w=w, colorscale=[[0, colour], [1, colour]], **shape)
 
 
-def _add_landmarks(figure: go.Figure, landmarks: Landmarks, projection: Projection, theme: Theme) -> None:
+def _add_landmarks(chart: ChartSpec, landmarks: Landmarks, projection: Projection, theme: Theme) -> None:
     if not len(landmarks.words):
         return
     names = [escape(word) for word in landmarks.words]
@@ -225,42 +225,35 @@ def _add_landmarks(figure: go.Figure, landmarks: Landmarks, projection: Projecti
         "textfont": {"size": 11, "color": colour},
     }
     if z:
-        figure.add_scatter3d(x=x, y=y, z=z[0], marker={"size": 2, "color": colour}, **style)
+        chart.add("scatter3d", x=x, y=y, z=z[0], marker={"size": 2, "color": colour}, **style)
     else:
         symbol = "cross-thin-open" if landmarks.at is not None else "circle-open"
         sides = [("bottom center", "middle right", "top center", "middle left")[i % 4] for i in range(len(names))]
         marker = {"size": 5, "color": colour, "symbol": symbol}
-        figure.add_scatter(x=x, y=y, marker=marker, textposition=sides, **style)
+        chart.add("scatter", x=x, y=y, marker=marker, textposition=sides, **style)
 
 
-def _framed(figure: go.Figure, projection: Projection, theme: Theme) -> go.Figure:
-    colour = roles(theme)
-    titles = [
-        f"component {i + 1} · {percent(float(share))} of the variance" for i, share in enumerate(projection.explained)
-    ]
-    axis: dict[str, Any] = {
-        "gridcolor": colour["line"],
-        "zeroline": False,
-        "tickfont": {"size": 10, "color": colour["soft"]},
-    }
-    figure.update_layout(
-        height=460,
+def _framed(projection: Projection, theme: Theme) -> ChartSpec:
+    """The axes, which say how much of the variance they keep."""
+    colour, flat = roles(theme), len(projection.axes) == 2
+    shares = [percent(float(share)) for share in projection.explained]
+    chart = ChartSpec(theme, height=460 if flat else 560)
+    chart.lay_out(
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colour["ink"], "size": 12, "family": SANS},
-        hoverlabel={"align": "left", "bgcolor": colour["card"], "bordercolor": colour["line"]},
         hovermode="closest",
     )
-    if len(projection.axes) == 2:
-        figure.update_xaxes(title=titles[0], automargin=True, **axis)
-        figure.update_yaxes(title=titles[1], automargin=True, scaleanchor="x", **axis)
-        return figure
-    short = [
-        f"{i + 1} · {percent(float(share))}" for i, share in enumerate(projection.explained)
-    ]  # there is little room
-    walls = {"backgroundcolor": "rgba(0,0,0,0)", **axis}
-    box = {f"{name}axis": {"title": {"text": title}, **walls} for name, title in zip("xyz", short, strict=True)}
-    figure.update_layout(scene={**box, "aspectmode": "data"}, height=560)
-    return figure
+    tickfont = {"size": 10, "color": colour["soft"]}
+    axis: dict[str, Any] = {"gridcolor": colour["line"], "zeroline": False, "tickfont": tickfont}
+    if flat:
+        x, y = ({"text": f"component {i + 1} · {share} of the variance"} for i, share in enumerate(shares))
+        axis["automargin"] = True
+        chart.lay_out(xaxis={"title": x, **axis}, yaxis={"title": y, "scaleanchor": "x", **axis})
+        return chart
+    titles = [{"text": f"{i + 1} · {share}"} for i, share in enumerate(shares)]  # there is little room
+    box = {
+        f"{name}axis": {"title": title, "backgroundcolor": CLEAR, **axis}
+        for name, title in zip("xyz", titles, strict=True)
+    }
+    chart.lay_out(scene={**box, "aspectmode": "data"})
+    return chart

@@ -7,19 +7,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
 
 from attn_core.figures import colours, labels
+from attn_core.figures.charts.spec import ChartSpec, validated
 from attn_core.figures.colour_bars import ColourBar, signed_bar, weight_bar
 from attn_core.figures.colours import Scale, Theme
-from attn_core.figures.labels import MONO, SANS
+from attn_core.figures.labels import MONO
 from attn_core.text.numbers import percents, signed
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 Kind = Literal["weights", "signed"]
 QueriesIn = Literal["rows", "columns"]
@@ -30,7 +28,7 @@ TALLEST = 560  # pixels of all rows together
 CLICKABLE = 1_600  # cells up to which each carries an invisible marker: only markers can be clicked
 
 
-def heatmap(
+def heatmap_spec(
     weights: np.ndarray,
     query_labels: Sequence[str],
     key_labels: Sequence[str] | None = None,
@@ -52,7 +50,7 @@ def heatmap(
     clickable: bool = False,
     legend: bool = True,
     theme: Theme = "light",
-) -> go.Figure:
+) -> ChartSpec:
     """A head's pattern, scores, ΔE or difference, [query, key], as a Plotly figure.
 
     weights: [query, key]. `kind="weights"` means numbers in [0, 1], shown in percent on [0, zmax or 1];
@@ -70,8 +68,6 @@ def heatmap(
 
     A cell's `z` is the number itself. Raises ValueError if the shapes do not fit.
     """
-    import plotly.graph_objects as go
-
     keys = query_labels if key_labels is None else key_labels
     if weights.shape != (len(query_labels), len(keys)):
         raise ValueError(f"{weights.shape} numbers do not fit {len(query_labels)} queries and {len(keys)} keys")
@@ -87,20 +83,23 @@ def heatmap(
     )
     roles = colours.roles(theme)
     cells = picture.cells() | _colours(numbers, kind, scale, zmax, theme, legend, measure)
-    figure = go.Figure(go.Heatmap(cells))
+    chart = ChartSpec(theme, height=0)
+    chart.add("heatmap", **cells)
     if clickable and numbers.size <= CLICKABLE:
-        figure.add_trace(go.Scatter(picture.markers()))
+        chart.add("scatter", **picture.markers())
     if hidden.any():
-        figure.add_layout_image(_hatch(roles["masked"]))
+        chart.lay_out(images=[_hatch(roles["masked"])])
     key_dim = query_special if key_labels is None else key_special
     chosen = () if selected_query is None else (selected_query,)
     asks = _axis(query_labels, "query (asks)", roles["query"], roles, query_special, chosen)
     answers = _axis(keys, "key (answers)", roles["key"], roles, key_dim, marked_keys)
-    _lay_out(figure, *((asks, answers) if picture.turned else (answers, asks)), title, legend)
-    figure.update_layout(font={"color": roles["ink"], "family": SANS}, hoverlabel=_hover_label(roles))
+    _lay_out(chart, *((asks, answers) if picture.turned else (answers, asks)), title, legend)
     if selected_query is not None:
-        _frame(figure, selected_query, len(keys), roles["query"], turned=picture.turned)
-    return figure
+        _frame(chart, selected_query, len(keys), roles["query"], turned=picture.turned)
+    return chart
+
+
+heatmap = validated(heatmap_spec)  # a real `go.Figure`, for notebooks and files
 
 
 def clicked(selection: Mapping[str, Any] | None) -> tuple[int, int] | None:
@@ -237,7 +236,7 @@ def _axis(
     }
 
 
-def _lay_out(figure: go.Figure, across: dict[str, Any], down: dict[str, Any], title: str | None, legend: bool) -> None:
+def _lay_out(chart: ChartSpec, across: dict[str, Any], down: dict[str, Any], title: str | None, legend: bool) -> None:
     last = down["range"][1]
     cells = min(TALLEST, max(2, round(last + 0.5)) * ROW)
     wide, long = (LETTER * max(map(_length, axis["ticktext"]), default=0) for axis in (down, across))
@@ -248,32 +247,27 @@ def _lay_out(figure: go.Figure, across: dict[str, Any], down: dict[str, Any], ti
         "t": 40 + 0.83 * long + (30 if title else 0),
         "b": 62 if legend else 8,
     }
-    figure.update_layout(
+    chart.lay_out(
         xaxis=across | {"side": "top", "tickangle": -56, "title": across["title"] | {"standoff": 8 + 0.83 * long}},
         yaxis=down | {"range": [last, -0.5], "title": down["title"] | {"standoff": 14 + wide}},
         height=cells + margin["t"] + margin["b"],
         margin=margin,
-        title=None if title is None else {"text": labels.escape(title), "font": {"size": 14}, "x": 0, "y": 0.99},
-        plot_bgcolor="rgba(0,0,0,0)",
-        paper_bgcolor="rgba(0,0,0,0)",
         hoverdistance=80,  # so that the nearest marker is found from a cell's corner
         hovermode="closest",
         dragmode=False,
         showlegend=False,
     )
+    if title is not None:
+        chart.lay_out(title={"text": labels.escape(title), "font": {"size": 14}, "x": 0, "y": 0.99})
 
 
 def _length(word: str) -> int:
     return len(html.unescape(re.sub(r"<[^>]*>", "", word)))
 
 
-def _hover_label(roles: Mapping[str, str]) -> dict[str, Any]:
-    return {"bgcolor": roles["card"], "bordercolor": roles["line"], "font": {"color": roles["ink"], "size": 13}}
-
-
-def _frame(figure: go.Figure, query: int, n_keys: int, colour: str, *, turned: bool) -> None:
+def _frame(chart: ChartSpec, query: int, n_keys: int, colour: str, *, turned: bool) -> None:
     """A frame around one query: its weights sum to 1."""
     along, across = (-0.5, n_keys - 0.5), (query - 0.5, query + 0.5)
     x, y = (across, along) if turned else (along, across)
     line = {"color": colour, "width": 2}
-    figure.add_shape(type="rect", x0=x[0], x1=x[1], y0=y[0], y1=y[1], line=line, fillcolor="rgba(0,0,0,0)")
+    chart.add_shape(type="rect", x0=x[0], x1=x[1], y0=y[0], y1=y[1], line=line, fillcolor="rgba(0,0,0,0)")

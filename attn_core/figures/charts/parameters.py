@@ -1,21 +1,24 @@
 """Where the parameters are, as boxes and bars to scale.
 
-Numbers and names in, a Plotly figure out. Every box and bar gives its exact number on hover.
+Numbers and names in, a chart out. Every box and bar gives its exact number on hover.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import plotly.graph_objects as go
 from markupsafe import Markup
 
 from attn_core.figures import colours
+from attn_core.figures.charts.spec import ChartSpec
 from attn_core.figures.colours import Theme, role_colours
-from attn_core.figures.labels import SANS, phrase
+from attn_core.figures.labels import phrase
 from attn_core.text.numbers import percent, short
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 NAMES = {
     "value": "value (down)",
@@ -34,7 +37,7 @@ NAMES = {
 _PALE = ("down", "gate", "position", "norm", "bias", "other")
 
 
-def share_bars(models: Sequence[str], parts: Sequence[Mapping[str, int]], *, as_share: bool, theme: Theme) -> go.Figure:
+def share_bars(models: Sequence[str], parts: Sequence[Mapping[str, int]], *, as_share: bool, theme: Theme) -> ChartSpec:
     """One stacked bar a model: roles as shares of each model, or as numbers on one scale for all.
 
     The names of the colours are in `legend`, which wraps; for paper, `named_bars` puts them into the picture.
@@ -42,17 +45,18 @@ def share_bars(models: Sequence[str], parts: Sequence[Mapping[str, int]], *, as_
     fills, shown = role_colours(theme), {role for part in parts for role in part}
     totals = [sum(part.values()) for part in parts]
     names = [_unique(i, model, models) for i, model in enumerate(models)]
-    figure = go.Figure()
+    chart = quiet_chart(theme, 12 + 50 * len(models) + (0 if as_share else 46))
     for role in (role for role in ORDER if role in shown):
         counts = [part.get(role, 0) for part in parts]
         shares = [count / total for count, total in zip(counts, totals, strict=True)]
-        figure.add_bar(
+        chart.add(
+            "bar",
             y=names,
             x=shares if as_share else counts,
             orientation="h",
             name=NAMES.get(role, role),
             marker={"color": fills[role], "line": {"width": 1, "color": colours.roles(theme)["card"]}},
-            text=[percent(share) if share >= 0.05 else "" for share in shares] if as_share else None,
+            **({"text": [percent(share) if share >= 0.05 else "" for share in shares]} if as_share else {}),
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
@@ -60,23 +64,23 @@ def share_bars(models: Sequence[str], parts: Sequence[Mapping[str, int]], *, as_
             customdata=[[f"{count:,}", percent(share)] for count, share in zip(counts, shares, strict=True)],
             hovertemplate="%{y}<br>%{fullData.name}: <b>%{customdata[0]}</b>, %{customdata[1]}<extra></extra>",
         )
-    figure.update_layout(
+    chart.lay_out(
         barmode="stack",
         bargap=0.3,
         uniformtext={"minsize": 10, "mode": "hide"},
         margin={"t": 0, "l": 4, "r": 4, "b": 0 if as_share else 46},
         showlegend=False,
-        xaxis={"visible": not as_share, "showgrid": False, "zeroline": False, "title": "parameters"},
+        xaxis={"visible": not as_share, "showgrid": False, "zeroline": False, "title": {"text": "parameters"}},
         yaxis={"autorange": "reversed", "automargin": True, "ticksuffix": "  "},
     )
     if not as_share:
-        figure.update_xaxes(range=[0, max(totals) * 1.02], **_counted(max(totals)))
-    return finished(figure, theme, 12 + 50 * len(models) + (0 if as_share else 46))
+        chart.lay_out(xaxis={"range": [0, max(totals) * 1.02], **_counted(max(totals))})
+    return chart
 
 
 def named_bars(models: Sequence[str], parts: Sequence[Mapping[str, int]], *, as_share: bool, theme: Theme) -> go.Figure:
     """`share_bars` with the names of its colours below."""
-    figure = share_bars(models, parts, as_share=as_share, theme=theme)
+    figure = share_bars(models, parts, as_share=as_share, theme=theme).figure()
     axis, bars = 0 if as_share else 46, 12 + 50 * len(models)
     below = axis + 8 + 24 * -(-len(figure.data) // 4)
     place = {"orientation": "h", "x": 0, "y": -(axis + 4) / bars, "yanchor": "top", "traceorder": "normal"}
@@ -116,21 +120,9 @@ def _counted(top: float) -> dict[str, Any]:
     return {"tickvals": at.tolist(), "ticktext": [short(t) for t in at]}
 
 
-def finished(figure: go.Figure, theme: Theme, height: int) -> go.Figure:
-    """What all pictures here share: fonts and colours of the page, no background of their own."""
-    role = colours.roles(theme)
-    figure.update_layout(
-        height=height,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": SANS, "color": role["ink"], "size": 13},
-        hoverlabel={
-            "bgcolor": role["card"],
-            "bordercolor": role["line"],
-            "font": {"color": role["ink"], "family": SANS},
-        },
-        dragmode=False,
-    )
-    figure.update_xaxes(title_font_size=13)
-    figure.update_yaxes(title_font_size=13)
-    return figure
+def quiet_chart(theme: Theme, height: int) -> ChartSpec:
+    """The beginning that all charts of this page share."""
+    chart = ChartSpec(theme, height=height, letters=13)
+    title = {"title": {"font": {"size": 13}}}
+    chart.lay_out(dragmode=False, xaxis=title, yaxis=title)
+    return chart

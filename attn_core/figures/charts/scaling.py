@@ -1,14 +1,14 @@
-"""How parts grow, as lines on logarithmic axes. Numbers and names in, a Plotly figure out."""
+"""How parts grow, as lines on logarithmic axes. Numbers and names in, a chart out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
 from attn_core.figures import colours
-from attn_core.figures.charts.parameters import finished
+from attn_core.figures.charts.parameters import quiet_chart
+from attn_core.figures.charts.spec import ChartSpec
 from attn_core.figures.colours import Theme, role_colours
 from attn_core.figures.labels import phrase
 from attn_core.text.numbers import short
@@ -23,16 +23,17 @@ def curves(
     across: str,
     up: str,
     theme: Theme,
-) -> go.Figure:
+) -> ChartSpec:
     """Lines on two logarithmic axes, where a straight line is a power: flat, in step, or with the square.
 
     `tints` gives a line the colour of a role; `here` marks where the model itself is; `across` and `up` name the axes.
     """
     role = colours.roles(theme)
     fills = role_colours(theme) | {"attention": role["accent"], "position": role["soft"], "norm": role["masked"]}
-    figure = go.Figure()
+    chart = quiet_chart(theme, 380)
     for i, (name, values) in enumerate(lines.items()):
-        figure.add_scatter(
+        chart.add(
+            "scatter",
             x=list(at),
             y=list(values),
             mode="lines+markers",
@@ -43,27 +44,30 @@ def curves(
             hovertemplate=f"{phrase(across)} %{{x:,}}<br>{phrase(name)}: <b>%{{customdata}}</b><extra></extra>",
         )
     if here is not None:
-        figure.add_vline(x=here, line={"color": role["soft"], "width": 1, "dash": "dot"})
+        chart.add_vertical(here, {"color": role["soft"], "width": 1, "dash": "dot"})
     ticks = _powers([value for values in lines.values() for value in values])
-    figure.update_layout(
+    chart.lay_out(
         margin={"t": 8, "l": 62, "r": 12, "b": 96},
         legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0, "font": {"size": 12}},
         xaxis={
             "type": "log",
             "tickvals": list(at),
             "ticktext": [f"{value:,}" for value in at],
-            "title": phrase(across),
+            "title": {"text": phrase(across)},
+            "showgrid": False,
+            "zeroline": False,
         },
         yaxis={
             "type": "log",
             "tickvals": ticks,
             "ticktext": [short(t) for t in ticks],
             "title": {"text": phrase(up), "standoff": 6},
+            "gridcolor": role["line"],
+            "zeroline": False,
+            "automargin": True,
         },
     )
-    figure.update_xaxes(showgrid=False, zeroline=False)
-    figure.update_yaxes(gridcolor=role["line"], zeroline=False, automargin=True)
-    return finished(figure, theme, 380)
+    return chart
 
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")

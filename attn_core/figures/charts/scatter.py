@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 
+from attn_core.figures.charts.spec import ChartSpec
 from attn_core.figures.colours import ROLES, SEQUENTIAL, Theme
 
 
@@ -20,7 +20,7 @@ def scatter(
     notes: Sequence[str] = (),
     theme: Theme = "light",
     height: int = 420,
-) -> go.Figure:
+) -> ChartSpec:
     """One point a head: x and y [head], its layer, its name ("0.3") and a note that is shown on hover.
 
     Colour runs with the layer and so does the size of the ring; a box or a lasso selects. `customdata` of a point is
@@ -33,29 +33,24 @@ def scatter(
     hover = [
         f"head {n}{f' · {note}' if note else ''}" for n, note in zip(names, notes or [""] * len(names), strict=True)
     ]
-    figure = go.Figure(
-        go.Scatter(
-            x=x,
-            y=y,
-            mode="markers",
-            text=hover,
-            customdata=[[i] for i in range(len(names))],
-            marker={"size": 11, "color": colours, "line": {"width": 1, "color": roles["soft"]}},
-            hovertemplate=f"%{{text}}<br>{axes[0]}: %{{x:.3g}}<br>{axes[1]}: %{{y:.3g}}<extra></extra>",
-            unselected={"marker": {"opacity": 0.25}},
-        )
+    chart = ChartSpec(theme, height=height, letters=12.5)
+    chart.add(
+        "scatter",
+        x=x,
+        y=y,
+        mode="markers",
+        text=hover,
+        customdata=[[i] for i in range(len(names))],
+        marker={"size": 11, "color": colours, "line": {"width": 1, "color": roles["soft"]}},
+        hovertemplate=f"%{{text}}<br>{axes[0]}: %{{x:.3g}}<br>{axes[1]}: %{{y:.3g}}<extra></extra>",
+        unselected={"marker": {"opacity": 0.25}},
     )
     axis = {"gridcolor": roles["line"], "zeroline": False, "linecolor": roles["line"], "fixedrange": True}
-    figure.update_layout(
-        height=height,
+    chart.lay_out(
         margin={"l": 58, "r": 12, "t": 12, "b": 52},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": roles["ink"], "size": 12.5},
         dragmode="select",
         showlegend=False,
         xaxis={"title": {"text": axes[0]}, **axis},
         yaxis={"title": {"text": axes[1]}, **axis},
-        hoverlabel={"bgcolor": roles["card"], "font": {"color": roles["ink"]}, "bordercolor": roles["line"]},
     )
-    return figure
+    return chart

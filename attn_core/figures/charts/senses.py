@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from attn_core.figures.charts.arrows import DASHES
+from attn_core.figures.charts.spec import ChartSpec
 from attn_core.figures.colours import CATEGORIES, Theme, roles
-from attn_core.figures.labels import SANS, phrase
+from attn_core.figures.labels import phrase
 
 Array = NDArray[np.floating]
 
 
 def cosine_lines(
     names: Sequence[str], cosines: Array, stops: Sequence[str], *, theme: Theme, baseline: Array | None = None
-) -> go.Figure:
+) -> ChartSpec:
     """Cosines [pair, stop] as lines over the stops of the way; `baseline` [pair, stop] of one sense as a grey band."""
     colour, at = roles(theme), list(range(len(stops)))
-    figure = go.Figure()
+    chart = ChartSpec(theme, height=380)
     if baseline is not None and len(baseline):
-        _add_band(figure, baseline, at, colour["soft"])
+        _add_band(chart, baseline, at, colour["soft"])
     for i, (name, line) in enumerate(zip(names, cosines, strict=True)):
-        figure.add_scatter(
+        chart.add(
+            "scatter",
             x=at,
             y=line,
             name=phrase(name),
@@ -34,29 +35,27 @@ def cosine_lines(
             customdata=[[phrase(name), stop] for stop in stops],
             hovertemplate="%{customdata[0]}<br>%{customdata[1]}: cosine %{y:.3f}<extra></extra>",
         )
-        figure.add_annotation(x=at[-1], y=line[-1], text=f"{line[-1]:.2f}", xanchor="left", xshift=7, showarrow=False)
+        end = {"text": f"{line[-1]:.2f}", "xanchor": "left", "xshift": 7, "showarrow": False}
+        chart.add_annotation(x=at[-1], y=float(line[-1]), **end)
     low = min(float(np.nanmin(cosines)), float(np.nanmin(baseline)) if baseline is not None and len(baseline) else 1.0)
     grid = {"gridcolor": colour["line"], "zeroline": False, "automargin": True, "fixedrange": True}
-    figure.update_yaxes(title="cosine", range=[low - 0.06, 1.03], **grid)
-    figure.update_xaxes(tickvals=at, ticktext=list(stops), range=[-0.25, at[-1] + 0.55], tickangle=-35, **grid)
-    figure.update_layout(
-        height=380,
+    across = {"tickvals": at, "ticktext": list(stops), "range": [-0.25, at[-1] + 0.55], "tickangle": -35}
+    chart.lay_out(
+        xaxis={**across, **grid},
+        yaxis={"title": {"text": "cosine"}, "range": [low - 0.06, 1.03], **grid},
         margin={"l": 4, "r": 38, "t": 10, "b": 4},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": colour["ink"], "size": 12, "family": SANS},
-        hoverlabel={"align": "left", "bgcolor": colour["card"], "bordercolor": colour["line"]},
     )
-    return figure
+    return chart
 
 
-def _add_band(figure: go.Figure, baseline: Array, at: Sequence[int], colour: str) -> None:
+def _add_band(chart: ChartSpec, baseline: Array, at: Sequence[int], colour: str) -> None:
     """From the least to the most alike pair of one sense, and their mean."""
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False, "x": at}
-    figure.add_scatter(y=baseline.min(axis=0), **edge)
-    figure.add_scatter(y=baseline.max(axis=0), fill="tonexty", fillcolor=_faint(colour), **edge)
-    figure.add_scatter(
+    chart.add("scatter", y=baseline.min(axis=0), **edge)
+    chart.add("scatter", y=baseline.max(axis=0), fill="tonexty", fillcolor=_faint(colour), **edge)
+    chart.add(
+        "scatter",
         x=at,
         y=baseline.mean(axis=0),
         name="same sense",

@@ -48,7 +48,8 @@ def test_panels_of_different_axes_are_refused() -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_heads_as_points(theme: str) -> None:
     x, y = np.array([1.0, np.nan, 3.0]), np.array([4.0, 5.0, 6.0])
-    figure = scatter(x, y, [0, 0, 1], ["0.0", "0.1", "1.0"], axes=("far", "wide"), notes=["", "local", ""], theme=theme)
+    chart = scatter(x, y, [0, 0, 1], ["0.0", "0.1", "1.0"], axes=("far", "wide"), notes=["", "local", ""], theme=theme)
+    figure = chart.figure()
     (points,) = figure.data
     np.testing.assert_array_equal(points.x, x)
     np.testing.assert_array_equal(points.y, y)
@@ -59,7 +60,7 @@ def test_heads_as_points(theme: str) -> None:
 
 def test_distances_of_heads_are_drawn_as_they_are() -> None:
     matrix = np.array([[0.0, 0.25, 1.0]])
-    figure = distances(matrix, ["0.0"], ["0.0", "0.1", "1.0"], axes=("A (MiniLM)", "B (Tiny decoder)"))
+    figure = distances(matrix, ["0.0"], ["0.0", "0.1", "1.0"], axes=("A (MiniLM)", "B (Tiny decoder)")).figure()
     (drawn,) = figure.data
     np.testing.assert_array_equal(drawn.z, matrix.astype(np.float32))
     assert (drawn.zmin, drawn.zmax) == (0, 1)

@@ -1,0 +1,115 @@
+"""Charts are plain data that the real Plotly would take as it is: nothing to coerce, nothing unknown."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import numpy as np
+import plotly.io
+import pytest
+from plotly.graph_objects import Figure
+
+from attn_core.figures.charts import arrows, delta_e, parameters, scaling, senses, singular_values
+from attn_core.figures.charts.distances import distances
+from attn_core.figures.charts.heatmap import heatmap, heatmap_spec
+from attn_core.figures.charts.scatter import scatter
+from attn_core.figures.charts.spec import ChartSpec
+from attn_core.figures.charts.unvalidated import Unvalidated
+from attn_core.residual import geometry
+
+RNG = np.random.default_rng(0)
+WORDS = ["a", "<b>", "$c$"]
+VECTORS, MOVES = RNG.normal(size=(3, 16)), RNG.normal(size=(3, 16))
+NEAR = [arrows.Landmarks(VECTORS, WORDS, at=1.0), arrows.Landmarks(VECTORS, WORDS)]
+PARTS = [{"query": 30, "embedding": 1_000, "norm": 5}, {"query": 80, "mlp": 2_000}]
+GROWN = {"query": [10.0, 100.0], "MLP": [20.0, 400.0]}
+
+
+def plane(axes):
+    return geometry.fit_projection(np.concatenate([VECTORS, VECTORS + MOVES]), axes, "these")
+
+
+CHARTS = {
+    "pattern": partial(heatmap_spec, np.eye(3), WORDS, selected_query=1, marked_keys=[0], title="x", clickable=True),
+    "signed": partial(heatmap_spec, MOVES[:, :3], WORDS, kind="signed", masked=np.eye(3, dtype=bool), legend=False),
+    "turned": partial(heatmap_spec, np.eye(3), WORDS, queries_in="columns", query_special=[True, False, False]),
+    "arrows": partial(arrows.token_arrows, WORDS, VECTORS, MOVES, plane(2), what="x", chosen=1, landmarks=NEAR),
+    "arrows in 3-D": partial(arrows.token_arrows, WORDS, VECTORS, MOVES, plane(3), what="x", chosen=1, landmarks=NEAR),
+    "routes": partial(arrows.routes, ["A", "B"], [VECTORS, MOVES], plane(2), stops=WORDS, tips=["A", "B"]),
+    "routes in 3-D": partial(arrows.routes, ["A"], [VECTORS], plane(3), stops=WORDS),
+    "layers": partial(delta_e.layer_bars, np.arange(3.0), np.ones(3), name="size", chosen=1),
+    "staircase": partial(delta_e.share_bars, WORDS, np.array([0.5, -0.2, 0.7]), np.ones(3), chosen=0),
+    "sources": partial(delta_e.stacked_sources, WORDS, [0, 1, 2], np.array([1, -0.5, 2], np.float32)),
+    "words": partial(delta_e.word_bars, WORDS, np.array([6.0, 3.0, -5.0]), 4.5),
+    "dimensions": partial(delta_e.dimension_map, WORDS, geometry.dimensions(VECTORS, at_most=4), name="ΔE"),
+    "cosines": partial(senses.cosine_lines, WORDS, VECTORS, [str(i) for i in range(16)], baseline=MOVES),
+    "distances": partial(distances, np.eye(3), WORDS, WORDS, axes=("A", "B")),
+    "heads": partial(scatter, np.array([1, np.nan, 3]), np.arange(3), [0, 0, 1], WORDS, axes=("far", "wide")),
+    "shares": partial(parameters.share_bars, ["a", "a"], PARTS, as_share=True),
+    "counts": partial(parameters.share_bars, ["a", "b"], PARTS, as_share=False),
+    "growth": partial(scaling.curves, [1, 2], GROWN, {"query": "query", "MLP": "mlp"}, here=1.5, across="d", up="n"),
+    "thin": partial(singular_values.thin_matrices, 64, 8),
+    "singular": partial(singular_values.singular_values, np.array([3, 2, 1e-9, 0]), 2, 1e-8),
+}
+
+
+def sent(figure):
+    """What would go to a browser, as it is read there, and the template apart."""
+    found = json.loads(plotly.io.to_json(figure, validate=False))
+    return found, found["layout"].pop("template")
+
+
+def agrees(small, large):
+    """Whether everything in the small template is in the large one."""
+    if isinstance(small, dict):
+        return all(name in large and agrees(part, large[name]) for name, part in small.items())
+    return small == large
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", CHARTS)
+def test_every_chart_is_what_the_real_figure_makes_of_it(name, theme):
+    chart = CHARTS[name](theme=theme)
+    ours, template = sent(Unvalidated(chart))
+    real, whole = sent(chart.figure())
+    assert ours == real
+    assert agrees(template, whole)
+    assert {trace["type"] for trace in ours["data"]} & set(whole["data"]) == set(template["data"])
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_the_template_is_no_more_than_what_is_read(name):
+    _, template = sent(Unvalidated(CHARTS[name](theme="light")))
+    assert len(json.dumps(template)) < 2_700  # Plotly's own has 7,000
+
+
+def test_every_chart_begins_with_one_layout():
+    layouts = [CHARTS[name](theme="dark").to_dict()["layout"] for name in CHARTS]
+    first = layouts[0]
+    for layout in layouts:
+        for part in ("paper_bgcolor", "plot_bgcolor", "hoverlabel"):
+            assert layout[part] == first[part]
+        assert layout["font"]["family"] == first["font"]["family"] and layout["height"] > 0
+
+
+def test_the_library_gives_a_real_figure():
+    assert isinstance(heatmap(np.eye(3), WORDS), Figure)
+    assert heatmap.__doc__ and not isinstance(heatmap_spec(np.eye(3), WORDS), Figure)
+
+
+def test_what_plotly_does_not_know_is_refused():
+    chart = ChartSpec("light", height=100)
+    chart.add("bar", x=[1], y=[2], colour="red")
+    with pytest.raises(ValueError, match="colour"):
+        chart.figure()
+
+
+def test_a_layout_is_set_part_by_part():
+    chart = ChartSpec("light", height=100)
+    still = {"automargin": True}
+    chart.lay_out(xaxis=still, yaxis=still)
+    chart.lay_out(xaxis={"title": {"text": "x"}})
+    layout = chart.to_dict()["layout"]
+    assert layout["xaxis"] == {"automargin": True, "title": {"text": "x"}}
+    assert layout["yaxis"] == still == {"automargin": True}  # one dictionary for two axes is not one axis
