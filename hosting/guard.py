@@ -13,6 +13,7 @@ import logging
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from google.protobuf.message import DecodeError
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
@@ -130,6 +131,10 @@ class Guard:
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         address = address_of(scope)
+        if _is_of_another_site(scope):
+            metrics.REFUSED.labels("origin").inc()
+            await WebSocket(scope, receive, send).send_denial_response(PlainTextResponse("Not allowed", 403))
+            return
         refusal = self.sockets.refusal(address)
         if refusal:
             metrics.REFUSED.labels(refusal).inc()
@@ -265,6 +270,16 @@ def spoken(sentence: str) -> bytes:
     message.delta.new_element.toast.body = sentence
     message.delta.new_element.toast.duration = 20
     return bytes(message.SerializeToString())
+
+
+def _is_of_another_site(scope: Scope) -> bool:
+    """Whether a page of another host opens this socket.
+
+    Streamlit would let any page of a visitor's own localhost in, and ask another host for this server's address first.
+    """
+    headers = dict(scope["headers"])
+    origin = headers.get(b"origin")
+    return origin is not None and urlsplit(origin).netloc != headers.get(b"host")
 
 
 def _asks_for_a_page(scope: Scope) -> bool:

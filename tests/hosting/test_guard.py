@@ -52,9 +52,11 @@ class Streamlit:
 class Visitor:
     """One socket: says its messages as fast as they are taken, keeps what it is sent, and leaves."""
 
-    def __init__(self, messages: Iterable[Any], address: str = "192.0.2.1", stays: float = 0.1) -> None:
+    def __init__(
+        self, messages: Iterable[Any], address: str = "192.0.2.1", stays: float = 0.1, origin: str = ""
+    ) -> None:
         self.messages = iter([{"type": "websocket.connect"}, *map(self._message, messages)])
-        self.address, self.stays = address, stays
+        self.address, self.stays, self.origin = address, stays, origin
         self.sent: list[dict[str, Any]] = []
 
     @staticmethod
@@ -72,7 +74,9 @@ class Visitor:
         self.sent.append(message)
 
     async def visit(self, guard: Guard) -> Visitor:
-        scope = {"type": "websocket", "path": "/_stcore/stream", "headers": [], "client": (self.address, 1)}
+        headers = [(b"host", b"headlight.example:8501")]
+        headers += [(b"origin", self.origin.encode())] if self.origin else []
+        scope: Any = {"type": "websocket", "path": "/_stcore/stream", "headers": headers, "client": (self.address, 1)}
         scope["extensions"] = {"websocket.http.response": {}}
         await guard(scope, self.receive, self.send)
         return self
@@ -155,6 +159,23 @@ def test_what_is_too_large_is_answered_with_a_sentence_and_the_socket_stays() ->
     message = ForwardMsg.FromString(visitor.sent[0]["bytes"])
     assert message.delta.new_element.toast.body == TOO_LARGE
     assert list(message.metadata.delta_path)[0] == 2  # over the page, not in it
+
+
+@pytest.mark.parametrize(
+    ("origin", "let_in"),
+    [
+        ("https://headlight.example:8501", True),
+        ("", True),
+        ("http://localhost:9", False),
+        ("https://evil.example", False),
+        ("null", False),
+    ],
+)
+def test_a_page_of_another_site_opens_no_socket(origin: str, let_in: bool) -> None:
+    inside = Streamlit()
+    visitor = asyncio.run(Visitor([rerun()], origin=origin).visit(Guard(inside, LIMITS)))
+    assert (len(inside.heard) == 1) is let_in
+    assert let_in or visitor.sent[0]["status"] == 403
 
 
 def test_a_storm_of_reruns_waits() -> None:

@@ -15,13 +15,15 @@ from urllib.parse import urlencode
 
 import pytest
 import streamlit
-from hosted import NGINX, Server, answer, behind_nginx, hosted
+from hosted import NGINX, ROOT, Server, answer, behind_nginx, hosted
 from playwright.sync_api import Browser, Response, expect
 from server import PATIENCE
 
 from benchmarks.load import Visitor, headline
 
 VIEW = {"v": "1", "model": "minilm", "text": "the keys to the cabinet are on the table", "layer": "3", "head": "7"}
+
+PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
 
 pytestmark = pytest.mark.browser
 
@@ -86,6 +88,25 @@ def test_a_class_of_forty_behind_one_address_opens_the_page_at_once(balancer: tu
         thread.join(300)
     assert statuses == {200: 40 * (len(files) + 13)}
     assert len(leads) == 40 and all("head 0.3" in lead for lead in leads)
+
+
+def test_every_page_works_under_the_content_security_policy(instances: dict[int, Server], any_browser: Browser) -> None:
+    context = any_browser.new_context(viewport={"width": 1280, "height": 1500})
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda line: said.append(line.text) if "Content Security Policy" in line.text else None)
+    for name in PAGES:
+        page.goto(f"http://127.0.0.1:{next(iter(instances))}/{name}")
+        page.locator(".hl-lead").first.wait_for()
+        app = page.locator("[data-testid=stApp]")
+        expect(app).not_to_have_attribute("data-test-script-state", "running")  # no wait_for_function: it needs eval
+        expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0)
+        drawn = page.locator("canvas, [data-testid=stPlotlyChart] .plot-container, svg")
+        expect(drawn.first).to_be_attached()
+    assert said == []
+    context.close()
 
 
 @contextmanager
