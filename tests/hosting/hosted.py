@@ -129,6 +129,8 @@ def behind_nginx(folder: Path, ports: list[int], *, tls: bool = False) -> Iterat
     text = text.replace("/tmp/nginx", f"{folder}/nginx-").replace("/dev/stdout", f"{folder}/access.log")
     text = text.replace("error_log stderr", f"error_log {folder}/error.log")
     text = text.replace("worker_rlimit_nofile 8192;", "")  # only root may
+    if os.geteuid() == 0:  # as root nginx would work as a user who may not enter a test's folder
+        text = "user root;\n" + text
     (conf / "nginx.conf").write_text(text)
     front = (conf / ("tls.conf" if tls else "http.conf")).read_text()
     listens = ("listen 8443", f"listen 127.0.0.1:{port}") if tls else ("listen 8080", f"listen 127.0.0.1:{port}")
