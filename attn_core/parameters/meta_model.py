@@ -100,9 +100,8 @@ def _untie(model: Any) -> None:
 
     head, words = model.get_output_embeddings(), model.get_input_embeddings()
     weight = getattr(words, "weight", None)
-    if not isinstance(weight, torch.Tensor):
-        return
-    if head is not None and getattr(head, "weight", None) is weight:
+    is_tied = head is not None and getattr(head, "weight", None) is weight
+    if is_tied and isinstance(weight, torch.Tensor):
         head.weight = torch.nn.Parameter(torch.empty_like(weight))
 
 
