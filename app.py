@@ -11,7 +11,7 @@ page = open_page("all_heads", params=[*head_charts.PARAMS, *overview.PARAMS, *wr
 headline = st.container(gap=None)
 reading = first_screen.read(page)
 trace = reading.trace
-head = arranged_head(trace, page.state)
+head = arranged_head(trace, page)
 
 with headline:
     widgets.lead(head.lead())

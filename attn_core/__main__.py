@@ -31,7 +31,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=_file, metavar="FILE", help=f"{FORMATS}; left out: CSV to stdout")
     made.add_argument("--target", help="what a translator writes; needed for encoder-decoder models")
     made.add_argument("--stream", choices=("encoder", "decoder", "cross"), help="for encoder-decoders (default: cross)")
-    made.add_argument("--word", type=int, metavar="POSITION", help="the query to mark, counted from 0")
+    made.add_argument(
+        "--word", type=int, metavar="POSITION", help="the query to mark, counted from 0 (default: the most salient)"
+    )
     made.add_argument("--words", action="store_true", help="whole words instead of pieces")
     made.add_argument("--hide-special", action="store_true", help="leave special tokens out and renormalise")
     made.add_argument("--scale", choices=("sqrt", "linear"), default="sqrt", help="of the colours (default: sqrt)")
@@ -121,7 +123,7 @@ def _write(model: Any, sentence: str, asked: argparse.Namespace, out: Path | Non
         scale=asked.scale,
         queries_in=asked.queries_in,
         query=asked.word,
-    )
+    ).with_followed_word()
     if out is None:
         sys.stdout.write(export.csv(view))
         return

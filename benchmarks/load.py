@@ -36,8 +36,9 @@ def sentence(visitor: int, turn: int) -> str:
 def truth(visitor: int, turn: int) -> tuple[str, int, int, str]:
     """(sentence, layer, head, the headline that the page All heads must show)."""
     import attn_core as ac
+    from attn_core.heads.salience import most_salient_query
     from attn_core.views import headlines as sentences
-    from attn_core.views.arrangement import arrange, most_salient_query
+    from attn_core.views.arrangement import arrange
 
     text, layer, head = sentence(visitor, turn), (visitor + turn) % LAYERS, (visitor * 5 + turn) % HEADS
     trace = ac.trace(_minilm(), text)

@@ -187,6 +187,17 @@ def forget(name: str) -> None:
         values.pop(name, None)  # type: ignore[attr-defined]  # session state has it, too
 
 
+def settle(state: LinkState, name: str, value: object) -> None:
+    """Let the link say a value that the page itself has found for an optional parameter, as if it had been chosen."""
+    memory, param = _memory(), next(param for param in state.params if param.name == name)
+    memory.wishes(state.page, param)[name] = value
+    state.chosen[name] = st.session_state[name] = memory.shown[name] = value
+    for link in (state.link, state.said, state.short):
+        link[name] = param.show(value)
+    st.query_params.from_dict(state.link)
+    memory.written = dict(st.query_params)
+
+
 def choose(values: Mapping[str, object]) -> None:
     """Set parameters of this page as a visitor would, for callbacks: a value that is already shown is chosen too, so
     that it stays when its default changes."""
@@ -200,7 +211,9 @@ def link_params(page: str, *chosen: tuple[str, str], **travelling: object) -> di
 
     `chosen` are parameters of that page, `TILES.set("delta")`; `travelling` are values of what travels.
     """
-    held = _memory().travelling
+    held = dict(_memory().travelling)
+    if any(travelling.get(name, held.get(name)) != held.get(name) for name in ("model", "text")):
+        held["query"] = None  # a position in this sentence is none in another
     said = {name: held[name] for name in SHARED if name in held} | travelling
     shown = {name: as_written(value) for name, value in said.items()} | dict(chosen)
     return {"v": VERSION, **{name: value for name, value in shown.items() if len(value) <= LONGEST_LINK}}

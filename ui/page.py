@@ -46,6 +46,7 @@ from attn_core.settings import VERSION
 from attn_core.text.numbers import scientific
 from attn_core.views.recorded import SENTENCE
 from ui.drawing import gallery, widgets
+from ui.followed_word import chosen_word, followed_word
 from ui.link import LinkState, open_link_state
 from ui.param import Declared, Earlier, Param, typed, whole
 from ui.server import cache, loading, passes, shared
@@ -164,8 +165,11 @@ class Page:
 
     def word(self, trace: Trace | TraceReader) -> int | None:
         """The chosen query position; None when nothing was chosen or the sentence has no such position."""
-        chosen = self.state["query"]
-        return chosen if chosen is not None and chosen < len(trace.tokens) else None
+        return chosen_word(self.state, trace.tokens)
+
+    def followed(self, tokens: Tokens, salient: Callable[[], int], side: str = "") -> int:
+        """The query position that the page follows; see `ui.followed_word`."""
+        return followed_word(self.state, tokens, salient, side)
 
     def offer(self, trace: Readable, **shown: Any) -> None:
         """Let the visitor save a pattern of the trace; `shown` says how it is shown, see `attn_core.views.View`."""

@@ -17,6 +17,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from attn_core.heads import baselines
+from attn_core.heads.salience import salient_query_of
 from attn_core.heads.sink import sink_of
 from attn_core.text.decoding import visible
 from ui.drawing import widgets
@@ -79,14 +80,13 @@ class StreamView:
     def head(self) -> int:
         return min(self.page.head, self.n_heads - 1)
 
-    @property
+    @cached_property
     def query(self) -> int:
-        """The chosen word, or else the last one that is no special token: what a decoder goes on from."""
-        chosen = self.page.state["query"]
-        if chosen is not None and chosen < len(self.queries):
-            return chosen
-        ordinary = [i for i, special in enumerate(self.queries.special) if not special]
-        return ordinary[-1] if ordinary else len(self.queries) - 1
+        """The followed word: the chosen one, or else the most salient of the opened head."""
+        side = "decoder" if self.reader.name in ("decoder", "cross") else ""
+        return self.page.followed(
+            self.queries, lambda: salient_query_of(self.reader, self.pattern(self.layer, self.head)), side
+        )
 
     @property
     def word(self) -> str:

@@ -131,10 +131,18 @@ def lead(aligned: Sequence[Aligned], row: int, rows: Sequence[str], keys: Sequen
     return [*said, (".", "")]
 
 
-def telling_row(aligned: Sequence[Aligned]) -> int:
-    """The row to read first: one whose line is crossed by the next, or the first."""
-    crossed = crossings(aligned)
-    return crossed[0][0].query if crossed else 0
+def weights_at_first_crossing(pattern: Floats) -> Floats:
+    """The weights of the first row whose line the next one crosses, all other rows 0, [query, key]; all weights where
+    no lines cross. `heads.salience` finds the row to read first in it: most weights are near 1, so that they alone
+    decide nothing. The end sign's row, the last, is left out.
+    """
+    crossed = crossings(align(pattern)[:-1])
+    if not crossed:
+        return pattern
+    first = crossed[0][0].query
+    kept: Floats = np.zeros_like(pattern)
+    kept[first] = pattern[first]
+    return kept
 
 
 def alignment_score(pattern: Floats, special: Sequence[bool]) -> float:

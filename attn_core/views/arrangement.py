@@ -6,7 +6,6 @@ averaged over queries, and rows still sum to 1; `Arrangement` knows which tokens
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -104,11 +103,3 @@ def mean_name(layer: int, head: int, over: str) -> str:
         "layers": f"the mean of head {head} over all layers",
         "all": "the mean of all heads",
     }[over]
-
-
-def most_salient_query(pattern: Floats, special: Sequence[bool]) -> int:
-    """The row worth reading first: the word whose look at another word is the strongest."""
-    weights = np.nan_to_num(pattern) * ~np.eye(len(pattern), dtype=bool)
-    weights[:, list(special)] = 0
-    weights[list(special), :] = -1  # even where no word looks at another, a word is read and not its frame
-    return int(weights.max(axis=1).argmax())

@@ -40,9 +40,9 @@ def show(
 ) -> Showing:
     """Every head of a trace at a glance, and one of them opened, in a notebook's output.
 
-    `query` is the word whose lines are kept; `stream` is needed for an encoder-decoder ("encoder", "decoder" or
-    "cross"). Raises IndexError for a head that is not there.
+    `query` is the position of the word whose lines are kept, by default the most salient one's; `stream` is needed for
+    an encoder-decoder ("encoder", "decoder" or "cross"). Raises IndexError for a head that is not there.
     """
     trace.stream(stream).pattern(layer, head)
     view = View(trace, layer, head, stream=stream, query=query, scale=scale, queries_in=queries_in)
-    return Showing(view, height)
+    return Showing(view.with_followed_word(), height)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
+from attn_core.heads.salience import salient_query_of
 from attn_core.settings import VERSION
 from attn_core.views.arrangement import Arrangement, Bools, Floats, arrange, mean_name, mean_pattern
 
@@ -113,6 +114,15 @@ class View:
     def text(self) -> str:
         """The sentence, or both of a translation."""
         return " → ".join(dict.fromkeys((self.reader.key_tokens.text, self.reader.tokens.text)))
+
+    def with_followed_word(self) -> View:
+        """The same view with a word to follow: the chosen one or, where there is none, the most salient."""
+        if self.query is not None:
+            return self
+        pattern = self.reader.pattern(self.layer, self.head)
+        if self.has_one_sentence:
+            pattern = mean_pattern(self.reader, self.layer, self.head, self.mean)
+        return replace(self, query=salient_query_of(self.reader, pattern))
 
     def caption(self) -> str:
         """What it shows, in one line."""

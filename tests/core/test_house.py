@@ -43,7 +43,7 @@ LIBRARY = (
 )
 APP = (
     ("param", "words", "drawing", "server"),
-    ("link",),
+    ("link", "followed_word"),
     ("shell",),
     ("page",),
     ("stream",),

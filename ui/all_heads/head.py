@@ -1,6 +1,6 @@
 """One head, or a mean of several, arranged as the link says, and the sentences about it. No Streamlit.
 
-head = arranged_head(trace, page.state)
+head = arranged_head(trace, page)
 head.pattern, head.row                # [row, column], and the row that is read aloud
 head.lead()                           # the headline, as HTML
 """
@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from attn_core.heads.salience import most_salient_query
 from attn_core.text.decoding import visible
 from attn_core.views import headlines
-from attn_core.views.arrangement import Arrangement, arrange, mean_name, mean_pattern, most_salient_query
+from attn_core.views.arrangement import Arrangement, arrange, mean_name, mean_pattern
 from ui import words
 from ui.drawing import markup
 
 if TYPE_CHECKING:
     from attn_core.heads.measures import Bools, Floats
     from attn_core.traces.reader import TraceReader
-    from ui.link import LinkState
+    from ui.page import Page
 
 WORDS = words.beside(__file__)
 
@@ -37,7 +38,7 @@ class ArrangedHead:
     head: int
     mean: str
     queries_in: str  # "rows" or "columns"
-    query: int | None  # the position that was chosen
+    query: int  # the position of the word that is followed
 
     @cached_property
     def pattern(self) -> Floats:
@@ -50,9 +51,9 @@ class ArrangedHead:
 
     @cached_property
     def row(self) -> int:
-        """The chosen word's row; without a choice, the word that looks hardest at another."""
-        chosen = self.arrangement.row_of(self.query)
-        return most_salient_query(self.pattern, self.arrangement.special) if chosen is None else chosen
+        """The row of the followed word or, where it is hidden with the sink, of the most salient one that is left."""
+        followed = self.arrangement.row_of(self.query)
+        return most_salient_query(self.pattern, self.arrangement.special) if followed is None else followed
 
     @property
     def is_one(self) -> bool:
@@ -134,17 +135,20 @@ class ArrangedHead:
         return words.together(how, hidden)
 
 
-def arranged_head(trace: TraceReader, state: LinkState) -> ArrangedHead:
-    """The head that a link's parameters name, arranged as they say."""
+def arranged_head(trace: TraceReader, page: Page) -> ArrangedHead:
+    """The head that the link's parameters name, arranged as they say."""
+    state, layer, head = page.state, page.layer, page.head
     arrangement = arrange(
         trace.tokens,
         causal=trace.kind == "decoder",
         words=state["unit"] == "words",
         hide_sink=state["specials"] == "hide",
     )
-    return ArrangedHead(
-        trace, arrangement, state["layer"], state["head"], state["mean"], state["queries"], state["query"]
+    tokens = trace.tokens
+    query = page.followed(
+        tokens, lambda: most_salient_query(mean_pattern(trace, layer, head, state["mean"]), tokens.special)
     )
+    return ArrangedHead(trace, arrangement, layer, head, state["mean"], state["queries"], query)
 
 
 def sink_name(trace: TraceReader, arrangement: Arrangement) -> str:

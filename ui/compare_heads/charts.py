@@ -44,16 +44,9 @@ def _panel(panels: PanelSet, i: int) -> canvas_panels.Panel:
         cells=np.where(panels.may_look(i), panels.cells[i], np.nan),
         query_labels=queries,
         key_labels=keys,
-        query_special=_special(panels, i, 0),
-        key_special=_special(panels, i, 1),
+        query_special=panels.special(i, 0),
+        key_special=panels.special(i, 1),
     )
-
-
-def _special(panels: PanelSet, i: int, axis: int) -> list[bool]:
-    """Which places of a panel hold special tokens; between whole words there are none."""
-    viewed = panels.panels[i].viewed
-    special = (viewed.queries, viewed.keys)[axis].special
-    return [p is not None and not panels.by_words and special[p] for p in panels.axes[i][axis]]
 
 
 def _difference(panels: PanelSet) -> canvas_panels.Panel:

@@ -14,6 +14,7 @@ from ui import words
 from ui.compare_heads import params, specs
 from ui.compare_heads.specs import LETTERS, SAME, SHOWS, PanelSpec
 from ui.drawing import widgets
+from ui.followed_word import start_afresh
 
 WORDS = words.beside(__file__)
 Number = TypeVar("Number", int, str)  # panel A's are numbers, the others' are words: they may say "same"
@@ -26,7 +27,12 @@ def presets() -> None:
     with st.container(key="presets", horizontal=True, gap="xsmall", vertical_alignment="center"):
         st.html(f'<span class="hl-try">{WORDS.html("specs.presets")}</span>', width="content")
         for name, make in specs.PRESETS.items():
-            st.button(name, key=f"preset_{name}", on_click=params.edit, args=(make,))
+            st.button(name, key=f"preset_{name}", on_click=_take_preset, args=(make,))
+
+
+def _take_preset(make: Callable[[list[PanelSpec]], list[PanelSpec]]) -> None:
+    start_afresh()
+    params.edit(make)
 
 
 def pair(n_panels: int) -> None:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from attn_core.heads import alignment, compare
+from attn_core.heads.salience import most_salient_query
 from attn_core.models.catalogue import entry_of
 from ui.compare_heads.specs import PanelSpec
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from attn_core.heads.measures import Bools, Floats
@@ -62,7 +64,7 @@ class Panel:
 class PanelSet:
     """All panels, and the axes that they share: tokens, or whole words (`by_words`) where tokenizers differ.
 
-    `pair` are the two panels whose difference is told; `query` is the chosen position in panel A.
+    `pair` are the two panels whose difference is told; `query` is the followed position in panel A.
     """
 
     panels: list[Panel]
@@ -93,6 +95,12 @@ class PanelSet:
             for names, places in zip((self._names(viewed.queries), self._names(viewed.keys)), self.axes[i], strict=True)
         )
         return queries, keys
+
+    def special(self, i: int, axis: int) -> list[bool]:
+        """Which places of a panel hold special tokens, of its queries (0) or keys (1); none between whole words."""
+        viewed = self.panels[i].viewed
+        special = (viewed.queries, viewed.keys)[axis].special
+        return [p is not None and not self.by_words and special[p] for p in self.axes[i][axis]]
 
     def pair_labels(self) -> tuple[list[str | None], list[str | None]]:
         """What the pair calls queries and keys, "are/is" where they differ; None where one has no such word."""
@@ -150,12 +158,23 @@ class PanelSet:
 
     @cached_property
     def place(self) -> int:
-        """The chosen query's place: panel A's word, or else the one that differs most."""
-        places = range(len(self.axes[0][0]))
-        found = next((p for p in places if self.query is not None and self.position(0, p) == self.query), None)
-        if found is not None:
-            return found
-        return int(self.rows[self.difference.most_changed]) if self.difference else 0
+        """The place of panel A's followed word; of the most salient one where the panels have no such place."""
+        index = self.query
+        if index is not None and self.by_words:
+            index = self.panels[0].viewed.queries.words[index]
+        places = self.axes[0][0]
+        return self.salient_place if index is None or index not in places else places.index(index)
+
+    @cached_property
+    def salient_place(self) -> int:
+        """The place whose largest weight on another word differs most between the pair."""
+        if self.difference is None:
+            return 0
+        x, y = self.pair
+        apart = np.abs(self.cells[x] - self.cells[y])  # [place, place]
+        left_out = [place not in self.rows or special for place, special in enumerate(self.special(x, 0))]
+        keys = self.special(x, 1) if self.panels[x].viewed.reader.name == "cross" else None
+        return most_salient_query(apart, left_out, keys)
 
 
 def both(a: str | None, b: str | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, cast
 
@@ -44,7 +44,15 @@ def read(page: Page, specs: Sequence[PanelSpec]) -> PanelSet:
     shown = PanelSet(panels, _by_words(panels), (LETTERS.index(x), LETTERS.index(y)), page.state["query"])
     with page.problems():
         budget.hold_drawn((len(shown.axes[0][0]), len(shown.axes[0][1])), pictures=len(panels) + 1)
-    return shown
+    return _following(page, shown)
+
+
+def _following(page: Page, panels: PanelSet) -> PanelSet:
+    """The panels with the word that is followed; where panel A lacks it, there is none for other pages to carry on."""
+    salient = panels.position(0, panels.salient_place)
+    if salient is None:
+        return panels
+    return replace(panels, query=page.followed(panels.panels[0].viewed.queries, lambda: salient))
 
 
 def _reads(page: Page, specs: Sequence[PanelSpec]) -> Iterator[tuple[int, int]]:

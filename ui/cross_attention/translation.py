@@ -17,6 +17,7 @@ from markupsafe import Markup
 from attn_core.figures.canvas import heads as head_tiles
 from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.html.bar_table import Column
+from attn_core.heads.salience import most_salient_query
 from attn_core.prediction import translation
 from attn_core.residual import decomposition, geometry
 from attn_core.text.decoding import visible
@@ -102,9 +103,12 @@ class Translation:
 
     @property
     def row(self) -> int:
-        """The chosen row, or else the one that tells most."""
+        """The chosen row, or else the most salient one: where the first lines cross, if any do."""
         chosen = self.row_asked
-        return chosen if chosen is not None and chosen < len(self.rows) else translation.telling_row(self.aligned[:-1])
+        if chosen is not None and chosen < len(self.rows):
+            return chosen
+        ends = [i == len(self.rows) - 1 for i in range(len(self.rows))]  # rows are named by what they produce
+        return most_salient_query(translation.weights_at_first_crossing(self.pattern), ends, self.keys.special)
 
     @property
     def word(self) -> str:

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.models.catalogue import CATALOGUE, availability
 from attn_core.settings import is_public
+from ui.followed_word import start_afresh
 from ui.link import forget
 from ui.shell import known_words
 
@@ -72,10 +73,11 @@ def use_model(name: str) -> None:
 
 def _take_example(example: str) -> None:
     st.session_state["text"] = example
+    start_afresh()
     _new_sentence()
 
 
 def _new_sentence() -> None:
-    """A word chosen in one sentence is not a word of the next."""
+    """A position in one sentence is none in the next; `ui.followed_word` finds the followed word again."""
     forget("query")
     forget("key")

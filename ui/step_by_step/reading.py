@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 import torch
 
 from attn_core.residual.input_parts import InputParts, input_parts
 from attn_core.views import snippets
-from attn_core.views.arrangement import most_salient_query
 from attn_core.walkthrough import toy
 from attn_core.walkthrough.from_trace import from_trace
 from attn_core.walkthrough.toy import Toy
 from ui.server import shared
-from ui.step_by_step.subject import WINDOW, Array, StepSubject, Words
+from ui.step_by_step.subject import WINDOW, StepSubject, Words
 
 if TYPE_CHECKING:
     from ui.page import Page
@@ -27,7 +25,7 @@ def subject_from_model(page: Page, viewed: StreamView) -> StepSubject:
     trace, stream, layer, head = viewed.trace, viewed.stream, viewed.layer, viewed.head
     queries = Words(viewed.queries.labels, viewed.queries.special)
     keys = Words(viewed.keys.labels, viewed.keys.special)
-    query = _query(page, viewed.reader.pattern(layer, head), queries, keys, viewed.reader.name)
+    query = viewed.query
     return StepSubject(
         inputs=from_trace(trace, layer, head, stream=stream, retrace=lambda ids: page.trace(ids)),
         queries=queries,
@@ -84,15 +82,6 @@ def pick(subject: StepSubject, query: int | None = None, key: int | None = None)
         st.session_state[of_key] = None
     if key is not None:
         st.session_state[of_key] = key + subject.k_window.start
-
-
-def _query(page: Page, pattern: Array, queries: Words, keys: Words, stream: str) -> int:
-    chosen = page.state["query"]
-    if chosen is not None and chosen < len(queries):
-        return int(chosen)
-    if stream == "cross":
-        return int(np.where(queries.special, 0, pattern[:, ~np.array(keys.special)].max(axis=1)).argmax())
-    return most_salient_query(pattern, queries.special)
 
 
 def _shown_from(page: Page, n_tokens: int, query: int) -> int:

@@ -9,6 +9,7 @@ import torch
 import transformers as tf
 
 import attn_core as ac
+from attn_core.heads.salience import most_salient_query
 from attn_core.prediction import next_token, translation
 from attn_core.prediction.translation import Aligned
 
@@ -96,7 +97,12 @@ def test_an_alignment_is_the_largest_weight(trace: ac.Trace) -> None:
     by_hand = ["the", "small", "car", "blue", "sees", "a", "horse", "white"]
     assert [keys[entry.key] for entry in found[:-1]] == by_hand
     assert [(one.query, other.query) for one, other in translation.crossings(found[:-1])] == [(2, 3), (6, 7)]
-    assert translation.telling_row(found[:-1]) == 2
+    pattern = trace.pattern(layer, head, stream="cross")
+    kept = translation.weights_at_first_crossing(pattern)
+    assert most_salient_query(kept, [False] * 9, [False] * 8 + [True]) == 2
+    np.testing.assert_array_equal(kept[2], pattern[2])
+    straight = np.array([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.8, 0.1, 0.1]])  # the end sign's may go back
+    np.testing.assert_array_equal(translation.weights_at_first_crossing(straight), straight)
 
 
 def test_clearness_wants_every_source_word_found() -> None:

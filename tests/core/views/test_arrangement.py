@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attn_core.text.tokens import Tokens
-from attn_core.views.arrangement import arrange, mean_name, mean_pattern, most_salient_query
+from attn_core.views.arrangement import arrange, mean_name, mean_pattern
 
 PIECES = Tokens(
     text="he roamed far",
@@ -103,11 +103,3 @@ def test_a_mean_is_taken_over_what_its_name_says(over: str) -> None:
         "all": "the mean of all heads",
     }
     assert mean_name(1, 2, over) == names[over]
-
-
-def test_the_striking_row_looks_hardest_at_another_word() -> None:
-    pattern = np.array([[0.1, 0.9, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.2, 0.5, 0.3, 0.0], [0.7, 0.0, 0.0, 0.3]])
-    assert (
-        most_salient_query(pattern, [True, False, False, False]) == 2
-    )  # not the special, not itself, not to the special
-    assert most_salient_query(np.full((3, 3), 1 / 3), [True, False, True]) == 1  # a word alone is read, not its frame

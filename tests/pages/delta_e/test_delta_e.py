@@ -193,11 +193,10 @@ def test_a_direction_between_two_words(trace) -> None:
 
 
 def test_the_logit_of_a_next_word_is_the_sum_of_its_parts() -> None:
-    page = opened(model="tiny-decoder", text=LESSON, measure="logit")
+    judge = ac.trace(load("tiny-decoder"), LESSON)
+    page = opened(model="tiny-decoder", text=LESSON, measure="logit", query=len(judge.tokens) - 1)
     said = text(page)
     assert "with the final norm frozen" in said and "✓ the same" in said
-    loaded = load("tiny-decoder")
-    judge = ac.trace(loaded, LESSON)
     logits = judge.logits(len(judge.tokens) - 1)
     best = int(logits.argmax())
     assert f"the model’s own logit of “{judge.vocabulary.word(best)}” is +{logits[best]:.3g}" in said

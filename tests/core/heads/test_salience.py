@@ -1,0 +1,29 @@
+"""Which word is followed when nobody has chosen one: worked out by hand."""
+
+import numpy as np
+
+from attn_core.heads.salience import most_salient_query
+
+NAN = float("nan")
+
+
+def test_the_most_salient_query_looks_hardest_at_another_word() -> None:
+    pattern = np.array([[0.1, 0.9, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.2, 0.5, 0.3, 0.0], [0.7, 0.0, 0.0, 0.3]])
+    assert (
+        most_salient_query(pattern, [True, False, False, False]) == 2
+    )  # not the special, not itself, not to the special
+    assert most_salient_query(np.full((3, 3), 1 / 3), [True, False, True]) == 1  # a word alone is read, not its frame
+
+
+def test_between_two_sentences_the_keys_have_flags_of_their_own_and_the_diagonal_counts() -> None:
+    pattern = np.array([[0.1, 0.0, 0.9], [0.0, 0.8, 0.2], [0.6, 0.1, 0.3], [0.0, 1.0, 0.0]])  # 4 queries, 3 keys
+    assert most_salient_query(pattern, [False] * 4, [False] * 3) == 3
+    assert most_salient_query(pattern, [False, False, False, True], [False] * 3) == 0
+    assert most_salient_query(pattern, [False, False, False, True], [False, False, True]) == 1
+
+
+def test_a_row_without_weights_is_not_chosen_and_nothing_is_changed() -> None:
+    pattern = np.array([[NAN, NAN], [0.1, 0.9]])
+    before = pattern.copy()
+    assert most_salient_query(pattern, [False, False]) == 1
+    np.testing.assert_array_equal(pattern, before)
