@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, product
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,35 @@ class InputParts:
         return self.steps[-1][1] if self.steps else self.summed
 
 
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """One way in which a model may make E: rows that are added, a factor, and modules that follow."""
+
+    position: Tensor | None  # [place, width], the first row for the first token
+    segment: Tensor | None  # [1, width]
+    factor: float
+    modules: tuple[tuple[str, nn.Module], ...]
+
+    def parts(self, token: Tensor) -> InputParts | None:
+        """E's parts for these vectors of words [token, width]; None where there are fewer places than tokens."""
+        if self.position is not None and len(self.position) < len(token):
+            return None
+        position = None if self.position is None else self.position[: len(token)]
+        segment = None if self.segment is None else self.segment.expand_as(token)
+        summed = self.factor * token
+        for added in (position, segment):
+            summed = summed if added is None else summed + added
+        steps, result = [], summed
+        for kind, module in self.modules:
+            result = module(result)
+            steps.append((kind, result))
+        return InputParts(token, self.factor, position, segment, summed, tuple(steps))
+
+
+# How a model was read the last time: a page asks again and again, and the search may take a hundred tries.
+_known: WeakKeyDictionary[nn.Module, _Reading] = WeakKeyDictionary()
+
+
 @torch.inference_mode()
 def input_parts(model: nn.Module, ids: Sequence[int], embedding: Tensor) -> InputParts | None:
     """Take E [token, d_model], the stream that entered the first layer, apart; None where no reading fits it.
@@ -49,33 +79,37 @@ def input_parts(model: nn.Module, ids: Sequence[int], embedding: Tensor) -> Inpu
     """
     table = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
     token = table[torch.tensor(list(ids))]
-    tables = [m.weight.detach() for m in model.modules() if isinstance(m, nn.Embedding)]
-    others = [t for t in tables if t.shape[1] == token.shape[1] and t.data_ptr() != table.data_ptr()]
-    positions = [None, *(t[a : a + len(token)] for t in others for a in _FIRST_ROWS if len(t) >= a + len(token))]
-    segments = [None, *(t[:1].expand_as(token) for t in others)]
-    for position, segment, factor in product(positions, segments, (1.0, math.sqrt(token.shape[1]))):
-        summed = factor * token
-        summed = summed if position is None else summed + position
-        summed = summed if segment is None else summed + segment
-        for steps in _steps(model, summed, embedding.shape[1]):
-            parts = InputParts(token, factor, position, segment, summed, steps)
-            if parity.same(parts.embedding, embedding):
-                return parts
+    known = [_known[model]] if model in _known else []
+    for reading in chain(known, _readings(model, table, embedding.shape[1])):
+        parts = reading.parts(token)
+        if parts is not None and parity.same(parts.embedding, embedding):
+            _known[model] = reading
+            return parts
     return None
 
 
-def _steps(model: nn.Module, summed: Tensor, d_model: int) -> Iterator[tuple[tuple[str, Tensor], ...]]:
+def _readings(model: nn.Module, table: Tensor, d_model: int) -> Iterator[_Reading]:
+    """Every way that is tried, plain ones first; `table` holds the vectors of words, [word, width]."""
+    width = table.shape[1]
+    tables = [m.weight.detach() for m in model.modules() if isinstance(m, nn.Embedding)]
+    others = [t for t in tables if t.shape[1] == width and t.data_ptr() != table.data_ptr()]
+    positions = [None, *(t[first:] for t in others for first in _FIRST_ROWS)]
+    segments = [None, *(t[:1] for t in others)]
+    chains = list(_chains(model, width, d_model))
+    for position, segment, factor in product(positions, segments, (1.0, math.sqrt(width))):
+        yield from (_Reading(position, segment, factor, modules) for modules in chains)
+
+
+def _chains(model: nn.Module, width: int, d_model: int) -> Iterator[tuple[tuple[str, nn.Module], ...]]:
     """What may happen to the sum: nothing, a norm, a projection, or a norm and then a projection."""
-    if summed.shape[1] == d_model:
-        yield ()
-    normed = [(type(m).__name__, m(summed)) for m in model.modules() if _is_norm(m, summed.shape[1])]
-    if summed.shape[1] == d_model:
-        yield from ((step,) for step in normed)
+    norms = [((type(m).__name__, m),) for m in model.modules() if _is_norm(m, width)]
+    if width == d_model:
+        yield from ((), *norms)
         return
-    linears = [m for m in model.modules() if isinstance(m, nn.Linear) and m.weight.shape == (d_model, summed.shape[1])]
+    linears = [m for m in model.modules() if isinstance(m, nn.Linear) and m.weight.shape == (d_model, width)]
     for linear in linears:
-        yield (("projection", linear(summed)),)
-        yield from ((step, ("projection", linear(step[1]))) for step in normed)
+        yield (("projection", linear),)
+        yield from ((*norm, ("projection", linear)) for norm in norms)
 
 
 def _is_norm(module: nn.Module, width: int) -> bool:

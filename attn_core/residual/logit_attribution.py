@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from attn_core.errors import HeadlightError
 from attn_core.residual.decomposition import StreamContributions, stream_contributions
-from attn_core.residual.nearest_tokens import NearestTokens, nearest
+from attn_core.residual.nearest_tokens import NearestTokens, both_ends
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
@@ -141,8 +141,8 @@ def direct_logit_attribution(
     return LogitAttribution(heads, biases, mlp, float(parts[0]), constant, float(stream.logits(token)[word]))
 
 
-def nearest_words(stream: StreamTrace, token: int, vectors: Array, count: int, *, away: bool = False) -> NearestTokens:
-    """The words of the model's own vocabulary that parts of one token point to (or away from): [part, d_model].
+def nearest_words(stream: StreamTrace, token: int, vectors: Array, count: int) -> tuple[NearestTokens, NearestTokens]:
+    """The words of the model's own vocabulary that parts of one token point to, and away from: [part, d_model].
 
     With an unembedding, scores are what each part adds to the words' logits under the frozen final norm. With an input
     embedding, which no model reads words off, they are cosines: words that mean to point the same way.
@@ -150,8 +150,8 @@ def nearest_words(stream: StreamTrace, token: int, vectors: Array, count: int, *
     words = stream.vocabulary
     if words.kind == "unembedding" and stream.block(0) != "post-norm":
         norm = FrozenNorm.of(stream.final_norm, stream.embedding(stream.n_layers)[token])
-        return nearest(words.matrix, norm.part(vectors), count, measure="dot", away=away)
-    return nearest(words.matrix, vectors, count, away=away)
+        return both_ends(words.matrix, norm.part(vectors), count, measure="dot")
+    return both_ends(words.matrix, vectors, count)
 
 
 def _entering(stream: StreamTrace, added: StreamContributions) -> StreamContributions:

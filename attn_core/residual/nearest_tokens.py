@@ -6,6 +6,7 @@ Nothing here copies the vocabulary: it is read in chunks, so that 250,000 words 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
@@ -33,6 +34,13 @@ class NearestTokens:
     mean: Array
     spread: Array
     n_words: int
+
+    def part(self, vectors: Sequence[int], count: int) -> NearestTokens:
+        """Some of the vectors and their best `count` words, judged as if only they had been looked up."""
+        at = list(vectors)
+        return NearestTokens(
+            self.ids[at, :count], self.scores[at, :count], self.mean[at], self.spread[at], self.n_words
+        )
 
     @property
     def deviations(self) -> Array:
@@ -73,25 +81,56 @@ def nearest(
     `away` finds the words that the vector points away from; their scores keep their own (negative) sign. Equal to a
     search of the whole table, but never holds more than `chunk` rows of scores.
     """
+    return both_ends(matrix, vectors, count, measure=measure, chunk=chunk)[away]
+
+
+def both_ends(
+    matrix: Tensor,
+    vectors: Array,
+    count: int,
+    *,
+    measure: Literal["cosine", "dot"] = "cosine",
+    chunk: int = CHUNK,
+) -> tuple[NearestTokens, NearestTokens]:
+    """The words that each vector points to, and those that it points away from, in one pass through the vocabulary."""
     targets = torch.as_tensor(np.asarray(vectors), dtype=torch.float32)
-    targets = _unit(targets) if measure == "cosine" else targets
-    sign = -1.0 if away else 1.0
-    count = min(count, len(matrix))
-    best, ids = torch.empty(len(targets), 0), torch.empty(len(targets), 0, dtype=torch.long)
+    targets = targets / _lengths(targets)[:, None] if measure == "cosine" else targets
+    ends = [_Best(len(targets), min(count, len(matrix)), largest) for largest in (True, False)]
     total, squares = torch.zeros(len(targets), dtype=torch.float64), torch.zeros(len(targets), dtype=torch.float64)
     for start in range(0, len(matrix), chunk):
         rows = matrix[start : start + chunk].detach().float()
-        scores = sign * (targets @ (_unit(rows) if measure == "cosine" else rows).T)  # [vector, chunk]
-        total += scores.double().sum(1)
-        squares += scores.double().square().sum(1)
-        top = scores.topk(min(count, len(rows)))
-        best, place = torch.cat([best, top.values], 1).topk(min(count, best.shape[1] + top.values.shape[1]))
-        ids = torch.cat([ids, top.indices + start], 1).gather(1, place)
+        scores = targets @ rows.T  # [vector, chunk]
+        if measure == "cosine":
+            scores /= _lengths(rows)
+        total += scores.sum(1, dtype=torch.float64)
+        squares += scores.double().square_().sum(1)
+        for end in ends:
+            end.add(scores, start)
     mean = total / len(matrix)
     spread = (squares / len(matrix) - mean.square()).clamp(min=0).sqrt()
-    return NearestTokens(ids.numpy(), sign * best.numpy(), sign * mean.numpy(), spread.numpy(), len(matrix))
+    towards, away = (
+        NearestTokens(end.ids.numpy(), end.scores.numpy(), mean.numpy(), spread.numpy(), len(matrix)) for end in ends
+    )
+    return towards, away
 
 
-def _unit(rows: Tensor) -> Tensor:
-    result: Tensor = rows / rows.norm(dim=-1, keepdim=True).clamp(min=1e-30)
+class _Best:
+    """The `count` largest (or smallest) scores of each vector so far, and whose they are."""
+
+    def __init__(self, n_vectors: int, count: int, largest: bool) -> None:
+        self.scores = torch.empty(n_vectors, 0)
+        self.ids = torch.empty(n_vectors, 0, dtype=torch.long)
+        self._count, self._largest = count, largest
+
+    def add(self, scores: Tensor, start: int) -> None:
+        """Scores [vector, word] of the words from `start` on."""
+        top = scores.topk(min(self._count, scores.shape[1]), largest=self._largest)
+        both = torch.cat([self.scores, top.values], 1)
+        self.scores, place = both.topk(min(self._count, both.shape[1]), largest=self._largest)
+        self.ids = torch.cat([self.ids, top.indices + start], 1).gather(1, place)
+
+
+def _lengths(rows: Tensor) -> Tensor:
+    """The length of every row."""
+    result: Tensor = torch.linalg.vector_norm(rows, dim=-1).clamp_(min=1e-30)
     return result

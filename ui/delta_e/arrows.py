@@ -70,7 +70,10 @@ def _moves(update: TokenUpdate, n_axes: int) -> Drawn:
         view = geometry.fit_projection(np.concatenate([moves, -moves]), n_axes, "ΔE and −ΔE of every word")
     else:
         view = geometry.fit_projection(np.concatenate([starts, starts + moves]), n_axes, "E and E + ΔE of every word")
-    near = _landmarks(update, np.stack([starts[update.position], starts[update.position] + moves[update.position]]))
+    if update.page.state["moves"] == "head":
+        near = _landmarks(update, update.ends, known=True)
+    else:
+        near = _landmarks(update, np.stack([starts[update.position], starts[update.position] + moves[update.position]]))
     figure = partial(
         arrows.token_arrows, update.labels, starts, moves, view, what=what, chosen=update.position, landmarks=near
     )
@@ -106,12 +109,19 @@ def _path(update: TokenUpdate, n_axes: int) -> Drawn:
     return figure, about_axes(view, WORDS.html("arrows.path")), table
 
 
-def _landmarks(update: TokenUpdate, ends: Array) -> list[arrows.Landmarks]:
-    """The words that stand out nearest to both ends of the token's way; none where no words can be read."""
+def _landmarks(update: TokenUpdate, ends: Array, known: bool = False) -> list[arrows.Landmarks]:
+    """The words that stand out nearest to both ends of the token's way; none where no words can be read.
+
+    With `known` these are the update's own ends, whose words the rest of the page has looked up already.
+    """
     if update.no_words:
         return []
     vocabulary = update.trace.vocabulary
-    found = nearest_words(update.trace.stream(update.block), update.position, ends, 5)
+    if known:
+        n = len(update.ledger.parts) + 2
+        found = update.pointed[0].part([n, n + 1], 5)
+    else:
+        found = nearest_words(update.trace.stream(update.block), update.position, ends, 5)[0]
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:4]
     vectors = vocabulary.matrix[ids].float().cpu().numpy()
     return [arrows.Landmarks(vectors, [vocabulary.word(i) for i in ids], at=float(geometry.norm(ends).mean()))]

@@ -11,13 +11,13 @@ import streamlit as st
 from attn_core.figures.charts import delta_e as figures
 from attn_core.figures.html.bar_table import Column
 from attn_core.residual import geometry
-from attn_core.residual.logit_attribution import nearest_words
+from attn_core.residual.decomposition import Part
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import MINUS, percent
 from attn_core.traces.reader import Array
 from ui import words
 from ui.delta_e.sentences import about_sources, about_words
-from ui.delta_e.token import TokenUpdate
+from ui.delta_e.token import MOST_WORDS, TokenUpdate
 from ui.drawing import gallery, widgets
 from ui.param import choice
 
@@ -39,9 +39,7 @@ def staircase(update: TokenUpdate) -> None:
     parts = [part for part in update.ledger.parts if part.kind in ("head", "bias")]
     names = [part.name.removeprefix("head ").replace("cross head ", "× ").replace("output ", "") for part in parts]
     shares = np.array([update.ledger.share(part) for part in parts])
-    chosen = next(
-        (i for i, part in enumerate(parts) if part.head == update.head and part.stream == update.reader.name), None
-    )
+    chosen = next((i for i, part in enumerate(parts) if _is_chosen(update, part)), None)
     lengths = geometry.norm(np.stack([p.vector for p in parts]))
     figure = partial(figures.share_bars, names, shares, lengths, chosen=chosen)
     alt = WORDS.text("layer.alt", layer=update.layer, word=update.name)
@@ -133,19 +131,20 @@ def writes(update: TokenUpdate) -> None:
 
 def written_words(update: TokenUpdate, part: str) -> tuple[list[str], Array, float]:
     """The words that a part points to and away from, how far, and how far the best of so many goes by chance."""
-    kinds = {"layer": ("head", "bias"), "mlp": ("mlp",)}
-    if part == "head":
-        vector = update.heads_here[update.head]
+    parts = update.ledger.parts
+    if part == "layer":
+        row = len(parts) + 1
     else:
-        vector = np.sum([p.vector for p in update.ledger.parts if p.kind in kinds[part]], axis=0)
+        row = next(i for i, p in enumerate(parts) if p.kind == part and (part == "mlp" or _is_chosen(update, p)))
     word = update.trace.vocabulary.word
-    up, down = (
-        nearest_words(update.trace.stream(update.block), update.position, vector[None], 7, away=a)
-        for a in (False, True)
-    )
+    up, down = (end.part([row], MOST_WORDS) for end in update.pointed)
     ids = [*up.ids[0], *down.ids[0][::-1]]
     far = np.concatenate([up.deviations[0], down.deviations[0][::-1]])
     return [word(int(i)) for i in ids], far, up.chance_level
+
+
+def _is_chosen(update: TokenUpdate, part: Part) -> bool:
+    return part.head == update.head and part.stream == update.reader.name
 
 
 def numbers(update: TokenUpdate) -> None:

@@ -10,7 +10,6 @@ import pandas as pd
 import streamlit as st
 
 from attn_core.residual import geometry
-from attn_core.residual.logit_attribution import nearest_words
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import signed_percent
 from attn_core.traces.reader import Array
@@ -135,11 +134,10 @@ def _number(value: Array | float) -> float | None:
 
 def _words(update: TokenUpdate) -> list[tuple[str, str]]:
     """For every row the words that stand out, towards and away; a dash where none passes the line of chance."""
-    vectors = np.stack([part.vector for part in update.ledger.parts] + [update.ledger.next_embedding])
     word = update.trace.vocabulary.word
     said = []
-    for away in (False, True):
-        found = nearest_words(update.trace.stream(update.block), update.position, vectors, 3, away=away)
+    for end in update.pointed:
+        found = end.part(range(len(update.ledger.parts) + 1), 3)
         names = [
             [visible(word(int(i))) for i, far in zip(*row, strict=True) if far]
             for row in zip(found.ids, found.stands_out, strict=True)

@@ -16,6 +16,7 @@ import numpy as np
 from attn_core.errors import HeadlightError
 from attn_core.heads.ablation import predicts
 from attn_core.residual import decomposition, geometry
+from attn_core.residual.logit_attribution import nearest_words
 from attn_core.traces.reader import Array
 from attn_core.views import snippets
 from ui import words
@@ -24,12 +25,14 @@ from ui.server import shared
 
 if TYPE_CHECKING:
     from attn_core.residual.decomposition import BlockDecomposition, Sources, StreamContributions
+    from attn_core.residual.nearest_tokens import NearestTokens
     from attn_core.traces.stream import StreamTrace
     from attn_core.traces.trace import Trace
     from ui.page import Page
     from ui.stream import StreamView
 
 T = TypeVar("T")
+MOST_WORDS = 7  # that any part of the page shows of one vector
 WORDS = words.beside(__file__)
 
 
@@ -149,6 +152,26 @@ class TokenUpdate:
     def predicts(self) -> bool:
         """Whether a next word is predicted after this token."""
         return predicts(self.trace, self.viewed.stream)
+
+    @cached_property
+    def ends(self) -> Array:
+        """E of the token, and E with what the head adds, [2, d_model]."""
+        start = self.reader.embedding(self.layer)[self.position]
+        return np.stack([start, start + self.reader.delta_e(self.layer, self.head)[self.position]])
+
+    @cached_property
+    def pointed(self) -> tuple[NearestTokens, NearestTokens]:
+        """The words that everything on the page points to, and away from, in one pass through the vocabulary.
+
+        Rows: the parts of the ledger, the next layer's E, the sum of the attention, and both `ends`.
+        """
+        book = self.ledger
+
+        def compute() -> tuple[NearestTokens, NearestTokens]:
+            vectors = np.stack([*(part.vector for part in book.parts), book.next_embedding, book.attention, *self.ends])
+            return nearest_words(self.trace.stream(self.block), self.position, vectors, MOST_WORDS)
+
+        return self.remember(("pointed", self.viewed.stream, self.head), compute)
 
     def remember(self, what: Hashable, compute: Callable[[], T]) -> T:
         """Something small about this token at this layer, kept beside its trace."""

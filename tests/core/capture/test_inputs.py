@@ -70,3 +70,14 @@ def test_the_parts_of_e_give_the_models_own_e(family):
 def test_what_does_not_come_from_the_tables_is_not_explained_away():
     model = tf.AutoModel.from_config(tf.GPT2Config(**GPT2)).eval()
     assert input_parts(model, IDS, torch.randn(len(IDS), 16)) is None
+
+
+def test_a_model_that_was_read_once_is_not_searched_again(monkeypatch):
+    model = tf.AutoModel.from_config(tf.BertConfig(**SMALL, max_position_embeddings=32)).eval()
+    with torch.inference_mode():
+        e = model(torch.tensor([IDS]), output_hidden_states=True).hidden_states[0][0]
+    first = input_parts(model, IDS, e)
+    monkeypatch.setattr("attn_core.residual.input_parts._readings", lambda *_: pytest.fail("searched again"))
+    again, short = input_parts(model, IDS, e), input_parts(model, IDS[:2], e[:2])
+    assert first is not None and again is not None and short is not None
+    assert torch.equal(first.embedding, again.embedding) and torch.equal(again.position, first.position)

@@ -79,7 +79,26 @@ def test_few_directions_without_meaning_have_a_word_that_stands_out(rows, most):
 
 def test_the_vocabulary_is_read_in_pieces(monkeypatch, table):
     seen = []
-    real = nearest_tokens._unit
-    monkeypatch.setattr(nearest_tokens, "_unit", lambda rows: seen.append(len(rows)) or real(rows))
+    real = nearest_tokens._lengths
+    monkeypatch.setattr(nearest_tokens, "_lengths", lambda rows: seen.append(len(rows)) or real(rows))
     nearest_tokens.nearest(table, RNG.normal(size=(2, 24)), 5, chunk=128)
     assert max(seen) == 128 and sum(seen) == 2 + 1003
+
+
+def test_both_ends_in_one_pass_are_the_two_searches(table):
+    vectors = RNG.normal(size=(3, 24))
+    for found, away in zip(nearest_tokens.both_ends(table, vectors, 5, chunk=100), (False, True), strict=True):
+        alone = nearest_tokens.nearest(table, vectors, 5, away=away)
+        np.testing.assert_array_equal(found.ids, alone.ids)
+        np.testing.assert_allclose(found.deviations, alone.deviations, rtol=1e-5)
+
+
+def test_a_part_of_a_search_is_judged_as_a_search_of_its_own(table):
+    vectors = RNG.normal(size=(4, 24))
+    part, alone = (
+        nearest_tokens.nearest(table, vectors, 5).part([2, 0], 3),
+        nearest_tokens.nearest(table, vectors[[2, 0]], 3),
+    )
+    np.testing.assert_array_equal(part.ids, alone.ids)
+    np.testing.assert_allclose(part.scores, alone.scores, rtol=1e-5)
+    assert part.chance_level == alone.chance_level < nearest_tokens.nearest(table, vectors, 5).chance_level
