@@ -34,12 +34,20 @@ def draw(page: str, state: LinkState) -> save.SaveMenu:
         st.html('<div class="hl-logo"><i></i>Headlight</div>', width="content")
         with st.container(key="menu_pages", horizontal=True, gap="xsmall", vertical_alignment="center"):
             _pages(page)
-        with st.container(key="menu_drawer"), st.popover("Menu"):
-            _pages(page)
+        with st.container(key="menu_drawer"):
+            _drawer(page)
         with st.container(key="menu_share", width="content", horizontal=True, gap="xsmall", wrap=False):
             save_menu = save.popover(page, state.said, _script)
             share.popover(state)
     return save_menu
+
+
+@st.fragment
+def _drawer(page: str) -> None:
+    """The pages on a phone, where their row has no room; made when somebody opens it."""
+    with st.popover("Menu", key="menu_open", on_change="rerun") as drawer:
+        if drawer.open:
+            _pages(page)
 
 
 def _pages(page: str) -> None:
