@@ -172,7 +172,7 @@ class Page:
         return followed_word(self.state, tokens, salient, side)
 
     def offer(self, trace: Readable, **shown: Any) -> None:
-        """Let the visitor save a pattern of the trace; `shown` says how it is shown, see `attn_core.views.View`."""
+        """Let the visitor save a pattern; `shown` says how it is shown, see `attn_core.views.view.View`."""
         self.save_menu.add_views({"": self.save_menu.view(trace, **shown)})
 
     def offer_pictures(

@@ -43,7 +43,7 @@ class HeadSummary:
     entropy: float
 
     def parts(self) -> list[tuple[str, str]]:
-        """(number, what it is) as plain text, for `ui.widgets.strip`."""
+        """(number, what it is) as plain text, for `ui.drawing.widgets.strip`."""
         resting = " ".join(self.sink_labels) or "no sink in this sentence"
         return [
             (_percent(self.share), "of this layer's ΔE"),

@@ -418,3 +418,18 @@ def test_any_is_rare_in_the_app() -> None:
     assert any_in_annotations("def f(a: Any, *b: list[Any]) -> Any: ...\nc: dict[str, Any] = {}\n") == 4
     counts = {path.name: any_in_annotations(path.read_text()) for path in (ROOT / "ui").rglob("*.py")}
     assert sum(counts.values()) < 40, {name: n for name, n in counts.items() if n}
+
+
+@pytest.mark.house
+def test_no_file_speaks_of_a_path_that_is_not_there():
+    """A comment, a docstring or a document that names a file of ours names one that exists."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    folders, endings = "attn_core|ui|assets|pages|deploy|hosting", "py|js|css|toml|md|npz|yaml"
+    path = re.compile(rf"(?<![\w/])((?:{folders})/[\w/.-]+\.(?:{endings}))\b")
+    wrong = []
+    for name in listed:
+        if (ROOT / name).is_file() and name.endswith((".py", ".js", ".css", ".toml", ".md")):
+            wrong += [
+                f"{name}: {said}" for said in path.findall((ROOT / name).read_text()) if not (ROOT / said).exists()
+            ]
+    assert wrong == []

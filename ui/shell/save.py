@@ -3,7 +3,7 @@
 The menu is drawn before there is anything to save, so it keeps a place, a `SaveMenu`, and the page adds
 what it shows:
 
-    page.offer(trace, layer=0, head=3)                  # a pattern; the rest as in `attn_core.views.View`
+    page.offer(trace, layer=0, head=3)                  # a pattern; the rest as in `attn_core.views.view.View`
     page.save_menu.add_views({"A": page.save_menu.view(…), "B": …})     # several; the visitor picks one
     page.save_menu.add_views(numbers=Numbers("ledger", make_csv))  # numbers that are no pattern
     page.offer_pictures()                               # at the page's end: the pictures that it drew, by name

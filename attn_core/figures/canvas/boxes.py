@@ -13,7 +13,7 @@ from attn_core.text.numbers import short
 def boxes(
     parents: Sequence[int], labels: Sequence[str], counts: Sequence[int], kinds: Sequence[str], alt: str
 ) -> bytes:
-    """A treemap's packet for assets/boxes.js: each box as large as its share of the box around it.
+    """A treemap's packet for assets/canvas/boxes.js: each box as large as its share of the box around it.
 
     parents: for each box, which one it lies in; the first box is the model. `kinds` are roles for leaves and names of
     containers (model, block, attention, head, MLP) for the others. `alt` says what the picture shows.
