@@ -214,14 +214,14 @@ export function draw(root, data, callbacks = {}) {
     const chosenAcross = turned ? at[0] : at[1];
     const skip = Math.ceil(13 / place.height);
     side.texts.forEach((text, i) => {
-      if (i % skip && i !== chosenDown) return;
+      if (i !== chosenDown && (i % skip || (chosenDown >= 0 && Math.abs(i - chosenDown) < skip))) return;
       label(g, side, i, i === chosenDown);
       g.textAlign = "right";
       g.fillText(fitted(g, text, place.left - 8), place.left - 7, place.above + i * place.height + place.height / 2 + 4);
     });
     const apart = Math.ceil((top.slanted ? 15 : 30) / place.width);
     top.texts.forEach((text, i) => {
-      if (i % apart && i !== chosenAcross) return;
+      if (i !== chosenAcross && (i % apart || (chosenAcross >= 0 && Math.abs(i - chosenAcross) < apart))) return;
       label(g, top, i, i === chosenAcross);
       const x = place.left + i * place.width + place.width / 2;
       if (!top.slanted) {
@@ -248,7 +248,7 @@ export function draw(root, data, callbacks = {}) {
 
   function paintChosen(g) {
     const [row, column] = at;
-    g.lineWidth = 2;
+    g.lineWidth = place.height < 4 ? 1 : 2;
     if (row >= 0 && header.rows.texts.length > 1) {
       const [x, y, width, height] = box(row, 0);
       g.strokeStyle = colours.roles[header.rows.role];

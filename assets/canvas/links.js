@@ -295,8 +295,23 @@ export function draw(root, data, callbacks = {}) {
     return true;
   });
 
+  /* A long sentence scrolls inside itself: begin where the chosen word is, and go along when the page chooses another. */
+  function reveal() {
+    const top = view.pinned ? (view.pinned.position + 0.5) * ROW : 0;
+    const seen = top > scroll.scrollTop && top < scroll.scrollTop + scroll.clientHeight;
+    if (!seen) scroll.scrollTop = Math.max(0, top - scroll.clientHeight / 2);
+  }
+
   const deaf = header.of ? openHead.listen(() => picture.paint()) : () => {};
-  return picture.live({ paint, leave: deaf });
+  return picture.live({
+    paint,
+    update(next) {
+      Object.assign(view, next);
+      picture.paint();
+      reveal();
+    },
+    leave: deaf,
+  });
 }
 
 export default inApp(draw, (tell) => ({
