@@ -30,6 +30,7 @@ import streamlit as st
 
 from attn_core.settings import settings
 from ui.param import Param, as_written
+from ui.server import shared
 
 VERSION = "1"
 SHARED = ("model", "text", "layer", "head", "query")  # what a link into another page says
@@ -78,6 +79,8 @@ class LinkState(Mapping[str, Any]):
     short: dict[str, str] = field(default_factory=dict)  # the link without what has its default
 
     def __getitem__(self, name: str) -> Any:
+        if shared.reads_arguments_alone():
+            raise RuntimeError(f"what is kept for everybody reads {name!r}: make it an argument, a part of the key")
         return self.chosen[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -85,11 +88,6 @@ class LinkState(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self.chosen)
-
-    def cache_key(self, result: str) -> tuple[tuple[str, str], ...]:
-        """The page's own values that change a kept result (see `Param.changes`), to keep it under."""
-        own = (p for p in self.params if p.name not in SHARED and (p.changes is None or result in p.changes))
-        return tuple((p.name, p.show(self.chosen[p.name])) for p in own)
 
     def for_caption(self) -> dict[str, str]:
         """The values that are not as usual and that a picture does not show by itself."""

@@ -49,9 +49,9 @@ from ui.drawing import gallery, widgets
 from ui.followed_word import chosen_word, followed_word
 from ui.link import LinkState, open_link_state
 from ui.param import Declared, Earlier, Param, typed, whole
-from ui.server import cache, loading, passes, shared
+from ui.server import cache, loading, passes
 from ui.shell import known_words, menu, save
-from ui.shell.badges import parity, provenance
+from ui.shell.badges import parity, parity_of, provenance
 from ui.shell.inputs import ask
 from ui.shell.menu import PAGES, ROOT, go
 from ui.shell.progress import shown_problems, stop_with, wait_for
@@ -71,6 +71,7 @@ __all__ = [
     "go",
     "open_page",
     "parity",
+    "parity_of",
     "provenance",
     "scientific",
     "stop_with",
@@ -197,7 +198,7 @@ class Page:
 
     def badges(self, trace: Trace | TraceReader, source: str = "live") -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
-        return provenance(source) + parity(shared.memoize(trace, "parity", trace.check))
+        return provenance(source) + parity(parity_of(trace))
 
 
 def open_page(

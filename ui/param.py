@@ -1,16 +1,15 @@
 """A page's parameters, each declared once: its name, values and default, its label, and where a value shows.
 
-TILES = choice("tiles", {"pattern": "pattern", "delta": "ΔE size"}, label="Tiles", changes=("overview",))
+TILES = choice("tiles", {"pattern": "pattern", "delta": "ΔE size"}, label="Tiles")
 open_page("all_heads", params=[TILES, …])     # the link is read, checked and written by it
 widgets.switch(TILES)                         # the widget
 page.state["tiles"]                           # its value
-page.state.cache_key("overview")              # the values that change what is kept under this name
 go("all_heads", "The sizes", TILES.set("delta"))   # a link with it, checked where it is built
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack
 
@@ -25,9 +24,8 @@ class Param:
     """One thing that a link can say. `parse(raw, earlier)` gives its value or raises ValueError with the reason.
 
     `options` gives the values of a switch their own words, and `label` is the switch's. `in_caption`: whether a saved
-    picture's caption says a value that is not the default. `changes` names the kept results (packets) that depend on
-    the value; None: every one, which is always right. `travels`: the value goes along to other pages that have the
-    parameter. `nearest` gives what is closest to a value that a model or a page does not have; else the default is.
+    picture's caption says a value that is not the default. `travels`: the value goes along to other pages that have
+    the parameter. `nearest` gives what is closest to a value that a model or a page does not have; else the default is.
     """
 
     name: str
@@ -37,7 +35,6 @@ class Param:
     label: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     in_caption: bool = True
-    changes: Collection[str] | None = None
     travels: bool = False
     nearest: Callable[[object, Earlier], object] | None = None
 
@@ -63,7 +60,6 @@ class Declared(TypedDict, total=False):
 
     label: str
     in_caption: bool
-    changes: Collection[str] | None
     travels: bool
 
 

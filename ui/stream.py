@@ -8,7 +8,7 @@ viewed.run(without=[viewed.reader.head_key(0, 3)])   # the same sentence once mo
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from attn_core.text.decoding import visible
 from ui.drawing import widgets
 from ui.param import choice, typed
 from ui.server import loading, passes, shared
+from ui.server.cache import frozen
 from ui.shell import save
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ PARAMS = [
 class StreamView:
     """A trace, and by name the stream of it that is looked at (None where a model has only one)."""
 
-    page: Page
+    page: Page = field(compare=False)
     model: Model  # both are shared handles, which read like the real ones
     trace: Trace
     stream: str | None
@@ -100,8 +101,8 @@ class StreamView:
 
     @property
     def reads(self) -> Hashable:
-        """What is read with what, for keeping results that were asked for."""
-        return (self.model.name, self.page.text, self.page.state.get("target"), self.stream)
+        """What is read with what: a key for what a session keeps of it."""
+        return frozen(self)
 
     @cached_property
     def sink(self) -> Bools:
@@ -181,8 +182,7 @@ def _translation_by(model: Model, text: str) -> str | list[int]:
     if not text.strip():
         return "."  # what is missing is the sentence, and reading it says so
     source = model.read(text)
-    key = ("translation", tuple(source.ids))
-    return shared.memoize(model, key, lambda: translation.greedy(model, source).ids)
+    return shared.memoize(model, translation.greedy, source).ids
 
 
 def switches(viewed: StreamView) -> None:

@@ -23,8 +23,8 @@ view = open_link_state(page, [
     typed("text", "hello", **goes),
     whole("layer", high=lambda view: {"small": 1, "big": 11, "huge": 20}[view["model"]], **goes),
     whole("query", high=9, optional=True, **goes),
-    flag("specials", True, in_caption=False, changes=("tiles",)),
-    choice("pair", ("ab", "bc") if page == "page" else ("0-1", "1-2"), changes=("bars",)),
+    flag("specials", True, in_caption=False),
+    choice("pair", ("ab", "bc") if page == "page" else ("0-1", "1-2")),
 ])
 st.selectbox("model", ("small", "big"), key="model")
 st.text_input("text", key="text")
@@ -32,7 +32,7 @@ st.number_input("layer", 0, 11, key="layer")
 st.checkbox("specials", key="specials")
 st.button("forget", on_click=forget, args=("layer",))
 st.json({"values": view.chosen, "notes": view.notes, "link": view.link, "elsewhere": link("other", layer=1),
-         "caption": view.for_caption(), "keys": {name: view.cache_key(name) for name in ("tiles", "bars", "map")}})
+         "caption": view.for_caption()})
 """
 
 
@@ -183,9 +183,8 @@ def test_an_opened_link_into_another_page_still_names_what_it_cannot_show() -> N
     ]
 
 
-def test_what_is_kept_goes_by_the_values_that_change_it_and_captions_by_those_that_are_declared() -> None:
+def test_captions_say_the_parameters_that_are_declared_for_them() -> None:
     shown = said(opened(v="1", specials="0", pair="bc"))
-    assert shown["keys"] == {"tiles": [["specials", "0"]], "bars": [["pair", "bc"]], "map": []}
     assert shown["caption"] == {"pair": "bc"}
 
 

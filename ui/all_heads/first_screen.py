@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 from markupsafe import Markup
@@ -45,7 +45,7 @@ class Reading:
 
 def read(page: Page) -> Reading:
     """Live where the model is here or another sentence was asked for, else the recorded result."""
-    stored = cast(recorded.Recorded, shared.get_or_compute("recorded starter", recorded.load))
+    stored = shared.share(recorded.load)
     asked_for = (page.model_name, page.text) == (stored.model_name, stored.tokens.text)
     if not asked_for or loading.model(page.model_name) is not None:
         return _live(page)

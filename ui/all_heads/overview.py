@@ -40,11 +40,9 @@ def draw(page: Page, head: ArrangedHead) -> None:
 
 def _packet(page: Page, head: ArrangedHead) -> bytes:
     """Every tile; made once for a trace, and again for whatever changes it."""
-    tiles, arrangement = page.state["tiles"], head.arrangement
-    if tiles == "delta":
-        return shared.memoize(head.trace, "overview of sizes", lambda: packets.every_size(head.trace))
-    key = ("overview of patterns", arrangement.hides_sink, page.state["unit"])
-    return shared.memoize(head.trace, key, lambda: packets.every_pattern(head.trace, arrangement))
+    if page.state["tiles"] == "delta":
+        return shared.memoize(head.trace, packets.every_size)
+    return shared.memoize(head.trace, packets.every_pattern, head.arrangement)
 
 
 def _open(tile: canvas.Opened) -> None:

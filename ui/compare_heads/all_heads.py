@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
@@ -19,9 +20,11 @@ from ui.compare_heads.differences import HeadDistances
 from ui.compare_heads.panels import PanelSet
 from ui.drawing import canvas, gallery, widgets
 from ui.server import shared
+from ui.server.cache import frozen
 
 if TYPE_CHECKING:
     from attn_core.heads.measures import Floats
+    from attn_core.traces.trace import Trace
 
 WORDS = words.beside(__file__)
 SLOW = 2.0  # seconds; what takes longer is asked for first
@@ -31,10 +34,13 @@ def of(panels: PanelSet) -> HeadDistances | None:
     """Compare the pair in all heads; None where the sentences share no word."""
     if not len(panels.rows):
         return None
-    x, y = panels.paired
-    key = ("all heads", x.spec, y.spec, x.viewed.reads, y.viewed.reads)
-    values = shared.memoize(x.viewed.trace, key, lambda: differences.distances(panels))
+    x, _ = panels.paired
+    values = shared.memoize(x.viewed.trace, _distances, replace(panels, query=None))  # whichever word is chosen
     return HeadDistances(values, differences.shows_change(panels), differences.the_very_head(panels))
+
+
+def _distances(first: Trace, panels: PanelSet) -> Floats:
+    return differences.distances(panels)
 
 
 def map_of_heads(panels: PanelSet, found: HeadDistances) -> None:
@@ -101,7 +107,7 @@ def everything_against_everything(panels: PanelSet) -> None:
     x, y = panels.paired
     n_x, n_y = len(x.names), len(y.names)
     seconds = compare.seconds_needed(n_x, n_y, len(panels.rows), len(panels.axes[0][1]))
-    key = (x.spec, y.spec, x.viewed.reads, y.viewed.reads)
+    key = frozen(replace(panels, query=None))
     known = st.session_state.setdefault("matrices", {})
     with st.expander(WORDS.text("matrix.title", first=x.letter, second=y.letter), expanded=key in known):
         if seconds < SLOW:

@@ -8,7 +8,7 @@ panels.difference                     # what differs between the chosen pair
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ class Panel:
     letter: str
     spec: PanelSpec
     viewed: StreamView
-    patterns_of: Callable[[int], Floats]
+    patterns_of: Callable[[int], Floats] = field(compare=False)  # follows from the others
 
     @property
     def model(self) -> str:

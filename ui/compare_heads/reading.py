@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
@@ -16,7 +16,7 @@ from ui.compare_heads.specs import LETTERS, PanelSpec
 from ui.drawing import widgets
 from ui.page import Page
 from ui.server import budget, shared
-from ui.server.cache import Handle, key_of, unwrap
+from ui.server.cache import unwrap
 from ui.shell import known_words
 from ui.stream import StreamView
 
@@ -84,25 +84,23 @@ def _patterns_of(spec: PanelSpec, viewed: StreamView) -> Callable[[int], Floats]
     if spec.shows != "shuffled":
         return viewed.reader.patterns
     # One handle a page: what the page has read of it stays to its end, so that no layer computes the mean again.
-    mean = cache(partial(_mean_of_orders, viewed))
+    mean = cache(partial(_shared_mean, viewed))
     return lambda layer: unwrap(mean()).layers[layer]
 
 
-def _mean_of_orders(viewed: StreamView) -> Handle[MeanPatterns]:
+def _shared_mean(viewed: StreamView) -> MeanPatterns:
+    return shared.share(_mean_of_orders, viewed)
+
+
+def _mean_of_orders(viewed: StreamView) -> MeanPatterns:
     """The mean patterns over several orders of the words."""
-
-    def compute() -> MeanPatterns:
-        traces = (viewed.shuffled(seed).trace for seed in range(SHUFFLES))
-        return MeanPatterns(baselines.mean_patterns(traces, stream=viewed.stream))
-
-    found = shared.get_or_compute((key_of(viewed.trace), "shuffled", viewed.stream), compute)
-    return cast("Handle[MeanPatterns]", found)
+    traces = (viewed.shuffled(seed).trace for seed in range(SHUFFLES))
+    return MeanPatterns(baselines.mean_patterns(traces, stream=viewed.stream))
 
 
 def _with_random_weights(page: Page, model: Model) -> Model:
     with page.problems():
-        found = shared.get_or_compute((model.name, "random weights"), partial(baselines.random_weights, model))
-    return cast("Model", found)  # a shared handle reads like the model
+        return shared.share(baselines.random_weights, model)
 
 
 def _by_words(panels: Sequence[Panel]) -> bool:

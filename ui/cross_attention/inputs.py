@@ -154,7 +154,7 @@ def _translated(page: Page) -> Translation:
         source = model.read(text)
         ended = True
         if not target.strip():
-            written = shared.memoize(model, ("greedy", text), lambda: translation.greedy(model, source))
+            written = shared.memoize(model, translation.greedy, source)
             target, ended = written.ids, written.ended
     trace = page.trace(text, name, target=target)
     read = trace.stream("decoder").tokens

@@ -13,7 +13,6 @@ from markupsafe import Markup
 
 from attn_core.figures.charts import arrows
 from attn_core.residual import geometry
-from attn_core.residual.logit_attribution import nearest_words
 from attn_core.text.decoding import visible
 from attn_core.traces.reader import Array
 from ui import words
@@ -121,7 +120,7 @@ def _landmarks(update: TokenUpdate, ends: Array, known: bool = False) -> list[ar
         n = len(update.ledger.parts) + 2
         found = update.pointed[0].part([n, n + 1], 5)
     else:
-        found = nearest_words(update.trace.stream(update.block), update.position, ends, 5)[0]
+        found = update.nearest_words(ends, 5)[0]
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:4]
     vectors = vocabulary.matrix[ids].float().cpu().numpy()
     return [arrows.Landmarks(vectors, [vocabulary.word(i) for i in ids], at=float(geometry.norm(ends).mean()))]

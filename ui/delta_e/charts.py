@@ -119,7 +119,7 @@ def writes(update: TokenUpdate) -> None:
         return
     options = {"head": f"head {update.layer}.{update.head}", "layer": f"layer {update.layer}", "mlp": "its MLP"}
     part = widgets.switch("Whose words", options, "writer")
-    found, far, chance_level = update.remember(("writes", part, update.head), lambda: written_words(update, part))
+    found, far, chance_level = written_words(update, part)
     figure = partial(figures.word_bars, found, far, chance_level)
     says, alt = WORDS.text("writes.caption", word=update.name, part=options[part]), WORDS.text("writes.alt")
     gallery.plot("What it writes", figure, key="words", alt=alt, says=says, config=QUIET)

@@ -42,7 +42,7 @@ def table(update: TokenUpdate) -> None:
     parts = [part for part in update.ledger.parts if part.kind != "embedding"]
     rows = [_row(update, part) for part in update.ledger.parts] + [_end(update)]
     if not update.no_words:
-        for row, (up, down) in zip(rows, update.remember("words", lambda: _words(update)), strict=True):
+        for row, (up, down) in zip(rows, _words(update), strict=True):
             row["towards"], row["away"] = up, down
 
     def picked() -> None:

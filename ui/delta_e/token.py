@@ -6,17 +6,16 @@ update.sources                         # where the head's ΔE came from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attn_core.errors import HeadlightError
 from attn_core.heads.ablation import predicts
-from attn_core.residual import decomposition, geometry
-from attn_core.residual.logit_attribution import nearest_words
+from attn_core.residual import decomposition, geometry, logit_attribution
 from attn_core.traces.reader import Array
 from attn_core.views import snippets
 from ui import words
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from ui.page import Page
     from ui.stream import StreamView
 
-T = TypeVar("T")
 MOST_WORDS = 7  # that any part of the page shows of one vector
 WORDS = words.beside(__file__)
 
@@ -91,21 +89,12 @@ class TokenUpdate:
 
     @cached_property
     def ledger(self) -> BlockDecomposition:
-        return self.remember(
-            "ledger", lambda: decomposition.decompose_block(self.trace.stream(self.block), self.layer, self.position)
-        )
+        return shared.memoize(self.trace, _block_of, self.block, self.layer, self.position)
 
     @cached_property
     def added(self) -> StreamContributions:
         """Everything of all layers; the first time, with visible progress where it takes long."""
-        compute = partial(
-            decomposition.stream_contributions,
-            self.trace.stream(self.block),
-            self.position,
-            progress=self.progress,
-        )
-        what = ("contributions", self.block, self.position)
-        return shared.memoize(self.trace, what, compute, size=lambda found: found.heads.nbytes + found.parts().nbytes)
+        return shared.memoize(self.trace, _contributions, self.block, self.position, progress=self.progress)
 
     @cached_property
     def heads(self) -> Array:
@@ -122,8 +111,7 @@ class TokenUpdate:
     def sources_of(self, head: int, stream: str | None = None) -> Sources:
         """Where a head's ΔE of the token came from; `stream` only where the ledger has two kinds of heads."""
         where = stream or self.viewed.stream
-        compute = lambda: decomposition.sources(self.trace.stream(where), self.layer, head, self.position)  # noqa: E731
-        return self.remember(("sources", where, head), compute)
+        return shared.memoize(self.trace, _sources_of, where, self.layer, head, self.position)
 
     @cached_property
     def shares(self) -> Array:
@@ -166,16 +154,12 @@ class TokenUpdate:
         Rows: the parts of the ledger, the next layer's E, the sum of the attention, and both `ends`.
         """
         book = self.ledger
+        vectors = np.stack([*(part.vector for part in book.parts), book.next_embedding, book.attention, *self.ends])
+        return self.nearest_words(vectors, MOST_WORDS)
 
-        def compute() -> tuple[NearestTokens, NearestTokens]:
-            vectors = np.stack([*(part.vector for part in book.parts), book.next_embedding, book.attention, *self.ends])
-            return nearest_words(self.trace.stream(self.block), self.position, vectors, MOST_WORDS)
-
-        return self.remember(("pointed", self.viewed.stream, self.head), compute)
-
-    def remember(self, what: Hashable, compute: Callable[[], T]) -> T:
-        """Something small about this token at this layer, kept beside its trace."""
-        return shared.memoize(self.trace, (what, self.block, self.layer, self.position), compute, size=lambda _: 60_000)
+    def nearest_words(self, vectors: Array, count: int) -> tuple[NearestTokens, NearestTokens]:
+        """The model's words that parts of the token, [part, d_model], point to, and away from."""
+        return shared.memoize(self.trace, _nearest_words, self.block, self.position, vectors, count)
 
     def offer_pictures(self) -> None:
         """The page's end: its pictures can be saved, with the word in every caption."""
@@ -183,3 +167,23 @@ class TokenUpdate:
 
     def _lines(self) -> str:
         return snippets.decomposition(self.trace, self.layer, self.head, self.position, self.viewed.stream, self.block)
+
+
+def _block_of(trace: Trace, stream: str | None, layer: int, position: int) -> BlockDecomposition:
+    return decomposition.decompose_block(trace.stream(stream), layer, position)
+
+
+def _contributions(
+    trace: Trace, stream: str | None, position: int, progress: Callable[[float], None]
+) -> StreamContributions:
+    return decomposition.stream_contributions(trace.stream(stream), position, progress=progress)
+
+
+def _sources_of(trace: Trace, stream: str | None, layer: int, head: int, position: int) -> Sources:
+    return decomposition.sources(trace.stream(stream), layer, head, position)
+
+
+def _nearest_words(
+    trace: Trace, stream: str | None, position: int, vectors: Array, count: int
+) -> tuple[NearestTokens, NearestTokens]:
+    return logit_attribution.nearest_words(trace.stream(stream), position, vectors, count)

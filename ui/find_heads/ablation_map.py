@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -17,6 +18,9 @@ from ui.find_heads.ablation import Heads
 from ui.find_heads.search import Cells
 from ui.server import shared
 from ui.stream import StreamView
+
+if TYPE_CHECKING:
+    from attn_core.traces.trace import Trace
 
 WORDS = words.beside(__file__)
 SLOW = 2.0  # seconds; what takes longer is announced
@@ -56,7 +60,7 @@ def _asked_for_effects(viewed: StreamView) -> bool:
     passes = viewed.n_layers * viewed.n_heads
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         asked = st.button(WORDS.text("ablation.map.ask"), key="ask_effects")
-        seconds = passes * shared.memoize(viewed.trace, "seconds a pass", lambda: _seconds_a_pass(viewed))
+        seconds = passes * _seconds_a_pass(viewed)
         if seconds < SLOW:
             cost = WORDS.html("ablation.map.cost_second", passes=passes)
         else:
@@ -66,7 +70,12 @@ def _asked_for_effects(viewed: StreamView) -> bool:
 
 
 def _seconds_a_pass(viewed: StreamView) -> float:
-    """How long one pass takes, from one that is timed now."""
+    """How long one pass takes, from one that is timed once."""
+    with viewed.page.problems():
+        return shared.memoize(viewed.trace, _timed_pass, viewed)
+
+
+def _timed_pass(trace: Trace, viewed: StreamView) -> float:
     begun = time.monotonic()
     viewed.run_once(without=[viewed.reader.head_key(0, 0)])
     return time.monotonic() - begun

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -19,6 +21,9 @@ from ui.param import choice
 from ui.server import shared
 from ui.server.passes import run_uncached
 from ui.stream import StreamView, open_head
+
+if TYPE_CHECKING:
+    from ui.server.passes import Model
 
 WORDS = words.beside(__file__)
 PARAMS = [choice("x", tuple(COLUMNS), "distance"), choice("y", tuple(COLUMNS), "entropy")]
@@ -53,11 +58,6 @@ def lines(viewed: StreamView) -> str:
 
 def _classified(viewed: StreamView) -> pd.DataFrame:
     """All heads of this model's stream, classified: shown on its way, then kept for whoever opens the model."""
-    key = ("classify_heads", viewed.stream)
-    return shared.memoize(viewed.model, key, lambda: _classify(viewed), size=lambda table: 200_000)
-
-
-def _classify(viewed: StreamView) -> pd.DataFrame:
     place, begun, n_passes = st.empty(), time.monotonic(), passes(viewed.model)
 
     def progress(share: float) -> None:
@@ -69,9 +69,13 @@ def _classify(viewed: StreamView) -> pd.DataFrame:
         place.progress(share, text=said)
 
     with viewed.page.problems():
-        found = classify_heads(viewed.model, stream=viewed.stream, run=run_uncached, progress=progress)
+        found = shared.memoize(viewed.model, _classify, viewed.stream, progress=progress)
     place.empty()
     return found
+
+
+def _classify(model: Model, stream: str | None, progress: Callable[[float], None]) -> pd.DataFrame:
+    return classify_heads(model, stream=stream, run=run_uncached, progress=progress)
 
 
 def _map(viewed: StreamView, table: pd.DataFrame) -> None:

@@ -39,12 +39,8 @@ def real_head(counts: ModelCounts) -> None:
     live = widgets.badge("live", why=WORDS.text("head.live"))
     widgets.heading("", f"{live}{WORDS.html('head.hint')}")
     trace, reader, layer, head = _choose(page)
-
-    def compute() -> low_rank.Spectrum:
-        return low_rank.spectrum(reader.w_v(layer, head), reader.w_o(layer, head))
-
     try:
-        found = shared.memoize(trace, ("spectrum", reader.name, layer, head), compute)
+        found = shared.memoize(trace, spectrum_of, reader.name, layer, head)
     except HeadlightError as hidden:
         widgets.note(str(hidden))
         return
@@ -61,6 +57,12 @@ def real_head(counts: ModelCounts) -> None:
     with st.expander("The numbers"):
         table = pd.DataFrame({"direction": np.arange(1, len(found.values) + 1), "singular value": found.values})
         st.dataframe(table, hide_index=True, height=260, alt="All singular values.")
+
+
+def spectrum_of(trace: Trace, stream: str, layer: int, head: int) -> low_rank.Spectrum:
+    """The singular values of one head's W_V · W_O."""
+    reader = trace.stream(stream)
+    return low_rank.spectrum(reader.w_v(layer, head), reader.w_o(layer, head))
 
 
 def rank_aloud(found: low_rank.Spectrum, which: str, model: str) -> Markup:

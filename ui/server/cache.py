@@ -8,14 +8,17 @@ this thread draws is reading (its page references), so that nothing leaves under
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
+from enum import Enum
 from typing import Any, Generic, TypeVar, cast
 
+import numpy as np
 from cachetools import LRUCache
 
 from attn_core.errors import HeadlightError
@@ -24,6 +27,7 @@ T = TypeVar("T")
 PATIENCE = 120.0  # seconds that a visitor waits for what another visitor is computing
 OVERHEAD = 500  # bytes that an entry costs beside its value
 CROWDED = "Many people are looking at this moment. Your sentence is kept: please try again in a few seconds."
+_KEYS = (str, bytes, bool, int, float, np.generic, frozenset, Enum)  # values that are their own key
 
 _page = threading.local()  # .references: what the page that this thread draws has read, kept until its end
 
@@ -161,6 +165,27 @@ class Handle(Generic[T]):
 def unwrap(handle: T) -> T:
     """The model or trace itself, brought back where it has gone; the page that asks for it keeps it to its end."""
     return cast(T, handle._value()) if isinstance(handle, Handle) else handle
+
+
+def frozen(value: object) -> Hashable:
+    """A value as a key, equal for equal ones: a handle by what it is of, a dataclass by its compared fields.
+
+    TypeError where a value cannot be told from another, such as a model or a trace that is not shared.
+    """
+    if isinstance(value, Handle):
+        return value._key
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        compared = (getattr(value, each.name) for each in dataclasses.fields(value) if each.compare)
+        return (type(value).__qualname__, *map(frozen, compared))
+    if isinstance(value, Mapping):
+        return tuple(sorted((frozen(k), frozen(v)) for k, v in value.items()))
+    if isinstance(value, list | tuple):
+        return tuple(map(frozen, value))
+    if isinstance(value, np.ndarray):
+        return (value.shape, value.dtype.str, hashlib.blake2b(value.tobytes()).digest())
+    if isinstance(value, _KEYS) or value is None:
+        return value
+    raise TypeError(f"{type(value).__name__} cannot be part of a key")
 
 
 def key_of(handle: object) -> Hashable:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ui.server import shared
-from ui.server.cache import CROWDED, Busy, key_of, unwrap
+from ui.server.cache import CROWDED, Busy, frozen, key_of, unwrap
 
 if TYPE_CHECKING:
     from attn_core import Model
@@ -41,7 +41,7 @@ def trace(loaded: Model, text: Text, **options: Any) -> Trace:
 
     Raises Busy when the queue is too long, and what `attn_core.trace` raises.
     """
-    key = (key_of(loaded), _frozen(text), _frozen(options))
+    key = (key_of(loaded), frozen(text), frozen(options))
     return shared.get_or_compute(key, partial(_run, loaded, text, options))
 
 
@@ -83,14 +83,3 @@ def place(lock: Place, longest_wait: float, said: str = CROWDED) -> Iterator[Non
         yield
     finally:
         lock.release()
-
-
-def _frozen(value: Any) -> Hashable:
-    """Text, ids or options as a key."""
-    if isinstance(value, dict):
-        return tuple(sorted((_frozen(k), _frozen(v)) for k, v in value.items()))
-    if isinstance(value, list | tuple):
-        return tuple(_frozen(item) for item in value)
-    if hasattr(value, "tobytes"):
-        return (value.shape, value.tobytes())
-    return value

@@ -1,7 +1,10 @@
 """What all visitors share, in one value of this module: models, traces, what is derived from them, and who may compute.
 
     get_or_compute("recorded", load)                  # a Handle of something large that knows its bytes
-    memoize(trace, "parity", trace.check)             # something derived from a trace or a model, computed once
+    memoize(trace, decomposition, layer)              # decomposition(trace, layer), computed once for everybody
+
+What is kept is kept under the function that computes it and its arguments, so a key never forgets what was read: such
+a function is a function of a module, and reads its arguments alone. A page's parameter that it reads is an error.
 
 A plain module holds it, not `st.cache_resource`: any browser may send Streamlit the message that clears those caches,
 and models, queue and budgets would be gone for everybody.
@@ -13,14 +16,16 @@ import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar, cast
+from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from attn_core.errors import HeadlightError
 from attn_core.models.catalogue import CATALOGUE
 from attn_core.settings import settings
-from ui.server.cache import ByteCache, Handle, key_of, size_of
+from ui.server.cache import ByteCache, Handle, frozen, key_of, size_of
 
 T = TypeVar("T")
+O = TypeVar("O")  # noqa: E741  # the owner of what is kept: a trace or a model
+P = ParamSpec("P")
 BUNDLED = next(iter(CATALOGUE))
 
 
@@ -68,6 +73,7 @@ class SharedState:
 
 
 STATE = SharedState()
+_computing = threading.local()  # .depth: how many results this thread is computing, one inside the other
 
 
 def get_or_compute(key: Hashable, compute: Callable[[], S]) -> S:
@@ -76,9 +82,43 @@ def get_or_compute(key: Hashable, compute: Callable[[], S]) -> S:
     return cast(S, Handle(key, bring(), bring))
 
 
-def memoize(handle: object, what: Hashable, compute: Callable[[], T], size: Callable[[T], int] = size_of) -> T:
-    """Something derived from a shared trace or model, computed once and kept while it is used, within the budget."""
-    return _kept((key_of(handle), what), compute, size)
+def memoize(owner: O, function: Callable[Concatenate[O, P], T], *arguments: P.args, **named: P.kwargs) -> T:
+    """`function(owner, *arguments)` of a shared trace or model, computed once and kept while used, within the budget.
+
+    The key is the function and its arguments. `progress=`, told how far the first computation is, is no part of it.
+    Raises TypeError for a function that may read more than its arguments: a lambda, a closure, a method of an object.
+    """
+    said = {name: value for name, value in named.items() if name != "progress"}
+    key = (key_of(owner), _name_of(function), frozen(arguments), frozen(said))
+    compute = partial(_on_arguments_alone, partial(function, owner, *arguments, **named))
+    return _kept(key, lambda: (compute(),), size_of)[0]  # in a tuple, so that None is kept, too
+
+
+def share(function: Callable[P, S], *arguments: P.args, **named: P.kwargs) -> S:
+    """`get_or_compute` of `function(*arguments)`, under the function and its arguments, as in `memoize`."""
+    key = (_name_of(function), frozen(arguments), frozen(named))
+    return get_or_compute(key, partial(_on_arguments_alone, partial(function, *arguments, **named)))
+
+
+def reads_arguments_alone() -> bool:
+    """Whether this thread computes something to be kept, which must not look at what a visitor has chosen."""
+    return getattr(_computing, "depth", 0) > 0
+
+
+def _on_arguments_alone(compute: Callable[[], T]) -> T:
+    _computing.depth = getattr(_computing, "depth", 0) + 1
+    try:
+        return compute()
+    finally:
+        _computing.depth -= 1
+
+
+def _name_of(function: Callable[..., object]) -> str:
+    """A function's full name; TypeError where it may read what is no argument of it."""
+    code = getattr(function, "__code__", None)
+    if code is None or code.co_freevars or "<" in function.__qualname__ or "session_state" in code.co_names:
+        raise TypeError(f"{function!r} may read more than its arguments: keep the result of a module's function")
+    return f"{function.__module__}.{function.__qualname__}"
 
 
 def _kept(key: Hashable, compute: Callable[[], T], size: Callable[[T], int]) -> T:

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from attn_core.text.numbers import scientific
 from ui.drawing import widgets
+from ui.server import shared
 
 if TYPE_CHECKING:
     from attn_core.traces.parity import Parity
+    from attn_core.traces.reader import TraceReader
+    from attn_core.traces.trace import Trace
 
 
 def provenance(source: str) -> str:
@@ -19,6 +22,15 @@ def provenance(source: str) -> str:
         "toy": "made for teaching, not from a model",
     }
     return widgets.badge(source, "toy" if source == "toy" else "", why[source])
+
+
+def parity_of(trace: Trace | TraceReader) -> Parity:
+    """How far a shared trace is from the model's own numbers, found out once."""
+    return shared.memoize(trace, _check)
+
+
+def _check(trace: Trace | TraceReader) -> Parity:
+    return trace.check()
 
 
 def parity(check: Parity) -> str:

@@ -16,7 +16,9 @@ from ui.server import shared
 from ui.step_by_step.subject import WINDOW, StepSubject, Words
 
 if TYPE_CHECKING:
+    from attn_core.traces.trace import Trace
     from ui.page import Page
+    from ui.server.passes import Model
     from ui.stream import StreamView
 
 
@@ -94,12 +96,10 @@ def _shown_from(page: Page, n_tokens: int, query: int) -> int:
 
 def _parts(viewed: StreamView) -> InputParts | None:
     """How E was made; found once for a sentence, since it tries what fits."""
-    reader = "decoder" if viewed.stream == "cross" else viewed.stream
-    first = torch.from_numpy(viewed.trace.embedding(0, stream=reader))
-    found = shared.memoize(
-        viewed.trace,
-        ("input parts", reader),
-        lambda: (input_parts(viewed.model.hf, viewed.queries.ids, first),),
-        size=lambda _: 8 * first.numel() * 4,
-    )
-    return found[0]
+    stream = "decoder" if viewed.stream == "cross" else viewed.stream
+    return shared.memoize(viewed.trace, _input_parts, viewed.model, stream)
+
+
+def _input_parts(trace: Trace, model: Model, stream: str | None) -> InputParts | None:
+    reader = trace.stream(stream)
+    return input_parts(model.hf, reader.tokens.ids, torch.from_numpy(reader.embedding(0)))

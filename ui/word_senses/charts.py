@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,9 @@ from ui.param import choice
 from ui.server import shared
 from ui.shell import save
 from ui.word_senses.comparison import SenseComparison, two_digits
+
+if TYPE_CHECKING:
+    from attn_core.traces.trace import Trace
 
 PARAMS = [choice("axes", ("2", "3")), choice("shows", ("senses", "ways"))]
 WORDS = words.beside(__file__)
@@ -125,12 +129,12 @@ def _words_of_vocabulary(comparison: SenseComparison, routes: list[Array]) -> li
         vocabulary = comparison.meanings[0].trace.vocabulary
     except HeadlightError:  # words that do not live in the residual stream are no landmarks in it
         return []
-    found = shared.memoize(
-        comparison.meanings[0].trace,
-        ("landmarks", ends.tobytes()),
-        lambda: nearest_tokens.nearest(vocabulary.matrix, ends, 3),
-    )
+    found = shared.memoize(comparison.meanings[0].trace, _nearest, ends)
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:6]
     length = float(geometry.norm(ends).mean())
     vectors = vocabulary.matrix[ids].float().cpu().numpy()
     return [arrows.Landmarks(vectors, [vocabulary.word(i) for i in ids], at=length)]
+
+
+def _nearest(trace: Trace, vectors: Array) -> nearest_tokens.NearestTokens:
+    return nearest_tokens.nearest(trace.vocabulary.matrix, vectors, 3)

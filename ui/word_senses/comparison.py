@@ -6,7 +6,7 @@ comparison.cosines, comparison.baselines         # [pair, layer + 1]
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,14 +24,18 @@ from ui.server import shared
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
     from ui.page import Page
+    from ui.server.passes import Model
 
 WORDS = words.beside(__file__)
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 
 
 def _read(trace: Trace, pieces: tuple[int, ...]) -> senses.Occurrence:
-    what = ("occurrence", pieces)
-    return shared.memoize(trace, what, lambda: senses.read(trace, pieces), size=lambda found: found.nbytes)
+    return shared.memoize(trace, senses.read, pieces)
+
+
+def _input_embedding(trace: Trace, model: Model, pieces: tuple[int, ...]) -> senses.InputEmbedding:
+    return senses.input_embedding(model.hf, trace, pieces)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +87,8 @@ class SenseComparison:
     @cached_property
     def inputs(self) -> list[senses.InputSimilarity]:
         """What each pair shares before the first layer."""
-        model = self.page.model().hf
-        parts = [
-            shared.memoize(
-                m.trace, ("input embedding", m.pieces), partial(senses.input_embedding, model, m.trace, m.pieces)
-            )
-            for m in self.meanings
-        ]
+        model = self.page.model()
+        parts = [shared.memoize(m.trace, _input_embedding, model, m.pieces) for m in self.meanings]
         return [senses.input_similarity(parts[a], parts[b]) for a, b in self.pairs]
 
     @property

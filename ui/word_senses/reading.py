@@ -10,9 +10,9 @@ from attn_core.residual import senses
 from attn_core.text.decoding import visible
 from ui import words
 from ui.drawing import widgets
-from ui.page import parity, provenance
+from ui.page import parity, parity_of, provenance
 from ui.param import choice
-from ui.server import budget, shared
+from ui.server import budget
 from ui.shell import known_words
 from ui.word_senses import board
 from ui.word_senses.board import EXAMPLES, LETTERS, BoardRow
@@ -128,6 +128,6 @@ def _around(tokens: Tokens, pieces: list[int]) -> str:
 
 def lead(comparison: SenseComparison) -> None:
     """The headline; under it the worst parity of all sentences, and what wording alone does."""
-    checks = [shared.memoize(m.trace, "parity", m.trace.check) for m in comparison.meanings]
+    checks = [parity_of(meaning.trace) for meaning in comparison.meanings]
     badges = f"{provenance('live')}{parity(max(checks, key=max))}"
     widgets.lead(comparison.headline(), f"{badges}{comparison.under_headline()}")

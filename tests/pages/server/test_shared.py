@@ -1,5 +1,7 @@
 """What visitors share: bounded by bytes, computed once, and never left waiting without a word."""
 
+from __future__ import annotations
+
 import gc
 import itertools
 import threading
@@ -15,6 +17,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import StopException
 
 from attn_core.errors import NoNetwork
+from ui.link import LinkState
 from ui.server import cache, loading, passes, shared
 from ui.server.cache import ByteCache, Handle
 from ui.server.shared import SharedState
@@ -32,6 +35,42 @@ class Result:
 
     name = "a model"
     n_bytes = 40
+
+    def describe(self, owner: object) -> str:
+        return self.name
+
+
+COUNT = itertools.count()
+
+
+def numbered(owner: object, *what: object, cells: object = None, progress: object = None) -> int:
+    """Another number each time that it is really computed."""
+    return next(COUNT)
+
+
+def nothing(owner: object) -> None:
+    next(COUNT)
+
+
+def chosen(owner: object) -> object:
+    return st.session_state["tiles"]
+
+
+def tiles_of(owner: Holder) -> object:
+    return owner.state["tiles"]
+
+
+class Holder:
+    """Something shared that leads to a page's parameters."""
+
+    n_bytes = 40
+
+    def __init__(self, state: LinkState) -> None:
+        self.state = state
+
+
+def said_of_handle(state: LinkState) -> Holder:
+    return shared.get_or_compute("holder", lambda: Holder(state))
 
 
 def handle(name: str = "a model") -> Handle:
@@ -180,9 +219,42 @@ def test_a_sentence_is_run_once_and_other_options_are_another_run(
 
 def test_something_beside_a_trace_belongs_to_that_trace_alone(state: SharedState) -> None:
     a, b = handle("a"), handle("b")
-    assert shared.memoize(a, "what", lambda: "a's") == "a's"
-    assert shared.memoize(b, "what", lambda: "b's") == "b's"
-    assert shared.memoize(a, "what", lambda: "never computed") == "a's"
+    first = shared.memoize(a, numbered, "what")
+    assert shared.memoize(b, numbered, "what") != first
+    assert shared.memoize(a, numbered, "what") == first
+
+
+def test_what_is_kept_goes_by_every_argument_of_the_function_that_computes_it(state: SharedState) -> None:
+    a, told = handle("a"), []
+    first = shared.memoize(a, numbered, "what", cells=np.zeros(3))
+    assert shared.memoize(a, numbered, "what", cells=np.zeros(3)) == first
+    assert shared.memoize(a, numbered, "what", cells=np.ones(3)) != first
+    assert shared.memoize(a, numbered, "else", cells=np.zeros(3)) != first
+    assert shared.memoize(a, numbered, "what", handle("b")) != shared.memoize(a, numbered, "what", handle("c"))
+    assert shared.memoize(a, numbered, "what", cells=np.zeros(3), progress=told.append) == first
+    assert shared.memoize(a, nothing) is None and shared.memoize(a, nothing) is None
+    assert next(COUNT) == first + 6, "None is kept, too"
+    with pytest.raises(TypeError, match="Result cannot be part of a key"):
+        shared.memoize(a, numbered, Result())
+
+
+def test_a_function_that_may_read_more_than_its_arguments_is_not_kept(state: SharedState) -> None:
+    tiles = "pattern"
+
+    def reads_what_is_around_it(owner: object) -> str:
+        return tiles
+
+    for function in (reads_what_is_around_it, lambda owner: "anything", Result().describe, chosen):
+        with pytest.raises(TypeError, match="may read more than its arguments"):
+            shared.memoize(handle(), function)
+
+
+def test_a_parameter_of_the_page_is_not_read_while_something_is_computed_for_everybody(state: SharedState) -> None:
+    said = LinkState("page", chosen={"tiles": "delta"})
+    assert said["tiles"] == "delta"
+    with pytest.raises(RuntimeError, match="reads 'tiles': make it an argument"):
+        shared.memoize(said_of_handle(said), tiles_of)
+    assert said["tiles"] == "delta"
 
 
 def test_what_a_session_remembers_keeps_nothing_alive_and_comes_back_when_it_is_read(state: SharedState) -> None:
