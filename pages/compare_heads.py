@@ -5,16 +5,15 @@ import streamlit as st
 from attn_core.models.catalogue import CATALOGUE
 from ui import stream
 from ui.compare_heads import all_heads, charts, controls, differences, numbers, params, reading
-from ui.compare_heads.specs import PAIR
+from ui.compare_heads.specs import EXAMPLE
 from ui.drawing import widgets
 from ui.page import open_page
-from ui.param import choice
 
 page = open_page(
     "compare_heads",
     models=tuple(CATALOGUE),
-    params=[*params.PARAMS, choice("scale", ("sqrt", "linear")), *stream.PARAMS],
-    starter=PAIR[0],
+    params=[*params.PARAMS, *stream.PARAMS],
+    starter=EXAMPLE[0],
 )
 headline = st.container(gap=None)
 controls.presets()

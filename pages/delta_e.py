@@ -6,10 +6,12 @@ from attn_core.models.catalogue import CATALOGUE
 from ui import stream
 from ui.delta_e import arrows, cards, charts, head_map, ledger_table, reading
 from ui.delta_e.headline import lead
-from ui.drawing import canvas, widgets
+from ui.drawing import canvas, controls, widgets
 from ui.page import ROOT, open_page
+from ui.shared_params import HEAD, LAYER
 
-page = open_page("delta_e", params=[*stream.PARAMS, *head_map.PARAMS, *charts.PARAMS], models=tuple(CATALOGUE))
+PARAMS = [*stream.PARAMS, *head_map.PARAMS, *charts.PARAMS, *arrows.PARAMS]
+page = open_page("delta_e", PARAMS, models=tuple(CATALOGUE))
 headline = st.container(gap=None)
 with headline:
     canvas.follow_theme()
@@ -28,7 +30,7 @@ with left, widgets.card("map"):
 with right, cards.layer(update):
     with st.container(horizontal=True, gap="small"):
         reading.word_picker(update)
-        widgets.stepper("Layer", "layer", update.viewed.n_layers - 1, ("K", "J"))
+        controls.stepper(LAYER, update.viewed.n_layers - 1, ("K", "J"))
     charts.staircase(update)
     charts.sizes(update)
 
@@ -39,7 +41,7 @@ with cards.ledger(update):
 
 left, right = st.columns([56, 44], gap="medium")
 with left, cards.sources(update):
-    widgets.stepper("Head", "head", update.viewed.n_heads - 1, ("H", "L"))
+    controls.stepper(HEAD, update.viewed.n_heads - 1, ("H", "L"))
     charts.sources(update)
 with right, cards.writes():
     charts.writes(update)

@@ -4,19 +4,20 @@ import streamlit as st
 
 from attn_core.models.catalogue import CATALOGUE
 from ui import stream
-from ui.drawing import widgets
+from ui.drawing import controls, widgets
 from ui.find_heads import ablation_cards, kinds_cards, search_cards
 from ui.page import open_page
 from ui.param import choice
 
 ASPECTS = {"paint": search_cards, "kinds": kinds_cards, "matter": ablation_cards}
 TITLES = {"paint": "Paint what you look for", "kinds": "What kind of head", "matter": "Does it matter?"}
+FIND = choice("find", TITLES, label="Find", in_caption=False)
 
 page = open_page(
     "find_heads",
     models=tuple(CATALOGUE),
     params=[
-        choice("find", tuple(ASPECTS), in_caption=False),
+        FIND,
         *stream.PARAMS,
         *search_cards.PARAMS,
         *kinds_cards.PARAMS,
@@ -28,7 +29,7 @@ with st.container():  # whatever waits has this place, and nothing below moves w
     viewed = stream.of(page)
 stream.offer_stream(viewed)
 with st.container(horizontal=True, gap="small"):
-    aspect = ASPECTS[widgets.switch("Find", TITLES, "find")]
+    aspect = ASPECTS[controls.switch(FIND)]
     stream.switches(viewed)
 
 lead, lines = aspect.draw(viewed), aspect.lines(viewed)

@@ -4,8 +4,7 @@ import streamlit as st
 
 from attn_core.models.catalogue import CATALOGUE
 from ui import stream
-from ui.page import KEY, ROOT, last_position, open_page
-from ui.param import choice, whole
+from ui.page import ROOT, open_page
 from ui.step_by_step import ablations, pattern, queries_and_keys, scores, start, toy, values, vectors
 from ui.step_by_step.reading import offer_pictures, subject_from_model, subject_from_toy
 
@@ -13,15 +12,10 @@ page = open_page(
     "step_by_step",
     params=[
         *stream.PARAMS,
-        choice("weights", ("real", "toy")),
-        KEY,
-        whole("guess", high=last_position, optional=True, in_caption=False),
-        whole("from", high=last_position, optional=True, in_caption=False),
-        choice("queries", ("rows", "columns")),
-        whole("toy_word", high=4, default=3),
-        whole("toy_answer", high=4, optional=True),
-        ablations.param(),
-        toy.param(),
+        *start.PARAMS,
+        *pattern.PARAMS,
+        *ablations.PARAMS,
+        *toy.PARAMS,
     ],
     models=tuple(CATALOGUE),
 )
@@ -50,8 +44,8 @@ queries_and_keys.queries_and_keys(subject)
 scores.scores(subject)
 scores.scale(subject)
 pattern.mask(subject)
-pattern.guess(subject, view["guess"])
-pattern.pattern(subject, view["queries"] == "columns", view["guess"])
+pattern.guess(subject, view["key_guess"])
+pattern.pattern(subject, view["queries"] == "columns", view["key_guess"])
 values.values(subject)
 values.delta(subject)
 ablations.panel(subject, view["breaks"])

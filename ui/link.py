@@ -89,6 +89,10 @@ class LinkState(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self.chosen)
 
+    def declared(self, name: str) -> Param:
+        """The page's parameter of a name."""
+        return next(param for param in self.params if param.name == name)
+
     def for_caption(self) -> dict[str, str]:
         """The values that are not as usual and that a picture does not show by itself."""
         return {p.name: self.short[p.name] for p in self.params if p.in_caption and p.name in self.short}

@@ -2,19 +2,23 @@
 
 A page in full:
 
-    from ui.drawing import widgets
+    from ui.drawing import controls, widgets
     from ui.page import open_page
-    from ui.param import choice, flag, whole
+    from ui.param import flag
+    from ui.shared_params import LAYER
 
-    page = open_page("delta_e", params=[choice("view", ("rows", "columns")), flag("specials", True)])
+    SPECIALS = flag("specials", True, label="special tokens")
+    page = open_page("delta_e", params=[SPECIALS])
     trace = page.trace()                 # waits with visible progress; a problem becomes one clear sentence
     widgets.lead(f"Head {page.layer}.{page.head} adds most to {widgets.query(...)}.", sub=page.badges(trace))
     with widgets.card("picture", "What each head adds", "Rows are heads, columns are words."):
-        widgets.stepper("Layer", "layer", trace.n_layers - 1)
+        controls.stepper(LAYER, trace.n_layers - 1)
+        controls.toggle(SPECIALS)
         st.plotly_chart(...)
 
-* `open_page(page, params=…)`: `page` is the file's stem ("all_heads" for app.py). `params` are the page's own, see
-  `ui.param`; `text`, `model`, `layer`, `head` and `query` (the chosen word; None: the page chooses) are there already.
+* `open_page(page, params=…)`: `page` is the file's stem ("all_heads" for app.py). `params` are the page's own
+  (`ui.param`, `ui.shared_params`); `text`, `model`, `layer`, `head` and `query` (the chosen word; None: the
+  page chooses) are there already.
 * `sentence=False` leaves out sentence and examples, `model=False` the picker too; `examples=(…)` gives others
   (a model that Headlight trained brings its own),
   `models=(…)` narrows the picker, `starter=` is the page's own first sentence.
@@ -44,12 +48,12 @@ from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.settings import VERSION
 from attn_core.text.numbers import scientific
-from attn_core.views.recorded import SENTENCE
 from ui.drawing import gallery, widgets
 from ui.followed_word import chosen_word, followed_word
 from ui.link import LinkState, open_link_state
-from ui.param import Declared, Earlier, Param, typed, whole
+from ui.param import Param, typed
 from ui.server import cache, loading, passes
+from ui.shared_params import GOES_ALONG, HEAD, LAYER, QUERY, STARTER
 from ui.shell import known_words, menu, save
 from ui.shell.badges import parity, parity_of, provenance
 from ui.shell.inputs import ask
@@ -77,20 +81,11 @@ __all__ = [
     "stop_with",
 ]
 
-STARTER = SENTENCE
 EXAMPLES = (
     "one mole of carbon dioxide",
     "the animal didn't cross the street because it was tired",
     "the keys to the cabinet are on the table",
 )
-
-
-def last_position(state: Earlier) -> int:
-    """The last position that a sentence can have in the chosen model."""
-    return entry_of(state["model"]).limit - 1
-
-
-KEY = whole("key", high=last_position, optional=True, travels=True)  # the answering word that is followed
 
 
 @dataclass(frozen=True)
@@ -220,9 +215,12 @@ def open_page(
     st.html(ROOT / "assets" / "css" / "style.css")
     st.html(ROOT / "assets" / "css" / "menu.css")
     offered = tuple(models or (name for name, entry in CATALOGUE.items() if entry.architecture != "encoder-decoder"))
-    view = open_link_state(page, [*_shared_params(offered, starter if sentence else None), *params])
+    which_model = Param("model", offered[0], lambda raw, _: _known_model(raw, offered), label="Model", **GOES_ALONG)
+    typed_text = typed("text", starter, label="Sentence", **GOES_ALONG) if sentence else None
+    shared = [which_model, *([typed_text] if typed_text else []), LAYER, HEAD, QUERY]
+    view = open_link_state(page, [*shared, *params])
     save_menu = menu.draw(page, view)
-    counter = ask(offered, card_of(view["model"]).examples or examples, sentence) if model else None
+    counter = ask(which_model, typed_text, offered, card_of(view["model"]).examples or examples) if model else None
     remarks = st.container(key="remarks")
     with remarks:
         for remark in view.notes:
@@ -233,29 +231,6 @@ def open_page(
 def _both(translated: Trace) -> tuple[Tokens, list[str]]:
     """The tokens of a source, and how those of its target are read."""
     return translated.tokens_of("encoder")[0], translated.tokens_of("decoder")[0].labels
-
-
-def _shared_params(offered: Sequence[str], starter: str | None) -> list[Param]:
-    """Model, sentence, layer, head and word; the first screen opens on the lesson's own: creature, in head 0.3."""
-
-    def top(*what: str) -> Callable[[Earlier], int]:
-        # The larger of a model's two stacks; which of them is looked at, a page's own parameter says.
-        return lambda view: max(getattr(entry_of(view["model"]), each) for each in what) - 1
-
-    def at_most(wanted: int, what: str) -> Callable[[Earlier], int]:
-        return lambda view: min(wanted, top(what)(view))
-
-    def first_word(view: Earlier) -> int | None:
-        return 4 if (view["model"], view.get("text")) == ("minilm", STARTER) else None
-
-    goes_along: Declared = {"travels": True, "in_caption": False}
-    return [
-        Param("model", offered[0], lambda raw, earlier: _known_model(raw, offered), **goes_along),
-        *([typed("text", starter, **goes_along)] if starter is not None else []),
-        whole("layer", high=top("n_layers", "n_decoder_layers"), default=at_most(0, "n_layers"), **goes_along),
-        whole("head", high=top("n_heads", "n_decoder_heads"), default=at_most(3, "n_heads"), **goes_along),
-        whole("query", high=top("limit"), default=first_word, optional=True, **goes_along),
-    ]
 
 
 def _known_model(name: str, offered: Sequence[str]) -> str:

@@ -2,13 +2,14 @@
 
 TILES = choice("tiles", {"pattern": "pattern", "delta": "ΔE size"}, label="Tiles")
 open_page("all_heads", params=[TILES, …])     # the link is read, checked and written by it
-widgets.switch(TILES)                         # the widget
+controls.switch(TILES)                        # the widget, with the parameter's label, values and words
 page.state["tiles"]                           # its value
 go("all_heads", "The sizes", TILES.set("delta"))   # a link with it, checked where it is built
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Unpack
@@ -19,11 +20,16 @@ Earlier = Mapping[str, Any]  # the values of the parameters before this one
 Parse = Callable[[str, Earlier], object]
 
 
+Limit = float | Callable[[Earlier], float]
+Options = Sequence[str] | Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class Param:
     """One thing that a link can say. `parse(raw, earlier)` gives its value or raises ValueError with the reason.
 
-    `options` gives the values of a switch their own words, and `label` is the switch's. `in_caption`: whether a saved
+    What its widget (`ui.drawing.controls`) shows: `label` and `help` are plain text, `options` gives the values of a
+    switch their own words, `low` and `high` are a number's ends, both included. `in_caption`: whether a saved
     picture's caption says a value that is not the default. `travels`: the value goes along to other pages that have
     the parameter. `nearest` gives what is closest to a value that a model or a page does not have; else the default is.
     """
@@ -33,7 +39,10 @@ class Param:
     parse: Parse
     show: Callable[[Any], str] = str
     label: str = ""
+    help: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    low: float = 0
+    high: Limit = 0
     in_caption: bool = True
     travels: bool = False
     nearest: Callable[[object, Earlier], object] | None = None
@@ -59,12 +68,9 @@ class Declared(TypedDict, total=False):
     """What the makers below pass on to `Param`."""
 
     label: str
+    help: str | None
     in_caption: bool
     travels: bool
-
-
-Limit = int | Callable[[Earlier], int]
-Options = Sequence[str] | Mapping[str, str]
 
 
 def whole(
@@ -75,14 +81,14 @@ def whole(
     """
 
     def top(earlier: Earlier) -> int:
-        return high(earlier) if callable(high) else high
+        return int(high(earlier) if callable(high) else high)
 
     def parse(raw: str, earlier: Earlier) -> int | None:
         if optional and raw == AUTO:
             return None
         most = top(earlier)
         if not raw.isascii() or not raw.isdigit() or len(raw) > 9 or not low <= int(raw) <= most:
-            raise ValueError(f"it must be a whole number from {low} to {most}")
+            raise ValueError(f"it must be a whole number from {low:,} to {most:,}")
         return int(raw)
 
     def nearest(value: object, earlier: Earlier) -> object:
@@ -91,7 +97,19 @@ def whole(
         return min(max(value, low), top(earlier))
 
     fallback = low if default is None and not optional else default
-    return Param(name, fallback, parse, as_written, nearest=nearest, **more)
+    return Param(name, fallback, parse, as_written, low=low, high=high, nearest=nearest, **more)
+
+
+def decimal(name: str, low: float, high: float, default: float, **more: Unpack[Declared]) -> Param:
+    """A number from `low` to `high`, both included."""
+
+    def parse(raw: str, earlier: Earlier) -> float:
+        value = float(raw)
+        if not (math.isfinite(value) and low <= value <= high):
+            raise ValueError(f"it must be from {low} to {high}")
+        return value
+
+    return Param(name, default, parse, low=low, high=high, **more)
 
 
 def choice(
@@ -114,7 +132,7 @@ def choice(
     return Param(name, fallback, parse, options=words_of, **more)
 
 
-def flag(name: str, default: bool = False, **more: Unpack[Declared]) -> Param:
+def flag(name: str, default: bool | Callable[[Earlier], bool] = False, **more: Unpack[Declared]) -> Param:
     """Yes or no, written "1" or "0"."""
 
     def parse(raw: str, earlier: Earlier) -> bool:

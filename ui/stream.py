@@ -20,7 +20,7 @@ from attn_core.heads import baselines
 from attn_core.heads.salience import salient_query_of
 from attn_core.heads.sink import sink_of
 from attn_core.text.decoding import visible
-from ui.drawing import widgets
+from ui.drawing import controls
 from ui.param import choice, typed
 from ui.server import loading, passes, shared
 from ui.server.cache import frozen
@@ -34,11 +34,14 @@ if TYPE_CHECKING:
     from ui.page import Page
     from ui.server.passes import Model
 
-STREAMS = {"encoder": "encoder", "decoder": "decoder", "cross": "decoder → encoder"}
-PARAMS = [
-    choice("stream", STREAMS, label="Stream", travels=True),
-    typed("target", "", label="Translation", travels=True),
-]
+STREAM = choice(
+    "stream",
+    {"encoder": "encoder", "decoder": "decoder", "cross": "decoder → encoder"},
+    label="Stream",
+    travels=True,
+)
+TARGET = typed("target", "", label="Translation", travels=True)
+PARAMS = [STREAM, TARGET]
 
 
 @dataclass(frozen=True)
@@ -190,13 +193,8 @@ def switches(viewed: StreamView) -> None:
     if viewed.reader.name == "self":
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        widgets.switch("Stream", STREAMS, "stream")
-        st.text_input(
-            "Translation",
-            key="target",
-            label_visibility="collapsed",
-            placeholder="Type a translation, or leave it to the model",
-        )
+        controls.switch(STREAM)
+        controls.text(TARGET, "Type a translation, or leave it to the model")
 
 
 def row_names(viewed: StreamView) -> Markup:
@@ -204,6 +202,11 @@ def row_names(viewed: StreamView) -> Markup:
     if viewed.reader.name not in ("decoder", "cross"):
         return Markup()
     return Markup("A row is named by the word that the decoder has just read; what it writes there is the next one.")
+
+
+def choose_word(query: int) -> None:
+    """Callback: look at another word."""
+    st.session_state["query"] = query
 
 
 def open_head(layer: int, head: int) -> None:

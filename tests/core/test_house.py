@@ -42,7 +42,7 @@ LIBRARY = (
     ("__init__", "__main__"),
 )
 APP = (
-    ("param", "words", "drawing", "server"),
+    ("param", "shared_params", "words", "drawing", "server"),
     ("link", "followed_word"),
     ("shell",),
     ("page",),

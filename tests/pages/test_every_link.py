@@ -15,11 +15,11 @@ ROOT = Path(__file__).parents[2]
 PAGES = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]
 UNUSUAL = {  # own values that another page's parameter of the same name does not have
     "app.py": {"key": "2", "queries": "columns"},
-    "pages/compare_heads.py": {"panels": "4", "pair": "cd", "d_head": "5"},
+    "pages/compare_heads.py": {"panels": "4", "panel_pair": "cd", "head_d": "5"},
     "pages/parameters.py": {"own": "1", "d_model": "96", "n_heads": "6", "d_head": "16", "stream": "cross"},
-    "pages/lesson.py": {"stop": "3", "guess": "2"},
-    "pages/step_by_step.py": {"guess": "3", "from": "2"},
-    "pages/word_senses.py": {"pair": "1-2"},
+    "pages/lesson.py": {"stop": "3", "stop_guess": "2"},
+    "pages/step_by_step.py": {"key_guess": "3", "from": "2"},
+    "pages/word_senses.py": {"sense_pair": "1-2"},
     "pages/delta_e.py": {"axes": "3"},
 }
 

@@ -12,23 +12,20 @@ from attn_core.views.arrangement import MEANS
 from ui import words
 from ui.all_heads import packets
 from ui.all_heads.head import ArrangedHead, capitalised
-from ui.drawing import canvas, cells, widgets
-from ui.page import KEY, Page, go
+from ui.drawing import canvas, cells, controls, widgets
+from ui.page import Page, go
 from ui.param import choice
+from ui.shared_params import HEAD, KEY, LAYER, QUERIES_IN, SCALE
 
 if TYPE_CHECKING:
     from attn_core.views.view import Readable
 
 WORDS = words.beside(__file__)
-PARAMS = [
-    choice("mean", MEANS),
-    choice("specials", ("show", "hide")),
-    choice("unit", ("pieces", "words")),
-    choice("scale", ("sqrt", "linear")),
-    choice("queries", ("rows", "columns")),
-    choice("face", ("heatmap", "table"), in_caption=False),
-    KEY,
-]
+MEAN = choice("mean", {mean: WORDS.text("switches.mean", mean) for mean in MEANS}, label="Mean")
+SPECIALS = choice("specials", WORDS.table("switches.specials"), label="Special tokens")
+UNIT = choice("unit", WORDS.table("switches.unit"), label="Words")
+FACE = choice("face", {"heatmap": "heatmap", "table": "table"}, label="Show as", in_caption=False)
+PARAMS = [MEAN, SPECIALS, UNIT, SCALE, QUERIES_IN, FACE, KEY]
 
 
 def choose_row(positions: Sequence[int], row: int | None) -> None:
@@ -55,8 +52,8 @@ def offer(page: Page, head: ArrangedHead) -> None:
 def steppers(head: ArrangedHead) -> None:
     """Layer and head, by buttons, by menu, or by the keys K J H L."""
     with st.container(horizontal=True, gap="small"):
-        widgets.stepper("Layer", "layer", head.trace.n_layers - 1, ("K", "J"))
-        widgets.stepper("Head", "head", head.trace.n_heads - 1, ("H", "L"))
+        controls.stepper(LAYER, head.trace.n_layers - 1, ("K", "J"))
+        controls.stepper(HEAD, head.trace.n_heads - 1, ("H", "L"))
 
 
 def heatmap(page: Page, head: ArrangedHead) -> None:

@@ -40,7 +40,7 @@ def card(page: Page, trace: Trace) -> None:
         with left:
             found = next_words(trace, OFFERED, temperature=page.state["temperature"], top_k=page.state["top_k"])
             _likeliest(page, trace, found)
-            writing.controls(page, trace, found)
+            writing.settings(page, trace, found)
         with right:
             _layers(page, trace)
         _steps(page, trace)

@@ -7,13 +7,16 @@ import streamlit as st
 from ui import words
 from ui.all_heads import packets
 from ui.all_heads.head import ArrangedHead
-from ui.drawing import canvas, widgets
+from ui.all_heads.head_charts import SPECIALS, UNIT
+from ui.drawing import canvas, controls, widgets
 from ui.page import Page
 from ui.param import choice
 from ui.server import shared
+from ui.shared_params import SCALE
 
 WORDS = words.beside(__file__)
-PARAMS = [choice("tiles", ("pattern", "delta"))]
+TILES = choice("tiles", WORDS.table("switches.tiles"), label="Tiles")
+PARAMS = [TILES]
 
 
 def heading(page: Page) -> None:
@@ -54,8 +57,8 @@ def _open(tile: canvas.Opened) -> None:
 def switches(head: ArrangedHead) -> None:
     """What all tiles share: what they show, their scale, the sink, and words or pieces."""
     with st.container(horizontal=True, gap="small"):
-        widgets.switch("Tiles", {"pattern": "pattern", "delta": "ΔE size"}, "tiles")
-        widgets.switch("Scale", {"sqrt": "√ scale", "linear": "linear"}, "scale")
-        widgets.switch("Words", {"pieces": "pieces", "words": "whole words"}, "unit")
+        controls.switch(TILES)
+        controls.switch(SCALE)
+        controls.switch(UNIT)
         if head.sink_name:
-            widgets.switch("Special tokens", {"show": "show specials", "hide": "hide, renormalise"}, "specials")
+            controls.switch(SPECIALS)

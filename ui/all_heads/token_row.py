@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from attn_core.heads.measures import entropy
@@ -12,8 +14,9 @@ from ui import words
 from ui.all_heads import packets
 from ui.all_heads.first_screen import Reading
 from ui.all_heads.head import ArrangedHead
-from ui.all_heads.head_charts import choose_row
-from ui.drawing import widgets
+from ui.all_heads.head_charts import FACE, MEAN, choose_row
+from ui.drawing import controls, widgets
+from ui.shared_params import QUERIES_IN
 
 WORDS = words.beside(__file__)
 
@@ -35,25 +38,18 @@ def table(head: ArrangedHead) -> None:
 
 def switches(head: ArrangedHead) -> None:
     """What can be adjusted about one head."""
-    means = {"one": "this head", "heads": "mean of heads", "layers": "of layers", "all": "of all"}
     with st.container(horizontal=True, gap="small"):
         _word_picker(head)
-        widgets.switch("Show as", {"heatmap": "heatmap", "table": "table"}, "face")
-        widgets.switch("Queries", {"rows": "queries in rows", "columns": "in columns"}, "queries")
-        widgets.switch("Mean", means, "mean")
+        controls.switch(FACE)
+        controls.switch(QUERIES_IN)
+        controls.switch(MEAN)
 
 
 def _word_picker(head: ArrangedHead) -> None:
-    """Choose the word that is read aloud; its label is shown as text, whatever was typed."""
-    st.session_state["word"] = head.row
-    st.selectbox(
-        "Word",
-        range(len(head.positions)),
-        format_func=lambda row: f"{visible(head.arrangement.labels[row])} ({head.positions[row]})",
-        key="word",
-        on_change=lambda: choose_row(head.positions, st.session_state["word"]),
-        label_visibility="collapsed",
-        width=190,
+    """Choose the word that is read aloud."""
+    places = zip(head.arrangement.labels, head.positions, strict=True)
+    controls.word_picker(
+        "word", [f"{visible(label)} ({at})" for label, at in places], head.row, partial(choose_row, head.positions)
     )
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -13,36 +12,26 @@ from attn_core.errors import HeadlightError
 from attn_core.prediction.next_token import TokenPrediction, continued_text, generate
 from attn_core.text.decoding import visible
 from ui import words
-from ui.drawing import widgets
+from ui.drawing import controls, widgets
 from ui.link import forget
 from ui.page import Page
-from ui.param import Param, choice, typed, whole
+from ui.param import choice, decimal, typed, whole
 from ui.server import passes
 
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
 
 WORDS = words.beside(__file__)
-COOLEST, HOTTEST = 0.1, 2.0
 AT_ONCE = 8  # words that one click writes
 
 
-def _temperature(raw: str, earlier: Mapping[str, object]) -> float:
-    value = float(raw)
-    if not (math.isfinite(value) and COOLEST <= value <= HOTTEST):
-        raise ValueError(f"it must be from {COOLEST} to {HOTTEST}")
-    return value
+DRAW = choice("draw", WORDS.table("switches.draw"), label="Writing")
+TEMPERATURE = decimal("temperature", 0.1, 2.0, 1.0, label="Temperature", help=WORDS.text("next.temperature"))
+TOP_K = whole("top_k", high=100, label="Top k", help=WORDS.text("next.top_k"))
+PARAMS = [DRAW, TEMPERATURE, TOP_K, typed("written", "")]
 
 
-PARAMS = [
-    choice("draw", ("likeliest", "chance")),
-    Param("temperature", 1.0, _temperature),
-    whole("top_k", high=100),
-    typed("written", ""),
-]
-
-
-def controls(page: Page, trace: Trace, found: Sequence[TokenPrediction]) -> None:
+def settings(page: Page, trace: Trace, found: Sequence[TokenPrediction]) -> None:
     """How words are drawn, one of the words found to append, and buttons that let the model write."""
     places_left = page.model().limit - len(trace.tokens)
     _draw_settings()
@@ -55,10 +44,9 @@ def controls(page: Page, trace: Trace, found: Sequence[TokenPrediction]) -> None
 
 
 def _draw_settings() -> None:
-    temperature, top_k = WORDS.text("next.temperature"), WORDS.text("next.top_k")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        st.slider("Temperature", COOLEST, HOTTEST, key="temperature", step=0.1, width=190, help=temperature)
-        st.number_input("Top k", 0, 100, key="top_k", width=130, help=top_k)
+        controls.slider(TEMPERATURE, step=0.1, width=190)
+        controls.number(TOP_K, width=130)
 
 
 def _append_one(page: Page, trace: Trace, found: Sequence[TokenPrediction], places_left: int) -> None:
@@ -86,7 +74,7 @@ def _let_it_write(page: Page, trace: Trace, places_left: int) -> None:
 
     full = places_left < 1
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        widgets.switch("Writing", {"likeliest": "always the likeliest", "chance": "draw by chance"}, "draw")
+        controls.switch(DRAW)
         st.button("Write a word", key="next_one", on_click=write, args=(1,), disabled=full)
         st.button(f"Write {AT_ONCE}", key="next_many", on_click=write, args=(AT_ONCE,), disabled=full)
 

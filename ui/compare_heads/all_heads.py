@@ -73,9 +73,9 @@ def _panels_set(panels: PanelSet, found: HeadDistances) -> tuple[int, ...]:
 
 def _set(which: tuple[int, ...], layer: int, head: int) -> None:
     """Callback: these panels look at another head."""
-    pair, query = st.session_state["pair"], st.session_state["query"]
+    kept = {name: st.session_state[name] for name in (params.PAIR.name, "query")}
     params.edit(lambda panels: specs.with_head(panels, which, layer, head))
-    st.session_state.update(pair=pair, query=query)
+    st.session_state.update(kept)
 
 
 def list_of_heads(panels: PanelSet, found: HeadDistances) -> None:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 import streamlit as st
 
 from attn_core.models.catalogue import CATALOGUE, availability, entry_of
-from attn_core.settings import is_public
 from ui import words
 from ui.compare_heads import params, specs
-from ui.compare_heads.specs import LETTERS, SAME, SHOWS, PanelSpec
-from ui.drawing import widgets
+from ui.compare_heads.specs import LETTERS, SAME, PanelSpec
+from ui.drawing import controls, widgets
 from ui.followed_word import start_afresh
+from ui.shared_params import HEAD, LAYER, SCALE
 
 WORDS = words.beside(__file__)
-Number = TypeVar("Number", int, str)  # panel A's are numbers, the others' are words: they may say "same"
 
 
 def presets() -> None:
@@ -37,11 +35,11 @@ def _take_preset(make: Callable[[list[PanelSpec]], list[PanelSpec]]) -> None:
 
 def pair(n_panels: int) -> None:
     """Which two panels the difference is taken of, and the scale of all."""
-    pairs = [p for p in params.PAIRS if max(p) <= LETTERS[n_panels - 1]]
+    pairs = params.pairs(n_panels)
     with st.container(horizontal=True, gap="small"):
         if len(pairs) > 1:
-            widgets.switch("Difference", {p: f"{p[0].upper()} − {p[1].upper()}" for p in pairs}, "pair")
-        widgets.switch("Scale", {"sqrt": "√ scale", "linear": "linear"}, "scale")
+            controls.switch(params.PAIR, pairs)
+        controls.switch(SCALE)
 
 
 def panels(own_specs: list[PanelSpec]) -> None:
@@ -68,7 +66,10 @@ def panels(own_specs: list[PanelSpec]) -> None:
 def _first(spec: PanelSpec) -> None:
     st.html(f'<div class="hl-hint">{WORDS.html("specs.first")}</div>')
     entry = entry_of(spec.model)
-    _which("a", "layer", "head", range(entry.n_layers), range(entry.n_heads), str)
+    with st.container(horizontal=True, gap="small"):
+        controls.pick(LAYER, range(entry.n_layers), str, width=104, labelled=True)
+        controls.pick(HEAD, range(entry.n_heads), str, width=104, labelled=True)
+        controls.pick(params.FIRST_SHOWS, width=168, labelled=True)
 
 
 def _model_label(name: str) -> str:
@@ -81,35 +82,18 @@ def _model_label(name: str) -> str:
 
 
 def _further(letter: str, spec: PanelSpec) -> None:
-    own = st.session_state[f"{letter}_model"]
-    models = [SAME, *CATALOGUE, *([] if own in (SAME, *CATALOGUE) else [own])]
+    model, text, layer, head, shows = params.FURTHER[letter]
     entry = entry_of(spec.model)
-    layers, heads = ([SAME, *map(str, range(n))] for n in (entry.n_layers, entry.n_heads))
-    st.text_input("Sentence", key=f"{letter}_text", placeholder="Sentence: as in A", label_visibility="collapsed")
-    st.selectbox(
-        "Model",
-        models,
-        key=f"{letter}_model",
-        format_func=_model_label,
-        label_visibility="collapsed",
-        accept_new_options=not is_public(),
-    )
-    _which(letter, f"{letter}_layer", f"{letter}_head", layers, heads, lambda n: "as in A" if n == SAME else n)
-
-
-def _which(
-    letter: str,
-    layer: str,
-    head: str,
-    layers: Sequence[Number],
-    heads: Sequence[Number],
-    named: Callable[[Number], str],
-) -> None:
-    """Layer, head, and what is shown of it, side by side."""
+    controls.text(text, "Sentence: as in A")
+    controls.model_picker(model, (SAME, *CATALOGUE), _model_label)
     with st.container(horizontal=True, gap="small"):
-        st.selectbox("Layer", layers, key=layer, format_func=named, width=104)
-        st.selectbox("Head", heads, key=head, format_func=named, width=104)
-        st.selectbox("Shows", list(SHOWS), key=f"{letter}_shows", format_func=SHOWS.__getitem__, width=168)
+        for param, n in ((layer, entry.n_layers), (head, entry.n_heads)):
+            controls.pick(param, [SAME, *map(str, range(n))], _as_in_a, width=104, labelled=True)
+        controls.pick(shows, width=168, labelled=True)
+
+
+def _as_in_a(number: str) -> str:
+    return "as in A" if number == SAME else number
 
 
 def _buttons(i: int, n: int) -> None:

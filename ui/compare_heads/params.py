@@ -12,15 +12,16 @@ import streamlit as st
 
 from attn_core.errors import HeadlightError
 from attn_core.models.catalogue import entry_of
-from ui.compare_heads.specs import LETTERS, PAIR, SAME, SHOWS, PanelSpec
+from ui.compare_heads.specs import EXAMPLE, LETTERS, SAME, SHOWS, PanelSpec
 from ui.link import choose
 from ui.param import Param, choice, whole
+from ui.shared_params import SCALE
 
 Values = Mapping[str, Any]  # the parameters that come before one in the link
 
 
 def _model(values: Values, letter: str) -> str:
-    own = SAME if letter == "a" else values[f"{letter}_model"]
+    own = SAME if letter == "a" else values[f"model_{letter}"]
     return str(values["model"] if own == SAME else own)
 
 
@@ -37,68 +38,79 @@ def _numbers(letter: str, what: str) -> Callable[[Values], Sequence[str]]:
 
 
 def _other_sentence(values: Values) -> str:
-    return PAIR[1] if values["text"] == PAIR[0] else ""
+    return EXAMPLE[1] if values["text"] == EXAMPLE[0] else ""
 
 
 def _other_head(values: Values) -> str:
     """Beside the same sentence in the same model, the next head; else the same one."""
-    if values["b_model"] != SAME or values["b_text"]:
+    if values["model_b"] != SAME or values["text_b"]:
         return SAME
     return str((values["head"] + 1) % entry_of(values["model"]).n_heads)
 
 
 def _params(letter: str) -> list[Param]:
     return [
-        Param(f"{letter}_model", SAME, _known_model),
-        Param(f"{letter}_text", _other_sentence if letter == "b" else "", lambda raw, values: raw),
-        choice(f"{letter}_layer", _numbers(letter, "n_layers")),
-        choice(f"{letter}_head", _numbers(letter, "n_heads"), _other_head if letter == "b" else None),
-        choice(f"{letter}_shows", tuple(SHOWS)),
+        Param(f"model_{letter}", SAME, _known_model, label="Model"),
+        Param(f"text_{letter}", _other_sentence if letter == "b" else "", lambda raw, values: raw, label="Sentence"),
+        choice(f"layer_{letter}", _numbers(letter, "n_layers"), label="Layer"),
+        choice(f"head_{letter}", _numbers(letter, "n_heads"), _other_head if letter == "b" else None, label="Head"),
+        choice(f"shows_{letter}", SHOWS, label="Shows"),
     ]
 
 
 PAIRS = tuple(x + y for i, x in enumerate(LETTERS) for y in LETTERS[i + 1 :])
+
+
+def pairs(n_panels: int) -> dict[str, str]:
+    """The pairs of so many panels, and how the difference of each is read."""
+    return {pair: f"{pair[0].upper()} − {pair[1].upper()}" for pair in PAIRS if max(pair) <= LETTERS[n_panels - 1]}
+
+
+FIRST_SHOWS = choice("shows_a", SHOWS, label="Shows")
+FURTHER = {letter: _params(letter) for letter in LETTERS[1:]}  # what each panel but the first can be told
+PAIR = choice("panel_pair", lambda values: list(pairs(values["panels"])), label="Difference")
 PARAMS = [
     whole("panels", low=2, high=len(LETTERS)),
-    choice("a_shows", tuple(SHOWS)),
-    *(param for letter in LETTERS[1:] for param in _params(letter)),
-    choice("pair", lambda values: [pair for pair in PAIRS if max(pair) <= LETTERS[values["panels"] - 1]]),
+    FIRST_SHOWS,
+    *(param for of_panel in FURTHER.values() for param in of_panel),
+    PAIR,
+    SCALE,
 ]
 
 
 def specs(values: Values) -> list[PanelSpec]:
     """All panels, said out, from the link's parameters or from the session."""
-    first = PanelSpec(values["model"], values["text"], values["layer"], values["head"], values["a_shows"])
+    first = PanelSpec(values["model"], values["text"], values["layer"], values["head"], values["shows_a"])
     return [first, *(_spec(values, letter, first) for letter in LETTERS[1 : values["panels"]])]
 
 
 def _spec(values: Values, letter: str, first: PanelSpec) -> PanelSpec:
     def number(what: str, own: int) -> int:
-        said = values[f"{letter}_{what}"]
+        said = values[f"{what}_{letter}"]
         return own if said == SAME else int(said)
 
     entry = entry_of(_model(values, letter))
     return PanelSpec(
         model=_model(values, letter),
-        text=values[f"{letter}_text"] or first.text,
+        text=values[f"text_{letter}"] or first.text,
         layer=min(number("layer", first.layer), entry.n_layers - 1),
         head=min(number("head", first.head), entry.n_heads - 1),
-        shows=values[f"{letter}_shows"],
+        shows=values[f"shows_{letter}"],
     )
 
 
 def write(panels: Sequence[PanelSpec]) -> None:
     """For callbacks: make the link say these panels; what equals panel A follows it."""
     first = panels[0]
-    said: dict[str, object] = {"panels": len(panels), "pair": "ab", "query": None}
+    said: dict[str, object] = {"panels": len(panels), PAIR.name: "ab", "query": None}
     said |= {"model": first.model, "text": first.text, "layer": first.layer, "head": first.head}
-    said["a_shows"] = first.shows
+    said["shows_a"] = first.shows
     for letter, panel in zip(LETTERS[1:], panels[1:], strict=False):
-        said[f"{letter}_model"] = SAME if panel.model == first.model else panel.model
-        said[f"{letter}_text"] = "" if panel.text == first.text else panel.text
-        said[f"{letter}_layer"] = SAME if panel.layer == first.layer else str(panel.layer)
-        said[f"{letter}_head"] = SAME if panel.head == first.head else str(panel.head)
-        said[f"{letter}_shows"] = panel.shows
+        said[f"model_{letter}"] = SAME if panel.model == first.model else panel.model
+        said[f"text_{letter}"] = "" if panel.text == first.text else panel.text
+        said[f"layer_{letter}"] = SAME if panel.layer == first.layer else str(panel.layer)
+        said[f"head_{letter}"] = SAME if panel.head == first.head else str(panel.head)
+        said[f"shows_{letter}"] = panel.shows
     choose(said)
 
 

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from attn_core.heads import baselines
 from ui import stream, words
 from ui.compare_heads.panels import Panel, PanelSet
+from ui.compare_heads.params import PAIR
 from ui.compare_heads.specs import LETTERS, PanelSpec
 from ui.drawing import widgets
 from ui.page import Page
@@ -40,7 +41,7 @@ def read(page: Page, specs: Sequence[PanelSpec]) -> PanelSet:
         panels.append(Panel(letter.upper(), spec, viewed, _patterns_of(spec, viewed)))
     with page.remarks:
         _remark(panels)
-    x, y = page.state["pair"]
+    x, y = page.state[PAIR.name]
     shown = PanelSet(panels, _by_words(panels), (LETTERS.index(x), LETTERS.index(y)), page.state["query"])
     with page.problems():
         budget.hold_drawn((len(shown.axes[0][0]), len(shown.axes[0][1])), pictures=len(panels) + 1)

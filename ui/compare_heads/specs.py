@@ -15,7 +15,7 @@ WORDS = words.beside(__file__)
 
 LETTERS = "abcd"
 SAME = "same"
-PAIR = ("the keys to the cabinet are on the table", "the keys to the cabinet is on the table")
+EXAMPLE = ("the keys to the cabinet are on the table", "the keys to the cabinet is on the table")
 SHOWS = WORDS.table("specs.shows")
 
 
@@ -73,7 +73,7 @@ def two_heads(panels: list[PanelSpec]) -> list[PanelSpec]:
 
 
 def two_sentences(panels: list[PanelSpec]) -> list[PanelSpec]:
-    return [replace(panels[0], text=text, shows="head") for text in PAIR]
+    return [replace(panels[0], text=text, shows="head") for text in EXAMPLE]
 
 
 def two_models(panels: list[PanelSpec]) -> list[PanelSpec]:

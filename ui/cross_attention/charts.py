@@ -8,9 +8,9 @@ import streamlit as st
 
 from attn_core.figures.charts.heatmap import clicked, heatmap_spec
 from ui import words
-from ui.cross_attention.inputs import choose_row, open_head
+from ui.cross_attention.inputs import CROSS_HEAD, CROSS_LAYER, ROWS, choose_row, open_head
 from ui.cross_attention.translation import Translation
-from ui.drawing import canvas, gallery, widgets
+from ui.drawing import canvas, controls, gallery, widgets
 from ui.page import Page, go
 
 WORDS = words.beside(__file__)
@@ -36,7 +36,7 @@ def lines(found: Translation) -> None:
         pinned=pin,
         on_pin=pinned,
     )
-    rows = widgets.switch("Rows", WORDS.table("lines.rows"), "rows")
+    rows = controls.switch(ROWS)
     st.html(f'<div class="hl-hint">{WORDS.html("lines.why", rows)}</div>')
 
 
@@ -45,8 +45,8 @@ def cross_map(found: Translation) -> None:
     widgets.heading(WORDS.html("map.title", layer=found.layer, head=found.head), WORDS.html("map.hint"))
     last_layer, last_head = found.last_layer_and_head
     with st.container(horizontal=True, gap="small"):
-        widgets.stepper("Layer", "cross_layer", last_layer)
-        widgets.stepper("Head", "cross_head", last_head)
+        controls.stepper(CROSS_LAYER, last_layer)
+        controls.stepper(CROSS_HEAD, last_head)
     figure = partial(
         heatmap_spec,
         found.pattern,

@@ -6,7 +6,7 @@ import streamlit as st
 
 from attn_core.text.decoding import visible
 from ui import words
-from ui.cross_attention.inputs import open_head
+from ui.cross_attention.inputs import ALIGN, open_head
 from ui.cross_attention.translation import Translation, head_names
 from ui.drawing import canvas, gallery, widgets
 
@@ -16,9 +16,9 @@ WORDS = words.beside(__file__)
 def alignment(found: Translation) -> None:
     """Which source word each word came from: the largest weight of its row, in one head or a mean of several."""
     chosen = st.multiselect(
-        "Mean of heads",
+        ALIGN.label,
         head_names(found.cross.n_layers, found.cross.n_heads),
-        key="align",
+        key=ALIGN.name,
         placeholder=WORDS.text("alignment.placeholder", who=found.who),
     )
     heads = [(int(layer), int(head)) for layer, head in (name.split(".") for name in chosen)]

@@ -5,7 +5,7 @@ found = inputs.ask(page)              # draws the inputs, waits for the translat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,9 @@ from attn_core.errors import HeadlightError
 from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.prediction import translation
-from attn_core.settings import is_public
 from ui import words
 from ui.cross_attention.translation import Translation, head_names
-from ui.drawing import widgets
+from ui.drawing import controls, widgets
 from ui.page import Page
 from ui.param import Param, choice, typed, whole
 from ui.server import shared
@@ -64,25 +63,26 @@ def _heads(raw: str, values: Values) -> list[str]:
     return named
 
 
+def _best(which: int) -> Callable[[Values], int]:
+    return lambda values: int(card_of(values["translator"]).best_head[which])
+
+
+TRANSLATOR = Param("translator", TRANSLATORS[0], _translator, label="Translator", in_caption=False)
+SOURCE = typed("source", STARTER, label="Source sentence", in_caption=False)
+TRANSLATION = typed("translation", "", label="Target sentence", in_caption=False)
+CROSS_LAYER = whole("cross_layer", high=_last_layer, default=_best(0), label="Layer", in_caption=False)
+CROSS_HEAD = whole("cross_head", high=_last_head, default=_best(1), label="Head", in_caption=False)
+ROWS = choice("rows", WORDS.table("lines.rows"), label="Rows")
+ALIGN = Param("align", [], _heads, ",".join, label="Mean of heads")
 PARAMS = [
-    Param("translator", TRANSLATORS[0], _translator, in_caption=False),
-    typed("source", STARTER, in_caption=False),
-    typed("translation", "", in_caption=False),
-    whole(
-        "cross_layer",
-        high=_last_layer,
-        default=lambda values: card_of(values["translator"]).best_head[0],
-        in_caption=False,
-    ),
-    whole(
-        "cross_head",
-        high=_last_head,
-        default=lambda values: card_of(values["translator"]).best_head[1],
-        in_caption=False,
-    ),
+    TRANSLATOR,
+    SOURCE,
+    TRANSLATION,
+    CROSS_LAYER,
+    CROSS_HEAD,
     whole("row", high=lambda values: entry_of(values["translator"]).limit, optional=True),
-    choice("rows", ("produced", "read")),
-    Param("align", [], _heads, lambda heads: ",".join(heads)),
+    ROWS,
+    ALIGN,
 ]
 
 
@@ -103,26 +103,18 @@ def ask(page: Page) -> Translation:
         left, right = st.columns([79, 21], gap="small")
         with left:
             placeholder = WORDS.text("inputs.source")
-            st.text_input("Source sentence", key="source", placeholder=placeholder, on_change=_afresh)
+            controls.text(SOURCE, placeholder, on_change=_afresh, labelled=True)
         with right:
-            _translator_picker()
+            controls.model_picker(TRANSLATOR, TRANSLATORS, _title, on_change=_afresh, labelled=True)
         placeholder = WORDS.text("inputs.target")
-        st.text_input("Target sentence", key="translation", placeholder=placeholder, on_change=_afresh)
+        controls.text(TRANSLATION, placeholder, on_change=_afresh, labelled=True)
     if not st.context.is_embedded:
         _offers(page.state["translator"])
     return _translated(replace(page, remarks=st.container(key="said_below")))
 
 
-def _translator_picker() -> None:
-    own = st.session_state["translator"]
-    st.selectbox(
-        "Translator",
-        [*TRANSLATORS, *([] if own in TRANSLATORS else [own])],
-        key="translator",
-        format_func=lambda name: CATALOGUE[name].title if name in CATALOGUE else name,
-        on_change=_afresh,
-        accept_new_options=not is_public(),
-    )
+def _title(name: str) -> str:
+    return CATALOGUE[name].title if name in CATALOGUE else name
 
 
 def _afresh() -> None:

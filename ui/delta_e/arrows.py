@@ -18,7 +18,9 @@ from attn_core.traces.reader import Array
 from ui import words
 from ui.delta_e.sentences import about_axes
 from ui.delta_e.token import TokenUpdate
-from ui.drawing import gallery, widgets
+from ui.drawing import controls, gallery
+from ui.param import choice
+from ui.shared_params import AXES
 
 if TYPE_CHECKING:
     from attn_core.figures.charts.spec import ChartSpec
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     Drawn = tuple[Callable[..., ChartSpec], Markup, pd.DataFrame]  # a picture, what it shows, its numbers
 
 WORDS = words.beside(__file__)
+MOVES = choice("moves", ("head", "layer", "path"), label="Moves")
+PLANE = choice("plane", {"moves": "shows the moves best", "words": "shows the words best"}, label="Plane")
+PARAMS = [MOVES, AXES, PLANE]
 
 
 def switches(update: TokenUpdate) -> None:
@@ -36,10 +41,10 @@ def switches(update: TokenUpdate) -> None:
             "layer": f"all of layer {update.layer}",
             "path": "path through all layers",
         }
-        widgets.switch("Moves", moves, "moves")
-        widgets.switch("Axes", {"2": "2-D", "3": "3-D"}, "axes")
+        controls.switch(MOVES, moves)
+        controls.switch(AXES)
         if st.session_state["moves"] != "path":
-            widgets.switch("Plane", {"moves": "shows the moves best", "words": "shows the words best"}, "plane")
+            controls.switch(PLANE)
 
 
 def token_arrows(update: TokenUpdate) -> None:

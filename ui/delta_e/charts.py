@@ -18,17 +18,13 @@ from attn_core.traces.reader import Array
 from ui import words
 from ui.delta_e.sentences import about_sources, about_words
 from ui.delta_e.token import MOST_WORDS, TokenUpdate
-from ui.drawing import gallery, widgets
+from ui.drawing import controls, gallery, widgets
 from ui.param import choice
 
-PARAMS = [
-    choice("writer", ("head", "layer", "mlp"), in_caption=False),
-    choice("moves", ("head", "layer", "path")),
-    choice("axes", ("2", "3")),
-    choice("plane", ("moves", "words")),
-    choice("numbers", ("head", "layer"), in_caption=False),
-    choice("order", ("index", "variance")),
-]
+WRITER = choice("writer", ("head", "layer", "mlp"), label="Whose words", in_caption=False)
+NUMBERS = choice("numbers", ("head", "layer"), label="Whose numbers", in_caption=False)
+ORDER = choice("order", {"index": "in order", "variance": "most different first"}, label="Order")
+PARAMS = [WRITER, NUMBERS, ORDER]
 WORDS = words.beside(__file__)
 MOST_SOURCES = 24
 QUIET = {"displayModeBar": False}
@@ -118,7 +114,7 @@ def writes(update: TokenUpdate) -> None:
         widgets.note(update.no_words)
         return
     options = {"head": f"head {update.layer}.{update.head}", "layer": f"layer {update.layer}", "mlp": "its MLP"}
-    part = widgets.switch("Whose words", options, "writer")
+    part = controls.switch(WRITER, options)
     found, far, chance_level = written_words(update, part)
     figure = partial(figures.word_bars, found, far, chance_level)
     says, alt = WORDS.text("writes.caption", word=update.name, part=options[part]), WORDS.text("writes.alt")
@@ -151,8 +147,8 @@ def numbers(update: TokenUpdate) -> None:
     """ΔE of every token, number by number."""
     with st.container(horizontal=True, gap="small"):
         options = {"head": f"head {update.layer}.{update.head}", "layer": f"sum of layer {update.layer}"}
-        which = widgets.switch("Whose numbers", options, "numbers")
-        order = widgets.switch("Order", {"index": "in order", "variance": "most different first"}, "order")
+        which = controls.switch(NUMBERS, options)
+        order = controls.switch(ORDER)
     name = f"head {update.viewed.name}" if which == "head" else f"layer {update.layer}"
     reader, layer = update.reader, update.layer
     delta = reader.delta_e(layer, update.head) if which == "head" else reader.attention_output(layer)

@@ -19,16 +19,18 @@ from attn_core.text.decoding import visible
 from attn_core.text.numbers import signed
 from attn_core.traces.parity import TOLERANCE
 from attn_core.traces.reader import Array
-from ui import param, words
+from ui import words
 from ui.delta_e.token import TokenUpdate
-from ui.drawing import canvas, gallery, widgets
-from ui.param import choice
+from ui.drawing import canvas, controls, gallery, widgets
+from ui.param import choice, typed
 from ui.stream import open_head
 from ui.words import together
 
 WORDS = words.beside(__file__)
 HEAD_MAP_MEASURES = WORDS.table("map.measures")
-PARAMS = [choice("measure", tuple(HEAD_MAP_MEASURES)), param.typed("towards", ""), param.typed("against", "")]
+MEASURE = choice("measure", HEAD_MAP_MEASURES, label="Measure")
+TOWARDS, AGAINST = typed("towards", "", label="Towards"), typed("against", "", label="Away from")
+PARAMS = [MEASURE, TOWARDS, AGAINST]
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,11 @@ def switches(update: TokenUpdate) -> None:
     offered = {name: label for name, label in HEAD_MAP_MEASURES.items() if possible[name]}
     if st.session_state["measure"] not in offered:
         st.session_state["measure"] = "size"
-    chosen = widgets.switch("Measure", offered, "measure")
+    chosen = controls.switch(MEASURE, offered)
     if chosen in ("word", "logit"):
         with st.container(horizontal=True, gap="small"):
-            hint = WORDS.text("map.placeholder", chosen)
-            st.text_input("Towards", key="towards", placeholder=hint, label_visibility="collapsed", width=220)
-            st.text_input(
-                "Away from", key="against", placeholder="and away from…", label_visibility="collapsed", width=180
-            )
+            controls.text(TOWARDS, WORDS.text("map.placeholder", chosen), width=220)
+            controls.text(AGAINST, "and away from…", width=180)
 
 
 def draw(update: TokenUpdate) -> None:

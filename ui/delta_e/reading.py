@@ -10,7 +10,8 @@ from attn_core.errors import HeadlightError
 from attn_core.text.decoding import visible
 from ui import stream, words
 from ui.delta_e.token import TokenUpdate
-from ui.drawing import widgets
+from ui.drawing import controls, widgets
+from ui.stream import choose_word
 
 if TYPE_CHECKING:
     from ui.page import Page
@@ -38,18 +39,6 @@ def of(page: Page) -> TokenUpdate:
 
 
 def word_picker(update: TokenUpdate) -> None:
-    """Choose the token; its label is shown as text, whatever was typed."""
-
-    def picked() -> None:
-        st.session_state["query"] = st.session_state["token"]
-
-    st.session_state["token"] = update.position
-    st.selectbox(
-        "Token",
-        range(len(update.labels)),
-        format_func=lambda i: f"{visible(update.labels[i])} ({i})",
-        key="token",
-        on_change=picked,
-        label_visibility="collapsed",
-        width=190,
-    )
+    """Choose the token."""
+    names = [f"{visible(label)} ({i})" for i, label in enumerate(update.labels)]
+    controls.word_picker("token", names, update.position, choose_word, label="Token")

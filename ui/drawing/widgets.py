@@ -8,7 +8,7 @@ widgets.strip([("11 %", "of this layer's ΔE"), ("3.2 bits", "entropy")])
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
 from typing import Any
@@ -109,43 +109,6 @@ def kept_place(name: str, height: str) -> Iterator[None]:
 def skeleton(height: int) -> None:
     """An empty sheet that keeps the place of a picture on its way."""
     st.html(f'<div class="hl-skeleton" style="height:{height}px" aria-hidden="true"></div>')
-
-
-def switch(label: str, options: dict[str, str], key: str, on_change: Callable[..., None] | None = None) -> str:
-    """One of a few words, side by side; `options` gives each value's own words, `key` is the link's parameter."""
-    chosen = st.segmented_control(
-        label,
-        list(options),
-        format_func=options.__getitem__,
-        key=key,
-        required=True,
-        label_visibility="collapsed",
-        on_change=on_change or "rerun",
-    )
-    return chosen if chosen is not None else next(iter(options))
-
-
-def step(name: str, by: int, top: int) -> None:
-    """Callback: move a whole-numbered parameter, around the end."""
-    st.session_state[name] = (st.session_state[name] + by) % (top + 1)
-
-
-def stepper(label: str, name: str, top: int, shortcuts: tuple[str, str] | None = None) -> None:
-    """A whole number between two buttons: "‹ Layer 0 ›". `name` is the link's parameter, 0 … `top` its range."""
-    back, on = shortcuts or (None, None)
-    with st.container(
-        horizontal=True, gap="xsmall", key=f"stepper_{name}", vertical_alignment="center", width="content", wrap=False
-    ):
-        st.button("‹", key=f"{name}_back", on_click=step, args=(name, -1, top), shortcut=back, help=f"{label} before")
-        st.selectbox(
-            label,
-            range(top + 1),
-            format_func=lambda number: f"{label} {number}",
-            key=name,
-            label_visibility="collapsed",
-            width=108,
-        )
-        st.button("›", key=f"{name}_on", on_click=step, args=(name, 1, top), shortcut=on, help=f"{label} after")
 
 
 def measure_column(measure: Measure) -> Any:

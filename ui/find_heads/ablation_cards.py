@@ -13,14 +13,14 @@ from attn_core.heads.summary import summarise_head
 from attn_core.text.decoding import visible
 from attn_core.views import snippets
 from ui import words
-from ui.drawing import panels, widgets
+from ui.drawing import controls, panels, widgets
 from ui.find_heads import ablation
 from ui.find_heads.ablation import Heads
 from ui.find_heads.ablation_map import effect_map
 from ui.find_heads.search import Cells
 from ui.find_heads.search_cards import painted
 from ui.param import Param, choice
-from ui.stream import StreamView, row_names
+from ui.stream import StreamView, choose_word, row_names
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
 
 WORDS = words.beside(__file__)
+FILL = choice("fill", {name: each.title for name, each in REPLACEMENTS.items()}, label="In its place")
 PARAMS = [
     Param(
         "off",
@@ -35,7 +36,7 @@ PARAMS = [
         lambda raw, earlier: ablation.parse_heads(raw),
         lambda heads: "_".join(f"{layer}.{head}" for layer, head in heads),
     ),
-    choice("fill", tuple(REPLACEMENTS)),
+    FILL,
 ]
 
 
@@ -102,29 +103,16 @@ def _after_hint(viewed: StreamView, off: Heads) -> str:
 
 def _settings(viewed: StreamView, off: Heads) -> None:
     """Which word is looked at, what stands in for a head, and the set of heads that are off."""
-    tokens = viewed.queries
-
-    def chosen() -> None:
-        st.session_state["query"] = st.session_state["effect_word"]
 
     def set_off() -> None:
         st.session_state["off"] = ablation.parse_heads("_".join(st.session_state["off_heads"]))
 
-    st.session_state["effect_word"] = viewed.query
     st.session_state["off_heads"] = [f"{layer}.{head}" for layer, head in off]
     every = [f"{layer}.{head}" for layer in range(viewed.n_layers) for head in range(viewed.n_heads)]
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        st.selectbox(
-            "Word",
-            range(len(tokens)),
-            format_func=lambda i: f"{visible(tokens.labels[i])} ({i})",
-            key="effect_word",
-            on_change=chosen,
-            width=150,
-        )
-        st.selectbox(
-            "In its place", list(REPLACEMENTS), format_func=lambda name: REPLACEMENTS[name].title, key="fill", width=220
-        )
+        names = [f"{visible(label)} ({i})" for i, label in enumerate(viewed.queries.labels)]
+        controls.word_picker("effect_word", names, viewed.query, choose_word, labelled=True, width=150)
+        controls.pick(FILL, width=220, labelled=True)
     st.multiselect("Heads that are off", every, key="off_heads", on_change=set_off, placeholder="none")
 
 

@@ -14,7 +14,7 @@ from attn_core.figures.charts.scatter import scatter
 from attn_core.heads.kinds import COLUMNS, classify_heads, passes
 from attn_core.views import snippets
 from ui import words
-from ui.drawing import canvas, gallery, widgets
+from ui.drawing import canvas, controls, gallery, widgets
 from ui.find_heads import kinds
 from ui.page import go
 from ui.param import choice
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from ui.server.passes import Model
 
 WORDS = words.beside(__file__)
-PARAMS = [choice("x", tuple(COLUMNS), "distance"), choice("y", tuple(COLUMNS), "entropy")]
+AXIS_WORDS = {name: column.axis for name, column in COLUMNS.items()}
+ACROSS = choice("x", AXIS_WORDS, "distance", label="Across")
+UP = choice("y", AXIS_WORDS, "entropy", label="Up")
+PARAMS = [ACROSS, UP]
 SLOW = 2.0  # seconds; what takes longer is announced
 
 
@@ -93,13 +96,11 @@ def _map(viewed: StreamView, table: pd.DataFrame) -> None:
 def _scatter(table: pd.DataFrame) -> list[int]:
     """All heads by two measures; gives the rows that a box selects."""
     there = kinds.measures_with_values(table)
-    for axis, replacement in (("x", "sink"), ("y", "entropy")):
-        if st.session_state[axis] not in there:
-            st.session_state[axis] = replacement
+    for axis, replacement in ((ACROSS, "sink"), (UP, "entropy")):
+        if st.session_state[axis.name] not in there:
+            st.session_state[axis.name] = replacement
     with st.container(horizontal=True, gap="small"):
-        for axis, label in (("x", "Across"), ("y", "Up")):
-            st.selectbox(label, there, format_func=lambda name: COLUMNS[name].axis, key=axis, width=220)
-    x, y = COLUMNS[st.session_state["x"]], COLUMNS[st.session_state["y"]]
+        x, y = (COLUMNS[controls.pick(axis, there, width=220, labelled=True)] for axis in PARAMS)
     figure = partial(
         scatter,
         table[x.name].to_numpy(),

@@ -12,23 +12,23 @@ from attn_core.text.decoding import visible
 from attn_core.text.tokens import Tokens
 from attn_core.views import snippets
 from ui import words
-from ui.drawing import canvas, panels, widgets
+from ui.drawing import canvas, controls, panels, widgets
 from ui.find_heads import search
 from ui.find_heads.search import Cell, Cells
 from ui.param import Param, choice
+from ui.shared_params import STARTER
 from ui.stream import StreamView, open_head, row_names
 
 WORDS = words.beside(__file__)
 
 
 def _first_cells(earlier: Mapping[str, object]) -> Cells:
-    from ui.page import STARTER
-
     return ((4, 2), (4, 3)) if (earlier["model"], earlier.get("text")) == ("minilm", STARTER) else ()
 
 
+BASELINE = choice("baseline", WORDS.table("search.against"), label="Against")
 PARAMS = [
-    choice("baseline", ("key", "distance")),
+    BASELINE,
     Param(
         "cells",
         _first_cells,
@@ -68,7 +68,7 @@ def draw(viewed: StreamView) -> str:
         if found is None or ranked is None:
             widgets.note(WORDS.text("search.nothing_painted"))
         else:
-            widgets.switch("Against", WORDS.table("search.against"), "baseline")
+            controls.switch(BASELINE)
             _score_map(viewed, search.score_packet(found))
             _list(ranked)
     return search.headline(viewed.reader, cells, ranked)

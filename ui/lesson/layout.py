@@ -10,7 +10,7 @@ import streamlit as st
 
 from attn_core.settings import assets_folder
 from ui import words
-from ui.drawing import canvas, gallery, widgets
+from ui.drawing import canvas, controls, gallery, widgets
 from ui.lesson.stop import Bars, Chart, HeadTiles, Stop
 from ui.lesson.stops import STOPS, TITLES
 from ui.page import Page, go
@@ -18,18 +18,20 @@ from ui.param import flag, whole
 
 WORDS = words.beside(__file__)
 PICTURE = "The picture of this stop"  # under Save: every stop has one
+GUESS = whole("stop_guess", high=2, optional=True, label="Your guess", in_caption=False)
+LARGE = flag("large", label="Presenter’s size", help="Larger type, for a projector.", in_caption=False)
 PARAMS = [
     whole("stop", low=1, high=len(STOPS), in_caption=False),
-    whole("guess", high=2, optional=True, in_caption=False),
+    GUESS,
     flag("told", in_caption=False),
-    flag("large", in_caption=False),
+    LARGE,
 ]
 
 
 def go_to(stop: int) -> None:
     """Callback: another stop, its question open again."""
     st.session_state["stop"] = min(max(stop, 1), len(STOPS))
-    st.session_state["guess"], st.session_state["told"] = None, False
+    st.session_state[GUESS.name], st.session_state["told"] = None, False
 
 
 def way(stop: int) -> None:
@@ -48,7 +50,7 @@ def way(stop: int) -> None:
             key="lesson_next",
         )
         st.space("stretch")
-        st.toggle("Presenter’s size", key="large", help="Larger type, for a projector.")
+        controls.toggle(LARGE)
 
 
 def _mark(number: int, title: str, here: bool) -> str:
@@ -86,10 +88,10 @@ def _question(page: Page, stop: Stop) -> None:
 
     with widgets.card("question", escape(stop.question)):
         st.segmented_control(
-            "Your guess", range(len(stop.options)), format_func=list(stop.options).__getitem__, key="guess",
+            GUESS.label, range(len(stop.options)), format_func=list(stop.options).__getitem__, key=GUESS.name,
             label_visibility="collapsed",
         )  # fmt: skip
-        guess = page.state["guess"]
+        guess = page.state[GUESS.name]
         if guess is None and not page.state["told"]:
             st.button("Tell me", on_click=tell, key="lesson_tell", type="tertiary")
             return

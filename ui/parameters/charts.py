@@ -19,8 +19,8 @@ from attn_core.parameters.tree import shares
 from attn_core.text.numbers import byte_size, percent
 from attn_core.views import snippets
 from ui import words
-from ui.drawing import canvas, gallery, widgets
-from ui.parameters.counts import ModelCounts, effective
+from ui.drawing import canvas, controls, gallery, widgets
+from ui.parameters.counts import BARS, ModelCounts, effective
 from ui.parameters.sentences import read_aloud, shares_aloud, way
 
 _boxes = st.components.v2.component("headlight.boxes", js=scripts.module("boxes"))
@@ -137,7 +137,7 @@ def side_by_side(counts: ModelCounts) -> None:
     gallery.show(figure, key="share_bars", alt=alt, config={"displayModeBar": False})
     gallery.register("Shares", partial(figures.named_bars, **drawn, theme="light"), says)
     st.html(figures.legend({role for part in parts for role in part}, counts.theme))
-    widgets.switch("Bars show", {"share": "share of each model", "numbers": "numbers, one scale"}, "bars")
+    controls.switch(BARS)
     frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counts, x) for i, x in enumerate(tables)})
     widgets.reading("<br>".join(map(shares_aloud, (table.title for table in tables), parts)))
     with st.expander("The numbers", expanded=len(tables) > 1):

@@ -7,46 +7,25 @@ import streamlit as st
 from attn_core.parameters.architectures.families import FAMILIES, complete
 from attn_core.parameters.count import read_config
 from attn_core.parameters.presets import PRESETS
-from attn_core.parameters.shape import BOUNDS, editable
-from attn_core.settings import is_public
+from attn_core.parameters.shape import editable
 from ui import words
-from ui.drawing import widgets
+from ui.drawing import controls, widgets
 from ui.page import Page
-from ui.parameters.counts import DERIVED, MOST_BESIDE, published, start_again
+from ui.parameters.counts import BESIDE, COUNT, DERIVED, MOST_BESIDE, OWN, PRESET, SIZES, TIED, published, start_again
 
 WORDS = words.beside(__file__)
-LABELS = {
-    "d_model": "d_model",
-    "n_layers": "blocks",
-    "n_decoder_layers": "decoder blocks",
-    "n_heads": "heads",
-    "n_groups": "groups",
-    "d_head": "d_head",
-    "d_ff": "d_ff (MLP)",
-    "vocabulary": "vocabulary",
-    "context": "context",
-}
-HELP = WORDS.table("own.help")
 
 
 def pickers() -> None:
     """The model that is counted, and up to three beside it."""
     left, right = st.columns([38, 62], gap="small")
-    own = st.session_state["preset"]
-    left.selectbox(
-        "Count the parameters of",
-        [*PRESETS, *([] if own in PRESETS else [own])],
-        format_func=title_of,
-        key="preset",
-        on_change=start_again,
-        accept_new_options=not is_public(),
-        help=None if is_public() else WORDS.text("own.folder"),
-    )
+    with left:
+        controls.model_picker(PRESET, tuple(PRESETS), title_of, on_change=start_again, labelled=True)
     right.multiselect(
-        "Side by side with",
+        BESIDE.label,
         list(PRESETS),
         format_func=title_of,
-        key="beside",
+        key=BESIDE.name,
         max_selections=MOST_BESIDE,
         placeholder="up to three more models",
     )
@@ -59,8 +38,8 @@ def title_of(name: str) -> str:
 def switches() -> None:
     """How to count, and whether the visitor's own numbers are on."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="counting_switches"):
-        widgets.switch("How to count", {"lesson": "as the lesson counts", "all": "every number stored"}, "count")
-        st.toggle("Change its numbers", key="own")
+        controls.switch(COUNT)
+        controls.toggle(OWN)
 
 
 def own_numbers(page: Page) -> None:
@@ -76,7 +55,7 @@ def own_numbers(page: Page) -> None:
             for name in (name for name in names if name != "tied"):
                 _field(name)
             if "tied" in names:
-                st.toggle("one matrix for embedding and unembedding", key="tied")
+                controls.toggle(TIED)
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.button("Back to the published numbers", on_click=start_again, icon=":material/undo:")
             if "d_head" not in names:
@@ -84,13 +63,10 @@ def own_numbers(page: Page) -> None:
 
 
 def _field(name: str) -> None:
-    low, high = BOUNDS[name]
-    label, helps = LABELS[name], HELP.get(name)
     if name in DERIVED:
-        st.number_input(label, low, high, value=None, placeholder="derived", step=1, key=name, help=helps, width=146)
+        controls.number(SIZES[name], width=146, placeholder="derived")
     else:
-        follows = d_ff_follows if name == "d_model" else None
-        st.number_input(label, low, high, step=1, key=name, help=helps, width=146, on_change=follows)
+        controls.number(SIZES[name], width=146, on_change=d_ff_follows if name == "d_model" else None)
 
 
 def d_ff_follows() -> None:

@@ -27,7 +27,7 @@ from ui.drawing import gallery
 from ui.link import forget
 from ui.page import Page
 from ui.param import Earlier, Param, choice, flag, whole
-from ui.stream import STREAMS
+from ui.stream import STREAM
 
 WORDS = words.beside(__file__)
 MOST_BESIDE = 3
@@ -63,18 +63,15 @@ def published(preset: str) -> dict[str, int | bool | None]:
     return {name: config.get(words[name]) if name in words else None for name in (*NUMBERS, "tied")}
 
 
+def _published(name: str) -> Callable[[Earlier], int | bool | None]:
+    return lambda earlier: published(earlier["preset"])[name]
+
+
 def _number(name: str) -> Param:
+    """One of the model's sizes; None, "auto", where it is derived from others."""
     low, high = BOUNDS[name]
-
-    def parse(raw: str, earlier: Earlier) -> int | None:
-        if raw == "auto":
-            return None
-        if not raw.isascii() or not raw.isdigit() or len(raw) > 9 or not low <= int(raw) <= high:
-            raise ValueError(f"it must be a whole number from {low:,} to {high:,}")
-        return int(raw)
-
-    default = lambda earlier: published(earlier["preset"])[name]  # noqa: E731
-    return Param(name, default, parse, lambda value: "auto" if value is None else str(value))
+    said = {"label": WORDS.text("own.labels", name), "help": WORDS.table("own.help").get(name)}
+    return whole(name, low, high, _published(name), optional=True, **said)
 
 
 def effective(view: Earlier) -> Mapping[str, object]:
@@ -110,21 +107,31 @@ def _box(raw: str, earlier: Earlier) -> str:
     return raw
 
 
-PARAMS: list[Param] = [
-    Param("preset", "gpt-3", _known, in_caption=False),
-    Param("beside", [], _beside, ",".join),
-    choice("count", ("lesson", "all")),
-    flag("own"),
-    *(_number(name) for name in NUMBERS),
-    flag("tied", lambda view: bool(published(view["preset"])["tied"])),  # type: ignore[arg-type]
+PRESET = Param(
+    "preset",
+    "gpt-3",
+    _known,
+    label="Count the parameters of",
+    help=None if is_public() else WORDS.text("own.folder"),
+    in_caption=False,
+)
+BESIDE = Param("beside", [], _beside, ",".join, label="Side by side with")
+COUNT = choice("count", {"lesson": "as the lesson counts", "all": "every number stored"}, label="How to count")
+OWN = flag("own", label="Change its numbers")
+SIZES = {name: _number(name) for name in NUMBERS}
+TIED = flag("tied", lambda view: bool(_published("tied")(view)), label="one matrix for embedding and unembedding")
+BARS = choice("bars", {"share": "share of each model", "numbers": "numbers, one scale"}, label="Bars show")
+KNOB = choice("knob", {name: WORDS.text("own.labels", name) for name in KNOBS}, label="What grows")
+GROWTH = choice("growth", {"parameters": "parameters", "reading": "multiply-adds to read"}, label="What is counted")
+THIN = whole("thin", 1, _of_shape("d_model", 1), _of_shape("d_head", 1), label="d_head", in_caption=False)
+DTYPE = choice("dtype", {name: name for name in BYTES}, "float16", label="Numbers are kept as")
+CONTEXT = whole("tokens", 1, 10_000_000, _of_shape("context", 1), label="tokens in the context")
+PARAMS = [
+    *(PRESET, BESIDE, COUNT, OWN, *SIZES.values(), TIED),
     Param("inside", "", _box),
-    choice("bars", ("share", "numbers")),
-    choice("knob", KNOBS),
-    choice("growth", ("parameters", "reading")),
-    whole("thin", 1, _of_shape("d_model", 1), _of_shape("d_head", 1), in_caption=False),
-    choice("stream", tuple(STREAMS)),  # of a real head, in a translator
-    choice("dtype", tuple(BYTES), "float16"),
-    whole("tokens", 1, 10_000_000, _of_shape("context", 1)),
+    *(BARS, KNOB, GROWTH, THIN),
+    STREAM,  # of a real head, in a translator
+    *(DTYPE, CONTEXT),
 ]
 
 

@@ -15,15 +15,14 @@ from attn_core.parameters import scaling as growth
 from attn_core.parameters.meta_model import Reconciliation, reconcile
 from attn_core.text.numbers import byte_size, short
 from ui import words
-from ui.drawing import gallery, widgets
-from ui.parameters.counts import ModelCounts
+from ui.drawing import controls, gallery, widgets
+from ui.parameters.counts import CONTEXT, DTYPE, GROWTH, KNOB, THIN, ModelCounts
 from ui.parameters.sentences import costs_aloud, growth_aloud, part_name, thin_aloud
 from ui.shell import save
 
 WORDS = words.beside(__file__)
 TINTS = {"embedding": "embedding", "position": "position", "attention": "attention", "mlp": "up", "norm": "norm"}
 COST_TINTS = {"attention: projections": "attention", "attention: scores and sums": "output", "MLP": "up"}
-KNOBS = {"d_model": "d_model", "n_layers": "blocks", "vocabulary": "vocabulary", "context": "context"}
 QUIET = {"displayModeBar": False}
 GROWS = {"not at all": "whatever the context", "linear": "in step with the context"}
 
@@ -40,7 +39,7 @@ def two_thin_matrices(counts: ModelCounts) -> None:
     assert shape is not None
     pair = low_rank.Factored(shape.d_model, d_head)
     if shape.d_model > 1:  # a slider needs two ends
-        st.slider("d_head", 1, shape.d_model, key="thin")
+        controls.slider(THIN, high=shape.d_model)
     figure = partial(thin.thin_matrices, shape.d_model, d_head)
     d_model = shape.d_model
     alt = WORDS.text("thin.alt", d_model=d_model, d_head=d_head)
@@ -53,14 +52,14 @@ def how_it_grows(counts: ModelCounts) -> None:
     """Each part against one number, and the law that the curve shows."""
     view = counts.page.state
     with st.container(horizontal=True, gap="small", key="growth_switches"):
-        widgets.switch("What is counted", {"parameters": "parameters", "reading": "multiply-adds to read"}, "growth")
+        controls.switch(GROWTH)
         if view["growth"] == "parameters":
-            widgets.switch("What grows", KNOBS, "knob")
+            controls.switch(KNOB)
     reading = view["growth"] == "reading"
     grown = growth.reading_by(counts.table) if reading else growth.parameters_by(counts.table, view["knob"])
     tints = {part_name(c): TINTS.get(c.part) or COST_TINTS.get(c.part, "unembedding") for c in grown.curves}
     lines = {part_name(c): c.values for c in grown.curves}
-    across = KNOBS[grown.knob]
+    across = KNOB.options[grown.knob]
     figure = partial(curves, grown.at, lines, tints, here=grown.at[2], across=across, up=grown.measure)
     alt = WORDS.text("growth.alt", across=across)
     says = WORDS.text("growth.caption", title=counts.table.title, across=across)
@@ -77,8 +76,8 @@ def what_it_costs(counts: ModelCounts) -> None:
     shape, view = counts.shape, counts.page.state
     assert shape is not None
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key="cost_inputs"):
-        st.number_input("tokens in the context", 1, 10_000_000, step=1, key="tokens", width=190)
-        widgets.switch("Numbers are kept as", {name: name for name in costs.BYTES}, "dtype")
+        controls.number(CONTEXT, width=190)
+        controls.switch(DTYPE)
     tokens, dtype = view["tokens"], view["dtype"]
     st.html(_costs_table(counts, tokens, dtype))
     widgets.reading(costs_aloud(shape))

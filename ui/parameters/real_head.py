@@ -18,12 +18,13 @@ from attn_core.models.catalogue import CATALOGUE, availability
 from attn_core.parameters import low_rank
 from attn_core.settings import VERSION
 from ui import words
-from ui.drawing import gallery, widgets
+from ui.drawing import controls, gallery, widgets
 from ui.page import Page
 from ui.parameters.controls import title_of
 from ui.parameters.counts import ModelCounts
 from ui.server import shared
-from ui.stream import STREAMS
+from ui.shared_params import HEAD, LAYER
+from ui.stream import STREAM
 
 if TYPE_CHECKING:
     from attn_core.traces.stream import StreamTrace
@@ -46,7 +47,7 @@ def real_head(counts: ModelCounts) -> None:
         return
     figure = partial(thin.singular_values, found.values, found.d_head, found.floor)
     alt = WORDS.text("head.alt", n=len(found.values), rank=found.rank)
-    which = f"Head {layer}.{head}" + (f" ({STREAMS[reader.name]})" if trace.kind == "encoder-decoder" else "")
+    which = f"Head {layer}.{head}" + (f" ({STREAM.options[reader.name]})" if trace.kind == "encoder-decoder" else "")
     says = WORDS.text("head.caption", head=which.lower(), model=page.entry.title)
     quiet = {"displayModeBar": False}
     about = captions.caption([page.model_name], [], {}, VERSION)
@@ -79,14 +80,7 @@ def rank_aloud(found: low_rank.Spectrum, which: str, model: str) -> Markup:
 def _choose(page: Page) -> tuple[Trace, StreamTrace, int, int]:
     """The model, in a translator the stream, the layer and the head; waits for the model."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="real_head"):
-        st.selectbox(
-            "Model",
-            _loadable(page.model_name),
-            format_func=title_of,
-            key="model",
-            label_visibility="collapsed",
-            width=210,
-        )
+        controls.pick(page.state.declared("model"), _loadable(page.model_name), title_of, width=210)
         stack = st.container(width="content")
         place = st.container(horizontal=True, gap="small", width="content")
     page = replace(page, remarks=st.container())  # the model comes here, and the page above does not move
@@ -99,10 +93,10 @@ def _choose(page: Page) -> tuple[Trace, StreamTrace, int, int]:
     st.session_state.update({"layer": layer, "head": head})  # a decoder may be less deep than its encoder
     if stream:
         with stack:
-            widgets.switch("Stream", STREAMS, "stream")
+            controls.switch(STREAM)
     with place:
-        widgets.stepper("Layer", "layer", n_layers - 1)
-        widgets.stepper("Head", "head", n_heads - 1)
+        controls.stepper(LAYER, n_layers - 1)
+        controls.stepper(HEAD, n_heads - 1)
     return trace, reader, layer, head
 
 

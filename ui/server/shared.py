@@ -12,6 +12,7 @@ and models, queue and budgets would be gone for everybody.
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -115,8 +116,8 @@ def _on_arguments_alone(compute: Callable[[], T]) -> T:
 
 def _name_of(function: Callable[..., object]) -> str:
     """A function's full name; TypeError where it may read what is no argument of it."""
-    code = getattr(function, "__code__", None)
-    if code is None or code.co_freevars or "<" in function.__qualname__ or "session_state" in code.co_names:
+    plain = inspect.isfunction(function) and not function.__closure__ and "<" not in function.__qualname__
+    if not plain or "session_state" in function.__code__.co_names:
         raise TypeError(f"{function!r} may read more than its arguments: keep the result of a module's function")
     return f"{function.__module__}.{function.__qualname__}"
 

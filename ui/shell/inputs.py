@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.models.catalogue import CATALOGUE, availability
-from attn_core.settings import is_public
+from ui.drawing import controls
 from ui.followed_word import start_afresh
 from ui.link import forget
+from ui.param import Param
 from ui.shell import known_words
 
 
-def ask(offered: Sequence[str], examples: Sequence[str], sentence: bool) -> DeltaGenerator | None:
+def ask(model: Param, sentence: Param | None, offered: Sequence[str], examples: Sequence[str]) -> DeltaGenerator | None:
     """The sentence, the model and a few examples; gives the place where the number of tokens is said."""
-    if not sentence:
+    pick_model = partial(controls.model_picker, model, offered, _model_label, on_change=_new_sentence)
+    if sentence is None:
         with st.container(width=280):
-            _pick_model(offered)
+            pick_model()
         return None
     with st.container(key="ask"):
         left, right = st.columns([79, 21], gap="small")
         with left, st.container(key="sentence", gap="xsmall"):
-            st.text_input(
-                "Sentence",
-                key="text",
-                label_visibility="collapsed",
-                placeholder="Type a sentence",
-                on_change=_new_sentence,
-            )
+            controls.text(sentence, "Type a sentence", on_change=_new_sentence)
             counter = st.empty()
         with right:
-            _pick_model(offered)
+            pick_model()
     if examples and not st.context.is_embedded:
         with st.container(key="examples", horizontal=True, gap="xsmall", vertical_alignment="center"):
             st.html('<span class="hl-try">Try:</span>', width="content")
@@ -40,19 +37,6 @@ def ask(offered: Sequence[str], examples: Sequence[str], sentence: bool) -> Delt
                 st.button(example, key=f"example_{i}", on_click=_take_example, args=(example,))
             known_words.popover(st.session_state["model"])
     return counter
-
-
-def _pick_model(offered: Sequence[str]) -> None:
-    own = st.session_state["model"]
-    st.selectbox(
-        "Model",
-        [*offered, *([] if own in offered else [own])],
-        format_func=_model_label,
-        key="model",
-        label_visibility="collapsed",
-        on_change=_new_sentence,
-        accept_new_options=not is_public(),
-    )
 
 
 def _model_label(name: str) -> str:

@@ -25,17 +25,17 @@ WORDS = words.beside(__file__)
 NAMES = WORDS.table("break.names")
 
 
-def param() -> Param:
-    """The breaks of the link, in the order of the stages: "no-scale,no-mask"."""
+def _parse(raw: str, earlier: Mapping[str, object]) -> list[StageAblation]:
+    names = [name for name in raw.split(",") if name]
+    unknown = [name for name in names if name not in list(StageAblation)]
+    if unknown:
+        raise ValueError("it must be some of " + ", ".join(StageAblation))
+    return [each for each in StageAblation if each in names]
 
-    def parse(raw: str, earlier: Mapping[str, object]) -> list[StageAblation]:
-        names = [name for name in raw.split(",") if name]
-        unknown = [name for name in names if name not in list(StageAblation)]
-        if unknown:
-            raise ValueError("it must be some of " + ", ".join(StageAblation))
-        return [each for each in StageAblation if each in names]
 
-    return Param("breaks", [], parse, lambda value: ",".join(value))
+# The breaks of the link, in the order of the stages: "no-scale,no-mask".
+BREAKS = Param("breaks", [], _parse, ",".join, label="Leave out or spoil")
+PARAMS = [BREAKS]
 
 
 def panel(subject: StepSubject, wanted: list[StageAblation]) -> None:
@@ -45,11 +45,11 @@ def panel(subject: StepSubject, wanted: list[StageAblation]) -> None:
         what = WORDS.html("break.real") if subject.is_real else WORDS.html("break.toy")
         layout.step_header(9, what, name=WORDS.html("break.title"), mark="✕")
         st.pills(
-            "Leave out or spoil",
+            BREAKS.label,
             list(StageAblation),
             selection_mode="multi",
             format_func=lambda each: NAMES[each] + ("" if each in possible else " (not in this model)"),
-            key="breaks",
+            key=BREAKS.name,
             label_visibility="collapsed",
         )
         for each in wanted:

@@ -10,8 +10,10 @@ from attn_core.figures.canvas.matrix import pack_cells
 from attn_core.figures.html.bar_table import Column
 from attn_core.text.numbers import percent
 from ui import words
-from ui.drawing import gallery, widgets
+from ui.drawing import controls, gallery, widgets
 from ui.drawing.cells import cells
+from ui.param import whole
+from ui.shared_params import QUERIES_IN, last_position
 from ui.step_by_step import layout
 from ui.step_by_step.grids import bars_of, grid, marks_of
 from ui.step_by_step.layout import paragraph
@@ -19,9 +21,10 @@ from ui.step_by_step.numbers import as_share
 from ui.step_by_step.sentences_values import Term, beginnings, row_worked_out, verdict, what_is_masked
 from ui.step_by_step.subject import StepSubject
 
-WAYS = {"rows": "queries in rows (papers)", "columns": "in columns (the lesson)"}
-
 WORDS = words.beside(__file__)
+WAYS = {way: WORDS.text("step_6.ways", way, way=said) for way, said in QUERIES_IN.options.items()}
+GUESS = whole("key_guess", high=last_position, optional=True, label="Your guess", in_caption=False)
+PARAMS = [GUESS, QUERIES_IN]
 
 
 def mask(subject: StepSubject) -> None:
@@ -81,10 +84,10 @@ def guess(subject: StepSubject, chosen: int | None) -> None:
         left, right = st.columns([0.34, 0.66], gap="medium", vertical_alignment="center")
         with left:
             st.selectbox(
-                "Your guess",
+                GUESS.label,
                 options,
                 format_func=lambda i: f"{i} {subject.key_name(i)}",
-                key="guess",
+                key=GUESS.name,
                 placeholder="Guess a word, or just read on",
                 label_visibility="collapsed",
                 index=None,
@@ -128,7 +131,7 @@ def pattern(subject: StepSubject, turned: bool, guessed: int | None) -> None:
                 kind="weights",
                 turned=turned,
             )
-            widgets.switch("Queries in", WAYS, "queries")
+            controls.switch(QUERIES_IN, WAYS)
         with right:
             _row_as_bars(subject, guessed)
         layout.numbers_and_code(subject, 6, lambda: layout.by_pair(whole, subject.queries, subject.keys), "pattern")

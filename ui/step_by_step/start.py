@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +14,10 @@ from attn_core.models.cards import card_of
 from attn_core.models.catalogue import availability
 from attn_core.residual import geometry
 from ui import words
-from ui.drawing import gallery, widgets
+from ui.drawing import controls, gallery, widgets
 from ui.page import provenance
+from ui.param import choice, whole
+from ui.shared_params import HEAD, KEY, LAYER, last_position
 from ui.shell.menu import go
 from ui.step_by_step import layout, toy
 from ui.step_by_step.layout import paragraph
@@ -27,8 +30,11 @@ if TYPE_CHECKING:
     from ui.stream import StreamView
 
 WORDS = words.beside(__file__)
+FOLLOW = "Follow the word"
 LESSONS_MODEL = "tiny-decoder"
 LESSONS_SENTENCE = "a hungry tall old fox"
+WEIGHTS = choice("weights", {"real": "a real head", "toy": "the pocket-size head (toy)"}, label="Whose numbers")
+PARAMS = [WEIGHTS, KEY, whole("from", high=last_position, optional=True, in_caption=False)]
 STEPS = ("vectors", "query and key", "scores", "÷ √d", "mask", "softmax", "value", "ΔE")
 
 
@@ -44,15 +50,15 @@ def lead(page: Page, subject: StepSubject) -> None:
 
 def whose(page: Page) -> None:
     """Whose numbers: a head of the model, or the pocket-size one."""
-    widgets.switch("Whose numbers", {"real": "a real head", "toy": "the pocket-size head (toy)"}, "weights")
+    controls.switch(WEIGHTS)
     if page.state["weights"] == "toy":
         st.button("Reset the numbers", on_click=toy.reset, key="toy_reset")
 
 
 def which_head(viewed: StreamView) -> None:
     """Which layer and head of the model; the head that does what the lesson imagines is one click away."""
-    widgets.stepper("Layer", "layer", viewed.n_layers - 1)
-    widgets.stepper("Head", "head", viewed.n_heads - 1)
+    controls.stepper(LAYER, viewed.n_layers - 1)
+    controls.stepper(HEAD, viewed.n_heads - 1)
     if availability(LESSONS_MODEL)[0]:
         st.button(
             "The lesson’s head", on_click=_lessons_head, help=WORDS.text("start.lessons_head"), key="lessons_head"
@@ -75,19 +81,10 @@ def _lessons_head() -> None:
 
 def follow(subject: StepSubject) -> None:
     """The word that is followed, the part of a long sentence that is shown, and the steps as links."""
-    st.session_state["follow"] = subject.query
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="step_follow"):
-        st.html('<span class="hl-try">Follow the word</span>', width="content")
-        st.selectbox(
-            "Follow the word",
-            range(len(subject.queries)),
-            format_func=lambda i: f"{i} {subject.query_name(i)}",
-            key="follow",
-            on_change=_followed,
-            args=subject.link_names,
-            label_visibility="collapsed",
-            width=190,
-        )
+        st.html(f'<span class="hl-try">{FOLLOW}</span>', width="content")
+        names = [f"{i} {subject.query_name(i)}" for i in range(len(subject.queries))]
+        controls.word_picker("follow", names, subject.query, partial(_followed, subject.link_names), label=FOLLOW)
         if len(subject.queries) > WINDOW:
             st.session_state["window"] = subject.window_start
             st.number_input(
@@ -110,11 +107,12 @@ def _moved() -> None:
     st.session_state["from"] = st.session_state["window"]
 
 
-def _followed(query: str, key: str) -> None:
+def _followed(link_names: tuple[str, str], position: int) -> None:
     """Callback: another word is followed; what was chosen for the last one is no choice for this one."""
+    query, key = link_names
     st.session_state["from"] = None
-    st.session_state[query] = st.session_state["follow"]
-    st.session_state[key] = st.session_state["guess"] = None
+    st.session_state[query] = position
+    st.session_state[key] = st.session_state["key_guess"] = None
 
 
 def up_next(subject: StepSubject) -> None:

@@ -5,7 +5,6 @@ A link carries only the cells that differ from the toy as it was made: "w_q.0.1:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 import pandas as pd
@@ -13,7 +12,7 @@ import streamlit as st
 
 from attn_core.walkthrough import toy
 from attn_core.walkthrough.toy import Toy
-from ui.param import Param
+from ui.param import Param, whole
 from ui.step_by_step.subject import StepSubject
 
 LARGEST = 1000.0
@@ -25,15 +24,6 @@ TITLES = {
     "w_v": "W_V: what a word can pass on (value down)",
     "w_o": "W_O: back to the six numbers (value up)",
 }
-
-
-def param() -> Param:
-    """The visitor's numbers as a parameter of the link, "" for the toy as it was made."""
-
-    def parse(raw: str, earlier: Mapping[str, object]) -> str:
-        return written(read(raw))
-
-    return Param("toy", "", parse)
 
 
 def read(raw: str) -> Toy:
@@ -65,6 +55,14 @@ def written(numbers: Toy) -> str:
         for row, column in (table != made).nonzero().tolist():
             cells.append(f"{name}.{row}.{column}:{float(table[row, column]):g}")
     return ";".join(cells)
+
+
+# The visitor's numbers, "" for the toy as it was made, and the two words that are walked through.
+PARAMS = [
+    whole("toy_word", high=4, default=3),
+    whole("toy_answer", high=4, optional=True),
+    Param("toy", "", lambda raw, earlier: written(read(raw))),
+]
 
 
 def editors(subject: StepSubject, *names: str) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from ui import words
+from ui.drawing import controls
 from ui.param import Param, typed
 
 FEWEST, MOST = 2, 6
@@ -77,7 +78,8 @@ def _show(board: Board) -> str:
 
 
 WORDS = words.beside(__file__)
-PARAMS = [typed("word", "mole", in_caption=False), Param("board", EXAMPLES["mole"], _parse, _show, in_caption=False)]
+WORD = typed("word", "mole", label="Word", in_caption=False)
+PARAMS = [WORD, Param("board", EXAMPLES["mole"], _parse, _show, in_caption=False)]
 
 
 def examples() -> None:
@@ -97,7 +99,7 @@ def examples() -> None:
 def editor() -> None:
     """The word and its sentences, to be changed at will."""
     board: Board = st.session_state["board"]
-    st.text_input("Word", key="word", width=220)
+    controls.text(WORD, "", width=220, labelled=True)
     for i, row in enumerate(board):
         with st.container(key=f"sense_{i}", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
             st.html(f'<span class="hl-sense s{i}">{LETTERS[i]}</span>', width="content")

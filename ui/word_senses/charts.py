@@ -17,16 +17,18 @@ from attn_core.residual import geometry, nearest_tokens
 from attn_core.residual.senses import Array
 from attn_core.text.numbers import percent
 from ui import words
-from ui.drawing import gallery, widgets
+from ui.drawing import controls, gallery, widgets
 from ui.param import choice
 from ui.server import shared
+from ui.shared_params import AXES
 from ui.shell import save
 from ui.word_senses.comparison import SenseComparison, two_digits
 
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
 
-PARAMS = [choice("axes", ("2", "3")), choice("shows", ("senses", "ways"))]
+SHOWS = choice("shows", {"senses": "shows the senses best", "ways": "shows the ways best"}, label="Plane")
+PARAMS = [AXES, SHOWS]
 WORDS = words.beside(__file__)
 QUIET = {"displayModeBar": False}
 
@@ -69,8 +71,8 @@ def paths(comparison: SenseComparison) -> None:
     """Each occurrence's way through the layers, on one plane for all."""
     routes = [meaning.occurrence.route for meaning in comparison.meanings]
     with st.container(horizontal=True, gap="small"):
-        widgets.switch("Plane", {"senses": "shows the senses best", "ways": "shows the ways best"}, "shows")
-        widgets.switch("Axes", {"2": "2-D", "3": "3-D"}, "axes")
+        controls.switch(SHOWS)
+        controls.switch(AXES)
     view = _plane(comparison, np.stack(routes))
     stops = ["before layer 0", *(f"after layer {i}" for i in range(len(routes[0]) - 1))]
     letters = [meaning.letter for meaning in comparison.meanings]

@@ -19,7 +19,9 @@ from attn_core.text.numbers import MINUS
 from attn_core.views import snippets
 from ui import words
 from ui.drawing.markup import query
+from ui.param import choice
 from ui.server import shared
+from ui.word_senses.board import MOST
 
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ui.server.passes import Model
 
 WORDS = words.beside(__file__)
+PAIR = choice("sense_pair", [f"{a}-{b}" for a, b in senses.pairs(MOST)], label="Pair")  # of the board's sentences
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 
 
@@ -94,7 +97,7 @@ class SenseComparison:
     @property
     def pair(self) -> tuple[int, int]:
         """The two meanings that are compared head by head, as the link says."""
-        a, b = (int(i) for i in self.page.state["pair"].split("-"))
+        a, b = (int(i) for i in self.page.state[PAIR.name].split("-"))
         return (a, b) if b < len(self.meanings) else (0, 1)
 
     def offer_pictures(self) -> None:

@@ -15,27 +15,28 @@ from attn_core.figures.charts import delta_e as figures
 from attn_core.residual import senses
 from attn_core.text.numbers import percent
 from ui import words
-from ui.drawing import canvas, gallery, widgets
+from ui.drawing import canvas, controls, gallery, widgets
 from ui.drawing.markup import token_name
 from ui.page import go
 from ui.param import choice
 from ui.stream import open_head
-from ui.word_senses.comparison import Meaning, SenseComparison
+from ui.word_senses.comparison import PAIR, Meaning, SenseComparison
 from ui.words import together
 
-PARAMS = [choice("apart", ("beyond", "all"))]
+APART = choice("apart", {"beyond": "beyond the baseline", "all": "everything"}, label="Beyond")
+PARAMS = [APART]
 WORDS = words.beside(__file__)
 MOST_HEADS = 8
 
 
 def pair_switch(comparison: SenseComparison) -> None:
     options = {f"{a}-{b}": comparison.name_of((a, b)) for a, b in comparison.pairs}
-    if st.session_state["pair"] not in options:
-        st.session_state["pair"] = next(iter(options))
+    if st.session_state[PAIR.name] not in options:
+        st.session_state[PAIR.name] = next(iter(options))
     with st.container(horizontal=True, gap="small"):
-        widgets.switch("Pair", options, "pair")
+        controls.switch(PAIR, options)
         if len(comparison.baselines):
-            widgets.switch("Beyond", {"beyond": "beyond the baseline", "all": "everything"}, "apart")
+            controls.switch(APART)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,12 +11,11 @@ from attn_core.text.decoding import visible
 from ui import words
 from ui.drawing import widgets
 from ui.page import parity, parity_of, provenance
-from ui.param import choice
 from ui.server import budget
 from ui.shell import known_words
 from ui.word_senses import board
 from ui.word_senses.board import EXAMPLES, LETTERS, BoardRow
-from ui.word_senses.comparison import Meaning, SenseComparison, word_as_read
+from ui.word_senses.comparison import PAIR, Meaning, SenseComparison, word_as_read
 
 if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from ui.page import Page
 
 WORDS = words.beside(__file__)
-PAIRS = [f"{a}-{b}" for a, b in senses.pairs(board.MOST)]
-PARAMS = [choice("pair", PAIRS)]
+PARAMS = [PAIR]
 
 
 def of(page: Page) -> SenseComparison | None:

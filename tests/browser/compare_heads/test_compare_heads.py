@@ -65,7 +65,7 @@ def test_the_most_changed_head_is_put_into_both_panels_by_a_click(open_page) -> 
     titles = page.locator(".st-key-card_panels h3")
     expect(titles.nth(0)).to_have_text("A · head 3.1")
     expect(titles.nth(1)).to_have_text("B · head 3.1")
-    assert (link(page)["layer"], link(page)["head"], link(page)["b_head"]) == ("3", "1", "same")
+    assert (link(page)["layer"], link(page)["head"], link(page)["head_b"]) == ("3", "1", "same")
 
 
 def test_panels_are_added_and_the_link_brings_them_back(open_page) -> None:
@@ -111,7 +111,7 @@ def test_on_a_phone_panels_stack_and_share_their_scale(open_page, scheme: str) -
 
 
 def test_what_is_typed_is_never_markup(open_page) -> None:
-    page = open_page("compare_heads", v=1, text="<img src=x onerror=alert(1)> fox", b_text="<b>fox</b> $x$")
+    page = open_page("compare_heads", v=1, text="<img src=x onerror=alert(1)> fox", text_b="<b>fox</b> $x$")
     page.locator("h1.hl-lead").wait_for()
     settled(page)
     assert page.locator("img[src='x']").count() == 0
@@ -120,7 +120,7 @@ def test_what_is_typed_is_never_markup(open_page) -> None:
 @pytest.mark.parametrize("width", [1280, 390])
 def test_panels_of_a_long_sentence_stay_in_their_places(open_page, width: int) -> None:
     text = "the keys to the cabinet are on the table " * 20
-    page = open_page("compare_heads", width=width, v=1, text=text, b_text=text + "now")
+    page = open_page("compare_heads", width=width, v=1, text=text, text_b=text + "now")
     canvases = page.locator(".st-key-card_panels .panel canvas")
     canvases.nth(2).wait_for()
     settled(page)

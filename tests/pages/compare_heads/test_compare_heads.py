@@ -89,14 +89,14 @@ def test_what_differs_is_told_by_query_and_overall() -> None:
 
 
 def test_two_heads_on_two_sentences_are_not_said_to_be_one() -> None:
-    page = opened(b_head="4")
+    page = opened(head_b="4")
     model = load("minilm")
     rows = apart(ac.trace(model, ARE).pattern(0, 3), ac.trace(model, IS).pattern(0, 4))
     assert lead(page).endswith(f"; head 0.3 and head 0.4 are {rows.mean():.2f} apart.")
 
 
 def test_an_inserted_word_leaves_a_gap() -> None:
-    page = opened(text="a blue creature sleeps", b_text="a fluffy blue creature sleeps", layer=1, head=9)
+    page = opened(text="a blue creature sleeps", text_b="a fluffy blue creature sleeps", layer=1, head=9)
     header, drawn = packets(page)["side_by_side"]
     assert header["panels"][0]["query_labels"] == ["[CLS]", "a", None, "blue", "creature", "sleeps", "[SEP]"]
     assert header["panels"][1]["key_labels"][2] == "fluffy"
@@ -110,27 +110,27 @@ def test_an_inserted_word_leaves_a_gap() -> None:
 
 
 def test_sentences_without_a_common_word_say_so() -> None:
-    page = opened(model="tiny-decoder", text="shy", b_text="oxygen")
+    page = opened(model="tiny-decoder", text="shy", text_b="oxygen")
     assert lead(page)
-    page = opened(text="a", b_text="fox")  # the special tokens are common
+    page = opened(text="a", text_b="fox")  # the special tokens are common
     assert len(frame(page, "query")) >= 2
 
 
 def test_b_follows_the_sentence_of_a_until_it_has_its_own() -> None:
     page = opened()
     checked(page.text_input(key="text").set_value("one grey fox").run())
-    assert page.session_state["b_text"] == "" and "When" not in lead(page)
+    assert page.session_state["text_b"] == "" and "When" not in lead(page)
     assert [panel["note"] for panel in packets(page)["side_by_side"][0]["panels"]][1] == "MiniLM · “one grey fox”"
-    checked(page.text_input(key="b_text").set_value("one red fox").run())
+    checked(page.text_input(key="text_b").set_value("one red fox").run())
     checked(page.text_input(key="text").set_value("one blue fox").run())
-    assert page.session_state["b_text"] == "one red fox", "what was typed stays"
+    assert page.session_state["text_b"] == "one red fox", "what was typed stays"
 
 
 # --- Two heads, two models, baselines ---------------------------------------------------------------------------------
 
 
 def test_heads_like_this_one() -> None:
-    page = opened(b_text="", b_head=4)
+    page = opened(text_b="", head_b=4)
     trace = ac.trace(load("minilm"), ARE)
     assert titles(page)[:2] == ["A · head 0.3", "B · head 0.4"]
     this = trace.pattern(0, 3)
@@ -146,7 +146,7 @@ def test_heads_like_this_one() -> None:
 
 
 def test_two_models_meet_in_whole_words() -> None:
-    page = opened(b_model="tiny-decoder", b_text="", layer=0, head=3)
+    page = opened(model_b="tiny-decoder", text_b="", layer=0, head=3)
     header, drawn = packets(page)["side_by_side"]
     assert header["panels"][0]["query_labels"] == ARE.split() == header["panels"][1]["key_labels"]
     np.testing.assert_allclose(np.nansum(drawn[0], axis=-1), 1, atol=1e-5)
@@ -160,7 +160,7 @@ def test_two_models_meet_in_whole_words() -> None:
 
 
 def test_all_heads_of_one_against_all_of_the_other_on_request() -> None:
-    page = opened(b_model="tiny-decoder", b_text="")
+    page = opened(model_b="tiny-decoder", text_b="")
     assert "72 × 8 pairs, about a second" in html(page) and not page.get("plotly_chart")
     checked(page.button(key="all_pairs").click().run())
     assert len(page.get("plotly_chart")) == 1
@@ -194,7 +194,7 @@ def test_what_is_only_position() -> None:
 
 
 def test_a_layers_mean() -> None:
-    page = opened(a_shows="mean", layer=2)
+    page = opened(shows_a="mean", layer=2)
     np.testing.assert_allclose(panels(page)[0], ac.trace(load("minilm"), ARE).patterns(2).mean(axis=0), atol=1e-6)
     assert titles(page)[0] == "A · the mean of layer 2"
 
@@ -211,7 +211,7 @@ def test_the_strips_are_of_each_panels_own_head() -> None:
 
 def test_a_decoders_strip_names_the_words_that_rise_and_fall() -> None:
     text = "a hungry blue creature"
-    page = opened(model="tiny-decoder", text=text, b_text="", layer=1, head=3, query=4)
+    page = opened(model="tiny-decoder", text=text, text_b="", layer=1, head=3, query=4)
     model = load("tiny-decoder")
     p, q = (
         np.exp((logits := ac.trace(model, text, without=off).logits(4)) - np.logaddexp.reduce(logits))
@@ -229,13 +229,13 @@ def test_panels_are_duplicated_swapped_and_removed() -> None:
     page = opened(layer=2, head=1)
     checked(page.button(key="Duplicate_1").click().run())
     assert titles(page)[:3] == ["A · head 2.1", "B · head 2.1", "C · head 2.1"]
-    assert page.session_state["c_text"] == IS
-    checked(page.selectbox(key="c_head").set_value("7").run())
+    assert page.session_state["text_c"] == IS
+    checked(page.selectbox(key="head_c").set_value("7").run())
     checked(page.button(key="Swap with B_2").click().run())
     assert titles(page)[:3] == ["A · head 2.1", "B · head 2.7", "C · head 2.1"]
     checked(page.button(key="Swap with A_1").click().run())
     assert titles(page)[:2] == ["A · head 2.7", "B · head 2.1"]
-    assert page.session_state["text"] == IS and page.session_state["b_text"] == ARE
+    assert page.session_state["text"] == IS and page.session_state["text_b"] == ARE
     checked(page.button(key="Remove_1").click().run())
     assert titles(page) == ["A · head 2.7", "B · head 2.1", "A − B"]
     assert page.session_state["head"] == 7
@@ -248,7 +248,7 @@ def test_a_panel_is_added_until_there_are_four() -> None:
     page = opened(layer=2, head=11)
     checked(page.button(key="add_panel").click().run())
     assert titles(page) == ["A · head 2.11", "B · head 2.11", "C · head 2.0", "A − B"]
-    assert page.session_state["c_text"] == IS, "what the last panel reads"
+    assert page.session_state["text_c"] == IS, "what the last panel reads"
     checked(page.button(key="add_panel").click().run())
     assert titles(page)[3] == "D · head 2.1" and dict(page.query_params)["panels"] == "4"
     assert not [button for button in page.button if button.key == "add_panel"]
@@ -256,10 +256,10 @@ def test_a_panel_is_added_until_there_are_four() -> None:
 
 def test_a_link_restores_four_panels() -> None:
     wanted = {
-        "text": ARE, "layer": 1, "head": 9, "panels": 4, "a_shows": "head",
-        "b_text": IS, "b_layer": "same", "b_head": "2",
-        "c_model": "tiny-decoder", "c_layer": "1", "c_head": "3", "c_text": "",
-        "d_shows": "mean", "d_layer": "5", "pair": "bd", "scale": "linear",
+        "text": ARE, "layer": 1, "head": 9, "panels": 4, "shows_a": "head",
+        "text_b": IS, "layer_b": "same", "head_b": "2",
+        "model_c": "tiny-decoder", "layer_c": "1", "head_c": "3", "text_c": "",
+        "shows_d": "mean", "layer_d": "5", "panel_pair": "bd", "scale": "linear",
     }  # fmt: skip
     page = opened(**wanted)
     assert titles(page) == ["A · head 1.9", "B · head 1.2", "C · head 1.3", "D · the mean of layer 5", "B − D"]
@@ -270,7 +270,7 @@ def test_a_link_restores_four_panels() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("panels", "9"), ("b_head", "99"), ("b_layer", "-1"), ("b_model", "nope"), ("pair", "zz"), ("a_shows", "x")],
+    [("panels", "9"), ("head_b", "99"), ("layer_b", "-1"), ("model_b", "nope"), ("panel_pair", "zz"), ("shows_a", "x")],
 )
 def test_what_a_link_says_wrongly_is_named_and_the_rest_is_shown(name: str, value: str) -> None:
     page = opened(**{name: value})
@@ -285,7 +285,7 @@ def test_what_a_link_says_wrongly_is_named_and_the_rest_is_shown(name: str, valu
 @pytest.mark.parametrize("shows", ["head", "shuffled", "random"])
 def test_each_stream_of_a_translator(stream: str, shows: str) -> None:
     page = opened(
-        model="tiny-translator", text="the small blue car", stream=stream, b_text="", b_head="same", b_shows=shows
+        model="tiny-translator", text="the small blue car", stream=stream, text_b="", head_b="same", shows_b=shows
     )
     assert lead(page) and "cannot be shown" not in html(page)
     np.testing.assert_allclose(np.nansum(panels(page)[:2], axis=-1), 1, atol=1e-5)
@@ -296,14 +296,14 @@ HOSTILE = "<script>alert(1)</script> **b** $x$ :red[x] <u>"
 
 @pytest.mark.parametrize("text", [HOSTILE, "a", "🤗 שלום \u200b naïve", "word " * 200])
 def test_any_text_is_text(text: str) -> None:
-    page = opened(text=text, b_text=f"{text} too")
+    page = opened(text=text, text_b=f"{text} too")
     said = html(page)
     assert "<script>" not in said and "<u>" not in said
     assert lead(page)
 
 
 def test_what_is_cut_or_new_in_another_panel_is_said() -> None:
-    page = opened(panels=3, b_text="far " * 600, c_model="tiny-decoder", c_text="a zorple ate")
+    page = opened(panels=3, text_b="far " * 600, model_c="tiny-decoder", text_c="a zorple ate")
     assert "Panel B: its sentence was cut after 512 tokens, which is the limit. 90 more are not shown." in notes(page)
     assert "zorple: this model has not met this word (°)" in notes(page)
 
@@ -317,25 +317,25 @@ def test_no_text_is_one_clear_sentence() -> None:
 
 def test_a_folder_of_ones_own_can_change_places() -> None:
     folder = str(bundled_folder())
-    page = opened(b_model=folder, b_text="", b_head="4")
+    page = opened(model_b=folder, text_b="", head_b="4")
     assert notes(page) == "" and titles(page)[:2] == ["A · head 0.3", "B · head 0.4"]
     checked(page.button(key="Swap with A_1").click().run())
-    assert (page.session_state["model"], page.session_state["b_model"]) == (folder, "minilm")
+    assert (page.session_state["model"], page.session_state["model_b"]) == (folder, "minilm")
     np.testing.assert_allclose(panels(page)[0], ac.trace(load("minilm"), ARE).pattern(0, 4), atol=1e-6)
 
 
 def test_a_folder_may_be_typed_into_a_panel_but_not_by_strangers(operator_sets: Callable[..., None]) -> None:
-    assert opened().selectbox(key="b_model").proto.accept_new_options
+    assert opened().selectbox(key="model_b").proto.accept_new_options
     operator_sets(HEADLIGHT_MODE="public")
-    assert not opened().selectbox(key="b_model").proto.accept_new_options
+    assert not opened().selectbox(key="model_b").proto.accept_new_options
 
 
 def test_the_same_twice_says_what_to_do() -> None:
-    page = opened(b_text="", b_head="same")
+    page = opened(text_b="", head_b="same")
     assert lead(page) == "A and B are the same: give one of them another head, sentence or model."
 
 
 def test_a_model_that_cannot_be_had_says_why() -> None:
-    page = opened(b_model="gpt2")
+    page = opened(model_b="gpt2")
     assert "This cannot be shown" in html(page)
     assert page.text_input(key="text").value == ARE

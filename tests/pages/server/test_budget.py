@@ -39,7 +39,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("shows", ["shuffled", "random", "head"])
 def test_four_panels_as_long_as_can_be_are_refused_before_anything_is_run(shows: str, runs: list[str]) -> None:
-    more = {f"{letter}_{what}": value for letter, text in zip("bcd", WORDS, strict=False)
+    more = {f"{what}_{letter}": value for letter, text in zip("bcd", WORDS, strict=False)
             for what, value in (("text", text), ("shows", shows))}  # fmt: skip
     open_page("compare_heads")  # everything is imported, and the model is here
     runs.clear()
@@ -50,7 +50,7 @@ def test_four_panels_as_long_as_can_be_are_refused_before_anything_is_run(shows:
 
 
 def test_two_long_panels_are_shown() -> None:
-    page = open_page("compare_heads", text=LETTERS, panels=2, b_text=LETTERS, b_head=5)
+    page = open_page("compare_heads", text=LETTERS, panels=2, text_b=LETTERS, head_b=5)
     assert "cannot be shown" not in html(page) and lead(page)
 
 

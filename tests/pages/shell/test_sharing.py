@@ -196,7 +196,7 @@ def test_a_translation_offers_its_cross_attention(offered: list) -> None:
 
 
 def test_a_comparison_offers_each_panel_and_the_numbers_of_all(offered: list) -> None:
-    open_page("compare_heads", menus=True, text=STARTER, layer=0, head=3, b_head=2, b_text="")
+    open_page("compare_heads", menus=True, text=STARTER, layer=0, head=3, head_b=2, text_b="")
     views, numbers = offered[-1]
     assert {letter: view.head for letter, view in views.items()} == {"A": 3, "B": 2}
     table = list(csv.reader(io.StringIO(numbers.make())))
@@ -205,7 +205,7 @@ def test_a_comparison_offers_each_panel_and_the_numbers_of_all(offered: list) ->
 
 
 def test_panels_that_are_no_pattern_of_one_pass_are_in_the_numbers_alone(offered: list) -> None:
-    open_page("compare_heads", menus=True, text=STARTER, b_shows="shuffled", b_text="")
+    open_page("compare_heads", menus=True, text=STARTER, shows_b="shuffled", text_b="")
     views, numbers = offered[-1]
     assert list(views) == ["A"] and "shuffled" in numbers.make().partition("\n")[0]
 

@@ -1,0 +1,158 @@
+"""What a visitor chooses with. Each control shows one parameter: label, help, options and ends are its declaration's.
+
+controls.switch(TILES)                     # one of a few words, side by side
+controls.stepper(LAYER, n_layers - 1)      # "‹ Layer 0 ›"
+controls.pick(SHOWS, width=168)            # one of many, from a list
+
+The link holds the value (`ui.link`), so a control has no default of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from attn_core.settings import is_public
+from ui.param import Param
+
+V = TypeVar("V")
+OnChange = Callable[[], None] | None
+
+
+def switch(param: Param, options: Mapping[str, str] | None = None) -> str:
+    """One of a few words, side by side: a parameter's own options, or those that there are on this page now."""
+    words = param.options if options is None else options
+    chosen = st.segmented_control(
+        param.label,
+        list(words),
+        format_func=words.__getitem__,
+        key=param.name,
+        required=True,
+        help=param.help,
+        label_visibility="collapsed",
+    )
+    return chosen if chosen is not None else next(iter(words))
+
+
+def toggle(param: Param) -> bool:
+    """Yes or no."""
+    return st.toggle(param.label, key=param.name, help=param.help)
+
+
+def number(
+    param: Param, *, width: int, high: int | None = None, on_change: OnChange = None, placeholder: str = ""
+) -> int | None:
+    """A whole number to type; `high` where the parameter's own end depends on others, `placeholder` where it may be
+    empty."""
+    top = param.high if high is None else high
+    start: dict[str, Any] = {"value": None, "placeholder": placeholder} if placeholder else {}
+    return st.number_input(
+        param.label, param.low, top, step=1, key=param.name, help=param.help, width=width, on_change=on_change, **start
+    )
+
+
+def slider(param: Param, *, high: float | None = None, **more: Any) -> None:
+    """A number between its two ends; `high` where the parameter's own end depends on others."""
+    st.slider(param.label, param.low, param.high if high is None else high, key=param.name, help=param.help, **more)
+
+
+def text(
+    param: Param, placeholder: str, *, width: int | None = None, on_change: OnChange = None, labelled: bool = False
+) -> str:
+    """A line to type; without a width it is as wide as its place."""
+    return st.text_input(
+        param.label,
+        key=param.name,
+        help=param.help,
+        placeholder=placeholder,
+        label_visibility="visible" if labelled else "collapsed",
+        width=width or "stretch",
+        on_change=on_change,
+    )
+
+
+def step(name: str, by: int, top: int) -> None:
+    """Callback: move a whole-numbered parameter, around the end."""
+    st.session_state[name] = (st.session_state[name] + by) % (top + 1)
+
+
+def stepper(param: Param, top: int, shortcuts: tuple[str, str] | None = None) -> None:
+    """A whole number from 0 to `top` between two buttons: "‹ Layer 0 ›"."""
+    back, on = shortcuts or (None, None)
+    label, name = param.label, param.name
+    with st.container(
+        horizontal=True, gap="xsmall", key=f"stepper_{name}", vertical_alignment="center", width="content", wrap=False
+    ):
+        st.button("‹", key=f"{name}_back", on_click=step, args=(name, -1, top), shortcut=back, help=f"{label} before")
+        pick(param, range(top + 1), lambda number: f"{label} {number}", width=108)
+        st.button("›", key=f"{name}_on", on_click=step, args=(name, 1, top), shortcut=on, help=f"{label} after")
+
+
+def pick(
+    param: Param,
+    values: Sequence[V] | None = None,
+    words: Callable[[V], str] | None = None,
+    *,
+    width: int,
+    labelled: bool = False,
+) -> V:
+    """One of many values, from a list that opens: a parameter's own options, or `values` and what each is called."""
+    offered = list(param.options) if values is None else values
+    return st.selectbox(
+        param.label,
+        offered,
+        format_func=words or param.options.__getitem__,
+        key=param.name,
+        help=param.help,
+        label_visibility="visible" if labelled else "collapsed",
+        width=width,
+    )
+
+
+def model_picker(
+    param: Param,
+    offered: Sequence[str],
+    words: Callable[[str], str],
+    *,
+    on_change: OnChange = None,
+    labelled: bool = False,
+    width: int | None = None,
+) -> None:
+    """A model of those on offer, or any that a visitor of a local run names; the chosen one is always in the list."""
+    own = st.session_state[param.name]
+    st.selectbox(
+        param.label,
+        [*offered, *([] if own in offered else [own])],
+        format_func=words,
+        key=param.name,
+        help=param.help,
+        on_change=on_change,
+        label_visibility="visible" if labelled else "collapsed",
+        accept_new_options=not is_public(),
+        width=width or "stretch",
+    )
+
+
+def word_picker(
+    key: str,
+    names: Sequence[str],
+    chosen: int,
+    on_choose: Callable[[int], None],
+    *,
+    label: str = "Word",
+    labelled: bool = False,
+    width: int = 190,
+) -> None:
+    """A word of the sentence; `names` are shown as text, whatever was typed. `on_choose` is called with its place."""
+    st.session_state[key] = chosen
+    st.selectbox(
+        label,
+        range(len(names)),
+        format_func=names.__getitem__,
+        key=key,
+        on_change=lambda: on_choose(st.session_state[key]),
+        label_visibility="visible" if labelled else "collapsed",
+        width=width,
+    )

@@ -1,0 +1,49 @@
+"""The parameters that more than one page has, each declared once: it has one meaning wherever it stands.
+
+`LAYER`, `HEAD`, `QUERY` and `KEY` travel from page to page, like the model and the sentence (`ui.page`) and the stream
+(`ui.stream`); how a picture is drawn stays with its page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attn_core.figures.colour_bars import SCALES
+from attn_core.models.catalogue import entry_of
+from attn_core.views.recorded import SENTENCE
+from ui.param import Declared, Earlier, choice, whole
+
+STARTER = SENTENCE
+GOES_ALONG: Declared = {"travels": True, "in_caption": False}
+
+
+def last_position(earlier: Earlier) -> int:
+    """The last position that a sentence can have in the chosen model."""
+    return entry_of(earlier["model"]).limit - 1
+
+
+def _top(*what: str) -> Callable[[Earlier], int]:
+    # The larger of a model's two stacks; which of them is looked at, a page's own parameter says.
+    return lambda earlier: max(getattr(entry_of(earlier["model"]), each) for each in what) - 1
+
+
+def _at_most(wanted: int, what: str) -> Callable[[Earlier], int]:
+    return lambda earlier: min(wanted, _top(what)(earlier))
+
+
+def _first_word(earlier: Earlier) -> int | None:
+    """The first screen opens on the lesson's own word: creature."""
+    return 4 if (earlier["model"], earlier.get("text")) == ("minilm", STARTER) else None
+
+
+LAYER = whole(
+    "layer", high=_top("n_layers", "n_decoder_layers"), default=_at_most(0, "n_layers"), label="Layer", **GOES_ALONG
+)
+HEAD = whole(
+    "head", high=_top("n_heads", "n_decoder_heads"), default=_at_most(3, "n_heads"), label="Head", **GOES_ALONG
+)
+QUERY = whole("query", high=last_position, default=_first_word, optional=True, **GOES_ALONG)  # the word that asks
+KEY = whole("key", high=last_position, optional=True, travels=True)  # the answering word that is followed
+SCALE = choice("scale", SCALES, label="Scale")
+QUERIES_IN = choice("queries", {"rows": "queries in rows", "columns": "in columns"}, label="Queries")
+AXES = choice("axes", {"2": "2-D", "3": "3-D"}, label="Axes")
