@@ -16,6 +16,7 @@ from attn_core.figures.canvas.packet import unpack
 from ui.server import loading
 
 ROOT = Path(__file__).parents[2]
+PAGES = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]
 
 
 def load(name: str) -> ac.Model:

@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 
 import pytest
+from page_driver import PAGES, ROOT
 from streamlit.testing.v1 import AppTest
 
 from ui import link as state
 
-ROOT = Path(__file__).parents[2]
 KNOWN = json.loads((Path(__file__).parent / "defaults-v1.json").read_text())
-PAGES = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]
 
 
 def defaults(page_name: str) -> dict[str, str]:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from page_driver import checked, html
+from page_driver import PAGES, ROOT, checked, html
 from streamlit.testing.v1 import AppTest
 
-ROOT = Path(__file__).parents[2]
-PAGES = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]
 UNUSUAL = {  # own values that another page's parameter of the same name does not have
     "app.py": {"key": "2", "queries": "columns"},
     "pages/compare_heads.py": {"panels": "4", "panel_pair": "cd", "head_d": "5"},
@@ -75,7 +72,7 @@ def walk(places: list[str]) -> list[str]:
 
 
 def test_the_menu_leads_from_every_page_to_every_other_without_a_remark() -> None:
-    """Also where both have a parameter of one name, such as `pair`; what was chosen is there when one comes back."""
+    """Also where both have a parameter of one name, such as `axes`; what was chosen is there when one comes back."""
     round_, been = walk(PAGES), set()
     page = start(round_[0])
     for here, there in itertools.pairwise(round_):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from page_driver import PAGES, ROOT
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
@@ -19,8 +20,6 @@ from attn_core.figures.canvas.heads import pack_patterns
 from attn_core.figures.canvas.packet import unpack
 from attn_core.figures.charts.heatmap import heatmap
 
-ROOT = Path(__file__).parents[2]
-PAGES = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]
 HOSTILE = [
     "", "0", "-1", "99", "1e9", "NaN", "٣", "½", " 3", "0x1", "true", "None", "auto", "null",
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "](javascript:alert(1))", "![i](http://example.org/i.png)",
@@ -29,11 +28,8 @@ HOSTILE = [
     "\u202etfel", "\u200b", "\u0000", "🤗🤗", "שלום עולם", "مرحبا", "你好世界", "é" * 300, "x" * 3000,
     "a b " * 400,
 ]  # fmt: skip
-SOURCES = [ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "ui").glob("*.py")]
-PARAM = re.compile(r'\b(?:whole|choice|flag|words|Param)\(\s*"(\w+)"')
-NAMES = sorted(
-    {name for file in SOURCES for name in PARAM.findall(file.read_text())} | {"v", "embed", "<b>", "__proto__"}
-)
+DEFAULTS = json.loads((ROOT / "tests" / "pages" / "defaults-v1.json").read_text())
+NAMES = sorted({name for page in DEFAULTS.values() for name in page} | {"v", "embed", "<b>", "__proto__"})
 MARKUP = re.compile(r"<script>alert|<img src=x", re.I)
 
 
