@@ -53,7 +53,7 @@ from ui.followed_word import chosen_word, followed_word
 from ui.link import LinkState, open_link_state
 from ui.param import Param, typed
 from ui.server import cache, loading, passes
-from ui.shared_params import GOES_ALONG, HEAD, LAYER, QUERY, STARTER
+from ui.shared_params import HEAD, LAYER, QUERY, STARTER
 from ui.shell import known_words, menu, save
 from ui.shell.badges import parity, parity_of, provenance
 from ui.shell.inputs import ask
@@ -215,8 +215,10 @@ def open_page(
     st.html(ROOT / "assets" / "css" / "style.css")
     st.html(ROOT / "assets" / "css" / "menu.css")
     offered = tuple(models or (name for name, entry in CATALOGUE.items() if entry.architecture != "encoder-decoder"))
-    which_model = Param("model", offered[0], lambda raw, _: _known_model(raw, offered), label="Model", **GOES_ALONG)
-    typed_text = typed("text", starter, label="Sentence", **GOES_ALONG) if sentence else None
+    which_model = Param(
+        "model", offered[0], lambda raw, _: _known_model(raw, offered), label="Model", travels=True, in_caption=False
+    )
+    typed_text = typed("text", starter, label="Sentence", travels=True, in_caption=False) if sentence else None
     shared = [which_model, *([typed_text] if typed_text else []), LAYER, HEAD, QUERY]
     view = open_link_state(page, [*shared, *params])
     save_menu = menu.draw(page, view)

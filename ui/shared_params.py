@@ -11,10 +11,9 @@ from collections.abc import Callable
 from attn_core.figures.colour_bars import SCALES
 from attn_core.models.catalogue import entry_of
 from attn_core.views.recorded import SENTENCE
-from ui.param import Declared, Earlier, choice, whole
+from ui.param import Earlier, choice, whole
 
 STARTER = SENTENCE
-GOES_ALONG: Declared = {"travels": True, "in_caption": False}
 
 
 def last_position(earlier: Earlier) -> int:
@@ -37,13 +36,25 @@ def _first_word(earlier: Earlier) -> int | None:
 
 
 LAYER = whole(
-    "layer", high=_top("n_layers", "n_decoder_layers"), default=_at_most(0, "n_layers"), label="Layer", **GOES_ALONG
+    "layer",
+    high=_top("n_layers", "n_decoder_layers"),
+    default=_at_most(0, "n_layers"),
+    label="Layer",
+    travels=True,
+    in_caption=False,
 )
 HEAD = whole(
-    "head", high=_top("n_heads", "n_decoder_heads"), default=_at_most(3, "n_heads"), label="Head", **GOES_ALONG
+    "head",
+    high=_top("n_heads", "n_decoder_heads"),
+    default=_at_most(3, "n_heads"),
+    label="Head",
+    travels=True,
+    in_caption=False,
 )
-QUERY = whole("query", high=last_position, default=_first_word, optional=True, **GOES_ALONG)  # the word that asks
+QUERY = whole(
+    "query", high=last_position, default=_first_word, optional=True, travels=True, in_caption=False
+)  # the word that asks
 KEY = whole("key", high=last_position, optional=True, travels=True)  # the answering word that is followed
-SCALE = choice("scale", SCALES, label="Scale")
+SCALE = choice("scale", {str(scale): title for scale, title in SCALES.items()}, label="Scale")
 QUERIES_IN = choice("queries", {"rows": "queries in rows", "columns": "in columns"}, label="Queries")
 AXES = choice("axes", {"2": "2-D", "3": "3-D"}, label="Axes")

@@ -12,7 +12,7 @@ from attn_core.views.arrangement import MEANS
 from ui import words
 from ui.all_heads import packets
 from ui.all_heads.head import ArrangedHead, capitalised
-from ui.drawing import canvas, cells, controls, widgets
+from ui.drawing import canvas, controls, widgets
 from ui.page import Page, go
 from ui.param import choice
 from ui.shared_params import HEAD, KEY, LAYER, QUERIES_IN, SCALE
@@ -62,7 +62,7 @@ def heatmap(page: Page, head: ArrangedHead) -> None:
     chosen = partial(_chosen, head.positions)
     cell = f"min(46px, (100cqw - 90px) / {len(head.positions)})"
     with widgets.kept_place("heatmap", f"min(620px, calc({len(head.positions)} * {cell} + 150px))"):
-        cells.cells(packets.opened_head(head, page.state["scale"]), key="heatmap", on_choose=chosen)
+        canvas.cells(packets.opened_head(head, page.state["scale"]), key="heatmap", on_choose=chosen)
 
 
 def _chosen(positions: Sequence[int], row: int, column: int | None) -> None:

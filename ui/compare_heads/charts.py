@@ -8,8 +8,7 @@ import streamlit as st
 from attn_core.figures.canvas import panels as canvas_panels
 from ui import words
 from ui.compare_heads.panels import PanelSet
-from ui.drawing.panels import Chosen
-from ui.drawing.panels import panels as draw_panels
+from ui.drawing import canvas
 
 WORDS = words.beside(__file__)
 LONGEST = 44  # characters of a sentence under a panel
@@ -20,10 +19,10 @@ def picture(panels: PanelSet) -> None:
     drawn = [*(_panel(panels, i) for i in range(len(panels.panels))), _difference(panels)]
     positions = [panels.position(0, place) for place in range(len(panels.axes[0][0]))]
 
-    def chosen(cell: Chosen) -> None:
+    def chosen(cell: canvas.ChosenCell) -> None:
         st.session_state["query"] = positions[cell.query]
 
-    draw_panels(
+    canvas.panels(
         canvas_panels.pack_panels(drawn),
         key="side_by_side",
         picture=WORDS.text("panels.picture"),

@@ -1,4 +1,4 @@
-"""The two canvas pictures as Streamlit components: all heads at a glance, and one head as links.
+"""The canvas pictures as Streamlit components: all heads at a glance, one head as links, a matrix, patterns as panels.
 
 The cells travel once, as bytes; what is to be shown of them (the chosen head, the pinned word, the scale) travels
 beside them, so a click never sends the cells again. Packets are made by `attn_core.figures.canvas`.
@@ -7,7 +7,7 @@ beside them, so a click never sends the cells again. Packets are made by `attn_c
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,8 +43,21 @@ class Pin:
     position: int | None
 
 
+@dataclass(frozen=True)
+class ChosenCell:
+    """A cell of panels that was clicked, in places of the shared axes."""
+
+    panel: int
+    query: int
+    key: int
+
+
+ChosenPlace = Callable[[int, int | None], None]  # told (row, column); the column is None where a label was clicked
+
 _overview = st.components.v2.component("headlight.overview", js=scripts.module("overview"))
 _links = st.components.v2.component("headlight.links", js=scripts.module("links"))
+_cells = st.components.v2.component("headlight.cells", js=scripts.module("cells"))
+_panels = st.components.v2.component("headlight.panels", js=scripts.module("panels"))
 _theme = st.components.v2.component("headlight.theme", js=scripts.with_drawing("app/theme.js"))
 _view = st.components.v2.component("headlight.view", js=scripts.view_updates())
 
@@ -101,6 +114,42 @@ def links(
     return mount(_links, packet, key, "pinned", Pin, on_pin, view, picture=picture, says=says)
 
 
+def cells(packet: bytes, *, key: str, picture: str = "", on_choose: ChosenPlace | None = None) -> None:
+    """A matrix, every number exact; `packet` comes from `figures.canvas.matrix.pack_cells`, `picture` names it in Save.
+
+    A click on a cell, if the packet allows it, calls `on_choose` before the page runs again.
+    """
+
+    def happened() -> None:
+        chosen = getattr(st.session_state[key], "chosen", None)
+        if chosen is not None and on_choose is not None:
+            on_choose(chosen["row"], chosen["column"])
+
+    if picture:
+        gallery.canvas(picture, packet, {})
+    _cells(key=key, data=_addressed(packet, key), on_chosen_change=happened)
+
+
+def panels(
+    packet: bytes,
+    *,
+    key: str,
+    picture: str = "",
+    says: str = "",
+    query: int | None = None,
+    painted: Sequence[tuple[int, int]] = (),
+    scale: Scale = "sqrt",
+    on_choose: Callable[[ChosenCell], None] | None = None,
+) -> ChosenCell | None:
+    """One to four patterns on one scale; `packet` comes from `figures.canvas.panels.pack_panels`.
+
+    `query` frames a row, `painted` frames (query, key) cells. `on_choose` is called before the page runs again, as a
+    widget's callback is; the same is returned in that run.
+    """
+    view = {"query": query, "painted": [list(cell) for cell in painted], "scale": scale}
+    return mount(_panels, packet, key, "chosen", ChosenCell, on_choose, view, picture=picture, says=says)
+
+
 def follow_theme() -> None:
     """Run the page again when the visitor switches between light and dark: a Plotly figure's colours are made here."""
     _theme(key="theme", on_changed_change=lambda: None)
@@ -132,11 +181,14 @@ def mount(
         if value is not None and tell is not None:
             tell(answer(**value))
 
-    name = key.encode()
     with st.container(gap=None):
         _view(key=f"{key}_view", data={"target": key, "view": view})
-        result = component(
-            key=key, data=struct.pack("<I", len(name)) + name + packet, **{f"on_{event}_change": happened}
-        )
+        result = component(key=key, data=_addressed(packet, key), **{f"on_{event}_change": happened})
     value = getattr(result, event)
     return None if value is None else answer(**value)
+
+
+def _addressed(packet: bytes, key: str) -> bytes:
+    """A packet with the name of the picture that it is for before it."""
+    name = key.encode()
+    return struct.pack("<I", len(name)) + name + packet

@@ -10,7 +10,7 @@ The link holds the value (`ui.link`), so a control has no default of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import streamlit as st
 
@@ -41,21 +41,31 @@ def toggle(param: Param) -> bool:
     return st.toggle(param.label, key=param.name, help=param.help)
 
 
-def number(
-    param: Param, *, width: int, high: int | None = None, on_change: OnChange = None, placeholder: str = ""
-) -> int | None:
-    """A whole number to type; `high` where the parameter's own end depends on others, `placeholder` where it may be
-    empty."""
-    top = param.high if high is None else high
+def number(param: Param, *, width: int, on_change: OnChange = None, placeholder: str = "") -> None:
+    """A whole number to type; `placeholder` where it may be empty."""
     start: dict[str, Any] = {"value": None, "placeholder": placeholder} if placeholder else {}
-    return st.number_input(
-        param.label, param.low, top, step=1, key=param.name, help=param.help, width=width, on_change=on_change, **start
+    st.number_input(
+        param.label,
+        param.low,
+        _end(param),
+        step=1,
+        key=param.name,
+        help=param.help,
+        width=width,
+        on_change=on_change,
+        **start,
     )
 
 
 def slider(param: Param, *, high: float | None = None, **more: Any) -> None:
     """A number between its two ends; `high` where the parameter's own end depends on others."""
-    st.slider(param.label, param.low, param.high if high is None else high, key=param.name, help=param.help, **more)
+    st.slider(param.label, param.low, _end(param) if high is None else high, key=param.name, help=param.help, **more)
+
+
+def _end(param: Param) -> float:
+    if callable(param.high):
+        raise ValueError(f"where {param.name} ends depends on other parameters: say it")
+    return param.high
 
 
 def text(
@@ -100,7 +110,7 @@ def pick(
 ) -> V:
     """One of many values, from a list that opens: a parameter's own options, or `values` and what each is called."""
     offered = list(param.options) if values is None else values
-    return st.selectbox(
+    chosen = st.selectbox(
         param.label,
         offered,
         format_func=words or param.options.__getitem__,
@@ -109,6 +119,7 @@ def pick(
         label_visibility="visible" if labelled else "collapsed",
         width=width,
     )
+    return cast(V, chosen)
 
 
 def model_picker(

@@ -13,7 +13,7 @@ from attn_core.heads.summary import summarise_head
 from attn_core.text.decoding import visible
 from attn_core.views import snippets
 from ui import words
-from ui.drawing import controls, panels, widgets
+from ui.drawing import canvas, controls, widgets
 from ui.find_heads import ablation
 from ui.find_heads.ablation import Heads
 from ui.find_heads.ablation_map import effect_map
@@ -66,7 +66,7 @@ def draw(viewed: StreamView) -> str:
         _outcome(viewed, after, change)
     hint = ablation.pattern_hint(viewed.reader, viewed.layer, viewed.head, off, replacement)
     with widgets.card("patterns", WORDS.html("ablation.pattern.card", head=viewed.name), hint):
-        panels.panels(
+        canvas.panels(
             ablation.pattern_packet(viewed.reader, after.stream(viewed.stream), viewed.layer, viewed.head),
             key="before_after",
             picture=WORDS.text("ablation.pattern.picture"),

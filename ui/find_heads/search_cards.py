@@ -12,7 +12,7 @@ from attn_core.text.decoding import visible
 from attn_core.text.tokens import Tokens
 from attn_core.views import snippets
 from ui import words
-from ui.drawing import canvas, controls, panels, widgets
+from ui.drawing import canvas, controls, widgets
 from ui.find_heads import search
 from ui.find_heads.search import Cell, Cells
 from ui.param import Param, choice
@@ -87,7 +87,7 @@ def _toggle(cell: Cell) -> None:
 
 def _board(viewed: StreamView, cells: Cells) -> None:
     """The opened head's pattern, to paint on."""
-    panels.panels(
+    canvas.panels(
         search.pattern_packet(viewed.reader, viewed.layer, viewed.head),
         key="board",
         picture=WORDS.text("search.picture"),

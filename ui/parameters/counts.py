@@ -70,8 +70,8 @@ def _published(name: str) -> Callable[[Earlier], int | bool | None]:
 def _number(name: str) -> Param:
     """One of the model's sizes; None, "auto", where it is derived from others."""
     low, high = BOUNDS[name]
-    said = {"label": WORDS.text("own.labels", name), "help": WORDS.table("own.help").get(name)}
-    return whole(name, low, high, _published(name), optional=True, **said)
+    label, helps = WORDS.text("own.labels", name), WORDS.table("own.help").get(name)
+    return whole(name, low, high, _published(name), optional=True, label=label, help=helps)
 
 
 def effective(view: Earlier) -> Mapping[str, object]:

@@ -11,8 +11,7 @@ from attn_core.figures.canvas.matrix import pack_cells
 from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.head import HeadStages, run_stages
 from ui import words
-from ui.drawing import widgets
-from ui.drawing.cells import cells
+from ui.drawing import canvas, widgets
 from ui.page import scientific
 from ui.param import Param
 from ui.step_by_step import layout
@@ -94,7 +93,7 @@ def _side_by_side(subject: StepSubject, broken: HeadStages) -> None:
                 chosen=(subject.place_in(subject.query, subject.q_window), None),
                 square=True,
             )
-            cells(packet, key=f"break_{name}", picture=f"Break it · {name}")
+            canvas.cells(packet, key=f"break_{name}", picture=f"Break it · {name}")
 
 
 def _meter(subject: StepSubject, broken: HeadStages | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from attn_core.figures.canvas.matrix import Kind, pack_cells
-from ui.drawing.cells import cells
+from ui.drawing import canvas
 from ui.step_by_step.reading import pick
 from ui.step_by_step.subject import StepSubject
 
@@ -44,7 +44,7 @@ def grid(
         masked="−∞" if kind == "signed" else "",
         choose=True,
     )
-    cells(packet, key=key, picture=picture, on_choose=lambda row, column: pick(subject, row, column))
+    canvas.cells(packet, key=key, picture=picture, on_choose=lambda row, column: pick(subject, row, column))
 
 
 def bars_of(subject: StepSubject, weights: np.ndarray) -> list[int]:

@@ -10,8 +10,7 @@ from attn_core.figures.canvas.matrix import pack_cells
 from attn_core.figures.html.bar_table import Column
 from attn_core.text.numbers import percent
 from ui import words
-from ui.drawing import controls, gallery, widgets
-from ui.drawing.cells import cells
+from ui.drawing import canvas, controls, gallery, widgets
 from ui.param import whole
 from ui.shared_params import QUERIES_IN, last_position
 from ui.step_by_step import layout
@@ -74,7 +73,7 @@ def _own_and_causal(subject: StepSubject) -> None:
                 largest=14,
                 legend=False,
             )
-            cells(packet, key=f"step_5_{name}", picture=f"5 · Mask, {names[name]}")
+            canvas.cells(packet, key=f"step_5_{name}", picture=f"5 · Mask, {names[name]}")
 
 
 def guess(subject: StepSubject, chosen: int | None) -> None:

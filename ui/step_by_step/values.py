@@ -17,8 +17,7 @@ from attn_core.figures.paper import lines_and_boxes as paper_shapes
 from attn_core.residual import geometry
 from attn_core.traces.stream import StreamTrace
 from ui import words
-from ui.drawing import gallery, widgets
-from ui.drawing.cells import cells
+from ui.drawing import canvas, gallery, widgets
 from ui.page import go
 from ui.step_by_step import layout, toy
 from ui.step_by_step.grids import bars_of, marks_of
@@ -76,7 +75,7 @@ def _weighted(subject: StepSubject) -> None:
         row_height=26 if numbers.shape[1] <= 12 else 18,
         tallest=430,
     )
-    cells(packet, key="step_7_weighted", picture="7 · Share · value")
+    canvas.cells(packet, key="step_7_weighted", picture="7 · Share · value")
 
 
 def _give_and_take(subject: StepSubject) -> None:
@@ -138,7 +137,7 @@ def _named_strips(subject: StepSubject, e: Array, change: Array) -> None:
         chosen=(1, None),
         row_height=28,
     )
-    cells(packet, key="step_8_strips", picture="8 · E, ΔE and their sum")
+    canvas.cells(packet, key="step_8_strips", picture="8 · E, ΔE and their sum")
 
 
 def _turn(e: Array, change: Array, word: Markup) -> None:

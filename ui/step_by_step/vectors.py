@@ -10,8 +10,7 @@ from attn_core.figures.canvas.matrix import Side, pack_cells
 from attn_core.residual.input_parts import InputParts, input_parts
 from attn_core.walkthrough.toy import Toy
 from ui import words
-from ui.drawing import widgets
-from ui.drawing.cells import cells
+from ui.drawing import canvas, widgets
 from ui.step_by_step import layout, toy
 from ui.step_by_step.layout import paragraph
 from ui.step_by_step.reading import pick
@@ -72,7 +71,7 @@ def stack(
         limit=limit or most(numbers),
         row_height=20,
     )
-    cells(packet, key=key, picture=picture)
+    canvas.cells(packet, key=key, picture=picture)
 
 
 def most(numbers: np.ndarray) -> float:
@@ -107,4 +106,4 @@ def strips(
         choose=True,
     )
     picked = lambda row, _: pick(subject, key=row) if of_keys else pick(subject, query=row)  # noqa: E731
-    cells(packet, key=key, picture=picture, on_choose=picked)
+    canvas.cells(packet, key=key, picture=picture, on_choose=picked)
