@@ -14,8 +14,9 @@ import streamlit as st
 from ui import words
 from ui.drawing import controls
 from ui.param import Param, typed
+from ui.word_senses.comparison import MOST
 
-FEWEST, MOST = 2, 6
+FEWEST = 2
 LETTERS = "ABCDEF"
 
 

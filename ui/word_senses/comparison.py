@@ -21,7 +21,6 @@ from ui import words
 from ui.drawing.markup import query
 from ui.param import choice
 from ui.server import shared
-from ui.word_senses.board import MOST
 
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from ui.server.passes import Model
 
 WORDS = words.beside(__file__)
+MOST = 6  # sentences on the board
 PAIR = choice("sense_pair", [f"{a}-{b}" for a, b in senses.pairs(MOST)], label="Pair")  # of the board's sentences
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 

@@ -162,7 +162,7 @@ def test_the_source_and_the_numbers_unfold(open_page) -> None:
 
 def test_a_guess_is_answered(open_page, trace) -> None:
     page = is_live(open_page("step_by_step"))
-    page.locator(".st-key-guess input").click()
+    page.locator(".st-key-key_guess input").click()
     page.keyboard.type("blue")
     page.keyboard.press("Enter")
     share = percent(float(trace.pattern(0, 3)[4, 3]))

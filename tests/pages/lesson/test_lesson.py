@@ -66,8 +66,8 @@ def test_back_and_next_move_and_close_the_question_again() -> None:
 
 
 def test_a_guess_is_judged(trace: ac.Trace) -> None:
-    assert "Yes." in text(opened(stop=7, guess=2))
-    wrong = text(opened(stop=7, guess=0))
+    assert "Yes." in text(opened(stop=7, stop_guess=2))
+    wrong = text(opened(stop=7, stop_guess=0))
     assert "Not quite." in wrong and "The answer is: 9,216" in wrong
 
 
@@ -144,7 +144,7 @@ def test_the_glossary_says_each_term_twice() -> None:
 def test_the_scale_is_left_out_by_the_link_of_its_stop() -> None:
     """The link's parameters are those that the other page knows."""
     stop = STOPS[3](library())
-    assert [*ablations.param().parse(str(stop.door[2]["breaks"]), {})] == [StageAblation.NO_SCALE]
+    assert [*ablations.BREAKS.parse(str(stop.door[2]["breaks"]), {})] == [StageAblation.NO_SCALE]
 
 
 def test_the_second_stop_shows_the_sentences_that_it_measures() -> None:

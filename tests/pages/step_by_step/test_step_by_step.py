@@ -170,7 +170,7 @@ def test_the_numbers_are_a_table_too(trace) -> None:
 
 def test_a_link_restores_the_view(trace) -> None:
     breaks = "no-scale,no-w-o"
-    page = opened(layer=2, head=5, query=3, key=7, guess=1, queries="columns", breaks=breaks, text=STARTER, v=1)
+    page = opened(layer=2, head=5, query=3, key=7, key_guess=1, queries="columns", breaks=breaks, text=STARTER, v=1)
     header, cells = drawn(page)["step_6_grid"]
     np.testing.assert_allclose(cells, trace.pattern(2, 5), atol=3e-6)
     assert header["chosen"] == [3, 7] and header["turned"] is True
@@ -264,10 +264,10 @@ def test_a_wrong_model_would_show(monkeypatch, trace) -> None:
 def test_a_guess_is_answered_and_none_is_needed(trace) -> None:
     assert "You said" not in text(opened())
     row = trace.pattern(0, 3)[CREATURE]
-    said = text(opened(guess=3, v=1, text=STARTER))
+    said = text(opened(key_guess=3, v=1, text=STARTER))
     assert f"You said blue: with {percent(float(row[3]))} it takes place {int((row > row[3]).sum()) + 1} of 13" in said
     best = int(row.argmax())
-    assert "and so it is" in text(opened(guess=best, v=1, text=STARTER))
+    assert "and so it is" in text(opened(key_guess=best, v=1, text=STARTER))
 
 
 # --- The toy -----------------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def test_the_table_behind_the_ways_is_measured_in_the_full_space(first, moles) -
 
 def test_a_link_restores_the_board_the_pair_and_the_view() -> None:
     rows = (("they light a fire", "please light the candle", 0), ("the light is bright", "", 0))
-    page = opened(word="light", board=board(*rows), pair="0-1", apart="all", axes=3, shows="ways")
+    page = opened(word="light", board=board(*rows), sense_pair="0-1", apart="all", axes=3, shows="ways")
     assert lead(page).startswith("One embedding of light, two meanings")
     assert page.text_input(key="sentence_1").value == "the light is bright"
     assert any(part["type"] == "scatter3d" for part in figure(page, "paths")["data"])
