@@ -9,7 +9,7 @@ from benchmarks import siege
 
 def test_nothing_that_one_client_sends_stops_the_others() -> None:
     # Other tests run beside this one, so an answer may take longer here than `make siege` allows.
-    rows, told = siege.siege(1.0, slower=8.0, health=4.0)
+    rows, told = siege.siege(1.0, slower=20.0, health=10.0)
     assert told == []
     assert len(rows) == 1 + len(siege.ATTACKS) and all(row["answers"] for row in rows)
 
