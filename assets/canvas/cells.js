@@ -109,7 +109,7 @@ export function draw(root, data, callbacks = {}) {
     colours = now;
     chooseNumbers();
     place = layout(context(canvas, 1, 1));
-    if (figure.shown) figure.shown.place = place;
+    if (figure.shown) Object.assign(figure.shown, { place, row: at[0] });
     const g = context(canvas, Math.min(place.total, Math.max(place.total, 1)), place.above + down * place.height + 3);
     paintCells(g);
     paintLabels(g);
@@ -311,6 +311,7 @@ export function draw(root, data, callbacks = {}) {
   function choose(row, column) {
     at = [row, column];
     picture.paint();
+    if (header.title) openHead.follow(row);
     callbacks.choose?.({ row, column: column < 0 ? null : column });
   }
 
@@ -341,7 +342,11 @@ export function draw(root, data, callbacks = {}) {
     if (at[1] >= 0 && x + width > scroller.clientWidth) scroller.scrollLeft = x - scroller.clientWidth / 2;
   }
 
-  const deaf = header.title ? openHead.listen(() => picture.paint()) : () => {};
+  function listen() {
+    if (openHead.row !== null && openHead.row !== at[0]) at = [openHead.row, -1];
+    picture.paint();
+  }
+  const deaf = header.title ? openHead.listen(listen) : () => {};
   const drawn = picture.live({ paint, update() {}, leave: deaf });
   requestAnimationFrame(reveal);
   return drawn;

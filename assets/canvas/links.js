@@ -268,6 +268,7 @@ export function draw(root, data, callbacks = {}) {
     view.pinned = same(pick, view.pinned) ? null : pick;
     hovered = view.pinned;
     picture.paint();
+    if (header.of && view.pinned?.side === "query") openHead.follow(view.pinned.position);
     callbacks.pin?.(view.pinned);
   }
 
@@ -302,7 +303,12 @@ export function draw(root, data, callbacks = {}) {
     if (!seen) scroll.scrollTop = Math.max(0, top - scroll.clientHeight / 2);
   }
 
-  const deaf = header.of ? openHead.listen(() => picture.paint()) : () => {};
+  function listen() {
+    if (openHead.row !== null) view.pinned = { side: "query", position: openHead.row };
+    picture.paint();
+    if (openHead.row !== null) reveal();
+  }
+  const deaf = header.of ? openHead.listen(listen) : () => {};
   return picture.live({
     paint,
     update(next) {

@@ -9,6 +9,7 @@ const openHead = (globalThis.headlightOpenHead ??= new (class {
   click = 0; // the number of the last click
   waiting = false;
   trouble = ""; // why the last click was not followed
+  row = null; // of the word that was just chosen in one picture, for the others; null once the page has answered
   overview = null; // { root, tile(layer, head) }: where the tiles come from
   listeners = new Set();
 
@@ -45,6 +46,17 @@ const openHead = (globalThis.headlightOpenHead ??= new (class {
 
   show(head) {
     this.current = head;
+    this.tell();
+  }
+
+  /* A word was chosen: its row is framed, and its lines are drawn, in every picture at once. */
+  follow(row) {
+    this.row = row;
+    this.tell();
+    this.row = null;
+  }
+
+  tell() {
     for (const listener of [...this.listeners]) listener();
   }
 

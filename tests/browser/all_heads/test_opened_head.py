@@ -124,3 +124,16 @@ def test_without_a_connection_the_last_exact_head_comes_back_and_says_so(app_add
     expect(page.locator(".st-key-heatmap .reading")).to_contain_text("The connection was lost: you see head 0.3 again.")
     assert title(page).inner_text() == "Layer 0 · head 3"
     page.close()
+
+
+def test_a_word_that_is_chosen_in_one_picture_is_followed_in_the_other_at_once(open_page) -> None:
+    page = opened(open_page, slow=True)
+    page.locator(".st-key-links .left .word").nth(7).click()
+    chosen = "figure => figure.shown && new Promise((done) => requestAnimationFrame(() => done(figure.shown.row)))"
+    assert page.locator(".st-key-heatmap .figure").evaluate(chosen) == 7  # long before the page has answered
+    place = page.locator(".st-key-heatmap .figure").evaluate("figure => figure.shown.place")
+    spot = {"x": place["left"] + 1.5 * place["width"], "y": place["above"] + 2.5 * place["height"]}
+    page.locator(".st-key-heatmap canvas").first.click(position=spot)
+    pressed = page.locator(".st-key-links .left .word[aria-pressed=true]")
+    assert pressed.get_attribute("data-position") == "2"
+    expect(page.locator(".hl-read")).to_contain_text("To update fluffy (2)")
