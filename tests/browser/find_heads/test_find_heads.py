@@ -127,7 +127,7 @@ def test_switching_heads_off_one_after_the_other(open_page, trace) -> None:
 
 def test_all_heads_in_turn_with_progress(open_page) -> None:
     text = "a hungry blue creature"
-    page = open_page("find_heads", v=1, find="matter", model="tiny-decoder", text=text)
+    page = open_page("find_heads", v=1, find="matter", model="tiny-decoder", text=text, query=4)
     page.get_by_role("button", name="Switch off each head in turn").click()
     expect(page.locator(".st-key-card_effects")).to_contain_text("effect of switching off, in bits")
     trace = ac.trace(model := ac.load("tiny-decoder"), text)
