@@ -19,12 +19,14 @@ WITHOUT_TLS = """async () => {
     navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed"));
 }"""
 PASTED = "navigator.clipboard.readText()"
+COMES_LATE = {"Share": "For slides and blogs", "Save": "Open a saved view"}
 
 
 def behind(page: Page, button: str) -> None:
-    """Open a popover of the menu."""
+    """Open a popover of the menu, and wait for all of what the server then makes for it."""
     page.locator(".st-key-menu_share").get_by_role("button", name=button).click()
-    page.get_by_test_id("stPopoverBody").wait_for()
+    page.get_by_test_id("stPopoverBody").get_by_text(COMES_LATE[button]).first.wait_for()
+    settled(page)
 
 
 def shows_the_view(page: Page) -> None:
