@@ -86,7 +86,7 @@ def test_numbers_of_ones_own_are_counted_explained_and_kept_in_the_link(open_pag
     expect(page.locator(".hl-problem")).to_contain_text("770 does not divide into 12 heads; take 768 or 780")
     page.get_by_label("heads", exact=True).fill("10")
     page.keyboard.press("Enter")
-    expect(page.locator("h1.hl-lead")).to_contain_text("of Your own GPT-2")
+    expect(page.locator("h1.hl-lead")).to_contain_text("of your model, built like GPT-2")
     ready(page)
     said = page.locator("h1.hl-lead").inner_text()
     assert (link(page)["own"], link(page)["d_model"], link(page)["n_heads"]) == ("1", "770", "10")
