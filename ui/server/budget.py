@@ -13,7 +13,10 @@ from typing import TypeVar
 
 from attn_core.errors import HeadlightError
 from attn_core.settings import is_public, settings
+from ui import words
 from ui.server import passes
+
+WORDS = words.beside(__file__)
 
 PUBLIC, LOCAL = 600_000, 16_000_000  # two sentences of 512 tokens; sixty
 DRAWN = 2_500_000  # cells of one picture, 2 bytes each
@@ -34,20 +37,14 @@ def hold_to(reads: Iterable[tuple[int, int]]) -> None:
     budget = settings().page_tokens2 or (PUBLIC if is_public() else LOCAL)
     if sum(n * n * times for n, times in reads) > budget:
         fitting = isqrt(budget // sum(times for _, times in reads))
-        raise TooMuch(
-            "Together these sentences are more than one page of this server computes: "
-            f"as it is set here, up to {fitting} tokens in each would fit."
-        )
+        raise TooMuch(WORDS.text("budget.too_much", tokens=fitting))
 
 
 def hold_drawn(places: tuple[int, int], pictures: int) -> None:
     """Raise TooMuch where so many pictures of rows × columns exceed what one page may send."""
     if places[0] * places[1] * pictures > DRAWN:
         fitting = isqrt(DRAWN // pictures)
-        raise TooMuch(
-            f"Side by side these sentences have {max(places):,} places, because they share few words; "
-            f"up to {fitting} would fit: take shorter or more similar sentences, or fewer panels."
-        )
+        raise TooMuch(WORDS.text("budget.too_many_places", places=max(places), fitting=fitting))
 
 
 def made_in_turn(make: Callable[[], T]) -> T:
@@ -60,7 +57,4 @@ def too_large(n_bytes: int) -> str | None:
     """Why a file of so many bytes is not offered here, or None where it is."""
     if not is_public() or n_bytes <= DOWNLOAD:
         return None
-    return (
-        f"With this many tokens it would have {n_bytes // 1_000_000} MB, and this server makes files up to "
-        f"{DOWNLOAD // 1_000_000} MB. Copy as Python gives the same numbers on your machine."
-    )
+    return WORDS.text("budget.too_large", megabytes=n_bytes // 1_000_000, most=DOWNLOAD // 1_000_000)

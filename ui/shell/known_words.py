@@ -9,7 +9,11 @@ import streamlit as st
 
 from attn_core.models.cards import card_of
 from attn_core.text.unknown_words import MARK, as_typed, is_unknown
+from ui import words
 from ui.drawing import widgets
+from ui.words import how_many
+
+WORDS = words.beside(__file__)
 
 
 def popover(model_name: str) -> None:
@@ -18,8 +22,8 @@ def popover(model_name: str) -> None:
     if not groups:
         return
     with st.popover("Words it knows"):
-        for kind, words in groups.items():
-            listed = " · ".join(escape(word) for word in words)
+        for kind, known in groups.items():
+            listed = " · ".join(escape(word) for word in known)
             st.html(f'<div class="hl-hint"><b>{escape(kind)}</b><br>{listed}</div>')
 
 
@@ -31,9 +35,6 @@ def explain_marks(model_name: str, labels: Sequence[str]) -> None:
             unknown.setdefault(label.lower(), as_typed(label))
     stand_ins = card_of(model_name).stand_ins
     if unknown and stand_ins:
-        these = "this word" if len(unknown) == 1 else "these words"
-        shared = f" It has {len(stand_ins)}, so some words share one." if len(unknown) > len(stand_ins) else ""
-        widgets.note(
-            f"{', '.join(unknown.values())}: this model has not met {these} ({MARK}). Each takes a stand-in that "
-            f"training used for new words, so heads can still find it again.{shared}"
-        )
+        said = WORDS.text("unknown_words", how_many(len(unknown)), words=", ".join(unknown.values()), mark=MARK)
+        shared = WORDS.text("stand_ins.shared", n=len(stand_ins)) if len(unknown) > len(stand_ins) else ""
+        widgets.note(f"{said} {shared}".strip())

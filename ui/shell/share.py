@@ -13,8 +13,11 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from attn_core.figures import scripts
+from ui import words
 from ui.drawing import widgets
 from ui.link import LinkState
+
+WORDS = words.beside(__file__)
 
 LONGEST = 8000  # characters of an address that servers and proxies commonly accept
 LONGEST_IN_QR = 1200  # characters that a phone can still read off a screen
@@ -59,22 +62,15 @@ def _code(text: str) -> None:
 
 def _offer_a_file(length: int) -> None:
     widgets.titled("Too long for a link")
-    widgets.note(
-        f"A link to this view would have {length:,} characters; many servers refuse more than {LONGEST:,}. "
-        "Send a file instead: Save, then HTML. It works offline, and “Open a saved view” brings it back here."
-    )
+    widgets.note(WORDS.text("share.too_long", length=length, most=LONGEST))
 
 
 def _qr_code(link: str) -> None:
     """Dark on white in both themes, which every phone can read."""
     if len(link) > LONGEST_IN_QR:
-        widgets.titled("", "This link is too long for a QR code that a phone could read.")
+        widgets.titled("", WORDS.text("share.no_qr"))
         return
-    alt = "QR code of the link to this view"
-    st.html(
-        f'<div class="hl-qr"><img src="{qr_picture(link)}" alt="{alt}"><span>Point a phone’s camera here, '
-        "from a desk or off the projector: it opens the same view.</span></div>"
-    )
+    st.html(WORDS.html("share.qr", picture=qr_picture(link), alt=WORDS.text("share.qr_alt")))
 
 
 def qr_picture(link: str) -> str:
