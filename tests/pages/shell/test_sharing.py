@@ -18,9 +18,9 @@ from page_driver import ROOT, checked, html, load, notes, open_menus, open_page
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
-from attn_core.views import files as export
+from attn_core.views import files
 from attn_core.views.view import View
-from ui.shell import picture_file, save, share
+from ui.shell import picture_file, save, save_files, share
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 OURS = '<script type="application/json" id="headlight-view">'
@@ -33,12 +33,12 @@ def model() -> ac.Model:
 
 
 @pytest.fixture
-def offered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, View], save.Numbers | None]]:
+def offered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, View], save_files.Numbers | None]]:
     """What pages offer in their save menus, as they do."""
     laid = []
     add_views = save.SaveMenu.add_views
 
-    def seen(self: save.SaveMenu, views: dict | None = None, numbers: save.Numbers | None = None) -> None:
+    def seen(self: save.SaveMenu, views: dict | None = None, numbers: save_files.Numbers | None = None) -> None:
         laid.append((views or {}, numbers))
         add_views(self, views, numbers)
 
@@ -156,14 +156,14 @@ def test_all_heads_offers_exactly_what_it_shows(offered: list) -> None:
     assert (view.layer, view.head, view.query) == (2, 4, 3)
     assert view.words and view.hide_sink and view.queries_in == "columns" and view.scale == "linear"
     assert view.link["specials"] == "hide" and "head 2.4" in html(page)
-    rows = list(csv.reader(io.StringIO(export.content(view, "csv").decode())))
+    rows = list(csv.reader(io.StringIO(files.content(view, "csv").decode())))
     assert float(rows[1][4]) == pytest.approx(float(view.pattern[0, 0]), abs=1e-7)
-    assert save.file_name(view, "png") == "headlight-minilm-head-2.4.png"
+    assert save_files.file_name(view, "png") == "headlight-minilm-head-2.4.png"
 
 
 def test_nothing_is_made_before_a_button_is_pressed(monkeypatch: pytest.MonkeyPatch) -> None:
     for maker in ("content", "for_paper", "rendered"):
-        monkeypatch.setattr(export, maker, lambda *_: pytest.fail("made although nobody asked"))
+        monkeypatch.setattr(files, maker, lambda *_: pytest.fail("made although nobody asked"))
     assert labels(opened()) == FILES
 
 
@@ -266,7 +266,7 @@ def upload(page: AppTest, content: bytes | str, name: str = "view.html") -> AppT
 
 def test_a_saved_view_opens_again_and_the_next_one_too(offered: list) -> None:
     opened(text="one mole of carbon dioxide", layer=4, head=7, specials="hide")
-    file = export.content(offered[-1][0][""], "html")
+    file = files.content(offered[-1][0][""], "html")
     page = upload(opened(), file)
     assert page.text_input(key="text").value == "one mole of carbon dioxide"
     shown = offered[-1][0][""]
@@ -281,7 +281,7 @@ def test_a_sentence_that_no_link_can_hold_comes_back_with_its_file(offered: list
     long = "fluffy " * 1000
     page = opened()
     page.text_input(key="text").input(long).run()
-    file = export.content(offered[-1][0][""], "html")
+    file = files.content(offered[-1][0][""], "html")
     assert upload(opened(), file).text_input(key="text").value == long
 
 
@@ -306,7 +306,7 @@ def test_a_foreign_or_damaged_file_gets_one_clear_sentence(content: bytes | str)
 
 def test_a_file_that_is_too_large_or_no_page_is_not_taken() -> None:
     box = opened().file_uploader[0]
-    assert box.proto.max_upload_size_mb == save.LARGEST and box.allowed_type == [".html", ".htm"]
+    assert box.proto.max_upload_size_mb == save_files.LARGEST and box.allowed_type == [".html", ".htm"]
 
 
 def test_a_frame_cannot_be_broken_out_of() -> None:
