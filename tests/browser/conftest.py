@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from server import PATIENCE, chromium, serve
+
+import attn_core as ac
+from attn_core.text.numbers import percent
 
 expect.set_options(timeout=PATIENCE)
 Visit = Callable[..., Page]
@@ -69,3 +72,24 @@ def _harmless(said: object) -> bool:
 
 def _is_elsewhere(url: str, own: str) -> bool:
     return urlsplit(url).scheme in ("http", "https", "ws", "wss") and urlsplit(url).netloc != own
+
+
+def link(page: Page) -> dict[str, str]:
+    """What the address bar says."""
+    return dict(parse_qsl(urlsplit(page.url).query, keep_blank_values=True))
+
+
+def title(page: Page, card: str) -> str:
+    """The title of a card."""
+    return page.locator(f".st-key-card_{card} h2").first.inner_text()
+
+
+def no_sideways_scroll(page: Page) -> None:
+    wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
+    assert max(wide) <= page.viewport_size["width"]  # type: ignore[index]
+
+
+def strongest(trace: ac.Trace, layer: int, head: int, query: int) -> tuple[str, str]:
+    """The key that a word looks at most, and the weight as it is read."""
+    row = trace.pattern(layer, head)[query]
+    return trace.tokens.labels[int(row.argmax())], percent(float(row.max()))

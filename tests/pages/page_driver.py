@@ -32,11 +32,18 @@ def open_menus(page: AppTest) -> AppTest:
     return page
 
 
-def open_page(page: str, *, menus: bool = False, **params: object) -> AppTest:
-    """A page by its link, run once, with Save and Share open where `menus` says so."""
-    run = AppTest.from_file(str(ROOT / f"pages/{page}.py"), default_timeout=300)
+def script_of(page: str) -> str:
+    """A page's file by its name in the menu."""
+    return "app.py" if page == "all_heads" else f"pages/{page}.py"
+
+
+def open_page(page: str, *, menus: bool = False, embedded: bool = False, **params: object) -> AppTest:
+    """A page by its link, run once; with Save and Share open, or inside another site's frame, where that is said."""
+    run = AppTest.from_file(str(ROOT / script_of(page)), default_timeout=300)
     if menus:
         open_menus(run)
+    if embedded:
+        run.context = {**run.context, "is_embedded": True}
     for name, value in params.items():
         run.query_params[name] = str(value)
     return checked(run.run())
@@ -85,7 +92,7 @@ def packets(page: AppTest) -> dict[str, tuple[dict, np.ndarray]]:
 
 def figure(page: AppTest, name: str) -> dict:
     """A Plotly picture by its key."""
-    (found,) = [c.proto for c in page.get("plotly_chart") if f"-{name}" in c.proto.id]
+    (found,) = [c.proto for c in page.get("plotly_chart") if c.proto.id.endswith(f"-{name}")]
     return json.loads(found.spec)
 
 
@@ -94,7 +101,7 @@ def array(stored: object) -> np.ndarray:
     if isinstance(stored, dict):
         flat = np.frombuffer(base64.b64decode(stored["bdata"]), np.dtype(stored["dtype"]))
         return flat.reshape([int(n) for n in str(stored["shape"]).split(",")]) if "shape" in stored else flat
-    return np.array([np.nan if x is None else x for x in stored], float)
+    return np.array(stored, dtype=object).astype(float)
 
 
 def table(page: AppTest, column: str):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from conftest import link, no_sideways_scroll, strongest, title
 from playwright.sync_api import Page, expect
 from server import is_live, serve, settled
 
@@ -21,20 +21,6 @@ STARTER = "a fluffy blue creature roamed the verdant forest"
 def trace() -> ac.Trace:
     """The judge: the same sentence, outside the app."""
     return ac.trace(ac.load("minilm"), STARTER)
-
-
-def link(page: Page) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
-
-
-def title(page: Page) -> str:
-    return page.locator(".st-key-card_head h2").first.inner_text()
-
-
-def strongest(trace: ac.Trace, layer: int, head: int, query: int) -> tuple[str, str]:
-    """The key that a word looks at most, and the weight as it is read."""
-    row = trace.pattern(layer, head)[query]
-    return trace.tokens.labels[int(row.argmax())], percent(float(row.max()))
 
 
 def drawn(page: Page) -> np.ndarray:
@@ -52,11 +38,6 @@ def click_cell(page: Page, row: int, column: int) -> None:
     page.locator(".st-key-heatmap canvas").first.click(position={"x": x, "y": y})
 
 
-def no_sideways_scroll(page: Page) -> None:
-    wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
-    assert max(wide) <= page.viewport_size["width"]  # type: ignore[index]
-
-
 def test_the_recording_comes_first_and_turns_live_by_itself(open_page, trace) -> None:
     with serve() as cold:
         page = open_page(at=cold)
@@ -67,7 +48,7 @@ def test_the_recording_comes_first_and_turns_live_by_itself(open_page, trace) ->
         expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 1 · head 8")
         is_live(page)
         expect(page.locator(".hl-badge", has_text="recorded")).to_have_count(0)
-        assert title(page) == "Layer 1 · head 8"
+        assert title(page, "head") == "Layer 1 · head 8"
         row = trace.pattern(0, 3)[4]
         wanted = f"To update creature, head 0.3 looks at fluffy ({percent(row[2])}) and blue ({percent(row[3])})."
         assert lead.replace("\u00a0", " ") == wanted
@@ -81,7 +62,7 @@ def test_a_link_to_another_sentence_on_a_cold_server_waits_and_is_restored(open_
         assert page.locator(".hl-badge", has_text="recorded").count() == 0
         assert "creature" not in page.locator("body").inner_text()
         is_live(page)
-        assert title(page) == "Layer 3 · head 1"
+        assert title(page, "head") == "Layer 3 · head 1"
         assert drawn(page).shape == (5, 5)  # [CLS] and [SEP] are hidden
         np.testing.assert_allclose(drawn(page).sum(-1), 1, atol=1e-5)
         assert page.locator(".hl-note").count() == 0

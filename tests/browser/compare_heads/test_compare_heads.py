@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
-
 import pytest
+from conftest import link, no_sideways_scroll
 from playwright.sync_api import Page, expect
 from server import settled
 
 pytestmark = pytest.mark.browser
 ARE, IS = "the keys to the cabinet are on the table", "the keys to the cabinet is on the table"
-
-
-def link(page: Page) -> dict[str, str]:
-    query = parse_qs(urlsplit(page.url).query, keep_blank_values=True)
-    return {name: values[0] for name, values in query.items()}
 
 
 def reads(page: Page) -> list[str]:
@@ -25,11 +19,6 @@ def point_at_the_middle(page: Page, panel: int = 0) -> None:
     box = page.locator(".st-key-card_panels .panel canvas").nth(panel).bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.7)
-
-
-def no_sideways_scroll(page: Page) -> None:
-    wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
-    assert max(wide) <= page.viewport_size["width"]  # type: ignore[index]
 
 
 def test_one_pointer_marks_the_same_cell_in_every_panel(open_page) -> None:

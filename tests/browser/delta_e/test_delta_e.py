@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from conftest import link, no_sideways_scroll, title
+from playwright.sync_api import expect
 from server import is_live, settled
 
 import attn_core as ac
@@ -21,20 +21,6 @@ CREATURE = 4
 def trace() -> ac.Trace:
     """The judge: the same sentence, outside the app."""
     return ac.trace(ac.load("minilm"), STARTER)
-
-
-def link(page: Page) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
-
-
-def title(page: Page, card: str) -> str:
-    return page.locator(f".st-key-card_{card} h2").first.inner_text()
-
-
-def widest(page: Page) -> int:
-    return max(
-        page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
-    )
 
 
 def test_a_click_on_the_map_opens_a_head(open_page, trace) -> None:
@@ -81,7 +67,7 @@ def test_arrows_turn_into_three_dimensions_and_show_the_whole_path(open_page) ->
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_sticks_out(open_page, width, scheme) -> None:
     page = is_live(open_page("delta_e", width=width, scheme=scheme, measure="end", moves="layer"))
-    assert widest(page) <= width
+    no_sideways_scroll(page)
     for card in ("map", "layer", "ledger", "from", "writes", "arrows", "numbers"):
         box = page.locator(f".st-key-card_{card}").bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
-
 import numpy as np
 import pytest
+from conftest import link, no_sideways_scroll
 from playwright.sync_api import Locator, Page, expect
 from server import settled
 
@@ -19,10 +18,6 @@ STARTER = "a fluffy blue creature roamed the verdant forest"
 @pytest.fixture(scope="module")
 def trace() -> ac.Trace:
     return ac.trace(ac.load("minilm"), STARTER)
-
-
-def link(page: Page) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
 
 
 def board(page: Page) -> Locator:
@@ -44,11 +39,6 @@ def cell(page: Page, query: int, key: int, n: int = 13) -> tuple[float, float]:
         if f"(key {key})" in reads.inner_text():
             return float(x), float(y)
     raise AssertionError("the cell was not found")
-
-
-def no_sideways_scroll(page: Page) -> None:
-    wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
-    assert max(wide) <= page.viewport_size["width"]  # type: ignore[index]
 
 
 def test_a_click_paints_a_cell_and_the_link_says_so(open_page) -> None:

@@ -1,15 +1,15 @@
 """All heads, run as a page: what it says and draws, what a link restores, and what it does with bad input."""
 
-import base64
 import re
 import subprocess
 import sys
+from functools import partial
 from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
-from page_driver import packets
+from page_driver import ROOT, checked, html, lead, load, open_page, packets, text
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
@@ -18,59 +18,23 @@ from attn_core.heads.summary import summarise_head
 from attn_core.settings import settings
 from attn_core.views import recorded
 from ui.all_heads import overview
-from ui.drawing import markup
+from ui.drawing import widgets
 from ui.drawing.canvas import Opened
 from ui.server import loading, shared
 
-ROOT = Path(__file__).parents[3]
 STARTER = "a fluffy blue creature roamed the verdant forest"
+opened = partial(open_page, "all_heads")
 
 
 @pytest.fixture(scope="module")
 def model() -> ac.Model:
     """The bundled model, loaded where the page looks for it too."""
-    job = loading.open_model("minilm")
-    assert job.done.wait(300) and job.error is None, job.error
-    return loading.model("minilm")
+    return load("minilm")
 
 
 @pytest.fixture(scope="module")
 def trace(model: ac.Model) -> ac.Trace:
     return ac.trace(model, STARTER)
-
-
-def opened(**params: object) -> AppTest:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
-    for name, value in params.items():
-        page.query_params[name] = str(value)
-    return checked(page.run())
-
-
-def checked(page: AppTest) -> AppTest:
-    assert not page.exception, page.exception
-    return page
-
-
-def html(page: AppTest) -> str:
-    return "\n".join(block.proto.body for block in page.get("html"))
-
-
-def text(page: AppTest) -> str:
-    """What a reader sees of the page's own HTML."""
-    return unescape(re.sub(r"<style.*?</style>|<[^>]*>", "", html(page), flags=re.S)).replace("\xa0", " ")
-
-
-def lead(page: AppTest) -> str:
-    (found,) = re.findall(r'<h1 class="hl-lead">(.*?)</h1>', html(page))
-    return unescape(re.sub(r"<[^>]*>", "", found)).replace("\xa0", " ")
-
-
-def array(stored: object) -> np.ndarray:
-    """A Plotly array as it travels: base64 or a list."""
-    if isinstance(stored, dict):
-        flat = np.frombuffer(base64.b64decode(stored["bdata"]), np.dtype(stored["dtype"]))
-        return flat.reshape([int(n) for n in str(stored["shape"]).split(",")]) if "shape" in stored else flat
-    return np.array([[np.nan if cell is None else cell for cell in row] for row in stored], float)
 
 
 def cells(page: AppTest) -> np.ndarray:
@@ -85,6 +49,7 @@ def cells(page: AppTest) -> np.ndarray:
 def test_the_first_picture_comes_before_torch_and_transformers_are_imported() -> None:
     script = f"""
 import sys
+from functools import partial
 from streamlit.testing.v1 import AppTest
 page = AppTest.from_file({str(ROOT / "app.py")!r}, default_timeout=300).run()
 assert not page.exception, page.exception
@@ -286,15 +251,15 @@ TYPED = {
 def test_a_word_is_never_markup() -> None:
     typed = "<b onclick='x'>&amp;</b>"
     made = [
-        markup.say([(typed, "key"), (typed, "")]),
-        markup.query(typed),
-        markup.key(typed),
-        markup.tok(typed, "v"),
+        widgets.say([(typed, "key"), (typed, "")]),
+        widgets.query(typed),
+        widgets.key(typed),
+        widgets.tok(typed, "v"),
     ]
-    made.append(markup.badge(typed, why=typed))
-    for said in made:
-        assert "<b" not in said and "onclick='" not in markup
-        assert typed in unescape(said)
+    made.append(widgets.badge(typed, why=typed))
+    for markup in made:
+        assert "<b" not in markup and "onclick='" not in markup
+        assert typed in unescape(markup)
 
 
 @pytest.mark.parametrize("what", TYPED)

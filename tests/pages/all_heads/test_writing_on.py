@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from pathlib import Path
 
 import numpy as np
-import page_driver
 import pytest
 import torch
 import transformers as tf
+from page_driver import ROOT, array, checked, figure, html, load, open_page, text
 from streamlit.testing.v1 import AppTest
 
 from attn_core.text.numbers import percent
 from ui.server import loading
 
-ROOT = Path(__file__).parents[3]
 FOX = "a hungry small brown fox"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def loaded() -> None:
-    job = loading.open_model("tiny-decoder")
-    assert job.done.wait(300) and job.error is None, job.error
+    load("tiny-decoder")
 
 
 @pytest.fixture(scope="module")
@@ -34,24 +31,11 @@ def judge() -> tuple[object, object]:
 
 
 def opened(**params: object) -> AppTest:
-    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
-    for name, value in ({"model": "tiny-decoder", "text": FOX} | params).items():
-        page.query_params[name] = str(value)
-    return ran(page)
+    return open_page("all_heads", **({"model": "tiny-decoder", "text": FOX} | params))
 
 
 def ran(page: AppTest) -> AppTest:
-    page.run()
-    assert not page.exception, page.exception
-    return page
-
-
-def html(page: AppTest) -> str:
-    return "\n".join(re.sub(r"<style.*?</style>", "", block.proto.body, flags=re.S) for block in page.get("html"))
-
-
-def text(page: AppTest) -> str:
-    return unescape(re.sub(r"<[^>]*>", "", html(page))).replace("\xa0", " ")
+    return checked(page.run())
 
 
 def rows(page: AppTest, heading: str) -> list[list[str]]:
@@ -110,7 +94,7 @@ def test_writing_is_greedy_generation_and_shows_where_the_head_looked(judge: tup
     ran(page)
     assert page.session_state["text"] == f"{FOX} " + " ".join(tokenizer.convert_ids_to_tokens(wanted.tolist()))
     assert "Step by step: where head 1.1 looked" in text(page)
-    cells = np.nan_to_num(page_driver.array(page_driver.figure(page, "next_steps")["data"][0]["z"]))
+    cells = np.nan_to_num(array(figure(page, "next_steps")["data"][0]["z"]))
     with torch.no_grad():
         looked = model(torch.cat([ids[0], wanted])[None], output_attentions=True).attentions[1][0, 1].numpy()
     assert cells.shape == (8, 14) and np.abs(cells - looked[5:13]).max() < 1e-5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,7 @@ from attn_core.heads.summary import summarise_head
 from attn_core.models.sources import bundled_folder
 
 ARE, IS = "the keys to the cabinet are on the table", "the keys to the cabinet is on the table"
-
-
-def opened(**params: object) -> AppTest:
-    return open_page("compare_heads", **params)
+opened = partial(open_page, "compare_heads")
 
 
 def titles(page: AppTest) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from attn_core.traces.stream import StreamTrace
 STARTER = "a fluffy blue creature roamed the verdant forest"
 LESSON = "a fluffy blue creature roamed the verdant forest . the creature was"
 CREATURE = 4
+opened = partial(open_page, "delta_e")
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +30,6 @@ def trace() -> ac.Trace:
 def first(trace) -> AppTest:
     """The page as a visitor first sees it."""
     return opened()
-
-
-def opened(**params: object) -> AppTest:
-    return open_page("delta_e", **params)
 
 
 def on_the_map(page: AppTest) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from page_driver import ROOT, array, checked, figure, load, open_menus, packets, table
+from page_driver import ROOT, array, checked, figure, load, open_menus, open_page, packets, table
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
@@ -17,7 +17,7 @@ from attn_core.heads import rules
 from attn_core.settings import VERSION
 from ui.drawing.gallery import FigureGallery
 from ui.server.cache import unwrap
-from ui.shell.save_pictures import numbers_of
+from ui.shell import save
 
 LINES = "Lines between the sentences"
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -81,12 +81,7 @@ _opened: dict[str, AppTest] = {}
 def opened(page_name: str) -> AppTest:
     """A page as it is listed, run once for all tests here."""
     if page_name not in _opened:
-        name = page_name.partition(" ")[0]
-        script = "app.py" if name == "all_heads" else f"pages/{name}.py"
-        page = open_menus(AppTest.from_file(str(ROOT / script), default_timeout=300))
-        for key, value in PAGES[page_name][0].items():
-            page.query_params[key] = str(value)
-        _opened[page_name] = checked(page.run())
+        _opened[page_name] = open_page(page_name.partition(" ")[0], menus=True, **PAGES[page_name][0])
     return _opened[page_name]
 
 
@@ -237,11 +232,11 @@ def test_all_heads_has_every_head_as_a_tile_and_the_pattern_exact() -> None:
         exact = trace.pattern(tile.meta["layer"], tile.meta["head"])
         np.testing.assert_allclose(np.sqrt(np.array(tile.z, float)), np.sqrt(exact), atol=0.5 / 254 + 1e-6)
     np.testing.assert_allclose(cells("all_heads", "Pattern of head 0.3"), trace.pattern(0, 3), atol=1e-7)
-    lines = list(csv.reader(io.StringIO(numbers_of(gallery_of("all_heads"), "Links between words").decode())))
+    lines = list(csv.reader(io.StringIO(save.numbers_of(gallery_of("all_heads"), "Links between words").decode())))
     weights = {(row[1], row[2]): float(row[3]) for row in lines[1:]}
     assert weights["4 creature", "2 fluffy"] == pytest.approx(trace.pattern(0, 3)[4, 2], abs=1e-5)
     assert len(weights) == 13  # those of the chosen word, as on screen
-    lines = list(csv.reader(io.StringIO(numbers_of(gallery_of("cross_attention"), LINES).decode())))
+    lines = list(csv.reader(io.StringIO(save.numbers_of(gallery_of("cross_attention"), LINES).decode())))
     cross = cells("cross_attention", "Cross-attention")
     assert len(lines) - 1 == (cross >= 0.01).sum()  # no word is chosen: all that are not too faint
 
@@ -274,7 +269,9 @@ def test_bars_keep_every_number_and_its_text() -> None:
 
 def test_kinds_are_named_in_the_picture_and_in_its_numbers() -> None:
     header, _ = packets(opened("find_heads kinds"))["kinds"]
-    rows = list(csv.reader(io.StringIO(numbers_of(gallery_of("find_heads kinds"), "The kind of every head").decode())))
+    rows = list(
+        csv.reader(io.StringIO(save.numbers_of(gallery_of("find_heads kinds"), "The kind of every head").decode()))
+    )
     assert [row[3] for row in rows[1:]] == [kind for row in header["kinds"] for kind in row]
 
 
@@ -374,4 +371,4 @@ def test_nothing_typed_is_markup_or_code() -> None:
 
 def test_a_picture_that_has_left_the_page_says_so() -> None:
     with pytest.raises(ac.HeadlightError, match="not on the page any more"):
-        numbers_of(FigureGallery(), "Arrows")
+        save.numbers_of(FigureGallery(), "Arrows")

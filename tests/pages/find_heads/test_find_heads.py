@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import families
@@ -18,15 +19,12 @@ from attn_core.heads.summary import delta_shares
 from attn_core.prediction import translation
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
+opened = partial(open_page, "find_heads")
 
 
 @pytest.fixture(scope="module")
 def trace() -> ac.Trace:
     return ac.trace(load("minilm"), STARTER)
-
-
-def opened(**params: object) -> AppTest:
-    return open_page("find_heads", **params)
 
 
 def table(page: AppTest, at: int = 0) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import families
@@ -21,6 +22,7 @@ from ui.word_senses.comparison import two_digits
 
 ROOT = Path(__file__).parents[3]
 MOLE = EXAMPLES["mole"]
+opened = partial(open_page, "word_senses")
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +38,6 @@ def moles() -> list[tuple[ac.Trace, int]]:
 @pytest.fixture(scope="module")
 def first(moles) -> AppTest:
     return opened()
-
-
-def opened(**params: object) -> AppTest:
-    return open_page("word_senses", **params)
 
 
 def on_the_map(page: AppTest) -> np.ndarray:
