@@ -176,10 +176,10 @@ export function draw(root, packet, callbacks = {}) {
 
   function say(node) {
     const share = unbroken(percent(node.count / nodes[0].count));
-    const where = path(node).map((step) => step.label).join(" › ") || "The whole model";
+    const where = path(node).map((step) => step.label).join(" › ") || header.whole;
     const count = element("b", "", node.count.toLocaleString("en"));
-    const rest = node.i ? ` parameters, ${share} of ${nodes[0].label}.` : " parameters. Point at a box to read it.";
-    read.replaceChildren(`${where}: `, count, rest);
+    const parts = { where: [where], count: [count], share: [share], model: [nodes[0].label] };
+    read.replaceChildren(...sentence(node.i ? header.says : header.says_whole, parts));
   }
 
   return picture.live({

@@ -194,7 +194,7 @@ export function draw(root, data, callbacks = {}) {
     if (header.kinds) paintKinds();
     else legend.append(barLegend(header.bar, colours, view.scale));
     if (header.picture === "pattern" && body.includes(MASKED))
-      legend.append(maskedLegend("masked: may not be looked at", colours));
+      legend.append(maskedLegend(header.masked, colours));
     if (header.pooled) legend.append(element("span", "", header.pooled));
   }
 

@@ -201,8 +201,8 @@ export function draw(root, data, callbacks = {}) {
     const lacking = panels.some((p) => [...p.about.query_labels, ...p.about.key_labels].includes(null));
     legend.replaceChildren();
     for (const bar of [header.bars.weight, header.bars.difference]) if (bar) legend.append(barLegend(bar, colours, view.scale));
-    if (masked) legend.append(maskedLegend("masked: may not be looked at", colours));
-    if (lacking) legend.append(swatchLegend("not in this sentence", (g) => paintMissing(g, 5, 0, 11)));
+    if (masked) legend.append(maskedLegend(header.masked, colours));
+    if (lacking) legend.append(swatchLegend(header.missing, (g) => paintMissing(g, 5, 0, 11)));
   }
 
   /* --- reading a cell aloud --- */

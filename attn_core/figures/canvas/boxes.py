@@ -20,7 +20,16 @@ def boxes(
     """
     nodes = list(zip(parents, labels, counts, kinds, map(short, counts), strict=True))
     fills = {theme: _box_fills(theme) for theme in colours.ROLES}
-    return packet({"picture": "boxes", "nodes": nodes, "fills": fills, "alt": alt}, b"")
+    header = {
+        "picture": "boxes",
+        "nodes": nodes,
+        "fills": fills,
+        "alt": alt,
+        "whole": "The whole model",
+        "says": "{where}: {count} parameters, {share} of {model}.",
+        "says_whole": "{where}: {count} parameters. Point at a box to read it.",
+    }
+    return packet(header, b"")
 
 
 def _box_fills(theme: Theme) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from attn_core.figures.canvas.packet import hidden_cells, packet, whole_numbers
+from attn_core.figures.canvas.packet import MASKED_LEGEND, hidden_cells, packet, whole_numbers
 from attn_core.figures.colour_bars import ColourBar, signed_bar, size_bar, weight_bar
 from attn_core.figures.colours import CATEGORIES, ROLES, Scale, mixed
 from attn_core.text.decoding import visible
@@ -70,6 +70,7 @@ def pack_patterns(
         "bar": weight_bar().packed(),
         "says": f"To update {{query}}, {{head}} takes {'≈' if pool == 1 else 'at most ≈'} {{value}} from {{key}}.",
         "says_masked": "{query} may not look at {key}: masked.",
+        "masked": MASKED_LEGEND,
         "pooled": "" if pool == 1 else f"≈ each cell is the strongest of {pool} × {pool}",
     }
     return packet(header, b"".join(parts))

@@ -15,6 +15,8 @@ import numpy as np
 
 from attn_core.figures.colours import palette
 
+MASKED_LEGEND = "masked: may not be looked at"  # what the hatch means, in the legend of a picture of weights
+
 
 def packet(header: dict[str, Any], body: bytes) -> bytes:
     """A header and cells as one packet; both themes' colours come with the header."""

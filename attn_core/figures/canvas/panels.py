@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from attn_core.figures.canvas.packet import packet
+from attn_core.figures.canvas.packet import MASKED_LEGEND, packet
 from attn_core.figures.colour_bars import signed_bar, weight_bar
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import points
@@ -62,6 +62,8 @@ def pack_panels(panels: Sequence[Panel], *, paint: bool = False) -> bytes:
         "says_difference": "From {query} to {key}: {value}.",
         "says_masked": "{query} may not look at {key}: masked.",
         "says_missing": "This sentence has no such word.",
+        "masked": MASKED_LEGEND,
+        "missing": "not in this sentence",
         "paint": paint,
         "panels": [_panel(panel) for panel in panels],
     }

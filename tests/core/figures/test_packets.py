@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from attn_core.figures import scripts
+from attn_core.figures.canvas.boxes import boxes
 from attn_core.figures.canvas.heads import MASKED, _bytes_of, pack_kinds, pack_patterns, pack_values
 from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.canvas.packet import packet, unpack
+from attn_core.figures.canvas.panels import Panel, pack_panels
 
 
 def patterns(layers, heads, queries, keys, seed=0):
@@ -138,3 +141,27 @@ def test_labels_are_visible_and_survive_as_text():
 def test_both_themes_travel_with_every_packet():
     header, _ = decode(packet({}, b""))
     assert_array_equal(sorted(header["palette"]), ["dark", "light"])
+
+
+def test_what_a_legend_and_a_sentence_say_stands_in_the_packet_alone():
+    """One place for the words of a picture: JavaScript shows those of the packet and has none of its own."""
+    overview, _ = decode(pack_patterns(iter(patterns(1, 1, 3, 3)), 1, words(3), words(3)))
+    panel = Panel("A", "head 0.0", patterns(1, 1, 3, 3)[0, 0], words(3), words(3))
+    side_by_side, _ = decode(pack_panels([panel]))
+    treemap, _ = decode(boxes([0, 0], ["model", "block 0"], [7, 7], ["model", "block"], "All of it"))
+    assert overview["masked"] == side_by_side["masked"] == "masked: may not be looked at"
+    assert treemap["says"] == "{where}: {count} parameters, {share} of {model}."
+    for picture, header in (("overview", overview), ("panels", side_by_side), ("boxes", treemap)):
+        code = scripts.asset(f"canvas/{picture}.js")
+        for name in {
+            "says",
+            "says_whole",
+            "says_masked",
+            "says_difference",
+            "says_missing",
+            "masked",
+            "missing",
+            "whole",
+        }:
+            if name in header:
+                assert f"header.{name}" in code and header[name] not in code, (picture, name)
