@@ -95,23 +95,23 @@ def _sentences(given: str | None) -> list[str]:
 
 def _load(name: str, say: Any) -> Any:
     os.environ.setdefault("TQDM_DISABLE", "1")  # the library's own bars would stand between our lines
-    from attn_core.models import loading as models
+    from attn_core.models.loading import load
 
     say(f"Loading {name} …")
 
     def progress(message: str, fraction: float | None = None) -> None:
         say(f"  {message}" if fraction is None else f"  {message} {fraction:.0%}")
 
-    return models.load(name, progress=progress)
+    return load(name, progress=progress)
 
 
 def _write(model: Any, sentence: str, asked: argparse.Namespace, out: Path | None, say: Any) -> None:
-    from attn_core.capture import run as capture
-    from attn_core.views import files as export
+    from attn_core.capture import run
+    from attn_core.views import files
     from attn_core.views.view import View
 
     translates = model.kind == "encoder-decoder"
-    trace = capture.trace(model, sentence, **({"target": asked.target} if translates else {}))
+    trace = run.trace(model, sentence, **({"target": asked.target} if translates else {}))
     layer, head = asked.head
     view = View(
         trace,
@@ -125,9 +125,9 @@ def _write(model: Any, sentence: str, asked: argparse.Namespace, out: Path | Non
         query=asked.word,
     ).with_followed_word()
     if out is None:
-        sys.stdout.write(export.csv(view))
+        sys.stdout.write(files.csv(view))
         return
-    export.save(view, out)
+    files.save(view, out)
     say(f"Wrote {out} ({out.stat().st_size / 1000:,.0f} kB): {view.name} of “{sentence[:60]}”")
 
 

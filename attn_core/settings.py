@@ -121,7 +121,7 @@ def read_again() -> None:
 
 
 def is_public() -> bool:
-    """Whether strangers use this server. A word that is neither mode is refused: a typing error must open no door."""
+    """Whether strangers use this server; a word that is neither mode is refused, so a typing error lets no one in."""
     return settings().mode == "public"
 
 

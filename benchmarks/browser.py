@@ -151,7 +151,7 @@ def at_once(page: Any, rounds: int) -> tuple[float, float]:
 EMPTY = """
 import streamlit as st
 
-js = "export default function ({ parentElement }) {\\n  parentElement.textContent = 'here';\\n}"
+js = "export default function ({ parentElement }) {\\n  parentElement.innerHTML = '<p>here</p>';\\n}"
 st.components.v2.component("empty", js=js)(key="empty")
 """
 

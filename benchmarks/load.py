@@ -37,7 +37,7 @@ def truth(visitor: int, turn: int) -> tuple[str, int, int, str]:
     """(sentence, layer, head, the headline that the page All heads must show)."""
     import attn_core as ac
     from attn_core.heads.salience import most_salient_query
-    from attn_core.views import headlines as sentences
+    from attn_core.views import headlines
     from attn_core.views.arrangement import arrange
 
     text, layer, head = sentence(visitor, turn), (visitor + turn) % LAYERS, (visitor * 5 + turn) % HEADS
@@ -45,8 +45,8 @@ def truth(visitor: int, turn: int) -> tuple[str, int, int, str]:
     shown = arrange(trace.tokens, causal=False)
     pattern = shown.pattern(trace.pattern(layer, head))
     row = most_salient_query(pattern, shown.special)
-    labels = sentences.disambiguated_labels(shown.labels, [place[0] for place in shown.places])
-    said = sentences.lead(pattern[row], labels, shown.special, row, f"head {layer}.{head}")
+    labels = headlines.disambiguated_labels(shown.labels, [place[0] for place in shown.places])
+    said = headlines.lead(pattern[row], labels, shown.special, row, f"head {layer}.{head}")
     return text, layer, head, plain("".join(words for words, _ in said))
 
 

@@ -10,7 +10,7 @@ A page in full:
     SPECIALS = flag("specials", True, label="special tokens")
     page = open_page("delta_e", params=[SPECIALS])
     trace = page.trace()                 # waits with visible progress; a problem becomes one clear sentence
-    widgets.lead(f"Head {page.layer}.{page.head} adds most to {widgets.query(...)}.", sub=page.badges(trace))
+    widgets.lead(f"Head {page.layer}.{page.head} adds most to {markup.query(...)}.", sub=page.badges(trace))
     with widgets.card("picture", "What each head adds", "Rows are heads, columns are words."):
         controls.stepper(LAYER, trace.n_layers - 1)
         controls.toggle(SPECIALS)
@@ -43,7 +43,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.errors import HeadlightError
-from attn_core.figures.paper import caption as captions
+from attn_core.figures.paper.caption import caption
 from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.settings import VERSION
@@ -187,7 +187,7 @@ class Page:
         said = [self.text] if sentences is None and "text" in self.state else sentences or []
         model = model or self.model_name
         about = [model, *(parts or (f"head {self.layer}.{self.head}",))]
-        text = captions.caption(about, said, self.state.for_caption(), VERSION)
+        text = caption(about, said, self.state.for_caption(), VERSION)
         self.save_menu.add_code(lines)
         self.save_menu.add_figures(text, model, pattern_first=pattern_first)
 

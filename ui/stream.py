@@ -24,7 +24,7 @@ from ui.drawing import controls
 from ui.param import choice, typed
 from ui.server import loading, passes, shared
 from ui.server.cache import frozen
-from ui.shell import save
+from ui.shell import save_files
 
 if TYPE_CHECKING:
     from attn_core.heads.measures import Bools, Floats
@@ -214,7 +214,7 @@ def open_head(layer: int, head: int) -> None:
     st.session_state["layer"], st.session_state["head"] = layer, head
 
 
-def offer_stream(viewed: StreamView, query: int | None = None, numbers: save.Numbers | None = None) -> None:
+def offer_stream(viewed: StreamView, query: int | None = None, numbers: save_files.Numbers | None = None) -> None:
     """What a page about many heads shows: its stream's chosen head, the word that asks, and the page's own numbers."""
     view = viewed.page.state
     shown = viewed.page.save_menu.view(

@@ -1,7 +1,7 @@
 """The sentences of a page: a TOML file beside its code, with named slots.
 
     WORDS = words.beside(__file__)                       # ui/find_heads/words.toml
-    WORDS.html("search.lead", word=widgets.query(label), head="0.3")   # Markup: what fills a slot is escaped
+    WORDS.html("search.lead", word=markup.query(label), head="0.3")   # Markup: what fills a slot is escaped
     WORDS.text("search.alt", n=12)                       # plain text, for captions, alt texts and widgets' labels
     WORDS.html("crossed", how_many(n), n=n)              # one entry of a table: "none", "one" or "many"
     WORDS.table("fills")                                 # a whole table of labels

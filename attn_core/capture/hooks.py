@@ -1,6 +1,6 @@
 """Hooks that report a forward pass to the recorder of this call, if there is one.
 
-The recorder lives in a ContextVar, so that two threads that run the same model at the same time never see each other's
+The recorder is in a ContextVar, so that two threads that run the same model at the same time never see each other's
 tensors. Without a recorder a hook looks there, finds None and does nothing else.
 """
 

@@ -115,7 +115,7 @@ def use_ours_always(hf_model: Any) -> None:
 
 
 def is_ours_always(hf_model: Any) -> bool:
-    """Whether a model needs no borrowing: our attention is chosen, and it is in eval mode."""
+    """Whether a model can run as it is: our attention is chosen, and it is in eval mode."""
     chosen = {config._attn_implementation_internal for config in configs(hf_model)}
     return chosen == {our_name(hf_model)} and not hf_model.training
 
@@ -128,7 +128,7 @@ def configs(hf_model: Any) -> list[Any]:
 
 @contextmanager
 def attention_of(hf_model: Any, name: str) -> Iterator[None]:
-    """Borrow a model: the attention of this name and no dropout inside, everything as it was afterwards."""
+    """Inside, a model has the attention of this name and no dropout; afterwards everything is as it was."""
     before = [(c, c._attn_implementation_internal) for c in configs(hf_model)]
     training = [m for m in hf_model.modules() if m.training]
     if training:

@@ -1,4 +1,4 @@
-"""The door to a model: run it once, hand over a trace."""
+"""Run a model once and give a trace of the pass."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def _source(model: Model) -> Source:
         head = hf.get_output_embeddings() if rule is not None else None
         matrix = (head if head is not None else hf.get_input_embeddings()).weight.detach()
         if matrix.shape[1] != hf.config.hidden_size:
-            raise HeadlightError(f"The words of {family} models live in a space of their own, not in that of E.")
+            raise HeadlightError(f"The words of {family} models are vectors of a space of their own, not of that of E.")
         kind = "unembedding" if head is not None else "input embedding"
         target = bool(hf.config.is_encoder_decoder)
         return Vocabulary(matrix, kind, lambda i: tokens.from_ids(tokenizer, [i], target=target).labels[0])

@@ -22,7 +22,7 @@ Places = tuple[int | None, ...]  # the position that stands at each place of the
 
 
 def align(a: Sequence[Hashable], b: Sequence[Hashable]) -> tuple[Places, Places]:
-    """Lay two token sequences side by side.
+    """Put two token sequences side by side.
 
     >>> align(["keys", "are", "here"], ["keys", "is", "not", "here"])
     ((0, 1, None, 2), (0, 1, 2, 3))
@@ -37,7 +37,7 @@ def align(a: Sequence[Hashable], b: Sequence[Hashable]) -> tuple[Places, Places]
 
 
 def align_all(sequences: Sequence[Sequence[Hashable]]) -> list[Places]:
-    """Lay several token sequences side by side, one after the other; all results have the same length.
+    """Put several token sequences side by side, one after the other; all results have the same length.
 
     >>> align_all(["ac", "abc", "ab"])
     [(0, None, 1), (0, 1, 2), (0, 1, None)]

@@ -106,21 +106,21 @@ def _weights(folder: Path, called: str, config: Any) -> Any:
 
 
 def _auto_class(config: Any) -> Any:
-    """The library's door for this checkpoint: with its head where that predicts words, plain where it does not."""
+    """The library's auto class for a checkpoint: with its head where that predicts words, plain where it does not."""
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForSpeechSeq2Seq
     from transformers.models.auto import modeling_auto as auto
 
-    doors = (
+    auto_classes = (
         (AutoModelForSeq2SeqLM, auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES),
         (AutoModelForSpeechSeq2Seq, auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES),
         (AutoModelForCausalLM, auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES),
     )
-    for door, classes in doors:
+    for auto_class, classes in auto_classes:
         name = classes.get(config.model_type)
         if name in (config.architectures or ()):
-            return door
+            return auto_class
         if not config.architectures and name and config.model_type not in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
-            return door
+            return auto_class
     return AutoModel
 
 

@@ -55,7 +55,7 @@ def read_config(name: str) -> Mapping[str, Any]:
 
 def _described(given: Any) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:
     """A title, the configuration and what should be said about it."""
-    given = getattr(given, "hf", given)  # a model from our own door
+    given = getattr(given, "hf", given)  # a model that `load` or `wrap` gave
     if isinstance(given, str | Path):
         return _named(given)
     if isinstance(given, Preset):

@@ -161,11 +161,11 @@ def test_imports_run_one_way(inside, forbidden, allowed):
 
 
 @pytest.mark.house
-def test_four_doors_lead_to_the_librarys_models():
-    doors = {
+def test_the_librarys_models_are_imported_at_four_places():
+    places = {
         str(file.relative_to(ROOT)) for file in FILES if any(n.split(".")[0] == "transformers" for n in imports(file))
     }
-    assert {door for door in doors if not door.startswith("attn_core/tiny/")} == {
+    assert {place for place in places if not place.startswith("attn_core/tiny/")} == {
         "attn_core/capture/interface.py",  # runs a model
         "attn_core/models/checkpoint.py",  # reads one
         "attn_core/parameters/meta_model.py",  # asks its classes what they hold
@@ -275,8 +275,8 @@ def test_importing_the_library_is_light():
 
 def test_figures_do_not_need_torch():
     run(
-        "import importlib, pkgutil, sys, attn_core.figures as figures\n"
-        "for module in pkgutil.iter_modules(figures.__path__, 'attn_core.figures.'):\n"
+        "import importlib, pkgutil, sys, attn_core.figures\n"
+        "for module in pkgutil.iter_modules(attn_core.figures.__path__, 'attn_core.figures.'):\n"
         "    importlib.import_module(module.name)\n"
         "assert not {'torch', 'transformers', 'streamlit'} & set(sys.modules)",
         cwd=ROOT,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attn_core.figures.canvas import heads as head_tiles
+from attn_core.figures.canvas.heads import pack_patterns, pack_values
 from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.canvas.matrix import OpenedHead, Side, pack_cells
 from attn_core.heads import measures
@@ -29,7 +29,7 @@ WORDS = words.beside(__file__)
 def every_pattern(trace: TraceReader, arrangement: Arrangement) -> bytes:
     """Every head's pattern, arranged alike."""
     layers = range(trace.n_layers)
-    return head_tiles.pack_patterns(
+    return pack_patterns(
         (arrangement.pattern(trace.patterns(layer)) for layer in layers),
         trace.n_layers,
         arrangement.labels,
@@ -51,7 +51,7 @@ def every_size(trace: TraceReader) -> bytes:
     ordinary = [not special for special in trace.tokens.special]
     sizes = np.stack([trace.delta_e_sizes(layer)[:, ordinary].mean(axis=-1) for layer in range(trace.n_layers)])
     texts = [[f"{size:.2f}" for size in row] for row in sizes]  # [layer][head]
-    return head_tiles.pack_values(sizes, texts, name=WORDS.text("overview.sizes"))
+    return pack_values(sizes, texts, name=WORDS.text("overview.sizes"))
 
 
 def opened_head(head: ArrangedHead, scale: Scale) -> bytes:

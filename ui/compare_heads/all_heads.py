@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from attn_core.figures.canvas import heads as head_tiles
+from attn_core.figures.canvas.heads import pack_values
 from attn_core.figures.charts.distances import distances as distance_figure
 from attn_core.heads import compare
 from ui import words
@@ -57,7 +57,7 @@ def map_of_heads(panels: PanelSet, found: HeadDistances) -> None:
     widgets.heading(title, hint)
     which = _panels_set(panels, found)
     canvas.overview(
-        head_tiles.pack_values(values, [[f"{v:.2f}" for v in row] for row in values], name=name),
+        pack_values(values, [[f"{v:.2f}" for v in row] for row in values], name=name),
         key="all_heads",
         picture=WORDS.text("all_heads.picture"),
         says=WORDS.text("all_heads.caption", title=title, name=name),

@@ -16,7 +16,7 @@ from ui.compare_heads import differences
 from ui.compare_heads.panels import Panel, PanelSet
 from ui.drawing import markup, widgets
 from ui.page import Page
-from ui.shell import save
+from ui.shell import save_files
 
 WORDS = words.beside(__file__)
 
@@ -138,7 +138,7 @@ def offer(page: Page, panels: PanelSet) -> None:
                 scale=page.state["scale"],
                 query=panels.position(i, panels.place),
             )
-    page.save_menu.add_views(views, save.Numbers(WORDS.text("numbers.csv"), lambda: differences.as_csv(panels)))
+    page.save_menu.add_views(views, save_files.Numbers(WORDS.text("numbers.csv"), lambda: differences.as_csv(panels)))
 
 
 def offer_pictures(page: Page, panels: PanelSet) -> None:

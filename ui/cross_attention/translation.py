@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from attn_core.figures.canvas import heads as head_tiles
+from attn_core.figures.canvas.heads import pack_values
 from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.html.bar_table import Column
 from attn_core.heads.salience import most_salient_query
@@ -171,7 +171,7 @@ class Translation:
         """How much every cross head adds to the chosen row: ‖ΔE‖, layers × heads."""
         added = [self.cross.heads_delta_e(layer, self.row) for layer in range(self.cross.n_layers)]
         sizes = geometry.norm(np.stack(added))  # [layer, head, d_model] → [layer, head]
-        return head_tiles.pack_values(
+        return pack_values(
             sizes, [[f"{size:.2f}" for size in row] for row in sizes], name=WORDS.text("delta.heads.name")
         )
 

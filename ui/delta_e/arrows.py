@@ -12,6 +12,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from attn_core.figures.charts import arrows
+from attn_core.figures.charts.arrow_traces import Landmarks
 from attn_core.residual import geometry
 from attn_core.text.decoding import visible
 from attn_core.traces.reader import Array
@@ -113,7 +114,7 @@ def _path(update: TokenUpdate, n_axes: int) -> Drawn:
     return figure, about_axes(view, WORDS.html("arrows.path")), table
 
 
-def _landmarks(update: TokenUpdate, ends: Array, known: bool = False) -> list[arrows.Landmarks]:
+def _landmarks(update: TokenUpdate, ends: Array, known: bool = False) -> list[Landmarks]:
     """The words that stand out nearest to both ends of the token's way; none where no words can be read.
 
     With `known` these are the update's own ends, whose words the rest of the page has looked up already.
@@ -128,4 +129,4 @@ def _landmarks(update: TokenUpdate, ends: Array, known: bool = False) -> list[ar
         found = update.nearest_words(ends, 5)[0]
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:4]
     vectors = vocabulary.matrix[ids].float().cpu().numpy()
-    return [arrows.Landmarks(vectors, [vocabulary.word(i) for i in ids], at=float(geometry.norm(ends).mean()))]
+    return [Landmarks(vectors, [vocabulary.word(i) for i in ids], at=float(geometry.norm(ends).mean()))]

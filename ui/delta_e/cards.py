@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 
 from ui import words
 from ui.delta_e.token import TokenUpdate
-from ui.drawing import widgets
+from ui.drawing import markup, widgets
 
 WORDS = words.beside(__file__)
 Card = AbstractContextManager[None]
@@ -17,7 +17,7 @@ def layer(update: TokenUpdate) -> Card:
 
 
 def ledger(update: TokenUpdate) -> Card:
-    title = WORDS.html("ledger.title", word=widgets.query(update.name), layer=update.layer)
+    title = WORDS.html("ledger.title", word=markup.query(update.name), layer=update.layer)
     return widgets.card("ledger", title, WORDS.html("ledger.hint"))
 
 

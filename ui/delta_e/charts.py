@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from attn_core.figures.charts import delta_e as figures
+from attn_core.figures.charts.delta_e import dimension_map, share_bars, stacked_sources, word_bars
 from attn_core.figures.html.bar_table import Column
 from attn_core.residual import geometry
 from attn_core.residual.decomposition import Part
@@ -37,7 +37,7 @@ def staircase(update: TokenUpdate) -> None:
     shares = np.array([update.ledger.share(part) for part in parts])
     chosen = next((i for i, part in enumerate(parts) if _is_chosen(update, part)), None)
     lengths = geometry.norm(np.stack([p.vector for p in parts]))
-    figure = partial(figures.share_bars, names, shares, lengths, chosen=chosen)
+    figure = partial(share_bars, names, shares, lengths, chosen=chosen)
     alt = WORDS.text("layer.alt", layer=update.layer, word=update.name)
     says = WORDS.text("layer.caption", layer=update.layer, word=update.name)
     gallery.plot("Staircase of the layer", figure, key="staircase", alt=alt, says=says, config=QUIET)
@@ -66,7 +66,7 @@ def sources(update: TokenUpdate) -> None:
         kept = np.arange(len(keys))
     labels, places = [keys.labels[i] for i in kept], kept.tolist()
     alt = WORDS.text("from.alt", head=update.viewed.name, word=update.name)
-    bar = partial(figures.stacked_sources, labels, places, found.along[kept])
+    bar = partial(stacked_sources, labels, places, found.along[kept])
     says = WORDS.text("from.caption", head=update.viewed.name, word=update.name)
     gallery.plot("Where it came from, stacked", bar, key="stacked", alt=alt, says=says, config=QUIET)
     _source_table(update, kept, says)
@@ -116,7 +116,7 @@ def writes(update: TokenUpdate) -> None:
     options = {"head": f"head {update.layer}.{update.head}", "layer": f"layer {update.layer}", "mlp": "its MLP"}
     part = controls.switch(WRITER, options)
     found, far, chance_level = written_words(update, part)
-    figure = partial(figures.word_bars, found, far, chance_level)
+    figure = partial(word_bars, found, far, chance_level)
     says, alt = WORDS.text("writes.caption", word=update.name, part=options[part]), WORDS.text("writes.alt")
     gallery.plot("What it writes", figure, key="words", alt=alt, says=says, config=QUIET)
     st.html(f'<div class="hl-hint">{about_words(update, far, chance_level)}</div>')
@@ -153,7 +153,7 @@ def numbers(update: TokenUpdate) -> None:
     reader, layer = update.reader, update.layer
     delta = reader.delta_e(layer, update.head) if which == "head" else reader.attention_output(layer)
     picture = geometry.dimensions(delta, by_variance=order == "variance")
-    figure = partial(figures.dimension_map, update.labels, picture, name=f"ΔE of {name}")
+    figure = partial(dimension_map, update.labels, picture, name=f"ΔE of {name}")
     dimensions = delta.shape[1]
     alt = WORDS.text("numbers.alt", what=name, words=len(update.labels), dimensions=dimensions)
     says = WORDS.text("numbers.caption", what=name)

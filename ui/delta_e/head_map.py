@@ -11,8 +11,8 @@ import streamlit as st
 from markupsafe import Markup
 
 from attn_core.errors import HeadlightError
-from attn_core.figures.canvas import heads as tiles
-from attn_core.figures.charts import delta_e as figures
+from attn_core.figures.canvas.heads import pack_values
+from attn_core.figures.charts import delta_e
 from attn_core.residual import geometry, logit_attribution
 from attn_core.residual.logit_attribution import LogitAttribution
 from attn_core.text.decoding import visible
@@ -21,7 +21,7 @@ from attn_core.traces.parity import TOLERANCE
 from attn_core.traces.reader import Array
 from ui import words
 from ui.delta_e.token import TokenUpdate
-from ui.drawing import canvas, controls, gallery, widgets
+from ui.drawing import canvas, controls, gallery, markup, widgets
 from ui.param import choice, typed
 from ui.stream import open_head
 from ui.words import together
@@ -52,7 +52,7 @@ class HeadMap:
 
 
 def titled(update: TokenUpdate) -> None:
-    widgets.heading(WORDS.html("map.title", word=widgets.query(update.name)), WORDS.html("map.hint"))
+    widgets.heading(WORDS.html("map.title", word=markup.query(update.name)), WORDS.html("map.hint"))
 
 
 def switches(update: TokenUpdate) -> None:
@@ -81,7 +81,7 @@ def draw(update: TokenUpdate) -> None:
         widgets.note(str(reason))
         return
     texts = [[signed(float(x)) if found.is_signed else f"{x:.2f}" for x in row] for row in found.heads]
-    packet = tiles.pack_values(found.heads, texts, name=found.name, signed=found.is_signed)
+    packet = pack_values(found.heads, texts, name=found.name, signed=found.is_signed)
     canvas.overview(
         packet,
         key="delta_map",
@@ -92,7 +92,7 @@ def draw(update: TokenUpdate) -> None:
         on_open=lambda tile: open_head(tile.layer, tile.head),
     )
     st.html(f'<div class="hl-hint">{found.hint}</div>')
-    figure = partial(figures.layer_bars, found.attention, found.mlp, name=found.name, chosen=update.layer)
+    figure = partial(delta_e.layer_bars, found.attention, found.mlp, name=found.name, chosen=update.layer)
     alt = f"{found.name}: attention and MLP of each layer. The numbers are in the table."
     says, quiet = f"Attention and MLP of each layer: {found.name}", {"displayModeBar": False}
     gallery.plot("Attention and MLP by layer", figure, key="layer_bars", alt=alt, says=says, config=quiet)
@@ -158,7 +158,7 @@ def _logits(update: TokenUpdate) -> HeadMap:
         total=signed(parts.total),
         logit=name,
         own=signed(parts.logit),
-        badge=widgets.badge(WORDS.text("map.agrees", "yes" if same else "no"), "ok" if same else "bad"),
+        badge=markup.badge(WORDS.text("map.agrees", "yes" if same else "no"), "ok" if same else "bad"),
     )
     return HeadMap(own, every.sum(axis=1) + parts.bias, parts.mlp, name=name, hint=hint)
 

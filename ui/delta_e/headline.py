@@ -9,7 +9,7 @@ from attn_core.text.numbers import percent
 from attn_core.views.headlines import Sentence
 from ui import words
 from ui.delta_e.token import TokenUpdate
-from ui.drawing import widgets
+from ui.drawing import markup, widgets
 from ui.drawing.markup import token_name
 
 WORDS = words.beside(__file__)
@@ -18,7 +18,7 @@ WORDS = words.beside(__file__)
 def lead(update: TokenUpdate) -> None:
     """The headline on screen, and under it how far the numbers are from the model's own."""
     badges = update.page.badges(update.trace)
-    widgets.lead(widgets.say(headline(update)), f"{badges}{WORDS.html('page.layers', n=update.viewed.n_layers)}")
+    widgets.lead(markup.say(headline(update)), f"{badges}{WORDS.html('page.layers', n=update.viewed.n_layers)}")
 
 
 def headline(update: TokenUpdate) -> Sentence:

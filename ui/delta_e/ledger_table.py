@@ -15,9 +15,9 @@ from attn_core.text.numbers import signed_percent
 from attn_core.traces.reader import Array
 from ui import words
 from ui.delta_e.token import TokenUpdate
-from ui.drawing import widgets
+from ui.drawing import markup
 from ui.page import go, scientific
-from ui.shell import save
+from ui.shell import save_files
 from ui.stream import offer_stream
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _columns() -> dict[str, ColumnConfig]:
 def offer(update: TokenUpdate) -> None:
     """Let the visitor save the chosen head's pattern, and the whole ledger with every number of every part."""
     name = f"ledger of {update.name} at layer {update.layer}"
-    offer_stream(update.viewed, update.position, save.Numbers(name, lambda: as_csv(update.ledger)))
+    offer_stream(update.viewed, update.position, save_files.Numbers(name, lambda: as_csv(update.ledger)))
 
 
 def as_csv(ledger: BlockDecomposition) -> str:
@@ -153,7 +153,7 @@ def sum_line(update: TokenUpdate) -> None:
         said, kind, why = WORDS.text("ledger.adds_up", error=error), "ok", WORDS.text("ledger.adds_up_why")
     else:
         said, kind, why = WORDS.text("ledger.misses", error=error), "bad", WORDS.text("ledger.misses_why")
-    badge, law = widgets.badge(said, kind, why), escape(update.ledger.block.sentence)
+    badge, law = markup.badge(said, kind, why), escape(update.ledger.block.sentence)
     st.html(f'<div class="hl-sub">{badge}{law}</div>')
 
 

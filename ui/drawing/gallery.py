@@ -51,9 +51,9 @@ class FigureGallery:
 
     def figure(self, name: str) -> go.Figure:
         """The picture for paper, with its caption. HeadlightError where it is not on the page any more."""
-        from attn_core.views import files as export
+        from attn_core.views import files
 
-        return export.for_paper(self._found(name).make(), self.caption(name))
+        return files.for_paper(self._found(name).make(), self.caption(name))
 
     def _found(self, name: str) -> Picture:
         if name not in self.pictures:

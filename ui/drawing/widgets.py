@@ -1,8 +1,8 @@
-"""Small pieces that pages are built of. All text that a visitor may have typed is escaped here, once.
+"""Small pieces that pages are built of: cards, headlines, tiles of numbers, switches. Words go through `markup`.
 
 with widgets.card("overview", "Every head of every layer", "Rows are layers, columns are heads."):
     ...
-widgets.lead(f"To update {widgets.query('creature')}, head 0.3 looks at {widgets.key('fluffy')} (19 %).")
+widgets.lead(f"To update {markup.query('creature')}, head 0.3 looks at {markup.key('fluffy')} (19 %).")
 widgets.strip([("11 %", "of this layer's ΔE"), ("3.2 bits", "entropy")])
 """
 
@@ -17,13 +17,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.heads.measures import Measure
-from ui.drawing.markup import badge, key, query, say, tok
-
-__all__ = ["badge", "key", "query", "say", "tok"]
 
 
 def lead(html: str, sub: str = "") -> None:
-    """The one sentence that says what to look at. Both parts are HTML: pass what people typed through query/key/tok."""
+    """The one sentence that says what to look at. Both parts are HTML: words go through `ui.drawing.markup`."""
     st.html(f'<h1 class="hl-lead">{html}</h1>')
     if sub:
         under_lead(sub)
@@ -38,7 +35,7 @@ def under_lead(html: str) -> DeltaGenerator:
 
 @contextmanager
 def card(name: str, title: str = "", hint: str = "") -> Iterator[None]:
-    """A sheet with a title and one line of explanation; `title` and `hint` are HTML. `name` is unique on its page."""
+    """A card with a title and one line of explanation; `title` and `hint` are HTML. `name` is unique on its page."""
     with st.container(key=f"card_{name}"):
         if title or hint:
             heading(title, hint)
@@ -107,7 +104,7 @@ def kept_place(name: str, height: str) -> Iterator[None]:
 
 
 def skeleton(height: int) -> None:
-    """An empty sheet that keeps the place of a picture on its way."""
+    """An empty card that keeps the place of a picture on its way."""
     st.html(f'<div class="hl-skeleton" style="height:{height}px" aria-hidden="true"></div>')
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from attn_core.heads import ablation as measured
-from attn_core.heads.ablation import REPLACEMENTS, replacement_options
+from attn_core.heads.ablation import REPLACEMENTS, Effect, effect, predicts, replacement_options
 from attn_core.heads.summary import summarise_head
 from attn_core.text.decoding import visible
 from attn_core.views import snippets
@@ -56,7 +55,7 @@ def draw(viewed: StreamView) -> str:
     """All three cards; gives the headline, as HTML."""
     off, replacement, cells = switched_off(viewed), st.session_state["fill"], painted(viewed)
     after = _without(viewed, off, replacement, cells) if off else viewed.trace
-    change = measured.effect(viewed.trace, after, viewed.query, stream=viewed.stream)
+    change = effect(viewed.trace, after, viewed.query, stream=viewed.stream)
     left, right = st.columns([52, 48], gap="medium")
     with left, widgets.card("effects", WORDS.html("ablation.map.card"), _map_hint(viewed)):
         _settings(viewed, off)
@@ -90,8 +89,8 @@ def _without(viewed: StreamView, off: Heads, replacement: str, cells: Cells) -> 
 
 
 def _map_hint(viewed: StreamView) -> str:
-    predicts = measured.predicts(viewed.trace, viewed.stream)
-    hint = WORDS.html("ablation.map.hint.words") if predicts else WORDS.html("ablation.map.hint.turns")
+    writes = predicts(viewed.trace, viewed.stream)
+    hint = WORDS.html("ablation.map.hint.words") if writes else WORDS.html("ablation.map.hint.turns")
     return words.together(hint, row_names(viewed))
 
 
@@ -123,7 +122,7 @@ def _strip(viewed: StreamView) -> None:
     widgets.strip(found.parts())
 
 
-def _outcome(viewed: StreamView, after: Trace, change: measured.Effect) -> None:
+def _outcome(viewed: StreamView, after: Trace, change: Effect) -> None:
     """What the model says with and without: next words, or how far each word turned."""
     if after is viewed.trace and change.unit == "°":
         widgets.note(WORDS.text("ablation.nothing_off"))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from attn_core.figures.canvas import heads as head_tiles
-from attn_core.heads import ablation as measured
+from attn_core.figures.canvas.heads import pack_values
+from attn_core.heads.ablation import predicts, switch_off_each
 from ui import words
 from ui.drawing import canvas
 from ui.find_heads import ablation
@@ -34,13 +34,13 @@ def effect_map(
     known = st.session_state.setdefault("effects_known", {})
     key = (viewed.reads, viewed.query, replacement, painted, off)
     if key in known:
-        unit = "bits" if measured.predicts(viewed.trace, viewed.stream) else "degrees"
+        unit = "bits" if predicts(viewed.trace, viewed.stream) else "degrees"
         values, shown, form, name = known[key], known[key], ".2g", WORDS.text("ablation.map.effect", unit=unit)
     else:
         values = ablation.shares_of_delta_e(viewed.trace, viewed.query, viewed.stream)
         shown, form, name = 100 * values, ".0f", WORDS.text("ablation.map.share")
     canvas.overview(
-        head_tiles.pack_values(values, ablation.texts_with_off(shown, form, off), name=name),
+        pack_values(values, ablation.texts_with_off(shown, form, off), name=name),
         key="effects",
         picture=WORDS.text("ablation.map.picture"),
         says=WORDS.text("ablation.map.caption", name=name),
@@ -87,7 +87,7 @@ def _effects(viewed: StreamView, off: Heads, replacement: str, painted: Cells) -
     st.button("Stop", key="stop_effects")
     bar = st.progress(0.0)
     values = np.zeros((viewed.n_layers, viewed.n_heads))
-    each = measured.switch_off_each(
+    each = switch_off_each(
         viewed.trace,
         viewed.run_once,
         viewed.query,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 from markupsafe import Markup
 
-from attn_core.figures.canvas import heads as head_tiles
+from attn_core.figures.canvas.heads import pack_kinds
 from attn_core.heads import rules, samples
 from attn_core.heads.kinds import COLUMNS
 from attn_core.text.numbers import percent
@@ -55,7 +55,7 @@ def packet(table: pd.DataFrame, n_layers: int) -> bytes:
     shape = (n_layers, -1)
     titles = table.kind.map(rules.kind_title).to_numpy().reshape(shape).tolist()  # [layer][head]
     notes = table.apply(_note, axis=1).to_numpy().reshape(shape).tolist()
-    return head_tiles.pack_kinds(titles, {kind.title: kind.meaning for kind in rules.KINDS.values()}, notes=notes)
+    return pack_kinds(titles, {kind.title: kind.meaning for kind in rules.KINDS.values()}, notes=notes)
 
 
 def _note(row: pd.Series) -> str:

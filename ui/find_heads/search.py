@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from attn_core.figures.canvas import heads as head_tiles
+from attn_core.figures.canvas.heads import pack_values
 from attn_core.figures.canvas.panels import Panel, pack_panels
 from attn_core.heads import search
 from attn_core.heads.measures import Bools
@@ -136,4 +136,4 @@ def pattern_packet(stream: StreamTrace, layer: int, head: int) -> bytes:
 def score_packet(found: search.Found) -> bytes:
     """Layers × heads by weight above baseline, in points."""
     texts = [[signed(round(100 * s, 0 if abs(s) >= 0.0995 else 1)) for s in row] for row in found.score]
-    return head_tiles.pack_values(found.score, texts, name=WORDS.text("search.heads.name"), signed=True)
+    return pack_values(found.score, texts, name=WORDS.text("search.heads.name"), signed=True)

@@ -1,4 +1,4 @@
-"""How a stop of the lesson is shown: the way, the words, the picture, the question, the door; and the glossary."""
+"""How a stop of the lesson is shown: the way, words, picture, question and link to a page; and the glossary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from attn_core.settings import assets_folder
 from ui import words
-from ui.drawing import canvas, controls, gallery, widgets
+from ui.drawing import canvas, controls, gallery, markup, widgets
 from ui.lesson.stop import Bars, Chart, HeadTiles, Stop
 from ui.lesson.stops import STOPS, TITLES
 from ui.page import Page, go
@@ -71,7 +71,7 @@ def show(page: Page, number: int) -> None:
         _question(page, stop)
     with right, widgets.card("picture"):
         _draw(stop.picture)
-        badge = widgets.badge(stop.badge, "ok" * (stop.badge == "counted"), WORDS.table("badge")[stop.badge])
+        badge = markup.badge(stop.badge, "ok" * (stop.badge == "counted"), WORDS.table("badge")[stop.badge])
         st.html(f'<div class="hl-hint">{badge} {stop.reads}</div>')
     told = f"lesson, stop {number}: {stop.title}"
     page.offer_pictures(told, sentences=stop.sentences, model=stop.model, lines=stop.lines)

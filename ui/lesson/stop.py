@@ -12,7 +12,8 @@ import torch
 from markupsafe import Markup
 
 from attn_core.attention import softmax
-from attn_core.figures.charts.heatmap import Kind, heatmap_spec
+from attn_core.figures.charts.heatmap import heatmap_spec
+from attn_core.figures.charts.heatmap_layout import Kind
 from attn_core.figures.charts.spec import ChartSpec
 from attn_core.figures.html.bar_table import Column
 from attn_core.traces.trace import Trace

@@ -7,8 +7,8 @@ from functools import partial
 import numpy as np
 
 from attn_core.figures.canvas import heads
-from attn_core.figures.charts import parameters as parameter_figures
 from attn_core.figures.charts.heatmap import heatmap_spec
+from attn_core.figures.charts.parameters import named_bars, share_bars
 from attn_core.figures.html.bar_table import Column
 from attn_core.models.cards import card_of
 from attn_core.parameters.count import count_parameters
@@ -132,8 +132,8 @@ def where_parameters_are(page: Reader) -> Stop:
     attention, total = counted.lesson_attention, counted.lesson_total
     block = attention // 96
     drawn = [counted.title], [shares(counted, lesson=True)]
-    bars = partial(parameter_figures.share_bars, *drawn, as_share=True)
-    named = partial(parameter_figures.named_bars, *drawn, as_share=True, theme="light")
+    bars = partial(share_bars, *drawn, as_share=True)
+    named = partial(named_bars, *drawn, as_share=True, theme="light")
     return Stop(
         title=WORDS.text("parameters.title"),
         says=WORDS.html("parameters.says", head=block // 96, block=block, attention=attention),

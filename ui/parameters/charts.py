@@ -11,7 +11,7 @@ import streamlit as st
 
 from attn_core.figures import scripts
 from attn_core.figures.canvas.boxes import boxes
-from attn_core.figures.charts import parameters as figures
+from attn_core.figures.charts import parameters
 from attn_core.parameters import costs
 from attn_core.parameters.shape import shape_of
 from attn_core.parameters.table import ParameterTable
@@ -66,7 +66,7 @@ def whole_model(counts: ModelCounts) -> None:
     canvas.mount(
         _boxes, packet, "boxes", "entered", Entered, enter, view, picture="The whole model, to scale", says=says
     )
-    st.html(figures.legend(shares(counts.table, lesson=counts.lesson), counts.theme))
+    st.html(parameters.legend(shares(counts.table, lesson=counts.lesson), counts.theme))
     with st.expander("The numbers"):
         st.dataframe(_grouped(counts), hide_index=True, alt="Parameters by part, in one block and in the model.")
 
@@ -84,7 +84,7 @@ def _grouped(counts: ModelCounts) -> pd.DataFrame:
     parts = counts.table.rows
     for row in parts:
         for piece in row.pieces if not row.tied_to else ():
-            name = row.kind if row.kind in ("bias", "norm") else figures.NAMES.get(piece.role, piece.role)
+            name = row.kind if row.kind in ("bias", "norm") else parameters.NAMES.get(piece.role, piece.role)
             found = rows.setdefault((row.place, row.sublayer or row.part, name), [0, 1, 0])
             found[0], found[1] = found[0] + piece.size.n, max(found[1], row.times)
             found[2] += piece.size.n * row.times
@@ -130,13 +130,13 @@ def side_by_side(counts: ModelCounts) -> None:
     parts = [shares(table, lesson=counts.lesson) for table in tables]
     as_share = counts.page.state["bars"] == "share"
     drawn = {"models": [table.title for table in tables], "parts": parts, "as_share": as_share}
-    figure = figures.share_bars(**drawn, theme=counts.theme)
+    figure = parameters.share_bars(**drawn, theme=counts.theme)
     names = ", ".join(table.title for table in tables)
     alt = WORDS.text("shares.alt", names=names)
     says = WORDS.text("shares.caption", counts.page.state["bars"], names=names, how=way(counts))
     gallery.show(figure, key="share_bars", alt=alt, config={"displayModeBar": False})
-    gallery.register("Shares", partial(figures.named_bars, **drawn, theme="light"), says)
-    st.html(figures.legend({role for part in parts for role in part}, counts.theme))
+    gallery.register("Shares", partial(parameters.named_bars, **drawn, theme="light"), says)
+    st.html(parameters.legend({role for part in parts for role in part}, counts.theme))
     controls.switch(BARS)
     frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counts, x) for i, x in enumerate(tables)})
     widgets.reading("<br>".join(map(shares_aloud, (table.title for table in tables), parts)))

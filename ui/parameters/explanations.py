@@ -8,17 +8,17 @@ from html import escape
 import pandas as pd
 import streamlit as st
 
-from attn_core.figures.charts import singular_values as thin
+from attn_core.figures.charts import singular_values
 from attn_core.figures.charts.scaling import curves
 from attn_core.parameters import costs, low_rank
-from attn_core.parameters import scaling as growth
 from attn_core.parameters.meta_model import Reconciliation, reconcile
+from attn_core.parameters.scaling import parameters_by, reading_by
 from attn_core.text.numbers import byte_size, short
 from ui import words
-from ui.drawing import controls, gallery, widgets
+from ui.drawing import controls, gallery, markup, widgets
 from ui.parameters.counts import CONTEXT, DTYPE, GROWTH, KNOB, THIN, ModelCounts
 from ui.parameters.sentences import costs_aloud, growth_aloud, part_name, thin_aloud
-from ui.shell import save
+from ui.shell import save_files
 
 WORDS = words.beside(__file__)
 TINTS = {"embedding": "embedding", "position": "position", "attention": "attention", "mlp": "up", "norm": "norm"}
@@ -40,7 +40,7 @@ def two_thin_matrices(counts: ModelCounts) -> None:
     pair = low_rank.Factored(shape.d_model, d_head)
     if shape.d_model > 1:  # a slider needs two ends
         controls.slider(THIN, high=shape.d_model)
-    figure = partial(thin.thin_matrices, shape.d_model, d_head)
+    figure = partial(singular_values.thin_matrices, shape.d_model, d_head)
     d_model = shape.d_model
     alt = WORDS.text("thin.alt", d_model=d_model, d_head=d_head)
     says = WORDS.text("thin.caption", title=counts.table.title, d_model=d_model, d_head=d_head)
@@ -56,7 +56,7 @@ def how_it_grows(counts: ModelCounts) -> None:
         if view["growth"] == "parameters":
             controls.switch(KNOB)
     reading = view["growth"] == "reading"
-    grown = growth.reading_by(counts.table) if reading else growth.parameters_by(counts.table, view["knob"])
+    grown = reading_by(counts.table) if reading else parameters_by(counts.table, view["knob"])
     tints = {part_name(c): TINTS.get(c.part) or COST_TINTS.get(c.part, "unembedding") for c in grown.curves}
     lines = {part_name(c): c.values for c in grown.curves}
     across = KNOB.options[grown.knob]
@@ -119,7 +119,7 @@ def all_tensors(counts: ModelCounts) -> None:
     st.dataframe(frame, hide_index=True, height=420, key="tensor_rows", column_config=whole, alt=alt)
     name = "".join(c if c.isalnum() else "-" for c in table.title.lower())
     counts.page.save_menu.add_views(
-        numbers=save.Numbers(f"parameters of {table.title}", lambda: frame.to_csv(index=False)),
+        numbers=save_files.Numbers(f"parameters of {table.title}", lambda: frame.to_csv(index=False)),
     )
     st.download_button(
         "CSV of the table",
@@ -141,9 +141,9 @@ def reconciled(counts: ModelCounts) -> str:
     checked = _reconciled(sorted((k, str(v)) for k, v in counts.table.config.items()), counts)
     name = checked.class_name
     if checked.built is None:
-        return f"{widgets.badge(WORDS.text('table.formula_only'), 'toy')}{escape(checked.reason)}"
+        return f"{markup.badge(WORDS.text('table.formula_only'), 'toy')}{escape(checked.reason)}"
     if not checked.exact:
-        badge = widgets.badge(WORDS.text("table.differs", built=checked.built, class_name=name), "bad")
+        badge = markup.badge(WORDS.text("table.differs", built=checked.built, class_name=name), "bad")
         return f"{badge}{escape(', '.join(checked.differing[:4]))}"
-    badge = widgets.badge(WORDS.text("table.reconciled"), "ok", WORDS.text("table.reconciled_why"))
+    badge = markup.badge(WORDS.text("table.reconciled"), "ok", WORDS.text("table.reconciled_why"))
     return f"{badge}{WORDS.html('table.same', table=checked.table, class_name=name, built=checked.built)}"

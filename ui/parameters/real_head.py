@@ -12,13 +12,13 @@ import streamlit as st
 from markupsafe import Markup
 
 from attn_core.errors import HeadlightError
-from attn_core.figures.charts import singular_values as thin
-from attn_core.figures.paper import caption as captions
+from attn_core.figures.charts.singular_values import singular_values
+from attn_core.figures.paper.caption import caption
 from attn_core.models.catalogue import CATALOGUE, availability
 from attn_core.parameters import low_rank
 from attn_core.settings import VERSION
 from ui import words
-from ui.drawing import controls, gallery, widgets
+from ui.drawing import controls, gallery, markup, widgets
 from ui.page import Page
 from ui.parameters.controls import title_of
 from ui.parameters.counts import ModelCounts
@@ -37,7 +37,7 @@ PROBE = "a fluffy blue creature roamed the verdant forest"  # any sentence will 
 def real_head(counts: ModelCounts) -> None:
     """Choose a head of a model whose weights are here, and see how many directions it can write to."""
     page = counts.page
-    live = widgets.badge("live", why=WORDS.text("head.live"))
+    live = markup.badge("live", why=WORDS.text("head.live"))
     widgets.heading("", f"{live}{WORDS.html('head.hint')}")
     trace, reader, layer, head = _choose(page)
     try:
@@ -45,12 +45,12 @@ def real_head(counts: ModelCounts) -> None:
     except HeadlightError as hidden:
         widgets.note(str(hidden))
         return
-    figure = partial(thin.singular_values, found.values, found.d_head, found.floor)
+    figure = partial(singular_values, found.values, found.d_head, found.floor)
     alt = WORDS.text("head.alt", n=len(found.values), rank=found.rank)
     which = f"Head {layer}.{head}" + (f" ({STREAM.options[reader.name]})" if trace.kind == "encoder-decoder" else "")
     says = WORDS.text("head.caption", head=which.lower(), model=page.entry.title)
     quiet = {"displayModeBar": False}
-    about = captions.caption([page.model_name], [], {}, VERSION)
+    about = caption([page.model_name], [], {}, VERSION)
     gallery.plot(
         "Singular values of a real head", figure, key="singular_values", alt=alt, says=says, about=about, config=quiet
     )

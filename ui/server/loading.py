@@ -48,9 +48,9 @@ def open_model(name: str) -> Job:
 
 def _load(state: SharedState, job: Job) -> None:
     try:
-        from attn_core.models import loading as library
+        from attn_core.models.loading import load
 
-        loaded = library.load(job.name, progress=job.report)
+        loaded = load(job.name, progress=job.report)
         state.models.put(job.name, loaded, loaded.n_bytes)
         _set_aside()
     except HeadlightError as error:

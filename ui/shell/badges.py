@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attn_core.text.numbers import scientific
-from ui.drawing import widgets
+from ui.drawing import markup
 from ui.server import shared
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def provenance(source: str) -> str:
         "recorded": "a real result of this model, stored; the model itself is being opened",
         "toy": "made for teaching, not from a model",
     }
-    return widgets.badge(source, "toy" if source == "toy" else "", why[source])
+    return markup.badge(source, "toy" if source == "toy" else "", why[source])
 
 
 def parity_of(trace: Trace | TraceReader) -> Parity:
@@ -43,7 +43,7 @@ def parity(check: Parity) -> str:
     worst = scientific(max(error for _, error, _ in compared))
     mark, kind = ("✓ checked:", "ok") if check.ok else ("✕ off by", "bad")
     rows = "".join(f"<div><b>{name} {scientific(error)}</b> {what}</div>" for name, error, what in compared)
-    found = widgets.badge(f"{mark} {worst} from the model's own numbers", kind)
+    found = markup.badge(f"{mark} {worst} from the model's own numbers", kind)
     return (
         f'<details class="hl-checked"><summary>{found}</summary>'
         f"<div>Worst relative error of any layer, against tensors that left the model:{rows}</div></details>"

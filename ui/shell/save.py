@@ -14,51 +14,22 @@ own browser.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
-from attn_core.errors import HeadlightError
-from attn_core.settings import settings
-from attn_core.views import files as export
+from attn_core.views import files
 from attn_core.views.view import Readable, View
-from ui.drawing import gallery, widgets
-from ui.server import budget
-from ui.shell import picture_file
+from ui.drawing import gallery
+from ui.shell.save_files import Numbers, number_button, open_again, view_buttons
+from ui.shell.save_pictures import PATTERN, picture_buttons
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
-
-
-LARGEST = settings().upload_mb  # megabytes; the largest file of ours has less than 6
-PATTERN = "Pattern of "  # begins the name of an added view's picture
-PICTURES = ("png", "svg")
-KINDS = {"Numbers": ("csv", "json", "npz"), "Offline": ("html",)}
-WHY = {
-    "png": "A picture for slides",
-    "svg": "A picture for a paper",
-    "csv": "One line a number, for a spreadsheet",
-    "json": "Labels and weights",
-    "npz": "Every head of every layer, for numpy",
-    "html": "One page that works without a network: every head, hover, keyboard. It can be opened again here.",
-}
-_MIME = {"csv": "text/csv", "json": "application/json", "npz": "application/octet-stream", "html": "text/html"}
-_OPENED = "saved_views_opened"
-_WISHED = "wished_picture"
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """What a page shows that is no pattern: a name for the file, and how its CSV is made."""
-
-    name: str
-    make: Callable[[], str]
 
 
 @dataclass
@@ -79,15 +50,15 @@ class Offered:
         figures = gallery.of_session()
         for name, view in self.views.items():
             title = f"{PATTERN}{name}: {view.name}" if len(self.views) > 1 else f"{PATTERN}{view.name}"
-            figures.pictures[title] = gallery.Picture(partial(export.figure, view), view.caption(), about="")
+            figures.pictures[title] = gallery.Picture(partial(files.figure, view), view.caption(), about="")
         if figures.pictures:
             names = sorted(figures.pictures, key=lambda name: name.startswith(PATTERN) is not self.pattern_first)
-            _of_pictures(figures, names, self.model)
+            picture_buttons(figures, names, self.model)
         chosen = _chosen(self.views) if self.views else None
         if chosen is not None:
-            _of_view(chosen)
+            view_buttons(chosen)
         if self.numbers:
-            _of_numbers(self.numbers)
+            number_button(self.numbers)
         lines = self.lines or (chosen.as_python() if chosen is not None else "")
         if lines:
             with st.expander("Copy as Python"):
@@ -143,7 +114,7 @@ def _menu(offered: Offered, file_of: Callable[[str], Path | None]) -> None:
     with st.popover("Save", key="save_open", on_change="rerun") as menu:
         offered.is_open, offered.place = bool(menu.open), st.container()
         if menu.open:
-            _open_again(file_of)
+            open_again(file_of)
     if offered.is_open and offered.complete:
         with offered.place:
             offered.draw()
@@ -154,113 +125,3 @@ def _chosen(views: Mapping[str, View]) -> View:
         return next(iter(views.values()))
     name = st.segmented_control("Which panel", list(views), default=next(iter(views)), required=True, key="save_which")
     return views[name or next(iter(views))]
-
-
-@st.fragment
-def _of_pictures(figures: gallery.FigureGallery, names: Sequence[str], model: str) -> None:
-    """The page's pictures by name: choosing one draws this part of the page alone, and makes nothing yet."""
-    name = st.selectbox("Save a picture", names, key="save_picture") if len(names) > 1 else names[0]
-    if name not in figures.pictures:  # the page has moved on since
-        name = names[0]
-    widgets.titled(name if len(names) == 1 else "", figures.caption(name))
-    file = partial(picture_name, model, name)
-    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
-        for kind in PICTURES:
-            st.button(
-                kind.upper(), key=f"picture_{kind}", help=WHY[kind], on_click=_ask_for, args=(name, kind, file(kind))
-            )
-        _button("csv", partial(numbers_of, figures, name), file("csv"), "picture_csv")
-    wish = st.session_state.get(_WISHED)
-    if wish is not None:
-        st.session_state[_WISHED] = None
-        picture_file.draw(figures.figure(wish.picture), wish.kind, wish.file)
-    else:
-        picture_file.keep_place()
-
-
-@dataclass(frozen=True)
-class _Wish:
-    """A picture that somebody has just asked for."""
-
-    picture: str
-    kind: str
-    file: str
-
-
-def _ask_for(picture: str, kind: str, file: str) -> None:
-    st.session_state[_WISHED] = _Wish(picture, kind, file)
-
-
-def numbers_of(figures: gallery.FigureGallery, name: str) -> bytes:
-    """A picture's numbers as CSV."""
-    from attn_core.figures.paper import csv as numbers
-
-    return numbers.table(figures.figure(name), figures.caption(name)).encode()
-
-
-def picture_name(model: str, name: str, kind: str) -> str:
-    """For example headlight-minilm-head-0.3.png."""
-    return f"headlight-{_plain(Path(model).name)}-{_plain(name.removeprefix(PATTERN))}.{kind}"
-
-
-def _of_view(view: View) -> None:
-    widgets.titled(f"Save {view.name}", view.caption())
-    for title, kinds in KINDS.items():
-        with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
-            st.html(f'<div class="hl-kind">{title}</div>', width="content")
-            for kind in kinds:
-                refused = budget.too_large(export.npz_size(view)) if kind == "npz" else None
-                _button(kind, partial(export.content, view, kind), file_name(view, kind), refused=refused)
-
-
-def _of_numbers(numbers: Numbers) -> None:
-    widgets.titled("Save the numbers", numbers.name)
-    _button("csv", numbers.make, f"headlight-{_plain(numbers.name)}.csv", key="save_numbers")
-
-
-def _button(kind: str, make: Callable[[], str | bytes], name: str, key: str = "", refused: str | None = None) -> None:
-    st.download_button(
-        kind.upper(),
-        data=partial(budget.made_in_turn, make),
-        file_name=name,
-        mime=_MIME[kind],
-        key=key or f"save_{kind}",
-        on_click="ignore",
-        disabled=refused is not None,
-        help=refused or WHY[kind],
-    )
-
-
-def file_name(view: View, kind: str) -> str:
-    """For example headlight-minilm-head-0.3.png."""
-    return f"headlight-{_plain(Path(view.trace.model_name).name)}-{_plain(view.name)}.{kind}"
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^\w.]+", "-", name)[:60].strip("-")
-
-
-def _open_again(file_of: Callable[[str], Path | None]) -> None:
-    """A file that Headlight has written leads back to its view."""
-    turn = st.session_state.setdefault(_OPENED, 0)  # a fresh uploader each time, else the same file opens for ever
-    wrong = st.empty()
-    file = st.file_uploader("Open a saved view", type="html", key=f"saved_view_{turn}", max_upload_size=LARGEST)
-    if file is None:
-        return
-    try:
-        saved = export.read(file.getvalue())
-        script = file_of(saved.page)
-        if script is None:
-            raise HeadlightError("This saved view belongs to a page that is not here.")
-        st.session_state[_OPENED] = turn + 1
-        st.switch_page(script, query_params=saved.link)
-    except HeadlightError as error:
-        _refuse(wrong, str(error))
-    except StreamlitAPIException:
-        st.session_state[_OPENED] = turn
-        _refuse(wrong, "This saved view is damaged: its link cannot be followed.")
-
-
-def _refuse(place: DeltaGenerator, why: str) -> None:
-    with place:
-        widgets.problem("This file cannot be opened", why)

@@ -11,7 +11,7 @@ import streamlit as st
 from attn_core.figures.html.bar_table import Column
 from attn_core.figures.html.dot_product import dot_product
 from attn_core.figures.html.vector_arrows import Arrow, arrows
-from attn_core.figures.paper import lines_and_boxes as paper_shapes
+from attn_core.figures.paper import lines_and_boxes
 from attn_core.residual import geometry
 from attn_core.text.numbers import signed
 from ui import words
@@ -52,7 +52,9 @@ def _one_score(subject: StepSubject) -> None:
     paragraph(WORDS.html("step_3.score", word=subject.query_html, other=subject.key_html, score=score))
     names = subject.query_name(subject.query), subject.key_name(subject.key)
     st.html(dot_product(q, k, *names))
-    gallery.register("3 · One score", partial(paper_shapes.dot_product, q, k, *names), "Query, key and their products")
+    gallery.register(
+        "3 · One score", partial(lines_and_boxes.dot_product, q, k, *names), "Query, key and their products"
+    )
     paragraph(products_of(q, k), soft=True)
     _as_arrows(q, k)
 
@@ -63,7 +65,7 @@ def _as_arrows(q: Array, k: Array) -> None:
         paragraph(WORDS.html("step_3.zero"), soft=True)
         return
     drawn = [Arrow(length_k, 0.0, "key", "key", "below"), Arrow(length_q, degrees, "query", "query")]
-    gallery.register("3 · One score, as arrows", partial(paper_shapes.to_scale, drawn), "Query and key, to scale")
+    gallery.register("3 · One score, as arrows", partial(lines_and_boxes.to_scale, drawn), "Query and key, to scale")
     st.html(arrows(drawn, WORDS.text("step_3.arrows_alt", query=length_q, key=length_k, degrees=degrees)))
     score, lengths = number(float(q @ k)), {"query": number(length_q), "key": number(length_k)}
     paragraph(

@@ -13,7 +13,7 @@ from attn_core.figures.canvas.matrix import Side, pack_cells
 from attn_core.figures.html.bar_table import Column
 from attn_core.figures.html.matrix_shapes import value_matrices
 from attn_core.figures.html.vector_arrows import Arrow, arrows
-from attn_core.figures.paper import lines_and_boxes as paper_shapes
+from attn_core.figures.paper.lines_and_boxes import to_scale
 from attn_core.residual import geometry
 from attn_core.traces.stream import StreamTrace
 from ui import words
@@ -154,7 +154,7 @@ def _turn(e: Array, change: Array, word: Markup) -> None:
     ]
     paragraph(WORDS.html("step_8.turns", word=word, degrees=number(turned)))
     says = "E, ΔE and their sum in the plane that holds them, to scale"
-    gallery.register("8 · E turns", partial(paper_shapes.to_scale, drawn), says)
+    gallery.register("8 · E turns", partial(to_scale, drawn), says)
     st.html(arrows(drawn, WORDS.text("step_8.arrows_alt", e=length, delta=added, between=between)))
     paragraph(WORDS.html("step_8.true", e=number(length), delta=number(added), between=between), soft=True)
 

@@ -1,4 +1,4 @@
-"""Same at the door, then apart: cosines layer by layer, and every occurrence's way on one plane."""
+"""The same before layer 0, then apart: cosines layer by layer, and every occurrence's way on one plane."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from markupsafe import Markup
 
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts import arrows
-from attn_core.figures.charts import senses as figures
+from attn_core.figures.charts.arrow_traces import Landmarks
+from attn_core.figures.charts.senses import cosine_lines
 from attn_core.residual import geometry, nearest_tokens
 from attn_core.residual.senses import Array
 from attn_core.text.numbers import percent
@@ -21,7 +22,7 @@ from ui.drawing import controls, gallery, widgets
 from ui.param import choice
 from ui.server import shared
 from ui.shared_params import AXES
-from ui.shell import save
+from ui.shell import save_files
 from ui.word_senses.comparison import SenseComparison, two_digits
 
 if TYPE_CHECKING:
@@ -42,14 +43,14 @@ def apart(comparison: SenseComparison) -> None:
     same = comparison.baselines
     band = np.concatenate([np.ones((len(same), 1)), same], axis=1) if len(same) else None
     names = [comparison.name_of(pair) for pair in comparison.pairs]
-    figure = partial(figures.cosine_lines, names, lines, stops, baseline=band)
+    figure = partial(cosine_lines, names, lines, stops, baseline=band)
     alt, says = WORDS.text("apart.alt", word=comparison.word), WORDS.text("apart.caption", word=comparison.word)
     gallery.plot(WORDS.text("apart.title"), figure, key="apart_lines", alt=alt, says=says, config=QUIET)
     table = pd.DataFrame({"pair": names, **{stop: lines[:, i] for i, stop in enumerate(stops)}})
     with st.expander("The numbers"):
         st.dataframe(table.round(4), hide_index=True)
     name = f"cosines of {comparison.word}, layer by layer"
-    comparison.page.save_menu.add_views(numbers=save.Numbers(name, lambda: table.to_csv(index=False)))
+    comparison.page.save_menu.add_views(numbers=save_files.Numbers(name, lambda: table.to_csv(index=False)))
 
 
 def similar_inputs(comparison: SenseComparison) -> None:
@@ -110,7 +111,7 @@ def _plane(comparison: SenseComparison, routes: Array) -> geometry.Projection:
     return geometry.fit_projection(np.concatenate(routes), n_axes, f"all {routes[..., 0].size} points of the ways")
 
 
-def _words_of_sentences(comparison: SenseComparison) -> list[arrows.Landmarks]:
+def _words_of_sentences(comparison: SenseComparison) -> list[Landmarks]:
     """In each sentence, the other word whose final embedding is nearest to the word's own."""
     vectors, names = [], []
     for meaning in comparison.meanings:
@@ -121,10 +122,10 @@ def _words_of_sentences(comparison: SenseComparison) -> list[arrows.Landmarks]:
             best = others[int(alike.argmax())]
             vectors.append(ends[best])
             names.append(tokens.labels[best])
-    return [arrows.Landmarks(np.array(vectors), names, "sentence words")] if names else []
+    return [Landmarks(np.array(vectors), names, "sentence words")] if names else []
 
 
-def _words_of_vocabulary(comparison: SenseComparison, routes: list[Array]) -> list[arrows.Landmarks]:
+def _words_of_vocabulary(comparison: SenseComparison, routes: list[Array]) -> list[Landmarks]:
     """The vocabulary's words nearest to the start and to every end, where they stand out."""
     ends = np.stack([routes[0][0], *(route[-1] for route in routes)])
     try:
@@ -135,7 +136,7 @@ def _words_of_vocabulary(comparison: SenseComparison, routes: list[Array]) -> li
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:6]
     length = float(geometry.norm(ends).mean())
     vectors = vocabulary.matrix[ids].float().cpu().numpy()
-    return [arrows.Landmarks(vectors, [vocabulary.word(i) for i in ids], at=length)]
+    return [Landmarks(vectors, [vocabulary.word(i) for i in ids], at=length)]
 
 
 def _nearest(trace: Trace, vectors: Array) -> nearest_tokens.NearestTokens:

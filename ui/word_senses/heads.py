@@ -10,8 +10,8 @@ import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
-from attn_core.figures.canvas import heads as tiles
-from attn_core.figures.charts import delta_e as figures
+from attn_core.figures.canvas.heads import pack_values
+from attn_core.figures.charts.delta_e import layer_bars
 from attn_core.residual import senses
 from attn_core.text.numbers import percent
 from ui import words
@@ -61,7 +61,7 @@ def head_map(comparison: SenseComparison, separation: RankedSeparation) -> None:
     """‖ΔE_a − ΔE_b‖ of every head of every layer; a click opens one."""
     values = separation.ranked.heads
     name = WORDS.text("told.name", _ranked_by(separation), pair=comparison.name_of(comparison.pair))
-    packet = tiles.pack_values(values, [[f"{x:.2f}" for x in row] for row in values], name=name)
+    packet = pack_values(values, [[f"{x:.2f}" for x in row] for row in values], name=name)
     canvas.overview(
         packet,
         key="senses_map",
@@ -78,7 +78,7 @@ def attention_or_mlp(comparison: SenseComparison, separation: RankedSeparation) 
     ranked = separation.ranked
     pair = comparison.name_of(comparison.pair)
     name = WORDS.text("told.layers", pair=pair)
-    figure = partial(figures.layer_bars, ranked.attention, ranked.mlp, name=name)
+    figure = partial(layer_bars, ranked.attention, ranked.mlp, name=name)
     alt = WORDS.text("told.layers_alt")
     says, quiet = f"Attention and MLP of each layer: {name}", {"displayModeBar": False}
     gallery.plot("Attention and MLP by layer", figure, key="senses_layers", alt=alt, says=says, config=quiet)

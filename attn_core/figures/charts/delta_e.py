@@ -127,7 +127,7 @@ def word_bars(words: Sequence[str], deviations: Array, chance_level: float, *, t
         y=list(range(len(words))),
         orientation="h",
         marker={"color": colour["delta"], "opacity": np.where(strong, 1.0, 0.3)},
-        customdata=["stands out" if s else "no better than luck" for s in strong],
+        customdata=["stands out" if s else "no better than chance" for s in strong],
         text=[escape(word) for word in words],
         textposition="outside",
         textfont={"size": 12, "color": [colour["ink"] if s else colour["soft"] for s in strong]},

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
-from urllib.parse import quote
 
 import numpy as np
 
 from attn_core.figures import colours, labels
+from attn_core.figures.charts.heatmap_layout import Kind, axis, colours_of, frame, hatch, lay_out_axes
 from attn_core.figures.charts.spec import ChartSpec, validated
-from attn_core.figures.colour_bars import ColourBar, signed_bar, weight_bar
 from attn_core.figures.colours import Scale, Theme
-from attn_core.figures.labels import MONO
 from attn_core.text.numbers import percents, signed
 
-Kind = Literal["weights", "signed"]
 QueriesIn = Literal["rows", "columns"]
 
-LETTER = 7.3  # pixels of a letter of an axis' labels
-ROW = 27  # pixels of a row, as long as the sentence is short
-TALLEST = 560  # pixels of all rows together
 CLICKABLE = 1_600  # cells up to which each carries an invisible marker: only markers can be clicked
 
 
@@ -82,20 +74,20 @@ def heatmap_spec(
         sentence=_sentence(head, kind, measure),
     )
     roles = colours.roles(theme)
-    cells = picture.cells() | _colours(numbers, kind, scale, zmax, theme, legend, measure)
+    cells = picture.cells() | colours_of(numbers, kind, scale, zmax, theme, legend, measure)
     chart = ChartSpec(theme, height=0)
     chart.add("heatmap", **cells)
     if clickable and numbers.size <= CLICKABLE:
         chart.add("scatter", **picture.markers())
     if hidden.any():
-        chart.lay_out(images=[_hatch(roles["masked"])])
+        chart.lay_out(images=[hatch(roles["masked"])])
     key_dim = query_special if key_labels is None else key_special
     chosen = () if selected_query is None else (selected_query,)
-    asks = _axis(query_labels, "query (asks)", roles["query"], roles, query_special, chosen)
-    answers = _axis(keys, "key (answers)", roles["key"], roles, key_dim, marked_keys)
-    _lay_out(chart, *((asks, answers) if picture.turned else (answers, asks)), title, legend)
+    asks = axis(query_labels, "query (asks)", roles["query"], roles, query_special, chosen)
+    answers = axis(keys, "key (answers)", roles["key"], roles, key_dim, marked_keys)
+    lay_out_axes(chart, *((asks, answers) if picture.turned else (answers, asks)), title, legend)
     if selected_query is not None:
-        _frame(chart, selected_query, len(keys), roles["query"], turned=picture.turned)
+        frame(chart, selected_query, len(keys), roles["query"], turned=picture.turned)
     return chart
 
 
@@ -172,102 +164,3 @@ def _sentence(head: str, kind: Kind, measure: str | None) -> str:
     if kind == "weights":
         return f"To update {{query}},<br>{name} takes {{word}} from {{key}}"
     return f"From {{query}} to {{key}}:<br>{labels.escape(measure or 'value')} {{word}}"
-
-
-def _colours(
-    numbers: np.ndarray, kind: Kind, scale: Scale, zmax: float | None, theme: Theme, legend: bool, measure: str | None
-) -> dict[str, Any]:
-    if kind == "signed":
-        top = zmax or float(np.nanmax(np.abs(numbers), initial=0)) or 1.0
-        bar, colourscale = signed_bar(measure or "value", top), colours.diverging(theme)
-    else:
-        bar, colourscale = weight_bar(zmax or 1.0), colours.sequential(theme, scale)
-    ends = {"zmin": bar.low, "zmax": bar.high, "colorscale": colourscale}
-    return {**ends, "showscale": legend, "colorbar": _bar(bar, scale)}
-
-
-def _bar(bar: ColourBar, scale: Scale) -> dict[str, Any]:
-    """The legend of the colours, below the cells."""
-    place = {"orientation": "h", "x": 0, "xanchor": "left", "y": 0, "yanchor": "top", "ypad": 12, "xpad": 0}
-    size = {"thickness": 8, "len": 0.8, "outlinewidth": 0, "tickangle": 0, "tickfont": {"size": 10.5}}
-    words = {"tickvals": [at for at, _ in bar.ticks], "ticktext": [text for _, text in bar.ticks]}
-    title = {"text": labels.phrase(bar.titles[scale]), "side": "bottom", "font": {"size": 11}}
-    return {**place, **size, **words, "title": title}
-
-
-def _hatch(colour: str) -> dict[str, Any]:
-    """A hatched backdrop: it shows wherever there is no cell, and masked is the only place where there is none."""
-    lines = f'<path d="M-2,2 l4,-4 M0,8 l8,-8 M6,10 l4,-4" stroke="{colour}" stroke-width="1.1"/>'
-    pattern = f'<pattern id="h" width="8" height="8" patternUnits="userSpaceOnUse">{lines}</pattern>'
-    size = 'xmlns="http://www.w3.org/2000/svg" width="420" height="420"'
-    svg = f'<svg {size}><defs>{pattern}</defs><rect width="420" height="420" fill="url(#h)"/></svg>'
-    place = {"xref": "paper", "yref": "paper", "x": 0, "y": 1, "sizex": 1, "sizey": 1}
-    return {"source": f"data:image/svg+xml,{quote(svg)}", **place, "sizing": "fill", "layer": "below"}
-
-
-def _axis(
-    tokens: Sequence[str],
-    name: str,
-    colour: str,
-    roles: Mapping[str, str],
-    special: Sequence[bool] | None,
-    chosen: Sequence[int],
-) -> dict[str, Any]:
-    """One side: at most 24 labels, special tokens dimmed, chosen ones in their role's colour, an explicit range."""
-    at, words = labels.ticks(tokens)
-    shades = [colour if i in chosen else roles["soft"] if special is not None and special[i] else None for i in at]
-    shown = [
-        word if shade is None else f'<span style="color:{shade}">{word}</span>'
-        for word, shade in zip(words, shades, strict=True)
-    ]
-    return {
-        "type": "category",
-        "range": [-0.5, len(tokens) - 0.5],
-        # Plotly's hover would take a tick's short text for the cell's full name if the two met exactly.
-        "tickvals": [i + len(tokens) / 5_000 for i in at],
-        "ticktext": shown,
-        "title": {"text": name, "font": {"size": 12, "color": colour}},
-        "tickfont": {"family": MONO, "size": 12 if len(at) <= 16 else 10.5, "color": roles["ink"]},
-        "ticks": "",
-        "ticklabelstandoff": 4,
-        "showgrid": False,
-        "zeroline": False,
-        "automargin": False,
-    }
-
-
-def _lay_out(chart: ChartSpec, across: dict[str, Any], down: dict[str, Any], title: str | None, legend: bool) -> None:
-    last = down["range"][1]
-    cells = min(TALLEST, max(2, round(last + 0.5)) * ROW)
-    wide, long = (LETTER * max(map(_length, axis["ticktext"]), default=0) for axis in (down, across))
-    # Labels across lean by 56°: they are 0.83 of their length high and 0.56 of it wide.
-    margin = {
-        "l": 38 + wide,
-        "r": 20 + 0.4 * long,
-        "t": 40 + 0.83 * long + (30 if title else 0),
-        "b": 62 if legend else 8,
-    }
-    chart.lay_out(
-        xaxis=across | {"side": "top", "tickangle": -56, "title": across["title"] | {"standoff": 8 + 0.83 * long}},
-        yaxis=down | {"range": [last, -0.5], "title": down["title"] | {"standoff": 14 + wide}},
-        height=cells + margin["t"] + margin["b"],
-        margin=margin,
-        hoverdistance=80,  # so that the nearest marker is found from a cell's corner
-        hovermode="closest",
-        dragmode=False,
-        showlegend=False,
-    )
-    if title is not None:
-        chart.lay_out(title={"text": labels.escape(title), "font": {"size": 14}, "x": 0, "y": 0.99})
-
-
-def _length(word: str) -> int:
-    return len(html.unescape(re.sub(r"<[^>]*>", "", word)))
-
-
-def _frame(chart: ChartSpec, query: int, n_keys: int, colour: str, *, turned: bool) -> None:
-    """A frame around one query: its weights sum to 1."""
-    along, across = (-0.5, n_keys - 0.5), (query - 0.5, query + 0.5)
-    x, y = (across, along) if turned else (along, across)
-    line = {"color": colour, "width": 2}
-    chart.add_shape(type="rect", x0=x[0], x1=x[1], y0=y[0], y1=y[1], line=line, fillcolor="rgba(0,0,0,0)")

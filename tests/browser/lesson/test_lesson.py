@@ -1,4 +1,4 @@
-"""The lesson in Chromium: the arrow keys lead through it, a guess is answered, the door opens the page."""
+"""The lesson in Chromium: the arrow keys lead through it, a guess is answered, the link opens the page."""
 
 from __future__ import annotations
 

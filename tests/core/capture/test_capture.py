@@ -310,7 +310,7 @@ def test_a_researchers_model_stays_as_it_was() -> None:
 
 
 def test_a_wrapped_model_can_still_be_copied_and_pickled() -> None:
-    """And each copy wrapped again: what listens on the first must not be heard twice on the second."""
+    """And each copy wrapped again: hooks on the first must not record twice on the second."""
     model = FAMILIES["albert"].build()
     first = ac.wrap(model, TOKENIZER)
     for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):

@@ -11,6 +11,7 @@ import pytest
 from plotly.graph_objects import Figure
 
 from attn_core.figures.charts import arrows, delta_e, parameters, scaling, senses, singular_values
+from attn_core.figures.charts.arrow_traces import Landmarks
 from attn_core.figures.charts.distances import distances
 from attn_core.figures.charts.heatmap import heatmap, heatmap_spec
 from attn_core.figures.charts.scatter import scatter
@@ -21,7 +22,7 @@ from attn_core.residual import geometry
 RNG = np.random.default_rng(0)
 WORDS = ["a", "<b>", "$c$"]
 VECTORS, MOVES = RNG.normal(size=(3, 16)), RNG.normal(size=(3, 16))
-NEAR = [arrows.Landmarks(VECTORS, WORDS, at=1.0), arrows.Landmarks(VECTORS, WORDS)]
+NEAR = [Landmarks(VECTORS, WORDS, at=1.0), Landmarks(VECTORS, WORDS)]
 PARTS = [{"query": 30, "embedding": 1_000, "norm": 5}, {"query": 80, "mlp": 2_000}]
 GROWN = {"query": [10.0, 100.0], "MLP": [20.0, 400.0]}
 

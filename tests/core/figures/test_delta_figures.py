@@ -1,4 +1,4 @@
-"""Pictures of ΔE and of senses: what is drawn is what was given, words are never markup, luck is drawn as luck."""
+"""Pictures of ΔE and of senses: what is drawn is what was given, words are never markup, chance is drawn as chance."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attn_core.figures.charts import arrows, delta_e, senses
+from attn_core.figures.charts.arrow_traces import Landmarks
 from attn_core.figures.colours import CATEGORIES, roles
 from attn_core.residual import geometry
 from attn_core.text.numbers import percent
@@ -50,7 +51,7 @@ def test_words_are_never_markup(view):
     figure = arrows.token_arrows(HOSTILE, STARTS, MOVES, view, what="x", theme="light").figure()
     (words,) = [part for part in figure.data if getattr(part, "mode", "") == "text"]
     assert list(words.text) == ESCAPED
-    near = arrows.Landmarks(RNG.normal(size=(2, 16)), HOSTILE[:2], at=1.0)
+    near = Landmarks(RNG.normal(size=(2, 16)), HOSTILE[:2], at=1.0)
     figure = arrows.routes(
         ["<i>a</i> b"], [STARTS], view, theme="light", stops=list("abcde"), landmarks=[near]
     ).figure()
@@ -59,21 +60,21 @@ def test_words_are_never_markup(view):
 
 
 def test_landmarks_with_a_length_keep_only_their_direction():
-    near = arrows.Landmarks(np.array([[3.0, 4.0]]), ["x"], at=10.0)
+    near = Landmarks(np.array([[3.0, 4.0]]), ["x"], at=10.0)
     np.testing.assert_allclose(near.placed(), [[6, 8]])
-    assert arrows.Landmarks(np.array([[3.0, 4.0]]), ["x"]).placed().tolist() == [[3, 4]]
+    assert Landmarks(np.array([[3.0, 4.0]]), ["x"]).placed().tolist() == [[3, 4]]
 
 
 def test_routes_pass_every_stop_and_share_one_name_for_the_door(view):
     ways = [RNG.normal(size=(4, 16)) for _ in range(3)]
     figure = arrows.routes(
-        list("ABC"), ways, view, theme="light", stops=["door", "1", "2", "3"], tips=list("ABC")
+        list("ABC"), ways, view, theme="light", stops=["before", "1", "2", "3"], tips=list("ABC")
     ).figure()
     for line, way, colour in zip(lines_of(figure), ways, CATEGORIES["light"], strict=False):
         np.testing.assert_allclose(line.x[:4], view.points(way)[:, 0])
         assert line.line.color == colour
     said = [word for part in figure.data if getattr(part, "mode", "") == "text" for word in part.text]
-    assert said == ["door", "A", "B", "C"]
+    assert said == ["before", "A", "B", "C"]
     assert f"turned by {geometry.angle(ways[0][0], ways[0][1]):.1f}°" in lines_of(figure)[0].customdata[1]
 
 
@@ -103,7 +104,7 @@ def test_a_stacked_bar_puts_what_pulls_away_on_the_left():
 def test_words_no_better_than_luck_are_pale():
     bars = delta_e.word_bars(["a", "b", "c"], np.array([6.0, 3.0, -5.0]), 4.5, theme="dark").figure().data[0]
     assert bars.marker.opacity.tolist() == [1, 0.3, 1]
-    assert list(bars.customdata) == ["stands out", "no better than luck", "stands out"]
+    assert list(bars.customdata) == ["stands out", "no better than chance", "stands out"]
 
 
 def test_the_dimension_map_is_centred_and_names_its_bins():

@@ -15,8 +15,8 @@ from attn_core.figures.canvas.matrix import Side, pack_cells
 from attn_core.figures.canvas.packet import unpack
 from attn_core.figures.canvas.panels import Panel, pack_panels
 from attn_core.figures.colours import ROLES
-from attn_core.figures.paper import csv as numbers
 from attn_core.figures.paper import draw as paper
+from attn_core.figures.paper.csv import table
 from attn_core.views.files import for_paper
 
 WORDS = ["the", "<b>", "the"]
@@ -25,7 +25,7 @@ PATTERN = np.array([[1, 0, 0], [0.75, 0.25, 0], [0, 0.5, 0.5]])  # one 0 that ma
 
 
 def read(figure) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(numbers.table(figure, "a caption"))))
+    return list(csv.DictReader(io.StringIO(table(figure, "a caption"))))
 
 
 def hidden(figure) -> np.ndarray:

@@ -24,7 +24,7 @@ CUT_AT = CHUNK + 300_000  # bytes of the weights after which a bad line drops
 TRY = """
 import json, sys, time
 from attn_core import HeadlightError, load, trace
-from attn_core.models import catalogue as models
+from attn_core.models import catalogue
 results = {}
 for name in sys.argv[1:]:
     said, start = [], time.monotonic()
@@ -34,13 +34,13 @@ for name in sys.argv[1:]:
         result = {
             "sum": sum(float(t.double().sum()) for t in tensors.values()),
             "labels": trace(model, "a fluffy blue creature").tokens.labels,
-            "shape": [models.entry_of(name).n_layers, models.entry_of(name).n_heads],
+            "shape": [catalogue.entry_of(name).n_layers, catalogue.entry_of(name).n_heads],
         }
     except HeadlightError as error:
         result = {"error": type(error).__name__, "says": str(error)}
     results[name] = result | {"said": said, "seconds": time.monotonic() - start}
     if result.get("error") != "UnknownModel":
-        results[name]["downloaded"] = models.hub.is_downloaded(name)
+        results[name]["downloaded"] = catalogue.hub.is_downloaded(name)
 print("RESULTS", json.dumps(results))
 """
 

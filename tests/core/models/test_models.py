@@ -374,8 +374,8 @@ def test_a_shipped_model_that_is_not_in_this_copy(monkeypatch, tmp_path):
 
 def test_what_is_on_offer_is_told_without_heavy_imports():
     code = (
-        "import sys; from attn_core.models import catalogue as models\n"
-        "for name in models.CATALOGUE: models.availability(name)\n"
+        "import sys; from attn_core.models import catalogue\n"
+        "for name in catalogue.CATALOGUE: catalogue.availability(name)\n"
         "assert not {'torch', 'transformers', 'streamlit'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

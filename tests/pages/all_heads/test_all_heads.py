@@ -18,7 +18,7 @@ from attn_core.heads.summary import summarise_head
 from attn_core.settings import settings
 from attn_core.views import recorded
 from ui.all_heads import overview
-from ui.drawing import widgets
+from ui.drawing import markup
 from ui.drawing.canvas import Opened
 from ui.server import loading, shared
 
@@ -251,15 +251,15 @@ TYPED = {
 def test_a_word_is_never_markup() -> None:
     typed = "<b onclick='x'>&amp;</b>"
     made = [
-        widgets.say([(typed, "key"), (typed, "")]),
-        widgets.query(typed),
-        widgets.key(typed),
-        widgets.tok(typed, "v"),
+        markup.say([(typed, "key"), (typed, "")]),
+        markup.query(typed),
+        markup.key(typed),
+        markup.tok(typed, "v"),
     ]
-    made.append(widgets.badge(typed, why=typed))
-    for markup in made:
-        assert "<b" not in markup and "onclick='" not in markup
-        assert typed in unescape(markup)
+    made.append(markup.badge(typed, why=typed))
+    for said in made:
+        assert "<b" not in said and "onclick='" not in markup
+        assert typed in unescape(said)
 
 
 @pytest.mark.parametrize("what", TYPED)

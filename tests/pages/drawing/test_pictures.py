@@ -17,7 +17,7 @@ from attn_core.heads import rules
 from attn_core.settings import VERSION
 from ui.drawing.gallery import FigureGallery
 from ui.server.cache import unwrap
-from ui.shell import save
+from ui.shell.save_pictures import numbers_of
 
 LINES = "Lines between the sentences"
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -232,11 +232,11 @@ def test_all_heads_has_every_head_as_a_tile_and_the_pattern_exact() -> None:
         exact = trace.pattern(tile.meta["layer"], tile.meta["head"])
         np.testing.assert_allclose(np.sqrt(np.array(tile.z, float)), np.sqrt(exact), atol=0.5 / 254 + 1e-6)
     np.testing.assert_allclose(cells("all_heads", "Pattern of head 0.3"), trace.pattern(0, 3), atol=1e-7)
-    lines = list(csv.reader(io.StringIO(save.numbers_of(gallery_of("all_heads"), "Links between words").decode())))
+    lines = list(csv.reader(io.StringIO(numbers_of(gallery_of("all_heads"), "Links between words").decode())))
     weights = {(row[1], row[2]): float(row[3]) for row in lines[1:]}
     assert weights["4 creature", "2 fluffy"] == pytest.approx(trace.pattern(0, 3)[4, 2], abs=1e-5)
     assert len(weights) == 13  # those of the chosen word, as on screen
-    lines = list(csv.reader(io.StringIO(save.numbers_of(gallery_of("cross_attention"), LINES).decode())))
+    lines = list(csv.reader(io.StringIO(numbers_of(gallery_of("cross_attention"), LINES).decode())))
     cross = cells("cross_attention", "Cross-attention")
     assert len(lines) - 1 == (cross >= 0.01).sum()  # no word is chosen: all that are not too faint
 
@@ -269,9 +269,7 @@ def test_bars_keep_every_number_and_its_text() -> None:
 
 def test_kinds_are_named_in_the_picture_and_in_its_numbers() -> None:
     header, _ = packets(opened("find_heads kinds"))["kinds"]
-    rows = list(
-        csv.reader(io.StringIO(save.numbers_of(gallery_of("find_heads kinds"), "The kind of every head").decode()))
-    )
+    rows = list(csv.reader(io.StringIO(numbers_of(gallery_of("find_heads kinds"), "The kind of every head").decode())))
     assert [row[3] for row in rows[1:]] == [kind for row in header["kinds"] for kind in row]
 
 
@@ -371,4 +369,4 @@ def test_nothing_typed_is_markup_or_code() -> None:
 
 def test_a_picture_that_has_left_the_page_says_so() -> None:
     with pytest.raises(ac.HeadlightError, match="not on the page any more"):
-        save.numbers_of(FigureGallery(), "Arrows")
+        numbers_of(FigureGallery(), "Arrows")

@@ -311,7 +311,7 @@ def test_a_full_queue_ends_in_a_clear_word_and_frees_its_place(
 def test_a_model_is_loaded_once_for_everybody_and_tells_how_far_it_is(
     state: SharedState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from attn_core.models import loading as models
+    from attn_core.models import loading as model_loading
 
     go_on, calls = threading.Event(), []
 
@@ -321,7 +321,7 @@ def test_a_model_is_loaded_once_for_everybody_and_tells_how_far_it_is(
         go_on.wait(30)
         return Result()
 
-    monkeypatch.setattr(models, "load", load)
+    monkeypatch.setattr(model_loading, "load", load)
     jobs = [loading.open_model("big") for _ in range(5)]
     assert all(job is jobs[0] for job in jobs) and loading.model("big") is None
     go_on.set()
@@ -334,7 +334,7 @@ def test_a_model_is_loaded_once_for_everybody_and_tells_how_far_it_is(
 def test_a_model_that_failed_says_why_and_can_be_tried_again(
     state: SharedState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from attn_core.models import loading as models
+    from attn_core.models import loading as model_loading
 
     errors = [NoNetwork("the cable is out"), OSError("a path that nobody should see"), None]
 
@@ -344,7 +344,7 @@ def test_a_model_that_failed_says_why_and_can_be_tried_again(
             raise error
         return Result()
 
-    monkeypatch.setattr(models, "load", load)
+    monkeypatch.setattr(model_loading, "load", load)
     said = []
     for _ in range(3):
         job = loading.open_model("far")

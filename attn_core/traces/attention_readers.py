@@ -1,0 +1,160 @@
+"""What can be read of one stream's attention: queries, keys, values, scores, patterns and masks.
+
+The first part of `stream.StreamTrace`, which `delta_readers` goes on with.
+Axes are always layer, head, query, key, d_head, d_model, counted from 0; `layer` is the order of the attention calls.
+Readers return fresh float32 arrays, and raise IndexError, naming the range, for an index that is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from attn_core import attention
+from attn_core.errors import check_index
+from attn_core.text.tokens import Tokens
+from attn_core.traces.layer import Call, Layer
+from attn_core.traces.reader import Array, Flags
+from attn_core.traces.source import Source
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionReaders:
+    """The tensors of one stream, and the readers of its attention calls.
+
+    `tokens` are those of the queries, `key_tokens` those that are looked at; they differ in "cross".
+    """
+
+    name: str
+    model_name: str
+    family: str
+    kind: str  # of the model: "encoder", "decoder" or "encoder-decoder"
+    tokens: Tokens
+    key_tokens: Tokens
+    _layers: tuple[Layer, ...]
+    _final: Tensor | None  # what the model's last layer says, after any final norm: [query, d_model]
+    _final_norm: str | None  # the module that is the final norm
+    _source: Source
+
+    # --- Sizes ---------------------------------------------------------------------------------------------------
+
+    @property
+    def n_layers(self) -> int:
+        """How many attention calls it has."""
+        return len(self._layers)
+
+    @property
+    def n_heads(self) -> int:
+        return size_of("head", [layer.call.n_heads for layer in self._layers])
+
+    @property
+    def d_head(self) -> int:
+        return size_of("d_head", [layer.call.value.shape[-1] for layer in self._layers])
+
+    @property
+    def d_model(self) -> int:
+        return size_of("d_model", [layer.taps[layer.site.projected].shape[-1] for layer in self._layers])
+
+    def head_key(self, layer: int, head: int) -> tuple[int, int] | tuple[str, int, int]:
+        """How `attn_core.trace(without=…)` names a head: (layer, head), with the stream's name where there are many."""
+        return (layer, head) if self.name == "self" else (self.name, layer, head)
+
+    # --- Attention -----------------------------------------------------------------------------------------------
+
+    def query(self, layer: int, head: int) -> Array:
+        """The queries as they were scored, so after any rotation: [query, d_head]."""
+        return as_array(self._call(layer, head).heads(head)[0][0])
+
+    def key(self, layer: int, head: int) -> Array:
+        """The keys as they were scored: [key, d_head]. Heads of one group share them."""
+        return as_array(self._call(layer, head).heads(head)[1][0])
+
+    def value(self, layer: int, head: int) -> Array:
+        """The values in the small space, before W_O: [key, d_head]."""
+        return as_array(self._call(layer, head).heads(head)[2][0])
+
+    def raw_scores(self, layer: int, head: int) -> Array:
+        """q·k alone, [query, key]: no scale, no bias, no mask."""
+        query, key, _ = self._call(layer, head).heads(head)
+        return as_array(attention.raw_scores(query, key)[0])
+
+    def scores(self, layer: int, head: int) -> Array:
+        """What the softmax gets, [query, key]: scale, soft cap and position bias in, masked cells −∞."""
+        return as_array(self._call(layer, head).scores(head)[0])
+
+    def pattern(self, layer: int, head: int) -> Array:
+        """The attention pattern of a head, [query, key]; every row sums to 1."""
+        return as_array(self._call(layer, head).patterns(head)[0])
+
+    def pattern_row(self, layer: int, head: int, query: int) -> Array:
+        """One row of a pattern, [key], computed without the others; sums to 1."""
+        return as_array(self._call(layer, head, query).at(query).patterns(head)[0, 0])
+
+    def patterns(self, layer: int) -> Array:
+        """The attention patterns of all heads of a layer, [head, query, key]."""
+        return as_array(self._call(layer).patterns(None))
+
+    def may_look(self, layer: int) -> Flags:
+        """Which query may look at which key, bool [query, key]."""
+        call = self._call(layer)
+        square: Flags = call.mask.may_look(call.query.shape[1], call.key.shape[1]).numpy().copy()
+        return square
+
+    def scaling(self, layer: int) -> float:
+        """What q·k is multiplied by in the attention function: 1/√d_head, or 1 where a model scales elsewhere."""
+        return self._call(layer).scaling
+
+    def scaled_before(self, layer: int) -> float:
+        """What the queries themselves were multiplied by, where a model scales them and not the scores; 1 in most."""
+        slices = self._layer(layer).site.query
+        return 1.0 if slices is None else slices.factor
+
+    def soft_cap(self, layer: int) -> float | None:
+        """The bound that scores are squeezed into, or None."""
+        return self._call(layer).soft_cap
+
+    def position_bias(self, layer: int, head: int) -> Array | None:
+        """What a relative position adds to the scores of a head, [query, key], or None."""
+        call = self._call(layer, head)
+        if call.bias is None:
+            return None
+        return as_array(call.bias.cells(head, call.query.shape[1], call.key.shape[1])[0])
+
+    def weighted_values(self, layer: int, head: int) -> Array:
+        """What the model's own attention returned for a head, its pattern · value before W_O: [query, d_head].
+
+        A tensor that left the model, not a computation of ours.
+        """
+        call = self._call(layer, head)
+        side_by_side = call.weighted_values  # [query, head·d_head]
+        return as_array(attention.split_heads(side_by_side, call.n_heads)[head])
+
+    # --- Inside --------------------------------------------------------------------------------------------------
+
+    def _layer(self, layer: int, head: int | None = None, query: int | None = None) -> Layer:
+        check_index("layer", layer, self.n_layers)
+        found = self._layers[layer]
+        if head is not None:
+            check_index("head", head, found.call.n_heads)
+        if query is not None:
+            check_index("query", query, found.call.query.shape[1])
+        return found
+
+    def _call(self, layer: int, head: int | None = None, query: int | None = None) -> Call:
+        return self._layer(layer, head, query).call
+
+
+def size_of(axis: str, sizes: Sequence[int]) -> int:
+    """The one size that all layers have; raises ValueError where they differ."""
+    if len(set(sizes)) > 1:
+        raise ValueError(f"the layers of this model differ in {axis}: {sorted(set(sizes))}")
+    return sizes[0]
+
+
+def as_array(tensor: Tensor) -> Array:
+    """A fresh float32 array on the CPU, whatever the tensor's type and device."""
+    array: Array = tensor.detach().to(device="cpu", dtype=torch.float32).numpy().copy()
+    return array

@@ -1,0 +1,91 @@
+"""What can be read of one stream's ΔE: what its heads add, W_O and W_V, and the sum over heads.
+
+ΔE of a head is (pattern · value) · W_O, [query, d_model]; it goes on from `attention_readers`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attn_core import attention
+from attn_core.attention import AttentionWeights
+from attn_core.errors import HeadlightError
+from attn_core.traces.attention_readers import AttentionReaders, as_array
+from attn_core.traces.reader import Array
+
+
+@dataclass(frozen=True, eq=False)
+class DeltaReaders(AttentionReaders):
+    """The readers of what the heads of a stream add."""
+
+    def w_o(self, layer: int, head: int) -> Array:
+        """The head's rows of the output matrix, the lesson's "value up": [d_head, d_model]."""
+        return as_array(self._w_o(layer, head))
+
+    def w_v(self, layer: int, head: int) -> Array:
+        """The head's value matrix, the lesson's "value down": [d_model, d_head]; heads of one group share it.
+
+        Raises HeadlightError where it could not be found.
+        """
+        found, model = self._layer(layer, head), self._source.module()
+        if found.site.value is None:
+            raise HeadlightError(f"In {self.family} models the values are not W·x alone, so there is no W_V to show.")
+        return as_array(found.site.value.of_head(model, head, found.call.n_heads)[0])
+
+    def delta_e(self, layer: int, head: int) -> Array:
+        """What this head adds to every token, [query, d_model]: (pattern · value) · W_O. The bias is not in it."""
+        weighted = self._call(layer, head).weigh_values(head)[0]  # [query, d_head]
+        return as_array(weighted @ self._w_o(layer, head))
+
+    def delta_e_by_source(self, layer: int, head: int, query: int) -> Array:
+        """One token's ΔE from a head, split by the word it came from: [key, d_model]; sums to that row of `delta_e`."""
+        call = self._call(layer, head, query)
+        if head in call.replaced:
+            raise HeadlightError(f"Head {layer}.{head} was switched off in this pass, so its ΔE comes from no word.")
+        weights = call.at(query).patterns(head)[0, 0]  # [key]
+        return as_array(attention.delta_e_by_source(weights, call.heads(head)[2][0], self._w_o(layer, head)))
+
+    def heads_delta_e(self, layer: int, query: int) -> Array:
+        """What every head of a layer adds to one token: [head, d_model]."""
+        found = self._layer(layer, query=query)
+        weighted = found.call.at(query).weigh_values(None)[:, 0]  # [head, 1, d_head] → [head, d_head]
+        return as_array(torch.einsum("hd,hdm->hm", weighted, found.w_o(self._source.module())))
+
+    def delta_e_sizes(self, layer: int) -> Array:
+        """‖ΔE‖ of every head and token of a layer: [head, query]."""
+        found = self._layer(layer)
+        heads = zip(found.call.weigh_values(None), found.w_o(self._source.module()), strict=True)
+        return as_array(torch.stack([(weighted @ w_o).norm(dim=-1) for weighted, w_o in heads]))  # d_model summed away
+
+    def output_bias(self, layer: int) -> Array:
+        """The output bias b_O, which belongs to no head: [d_model], zeros where the model has none."""
+        bias = self._layer(layer).site.output.bias(self._source.module())
+        return np.zeros(self.d_model, np.float32) if bias is None else as_array(bias)
+
+    def attention_output(self, layer: int) -> Array:
+        """Σ over heads of ΔE, plus the output bias, before any norm after attention: [query, d_model]."""
+        return as_array(self._layer(layer).attention_output(self._source.module()))
+
+    def projections(self, layer: int, head: int) -> AttentionWeights:
+        """One head's matrices: W_Q, W_K, W_V [d_model, d_head], W_O [d_head, d_model] and biases, as tensors.
+
+        Raises HeadlightError where W_Q and W_K could not be found: the model does more than multiply by them.
+        """
+        found, model = self._layer(layer, head), self._source.module()
+        site, n_heads = found.site, found.call.n_heads
+        if site.query is None or site.key is None or site.value is None:
+            raise HeadlightError(
+                f"In {self.family} models the queries and keys are not W·x alone (they are normalised on the way), "
+                "so this starts from the captured q, k and v."
+            )
+        w_q, b_q = site.query.of_head(model, head, n_heads)
+        w_k, b_k = site.key.of_head(model, head, n_heads)
+        w_v, b_v = site.value.of_head(model, head, n_heads)
+        return AttentionWeights(w_q, w_k, w_v, found.w_o(model)[head], b_q, b_k, b_v, site.output.bias(model))
+
+    def _w_o(self, layer: int, head: int) -> Tensor:
+        return self._layer(layer, head).w_o(self._source.module())[head]

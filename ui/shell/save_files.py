@@ -1,0 +1,111 @@
+"""What Save offers as files: a view's numbers, an offline page, a page's own numbers; and a saved view opened again.
+
+No file is made before its button is pressed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from attn_core.errors import HeadlightError
+from attn_core.settings import settings
+from attn_core.views import files
+from attn_core.views.view import View
+from ui.drawing import widgets
+from ui.server import budget
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+
+LARGEST = settings().upload_mb  # megabytes; the largest file of ours has less than 6
+FILE_KINDS = {"Numbers": ("csv", "json", "npz"), "Offline": ("html",)}
+WHY = {
+    "png": "A picture for slides",
+    "svg": "A picture for a paper",
+    "csv": "One line a number, for a spreadsheet",
+    "json": "Labels and weights",
+    "npz": "Every head of every layer, for numpy",
+    "html": "One page that works without a network: every head, hover, keyboard. It can be opened again here.",
+}
+_MIME = {"csv": "text/csv", "json": "application/json", "npz": "application/octet-stream", "html": "text/html"}
+_OPENED = "saved_views_opened"
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a page shows that is no pattern: a name for the file, and how its CSV is made."""
+
+    name: str
+    make: Callable[[], str]
+
+
+def view_buttons(view: View) -> None:
+    widgets.titled(f"Save {view.name}", view.caption())
+    for title, kinds in FILE_KINDS.items():
+        with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+            st.html(f'<div class="hl-kind">{title}</div>', width="content")
+            for kind in kinds:
+                refused = budget.too_large(files.npz_size(view)) if kind == "npz" else None
+                button(kind, partial(files.content, view, kind), file_name(view, kind), refused=refused)
+
+
+def number_button(numbers: Numbers) -> None:
+    widgets.titled("Save the numbers", numbers.name)
+    button("csv", numbers.make, f"headlight-{plain(numbers.name)}.csv", key="save_numbers")
+
+
+def button(kind: str, make: Callable[[], str | bytes], name: str, key: str = "", refused: str | None = None) -> None:
+    st.download_button(
+        kind.upper(),
+        data=partial(budget.made_in_turn, make),
+        file_name=name,
+        mime=_MIME[kind],
+        key=key or f"save_{kind}",
+        on_click="ignore",
+        disabled=refused is not None,
+        help=refused or WHY[kind],
+    )
+
+
+def file_name(view: View, kind: str) -> str:
+    """For example headlight-minilm-head-0.3.png."""
+    return f"headlight-{plain(Path(view.trace.model_name).name)}-{plain(view.name)}.{kind}"
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[^\w.]+", "-", name)[:60].strip("-")
+
+
+def open_again(file_of: Callable[[str], Path | None]) -> None:
+    """A file that Headlight has written leads back to its view."""
+    turn = st.session_state.setdefault(_OPENED, 0)  # a fresh uploader each time, else the same file opens for ever
+    wrong = st.empty()
+    file = st.file_uploader("Open a saved view", type="html", key=f"saved_view_{turn}", max_upload_size=LARGEST)
+    if file is None:
+        return
+    try:
+        saved = files.read(file.getvalue())
+        script = file_of(saved.page)
+        if script is None:
+            raise HeadlightError("This saved view belongs to a page that is not here.")
+        st.session_state[_OPENED] = turn + 1
+        st.switch_page(script, query_params=saved.link)
+    except HeadlightError as error:
+        _refuse(wrong, str(error))
+    except StreamlitAPIException:
+        st.session_state[_OPENED] = turn
+        _refuse(wrong, "This saved view is damaged: its link cannot be followed.")
+
+
+def _refuse(place: DeltaGenerator, why: str) -> None:
+    with place:
+        widgets.problem("This file cannot be opened", why)

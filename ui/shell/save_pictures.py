@@ -1,0 +1,65 @@
+"""What Save offers as pictures: each picture of the page by name, drawn by the visitor's own browser when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from ui.drawing import gallery, widgets
+from ui.shell import picture_file
+from ui.shell.save_files import WHY, button, plain
+
+PATTERN = "Pattern of "  # begins the name of an added view's picture
+PICTURES = ("png", "svg")
+_WISHED = "wished_picture"
+
+
+@st.fragment
+def picture_buttons(figures: gallery.FigureGallery, names: Sequence[str], model: str) -> None:
+    """The page's pictures by name: choosing one draws this part of the page alone, and makes nothing yet."""
+    name = st.selectbox("Save a picture", names, key="save_picture") if len(names) > 1 else names[0]
+    if name not in figures.pictures:  # the page has moved on since
+        name = names[0]
+    widgets.titled(name if len(names) == 1 else "", figures.caption(name))
+    file = partial(picture_name, model, name)
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        for kind in PICTURES:
+            st.button(
+                kind.upper(), key=f"picture_{kind}", help=WHY[kind], on_click=_ask_for, args=(name, kind, file(kind))
+            )
+        button("csv", partial(numbers_of, figures, name), file("csv"), "picture_csv")
+    wish = st.session_state.get(_WISHED)
+    if wish is not None:
+        st.session_state[_WISHED] = None
+        picture_file.draw(figures.figure(wish.picture), wish.kind, wish.file)
+    else:
+        picture_file.keep_place()
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """A picture that somebody has just asked for."""
+
+    picture: str
+    kind: str
+    file: str
+
+
+def _ask_for(picture: str, kind: str, file: str) -> None:
+    st.session_state[_WISHED] = _Wish(picture, kind, file)
+
+
+def numbers_of(figures: gallery.FigureGallery, name: str) -> bytes:
+    """A picture's numbers as CSV."""
+    from attn_core.figures.paper import csv
+
+    return csv.table(figures.figure(name), figures.caption(name)).encode()
+
+
+def picture_name(model: str, name: str, kind: str) -> str:
+    """For example headlight-minilm-head-0.3.png."""
+    return f"headlight-{plain(Path(model).name)}-{plain(name.removeprefix(PATTERN))}.{kind}"
