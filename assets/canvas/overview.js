@@ -328,7 +328,7 @@ export function draw(root, data, callbacks = {}) {
   addEventListener("keydown", stepped, { capture: true });
   const deaf = openHead.listen(() => opens() && select(selected()));
 
-  /* By keyboard inside a tile: Space goes in, arrows walk, Enter opens the head with that row, Escape comes out. */
+  /* By keyboard inside a tile: Space goes in, arrows walk, Enter opens the head, Escape comes out. */
   function walkCells(tile, layer, head, pressed) {
     const inside = hovered && hovered[2] !== null;
     if (!inside && pressed === " ") show(layer, head, 0, 0);
