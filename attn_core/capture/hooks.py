@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
 
-@dataclass(frozen=True, eq=False)
-class AttentionCall:
+class AttentionCall(NamedTuple):
     """One attention call as the library made it, batch of one kept: query [1, head, query, d_head] and so on."""
 
     module: nn.Module
@@ -37,8 +36,8 @@ class Recorder(Protocol):
     def on_attention(self, call: AttentionCall) -> None:
         """Take note of an attention call; may change `call.output` in place, for this pass alone."""
 
-    def on_tensors(self, module: str, side: str, tensors: dict[int | str, Tensor]) -> None:
-        """Take note of the tensors that entered ("in") or left ("out") a module."""
+    def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
+        """Take note of what entered ("in") or left ("out") a module; `named` are arguments with names."""
 
 
 RECORDER: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
@@ -52,6 +51,14 @@ def recording_to(recorder: Recorder) -> Iterator[None]:
         yield
     finally:
         RECORDER.reset(token)
+
+
+def tensor_at(slot: int | str, values: Any, named: dict[str, Any] | None = None) -> Tensor:
+    """One of `tensors_in`, found without looking at the others."""
+    if isinstance(values, Tensor) and slot == 0:
+        return values
+    found = values[slot] if isinstance(slot, int) and isinstance(values, (tuple, list)) else None
+    return found if isinstance(found, Tensor) else tensors_in(values, named)[slot]
 
 
 def tensors_in(values: Any, named: dict[str, Any] | None = None) -> dict[int | str, Tensor]:
@@ -79,7 +86,8 @@ class TensorHook:
         """`last` is what a hook is given beside the arguments: those with names before, the output after."""
         recorder = RECORDER.get()
         if recorder is not None:
-            recorder.on_tensors(self.name, self.side, tensors_in(args, last) if self.side == "in" else tensors_in(last))
+            values, named = (args, last) if self.side == "in" else (last, None)
+            recorder.on_tensors(self.name, self.side, values, named)
 
 
 def add_hook(module: nn.Module, name: str, side: str) -> Any:

@@ -22,13 +22,13 @@ def logit_rule(hf_model: Any, wiring: Wiring) -> LogitRule | None:
         return None
     recorder = PassRecorder(wiring, {}, "zero", {})
     inputs = probe_inputs(hf_model)
-    handles = [add_hook(hf_model.get_submodule(t.module), t.module, t.side) for t in wiring.final.values()]
+    final = wiring.first_of(wiring.final[stream])
+    hook = add_hook(hf_model.get_submodule(final.module), final.module, final.side)
     with recording_to(recorder):
         logits = hf_model(**{k: v.to(hf_model.device) for k, v in inputs.items()}, **no_cache(hf_model)).logits[0]
-    for handle in handles:
-        handle.remove()
-    final = recorder.taps[wiring.final[stream]].to(hf_model.device)
-    return fit_logit_rule(head, final, logits, getattr(hf_model.config, "final_logit_softcapping", None))
+    hook.remove()
+    states = recorder.taps()[final].flatten(0, -2).to(hf_model.device)  # [1, token, d_model] → [token, d_model]
+    return fit_logit_rule(head, states, logits, getattr(hf_model.config, "final_logit_softcapping", None))
 
 
 def fit_logit_rule(head: nn.Module, final: Tensor, logits: Tensor, soft_cap: float | None) -> LogitRule | None:

@@ -81,8 +81,8 @@ class Model:
         n_words = self.hf.get_input_embeddings().num_embeddings
         if any(not 0 <= i < n_words for i in ids):
             raise HeadlightError(f"Token ids of {self.name} go from 0 to {n_words - 1}.")
-        kept = self.reader.read_ids(ids[: self.limit], target=target, beside=beside)
-        return replace(kept, dropped=max(0, len(ids) - self.limit))
+        dropped = max(0, len(ids) - self.limit)
+        return self.reader.read_ids(ids[: self.limit], target=target, beside=beside, dropped=dropped)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -178,7 +178,7 @@ def _compare_with_its_own(model: Model) -> None:
 
 
 def _place_taps(hf_model: Any, wiring: Wiring) -> None:
-    for module, side in sorted({(tap.module, tap.side) for tap in wiring.taps}):
+    for module, side in sorted(wiring.places):
         add_hook(hf_model.get_submodule(module), module, side)
 
 

@@ -39,8 +39,11 @@ def probe(model: nn.Module, run: Callable[[], Any]) -> Wiring:
     finally:
         for handle in handles:
             handle.remove()
-    changed = recorder.overwritten()
-    return replace(_read_wiring(model, recorder.record, recorder.causal, _last_states(output)), changed_later=changed)
+    wiring = _read_wiring(model, recorder.record, recorder.causal, _last_states(output))
+    first = recorder.first_taps(wiring.taps)
+    copied, of_calls = recorder.to_copy(first.values())
+    sites = tuple(replace(site, copied=names) for site, names in zip(wiring.sites, of_calls, strict=True))
+    return replace(wiring, sites=sites, first=first, copied=copied)
 
 
 def _last_states(output: Any) -> dict[str, Tensor]:
@@ -66,7 +69,7 @@ def _read_wiring(model: nn.Module, record: ProbeRecord, causal: bool, last_state
     joined = tuple(_join(record, site, sites[i + 1 : i + 2]) for i, site in enumerate(sites))
     linked = _linked(record, joined, last_states)
     final, norms = _final(record, linked, last_states)
-    return Wiring(linked, final, norms, None, causal, frozenset())
+    return Wiring(linked, final, norms, None, causal)
 
 
 def _streams(model: nn.Module, record: ProbeRecord) -> list[str]:

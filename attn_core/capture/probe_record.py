@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from attn_core.capture.hooks import AttentionCall
+from attn_core.capture.hooks import AttentionCall, tensors_in
 from attn_core.traces.wiring import Tap
 
 
@@ -33,6 +34,7 @@ class AttentionEvent:
     value: Tensor
     output: Tensor  # [query, head·d_head]
     pointer: int
+    originals: dict[str, Tensor]  # by name, as the model handed them over
 
 
 @dataclass
@@ -62,7 +64,6 @@ class ProbeRecorder:
         self.names = {id(module): name for name, module in model.named_modules()}
 
     def on_attention(self, call: AttentionCall) -> None:
-        self.originals.append(call.output)
         self.time += 1
         if not self.record.attention:
             self.causal = call.is_causal or (call.mask is not None and _looks_back_only(call.mask))
@@ -75,26 +76,63 @@ class ProbeRecorder:
                 value=call.value[0].clone(),
                 output=call.output[0].flatten(-2).clone(),
                 pointer=call.output.data_ptr(),
+                originals={name: getattr(call, name) for name in ("query", "key", "value", "output")},
             )
         )
 
-    def on_tensors(self, module: str, side: str, tensors: dict[int | str, Tensor]) -> None:
+    def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
         call = self.calls[module, side] = self.calls.get((module, side), -1) + 1
-        for slot, tensor in tensors.items():
+        for slot, tensor in tensors_in(values, named).items():
             if tensor.is_floating_point() and tensor.dim() in (2, 3) and tensor.numel():
                 self.time += 1
                 self.originals.append(tensor)
                 value = tensor.reshape(-1, tensor.shape[-1]).clone()
                 self.record.events.append(Event(Tap(module, side, slot, call), self.time, value, tensor.data_ptr()))
 
-    def overwritten(self) -> frozenset[Tap]:
-        """Where the model changed a tensor in place after it was recorded."""
-        originals = [t for t in self.originals if t.dim() < 4]  # without the attention outputs
-        return frozenset(
-            event.tap
-            for event, original in zip(self.record.events, originals, strict=True)
-            if not torch.equal(original.reshape(event.value.shape), event.value)
+    def first_taps(self, taps: Iterable[Tap]) -> dict[Tap, Tap]:
+        """Each tap with the first place where the very same tensor can be had: one output is the input of many."""
+        first: dict[int, list[Event]] = {}
+        wanted, found = set(taps), {}
+        for event in self.record.events:
+            seen = first.setdefault(event.pointer, [])
+            same = next((e for e in seen if e.value.shape == event.value.shape and e.value.equal(event.value)), event)
+            seen.append(event)
+            if event.tap in wanted:
+                found[event.tap] = same.tap
+        return found
+
+    def to_copy(self, taps: Iterable[Tap]) -> tuple[frozenset[Tap], tuple[frozenset[str], ...]]:
+        """What a pass may not keep as it is: (taps, and names of q, k, v and output for each attention call).
+
+        That is what the model overwrites later, and views that keep more of a storage alive than they show: with a
+        fused projection and a rotation, q and k are new tensors, and v alone would keep all three. Where views share
+        out a whole storage between them (GPT-2's q, k and v), they are best kept as they are.
+        """
+        wanted = set(taps)
+        seen = {e.tap: (o, e.value) for e, o in zip(self.record.events, self.originals, strict=True) if e.tap in wanted}
+        calls = [_originals(call) for call in self.record.attention]
+        pairs = [*seen.values(), *(pair for call in calls for pair in call.values())]
+        shown: dict[int, dict[int, int]] = {}  # storage → address of a kept tensor → its bytes
+        for tensor, _ in pairs:
+            shown.setdefault(_storage(tensor), {})[tensor.data_ptr()] = tensor.nbytes
+
+        def must_copy(tensor: Tensor, then: Tensor) -> bool:
+            wasteful = sum(shown[_storage(tensor)].values()) < tensor.untyped_storage().nbytes()
+            return wasteful or not torch.equal(tensor.reshape(then.shape), then)
+
+        return (
+            frozenset(tap for tap, pair in seen.items() if must_copy(*pair)),
+            tuple(frozenset(name for name, pair in call.items() if must_copy(*pair)) for call in calls),
         )
+
+
+def _originals(call: AttentionEvent) -> dict[str, tuple[Tensor, Tensor]]:
+    """Each tensor of a call as it is after the run, and as it was in the call, by name."""
+    return {name: (original, getattr(call, name)) for name, original in call.originals.items()}
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
 
 
 def _looks_back_only(mask: Tensor) -> bool:

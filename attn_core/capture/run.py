@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ from torch import Tensor
 
 from attn_core.capture.hooks import recording_to
 from attn_core.capture.model import Model
-from attn_core.capture.recorder import PassRecorder
+from attn_core.capture.recorder import PassRecorder, layer_of
 from attn_core.errors import EmptyText, HeadlightError, check_index
 from attn_core.text import tokens
 from attn_core.text.tokens import Tokens
-from attn_core.traces.layer import Layer, frozen
+from attn_core.traces.layer import Layer, LazyLayers, frozen
 from attn_core.traces.source import Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
@@ -128,14 +129,15 @@ def _times(model: Model, n_frames: int) -> Tokens:
 
 
 def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens, Tokens]]) -> Trace:
-    layers: dict[str, list[Layer]] = {name: [] for name in read}
-    for site, call in zip(model.wiring.sites, recorder.calls, strict=True):
-        layers[site.stream].append(Layer(site, call, frozen({tap: recorder.taps[tap] for tap in site.taps})))
+    wiring, taps = model.wiring, recorder.taps()
+    layers: dict[str, list[Callable[[], Layer]]] = {name: [] for name in read}
+    for site, call in zip(wiring.sites, recorder.calls, strict=True):
+        layers[site.stream].append(partial(layer_of, site, call, wiring, taps))
     source = _source(model)
     streams: dict[str, StreamTrace] = {}
     for name in reversed(layers):  # "cross" before the decoder that goes on through it
         ends_as = "decoder" if name == "cross" else name
-        final, (query_tokens, key_tokens) = model.wiring.final.get(ends_as), read[name]
+        final, (query_tokens, key_tokens) = wiring.final.get(ends_as), read[name]
         streams[name] = StreamTrace(
             name,
             model.name,
@@ -143,9 +145,9 @@ def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens
             model.kind,
             query_tokens,
             key_tokens,
-            _layers=tuple(layers[name]),
-            _final=None if final is None else recorder.taps[final],
-            _final_norm=model.wiring.final_norm.get(ends_as),
+            _layers=LazyLayers(layers[name]),
+            _final=None if final is None else taps[wiring.first_of(final)].flatten(0, -2),
+            _final_norm=wiring.final_norm.get(ends_as),
             _source=source,
             _continued_by=streams.get("cross") if name == "decoder" else None,
         )

@@ -13,7 +13,8 @@ from __future__ import annotations
 import threading
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -45,6 +46,8 @@ class Tokens:
     tokens that are no part of what was said, such as [CLS]. `words` gives each token's word, counted from 0, and None
     for specials; `word_labels` has one entry a word or special, in order (see `units`). `dropped` is how many tokens
     of `text` lay beyond the limit and were cut; `unread`, how many characters no tokenizer was given (see `encode`).
+
+    A forward pass needs the ids alone, and describing them costs a twentieth of it: see `described_later`.
     """
 
     text: str
@@ -55,6 +58,31 @@ class Tokens:
     word_labels: list[str]
     dropped: int = 0
     unread: int = 0
+
+    @classmethod
+    def described_later(
+        cls, ids: list[int], describe: Callable[[], Tokens], *, dropped: int = 0, unread: int = 0
+    ) -> Tokens:
+        """Tokens of which the ids are known; `describe` gives labels, words and text when one is first asked for."""
+        tokens = object.__new__(cls)
+        tokens.__dict__.update(ids=ids, dropped=dropped, unread=unread, _describe=describe)
+        return tokens
+
+    def __getattr__(self, name: str) -> Any:
+        """A field that is not there yet: describe the tokens and keep what that gives."""
+        describe = self.__dict__.get("_describe") if name in _DESCRIBED else None
+        if describe is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        described = describe()
+        self.__dict__.update({field: getattr(described, field) for field in _DESCRIBED})
+        return self.__dict__[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Fields alone, so that a copy or a file of them needs no tokenizer."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -75,6 +103,9 @@ class Tokens:
         pieces = [f"{self.dropped} more"] * (self.dropped > 0)
         pieces += [f"{self.unread:,} characters after them"] * (self.unread > 0)
         return f"{', and '.join(pieces)} are not shown."
+
+
+_DESCRIBED = ("text", "labels", "special", "words", "word_labels")
 
 
 def encode(tokenizer: Any, text: str, limit: int, *, target: bool = False, identify: Identify | None = None) -> Tokens:
@@ -104,23 +135,31 @@ def encode(tokenizer: Any, text: str, limit: int, *, target: bool = False, ident
     dropped = len(ids) - len(kept)
     ids = [ids[i] for i in kept]
     if "offset_mapping" not in encoded:
-        return replace(_describe(tokenizer, ids, target=target, text=text), dropped=dropped, unread=unread)
+        describe = partial(_describe, tokenizer, ids, target=target, text=text)
+        return Tokens.described_later(ids, describe, dropped=dropped, unread=unread)
     spans = [encoded["offset_mapping"][i] for i in kept]
     ids, names = identify(ids, text, spans) if identify else (ids, None)
-    described = _describe(tokenizer, ids, target=target, text=text, spans=spans, names=names)
-    return replace(described, dropped=dropped, unread=unread)
+    describe = partial(_describe, tokenizer, ids, target=target, text=text, spans=spans, names=names)
+    return Tokens.described_later(ids, describe, dropped=dropped, unread=unread)
 
 
 def from_ids(
-    tokenizer: Any, ids: Sequence[int], *, target: bool = False, names: Mapping[int, str] | None = None
+    tokenizer: Any,
+    ids: Sequence[int],
+    *,
+    target: bool = False,
+    names: Mapping[int, str] | None = None,
+    dropped: int = 0,
 ) -> Tokens:
     """Describe tokens that are already ids, for example a decoder's own; nothing is added or cut.
 
-    `names` says what a position is called that stands for something else: {3: "zorple°"}.
+    `names` says what a position is called that stands for something else: {3: "zorple°"}. `dropped` is how many ids
+    were cut before.
     """
     if len(ids) == 0:
         raise EmptyText("There are no token ids to look at.")
-    return _describe(tokenizer, [int(i) for i in ids], target=target, names=names)
+    own = [int(i) for i in ids]
+    return Tokens.described_later(own, partial(_describe, tokenizer, own, target=target, names=names), dropped=dropped)
 
 
 def units(words: Sequence[int | None]) -> list[list[int]]:

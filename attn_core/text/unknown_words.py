@@ -41,11 +41,13 @@ class TextReader:
             identify=lambda ids, typed, spans: self.assign_stand_ins(ids, typed, spans, taken),
         )
 
-    def read_ids(self, ids: Sequence[int], *, target: bool = False, beside: Tokens | None = None) -> Tokens:
-        """Describe ids as they are; a stand-in that `beside` gave to a word is called by that word."""
+    def read_ids(
+        self, ids: Sequence[int], *, target: bool = False, beside: Tokens | None = None, dropped: int = 0
+    ) -> Tokens:
+        """Describe ids as they are, `dropped` already cut; a stand-in that `beside` gave to a word is called by it."""
         typed = {stand_in: word + MARK for word, stand_in in reversed(self.unknown_words(beside).items())}
         names = {place: typed[i] for place, i in enumerate(ids) if i in typed}  # of two that share one, the first
-        return text_tokens.from_ids(self.tokenizer, ids, target=target, names=names)
+        return text_tokens.from_ids(self.tokenizer, ids, target=target, names=names, dropped=dropped)
 
     def assign_stand_ins(
         self,

@@ -34,7 +34,7 @@ class AttentionReaders:
     kind: str  # of the model: "encoder", "decoder" or "encoder-decoder"
     tokens: Tokens
     key_tokens: Tokens
-    _layers: tuple[Layer, ...]
+    _layers: Sequence[Layer]
     _final: Tensor | None  # what the model's last layer says, after any final norm: [query, d_model]
     _final_norm: str | None  # the module that is the final norm
     _source: Source

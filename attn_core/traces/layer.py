@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
@@ -128,6 +128,32 @@ class Layer:
         kept = [call.query, call.key, call.value, call.weighted_values, call.mask.cells, call.mask.real]
         kept += [call.bias.values if call.bias else None, *self.taps.values(), *call.replaced.values()]
         return [t for t in [*kept, *call.forced.values()] if t is not None]
+
+
+class LazyLayers(Sequence[Layer]):
+    """The layers of a stream; each is made of what the pass left when it is first read, and kept."""
+
+    def __init__(self, makers: Sequence[Callable[[], Layer]]) -> None:
+        self._made: list[Layer | Callable[[], Layer]] = list(makers)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    @overload
+    def __getitem__(self, at: int) -> Layer: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Layer]: ...
+    def __getitem__(self, at: int | slice) -> Layer | list[Layer]:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        made = self._made[at]
+        if not isinstance(made, Layer):
+            made = self._made[at] = made()
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy is made of the layers themselves."""
+        return tuple, (list(self),)
 
 
 def frozen(mapping: dict[Any, Any]) -> Mapping[Any, Any]:

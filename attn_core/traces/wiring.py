@@ -6,7 +6,7 @@ These are plain values with names in them, never a module or a weight; `capture`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -91,6 +91,7 @@ class Site:
     value: HeadSlices | None = None
     x: Tap | None = None
     memory: Tap | None = None
+    copied: frozenset[str] = frozenset()  # which of "query", "key", "value", "output" a pass keeps a copy of
 
     @cached_property
     def taps(self) -> frozenset[Tap]:
@@ -123,17 +124,32 @@ class Wiring:
     final_norm: Mapping[str, str]  # stream → the module that is the final norm
     logits: LogitRule | None
     causal: bool  # whether the first attention looks back only
-    changed_later: frozenset[Tap]  # tensors that the model overwrites in place: keep a copy
+    first: Mapping[Tap, Tap] = field(default_factory=dict)  # each tap → where the same tensor can be had first
+    copied: frozenset[Tap] = frozenset()  # of these, what the model overwrites or cuts from something larger
 
     @cached_property
     def taps(self) -> frozenset[Tap]:
         """Every place at which a pass has something to keep."""
         return frozenset().union(*(site.taps for site in self.sites), self.final.values())
 
+    def first_of(self, tap: Tap) -> Tap:
+        """Where the tensor of a tap can be had first, which is where it is kept."""
+        return self.first.get(tap, tap)
+
     @cached_property
     def wanted(self) -> dict[tuple[str, str, int], list[Tap]]:
-        """(module, side, call) → what to keep there."""
+        """(module, side, call) → what to keep there; each tensor is kept once, at the first of its taps."""
         wanted: dict[tuple[str, str, int], list[Tap]] = {}
-        for tap in self.taps:
+        for tap in sorted({self.first_of(tap) for tap in self.taps}, key=str):
             wanted.setdefault((tap.module, tap.side, tap.call), []).append(tap)
         return wanted
+
+    @cached_property
+    def places(self) -> frozenset[tuple[str, str]]:
+        """(module, side) of everything that is kept."""
+        return frozenset((module, side) for module, side, _ in self.wanted)
+
+    @cached_property
+    def copied_places(self) -> frozenset[tuple[str, str]]:
+        """(module, side) where something is copied at once."""
+        return frozenset((tap.module, tap.side) for tap in self.copied)

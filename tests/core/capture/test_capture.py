@@ -88,6 +88,44 @@ def test_delta_e_and_bias_sum_to_the_modules_own_output(pair: tuple[Family, Any,
         assert relative(trace.attention_output(site.layer, stream=site.stream), theirs) < 1e-5
 
 
+def test_no_storage_is_kept_for_more_than_what_is_shown_of_it(pair: tuple[Family, Any, ac.Trace]) -> None:
+    """A view of a fused projection would keep all of it alive: v alone the rotated q and k too, 5/3 of the bytes."""
+    _, _, trace = pair
+    shown: dict[int, dict[int, int]] = {}
+    whole: dict[int, int] = {}
+    for tensor in (t for layer in trace._all_layers() for t in layer.tensors()):
+        storage = tensor.untyped_storage()
+        shown.setdefault(storage.data_ptr(), {})[tensor.data_ptr()] = tensor.nbytes
+        whole[storage.data_ptr()] = storage.nbytes()
+    assert trace.n_bytes == sum(whole.values())
+    for at, parts in shown.items():
+        assert sum(parts.values()) >= whole[at]
+
+
+def test_equal_tensors_are_kept_once(pair: tuple[Family, Any, ac.Trace]) -> None:
+    """What a post-norm block starts from is the very tensor that the block before ended with."""
+    family, _, trace = pair
+    if family.block != "post-norm":
+        return
+    for stream in set(trace.streams) - {"cross", "decoder"}:
+        layers = trace.stream(stream)._layers
+        for this, following in zip(layers[:-1], layers[1:], strict=True):
+            end, start = this.taps[this.site.next], following.taps[following.site.embedding]
+            assert end.data_ptr() == start.data_ptr()
+
+
+def test_a_pass_describes_no_tokens(monkeypatch: pytest.MonkeyPatch, pair: tuple[Family, Any, ac.Trace]) -> None:
+    """Ids are enough for a pass; labels and words are made when they are asked for."""
+    from attn_core.text import tokens
+
+    _, _, trace = pair
+    own, described = trace.stream(trace.streams[0]).tokens, []
+    monkeypatch.setattr(tokens, "_describe", lambda *a, **k: described.append(a) or own)
+    late = tokens.from_ids(TOKENIZER, own.ids)
+    assert len(late) == len(own) and late.ids == own.ids and not described
+    assert late.labels == own.labels and late.words == own.words and len(described) == 1
+
+
 def test_the_stream_of_every_layer_is_the_models_hidden_state(pair: tuple[Family, Any, ac.Trace]) -> None:
     _, eager, trace = pair
     with torch.inference_mode():

@@ -1,6 +1,8 @@
 """Labels, words and limits, judged by hand and by the tokenizers' own decoding."""
 
+import pickle
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from two_languages import marian_tokenizer
 from attn_core import EmptyText
 from attn_core.models.sources import bundled_folder
 from attn_core.text import tokens
+from attn_core.text.tokens import Tokens
 
 LINES = ["a fluffy blue creature roamed the verdant forest", "the café was warm", "she didn't see the 🤗", "שלום עולם"]
 
@@ -283,3 +286,13 @@ def test_threads_do_not_mix_languages(translator):
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_tokens_that_are_described_later_are_plain_values() -> None:
+    """They are copied, compared and pickled as their fields, without the tokenizer that describes them."""
+    plain = Tokens("a b", [1, 2], ["a", "b"], [False, False], [0, 1], ["a", "b"], dropped=3)
+    late = Tokens.described_later([1, 2], lambda: plain, dropped=3)
+    assert "labels" not in vars(late) and late.is_cut
+    assert pickle.loads(pickle.dumps(late)) == late == plain == replace(late)
+    with pytest.raises(AttributeError, match="nothing"):
+        late.nothing  # noqa: B018
