@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 import attn_core as ac
 from attn_core.figures.canvas.packet import unpack
 from ui.server import loading
+from ui.shell.folds import EVERY
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]
@@ -37,11 +38,15 @@ def script_of(page: str) -> str:
     return "app.py" if page == "all_heads" else f"pages/{page}.py"
 
 
-def open_page(page: str, *, menus: bool = False, embedded: bool = False, **params: object) -> AppTest:
-    """A page by its link, run once; with Save and Share open, or inside another site's frame, where that is said."""
+def open_page(
+    page: str, *, menus: bool = False, folds: bool = False, embedded: bool = False, **params: object
+) -> AppTest:
+    """A page by its link, run once; with Save and Share open, all folds open, or in another site's frame, if said."""
     run = AppTest.from_file(str(ROOT / script_of(page)), default_timeout=300)
     if menus:
         open_menus(run)
+    if folds:
+        run.session_state[EVERY] = True
     if embedded:
         run.context = {**run.context, "is_embedded": True}
     for name, value in params.items():

@@ -17,6 +17,7 @@ from ui.compare_heads.panels import Panel, PanelSet
 from ui.drawing import markup, widgets
 from ui.page import Page
 from ui.shell import save_files
+from ui.shell.folds import fold
 
 WORDS = words.beside(__file__)
 
@@ -117,10 +118,13 @@ def _summary(panel: Panel, query: int) -> None:
 def row_table(panels: PanelSet) -> None:
     """The chosen query's row of every panel as numbers."""
     table = differences.row_table(panels)
-    form = {column: st.column_config.NumberColumn(format="%.2f %%") for column in table.columns[1:]}
-    with st.expander(WORDS.text("matters.row")):
-        height = min(320, 38 + 35 * len(table))
-        st.dataframe(table, hide_index=True, height=height, column_config=form, alt=WORDS.text("numbers.row_alt"))
+
+    def draw() -> None:
+        form = {column: st.column_config.NumberColumn(format="%.2f %%") for column in table.columns[1:]}
+        height, alt = min(320, 38 + 35 * len(table)), WORDS.text("numbers.row_alt")
+        st.dataframe(table, hide_index=True, height=height, column_config=form, alt=alt)
+
+    fold(WORDS.text("matters.row"), "numbers_row", draw)
 
 
 def offer(page: Page, panels: PanelSet) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -11,7 +12,7 @@ import streamlit as st
 from attn_core.figures.charts.delta_e import dimension_map, share_bars, stacked_sources, word_bars
 from attn_core.figures.html.bar_table import Column
 from attn_core.residual import geometry
-from attn_core.residual.decomposition import Part
+from attn_core.residual.decomposition import Part, Sources
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import MINUS, percent
 from attn_core.traces.reader import Array
@@ -20,6 +21,7 @@ from ui.delta_e.sentences import about_sources, about_words
 from ui.delta_e.token import MOST_WORDS, TokenUpdate
 from ui.drawing import controls, gallery, widgets
 from ui.param import choice
+from ui.shell.folds import fold
 
 WRITER = choice("writer", ("head", "layer", "mlp"), label="Whose words", in_caption=False)
 NUMBERS = choice("numbers", ("head", "layer"), label="Whose numbers", in_caption=False)
@@ -71,23 +73,23 @@ def sources(update: TokenUpdate) -> None:
     gallery.plot("Where it came from, stacked", bar, key="stacked", alt=alt, says=says, config=QUIET)
     _source_table(update, kept, says)
     widgets.reading(about_sources(update, len(kept)))
-    with st.expander("The numbers"):
-        st.dataframe(_source_numbers(update), hide_index=True)
+    numbers = partial(_source_numbers, found, keys.labels)
+    fold("The numbers: every source, with its value and its part of ΔE", "numbers_sources", numbers)
 
 
-def _source_numbers(update: TokenUpdate) -> pd.DataFrame:
+def _source_numbers(found: Sources, labels: Sequence[str]) -> None:
     """Every source in full: what is weighted, how long weight · value is, and how much of it goes along ΔE."""
-    found, keys = update.sources, update.reader.key_tokens
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
-            "from": [f"{visible(label)} ({i})" for i, label in enumerate(keys.labels)],
+            "from": [f"{visible(label)} ({i})" for i, label in enumerate(labels)],
             "weight %": 100 * found.weights,
             "‖value‖": found.lengths,
             "‖weight · value‖": found.sizes,
             "along ΔE": found.along,
             "of ΔE %": 100 * found.shares,
         }
-    ).round(3)
+    )
+    st.dataframe(table.round(3), hide_index=True)
 
 
 def _source_table(update: TokenUpdate, kept: np.ndarray, says: str) -> None:
@@ -120,9 +122,12 @@ def writes(update: TokenUpdate) -> None:
     says, alt = WORDS.text("writes.caption", word=update.name, part=options[part]), WORDS.text("writes.alt")
     gallery.plot("What it writes", figure, key="words", alt=alt, says=says, config=QUIET)
     st.html(f'<div class="hl-hint">{about_words(update, far, chance_level)}</div>')
-    with st.expander("The numbers"):
-        table = {"word": [visible(word) for word in found], "standard deviations": far}
-        st.dataframe(pd.DataFrame(table), hide_index=True)
+    fold("The numbers: words and how far each stands out", "numbers_words", partial(_word_numbers, found, far))
+
+
+def _word_numbers(found: Sequence[str], far: Array) -> None:
+    table = {"word": [visible(word) for word in found], "standard deviations": far}
+    st.dataframe(pd.DataFrame(table), hide_index=True)
 
 
 def written_words(update: TokenUpdate, part: str) -> tuple[list[str], Array, float]:
@@ -161,6 +166,10 @@ def numbers(update: TokenUpdate) -> None:
     if picture.per_bin > 1:
         binned = WORDS.html("numbers.binned", per_bin=picture.per_bin, dimensions=dimensions)
         st.html(f'<div class="hl-hint">{binned}</div>')
-    with st.expander("The numbers"):
-        names = [f"{i} {visible(label)}" for i, label in enumerate(update.labels)]
-        st.dataframe(pd.DataFrame(delta, index=names))
+    numbers = partial(_all_numbers, delta, update.labels)
+    fold(f"The numbers: ΔE of every word, all {dimensions} of each", "numbers_delta", numbers)
+
+
+def _all_numbers(delta: Array, labels: Sequence[str]) -> None:
+    """ΔE [token, d_model], a row a word."""
+    st.dataframe(pd.DataFrame(delta, index=[f"{i} {visible(label)}" for i, label in enumerate(labels)]))

@@ -23,6 +23,7 @@ from ui import words
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import canvas, controls, gallery, markup, widgets
 from ui.param import choice, typed
+from ui.shell.folds import fold
 from ui.stream import open_head
 from ui.words import together
 
@@ -96,8 +97,12 @@ def draw(update: TokenUpdate) -> None:
     alt = f"{found.name}: attention and MLP of each layer. The numbers are in the table."
     says, quiet = f"Attention and MLP of each layer: {found.name}", {"displayModeBar": False}
     gallery.plot("Attention and MLP by layer", figure, key="layer_bars", alt=alt, says=says, config=quiet)
-    with st.expander("The numbers"):
-        st.dataframe(_table(found), hide_index=True)
+    numbers = partial(_numbers, found)
+    fold("The numbers: every head of every layer, attention and MLP", "numbers_heads", numbers)
+
+
+def _numbers(found: HeadMap) -> None:
+    st.dataframe(_table(found), hide_index=True)
 
 
 def _table(found: HeadMap) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from ui.find_heads.ablation_map import effect_map
 from ui.find_heads.search import Cells
 from ui.find_heads.search_cards import painted
 from ui.param import Param, choice
+from ui.shell.folds import fold
 from ui.stream import StreamView, choose_word, row_names
 
 if TYPE_CHECKING:
@@ -145,6 +146,9 @@ def _bar(title: str, form: str, most: float, width: int | None = None) -> Column
 def _row_table(viewed: StreamView, after: Trace) -> None:
     """The chosen word's row of the opened head, with and without."""
     table = ablation.row_table(viewed.reader, after.stream(viewed.stream), viewed.layer, viewed.head, viewed.query)
-    form = {name: st.column_config.NumberColumn(format="%.2f %%") for name in table.columns[1:]}
-    with st.expander(WORDS.text("ablation.row")):
+
+    def draw() -> None:
+        form = {name: st.column_config.NumberColumn(format="%.2f %%") for name in table.columns[1:]}
         st.dataframe(table, hide_index=True, height=min(320, 38 + 35 * len(table)), column_config=form)
+
+    fold(WORDS.text("ablation.row"), "numbers_row", draw)

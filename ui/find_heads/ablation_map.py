@@ -17,6 +17,7 @@ from ui.find_heads import ablation
 from ui.find_heads.ablation import Heads
 from ui.find_heads.search import Cells
 from ui.server import shared
+from ui.shell.folds import fold
 from ui.stream import StreamView
 
 if TYPE_CHECKING:
@@ -47,8 +48,11 @@ def effect_map(
         selected=(viewed.layer, viewed.head),
         on_open=on_open,
     )
-    with st.expander("The numbers"):
-        st.dataframe(ablation.ranked(shown, name), hide_index=True, height=282)
+    fold(
+        f"The numbers: every head by its {name}",
+        "numbers_effects",
+        lambda: st.dataframe(ablation.ranked(shown, name), hide_index=True, height=282),
+    )
     if key not in known and _asked_for_effects(viewed):
         known.clear()  # one map at a time is looked at
         known[key] = _effects(viewed, off, replacement, painted)

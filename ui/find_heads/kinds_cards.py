@@ -20,6 +20,7 @@ from ui.page import go
 from ui.param import choice
 from ui.server import shared
 from ui.server.passes import run_uncached
+from ui.shell.folds import fold
 from ui.stream import StreamView, open_head
 
 if TYPE_CHECKING:
@@ -135,7 +136,10 @@ def _numbers(table: pd.DataFrame) -> None:
 
 def _definitions() -> None:
     """What each name means, from when on it is given, and who described it."""
-    with st.expander(WORDS.text("kinds.definitions.title")):
+
+    def draw() -> None:
         st.html(f'<div class="hl-hint">{WORDS.html("kinds.definitions.text")}</div>')
         form = st.column_config.NumberColumn(format="%.1f above chance")
         st.dataframe(kinds.definitions(), hide_index=True, column_config={"named from": form})
+
+    fold(WORDS.text("kinds.definitions.title"), "definitions", draw)

@@ -15,6 +15,7 @@ from ui.lesson.stop import Bars, Chart, HeadTiles, Stop
 from ui.lesson.stops import STOPS, TITLES
 from ui.page import Page, go
 from ui.param import flag, whole
+from ui.shell.folds import fold
 
 WORDS = words.beside(__file__)
 PICTURE = "The picture of this stop"  # under Save: every stop has one
@@ -125,16 +126,19 @@ def terms() -> list[dict[str, str]]:
 
 def glossary() -> None:
     """All terms, each in the lesson's words and in the papers'."""
+    fold("Glossary: every term, in the lesson’s words and in the papers’", "glossary", _term_table)
+
+
+def _term_table() -> None:
     rows = "".join(
         f'<tr><th scope="row">{escape(term["term"])}</th>'
         f"<td>{escape(term['lesson'])}</td><td>{escape(term['papers'])}</td></tr>"
         for term in terms()
     )
-    with st.expander("Glossary: every term, in the lesson’s words and in the papers’"):
-        st.html(
-            '<table class="hl-glossary"><thead><tr><th scope="col">Term</th><th scope="col">In the lesson</th>'
-            f'<th scope="col">In papers and code</th></tr></thead><tbody>{rows}</tbody></table>'
-        )
+    st.html(
+        '<table class="hl-glossary"><thead><tr><th scope="col">Term</th><th scope="col">In the lesson</th>'
+        f'<th scope="col">In papers and code</th></tr></thead><tbody>{rows}</tbody></table>'
+    )
 
 
 def large_type() -> None:

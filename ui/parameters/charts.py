@@ -22,6 +22,7 @@ from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
 from ui.parameters.counts import BARS, ModelCounts, effective
 from ui.parameters.sentences import read_aloud, shares_aloud, way
+from ui.shell.folds import fold
 
 _boxes = st.components.v2.component("headlight.boxes", js=scripts.module("boxes"))
 WORDS = words.beside(__file__)
@@ -67,8 +68,12 @@ def whole_model(counts: ModelCounts) -> None:
         _boxes, packet, "boxes", "entered", Entered, enter, view, picture="The whole model, to scale", says=says
     )
     st.html(parameters.legend(shares(counts.table, lesson=counts.lesson), counts.theme))
-    with st.expander("The numbers"):
-        st.dataframe(_grouped(counts), hide_index=True, alt="Parameters by part, in one block and in the model.")
+    alt = "Parameters by part, in one block and in the model."
+    fold(
+        "The numbers: parameters by part",
+        "numbers_parts",
+        lambda: st.dataframe(_grouped(counts), hide_index=True, alt=alt),
+    )
 
 
 def offer_pictures(counts: ModelCounts) -> None:
@@ -138,15 +143,16 @@ def side_by_side(counts: ModelCounts) -> None:
     gallery.register("Shares", partial(parameters.named_bars, **drawn, theme="light"), says)
     st.html(parameters.legend({role for part in parts for role in part}, counts.theme))
     controls.switch(BARS)
-    frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counts, x) for i, x in enumerate(tables)})
     widgets.reading("<br>".join(map(shares_aloud, (table.title for table in tables), parts)))
-    with st.expander("The numbers", expanded=len(tables) > 1):
-        st.dataframe(
-            frame.fillna("–").reset_index(names=""),
-            hide_index=True,
-            height="content",
-            alt=WORDS.text("shares.table", names=names),
-        )
+
+    def numbers() -> None:
+        frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counts, x) for i, x in enumerate(tables)})
+        whole, alt = frame.fillna("–").reset_index(names=""), WORDS.text("shares.table", names=names)
+        st.dataframe(whole, hide_index=True, height="content", alt=alt)
+
+    several = len(tables) > 1
+    key = f"numbers_shares_{'several' if several else 'one'}"
+    fold("The numbers: model beside model" if several else "The numbers: the model", key, numbers, expanded=several)
 
 
 def _column(counts: ModelCounts, table: ParameterTable) -> dict[str, str]:

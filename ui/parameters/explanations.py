@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from html import escape
 
@@ -19,6 +20,7 @@ from ui.drawing import controls, gallery, markup, widgets
 from ui.parameters.counts import CONTEXT, DTYPE, GROWTH, KNOB, THIN, ModelCounts
 from ui.parameters.sentences import costs_aloud, growth_aloud, part_name, thin_aloud
 from ui.shell import save_files
+from ui.shell.folds import fold
 
 WORDS = words.beside(__file__)
 TINTS = {"embedding": "embedding", "position": "position", "attention": "attention", "mlp": "up", "norm": "norm"}
@@ -65,10 +67,12 @@ def how_it_grows(counts: ModelCounts) -> None:
     says = WORDS.text("growth.caption", title=counts.table.title, across=across)
     gallery.plot("How it grows", figure, key="growth_curves", alt=alt, says=says, config=QUIET)
     widgets.reading(growth_aloud(grown, across))
-    with st.expander("The numbers"):
-        table = {across: grown.at, **lines}
-        doubled = pd.DataFrame({name: [f"{v:,}" for v in values] for name, values in table.items()})
-        st.dataframe(doubled, hide_index=True, alt="The curves as numbers.")
+    fold("The numbers: every curve", "numbers_growth", partial(_curve_table, {across: grown.at, **lines}))
+
+
+def _curve_table(table: Mapping[str, Sequence[float]]) -> None:
+    doubled = pd.DataFrame({name: [f"{v:,}" for v in values] for name, values in table.items()})
+    st.dataframe(doubled, hide_index=True, alt="The curves as numbers.")
 
 
 def what_it_costs(counts: ModelCounts) -> None:

@@ -16,6 +16,7 @@ from attn_core.figures.charts.singular_values import singular_values
 from attn_core.figures.paper.caption import caption
 from attn_core.models.catalogue import CATALOGUE, availability
 from attn_core.parameters import low_rank
+from attn_core.residual.geometry import Array
 from attn_core.settings import VERSION
 from ui import words
 from ui.drawing import controls, gallery, markup, widgets
@@ -24,6 +25,7 @@ from ui.parameters.controls import title_of
 from ui.parameters.counts import ModelCounts
 from ui.server import shared
 from ui.shared_params import HEAD, LAYER
+from ui.shell.folds import fold
 from ui.stream import STREAM
 
 if TYPE_CHECKING:
@@ -55,9 +57,12 @@ def real_head(counts: ModelCounts) -> None:
         "Singular values of a real head", figure, key="singular_values", alt=alt, says=says, about=about, config=quiet
     )
     widgets.reading(rank_aloud(found, which, page.entry.title))
-    with st.expander("The numbers"):
-        table = pd.DataFrame({"direction": np.arange(1, len(found.values) + 1), "singular value": found.values})
-        st.dataframe(table, hide_index=True, height=260, alt="All singular values.")
+    fold("The numbers: all singular values", "numbers_singular", partial(_numbers, found.values))
+
+
+def _numbers(values: Array) -> None:
+    table = pd.DataFrame({"direction": np.arange(1, len(values) + 1), "singular value": values})
+    st.dataframe(table, hide_index=True, height=260, alt="All singular values.")
 
 
 def spectrum_of(trace: Trace, stream: str, layer: int, head: int) -> low_rank.Spectrum:

@@ -25,6 +25,7 @@ import streamlit as st
 from attn_core.views import files
 from attn_core.views.view import Readable, View
 from ui.drawing import gallery
+from ui.shell import folds
 from ui.shell.save_files import Numbers, number_button, open_again, view_buttons
 from ui.shell.save_pictures import PATTERN, picture_buttons
 
@@ -115,6 +116,7 @@ def _menu(offered: Offered, file_of: Callable[[str], Path | None]) -> None:
         offered.is_open, offered.place = bool(menu.open), st.container()
         if menu.open:
             open_again(file_of)
+            folds.switch()
     if offered.is_open and offered.complete:
         with offered.place:
             offered.draw()

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from ui.shell.folds import folded
 from ui.step_by_step.sentences_scores import Term
 from ui.step_by_step.subject import StepSubject, Words
 
@@ -85,11 +86,11 @@ def numbers_and_code(
     """
     left, right = st.columns(2)
     with left:
-        table = st.expander("The numbers", key=f"numbers_{step}", on_change="rerun", icon=":material/table:")
+        table = folded(f"The numbers of step {step}", f"numbers_{step}", ":material/table:")
         if table.open:
             table.dataframe(frame(), alt=f"The numbers of step {step}")
     with right:
-        code = st.expander("The code that ran", key=f"code_{step}", on_change="rerun", icon=":material/code:")
+        code = folded(f"The code that ran in step {step}", f"code_{step}", ":material/code:")
         if code.open:
             _sources(code, [made_by, *(subject.stages.ran.get(stage, ()) for stage in stages)])
 

@@ -23,6 +23,7 @@ from ui.param import choice
 from ui.server import shared
 from ui.shared_params import AXES
 from ui.shell import save_files
+from ui.shell.folds import fold
 from ui.word_senses.comparison import SenseComparison, two_digits
 
 if TYPE_CHECKING:
@@ -46,11 +47,14 @@ def apart(comparison: SenseComparison) -> None:
     figure = partial(cosine_lines, names, lines, stops, baseline=band)
     alt, says = WORDS.text("apart.alt", word=comparison.word), WORDS.text("apart.caption", word=comparison.word)
     gallery.plot(WORDS.text("apart.title"), figure, key="apart_lines", alt=alt, says=says, config=QUIET)
-    table = pd.DataFrame({"pair": names, **{stop: lines[:, i] for i, stop in enumerate(stops)}})
-    with st.expander("The numbers"):
-        st.dataframe(table.round(4), hide_index=True)
+
+    def table() -> pd.DataFrame:
+        return pd.DataFrame({"pair": names, **{stop: lines[:, i] for i, stop in enumerate(stops)}})
+
+    numbers = "The numbers: the cosines of every pair, layer by layer"
+    fold(numbers, "numbers_cosines", lambda: st.dataframe(table().round(4), hide_index=True))
     name = f"cosines of {comparison.word}, layer by layer"
-    comparison.page.save_menu.add_views(numbers=save_files.Numbers(name, lambda: table.to_csv(index=False)))
+    comparison.page.save_menu.add_views(numbers=save_files.Numbers(name, lambda: table().to_csv(index=False)))
 
 
 def similar_inputs(comparison: SenseComparison) -> None:
@@ -85,8 +89,8 @@ def paths(comparison: SenseComparison) -> None:
     kept = Markup(percent(float(view.explained.sum())).replace(" ", "&nbsp;"))
     axes = WORDS.html("paths.axes", fitted_on=view.fitted_on, kept=kept)
     st.html(f'<div class="hl-hint">{axes}</div>')
-    with st.expander("The numbers"):
-        st.dataframe(_way_table(letters, routes, stops), hide_index=True)
+    numbers = "The numbers: every stop of every sentence"
+    fold(numbers, "numbers_paths", lambda: st.dataframe(_way_table(letters, routes, stops), hide_index=True))
 
 
 def _way_table(letters: list[str], routes: list[Array], stops: list[str]) -> pd.DataFrame:

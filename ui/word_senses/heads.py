@@ -19,6 +19,7 @@ from ui.drawing import canvas, controls, gallery, widgets
 from ui.drawing.markup import token_name
 from ui.page import go
 from ui.param import choice
+from ui.shell.folds import fold
 from ui.stream import open_head
 from ui.word_senses.comparison import PAIR, Meaning, SenseComparison
 from ui.words import together
@@ -83,10 +84,13 @@ def attention_or_mlp(comparison: SenseComparison, separation: RankedSeparation) 
     says, quiet = f"Attention and MLP of each layer: {name}", {"displayModeBar": False}
     gallery.plot("Attention and MLP by layer", figure, key="senses_layers", alt=alt, says=says, config=quiet)
     widgets.reading(who_did_more(ranked, _ranked_by(separation), pair))
-    with st.expander("The numbers"):
-        heads = {f"head {head}": ranked.heads[:, head] for head in range(ranked.heads.shape[1])}
-        table = {"layer": range(len(ranked.mlp)), **heads, "attention": ranked.attention, "MLP": ranked.mlp}
-        st.dataframe(pd.DataFrame(table), hide_index=True)
+    fold("The numbers: every head of every layer, attention and MLP", "numbers_heads", partial(_numbers, ranked))
+
+
+def _numbers(ranked: senses.Separation) -> None:
+    heads = {f"head {head}": ranked.heads[:, head] for head in range(ranked.heads.shape[1])}
+    table = {"layer": range(len(ranked.mlp)), **heads, "attention": ranked.attention, "MLP": ranked.mlp}
+    st.dataframe(pd.DataFrame(table), hide_index=True)
 
 
 def _ranked_by(separation: RankedSeparation) -> str:

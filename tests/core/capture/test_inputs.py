@@ -77,7 +77,11 @@ def test_a_model_that_was_read_once_is_not_searched_again(monkeypatch):
     with torch.inference_mode():
         e = model(torch.tensor([IDS]), output_hidden_states=True).hidden_states[0][0]
     first = input_parts(model, IDS, e)
-    monkeypatch.setattr("attn_core.residual.input_parts._readings", lambda *_: pytest.fail("searched again"))
+
+    def search(*_):
+        yield pytest.fail("searched again")
+
+    monkeypatch.setattr("attn_core.residual.input_parts._readings", search)
     again, short = input_parts(model, IDS, e), input_parts(model, IDS[:2], e[:2])
     assert first is not None and again is not None and short is not None
     assert torch.equal(first.embedding, again.embedding) and torch.equal(again.position, first.position)

@@ -19,6 +19,7 @@ from attn_core.walkthrough.ablations import StageAblation
 from ui.lesson import layout
 from ui.lesson.stop import DECIDING, MOLES, Reader
 from ui.lesson.stops import STOPS, TITLES
+from ui.shell.folds import EVERY
 from ui.step_by_step import ablations
 
 ROOT = Path(__file__).parents[3]
@@ -27,6 +28,7 @@ STARTER = "a fluffy blue creature roamed the verdant forest"
 
 def opened(**params: object) -> AppTest:
     page = AppTest.from_file(str(ROOT / "pages" / "lesson.py"), default_timeout=300)
+    page.session_state[EVERY] = True  # what is folded away is there too
     for name, value in params.items():
         page.query_params[name] = str(value)
     page.run()

@@ -20,6 +20,7 @@ from streamlit.testing.v1 import AppTest
 import attn_core as ac
 import ui.page
 from attn_core.parameters.count import count_parameters
+from ui.shell.folds import EVERY
 
 ROOT = Path(__file__).parents[3]
 PAGE = str(ROOT / "pages" / "parameters.py")
@@ -27,6 +28,7 @@ PAGE = str(ROOT / "pages" / "parameters.py")
 
 def opened(**params: object) -> AppTest:
     page = AppTest.from_file(PAGE, default_timeout=300)
+    page.session_state[EVERY] = True  # what is folded away is there too
     for name, value in params.items():
         page.query_params[name] = str(value)
     return checked(page.run())
