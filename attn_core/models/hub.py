@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from attn_core.errors import DamagedModel, NoNetwork, UnknownModel
+from attn_core.errors import DamagedModel, HeadlightError, NoNetwork, UnknownModel
 from attn_core.models.verification import WEIGHTS, is_whole
 from attn_core.settings import settings
 
@@ -19,6 +20,7 @@ WANTED = ["*.json", "*.txt", "*.model", "*.spm", "*.codes", WEIGHTS, "model-*-of
 UNWANTED = ["*/*", "pytorch_model*", "*.msgpack*"]
 PATIENCE = 4.0  # seconds after which a silent hub counts as unreachable
 RECHECK = 60.0  # seconds for which an answer is believed
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 UNREACHABLE = (
     "The hub cannot be reached from here, so this model cannot be downloaded. The bundled models work without it."
 )
@@ -61,7 +63,12 @@ def _download(repo: str, revision: str | None, progress: Progress) -> Path:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.utils._paths import filter_repo_objects
 
+    from attn_core.models.download_speed import watch_downloads  # it needs the hub's library
+
+    watch_downloads()
     info = HfApi().model_info(repo, revision=revision, files_metadata=True)
+    if not _COMMIT.fullmatch(info.sha or ""):  # the library takes it for the name of a folder
+        raise ValueError(f"no commit: {info.sha!r}")
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
     wanted = list(filter_repo_objects(sizes, allow_patterns=WANTED, ignore_patterns=UNWANTED))
     if not any(name.endswith(".safetensors") for name in wanted):
@@ -206,10 +213,13 @@ def _byte_counter(told: Callable[[float], None]) -> type:
 
 def explain(error: Exception, repo: str) -> Exception:
     """The clear sentence behind an error that came while a model was fetched from the hub, or the error itself."""
-    from httpx2 import TransportError
+    from httpx2 import TooManyRedirects, TransportError
     from huggingface_hub import errors
 
-    for cause in _causes(error):
+    causes = list(_causes(error))  # the library wraps what the hub said in its own "cannot find it here either"
+    for cause in causes:
+        if isinstance(cause, HeadlightError):
+            return cause
         if isinstance(cause, errors.GatedRepoError):
             return UnknownModel(f"{repo!r} is on the hub, but only for people who were granted access.")
         if isinstance(cause, errors.RepositoryNotFoundError):
@@ -219,8 +229,13 @@ def explain(error: Exception, repo: str) -> Exception:
             return NoNetwork(f"The hub is asked too often at this moment: try {repo!r} again in a few minutes.")
         if status in (401, 403):
             return UnknownModel(f"The hub does not let this computer have {repo!r}.")
-        if isinstance(cause, errors.LocalEntryNotFoundError | TransportError | ConnectionError | TimeoutError):
-            return NoNetwork(f"The download of {repo!r} broke off. What came is kept: try again to go on from there.")
+        if isinstance(cause, TooManyRedirects):
+            return NoNetwork(f"The hub's answer about {repo!r} leads round in a circle, so nothing can be downloaded.")
+    broken = (errors.LocalEntryNotFoundError, TransportError, ConnectionError, TimeoutError)
+    if any(isinstance(cause, broken) for cause in causes):
+        return NoNetwork(f"The download of {repo!r} broke off. What came is kept: try again to go on from there.")
+    if isinstance(error, ValueError):  # a revision that would be a path out of the cache, JSON that is none
+        return DamagedModel(f"The hub's answer about {repo!r} makes no sense, so it was not used.")
     return error
 
 

@@ -10,6 +10,8 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -24,7 +26,8 @@ CUT_AT = CHUNK + 300_000  # bytes of the weights after which a bad line drops
 TRY = """
 import json, sys, time
 from attn_core import HeadlightError, load, trace
-from attn_core.models import catalogue
+from attn_core.models import catalogue, download_speed
+download_speed.MINUTE = 3.0
 results = {}
 for name in sys.argv[1:]:
     said, start = [], time.monotonic()
@@ -97,6 +100,14 @@ class Answer(BaseHTTPRequestHandler):
             return self._send(404, b"", {"X-Error-Code": "RepoNotFound"}, body)
         if repo == "owner/gated":
             return self._send(403, b"", {"X-Error-Code": "GatedRepo"}, body)
+        if repo == "owner/forbidden":
+            return self._send(403, b"", {}, body)
+        if repo == "owner/crowded":
+            return self._send(429, b"", {"Retry-After": "0"}, body)
+        if "/resolve/" in path and repo == "owner/kept-back":
+            return self._send(403, b"", {}, body)
+        if "/resolve/" in path and repo == "owner/circle":
+            return self._send(302, b"", {"Location": self.path}, body)
         if path.startswith(f"/api/models/{repo}/revision") or path == f"/api/models/{repo}":
             return self._send(200, json.dumps(self._facts(repo)).encode(), {}, body)
         if path.startswith(f"/api/models/{repo}/tree/"):
@@ -108,7 +119,8 @@ class Answer(BaseHTTPRequestHandler):
         if data is None:
             return self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT}, body)
         tag = hashlib.sha256(data).hexdigest()
-        facts = {"ETag": f'"{tag}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        commit = "../../../../escaped" if repo == "owner/out-by-file" else COMMIT
+        facts = {"ETag": f'"{tag}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
         if start:
             facts["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
@@ -117,7 +129,8 @@ class Answer(BaseHTTPRequestHandler):
 
     def _facts(self, repo: str) -> dict[str, object]:
         siblings = [{"rfilename": name, "size": len(data)} | self._lfs(name, data) for name, data in self._files(repo)]
-        return {"id": repo, "sha": COMMIT, "siblings": siblings, "cardData": {"license": "mit"}}
+        commit = "../../../../escaped" if repo == "owner/out" else COMMIT
+        return {"id": repo, "sha": commit, "siblings": siblings, "cardData": {"license": "mit"}}
 
     def _tree(self, repo: str) -> list[dict[str, object]]:
         """What a repository holds, as the real hub lists it."""
@@ -161,7 +174,12 @@ class Answer(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        if body:
+        if body and "/owner/trickle/resolve/" in self.path and self.path.endswith("model.safetensors"):
+            with suppress(OSError):
+                for at in range(0, 120_000, 100):  # a minute of it
+                    self.wfile.write(data[at : at + 100])
+                    time.sleep(0.05)
+        elif body:
             self.wfile.write(data[:stop])
         if stop is not None:
             self.close_connection = True
@@ -201,6 +219,7 @@ def cache(tmp_path_factory):
 def first(hub, cache):
     """What came of each repository while the hub was there."""
     names = ["good", "empty", "cut-once", "cut-always", "cut-today", "pickled", "damaged", "gone", "gated"]
+    names += ["forbidden", "crowded", "kept-back", "circle", "out", "out-by-file", "trickle"]
     return attempt(f"http://127.0.0.1:{hub.server_port}", cache, *(f"owner/{name}" for name in names))
 
 
@@ -260,12 +279,24 @@ def test_trying_again_later_works(first, later, folder):
         ("empty", "DamagedModel", "no config.json"),
         ("gone", "UnknownModel", "no model 'owner/gone' on the hub"),
         ("gated", "UnknownModel", "granted access"),
+        ("forbidden", "UnknownModel", "The hub does not let this computer have 'owner/forbidden'."),
+        ("kept-back", "UnknownModel", "The hub does not let this computer have 'owner/kept-back'."),
+        ("crowded", "NoNetwork", "asked too often at this moment: try 'owner/crowded' again in a few minutes."),
+        ("circle", "NoNetwork", "leads round in a circle"),
+        ("out", "DamagedModel", "The hub's answer about 'owner/out' makes no sense"),
+        ("out-by-file", "DamagedModel", "The hub's answer about 'owner/out-by-file' makes no sense"),
+        ("trickle", "NoNetwork", "less than 20 kB a second came for 3 seconds"),
     ],
 )
 def test_what_is_wrong_with_a_repository_is_said(first, hub, name, error, says):
     found = first[f"owner/{name}"]
     assert found["error"] == error
     assert says in found["says"]
+
+
+def test_a_trickle_ends_and_a_revision_writes_nothing_outside_the_cache(first, cache):
+    assert first["owner/trickle"]["seconds"] < 30
+    assert not [*cache.parent.rglob("escaped*")]
 
 
 def test_pickled_weights_are_not_even_fetched(first, hub):
