@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 
 from attn_core.text.decoding import visible
 
 SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", sans-serif'  # the faces of all Plotly figures
 MONO = "JetBrains Mono, Source Code Pro, DejaVu Sans Mono, monospace"  # of tokens
+_TAG = re.compile(r"<[^<>]*>")  # a "<" ends it too: else many of them, and no end, would be read once for each
 
 
 def escape(label: str) -> str:
@@ -18,6 +20,15 @@ def escape(label: str) -> str:
     ('&lt;b&gt;&#36;x&#36;', '∅')
     """
     return html.escape(visible(label), quote=False).replace("$", "&#36;")
+
+
+def unescaped(text: str) -> str:
+    """What Plotly shows of a text, without its tags and entities.
+
+    >>> unescaped("<b>a</b> &lt;b&gt;")
+    'a <b>'
+    """
+    return html.unescape(_TAG.sub("", text))
 
 
 def phrase(text: str) -> str:

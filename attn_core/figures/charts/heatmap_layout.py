@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import quote
@@ -115,7 +113,7 @@ def lay_out_axes(
 
 
 def _length(word: str) -> int:
-    return len(html.unescape(re.sub(r"<[^>]*>", "", word)))
+    return len(labels.unescaped(word))
 
 
 def frame(chart: ChartSpec, query: int, n_keys: int, colour: str, *, turned: bool) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
-import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from attn_core.figures import labels
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -103,4 +103,4 @@ def _named(figure: go.Figure, trace: Any, letter: str, places: Any) -> list[obje
 
 def _plain(text: Any) -> str:
     """Plotly's text as a person reads it."""
-    return html.unescape(re.sub(r"<[^>]*>", "", str(text).replace("<br>", ", "))) if text else ""
+    return labels.unescaped(str(text).replace("<br>", ", ")) if text else ""

@@ -1,0 +1,71 @@
+"""Whatever reads a stranger's text takes time in proportion to its length, however often it begins in vain."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from attn_core.figures import labels
+from attn_core.models import catalogue
+from attn_core.parameters import meta_model
+from attn_core.text import tokens
+from attn_core.views import html_page
+
+ROOT = Path(__file__).parents[3]
+# What each of them reads: a sentence, the name of a model, names of tensors, labels, a saved view, a file's name.
+READERS: dict[str, Callable[[str], object]] = {
+    "words of a sentence": tokens._WORD.findall,
+    "the name of a model": catalogue._HUB_ID.fullmatch,
+    "a saved view": lambda text: _refused(html_page.remembered, text),
+    "the text of a label": labels.unescaped,
+    "the name of a file": lambda text: re.sub(r"[^\w.]+", "-", text),
+    "the number of a block": lambda text: re.search(r"\.(\d+)\.", text),
+    **{
+        f"names of tensors: {name}": getattr(meta_model, name).search
+        for name in ("_POSITION", "_NORM_NAME", "_NORM_CLASS", "_UNEMBEDDING", "_ATTENTION_CLASS")
+    },
+    **{f"names of tensors: {part}": words.search for part, words in meta_model._BY_NAME},
+    **{f"names of tensors: {role}": re.compile(words).search for role, words in meta_model._ROLES},
+}
+OPENERS = [
+    "<", "<a", "<!--", html_page._VIEW, "a'", "'", "a-", "_", ".", ".1", "1", "1.", "/", "a/", "[", "{", "&", " ",
+    "norm", "layer_", "ln", "attn", "embed", "un", "e\u0301", "\u0e01", "👩\u200d", "你", "\t", "\\",
+]  # fmt: skip
+# Where an expression may stand: those above, and the ones that read our own files alone.
+TRUSTED = {"hosting/headers.py", "attn_core/text/decoding.py"}
+READ_HERE = {
+    "attn_core/text/tokens.py",
+    "attn_core/models/catalogue.py",
+    "attn_core/figures/labels.py",
+    "attn_core/parameters/meta_model.py",
+    "ui/shell/save.py",
+    "attn_core/models/hub.py",  # a commit: forty characters, no repetition
+}
+
+
+def _refused(read: Callable[[str], object], text: str) -> None:
+    with pytest.raises(ValueError, match="no saved view"):
+        read(text)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("reader", READERS)
+def test_ten_times_the_openers_are_read_within_seconds(reader: str) -> None:
+    """What is quadratic would take a minute for the longer text, and is interrupted."""
+    for opener in OPENERS:
+        for length in (20_000, 200_000):
+            text = opener * (length // len(opener))
+            begun = time.monotonic()
+            READERS[reader](text)
+            assert time.monotonic() - begun < 10, f"{opener!r} × {length // len(opener)}"
+
+
+def test_no_other_expression_reads_what_a_stranger_sends() -> None:
+    files = [file for folder in ("attn_core", "ui", "hosting") for file in (ROOT / folder).rglob("*.py")]
+    used = re.compile(r"\b(?:re|regex)\.(?:compile|sub|search|match|fullmatch|findall|finditer|split)\(")
+    found = {file.relative_to(ROOT).as_posix() for file in files if used.search(file.read_text(encoding="utf-8"))}
+    assert {name for name in found if not name.startswith("attn_core/tiny/")} == TRUSTED | READ_HERE

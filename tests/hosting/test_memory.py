@@ -1,0 +1,52 @@
+"""A process that stands still ends itself, so that whoever watches over it starts another."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from hosted import ROOT
+
+SCRIPT = """
+import asyncio, time
+from types import SimpleNamespace
+from hosting import memory
+
+memory.FROZEN_FOR = 2
+
+def stands_still():
+    time.sleep(120)
+
+async def main():
+    runtime = SimpleNamespace(_session_mgr=SimpleNamespace(_session_storage=None))
+    watch = asyncio.create_task(memory.keep_house(runtime, every=0.2))
+    await asyncio.sleep({turns})
+    print("lived", flush=True)
+    {then}
+
+asyncio.run(main())
+print("ended by itself")
+"""
+
+
+def run(folder: Path, then: str) -> subprocess.CompletedProcess[str]:
+    script = SCRIPT.format(turns=4, then=then)
+    own = {**os.environ, "TMPDIR": str(folder)}
+    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=own, capture_output=True, text=True, timeout=60)
+
+
+def test_a_frozen_event_loop_ends_the_process_and_the_next_start_tells_where_it_stood(tmp_path: Path) -> None:
+    done = run(tmp_path, "stands_still()")
+    assert (done.returncode, done.stdout) == (1, "lived\n"), done.stderr
+    told = subprocess.run(
+        [sys.executable, "-c", "from hosting import memory; print(memory.stacks_of_last_freeze())"],
+        cwd=ROOT, env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "in stands_still" in told
+
+
+def test_an_event_loop_that_turns_is_left_alone(tmp_path: Path) -> None:
+    done = run(tmp_path, "watch.cancel()")
+    assert (done.returncode, done.stdout) == (0, "lived\nended by itself\n"), done.stderr
