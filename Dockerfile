@@ -1,6 +1,7 @@
 # Headlight with its bundled model, for one host: docker build -t headlight . && docker run -p 8501:8501 headlight
-# The base image by its content; `docker buildx imagetools inspect python:3.11-slim` names the newest.
-FROM python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
+# The newest image of this Python. To pin it by its content, ask for the digest and append it, python:3.11-slim@sha256:…
+#     docker buildx imagetools inspect python:3.11-slim --format '{{.Manifest.Digest}}'
+FROM python:3.11-slim
 
 RUN useradd --create-home --uid 10001 headlight
 WORKDIR /app

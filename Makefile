@@ -29,12 +29,12 @@ check: $(VENV)/installed-dev
 # On a busy machine a browser may lose a click: what fails is tried once more, and named in the summary.
 test: $(VENV)/installed-dev
 	@mkdir -p $(REPORTS)
-	export CHROMIUM="$$(.ci/chromium)" OMP_NUM_THREADS=1; \
+	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM OMP_NUM_THREADS=1 && \
 	$(BIN)/pytest -n 2 --dist loadscope -m "not browser and not full and not network" --junitxml=$(REPORTS)/core.xml && \
 	$(BIN)/pytest -n 2 --dist loadfile --reruns 1 -rR -m "browser and not full and not network" --junitxml=$(REPORTS)/browser.xml
 
 test-full: $(VENV)/installed-dev
-	export CHROMIUM="$$(.ci/chromium)" OMP_NUM_THREADS=1; $(BIN)/pytest -m "full and not network"
+	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM OMP_NUM_THREADS=1 && $(BIN)/pytest -m "full and not network"
 
 test-network: $(VENV)/installed-dev
 	$(BIN)/pytest -m network
@@ -42,17 +42,17 @@ test-network: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev benchmarks/requirements.txt
 	$(BIN)/pip install --disable-pip-version-check -q -r benchmarks/requirements.txt
 	cd benchmarks/node && npm install --no-audit --no-fund --silent
-	CHROMIUM="$$(.ci/chromium)" $(BIN)/python -m benchmarks
+	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM && $(BIN)/python -m benchmarks
 
 load: $(VENV)/installed-dev
-	CHROMIUM="$$(.ci/chromium)" OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.load
+	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM OMP_NUM_THREADS=1 && $(BIN)/python -m benchmarks.load
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.capacity
 
 siege: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.siege
 
 sheet: $(VENV)/installed-dev
-	CHROMIUM="$$(.ci/chromium)" $(BIN)/python docs/contact_sheet.py
+	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM && $(BIN)/python docs/contact_sheet.py
 
 record: $(VENV)/installed
 	$(BIN)/python -m attn_core.views.record_starter

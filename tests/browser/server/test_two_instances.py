@@ -28,23 +28,41 @@ PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def instances(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Server]]:
+@contextmanager
+def two_instances(folder: Path) -> Iterator[dict[int, Server]]:
     """Port → a running instance, started as the container starts it."""
-    folder = tmp_path_factory.mktemp("instances")
     with hosted(folder) as first, hosted(folder) as second:
         yield {first.port: first, second.port: second}
 
 
 @pytest.fixture(scope="module")
-def balancer(instances: dict[int, Server], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The shipped nginx before both: its address, and the folder of its logs."""
+def instances(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Server]]:
+    """Two instances for all tests that leave them as they are."""
+    with two_instances(tmp_path_factory.mktemp("instances")) as running:
+        yield running
+
+
+@pytest.fixture
+def both(needs_nginx: None, tmp_path: Path) -> Iterator[dict[int, Server]]:
+    """Two instances for one test."""
+    with two_instances(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def needs_nginx() -> None:
     if not Path(NGINX).exists():
         missing = "nginx is not installed (Debian: apt-get install nginx-light)"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    folder = tmp_path_factory.mktemp("nginx")
-    with behind_nginx(folder, list(instances)) as address:
-        yield address, folder
+
+
+@pytest.fixture(scope="module")
+def balancer(
+    needs_nginx: None, instances: dict[int, Server], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of the shipped nginx before both."""
+    with behind_nginx(tmp_path_factory.mktemp("nginx"), list(instances)) as address:
+        yield address
 
 
 def test_every_answer_has_the_security_headers(instances: dict[int, Server]) -> None:
@@ -65,21 +83,20 @@ def files_of_the_page() -> list[str]:
     ]
 
 
-def test_a_class_of_forty_behind_one_address_opens_the_page_at_once(balancer: tuple[str, Path]) -> None:
-    address, _ = balancer
+def test_a_class_of_forty_behind_one_address_opens_the_page_at_once(balancer: str) -> None:
     statuses: Counter[int] = Counter()
     leads: list[str] = []
     files = files_of_the_page()
 
     def pupil(number: int) -> None:
-        host = http.client.HTTPConnection(address.removeprefix("http://"), timeout=60)
+        host = http.client.HTTPConnection(balancer.removeprefix("http://"), timeout=60)
         for path in ("/", "/_stcore/health", "/_stcore/host-config", *files, *(f"/?pupil={i}" for i in range(10))):
             host.request("GET", path, headers={"Accept": "*/*"})
             answered = host.getresponse()
             answered.read()
             statuses[answered.status] += 1
         host.close()
-        leads.append(headline(Visitor(address).ask(text=f"pupil {number} saw a blue creature", layer=0, head=3)))
+        leads.append(headline(Visitor(balancer).ask(text=f"pupil {number} saw a blue creature", layer=0, head=3)))
 
     threads = [threading.Thread(target=pupil, args=(number,)) for number in range(40)]
     for thread in threads:
@@ -162,9 +179,17 @@ def test_a_frame_in_another_site_saves_a_view_and_opens_it_again(
 
 
 def test_the_page_comes_back_on_the_other_instance(
-    balancer: tuple[str, Path], instances: dict[int, Server], any_browser: Browser
+    both: dict[int, Server], tmp_path: Path, any_browser: Browser
 ) -> None:
-    address, logs = balancer
+    """With two instances of its own, for it ends one of them."""
+    with behind_nginx(tmp_path, list(both)) as address:
+        _fails_over(both, address, any_browser)
+    # nginx has seen an instance down, which it tells without the sentence and without the visitor's address.
+    told = "".join(file.read_text() for file in tmp_path.glob("*.log"))
+    assert "cabinet" not in told and '"client"' not in told and "127.0.0.1, server" not in told
+
+
+def _fails_over(instances: dict[int, Server], address: str, any_browser: Browser) -> None:
     page = any_browser.new_page()
     page.set_default_timeout(PATIENCE)
     first = _instance_of(page.goto(f"{address}/?{urlencode(VIEW)}"))
@@ -180,9 +205,6 @@ def test_the_page_comes_back_on_the_other_instance(
     assert page.locator(".hl-lead").inner_text() == lead
     expect(page.get_by_label("Sentence")).to_have_value(VIEW["text"])
     page.context.close()
-    # nginx has seen an instance down, which it tells without the sentence and without the visitor's address.
-    told = "".join(file.read_text() for file in logs.glob("*.log"))
-    assert "cabinet" not in told and '"client"' not in told and "127.0.0.1, server" not in told
 
 
 def _instance_of(answer: Response | None) -> int:
