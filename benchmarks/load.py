@@ -13,6 +13,7 @@ import re
 import statistics
 import threading
 import time
+from collections.abc import Sequence
 from functools import cache
 from html import unescape
 from pathlib import Path
@@ -94,6 +95,8 @@ class Visitor:
             legacy=True,
         )
         self.received = 0  # bytes
+        self.session_id = ""
+        self.widgets: set[str] = set()  # the ids of all that were on a page
 
     def session(self) -> str:
         """The session's id, out of the first message of a run that was asked for."""
@@ -105,14 +108,15 @@ class Visitor:
             if message.WhichOneof("type") == "new_session":
                 return str(message.new_session.initialize.session_id)
 
-    def ask(self, page_name: str = "", **view: object) -> str:
-        """Open a view and give all that the page says as HTML."""
+    def ask(self, page_name: str = "", holds: Sequence[Any] = (), **view: object) -> str:
+        """Open a view, with what widgets hold (`WidgetState`s), and give all that the page says as HTML."""
         from streamlit.proto.BackMsg_pb2 import BackMsg
         from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
         wish = BackMsg()
         wish.rerun_script.query_string = urlencode({"v": 1, "model": "minilm", **view})
         wish.rerun_script.page_name = page_name
+        wish.rerun_script.widget_states.widgets.extend(holds)
         self.socket.send(wish.SerializeToString())
         said = []
         while True:
@@ -122,9 +126,23 @@ class Visitor:
             message.ParseFromString(data)
             if message.WhichOneof("type") == "script_finished":
                 return "\n".join(said)
+            if message.WhichOneof("type") == "new_session":
+                self.session_id = message.new_session.initialize.session_id
+            self._note_widget(message)
             element = message.delta.new_element
             if element.WhichOneof("type") == "html":
                 said.append(element.html.body)
+
+    def _note_widget(self, message: Any) -> None:
+        for place in (message.delta.new_element, message.delta.add_block):
+            kind = place.WhichOneof("type")
+            name = getattr(getattr(place, kind), "id", "") if kind else ""
+            if name:
+                self.widgets.add(name)
+
+    def widget(self, key: str) -> str:
+        """The id of the widget with this key, that was on a page."""
+        return next(name for name in self.widgets if name.endswith(f"-{key}"))
 
 
 def by_protocol(visitor: Visitor, turns: list[tuple[str, int, int, str]], visits: Visits) -> None:

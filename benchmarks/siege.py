@@ -8,6 +8,7 @@ usual one at most three times as slow, `/_stcore/health` within a second, and th
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import socket
 import statistics
@@ -63,11 +64,54 @@ def sends_giant_texts(address: str, stop: Stop) -> None:
 
 
 def opens_costly_links(address: str, stop: Stop) -> None:
-    panels = {
-        f"{letter}_{what}": value for letter in "bcd" for what, value in (("text", LETTERS), ("shows", "shuffled"))
-    }
+    _compares(address, stop, "shuffled")
+
+
+def opens_links_to_random_weights(address: str, stop: Stop) -> None:
+    _compares(address, stop, "random")
+
+
+def _compares(address: str, stop: Stop, shows: str) -> None:
+    panels = {f"{letter}_{what}": value for letter in "bcd" for what, value in (("text", LETTERS), ("shows", shows))}
     while not stop():
-        Visitor(address).ask("compare_heads", text=LETTERS, panels=4, **panels)
+        Visitor(address).ask("compare_heads", text=LETTERS, panels=4, a_shows=shows, **panels)
+
+
+def forges_what_widgets_hold(address: str, stop: Stop) -> None:
+    from streamlit.proto.WidgetStates_pb2 import WidgetState
+
+    visitor, deep = Visitor(address), "[" * 300_000
+    for page in itertools.cycle(("", "compare_heads", "step_by_step", "find_heads", "delta_e")):
+        if stop():
+            return
+        visitor.ask(page)
+        wrong: dict[str, object] = {"json_value": "{", "json_trigger_value": '[{"event":"opened","value":{}}]'}
+        wrong |= {"string_value": "x", "int_value": 10**9, "bool_value": True}
+        for kind, value in wrong.items():
+            visitor.ask(page, holds=[WidgetState(id=name, **{kind: value}) for name in visitor.widgets])
+        visitor.ask(page, holds=[WidgetState(id=name, json_value=deep) for name in sorted(visitor.widgets)[:2]])
+
+
+def opens_a_saved_view_of_many_openers(address: str, stop: Stop) -> None:
+    """A file that a regular expression once read for an hour and a half."""
+    from streamlit.proto.WidgetStates_pb2 import WidgetState
+
+    opener = b'<script type="application/json" id="headlight-view">'
+    body = _form(opener * (5_500_000 // len(opener)))
+    number = 0
+    while not stop():
+        visitor, number = Visitor(address), number + 1
+        visitor.ask()
+        menu = WidgetState(id=visitor.widget("save_open"), bool_value=True)
+        visitor.ask(holds=[menu])
+        place = f"/_stcore/upload_file/{visitor.session_id}/{number}"
+        _upload(address + place, body)
+        file = WidgetState(id=visitor.widget("saved_view_0"))
+        info = file.file_uploader_state_value.uploaded_file_info.add(file_id=str(number), name="a.html", size=len(body))
+        info.file_urls.upload_url = info.file_urls.delete_url = place
+        info.file_urls.file_id = str(number)
+        visitor.ask(holds=[menu, file])
+        visitor.socket.close()
 
 
 def storms_with_reruns(address: str, stop: Stop) -> None:
@@ -100,22 +144,28 @@ def sends_what_is_no_message(address: str, stop: Stop) -> None:
 
 
 def uploads_as_much_as_it_may(address: str, stop: Stop) -> None:
-    body = (
-        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.html"\r\nContent-Type: text/html\r\n\r\n'
-        + bytes(15_000_000)
-        + b"\r\n--x--\r\n"
-    )
+    body = _form(bytes(15_000_000))
     visitor = Visitor(address)
     visitor.socket.send(_backmsg())
     session = visitor.session()
     number = 0
     while not stop():
         number += 1
-        wish = urllib.request.Request(f"{address}/_stcore/upload_file/{session}/{number}", body, method="PUT")
-        wish.add_header("Content-Type", "multipart/form-data; boundary=x")
-        with suppress(urllib.error.URLError, OSError):
-            urllib.request.urlopen(wish, timeout=10).close()
+        _upload(f"{address}/_stcore/upload_file/{session}/{number}", body)
         time.sleep(0.2)
+
+
+def _form(content: bytes) -> bytes:
+    """A file as a browser sends it."""
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.html"\r\nContent-Type: text/html\r\n\r\n'
+    return head + content + b"\r\n--x--\r\n"
+
+
+def _upload(to: str, body: bytes) -> None:
+    wish = urllib.request.Request(to, body, method="PUT")
+    wish.add_header("Content-Type", "multipart/form-data; boundary=x")
+    with suppress(urllib.error.URLError, OSError):
+        urllib.request.urlopen(wish, timeout=10).close()
 
 
 def opens_connections_slowly(address: str, stop: Stop) -> None:
@@ -134,6 +184,9 @@ ATTACKS: tuple[Callable[[str, Stop], None], ...] = (
     clears_the_cache,
     sends_giant_texts,
     opens_costly_links,
+    opens_links_to_random_weights,
+    forges_what_widgets_hold,
+    opens_a_saved_view_of_many_openers,
     storms_with_reruns,
     opens_sockets_and_says_nothing,
     sends_what_is_no_message,

@@ -93,6 +93,8 @@ def open_again(file_of: Callable[[str], Path | None]) -> None:
     if file is None:
         return
     try:
+        if file.size > LARGEST * 2**20:  # a browser keeps to it; who sends files otherwise need not
+            raise HeadlightError(f"A saved view has at most {LARGEST} MB, and this file is larger.")
         saved = files.read(file.getvalue())
         script = file_of(saved.page)
         if script is None:

@@ -309,5 +309,11 @@ def test_a_file_that_is_too_large_or_no_page_is_not_taken() -> None:
     assert box.proto.max_upload_size_mb == save_files.LARGEST and box.allowed_type == [".html", ".htm"]
 
 
+def test_a_file_that_came_too_large_all_the_same_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "read", lambda content: pytest.fail("read"))
+    page = upload(opened(), bytes(save_files.LARGEST * 2**20 + 1))
+    assert problems(page) == [("This file cannot be opened", "A saved view has at most 6 MB, and this file is larger.")]
+
+
 def test_a_frame_cannot_be_broken_out_of() -> None:
     assert "<script" not in share.frame_of('?text="><script>')
