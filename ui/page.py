@@ -59,6 +59,7 @@ from ui.shell.badges import parity, parity_of, provenance
 from ui.shell.inputs import ask
 from ui.shell.menu import PAGES, ROOT, go
 from ui.shell.progress import shown_problems, stop_with, wait_for
+from ui.widget_values import check_as_they_come
 
 if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
@@ -86,6 +87,9 @@ EXAMPLES = (
     "the animal didn't cross the street because it was tired",
     "the keys to the cabinet are on the table",
 )
+
+
+check_as_they_come()
 
 
 @dataclass(frozen=True)

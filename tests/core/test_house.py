@@ -42,7 +42,7 @@ LIBRARY = (
     ("__init__", "__main__"),
 )
 APP = (
-    ("param", "shared_params", "words", "drawing", "server"),
+    ("param", "shared_params", "widget_values", "words", "drawing", "server"),
     ("link", "followed_word"),
     ("shell",),
     ("page",),

@@ -98,3 +98,22 @@ def test_one_lock_has_every_package_its_version_and_its_hashes() -> None:
     assert "://" not in lock and "nvidia" not in lock
     listed = (ROOT / "THIRD_PARTY.md").read_text()
     assert [name for name in locked if f"| {name} |" not in listed] == []
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_tests_do_not_run_where_no_chromium_is_found(tmp_path: Path) -> None:
+    """An empty CHROMIUM would let the browser tests fail one by one, or pass over what they are for."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name, does in ((".ci/chromium", "exit 1"), (".venv/bin/pytest", f"touch {tmp_path}/ran")):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    for goal in ("test", "test-full"):
+        told = [f"--assume-old={needed}" for needed in (".venv/installed", ".venv/installed-dev")]
+        (tmp_path / ".venv/installed-dev").touch()
+        done = subprocess.run(["make", *told, goal], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode != 0 and not (tmp_path / "ran").exists(), done.stdout + done.stderr
+
+
+def test_every_test_has_a_deadline(pytestconfig: pytest.Config) -> None:
+    assert pytestconfig.pluginmanager.hasplugin("timeout") and float(pytestconfig.getini("timeout")) == 300

@@ -19,6 +19,7 @@ from ui.compare_heads import differences, params, specs
 from ui.compare_heads.differences import HeadDistances
 from ui.compare_heads.panels import PanelSet
 from ui.drawing import canvas, gallery, widgets
+from ui.drawing.events import chosen_row
 from ui.server import shared
 from ui.server.cache import frozen
 
@@ -83,9 +84,9 @@ def list_of_heads(panels: PanelSet, found: HeadDistances) -> None:
     ranked, which = found.ranked, _panels_set(panels, found)
 
     def opened() -> None:
-        rows = st.session_state["ranked_heads"]["selection"]["rows"]
-        if rows:
-            _set(which, int(ranked.layer[rows[0]]), int(ranked["head"][rows[0]]))
+        row = chosen_row(st.session_state["ranked_heads"], len(ranked))
+        if row is not None:
+            _set(which, int(ranked.layer[row]), int(ranked["head"][row]))
 
     column = "distance" if found.changed else "nearness"
     table = pd.DataFrame({"head": [f"{r.layer}.{r.head}" for r in ranked.itertuples()]})

@@ -16,6 +16,7 @@ from attn_core.traces.reader import Array
 from ui import words
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import markup
+from ui.drawing.events import chosen_row
 from ui.page import go, scientific
 from ui.shell import save_files
 from ui.stream import offer_stream
@@ -46,9 +47,9 @@ def table(update: TokenUpdate) -> None:
             row["towards"], row["away"] = up, down
 
     def picked() -> None:
-        chosen = st.session_state["ledger"]["selection"]["rows"]
-        if chosen and 0 < chosen[0] <= len(parts) and parts[chosen[0] - 1].head is not None:
-            part = parts[chosen[0] - 1]
+        row = chosen_row(st.session_state["ledger"], len(parts) + 1)
+        if row and parts[row - 1].head is not None:  # the first row is the embedding
+            part = parts[row - 1]
             st.session_state["head"] = part.head
             if part.stream != "self":
                 st.session_state["stream"] = part.stream

@@ -8,50 +8,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
 from attn_core.figures import scripts
+from attn_core.figures.canvas.packet import unpack
 from attn_core.figures.colours import Scale
-from ui.drawing import gallery
+from ui.drawing import events, gallery, widgets
+from ui.drawing.events import Answer, ChosenCell, Due, Opened, Pin, Side
 
-Side = Literal["query", "key"]
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What was clicked in the overview; `query` and `key` are None when the keyboard chose or the view has no cells.
-
-    In a pooled overview they are the first query and key of the clicked cell. `click` numbers the clicks of a page that
-    paints them at once; its answer carries the number back.
-    """
-
-    layer: int
-    head: int
-    query: int | None
-    key: int | None
-    click: int | None = None
-
-
-@dataclass(frozen=True)
-class Pin:
-    """A word that was clicked, or None twice when it was let go."""
-
-    side: Side | None
-    position: int | None
-
-
-@dataclass(frozen=True)
-class ChosenCell:
-    """A cell of panels that was clicked, in places of the shared axes."""
-
-    panel: int
-    query: int
-    key: int
-
-
+Told = TypeVar("Told", bound=Answer)
 ChosenPlace = Callable[[int, int | None], None]  # told (row, column); the column is None where a label was clicked
 
 _overview = st.components.v2.component("headlight.overview", js=scripts.module("overview"))
@@ -88,7 +55,7 @@ def overview(
         view |= {"opened": None if opens == "mean" else list(opens), "click": st.session_state.get(f"{key}_click", 0)}
 
     def happened(tile: Opened) -> None:
-        if isinstance(tile.click, int):
+        if tile.click is not None:
             st.session_state[f"{key}_click"] = tile.click
         if on_open is not None:
             on_open(tile)
@@ -119,9 +86,14 @@ def cells(packet: bytes, *, key: str, picture: str = "", on_choose: ChosenPlace 
 
     A click on a cell, if the packet allows it, calls `on_choose` before the page runs again.
     """
+    if not gallery.fits(len(packet)):
+        widgets.problem(gallery.TOO_LARGE, gallery.WHAT_FITS)
+        return
+    rows, columns = unpack(packet)[0]["shape"]
+    due = {"row": Due(range(rows)), "column": Due(range(columns), optional=True)}
 
     def happened() -> None:
-        chosen = getattr(st.session_state[key], "chosen", None)
+        chosen = events.read(getattr(st.session_state.get(key), "chosen", None), due)
         if chosen is not None and on_choose is not None:
             on_choose(chosen["row"], chosen["column"])
 
@@ -160,32 +132,35 @@ def mount(
     packet: bytes,
     key: str,
     event: str,
-    answer: Callable[..., Any],
-    tell: Callable[[Any], None] | None,
+    answer: type[Told],
+    tell: Callable[[Told], None] | None,
     view: Mapping[str, object],
     *,
     picture: str = "",
     says: str = "",
-) -> Any:
+) -> Told | None:
     """Put a canvas picture on the page; for the pictures above and for those that pages add.
 
     `component` is registered with `scripts.module(…)`, `event` is what its JavaScript tells, `answer` makes a value of
-    it, `tell` is called with that value before the page runs again, and `view` goes to its `update` without the cells.
-    With `picture`, its name, it can be saved.
+    it where it fits the picture, `tell` is called with that value before the page runs again, and `view` goes to its
+    `update` without the cells. With `picture`, its name, it can be saved.
     """
+    if not gallery.fits(len(packet)):
+        widgets.problem(gallery.TOO_LARGE, gallery.WHAT_FITS)
+        return None
     if picture:
         gallery.canvas(picture, packet, view, says)
+    sizes = answer.sizes(unpack(packet)[0])
 
     def happened() -> None:
-        value = getattr(st.session_state[key], event)
+        value = answer.of(getattr(st.session_state.get(key), event, None), sizes)
         if value is not None and tell is not None:
-            tell(answer(**value))
+            tell(value)
 
     with st.container(gap=None):
         _view(key=f"{key}_view", data={"target": key, "view": view})
         result = component(key=key, data=_addressed(packet, key), **{f"on_{event}_change": happened})
-    value = getattr(result, event)
-    return None if value is None else answer(**value)
+    return answer.of(getattr(result, event), sizes)
 
 
 def _addressed(packet: bytes, key: str) -> bytes:

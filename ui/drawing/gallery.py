@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 _GALLERY = "_gallery"
 
+LARGEST_ANSWER = 20_000_000  # bytes of all canvas pictures of a page; four panels of 512 tokens have 6 million
+TOO_LARGE = "Together the pictures of this page are more than one answer of this server holds (20 MB)."
+WHAT_FITS = "Shorter sentences, or fewer of them, would fit."
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -43,6 +47,7 @@ class FigureGallery:
 
     pictures: dict[str, Picture] = field(default_factory=dict)
     about: str = ""
+    sent: int = 0  # bytes of the page's canvas pictures
 
     def caption(self, name: str) -> str:
         picture = self._found(name)
@@ -64,7 +69,16 @@ class FigureGallery:
 def reset() -> None:
     """Empty the gallery, as a page begins to be drawn."""
     figures = of_session()
-    figures.pictures, figures.about = {}, ""
+    figures.pictures, figures.about, figures.sent = {}, "", 0
+
+
+def fits(n_bytes: int) -> bool:
+    """Whether a canvas picture of so many bytes may still be sent with this answer; if so, it is counted."""
+    figures = of_session()
+    if figures.sent + n_bytes > LARGEST_ANSWER:
+        return False
+    figures.sent += n_bytes
+    return True
 
 
 def of_session() -> FigureGallery:

@@ -15,6 +15,7 @@ from attn_core.heads.kinds import COLUMNS, classify_heads, passes
 from attn_core.views import snippets
 from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
+from ui.drawing.events import chosen_points
 from ui.find_heads import kinds
 from ui.page import go
 from ui.param import choice
@@ -120,7 +121,7 @@ def _scatter(table: pd.DataFrame) -> list[int]:
         selection_mode=("box", "lasso", "points"),
         alt=WORDS.text("kinds.scatter.alt", x=x.axis, y=y.axis),
     )
-    return sorted({point["point_index"] for point in event["selection"]["points"]})
+    return chosen_points(event, len(table))
 
 
 def _numbers(table: pd.DataFrame) -> None:

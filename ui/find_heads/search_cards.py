@@ -13,6 +13,7 @@ from attn_core.text.tokens import Tokens
 from attn_core.views import snippets
 from ui import words
 from ui.drawing import canvas, controls, widgets
+from ui.drawing.events import chosen_row
 from ui.find_heads import search
 from ui.find_heads.search import Cell, Cells
 from ui.param import Param, choice
@@ -133,9 +134,9 @@ def _list(ranked: pd.DataFrame) -> None:
     """The heads as rows; choosing one opens it."""
 
     def opened() -> None:
-        rows = st.session_state["ranked"]["selection"]["rows"]
-        if rows:
-            open_head(int(ranked.layer[rows[0]]), int(ranked["head"][rows[0]]))
+        row = chosen_row(st.session_state["ranked"], len(ranked))
+        if row is not None:
+            open_head(int(ranked.layer[row]), int(ranked["head"][row]))
 
     table = pd.DataFrame({"head": [f"{r.layer}.{r.head}" for r in ranked.itertuples()]})
     for column in ("weight", "baseline", "above"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from html import escape
+from typing import Self
 
 import pandas as pd
 import streamlit as st
@@ -20,6 +22,7 @@ from attn_core.text.numbers import byte_size, percent
 from attn_core.views import snippets
 from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
+from ui.drawing.events import Header, Sizes
 from ui.parameters.counts import BARS, ModelCounts, effective
 from ui.parameters.sentences import read_aloud, shares_aloud, way
 from ui.shell.folds import fold
@@ -46,6 +49,15 @@ class Entered:
     """The box that was gone into, by its path."""
 
     inside: str
+
+    @staticmethod
+    def sizes(header: Header) -> Sizes:
+        return {}
+
+    @classmethod
+    def of(cls, told: object, sizes: Sizes) -> Self | None:
+        inside = told.get("inside") if isinstance(told, Mapping) else None
+        return cls(inside) if isinstance(inside, str) else None
 
 
 def whole_model(counts: ModelCounts) -> None:

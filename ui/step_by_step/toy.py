@@ -5,7 +5,9 @@ A link carries only the cells that differ from the toy as it was made: "w_q.0.1:
 
 from __future__ import annotations
 
+import math
 from functools import partial
+from typing import cast
 
 import pandas as pd
 import streamlit as st
@@ -107,10 +109,16 @@ def _edited(name: str, key: str) -> None:
     numbers = read(st.session_state["toy"])
     table = getattr(read(st.session_state["toy_opened_with"]), name).clone()
     for row, changes in st.session_state[key]["edited_rows"].items():
-        for column, value in changes.items():
-            table[int(row), _columns(name).index(column)] = float(value or 0)
+        for column, value in changes.items() if isinstance(changes, dict) else ():
+            if row in range(len(table)) and column in _columns(name) and _is_number(value):
+                table[row, _columns(name).index(column)] = float(value or 0)
     numbers = numbers.with_table(name, table.clamp(-LARGEST, LARGEST))
     st.session_state["toy"] = st.session_state["toy_numbers"] = written(numbers)
+
+
+def _is_number(value: object) -> bool:
+    """Whether an editor's browser could have sent it: a finite number, or nothing."""
+    return value is None or (type(value) in (int, float) and math.isfinite(cast("float", value)))
 
 
 def reset() -> None:

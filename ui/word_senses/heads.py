@@ -16,6 +16,7 @@ from attn_core.residual import senses
 from attn_core.text.numbers import percent
 from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
+from ui.drawing.events import chosen_row
 from ui.drawing.markup import token_name
 from ui.page import go
 from ui.param import choice
@@ -120,9 +121,10 @@ def top_heads(comparison: SenseComparison, separation: RankedSeparation) -> None
         rows.append(row | {f"in {m.letter} it looked at": _looked_at(m, layer, head) for m in (a, b)})
 
     def picked() -> None:
-        chosen = st.session_state["top_heads"]["selection"]["rows"]
-        if chosen:
-            open_head(*separation.ranked.strongest(MOST_HEADS)[chosen[0]])
+        strongest = separation.ranked.strongest(MOST_HEADS)
+        row = chosen_row(st.session_state["top_heads"], len(strongest))
+        if row is not None:
+            open_head(*strongest[row])
 
     number = {name: st.column_config.NumberColumn(name, format="%.2f", width=74) for name in ("separation", "baseline")}
     st.dataframe(

@@ -96,11 +96,11 @@ heatmap = validated(heatmap_spec)  # a real `go.Figure`, for notebooks and files
 
 def clicked(selection: Mapping[str, Any] | None) -> tuple[int, int] | None:
     """The (query, key) that was clicked, from what `st.plotly_chart(…, on_select=…)` gave; None if nothing was."""
-    points = (selection or {}).get("selection", {}).get("points", [])
-    if not points:
+    try:
+        query, key = (selection or {})["selection"]["points"][0]["customdata"][:2]
+        return int(query), int(key)
+    except (LookupError, TypeError, ValueError, OverflowError):  # a browser may tell anything
         return None
-    query, key = points[0]["customdata"][:2]
-    return int(query), int(key)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pytest
 from page_driver import html, lead, open_page
 from streamlit.testing.v1 import AppTest
 
+from ui.drawing import gallery
 from ui.server import budget, passes
 from ui.server.cache import Busy
 
@@ -52,6 +53,24 @@ def test_four_panels_as_long_as_can_be_are_refused_before_anything_is_run(shows:
 def test_two_long_panels_are_shown() -> None:
     page = open_page("compare_heads", text=LETTERS, panels=2, text_b=LETTERS, head_b=5)
     assert "cannot be shown" not in html(page) and lead(page)
+
+
+def sent(page: AppTest) -> int:
+    return sum(len(element.proto.bytes) for element in page.get("bidi_component"))
+
+
+def test_four_panels_as_long_as_can_be_are_a_few_megabytes(operator_sets: Callable[..., None]) -> None:
+    operator_sets(HEADLIGHT_MODE="local")
+    page = open_page("compare_heads", text=LETTERS, panels=4, b_head=5, c_head=6, d_head=7)
+    assert "cannot be shown" not in html(page) and lead(page)
+    assert 4_000_000 < sent(page) < 8_000_000
+
+
+def test_an_answer_has_so_many_bytes_and_what_is_beyond_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = sent(open_page("find_heads"))
+    monkeypatch.setattr(gallery, "LARGEST_ANSWER", whole // 2)
+    page = open_page("find_heads")
+    assert sent(page) <= whole // 2 and gallery.TOO_LARGE in html(page)
 
 
 def test_twelve_long_sentences_of_one_word_are_refused_before_anything_is_run(runs: list[str]) -> None:
