@@ -42,7 +42,7 @@ READ_HERE = {
     "attn_core/models/catalogue.py",
     "attn_core/figures/labels.py",
     "attn_core/parameters/meta_model.py",
-    "ui/shell/save.py",
+    "ui/shell/save_files.py",
     "attn_core/models/hub.py",  # a commit: forty characters, no repetition
 }
 
