@@ -13,7 +13,7 @@ it is needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import numpy as np
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 CLEAR = "rgba(0,0,0,0)"
-# Parts of Plotly's template that a flat chart without colour axes reads; "scene" is for three dimensions.
-READ = ("annotationdefaults", "autotypenumbers", "colorway", "font", "hoverlabel", "hovermode", "shapedefaults")
-READ += ("title", "xaxis", "yaxis")
 
 
 class ChartSpec:
@@ -78,10 +75,8 @@ class ChartSpec:
         self.add_shape(type="line", y0=y, y1=y, yref="y", x0=0, x1=1, xref="x domain", line=line)
 
     def to_dict(self) -> dict[str, Any]:
-        """What goes to the browser: numbers as typed arrays, and of Plotly's template what these traces read."""
-        kinds = frozenset(trace["type"] for trace in self._traces)
-        whole = {"template": _template(kinds), **self._whole}
-        return {"data": [_sent(trace) for trace in self._traces], "layout": _sent(whole)}
+        """What goes to the browser: numbers as typed arrays, and no template of Plotly's or Streamlit's beside it."""
+        return {"data": [_sent(trace) for trace in self._traces], "layout": _sent(self._whole)}
 
     def figure(self) -> go.Figure:
         """The real figure, each part of it validated. Raises ValueError where Plotly knows no such part."""
@@ -119,16 +114,3 @@ def _sent(part: Any) -> Any:
     held = {"numbers": part}
     convert_to_base64(held)
     return held["numbers"]
-
-
-@cache
-def _template(kinds: frozenset[str]) -> dict[str, Any]:
-    """Of Plotly's default template (7 kB) what these kinds of trace read."""
-    import plotly.io
-
-    whole = plotly.io.templates["plotly"].to_plotly_json()
-    read = (*READ, "scene") if kinds & {"scatter3d", "cone"} else READ
-    return {
-        "data": {kind: whole["data"][kind] for kind in sorted(kinds) if kind in whole["data"]},
-        "layout": {name: whole["layout"][name] for name in read if name in whole["layout"]},
-    }
