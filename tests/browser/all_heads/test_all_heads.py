@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from axe import faults
 from conftest import link, no_sideways_scroll, strongest, title
 from playwright.sync_api import Page, expect
 from server import is_live, serve, settled
@@ -216,6 +217,8 @@ def test_the_phone_has_a_drawer_and_the_desk_a_line(open_page) -> None:
     expect(page.locator(".st-key-menu_pages")).to_be_hidden()
     page.locator(".st-key-menu_drawer").get_by_role("button").click()
     expect(page.get_by_test_id("stPopoverBody").locator(".hl-here")).to_have_text("All heads")
+    expect(page.get_by_test_id("stPopoverBody").get_by_role("link")).to_have_count(8)
+    assert faults(settled(page)) == []
     wide = is_live(open_page(width=1280))
     expect(wide.locator(".st-key-menu_pages .hl-here")).to_have_text("All heads")
     expect(wide.locator(".st-key-menu_drawer")).to_be_hidden()
