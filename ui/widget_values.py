@@ -33,7 +33,7 @@ def check_as_they_come() -> None:
     """From now on, and in every session of this process, a value that does not fit counts as not sent."""
     if WStates.__getitem__ is not _checked:
         WStates.__getitem__ = _checked  # type: ignore[method-assign]
-        WStates.set_widget_from_proto = _taken  # type: ignore[method-assign]
+        WStates.set_widget_from_proto = _taken  # type: ignore[method-assign, assignment]
 
 
 _unchecked, _take = WStates.__getitem__, WStates.set_widget_from_proto

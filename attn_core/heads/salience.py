@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from attn_core.heads.measures import Floats
+    from attn_core.heads.sink import Floats
     from attn_core.traces.reader import TraceReader
 
 

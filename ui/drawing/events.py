@@ -61,7 +61,7 @@ def chosen_points(chart: object, n_points: int) -> list[int]:
     """The places of the points that were chosen in a chart, each once and in order."""
     due = Due(range(n_points))
     places = (point.get("point_index") for point in _selection(chart, "points") if isinstance(point, Mapping))
-    return sorted({place for place in places if read({"at": place}, {"at": due})})
+    return sorted({place for place in places if isinstance(place, int) and read({"at": place}, {"at": due})})
 
 
 def _selection(told: object, what: str) -> list[object]:

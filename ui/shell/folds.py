@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
+from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 EVERY = "every_fold_open"  # in the session: whether all stand open, for printing and for finding in the page
 _BY_SWITCH = "folds_opened_by_switch"
@@ -28,12 +28,12 @@ def fold(label: str, key: str, draw: Callable[[], object], *, expanded: bool = F
             draw()
 
 
-def folded(label: str, key: str, icon: str | None = None) -> DeltaGenerator:
+def folded(label: str, key: str, icon: str | None = None) -> ExpanderContainer:
     """The fold alone, for what can't be drawn apart from its page: its `open` says whether to fill it."""
     if st.session_state.get(EVERY) and not st.session_state.get(key):
         st.session_state[key] = True
         st.session_state.setdefault(_BY_SWITCH, set()).add(key)
-    place: DeltaGenerator = st.expander(label, key=key, on_change="rerun", icon=icon)
+    place: ExpanderContainer = st.expander(label, key=key, on_change="rerun", icon=icon)
     return place
 
 
