@@ -1,7 +1,8 @@
 """The word that is followed: chosen once for a sentence, carried to other pages, kept while the sentence holds it.
 
 A link says which (`query`), or "auto". Then it is the word that was followed before, as long as the sentence holds it,
-else the page's most salient one; the link says so where the two differ, so that it opens on what was seen.
+else the page's most salient one; the link says so where the two differ, so that it opens on what was seen. A link that
+brings another sentence begins afresh: it opens on what its sender saw.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _KEPT = "kept_query"  # the position that was kept for the visitor, and not chos
 
 def followed_word(state: LinkState, tokens: Tokens, salient: Callable[[], int], side: str = "") -> int:
     """The position of the followed word. `salient` gives the default, `side` says which of two sentences it is in."""
+    if state.opened & {"text", "source", "target"}:
+        start_afresh()
     words: dict[str, WordPlace] = st.session_state.setdefault(_FOLLOWED, {})
     position: int | None = state["query"]
     if position is None or position >= len(tokens):

@@ -77,6 +77,7 @@ class LinkState(Mapping[str, Any]):
     link: dict[str, str] = field(default_factory=dict)  # the same, as a link says it
     said: dict[str, str] = field(default_factory=dict)  # … and what is too long for a link
     short: dict[str, str] = field(default_factory=dict)  # the link without what has its default
+    opened: set[str] = field(default_factory=set)  # what an opened link has just brought, and this visitor had not
 
     def __getitem__(self, name: str) -> Any:
         if shared.reads_arguments_alone():
@@ -140,6 +141,7 @@ def _value(param: Param, said: dict[str, str], memory: _Memory, state: LinkState
     wishes = memory.wishes(state.page, param)
     carried = param.name in wishes and said.get(param.name) == param.show(wishes[param.name])  # by our own menu
     if param.name in said and not carried:
+        state.opened.add(param.name)
         wishes[param.name] = _checked(param, said[param.name], state)
         return wishes[param.name]
     if memory.was_changed(state.page, param):

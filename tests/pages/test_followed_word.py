@@ -60,6 +60,15 @@ def test_an_example_begins_afresh() -> None:
     assert page.session_state["text"] == OTHER and word(page) == labels(OTHER)[salient(OTHER, 0, 3)] != "the"
 
 
+def test_a_link_to_another_sentence_opens_on_what_its_sender_saw() -> None:
+    """Even where this visitor follows a word that the new sentence holds too."""
+    page = opened(text="the table is red", query=1)
+    assert word(page) == "the"
+    page.query_params.update({"text": OTHER, "query": "auto"})
+    checked(page.run())
+    assert word(page) == labels(OTHER)[salient(OTHER, 0, 3)] != "the"
+
+
 @pytest.mark.parametrize("name", ["app.py", "pages/step_by_step.py", "pages/delta_e.py", "pages/find_heads.py"])
 def test_pages_choose_the_same_word_and_another_head_keeps_it(name: str) -> None:
     text, (layer, head) = OTHER, (3, 1)
