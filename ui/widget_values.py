@@ -14,13 +14,17 @@ from streamlit.runtime.state.session_state import Serialized, WStates
 
 DEEPEST = 16  # brackets in one another; a selection in a table or a chart has six
 
+# What a browser sends where it is not the kind that the widget declares: a field of whole numbers sends them as such.
+SENT_AS = {"double_value": ("double_value", "int_value")}
+
 
 def fits(sent: WidgetState, widget: WidgetMetadata[object]) -> bool:
     """Whether a widget could have sent this: its kind of value, one that it can read, and one of its options."""
     kind = sent.WhichOneof("value")
     if kind is None:
         return True  # emptied
-    if kind != widget.value_type or (kind.startswith("json") and _is_deep(getattr(sent, kind))):
+    sent_as = SENT_AS.get(widget.value_type, (widget.value_type,))
+    if kind not in sent_as or (kind.startswith("json") and _is_deep(getattr(sent, kind))):
         return False
     try:
         value = widget.deserializer(unpack_widget_state_value(sent))
