@@ -17,9 +17,12 @@ from ui import words
 from ui.all_heads.head import ArrangedHead, sink_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import pandas as pd
 
     from attn_core.figures.colours import Scale
+    from attn_core.heads.sink import Floats
     from attn_core.traces.reader import TraceReader
     from attn_core.views.arrangement import Arrangement
 
@@ -29,20 +32,29 @@ WORDS = words.beside(__file__)
 def every_pattern(trace: TraceReader, arrangement: Arrangement) -> bytes:
     """Every head's pattern, arranged alike."""
     layers = range(trace.n_layers)
+    name = sink_name(trace, arrangement)
+    notes: list[list[str]] = []
+
+    def arranged() -> Iterator[Floats]:
+        """One layer at a time, each computed once: for its tiles and for its notes."""
+        for layer in layers:
+            patterns = trace.patterns(layer)
+            notes.append(_on_sink(patterns, arrangement, name))
+            yield arrangement.pattern(patterns)
+
     return pack_patterns(
-        (arrangement.pattern(trace.patterns(layer)) for layer in layers),
+        arranged(),
         trace.n_layers,
         arrangement.labels,
         query_positions=[place[0] for place in arrangement.places],
         may_look=[arrangement.may_look(trace.may_look(layer)) for layer in layers],
-        notes=[_on_sink(trace, arrangement, layer) for layer in layers],
+        notes=notes,
     )
 
 
-def _on_sink(trace: TraceReader, arrangement: Arrangement, layer: int) -> list[str]:
+def _on_sink(patterns: Floats, arrangement: Arrangement, name: str) -> list[str]:
     """How much of each head rests on the sink: "8.5 % on [CLS] [SEP]"."""
-    name = sink_name(trace, arrangement)
-    shares = measures.share_on(trace.patterns(layer), arrangement.sink).mean(axis=-1)  # [head, query] → [head]
+    shares = measures.share_on(patterns, arrangement.sink).mean(axis=-1)  # [head, query] → [head]
     return [WORDS.text("overview.sink", share=percent(float(s)), sink=name) if name else "" for s in shares]
 
 

@@ -39,8 +39,9 @@ def pack_patterns(
 
     `layers` is read once and in order, so it can make its arrays as it goes. `may_look` is bool [query, key], for all
     layers or one a layer (None: everything may be seen). `notes[layer][head]` is a sentence that is shown under a
-    head's name. `key_labels` defaults to the queries' own; `*_positions` are said instead of 0, 1, … where tokens are
-    left out or merged. Raises ValueError if a shape does not fit.
+    head's name; it is read after the layers, so it can be filled while they are made. `key_labels` defaults to the
+    queries' own; `*_positions` are said instead of 0, 1, … where tokens are left out or merged. Raises ValueError if a
+    shape does not fit.
     """
     keys = query_labels if key_labels is None else key_labels
     shape = (len(query_labels), len(keys))

@@ -13,11 +13,14 @@ from page_driver import ROOT, checked, html, lead, load, open_page, packets, tex
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
+from attn_core.figures.canvas.packet import unpack
 from attn_core.heads import ablation
 from attn_core.heads.summary import summarise_head
 from attn_core.settings import settings
 from attn_core.views import recorded
+from attn_core.views.arrangement import arrange
 from ui.all_heads import overview
+from ui.all_heads.packets import every_pattern
 from ui.drawing import markup
 from ui.drawing.canvas import Opened
 from ui.server import loading, shared
@@ -322,3 +325,21 @@ def test_too_many_visitors_get_a_sentence_and_a_button(model: ac.Model, monkeypa
     assert "please try again" in text(page)
     checked(page.button(key="try_again").click().run())
     assert lead(page)
+
+
+def test_the_overview_computes_every_layer_once_and_says_how_much_rests_on_the_sink(trace: ac.Trace) -> None:
+    read: list[int] = []
+
+    class Counting:
+        def __getattr__(self, name: str) -> object:
+            return getattr(trace, name)
+
+        def patterns(self, layer: int) -> np.ndarray:
+            read.append(layer)
+            return trace.patterns(layer)
+
+    header, _ = unpack(every_pattern(Counting(), arrange(trace.tokens, causal=False)))
+    assert read == list(range(6))
+    on_sink = trace.patterns(0)[3][:, [0, -1]].sum(axis=-1).mean()  # [CLS] and [SEP]
+    assert header["notes"][0][3] == f"{100 * on_sink:.0f} % on [CLS] [SEP]" == "17 % on [CLS] [SEP]"
+    assert [len(notes) for notes in header["notes"]] == [12] * 6

@@ -14,44 +14,26 @@ from typing import Any
 import numpy as np
 import pytest
 import streamlit as st
+from page_driver import checked, html, lead, open_page
 from safetensors.torch import load_file
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 import ui.page
 from attn_core.parameters.count import count_parameters
-from ui.shell.folds import EVERY
 
 ROOT = Path(__file__).parents[3]
 PAGE = str(ROOT / "pages" / "parameters.py")
 
 
 def opened(**params: object) -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=300)
-    page.session_state[EVERY] = True  # what is folded away is there too
-    for name, value in params.items():
-        page.query_params[name] = str(value)
-    return checked(page.run())
-
-
-def checked(page: AppTest) -> AppTest:
-    assert not page.exception, page.exception
-    return page
-
-
-def html(page: AppTest) -> str:
-    return "\n".join(block.proto.body for block in page.get("html"))
+    return open_page("parameters", folds=True, **params)
 
 
 def text(page: AppTest) -> str:
     """What a reader sees of the page's own HTML."""
     plain = unescape(re.sub(r"<style.*?</style>|<[^>]*>", " ", html(page), flags=re.S))
     return re.sub(r"\s+", " ", plain.replace("\xa0", " "))
-
-
-def lead(page: AppTest) -> str:
-    (found,) = re.findall(r'<h1 class="hl-lead">(.*?)</h1>', html(page))
-    return unescape(re.sub(r"<[^>]*>", "", found)).replace("\xa0", " ")
 
 
 def figure(page: AppTest, key: str) -> dict[str, Any]:
