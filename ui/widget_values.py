@@ -6,8 +6,13 @@ is none, ends in the middle of the page. `check_as_they_come` has such a value c
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from streamlit.elements.widgets.multiselect import MultiSelectSerde
+from streamlit.elements.widgets.number_input import NumberInputSerde
 from streamlit.elements.widgets.selectbox import SelectboxSerde
+from streamlit.elements.widgets.slider import SliderSerde
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.runtime.state.common import WidgetMetadata, unpack_widget_state_value
 from streamlit.runtime.state.session_state import Serialized, WStates
@@ -26,11 +31,13 @@ def fits(sent: WidgetState, widget: WidgetMetadata[object]) -> bool:
     sent_as = SENT_AS.get(widget.value_type, (widget.value_type,))
     if kind not in sent_as or (kind.startswith("json") and _is_deep(getattr(sent, kind))):
         return False
+    reader = getattr(widget.deserializer, "__self__", None)
     try:
-        value = widget.deserializer(unpack_widget_state_value(sent))
+        raw = unpack_widget_state_value(sent)
+        value = widget.deserializer(raw)
     except Exception:  # Streamlit's own readers raise whatever the text of a stranger leads them to
         return False
-    return _is_offered(value, getattr(widget.deserializer, "__self__", None))
+    return _is_in_range(raw, reader) and _is_offered(value, reader)
 
 
 def check_as_they_come() -> None:
@@ -65,6 +72,14 @@ def _is_deep(text: str) -> bool:
         if depth > DEEPEST:
             return True
     return False
+
+
+def _is_in_range(raw: Any, widget: object) -> bool:
+    """Whether numbers lie between a field's or slider's ends; Streamlit would take the widget's start for them."""
+    if not isinstance(widget, NumberInputSerde | SliderSerde):
+        return True
+    numbers = [raw] if isinstance(raw, int | float) else list(raw)  # a slider sends a list of one or two
+    return all(math.isfinite(n) and widget.min_value <= n <= widget.max_value for n in numbers)
 
 
 def _is_offered(value: object, widget: object) -> bool:
