@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "tests" / "browser"))
 from server import PATIENCE, chromium, is_live, serve, settled  # noqa: E402
 
 from ui.page import PAGES  # noqa: E402
+from ui.shell.newcomer import COOKIE  # noqa: E402
 
 WIDTHS = {1280: 1600, 390: 1600}  # what is shown of a page: width, at most this height
 SCHEMES = ("light", "dark")
@@ -42,6 +43,8 @@ def pictures(address: str, wanted: list[str], folder: Path) -> dict[str, list[Pa
         for width, tallest in WIDTHS.items():
             for scheme in SCHEMES:
                 context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+                been_here = {"name": COOKIE, "value": "1", "url": address}  # as the pages look after the first visit
+                context.add_cookies([been_here])
                 page = context.new_page()
                 page.set_default_timeout(PATIENCE)
                 for page_name in wanted:

@@ -15,4 +15,4 @@ if page.state["large"]:
 
 layout.way(page.state["stop"])
 layout.show(page, page.state["stop"])
-layout.glossary()
+layout.terms()

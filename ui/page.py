@@ -53,8 +53,8 @@ from ui.followed_word import chosen_word, followed_word
 from ui.link import LinkState, open_link_state
 from ui.param import Param, typed
 from ui.server import cache, loading, passes
-from ui.shared_params import HEAD, LAYER, QUERY, STARTER
-from ui.shell import known_words, menu, save
+from ui.shared_params import CARD, HEAD, LAYER, QUERY, STARTER
+from ui.shell import known_words, menu, newcomer, save
 from ui.shell.badges import parity, parity_of, provenance
 from ui.shell.inputs import ask
 from ui.shell.menu import PAGES, ROOT, go
@@ -224,8 +224,14 @@ def open_page(
     )
     typed_text = typed("text", starter, label="Sentence", travels=True, in_caption=False) if sentence else None
     shared = [which_model, *([typed_text] if typed_text else []), LAYER, HEAD, QUERY]
-    view = open_link_state(page, [*shared, *params])
+    embedded = [CARD] if st.context.is_embedded else []
+    view = open_link_state(page, [*shared, *params, *embedded])
+    if embedded and view["card"]:
+        widgets.only_card(view["card"])
     save_menu = menu.draw(page, view)
+    newcomer.arrive(page, is_bare=not st.query_params)
+    if page == "all_heads" and not st.context.is_embedded:
+        newcomer.welcome()
     counter = ask(which_model, typed_text, offered, card_of(view["model"]).examples or examples) if model else None
     remarks = st.container(key="remarks")
     with remarks:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from attn_core.figures.colour_bars import SCALES
 from attn_core.models.catalogue import entry_of
 from attn_core.views.recorded import SENTENCE
-from ui.param import Earlier, choice, whole
+from ui.param import Earlier, Param, choice, whole
 
 STARTER = SENTENCE
 
@@ -35,6 +35,12 @@ def _first_word(earlier: Earlier) -> int | None:
     return 4 if (earlier["model"], earlier.get("text")) == ("minilm", STARTER) else None
 
 
+def _card(raw: str, earlier: Earlier) -> str:
+    if not (raw == "" or (raw.isascii() and raw.isidentifier() and len(raw) <= 30)):
+        raise ValueError("it must be the name of a card")
+    return raw
+
+
 LAYER = whole(
     "layer",
     high=_top("n_layers", "n_decoder_layers"),
@@ -56,5 +62,6 @@ QUERY = whole(
 )  # the word that asks
 KEY = whole("key", high=last_position, optional=True, travels=True)  # the answering word that is followed
 SCALE = choice("scale", {str(scale): title for scale, title in SCALES.items()}, label="Scale")
+CARD = Param("card", "", _card, in_caption=False)  # in another page's frame: the one card that is shown, or all of it
 QUERIES_IN = choice("queries", {"rows": "queries in rows", "columns": "in columns"}, label="Queries")
 AXES = choice("axes", {"2": "2-D", "3": "3-D"}, label="Axes")

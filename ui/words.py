@@ -7,9 +7,10 @@
     WORDS.table("fills")                                 # a whole table of labels
 
 A file holds whole sentences, so that they can be read, corrected and translated without opening Python. Singular and
-plural are two sentences. A sentence that is shown as HTML may hold tags; what fills a slot is always text, unless it
-is `markupsafe.Markup`. Every slot must be filled, and nothing else may be given: both are errors at once, and
-`tests/pages/test_words.py` finds them in the source without running a page.
+plural are two sentences. A sentence that is shown as HTML may hold tags, <dfn>head</dfn> among them, a term that
+explains itself (`ui.glossary`); what fills a slot is always text, unless it is `markupsafe.Markup`. Every slot must be
+filled, and nothing else may be given: both are errors at once, and `tests/pages/test_words.py` finds them in the
+source without running a page.
 
 Take care with `+`: Markup + str escapes the str. Put Markup into a slot instead, or into an f-string.
 """
@@ -24,6 +25,8 @@ from string import Formatter
 from typing import TypeAlias
 
 from markupsafe import Markup
+
+from ui.glossary import explained
 
 Entry: TypeAlias = "str | dict[str, Entry]"  # a sentence, or a table of them, as TOML gives them
 
@@ -40,7 +43,7 @@ class Words:
 
         Raises KeyError for an unknown key, and ValueError for a slot that is missing or not there.
         """
-        return Markup(self._sentence(key, choice, slots)).format(**slots)
+        return Markup(explained(self._sentence(key, choice, slots))).format(**slots)
 
     def text(self, key: str, /, *choice: str, **slots: object) -> str:
         """A sentence as plain text: for alt texts, captions, labels and whatever escapes it later."""

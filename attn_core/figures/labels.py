@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from attn_core.text.decoding import visible
 
 SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", sans-serif'  # the faces of all Plotly figures
+SERIF = '"Source Serif 4", "Source Serif", Charter, Georgia, serif'  # of headlines
 MONO = "JetBrains Mono, Source Code Pro, DejaVu Sans Mono, monospace"  # of tokens
 _TAG = re.compile(r"<[^<>]*>")  # a "<" ends it too: else many of them, and no end, would be read once for each
 

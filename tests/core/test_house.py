@@ -42,14 +42,14 @@ LIBRARY = (
     ("__init__", "__main__"),
 )
 APP = (
-    ("param", "shared_params", "widget_values", "words", "drawing", "server"),
+    ("glossary", "param", "shared_params", "widget_values", "words", "drawing", "server"),
     ("link", "followed_word"),
     ("shell",),
     ("page",),
     ("stream",),
     (
         *("all_heads", "step_by_step", "delta_e", "word_senses", "compare_heads", "find_heads", "cross_attention"),
-        *("parameters", "lesson"),
+        *("parameters", "lesson", "teachers_kit", "about"),
     ),
     ("__init__",),
 )

@@ -89,7 +89,8 @@ def test_every_sentence_is_used():
     for use in uses():
         entry = words.read(use.file)._entry(use.key)
         used.setdefault(use.file, set()).update(key for key, _ in _sentences(entry, use.key))
-    for file in sorted((ROOT / "ui").rglob("*.toml")):
+    by_name = ROOT / "ui" / "teachers_kit" / "views.toml"  # read by the names of the views: their own test fills each
+    for file in sorted({*(ROOT / "ui").rglob("*.toml")} - {by_name}):
         there = {key for key, _ in _sentences(words.read(file).entries, "")}
         assert there == used.get(file, set()), file
 

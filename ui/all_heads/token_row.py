@@ -10,7 +10,7 @@ from attn_core.heads.measures import entropy
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from attn_core.views.arrangement import mean_pattern
-from ui import words
+from ui import glossary, words
 from ui.all_heads import packets
 from ui.all_heads.first_screen import Reading
 from ui.all_heads.head import ArrangedHead
@@ -53,14 +53,21 @@ def _word_picker(head: ArrangedHead) -> None:
     )
 
 
+def _explained(what: str) -> str:
+    """What a number is, as a term of the glossary where it is one."""
+    name = {"entropy": "entropy", "turn if switched off": "off", "of this layer's ΔE": "delta"}.get(what)
+    name = "sink" if what.startswith("on ") else name
+    return glossary.term(name, what) if name else what
+
+
 def summary(reading: Reading, head: ArrangedHead) -> None:
     """Does this head matter to the chosen word? One of the numbers costs another forward pass, so it comes last."""
     query = head.positions[head.row]
     if head.is_one:
         found = reading.summarise(head.layer, head.head, query)
-        widgets.strip(found.parts(), found.effect.says)
+        widgets.strip([(number, _explained(what)) for number, what in found.parts()], found.effect.says)
         return
     row = mean_pattern(head.trace, head.layer, head.head, head.mean)[query]
     share, name = percent(float(row[head.arrangement.sink].sum())), head.sink_name
     on_sink = [(share, WORDS.text("head.on_sink", sink=name))] if name else []
-    widgets.strip([*on_sink, (f"{float(entropy(row)):.1f} bits", "entropy")])
+    widgets.strip([*on_sink, (f"{float(entropy(row)):.1f} bits", _explained("entropy"))])

@@ -14,6 +14,7 @@ from html import escape
 from typing import Any
 
 import streamlit as st
+from markupsafe import escape as markup_escape
 from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.heads.measures import Measure
@@ -42,6 +43,17 @@ def card(name: str, title: str = "", hint: str = "") -> Iterator[None]:
         yield
 
 
+def only_card(name: str) -> None:
+    """Show nothing but the headline and one card of the page; all of it where the page has no such card."""
+    card, lead = f".st-key-card_{name}", ".hl-lead"
+    kept = f":not(:has({card})):not({card} *):not({card}):not(:has({lead})):not(:has(.hl-full))"
+    blocks = '[data-testid="stElementContainer"], [data-testid="stLayoutWrapper"], [data-testid="stColumn"]'
+    st.html(
+        f"<style>.stMainBlockContainer:has({card}) :is({blocks}){kept} {{ display: none; }}"
+        f".stMainBlockContainer:has({card}) [data-testid='stColumn'] {{ flex: 1 1 100%; }}</style>"
+    )
+
+
 def heading(title: str, hint: str = "") -> None:
     """A title inside a card, and a line under it; both parts are HTML, and either may be missing."""
     name = f'<h2 class="hl-title">{title}</h2>' if title else ""
@@ -59,8 +71,8 @@ def reading(html: str) -> None:
 
 
 def strip(parts: Sequence[tuple[str, str]], says: str = "") -> None:
-    """A row of (number, what it is), and what they say in a sentence; all plain text."""
-    cells = "".join(f"<div><strong>{escape(number)}</strong>{escape(what)}</div>" for number, what in parts)
+    """A row of (number, what it is), and what they say in a sentence; plain text, or Markup for a term."""
+    cells = "".join(f"<div><strong>{escape(number)}</strong>{markup_escape(what)}</div>" for number, what in parts)
     said = f'<div class="hl-hint" style="margin-top:8px">{escape(says)}</div>' if says else ""
     st.html(f'<div class="hl-strip">{cells}</div>{said}')
 

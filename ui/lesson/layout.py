@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
-from functools import cache
 from html import escape
 
 import streamlit as st
 
-from attn_core.settings import assets_folder
-from ui import words
+from ui import glossary, words
 from ui.drawing import canvas, controls, gallery, markup, widgets
 from ui.lesson.stop import Bars, Chart, HeadTiles, Stop
 from ui.lesson.stops import STOPS, TITLES
@@ -117,28 +114,9 @@ def _draw(picture: Bars | Chart | HeadTiles) -> None:
             gallery.register(PICTURE, picture.paper, picture.says)
 
 
-@cache
-def terms() -> list[dict[str, str]]:
-    """Every term of the glossary: `term`, `lesson` (in the lesson's words), `papers` (in the papers')."""
-    with (assets_folder() / "data" / "glossary.toml").open("rb") as file:
-        return list(tomllib.load(file)["term"])
-
-
-def glossary() -> None:
-    """All terms, each in the lesson's words and in the papers'."""
-    fold("Glossary: every term, in the lesson’s words and in the papers’", "glossary", _term_table)
-
-
-def _term_table() -> None:
-    rows = "".join(
-        f'<tr><th scope="row">{escape(term["term"])}</th>'
-        f"<td>{escape(term['lesson'])}</td><td>{escape(term['papers'])}</td></tr>"
-        for term in terms()
-    )
-    st.html(
-        '<table class="hl-glossary"><thead><tr><th scope="col">Term</th><th scope="col">In the lesson</th>'
-        f'<th scope="col">In papers and code</th></tr></thead><tbody>{rows}</tbody></table>'
-    )
+def terms() -> None:
+    """All terms, in plain words, as the video has them, and as papers have them."""
+    fold(WORDS.text("glossary"), "glossary", lambda: st.html(glossary.table()))
 
 
 def large_type() -> None:

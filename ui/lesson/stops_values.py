@@ -137,7 +137,7 @@ def where_parameters_are(page: Reader) -> Stop:
     return Stop(
         title=WORDS.text("parameters.title"),
         says=WORDS.html("parameters.says", head=block // 96, block=block, attention=attention),
-        picture=Chart(bars, "lesson_shares", "Shares of GPT-3’s parameters, as the lesson counts them", paper=named),
+        picture=Chart(bars, "lesson_shares", "Shares of GPT-3’s parameters, matrices only", paper=named),
         reads=WORDS.html("parameters.reads", total=total),
         question=WORDS.text("parameters.question"),
         options=list(WORDS.table("parameters.options").values()),

@@ -116,7 +116,7 @@ PRESET = Param(
     in_caption=False,
 )
 BESIDE = Param("beside", [], _beside, ",".join, label="Side by side with")
-COUNT = choice("count", {"lesson": "as the lesson counts", "all": "every number stored"}, label="How to count")
+COUNT = choice("count", {"lesson": "matrices only", "all": "every number stored"}, label="How to count")
 OWN = flag("own", label="Change its numbers")
 SIZES = {name: _number(name) for name in NUMBERS}
 TIED = flag("tied", lambda view: bool(_published("tied")(view)), label="one matrix for embedding and unembedding")

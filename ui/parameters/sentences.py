@@ -52,7 +52,7 @@ def way(counts: ModelCounts) -> str:
 
 
 def read_aloud(counts: ModelCounts) -> Markup | str:
-    """One head, one block, all blocks; and the coincidence that GPT-3's MLP-up is the same number as its attention."""
+    """One head, one block, all blocks; and why GPT-3's attention is a third."""
     table, shape = counts.table, counts.shape
     if shape is None or shape.kind == "encoder-decoder" or shape.n_groups != shape.n_heads:
         return ""
@@ -61,7 +61,7 @@ def read_aloud(counts: ModelCounts) -> Markup | str:
     up = {line.role: line.count for line in table.lesson}.get("up")
     return together(
         WORDS.html("lesson.aloud", head=block // shape.n_heads, block=block, n=shape.n_layers, all=every),
-        WORDS.html("lesson.coincidence") if up == every else "",
+        WORDS.html("lesson.third") if up == every else "",
     )
 
 

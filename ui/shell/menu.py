@@ -12,17 +12,17 @@ from ui.link import LinkState, link_params
 from ui.shell import save, share
 
 ROOT = Path(__file__).parents[2]
-PAGES = {
-    "all_heads": "All heads",
-    "step_by_step": "Step by step",
-    "delta_e": "ΔE",
-    "word_senses": "Word senses",
-    "compare_heads": "Compare",
-    "find_heads": "Find heads",
-    "cross_attention": "Translate",
-    "parameters": "Parameters",
-    "lesson": "Lesson",
+GROUPS = {
+    "See": {"all_heads": "All heads", "step_by_step": "Step by step", "delta_e": "ΔE"},
+    "Ask": {
+        "word_senses": "Word senses",
+        "compare_heads": "Compare",
+        "find_heads": "Find heads",
+        "cross_attention": "Translate",
+    },
+    "Learn": {"lesson": "Lesson", "parameters": "Parameters", "teachers_kit": "For class", "about": "About"},
 }
+PAGES = {page: label for group in GROUPS.values() for page, label in group.items()}
 
 
 def draw(page: str, state: LinkState) -> save.SaveMenu:
@@ -51,11 +51,15 @@ def _drawer(page: str) -> None:
 
 
 def _pages(page: str) -> None:
-    for name, label in PAGES.items():
-        if name == page:
-            st.html(f'<div class="hl-here" aria-current="page">{label}</div>', width="content")
-        elif _script(name):
-            go(name, label)
+    """Every page, in groups: on one line with a hairline between two groups, in the drawer under the group's name."""
+    for group, pages in GROUPS.items():
+        with st.container(key=f"menu_{group}", horizontal=True, gap="xsmall", vertical_alignment="center"):
+            st.html(f'<div class="hl-group">{group}</div>', width="content")
+            for name, label in pages.items():
+                if name == page:
+                    st.html(f'<div class="hl-here" aria-current="page">{label}</div>', width="content")
+                elif _script(name):
+                    go(name, label)
 
 
 def _script(page: str) -> Path | None:

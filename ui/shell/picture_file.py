@@ -27,10 +27,10 @@ _lock = threading.Lock()
 _published: tuple[MediaFileManager, str] | None = None
 
 
-def draw(figure: go.Figure, kind: str, name: str) -> None:
+def draw(figure: go.Figure, kind: str, name: str, scale: float | None = None) -> None:
     """Have the visitor's browser draw a figure as "png" or "svg", once, and save it as `name`."""
     description = figure.to_json(validate=False)
-    size = {"width": figure.layout.width, "height": figure.layout.height, "scale": PIXELS_A_UNIT[kind]}
+    size = {"width": figure.layout.width, "height": figure.layout.height, "scale": scale or PIXELS_A_UNIT[kind]}
     number = time.time_ns() // 1_000_000
     wish = {"number": number, "script": script_address(), "kind": kind, "name": name, "size": size}
     if len(description) <= LONGEST_ON_SOCKET:

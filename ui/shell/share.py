@@ -37,6 +37,15 @@ def _address(params: Mapping[str, str]) -> str:
     return f"{here}{'/' if bare else ''}?{urlencode(params)}"
 
 
+def address_of(page: str, here: str, params: Mapping[str, str]) -> str:
+    """The whole address of a view of another page; `here` is the name of the page that asks.
+
+    A page's name is the last part of its address; the front page has none.
+    """
+    base = (st.context.url or "").removesuffix(f"/{here}").rstrip("/")
+    return f"{base}/{'' if page == 'all_heads' else page}?{urlencode(params)}"
+
+
 @st.fragment
 def popover(state: LinkState) -> None:
     """The button, and behind it the link in every form, made when somebody opens it."""
@@ -80,11 +89,11 @@ def qr_picture(link: str) -> str:
     return segno.make(link, error="l", micro=False).svg_data_uri(border=4, dark="#14130f", light="#ffffff", scale=4)
 
 
-def frame_of(link: str) -> str:
+def frame_of(link: str, height: int = 900) -> str:
     """The HTML that shows a link inside another page."""
     return (
         f'<iframe src="{escape(link)}" title="Headlight: what every attention head sees" '
-        'width="100%" height="900" style="border: 0" loading="lazy"></iframe>'
+        f'width="100%" height="{height}" style="border: 0" loading="lazy"></iframe>'
     )
 
 

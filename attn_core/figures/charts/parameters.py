@@ -123,6 +123,7 @@ def _counted(top: float) -> dict[str, Any]:
 def quiet_chart(theme: Theme, height: int) -> ChartSpec:
     """The beginning that all charts of this page share."""
     chart = ChartSpec(theme, height=height, letters=13)
-    title = {"title": {"font": {"size": 13}}}
-    chart.lay_out(dragmode=False, xaxis=title, yaxis=title)
+    chart.lay_out(
+        dragmode=False, xaxis={"title": {"font": {"size": 13}}}, yaxis={"title": {"font": {"size": 13}}}
+    )  # a dictionary each: what is said of one axis later is not said of the other
     return chart

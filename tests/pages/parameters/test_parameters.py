@@ -69,7 +69,7 @@ def test_it_opens_on_the_lessons_count(front: AppTest) -> None:
     said = text(front)
     for shown in ("14,495,514,624", "617,558,016", "6,291,456", "603,979,776", "96 × 128 × 12,288 × 96"):
         assert shown in said
-    assert "MLP up is the same number: a coincidence of the shapes" in said
+    assert "attention is 4 of 12 parts, and MLP up alone is as large as all of it" in said
 
 
 def test_both_figures_are_shown_where_the_model_can_be_built(front: AppTest) -> None:

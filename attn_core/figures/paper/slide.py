@@ -1,0 +1,74 @@
+"""A figure as a slide: 16:9, the headline on top, the figure as it stands on screen, and what it is of below."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from attn_core.figures.colours import roles
+from attn_core.figures.labels import SERIF, phrase
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+PIXELS = 1920  # across, in the file
+SHAPE = 16 / 9
+LEAST = 360  # pixels that a figure is high: a lower one is drawn higher, so that its letters do not become posters
+LETTER, EDGE = 0.046, 0.05  # of the slide's height: a letter of the headline, the white around
+
+
+def as_slide(figure: go.Figure, headline: str, below: str) -> go.Figure:
+    """The same figure on a slide; `headline` and `below` are plain text and stay text.
+
+    The figure keeps its size and its letters; the slide is made around it, so a small figure fills it as a large one
+    does. `scale_of` says how much larger the file is. A figure without a width is as wide as it is high.
+    """
+    high = max(float(figure.layout.height or 450), LEAST)
+    wide = float(figure.layout.width or high * 1.15)
+    lines = textwrap.wrap(headline, int(SHAPE * (1 - 2 * EDGE) / (0.5 * LETTER)))
+    above = 1.3 * LETTER * len(lines) + 1.9 * EDGE  # of the slide's height
+    height = max(high / (1 - above - 1.2 * EDGE), wide / (1 - 2 * EDGE) / SHAPE)
+    width, letter, edge = height * SHAPE, LETTER * height, EDGE * height
+    top, bottom = above * height, 1.2 * edge
+    spare = max(0.0, height - top - bottom - high) / 2
+    margin = {side: float(getattr(figure.layout.margin, side) or 0) for side in "lrtb"}
+    sides = (width - wide) / 2
+    figure.update_layout(
+        width=round(width),
+        height=round(height),
+        paper_bgcolor="#ffffff",
+        plot_bgcolor="#ffffff",
+        margin={
+            "l": margin["l"] + sides,
+            "r": margin["r"] + sides,
+            "t": margin["t"] + top + spare,
+            "b": (below_figure := margin["b"] + bottom + spare),
+        },
+        title={
+            "text": "<br>".join(map(phrase, lines)),
+            "font": {"size": letter, "family": SERIF, "color": roles("light")["ink"]},
+            "xref": "container",
+            "yref": "container",
+            "x": edge / width,
+            "xanchor": "left",
+            "y": 1 - (edge + 0.75 * letter) / height,  # of the first line's foot
+            "yanchor": "top",
+        },
+    )
+    figure.add_annotation(
+        text=phrase(below),
+        font={"size": 0.4 * letter, "color": roles("light")["soft"]},
+        xref="paper",
+        yref="paper",
+        x=0.5,
+        y=0,
+        yshift=0.4 * edge - below_figure,
+        yanchor="bottom",
+        showarrow=False,
+    )
+    return figure
+
+
+def scale_of(slide: go.Figure) -> float:
+    """How many pixels of the file one of the figure takes, so that every slide is 1920 pixels wide."""
+    return PIXELS / float(slide.layout.width)

@@ -1,0 +1,41 @@
+"""The way in, in Chromium: three ways that are gone once used and come back on About; terms that explain themselves."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Visit
+from playwright.sync_api import expect
+from server import is_live
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_ways_in_are_gone_once_used_and_stand_on_about(open_page: Visit) -> None:
+    page = open_page()
+    explore = page.get_by_role("button", name="Explore a sentence")
+    expect(explore).to_be_visible()
+    is_live(page)
+    explore.click()
+    expect(explore).to_have_count(0)
+    page.wait_for_timeout(500)
+    assert any(cookie["name"] == "headlight_been_here" for cookie in page.context.cookies())
+    page.reload()
+    is_live(page)
+    expect(explore).to_have_count(0)
+    page.get_by_role("link", name="About", exact=True).click()
+    expect(page.get_by_role("link", name="New to attention?")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_term_explains_itself_by_keyboard_and_mouse(open_page: Visit, width: int) -> None:
+    page = open_page(width=width)
+    is_live(page)
+    term = page.locator(".hl-tagline .hl-term")
+    for point in (term.focus, term.hover):
+        point()
+        page.wait_for_timeout(600)
+        shown = term.evaluate("e => { const s = getComputedStyle(e, '::after'); return [s.visibility, s.content]; }")
+        assert shown[0] == "visible" and "Head 0.3 is head 3 of layer 0" in shown[1]
+        page.mouse.move(0, 0)
+        page.keyboard.press("Escape")
+        term.blur()

@@ -1,0 +1,209 @@
+"""The ready views of the teacher's kit, each with the figure that a model gives for it. No Streamlit.
+
+A view is made when the page is opened, so a figure that does not hold any more could not stand there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from attn_core.figures.charts.heatmap import heatmap_spec
+from attn_core.figures.charts.parameters import named_bars, share_bars
+from attn_core.figures.charts.senses import cosine_lines
+from attn_core.figures.charts.spec import ChartSpec
+from attn_core.models.cards import card_of
+from attn_core.parameters.count import count_parameters
+from attn_core.residual import geometry
+from attn_core.text.numbers import percent
+from attn_core.views.recorded import SENTENCE
+from ui import words
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from attn_core.traces.trace import Trace
+
+WORDS = words.beside(__file__)
+SAID = words.read(Path(__file__).with_name("views.toml"))  # of each view, by its name
+MODEL, DECODER = "minilm", "tiny-decoder"
+TIRED = "the animal didn't cross the street because it was tired"
+WIDE = "the animal didn't cross the street because it was wide"
+KEYS = "the keys to the cabinet are on the table"
+HUNGRY = "a hungry fluffy blue creature"
+MOLES = (
+    "the american shrew mole digs a burrow",
+    "one mole of carbon dioxide weighs 44 grams",
+    "take a biopsy of the mole on the skin",
+)
+
+
+class Reader(Protocol):
+    """What the views need of a page: sentences read by a model."""
+
+    def trace(self, text: str, model: str) -> Trace: ...
+
+
+@dataclass(frozen=True)
+class ReadyView:
+    """A view for a class. `says` holds the figure, `question` and `answer` are for the worksheet; all plain text."""
+
+    name: str
+    says: str
+    question: str
+    answer: str
+    page: str
+    params: Mapping[str, str | int]
+    picture: Callable[..., ChartSpec]  # made with theme=
+    below: str  # what the picture is of
+    paper: Callable[[], go.Figure] | None = None  # … where a slide shows it in another way
+    shows_card: str = ""  # the card of the page that fits a frame by itself
+
+    @property
+    def title(self) -> str:
+        return SAID.text("title", self.name)
+
+
+def _view(
+    name: str, page: str, params: Mapping[str, str | int], picture: Any, below: str, paper: Any = None, **slots: object
+) -> ReadyView:
+    """A view whose sentences are filled with `slots`; each takes those that it has."""
+    return ReadyView(
+        name,
+        SAID.text("says", name, **slots),
+        SAID.text("question", name, **slots),
+        SAID.text("answer", name, **slots),
+        page,
+        params,
+        picture,
+        below,
+        paper,
+        shows_card="head" if page == "all_heads" else "",
+    )
+
+
+def _head(
+    reader: Reader,
+    name: str,
+    text: str,
+    layer: int,
+    head: int,
+    query: str,
+    keys: Mapping[str, str],
+    model: str = MODEL,
+    **slots: object,
+) -> ReadyView:
+    """A view of one head: `keys` are slots, each the weight of a word that `query` looks at."""  # fmt: skip
+    trace = reader.trace(text, model=model)
+    labels, pattern = trace.tokens.labels, trace.pattern(layer, head)
+    row = labels.index(query)
+    shares = {slot: percent(float(pattern[row, labels.index(word)])) for slot, word in keys.items()}
+    params = {"model": model, "text": text, "layer": layer, "head": head, "query": row}
+    return _view(
+        name, "all_heads", params, _pattern(trace, layer, head, row), _below(model, layer, head, text),
+        head=f"{layer}.{head}", **shares, **slots,
+    )  # fmt: skip
+
+
+def _pattern(trace: Trace, layer: int, head: int, row: int) -> Callable[..., ChartSpec]:
+    return partial(
+        heatmap_spec,
+        trace.pattern(layer, head),
+        trace.tokens.labels,
+        head=f"{layer}.{head}",
+        masked=~trace.may_look(layer),
+        selected_query=row,
+        query_special=trace.tokens.special,
+    )
+
+
+def _below(model: str, layer: int, head: int, text: str) -> str:
+    return WORDS.text("below", model=model, head=f"{layer}.{head}", text=text)
+
+
+def adjectives(reader: Reader) -> ReadyView:
+    return _head(reader, "adjectives", SENTENCE, 0, 3, "creature", {"fluffy": "fluffy", "blue": "blue"})
+
+
+def pronoun(reader: Reader) -> ReadyView:
+    wide = reader.trace(WIDE, model=MODEL)
+    labels, row = wide.tokens.labels, wide.pattern(3, 1)[wide.tokens.labels.index("it")]
+    changed = {"wide_animal": "animal", "wide_street": "street"}
+    shares = {slot: percent(float(row[labels.index(word)])) for slot, word in changed.items()}
+    return _head(reader, "pronoun", TIRED, 3, 1, "it", {"animal": "animal", "street": "street"}, **shares)
+
+
+def agreement(reader: Reader) -> ReadyView:
+    return _head(reader, "agreement", KEYS, 3, 1, "are", {"keys": "keys", "cabinet": "cabinet"})
+
+
+def one_back(reader: Reader) -> ReadyView:
+    trace = reader.trace(SENTENCE, model=MODEL)
+    back = np.diagonal(trace.pattern(0, 2), -1)  # [query − 1]: what each word gives the one before it
+    return _head(reader, "one_back", SENTENCE, 0, 2, "creature", {}, share=percent(float(back.mean())))
+
+
+def resting(reader: Reader) -> ReadyView:
+    trace = reader.trace(SENTENCE, model=MODEL)
+    special = np.array(trace.tokens.special)
+    on_special = trace.pattern(4, 5)[~special][:, special].sum(axis=1)  # [word]
+    return _head(reader, "resting", SENTENCE, 4, 5, "creature", {}, share=percent(float(on_special.mean())))
+
+
+def masking(reader: Reader) -> ReadyView:
+    layer, head = card_of(DECODER).best_head
+    return _head(reader, "masking", HUNGRY, layer, head, "creature", {"share": "hungry"}, model=DECODER)
+
+
+def moles(reader: Reader) -> ReadyView:
+    traces = [reader.trace(text, model=MODEL) for text in MOLES]
+    ways = []
+    for trace in traces:
+        at = trace.tokens.labels.index("mole")
+        ways.append(
+            np.stack([trace.embedding(layer)[at] for layer in range(trace.n_layers + 1)])
+        )  # [layer + 1, d_model]
+    names = list(WORDS.table("moles.pairs").values())
+    cosines = np.array([geometry.cosine(ways[a], ways[b]) for a, b in ((0, 1), (0, 2), (1, 2))])  # [pair, layer + 1]
+    stops = [WORDS.text("moles.stop", layer=layer) for layer in range(len(ways[0]) - 1)] + [WORDS.text("moles.end")]
+    least = int(np.argmin(cosines[:, -1]))
+    return _view(
+        "moles", "word_senses", {"model": MODEL}, partial(cosine_lines, names, cosines, stops),
+        WORDS.text("moles.below", model=MODEL), start=f"{cosines[:, 0].min():.2f}", pair=names[least],
+        end=f"{cosines[least, -1]:.2f}",
+    )  # fmt: skip
+
+
+def counting(reader: Reader) -> ReadyView:
+    table = count_parameters("gpt-3")
+    parts = {line.role: line.count for line in table.lesson}
+    shown = ["GPT-3"], [parts]
+    return _view(
+        "counting", "parameters", {}, partial(share_bars, *shown, as_share=True), WORDS.text("counting.below"),
+        partial(_named_bars, *shown),
+        attention=f"{table.lesson_attention:,}", total=f"{table.lesson_total:,}",
+        share=percent(table.lesson_attention / table.lesson_total),
+    )  # fmt: skip
+
+
+def _named_bars(models: list[str], parts: list[dict[str, int]]) -> go.Figure:
+    """The bars at a slide's height, the names of their colours close below."""
+    figure = named_bars(models, parts, as_share=True, theme="light")
+    return figure.update_layout(height=380, width=760, margin={"b": 100}, legend={"y": -0.06})
+
+
+VIEWS: tuple[Callable[[Reader], ReadyView], ...] = (
+    adjectives,
+    pronoun,
+    agreement,
+    one_back,
+    resting,
+    masking,
+    moles,
+    counting,
+)
