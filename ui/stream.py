@@ -53,9 +53,9 @@ class StreamView:
     trace: Trace
     stream: str | None
 
-    @cached_property
+    @property
     def reader(self) -> StreamTrace:
-        """The stream as a value, with every reader."""
+        """The stream as a value, with every reader. Not kept: callbacks hold a view for hours, and it the trace."""
         found: StreamTrace = self.trace.stream(self.stream)
         return found
 

@@ -18,6 +18,7 @@ from attn_core.heads import alignment, compare
 from attn_core.heads.salience import most_salient_query
 from attn_core.models.catalogue import entry_of
 from ui.compare_heads.specs import PanelSpec
+from ui.server.cache import while_drawn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -136,7 +137,7 @@ class PanelSet:
         word = [w for w in dict.fromkeys(tokens.words) if w is not None][index]
         return max(p for p, w in enumerate(tokens.words) if w == word)
 
-    @cached_property
+    @while_drawn
     def cells(self) -> list[Floats]:
         """Every panel's pattern on the shared axes, [place, place]."""
         return [self.on_axes(i, panel.pattern) for i, panel in enumerate(self.panels)]

@@ -83,7 +83,7 @@ class MeanPatterns:
 def _patterns_of(spec: PanelSpec, viewed: StreamView) -> Callable[[int], Floats]:
     """The patterns of a layer that a panel shows, [head, query, key]."""
     if spec.shows != "shuffled":
-        return viewed.reader.patterns
+        return lambda layer: viewed.reader.patterns(layer)  # the reader's own method would keep the whole trace
     # One handle a page: what the page has read of it stays to its end, so that no layer computes the mean again.
     mean = cache(partial(_shared_mean, viewed))
     return lambda layer: unwrap(mean()).layers[layer]

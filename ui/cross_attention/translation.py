@@ -51,7 +51,7 @@ class Translation:
     row_asked: int | None
     names_rows: str
 
-    @cached_property
+    @property
     def cross(self) -> StreamTrace:
         return self.trace.stream("cross")
 

@@ -56,7 +56,7 @@ class TokenUpdate:
         """The stream that is looked at."""
         return self.viewed.reader
 
-    @cached_property
+    @property
     def stack(self) -> StreamTrace:
         """The stream whose blocks the ledger follows: a decoder's block holds its cross-attention too."""
         return self.trace.stream(self.block)

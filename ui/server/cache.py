@@ -24,6 +24,7 @@ from cachetools import LRUCache
 from attn_core.errors import HeadlightError
 
 T = TypeVar("T")
+V = TypeVar("V")
 PATIENCE = 120.0  # seconds that a visitor waits for what another visitor is computing
 OVERHEAD = 500  # bytes that an entry costs beside its value
 CROWDED = "Many people are looking at this moment. Your sentence is kept: please try again in a few seconds."
@@ -196,7 +197,27 @@ def key_of(handle: object) -> Hashable:
 
 def begin_page() -> None:
     """A page begins to be drawn: forget what this thread's last one read, and keep what this one reads."""
-    _page.references = {}
+    _page.references, _page.values = {}, {}
+
+
+class while_drawn(Generic[V]):  # noqa: N801  # a decorator, used and read like `cached_property`
+    """As `functools.cached_property`, for large values: kept to the end of the page that reads them, not in the object.
+
+    Callbacks and folds keep the object for hours, and a session its last page: eighty of them would fill the memory.
+    Read later, by a callback, the value is computed again.
+    """
+
+    def __init__(self, compute: Callable[[Any], V]) -> None:
+        self.compute, self.__doc__ = compute, compute.__doc__
+
+    def __get__(self, owner: object, _: type | None = None) -> V:
+        kept: dict[tuple[int, int], tuple[object, V]] | None = getattr(_page, "values", None)
+        if kept is None:  # a download's thread draws no page
+            return self.compute(owner)
+        key = (id(owner), id(self))
+        if key not in kept:
+            kept[key] = (owner, self.compute(owner))  # with its owner, whose id then stays its own
+        return kept[key][1]
 
 
 def _refer_to(value: object) -> None:

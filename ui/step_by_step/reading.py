@@ -41,7 +41,7 @@ def subject_from_model(page: Page, viewed: StreamView) -> StepSubject:
         trace=trace,
         layer=layer,
         head=head,
-        reader=viewed.reader,
+        stream_name=viewed.stream,
     )
 
 

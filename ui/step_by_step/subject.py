@@ -19,6 +19,7 @@ from attn_core.traces.trace import Trace
 from attn_core.walkthrough.head import HeadInputs, HeadStages, run_stages
 from attn_core.walkthrough.toy import Toy
 from ui.drawing import markup
+from ui.server.cache import while_drawn
 
 WINDOW = 128  # tokens that are shown at once
 Array = np.ndarray
@@ -51,12 +52,12 @@ class StepSubject:
     trace: Trace | None = None
     layer: int = 0
     head: int = 0
-    reader: StreamTrace | None = None  # its stream; none for the toy
+    stream_name: str | None = None  # of the trace, None where that has only one
     toy: Toy | None = None
     meanings: Sequence[str] = ()  # what each number of E stands for, where somebody made it so
     link_names: tuple[str, str] = ("query", "key")  # the link's parameters for the two words
 
-    @cached_property
+    @while_drawn
     def stages(self) -> HeadStages:
         return run_stages(self.inputs)
 
@@ -73,6 +74,11 @@ class StepSubject:
             row[self.query] = -0.5
         row[list(self.keys.special)] -= 0.75
         return int(row.argmax())
+
+    @property
+    def reader(self) -> StreamTrace | None:
+        """Its stream; none for the toy. Not kept: buttons hold a subject for hours, and it the whole trace."""
+        return None if self.trace is None else self.trace.stream(self.stream_name)
 
     @property
     def crosses(self) -> bool:
