@@ -118,8 +118,11 @@ def hosted(folder: Path, *, at: Path = ROOT, ready: bool = True, **environment: 
 
 
 @contextmanager
-def behind_nginx(folder: Path, ports: list[int], *, tls: bool = False) -> Iterator[str]:
-    """The shipped nginx files with this machine's ports, and a header that tells which instance answered."""
+def behind_nginx(folder: Path, ports: list[int], *, tls: bool = False, more: str = "") -> Iterator[str]:
+    """The shipped nginx files with this machine's ports, and a header that tells which instance answered.
+
+    `more` is put into the server block.
+    """
     conf, port = folder / "nginx", free_port()
     shutil.copytree(ROOT / "deploy" / "nginx", conf)
     text = (conf / "nginx.conf").read_text()
@@ -138,7 +141,7 @@ def behind_nginx(folder: Path, ports: list[int], *, tls: bool = False) -> Iterat
     (conf / "front.conf").write_text(front)
     places = (conf / "locations.conf").read_text()
     places = places.replace("add_header Set-Cookie", "add_header X-Instance $upstream_addr;\nadd_header Set-Cookie")
-    (conf / "locations.conf").write_text(places)
+    (conf / "locations.conf").write_text(places + more)
     if tls:
         own_certificate(conf / "tls")
     process = subprocess.Popen([NGINX, "-c", str(conf / "nginx.conf"), "-g", "daemon off;"])

@@ -200,7 +200,7 @@ def begin_page() -> None:
     _page.references, _page.values = {}, {}
 
 
-class while_drawn(Generic[V]):  # noqa: N801  # a decorator, used and read like `cached_property`
+class while_drawn(Generic[V]):  # a decorator, used and read like `cached_property`
     """As `functools.cached_property`, for large values: kept to the end of the page that reads them, not in the object.
 
     Callbacks and folds keep the object for hours, and a session its last page: eighty of them would fill the memory.
