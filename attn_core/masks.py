@@ -6,10 +6,13 @@ its square; `Mask.may_look` draws the square when somebody asks.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+CELLS = 1 << 20  # of a square that are worked on at a time: 4 MB of float32, which a processor's cache still holds
 
 
 def causal(n_query: int, n_key: int) -> Tensor:
@@ -66,30 +69,70 @@ class Mask:
 
     def may_look(self, n_query: int, n_key: int) -> Tensor:
         """The mask as a square, bool [query, key]."""
+        return self.cells if self.cells is not None else self.rows(slice(0, n_query), n_key)
+
+    def rows(self, rows: slice, n_key: int) -> Tensor:
+        """Some rows of the square, bool [row, key], without the others.
+
+        >>> Mask(ahead=0).rows(slice(2, 3), 4).tolist()
+        [[True, True, True, False]]
+        """
         if self.cells is not None:
-            return self.cells
-        allowed = torch.ones(n_query, n_key, dtype=torch.bool)
+            return self.cells[rows, :n_key]
+        allowed = torch.ones(rows.stop - rows.start, n_key, dtype=torch.bool)
         if self.ahead is not None:
-            allowed = allowed.tril(self.ahead)
+            allowed = allowed.tril(self.ahead + rows.start)
         if self.back is not None:
-            allowed = allowed.triu(-self.back)
+            allowed = allowed.triu(rows.start - self.back)
         if self.real is not None:
-            allowed = allowed & padding(self.real, n_query)
+            allowed = allowed & padding(self.real[:n_key], len(allowed))
         return allowed
+
+    def everyone_sees(self, n_query: int, n_key: int) -> bool:
+        """Whether every query has a key that it may look at."""
+        return self.is_open or all(bool(self.rows(r, n_key).any(dim=-1).all()) for r in row_slices(n_query, n_key))
 
     @classmethod
     def of(cls, cells: Tensor) -> Mask:
         """Find the rule behind a square of cells, bool [query, key]; keep the square where there is none."""
         n_query, n_key = cells.shape
         real = cells.any(dim=0)
-        every = None if bool(real.all()) else real
-        offset = torch.arange(n_key)[None, :] - torch.arange(n_query)[:, None]  # how far ahead a key lies
-        seen = offset[cells]
-        if seen.numel() == 0:
+        if not bool(real.any()):
             return cls(cells=cells)
-        ahead, back = int(seen.max()), -int(seen.min())
-        rule = cls(back=None if back >= n_query - 1 else back, ahead=None if ahead >= n_key - 1 else ahead, real=every)
-        return rule if bool((rule.may_look(n_query, n_key) == cells).all()) else cls(cells=cells.clone())
+        ahead, back = _reach(cells)
+        rule = cls(
+            back=None if back >= n_query - 1 else back,
+            ahead=None if ahead >= n_key - 1 else ahead,
+            real=None if bool(real.all()) else real,
+        )
+        same = all(torch.equal(rule.rows(rows, n_key), cells[rows]) for rows in row_slices(n_query, n_key))
+        return rule if same else cls(cells=cells.clone())
+
+
+def row_slices(n_query: int, n_key: int) -> Iterator[slice]:
+    """The rows of a square in pieces of at most `CELLS` cells, so that what is computed from them stays small.
+
+    >>> list(row_slices(3, CELLS // 2))
+    [slice(0, 2, None), slice(2, 3, None)]
+    """
+    step = max(1, CELLS // n_key)
+    return (slice(start, min(start + step, n_query)) for start in range(0, n_query, step))
+
+
+def _reach(cells: Tensor) -> tuple[int, int]:
+    """How far ahead and how far back queries look at most, from bool [query, key] with something to see."""
+    ahead, back = -cells.shape[0], -cells.shape[1]
+    for rows in row_slices(*cells.shape):
+        seen = cells[rows]
+        some = seen.any(dim=-1)
+        if not bool(some.any()):
+            continue
+        query = torch.arange(rows.start, rows.stop)[some]
+        numbers = seen[some].to(torch.uint8)
+        first, from_end = numbers.argmax(dim=-1), numbers.flip(-1).argmax(dim=-1)  # argmax is the first of equals
+        ahead = max(ahead, int((cells.shape[1] - 1 - from_end - query).max()))
+        back = max(back, int((query - first).max()))
+    return ahead, back
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,15 +161,13 @@ class RelativeBias:
         >>> RelativeBias(torch.tensor([[-1.0, 0.0, 1.0]])).cells(0, 2, 2)[0].tolist()
         [[0.0, 1.0], [-1.0, 0.0]]
         """
-        values = self.values if head is None else self.values[head : head + 1]
-        if values.dim() == 3:
-            return values
-        distance = torch.arange(n_key)[None, :] - torch.arange(n_query)[:, None] + n_query - 1
-        return values[:, distance]
+        heads = slice(None) if head is None else slice(head, head + 1)
+        return RelativeBias(self.values[heads]).rows(slice(0, n_query), n_query, n_key).values
 
-    def row(self, query: int, n_query: int, n_key: int) -> RelativeBias:
-        """The same bias for one query alone, [head, 1, key], without the square."""
+    def rows(self, rows: slice, n_query: int, n_key: int) -> RelativeBias:
+        """The same bias for some queries alone, [head, row, key], without the square."""
         if self.values.dim() == 3:
-            return RelativeBias(self.values[:, query : query + 1])
-        start = n_query - 1 - query
-        return RelativeBias(self.values[:, None, start : start + n_key])
+            return RelativeBias(self.values[:, rows, :n_key])
+        # Row q of the square is the part of `values` that begins at distance −q: windows that move back one a row.
+        windows = self.values.unfold(-1, n_key, 1)  # [head, distance] → [head, start, key], a view
+        return RelativeBias(windows[:, n_query - rows.stop : n_query - rows.start].flip(1))

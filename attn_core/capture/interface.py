@@ -19,7 +19,7 @@ from transformers.masking_utils import eager_mask, sdpa_mask
 from attn_core import attention
 from attn_core.capture.hooks import RECORDER, AttentionCall
 from attn_core.errors import UnsupportedFamily
-from attn_core.masks import Mask, RelativeBias
+from attn_core.masks import Mask, RelativeBias, row_slices
 
 NAME = "headlight"
 NAME_WITH_MASK = "headlight-with-mask"
@@ -95,16 +95,22 @@ def read_mask(
     else:
         square = mask[0].cpu()
         cells = square if square.dtype == torch.bool else square > torch.finfo(square.dtype).min / 2
-        added = None if square.dtype == torch.bool else square.masked_fill(~cells, 0)
         if not torch.equal(cells, cells[:1].expand_as(cells)):
             raise UnsupportedFamily("This model hides different words from different heads; that cannot be drawn yet.")
         rule = Mask.of(cells[0].expand(n_query, n_key))
-        bias = bias if added is None or not bool(added.any()) else added[None] + (0 if bias is None else bias.cpu())
-    if not rule.is_open and not bool(rule.may_look(n_query, n_key).any(dim=-1).all()):
+        if square.dtype != torch.bool and _adds(square, cells):
+            bias = square.masked_fill(~cells, 0)[None] + (0 if bias is None else bias.cpu())
+    if not rule.everyone_sees(n_query, n_key):
         raise UnsupportedFamily(
             "This model's mask leaves a word with nothing to look at, so its weights are undefined."
         )
     return rule, None if bias is None else RelativeBias.of(bias[0].cpu())
+
+
+def _adds(square: Tensor, cells: Tensor) -> bool:
+    """Whether an additive mask [1 or head, query, key] also adds something to `cells` that may be seen."""
+    pieces = row_slices(*square.shape[1:])
+    return any(bool((square[:, rows].ne(0) & cells[:, rows]).any()) for rows in pieces)
 
 
 def use_ours_always(hf_model: Any) -> None:

@@ -36,6 +36,11 @@ def fit_logit_rule(head: nn.Module, final: Tensor, logits: Tensor, soft_cap: flo
     if getattr(head, "weight", final).shape[-1] != final.shape[-1]:
         return None
     plain = head(final)
+    finite = torch.isfinite(plain).all(dim=0) & torch.isfinite(logits).all(dim=0)  # [word]
+    # A damaged row of the unembedding gives NaN by this rule as by the model; the rule is fitted to the other words.
+    plain, logits = plain[:, finite], logits[:, finite]
+    if not bool(finite.any()):
+        return None
     if soft_cap is not None:
         capped = LogitRule(soft_cap=soft_cap)
         return capped if torch.allclose(capped.logits(plain), logits, rtol=parity.FACTOR, atol=parity.FACTOR) else None
@@ -47,4 +52,6 @@ def fit_logit_rule(head: nn.Module, final: Tensor, logits: Tensor, soft_cap: flo
     noise = of_largest * float(logits.abs().max())
     if not torch.allclose(factor * plain + bias, logits, rtol=relative, atol=noise):
         return None
-    return LogitRule(factor, bias=bias if float(bias.abs().max()) > noise else None)
+    if not float(bias.abs().max()) > noise:
+        return LogitRule(factor)
+    return LogitRule(factor, bias=torch.zeros(len(finite)).to(bias).masked_scatter(finite, bias))

@@ -22,7 +22,7 @@ from attn_core.capture.interface import attention_of, is_ours_always, our_name
 from attn_core.capture.logits import logit_rule
 from attn_core.capture.probe import probe
 from attn_core.capture.probe_inputs import no_cache, probe_inputs
-from attn_core.errors import HeadlightError, UnsupportedFamily
+from attn_core.errors import DamagedModel, HeadlightError, UnsupportedFamily
 from attn_core.settings import settings
 from attn_core.text.tokens import Tokens
 from attn_core.text.unknown_words import TextReader
@@ -125,8 +125,8 @@ def wrap(
     """Make a transformers model traceable; outside our calls it behaves as it did before.
 
     Runs it once on five tokens to find its wiring. Raises UnsupportedFamily where attention does not go through the
-    library's interface, and HeadlightError for weights that are not float32 (half precision gives gibberish on a CPU)
-    and for what is no model or no tokenizer.
+    library's interface, DamagedModel where weights that are not finite spoil that run, and HeadlightError for weights
+    that are not float32 (half precision gives gibberish on a CPU) and for what is no model or no tokenizer.
     """
     if not all(hasattr(hf_model, part) for part in ("config", "base_model", "get_input_embeddings")):
         raise HeadlightError(
@@ -155,13 +155,22 @@ def wrap(
     if wiring is None:
         remove_copied_hooks(hf_model)
         with model.running():
-            wiring = probe(hf_model, lambda: model.run(**probe_inputs(hf_model)))
+            wiring = probe(hf_model, lambda: _finite(model, model.run(**probe_inputs(hf_model))))
             _compare_with_its_own(model)
             wiring = replace(wiring, logits=logit_rule(hf_model, wiring))
         _WIRINGS[hf_model] = wiring
         _place_taps(hf_model, wiring)
     kind = "encoder-decoder" if hf_model.config.is_encoder_decoder else "decoder" if wiring.causal else "encoder"
     return replace(model, wiring=wiring, kind=kind)
+
+
+def _finite(model: Model, output: Any) -> Any:
+    """What a run gave; raises DamagedModel, naming weights, where it is not finite: nothing could be matched."""
+    if not bool(torch.isfinite(output[0]).all()):
+        damaged = [name for name, p in model.hf.named_parameters() if not bool(torch.isfinite(p).all())]
+        where = f"in its weights {', '.join(damaged[:3])}" if damaged else "in what it computes from five tokens"
+        raise DamagedModel(f"{model.name} is damaged: there are values that are no finite numbers {where}.")
+    return output
 
 
 def _compare_with_its_own(model: Model) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 import numpy as np
@@ -118,9 +119,11 @@ def points(difference: float) -> str:
 def scientific(number: float) -> str:
     """A very small number, by its power of ten.
 
-    >>> scientific(3.2e-08), scientific(0.0)
-    ('3 × 10⁻⁸', '0')
+    >>> scientific(3.2e-08), scientific(0.0), scientific(float("nan"))
+    ('3 × 10⁻⁸', '0', 'not a number')
     """
+    if not math.isfinite(number):
+        return "not a number"
     digits, power = f"{number:.0e}".split("e")
     raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{digits} × 10{raised}" if number else "0"

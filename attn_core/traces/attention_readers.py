@@ -7,14 +7,16 @@ Readers return fresh float32 arrays, and raise IndexError, naming the range, for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from attn_core import attention
 from attn_core.errors import check_index
+from attn_core.masks import row_slices
 from attn_core.text.tokens import Tokens
 from attn_core.traces.layer import Call, Layer
 from attn_core.traces.reader import Array, Flags
@@ -87,15 +89,35 @@ class AttentionReaders:
 
     def pattern(self, layer: int, head: int) -> Array:
         """The attention pattern of a head, [query, key]; every row sums to 1."""
-        return as_array(self._call(layer, head).patterns(head)[0])
+        return self._call(layer, head).patterns(head)[0].numpy()
 
     def pattern_row(self, layer: int, head: int, query: int) -> Array:
         """One row of a pattern, [key], computed without the others; sums to 1."""
-        return as_array(self._call(layer, head, query).at(query).patterns(head)[0, 0])
+        call = self._call(layer, head, query)
+        row = np.zeros(call.n_key, np.float32)
+        seen = call.rows(slice(query, query + 1)).patterns(head)[0, 0]
+        row[: len(seen)] = seen  # where no query looks ahead, later keys are left out: their weight is 0
+        return row
 
-    def patterns(self, layer: int) -> Array:
-        """The attention patterns of all heads of a layer, [head, query, key]."""
-        return as_array(self._call(layer).patterns(None))
+    def patterns(self, layer: int, rows: slice | None = None) -> Array:
+        """The attention patterns of all heads of a layer, [head, query, key], or `rows` of them, [head, row, key]."""
+        call = self._call(layer)
+        start, stop, _ = slice(None).indices(call.n_query) if rows is None else rows.indices(call.n_query)
+        if (start, stop) == (0, call.n_query):
+            return call.patterns(None).numpy()
+        some = np.zeros((call.n_heads, max(0, stop - start), call.n_key), np.float32)
+        if some.size:
+            seen = call.rows(slice(start, stop)).patterns(None)  # [head, row, key up to the last that may be seen]
+            some[:, :, : seen.shape[-1]] = seen
+        return some
+
+    def iter_patterns(self, layer: int) -> Iterator[tuple[slice, Array]]:
+        """The patterns of a layer in blocks of rows, (rows, [head, row, key]), for sentences too long for a square.
+
+        A block has at most `masks.CELLS` weights, or one row of every head.
+        """
+        call = self._call(layer)
+        return ((rows, self.patterns(layer, rows)) for rows in row_slices(call.n_query, call.n_key * call.n_heads))
 
     def may_look(self, layer: int) -> Flags:
         """Which query may look at which key, bool [query, key]."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from attn_core import attention
 from attn_core.attention import AttentionWeights
 from attn_core.errors import HeadlightError
+from attn_core.masks import row_slices
 from attn_core.traces.attention_readers import AttentionReaders, as_array
 from attn_core.traces.reader import Array
 
@@ -37,8 +38,11 @@ class DeltaReaders(AttentionReaders):
         return as_array(found.site.value.of_head(model, head, found.call.n_heads)[0])
 
     def delta_e(self, layer: int, head: int) -> Array:
-        """What this head adds to every token, [query, d_model]: (pattern · value) · W_O. The bias is not in it."""
-        weighted = self._call(layer, head).weigh_values(head)[0]  # [query, d_head]
+        """What this head adds to every token, [query, d_model]: (pattern · value) · W_O. The bias is not in it.
+
+        pattern · value is what the model's own attention returned; `check` computes it anew and compares.
+        """
+        weighted = self._call(layer, head).given_values(head)[0]  # [query, d_head]
         return as_array(weighted @ self._w_o(layer, head))
 
     def delta_e_by_source(self, layer: int, head: int, query: int) -> Array:
@@ -46,20 +50,20 @@ class DeltaReaders(AttentionReaders):
         call = self._call(layer, head, query)
         if head in call.replaced:
             raise HeadlightError(f"Head {layer}.{head} was switched off in this pass, so its ΔE comes from no word.")
-        weights = call.at(query).patterns(head)[0, 0]  # [key]
+        weights = torch.from_numpy(self.pattern_row(layer, head, query))  # [key]
         return as_array(attention.delta_e_by_source(weights, call.heads(head)[2][0], self._w_o(layer, head)))
 
     def heads_delta_e(self, layer: int, query: int) -> Array:
         """What every head of a layer adds to one token: [head, d_model]."""
         found = self._layer(layer, query=query)
-        weighted = found.call.at(query).weigh_values(None)[:, 0]  # [head, 1, d_head] → [head, d_head]
+        weighted = found.call.given_values(None)[:, query]  # [head, query, d_head] → [head, d_head]
         return as_array(torch.einsum("hd,hdm->hm", weighted, found.w_o(self._source.module())))
 
     def delta_e_sizes(self, layer: int) -> Array:
         """‖ΔE‖ of every head and token of a layer: [head, query]."""
         found = self._layer(layer)
-        heads = zip(found.call.weigh_values(None), found.w_o(self._source.module()), strict=True)
-        return as_array(torch.stack([(weighted @ w_o).norm(dim=-1) for weighted, w_o in heads]))  # d_model summed away
+        heads = zip(found.call.given_values(None), found.w_o(self._source.module()), strict=True)
+        return as_array(torch.stack([_sizes(weighted, w_o) for weighted, w_o in heads]))  # [head, query]
 
     def output_bias(self, layer: int) -> Array:
         """The output bias b_O, which belongs to no head: [d_model], zeros where the model has none."""
@@ -89,3 +93,9 @@ class DeltaReaders(AttentionReaders):
 
     def _w_o(self, layer: int, head: int) -> Tensor:
         return self._layer(layer, head).w_o(self._source.module())[head]
+
+
+def _sizes(weighted: Tensor, w_o: Tensor) -> Tensor:
+    """‖weighted · W_O‖ of every token, [query], a block of tokens at a time: [query, d_model] is never whole."""
+    blocks = row_slices(len(weighted), w_o.shape[-1])
+    return torch.cat([(weighted[rows] @ w_o).norm(dim=-1) for rows in blocks])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, overload
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from attn_core import attention
 from attn_core.errors import HeadlightError
-from attn_core.masks import Mask, RelativeBias
+from attn_core.masks import CELLS, Mask, RelativeBias, row_slices
 from attn_core.traces.wiring import Site, Tap
 
 
@@ -43,28 +43,46 @@ class Call:
     def heads(self, which: int | None) -> tuple[Tensor, Tensor, Tensor]:
         """(query, key, value) of one head, or of all of them, groups repeated: each [head, token, d_head]."""
         if which is None:
-            return (
-                self.query,
-                attention.repeat_groups(self.key, self.n_heads),
-                attention.repeat_groups(self.value, self.n_heads),
+            shares = self.n_heads // self.key.shape[0]  # 1 where every head has a key of its own: nothing to repeat
+            key, value = (
+                x if shares == 1 else attention.repeat_groups(x, self.n_heads) for x in (self.key, self.value)
             )
+            return self.query, key, value
         group = which // (self.n_heads // self.key.shape[0])
         one, shared = slice(which, which + 1), slice(group, group + 1)
         return self.query[one], self.key[shared], self.value[shared]
 
-    def at(self, query: int) -> Call:
-        """The same call as one query alone makes it, so that its scores are a row and never a square."""
-        n_query, n_key = self.query.shape[1], self.key.shape[1]
-        one = slice(query, query + 1)
+    @property
+    def n_query(self) -> int:
+        return self.query.shape[1]
+
+    @property
+    def n_key(self) -> int:
+        return self.key.shape[1]
+
+    def rows(self, rows: slice) -> Call:
+        """The same call as some queries alone make it, so that scores are a few rows and never a square.
+
+        Where no query looks ahead, keys behind the last of these queries are left out.
+        """
+        n_key = min(rows.stop, self.n_key) if self.mask.is_causal else self.n_key
         return replace(
             self,
-            query=self.query[:, one],
-            mask=self.mask if self.mask.is_open else Mask(cells=self.mask.may_look(n_query, n_key)[one]),
-            bias=None if self.bias is None else self.bias.row(query, n_query, n_key),
-            weighted_values=self.weighted_values[one],
-            replaced={head: part[one] for head, part in self.replaced.items()},
-            forced={head: cells[one] for head, cells in self.forced.items()},
+            query=self.query[:, rows],
+            key=self.key[:, :n_key],
+            value=self.value[:, :n_key],
+            mask=self.mask if self.mask.is_open else Mask(cells=self.mask.rows(rows, n_key)),
+            bias=None if self.bias is None else self.bias.rows(rows, self.n_query, n_key),
+            weighted_values=self.weighted_values[rows],
+            replaced={head: part[rows] for head, part in self.replaced.items()},
+            forced={head: cells[rows, :n_key] for head, cells in self.forced.items()},
         )
+
+    def row_blocks(self, n_heads: int = 1) -> Iterator[tuple[slice, Call]]:
+        """The call in blocks of queries, at most `masks.CELLS` scores of `n_heads` heads each: (rows, their call)."""
+        n_heads = n_heads if self.bias is None else self.n_heads  # rows of a bias are those of every head
+        blocks = [*row_slices(self.n_query, self.n_key * n_heads)]
+        return ((rows, self if len(blocks) == 1 else self.rows(rows)) for rows in blocks)
 
     def scores(self, which: int | None) -> Tensor:
         """Before the softmax, [head, query, key]: scaled, capped, shifted by a position bias, masked cells −∞."""
@@ -79,7 +97,18 @@ class Call:
         return attention.mask_scores(scores, self.mask.may_look(*scores.shape[-2:]))
 
     def patterns(self, which: int | None) -> Tensor:
-        """After the softmax, [head, query, key]."""
+        """After the softmax, [head, query, key], computed a block at a time."""
+        if which is None and self.n_heads * self.n_query * self.n_key > CELLS:
+            return torch.cat([self.patterns(head) for head in range(self.n_heads)])
+        blocks = [*self.row_blocks(self.n_heads if which is None else 1)]
+        if len(blocks) == 1:
+            return self._whole_patterns(which)
+        patterns = torch.zeros(1, self.n_query, self.n_key)  # what lies beyond a block's keys is masked
+        for rows, block in blocks:
+            patterns[:, rows, : block.n_key] = block._whole_patterns(which)
+        return patterns
+
+    def _whole_patterns(self, which: int | None) -> Tensor:
         patterns = attention.softmax(self.scores(which))
         for head, cells in self.forced.items():
             if which in (None, head):
@@ -88,11 +117,25 @@ class Call:
 
     def weigh_values(self, which: int | None) -> Tensor:
         """pattern · value, computed anew, [head, query, d_head]; a replaced head gives what was put in its place."""
-        weighted = attention.weighted_values(self.patterns(which), self.heads(which)[2])
+        if which is None and self.n_heads * self.n_query * self.n_key > CELLS:
+            return torch.cat([self.weigh_values(head) for head in range(self.n_heads)])
+        parts = [
+            attention.weighted_values(block._whole_patterns(which), block.heads(which)[2])
+            for _, block in self.row_blocks(self.n_heads if which is None else 1)
+        ]
+        weighted = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
         for head, part in self.replaced.items():
             if which in (None, head):
                 weighted[0 if which == head else head] = part
         return weighted
+
+    def given_values(self, which: int | None) -> Tensor:
+        """pattern · value as the model's own attention returned it, [head, query, d_head]; a view of what is kept.
+
+        What was forced or put in a head's place in this pass is in it.
+        """
+        heads = attention.split_heads(self.weighted_values, self.n_heads)
+        return heads if which is None else heads[which : which + 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,10 +157,12 @@ class Layer:
         weight = self.site.output.weight(model).to(device="cpu", dtype=torch.float32)
         return weight.reshape(self.call.n_heads, -1, weight.shape[-1])
 
-    def attention_output(self, model: nn.Module, weighted: Tensor | None = None) -> Tensor:
-        """Σ over heads of ΔE plus the output bias, [query, d_model]; `weighted` saves computing the weighted values."""
-        weighted = self.call.weigh_values(None) if weighted is None else weighted
-        joined = attention.join_heads(weighted)  # [head, query, d_head] → [query, head·d_head]
+    def attention_output(self, model: nn.Module, joined: Tensor | None = None) -> Tensor:
+        """Σ over heads of ΔE plus the output bias, [query, d_model].
+
+        `joined` [query, head·d_head] is what takes the place of the weighted values that the model gave.
+        """
+        joined = self.call.weighted_values if joined is None else joined
         total = joined @ self.w_o(model).flatten(0, 1)  # W_O whole again: [head·d_head, d_model]
         bias = self.site.output.bias(model)
         return total if bias is None else total + bias.cpu()

@@ -6,6 +6,8 @@ Each is explained where it is computed, in `attention_readers`, `delta_readers` 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from attn_core.attention import AttentionWeights
 from attn_core.traces.block import BlockKind
 from attn_core.traces.reader import Array, Flags
@@ -47,9 +49,13 @@ class NamedStreamReaders:
         """One row of a pattern, [key], computed without the others; sums to 1."""
         return self.stream(stream).pattern_row(layer, head, query)
 
-    def patterns(self, layer: int, *, stream: str | None = None) -> Array:
-        """The attention patterns of all heads of a layer, [head, query, key]."""
-        return self.stream(stream).patterns(layer)
+    def patterns(self, layer: int, rows: slice | None = None, *, stream: str | None = None) -> Array:
+        """The attention patterns of all heads of a layer, [head, query, key], or `rows` of them, [head, row, key]."""
+        return self.stream(stream).patterns(layer, rows)
+
+    def iter_patterns(self, layer: int, *, stream: str | None = None) -> Iterator[tuple[slice, Array]]:
+        """The patterns of a layer in blocks of rows, (rows, [head, row, key]), for sentences too long for a square."""
+        return self.stream(stream).iter_patterns(layer)
 
     def may_look(self, layer: int, *, stream: str | None = None) -> Flags:
         """Which query may look at which key, bool [query, key]."""

@@ -6,6 +6,7 @@ than the model's, lose one or two digits more. Each tolerance says what it has t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +15,7 @@ from attn_core.traces.block import BlockKind
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from attn_core.traces.layer import Layer
+    from attn_core.traces.layer import Call, Layer
 
 TOLERANCE = 1e-5  # relative; ours against the model's: about a hundred roundings, and far below any wrong wiring
 SMALLEST = 1e-12  # instead of a zero to divide by, far below every number of a model
@@ -39,17 +40,57 @@ class Parity(NamedTuple):
 
     `pattern`: pattern · value against what the model's attention returned. `delta`: Σ ΔE + bias against what its
     output projection returned. `residual`: E + attention (+ norm) (+ MLP) against the stream that the model went on
-    with.
+    with. None: not compared, because the model's own tensor was not found. NaN: something is not a number, in the model
+    or here; it is never left out.
     """
 
-    pattern: float
-    delta: float
-    residual: float
+    pattern: float | None
+    delta: float | None
+    residual: float | None
 
     @property
     def ok(self) -> bool:
-        """Whether all three are within `TOLERANCE`, about a hundred roundings of float32."""
-        return max(self) <= TOLERANCE
+        """Whether pattern and ΔE were compared, and all that was is within `TOLERANCE`; what is not finite is not."""
+        if self.pattern is None or self.delta is None:
+            return False
+        return all(error is None or error <= TOLERANCE for error in self)  # false of NaN
+
+    @property
+    def worst(self) -> float | None:
+        """The largest of the errors; NaN if one is NaN, None if nothing was compared."""
+        return worst_of(error for error in self if error is not None)
+
+    @property
+    def not_compared(self) -> tuple[str, ...]:
+        """The names of the parts that nothing was found for to compare with."""
+        return tuple(name for name, error in zip(self._fields, self, strict=True) if error is None)
+
+    def __repr__(self) -> str:
+        parts = zip(self._fields, self, strict=True)
+        said = (f"{name}={'not compared' if error is None else f'{error:.2g}'}" for name, error in parts)
+        return f"Parity({', '.join(said)})"
+
+
+def worst_of(errors: Iterable[float]) -> float | None:
+    """The largest; NaN if one is NaN, which `max` may lose: max(0.0, nan) is 0.0. None if there is none.
+
+    >>> worst_of([0.0, float("nan"), 1.0]), worst_of([])
+    (nan, None)
+    """
+    found = list(errors)
+    return _largest(found) if found else None
+
+
+def _largest(numbers: Iterable[float]) -> float:
+    found = list(numbers)
+    return math.nan if any(map(math.isnan, found)) else max(found)
+
+
+def worst_parity(checks: Iterable[Parity]) -> Parity:
+    """The worst of several traces, part by part; a part that was not compared in one of them is not compared."""
+    parts = zip(*checks, strict=True)
+    found = [None if None in errors else worst_of(e for e in errors if e is not None) for errors in parts]
+    return Parity(*found)
 
 
 def relative_error(ours: Tensor, theirs: Tensor) -> float:
@@ -67,33 +108,55 @@ def same(ours: Tensor, theirs: Tensor) -> bool:
 
 
 def check(layers: Iterable[Layer], model: nn.Module) -> Parity:
-    """The worst errors over these layers, computed anew from the model's weights."""
-    pattern = delta = residual = 0.0
+    """The worst errors over these layers, computed anew from the model's weights, a block of queries at a time."""
+    errors: dict[str, list[float]] = {name: [] for name in Parity._fields}
     for layer in layers:
-        weighted = layer.call.weigh_values(None)  # [head, query, d_head]
-        joined = weighted.transpose(-3, -2).flatten(-2)  # [query, head·d_head], as attention returns it
-        pattern = max(pattern, relative_error(joined, layer.call.weighted_values))
-        added = layer.attention_output(model, weighted)  # [query, d_model]
-        delta = max(delta, relative_error(added, layer.taps[layer.site.projected]))
-        residual = max(residual, *residual_errors(layer, model, added))
-    return Parity(pattern, delta, residual)
+        for (part, _), error in layer_errors(layer, model).items():
+            errors[part].append(error)
+    return Parity(*(worst_of(found) for found in errors.values()))
 
 
-def residual_errors(layer: Layer, model: nn.Module, added: Tensor) -> Iterator[float]:
-    """How well one block adds up from what our attention gives, `added` [query, d_model]; 0 where that is unknown."""
+def layer_errors(layer: Layer, model: nn.Module) -> dict[tuple[str, str], float]:
+    """(part of `Parity`, what was compared) → its relative error, for all that can be compared in a layer."""
+    sizes: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for rows, block in layer.call.row_blocks():
+        for comparison, ours, theirs in _compared(layer, model, rows, block):
+            size = float((ours - theirs).abs().max()), float(theirs.abs().max())  # NaN where one of them has a NaN
+            sizes.setdefault(comparison, []).append(size)
+    found = {}
+    for comparison, pairs in sizes.items():
+        differences, largest = zip(*pairs, strict=True)
+        found[comparison] = _largest(differences) / _largest((*largest, SMALLEST))
+    return found
+
+
+def _compared(
+    layer: Layer, model: nn.Module, rows: slice, block: Call
+) -> Iterator[tuple[tuple[str, str], Tensor, Tensor]]:
+    """What is compared in some rows of a layer: (part and name, ours, the model's own), both [row, features]."""
+    joined = block.weigh_values(None).transpose(-3, -2).flatten(-2)  # [row, head·d_head], as attention returns it
+    yield ("pattern", "weighted values"), joined, layer.call.weighted_values[rows]
+    added = layer.attention_output(model, joined)  # [row, d_model]
+    yield ("delta", "output"), added, layer.taps[layer.site.projected][rows]
+    for name, ours, theirs in _sums(layer, model, rows, added):
+        yield ("residual", name), ours, theirs
+
+
+def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """How one block adds up from what our attention gives, `added` [row, d_model]; nothing where that is unknown."""
     site, taps = layer.site, layer.taps
-    yield 0.0
     if site.block is None or site.embedding is None:
         return
     if site.block is BlockKind.NORM_AFTER and site.added is not None:
         added = model.get_submodule(site.added.module)(added)
-    total = taps[site.embedding] + added
+    total = taps[site.embedding][rows] + added
     if site.block is BlockKind.PARALLEL and site.mlp is not None and site.next is not None:
-        yield relative_error(total + taps[site.mlp], taps[site.next])
+        yield "next", total + taps[site.mlp][rows], taps[site.next][rows]
     elif site.after is not None:
         post_norm = site.block is BlockKind.POST_NORM
-        after = taps[site.after]
-        yield relative_error(model.get_submodule(site.after.module)(total) if post_norm else total, after)
+        after = taps[site.after][rows]
+        yield "after", model.get_submodule(site.after.module)(total) if post_norm else total, after
         if site.mlp is not None and site.next is not None:
-            end = after + taps[site.mlp]
-            yield relative_error(model.get_submodule(site.next.module)(end) if post_norm else end, taps[site.next])
+            end = after + taps[site.mlp][rows]
+            own = model.get_submodule(site.next.module)(end) if post_norm else end
+            yield "next", own, taps[site.next][rows]

@@ -95,7 +95,7 @@ def _numbers(view: View) -> dict[str, Any]:
         "turned": view.queries_in == "columns",
         "text": view.text,
         "about": view.caption(),
-        "checked": scientific(max(parity)) if parity.ok else None,
+        "checked": scientific(parity.worst or 0.0) if parity.ok else None,
         "positions": [[place[0] for place in side.places] for side in (asks, answers)],
     }
 

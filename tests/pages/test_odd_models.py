@@ -35,7 +35,15 @@ def listener() -> tf.PreTrainedModel:
     )
 
 
-@pytest.fixture(scope="module", params=[scaled, uneven, listener], ids=lambda build: build.__name__)
+def spoiled() -> tf.PreTrainedModel:
+    """The embedding of one word is not a number; the words before it are well."""
+    model = tf.GPT2LMHeadModel(FAMILIES["gpt2"].config())
+    with torch.no_grad():
+        model.transformer.wte.weight[word_tokenizer()(TEXT)["input_ids"][4]] = torch.nan
+    return model
+
+
+@pytest.fixture(scope="module", params=[scaled, uneven, listener, spoiled], ids=lambda build: build.__name__)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     where = tmp_path_factory.mktemp(request.param.__name__)
@@ -59,6 +67,10 @@ def test_no_page_breaks(folder: Path, page_name: str) -> None:
     assert "Something went wrong" not in said
     if "listener" in str(folder) and page_name != "app.py":
         assert "listens to speech" in said
+    if "spoiled" in str(folder) and page_name in ("app.py", "pages/delta_e.py"):
+        assert "✕ not a number" in said and "✓ checked" not in said
+    if "scaled" in str(folder) and page_name == "app.py":
+        assert "; residual not compared" in said
 
 
 def test_a_link_reaches_every_head_of_the_larger_stack(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from attn_core.text.numbers import scientific
+from attn_core.traces.parity import TOLERANCE
 from ui.drawing import markup
 from ui.server import shared
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from attn_core.traces.parity import Parity
     from attn_core.traces.reader import TraceReader
     from attn_core.traces.trace import Trace
+
+_NAMES = {"pattern": "pattern", "delta": "ΔE", "residual": "residual"}
 
 
 def provenance(source: str) -> str:
@@ -40,11 +44,31 @@ def parity(check: Parity) -> str:
         ("ΔE", check.delta, "the sum over heads plus the bias, against what its output projection gave"),
         ("residual", check.residual, "what the block added to E, against the stream that it handed on"),
     )
-    worst = scientific(max(error for _, error, _ in compared))
-    mark, kind = ("✓ checked:", "ok") if check.ok else ("✕ off by", "bad")
-    rows = "".join(f"<div><b>{name} {scientific(error)}</b> {what}</div>" for name, error, what in compared)
-    found = markup.badge(f"{mark} {worst} from the model's own numbers", kind)
+    rows = "".join(f"<div><b>{name} {_said(error)}</b> {what}</div>" for name, error, what in compared)
+    found = markup.badge(*_verdict(check))
     return (
         f'<details class="hl-checked"><summary>{found}</summary>'
         f"<div>Worst relative error of any layer, against tensors that left the model:{rows}</div></details>"
     )
+
+
+def _verdict(check: Parity) -> tuple[str, str]:
+    """What the badge says, and its kind; "not compared" and "not a number" are never a small error."""
+    worst = check.worst
+    if worst is None:
+        return "not compared with the model's own numbers", ""
+    if not math.isfinite(worst):
+        return "✕ not a number: what the model gives is not finite", "bad"
+    if worst > TOLERANCE:
+        return f"✕ off by {scientific(worst)} from the model's own numbers", "bad"
+    if not check.ok:
+        return f"{_NAMES[check.not_compared[0]]} not compared with the model's own numbers", ""
+    left_out = "".join(f"; {_NAMES[name]} not compared" for name in check.not_compared)
+    return f"✓ checked: {scientific(worst)} from the model's own numbers{left_out}", "ok"
+
+
+def _said(error: float | None) -> str:
+    """One error in words: its power of ten, "not compared", or "not a number"."""
+    if error is None:
+        return "not compared:"
+    return scientific(error) + ("" if math.isfinite(error) else ":")

@@ -8,6 +8,7 @@ import streamlit as st
 
 from attn_core.residual import senses
 from attn_core.text.decoding import visible
+from attn_core.traces.parity import worst_parity
 from ui import words
 from ui.drawing import widgets
 from ui.page import parity, parity_of, provenance
@@ -127,5 +128,5 @@ def _around(tokens: Tokens, pieces: list[int]) -> str:
 def lead(comparison: SenseComparison) -> None:
     """The headline; under it the worst parity of all sentences, and what wording alone does."""
     checks = [parity_of(meaning.trace) for meaning in comparison.meanings]
-    badges = f"{provenance('live')}{parity(max(checks, key=max))}"
+    badges = f"{provenance('live')}{parity(worst_parity(checks))}"
     widgets.lead(comparison.headline(), f"{badges}{comparison.under_headline()}")

@@ -103,7 +103,8 @@ def pack_cells(
         if side.labels and len(side.labels) != size:
             raise ValueError(f"{len(side.labels)} labels for {size} {what}")
     finite = np.abs(numbers[np.isfinite(numbers)])
-    top = float(finite.max(initial=0.0)) if limit is None else float(limit)
+    largest_number = float(finite.max(initial=0.0))
+    top = largest_number if limit is None or not np.isfinite(limit) else float(limit)
     header = {
         "picture": "cells",
         "shape": list(numbers.shape),

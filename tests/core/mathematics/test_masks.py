@@ -76,11 +76,11 @@ def test_a_relative_bias_is_one_number_a_distance():
     found = RelativeBias.of(cells)
     assert torch.equal(found.values, values)
     assert torch.equal(found.cells(1, 5, 5)[0], cells[1])
-    assert all(torch.equal(found.row(q, 5, 5).cells(None, 1, 5), cells[:, q : q + 1]) for q in range(5))
+    assert all(torch.equal(found.rows(slice(q, q + 1), 5, 5).cells(None, 1, 5), cells[:, q : q + 1]) for q in range(5))
 
 
 def test_a_bias_that_is_no_function_of_distance_is_kept_whole():
     cells = torch.randn(2, 4, 4, generator=torch.Generator().manual_seed(0))
     assert torch.equal(RelativeBias.of(cells).cells(None, 4, 4), cells)
-    assert torch.equal(RelativeBias.of(cells).row(3, 4, 4).cells(None, 1, 4), cells[:, 3:])
+    assert torch.equal(RelativeBias.of(cells).rows(slice(3, 4), 4, 4).cells(None, 1, 4), cells[:, 3:])
     assert RelativeBias.of(torch.zeros(2, 4, 4)) is None

@@ -1,0 +1,206 @@
+"""Readers work in blocks of queries: the same numbers as at one go, and nothing quadratic on the way."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers as tf
+from families import FAMILIES, TARGET, TEXT, save, word_tokenizer
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import attn_core as ac
+from attn_core import masks
+from attn_core.masks import Mask
+from attn_core.traces import layer as layers
+from attn_core.traces.parity import Parity
+
+SMALL = 16  # scores at a time, instead of `masks.CELLS`
+NAN = math.nan
+
+
+@pytest.fixture(scope="module", params=list(FAMILIES))
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ac.Model:
+    folder = tmp_path_factory.mktemp(request.param)
+    save(request.param, folder)
+    return ac.load(folder)
+
+
+@pytest.fixture
+def in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (masks, layers):
+        monkeypatch.setattr(module, "CELLS", SMALL)
+
+
+def run(model: Any) -> ac.Trace:
+    return ac.trace(model, TEXT, target=TARGET if model.kind == "encoder-decoder" else None)
+
+
+def readings(trace: ac.Trace) -> Iterator[np.ndarray]:
+    for stream in map(trace.stream, trace.streams):
+        for layer in range(stream.n_layers):
+            yield stream.patterns(layer)
+            yield stream.delta_e_sizes(layer)
+            yield stream.attention_output(layer)
+            yield np.stack([stream.pattern(layer, head) for head in range(stream.n_heads)])
+            yield np.stack([stream.pattern_row(layer, 1, query) for query in range(len(stream.tokens))])
+            yield stream.may_look(layer).astype(np.float32)
+        yield np.array(stream.check(), dtype=float)
+
+
+def test_blocks_give_the_same_numbers(model: ac.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = run(model)
+    at_one_go = list(readings(trace))
+    for module in (masks, layers):
+        monkeypatch.setattr(module, "CELLS", SMALL)
+    for ours, theirs in zip(readings(run(model)), at_one_go, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-6)
+
+
+def test_rows_of_patterns_are_rows_of_the_square(model: ac.Model, in_blocks: None) -> None:
+    trace = run(model)
+    for stream in map(trace.stream, trace.streams):
+        whole = stream.patterns(1)
+        for rows, block in stream.iter_patterns(1):
+            assert block.size <= max(SMALL, whole[:, 0].size)
+            np.testing.assert_allclose(block, whole[:, rows], atol=1e-6)
+        np.testing.assert_allclose(stream.patterns(1, slice(1, 3)), whole[:, 1:3], atol=1e-6)
+        assert stream.patterns(1, slice(2, 2)).shape == (whole.shape[0], 0, whole.shape[2])
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes how many numbers the largest tensor has that any operation makes; views make none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = func(*args, **(kwargs or {}))
+        storages = {t.untyped_storage().data_ptr() for t in args if isinstance(t, torch.Tensor)}
+        for made in given if isinstance(given, (tuple, list)) else (given,):
+            if isinstance(made, torch.Tensor) and made.untyped_storage().data_ptr() not in storages:
+                self.size = max(self.size, made.numel())
+        return given
+
+
+def test_nothing_quadratic_is_made_on_the_way(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("gpt2")
+    save("gpt2", folder)
+    model = ac.load(folder)
+    n = 60
+    trace = ac.trace(model, [3 + i % 20 for i in range(n)])
+    for module in (masks, layers):
+        monkeypatch.setattr(module, "CELLS", 4 * n)
+    linear = n * 4 * trace.d_model
+    assert linear > 4 * n
+    readers = {
+        "check": trace.check,
+        "sizes": lambda: trace.delta_e_sizes(0),
+        "output": lambda: trace.attention_output(0),
+        "delta": lambda: trace.delta_e(0, 1),
+        "row": lambda: trace.pattern_row(0, 1, n - 1),
+        "source": lambda: trace.delta_e_by_source(0, 1, n - 1),
+    }
+    for name, read in readers.items():
+        with LargestTensor() as largest:
+            read()
+        assert largest.size <= n * trace.d_model < n * n, name
+    with LargestTensor() as largest:
+        for _ in trace.iter_patterns(0):
+            pass
+    assert largest.size <= 4 * n
+    square = masks.window(n, n, 7)
+    with LargestTensor() as largest:
+        assert Mask.of(square).back == 6
+    assert largest.size <= 4 * n
+
+
+def test_switched_off_heads_and_forced_patterns_keep_their_meaning_in_blocks(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("gpt2")
+    save("gpt2", folder)
+    model = ac.load(folder)
+    n = len(run(model).tokens)
+    first = np.zeros((n, n), np.float32)
+    first[:, 0] = 1
+    whole = ac.trace(model, TEXT, without=[(0, 1)], edit={(0, 2): first})
+    before = whole.patterns(0), whole.check()
+    for module in (masks, layers):
+        monkeypatch.setattr(module, "CELLS", SMALL)
+    assert np.allclose(whole.patterns(0), before[0], atol=1e-6) and np.array_equal(whole.pattern(0, 2), first)
+    assert whole.check().ok and before[1].ok
+    assert not whole.delta_e(0, 1).any() and not whole.delta_e_sizes(0)[1].any()
+    given = np.tile(whole.value(0, 2)[0], (n, 1)) @ whole.w_o(0, 2)  # every query takes all from the first token
+    np.testing.assert_allclose(whole.delta_e(0, 2), given, atol=1e-6)
+
+
+# --- What `check` says ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", ["embedding", "output projection", "value"])
+def test_what_is_not_a_number_is_never_a_small_error(tmp_path_factory: pytest.TempPathFactory, part: str) -> None:
+    folder = tmp_path_factory.mktemp("gpt2")
+    save("gpt2", folder)
+    model = ac.load(folder)
+    broken = copy.deepcopy(model.hf)
+    wrapped = ac.wrap(broken, model.tokenizer)
+    block = broken.base_model.h[1].attn
+    weight = {
+        "embedding": broken.base_model.wte.weight,
+        "output projection": block.c_proj.weight,
+        "value": block.c_attn.weight,
+    }[part]
+    with torch.no_grad():
+        weight[-1 if part == "value" else slice(None), -1] = NAN
+    parity = run(wrapped).check()
+    assert not parity.ok and math.isnan(parity.worst)
+
+
+@pytest.mark.parametrize("name", ["transformer.wte.weight", "transformer.h.1.attn.c_proj.weight"])
+def test_weights_that_are_not_finite_are_named_when_a_model_is_opened(name: str) -> None:
+    hf_model = tf.GPT2LMHeadModel(FAMILIES["gpt2"].config()).eval()
+    with torch.no_grad():
+        hf_model.get_parameter(name)[:, 1] = NAN
+    with pytest.raises(ac.DamagedModel, match=f"no finite numbers in its weights {name}"):
+        ac.wrap(hf_model, word_tokenizer(), name="spoiled")
+
+
+@torch.inference_mode()
+def test_one_bad_row_of_one_layer_is_enough(model: ac.Model) -> None:
+    """Damage the kept tensors, one kind and one number at a time: the right field moves."""
+    for kind, field in (("weighted_values", "pattern"), ("projected", "delta"), ("embedding", "residual")):
+        trace = run(model)
+        layer = trace._all_layers()[-1]
+        tensor = layer.call.weighted_values if kind == "weighted_values" else layer.taps[getattr(layer.site, kind)]
+        if kind == "embedding" and layer.site.block is None:
+            continue
+        for number in (NAN, 1e6):
+            kept = float(tensor[0, 0])
+            tensor[0, 0] = number
+            found = trace.check()
+            assert not found.ok and not getattr(found, field) <= 1e-5, (kind, number)
+            tensor[0, 0] = kept
+        assert trace.check().ok
+
+
+def test_the_repr_names_what_was_not_compared() -> None:
+    assert repr(Parity(2e-7, 3e-7, None)) == "Parity(pattern=2e-07, delta=3e-07, residual=not compared)"
+    assert Parity(2e-7, 3e-7, None).not_compared == ("residual",)
+
+
+def test_a_residual_that_was_not_found_is_not_compared(model: ac.Model) -> None:
+    trace = run(model)
+    for layer in trace._all_layers():
+        object.__setattr__(layer, "site", replace(layer.site, block=None))
+    parity = trace.check()
+    assert parity.residual is None and parity.ok

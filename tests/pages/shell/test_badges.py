@@ -1,0 +1,46 @@
+"""The badge that says how far the numbers are from the model's own, as a visitor reads it."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+
+import pytest
+
+from attn_core.traces.parity import Parity, worst_parity
+from ui.shell import badges
+
+NAN = math.nan
+CHECKED = "✓ checked: 3 × 10⁻⁷ from the model's own numbers"
+NO_NUMBER = "✕ not a number: what the model gives is not finite"
+
+
+@pytest.mark.parametrize(
+    ("parity", "said", "kind"),
+    [
+        (Parity(2e-7, 3e-7, 1e-7), CHECKED, "ok"),
+        (Parity(0.0, 0.0, 0.0), "✓ checked: 0 from the model's own numbers", "ok"),
+        (Parity(2e-7, 3e-7, None), f"{CHECKED}; residual not compared", "ok"),
+        (Parity(2e-7, 2e-2, 1e-7), "✕ off by 2 × 10⁻² from the model's own numbers", "bad"),
+        (Parity(NAN, 3e-7, 1e-7), NO_NUMBER, "bad"),
+        (Parity(2e-7, 3e-7, NAN), NO_NUMBER, "bad"),
+        (Parity(2e-7, math.inf, 1e-7), NO_NUMBER, "bad"),
+        (Parity(None, 3e-7, 1e-7), "pattern not compared with the model's own numbers", ""),
+        (Parity(2e-7, None, 1e-7), "ΔE not compared with the model's own numbers", ""),
+        (Parity(None, None, None), "not compared with the model's own numbers", ""),
+    ],
+)
+def test_the_badge_says_what_was_compared(parity: Parity, said: str, kind: str) -> None:
+    assert f'<span class="hl-badge {kind}">{escape(said)}</span>' in badges.parity(parity)
+    assert parity.ok is (kind == "ok")
+
+
+def test_each_part_is_said_in_words() -> None:
+    badge = badges.parity(Parity(2e-7, NAN, None))
+    assert "<b>pattern 2 × 10⁻⁷</b>" in badge
+    assert "<b>ΔE not a number:</b>" in badge and "<b>residual not compared:</b>" in badge
+
+
+def test_of_several_traces_each_part_is_the_worst() -> None:
+    found = worst_parity([Parity(1e-7, NAN, 3e-7), Parity(2e-7, 0.0, None)])
+    assert found.pattern == 2e-7 and math.isnan(found.delta or 0) and found.residual is None
