@@ -117,7 +117,7 @@ def _write(model: Any, sentence: str, asked: argparse.Namespace, out: Path | Non
         trace,
         layer,
         head,
-        stream=(asked.stream or "cross") if translates else None,
+        stream=(asked.stream or "cross") if translates else "self",
         words=asked.words and not translates,
         hide_sink=asked.hide_special and not translates,
         scale=asked.scale,
@@ -135,7 +135,7 @@ def _write_kinds(model: Any, asked: argparse.Namespace) -> None:
     """The table of `kinds.classify_heads` as CSV, to a file or to stdout: one line a head, one column a measure."""
     from attn_core.heads.kinds import classify_heads
 
-    stream = (asked.stream or "cross") if model.kind == "encoder-decoder" else None
+    stream = (asked.stream or "cross") if model.kind == "encoder-decoder" else "self"
     classify_heads(model, stream=stream).to_csv(asked.out or sys.stdout, index=False)
 
 

@@ -46,12 +46,12 @@ PARAMS = [STREAM, TARGET]
 
 @dataclass(frozen=True)
 class StreamView:
-    """A trace, and by name the stream of it that is looked at (None where a model has only one)."""
+    """A trace, and by name the stream of it that is looked at ("self" where a model has only one)."""
 
     page: Page = field(compare=False)
     model: Model  # both are shared handles, which read like the real ones
     trace: Trace
-    stream: str | None
+    stream: str
 
     @property
     def reader(self) -> StreamTrace:
@@ -166,7 +166,7 @@ def of(page: Page, text: str | None = None, model: Model | None = None, writer: 
     """
     model = page.model() if model is None else model
     options: dict[str, Any] = {}
-    stream = None
+    stream = "self"
     if model.kind == "encoder-decoder":
         stream = page.state["stream"]
         with page.problems():

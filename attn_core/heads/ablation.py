@@ -6,7 +6,8 @@ in an encoder, by what angle the final embedding of the chosen word turns.
 
     trace = run_trace(model, "a fluffy blue creature")
     run = runner(model, trace)
-    effect(trace, run(**replacement_options(trace, [(0, 3)], "mean")), query=4).text  # "3.5°"
+    stream = trace.stream()
+    effect(stream, run(**replacement_options(stream, [(0, 3)], "mean")).stream(), query=4).text  # "3.5°"
 
 What may stand in for a head is one record of `REPLACEMENTS`: options, words on screen and snippets follow from it.
 Source: Michel et al. 2019 (switching heads off one by one).
@@ -22,18 +23,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
-from attn_core.errors import HeadlightError
 from attn_core.heads.measures import by_name
 from attn_core.heads.sink import Bools, Floats
-from attn_core.prediction.next_token import name_of
+from attn_core.prediction.next_token import name_of, predicts
 from attn_core.residual import geometry
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 
 if TYPE_CHECKING:
+    from attn_core.traces.stream import StreamTrace
     from attn_core.traces.trace import Trace
 
-Head = tuple[int, int] | tuple[str, int, int]  # (layer, head), in an encoder-decoder (stream, layer, head)
+Head = tuple[int, int]  # (layer, head)
 Runner = Callable[..., "Trace"]  # runs the same sentence again; options go to `attn_core.trace`
 
 
@@ -84,23 +85,25 @@ REPLACEMENTS: Mapping[str, Replacement] = by_name(
 )
 
 
-def replacement_options(trace: Trace, heads: Sequence[Head], replacement: str, painted: Cells = ()) -> dict[str, Any]:
-    """Options for `attn_core.trace` that put one of `REPLACEMENTS` in the place of heads.
+def replacement_options(
+    stream: StreamTrace, heads: Sequence[Head], replacement: str, painted: Cells = ()
+) -> dict[str, Any]:
+    """Options for `attn_core.trace` that put one of `REPLACEMENTS` in the place of heads of a stream.
 
     "zero" and "mean" stand in for what a head gives; the others force its pattern, evenly over their cells in each row.
     """
     cells = REPLACEMENTS[replacement].cells
     if cells is None:
-        return {"without": list(heads), "replacement": replacement}
-    return {"edit": {head: _forced(trace, head, cells, painted) for head in heads}}
+        return {"without": [stream.head_key(*head) for head in heads], "replacement": replacement}
+    return {"edit": {stream.head_key(*head): _forced(stream, head, cells, painted) for head in heads}}
 
 
-def _forced(trace: Trace, head: Head, cells_of: Callable[[Bools, Cells], Bools], painted: Cells) -> Floats:
+def _forced(stream: StreamTrace, head: Head, cells_of: Callable[[Bools, Cells], Bools], painted: Cells) -> Floats:
     """The pattern that is put in the place of a head's own, [query, key]; rows sum to 1."""
-    stream, layer, number = head if len(head) == 3 else (None, *head)
-    cells = cells_of(trace.may_look(layer, stream=stream), painted)
-    total = cells.sum(axis=1, keepdims=True)  # [query, 1]
-    own = trace.pattern(layer, number, stream=stream)
+    layer, number = head
+    cells = cells_of(stream.may_look(layer), painted)
+    total = cells.sum(axis=1, keepdims=True)  # [query, key] → [query, 1]
+    own = stream.pattern(layer, number)
     return np.where(total > 0, cells / np.maximum(total, 1), own).astype(np.float32)
 
 
@@ -112,11 +115,6 @@ def runner(model: Any, trace: Trace) -> Runner:
         return lambda **options: run_trace(model, trace.tokens.ids, **options)
     source, target = trace.tokens_of("encoder")[0].ids, trace.tokens_of("decoder")[0].ids
     return lambda **options: run_trace(model, source, target=target, **options)
-
-
-def named(layer: int, head: int, stream: str | None = None) -> Head:
-    """How `attn_core.trace(without=…)` calls a head."""
-    return (layer, head) if stream in (None, "self") else (stream, layer, head)
 
 
 @dataclass(frozen=True)
@@ -166,20 +164,9 @@ def _short(value: float) -> str:
     return "< 0.01" if 0 < value < 0.005 else f"{value:.2f}" if value < 0.995 else f"{value:.1f}"
 
 
-def predicts(trace: Trace, stream: str | None = None) -> bool:
-    """Whether positions of this stream predict a next word: a decoder's do, unless it came without its last layer."""
-    if trace.kind != "decoder" and stream not in ("decoder", "cross"):
-        return False
-    try:
-        trace.logits(0)
-    except HeadlightError:
-        return False
-    return True
-
-
-def effect(before: Trace, after: Trace, query: int, *, stream: str | None = None, n_words: int = 5) -> Effect:
-    """Compare two passes of one sentence at one position of the stream's queries."""
-    if predicts(before, stream):
+def effect(before: StreamTrace, after: StreamTrace, query: int, *, n_words: int = 5) -> Effect:
+    """Compare one stream of two passes of one sentence, at one position of its queries."""
+    if predicts(before):
         p, q = (softmax(t.logits(query).astype(float)) for t in (before, after))
         return Effect(
             _kl_bits(before.logits(query), after.logits(query)),
@@ -187,7 +174,7 @@ def effect(before: Trace, after: Trace, query: int, *, stream: str | None = None
             "change of the next word",
             *_movers(before, p, q, n_words),
         )
-    a, b = (t.final_embedding(stream=stream)[query] for t in (before, after))
+    a, b = (t.final_embedding()[query] for t in (before, after))
     return Effect(float(geometry.angle(a, b)), "°", "turn if switched off")
 
 
@@ -197,45 +184,46 @@ def _kl_bits(before: Floats, after: Floats) -> float:
     return float(max(0.0, (np.exp(p) * (p - q)).sum() / np.log(2)))
 
 
-def _movers(trace: Trace, before: Floats, after: Floats, n: int) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
+def _movers(stream: StreamTrace, before: Floats, after: Floats, n: int) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
     """The words that gained and that lost most probability, the largest change first."""
     order = np.argsort(after - before)
 
     def of(ids: NDArray[np.int_], sign: int) -> tuple[Word, ...]:
-        moved = [Word(name_of(trace, int(i)), float(before[i]), float(after[i])) for i in ids]
+        moved = [Word(name_of(stream, int(i)), float(before[i]), float(after[i])) for i in ids]
         return tuple(w for w in moved if sign * (w.after - w.before) > 0)
 
     return of(order[::-1][:n], 1), of(order[:n], -1)
 
 
-def words_compared(before: Trace, after: Trace, position: int, n: int = 6) -> list[Word]:
+def words_compared(before: StreamTrace, after: StreamTrace, position: int, n: int = 6) -> list[Word]:
     """The next words that matter to a comparison: the `n` likeliest of each pass and the `n` that moved most.
 
     The likeliest before come first; every word appears once, with both probabilities.
     """
-    p, q = (softmax(trace.logits(position).astype(float)) for trace in (before, after))
+    p, q = (softmax(stream.logits(position).astype(float)) for stream in (before, after))
     ids = [*np.argsort(-p)[:n], *np.argsort(-q)[:n], *np.argsort(-np.abs(q - p))[:n]]
     return [Word(name_of(before, int(i)), float(p[i]), float(q[i])) for i in dict.fromkeys(ids)]
 
 
 def switch_off_each(
-    trace: Trace,
+    stream: StreamTrace,
     run: Runner,
     query: int,
     *,
-    stream: str | None = None,
     replacement: str = "zero",
     off: Sequence[Head] = (),
     painted: Sequence[tuple[int, int]] = (),
 ) -> Iterator[tuple[int, int, float]]:
-    """Switch off one head after the other and yield (layer, head, effect) as each pass ends, so that one can stop.
+    """Switch off one head of a stream after the other; yields (layer, head, effect) as each pass ends.
 
     One pass a head. `off` are heads that stay off all the while; the effect is then that of one head more.
     `replacement` is what stands in for a head, one of `REPLACEMENTS`.
     """
-    base = run(**replacement_options(trace, off, replacement, painted)) if off else trace
-    for layer in range(trace.n_layers_of(stream)):
-        for head in range(trace.n_heads_of(stream)):
-            heads = [*off, named(layer, head, stream)]
-            after = run(**replacement_options(trace, heads, replacement, painted))
-            yield layer, head, effect(base, after, query, stream=stream, n_words=0).value
+
+    def without(heads: Sequence[Head]) -> StreamTrace:
+        return run(**replacement_options(stream, heads, replacement, painted)).stream(stream.name)
+
+    base = without(off) if off else stream
+    for layer in range(stream.n_layers):
+        for head in range(stream.n_heads):
+            yield layer, head, effect(base, without([*off, (layer, head)]), query, n_words=0).value

@@ -17,7 +17,7 @@ from attn_core.capture.model import Model, wrap
 from attn_core.heads.sink import Floats
 
 if TYPE_CHECKING:
-    from attn_core.traces.trace import Trace
+    from attn_core.traces.reader import TraceReader
 
 
 def random_weights(model: Model, seed: int = 0) -> Model:
@@ -39,13 +39,13 @@ def shuffled(ids: Sequence[int], special: Sequence[bool], seed: int) -> list[int
     return mixed
 
 
-def mean_patterns(traces: Iterable[Trace], *, stream: str | None = None) -> list[Floats]:
-    """The mean patterns of several traces of one length, one array [head, query, key] a layer; rows sum to 1.
+def mean_patterns(streams: Iterable[TraceReader]) -> list[Floats]:
+    """The mean patterns of one stream of several traces of one length: [head, query, key] a layer; rows sum to 1.
 
     Over traces of shuffled words, words average out: what is left is position.
     """
     total: list[Floats] = []
-    for n, trace in enumerate(traces, start=1):
-        layers = [trace.patterns(layer, stream=stream) for layer in range(trace.n_layers_of(stream))]
+    for n, stream in enumerate(streams, start=1):
+        layers = [stream.patterns(layer) for layer in range(stream.n_layers)]
         total = [mean + (own - mean) / n for mean, own in zip(total or layers, layers, strict=True)]
     return total

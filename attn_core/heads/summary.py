@@ -2,7 +2,7 @@
 
     trace = ac.trace(model, "a fluffy blue creature")
     run = ablation.runner(model, trace)
-    summarise_head(trace, run, layer=0, head=3, query=4).parts()
+    summarise_head(trace.stream(), run, layer=0, head=3, query=4).parts()
     # [('11 %', "of this layer's ΔE"), ('3.5°', 'turn if switched off'), ('8.5 %', 'on [CLS] [SEP]'), …]
 
 Source: Kobayashi et al. 2020 (the size of what a head adds, rather than its weights).
@@ -15,20 +15,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attn_core.heads.ablation import Effect, Runner, effect, named
+from attn_core.heads.ablation import Effect, Runner, effect
 from attn_core.heads.measures import entropy
 from attn_core.heads.sink import Floats, sink_of
 
 if TYPE_CHECKING:
-    from attn_core.traces.trace import Trace
+    from attn_core.traces.reader import TraceReader
+    from attn_core.traces.stream import StreamTrace
 
 
-def delta_shares(trace: Trace, layer: int, query: int, *, stream: str | None = None) -> Floats:
+def delta_shares(stream: TraceReader, layer: int, query: int) -> Floats:
     """Each head's share of the layer's change to one word: ‖ΔE‖ of the head ÷ the sum of ‖ΔE‖ over heads, [head].
 
     Shares sum to 1. They are shares of sizes: parts that point against each other both count.
     """
-    sizes = trace.stream(stream).delta_e_sizes(layer)[:, query].astype(float)
+    sizes = stream.delta_e_sizes(layer)[:, query].astype(float)  # [head, query] → [head]
     return sizes / sizes.sum() if sizes.sum() > 0 else np.full_like(sizes, np.nan)
 
 
@@ -53,31 +54,26 @@ class HeadSummary:
         ]
 
 
-def summarise_head(
-    trace: Trace, run: Runner, layer: int, head: int, query: int, *, stream: str | None = None
-) -> HeadSummary:
+def summarise_head(stream: StreamTrace, run: Runner, layer: int, head: int, query: int) -> HeadSummary:
     """Does this head matter to this word? Costs one more pass through the model (`run(without=…)`).
 
     `share`: the head's part of the layer's ΔE at the word (see `delta_shares`). `effect`: what switching the head off
     changes there (see `effect`). `sink`: the weight that rests on [CLS], [SEP], BOS or a causal model's first token.
     `entropy`: how widely the word looks, in bits, the sink included.
     """
-    off = run(without=[named(layer, head, stream)])
-    return summary_with(trace, effect(trace, off, query, stream=stream), layer, head, query, stream=stream)
+    off = run(without=[stream.head_key(layer, head)]).stream(stream.name)
+    return summary_with(stream, effect(stream, off, query), layer, head, query)
 
 
-def summary_with(
-    trace: Trace, change: Effect, layer: int, head: int, query: int, *, stream: str | None = None
-) -> HeadSummary:
+def summary_with(stream: TraceReader, change: Effect, layer: int, head: int, query: int) -> HeadSummary:
     """The same, where the effect of switching the head off is already known."""
-    own = trace.stream(stream)
-    row, sink = own.pattern(layer, head)[query], sink_of(own)  # [key] each
+    row, sink = stream.pattern(layer, head)[query], sink_of(stream)  # [key] each
     return HeadSummary(
-        share=float(delta_shares(trace, layer, query, stream=stream)[head]),
+        share=float(delta_shares(stream, layer, query)[head]),
         effect=change,
         sink=float(row[sink].sum()),
         sink_labels=tuple(
-            dict.fromkeys(label for label, rests in zip(own.key_tokens.labels, sink, strict=True) if rests)
+            dict.fromkeys(label for label, rests in zip(stream.key_tokens.labels, sink, strict=True) if rests)
         ),
         entropy=float(entropy(row)),
     )

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import softmax
 
-from attn_core.errors import check_index
+from attn_core.errors import HeadlightError, check_index
 from attn_core.text.tokens import Tokens, from_ids
 from attn_core.text.unknown_words import TextReader, is_unknown
 
 if TYPE_CHECKING:
+    from attn_core.traces.stream import StreamTrace
     from attn_core.traces.trace import Trace
 
     Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -74,49 +75,61 @@ def probabilities(logits: Floats, temperature: float = 1.0, top_k: int = 0) -> F
     return chances
 
 
-def top_words(trace: Trace, chances: Floats, count: int) -> list[TokenPrediction]:
+def predicts(stream: StreamTrace) -> bool:
+    """Whether positions of a stream predict a next word: a decoder's do, unless it came without its last layer."""
+    if stream.kind != "decoder" and stream.name not in ("decoder", "cross"):
+        return False
+    try:
+        stream.logits(0)
+    except HeadlightError:
+        return False
+    return True
+
+
+def top_words(stream: StreamTrace, chances: Floats, count: int) -> list[TokenPrediction]:
     """The likeliest words of probabilities [word], best first; words with no chance are left out."""
     best = np.argsort(-chances, kind="stable")[:count]
-    return [TokenPrediction(int(i), name_of(trace, int(i)), float(chances[i])) for i in best if chances[i] > 0]
+    return [TokenPrediction(int(i), name_of(stream, int(i)), float(chances[i])) for i in best if chances[i] > 0]
 
 
 def next_words(
-    trace: Trace, count: int = 10, *, position: int | None = None, temperature: float = 1.0, top_k: int = 0
+    stream: StreamTrace, count: int = 10, *, position: int | None = None, temperature: float = 1.0, top_k: int = 0
 ) -> list[TokenPrediction]:
     """The likeliest words after a position (the last one unless given), best first.
 
     Raises HeadlightError for a model that does not predict a next word.
     """
-    return top_words(trace, probabilities(trace.logits(position), temperature, top_k), count)
+    return top_words(stream, probabilities(stream.logits(position), temperature, top_k), count)
 
 
-def name_of(trace: Trace, word: int) -> str:
+def name_of(stream: StreamTrace, word: int) -> str:
     """What a person reads for a word; a stand-in for an unknown word takes the name that it has in the sentence."""
-    read = trace.tokens_of(trace.streams[-1])  # a translator may carry over a word that only its source has so far
+    last = stream.block_calls()[-1]  # "cross" in a translator, which may carry over a word that only its source has
+    read = (last.tokens, last.key_tokens)
     typed = {i: label for tokens in reversed(read) for i, label in zip(tokens.ids, tokens.labels, strict=True)}
-    return typed[word] if is_unknown(typed.get(word, "")) else trace.vocabulary.word(word)
+    return typed[word] if is_unknown(typed.get(word, "")) else stream.vocabulary.word(word)
 
 
-def logit_lens(trace: Trace, position: int | None = None, *, word: int | None = None, count: int = 5) -> list[LensRow]:
+def logit_lens(
+    stream: StreamTrace, position: int | None = None, *, word: int | None = None, count: int = 5
+) -> list[LensRow]:
     """What the model would say after every layer, at one position (the last one unless given), from the
     embedding to the last layer.
 
     `word` is the id whose rank is told; by default the word that really follows or, at the end of the text, the one
     that the model itself would say.
     """
-    stream = _stream(trace)
-    ids = _written(trace).ids
+    ids = stream.tokens.ids
     position = len(ids) - 1 if position is None else position
     check_index("position", position, len(ids))
-    n_layers = trace.n_layers_of(stream)
-    streams = np.stack([trace.embedding(layer, stream=stream)[position] for layer in range(n_layers + 1)])
-    logits = trace.read_words(trace.final_norm(streams, stream=stream))  # [layer + 1, word]
+    vectors = np.stack([stream.embedding(layer)[position] for layer in range(stream.n_layers + 1)])
+    logits = stream.read_words(stream.final_norm(vectors))  # [layer + 1, d_model] → [layer + 1, word]
     if word is None:
         last = position == len(ids) - 1
         word = int(logits[-1].argmax()) if last else ids[position + 1]
     chances = probabilities(logits)
     return [
-        LensRow(layer, top_words(trace, own, count), int((own > own[word]).sum()) + 1, float(own[word]))
+        LensRow(layer, top_words(stream, own, count), int((own > own[word]).sum()) + 1, float(own[word]))
         for layer, own in enumerate(chances)
     ]
 
@@ -139,12 +152,12 @@ def generate(
     """
     written: list[TokenPrediction] = []
     while len(written) < n_words and len(ids) + len(written) < limit:
-        trace = read([*ids, *(prediction.id for prediction in written)])
-        chances = probabilities(trace.logits(), temperature, top_k)
+        stream = read([*ids, *(prediction.id for prediction in written)]).stream()
+        chances = probabilities(stream.logits(), temperature, top_k)
         word = int(chances.argmax()) if rng is None else int(rng.choice(len(chances), p=chances))
         if word in stop:
             break
-        written.append(TokenPrediction(word, name_of(trace, word), float(chances[word])))
+        written.append(TokenPrediction(word, name_of(stream, word), float(chances[word])))
     return written
 
 
@@ -157,12 +170,3 @@ def continued_text(tokenizer: Any, tokens: Tokens, words: Sequence[int]) -> str:
         said.append(word)
         text += f" {typed[word]}" if word in typed else from_ids(tokenizer, said).text.removeprefix(before)
     return text
-
-
-def _stream(trace: Trace) -> str | None:
-    return "decoder" if trace.kind == "encoder-decoder" else None
-
-
-def _written(trace: Trace) -> Tokens:
-    """The tokens that the model writes on from."""
-    return trace.tokens if trace.kind != "encoder-decoder" else trace.tokens_of("decoder")[0]

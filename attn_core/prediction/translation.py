@@ -21,7 +21,7 @@ from attn_core.text.numbers import percent
 if TYPE_CHECKING:
     from attn_core.capture.model import Model
     from attn_core.text.tokens import Tokens
-    from attn_core.traces.trace import Trace
+    from attn_core.traces.reader import TraceReader
 
     Sentence = list[tuple[str, str]]
     Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
@@ -92,11 +92,13 @@ def sentence(labels: Sequence[str]) -> str:
     return " ".join(labels).replace("' ", "'").replace(" .", ".")
 
 
-def mean_pattern(trace: Trace, heads: Sequence[tuple[int, int]], stream: str = "cross") -> Floats:
+def mean_pattern(stream: TraceReader, heads: Sequence[tuple[int, int]]) -> Floats:
     """The mean pattern [query, key] of some heads (layer, head); rows still sum to 1. At least one is needed."""
     if not heads:
         raise ValueError("an alignment needs at least one head")
-    result: Floats = np.mean([trace.pattern(layer, head, stream=stream) for layer, head in heads], axis=0)
+    result: Floats = np.mean(
+        [stream.pattern(layer, head) for layer, head in heads], axis=0
+    )  # [head, query, key] → [query, key]
     return result
 
 
@@ -159,12 +161,12 @@ def alignment_score(pattern: Floats, special: Sequence[bool]) -> float:
     return float(pattern[:, words].max(axis=1).mean()) * len(found) / int(words.sum())
 
 
-def best_alignment_head(trace: Trace) -> tuple[int, int]:
-    """The cross head (layer, head) that lines the two sentences up most clearly."""
-    special = trace.tokens_of("cross")[1].special
+def best_alignment_head(cross: TraceReader) -> tuple[int, int]:
+    """The head (layer, head) of the "cross" stream that lines the two sentences up most clearly."""
+    special = cross.key_tokens.special
     scores = {
         (layer, head): alignment_score(pattern, special)
-        for layer in range(trace.n_layers_of("cross"))
-        for head, pattern in enumerate(trace.patterns(layer, stream="cross"))
+        for layer in range(cross.n_layers)
+        for head, pattern in enumerate(cross.patterns(layer))
     }
     return max(scores, key=scores.__getitem__)

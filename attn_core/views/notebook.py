@@ -43,6 +43,7 @@ def show(
     `query` is the position of the word whose lines are kept, by default the most salient one's; `stream` is needed for
     an encoder-decoder ("encoder", "decoder" or "cross"). Raises IndexError for a head that is not there.
     """
-    trace.stream(stream).pattern(layer, head)
-    view = View(trace, layer, head, stream=stream, query=query, scale=scale, queries_in=queries_in)
+    shown = trace.stream(stream)
+    shown.pattern(layer, head)
+    view = View(trace, layer, head, stream=shown.name, query=query, scale=scale, queries_in=queries_in)
     return Showing(view.with_followed_word(), height)

@@ -15,11 +15,11 @@ from attn_core.views import recorded
 
 def turns_of(model: Model, trace: Trace) -> np.ndarray:
     """By how many degrees each token's last vector turns without each head: [layer, head, query]."""
-    run = ablation.runner(model, trace)
-    turns = np.zeros((trace.n_layers, trace.n_heads, len(trace.tokens)), np.float32)
-    for layer, head in np.ndindex(trace.n_layers, trace.n_heads):
-        without = run(without=[(layer, head)])
-        turns[layer, head] = [ablation.effect(trace, without, query).value for query in range(len(trace.tokens))]
+    run, own = ablation.runner(model, trace), trace.stream()
+    turns = np.zeros((own.n_layers, own.n_heads, len(own.tokens)), np.float32)
+    for layer, head in np.ndindex(own.n_layers, own.n_heads):
+        without = run(without=[(layer, head)]).stream()
+        turns[layer, head] = [ablation.effect(own, without, query).value for query in range(len(own.tokens))]
     return turns
 
 

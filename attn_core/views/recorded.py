@@ -87,7 +87,7 @@ class Recorded:
 def summarise_head(stored: Recorded, layer: int, head: int, query: int) -> HeadSummary:
     """The four numbers of `summary.summarise_head`, from what was stored."""
     turn = ablation.Effect(float(stored.turns[layer, head, query]), "°", "turn if switched off")
-    return summary_with(stored, turn, layer, head, query)  # type: ignore[arg-type]
+    return summary_with(stored, turn, layer, head, query)
 
 
 def save(trace: Any, turns: NDArray[np.float32], path: Path = STARTER) -> None:

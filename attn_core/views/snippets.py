@@ -6,7 +6,10 @@ Every function gives source code. What a visitor typed goes through `repr`, so i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attn_core.views.view import Readable
 
 Heads = Sequence[tuple[int, int]]
 
@@ -15,92 +18,95 @@ def _lines(imports: Sequence[str], *lines: str) -> str:
     return "\n".join(["import attn_core as ac", *imports, "", *lines])
 
 
-def traced(trace: Any, stream: str | None, name: str = "trace") -> str:
+def traced(trace: Readable, name: str = "trace") -> str:
     """The line that makes a trace: its model, and the sentence or both of a translation."""
-    return f"{name} = ac.trace(ac.load({trace.model_name!r}), {_sentences(trace, stream)})"
+    return f"{name} = ac.trace(ac.load({trace.model_name!r}), {sentences(trace)})"
 
 
-def _sentences(trace: Any, stream: str | None) -> str:
-    if stream is None:
-        return repr(trace.tokens.text)
-    source, target = (trace.tokens_of(side)[0] for side in ("encoder", "decoder"))
+def sentences(trace: Readable) -> str:
+    """What a trace read, as arguments of `ac.trace`: one sentence, or the source and the target of a translation."""
+    if trace.kind != "encoder-decoder":
+        return repr(trace.stream().tokens.text)
+    source, target = (trace.stream(side).tokens for side in ("encoder", "decoder"))
     return f"{source.text!r}, target={target.text!r}"
 
 
-def _at(stream: str | None) -> str:
-    return f", stream={stream!r}" if stream not in (None, "self") else ""
+def _stream(name: str) -> str:
+    """One stream of a trace as a value; a model that has one stream needs no name."""
+    return "trace.stream()" if name == "self" else f"trace.stream({name!r})"
 
 
-def _name(stream: str | None) -> str:
-    """A stream's name as an argument: nothing in a model that has one stream."""
-    return "" if stream is None else repr(stream)
+def _and_stream(name: str) -> str:
+    """The same as one more argument."""
+    return "" if name == "self" else f", stream={name!r}"
 
 
-def decomposition(trace: Any, layer: int, head: int, token: int, stream: str | None, block: str | None) -> str:
-    """ΔE: all that one layer adds to one token, where a head's part came from, and its full vectors."""
+def decomposition(trace: Readable, stream: str, block: str, layer: int, head: int, token: int) -> str:
+    """ΔE: all that one layer adds to one token, where a head's part came from, and its full vectors.
+
+    `block` is the stream whose blocks are followed: a decoder's holds its cross-attention, too.
+    """
     return _lines(
         ["from attn_core.residual import decomposition"],
-        traced(trace, stream),
-        f"block = decomposition.decompose_block(trace.stream({_name(block)}), {layer}, {token})",
+        traced(trace),
+        f"block = decomposition.decompose_block({_stream(block)}, {layer}, {token})",
         "{part.name: part.vector for part in block.parts}  # they add up to block.next_embedding",
-        f"sources = decomposition.sources(trace.stream({_name(stream)}), {layer}, {head}, {token})",
+        f"sources = decomposition.sources({_stream(stream)}, {layer}, {head}, {token})",
         "sources.weights, sources.lengths, sources.along  # by source token",
-        f"delta = trace.delta_e({layer}, {head}{_at(stream)})  # [token, d_model]",
+        f"delta = trace.delta_e({layer}, {head}{_and_stream(stream)})  # [token, d_model]",
     )
 
 
-def steps(trace: Any, layer: int, head: int, token: int, stream: str | None) -> str:
+def steps(trace: Readable, stream: str, layer: int, head: int, token: int) -> str:
     """Step by step: every stage of one head."""
     return _lines(
         [
             "from attn_core.walkthrough.from_trace import from_trace",
             "from attn_core.walkthrough.head import run_stages",
         ],
-        traced(trace, stream),
-        f"stages = run_stages(from_trace(trace, {layer}, {head}{_at(stream)}))",
+        traced(trace),
+        f"stages = run_stages(from_trace({_stream(stream)}, {layer}, {head}))",
         "stages.query, stages.key, stages.value  # [token, d_head]",
         "stages.raw_scores, stages.scaled, stages.masked, stages.pattern  # [query, key]",
         f"stages.delta[{token}]  # ΔE of the chosen word, [d_model]",
     )
 
 
-def search(trace: Any, cells: Sequence[tuple[int, int]], stream: str | None, strict: bool) -> str:
+def search(trace: Readable, stream: str, cells: Sequence[tuple[int, int]], strict: bool) -> str:
     """Find heads: how far above its baseline every head looks at the painted cells."""
     return _lines(
         ["import numpy as np", "from attn_core.heads import search", "from attn_core.heads.sink import sink_of"],
-        traced(trace, stream),
-        f"cells = search.painted_cells({list(cells)!r}, *trace.pattern(0, 0{_at(stream)}).shape)",
-        f"sink = sink_of(trace.stream({_name(stream)}))",
+        traced(trace),
+        f"stream = {_stream(stream)}",
+        f"cells = search.painted_cells({list(cells)!r}, *stream.pattern(0, 0).shape)",
+        "sink = sink_of(stream)",
         "above = np.stack([",
-        f"    search.find(trace.patterns(n{_at(stream)}), cells, trace.may_look(n{_at(stream)}), sink, "
-        f"above_key_mean={strict}).score",
-        f"    for n in range(trace.n_layers_of({stream!r}))",
+        f"    search.find(stream.patterns(n), cells, stream.may_look(n), sink, above_key_mean={strict}).score",
+        "    for n in range(stream.n_layers)",
         "])  # [layer, head]",
     )
 
 
-def classify_heads(model: str, stream: str | None) -> str:
+def classify_heads(model: str, stream: str) -> str:
     """Find heads: the kind of every head, and all its measures."""
     return _lines(
         ["from attn_core.heads.kinds import classify_heads"],
-        f"table = classify_heads(ac.load({model!r}){_at(stream)})",
+        f"table = classify_heads(ac.load({model!r}){_and_stream(stream)})",
         'table[["layer", "head", "kind"]]',
     )
 
 
-def without(
-    trace: Any, off: Heads, token: int, stream: str | None, fill: str, painted: Sequence[tuple[int, int]]
-) -> str:
+def without(trace: Readable, stream: str, off: Heads, token: int, fill: str, painted: Sequence[tuple[int, int]]) -> str:
     """Find heads: what the model says of a word without some heads, or with something else in their place."""
-    gone = f"[ablation.named(layer, head, {stream!r}) for layer, head in {list(off)!r}]"
     cells = f", {list(painted)!r}" if fill == "painted" else ""
     return _lines(
         ["from attn_core.heads import ablation"],
         f"model = ac.load({trace.model_name!r})",
-        f"trace = ac.trace(model, {_sentences(trace, stream)})",
-        f"change = ablation.replacement_options(trace, {gone}, {fill!r}{cells})",
+        f"trace = ac.trace(model, {sentences(trace)})",
+        f"stream = {_stream(stream)}",
+        f"change = ablation.replacement_options(stream, {list(off)!r}, {fill!r}{cells})",
         "after = ablation.runner(model, trace)(**change)",
-        f"effect = ablation.effect(trace, after, {token}{_at(stream)})",
+        f"effect = ablation.effect(stream, after.{_stream(stream).removeprefix('trace.')}, {token})",
         "effect.value, effect.unit",
     )
 

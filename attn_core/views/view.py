@@ -25,6 +25,10 @@ class Readable(Protocol):
     @property
     def model_name(self) -> str: ...
 
+    @property
+    def kind(self) -> str:
+        """What the model is: "encoder", "decoder" or "encoder-decoder"."""
+
     def stream(self, name: str | None = None) -> TraceReader: ...
 
     def check(self) -> Parity: ...
@@ -34,7 +38,7 @@ class Readable(Protocol):
 class View:
     """What is shown of a trace (or of a recorded result): one head, or a mean, and how.
 
-    `stream` is needed for an encoder-decoder. `words` merges pieces and `hide_sink` takes special tokens out and
+    `stream` is one of three for an encoder-decoder. `words` merges pieces and `hide_sink` takes special tokens out and
     renormalises; both are for a sentence that looks at itself. `query` is the chosen word, a token position. `link`
     holds the parameters that bring the app to this view on `page`; left out, it is made from the rest.
     """
@@ -42,7 +46,7 @@ class View:
     trace: Readable
     layer: int = 0
     head: int = 0
-    stream: str | None = None
+    stream: str = "self"
     mean: str = "one"
     words: bool = False
     hide_sink: bool = False

@@ -16,41 +16,41 @@ from attn_core.traces import parity
 from attn_core.walkthrough.head import HeadInputs
 
 if TYPE_CHECKING:
+    from attn_core.text.tokens import Tokens
+    from attn_core.traces.stream import StreamTrace
     from attn_core.traces.trace import Trace
 
 Retrace = Callable[[list[int]], "Trace"]
 
 
-def from_trace(
-    trace: Trace, layer: int, head: int, *, stream: str | None = None, retrace: Retrace | None = None
-) -> HeadInputs:
-    """The inputs of one head, from the model's own weights and vectors.
+def from_trace(stream: StreamTrace, layer: int, head: int, *, retrace: Retrace | None = None) -> HeadInputs:
+    """The inputs of one head of a stream, from the model's own weights and vectors.
 
     Where the model does more than multiply by W_Q and W_K, they start from the captured query, key and value.
     `retrace` runs token ids through the same model; with it, the words can be shuffled
     (`StageAblation.SHUFFLED_POSITIONS`).
     """
-    query = torch.from_numpy(trace.query(layer, head, stream=stream))
-    key = torch.from_numpy(trace.key(layer, head, stream=stream))
-    value = torch.from_numpy(trace.value(layer, head, stream=stream))
-    bias = trace.position_bias(layer, head, stream=stream)
-    x = torch.from_numpy(trace.attention_input(layer, stream=stream))
-    memory = torch.from_numpy(trace.attention_memory(layer, stream=stream)) if stream == "cross" else None
+    query = torch.from_numpy(stream.query(layer, head))
+    key = torch.from_numpy(stream.key(layer, head))
+    value = torch.from_numpy(stream.value(layer, head))
+    bias = stream.position_bias(layer, head)
+    x = torch.from_numpy(stream.attention_input(layer))
+    memory = torch.from_numpy(stream.attention_memory(layer)) if stream.name == "cross" else None
     inputs = HeadInputs(
         x=x,
         memory=memory,
-        w_o=torch.from_numpy(trace.w_o(layer, head, stream=stream)),
+        w_o=torch.from_numpy(stream.w_o(layer, head)),
         captured=(query, key, value),
-        may_look=torch.from_numpy(trace.may_look(layer, stream=stream)),
-        scaling=trace.scaling(layer, stream=stream),
-        scaled_before=trace.scaled_before(layer, stream=stream),
-        cap=trace.soft_cap(layer, stream=stream),
+        may_look=torch.from_numpy(stream.may_look(layer)),
+        scaling=stream.scaling(layer),
+        scaled_before=stream.scaled_before(layer),
+        cap=stream.soft_cap(layer),
         position_bias=None if bias is None else torch.from_numpy(bias),
         slot=head * query.shape[1],
     )
-    if retrace is not None and len(trace.streams) == 1:
-        inputs = replace(inputs, shuffled=lambda: _shuffled(trace, layer, head, retrace))
-    return _with_weights(trace, layer, head, stream, inputs)
+    if retrace is not None and stream.name == "self":
+        inputs = replace(inputs, shuffled=lambda: _shuffled(stream.tokens, layer, head, retrace))
+    return _with_weights(stream, layer, head, inputs)
 
 
 def places_of(special: list[bool]) -> list[int]:
@@ -67,19 +67,19 @@ def places_of(special: list[bool]) -> list[int]:
     return standing
 
 
-def _shuffled(trace: Trace, layer: int, head: int, retrace: Retrace) -> HeadInputs:
+def _shuffled(tokens: Tokens, layer: int, head: int, retrace: Retrace) -> HeadInputs:
     """The same words at other places, read by the model anew, and laid back into the order of the sentence."""
-    standing = places_of(trace.tokens.special)
+    standing = places_of(tokens.special)
     ids = [0] * len(standing)
     for word, place in enumerate(standing):
-        ids[place] = trace.tokens.ids[word]
-    return from_trace(retrace(ids), layer, head).rearranged(torch.tensor(standing))
+        ids[place] = tokens.ids[word]
+    return from_trace(retrace(ids).stream(), layer, head).rearranged(torch.tensor(standing))
 
 
-def _with_weights(trace: Trace, layer: int, head: int, stream: str | None, inputs: HeadInputs) -> HeadInputs:
+def _with_weights(stream: StreamTrace, layer: int, head: int, inputs: HeadInputs) -> HeadInputs:
     """Start from W_Q, W_K and W_V instead of captured vectors, where they and the rotation could be found."""
     try:
-        weights = trace.projections(layer, head, stream=stream)
+        weights = stream.projections(layer, head)
     except HeadlightError:
         return inputs
     assert inputs.captured is not None

@@ -58,7 +58,7 @@ def _live(page: Page) -> Reading:
 
     trace = page.trace()
     run = page.again(trace)
-    return Reading("live", trace, lambda layer, head, query: summarise_head(trace, run, layer, head, query))
+    return Reading("live", trace, lambda layer, head, query: summarise_head(trace.stream(), run, layer, head, query))
 
 
 @st.fragment(run_every=1.5)

@@ -15,7 +15,7 @@ from attn_core.errors import HeadlightError
 from attn_core.figures.charts.heatmap import heatmap_spec
 from attn_core.figures.html.bar_table import Column
 from attn_core.models.cards import card_of
-from attn_core.prediction.next_token import TokenPrediction, logit_lens, next_words
+from attn_core.prediction.next_token import TokenPrediction, logit_lens, next_words, predicts
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from ui import words
@@ -32,29 +32,19 @@ OFFERED = 10  # words
 
 def card(page: Page, trace: Trace) -> None:
     """The card of a causal model: next words, writing on, layer by layer; other models get none."""
-    if not _predicts(trace):
+    if not predicts(trace.stream()):
         return
     st.html(ROOT / "assets" / "css" / "steps.css")  # tables of bars
     with widgets.card("next_word", WORDS.html("next.card"), WORDS.html("next.hint")):
         left, right = st.columns(2, gap="large")
         with left:
-            found = next_words(trace, OFFERED, temperature=page.state["temperature"], top_k=page.state["top_k"])
+            temperature, top_k = page.state["temperature"], page.state["top_k"]
+            found = next_words(trace.stream(), OFFERED, temperature=temperature, top_k=top_k)
             _likeliest(page, trace, found)
             writing.settings(page, trace, found)
         with right:
             _layers(page, trace)
         _steps(page, trace)
-
-
-def _predicts(trace: Trace) -> bool:
-    """Whether this model says what comes next: it looks back only, and has a head that reads words."""
-    if trace.kind != "decoder":
-        return False
-    try:
-        trace.logits()
-    except HeadlightError:
-        return False
-    return True
 
 
 def _likeliest(page: Page, trace: Trace, found: Sequence[TokenPrediction]) -> None:
@@ -75,7 +65,7 @@ def _layers(page: Page, trace: Trace) -> None:
     chosen, labels = page.word(trace), trace.tokens.labels
     position = len(labels) - 1 if chosen is None else chosen
     try:
-        rows = logit_lens(trace, position, count=3)
+        rows = logit_lens(trace.stream(), position, count=3)
     except HeadlightError as error:  # the streams between layers could not be found
         widgets.note(str(error))
         return

@@ -107,7 +107,7 @@ def _summary(panel: Panel, query: int) -> None:
     """One panel's head in numbers; a mean, or a head over shuffled words, cannot be switched off."""
     viewed = panel.viewed
     if panel.spec.shows in ("head", "random"):
-        found = summarise_head(viewed.trace, viewed.run, panel.layer, panel.spec.head, query, stream=viewed.stream)
+        found = summarise_head(viewed.reader, viewed.run, panel.layer, panel.spec.head, query)
         widgets.strip(found.parts(), found.effect.says)
         return
     row, name = panel.pattern[query], viewed.sink_name

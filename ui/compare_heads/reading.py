@@ -95,8 +95,8 @@ def _shared_mean(viewed: StreamView) -> MeanPatterns:
 
 def _mean_of_orders(viewed: StreamView) -> MeanPatterns:
     """The mean patterns over several orders of the words."""
-    traces = (viewed.shuffled(seed).trace for seed in range(SHUFFLES))
-    return MeanPatterns(baselines.mean_patterns(traces, stream=viewed.stream))
+    streams = (viewed.shuffled(seed).reader for seed in range(SHUFFLES))
+    return MeanPatterns(baselines.mean_patterns(streams))
 
 
 def _with_random_weights(page: Page, model: Model) -> Model:

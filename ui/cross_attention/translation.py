@@ -186,7 +186,7 @@ class Translation:
 
     def alignment(self, heads: list[tuple[int, int]]) -> tuple[pd.DataFrame, Markup]:
         """Which source word each word came from, by the mean of some heads, and how many lines cross, in a sentence."""
-        found = translation.align(translation.mean_pattern(self.trace, heads or [(self.layer, self.head)]))
+        found = translation.align(translation.mean_pattern(self.cross, heads or [(self.layer, self.head)]))
         table = pd.DataFrame(
             {
                 "written": [visible(self.produced[entry.query]) for entry in found],
@@ -199,7 +199,7 @@ class Translation:
 
     def clearer_head(self) -> tuple[int, int] | None:
         """The cross head (layer, head) whose lines are clearest, where those of the open one are much less clear."""
-        layer, head = translation.best_alignment_head(self.trace)
+        layer, head = translation.best_alignment_head(self.cross)
         best = translation.alignment_score(self.cross.pattern(layer, head), self.keys.special)
         own = translation.alignment_score(self.pattern, self.keys.special)
         return (layer, head) if own < 0.9 * best else None

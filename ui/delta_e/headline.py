@@ -27,7 +27,7 @@ def headline(update: TokenUpdate) -> Sentence:
     biggest = int(update.shares.argmax())
     said: Sentence = [(f"Layer {update.layer} turns ", ""), (update.name, "query"), (f" by {turn:.0f}°. ", "")]
     said += [(f"Head {update.layer}.{biggest}", "delta"), (" adds most", "")]
-    found = update.sources_of(biggest)
+    found = update.sources_of(biggest, update.viewed.stream)
     source = found.strongest
     if np.isfinite(found.shares[source]):
         own = source == update.position and update.reader.name != "cross"

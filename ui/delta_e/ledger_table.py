@@ -111,7 +111,7 @@ def _row(update: TokenUpdate, part: Part) -> Row:
     if part.head is not None:
         own = part.stream == update.reader.name
         row["size"] = 100 * float(update.shares[part.head]) if own else None
-        found = update.sources_of(part.head, part.stream if part.stream != "self" else None)
+        found = update.sources_of(part.head, part.stream)
         keys = update.trace.tokens_of(part.stream)[1]
         source = found.strongest
         row["source"] = f"{visible(keys.labels[source])} ({source}) {signed_percent(float(found.shares[source]))}"

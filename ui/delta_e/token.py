@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attn_core.errors import HeadlightError
-from attn_core.heads.ablation import predicts
+from attn_core.prediction.next_token import predicts
 from attn_core.residual import decomposition, geometry, logit_attribution
 from attn_core.traces.reader import Array
 from attn_core.views import snippets
@@ -83,7 +83,7 @@ class TokenUpdate:
         return token_name(self.labels, self.position)
 
     @property
-    def block(self) -> str | None:
+    def block(self) -> str:
         """The stream whose blocks the ledger follows: a decoder's block holds its cross-attention too."""
         return "decoder" if self.viewed.stream == "cross" else self.viewed.stream
 
@@ -106,12 +106,11 @@ class TokenUpdate:
 
     @cached_property
     def sources(self) -> Sources:
-        return self.sources_of(self.head)
+        return self.sources_of(self.head, self.viewed.stream)
 
-    def sources_of(self, head: int, stream: str | None = None) -> Sources:
-        """Where a head's ΔE of the token came from; `stream` only where the ledger has two kinds of heads."""
-        where = stream or self.viewed.stream
-        return shared.memoize(self.trace, _sources_of, where, self.layer, head, self.position)
+    def sources_of(self, head: int, stream: str) -> Sources:
+        """Where the ΔE of a head of one stream came from; a decoder's ledger has heads of two."""
+        return shared.memoize(self.trace, _sources_of, stream, self.layer, head, self.position)
 
     @cached_property
     def shares(self) -> Array:
@@ -139,7 +138,7 @@ class TokenUpdate:
     @property
     def predicts(self) -> bool:
         """Whether a next word is predicted after this token."""
-        return predicts(self.trace, self.viewed.stream)
+        return predicts(self.reader)
 
     @cached_property
     def ends(self) -> Array:
@@ -166,24 +165,22 @@ class TokenUpdate:
         self.page.offer_pictures(f"head {self.layer}.{self.head}", self.viewed.word, lines=self._lines())
 
     def _lines(self) -> str:
-        return snippets.decomposition(self.trace, self.layer, self.head, self.position, self.viewed.stream, self.block)
+        return snippets.decomposition(self.trace, self.viewed.stream, self.block, self.layer, self.head, self.position)
 
 
-def _block_of(trace: Trace, stream: str | None, layer: int, position: int) -> BlockDecomposition:
+def _block_of(trace: Trace, stream: str, layer: int, position: int) -> BlockDecomposition:
     return decomposition.decompose_block(trace.stream(stream), layer, position)
 
 
-def _contributions(
-    trace: Trace, stream: str | None, position: int, progress: Callable[[float], None]
-) -> StreamContributions:
+def _contributions(trace: Trace, stream: str, position: int, progress: Callable[[float], None]) -> StreamContributions:
     return decomposition.stream_contributions(trace.stream(stream), position, progress=progress)
 
 
-def _sources_of(trace: Trace, stream: str | None, layer: int, head: int, position: int) -> Sources:
+def _sources_of(trace: Trace, stream: str, layer: int, head: int, position: int) -> Sources:
     return decomposition.sources(trace.stream(stream), layer, head, position)
 
 
 def _nearest_words(
-    trace: Trace, stream: str | None, position: int, vectors: Array, count: int
+    trace: Trace, stream: str, position: int, vectors: Array, count: int
 ) -> tuple[NearestTokens, NearestTokens]:
     return logit_attribution.nearest_words(trace.stream(stream), position, vectors, count)

@@ -21,7 +21,6 @@ from ui.words import how_many
 if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
     from attn_core.traces.stream import StreamTrace
-    from attn_core.traces.trace import Trace
 
 WORDS = words.beside(__file__)
 Heads = tuple[tuple[int, int], ...]  # (layer, head) each
@@ -78,17 +77,17 @@ def pattern_hint(stream: StreamTrace, layer: int, head: int, off: Heads, replace
     return WORDS.html("ablation.pattern.open")
 
 
-def next_words(before: Trace, after: Trace, query: int) -> pd.DataFrame:
+def next_words(before: StreamTrace, after: StreamTrace, query: int) -> pd.DataFrame:
     """The likeliest next words of both passes and those that moved most, with both probabilities in %."""
     compared = ablation.words_compared(before, after, query)
     rows = [(visible(word.text), 100 * word.before, 100 * word.after) for word in compared]
     return pd.DataFrame(rows, columns=["next word", "with", "without"])
 
 
-def turns(before: Trace, after: Trace, stream: str | None) -> pd.DataFrame:
+def turns(before: StreamTrace, after: StreamTrace) -> pd.DataFrame:
     """By how many degrees each word's final embedding turned."""
-    labels = [f"{visible(label)} ({i})" for i, label in enumerate(before.stream(stream).tokens.labels)]
-    degrees = [ablation.effect(before, after, i, stream=stream).value for i in range(len(labels))]
+    labels = [f"{visible(label)} ({i})" for i, label in enumerate(before.tokens.labels)]
+    degrees = [ablation.effect(before, after, i).value for i in range(len(labels))]
     return pd.DataFrame({"word": labels, "turn": degrees})
 
 
@@ -127,10 +126,9 @@ def _panel(stream: StreamTrace, layer: int, head: int, title: str, cells: np.nda
     )
 
 
-def shares_of_delta_e(trace: Trace, query: int, stream: str | None) -> np.ndarray:
+def shares_of_delta_e(stream: StreamTrace, query: int) -> np.ndarray:
     """Every head's share of its layer's ΔE at one word, [layer, head]."""
-    layers = range(trace.n_layers_of(stream))
-    return np.stack([delta_shares(trace, layer, query, stream=stream) for layer in layers])
+    return np.stack([delta_shares(stream, layer, query) for layer in range(stream.n_layers)])
 
 
 def ranked(values: np.ndarray, name: str) -> pd.DataFrame:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from attn_core.heads.ablation import REPLACEMENTS, Effect, effect, predicts, replacement_options
+from attn_core.heads.ablation import REPLACEMENTS, Effect, effect, replacement_options
 from attn_core.heads.summary import summarise_head
+from attn_core.prediction.next_token import predicts
 from attn_core.text.decoding import visible
 from attn_core.views import snippets
 from ui import words
@@ -25,7 +26,7 @@ from ui.stream import StreamView, choose_word, row_names
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
 
-    from attn_core.traces.trace import Trace
+    from attn_core.traces.stream import StreamTrace
 
 WORDS = words.beside(__file__)
 FILL = choice("fill", {name: each.title for name, each in REPLACEMENTS.items()}, label="In its place")
@@ -55,8 +56,8 @@ def _toggle(layer: int, head: int) -> None:
 def draw(viewed: StreamView) -> str:
     """All three cards; gives the headline, as HTML."""
     off, replacement, cells = switched_off(viewed), st.session_state["fill"], painted(viewed)
-    after = _without(viewed, off, replacement, cells) if off else viewed.trace
-    change = effect(viewed.trace, after, viewed.query, stream=viewed.stream)
+    after = _without(viewed, off, replacement, cells) if off else viewed.reader
+    change = effect(viewed.reader, after, viewed.query)
     left, right = st.columns([52, 48], gap="medium")
     with left, widgets.card("effects", WORDS.html("ablation.map.card"), _map_hint(viewed)):
         _settings(viewed, off)
@@ -67,7 +68,7 @@ def draw(viewed: StreamView) -> str:
     hint = ablation.pattern_hint(viewed.reader, viewed.layer, viewed.head, off, replacement)
     with widgets.card("patterns", WORDS.html("ablation.pattern.card", head=viewed.name), hint):
         canvas.panels(
-            ablation.pattern_packet(viewed.reader, after.stream(viewed.stream), viewed.layer, viewed.head),
+            ablation.pattern_packet(viewed.reader, after, viewed.layer, viewed.head),
             key="before_after",
             picture=WORDS.text("ablation.pattern.picture"),
             says=WORDS.text("ablation.pattern.caption", head=viewed.name),
@@ -80,17 +81,16 @@ def draw(viewed: StreamView) -> str:
 def lines(viewed: StreamView) -> str:
     """The lines of Python that switch the same heads off; "" where none is."""
     off, replacement = switched_off(viewed), st.session_state["fill"]
-    return snippets.without(viewed.trace, off, viewed.query, viewed.stream, replacement, painted(viewed)) if off else ""
+    return snippets.without(viewed.trace, viewed.stream, off, viewed.query, replacement, painted(viewed)) if off else ""
 
 
-def _without(viewed: StreamView, off: Heads, replacement: str, cells: Cells) -> Trace:
-    """The pass with something else in the place of heads."""
-    heads = [viewed.reader.head_key(*head) for head in off]
-    return viewed.run(**replacement_options(viewed.trace, heads, replacement, cells))
+def _without(viewed: StreamView, off: Heads, replacement: str, cells: Cells) -> StreamTrace:
+    """The stream in a pass with something else in the place of heads."""
+    return viewed.run(**replacement_options(viewed.reader, off, replacement, cells)).stream(viewed.stream)
 
 
 def _map_hint(viewed: StreamView) -> str:
-    writes = predicts(viewed.trace, viewed.stream)
+    writes = predicts(viewed.reader)
     hint = WORDS.html("ablation.map.hint.words") if writes else WORDS.html("ablation.map.hint.turns")
     return words.together(hint, row_names(viewed))
 
@@ -119,20 +119,20 @@ def _settings(viewed: StreamView, off: Heads) -> None:
 def _strip(viewed: StreamView) -> None:
     """The opened head in four numbers."""
     widgets.heading(f"Head {viewed.name}")
-    found = summarise_head(viewed.trace, viewed.run, viewed.layer, viewed.head, viewed.query, stream=viewed.stream)
+    found = summarise_head(viewed.reader, viewed.run, viewed.layer, viewed.head, viewed.query)
     widgets.strip(found.parts())
 
 
-def _outcome(viewed: StreamView, after: Trace, change: Effect) -> None:
+def _outcome(viewed: StreamView, after: StreamTrace, change: Effect) -> None:
     """What the model says with and without: next words, or how far each word turned."""
-    if after is viewed.trace and change.unit == "°":
+    if after is viewed.reader and change.unit == "°":
         widgets.note(WORDS.text("ablation.nothing_off"))
         return
     if change.unit == "bits":
-        table = ablation.next_words(viewed.trace, after, viewed.query)
+        table = ablation.next_words(viewed.reader, after, viewed.query)
         bars: dict[str, ColumnConfig] = {name: _bar(name, "%.1f %%", 100.0, width=112) for name in ("with", "without")}
     else:
-        table = ablation.turns(viewed.trace, after, viewed.stream)
+        table = ablation.turns(viewed.reader, after)
         bars = {"turn": _bar(WORDS.text("ablation.turns"), "%.2f°", max(1.0, table["turn"].max()))}
     height = min(320, 38 + 35 * len(table))
     alt = WORDS.text("ablation.words_alt")
@@ -143,9 +143,9 @@ def _bar(title: str, form: str, most: float, width: int | None = None) -> Column
     return st.column_config.ProgressColumn(title, format=form, min_value=0, max_value=most, width=width)
 
 
-def _row_table(viewed: StreamView, after: Trace) -> None:
+def _row_table(viewed: StreamView, after: StreamTrace) -> None:
     """The chosen word's row of the opened head, with and without."""
-    table = ablation.row_table(viewed.reader, after.stream(viewed.stream), viewed.layer, viewed.head, viewed.query)
+    table = ablation.row_table(viewed.reader, after, viewed.layer, viewed.head, viewed.query)
 
     def draw() -> None:
         form = {name: st.column_config.NumberColumn(format="%.2f %%") for name in table.columns[1:]}

@@ -10,7 +10,8 @@ import numpy as np
 import streamlit as st
 
 from attn_core.figures.canvas.heads import pack_values
-from attn_core.heads.ablation import predicts, switch_off_each
+from attn_core.heads.ablation import switch_off_each
+from attn_core.prediction.next_token import predicts
 from ui import words
 from ui.drawing import canvas
 from ui.find_heads import ablation
@@ -35,10 +36,10 @@ def effect_map(
     known = st.session_state.setdefault("effects_known", {})
     key = (viewed.reads, viewed.query, replacement, painted, off)
     if key in known:
-        unit = "bits" if predicts(viewed.trace, viewed.stream) else "degrees"
+        unit = "bits" if predicts(viewed.reader) else "degrees"
         values, shown, form, name = known[key], known[key], ".2g", WORDS.text("ablation.map.effect", unit=unit)
     else:
-        values = ablation.shares_of_delta_e(viewed.trace, viewed.query, viewed.stream)
+        values = ablation.shares_of_delta_e(viewed.reader, viewed.query)
         shown, form, name = 100 * values, ".0f", WORDS.text("ablation.map.share")
     canvas.overview(
         pack_values(values, ablation.texts_with_off(shown, form, off), name=name),
@@ -92,12 +93,11 @@ def _effects(viewed: StreamView, off: Heads, replacement: str, painted: Cells) -
     bar = st.progress(0.0)
     values = np.zeros((viewed.n_layers, viewed.n_heads))
     each = switch_off_each(
-        viewed.trace,
+        viewed.reader,
         viewed.run_once,
         viewed.query,
-        stream=viewed.stream,
         replacement=replacement,
-        off=[viewed.reader.head_key(*head) for head in off],
+        off=off,
         painted=painted,
     )
     for done, (layer, head, value) in enumerate(each, start=1):

@@ -79,7 +79,7 @@ def _classified(viewed: StreamView) -> pd.DataFrame:
     return found
 
 
-def _classify(model: Model, stream: str | None, progress: Callable[[float], None]) -> pd.DataFrame:
+def _classify(model: Model, stream: str, progress: Callable[[float], None]) -> pd.DataFrame:
     return classify_heads(model, stream=stream, run=run_uncached, progress=progress)
 
 

@@ -78,7 +78,7 @@ def draw(viewed: StreamView) -> str:
 def lines(viewed: StreamView) -> str:
     """The lines of Python that give the same ranking; "" where nothing is painted."""
     cells = painted(viewed)
-    return snippets.search(viewed.trace, cells, viewed.stream, _strict()) if cells else ""
+    return snippets.search(viewed.trace, viewed.stream, cells, _strict()) if cells else ""
 
 
 def _toggle(cell: Cell) -> None:

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 def subject_from_model(page: Page, viewed: StreamView) -> StepSubject:
     """The head that the link names, of the model and sentence that it names."""
-    trace, stream, layer, head = viewed.trace, viewed.stream, viewed.layer, viewed.head
+    trace, layer, head = viewed.trace, viewed.layer, viewed.head
     queries = Words(viewed.queries.labels, viewed.queries.special)
     keys = Words(viewed.keys.labels, viewed.keys.special)
     query = viewed.query
     return StepSubject(
-        inputs=from_trace(trace, layer, head, stream=stream, retrace=lambda ids: page.trace(ids)),
+        inputs=from_trace(viewed.reader, layer, head, retrace=lambda ids: page.trace(ids)),
         queries=queries,
         keys=keys,
         query=query,
@@ -51,9 +51,7 @@ def offer_pictures(page: Page, subject: StepSubject) -> None:
     if subject.trace is None:
         page.offer_pictures(subject.head_name, word, sentences=[" ".join(subject.queries.labels)], model="toy")
         return
-    lines = snippets.steps(
-        subject.trace, subject.layer, subject.head, subject.query, None if subject.stream == "self" else subject.stream
-    )
+    lines = snippets.steps(subject.trace, subject.stream, subject.layer, subject.head, subject.query)
     page.offer_pictures(subject.head_name, word, pattern_first=True, lines=lines)
 
 
@@ -100,6 +98,6 @@ def _parts(viewed: StreamView) -> InputParts | None:
     return shared.memoize(viewed.trace, _input_parts, viewed.model, stream)
 
 
-def _input_parts(trace: Trace, model: Model, stream: str | None) -> InputParts | None:
+def _input_parts(trace: Trace, model: Model, stream: str) -> InputParts | None:
     reader = trace.stream(stream)
     return input_parts(model.hf, reader.tokens.ids, torch.from_numpy(reader.embedding(0)))

@@ -121,7 +121,7 @@ def test_all_heads_in_turn_with_progress(open_page) -> None:
     page.get_by_role("button", name="Switch off each head in turn").click()
     expect(page.locator(".st-key-card_effects")).to_contain_text("effect of switching off, in bits")
     trace = ac.trace(model := ac.load("tiny-decoder"), text)
-    judged = {(a, b): v for a, b, v in ablation.switch_off_each(trace, ablation.runner(model, trace), 4)}
+    judged = {(a, b): v for a, b, v in ablation.switch_off_each(trace.stream(), ablation.runner(model, trace), 4)}
     tile = page.locator(".st-key-card_effects .tile[data-layer='1'][data-head='3']")
     assert tile.get_attribute("aria-label") == f"Layer 1, head 3: {judged[1, 3]:.2g}"
 

@@ -214,7 +214,7 @@ def test_the_walk_on_screen_is_the_walk_in_a_notebook(open_page, trace) -> None:
     from attn_core.walkthrough.from_trace import from_trace
 
     page = is_live(open_page("step_by_step", v=1, text=STARTER, layer=3, head=7, query=4))
-    made = run_stages(from_trace(trace, 3, 7))
+    made = run_stages(from_trace(trace.stream(), 3, 7))
     shown = page.locator(".st-key-card_step_6 .hl-bars td b").all_inner_texts()
     assert [text.replace("\xa0", " ") for text in shown] == [spoken(w) for w in made.pattern[4]]
     turned = re.search(r"turns by (\S+)°", page.locator(".st-key-card_step_8").inner_text())

@@ -179,17 +179,20 @@ def test_what_can_stand_in_for_a_head():
     model = ac.wrap(gpt2(), tokenizer())
     trace = ac.trace(model, TEXT)
     n = len(trace.tokens)
-    assert ablation.replacement_options(trace, [(0, 1)], "mean") == {"without": [(0, 1)], "replacement": "mean"}
-    even = ablation.replacement_options(trace, [(0, 1)], "even")["edit"][0, 1]
+    assert ablation.replacement_options(trace.stream(), [(0, 1)], "mean") == {
+        "without": [(0, 1)],
+        "replacement": "mean",
+    }
+    even = ablation.replacement_options(trace.stream(), [(0, 1)], "even")["edit"][0, 1]
     np.testing.assert_allclose(even, np.tril(np.ones((n, n))) / np.arange(1, n + 1)[:, None], atol=1e-6)
-    previous = ablation.replacement_options(trace, [(1, 2)], "previous")["edit"][1, 2]
+    previous = ablation.replacement_options(trace.stream(), [(1, 2)], "previous")["edit"][1, 2]
     np.testing.assert_array_equal(previous.argmax(axis=1), [0, *range(n - 1)])
-    painted = ablation.replacement_options(trace, [(1, 2)], "painted", [(4, 1), (4, 2), (2, 5)])["edit"][1, 2]
+    painted = ablation.replacement_options(trace.stream(), [(1, 2)], "painted", [(4, 1), (4, 2), (2, 5)])["edit"][1, 2]
     assert painted[4, 1] == painted[4, 2] == 0.5
     np.testing.assert_array_equal(painted[2], trace.pattern(1, 2)[2], "what the mask forbids is not painted")
     np.testing.assert_array_equal(painted[5], trace.pattern(1, 2)[5], "rows without paint stay as they were")
     for how in ablation.REPLACEMENTS:
-        after = ac.trace(model, TEXT, **ablation.replacement_options(trace, [(1, 2)], how, [(4, 1)]))
+        after = ac.trace(model, TEXT, **ablation.replacement_options(trace.stream(), [(1, 2)], how, [(4, 1)]))
         assert np.abs(after.attention_output(1) - trace.attention_output(1)).max() > 1e-3, how
 
 
@@ -219,7 +222,7 @@ def test_effect_of_a_decoder_is_the_divergence_of_its_next_word():
     original = gpt2()
     model = ac.wrap(original, tokenizer())
     before, after = ac.trace(model, TEXT), ac.trace(model, TEXT, without=[(0, 3)])
-    found = ablation.effect(before, after, query=3)
+    found = ablation.effect(before.stream(), after.stream(), query=3)
     ids = torch.tensor([before.tokens.ids])
     with torch.no_grad():
         p = original(ids).logits[0, 3].double().log_softmax(-1)
@@ -244,16 +247,16 @@ def test_effect_of_an_encoder_is_the_angle_of_its_final_embedding():
         a = original(ids).last_hidden_state[0, 4].double()
         b = without_rows(original, bert, 1, 2)(ids).last_hidden_state[0, 4].double()
     angle = float(torch.rad2deg(torch.acos(torch.nn.functional.cosine_similarity(a, b, dim=0))))
-    found = ablation.effect(before, after, query=4)
+    found = ablation.effect(before.stream(), after.stream(), query=4)
     assert found.unit == "°" and angle > 0.1
     assert found.value == pytest.approx(angle, rel=1e-3)
-    assert ablation.effect(before, before, query=4).value == 0
+    assert ablation.effect(before.stream(), before.stream(), query=4).value == 0
 
 
 def test_shares_of_a_layer_sum_to_one_and_are_norms():
     model = ac.wrap(gpt2(), tokenizer())
     trace = ac.trace(model, TEXT)
-    shares = delta_shares(trace, 1, query=5)
+    shares = delta_shares(trace.stream(), 1, query=5)
     norms = np.array([np.linalg.norm(trace.delta_e(1, head)[5]) for head in range(4)])
     np.testing.assert_allclose(shares, norms / norms.sum(), rtol=1e-5)
     assert shares.sum() == pytest.approx(1)
@@ -262,7 +265,7 @@ def test_shares_of_a_layer_sum_to_one_and_are_norms():
 def test_a_strip_reads_as_four_numbers():
     model = ac.wrap(gpt2(), tokenizer())
     trace = ac.trace(model, TEXT)
-    strip = summarise_head(trace, ablation.runner(model, trace), layer=0, head=1, query=4)
+    strip = summarise_head(trace.stream(), ablation.runner(model, trace), layer=0, head=1, query=4)
     row = trace.pattern(0, 1)[4]
     assert strip.sink == pytest.approx(row[0], abs=1e-6)
     assert strip.sink_labels == ("a",)
@@ -290,15 +293,17 @@ def test_every_head_is_switched_off_once_and_one_can_stop():
         passes.append(options["without"])
         return ac.trace(model, trace.tokens.ids, **options)
 
-    every = ablation.switch_off_each(trace, run, query=4)
+    every = ablation.switch_off_each(trace.stream(), run, query=4)
     assert next(every)[:2] == (0, 0) and passes == [[(0, 0)]]
     values = {(layer, head): value for layer, head, value in every}
     assert len(values) == 7
-    single = ablation.effect(trace, ac.trace(model, TEXT, without=[(1, 2)]), query=4).value
+    single = ablation.effect(trace.stream(), ac.trace(model, TEXT, without=[(1, 2)]).stream(), query=4).value
     assert values[1, 2] == pytest.approx(single)
-    together = list(ablation.switch_off_each(trace, run, query=4, off=[(0, 0)]))
+    together = list(ablation.switch_off_each(trace.stream(), run, query=4, off=[(0, 0)]))
     pair = ablation.effect(
-        ac.trace(model, TEXT, without=[(0, 0)]), ac.trace(model, TEXT, without=[(0, 0), (1, 2)]), query=4
+        ac.trace(model, TEXT, without=[(0, 0)]).stream(),
+        ac.trace(model, TEXT, without=[(0, 0), (1, 2)]).stream(),
+        query=4,
     )
     assert together[6] == (1, 2, pytest.approx(pair.value))
     assert together[0][2] == 0, "a head that is off already changes nothing"
@@ -312,7 +317,7 @@ def test_words_compared_are_the_likeliest_of_both_passes_and_the_movers():
     with torch.no_grad():
         p = original(ids).logits[0, -1].softmax(-1).numpy()
         q = without_rows(original, gpt2, 0, 3)(ids).logits[0, -1].softmax(-1).numpy()
-    found = ablation.words_compared(before, after, len(before.tokens) - 1, n=2)
+    found = ablation.words_compared(before.stream(), after.stream(), len(before.tokens) - 1, n=2)
     wanted = {*np.argsort(-p)[:2], *np.argsort(-q)[:2], *np.argsort(-np.abs(p - q))[:2]}
     assert {round(word.before, 4) for word in found} == {round(float(p[i]), 4) for i in wanted}
     assert found[0].before == pytest.approx(p.max(), rel=1e-4)
@@ -346,7 +351,7 @@ def test_each_stream_of_an_encoder_decoder_has_its_effects(stream):
     model = ac.wrap(original, tokenizer())
     trace = ac.trace(model, TEXT, target="the old mole saw")
     run = ablation.runner(model, trace)
-    strip = summarise_head(trace, run, layer=0, head=1, query=2, stream=stream)
+    strip = summarise_head(trace.stream(stream), run, layer=0, head=1, query=2)
     assert strip.effect.unit == ("°" if stream == "encoder" else "bits") and strip.effect.value > 0
     judge = copy.deepcopy(original)
     block = judge.model.encoder.layers[0] if stream == "encoder" else judge.model.decoder.layers[0]
@@ -403,7 +408,7 @@ def test_shuffles_keep_specials_in_place_and_average_to_rows_of_one():
     model = ac.wrap(bert(), tokenizer())
     trace = ac.trace(model, TEXT)
     orders = [baselines.shuffled(trace.tokens.ids, trace.tokens.special, seed) for seed in range(3)]
-    mean = baselines.mean_patterns(ac.trace(model, order) for order in orders)
+    mean = baselines.mean_patterns(ac.trace(model, order).stream() for order in orders)
     assert [layer.shape for layer in mean] == [(4, 8, 8)] * 2
     np.testing.assert_allclose(mean[1].sum(axis=-1), 1, atol=1e-5)
     by_hand = np.mean([ac.trace(model, order).pattern(0, 1) for order in orders], axis=0)

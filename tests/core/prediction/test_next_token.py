@@ -68,7 +68,7 @@ def test_next_words_are_the_librarys(both: tuple[object, ac.Model]) -> None:
         judge = torch.softmax(theirs(torch.tensor([trace.tokens.ids])).logits[0], dim=-1)  # type: ignore[operator]
     for position in (None, 0, 7):
         best = judge[-1 if position is None else position].topk(6)
-        found = next_token.next_words(trace, 6, position=position)
+        found = next_token.next_words(trace.stream(), 6, position=position)
         assert [prediction.id for prediction in found] == best.indices.tolist()
         assert np.allclose([prediction.probability for prediction in found], best.values, atol=1e-6)
         assert [prediction.word for prediction in found] == from_ids(model.tokenizer, best.indices.tolist()).labels
@@ -76,7 +76,7 @@ def test_next_words_are_the_librarys(both: tuple[object, ac.Model]) -> None:
 
 def test_a_model_without_a_next_word_says_so() -> None:
     with pytest.raises(ac.HeadlightError, match="does not predict a next word"):
-        next_token.next_words(ac.trace(ac.load("minilm"), "a small fox"))
+        next_token.next_words(ac.trace(ac.load("minilm"), "a small fox").stream())
 
 
 # --- The logit lens ---------------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def test_the_lens_norms_every_layer_and_ends_with_the_models_own_answer(both: tu
     judge = [torch.softmax(each, dim=-1) for each in [*logits, out.logits[0]]]
     position = 5
     true = trace.tokens.ids[position + 1]
-    rows = next_token.logit_lens(trace, position, count=4)
+    rows = next_token.logit_lens(trace.stream(), position, count=4)
     assert [row.after for row in rows] == list(range(trace.n_layers + 1))
     for row, chances in zip(rows, judge, strict=True):
         own = chances[position]
@@ -104,7 +104,7 @@ def test_the_lens_norms_every_layer_and_ends_with_the_models_own_answer(both: tu
         assert row.probability == pytest.approx(float(own[true]), abs=1e-6)
         assert row.rank == int((own > own[true]).sum()) + 1
     assert [prediction.id for prediction in rows[-1].predictions] == [
-        g.id for g in next_token.next_words(trace, 4, position=position)
+        g.id for g in next_token.next_words(trace.stream(), 4, position=position)
     ]
 
 
@@ -118,7 +118,7 @@ def final_norm(model: object) -> torch.nn.Module:
 
 
 def test_the_last_position_is_ranked_by_the_models_own_answer(decoder: ac.Model) -> None:
-    rows = next_token.logit_lens(ac.trace(decoder, "a hungry old fox"))
+    rows = next_token.logit_lens(ac.trace(decoder, "a hungry old fox").stream())
     assert rows[-1].rank == 1 and rows[-1].predictions[0].word == "ate"
     assert rows[0].rank > 1
 
@@ -126,7 +126,7 @@ def test_the_last_position_is_ranked_by_the_models_own_answer(decoder: ac.Model)
 def test_another_word_can_be_asked_for(decoder: ac.Model) -> None:
     trace = ac.trace(decoder, "a hungry old fox")
     hid = decoder.tokenizer.convert_tokens_to_ids("hid")
-    ranks = [row.rank for row in next_token.logit_lens(trace, 4, word=hid)]
+    ranks = [row.rank for row in next_token.logit_lens(trace.stream(), 4, word=hid)]
     assert ranks[-1] == int((trace.logits(4) > trace.logits(4)[hid]).sum()) + 1 > 1
 
 
@@ -185,7 +185,7 @@ def test_appending_reads_back_as_the_same_tokens(decoder: ac.Model) -> None:
 
 def test_a_new_word_that_comes_back_keeps_its_name(decoder: ac.Model) -> None:
     trace = ac.trace(decoder, "a hungry Zorple ate in the forest . the")
-    prediction = next_token.next_words(trace, 1)[0]
+    prediction = next_token.next_words(trace.stream(), 1)[0]
     assert prediction.word == "Zorple°"
     text = next_token.continued_text(decoder.tokenizer, trace.tokens, [prediction.id])
     assert text == "a hungry Zorple ate in the forest . the Zorple"

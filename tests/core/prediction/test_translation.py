@@ -48,7 +48,7 @@ def test_greedy_is_the_librarys(family: str, tmp_path: object) -> None:
     assert trace.streams == ("encoder", "decoder", "cross") and max(trace.check()) < 1e-5
     rows = translation.produced(trace.tokens_of("cross")[0].labels, None)
     assert len(rows) == len(trace.pattern(0, 0, stream="cross")) and rows[-1] == translation.UNFINISHED
-    found = translation.align(translation.mean_pattern(trace, [(0, 0), (1, 3)]))
+    found = translation.align(translation.mean_pattern(trace.stream("cross"), [(0, 0), (1, 3)]))
     judged = (trace.pattern(0, 0, stream="cross") + trace.pattern(1, 3, stream="cross")) / 2
     assert [entry.key for entry in found] == judged.argmax(axis=1).tolist()
     assert np.allclose([entry.weight for entry in found], judged.max(axis=1))
@@ -86,12 +86,12 @@ def test_a_new_word_is_the_same_word_in_both_sentences(model: ac.Model) -> None:
 
 def test_what_comes_next_is_named_as_the_source_has_it(model: ac.Model) -> None:
     trace = ac.trace(model, "a small Zorple eats an apple", target="un petit")
-    prediction = next_token.next_words(trace, 1)[0]
+    prediction = next_token.next_words(trace.stream("decoder"), 1)[0]
     assert (prediction.word, prediction.id) == ("Zorple°", trace.tokens_of("encoder")[0].ids[2])
 
 
 def test_an_alignment_is_the_largest_weight(trace: ac.Trace) -> None:
-    layer, head = translation.best_alignment_head(trace)
+    layer, head = translation.best_alignment_head(trace.stream("cross"))
     found = translation.align(trace.pattern(layer, head, stream="cross"))
     keys = trace.tokens_of("cross")[1].labels
     by_hand = ["the", "small", "car", "blue", "sees", "a", "horse", "white"]
@@ -116,7 +116,7 @@ def test_clearness_wants_every_source_word_found() -> None:
 
 def test_the_mean_of_heads_needs_heads(trace: ac.Trace) -> None:
     with pytest.raises(ValueError, match="at least one head"):
-        translation.mean_pattern(trace, [])
+        translation.mean_pattern(trace.stream("cross"), [])
 
 
 def test_the_headline() -> None:

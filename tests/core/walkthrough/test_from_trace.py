@@ -90,7 +90,7 @@ def test_the_walk_gives_the_models_own_pattern_and_output(family):
         library = eager[named.get(stream, "cross_attentions")]
         for layer in range(trace.n_layers_of(stream)):
             for head in (0, 3 if family not in ("bart", "marian") else 1):
-                inputs = from_trace(trace, layer, head, stream=stream)
+                inputs = from_trace(trace.stream(stream), layer, head)
                 made = run_stages(inputs)
                 assert inputs.weights is not None and "query" in made.ran, "W_Q should have been found"
                 np.testing.assert_allclose(made.pattern, library[layer][0, head], atol=2e-5)
@@ -147,7 +147,7 @@ def test_every_stage_against_float64(family):
         "weighted_values": pattern @ v,
         "delta": pattern @ v @ w_o,
     }
-    made = run_stages(from_trace(trace, layer, head))
+    made = run_stages(from_trace(trace.stream(), layer, head))
     for name, numbers in expected.items():
         np.testing.assert_allclose(getattr(made, name), numbers, rtol=1e-4, atol=1e-4, err_msg=name)
 
@@ -156,7 +156,7 @@ def test_where_queries_are_normalised_on_the_way_the_walk_starts_from_what_was_c
     torch.manual_seed(1)
     model = tf.AutoModel.from_config(tf.Qwen3Config(**LLAMA, head_dim=6)).eval()
     trace = run("qwen3", model)
-    inputs = from_trace(trace, 1, 2)
+    inputs = from_trace(trace.stream(), 1, 2)
     assert inputs.weights is None
     np.testing.assert_allclose(run_stages(inputs).pattern, trace.pattern(1, 2), atol=1e-6)
     assert StageAblation.RANDOM_WEIGHTS not in inputs.possible_ablations()
@@ -164,7 +164,7 @@ def test_where_queries_are_normalised_on_the_way_the_walk_starts_from_what_was_c
 
 def test_opt_has_its_scale_in_the_queries_and_the_walk_knows():
     model = make("opt")
-    inputs = from_trace(run("opt", model), 0, 1)
+    inputs = from_trace(run("opt", model).stream(), 0, 1)
     assert inputs.scaled_before == pytest.approx(6**-0.5) and inputs.scale_factor() == 1
     assert StageAblation.NO_SCALE in inputs.possible_ablations()
 
@@ -173,7 +173,7 @@ def test_shuffled_words_are_read_by_the_model_anew():
     """The judge: the model's own pattern for the shuffled sentence, its rows and columns laid back."""
     model = make("gpt2")
     trace = run("gpt2", model)
-    inputs = from_trace(trace, 1, 2, retrace=lambda ids: run("gpt2", model, ids))
+    inputs = from_trace(trace.stream(), 1, 2, retrace=lambda ids: run("gpt2", model, ids))
     assert StageAblation.SHUFFLED_POSITIONS in inputs.possible_ablations()
     made = run_stages(inputs, frozenset({StageAblation.SHUFFLED_POSITIONS}))
     standing = places_of(trace.tokens.special)

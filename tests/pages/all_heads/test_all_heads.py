@@ -78,9 +78,9 @@ def test_the_recording_is_the_live_models_result_within_its_steps(model: ac.Mode
         assert np.array_equal(stored.may_look(layer), trace.may_look(layer))
         np.testing.assert_allclose(stored.delta_e_sizes(layer), trace.delta_e_sizes(layer), rtol=1e-4)
     for layer, head, query in ((0, 3, 4), (2, 7, 0), (5, 11, 12)):
-        turn = ablation.effect(trace, run(without=[(layer, head)]), query).value
+        turn = ablation.effect(trace.stream(), run(without=[(layer, head)]).stream(), query).value
         assert stored.turns[layer, head, query] == pytest.approx(turn, rel=1e-3)
-        live = summarise_head(trace, run, layer, head, query)
+        live = summarise_head(trace.stream(), run, layer, head, query)
         assert recorded.summarise_head(stored, layer, head, query).parts() == live.parts()
 
 

@@ -202,7 +202,7 @@ def test_the_strips_are_of_each_panels_own_head() -> None:
     for text, word in ((ARE, "are"), (IS, "is")):
         model = load("minilm")
         trace = ac.trace(model, text)
-        parts = summarise_head(trace, ablation.runner(model, trace), 3, 1, 6).parts()
+        parts = summarise_head(trace.stream(), ablation.runner(model, trace), 3, 1, 6).parts()
         cells = "".join(f"<div><strong>{number}</strong>{what}</div>" for number, what in parts)
         assert cells.replace("'", "&#x27;") in html(page), word
 

@@ -193,7 +193,7 @@ def test_a_way_to_the_clearest_head() -> None:
     ran(page)
     trace = passes.trace(loading.model("tiny-translator"), ENGLISH, target=FRENCH)
     assert (page.session_state["cross_layer"], page.session_state["cross_head"]) == translation.best_alignment_head(
-        trace
+        trace.stream("cross")
     )
     assert not [button for button in page.button if button.key == "clearest"]
 

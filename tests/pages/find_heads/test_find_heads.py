@@ -160,13 +160,13 @@ def test_a_translator_of_ones_own_writes_what_its_heads_are_classified_on(tmp_pa
 def test_heads_off_together_turn_the_word(trace: ac.Trace) -> None:
     page = opened(find="matter", off="1.2_0.3", query=4)
     after = ac.trace(load("minilm"), STARTER, without=[(0, 3), (1, 2)])
-    turn = ablation.effect(trace, after, 4)
+    turn = ablation.effect(trace.stream(), after.stream(), 4)
     assert lead(page) == f"Without heads 0.3 and 1.2, the final embedding of creature turns by {turn.text}."
     shown = page_driver.table(page, "turn")
     assert shown["word"][4] == "creature (4)" and shown["turn"][4] == pytest.approx(turn.value, rel=1e-5)
     header, _ = packets(page)["effects"]
     assert header["texts"][0][3] == header["texts"][1][2] == "off"
-    shares = [delta_shares(trace, layer, 4) for layer in range(6)]
+    shares = [delta_shares(trace.stream(), layer, 4) for layer in range(6)]
     np.testing.assert_allclose(header["values"], shares, rtol=1e-5)
     ranked = page_driver.table(page, "share of its layer's ΔE at this word, in %").iloc[0].tolist()
     layer, head = np.unravel_index(np.argmax(shares), (6, 12))
@@ -191,7 +191,7 @@ def test_a_later_head_is_seen_to_change() -> None:
 def test_the_mean_can_stand_in_and_is_said() -> None:
     page = opened(find="matter", off="0.3", fill="mean", query=4)
     after = ac.trace(load("minilm"), STARTER, without=[(0, 3)], replacement="mean")
-    turn = ablation.effect(ac.trace(load("minilm"), STARTER), after, 4)
+    turn = ablation.effect(ac.trace(load("minilm"), STARTER).stream(), after.stream(), 4)
     assert lead(page).endswith(f"turns by {turn.text}.")
 
 
@@ -228,7 +228,7 @@ def test_all_heads_are_switched_off_on_request() -> None:
     header, _ = packets(page)["effects"]
     model = load("tiny-decoder")
     trace = ac.trace(model, text)
-    judged = list(ablation.switch_off_each(trace, ablation.runner(model, trace), 4))
+    judged = list(ablation.switch_off_each(trace.stream(), ablation.runner(model, trace), 4))
     np.testing.assert_allclose(np.ravel(header["values"]), [value for *_, value in judged], rtol=1e-5)
     assert header["name"].endswith("in bits")
 
@@ -290,8 +290,8 @@ def test_no_text_is_one_clear_sentence(find: str) -> None:
 @pytest.mark.parametrize("fill", ["even", "previous", "painted"])
 def test_a_pattern_can_be_put_in_a_heads_place(trace: ac.Trace, fill: str) -> None:
     page = opened(find="matter", off="0.3", fill=fill, query=4, cells="4-3")
-    options = ablation.replacement_options(trace, [(0, 3)], fill, [(4, 3)])
-    turn = ablation.effect(trace, ac.trace(load("minilm"), STARTER, **options), 4)
+    options = ablation.replacement_options(trace.stream(), [(0, 3)], fill, [(4, 3)])
+    turn = ablation.effect(trace.stream(), ac.trace(load("minilm"), STARTER, **options).stream(), 4)
     assert lead(page).endswith(f"turns by {turn.text}.") and not lead(page).startswith("Without")
     _, cells = packets(page)["before_after"]
     np.testing.assert_allclose(cells[1], options["edit"][0, 3], atol=1e-6)

@@ -77,7 +77,7 @@ def numbers(page: AppTest, key: str) -> np.ndarray:
 
 def test_every_step_draws_the_numbers_of_the_walk(trace) -> None:
     page = opened()
-    made = run_stages(from_trace(trace, 0, 3))
+    made = run_stages(from_trace(trace.stream(), 0, 3))
     expected = {
         "step_1_e": trace.embedding(0),
         "step_2_q": made.query,
@@ -213,7 +213,7 @@ def test_nothing_broken_is_close_to_the_model_and_every_break_is_not(trace) -> N
     for broken in ("causal-mask", "keys-are-queries", "random-weights", "no-softmax", "no-scale", "shuffled-positions"):
         page = opened(breaks=broken, v=1, text=STARTER)
         assert not is_close(gauges(page)[0]), broken
-        inputs = from_trace(trace, 0, 3, retrace=lambda ids: ac.trace(loading.model("minilm"), ids))
+        inputs = from_trace(trace.stream(), 0, 3, retrace=lambda ids: ac.trace(loading.model("minilm"), ids))
         spoilt = run_stages(inputs, frozenset({StageAblation(broken)}))
         shown = numbers(page, "break_Broken")
         np.testing.assert_allclose(
