@@ -25,6 +25,10 @@ class EmptyText(HeadlightError):
     """There is nothing to look at: no text, or text that leaves no token."""
 
 
+class DoesNotAddUp(HeadlightError):
+    """The parts of a sum miss what the model computed, so they explain nothing and are not handed out."""
+
+
 def check_index(axis: str, index: int, size: int, owner: str = "this trace") -> None:
     """Raise IndexError, naming the range, where `index` is not 0 to `size` − 1; negative ones are refused too.
 

@@ -71,12 +71,20 @@ class _Reading:
 _known: WeakKeyDictionary[nn.Module, _Reading] = WeakKeyDictionary()
 
 
-@torch.inference_mode()
 def input_parts(model: nn.Module, ids: Sequence[int], embedding: Tensor) -> InputParts | None:
     """Take E [token, d_model], the stream that entered the first layer, apart; None where no reading fits it.
 
     `model` is the library's model, which has `get_input_embeddings`; its modules are only read, never changed.
     """
+    found = input_parts_and_modules(model, ids, embedding)
+    return None if found is None else found[0]
+
+
+@torch.inference_mode()
+def input_parts_and_modules(
+    model: nn.Module, ids: Sequence[int], embedding: Tensor
+) -> tuple[InputParts, tuple[nn.Module, ...]] | None:
+    """The parts of E, and the model's own modules that made `steps` of their sum; for who keeps neither."""
     table = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
     token = table[torch.tensor(list(ids))]
     known = [_known[model]] if model in _known else []
@@ -84,7 +92,7 @@ def input_parts(model: nn.Module, ids: Sequence[int], embedding: Tensor) -> Inpu
         parts = reading.parts(token)
         if parts is not None and parity.same(parts.embedding, embedding):
             _known[model] = reading
-            return parts
+            return parts, tuple(module for _, module in reading.modules)
     return None
 
 

@@ -9,7 +9,6 @@ Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits";
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,52 +17,12 @@ from numpy.typing import NDArray
 
 from attn_core.errors import HeadlightError
 from attn_core.residual.decomposition import StreamContributions, stream_contributions
+from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.residual.nearest_tokens import NearestTokens, both_ends
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
 Array = NDArray[np.floating]
-
-
-@dataclass(frozen=True, eq=False)
-class FrozenNorm:
-    """A final normalisation held at what it did to one token, which makes it linear: x → (x − mean x)·scale + shift.
-
-    LayerNorm: scale = γ / √(var + ε), shift = β. RMSNorm: `centred` is False, scale = γ / √(mean square + ε), shift 0.
-    With the scale frozen the parts of a sum may be read one by one; in truth each of them also changes the scale.
-    """
-
-    scale: Array
-    shift: Array
-    centred: bool
-
-    @classmethod
-    def of(cls, norm: Callable[[Array], Array], x: Array) -> FrozenNorm:
-        """Freeze any LayerNorm or RMSNorm, given as a function [d_model] → [d_model], at what it does to `x`.
-
-        Found by what it computes: of zeros it makes its shift, of ±1 its scale up to one factor, of a constant added
-        to x nothing if it is centred. Raises ValueError where the result does not give norm(x): it is another norm.
-        """
-        x = np.asarray(x, dtype=np.float64)
-        signs = np.where(np.arange(x.size) % 2, -1.0, 1.0)
-        shift, result = norm(np.zeros_like(x)), norm(x)
-        centred = bool(np.abs(norm(x + np.abs(x).max()) - result).max() < 1e-3 * np.abs(result).max())
-        shape = (norm(signs) - shift) * signs  # γ ÷ √(1 + ε)
-        plain = cls(shape, np.zeros_like(x), centred).part(x)
-        factor = float((result - shift) @ plain) / max(float(plain @ plain), 1e-30)
-        frozen = cls(shape * factor, shift, centred)
-        if np.abs(frozen.whole(x) - result).max() > 1e-4 * np.abs(result).max():
-            raise ValueError("this is neither a LayerNorm nor an RMSNorm, so it cannot be read part by part")
-        return frozen
-
-    def part(self, x: Array) -> Array:
-        """What one part of the sum becomes, [..., d_model]; the shift belongs to no part."""
-        x = np.asarray(x, dtype=np.float64)
-        return (x - x.mean(axis=-1, keepdims=True) if self.centred else x) * self.scale
-
-    def whole(self, x: Array) -> Array:
-        """What the sum itself becomes, [..., d_model]: `part` plus the shift."""
-        return self.part(x) + self.shift
 
 
 def direct_logits(parts: Array, norm: FrozenNorm, word: Array, bias: float = 0.0) -> tuple[Array, float]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attn_core.errors import HeadlightError, check_index
 from attn_core.traces import parity
@@ -40,6 +40,10 @@ class StreamTrace(DeltaReaders):
     def block_calls(self) -> tuple[StreamTrace, ...]:
         """The attention calls of one block, in order: itself and, in a decoder, the one to the encoder."""
         return (self,) if self._continued_by is None else (self, self._continued_by)
+
+    def module(self) -> nn.Module:
+        """The model itself, shared and never to be changed; raises HeadlightError once it has been unloaded."""
+        return self._source.module()
 
     # --- The residual stream -------------------------------------------------------------------------------------
 

@@ -7,9 +7,11 @@ with its square. Everything a reader returns is computed by `attention` from wha
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from textwrap import shorten
+from typing import Any
 
 import torch
 
@@ -19,6 +21,7 @@ from attn_core.traces.attention_readers import size_of
 from attn_core.traces.layer import Layer
 from attn_core.traces.named_readers import NamedStreamReaders
 from attn_core.traces.parity import Parity
+from attn_core.traces.parts import Against, ScoreParts, ValueParts
 from attn_core.traces.reader import Array
 from attn_core.traces.source import Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
@@ -109,6 +112,22 @@ class Trace(NamedStreamReaders):
         """How far these numbers are from tensors that left the model; computed anew from the model's weights."""
         return parity.check(self._all_layers(), self._source.module())
 
+    def score_parts(
+        self, layer: int, head: int, query: int, key: int, against: Against = None, *, stream: str | None = None
+    ) -> ScoreParts:
+        """One score, split exactly into who wrote the query × who wrote the key; see `ScoreParts`.
+
+        `against` another key, or the "mean" of the keys that the query may see, splits the difference: the softmax
+        ignores what is equal along a row. Raises DoesNotAddUp where the parts would miss the score.
+        """
+        split: ScoreParts = _circuits("score_parts")(self, layer, head, query, key, against, stream=stream)
+        return split
+
+    def value_parts(self, layer: int, head: int, query: int, key: int, *, stream: str | None = None) -> ValueParts:
+        """What a head takes from one key, split by who wrote that key's stream; sums to `delta_e_by_source(…)[key]`."""
+        split: ValueParts = _circuits("value_parts")(self, layer, head, query, key, stream=stream)
+        return split
+
     @property
     def vocabulary(self) -> Vocabulary:
         """The model's words as vectors; raises HeadlightError where they are no vectors of the residual stream."""
@@ -124,3 +143,9 @@ class Trace(NamedStreamReaders):
     def read_words(self, vectors: Array) -> Array:
         """Logits that the model's own head gives to final embeddings: [..., d_model] → [..., word]."""
         return self._streams[self.streams[0]].read_words(vectors)
+
+
+def _circuits(name: str) -> Any:
+    """A function of `attn_core.circuits`, in the module of its name; that package stands above this one and reads
+    traces, so it is imported by name when somebody asks, as the public names of `attn_core` are."""
+    return getattr(importlib.import_module(f"attn_core.circuits.{name}"), name)

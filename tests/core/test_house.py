@@ -121,6 +121,18 @@ def test_packages_import_downwards(part, levels):
 
 
 @pytest.mark.house
+def test_a_trace_names_one_package_above_it():
+    """`trace.score_parts` is computed by `circuits`, which reads traces: imported by name when it is asked for."""
+    by_name = {
+        str(file.relative_to(ROOT)): re.findall(r'import_module\(f?"([\w.]*)', file.read_text())
+        for file in FILES
+        if file.is_relative_to(ROOT / "attn_core") and "import_module" in file.read_text()
+    }
+    assert by_name.pop("attn_core/__init__.py") == ["attn_core.", "attn_core."]
+    assert by_name == {"attn_core/traces/trace.py": ["attn_core.circuits."]}
+
+
+@pytest.mark.house
 def test_tiny_is_seen_by_models_alone():
     seen_by = [
         line for part in ("attn_core/", "ui/", "pages/", "app.py") for line in offenders(part, ("attn_core.tiny",))

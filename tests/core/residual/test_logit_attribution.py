@@ -9,6 +9,7 @@ from families import FAMILIES, TARGET, TEXT, word_tokenizer
 
 import attn_core as ac
 from attn_core.residual import decomposition, logit_attribution
+from attn_core.residual.frozen_norm import FrozenNorm
 
 RNG = np.random.default_rng(0)
 
@@ -30,7 +31,7 @@ def test_parts_and_constant_are_the_logit_under_a_frozen_norm(centred):
     x = parts.sum(axis=0)
     scale = np.sqrt(x.var() + 1e-5) if centred else np.sqrt((x**2).mean() + 1e-6)
     shift = BETA.numpy() if centred else np.zeros(24)
-    frozen = logit_attribution.FrozenNorm(GAMMA.numpy() / scale, shift, centred)
+    frozen = FrozenNorm(GAMMA.numpy() / scale, shift, centred)
     judge = layer_norm(x) if centred else rms_norm(x)
     np.testing.assert_allclose(frozen.whole(x), judge, rtol=1e-9)
     shares, constant = logit_attribution.direct_logits(parts, frozen, word, bias=0.25)
@@ -40,7 +41,7 @@ def test_parts_and_constant_are_the_logit_under_a_frozen_norm(centred):
 @pytest.mark.parametrize(("judge", "centred"), [(layer_norm, True), (rms_norm, False)])
 def test_a_norm_is_frozen_by_what_it_computes(judge, centred):
     x = 2 + RNG.normal(size=24)
-    frozen = logit_attribution.FrozenNorm.of(judge, x)
+    frozen = FrozenNorm.of(judge, x)
     assert frozen.centred is centred
     np.testing.assert_allclose(frozen.whole(x), judge(x), rtol=1e-6)
     pieces = RNG.normal(size=(3, 24))
@@ -50,7 +51,7 @@ def test_a_norm_is_frozen_by_what_it_computes(judge, centred):
 
 def test_what_is_no_norm_is_not_frozen():
     with pytest.raises(ValueError, match="neither"):
-        logit_attribution.FrozenNorm.of(np.tanh, RNG.normal(size=24))
+        FrozenNorm.of(np.tanh, RNG.normal(size=24))
 
 
 # ------------------------------------------------------------------------------------------------------- real models

@@ -1,0 +1,219 @@
+"""From the residual stream to one head's queries, keys or values, as maps that are linear: what each part becomes.
+
+    x = N(stream)         N the norm before attention, frozen at the scale that each token had
+    q = R · N_q(x·W_Q)    N_q the norm of the queries where a model has one, frozen; R the rotation of the token's place
+
+What belongs to no writer is apart: the shift of N, the bias and the shift of N_q. Nothing is looked up by name: a norm,
+a matrix or a rotation is taken where it gives what the model computed, number by number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from attn_core.circuits.writers import Floats, Places, frozen_norm, run_module
+from attn_core.errors import HeadlightError
+from attn_core.residual.frozen_norm import FrozenNorm
+from attn_core.rotary import Rotation, apply_rotary, fit_rotary
+from attn_core.traces import parity
+from attn_core.traces.parts import Writer
+from attn_core.traces.stream import StreamTrace
+
+
+@dataclass(frozen=True, eq=False)
+class HeadMap:
+    """One head's query, key or value map at some tokens.
+
+    `weight` [d_model, n] and `bias` [n] reach over all that the inner norm sees; `columns` are the head's own of it.
+    """
+
+    role: str  # "query", "key" or "value"
+    before: FrozenNorm | None
+    weight: Floats
+    bias: Floats | None
+    inner: FrozenNorm | None = None
+    columns: slice = field(default_factory=lambda: slice(None))
+    rotation: Rotation | None = None  # of these tokens
+
+    def part(self, vectors: Floats) -> Floats:
+        """What a part of the stream becomes: [token, d_model] → [token, d_head]."""
+        return self._projected(vectors if self.before is None else self.before.part(vectors))
+
+    def constants(self, n_tokens: int) -> Iterator[tuple[Writer, Floats]]:
+        """What belongs to no writer of the stream, each [token, d_head]; those that are zero are left out."""
+        if self.before is not None and self.before.shift.any():
+            shift = np.tile(self.before.shift, (n_tokens, 1))
+            yield Writer(f"{self.role} input norm shift", "shift"), self._projected(shift)
+        if self.bias is not None and self.bias.any():
+            yield Writer(f"{self.role} bias", "bias"), self._normed(np.tile(self.bias, (n_tokens, 1)))
+        if self.inner is not None and self.inner.shift.any():
+            shift = np.tile(self.inner.shift, (n_tokens, 1))
+            yield Writer(f"{self.role} norm shift", "shift"), self._turned(shift[:, self.columns])
+
+    def _projected(self, x: Floats) -> Floats:
+        return self._normed(x @ self.weight)
+
+    def _normed(self, y: Floats) -> Floats:
+        """[token, n] → [token, d_head]."""
+        normed = y if self.inner is None else self.inner.part(y)
+        return self._turned(normed[:, self.columns])
+
+    def _turned(self, heads: Floats) -> Floats:
+        if self.rotation is None:
+            return heads
+        turned: Floats = apply_rotary(torch.from_numpy(np.ascontiguousarray(heads)), self.rotation).numpy()
+        return turned
+
+
+def query_and_key_maps(
+    stream: StreamTrace, layer: int, head: int, queries: Places, keys: Places, entered: tuple[Floats, Floats]
+) -> tuple[HeadMap, HeadMap]:
+    """The maps of a head's query and key; `entered` are the streams [token, d_model] that its norms received."""
+    site = stream._layer(layer, head).site
+    inputs = _double(stream.attention_input(layer)), _double(stream.attention_memory(layer))
+    captured = _double(stream.query(layer, head)), _double(stream.key(layer, head))
+    if site.query is not None and site.key is not None:
+        weights = stream.projections(layer, head)
+        plain = [
+            _Plain(_double(weights.w_q), None if weights.b_q is None else _double(weights.b_q)),
+            _Plain(_double(weights.w_k), None if weights.b_k is None else _double(weights.b_k)),
+        ]
+    else:
+        plain = [_normed_projection(stream, layer, x, seen) for x, seen in zip(inputs, captured, strict=True)]
+    made = [own.heads(x) for own, x in zip(plain, inputs, strict=True)]
+    rotation = _rotation(made, captured)
+    maps = []
+    for role, own, x, stream_in, places in zip(("query", "key"), plain, inputs, entered, (queries, keys), strict=True):
+        turned = None if rotation is None else rotation.at(torch.as_tensor(places))
+        before = norm_before(stream, layer, stream_in, x, places)
+        maps.append(HeadMap(role, before, own.weight, own.bias, own.inner(x[places]), own.columns, turned))
+    return maps[0], maps[1]
+
+
+def value_map(stream: StreamTrace, layer: int, head: int, keys: Places, entered: Floats) -> HeadMap:
+    """The map of a head's value; `entered` is the stream [token, d_model] that its norm received."""
+    found = stream._layer(layer, head)
+    if found.site.value is None:
+        raise HeadlightError(f"In {stream.family} models the values are not W·x alone, so they cannot be split.")
+    weight, bias = found.site.value.of_head(stream.module(), head, found.call.n_heads)
+    before = norm_before(stream, layer, entered, _double(stream.attention_memory(layer)), keys)
+    return HeadMap("value", before, _double(weight), None if bias is None else _double(bias))
+
+
+# ------------------------------------------------------------------------------------------- the norm before attention
+
+
+def norm_before(stream: StreamTrace, layer: int, entered: Floats, x: Floats, places: Places) -> FrozenNorm | None:
+    """The norm that made x of the stream that entered, both [token, d_model], frozen; None where x is that stream.
+
+    Of the model's norms it is the one that gives x, number by number; those that stand near W_O are tried first.
+    """
+    wanted = torch.as_tensor(x)
+    if parity.same(torch.as_tensor(entered), wanted):
+        return None
+    model, near = stream.module(), stream._layer(layer).site.output.module
+    norms = [(name, module) for name, module in model.named_modules() if _is_norm(module, x.shape[-1])]
+    for _, module in sorted(norms, key=lambda named: -_common_prefix(named[0], near)):
+        if parity.same(torch.as_tensor(run_module(module, entered)).double(), wanted):
+            return frozen_norm(partial(run_module, module), entered[places])
+    raise HeadlightError(f"What leads from the stream to layer {layer}'s queries and keys could not be found.")
+
+
+def _is_norm(module: nn.Module, width: int) -> bool:
+    weight = getattr(module, "weight", None)
+    return (
+        isinstance(weight, Tensor)
+        and weight.shape[-1:] == (width,)
+        and weight.dim() == 1
+        and not list(module.children())
+    )
+
+
+def _common_prefix(a: str, b: str) -> int:
+    """How many parts of two modules' names agree from the left."""
+    pairs = zip(a.split("."), b.split("."), strict=False)
+    return next((i for i, (one, other) in enumerate(pairs) if one != other), min(a.count("."), b.count(".")) + 1)
+
+
+# -------------------------------------------------------------------------- W_Q and W_K, before a norm and a rotation
+
+
+@dataclass(frozen=True, eq=False)
+class _Plain:
+    """A head's projection before any rotation: x·W + b and, in some families, a norm of that, per head or of all."""
+
+    weight: Floats
+    bias: Floats | None
+    module: nn.Module | None = None  # the norm
+    columns: slice = field(default_factory=lambda: slice(None))
+
+    def linear(self, x: Floats) -> Floats:
+        return x @ self.weight if self.bias is None else x @ self.weight + self.bias
+
+    def inner(self, x: Floats) -> FrozenNorm | None:
+        return None if self.module is None else frozen_norm(partial(run_module, self.module), self.linear(x))
+
+    def heads(self, x: Floats) -> Floats:
+        """The head's queries or keys before any rotation, [token, d_head]."""
+        made = self.linear(x)
+        return (made if self.module is None else _double(run_module(self.module, made)))[:, self.columns]
+
+
+def _normed_projection(stream: StreamTrace, layer: int, x: Floats, seen: Floats) -> _Plain:
+    """W and the norm behind it that give a head's queries or keys `seen` [token, d_head] at place 0, unturned there.
+
+    Tried are the matrices and norms that stand beside the value's matrix in the same attention module.
+    """
+    value = stream._layer(layer).site.value
+    if value is not None:
+        parent = stream.module().get_submodule(value.linear.module.rpartition(".")[0])
+        for module in parent.children():
+            for linear in _linears(module, x.shape[-1]):
+                for candidate in _normed(linear, parent, seen.shape[-1]):
+                    if parity.same(torch.as_tensor(candidate.heads(x[:1])), torch.as_tensor(seen[:1])):
+                        return candidate
+    raise HeadlightError(f"In {stream.family} models W_Q and W_K could not be found, so a score cannot be split.")
+
+
+def _linears(module: nn.Module, d_model: int) -> Iterator[_Plain]:
+    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
+    if isinstance(module, nn.Linear) and isinstance(weight, Tensor) and weight.shape[1] == d_model:
+        yield _Plain(_double(weight.T), None if bias is None else _double(bias))
+
+
+def _normed(linear: _Plain, parent: nn.Module, d_head: int) -> Iterator[_Plain]:
+    """A matrix with each norm that may follow it, cut into heads before or after the norm."""
+    width = linear.weight.shape[1]
+    slots = [slice(start, start + d_head) for start in range(0, width - d_head + 1, d_head)]
+    for norm in parent.children():
+        if _is_norm(norm, width):
+            yield from (_Plain(linear.weight, linear.bias, norm, slot) for slot in slots)
+        if _is_norm(norm, d_head):
+            for slot in slots:
+                bias = None if linear.bias is None else linear.bias[slot]
+                yield _Plain(linear.weight[:, slot], bias, norm)
+
+
+def _rotation(made: list[Floats], captured: tuple[Floats, Floats]) -> Rotation | None:
+    """The rotation by place that leads from W·x to what was scored; None where nothing was turned."""
+    before, after = [torch.as_tensor(m) for m in made], [torch.as_tensor(c) for c in captured]
+    if all(parity.same(a, b) for a, b in zip(before, after, strict=True)):
+        return None
+    rotation = None
+    if len(before[0]) == len(before[1]):
+        rotation = fit_rotary(torch.stack(before), torch.stack(after), parity.ROTATION)
+    if rotation is None:
+        raise HeadlightError("What this model does to its queries and keys is no rotation, so a score cannot be split.")
+    return rotation
+
+
+def _double(values: NDArray[np.floating] | Tensor) -> Floats:
+    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
+    return np.asarray(array, dtype=np.float64)

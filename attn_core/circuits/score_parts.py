@@ -1,0 +1,117 @@
+"""A score of a head, split exactly into who wrote what into the query × who wrote what into the key.
+
+    s_ij = Σ_a Σ_b (R_i W_Q N_i c_i^a) · (R_j W_K N_j c_j^b) · scale
+
+x_i = Σ_a c_i^a is the residual stream as the sum of its writers, N_i the norm before attention frozen at its real
+scale, R the rotation. The two biases are a row and a column of their own, a position bias is no product of the two. All
+parts are float64, because they are often a hundred times larger than the score that they sum to.
+
+Sources: Elhage et al. 2021 (the QK circuit); Kamath et al. 2025 (attention attribution).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_core.circuits.head_maps import HeadMap, query_and_key_maps
+from attn_core.circuits.writers import Floats, Places, ResidualWriters, entering, leaving
+from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
+from attn_core.traces import parity
+from attn_core.traces.parts import Against, ScoreParts, Writer
+from attn_core.traces.stream import StreamTrace
+from attn_core.traces.trace import Trace
+
+
+def score_parts(
+    trace: Trace, layer: int, head: int, query: int, key: int, against: Against = None, *, stream: str | None = None
+) -> ScoreParts:
+    """Split one score; `against` another key, or the "mean" of all that the query may see, splits the difference.
+
+    Raises IndexError and ValueError for what is not there, HeadlightError where the mask hides a key or the model's
+    wiring could not be found, and DoesNotAddUp where the parts miss the score by more than `parity.TOLERANCE`.
+    """
+    own = trace.stream(stream)
+    held = own.module()  # so that a model that was unloaded is loaded once here, not for every writer
+    keys, weights = _compared(own, layer, head, query, key, against)
+    asking = np.array([query])
+    streams = own.embedding(layer).astype(np.float64), memory_before_norm(trace, own, layer)
+    query_map, key_map = query_and_key_maps(own, layer, head, asking, keys, streams)
+    query_names, queries = _projected(entering(trace, own.name, layer, asking), query_map, np.ones(1))
+    key_names, answers = _projected(memory_writers(trace, own, layer, keys), key_map, weights)
+    call, scale = own._layer(layer).call, own.scaling(layer)
+    matrix: Floats = queries @ answers.T * scale  # [query writer, key writer]
+    plain, capped, largest = _scores(own, layer, head, query)
+    bias = own.position_bias(layer, head) if call.bias is not None else None
+    other = {} if bias is None else {"position bias": float(bias[query, keys].astype(np.float64) @ weights)}
+    score = float(plain[keys] @ weights)
+    names = (tuple(query_names), tuple(key_names))
+    parts = ScoreParts(
+        layer, head, query, key, against, own.name, *names, matrix, other, score, float(capped[keys] @ weights), largest
+    )
+    if not parts.residue <= parity.TOLERANCE:
+        raise DoesNotAddUp(
+            f"The parts of this score miss it by {parts.residue:.1e} of its head's largest, so they are not given."
+        )
+    del held
+    return parts
+
+
+def memory_writers(trace: Trace, stream: StreamTrace, layer: int, keys: Places) -> ResidualWriters:
+    """Who wrote what the keys and values of a call are made from."""
+    if stream.name == "cross":
+        return leaving(trace.stream("encoder"), keys)
+    return entering(trace, stream.name, layer, keys)
+
+
+def memory_before_norm(trace: Trace, stream: StreamTrace, layer: int) -> Floats:
+    """The stream that keys and values are made from, before any norm of this layer: [key, d_model]."""
+    if stream.name == "cross":
+        return trace.stream("encoder").final_embedding().astype(np.float64)
+    return stream.embedding(layer).astype(np.float64)
+
+
+def _compared(
+    stream: StreamTrace, layer: int, head: int, query: int, key: int, against: Against
+) -> tuple[Places, NDArray[np.float64]]:
+    """The keys whose scores are taken, and what each counts for: the key itself 1, the others −1 in all."""
+    may_look = stream.may_look(layer)
+    stream._layer(layer, head, query)  # which checks them
+    check_index("key", key, may_look.shape[1])
+    if not may_look[query, key]:
+        raise HeadlightError(f"Query {query} may not look at key {key}, so there is no score to split.")
+    if against is None:
+        return np.array([key]), np.ones(1)
+    if against == "mean":
+        keys = np.flatnonzero(may_look[query])
+        return keys, np.where(keys == key, 1.0, 0.0) - 1 / len(keys)
+    if isinstance(against, str) or against == key:
+        raise ValueError(f'against must be None, "mean" or another key, got {against!r}')
+    check_index("key", against, may_look.shape[1])
+    if not may_look[query, against]:
+        raise HeadlightError(f"Query {query} may not look at key {against}, so there is no score to compare with.")
+    return np.array([key, against]), np.array([1.0, -1.0])
+
+
+def _projected(
+    written: ResidualWriters, head_map: HeadMap, weights: NDArray[np.float64]
+) -> tuple[list[Writer], Floats]:
+    """Every writer's part of a query or key, summed over tokens by `weights`: (writers, [writer, d_head])."""
+    parts = [(writer, weights @ head_map.part(vectors)) for writer, vectors in written]
+    parts += [(writer, weights @ vectors) for writer, vectors in head_map.constants(len(weights))]
+    return [writer for writer, _ in parts], np.stack([part for _, part in parts])
+
+
+def _scores(stream: StreamTrace, layer: int, head: int, query: int) -> tuple[Floats, Floats, float]:
+    """(one row of scores before any cap, the same as the softmax gets it, the head's largest finite |score|).
+
+    In float64 from the model's own queries and keys; hidden cells are finite here.
+    """
+    asked, answers = stream.query(layer, head).astype(np.float64), stream.key(layer, head).astype(np.float64)
+    products = asked @ answers.T * stream.scaling(layer)  # [query, key]
+    bias, cap = stream.position_bias(layer, head), stream.soft_cap(layer)
+    shift = 0.0 if bias is None else bias.astype(np.float64)
+    scores = products + shift
+    largest = float(np.abs(scores[stream.may_look(layer)]).max())
+    capped = scores if cap is None else cap * np.tanh(products / cap) + shift
+    return scores[query], capped[query], largest

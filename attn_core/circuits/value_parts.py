@@ -1,0 +1,36 @@
+"""What a head takes from one word for another, split by who wrote the stream of the word that it was taken from.
+
+weight · (N c^b) W_V W_O for every writer b of the key's stream, and the bias b_V; together one row of
+`trace.delta_e_by_source`. Source: Elhage et al. 2021 (the OV circuit).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from attn_core.circuits.head_maps import value_map
+from attn_core.circuits.score_parts import memory_before_norm, memory_writers
+from attn_core.errors import DoesNotAddUp, check_index
+from attn_core.traces import parity
+from attn_core.traces.parts import ValueParts
+from attn_core.traces.trace import Trace
+
+
+def value_parts(trace: Trace, layer: int, head: int, query: int, key: int, *, stream: str | None = None) -> ValueParts:
+    """Split what a head takes from `key` for `query`; raises as `score_parts`, and for a head that was switched off."""
+    own = trace.stream(stream)
+    held = own.module()  # so that a model that was unloaded is loaded once here, not for every writer
+    check_index("key", key, len(own.key_tokens))
+    whole = own.delta_e_by_source(layer, head, query)  # [key, d_model]
+    taken = np.array([key])
+    head_map = value_map(own, layer, head, taken, memory_before_norm(trace, own, layer))
+    parts = [(writer, head_map.part(vectors)[0]) for writer, vectors in memory_writers(trace, own, layer, taken)]
+    parts += [(writer, vectors[0]) for writer, vectors in head_map.constants(1)]
+    weight = float(own.pattern_row(layer, head, query)[key])
+    values = np.stack([part for _, part in parts])  # [writer, d_head]
+    vectors = weight * (values @ own.w_o(layer, head).astype(np.float64))  # [writer, d_model]
+    residue = float(np.abs(vectors.sum(axis=0) - whole[key]).max() / max(np.abs(whole).max(), parity.SMALLEST))
+    if not residue <= parity.TOLERANCE:
+        raise DoesNotAddUp(f"The parts of this value miss it by {residue:.1e} of the largest, so they are not shown.")
+    del held
+    return ValueParts(layer, head, query, key, own.name, tuple(writer for writer, _ in parts), vectors, residue)

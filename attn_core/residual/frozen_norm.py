@@ -1,0 +1,64 @@
+"""A LayerNorm or RMSNorm held at the scale that it really had, so that it is linear and sums can be read part by part.
+
+Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits" (norms folded into what follows).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_core.traces import parity
+
+Array = NDArray[np.floating]
+Floats = NDArray[np.float64]
+CENTRED = 1e-3  # a norm that takes the mean away loses a constant, up to rounding of the larger numbers
+EXPLAINED = 1e-4  # relative: what a frozen norm may miss of the norm's own result, which is float32
+
+
+@dataclass(frozen=True, eq=False)
+class FrozenNorm:
+    """A normalisation held at what it did to one token or to several, which makes it linear.
+
+    x → (x − mean x)·scale + shift, with `scale` [..., d_model] one row a token and `shift` [d_model].
+    LayerNorm: scale = γ / √(var + ε), shift = β. RMSNorm: `centred` is False, scale = γ / √(mean square + ε), shift 0.
+    With the scale frozen the parts of a sum may be read one by one; in truth each of them also changes the scale.
+    """
+
+    scale: Floats
+    shift: Floats
+    centred: bool
+
+    @classmethod
+    def of(cls, norm: Callable[[Array], Array], x: Array) -> FrozenNorm:
+        """Freeze any LayerNorm or RMSNorm, a function [..., d_model] → the same, at what it does to `x` [..., d_model].
+
+        Found by what it computes: of zeros it makes its shift, of ±1 its scale up to one factor, of a constant added
+        to x nothing if it is centred. Raises ValueError where the result does not give norm(x): it is another norm.
+        """
+        x = np.asarray(x, dtype=np.float64)
+        signs = np.where(np.arange(x.shape[-1]) % 2, -1.0, 1.0)  # [d_model]
+        shift, result = norm(np.zeros_like(signs)).astype(np.float64), norm(x).astype(np.float64)
+        moved = norm(x + np.abs(x).max())
+        centred = bool(np.abs(moved - result).max() < CENTRED * np.abs(result).max())
+        shape = (norm(signs) - shift) * signs  # γ ÷ √(1 + ε)
+        plain = cls(shape, shift, centred).part(x)
+        sizes = np.maximum((plain**2).sum(axis=-1, keepdims=True), parity.SMALLEST_SQUARE)
+        factor = ((result - shift) * plain).sum(axis=-1, keepdims=True) / sizes  # [..., 1]: least squares, one a token
+        frozen = cls(shape * factor, shift, centred)
+        if not np.abs(frozen.whole(x) - result).max() <= EXPLAINED * np.abs(result).max():
+            raise ValueError("this is neither a LayerNorm nor an RMSNorm, so it cannot be read part by part")
+        return frozen
+
+    def part(self, x: Array) -> Floats:
+        """What one part of the sum becomes, [..., d_model]; the shift belongs to no part."""
+        x = np.asarray(x, dtype=np.float64)
+        part: Floats = (x - x.mean(axis=-1, keepdims=True) if self.centred else x) * self.scale
+        return part
+
+    def whole(self, x: Array) -> Floats:
+        """What the sum itself becomes, [..., d_model]: `part` plus the shift."""
+        return self.part(x) + self.shift
