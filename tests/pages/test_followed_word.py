@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from page_driver import ROOT, checked, load
+from page_driver import checked, load, open_page
 from page_driver import text as text_of
 from streamlit.testing.v1 import AppTest
 
@@ -12,11 +12,8 @@ STARTER = "a fluffy blue creature roamed the verdant forest"
 OTHER = "the keys to the cabinet are on the table"
 
 
-def opened(page: str = "app.py", **params: object) -> AppTest:
-    run = AppTest.from_file(str(ROOT / page), default_timeout=300)
-    for name, value in params.items():
-        run.query_params[name] = str(value)
-    return checked(run.run())
+def opened(page: str = "all_heads", **params: object) -> AppTest:
+    return open_page(page, **params)
 
 
 def labels(text: str, model: str = "minilm") -> list[str]:
@@ -69,7 +66,7 @@ def test_a_link_to_another_sentence_opens_on_what_its_sender_saw() -> None:
     assert word(page) == labels(OTHER)[salient(OTHER, 0, 3)] != "the"
 
 
-@pytest.mark.parametrize("name", ["app.py", "pages/step_by_step.py", "pages/delta_e.py", "pages/find_heads.py"])
+@pytest.mark.parametrize("name", ["all_heads", "step_by_step", "delta_e", "find_heads"])
 def test_pages_choose_the_same_word_and_another_head_keeps_it(name: str) -> None:
     text, (layer, head) = OTHER, (3, 1)
     page = opened(name, text=text, layer=0, head=3)
@@ -81,8 +78,8 @@ def test_pages_choose_the_same_word_and_another_head_keeps_it(name: str) -> None
 
 
 def test_compare_follows_what_differs_most_and_carries_what_was_followed() -> None:
-    assert word(opened("pages/compare_heads.py")) == "are"
-    page = opened("pages/compare_heads.py", text=OTHER, query=2)
+    assert word(opened("compare_heads")) == "are"
+    page = opened("compare_heads", text=OTHER, query=2)
     assert word(page) == "keys"
 
 

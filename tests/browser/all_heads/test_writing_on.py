@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
-
 import pytest
+from conftest import link, no_sideways_scroll
 from playwright.sync_api import expect
 from server import is_live, settled
 
@@ -26,8 +25,7 @@ def test_the_model_writes_on_in_the_visitors_sentence(open_page, width: int, sch
     card.get_by_role("button", name="Write 8").click()
     expect(page.get_by_label("Sentence")).not_to_have_value(f"{FOX} ate")
     settled(page)
-    said = {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+    said = link(page)
     assert said["text"].startswith(f"{FOX} ate in the ") and len(said["text"].split()) == 5 + 9
     assert said["text"] == FOX + said["written"]
-    wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
-    assert max(wide) <= width
+    no_sideways_scroll(page)

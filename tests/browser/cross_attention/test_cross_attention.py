@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, urlsplit
-
 import pytest
-from playwright.sync_api import Page, expect
+from conftest import link, no_sideways_scroll
+from playwright.sync_api import expect
 from server import is_live, serve, settled
 
 from attn_core.models.cards import card_of
@@ -13,10 +12,6 @@ from attn_core.models.cards import card_of
 pytestmark = pytest.mark.browser
 LAYER, HEAD = card_of("tiny-translator").best_head
 WHO = f"head {LAYER}.{HEAD}"
-
-
-def link(page: Page) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
 
 
 def test_a_deep_link_on_a_cold_server_opens_the_page(open_page) -> None:
@@ -60,8 +55,7 @@ def test_a_sentence_that_is_typed_is_translated(open_page) -> None:
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_fits_desktop_and_phone_in_both_themes(open_page, width: int, scheme: str) -> None:
     page = is_live(open_page("cross_attention", width=width, scheme=scheme))
-    wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
-    assert max(wide) <= width
+    no_sideways_scroll(page)
     for card in ("lines", "cross", "kinds", "alignment", "delta"):
         box = page.locator(f".st-key-card_{card}").bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from conftest import link, no_sideways_scroll
 from playwright.sync_api import Page, expect
 from server import serve, settled
 
 from attn_core.parameters.count import count_parameters
 
 pytestmark = pytest.mark.browser
-
-
-def link(page: Page) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
 
 
 def ready(page: Page) -> Page:
@@ -120,8 +116,7 @@ def test_all_tensors_downloads_as_a_file(open_page, tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_fits_desktop_and_phone_in_both_themes(open_page, width: int, scheme: str) -> None:
     page = ready(open_page("parameters", width=width, scheme=scheme, beside="gpt2,minilm,t5-small", own=1))
-    wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
-    assert max(wide) <= width
+    no_sideways_scroll(page)
     for card in ("own", "boxes", "lesson", "shares", "thin", "growth", "costs", "table"):
         place = page.locator(f".st-key-card_{card}").bounding_box()
         assert place is not None and place["x"] >= 0 and place["x"] + place["width"] <= width, card

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from conftest import link, no_sideways_scroll
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as TooLate
 from server import is_live, serve, settled
@@ -25,10 +25,6 @@ STARTER = "a fluffy blue creature roamed the verdant forest"
 def trace() -> ac.Trace:
     """The judge: the same sentence, outside the app."""
     return ac.trace(ac.load("minilm"), STARTER)
-
-
-def link(page: Page) -> dict[str, str]:
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query, keep_blank_values=True).items()}
 
 
 def board(page: Page, key: str) -> Locator:
@@ -62,11 +58,6 @@ def middle_of(page: Page, key: str, row: int, column: int, size: int) -> dict[st
         if says(x, y, f"(query {row})") and says(x, y, f"(key {column})")
     )
     return {"x": x, "y": y}
-
-
-def no_sideways_scroll(page: Page) -> None:
-    wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
-    assert max(wide) <= page.viewport_size["width"]  # type: ignore[index]
 
 
 def test_a_click_on_a_cell_shows_that_very_dot_product(open_page, trace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from conftest import no_sideways_scroll
 from playwright.sync_api import Page, expect
 from server import is_live, settled
 
@@ -73,8 +74,7 @@ def test_the_ways_are_drawn_and_a_tile_opens_a_head(open_page) -> None:
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_sticks_out(open_page, width, scheme) -> None:
     page = is_live(open_page("word_senses", width=width, scheme=scheme))
-    wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
-    assert max(wide) <= width
+    no_sideways_scroll(page)
     for card in ("board", "apart", "paths", "told"):
         box = page.locator(f".st-key-card_{card}").bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
+from functools import partial
 from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
+from page_driver import ROOT, array, checked, html, lead, load, open_page, text
 from streamlit.testing.v1 import AppTest
 
 from attn_core.models.cards import card_of
@@ -21,18 +22,17 @@ from attn_core.prediction import translation
 from attn_core.text.numbers import percent
 from ui.server import loading, passes
 
-ROOT = Path(__file__).parents[3]
 ENGLISH = "the small blue car sees a white horse"
 FRENCH = "la petite voiture bleue voit un cheval blanc"
 BEST = card_of("tiny-translator").best_head
 WHO = f"head {BEST[0]}.{BEST[1]}"
+opened = partial(open_page, "cross_attention")
 CROSS, ENCODER, DECODER = 0, 1, 2  # the order of the Plotly pictures
 
 
 @pytest.fixture(scope="module", autouse=True)
 def loaded() -> None:
-    job = loading.open_model("tiny-translator")
-    assert job.done.wait(300) and job.error is None, job.error
+    load("tiny-translator")
 
 
 @pytest.fixture(scope="module")
@@ -55,31 +55,8 @@ def judge() -> dict[str, np.ndarray]:
     }
 
 
-def opened(**params: object) -> AppTest:
-    page = AppTest.from_file(str(ROOT / "pages" / "cross_attention.py"), default_timeout=300)
-    for name, value in params.items():
-        page.query_params[name] = str(value)
-    return ran(page)
-
-
 def ran(page: AppTest) -> AppTest:
-    page.run()
-    assert not page.exception, page.exception
-    return page
-
-
-def html(page: AppTest) -> str:
-    """The page's own HTML, without its stylesheet."""
-    return "\n".join(re.sub(r"<style.*?</style>", "", block.proto.body, flags=re.S) for block in page.get("html"))
-
-
-def text(page: AppTest) -> str:
-    return unescape(re.sub(r"<[^>]*>", "", html(page))).replace("\xa0", " ")
-
-
-def lead(page: AppTest) -> str:
-    (found,) = re.findall(r'<h1 class="hl-lead">(.*?)</h1>', html(page))
-    return unescape(re.sub(r"<[^>]*>", "", found)).replace("\xa0", " ")
+    return checked(page.run())
 
 
 def picture(page: AppTest, number: int) -> dict[str, object]:
@@ -87,11 +64,7 @@ def picture(page: AppTest, number: int) -> dict[str, object]:
 
 
 def cells(page: AppTest, number: int) -> np.ndarray:
-    stored = picture(page, number)["z"]
-    if isinstance(stored, dict):
-        flat = np.frombuffer(base64.b64decode(stored["bdata"]), np.dtype(stored["dtype"]))
-        return flat.reshape([int(n) for n in stored["shape"].split(",")])
-    return np.array([[np.nan if cell is None else cell for cell in row] for row in stored], float)  # type: ignore[attr-defined]
+    return array(picture(page, number)["z"])
 
 
 def names(page: AppTest, number: int, axis: str) -> list[str]:
@@ -272,7 +245,7 @@ def test_a_link_restores_the_view() -> None:
     state = page.session_state
     assert (state["cross_layer"], state["cross_head"], state["row"], state["rows"]) == (0, 1, 1, "read")
     assert lead(page).startswith("To write zone, head 0.1 looks at")
-    assert "hl-note" not in html(page)
+    assert 'class="hl-note"' not in html(page)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +262,7 @@ def test_a_link_restores_the_view() -> None:
 )
 def test_a_wrong_link_falls_back_and_says_so(wrong: dict[str, str]) -> None:
     page = opened(**wrong)
-    assert next(iter(wrong)) in text(page) and "hl-note" in html(page)
+    assert next(iter(wrong)) in text(page) and 'class="hl-note"' in html(page)
     assert lead(page).startswith("To write voiture")
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
-from html import unescape
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
-from streamlit.testing.v1 import AppTest
+from page_driver import ROOT, open_page, text
 
 import attn_core as ac
 from attn_core.models.cards import card_of
@@ -19,26 +17,10 @@ from attn_core.walkthrough.ablations import StageAblation
 from ui import glossary
 from ui.lesson.stop import DECIDING, MOLES, Reader
 from ui.lesson.stops import STOPS, TITLES
-from ui.shell.folds import EVERY
 from ui.step_by_step import ablations
 
-ROOT = Path(__file__).parents[3]
 STARTER = "a fluffy blue creature roamed the verdant forest"
-
-
-def opened(**params: object) -> AppTest:
-    page = AppTest.from_file(str(ROOT / "pages" / "lesson.py"), default_timeout=300)
-    page.session_state[EVERY] = True  # what is folded away is there too
-    for name, value in params.items():
-        page.query_params[name] = str(value)
-    page.run()
-    assert not page.exception, page.exception
-    return page
-
-
-def text(page: AppTest) -> str:
-    html = "\n".join(block.proto.body for block in page.get("html"))
-    return unescape(re.sub(r"<style.*?</style>|<[^>]*>", "", html, flags=re.S)).replace("\xa0", " ")
+opened = partial(open_page, "lesson", folds=True)
 
 
 @pytest.fixture(scope="module")

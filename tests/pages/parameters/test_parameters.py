@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import shutil
 import struct
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import streamlit as st
-from page_driver import checked, html, lead, open_page
+from page_driver import ROOT, array, checked, figure, html, lead, open_page
 from safetensors.torch import load_file
 from streamlit.testing.v1 import AppTest
 
@@ -22,30 +22,14 @@ import attn_core as ac
 import ui.page
 from attn_core.parameters.count import count_parameters
 
-ROOT = Path(__file__).parents[3]
 PAGE = str(ROOT / "pages" / "parameters.py")
-
-
-def opened(**params: object) -> AppTest:
-    return open_page("parameters", folds=True, **params)
+opened = partial(open_page, "parameters", folds=True)
 
 
 def text(page: AppTest) -> str:
     """What a reader sees of the page's own HTML."""
     plain = unescape(re.sub(r"<style.*?</style>|<[^>]*>", " ", html(page), flags=re.S))
     return re.sub(r"\s+", " ", plain.replace("\xa0", " "))
-
-
-def figure(page: AppTest, key: str) -> dict[str, Any]:
-    (found,) = [chart for chart in page.get("plotly_chart") if chart.proto.id.endswith(f"-{key}")]
-    return json.loads(found.proto.spec)
-
-
-def numbers(stored: Any) -> np.ndarray:
-    """A Plotly array as it travels: base64 or a list."""
-    if isinstance(stored, dict):
-        return np.frombuffer(base64.b64decode(stored["bdata"]), np.dtype(stored["dtype"]))
-    return np.array(stored, float)
 
 
 def boxes(page: AppTest) -> list[list[Any]]:
@@ -103,10 +87,10 @@ def test_a_link_goes_into_a_block(front: AppTest) -> None:
 def test_bars_are_shares_or_numbers() -> None:
     page = opened(preset="gpt2", beside="minilm,llama-3-8b", count="all")
     bars = figure(page, "share_bars")["data"]
-    assert np.allclose(sum(numbers(bar["x"]) for bar in bars), 1)
+    assert np.allclose(sum(array(bar["x"]) for bar in bars), 1)
     assert list(bars[0]["y"]) == ["GPT-2", "MiniLM", "Llama 3 8B"]
     page = opened(preset="gpt2", beside="minilm,llama-3-8b", count="all", bars="numbers")
-    totals = sum(numbers(bar["x"]) for bar in figure(page, "share_bars")["data"])
+    totals = sum(array(bar["x"]) for bar in figure(page, "share_bars")["data"])
     assert totals.tolist() == [124_439_808, 22_713_216, 8_030_261_248]
     beside = page.dataframe[1].value.set_index("")
     assert beside.loc["parameters"].tolist() == ["124,439,808", "22,713,216", "8,030,261,248"]
@@ -119,8 +103,7 @@ def test_the_thin_matrices_follow_the_slider(front: AppTest) -> None:
     assert "2 · 768 · 96 = 147,456; the full one has 4 times as many" in text(page)
     square, up, down = figure(page, "thin_matrices")["data"]
     sides = [
-        (max(numbers(b["x"])) - min(numbers(b["x"])), max(numbers(b["y"])) - min(numbers(b["y"])))
-        for b in (square, up, down)
+        (max(array(b["x"])) - min(array(b["x"])), max(array(b["y"])) - min(array(b["y"]))) for b in (square, up, down)
     ]
     assert np.allclose(sides, [(768, 768), (96, 768), (768, 96)])
     page.slider(key="thin").set_value(512).run()
@@ -133,7 +116,7 @@ def test_the_singular_values_are_a_real_heads() -> None:
     weights = ac.trace(ac.load("minilm"), "a fluffy blue creature").projections(3, 7)
     product = weights.w_v.double().numpy() @ weights.w_o.double().numpy()
     first = figure(page, "singular_values")["data"][0]
-    assert np.allclose(numbers(first["y"]), np.linalg.svd(product, compute_uv=False)[:32], rtol=1e-9)
+    assert np.allclose(array(first["y"]), np.linalg.svd(product, compute_uv=False)[:32], rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +129,7 @@ def test_a_translators_head_is_looked_at_in_the_stream_that_is_chosen(stream: st
     w_v, w_o = (weights[f"model.{module}.{name}.weight"].double().numpy() for name in ("v_proj", "out_proj"))
     own = slice(2 * 16, 3 * 16)  # the library keeps [out, in]
     judge = np.linalg.svd(w_v[own].T @ w_o[:, own].T, compute_uv=False)
-    assert np.allclose(numbers(figure(page, "singular_values")["data"][0]["y"]), judge[:16], rtol=1e-6)
+    assert np.allclose(array(figure(page, "singular_values")["data"][0]["y"]), judge[:16], rtol=1e-6)
     which = {"encoder": "encoder", "cross": "decoder → encoder"}[stream]
     assert f"Head 1.2 ({which}) of Tiny translator can write to 16 of 64 directions" in text(page)
 

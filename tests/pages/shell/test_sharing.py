@@ -14,7 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 import segno
-from page_driver import ROOT, checked, html, load, notes, open_menus, open_page
+from page_driver import ROOT, checked, html, load, notes, open_page
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
@@ -46,13 +46,8 @@ def offered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, View], save
     return laid
 
 
-def opened(script: str = "app.py", embedded: bool = False, **params: object) -> AppTest:
-    page = open_menus(AppTest.from_file(str(ROOT / script), default_timeout=300))
-    for name, value in params.items():
-        page.query_params[name] = str(value)
-    if embedded:
-        page.context = {**page.context, "is_embedded": True}
-    return checked(page.run())
+def opened(page: str = "all_heads", **params: object) -> AppTest:
+    return open_page(page, menus=True, **params)
 
 
 def codes(page: AppTest, beginning: str) -> list[str]:
@@ -134,12 +129,10 @@ def test_an_embedded_view_has_no_menu_no_examples_and_one_way_back() -> None:
     assert name == "Headlight" and dict(parse_qsl(urlsplit(unescape(href)).query))["layer"] == "1"
 
 
-@pytest.mark.parametrize("page_name", ["app", "pages/word_senses", "pages/compare_heads", "pages/cross_attention"])
+@pytest.mark.parametrize("page_name", ["all_heads", "word_senses", "compare_heads", "cross_attention"])
 def test_an_embedded_view_suggests_nothing_else(page_name: str) -> None:
     said = re.compile("Try:|Start from:")
-    assert not said.search(html(opened(f"{page_name}.py", embedded=True))) and said.search(
-        html(opened(f"{page_name}.py"))
-    )
+    assert not said.search(html(opened(page_name, embedded=True))) and said.search(html(opened(page_name)))
 
 
 def test_embed_in_a_link_is_no_stranger() -> None:

@@ -1,19 +1,19 @@
 """Step by step, run as a page: the numbers it says, what its link restores, the toy, the breaks, and other families."""
 
 import re
-from html import unescape
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import transformers as tf
+from page_driver import checked, load, open_page, packets, text
 from streamlit.testing.v1 import AppTest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 import attn_core as ac
 from attn_core import attention
-from attn_core.figures.canvas.packet import unpack
 from attn_core.text.numbers import percent, signed
 from attn_core.walkthrough import toy
 from attn_core.walkthrough.ablations import StageAblation
@@ -27,49 +27,17 @@ ROOT = Path(__file__).parents[3]
 STARTER = "a fluffy blue creature roamed the verdant forest"
 PAGE = ROOT / "pages" / "step_by_step.py"
 CREATURE, FLUFFY = 4, 2
+opened = partial(open_page, "step_by_step")
 
 
 @pytest.fixture(scope="module")
 def trace() -> ac.Trace:
     """The judge, outside the page."""
-    job = loading.open_model("minilm")
-    assert job.done.wait(300) and job.error is None, job.error
-    return ac.trace(loading.model("minilm"), STARTER)
-
-
-def opened(**params: object) -> AppTest:
-    page = AppTest.from_file(str(PAGE), default_timeout=300)
-    for name, value in params.items():
-        page.query_params[name] = str(value)
-    return checked(page.run())
-
-
-def checked(page: AppTest) -> AppTest:
-    assert not page.exception, page.exception
-    return page
-
-
-def text(page: AppTest) -> str:
-    body = "\n".join(block.proto.body for block in page.get("html"))
-    return unescape(re.sub(r"<style.*?</style>|<[^>]*>", "", body, flags=re.S)).replace("\xa0", " ")
-
-
-def drawn(page: AppTest) -> dict[str, tuple[dict, np.ndarray]]:
-    """Every matrix on the page, by its key: the header and the very numbers that the canvas got."""
-    found = {}
-    for element in page.get("bidi_component"):
-        raw = element.proto.bytes
-        if len(raw) < 8:
-            continue
-        length = int.from_bytes(raw[:4], "little")
-        header, cells = unpack(raw[4 + length :])
-        if "says" in header:
-            found[raw[4 : 4 + length].decode()] = (header, np.frombuffer(cells, "<f4").reshape(header["shape"]))
-    return found
+    return ac.trace(load("minilm"), STARTER)
 
 
 def numbers(page: AppTest, key: str) -> np.ndarray:
-    return drawn(page)[key][1]
+    return packets(page)[key][1]
 
 
 # --- A real head -------------------------------------------------------------------------------------------------
@@ -171,7 +139,7 @@ def test_the_numbers_are_a_table_too(trace) -> None:
 def test_a_link_restores_the_view(trace) -> None:
     breaks = "no-scale,no-w-o"
     page = opened(layer=2, head=5, query=3, key=7, key_guess=1, queries="columns", breaks=breaks, text=STARTER, v=1)
-    header, cells = drawn(page)["step_6_grid"]
+    header, cells = packets(page)["step_6_grid"]
     np.testing.assert_allclose(cells, trace.pattern(2, 5), atol=3e-6)
     assert header["chosen"] == [3, 7] and header["turned"] is True
     said = text(page)
@@ -228,7 +196,7 @@ def test_the_intact_picture_keeps_its_scale_beside_one_that_is_broken(trace) -> 
     """Scores instead of weights are far larger; they have a scale of their own."""
     largest = float(trace.pattern(0, 3).max())
     for broken in ("no-softmax", "no-w-o"):
-        header, _ = drawn(opened(breaks=broken, v=1, text=STARTER))["break_As it is"]
+        header, _ = packets(opened(breaks=broken, v=1, text=STARTER))["break_As it is"]
         assert header["limit"] == pytest.approx(largest, rel=1e-3), broken
 
 
@@ -402,12 +370,12 @@ def test_nothing_typed_is_asked_for_kindly() -> None:
 def test_a_long_sentence_is_shown_through_a_window() -> None:
     long = "one two three four five " * 40
     page = opened(text=long, v=1, **{"from": 50})
-    header, cells = drawn(page)["step_6_grid"]
+    header, cells = packets(page)["step_6_grid"]
     assert cells.shape == (128, 128) and header["rows"]["first"] == 50
     trace = ac.trace(loading.model("minilm"), long)
     np.testing.assert_allclose(cells, trace.pattern(0, 3)[50:178, 50:178], atol=3e-6)
 
 
 def test_the_window_holds_the_word_that_is_followed() -> None:
-    header, _ = drawn(opened(text="one two three four five " * 40, v=1, query=180))["step_6_grid"]
+    header, _ = packets(opened(text="one two three four five " * 40, v=1, query=180))["step_6_grid"]
     assert header["chosen"][0] == 180 - header["rows"]["first"] == 106  # of 202 tokens, the last 128 are shown
