@@ -13,7 +13,7 @@ export default function ({ data, parentElement }) {
   said.setAttribute("role", "status");
   button.onclick = async () => {
     said.textContent = ""; // said anew each time
-    said.textContent = (await copied(data.text, button)) ? "Copied." : "Not allowed here: select the text and copy it.";
+    said.textContent = (await copied(data.text, button)) ? data.done : data.refused;
   };
   parentElement.replaceChildren(style, button, said);
 }

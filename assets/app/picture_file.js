@@ -6,10 +6,10 @@ export default function ({ data, key, parentElement }) {
   const said = parentElement.querySelector("p") ?? status(parentElement);
   if (!data || drawn.get(key) === data.number) return;
   drawn.set(key, data.number);
-  said.textContent = `Drawing ${data.name} …`;
+  said.textContent = data.says.drawing;
   draw(data).then(
-    () => (said.textContent = `${data.name} is in your downloads.`),
-    (error) => (said.textContent = `${data.name} could not be drawn here: ${error.message}`),
+    () => (said.textContent = data.says.done),
+    (error) => (said.textContent = data.says[error.cause] ?? data.says.failed.replace("{error}", error.message)),
   );
 }
 
@@ -35,7 +35,7 @@ function plotly(address) {
     tag.onload = () => resolve(globalThis.Plotly);
     tag.onerror = () => {
       globalThis.headlightPlotly = undefined; // the next wish tries again
-      reject(new Error("its drawing script did not arrive. Please try again."));
+      reject(new Error("script", { cause: "no_script" }));
     };
     document.head.append(tag);
   }));
@@ -43,7 +43,7 @@ function plotly(address) {
 
 async function fetched(address) {
   const answer = await fetch(address);
-  if (!answer.ok) throw new Error("the page has moved on meanwhile. Please press the button again.");
+  if (!answer.ok) throw new Error("address", { cause: "gone" });
   return answer.json();
 }
 

@@ -60,7 +60,7 @@ export function draw(root, packet, callbacks = {}) {
 
   const [trail, stage, read] = [element("nav"), element("div", "stage"), element("p", "read note")];
   const canvas = element("canvas");
-  trail.ariaLabel = "Where you are in the model";
+  trail.ariaLabel = header.words.path;
   stage.role = "group";
   stage.ariaLabel = header.alt;
   stage.append(canvas);
@@ -141,7 +141,10 @@ export function draw(root, packet, callbacks = {}) {
     const found = element("button", node.inside.length ? "" : "end");
     const place = { left: box.x, top: box.y, width: box.width, height: box.height };
     for (const [side, pixels] of Object.entries(place)) found.style[side] = `${pixels}px`;
-    found.ariaLabel = `${node.label}: ${node.count.toLocaleString("en")} parameters${node.inside.length ? ", go inside" : ""}`;
+    found.ariaLabel = filled(node.inside.length ? header.words.box : header.words.innermost, {
+      label: node.label,
+      count: node.count.toLocaleString("en"),
+    });
     found.addEventListener("click", () => enter(node));
     found.addEventListener("focus", () => say(node));
     found.addEventListener("pointermove", (event) => say(deepest(event)));

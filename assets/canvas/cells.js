@@ -39,7 +39,7 @@ export function draw(root, data, callbacks = {}) {
   const canvas = element("canvas");
   const board = element("div", header.choose ? "board choose" : "board", canvas);
   board.setAttribute("role", header.choose ? "application" : "img");
-  board.setAttribute("aria-label", header.alt + (header.choose ? ". Arrow keys move, Enter chooses." : ""));
+  board.setAttribute("aria-label", header.choose ? filled(header.words.keyboard, { alt: header.alt }) : header.alt);
   if (header.choose) board.tabIndex = 0;
   const scroller = element("div", "scroll", board);
   const legend = element("div", "legend");
@@ -84,10 +84,10 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function zoomButtons() {
-    const buttons = [["−", 0.5, "smaller"], ["+", 2, "larger"]].map(([text, by, name]) => {
+    const buttons = [["−", 0.5, header.words.smaller], ["+", 2, header.words.larger]].map(([text, by, name]) => {
       const button = element("button", "", text);
       button.type = "button";
-      button.setAttribute("aria-label", `${name} cells`);
+      button.setAttribute("aria-label", name);
       button.addEventListener("click", () => {
         zoom = Math.max(1, zoom * by);
         picture.paint();
@@ -125,14 +125,14 @@ export function draw(root, data, callbacks = {}) {
     const tile = isExact ? null : fromTile(rows, columns);
     cells = isExact ? exact : (tile?.weights ?? new Float32Array(rows * columns).fill(NaN));
     pool = isExact ? 0 : (tile?.pool ?? -1);
-    const [layer, head] = openHead.current ?? [];
-    const name = isExact ? header.title : header.title_of.replace("{layer}", layer).replace("{head}", head);
+    const name = isExact ? header.title : filled(header.title_of, opened());
     title.replaceChildren(isExact ? name : `${name} ≈`);
     figure.setAttribute("aria-busy", !isExact);
     figure.shown = { rows, columns, cells, isExact, place }; // for whoever inspects the page
   }
 
-  const headName = () => (pool && openHead.current ? `head ${openHead.current.join(".")}` : header.name);
+  const opened = () => ({ layer: openHead.current?.[0], head: openHead.current?.[1] });
+  const headName = () => (pool && openHead.current ? filled(header.words.head, opened()) : header.name);
 
   function paintCells(g) {
     if (header.square && rows * columns > FEW_CELLS) return paintAtOnce(g);
@@ -268,15 +268,16 @@ export function draw(root, data, callbacks = {}) {
     if (!header.legend) return;
     if (header.square) legend.append(whichWay());
     legend.append(barLegend(header.bar, colours, header.scale));
-    if (pool >= 0 && cells.some(isMasked)) legend.append(maskedLegend("masked", colours));
+    if (pool >= 0 && cells.some(isMasked)) legend.append(maskedLegend(header.words.masked, colours));
     if (header.fits && header.square && place.width < SMALLEST_CELL) legend.append(zoomed);
     zoomed.firstChild.disabled = zoom <= 1;
   }
 
   function whichWay() {
-    const [asks, answers] = turned ? ["columns ask", "rows answer"] : ["rows ask", "columns answer"];
-    const query = element("span", header.rows.role, `${asks} (${header.rows.name})`);
-    return element("span", "", query, element("span", header.columns.role, `${answers} (${header.columns.name})`));
+    const { rows_ask, columns_ask, rows_answer, columns_answer } = header.words;
+    const asks = filled(turned ? columns_ask : rows_ask, { name: header.rows.name });
+    const answers = filled(turned ? rows_answer : columns_answer, { name: header.columns.name });
+    return element("span", "", element("span", header.rows.role, asks), element("span", header.columns.role, answers));
   }
 
   /* --- reading and choosing --- */
@@ -284,9 +285,9 @@ export function draw(root, data, callbacks = {}) {
   /* The packet's sentence, its words in their roles' colours. */
   function read(row, column) {
     reading.replaceChildren();
-    if (pool < 0) return reading.append("Waiting for the numbers of this head …");
-    if (openHead.trouble && header.title) return reading.append(`${openHead.trouble}: you see ${header.name} again.`);
-    if (pool > 1 && (row < 0 || column < 0)) return reading.append(`≈ from the overview, ${pool} words a cell.`);
+    if (pool < 0) return reading.append(header.words.waiting);
+    if (openHead.trouble && header.title) return reading.append(troubled());
+    if (pool > 1 && (row < 0 || column < 0)) return reading.append(filled(header.words.pooled, { pool }));
     if (row < 0 || column < 0) return reading.append(header.hint);
     const value = valueAt(row, column);
     const named = (labels, i, name) => element("span", labels.role, `${labels.texts[i] ?? ""}${name ? ` (${name} ${labels.positions?.[i] ?? labels.first + i})` : ""}`);
@@ -297,6 +298,11 @@ export function draw(root, data, callbacks = {}) {
       head: headName(),
     };
     reading.append(...sentence(isMasked(value) ? header.says_masked : header.says, parts));
+  }
+
+  function troubled() {
+    const { connection_lost, no_answer } = header.words;
+    return filled(openHead.trouble === "connection" ? connection_lost : no_answer, { name: header.name });
   }
 
   function cellUnder(event) {

@@ -110,6 +110,11 @@ function sentence(template, parts) {
   return template.split(/(\{\w+\})/).flatMap((piece) => parts[piece.slice(1, -1)] ?? (piece ? [piece] : []));
 }
 
+/* The same as plain text, for labels and titles: "head {layer}.{head}". */
+function filled(template, slots) {
+  return template.replace(/\{(\w+)\}/g, (_, name) => slots[name]);
+}
+
 const SHARED_STYLE = `
   :host, .figure { display: block; }
   .figure { position: relative; min-width: 0; color: var(--ink); font: 13px/1.45 var(--st-font, Inter, "Source Sans 3", "Noto Sans", system-ui, sans-serif);

@@ -110,9 +110,10 @@ export function draw(root, data, callbacks = {}) {
   function chooseWeights() {
     if (openHead.isExact(header.of)) return [weights, header.names];
     const tile = fromTile(...counts);
-    const name = `head ${openHead.current.join(".")}`;
-    if (tile?.pool !== 1) return [null, [name]];
-    return [Uint16Array.from(tile.weights, (weight) => (Number.isNaN(weight) ? MASKED : Math.round(65534 * weight))), [`${name} (≈)`]];
+    const [layer, head] = openHead.current;
+    if (tile?.pool !== 1) return [null, [filled(header.words.head, { layer, head })]];
+    const rounded = Uint16Array.from(tile.weights, (weight) => (Number.isNaN(weight) ? MASKED : Math.round(65534 * weight)));
+    return [rounded, [filled(header.words.approximate, { layer, head })]];
   }
   let [now, names] = [weights, header.names];
 
@@ -218,7 +219,7 @@ export function draw(root, data, callbacks = {}) {
 
   function say(pick) {
     said.replaceChildren();
-    if (!now) return said.append(element("span", "note", `Waiting for the lines of ${names[0]} …`));
+    if (!now) return said.append(element("span", "note", filled(header.words.waiting, { head: names[0] })));
     if (!pick) {
       said.append(element("span", "note", unbroken(header.note)));
       return;
@@ -247,7 +248,7 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function nameOf(which, at, position) {
-    return header.same && at === position ? "itself" : `${header.sides[which].labels[at]} (${counted(which, at)})`;
+    return header.same && at === position ? header.words.itself : `${header.sides[which].labels[at]} (${counted(which, at)})`;
   }
 
   /* --- pointing and choosing --- */

@@ -8,7 +8,7 @@ const openHead = (globalThis.headlightOpenHead ??= new (class {
   answered = null; // [layer, head] as the page last had it
   click = 0; // the number of the last click
   waiting = false;
-  trouble = ""; // why the last click was not followed
+  trouble = ""; // why the last click was not followed: "connection" or "answer"
   row = null; // of the word that was just chosen in one picture, for the others; null once the page has answered
   overview = null; // { root, tile(layer, head) }: where the tiles come from
   listeners = new Set();
@@ -67,8 +67,8 @@ const openHead = (globalThis.headlightOpenHead ??= new (class {
     const began = Date.now();
     const look = setInterval(() => {
       if (!this.waiting || this.click !== click) clearInterval(look);
-      else if (!connected()) this.lose("The connection was lost");
-      else if (Date.now() - began > LONGEST_ANSWER) this.lose("The server did not answer");
+      else if (!connected()) this.lose("connection");
+      else if (Date.now() - began > LONGEST_ANSWER) this.lose("answer");
     }, 250);
   }
 

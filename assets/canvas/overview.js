@@ -39,7 +39,7 @@ export function draw(root, data, callbacks = {}) {
   canvas.setAttribute("aria-hidden", "true");
   const grid = element("div", "grid", canvas);
   grid.setAttribute("role", "grid");
-  grid.setAttribute("aria-label", `${header.layers} layers by ${header.heads} heads; arrow keys move, Enter opens${header.picture === "pattern" ? ", Space goes into the cells of one" : ""}`);
+  grid.setAttribute("aria-label", filled(header.picture === "pattern" ? header.words.grid_of_patterns : header.words.grid, header));
   const preview = element("div", `preview ${header.picture}`);
   preview.popover = "manual";
   preview.setAttribute("aria-live", "polite");
@@ -68,7 +68,7 @@ export function draw(root, data, callbacks = {}) {
 
   function nameOf(layer, head) {
     const more = header.texts?.[layer][head] ?? header.kinds?.[layer][head] ?? header.notes?.[layer][head];
-    return `Layer ${layer}, head ${head}` + (more ? `: ${more}` : "");
+    return filled(more ? header.words.name_and_more : header.words.name, { layer, head, more });
   }
 
   const tileAt = (layer, head) => tiles[layer * header.heads + head];
@@ -227,7 +227,7 @@ export function draw(root, data, callbacks = {}) {
     if (header.picture !== "pattern") context(large, side + 2, side + 2);
     paintTile(large.getContext("2d"), layer, head, 0, 0, side);
     if (query !== null) frameCell(g, query, key);
-    preview.replaceChildren(element("b", "title", `Layer ${layer} · head ${head}`), large);
+    preview.replaceChildren(element("b", "title", filled(header.words.title, { layer, head })), large);
     if (header.picture === "pattern") preview.append(whichWay());
     preview.append(reading(layer, head, query, key));
     preview.showPopover();
@@ -245,35 +245,35 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function whichWay() {
-    const asks = element("span", "query", "↓ query asks");
-    return element("div", "where", asks, element("span", "key", "key answers →"));
+    const asks = element("span", "query", header.words.asks);
+    return element("div", "where", asks, element("span", "key", header.words.answers));
   }
 
   function reading(layer, head, query, key) {
     if (query === null) return element("p", "", about(layer, head));
     const cell = cellsOf(layer, head)[(query / header.pool) * columns + key / header.pool];
     const parts = {
-      query: element("span", "query", words(header.query_labels, query, "query", "queries")),
-      key: element("span", "key", words(keyLabels, key, "key", "keys")),
-      head: `head ${layer}.${head}`,
+      query: element("span", "query", words(header.query_labels, header.query_positions, query, header.words.query, header.words.queries)),
+      key: element("span", "key", words(keyLabels, header.key_positions, key, header.words.key, header.words.keys)),
+      head: filled(header.words.head, { layer, head }),
       value: unbroken(percent((cell / 254) ** 2)),
     };
     return element("p", "", ...sentence(cell === MASKED ? header.says_masked : header.says, parts));
   }
 
   /* "creature (query 4)"; of a pooled cell, "8 a … 11 the (queries)". */
-  function words(labels, from, one, many) {
+  function words(labels, positions, from, one, many) {
     const to = Math.min(labels.length, from + header.pool) - 1;
-    const at = (i) => (one === "query" ? header.query_positions : header.key_positions)?.[i] ?? i;
-    if (to === from) return `${labels[from]} (${one} ${at(from)})`;
-    return `${labels[from]} … ${labels[to]} (${many} ${at(from)}–${at(to)})`;
+    const at = (i) => positions?.[i] ?? i;
+    if (to === from) return filled(one, { word: labels[from], at: at(from) });
+    return filled(many, { first: labels[from], last: labels[to], from: at(from), to: at(to) });
   }
 
   function about(layer, head) {
     if (header.picture === "values") return `${header.bar.titles.linear}: ${header.texts[layer][head]}`;
     const kind = header.kinds?.[layer][head];
     const meaning = kind ? [kind, header.meanings[kind]].filter(Boolean).join(": ") : "";
-    return [meaning, header.notes?.[layer][head]].filter(Boolean).join(". ") || "Enter opens this head, Space goes into its cells.";
+    return [meaning, header.notes?.[layer][head]].filter(Boolean).join(". ") || header.words.keyboard;
   }
 
   function placeBeside(box) {

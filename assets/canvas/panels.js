@@ -36,7 +36,7 @@ export function draw(root, data, callbacks = {}) {
     const canvas = element("canvas");
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "application");
-    canvas.setAttribute("aria-label", `${about.title}: ${rows} queries in rows, ${columns} keys in columns. Arrow keys move.`);
+    canvas.setAttribute("aria-label", filled(header.words.canvas, { title: about.title, rows, columns }));
     const reads = element("p", "reads");
     const note = element("p", "about", about.note);
     note.title = about.note;
@@ -213,15 +213,14 @@ export function draw(root, data, callbacks = {}) {
 
   function hint(panel) {
     if (panel !== panels[0]) return [];
-    const act = header.paint ? "Click a cell to paint it, again to wipe it." : "Point at a cell: it is marked in every panel.";
-    return [element("span", "note", act)];
+    return [element("span", "note", header.paint ? header.words.paint : header.words.point)];
   }
 
   function reading({ about, values }, query, key) {
     const number = values[query * columns + key];
     const parts = {
-      query: element("span", "query", `${about.query_labels[query]} (query ${query})`),
-      key: element("span", "key", `${about.key_labels[key]} (key ${key})`),
+      query: element("span", "query", filled(header.words.query, { word: about.query_labels[query], at: query })),
+      key: element("span", "key", filled(header.words.key, { word: about.key_labels[key], at: key })),
       who: about.says,
       value: unbroken(about.signed ? points(number) : percent(number)),
     };

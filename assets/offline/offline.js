@@ -16,7 +16,7 @@ function openView(root, pictures, saved) {
   const hint = element("p", "hint");
   const note = element("p", "hint");
   note.setAttribute("role", "status");
-  root.append(heading(), columns(), element("footer", "", `Saved view: ${saved.about}`));
+  root.append(heading(), columns(), element("footer", "", filled(saved.words.about, { about: saved.about })));
   const overview = pictures.overview(place.overview, packet(saved.overview, overviewCells()), {
     view: { scale: at.scale, selected: [at.layer, at.head] },
     open: ({ layer, head, query }) => open(layer, head, query),
@@ -24,26 +24,27 @@ function openView(root, pictures, saved) {
   show();
 
   function heading() {
-    const checked = saved.checked === null ? [] : [element("span", "badge ok", `✓ checked: ${saved.checked} from the model's own numbers`)];
-    const said = element("p", "hint", element("span", "badge", "recorded"), ...checked, `${layers * heads} heads, saved as one file.`);
-    return element("header", "", element("div", "logo", element("i"), "Headlight"), element("h1", "", `“${saved.text}”`), said);
+    const checked = saved.checked === null ? [] : [element("span", "badge ok", filled(saved.words.checked, { distance: saved.checked }))];
+    const said = element("p", "hint", element("span", "badge", saved.words.recorded), ...checked, filled(saved.words.heads, { n: layers * heads }));
+    return element("header", "", element("div", "logo", element("i"), "Headlight"), element("h1", "", filled(saved.words.text, { text: saved.text })), said);
   }
 
   function columns() {
-    const all = element("p", "hint", "Rows are layers, columns are heads. Each square is one head's attention pattern. Click one to open it.");
-    const left = element("section", "card", element("h2", "", "Every head of every layer"), all, place.overview, note, linksTitle);
-    left.append(element("p", "hint", "Left asks, right answers. Hover a word to see only its lines; click to keep it."), place.links);
-    const numbers = element("details", "", element("summary", "", "The numbers of the chosen word"), place.numbers);
+    const all = element("p", "hint", saved.words.every_head_hint);
+    const left = element("section", "card", element("h2", "", saved.words.every_head), all, place.overview, note, linksTitle);
+    left.append(element("p", "hint", saved.words.links_hint), place.links);
+    const numbers = element("details", "", element("summary", "", saved.words.numbers), place.numbers);
     const right = element("section", "card", title, hint, place.grid, switches(), numbers);
     return element("div", "columns", left, right);
   }
 
   function switches() {
-    const scale = choice("Colour scale", { sqrt: "√ scale", linear: "linear" }, at.scale, (value) => {
+    const scale = choice(saved.words.scale, { sqrt: saved.words.sqrt, linear: saved.words.linear }, at.scale, (value) => {
       at.scale = value;
       overview.update({ scale: value });
     });
-    const turn = choice("Queries", { rows: "queries in rows", columns: "in columns" }, at.turned ? "columns" : "rows", (value) => {
+    const ways = { rows: saved.words.queries_in_rows, columns: saved.words.queries_in_columns };
+    const turn = choice(saved.words.queries, ways, at.turned ? "columns" : "rows", (value) => {
       at.turned = value === "columns";
     });
     return element("div", "switches", scale, turn);
@@ -90,12 +91,12 @@ function openView(root, pictures, saved) {
 
   function open(layer, head, query) {
     if (!saved.every && (layer !== at.layer || head !== at.head)) {
-      note.textContent = `The sentence is long: this file holds ${at.name} in full, and the others as small pictures.`;
+      note.textContent = filled(saved.words.only_one, { name: at.name });
       overview.update({ selected: [at.layer, at.head] });
       return;
     }
     mean = null;
-    Object.assign(at, { layer, head, name: `head ${layer}.${head}` });
+    Object.assign(at, { layer, head, name: filled(saved.words.head, { layer, head }) });
     if (query !== null && saved.overview.pool === 1) at.query = query;
     show();
   }
@@ -105,8 +106,8 @@ function openView(root, pictures, saved) {
     const cells = cellsNow();
     const weights = Float32Array.from(cells, (cell) => (cell === 65535 ? NaN : cell / 65534));
     title.textContent = at.name[0].toUpperCase() + at.name.slice(1);
-    linksTitle.textContent = `${title.textContent} as links`;
-    hint.textContent = at.turned ? "Columns ask (query), rows answer (key). Every column sums to 1." : "Rows ask (query), columns answer (key). Every row sums to 1.";
+    linksTitle.textContent = filled(saved.words.links_title, { name: title.textContent });
+    hint.textContent = at.turned ? saved.words.grid_hint_turned : saved.words.grid_hint;
     drawn = [
       pictures.links(place.links, packet({ ...saved.links, names: [at.name] }, cells), {
         view: { pinned: at.query === null ? null : { side: "query", position: at.query } },
@@ -125,7 +126,7 @@ function openView(root, pictures, saved) {
       columns: { ...columns, slanted: !at.turned },
       turned: at.turned,
       scale: at.scale,
-      says: saved.grid.says.replace("this head", at.name),
+      name: at.name, // of the head in the sentence that reads a cell
       chosen: [at.query ?? -1, -1],
     };
   }
@@ -139,15 +140,15 @@ function openView(root, pictures, saved) {
   /* The same numbers as text. */
   function list(weights) {
     place.numbers.replaceChildren();
-    if (at.query === null) return place.numbers.append(element("p", "hint", "Choose a word: click it in either picture."));
+    if (at.query === null) return place.numbers.append(element("p", "hint", saved.words.choose));
     const [asks, answers] = saved.links.sides;
-    const table = element("table", "", row("th", "position", "key", "weight"));
+    const table = element("table", "", row("th", saved.words.position, saved.words.key, saved.words.weight));
     const order = [...Array(keys).keys()].map((key) => [key, weights[at.query * keys + key]]);
     order.sort(([, a], [, b]) => (Number.isNaN(b) ? -1 : b) - (Number.isNaN(a) ? -1 : a));
     for (const [key, weight] of order)
-      table.append(row("td", saved.positions[1][key], answers.labels[key], Number.isNaN(weight) ? "masked" : weight.toFixed(5)));
-    const name = element("p", "hint", `What ${asks.labels[at.query]} (query ${saved.positions[0][at.query]}) takes through ${at.name}:`);
-    place.numbers.append(name, table);
+      table.append(row("td", saved.positions[1][key], answers.labels[key], Number.isNaN(weight) ? saved.words.masked : weight.toFixed(5)));
+    const word = { word: asks.labels[at.query], at: saved.positions[0][at.query], name: at.name };
+    place.numbers.append(element("p", "hint", filled(saved.words.row, word)), table);
   }
 
   function row(kind, ...cells) {

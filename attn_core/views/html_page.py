@@ -17,7 +17,7 @@ from attn_core.figures import colours, scripts
 from attn_core.figures.canvas.heads import BUDGET, pack_patterns
 from attn_core.figures.canvas.links import exact_cells, pack_links
 from attn_core.figures.canvas.matrix import Side, pack_cells
-from attn_core.figures.canvas.packet import unpack
+from attn_core.figures.canvas.packet import unpack, words_of
 from attn_core.text.numbers import scientific
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def _numbers(view: View) -> dict[str, Any]:
         "start": {"layer": view.layer, "head": view.head, "query": asks.row_of(view.query), "name": view.name},
         "scale": view.scale,
         "turned": view.queries_in == "columns",
+        "words": words_of("offline"),
         "text": view.text,
         "about": view.caption(),
         "checked": scientific(parity.worst or 0.0) if parity.ok else None,
@@ -143,7 +144,7 @@ def _grid_header(view: View) -> dict[str, Any]:
         Side(asks.labels, role="query", name="query", special=asks.special, slanted=view.queries_in == "columns"),
         Side(answers.labels, role="key", name="key", special=answers.special, slanted=view.queries_in == "rows"),
         kind="weights",
-        says="To update {row}, this head takes {value} from {column}.",
+        says="To update {row}, {head} takes {value} from {column}.",
         alt="Attention pattern of the opened head",
         hint="Point at a cell to read it.",
         limit=1.0,

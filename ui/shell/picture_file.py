@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from attn_core.figures import scripts
+from ui import words
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from streamlit.runtime.media_file_manager import MediaFileManager
 
+WORDS = words.beside(__file__)
 LONGEST_ON_SOCKET = 32_000  # characters of a description; longer ones are fetched
 PIXELS_A_UNIT = {"png": 3, "svg": 1}
 
@@ -32,7 +34,7 @@ def draw(figure: go.Figure, kind: str, name: str, scale: float | None = None) ->
     description = figure.to_json(validate=False)
     size = {"width": figure.layout.width, "height": figure.layout.height, "scale": scale or PIXELS_A_UNIT[kind]}
     number = time.time_ns() // 1_000_000
-    wish = {"number": number, "script": script_address(), "kind": kind, "name": name, "size": size}
+    wish = {"number": number, "script": script_address(), "kind": kind, "name": name, "size": size, "says": _says(name)}
     if len(description) <= LONGEST_ON_SOCKET:
         wish["spec"] = description
     else:
@@ -40,6 +42,17 @@ def draw(figure: go.Figure, kind: str, name: str, scale: float | None = None) ->
             description.encode(), "application/json", f"picture {number}", is_for_static_download=True
         )
     _draw(key="picture_file", data=wish)
+
+
+def _says(name: str) -> dict[str, str]:
+    """What the browser says of a file on its way; `failed` keeps a slot for the browser's own message."""
+    return {
+        "drawing": WORDS.text("picture_file.drawing", name=name),
+        "done": WORDS.text("picture_file.done", name=name),
+        "failed": WORDS.text("picture_file.failed", name=name, error="{error}"),
+        "no_script": WORDS.text("picture_file.no_script", name=name),
+        "gone": WORDS.text("picture_file.gone", name=name),
+    }
 
 
 def keep_place() -> None:

@@ -58,7 +58,7 @@ def popover(state: LinkState) -> None:
             return
         widgets.titled("A link to exactly this view", PRIVACY)
         _code(link)
-        _copy(key="copy_link", data={"text": link, "label": "Copy link"})
+        _copy(key="copy_link", data={"text": link, **WORDS.table("copy")})
         _qr_code(link)
         widgets.titled("For slides and blogs", "A frame without menu and examples.")
         _code(frame_of(link_to(state, embed="true")))

@@ -8,20 +8,34 @@ from __future__ import annotations
 
 import json
 import struct
+import tomllib
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from attn_core.figures.colours import palette
 
+DRAWN_BY = {"pattern": "overview", "values": "overview", "kinds": "overview"}  # else by a file of the picture's name
 MASKED_LEGEND = "masked: may not be looked at"  # what the hatch means, in the legend of a picture of weights
 
 
 def packet(header: dict[str, Any], body: bytes) -> bytes:
-    """A header and cells as one packet; both themes' colours come with the header."""
-    text = json.dumps({**header, "palette": palette()}, ensure_ascii=False, separators=(",", ":")).encode()
+    """A header and cells as one packet; both themes' colours, and what the picture says, come with the header."""
+    shared = {"palette": palette()}
+    if "picture" in header:
+        shared["words"] = words_of(DRAWN_BY.get(header["picture"], header["picture"]))
+    text = json.dumps({**header, **shared}, ensure_ascii=False, separators=(",", ":")).encode()
     return struct.pack("<I", len(text)) + text + body
+
+
+@cache
+def words_of(picture: str) -> dict[str, str]:
+    """The sentences of one picture in `words.toml`, with slots that its JavaScript fills."""
+    words: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+    return words[picture]
 
 
 def unpack(packed: bytes) -> tuple[dict[str, Any], bytes]:
