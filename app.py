@@ -33,7 +33,7 @@ with right, widgets.card("head"):
     widgets.reading(head.read_aloud())
     token_row.switches(head)
     token_row.summary(reading, head)
-    head_charts.doors()
+    head_charts.page_links()
 head_charts.offer(page, head)
 
 if reading.source == "live":

@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn_core.models.catalogue import CATALOGUE
 from ui import stream
-from ui.delta_e import arrows, cards, charts, head_map, ledger_table, reading
+from ui.delta_e import arrows, cards, charts, head_map, parts_table, reading
 from ui.delta_e.headline import lead
 from ui.drawing import canvas, controls, widgets
 from ui.page import ROOT, open_page
@@ -17,7 +17,7 @@ with headline:
     canvas.follow_theme()
     st.html(ROOT / "assets" / "css" / "steps.css")
 update = reading.of(page)
-ledger_table.offer(update)
+parts_table.offer(update)
 with headline:
     lead(update)
 stream.switches(update.viewed)
@@ -34,10 +34,10 @@ with right, cards.layer(update):
     charts.staircase(update)
     charts.sizes(update)
 
-with cards.ledger(update):
-    ledger_table.table(update)
-    ledger_table.sum_line(update)
-    ledger_table.doors(update)
+with cards.parts(update):
+    parts_table.table(update)
+    parts_table.sum_line(update)
+    parts_table.page_links(update)
 
 left, right = st.columns([56, 44], gap="medium")
 with left, cards.sources(update):

@@ -30,7 +30,7 @@ with left, cards.apart():
 with right, cards.paths():
     charts.paths(comparison)
 
-with cards.told():
+with cards.separation():
     heads.pair_switch(comparison)
     separation = heads.separate_pair(comparison)
     left, right = st.columns([56, 44], gap="medium")

@@ -56,7 +56,7 @@ export function draw(root, packet, callbacks = {}) {
   const path = (node) => (node.i ? [...path(nodes[node.parent]), node] : []);
   const id = (node) => path(node).map((step) => step.label).join("/");
   const ids = new Map(nodes.map((node) => [id(node), node]));
-  let here = ids.get(root.told) ?? nodes[0]; // where a click led, if Python has not heard of it yet
+  let here = ids.get(root.entered) ?? nodes[0]; // where a click led, if Python has not heard of it yet
 
   const [trail, stage, read] = [element("nav"), element("div", "stage"), element("p", "read note")];
   const canvas = element("canvas");
@@ -66,13 +66,13 @@ export function draw(root, packet, callbacks = {}) {
   stage.append(canvas);
   figure.append(trail, stage, read);
 
-  function enter(node, tell = true) {
+  function enter(node, byHand = true) {
     if (!node.inside.length) return;
     here = node;
     picture.paint();
-    if (!tell) return;
-    root.told = id(node);
-    callbacks.enter?.({ inside: root.told });
+    if (!byHand) return;
+    root.entered = id(node);
+    callbacks.enter?.({ inside: root.entered });
   }
 
   /* --- drawing --- */
@@ -189,8 +189,8 @@ export function draw(root, packet, callbacks = {}) {
     paint,
     /* An answer to an earlier click must not lead back from a later one. */
     update(view) {
-      if (root.told !== undefined && view.inside !== root.told) return;
-      root.told = undefined;
+      if (root.entered !== undefined && view.inside !== root.entered) return;
+      root.entered = undefined;
       enter(ids.get(view.inside ?? "") ?? nodes[0], false);
     },
   });

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
+from attn_core.heads.ablation import REPLACEMENTS
+from attn_core.heads.measures import MEASURES
+from attn_core.heads.rules import KINDS
+from attn_core.walkthrough.ablations import StageAblation
 from ui import words
 from ui.words import Words, how_many, slots_of
 
@@ -126,3 +130,17 @@ def test_sentences_stand_after_each_other():
 
 def test_a_sentence_may_be_broken_over_lines_in_its_file():
     assert SENTENCES.text("long") == "One sentence"
+
+
+def test_every_record_has_its_words():
+    """A replacement or a stage ablation without its sentence would stop the page that offers it."""
+    find_heads, step_by_step = (
+        words.read(ROOT / "ui" / page / "words.toml") for page in ("find_heads", "step_by_step")
+    )
+    assert find_heads._entry("ablation.done").keys() == REPLACEMENTS.keys()
+    for table in ("break.names", "break.why"):
+        assert step_by_step._entry(table).keys() == set(StageAblation), table
+    records = {**MEASURES, **KINDS}
+    assert len(records) == len(MEASURES) + len(KINDS), "one name is one thing"
+    for name, record in records.items():
+        assert record.title and record.meaning and record.source, name

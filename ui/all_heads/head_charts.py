@@ -93,9 +93,9 @@ def links(page: Page, head: ArrangedHead) -> None:
         )
 
 
-def doors() -> None:
+def page_links() -> None:
     """Where this very head can be followed further."""
-    with st.container(horizontal=True, gap="small", key="doors"):
+    with st.container(horizontal=True, gap="small", key="page_links"):
         go("step_by_step", "Walk it step by step")
         go("delta_e", "What it adds: ΔE")
         go("compare_heads", "Put another beside it")

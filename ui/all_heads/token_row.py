@@ -65,9 +65,9 @@ def summary(reading: Reading, head: ArrangedHead) -> None:
     query = head.positions[head.row]
     if head.is_one:
         found = reading.summarise(head.layer, head.head, query)
-        widgets.strip([(number, _explained(what)) for number, what in found.parts()], found.effect.says)
+        widgets.number_row([(number, _explained(what)) for number, what in found.parts()], found.effect.says)
         return
     row = mean_pattern(head.trace, head.layer, head.head, head.mean)[query]
     share, name = percent(float(row[head.arrangement.sink].sum())), head.sink_name
     on_sink = [(share, WORDS.text("head.on_sink", sink=name))] if name else []
-    widgets.strip([*on_sink, (f"{float(entropy(row)):.1f} bits", _explained("entropy"))])
+    widgets.number_row([*on_sink, (f"{float(entropy(row)):.1f} bits", _explained("entropy"))])

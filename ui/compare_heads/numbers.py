@@ -31,7 +31,7 @@ def pair_numbers(panels: PanelSet) -> None:
     first, second = (panel.letter for panel in panels.paired)
     r = "–" if found.correlation != found.correlation else f"{found.correlation:.2f}".replace("-", "−")
     most = differences.word_at(panels, int(panels.rows[found.most_changed]))
-    widgets.strip(
+    widgets.number_row(
         [
             (f"{found.overall:.2f}", WORDS.text("numbers.distance", first=first, second=second)),
             (r, WORDS.text("numbers.correlation")),
@@ -108,11 +108,11 @@ def _summary(panel: Panel, query: int) -> None:
     viewed = panel.viewed
     if panel.spec.shows in ("head", "random"):
         found = summarise_head(viewed.reader, viewed.run, panel.layer, panel.spec.head, query)
-        widgets.strip(found.parts(), found.effect.says)
+        widgets.number_row(found.parts(), found.effect.says)
         return
     row, name = panel.pattern[query], viewed.sink_name
     on_sink = [(percent(float(row[viewed.sink].sum())), WORDS.text("matters.on_sink", sink=name))] if name else []
-    widgets.strip([*on_sink, (f"{float(measures.entropy(row)):.1f} bits", "entropy")])
+    widgets.number_row([*on_sink, (f"{float(measures.entropy(row)):.1f} bits", "entropy")])
 
 
 def row_table(panels: PanelSet) -> None:

@@ -67,7 +67,7 @@ def pairs(n_panels: int) -> dict[str, str]:
 
 
 FIRST_SHOWS = choice("shows_a", SHOWS, label="Shows")
-FURTHER = {letter: _params(letter) for letter in LETTERS[1:]}  # what each panel but the first can be told
+FURTHER = {letter: _params(letter) for letter in LETTERS[1:]}  # what each panel but the first takes
 PAIR = choice("panel_pair", lambda values: list(pairs(values["panels"])), label="Difference")
 PARAMS = [
     whole("panels", low=2, high=len(LETTERS)),

@@ -112,12 +112,12 @@ def _by_words(panels: Sequence[Panel]) -> bool:
 
 def _remark(panels: Sequence[Panel]) -> None:
     """What to know about the sentences that are not at the top: where one was cut, which words are new to a model."""
-    told = {(panels[0].spec.model, panels[0].spec.text)}
+    read = {(panels[0].spec.model, panels[0].spec.text)}
     for panel in panels[1:]:
         what_is_read = (panel.spec.model, panel.spec.text)
-        if what_is_read in told:
+        if what_is_read in read:
             continue
-        told.add(what_is_read)
+        read.add(what_is_read)
         tokens = panel.viewed.trace.stream(panel.viewed.trace.streams[0]).tokens
         if tokens.is_cut:
             cut = WORDS.text("reading.cut", panel=panel.letter, tokens=tokens.cut_after, left_out=tokens.left_out)

@@ -123,7 +123,7 @@ def _landmarks(update: TokenUpdate, ends: Array, known: bool = False) -> list[La
         return []
     vocabulary = update.trace.vocabulary
     if known:
-        n = len(update.ledger.parts) + 2
+        n = len(update.decomposition.parts) + 2
         found = update.pointed[0].part([n, n + 1], 5)
     else:
         found = update.nearest_words(ends, 5)[0]

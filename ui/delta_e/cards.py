@@ -16,9 +16,9 @@ def layer(update: TokenUpdate) -> Card:
     return widgets.card("layer", WORDS.html("layer.title", layer=update.layer), WORDS.html("layer.hint"))
 
 
-def ledger(update: TokenUpdate) -> Card:
-    title = WORDS.html("ledger.title", word=markup.query(update.name), layer=update.layer)
-    return widgets.card("ledger", title, WORDS.html("ledger.hint"))
+def parts(update: TokenUpdate) -> Card:
+    title = WORDS.html("parts.title", word=markup.query(update.name), layer=update.layer)
+    return widgets.card("parts", title, WORDS.html("parts.hint"))
 
 
 def sources(update: TokenUpdate) -> Card:

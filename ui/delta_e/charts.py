@@ -34,9 +34,9 @@ QUIET = {"displayModeBar": False}
 
 def staircase(update: TokenUpdate) -> None:
     """What each head makes up of the layer's ΔE, up to 100 %."""
-    parts = [part for part in update.ledger.parts if part.kind in ("head", "bias")]
+    parts = [part for part in update.decomposition.parts if part.kind in ("head", "bias")]
     names = [part.name.removeprefix("head ").replace("cross head ", "× ").replace("output ", "") for part in parts]
-    shares = np.array([update.ledger.share(part) for part in parts])
+    shares = np.array([update.decomposition.share(part) for part in parts])
     chosen = next((i for i, part in enumerate(parts) if _is_chosen(update, part)), None)
     lengths = geometry.norm(np.stack([p.vector for p in parts]))
     figure = partial(share_bars, names, shares, lengths, chosen=chosen)
@@ -47,9 +47,9 @@ def staircase(update: TokenUpdate) -> None:
 
 def sizes(update: TokenUpdate) -> None:
     """Four numbers about the step."""
-    book = update.ledger
+    book = update.decomposition
     mlp = next(part.vector for part in book.parts if part.kind == "mlp")
-    widgets.strip(
+    widgets.number_row(
         [
             (f"{geometry.norm(book.embedding):.1f}", "length of E"),
             (f"{geometry.norm(book.attention):.1f}", "length of ΔE, all heads"),
@@ -132,7 +132,7 @@ def _word_numbers(found: Sequence[str], far: Array) -> None:
 
 def written_words(update: TokenUpdate, part: str) -> tuple[list[str], Array, float]:
     """The words that a part points to and away from, how far, and how far the best of so many goes by chance."""
-    parts = update.ledger.parts
+    parts = update.decomposition.parts
     if part == "layer":
         row = len(parts) + 1
     else:

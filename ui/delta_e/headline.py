@@ -23,7 +23,7 @@ def lead(update: TokenUpdate) -> None:
 
 def headline(update: TokenUpdate) -> Sentence:
     """How far the layer turns the word, which head adds most, and where that came from."""
-    turn = float(geometry.angle(update.ledger.embedding, update.ledger.next_embedding))
+    turn = float(geometry.angle(update.decomposition.embedding, update.decomposition.next_embedding))
     biggest = int(update.shares.argmax())
     said: Sentence = [(f"Layer {update.layer} turns ", ""), (update.name, "query"), (f" by {turn:.0f}°. ", "")]
     said += [(f"Head {update.layer}.{biggest}", "delta"), (" adds most", "")]

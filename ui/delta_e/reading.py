@@ -31,7 +31,7 @@ def of(page: Page) -> TokenUpdate:
 
     update = TokenUpdate(page, viewed, tell)
     try:
-        update.ledger  # noqa: B018
+        update.decomposition  # noqa: B018
     except HeadlightError as reason:
         widgets.problem(str(reason), WORDS.text("page.reason"))
         st.stop()

@@ -1,6 +1,6 @@
 """One token at one layer: its decomposition, and everything that every layer ever added to it. No Streamlit.
 
-update.ledger, update.added            # computed once for all visitors, kept within a budget of bytes
+update.decomposition, update.added            # computed once for all visitors, kept within a budget of bytes
 update.sources                         # where the head's ΔE came from
 """
 
@@ -44,7 +44,7 @@ class TokenUpdate:
 
     page: Page
     viewed: StreamView
-    progress: Callable[[float], None] = _quietly  # told how far a first computation of all layers is
+    progress: Callable[[float], None] = _quietly  # given how far a first computation of all layers is
 
     @property
     def trace(self) -> Trace:
@@ -58,7 +58,7 @@ class TokenUpdate:
 
     @property
     def stack(self) -> StreamTrace:
-        """The stream whose blocks the ledger follows: a decoder's block holds its cross-attention too."""
+        """The stream whose blocks are taken apart: a decoder's block holds its cross-attention too."""
         return self.trace.stream(self.block)
 
     @property
@@ -84,11 +84,11 @@ class TokenUpdate:
 
     @property
     def block(self) -> str:
-        """The stream whose blocks the ledger follows: a decoder's block holds its cross-attention too."""
+        """The stream whose blocks are taken apart: a decoder's block holds its cross-attention too."""
         return "decoder" if self.viewed.stream == "cross" else self.viewed.stream
 
     @cached_property
-    def ledger(self) -> BlockDecomposition:
+    def decomposition(self) -> BlockDecomposition:
         return shared.memoize(self.trace, _block_of, self.block, self.layer, self.position)
 
     @cached_property
@@ -109,7 +109,7 @@ class TokenUpdate:
         return self.sources_of(self.head, self.viewed.stream)
 
     def sources_of(self, head: int, stream: str) -> Sources:
-        """Where the ΔE of a head of one stream came from; a decoder's ledger has heads of two."""
+        """Where the ΔE of a head of one stream came from; a decoder's block has heads of two."""
         return shared.memoize(self.trace, _sources_of, stream, self.layer, head, self.position)
 
     @cached_property
@@ -121,7 +121,7 @@ class TokenUpdate:
     @property
     def heads_here(self) -> Array:
         """What the heads of the chosen stream add to the token at this layer, [head, d_model]."""
-        own = [part for part in self.ledger.parts if part.kind == "head" and part.stream == self.reader.name]
+        own = [part for part in self.decomposition.parts if part.kind == "head" and part.stream == self.reader.name]
         return np.stack([part.vector for part in own])
 
     @cached_property
@@ -150,9 +150,9 @@ class TokenUpdate:
     def pointed(self) -> tuple[NearestTokens, NearestTokens]:
         """The words that everything on the page points to, and away from, in one pass through the vocabulary.
 
-        Rows: the parts of the ledger, the next layer's E, the sum of the attention, and both `ends`.
+        Rows: the parts of the block, the next layer's E, the sum of the attention, and both `ends`.
         """
-        book = self.ledger
+        book = self.decomposition
         vectors = np.stack([*(part.vector for part in book.parts), book.next_embedding, book.attention, *self.ends])
         return self.nearest_words(vectors, MOST_WORDS)
 

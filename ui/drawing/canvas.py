@@ -18,8 +18,8 @@ from attn_core.figures.colours import Scale
 from ui.drawing import events, gallery, widgets
 from ui.drawing.events import Answer, ChosenCell, Due, Opened, Pin, Side
 
-Told = TypeVar("Told", bound=Answer)
-ChosenPlace = Callable[[int, int | None], None]  # told (row, column); the column is None where a label was clicked
+Sent = TypeVar("Sent", bound=Answer)
+ChosenPlace = Callable[[int, int | None], None]  # given (row, column); the column is None where a label was clicked
 
 _overview = st.components.v2.component("headlight.overview", js=scripts.module("overview"))
 _links = st.components.v2.component("headlight.links", js=scripts.module("links"))
@@ -132,13 +132,13 @@ def mount(
     packet: bytes,
     key: str,
     event: str,
-    answer: type[Told],
-    tell: Callable[[Told], None] | None,
+    answer: type[Sent],
+    tell: Callable[[Sent], None] | None,
     view: Mapping[str, object],
     *,
     picture: str = "",
     says: str = "",
-) -> Told | None:
+) -> Sent | None:
     """Put a canvas picture on the page; for the pictures above and for those that pages add.
 
     `component` is registered with `scripts.module(…)`, `event` is what its JavaScript tells, `answer` makes a value of

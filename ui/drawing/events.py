@@ -25,7 +25,7 @@ class Due:
     optional: bool = False
 
 
-def read(told: object, due: Mapping[str, Due]) -> Event | None:
+def read(sent: object, due: Mapping[str, Due]) -> Event | None:
     """The fields of an event, None where they are not as they are due.
 
     >>> due = {"row": Due(range(3)), "column": Due(range(2), optional=True)}
@@ -34,11 +34,11 @@ def read(told: object, due: Mapping[str, Due]) -> Event | None:
     >>> read({"row": 3}, due), read({"row": "2"}, due), read({"row": True}, due), read({"row": 1, "more": 1}, due)
     (None, None, None, None)
     """
-    if not isinstance(told, Mapping) or set(told) - set(due):
+    if not isinstance(sent, Mapping) or set(sent) - set(due):
         return None
     found: Event = {}
     for name, field in due.items():
-        value = told.get(name)
+        value = sent.get(name)
         is_one = type(value) in (int, str) and value in field.values  # a bool would pass for 0 or 1
         if not (field.optional if value is None else is_one):
             return None
@@ -64,9 +64,9 @@ def chosen_points(chart: object, n_points: int) -> list[int]:
     return sorted({place for place in places if isinstance(place, int) and read({"at": place}, {"at": due})})
 
 
-def _selection(told: object, what: str) -> list[object]:
+def _selection(sent: object, what: str) -> list[object]:
     """What a selection says of rows or points; nothing where it is none."""
-    selection = told.get("selection") if isinstance(told, Mapping) else None
+    selection = sent.get("selection") if isinstance(sent, Mapping) else None
     found = selection.get(what) if isinstance(selection, Mapping) else None
     return found if isinstance(found, list) else []
 
@@ -78,7 +78,7 @@ class Answer(Protocol):
     def sizes(header: Header) -> Sizes: ...
 
     @classmethod
-    def of(cls, told: object, sizes: Sizes) -> Self | None: ...
+    def of(cls, sent: object, sizes: Sizes) -> Self | None: ...
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Opened:
         return {name: header.get(name, 0) for name in ("layers", "heads", "queries", "keys")}
 
     @classmethod
-    def of(cls, told: object, sizes: Sizes) -> Self | None:
+    def of(cls, sent: object, sizes: Sizes) -> Self | None:
         due = {
             "layer": Due(range(sizes["layers"])),
             "head": Due(range(sizes["heads"])),
@@ -108,7 +108,7 @@ class Opened:
             "key": Due(range(sizes["keys"]), optional=True),
             "click": Due(range(LATEST_CLICK), optional=True),
         }
-        fields = read(told, due)
+        fields = read(sent, due)
         return None if fields is None else cls(**fields)
 
 
@@ -124,12 +124,12 @@ class Pin:
         return {name: len(side["labels"]) for name, side in zip(header["roles"], header["sides"], strict=True)}
 
     @classmethod
-    def of(cls, told: object, sizes: Sizes) -> Self | None:
-        side = told.get("side") if isinstance(told, Mapping) else None
+    def of(cls, sent: object, sizes: Sizes) -> Self | None:
+        side = sent.get("side") if isinstance(sent, Mapping) else None
         words = range(sizes.get(side, 0) if isinstance(side, str) else 0)
         let_go = side is None
         due = {"side": Due(tuple(sizes), optional=let_go), "position": Due(words, optional=let_go)}
-        fields = read(told, due)
+        fields = read(sent, due)
         return None if fields is None else cls(**fields)
 
 
@@ -146,6 +146,6 @@ class ChosenCell:
         return {"panel": len(header["panels"]), "query": header["queries"], "key": header["keys"]}
 
     @classmethod
-    def of(cls, told: object, sizes: Sizes) -> Self | None:
-        fields = read(told, {name: Due(range(size)) for name, size in sizes.items()})
+    def of(cls, sent: object, sizes: Sizes) -> Self | None:
+        fields = read(sent, {name: Due(range(size)) for name, size in sizes.items()})
         return None if fields is None else cls(**fields)

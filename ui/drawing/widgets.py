@@ -3,7 +3,7 @@
 with widgets.card("overview", "Every head of every layer", "Rows are layers, columns are heads."):
     ...
 widgets.lead(f"To update {markup.query('creature')}, head 0.3 looks at {markup.key('fluffy')} (19 %).")
-widgets.strip([("11 %", "of this layer's ΔE"), ("3.2 bits", "entropy")])
+widgets.number_row([("11 %", "of this layer's ΔE"), ("3.2 bits", "entropy")])
 """
 
 from __future__ import annotations
@@ -70,11 +70,11 @@ def reading(html: str) -> None:
     st.html(f'<div class="hl-read">{html}</div>')
 
 
-def strip(parts: Sequence[tuple[str, str]], says: str = "") -> None:
+def number_row(parts: Sequence[tuple[str, str]], says: str = "") -> None:
     """A row of (number, what it is), and what they say in a sentence; plain text, or Markup for a term."""
     cells = "".join(f"<div><strong>{escape(number)}</strong>{markup_escape(what)}</div>" for number, what in parts)
     said = f'<div class="hl-hint" style="margin-top:8px">{escape(says)}</div>' if says else ""
-    st.html(f'<div class="hl-strip">{cells}</div>{said}')
+    st.html(f'<div class="hl-numbers">{cells}</div>{said}')
 
 
 def chips(

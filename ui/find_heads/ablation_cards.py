@@ -120,7 +120,7 @@ def _strip(viewed: StreamView) -> None:
     """The opened head in four numbers."""
     widgets.heading(f"Head {viewed.name}")
     found = summarise_head(viewed.reader, viewed.run, viewed.layer, viewed.head, viewed.query)
-    widgets.strip(found.parts())
+    widgets.number_row(found.parts())
 
 
 def _outcome(viewed: StreamView, after: StreamTrace, change: Effect) -> None:

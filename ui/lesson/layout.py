@@ -71,9 +71,9 @@ def show(page: Page, number: int) -> None:
         _draw(stop.picture)
         badge = markup.badge(stop.badge, "ok" * (stop.badge == "counted"), WORDS.table("badge")[stop.badge])
         st.html(f'<div class="hl-hint">{badge} {stop.reads}</div>')
-    told = f"lesson, stop {number}: {stop.title}"
-    page.offer_pictures(told, sentences=stop.sentences, model=stop.model, lines=stop.lines)
-    behind, label, overrides = stop.door
+    about = f"lesson, stop {number}: {stop.title}"
+    page.offer_pictures(about, sentences=stop.sentences, model=stop.model, lines=stop.lines)
+    behind, label, overrides = stop.page_link
     with left, st.container(key="lesson_door"):
         go(behind, f"{label} →", **overrides)
 

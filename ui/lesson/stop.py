@@ -90,7 +90,7 @@ class Stop:
     options: Sequence[str]
     right: int
     reveals: Markup
-    door: tuple[str, str, Link]
+    page_link: tuple[str, str, Link]
     badge: str = "live"
     model: str = MODEL
     sentences: Sequence[str] = (SENTENCE,)

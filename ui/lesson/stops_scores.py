@@ -54,7 +54,7 @@ def vectors(page: Reader) -> Stop:
         reveals=WORDS.html(
             "vectors.reveals", nearest=tok(nearest), most=f"{alike.max():.2f}", blue=tok("blue"), least=least
         ),
-        door=("step_by_step", WORDS.text("vectors.door"), {"model": MODEL, "text": SENTENCE}),
+        page_link=("step_by_step", WORDS.text("vectors.page_link"), {"model": MODEL, "text": SENTENCE}),
     )
 
 
@@ -77,7 +77,7 @@ def same_mole(page: Reader) -> Stop:
     table = traces[0].vocabulary.matrix
     token = f"{float(geometry.cosine(table[min(ids)].numpy(), table[max(ids)].numpy())):.2f}"
     least, pair = f"{cosines[:, -1].min():.2f}", names[int(np.argmin(cosines[:, -1]))]
-    told = {letter: (text, [at]) for letter, text, at in zip("ABC", MOLES, places, strict=True)}
+    sentences = {letter: (text, [at]) for letter, text, at in zip("ABC", MOLES, places, strict=True)}
     return Stop(
         title=WORDS.text("same_mole.title"),
         says=WORDS.html("same_mole.says", animal=MOLES[0], chemistry=MOLES[1], skin=MOLES[2]),
@@ -87,9 +87,9 @@ def same_mole(page: Reader) -> Stop:
         options=list(WORDS.table("same_mole.options").values()),
         right=0,
         reveals=WORDS.html("same_mole.reveals", token=token, pair=pair, least=least),
-        door=("word_senses", WORDS.text("same_mole.door"), {"model": MODEL}),
+        page_link=("word_senses", WORDS.text("same_mole.page_link"), {"model": MODEL}),
         sentences=MOLES,
-        lines=snippets.senses(MODEL, "mole", told, ("A", "B")),
+        lines=snippets.senses(MODEL, "mole", sentences, ("A", "B")),
     )
 
 
@@ -112,7 +112,7 @@ def asking(page: Reader) -> Stop:
         options=options,
         right=right,
         reveals=WORDS.html("asking.reveals", key=key(options[right]), score=signed(float(answers.max()))),
-        door=("step_by_step", WORDS.text("asking.door"), link_to(creature)),
+        page_link=("step_by_step", WORDS.text("asking.page_link"), link_to(creature)),
     )
 
 
@@ -137,5 +137,5 @@ def scaling(page: Reader) -> Stop:
         options=[share, percent(float(without.max())), "100 %"],
         right=1,
         reveals=WORDS.html("scaling.reveals", share=share, root=root),
-        door=("step_by_step", WORDS.text("scaling.door"), link),
+        page_link=("step_by_step", WORDS.text("scaling.page_link"), link),
     )

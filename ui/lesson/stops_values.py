@@ -63,7 +63,7 @@ def masking(page: Reader) -> Stop:
         options=list(options.values()),
         right=list(options).index("yes" if may_look[found, noun] else "no"),
         reveals=WORDS.html("masking.reveals", query=query(labels[found])),
-        door=("all_heads", WORDS.text("masking.door"), where),
+        page_link=("all_heads", WORDS.text("masking.page_link"), where),
         model=DECODER,
         sentences=(DECIDING,),
         lines=snippets.pattern(DECODER, DECIDING, layer, at),
@@ -95,7 +95,7 @@ def value(page: Reader) -> Stop:
         reveals=WORDS.html(
             "value.reveals", blue_size=sizes[blue], blue=key("blue"), roam_size=sizes[roam], roam=key("roam")
         ),
-        door=("delta_e", WORDS.text("value.door"), link_to(creature)),
+        page_link=("delta_e", WORDS.text("value.page_link"), link_to(creature)),
     )
 
 
@@ -122,7 +122,7 @@ def many_heads(page: Reader) -> Stop:
         reveals=WORDS.html(
             "many_heads.reveals", of_gpt_3=96 * 96, n_layers=n_layers, n_heads=n_heads, here=n_layers * n_heads
         ),
-        door=("find_heads", WORDS.text("many_heads.door"), {"model": MODEL, "text": SENTENCE}),
+        page_link=("find_heads", WORDS.text("many_heads.page_link"), {"model": MODEL, "text": SENTENCE}),
     )
 
 
@@ -143,7 +143,7 @@ def where_parameters_are(page: Reader) -> Stop:
         options=list(WORDS.table("parameters.options").values()),
         right=0,
         reveals=WORDS.html("parameters.reveals", share=100 * attention / total),
-        door=("parameters", WORDS.text("parameters.door"), {}),
+        page_link=("parameters", WORDS.text("parameters.page_link"), {}),
         badge="counted",
         model="gpt-3",
         sentences=(),

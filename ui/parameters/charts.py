@@ -55,8 +55,8 @@ class Entered:
         return {}
 
     @classmethod
-    def of(cls, told: object, sizes: Sizes) -> Self | None:
-        inside = told.get("inside") if isinstance(told, Mapping) else None
+    def of(cls, sent: object, sizes: Sizes) -> Self | None:
+        inside = sent.get("inside") if isinstance(sent, Mapping) else None
         return cls(inside) if isinstance(inside, str) else None
 
 

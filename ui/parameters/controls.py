@@ -43,7 +43,7 @@ def switches() -> None:
 
 
 def own_numbers(page: Page) -> None:
-    """A field for every number that this architecture can be told."""
+    """A field for every number that this architecture takes."""
     config = complete(read_config(page.state["preset"]))
     if config is None:
         widgets.note(WORDS.text("own.no_formula"))

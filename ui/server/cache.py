@@ -2,7 +2,7 @@
 
 A page's callbacks and downloads outlive it by hours, so pages get a `Handle` of a model or a trace: the caches alone
 own the values, and their budgets are what the app really uses. `begin_page` starts the list of what the page that
-this thread draws is reading (its page references), so that nothing leaves under its hands.
+this thread draws is reading (its page references), so that nothing leaves while it is read.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _size(value: object) -> int:
 
 
 class Handle(Generic[T]):
-    """A shared model or trace in a page's hands: it reads like the real one, and keeps nothing in memory.
+    """A shared model or trace as a page holds it: it reads like the real one, and keeps nothing in memory.
 
     Whoever reads it when the value has left its cache computes or loads that again first, so it may take a moment.
     """

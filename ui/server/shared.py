@@ -86,7 +86,7 @@ def get_or_compute(key: Hashable, compute: Callable[[], S]) -> S:
 def memoize(owner: O, function: Callable[Concatenate[O, P], T], *arguments: P.args, **named: P.kwargs) -> T:
     """`function(owner, *arguments)` of a shared trace or model, computed once and kept while used, within the budget.
 
-    The key is the function and its arguments. `progress=`, told how far the first computation is, is no part of it.
+    The key is the function and its arguments. `progress=`, given how far the first computation is, is no part of it.
     Raises TypeError for a function that may read more than its arguments: a lambda, a closure, a method of an object.
     """
     said = {name: value for name, value in named.items() if name != "progress"}

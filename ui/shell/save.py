@@ -5,7 +5,7 @@ what it shows:
 
     page.offer(trace, layer=0, head=3)                  # a pattern; the rest as in `attn_core.views.view.View`
     page.save_menu.add_views({"A": page.save_menu.view(…), "B": …})     # several; the visitor picks one
-    page.save_menu.add_views(numbers=Numbers("ledger", make_csv))  # numbers that are no pattern
+    page.save_menu.add_views(numbers=Numbers("parts", make_csv))  # numbers that are no pattern
     page.offer_pictures()                               # at the page's end: the pictures that it drew, by name
 
 Nothing is made before the menu is open, no file before its button is pressed, and pictures are drawn by the visitor's

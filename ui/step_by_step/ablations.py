@@ -61,7 +61,7 @@ def panel(subject: StepSubject, wanted: list[StageAblation]) -> None:
             paragraph(new_order(subject), soft=True)
         if broken is not None:
             _side_by_side(subject, broken)
-            widgets.strip(what_changed(subject, broken))
+            widgets.number_row(what_changed(subject, broken))
             paragraph(WORDS.html("break.last_two", word=subject.query_html), soft=True)
         _meter(subject, broken)
 

@@ -61,7 +61,7 @@ def _one_number(subject: StepSubject) -> None:
 
 
 def _rotation(subject: StepSubject) -> None:
-    """Rotary positions: the chosen query before and after, and its first pairs as clock hands."""
+    """Rotary positions: the chosen query before and after, and its first pairs as arrows on dials."""
     w, rotation, i = subject.stages, subject.inputs.rotation, subject.query
     assert rotation is not None
     paragraph(WORDS.html("step_2.turned", word=subject.query_html, place=i))

@@ -155,9 +155,9 @@ def new_order(subject: StepSubject) -> Markup:
     """The sentence as it reads when its words have changed places."""
     standing = list(toy.SHUFFLED) if subject.toy is not None else places_of(list(subject.queries.special))
     order = sorted(range(len(standing)), key=standing.__getitem__)
-    told = [tok(subject.query_name(i), "q" if i == subject.query else "") for i in order[:MOST_WORDS]]
+    named = [tok(subject.query_name(i), "q" if i == subject.query else "") for i in order[:MOST_WORDS]]
     more = ["…"] if len(order) > MOST_WORDS else []
-    return WORDS.html("break.new_order", words=Markup(" ").join([*told, *more]))
+    return WORDS.html("break.new_order", words=Markup(" ").join([*named, *more]))
 
 
 def what_changed(subject: StepSubject, broken: HeadStages) -> list[tuple[str, str]]:

@@ -26,10 +26,10 @@ def show(page: Page) -> None:
         for view in found
         if (link := share.address_of(view.page, "teachers_kit", link_params(view.page, **view.params)))
     )
-    told = "".join(f"<li><b>{escape(view.title)}</b> {escape(view.answer)}</li>" for view in found)
+    answers = "".join(f"<li><b>{escape(view.title)}</b> {escape(view.answer)}</li>" for view in found)
     st.html(
         f'<section class="hl-sheet"><h1>{WORDS.html("sheet.title")}</h1><p>{WORDS.html("sheet.says")}</p>'
         f"<p>{WORDS.html('sheet.how')}</p><ol>{asked}</ol></section>"
-        f'<section class="hl-sheet hl-answers"><h1>{WORDS.html("sheet.answers")}</h1><ol>{told}</ol>'
+        f'<section class="hl-sheet hl-answers"><h1>{WORDS.html("sheet.answers")}</h1><ol>{answers}</ol>'
         f"<p>{WORDS.html('sheet.measured', version=VERSION)}</p></section>"
     )

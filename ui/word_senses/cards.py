@@ -26,5 +26,5 @@ def paths() -> Card:
     return widgets.card("paths", WORDS.html("paths.title"), WORDS.html("paths.hint"))
 
 
-def told() -> Card:
-    return widgets.card("told", WORDS.html("told.title"), WORDS.html("told.hint"))
+def separation() -> Card:
+    return widgets.card("separation", WORDS.html("separation.title"), WORDS.html("separation.hint"))

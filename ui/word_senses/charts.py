@@ -63,7 +63,7 @@ def similar_inputs(comparison: SenseComparison) -> None:
     position = ("none", WORDS.text("apart.no_position"))
     if found.position is not None:
         position = (two_digits(found.position), WORDS.text("apart.position", pair=pair))
-    widgets.strip(
+    widgets.number_row(
         [
             (two_digits(found.token), WORDS.text("apart.token", pair=pair)),
             position,

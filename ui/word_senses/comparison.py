@@ -102,18 +102,18 @@ class SenseComparison:
 
     def offer_pictures(self) -> None:
         """The page's end: its pictures, and the lines of Python that read the same sentences."""
-        told = {meaning.letter: (meaning.sentence, meaning.pieces) for meaning in self.meanings}
+        read = {meaning.letter: (meaning.sentence, meaning.pieces) for meaning in self.meanings}
         a, b = (self.meanings[i].letter for i in self.pair)
-        lines = snippets.senses(self.page.model_name, self.word, told, (a, b))
-        sentences = [f"{letter}: {sentence}" for letter, (sentence, _) in told.items()]
+        lines = snippets.senses(self.page.model_name, self.word, read, (a, b))
+        sentences = [f"{letter}: {sentence}" for letter, (sentence, _) in read.items()]
         self.page.offer_pictures(f"word {self.word}", sentences=sentences, lines=lines)
 
     def headline(self) -> Markup:
         """Where they begin, where they end, pair by pair."""
         n, least = len(self.meanings), min(pair.token for pair in self.inputs)
         ends = [f"{self.name_of(pair, '–')} {two_digits(end)}" for pair, end in zip(self.pairs, self.ends, strict=True)]
-        told = ", ".join(ends) if n <= 3 else WORDS.text("lead.least", cosine=two_digits(min(self.ends)))
-        cosines = WORDS.html("lead.cosines", first=two_digits(least), ends=told)
+        ends_said = ", ".join(ends) if n <= 3 else WORDS.text("lead.least", cosine=two_digits(min(self.ends)))
+        cosines = WORDS.html("lead.cosines", first=two_digits(least), ends=ends_said)
         word = query(word_as_read(self.word))
         if least < 1 - 1e-6:
             return WORDS.html("lead.many_tokens", word=word, cosines=cosines)

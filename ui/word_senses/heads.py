@@ -62,13 +62,13 @@ def separate_pair(comparison: SenseComparison) -> RankedSeparation:
 def head_map(comparison: SenseComparison, separation: RankedSeparation) -> None:
     """‖ΔE_a − ΔE_b‖ of every head of every layer; a click opens one."""
     values = separation.ranked.heads
-    name = WORDS.text("told.name", _ranked_by(separation), pair=comparison.name_of(comparison.pair))
+    name = WORDS.text("separation.name", _ranked_by(separation), pair=comparison.name_of(comparison.pair))
     packet = pack_values(values, [[f"{x:.2f}" for x in row] for row in values], name=name)
     canvas.overview(
         packet,
         key="senses_map",
-        picture=WORDS.text("told.title"),
-        says=WORDS.text("told.caption", name=name),
+        picture=WORDS.text("separation.title"),
+        says=WORDS.text("separation.caption", name=name),
         selected=(comparison.page.layer, comparison.page.head),
         scale="linear",
         on_open=lambda tile: open_head(tile.layer, tile.head),
@@ -79,9 +79,9 @@ def attention_or_mlp(comparison: SenseComparison, separation: RankedSeparation) 
     """Attention beside the MLPs, layer by layer, and who did more."""
     ranked = separation.ranked
     pair = comparison.name_of(comparison.pair)
-    name = WORDS.text("told.layers", pair=pair)
+    name = WORDS.text("separation.layers", pair=pair)
     figure = partial(layer_bars, ranked.attention, ranked.mlp, name=name)
-    alt = WORDS.text("told.layers_alt")
+    alt = WORDS.text("separation.layers_alt")
     says, quiet = f"Attention and MLP of each layer: {name}", {"displayModeBar": False}
     gallery.plot("Attention and MLP by layer", figure, key="senses_layers", alt=alt, says=says, config=quiet)
     widgets.reading(who_did_more(ranked, _ranked_by(separation), pair))
@@ -104,10 +104,12 @@ def who_did_more(ranked: senses.Separation, what: str, pair: str) -> Markup:
     attention, mlp = float(ranked.attention.sum()), float(ranked.mlp.sum())
     leads = int((ranked.mlp > ranked.attention).sum())
     if mlp > attention:
-        said = WORDS.html("told.more", what, pair=pair, mlp=mlp, attention=attention)
+        said = WORDS.html("separation.more", what, pair=pair, mlp=mlp, attention=attention)
     else:
-        said = WORDS.html("told.less", what, pair=pair, mlp=mlp, attention=attention)
-    return together(said, WORDS.html("told.leads", n=leads, layers=len(ranked.mlp)), WORDS.html("told.alone"))
+        said = WORDS.html("separation.less", what, pair=pair, mlp=mlp, attention=attention)
+    return together(
+        said, WORDS.html("separation.leads", n=leads, layers=len(ranked.mlp)), WORDS.html("separation.alone")
+    )
 
 
 def top_heads(comparison: SenseComparison, separation: RankedSeparation) -> None:
@@ -134,12 +136,12 @@ def top_heads(comparison: SenseComparison, separation: RankedSeparation) -> None
         selection_mode="single-row",
         hide_index=True,
         row_height=36,
-        alt=WORDS.text("told.heads_alt"),
+        alt=WORDS.text("separation.heads_alt"),
         column_config=number | {"head": st.column_config.TextColumn("head", width=58)},
     )
     layer, head = comparison.page.layer, comparison.page.head
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="doors"):
-        st.html(f'<span class="hl-try">{WORDS.html("told.open", head=f"{layer}.{head}")}</span>', width="content")
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links"):
+        st.html(f'<span class="hl-try">{WORDS.html("separation.open", head=f"{layer}.{head}")}</span>', width="content")
         for meaning in (a, b):
             where = {"text": meaning.sentence, "layer": layer, "head": head, "query": meaning.pieces[0]}
             go("all_heads", f"in {meaning.letter}", **where)

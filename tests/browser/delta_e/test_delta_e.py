@@ -1,4 +1,4 @@
-"""The ΔE page in a real browser: clicks on the map and on the ledger, links into other pages, narrow and dark."""
+"""The ΔE page in a real browser: clicks on the map and the table of parts, links into other pages, narrow and dark."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def test_a_click_on_the_map_opens_a_head(open_page, trace) -> None:
     expect(page.locator(".st-key-card_from h2").first).to_have_text("Where head 5.4 takes it from")
 
 
-def test_a_row_of_the_ledger_opens_its_head_here_and_in_other_pages(open_page) -> None:
+def test_a_row_of_the_parts_opens_its_head_here_and_in_other_pages(open_page) -> None:
     page = is_live(open_page("delta_e"))
-    grid = page.locator(".st-key-ledger [data-testid=stDataFrame]")
+    grid = page.locator(".st-key-parts [data-testid=stDataFrame]")
     grid.scroll_into_view_if_needed()
     grid.click(position={"x": 17, "y": 36 + 36 * 6 + 18})  # the sixth row under E: head 0.5
-    expect(page.locator(".st-key-doors")).to_contain_text("Open head 0.5 in:")
+    expect(page.locator(".st-key-page_links")).to_contain_text("Open head 0.5 in:")
     settled(page)
-    page.locator(".st-key-doors").get_by_text("Step by step").click()
+    page.locator(".st-key-page_links").get_by_text("Step by step").click()
     page.wait_for_url(re.compile("step_by_step"))
     expect(page.locator(".hl-here").first).to_have_text("Step by step")
     assert (link(page)["layer"], link(page)["head"], link(page)["query"]) == ("0", "5", str(CREATURE))
@@ -68,6 +68,6 @@ def test_arrows_turn_into_three_dimensions_and_show_the_whole_path(open_page) ->
 def test_nothing_sticks_out(open_page, width, scheme) -> None:
     page = is_live(open_page("delta_e", width=width, scheme=scheme, measure="end", moves="layer"))
     no_sideways_scroll(page)
-    for card in ("map", "layer", "ledger", "from", "writes", "arrows", "numbers"):
+    for card in ("map", "layer", "parts", "from", "writes", "arrows", "numbers"):
         box = page.locator(f".st-key-card_{card}").bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width

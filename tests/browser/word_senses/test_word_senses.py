@@ -52,8 +52,8 @@ def test_another_word_and_another_pair(open_page) -> None:
     page.get_by_role("button", name="tower", exact=True).click()
     expect(lead(page)).to_contain_text("One embedding of tower, three meanings")
     settled(page)
-    page.locator(".st-key-card_told").get_by_text("B and C").click()
-    expect(page.locator(".st-key-card_apart .hl-strip")).to_contain_text("token embeddings, B and C")
+    page.locator(".st-key-card_separation").get_by_text("B and C").click()
+    expect(page.locator(".st-key-card_apart .hl-numbers")).to_contain_text("token embeddings, B and C")
 
 
 def test_the_ways_are_drawn_and_a_tile_opens_a_head(open_page) -> None:
@@ -61,9 +61,9 @@ def test_the_ways_are_drawn_and_a_tile_opens_a_head(open_page) -> None:
     names = page.locator(".st-key-paths .js-plotly-plot").evaluate("plot => plot._fullData.map(part => part.name)")
     assert {"A", "B", "C"} <= set(names)
     page.locator(".tile[data-layer='1'][data-head='8']").click()
-    expect(page.locator(".st-key-doors")).to_contain_text("Open head 1.8:")
+    expect(page.locator(".st-key-page_links")).to_contain_text("Open head 1.8:")
     settled(page)
-    page.locator(".st-key-doors").get_by_text("in B", exact=True).click()
+    page.locator(".st-key-page_links").get_by_text("in B", exact=True).click()
     page.wait_for_url(re.compile(r"head=8"))
     expect(page.locator("[data-testid=stTextInput] input").first).to_have_value(
         "one mole of carbon dioxide weighs 44 grams"
@@ -75,6 +75,6 @@ def test_the_ways_are_drawn_and_a_tile_opens_a_head(open_page) -> None:
 def test_nothing_sticks_out(open_page, width, scheme) -> None:
     page = is_live(open_page("word_senses", width=width, scheme=scheme))
     no_sideways_scroll(page)
-    for card in ("board", "apart", "paths", "told"):
+    for card in ("board", "apart", "paths", "separation"):
         box = page.locator(f".st-key-card_{card}").bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width

@@ -22,7 +22,7 @@ PICTURES = {
     "offline": "offline/offline.js",
 }
 # What stands before a literal that is a style, a selector or a list of classes.
-STYLE = r"(font|background|cssText|gridTemplateColumns|MONO|color) ={1,3} ?|const font = .*"
+STYLE = r"(font|background|cssText|gridTemplateColumns|MONO|color|cookie) ={1,3} ?|const font = .*"
 SELECTOR = r"(matches|closest\?\.|querySelector)\("
 CLASSES = r'element\("\w+", (node\.inside\.length \? "" : |header\.choose \? )?'
 NO_WORDS = re.compile(f"({STYLE}|{SELECTOR}|{CLASSES})$")

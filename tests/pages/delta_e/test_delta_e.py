@@ -54,9 +54,9 @@ def _angle(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.degrees(np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))))
 
 
-def test_the_ledger_has_every_part_in_the_order_of_the_block(first, trace) -> None:
-    ledger = table(first, "cos_final")
-    assert ledger["part"].tolist() == [
+def test_the_table_has_every_part_in_the_order_of_the_block(first, trace) -> None:
+    parts = table(first, "cos_final")
+    assert parts["part"].tolist() == [
         "E of creature, entering layer 0",
         *(f"+ head 0.{head}" for head in range(12)),
         "+ output bias",
@@ -72,22 +72,22 @@ def test_the_ledger_has_every_part_in_the_order_of_the_block(first, trace) -> No
     def cosine(a, b):
         return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
 
-    heads = ledger.iloc[1:13]
+    heads = parts.iloc[1:13]
     lengths = np.linalg.norm(deltas, axis=1)
     np.testing.assert_allclose(heads["length"].astype(float), lengths, rtol=1e-4)
     np.testing.assert_allclose(heads["size"].astype(float), 100 * lengths / lengths.sum(), rtol=1e-4)
     np.testing.assert_allclose(
         heads["along"].astype(float), 100 * deltas @ total / (total @ total), rtol=1e-3, atol=0.01
     )
-    assert ledger["along"].iloc[1:14].astype(float).sum() == pytest.approx(100, abs=0.01)
+    assert parts["along"].iloc[1:14].astype(float).sum() == pytest.approx(100, abs=0.01)
     for name, other in (("cos_e", e), ("cos_delta", total), ("cos_final", final)):
         np.testing.assert_allclose(heads[name].astype(float), [cosine(d, other) for d in deltas], atol=1e-4)
-    assert ledger["length"].iloc[0] == pytest.approx(np.linalg.norm(e), rel=1e-5)
-    assert ledger["length"].iloc[13] == pytest.approx(np.linalg.norm(bias), rel=1e-5)
-    assert ledger["length"].iloc[15] == pytest.approx(np.linalg.norm(trace.mlp_added(0)[CREATURE]), rel=1e-5)
-    assert ledger["length"].iloc[17] == pytest.approx(np.linalg.norm(end), rel=1e-5)
-    assert ledger["source"].iloc[3].startswith("blue (3) 99.9")
-    assert ledger["towards"].iloc[0].startswith("creature")
+    assert parts["length"].iloc[0] == pytest.approx(np.linalg.norm(e), rel=1e-5)
+    assert parts["length"].iloc[13] == pytest.approx(np.linalg.norm(bias), rel=1e-5)
+    assert parts["length"].iloc[15] == pytest.approx(np.linalg.norm(trace.mlp_added(0)[CREATURE]), rel=1e-5)
+    assert parts["length"].iloc[17] == pytest.approx(np.linalg.norm(end), rel=1e-5)
+    assert parts["source"].iloc[3].startswith("blue (3) 99.9")
+    assert parts["towards"].iloc[0].startswith("creature")
 
 
 def test_the_staircase_ends_at_a_hundred_percent(first) -> None:

@@ -283,7 +283,7 @@ def test_boxes_hold_the_same_counts_and_open_where_the_page_is() -> None:
 # --- Python -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_lines_of_delta_e_give_its_ledger() -> None:
+def test_the_lines_of_delta_e_give_its_decomposition() -> None:
     names = ran("delta_e")
     assert names["block"].adds_up
     heads = np.linalg.norm([part.vector for part in names["block"].parts if part.kind == "head"], axis=-1)

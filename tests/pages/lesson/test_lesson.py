@@ -125,7 +125,7 @@ def test_the_glossary_has_every_term_in_plain_words_and_in_those_of_papers() -> 
 def test_the_scale_is_left_out_by_the_link_of_its_stop() -> None:
     """The link's parameters are those that the other page knows."""
     stop = STOPS[3](library())
-    assert [*ablations.BREAKS.parse(str(stop.door[2]["breaks"]), {})] == [StageAblation.NO_SCALE]
+    assert [*ablations.BREAKS.parse(str(stop.page_link[2]["breaks"]), {})] == [StageAblation.NO_SCALE]
 
 
 def test_the_second_stop_shows_the_sentences_that_it_measures() -> None:

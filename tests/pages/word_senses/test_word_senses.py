@@ -84,7 +84,7 @@ def test_cosines_layer_by_layer_and_the_baseline(first, moles) -> None:
     assert table(first, "E before layer 0")["after layer 5"].tolist() == pytest.approx([0.66, 0.87, 0.70], abs=0.005)
 
 
-def test_at_the_door_token_and_position_are_told_apart(first) -> None:
+def test_in_the_input_embedding_token_and_position_are_told_apart(first) -> None:
     strip = re.search(
         r"1\.00cosine of the token embeddings, A and B0\.60cosine of their positions, A and B0\.96cosine of E",
         text(first),

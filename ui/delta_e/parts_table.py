@@ -1,4 +1,4 @@
-"""The ledger of a token as a table: one row a part, from E to the next layer's E, and a line that says it adds up."""
+"""The parts of a token at a layer as a table: one a row, from E to the next layer's E; a line says they add up."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ Row = dict[str, str | float | None]
 
 def table(update: TokenUpdate) -> None:
     """Every part of the token's step through the layer; a click on a head's row opens that head."""
-    parts = [part for part in update.ledger.parts if part.kind != "embedding"]
-    rows = [_row(update, part) for part in update.ledger.parts] + [_end(update)]
+    parts = [part for part in update.decomposition.parts if part.kind != "embedding"]
+    rows = [_row(update, part) for part in update.decomposition.parts] + [_end(update)]
     if not update.no_words:
         for row, (up, down) in zip(rows, _words(update), strict=True):
             row["towards"], row["away"] = up, down
 
     def picked() -> None:
-        row = chosen_row(st.session_state["ledger"], len(parts) + 1)
+        row = chosen_row(st.session_state["parts"], len(parts) + 1)
         if row and parts[row - 1].head is not None:  # the first row is the embedding
             part = parts[row - 1]
             st.session_state["head"] = part.head
@@ -56,20 +56,20 @@ def table(update: TokenUpdate) -> None:
 
     st.dataframe(
         pd.DataFrame(rows),
-        key="ledger",
+        key="parts",
         on_select=picked,
         selection_mode="single-row",
         hide_index=True,
         height=36 * (len(rows) + 1) + 2,
         row_height=36,
         placeholder="",
-        alt=WORDS.text("ledger.alt", word=update.name, layer=update.layer),
+        alt=WORDS.text("parts.alt", word=update.name, layer=update.layer),
         column_config=_columns(),
     )
 
 
 def _columns() -> dict[str, ColumnConfig]:
-    text, why = st.column_config.TextColumn, WORDS.table("ledger.columns")
+    text, why = st.column_config.TextColumn, WORDS.table("parts.columns")
     numbers = {
         name: st.column_config.NumberColumn(
             title,
@@ -82,24 +82,24 @@ def _columns() -> dict[str, ColumnConfig]:
     return {
         "part": text("part", pinned=True, width=206),
         **numbers,
-        "source": text("mostly from", help=WORDS.text("ledger.source")),
-        "towards": text("points to", width=210, help=WORDS.text("ledger.towards")),
-        "away": text("points away from", width=180, help=WORDS.text("ledger.away")),
+        "source": text("mostly from", help=WORDS.text("parts.source")),
+        "towards": text("points to", width=210, help=WORDS.text("parts.towards")),
+        "away": text("points away from", width=180, help=WORDS.text("parts.away")),
     }
 
 
 def offer(update: TokenUpdate) -> None:
-    """Let the visitor save the chosen head's pattern, and the whole ledger with every number of every part."""
-    name = f"ledger of {update.name} at layer {update.layer}"
-    offer_stream(update.viewed, update.position, save_files.Numbers(name, lambda: as_csv(update.ledger)))
+    """Let the visitor save the chosen head's pattern, and all parts with every number of every part."""
+    name = f"parts of {update.name} at layer {update.layer}"
+    offer_stream(update.viewed, update.position, save_files.Numbers(name, lambda: as_csv(update.decomposition)))
 
 
-def as_csv(ledger: BlockDecomposition) -> str:
+def as_csv(decomposition: BlockDecomposition) -> str:
     """One line a part, from E to the next layer's E: what it is, its length, and its d_model numbers."""
-    parts = [(part.kind, part.stream, part.name, part.vector) for part in ledger.parts]
-    parts.append(("embedding", "self", f"E entering layer {ledger.layer + 1}", ledger.next_embedding))
+    parts = [(part.kind, part.stream, part.name, part.vector) for part in decomposition.parts]
+    parts.append(("embedding", "self", f"E entering layer {decomposition.layer + 1}", decomposition.next_embedding))
     rows = [[kind, stream, name, float(geometry.norm(vector)), *vector] for kind, stream, name, vector in parts]
-    columns = ["kind", "stream", "part", "length", *map(str, range(len(ledger.next_embedding)))]
+    columns = ["kind", "stream", "part", "length", *map(str, range(len(decomposition.next_embedding)))]
     return pd.DataFrame(rows, columns=columns).to_csv(index=False)
 
 
@@ -107,7 +107,7 @@ def _row(update: TokenUpdate, part: Part) -> Row:
     row = _measured(update, part.vector)
     name = f"E of {update.name}, entering layer {update.layer}" if part.kind == "embedding" else f"+ {part.name}"
     if part.kind in ("head", "bias"):
-        row["along"] = 100 * update.ledger.share(part)
+        row["along"] = 100 * update.decomposition.share(part)
     if part.head is not None:
         own = part.stream == update.reader.name
         row["size"] = 100 * float(update.shares[part.head]) if own else None
@@ -119,12 +119,12 @@ def _row(update: TokenUpdate, part: Part) -> Row:
 
 
 def _end(update: TokenUpdate) -> Row:
-    return {"part": f"= E entering layer {update.layer + 1}", **_measured(update, update.ledger.next_embedding)}
+    return {"part": f"= E entering layer {update.layer + 1}", **_measured(update, update.decomposition.next_embedding)}
 
 
 def _measured(update: TokenUpdate, vector: Array) -> Row:
     final = update.stack.final_embedding()[update.position]
-    others = {"cos_e": update.ledger.embedding, "cos_delta": update.ledger.attention, "cos_final": final}
+    others = {"cos_e": update.decomposition.embedding, "cos_delta": update.decomposition.attention, "cos_final": final}
     cosines = {name: _number(geometry.cosine(vector, other)) for name, other in others.items()}
     return {"length": float(geometry.norm(vector)), "size": None, "along": None, **cosines, "source": ""}
 
@@ -138,7 +138,7 @@ def _words(update: TokenUpdate) -> list[tuple[str, str]]:
     word = update.trace.vocabulary.word
     said = []
     for end in update.pointed:
-        found = end.part(range(len(update.ledger.parts) + 1), 3)
+        found = end.part(range(len(update.decomposition.parts) + 1), 3)
         names = [
             [visible(word(int(i))) for i, far in zip(*row, strict=True) if far]
             for row in zip(found.ids, found.stands_out, strict=True)
@@ -149,19 +149,19 @@ def _words(update: TokenUpdate) -> list[tuple[str, str]]:
 
 def sum_line(update: TokenUpdate) -> None:
     """Whether the rows end where the model went on: green with the error, or red with it. Computed each time."""
-    error = scientific(update.ledger.error)
-    if update.ledger.adds_up:
-        said, kind, why = WORDS.text("ledger.adds_up", error=error), "ok", WORDS.text("ledger.adds_up_why")
+    error = scientific(update.decomposition.error)
+    if update.decomposition.adds_up:
+        said, kind, why = WORDS.text("parts.adds_up", error=error), "ok", WORDS.text("parts.adds_up_why")
     else:
-        said, kind, why = WORDS.text("ledger.misses", error=error), "bad", WORDS.text("ledger.misses_why")
-    badge, law = markup.badge(said, kind, why), escape(update.ledger.block.sentence)
+        said, kind, why = WORDS.text("parts.misses", error=error), "bad", WORDS.text("parts.misses_why")
+    badge, law = markup.badge(said, kind, why), escape(update.decomposition.block.sentence)
     st.html(f'<div class="hl-sub">{badge}{law}</div>')
 
 
-def doors(update: TokenUpdate) -> None:
+def page_links(update: TokenUpdate) -> None:
     """Links that open the chosen head in other pages."""
     layer, head = update.layer, update.head
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="doors"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links"):
         st.html(f'<span class="hl-try">Open head {layer}.{head} in:</span>', width="content")
         for page, label in (("all_heads", "All heads"), ("step_by_step", "Step by step"), ("compare_heads", "Compare")):
             go(page, label, layer=layer, head=head, query=update.position)
