@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
 import socket
 import statistics
@@ -63,7 +64,7 @@ def sends_giant_texts(address: str, stop: Stop) -> None:
         visitor.socket.close()
 
 
-def opens_costly_links(address: str, stop: Stop) -> None:
+def opens_links_to_shuffled_words(address: str, stop: Stop) -> None:
     _compares(address, stop, "shuffled")
 
 
@@ -71,10 +72,113 @@ def opens_links_to_random_weights(address: str, stop: Stop) -> None:
     _compares(address, stop, "random")
 
 
-def _compares(address: str, stop: Stop, shows: str) -> None:
-    panels = {f"{letter}_{what}": value for letter in "bcd" for what, value in (("text", LETTERS), ("shows", shows))}
+def compares_four_long_sentences(address: str, stop: Stop) -> None:
+    _compares(address, stop, "head", distinct=True)
+
+
+def _compares(address: str, stop: Stop, shows: str, *, distinct: bool = False) -> None:
+    """A link of 4 kB: four panels of 509 words, in visits that stay open."""
+    turn, opened = 0, []
     while not stop():
-        Visitor(address).ask("compare_heads", text=LETTERS, panels=4, a_shows=shows, **panels)
+        turn += 1
+        panels = {f"text_{letter}": rotated(turn + i * distinct) for i, letter in enumerate("bcd")}
+        panels |= {f"shows_{letter}": shows for letter in "abcd"}
+        opened.append(Visitor(address))
+        said = opened[-1].ask("compare_heads", text=rotated(turn), panels=4, **panels)
+        assert "is not known on this page" not in said  # or the link would ask for less than it means
+    for visitor in opened:
+        visitor.socket.close()
+
+
+def rotated(by: int) -> str:
+    """509 words, another sentence for each turn."""
+    words = LETTERS.split()
+    return " ".join(words[by % 26 :] + words[: by % 26])
+
+
+def opens_twelve_long_senses(address: str, stop: Stop) -> None:
+    turn = 0
+    while not stop():
+        turn += 1
+        sentences = [f"{rotated(turn + i)[:-4]} fox" for i in range(12)]
+        board = [[first, second, 0] for first, second in zip(sentences[::2], sentences[1::2], strict=True)]
+        Visitor(address).ask("word_senses", word="fox", board=json.dumps(board))
+
+
+def leaves_long_views_open(address: str, stop: Stop) -> None:
+    """What a session keeps, as many times as one address has sessions."""
+    opened: list[Visitor] = []
+    pages = itertools.cycle(("", "step_by_step", "delta_e", "compare_heads", "find_heads"))
+    while not stop():
+        with suppress(WebSocketException, OSError):
+            opened.append(Visitor(address))
+            opened[-1].ask(next(pages), text=rotated(len(opened)))
+    for visitor in opened:
+        visitor.socket.close()
+
+
+def names_models_that_are_none(address: str, stop: Stop) -> None:
+    """Folders and hub models: strangers get neither, and nothing of them is read."""
+    visitor = Visitor(address)
+    for name in itertools.cycle(
+        ("/etc", "../../etc/passwd", "owner/a-million-layers", "file:///etc/shadow", "a" * 90_000)
+    ):
+        if stop():
+            return
+        for page in ("", "parameters", "compare_heads"):
+            visitor.ask(page, model=name, model_b=name)
+
+
+class Saver(Visitor):
+    """A visitor who remembers the files that a page offers, by the labels of their buttons."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.files: dict[str, str] = {}
+
+    def _note_widget(self, message: Any) -> None:
+        super()._note_widget(message)
+        button = message.delta.new_element.download_button
+        if button.deferred_file_id:
+            self.files[button.label] = button.deferred_file_id
+
+    def download(self, label: str) -> None:
+        from streamlit.proto.BackMsg_pb2 import BackMsg
+
+        wish = BackMsg()
+        wish.backend_operation_request.request_id = "1"
+        wish.backend_operation_request.session_id = self.session_id
+        wish.backend_operation_request.deferred_file.file_id = self.files[label]
+        self.socket.send(wish.SerializeToString())
+
+    def arrived(self) -> str:
+        """The address of the file, or nothing where it was refused."""
+        from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+        while True:
+            message = ForwardMsg.FromString(self.socket.recv(timeout=120))
+            if message.WhichOneof("type") == "backend_operation_response":
+                return str(message.backend_operation_response.deferred_file.url)
+
+
+def downloads_eight_files_at_once(address: str, stop: Stop) -> None:
+    """The largest that are made here: all heads of 270 words are 21 MB."""
+    from streamlit.proto.WidgetStates_pb2 import WidgetState
+
+    savers = [Saver(address) for _ in range(8)]
+    text = " ".join(LETTERS.split()[:270])
+    for saver in savers:
+        saver.ask(text=text)
+        saver.ask(text=text, holds=[WidgetState(id=saver.widget("save_open"), bool_value=True)])
+    while not stop():
+        for saver in savers:
+            saver.download("NPZ")
+        for saver in savers:
+            url = saver.arrived()
+            if url:
+                urllib.request.urlopen(address + url, timeout=60).read()
+    for saver in savers:
+        saver.socket.close()
 
 
 def forges_what_widgets_hold(address: str, stop: Stop) -> None:
@@ -183,8 +287,13 @@ def opens_connections_slowly(address: str, stop: Stop) -> None:
 ATTACKS: tuple[Callable[[str, Stop], None], ...] = (
     clears_the_cache,
     sends_giant_texts,
-    opens_costly_links,
+    opens_links_to_shuffled_words,
     opens_links_to_random_weights,
+    compares_four_long_sentences,
+    opens_twelve_long_senses,
+    leaves_long_views_open,
+    names_models_that_are_none,
+    downloads_eight_files_at_once,
     forges_what_widgets_hold,
     opens_a_saved_view_of_many_openers,
     storms_with_reruns,
@@ -243,7 +352,7 @@ def during(attack: Callable[[str, Stop], None] | None, address: str, process: in
     jobs = [threading.Thread(target=_visits, args=(address, n, own, stop, seen)) for n, own in enumerate(turns)]
     jobs.append(threading.Thread(target=_health, args=(address, process, stop, seen)))
     if attack is not None:
-        jobs.append(threading.Thread(target=_undisturbed, args=(attack, address, stop)))
+        jobs.append(threading.Thread(target=_undisturbed, args=(attack, address, stop, seen)))
     for job in jobs:
         job.start()
     for job in jobs:
@@ -251,9 +360,13 @@ def during(attack: Callable[[str, Stop], None] | None, address: str, process: in
     return seen
 
 
-def _undisturbed(attack: Callable[[str, Stop], None], address: str, stop: Stop) -> None:
-    with suppress(WebSocketException, OSError, TimeoutError):  # the server ends who goes too far
+def _undisturbed(attack: Callable[[str, Stop], None], address: str, stop: Stop, seen: Seen) -> None:
+    try:
         attack(address, stop)
+    except (WebSocketException, OSError, TimeoutError):
+        pass  # the server ends who goes too far
+    except Exception as error:  # an attack that fails by itself attacks nothing
+        seen.wrong.append(f"the attack ended by itself: {error!r}")
 
 
 def complaints(attack: str, seen: Seen, usual: float, slower: float = SLOWER, health: float = HEALTH) -> list[str]:
@@ -280,8 +393,11 @@ def siege(seconds: float, slower: float = SLOWER, health: float = HEALTH) -> tup
         usual = during(None, address, process, turns, seconds)
         for attack in (None, *ATTACKS):
             name = "nothing" if attack is None else attack.__name__.replace("_", " ")
+            # What is usual is measured again before each attack: others work on this machine, too.
+            before = usual if attack is None else during(None, address, process, turns, seconds / 3)
             seen = usual if attack is None else during(attack, address, process, turns, seconds)
-            told += complaints(name, seen, usual.typical, slower, health)
+            quiet = statistics.median([*usual.times, *before.times])
+            told += complaints(name, seen, max(quiet, before.typical if before.times else 0.0), slower, health)
             print(f"{name}: {len(seen.times)} answers, {seen.typical:.2f} s", flush=True)
             rows.append(
                 {
