@@ -35,4 +35,4 @@ with st.container(horizontal=True, gap="small"):
 lead, lines = aspect.draw(viewed), aspect.lines(viewed)
 page.offer_pictures(f"head {viewed.name}", viewed.word, lines=lines)
 with headline:
-    widgets.lead(lead, page.badges(viewed.trace) + f"{viewed.n_layers * viewed.n_heads} heads of {page.entry.title}.")
+    widgets.lead(lead, f"{page.badges(viewed.trace)}{viewed.n_layers * viewed.n_heads} heads of {page.entry.title}.")

@@ -252,5 +252,5 @@ def _known_model(name: str, offered: Sequence[str]) -> str:
     except HeadlightError as error:
         raise ValueError(str(error).rstrip(".")) from None
     if name in CATALOGUE and name not in offered:
-        raise ValueError("this page has no place for its " + ("two stacks" if two_stacks else "single stack"))
+        raise ValueError(f"this page has no place for its {'two stacks' if two_stacks else 'single stack'}")
     return name

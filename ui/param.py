@@ -124,7 +124,7 @@ def choice(
 
     def parse(raw: str, earlier: Earlier) -> str:
         if raw not in offered(earlier):
-            raise ValueError("it must be one of " + ", ".join(offered(earlier)))
+            raise ValueError(f"it must be one of {', '.join(offered(earlier))}")
         return raw
 
     words_of = options if isinstance(options, Mapping) else {}

@@ -173,6 +173,23 @@ def test_imports_run_one_way(inside, forbidden, allowed):
 
 
 @pytest.mark.house
+def test_what_says_that_it_has_no_streamlit_has_none():
+    """Modules that compute and word hold no Streamlit and no cache: their docstring says so, and it is true."""
+    scripts = {file: ast.get_docstring(ast.parse(file.read_text())) or "" for file in (ROOT / "ui").rglob("*.py")}
+    pure = [file for file, said in scripts.items() if "No Streamlit" in said or file.stem.startswith("sentences")]
+    assert len(pure) > 15
+    assert [str(file) for file in pure if any(name.split(".")[0] == "streamlit" for name in imports(file))] == []
+
+
+@pytest.mark.house
+@pytest.mark.parametrize("kind", ["pages", "browser"])
+def test_tests_of_pages_lie_as_ui_does(kind):
+    """A page's tests are found by the name of its folder, and so is what a test folder is about."""
+    folders = {file.parent.name for file in (ROOT / "ui").glob("*/__init__.py")}
+    assert {file.parent.name for file in (ROOT / "tests" / kind).glob("*/test_*.py")} == folders
+
+
+@pytest.mark.house
 def test_the_librarys_models_are_imported_at_four_places():
     places = {
         str(file.relative_to(ROOT)) for file in FILES if any(n.split(".")[0] == "transformers" for n in imports(file))

@@ -1,6 +1,7 @@
 """Sentences in data files: every key is used, every slot filled, and what fills one is text."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,3 +145,35 @@ def test_every_record_has_its_words():
     assert len(records) == len(MEASURES) + len(KINDS), "one name is one thing"
     for name, record in records.items():
         assert record.title and record.meaning and record.source, name
+
+
+SCRIPTS = sorted([ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "ui").rglob("*.py")])
+WORD = re.compile(r"[A-Za-z]{2,}")
+
+
+def said(node: ast.expr) -> str:
+    """What a string or an f-string says by itself, without tags; "" for anything else."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    texts = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+    return re.sub(r"<[^>]*>?", "", "".join(texts))
+
+
+def glued(source: str) -> list[str]:
+    """Where a script puts a sentence together with `+`, so that nobody could read or translate it as one."""
+    sums = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Add)]
+    pieces = [said(side) for each in sums for side in (each.left, each.right)]
+    return [piece for piece in pieces if WORD.search(piece) and " " in piece]
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_sentence_is_glued_together(file):
+    assert glued(file.read_text()) == []
+
+
+def test_a_glued_sentence_is_found():
+    assert sorted(glued('says = "{row}: " + ("{column}" if names else "number {column}") + " is {value}"')) == [
+        " is {value}",
+        "{row}: ",
+    ]
+    assert glued('note = f"Cut after {n}, " + why') == ["Cut after , "]
+    assert glued('style = "<b class=x>" + word') == []

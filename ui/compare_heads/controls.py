@@ -74,11 +74,13 @@ def _first(spec: PanelSpec) -> None:
 
 def _model_label(name: str) -> str:
     if name == SAME:
-        return "Model: as in A"
+        return WORDS.text("model.same")
     if name not in CATALOGUE:
-        return f"Model: {entry_of(name).title}"
+        return WORDS.text("model.there", title=entry_of(name).title)
     there, reason = availability(name)
-    return f"Model: {CATALOGUE[name].title}" + ("" if there else f" · not here: {reason}")
+    if there:
+        return WORDS.text("model.there", title=CATALOGUE[name].title)
+    return WORDS.text("model.not_here", title=CATALOGUE[name].title, reason=reason)
 
 
 def _further(letter: str, spec: PanelSpec) -> None:

@@ -49,7 +49,9 @@ def real_head(counts: ModelCounts) -> None:
         return
     figure = partial(singular_values, found.values, found.d_head, found.floor)
     alt = WORDS.text("head.alt", n=len(found.values), rank=found.rank)
-    which = f"Head {layer}.{head}" + (f" ({STREAM.options[reader.name]})" if trace.kind == "encoder-decoder" else "")
+    which = f"Head {layer}.{head}"
+    if trace.kind == "encoder-decoder":
+        which = WORDS.text("head.in_stream", head=which, stream=STREAM.options[reader.name])
     says = WORDS.text("head.caption", head=which.lower(), model=page.entry.title)
     quiet = {"displayModeBar": False}
     about = caption([page.model_name], [], {}, VERSION)

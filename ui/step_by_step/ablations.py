@@ -28,7 +28,7 @@ def _parse(raw: str, earlier: Mapping[str, object]) -> list[StageAblation]:
     names = [name for name in raw.split(",") if name]
     unknown = [name for name in names if name not in list(StageAblation)]
     if unknown:
-        raise ValueError("it must be some of " + ", ".join(StageAblation))
+        raise ValueError(f"it must be some of {', '.join(StageAblation)}")
     return [each for each in StageAblation if each in names]
 
 
@@ -47,7 +47,9 @@ def panel(subject: StepSubject, wanted: list[StageAblation]) -> None:
             BREAKS.label,
             list(StageAblation),
             selection_mode="multi",
-            format_func=lambda each: NAMES[each] + ("" if each in possible else " (not in this model)"),
+            format_func=lambda each: (
+                NAMES[each] if each in possible else WORDS.text("break.not_here", name=NAMES[each])
+            ),
             key=BREAKS.name,
             label_visibility="collapsed",
         )

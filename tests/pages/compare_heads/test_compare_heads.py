@@ -197,17 +197,17 @@ def test_a_layers_mean() -> None:
     assert titles(page)[0] == "A · the mean of layer 2"
 
 
-def test_the_strips_are_of_each_panels_own_head() -> None:
+def test_the_numbers_are_of_each_panels_own_head() -> None:
     page = opened(query=6, layer=3, head=1)
     for text, word in ((ARE, "are"), (IS, "is")):
         model = load("minilm")
         trace = ac.trace(model, text)
         parts = summarise_head(trace.stream(), ablation.runner(model, trace), 3, 1, 6).parts()
         cells = "".join(f"<div><strong>{number}</strong>{what}</div>" for number, what in parts)
-        assert cells.replace("'", "&#x27;") in html(page), word
+        assert cells.replace("'", "&#39;") in html(page), word
 
 
-def test_a_decoders_strip_names_the_words_that_rise_and_fall() -> None:
+def test_a_decoders_numbers_name_the_words_that_rise_and_fall() -> None:
     text = "a hungry blue creature"
     page = opened(model="tiny-decoder", text=text, text_b="", layer=1, head=3, query=4)
     model = load("tiny-decoder")
