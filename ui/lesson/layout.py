@@ -6,16 +6,19 @@ from html import escape
 
 import streamlit as st
 
+from attn_core.views.recorded import SENTENCE
 from ui import glossary, words
 from ui.drawing import canvas, controls, gallery, markup, widgets
-from ui.lesson.stop import Bars, Chart, HeadTiles, Stop
+from ui.lesson.stop import MODEL, Bars, HeadTiles, Picture, Stop
 from ui.lesson.stops import STOPS, TITLES
+from ui.link import link_params
 from ui.page import Page, go
 from ui.param import flag, whole
 from ui.shell.folds import fold
 
 WORDS = words.beside(__file__)
-PICTURE = "The picture of this stop"  # under Save: every stop has one
+PICTURE = "The picture of this stop"  # under Save: every stop has one …
+SECOND = "The second picture of this stop"  # … and most show another beside the answer
 GUESS = whole("stop_guess", high=2, optional=True, label="Your guess", in_caption=False)
 LARGE = flag("large", label="Presenter’s size", help="Larger type, for a projector.", in_caption=False)
 PARAMS = [
@@ -68,13 +71,17 @@ def show(page: Page, number: int) -> None:
         )
         _question(page, stop)
     with right, widgets.card("picture"):
-        _draw(stop.picture)
+        answered = page.state[GUESS.name] is not None or page.state["told"]
+        _draw(stop.picture if answered else stop.unasked, PICTURE)
         badge = markup.badge(stop.badge, "ok" * (stop.badge == "counted"), WORDS.table("badge")[stop.badge])
-        st.html(f'<div class="hl-hint">{badge} {stop.reads}</div>')
-    about = f"lesson, stop {number}: {stop.title}"
-    page.offer_pictures(about, sentences=stop.sentences, model=stop.model, lines=stop.lines)
+        st.html(f'<div class="hl-hint">{badge} {stop.reads if answered else WORDS.html("unasked")}</div>')
+        if answered and stop.also is not None:
+            _draw(stop.also[0], SECOND)
+            st.html(f'<div class="hl-hint">{stop.also[1]}</div>')
+    told = f"lesson, stop {number}: {stop.title}"
+    page.offer_pictures(told, sentences=stop.sentences, model=stop.model, lines=stop.lines)
     behind, label, overrides = stop.page_link
-    with left, st.container(key="lesson_door"):
+    with left, st.container(key="lesson_page_link"):
         go(behind, f"{label} →", **overrides)
 
 
@@ -98,20 +105,23 @@ def _question(page: Page, stop: Stop) -> None:
         st.html(f'<div class="hl-read" role="status">{said}</div>')
 
 
-def _draw(picture: Bars | Chart | HeadTiles) -> None:
-    """The picture of a stop, which can be saved."""
+def _draw(picture: Picture, name: str) -> None:
+    """A picture of a stop, which can be saved by its name; a head that is clicked opens on its own page."""
     if isinstance(picture, Bars):
         options = {"head": picture.head, "marks": dict(picture.marks)}
-        gallery.bars(PICTURE, picture.labels, picture.columns, picture.says, **options)
+        gallery.bars(name, picture.labels, picture.columns, picture.says, **options)
     elif isinstance(picture, HeadTiles):
-        canvas.overview(
-            picture.packet, key="lesson_overview", picture=PICTURE, says=picture.says, selected=picture.selected
+        opened = canvas.overview(
+            picture.packet, key="lesson_overview", picture=name, says=picture.says, selected=picture.selected
         )
+        if opened is not None:
+            where = {"model": MODEL, "text": SENTENCE, "layer": opened.layer, "head": opened.head}
+            st.switch_page("app.py", query_params=link_params("all_heads", **where))
     else:
         alt, quiet = f"{picture.says}.", {"displayModeBar": False}
-        gallery.plot(PICTURE, picture.make, key=picture.key, alt=alt, says=picture.says, config=quiet)
+        gallery.plot(name, picture.make, key=picture.key, alt=alt, says=picture.says, config=quiet)
         if picture.paper is not None:
-            gallery.register(PICTURE, picture.paper, picture.says)
+            gallery.register(name, picture.paper, picture.says)
 
 
 def terms() -> None:

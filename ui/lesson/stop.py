@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -74,9 +74,25 @@ class HeadTiles:
     selected: tuple[int, int]
 
 
+Picture: TypeAlias = "Bars | Chart | HeadTiles"
+
+
+def blank(bars: Bars, *columns: int) -> Bars:
+    """The same bars with nothing in some of the columns, and a question mark for every number."""
+    asked = [
+        Column(c.title, np.full(len(bars.labels), np.nan), ["?"] * len(bars.labels), c.role, 1.0) if i in columns else c
+        for i, c in enumerate(bars.columns)
+    ]
+    return replace(bars, columns=asked)
+
+
 @dataclass(frozen=True)
 class Stop:
     """One screen of the lesson. `right` is the true one of the `options`.
+
+    A question is asked before anything on the screen answers it: until somebody guesses or asks, `unasked` is shown
+    in the place of `picture`, with blanks for what would give it away, and nothing below it. Then come the picture,
+    `reads`, and `also`, a second picture with what it shows, if there is one.
 
     `model` and `sentences` are what its picture is of, `lines` the Python that gives its numbers. `badge` says where
     the numbers come from: "live" or "counted".
@@ -84,13 +100,15 @@ class Stop:
 
     title: str
     says: Markup
-    picture: Bars | Chart | HeadTiles
+    picture: Picture
+    unasked: Picture
     reads: Markup
     question: str
     options: Sequence[str]
     right: int
     reveals: Markup
     page_link: tuple[str, str, Link]
+    also: tuple[Picture, Markup] | None = None
     badge: str = "live"
     model: str = MODEL
     sentences: Sequence[str] = (SENTENCE,)

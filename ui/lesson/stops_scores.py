@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
+from attn_core.figures.charts.angles import angle_fan
 from attn_core.figures.html.bar_table import Column
 from attn_core.residual import geometry
 from attn_core.text.numbers import MINUS, percent, signed
@@ -21,6 +24,7 @@ from ui.lesson.stop import (
     Chart,
     Reader,
     Stop,
+    blank,
     guesses,
     link_to,
     matrix,
@@ -36,17 +40,19 @@ def vectors(page: Reader) -> Stop:
     """Stop 1: a word is a list of numbers, and a direction means something."""
     trace, creature = starter_trace(page)
     table, ids = trace.vocabulary.matrix.float().numpy(), page.model(MODEL).tokenizer.get_vocab()
-    rows = np.stack([table[ids[word]] for word in COMPARED])  # [word, d_model]
+    rows = geometry.unit(np.stack([table[ids[word]] for word in COMPARED]))  # [word, d_model], each of length 1
     alike = geometry.cosine(rows[1:], rows[:1])
     nearest = COMPARED[1 + int(np.argmax(alike))]
     texts = [f"{cosine:.2f}".replace("-", MINUS) for cosine in alike]
     column = Column("cosine with creature", alike, texts, "plain", 1.0)
-    says = "How alike word vectors are: cosine with that of creature"
+    bars = Bars("How alike word vectors are: cosine with that of creature", COMPARED[1:], [column], head="word")
+    fan = partial(angle_fan, COMPARED[0], rows[0], COMPARED[1:], rows[1:])
     least = texts[COMPARED.index("blue") - 1]
     return Stop(
         title=WORDS.text("vectors.title"),
         says=WORDS.html("vectors.says", d_model=trace.d_model),
-        picture=Bars(says, COMPARED[1:], [column], head="word"),
+        picture=bars,
+        unasked=blank(bars, 0),
         reads=WORDS.html("vectors.reads", d_model=trace.d_model),
         question=WORDS.text("vectors.question"),
         options=("animal", "forest", "blue") if nearest == "animal" else (nearest, "forest", "blue"),
@@ -55,6 +61,10 @@ def vectors(page: Reader) -> Stop:
             "vectors.reveals", nearest=tok(nearest), most=f"{alike.max():.2f}", blue=tok("blue"), least=least
         ),
         page_link=("step_by_step", WORDS.text("vectors.page_link"), {"model": MODEL, "text": SENTENCE}),
+        also=(
+            Chart(fan, "lesson_fan", WORDS.text("vectors.fan")),
+            WORDS.html("vectors.fan_reads", d_model=trace.d_model),
+        ),
     )
 
 
@@ -77,11 +87,13 @@ def same_mole(page: Reader) -> Stop:
     table = traces[0].vocabulary.matrix
     token = f"{float(geometry.cosine(table[min(ids)].numpy(), table[max(ids)].numpy())):.2f}"
     least, pair = f"{cosines[:, -1].min():.2f}", names[int(np.argmin(cosines[:, -1]))]
-    sentences = {letter: (text, [at]) for letter, text, at in zip("ABC", MOLES, places, strict=True)}
+    bars = Bars("Cosine between three moles, each in its own sentence", names, columns, head="two moles")
+    told = {letter: (text, [at]) for letter, text, at in zip("ABC", MOLES, places, strict=True)}
     return Stop(
         title=WORDS.text("same_mole.title"),
         says=WORDS.html("same_mole.says", animal=MOLES[0], chemistry=MOLES[1], skin=MOLES[2]),
-        picture=Bars("Cosine between three moles, each in its own sentence", names, columns, head="two moles"),
+        picture=bars,
+        unasked=blank(bars, 0, 1, 2),
         reads=WORDS.html("same_mole.reads", token=token),
         question=WORDS.text("same_mole.question"),
         options=list(WORDS.table("same_mole.options").values()),
@@ -100,19 +112,34 @@ def asking(page: Reader) -> Stop:
     answers = np.where(trace.tokens.special, -np.inf, scores[creature])
     options, right = guesses(trace.tokens.labels, answers, ("fluffy", "the"))
     figure = matrix(trace, scores, creature, kind="signed", measure="q·k")
+    hidden = scores.copy()
+    hidden[creature] = np.nan
+    blanked = matrix(trace, hidden, creature, kind="signed", measure="q·k")
+    words = [i for i, special in enumerate(trace.tokens.special) if not special]
+    fan = partial(
+        angle_fan,
+        WORDS.text("asking.query"),
+        trace.query(LAYER, HEAD)[creature],
+        [trace.tokens.labels[i] for i in words],
+        trace.key(LAYER, HEAD)[words],
+        marked=[words.index(trace.tokens.labels.index(option)) for option in options],
+    )
     sizes = {"d_model": trace.d_model, "d_head": trace.d_head}
+    says = f"Dot products of queries and keys in head {head}"
     return Stop(
         title=WORDS.text("asking.title"),
         says=WORDS.html(
             "asking.says", query=query("query"), key=key("key"), d_model=sizes["d_model"], d_head=sizes["d_head"]
         ),
-        picture=Chart(figure, "lesson_scores", f"Dot products of queries and keys in head {head}"),
+        picture=Chart(figure, "lesson_scores", says),
+        unasked=Chart(blanked, "lesson_scores_asked", WORDS.text("asking.unasked", says=says)),
         reads=WORDS.html("asking.reads", head=head),
         question=WORDS.text("asking.question"),
         options=options,
         right=right,
         reveals=WORDS.html("asking.reveals", key=key(options[right]), score=signed(float(answers.max()))),
         page_link=("step_by_step", WORDS.text("asking.page_link"), link_to(creature)),
+        also=(Chart(fan, "lesson_fan", WORDS.text("asking.fan", head=head)), WORDS.html("asking.fan_reads")),
     )
 
 
@@ -126,12 +153,14 @@ def scaling(page: Reader) -> Stop:
         Column("left out", without, [percent(float(w)) for w in without], "plain", 1.0),
     ]
     says = f"Weights of creature in head {head}, with the division by √{d_head} and without"
+    bars = Bars(says, trace.tokens.labels, columns, head="key", marks={creature: ("query", "asks")})
     share, root = percent(float(with_scale.max())), float(np.sqrt(d_head))
     link = link_to(creature) | {"breaks": StageAblation.NO_SCALE.value}
     return Stop(
         title=WORDS.text("scaling.title"),
         says=WORDS.html("scaling.says", d_head=d_head, root=root),
-        picture=Bars(says, trace.tokens.labels, columns, head="key", marks={creature: ("query", "asks")}),
+        picture=bars,
+        unasked=blank(bars, 1),
         reads=WORDS.html("scaling.reads", head=head),
         question=WORDS.text("scaling.question"),
         options=[share, percent(float(without.max())), "100 %"],

@@ -7,12 +7,14 @@ from functools import partial
 import numpy as np
 
 from attn_core.figures.canvas import heads
+from attn_core.figures.charts.angles import sum_of_two
 from attn_core.figures.charts.heatmap import heatmap_spec
-from attn_core.figures.charts.parameters import named_bars, share_bars
+from attn_core.figures.charts.parameters import named_bars, share_bars, squares_of
 from attn_core.figures.html.bar_table import Column
 from attn_core.models.cards import card_of
 from attn_core.parameters.count import count_parameters
 from attn_core.parameters.tree import shares
+from attn_core.residual import geometry
 from attn_core.text.numbers import percent
 from attn_core.views import snippets
 from attn_core.views.recorded import SENTENCE
@@ -29,6 +31,7 @@ from ui.lesson.stop import (
     HeadTiles,
     Reader,
     Stop,
+    blank,
     link_to,
     starter_trace,
 )
@@ -52,12 +55,23 @@ def masking(page: Reader) -> Stop:
         selected_query=noun,
         query_special=trace.tokens.special,
     )
+    scores = partial(
+        heatmap_spec,
+        trace.raw_scores(layer, at),
+        labels,
+        head=head,
+        kind="signed",
+        measure="q·k",
+        selected_query=noun,
+        query_special=trace.tokens.special,
+    )
     share, options = percent(float(pattern[noun, found])), WORDS.table("masking.options")
     where: dict[str, str | int] = {"model": DECODER, "text": DECIDING, "layer": layer, "head": at, "query": noun}
     return Stop(
         title=WORDS.text("masking.title"),
         says=WORDS.html("masking.says"),
         picture=Chart(figure, "lesson_mask", f"Masked attention pattern of head {head} of the small decoder"),
+        unasked=Chart(scores, "lesson_mask_asked", WORDS.text("masking.unasked", head=head)),
         reads=WORDS.html("masking.reads", head=head, share=share, key=key(labels[found])),
         question=WORDS.text("masking.question", word=labels[found]),
         options=list(options.values()),
@@ -81,13 +95,19 @@ def value(page: Reader) -> Stop:
         Column("size of what it adds", sizes, [f"{size:.3f}" for size in sizes], "delta"),
     ]
     says, marks = f"Where head {head}'s ΔE of creature came from", {creature: ("query", "asks")}
+    bars = Bars(says, labels, columns, head="from", marks=marks)
+    start, change = trace.embedding(LAYER)[creature], parts.sum(axis=0)
+    turn = partial(sum_of_two, "E", start, "ΔE", change, "E + ΔE")
+    lengths = float(np.linalg.norm(start)), float(np.linalg.norm(change))
+    angle = float(geometry.angle(start, start + change))
     blue, roam = labels.index("blue"), labels.index("roam")  # two words with nearly the same weight
     blues, roams = percent(float(weights[blue])), percent(float(weights[roam]))
     options = WORDS.table("value.options")
     return Stop(
         title=WORDS.text("value.title"),
         says=WORDS.html("value.says", d_head=trace.d_head),
-        picture=Bars(says, labels, columns, head="from", marks=marks),
+        picture=bars,
+        unasked=blank(bars, 1),
         reads=WORDS.html("value.reads", head=head, total=float(np.linalg.norm(parts.sum(axis=0)))),
         question=WORDS.text("value.question", blue=blues, roam=roams),
         options=list(options.values()),
@@ -96,6 +116,10 @@ def value(page: Reader) -> Stop:
             "value.reveals", blue_size=sizes[blue], blue=key("blue"), roam_size=sizes[roam], roam=key("roam")
         ),
         page_link=("delta_e", WORDS.text("value.page_link"), link_to(creature)),
+        also=(
+            Chart(turn, "lesson_turn", WORDS.text("value.turn", head=head)),
+            WORDS.html("value.turn_reads", angle=angle, start=lengths[0], change=lengths[1]),
+        ),
     )
 
 
@@ -110,11 +134,25 @@ def many_heads(page: Reader) -> Stop:
         may_look=[trace.may_look(layer) for layer in range(n_layers)],
     )
     says = "Every head of every layer: rows are layers, columns are heads"
+    tiles = HeadTiles(packet, says, (LAYER, HEAD))
+    rows = trace.patterns(LAYER)[:, creature]  # [head, key]
+    beside = np.where(trace.tokens.special, 0.0, rows)
+    beside[:, creature] = 0.0
+    most = beside.argmax(axis=-1)  # [head]: the word that creature looks at most, itself and special tokens left out
+    found = [float(rows[head, key]) for head, key in enumerate(most)]
+    looks = [f"{trace.tokens.labels[key]} {percent(weight)}" for key, weight in zip(most, found, strict=True)]
+    asked = Bars(
+        WORDS.text("many_heads.looks", layer=LAYER),
+        [WORDS.text("many_heads.head", layer=LAYER, head=head) for head in range(n_heads)],
+        [Column(WORDS.text("many_heads.most"), found, looks, "weight", 1.0)],
+        head="head",
+    )
     back = percent(float(trace.pattern(0, 2)[creature][creature - 1]))
     return Stop(
         title=WORDS.text("many_heads.title"),
         says=WORDS.html("many_heads.says"),
-        picture=HeadTiles(packet, says, (LAYER, HEAD)),
+        picture=tiles,
+        unasked=tiles,
         reads=WORDS.html("many_heads.reads", n_layers=n_layers, n_heads=n_heads, share=back),
         question=WORDS.text("many_heads.question"),
         options=("96", "1,152", "9,216"),
@@ -123,6 +161,7 @@ def many_heads(page: Reader) -> Stop:
             "many_heads.reveals", of_gpt_3=96 * 96, n_layers=n_layers, n_heads=n_heads, here=n_layers * n_heads
         ),
         page_link=("find_heads", WORDS.text("many_heads.page_link"), {"model": MODEL, "text": SENTENCE}),
+        also=(asked, WORDS.html("many_heads.looks_reads", layer=LAYER, n_heads=n_heads)),
     )
 
 
@@ -134,16 +173,24 @@ def where_parameters_are(page: Reader) -> Stop:
     drawn = [counted.title], [shares(counted, lesson=True)]
     bars = partial(share_bars, *drawn, as_share=True)
     named = partial(named_bars, *drawn, as_share=True, theme="light")
+    counts = {line.role: line.count for line in counted.lesson}
+    parts = {role: counts[role] // counts["query"] for role in ("query", "key", "value", "output", "up", "down")}
+    squares, grey = partial(squares_of, parts), partial(squares_of, {"other": sum(parts.values())})
     return Stop(
         title=WORDS.text("parameters.title"),
         says=WORDS.html("parameters.says", head=block // 96, block=block, attention=attention),
-        picture=Chart(bars, "lesson_shares", "Shares of GPT-3’s parameters, matrices only", paper=named),
+        picture=Chart(squares, "lesson_squares", WORDS.text("parameters.squares")),
+        unasked=Chart(grey, "lesson_squares_asked", WORDS.text("parameters.unasked")),
         reads=WORDS.html("parameters.reads", total=total),
         question=WORDS.text("parameters.question"),
         options=list(WORDS.table("parameters.options").values()),
         right=0,
         reveals=WORDS.html("parameters.reveals", share=100 * attention / total),
         page_link=("parameters", WORDS.text("parameters.page_link"), {}),
+        also=(
+            Chart(bars, "lesson_shares", "Shares of GPT-3’s parameters, matrices only", paper=named),
+            WORDS.html("parameters.shares_reads"),
+        ),
         badge="counted",
         model="gpt-3",
         sentences=(),

@@ -78,6 +78,34 @@ def share_bars(models: Sequence[str], parts: Sequence[Mapping[str, int]], *, as_
     return chart
 
 
+def squares_of(parts: Mapping[str, int], *, theme: Theme) -> ChartSpec:
+    """Equal squares, so many of each role, four in a row, each with its name."""
+    fills = role_colours(theme)
+    roles = [role for role, count in parts.items() for _ in range(count)]
+    chart = ChartSpec(theme, height=300)
+    for i, role in enumerate(roles):
+        name, (row, column) = NAMES.get(role, role) if len(parts) > 1 else "?", divmod(i, 4)
+        chart.add(
+            "scatter",
+            x=[column],
+            y=[-row],
+            mode="markers+text",
+            name=name,
+            marker={"symbol": "square", "size": 84, "color": fills[role]},
+            text=[name],
+            textfont={"size": 11.5, "color": _ink_on(role, theme)},
+            hovertemplate="%{text}<extra></extra>",
+        )
+    bare = {"visible": False, "fixedrange": True}
+    chart.lay_out(
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        showlegend=False,
+        xaxis={"range": [-0.6, 3.6], **bare},
+        yaxis={"range": [-(len(roles) - 1) // 4 - 0.1, 0.6], **bare},
+    )
+    return chart
+
+
 def named_bars(models: Sequence[str], parts: Sequence[Mapping[str, int]], *, as_share: bool, theme: Theme) -> go.Figure:
     """`share_bars` with the names of its colours below."""
     figure = share_bars(models, parts, as_share=as_share, theme=theme).figure()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from functools import partial
+from html import unescape
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ import attn_core as ac
 from attn_core.models.cards import card_of
 from attn_core.walkthrough.ablations import StageAblation
 from ui import glossary
-from ui.lesson.stop import DECIDING, MOLES, Reader
+from ui.lesson.stop import DECIDING, MOLES, Chart, Reader
 from ui.lesson.stops import STOPS, TITLES
 from ui.step_by_step import ablations
 
@@ -75,7 +78,7 @@ def test_the_moles_cosines_are_the_librarys_own() -> None:
         with torch.inference_mode():
             states = model(torch.tensor([ids])).last_hidden_state[0]
         ends.append(states[tokenizer.convert_ids_to_tokens(ids).index("mole")].numpy())
-    said = text(opened(stop=2))
+    said = text(opened(stop=2, told=1))
     for i, j in ((0, 1), (0, 2), (1, 2)):
         cosine = ends[i] @ ends[j] / np.linalg.norm(ends[i]) / np.linalg.norm(ends[j])
         assert f"{cosine:.2f}" in said
@@ -131,6 +134,88 @@ def test_the_scale_is_left_out_by_the_link_of_its_stop() -> None:
 def test_the_second_stop_shows_the_sentences_that_it_measures() -> None:
     said = text(opened(stop=2))
     assert all(mole in said for mole in MOLES)
+
+
+def numbers(said: str) -> set[str]:
+    """Every number that a text says."""
+    return set(re.findall(r"\d[\d,.]*\d|\d", said))
+
+
+@pytest.mark.parametrize("number", range(1, len(STOPS) + 1))
+def test_nothing_on_the_screen_answers_a_question_before_the_guess(number: int) -> None:
+    """Not the text, nor a table, a picture's numbers, an alt text or a caption."""
+    stop = STOPS[number - 1](library())
+    asked = " ".join([stop.question, plain(stop.says), *stop.options])
+    secret = numbers(plain(stop.reveals)) - numbers(asked) | (
+        numbers(stop.options[stop.right]) - numbers(plain(stop.says) + stop.question) - numbers(" ".join(stop.options))
+    )
+    page = open_page("lesson", stop=number)
+    before = " ".join([text(page), *(str(part.proto) for part in page.get("plotly_chart"))])
+    assert not {said for said in secret if re.search(rf"(?<![\d.]){re.escape(said)}(?![\d])", before)}
+    assert secret <= numbers(text(opened(stop=number, told=1)))
+    if number != 7:  # whose question is a sum that no picture answers
+        assert stop.unasked != stop.picture
+
+
+def test_what_is_asked_of_a_row_is_blank_in_the_picture_that_asks() -> None:
+    stop = STOPS[2](library())
+    cells, known = (
+        np.array(picture.make(theme="light").figure().data[0].z)  # type: ignore[union-attr]
+        for picture in (stop.unasked, stop.picture)
+    )
+    row = np.isnan(cells).all(axis=1)
+    assert row.sum() == 1 and not np.isnan(known).any()
+    np.testing.assert_array_equal(cells[~row], known[~row])
+
+
+def second_picture(number: int) -> list[Any]:
+    """The traces of the second picture of a stop."""
+    also = STOPS[number - 1](library()).also
+    assert also is not None and isinstance(also[0], Chart)
+    return list(also[0].make(theme="light").figure().data)
+
+
+def test_arrows_have_their_true_lengths_and_angles(trace: ac.Trace) -> None:
+    """The keys around creature's query, judged by plain numpy."""
+    query = trace.query(0, 3)[trace.tokens.labels.index("creature")].astype(float)
+    drawn = {arrow.name: np.array([arrow.x[1], arrow.y[1]]) for arrow in second_picture(3)}
+    assert drawn.pop("creature asks") == pytest.approx([0, np.linalg.norm(query)])
+    for word, tip in drawn.items():
+        key = trace.key(0, 3)[trace.tokens.labels.index(word)].astype(float)
+        assert np.linalg.norm(tip) == pytest.approx(np.linalg.norm(key), rel=1e-4)
+        assert tip[1] * np.linalg.norm(query) == pytest.approx(key @ query, rel=1e-3, abs=1e-3)
+
+
+def test_e_and_delta_e_add_up_in_their_plane(trace: ac.Trace) -> None:
+    at = trace.tokens.labels.index("creature")
+    start, change = trace.embedding(0)[at].astype(float), trace.delta_e(0, 3)[at].astype(float)
+    first, second, total = second_picture(6)
+    assert first.y[1] == pytest.approx(np.linalg.norm(start), rel=1e-5)
+    moved = np.array([second.x[1] - second.x[0], second.y[1] - second.y[0]])
+    assert np.linalg.norm(moved) == pytest.approx(np.linalg.norm(change), rel=1e-4)
+    assert np.hypot(total.x[1], total.y[1]) == pytest.approx(np.linalg.norm(start + change), rel=1e-4)
+
+
+def test_a_third_is_four_squares_of_twelve() -> None:
+    stop = STOPS[7](library())
+    shown, asked = (
+        [square.text[0] for square in picture.make(theme="light").figure().data]  # type: ignore[union-attr]
+        for picture in (stop.picture, stop.unasked)
+    )
+    assert len(shown) == 12 and shown.count("MLP up") == shown.count("MLP down") == 4
+    assert asked == ["?"] * 12
+
+
+def test_every_head_says_what_one_word_looks_at(trace: ac.Trace) -> None:
+    at, said = trace.tokens.labels.index("creature"), text(opened(stop=7, told=1))
+    rows = trace.patterns(0)[:, at].copy()
+    rows[:, [0, at, -1]] = 0
+    for head, row in enumerate(rows):
+        assert re.search(rf"head 0\.{head}\s*{re.escape(trace.tokens.labels[row.argmax()])} ", said)
+
+
+def plain(markup: str) -> str:
+    return unescape(re.sub(r"<[^>]*>", "", markup))
 
 
 def library() -> Reader:
