@@ -88,7 +88,7 @@ def same_mole(page: Reader) -> Stop:
     token = f"{float(geometry.cosine(table[min(ids)].numpy(), table[max(ids)].numpy())):.2f}"
     least, pair = f"{cosines[:, -1].min():.2f}", names[int(np.argmin(cosines[:, -1]))]
     bars = Bars("Cosine between three moles, each in its own sentence", names, columns, head="two moles")
-    told = {letter: (text, [at]) for letter, text, at in zip("ABC", MOLES, places, strict=True)}
+    sentences = {letter: (text, [at]) for letter, text, at in zip("ABC", MOLES, places, strict=True)}
     return Stop(
         title=WORDS.text("same_mole.title"),
         says=WORDS.html("same_mole.says", animal=MOLES[0], chemistry=MOLES[1], skin=MOLES[2]),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from attn_core.figures.charts.spec import ChartSpec
 from attn_core.figures.colours import Theme, roles
-from attn_core.figures.labels import escape
+from attn_core.figures.labels import phrase
 from attn_core.residual import geometry
 
 Array = NDArray[np.floating]
@@ -42,9 +42,9 @@ def angle_fan(
         length, side = float(np.linalg.norm(vectors[i])), 1 if turn % 2 == 0 else -1
         tip = length * np.array([side * np.sin(np.radians(angle)), np.cos(np.radians(angle))])
         strong = int(i) in marked
-        said = f"<b>{escape(names[i])}</b><br>length {length:.2f}, {angle:.0f}° from {escape(first)}"
+        said = f"<b>{phrase(names[i])}</b><br>length {length:.2f}, {angle:.0f}° from {phrase(first)}"
         _arrow(chart, np.zeros(2), tip, names[i], colour[role], said, width=3 if strong or not marked else 1.4)
-    said = f"<b>{escape(first)}</b><br>length {up:.2f}"
+    said = f"<b>{phrase(first)}</b><br>length {up:.2f}"
     _arrow(chart, np.zeros(2), np.array([0.0, up]), first, colour[first_role], said, width=3.4)
     return chart
 
@@ -64,7 +64,7 @@ def sum_of_two(start: str, vector: Array, added: str, change: Array, total: str,
         (tip, end, added, "delta", 3.0),
         (np.zeros(2), end, total, "ink", 2.2),
     ):
-        said = f"<b>{escape(name)}</b><br>length {float(np.linalg.norm(point - origin)):.2f}"
+        said = f"<b>{phrase(name)}</b><br>length {float(np.linalg.norm(point - origin)):.2f}"
         said += f", turned by {turned:.1f}°" if name == total else ""
         _arrow(chart, origin, point, name, colour[role], said, width=width)
     return chart
@@ -90,11 +90,11 @@ def _arrow(chart: ChartSpec, origin: Array, tip: Array, name: str, colour: str, 
         "scatter",
         x=[float(origin[0]), float(tip[0])],
         y=[float(origin[1]), float(tip[1])],
-        name=escape(name),
+        name=phrase(name),
         mode="lines+markers+text",
         line={"color": colour, "width": width},
         marker={"symbol": ["circle", "arrow"], "size": [3, 9 + width], "angleref": "previous", "color": colour},
-        text=["", escape(name)],
+        text=["", phrase(name)],
         textposition="top center" if tip[1] >= origin[1] else "bottom center",
         textfont={"color": colour, "size": 12.5},
         customdata=["", said],

@@ -154,7 +154,7 @@ def test_nothing_on_the_screen_answers_a_question_before_the_guess(number: int) 
     assert not {said for said in secret if re.search(rf"(?<![\d.]){re.escape(said)}(?![\d])", before)}
     assert secret <= numbers(text(opened(stop=number, told=1)))
     if number != 7:  # whose question is a sum that no picture answers
-        assert stop.unasked != stop.picture
+        assert stop.unasked is not stop.picture
 
 
 def test_what_is_asked_of_a_row_is_blank_in_the_picture_that_asks() -> None:
