@@ -59,14 +59,14 @@ def sum_of_two(start: str, vector: Array, added: str, change: Array, total: str,
     aside = float(np.sqrt(max(0.0, float(change @ change) - along**2)))
     tip, end = np.array([0.0, up]), np.array([aside, up + along])
     turned = geometry.angle(vector, vector + change)
-    for origin, point, name, role, width in (
-        (np.zeros(2), tip, start, "query", 3.0),
-        (tip, end, added, "delta", 3.0),
-        (np.zeros(2), end, total, "ink", 2.2),
+    for origin, point, name, role, place in (
+        (np.zeros(2), tip, start, "query", "middle left"),
+        (tip, end, added, "delta", "top center"),
+        (np.zeros(2), end, total, "ink", "middle right"),
     ):
         said = f"<b>{phrase(name)}</b><br>length {float(np.linalg.norm(point - origin)):.2f}"
         said += f", turned by {turned:.1f}°" if name == total else ""
-        _arrow(chart, origin, point, name, colour[role], said, width=width)
+        _arrow(chart, origin, point, name, colour[role], said, width=2.6, place=place)
     return chart
 
 
@@ -84,7 +84,9 @@ def _empty(theme: Theme) -> ChartSpec:
     return chart
 
 
-def _arrow(chart: ChartSpec, origin: Array, tip: Array, name: str, colour: str, said: str, *, width: float) -> None:
+def _arrow(
+    chart: ChartSpec, origin: Array, tip: Array, name: str, colour: str, said: str, *, width: float, place: str = ""
+) -> None:
     """A line with a head, and its name beyond its tip."""
     chart.add(
         "scatter",
@@ -95,7 +97,7 @@ def _arrow(chart: ChartSpec, origin: Array, tip: Array, name: str, colour: str, 
         line={"color": colour, "width": width},
         marker={"symbol": ["circle", "arrow"], "size": [3, 9 + width], "angleref": "previous", "color": colour},
         text=["", phrase(name)],
-        textposition="top center" if tip[1] >= origin[1] else "bottom center",
+        textposition=place or ("top center" if tip[1] >= origin[1] else "bottom center"),
         textfont={"color": colour, "size": 12.5},
         customdata=["", said],
         hovertemplate="%{customdata}<extra></extra>",

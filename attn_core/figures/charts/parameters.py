@@ -91,7 +91,7 @@ def squares_of(parts: Mapping[str, int], *, theme: Theme) -> ChartSpec:
             y=[-row],
             mode="markers+text",
             name=name,
-            marker={"symbol": "square", "size": 84, "color": fills[role]},
+            marker={"symbol": "square", "size": 74, "color": fills[role]},
             text=[name],
             textfont={"size": 11.5, "color": _ink_on(role, theme)},
             hovertemplate="%{text}<extra></extra>",
@@ -101,7 +101,7 @@ def squares_of(parts: Mapping[str, int], *, theme: Theme) -> ChartSpec:
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         showlegend=False,
         xaxis={"range": [-0.6, 3.6], **bare},
-        yaxis={"range": [-(len(roles) - 1) // 4 - 0.1, 0.6], **bare},
+        yaxis={"range": [-((len(roles) - 1) // 4) - 0.55, 0.55], **bare},
     )
     return chart
 
