@@ -139,6 +139,12 @@ def top_heads(comparison: SenseComparison, separation: RankedSeparation) -> None
         alt=WORDS.text("separation.heads_alt"),
         column_config=number | {"head": st.column_config.TextColumn("head", width=58)},
     )
+    _page_links(comparison)
+
+
+def _page_links(comparison: SenseComparison) -> None:
+    """Links that open the chosen head in other pages, in either sentence."""
+    a, b = (comparison.meanings[i] for i in comparison.pair)
     layer, head = comparison.page.layer, comparison.page.head
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links"):
         st.html(f'<span class="hl-try">{WORDS.html("separation.open", head=f"{layer}.{head}")}</span>', width="content")

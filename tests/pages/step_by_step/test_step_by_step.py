@@ -1,6 +1,7 @@
 """Step by step, run as a page: the numbers it says, what its link restores, the toy, the breaks, and other families."""
 
 import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 import attn_core as ac
 from attn_core import attention
 from attn_core.text.numbers import percent, signed
+from attn_core.traces.stream import StreamTrace
 from attn_core.walkthrough import toy
 from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.from_trace import from_trace
@@ -213,16 +215,14 @@ def test_a_causal_mask_is_hatched_and_not_zero() -> None:
 
 
 def test_a_wrong_model_would_show(monkeypatch, trace) -> None:
-    """The meter is computed: spoil W_Q on its way to the walk, and it says so."""
-    honest = ac.Trace.projections
+    """The meter is computed: spoil W_V on its way to the walk, and it says so."""
+    honest = StreamTrace.projections
 
-    def spoilt(self, layer, head, **stream):
-        from dataclasses import replace
-
-        found = honest(self, layer, head, **stream)
+    def spoilt(self, layer, head):
+        found = honest(self, layer, head)
         return replace(found, w_v=found.w_v * 1.01)
 
-    monkeypatch.setattr("attn_core.traces.trace.Trace.projections", spoilt)
+    monkeypatch.setattr(StreamTrace, "projections", spoilt)
     assert not is_close(gauges(opened())[1])
 
 
