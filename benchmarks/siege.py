@@ -17,8 +17,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,16 +78,28 @@ def compares_four_long_sentences(address: str, stop: Stop) -> None:
 
 def _compares(address: str, stop: Stop, shows: str, *, distinct: bool = False) -> None:
     """A link of 4 kB: four panels of 509 words, in visits that stay open."""
-    turn, opened = 0, []
-    while not stop():
-        turn += 1
-        panels = {f"text_{letter}": rotated(turn + i * distinct) for i, letter in enumerate("bcd")}
-        panels |= {f"shows_{letter}": shows for letter in "abcd"}
-        opened.append(Visitor(address))
-        said = opened[-1].ask("compare_heads", text=rotated(turn), panels=4, **panels)
-        assert "is not known on this page" not in said  # or the link would ask for less than it means
-    for visitor in opened:
-        visitor.socket.close()
+    turn = 0
+    with staying() as opened:
+        while not stop():
+            turn += 1
+            panels = {f"text_{letter}": rotated(turn + i * distinct) for i, letter in enumerate("bcd")}
+            panels |= {f"shows_{letter}": shows for letter in "abcd"}
+            opened.append(Visitor(address))
+            said = opened[-1].ask("compare_heads", text=rotated(turn), panels=4, **panels)
+            assert "is not known on this page" not in said  # or the link would ask for less than it means
+            if len(opened) > 60:  # one address has 80 places
+                opened.pop(0).socket.close()
+
+
+@contextmanager
+def staying() -> Iterator[list[Visitor]]:
+    """Visitors who stay, and leave at the end of the attack: else the next one would find no place."""
+    opened: list[Visitor] = []
+    try:
+        yield opened
+    finally:
+        for visitor in opened:
+            visitor.socket.close()
 
 
 def rotated(by: int) -> str:
@@ -98,23 +110,24 @@ def rotated(by: int) -> str:
 
 def opens_twelve_long_senses(address: str, stop: Stop) -> None:
     turn = 0
+    visitor = Visitor(address)
     while not stop():
         turn += 1
         sentences = [f"{rotated(turn + i)[:-4]} fox" for i in range(12)]
         board = [[first, second, 0] for first, second in zip(sentences[::2], sentences[1::2], strict=True)]
-        Visitor(address).ask("word_senses", word="fox", board=json.dumps(board))
+        visitor.ask("word_senses", word="fox", board=json.dumps(board))
 
 
 def leaves_long_views_open(address: str, stop: Stop) -> None:
     """What a session keeps, as many times as one address has sessions."""
-    opened: list[Visitor] = []
     pages = itertools.cycle(("", "step_by_step", "delta_e", "compare_heads", "find_heads"))
-    while not stop():
-        with suppress(WebSocketException, OSError):
+    with staying() as opened:
+        while not stop():
+            if len(opened) == 75:  # one address has 80 places
+                time.sleep(0.1)
+                continue
             opened.append(Visitor(address))
             opened[-1].ask(next(pages), text=rotated(len(opened)))
-    for visitor in opened:
-        visitor.socket.close()
 
 
 def names_models_that_are_none(address: str, stop: Stop) -> None:
@@ -395,6 +408,8 @@ def siege(seconds: float, slower: float = SLOWER, health: float = HEALTH) -> tup
             name = "nothing" if attack is None else attack.__name__.replace("_", " ")
             # What is usual is measured again before each attack: others work on this machine, too.
             before = usual if attack is None else during(None, address, process, turns, seconds / 3)
+            if attack is not None:
+                Visitor(address).socket.close()  # raises where the attacker would find no place: it would try nothing
             seen = usual if attack is None else during(attack, address, process, turns, seconds)
             quiet = statistics.median([*usual.times, *before.times])
             told += complaints(name, seen, max(quiet, before.typical if before.times else 0.0), slower, health)
