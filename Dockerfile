@@ -1,11 +1,10 @@
 # Headlight with its bundled model, for one host: docker build -t headlight . && docker run -p 8501:8501 headlight
-# The newest image of this Python. To pin it by its content, ask for the digest and append it, python:3.11-slim@sha256:…
-#     docker buildx imagetools inspect python:3.11-slim --format '{{.Manifest.Digest}}'
+# The newest image of this Python; `make pin-images` puts the digest of its content behind the tag.
 FROM python:3.11-slim
 
 RUN useradd --create-home --uid 10001 headlight
 WORKDIR /app
-# Model and trace budgets for a host with 1 GB. Streamlit's welcome is no line of JSON.
+# Model and trace budgets for a host with 1.3 GB. Streamlit's welcome is no line of JSON.
 ENV PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HEADLIGHT_MODE=public HF_HUB_OFFLINE=1 \
     OMP_NUM_THREADS=1 HEADLIGHT_MODEL_MB=200 HEADLIGHT_TRACE_MB=100 STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE=true
 

@@ -12,7 +12,7 @@ PIP = $(BIN)/pip install --disable-pip-version-check -q
 CPU_BUILD = $(shell [ "$$(uname -s)" != Linux ] || command -v nvidia-smi >/dev/null || \
 	echo --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu)
 
-.PHONY: app check test test-full test-network bench load siege sheet record pin audit lock clean
+.PHONY: app check test test-full test-network bench load siege sheet record pin pin-images audit lock clean
 
 app: $(VENV)/installed
 	$(BIN)/streamlit run app.py --server.port=$(PORT)
@@ -33,6 +33,8 @@ test: $(VENV)/installed-dev
 	$(BIN)/pytest -n 2 --dist loadscope -m "not browser and not full and not network" --junitxml=$(REPORTS)/core.xml && \
 	$(BIN)/pytest -n 2 --dist loadfile --reruns 1 -rR -m "browser and not full and not network" --junitxml=$(REPORTS)/browser.xml
 
+# Needs Firefox and WebKit beside Chromium; on Debian: apt-get install firefox-esr webkit2gtk-driver xvfb nginx-light.
+# Tests of an engine that is missing fail and name its package.
 test-full: $(VENV)/installed-dev
 	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM OMP_NUM_THREADS=1 && $(BIN)/pytest -m "full and not network"
 
@@ -62,6 +64,9 @@ pin: $(VENV)/installed
 
 audit: $(VENV)/installed-dev
 	$(BIN)/python .ci/audit.py --strict
+
+pin-images:
+	python3 .ci/pin_images.py
 
 lock: $(VENV)/installed-dev
 	$(BIN)/python .ci/lock.py

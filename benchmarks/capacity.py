@@ -58,8 +58,8 @@ opened alike, one worker serves **{each} visitors** with {share} of the answers 
 | --- | --- | --- | --- | --- |
 {crowds}
 
-Memory is a quarter more than measured; a worker's limit in `deploy/` is 1 GB. One worker is counted on top, because one
-may be starting.
+Memory is a quarter more than measured; a worker's limit in `deploy/` is what `make siege` needs, and a fifth. One
+worker is counted on top, because one may be starting.
 
 ## Where the limit is then, and what to do
 
@@ -72,7 +72,8 @@ may be starting.
 * **Links** hold the whole view, so a worker that ends costs its visitors a second and nothing else.
 * **nginx** carries thousands of sockets; its limits for one address (`deploy/nginx/`) fit a class of {pupils}. Beyond
   10,000 visitors use several behind one name.
-* The HorizontalPodAutoscaler adds a worker at 60 % of a core, which is before answers begin to queue.
+* The HorizontalPodAutoscaler adds a worker at 60 % of a core, which is before answers begin to queue, up to those for
+  the largest crowd above.
 """
 
 

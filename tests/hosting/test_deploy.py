@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,15 @@ import pytest
 import yaml
 from hosted import NGINX, ROOT, dockerfile, own_certificate
 
+from attn_core.settings import Settings
+from benchmarks import capacity
+
 DEPLOY = ROOT / "deploy"
 
 
 def manifests() -> dict[str, Any]:
-    found = [part for part in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()) if part]
+    files = ("kubernetes.yaml", "ingress-nginx.yaml")
+    found = [part for name in files for part in yaml.safe_load_all((DEPLOY / name).read_text()) if part]
     return {part["kind"]: part for part in found}
 
 
@@ -49,6 +56,48 @@ def test_a_pod_can_write_nowhere_but_in_tmp_and_may_do_nothing() -> None:
 
 
 @pytest.mark.house
+def test_the_controllers_logs_hold_no_sentence() -> None:
+    said = manifests()["ConfigMap"]["data"]
+    assert said["error-log-level"] == "emerg" and said["disable-access-log"] == "true"
+
+
+@pytest.mark.house
+def test_limits_are_those_that_were_measured() -> None:
+    """The container's memory from `make siege`; pods, sessions and nginx's limits from `make load`."""
+    results = ROOT / "benchmarks" / "results"
+    peak = max(row["memory MB"] for row in json.loads((results / "siege.json").read_text())["rows"])
+    (limit,) = re.findall(r"limits: \{memory: (\d+)Mi\}", (DEPLOY / "kubernetes.yaml").read_text())
+    (composed,) = re.findall(r"mem_limit: (\d+)m ", (DEPLOY / "compose.yaml").read_text())
+    readme = (ROOT / "README.md").read_text()
+    assert f"at most {peak:,} MB" in readme and f"--memory {limit}m " in readme
+    assert limit == composed and 1.15 * peak < int(limit) < 1.5 * peak
+
+    measured = json.loads((results / "capacity.json").read_text())
+    each = capacity.visitors_per_worker(list(measured["pages"].values()))
+    scaled = manifests()["HorizontalPodAutoscaler"]["spec"]
+    page = (ROOT / "docs" / "capacity.md").read_text()
+    workers = {crowd: int(n) for crowd, n in re.findall(r"^\| ([\d,]+) \| (\d+) \| \d+ \|", page, re.MULTILINE)}
+    assert f"**{each} visitors**" in page
+    assert (scaled["minReplicas"], scaled["maxReplicas"]) == (workers["100"], workers["10,000"])
+    assert Settings().sessions <= each
+
+    services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    descriptors = services["headlight-1"]["ulimits"]["nofile"]
+    assert descriptors >= 8 * Settings().sessions + 300  # as hosting/memory.py counts them
+
+    nginx = (DEPLOY / "nginx" / "nginx.conf").read_text() + (DEPLOY / "nginx" / "locations.conf").read_text()
+    burst, connections = (
+        int(re.findall(found, nginx)[0]) for found in (r"burst=(\d+)", r"limit_conn connections (\d+)")
+    )
+    assert burst >= 13 * capacity.CLASS and connections >= 7 * capacity.CLASS  # files and sockets of one page
+    assert Settings().sessions_per_address >= 2 * capacity.CLASS
+    told = manifests()["Ingress"]["metadata"]["annotations"]
+    rate, times = (int(told[f"nginx.ingress.kubernetes.io/limit-{name}"]) for name in ("rps", "burst-multiplier"))
+    assert (rate * times, told["nginx.ingress.kubernetes.io/limit-connections"]) == (burst, str(connections))
+    assert f"rate={rate}r/s" in nginx
+
+
+@pytest.mark.house
 def test_the_services_of_compose_are_as_closed_as_a_pod() -> None:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     assert set(services) == {"headlight-1", "headlight-2", "nginx"}
@@ -58,17 +107,31 @@ def test_the_services_of_compose_are_as_closed_as_a_pod() -> None:
 
 
 @pytest.mark.house
-def test_images_have_a_tag_and_the_command_that_prints_their_digest() -> None:
-    """A digest is written down by whoever can ask a registry for it; here nobody can, so none stands here."""
+def test_images_have_a_tag_and_are_pinned_by_make_where_a_registry_can_be_asked(tmp_path: Path) -> None:
+    """A digest is what a registry says: `make pin-images` asks for it through docker; here a stand-in answers."""
     built = (ROOT / "Dockerfile").read_text()
     composed = (DEPLOY / "compose.yaml").read_text()
     (base,) = re.findall(r"^FROM (\S+)$", built, re.MULTILINE)
     (front,) = [image for image in re.findall(r"^    image: (\S+)$", composed, re.MULTILINE) if image != "headlight"]
     for image, said in ((base, built), (front, composed)):
         assert re.fullmatch(r"(python:3\.11-slim|nginx:stable)(@sha256:[0-9a-f]{64})?", image)
-        assert f"docker buildx imagetools inspect {image.partition('@')[0]} --format '{{{{.Manifest.Digest}}}}'" in said
+        assert "make pin-images" in said
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    shutil.copy(ROOT / "Dockerfile", tmp_path)
+    digest = f"sha256:{'0a' * 32}"
+    for answer, works in ((digest, True), ("no such image", False)):
+        (tmp_path / "docker").write_text(f"#!/bin/sh\necho '{answer}'\n")
+        (tmp_path / "docker").chmod(0o755)
+        own = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+        pin = [sys.executable, str(tmp_path / ".ci" / "pin_images.py")]
+        assert (subprocess.run(pin, env=own, capture_output=True).returncode == 0) is works
+    assert f"FROM python:3.11-slim@{digest}\n" in (tmp_path / "Dockerfile").read_text()
+    composed = (tmp_path / "deploy" / "compose.yaml").read_text()
+    assert f"image: nginx:stable@{digest}\n" in composed and "image: headlight\n" in composed
 
 
+@pytest.mark.house
 @pytest.mark.skipif(not Path(NGINX).exists(), reason="nginx is not installed (Debian: apt-get install nginx-light)")
 @pytest.mark.parametrize("front", ["http.conf", "tls.conf"])
 def test_nginx_takes_the_files(front: str, tmp_path: Path) -> None:
