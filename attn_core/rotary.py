@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from attn_core.tolerances import SMALLEST_SQUARE
+
 
 @dataclass(frozen=True, eq=False)
 class Rotation:
@@ -78,6 +80,6 @@ def _fit(before: Tensor, after: Tensor, first: Tensor, second: Tensor) -> Rotati
     old = torch.complex(before[..., first].double(), before[..., second].double())  # [vector, token, pair]
     new = torch.complex(after[..., first].double(), after[..., second].double())
     length = (old.abs() ** 2).sum(dim=0)
-    factor = (old.conj() * new).sum(dim=0) / length.clamp_min(1e-30)
+    factor = (old.conj() * new).sum(dim=0) / length.clamp_min(SMALLEST_SQUARE)
     factor = torch.where(length > 0, factor, torch.ones_like(factor))
     return Rotation(factor.real.to(before.dtype), factor.imag.to(before.dtype), first, second)

@@ -34,7 +34,6 @@ from ui.server import shared
 
 VERSION = "1"
 SHARED = ("model", "text", "layer", "head", "query")  # what a link into another page says
-LONGEST_LINK = settings().link_characters  # of one value; browsers and proxies refuse much longer addresses
 
 _MEMORY = "link_memory"
 
@@ -172,7 +171,7 @@ def _write_link(raw: dict[str, str], state: LinkState) -> None:
     state.said.update({"v": VERSION, **{p.name: p.show(state.chosen[p.name]) for p in params}})
     wanted = state.link
     wanted |= state.said
-    for name in [name for name, value in wanted.items() if len(value) > LONGEST_LINK]:
+    for name in [name for name, value in wanted.items() if len(value) > settings().link_characters]:
         del wanted[name]
         state.notes.append(
             f"This {'sentence' if name == 'text' else name} is too long for a link: the link leaves it out."
@@ -220,7 +219,7 @@ def link_params(page: str, *chosen: tuple[str, str], **travelling: object) -> di
         held["query"] = None  # a position in this sentence is none in another
     said = {name: held[name] for name in SHARED if name in held} | travelling
     shown = {name: as_written(value) for name, value in said.items()} | dict(chosen)
-    return {"v": VERSION, **{name: value for name, value in shown.items() if len(value) <= LONGEST_LINK}}
+    return {"v": VERSION, **{name: value for name, value in shown.items() if len(value) <= settings().link_characters}}
 
 
 def link(page: str, *chosen: tuple[str, str], **travelling: object) -> str:

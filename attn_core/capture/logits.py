@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from attn_core.capture.hooks import add_hook, recording_to
 from attn_core.capture.probe_inputs import no_cache, probe_inputs
 from attn_core.capture.recorder import PassRecorder
+from attn_core.tolerances import SMALLEST_SQUARE
 from attn_core.traces import parity
 from attn_core.traces.wiring import LogitRule, Wiring
 
@@ -45,7 +46,7 @@ def fit_logit_rule(head: nn.Module, final: Tensor, logits: Tensor, soft_cap: flo
         capped = LogitRule(soft_cap=soft_cap)
         return capped if torch.allclose(capped.logits(plain), logits, rtol=parity.FACTOR, atol=parity.FACTOR) else None
     x, y = plain - plain.mean(dim=0), logits - logits.mean(dim=0)
-    factor = float((x * y).sum() / (x * x).sum().clamp_min(parity.SMALLEST_SQUARE))
+    factor = float((x * y).sum() / (x * x).sum().clamp_min(SMALLEST_SQUARE))
     factor = 1.0 if abs(factor - 1) < parity.FACTOR else factor
     bias = (logits - factor * plain).mean(dim=0)
     relative, of_largest = parity.LOGITS

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from attn_core.capture.probe_record import AttentionEvent, Event, ProbeRecord
 from attn_core.rotary import fit_rotary
+from attn_core.tolerances import SMALLEST_NORM
 from attn_core.traces import parity
 from attn_core.traces.wiring import HeadSlices, Linear, Tap
 
@@ -71,9 +72,9 @@ def head_slices(
 def _cut(output: Tensor, heads: Tensor, exact: bool) -> tuple[tuple[int, ...], float] | None:
     """Offsets at which every head of `heads` [head, token, d_head] lies in `output` [token, n] at position 0."""
     windows = output[0].unfold(0, heads.shape[-1], 1)  # [offset, d_head]
-    sizes = windows.norm(dim=-1).clamp_min(parity.SMALLEST_NORM)
+    sizes = windows.norm(dim=-1).clamp_min(SMALLEST_NORM)
     first = heads[:, 0]  # [head, d_head]
-    cosine = (first @ windows.T) / (first.norm(dim=-1, keepdim=True).clamp_min(parity.SMALLEST_NORM) * sizes)
+    cosine = (first @ windows.T) / (first.norm(dim=-1, keepdim=True).clamp_min(SMALLEST_NORM) * sizes)
     best = cosine.max(dim=-1)
     if bool((best.values < 1 - parity.DIRECTION).any()):
         return None

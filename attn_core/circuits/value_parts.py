@@ -11,6 +11,7 @@ import numpy as np
 from attn_core.circuits.head_maps import value_map
 from attn_core.circuits.score_parts import memory_before_norm, memory_writers
 from attn_core.errors import DoesNotAddUp, check_index
+from attn_core.tolerances import SMALLEST
 from attn_core.traces import parity
 from attn_core.traces.parts import ValueParts
 from attn_core.traces.trace import Trace
@@ -29,7 +30,7 @@ def value_parts(trace: Trace, layer: int, head: int, query: int, key: int, *, st
     weight = float(own.pattern_row(layer, head, query)[key])
     values = np.stack([part for _, part in parts])  # [writer, d_head]
     vectors = weight * (values @ own.w_o(layer, head).astype(np.float64))  # [writer, d_model]
-    residue = float(np.abs(vectors.sum(axis=0) - whole[key]).max() / max(np.abs(whole).max(), parity.SMALLEST))
+    residue = float(np.abs(vectors.sum(axis=0) - whole[key]).max() / max(np.abs(whole).max(), SMALLEST))
     if not residue <= parity.TOLERANCE:
         raise DoesNotAddUp(f"The parts of this value miss it by {residue:.1e} of the largest, so they are not shown.")
     del held

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from attn_core.heads.sink import Bools, Floats
 from attn_core.text.tokens import Tokens, word_pattern
 from attn_core.text.unknown_words import as_typed
+from attn_core.tolerances import SMALLEST
 
 Cells = TypeVar("Cells", Floats, Bools)
 Places = tuple[int | None, ...]  # the position that stands at each place of the axis, None for a gap
@@ -90,7 +91,7 @@ def between_said_words(pattern: Floats, queries: Tokens, keys: Tokens) -> Floats
     asks, answers = ~_special_words(queries), ~_special_words(keys)
     said = words[..., asks, :][..., answers]
     total = said.sum(axis=-1, keepdims=True)
-    result: Floats = np.divide(said, total, out=np.zeros_like(said), where=total > 1e-12)
+    result: Floats = np.divide(said, total, out=np.zeros_like(said), where=total > SMALLEST)
     return result
 
 

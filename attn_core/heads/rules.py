@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from attn_core.heads.measures import by_name
 from attn_core.heads.sink import Bools, Floats
+from attn_core.tolerances import NO_WEIGHT
 
 
 def _ahead(n_query: int, n_key: int) -> NDArray[np.int_]:
@@ -123,7 +124,7 @@ class RuleScore:
 def _ratio(part: Floats, whole: Floats) -> Floats:
     part, whole = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
     result: Floats = np.divide(
-        part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=np.abs(whole) > 1e-9
+        part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=np.abs(whole) > NO_WEIGHT
     )
     return result
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from attn_core.tolerances import SMALLEST
+
 if TYPE_CHECKING:
     from attn_core.traces.reader import TraceReader
 
@@ -48,5 +50,5 @@ def without_sink(pattern: Floats, sink: Bools) -> Floats:
     """
     rest = np.where(sink, 0.0, pattern)
     total = rest.sum(axis=-1, keepdims=True)
-    result: Floats = np.divide(rest, total, out=np.full_like(rest, np.nan), where=total > 1e-12)
+    result: Floats = np.divide(rest, total, out=np.full_like(rest, np.nan), where=total > SMALLEST)
     return result

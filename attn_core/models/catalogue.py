@@ -23,7 +23,6 @@ from attn_core.settings import assets_folder, is_public, offered, settings
 
 PINS = "pins.json"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-MOST_TOKENS = settings().tokens  # what is read of a text at most, where a model could read more
 
 
 def availability(name: str) -> tuple[bool, str]:
@@ -100,7 +99,7 @@ def _shape_in(folder: Path, called: str) -> dict[str, Any]:
         "n_heads": number("encoder_attention_heads", "num_attention_heads", "n_head", "num_heads", "n_heads"),
         "n_decoder_layers": number("decoder_layers", "num_decoder_layers", "num_layers") if two else 0,
         "n_decoder_heads": number("decoder_attention_heads") if two and "decoder_attention_heads" in config else 0,
-        "limit": min(MOST_TOKENS, number("max_position_embeddings", "n_positions", default=MOST_TOKENS)),
+        "limit": min(settings().tokens, number("max_position_embeddings", "n_positions", default=settings().tokens)),
     }
 
 
@@ -121,7 +120,7 @@ def _entry(name: str, facts: dict[str, Any], pin: dict[str, Any]) -> Entry:
         hashes = {"sha256": card.files.get("model.safetensors"), "files": card.files}
         facts = {**_shape_in(shipped_folder(name), name), "parameters": card.parameters, **hashes, **facts}
     facts["files"] = tuple(facts.get("files", {}).items())
-    limit = min(facts.get("limit", MOST_TOKENS), MOST_TOKENS)
+    limit = min(facts.get("limit", settings().tokens), settings().tokens)
     return Entry(**{"name": name, "source": name} | facts | {"limit": limit} | pin)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.residual import geometry
+from attn_core.tolerances import SMALLEST
 from attn_core.traces import parity
 from attn_core.traces.block import BlockKind
 from attn_core.traces.stream import StreamTrace
@@ -67,7 +68,7 @@ class BlockDecomposition:
     def error(self) -> float:
         """How far the sum of all parts is from the model's own next E: worst difference ÷ largest value."""
         total = np.sum([part.vector for part in self.parts], axis=0, dtype=np.float64)
-        return float(np.abs(total - self.next_embedding).max() / max(np.abs(self.next_embedding).max(), 1e-12))
+        return float(np.abs(total - self.next_embedding).max() / max(np.abs(self.next_embedding).max(), SMALLEST))
 
     @property
     def adds_up(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_core.traces import parity
+from attn_core.tolerances import SMALLEST_SQUARE
 
 Array = NDArray[np.floating]
 Floats = NDArray[np.float64]
@@ -46,7 +46,7 @@ class FrozenNorm:
         centred = bool(np.abs(moved - result).max() < CENTRED * np.abs(result).max())
         shape = (norm(signs) - shift) * signs  # γ ÷ √(1 + ε)
         plain = cls(shape, shift, centred).part(x)
-        sizes = np.maximum((plain**2).sum(axis=-1, keepdims=True), parity.SMALLEST_SQUARE)
+        sizes = np.maximum((plain**2).sum(axis=-1, keepdims=True), SMALLEST_SQUARE)
         factor = ((result - shift) * plain).sum(axis=-1, keepdims=True) / sizes  # [..., 1]: least squares, one a token
         frozen = cls(shape * factor, shift, centred)
         if not np.abs(frozen.whole(x) - result).max() <= EXPLAINED * np.abs(result).max():

@@ -19,6 +19,7 @@ from attn_core.errors import HeadlightError
 from attn_core.residual.decomposition import StreamContributions, stream_contributions
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.residual.nearest_tokens import NearestTokens, both_ends
+from attn_core.tolerances import SMALLEST
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
@@ -60,7 +61,7 @@ class LogitAttribution:
     def error(self) -> float:
         """How far the parts are from the model's own logit: difference ÷ the sum of their sizes."""
         sizes = sum(float(np.abs(part).sum()) for part in (self.heads, self.bias, self.mlp))
-        return abs(self.total - self.logit) / max(sizes + abs(self.embedding) + abs(self.constant), 1e-12)
+        return abs(self.total - self.logit) / max(sizes + abs(self.embedding) + abs(self.constant), SMALLEST)
 
     def __sub__(self, other: LogitAttribution) -> LogitAttribution:
         """What speaks for one word and against another."""
@@ -134,5 +135,5 @@ def _reading(stream: StreamTrace, token: int, word: int) -> tuple[Array, float]:
     final = stream.final_embedding()[token]
     bias = float(stream.read_words(np.zeros((1, len(row)), np.float32))[0, word])
     plain = float(row @ final)
-    factor = (float(stream.logits(token)[word]) - bias) / plain if abs(plain) > 1e-9 else 1.0
+    factor = (float(stream.logits(token)[word]) - bias) / plain if abs(plain) > SMALLEST else 1.0
     return row * factor, bias

@@ -16,6 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from attn_core.tolerances import SMALLEST_NORM
+
 Array = NDArray[np.floating]
 CHUNK = 8192
 CHANCE = 0.05  # how often something without meaning may stand out
@@ -132,5 +134,5 @@ class _Best:
 
 def _lengths(rows: Tensor) -> Tensor:
     """The length of every row."""
-    result: Tensor = torch.linalg.vector_norm(rows, dim=-1).clamp_(min=1e-30)
+    result: Tensor = torch.linalg.vector_norm(rows, dim=-1).clamp_(min=SMALLEST_NORM)
     return result

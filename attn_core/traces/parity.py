@@ -1,4 +1,4 @@
-"""How far our numbers are from tensors that left the model, and every tolerance that this project compares with.
+"""How far our numbers are from tensors that left the model, and every tolerance that they are compared with.
 
 Float32 keeps about seven digits, so one rounding is 6e-8 of a number; sums over hundreds of terms, in another order
 than the model's, lose one or two digits more. Each tolerance says what it has to tell apart.
@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from attn_core.tolerances import SMALLEST
 from attn_core.traces.block import BlockKind
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from attn_core.traces.layer import Call, Layer
 
 TOLERANCE = 1e-5  # relative; ours against the model's: about a hundred roundings, and far below any wrong wiring
-SMALLEST = 1e-12  # instead of a zero to divide by, far below every number of a model
-SMALLEST_NORM = 1e-20  # the same for lengths, which may be as small as a square root of float32's smallest numbers
-SMALLEST_SQUARE = 1e-30  # the same for sums of squares
 
 # For the search of a model's wiring. Too tight misses a family, too loose takes a chance likeness for a wire.
 SUM = 2e-6  # relative to the size of the terms, for each element: one addition, rounded once or twice

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_core.traces import parity
+from attn_core.tolerances import SMALLEST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,13 +71,13 @@ class ScoreParts:
     def residue(self) -> float:
         """How far the parts are from the model's score: difference ÷ the head's largest score."""
         total = float(self.matrix.sum()) + sum(self.other.values())
-        return abs(total - self.score) / max(self.largest, parity.SMALLEST)
+        return abs(total - self.score) / max(self.largest, SMALLEST)
 
     @property
     def cancellation(self) -> float:
         """Σ|parts| ÷ |score|: 1 where all parts pull one way, large where they cancel."""
         sizes = float(np.abs(self.matrix).sum()) + sum(abs(value) for value in self.other.values())
-        return sizes / max(abs(self.score), parity.SMALLEST)
+        return sizes / max(abs(self.score), SMALLEST)
 
     def frame(self) -> pd.DataFrame:
         """One row a pair of writers, the largest first: query_writer, key_writer, part; `other` has no key writer."""
@@ -112,7 +112,7 @@ class ValueParts:
         import pandas as pd
 
         total = self.vectors.sum(axis=0)  # [d_model]
-        along = self.vectors @ total / max(float(np.linalg.norm(total)), parity.SMALLEST)
+        along = self.vectors @ total / max(float(np.linalg.norm(total)), SMALLEST)
         lengths = np.linalg.norm(self.vectors, axis=-1)
         table = pd.DataFrame({"writer": [str(writer) for writer in self.writers], "length": lengths, "along": along})
         return table.sort_values("along", key=np.abs, ascending=False, ignore_index=True, kind="stable")

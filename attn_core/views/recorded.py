@@ -39,7 +39,7 @@ class Recorded:
     tokens: Tokens
     checked: Parity  # what `Trace.check` said when this was recorded
     weights: NDArray[np.uint16]  # [layer, head, query, key]
-    allowed: NDArray[np.bool_]  # [layer, query, key]
+    masks: NDArray[np.bool_]  # who may look at whom, [layer, query, key]
     sizes: NDArray[np.float32]  # ‖ΔE‖, [layer, head, query]
     turns: NDArray[np.float32]
 
@@ -65,7 +65,7 @@ class Recorded:
 
     @property
     def n_bytes(self) -> int:
-        return self.weights.nbytes + self.allowed.nbytes + self.sizes.nbytes + self.turns.nbytes
+        return self.weights.nbytes + self.masks.nbytes + self.sizes.nbytes + self.turns.nbytes
 
     def patterns(self, layer: int) -> NDArray[np.float32]:
         """[head, query, key]; rows sum to 1 within a few thousandths of a percent."""
@@ -75,7 +75,7 @@ class Recorded:
         return np.asarray(self.patterns(layer)[head], np.float32)
 
     def may_look(self, layer: int) -> NDArray[np.bool_]:
-        return np.asarray(self.allowed[layer], np.bool_)
+        return np.asarray(self.masks[layer], np.bool_)
 
     def delta_e_sizes(self, layer: int) -> NDArray[np.float32]:
         return np.asarray(self.sizes[layer], np.float32)
@@ -104,7 +104,7 @@ def save(trace: Any, turns: NDArray[np.float32], path: Path = STARTER) -> None:
         path,
         about=np.frombuffer(json.dumps(about, ensure_ascii=False).encode(), np.uint8),
         weights=np.stack([np.rint(trace.patterns(layer) * STEPS) for layer in layers]).astype(np.uint16),
-        allowed=np.stack([trace.may_look(layer) for layer in layers]),
+        masks=np.stack([trace.may_look(layer) for layer in layers]),
         sizes=np.stack([trace.delta_e_sizes(layer) for layer in layers]),
         turns=turns.astype(np.float32),
     )
@@ -114,7 +114,7 @@ def load(path: Path = STARTER) -> Recorded:
     """The stored result."""
     with np.load(path, allow_pickle=False) as stored:
         about = json.loads(stored["about"].tobytes())
-        arrays = {name: stored[name] for name in ("weights", "allowed", "sizes", "turns")}
+        arrays = {name: stored[name] for name in ("weights", "masks", "sizes", "turns")}
     return Recorded(
         model_name=about["model_name"],
         kind=about["kind"],

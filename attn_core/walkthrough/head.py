@@ -59,7 +59,7 @@ class HeadInputs:
         """What this model multiplies scores by."""
         return 1 / math.sqrt(self.d_head) if self.scaling is None else self.scaling
 
-    def allowed(self) -> Tensor:
+    def full_may_look(self) -> Tensor:
         """Who may look at whom, bool [query, key]."""
         n_key = len(self.x if self.memory is None else self.memory)
         return torch.ones(len(self.x), n_key, dtype=torch.bool) if self.may_look is None else self.may_look
@@ -92,15 +92,15 @@ class HeadInputs:
 
     def possible_ablations(self) -> list[StageAblation]:
         """The ablations that would change anything in this head, in the order of the stages they belong to."""
-        allowed = self.allowed()
-        causal = masks.causal(*allowed.shape)
+        may_look = self.full_may_look()
+        causal = masks.causal(*may_look.shape)
         possible = {
             StageAblation.SHUFFLED_POSITIONS: self.shuffled is not None,
             StageAblation.RANDOM_WEIGHTS: self.weights is not None,
             StageAblation.KEYS_ARE_QUERIES: self.memory is None,
             StageAblation.NO_SCALE: not math.isclose(self.scale_factor() * self.scaled_before, 1.0),
-            StageAblation.NO_MASK: not bool(allowed.all()),
-            StageAblation.CAUSAL_MASK: self.memory is None and bool((allowed & ~causal).any()),
+            StageAblation.NO_MASK: not bool(may_look.all()),
+            StageAblation.CAUSAL_MASK: self.memory is None and bool((may_look & ~causal).any()),
             StageAblation.NO_SOFTMAX: True,
             StageAblation.NO_W_O: True,
         }
@@ -168,7 +168,7 @@ def run_stages(inputs: HeadInputs, ablations: frozenset[StageAblation] = frozens
     raw = run("raw_scores", attention.raw_scores, turned_query, turned_key)
     scaled = _scale(inputs, raw, ablations, run)
     shifted = _shift(inputs, scaled, run)
-    may_look = _allowed(inputs, ablations)
+    may_look = _may_look_after(inputs, ablations)
     masked = run("masked", attention.mask_scores, shifted, may_look)
     pattern = run("pattern", raw_weights if StageAblation.NO_SOFTMAX in ablations else attention.softmax, masked)
     weighted_values = run("weighted_values", attention.weighted_values, pattern, value)
@@ -240,10 +240,10 @@ def add_position_bias(scores: Tensor, bias: Tensor) -> Tensor:
     return scores + bias
 
 
-def _allowed(inputs: HeadInputs, ablations: frozenset[StageAblation]) -> Tensor:
-    allowed = inputs.allowed()
+def _may_look_after(inputs: HeadInputs, ablations: frozenset[StageAblation]) -> Tensor:
+    may_look = inputs.full_may_look()
     if StageAblation.NO_MASK in ablations:
-        return torch.ones_like(allowed)
+        return torch.ones_like(may_look)
     if StageAblation.CAUSAL_MASK in ablations:
-        return allowed & masks.causal(*allowed.shape)
-    return allowed
+        return may_look & masks.causal(*may_look.shape)
+    return may_look

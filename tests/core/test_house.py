@@ -30,7 +30,7 @@ MOST_MODULES = 15  # in one package; more of them are a package that is missing
 # The architecture, from the ground up. A package imports from the rows above its own, and from its own row where that
 # makes no circle; `tiny` is a row of its own, because `models` alone may see it.
 LIBRARY = (
-    ("errors", "settings"),
+    ("errors", "settings", "tolerances"),
     ("attention", "masks", "rotary", "text"),
     ("traces",),
     ("capture",),
@@ -159,12 +159,15 @@ def test_a_page_does_not_borrow_from_another():
         (
             "attn_core/figures/",
             ("attn_core",),  # arrays and labels come in; how a label is made visible and what an angle is are shared
-            tuple(f"attn_core.{name}" for name in ("figures", "text", "residual.geometry", "settings", "errors")),
+            tuple(
+                f"attn_core.{name}"
+                for name in ("figures", "text", "residual.geometry", "settings", "errors", "tolerances")
+            ),
         ),
         ("attn_core/attention.py", ("attn_core", "transformers", "numpy"), ()),
         ("attn_core/masks.py", ("attn_core", "transformers"), ()),
         ("attn_core/heads/measures.py", ("attn_core", "torch"), ("attn_core.heads", "attn_core.text")),
-        ("attn_core/heads/compare.py", ("attn_core", "torch"), ("attn_core.heads",)),
+        ("attn_core/heads/compare.py", ("attn_core", "torch"), ("attn_core.heads", "attn_core.tolerances")),
         ("attn_core/residual/geometry.py", ("attn_core", "torch"), ()),
     ],
 )
@@ -246,6 +249,8 @@ def test_one_stream_is_a_value():
                 elif isinstance(node, ast.FunctionDef) and _may_lack_a_stream(node):
                     asked.append(f"{module_of(file)}.{node.name}")
     assert asked == [
+        "attn_core.circuits.score_parts.score_parts",  # `trace.score_parts`: a score's writers are of several streams
+        "attn_core.circuits.value_parts.value_parts",  # `trace.value_parts`
         "attn_core.heads.kinds.classify_heads",  # of a model, which has no trace yet
         "attn_core.views.notebook.show",  # `ac.show`
     ]
@@ -254,6 +259,32 @@ def test_one_stream_is_a_value():
 def _may_lack_a_stream(function: ast.FunctionDef) -> bool:
     given = [*function.args.args, *function.args.kwonlyargs]
     return any(a.arg == "stream" and a.annotation and "None" in ast.unparse(a.annotation) for a in given)
+
+
+@pytest.mark.house
+def test_tolerances_have_names():
+    """A number such as 1e-6 says what it means: most stand in `tolerances` and `traces/parity`, none in a function."""
+    inline = [
+        f"{module_of(file)}: {constant.value}"
+        for file in FILES
+        if begins(module_of(file), ("attn_core",)) and not begins(module_of(file), ("attn_core.tiny",))
+        for function in ast.walk(ast.parse(file.read_text()))
+        if isinstance(function, ast.FunctionDef)
+        for constant in ast.walk(function)
+        if isinstance(constant, ast.Constant) and isinstance(constant.value, float) and 0 < constant.value < 1e-4
+    ]
+    assert inline == ["attn_core.text.numbers: 1e-09"]  # what a colour bar writes as "< 0.1 %"
+
+
+@pytest.mark.house
+def test_settings_are_read_when_they_are_needed():
+    """No module keeps one of its own: it would be read at some import, before or after a start has said them."""
+    kept = []
+    for file in FILES:
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.Assign | ast.AnnAssign) and re.search(r"\bsettings\(\)", ast.unparse(node)):
+                kept.append(f"{module_of(file)}: {ast.unparse(node)}")
+    assert kept == []
 
 
 @pytest.mark.house

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 
-LARGEST = settings().upload_mb  # megabytes; the largest file of ours has less than 6
 FILE_KINDS = {"Numbers": ("csv", "json", "npz"), "Offline": ("html",)}
 WHY = {
     "png": "A picture for slides",
@@ -88,13 +87,13 @@ def plain(name: str) -> str:
 def open_again(file_of: Callable[[str], Path | None]) -> None:
     """A file that Headlight has written leads back to its view."""
     turn = st.session_state.setdefault(_OPENED, 0)  # a fresh uploader each time, else the same file opens for ever
-    wrong = st.empty()
-    file = st.file_uploader("Open a saved view", type="html", key=f"saved_view_{turn}", max_upload_size=LARGEST)
+    wrong, largest = st.empty(), settings().upload_mb
+    file = st.file_uploader("Open a saved view", type="html", key=f"saved_view_{turn}", max_upload_size=largest)
     if file is None:
         return
     try:
-        if file.size > LARGEST * 2**20:  # a browser keeps to it; who sends files otherwise need not
-            raise HeadlightError(f"A saved view has at most {LARGEST} MB, and this file is larger.")
+        if file.size > largest * 2**20:  # a browser keeps to it; who sends files otherwise need not
+            raise HeadlightError(f"A saved view has at most {largest} MB, and this file is larger.")
         saved = files.read(file.getvalue())
         script = file_of(saved.page)
         if script is None:

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from attn_core.figures.canvas.matrix import pack_cells
+from attn_core.tolerances import SMALLEST
 from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.head import HeadStages, run_stages
 from ui import words
@@ -120,7 +121,7 @@ def distances(subject: StepSubject, stages: HeadStages) -> dict[str, float]:
 
 
 def _relative(ours: Array, theirs: Array) -> float:
-    return float(np.abs(ours - theirs).max() / max(1e-12, np.abs(theirs).max()))
+    return float(np.abs(ours - theirs).max() / max(SMALLEST, np.abs(theirs).max()))
 
 
 def _gauge(name: str, distance: float) -> str:

@@ -54,15 +54,15 @@ def _masked_and_why(subject: StepSubject) -> None:
 
 def _own_and_causal(subject: StepSubject) -> None:
     """This model's mask beside the one that it does not have, both small."""
-    allowed = subject.stages.may_look.numpy()[subject.q_window, subject.k_window]
-    causal = masks.causal(*allowed.shape).numpy()
+    may_look = subject.stages.may_look.numpy()[subject.q_window, subject.k_window]
+    causal = masks.causal(*may_look.shape).numpy()
     left, right, _ = st.columns([0.3, 0.3, 0.4], gap="medium")
     names = WORDS.table("step_5.masks")
-    for place, name, may_look in ((left, "own", allowed), (right, "causal", causal)):
+    for place, name, own in ((left, "own", may_look), (right, "causal", causal)):
         with place:
             paragraph(f"<b>{names[name]}</b>")
             packet = pack_cells(
-                np.where(may_look, 1.0, np.nan),
+                np.where(own, 1.0, np.nan),
                 subject.query_side(),
                 subject.key_side(slanted=True),
                 kind="positive",

@@ -52,13 +52,13 @@ def _has_looked(subject: StepSubject) -> Markup:
 
 def what_is_masked(subject: StepSubject) -> Markup:
     """Who may look at whom, and why."""
-    allowed = subject.stages.may_look.numpy()  # [query, key]
-    if allowed.all():
+    may_look = subject.stages.may_look.numpy()  # [query, key]
+    if may_look.all():
         return _no_mask(subject)
-    seen, kind = int(allowed[subject.query].sum()), "real" if subject.is_real else "toy"
+    seen, kind = int(may_look[subject.query].sum()), "real" if subject.is_real else "toy"
     return together(
-        WORDS.html("step_5.masked", kind, word=subject.query_html, seen=seen, n=allowed.shape[1]),
-        WORDS.html("step_5.forgets") if np.tril(~allowed).any() else "",
+        WORDS.html("step_5.masked", kind, word=subject.query_html, seen=seen, n=may_look.shape[1]),
+        WORDS.html("step_5.forgets") if np.tril(~may_look).any() else "",
     )
 
 

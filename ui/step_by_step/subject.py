@@ -64,12 +64,12 @@ class StepSubject:
     @cached_property
     def key(self) -> int:
         """The chosen key; without a choice, the word that gets most, special tokens and the word itself aside."""
-        allowed = self.stages.may_look[self.query].numpy()
+        may_look = self.stages.may_look[self.query].numpy()
         wanted = self.chosen_key
         if wanted is not None and wanted < len(self.keys):
             return wanted
         row = self.stages.pattern[self.query].numpy().copy()
-        row[~allowed] = -1
+        row[~may_look] = -1
         if not self.crosses:
             row[self.query] = -0.5
         row[list(self.keys.special)] -= 0.75

@@ -52,8 +52,8 @@ def pack_patterns(
             raise ValueError(f"layer {layer} has patterns of shape {pattern.shape}, labels are for {shape}")
         n_heads = len(pattern)
         pool = pool or pool_for(n_layers * n_heads, *shape)
-        allowed = may_look[layer] if isinstance(may_look, Sequence) else may_look
-        parts.append(_bytes_of(pattern, allowed, pool).tobytes())
+        own = may_look[layer] if isinstance(may_look, Sequence) else may_look
+        parts.append(_bytes_of(pattern, own, pool).tobytes())
     if len(parts) != n_layers:
         raise ValueError(f"{len(parts)} layers came, {n_layers} were announced")
     header = {

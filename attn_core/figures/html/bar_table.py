@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from attn_core.tolerances import SMALLEST
+
 
 @dataclass(frozen=True)
 class Column:
@@ -51,7 +53,7 @@ def _row(i: int, label: str, columns: Sequence[Column], mark: tuple[str, str] | 
 def _cell(column: Column, i: int) -> Markup:
     """Negative bars grow to the left of a middle line, positive ones to the right."""
     numbers = np.nan_to_num(np.asarray(column.numbers, dtype=float), neginf=0.0, posinf=0.0)
-    most = max(1e-12, float(np.abs(numbers).max(initial=0.0)) if column.most is None else column.most)
+    most = max(SMALLEST, float(np.abs(numbers).max(initial=0.0)) if column.most is None else column.most)
     share = min(1.0, abs(numbers[i]) / most)
     bar = Markup('<i class="{}" style="width:{:.2f}%"></i>').format(column.role, 100 * share)
     if (numbers < 0).any():

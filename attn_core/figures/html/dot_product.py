@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from attn_core.text.numbers import signed
+from attn_core.tolerances import SMALLEST
 
 
 def dot_product(query: np.ndarray, key: np.ndarray, query_name: str = "query", key_name: str = "key") -> Markup:
@@ -18,8 +19,8 @@ def dot_product(query: np.ndarray, key: np.ndarray, query_name: str = "query", k
     on hover, and read out as one sentence.
     """
     products = query * key
-    size = max(1e-12, float(np.abs(np.concatenate([query, key])).max()))
-    most = max(1e-12, float(np.abs(products).max()))
+    size = max(SMALLEST, float(np.abs(np.concatenate([query, key])).max()))
+    most = max(SMALLEST, float(np.abs(products).max()))
     sums = [
         f"{i}: {signed(q)} × {signed(k)} = {signed(p)}"
         for i, (q, k, p) in enumerate(zip(query, key, products, strict=True))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from attn_core.tolerances import SMALLEST
+
 WIDTH, HEIGHT, EDGE = 320.0, 170.0, 30.0  # CSS pixels
 Point = tuple[float, float]
 
@@ -35,7 +37,7 @@ def arrows(drawn: Sequence[Arrow], alt: str) -> Markup:
     starts, ends = points(drawn)
     xs, ys = [x for x, _ in (*starts, *ends)], [y for _, y in (*starts, *ends)]
     across, up = max(xs) - min(xs), max(ys) - min(ys)
-    unit = min((WIDTH - 2 * EDGE) / max(across, 1e-9), (HEIGHT - 2 * EDGE) / max(up, 1e-9))
+    unit = min((WIDTH - 2 * EDGE) / max(across, SMALLEST), (HEIGHT - 2 * EDGE) / max(up, SMALLEST))
     left, top = (WIDTH - across * unit) / 2, (HEIGHT - up * unit) / 2
 
     def place(point: Point) -> Point:

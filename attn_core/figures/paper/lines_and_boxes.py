@@ -14,6 +14,7 @@ from attn_core.figures.html.bar_table import Column
 from attn_core.figures.html.vector_arrows import Arrow, points
 from attn_core.figures.labels import MONO, escape, phrase, shorten
 from attn_core.figures.paper.layout import COLOUR, WIDTH, Header, finished
+from attn_core.tolerances import SMALLEST
 
 SHADES = 20  # steps of a line's strength; its weight itself is exact in the table of the picture
 ROW = 22
@@ -147,7 +148,7 @@ def table(labels: Sequence[str], columns: Sequence[Column], head: str = "word") 
     for i, column in enumerate(columns):
         name = "" if i == 0 else str(i + 1)
         numbers = np.nan_to_num(np.asarray(column.numbers, dtype=float), neginf=0.0, posinf=0.0)
-        most = max(1e-12, float(np.abs(numbers).max(initial=0.0)) if column.most is None else column.most)
+        most = max(SMALLEST, float(np.abs(numbers).max(initial=0.0)) if column.most is None else column.most)
         colour = COLOUR.get(column.role, COLOUR["soft"] if column.role == "plain" else COLOUR["accent"])
         figure.add_bar(
             x=np.asarray(column.numbers, dtype=float),
@@ -209,11 +210,11 @@ def to_scale(drawn: Sequence[Arrow]) -> go.Figure:
 def dot_product(query: np.ndarray, key: np.ndarray, query_name: str, key_name: str) -> go.Figure:
     """The numbers of a query, those of a key, and their products, above each other; the first two on one scale."""
     rows = ((query, "query", query_name), (key, "key", key_name), (query * key, "accent", "product"))
-    size = float(np.abs(np.concatenate([query, key])).max(initial=1e-12))
+    size = float(np.abs(np.concatenate([query, key])).max(initial=SMALLEST))
     figure = go.Figure()
     for i, (numbers, role, title) in enumerate(rows):
         name = "" if i == 0 else str(i + 1)
-        top = size if i < 2 else float(np.abs(numbers).max(initial=1e-12))
+        top = size if i < 2 else float(np.abs(numbers).max(initial=SMALLEST))
         figure.add_bar(
             x=list(range(len(numbers))),
             y=numbers,

@@ -18,6 +18,7 @@ from page_driver import ROOT, checked, html, load, notes, open_page
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
+from attn_core.settings import settings
 from attn_core.views import files
 from attn_core.views.view import View
 from ui.shell import picture_file, save, save_files, share
@@ -299,12 +300,12 @@ def test_a_foreign_or_damaged_file_gets_one_clear_sentence(content: bytes | str)
 
 def test_a_file_that_is_too_large_or_no_page_is_not_taken() -> None:
     box = opened().file_uploader[0]
-    assert box.proto.max_upload_size_mb == save_files.LARGEST and box.allowed_type == [".html", ".htm"]
+    assert box.proto.max_upload_size_mb == settings().upload_mb and box.allowed_type == [".html", ".htm"]
 
 
 def test_a_file_that_came_too_large_all_the_same_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "read", lambda content: pytest.fail("read"))
-    page = upload(opened(), bytes(save_files.LARGEST * 2**20 + 1))
+    page = upload(opened(), bytes(settings().upload_mb * 2**20 + 1))
     assert problems(page) == [("This file cannot be opened", "A saved view has at most 6 MB, and this file is larger.")]
 
 

@@ -1,0 +1,10 @@
+"""What counts as nothing: numbers to divide by instead of a zero, and sums too small to be shares of anything.
+
+Each lies far below every number that a model computes with, so none of them changes a result. How far our numbers may
+be from a model's own is another question, and stands in `traces/parity.py`.
+"""
+
+SMALLEST = 1e-12  # instead of a zero to divide by, far below every number of a model
+SMALLEST_NORM = 1e-20  # the same for lengths, which may be as small as a square root of float32's smallest numbers
+SMALLEST_SQUARE = 1e-30  # the same for sums of squares
+NO_WEIGHT = 1e-9  # a sum of attention weights that is no more than roundings of zeros
