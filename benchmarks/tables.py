@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import platform
 import statistics
@@ -26,6 +27,24 @@ def by_turns(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str,
     return seconds
 
 
+def by_turns_cpu(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """CPU seconds of each way, the median over rounds; each round begins with another way, and a result is let go
+    outside the clock. With one thread this is what a way costs, whoever else is busy on the machine."""
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    names = list(ways)
+    for name in names * 3:
+        ways[name]()
+    gc.collect()
+    for turn in range(rounds):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            start = time.process_time()
+            result = ways[name]()
+            seconds[name].append(time.process_time() - start)
+            del result
+    return {name: statistics.median(found) for name, found in seconds.items()}
+
+
 def ratio(seconds: Mapping[str, Sequence[float]], way: str, base: str) -> float:
     """How many times as long a way takes: the median over rounds of the quotient within a round."""
     return statistics.median(a / b for a, b in zip(seconds[way], seconds[base], strict=True))
@@ -33,18 +52,29 @@ def ratio(seconds: Mapping[str, Sequence[float]], way: str, base: str) -> float:
 
 def report(name: str, title: str, rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
     """Print a table and keep it, as Markdown and as JSON."""
-    columns = list(rows[0])
-    lines = [f"# {title}", "", f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
-    lines += [f"| {' | '.join(_said(row[c]) for c in columns)} |" for row in rows]
-    lines += ["", *(f"* {note}" for note in notes), f"* {_machine()}"]
+    text = f"# {title}\n\n{markdown(rows, notes)}\n"
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
     (RESULTS / f"{name}.json").write_text(json.dumps({"rows": list(rows)}, indent=1) + "\n", encoding="utf-8")
-    print("\n".join(lines), end="\n\n", flush=True)
+    print(text, flush=True)
+
+
+def markdown(rows: Sequence[Row], notes: Sequence[str] = ()) -> str:
+    """The rows as a table, the notes and what machine it was below."""
+    columns = list(rows[0])
+    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}"]
+    lines += [f"| {' | '.join(_said(row[c]) for c in columns)} |" for row in rows]
+    return "\n".join([*lines, "", *(f"* {note}" for note in notes), f"* {_machine()}"])
 
 
 def _said(value: object) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return (
+        f"{value:.3f}".removesuffix("0")
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else str(value)
+    )
 
 
 def _machine() -> str:

@@ -61,8 +61,9 @@ class PassRecorder:
     def _mask(self, call: AttentionCall) -> tuple[Mask, RelativeBias | None]:
         """Layers share their masks and biases, so each is read once."""
         n_query, n_key = call.query.shape[2], call.key.shape[2]
-        pointers = tuple(None if t is None else t.data_ptr() for t in (call.mask, call.bias))
-        key = (*pointers, call.is_causal, n_query, n_key)
+        mask = None if call.mask is None else call.mask.data_ptr()
+        bias = None if call.bias is None else call.bias.data_ptr()
+        key = (mask, bias, call.is_causal, n_query, n_key)
         if key not in self.masks:
             rules = read_mask(call.mask, call.bias, call.is_causal, n_query, n_key)
             self.masks[key] = (call, *rules)  # with the call, so that these addresses are not used again in this pass

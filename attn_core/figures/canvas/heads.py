@@ -169,11 +169,15 @@ def pool_for(n_tiles: int, n_query: int, n_key: int, budget: int = BUDGET) -> in
 
 def _bytes_of(pattern: np.ndarray, may_look: np.ndarray | None, pool: int) -> np.ndarray:
     """[head, query, key] → uint8, pooled by the maximum; a pooled cell is masked only where all of it is."""
-    cells = np.rint(254 * np.sqrt(np.clip(np.nan_to_num(pattern), 0, 1))).astype(np.int16)
-    cells[hidden_cells(pattern, may_look)] = -1
-    if pool > 1:
-        fill = [(0, 0), *((0, -size % pool) for size in cells.shape[1:])]
-        cells = np.pad(cells, fill, constant_values=-1)
-        heads, queries, keys = cells.shape
-        cells = cells.reshape(heads, queries // pool, pool, keys // pool, pool).max(axis=(2, 4))
-    return np.where(cells < 0, MASKED, cells).astype(np.uint8)
+    weights = np.where(hidden_cells(pattern, may_look), np.float32(-1), pattern)
+    for axis in (1, 2) if pool > 1 else ():
+        weights = _strongest(weights, axis, pool)  # pooled first: the bytes keep the order of the weights
+    cells = np.rint(254 * np.sqrt(np.clip(weights, 0, 1)))
+    return np.where(weights < 0, MASKED, cells).astype(np.uint8)
+
+
+def _strongest(weights: np.ndarray, axis: int, pool: int) -> np.ndarray:
+    """The largest of every `pool` neighbours along an axis, of as many as there are at the end."""
+    starts = np.arange(0, weights.shape[axis], pool)
+    pooled: np.ndarray = np.maximum.reduceat(weights, starts, axis=axis)
+    return pooled

@@ -165,3 +165,10 @@ def test_what_a_legend_and_a_sentence_say_stands_in_the_packet_alone():
         }:
             if name in header:
                 assert f"header.{name}" in code and header[name] not in code, (picture, name)
+
+
+def test_a_pooled_cell_is_the_strongest_that_may_be_seen():
+    weights = np.array([[[0.0, 1.0, 0.25], [0.04, 0.16, 0.36], [0.09, np.nan, 0.0]]], np.float32)
+    may_look = np.array([[True, False, False], [True, True, False], [True, True, True]])
+    pooled = _bytes_of(weights, may_look, 2)
+    assert pooled.tolist() == [[[round(254 * 0.4), MASKED], [round(254 * 0.3), 0]]]

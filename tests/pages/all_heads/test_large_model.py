@@ -1,0 +1,68 @@
+"""The overview of a model of 32 layers × 32 heads at 512 tokens: each pattern computed once, never all at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers as tf
+from families import word_tokenizer
+
+import attn_core as ac
+from attn_core.figures.canvas import heads as canvas_heads
+from attn_core.traces.stream import StreamTrace
+from attn_core.views.arrangement import arrange
+from ui.all_heads import packets
+
+LAYERS = HEADS = 32
+TOKENS = 512
+MEGABYTES = 4_000_000
+
+
+@pytest.fixture(scope="module")
+def stream() -> StreamTrace:
+    torch.manual_seed(0)
+    config = tf.LlamaConfig(
+        vocab_size=99,
+        hidden_size=HEADS,
+        intermediate_size=16,
+        num_hidden_layers=LAYERS,
+        num_attention_heads=HEADS,
+        num_key_value_heads=HEADS,
+        head_dim=4,
+        max_position_embeddings=TOKENS,
+    )
+    tokenizer = word_tokenizer()
+    tokenizer.model_max_length = TOKENS
+    model = ac.wrap(tf.LlamaModel(config).eval(), tokenizer, name="large", limit=TOKENS)
+    return ac.trace(model, [3 + i % 90 for i in range(TOKENS)]).stream()
+
+
+def test_the_overview_is_small_and_made_a_layer_at_a_time(stream: StreamTrace, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: Counter[int] = Counter()
+    alive: list[int] = []
+    compute, pack = StreamTrace.patterns, canvas_heads._bytes_of
+
+    def patterns(self: StreamTrace, layer: int, rows: slice | None = None) -> np.ndarray:
+        computed[layer] += 1
+        return compute(self, layer, rows)
+
+    def packed(pattern: np.ndarray, *rest: Any) -> np.ndarray:
+        alive.append(pattern.size)
+        return pack(pattern, *rest)
+
+    monkeypatch.setattr(StreamTrace, "patterns", patterns)
+    monkeypatch.setattr(canvas_heads, "_bytes_of", packed)
+    packet = packets.every_pattern(stream, arrange(stream.tokens, causal=True))
+    assert computed == dict.fromkeys(range(LAYERS), 1)
+    assert alive == [HEADS * TOKENS * TOKENS] * LAYERS
+    assert len(packet) <= MEGABYTES
+
+
+def test_a_trace_of_it_keeps_nothing_quadratic(stream: StreamTrace) -> None:
+    stream.patterns(0), stream.delta_e_sizes(0)  # what readers computed is not kept either
+    kept = [tensor for layer in stream._layers for tensor in layer.tensors()]
+    assert max(t.untyped_storage().nbytes() // t.element_size() for t in kept) < TOKENS * TOKENS
