@@ -221,6 +221,6 @@ def _input_parts(
     stack: StreamTrace, embedding: NDArray[np.float32]
 ) -> tuple[InputParts, tuple[torch.nn.Module, ...]] | None:
     model, ids = stack.module(), stack.tokens.ids
-    if max(ids) >= model.get_input_embeddings().num_embeddings:  # type: ignore[operator,union-attr]
+    if max(ids) >= model.get_input_embeddings().num_embeddings:  # type: ignore[operator]
         return None  # moments of a sound, not words
     return input_parts_and_modules(model, ids, torch.from_numpy(embedding))

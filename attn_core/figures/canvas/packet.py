@@ -24,7 +24,7 @@ MASKED_LEGEND = "masked: may not be looked at"  # what the hatch means, in the l
 
 def packet(header: dict[str, Any], body: bytes) -> bytes:
     """A header and cells as one packet; both themes' colours, and what the picture says, come with the header."""
-    shared = {"palette": palette()}
+    shared: dict[str, Any] = {"palette": palette()}
     if "picture" in header:
         shared["words"] = words_of(DRAWN_BY.get(header["picture"], header["picture"]))
     text = json.dumps({**header, **shared}, ensure_ascii=False, separators=(",", ":")).encode()

@@ -36,7 +36,9 @@ def angle_fan(
     """
     chart = _empty(theme)
     colour, up = roles(theme), float(np.linalg.norm(vector))
-    order = np.argsort(-geometry.cosine(vectors, vector[None]), kind="stable") if len(vectors) else []
+    order: Sequence[int] | np.ndarray = []
+    if len(vectors):
+        order = np.argsort(-geometry.cosine(vectors, vector[None]), kind="stable")
     for turn, i in enumerate(order):
         angle = float(np.degrees(np.arccos(np.clip(geometry.cosine(vectors[i], vector), -1, 1))))
         length, side = float(np.linalg.norm(vectors[i])), 1 if turn % 2 == 0 else -1
