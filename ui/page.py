@@ -143,6 +143,7 @@ class Page:
             self.count(tokens, loaded.limit)
             with self.remarks:
                 known_words.explain_marks(loaded.name, [*tokens.labels, *written])
+                known_words.explain_language(self.entry, tokens)
         return result
 
     def problems(self) -> AbstractContextManager[None]:

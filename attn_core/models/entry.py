@@ -31,6 +31,7 @@ class Entry:
     n_heads: int = 1
     n_decoder_layers: int = 0
     n_decoder_heads: int = 0
+    language: str = ""  # the one that it was trained on; "" where there are several, or nobody says
     parameters: int | None = None
     revision: str | None = None
     sha256: str | None = None

@@ -8,12 +8,16 @@ from html import escape
 import streamlit as st
 
 from attn_core.models.cards import card_of
-from attn_core.text.unknown_words import MARK, as_typed, is_unknown
+from attn_core.models.entry import Entry
+from attn_core.settings import is_public
+from attn_core.text.tokens import Tokens
+from attn_core.text.unknown_words import MARK, as_typed, falls_apart, is_unknown
 from ui import words
 from ui.drawing import widgets
 from ui.words import how_many
 
 WORDS = words.beside(__file__)
+MULTILINGUAL = "bert-base-multilingual-cased"  # on the hub: 104 languages
 
 
 def popover(model_name: str) -> None:
@@ -25,6 +29,13 @@ def popover(model_name: str) -> None:
         for kind, known in groups.items():
             listed = " · ".join(escape(word) for word in known)
             st.html(f'<div class="hl-hint"><b>{escape(kind)}</b><br>{listed}</div>')
+
+
+def explain_language(entry: Entry, tokens: Tokens) -> None:
+    """A line about a text that a model of one language has cut into crumbs, and about a model that reads it."""
+    if entry.language and falls_apart(tokens):
+        way = WORDS.text("language", "hosted" if is_public() else "local", multilingual=MULTILINGUAL)
+        widgets.note(f"{WORDS.text('language.crumbs', title=entry.title, language=entry.language)} {way}")
 
 
 def explain_marks(model_name: str, labels: Sequence[str]) -> None:
