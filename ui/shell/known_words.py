@@ -34,8 +34,8 @@ def popover(model_name: str) -> None:
 def explain_language(entry: Entry, tokens: Tokens) -> None:
     """A line about a text that a model of one language has cut into crumbs, and about a model that reads it."""
     if entry.language and falls_apart(tokens):
-        way = WORDS.text("language", "hosted" if is_public() else "local", multilingual=MULTILINGUAL)
-        widgets.note(f"{WORDS.text('language.crumbs', title=entry.title, language=entry.language)} {way}")
+        way = WORDS.text("language.many", "hosted" if is_public() else "local", multilingual=MULTILINGUAL)
+        widgets.note(f"{WORDS.text('language.learnt', title=entry.title, language=entry.language)} {way}")
 
 
 def explain_marks(model_name: str, labels: Sequence[str]) -> None:
