@@ -18,6 +18,20 @@ import torch
 from torch import Tensor
 
 
+def embed(token: Tensor, *places: Tensor | None, factor: float = 1.0) -> Tensor:
+    """E before any norm: the vectors of the words plus those of their places, [token, d_model] each.
+
+    What a model does not have is None: a rotary model adds no places here, and few models have segments.
+
+    >>> embed(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 4.0]]), None).tolist()
+    [[1.0, 4.0]]
+    """
+    e = factor * token
+    for place in places:
+        e = e if place is None else e + place
+    return e
+
+
 def split_heads(x: Tensor, n_heads: int) -> Tensor:
     """Cut the features of every token into heads: [token, head·d_head] → [head, token, d_head].
 

@@ -1,53 +1,80 @@
-"""One head from scratch, stage by stage, every number real: from the words' vectors to E + ΔE."""
+"""One head from scratch, step by step, every number real: from the words' vectors to E + ΔE."""
+
+from functools import partial
 
 import streamlit as st
 
 from attn_core.models.catalogue import CATALOGUE
 from ui import stream
+from ui.drawing import controls
 from ui.page import ROOT, open_page
-from ui.step_by_step import ablations, pattern, queries_and_keys, scores, start, toy, values, vectors
-from ui.step_by_step.reading import offer_pictures, subject_from_model, subject_from_toy
+from ui.step_by_step import ablations, guess, pattern, reading, scores, start, strip, values, vectors
+from ui.step_by_step.pocket import editors, tables
 
 page = open_page(
     "step_by_step",
     params=[
         *stream.PARAMS,
         *start.PARAMS,
+        *guess.PARAMS,
         *pattern.PARAMS,
         *ablations.PARAMS,
-        *toy.PARAMS,
+        *editors.PARAMS,
+        *strip.PARAMS,
     ],
     models=tuple(CATALOGUE),
+    asks=lambda state: state["weights"] == "real",
 )
 st.html(ROOT / "assets" / "css" / "steps.css")
 view = page.state
+strip.keep(view)
+step, all_steps, is_toy = view["step"], view["all_steps"], view["weights"] == "toy"
 
-headline = st.container(gap=None)
+pocket = reading.subject_from_toy(page, editors.read(view["toy"])) if is_toy or not all_steps else None
 with st.container(horizontal=True, gap="small", vertical_alignment="center", key="step_choose"):
     start.whose(page)
-    if view["weights"] == "toy":
-        subject = subject_from_toy(page, toy.read(view["toy"]))
+    if is_toy:
+        subject = pocket
     else:
         read = stream.of(page)
         start.which_head(read)
         with page.problems():
-            subject = subject_from_model(page, read)
+            subject = reading.subject_from_model(page, read)
         stream.offer_stream(read, subject.query)
+        start.window(subject)
+    controls.toggle(strip.ALL)
 if subject.is_real:
     stream.switches(read)
-with headline:
-    start.lead(page, subject)
 
-start.follow(subject)
-vectors.vectors(subject)
-queries_and_keys.queries_and_keys(subject)
-scores.scores(subject)
-scores.scale(subject)
-pattern.mask(subject)
-pattern.guess(subject, view["key_guess"])
-pattern.pattern(subject, view["queries"] == "columns", view["key_guess"])
-values.values(subject)
-values.delta(subject)
-ablations.panel(subject, view["breaks"])
-start.up_next(subject)
-offer_pictures(page, subject)
+is_asked = not all_steps and step == strip.SCORES and guess.is_open(subject, view)
+strip.strip(
+    subject, step, all_steps, not is_asked and (all_steps or step >= strip.SCORES), partial(reading.follow, subject)
+)
+start.lead(page, subject, None if all_steps else step)
+
+STEPS = {
+    1: vectors.vectors,
+    2: vectors.queries_and_keys,
+    3: scores.scores,
+    4: scores.scale,
+    5: pattern.mask,
+    6: partial(pattern.pattern, turned=view["queries"] == "columns", guessed=view["key_guess"]),
+    7: values.values,
+    8: values.delta,
+}
+for each in STEPS if all_steps else (step,):
+    if pocket is not None and not all_steps:
+        tables.card(pocket, each)
+    if subject.is_real and not all_steps:
+        start.the_same(subject)
+    if each == strip.SCORES:
+        guess.question(subject, view, asks=not all_steps)
+    if not is_asked:
+        with st.container(key=f"step_{each}_{'full' if all_steps else 'under_the_toy'}"):
+            STEPS[each](subject)
+        ablations.panel(subject, pocket, each, view["breaks"])
+if all_steps or step == strip.LAST:
+    start.up_next(subject)
+if not all_steps:
+    strip.onward(step)
+reading.offer_pictures(page, subject)

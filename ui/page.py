@@ -210,8 +210,12 @@ def open_page(
     examples: Sequence[str] = EXAMPLES,
     models: Sequence[str] | None = None,
     starter: str = STARTER,
+    asks: Callable[[LinkState], bool] = lambda state: True,
 ) -> Page:
-    """Draw what every page has, read its link, and hand over the page. Must be the page's first Streamlit call."""
+    """Draw what every page has, read its link, and hand over the page. Must be the page's first Streamlit call.
+
+    `asks` says whether sentence and model are shown, for a page that may have no use for them.
+    """
     cache.begin_page()
     gallery.reset()
     st.set_page_config(
@@ -233,7 +237,8 @@ def open_page(
     newcomer.arrive(page, is_bare=not st.query_params)
     if page == "all_heads" and not st.context.is_embedded:
         newcomer.welcome()
-    counter = ask(which_model, typed_text, offered, card_of(view["model"]).examples or examples) if model else None
+    shown = model and asks(view)
+    counter = ask(which_model, typed_text, offered, card_of(view["model"]).examples or examples) if shown else None
     remarks = st.container(key="remarks")
     with remarks:
         for remark in view.notes:

@@ -68,14 +68,32 @@ class Spectrum:
         return {share: int(np.searchsorted(shares, share) + 1) for share in (0.5, 0.9, 0.99)}
 
 
+def thin_spectrum(w_v: np.ndarray, w_o: np.ndarray) -> Spectrum:
+    """The same singular values as `spectrum` finds, but only the d_head that can be more than nothing, [d_head].
+
+    They are those of a small square, R_V · R_Oᵀ, that is left once both thin matrices are written as directions times
+    strengths (QR); for a page that needs them at once. Raises ValueError if the two do not fit.
+    """
+    _check_shapes(w_v, w_o)
+    r_v = np.linalg.qr(w_v.astype(np.float64), mode="r")  # [d_head, d_head]
+    r_o = np.linalg.qr(w_o.astype(np.float64).T, mode="r")  # [d_head, d_head]
+    values = np.linalg.svd(r_v @ r_o.T, compute_uv=False)
+    floor = float(values[0] * w_v.shape[0] * np.finfo(np.float64).eps)
+    return Spectrum(values, w_v.shape[1], floor)
+
+
 def spectrum(w_v: np.ndarray, w_o: np.ndarray) -> Spectrum:
     """The singular values of the whole product, computed from all d_model × d_model numbers and not from its factors.
 
     w_v: [d_model, d_head], w_o: [d_head, d_model]. Raises ValueError if they do not fit.
     """
-    if w_v.ndim != 2 or w_o.ndim != 2 or w_v.shape[1] != w_o.shape[0]:
-        raise ValueError(f"W_V {w_v.shape} and W_O {w_o.shape} do not fit; [d_model, d_head] and [d_head, d_model] do")
+    _check_shapes(w_v, w_o)
     product = w_v.astype(np.float64) @ w_o.astype(np.float64)
     values = np.linalg.svd(product, compute_uv=False)
     floor = float(values[0] * max(product.shape) * np.finfo(np.float64).eps)
     return Spectrum(values, w_v.shape[1], floor)
+
+
+def _check_shapes(w_v: np.ndarray, w_o: np.ndarray) -> None:
+    if w_v.ndim != 2 or w_o.ndim != 2 or w_v.shape[1] != w_o.shape[0]:
+        raise ValueError(f"W_V {w_v.shape} and W_O {w_o.shape} do not fit; [d_model, d_head] and [d_head, d_model] do")

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from attn_core.attention import embed
 from attn_core.traces import parity
 
 _FIRST_ROWS = (0, 1, 2)  # position tables of some families begin after one or two rows that mean something else
@@ -57,9 +58,7 @@ class _Reading:
             return None
         position = None if self.position is None else self.position[: len(token)]
         segment = None if self.segment is None else self.segment.expand_as(token)
-        summed = self.factor * token
-        for added in (position, segment):
-            summed = summed if added is None else summed + added
+        summed = embed(token, position, segment, factor=self.factor)
         steps, result = [], summed
         for kind, module in self.modules:
             result = module(result)

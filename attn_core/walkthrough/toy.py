@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from attn_core import masks
-from attn_core.attention import AttentionWeights
+from attn_core.attention import AttentionWeights, embed
 from attn_core.walkthrough.head import HeadInputs
 
 WORDS = ("a", "fluffy", "blue", "creature", "roamed")
@@ -34,7 +34,7 @@ class Toy:
     @property
     def embedding(self) -> Tensor:
         """E, the sum of meaning and place, [word, d_model]."""
-        return self.tokens + self.places
+        return embed(self.tokens, self.places)
 
     def inputs(self, order: Tensor | None = None) -> HeadInputs:
         """The toy as the inputs of one head, in which a word sees itself and the words before it.
@@ -44,7 +44,7 @@ class Toy:
         shuffled = None if order is not None else lambda: self.inputs(torch.tensor(SHUFFLED))
         order = torch.arange(len(self.tokens)) if order is None else order
         return HeadInputs(
-            x=self.tokens + self.places[order],
+            x=embed(self.tokens, self.places[order]),
             w_o=self.w_o,
             weights=AttentionWeights(self.w_q, self.w_k, self.w_v, self.w_o),
             may_look=masks.causal(len(order), len(order))[order][:, order],

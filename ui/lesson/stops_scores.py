@@ -60,7 +60,7 @@ def vectors(page: Reader) -> Stop:
         reveals=WORDS.html(
             "vectors.reveals", nearest=tok(nearest), most=f"{alike.max():.2f}", blue=tok("blue"), least=least
         ),
-        page_link=("step_by_step", WORDS.text("vectors.page_link"), {"model": MODEL, "text": SENTENCE}),
+        page_link=("step_by_step", WORDS.text("vectors.page_link"), {"model": MODEL, "text": SENTENCE, "step": 1}),
         also=(
             Chart(fan, "lesson_fan", WORDS.text("vectors.fan")),
             WORDS.html("vectors.fan_reads", d_model=trace.d_model),
@@ -138,7 +138,7 @@ def asking(page: Reader) -> Stop:
         options=options,
         right=right,
         reveals=WORDS.html("asking.reveals", key=key(options[right]), score=signed(float(answers.max()))),
-        page_link=("step_by_step", WORDS.text("asking.page_link"), link_to(creature)),
+        page_link=("step_by_step", WORDS.text("asking.page_link"), link_to(creature) | {"step": 3, "guess_told": 1}),
         also=(Chart(fan, "lesson_fan", WORDS.text("asking.fan", head=head)), WORDS.html("asking.fan_reads")),
     )
 
@@ -155,7 +155,7 @@ def scaling(page: Reader) -> Stop:
     says = f"Weights of creature in head {head}, with the division by √{d_head} and without"
     bars = Bars(says, trace.tokens.labels, columns, head="key", marks={creature: ("query", "asks")})
     share, root = percent(float(with_scale.max())), float(np.sqrt(d_head))
-    link = link_to(creature) | {"breaks": StageAblation.NO_SCALE.value}
+    link = link_to(creature) | {"step": 4, "breaks": StageAblation.NO_SCALE.value}
     return Stop(
         title=WORDS.text("scaling.title"),
         says=WORDS.html("scaling.says", d_head=d_head, root=root),

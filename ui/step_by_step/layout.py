@@ -6,7 +6,8 @@ All HTML here is built of our own words; tokens go through `widgets.query` and i
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,14 @@ def worked(terms: Sequence[tuple[str, str]], result: str, role: str) -> None:
     """One number worked out: (what it is, "1.2 × 0.3 = +0.36") for each part, and the sum."""
     parts = "".join(f"<span><small>{escape(what)}</small> {escape(sum_)}</span>" for what, sum_ in terms)
     st.html(f'<div class="hl-sum">{parts}<span class="sum {role}">{escape(result)}</span></div>')
+
+
+@contextmanager
+def all_words(step: int, what: str) -> Iterator[bool]:
+    """The place for pictures of all words, folded until asked for; says whether it is open."""
+    place = folded(f"Show all words: {what}", f"all_words_{step}", ":material/unfold_more:")
+    with place:
+        yield bool(place.open)
 
 
 def numbers_and_code(

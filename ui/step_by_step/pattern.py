@@ -1,4 +1,4 @@
-"""Steps 5 and 6: the mask and the softmax, and a guess between them."""
+"""Steps 5 and 6: the mask and the softmax."""
 
 from __future__ import annotations
 
@@ -11,19 +11,17 @@ from attn_core.figures.html.bar_table import Column
 from attn_core.text.numbers import percent
 from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
-from ui.param import whole
-from ui.shared_params import QUERIES_IN, last_position
+from ui.shared_params import QUERIES_IN
 from ui.step_by_step import layout
 from ui.step_by_step.grids import bars_of, grid, marks_of
 from ui.step_by_step.layout import paragraph
 from ui.step_by_step.numbers import as_share
-from ui.step_by_step.sentences_values import Term, beginnings, row_worked_out, verdict, what_is_masked
+from ui.step_by_step.sentences_values import Term, beginnings, row_worked_out, what_is_masked
 from ui.step_by_step.subject import StepSubject
 
 WORDS = words.beside(__file__)
 WAYS = {way: WORDS.text("step_6.ways", way, way=said) for way, said in QUERIES_IN.options.items()}
-GUESS = whole("key_guess", high=last_position, optional=True, label="Your guess", in_caption=False)
-PARAMS = [GUESS, QUERIES_IN]
+PARAMS = [QUERIES_IN]
 
 
 def mask(subject: StepSubject) -> None:
@@ -37,7 +35,7 @@ def mask(subject: StepSubject) -> None:
         if not all_open:
             _masked_and_why(subject)
         elif not subject.crosses:
-            _own_and_causal(subject)
+            _causal(subject)
         layout.numbers_and_code(subject, 5, lambda: layout.by_pair(masked, subject.queries, subject.keys), "masked")
 
 
@@ -52,48 +50,24 @@ def _masked_and_why(subject: StepSubject) -> None:
         paragraph(beginnings(subject), soft=True)
 
 
-def _own_and_causal(subject: StepSubject) -> None:
-    """This model's mask beside the one that it does not have, both small."""
-    may_look = subject.stages.may_look.numpy()[subject.q_window, subject.k_window]
-    causal = masks.causal(*may_look.shape).numpy()
-    left, right, _ = st.columns([0.3, 0.3, 0.4], gap="medium")
-    names = WORDS.table("step_5.masks")
-    for place, name, own in ((left, "own", may_look), (right, "causal", causal)):
-        with place:
-            paragraph(f"<b>{names[name]}</b>")
-            packet = pack_cells(
-                np.where(own, 1.0, np.nan),
-                subject.query_side(),
-                subject.key_side(slanted=True),
-                kind="positive",
-                says="{row} may look at {column}.",
-                alt=f"Who may look at whom, {names[name]}: query rows, key columns",
-                chosen=(subject.place_in(subject.query, subject.q_window), None),
-                square=True,
-                largest=14,
-                legend=False,
-            )
-            canvas.cells(packet, key=f"step_5_{name}", picture=f"5 · Mask, {names[name]}")
-
-
-def guess(subject: StepSubject, chosen: int | None) -> None:
-    """Between mask and softmax: a prediction, for those who like to make one."""
-    options = [int(i) for i in np.flatnonzero(subject.stages.may_look[subject.query].numpy())]
-    with widgets.card("guess", WORDS.html("guess.question", word=subject.query_html)):
-        left, right = st.columns([0.34, 0.66], gap="medium", vertical_alignment="center")
-        with left:
-            st.selectbox(
-                GUESS.label,
-                options,
-                format_func=lambda i: f"{i} {subject.key_name(i)}",
-                key=GUESS.name,
-                placeholder="Guess a word, or just read on",
-                label_visibility="collapsed",
-                index=None,
-            )
-        with right:
-            guessed = chosen is not None and chosen in options
-            paragraph(verdict(subject, chosen) if guessed and chosen is not None else WORDS.html("guess.open"))
+def _causal(subject: StepSubject) -> None:
+    """The mask that this model does not have, small."""
+    window, n = subject.q_window, len(subject.queries)
+    may_look = masks.causal(n, n).numpy()[window, window]
+    paragraph(f"<b>{WORDS.text('step_5.causal')}</b>")
+    packet = pack_cells(
+        np.where(may_look, 1.0, np.nan),
+        subject.query_side(),
+        subject.key_side(slanted=True),
+        kind="positive",
+        says="{row} may look at {column}.",
+        alt=f"Who may look at whom, {WORDS.text('step_5.causal')}: query rows, key columns",
+        chosen=(subject.place_in(subject.query, window), None),
+        square=True,
+        largest=14,
+        legend=False,
+    )
+    canvas.cells(packet, key="step_5_causal", picture="5 · Mask, a causal one")
 
 
 def pattern(subject: StepSubject, turned: bool, guessed: int | None) -> None:

@@ -13,6 +13,7 @@ from attn_core.walkthrough import toy
 from attn_core.walkthrough.from_trace import from_trace
 from attn_core.walkthrough.toy import Toy
 from ui.server import shared
+from ui.step_by_step.guess import ask_anew, ask_no_more
 from ui.step_by_step.subject import WINDOW, StepSubject, Words
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def subject_from_model(page: Page, viewed: StreamView) -> StepSubject:
         window_start=_shown_from(page, len(queries), query),
         head_name=f"head {layer}.{head}",
         embedding=viewed.reader.embedding(layer),
-        parts=_parts(viewed),
+        find_parts=lambda: _parts(viewed),
         trace=trace,
         layer=layer,
         head=head,
@@ -67,19 +68,30 @@ def subject_from_toy(page: Page, numbers: Toy) -> StepSubject:
         link_names=("toy_word", "toy_answer"),
         head_name="the pocket-size head",
         embedding=numbers.embedding.numpy(),
-        parts=InputParts(numbers.tokens, 1.0, numbers.places, None, numbers.embedding, ()),
+        find_parts=lambda: InputParts(numbers.tokens, 1.0, numbers.places, None, numbers.embedding, ()),
         toy=numbers,
         meanings=toy.MEANINGS,
     )
 
 
+def follow(subject: StepSubject, position: int) -> None:
+    """Callback: another word is followed; what was chosen and guessed for the last one is nothing for this one."""
+    of_query, of_key = subject.link_names
+    st.session_state["from"] = None
+    st.session_state[of_query] = position
+    st.session_state[of_key] = None
+    ask_anew()
+
+
 def pick(subject: StepSubject, query: int | None = None, key: int | None = None) -> None:
     """Callback: choose a word, or two; positions are counted within the window."""
     of_query, of_key = subject.link_names
-    st.session_state["from"] = subject.window_start  # what is looked at stays where it is
     if query is not None:
+        if query + subject.q_window.start != subject.query:
+            ask_no_more()  # whoever can click on a cell has seen the numbers of every word
         st.session_state[of_query] = query + subject.q_window.start
         st.session_state[of_key] = None
+    st.session_state["from"] = subject.window_start  # what is looked at stays where it is
     if key is not None:
         st.session_state[of_key] = key + subject.k_window.start
 

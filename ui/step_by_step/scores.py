@@ -10,12 +10,16 @@ import streamlit as st
 
 from attn_core.figures.html.bar_table import Column
 from attn_core.figures.html.dot_product import dot_product
+from attn_core.figures.html.histograms import Spread, histograms
 from attn_core.figures.html.vector_arrows import Arrow, arrows
-from attn_core.figures.paper import lines_and_boxes
+from attn_core.figures.paper import lines_and_boxes, spreads
 from attn_core.residual import geometry
 from attn_core.text.numbers import signed
+from attn_core.traces.trace import Trace
+from attn_core.walkthrough.spread import ScoreSpread, spreads_of
 from ui import words
 from ui.drawing import gallery, widgets
+from ui.server import shared
 from ui.step_by_step import layout
 from ui.step_by_step.grids import bars_of, grid, marks_of
 from ui.step_by_step.layout import paragraph
@@ -80,8 +84,43 @@ def scale(subject: StepSubject) -> None:
         layout.step_header(4, *why_divide(subject), formulas=[_division(subject)] if divides(subject) else [])
         names, columns, marks = before_and_after(subject)
         gallery.bars("4 · Before and after the scale", names, columns, head="key", marks=marks)
+        if subject.is_real:
+            _why_the_root(subject)
         table = lambda: layout.by_pair(shifted, subject.queries, subject.keys)  # noqa: E731
         layout.numbers_and_code(subject, 4, table, "scaled", "shifted")
+
+
+def _why_the_root(subject: StepSubject) -> None:
+    """Histograms of scores of real vectors of more and more numbers, as they are and divided by the root."""
+    found = shared.memoize(subject.trace, _spreads, subject.stream)
+    if len(found) < 2 or not found[-1].spread:
+        return
+    few, many = found[0], found[-1]
+    said = WORDS.html(
+        "step_4.root",
+        few=few.d, many=many.d, times=number(many.d / few.d), root=number(math.sqrt(many.d / few.d)),
+        spread=number(many.spread / few.spread),
+    )  # fmt: skip
+    paragraph(said)
+    limit = 3 * many.spread
+    columns = [
+        Spread(WORDS.text("step_4.before"), [x.scores for x in found], [number(x.spread) for x in found], limit),
+        Spread(
+            WORDS.text("step_4.after"),
+            [x.divided for x in found],
+            [number(float(x.divided.std())) for x in found],
+            3 * max(float(x.divided.std()) for x in found),
+            "key",
+        ),
+    ]
+    labels, name = [str(x.d) for x in found], "4 · How scores spread"
+    st.html(histograms(labels, columns, "d"))
+    gallery.register(name, partial(spreads.histograms, labels, columns, "d"), WORDS.text("step_4.histograms"))
+    paragraph(WORDS.html("step_4.drawn"), soft=True)
+
+
+def _spreads(trace: Trace, stream: str) -> list[ScoreSpread]:
+    return spreads_of(trace.stream(stream))
 
 
 def _division(subject: StepSubject) -> list[Term]:

@@ -82,10 +82,12 @@ def verdict(subject: StepSubject, guess: int) -> Markup:
     """What became of the visitor's guess."""
     row = subject.stages.pattern[subject.query].numpy()
     rank, own, share = int((row > row[guess]).sum()) + 1, key(subject.key_name(guess)), percent(float(row[guess]))
-    if rank == 1:
-        return WORDS.html("guess.right", guess=own, share=share)
     best = int(row.argmax())
-    return WORDS.html(
+    score = number(float(subject.stages.masked[subject.query, best]))
+    itself = WORDS.html("guess.itself") if best == subject.query and not subject.crosses else ""
+    if rank == 1:
+        return together(WORDS.html("guess.right", guess=own, share=share, score=score), itself)
+    said = WORDS.html(
         "guess.wrong",
         guess=own,
         share=share,
@@ -93,7 +95,9 @@ def verdict(subject: StepSubject, guess: int) -> Markup:
         n=len(row),
         best=key(subject.key_name(best)),
         most=percent(float(row[best])),
+        score=score,
     )
+    return together(said, itself)
 
 
 def row_worked_out(subject: StepSubject, drawn: list[int]) -> Markup:

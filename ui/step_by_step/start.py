@@ -1,8 +1,7 @@
-"""What stands around the eight steps: whose numbers, the headline, the word to follow; afterwards the MLP."""
+"""What stands around the eight steps: whose numbers, which head, the headline; afterwards the MLP."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +18,10 @@ from ui.page import provenance
 from ui.param import choice, whole
 from ui.shared_params import HEAD, KEY, LAYER, last_position
 from ui.shell.menu import go
-from ui.step_by_step import layout, toy
+from ui.step_by_step import layout, strip
 from ui.step_by_step.layout import paragraph
 from ui.step_by_step.numbers import number
+from ui.step_by_step.pocket import editors
 from ui.step_by_step.sentences_values import headline
 from ui.step_by_step.subject import WINDOW, StepSubject
 
@@ -30,47 +30,55 @@ if TYPE_CHECKING:
     from ui.stream import StreamView
 
 WORDS = words.beside(__file__)
-FOLLOW = "Follow the word"
-LESSONS_MODEL = "tiny-decoder"
-LESSONS_SENTENCE = "a hungry tall old fox"
-WEIGHTS = choice("weights", {"real": "a real head", "toy": "the pocket-size head (toy)"}, label="Whose numbers")
+DECODER = "tiny-decoder"
+DECIDING_ADJECTIVE = "a hungry tall old fox"
+WEIGHTS = choice(
+    "weights",
+    {"real": "toy, then a real head", "toy": "toy: change its numbers"},
+    label="Whose numbers",
+)
 PARAMS = [WEIGHTS, KEY, whole("from", high=last_position, optional=True, in_caption=False)]
-STEPS = ("vectors", "query and key", "scores", "÷ √d", "mask", "softmax", "value", "ΔE")
 
 
-def lead(page: Page, subject: StepSubject) -> None:
-    """What there is to see, in one sentence that follows the data."""
-    widgets.lead(headline(subject))
+def lead(page: Page, subject: StepSubject, step: int | None) -> None:
+    """What there is to see: of one step, in a sentence that gives no answer away; of all, where the word has looked."""
+    widgets.lead(headline(subject) if step is None else WORDS.html("lead", str(step), word=subject.query_html))
     if subject.trace is None:
         widgets.under_lead(f"{provenance('toy')}{WORDS.html('start.whose_toy')}")
-    else:
+    elif step is None or step == strip.LAST:
         said = WORDS.html("start.whose", head=subject.head_name)
         widgets.under_lead(f"{page.badges(subject.trace)}{said}")
+
+
+def the_same(subject: StepSubject) -> None:
+    """Between the pocket-size head and the real one."""
+    said = WORDS.html("start.same", head=subject.head_name)
+    st.html(f'<div class="hl-same">{said} {provenance("live")}</div>')
 
 
 def whose(page: Page) -> None:
     """Whose numbers: a head of the model, or the pocket-size one."""
     controls.switch(WEIGHTS)
     if page.state["weights"] == "toy":
-        st.button("Reset the numbers", on_click=toy.reset, key="toy_reset")
+        st.button("Reset the numbers", on_click=editors.reset, key="toy_reset")
 
 
 def which_head(viewed: StreamView) -> None:
-    """Which layer and head of the model; the head that does what the lesson imagines is one click away."""
+    """Which layer and head of the model; the head that looks for adjectives is one click away."""
     controls.stepper(LAYER, viewed.n_layers - 1)
     controls.stepper(HEAD, viewed.n_heads - 1)
-    if availability(LESSONS_MODEL)[0]:
+    if availability(DECODER)[0]:
         st.button(
-            "The lesson’s head", on_click=_lessons_head, help=WORDS.text("start.lessons_head"), key="lessons_head"
+            "The adjective head", on_click=_adjective_head, help=WORDS.text("start.adjective_head"), key="lessons_head"
         )
 
 
-def _lessons_head() -> None:
+def _adjective_head() -> None:
     """Callback: the head that looks for the deciding adjective, on a sentence that has one."""
-    layer, head = card_of(LESSONS_MODEL).best_head
+    layer, head = card_of(DECODER).best_head
     chosen = {
-        "model": LESSONS_MODEL,
-        "text": LESSONS_SENTENCE,
+        "model": DECODER,
+        "text": DECIDING_ADJECTIVE,
         "layer": layer,
         "head": head,
         "query": None,
@@ -79,40 +87,17 @@ def _lessons_head() -> None:
     st.session_state.update(chosen)
 
 
-def follow(subject: StepSubject) -> None:
-    """The word that is followed, the part of a long sentence that is shown, and the steps as links."""
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="step_follow"):
-        st.html(f'<span class="hl-try">{FOLLOW}</span>', width="content")
-        names = [f"{i} {subject.query_name(i)}" for i in range(len(subject.queries))]
-        controls.word_picker("follow", names, subject.query, partial(_followed, subject.link_names), label=FOLLOW)
-        if len(subject.queries) > WINDOW:
-            st.session_state["window"] = subject.window_start
-            st.number_input(
-                f"Show {WINDOW} tokens from",
-                0,
-                len(subject.queries) - WINDOW,
-                key="window",
-                step=32,
-                on_change=_moved,
-                width=190,
-            )
-    layout.paragraph(WORDS.html("start.what_for"), soft=True)
-    links = [f'<a href="#step-{i}" target="_self"><b>{i}</b>{name}</a>' for i, name in enumerate(STEPS, start=1)]
-    links.append('<a href="#step-9" target="_self"><b>✕</b>break it</a>')
-    st.html(f'<nav class="hl-way" aria-label="Steps">{"".join(links)}</nav>')
+def window(subject: StepSubject) -> None:
+    """Which part of a long sentence is shown."""
+    if len(subject.queries) > WINDOW:
+        st.session_state["window"] = subject.window_start
+        top = len(subject.queries) - WINDOW
+        st.number_input(f"Show {WINDOW} tokens from", 0, top, key="window", step=32, on_change=_moved, width=190)
 
 
 def _moved() -> None:
     """Callback: another part of a long sentence is shown."""
     st.session_state["from"] = st.session_state["window"]
-
-
-def _followed(link_names: tuple[str, str], position: int) -> None:
-    """Callback: another word is followed; what was chosen for the last one is no choice for this one."""
-    query, key = link_names
-    st.session_state["from"] = None
-    st.session_state[query] = position
-    st.session_state[key] = st.session_state["key_guess"] = None
 
 
 def up_next(subject: StepSubject) -> None:

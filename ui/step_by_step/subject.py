@@ -5,7 +5,7 @@ Both become the same `StepSubject`, so every step is drawn by the same code, who
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -46,7 +46,7 @@ class StepSubject:
     query: int
     head_name: str
     embedding: Array  # E, the stream that enters this layer, [query, d_model]
-    parts: InputParts | None  # how the very first E was made, where that could be found
+    find_parts: Callable[[], InputParts | None]  # how the very first E was made, where that can be found
     chosen_key: int | None = None
     window_start: int = 0
     trace: Trace | None = None
@@ -56,6 +56,11 @@ class StepSubject:
     toy: Toy | None = None
     meanings: Sequence[str] = ()  # what each number of E stands for, where somebody made it so
     link_names: tuple[str, str] = ("query", "key")  # the link's parameters for the two words
+
+    @while_drawn
+    def parts(self) -> InputParts | None:
+        """How the very first E was made; looked for when the first step asks."""
+        return self.find_parts()
 
     @while_drawn
     def stages(self) -> HeadStages:

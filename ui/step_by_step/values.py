@@ -12,17 +12,22 @@ from attn_core.errors import HeadlightError
 from attn_core.figures.canvas.matrix import Side, pack_cells
 from attn_core.figures.html.bar_table import Column
 from attn_core.figures.html.matrix_shapes import value_matrices
+from attn_core.figures.html.strengths import strengths
 from attn_core.figures.html.vector_arrows import Arrow, arrows
-from attn_core.figures.paper.lines_and_boxes import to_scale
+from attn_core.figures.paper import lines_and_boxes
+from attn_core.parameters import low_rank
 from attn_core.residual import geometry
 from attn_core.traces.stream import StreamTrace
+from attn_core.traces.trace import Trace
 from ui import words
 from ui.drawing import canvas, gallery, widgets
 from ui.page import go
-from ui.step_by_step import layout, toy
+from ui.server import shared
+from ui.step_by_step import layout
 from ui.step_by_step.grids import bars_of, marks_of
 from ui.step_by_step.layout import paragraph
 from ui.step_by_step.numbers import as_share, number
+from ui.step_by_step.pocket import editors
 from ui.step_by_step.sentences_scores import Term
 from ui.step_by_step.sentences_values import read_off, value_formulas
 from ui.step_by_step.subject import Array, StepSubject
@@ -39,23 +44,64 @@ def values(subject: StepSubject) -> None:
         what, lifted = WORDS.html("step_7.what", k=k), WORDS.html("step_7.lifted", d=d)
         layout.step_header(7, what, lifted, aside=WORDS.html("step_7.names"), formulas=value_formulas(subject))
         if subject.toy is not None:
-            toy.editors(subject, "w_v", "w_o")
-        left, right = st.columns(2, gap="medium")
-        with left:
-            paragraph(WORDS.html("step_7.values"))
-            strips(subject, value, "value", "step_7_v", of_keys=True, picture="7 · Values")
-        with right:
-            paragraph(WORDS.html("step_7.weighted", word=subject.query_html))
-            _weighted(subject)
+            editors.editors(subject, "w_v", "w_o")
+        _one_value(subject)
+        with layout.all_words(7, "values, and share · value of every word") as is_open:
+            if is_open:
+                _every_value(subject)
         _give_and_take(subject)
         if subject.is_real:
-            left, right = st.columns(2, gap="medium", vertical_alignment="center")
-            left.html(value_matrices(d, k))
-            with right:
-                paragraph(WORDS.html("step_7.low_rank", square=d * d, thin=2 * d * k, k=k), soft=True)
+            _low_rank(subject)
         layout.numbers_and_code(
             subject, 7, lambda: layout.by_dimension(value, subject.keys), "value", "weighted_values"
         )
+
+
+def _one_value(subject: StepSubject) -> None:
+    """The chosen key's value, as much of it as is taken, and the sum over all words."""
+    w, i, j = subject.stages, subject.query, subject.key
+    value, taken = w.value[j].numpy(), (w.pattern[i, j] * w.value[j]).numpy()  # [d_head]
+    share = as_share(float(w.pattern[i, j]))
+    paragraph(WORDS.html("step_7.one", word=subject.query_html, other=subject.key_html, share=share))
+    rows = [(subject.key_name(j), value), (f"{share} of it", taken), ("sum of all", w.weighted_values[i].numpy())]
+    says = f"The value of {subject.key_name(j)}, {share} of it, and the sum over all words"
+    stack(rows, "step_7_one", says, picture="7 · One value and the sum")
+
+
+def _every_value(subject: StepSubject) -> None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        paragraph(WORDS.html("step_7.values"))
+        value = subject.stages.value.numpy()  # [key, d_head]
+        strips(subject, value, "value", "step_7_v", of_keys=True, picture="7 · Values")
+    with right:
+        paragraph(WORDS.html("step_7.weighted", word=subject.query_html))
+        _weighted(subject)
+
+
+def _low_rank(subject: StepSubject) -> None:
+    """Two thin matrices in place of a square, and how few of their directions this head uses much."""
+    d, k = subject.d_model, subject.d_head
+    left, right = st.columns(2, gap="medium", vertical_alignment="center")
+    left.html(value_matrices(d, k))
+    with right:
+        paragraph(WORDS.html("step_7.low_rank", square=d * d, thin=2 * d * k, k=k), soft=True)
+    try:
+        found = shared.memoize(subject.trace, _directions, subject.stream, subject.layer, subject.head)
+    except HeadlightError as hidden:
+        paragraph(str(hidden), soft=True)
+        return
+    many = found.directions_for
+    paragraph(WORDS.html("step_7.enough", head=subject.head_name, k=k, half=many[0.5], most=many[0.9], d=d))
+    values, name = found.values, "7 · Singular values"
+    gallery.register(name, partial(lines_and_boxes.strengths, values), WORDS.text("step_7.strengths"))
+    st.html(strengths(values, many[0.9], WORDS.text("step_7.strengths_alt", k=k, half=many[0.5], most=many[0.9])))
+    go("parameters", WORDS.text("step_7.cliff", d=d), layer=subject.layer, head=subject.head)
+
+
+def _directions(trace: Trace, stream: str, layer: int, head: int) -> low_rank.Spectrum:
+    reader = trace.stream(stream)
+    return low_rank.thin_spectrum(reader.w_v(layer, head), reader.w_o(layer, head))
 
 
 def _weighted(subject: StepSubject) -> None:
@@ -154,7 +200,7 @@ def _turn(e: Array, change: Array, word: Markup) -> None:
     ]
     paragraph(WORDS.html("step_8.turns", word=word, degrees=number(turned)))
     says = "E, ΔE and their sum in the plane that holds them, to scale"
-    gallery.register("8 · E turns", partial(to_scale, drawn), says)
+    gallery.register("8 · E turns", partial(lines_and_boxes.to_scale, drawn), says)
     st.html(arrows(drawn, WORDS.text("step_8.arrows_alt", e=length, delta=added, between=between)))
     paragraph(WORDS.html("step_8.true", e=number(length), delta=number(added), between=between), soft=True)
 

@@ -1,45 +1,55 @@
-"""Step 1: words become vectors; and the strips that every step draws vectors as."""
+"""Steps 1 and 2: words become vectors, vectors become queries and keys; and the strips that vectors are drawn as."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import streamlit as st
 
+from attn_core.attention import embed
 from attn_core.figures.canvas.matrix import Side, pack_cells
-from attn_core.residual.input_parts import InputParts, input_parts
-from attn_core.walkthrough.toy import Toy
+from attn_core.figures.html.rotary_dials import clocks
+from attn_core.residual.input_parts import InputParts
 from ui import words
 from ui.drawing import canvas, widgets
-from ui.step_by_step import layout, toy
+from ui.step_by_step import layout
 from ui.step_by_step.layout import paragraph
+from ui.step_by_step.pocket import editors
 from ui.step_by_step.reading import pick
-from ui.step_by_step.sentences_scores import how_e_is_made, sum_of_parts, what_e_knows
+from ui.step_by_step.sentences_scores import (
+    how_e_is_made,
+    one_query_number,
+    query_and_key_formulas,
+    reading_of_queries,
+    sum_of_parts,
+    what_e_knows,
+    what_queries_and_keys_are,
+)
 from ui.step_by_step.subject import StepSubject
 
 WORDS = words.beside(__file__)
 
 
 def vectors(subject: StepSubject) -> None:
-    """From the model's tables to E."""
+    """Step 1: from the model's tables to E."""
     with widgets.card("step_1"):
         layout.step_header(1, how_e_is_made(subject), aside=what_e_knows(subject), formulas=[sum_of_parts(subject)])
         if subject.toy is not None:
-            toy.editors(subject, "tokens", "places")
+            editors.editors(subject, "tokens", "places")
         elif subject.parts is not None:
             paragraph(WORDS.html("step_1.made", word=subject.query_html))
             _made_of(subject.parts, subject.query)
-        paragraph(WORDS.html("step_1.e", d=subject.d_model))
-        strips(
-            subject, subject.embedding, "embedding", "step_1_e", names=subject.meanings, picture="1 · E of every word"
-        )
-        made_by = [input_parts] if subject.toy is None else [Toy.inputs]
-        layout.numbers_and_code(
-            subject,
-            1,
-            lambda: layout.by_dimension(subject.embedding, subject.queries, subject.meanings),
-            made_by=made_by,
-        )
+        if subject.layer > 0 or subject.parts is None:
+            own = [("E", subject.embedding[subject.query])]
+            stack(own, "step_1_own", f"E of {subject.query_name(subject.query)}", picture="1 · E of the word")
+        with layout.all_words(1, "E of every word") as is_open:
+            if is_open:
+                paragraph(WORDS.html("step_1.e", d=subject.d_model))
+                names, picture = subject.meanings, "1 · E of every word"
+                strips(subject, subject.embedding, "embedding", "step_1_e", names=names, picture=picture)
+        table = lambda: layout.by_dimension(subject.embedding, subject.queries, subject.meanings)  # noqa: E731
+        layout.numbers_and_code(subject, 1, table, made_by=[embed])
 
 
 def _made_of(parts: InputParts, i: int) -> None:
@@ -107,3 +117,64 @@ def strips(
     )
     picked = lambda row, _: pick(subject, key=row) if of_keys else pick(subject, query=row)  # noqa: E731
     canvas.cells(packet, key=key, picture=picture, on_choose=picked)
+
+
+def queries_and_keys(subject: StepSubject) -> None:
+    """Step 2: from E to what every word asks and offers."""
+    w, k = subject.stages, subject.d_head
+    with widgets.card("step_2"):
+        what, aside = what_queries_and_keys_are(subject), reading_of_queries(subject)
+        layout.step_header(2, what, aside=aside, formulas=query_and_key_formulas(subject))
+        if subject.toy is not None:
+            editors.editors(subject, "w_q", "w_k")
+        _one_of_each(subject)
+        with layout.all_words(2, "queries and keys of every word") as is_open:
+            if is_open:
+                left, right = st.columns(2, gap="medium")
+                with left:
+                    paragraph(WORDS.html("step_2.queries", k=k))
+                    strips(subject, w.query.numpy(), "query", "step_2_q", picture="2 · Queries")
+                with right:
+                    paragraph(WORDS.html("step_2.keys", k=k))
+                    strips(subject, w.key.numpy(), "key", "step_2_k", of_keys=True, picture="2 · Keys")
+        if subject.inputs.weights is not None:
+            _one_number(subject)
+        if subject.inputs.rotation is not None:
+            _rotation(subject)
+        table = lambda: layout.by_dimension(w.query.numpy(), subject.queries)  # noqa: E731
+        layout.numbers_and_code(subject, 2, table, "query", "key", "apply_rotary")
+
+
+def _one_of_each(subject: StepSubject) -> None:
+    """The followed word's query, and the chosen key."""
+    w, names = subject.stages, (subject.query_name(subject.query), subject.key_name(subject.key))
+    rows = [(names[0], w.query[subject.query].numpy()), (names[1], w.key[subject.key].numpy())]
+    paragraph(WORDS.html("step_2.both", word=subject.query_html, other=subject.key_html, k=subject.d_head))
+    says = f"The query of {names[0]} and the key of {names[1]}"
+    stack(rows, "step_2_both", says, picture="2 · One query and one key")
+
+
+def _one_number(subject: StepSubject) -> None:
+    """One number of the chosen query, worked out; the visitor chooses which."""
+    left, right = st.columns([0.24, 0.76], vertical_alignment="bottom")
+    with left:
+        which = st.selectbox(
+            "One number of the query, worked out",
+            range(subject.d_head),
+            index=int(np.abs(subject.stages.query[subject.query].numpy()).argmax()),
+            format_func=lambda i: f"number {i}",
+            key=f"worked_{subject.d_head}_{subject.query}",
+        )
+    with right:
+        layout.worked(*one_query_number(subject, which), "q")
+
+
+def _rotation(subject: StepSubject) -> None:
+    """Rotary positions: the chosen query before and after, and its first pairs as arrows on dials."""
+    w, rotation, i = subject.stages, subject.inputs.rotation, subject.query
+    assert rotation is not None
+    paragraph(WORDS.html("step_2.turned", word=subject.query_html, place=i))
+    rows = [("query", w.query[i].numpy()), ("turned", w.turned_query[i].numpy())]
+    stack(rows, "step_2_turn", "The query before and after the rotation", picture="2 · Before and after the rotation")
+    before = np.stack([w.query[i][rotation.first].numpy(), w.query[i][rotation.second].numpy()], axis=1)
+    st.html(clocks(before, rotation.angles[i].numpy()))

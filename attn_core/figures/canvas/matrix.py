@@ -117,7 +117,9 @@ def pack_cells(
         "hint": hint,
         "chosen": [-1 if i is None else int(i) for i in chosen],
         "limit": top,
-        "bar": _bar(kind, top, beyond=bool((finite > top).any())).packed(),
+        "bar": _bar(
+            kind, top, beyond=bool((finite > top).any()), below=bool((numbers[np.isfinite(numbers)] < 0).any())
+        ).packed(),
         "scale": scale,
         "square": square,
         "turned": turned,
@@ -131,8 +133,8 @@ def pack_cells(
     return packet(header, np.ascontiguousarray(numbers, dtype="<f4").tobytes())
 
 
-def _bar(kind: Kind, top: float, *, beyond: bool) -> ColourBar:
-    """The colours' ends; where numbers lie `beyond` them, the words there say so."""
+def _bar(kind: Kind, top: float, *, beyond: bool, below: bool) -> ColourBar:
+    """The ends of the colours; where numbers lie `beyond` them, or `below` 0 on a scale from 0, the words say so."""
 
     def say(number: float) -> str:
         text = percent(number) if kind == "weights" else in_cell(number)
@@ -141,4 +143,6 @@ def _bar(kind: Kind, top: float, *, beyond: bool) -> ColourBar:
     if kind == "signed":
         return signed_bar("value", top, say)
     bar = size_bar("weight" if kind == "weights" else "value", top, say)
-    return replace(bar, ticks=((0.0, percent(0)), *bar.ticks[1:])) if kind == "weights" else bar
+    if kind != "weights":
+        return bar
+    return replace(bar, ticks=((0.0, f"≤ {percent(0)}" if below else percent(0)), *bar.ticks[1:]))

@@ -37,12 +37,14 @@ def dot_product(query: np.ndarray, key: np.ndarray, query_name: str = "query", k
 
 def _row(role: str, name: str, shares: np.ndarray, sums: list[str]) -> Markup:
     """One row; each share in [−1, 1] is a bar up or down from the middle."""
-    cells = Markup("").join(_cell(float(share), text) for share, text in zip(shares, sums, strict=True))
+    cells = Markup("").join(
+        _cell(i, float(share), text) for i, (share, text) in enumerate(zip(shares, sums, strict=True))
+    )
     return Markup('<div class="{}"><span>{}</span><div>{}</div></div>').format(role, name, cells)
 
 
-def _cell(share: float, text: str) -> Markup:
+def _cell(i: int, share: float, text: str) -> Markup:
     height = 50 * abs(share)
     place = f"bottom:50%;height:{height:.1f}%" if share >= 0 else f"top:50%;height:{height:.1f}%"
     side = "up" if share >= 0 else "down"
-    return Markup('<u title="{}"><i class="{}" style="{}"></i></u>').format(text, side, place)
+    return Markup('<u title="{}"><i class="{}" style="{};--i:{}"></i></u>').format(text, side, place, i)

@@ -207,6 +207,17 @@ def to_scale(drawn: Sequence[Arrow]) -> go.Figure:
     return finished(figure, 330, bottom=24, top=40, left=40)
 
 
+def strengths(values: np.ndarray) -> go.Figure:
+    """Singular values [direction], the strongest first, as standing bars."""
+    figure = go.Figure()
+    figure.add_bar(
+        x=list(range(1, len(values) + 1)), y=values, name="singular value", marker={"color": COLOUR["value"]}
+    )
+    figure.update_xaxes(title={"text": "direction, strongest first", "standoff": 4})
+    figure.update_layout(showlegend=False, bargap=0.25)
+    return finished(figure, 260, bottom=52, top=10)
+
+
 def dot_product(query: np.ndarray, key: np.ndarray, query_name: str, key_name: str) -> go.Figure:
     """The numbers of a query, those of a key, and their products, above each other; the first two on one scale."""
     rows = ((query, "query", query_name), (key, "key", key_name), (query * key, "accent", "product"))

@@ -170,3 +170,13 @@ def test_a_decoder_pays_for_its_own_width() -> None:
     assert mlp.value == 2 * 1024 * (12 * 4096 + 12 * 2048) == eval(mlp.formula.replace(",", "").replace("×", "*"))
     same = shape_of(count_parameters({"model_type": "bart"}).config)
     assert next(cost.formula for cost in costs.multiply_adds(same, 1) if cost.what == "MLP") == "24 × 2 × 1,024 × 4,096"
+
+
+def test_the_thin_way_finds_the_same_directions() -> None:
+    weights = ac.trace(ac.load("minilm"), "a fluffy blue creature").projections(0, 3)
+    w_v, w_o = weights.w_v.numpy(), weights.w_o.numpy()
+    whole, thin = low_rank.spectrum(w_v, w_o), low_rank.thin_spectrum(w_v, w_o)
+    np.testing.assert_allclose(thin.values, whole.values[:32], rtol=1e-8)
+    assert (thin.rank, thin.d_head, thin.directions_for) == (whole.rank, 32, whole.directions_for)
+    with pytest.raises(ValueError, match="do not fit"):
+        low_rank.thin_spectrum(w_v, w_o.T)

@@ -24,12 +24,12 @@ STARTER = "a fluffy blue creature roamed the verdant forest"
 PAGES: dict[str, tuple[dict[str, object], list[str]]] = {
     "all_heads": ({}, ["Every head of every layer", "Links between words", "Pattern of head 0.3"]),
     "step_by_step": (
-        {},
+        {"all_steps": 1},
         ["1 · E of every word", "3 · Scores", "3 · One score", "6 · Pattern", "8 · E, ΔE and their sum"],
     ),
-    "step_by_step toy": ({"weights": "toy"}, ["3 · Scores", "6 · Shares of one row"]),
+    "step_by_step toy": ({"weights": "toy", "all_steps": 1}, ["3 · Scores", "6 · Shares of one row"]),
     "step_by_step broken": (
-        {"breaks": "no-scale"},
+        {"breaks": "no-scale", "all_steps": 1},
         ["Break it · As it is", "Break it · Broken", "Break it · Difference"],
     ),
     "delta_e": (
@@ -81,7 +81,8 @@ _opened: dict[str, AppTest] = {}
 def opened(page_name: str) -> AppTest:
     """A page as it is listed, run once for all tests here."""
     if page_name not in _opened:
-        _opened[page_name] = open_page(page_name.partition(" ")[0], menus=True, **PAGES[page_name][0])
+        folds = page_name == "step_by_step"  # its pictures of all words are folded
+        _opened[page_name] = open_page(page_name.partition(" ")[0], menus=True, folds=folds, **PAGES[page_name][0])
     return _opened[page_name]
 
 

@@ -20,7 +20,7 @@ from attn_core.walkthrough.ablations import StageAblation
 from ui import glossary
 from ui.lesson.stop import DECIDING, MOLES, Chart, Reader
 from ui.lesson.stops import STOPS, TITLES
-from ui.step_by_step import ablations
+from ui.step_by_step import ablations, guess, strip
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 opened = partial(open_page, "lesson", folds=True)
@@ -129,6 +129,15 @@ def test_the_scale_is_left_out_by_the_link_of_its_stop() -> None:
     """The link's parameters are those that the other page knows."""
     stop = STOPS[3](library())
     assert [*ablations.BREAKS.parse(str(stop.page_link[2]["breaks"]), {})] == [StageAblation.NO_SCALE]
+
+
+def test_the_lessons_links_lead_to_the_step_that_they_speak_of() -> None:
+    """Words as vectors, scores, the scale; whoever has answered the lesson's question is not asked it again."""
+    led = {number: STOPS[number - 1](library()).page_link for number in (1, 3, 4)}
+    assert {page for page, _, _ in led.values()} == {"step_by_step"}
+    for number, step in ((1, 1), (3, 3), (4, 4)):
+        assert strip.STEP.parse(str(led[number][2]["step"]), {}) == step
+    assert guess.TOLD.parse(str(led[3][2]["guess_told"]), {}) is True
 
 
 def test_the_second_stop_shows_the_sentences_that_it_measures() -> None:

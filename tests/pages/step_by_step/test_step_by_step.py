@@ -22,14 +22,15 @@ from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.from_trace import from_trace
 from attn_core.walkthrough.head import run_stages
 from ui.server import loading
-from ui.step_by_step import toy as toy_editors
+from ui.step_by_step.ablations import STEP_OF
 from ui.step_by_step.numbers import number
+from ui.step_by_step.pocket import editors as toy_editors
 
 ROOT = Path(__file__).parents[3]
 STARTER = "a fluffy blue creature roamed the verdant forest"
 PAGE = ROOT / "pages" / "step_by_step.py"
 CREATURE, FLUFFY = 4, 2
-opened = partial(open_page, "step_by_step")
+opened = partial(open_page, "step_by_step", all_steps=1)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def numbers(page: AppTest, key: str) -> np.ndarray:
 
 
 def test_every_step_draws_the_numbers_of_the_walk(trace) -> None:
-    page = opened()
+    page = opened(folds=True)
     made = run_stages(from_trace(trace.stream(), 0, 3))
     expected = {
         "step_1_e": trace.embedding(0),
@@ -185,21 +186,37 @@ def test_nothing_broken_is_close_to_the_model_and_every_break_is_not(trace) -> N
         assert not is_close(gauges(page)[0]), broken
         inputs = from_trace(trace.stream(), 0, 3, retrace=lambda ids: ac.trace(loading.model("minilm"), ids))
         spoilt = run_stages(inputs, frozenset({StageAblation(broken)}))
-        shown = numbers(page, "break_Broken")
+        step = STEP_OF[StageAblation(broken)]
+        shown = numbers(page, f"break_{step}_Broken")
         np.testing.assert_allclose(
             np.nan_to_num(shown), np.nan_to_num(spoilt.pattern.numpy()), atol=1e-5, err_msg=broken
         )
         difference = np.nan_to_num(spoilt.pattern.numpy()) - trace.pattern(0, 3)
-        np.testing.assert_allclose(np.nan_to_num(numbers(page, "break_Difference")), difference, atol=1e-5)
+        np.testing.assert_allclose(np.nan_to_num(numbers(page, f"break_{step}_Difference")), difference, atol=1e-5)
         np.testing.assert_allclose(numbers(page, "step_6_grid"), trace.pattern(0, 3), atol=2e-6)  # the walk stays true
 
 
 def test_the_intact_picture_keeps_its_scale_beside_one_that_is_broken(trace) -> None:
-    """Scores instead of weights are far larger; they have a scale of their own."""
+    """Scores instead of weights are far larger, and sharper weights larger; the scale is that of the intact picture."""
     largest = float(trace.pattern(0, 3).max())
-    for broken in ("no-softmax", "no-w-o"):
-        header, _ = packets(opened(breaks=broken, v=1, text=STARTER))["break_As it is"]
-        assert header["limit"] == pytest.approx(largest, rel=1e-3), broken
+    for broken, step in (("no-softmax", 6), ("no-scale", 4), ("keys-are-queries", 2)):
+        found = packets(opened(breaks=broken, v=1, text=STARTER))
+        intact, spoilt = found[f"break_{step}_As it is"][0], found[f"break_{step}_Broken"][0]
+        assert intact["limit"] == pytest.approx(largest, rel=1e-3), broken
+        for part in ("limit", "kind", "scale"):
+            assert intact[part] == spoilt[part], (broken, part)
+        assert intact["bar"]["domain"] == spoilt["bar"]["domain"]
+    header, (before, after) = packets(opened(breaks="no-w-o", v=1, text=STARTER))["break_8_deltas"]
+    np.testing.assert_allclose(before, trace.delta_e(0, 3)[CREATURE], atol=1e-5)
+    assert header["limit"] == pytest.approx(np.abs(before).max(), rel=1e-3) and not np.allclose(
+        before, after, atol=0.01
+    )
+
+
+def test_a_scale_that_is_left_below_and_above_says_so() -> None:
+    header, cells = packets(opened(breaks="no-softmax", v=1, text=STARTER))["break_6_Broken"]
+    assert cells.min() < 0 and cells.max() > 1
+    assert [text for _, text in header["bar"]["ticks"]] == [f"≤ {percent(0)}", f"≥ {percent(header['limit'])}"]
 
 
 def test_no_w_o_leaves_the_pattern_and_changes_delta() -> None:
@@ -210,7 +227,7 @@ def test_no_w_o_leaves_the_pattern_and_changes_delta() -> None:
 
 def test_a_causal_mask_is_hatched_and_not_zero() -> None:
     page = opened(breaks="causal-mask", v=1, text=STARTER)
-    broken = numbers(page, "break_Broken")
+    broken = numbers(page, "break_5_Broken")
     assert np.isnan(broken[np.triu_indices(13, 1)]).all() and np.isfinite(broken[np.tril_indices(13)]).all()
 
 
