@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from attn_core.text.numbers import significant
+from attn_core.tolerances import SMALLEST
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def _table(matrix: Matrix, place: str, turns: dict[tuple[int, int], int]) -> Mar
         )
         head = Markup("<thead><tr>{}{}</tr></thead>").format(corner, names)
     finite = np.abs(matrix.numbers[np.isfinite(matrix.numbers)])
-    most = max(1e-12, float(finite.max(initial=0.0)))
+    most = max(SMALLEST, float(finite.max(initial=0.0)))
     body = Markup("").join(_row(matrix, i, most, turns) for i in range(len(matrix.numbers)))
     return Markup('<table class="hl-matrix {} {}"><caption>{}</caption>{}<tbody>{}</tbody></table>').format(
         place, matrix.role, matrix.title, head, body
