@@ -16,6 +16,8 @@ from markupsafe import Markup
 from attn_core.text.numbers import significant
 from attn_core.tolerances import SMALLEST
 
+SMALLEST_SHOWN = 1 / 20_000  # half of the fourth decimal: what is smaller is 0 to a reader
+
 
 @dataclass(frozen=True)
 class Matrix:
@@ -105,4 +107,4 @@ def _said(number: float) -> str:
     """Three digits; −∞ as it is, and what is nothing but rounding as 0."""
     if not np.isfinite(number):
         return "−∞"
-    return significant(float(number), 3) if abs(number) >= 5e-5 else "0"
+    return significant(float(number), 3) if abs(number) >= SMALLEST_SHOWN else "0"
