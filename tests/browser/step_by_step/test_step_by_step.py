@@ -61,7 +61,7 @@ def middle_of(page: Page, key: str, row: int, column: int, size: int) -> dict[st
 
 
 def test_a_click_on_a_cell_shows_that_very_dot_product(open_page, trace) -> None:
-    page = is_live(open_page("step_by_step"))
+    page = is_live(open_page("step_by_step", v=1, all_steps=1))
     expect(board(page, "step_3_grid")).to_be_visible()
     place = middle_of(page, "step_3_grid", row=8, column=3, size=13)
     said = reading(page, "step_3_grid")
@@ -78,7 +78,7 @@ def test_a_click_on_a_cell_shows_that_very_dot_product(open_page, trace) -> None
 
 
 def test_the_keyboard_chooses_a_cell_too(open_page, trace) -> None:
-    page = is_live(open_page("step_by_step", v=1, text=STARTER, query=4, key=2))
+    page = is_live(open_page("step_by_step", v=1, all_steps=1, text=STARTER, query=4, key=2))
     board(page, "step_6_grid").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
@@ -90,7 +90,7 @@ def test_the_keyboard_chooses_a_cell_too(open_page, trace) -> None:
 
 
 def test_queries_in_columns_turn_the_picture_and_not_the_numbers(open_page, trace) -> None:
-    page = is_live(open_page("step_by_step", v=1, text=STARTER, query=4, key=2))
+    page = is_live(open_page("step_by_step", v=1, all_steps=1, text=STARTER, query=4, key=2))
     before = reading(page, "step_6_grid")
     page.get_by_text("in columns (the lesson)").click()
     expect(page.locator(".st-key-step_6_grid .legend")).to_contain_text("columns ask (query)")
@@ -100,7 +100,7 @@ def test_queries_in_columns_turn_the_picture_and_not_the_numbers(open_page, trac
 
 
 def test_a_broken_stage_moves_the_meter_and_its_link_is_restored(open_page, trace) -> None:
-    page = is_live(open_page("step_by_step"))
+    page = is_live(open_page("step_by_step", v=1, all_steps=1))
     meter = page.locator(".hl-meter b")
     expect(meter.first).to_contain_text("10⁻")
     page.get_by_text("no softmax", exact=True).click()
@@ -116,7 +116,7 @@ def test_a_broken_stage_moves_the_meter_and_its_link_is_restored(open_page, trac
 
 
 def test_a_changed_number_of_the_toy_changes_what_follows(open_page) -> None:
-    page = open_page("step_by_step", weights="toy", v=1)
+    page = open_page("step_by_step", weights="toy", all_steps=1, v=1)
     expect(page.locator("h1.hl-lead")).to_contain_text("blue (59")
     settled(page)
     editor = page.locator(".st-key-card_step_2 [data-testid=stDataFrame]").nth(1)
@@ -143,7 +143,7 @@ def test_a_changed_number_of_the_toy_changes_what_follows(open_page) -> None:
 
 
 def test_the_source_and_the_numbers_unfold(open_page) -> None:
-    page = is_live(open_page("step_by_step"))
+    page = is_live(open_page("step_by_step", v=1, all_steps=1))
     card = page.locator(".st-key-card_step_4")
     card.get_by_text("The code that ran").click()
     expect(card.locator("code").first).to_contain_text("return scores / math.sqrt(d_head)")
@@ -152,7 +152,7 @@ def test_the_source_and_the_numbers_unfold(open_page) -> None:
 
 
 def test_a_guess_is_answered(open_page, trace) -> None:
-    page = is_live(open_page("step_by_step"))
+    page = is_live(open_page("step_by_step", v=1, step=3))
     page.locator(".st-key-key_guess input").click()
     page.keyboard.type("blue")
     page.keyboard.press("Enter")
@@ -161,14 +161,16 @@ def test_a_guess_is_answered(open_page, trace) -> None:
 
 
 def test_the_links_to_the_steps_lead_there(open_page) -> None:
-    page = is_live(open_page("step_by_step", height=900))
-    page.locator(".hl-way a").nth(6).click()
+    page = is_live(open_page("step_by_step", height=900, v=1, all_steps=1))
+    page.get_by_role("button", name="Step 7: values").click()
     expect(page.locator("#step-7")).to_be_in_viewport()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "dark")])
 def test_nothing_is_cut_on_any_screen(open_page, width: int, scheme: str) -> None:
-    page = is_live(open_page("step_by_step", width=width, scheme=scheme, breaks="no-scale", v=1, text=STARTER))
+    page = is_live(
+        open_page("step_by_step", width=width, scheme=scheme, breaks="no-scale", v=1, all_steps=1, text=STARTER)
+    )
     no_sideways_scroll(page)
     for picture in page.locator("canvas").all():
         box = picture.bounding_box()
@@ -179,7 +181,7 @@ def test_nothing_is_cut_on_any_screen(open_page, width: int, scheme: str) -> Non
 
 def test_the_canvas_paints_the_strongest_cell_strongest(open_page, trace) -> None:
     """Pixels: in the attention pattern, [CLS] → [SEP] (78 %) is darker than [CLS] → a (1 %) on white."""
-    page = is_live(open_page("step_by_step"))
+    page = is_live(open_page("step_by_step", v=1, all_steps=1))
     dark = middle_of(page, "step_6_grid", row=0, column=12, size=13)
     light = middle_of(page, "step_6_grid", row=0, column=1, size=13)
 
@@ -204,7 +206,7 @@ def test_the_canvas_paints_the_strongest_cell_strongest(open_page, trace) -> Non
 def test_the_walk_on_screen_is_the_walk_in_a_notebook(open_page, trace) -> None:
     from attn_core.walkthrough.from_trace import from_trace
 
-    page = is_live(open_page("step_by_step", v=1, text=STARTER, layer=3, head=7, query=4))
+    page = is_live(open_page("step_by_step", v=1, all_steps=1, text=STARTER, layer=3, head=7, query=4))
     made = run_stages(from_trace(trace.stream(), 3, 7))
     shown = page.locator(".st-key-card_step_6 .hl-bars td b").all_inner_texts()
     assert [text.replace("\xa0", " ") for text in shown] == [spoken(w) for w in made.pattern[4]]
