@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.browser import ROOT, app, sentence
+from benchmarks.browser import ROOT, WORDS, app, sentence
 from benchmarks.load import Visitor, public_settings
 from benchmarks.tables import report
 
@@ -37,8 +37,15 @@ Question = Callable[[int], tuple[str, dict[str, object]]]
 
 
 def fresh(page: str, **view: object) -> Question:
-    """A page asked about a sentence of its own each time."""
-    return lambda turn: (page, {"text": sentence(TOKENS, 1000 + turn), **view})
+    """A page asked about a sentence that neither it nor another page was asked about before."""
+    first = WORDS[len(page) % len(WORDS)]
+    return lambda turn: (page, {"text": f"{first} {numbered(turn)} {sentence(TOKENS - 4, turn)}", **view})
+
+
+def numbered(turn: int) -> str:
+    """Three words that no other turn has, below 15³ = 3,375; each is one token."""
+    n = len(WORDS)
+    return " ".join(WORDS[turn // n**place % n] for place in range(3))
 
 
 def words(turn: int) -> tuple[str, dict[str, object]]:
@@ -99,7 +106,7 @@ def costs(folder: Path, rounds: int, **settings: str) -> Iterator[tuple[str, flo
         visitor = Visitor(address)
         for what, question in QUESTIONS.items():
             for turn in range(3):  # warm: lazy imports, models
-                _ask(visitor, question(10_000 + turn))
+                _ask(visitor, question(3_000 + turn))
             time.sleep(0.5)
             before, received = cpu_seconds(process), visitor.received
             for turn in range(rounds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from attn_core.settings import assets_folder
@@ -13,6 +14,7 @@ SHARED = (
     "canvas/picture.js",
     "canvas/open_head.js",
 )  # of all pictures, in this order
+_COMMENT = re.compile(r"^[ \t]*/\*.*?\*/[ \t]*\n", re.MULTILINE | re.DOTALL)  # with lines of its own
 
 
 @cache
@@ -23,8 +25,8 @@ def asset(name: str) -> str:
 
 @cache
 def with_drawing(name: str) -> str:
-    """The ES module of one file in assets/, behind what all canvas pictures share."""
-    return "\n".join([*map(asset, SHARED), asset(name)])
+    """The ES module of one file in assets/, behind what all canvas pictures share; without comments: it travels."""
+    return _COMMENT.sub("", "\n".join([*map(asset, SHARED), asset(name)]))
 
 
 @cache

@@ -83,7 +83,7 @@ def nearest(
     `away` finds the words that the vector points away from; their scores keep their own (negative) sign. Equal to a
     search of the whole table, but never holds more than `chunk` rows of scores.
     """
-    return both_ends(matrix, vectors, count, measure=measure, chunk=chunk)[away]
+    return _ends(matrix, vectors, count, (not away,), measure, chunk)[0]
 
 
 def both_ends(
@@ -95,9 +95,17 @@ def both_ends(
     chunk: int = CHUNK,
 ) -> tuple[NearestTokens, NearestTokens]:
     """The words that each vector points to, and those that it points away from, in one pass through the vocabulary."""
+    towards, away = _ends(matrix, vectors, count, (True, False), measure, chunk)
+    return towards, away
+
+
+def _ends(
+    matrix: Tensor, vectors: Array, count: int, wanted: Sequence[bool], measure: Literal["cosine", "dot"], chunk: int
+) -> list[NearestTokens]:
+    """For each of `wanted`: the words with the largest scores (True) or with the smallest."""
     targets = torch.as_tensor(np.asarray(vectors), dtype=torch.float32)
     targets = targets / _lengths(targets)[:, None] if measure == "cosine" else targets
-    ends = [_Best(len(targets), min(count, len(matrix)), largest) for largest in (True, False)]
+    ends = [_Best(len(targets), min(count, len(matrix)), largest) for largest in wanted]
     total, squares = torch.zeros(len(targets), dtype=torch.float64), torch.zeros(len(targets), dtype=torch.float64)
     for start in range(0, len(matrix), chunk):
         rows = matrix[start : start + chunk].detach().float()
@@ -110,10 +118,9 @@ def both_ends(
             end.add(scores, start)
     mean = total / len(matrix)
     spread = (squares / len(matrix) - mean.square()).clamp(min=0).sqrt()
-    towards, away = (
+    return [
         NearestTokens(end.ids.numpy(), end.scores.numpy(), mean.numpy(), spread.numpy(), len(matrix)) for end in ends
-    )
-    return towards, away
+    ]
 
 
 class _Best:

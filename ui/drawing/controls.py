@@ -133,10 +133,12 @@ def model_picker(
 ) -> None:
     """A model of those on offer, or any that a visitor of a local run names; the chosen one is always in the list."""
     own = st.session_state[param.name]
+    names = [*offered, *([] if own in offered else [own])]
+    said = {name: words(name) for name in names}  # Streamlit asks for each several times, and it looks at the disk
     st.selectbox(
         param.label,
-        [*offered, *([] if own in offered else [own])],
-        format_func=words,
+        names,
+        format_func=lambda name: said[name] if name in said else words(name),
         key=param.name,
         help=param.help,
         on_change=on_change,

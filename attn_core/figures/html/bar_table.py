@@ -38,25 +38,30 @@ def bars(
     """A table of bars as HTML. `marks` gives rows a role ("query", "key", "special") and a word that says why."""
     marks = marks or {}
     titles = Markup("").join(Markup('<th scope="col">{}</th>').format(column.title) for column in columns)
-    rows = Markup("").join(_row(i, label, columns, marks.get(i)) for i, label in enumerate(labels))
+    cells = [_cells(column) for column in columns]  # [column][row]
+    rows = Markup("").join(_row(label, [own[i] for own in cells], marks.get(i)) for i, label in enumerate(labels))
     table = '<table class="hl-bars"><thead><tr><th scope="col">{}</th>{}</tr></thead><tbody>{}</tbody></table>'
     return Markup(table).format(head, titles, rows)
 
 
-def _row(i: int, label: str, columns: Sequence[Column], mark: tuple[str, str] | None) -> Markup:
+def _row(label: str, cells: Sequence[Markup], mark: tuple[str, str] | None) -> Markup:
     role, why = mark or ("", "")
     said = Markup("<small>{}</small>").format(why) if why else ""
-    cells = Markup("").join(_cell(column, i) for column in columns)
-    return Markup('<tr class="{}"><th scope="row">{}{}</th>{}</tr>').format(role, label, said, cells)
+    row = Markup('<tr class="{}"><th scope="row">{}{}</th>{}</tr>')
+    return row.format(role, label, said, Markup("").join(cells))
 
 
-def _cell(column: Column, i: int) -> Markup:
-    """Negative bars grow to the left of a middle line, positive ones to the right."""
+def _cells(column: Column) -> list[Markup]:
+    """A column's cells; negative bars grow to the left of a middle line, positive ones to the right."""
     numbers = np.nan_to_num(np.asarray(column.numbers, dtype=float), neginf=0.0, posinf=0.0)
     most = max(SMALLEST, float(np.abs(numbers).max(initial=0.0)) if column.most is None else column.most)
-    share = min(1.0, abs(numbers[i]) / most)
-    bar = Markup('<i class="{}" style="width:{:.2f}%"></i>').format(column.role, 100 * share)
-    if (numbers < 0).any():
-        halves = (bar, "") if numbers[i] < 0 else ("", bar)
+    two_sided = bool((numbers < 0).any())
+    return [_cell(float(n), column.texts[i], column.role, most, two_sided) for i, n in enumerate(numbers)]
+
+
+def _cell(number: float, text: str, role: str, most: float, two_sided: bool) -> Markup:
+    bar = Markup('<i class="{}" style="width:{:.2f}%"></i>').format(role, 100 * min(1.0, abs(number) / most))
+    if two_sided:
+        halves = (bar, "") if number < 0 else ("", bar)
         bar = Markup('<span class="below">{}</span><span class="above">{}</span>').format(*halves)
-    return Markup('<td><div><b>{}</b><span class="track">{}</span></div></td>').format(column.texts[i], bar)
+    return Markup('<td><div><b>{}</b><span class="track">{}</span></div></td>').format(text, bar)

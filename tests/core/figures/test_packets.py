@@ -172,3 +172,13 @@ def test_a_pooled_cell_is_the_strongest_that_may_be_seen():
     may_look = np.array([[True, False, False], [True, True, False], [True, True, True]])
     pooled = _bytes_of(weights, may_look, 2)
     assert pooled.tolist() == [[[round(254 * 0.4), MASKED], [round(254 * 0.3), 0]]]
+
+
+@pytest.mark.parametrize("name", ["overview", "links", "cells", "panels"])
+def test_a_script_travels_without_its_comments(name: str) -> None:
+    """It is sent with every picture."""
+    travels = scripts.module(name)
+    whole = "\n".join([*map(scripts.asset, scripts.SHARED), scripts.asset(f"canvas/{name}.js")])
+    assert not [line for line in travels.splitlines() if line.strip().startswith(("/*", "//"))]
+    assert [line for line in travels.splitlines() if line in set(whole.splitlines())] == travels.splitlines()
+    assert len(travels) < 0.87 * len(whole)

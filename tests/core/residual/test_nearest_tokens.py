@@ -102,3 +102,14 @@ def test_a_part_of_a_search_is_judged_as_a_search_of_its_own(table):
     np.testing.assert_array_equal(part.ids, alone.ids)
     np.testing.assert_allclose(part.scores, alone.scores, rtol=1e-5)
     assert part.chance_level == alone.chance_level < nearest_tokens.nearest(table, vectors, 5).chance_level
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_one_end_of_the_table_is_sorted_where_one_is_asked_for(table, away, monkeypatch):
+    ends = []
+    add = nearest_tokens._Best.add
+    monkeypatch.setattr(nearest_tokens._Best, "add", lambda self, *got: ends.append(self._largest) or add(self, *got))
+    nearest_tokens.nearest(table, RNG.normal(size=(2, 24)), 3, away=away, chunk=5000)
+    assert ends == [not away]
+    nearest_tokens.both_ends(table, RNG.normal(size=(2, 24)), 3, chunk=5000)
+    assert ends == [not away, True, False]

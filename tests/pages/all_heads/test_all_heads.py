@@ -24,6 +24,7 @@ from ui.all_heads.packets import every_pattern
 from ui.drawing import markup
 from ui.drawing.canvas import Opened
 from ui.server import loading, shared
+from ui.shell import inputs
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 opened = partial(open_page, "all_heads")
@@ -343,3 +344,11 @@ def test_the_overview_computes_every_layer_once_and_says_how_much_rests_on_the_s
     on_sink = trace.patterns(0)[3][:, [0, -1]].sum(axis=-1).mean()  # [CLS] and [SEP]
     assert header["notes"][0][3] == f"{100 * on_sink:.0f} % on [CLS] [SEP]" == "17 % on [CLS] [SEP]"
     assert [len(notes) for notes in header["notes"]] == [12] * 6
+
+
+def test_each_model_of_the_picker_is_looked_for_once_a_run(model: ac.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    find = inputs.availability
+    monkeypatch.setattr(inputs, "availability", lambda name: asked.append(name) or find(name))
+    open_page("all_heads")
+    assert asked and len(asked) == len(set(asked))
