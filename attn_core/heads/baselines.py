@@ -7,6 +7,7 @@ learnt. Sources: Zhang & Bowman 2018 (random weights as a control); Hewitt & Lia
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,13 @@ from attn_core.heads.sink import Floats
 if TYPE_CHECKING:
     from attn_core.traces.reader import TraceReader
 
+_DICE = threading.Lock()  # torch has one source of chance for all threads, and a seed means the same weights each time
+
 
 def random_weights(model: Model, seed: int = 0) -> Model:
     """The same architecture and tokenizer, with the weights that training would have started from."""
 
-    with torch.random.fork_rng(devices=[]):
+    with _DICE, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = type(model.hf)(copy.deepcopy(model.hf.config)).eval()
     return wrap(fresh, model.tokenizer, name=f"{model.name}, random weights")

@@ -49,7 +49,8 @@ def from_trace(stream: StreamTrace, layer: int, head: int, *, retrace: Retrace |
         slot=head * query.shape[1],
     )
     if retrace is not None and stream.name == "self":
-        inputs = replace(inputs, shuffled=lambda: _shuffled(stream.tokens, layer, head, retrace))
+        tokens = stream.tokens  # not the stream: pages keep these inputs for hours, and they would keep the whole trace
+        inputs = replace(inputs, shuffled=lambda: _shuffled(tokens, layer, head, retrace))
     return _with_weights(stream, layer, head, inputs)
 
 

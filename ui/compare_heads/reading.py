@@ -16,7 +16,7 @@ from ui.compare_heads.params import PAIR
 from ui.compare_heads.specs import LETTERS, PanelSpec
 from ui.drawing import widgets
 from ui.page import Page
-from ui.server import budget, shared
+from ui.server import budget, loading, shared
 from ui.server.cache import unwrap
 from ui.shell import known_words
 from ui.stream import StreamView
@@ -101,7 +101,7 @@ def _mean_of_orders(viewed: StreamView) -> MeanPatterns:
 
 def _with_random_weights(page: Page, model: Model) -> Model:
     with page.problems():
-        return shared.share(baselines.random_weights, model)
+        return loading.random_weights(model)
 
 
 def _by_words(panels: Sequence[Panel]) -> bool:

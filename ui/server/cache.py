@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLate
+from contextlib import suppress
 from enum import Enum
 from typing import Any, Generic, TypeVar, cast
 
@@ -41,12 +42,14 @@ class ByteCache:
     """The values used last, as many as fit into a number of bytes; each is computed once, however many ask at once.
 
     A value above the budget is returned and not kept. Values under a `pinned` key are never evicted and not counted.
+    What has left the budget while a page still reads it is found again, not computed a second time.
     """
 
     def __init__(self, budget: int, pinned: tuple[Hashable, ...] = ()) -> None:
         self.budget, self._pinned_keys = budget, pinned
         self._sized: LRUCache[Hashable, tuple[object, int]] = LRUCache(budget, getsizeof=lambda entry: entry[1])
         self._pinned: dict[Hashable, object] = {}
+        self._alive: weakref.WeakValueDictionary[Hashable, object] = weakref.WeakValueDictionary()
         self._on_their_way: dict[Hashable, Future[object]] = {}
         self._lock = threading.Lock()
 
@@ -56,6 +59,8 @@ class ByteCache:
 
     def put(self, key: Hashable, value: object, size: int) -> None:
         with self._lock:
+            with suppress(TypeError):  # tuples and strings are no such values
+                self._alive[key] = value
             if key in self._pinned_keys:
                 self._pinned[key] = value
             elif size <= self.budget:  # LRUCache raises ValueError for a larger one
@@ -107,7 +112,7 @@ class ByteCache:
         if key in self._pinned:
             return self._pinned[key]
         entry = self._sized.get(key)
-        return None if entry is None else entry[0]
+        return self._alive.get(key) if entry is None else entry[0]
 
     def __len__(self) -> int:
         return len(self._sized) + len(self._pinned)

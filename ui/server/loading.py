@@ -3,6 +3,7 @@
 job = loading.open_model("minilm")
 job.done.is_set(), job.message, job.fraction, job.error
 loading.model("minilm")                  # a handle of the model, if it is there now
+loading.random_weights(model)            # its architecture with random weights, made once for all visitors, too
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from attn_core.errors import HeadlightError
 from ui.server import shared
-from ui.server.cache import Handle
+from ui.server.cache import Handle, key_of
 from ui.server.shared import Job, SharedState
 
 if TYPE_CHECKING:
@@ -28,6 +29,22 @@ def model(name: str) -> Model | None:
     """The loaded model, as a handle that reads like it, or None while it is not here."""
     loaded = _loaded(name)
     return None if loaded is None else cast("Model", Handle(name, loaded, partial(_bring, name)))
+
+
+def random_weights(model: Model, seed: int = 0) -> Model:
+    """A shared model's architecture with random weights, made once for all who ask, as a handle.
+
+    It counts among the models: it is as large as one, and would push every trace out of their budget.
+    """
+    from attn_core.heads import baselines
+
+    key = ("random weights", key_of(model), seed)
+    make = partial(baselines.random_weights, model, seed)
+
+    def bring() -> Model:
+        return shared.STATE.models.get_or_compute(key, make, lambda made: made.n_bytes)
+
+    return cast("Model", Handle(key, bring(), bring))
 
 
 def job(name: str) -> Job | None:

@@ -17,6 +17,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import StopException
 
 from attn_core.errors import NoNetwork
+from attn_core.heads import baselines
 from ui.link import LinkState
 from ui.server import cache, loading, passes, shared
 from ui.server.cache import ByteCache, Handle
@@ -329,6 +330,50 @@ def test_a_model_is_loaded_once_for_everybody_and_tells_how_far_it_is(
     assert (jobs[0].message, jobs[0].fraction) == ("half of it is here", 0.5)
     assert isinstance(cache.unwrap(loading.model("big")), Result)
     assert loading.open_model("big") is jobs[0] and calls == ["big"]
+
+
+def test_random_weights_are_made_once_for_all_who_ask_and_push_out_no_trace(
+    state: SharedState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Large(Result):
+        n_bytes = 90
+
+    made: list[int] = []
+
+    def random_weights(model: object, seed: int = 0) -> Large:
+        made.append(seed)
+        time.sleep(0.2)
+        return Large()
+
+    monkeypatch.setattr(baselines, "random_weights", random_weights)
+    state.models, state.traces = ByteCache(100), ByteCache(100)
+    model, trace = handle("a model"), handle("a trace")
+    both = [cache.unwrap(model), cache.unwrap(trace)]
+    got = ask_at_once(2, lambda: cache.unwrap(loading.random_weights(model)))
+    assert made == [0] and got[0] is got[1]
+    assert [state.traces.get(key) for key in ("a model", "a trace")] == both
+    assert loading.random_weights(model) != loading.random_weights(model, seed=1) and made == [0, 1]
+    del got
+    gc.collect()
+    assert len(state.models) == 1, "two of them are more than the budget"
+    loading.random_weights(model)
+    assert made == [0, 1, 0]
+
+
+def test_what_a_page_still_reads_is_found_again_though_the_budget_is_too_small_for_it(state: SharedState) -> None:
+    state.traces, counted = ByteCache(1), itertools.count()
+
+    def costly() -> Result:
+        next(counted)
+        return Result()
+
+    def visit() -> None:
+        cache.begin_page()
+        first = shared.get_or_compute("first", costly)
+        assert cache.unwrap(shared.get_or_compute("first", costly)) is cache.unwrap(first)
+
+    ask_at_once(1, visit)
+    assert next(counted) == 1 and state.traces.get("first") is None
 
 
 def test_a_model_that_failed_says_why_and_can_be_tried_again(
