@@ -75,8 +75,8 @@ def thin_spectrum(w_v: np.ndarray, w_o: np.ndarray) -> Spectrum:
     strengths (QR); for a page that needs them at once. Raises ValueError if the two do not fit.
     """
     _check_shapes(w_v, w_o)
-    r_v = np.linalg.qr(w_v.astype(np.float64), mode="r")  # [d_head, d_head]
-    r_o = np.linalg.qr(w_o.astype(np.float64).T, mode="r")  # [d_head, d_head]
+    r_v = np.asarray(np.linalg.qr(w_v.astype(np.float64), mode="r"))  # [d_head, d_head]
+    r_o = np.asarray(np.linalg.qr(w_o.astype(np.float64).T, mode="r"))  # [d_head, d_head]
     values = np.linalg.svd(r_v @ r_o.T, compute_uv=False)
     floor = float(values[0] * w_v.shape[0] * np.finfo(np.float64).eps)
     return Spectrum(values, w_v.shape[1], floor)

@@ -103,7 +103,7 @@ def _head(
     labels, pattern = trace.tokens.labels, trace.pattern(layer, head)
     row = labels.index(query)
     shares = {slot: percent(float(pattern[row, labels.index(word)])) for slot, word in keys.items()}
-    params = {"model": model, "text": text, "layer": layer, "head": head, "query": row}
+    params: dict[str, str | int] = {"model": model, "text": text, "layer": layer, "head": head, "query": row}
     return _view(
         name, "all_heads", params, _pattern(trace, layer, head, row), _below(model, layer, head, text),
         head=f"{layer}.{head}", **shares, **slots,
