@@ -61,7 +61,7 @@ QUESTIONS: dict[str, Question] = {
         {"text": sentence(TOKENS, 1), "layer": turn % 6, "head": turn // 6 % 12},
     ),
     "front page, another word": lambda turn: ("", {"text": sentence(TOKENS, 1), "query": turn % TOKENS}),
-    "step by step": fresh("step_by_step"),
+    **{f"step by step, step {step}": fresh("step_by_step", step=step, guess_told=1) for step in range(1, 9)},
     "ΔE": fresh("delta_e"),
     "word senses": words,
     "compare": fresh("compare_heads"),

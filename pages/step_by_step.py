@@ -47,9 +47,8 @@ if subject.is_real:
     stream.switches(read)
 
 is_asked = not all_steps and step == strip.SCORES and guess.is_open(subject, view)
-strip.strip(
-    subject, step, all_steps, not is_asked and (all_steps or step >= strip.SCORES), partial(reading.follow, subject)
-)
+shows_key = all_steps or (step >= strip.SCORES and not is_asked)
+strip.strip(subject, step, all_steps, shows_key, partial(reading.follow, subject.link_names))
 start.lead(page, subject, None if all_steps else step)
 
 STEPS = {

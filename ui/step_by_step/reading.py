@@ -74,9 +74,9 @@ def subject_from_toy(page: Page, numbers: Toy) -> StepSubject:
     )
 
 
-def follow(subject: StepSubject, position: int) -> None:
+def follow(link_names: tuple[str, str], position: int) -> None:
     """Callback: another word is followed; what was chosen and guessed for the last one is nothing for this one."""
-    of_query, of_key = subject.link_names
+    of_query, of_key = link_names
     st.session_state["from"] = None
     st.session_state[of_query] = position
     st.session_state[of_key] = None

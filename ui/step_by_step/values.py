@@ -23,6 +23,7 @@ from ui import words
 from ui.drawing import canvas, gallery, widgets
 from ui.page import go
 from ui.server import shared
+from ui.shell.folds import folded
 from ui.step_by_step import layout
 from ui.step_by_step.grids import bars_of, marks_of
 from ui.step_by_step.layout import paragraph
@@ -169,8 +170,10 @@ def _three_strips(subject: StepSubject, e: Array, change: Array) -> None:
     paragraph(WORDS.html("step_8.together"))
     three, alt = [("E", e), ("ΔE", change), ("E + ΔE", e + change)], "E, ΔE and their sum, on one scale"
     stack(three, "step_8_strips", alt, picture="8 · E, ΔE and their sum")
-    paragraph(WORDS.html("step_8.alone"))
-    stack([("ΔE", change)], "step_8_delta", "ΔE on a scale of its own", picture="8 · ΔE alone")
+    alone = folded(WORDS.text("step_8.alone"), "alone_8", ":material/unfold_more:")
+    if alone.open:
+        with alone:
+            stack([("ΔE", change)], "step_8_delta", "ΔE on a scale of its own", picture="8 · ΔE alone")
 
 
 def _named_strips(subject: StepSubject, e: Array, change: Array) -> None:

@@ -13,6 +13,7 @@ from attn_core.figures.html.rotary_dials import clocks
 from attn_core.residual.input_parts import InputParts
 from ui import words
 from ui.drawing import canvas, widgets
+from ui.shell.folds import folded
 from ui.step_by_step import layout
 from ui.step_by_step.layout import paragraph
 from ui.step_by_step.pocket import editors
@@ -37,12 +38,16 @@ def vectors(subject: StepSubject) -> None:
         layout.step_header(1, how_e_is_made(subject), aside=what_e_knows(subject), formulas=[sum_of_parts(subject)])
         if subject.toy is not None:
             editors.editors(subject, "tokens", "places")
-        elif subject.parts is not None:
-            paragraph(WORDS.html("step_1.made", word=subject.query_html))
-            _made_of(subject.parts, subject.query)
-        if subject.layer > 0 or subject.parts is None:
-            own = [("E", subject.embedding[subject.query])]
+        own = [("E", subject.embedding[subject.query])]
+        if not subject.meanings:
+            paragraph(WORDS.html("step_1.own", word=subject.query_html, d=subject.d_model))
             stack(own, "step_1_own", f"E of {subject.query_name(subject.query)}", picture="1 · E of the word")
+        if subject.is_real and subject.parts is not None:
+            parts = folded(WORDS.text("step_1.fold"), "parts_1", ":material/add:")
+            if parts.open:
+                with parts:
+                    paragraph(WORDS.html("step_1.made", word=subject.query_html))
+                    _made_of(subject.parts, subject.query)
         with layout.all_words(1, "E of every word") as is_open:
             if is_open:
                 paragraph(WORDS.html("step_1.e", d=subject.d_model))

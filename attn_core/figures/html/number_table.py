@@ -16,6 +16,7 @@ from markupsafe import Markup
 from attn_core.text.numbers import significant
 from attn_core.tolerances import SMALLEST
 
+LONGEST_FLAT = 2  # letters of a column's name that stand beside each other; longer names stand upright
 SMALLEST_SHOWN = 1 / 20_000  # half of the fourth decimal: what is smaller is 0 to a reader
 
 
@@ -84,8 +85,9 @@ def _table(matrix: Matrix, place: str, turns: dict[tuple[int, int], int]) -> Mar
     finite = np.abs(matrix.numbers[np.isfinite(matrix.numbers)])
     most = max(SMALLEST, float(finite.max(initial=0.0)))
     body = Markup("").join(_row(matrix, i, most, turns) for i in range(len(matrix.numbers)))
-    return Markup('<table class="hl-matrix {} {}"><caption>{}</caption>{}<tbody>{}</tbody></table>').format(
-        place, matrix.role, matrix.title, head, body
+    kind = f"{place} {matrix.role}" + " long" * any(len(name) > LONGEST_FLAT for name in matrix.columns)
+    return Markup('<table class="hl-matrix {}"><caption>{}</caption>{}<tbody>{}</tbody></table>').format(
+        kind, matrix.title, head, body
     )
 
 

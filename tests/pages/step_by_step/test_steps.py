@@ -153,10 +153,10 @@ def test_one_step_computes_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_one_step_is_light(step: int) -> None:
-    """Of what travels, each canvas brings 34 kB of script: three at most, and the HTML of one step."""
+    """Of what travels, each canvas brings 34 kB of script: one, and the HTML of one step."""
     page = opened(step, guess_told=1)
     canvases = packets(page)
-    assert len(canvases) <= 2
+    assert len(canvases) <= 1
     styles = sum(len(style) for style in re.findall(r"<style.*?</style>", html(page), re.S))
     assert len(html(page)) - styles + sum(len(each.proto.bytes) for each in page.get("bidi_component")) < 60_000
 
@@ -227,6 +227,8 @@ def test_pictures_of_all_words_are_folded_until_asked_for(step: int, keys: list[
 
 def test_the_open_vectors_are_those_of_the_two_chosen_words(trace: ac.Trace) -> None:
     made = run_stages(from_trace(trace.stream(), 0, 3))
+    _, (e,) = packets(opened(1))["step_1_own"]
+    np.testing.assert_array_equal(e, trace.embedding(0)[CREATURE])
     _, (query, key) = packets(opened(2, key=3))["step_2_both"]
     np.testing.assert_allclose(query, made.query[CREATURE], atol=1e-6)
     np.testing.assert_allclose(key, made.key[3], atol=1e-6)
