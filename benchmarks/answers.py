@@ -1,7 +1,8 @@
 """What an answer costs the server: its CPU time ÷ that of a bare forward pass of the same tokens.
 
 A visitor without a browser speaks Streamlit's protocol to the hosted app and asks each page about sentences that nobody
-asked before; the server's CPU time is read from the system. The floor is a page of Streamlit's own with five inputs, a
+asked before, no other page either; another head or word is a click in a page that is open. As a browser does, it keeps
+what it was sent. The server's CPU time is read from the system. The floor is a page of Streamlit's own with five inputs, a
 folded table and ten lines. With `--beside FOLDER` another checkout answers the same questions in the same run, once as
 it is and once with `runner.postScriptGC` off, so that a gain can be told from a quieter machine.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import statistics
 import tempfile
 import time
@@ -22,6 +24,7 @@ from benchmarks.load import Visitor, public_settings
 from benchmarks.tables import report
 
 TOKENS = 13
+WARM = 10_050  # turns from here on are no measurement
 FLOOR = """
 import pandas as pd
 import streamlit as st
@@ -33,45 +36,68 @@ with st.expander("table"):
 for i in range(10):
     st.text(f"line {i} {st.query_params.get('text', '')}")
 """
-Question = Callable[[int], tuple[str, dict[str, object]]]
+Question = Callable[[int], Callable[[Visitor], object]]  # the turn → what a visitor asks
+
+
+def opened(page: str, view: Callable[[int], dict[str, object]]) -> Question:
+    """A link into a page, another one each turn."""
+    return lambda turn: lambda visitor: visitor.ask(page, **view(turn))
+
+
+def new_sentence(page: str, turn: int) -> str:
+    """A sentence of so many tokens that no other page and no other turn has, so that no trace of it is kept."""
+    return " ".join(random.Random(f"{page} {turn}").choices(WORDS, k=TOKENS - 2))
 
 
 def fresh(page: str, **view: object) -> Question:
-    """A page asked about a sentence that neither it nor another page was asked about before."""
-    first = WORDS[len(page) % len(WORDS)]
-    return lambda turn: (page, {"text": f"{first} {numbered(turn)} {sentence(TOKENS - 4, turn)}", **view})
+    """A page asked about a sentence of its own each time."""
+    return opened(page, lambda turn: {"text": new_sentence(page, turn), **view})
 
 
-def numbered(turn: int) -> str:
-    """Three words that no other turn has, below 15³ = 3,375; each is one token."""
-    n = len(WORDS)
-    return " ".join(WORDS[turn // n**place % n] for place in range(3))
-
-
-def words(turn: int) -> tuple[str, dict[str, object]]:
+def words(turn: int) -> dict[str, object]:
     """A board of word senses with three sentences of its own."""
     rows = (f"a mole dug hole {turn}", f"{turn} mole of carbon", f"take a biopsy of the mole {turn}")
-    return "word_senses", {"board": json.dumps([[row, "the mole", 0] for row in rows])}
+    return {"board": json.dumps([[row, "the mole", 0] for row in rows])}
+
+
+def source(turn: int) -> dict[str, object]:
+    """A sentence to translate."""
+    return {
+        "source": f"the small blue car sees {('a', 'the', 'some', 'my')[turn % 4]} horse {'and ' * (turn // 4 % 9)}"
+    }
+
+
+def clicked(key: str, event: str, tells: Callable[[int], dict[str, int]]) -> Question:
+    """A click on a picture of the front page, in a session that has it open; who has not opens it instead."""
+
+    def asked(turn: int) -> Callable[[Visitor], object]:
+        def act(visitor: Visitor) -> object:
+            if visitor.page_name or sentence(TOKENS, 1).replace(" ", "+") not in visitor.link:
+                return visitor.ask(text=sentence(TOKENS, 1))
+            return visitor.click(key, event, tells(turn))
+
+        return act
+
+    return asked
+
+
+def tile(turn: int) -> dict[str, int]:
+    """Another head each turn, and other ones for warming up."""
+    return {"layer": turn % 6, "head": (turn // 6 + (6 if turn >= WARM else 0)) % 12, "query": 0, "key": 0}
 
 
 QUESTIONS: dict[str, Question] = {
     "front page, new sentence": fresh(""),
-    "front page, another head": lambda turn: (
-        "",
-        {"text": sentence(TOKENS, 1), "layer": turn % 6, "head": turn // 6 % 12},
-    ),
-    "front page, another word": lambda turn: ("", {"text": sentence(TOKENS, 1), "query": turn % TOKENS}),
+    "front page, another head": clicked("overview", "opened", tile),
+    "front page, another word": clicked("heatmap", "chosen", lambda turn: {"row": turn % TOKENS, "column": 0}),
     **{f"step by step, step {step}": fresh("step_by_step", step=step, guess_told=1) for step in range(1, 9)},
     "ΔE": fresh("delta_e"),
-    "word senses": words,
+    "word senses": opened("word_senses", words),
     "compare": fresh("compare_heads"),
     "find heads": fresh("find_heads"),
-    "translate": lambda turn: (
-        "cross_attention",
-        {"source": f"the small blue car sees {('a', 'the', 'some', 'my')[turn % 4]} horse {'and ' * (turn // 4 % 9)}"},
-    ),
-    "parameters": lambda turn: ("parameters", {"own": 1, "n_layers": 2 + turn % 90}),
-    "lesson": lambda turn: ("lesson", {"stop": 1 + turn % 8}),
+    "translate": opened("cross_attention", source),
+    "parameters": opened("parameters", lambda turn: {"own": 1, "n_layers": 2 + turn % 90}),
+    "lesson": opened("lesson", lambda turn: {"stop": 1 + turn % 8}),
 }
 
 
@@ -106,17 +132,12 @@ def costs(folder: Path, rounds: int, **settings: str) -> Iterator[tuple[str, flo
         visitor = Visitor(address)
         for what, question in QUESTIONS.items():
             for turn in range(3):  # warm: lazy imports, models
-                _ask(visitor, question(3_000 + turn))
+                question(WARM + turn)(visitor)
             time.sleep(0.5)
             before, received = cpu_seconds(process), visitor.received
             for turn in range(rounds):
-                _ask(visitor, question(turn))
+                question(turn)(visitor)
             yield what, (cpu_seconds(process) - before) / rounds, (visitor.received - received) // rounds
-
-
-def _ask(visitor: Visitor, asked: tuple[str, dict[str, object]]) -> None:
-    page, view = asked
-    visitor.ask(page, **view)
 
 
 def floor(rounds: int) -> float:

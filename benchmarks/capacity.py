@@ -95,8 +95,7 @@ def measured(workers: int, seconds: float) -> dict[str, float]:
         def work(number: int) -> None:
             turn = number * 10_000
             while time.monotonic() < end:
-                page, view = list(QUESTIONS.values())[turn % len(QUESTIONS)](turn)
-                visitors[number].ask(page, **view)
+                list(QUESTIONS.values())[turn % len(QUESTIONS)](turn)(visitors[number])
                 answers[number] += 1
                 turn += 1
 

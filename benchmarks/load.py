@@ -9,6 +9,7 @@ as can be, and the server's memory must stay flat. The server is the hosted one,
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import statistics
 import threading
@@ -79,7 +80,11 @@ class Visits:
 
 
 class Visitor:
-    """A visitor without a browser: one session of the server, from an address of its own where a proxy would say so."""
+    """A visitor without a browser: one session of the server, from an address of its own where a proxy would say so.
+
+    As a browser does, it keeps large messages of its last two answers and tells the server so, which then sends their
+    names alone.
+    """
 
     def __init__(self, address: str, comes_from: str = "") -> None:
         from websockets.sync.client import connect
@@ -97,6 +102,10 @@ class Visitor:
         self.received = 0  # bytes
         self.session_id = ""
         self.widgets: set[str] = set()  # the ids of all that were on a page
+        self.kept: dict[str, tuple[int, Any]] = {}  # large messages by their name, with the last answer that had them
+        self.answers = 0
+        self.link = ""  # what stands in the address bar
+        self.page_name = ""
 
     def session(self) -> str:
         """The session's id, out of the first message of a run that was asked for."""
@@ -110,28 +119,62 @@ class Visitor:
 
     def ask(self, page_name: str = "", holds: Sequence[Any] = (), **view: object) -> str:
         """Open a view, with what widgets hold (`WidgetState`s), and give all that the page says as HTML."""
+        self.link = urlencode({"v": 1, "model": "minilm", **view})
+        return self._answer(page_name, holds)
+
+    def click(self, key: str, event: str, tells: object) -> str:
+        """A click on a picture of ours, as a browser sends it: its event, beside the address as the server wrote it."""
+        from streamlit.components.v2.bidi_component.main import _make_trigger_id
+        from streamlit.proto.WidgetStates_pb2 import WidgetState
+
+        told = json.dumps([{"event": event, "value": tells}])
+        name = self.widget(key)
+        holds = [
+            WidgetState(id=name, json_value="{}"),
+            WidgetState(id=_make_trigger_id(name, "events"), json_trigger_value=told),
+        ]
+        return self._answer(self.page_name, holds)
+
+    def _answer(self, page_name: str, holds: Sequence[Any]) -> str:
         from streamlit.proto.BackMsg_pb2 import BackMsg
-        from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
         wish = BackMsg()
-        wish.rerun_script.query_string = urlencode({"v": 1, "model": "minilm", **view})
-        wish.rerun_script.page_name = page_name
+        wish.rerun_script.query_string = self.link
+        wish.rerun_script.page_name = self.page_name = page_name
         wish.rerun_script.widget_states.widgets.extend(holds)
+        wish.rerun_script.cached_message_hashes.extend(self.kept)
         self.socket.send(wish.SerializeToString())
         said = []
+        self.answers += 1
         while True:
-            message = ForwardMsg()
-            data = self.socket.recv(timeout=300)
-            self.received += len(data)
-            message.ParseFromString(data)
-            if message.WhichOneof("type") == "script_finished":
+            message = self._next_message()
+            kind = message.WhichOneof("type")
+            if kind == "script_finished":
+                self.kept = {name: (last, m) for name, (last, m) in self.kept.items() if last > self.answers - 2}
                 return "\n".join(said)
-            if message.WhichOneof("type") == "new_session":
+            if kind == "new_session":
                 self.session_id = message.new_session.initialize.session_id
+            elif kind == "page_info_changed":
+                self.link = message.page_info_changed.query_string
             self._note_widget(message)
             element = message.delta.new_element
             if element.WhichOneof("type") == "html":
                 said.append(element.html.body)
+
+    def _next_message(self) -> Any:
+        """The next message; one that was sent before comes as its name alone."""
+        from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+
+        message = ForwardMsg()
+        data = self.socket.recv(timeout=300)
+        self.received += len(data)
+        message.ParseFromString(data)
+        name = message.ref_hash if message.WhichOneof("type") == "ref_hash" else message.hash
+        if message.WhichOneof("type") == "ref_hash":
+            message = self.kept[name][1]
+        if message.metadata.cacheable:
+            self.kept[name] = (self.answers, message)
+        return message
 
     def _note_widget(self, message: Any) -> None:
         for place in (message.delta.new_element, message.delta.add_block):

@@ -36,6 +36,7 @@ VERSION = "1"
 SHARED = ("model", "text", "layer", "head", "query")  # what a link into another page says
 
 _MEMORY = "link_memory"
+_MISSING = object()
 
 
 @dataclass
@@ -55,9 +56,8 @@ class _Memory:
         """Whether a widget or a callback has set the parameter since the page was drawn."""
         if page != self.page and not param.travels:
             return False
-        return param.name in st.session_state and (
-            param.name not in self.shown or st.session_state[param.name] != self.shown[param.name]
-        )
+        held = st.session_state.get(param.name, _MISSING)  # one look-up: each costs the session's lock
+        return held is not _MISSING and held != self.shown.get(param.name, _MISSING)
 
 
 def _memory() -> _Memory:

@@ -37,6 +37,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache as cache_once
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -221,8 +222,7 @@ def open_page(
     st.set_page_config(
         page_title=f"{PAGES[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"
     )
-    st.html(ROOT / "assets" / "css" / "style.css")
-    st.html(ROOT / "assets" / "css" / "menu.css")
+    st.html(_styles())
     offered = tuple(models or (name for name, entry in CATALOGUE.items() if entry.architecture != "encoder-decoder"))
     which_model = Param(
         "model", offered[0], lambda raw, _: _known_model(raw, offered), label="Model", travels=True, in_caption=False
@@ -244,6 +244,15 @@ def open_page(
         for remark in view.notes:
             widgets.note(remark)
     return Page(page, view, remarks, counter, save_menu)
+
+
+@cache_once
+def _styles() -> str:
+    """The style sheets of every page, as one element, read once."""
+    sheets = ("style.css", "menu.css")
+    return "\n".join(
+        f"<style>{(ROOT / 'assets' / 'css' / name).read_text(encoding='utf-8')}</style>" for name in sheets
+    )
 
 
 def _both(translated: Trace) -> tuple[Tokens, list[str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -14,6 +15,8 @@ from ui.followed_word import start_afresh
 from ui.link import forget
 from ui.param import Param
 from ui.shell import known_words
+
+LOOK_AGAIN = 5.0  # seconds until the disk and the hub are asked again which models can be had
 
 
 def ask(model: Param, sentence: Param | None, offered: Sequence[str], examples: Sequence[str]) -> DeltaGenerator | None:
@@ -40,9 +43,13 @@ def ask(model: Param, sentence: Param | None, offered: Sequence[str], examples: 
 
 
 def _model_label(name: str) -> str:
-    """Its title and shape; a model that cannot be had here stays visible, with the reason."""
-    if name not in CATALOGUE:
-        return name
+    """Its title and shape; a model that cannot be had here stays visible, with the reason, a few seconds old."""
+    return _label(name, int(time.monotonic() / LOOK_AGAIN)) if name in CATALOGUE else name
+
+
+@lru_cache(maxsize=64)
+def _label(name: str, _moment: int) -> str:
+    """The label of a model of the catalogue; each look goes to the disk, and a page asks for twelve."""
     entry, (there, reason) = CATALOGUE[name], availability(name)
     layers = f"{entry.n_layers}+{entry.n_decoder_layers}" if entry.n_decoder_layers else entry.n_layers
     if there:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from html import escape
 from pathlib import Path
 
@@ -34,15 +35,25 @@ def draw(page: str, state: LinkState) -> save.SaveMenu:
         st.html('<div class="hl-logo"><i></i>Headlight</div>', width="content")
         with st.container(key="menu_pages", horizontal=True, gap="xsmall", vertical_alignment="center"):
             _pages(page)
-        with st.container(key="menu_drawer"):
-            _drawer(page)
-        with st.container(key="menu_share", width="content", horizontal=True, gap="xsmall", wrap=False):
-            save_menu = save.popover(page, state.said, _script)
-            share.popover(state)
-    return save_menu
+        return _opened_from_menu(page, state)
+
+
+def _opened_from_menu(page: str, state: LinkState) -> save.SaveMenu:
+    """Menu, Save and Share: opening one draws these three again and not the page, as one fragment."""
+    offered = save.Offered()
+    _buttons(page, state, offered)
+    return save.SaveMenu(page, state.said, offered)
 
 
 @st.fragment
+def _buttons(page: str, state: LinkState, offered: save.Offered) -> None:
+    with st.container(key="menu_drawer"):
+        _drawer(page)
+    with st.container(key="menu_share", width="content", horizontal=True, gap="xsmall", wrap=False):
+        save.popover(offered, _script)
+        share.popover(state)
+
+
 def _drawer(page: str) -> None:
     """The pages on a phone, where their row has no room; made when somebody opens it."""
     with st.popover("Menu", key="menu_open", on_change="rerun") as drawer:
@@ -62,6 +73,7 @@ def _pages(page: str) -> None:
                     go(name, label)
 
 
+@cache
 def _script(page: str) -> Path | None:
     """A page's script, None where there is no such page."""
     script = ROOT / _file(page)

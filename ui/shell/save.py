@@ -102,16 +102,11 @@ class SaveMenu:
 NO_SAVE_MENU = SaveMenu("", {})
 
 
-def popover(page: str, link: Mapping[str, str], file_of: Callable[[str], Path | None]) -> SaveMenu:
-    """The button, and the menu behind it; `file_of` gives the script of a page, None where there is none."""
-    offered = Offered()
-    _menu(offered, file_of)
-    return SaveMenu(page, link, offered)
+def popover(offered: Offered, file_of: Callable[[str], Path | None]) -> None:
+    """The button, and the menu behind it; `file_of` gives the script of a page, None where there is none.
 
-
-@st.fragment
-def _menu(offered: Offered, file_of: Callable[[str], Path | None]) -> None:
-    """Opening it draws this part of the page alone. While the page itself is drawn, its end fills the place."""
+    Opening it draws the menu's fragment alone. While the page itself is drawn, its end fills the place.
+    """
     with st.popover("Save", key="save_open", on_change="rerun") as menu:
         offered.is_open, offered.place = bool(menu.open), st.container()
         if menu.open:

@@ -46,7 +46,6 @@ def address_of(page: str, here: str, params: Mapping[str, str]) -> str:
     return f"{base}/{'' if page == 'all_heads' else page}?{urlencode(params)}"
 
 
-@st.fragment
 def popover(state: LinkState) -> None:
     """The button, and behind it the link in every form, made when somebody opens it."""
     with st.popover("Share", type="primary", key="share_open", on_change="rerun") as menu:
