@@ -2,9 +2,9 @@
 
 A visitor without a browser speaks Streamlit's protocol to the hosted app and asks each page about sentences that nobody
 asked before, no other page either; another head or word is a click in a page that is open. As a browser does, it keeps
-what it was sent. The server's CPU time is read from the system. The floor is a page of Streamlit's own with five inputs, a
-folded table and ten lines. With `--beside FOLDER` another checkout answers the same questions in the same run, once as
-it is and once with `runner.postScriptGC` off, so that a gain can be told from a quieter machine.
+what it was sent. The server's CPU time is read from the system. The floor is a page of Streamlit's own with five
+inputs, a folded table and ten lines. With `--beside FOLDER` another checkout answers the same questions in the same
+run, once as it is and once with `runner.postScriptGC` off, so that a gain can be told from a quieter machine.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ def opened(page: str, view: Callable[[int], dict[str, object]]) -> Question:
     return lambda turn: lambda visitor: visitor.ask(page, **view(turn))
 
 
-def new_sentence(page: str, turn: int) -> str:
-    """A sentence of so many tokens that no other page and no other turn has, so that no trace of it is kept."""
-    return " ".join(random.Random(f"{page} {turn}").choices(WORDS, k=TOKENS - 2))
+def new_sentence(row: str, turn: int) -> str:
+    """A sentence of so many tokens that no other row and no other turn has, so that no trace of it is kept."""
+    return " ".join(random.Random(f"{row} {turn}").choices(WORDS, k=TOKENS - 2))
 
 
 def fresh(page: str, **view: object) -> Question:
     """A page asked about a sentence of its own each time."""
-    return opened(page, lambda turn: {"text": new_sentence(page, turn), **view})
+    return opened(page, lambda turn: {"text": new_sentence(f"{page} {view}", turn), **view})
 
 
 def words(turn: int) -> dict[str, object]:
