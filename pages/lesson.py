@@ -10,8 +10,6 @@ page = open_page("lesson", layout.PARAMS, sentence=False, model=False)
 canvas.follow_theme()
 st.html(ROOT / "assets" / "css" / "steps.css")
 st.html(ROOT / "assets" / "css" / "lesson.css")
-if page.state["large"]:
-    layout.large_type()
 
 layout.way(page.state["stop"])
 layout.show(page, page.state["stop"])

@@ -54,7 +54,7 @@ from ui.followed_word import chosen_word, followed_word
 from ui.link import LinkState, open_link_state
 from ui.param import Param, typed
 from ui.server import cache, loading, passes
-from ui.shared_params import CARD, HEAD, LAYER, QUERY, STARTER
+from ui.shared_params import CARD, HEAD, LARGE, LAYER, QUERY, STARTER
 from ui.shell import known_words, menu, newcomer, save
 from ui.shell.badges import parity, parity_of, provenance
 from ui.shell.inputs import ask
@@ -228,11 +228,13 @@ def open_page(
         "model", offered[0], lambda raw, _: _known_model(raw, offered), label="Model", travels=True, in_caption=False
     )
     typed_text = typed("text", starter, label="Sentence", travels=True, in_caption=False) if sentence else None
-    shared = [which_model, *([typed_text] if typed_text else []), LAYER, HEAD, QUERY]
+    shared = [which_model, *([typed_text] if typed_text else []), LAYER, HEAD, QUERY, LARGE]
     embedded = [CARD] if st.context.is_embedded else []
     view = open_link_state(page, [*shared, *params, *embedded])
     if embedded and view["card"]:
         widgets.only_card(view["card"])
+    if view["large"]:
+        st.html(ROOT / "assets" / "css" / "presenter.css")
     save_menu = menu.draw(page, view)
     newcomer.arrive(page, is_bare=not st.query_params)
     if page == "all_heads" and not st.context.is_embedded:

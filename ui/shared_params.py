@@ -11,7 +11,7 @@ from collections.abc import Callable
 from attn_core.figures.colour_bars import SCALES
 from attn_core.models.catalogue import entry_of
 from attn_core.views.recorded import SENTENCE
-from ui.param import Earlier, Param, choice, whole
+from ui.param import Earlier, Param, choice, flag, whole
 
 STARTER = SENTENCE
 
@@ -63,5 +63,8 @@ QUERY = whole(
 KEY = whole("key", high=last_position, optional=True, travels=True)  # the answering word that is followed
 SCALE = choice("scale", {str(scale): title for scale, title in SCALES.items()}, label="Scale")
 CARD = Param("card", "", _card, in_caption=False)  # in another page's frame: the one card that is shown, or all of it
+LARGE = flag(
+    "large", label="Presenter’s size", help="Larger type and pictures, for a projector.", in_caption=False, travels=True
+)
 QUERIES_IN = choice("queries", {"rows": "queries in rows", "columns": "in columns"}, label="Queries")
 AXES = choice("axes", {"2": "2-D", "3": "3-D"}, label="Axes")

@@ -3,15 +3,15 @@
 
 const TALL = 640;
 const BOXES_STYLE = `
-  nav { display: flex; flex-wrap: wrap; gap: 2px 4px; align-items: center; min-height: 30px; margin-bottom: 6px; }
-  nav button { all: unset; cursor: pointer; padding: 2px 7px; border-radius: 6px; color: var(--accent); }
+  nav { display: flex; flex-wrap: wrap; gap: 2px 4px; align-items: center; min-height: calc(30 * var(--hl-px, 1px)); margin-bottom: calc(6 * var(--hl-px, 1px)); }
+  nav button { all: unset; cursor: pointer; padding: 2px calc(7 * var(--hl-px, 1px)); border-radius: calc(6 * var(--hl-px, 1px)); color: var(--accent); }
   nav button:focus-visible { outline: 2px solid var(--accent); }
-  nav b { padding: 2px 7px; font-weight: 600; } nav i { color: var(--soft); font-style: normal; }
+  nav b { padding: 2px calc(7 * var(--hl-px, 1px)); font-weight: 600; } nav i { color: var(--soft); font-style: normal; }
   .stage { position: relative; }
   .stage button { all: unset; position: absolute; box-sizing: border-box; cursor: pointer; }
   .stage button.end { cursor: default; }
   .stage button:is(:hover, :focus-visible) { box-shadow: inset 0 0 0 2px var(--ink), inset 0 0 0 3px var(--card); }
-  .read { min-height: 2.9em; margin: 8px 0 0; } .read b { font-variant-numeric: tabular-nums; }
+  .read { min-height: 2.9em; margin: calc(8 * var(--hl-px, 1px)) 0 0; } .read b { font-variant-numeric: tabular-nums; }
 `;
 
 /* Numbers [n] as rectangles that fill the given one, as square as they come (Bruls, Huizing, van Wijk 2000). */
@@ -114,7 +114,8 @@ export function draw(root, packet, callbacks = {}) {
   /* A name on a corner, as long as it hides little: with its count, without, or not at all. */
   function title(g, node, box, colours, low = false) {
     const family = getComputedStyle(figure).fontFamily;
-    for (const [size, words, most] of [[13, [node.label, node.text], 0.2], [10.5, [node.label], 0.25]]) {
+    for (const [letters, words, most] of [[13, [node.label, node.text], 0.2], [scale > 1 ? 12 : 10.5, [node.label], 0.25]]) {
+      const size = letters * scale;
       g.font = `600 ${size}px ${family}`;
       const width = Math.max(...words.map((word) => g.measureText(word).width)) + 10;
       const height = words.length * size * 1.2 + 5;

@@ -5,19 +5,19 @@ const SMALLEST_CELL = 9;
 const ROOM_FOR_NUMBER = 33; // CSS pixels; below it a cell is colour alone, and the line under the picture reads it
 const FEW_CELLS = 5_000; // of a grid; more are painted as one picture
 const CELLS_STYLE = `
-  .title { margin: 0; font-size: 14.5px; font-weight: 600; } .explains { margin: 0 0 8px; font-size: 12.5px; color: var(--soft); min-height: 1.45em; }
-  .zoom { display: inline-flex; gap: 4px; } .zoom button { min-width: 28px; border: 1px solid var(--line); border-radius: 6px; background: none; color: var(--ink); font: inherit; cursor: pointer; }
+  .title { margin: 0; font-size: calc(14.5 * var(--hl-px, 1px)); font-weight: 600; } .explains { margin: 0 0 calc(8 * var(--hl-px, 1px)); font-size: calc(12.5 * var(--hl-px, 1px)); color: var(--soft); min-height: 1.45em; }
+  .zoom { display: inline-flex; gap: 4px; } .zoom button { min-width: calc(28 * var(--hl-px, 1px)); border: 1px solid var(--line); border-radius: calc(6 * var(--hl-px, 1px)); background: none; color: var(--ink); font: inherit; cursor: pointer; }
   .zoom button:focus-visible { outline: 2px solid var(--accent); } .zoom button:disabled { opacity: 0.4; cursor: default; }
   .scroll { max-height: var(--tallest); }
   .board { position: relative; outline-offset: 3px; }
   .board.choose { cursor: pointer; }
   .board:focus-visible { outline: 2.5px solid var(--accent); border-radius: 4px; }
-  .foot { display: flex; flex-wrap: wrap; gap: 2px 16px; align-items: baseline; margin-top: 6px; min-height: 20px; }
-  .reading { flex: 1 1 15em; min-height: 1.45em; margin: 0; font-size: 13px; color: var(--soft); overflow-wrap: anywhere; }
+  .foot { display: flex; flex-wrap: wrap; gap: 2px calc(16 * var(--hl-px, 1px)); align-items: baseline; margin-top: calc(6 * var(--hl-px, 1px)); min-height: calc(20 * var(--hl-px, 1px)); }
+  .reading { flex: 1 1 15em; min-height: 1.45em; margin: 0; font-size: calc(13 * var(--hl-px, 1px)); color: var(--soft); overflow-wrap: anywhere; }
   .reading b { color: var(--ink); font-weight: 600; font-variant-numeric: tabular-nums; }
   .value { color: var(--value); font-weight: 600; } .delta { color: var(--delta); font-weight: 600; } .embedding { color: var(--ink); font-weight: 600; }
-  .foot .legend { gap: 3px 14px; margin-top: 0; font-size: 11.5px; }
-  .foot .ramp { width: 92px; height: 8px; }
+  .foot .legend { gap: 3px calc(14 * var(--hl-px, 1px)); margin-top: 0; font-size: calc(12 * var(--hl-px, 1px)); }
+  .foot .ramp { width: calc(92 * var(--hl-px, 1px)); height: calc(8 * var(--hl-px, 1px)); }
 `;
 
 export function draw(root, data, callbacks = {}) {
@@ -67,18 +67,18 @@ export function draw(root, data, callbacks = {}) {
     const room = figure.clientWidth - 2;
     g.font = font(12.5);
     const widest = (labels) => Math.ceil(Math.max(0, ...labels.texts.map((text) => g.measureText(text).width)));
-    const left = side.texts.length ? Math.min(room * 0.3, widest(side) + 10) : 1;
-    const fit = (room - left - (top.slanted ? 16 : 0)) / across;
-    const width = header.square ? cellWidth(fit) : Math.min(120, fit);
-    const height = header.square ? Math.min(width, 34) : header.row_height;
-    const above = !top.texts.length ? 2 : top.slanted ? Math.min(96, widest(top) * 0.83 + 12) : 20;
-    const total = left + across * width + (top.slanted ? Math.min(60, widest(top) * 0.55) : 0);
+    const left = side.texts.length ? Math.min(room * 0.3, widest(side) + 10 * scale) : 1;
+    const fit = (room - left - (top.slanted ? 16 * scale : 0)) / across;
+    const width = header.square ? cellWidth(fit) : Math.min(120 * scale, fit);
+    const height = header.square ? Math.min(width, 34 * scale) : header.row_height * scale;
+    const above = !top.texts.length ? 2 : top.slanted ? Math.min(96 * scale, widest(top) * 0.83 + 12 * scale) : 20 * scale;
+    const total = left + across * width + (top.slanted ? Math.min(60 * scale, widest(top) * 0.55) : 0);
     return { left, above, width, height, total: Math.min(Math.max(total, left + across * width), room + 4000), gap: width > 6 ? 1 : 0 };
   }
 
   /* Of a square grid's cells: readable, or where the packet says so as small as lets all of them fit, and zoomed. */
   function cellWidth(fit) {
-    const readable = Math.max(Math.min(SMALLEST_CELL, header.largest), Math.min(header.largest, Math.floor(fit)));
+    const readable = Math.max(Math.min(SMALLEST_CELL, header.largest), Math.min(header.largest * scale, Math.floor(fit)));
     if (!header.fits || fit >= SMALLEST_CELL) return readable;
     return Math.min(readable, fit * zoom);
   }
@@ -201,25 +201,25 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function write(g, text, x, y, width, height, colour) {
-    if (width < ROOM_FOR_NUMBER || height < 16) return;
-    g.font = font(Math.min(11.5, width * 0.27));
+    if (width < ROOM_FOR_NUMBER || height < 16 * scale) return;
+    g.font = font(scale > 1 ? 12 : Math.min(11.5, width * 0.27)); // for a room full of people small ones are none
     if (g.measureText(text).width > width - 3) return;
     g.fillStyle = colour;
     g.textAlign = "center";
-    g.fillText(text, x + (width - 1) / 2, y + height / 2 + 3.5);
+    g.fillText(text, x + (width - 1) / 2, y + height / 2 + 3.5 * scale);
   }
 
   function paintLabels(g) {
     const chosenDown = turned ? at[1] : at[0];
     const chosenAcross = turned ? at[0] : at[1];
-    const skip = Math.ceil(13 / place.height);
+    const skip = Math.ceil((13 * scale) / place.height);
     side.texts.forEach((text, i) => {
       if (i !== chosenDown && (i % skip || (chosenDown >= 0 && Math.abs(i - chosenDown) < skip))) return;
       label(g, side, i, i === chosenDown);
       g.textAlign = "right";
-      g.fillText(fitted(g, text, place.left - 8), place.left - 7, place.above + i * place.height + place.height / 2 + 4);
+      g.fillText(fitted(g, text, place.left - 8), place.left - 7, place.above + i * place.height + place.height / 2 + 4 * scale);
     });
-    const apart = Math.ceil((top.slanted ? 15 : 30) / place.width);
+    const apart = Math.ceil(((top.slanted ? 15 : 30) * scale) / place.width);
     top.texts.forEach((text, i) => {
       if (i !== chosenAcross && (i % apart || (chosenAcross >= 0 && Math.abs(i - chosenAcross) < apart))) return;
       label(g, top, i, i === chosenAcross);
@@ -229,7 +229,7 @@ export function draw(root, data, callbacks = {}) {
         g.fillText(fitted(g, text, place.width * apart - 2), x, place.above - 7);
         return;
       }
-      slanted(g, fitted(g, text, 104), x + 2, place.above - 6);
+      slanted(g, fitted(g, text, 104 * scale), x + 2, place.above - 6);
     });
   }
 

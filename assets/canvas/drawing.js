@@ -66,7 +66,14 @@ function hatch(g, x, y, width, height, colour, gap = 5) {
   g.restore();
 }
 
-const font = (size, weight = 400) => `${weight} ${size}px ${MONO}`;
+/* How much larger than usual all letters and lengths are: the page's --hl-scale, 1.5 in the presenter's size. A picture
+   reads it once, as it begins to paint. */
+let scale = 1;
+function readScale(node) {
+  scale = Number(getComputedStyle(node).getPropertyValue("--hl-scale")) || 1;
+}
+
+const font = (size, weight = 400) => `${weight} ${size * scale}px ${MONO}`;
 
 /* A label along the top, leaning to the right; at most `room` pixels long where that is given. */
 function slanted(g, text, x, y, room) {
@@ -117,14 +124,15 @@ function filled(template, slots) {
 
 const SHARED_STYLE = `
   :host, .figure { display: block; }
-  .figure { position: relative; min-width: 0; color: var(--ink); font: 13px/1.45 var(--st-font, Inter, "Source Sans 3", "Noto Sans", system-ui, sans-serif);
+  .figure { position: relative; min-width: 0; color: var(--ink); font: calc(13 * var(--hl-px, 1px))/1.45 var(--st-font, Inter, "Source Sans 3", "Noto Sans", system-ui, sans-serif);
     --mono: ${MONO}; }
-  .probe { position: absolute; visibility: hidden; color: light-dark(rgb(0, 0, 0), rgb(255, 255, 255)); transition: color 1ms; }
+  .probe { position: absolute; visibility: hidden; color: light-dark(rgb(0, 0, 0), rgb(255, 255, 255)); width: var(--hl-px, 1px);
+    transition: color 1ms, width 1ms; }
   .scroll { overflow: auto; overscroll-behavior: auto; scrollbar-width: thin; scrollbar-color: var(--line) transparent; }
-  .note { margin: 6px 0 0; color: var(--soft); font-size: 12px; }
+  .note { margin: calc(6 * var(--hl-px, 1px)) 0 0; color: var(--soft); font-size: calc(12 * var(--hl-px, 1px)); }
   .query { color: var(--query); font-weight: 600; } .key { color: var(--key); font-weight: 600; }
   canvas { display: block; }
-  .legend { display: flex; flex-wrap: wrap; gap: 4px 16px; margin-top: 8px; font-size: 12px; color: var(--soft); }
-  .legend span { display: inline-flex; gap: 6px; align-items: center; font-variant-numeric: tabular-nums; }
-  .ramp { width: 120px; height: 9px; border-radius: 3px; border: 1px solid var(--line); }
+  .legend { display: flex; flex-wrap: wrap; gap: 4px calc(16 * var(--hl-px, 1px)); margin-top: calc(8 * var(--hl-px, 1px)); font-size: calc(12 * var(--hl-px, 1px)); color: var(--soft); }
+  .legend span { display: inline-flex; gap: calc(6 * var(--hl-px, 1px)); align-items: center; font-variant-numeric: tabular-nums; }
+  .ramp { width: calc(120 * var(--hl-px, 1px)); height: calc(9 * var(--hl-px, 1px)); border-radius: 3px; border: 1px solid var(--line); }
 `;

@@ -8,29 +8,29 @@ const MASKED = 65535;
 const LINKS_STYLE = `
   .scroll { position: relative; }
   .scroll canvas { position: sticky; top: 0; pointer-events: none; }
-  .captions { display: grid; grid-template-columns: 1fr 1fr; font-size: 12.5px; color: var(--soft); margin-bottom: 4px; }
+  .captions { display: grid; grid-template-columns: 1fr 1fr; font-size: calc(12.5 * var(--hl-px, 1px)); color: var(--soft); margin-bottom: 4px; }
   .captions > :first-child { text-align: right; padding-right: var(--edge); }
   .captions > :last-child { padding-left: var(--edge); }
   .left, .right { position: absolute; top: 0; left: 0; width: 100%; pointer-events: none; }
-  .word { position: absolute; pointer-events: auto; height: ${ROW}px; line-height: ${ROW}px; padding: 0 6px; border: 0; margin: 0; background: none; cursor: pointer; border-radius: 5px;
-    font: 13px/${ROW}px var(--mono); color: var(--ink); white-space: pre; overflow: hidden; text-overflow: ellipsis; -webkit-tap-highlight-color: transparent; }
+  .word { position: absolute; pointer-events: auto; height: calc(${ROW} * var(--hl-px, 1px)); line-height: calc(${ROW} * var(--hl-px, 1px)); padding: 0 calc(6 * var(--hl-px, 1px)); border: 0; margin: 0; background: none; cursor: pointer; border-radius: calc(5 * var(--hl-px, 1px));
+    font: calc(13 * var(--hl-px, 1px))/calc(${ROW} * var(--hl-px, 1px)) var(--mono); color: var(--ink); white-space: pre; overflow: hidden; text-overflow: ellipsis; -webkit-tap-highlight-color: transparent; }
   .word.special { color: var(--soft); }
   .word:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
   .left .word { text-align: right; right: calc(50% + var(--half)); max-width: calc(50% - var(--half)); }
   .right .word { text-align: left; left: calc(50% + var(--half)); max-width: calc(50% - var(--half)); }
   .left .asks, .right .asks { color: var(--query); font-weight: 600; } .left .answers, .right .answers { color: var(--key); font-weight: 600; }
   .word[aria-pressed="true"] { background: var(--accent_back); }
-  .word.masked { color: var(--soft); background: repeating-linear-gradient(-45deg, transparent 0 6px, var(--masked) 6px 7px); }
+  .word.masked { color: var(--soft); background: repeating-linear-gradient(-45deg, transparent 0 calc(6 * var(--hl-px, 1px)), var(--masked) calc(6 * var(--hl-px, 1px)) calc(7 * var(--hl-px, 1px))); }
   .word small, .said span { unicode-bidi: isolate; } /* numbers stay where they are beside a Hebrew word */
-  .word small { font-size: 11px; font-weight: 400; color: var(--soft); }
+  .word small { font-size: calc(12 * var(--hl-px, 1px)); font-weight: 400; color: var(--soft); }
   .word small::before { content: "  "; }
   .left .word small { float: left; } .left .word small::before { content: ""; } .left .word small::after { content: "  "; }
   .join { position: absolute; width: 1px; background: var(--soft); opacity: 0.55; }
   .left .join { right: calc(50% + var(--half)); } .right .join { left: calc(50% + var(--half)); }
-  .said { margin: 8px 0 0; min-height: 3em; font-size: 13.5px; overflow-wrap: anywhere; }
-  .heads { display: flex; flex-wrap: wrap; gap: 6px; margin-bottom: 8px; }
-  .heads button { display: inline-flex; gap: 6px; align-items: center; border: 1px solid var(--line); border-radius: 99px; padding: 2px 10px; background: none; color: var(--ink); font: inherit; font-size: 12.5px; cursor: pointer; }
-  .heads button::before { content: ""; width: 16px; height: 3px; border-radius: 2px; background: var(--colour); }
+  .said { margin: calc(8 * var(--hl-px, 1px)) 0 0; min-height: 3em; font-size: calc(13.5 * var(--hl-px, 1px)); overflow-wrap: anywhere; }
+  .heads { display: flex; flex-wrap: wrap; gap: calc(6 * var(--hl-px, 1px)); margin-bottom: calc(8 * var(--hl-px, 1px)); }
+  .heads button { display: inline-flex; gap: calc(6 * var(--hl-px, 1px)); align-items: center; border: 1px solid var(--line); border-radius: 99px; padding: 2px calc(10 * var(--hl-px, 1px)); background: none; color: var(--ink); font: inherit; font-size: calc(12.5 * var(--hl-px, 1px)); cursor: pointer; }
+  .heads button::before { content: ""; width: calc(16 * var(--hl-px, 1px)); height: 3px; border-radius: 2px; background: var(--colour); }
   .heads button[aria-pressed="false"] { color: var(--soft); text-decoration: line-through; }
   .heads button:focus-visible { outline: 2px solid var(--accent); }
 `;
@@ -42,6 +42,7 @@ export function draw(root, data, callbacks = {}) {
   const counts = header.sides.map((side) => side.labels.length);
   const shown = header.names.map(() => true);
   let hovered = null;
+  let row = ROW; // how high a word is, in CSS pixels
   let colours;
 
   const legend = element("div", "heads");
@@ -66,7 +67,7 @@ export function draw(root, data, callbacks = {}) {
     const made = side.labels.map((label, position) => {
       const word = element("button", "word", label);
       word.type = "button";
-      word.style.top = `${position * ROW}px`;
+      word.style.top = `calc(${position * ROW} * var(--hl-px, 1px))`;
       word.tabIndex = position ? -1 : 0;
       word.classList.toggle("special", side.special.includes(position));
       word.setAttribute("aria-label", `${label} (${role} ${counted(which, position)})`);
@@ -86,7 +87,7 @@ export function draw(root, data, callbacks = {}) {
     side.words?.forEach((word, position) => {
       if (word === null || word !== side.words[position - 1]) return;
       const line = element("i", "join");
-      Object.assign(line.style, { top: `${(position - 0.5) * ROW}px`, height: `${ROW}px` });
+      Object.assign(line.style, { top: `calc(${(position - 0.5) * ROW} * var(--hl-px, 1px))`, height: `calc(${ROW} * var(--hl-px, 1px))` });
       lines.push(line);
     });
     return lines;
@@ -128,11 +129,12 @@ export function draw(root, data, callbacks = {}) {
     colours = theme;
     [now, names] = chooseWeights();
     const width = scroll.clientWidth;
-    const half = Math.round(Math.min(112, width * (width < 420 ? 0.12 : 0.17)));
+    const half = Math.round(Math.min(112 * scale, width * (width < 420 ? 0.12 : 0.17)));
     figure.style.setProperty("--half", `${half}px`);
     figure.style.setProperty("--edge", `${half + 6}px`);
-    const full = Math.max(...counts) * ROW;
-    const high = Math.min(TALLEST, full);
+    row = ROW * scale;
+    const full = Math.max(...counts) * row;
+    const high = Math.min(TALLEST * scale, full);
     scroll.style.height = `${high}px`;
     for (const column of columns) column.style.height = `${full}px`;
     [...legend.children].forEach((button, at) => button.style.setProperty("--colour", colours.categories[at]));
@@ -147,7 +149,7 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function paintAll(g, ends, strength) {
-    const [first, last] = [scroll.scrollTop / ROW - 1, (scroll.scrollTop + TALLEST) / ROW + 1];
+    const [first, last] = [scroll.scrollTop / row - 1, (scroll.scrollTop + TALLEST * scale) / row + 1];
     g.lineWidth = 1;
     for (const head of active()) {
       g.strokeStyle = colourOf(head, colours.roles.soft);
@@ -182,7 +184,7 @@ export function draw(root, data, callbacks = {}) {
   const colourOf = (head, single) => (header.names.length > 1 ? colours.categories[head] : single);
 
   function line(g, [from, to], query, key, shift = 0) {
-    const [y1, y2] = [(query + 0.5) * ROW + shift, (key + 0.5) * ROW + shift];
+    const [y1, y2] = [(query + 0.5) * row + shift, (key + 0.5) * row + shift];
     const bend = (to - from) * 0.45;
     g.beginPath();
     g.moveTo(from, y1);
@@ -299,7 +301,7 @@ export function draw(root, data, callbacks = {}) {
 
   /* A long sentence scrolls inside itself: begin where the chosen word is, and go along when the page chooses another. */
   function reveal() {
-    const top = view.pinned ? (view.pinned.position + 0.5) * ROW : 0;
+    const top = view.pinned ? (view.pinned.position + 0.5) * row : 0;
     const seen = top > scroll.scrollTop && top < scroll.scrollTop + scroll.clientHeight;
     if (!seen) scroll.scrollTop = Math.max(0, top - scroll.clientHeight / 2);
   }

@@ -1,9 +1,8 @@
 /* Every head of every layer: layers are rows, heads are columns, one square a head. Hover shows a head larger and a
    cell as a sentence, at once; click, or Enter, opens the head. */
 
-const LEFT = 24;
-const TOP = 20;
-const SMALLEST = 20; // a square that a finger can hit; below it the picture scrolls inside itself
+const FINGER = globalThis.matchMedia?.("(pointer: coarse)").matches;
+const SMALLEST = FINGER ? 32 : 20; // a square that can be hit; below it the picture scrolls inside itself
 const LARGEST = 96;
 const PREVIEW = 232;
 const MASKED = 255;
@@ -15,13 +14,13 @@ const OVERVIEW_STYLE = `
   .tile:hover { outline: 1.5px solid var(--soft); }
   .tile[aria-selected="true"] { outline: 2.5px solid var(--accent); }
   .tile:focus-visible { outline: 2.5px solid var(--accent); outline-offset: 2px; }
-  .preview { position: fixed; inset: auto; margin: 0; box-sizing: border-box; padding: 12px 14px; width: ${PREVIEW + 30}px; pointer-events: none; border: 1px solid var(--line);
-    border-radius: 12px; background: var(--card); color: var(--ink); box-shadow: 0 8px 28px rgb(0 0 0 / 18%); }
-  .preview b.title { display: block; font-size: 13.5px; margin-bottom: 6px; }
-  .preview .where { display: flex; justify-content: space-between; color: var(--soft); font-size: 11px; margin-top: 3px; }
-  .preview p { margin: 6px 0 0; min-height: 2.9em; overflow-wrap: anywhere; }
+  .preview { position: fixed; inset: auto; margin: 0; box-sizing: border-box; padding: calc(12 * var(--hl-px, 1px)) calc(14 * var(--hl-px, 1px)); width: ${PREVIEW + 30}px; pointer-events: none; border: 1px solid var(--line);
+    border-radius: calc(12 * var(--hl-px, 1px)); background: var(--card); color: var(--ink); box-shadow: 0 calc(8 * var(--hl-px, 1px)) calc(28 * var(--hl-px, 1px)) rgb(0 0 0 / 18%); }
+  .preview b.title { display: block; font-size: calc(13.5 * var(--hl-px, 1px)); margin-bottom: calc(6 * var(--hl-px, 1px)); }
+  .preview .where { display: flex; justify-content: space-between; color: var(--soft); font-size: calc(12 * var(--hl-px, 1px)); margin-top: 3px; }
+  .preview p { margin: calc(6 * var(--hl-px, 1px)) 0 0; min-height: 2.9em; overflow-wrap: anywhere; }
   .preview.values p { min-height: 0; }
-  .legend b { font: 600 11px var(--mono); min-width: 17px; text-align: center; border-radius: 4px; padding: 1px 3px; }
+  .legend b { font: 600 calc(12 * var(--hl-px, 1px)) var(--mono); min-width: calc(17 * var(--hl-px, 1px)); text-align: center; border-radius: 4px; padding: 1px 3px; }
 `;
 
 export function draw(root, data, callbacks = {}) {
@@ -30,7 +29,9 @@ export function draw(root, data, callbacks = {}) {
   const rows = header.picture === "pattern" ? Math.ceil(header.queries / header.pool) : 1;
   const columns = header.picture === "pattern" ? Math.ceil(header.keys / header.pool) : 1;
   const keyLabels = header.key_labels ?? header.query_labels;
-  let size = 0; // of a tile, in CSS pixels
+  let left = 24; // of the tiles, in CSS pixels
+  let top = 20;
+  let size = 0; // of a tile
   let step = 0; // from one tile to the next
   let colours;
   let hovered = null;
@@ -80,18 +81,19 @@ export function draw(root, data, callbacks = {}) {
   /* --- painting --- */
 
   function layout() {
-    const room = figure.clientWidth - LEFT - 3;
+    [left, top] = [24 * scale, 20 * scale];
+    const room = figure.clientWidth - left - 3;
     const fit = room / header.heads;
     const gap = Math.max(2, Math.min(7, fit * 0.12));
-    size = Math.max(SMALLEST, Math.min(LARGEST, Math.floor(fit - gap)));
+    size = Math.max(SMALLEST, Math.min(LARGEST * scale, Math.floor(fit - gap)));
     step = size + gap;
-    const width = LEFT + header.heads * step - gap + 3;
-    const height = TOP + header.layers * step - gap + 3;
+    const width = left + header.heads * step - gap + 3;
+    const height = top + header.layers * step - gap + 3;
     Object.assign(grid.style, { width: `${width}px`, height: `${height}px` });
     tiles.forEach((tile) => {
       Object.assign(tile.style, {
-        left: `${LEFT + tile.dataset.head * step}px`,
-        top: `${TOP + tile.dataset.layer * step}px`,
+        left: `${left + tile.dataset.head * step}px`,
+        top: `${top + tile.dataset.layer * step}px`,
         width: `${size}px`,
         height: `${size}px`,
       });
@@ -103,15 +105,15 @@ export function draw(root, data, callbacks = {}) {
     colours = now;
     const [width, height] = layout();
     const g = context(canvas, width, height);
-    g.font = font(11);
+    g.font = font(12);
     g.fillStyle = colours.roles.soft;
     g.textAlign = "center";
-    for (let head = 0; head < header.heads; head++) g.fillText(head, LEFT + head * step + size / 2, 12);
+    for (let head = 0; head < header.heads; head++) g.fillText(head, left + head * step + size / 2, 12 * scale);
     g.textAlign = "left";
-    for (let layer = 0; layer < header.layers; layer++) g.fillText(layer, 4, TOP + layer * step + size / 2 + 4);
+    for (let layer = 0; layer < header.layers; layer++) g.fillText(layer, 4, top + layer * step + size / 2 + 4 * scale);
     for (const tile of tiles) {
       const [layer, head] = [Number(tile.dataset.layer), Number(tile.dataset.head)];
-      paintTile(g, layer, head, LEFT + head * step, TOP + layer * step, size);
+      paintTile(g, layer, head, left + head * step, top + layer * step, size);
     }
     paintLegend();
     select(selected());
@@ -174,8 +176,8 @@ export function draw(root, data, callbacks = {}) {
     g.fillStyle = `rgb(${fill.join()})`;
     g.fillRect(x, y, side, side);
     const text = kind?.letters ?? header.texts[layer][head];
-    const high = side > 100 ? 20 : Math.min(12, side * 0.34);
-    g.font = font(high, 600);
+    const high = (side > 100 ? 20 : Math.min(12, (side / scale) * 0.34)) * scale;
+    g.font = font(high / scale, 600);
     if (g.measureText(text).width > side - 3) return;
     g.fillStyle = inkOn(fill, colours);
     g.textAlign = "center";

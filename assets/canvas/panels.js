@@ -9,13 +9,13 @@ const GAP = 22;
 const LONGEST = 104; // of a label, in CSS pixels
 
 const PANELS_STYLE = `
-  .panels { display: grid; gap: 18px ${GAP}px; align-items: start; }
+  .panels { display: grid; gap: calc(18 * var(--hl-px, 1px)) calc(${GAP} * var(--hl-px, 1px)); align-items: start; }
   .panel { min-width: 0; }
-  .panel h3 { margin: 0; font-size: 13.5px; font-weight: 650; overflow-wrap: anywhere; }
-  .panel .about { margin: 0 0 4px; height: 1.5em; color: var(--soft); font-size: 12px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+  .panel h3 { margin: 0; font-size: calc(13.5 * var(--hl-px, 1px)); font-weight: 650; overflow-wrap: anywhere; }
+  .panel .about { margin: 0 0 4px; height: 1.5em; color: var(--soft); font-size: calc(12 * var(--hl-px, 1px)); white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
   .panel canvas { cursor: crosshair; touch-action: pan-y pinch-zoom; outline-offset: 3px; border-radius: 4px; }
   .panel canvas:focus-visible { outline: 2px solid var(--accent); }
-  .panel .reads { margin: 6px 0 0; min-height: 3em; overflow-wrap: anywhere; }
+  .panel .reads { margin: calc(6 * var(--hl-px, 1px)) 0 0; min-height: 3em; overflow-wrap: anywhere; }
 `;
 
 export function draw(root, data, callbacks = {}) {
@@ -58,17 +58,18 @@ export function draw(root, data, callbacks = {}) {
     const width = figure.clientWidth;
     const g = panels[0].canvas.getContext("2d");
     g.font = font(12);
+    const [room, gap] = [ROOM * scale, GAP * scale];
     const longest = (side) =>
       Math.max(8, ...panels.flatMap((p) => p.about[side].map((label) => g.measureText(short(label ?? "")).width)));
-    const label = Math.min(longest("key_labels"), LONGEST);
-    const leans = Math.min(label * Math.cos(SLANT), 44); // how far the last label leans out
+    const label = Math.min(longest("key_labels"), LONGEST * scale);
+    const leans = Math.min(label * Math.cos(SLANT), 44 * scale); // how far the last label leans out
     const top = label * Math.sin(SLANT) + 16;
-    const roomOf = (across) => (width - GAP * (across - 1)) / across;
+    const roomOf = (across) => (width - gap * (across - 1)) / across;
     const leftOf = (across) => Math.min(longest("query_labels") + 12, roomOf(across) * 0.34);
     const sideOf = (across) => (roomOf(across) - leftOf(across) - leans - 2) / columns;
-    let across = Math.max(1, Math.min(panels.length, Math.floor((width + GAP) / (ROOM + GAP))));
+    let across = Math.max(1, Math.min(panels.length, Math.floor((width + gap) / (room + gap))));
     while (across > 1 && sideOf(across) < NARROWEST) across--; // a long sentence gets a row of its own
-    const side = sideOf(across) < NARROWEST ? sideOf(across) : Math.min(WIDEST, Math.floor(sideOf(across)));
+    const side = sideOf(across) < NARROWEST ? sideOf(across) : Math.min(WIDEST * scale, Math.floor(sideOf(across)));
     const left = leftOf(across);
     sheet.style.gridTemplateColumns = `repeat(${across}, minmax(0, 1fr))`;
     place = { left, top, side, width: left + side * columns + leans + 2, height: top + side * rows + 2 };
@@ -170,15 +171,15 @@ export function draw(root, data, callbacks = {}) {
     });
     named(about.key_labels, cursor ? cursor[1] : null, (label, i, on) => {
       g.fillStyle = colours.roles[on ? "key" : about.key_special.includes(i) ? "soft" : "ink"];
-      slanted(g, short(label), left + i * side + side / 2, top - 6, LONGEST);
+      slanted(g, short(label), left + i * side + side / 2, top - 6, LONGEST * scale);
     });
   }
 
   /* As many labels as fit; the marked one always, and then none so near that it would be covered. */
   function named(labels, marked, write) {
-    const every = Math.ceil(13 / place.side);
+    const every = Math.ceil((13 * scale) / place.side);
     labels.forEach((label, i) => {
-      const near = marked !== null && i !== marked && Math.abs(i - marked) * place.side < 13;
+      const near = marked !== null && i !== marked && Math.abs(i - marked) * place.side < 13 * scale;
       if (label !== null && (i === marked || (i % every === 0 && !near))) write(label, i, i === marked);
     });
   }

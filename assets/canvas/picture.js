@@ -9,8 +9,8 @@ function unpack(bytes) {
   return { header, body: bytes.slice(4 + length) };
 }
 
-/* The theme as the page shows it. `repaint` is called when it changes, without polling: a colour that depends on it
-   starts a transition. */
+/* The theme as the page shows it. `repaint` is called when it or the size of letters changes, without polling: a colour
+   and a length that depend on them start a transition. */
 function watchTheme(root, repaint) {
   const probe = element("i", "probe");
   root.append(probe);
@@ -35,6 +35,7 @@ function mount(root, packet, style, callbacks, view = {}) {
     picture.paint = () => {
       width = figure.clientWidth;
       if (!width) return; // not on the page yet
+      readScale(figure);
       picture.theme = themeNow();
       const colours = header.palette[picture.theme];
       applyRoles(figure, colours.roles);

@@ -21,6 +21,7 @@ from attn_core.figures.charts.spec import ChartSpec, validated
 from attn_core.figures.colours import Theme
 from attn_core.figures.html.bar_table import Column
 from attn_core.figures.html.bar_table import bars as bars_html
+from ui.shared_params import LARGE
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -29,6 +30,7 @@ _GALLERY = "_gallery"
 
 LARGEST_ANSWER = 20_000_000  # bytes of all canvas pictures of a page; four panels of 512 tokens have 6 million
 TOO_LARGE = "Together the pictures of this page are more than one answer of this server holds (20 MB)."
+PRESENTED = 1.5  # times as large as usual: --hl-scale in assets/css/presenter.css
 WHAT_FITS = "Shorter sentences, or fewer of them, would fit."
 
 
@@ -115,10 +117,15 @@ def plot(
 
 
 def show(chart: ChartSpec, **options: Any) -> Any:
-    """Draw a chart; `options` as in `st.plotly_chart`."""
+    """Draw a chart, in the presenter's size where that is chosen; `options` as in `st.plotly_chart`.
+
+    It has no toolbar: that would cover what it stands on, and Save in the menu gives better files.
+    """
     from attn_core.figures.charts.unvalidated import Unvalidated
 
-    return st.plotly_chart(Unvalidated(chart), theme=None, **options)
+    if st.session_state.get(LARGE.name):
+        chart = chart.enlarged(PRESENTED)
+    return st.plotly_chart(Unvalidated(chart), theme=None, **{"config": {"displayModeBar": False}, **options})
 
 
 def canvas(name: str, packet: bytes, view: Mapping[str, Any], says: str = "") -> None:

@@ -14,18 +14,17 @@ from ui.lesson.stops import STOPS, TITLES
 from ui.link import link_params
 from ui.page import Page, go
 from ui.param import flag, whole
+from ui.shared_params import LARGE
 from ui.shell.folds import fold
 
 WORDS = words.beside(__file__)
 PICTURE = "The picture of this stop"  # under Save: every stop has one …
 SECOND = "The second picture of this stop"  # … and most show another beside the answer
 GUESS = whole("stop_guess", high=2, optional=True, label="Your guess", in_caption=False)
-LARGE = flag("large", label="Presenter’s size", help="Larger type, for a projector.", in_caption=False)
 PARAMS = [
     whole("stop", low=1, high=len(STOPS), in_caption=False),
     GUESS,
     flag("told", in_caption=False),
-    LARGE,
 ]
 
 
@@ -127,8 +126,3 @@ def _draw(picture: Picture, name: str) -> None:
 def terms() -> None:
     """All terms, in plain words, as the video has them, and as papers have them."""
     fold(WORDS.text("glossary"), "glossary", lambda: st.html(glossary.table()))
-
-
-def large_type() -> None:
-    """The presenter's size: everything is sized from the root's type, so this is all it takes."""
-    st.html("<style>html { font-size: 20px; } .stApp { --hl-scale: 1.3; }</style>")

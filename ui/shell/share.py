@@ -14,8 +14,9 @@ import streamlit as st
 
 from attn_core.figures import scripts
 from ui import words
-from ui.drawing import widgets
+from ui.drawing import controls, widgets
 from ui.link import LinkState
+from ui.shared_params import LARGE
 
 WORDS = words.beside(__file__)
 
@@ -51,6 +52,8 @@ def popover(state: LinkState) -> None:
     with st.popover("Share", type="primary", key="share_open", on_change="rerun") as menu:
         if not menu.open:
             return
+        if controls.toggle(LARGE) != state["large"]:
+            st.rerun()  # all of the page, not the menu alone
         link, left_out = link_to(state), set(state.said) - set(state.link)
         if left_out or len(link) > LONGEST:
             _offer_a_file(len(_address(state.said)))

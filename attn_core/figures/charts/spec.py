@@ -13,6 +13,7 @@ it is needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -74,6 +75,15 @@ class ChartSpec:
         """A line from side to side."""
         self.add_shape(type="line", y0=y, y1=y, yref="y", x0=0, x1=1, xref="x domain", line=line)
 
+    def enlarged(self, by: float) -> ChartSpec:
+        """The same chart with letters, marks, margins and height `by` times as large, for a projector; letters that are
+        smaller than the usual 12 become as large as those.
+        """
+        larger = copy(self)
+        larger._traces = [_enlarged(trace, by) for trace in self._traces]
+        larger._whole = _enlarged(self._whole, by)
+        return larger
+
     def to_dict(self) -> dict[str, Any]:
         """What goes to the browser: numbers as typed arrays, and no template of Plotly's or Streamlit's beside it."""
         return {"data": [_sent(trace) for trace in self._traces], "layout": _sent(self._whole)}
@@ -93,6 +103,24 @@ def validated(chart: Callable[P, ChartSpec]) -> Callable[P, go.Figure]:
         return chart(*args, **options).figure()
 
     return figure
+
+
+# What Plotly measures in pixels, besides the size of letters; a colour bar's length and thickness may be shares.
+_LENGTHS = ("height", "standoff", "ax", "ay", "xshift", "yshift", "thickness", "xpad", "ypad", "ticklen", "itemwidth")
+_SMALLEST = 12  # pixels of a letter, before it is enlarged
+
+
+def _enlarged(part: Any, by: float, name: str = "", within: str = "") -> Any:
+    """A part of a chart, called `name` within another, with its pixels `by` times as many."""
+    if isinstance(part, Mapping):
+        return {key: _enlarged(each, by, key, name) for key, each in part.items()}
+    if isinstance(part, list | tuple):
+        return [_enlarged(each, by, name, within) for each in part]
+    if isinstance(part, bool) or not isinstance(part, int | float):
+        return part
+    if name == "size" and within.endswith("font"):
+        return by * max(part, _SMALLEST)
+    return by * part if name in _LENGTHS or within == "margin" or (name, within) == ("size", "marker") else part
 
 
 def _merge(into: dict[str, Any], parts: Mapping[str, Any]) -> None:

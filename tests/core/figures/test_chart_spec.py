@@ -105,3 +105,18 @@ def test_a_layout_is_set_part_by_part():
     layout = chart.to_dict()["layout"]
     assert layout["xaxis"] == {"automargin": True, "title": {"text": "x"}}
     assert layout["yaxis"] == still == {"automargin": True}  # one dictionary for two axes is not one axis
+
+
+def test_a_chart_is_enlarged_in_letters_marks_and_room_and_nothing_else():
+    chart = ChartSpec("light", height=200)
+    chart.add("scatter", x=[1, 2], marker={"size": [4, 8.0], "opacity": 0.5}, textfont={"size": 10})
+    chart.lay_out(margin={"l": 20}, xaxis={"range": [0, 3], "tickfont": {"size": 14}})
+    chart.add_annotation(text="a", x=1, y=2, yshift=6, font={"size": 11})
+    trace, layout = (chart.enlarged(1.5).to_dict()[name] for name in ("data", "layout"))
+    assert trace[0] == {
+        "type": "scatter", "x": [1, 2], "marker": {"size": [6, 12], "opacity": 0.5}, "textfont": {"size": 18}
+    }  # fmt: skip
+    assert (layout["height"], layout["margin"], layout["font"]["size"]) == (300, {"l": 30}, 18)
+    assert layout["xaxis"] == {"range": [0, 3], "tickfont": {"size": 21}}
+    assert layout["annotations"] == [{"text": "a", "x": 1, "y": 2, "yshift": 9, "font": {"size": 18}}]
+    assert chart.to_dict()["layout"]["height"] == 200, "the chart itself stays as it is"

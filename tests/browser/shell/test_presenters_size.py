@@ -1,0 +1,83 @@
+"""The presenter's size: on a projector no letter of any page is smaller than 18 pixels, in text, charts and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Visit, no_sideways_scroll
+from playwright.sync_api import Page, expect
+from server import PATIENCE, settled
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).parents[3]
+PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
+LEAST = 18
+
+# What is drawn on a canvas is written down as it is drawn: each text, and how many pixels its letters have.
+ON_CANVAS = """
+globalThis.written = [];
+const write = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+  written.push([String(text), parseFloat(this.font.match(/([\\d.]+)px/)[1])]);
+  return write.call(this, text, ...rest);
+};
+"""
+# Every text that is to be seen, in all shadow roots and charts; icons are no text, nor is what stands above or below.
+IN_THE_PAGE = """() => {
+  const found = [];
+  const look = (root) => {
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      const text = walker.currentNode.textContent.trim(), parent = walker.currentNode.parentElement;
+      if (!text || !parent || parent.closest("style, script, option, [data-testid=stIconMaterial], sub, sup, title")) continue;
+      const box = document.createRange();
+      box.selectNodeContents(walker.currentNode);
+      const { width, height } = box.getBoundingClientRect();
+      if (width < 2 || height < 2 || !parent.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
+      found.push([text.slice(0, 40), parseFloat(getComputedStyle(parent).fontSize)]);
+    }
+    for (const each of root.querySelectorAll("*")) if (each.shadowRoot) look(each.shadowRoot);
+  };
+  look(document.querySelector("[data-testid=stMain]"));
+  return [...found, ...written];
+}"""
+
+
+def too_small(page: Page) -> list[tuple[str, float]]:
+    """Texts with letters below `LEAST`, each once, smallest first."""
+    texts = {(text, size) for text, size in page.evaluate(IN_THE_PAGE) if size < LEAST - 0.1}
+    return sorted(texts, key=lambda each: each[1])
+
+
+@pytest.mark.parametrize("page_name", PAGES)
+def test_nothing_is_smaller_than_18_pixels_on_a_projector(open_page: Visit, page_name: str) -> None:
+    page = open_page(width=1920, height=1080)  # one page first, so that the next one begins with the recording
+    page.add_init_script(ON_CANVAS)
+    page.goto(f"{page.url.split('?')[0].rstrip('/')}/{page_name}?v=1&large=1", timeout=PATIENCE)
+    page.locator(".hl-lead, .hl-stop-number").first.wait_for(timeout=PATIENCE)
+    settled(page)
+    assert too_small(page) == []
+    no_sideways_scroll(page)
+
+
+def test_share_switches_it_for_every_page(open_page: Visit) -> None:
+    page = open_page("delta_e", layer=2)
+    sub = page.locator(".hl-sub").first
+    size = "element => parseFloat(getComputedStyle(element).fontSize)"
+    usual = sub.evaluate(size)
+    page.get_by_role("button", name="Share").click()
+    page.get_by_text("Presenter’s size").click()
+    page.wait_for_function("() => new URL(location).searchParams.get('large') === '1'", timeout=PATIENCE)
+    assert sub.evaluate(size) == pytest.approx(1.5 * usual)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("link", name="All heads").click()
+    expect(page.locator(".hl-tagline")).to_be_visible()
+    assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--hl-scale')").strip() == "1.5"
+
+
+def test_the_whole_width_of_a_projector_is_used(open_page: Visit) -> None:
+    page = settled(open_page("", width=2560, height=1440, large=1))
+    box = page.locator(".stMainBlockContainer").bounding_box()
+    assert box is not None and box["width"] >= 2540
