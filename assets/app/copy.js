@@ -2,10 +2,10 @@
 export default function ({ data, parentElement }) {
   const style = document.createElement("style");
   style.textContent = `
-    button { font: 600 13.5px/1.4 var(--st-font); padding: 5px 14px; border-radius: 8px; cursor: pointer;
+    button { font: 600 calc(13.5 * var(--hl-px, 1px))/1.4 var(--st-font); padding: calc(5 * var(--hl-px, 1px)) calc(14 * var(--hl-px, 1px)); border-radius: calc(8 * var(--hl-px, 1px)); cursor: pointer;
       color: var(--st-background-color); background: var(--st-primary-color); border: 1px solid var(--st-primary-color); }
     button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
-    span { font: 13px/1.4 var(--st-font); color: var(--st-text-color); margin-left: 10px; }`;
+    span { font: calc(13 * var(--hl-px, 1px))/1.4 var(--st-font); color: var(--st-text-color); margin-left: calc(10 * var(--hl-px, 1px)); }`;
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = data.label;

@@ -109,36 +109,36 @@ export default function ({ data, parentElement, setTriggerValue }) {
 }
 
 const STYLE = `
-.strip { display: grid; gap: 3px; padding: 7px 0 6px; font: 13px/1.4 var(--st-font, sans-serif); color: var(--hl-ink); }
-.top { display: flex; gap: 12px; align-items: baseline; min-width: 0; }
+.strip { display: grid; gap: 3px; padding: calc(7 * var(--hl-px, 1px)) 0 calc(6 * var(--hl-px, 1px)); font: calc(13 * var(--hl-px, 1px))/1.4 var(--st-font, sans-serif); color: var(--hl-ink); }
+.top { display: flex; gap: calc(12 * var(--hl-px, 1px)); align-items: baseline; min-width: 0; }
 .words { display: flex; gap: 1px; min-width: 0; overflow-x: auto; scrollbar-width: none; position: relative; }
 .words::-webkit-scrollbar { display: none; }
-button { font: inherit; color: inherit; background: none; border: 0; cursor: pointer; border-radius: 7px; padding: 0; }
+button { font: inherit; color: inherit; background: none; border: 0; cursor: pointer; border-radius: calc(7 * var(--hl-px, 1px)); padding: 0; }
 button:focus-visible { outline: 2px solid var(--hl-amber); outline-offset: -2px; }
-.words button { font: 13.5px/1.4 var(--hl-mono); padding: 3px 6px; white-space: pre; flex: none; unicode-bidi: isolate; }
+.words button { font: calc(13.5 * var(--hl-px, 1px))/1.4 var(--hl-mono); padding: 3px calc(6 * var(--hl-px, 1px)); white-space: pre; flex: none; unicode-bidi: isolate; }
 .words button:hover { background: color-mix(in srgb, var(--hl-query) 12%, transparent); }
 .words .special { color: var(--hl-soft); }
 .words .query { color: var(--hl-query); font-weight: 600; background: color-mix(in srgb, var(--hl-query) 14%, transparent); }
 .words .key { color: var(--hl-key); font-weight: 600; }
 .head { margin-left: auto; white-space: nowrap; color: var(--hl-soft); }
 .way { display: flex; gap: 4px; align-items: start; }
-.go { width: 34px; height: 34px; flex: none; font-size: 20px; line-height: 1; border: 1px solid var(--hl-line); background: var(--hl-card); }
+.go { width: calc(34 * var(--hl-px, 1px)); height: calc(34 * var(--hl-px, 1px)); flex: none; font-size: calc(20 * var(--hl-px, 1px)); line-height: 1; border: 1px solid var(--hl-line); background: var(--hl-card); }
 .go[aria-disabled=true] { opacity: 0.35; cursor: default; }
-.map { position: relative; flex: 1; min-width: 0; display: grid; grid-template-columns: repeat(8, minmax(0, 1fr)); padding-bottom: 8px; }
-.part { position: relative; display: flex; gap: 6px; align-items: center; justify-content: center; min-height: 34px; color: var(--hl-soft); white-space: nowrap; min-width: 0; }
-.part i { font: 600 11.5px/1 var(--hl-mono); }
+.map { position: relative; flex: 1; min-width: 0; display: grid; grid-template-columns: repeat(8, minmax(0, 1fr)); padding-bottom: calc(8 * var(--hl-px, 1px)); }
+.part { position: relative; display: flex; gap: calc(6 * var(--hl-px, 1px)); align-items: center; justify-content: center; min-height: calc(34 * var(--hl-px, 1px)); color: var(--hl-soft); white-space: nowrap; min-width: 0; }
+.part i { font: 600 calc(12 * var(--hl-px, 1px))/1 var(--hl-mono); }
 .part .short { display: none; }
 .part:not(:nth-child(8))::after { content: "→"; position: absolute; right: -0.5em; color: var(--hl-soft); opacity: 0.7; pointer-events: none; }
 .part:hover { color: var(--hl-ink); }
 .part[aria-current] { color: var(--hl-amber); background: var(--hl-amber-bg); font-weight: 650; }
-.branch { position: absolute; bottom: 2px; left: 6.25%; right: 18.75%; height: 5px; border: 1px solid var(--hl-soft); border-top: 0; border-radius: 0 0 6px 6px; opacity: 0.55; }
+.branch { position: absolute; bottom: 2px; left: 6.25%; right: 18.75%; height: calc(5 * var(--hl-px, 1px)); border: 1px solid var(--hl-soft); border-top: 0; border-radius: 0 0 calc(6 * var(--hl-px, 1px)) calc(6 * var(--hl-px, 1px)); opacity: 0.55; }
 .where { display: none; margin: 0; color: var(--hl-soft); text-align: center; }
 @media (max-width: 1000px) {
-  .part { flex-direction: column; gap: 1px; } .part .long { display: none; } .part .short { display: inline; font-size: 12px; }
-  .part i { font-size: 10.5px; } .part::after { top: 12px; }
+  .part { flex-direction: column; gap: 1px; } .part .long { display: none; } .part .short { display: inline; font-size: calc(12 * var(--hl-px, 1px)); }
+  .part i { font-size: calc(10.5 * var(--hl-px, 1px)); } .part::after { top: calc(12 * var(--hl-px, 1px)); }
 }
 @media (max-width: 560px) {
-  .way { gap: 2px; } .go { width: 32px; } .part .short { font-size: 10.5px; letter-spacing: -0.02em; }
-  .part::after { display: none; } .where { display: block; font-size: 12.5px; line-height: 1.2; }
+  .way { gap: 2px; } .go { width: calc(32 * var(--hl-px, 1px)); } .part .short { font-size: calc(10.5 * var(--hl-px, 1px)); letter-spacing: -0.02em; }
+  .part::after { display: none; } .where { display: block; font-size: calc(12.5 * var(--hl-px, 1px)); line-height: 1.2; }
 }
 `;
