@@ -1,4 +1,4 @@
-"""The presenter's size: on a projector no letter of any page is smaller than 18 pixels, in text, charts and pictures."""
+"""The presenter's size: on a projector no letter of a page is smaller than 18 pixels, in text, charts and pictures."""
 
 from __future__ import annotations
 
@@ -30,11 +30,13 @@ IN_THE_PAGE = """() => {
     const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
       const text = walker.currentNode.textContent.trim(), parent = walker.currentNode.parentElement;
-      if (!text || !parent || parent.closest("style, script, option, [data-testid=stIconMaterial], sub, sup, title")) continue;
+      const unread = "style, script, option, [data-testid=stIconMaterial], sub, sup, title";
+      if (!text || !parent || parent.closest(unread)) continue;
       const box = document.createRange();
       box.selectNodeContents(walker.currentNode);
       const { width, height } = box.getBoundingClientRect();
-      if (width < 2 || height < 2 || !parent.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
+      const isSeen = parent.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+      if (width < 2 || height < 2 || !isSeen) continue;
       found.push([text.slice(0, 40), parseFloat(getComputedStyle(parent).fontSize)]);
     }
     for (const each of root.querySelectorAll("*")) if (each.shadowRoot) look(each.shadowRoot);
