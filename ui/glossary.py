@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from attn_core.settings import assets_folder
 
-_MARKED = re.compile(r'<dfn(?: title="([^"]{1,40})")?>((?:(?!</?dfn).){1,120})</dfn>')
+_MARKED = re.compile(r'<dfn(?: title=["\']([^"\']{1,40})["\'])?>((?:(?!</?dfn).){1,120})</dfn>')
 
 
 @cache

@@ -38,7 +38,8 @@ def lead(row: NDArray[np.floating], labels: Sequence[str], special: Sequence[boo
     """The headline for one word: its strongest look at other words; row [key] sums to 1.
 
     `labels` are best disambiguated (see `disambiguated_labels`): two equal words are two words. What rests on special
-    tokens or on the word itself is said where it is most of the weight, and never counted as a finding.
+    tokens or on the word itself is said where it is most of the weight, and never counted as a finding; the word
+    itself is named beside the others where none of them gets more.
     """
     if not np.isfinite(row).all():
         return [("All that ", ""), (who, ""), (" gives ", ""), _word(labels, query, "query"), (" is hidden.", "")]
@@ -50,10 +51,17 @@ def lead(row: NDArray[np.floating], labels: Sequence[str], special: Sequence[boo
     elif rest > 0.5:
         start.append((f"rests on {_names(labels, special)} ({percent(rest)})", ""))
     else:
-        return [*start, ("looks at ", ""), *_list(row, labels, _strong(row, others)), (".", "")]
+        return [*start, ("looks at ", ""), *_list(row, labels, _strong(row, others)), *_besides(row, query, others)]
     return (
         [*start, ("; next comes ", ""), *_list(row, labels, others[:1]), (".", "")] if others else [*start, (".", "")]
     )
+
+
+def _besides(row: NDArray[np.floating], query: int, others: Sequence[int]) -> Sentence:
+    """The end of a headline, with the word itself where it gets at least as much as the strongest other."""
+    if others and row[query] >= row[others[0]]:
+        return [(f", besides itself ({percent(float(row[query]))}).", "")]
+    return [(".", "")]
 
 
 def constant_look(pattern: NDArray[np.floating], may_look: NDArray[np.bool_], sink: NDArray[np.bool_]) -> str:

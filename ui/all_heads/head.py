@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
 from markupsafe import Markup
 
 from attn_core.heads.salience import most_salient_query
@@ -112,6 +113,12 @@ class ArrangedHead:
         if baseline:
             said = [(WORDS.text("head.lead", who=capitalised(self.name), baseline=baseline), ""), *said]
         return markup.say(said)
+
+    def why_it_rests(self) -> Markup:
+        """What it means that a head rests on special tokens, where that is the headline; else nothing."""
+        row, special = self.pattern[self.row], np.asarray(self.arrangement.special, bool)
+        rests = special.any() and np.isfinite(row).all() and float(row[special].sum()) > 0.5
+        return WORDS.html("head.rests") if rests else Markup()
 
     def baseline(self) -> str:
         """What this head does whatever the words are, or ""; judged over pieces, without the sink."""

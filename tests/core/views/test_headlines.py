@@ -33,6 +33,14 @@ def test_rest_and_self_are_said_as_such() -> None:
     )
 
 
+def test_the_word_itself_is_named_where_no_other_gets_more() -> None:
+    """So that the headline and the sentence that reads the row aloud agree."""
+    assert lead(0.1, 0.1, 0.2, 0.15, 0.2, 0.05) == (
+        "To update creature, head 0.3 looks at fluffy (20 %) and blue (15 %), besides itself (20 %)."
+    )
+    assert "itself" not in lead(0.1, 0.1, 0.3, 0.15, 0.25, 0.05)
+
+
 def test_two_equal_words_are_told_apart_by_where_they_stand() -> None:
     labels = headlines.disambiguated_labels(["the", "old", "the", "the"], [1, 2, 3, 14])
     row = np.array([0.3, 0.1, 0.2, 0.4])

@@ -116,16 +116,18 @@ def test_without_its_model_another_sentence_shows_a_reason_and_never_the_recordi
 def test_the_lead_names_what_the_head_looks_at(model: ac.Model, trace: ac.Trace) -> None:
     page = opened()
     row = trace.pattern(0, 3)[4]
-    assert lead(
-        page
-    ) == f"To update creature, head 0.3 looks at fluffy ({row[2]:.0%}) and blue ({row[3]:.0%}).".replace("%", " %")
+    said = f"fluffy ({row[2]:.0%}) and blue ({row[3]:.0%}), besides itself ({row[4]:.0%})".replace("%", " %")
+    assert lead(page) == f"To update creature, head 0.3 looks at {said}."
     assert "To update creature (4), head 0.3 looks at itself 19 %, fluffy (2) 19 %, blue (3) 13 %" in text(page)
     assert "13 of 512 tokens" in text(page)
 
 
 def test_the_lead_changes_with_the_head(model: ac.Model) -> None:
     assert lead(opened(head=2)).startswith("Head 0.2 looks one token back, almost always. To update creature,")
-    assert "rests on [CLS] and [SEP]" in lead(opened(layer=1, head=11, query=4))
+    resting = opened(layer=1, head=11, query=4)
+    assert "rests on [CLS] and [SEP]" in lead(resting)
+    assert "A head that has nothing to add rests there." in text(resting)
+    assert "rests there" not in text(opened(layer=0, head=3, query=4))
 
 
 def test_the_heatmap_holds_the_exact_numbers(model: ac.Model, trace: ac.Trace) -> None:

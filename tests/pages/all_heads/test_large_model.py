@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ MEGABYTES = 4_000_000
 
 
 @pytest.fixture(scope="module")
-def stream() -> StreamTrace:
+def stream() -> Iterator[StreamTrace]:
     torch.manual_seed(0)
     config = tf.LlamaConfig(
         vocab_size=99,
@@ -38,7 +39,8 @@ def stream() -> StreamTrace:
     tokenizer = word_tokenizer()
     tokenizer.model_max_length = TOKENS
     model = ac.wrap(tf.LlamaModel(config).eval(), tokenizer, name="large", limit=TOKENS)
-    return ac.trace(model, [3 + i % 90 for i in range(TOKENS)]).stream()
+    yield ac.trace(model, [3 + i % 90 for i in range(TOKENS)]).stream()
+    del model  # only now: ΔE needs its weights
 
 
 def test_the_overview_is_small_and_made_a_layer_at_a_time(stream: StreamTrace, monkeypatch: pytest.MonkeyPatch) -> None:
