@@ -1,5 +1,6 @@
 """One head from scratch, step by step, every number real: from the words' vectors to E + ΔE."""
 
+from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
@@ -10,6 +11,7 @@ from ui.drawing import controls
 from ui.page import ROOT, open_page
 from ui.step_by_step import ablations, guess, pattern, reading, scores, start, strip, values, vectors
 from ui.step_by_step.pocket import editors, tables
+from ui.step_by_step.subject import StepSubject
 
 page = open_page(
     "step_by_step",
@@ -30,11 +32,12 @@ view = page.state
 strip.keep(view)
 step, all_steps, is_toy = view["step"], view["all_steps"], view["weights"] == "toy"
 
-pocket = reading.subject_from_toy(page, editors.read(view["toy"])) if is_toy or not all_steps else None
+toy = reading.subject_from_toy(page, editors.read(view["toy"]))
+pocket = None if all_steps and not is_toy else toy
 with st.container(horizontal=True, gap="small", vertical_alignment="center", key="step_choose"):
     start.whose(page)
     if is_toy:
-        subject = pocket
+        subject = toy
     else:
         read = stream.of(page)
         start.which_head(read)
@@ -51,7 +54,7 @@ shows_key = all_steps or (step >= strip.SCORES and not is_asked)
 strip.strip(subject, step, all_steps, shows_key, partial(reading.follow, subject.link_names))
 start.lead(page, subject, None if all_steps else step)
 
-STEPS = {
+STEPS: dict[int, Callable[[StepSubject], None]] = {
     1: vectors.vectors,
     2: vectors.queries_and_keys,
     3: scores.scores,
@@ -62,11 +65,13 @@ STEPS = {
     8: values.delta,
 }
 for each in STEPS if all_steps else (step,):
-    if pocket is not None and not all_steps:
+    if each == strip.SCORES and is_toy:
+        guess.question(subject, view, asks=not all_steps)
+    if pocket is not None and not all_steps and not (is_toy and is_asked):
         tables.card(pocket, each)
     if subject.is_real and not all_steps:
         start.the_same(subject)
-    if each == strip.SCORES:
+    if each == strip.SCORES and not is_toy:
         guess.question(subject, view, asks=not all_steps)
     if not is_asked:
         with st.container(key=f"step_{each}_{'full' if all_steps else 'under_the_toy'}"):

@@ -48,6 +48,8 @@ def lead(page: Page, subject: StepSubject, step: int | None) -> None:
     elif step is None or step == strip.LAST:
         said = WORDS.html("start.whose", head=subject.head_name)
         widgets.under_lead(f"{page.badges(subject.trace)}{said}")
+    if step in (None, strip.FIRST):
+        paragraph(WORDS.html("start.what_for"), soft=True)
 
 
 def the_same(subject: StepSubject) -> None:

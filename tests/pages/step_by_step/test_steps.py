@@ -339,6 +339,16 @@ def test_nothing_on_the_page_answers_the_question_before_the_guess(trace: ac.Tra
     assert not [fold for fold in page.get("expander") if "numbers of step" in fold.label]
 
 
+def test_the_toy_alone_is_asked_before_its_scores_too() -> None:
+    page = opened(3, weights="toy")
+    said = html(page)
+    assert "which word will" in text(page) and packets(page) == {}
+    assert 'class="hl-matrix' not in said and re.findall(r"<td><div><b>(.*?)</b>", said) == ["?"] * 4
+    answered = opened(3, weights="toy", key_guess=1)
+    assert "You said fluffy: with 41 % it takes place 2 of 5. Most goes to blue, 59 %" in text(answered)
+    np.testing.assert_array_equal(packets(answered)["step_3_grid"][1][3], [0.5, 9, 9.5, 2, 2.5])
+
+
 @pytest.mark.parametrize("guess", [3, CREATURE, None])
 def test_the_answer_comes_with_the_guess_in_whole_sentences_that_say_why(guess: int | None, trace: ac.Trace) -> None:
     page = opened(3, **({"guess_told": 1} if guess is None else {"key_guess": guess}))
