@@ -92,6 +92,7 @@ def scale(subject: StepSubject) -> None:
 
 def _why_the_root(subject: StepSubject) -> None:
     """Histograms of scores of real vectors of more and more numbers, as they are and divided by the root."""
+    assert subject.trace is not None
     found = shared.memoize(subject.trace, _spreads, subject.stream)
     if len(found) < 2 or not found[-1].spread:
         return

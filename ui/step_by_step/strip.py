@@ -58,12 +58,12 @@ def go_to(step: int) -> None:
 def strip(subject: StepSubject, step: int, all_steps: bool, shows_key: bool, follow: Callable[[int], None]) -> None:
     """Draw the strip. `shows_key`: whether the chosen key is marked in the sentence, or would give an answer away."""
     window = subject.q_window
-    due_word = Due(range(window.start, min(window.stop, len(subject.queries))))
+    shown = range(window.start, min(window.stop, len(subject.queries)))
 
     def happened() -> None:
         told = st.session_state.get("step_map")
         went = events.read(getattr(told, "went", None), {"step": Due(range(FIRST, LAST + 1))})
-        followed = events.read(getattr(told, "followed", None), {"word": due_word})
+        followed = events.read(getattr(told, "followed", None), {"word": Due(shown)})
         if went is not None:
             go_to(went["step"])
         if followed is not None:
@@ -77,7 +77,7 @@ def strip(subject: StepSubject, step: int, all_steps: bool, shows_key: bool, fol
             "special": bool(subject.queries.special[i]),
             "role": _role(i, subject, key),
         }
-        for i in due_word.values
+        for i in shown
     ]
     steps = [{"name": NAMES[str(i)], "short": SHORT[str(i)]} for i in range(FIRST, LAST + 1)]
     data = {"words": said, "head": subject.head_name, "steps": steps, "step": step, "all": all_steps}

@@ -87,6 +87,7 @@ def _low_rank(subject: StepSubject) -> None:
     left.html(value_matrices(d, k))
     with right:
         paragraph(WORDS.html("step_7.low_rank", square=d * d, thin=2 * d * k, k=k), soft=True)
+    assert subject.trace is not None
     try:
         found = shared.memoize(subject.trace, _directions, subject.stream, subject.layer, subject.head)
     except HeadlightError as hidden:
