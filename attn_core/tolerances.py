@@ -7,4 +7,5 @@ be from a model's own is another question, and stands in `traces/parity.py`.
 SMALLEST = 1e-12  # instead of a zero to divide by, far below every number of a model
 SMALLEST_NORM = 1e-20  # the same for lengths, which may be as small as a square root of float32's smallest numbers
 SMALLEST_SQUARE = 1e-30  # the same for sums of squares
+CANCELLED = 1e-12  # of the largest: what float64 leaves of numbers that cancel exactly
 NO_WEIGHT = 1e-9  # a sum of attention weights that is no more than roundings of zeros

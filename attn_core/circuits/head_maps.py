@@ -50,12 +50,12 @@ class HeadMap:
         """What belongs to no writer of the stream, each [token, d_head]; those that are zero are left out."""
         if self.before is not None and self.before.shift.any():
             shift = np.tile(self.before.shift, (n_tokens, 1))
-            yield Writer(f"{self.role} input norm shift", "shift"), self._projected(shift)
+            yield Writer(f"{self.role} input norm shift", "own"), self._projected(shift)
         if self.bias is not None and self.bias.any():
-            yield Writer(f"{self.role} bias", "bias"), self._normed(np.tile(self.bias, (n_tokens, 1)))
+            yield Writer(f"{self.role} bias", "own"), self._normed(np.tile(self.bias, (n_tokens, 1)))
         if self.inner is not None and self.inner.shift.any():
             shift = np.tile(self.inner.shift, (n_tokens, 1))
-            yield Writer(f"{self.role} norm shift", "shift"), self._turned(shift[:, self.columns])
+            yield Writer(f"{self.role} norm shift", "own"), self._turned(shift[:, self.columns])
 
     def _projected(self, x: Floats) -> Floats:
         return self._normed(x @ self.weight)

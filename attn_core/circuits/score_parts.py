@@ -34,11 +34,9 @@ def score_parts(
     own = trace.stream(stream)
     held = own.module()  # so that a model that was unloaded is loaded once here, not for every writer
     keys, weights = _compared(own, layer, head, query, key, against)
-    asking = np.array([query])
-    streams = own.embedding(layer).astype(np.float64), memory_before_norm(trace, own, layer)
-    query_map, key_map = query_and_key_maps(own, layer, head, asking, keys, streams)
-    query_names, queries = _projected(entering(trace, own.name, layer, asking), query_map, np.ones(1))
-    key_names, answers = _projected(memory_writers(trace, own, layer, keys), key_map, weights)
+    (asking, query_map), (answering, key_map) = _sides(trace, own, layer, head, query, keys)
+    query_names, queries = _projected(asking, query_map, np.ones(1))
+    key_names, answers = _projected(answering, key_map, weights)
     call, scale = own._layer(layer).call, own.scaling(layer)
     matrix: Floats = queries @ answers.T * scale  # [query writer, key writer]
     plain, capped, largest = _scores(own, layer, head, query)
@@ -55,6 +53,42 @@ def score_parts(
         )
     del held
     return parts
+
+
+def carried_to_score(trace: Trace, parts: ScoreParts, side: str, writer: Writer, pieces: Floats) -> Floats:
+    """What pieces [piece, d_model] of what a writer added to the query's or the key's token add to a score: [piece].
+
+    `side` is "query" or "key". Linear: pieces that sum to what the writer added sum to what it adds to the score, which
+    on the query's side is its row of the matrix; on the key's side, what it wrote into the compared keys is left out.
+    """
+    own, layer, head = trace.stream(parts.stream), parts.layer, parts.head
+    keys, weights = _compared(own, layer, head, parts.query, parts.key, parts.against)
+    scale = own.scaling(layer)
+    if side == "query":
+        (written, head_map), _ = _sides(trace, own, layer, head, parts.query, keys)
+        answer = weights @ own.key(layer, head)[keys].astype(np.float64)  # [d_head]
+    else:
+        _, (written, head_map) = _sides(trace, own, layer, head, parts.query, np.array([parts.key]))
+        answer = own.query(layer, head)[parts.query].astype(np.float64) * float(weights[keys == parts.key].sum())
+    found: Floats = head_map.part(written.carried(writer, pieces)) @ answer * scale
+    return found
+
+
+def compared_score(stream: StreamTrace, layer: int, head: int, query: int, key: int, against: Against = None) -> float:
+    """The score that `score_parts` splits, without splitting it: before any soft cap, against the same."""
+    keys, weights = _compared(stream, layer, head, query, key, against)
+    return float(_scores(stream, layer, head, query)[0][keys] @ weights)
+
+
+Side = tuple[ResidualWriters, HeadMap]
+
+
+def _sides(trace: Trace, own: StreamTrace, layer: int, head: int, query: int, keys: Places) -> tuple[Side, Side]:
+    """Who wrote what the query is made from, and what the keys; each with the map that makes it of that."""
+    asking = np.array([query])
+    streams = own.embedding(layer).astype(np.float64), memory_before_norm(trace, own, layer)
+    query_map, key_map = query_and_key_maps(own, layer, head, asking, keys, streams)
+    return (entering(trace, own.name, layer, asking), query_map), (memory_writers(trace, own, layer, keys), key_map)
 
 
 def memory_writers(trace: Trace, stream: StreamTrace, layer: int, keys: Places) -> ResidualWriters:

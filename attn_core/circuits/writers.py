@@ -36,11 +36,15 @@ Linear = Callable[[Floats], Floats]  # [token, …] → [token, …]: what happe
 
 @dataclass(frozen=True, eq=False)
 class _Addition:
-    """What one writer adds, made when it is asked for, and how many of the maps had happened by then."""
+    """What one writer adds, made when it is asked for, and how many of the maps had happened by then.
+
+    `through` is a norm of this addition alone, on its way into the stream.
+    """
 
     writer: Writer
     vectors: Callable[[], Floats]  # [token, d_model]
     after: int
+    through: FrozenNorm | None
 
 
 @dataclass
@@ -54,19 +58,29 @@ class ResidualWriters:
     def __iter__(self) -> Iterator[tuple[Writer, Floats]]:
         """(writer, what it is in the sum at the end, [token, d_model]), one by one: all at once may be a gigabyte."""
         for addition in self._additions:
-            vectors = addition.vectors()
-            for apply in self._maps[addition.after :]:
-                vectors = apply(vectors)
-            yield addition.writer, vectors
+            yield addition.writer, self._carried(addition, addition.vectors())
 
-    def add(self, writer: Writer, vectors: Callable[[], Floats]) -> None:
-        self._additions.append(_Addition(writer, vectors, len(self._maps)))
+    def carried(self, writer: Writer, pieces: Floats) -> Floats:
+        """What becomes of pieces of what a writer added, [piece, d_model], by the end; of one token alone."""
+        found = next((addition for addition in self._additions if addition.writer == writer), None)
+        if found is None:
+            raise ValueError(f"{writer} wrote nothing here; there are {', '.join(a.writer for a in self._additions)}")
+        return self._carried(found, pieces)
 
-    def constant(self, writer: Writer, vector: NDArray[np.floating]) -> None:
+    def _carried(self, addition: _Addition, vectors: Floats) -> Floats:
+        vectors = vectors if addition.through is None else addition.through.part(vectors)
+        for apply in self._maps[addition.after :]:
+            vectors = apply(vectors)
+        return vectors
+
+    def add(self, writer: Writer, vectors: Callable[[], Floats], through: FrozenNorm | None = None) -> None:
+        self._additions.append(_Addition(writer, vectors, len(self._maps), through))
+
+    def constant(self, writer: Writer, vector: NDArray[np.floating], through: FrozenNorm | None = None) -> None:
         """The same vector [d_model] for every token; left out where it is zero, as in a model that has none."""
         if np.any(vector):
             row = np.asarray(vector, dtype=np.float64)
-            self.add(writer, lambda: np.tile(row, (len(self.tokens), 1)))
+            self.add(writer, lambda: np.tile(row, (len(self.tokens), 1)), through)
 
     def norm(self, writer: Writer, norm: Norm, x: NDArray[np.floating]) -> None:
         """All that was added so far goes through a norm of its sum `x` [token, d_model]; the shift is a new writer."""
@@ -104,7 +118,9 @@ def leaving(stack: StreamTrace, tokens: Places) -> ResidualWriters:
         _add_block(written, stack, block)
     last, final = stack.embedding(stack.n_layers)[tokens], stack.final_embedding()[tokens]
     if not np.array_equal(last, final):
-        written.norm(Writer("encoder final norm shift", "shift", stack.name), stack.final_norm, last)
+        written.norm(
+            Writer("encoder final norm shift", "shift", stack.name, stack.n_layers - 1), stack.final_norm, last
+        )
     return written
 
 
@@ -139,27 +155,23 @@ def _add_attention(written: ResidualWriters, call: StreamTrace, layer: int) -> N
         through = frozen_norm(partial(call.block_norm, layer, "attention"), sum(heads, start=bias))
     for head in range(call.n_heads):
         writer = Writer(f"{prefix}head {layer}.{head}", "head", call.name, layer, head)
-        written.add(writer, partial(_head, call, layer, head, tokens, through))
-    bias_writer = Writer(f"{prefix}bias {layer}", "bias", call.name, layer)
-    if through is None:
-        written.constant(bias_writer, bias)
-    else:
-        if bias.any():
-            written.add(bias_writer, lambda: through.part(np.tile(bias, (len(tokens), 1))))
+        written.add(writer, partial(_head, call, layer, head, tokens), through)
+    written.constant(Writer(f"{prefix}bias {layer}", "bias", call.name, layer), bias, through)
+    if through is not None:
         written.constant(shift, through.shift)
     if block is BlockKind.POST_NORM:
         x = call.embedding(layer)[tokens].astype(np.float64) + call.attention_added(layer)[tokens]
         written.norm(shift, partial(call.block_norm, layer, "attention"), x)
 
 
-def _head(call: StreamTrace, layer: int, head: int, tokens: Places, through: FrozenNorm | None = None) -> Floats:
+def _head(call: StreamTrace, layer: int, head: int, tokens: Places) -> Floats:
     """ΔE of a head at some tokens, [token, d_model], from what the model's own attention returned for it.
 
     In a pass in which the head was switched off, that is what was put in its place.
     """
     weighted = call.weighted_values(layer, head)[tokens].astype(np.float64)  # [token, d_head]
     delta: Floats = weighted @ call.w_o(layer, head).astype(np.float64)
-    return delta if through is None else through.part(delta)
+    return delta
 
 
 def _prefix(stream: StreamTrace) -> str:

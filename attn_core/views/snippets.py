@@ -57,6 +57,23 @@ def decomposition(trace: Readable, stream: str, block: str, layer: int, head: in
     )
 
 
+def score_parts(
+    trace: Readable, stream: str, layer: int, head: int, query: int, key: int, against: int | str | None
+) -> str:
+    """Why there?: one score in parts, and what the head takes from that key by who wrote it."""
+    place = f"{layer}, {head}, {query}, {key}"
+    compared = "" if against is None else f", against={against!r}"
+    return _lines(
+        [],
+        traced(trace),
+        f"parts = trace.score_parts({place}{compared}{_and_stream(stream)})",
+        "parts.matrix  # [query writer, key writer]; with parts.other it sums to parts.score",
+        "parts.frame()  # every pair, the largest first",
+        f"values = trace.value_parts({place}{_and_stream(stream)})",
+        "values.frame()  # by who wrote the key's stream",
+    )
+
+
 def steps(trace: Readable, stream: str, layer: int, head: int, token: int) -> str:
     """Step by step: every stage of one head."""
     return _lines(

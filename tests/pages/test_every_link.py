@@ -18,6 +18,7 @@ UNUSUAL = {  # own values that another page's parameter of the same name does no
     "pages/step_by_step.py": {"key_guess": "3", "from": "2"},
     "pages/word_senses.py": {"sense_pair": "1-2"},
     "pages/delta_e.py": {"axes": "3"},
+    "pages/why_there.py": {"compared": "zero", "opened": "1"},
 }
 
 

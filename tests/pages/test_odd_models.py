@@ -56,7 +56,10 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     "page_name",
     [
         "app.py",
-        *(f"pages/{name}.py" for name in ("step_by_step", "delta_e", "compare_heads", "find_heads", "parameters")),
+        *(
+            f"pages/{name}.py"
+            for name in ("step_by_step", "delta_e", "why_there", "compare_heads", "find_heads", "parameters")
+        ),
     ],
 )
 def test_no_page_breaks(folder: Path, page_name: str) -> None:

@@ -99,6 +99,7 @@ def other_pages(page: Page, found: Translation) -> None:
         st.html(f'<span class="hl-hint">{elsewhere}</span>', width="content")
         go("step_by_step", "step by step", **along)
         go("delta_e", "its ΔE, number by number", **along)
+        go("why_there", "why it looks there", **along)
         go("find_heads", "find heads like it", **along)
 
 

@@ -163,5 +163,10 @@ def page_links(update: TokenUpdate) -> None:
     layer, head = update.layer, update.head
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links"):
         st.html(f'<span class="hl-try">Open head {layer}.{head} in:</span>', width="content")
-        for page, label in (("all_heads", "All heads"), ("step_by_step", "Step by step"), ("compare_heads", "Compare")):
+        for page, label in (
+            ("all_heads", "All heads"),
+            ("step_by_step", "Step by step"),
+            ("why_there", "Why there?"),
+            ("compare_heads", "Compare"),
+        ):
             go(page, label, layer=layer, head=head, query=update.position)

@@ -44,6 +44,7 @@ def draw(viewed: StreamView) -> str:
     with left, widgets.card("kinds", WORDS.html("kinds.card"), kinds.cost(table)):
         _map(viewed, table)
         go("all_heads", WORDS.text("kinds.open", head=viewed.name), layer=viewed.layer, head=viewed.head)
+        go("why_there", WORDS.text("kinds.why"), layer=viewed.layer, head=viewed.head)
         _definitions()
     with right, widgets.card("scatter", WORDS.html("kinds.scatter.card"), WORDS.html("kinds.scatter.hint")):
         chosen = _scatter(table)

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 GROUPS = {
     "See": {"all_heads": "All heads", "step_by_step": "Step by step", "delta_e": "ΔE"},
     "Ask": {
+        "why_there": "Why there?",
         "word_senses": "Word senses",
         "compare_heads": "Compare",
         "find_heads": "Find heads",

@@ -161,6 +161,7 @@ def delta(subject: StepSubject) -> None:
         layout.numbers_and_code(subject, 8, table, "delta")
         if subject.is_real:
             go("delta_e", "Every head’s ΔE, added up →", layer=subject.layer, head=subject.head)
+            go("why_there", "Why it looks there →", layer=subject.layer, head=subject.head)
 
 
 def _three_strips(subject: StepSubject, e: Array, change: Array) -> None:

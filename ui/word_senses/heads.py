@@ -152,6 +152,7 @@ def _page_links(comparison: SenseComparison) -> None:
             where = {"text": meaning.sentence, "layer": layer, "head": head, "query": meaning.pieces[0]}
             go("all_heads", f"in {meaning.letter}", **where)
             go("delta_e", f"its ΔE in {meaning.letter}", **where)
+            go("why_there", f"why in {meaning.letter}", **where)
 
 
 def _looked_at(meaning: Meaning, layer: int, head: int) -> str:

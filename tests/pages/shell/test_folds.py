@@ -10,6 +10,7 @@ from ui.shell.folds import EVERY
 # page: (what its link says, tables of the page, folds and the tables in them)
 PAGES = {
     "delta_e": ({}, 2, {"numbers_heads": 1, "numbers_sources": 1, "numbers_words": 1, "numbers_delta": 1}),
+    "why_there": ({"layer": "3"}, 2, {"numbers_pairs": 1, "numbers_brought": 1}),
     "word_senses": ({}, 1, {"numbers_heads": 1, "numbers_cosines": 1, "numbers_paths": 1}),
     "step_by_step": ({"all_steps": 1}, 0, {f"numbers_{step}": 1 for step in range(1, 9) if step != 7}),
     "parameters": ({}, 1, {"numbers_parts": 1, "numbers_shares_one": 1}),

@@ -1,0 +1,212 @@
+"""The page Why there?, run as a page: its sentence by the rule, its numbers against the library, links, bad input."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import numpy as np
+import pytest
+from page_driver import array, checked, figure, html, lead, load, notes, open_page, table, text
+
+import attn_core as ac
+from attn_core.circuits import explanation
+from attn_core.circuits.score_parts import compared_score
+from ui.why_there import trail
+from ui.why_there.trail import Step
+
+STARTER = "a fluffy blue creature roamed the verdant forest"
+CREATURE, FLUFFY = 4, 2
+opened = partial(open_page, "why_there", folds=True)
+DEEP = {"layer": 5, "head": 3, "query": CREATURE, "key": FLUFFY}
+
+
+def address(page) -> dict[str, str]:
+    return {name: said if isinstance(said, str) else said[-1] for name, said in page.query_params.items()}
+
+
+@pytest.fixture(scope="module")
+def trace() -> ac.Trace:
+    """The judge: the same sentence, traced outside the page."""
+    return ac.trace(load("minilm"), STARTER)
+
+
+@pytest.fixture(scope="module")
+def deep():
+    """Head 5.3 from creature to fluffy, of which no single pair is half."""
+    return opened(**DEEP)
+
+
+def test_it_opens_on_the_lessons_head_and_the_word_it_looks_at_most(trace) -> None:
+    page = opened()
+    row = trace.pattern(0, 3)[CREATURE].copy()
+    row[[0, CREATURE, len(row) - 1]] = 0  # neither a sink nor the word itself
+    key = trace.tokens.labels[int(row.argmax())]
+    score = trace.score_parts(0, 3, CREATURE, int(row.argmax()), "mean").score
+    way = "more" if score > 0 else "less"
+    said = f"Head 0.3, updating creature, scores {key} {abs(score):.2f} {way} than the words it may look at on average"
+    assert lead(page).startswith(said)
+    assert "✓ checked" in text(page) and "✓ the parts add up" in text(page)
+    assert "No head has written yet" in notes(page)
+
+
+def test_the_sentence_names_one_pair_only_where_one_explains_the_score(trace) -> None:
+    """Scores of several layers, as the page says them, against the rule."""
+    said = {True: 0, False: 0}
+    for layer, head, query, key in ((0, 1, 4, 2), (0, 4, 2, 3), (1, 3, 7, 2), (2, 5, 4, 2), (3, 4, 7, 3), (5, 3, 4, 2)):
+        parts = trace.score_parts(layer, head, query, key, "mean")
+        by_size = sorted([*parts.matrix.ravel()], key=lambda part: -abs(part))
+        same = [part for part in by_size if part * parts.score > 0]
+        opposing = [part for part in by_size if part * parts.score < 0]
+        single = abs(same[0]) >= abs(parts.score) / 2 and not abs((opposing or [0])[0]) >= abs(same[0]) / 2
+        sentence = lead(open_page("why_there", layer=layer, head=head, query=query, key=key))
+        assert ("mostly because" in sentence) == single, (layer, head, query)
+        assert ("no single pair explains it. The largest are" in sentence) == (not single)
+        said[single] += 1
+    assert min(said.values()) > 0
+
+
+def test_one_pair_is_said_in_words(trace) -> None:
+    for query in range(1, len(trace.tokens) - 1):
+        pair = explanation.single_pair(trace.score_parts(0, 6, query, FLUFFY, "mean"))
+        if pair and (pair.query, pair.key) == ("embedding", "embedding"):
+            break
+    word = trace.tokens.labels[query]
+    sentence = lead(open_page("why_there", layer=0, head=6, query=query, key=FLUFFY))
+    assert sentence.endswith(f", mostly because the embedding of {word} meets the embedding of fluffy.")
+
+
+def test_without_a_single_pair_the_largest_groups_are_said(deep, trace) -> None:
+    parts = trace.score_parts(5, 3, CREATURE, FLUFFY, "mean")
+    first, second, third = explanation.grouped(parts).largest(3)
+    assert f"The largest are {first.query} × {first.key} (+0.51), {second.query} × {second.key}" in lead(deep)
+    assert lead(deep).endswith(f"and {third.query} × {third.key} (+0.191).")
+
+
+def test_the_matrix_is_the_scores_by_layer_and_opens_layer_by_layer(deep, trace) -> None:
+    parts = trace.score_parts(5, 3, CREATURE, FLUFFY, "mean")
+    drawn = figure(deep, "writers")
+    grouped = explanation.grouped(parts)
+    np.testing.assert_allclose(array(drawn["data"][0]["z"]), grouped.matrix, atol=1e-9)
+    assert drawn["layout"]["yaxis"]["ticktext"] == [*grouped.query_names]
+    assert grouped.query_names == ("input", *(f"layer {layer}" for layer in range(5)), "own bias")
+    wider = figure(opened(**DEEP, opened=2), "writers")
+    names = wider["layout"]["xaxis"]["ticktext"]
+    assert names[:3] == ["input", "head 0.0", "head 0.1"] and "layer 1" in names and "layer 0" not in names
+    np.testing.assert_allclose(array(wider["data"][0]["z"]), explanation.grouped(parts, ["layer 0"]).matrix, atol=1e-9)
+
+
+def test_the_ten_largest_pairs_are_lines_and_a_list_and_all_of_them_a_table(deep, trace) -> None:
+    parts = trace.score_parts(5, 3, CREATURE, FLUFFY, "mean")
+    largest = explanation.grouped(parts).largest(10)
+    lines = figure(deep, "pairs")["data"]
+    assert len(lines) == 10 and sum(line["line"]["color"] == "#406cae" for line in lines) == sum(
+        pair.part < 0 for pair in largest
+    )
+    for pair in largest:
+        assert f"{pair.query} × {pair.key}" in text(deep)
+    every = table(deep, "query_writer")
+    assert len(every) == parts.matrix.size
+    assert every["part"].sum() == pytest.approx(parts.score, abs=1e-6)
+
+
+@pytest.mark.parametrize(("compared", "other", "against"), [("key", 6, 6), ("zero", "auto", None)])
+def test_it_is_compared_with_another_word_or_with_nothing(trace, compared, other, against) -> None:
+    page = opened(**DEEP, compared=compared, other=other)
+    parts = trace.score_parts(5, 3, CREATURE, FLUFFY, against)
+    np.testing.assert_allclose(array(figure(page, "writers")["data"][0]["z"]), explanation.grouped(parts).matrix)
+    than = "above zero" if against is None else f"than {trace.tokens.labels[6]}"
+    assert f"scores fluffy {abs(parts.score):.2f}" in lead(page) and than in lead(page)
+
+
+def test_a_head_that_is_taken_out_has_its_score_of_one_more_pass(deep, trace) -> None:
+    model, said = load("minilm"), table(deep, "really")
+    parts = trace.score_parts(5, 3, CREATURE, FLUFFY, "mean")
+    assert len(said) >= 3
+    for row in said.itertuples(index=False):
+        layer, head = map(int, row[0].removeprefix("head ").split("."))
+        without = ac.trace(model, STARTER, without=[(layer, head)])
+        judge = without.scores(5, 3)[CREATURE].astype(float)
+        assert row.really == pytest.approx(judge[FLUFFY] - judge.mean(), abs=2e-3)
+        at = parts.query_writers.index(row[0])
+        left = np.delete(np.delete(parts.matrix, at, axis=0), at, axis=1).sum()
+        assert row[1] == pytest.approx(left, abs=2e-3)
+        assert row[3] == pytest.approx(row[1] - row[2], abs=2e-3)
+    assert compared_score(trace.stream(), 5, 3, CREATURE, FLUFFY, "mean") == parts.score
+    worst = said["off by"].abs().max()
+    assert f"off by at most {worst:.2f}, the score is {parts.score:.2f}" in text(deep)
+
+
+def test_a_click_on_a_writer_opens_its_own_score_with_the_share_that_is_left(deep, trace) -> None:
+    page = opened(**DEEP)
+    button = next(b for b in page.button if b.key.startswith("open_"))
+    found = re.fullmatch(r"head (\d+)\.(\d+) in (\w+): (.*), mostly from (\S+)", button.label)
+    layer, head, word, share, source = found.groups()
+    checked(button.click().run())
+    token = CREATURE if word == "creature" else FLUFFY
+    side = "query" if word == "creature" else "key"
+    key = trace.tokens.labels.index(source)
+    assert lead(page).startswith(f"Head {layer}.{head}, updating {word}, scores {source}")
+    parts = trace.score_parts(5, 3, CREATURE, FLUFFY, "mean")
+    writer = parts.query_writers[parts.query_writers.index(f"head {layer}.{head}")]
+    taken = explanation.sources_of_writer(trace, parts, side, writer)
+    assert share == f"{100 * taken.sum() / parts.score:.0f} %"
+    left = f"{100 * taken[key] / parts.score:.0f} % of the first score is left here"
+    assert "You came from head 5.3, creature → fluffy." in text(page) and left in text(page)
+    shares = next(frame.value["share %"] for frame in page.dataframe if "share %" in frame.value)
+    assert address(page)["trail"] == f"self.5.3.4.2.{side[0]}"
+    values = trace.value_parts(int(layer), int(head), token, key)
+    assert len(shares) <= len(values.writers)
+    again = opened(**address(page))
+    assert left in text(again)  # the link is the state
+    checked(page.button(key="trail_back").click().run())
+    assert lead(page) == lead(deep) and "You came from" not in text(page)
+
+
+def test_shares_of_what_was_brought_sum_to_the_share_that_is_left(trace) -> None:
+    here, way = Step("self", 2, 8, FLUFFY, CREATURE, "q"), (Step("self", 5, 3, CREATURE, FLUFFY, "k"),)
+    page = opened(layer=2, head=8, query=FLUFFY, key=CREATURE, trail=trail.show(way))
+    whole = next(frame.value for frame in page.dataframe if "share %" in frame.value and len(frame.value) > 8)
+    assert whole["share %"].sum() == pytest.approx(100 * trail.share_left(trace, way, here, "mean"), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "said", ["nonsense", "self.1.2.3", "self.1.2.3.4.x", "_".join(["self.1.2.3.4.q"] * 9), "a.1.1.1.1.q"]
+)
+def test_a_way_that_is_no_way_is_left_aside_with_a_note(said) -> None:
+    page = opened(**DEEP, trail=said)
+    assert "trail=" in notes(page) and "cannot be shown" in notes(page)
+
+
+def test_a_way_that_does_not_lead_here_is_left_aside(deep) -> None:
+    for said in ("self.5.3.9.2.q", "self.77.3.4.2.q", "cross.5.3.4.2.q", "self.0.0.4.2.q"):
+        page = opened(**DEEP, trail=said)
+        assert "does not fit this sentence or model" in notes(page) and lead(page) == lead(deep)
+
+
+@pytest.mark.parametrize("stream", ["encoder", "decoder", "cross"])
+def test_a_translators_streams_have_their_scores(stream) -> None:
+    page = opened(model="tiny-translator", text="the creature sees a horse", stream=stream, layer=1)
+    names = set(table(page, "query_writer")["query_writer"])
+    assert ("encoder head 0.1" if stream == "encoder" else "decoder head 0.1") in names
+    assert ("cross head 0.1" in names) == (stream != "encoder")
+    button = next(b for b in page.button if b.key.startswith("open_"))
+    checked(button.click().run())
+    assert "You came from head 1." in text(page) and "does not fit" not in notes(page)
+
+
+def test_a_causal_models_first_word_has_nothing_to_explain() -> None:
+    page = opened(model="tiny-decoder", query=0, layer=1)
+    assert lead(page).endswith("there is nothing to explain.")
+
+
+def test_what_was_typed_is_text() -> None:
+    page = opened(text="a <b>bold</b> & `fluffy` $x$ creature", layer=1, query=3, key=2)
+    assert "<b>bold" not in html(page) and "<b" not in re.sub(r"<b>[^<]{0,40}</b>", "", html(page))
+
+
+def test_every_opened_head_leads_here() -> None:
+    for name, more in (("all_heads", {}), ("delta_e", {}), ("find_heads", {"find": "kinds"}), ("step_by_step", {})):
+        page = open_page(name, **more)
+        said = [*(link.proto.label for link in page.get("page_link")), text(page)]
+        assert any(re.search("[Ww]hy it looks there|Why there", each) for each in said), name
