@@ -18,6 +18,7 @@ from attn_core.capture.recorder import PassRecorder, layer_of
 from attn_core.errors import EmptyText, HeadlightError, check_index
 from attn_core.text import tokens
 from attn_core.text.tokens import Tokens
+from attn_core.traces.changes import Changes
 from attn_core.traces.layer import Layer, LazyLayers, frozen
 from attn_core.traces.source import Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
@@ -42,7 +43,7 @@ def trace(
     a speech model takes `audio`, a spectrogram [mel, frame], in place of a text.
     `without` switches heads off, for this call only, and `replacement` says what stands in their place: "zero" or the
     head's "mean" over the sentence. `edit` forces patterns [query, key]. Both name heads (layer, head), or (stream,
-    layer, head) in an encoder-decoder.
+    layer, head) in an encoder-decoder. `trace.changes` then says what was changed, and so does all that is made of it.
     """
     if replacement not in ("zero", "mean"):
         raise ValueError(f'replacement must be "zero" or "mean", got {replacement!r}')
@@ -50,10 +51,12 @@ def trace(
     off: dict[tuple[str, int], set[int]] = {}
     for stream, layer, head in (_head_key(model, key) for key in without):
         off.setdefault((stream, layer), set()).add(head)
-    recorder = PassRecorder(model.wiring, off, replacement, {_head_key(model, k): v for k, v in (edit or {}).items()})
+    forced = {_head_key(model, key): cells for key, cells in (edit or {}).items()}
+    recorder = PassRecorder(model.wiring, off, replacement, forced)
     with model.running(), recording_to(recorder):
         model.run(**inputs)
-    return _assemble(model, recorder, read)
+    heads = [(stream, layer, head) for (stream, layer), some in off.items() for head in some]
+    return _assemble(model, recorder, read, Changes.of(heads, replacement, forced))
 
 
 def _head_key(model: Model, key: HeadKey) -> tuple[str, int, int]:
@@ -128,7 +131,7 @@ def _times(model: Model, n_frames: int) -> Tokens:
     return Tokens("", places, labels, [False] * n_positions, list(places), list(labels))
 
 
-def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens, Tokens]]) -> Trace:
+def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens, Tokens]], changes: Changes) -> Trace:
     wiring, taps = model.wiring, recorder.taps()
     layers: dict[str, list[Callable[[], Layer]]] = {name: [] for name in read}
     for site, call in zip(wiring.sites, recorder.calls, strict=True):
@@ -150,8 +153,10 @@ def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens
             _final_norm=wiring.final_norm.get(ends_as),
             _source=source,
             _continued_by=streams.get("cross") if name == "decoder" else None,
+            changes=changes,
         )
-    return Trace(model.name, model.family, model.kind, frozen({name: streams[name] for name in layers}), source)
+    own = frozen({name: streams[name] for name in layers})
+    return Trace(model.name, model.family, model.kind, own, source, changes)
 
 
 def _source(model: Model) -> Source:

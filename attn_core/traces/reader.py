@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
+    from attn_core.traces.changes import Changes
     from attn_core.traces.parity import Parity
 
 Array = NDArray[np.float32]
@@ -39,6 +40,10 @@ class TraceReader(Protocol):
     @property
     def key_tokens(self) -> Tokens:
         """The tokens that are looked at, one a key; others than `tokens` in "cross"."""
+
+    @property
+    def changes(self) -> Changes:
+        """What was done to the pass: heads switched off, patterns forced; false for a plain one."""
 
     @property
     def n_layers(self) -> int: ...

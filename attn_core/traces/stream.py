@@ -12,6 +12,7 @@ Readers return fresh float32 arrays, and raise IndexError, naming the range, for
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import shorten
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from attn_core.errors import HeadlightError, check_index
 from attn_core.traces import parity
 from attn_core.traces.attention_readers import as_array
 from attn_core.traces.block import BlockKind
+from attn_core.traces.changes import Changes
 from attn_core.traces.delta_readers import DeltaReaders
 from attn_core.traces.layer import Layer
 from attn_core.traces.parity import Parity
@@ -36,6 +38,12 @@ class StreamTrace(DeltaReaders):
     """
 
     _continued_by: StreamTrace | None = None  # a decoder's blocks go on through "cross"
+    changes: Changes = Changes()  # what was done to the whole pass, in this stream or another
+
+    def __repr__(self) -> str:
+        said = shorten(self.tokens.text, 60, placeholder=" …")
+        changed = f"; changed: {self.changes}" if self.changes else ""
+        return f"<Stream {self.name!r} of {said!r} in {self.model_name}: {self.n_layers} layers{changed}>"
 
     def block_calls(self) -> tuple[StreamTrace, ...]:
         """The attention calls of one block, in order: itself and, in a decoder, the one to the encoder."""

@@ -18,6 +18,7 @@ import torch
 from attn_core.text.tokens import Tokens
 from attn_core.traces import parity
 from attn_core.traces.attention_readers import size_of
+from attn_core.traces.changes import Changes
 from attn_core.traces.layer import Layer
 from attn_core.traces.named_readers import NamedStreamReaders
 from attn_core.traces.parity import Parity
@@ -40,11 +41,13 @@ class Trace(NamedStreamReaders):
     kind: str  # "encoder", "decoder" or "encoder-decoder"
     _streams: Mapping[str, StreamTrace]
     _source: Source
+    changes: Changes = Changes()  # what was done to the pass: heads off, patterns forced; false for a plain one
 
     def __repr__(self) -> str:
         sizes = (f"{own.n_layers} × {own.n_heads} {name} heads" for name, own in self._streams.items())
         said = shorten(self._streams[self.streams[0]].tokens.text, 60, placeholder=" …")
-        return f"<Trace of {said!r} in {self.model_name}: {', '.join(sizes)}>"
+        changed = f"; changed: {self.changes}" if self.changes else ""
+        return f"<Trace of {said!r} in {self.model_name}: {', '.join(sizes)}{changed}>"
 
     # --- What was read -------------------------------------------------------------------------------------------
 

@@ -59,7 +59,8 @@ def json(view: View) -> str:
     seen = view.may_look & np.isfinite(view.pattern)
     content = {
         "caption": view.caption(),
-        "page": view.page,
+        "changes": view.trace.changes.as_json(),
+        "page": view.opens,
         "link": view.address(),
         "queries": [{"token": word, "positions": at} for word, at in zip(asks.labels, asks.places, strict=True)],
         "keys": [{"token": word, "positions": at} for word, at in zip(answers.labels, answers.places, strict=True)],
@@ -75,8 +76,8 @@ def npz(view: View) -> bytes:
     """Every head's numbers, over tokens and unarranged: `np.load(file)` gives
 
     `patterns` [layer, head, query, key], `may_look` [layer, query, key], `delta_e_sizes` [layer, head, query] and,
-    of a live trace, `query`, `key`, `value` [layer, head, token, d_head]; `queries` and `keys` are the labels, and
-    `caption` says what it is.
+    of a live trace, `query`, `key`, `value` [layer, head, token, d_head]; `queries` and `keys` are the labels,
+    `caption` says what it is, and `changes` what was done to the pass, as JSON (see `traces.changes`).
     """
     reader, layers = view.reader, range(view.n_layers)
     arrays = {
@@ -86,6 +87,7 @@ def npz(view: View) -> bytes:
         "queries": np.array(reader.tokens.labels),
         "keys": np.array(reader.key_tokens.labels),
         "caption": np.array(view.caption()),
+        "changes": np.array(json_files.dumps(view.trace.changes.as_json())),
     }
     if isinstance(reader, Vectors):
         for name, read in (("query", reader.query), ("key", reader.key), ("value", reader.value)):

@@ -39,7 +39,7 @@ PAGE = Markup(
 
 def page(view: View) -> Markup:
     """The whole file."""
-    saved = {"page": view.page, "link": view.address(), "caption": view.caption()}
+    saved = {"page": view.opens, "link": view.address(), "caption": view.caption()}
     return PAGE.format(
         title=f"{view.name} · {view.text}"[:120],
         style=Markup(_colour_variables() + scripts.asset("offline/offline.css")),

@@ -17,6 +17,7 @@ from attn_core.heads import ablation
 from attn_core.heads.summary import HeadSummary, summary_with
 from attn_core.settings import assets_folder
 from attn_core.text.tokens import Tokens
+from attn_core.traces.changes import Changes
 from attn_core.traces.parity import Parity
 
 if TYPE_CHECKING:
@@ -50,6 +51,11 @@ class Recorded:
     def stream(self, name: str | None = None) -> Recorded:
         """Itself, since it has one stream: `trace.stream()` of a live trace and of a recorded one read alike."""
         return self
+
+    @property
+    def changes(self) -> Changes:
+        """None: what is stored is a plain pass."""
+        return Changes()
 
     @property
     def key_tokens(self) -> Tokens:

@@ -20,7 +20,7 @@ def _lines(imports: Sequence[str], *lines: str) -> str:
 
 def traced(trace: Readable, name: str = "trace") -> str:
     """The line that makes a trace: its model, and the sentence or both of a translation."""
-    return f"{name} = ac.trace(ac.load({trace.model_name!r}), {sentences(trace)})"
+    return f"{name} = ac.trace(ac.load({trace.model_name!r}), {sentences(trace)}{trace.changes.as_python()})"
 
 
 def sentences(trace: Readable) -> str:
@@ -119,7 +119,7 @@ def without(trace: Readable, stream: str, off: Heads, token: int, fill: str, pai
     return _lines(
         ["from attn_core.heads import ablation"],
         f"model = ac.load({trace.model_name!r})",
-        f"trace = ac.trace(model, {sentences(trace)})",
+        f"trace = ac.trace(model, {sentences(trace)}{trace.changes.as_python()})",
         f"stream = {_stream(stream)}",
         f"change = ablation.replacement_options(stream, {list(off)!r}, {fill!r}{cells})",
         "after = ablation.runner(model, trace)(**change)",

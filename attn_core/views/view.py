@@ -15,6 +15,7 @@ from attn_core.settings import VERSION
 from attn_core.views.arrangement import Arrangement, Bools, Floats, arrange, mean_name, mean_pattern
 
 if TYPE_CHECKING:
+    from attn_core.traces.changes import Changes
     from attn_core.traces.parity import Parity
     from attn_core.traces.reader import TraceReader
 
@@ -28,6 +29,9 @@ class Readable(Protocol):
     @property
     def kind(self) -> str:
         """What the model is: "encoder", "decoder" or "encoder-decoder"."""
+
+    @property
+    def changes(self) -> Changes: ...
 
     def stream(self, name: str | None = None) -> TraceReader: ...
 
@@ -132,32 +136,54 @@ class View:
         """What it shows, in one line."""
         parts = [self.reader.model_name, "" if self.has_one_sentence else f"{self.reader.name} attention", self.name]
         parts.append(f"“{textwrap.shorten(self.text, 160, placeholder=' …')}”")
+        parts.append(f"changed: {self.trace.changes}" if self.trace.changes else "")
         parts.append("whole words" if self.words else "")
         parts.append("special tokens hidden, renormalised" if self.hide_sink else "")
         parts.append(f"{'√' if self.scale == 'sqrt' else 'linear'} colour scale")
         return " · ".join([*filter(None, parts), f"Headlight {VERSION}"])
 
+    @property
+    def opens(self) -> str:
+        """The page of the app that the link opens: heads that were switched off are so again on "find_heads"."""
+        return "find_heads" if self._is_ablation else self.page
+
+    @property
+    def _is_ablation(self) -> bool:
+        """Whether the app's own link can say what was changed: heads of the one stream are off, and that is all."""
+        changes = self.trace.changes
+        return bool(changes.without) and not changes.forced and self.has_one_sentence and not self.link
+
     def address(self) -> dict[str, str]:
-        """The link's parameters."""
+        """The link's parameters, for the page that it `opens`. Changes that no page can repeat stand there in words."""
+        changes = self.trace.changes
+        said = {"changes": str(changes)} if changes and not self._is_ablation else {}
         if self.link or not self.has_one_sentence:
-            return {"v": "1", **self.link}
-        return {
+            return {"v": "1", **self.link, **said}
+        opened = {
             "v": "1",
             "model": self.reader.model_name,
             "text": self.text,
             "layer": str(self.layer),
             "head": str(self.head),
             "query": "auto" if self.query is None else str(self.query),
+        }
+        if self._is_ablation:
+            off = "_".join(f"{layer}.{head}" for _, layer, head in changes.without)
+            return {**opened, "find": "matter", "off": off, "fill": changes.replacement}
+        return {
+            **opened,
             "mean": self.mean,
             "unit": "words" if self.words else "pieces",
             "specials": "hide" if self.hide_sink else "show",
             "scale": self.scale,
             "queries": self.queries_in,
+            **said,
         }
 
     def as_python(self) -> str:
         """The few lines that give this view in a notebook."""
         given = [repr(self.reader.tokens.text)] if self.has_one_sentence else self._both_sentences()
+        given.append(self.trace.changes.as_python().removeprefix(", "))
         differs = [f for f in fields(self)[3:-2] if getattr(self, f.name) != f.default]
         options = "".join(f", {f.name}={getattr(self, f.name)!r}" for f in differs)
         return "\n".join(
@@ -166,7 +192,7 @@ class View:
                 "from attn_core.views.notebook import Showing",
                 "from attn_core.views.view import View",
                 "",
-                f"trace = ac.trace(ac.load({self.reader.model_name!r}), {', '.join(given)})",
+                f"trace = ac.trace(ac.load({self.reader.model_name!r}), {', '.join(filter(None, given))})",
                 f"view = View(trace, layer={self.layer}, head={self.head}{options})",
                 "view.pattern  # what is shown, [query, key]",
                 "Showing(view)",
