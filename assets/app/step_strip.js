@@ -118,7 +118,7 @@ button:focus-visible { outline: 2px solid var(--hl-amber); outline-offset: -2px;
 .words button { font: calc(13.5 * var(--hl-px, 1px))/1.4 var(--hl-mono); padding: 3px calc(6 * var(--hl-px, 1px)); white-space: pre; flex: none; unicode-bidi: isolate; }
 .words button:hover { background: color-mix(in srgb, var(--hl-query) 12%, transparent); }
 .words .special { color: var(--hl-soft); }
-.words .query { color: var(--hl-query); font-weight: 600; background: color-mix(in srgb, var(--hl-query) 14%, transparent); }
+.words .query { color: var(--hl-query); font-weight: 600; box-shadow: inset 0 0 0 1.5px color-mix(in srgb, var(--hl-query) 60%, transparent); }
 .words .key { color: var(--hl-key); font-weight: 600; }
 .head { margin-left: auto; white-space: nowrap; color: var(--hl-soft); }
 .way { display: flex; gap: 4px; align-items: start; }
