@@ -233,6 +233,7 @@ def open_page(
     view = open_link_state(page, [*shared, *params, *embedded])
     if embedded and view["card"]:
         widgets.only_card(view["card"])
+    menu.whole_page()
     if view["large"]:
         st.html(ROOT / "assets" / "css" / "presenter.css")
     save_menu = menu.draw(page, view)
@@ -251,7 +252,7 @@ def open_page(
 @cache_once
 def _styles() -> str:
     """The style sheets of every page, as one element, read once."""
-    sheets = ("style.css", "menu.css")
+    sheets = ("style.css", "menu.css", "print.css")
     return "\n".join(
         f"<style>{(ROOT / 'assets' / 'css' / name).read_text(encoding='utf-8')}</style>" for name in sheets
     )

@@ -16,6 +16,17 @@ export default function ({ data, parentElement }) {
     said.textContent = (await copied(data.text, button)) ? data.done : data.refused;
   };
   parentElement.replaceChildren(style, button, said);
+  enter(button);
+}
+
+/* A popover stands at the end of the document, far from its button: whoever opened it by keyboard goes on inside. */
+function enter(button) {
+  const host = button.getRootNode().host ?? button;
+  const popover = host.closest("[data-testid=stPopoverBody]");
+  if (!popover || !document.activeElement?.closest("[data-testid=stPopover]")) return;
+  popover.tabIndex = -1;
+  popover.style.outline = "none";
+  popover.focus({ preventScroll: true });
 }
 
 async function copied(text, button) {

@@ -129,6 +129,7 @@ const SHARED_STYLE = `
   .probe { position: absolute; visibility: hidden; color: light-dark(rgb(0, 0, 0), rgb(255, 255, 255)); width: var(--hl-px, 1px);
     transition: color 1ms, width 1ms; }
   .scroll { overflow: auto; overscroll-behavior: auto; scrollbar-width: thin; scrollbar-color: var(--line) transparent; }
+  @media print { .scroll { overflow: visible; max-height: none !important; } }
   .note { margin: calc(6 * var(--hl-px, 1px)) 0 0; color: var(--soft); font-size: calc(12 * var(--hl-px, 1px)); }
   .query { color: var(--query); font-weight: 600; } .key { color: var(--key); font-weight: 600; }
   canvas { display: block; }

@@ -134,7 +134,7 @@ export function draw(root, data, callbacks = {}) {
     figure.style.setProperty("--edge", `${half + 6}px`);
     row = ROW * scale;
     const full = Math.max(...counts) * row;
-    const high = Math.min(TALLEST * scale, full);
+    const high = globalThis.headlightPrinting ? full : Math.min(TALLEST * scale, full);
     scroll.style.height = `${high}px`;
     for (const column of columns) column.style.height = `${full}px`;
     [...legend.children].forEach((button, at) => button.style.setProperty("--colour", colours.categories[at]));

@@ -15,7 +15,8 @@ function watchTheme(root, repaint) {
   const probe = element("i", "probe");
   root.append(probe);
   probe.addEventListener("transitionend", repaint);
-  return () => (getComputedStyle(probe).color === "rgb(255, 255, 255)" ? "dark" : "light");
+  const isDark = () => !globalThis.headlightPrinting && getComputedStyle(probe).color === "rgb(255, 255, 255)";
+  return () => (isDark() ? "dark" : "light"); // paper is light
 }
 
 /* A picture in `root`: what its packet holds, an empty figure, and `view`, what the page wants shown of the packet.
@@ -33,6 +34,7 @@ function mount(root, packet, style, callbacks, view = {}) {
     let width = 0;
     const themeNow = watchTheme(figure, () => picture.paint());
     picture.paint = () => {
+      figure.style.zoom = "";
       width = figure.clientWidth;
       if (!width) return; // not on the page yet
       readScale(figure);
@@ -40,7 +42,10 @@ function mount(root, packet, style, callbacks, view = {}) {
       const colours = header.palette[picture.theme];
       applyRoles(figure, colours.roles);
       paint(colours);
+      fitPaper(figure);
     };
+    const again = () => picture.paint();
+    globalThis.addEventListener("headlight:paper", again); // assets/app/whole_page.js
     const resized = new ResizeObserver(() => figure.clientWidth !== width && picture.paint());
     resized.observe(figure);
     picture.paint();
@@ -52,11 +57,19 @@ function mount(root, packet, style, callbacks, view = {}) {
       update: show,
       destroy() {
         resized.disconnect();
+        globalThis.removeEventListener("headlight:paper", again);
         leave?.();
       },
     };
   };
   return picture;
+}
+
+/* On paper nothing scrolls: a picture that is wider than its place becomes smaller. */
+function fitPaper(figure) {
+  if (!globalThis.headlightPrinting) return;
+  const wide = Math.max(0, ...[...figure.querySelectorAll(".scroll")].map((part) => part.scrollWidth));
+  if (wide > figure.clientWidth + 2) figure.style.zoom = figure.clientWidth / wide;
 }
 
 /* `show` gets what `find(event)` finds under the pointer as it moves, and null when the pointer leaves. */

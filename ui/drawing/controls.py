@@ -15,10 +15,17 @@ from typing import Any, TypeVar, cast
 import streamlit as st
 
 from attn_core.settings import is_public
+from ui.drawing import gallery
 from ui.param import Param
+from ui.shared_params import LARGE
 
 V = TypeVar("V")
 OnChange = Callable[[], None] | None
+
+
+def _wide(pixels: int) -> int:
+    """A width in the size of letters that the visitor has chosen."""
+    return round(gallery.PRESENTED * pixels) if st.session_state.get(LARGE.name) else pixels
 
 
 def switch(param: Param, options: Mapping[str, str] | None = None) -> str:
@@ -51,7 +58,7 @@ def number(param: Param, *, width: int, on_change: OnChange = None, placeholder:
         step=1,
         key=param.name,
         help=param.help,
-        width=width,
+        width=_wide(width),
         on_change=on_change,
         **start,
     )
@@ -78,7 +85,7 @@ def text(
         help=param.help,
         placeholder=placeholder,
         label_visibility="visible" if labelled else "collapsed",
-        width=width or "stretch",
+        width=_wide(width) if width else "stretch",
         on_change=on_change,
     )
 
@@ -117,7 +124,7 @@ def pick(
         key=param.name,
         help=param.help,
         label_visibility="visible" if labelled else "collapsed",
-        width=width,
+        width=_wide(width),
     )
     return cast(V, chosen)
 
@@ -144,7 +151,7 @@ def model_picker(
         on_change=on_change,
         label_visibility="visible" if labelled else "collapsed",
         accept_new_options=not is_public(),
-        width=width or "stretch",
+        width=_wide(width) if width else "stretch",
     )
 
 
@@ -167,5 +174,5 @@ def word_picker(
         key=key,
         on_change=lambda: on_choose(st.session_state[key]),
         label_visibility="visible" if labelled else "collapsed",
-        width=width,
+        width=_wide(width),
     )

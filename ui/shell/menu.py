@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
+from attn_core.figures import scripts
 from ui.link import LinkState, link_params
 from ui.shell import save, share
 
@@ -25,6 +26,14 @@ GROUPS = {
     "Learn": {"lesson": "Lesson", "parameters": "Parameters", "teachers_kit": "For class", "about": "About"},
 }
 PAGES = {page: label for group in GROUPS.values() for page, label in group.items()}
+
+
+_whole_page = st.components.v2.component("headlight.whole_page", js=scripts.asset("app/whole_page.js"))
+
+
+def whole_page() -> None:
+    """What concerns a page as a whole in the browser: its entry in the history, and how it is printed."""
+    _whole_page(key="whole_page")
 
 
 def draw(page: str, state: LinkState) -> save.SaveMenu:

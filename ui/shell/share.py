@@ -52,18 +52,24 @@ def popover(state: LinkState) -> None:
     with st.popover("Share", type="primary", key="share_open", on_change="rerun") as menu:
         if not menu.open:
             return
-        if controls.toggle(LARGE) != state["large"]:
-            st.rerun()  # all of the page, not the menu alone
         link, left_out = link_to(state), set(state.said) - set(state.link)
         if left_out or len(link) > LONGEST:
             _offer_a_file(len(_address(state.said)))
+            _presenters_size(state)
             return
         widgets.titled("A link to exactly this view", PRIVACY)
-        _code(link)
         _copy(key="copy_link", data={"text": link, **WORDS.table("copy")})
+        _code(link)
         _qr_code(link)
         widgets.titled("For slides and blogs", "A frame without menu and examples.")
         _code(frame_of(link_to(state, embed="true")))
+        _presenters_size(state)
+
+
+def _presenters_size(state: LinkState) -> None:
+    """The switch for larger letters: it redraws all of the page, not the menu alone."""
+    if controls.toggle(LARGE) != state["large"]:
+        st.rerun()
 
 
 def _code(text: str) -> None:

@@ -19,7 +19,8 @@ ON_CANVAS = """
 globalThis.written = [];
 const write = CanvasRenderingContext2D.prototype.fillText;
 CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
-  written.push([String(text), parseFloat(this.font.match(/([\\d.]+)px/)[1])]);
+  const isTable = this.canvas.closest?.("[data-testid=stDataFrame]"); // Streamlit's own, which has one size
+  if (!isTable) written.push([String(text), parseFloat(this.font.match(/([\\d.]+)px/)[1])]);
   return write.call(this, text, ...rest);
 };
 """
