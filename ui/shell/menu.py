@@ -57,11 +57,12 @@ def _opened_from_menu(page: str, state: LinkState) -> save.SaveMenu:
 
 @st.fragment
 def _buttons(page: str, state: LinkState, offered: save.Offered) -> None:
-    with st.container(key="menu_drawer"):
-        _drawer(page)
-    with st.container(key="menu_share", width="content", horizontal=True, gap="xsmall", wrap=False):
-        save.popover(offered, _script)
-        share.popover(state)
+    with st.container(key="menu_buttons", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
+        with st.container(key="menu_drawer"):
+            _drawer(page)
+        with st.container(key="menu_share", width="content", horizontal=True, gap="xsmall", wrap=False):
+            save.popover(offered, _script)
+            share.popover(state)
 
 
 def _drawer(page: str) -> None:
