@@ -21,7 +21,8 @@ const PANELS_STYLE = `
 export function draw(root, data, callbacks = {}) {
   const picture = mount(root, data, PANELS_STYLE, callbacks, { scale: "sqrt", query: null, painted: [] });
   const { header, body, figure, view } = picture;
-  const [rows, columns] = [header.queries, header.keys];
+  const { pool } = header; // of a long sentence so many words share a row, and a column
+  const [rows, columns] = [Math.ceil(header.queries / pool), Math.ceil(header.keys / pool)];
   const numbers = new Float32Array(body.buffer, 0, header.panels.length * rows * columns);
   let colours;
   let cursor = null; // [query, key] under the pointer, or under the keyboard
@@ -36,7 +37,7 @@ export function draw(root, data, callbacks = {}) {
     const canvas = element("canvas");
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "application");
-    canvas.setAttribute("aria-label", filled(header.words.canvas, { title: about.title, rows, columns }));
+    canvas.setAttribute("aria-label", filled(header.words.canvas, { title: about.title, rows: header.queries, columns: header.keys }));
     const reads = element("p", "reads");
     const note = element("p", "about", about.note);
     note.title = about.note;
@@ -49,6 +50,7 @@ export function draw(root, data, callbacks = {}) {
     return { about, canvas, reads, base: null, values: numbers.subarray(index * rows * columns, (index + 1) * rows * columns) };
   }
 
+  const followed = () => (view.query === null ? null : Math.floor(view.query / pool)); // the row of the chosen word
   const value = (panel, query, key) => panel.values[query * columns + key];
   const missing = (panel, query, key) => panel.about.query_labels[query] === null || panel.about.key_labels[key] === null;
 
@@ -140,7 +142,7 @@ export function draw(root, data, callbacks = {}) {
     g.drawImage(panel.base, 0, 0, place.width, place.height);
     paintLabels(g, panel.about);
     for (const [query, key] of view.painted) frame(g, query, key, 1, 1, colours.roles.accent, 2.5);
-    if (view.query !== null) frame(g, view.query, 0, 1, columns, colours.roles.query, 2);
+    if (view.query !== null) frame(g, followed(), 0, 1, columns, colours.roles.query, 2);
     if (!cursor) return;
     frame(g, cursor[0], 0, 1, columns, colours.roles.query, 1);
     frame(g, 0, cursor[1], rows, 1, colours.roles.key, 1);
@@ -164,7 +166,7 @@ export function draw(root, data, callbacks = {}) {
     const { left, top, side } = place;
     g.font = font(12);
     g.textBaseline = "middle";
-    named(about.query_labels, cursor ? cursor[0] : view.query, (label, i, on) => {
+    named(about.query_labels, cursor ? cursor[0] : followed(), (label, i, on) => {
       g.fillStyle = colours.roles[on ? "query" : about.query_special.includes(i) ? "soft" : "ink"];
       g.textAlign = "right";
       g.fillText(short(label), left - 7, top + i * side + side / 2, left - 8);
@@ -203,6 +205,7 @@ export function draw(root, data, callbacks = {}) {
     legend.replaceChildren();
     for (const bar of [header.bars.weight, header.bars.difference]) if (bar) legend.append(barLegend(bar, colours, view.scale));
     if (masked) legend.append(maskedLegend(header.masked, colours));
+    if (header.pooled) legend.append(element("span", "", header.pooled));
     if (lacking) legend.append(swatchLegend(header.missing, (g) => paintMissing(g, 5, 0, 11)));
   }
 
@@ -220,14 +223,22 @@ export function draw(root, data, callbacks = {}) {
   function reading({ about, values }, query, key) {
     const number = values[query * columns + key];
     const parts = {
-      query: element("span", "query", filled(header.words.query, { word: about.query_labels[query], at: query })),
-      key: element("span", "key", filled(header.words.key, { word: about.key_labels[key], at: key })),
+      query: element("span", "query", words(about.query_labels, about.query_last, header.queries, query, header.words.query, header.words.queries)),
+      key: element("span", "key", words(about.key_labels, about.key_last, header.keys, key, header.words.key, header.words.keys)),
       who: about.says,
       value: unbroken(about.signed ? points(number) : percent(number)),
     };
     if (about.query_labels[query] === null || about.key_labels[key] === null) return [header.says_missing];
     if (Number.isNaN(number)) return sentence(header.says_masked, parts);
     return sentence(about.signed ? header.says_difference : header.says, parts);
+  }
+
+  /* "creature (query 4)"; of a cell that words share, "a … the (queries 8–11)". */
+  function words(labels, last, count, cell, one, many) {
+    const from = cell * pool;
+    const to = Math.min(count, from + pool) - 1;
+    if (to === from) return filled(one, { word: labels[cell], at: from });
+    return filled(many, { first: labels[cell], last: last[cell], from, to });
   }
 
   /* --- pointing and choosing --- */
@@ -248,11 +259,11 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function choose(index, cell) {
-    if (cell) callbacks.choose?.({ panel: index, query: cell[0], key: cell[1] });
+    if (cell) callbacks.choose?.({ panel: index, query: cell[0] * pool, key: cell[1] * pool });
   }
 
   function walk(index, key) {
-    const to = moved(key, cursor ?? [view.query ?? 0, 0], [rows, columns]);
+    const to = moved(key, cursor ?? [followed() ?? 0, 0], [rows, columns]);
     if (to) point(to);
     else if (key === "Enter" || key === " ") choose(index, cursor);
     else return false;

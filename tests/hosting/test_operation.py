@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import time
 import urllib.error
@@ -86,6 +87,19 @@ def test_an_error_is_told_once_by_its_place_and_never_in_its_own_words(capsys: p
     told = json.loads(formatter.format(first))
     assert told["error"] == "ValueError" and "test_operation.py" in told["at"][0]
     assert "zanzibar" not in json.dumps(told)
+
+
+def test_a_page_that_fails_in_a_running_server_is_one_line_with_its_session_and_request(tmp_path: Path) -> None:
+    app = copy_image(tmp_path / "app")
+    (app / "pages" / "delta_e.py").write_text('raise ValueError("the way to zanzibar")\n')
+    with hosted(tmp_path, at=app) as server:
+        said = Visitor(server.address).ask("delta_e", text="a fox")
+        assert "Something went wrong here" in said and "zanzibar" not in said
+        lines = [json.loads(line) for line in server.log.splitlines()]  # each of them, so no bare traceback
+    (failed,) = [line for line in lines if line["level"] == "error"]
+    assert failed["error"] == "ValueError" and failed["at"][-1].endswith("delta_e.py:1 <module>")
+    assert re.fullmatch("[0-9a-f]{8}", failed["session"]) and re.fullmatch("[0-9a-f]{32}", failed["request"])
+    assert "zanzibar" not in server.log
 
 
 def test_a_storm_of_lines_is_cut() -> None:

@@ -88,7 +88,8 @@ def packets(page: AppTest) -> dict[str, tuple[dict, np.ndarray]]:
             header, body = unpack(raw[4 + length :])
             cells = np.array([])
             if header["picture"] == "panels":
-                cells = np.frombuffer(body, "<f4").reshape(len(header["panels"]), header["queries"], header["keys"])
+                sides = [-(-header[side] // header["pool"]) for side in ("queries", "keys")]
+                cells = np.frombuffer(body, "<f4").reshape(len(header["panels"]), *sides)
             elif header["picture"] == "cells":
                 cells = np.frombuffer(body, "<f4").reshape(header["shape"])
             found[raw[4 : 4 + length].decode()] = (header, cells)

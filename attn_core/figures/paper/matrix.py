@@ -18,7 +18,8 @@ MOST_TICKS = 24
 
 def panels(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     """One to five patterns on the same axes, weights on [0, 1], differences on one scale of their own."""
-    shown, shape = header["panels"], (header["queries"], header["keys"])
+    shown, pool = header["panels"], header["pool"]
+    shape = -(-header["queries"] // pool), -(-header["keys"] // pool)
     cells = np.frombuffer(body, "<f4").reshape(len(shown), *shape)
     across = min(ACROSS, len(shown))
     down = -(-len(shown) // across)
@@ -27,7 +28,7 @@ def panels(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     for i, (panel, numbers) in enumerate(zip(shown, cells, strict=True)):
         _panel(figure, i, panel, numbers, header, view.get("scale", "sqrt"), grid)
     if view.get("query") is not None:
-        _rows(figure, len(shown), int(view["query"]), shape[1])
+        _rows(figure, len(shown), int(view["query"]) // pool, shape[1])
     for query, key in view.get("painted") or ():
         box = {"x0": key - 0.5, "x1": key + 0.5, "y0": query - 0.5, "y1": query + 0.5}
         figure.add_shape(type="rect", line={"color": COLOUR["accent"], "width": 2.5}, **box)
@@ -68,7 +69,7 @@ def _panel(figure: go.Figure, i: int, panel: Any, numbers: np.ndarray, header: H
     what = "difference" if panel["signed"] else "weight"
     colours = colour_bar(header["bars"][what], scale)
     colours["colorbar"] |= {"x": 0.55 if panel["signed"] else 0, "len": 0.4}
-    asks, answers = ([f"{at} {word or ''}" for at, word in enumerate(panel[f"{side}_labels"])] for side in SIDES)
+    asks, answers = (_places(panel[f"{side}_labels"], header["pool"]) for side in SIDES)
     figure.add_heatmap(
         z=np.where(np.isfinite(numbers), numbers, np.nan),
         showscale=is_first,
@@ -95,7 +96,8 @@ def _panel(figure: go.Figure, i: int, panel: Any, numbers: np.ndarray, header: H
             f"yaxis{name}": {**down, "domain": y, "anchor": f"x{name}", "range": [n_query - 0.5, -0.5]},
         }
     )
-    note = f"<br><span style='font-size:10.5px'>{phrase(panel['note'])}</span>" if panel["note"] else ""
+    told = " · ".join(filter(None, (panel["note"], header["pooled"])))
+    note = f"<br><span style='font-size:10.5px'>{phrase(told)}</span>" if told else ""
     figure.add_annotation(
         text=f"<b>{phrase(panel['title'])}</b>{note}", x=x[0], y=y[1], xref="paper", yref="paper", xanchor="left",
         yanchor="bottom", yshift=grid.head - 44, xshift=8 - grid.left, align="left", showarrow=False,
@@ -103,6 +105,11 @@ def _panel(figure: go.Figure, i: int, panel: Any, numbers: np.ndarray, header: H
 
 
 SIDES = ("query", "key")
+
+
+def _places(labels: list[str | None], pool: int) -> list[str]:
+    """Full names of rows or columns, "4 creature"; where words share a cell, of the first of each."""
+    return [f"{at * pool} {word or ''}" for at, word in enumerate(labels)]
 
 
 def _masked(figure: go.Figure, hidden: np.ndarray, name: str) -> None:

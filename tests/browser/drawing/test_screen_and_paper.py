@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from attn_core.figures import colours, scripts
+from attn_core.figures.canvas import panels as canvas_panels
 from attn_core.figures.canvas.boxes import boxes
 from attn_core.figures.canvas.heads import pack_kinds, pack_patterns, pack_values
 from attn_core.figures.canvas.links import pack_links
@@ -210,6 +211,31 @@ def test_panels(on_screen, scale) -> None:
         shown = [rect[4] for rect in seen["rects"]][1 + 2 * each * i : 2 * each * (i + 1) : 2]
         same_colours([shown], [fills])
     assert [spaces(text) for text in seen["legend"][:2]] == [bar_words(trace) for trace in traces]
+
+
+@pytest.mark.parametrize("scale", ["sqrt", "linear"])
+def test_panels_in_which_words_share_a_cell(on_screen, scale, monkeypatch) -> None:
+    words = ["the", "<b>", "ox", "a", "fox"]
+    cells = np.where(np.tril(np.ones((5, 5), bool)), np.linspace(0.05, 0.9, 25).reshape(5, 5), np.nan)
+    monkeypatch.setattr(canvas_panels, "BUDGET", 99)
+    packet = pack_panels([Panel("A", "head 0.3", cells, words, words, note="MiniLM")])
+    seen, figure = (
+        on_screen("panels", packet, {"scale": scale, "query": 3}),
+        drawn(packet, {"scale": scale, "query": 3}),
+    )
+    header, _ = unpack(packet)
+    assert header["pool"] == 2
+    (trace,) = (trace for trace in figure.data if trace.meta != "masked")
+    np.testing.assert_allclose(trace.z, canvas_panels.strongest(cells, 2).astype("<f4"))
+    fills = [fill for row in fill_of(trace, header["bars"]["weight"], seen["theme"], scale) for fill in row if fill]
+    shown = [rect[4] for rect in seen["rects"]][1 : 2 * len(fills) : 2]  # the card's colour comes before each
+    same_colours([shown], [fills])
+    assert [text for text, *_ in seen["words"]][:6] == ["the", "ox", "fox"] * 2
+    (frame,) = figure.layout.shapes
+    assert (frame.y0, frame.y1) == (0.5, 1.5)  # "ox" and "a", of which the second is followed
+    assert any(spaces(text) == header["pooled"] for text in seen["legend"])
+    assert f"MiniLM · {header['pooled']}" in spaces(figure.layout.annotations[0].text)
+    assert list(trace.meta["rows"]) == ["0 the", "2 ox", "4 fox"]
 
 
 def test_lines_between_words(on_screen) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from attn_core.figures.canvas import panels
 from attn_core.figures.canvas.packet import unpack
 from attn_core.figures.canvas.panels import Panel, pack_panels
 from attn_core.figures.charts.distances import distances
@@ -23,6 +26,30 @@ def test_panels_carry_exact_numbers_and_what_is_masked() -> None:
     np.testing.assert_array_equal(drawn[0], cells)
     np.testing.assert_array_equal(drawn[1], cells / 2)
     assert (header["queries"], header["keys"], header["limit"], header["paint"]) == (2, 2, 0.0, False)
+
+
+def test_of_long_sentences_words_share_a_cell_that_holds_the_strongest(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = np.full((5, 5), 0.1)
+    cells[0, 1], cells[3, 2], cells[4, 4], cells[:2, 2:4] = -0.6, 0.3, 0.5, np.nan
+    cells[2, 0] = np.nan  # one of four, so the cell is not masked
+    monkeypatch.setattr(panels, "BUDGET", 4 * 2 * 25)
+    header, body = unpack(pack_panels([panel(cells), panel(cells, signed=True)]))
+    assert header["pool"] == 1 and header["pooled"] == "" and "≈" not in header["says"]
+    np.testing.assert_array_equal(np.frombuffer(body, "<f4").reshape(2, 5, 5)[1], cells.astype("<f4"))
+
+    monkeypatch.setattr(panels, "BUDGET", 4 * 2 * 25 - 1)
+    gap = replace(panel(cells, signed=True), query_labels=[None, "b", None, None, "e"], query_special=[False, True])
+    header, body = unpack(pack_panels([panel(cells), gap]))
+    assert (header["pool"], header["queries"], header["keys"]) == (2, 5, 5)
+    wanted = [[-0.6, np.nan, 0.1], [0.1, 0.3, 0.1], [0.1, 0.1, 0.5]]
+    for drawn in np.frombuffer(body, "<f4").reshape(2, 3, 3):
+        np.testing.assert_allclose(drawn, wanted, atol=1e-7)
+    first, second = header["panels"]
+    assert first["query_labels"] == ["w0", "w2", "w4"] and first["query_last"] == ["w1", "w3", "w4"]
+    assert second["query_labels"] == ["b", None, "e"] and second["query_special"] == [0]
+    assert "at most {value}" in header["says"] and "(≈, 2 words a cell)" in header["says_difference"]
+    assert header["limit"] == pytest.approx(0.6)
+    assert unpack(pack_panels([panel(cells)] * 2, paint=True))[0]["pool"] == 1
 
 
 def test_differences_share_one_scale_from_their_largest() -> None:

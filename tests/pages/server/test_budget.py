@@ -9,7 +9,7 @@ from string import ascii_lowercase
 from typing import Any
 
 import pytest
-from page_driver import html, lead, open_page
+from page_driver import html, lead, open_page, packets
 from streamlit.testing.v1 import AppTest
 
 from ui.drawing import gallery
@@ -59,11 +59,23 @@ def sent(page: AppTest) -> int:
     return sum(len(element.proto.bytes) for element in page.get("bidi_component"))
 
 
-def test_four_panels_as_long_as_can_be_are_a_few_megabytes(operator_sets: Callable[..., None]) -> None:
+def test_four_panels_as_long_as_can_be_are_a_megabyte_and_a_half(operator_sets: Callable[..., None]) -> None:
     operator_sets(HEADLIGHT_MODE="local")
-    page = open_page("compare_heads", text=LETTERS, panels=4, b_head=5, c_head=6, d_head=7)
-    assert "cannot be shown" not in html(page) and lead(page)
-    assert 4_000_000 < sent(page) < 8_000_000
+    page = open_page("compare_heads", text=LETTERS, panels=4, head_b=5, head_c=6, head_d=7)
+    assert "cannot be shown" not in html(page) and "is not known" not in html(page) and lead(page)
+    header, cells = packets(page)["side_by_side"]
+    heads = [f"{letter} · head 0.{head}" for letter, head in zip("ABCD", (3, 5, 6, 7), strict=True)]
+    assert [panel["title"] for panel in header["panels"]] == [*heads, "A − B"]
+    assert (header["pool"], header["queries"], cells.shape) == (2, 511, (5, 256, 256))
+    assert 1_300_000 < sent(page) < 1_500_000
+
+
+def test_a_panel_is_exact_below_the_length_at_which_words_share_a_cell(operator_sets: Callable[..., None]) -> None:
+    operator_sets(HEADLIGHT_MODE="local")
+    words = " ".join(LETTERS.split()[:200])
+    page = open_page("compare_heads", text=words, panels=4, head_b=5, head_c=6, head_d=7)
+    header, cells = packets(page)["side_by_side"]
+    assert (header["pool"], header["queries"], cells.shape) == (1, 202, (5, 202, 202))
 
 
 def test_an_answer_has_so_many_bytes_and_what_is_beyond_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
