@@ -103,6 +103,8 @@ class Visitor:
         self.session_id = ""
         self.widgets: set[str] = set()  # the ids of all that were on a page
         self.kept: dict[str, tuple[int, Any]] = {}  # large messages by their name, with the last answer that had them
+        self.messages: list[Any] = []  # of the last answer, …
+        self.whole: list[Any] = []  # … and those of them that did not come as a name
         self.answers = 0
         self.link = ""  # what stands in the address bar
         self.page_name = ""
@@ -145,6 +147,7 @@ class Visitor:
         wish.rerun_script.cached_message_hashes.extend(self.kept)
         self.socket.send(wish.SerializeToString())
         said = []
+        self.messages, self.whole = [], []
         self.answers += 1
         while True:
             message = self._next_message()
@@ -172,6 +175,9 @@ class Visitor:
         name = message.ref_hash if message.WhichOneof("type") == "ref_hash" else message.hash
         if message.WhichOneof("type") == "ref_hash":
             message = self.kept[name][1]
+        else:
+            self.whole.append(message)
+        self.messages.append(message)
         if message.metadata.cacheable:
             self.kept[name] = (self.answers, message)
         return message
