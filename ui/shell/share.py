@@ -67,8 +67,8 @@ def popover(state: LinkState) -> None:
 
 
 def _presenters_size(state: LinkState) -> None:
-    """The switch for larger letters: it redraws all of the page, not the menu alone."""
-    if controls.toggle(LARGE) != state["large"]:
+    """The switch for larger letters: it redraws all of the page, not the menu alone. The lesson has it on its page."""
+    if state.page != "lesson" and controls.toggle(LARGE) != state["large"]:
         st.rerun()
 
 
