@@ -4,7 +4,7 @@ FROM python:3.11-slim
 
 RUN useradd --create-home --uid 10001 headlight
 WORKDIR /app
-# Model and trace budgets for a host with 1.3 GB. Streamlit's welcome is no line of JSON.
+# Model and trace budgets for a host with 1.2 GB. Streamlit's welcome is no line of JSON.
 ENV PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HEADLIGHT_MODE=public HF_HUB_OFFLINE=1 \
     OMP_NUM_THREADS=1 HEADLIGHT_MODEL_MB=200 HEADLIGHT_TRACE_MB=100 STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE=true
 

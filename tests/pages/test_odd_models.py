@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import resource
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +77,24 @@ def test_no_page_breaks(folder: Path, page_name: str) -> None:
         assert "✕ not a number" in said and "✓ checked" not in said
     if "scaled" in str(folder) and page_name == "app.py":
         assert "; residual not compared" in said
+
+
+@pytest.mark.parametrize("name", ["num_hidden_layers", "hidden_size"])
+@pytest.mark.parametrize("page_name", ["app.py", "pages/parameters.py", "pages/compare_heads.py"])
+def test_a_folder_that_asks_for_a_forged_size_gets_one_sentence_and_nothing_is_built(
+    tmp_path: Path, page_name: str, name: str
+) -> None:
+    config = tf.BertConfig(**SMALL).to_dict() | {"model_type": "bert", name: 100_000_000}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "model.safetensors").write_bytes(bytes(8))
+    word_tokenizer().save_pretrained(tmp_path)
+    page = AppTest.from_file(str(ROOT / page_name), default_timeout=120)
+    page.query_params.update({"v": "1", "model": str(tmp_path), "text": TEXT})
+    start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    checked(page.run())
+    assert f"asks for {name} = 100,000,000; no model that is known has more" in html(page)
+    assert time.process_time() - start < 20
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kilobytes: of it the imports
 
 
 def test_a_link_reaches_every_head_of_the_larger_stack(tmp_path: Path) -> None:

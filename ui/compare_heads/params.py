@@ -17,6 +17,7 @@ from ui.link import choose
 from ui.param import Param, choice, whole
 from ui.shared_params import SCALE
 
+MOST = 1000  # layers or heads; a folder may ask for a hundred million of them, before it is refused
 Values = Mapping[str, Any]  # the parameters that come before one in the link
 
 
@@ -34,7 +35,7 @@ def _known_model(raw: str, earlier: object) -> str:
 
 
 def _numbers(letter: str, what: str) -> Callable[[Values], Sequence[str]]:
-    return lambda values: (SAME, *map(str, range(getattr(entry_of(_model(values, letter)), what))))
+    return lambda values: (SAME, *map(str, range(min(getattr(entry_of(_model(values, letter)), what), MOST))))
 
 
 def _other_sentence(values: Values) -> str:
