@@ -131,9 +131,16 @@ def for_paper(made: go.Figure, caption: str) -> go.Figure:
     """A light figure made ready for a page: on white, one width for all, its caption below, nothing invisible."""
     from attn_core.figures.paper.caption import with_caption
 
-    made.data = [trace for trace in made.data if not _unseen(trace)]
-    made.update_layout(paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", width=WIDTH, title=None, font_family=SANS)
+    made = for_slide(made)
+    made.update_layout(width=WIDTH)
     return with_caption(made, caption, WIDTH)
+
+
+def for_slide(made: go.Figure) -> go.Figure:
+    """A light figure on white, in the page's letters, without what is there for clicks alone; as wide as it is."""
+    made.data = [trace for trace in made.data if not _unseen(trace)]
+    made.update_layout(paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", title=None, font_family=SANS)
+    return made
 
 
 def _unseen(trace: Any) -> bool:

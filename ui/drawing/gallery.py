@@ -41,6 +41,7 @@ class Picture:
     make: Callable[[], go.Figure]
     says: str
     about: str | None = None
+    numbers: Callable[[], str] | None = None  # its numbers as CSV, where the picture alone does not say them all
 
 
 @dataclass
@@ -49,6 +50,7 @@ class FigureGallery:
 
     pictures: dict[str, Picture] = field(default_factory=dict)
     about: str = ""
+    headline: str = ""  # the page's one sentence, plain text: it stands over every saved picture
     sent: int = 0  # bytes of the page's canvas pictures
 
     def caption(self, name: str) -> str:
@@ -57,10 +59,20 @@ class FigureGallery:
         return f"{picture.says} · {about}" if about else picture.says
 
     def figure(self, name: str) -> go.Figure:
-        """The picture for paper, with its caption. HeadlightError where it is not on the page any more."""
+        """The picture for paper, headline above, caption below. HeadlightError where it is no longer on the page."""
+        from attn_core.figures.paper.slide import with_headline
         from attn_core.views import files
 
-        return files.for_paper(self._found(name).make(), self.caption(name))
+        made = files.for_paper(self._found(name).make(), self.caption(name))
+        return with_headline(made, self.headline) if self.headline else made
+
+    def slide(self, name: str) -> go.Figure:
+        """The picture as a slide, 16:9: the headline on top, what it is of below."""
+        from attn_core.figures.paper.slide import as_slide
+        from attn_core.views import files
+
+        bare = files.for_slide(self._found(name).make())
+        return as_slide(bare, self.headline or self._found(name).says, self.caption(name))
 
     def _found(self, name: str) -> Picture:
         if name not in self.pictures:
@@ -71,7 +83,7 @@ class FigureGallery:
 def reset() -> None:
     """Empty the gallery, as a page begins to be drawn."""
     figures = of_session()
-    figures.pictures, figures.about, figures.sent = {}, "", 0
+    figures.pictures, figures.about, figures.headline, figures.sent = {}, "", "", 0
 
 
 def fits(n_bytes: int) -> bool:

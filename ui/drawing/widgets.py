@@ -14,15 +14,18 @@ from html import escape
 from typing import Any
 
 import streamlit as st
+from markupsafe import Markup
 from markupsafe import escape as markup_escape
 from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.heads.measures import Measure
+from ui.drawing import gallery
 
 
 def lead(html: str, sub: str = "") -> None:
     """The one sentence that says what to look at. Both parts are HTML: words go through `ui.drawing.markup`."""
     st.html(f'<h1 class="hl-lead">{html}</h1>')
+    gallery.of_session().headline = str(Markup(html).striptags())
     if sub:
         under_lead(sub)
 

@@ -138,6 +138,14 @@ def ranked(values: np.ndarray, name: str) -> pd.DataFrame:
     return table.sort_values(name, ascending=False, kind="stable", ignore_index=True)
 
 
+def without_off(values: np.ndarray, off: Sequence[tuple[int, int]]) -> np.ndarray:
+    """The numbers of a map [layer, head] for its colours: what is off adds nothing, whatever is measured."""
+    shown = np.array(values, float)
+    for layer, head in off:
+        shown[layer, head] = 0
+    return shown
+
+
 def texts_with_off(values: np.ndarray, form: str, off: Sequence[tuple[int, int]]) -> list[list[str]]:
     """The numbers of a map as they are read, [layer][head]; a head that is off says so."""
     texts = [[format(value, form) for value in row] for row in values]

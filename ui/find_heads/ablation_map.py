@@ -41,6 +41,7 @@ def effect_map(
     else:
         values = ablation.shares_of_delta_e(viewed.reader, viewed.query)
         shown, form, name = 100 * values, ".0f", WORDS.text("ablation.map.share")
+    values = ablation.without_off(values, off)
     canvas.overview(
         pack_values(values, ablation.texts_with_off(shown, form, off), name=name),
         key="effects",

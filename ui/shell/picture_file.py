@@ -29,11 +29,14 @@ _lock = threading.Lock()
 _published: tuple[MediaFileManager, str] | None = None
 
 
-def draw(figure: go.Figure, kind: str, name: str, scale: float | None = None) -> None:
-    """Have the visitor's browser draw a figure as "png" or "svg", once, and save it as `name`."""
+def draw(figure: go.Figure, kind: str, name: str, scale: float | None = None, at: float | None = None) -> None:
+    """Have the visitor's browser draw a figure as "png" or "svg", once, and save it as `name`.
+
+    `at`: when it was asked for, in seconds; the same wish may be sent again and is drawn once.
+    """
     description = figure.to_json(validate=False)
     size = {"width": figure.layout.width, "height": figure.layout.height, "scale": scale or PIXELS_A_UNIT[kind]}
-    number = time.time_ns() // 1_000_000
+    number = int(1_000 * (time.time() if at is None else at))
     wish = {"number": number, "script": script_address(), "kind": kind, "name": name, "size": size, "says": _says(name)}
     if len(description) <= LONGEST_ON_SOCKET:
         wish["spec"] = description

@@ -51,7 +51,9 @@ class Offered:
         figures = gallery.of_session()
         for name, view in self.views.items():
             title = f"{PATTERN}{name}: {view.name}" if len(self.views) > 1 else f"{PATTERN}{view.name}"
-            figures.pictures[title] = gallery.Picture(partial(files.figure, view), view.caption(), about="")
+            figures.pictures[title] = gallery.Picture(
+                partial(files.figure, view), view.caption(), about="", numbers=partial(files.csv, view)
+            )
         if figures.pictures:
             names = sorted(figures.pictures, key=lambda name: name.startswith(PATTERN) is not self.pattern_first)
             picture_buttons(figures, names, self.model)

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
 
-FILE_KINDS = {"Numbers": ("csv", "json", "npz"), "Offline": ("html",)}
+FILE_KINDS = {"Numbers": ("json", "npz"), "Offline": ("html",)}
 WHY = {
     "png": "A picture for slides",
     "svg": "A picture for a paper",
+    "slide": "A picture of 1920 pixels under its headline",
     "csv": "One line a number, for a spreadsheet",
     "json": "Labels and weights",
     "npz": "Every head of every layer, for numpy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import streamlit as st
 
+from attn_core.figures.paper.slide import scale_of
 from ui.drawing import gallery, widgets
 from ui.shell import picture_file
 from ui.shell.save_files import WHY, button, plain
 
 PATTERN = "Pattern of "  # begins the name of an added view's picture
-PICTURES = ("png", "svg")
+PICTURES = {"png": "PNG", "svg": "SVG", "slide": "Slide (16:9)"}
+LONGEST_WAIT = 20  # seconds; a wish that was not drawn by then is forgotten
 _WISHED = "wished_picture"
 
 
@@ -27,17 +30,24 @@ def picture_buttons(figures: gallery.FigureGallery, names: Sequence[str], model:
     widgets.titled(name if len(names) == 1 else "", figures.caption(name))
     file = partial(picture_name, model, name)
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
-        for kind in PICTURES:
-            st.button(
-                kind.upper(), key=f"picture_{kind}", help=WHY[kind], on_click=_ask_for, args=(name, kind, file(kind))
-            )
+        for kind, label in PICTURES.items():
+            st.button(label, key=f"picture_{kind}", help=WHY[kind], on_click=_ask_for, args=(name, kind, file(kind)))
         button("csv", partial(numbers_of, figures, name), file("csv"), "picture_csv")
+    _fulfil(figures)
+
+
+def _fulfil(figures: gallery.FigureGallery) -> None:
+    """Draw what was asked for. A wish outlives its first run, which a click elsewhere may have ended before its picture
+    was sent; it has a number, so that a browser draws it once.
+    """
     wish = st.session_state.get(_WISHED)
-    if wish is not None:
-        st.session_state[_WISHED] = None
-        picture_file.draw(figures.figure(wish.picture), wish.kind, wish.file)
-    else:
+    if wish is None or time.time() - wish.at > LONGEST_WAIT or wish.picture not in figures.pictures:
         picture_file.keep_place()
+    elif wish.kind == "slide":
+        slide = figures.slide(wish.picture)
+        picture_file.draw(slide, "png", wish.file, scale_of(slide), at=wish.at)
+    else:
+        picture_file.draw(figures.figure(wish.picture), wish.kind, wish.file, at=wish.at)
 
 
 @dataclass(frozen=True)
@@ -47,19 +57,24 @@ class _Wish:
     picture: str
     kind: str
     file: str
+    at: float  # when, in seconds
 
 
 def _ask_for(picture: str, kind: str, file: str) -> None:
-    st.session_state[_WISHED] = _Wish(picture, kind, file)
+    st.session_state[_WISHED] = _Wish(picture, kind, file, time.time())
 
 
 def numbers_of(figures: gallery.FigureGallery, name: str) -> bytes:
     """A picture's numbers as CSV."""
     from attn_core.figures.paper import csv
 
+    found = figures.pictures.get(name)
+    if found is not None and found.numbers is not None:
+        return found.numbers().encode()
     return csv.table(figures.figure(name), figures.caption(name)).encode()
 
 
 def picture_name(model: str, name: str, kind: str) -> str:
     """For example headlight-minilm-head-0.3.png."""
-    return f"headlight-{plain(Path(model).name)}-{plain(name.removeprefix(PATTERN))}.{kind}"
+    ending = "-slide.png" if kind == "slide" else f".{kind}"
+    return f"headlight-{plain(Path(model).name)}-{plain(name.removeprefix(PATTERN))}{ending}"

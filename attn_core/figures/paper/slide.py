@@ -69,6 +69,34 @@ def as_slide(figure: go.Figure, headline: str, below: str) -> go.Figure:
     return figure
 
 
+def with_headline(figure: go.Figure, headline: str, size: float = 17) -> go.Figure:
+    """The same figure under its headline, made taller by it; plain text, in letters of `size` pixels."""
+    margin, width = figure.layout.margin, float(figure.layout.width)
+    lines = textwrap.wrap(headline, int((width - 30) / (0.5 * size)))
+    above = round(1.3 * size * len(lines) + 18)
+    top, left = float(margin.t if margin.t is not None else 100), float(margin.l if margin.l is not None else 80)
+    title = figure.layout.title
+    height = float(figure.layout.height)
+    if title.y is not None:  # the caption stays where it is, above the lower edge
+        figure.update_layout(title_y=title.y * height / (height + above))
+    figure.update_layout(height=round(height + above), margin_t=top + above)
+    figure.add_annotation(
+        text="<br>".join(map(phrase, lines)),
+        font={"size": size, "family": SERIF, "color": roles("light")["ink"]},
+        align="left",
+        xref="paper",
+        yref="paper",
+        x=0,
+        y=1,
+        xanchor="left",
+        yanchor="top",
+        xshift=15 - left,
+        yshift=top + above - 8,
+        showarrow=False,
+    )
+    return figure
+
+
 def scale_of(slide: go.Figure) -> float:
     """How many pixels of the file one of the figure takes, so that every slide is 1920 pixels wide."""
     return PIXELS / float(slide.layout.width)

@@ -295,3 +295,11 @@ def test_a_pattern_can_be_put_in_a_heads_place(trace: ac.Trace, fill: str) -> No
     assert lead(page).endswith(f"turns by {turn.text}.") and not lead(page).startswith("Without")
     _, cells = packets(page)["before_after"]
     np.testing.assert_allclose(cells[1], options["edit"][0, 3], atol=1e-6)
+
+
+def test_a_head_that_is_off_is_palest_in_every_map() -> None:
+    from ui.find_heads.ablation import without_off
+
+    shares = np.array([[0.5, 0.2], [0.1, 0.2]])
+    np.testing.assert_array_equal(without_off(shares, [(0, 0)]), [[0, 0.2], [0.1, 0.2]])
+    assert shares[0, 0] == 0.5, "what is known of the heads stays as it was measured"

@@ -21,11 +21,12 @@ import attn_core as ac
 from attn_core.settings import settings
 from attn_core.views import files
 from attn_core.views.view import View
-from ui.shell import picture_file, save, save_files, share
+from ui.shell import picture_file, save, save_files, save_pictures, share
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 OURS = '<script type="application/json" id="headlight-view">'
-FILES = ["PNG", "SVG", "CSV", "CSV", "JSON", "NPZ", "HTML"]  # a picture and its numbers; a head's numbers, the page
+# A picture and its numbers; a head's numbers, the page.
+FILES = ["PNG", "SVG", "Slide (16:9)", "CSV", "JSON", "NPZ", "HTML"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -217,7 +218,7 @@ def picture_wish(page: AppTest) -> dict | None:
     return json.loads(component.json) if component.json else None
 
 
-def test_a_picture_is_described_for_the_browser_and_drawn_there_once() -> None:
+def test_a_picture_is_described_for_the_browser_and_drawn_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
     page = opened(layer=2, head=4)
     assert picture_wish(page) is None
     page.button(key="picture_png").click().run()
@@ -227,11 +228,34 @@ def test_a_picture_is_described_for_the_browser_and_drawn_there_once() -> None:
     assert (wish["kind"], wish["size"]["scale"], wish["size"]["width"]) == ("png", 3, 760)
     assert wish["name"] == "headlight-minilm-head-2.4.png" and "/media/" in wish["script"]
     page.run()
-    assert picture_wish(page) is None
+    assert picture_wish(page)["number"] == wish["number"]  # sent again, and drawn once: this run may have ended that
+    monkeypatch.setattr(save_pictures, "LONGEST_WAIT", 0)
+    assert picture_wish(page.run()) is None
+    monkeypatch.undo()
     page.button(key="picture_svg").click().run()
     again = picture_wish(page)
     assert again["number"] > wish["number"] and (again["kind"], again["size"]["scale"]) == ("svg", 1)
     assert again["script"] == wish["script"]  # the browser has it already
+
+
+def test_a_saved_picture_stands_under_the_page_s_headline_and_comes_as_a_slide_too() -> None:
+    page = opened(layer=2, head=4)
+    headline = page.session_state["_gallery"].headline.replace("\u00a0", " ")
+    page.button(key="picture_svg").click().run()
+    above = [words["text"] for words in json.loads(picture_wish(page)["spec"])["layout"]["annotations"]]
+    assert headline and headline in " ".join(above).replace("<br>", " ")
+    page.button(key="picture_slide").click().run()
+    slide = picture_wish(page)
+    layout = json.loads(slide["spec"])["layout"]
+    assert slide["name"] == "headlight-minilm-head-2.4-slide.png" and slide["kind"] == "png"
+    assert layout["width"] / layout["height"] == pytest.approx(16 / 9, rel=0.01)
+    assert slide["size"]["scale"] * layout["width"] == pytest.approx(1920)
+    assert headline in layout["title"]["text"].replace("<br>", " ")
+
+
+@pytest.mark.parametrize("page_name", ["all_heads", "lesson", "delta_e"])
+def test_the_presenter_s_size_has_one_switch_on_every_page(page_name: str) -> None:
+    assert [toggle.key for toggle in opened(page_name).toggle].count("large") == 1
 
 
 def test_a_long_description_is_fetched_and_not_sent_with_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
