@@ -10,11 +10,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from attn_core.errors import DamagedModel, EmptyText, HeadlightError, NoNetwork, UnknownModel, UnsupportedFamily
+from attn_core.errors import (
+    DamagedModel,
+    EmptyText,
+    HeadlightError,
+    NoModel,
+    NoNetwork,
+    UnknownModel,
+    UnsupportedFamily,
+)
 from attn_core.settings import VERSION as __version__
 
 if TYPE_CHECKING:
     from attn_core.capture.model import Model, wrap
+    from attn_core.capture.opened import open_trace
     from attn_core.capture.run import trace
     from attn_core.models.loading import load
     from attn_core.parameters.count import count_parameters
@@ -28,6 +37,7 @@ _MODULES = {  # public name → the module that defines it, imported when the na
     "Trace": "traces.trace",
     "count_parameters": "parameters.count",
     "load": "models.loading",
+    "open_trace": "capture.opened",
     "show": "views.notebook",
     "trace": "capture.run",
     "wrap": "capture.model",
@@ -37,6 +47,7 @@ __all__ = [
     "EmptyText",
     "HeadlightError",
     "Model",
+    "NoModel",
     "NoNetwork",
     "Parity",
     "Trace",
@@ -45,6 +56,7 @@ __all__ = [
     "__version__",
     "count_parameters",
     "load",
+    "open_trace",
     "show",
     "trace",
     "wrap",

@@ -25,6 +25,10 @@ class EmptyText(HeadlightError):
     """There is nothing to look at: no text, or text that leaves no token."""
 
 
+class NoModel(HeadlightError):
+    """A trace was opened from a file without its model, and what is asked for needs the model's weights."""
+
+
 class DoesNotAddUp(HeadlightError):
     """The parts of a sum miss what the model computed, so they explain nothing and are not handed out."""
 

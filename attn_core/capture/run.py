@@ -136,7 +136,7 @@ def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens
     layers: dict[str, list[Callable[[], Layer]]] = {name: [] for name in read}
     for site, call in zip(wiring.sites, recorder.calls, strict=True):
         layers[site.stream].append(partial(layer_of, site, call, wiring, taps))
-    source = _source(model)
+    source = source_of(model)
     streams: dict[str, StreamTrace] = {}
     for name in reversed(layers):  # "cross" before the decoder that goes on through it
         ends_as = "decoder" if name == "cross" else name
@@ -159,7 +159,7 @@ def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens
     return Trace(model.name, model.family, model.kind, own, source, changes)
 
 
-def _source(model: Model) -> Source:
+def source_of(model: Model) -> Source:
     """The way back to a model's weights that does not keep them alive."""
     kept, name, reload = weakref.ref(model.hf), model.name, model.reload
     tokenizer, rule, family = model.tokenizer, model.wiring.logits, model.family

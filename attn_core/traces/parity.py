@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from attn_core.errors import NoModel
 from attn_core.tolerances import SMALLEST
 from attn_core.traces.block import BlockKind
 
@@ -134,10 +135,13 @@ def _compared(
     """What is compared in some rows of a layer: (part and name, ours, the model's own), both [row, features]."""
     joined = block.weigh_values(None).transpose(-3, -2).flatten(-2)  # [row, head·d_head], as attention returns it
     yield ("pattern", "weighted values"), joined, layer.call.weighted_values[rows]
-    added = layer.attention_output(model, joined)  # [row, d_model]
-    yield ("delta", "output"), added, layer.taps[layer.site.projected][rows]
-    for name, ours, theirs in _sums(layer, model, rows, added):
-        yield ("residual", name), ours, theirs
+    try:
+        added = layer.attention_output(model, joined)  # [row, d_model]
+        yield ("delta", "output"), added, layer.taps[layer.site.projected][rows]
+        for name, ours, theirs in _sums(layer, model, rows, added):
+            yield ("residual", name), ours, theirs
+    except NoModel:  # of a trace that was opened from a file: what needs weights that it lacks is not compared
+        return
 
 
 def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:

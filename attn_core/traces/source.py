@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Never
 
 from torch import Tensor, nn
+
+from attn_core.errors import NoModel
 
 
 @dataclass(frozen=True)
@@ -27,3 +29,37 @@ class Source(NamedTuple):
     module: Callable[[], nn.Module]
     vocabulary: Callable[[], Vocabulary]
     logits: Callable[[Tensor], Tensor]
+
+
+class KeptOutputs(nn.Module):
+    """What stands in for the model of a trace that was opened without it: W_O and b_O, where the file holds them.
+
+    Asked for anything else it raises NoModel, which says how to open the trace with its model.
+    """
+
+    def __init__(self, name: str, outputs: Mapping[str, tuple[Tensor, Tensor | None]]) -> None:
+        super().__init__()
+        self._model_name, self._outputs = name, dict(outputs)
+
+    def get_submodule(self, target: str) -> nn.Module:
+        """The output projection of this name."""
+        if target not in self._outputs:
+            raise self.missing()
+        weight, bias = self._outputs[target]
+        module = nn.Module()
+        module.register_parameter("weight", nn.Parameter(weight, requires_grad=False))
+        module.register_parameter("bias", None if bias is None else nn.Parameter(bias, requires_grad=False))
+        return module
+
+    def missing(self) -> NoModel:
+        """The error that says what to do."""
+        name = self._model_name
+        return NoModel(f"This needs the weights of {name}: open it with ac.open_trace(path, model=ac.load({name!r})).")
+
+    def source(self) -> Source:
+        """The way back of a trace that has no more than this."""
+
+        def nothing(*_: object) -> Never:
+            raise self.missing()
+
+        return Source(lambda: self, nothing, nothing)

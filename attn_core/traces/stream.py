@@ -27,7 +27,7 @@ from attn_core.traces.delta_readers import DeltaReaders
 from attn_core.traces.layer import Layer
 from attn_core.traces.parity import Parity
 from attn_core.traces.reader import Array
-from attn_core.traces.source import Vocabulary
+from attn_core.traces.source import KeptOutputs, Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,10 @@ class StreamTrace(DeltaReaders):
 
     def module(self) -> nn.Module:
         """The model itself, shared and never to be changed; raises HeadlightError once it has been unloaded."""
-        return self._source.module()
+        found = self._source.module()
+        if isinstance(found, KeptOutputs):
+            raise found.missing()
+        return found
 
     # --- The residual stream -------------------------------------------------------------------------------------
 
@@ -169,6 +172,6 @@ class StreamTrace(DeltaReaders):
     @torch.inference_mode()
     def _through(self, name: str, vectors: Array) -> Array:
         """What a module of the model makes of vectors [..., d_model]."""
-        model = self._source.module()
+        model = self.module()
         device = next(model.parameters()).device
         return as_array(model.get_submodule(name)(torch.as_tensor(vectors, dtype=torch.float32, device=device)))

@@ -10,21 +10,24 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from attn_core.errors import HeadlightError
 from attn_core.text.tokens import Tokens
-from attn_core.traces import parity
+from attn_core.traces import parity, saved
 from attn_core.traces.attention_readers import size_of
 from attn_core.traces.changes import Changes
-from attn_core.traces.layer import Layer
+from attn_core.traces.layer import Layer, frozen
 from attn_core.traces.named_readers import NamedStreamReaders
 from attn_core.traces.parity import Parity
 from attn_core.traces.parts import Against, ScoreParts, ValueParts
 from attn_core.traces.reader import Array
-from attn_core.traces.source import Source, Vocabulary
+from attn_core.traces.source import KeptOutputs, Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
 
 
@@ -110,6 +113,66 @@ class Trace(NamedStreamReaders):
         tensors = [t for layer in self._all_layers() for t in layer.tensors()]
         return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
 
+    # --- As a file -----------------------------------------------------------------------------------------------
+
+    def save(self, path: str | Path, *, with_output: bool = False) -> None:
+        """Write the trace to a file that `attn_core.open_trace` reads, with what was changed and the weights' hash.
+
+        Patterns, scores and the residual stream are then there without the model; ΔE too, where the output matrices
+        are written beside them (`with_output`). Raises HeadlightError where the model is gone that has them, and for a
+        trace of more than 4 GB, which would not be opened.
+        """
+        outputs = self._outputs() if with_output else {}
+        if self.n_bytes > saved.MOST_BYTES:
+            raise HeadlightError("This trace takes more than 4 GB, and no larger file is opened: trace a shorter text.")
+        Path(path).write_bytes(saved.to_bytes(self._about(), self.changes, self._streams.values(), outputs))
+
+    def _about(self) -> saved.About:
+        """Which model this is of: with its revision and the hash of its weights, unless it has been unloaded."""
+        about = saved.About(self.model_name, self.family, self.kind)
+        try:
+            module = self._source.module()
+        except HeadlightError:
+            return about
+        if isinstance(module, KeptOutputs):
+            return about
+        revision = getattr(getattr(module, "config", None), "_commit_hash", None)
+        return about._replace(revision=revision, weights=saved.weights_hash(module))
+
+    def _outputs(self) -> dict[str, tuple[Tensor, Tensor | None]]:
+        """Each module of W_O: (its weight as the model stores it, its bias)."""
+        module, linears = self._source.module(), {layer.site.output for layer in self._all_layers()}
+        weights = {linear.module: module.get_submodule(linear.module).get_parameter("weight") for linear in linears}
+        return {linear.module: (weights[linear.module], linear.bias(module)) for linear in linears}
+
+    @classmethod
+    def of_file(cls, opened: saved.Opened, source: Source | None = None) -> Trace:
+        """The trace that a file holds; `source` is the way back to its model, without which the file has to do."""
+        about, changes, parts, outputs = opened
+        source = source or KeptOutputs(about.name, outputs).source()
+        streams: dict[str, StreamTrace] = {}
+        for name in sorted(parts, key=lambda name: name != "cross"):  # before the decoder that goes on through it
+            own = (about.family, about.kind, *(parts[name][field] for field in ("tokens", "key_tokens")))
+            rest = {field: value for field, value in parts[name].items() if field.startswith("_")}
+            goes_on = streams.get("cross") if name == "decoder" else None
+            streams[name] = StreamTrace(
+                name, about.name, *own, **rest, _source=source, _continued_by=goes_on, changes=changes
+            )
+        ordered = frozen({name: streams[name] for name in parts})
+        return cls(about.name, about.family, about.kind, ordered, source, changes)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its file is, without the model: what needs weights then says so."""
+        about = saved.About(self.model_name, self.family, self.kind)
+        return _unpickled, (saved.to_bytes(about, self.changes, self._streams.values(), {}),)
+
+    def __copy__(self) -> Trace:
+        """Itself: nothing in it can be changed."""
+        return self
+
+    def __deepcopy__(self, _: Any) -> Trace:
+        return self
+
     @torch.inference_mode()
     def check(self) -> Parity:
         """How far these numbers are from tensors that left the model; computed anew from the model's weights."""
@@ -146,6 +209,10 @@ class Trace(NamedStreamReaders):
     def read_words(self, vectors: Array) -> Array:
         """Logits that the model's own head gives to final embeddings: [..., d_model] → [..., word]."""
         return self._streams[self.streams[0]].read_words(vectors)
+
+
+def _unpickled(data: bytes) -> Trace:
+    return Trace.of_file(saved.from_bytes(data))
 
 
 def _circuits(name: str) -> Any:

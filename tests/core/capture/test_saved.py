@@ -1,0 +1,233 @@
+"""A saved trace is the same trace: read back in every family, with its model and without, and refused when damaged."""
+
+import copy
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from families import TARGET, TEXT, save, word_tokenizer
+from numpy.testing import assert_array_equal
+from safetensors.torch import save as safetensors
+
+import attn_core as ac
+from attn_core.traces import saved
+
+# groups; a window; caps and norms after; a relative bias and three streams; a parallel block; post-norm; one module
+KINDS = ["llama", "mistral", "gemma2", "t5", "gpt_neox", "bert", "albert", "marian"]
+
+
+def trace_of(model: Any, **options: Any) -> ac.Trace:
+    return ac.trace(model, TEXT, target=TARGET if model.kind == "encoder-decoder" else None, **options)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ac.Model:
+    folder = tmp_path_factory.mktemp(request.param)
+    save(request.param, folder)
+    return ac.load(folder)
+
+
+@pytest.fixture(scope="module")
+def decoder() -> ac.Model:
+    return ac.load("tiny-decoder")
+
+
+@pytest.fixture
+def file(decoder: ac.Model, tmp_path: Path) -> Path:
+    ac.trace(decoder, "the blue creature ate").save(tmp_path / "x.headlight")
+    return tmp_path / "x.headlight"
+
+
+def kept(stream: Any) -> list[Any]:
+    """All that a stream has without its model."""
+    heads = [(layer, head) for layer in range(stream.n_layers) for head in range(stream.n_heads)]
+    readers = ("query", "key", "value", "scores", "pattern", "weighted_values", "position_bias")
+    found = [getattr(stream, name)(*head) for name in readers for head in heads]
+    found += [read(layer) for layer in range(stream.n_layers) for read in (stream.may_look, stream.scaling)]
+    names = ("embedding", "attention_input", "attention_added", "after_attention", "mlp_added", "attention_memory")
+    found += [getattr(stream, name)(0) for name in names]
+    return [*found, stream.final_embedding(), stream.tokens, stream.key_tokens, stream.soft_cap(0), stream.block(0)]
+
+
+def assert_same(ours: list[Any], theirs: list[Any]) -> None:
+    for a, b in zip(ours, theirs, strict=True):
+        if isinstance(b, np.ndarray):
+            assert_array_equal(a, b)
+        else:
+            assert a == b
+
+
+def test_what_is_opened_is_what_was_saved(model: ac.Model, tmp_path: Path) -> None:
+    trace = trace_of(model)
+    trace.save(tmp_path / "x.headlight", with_output=True)
+    alone, whole = ac.open_trace(tmp_path / "x.headlight"), ac.open_trace(str(tmp_path / "x.headlight"), model)
+    assert (alone.streams, repr(alone), alone.changes) == (trace.streams, repr(trace), trace.changes)
+    for name in trace.streams:
+        own = trace.stream(name)
+        for again in (alone.stream(name), whole.stream(name)):
+            assert_same(kept(again), kept(own))
+            for layer in range(own.n_layers):
+                assert_array_equal(again.delta_e(layer, 1), own.delta_e(layer, 1))
+                assert_array_equal(again.delta_e_sizes(layer), own.delta_e_sizes(layer))
+                assert_array_equal(again.attention_output(layer), own.attention_output(layer))
+    assert whole.check() == trace.check() and whole.check().ok
+    assert alone.check()[:2] == trace.check()[:2] and alone.check().ok
+    if model.kind != "encoder":
+        assert_array_equal(whole.logits(), trace.logits())
+        with pytest.raises(ac.NoModel, match="open it with ac.open_trace"):
+            alone.logits()
+    assert (tmp_path / "x.headlight").stat().st_size < 3 * trace.n_bytes + 200_000  # each tensor once
+
+
+def test_without_w_o_delta_e_says_what_it_needs(decoder: ac.Model, file: Path) -> None:
+    alone = ac.open_trace(file)
+    for read in (
+        lambda: alone.delta_e(0, 1),
+        lambda: alone.attention_output(0),
+        lambda: alone.w_v(0, 1),
+        lambda: alone.stream().module(),
+        lambda: alone.final_norm(np.zeros(64)),
+        lambda: alone.score_parts(1, 0, 2, 1),
+        lambda: alone.vocabulary,
+    ):
+        with pytest.raises(ac.NoModel, match=r"needs the weights of tiny-decoder: .*model=ac.load\('tiny-decoder'\)"):
+            read()
+    assert alone.check().pattern <= 1e-6 and alone.check().not_compared == ("delta", "residual")
+    assert_array_equal(
+        ac.open_trace(file, decoder).delta_e(0, 1), ac.trace(decoder, "the blue creature ate").delta_e(0, 1)
+    )
+    assert "html" in ac.show(alone)._repr_html_()
+
+
+def test_changes_and_what_was_cut_are_kept(decoder: ac.Model, tmp_path: Path) -> None:
+    text = "the blue creature ate"
+    may_look = ac.trace(decoder, text).may_look(0)
+    even = (may_look / may_look.sum(axis=1, keepdims=True)).astype(np.float32)
+    trace = ac.trace(decoder, text, without=[(1, 2)], replacement="mean", edit={(0, 1): even})
+    trace.save(tmp_path / "x", with_output=True)
+    again = ac.open_trace(tmp_path / "x")
+    assert again.changes == trace.changes and again.changes.forced[0].cells.tolist() == even.tolist()
+    assert_array_equal(again.pattern(0, 1), even)
+    assert again.check()[:2] == trace.check()[:2]
+    with pytest.raises(ac.HeadlightError, match="switched off"):
+        again.delta_e_by_source(1, 2, 0)
+
+
+def test_the_header_says_what_made_it(decoder: ac.Model, file: Path) -> None:
+    data = file.read_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    content = json.loads(header["__metadata__"]["headlight"])
+    assert content["versions"].keys() == {"headlight", "torch", "transformers"}
+    assert content["model"]["name"] == "tiny-decoder" and content["model"]["kind"] == "decoder"
+    assert content["model"]["weights"] == saved.weights_hash(decoder.hf)
+
+
+def test_pickles_and_copies_are_the_same_trace(decoder: ac.Model) -> None:
+    trace = ac.trace(decoder, "the blue creature ate", without=[(0, 3)])
+    again = pickle.loads(pickle.dumps(trace))
+    assert_same(kept(again.stream()), kept(trace.stream()))
+    assert again.changes == trace.changes
+    for copied in (copy.copy(trace), copy.deepcopy({"one": trace})["one"]):
+        assert_array_equal(copied.delta_e(0, 1), trace.delta_e(0, 1))
+
+
+def test_a_model_with_other_weights_is_refused(decoder: ac.Model, file: Path) -> None:
+    other = copy.deepcopy(decoder.hf)
+    with torch.no_grad():
+        next(other.parameters())[0, 0] += 1
+    with pytest.raises(ac.HeadlightError, match="made with other weights of tiny-decoder than those of another"):
+        ac.open_trace(file, ac.wrap(other, decoder.tokenizer, name="another"))
+
+
+def test_foreign_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    deep = safetensors({"t0": torch.zeros(1)}, {"headlight": "[" * 100_000})
+    foreign = {
+        "empty": b"",
+        "text": b"a fluffy blue creature " * 9,
+        "pickle": pickle.dumps({"a": 1}),
+        "weights": safetensors({"t0": torch.zeros(3)}),
+        "deep": deep,
+        "wrong": safetensors({"t0": torch.zeros(1)}, {"headlight": "[]"}),
+    }
+    for name, data in foreign.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ac.HeadlightError, match="This is no saved trace"):
+            ac.open_trace(tmp_path / name)
+    (tmp_path / "later").write_bytes(safetensors({"t0": torch.zeros(1)}, {"headlight": '{"format": 2}'}))
+    with pytest.raises(ac.HeadlightError, match="saved in format 2; this version reads format 1"):
+        ac.open_trace(tmp_path / "later")
+    with pytest.raises(ac.HeadlightError, match="nowhere cannot be read: No such file"):
+        ac.open_trace(tmp_path / "nowhere")
+
+
+def test_a_header_or_a_file_beyond_its_bound_is_refused_before_it_is_parsed(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bound in ("MOST_HEADER", "MOST_BYTES"):
+        with monkeypatch.context() as patch:
+            patch.setattr(saved, bound, 100)
+            patch.setattr(saved.json, "loads", None)
+            with pytest.raises(ac.HeadlightError, match="larger than any"):
+                ac.open_trace(file)
+
+
+def damaged(data: bytes, change: Any) -> bytes:
+    """The file with something else in its description."""
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    content = json.loads(header["__metadata__"]["headlight"])
+    change(content)
+    header["__metadata__"]["headlight"] = json.dumps(content)
+    said = json.dumps(header).encode()
+    return len(said).to_bytes(8, "little") + said + data[8 + size :]
+
+
+def test_every_value_that_does_not_fit_is_refused(file: Path) -> None:
+    """Each leaf of the description in turn becomes another kind of thing: never a raw error, never a wrong trace."""
+    data = file.read_bytes()
+    assert ac.Trace.of_file(saved.from_bytes(damaged(data, lambda content: None))).n_layers == 2
+
+    def leaves(said: Any) -> Any:
+        for name, value in said.items() if isinstance(said, dict) else enumerate(said):
+            if isinstance(value, dict | list) and value:
+                yield from leaves(value)
+            else:
+                yield said, name
+
+    content: Any = {}
+    damaged(data, content.update)
+    places = list(leaves(content))
+    assert len(places) > 150
+    optional = 0
+    for said, name in places[4:]:  # not its format and versions
+        before = said[name]
+        for wrong in ({"a": [1]}, -(2**40), "t999", None):
+            said[name] = wrong
+            changed = damaged(data, lambda own: own.update(content))
+            try:
+                saved.from_bytes(changed)
+                assert not isinstance(wrong, dict)
+                optional += 1
+            except ac.HeadlightError as error:
+                assert "damaged" in str(error) or "format" in str(error)
+        said[name] = before
+    assert optional < len(places)
+
+
+def test_a_cut_file_is_refused(file: Path) -> None:
+    data = file.read_bytes()
+    for n in (9, 300, len(data) // 2, len(data) - 1):
+        with pytest.raises(ac.HeadlightError, match="no saved trace|damaged"):
+            saved.from_bytes(data[:n])
+
+
+def test_a_wrapped_models_trace_is_kept_too(tmp_path: Path) -> None:
+    save("gpt2", tmp_path / "gpt2")
+    loaded = ac.load(tmp_path / "gpt2")
+    trace = ac.trace(ac.wrap(loaded.hf, word_tokenizer()), [3, 4, 5])
+    trace.save(tmp_path / "x")
+    assert ac.open_trace(tmp_path / "x").tokens.ids == [3, 4, 5]
