@@ -92,7 +92,7 @@ def test_the_keyboard_chooses_a_cell_too(open_page, trace) -> None:
 def test_queries_in_columns_turn_the_picture_and_not_the_numbers(open_page, trace) -> None:
     page = is_live(open_page("step_by_step", v=1, all_steps=1, text=STARTER, query=4, key=2))
     before = reading(page, "step_6_grid")
-    page.get_by_text("in columns (the lesson)").click()
+    page.get_by_text("in columns", exact=True).click()
     expect(page.locator(".st-key-step_6_grid .legend")).to_contain_text("columns ask (query)")
     assert reading(page, "step_6_grid") == before
     assert spoken(trace.pattern(0, 3)[4, 2]) in before
