@@ -396,3 +396,12 @@ def test_a_long_sentence_is_shown_through_a_window() -> None:
 def test_the_window_holds_the_word_that_is_followed() -> None:
     header, _ = packets(opened(text="one two three four five " * 40, v=1, query=180))["step_6_grid"]
     assert header["chosen"][0] == 180 - header["rows"]["first"] == 106  # of 202 tokens, the last 128 are shown
+
+
+def test_it_is_said_which_of_two_turns_is_meant() -> None:
+    from ui import glossary, words
+    from ui.step_by_step import values
+
+    here = words.beside(values.__file__)
+    assert "turn in this layer" in str(here.entries) and "when this head is switched off" in str(here.entries)
+    assert "at the end of the model" in str(glossary.table())
