@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from attn_core.traces.reader import TraceReader
     from attn_core.traces.trace import Trace
     from attn_core.views.view import Readable
+    from ui.server.handles import ModelHandle, OneStreamHandle, TraceHandle
 
 __all__ = [
     "EXAMPLES",
@@ -123,7 +124,7 @@ class Page:
     def head(self) -> int:
         return int(self.state["head"])
 
-    def model(self, name: str | None = None) -> Any:
+    def model(self, name: str | None = None) -> ModelHandle:
         """The loaded model; waits with visible progress, and ends the page with a clear sentence if there is none."""
         name = name or self.model_name
         loaded = loading.model(name)
@@ -132,9 +133,11 @@ class Page:
                 with self.remarks:
                     wait_for(loading.open_model(name), entry_of(name).title)
                 loaded = loading.model(name)
+                if loaded is None:
+                    raise loading.gone(name)
         return loaded
 
-    def trace(self, text: Any = None, model: str | None = None, **options: Any) -> Any:
+    def trace(self, text: Any = None, model: str | None = None, **options: Any) -> TraceHandle:
         """The trace of the page's sentence, or of `text` (typed words or token ids), through the page's model."""
         loaded = self.model(model)
         with shown_problems():
@@ -151,9 +154,9 @@ class Page:
         """`with page.problems():` turns an error inside into one clear sentence and ends the page there."""
         return shown_problems()
 
-    def again(self, trace: Trace) -> Callable[..., Trace]:
+    def again(self, trace: TraceHandle) -> Callable[..., Trace]:
         """Run a trace's own tokens once more: `page.again(trace)(without=[(0, 3)])`. For `attn_core.heads.ablation`."""
-        return lambda **options: self.trace(trace.tokens.ids, **options)
+        return lambda **options: self.trace(trace.tokens.ids, **options).value()
 
     def count(self, tokens: Tokens, limit: int) -> None:
         """Say beside the sentence how many tokens it has, and whether some were cut."""
@@ -165,7 +168,7 @@ class Page:
         else:
             self.counter.html(f'<div class="hl-count">{len(tokens)} of {limit} tokens</div>')
 
-    def word(self, trace: Trace | TraceReader) -> int | None:
+    def word(self, trace: TraceReader) -> int | None:
         """The chosen query position; None when nothing was chosen or the sentence has no such position."""
         return chosen_word(self.state, trace.tokens)
 
@@ -197,7 +200,7 @@ class Page:
         self.save_menu.add_code(lines)
         self.save_menu.add_figures(text, model, pattern_first=pattern_first)
 
-    def badges(self, trace: Trace | TraceReader, source: str = "live") -> str:
+    def badges(self, trace: OneStreamHandle[Any], source: str = "live") -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
         return provenance(source) + parity(parity_of(trace))
 
@@ -258,7 +261,7 @@ def _styles() -> str:
     )
 
 
-def _both(translated: Trace) -> tuple[Tokens, list[str]]:
+def _both(translated: TraceHandle) -> tuple[Tokens, list[str]]:
     """The tokens of a source, and how those of its target are read."""
     return translated.tokens_of("encoder")[0], translated.tokens_of("decoder")[0].labels
 

@@ -8,7 +8,7 @@ viewed.run(without=[viewed.reader.head_key(0, 3)])   # the same sentence once mo
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from attn_core.traces.stream import StreamTrace
     from attn_core.traces.trace import Trace
     from ui.page import Page
-    from ui.server.passes import Model
+    from ui.server.handles import ModelHandle, TraceHandle
 
 STREAM = choice(
     "stream",
@@ -49,15 +49,14 @@ class StreamView:
     """A trace, and by name the stream of it that is looked at ("self" where a model has only one)."""
 
     page: Page = field(compare=False)
-    model: Model  # both are shared handles, which read like the real ones
-    trace: Trace
+    model: ModelHandle
+    trace: TraceHandle
     stream: str
 
     @property
     def reader(self) -> StreamTrace:
         """The stream as a value, with every reader. Not kept: callbacks hold a view for hours, and it the trace."""
-        found: StreamTrace = self.trace.stream(self.stream)
-        return found
+        return self.trace.stream(self.stream)
 
     @property
     def queries(self) -> Tokens:
@@ -119,28 +118,27 @@ class StreamView:
     def pattern(self, layer: int, head: int) -> Floats:
         return self.reader.pattern(layer, head)
 
-    def run(self, **options: object) -> Trace:
+    def run(self, **options: object) -> TraceHandle:
         """The same tokens once more, for example with heads switched off."""
-        return self._again(options, kept=True)
+        source, target = self._sentences()
+        with self.page.problems():
+            return passes.trace(self.model, source, **{**target, **options})
 
     def run_once(self, **options: object) -> Trace:
         """As `run`, for a trace that nobody will ask for again: it is not kept."""
-        return self._again(options, kept=False)
+        source, target = self._sentences()
+        with self.page.problems():
+            return passes.run_uncached(self.model, source, **{**target, **options})
 
-    def shuffled(self, seed: int) -> StreamView:
-        """The same model over the same words in another order; between two sentences it is the keys that are mixed."""
+    def shuffled(self, seed: int) -> StreamTrace:
+        """This stream over the same words in another order; between two sentences it is the keys that are mixed."""
         source, target = self._sentences()
         if self.reader.name == "decoder":
             target = {"target": _shuffled(self.queries, seed)}
         else:
             source = _shuffled(self.keys, seed)
         with self.page.problems():
-            return replace(self, trace=_run(self.model, source, dict(target), kept=False))
-
-    def _again(self, options: dict[str, object], kept: bool) -> Trace:
-        source, target = self._sentences()
-        with self.page.problems():
-            return _run(self.model, source, {**target, **options}, kept)
+            return passes.run_uncached(self.model, source, **target).stream(self.stream)
 
     def _sentences(self) -> tuple[list[int], dict[str, list[int]]]:
         """The ids of what was read, and of an encoder-decoder's target as an option of a pass."""
@@ -153,13 +151,9 @@ def _shuffled(tokens: Tokens, seed: int) -> list[int]:
     return baselines.shuffled(tokens.ids, tokens.special, seed)
 
 
-def _run(model: Model, text: str | list[int], options: dict[str, object], kept: bool) -> Trace:
-    """One pass of a shared model; its trace is shared too, or with `kept` false nobody else's."""
-    run = passes.trace if kept else passes.run_uncached
-    return run(model, text, **options)
-
-
-def of(page: Page, text: str | None = None, model: Model | None = None, writer: Model | None = None) -> StreamView:
+def of(
+    page: Page, text: str | None = None, model: ModelHandle | None = None, writer: ModelHandle | None = None
+) -> StreamView:
     """Read the page's sentence, or `text`, with its model, or `model`.
 
     A translator is also shown a translation: the link's, or else what it (or `writer`) writes itself.
@@ -175,11 +169,11 @@ def of(page: Page, text: str | None = None, model: Model | None = None, writer: 
     if text is None and model == loading.model(page.model_name):
         return StreamView(page, model, page.trace(**options), stream)
     with page.problems():
-        trace = _run(model, page.text if text is None else text, options, kept=True)
+        trace = passes.trace(model, page.text if text is None else text, **options)
     return StreamView(page, model, trace, stream)
 
 
-def _translation_by(model: Model, text: str) -> str | list[int]:
+def _translation_by(model: ModelHandle, text: str) -> str | list[int]:
     from attn_core.prediction import translation
 
     if not text.strip():

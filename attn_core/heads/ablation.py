@@ -31,11 +31,11 @@ from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 
 if TYPE_CHECKING:
-    from attn_core.traces.stream import StreamTrace
+    from attn_core.traces.stream import StreamSource, StreamTrace
     from attn_core.traces.trace import Trace
 
 Head = tuple[int, int]  # (layer, head)
-Runner = Callable[..., "Trace"]  # runs the same sentence again; options go to `attn_core.trace`
+Runner = Callable[..., "StreamSource"]  # runs the same sentence again; options go to `attn_core.trace`
 
 
 Cells = Sequence[tuple[int, int]]  # (query, key) pairs

@@ -24,8 +24,7 @@ from attn_core.text.tokens import Tokens, from_ids
 from attn_core.text.unknown_words import TextReader, is_unknown
 
 if TYPE_CHECKING:
-    from attn_core.traces.stream import StreamTrace
-    from attn_core.traces.trace import Trace
+    from attn_core.traces.stream import StreamSource, StreamTrace
 
     Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -135,7 +134,7 @@ def logit_lens(
 
 
 def generate(
-    read: Callable[[list[int]], Trace],
+    read: Callable[[list[int]], StreamSource],
     ids: Sequence[int],
     n_words: int,
     *,

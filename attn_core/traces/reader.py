@@ -65,3 +65,9 @@ class TraceReader(Protocol):
 
     def check(self) -> Parity:
         """How far these numbers are from the model's own."""
+
+
+class OneStreamReader(TraceReader, Protocol):
+    """The trace of a model with one stream, live, recorded or shared: it reads as its stream does."""
+
+    def stream(self, name: str | None = None) -> TraceReader: ...

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from textwrap import shorten
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -175,3 +176,9 @@ class StreamTrace(DeltaReaders):
         model = self.module()
         device = next(model.parameters()).device
         return as_array(model.get_submodule(name)(torch.as_tensor(vectors, dtype=torch.float32, device=device)))
+
+
+class StreamSource(Protocol):
+    """What has streams to read: a `Trace`, or whatever a caller shares one by."""
+
+    def stream(self, name: str | None = None) -> StreamTrace: ...

@@ -72,6 +72,16 @@ class Trace(NamedStreamReaders):
         """The tokens of a model with one stream; `tokens_of` has those of an encoder-decoder."""
         return self.stream().tokens
 
+    @property
+    def name(self) -> str:
+        """ "self", in a model with one stream."""
+        return self.stream().name
+
+    @property
+    def key_tokens(self) -> Tokens:
+        """The tokens that are looked at, in a model with one stream: its own."""
+        return self.stream().key_tokens
+
     def tokens_of(self, stream: str | None) -> tuple[Tokens, Tokens]:
         """(query tokens, key tokens) of a stream: they differ in "cross"."""
         own = self.stream(stream)

@@ -17,10 +17,9 @@ from attn_core.walkthrough.head import HeadInputs
 
 if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
-    from attn_core.traces.stream import StreamTrace
-    from attn_core.traces.trace import Trace
+    from attn_core.traces.stream import StreamSource, StreamTrace
 
-Retrace = Callable[[list[int]], "Trace"]
+Retrace = Callable[[list[int]], "StreamSource"]
 
 
 def from_trace(stream: StreamTrace, layer: int, head: int, *, retrace: Retrace | None = None) -> HeadInputs:

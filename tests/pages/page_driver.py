@@ -24,7 +24,7 @@ def load(name: str) -> ac.Model:
     """A model, loaded where pages look for it too."""
     job = loading.open_model(name)
     assert job.done.wait(300) and job.error is None, job.error
-    return loading.model(name)
+    return loading.model(name).value()
 
 
 def open_menus(page: AppTest) -> AppTest:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import streamlit as st
 from markupsafe import Markup
@@ -18,10 +18,10 @@ from ui import words
 from ui.drawing import widgets
 from ui.page import Page
 from ui.server import loading, shared
+from ui.server.handles import OneStreamHandle, RecordedHandle
 
 if TYPE_CHECKING:
     from attn_core.heads.summary import HeadSummary
-    from attn_core.traces.reader import TraceReader
 
 WORDS = words.beside(__file__)
 _ON_SCREEN = "first_picture_sent"
@@ -35,7 +35,7 @@ class Reading:
     """
 
     source: Literal["live", "recorded"]
-    trace: TraceReader
+    trace: OneStreamHandle[Any]
     summarise: Callable[[int, int, int], HeadSummary]
 
     def heads(self) -> Markup:
@@ -45,12 +45,16 @@ class Reading:
 
 def read(page: Page) -> Reading:
     """Live where the model is here or another sentence was asked for, else the recorded result."""
-    stored = shared.share(recorded.load)
+    stored = RecordedHandle.of(shared.share(recorded.load))
     asked_for = (page.model_name, page.text) == (stored.model_name, stored.tokens.text)
     if not asked_for or loading.model(page.model_name) is not None:
         return _live(page)
     page.count(stored.tokens, page.entry.limit)
-    return Reading("recorded", stored, lambda layer, head, query: recorded.summarise_head(stored, layer, head, query))
+    return Reading("recorded", stored, lambda layer, head, query: _summarise(stored, layer, head, query))
+
+
+def _summarise(stored: RecordedHandle, layer: int, head: int, query: int) -> HeadSummary:
+    return recorded.summarise_head(stored.value(), layer, head, query)
 
 
 def _live(page: Page) -> Reading:

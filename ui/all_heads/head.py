@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from attn_core.heads.measures import Bools, Floats
     from attn_core.traces.reader import TraceReader
     from ui.page import Page
+    from ui.server.handles import OneStreamHandle
 
 WORDS = words.beside(__file__)
 
@@ -33,7 +34,7 @@ WORDS = words.beside(__file__)
 class ArrangedHead:
     """One head, or a `mean` ("one" for none, see `arrangement.MEANS`), and the chosen word, as the link names them."""
 
-    trace: TraceReader
+    trace: OneStreamHandle[Any]
     arrangement: Arrangement
     layer: int
     head: int
@@ -142,7 +143,7 @@ class ArrangedHead:
         return words.together(how, hidden)
 
 
-def arranged_head(trace: TraceReader, page: Page) -> ArrangedHead:
+def arranged_head(trace: OneStreamHandle[Any], page: Page) -> ArrangedHead:
     """The head that the link's parameters name, arranged as they say."""
     state, layer, head = page.state, page.layer, page.head
     arrangement = arrange(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 
@@ -16,9 +15,6 @@ from ui.drawing import canvas, controls, widgets
 from ui.page import Page, go
 from ui.param import choice
 from ui.shared_params import HEAD, KEY, LAYER, QUERIES_IN, SCALE
-
-if TYPE_CHECKING:
-    from attn_core.views.view import Readable
 
 WORDS = words.beside(__file__)
 MEAN = choice("mean", {mean: WORDS.text("switches.mean", mean) for mean in MEANS}, label="Mean")
@@ -37,7 +33,7 @@ def choose_row(positions: Sequence[int], row: int | None) -> None:
 def offer(page: Page, head: ArrangedHead) -> None:
     """Let the visitor save exactly this head, or mean, as it is arranged here."""
     page.offer(
-        cast("Readable", head.trace),  # a trace or the recording: both are read by stream, too
+        head.trace,
         layer=head.layer,
         head=head.head,
         mean=head.mean,

@@ -24,13 +24,13 @@ from ui.drawing import gallery, markup, widgets
 from ui.page import ROOT, Page
 
 if TYPE_CHECKING:
-    from attn_core.traces.trace import Trace
+    from ui.server.handles import TraceHandle
 
 WORDS = words.beside(__file__)
 OFFERED = 10  # words
 
 
-def card(page: Page, trace: Trace) -> None:
+def card(page: Page, trace: TraceHandle) -> None:
     """The card of a causal model: next words, writing on, layer by layer; other models get none."""
     if not predicts(trace.stream()):
         return
@@ -47,7 +47,7 @@ def card(page: Page, trace: Trace) -> None:
         _steps(page, trace)
 
 
-def _likeliest(page: Page, trace: Trace, found: Sequence[TokenPrediction]) -> None:
+def _likeliest(page: Page, trace: TraceHandle, found: Sequence[TokenPrediction]) -> None:
     """The likeliest next words as bars, after temperature and top-k."""
     last = visible(trace.tokens.labels[-1])
     widgets.heading(WORDS.html("next.title", word=markup.query(last)), WORDS.html("next.likeliest", n=len(found)))
@@ -60,7 +60,7 @@ def _likeliest(page: Page, trace: Trace, found: Sequence[TokenPrediction]) -> No
         st.html(f'<div class="hl-hint">{WORDS.html("next.unknown", mark=stand_ins[0])}</div>')
 
 
-def _layers(page: Page, trace: Trace) -> None:
+def _layers(page: Page, trace: TraceHandle) -> None:
     """The logit lens at the chosen word, or at the last one: what each layer would say if it were the last."""
     chosen, labels = page.word(trace), trace.tokens.labels
     position = len(labels) - 1 if chosen is None else chosen
@@ -79,7 +79,7 @@ def _layers(page: Page, trace: Trace) -> None:
         st.html(f'<div class="hl-hint">{WORDS.html("lens.choose")}</div>')
 
 
-def _steps(page: Page, trace: Trace) -> None:
+def _steps(page: Page, trace: TraceHandle) -> None:
     """Where one head looked at each step of writing, one row a step, named by the word that was written."""
     rows = writing.written_rows(page, trace)
     if not rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
@@ -19,7 +19,7 @@ from ui.param import choice, decimal, typed, whole
 from ui.server import passes
 
 if TYPE_CHECKING:
-    from attn_core.traces.trace import Trace
+    from ui.server.handles import TraceHandle
 
 WORDS = words.beside(__file__)
 AT_ONCE = 8  # words that one click writes
@@ -31,7 +31,7 @@ TOP_K = whole("top_k", high=100, label="Top k", help=WORDS.text("next.top_k"))
 PARAMS = [DRAW, TEMPERATURE, TOP_K, typed("written", "")]
 
 
-def settings(page: Page, trace: Trace, found: Sequence[TokenPrediction]) -> None:
+def settings(page: Page, trace: TraceHandle, found: Sequence[TokenPrediction]) -> None:
     """How words are drawn, one of the words found to append, and buttons that let the model write."""
     places_left = page.model().limit - len(trace.tokens)
     _draw_settings()
@@ -49,7 +49,7 @@ def _draw_settings() -> None:
         controls.number(TOP_K, width=130)
 
 
-def _append_one(page: Page, trace: Trace, found: Sequence[TokenPrediction], places_left: int) -> None:
+def _append_one(page: Page, trace: TraceHandle, found: Sequence[TokenPrediction], places_left: int) -> None:
     def append() -> None:
         _grow(page, trace, [found[st.session_state["next_choice"]].id])
 
@@ -65,7 +65,7 @@ def _append_one(page: Page, trace: Trace, found: Sequence[TokenPrediction], plac
         st.button("Append this word", key="next_append", on_click=append, disabled=places_left < 1)
 
 
-def _let_it_write(page: Page, trace: Trace, places_left: int) -> None:
+def _let_it_write(page: Page, trace: TraceHandle, places_left: int) -> None:
     def write(count: int) -> None:
         try:
             _grow(page, trace, _written_by_model(page, trace, count))
@@ -79,11 +79,11 @@ def _let_it_write(page: Page, trace: Trace, places_left: int) -> None:
         st.button(f"Write {AT_ONCE}", key="next_many", on_click=write, args=(AT_ONCE,), disabled=full)
 
 
-def _written_by_model(page: Page, trace: Trace, count: int) -> list[int]:
+def _written_by_model(page: Page, trace: TraceHandle, count: int) -> list[int]:
     """The ids of the next tokens, each after a pass of its own."""
     model, by_chance = page.model(), page.state["draw"] == "chance"
     found = generate(
-        lambda ids: cast("Trace", passes.trace(model, ids)),
+        lambda ids: passes.trace(model, ids),
         trace.tokens.ids,
         count,
         limit=model.limit,
@@ -95,7 +95,7 @@ def _written_by_model(page: Page, trace: Trace, count: int) -> list[int]:
     return [prediction.id for prediction in found]
 
 
-def _grow(page: Page, trace: Trace, ids: Sequence[int]) -> None:
+def _grow(page: Page, trace: TraceHandle, ids: Sequence[int]) -> None:
     """Callback's end: the sentence grows, and remembers what was typed and what was written."""
     text = continued_text(page.model().tokenizer, trace.tokens, ids)
     typed_before = _typed(page)
@@ -108,7 +108,7 @@ def _typed(page: Page) -> str:
     return page.text.removesuffix(page.state["written"]).rstrip() if page.state["written"] else page.text.rstrip()
 
 
-def written_rows(page: Page, trace: Trace) -> range:
+def written_rows(page: Page, trace: TraceHandle) -> range:
     """The rows that produced what the model wrote: each the one before its word; empty where it wrote nothing."""
     written = page.state["written"]
     if not written or not page.text.endswith(written):

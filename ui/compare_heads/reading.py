@@ -17,13 +17,13 @@ from ui.compare_heads.specs import LETTERS, PanelSpec
 from ui.drawing import widgets
 from ui.page import Page
 from ui.server import budget, loading, shared
-from ui.server.cache import unwrap
 from ui.shell import known_words
 from ui.stream import StreamView
 
 if TYPE_CHECKING:
     from attn_core.heads.measures import Floats
-    from ui.server.loading import Model
+    from ui.server.cache import Handle
+    from ui.server.handles import ModelHandle
 
 WORDS = words.beside(__file__)
 SHUFFLES = 8
@@ -86,20 +86,20 @@ def _patterns_of(spec: PanelSpec, viewed: StreamView) -> Callable[[int], Floats]
         return lambda layer: viewed.reader.patterns(layer)  # the reader's own method would keep the whole trace
     # One handle a page: what the page has read of it stays to its end, so that no layer computes the mean again.
     mean = cache(partial(_shared_mean, viewed))
-    return lambda layer: unwrap(mean()).layers[layer]
+    return lambda layer: mean().value().layers[layer]
 
 
-def _shared_mean(viewed: StreamView) -> MeanPatterns:
+def _shared_mean(viewed: StreamView) -> Handle[MeanPatterns]:
     return shared.share(_mean_of_orders, viewed)
 
 
 def _mean_of_orders(viewed: StreamView) -> MeanPatterns:
     """The mean patterns over several orders of the words."""
-    streams = (viewed.shuffled(seed).reader for seed in range(SHUFFLES))
+    streams = (viewed.shuffled(seed) for seed in range(SHUFFLES))
     return MeanPatterns(baselines.mean_patterns(streams))
 
 
-def _with_random_weights(page: Page, model: Model) -> Model:
+def _with_random_weights(page: Page, model: ModelHandle) -> ModelHandle:
     with page.problems():
         return loading.random_weights(model)
 

@@ -142,7 +142,7 @@ def _translated(page: Page) -> Translation:
     name, target = page.state["translator"], page.state["translation"]
     model = page.model(name)
     with page.problems():
-        text = translation.as_read(model, page.state["source"])
+        text = translation.as_read(model.value(), page.state["source"])
         source = model.read(text)
         ended = True
         if not target.strip():

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from attn_core.heads.measures import Floats
     from attn_core.text.tokens import Tokens
     from attn_core.traces.stream import StreamTrace
-    from attn_core.traces.trace import Trace
+    from ui.server.handles import TraceHandle
 
 WORDS = words.beside(__file__)
 
@@ -43,7 +43,7 @@ class Translation:
     "produced" or "read": by which word the decoder's rows are named.
     """
 
-    trace: Trace
+    trace: TraceHandle
     read: list[str]  # the decoder's rows by the word that is read
     produced: list[str]  # … and by the word that is produced
     layer_asked: int

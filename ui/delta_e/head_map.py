@@ -169,7 +169,7 @@ def _logits(update: TokenUpdate) -> HeadMap:
 
 
 def _attribution(update: TokenUpdate, word: int) -> LogitAttribution:
-    return logit_attribution.direct_logit_attribution(update.trace, update.position, word, added=update.added)
+    return logit_attribution.direct_logit_attribution(update.trace.value(), update.position, word, added=update.added)
 
 
 def _spelt(update: TokenUpdate, word: int) -> str:

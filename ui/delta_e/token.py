@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from attn_core.traces.stream import StreamTrace
     from attn_core.traces.trace import Trace
     from ui.page import Page
+    from ui.server.handles import TraceHandle
     from ui.stream import StreamView
 
 MOST_WORDS = 7  # that any part of the page shows of one vector
@@ -47,9 +48,8 @@ class TokenUpdate:
     progress: Callable[[float], None] = _quietly  # given how far a first computation of all layers is
 
     @property
-    def trace(self) -> Trace:
-        found: Trace = self.viewed.trace
-        return found
+    def trace(self) -> TraceHandle:
+        return self.viewed.trace
 
     @property
     def reader(self) -> StreamTrace:

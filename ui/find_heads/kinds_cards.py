@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -25,7 +25,9 @@ from ui.shell.folds import fold
 from ui.stream import StreamView, open_head
 
 if TYPE_CHECKING:
-    from ui.server.passes import Model
+    from attn_core.capture.model import Model
+    from attn_core.traces.trace import Trace
+    from ui.server.handles import ModelHandle
 
 WORDS = words.beside(__file__)
 AXIS_WORDS = {name: column.axis for name, column in COLUMNS.items()}
@@ -64,7 +66,7 @@ def lines(viewed: StreamView) -> str:
 
 def _classified(viewed: StreamView) -> pd.DataFrame:
     """All heads of this model's stream, classified: shown on its way, then kept for whoever opens the model."""
-    place, begun, n_passes = st.empty(), time.monotonic(), passes(viewed.model)
+    place, begun, n_passes = st.empty(), time.monotonic(), passes(viewed.model.value())
 
     def progress(share: float) -> None:
         left = (time.monotonic() - begun) * (1 - share) / share
@@ -75,13 +77,18 @@ def _classified(viewed: StreamView) -> pd.DataFrame:
         place.progress(share, text=said)
 
     with viewed.page.problems():
-        found = shared.memoize(viewed.model, _classify, viewed.stream, progress=progress)
+        found = shared.memoize(viewed.model, _classify, viewed.model, viewed.stream, progress=progress)
     place.empty()
     return found
 
 
-def _classify(model: Model, stream: str, progress: Callable[[float], None]) -> pd.DataFrame:
-    return classify_heads(model, stream=stream, run=run_uncached, progress=progress)
+def _classify(model: Model, handle: ModelHandle, stream: str, progress: Callable[[float], None]) -> pd.DataFrame:
+    """`classify_heads`, each pass in its turn among those of other visitors."""
+
+    def run(_: Model, text: str | list[int], **options: Any) -> Trace:
+        return run_uncached(handle, text, **options)
+
+    return classify_heads(model, stream=stream, run=run, progress=progress)
 
 
 def _map(viewed: StreamView, table: pd.DataFrame) -> None:

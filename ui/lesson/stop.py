@@ -16,7 +16,7 @@ from attn_core.figures.charts.heatmap import heatmap_spec
 from attn_core.figures.charts.heatmap_layout import Kind
 from attn_core.figures.charts.spec import ChartSpec
 from attn_core.figures.html.bar_table import Column
-from attn_core.traces.trace import Trace
+from attn_core.traces.stream import StreamSource, StreamTrace
 from attn_core.views import snippets
 from attn_core.views.recorded import SENTENCE
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from attn_core import Model
+    from ui.server.handles import ModelHandle
 
 MODEL, DECODER = "minilm", "tiny-decoder"
 DECIDING = "a hungry fluffy blue creature"  # what a creature does depends on its being hungry
@@ -39,9 +40,9 @@ Link = Mapping[str, str | int]  # parameters of a link, by name
 class Reader(Protocol):
     """What the stops need of a page: sentences read by a model."""
 
-    def trace(self, text: str, model: str) -> Trace: ...
+    def trace(self, text: str, model: str) -> StreamSource: ...
 
-    def model(self, name: str) -> Model: ...
+    def model(self, name: str) -> Model | ModelHandle: ...
 
 
 @dataclass(frozen=True)
@@ -115,13 +116,15 @@ class Stop:
     lines: str = snippets.pattern(MODEL, SENTENCE, LAYER, HEAD)
 
 
-def starter_trace(page: Reader) -> tuple[Trace, int]:
+def starter_trace(page: Reader) -> tuple[StreamTrace, int]:
     """The starter sentence in the bundled model, and where *creature* stands."""
-    trace = page.trace(SENTENCE, model=MODEL)
+    trace = page.trace(SENTENCE, model=MODEL).stream()
     return trace, trace.tokens.labels.index("creature")
 
 
-def matrix(trace: Trace, numbers: np.ndarray, creature: int, kind: Kind, measure: str) -> Callable[..., ChartSpec]:
+def matrix(
+    trace: StreamTrace, numbers: np.ndarray, creature: int, kind: Kind, measure: str
+) -> Callable[..., ChartSpec]:
     """A matrix of pairs of the starter sentence, with creature's row framed."""
     return partial(
         heatmap_spec,

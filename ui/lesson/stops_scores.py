@@ -70,7 +70,7 @@ def vectors(page: Reader) -> Stop:
 
 def same_mole(page: Reader) -> Stop:
     """Stop 2: one embedding, three meanings; context must do the rest."""
-    traces = [page.trace(text, model=MODEL) for text in MOLES]
+    traces = [page.trace(text, model=MODEL).stream() for text in MOLES]
     places = [trace.tokens.labels.index("mole") for trace in traces]
     ways = [
         np.stack([t.embedding(layer)[at] for layer in range(t.n_layers + 1)])  # [layer + 1, d_model]

@@ -41,7 +41,7 @@ WORDS = words.beside(__file__)
 
 def masking(page: Reader) -> Stop:
     """Stop 5: the mask and the softmax, in a model that has a mask."""
-    trace = page.trace(DECIDING, model=DECODER)
+    trace = page.trace(DECIDING, model=DECODER).stream()
     labels, (layer, at) = trace.tokens.labels, card_of(DECODER).best_head
     pattern, may_look, head = trace.pattern(layer, at), trace.may_look(layer), f"{layer}.{at}"
     noun = labels.index("creature")

@@ -31,6 +31,7 @@ from ui.stream import STREAM
 if TYPE_CHECKING:
     from attn_core.traces.stream import StreamTrace
     from attn_core.traces.trace import Trace
+    from ui.server.handles import TraceHandle
 
 WORDS = words.beside(__file__)
 PROBE = "a fluffy blue creature roamed the verdant forest"  # any sentence will do: only weights are looked at
@@ -84,7 +85,7 @@ def rank_aloud(found: low_rank.Spectrum, which: str, model: str) -> Markup:
     )
 
 
-def _choose(page: Page) -> tuple[Trace, StreamTrace, int, int]:
+def _choose(page: Page) -> tuple[TraceHandle, StreamTrace, int, int]:
     """The model, in a translator the stream, the layer and the head; waits for the model."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="real_head"):
         controls.pick(page.state.declared("model"), _loadable(page.model_name), title_of, width=210)

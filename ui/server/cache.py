@@ -38,7 +38,7 @@ class Busy(HeadlightError):
     """Too many visitors compute at this moment."""
 
 
-class ByteCache:
+class ByteCache(Generic[V]):
     """The values used last, as many as fit into a number of bytes; each is computed once, however many ask at once.
 
     A value above the budget is returned and not kept. Values under a `pinned` key are never evicted and not counted.
@@ -47,17 +47,17 @@ class ByteCache:
 
     def __init__(self, budget: int, pinned: tuple[Hashable, ...] = ()) -> None:
         self.budget, self._pinned_keys = budget, pinned
-        self._sized: LRUCache[Hashable, tuple[object, int]] = LRUCache(budget, getsizeof=lambda entry: entry[1])
-        self._pinned: dict[Hashable, object] = {}
-        self._alive: weakref.WeakValueDictionary[Hashable, object] = weakref.WeakValueDictionary()
-        self._on_their_way: dict[Hashable, Future[object]] = {}
+        self._sized: LRUCache[Hashable, tuple[V, int]] = LRUCache(budget, getsizeof=lambda entry: entry[1])
+        self._pinned: dict[Hashable, V] = {}
+        self._alive: weakref.WeakValueDictionary[Hashable, V] = weakref.WeakValueDictionary()
+        self._on_their_way: dict[Hashable, Future[V]] = {}
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable) -> object | None:
+    def get(self, key: Hashable) -> V | None:
         with self._lock:
             return self._found(key)
 
-    def put(self, key: Hashable, value: object, size: int) -> None:
+    def put(self, key: Hashable, value: V, size: int) -> None:
         with self._lock:
             with suppress(TypeError):  # tuples and strings are no such values
                 self._alive[key] = value
@@ -66,7 +66,7 @@ class ByteCache:
             elif size <= self.budget:  # LRUCache raises ValueError for a larger one
                 self._sized[key] = (value, size)
 
-    def get_or_compute(self, key: Hashable, compute: Callable[[], T], size: Callable[[T], int]) -> T:
+    def get_or_compute(self, key: Hashable, compute: Callable[[], V], size: Callable[[V], int]) -> V:
         """The kept value, or the one that somebody is computing now, or a new one.
 
         Raises what `compute` raised, for all who waited, and Busy after `PATIENCE`. Where the visitor who computed
@@ -76,15 +76,15 @@ class ByteCache:
             with self._lock:
                 kept = self._found(key)
                 if kept is not None:
-                    return cast(T, kept)
+                    return kept
                 awaited = self._on_their_way.get(key)
                 if awaited is None:
-                    mine: Future[object] = Future()
+                    mine: Future[V] = Future()
                     self._on_their_way[key] = mine
             if awaited is None:
                 return self._compute(key, compute, size, mine)
             try:
-                return cast(T, awaited.result(PATIENCE))
+                return awaited.result(PATIENCE)
             except TooLate:
                 raise Busy(CROWDED) from None
             except Exception:
@@ -92,7 +92,7 @@ class ByteCache:
             except BaseException:
                 continue
 
-    def _compute(self, key: Hashable, compute: Callable[[], T], size: Callable[[T], int], mine: Future[object]) -> T:
+    def _compute(self, key: Hashable, compute: Callable[[], V], size: Callable[[V], int], mine: Future[V]) -> V:
         try:
             value = compute()
             self.put(key, value, size(value))
@@ -108,7 +108,7 @@ class ByteCache:
         with self._lock:
             del self._on_their_way[key]
 
-    def _found(self, key: Hashable) -> object | None:
+    def _found(self, key: Hashable) -> V | None:
         if key in self._pinned:
             return self._pinned[key]
         entry = self._sized.get(key)
@@ -139,18 +139,20 @@ def _size(value: object) -> int:
 
 
 class Handle(Generic[T]):
-    """A shared model or trace as a page holds it: it reads like the real one, and keeps nothing in memory.
+    """Something shared as a page holds it: it keeps nothing in memory, and is told apart by its key.
 
     Whoever reads it when the value has left its cache computes or loads that again first, so it may take a moment.
+    `handles` has those of models and traces, which read like the real ones.
     """
 
-    __slots__ = ("_bring", "_key", "_there")  # names that no model and no trace has
+    __slots__ = ("_bring", "_key", "_there")
 
     def __init__(self, key: Hashable, value: T, bring: Callable[[], T]) -> None:
         self._key, self._bring, self._there = key, bring, weakref.ref(value)
         _refer_to(value)
 
-    def _value(self) -> T:
+    def value(self) -> T:
+        """The thing itself, brought back where it has gone; the page that asks for it keeps it to its end."""
         value = self._there()
         if value is None:
             value = self._bring()
@@ -158,19 +160,11 @@ class Handle(Generic[T]):
         _refer_to(value)
         return value
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._value(), name)
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Handle) and self._key == other._key
 
     def __hash__(self) -> int:
         return hash(self._key)
-
-
-def unwrap(handle: T) -> T:
-    """The model or trace itself, brought back where it has gone; the page that asks for it keeps it to its end."""
-    return cast(T, handle._value()) if isinstance(handle, Handle) else handle
 
 
 def frozen(value: object) -> Hashable:
@@ -194,9 +188,8 @@ def frozen(value: object) -> Hashable:
     raise TypeError(f"{type(value).__name__} cannot be part of a key")
 
 
-def key_of(handle: object) -> Hashable:
+def key_of(handle: Handle[T]) -> Hashable:
     """What says which model or trace it is; equal for equal ones."""
-    assert isinstance(handle, Handle), "only shared models and traces have a key"
     return handle._key
 
 

@@ -12,11 +12,12 @@ import gc
 import logging
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from attn_core.errors import HeadlightError
 from ui.server import shared
-from ui.server.cache import Handle, key_of
+from ui.server.cache import key_of
+from ui.server.handles import ModelHandle
 from ui.server.shared import Job, SharedState
 
 if TYPE_CHECKING:
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("headlight")
 
 
-def model(name: str) -> Model | None:
+def model(name: str) -> ModelHandle | None:
     """The loaded model, as a handle that reads like it, or None while it is not here."""
     loaded = _loaded(name)
-    return None if loaded is None else cast("Model", Handle(name, loaded, partial(_bring, name)))
+    return None if loaded is None else ModelHandle(name, loaded, partial(_bring, name))
 
 
-def random_weights(model: Model, seed: int = 0) -> Model:
+def random_weights(model: ModelHandle, seed: int = 0) -> ModelHandle:
     """A shared model's architecture with random weights, made once for all who ask, as a handle.
 
     It counts among the models: it is as large as one, and would push every trace out of their budget.
@@ -39,12 +40,17 @@ def random_weights(model: Model, seed: int = 0) -> Model:
     from attn_core.heads import baselines
 
     key = ("random weights", key_of(model), seed)
-    make = partial(baselines.random_weights, model, seed)
 
     def bring() -> Model:
+        make = partial(baselines.random_weights, model.value(), seed)
         return shared.STATE.models.get_or_compute(key, make, lambda made: made.n_bytes)
 
-    return cast("Model", Handle(key, bring(), bring))
+    return ModelHandle(key, bring(), bring)
+
+
+def gone(name: str) -> HeadlightError:
+    """What to say where a model that was loaded is not there: others needed its place."""
+    return HeadlightError(f"{name} is not loaded any more: open the page again.")
 
 
 def job(name: str) -> Job | None:
@@ -91,7 +97,7 @@ def _set_aside() -> None:
 
 
 def _loaded(name: str) -> Model | None:
-    return cast("Model | None", shared.STATE.models.get(name))
+    return shared.STATE.models.get(name)
 
 
 def _bring(name: str) -> Model:
@@ -103,5 +109,5 @@ def _bring(name: str) -> Model:
     job.done.wait()
     loaded = _loaded(name)
     if loaded is None:
-        raise job.error or HeadlightError(f"{name} is not loaded any more: open the page again.")
+        raise job.error or gone(name)
     return loaded

@@ -16,10 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ui.server import shared
-from ui.server.cache import CROWDED, Busy, frozen, key_of, unwrap
+from ui.server.cache import CROWDED, Busy, frozen, key_of
+from ui.server.handles import ModelHandle, TraceHandle
 
 if TYPE_CHECKING:
-    from attn_core import Model
     from attn_core.traces.trace import Trace
 
 log = logging.getLogger("headlight")
@@ -36,27 +36,27 @@ class Place(Protocol):
 Text = str | list[int]
 
 
-def trace(loaded: Model, text: Text, **options: Any) -> Trace:
+def trace(loaded: ModelHandle, text: Text, **options: Any) -> TraceHandle:
     """A handle of the trace of a text (or token ids) through a model; `options` go to `attn_core.trace`.
 
     Raises Busy when the queue is too long, and what `attn_core.trace` raises.
     """
     key = (key_of(loaded), frozen(text), frozen(options))
-    return shared.get_or_compute(key, partial(_run, loaded, text, options))
+    return TraceHandle.of(shared.get_or_compute(key, partial(_run, loaded, text, options)))
 
 
-def run_uncached(loaded: Model, text: Text, **options: Any) -> Trace:
+def run_uncached(loaded: ModelHandle, text: Text, **options: Any) -> Trace:
     """As `trace`, for a pass that nobody will ask for again: it takes its turn, and is not kept."""
     return _run(loaded, text, options)
 
 
-def _run(loaded: Model, text: Text, options: dict[str, Any]) -> Trace:
+def _run(loaded: ModelHandle, text: Text, options: dict[str, Any]) -> Trace:
     import attn_core as ac  # it takes a second or two, and the first screen needs no model
 
     came = time.perf_counter()
     with _my_turn(key_of(loaded)):
         began = time.perf_counter()
-        result = ac.trace(unwrap(loaded), text, **options)
+        result = ac.trace(loaded.value(), text, **options)
     ended = time.perf_counter()
     numbers = {"model": loaded.name, "waited_s": round(began - came, 4), "pass_s": round(ended - began, 4)}
     log.info(

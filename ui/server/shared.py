@@ -17,12 +17,15 @@ import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 from attn_core.errors import HeadlightError
 from attn_core.models.catalogue import CATALOGUE
 from attn_core.settings import settings
 from ui.server.cache import ByteCache, Handle, frozen, key_of, size_of
+
+if TYPE_CHECKING:
+    from attn_core import Model
 
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741  # the owner of what is kept: a trace or a model
@@ -58,8 +61,8 @@ class SharedState:
     """Everything that visitors share; there is one, `STATE`."""
 
     def __init__(self, trace_bytes: int = 0) -> None:
-        self.models = ByteCache(settings().model_mb * 1_000_000, pinned=(BUNDLED,))
-        self.traces = ByteCache(trace_bytes or settings().trace_mb * 1_000_000)
+        self.models: ByteCache[Model] = ByteCache(settings().model_mb * 1_000_000, pinned=(BUNDLED,))
+        self.traces: ByteCache[object] = ByteCache(trace_bytes or settings().trace_mb * 1_000_000)
         self.jobs: dict[str, Job] = {}
         self.passes = threading.BoundedSemaphore(settings().passes)
         self.queue = threading.BoundedSemaphore(settings().passes + settings().queue)
@@ -77,25 +80,25 @@ STATE = SharedState()
 _computing = threading.local()  # .depth: how many results this thread is computing, one inside the other
 
 
-def get_or_compute(key: Hashable, compute: Callable[[], S]) -> S:
-    """Something large, made once for everybody, as a handle that reads like it; `compute` must hold nothing large."""
+def get_or_compute(key: Hashable, compute: Callable[[], S]) -> Handle[S]:
+    """Something large, made once for everybody, as a handle of it; `compute` must hold nothing large."""
     bring = partial(_kept, key, compute, _own_bytes)
-    return cast(S, Handle(key, bring(), bring))
+    return Handle(key, bring(), bring)
 
 
-def memoize(owner: O, function: Callable[Concatenate[O, P], T], *arguments: P.args, **named: P.kwargs) -> T:
-    """`function(owner, *arguments)` of a shared trace or model, computed once and kept while used, within the budget.
+def memoize(owner: Handle[O], function: Callable[Concatenate[O, P], T], *arguments: P.args, **named: P.kwargs) -> T:
+    """`function(value, *arguments)`, `value` being what `owner` is a handle of: computed once, kept within the budget.
 
     The key is the function and its arguments. `progress=`, given how far the first computation is, is no part of it.
     Raises TypeError for a function that may read more than its arguments: a lambda, a closure, a method of an object.
     """
     said = {name: value for name, value in named.items() if name != "progress"}
     key = (key_of(owner), _name_of(function), frozen(arguments), frozen(said))
-    compute = partial(_on_arguments_alone, partial(function, owner, *arguments, **named))
+    compute = partial(_on_arguments_alone, lambda: function(owner.value(), *arguments, **named))
     return _kept(key, lambda: (compute(),), size_of)[0]  # in a tuple, so that None is kept, too
 
 
-def share(function: Callable[P, S], *arguments: P.args, **named: P.kwargs) -> S:
+def share(function: Callable[P, S], *arguments: P.args, **named: P.kwargs) -> Handle[S]:
     """`get_or_compute` of `function(*arguments)`, under the function and its arguments, as in `memoize`."""
     key = (_name_of(function), frozen(arguments), frozen(named))
     return get_or_compute(key, partial(_on_arguments_alone, partial(function, *arguments, **named)))
@@ -123,7 +126,7 @@ def _name_of(function: Callable[..., object]) -> str:
 
 
 def _kept(key: Hashable, compute: Callable[[], T], size: Callable[[T], int]) -> T:
-    return STATE.traces.get_or_compute(key, compute, size)
+    return cast(ByteCache[T], STATE.traces).get_or_compute(key, compute, size)  # each key has values of one type
 
 
 def _own_bytes(value: Sized) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attn_core.text.numbers import scientific
 from attn_core.traces.parity import TOLERANCE
@@ -13,7 +13,7 @@ from ui.server import shared
 if TYPE_CHECKING:
     from attn_core.traces.parity import Parity
     from attn_core.traces.reader import TraceReader
-    from attn_core.traces.trace import Trace
+    from ui.server.handles import OneStreamHandle
 
 _NAMES = {"pattern": "pattern", "delta": "ΔE", "residual": "residual"}
 
@@ -28,12 +28,12 @@ def provenance(source: str) -> str:
     return markup.badge(source, "toy" if source == "toy" else "", why[source])
 
 
-def parity_of(trace: Trace | TraceReader) -> Parity:
+def parity_of(trace: OneStreamHandle[Any]) -> Parity:
     """How far a shared trace is from the model's own numbers, found out once."""
     return shared.memoize(trace, _check)
 
 
-def _check(trace: Trace | TraceReader) -> Parity:
+def _check(trace: TraceReader) -> Parity:
     return trace.check()
 
 

@@ -19,7 +19,7 @@ from ui.step_by_step.subject import WINDOW, StepSubject, Words
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
     from ui.page import Page
-    from ui.server.passes import Model
+    from ui.server.handles import ModelHandle
     from ui.stream import StreamView
 
 
@@ -110,6 +110,6 @@ def _parts(viewed: StreamView) -> InputParts | None:
     return shared.memoize(viewed.trace, _input_parts, viewed.model, stream)
 
 
-def _input_parts(trace: Trace, model: Model, stream: str) -> InputParts | None:
+def _input_parts(trace: Trace, model: ModelHandle, stream: str) -> InputParts | None:
     reader = trace.stream(stream)
     return input_parts(model.hf, reader.tokens.ids, torch.from_numpy(reader.embedding(0)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
@@ -15,11 +16,13 @@ from markupsafe import Markup
 from attn_core.figures.canvas.matrix import Side
 from attn_core.residual.input_parts import InputParts
 from attn_core.traces.stream import StreamTrace
-from attn_core.traces.trace import Trace
 from attn_core.walkthrough.head import HeadInputs, HeadStages, run_stages
 from attn_core.walkthrough.toy import Toy
 from ui.drawing import markup
 from ui.server.cache import while_drawn
+
+if TYPE_CHECKING:
+    from ui.server.handles import TraceHandle
 
 WINDOW = 128  # tokens that are shown at once
 Array = np.ndarray
@@ -49,7 +52,7 @@ class StepSubject:
     find_parts: Callable[[], InputParts | None]  # how the very first E was made, where that can be found
     chosen_key: int | None = None
     window_start: int = 0
-    trace: Trace | None = None
+    trace: TraceHandle | None = None
     layer: int = 0
     head: int = 0
     stream_name: str | None = None  # of the trace, None where that has only one

@@ -27,7 +27,7 @@ from ui import words
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from attn_core.traces.trace import Trace
+    from attn_core.traces.stream import StreamSource, StreamTrace
 
 WORDS = words.beside(__file__)
 SAID = words.read(Path(__file__).with_name("views.toml"))  # of each view, by its name
@@ -46,7 +46,7 @@ MOLES = (
 class Reader(Protocol):
     """What the views need of a page: sentences read by a model."""
 
-    def trace(self, text: str, model: str) -> Trace: ...
+    def trace(self, text: str, model: str) -> StreamSource: ...
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _head(
     **slots: object,
 ) -> ReadyView:
     """A view of one head: `keys` are slots, each the weight of a word that `query` looks at."""  # fmt: skip
-    trace = reader.trace(text, model=model)
+    trace = reader.trace(text, model=model).stream()
     labels, pattern = trace.tokens.labels, trace.pattern(layer, head)
     row = labels.index(query)
     shares = {slot: percent(float(pattern[row, labels.index(word)])) for slot, word in keys.items()}
@@ -110,7 +110,7 @@ def _head(
     )  # fmt: skip
 
 
-def _pattern(trace: Trace, layer: int, head: int, row: int) -> Callable[..., ChartSpec]:
+def _pattern(trace: StreamTrace, layer: int, head: int, row: int) -> Callable[..., ChartSpec]:
     return partial(
         heatmap_spec,
         trace.pattern(layer, head),
@@ -131,7 +131,7 @@ def adjectives(reader: Reader) -> ReadyView:
 
 
 def pronoun(reader: Reader) -> ReadyView:
-    wide = reader.trace(WIDE, model=MODEL)
+    wide = reader.trace(WIDE, model=MODEL).stream()
     labels, row = wide.tokens.labels, wide.pattern(3, 1)[wide.tokens.labels.index("it")]
     changed = {"wide_animal": "animal", "wide_street": "street"}
     shares = {slot: percent(float(row[labels.index(word)])) for slot, word in changed.items()}
@@ -143,13 +143,13 @@ def agreement(reader: Reader) -> ReadyView:
 
 
 def one_back(reader: Reader) -> ReadyView:
-    trace = reader.trace(SENTENCE, model=MODEL)
+    trace = reader.trace(SENTENCE, model=MODEL).stream()
     back = np.diagonal(trace.pattern(0, 2), -1)  # [query − 1]: what each word gives the one before it
     return _head(reader, "one_back", SENTENCE, 0, 2, "creature", {}, share=percent(float(back.mean())))
 
 
 def resting(reader: Reader) -> ReadyView:
-    trace = reader.trace(SENTENCE, model=MODEL)
+    trace = reader.trace(SENTENCE, model=MODEL).stream()
     special = np.array(trace.tokens.special)
     on_special = trace.pattern(4, 5)[~special][:, special].sum(axis=1)  # [word]
     return _head(reader, "resting", SENTENCE, 4, 5, "creature", {}, share=percent(float(on_special.mean())))
@@ -161,7 +161,7 @@ def masking(reader: Reader) -> ReadyView:
 
 
 def moles(reader: Reader) -> ReadyView:
-    traces = [reader.trace(text, model=MODEL) for text in MOLES]
+    traces = [reader.trace(text, model=MODEL).stream() for text in MOLES]
     ways = []
     for trace in traces:
         at = trace.tokens.labels.index("mole")

@@ -25,6 +25,7 @@ from ui.why_there.trail import SIDES, Step, Trail, share_left, writer_of
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
     from ui.page import Page
+    from ui.server.handles import TraceHandle
     from ui.stream import StreamView
 
 MOST_HEADS = 4  # that are offered, and taken out
@@ -47,9 +48,8 @@ class AskedScore:
     viewed: StreamView
 
     @property
-    def trace(self) -> Trace:
-        found: Trace = self.viewed.trace
-        return found
+    def trace(self) -> TraceHandle:
+        return self.viewed.trace
 
     @property
     def stream(self) -> str:

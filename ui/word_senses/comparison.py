@@ -25,7 +25,7 @@ from ui.server import shared
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
     from ui.page import Page
-    from ui.server.passes import Model
+    from ui.server.handles import ModelHandle, TraceHandle
 
 WORDS = words.beside(__file__)
 MOST = 6  # sentences on the board
@@ -33,11 +33,11 @@ PAIR = choice("sense_pair", [f"{a}-{b}" for a, b in senses.pairs(MOST)], label="
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 
 
-def _read(trace: Trace, pieces: tuple[int, ...]) -> senses.Occurrence:
+def _read(trace: TraceHandle, pieces: tuple[int, ...]) -> senses.Occurrence:
     return shared.memoize(trace, senses.read, pieces)
 
 
-def _input_embedding(trace: Trace, model: Model, pieces: tuple[int, ...]) -> senses.InputEmbedding:
+def _input_embedding(trace: Trace, model: ModelHandle, pieces: tuple[int, ...]) -> senses.InputEmbedding:
     return senses.input_embedding(model.hf, trace, pieces)
 
 
@@ -47,9 +47,9 @@ class Meaning:
 
     letter: str
     sentence: str
-    trace: Trace
+    trace: TraceHandle
     pieces: tuple[int, ...]
-    twin: tuple[Trace, tuple[int, ...]] | None = None
+    twin: tuple[TraceHandle, tuple[int, ...]] | None = None
 
     @property
     def occurrence(self) -> senses.Occurrence:

@@ -157,6 +157,6 @@ def _page_links(comparison: SenseComparison) -> None:
 
 def _looked_at(meaning: Meaning, layer: int, head: int) -> str:
     """The three words that got most of the weight, as plain text."""
-    tokens, weights = meaning.trace.tokens, senses.looks(meaning.trace, layer, head, meaning.pieces)
+    tokens, weights = meaning.trace.tokens, senses.looks(meaning.trace.value(), layer, head, meaning.pieces)
     best = np.argsort(-weights)[:3]
     return ", ".join(f"{token_name(tokens.labels, i)} {percent(float(weights[i]))}" for i in best)

@@ -20,8 +20,8 @@ from ui.word_senses.comparison import PAIR, Meaning, SenseComparison, word_as_re
 
 if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
-    from attn_core.traces.trace import Trace
     from ui.page import Page
+    from ui.server.handles import TraceHandle
 
 WORDS = words.beside(__file__)
 PARAMS = [PAIR]
@@ -89,7 +89,7 @@ def sentences_with(word: str) -> list[str]:
     return [WORDS.text("problem.sentences", which, word=word) for which in ("first", "second", "third")]
 
 
-def _twin(page: Page, row: BoardRow, word: str, letter: str) -> tuple[Trace, tuple[int, ...]] | None:
+def _twin(page: Page, row: BoardRow, word: str, letter: str) -> tuple[TraceHandle, tuple[int, ...]] | None:
     if not row.twin.strip():
         return None
     found = _find(page, row.twin, word)
@@ -99,7 +99,7 @@ def _twin(page: Page, row: BoardRow, word: str, letter: str) -> tuple[Trace, tup
     return found[0], found[1][0]
 
 
-def _find(page: Page, sentence: str, word: str) -> tuple[Trace, list[tuple[int, ...]]] | None:
+def _find(page: Page, sentence: str, word: str) -> tuple[TraceHandle, list[tuple[int, ...]]] | None:
     trace = page.trace(sentence)
     places = [tuple(pieces) for pieces in senses.find_word(trace.tokens, word)]
     return (trace, places) if places else None

@@ -164,7 +164,7 @@ def test_a_way_to_the_clearest_head() -> None:
     page = opened(cross_layer=0, cross_head=1)
     page.button(key="clearest").click()
     ran(page)
-    trace = passes.trace(loading.model("tiny-translator"), ENGLISH, target=FRENCH)
+    trace = passes.trace(loading.model("tiny-translator"), ENGLISH, target=FRENCH).value()
     assert (page.session_state["cross_layer"], page.session_state["cross_head"]) == translation.best_alignment_head(
         trace.stream("cross")
     )
@@ -179,7 +179,7 @@ def test_delta_e_of_the_open_head_adds_up(judge: dict[str, np.ndarray]) -> None:
     assert [row[0] for row in rows] == [percent(float(weight)) for weight in judge["cross"][BEST][2]]
     along = [float(row[2].replace("\N{MINUS SIGN}", "-")) for row in rows]
     size = np.linalg.norm(
-        passes.trace(loading.model("tiny-translator"), ENGLISH, target=FRENCH).delta_e(*BEST, stream="cross")[2]
+        passes.trace(loading.model("tiny-translator"), ENGLISH, target=FRENCH).value().delta_e(*BEST, stream="cross")[2]
     )
     assert sum(along) == pytest.approx(float(size), abs=0.05)
     assert int(np.argmax(along)) == 3  # car
@@ -235,7 +235,7 @@ def test_stacks_of_different_size_show_each_its_own(heads: tuple[int, int], tmp_
     assert "cannot be shown" not in text(page) and "✓ checked" in text(page)
     encoder, decoder = min(3, heads[0] - 1), min(3, heads[1] - 1)
     assert f"Layer 2, head {encoder}." in text(page) and text(page).count(f"Layer 1, head {decoder}.") == 2
-    trace = passes.trace(loading.model(str(tmp_path)), families.TEXT, target=families.TARGET)
+    trace = passes.trace(loading.model(str(tmp_path)), families.TEXT, target=families.TARGET).value()
     assert np.allclose(cells(page, ENCODER), trace.pattern(2, encoder, stream="encoder"), atol=1e-6)
     assert np.allclose(cells(page, CROSS), trace.pattern(1, decoder, stream="cross"), atol=1e-6)
 

@@ -16,7 +16,6 @@ from attn_core.figures.paper import csv as numbers
 from attn_core.heads import rules
 from attn_core.settings import VERSION
 from ui.drawing.gallery import FigureGallery
-from ui.server.cache import unwrap
 from ui.shell.save_pictures import numbers_of
 
 LINES = "Lines between the sentences"
@@ -228,7 +227,7 @@ def test_heatmaps_of_a_translator() -> None:
 
 
 def test_all_heads_has_every_head_as_a_tile_and_the_pattern_exact() -> None:
-    trace = ac.trace(unwrap(load("minilm")), STARTER)
+    trace = ac.trace(load("minilm"), STARTER)
     tiles = [t for t in gallery_of("all_heads").figure("Every head of every layer").data if t.meta != "masked"]
     assert [(t.meta["layer"], t.meta["head"]) for t in tiles] == [(n, h) for n in range(6) for h in range(12)]
     for tile in tiles:
@@ -262,7 +261,7 @@ def test_the_steps_are_those_of_the_walk() -> None:
 
 
 def test_bars_keep_every_number_and_its_text() -> None:
-    trace = ac.trace(unwrap(load("minilm")), STARTER)
+    trace = ac.trace(load("minilm"), STARTER)
     weight, length, along = gallery_of("delta_e").figure("Where it came from, word by word").data
     np.testing.assert_allclose(weight.x, trace.pattern(0, 3)[4], atol=1e-6)
     assert weight.text[2] == "19 %" and list(weight.meta["rows"])[4] == "creature 4"

@@ -18,9 +18,11 @@ from streamlit.runtime.scriptrunner import StopException
 
 from attn_core.errors import NoNetwork
 from attn_core.heads import baselines
+from attn_core.traces.reader import OneStreamReader
 from ui.link import LinkState
 from ui.server import cache, loading, passes, shared
-from ui.server.cache import ByteCache, Handle
+from ui.server.cache import ByteCache
+from ui.server.handles import ModelHandle, RecordedHandle, TraceHandle
 from ui.server.shared import SharedState
 
 
@@ -74,8 +76,8 @@ def said_of_handle(state: LinkState) -> Holder:
     return shared.get_or_compute("holder", lambda: Holder(state))
 
 
-def handle(name: str = "a model") -> Handle:
-    return shared.get_or_compute(name, Result)
+def handle(name: str = "a model") -> ModelHandle:
+    return ModelHandle.of(shared.get_or_compute(name, Result))
 
 
 def test_a_cache_keeps_what_was_used_last_within_its_bytes() -> None:
@@ -134,7 +136,7 @@ def test_a_class_that_opens_one_link_makes_one_pass_and_nobody_is_turned_away(
 
     monkeypatch.setattr("attn_core.trace", trace)
     model = handle()
-    got = ask_at_once(40, lambda: cache.unwrap(passes.trace(model, "one link")))
+    got = ask_at_once(40, lambda: passes.trace(model, "one link").value())
     assert len(got) == 40 and len({id(each) for each in got}) == 1 and isinstance(got[0], Result)
     assert next(passes_made) == 1
 
@@ -211,7 +213,7 @@ def test_a_sentence_is_run_once_and_other_options_are_another_run(
     monkeypatch.setattr(passes, "_run", run)
     loaded = handle()
     first = passes.trace(loaded, "hello")
-    assert cache.unwrap(passes.trace(loaded, "hello")) is cache.unwrap(first)
+    assert passes.trace(loaded, "hello").value() is first.value()
     assert passes.trace(loaded, "hello", without=[(0, 1)]) != first
     assert passes.trace(loaded, [1, 2]) == passes.trace(loaded, [1, 2]) != passes.trace(loaded, [1, 3])
     assert passes.trace(handle("another"), "hello") != first
@@ -263,7 +265,7 @@ def test_what_a_session_remembers_keeps_nothing_alive_and_comes_back_when_it_is_
     remembered = [shared.get_or_compute(i, Result) for i in range(10)]  # as callbacks of ten views that are long past
     gc.collect()
     assert sum(type(thing) is Result for thing in gc.get_objects()) == len(state.traces) == 2
-    assert remembered[0].n_bytes == 40 and state.traces.get(0) is cache.unwrap(remembered[0])
+    assert remembered[0].value().n_bytes == 40 and state.traces.get(0) is remembered[0].value()
 
 
 def test_a_page_keeps_what_it_has_borrowed_until_the_next_one_begins(state: SharedState) -> None:
@@ -277,7 +279,7 @@ def test_a_page_keeps_what_it_has_borrowed_until_the_next_one_begins(state: Shar
     def visit() -> None:
         cache.begin_page()
         first, second = shared.get_or_compute("first", Costly), shared.get_or_compute("second", Costly)
-        turns.append((first.turn, second.turn, first.turn))
+        turns.append((first.value().turn, second.value().turn, first.value().turn))
 
     turns: list[tuple[int, ...]] = []
     for _ in range(2):
@@ -328,7 +330,7 @@ def test_a_model_is_loaded_once_for_everybody_and_tells_how_far_it_is(
     go_on.set()
     assert jobs[0].done.wait(30) and jobs[0].error is None
     assert (jobs[0].message, jobs[0].fraction) == ("half of it is here", 0.5)
-    assert isinstance(cache.unwrap(loading.model("big")), Result)
+    assert isinstance(loading.model("big").value(), Result)
     assert loading.open_model("big") is jobs[0] and calls == ["big"]
 
 
@@ -348,8 +350,8 @@ def test_random_weights_are_made_once_for_all_who_ask_and_push_out_no_trace(
     monkeypatch.setattr(baselines, "random_weights", random_weights)
     state.models, state.traces = ByteCache(100), ByteCache(100)
     model, trace = handle("a model"), handle("a trace")
-    both = [cache.unwrap(model), cache.unwrap(trace)]
-    got = ask_at_once(2, lambda: cache.unwrap(loading.random_weights(model)))
+    both = [model.value(), trace.value()]
+    got = ask_at_once(2, lambda: loading.random_weights(model).value())
     assert made == [0] and got[0] is got[1]
     assert [state.traces.get(key) for key in ("a model", "a trace")] == both
     assert loading.random_weights(model) != loading.random_weights(model, seed=1) and made == [0, 1]
@@ -370,7 +372,7 @@ def test_what_a_page_still_reads_is_found_again_though_the_budget_is_too_small_f
     def visit() -> None:
         cache.begin_page()
         first = shared.get_or_compute("first", costly)
-        assert cache.unwrap(shared.get_or_compute("first", costly)) is cache.unwrap(first)
+        assert shared.get_or_compute("first", costly).value() is first.value()
 
     ask_at_once(1, visit)
     assert next(counted) == 1 and state.traces.get("first") is None
@@ -420,3 +422,12 @@ def test_a_pass_is_logged_with_its_times_and_without_its_text(
     (record,) = [r for r in caplog.records if r.getMessage() == "forward pass"]
     assert set(record.numbers) == {"model", "waited_s", "pass_s", "traces_kept", "bytes"}  # type: ignore[attr-defined]
     assert "secret" not in str(record.__dict__)
+
+
+@pytest.mark.parametrize("handle_of", [TraceHandle, RecordedHandle])
+def test_a_handle_has_every_reader_of_the_protocol(handle_of: type) -> None:
+    """What takes a trace or its recording takes a handle of it: none is missing at the last moment."""
+    readers = {name for each in OneStreamReader.__mro__ for name in vars(each) if not name.startswith("_")}
+    assert {"pattern", "may_look", "stream", "tokens"} <= readers
+    own = {name for each in handle_of.__mro__ for name in vars(each)}
+    assert readers - own == set() and "__getattr__" not in own

@@ -184,7 +184,7 @@ def test_nothing_broken_is_close_to_the_model_and_every_break_is_not(trace) -> N
     for broken in ("causal-mask", "keys-are-queries", "random-weights", "no-softmax", "no-scale", "shuffled-positions"):
         page = opened(breaks=broken, v=1, text=STARTER)
         assert not is_close(gauges(page)[0]), broken
-        inputs = from_trace(trace.stream(), 0, 3, retrace=lambda ids: ac.trace(loading.model("minilm"), ids))
+        inputs = from_trace(trace.stream(), 0, 3, retrace=lambda ids: ac.trace(loading.model("minilm").value(), ids))
         spoilt = run_stages(inputs, frozenset({StageAblation(broken)}))
         step = STEP_OF[StageAblation(broken)]
         shown = numbers(page, f"break_{step}_Broken")
@@ -336,7 +336,7 @@ def test_what_a_family_does_differently_is_said(family: str, folders) -> None:
     for sentence in SAYS[family]:
         assert sentence in said
     assert all(map(is_close, gauges(page))), gauges(page)
-    trace = ac.trace(loading.model(folders[family]), STARTER)
+    trace = ac.trace(loading.model(folders[family]).value(), STARTER)
     shown = numbers(page, "step_6_grid")
     np.testing.assert_allclose(np.where(np.isneginf(shown), 0, shown), trace.pattern(1, 3), atol=1e-5)
     np.testing.assert_allclose(numbers(page, "step_3_grid"), trace.raw_scores(1, 3), rtol=1e-4, atol=1e-3)
@@ -389,7 +389,7 @@ def test_a_long_sentence_is_shown_through_a_window() -> None:
     page = opened(text=long, v=1, **{"from": 50})
     header, cells = packets(page)["step_6_grid"]
     assert cells.shape == (128, 128) and header["rows"]["first"] == 50
-    trace = ac.trace(loading.model("minilm"), long)
+    trace = ac.trace(loading.model("minilm").value(), long)
     np.testing.assert_allclose(cells, trace.pattern(0, 3)[50:178, 50:178], atol=3e-6)
 
 
