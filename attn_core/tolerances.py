@@ -8,4 +8,5 @@ SMALLEST = 1e-12  # instead of a zero to divide by, far below every number of a 
 SMALLEST_NORM = 1e-20  # the same for lengths, which may be as small as a square root of float32's smallest numbers
 SMALLEST_SQUARE = 1e-30  # the same for sums of squares
 CANCELLED = 1e-12  # of the largest: what float64 leaves of numbers that cancel exactly
+SAME_DIRECTION = 1e-6  # what a float32 cosine of a vector with itself may lack to 1
 NO_WEIGHT = 1e-9  # a sum of attention weights that is no more than roundings of zeros

@@ -58,12 +58,12 @@ def greedy(model: Model, source: Tokens, at_most: int | None = None) -> Written:
     import torch
 
     ids = torch.tensor([source.ids], device=model.hf.device)
-    room = min(at_most or model.limit, model.limit) - 1  # one place is the start token's
+    places_left = min(at_most or model.limit, model.limit) - 1  # one place is the start token's
     with model.running():
         written = model.hf.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
-            max_new_tokens=room,
+            max_new_tokens=places_left,
             num_beams=1,
             do_sample=False,
             use_cache=False,

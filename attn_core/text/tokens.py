@@ -127,10 +127,10 @@ def encode(tokenizer: Any, text: str, limit: int, *, target: bool = False, ident
     tail = added[::-1].index(0) if 0 in added else 0
     if head == len(ids):
         raise EmptyText("There is no word here yet. Type a sentence, for example: a fluffy blue creature.")
-    room = limit - head - tail
-    if room < 1:
+    places_left = limit - head - tail
+    if places_left < 1:
         raise ValueError(f"a limit of {limit} leaves no room beside {head + tail} special tokens")
-    end = min(len(ids) - tail, head + room)
+    end = min(len(ids) - tail, head + places_left)
     kept = [*range(end), *range(len(ids) - tail, len(ids))]
     dropped = len(ids) - len(kept)
     ids = [ids[i] for i in kept]

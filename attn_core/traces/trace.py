@@ -35,8 +35,8 @@ from attn_core.traces.stream import StreamTrace
 class Trace(NamedStreamReaders):
     """What one forward pass left behind: one stream, or the three of an encoder-decoder.
 
-    `trace.stream(name)` is a stream as a value. Every reader of `StreamTrace` stands here too, and hands on to the
-    stream that it is asked for; a model with one stream *is* its stream, an encoder-decoder always needs `stream=`.
+    `trace.stream(name)` is a stream as a value. Every reader of `StreamTrace` stands here too, and asks the
+    stream of that name; a model with one stream *is* its stream, an encoder-decoder always needs `stream=`.
     """
 
     model_name: str

@@ -46,17 +46,17 @@ def csv(view: View) -> str:
     lines.writerow(["query", "query_token", "key", "key_token", "weight", "masked", "caption"])
     asks, answers = view.sides
     for q, k in np.ndindex(*view.pattern.shape):
-        seen = bool(view.may_look[q, k] and np.isfinite(view.pattern[q, k]))
+        has_weight = bool(view.may_look[q, k] and np.isfinite(view.pattern[q, k]))
         where = [asks.places[q][0], asks.labels[q], answers.places[k][0], answers.labels[k]]
-        weight = repr(float(view.pattern[q, k])) if seen else ""
-        lines.writerow([*where, weight, "no" if seen else "yes", view.caption() if q == k == 0 else ""])
+        weight = repr(float(view.pattern[q, k])) if has_weight else ""
+        lines.writerow([*where, weight, "no" if has_weight else "yes", view.caption() if q == k == 0 else ""])
     return out.getvalue()
 
 
 def json(view: View) -> str:
     """The shown head: labels, positions and weights [query][key], null where masked."""
     asks, answers = view.sides
-    seen = view.may_look & np.isfinite(view.pattern)
+    has_weight = view.may_look & np.isfinite(view.pattern)
     content = {
         "caption": view.caption(),
         "changes": view.trace.changes.as_json(),
@@ -66,7 +66,7 @@ def json(view: View) -> str:
         "keys": [{"token": word, "positions": at} for word, at in zip(answers.labels, answers.places, strict=True)],
         "weights": [
             [float(weight) if may else None for weight, may in zip(row, may_look, strict=True)]
-            for row, may_look in zip(view.pattern, seen, strict=True)
+            for row, may_look in zip(view.pattern, has_weight, strict=True)
         ],
     }
     return json_files.dumps(content, ensure_ascii=False, indent=1)

@@ -120,8 +120,8 @@ def row_table(head: ArrangedHead) -> pd.DataFrame:
     """The chosen row, the strongest first; a masked key has no number."""
     import pandas as pd
 
-    row, seen = head.pattern[head.row], head.may_look[head.row]
-    weights = [float(weight) if may else None for weight, may in zip(row, seen, strict=True)]
+    row, may_look = head.pattern[head.row], head.may_look[head.row]
+    weights = [float(weight) if may else None for weight, may in zip(row, may_look, strict=True)]
     table = pd.DataFrame(
         {
             "position": head.positions,

@@ -52,13 +52,13 @@ def _difference(panels: PanelSet) -> canvas_panels.Panel:
     x, y = panels.pair
     queries, keys = panels.pair_labels()
     in_both = np.outer([name is not None for name in queries], [name is not None for name in keys])
-    seen = in_both & (panels.may_look(x) | panels.may_look(y))  # [place, place]
+    may_look = in_both & (panels.may_look(x) | panels.may_look(y))  # [place, place]
     first, second = (panel.letter for panel in panels.paired)
     return canvas_panels.Panel(
         title=f"{first} − {second}",
         says=WORDS.text("panels.difference"),
         note=WORDS.text("panels.difference_note", first=first, second=second),
-        cells=np.where(seen, panels.cells[x] - panels.cells[y], np.nan),
+        cells=np.where(may_look, panels.cells[x] - panels.cells[y], np.nan),
         query_labels=queries,
         key_labels=keys,
         signed=True,

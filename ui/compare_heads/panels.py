@@ -154,8 +154,8 @@ class PanelSet:
         x, y = self.pair
         if not len(self.rows):
             return None
-        seen = (self.may_look(x) & self.may_look(y))[self.rows]
-        return compare.difference(self.cells[x][self.rows], self.cells[y][self.rows], seen)
+        may_look = (self.may_look(x) & self.may_look(y))[self.rows]
+        return compare.difference(self.cells[x][self.rows], self.cells[y][self.rows], may_look)
 
     @cached_property
     def place(self) -> int:

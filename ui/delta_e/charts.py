@@ -47,14 +47,14 @@ def staircase(update: TokenUpdate) -> None:
 
 def sizes(update: TokenUpdate) -> None:
     """Four numbers about the step."""
-    book = update.decomposition
-    mlp = next(part.vector for part in book.parts if part.kind == "mlp")
+    block = update.decomposition
+    mlp = next(part.vector for part in block.parts if part.kind == "mlp")
     widgets.number_row(
         [
-            (f"{geometry.norm(book.embedding):.1f}", "length of E"),
-            (f"{geometry.norm(book.attention):.1f}", "length of ΔE, all heads"),
+            (f"{geometry.norm(block.embedding):.1f}", "length of E"),
+            (f"{geometry.norm(block.attention):.1f}", "length of ΔE, all heads"),
             (f"{geometry.norm(mlp):.1f}", "length of the MLP’s part"),
-            (f"{geometry.angle(book.embedding, book.next_embedding):.0f}°", "turn of E by the layer"),
+            (f"{geometry.angle(block.embedding, block.next_embedding):.0f}°", "turn of E by the layer"),
         ]
     )
 

@@ -152,8 +152,8 @@ class TokenUpdate:
 
         Rows: the parts of the block, the next layer's E, the sum of the attention, and both `ends`.
         """
-        book = self.decomposition
-        vectors = np.stack([*(part.vector for part in book.parts), book.next_embedding, book.attention, *self.ends])
+        block = self.decomposition
+        vectors = np.stack([*(part.vector for part in block.parts), block.next_embedding, block.attention, *self.ends])
         return self.nearest_words(vectors, MOST_WORDS)
 
     def nearest_words(self, vectors: Array, count: int) -> tuple[NearestTokens, NearestTokens]:

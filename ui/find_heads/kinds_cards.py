@@ -25,7 +25,7 @@ from ui.shell.folds import fold
 from ui.stream import StreamView, open_head
 
 if TYPE_CHECKING:
-    from attn_core.capture.model import Model
+    from attn_core import Model
     from attn_core.traces.trace import Trace
     from ui.server.handles import ModelHandle
 

@@ -139,7 +139,7 @@ def _size(value: object) -> int:
 
 
 class Handle(Generic[T]):
-    """Something shared as a page holds it: it keeps nothing in memory, and is told apart by its key.
+    """Something shared as a page holds it: it keeps nothing in memory, and equals another one of the same key.
 
     Whoever reads it when the value has left its cache computes or loads that again first, so it may take a moment.
     `handles` has those of models and traces, which read like the real ones.

@@ -1,6 +1,6 @@
 """Handles of models and traces: what pages hold of what is shared, reading like the real ones.
 
-Each member hands on to the value, which is brought back where it has left its cache. `TraceHandle` and `RecordedHandle`
+Each member asks the value, which is brought back where it has left its cache. `TraceHandle` and `RecordedHandle`
 implement `attn_core.traces.reader.OneStreamReader`, so whatever takes a trace or its recording takes a handle of it.
 A function of the library that wants the object itself is given `handle.value()`.
 """
@@ -141,7 +141,7 @@ class TraceHandle(OneStreamHandle["Trace"]):
     def stream(self, name: str | None = None) -> StreamTrace:
         return self.value().stream(name)
 
-    def tokens_of(self, stream: str | None) -> tuple[Tokens, Tokens]:
+    def tokens_of(self, stream: str) -> tuple[Tokens, Tokens]:
         return self.value().tokens_of(stream)
 
     def embedding(self, layer: int) -> Array:

@@ -16,6 +16,7 @@ from attn_core.residual import geometry, senses
 from attn_core.residual.senses import Array
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import MINUS
+from attn_core.tolerances import SAME_DIRECTION
 from attn_core.views import snippets
 from ui import words
 from ui.drawing.markup import query
@@ -115,7 +116,7 @@ class SenseComparison:
         ends_said = ", ".join(ends) if n <= 3 else WORDS.text("lead.least", cosine=two_digits(min(self.ends)))
         cosines = WORDS.html("lead.cosines", first=two_digits(least), ends=ends_said)
         word = query(word_as_read(self.word))
-        if least < 1 - 1e-6:
+        if least < 1 - SAME_DIRECTION:
             return WORDS.html("lead.many_tokens", word=word, cosines=cosines)
         return WORDS.html("lead.one_token", word=word, n=NUMBERS[n], cosines=cosines)
 

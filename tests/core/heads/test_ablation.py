@@ -265,12 +265,12 @@ def test_shares_of_a_layer_sum_to_one_and_are_norms():
 def test_a_strip_reads_as_four_numbers():
     model = ac.wrap(gpt2(), tokenizer())
     trace = ac.trace(model, TEXT)
-    strip = summarise_head(trace.stream(), ablation.runner(model, trace), layer=0, head=1, query=4)
+    summary = summarise_head(trace.stream(), ablation.runner(model, trace), layer=0, head=1, query=4)
     row = trace.pattern(0, 1)[4]
-    assert strip.sink == pytest.approx(row[0], abs=1e-6)
-    assert strip.sink_labels == ("a",)
-    assert strip.entropy == pytest.approx(-(row[row > 0] * np.log2(row[row > 0])).sum(), abs=1e-5)
-    numbers, what = zip(*strip.parts(), strict=True)
+    assert summary.sink == pytest.approx(row[0], abs=1e-6)
+    assert summary.sink_labels == ("a",)
+    assert summary.entropy == pytest.approx(-(row[row > 0] * np.log2(row[row > 0])).sum(), abs=1e-5)
+    numbers, what = zip(*summary.parts(), strict=True)
     assert what == ("of this layer's ΔE", "change of the next word", "on a", "entropy")
     assert numbers[0].endswith(" %") and numbers[1].endswith(" bits") and numbers[3].endswith(" bits")
 
@@ -351,8 +351,8 @@ def test_each_stream_of_an_encoder_decoder_has_its_effects(stream):
     model = ac.wrap(original, tokenizer())
     trace = ac.trace(model, TEXT, target="the old mole saw")
     run = ablation.runner(model, trace)
-    strip = summarise_head(trace.stream(stream), run, layer=0, head=1, query=2)
-    assert strip.effect.unit == ("°" if stream == "encoder" else "bits") and strip.effect.value > 0
+    summary = summarise_head(trace.stream(stream), run, layer=0, head=1, query=2)
+    assert summary.effect.unit == ("°" if stream == "encoder" else "bits") and summary.effect.value > 0
     judge = copy.deepcopy(original)
     block = judge.model.encoder.layers[0] if stream == "encoder" else judge.model.decoder.layers[0]
     attention = block.encoder_attn if stream == "cross" else block.self_attn

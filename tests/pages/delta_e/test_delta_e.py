@@ -41,11 +41,11 @@ def on_the_map(page: AppTest) -> np.ndarray:
 
 
 def test_the_first_screen_is_creature_in_the_starter(first, trace) -> None:
-    book = decomposition.decompose_block(trace.stream(), 0, CREATURE)
-    sizes = [np.linalg.norm(part.vector) for part in book.parts if part.kind == "head"]
+    block = decomposition.decompose_block(trace.stream(), 0, CREATURE)
+    sizes = [np.linalg.norm(part.vector) for part in block.parts if part.kind == "head"]
     head = int(np.argmax(sizes))
     source = decomposition.sources(trace.stream(), 0, head, CREATURE).strongest
-    assert f"creature by {_angle(book.embedding, book.next_embedding):.0f}°. Head 0.{head} adds most" in lead(first)
+    assert f"creature by {_angle(block.embedding, block.next_embedding):.0f}°. Head 0.{head} adds most" in lead(first)
     assert lead(first).endswith(f"from {trace.tokens.labels[source]}.")
     assert "live" in text(first) and "✓ checked" in text(first) and "✓ the parts add up" in text(first)
 

@@ -1,7 +1,7 @@
-"""What the ledger costs: everything that all layers and heads add to one token, beside a bare forward pass.
+"""What `stream_contributions` costs: all that layers and heads add to one token, beside a bare forward pass.
 
 Peak memory is measured in a process of its own, after the model, the trace and one warm-up are there, so that it is
-what the ledgers themselves need on top.
+what the computation itself needs on top.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def costs(length: int) -> dict[str, object]:
     seconds = by_turns(
         {
             "forward": forward,
-            "ledger": lambda: decomposition.stream_contributions(trace.stream(), length // 2),
+            "contributions": lambda: decomposition.stream_contributions(trace.stream(), length // 2),
             "sources": lambda: [
                 decomposition.sources(trace.stream(), layer, head, length // 2)
                 for layer in range(trace.n_layers)
@@ -52,14 +52,14 @@ def costs(length: int) -> dict[str, object]:
     )
     return {
         "tokens": length,
-        "ledger of all layers ÷ bare": ratio(seconds, "ledger", "forward"),
+        "contributions of all layers ÷ bare": ratio(seconds, "contributions", "forward"),
         "sources of all heads ÷ bare": ratio(seconds, "sources", "forward"),
         "peak extra bytes": in_a_process_of_its_own(length),
     }
 
 
 def in_a_process_of_its_own(length: int) -> int | str:
-    script = f"from benchmarks.ledger import peak_bytes; print(peak_bytes({length}))"
+    script = f"from benchmarks.contributions import peak_bytes; print(peak_bytes({length}))"
     if not STATUS.exists():
         return "only measured on Linux"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -67,7 +67,7 @@ def in_a_process_of_its_own(length: int) -> int | str:
 
 
 def peak_bytes(length: int) -> int:
-    """How far resident memory rises above the model and the trace while all ledgers of one token are made."""
+    """How far resident memory rises above the model and the trace while all contributions to one token are computed."""
     torch.set_num_threads(1)
     model = ac.load("minilm")
     _, short = traced(model, 8)
@@ -87,12 +87,12 @@ def _resident(field: str) -> int:
 def main() -> None:
     torch.set_num_threads(1)
     report(
-        "ledger",
-        "The ledger of one token, bundled model, all layers and heads",
+        "contributions",
+        "What is added to one token, part by part, bundled model, all layers and heads",
         [costs(length) for length in LENGTHS],
         [
-            "Medians of quotients within a round; one thread. The aim for the ledger at 512 tokens is below 1.00.",
-            "Ledger: E, every head, biases, norms and MLPs of all layers. Sources: every head split by source word.",
+            "Medians of quotients within a round; one thread. The aim at 512 tokens is below 1.00.",
+            "Contributions: E, heads, biases, norms and MLPs of all layers. Sources: every head split by source word.",
         ],
     )
 
