@@ -11,6 +11,7 @@ Readers return fresh float32 arrays, and raise IndexError, naming the range, for
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from textwrap import shorten
 from typing import Protocol
@@ -154,9 +155,13 @@ class StreamTrace(DeltaReaders):
         return as_array(self._source.logits(torch.as_tensor(vectors)))
 
     @torch.inference_mode()
-    def check(self) -> Parity:
-        """How far these numbers are from tensors that left the model; computed anew from the model's weights."""
-        return parity.check(self._layers, self._source.module())
+    def check(self, layers: Iterable[int] | None = None) -> Parity:
+        """How far these numbers are from tensors that left the model; computed anew from the model's weights.
+
+        `layers` are those that are checked, by default all. Raises IndexError for one that is not there.
+        """
+        chosen = self._layers if layers is None else [self._layer(n) for n in layers]
+        return parity.check(chosen, self._source.module())
 
     # --- Inside --------------------------------------------------------------------------------------------------
 

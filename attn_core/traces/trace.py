@@ -8,7 +8,7 @@ with its square. Everything a reader returns is computed by `attention` from wha
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -162,11 +162,15 @@ class Trace(NamedStreamReaders):
         source = source or KeptOutputs(about.name, outputs).source()
         streams: dict[str, StreamTrace] = {}
         for name in sorted(parts, key=lambda name: name != "cross"):  # before the decoder that goes on through it
-            own = (about.family, about.kind, *(parts[name][field] for field in ("tokens", "key_tokens")))
-            rest = {field: value for field, value in parts[name].items() if field.startswith("_")}
             goes_on = streams.get("cross") if name == "decoder" else None
             streams[name] = StreamTrace(
-                name, about.name, *own, **rest, _source=source, _continued_by=goes_on, changes=changes
+                model_name=about.name,
+                family=about.family,
+                kind=about.kind,
+                **parts[name],
+                _source=source,
+                _continued_by=goes_on,
+                changes=changes,
             )
         ordered = frozen({name: streams[name] for name in parts})
         return cls(about.name, about.family, about.kind, ordered, source, changes)
@@ -184,9 +188,14 @@ class Trace(NamedStreamReaders):
         return self
 
     @torch.inference_mode()
-    def check(self) -> Parity:
-        """How far these numbers are from tensors that left the model; computed anew from the model's weights."""
-        return parity.check(self._all_layers(), self._source.module())
+    def check(self, layers: Iterable[int] | None = None) -> Parity:
+        """How far these numbers are from tensors that left the model; computed anew from the model's weights.
+
+        `layers` are those that are checked in every stream, by default all. Raises IndexError where one is not there.
+        """
+        wanted = None if layers is None else list(layers)
+        found = [own._layers if wanted is None else map(own._layer, wanted) for own in self._streams.values()]
+        return parity.check((layer for some in found for layer in some), self._source.module())
 
     def score_parts(
         self, layer: int, head: int, query: int, key: int, against: Against = None, *, stream: str | None = None

@@ -12,6 +12,7 @@ from attn_core.traces.block import BlockKind
 from attn_core.traces.wiring import HeadSlices, Linear, Site, Tap
 
 TAPS = ("projected", "embedding", "added", "after", "mlp", "next", "x", "memory")  # fields of a `Site`
+_BLOCKS: dict[str, BlockKind] = {str(kind): kind for kind in BlockKind}
 _SLICES = ("query", "key", "value")
 MOST = 1 << 31  # no count, index or offset of a model is larger
 
@@ -32,8 +33,9 @@ def site_to_json(site: Site) -> dict[str, Any]:
 
 def site_from_json(said: Any) -> Site:
     """One attention call's wiring. Raises ValueError, KeyError or TypeError where it is something else."""
-    taps = {name: _tap(said["taps"][name]) for name in TAPS}
-    projected = taps.pop("projected")
+    places: dict[str, Any] = {name: _tap(said["taps"][name]) for name in TAPS}
+    places.update({name: _slices(said[name]) for name in _SLICES})
+    projected = places.pop("projected")
     if projected is None:
         raise ValueError("no output of the attention block")
     return Site(
@@ -42,9 +44,8 @@ def site_from_json(said: Any) -> Site:
         n_heads=whole(said["n_heads"], least=1),
         output=_linear(said["output"]),
         projected=projected,
-        block=None if said["block"] is None else BlockKind(said["block"]),
-        **taps,
-        **{name: _slices(said[name]) for name in _SLICES},
+        block=None if said["block"] is None else _BLOCKS[said["block"]],
+        **places,
     )
 
 

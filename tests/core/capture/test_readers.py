@@ -204,3 +204,13 @@ def test_a_residual_that_was_not_found_is_not_compared(model: ac.Model) -> None:
         object.__setattr__(layer, "site", replace(layer.site, block=None))
     parity = trace.check()
     assert parity.residual is None and parity.ok
+
+
+def test_a_check_of_some_layers_compares_those_alone() -> None:
+    trace = ac.trace(ac.load("tiny-decoder"), "the blue creature ate")
+    each = [trace.check(layers=[layer]) for layer in range(trace.n_layers)]
+    assert each[0] != each[1]
+    assert trace.check() == tuple(max(errors) for errors in zip(*each, strict=True)) == trace.check(layers=[1, 0])
+    assert trace.stream().check(layers=iter([1])) == each[1]
+    with pytest.raises(IndexError, match="layer 2 is out of range"):
+        trace.check(layers=[2])
