@@ -53,7 +53,7 @@ def pack_panels(panels: Sequence[Panel], *, paint: bool = False) -> bytes:
     signed = [panel.signed for panel in panels]
     differences = [np.nanmax(np.abs(panel.cells), initial=0.0) for panel in panels if panel.signed]
     limit = float(max(differences, default=0.0))
-    pool = 1 if paint else pool_for(len(panels), *shape, BUDGET // 4)
+    pool = 1 if paint else pool_for(len(panels), shape[0], shape[1], BUDGET // 4)
     header = {
         "picture": "panels",
         "queries": shape[0],
