@@ -1,7 +1,7 @@
 /* The strip of Step by step: the sentence with its followed word, the head, and the map of the eight steps, one lit.
    A click, an arrow key or a swipe leads to another step; where all steps are on one page it leads down to it. */
 export default function ({ data, parentElement, setTriggerValue }) {
-  const { words, head, steps, step, all } = data;
+  const { words, head, steps, step, all, says } = data;
   const last = steps.length;
   const focused = parentElement.querySelector?.(":focus")?.dataset.id ?? parentElement.activeElement?.dataset.id;
   parentElement.headlight?.();
@@ -30,28 +30,28 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const sentence = make("div", "words", ...words.map(word));
   sentence.setAttribute("role", "group");
-  sentence.setAttribute("aria-label", "The sentence: a click follows a word");
+  sentence.setAttribute("aria-label", says.sentence);
   function word({ at, text, special, role }) {
-    const node = button(`word-${at}`, `${role}${special ? " special" : ""}`, `Follow ${text}`, () => setTriggerValue("followed", { word: at }), text);
+    const node = button(`word-${at}`, `${role}${special ? " special" : ""}`, says.follow.replace("{word}", () => text), () => setTriggerValue("followed", { word: at }), text);
     node.setAttribute("aria-pressed", role === "query");
     return node;
   }
 
   const parts = steps.map(({ name, short }, i) => {
-    const node = button(`step-${i + 1}`, "part", `Step ${i + 1}: ${name}`, () => goTo(i + 1), make("i", "", `${i + 1}`), make("span", "long", name), make("span", "short", short));
+    const node = button(`step-${i + 1}`, "part", says.part.replace("{number}", i + 1).replace("{name}", name), () => goTo(i + 1), make("i", "", `${i + 1}`), make("span", "long", name), make("span", "short", short));
     if (i + 1 === step && !all) node.setAttribute("aria-current", "step");
     return node;
   });
   const branch = make("div", "branch");
-  branch.title = "values are made of E, too";
+  branch.title = says.branch;
   const map = make("nav", "map", ...parts, branch);
-  map.setAttribute("aria-label", "The eight steps of a head");
+  map.setAttribute("aria-label", says.map);
 
-  const back = button("back", "go", "Step before", () => goTo(step - 1), "‹");
-  const on = button("on", "go", "Next step", () => goTo(step + 1), "›");
+  const back = button("back", "go", says.before, () => goTo(step - 1), "‹");
+  const on = button("on", "go", says.next, () => goTo(step + 1), "›");
   back.setAttribute("aria-disabled", all || step === 1);
   on.setAttribute("aria-disabled", all || step === last);
-  const where = make("p", "where", all ? "All eight steps" : `${step} of ${last} · ${steps[step - 1].name}`);
+  const where = make("p", "where", all ? says.all : says.where.replace("{name}", steps[step - 1].name));
 
   const strip = make("div", "strip", make("div", "top", sentence, make("span", "head", head)), make("div", "way", back, map, on), where);
   parentElement.replaceChildren(make("style", "", STYLE), strip);

@@ -80,7 +80,18 @@ def strip(subject: StepSubject, step: int, all_steps: bool, shows_key: bool, fol
         for i in shown
     ]
     steps = [{"name": NAMES[str(i)], "short": SHORT[str(i)]} for i in range(FIRST, LAST + 1)]
-    data = {"words": said, "head": subject.head_name, "steps": steps, "step": step, "all": all_steps}
+    says = {
+        "sentence": WORDS.text("strip.says.sentence"),
+        "follow": WORDS.text("strip.says.follow", word="{word}"),
+        "part": WORDS.text("strip.says.part", number="{number}", name="{name}"),
+        "branch": WORDS.text("strip.says.branch"),
+        "map": WORDS.text("strip.says.map"),
+        "before": WORDS.text("strip.says.before"),
+        "next": WORDS.text("strip.says.next"),
+        "all": WORDS.text("strip.says.all"),
+        "where": WORDS.text("strip.says.where", step=step, last=LAST, name="{name}"),
+    }
+    data = {"words": said, "head": subject.head_name, "steps": steps, "step": step, "all": all_steps, "says": says}
     with st.container(key="step_strip"):
         _strip(key="step_map", data=data, on_went_change=happened, on_followed_change=happened)
 

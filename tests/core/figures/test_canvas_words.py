@@ -61,7 +61,7 @@ def closing(source: str, at: int) -> int:
 
 def is_said(text: str, before: str) -> bool:
     """Whether people would read it: two words, or a word beside a value."""
-    is_style = ";" in text and ":" in text
+    is_style = (";" in text and ":" in text) or bool(re.match(r"calc\(|\([a-z-]+: [a-z]+\)$|[a-z, ]+\[", text))
     return bool(re.search(r"[A-Za-z]{2}\S* +\S|\} [A-Za-z]{2}", text)) and not is_style and not NO_WORDS.search(before)
 
 

@@ -350,6 +350,7 @@ def test_the_overview_computes_every_layer_once_and_says_how_much_rests_on_the_s
 
 def test_each_model_of_the_picker_is_looked_for_once_a_run(model: ac.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
+    inputs._label.cache_clear()  # labels are a few seconds old, whichever page asked for them
     find = inputs.availability
     monkeypatch.setattr(inputs, "availability", lambda name: asked.append(name) or find(name))
     open_page("all_heads")

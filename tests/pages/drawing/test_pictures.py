@@ -65,7 +65,7 @@ PAGES: dict[str, tuple[dict[str, object], list[str]]] = {
         {},
         ["The whole model, to scale", "Shares", "Two thin matrices", "How it grows", "Singular values of a real head"],
     ),
-    **{f"lesson {stop}": ({"stop": stop}, ["The picture of this stop"]) for stop in range(1, 9)},
+    **{f"lesson {stop}": ({"stop": stop, "told": 1}, ["The picture of this stop"]) for stop in range(1, 9)},
 }
 
 
@@ -206,7 +206,7 @@ def test_panels(page_name: str, name: str, key: str) -> None:
         ("parameters", "Shares", "share_bars"),
         ("parameters", "How it grows", "growth_curves"),
         ("parameters", "Singular values of a real head", "singular_values"),
-        ("lesson 8", "The picture of this stop", "lesson_shares"),
+        ("lesson 8", "The second picture of this stop", "lesson_shares"),
     ],
 )
 def test_lines_and_bars(page_name: str, name: str, key: str) -> None:
