@@ -18,6 +18,7 @@ WORDS = words.beside(__file__)
 
 def show(page: Page) -> None:
     found = views(page)
+    st.html("<style>@page { size: A4 portrait !important; margin: 12mm !important; }</style>")  # upright, unlike others
     with st.container(key="sheet_ways"):
         go("teachers_kit", WORDS.text("back"), SHEET.set(False))
     asked = "".join(

@@ -52,7 +52,8 @@ def test_the_recording_comes_first_and_turns_live_by_itself(open_page, trace) ->
         expect(page.locator(".hl-badge", has_text="recorded")).to_have_count(0)
         assert title(page, "head") == "Layer 1 · head 8"
         row = trace.pattern(0, 3)[4]
-        wanted = f"To update creature, head 0.3 looks at fluffy ({percent(row[2])}) and blue ({percent(row[3])})."
+        others = f"fluffy ({percent(row[2])}) and blue ({percent(row[3])})"
+        wanted = f"To update creature, head 0.3 looks at {others}, besides itself ({percent(row[4])})."
         assert lead.replace("\u00a0", " ") == wanted
         page.close()  # before its server goes, or it would complain
 

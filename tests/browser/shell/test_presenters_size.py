@@ -31,7 +31,7 @@ IN_THE_PAGE = """() => {
     const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
       const text = walker.currentNode.textContent.trim(), parent = walker.currentNode.parentElement;
-      const unread = "style, script, option, [data-testid=stIconMaterial], sub, sup, title";
+      const unread = "style, script, option, [data-testid=stIconMaterial], sub, sup, title, tspan[style*=font-size]";
       if (!text || !parent || parent.closest(unread)) continue;
       const box = document.createRange();
       box.selectNodeContents(walker.currentNode);
@@ -74,7 +74,7 @@ def test_share_switches_it_for_every_page(open_page: Visit) -> None:
     page.wait_for_function("() => new URL(location).searchParams.get('large') === '1'", timeout=PATIENCE)
     assert sub.evaluate(size) == pytest.approx(1.5 * usual)
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Menu").click()
+    page.locator(".st-key-menu_drawer").get_by_role("button").click()
     page.get_by_role("link", name="All heads").click()
     expect(page.locator(".hl-tagline")).to_be_visible()
     assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--hl-scale')").strip() == "1.5"

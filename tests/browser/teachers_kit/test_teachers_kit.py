@@ -33,4 +33,4 @@ def test_a_frame_shows_its_card_and_nothing_else(open_page: Visit) -> None:
 def test_the_worksheet_prints_questions_and_answers_on_a_page_each(open_page: Visit) -> None:
     page = open_page("teachers_kit", sheet=1)
     page.get_by_text("Where does attention look?").wait_for()
-    assert page.pdf(format="A4").count(b"/Type /Page\n") == 2
+    assert page.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 2
