@@ -75,7 +75,7 @@ def test_share_switches_it_for_every_page(open_page: Visit) -> None:
     assert sub.evaluate(size) == pytest.approx(1.5 * usual)
     page.keyboard.press("Escape")
     page.locator(".st-key-menu_drawer").get_by_role("button").click()
-    page.get_by_role("link", name="All heads").click()
+    page.get_by_test_id("stPopoverBody").get_by_role("link", name="All heads").click()
     expect(page.locator(".hl-tagline")).to_be_visible()
     assert page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--hl-scale')").strip() == "1.5"
 
