@@ -48,6 +48,23 @@ def toggle(param: Param) -> bool:
     return st.toggle(param.label, key=param.name, help=param.help)
 
 
+def menu_toggle(label: str, key: str, *, on: bool, turn: Callable[[bool], None], says: str | None = None) -> None:
+    """Yes or no, inside a menu that is drawn apart from its page: `turn` is told, and all of the page is drawn again.
+
+    Its key is its own, never a parameter's: a widget that goes with its menu leaves the value behind that its key had
+    before there was one.
+    """
+    turned = f"{key}_turned"
+    if st.session_state.pop(turned, False):
+        st.rerun()
+
+    def told() -> None:
+        turn(bool(st.session_state[key]))
+        st.session_state[turned] = True
+
+    st.toggle(label, value=on, key=key, on_change=told, help=says)
+
+
 def number(param: Param, *, width: int, on_change: OnChange = None, placeholder: str = "") -> None:
     """A whole number to type; `placeholder` where it may be empty."""
     start: dict[str, Any] = {"value": None, "placeholder": placeholder} if placeholder else {}

@@ -13,9 +13,10 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
+from ui.drawing import controls
+
 EVERY = "every_fold_open"  # in the session: whether all stand open, for printing and for finding in the page
 _BY_SWITCH = "folds_opened_by_switch"
-_TURNED = "folds_switch_turned"
 
 
 @st.fragment
@@ -39,21 +40,13 @@ def folded(label: str, key: str, icon: str | None = None) -> ExpanderContainer:
 
 def switch() -> None:
     """Open every fold of every page, or close those that this has opened; the page is drawn again."""
-    if st.session_state.pop(_TURNED, False):
-        st.rerun()
     why = "Opens every table and everything else that is folded away, for printing and for searching in the page."
-    st.toggle(
-        "Print with tables",
-        value=bool(st.session_state.get(EVERY)),
-        key="print_with_tables",
-        on_change=_turn,
-        help=why,
-    )
+    is_on = bool(st.session_state.get(EVERY))
+    controls.menu_toggle("Print with tables", "print_with_tables", on=is_on, turn=_turn, says=why)
 
 
-def _turn() -> None:
-    st.session_state[EVERY] = st.session_state["print_with_tables"]
-    st.session_state[_TURNED] = True
-    if not st.session_state[EVERY]:
+def _turn(is_on: bool) -> None:
+    st.session_state[EVERY] = is_on
+    if not is_on:
         for key in st.session_state.pop(_BY_SWITCH, ()):
             st.session_state[key] = False

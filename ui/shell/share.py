@@ -7,6 +7,7 @@ defaults those are (see `ui.link`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from html import escape
 from urllib.parse import urlencode
 
@@ -67,9 +68,10 @@ def popover(state: LinkState) -> None:
 
 
 def _presenters_size(state: LinkState) -> None:
-    """The switch for larger letters: it redraws all of the page, not the menu alone. The lesson has it on its page."""
-    if state.page != "lesson" and controls.toggle(LARGE) != state["large"]:
-        st.rerun()
+    """The switch for larger letters. The lesson has it on its page."""
+    if state.page != "lesson":
+        turn = partial(st.session_state.__setitem__, LARGE.name)
+        controls.menu_toggle(LARGE.label, "presenters_size", on=state["large"], turn=turn, says=LARGE.help)
 
 
 def _code(text: str) -> None:

@@ -64,7 +64,6 @@ def test_nothing_is_smaller_than_18_pixels_on_a_projector(open_page: Visit, page
     no_sideways_scroll(page)
 
 
-@pytest.mark.xfail(reason="after a switch in Share the next page, opened from the drawer, has the usual size again")
 def test_share_switches_it_for_every_page(open_page: Visit) -> None:
     page = settled(is_live(open_page("delta_e", layer=2)))
     sub = page.locator(".hl-sub").first

@@ -21,6 +21,7 @@ import attn_core as ac
 from attn_core.settings import settings
 from attn_core.views import files
 from attn_core.views.view import View
+from ui.shared_params import LARGE
 from ui.shell import picture_file, save, save_files, save_pictures, share
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -255,7 +256,7 @@ def test_a_saved_picture_stands_under_the_page_s_headline_and_comes_as_a_slide_t
 
 @pytest.mark.parametrize("page_name", ["all_heads", "lesson", "delta_e"])
 def test_the_presenter_s_size_has_one_switch_on_every_page(page_name: str) -> None:
-    assert [toggle.key for toggle in opened(page_name).toggle].count("large") == 1
+    assert [toggle.label for toggle in opened(page_name).toggle].count(LARGE.label) == 1
 
 
 def test_a_long_description_is_fetched_and_not_sent_with_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
