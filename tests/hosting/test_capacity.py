@@ -28,6 +28,21 @@ def test_more_visitors_are_served_later_and_dearer_pages_serve_fewer() -> None:
     assert capacity.served(many, cheap) >= capacity.SHARE > capacity.served(many + 12, cheap)
 
 
+def test_a_class_waits_in_one_line() -> None:
+    """Forty pupils at once, a tenth of a second each: the twentieth is in time, the last has waited for all."""
+    share, last = capacity.lesson(1, [0.001], pupils=40, first=0.1)
+    assert share == pytest.approx(0.5, abs=0.06) and last == pytest.approx(4.0, abs=0.05)
+    assert capacity.lesson(150, [0.1], pupils=40, first=0.1)[0] < share, "others ask meanwhile"
+
+
+def test_a_crowd_gets_as_many_workers_as_its_class_needs() -> None:
+    pages = {"front page, new sentence": 0.1, "lesson": 0.05}
+    few, last = capacity.workers_for(100, pages)
+    each = -(-100 // (few - 1))  # one more than that many share the crowd, as one may be away
+    assert capacity.lesson(each, list(pages.values()), round(capacity.fullest(few - 1) + 0.5), 0.1)[1] == last
+    assert 2 < few < capacity.workers_for(10_000, pages)[0]
+
+
 def test_the_page_tells_what_was_measured() -> None:
     rows = [{"workers": 1, "answers a second": 8.0, "CPU s an answer": 0.1, "MB a worker": 700.0}]
     told = capacity.page({"front page, new sentence": 0.1, "lesson": 0.05}, rows)
