@@ -64,11 +64,12 @@ def carried_to_score(trace: Trace, parts: ScoreParts, side: str, writer: Writer,
     own, layer, head = trace.stream(parts.stream), parts.layer, parts.head
     keys, weights = _compared(own, layer, head, parts.query, parts.key, parts.against)
     scale = own.scaling(layer)
+    asking, answering = _sides(trace, own, layer, head, parts.query, np.array([parts.key]))
     if side == "query":
-        (written, head_map), _ = _sides(trace, own, layer, head, parts.query, keys)
+        written, head_map = asking
         answer = weights @ own.key(layer, head)[keys].astype(np.float64)  # [d_head]
     else:
-        _, (written, head_map) = _sides(trace, own, layer, head, parts.query, np.array([parts.key]))
+        written, head_map = answering
         answer = own.query(layer, head)[parts.query].astype(np.float64) * float(weights[keys == parts.key].sum())
     found: Floats = head_map.part(written.carried(writer, pieces)) @ answer * scale
     return found

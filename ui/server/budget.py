@@ -31,13 +31,21 @@ class TooMuch(HeadlightError):
     """A page asks for more than it may."""
 
 
-def hold_to(reads: Iterable[tuple[int, int]]) -> None:
-    """Raise TooMuch where (tokens, how many times the work of one pass) of all sentences exceed a page's budget."""
+def fitting(reads: Iterable[tuple[int, int]]) -> int | None:
+    """How many tokens each sentence may have, where (tokens, how many times the work of one pass) of all exceed a
+    page's budget; None where they fit.
+    """
     reads = list(reads)
     budget = settings().page_tokens2 or (PUBLIC if is_public() else LOCAL)
-    if sum(n * n * times for n, times in reads) > budget:
-        fitting = isqrt(budget // sum(times for _, times in reads))
-        raise TooMuch(WORDS.text("budget.too_much", tokens=fitting))
+    fits = sum(n * n * times for n, times in reads) <= budget
+    return None if fits else isqrt(budget // sum(times for _, times in reads))
+
+
+def hold_to(reads: Iterable[tuple[int, int]]) -> None:
+    """Raise TooMuch where all sentences together exceed a page's budget, see `fitting`."""
+    most = fitting(reads)
+    if most is not None:
+        raise TooMuch(WORDS.text("budget.too_much", tokens=most))
 
 
 def hold_drawn(places: tuple[int, int], pictures: int) -> None:

@@ -112,25 +112,7 @@ class AskedScore:
     @cached_property
     def heads(self) -> list[HeadPart]:
         """The heads that wrote most of the query or of the key, the largest first."""
-        both = (("q", self.parts.query_writers, 1), ("k", self.parts.key_writers, 0))
-        found = [
-            (abs(total), side, writer)
-            for side, writers, axis in both
-            for writer, total in zip(writers, self.parts.matrix.sum(axis=axis), strict=True)
-            if writer.kind == "head"
-        ]
-        ranked = sorted(found, key=lambda each: -each[0])[: MOST_HEADS + 2]
-        heads = [part for _, side, writer in ranked if (part := self._head(side, writer)) is not None]
-        return sorted(heads, key=lambda part: -abs(part.part))[:MOST_HEADS]
-
-    def _head(self, side: str, writer: Writer) -> HeadPart | None:
-        """What a head wrote and from where; None for one that was switched off, which took it from no word."""
-        try:
-            taken = shared.memoize(self.trace, _sources_of, *self._cell, self.against, self.stream, side, writer)
-        except HeadlightError:
-            return None
-        total = float(taken.sum())
-        return HeadPart(writer, side, total, int((taken * np.sign(total)).argmax()))
+        return shared.memoize(self.trace, _heads_of, *self._cell, self.against, self.stream)
 
     @property
     def here(self) -> Step:
@@ -195,11 +177,30 @@ def _values_of(trace: Trace, layer: int, head: int, query: int, key: int, stream
     return trace.value_parts(layer, head, query, key, stream=stream)
 
 
-def _sources_of(
-    trace: Trace, layer: int, head: int, query: int, key: int, against: Against, stream: str, side: str, writer: Writer
-) -> np.ndarray:
+def _heads_of(
+    trace: Trace, layer: int, head: int, query: int, key: int, against: Against, stream: str
+) -> list[HeadPart]:
+    """The heads that wrote most of a score's query or key, from one split of it."""
     parts = trace.score_parts(layer, head, query, key, against, stream=stream)
-    return explanation.sources_of_writer(trace, parts, SIDES[side], writer)
+    found = [
+        (abs(total), side, writer)
+        for side, writers, axis in (("q", parts.query_writers, 1), ("k", parts.key_writers, 0))
+        for writer, total in zip(writers, parts.matrix.sum(axis=axis), strict=True)
+        if writer.kind == "head"
+    ]
+    ranked = sorted(found, key=lambda each: -each[0])[: MOST_HEADS + 2]
+    heads = [part for _, side, writer in ranked if (part := _head(trace, parts, side, writer)) is not None]
+    return sorted(heads, key=lambda part: -abs(part.part))[:MOST_HEADS]
+
+
+def _head(trace: Trace, parts: ScoreParts, side: str, writer: Writer) -> HeadPart | None:
+    """What a head wrote and from where; None for one that was switched off, which took it from no word."""
+    try:
+        taken = explanation.sources_of_writer(trace, parts, SIDES[side], writer)
+    except HeadlightError:
+        return None
+    total = float(taken.sum())
+    return HeadPart(writer, side, total, int((taken * np.sign(total)).argmax()))
 
 
 def _shares_of(trace: Trace, last: Step, here: Step, against: Against) -> np.ndarray:

@@ -8,6 +8,7 @@ import streamlit as st
 from attn_core.circuits import explanation
 from ui import words
 from ui.drawing import widgets
+from ui.server import budget
 from ui.why_there.score import AskedScore
 
 WORDS = words.beside(__file__)
@@ -18,6 +19,10 @@ def taken_out(asked: AskedScore) -> None:
     writers = list(dict.fromkeys(part.writer for part in asked.heads))
     if not writers:
         widgets.note(WORDS.text("taken.none"))
+        return
+    most = budget.fitting([(len(asked.viewed.queries), 1 + len(writers))])
+    if most is not None:
+        widgets.note(WORDS.text("taken.too_long", tokens=most))
         return
     table = pd.DataFrame(
         {

@@ -9,7 +9,7 @@ from string import ascii_lowercase
 from typing import Any
 
 import pytest
-from page_driver import html, lead, open_page, packets
+from page_driver import html, lead, notes, open_page, packets
 from streamlit.testing.v1 import AppTest
 
 from ui.drawing import gallery
@@ -90,6 +90,12 @@ def test_twelve_long_sentences_of_one_word_are_refused_before_anything_is_run(ru
     page = open_page("word_senses", word="q", board=rows)
     assert "up to 223 tokens in each would fit" in html(page)
     assert not page.exception and runs == []
+
+
+def test_a_sentence_as_long_as_can_be_is_run_once_and_no_head_is_taken_out_of_it(runs: list[str]) -> None:
+    said = notes(open_page("why_there", text=LETTERS, layer=5, head=1, query=300))
+    assert len(runs) == 1 and "more than one page of this server computes; up to 3" in said
+    assert "up to" not in notes(open_page("why_there", layer=5, head=1, query=3)) and len(runs) > 3
 
 
 def test_what_would_fit_fits() -> None:

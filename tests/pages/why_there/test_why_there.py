@@ -210,3 +210,13 @@ def test_every_opened_head_leads_here() -> None:
         page = open_page(name, **more)
         said = [*(link.proto.label for link in page.get("page_link")), text(page)]
         assert any(re.search("[Ww]hy it looks there|Why there", each) for each in said), name
+
+
+def test_a_page_splits_its_score_once_whatever_many_heads_it_offers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heads' shares come from one more split, not from one each; the next run has both kept."""
+    split, asked = ac.Trace.score_parts, []
+    monkeypatch.setattr(ac.Trace, "score_parts", lambda *args, **named: asked.append(args[1:]) or split(*args, **named))
+    page = open_page("why_there", text="a fox saw the hill by the river", layer=4, head=2, query=3)
+    assert len(asked) == 2
+    checked(page.run())
+    assert len(asked) == 2
