@@ -122,9 +122,19 @@ def opens_twelve_long_senses(address: str, stop: Stop) -> None:
         visitor.ask("word_senses", word="fox", board=json.dumps(board))
 
 
+def asks_why_of_long_sentences(address: str, stop: Stop) -> None:
+    """A score of the last layer, each time of other words, of which every writer is split."""
+    visitor = Visitor(address)
+    for turn in itertools.count():
+        if stop():
+            return
+        said = visitor.ask("why_there", text=rotated(turn), layer=5, head=turn % 12, query=300)
+        assert "of this server computes" in said  # or heads would be taken out of it
+
+
 def leaves_long_views_open(address: str, stop: Stop) -> None:
     """What a session keeps, as many times as one address has sessions."""
-    pages = itertools.cycle(("", "step_by_step", "delta_e", "compare_heads", "find_heads"))
+    pages = itertools.cycle(("", "step_by_step", "delta_e", "why_there", "compare_heads", "find_heads"))
     with staying() as opened:
         while not stop():
             if len(opened) == 75:  # one address has 80 places
@@ -308,6 +318,7 @@ ATTACKS: tuple[Callable[[str, Stop], None], ...] = (
     opens_links_to_random_weights,
     compares_four_long_sentences,
     opens_twelve_long_senses,
+    asks_why_of_long_sentences,
     leaves_long_views_open,
     names_models_that_are_none,
     downloads_eight_files_at_once,
