@@ -20,7 +20,7 @@ from attn_core.traces.parts import Against, ScoreParts, ValueParts, Writer
 from attn_core.views import snippets
 from ui.drawing.markup import token_name
 from ui.server import shared
-from ui.why_there.trail import SIDES, Step, Trail, share_left, writer_of
+from ui.why_there.trail import SIDES, Step, Trail, share_left, step_share, writer_of
 
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
@@ -91,7 +91,10 @@ class AskedScore:
 
     @cached_property
     def parts(self) -> ScoreParts:
-        return shared.memoize(self.trace, _parts_of, *self._cell, self.against, self.stream)
+        return self._parts_of(self.here, self.against)
+
+    def _parts_of(self, step: Step, against: Against) -> ScoreParts:
+        return shared.memoize(self.trace, _parts_of, *step[1:5], against, step.stream)
 
     @property
     def _cell(self) -> tuple[int, int, int, int]:
@@ -112,7 +115,7 @@ class AskedScore:
     @cached_property
     def heads(self) -> list[HeadPart]:
         """The heads that wrote most of the query or of the key, the largest first."""
-        return shared.memoize(self.trace, _heads_of, *self._cell, self.against, self.stream)
+        return shared.memoize(self.trace, _heads_of, self.parts)
 
     @property
     def here(self) -> Step:
@@ -131,9 +134,12 @@ class AskedScore:
         if not said:
             return None
         try:
-            return shared.memoize(self.trace, share_left, said, self.here, self.before)
+            return share_left(said, self.here, self._share)
         except (HeadlightError, IndexError, ValueError, ZeroDivisionError):
             return None
+
+    def _share(self, step: Step, following: Step) -> float:
+        return shared.memoize(self.trace, step_share, self._parts_of(step, self.before), step, following)
 
     @property
     def before(self) -> Against:
@@ -148,10 +154,14 @@ class AskedScore:
     @cached_property
     def brought_share(self) -> np.ndarray | None:
         """What each writer of it adds to the score before, as a share of that; None where there is none before."""
-        if not self.trail:
+        if not self.trail or self.brought is None:
             return None
         last = self.trail[-1]
-        return shared.memoize(self.trace, _shares_of, last, self.here, self.before)
+        parts, writer = self._parts_of(last, self.before), writer_of(self.here)
+        carried = shared.memoize(
+            self.trace, carried_to_score, parts, SIDES[last.side], writer, self.brought.vectors
+        )  # [writer]
+        return carried / parts.score
 
     def word(self, side: str) -> str:
         """The query ("q") or the key ("k") as it is read, plain text."""
@@ -177,11 +187,8 @@ def _values_of(trace: Trace, layer: int, head: int, query: int, key: int, stream
     return trace.value_parts(layer, head, query, key, stream=stream)
 
 
-def _heads_of(
-    trace: Trace, layer: int, head: int, query: int, key: int, against: Against, stream: str
-) -> list[HeadPart]:
-    """The heads that wrote most of a score's query or key, from one split of it."""
-    parts = trace.score_parts(layer, head, query, key, against, stream=stream)
+def _heads_of(trace: Trace, parts: ScoreParts) -> list[HeadPart]:
+    """The heads that wrote most of a score's query or key."""
     found = [
         (abs(total), side, writer)
         for side, writers, axis in (("q", parts.query_writers, 1), ("k", parts.key_writers, 0))
@@ -201,9 +208,3 @@ def _head(trace: Trace, parts: ScoreParts, side: str, writer: Writer) -> HeadPar
         return None
     total = float(taken.sum())
     return HeadPart(writer, side, total, int((taken * np.sign(total)).argmax()))
-
-
-def _shares_of(trace: Trace, last: Step, here: Step, against: Against) -> np.ndarray:
-    parts = trace.score_parts(*last[1:5], against, stream=last.stream)
-    values = trace.value_parts(*here[1:5], stream=here.stream)
-    return carried_to_score(trace, parts, SIDES[last.side], writer_of(here), values.vectors) / parts.score

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from attn_core.circuits import explanation
-from attn_core.traces.parts import Against, Writer
+from attn_core.traces.parts import ScoreParts, Writer
 from ui.param import Earlier, Param
 
 if TYPE_CHECKING:
@@ -51,23 +53,22 @@ def show(trail: Trail) -> str:
 TRAIL = Param("trail", (), parse, show, label="Way", in_caption=False)
 
 
-def share_left(trace: Trace, trail: Trail, here: Step, against: Against) -> float:
+def share_left(trail: Trail, here: Step, share: Callable[[Step, Step], float]) -> float:
     """How much of the first score goes through every step up to `here`, signed: the product of the steps' shares.
 
-    Raises IndexError, ValueError or HeadlightError where a step does not lead to the next.
+    Raises what `share` raises, where a step does not lead to the next.
     """
-    left = 1.0
-    for step, following in zip(trail, [*trail[1:], here], strict=True):
-        left *= step_share(trace, step, following, against)
-    return left
+    return math.prod(share(step, following) for step, following in zip(trail, [*trail[1:], here], strict=True))
 
 
-def step_share(trace: Trace, step: Step, following: Step, against: Against) -> float:
-    """What the next score's head brought from that score's key, as a share of this score."""
+def step_share(trace: Trace, parts: ScoreParts, step: Step, following: Step) -> float:
+    """What the next score's head brought from that score's key, as a share of this score, which `parts` splits.
+
+    Raises IndexError, ValueError or HeadlightError where the step does not lead to the next.
+    """
     token = step.query if step.side == "q" else step.key
     if following.query != token:
         raise ValueError("this step does not lead to the next")
-    parts = trace.score_parts(*step[1:5], against, stream=step.stream)
     taken = explanation.sources_of_writer(trace, parts, SIDES[step.side], writer_of(following))
     return float(taken[following.key]) / parts.score
 

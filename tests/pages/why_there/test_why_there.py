@@ -167,7 +167,19 @@ def test_shares_of_what_was_brought_sum_to_the_share_that_is_left(trace) -> None
     here, way = Step("self", 2, 8, FLUFFY, CREATURE, "q"), (Step("self", 5, 3, CREATURE, FLUFFY, "k"),)
     page = opened(layer=2, head=8, query=FLUFFY, key=CREATURE, trail=trail.show(way))
     whole = next(frame.value for frame in page.dataframe if "share %" in frame.value and len(frame.value) > 8)
-    assert whole["share %"].sum() == pytest.approx(100 * trail.share_left(trace, way, here, "mean"), abs=1e-3)
+    parts = trace.score_parts(5, 3, CREATURE, FLUFFY, "mean")
+    left = trail.share_left(way, here, partial(trail.step_share, trace, parts))
+    assert whole["share %"].sum() == pytest.approx(100 * left, abs=1e-3)
+
+
+def test_a_click_splits_one_score_more_and_not_the_way_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of the first score and what the click brought read the parts that there are."""
+    split: list[object] = []
+    honest = ac.Trace.score_parts
+    monkeypatch.setattr(ac.Trace, "score_parts", lambda *a, **k: (split.append(a), honest(*a, **k))[1])
+    page = opened(**DEEP, text="a fluffy blue creature slept in a forest")
+    checked(next(b for b in page.button if b.key.startswith("open_")).click().run())
+    assert "of the first score is left here" in text(page) and len(split) == 2
 
 
 @pytest.mark.parametrize(
@@ -213,10 +225,10 @@ def test_every_opened_head_leads_here() -> None:
 
 
 def test_a_page_splits_its_score_once_whatever_many_heads_it_offers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The heads' shares come from one more split, not from one each; the next run has both kept."""
+    """The heads' shares come from the same split as the picture; the next run has it kept."""
     split, asked = ac.Trace.score_parts, []
     monkeypatch.setattr(ac.Trace, "score_parts", lambda *args, **named: asked.append(args[1:]) or split(*args, **named))
     page = open_page("why_there", text="a fox saw the hill by the river", layer=4, head=2, query=3)
-    assert len(asked) == 2
+    assert len(asked) == 1
     checked(page.run())
-    assert len(asked) == 2
+    assert len(asked) == 1
