@@ -29,7 +29,6 @@ ORDER = choice("order", {"index": "in order", "variance": "most different first"
 PARAMS = [WRITER, NUMBERS, ORDER]
 WORDS = words.beside(__file__)
 MOST_SOURCES = 24
-QUIET = {"displayModeBar": False}
 
 
 def staircase(update: TokenUpdate) -> None:
@@ -42,7 +41,7 @@ def staircase(update: TokenUpdate) -> None:
     figure = partial(share_bars, names, shares, lengths, chosen=chosen)
     alt = WORDS.text("layer.alt", layer=update.layer, word=update.name)
     says = WORDS.text("layer.caption", layer=update.layer, word=update.name)
-    gallery.plot("Staircase of the layer", figure, key="staircase", alt=alt, says=says, config=QUIET)
+    gallery.plot("Staircase of the layer", figure, key="staircase", alt=alt, says=says)
 
 
 def sizes(update: TokenUpdate) -> None:
@@ -70,7 +69,7 @@ def sources(update: TokenUpdate) -> None:
     alt = WORDS.text("from.alt", head=update.viewed.name, word=update.name)
     bar = partial(stacked_sources, labels, places, found.along[kept])
     says = WORDS.text("from.caption", head=update.viewed.name, word=update.name)
-    gallery.plot("Where it came from, stacked", bar, key="stacked", alt=alt, says=says, config=QUIET)
+    gallery.plot("Where it came from, stacked", bar, key="stacked", alt=alt, says=says)
     _source_table(update, kept, says)
     widgets.reading(about_sources(update, len(kept)))
     numbers = partial(_source_numbers, found, keys.labels)
@@ -120,7 +119,7 @@ def writes(update: TokenUpdate) -> None:
     found, far, chance_level = written_words(update, part)
     figure = partial(word_bars, found, far, chance_level)
     says, alt = WORDS.text("writes.caption", word=update.name, part=options[part]), WORDS.text("writes.alt")
-    gallery.plot("What it writes", figure, key="words", alt=alt, says=says, config=QUIET)
+    gallery.plot("What it writes", figure, key="words", alt=alt, says=says)
     st.html(f'<div class="hl-hint">{about_words(update, far, chance_level)}</div>')
     fold("The numbers: words and how far each stands out", "numbers_words", partial(_word_numbers, found, far))
 

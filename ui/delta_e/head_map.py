@@ -95,8 +95,8 @@ def draw(update: TokenUpdate) -> None:
     st.html(f'<div class="hl-hint">{found.hint}</div>')
     figure = partial(delta_e.layer_bars, found.attention, found.mlp, name=found.name, chosen=update.layer)
     alt = f"{found.name}: attention and MLP of each layer. The numbers are in the table."
-    says, quiet = f"Attention and MLP of each layer: {found.name}", {"displayModeBar": False}
-    gallery.plot("Attention and MLP by layer", figure, key="layer_bars", alt=alt, says=says, config=quiet)
+    says = f"Attention and MLP of each layer: {found.name}"
+    gallery.plot("Attention and MLP by layer", figure, key="layer_bars", alt=alt, says=says)
     numbers = partial(_numbers, found)
     fold("The numbers: every head of every layer, attention and MLP", "numbers_heads", numbers)
 

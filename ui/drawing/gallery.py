@@ -137,7 +137,7 @@ def show(chart: ChartSpec, **options: Any) -> Any:
 
     if st.session_state.get(LARGE.name):
         chart = chart.enlarged(PRESENTED)
-    return st.plotly_chart(Unvalidated(chart), theme=None, **{"config": {"displayModeBar": False}, **options})
+    return st.plotly_chart(Unvalidated(chart), theme=None, config={"displayModeBar": False}, **options)
 
 
 def canvas(name: str, packet: bytes, view: Mapping[str, Any], says: str = "") -> None:

@@ -117,8 +117,7 @@ def _draw(picture: Picture, name: str) -> None:
             where = {"model": MODEL, "text": SENTENCE, "layer": opened.layer, "head": opened.head}
             st.switch_page("app.py", query_params=link_params("all_heads", **where))
     else:
-        alt, quiet = f"{picture.says}.", {"displayModeBar": False}
-        gallery.plot(name, picture.make, key=picture.key, alt=alt, says=picture.says, config=quiet)
+        gallery.plot(name, picture.make, key=picture.key, alt=f"{picture.says}.", says=picture.says)
         if picture.paper is not None:
             gallery.register(name, picture.paper, picture.says)
 

@@ -151,7 +151,7 @@ def side_by_side(counts: ModelCounts) -> None:
     names = ", ".join(table.title for table in tables)
     alt = WORDS.text("shares.alt", names=names)
     says = WORDS.text("shares.caption", counts.page.state["bars"], names=names, how=way(counts))
-    gallery.show(figure, key="share_bars", alt=alt, config={"displayModeBar": False})
+    gallery.show(figure, key="share_bars", alt=alt)
     gallery.register("Shares", partial(parameters.named_bars, **drawn, theme="light"), says)
     st.html(parameters.legend({role for part in parts for role in part}, counts.theme))
     controls.switch(BARS)

@@ -25,7 +25,6 @@ from ui.shell.folds import fold
 WORDS = words.beside(__file__)
 TINTS = {"embedding": "embedding", "position": "position", "attention": "attention", "mlp": "up", "norm": "norm"}
 COST_TINTS = {"attention: projections": "attention", "attention: scores and sums": "output", "MLP": "up"}
-QUIET = {"displayModeBar": False}
 GROWS = {"not at all": "whatever the context", "linear": "in step with the context"}
 
 
@@ -46,7 +45,7 @@ def two_thin_matrices(counts: ModelCounts) -> None:
     d_model = shape.d_model
     alt = WORDS.text("thin.alt", d_model=d_model, d_head=d_head)
     says = WORDS.text("thin.caption", title=counts.table.title, d_model=d_model, d_head=d_head)
-    gallery.plot("Two thin matrices", figure, key="thin_matrices", alt=alt, says=says, config=QUIET)
+    gallery.plot("Two thin matrices", figure, key="thin_matrices", alt=alt, says=says)
     widgets.reading(thin_aloud(pair, d_model, d_head))
 
 
@@ -65,7 +64,7 @@ def how_it_grows(counts: ModelCounts) -> None:
     figure = partial(curves, grown.at, lines, tints, here=grown.at[2], across=across, up=grown.measure)
     alt = WORDS.text("growth.alt", across=across)
     says = WORDS.text("growth.caption", title=counts.table.title, across=across)
-    gallery.plot("How it grows", figure, key="growth_curves", alt=alt, says=says, config=QUIET)
+    gallery.plot("How it grows", figure, key="growth_curves", alt=alt, says=says)
     widgets.reading(growth_aloud(grown, across))
     fold("The numbers: every curve", "numbers_growth", partial(_curve_table, {across: grown.at, **lines}))
 

@@ -54,11 +54,8 @@ def real_head(counts: ModelCounts) -> None:
     if trace.kind == "encoder-decoder":
         which = WORDS.text("head.in_stream", head=which, stream=STREAM.options[reader.name])
     says = WORDS.text("head.caption", head=which.lower(), model=page.entry.title)
-    quiet = {"displayModeBar": False}
     about = caption([page.model_name], [], {}, VERSION)
-    gallery.plot(
-        "Singular values of a real head", figure, key="singular_values", alt=alt, says=says, about=about, config=quiet
-    )
+    gallery.plot("Singular values of a real head", figure, key="singular_values", alt=alt, says=says, about=about)
     widgets.reading(rank_aloud(found, which, page.entry.title))
     fold("The numbers: all singular values", "numbers_singular", partial(_numbers, found.values))
 

@@ -19,7 +19,6 @@ from ui.stream import offer_stream
 from ui.why_there.score import AskedScore
 
 WORDS = words.beside(__file__)
-QUIET = {"displayModeBar": False}
 MOST_PAIRS = 10
 OPENED = whole(
     "opened", high=lambda earlier: entry_of(earlier["model"]).n_layers + 9, label="Opened layer", in_caption=False
@@ -41,7 +40,7 @@ def matrix(asked: AskedScore) -> None:
     figure = partial(charts.writer_matrix, found.query_names, found.key_names, found.matrix, query=query, key=key)
     alt = WORDS.text("matrix.alt", head=asked.viewed.name)
     says = WORDS.text("matrix.caption", head=asked.viewed.name, query=query, key=key)
-    gallery.plot("Writers of both words", figure, key="writers", alt=alt, says=says, config=QUIET)
+    gallery.plot("Writers of both words", figure, key="writers", alt=alt, says=says)
 
 
 def pairs(asked: AskedScore) -> None:
@@ -52,7 +51,7 @@ def pairs(asked: AskedScore) -> None:
     links = [(pair.query, pair.key, pair.part) for pair in largest if pair.key is not None]
     says = WORDS.text("pairs.caption", head=asked.viewed.name, query=query, key=key)
     figure = partial(charts.pair_links, links, query=query, key=key)
-    gallery.plot("The ten largest pairs", figure, key="pairs", alt=WORDS.text("pairs.alt"), says=says, config=QUIET)
+    gallery.plot("The ten largest pairs", figure, key="pairs", alt=WORDS.text("pairs.alt"), says=says)
     names = [pair.query if pair.key is None else f"{pair.query} × {pair.key}" for pair in largest]
     parts = [pair.part for pair in largest]
     column = Column("adds to the score", parts, [signed(part) for part in parts], "delta")

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 SHOWS = choice("shows", {"senses": "shows the senses best", "ways": "shows the ways best"}, label="Plane")
 PARAMS = [AXES, SHOWS]
 WORDS = words.beside(__file__)
-QUIET = {"displayModeBar": False}
 
 
 def apart(comparison: SenseComparison) -> None:
@@ -46,7 +45,7 @@ def apart(comparison: SenseComparison) -> None:
     names = [comparison.name_of(pair) for pair in comparison.pairs]
     figure = partial(cosine_lines, names, lines, stops, baseline=band)
     alt, says = WORDS.text("apart.alt", word=comparison.word), WORDS.text("apart.caption", word=comparison.word)
-    gallery.plot(WORDS.text("apart.title"), figure, key="apart_lines", alt=alt, says=says, config=QUIET)
+    gallery.plot(WORDS.text("apart.title"), figure, key="apart_lines", alt=alt, says=says)
 
     def table() -> pd.DataFrame:
         return pd.DataFrame({"pair": names, **{stop: lines[:, i] for i, stop in enumerate(stops)}})

@@ -82,8 +82,8 @@ def attention_or_mlp(comparison: SenseComparison, separation: RankedSeparation) 
     name = WORDS.text("separation.layers", pair=pair)
     figure = partial(layer_bars, ranked.attention, ranked.mlp, name=name)
     alt = WORDS.text("separation.layers_alt")
-    says, quiet = f"Attention and MLP of each layer: {name}", {"displayModeBar": False}
-    gallery.plot("Attention and MLP by layer", figure, key="senses_layers", alt=alt, says=says, config=quiet)
+    says = f"Attention and MLP of each layer: {name}"
+    gallery.plot("Attention and MLP by layer", figure, key="senses_layers", alt=alt, says=says)
     widgets.reading(who_did_more(ranked, _ranked_by(separation), pair))
     fold("The numbers: every head of every layer, attention and MLP", "numbers_heads", partial(_numbers, ranked))
 

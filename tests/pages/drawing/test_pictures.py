@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from typing import Any
 
 import numpy as np
@@ -372,3 +373,9 @@ def test_nothing_typed_is_markup_or_code() -> None:
 def test_a_picture_that_has_left_the_page_says_so() -> None:
     with pytest.raises(ac.HeadlightError, match="not on the page any more"):
         numbers_of(FigureGallery(), "Arrows")
+
+
+@pytest.mark.parametrize("page", ["delta_e", "lesson", "parameters", "teachers_kit", "why_there", "word_senses"])
+def test_no_chart_has_a_toolbar_over_what_it_stands_on(page: str) -> None:
+    charts = open_page(page, **({"stop": 8, "told": 1} if page == "lesson" else {})).get("plotly_chart")
+    assert charts and all(json.loads(chart.proto.config)["displayModeBar"] is False for chart in charts)
