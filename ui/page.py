@@ -5,7 +5,8 @@ A page in full:
     from ui.drawing import controls, widgets
     from ui.page import open_page
     from ui.param import flag
-    from ui.shared_params import LAYER
+    from ui.sentences import KEYS, TIRED
+from ui.shared_params import LAYER
 
     SPECIALS = flag("specials", True, label="special tokens")
     page = open_page("delta_e", params=[SPECIALS])
@@ -53,6 +54,7 @@ from ui.drawing import gallery, widgets
 from ui.followed_word import chosen_word, followed_word
 from ui.link import LinkState, open_link_state
 from ui.param import Param, typed
+from ui.sentences import KEYS, TIRED
 from ui.server import cache, loading, passes
 from ui.shared_params import CARD, HEAD, LARGE, LAYER, QUERY, STARTER
 from ui.shell import known_words, menu, newcomer, save
@@ -86,8 +88,8 @@ __all__ = [
 
 EXAMPLES = (
     "one mole of carbon dioxide",
-    "the animal didn't cross the street because it was tired",
-    "the keys to the cabinet are on the table",
+    TIRED,
+    KEYS,
 )
 
 

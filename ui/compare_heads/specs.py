@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 
 from attn_core.models.catalogue import CATALOGUE, availability, entry_of
 from ui import words
+from ui.sentences import KEYS
 
 WORDS = words.beside(__file__)
 
 LETTERS = "abcd"
 SAME = "same"
-EXAMPLE = ("the keys to the cabinet are on the table", "the keys to the cabinet is on the table")
+EXAMPLE = (KEYS, "the keys to the cabinet is on the table")
 SHOWS = WORDS.table("specs.shows")
 
 

@@ -27,12 +27,6 @@ if TYPE_CHECKING:
     from ui.server.handles import ModelHandle
 
 MODEL, DECODER = "minilm", "tiny-decoder"
-DECIDING = "a hungry fluffy blue creature"  # what a creature does depends on its being hungry
-MOLES = (
-    "the american shrew mole digs a burrow",
-    "one mole of carbon dioxide weighs 44 grams",
-    "take a biopsy of the mole on the skin",
-)
 LAYER, HEAD = 0, 3  # the bundled model's head that looks at both adjectives
 Link = Mapping[str, str | int]  # parameters of a link, by name
 

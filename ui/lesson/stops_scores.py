@@ -8,7 +8,7 @@ import numpy as np
 
 from attn_core.figures.charts.angles import angle_fan
 from attn_core.figures.html.bar_table import Column
-from attn_core.residual import geometry
+from attn_core.residual import geometry, senses
 from attn_core.text.numbers import MINUS, percent, signed
 from attn_core.views import snippets
 from attn_core.views.recorded import SENTENCE
@@ -19,7 +19,6 @@ from ui.lesson.stop import (
     HEAD,
     LAYER,
     MODEL,
-    MOLES,
     Bars,
     Chart,
     Reader,
@@ -31,6 +30,7 @@ from ui.lesson.stop import (
     softmax_row,
     starter_trace,
 )
+from ui.sentences import MOLES
 
 WORDS = words.beside(__file__)
 COMPARED = ("creature", "animal", "beast", "person", "forest", "blue")
@@ -77,7 +77,7 @@ def same_mole(page: Reader) -> Stop:
         for t, at in zip(traces, places, strict=True)
     ]
     pairs = WORDS.table("same_mole.pairs")
-    cosines = np.array([geometry.cosine(ways[int(pair[0])], ways[int(pair[-1])]) for pair in pairs])
+    cosines = senses.cosines_by_layer(ways)  # [pair, layer + 1]
     names, ends = list(pairs.values()), (0, 3, cosines.shape[1] - 1)
     columns = [
         Column(what, cosines[:, at], [f"{c:.2f}" for c in cosines[:, at]], "plain", 1.0)

@@ -21,7 +21,6 @@ from attn_core.views.recorded import SENTENCE
 from ui import words
 from ui.drawing.markup import key, query
 from ui.lesson.stop import (
-    DECIDING,
     DECODER,
     HEAD,
     LAYER,
@@ -35,13 +34,14 @@ from ui.lesson.stop import (
     link_to,
     starter_trace,
 )
+from ui.sentences import HUNGRY
 
 WORDS = words.beside(__file__)
 
 
 def masking(page: Reader) -> Stop:
     """Stop 5: the mask and the softmax, in a model that has a mask."""
-    trace = page.trace(DECIDING, model=DECODER).stream()
+    trace = page.trace(HUNGRY, model=DECODER).stream()
     labels, (layer, at) = trace.tokens.labels, card_of(DECODER).best_head
     pattern, may_look, head = trace.pattern(layer, at), trace.may_look(layer), f"{layer}.{at}"
     noun = labels.index("creature")
@@ -66,7 +66,7 @@ def masking(page: Reader) -> Stop:
         query_special=trace.tokens.special,
     )
     share, options = percent(float(pattern[noun, found])), WORDS.table("masking.options")
-    where: dict[str, str | int] = {"model": DECODER, "text": DECIDING, "layer": layer, "head": at, "query": noun}
+    where: dict[str, str | int] = {"model": DECODER, "text": HUNGRY, "layer": layer, "head": at, "query": noun}
     return Stop(
         title=WORDS.text("masking.title"),
         says=WORDS.html("masking.says"),
@@ -79,8 +79,8 @@ def masking(page: Reader) -> Stop:
         reveals=WORDS.html("masking.reveals", query=query(labels[found])),
         page_link=("all_heads", WORDS.text("masking.page_link"), where),
         model=DECODER,
-        sentences=(DECIDING,),
-        lines=snippets.pattern(DECODER, DECIDING, layer, at),
+        sentences=(HUNGRY,),
+        lines=snippets.pattern(DECODER, HUNGRY, layer, at),
     )
 
 

@@ -39,7 +39,7 @@ def show(page: Page) -> None:
         for column, view in zip(st.columns(2, gap="medium"), found[first : first + 2], strict=False):
             with column:
                 _card(view)
-    _draw_slide()
+    _draw_slide(found)
 
 
 def _card(view: ReadyView) -> None:
@@ -47,7 +47,7 @@ def _card(view: ReadyView) -> None:
         widgets.reading(escape(view.says))
         gallery.plot(
             view.title, view.picture, key=f"kit_{view.name}", alt=f"{view.title}. {view.says}", says=view.says,
-            about=view.below, config={"displayModeBar": False},
+            about=view.below,
         )  # fmt: skip
         with st.container(key=f"kit_ways_{view.name}", horizontal=True, gap="small", vertical_alignment="center"):
             go(view.page, WORDS.text("open"), **view.params)
@@ -60,7 +60,6 @@ def _card(view: ReadyView) -> None:
             )
             if view.shows_card:
                 _frame(view)
-        _wait_for_slide(view)
 
 
 def _frame(view: ReadyView) -> None:
@@ -77,17 +76,13 @@ def _ask_for(name: str) -> None:
     st.session_state[_WISHED] = name
 
 
-def _wait_for_slide(view: ReadyView) -> None:
-    if st.session_state.get(_WISHED) == view.name:
-        figure = view.paper() if view.paper else validated(view.picture)(theme="light")
-        slide = as_slide(figure, view.says, view.below)
-        st.session_state[_WISHED] = (slide, f"{view.name}-slide.png")
-
-
-def _draw_slide() -> None:
+def _draw_slide(found: list[ReadyView]) -> None:
     """The slide that somebody has just asked for, drawn by the visitor's browser."""
-    wish = st.session_state.pop(_WISHED, None)
-    if isinstance(wish, tuple):
-        picture_file.draw(wish[0], "png", wish[1], scale_of(wish[0]))
-    else:
-        picture_file.keep_place()
+    wished = st.session_state.pop(_WISHED, None)
+    for view in found:
+        if view.name == wished:
+            figure = view.paper() if view.paper else validated(view.picture)(theme="light")
+            slide = as_slide(figure, view.says, view.below)
+            picture_file.draw(slide, "png", f"{view.name}-slide.png", scale_of(slide))
+            return
+    picture_file.keep_place()

@@ -19,10 +19,11 @@ from attn_core.figures.charts.senses import cosine_lines
 from attn_core.figures.charts.spec import ChartSpec
 from attn_core.models.cards import card_of
 from attn_core.parameters.count import count_parameters
-from attn_core.residual import geometry
+from attn_core.residual import senses
 from attn_core.text.numbers import percent
 from attn_core.views.recorded import SENTENCE
 from ui import words
+from ui.sentences import HUNGRY, KEYS, MOLES, TIRED
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -32,15 +33,7 @@ if TYPE_CHECKING:
 WORDS = words.beside(__file__)
 SAID = words.read(Path(__file__).with_name("views.toml"))  # of each view, by its name
 MODEL, DECODER = "minilm", "tiny-decoder"
-TIRED = "the animal didn't cross the street because it was tired"
 WIDE = "the animal didn't cross the street because it was wide"
-KEYS = "the keys to the cabinet are on the table"
-HUNGRY = "a hungry fluffy blue creature"
-MOLES = (
-    "the american shrew mole digs a burrow",
-    "one mole of carbon dioxide weighs 44 grams",
-    "take a biopsy of the mole on the skin",
-)
 
 
 class Reader(Protocol):
@@ -51,9 +44,13 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class ReadyView:
-    """A view for a class. `says` holds the figure, `question` and `answer` are for the worksheet; all plain text."""
+    """A view for a class. `says`, and one `title`, hold the figure; `question` and `answer` are for the worksheet.
+
+    All of it is plain text.
+    """
 
     name: str
+    title: str
     says: str
     question: str
     answer: str
@@ -62,11 +59,11 @@ class ReadyView:
     picture: Callable[..., ChartSpec]  # made with theme=
     below: str  # what the picture is of
     paper: Callable[[], go.Figure] | None = None  # … where a slide shows it in another way
-    shows_card: str = ""  # the card of the page that fits a frame by itself
 
     @property
-    def title(self) -> str:
-        return SAID.text("title", self.name)
+    def shows_card(self) -> str:
+        """The card of the page that fits a frame by itself, "" where none does."""
+        return "head" if self.page == "all_heads" else ""
 
 
 def _view(
@@ -75,6 +72,7 @@ def _view(
     """A view whose sentences are filled with `slots`; each takes those that it has."""
     return ReadyView(
         name,
+        SAID.text("title", name, **slots),
         SAID.text("says", name, **slots),
         SAID.text("question", name, **slots),
         SAID.text("answer", name, **slots),
@@ -83,7 +81,6 @@ def _view(
         picture,
         below,
         paper,
-        shows_card="head" if page == "all_heads" else "",
     )
 
 
@@ -98,16 +95,21 @@ def _head(
     model: str = MODEL,
     **slots: object,
 ) -> ReadyView:
-    """A view of one head: `keys` are slots, each the weight of a word that `query` looks at."""  # fmt: skip
+    """A view of one head: `keys` are slots, each the weight of a word that `query` looks at."""
     trace = reader.trace(text, model=model).stream()
-    labels, pattern = trace.tokens.labels, trace.pattern(layer, head)
-    row = labels.index(query)
-    shares = {slot: percent(float(pattern[row, labels.index(word)])) for slot, word in keys.items()}
+    row, shares = trace.tokens.labels.index(query), _shares(trace, layer, head, query, keys)
     params: dict[str, str | int] = {"model": model, "text": text, "layer": layer, "head": head, "query": row}
     return _view(
         name, "all_heads", params, _pattern(trace, layer, head, row), _below(model, layer, head, text),
         head=f"{layer}.{head}", **shares, **slots,
     )  # fmt: skip
+
+
+def _shares(trace: StreamTrace, layer: int, head: int, query: str, keys: Mapping[str, str]) -> dict[str, str]:
+    """The weight that a word gives to others, by the name of its slot."""
+    labels = trace.tokens.labels
+    row = trace.pattern(layer, head)[labels.index(query)]
+    return {slot: percent(float(row[labels.index(word)])) for slot, word in keys.items()}
 
 
 def _pattern(trace: StreamTrace, layer: int, head: int, row: int) -> Callable[..., ChartSpec]:
@@ -132,9 +134,7 @@ def adjectives(reader: Reader) -> ReadyView:
 
 def pronoun(reader: Reader) -> ReadyView:
     wide = reader.trace(WIDE, model=MODEL).stream()
-    labels, row = wide.tokens.labels, wide.pattern(3, 1)[wide.tokens.labels.index("it")]
-    changed = {"wide_animal": "animal", "wide_street": "street"}
-    shares = {slot: percent(float(row[labels.index(word)])) for slot, word in changed.items()}
+    shares = _shares(wide, 3, 1, "it", {"wide_animal": "animal", "wide_street": "street"})
     return _head(reader, "pronoun", TIRED, 3, 1, "it", {"animal": "animal", "street": "street"}, **shares)
 
 
@@ -169,7 +169,7 @@ def moles(reader: Reader) -> ReadyView:
             np.stack([trace.embedding(layer)[at] for layer in range(trace.n_layers + 1)])
         )  # [layer + 1, d_model]
     names = list(WORDS.table("moles.pairs").values())
-    cosines = np.array([geometry.cosine(ways[a], ways[b]) for a, b in ((0, 1), (0, 2), (1, 2))])  # [pair, layer + 1]
+    cosines = senses.cosines_by_layer(ways)  # [pair, layer + 1]
     stops = [WORDS.text("moles.stop", layer=layer) for layer in range(len(ways[0]) - 1)] + [WORDS.text("moles.end")]
     least = int(np.argmin(cosines[:, -1]))
     return _view(

@@ -14,6 +14,7 @@ import streamlit as st
 from ui import words
 from ui.drawing import controls
 from ui.param import Param, typed
+from ui.sentences import MOLES
 from ui.word_senses.comparison import MOST
 
 FEWEST = 2
@@ -33,9 +34,9 @@ Board = tuple[BoardRow, ...]
 
 EXAMPLES: dict[str, Board] = {
     "mole": (
-        BoardRow("the american shrew mole digs a burrow", "a mole digs long tunnels under the lawn"),
-        BoardRow("one mole of carbon dioxide weighs 44 grams", "two mole of water weigh 36 grams"),
-        BoardRow("take a biopsy of the mole on the skin", "the doctor looked at the mole on her arm"),
+        BoardRow(MOLES[0], "a mole digs long tunnels under the lawn"),
+        BoardRow(MOLES[1], "two mole of water weigh 36 grams"),
+        BoardRow(MOLES[2], "the doctor looked at the mole on her arm"),
     ),
     "tower": (
         BoardRow("the eiffel tower stands in paris", "we climbed the tower in the old town"),

@@ -18,8 +18,9 @@ import attn_core as ac
 from attn_core.models.cards import card_of
 from attn_core.walkthrough.ablations import StageAblation
 from ui import glossary
-from ui.lesson.stop import DECIDING, MOLES, Chart, Reader
+from ui.lesson.stop import Chart, Reader
 from ui.lesson.stops import STOPS, TITLES
+from ui.sentences import HUNGRY, MOLES
 from ui.step_by_step import ablations, guess, strip
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -96,7 +97,7 @@ def test_leaving_the_scale_out_is_a_softmax_of_plain_dot_products(trace: ac.Trac
 def test_the_decoder_finds_the_adjective_that_decides() -> None:
     layer, head = card_of("tiny-decoder").best_head
     model = ac.load("tiny-decoder")
-    decoder = ac.trace(model, DECIDING)
+    decoder = ac.trace(model, HUNGRY)
     labels = decoder.tokens.labels
     assert decoder.pattern(layer, head)[labels.index("creature"), labels.index("hungry")] > 0.9
     said = text(opened(stop=5, told=1))

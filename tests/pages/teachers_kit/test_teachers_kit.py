@@ -6,7 +6,7 @@ from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
-from page_driver import html, lead, load, open_page, text
+from page_driver import checked, html, lead, load, open_page, text
 
 import attn_core as ac
 from attn_core.figures.paper.slide import PIXELS, as_slide, scale_of
@@ -27,7 +27,7 @@ def views() -> list[ReadyView]:
 
 def test_every_sentence_of_the_file_belongs_to_a_view(views) -> None:
     assert all(set(table) == {view.name for view in views} for table in SAID.entries.values())
-    assert not any("{" in said for view in views for said in (view.says, view.question, view.answer))
+    assert not any("{" in said for view in views for said in (view.title, view.says, view.question, view.answer))
 
 
 def weight(text: str, layer: int, head: int, query: str, key: str) -> float:
@@ -115,3 +115,11 @@ def test_the_mean_of_one_word_back_is_the_diagonals(views) -> None:
     share = float(np.diagonal(trace.pattern(0, 2), -1).mean())
     view = next(view for view in views if view.name == "one_back")
     assert abs(float(re.search(r"([\d.]+) %", view.says)[1]) - 100 * share) < 0.5
+
+
+def test_a_slide_is_drawn_once_after_it_was_asked_for(views) -> None:
+    page = open_page("teachers_kit")
+    assert [part for part in page.get("bidi_component") if "agreement-slide.png" in str(part.proto)] == []
+    page.button(key="slide_agreement").click()
+    assert sum("agreement-slide.png" in str(part.proto) for part in checked(page.run()).get("bidi_component")) == 1
+    assert not any("-slide.png" in str(part.proto) for part in checked(page.run()).get("bidi_component"))

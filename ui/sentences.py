@@ -1,0 +1,10 @@
+"""Sentences that several pages look at, each typed once. No Streamlit."""
+
+KEYS = "the keys to the cabinet are on the table"
+TIRED = "the animal didn't cross the street because it was tired"
+HUNGRY = "a hungry fluffy blue creature"  # what a creature does depends on its being hungry
+MOLES = (
+    "the american shrew mole digs a burrow",
+    "one mole of carbon dioxide weighs 44 grams",
+    "take a biopsy of the mole on the skin",
+)
