@@ -37,7 +37,7 @@ with right, cards.layer(update):
 with cards.parts(update):
     parts_table.table(update)
     parts_table.sum_line(update)
-    parts_table.page_links(update)
+    stream.links_elsewhere(update.viewed, update.position, "all_heads", "step_by_step", "why_there", "compare_heads")
 
 left, right = st.columns([56, 44], gap="medium")
 with left, cards.sources(update):

@@ -28,7 +28,7 @@ with left:
         pictures.matrix(asked)
     with cards.next_click():
         next_click.heads(asked)
-        next_click.doors(asked)
+        stream.links_elsewhere(asked.viewed, asked.query, "all_heads", "step_by_step", "delta_e")
 with right, widgets.card("pairs"):
     pictures.pairs(asked)
 

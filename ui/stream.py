@@ -25,6 +25,7 @@ from ui.param import choice, typed
 from ui.server import loading, passes, shared
 from ui.server.cache import frozen
 from ui.shell import save_files
+from ui.shell.menu import PAGES, go
 
 if TYPE_CHECKING:
     from attn_core.heads.measures import Bools, Floats
@@ -196,6 +197,14 @@ def row_names(viewed: StreamView) -> Markup:
     if viewed.reader.name not in ("decoder", "cross"):
         return Markup()
     return Markup("A row is named by the word that the decoder has just read; what it writes there is the next one.")
+
+
+def links_elsewhere(viewed: StreamView, query: int, *pages: str) -> None:
+    """Links that open the opened head and a word in other pages."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links"):
+        st.html(f'<span class="hl-try">Open head {viewed.name} in:</span>', width="content")
+        for page in pages:
+            go(page, PAGES[page], layer=viewed.layer, head=viewed.head, query=query)
 
 
 def choose_word(query: int) -> None:

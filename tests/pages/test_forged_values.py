@@ -48,9 +48,11 @@ CLICKS = [
     {"row": -1, "column": 0}, {"panel": 0, "query": 10**9, "key": 0}, {"panel": 0, "query": -1, "key": -1},
     {"panel": 9, "query": 0}, {"side": "query", "position": 10**9}, {"side": "up", "position": 0},
     {"side": "key", "position": None}, {"side": None, "position": 3}, {"side": ["query"], "position": 0},
-    {"inside": 7}, {"inside": ["a"]}, {"inside": "no/such/box"}, {"inside": None}, {"__class__": 1},
+    {"step": 9}, {"step": 0}, {"step": "2"}, {"step": True}, {"step": 2, "more": 1}, {"word": 10**9}, {"word": -1},
+    {"word": "3"}, {"word": None}, {"inside": 7}, {"inside": ["a"]}, {"inside": "no/such/box"},
+    {"inside": None}, {"__class__": 1},
 ]  # fmt: skip
-EVENTS = ("opened", "pinned", "chosen", "entered", "changed", "no such event")
+EVENTS = ("opened", "pinned", "chosen", "entered", "changed", "went", "followed", "no such event")
 
 
 def forged(widget: str, kind: str, value: object) -> WidgetState:
@@ -133,7 +135,7 @@ def test_a_number_beyond_a_fields_ends_counts_as_not_sent(field: str, number: in
 
 @pytest.mark.parametrize("script", PAGES)
 def test_what_no_browser_would_send_changes_nothing_and_fails_nothing(script: str) -> None:
-    """Nine pages, ten messages each, at least four widgets in each message: 360 states and more."""
+    """Every page, ten messages each, at least four widgets in each message: 360 states and more."""
     forge(script, 10)
 
 

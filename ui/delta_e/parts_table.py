@@ -17,7 +17,7 @@ from ui import words
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import markup
 from ui.drawing.events import chosen_row
-from ui.page import go, scientific
+from ui.page import scientific
 from ui.shell import save_files
 from ui.stream import offer_stream
 
@@ -156,17 +156,3 @@ def sum_line(update: TokenUpdate) -> None:
         said, kind, why = WORDS.text("parts.misses", error=error), "bad", WORDS.text("parts.misses_why")
     badge, law = markup.badge(said, kind, why), escape(update.decomposition.block.sentence)
     st.html(f'<div class="hl-sub">{badge}{law}</div>')
-
-
-def page_links(update: TokenUpdate) -> None:
-    """Links that open the chosen head in other pages."""
-    layer, head = update.layer, update.head
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links"):
-        st.html(f'<span class="hl-try">Open head {layer}.{head} in:</span>', width="content")
-        for page, label in (
-            ("all_heads", "All heads"),
-            ("step_by_step", "Step by step"),
-            ("why_there", "Why there?"),
-            ("compare_heads", "Compare"),
-        ):
-            go(page, label, layer=layer, head=head, query=update.position)

@@ -97,10 +97,11 @@ def _why_the_root(subject: StepSubject) -> None:
     if len(found) < 2 or not found[-1].spread:
         return
     few, many = found[0], found[-1]
+    divided = [float(x.divided.std()) for x in found]
     said = WORDS.html(
         "step_4.root",
         few=few.d, many=many.d, times=number(many.d / few.d), root=number(math.sqrt(many.d / few.d)),
-        spread=number(many.spread / few.spread),
+        spread=number(many.spread / few.spread), least=number(min(divided)), largest=number(max(divided)),
     )  # fmt: skip
     paragraph(said)
     limit = 3 * many.spread
@@ -109,8 +110,8 @@ def _why_the_root(subject: StepSubject) -> None:
         Spread(
             WORDS.text("step_4.after"),
             [x.divided for x in found],
-            [number(float(x.divided.std())) for x in found],
-            3 * max(float(x.divided.std()) for x in found),
+            [number(x) for x in divided],
+            3 * max(divided),
             "key",
         ),
     ]

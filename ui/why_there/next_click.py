@@ -12,7 +12,6 @@ from attn_core.text.numbers import signed_percent
 from ui import words
 from ui.drawing import markup, widgets
 from ui.link import choose
-from ui.page import go
 from ui.shell.folds import fold
 from ui.why_there.score import AskedScore, HeadPart
 from ui.why_there.trail import MOST_STEPS, Step, Trail
@@ -82,12 +81,3 @@ def brought(asked: AskedScore) -> None:
     shown = frame.head(8).round(3)
     st.dataframe(shown, key="brought", hide_index=True, row_height=36, height=36 * (len(shown) + 1) + 2)
     fold(WORDS.text("brought.fold"), "numbers_brought", partial(st.dataframe, pd.DataFrame(frame), hide_index=True))
-
-
-def doors(asked: AskedScore) -> None:
-    """Links that open the head in other pages."""
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="doors"):
-        said = WORDS.html("doors.open", head=asked.viewed.name)
-        st.html(f'<span class="hl-try">{said}</span>', width="content")
-        for page, label in (("all_heads", "All heads"), ("step_by_step", "Step by step"), ("delta_e", "ΔE")):
-            go(page, label, layer=asked.viewed.layer, head=asked.viewed.head, query=asked.query)

@@ -16,6 +16,7 @@ from page_driver import ROOT, open_page, text
 
 import attn_core as ac
 from attn_core.models.cards import card_of
+from attn_core.text.numbers import percent
 from attn_core.walkthrough.ablations import StageAblation
 from ui import glossary
 from ui.lesson.stop import Chart, Reader
@@ -245,3 +246,10 @@ def test_a_stop_needs_no_streamlit() -> None:
     """Words and numbers of every stop, in a process that never sees Streamlit."""
     code = "import sys, ui.lesson.stops; sys.exit('streamlit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_every_word_on_the_clean_diagonal_looks_one_back(trace: ac.Trace) -> None:
+    """What stop 7 says of head 0.2: of creature in numbers, and that the others do so."""
+    back = np.diagonal(trace.pattern(0, 2), -1)  # [query − 1]
+    said = f"creature gives {percent(float(back[3]))} of its weight to the word before it, and so do the others"
+    assert back.min() > 0.99 and said in text(opened(stop=7, told=1))

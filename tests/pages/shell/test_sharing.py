@@ -336,3 +336,16 @@ def test_a_file_that_came_too_large_all_the_same_is_not_read(monkeypatch: pytest
 
 def test_a_frame_cannot_be_broken_out_of() -> None:
     assert "<script" not in share.frame_of('?text="><script>')
+
+
+@pytest.mark.parametrize("wrong", ["two words", "x){}*{", "</style><b>", "x" * 31, "é", "9"])
+def test_in_a_frame_a_card_that_is_no_name_is_left_aside(wrong: str) -> None:
+    page = open_page("all_heads", embedded=True, card=wrong)
+    assert "cannot be shown" in notes(page) and "This link's card=" in notes(page)
+    assert "<style>.stMainBlockContainer:has(" not in html(page)
+
+
+def test_in_a_frame_one_card_is_shown_alone_and_on_the_page_itself_none_is() -> None:
+    alone = "<style>.stMainBlockContainer:has(.st-key-card_head)"
+    assert alone in html(open_page("all_heads", embedded=True, card="head"))
+    assert alone not in html(open_page("all_heads", card="head"))

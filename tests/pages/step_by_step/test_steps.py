@@ -282,6 +282,9 @@ def test_the_histogram_is_of_real_scores_and_follows_the_root(trace: ac.Trace) -
     said = text(page)
     assert "their variances add up" in said and "there are 64 times as many products, the root of that is 8" in said
     assert f"spread {number(found[-1].spread / found[0].spread)} times as far" in said
+    divided = [float(spread.divided.std()) for spread in found]
+    ends = f"{number(min(divided))} and {number(max(divided))}"
+    assert f"Divided by √d, their spreads stay between {ends}, whatever d is." in said
 
 
 def test_low_rank_is_shown_in_the_values_step_with_the_heads_own_directions(trace: ac.Trace) -> None:

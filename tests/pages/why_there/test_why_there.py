@@ -134,7 +134,7 @@ def test_a_head_that_is_taken_out_has_its_score_of_one_more_pass(deep, trace) ->
         assert row[3] == pytest.approx(row[1] - row[2], abs=2e-3)
     assert compared_score(trace.stream(), 5, 3, CREATURE, FLUFFY, "mean") == parts.score
     worst = said["off by"].abs().max()
-    assert f"off by at most {worst:.2f}, the score is {parts.score:.2f}" in text(deep)
+    assert f"off by at most {worst:.2f}; the score is {parts.score:.2f}" in text(deep)
 
 
 def test_a_click_on_a_writer_opens_its_own_score_with_the_share_that_is_left(deep, trace) -> None:
