@@ -165,9 +165,11 @@ def source_of(model: Model) -> Source:
     tokenizer, rule, family = model.tokenizer, model.wiring.logits, model.family
 
     def module() -> Any:
+        nonlocal kept
         hf = kept()
         if hf is None and reload is not None:
             hf = reload().hf
+            kept = weakref.ref(hf)  # whoever holds it while it reads has it read from the disk once
         if hf is None:
             raise HeadlightError(f"{name} has been unloaded, and ΔE needs its weights: trace the sentence again.")
         return hf

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -199,8 +201,8 @@ def test_real_models_add_up(name, stream):
 
 
 def test_minilm_has_eighty_four_writers_before_its_last_layer():
-    trace = ac.trace(ac.load("minilm"), "a fluffy blue creature")
-    parts = trace.score_parts(5, 0, 2, 1)
+    model = ac.load("minilm")
+    parts = ac.trace(model, "a fluffy blue creature").score_parts(5, 0, 2, 1)
     assert len(parts.query_writers) - 1 == 84  # and the query bias
 
 
@@ -258,6 +260,21 @@ def test_a_row_of_keys_is_one_batch(bert, monkeypatch):
     parts = trace.score_parts(1, 0, QUERY, KEY, "mean")
     assert len(sizes) == len(parts.query_writers) + len(parts.key_writers) - 2
     assert set(sizes) == {1, len(trace.tokens)}
+
+
+def test_a_model_that_was_unloaded_is_loaded_once_for_a_split():
+    loaded = []
+
+    def load():
+        loaded.append("bert")
+        return ac.wrap(FAMILIES["bert"].build(), word_tokenizer(), name="bert", reload=load)
+
+    trace = ac.trace(load(), TEXT)
+    for split in (trace.score_parts, trace.value_parts):
+        gc.collect()
+        before = len(loaded)
+        split(1, 0, QUERY, KEY)
+        assert len(loaded) == before + 1
 
 
 def test_the_shared_model_is_left_as_it_was(bert):
