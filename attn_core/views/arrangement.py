@@ -49,7 +49,7 @@ class Arrangement:
             pattern = without_sink(pattern, self.sink)
         if all(len(place) == 1 for place in self.places):
             at = [place[0] for place in self.places]
-            return pattern[..., at, :][..., at]
+            return pattern.take(at, axis=-2).take(at, axis=-1)
         columns = np.stack([pattern[..., place].sum(axis=-1) for place in self.places], axis=-1)
         return np.stack([columns[..., place, :].mean(axis=-2) for place in self.places], axis=-2)
 

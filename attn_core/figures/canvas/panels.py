@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from attn_core.figures.canvas.heads import pool_for
+from attn_core.figures.canvas.heads import pool_for, pooled
 from attn_core.figures.canvas.packet import MASKED_LEGEND, packet
 from attn_core.figures.colour_bars import signed_bar, weight_bar
 from attn_core.text.decoding import visible
@@ -81,9 +81,8 @@ def strongest(cells: np.ndarray, pool: int) -> np.ndarray:
         return cells
     largest, smallest = cells, cells
     for axis in (0, 1):
-        starts = np.arange(0, cells.shape[axis], pool)
-        largest = np.fmax.reduceat(largest, starts, axis=axis)  # passes over NaN
-        smallest = np.fmin.reduceat(smallest, starts, axis=axis)
+        largest = pooled(largest, axis, pool, np.fmax)  # passes over NaN
+        smallest = pooled(smallest, axis, pool, np.fmin)
     return np.where(largest >= -smallest, largest, smallest)
 
 
