@@ -98,6 +98,7 @@ class Visitor:
             max_size=None,
             ping_interval=None,
             legacy=True,
+            close_timeout=1,  # of a server that has ended a session already, nothing more is waited for
         )
         self.received = 0  # bytes
         self.session_id = ""

@@ -357,7 +357,14 @@ def _visits(address: str, number: int, turns: list[tuple[str, int, int, str]], s
         seen.times.append(time.perf_counter() - start)
         if wanted not in lead:
             seen.wrong.append(f"wanted {wanted!r}, saw {lead!r}")
-        time.sleep(0.5)
+        _pause(0.5, stop)
+
+
+def _pause(seconds: float, stop: Stop) -> None:
+    """Read the answer for a while; nobody reads on after the end."""
+    end = time.monotonic() + seconds
+    while not stop() and time.monotonic() < end:
+        time.sleep(0.02)
 
 
 def _health(address: str, process: int, stop: Stop, seen: Seen) -> None:

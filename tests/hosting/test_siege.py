@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from benchmarks import siege
+from benchmarks.siege import Seen
+
+QUIET = Seen([0.5, 3.0, 9.0], [], [0.2, 1.0], [siege.MEMORY])  # as slow, as late and as large as may be
+
+
+def test_what_is_just_within_its_bounds_is_no_complaint() -> None:
+    assert siege.complaints("storm", QUIET, usual=1.0) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ({"times": [0.1, 3.1, 9.0]}, "storm: answers took 3.10 s instead of 1.00 s"),
+        ({"times": []}, "storm: answers took inf s instead of 1.00 s"),
+        ({"health": [0.2, 1.1, 0.2]}, "storm: health took 1.10 s"),
+        ({"memory": [10, 1001, 10]}, "storm: 1001 MB of memory"),
+        ({"wrong": ["wanted 'a', saw 'b'"]}, "storm: wanted 'a', saw 'b'"),
+    ],
+)
+def test_what_is_beyond_one_of_them_is_one_complaint(what: dict[str, list[Any]], told: str) -> None:
+    assert siege.complaints("storm", replace(QUIET, **what), usual=1.0) == [told]
 
 
 @pytest.mark.timeout(900)
