@@ -89,8 +89,21 @@ class Mask:
         return allowed
 
     def everyone_sees(self, n_query: int, n_key: int) -> bool:
-        """Whether every query has a key that it may look at."""
-        return self.is_open or all(bool(self.rows(r, n_key).any(dim=-1).all()) for r in row_slices(n_query, n_key))
+        """Whether every query has a key that it may look at; of a rule without drawing its square.
+
+        >>> Mask(back=-1).everyone_sees(2, 2), Mask(ahead=0).everyone_sees(2, 2)
+        (False, True)
+        """
+        if self.is_open:
+            return True
+        if self.cells is not None:
+            return bool(self.cells.any(dim=-1).all())
+        query = torch.arange(n_query)
+        first = torch.zeros_like(query) if self.back is None else (query - self.back).clamp(0, n_key)
+        end = torch.full_like(query, n_key) if self.ahead is None else (query + self.ahead + 1).clamp(0, n_key)
+        real = torch.ones(n_key, dtype=torch.bool) if self.real is None else self.real
+        before = torch.cat([torch.zeros(1, dtype=torch.long), real.cumsum(dim=0)])  # real keys before each: [key + 1]
+        return bool((before[end] > before[first]).all())
 
     @classmethod
     def of(cls, cells: Tensor) -> Mask:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from attn_core.capture.model import Model
 from attn_core.capture.run import source_of
 from attn_core.errors import HeadlightError
 from attn_core.traces import saved
+from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
 
@@ -20,6 +22,8 @@ def open_trace(path: str | Path, model: Model | None = None) -> Trace:
     """
     file = Path(path)
     try:
+        if file.exists() and not file.is_file():  # a folder; or a device or a pipe, which may have no end
+            raise HeadlightError(f"{file.name} cannot be read: it is no file.")
         if file.stat().st_size > saved.MOST_BYTES:
             raise HeadlightError(f"{file.name} is larger than any saved trace that is opened.")
         data = file.read_bytes()
@@ -38,6 +42,15 @@ def _refuse_another(trace: Trace, about: saved.About, model: Model) -> None:
     if about.weights is not None and about.weights != saved.weights_hash(model.hf):
         raise HeadlightError(f"This trace was made with other weights of {about.name} than those of {model.name}.")
     modules = {name for name, _ in model.hf.named_modules()}
-    named = {tap.module for layer in trace._all_layers() for tap in layer.site.taps}
-    if not named | {layer.site.output.module for layer in trace._all_layers()} <= modules:
+    if not {name for stream in trace._streams.values() for name in _modules_of(stream)} <= modules:
         raise HeadlightError(f"This trace was made with a model that is built in another way than {model.name}.")
+
+
+def _modules_of(stream: StreamTrace) -> Iterator[str]:
+    """The names of all modules of a model that readers of a stream ask for."""
+    if stream._final_norm is not None:
+        yield stream._final_norm
+    for site in (layer.site for layer in stream._layers):
+        yield from (tap.module for tap in site.taps)
+        yield site.output.module
+        yield from (part.linear.module for part in (site.query, site.key, site.value) if part is not None)

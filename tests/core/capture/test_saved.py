@@ -11,6 +11,7 @@ import pytest
 import torch
 from families import TARGET, TEXT, save, word_tokenizer
 from numpy.testing import assert_array_equal
+from safetensors.torch import load as load_tensors
 from safetensors.torch import save as safetensors
 
 import attn_core as ac
@@ -216,6 +217,87 @@ def test_every_value_that_does_not_fit_is_refused(file: Path) -> None:
                 assert "damaged" in str(error) or "format" in str(error)
         said[name] = before
     assert optional < len(places)
+
+
+def changed(data: bytes, say: Any, **tensors: torch.Tensor) -> bytes:
+    """The file with something else in its description, and more tensors."""
+    size = int.from_bytes(data[:8], "little")
+    content = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["headlight"])
+    say(content["streams"][0]["layers"])
+    return bytes(safetensors({**load_tensors(data), **tensors}, {"headlight": json.dumps(content)}))
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda layers: layers.extend(layers * 500),  # 1,002 layers of the same few tensors
+        lambda layers: layers[0].update(replaced={"99": layers[0]["query"]}, forced={}),
+        lambda layers: layers[0].update(replaced={"99": "part"}),
+        lambda layers: layers[0].update(forced={"-1": "square"}),
+        lambda layers: layers[0].update(mask=[-2, 0, None, None]),
+        lambda layers: layers[0].update(key="three", value="three"),
+        lambda layers: layers[0].update(scaling=float("nan")),
+        lambda layers: layers[0].update(soft_cap=float("inf")),
+        lambda layers: layers[0]["site"].update(n_heads=10**12),
+        lambda layers: layers[0].update(bias="three"),
+    ],
+)
+def test_what_no_model_can_have_left_is_refused(file: Path, say: Any) -> None:
+    trace = ac.open_trace(file)
+    query, value = trace.query(0, 0), trace.value(0, 0)
+    more = {
+        "part": torch.zeros(len(query), value.shape[1]),
+        "square": torch.full((len(query), len(query)), 1 / len(query)),
+        "three": torch.zeros(3, *query.shape),
+    }
+    saved.from_bytes(changed(file.read_bytes(), lambda layers: layers[0].update(replaced={"1": "part"}), **more))
+    with pytest.raises(ac.HeadlightError, match="damaged"):
+        saved.from_bytes(changed(file.read_bytes(), say, **more))
+
+
+def test_a_tensor_is_kept_once_and_another_view_of_it_is_another() -> None:
+    square, kept_tensors = torch.arange(4.0).reshape(2, 2), saved._Tensors()
+    views = square, square.T, square.reshape(4), square.view(torch.int32), square[:1]
+    names = [kept_tensors.keep(view) for view in views]
+    assert len(set(names)) == len(views) and kept_tensors.keep(square[:]) == names[0]
+    for name, view in zip(names, views, strict=True):
+        assert torch.equal(kept_tensors.by_name[name], view)
+
+
+def test_the_hash_of_weights_knows_names_and_shapes() -> None:
+    wide, narrow = torch.nn.Linear(3, 2, bias=False), torch.nn.Linear(2, 3, bias=False)
+    for linear in (wide, narrow):
+        torch.nn.init.zeros_(linear.weight)
+    models = wide, narrow, torch.nn.Sequential(wide)
+    assert len({saved.weights_hash(model) for model in models}) == 3
+
+
+@pytest.mark.parametrize("part", ["a tap", "W_O", "W_Q", "the final norm"])
+def test_a_model_that_is_built_in_another_way_is_refused(decoder: ac.Model, tmp_path: Path, part: str) -> None:
+    """Also where the file does not know the weights, since its model had been unloaded."""
+    trace = ac.trace(decoder, "the blue creature ate")
+    data = saved.to_bytes(saved.About("x", "gpt2", "decoder"), trace.changes, [trace.stream()], {})
+    layer = trace.stream()._layers[0]
+    name = {
+        "a tap": layer.site.x.module,
+        "W_O": layer.site.output.module,
+        "W_Q": layer.site.query.linear.module,
+        "the final norm": trace.stream()._final_norm,
+    }[part]
+    (tmp_path / "x").write_bytes(data)
+    assert ac.open_trace(tmp_path / "x", decoder).check().ok
+
+    def say(content: Any) -> None:
+        content["streams"] = json.loads(json.dumps(content["streams"]).replace(f'"{name}"', '"elsewhere"'))
+
+    (tmp_path / "y").write_bytes(damaged(data, say))
+    with pytest.raises(ac.HeadlightError, match="built in another way than tiny-decoder"):
+        ac.open_trace(tmp_path / "y", decoder)
+
+
+def test_what_has_no_end_is_never_read() -> None:
+    with pytest.raises(ac.HeadlightError, match="zero cannot be read: it is no file"):
+        ac.open_trace("/dev/zero")
 
 
 def test_a_cut_file_is_refused(file: Path) -> None:

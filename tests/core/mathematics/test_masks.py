@@ -51,6 +51,17 @@ def test_any_square_comes_back(n_query, n_key, data):
     flat = data.draw(st.lists(st.booleans(), min_size=n_query * n_key, max_size=n_query * n_key))
     cells = torch.tensor(flat).reshape(n_query, n_key)
     assert torch.equal(Mask.of(cells).may_look(n_query, n_key), cells)
+    assert Mask.of(cells).everyone_sees(n_query, n_key) == bool(cells.any(dim=-1).all())
+
+
+@settings(deadline=None)
+@given(st.integers(1, 5), st.integers(1, 5), st.data())
+def test_whether_everyone_sees_is_told_without_the_square(n_query, n_key, data):
+    reach = st.none() | st.integers(-7, 7)
+    real = data.draw(st.none() | st.lists(st.booleans(), min_size=n_key, max_size=n_key))
+    rule = Mask(data.draw(reach), data.draw(reach), None if real is None else torch.tensor(real))
+    square = rule.may_look(n_query, n_key)
+    assert rule.everyone_sees(n_query, n_key) == bool(square.any(dim=-1).all())
 
 
 def test_a_rule_stays_small_and_a_square_without_a_rule_is_kept():
