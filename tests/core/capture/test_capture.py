@@ -17,6 +17,7 @@ from families import FAMILIES, OUTSIDE, TARGET, TEXT, Family, save, word_tokeniz
 
 import attn_core as ac
 from attn_core.capture import interface
+from attn_core.capture.logits import fit_logit_rule
 
 TOKENIZER = word_tokenizer()
 THEIRS = {
@@ -658,3 +659,14 @@ def test_what_mixes_words_after_attention_is_no_norm() -> None:
     assert trace.check().ok
     with pytest.raises(ac.HeadlightError, match="could not be found"):
         trace.block(0)
+
+
+def test_the_rule_of_the_logits_passes_over_a_damaged_row() -> None:
+    torch.manual_seed(0)
+    head, final, bias = torch.nn.Linear(4, 6, bias=False), torch.randn(5, 4), torch.randn(6)
+    with torch.inference_mode():
+        head.weight[2] = float("nan")
+        logits = 2 * head(final) + bias
+        rule = fit_logit_rule(head, final, logits, None)
+        assert rule is not None and rule.factor == pytest.approx(2, rel=1e-4)
+        torch.testing.assert_close(rule.logits(head(final)), logits, equal_nan=True)

@@ -76,6 +76,12 @@ def test_changes_are_a_frozen_value(model: ac.Model, off: ac.Trace, forced: ac.T
     assert_array_equal(forced.changes.forced[0].cells, even)
     with pytest.raises(AttributeError):
         off.changes.replacement = "zero"  # type: ignore[misc]
+    heads = ("self", 1, 0), ("self", 0, 1)
+    assert Changes.of((), "zero", dict.fromkeys(heads, even)) == Changes.of(
+        (), "zero", dict.fromkeys(reversed(heads), even)
+    )  # in whatever order they are named
+    with pytest.raises(TypeError):
+        Changes.from_json({**off.changes.as_json(), "without": [["self", True, 0]]})
 
 
 def test_every_way_out_says_what_was_changed(changed: tuple[ac.Trace, str]) -> None:

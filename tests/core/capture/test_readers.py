@@ -139,6 +139,8 @@ def test_switched_off_heads_and_forced_patterns_keep_their_meaning_in_blocks(
         monkeypatch.setattr(module, "CELLS", SMALL)
     assert np.allclose(whole.patterns(0), before[0], atol=1e-6) and np.array_equal(whole.pattern(0, 2), first)
     assert whole.check().ok and before[1].ok
+    turned = np.eye(n, dtype=np.float32)  # whose rows differ, so that each has to stay in its place
+    assert np.array_equal(ac.trace(model, TEXT, edit={(0, 2): turned}).pattern(0, 2), turned)
     assert not whole.delta_e(0, 1).any() and not whole.delta_e_sizes(0)[1].any()
     given = np.tile(whole.value(0, 2)[0], (n, 1)) @ whole.w_o(0, 2)  # every query takes all from the first token
     np.testing.assert_allclose(whole.delta_e(0, 2), given, atol=1e-6)
@@ -191,6 +193,30 @@ def test_one_bad_row_of_one_layer_is_enough(model: ac.Model) -> None:
             assert not found.ok and not getattr(found, field) <= 1e-5, (kind, number)
             tensor[0, 0] = kept
         assert trace.check().ok
+
+
+@torch.inference_mode()
+def test_a_bad_row_is_found_in_whatever_block_it_stands(in_blocks: None) -> None:
+    trace = ac.trace(ac.load("tiny-decoder"), TEXT)
+    call = trace.stream()._layers[1].call
+    for row in range(call.n_query):
+        before = float(call.weighted_values[row, 0])
+        call.weighted_values[row, 0] += 1
+        assert trace.check(layers=[1]).pattern > 1e-2, row
+        call.weighted_values[row, 0] = before
+    assert trace.check().ok
+
+
+def test_a_trace_is_ok_up_to_its_tolerance() -> None:
+    for field in Parity._fields:
+        assert Parity(0.0, 0.0, 0.0)._replace(**{field: 1e-5}).ok
+        assert not Parity(0.0, 0.0, 0.0)._replace(**{field: 1.01e-5}).ok
+
+
+def test_one_row_of_a_causal_pattern_is_that_of_the_square(in_blocks: None) -> None:
+    trace = ac.trace(ac.load("tiny-decoder"), TEXT)
+    for query in range(len(trace.tokens)):
+        np.testing.assert_allclose(trace.pattern_row(1, 2, query), trace.patterns(1)[2, query], atol=1e-6)
 
 
 def test_the_repr_names_what_was_not_compared() -> None:

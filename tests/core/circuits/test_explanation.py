@@ -41,6 +41,11 @@ def test_a_position_bias_is_a_pair_like_others_and_nothing_explains_zero():
     assert explanation.single_pair(made(np.zeros((3, 3)))) is None
 
 
+def test_what_float64_leaves_of_a_sum_that_cancels_is_no_pair():
+    parts = made([[4, 1e-13, 0], [0, -2, 0], [0, 0, 0]])
+    assert [pair.part for pair in explanation.grouped(parts, ["input", "layer 0"]).largest(9)] == [4, -2]
+
+
 def test_writers_are_added_up_by_layer_until_one_is_opened():
     parts = made([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
     assert explanation.grouped(parts).query_names == ("input", "layer 0", "own bias")

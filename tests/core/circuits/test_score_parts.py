@@ -233,6 +233,17 @@ def test_a_key_that_the_mask_hides_has_no_score():
     assert mean.score == pytest.approx(row[1] - row.mean(), abs=1e-5)
 
 
+def test_the_largest_score_is_one_that_may_be_seen():
+    _, trace = traced("gpt2")
+    largest = []
+    for head in range(trace.n_heads):
+        scores = trace.scores(1, head)
+        largest.append(float(np.abs(scores[np.isfinite(scores)]).max()))
+        assert trace.score_parts(1, head, 2, 1).largest == pytest.approx(largest[-1], rel=1e-5)
+    hidden = [np.abs(trace.raw_scores(1, head)).max() * trace.scaling(1) for head in range(trace.n_heads)]
+    assert any(a > 1.01 * b for a, b in zip(hidden, largest, strict=True))  # else this would tell nothing
+
+
 def test_parts_that_miss_the_score_are_refused(bert, monkeypatch):
     """One writer left out: the sum is another one, and nothing is handed out."""
     _, trace = bert

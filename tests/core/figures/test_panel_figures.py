@@ -50,6 +50,7 @@ def test_of_long_sentences_words_share_a_cell_that_holds_the_strongest(monkeypat
     assert "at most {value}" in header["says"] and "(≈, 2 words a cell)" in header["says_difference"]
     assert header["limit"] == pytest.approx(0.6)
     assert unpack(pack_panels([panel(cells)] * 2, paint=True))[0]["pool"] == 1
+    np.testing.assert_array_equal(panels.strongest(np.array([[np.nan, 0.3], [0.2, -0.1]]), 2), [[0.3]])
 
 
 def test_differences_share_one_scale_from_their_largest() -> None:
