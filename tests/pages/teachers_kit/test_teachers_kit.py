@@ -123,3 +123,17 @@ def test_a_slide_is_drawn_once_after_it_was_asked_for(views) -> None:
     page.button(key="slide_agreement").click()
     assert sum("agreement-slide.png" in str(part.proto) for part in checked(page.run()).get("bidi_component")) == 1
     assert not any("-slide.png" in str(part.proto) for part in checked(page.run()).get("bidi_component"))
+
+
+def test_a_view_follows_the_word_of_its_sentence(views) -> None:
+    words = {"pronoun": "it", "agreement": "are"}
+    for view in (view for view in views if view.page == "all_heads"):
+        labels = Library().trace(view.params["text"], view.params["model"]).tokens.labels
+        assert labels[view.params["query"]] == words.get(view.name, "creature"), view.name
+
+
+def test_a_frame_shows_the_head_alone() -> None:
+    page = open_page("teachers_kit")
+    page.session_state["frame_agreement"] = True
+    (said,) = [block.value for block in checked(page.run()).code]
+    assert "embed=true" in said and "card=head" in said and "text=the+keys+to+the+cabinet" in said

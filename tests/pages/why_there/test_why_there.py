@@ -12,7 +12,8 @@ from page_driver import array, checked, figure, html, lead, load, notes, open_pa
 import attn_core as ac
 from attn_core.circuits import explanation
 from attn_core.circuits.score_parts import compared_score
-from ui.why_there import trail
+from ui import stream
+from ui.why_there import next_click, trail
 from ui.why_there.trail import Step
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -232,3 +233,28 @@ def test_a_page_splits_its_score_once_whatever_many_heads_it_offers(monkeypatch:
     assert len(asked) == 1
     checked(page.run())
     assert len(asked) == 1
+
+
+def test_compared_with_nothing_the_way_is_too(trace) -> None:
+    here, way = Step("self", 2, 8, FLUFFY, CREATURE, "q"), (Step("self", 5, 3, CREATURE, FLUFFY, "k"),)
+    page = opened(layer=2, head=8, query=FLUFFY, key=CREATURE, trail=trail.show(way), compared="zero")
+    share = partial(trail.step_share, trace, trace.score_parts(5, 3, CREATURE, FLUFFY, None))
+    whole = next(frame.value for frame in page.dataframe if "share %" in frame.value and len(frame.value) > 8)
+    assert whole["share %"].sum() == pytest.approx(100 * trail.share_left(way, here, share), abs=1e-3)
+
+
+def test_a_way_keeps_its_last_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(next_click, "MOST_STEPS", 1)
+    page = opened(layer=2, head=8, query=FLUFFY, key=CREATURE, trail="self.5.3.4.2.k")
+    checked(next(b for b in page.button if b.key.startswith("open_")).click().run())
+    assert re.fullmatch(r"self\.2\.8\.2\.4\.[qk]", address(page)["trail"])
+
+
+def test_links_to_other_pages_take_the_word_along_that_the_page_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[tuple[str, dict[str, int]]] = []
+    monkeypatch.setattr(stream, "go", lambda page, label, **where: said.append((page, where)))
+    page = open_page("why_there", text="one mole of carbon dioxide", layer=1)
+    chosen = re.search(r"updating ([^,]+),", lead(page))[1]
+    at = load("minilm").read("one mole of carbon dioxide").labels.index(chosen)
+    where = {"layer": 1, "head": 3, "query": at}
+    assert said == [(page, where) for page in ("all_heads", "step_by_step", "delta_e")]
