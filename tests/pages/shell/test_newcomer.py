@@ -4,6 +4,7 @@ import re
 from html import unescape
 
 import pytest
+import streamlit as st
 from page_driver import checked, html, open_page, text
 from streamlit.testing.v1 import AppTest
 
@@ -52,6 +53,11 @@ def test_the_ways_stay_while_a_head_is_opened() -> None:
 @pytest.mark.parametrize("view", [{"head": 5}, {"text": "one mole"}])
 def test_who_opens_a_link_sees_the_view_and_no_ways_in(view: dict[str, object]) -> None:
     assert ways(open_page("all_heads", **view)) == []
+
+
+def test_whoever_has_been_here_before_sees_no_ways_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(st.context), "cookies", property(lambda _: {COOKIE: "1"}))
+    assert ways(front()) == []
 
 
 def test_a_frame_in_another_page_has_neither() -> None:

@@ -287,6 +287,14 @@ def test_the_histogram_is_of_real_scores_and_follows_the_root(trace: ac.Trace) -
     assert f"Divided by √d, their spreads stay between {ends}, whatever d is." in said
 
 
+def test_the_histograms_have_room_for_the_widest(trace: ac.Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, honest, found = [], scores.histograms, spreads_of(trace.stream())
+    monkeypatch.setattr(scores, "histograms", lambda *args: (drawn.append(args), honest(*args))[1])
+    opened(4)
+    limits = [column.limit for column in drawn[0][1]]
+    assert limits == pytest.approx([3 * max(x.spread for x in found), 3 * max(float(x.divided.std()) for x in found)])
+
+
 def test_low_rank_is_shown_in_the_values_step_with_the_heads_own_directions(trace: ac.Trace) -> None:
     weights = trace.projections(0, 3)
     many = low_rank.spectrum(weights.w_v.numpy(), weights.w_o.numpy()).directions_for

@@ -106,6 +106,7 @@ def test_the_ten_largest_pairs_are_lines_and_a_list_and_all_of_them_a_table(deep
     )
     for pair in largest:
         assert f"{pair.query} × {pair.key}" in text(deep)
+    assert html(deep).count('<i class="delta') == 10
     every = table(deep, "query_writer")
     assert len(every) == parts.matrix.size
     assert every["part"].sum() == pytest.approx(parts.score, abs=1e-6)
