@@ -124,11 +124,11 @@ button:focus-visible { outline: 2px solid var(--hl-amber); outline-offset: -2px;
 .way { display: flex; gap: 4px; align-items: start; }
 .go { width: calc(34 * var(--hl-px, 1px)); height: calc(34 * var(--hl-px, 1px)); flex: none; font-size: calc(20 * var(--hl-px, 1px)); line-height: 1; border: 1px solid var(--hl-line); background: var(--hl-card); }
 .go[aria-disabled=true] { opacity: 0.35; cursor: default; }
-.map { position: relative; flex: 1; min-width: 0; display: grid; grid-template-columns: repeat(8, minmax(0, 1fr)); padding-bottom: calc(8 * var(--hl-px, 1px)); }
+.map { position: relative; flex: 1; min-width: 0; display: grid; grid-template-columns: repeat(8, minmax(0, 1fr)); column-gap: 1.4em; padding-bottom: calc(8 * var(--hl-px, 1px)); }
 .part { position: relative; display: flex; gap: calc(6 * var(--hl-px, 1px)); align-items: center; justify-content: center; min-height: calc(34 * var(--hl-px, 1px)); color: var(--hl-soft); white-space: nowrap; min-width: 0; }
 .part i { font: 600 calc(12 * var(--hl-px, 1px))/1 var(--hl-mono); }
 .part .short { display: none; }
-.part:not(:nth-child(8))::after { content: "→"; position: absolute; right: -0.5em; color: var(--hl-soft); opacity: 0.7; pointer-events: none; }
+.part:not(:nth-child(8))::after { content: "→"; position: absolute; left: 100%; width: 1.4em; text-align: center; color: var(--hl-soft); opacity: 0.7; pointer-events: none; }
 .part:hover { color: var(--hl-ink); }
 .part[aria-current] { color: var(--hl-amber); background: var(--hl-amber-bg); font-weight: 650; }
 .branch { position: absolute; bottom: 2px; left: 6.25%; right: 18.75%; height: calc(5 * var(--hl-px, 1px)); border: 1px solid var(--hl-soft); border-top: 0; border-radius: 0 0 calc(6 * var(--hl-px, 1px)) calc(6 * var(--hl-px, 1px)); opacity: 0.55; }
@@ -138,7 +138,7 @@ button:focus-visible { outline: 2px solid var(--hl-amber); outline-offset: -2px;
   .part i { font-size: calc(10.5 * var(--hl-px, 1px)); } .part::after { top: calc(12 * var(--hl-px, 1px)); }
 }
 @media (max-width: 560px) {
-  .way { gap: 2px; } .go { width: calc(32 * var(--hl-px, 1px)); } .part .short { font-size: calc(10.5 * var(--hl-px, 1px)); letter-spacing: -0.02em; }
+  .way { gap: 2px; } .map { column-gap: 0; } .go { width: calc(32 * var(--hl-px, 1px)); } .part .short { font-size: calc(10.5 * var(--hl-px, 1px)); letter-spacing: -0.02em; }
   .part::after { display: none; } .where { display: block; font-size: calc(12.5 * var(--hl-px, 1px)); line-height: 1.2; }
 }
 `;

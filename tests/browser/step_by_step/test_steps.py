@@ -144,3 +144,18 @@ def test_no_step_scrolls_sideways_on_the_narrowest_phone(open_page, step: int) -
     for table in page.locator(".hl-matrix, .hl-spreads").all():
         box = table.bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 321
+
+
+@pytest.mark.parametrize("width", [1280, 768])
+def test_no_arrow_of_the_map_lies_under_a_step(open_page, width) -> None:
+    """An arrow begins where its step ends and is over where the next one begins."""
+    page = open_page("step_by_step", step=3, width=width)
+    page.locator(".part[aria-current]").wait_for(timeout=PATIENCE)
+    gaps = page.locator(".part").evaluate_all(
+        """all => all.slice(0, -1).map((part, i) => {
+            const own = part.getBoundingClientRect(), arrow = getComputedStyle(part, '::after');
+            const from = own.left + parseFloat(arrow.left), next = all[i + 1].getBoundingClientRect().left;
+            return [from - own.right, next - from - parseFloat(arrow.width)];
+        })"""
+    )
+    assert len(gaps) == 7 and min(min(gap) for gap in gaps) >= -0.6
