@@ -94,9 +94,9 @@ def other_pages(page: Page, found: Translation) -> None:
         "head": found.head,
         "query": found.row,
     }
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links"):
         elsewhere = WORDS.html("map.elsewhere", who=found.who.capitalize())
-        st.html(f'<span class="hl-hint">{elsewhere}</span>', width="content")
+        st.html(f'<span class="hl-try">{elsewhere}</span>', width="content")
         go("step_by_step", "step by step", **along)
         go("delta_e", "its ΔE, number by number", **along)
         go("why_there", "why it looks there", **along)

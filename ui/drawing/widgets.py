@@ -24,10 +24,11 @@ from ui.drawing import gallery
 
 def lead(html: str, sub: str = "") -> None:
     """The one sentence that says what to look at. Both parts are HTML: words go through `ui.drawing.markup`."""
-    st.html(f'<h1 class="hl-lead">{html}</h1>')
     gallery.of_session().headline = str(Markup(html).striptags())
-    if sub:
-        under_lead(sub)
+    with st.container(gap=None):  # the quiet line stands right under its sentence on every page
+        st.html(f'<h1 class="hl-lead">{html}</h1>')
+        if sub:
+            under_lead(sub)
 
 
 def under_lead(html: str) -> DeltaGenerator:

@@ -126,7 +126,7 @@ def _strip(viewed: StreamView) -> None:
 def _outcome(viewed: StreamView, after: StreamTrace, change: Effect) -> None:
     """What the model says with and without: next words, or how far each word turned."""
     if after is viewed.reader and change.unit == "°":
-        widgets.note(WORDS.text("ablation.nothing_off"))
+        widgets.reading(WORDS.html("ablation.nothing_off"))
         return
     if change.unit == "bits":
         table = ablation.next_words(viewed.reader, after, viewed.query)

@@ -40,13 +40,13 @@ SLOW = 2.0  # seconds; what takes longer is announced
 def draw(viewed: StreamView) -> str:
     """All three cards; gives the headline, as HTML."""
     with st.container(gap=None):
-        canvas.follow_theme()
         table = _classified(viewed)
     left, right = st.columns([54, 46], gap="medium")
     with left, widgets.card("kinds", WORDS.html("kinds.card"), kinds.cost(table)):
         _map(viewed, table)
-        go("all_heads", WORDS.text("kinds.open", head=viewed.name), layer=viewed.layer, head=viewed.head)
-        go("why_there", WORDS.text("kinds.why"), layer=viewed.layer, head=viewed.head)
+        with st.container(horizontal=True, gap="small", key="page_links"):
+            go("all_heads", WORDS.text("kinds.open", head=viewed.name), layer=viewed.layer, head=viewed.head)
+            go("why_there", WORDS.text("kinds.why"), layer=viewed.layer, head=viewed.head)
         _definitions()
     with right, widgets.card("scatter", WORDS.html("kinds.scatter.card"), WORDS.html("kinds.scatter.hint")):
         chosen = _scatter(table)
@@ -56,6 +56,7 @@ def draw(viewed: StreamView) -> str:
         hint = WORDS.html("kinds.scatter.all")
     with widgets.card("numbers", WORDS.html("kinds.numbers"), hint):
         _numbers(table.iloc[chosen] if chosen else table)
+    canvas.follow_theme()
     return kinds.headline(table)
 
 

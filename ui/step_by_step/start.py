@@ -109,7 +109,8 @@ def up_next(subject: StepSubject) -> None:
         if subject.is_real:
             _attention_and_mlp(subject)
         paragraph(WORDS.html("next.what"))
-        go("parameters", "See where the parameters are →")
+        with st.container(key="page_links_next"):
+            go("parameters", "See where the parameters are")
 
 
 def _attention_and_mlp(subject: StepSubject) -> None:

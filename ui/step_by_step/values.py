@@ -98,7 +98,8 @@ def _low_rank(subject: StepSubject) -> None:
     values, name = found.values, "7 · Singular values"
     gallery.register(name, partial(lines_and_boxes.strengths, values), WORDS.text("step_7.strengths"))
     st.html(strengths(values, many[0.9], WORDS.text("step_7.strengths_alt", k=k, half=many[0.5], most=many[0.9])))
-    go("parameters", WORDS.text("step_7.cliff", d=d), layer=subject.layer, head=subject.head)
+    with st.container(key="page_links_cliff"):
+        go("parameters", WORDS.text("step_7.cliff", d=d), layer=subject.layer, head=subject.head)
 
 
 def _directions(trace: Trace, stream: str, layer: int, head: int) -> low_rank.Spectrum:
@@ -160,8 +161,9 @@ def delta(subject: StepSubject) -> None:
         table = lambda: layout.by_dimension(subject.stages.delta.numpy(), subject.queries, subject.meanings)  # noqa: E731
         layout.numbers_and_code(subject, 8, table, "delta")
         if subject.is_real:
-            go("delta_e", "Every head’s ΔE, added up →", layer=subject.layer, head=subject.head)
-            go("why_there", "Why it looks there →", layer=subject.layer, head=subject.head)
+            with st.container(horizontal=True, gap="small", key="page_links_delta"):
+                go("delta_e", "Every head’s ΔE, added up", layer=subject.layer, head=subject.head)
+                go("why_there", "Why it looks there", layer=subject.layer, head=subject.head)
 
 
 def _three_strips(subject: StepSubject, e: Array, change: Array) -> None:

@@ -42,7 +42,7 @@ def _said(asked: AskedScore, step: Step) -> str:
 def heads(asked: AskedScore) -> None:
     """The heads that wrote most; each opens its own score, from the word that it took most of it from."""
     if not asked.heads:
-        widgets.note(WORDS.text("next.none"))
+        widgets.reading(WORDS.html("next.none"))
     for part in asked.heads:
         here = asked.here._replace(side=part.side)
         way = (*asked.trail, here)[-MOST_STEPS:]

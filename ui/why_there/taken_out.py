@@ -18,7 +18,7 @@ def taken_out(asked: AskedScore) -> None:
     """One more pass for each of the largest heads, and how far the frozen split is from it."""
     writers = list(dict.fromkeys(part.writer for part in asked.heads))
     if not writers:
-        widgets.note(WORDS.text("taken.none"))
+        widgets.reading(WORDS.html("taken.none"))
         return
     most = budget.fitting([(len(asked.viewed.queries), 1 + len(writers))])
     if most is not None:

@@ -83,7 +83,7 @@ def share_bars(
 def stacked_sources(labels: Sequence[str], positions: Sequence[int], along: Array, *, theme: Theme) -> ChartSpec:
     """A head's ΔE of one word as one bar, cut by source in the sentence's order; parts against it lie left of 0."""
     colour = roles(theme)
-    chart = _quiet(theme, height=76)
+    chart = _quiet(theme, height=88)
     size = float(np.abs(along).sum()) or 1.0
     for i, (label, position, part) in enumerate(zip(labels, positions, along, strict=True)):
         strong = i % 2 == 0  # neighbours are told apart by lightness
@@ -108,7 +108,7 @@ def stacked_sources(labels: Sequence[str], positions: Sequence[int], along: Arra
         uniformtext={"mode": "hide", "minsize": 11},
         xaxis={"showgrid": False, "zerolinecolor": colour["ink"], "tickfont": {"size": 10}},
         yaxis={"visible": False},
-        margin={"t": 4},
+        margin={"t": 4, "b": 20},  # Plotly makes no room by itself in so low a picture
     )
     return chart
 

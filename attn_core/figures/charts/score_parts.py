@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from attn_core.tolerances import CANCELLED
 
 Array = NDArray[np.floating]
 MOST_NUMBERS = 14  # of rows and of columns: in more of them a number has no room
+NARROW = 14  # characters of a writer's name that have room beside the lines on a phone
 Link = tuple[str, str, float]  # who wrote the query, who wrote the key, how much that is of the score
 
 
@@ -53,6 +55,7 @@ def writer_matrix(
             "title": {"text": f"who wrote {phrase(shorten(key))} (key)", "font": {"color": role["key"]}},
             "tickvals": list(range(len(key_names))),
             "ticktext": [phrase(name) for name in key_names],
+            "autotickangles": [0, -45, -90],  # a turned name ends below its column: none is cut at the right edge
             "automargin": True,
             **quiet,
         },
@@ -71,6 +74,12 @@ def writer_matrix(
 def _number(part: float, limit: float) -> float:
     """A part as it is written: what float64 leaves of numbers that cancel exactly is 0."""
     return 0.0 if abs(part) < CANCELLED * limit else float(part)
+
+
+def _in_two_lines(name: str) -> str:
+    """A writer's name in at most two lines of about the same length, for a narrow picture."""
+    width = max(NARROW, len(name) // 2 + 3)
+    return "<br>".join(phrase(line) for line in textwrap.wrap(name, width, break_long_words=False))
 
 
 def pair_links(links: Sequence[Link], *, query: str, key: str, theme: Theme) -> ChartSpec:
@@ -96,7 +105,7 @@ def pair_links(links: Sequence[Link], *, query: str, key: str, theme: Theme) -> 
     for names, at, side in ((left, 0, "right"), (right, 1, "left")):
         for name in names:
             where = {"x": at, "y": heights[at][name], "xanchor": side, "xshift": -8 if at == 0 else 8}
-            chart.add_annotation(text=phrase(name), showarrow=False, **where)
+            chart.add_annotation(text=_in_two_lines(name), showarrow=False, **where)
     for word, at, colour in ((query, 0, "query"), (key, 1, "key")):
         font = {"color": role[colour], "size": 14}
         chart.add_annotation(x=at, y=-0.2, text=f"<b>{phrase(shorten(word))}</b>", showarrow=False, font=font)

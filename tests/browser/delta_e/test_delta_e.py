@@ -71,3 +71,11 @@ def test_nothing_sticks_out(open_page, width, scheme) -> None:
     for card in ("map", "layer", "parts", "from", "writes", "arrows", "numbers"):
         box = page.locator(f".st-key-card_{card}").bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+def test_the_numbers_under_the_stacked_bar_are_whole(open_page) -> None:
+    page = is_live(open_page("delta_e"))
+    cut = """p => { const end = p.getBoundingClientRect().bottom;
+        return [...p.querySelectorAll('.xtick text')].map(e => end - e.getBoundingClientRect().bottom); }"""
+    below = page.locator(".st-key-stacked .js-plotly-plot").evaluate(cut)
+    assert below and min(below) >= 0

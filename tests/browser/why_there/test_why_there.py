@@ -39,3 +39,18 @@ def test_nothing_sticks_out(open_page, width, scheme) -> None:
     for card in ("matrix", "pairs", "next", "brought", "taken"):
         box = page.locator(f".st-key-card_{card}").bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+@pytest.mark.parametrize("layer", [0, 5])
+def test_no_name_is_cut_on_a_phone(open_page, layer) -> None:
+    """Every writer of the key is named below its column, none left of the picture of the pairs, no word in two."""
+    page = is_live(open_page("why_there", width=390, **{**DEEP, "layer": layer}))
+    columns = page.locator(".st-key-writers .js-plotly-plot").evaluate("p => p._fullLayout.xaxis.ticktext.length")
+    assert page.locator(".st-key-writers .xtick text").count() == columns
+    left = page.locator(".st-key-pairs .js-plotly-plot").evaluate(
+        """p => Math.min(...[...p.querySelectorAll('.annotation-text')].map(e => e.getBoundingClientRect().left))
+            - p.getBoundingClientRect().left"""
+    )
+    assert left >= 0
+    label = "[...document.querySelectorAll('.st-key-card_pairs .hl-bars tbody th')]"
+    assert page.evaluate(f"{label}.every(e => e.scrollWidth <= e.clientWidth && e.clientHeight <= 60)")
