@@ -98,9 +98,10 @@ def lay_out_axes(
         "t": 40 + 0.83 * long + (30 if title else 0),
         "b": 62 if legend else 8,
     }
+    # A title stands off its labels: with the labels' length on top it ran into the headline of a slide.
     chart.lay_out(
-        xaxis=across | {"side": "top", "tickangle": -56, "title": across["title"] | {"standoff": 8 + 0.83 * long}},
-        yaxis=down | {"range": [last, -0.5], "title": down["title"] | {"standoff": 14 + wide}},
+        xaxis=across | {"side": "top", "tickangle": -56, "title": across["title"] | {"standoff": 8}},
+        yaxis=down | {"range": [last, -0.5], "title": down["title"] | {"standoff": 10}},
         height=cells + margin["t"] + margin["b"],
         margin=margin,
         hoverdistance=80,  # so that the nearest marker is found from a cell's corner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,8 @@ def as_slide(figure: go.Figure, headline: str, below: str) -> go.Figure:
     wide = float(figure.layout.width or high * 1.15)
     lines = textwrap.wrap(headline, int(SHAPE * (1 - 2 * EDGE) / (0.5 * LETTER)))
     above = 1.3 * LETTER * len(lines) + 1.9 * EDGE  # of the slide's height
-    height = max(high / (1 - above - 1.2 * EDGE), wide / (1 - 2 * EDGE) / SHAPE)
+    least = max(high / (1 - above - 1.2 * EDGE), wide / (1 - 2 * EDGE) / SHAPE)
+    height = 9 * math.ceil(least / 9)  # 16:9 in whole pixels, so that the file has 1080 rows and not 1079
     width, letter, edge = height * SHAPE, LETTER * height, EDGE * height
     top, bottom = above * height, 1.2 * edge
     spare = max(0.0, height - top - bottom - high) / 2

@@ -152,3 +152,10 @@ def test_one_token_has_a_picture_too():
 def test_shapes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"\(6, 6\) numbers do not fit 6 queries and 2 keys"):
         heatmap(pattern(), WORDS, ["a", "b"])
+
+
+def test_an_axis_title_stands_close_to_its_labels_however_long_they_are():
+    """Plotly adds the labels' own length; a slide, whose margins are wide, would put the title into its headline."""
+    long = ["a" * 20, "b" * 20]
+    figure = heatmap(np.full((2, 2), 0.5), long, theme="light")
+    assert 0 < figure.layout.xaxis.title.standoff <= 12 and 0 < figure.layout.yaxis.title.standoff <= 12
