@@ -180,6 +180,6 @@ def cross_attention(
     query = split_heads(linear(x, weights.w_q, weights.b_q), n_heads)  # [head, query, d_head]
     key = split_heads(linear(memory, weights.w_k, weights.b_k), n_heads)  # [head, key, d_head]
     value = split_heads(linear(memory, weights.w_v, weights.b_v), n_heads)  # [head, key, d_head]
-    seen = pattern(query, key, may_look)  # [head, query, key]
-    joined = join_heads(weighted_values(seen, value))  # [query, head·d_head]
-    return linear(joined, weights.w_o, weights.b_o), seen
+    attention_pattern = pattern(query, key, may_look)  # [head, query, key]
+    joined = join_heads(weighted_values(attention_pattern, value))  # [query, head·d_head]
+    return linear(joined, weights.w_o, weights.b_o), attention_pattern

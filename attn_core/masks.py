@@ -79,14 +79,14 @@ class Mask:
         """
         if self.cells is not None:
             return self.cells[rows, :n_key]
-        allowed = torch.ones(rows.stop - rows.start, n_key, dtype=torch.bool)
+        may_look = torch.ones(rows.stop - rows.start, n_key, dtype=torch.bool)
         if self.ahead is not None:
-            allowed = allowed.tril(self.ahead + rows.start)
+            may_look = may_look.tril(self.ahead + rows.start)
         if self.back is not None:
-            allowed = allowed.triu(rows.start - self.back)
+            may_look = may_look.triu(rows.start - self.back)
         if self.real is not None:
-            allowed = allowed & padding(self.real[:n_key], len(allowed))
-        return allowed
+            may_look = may_look & padding(self.real[:n_key], len(may_look))
+        return may_look
 
     def everyone_sees(self, n_query: int, n_key: int) -> bool:
         """Whether every query has a key that it may look at; of a rule without drawing its square.
@@ -136,12 +136,12 @@ def _reach(cells: Tensor) -> tuple[int, int]:
     """How far ahead and how far back queries look at most, from bool [query, key] with something to see."""
     ahead, back = -cells.shape[0], -cells.shape[1]
     for rows in row_slices(*cells.shape):
-        seen = cells[rows]
-        some = seen.any(dim=-1)
+        may_look = cells[rows]
+        some = may_look.any(dim=-1)
         if not bool(some.any()):
             continue
         query = torch.arange(rows.start, rows.stop)[some]
-        numbers = seen[some].to(torch.uint8)
+        numbers = may_look[some].to(torch.uint8)
         first, from_end = numbers.argmax(dim=-1), numbers.flip(-1).argmax(dim=-1)  # argmax is the first of equals
         ahead = max(ahead, int((cells.shape[1] - 1 - from_end - query).max()))
         back = max(back, int((query - first).max()))

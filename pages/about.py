@@ -5,6 +5,6 @@ import streamlit as st
 from ui.about import layout
 from ui.page import ROOT, open_page
 
-page = open_page("about", sentence=False, model=False)
+open_page("about", sentence=False, model=False)
 st.html(ROOT / "assets" / "css" / "lesson.css")
 layout.show()

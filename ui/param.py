@@ -148,6 +148,17 @@ def typed(name: str, default: str, **more: Unpack[Declared]) -> Param:
     return Param(name, default, lambda raw, earlier: raw, **more)
 
 
+def pairs(raw: str, joint: str, most: int, problem: str) -> tuple[tuple[int, int], ...]:
+    """Pairs of whole numbers as a link writes them, each once: "4-3_4-2" → ((4, 3), (4, 2)), `joint` being "-".
+
+    Raises ValueError with `problem` where there are more than `most`, or where something else stands in the link.
+    """
+    written = [pair.split(joint) for pair in raw.split("_") if pair]
+    if len(written) > most or any(len(p) != 2 or not all(n.isascii() and n.isdigit() for n in p) for p in written):
+        raise ValueError(problem)
+    return tuple(dict.fromkeys((int(first), int(second)) for first, second in written))
+
+
 def as_written(value: object) -> str:
     """A value as a link says it: "auto" for None, 1 or 0 for yes or no."""
     if value is None:

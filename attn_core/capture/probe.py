@@ -132,7 +132,7 @@ def _with_projections(model: nn.Module, record: ProbeRecord, call: AttentionEven
     key = projections.head_slices(model, record, call.key, everything, call.time, exact=False)
     if query is None or key is None:
         return site
-    turned = [projections.turned_by_position(q[2], seen) for q, seen in ((query, call.query), (key, call.key))]
+    turned = [projections.turned_by_position(q[2], captured) for q, captured in ((query, call.query), (key, call.key))]
     if None in turned:
         return site
     return replace(site, query=query[0], key=key[0], x=query[1], memory=key[1])

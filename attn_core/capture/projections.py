@@ -90,8 +90,8 @@ def _gather(output: Tensor, offsets: tuple[int, ...], d_head: int) -> Tensor:
     return torch.stack([output[:, o : o + d_head] for o in offsets])
 
 
-def turned_by_position(plain: Tensor, seen: Tensor) -> bool | None:
+def turned_by_position(plain: Tensor, captured: Tensor) -> bool | None:
     """Whether attention saw heads [head, token, d_head] turned by their position; None if by something unknown."""
-    if parity.same(seen, plain):
+    if parity.same(captured, plain):
         return False
-    return None if fit_rotary(plain, seen, parity.ROTATION) is None else True
+    return None if fit_rotary(plain, captured, parity.ROTATION) is None else True

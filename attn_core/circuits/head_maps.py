@@ -166,8 +166,8 @@ class _Plain:
         return (made if self.module is None else _double(run_module(self.module, made)))[:, self.columns]
 
 
-def _normed_projection(stream: StreamTrace, layer: int, x: Floats, seen: Floats) -> _Plain:
-    """W and the norm behind it that give a head's queries or keys `seen` [token, d_head] at place 0, unturned there.
+def _normed_projection(stream: StreamTrace, layer: int, x: Floats, captured: Floats) -> _Plain:
+    """W and the norm behind it that give a head's queries or keys, `captured` [token, d_head], unturned at place 0.
 
     Tried are the matrices and norms that stand beside the value's matrix in the same attention module.
     """
@@ -176,8 +176,8 @@ def _normed_projection(stream: StreamTrace, layer: int, x: Floats, seen: Floats)
         parent = stream.module().get_submodule(value.linear.module.rpartition(".")[0])
         for module in parent.children():
             for linear in _linears(module, x.shape[-1]):
-                for candidate in _normed(linear, parent, seen.shape[-1]):
-                    if parity.same(torch.as_tensor(candidate.heads(x[:1])), torch.as_tensor(seen[:1])):
+                for candidate in _normed(linear, parent, captured.shape[-1]):
+                    if parity.same(torch.as_tensor(candidate.heads(x[:1])), torch.as_tensor(captured[:1])):
                         return candidate
     raise HeadlightError(f"In {stream.family} models W_Q and W_K could not be found, so a score cannot be split.")
 

@@ -41,13 +41,12 @@ class Reconciliation:
     """A table beside the real class. `built` is Σ numel over its parameters, or None where there is no such class.
 
     `differing` names tensors that only one of them has, or that differ in shape; empty also where the class stores
-    the same numbers under other names (`by_tensor` is False).
+    the same numbers under other names.
     """
 
     class_name: str
     table: int
     built: int | None
-    by_tensor: bool = True
     differing: tuple[str, ...] = ()
     reason: str = ""
 
@@ -157,8 +156,8 @@ def reconcile(table: ParameterTable) -> Reconciliation:
     except ImpossibleModel as error:
         return Reconciliation("", table.total, None, reason=str(error))
     count = sum(parameter.numel() for parameter in model.parameters())
-    name, by_tensor = type(model).__name__, config is table.config
-    return Reconciliation(name, table.total, count, by_tensor, _differing(table, model) if by_tensor else ())
+    same_names = config is table.config
+    return Reconciliation(type(model).__name__, table.total, count, _differing(table, model) if same_names else ())
 
 
 def _differing(table: ParameterTable, model: nn.Module) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The small models as checkpoints of the transformers library, and back: the decoder as GPT-2, the translator as mBART.
+"""The small models as checkpoints of the transformers library: the decoder as GPT-2, the translator as mBART.
 
 Only names change, and mBART's matrices, which the library keeps as [out, in]. Everything that opens a library model can
 therefore open ours, and the library itself can be asked whether our forward pass is right.
@@ -6,7 +6,6 @@ therefore open ours, and the library itself can be asked whether our forward pas
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,10 @@ from torch import Tensor, nn
 
 from attn_core.tiny import grammar_phrases as phrases
 from attn_core.tiny import grammar_stories as stories
-from attn_core.tiny.decoder import Decoder, DecoderShape
+from attn_core.tiny.decoder import Decoder
 from attn_core.tiny.layers import Attention
 from attn_core.tiny.tokenizer import word_tokenizer
-from attn_core.tiny.translator import Translator, TranslatorShape
+from attn_core.tiny.translator import Translator
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -82,47 +81,6 @@ def _save(theirs: Any, weights: Parts, tokenizer: PreTrainedTokenizerFast, folde
     theirs.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)  # the library makes it readable for its owner only
     tokenizer.save_pretrained(folder)
-
-
-def load_decoder(folder: Path) -> Decoder:
-    """Our own decoder with the weights of a folder that `save_decoder` wrote."""
-    config, weights = _read(folder)
-    model = Decoder(
-        DecoderShape(
-            config["vocab_size"], config["n_layer"], config["n_head"], config["n_embd"], config["n_inner"],
-            config["n_positions"],
-        )
-    )  # fmt: skip
-    _fill(gpt2_names(model), weights)
-    return model.eval()
-
-
-def load_translator(folder: Path) -> Translator:
-    """Our own translator with the weights of a folder that `save_translator` wrote."""
-    config, weights = _read(folder)
-    model = Translator(
-        TranslatorShape(
-            config["vocab_size"], config["encoder_layers"], config["encoder_attention_heads"], config["d_model"],
-            config["encoder_ffn_dim"], config["max_position_embeddings"],
-        )
-    )  # fmt: skip
-    _fill(mbart_names(model), weights)
-    return model.eval()
-
-
-def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    from safetensors.torch import load_file
-
-    return json.loads((folder / "config.json").read_text()), load_file(folder / "model.safetensors")
-
-
-@torch.no_grad()
-def _fill(names: Parts, weights: dict[str, Tensor]) -> None:
-    """Write the library's weights into ours, through the views that `names` holds."""
-    for name, parts in names.items():
-        pieces = torch.split(weights[name], [part.shape[-1] for part in parts], dim=-1)
-        for part, piece in zip(parts, pieces, strict=True):
-            part.copy_(piece)
 
 
 def gpt2_names(model: Decoder) -> Parts:

@@ -36,8 +36,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, may_look: Tensor) -> tuple[Tensor, Tensor]:
         """E [batch, token, d_model] → (E after the block, pattern [batch, head, query, key])."""
-        seen = self.norm_1(x)
-        delta_e, pattern = self.attention(seen, seen, may_look)
+        normed = self.norm_1(x)
+        delta_e, pattern = self.attention(normed, normed, may_look)
         x = x + delta_e
         return x + self.mlp(self.norm_2(x)), pattern
 

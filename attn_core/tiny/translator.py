@@ -59,8 +59,8 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """E [batch, token, d_model], real [batch, 1, 1, token] → (E after the block, pattern)."""
-        seen = self.norm_1(x)
-        delta_e, pattern = self.attention(seen, seen, real)
+        normed = self.norm_1(x)
+        delta_e, pattern = self.attention(normed, normed, real)
         x = x + delta_e
         return x + self.mlp(self.norm_2(x)), pattern
 
@@ -78,8 +78,8 @@ class DecoderBlock(nn.Module):
 
     def forward(self, x: Tensor, memory: Tensor, may_look: Tensor, real: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """E of the French, memory of the English → (E after the block, self pattern, cross pattern)."""
-        seen = self.norm_1(x)
-        delta_e, pattern = self.attention(seen, seen, may_look)
+        normed = self.norm_1(x)
+        delta_e, pattern = self.attention(normed, normed, may_look)
         x = x + delta_e
         delta_e, cross_pattern = self.across(self.norm_2(x), memory, real)
         x = x + delta_e

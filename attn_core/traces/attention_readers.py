@@ -95,8 +95,8 @@ class AttentionReaders:
         """One row of a pattern, [key], computed without the others; sums to 1."""
         call = self._call(layer, head, query)
         row = np.zeros(call.n_key, np.float32)
-        seen = call.rows(slice(query, query + 1)).patterns(head)[0, 0]
-        row[: len(seen)] = seen  # where no query looks ahead, later keys are left out: their weight is 0
+        weights = call.rows(slice(query, query + 1)).patterns(head)[0, 0]
+        row[: len(weights)] = weights  # where no query looks ahead, later keys are left out: their weight is 0
         return row
 
     def patterns(self, layer: int, rows: slice | None = None) -> Array:
@@ -107,8 +107,10 @@ class AttentionReaders:
             return call.patterns(None).numpy()
         some = np.zeros((call.n_heads, max(0, stop - start), call.n_key), np.float32)
         if some.size:
-            seen = call.rows(slice(start, stop)).patterns(None)  # [head, row, key up to the last that may be seen]
-            some[:, :, : seen.shape[-1]] = seen
+            weights = call.rows(slice(start, stop)).patterns(
+                None
+            )  # [head, row, key]: keys end where the last may be seen
+            some[:, :, : weights.shape[-1]] = weights
         return some
 
     def iter_patterns(self, layer: int) -> Iterator[tuple[slice, Array]]:

@@ -7,13 +7,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from server import PATIENCE, chromium, serve
+from server import PATIENCE, chromium, serve, watch
 
 import attn_core as ac
 from attn_core.text.numbers import percent
 
 expect.set_options(timeout=PATIENCE)
 Visit = Callable[..., Page]
+STARTER = "a fluffy blue creature roamed the verdant forest"
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,12 @@ def app_address() -> Iterator[str]:
 def any_browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def trace() -> ac.Trace:
+    """The judge: the first sentence, outside the app."""
+    return ac.trace(ac.load("minilm"), STARTER)
 
 
 @pytest.fixture
@@ -50,11 +57,7 @@ def open_page(app_address: str, any_browser: Browser) -> Iterator[Visit]:
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         own = urlsplit(at or app_address).netloc
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on(
-            "console", lambda said: wrong.append(said.text) if said.type == "error" and not _harmless(said) else None
-        )
-        page.on("request", lambda asked: wrong.append(asked.url) if _is_elsewhere(asked.url, own) else None)
+        watch(page, wrong, lambda url: not _is_elsewhere(url, own))
         query = "?" + urlencode(params) if params else ""
         page.goto(f"{at or app_address}/{page_name}{query}", timeout=PATIENCE)
         return page
@@ -63,11 +66,6 @@ def open_page(app_address: str, any_browser: Browser) -> Iterator[Visit]:
     for context in contexts:
         context.close()
     assert wrong == []
-
-
-def _harmless(said: object) -> bool:
-    """A deep link asks once for the server's health below its own path, which is not there; Streamlit then looks up."""
-    return "/_stcore/" in str(getattr(said, "location", {}).get("url", ""))
 
 
 def _is_elsewhere(url: str, own: str) -> bool:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,14 +29,15 @@ def serve(**environment: str) -> Iterator[str]:
     own = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **environment}
     process = subprocess.Popen([*command, "--server.address=127.0.0.1"], cwd=ROOT, env=own)
     try:
-        _wait_for_health(f"http://127.0.0.1:{port}", process)
+        wait_for_health(f"http://127.0.0.1:{port}", process)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _wait_for_health(address: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for_health(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Until a server answers; an error where it ended, or where it never does."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     for _ in range(600):
         if process.poll() is not None:
@@ -47,6 +48,18 @@ def _wait_for_health(address: str, process: subprocess.Popen[bytes]) -> None:
         except OSError:
             time.sleep(0.2)
     raise TimeoutError("the server did not start")
+
+
+def watch(page: Page, wrong: list[str], is_expected: Callable[[str], bool]) -> None:
+    """Write into `wrong` what goes wrong in a page's console, and every address that it was not expected to ask."""
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" and not _harmless(said) else None)
+    page.on("request", lambda asked: None if is_expected(asked.url) else wrong.append(asked.url))
+
+
+def _harmless(said: object) -> bool:
+    """A deep link asks once for the server's health below its own path, which is not there; Streamlit then looks up."""
+    return "/_stcore/" in str(getattr(said, "location", {}).get("url", ""))
 
 
 @contextmanager

@@ -422,7 +422,7 @@ def test_the_wheel_brings_the_library_and_its_weights_and_not_the_app(wheel):
 
 
 def test_the_wheel_works_outside_the_checkout(wheel, tmp_path):
-    """In an empty environment; what it depends on is lent to it by a path file, so that nothing is downloaded."""
+    """In an empty environment; what it depends on is found through a path file, so that nothing is downloaded."""
     import numpy
 
     home = tmp_path / "empty"
@@ -431,7 +431,7 @@ def test_the_wheel_works_outside_the_checkout(wheel, tmp_path):
     assert "attn_core" not in run("import sys; print(sys.path)", python, cwd=tmp_path)
     subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
     site = Path(run("import sysconfig; print(sysconfig.get_path('purelib'))", python, cwd=tmp_path).strip())
-    (site / "lent.pth").write_text(str(Path(numpy.__file__).parents[1]) + "\n")
+    (site / "dependencies.pth").write_text(str(Path(numpy.__file__).parents[1]) + "\n")
     code = (
         "import attn_core as ac\n"
         "from attn_core import figures\n"

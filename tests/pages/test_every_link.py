@@ -60,7 +60,7 @@ def start(script: str, **params: str) -> AppTest:
     return checked(page.run())
 
 
-def walk(places: list[str]) -> list[str]:
+def round_trip(places: list[str]) -> list[str]:
     """A round that goes each way between two places once."""
     ways = {here: [there for there in places if there != here] for here in places}
     stack, round_ = [places[0]], []
@@ -74,7 +74,7 @@ def walk(places: list[str]) -> list[str]:
 
 def test_the_menu_leads_from_every_page_to_every_other_without_a_remark() -> None:
     """Also where both have a parameter of one name, such as `axes`; what was chosen is there when one comes back."""
-    round_, been = walk(PAGES), set()
+    round_, been = round_trip(PAGES), set()
     page = start(round_[0])
     for here, there in itertools.pairwise(round_):
         query = next(said for script, said in links(page) if script == there)

@@ -81,20 +81,6 @@ def number_row(parts: Sequence[tuple[str, str]], says: str = "") -> None:
     st.html(f'<div class="hl-numbers">{cells}</div>{said}')
 
 
-def chips(
-    labels: Sequence[str], special: Sequence[bool], words: Sequence[int | None], chosen: dict[int, str] | None = None
-) -> None:
-    """A sentence as token chips: special ones dimmed, pieces of one word joined; `chosen` gives positions a role
-    ("query" or "key")."""
-    after = [*words[1:], None]
-    spans = []
-    for i, label in enumerate(labels):
-        classes = ["special"] * special[i] + ["joins"] * (words[i] is not None and words[i] == after[i])
-        classes += [chosen[i]] if chosen and i in chosen else []
-        spans.append(f'<span class="{" ".join(classes)}" title="{i}">{escape(label)}</span>')
-    st.html(f'<div class="hl-chips">{"".join(spans)}</div>')
-
-
 def note(text: str) -> None:
     """A quiet remark, plain text."""
     st.html(f'<div class="hl-note" role="status">{escape(text)}</div>')

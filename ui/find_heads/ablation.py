@@ -16,6 +16,7 @@ from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from ui import words
 from ui.drawing import markup
+from ui.param import pairs
 from ui.words import how_many
 
 if TYPE_CHECKING:
@@ -29,11 +30,8 @@ HARDLY = 0.005  # bits; what is less reads as 0.00
 
 
 def parse_heads(raw: str) -> Heads:
-    """ "0.3_1.2" → ((0, 3), (1, 2)). ValueError says what is wrong."""
-    pairs = [pair.split(".") for pair in raw.split("_") if pair]
-    if len(pairs) > MOST or any(len(p) != 2 or not all(n.isascii() and n.isdigit() for n in p) for p in pairs):
-        raise ValueError(WORDS.text("ablation.bad_heads"))
-    return tuple(sorted({(int(layer), int(head)) for layer, head in pairs}))
+    """ "0.3_1.2" → ((0, 3), (1, 2)), in order. ValueError says what is wrong."""
+    return tuple(sorted(pairs(raw, ".", MOST, WORDS.text("ablation.bad_heads"))))
 
 
 def headline(tokens: Tokens, query: int, off: Heads, replacement: str, change: ablation.Effect) -> Markup:

@@ -22,6 +22,7 @@ from attn_core.text.numbers import percent, signed
 from attn_core.text.tokens import Tokens
 from ui import words
 from ui.drawing import markup
+from ui.param import pairs
 
 if TYPE_CHECKING:
     from attn_core.traces.stream import StreamTrace
@@ -34,10 +35,7 @@ MOST = 40  # cells in a link
 
 def parse_cells(raw: str) -> Cells:
     """ "4-3_4-2" → ((4, 3), (4, 2)). ValueError says what is wrong."""
-    pairs = [pair.split("-") for pair in raw.split("_") if pair]
-    if len(pairs) > MOST or any(len(p) != 2 or not all(n.isascii() and n.isdigit() for n in p) for p in pairs):
-        raise ValueError(WORDS.text("search.bad_cells"))
-    return tuple(dict.fromkeys((int(query), int(key)) for query, key in pairs))
+    return pairs(raw, "-", MOST, WORDS.text("search.bad_cells"))
 
 
 def in_sentence(cells: Cells, n_query: int, n_key: int) -> Cells:

@@ -75,22 +75,14 @@ def shares_aloud(title: str, parts: dict[str, int]) -> Markup:
 
 def thin_aloud(pair: Factored, d_model: int, d_head: int) -> Markup:
     """What the two thin matrices save, if they save anything."""
-    if pair.times > 1:
-        return WORDS.html(
-            "thin.saves",
-            d_model=d_model,
-            full=pair.full,
-            d_head=d_head,
-            thin=pair.thin,
-            times=pair.times,
-            query_and_key=pair.query_and_key,
-        )
     return WORDS.html(
-        "thin.saves_nothing",
+        "thin.saves",
+        "yes" if pair.times > 1 else "no",
         d_model=d_model,
         full=pair.full,
         d_head=d_head,
         thin=pair.thin,
+        times=pair.times,
         query_and_key=pair.query_and_key,
     )
 

@@ -51,5 +51,5 @@ def whole_numbers(numbers: Sequence[int] | None) -> list[int] | None:
 
 def hidden_cells(patterns: np.ndarray, may_look: np.ndarray | None) -> np.ndarray:
     """What has no weight, bool [head, query, key]: masked cells, and rows that hiding tokens has left empty (NaN)."""
-    hidden: np.ndarray = np.isnan(patterns)
-    return hidden if may_look is None else np.logical_or(hidden, ~np.asarray(may_look, bool))
+    masked: np.ndarray = np.isnan(patterns)
+    return masked if may_look is None else np.logical_or(masked, ~np.asarray(may_look, bool))

@@ -96,15 +96,15 @@ def overview(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     weights = np.where(tiles == MASKED, np.nan, (tiles / 254.0) ** 2)
     x, y = (_places(n_heads, n_key), _places(n_layers, n_query))
     flat = weights.transpose(0, 2, 1, 3).reshape(n_layers * n_query, n_heads * n_key)
-    hidden = np.where(np.isnan(flat), 1.0, np.nan)
+    masked = np.where(np.isnan(flat), 1.0, np.nan)
     scale = view.get("scale", "sqrt")
     figure = go.Figure()
     for block in _tiles(n_layers, n_heads, n_query, n_key):
         rows, columns = block
         place = {"x": x[columns], "y": y[rows]}
-        if not np.isnan(hidden[rows, columns]).all():
+        if not np.isnan(masked[rows, columns]).all():
             grey = [[0, COLOUR["masked"]], [1, COLOUR["masked"]]]
-            figure.add_heatmap(z=hidden[rows, columns], colorscale=grey, showscale=False, meta="masked", **place)
+            figure.add_heatmap(z=masked[rows, columns], colorscale=grey, showscale=False, meta="masked", **place)
         layer, head = rows.start // n_query, columns.start // n_key
         figure.add_heatmap(
             z=flat[rows, columns].astype(np.float32),

@@ -80,9 +80,9 @@ def _panel(figure: go.Figure, i: int, panel: Any, numbers: np.ndarray, header: H
         meta=said(what, "query", "key", asks, answers),
     )
     x, y = grid.domain(i)
-    hidden = ~np.isfinite(numbers)
-    if hidden.any():
-        _masked(figure, hidden, name)
+    masked = ~np.isfinite(numbers)
+    if masked.any():
+        _masked(figure, masked, name)
     most = min(MOST_TICKS, max(4, int(grid.wide / 13)))
     far = grid.left - 24
     asking = "query (asks)" if i % grid.across == 0 else " "
@@ -112,10 +112,10 @@ def _places(labels: list[str | None], pool: int) -> list[str]:
     return [f"{at * pool} {word or ''}" for at, word in enumerate(labels)]
 
 
-def _masked(figure: go.Figure, hidden: np.ndarray, name: str) -> None:
+def _masked(figure: go.Figure, masked: np.ndarray, name: str) -> None:
     """Cells that do not exist or may not be looked at: grey, which no weight and no difference is."""
     grey = [[0, COLOUR["masked"]], [1, COLOUR["masked"]]]
-    z = np.where(hidden, 1.0, np.nan)
+    z = np.where(masked, 1.0, np.nan)
     figure.add_heatmap(
         z=z, colorscale=grey, opacity=0.6, showscale=False, xaxis=f"x{name}", yaxis=f"y{name}", meta="masked"
     )
@@ -137,10 +137,10 @@ def matrix(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     rows, columns, chosen = header["rows"], header["columns"], header["chosen"]
     if header["turned"]:
         numbers, rows, columns, chosen = numbers.T, columns, rows, chosen[::-1]
-    hidden = ~np.isfinite(numbers)
+    masked = ~np.isfinite(numbers)
     figure = go.Figure(
         go.Heatmap(
-            z=np.where(hidden, np.nan, numbers),
+            z=np.where(masked, np.nan, numbers),
             showscale=header["legend"],
             **colour_bar(header["bar"], header["scale"]),
             meta=said(
@@ -151,8 +151,8 @@ def matrix(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
             ),
         )
     )
-    if hidden.any():
-        _masked(figure, hidden, "")
+    if masked.any():
+        _masked(figure, masked, "")
     side = LETTER * max((len(shorten(word)) for word in rows["texts"]), default=0)
     lean = LETTER * max((len(shorten(word)) for word in columns["texts"]), default=2)
     left, top = round(40 + side), round(34 + 0.85 * lean)

@@ -11,18 +11,11 @@ from conftest import link, no_sideways_scroll, strongest, title
 from playwright.sync_api import Page, expect
 from server import is_live, serve, settled
 
-import attn_core as ac
 from attn_core.text.numbers import percent
 from ui.shell.menu import PAGES
 
 pytestmark = pytest.mark.browser
 STARTER = "a fluffy blue creature roamed the verdant forest"
-
-
-@pytest.fixture(scope="module")
-def trace() -> ac.Trace:
-    """The judge: the same sentence, outside the app."""
-    return ac.trace(ac.load("minilm"), STARTER)
 
 
 def drawn(page: Page) -> np.ndarray:

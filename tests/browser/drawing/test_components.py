@@ -9,15 +9,13 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
-import urllib.request
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from server import PATIENCE, settled
+from server import PATIENCE, settled, wait_for_health, watch
 
 from attn_core.figures import colours
 from attn_core.text.numbers import percent
@@ -86,22 +84,11 @@ def server(tmp_path_factory):
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        wait_for_health(address)
+        wait_for_health(address, process)
         yield address
     finally:
         process.terminate()
         process.wait(10)
-
-
-def wait_for_health(address):
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(200):
-        try:
-            opener.open(f"{address}/_stcore/health", timeout=1)
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError("the page did not start")
 
 
 @pytest.fixture
@@ -113,16 +100,7 @@ def visit(server, any_browser: Browser):
     def go(query="", width=1280, height=1400, **options) -> Page:
         page = any_browser.new_page(viewport={"width": width, "height": height}, **options)
         pages.append(page)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-        page.on(
-            "request",
-            lambda asked: (
-                wrong.append(asked.url)
-                if server not in asked.url.replace("ws:", "http:") and asked.url.startswith("http")
-                else None
-            ),
-        )
+        watch(page, wrong, lambda url: server in url.replace("ws:", "http:") or not url.startswith("http"))
         page.goto(f"{server}/?{query}")
         page.locator(".tile").first.wait_for()
         page.locator(".js-plotly-plot .hm").first.wait_for()

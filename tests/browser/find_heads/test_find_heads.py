@@ -15,11 +15,6 @@ pytestmark = pytest.mark.browser
 STARTER = "a fluffy blue creature roamed the verdant forest"
 
 
-@pytest.fixture(scope="module")
-def trace() -> ac.Trace:
-    return ac.trace(ac.load("minilm"), STARTER)
-
-
 def board(page: Page) -> Locator:
     return page.locator(".st-key-card_board .panel canvas")
 

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from server import watch
 
 import attn_core as ac
 from attn_core.text.numbers import percent
@@ -16,11 +17,6 @@ from attn_core.views.view import View
 
 pytestmark = pytest.mark.browser
 SENTENCE = "a fluffy blue creature roamed the verdant forest"
-
-
-@pytest.fixture(scope="module")
-def trace():
-    return ac.trace(ac.load("minilm"), SENTENCE)
 
 
 @pytest.fixture
@@ -35,9 +31,7 @@ def open_file(any_browser: Browser, tmp_path):
         context = any_browser.new_context(viewport={"width": width, "height": 1300}, color_scheme=scheme, offline=True)
         contexts.append(context)
         opened = context.new_page()
-        opened.on("pageerror", lambda error: wrong.append(str(error)))
-        opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-        opened.on("request", lambda asked: None if asked.url == path.as_uri() else wrong.append(asked.url))
+        watch(opened, wrong, lambda url: url == path.as_uri())
         opened.goto(path.as_uri())
         return opened
 

@@ -12,19 +12,12 @@ from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as TooLate
 from server import is_live, serve, settled
 
-import attn_core as ac
 from attn_core.text.numbers import percent
 from attn_core.walkthrough.head import run_stages
 from ui.step_by_step.numbers import number
 
 pytestmark = pytest.mark.browser
 STARTER = "a fluffy blue creature roamed the verdant forest"
-
-
-@pytest.fixture(scope="module")
-def trace() -> ac.Trace:
-    """The judge: the same sentence, outside the app."""
-    return ac.trace(ac.load("minilm"), STARTER)
 
 
 def board(page: Page, key: str) -> Locator:

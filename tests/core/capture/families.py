@@ -12,6 +12,10 @@ import transformers as tf
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
 TEXT = "one grey fox ran far over the hill and the old fox sat by the tree while the sun went down on it"
+STARTER_LABELS = [  # as MiniLM reads the first sentence
+    *("[CLS]", "a", "fluffy", "blue", "creature", "roam", "##ed"),
+    *("the", "ve", "##rdan", "##t", "forest", "[SEP]"),
+]
 TARGET = "un renard gris court loin de la colline"
 
 _HEADS = {"num_attention_heads": 4, "num_hidden_layers": 2, "hidden_size": 32, "vocab_size": 99}
@@ -27,6 +31,17 @@ _BART = {
     "encoder_ffn_dim": 48,
     "decoder_ffn_dim": 48,
     "max_position_embeddings": 64,
+}
+SEQ2SEQ = {  # still smaller, of one layer each
+    "vocab_size": 40,
+    "d_model": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 16,
+    "decoder_ffn_dim": 16,
+    "max_position_embeddings": 32,
 }
 _IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 
@@ -185,3 +200,15 @@ def save(name: str, folder: Path, seed: int = 0) -> Any:
     model.save_pretrained(folder)
     (byte_tokenizer() if name in ("gpt2", "qwen2") else word_tokenizer()).save_pretrained(folder)
     return model
+
+
+def whisper(n_key: int) -> Any:
+    """A tiny model that reads sound of `n_key` moments and writes words; random weights, the same in every run."""
+    torch.manual_seed(0)
+    config = tf.WhisperConfig(
+        vocab_size=99, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
+        decoder_attention_heads=4, encoder_ffn_dim=48, decoder_ffn_dim=48, max_source_positions=n_key, num_mel_bins=8,
+        max_target_positions=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=3,
+        suppress_tokens=None, begin_suppress_tokens=None,
+    )  # fmt: skip
+    return tf.WhisperForConditionalGeneration._from_config(config, attn_implementation="eager").eval()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import transformers as tf
-from families import FAMILIES, OUTSIDE, TARGET, TEXT, Family, save, word_tokenizer
+from families import FAMILIES, OUTSIDE, TARGET, TEXT, Family, save, whisper, word_tokenizer
 
 import attn_core as ac
 from attn_core.capture import interface
@@ -322,11 +322,8 @@ def test_two_threads_on_one_model_never_mix() -> None:
             if not all(same) or not np.array_equal(trace.final_embedding(), truth[i].final_embedding()):
                 wrong.append(text)
 
-    threads = [threading.Thread(target=visit, args=(i,)) for i in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(jobs)) as threads:
+        list(threads.map(visit, range(len(jobs))))
     assert wrong == []
 
 
@@ -473,14 +470,7 @@ def test_ids_are_read_as_they_are_and_cut_at_the_limit() -> None:
 
 
 def test_a_speech_models_keys_are_times() -> None:
-    torch.manual_seed(0)
-    config = tf.WhisperConfig(
-        vocab_size=99, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
-        decoder_attention_heads=4, encoder_ffn_dim=48, decoder_ffn_dim=48, max_source_positions=20, num_mel_bins=8,
-        max_target_positions=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=3,
-        suppress_tokens=None, begin_suppress_tokens=None,
-    )  # fmt: skip
-    eager = tf.WhisperForConditionalGeneration._from_config(config, attn_implementation="eager").eval()
+    eager = whisper(20)
     model = ac.wrap(copy.deepcopy(eager), TOKENIZER)
     sound = np.random.default_rng(0).normal(size=(8, 40)).astype(np.float32)
     trace = ac.trace(model, audio=sound, target=TARGET)

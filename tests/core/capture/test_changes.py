@@ -110,8 +110,8 @@ def test_the_link_switches_the_heads_off_again_or_says_what_it_cannot_do(off: ac
     link = view.address()
     assert (link["find"], link["off"], link["fill"]) == ("matter", "0.3_1.2", "mean")
     assert View(forced).address()["changes"] == "pattern forced in head 0.1" and View(forced).opens == "all_heads"
-    lent = View(off, page="compare_heads", link={"layer": "1"})  # a page's own link
-    assert lent.opens == "compare_heads" and lent.address()["changes"] == str(off.changes)
+    linked = View(off, page="compare_heads", link={"layer": "1"})  # a page's own link
+    assert linked.opens == "compare_heads" and linked.address()["changes"] == str(off.changes)
 
 
 def test_lines_of_python_give_the_same_changed_pass(changed: tuple[ac.Trace, str]) -> None:

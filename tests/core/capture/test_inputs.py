@@ -3,17 +3,12 @@
 import pytest
 import torch
 import transformers as tf
+from families import SEQ2SEQ
 
 from attn_core.residual.input_parts import input_parts
 
 IDS = [5, 9, 2, 30, 31, 7, 5]
 SMALL = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
-SEQ2SEQ = {"vocab_size": 40, "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2} | {
-    "decoder_attention_heads": 2,
-    "encoder_ffn_dim": 16,
-    "decoder_ffn_dim": 16,
-    "max_position_embeddings": 32,
-}
 GPT2 = {"vocab_size": 40, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32}
 OPT = SMALL | {"ffn_dim": 16, "word_embed_proj_dim": 16, "max_position_embeddings": 32}
 DISTILBERT = {"vocab_size": 40, "dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 16}

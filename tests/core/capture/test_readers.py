@@ -90,14 +90,16 @@ class LargestTensor(TorchDispatchMode):
         return given
 
 
-def test_nothing_quadratic_is_made_on_the_way(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> ac.Model:
     folder = tmp_path_factory.mktemp("gpt2")
     save("gpt2", folder)
-    model = ac.load(folder)
+    return ac.load(folder)
+
+
+def test_nothing_quadratic_is_made_on_the_way(gpt2: ac.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     n = 60
-    trace = ac.trace(model, [3 + i % 20 for i in range(n)])
+    trace = ac.trace(gpt2, [3 + i % 20 for i in range(n)])
     for module in (masks, layers):
         monkeypatch.setattr(module, "CELLS", 4 * n)
     linear = n * 4 * trace.d_model
@@ -125,22 +127,19 @@ def test_nothing_quadratic_is_made_on_the_way(
 
 
 def test_switched_off_heads_and_forced_patterns_keep_their_meaning_in_blocks(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    gpt2: ac.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path_factory.mktemp("gpt2")
-    save("gpt2", folder)
-    model = ac.load(folder)
-    n = len(run(model).tokens)
+    n = len(run(gpt2).tokens)
     first = np.zeros((n, n), np.float32)
     first[:, 0] = 1
-    whole = ac.trace(model, TEXT, without=[(0, 1)], edit={(0, 2): first})
+    whole = ac.trace(gpt2, TEXT, without=[(0, 1)], edit={(0, 2): first})
     before = whole.patterns(0), whole.check()
     for module in (masks, layers):
         monkeypatch.setattr(module, "CELLS", SMALL)
     assert np.allclose(whole.patterns(0), before[0], atol=1e-6) and np.array_equal(whole.pattern(0, 2), first)
     assert whole.check().ok and before[1].ok
     turned = np.eye(n, dtype=np.float32)  # whose rows differ, so that each has to stay in its place
-    assert np.array_equal(ac.trace(model, TEXT, edit={(0, 2): turned}).pattern(0, 2), turned)
+    assert np.array_equal(ac.trace(gpt2, TEXT, edit={(0, 2): turned}).pattern(0, 2), turned)
     assert not whole.delta_e(0, 1).any() and not whole.delta_e_sizes(0)[1].any()
     given = np.tile(whole.value(0, 2)[0], (n, 1)) @ whole.w_o(0, 2)  # every query takes all from the first token
     np.testing.assert_allclose(whole.delta_e(0, 2), given, atol=1e-6)
@@ -150,12 +149,9 @@ def test_switched_off_heads_and_forced_patterns_keep_their_meaning_in_blocks(
 
 
 @pytest.mark.parametrize("part", ["embedding", "output projection", "value"])
-def test_what_is_not_a_number_is_never_a_small_error(tmp_path_factory: pytest.TempPathFactory, part: str) -> None:
-    folder = tmp_path_factory.mktemp("gpt2")
-    save("gpt2", folder)
-    model = ac.load(folder)
-    broken = copy.deepcopy(model.hf)
-    wrapped = ac.wrap(broken, model.tokenizer)
+def test_what_is_not_a_number_is_never_a_small_error(gpt2: ac.Model, part: str) -> None:
+    broken = copy.deepcopy(gpt2.hf)
+    wrapped = ac.wrap(broken, gpt2.tokenizer)
     block = broken.base_model.h[1].attn
     weight = {
         "embedding": broken.base_model.wte.weight,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -57,47 +57,19 @@ def gpt2():
     return loud(GPT2LMHeadModel, GPT2Config(vocab_size=N, n_embd=32, n_layer=2, n_head=4, n_positions=32, **SPECIAL))
 
 
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48, **SPECIAL}
+
+
 def bert():
-    return loud(
-        BertModel,
-        BertConfig(
-            vocab_size=N,
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            intermediate_size=48,
-            **SPECIAL,
-        ),
-    )
+    return loud(BertModel, BertConfig(vocab_size=N, **SIZES))
 
 
 def neox():
-    return loud(
-        GPTNeoXForCausalLM,
-        GPTNeoXConfig(
-            vocab_size=N,
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            intermediate_size=48,
-            **SPECIAL,
-        ),
-    )
+    return loud(GPTNeoXForCausalLM, GPTNeoXConfig(vocab_size=N, **SIZES))
 
 
 def llama():
-    return loud(
-        LlamaForCausalLM,
-        LlamaConfig(
-            vocab_size=N,
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            intermediate_size=48,
-            **SPECIAL,
-        ),
-    )
+    return loud(LlamaForCausalLM, LlamaConfig(vocab_size=N, num_key_value_heads=2, **SIZES))
 
 
 OUTPUT = {  # where each family keeps W_O of a layer; only the judge knows
@@ -210,11 +182,8 @@ def test_two_visitors_one_with_a_head_off_never_mix():
             if not np.allclose(got, expected[off], atol=1e-6):
                 wrong.append(off)
 
-    threads = [threading.Thread(target=visit, args=(i % 2 == 0,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(visit, (True, False, True, False)))
     assert wrong == []
 
 

@@ -6,8 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -315,12 +315,8 @@ def test_threads_that_ask_at_once_get_one_model(bert, monkeypatch):
     reads = []
     read = loading.read_checkpoint
     monkeypatch.setattr(loading, "read_checkpoint", lambda *a, **k: reads.append(1) or read(*a, **k))
-    found: list[object] = []
-    threads = [threading.Thread(target=lambda: found.append(ac.load(bert))) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(ac.load, [bert] * 6))
     assert len(reads) == 1
     assert len(found) == 6 and len({id(model) for model in found}) == 1
 

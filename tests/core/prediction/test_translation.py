@@ -136,14 +136,7 @@ def test_sentences_are_written_as_people_write() -> None:
 
 def test_sound_and_its_transcript() -> None:
     """The two sequences may be of different kinds: queries are words, keys are moments of a recording."""
-    torch.manual_seed(0)
-    config = tf.WhisperConfig(
-        vocab_size=99, d_model=32, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
-        decoder_attention_heads=4, encoder_ffn_dim=48, decoder_ffn_dim=48, num_mel_bins=8, max_source_positions=50,
-        max_target_positions=32, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
-        suppress_tokens=None, begin_suppress_tokens=None,
-    )  # fmt: skip
-    theirs = tf.WhisperForConditionalGeneration._from_config(config, attn_implementation="eager").eval()
+    theirs = families.whisper(50)
     sound = torch.randn(8, 100)
     written = [1, 5, 6, 7]
     with torch.no_grad():

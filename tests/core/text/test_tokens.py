@@ -1,7 +1,7 @@
 """Labels, words and limits, judged by hand and by the tokenizers' own decoding."""
 
 import pickle
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -73,7 +73,11 @@ def test_wordpiece_keeps_its_joints_and_flags_its_frame(wordpiece):
     ]
     assert t.special == [True] + [False] * 11 + [True]
     assert t.words == [None, 0, 1, 2, 3, 4, 4, 5, 6, 6, 6, 7, None]
-    assert t.word_labels == ["[CLS]", "a", "fluffy", "blue", "creature", "roamed", "the", "verdant", "forest", "[SEP]"]
+    assert t.word_labels == [
+        "[CLS]",
+        *["a", "fluffy", "blue", "creature", "roamed", "the", "verdant", "forest"],
+        "[SEP]",
+    ]
     assert t.dropped == 0
 
 
@@ -280,11 +284,8 @@ def test_threads_do_not_mix_languages(translator):
         line, target = lines[n]
         wrong.extend(1 for _ in range(200) if tokens.encode(translator, line, 32, target=target).ids != alone[n])
 
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(len(lines))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(lines)) as threads:
+        list(threads.map(work, range(len(lines))))
     assert not wrong
 
 

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 import torch
 import transformers as tf
+from read_back import load_decoder, load_translator
 from torch import nn
 
 from attn_core.text.unknown_words import TextReader
@@ -55,7 +56,7 @@ def translator_folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @torch.no_grad()
 def test_decoder_equals_gpt2(decoder_folder: Path) -> None:
-    ours = checkpoints.load_decoder(decoder_folder)
+    ours = load_decoder(decoder_folder)
     theirs = tf.AutoModelForCausalLM.from_pretrained(decoder_folder, attn_implementation="eager").eval()
     assert type(theirs).__name__ == "GPT2LMHeadModel"
     ids = torch.randint(0, ours.shape.n_words, (3, 64), generator=torch.Generator().manual_seed(0))
@@ -68,7 +69,7 @@ def test_decoder_equals_gpt2(decoder_folder: Path) -> None:
 
 @torch.no_grad()
 def test_translator_equals_mbart(translator_folder: Path) -> None:
-    ours = checkpoints.load_translator(translator_folder)
+    ours = load_translator(translator_folder)
     theirs = tf.AutoModelForSeq2SeqLM.from_pretrained(translator_folder, attn_implementation="eager").eval()
     assert type(theirs).__name__ == "MBartForConditionalGeneration"
     draw = torch.Generator().manual_seed(0)
@@ -90,7 +91,7 @@ def test_translator_equals_mbart(translator_folder: Path) -> None:
 @torch.no_grad()
 def test_greedy_translation_equals_the_librarys() -> None:
     folder = ASSETS / "tiny-translator"
-    ours, theirs = checkpoints.load_translator(folder), tf.AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
+    ours, theirs = load_translator(folder), tf.AutoModelForSeq2SeqLM.from_pretrained(folder).eval()
     tokenizer = tf.AutoTokenizer.from_pretrained(folder)
     for pair in [phrases.sentence(Random(n)) for n in range(20)]:
         english = tokenizer(" ".join(pair.english), return_tensors="pt").input_ids

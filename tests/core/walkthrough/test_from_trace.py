@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
+from families import SEQ2SEQ
 
 import attn_core as ac
 from attn_core.walkthrough.ablations import StageAblation
@@ -17,12 +18,6 @@ LLAMA = {"vocab_size": 40, "hidden_size": 24, "num_hidden_layers": 2, "num_atten
     "max_position_embeddings": 32,
 }
 BERT = {k: v for k, v in LLAMA.items() if k != "num_key_value_heads"}
-SEQ2SEQ = {"vocab_size": 40, "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2} | {
-    "decoder_attention_heads": 2,
-    "encoder_ffn_dim": 16,
-    "decoder_ffn_dim": 16,
-    "max_position_embeddings": 32,
-}
 OPT = BERT | {"ffn_dim": 24, "word_embed_proj_dim": 24}
 T5 = {"vocab_size": 40, "d_model": 24, "d_kv": 6, "num_heads": 4, "num_layers": 2, "d_ff": 24}
 DISTILBERT = {"vocab_size": 40, "dim": 24, "n_layers": 2, "n_heads": 4, "hidden_dim": 24, "max_position_embeddings": 32}

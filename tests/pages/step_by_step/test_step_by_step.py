@@ -193,7 +193,7 @@ def test_nothing_broken_is_close_to_the_model_and_every_break_is_not(trace) -> N
         )
         difference = np.nan_to_num(spoilt.pattern.numpy()) - trace.pattern(0, 3)
         np.testing.assert_allclose(np.nan_to_num(numbers(page, f"break_{step}_Difference")), difference, atol=1e-5)
-        np.testing.assert_allclose(numbers(page, "step_6_grid"), trace.pattern(0, 3), atol=2e-6)  # the walk stays true
+        np.testing.assert_allclose(numbers(page, "step_6_grid"), trace.pattern(0, 3), atol=2e-6)  # still the model's
 
 
 def test_the_intact_picture_keeps_its_scale_beside_one_that_is_broken(trace) -> None:
@@ -232,7 +232,7 @@ def test_a_causal_mask_is_hatched_and_not_zero() -> None:
 
 
 def test_a_wrong_model_would_show(monkeypatch, trace) -> None:
-    """The meter is computed: spoil W_V on its way to the walk, and it says so."""
+    """The meter is computed: spoil W_V on its way to the stages, and it says so."""
     honest = StreamTrace.projections
 
     def spoilt(self, layer, head):
