@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from attn_core.capture.model import Model, wrap
     from attn_core.capture.opened import open_trace
     from attn_core.capture.run import trace
+    from attn_core.circuits.head_card import head_card
     from attn_core.models.loading import load
     from attn_core.parameters.count import count_parameters
     from attn_core.traces.parity import Parity
@@ -36,6 +37,7 @@ _MODULES = {  # public name → the module that defines it, imported when the na
     "Parity": "traces.parity",
     "Trace": "traces.trace",
     "count_parameters": "parameters.count",
+    "head_card": "circuits.head_card",
     "load": "models.loading",
     "open_trace": "capture.opened",
     "show": "views.notebook",
@@ -55,6 +57,7 @@ __all__ = [
     "UnsupportedFamily",
     "__version__",
     "count_parameters",
+    "head_card",
     "load",
     "open_trace",
     "show",

@@ -76,25 +76,37 @@ def query_and_key_maps(
     stream: StreamTrace, layer: int, head: int, queries: Places, keys: Places, entered: tuple[Floats, Floats]
 ) -> tuple[HeadMap, HeadMap]:
     """The maps of a head's query and key; `entered` are the streams [token, d_model] that its norms received."""
-    site = stream._layer(layer, head).site
-    inputs = _double(stream.attention_input(layer)), _double(stream.attention_memory(layer))
-    captured = _double(stream.query(layer, head)), _double(stream.key(layer, head))
-    if site.query is not None and site.key is not None:
-        weights = stream.projections(layer, head)
-        plain = [
-            _Plain(_double(weights.w_q), None if weights.b_q is None else _double(weights.b_q)),
-            _Plain(_double(weights.w_k), None if weights.b_k is None else _double(weights.b_k)),
-        ]
-    else:
-        plain = [_normed_projection(stream, layer, x, seen) for x, seen in zip(inputs, captured, strict=True)]
-    made = [own.heads(x) for own, x in zip(plain, inputs, strict=True)]
-    rotation = _rotation(made, captured)
+    inputs = _inputs(stream, layer)
+    plain, rotation = query_and_key_projections(stream, layer, head)
     maps = []
     for role, own, x, stream_in, places in zip(("query", "key"), plain, inputs, entered, (queries, keys), strict=True):
         turned = None if rotation is None else rotation.at(torch.as_tensor(places))
         before = norm_before(stream, layer, stream_in, x, places)
         maps.append(HeadMap(role, before, own.weight, own.bias, own.inner(x[places]), own.columns, turned))
     return maps[0], maps[1]
+
+
+def query_and_key_projections(
+    stream: StreamTrace, layer: int, head: int
+) -> tuple[tuple[Projection, Projection], Rotation | None]:
+    """W_Q and W_K of a head with their norms, and the rotation of the trace's tokens that follows, if there is one."""
+    site, inputs = stream._layer(layer, head).site, _inputs(stream, layer)
+    captured = _double(stream.query(layer, head)), _double(stream.key(layer, head))
+    if site.query is not None and site.key is not None:
+        weights = stream.projections(layer, head)
+        asking = Projection(_double(weights.w_q), None if weights.b_q is None else _double(weights.b_q))
+        answering = Projection(_double(weights.w_k), None if weights.b_k is None else _double(weights.b_k))
+    else:
+        asking, answering = (
+            _normed_projection(stream, layer, x, seen) for x, seen in zip(inputs, captured, strict=True)
+        )
+    rotation = _rotation([asking.heads(inputs[0]), answering.heads(inputs[1])], captured)
+    return (asking, answering), rotation
+
+
+def _inputs(stream: StreamTrace, layer: int) -> tuple[Floats, Floats]:
+    """What W_Q and what W_K is multiplied with, [token, d_model] each."""
+    return _double(stream.attention_input(layer)), _double(stream.attention_memory(layer))
 
 
 def value_map(stream: StreamTrace, layer: int, head: int, keys: Places, entered: Floats) -> HeadMap:
@@ -115,6 +127,12 @@ def norm_before(stream: StreamTrace, layer: int, entered: Floats, x: Floats, pla
 
     Of the model's norms it is the one that gives x, number by number; those that stand near W_O are tried first.
     """
+    module = norm_module_before(stream, layer, entered, x)
+    return None if module is None else frozen_norm(partial(run_module, module), entered[places])
+
+
+def norm_module_before(stream: StreamTrace, layer: int, entered: Floats, x: Floats) -> nn.Module | None:
+    """The module that made x of the stream that entered, both [token, d_model]; None where x is that stream."""
     wanted = torch.as_tensor(x)
     if parity.same(torch.as_tensor(entered), wanted):
         return None
@@ -122,7 +140,8 @@ def norm_before(stream: StreamTrace, layer: int, entered: Floats, x: Floats, pla
     norms = [(name, module) for name, module in model.named_modules() if _is_norm(module, x.shape[-1])]
     for _, module in sorted(norms, key=lambda named: -_common_prefix(named[0], near)):
         if parity.same(torch.as_tensor(run_module(module, entered)).double(), wanted):
-            return frozen_norm(partial(run_module, module), entered[places])
+            found: nn.Module = module
+            return found
     raise HeadlightError(f"What leads from the stream to layer {layer}'s queries and keys could not be found.")
 
 
@@ -146,7 +165,7 @@ def _common_prefix(a: str, b: str) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class _Plain:
+class Projection:
     """A head's projection before any rotation: x·W + b and, in some families, a norm of that, per head or of all."""
 
     weight: Floats
@@ -166,7 +185,7 @@ class _Plain:
         return (made if self.module is None else _double(run_module(self.module, made)))[:, self.columns]
 
 
-def _normed_projection(stream: StreamTrace, layer: int, x: Floats, captured: Floats) -> _Plain:
+def _normed_projection(stream: StreamTrace, layer: int, x: Floats, captured: Floats) -> Projection:
     """W and the norm behind it that give a head's queries or keys, `captured` [token, d_head], unturned at place 0.
 
     Tried are the matrices and norms that stand beside the value's matrix in the same attention module.
@@ -182,23 +201,23 @@ def _normed_projection(stream: StreamTrace, layer: int, x: Floats, captured: Flo
     raise HeadlightError(f"In {stream.family} models W_Q and W_K could not be found, so a score cannot be split.")
 
 
-def _linears(module: nn.Module, d_model: int) -> Iterator[_Plain]:
+def _linears(module: nn.Module, d_model: int) -> Iterator[Projection]:
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     if isinstance(module, nn.Linear) and isinstance(weight, Tensor) and weight.shape[1] == d_model:
-        yield _Plain(_double(weight.T), None if bias is None else _double(bias))
+        yield Projection(_double(weight.T), None if bias is None else _double(bias))
 
 
-def _normed(linear: _Plain, parent: nn.Module, d_head: int) -> Iterator[_Plain]:
+def _normed(linear: Projection, parent: nn.Module, d_head: int) -> Iterator[Projection]:
     """A matrix with each norm that may follow it, cut into heads before or after the norm."""
     width = linear.weight.shape[1]
     slots = [slice(start, start + d_head) for start in range(0, width - d_head + 1, d_head)]
     for norm in parent.children():
         if _is_norm(norm, width):
-            yield from (_Plain(linear.weight, linear.bias, norm, slot) for slot in slots)
+            yield from (Projection(linear.weight, linear.bias, norm, slot) for slot in slots)
         if _is_norm(norm, d_head):
             for slot in slots:
                 bias = None if linear.bias is None else linear.bias[slot]
-                yield _Plain(linear.weight[:, slot], bias, norm)
+                yield Projection(linear.weight[:, slot], bias, norm)
 
 
 def _rotation(made: list[Floats], captured: tuple[Floats, Floats]) -> Rotation | None:

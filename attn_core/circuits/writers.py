@@ -184,7 +184,7 @@ def _prefix(stream: StreamTrace) -> str:
 def _started(stack: StreamTrace, tokens: Places) -> ResidualWriters:
     """E of layer 0: the vectors of word, place and segment where they give it exactly, E as a whole elsewhere."""
     written, embedding = ResidualWriters(tokens), stack.embedding(0)
-    found = _input_parts(stack, embedding)
+    found = stack_input_parts(stack, embedding)
     if found is None:
         written.add(Writer("embedding", "embedding", stack.name), lambda: embedding[tokens].astype(np.float64))
         return written
@@ -229,7 +229,7 @@ def run_module(module: torch.nn.Module, vectors: NDArray[np.floating]) -> NDArra
         return result
 
 
-def _input_parts(
+def stack_input_parts(
     stack: StreamTrace, embedding: NDArray[np.float32]
 ) -> tuple[InputParts, tuple[torch.nn.Module, ...]] | None:
     model, ids = stack.module(), stack.tokens.ids

@@ -1,0 +1,244 @@
+"""The card of a head: what it looks for, what it moves, whom it reads, from the weights and from repeated tokens.
+
+    card = ac.head_card(model, 0, 3)
+    card.copying, card.prefix_matching
+    card.reads[0], card.writes[0]           # the strongest pairs of its QK and of its OV circuit
+    card.composition                        # how much it reads of what each earlier head writes
+
+What is said of a sentence needs the sentence; what is said here holds for the head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from attn_core.capture.run import trace as run_trace
+from attn_core.circuits import vocabulary_circuits as circuits
+from attn_core.circuits.composition import composition
+from attn_core.circuits.direct_path import DirectPaths
+from attn_core.circuits.head_matrices import HeadMatrices, head_matrices, triangle
+from attn_core.circuits.repeats import Repeats
+from attn_core.circuits.vocabulary_circuits import Direction, TokenPair, WordTables
+from attn_core.circuits.writers import Floats
+from attn_core.errors import HeadlightError, check_index
+from attn_core.heads.samples import SEEDS, texts_for, traces_of
+from attn_core.tolerances import SMALLEST
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attn_core.capture.model import Model
+    from attn_core.traces.trace import Trace
+
+PAIRS = 12  # of each circuit
+NEAREST = 5
+Progress = Callable[[float], None]
+
+
+class NearHead(NamedTuple):
+    """Another head of the stream: by behaviour a Jensen–Shannon distance (0: looks alike), by weights a cosine."""
+
+    layer: int
+    head: int
+    value: float
+
+
+@dataclass(frozen=True, eq=False)
+class HeadCard:
+    """What one head does. `copying` is in [−1, 1], `prefix_matching` and `copying_on_repeats` in [0, 1].
+
+    NaN, or nothing, where a statement means nothing for the head; `left_out` says in sentences what the numbers leave
+    out in this model. `words_are` is "unembedding", "input embedding" (of a model that predicts no word) or "".
+    """
+
+    model: str
+    stream: str
+    layer: int
+    head: int
+    copying: float
+    prefix_matching: float
+    prefix_chance: float
+    copying_on_repeats: float
+    reads: tuple[TokenPair, ...]  # (word that asks, word that it looks at, score above the mean)
+    writes: tuple[TokenPair, ...]  # (word that it looks at, word that it raises, by how much above the mean)
+    composition: pd.DataFrame
+    directions: tuple[Direction, ...]
+    near_by_behaviour: tuple[NearHead, ...]
+    near_by_qk: tuple[NearHead, ...]
+    near_by_ov: tuple[NearHead, ...]
+    words_are: str
+    left_out: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """ "0.3", with its stream in a model that has several."""
+        return f"{self.layer}.{self.head}" if self.stream == "self" else f"{self.stream} {self.layer}.{self.head}"
+
+    def frame(self) -> pd.DataFrame:
+        """Every number in one table: part, what, value."""
+        import pandas as pd
+
+        rows: list[tuple[str, str, float]] = [
+            ("scores", "copying", self.copying),
+            ("scores", "prefix matching", self.prefix_matching),
+            ("scores", "prefix matching by chance", self.prefix_chance),
+            ("scores", "copying on repeats", self.copying_on_repeats),
+        ]
+        rows += [("reads", f"{pair.first} → {pair.second}", pair.score) for pair in self.reads]
+        rows += [("writes", f"{pair.first} → {pair.second}", pair.score) for pair in self.writes]
+        for found in self.composition.itertuples(index=False):
+            own = "" if found.stream == "self" else f"{found.stream} "
+            rows.append(("composition", f"{own}head {found.layer}.{found.head} by {found.through}", found.above))
+        for part in ("near_by_behaviour", "near_by_qk", "near_by_ov"):
+            rows += [
+                (part.replace("_", " "), f"head {near.layer}.{near.head}", near.value) for near in getattr(self, part)
+            ]
+        for own_direction in self.directions:
+            words = f"{' '.join(own_direction.reads)} → {' '.join(own_direction.writes)}"
+            rows.append(("directions", words, own_direction.share))
+        return pd.DataFrame(rows, columns=["part", "what", "value"])
+
+
+def head_card(
+    model: Model,
+    layer: int,
+    head: int,
+    *,
+    stream: str | None = None,
+    run: Callable[..., Trace] = run_trace,
+    progress: Progress | None = None,
+) -> HeadCard:
+    """The card of a head; an encoder-decoder needs `stream`. `run` stands in for `attn_core.trace`.
+
+    It takes about ten short passes, and memory for two tables [word, d_head]. Raises IndexError and ValueError for what
+    is not there, HeadlightError where the head's matrices could not be found.
+    """
+    told = progress or (lambda share: None)
+    texts = texts_for(model.name)
+    traces = traces_of(model, texts, SEEDS, run)
+    first = next(iter(traces))
+    own = first.stream(stream)
+    check_index("layer", layer, own.n_layers)
+    check_index("head", head, own.n_heads)
+    name, paths = own.name, DirectPaths(first)
+    matrices = head_matrices(paths, name, layer, head)
+    unembedding, kind = _unembedding(first, name)
+    tables = WordTables.of(paths, name, layer, unembedding, final=kind == "unembedding")
+    words, asked = readable_words(model.tokenizer, len(tables.table)), Repeats(layer, head)
+    asked.add(own, tables, repeated=False)
+    for done, trace in enumerate(traces, 2):
+        asked.add(trace.stream(name), tables, repeated=done > len(texts))
+        told(0.4 * done / (len(texts) + len(SEEDS)))
+    said = _namer(model)
+    scale = own.scaling(layer)
+    reads = circuits.qk_pairs(tables, matrices, scale, words, said, PAIRS, lambda share: told(0.4 + 0.2 * share))
+    writes, copying = tuple[TokenPair, ...](), float("nan")
+    if unembedding is not None:
+        writes = circuits.ov_pairs(tables, matrices, words, said, PAIRS, lambda share: told(0.6 + 0.2 * share))
+        copying = circuits.copying_score(circuits.copying_eigenvalues(tables, matrices))
+    earlier = composition(paths, matrices, progress=lambda share: told(0.8 + 0.15 * share))
+    qk, ov = _near_by_weights(paths, matrices)
+    told(1.0)
+    return HeadCard(
+        model.name,
+        name,
+        layer,
+        head,
+        copying,
+        asked.prefix_matching,
+        asked.prefix_chance,
+        asked.copying,
+        reads,
+        writes,
+        earlier,
+        circuits.directions(tables, matrices, words, said),
+        _nearest(asked.distance, layer, head, smallest=True),
+        _nearest(qk, layer, head),
+        _nearest(ov, layer, head),
+        kind,
+        tuple(_left_out(own, layer, matrices, kind)),
+    )
+
+
+def passes(model: Model) -> int:
+    """How many forward passes a card takes."""
+    return len(texts_for(model.name)) + len(SEEDS)
+
+
+def readable_words(tokenizer: Any, n_rows: int) -> NDArray[np.intp]:
+    """The ids of words that a text may hold: none that are special or stand in brackets."""
+    special = {*tokenizer.all_special_ids}
+    found = [
+        i
+        for word, i in tokenizer.get_vocab().items()
+        if i < n_rows and i not in special and not (len(word) > 2 and word[0] + word[-1] in ("[]", "<>"))
+    ]
+    return np.array(sorted(found), dtype=np.intp)
+
+
+def _namer(model: Model) -> Callable[[int], str]:
+    def name(word: int) -> str:
+        return model.read([word]).labels[0]
+
+    return name
+
+
+def _unembedding(trace: Trace, stream: str) -> tuple[Tensor | None, str]:
+    """(what the words that a head writes are read with, what that is): an encoder reads none off, so its own E."""
+    try:
+        vocabulary = trace.vocabulary
+    except HeadlightError:
+        return None, ""
+    if stream != "encoder":
+        return vocabulary.matrix, vocabulary.kind
+    table = trace.stream(stream).module().get_input_embeddings().weight.detach()  # type: ignore[operator]
+    return table, "input embedding"
+
+
+def _near_by_weights(paths: DirectPaths, own: HeadMatrices) -> tuple[Floats, Floats]:
+    """The cosines of QK and of OV with those of every head of the stream, as matrices: [layer, head] each."""
+    call = paths.trace.stream(own.stream)
+    shape = (call.n_layers, call.n_heads)
+    qk, ov = np.zeros(shape), np.zeros(shape)
+    for layer, head in np.ndindex(shape):
+        other = head_matrices(paths, own.stream, layer, head)
+        qk[layer, head] = _cosine((own.query, own.key), (other.query, other.key))
+        ov[layer, head] = _cosine((own.value, own.output.T), (other.value, other.output.T))
+    return qk, ov
+
+
+def _cosine(one: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> float:
+    """The cosine of two products A·Bᵀ of tall matrices, as vectors of their numbers."""
+    inner = float(((one[0].T @ other[0]) * (one[1].T @ other[1])).sum())
+    sizes = [float(np.linalg.norm(triangle(a) @ triangle(b).T)) for a, b in (one, other)]
+    return inner / max(sizes[0] * sizes[1], SMALLEST)
+
+
+def _nearest(values: Floats, layer: int, head: int, *, smallest: bool = False) -> tuple[NearHead, ...]:
+    order = np.argsort(values if smallest else -values, axis=None, kind="stable")
+    places = [divmod(int(at), values.shape[1]) for at in order]
+    found = [NearHead(a, b, float(values[a, b])) for a, b in places if (a, b) != (layer, head)]
+    return tuple(found[:NEAREST])
+
+
+def _left_out(own: Any, layer: int, matrices: HeadMatrices, kind: str) -> Iterable[str]:
+    """What the statements from the weights leave out in this model, a sentence each."""
+    yield "MLPs, biases and all other heads are left out: each word stands alone in the stream."
+    if layer > 0:
+        yield f"In truth the stream that enters layer {layer} also holds what the layers before it wrote."
+    if matrices.rotation is not None:
+        yield "Rotary positions: which words look at which holds for two words at one place."
+    if own.position_bias(layer, matrices.head) is not None:
+        yield "The position bias, which depends on places alone, is left out."
+    if own.soft_cap(layer) is not None:
+        yield "The soft cap of the scores is left out."
+    if kind == "input embedding":
+        yield "Nothing predicts a word here, so what the head writes is read with the input embeddings."
+    if not kind:
+        yield "This model's words are no vectors of its stream, so what the head writes is not read as words."
