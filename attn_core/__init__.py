@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from attn_core.circuits.head_card import head_card
     from attn_core.models.loading import load
     from attn_core.parameters.count import count_parameters
+    from attn_core.places import at
     from attn_core.traces.parity import Parity
     from attn_core.traces.trace import Trace
     from attn_core.views.notebook import show
@@ -36,6 +37,7 @@ _MODULES = {  # public name → the module that defines it, imported when the na
     "Model": "capture.model",
     "Parity": "traces.parity",
     "Trace": "traces.trace",
+    "at": "places",
     "count_parameters": "parameters.count",
     "head_card": "circuits.head_card",
     "load": "models.loading",
@@ -56,6 +58,7 @@ __all__ = [
     "UnknownModel",
     "UnsupportedFamily",
     "__version__",
+    "at",
     "count_parameters",
     "head_card",
     "load",

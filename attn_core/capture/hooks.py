@@ -33,11 +33,16 @@ class AttentionCall(NamedTuple):
 class Recorder(Protocol):
     """What a recorder offers to our attention function and to hooks."""
 
+    def before_attention(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What attention gets in their place, for this pass alone; as a rule the same tensors."""
+
     def on_attention(self, call: AttentionCall) -> None:
         """Take note of an attention call; may change `call.output` in place, for this pass alone."""
 
     def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
-        """Take note of what entered ("in") or left ("out") a module; `named` are arguments with names."""
+        """Take note of what entered ("in") or left ("out") a module; `named` are arguments with names.
+
+        May change a tensor of this pass in place."""
 
 
 RECORDER: ContextVar[Recorder | None] = ContextVar("recorder", default=None)

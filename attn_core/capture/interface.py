@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -45,13 +46,19 @@ def attend(
         scaling = query.shape[-1] ** -0.5
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     causal = bool(causal) and attention_mask is None and query.shape[2] > 1
+    recorder = RECORDER.get()
+    caller: Any = module
+    if recorder is not None:
+        groups = key.shape[1]
+        query, key, value = recorder.before_attention(query, key, value)
+        if key.shape[1] != groups:  # one head's key or value is patched, so no two heads share theirs in this call
+            caller = SimpleNamespace(is_causal=getattr(module, "is_causal", True))
     if softcap is None:
         output, _ = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias, **kwargs
+            caller, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias, **kwargs
         )
     else:
         output = _capped(query, key, value, attention_mask, causal, scaling, softcap)
-    recorder = RECORDER.get()
     if recorder is not None:
         recorder.on_attention(
             AttentionCall(module, query, key, value, attention_mask, position_bias, causal, scaling, softcap, output)

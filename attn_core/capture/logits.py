@@ -21,7 +21,7 @@ def logit_rule(hf_model: Any, wiring: Wiring) -> LogitRule | None:
     stream = "decoder" if hf_model.config.is_encoder_decoder else "self"
     if head is None or stream not in wiring.final:
         return None
-    recorder = PassRecorder(wiring, {}, "zero", {})
+    recorder = PassRecorder(wiring)
     inputs = probe_inputs(hf_model)
     final = wiring.first_of(wiring.final[stream])
     hook = add_hook(hf_model.get_submodule(final.module), final.module, final.side)

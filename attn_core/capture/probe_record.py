@@ -63,6 +63,9 @@ class ProbeRecorder:
         self.calls: dict[tuple[str, str], int] = {}
         self.names = {id(module): name for name, module in model.named_modules()}
 
+    def before_attention(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return query, key, value
+
     def on_attention(self, call: AttentionCall) -> None:
         self.time += 1
         if not self.record.attention:

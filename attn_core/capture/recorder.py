@@ -1,62 +1,81 @@
-"""What is kept of one forward pass, and what is changed in it: heads switched off, patterns forced."""
+"""What is kept of one forward pass; what is changed in it goes through here, too, and is done by `patches`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from attn_core.capture.hooks import AttentionCall, tensor_at, tensors_in
 from attn_core.capture.interface import read_mask
+from attn_core.capture.patches import Patches, put_into_pattern
 from attn_core.errors import UnsupportedFamily
 from attn_core.masks import Mask, RelativeBias
-from attn_core.traces import parity
-from attn_core.traces.layer import Call, Layer, frozen
+from attn_core.traces.changes import Changes
+from attn_core.traces.layer import Call, Layer, Replaced, frozen
 from attn_core.traces.wiring import Site, Tap, Wiring
 
 _PARTS = ("query", "key", "value", "output")
-_NONE: Mapping[int, Tensor] = frozen({})
+_NONE: Mapping[Any, Any] = frozen({})
+_PLAIN = Changes()
 
 
 class PassRecorder:
-    """Keeps, of one pass, what the wiring asks for; switches heads off where it is asked to."""
+    """Keeps, of one pass, what the wiring asks for; puts in its tensors what `changes` asks for."""
 
-    def __init__(
-        self,
-        wiring: Wiring,
-        without: dict[tuple[str, int], set[int]],
-        replacement: str,
-        edit: dict[tuple[str, int, int], Any],
-    ) -> None:
-        self.wiring, self.without, self.replacement, self.edit = wiring, without, replacement, edit
+    def __init__(self, wiring: Wiring, changes: Changes = _PLAIN) -> None:
+        self.wiring = wiring
+        self.patches = Patches(changes, wiring) if changes else None
         self.calls: list[KeptCall] = []
         self.seen: list[tuple[str, str, Any, dict[str, Any] | None]] = []  # module, side, values, named values
         self.masks: dict[Any, tuple[AttentionCall, Mask, RelativeBias | None]] = {}
+        self.computed: dict[Tap, Tensor] = {}  # what the model had computed where something was put
+        self._inputs: Mapping[str, Tensor] = _NONE  # the same of the query, key and value of the call to come
+        self._counts: dict[tuple[str, str], int] = {}  # how often something entered or left a module
 
-    def on_attention(self, call: AttentionCall) -> None:
+    def _site(self) -> Site:
         if len(self.calls) == len(self.wiring.sites):
             raise UnsupportedFamily("This model takes another path for another text; its layers cannot be told apart.")
-        site = self.wiring.sites[len(self.calls)]
+        return self.wiring.sites[len(self.calls)]
+
+    def before_attention(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if self.patches is None:
+            return query, key, value
+        parts, self._inputs = self.patches.change_inputs(self._site(), (query, key, value))
+        return parts
+
+    def on_attention(self, call: AttentionCall) -> None:
+        site = self._site()
         mask, bias = self._mask(call)
-        forced, replaced = self._change(call, mask, bias, site) if self.edit or self.without else (_NONE, _NONE)
+        forced, replaced = (
+            (_NONE, _NONE) if self.patches is None else self._change(self.patches, call, mask, bias, site)
+        )
         parts: tuple[Tensor, ...] = (call.query, call.key, call.value, call.output)
         if site.copied:
             parts = tuple(_copy(p) if n in site.copied else p for n, p in zip(_PARTS, parts, strict=True))
         query, key, value, output = (part.cpu() for part in parts)
-        kept = KeptCall(query, key, value, output, mask, bias, call.scaling, call.soft_cap, replaced, forced)
+        kept = KeptCall(
+            query, key, value, output, mask, bias, call.scaling, call.soft_cap, replaced, forced, self._inputs
+        )
+        self._inputs = _NONE
         self.calls.append(kept)
 
     def _change(
-        self, call: AttentionCall, mask: Mask, bias: RelativeBias | None, site: Site
-    ) -> tuple[Mapping[int, Tensor], Mapping[int, Tensor]]:
-        """Force patterns and switch heads off, where this call is asked to: (forced patterns, replaced parts)."""
+        self, patches: Patches, call: AttentionCall, mask: Mask, bias: RelativeBias | None, site: Site
+    ) -> tuple[Mapping[int, Tensor], Mapping[int, Replaced]]:
+        """Force patterns and replace heads, where this call is asked to: (forced patterns, replaced parts)."""
         query, key, value, output = (part.cpu() for part in (call.query, call.key, call.value, call.output))
-        whole = KeptCall(query, key, value, output, mask, bias, call.scaling, call.soft_cap)
-        forced = self._force(call, whole.as_call(), site.stream, site.layer)
-        return frozen(forced), frozen(self._switch_off(call, site.stream, site.layer))
+        kept = KeptCall(query, key, value, output, mask, bias, call.scaling, call.soft_cap).as_call()
+        forced: dict[int, Tensor] = {}
+        for head, puts in patches.patterns(site).items():
+            may_look = kept.mask.may_look(kept.n_query, kept.n_key)
+            name = f"{site.layer}.{head}"
+            forced[head], rows = put_into_pattern(puts, kept.patterns(head)[0], may_look, name)
+            weighted = forced[head][rows] @ kept.heads(head)[2][0]  # [row, key] · [key, d_head] → [row, d_head]
+            call.output[0, rows, head] = weighted.to(call.output)
+        return frozen(forced), frozen(patches.change_heads(site, call.output[0]))
 
     def _mask(self, call: AttentionCall) -> tuple[Mask, RelativeBias | None]:
         """Layers share their masks and biases, so each is read once."""
@@ -69,35 +88,18 @@ class PassRecorder:
             self.masks[key] = (call, *rules)  # with the call, so that these addresses are not used again in this pass
         return self.masks[key][1:]
 
-    def _force(self, call: AttentionCall, kept: Call, stream: str, layer: int) -> dict[int, Tensor]:
-        """Put the asked patterns in place of the heads' own, in this pass alone."""
-        forced: dict[int, Tensor] = {}
-        for (s, at, head), cells in self.edit.items():
-            if (s, at) != (stream, layer):
-                continue
-            n_query, n_key = kept.query.shape[1], kept.key.shape[1]
-            forced[head] = _legal_pattern(cells, kept.mask.may_look(n_query, n_key), f"{layer}.{head}")
-            weighted = forced[head] @ kept.heads(head)[2][0]  # [query, d_head]
-            call.output[0, :, head] = weighted.to(call.output.device)
-        return forced
-
-    def _switch_off(self, call: AttentionCall, stream: str, layer: int) -> dict[int, Tensor]:
-        """Put nothing, or the head's mean over the sentence, in its place, before W_O mixes the heads."""
-        heads = self.without.get((stream, layer), set())
-        replaced: dict[int, Tensor] = {}
-        for head in sorted(heads):
-            own = call.output[0, :, head]
-            mean = own.mean(dim=0, keepdim=True)  # [query, d_head] → [1, d_head]
-            put = mean.expand_as(own).clone() if self.replacement == "mean" else torch.zeros_like(own)
-            call.output[0, :, head] = put
-            replaced[head] = put.cpu()
-        return replaced
-
     def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
+        if self.patches is not None:
+            self._patch(self.patches, module, side, values, named)
         if (module, side) in self.wiring.copied_places:
             copies = tensors_in(values, named)
             values, named = (), {slot: _copy(t) for slot, t in copies.items()}  # type: ignore[misc]
         self.seen.append((module, side, values, named))
+
+    def _patch(self, patches: Patches, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
+        count = self._counts[module, side] = self._counts.get((module, side), -1) + 1
+        for tap, puts in patches.at(module, side).get(count, {}).items():
+            self.computed[tap] = patches.change_tensor(puts, tensor_at(tap.slot, values, named))
 
     def taps(self) -> dict[Tap, Tensor]:
         """What the wiring wants of the tensors that passed by, each once: [1, token, features] or [token, features]."""
@@ -121,8 +123,9 @@ class KeptCall(NamedTuple):
     bias: RelativeBias | None
     scaling: float
     soft_cap: float | None
-    replaced: Mapping[int, Tensor] = _NONE
+    replaced: Mapping[int, Replaced] = _NONE
     forced: Mapping[int, Tensor] = _NONE
+    computed: Mapping[str, Tensor] = _NONE
 
     def as_call(self) -> Call:
         return Call(
@@ -136,29 +139,20 @@ class KeptCall(NamedTuple):
             weighted_values=self.output[0].flatten(-2),  # [query, head, d_head] → [query, head·d_head]
             replaced=self.replaced,
             forced=self.forced,
+            computed=self.computed,
         )
 
 
-def layer_of(site: Site, kept: KeptCall, wiring: Wiring, taps: Mapping[Tap, Tensor]) -> Layer:
-    """One layer of what a pass kept, as a trace holds it."""
+def layer_of(
+    site: Site, kept: KeptCall, wiring: Wiring, taps: Mapping[Tap, Tensor], computed: Mapping[Tap, Tensor]
+) -> Layer:
+    """One layer of what a pass kept, as a trace holds it; `computed` is what the model had where something was put."""
     found = {tap: taps[wiring.first_of(tap)] for tap in site.taps}
     flat = {tap: tensor.reshape(-1, tensor.shape[-1]) for tap, tensor in found.items()}  # [token, features]
-    return Layer(site, kept.as_call(), frozen(flat))
+    own = {tap: computed[wiring.first_of(tap)] for tap in site.taps if wiring.first_of(tap) in computed}
+    return Layer(site, kept.as_call(), frozen(flat), frozen(own))
 
 
 def _copy(tensor: Tensor) -> Tensor:
     """The tensor in a storage of its own, cut to what it shows."""
     return tensor.clone(memory_format=torch.contiguous_format)
-
-
-def _legal_pattern(cells: Any, may_look: Tensor, name: str) -> Tensor:
-    pattern = torch.as_tensor(np.array(cells), dtype=torch.float32)
-    if pattern.shape != may_look.shape:
-        raise ValueError(f"the pattern for head {name} must be {list(may_look.shape)}, got {list(pattern.shape)}")
-    if not bool(
-        (pattern >= 0).all() and ((pattern.sum(dim=-1) - 1).abs() <= parity.ROW_SUM).all()
-    ):  # so that NaN is refused too
-        raise ValueError(f"every row of the pattern for head {name} must be positive and sum to 1")
-    if bool((pattern[~may_look] > 0).any()):
-        raise ValueError(f"the pattern for head {name} looks where the model's mask forbids it")
-    return pattern

@@ -14,8 +14,10 @@ from torch import Tensor
 
 from attn_core.capture.hooks import recording_to
 from attn_core.capture.model import Model
+from attn_core.capture.patches import patch_of
 from attn_core.capture.recorder import PassRecorder, layer_of
 from attn_core.errors import EmptyText, HeadlightError, check_index
+from attn_core.places import Place
 from attn_core.text import tokens
 from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import Changes
@@ -36,27 +38,35 @@ def trace(
     without: Sequence[HeadKey] = (),
     replacement: str = "zero",
     edit: Mapping[HeadKey, Any] | None = None,
+    patch: Mapping[Place, Any] | None = None,
 ) -> Trace:
     """Run a model once over a text (or token ids) and keep what explains its attention.
 
     An encoder-decoder also needs `target`, what it is about to write (a text, or the decoder's ids as they are);
     a speech model takes `audio`, a spectrogram [mel, frame], in place of a text.
-    `without` switches heads off, for this call only, and `replacement` says what stands in their place: "zero" or the
-    head's "mean" over the sentence. `edit` forces patterns [query, key]. Both name heads (layer, head), or (stream,
-    layer, head) in an encoder-decoder. `trace.changes` then says what was changed, and so does all that is made of it.
+    `patch` puts something else at places of the pass, for this call only: `{ac.at.head(0, 3): other_trace}`. `ac.at`
+    names the places; what is put there is a trace, whose tensor of the same place it is, an array of the place's shape
+    (see `attn_core.places`), or "zero" or "mean", the mean over the sentence. What follows is computed from it.
+    `without` and `edit` are shorter ways to say two of these: `without` switches heads off, and `replacement` says what
+    stands in their place, `edit` forces patterns [query, key]. Both name heads (layer, head), or (stream, layer, head)
+    in an encoder-decoder. `trace.changes` then says what was changed, and so does all that is made of it.
+
+    Raises ValueError or IndexError for a place that is not there, is named twice, or gets another shape than it has,
+    and HeadlightError where this model's tensor could not be found.
     """
     if replacement not in ("zero", "mean"):
         raise ValueError(f'replacement must be "zero" or "mean", got {replacement!r}')
     inputs, read = _inputs(model, text, target, audio)
-    off: dict[tuple[str, int], set[int]] = {}
-    for stream, layer, head in (_head_key(model, key) for key in without):
-        off.setdefault((stream, layer), set()).add(head)
+    off = [_head_key(model, key) for key in without]
     forced = {_head_key(model, key): cells for key, cells in (edit or {}).items()}
-    recorder = PassRecorder(model.wiring, off, replacement, forced)
+    patches = [patch_of(place, put, model.wiring) for place, put in (patch or {}).items()]
+    changes = Changes.of(off, replacement, forced, patches)
+    recorder = PassRecorder(model.wiring, changes)
     with model.running(), recording_to(recorder):
         model.run(**inputs)
-    heads = [(stream, layer, head) for (stream, layer), some in off.items() for head in some]
-    return _assemble(model, recorder, read, Changes.of(heads, replacement, forced))
+    if recorder.patches is not None and recorder.patches.tensors_left:
+        raise HeadlightError(f"{model.name} did not pass by every place that was to be patched, so nothing is shown.")
+    return _assemble(model, recorder, read, changes)
 
 
 def _head_key(model: Model, key: HeadKey) -> tuple[str, int, int]:
@@ -135,7 +145,7 @@ def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens
     wiring, taps = model.wiring, recorder.taps()
     layers: dict[str, list[Callable[[], Layer]]] = {name: [] for name in read}
     for site, call in zip(wiring.sites, recorder.calls, strict=True):
-        layers[site.stream].append(partial(layer_of, site, call, wiring, taps))
+        layers[site.stream].append(partial(layer_of, site, call, wiring, taps, recorder.computed))
     source = source_of(model)
     streams: dict[str, StreamTrace] = {}
     for name in reversed(layers):  # "cross" before the decoder that goes on through it

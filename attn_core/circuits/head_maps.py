@@ -41,6 +41,7 @@ class HeadMap:
     inner: FrozenNorm | None = None
     columns: slice = field(default_factory=lambda: slice(None))
     rotation: Rotation | None = None  # of these tokens
+    put: Floats | None = None  # what a patch added to the head's own, [token, d_head]
 
     def part(self, vectors: Floats) -> Floats:
         """What a part of the stream becomes: [token, d_model] → [token, d_head]."""
@@ -56,6 +57,8 @@ class HeadMap:
         if self.inner is not None and self.inner.shift.any():
             shift = np.tile(self.inner.shift, (n_tokens, 1))
             yield Writer(f"{self.role} norm shift", "own"), self._turned(shift[:, self.columns])
+        if self.put is not None:
+            yield Writer(f"{self.role} patch", "patch"), self.put
 
     def _projected(self, x: Floats) -> Floats:
         return self._normed(x @ self.weight)
@@ -78,11 +81,14 @@ def query_and_key_maps(
     """The maps of a head's query and key; `entered` are the streams [token, d_model] that its norms received."""
     inputs = _inputs(stream, layer)
     plain, rotation = query_and_key_projections(stream, layer, head)
+    put = _put(stream, layer, head, "query"), _put(stream, layer, head, "key")
     maps = []
-    for role, own, x, stream_in, places in zip(("query", "key"), plain, inputs, entered, (queries, keys), strict=True):
+    sides = zip(("query", "key"), plain, inputs, entered, (queries, keys), put, strict=True)
+    for role, own, x, stream_in, places, added in sides:
         turned = None if rotation is None else rotation.at(torch.as_tensor(places))
         before = norm_before(stream, layer, stream_in, x, places)
-        maps.append(HeadMap(role, before, own.weight, own.bias, own.inner(x[places]), own.columns, turned))
+        inner, here = own.inner(x[places]), None if added is None else added[places]
+        maps.append(HeadMap(role, before, own.weight, own.bias, inner, own.columns, turned, here))
     return maps[0], maps[1]
 
 
@@ -92,6 +98,8 @@ def query_and_key_projections(
     """W_Q and W_K of a head with their norms, and the rotation of the trace's tokens that follows, if there is one."""
     site, inputs = stream._layer(layer, head).site, _inputs(stream, layer)
     captured = _double(stream.query(layer, head)), _double(stream.key(layer, head))
+    put = _put(stream, layer, head, "query"), _put(stream, layer, head, "key")
+    captured = captured[0] - _zero_if_none(put[0]), captured[1] - _zero_if_none(put[1])  # as the model made them
     if site.query is not None and site.key is not None:
         weights = stream.projections(layer, head)
         asking = Projection(_double(weights.w_q), None if weights.b_q is None else _double(weights.b_q))
@@ -116,7 +124,19 @@ def value_map(stream: StreamTrace, layer: int, head: int, keys: Places, entered:
         raise HeadlightError(f"In {stream.family} models the values are not W·x alone, so they cannot be split.")
     weight, bias = found.site.value.of_head(stream.module(), head, found.call.n_heads)
     before = norm_before(stream, layer, entered, _double(stream.attention_memory(layer)), keys)
-    return HeadMap("value", before, _double(weight), None if bias is None else _double(bias))
+    put = _put(stream, layer, head, "value")
+    here = None if put is None else put[keys]
+    return HeadMap("value", before, _double(weight), None if bias is None else _double(bias), put=here)
+
+
+def _put(stream: StreamTrace, layer: int, head: int, role: str) -> Floats | None:
+    """What a patch added to a head's query, key or value, [token, d_head]; None where nothing was put."""
+    put = stream._put_into_head(layer, head, role)
+    return None if put is None else _double(put)
+
+
+def _zero_if_none(put: Floats | None) -> Floats:
+    return np.zeros(1) if put is None else put
 
 
 # ------------------------------------------------------------------------------------------- the norm before attention

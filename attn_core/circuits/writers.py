@@ -106,8 +106,10 @@ def entering(trace: Trace, stream: str, layer: int, tokens: Places) -> ResidualW
     written = _started(stack, tokens)
     for block in range(layer):
         _add_block(written, stack, block)
+    _add_patch(written, stack, layer)
     if stream == "cross":  # the decoder's own heads of this layer have written already
         _add_attention(written, stack, layer)
+        _add_patch(written, own, layer)
     return written
 
 
@@ -116,6 +118,7 @@ def leaving(stack: StreamTrace, tokens: Places) -> ResidualWriters:
     written = _started(stack, tokens)
     for block in range(stack.n_layers):
         _add_block(written, stack, block)
+    _add_patch(written, stack, stack.n_layers)
     last, final = stack.embedding(stack.n_layers)[tokens], stack.final_embedding()[tokens]
     if not np.array_equal(last, final):
         written.norm(
@@ -131,6 +134,7 @@ def _add_block(written: ResidualWriters, stack: StreamTrace, layer: int) -> None
     """The heads, biases and MLP of a whole block, and the norms between and after them."""
     calls = stack.block_calls()
     for call in calls:
+        _add_patch(written, call, layer)
         _add_attention(written, call, layer)
     last = calls[-1]
     tokens = written.tokens
@@ -159,9 +163,18 @@ def _add_attention(written: ResidualWriters, call: StreamTrace, layer: int) -> N
     written.constant(Writer(f"{prefix}bias {layer}", "bias", call.name, layer), bias, through)
     if through is not None:
         written.constant(shift, through.shift)
+    _add_patch(written, call, layer, "attention")
     if block is BlockKind.POST_NORM:
         x = call.embedding(layer)[tokens].astype(np.float64) + call.attention_added(layer)[tokens]
         written.norm(shift, partial(call.block_norm, layer, "attention"), x)
+
+
+def _add_patch(written: ResidualWriters, call: StreamTrace, layer: int, what: str = "residual") -> None:
+    """What a patch put into the stream that enters a layer, or into what attention adds: a writer like any other."""
+    put = call._put(layer, what)
+    if put is not None:
+        rows = put[written.tokens].astype(np.float64)
+        written.add(Writer(f"{_prefix(call)}{what} patch {layer}", "patch", call.name, layer), lambda: rows)
 
 
 def _head(call: StreamTrace, layer: int, head: int, tokens: Places) -> Floats:
@@ -183,7 +196,8 @@ def _prefix(stream: StreamTrace) -> str:
 
 def _started(stack: StreamTrace, tokens: Places) -> ResidualWriters:
     """E of layer 0: the vectors of word, place and segment where they give it exactly, E as a whole elsewhere."""
-    written, embedding = ResidualWriters(tokens), stack.embedding(0)
+    written, embedding, put = ResidualWriters(tokens), stack.embedding(0), stack._put(0, "residual")
+    embedding = embedding if put is None else embedding - put  # as the model had it, before a patch
     found = stack_input_parts(stack, embedding)
     if found is None:
         written.add(Writer("embedding", "embedding", stack.name), lambda: embedding[tokens].astype(np.float64))

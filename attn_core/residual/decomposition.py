@@ -31,7 +31,7 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One row: `kind` is "embedding", "head", "bias", "norm" or "mlp"; `vector` [d_model] is what it adds.
+    """One row: `kind` is "embedding", "head", "bias", "norm", "mlp" or "patch"; `vector` [d_model] is what it adds.
 
     `stream` and `head` say which head it is, where it is one.
     """
@@ -92,11 +92,14 @@ def decompose_block(stream: StreamTrace, layer: int, token: int) -> BlockDecompo
     builder = _Builder(Part("embedding", "E", _row(stream.embedding(layer), token)))
     calls = stream.block_calls()
     for call in calls:
+        if call is not stream:
+            _add_patch(builder, call, layer, token)
         _add_attention(builder, call, layer, token)
     last = calls[-1]
     builder.add(Part("mlp", "MLP", _row(last.mlp_added(layer), token)))
     if last.block(layer) == "post-norm":
         builder.norm("LayerNorm after the MLP", lambda x: last.block_norm(layer, "mlp", x))
+    _add_patch(builder, stream, layer + 1, token)
     end = _row(stream.embedding(layer + 1), token)
     return BlockDecomposition(layer, token, stream.block(layer), tuple(builder.parts), end)
 
@@ -125,12 +128,21 @@ def _add_attention(builder: _Builder, call: StreamTrace, layer: int, token: int)
         builder.add(Part("head", f"{prefix}head {layer}.{head}", vector, call.name, head))
     builder.add(Part("bias", f"{prefix}output bias", bias, call.name))
     block = call.block(layer)
-    if block == "post-norm":
-        builder.norm(f"LayerNorm after {prefix}attention", lambda x: call.block_norm(layer, "attention", x))
     if block == "norm-after":
         output = heads.sum(axis=0, dtype=np.float64) + bias  # [d_model]
         changed = call.block_norm(layer, "attention", output) - output
         builder.add(Part("norm", "norm of attention's output", changed, call.name))
+    _add_patch(builder, call, layer, token, "attention")
+    if block == "post-norm":
+        builder.norm(f"LayerNorm after {prefix}attention", lambda x: call.block_norm(layer, "attention", x))
+
+
+def _add_patch(builder: _Builder, call: StreamTrace, layer: int, token: int, what: str = "residual") -> None:
+    """The row of what a patch put into the stream that enters a layer, or into what attention adds."""
+    put = call._put(layer, what)
+    if put is not None:
+        name = f"patch of {'the stream' if what == 'residual' else 'attention'}"
+        builder.add(Part("patch", name, _row(put, token), call.name))
 
 
 def _row(rows: Array, token: int) -> Array:
@@ -191,7 +203,8 @@ class StreamContributions:
 
     `embedding` [d_model] is what it started with. In a decoder with cross-attention the heads of both calls stand side
     by side, its own first. `norms` [layer, d_model] is what the blocks' norms changed: zero for pre-norm and parallel
-    blocks, where embedding + heads + bias + mlp is the last residual stream.
+    blocks, where embedding + heads + bias + mlp is the last residual stream. `patches` [layer, d_model] is what patches
+    of the stream or of attention added, zero in a plain pass.
     """
 
     embedding: Array
@@ -199,10 +212,13 @@ class StreamContributions:
     bias: Array
     mlp: Array
     norms: Array
+    patches: Array
 
     def parts(self) -> Array:
-        """All of them in a row, [part, d_model]: embedding, heads layer by layer, biases, MLPs, norms."""
-        return np.concatenate([self.embedding[None], np.concatenate(self.heads), self.bias, self.mlp, self.norms])
+        """All of them in a row, [part, d_model]: embedding, heads layer by layer, biases, MLPs, norms,
+        patches."""
+        rest = self.bias, self.mlp, self.norms, self.patches
+        return np.concatenate([self.embedding[None], np.concatenate(self.heads), *rest])
 
 
 def stream_contributions(
@@ -215,9 +231,11 @@ def stream_contributions(
         if progress is not None:
             progress((layer + 1) / stream.n_layers)
 
+    nothing = np.zeros((1, len(blocks[0].embedding)), np.float32)
+
     def gather(kind: str) -> Array:
-        return np.stack([np.sum([p.vector for p in block.parts if p.kind == kind], axis=0) for block in blocks])
+        found = [[p.vector for p in block.parts if p.kind == kind] for block in blocks]
+        return np.stack([np.sum(vectors or nothing, axis=0) for vectors in found])
 
     heads = np.stack([[part.vector for part in block.parts if part.kind == "head"] for block in blocks])
-    norms = gather("norm") if any(p.kind == "norm" for p in blocks[0].parts) else np.zeros_like(gather("bias"))
-    return StreamContributions(blocks[0].embedding, heads, gather("bias"), gather("mlp"), norms)
+    return StreamContributions(blocks[0].embedding, heads, *map(gather, ("bias", "mlp", "norm", "patch")))

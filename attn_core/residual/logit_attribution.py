@@ -39,7 +39,7 @@ def direct_logits(parts: Array, norm: FrozenNorm, word: Array, bias: float = 0.0
 
 @dataclass(frozen=True, eq=False)
 class LogitAttribution:
-    """One word's logit at one token, in parts: `heads` [layer, head], `bias` and `mlp` [layer], and two numbers.
+    """One word's logit at one token, in parts: `heads` [layer, head], `bias`, `mlp` and `patches` [layer], two numbers.
 
     `embedding` is what E of layer 0 adds. `constant` holds what belongs to no part: the final norm's shift and the
     unembedding's bias. `logit` is the model's own; for a difference of two words all fields are differences.
@@ -51,16 +51,18 @@ class LogitAttribution:
     embedding: float
     constant: float
     logit: float
+    patches: Array
 
     @property
     def total(self) -> float:
         """The sum of all parts, which is the logit."""
-        return float(self.heads.sum() + self.bias.sum() + self.mlp.sum()) + self.embedding + self.constant
+        parts = self.heads, self.bias, self.mlp, self.patches
+        return float(sum(part.sum() for part in parts)) + self.embedding + self.constant
 
     @property
     def error(self) -> float:
         """How far the parts are from the model's own logit: difference ÷ the sum of their sizes."""
-        sizes = sum(float(np.abs(part).sum()) for part in (self.heads, self.bias, self.mlp))
+        sizes = sum(float(np.abs(part).sum()) for part in (self.heads, self.bias, self.mlp, self.patches))
         return abs(self.total - self.logit) / max(sizes + abs(self.embedding) + abs(self.constant), SMALLEST)
 
     def __sub__(self, other: LogitAttribution) -> LogitAttribution:
@@ -72,6 +74,7 @@ class LogitAttribution:
             self.embedding - other.embedding,
             self.constant - other.constant,
             self.logit - other.logit,
+            self.patches - other.patches,
         )
 
 
@@ -97,8 +100,9 @@ def direct_logit_attribution(
     parts, constant = direct_logits(added.parts(), norm, row, bias)
     n_layers, n_heads = added.heads.shape[:2]
     heads, rest = parts[1 : 1 + n_layers * n_heads].reshape(n_layers, n_heads), parts[1 + n_layers * n_heads :]
-    biases, mlp, _ = rest.reshape(3, n_layers)
-    return LogitAttribution(heads, biases, mlp, float(parts[0]), constant, float(stream.logits(token)[word]))
+    biases, mlp, _, patches = rest.reshape(4, n_layers)
+    logit = float(stream.logits(token)[word])
+    return LogitAttribution(heads, biases, mlp, float(parts[0]), constant, logit, patches)
 
 
 def nearest_words(stream: StreamTrace, token: int, vectors: Array, count: int) -> tuple[NearestTokens, NearestTokens]:

@@ -167,6 +167,14 @@ class AttentionReaders:
             check_index("query", query, found.call.query.shape[1])
         return found
 
+    def _put_into_head(self, layer: int, head: int, part: str) -> Array | None:
+        """What a patch added to a head's "query", "key" or "value", [token, d_head]; None where nothing was put."""
+        call = self._call(layer, head)
+        if part not in call.computed:
+            return None
+        now = call.heads(head)[("query", "key", "value").index(part)][0]
+        return as_array(now - call.computed[part][head])
+
     def _call(self, layer: int, head: int | None = None, query: int | None = None) -> Call:
         return self._layer(layer, head, query).call
 

@@ -1,4 +1,4 @@
-"""What was done to a forward pass: heads switched off, patterns forced. A plain pass has no changes.
+"""What was done to a forward pass: heads switched off, patterns forced, tensors patched. A plain pass has no changes.
 
 `trace.changes` is part of every trace, so that its repr, captions, files, link and lines of Python all say it: numbers
 of a changed pass must never be taken for those of the model as it is.
@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from attn_core.places import OF_A_HEAD, OF_A_LAYER, Place
 
 HeadName = tuple[str, int, int]  # (stream, layer, head)
 
@@ -23,32 +26,96 @@ class ForcedPattern:
     """A pattern that was put in the place of a head's own: float32 [query, key], kept as bytes to be a value."""
 
     head: HeadName
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     numbers: bytes  # float32, little-endian, row after row
 
     @classmethod
     def of(cls, head: HeadName, cells: Any) -> ForcedPattern:
         """The value of anything that numpy reads as a square of numbers, [query, key]."""
-        square = np.asarray(cells, dtype="<f4")
-        n_query, n_key = square.shape
-        return cls(head, (n_query, n_key), square.tobytes())
+        return cls(head, *_as_bytes(cells))
 
     @property
     def cells(self) -> NDArray[np.float32]:
         """The pattern, [query, key]; a fresh array."""
-        return np.frombuffer(self.numbers, "<f4").reshape(self.shape).astype(np.float32)
+        return _as_array(self.numbers, self.shape)
 
-    def as_lists(self) -> list[list[float]]:
+    def as_lists(self) -> Any:
         """The same as lists of the shortest numbers that are read back exactly."""
-        return [[float(str(weight)) for weight in row] for row in self.cells]
+        return _as_lists(self.cells)
+
+
+@dataclass(frozen=True)
+class Donor:
+    """The pass that a patch was taken from: which model read what, and what had been changed in that pass."""
+
+    model_name: str
+    text: str
+    target: str | None
+    changes: Changes
+
+    def __str__(self) -> str:
+        return f"“{shorten(self.text, 60, placeholder=' …')}”" + (f" ({self.changes})" if self.changes else "")
+
+    def as_python(self) -> str:
+        """The call of `attn_core.trace` that makes it."""
+        target = "" if self.target is None else f", target={self.target!r}"
+        return f"ac.trace(ac.load({self.model_name!r}), {self.text!r}{target}{self.changes.as_python()})"
+
+
+@dataclass(frozen=True)
+class Patch:
+    """What was put at one place of a pass: numbers, or by a `rule` "zero" or the "mean" over the sentence.
+
+    `numbers` are float32, little-endian, kept as bytes to be a value; those of a rule are empty. `donor` says which
+    pass they are from; None: they were given as they are.
+    """
+
+    place: Place
+    shape: tuple[int, ...] = ()
+    numbers: bytes = b""
+    rule: str | None = None
+    donor: Donor | None = None
+
+    @classmethod
+    def of(cls, place: Place, put: Any, donor: Donor | None = None) -> Patch:
+        """The value of anything that numpy reads as numbers, or of a rule's name."""
+        if isinstance(put, str):
+            if put not in IN_ITS_PLACE or place.kind == "pattern":
+                words = "" if place.kind == "pattern" else ', "zero", "mean"'
+                raise ValueError(f"{place.as_python()} takes a trace or an array{words}; got {put!r}")
+            return cls(place, rule=put)
+        shape, numbers = _as_bytes(put)
+        if not np.isfinite(np.frombuffer(numbers, "<f4")).all():
+            raise ValueError(f"what is put at {place.as_python()} has values that are no finite numbers")
+        return cls(place, shape, numbers, donor=donor)
+
+    @property
+    def array(self) -> NDArray[np.float32]:
+        """The numbers, [position, feature], or [feature] at one position; a fresh array."""
+        return _as_array(self.numbers, self.shape)
+
+    def as_python(self) -> str:
+        """The entry of `patch=` that makes it."""
+        if self.rule is not None:
+            put = repr(self.rule)
+        else:
+            put = repr(_as_lists(self.array)) if self.donor is None else self.donor.as_python()
+        return f"{self.place.as_python()}: {put}"
+
+    @property
+    def source(self) -> str:
+        """In words, what stands there now."""
+        if self.rule is not None:
+            return "replaced by zero" if self.rule == "zero" else "replaced by its mean over the sentence"
+        return "as given" if self.donor is None else f"as in {self.donor}"
 
 
 @dataclass(frozen=True)
 class Changes:
     """What was changed in a pass; false where nothing was, and equal to another that changes the same.
 
-    `without` names the heads that were switched off, `replacement` what stood in their place ("zero" or "mean"), and
-    `forced` holds the patterns that were put in the place of a head's own.
+    `without` names the heads that were switched off, `replacement` what stood in their place ("zero" or "mean"),
+    `forced` holds the patterns that were put in the place of a head's own, `patches` all else that was put somewhere.
 
     >>> print(Changes(without=(("self", 0, 3), ("self", 1, 2))))
     without heads 0.3, 1.2 (nothing in its place)
@@ -57,16 +124,37 @@ class Changes:
     without: tuple[HeadName, ...] = ()
     replacement: str = "zero"
     forced: tuple[ForcedPattern, ...] = ()
+    patches: tuple[Patch, ...] = ()
 
     @classmethod
-    def of(cls, without: Iterable[HeadName], replacement: str, edit: Mapping[HeadName, Any]) -> Changes:
-        """The changes that the options of `attn_core.trace` ask for; what changes nothing is left out."""
-        off = tuple(sorted(set(without)))
-        forced = tuple(ForcedPattern.of(head, edit[head]) for head in sorted(edit))
-        return cls(off, replacement if off else "zero", forced)
+    def of(
+        cls, without: Iterable[HeadName], replacement: str, edit: Mapping[HeadName, Any], patch: Iterable[Patch] = ()
+    ) -> Changes:
+        """The changes that the options of `attn_core.trace` ask for; what changes nothing is left out.
+
+        A patch that switches a whole head off, or forces a whole pattern, is the same change as `without` or `edit`
+        make. Raises ValueError where something is put twice at one place.
+        """
+        off, patterns = sorted(set(without)), {head: ForcedPattern.of(head, cells) for head, cells in edit.items()}
+        replacement = replacement if off else "zero"
+        patches = sorted(patch, key=lambda one: _order(one.place))
+        _refuse_twice([one.place for one in patches], off, patterns)
+        whole = [one for one in patches if one.place.kind == "head" and one.place.position is None and one.rule]
+        if whole and not off:
+            replacement = str(whole[0].rule)
+        kept = []
+        for one in patches:
+            place = one.place
+            if one in whole and one.rule == replacement:
+                off.append(_head_of(place))
+            elif place.kind == "pattern" and place.position is None:
+                patterns[_head_of(place)] = ForcedPattern(_head_of(place), one.shape, one.numbers)
+            else:
+                kept.append(one)
+        return cls(tuple(sorted(off)), replacement, tuple(patterns[head] for head in sorted(patterns)), tuple(kept))
 
     def __bool__(self) -> bool:
-        return bool(self.without or self.forced)
+        return bool(self.without or self.forced or self.patches)
 
     def __str__(self) -> str:
         """In words, for captions; "" where nothing was changed."""
@@ -75,6 +163,9 @@ class Changes:
             parts.append(f"without {_named(self.without)} ({IN_ITS_PLACE[self.replacement]})")
         if self.forced:
             parts.append(f"pattern forced in {_named([one.head for one in self.forced])}")
+        sources = dict.fromkeys(one.source for one in self.patches)
+        for source in sources:
+            parts.append(f"{', '.join(str(one.place) for one in self.patches if one.source == source)} {source}")
         return ", ".join(parts)
 
     def as_python(self) -> str:
@@ -85,14 +176,18 @@ class Changes:
         if self.forced:
             edit = {_key(one.head): one.as_lists() for one in self.forced}
             said += f", edit={edit!r}"
+        if self.patches:
+            said += f", patch={{{', '.join(one.as_python() for one in self.patches)}}}"
         return said
 
-    def as_json(self) -> dict[str, Any]:
-        """The same for a file: "without" [[stream, layer, head]], "replacement", "forced" [{"head", "pattern"}]."""
+    def as_json(self, numbers: bool = True) -> dict[str, Any]:
+        """The same for a file: "without" [[stream, layer, head]], "replacement", "forced" [{"head", "pattern"}] and
+        "patches" [{"place", "rule", "numbers", "donor"}]; without `numbers`, those stand elsewhere in the file."""
         return {
             "without": [list(head) for head in self.without],
             "replacement": self.replacement,
-            "forced": [{"head": list(one.head), "pattern": one.as_lists()} for one in self.forced],
+            "forced": [{"head": list(one.head), "pattern": one.as_lists() if numbers else None} for one in self.forced],
+            "patches": [_patch_to_json(one, numbers) for one in self.patches],
         }
 
     @classmethod
@@ -101,7 +196,62 @@ class Changes:
         if said["replacement"] not in IN_ITS_PLACE:
             raise ValueError("no replacement of that name")
         edit = {_read_head(one["head"]): one["pattern"] for one in said["forced"]}
-        return cls.of([_read_head(head) for head in said["without"]], said["replacement"], edit)
+        if any(np.ndim(cells) != 2 for cells in edit.values()):
+            raise ValueError("no pattern")
+        patches = [_patch_from_json(one) for one in said["patches"]]
+        return cls.of([_read_head(head) for head in said["without"]], said["replacement"], edit, patches)
+
+
+# ---------------------------------------------------------------------------------------------------------- as numbers
+
+
+def _as_bytes(numbers: Any) -> tuple[tuple[int, ...], bytes]:
+    array = np.asarray(numbers, dtype="<f4")
+    return array.shape, array.tobytes()
+
+
+def _as_array(numbers: bytes, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return np.frombuffer(numbers, "<f4").reshape(shape).astype(np.float32)
+
+
+def _as_lists(array: NDArray[np.float32]) -> Any:
+    """Nested lists of the shortest numbers that are read back exactly."""
+    return float(str(array)) if array.ndim == 0 else [_as_lists(row) for row in array]
+
+
+# ------------------------------------------------------------------------------------------------------------- as JSON
+
+
+def _patch_to_json(patch: Patch, numbers: bool) -> dict[str, Any]:
+    donor, put = patch.donor, _as_lists(patch.array) if numbers and patch.rule is None else None
+    from_pass = None if donor is None else {**vars(donor), "changes": donor.changes.as_json()}
+    return {"place": list(patch.place), "rule": patch.rule, "numbers": put, "donor": from_pass}
+
+
+def _patch_from_json(said: Mapping[str, Any]) -> Patch:
+    place, donor, rule = _read_place(said["place"]), said["donor"], said["rule"]
+    if rule is not None:
+        if not isinstance(rule, str) or donor is not None:
+            raise TypeError("no rule")
+        return Patch.of(place, rule)
+    if donor is not None:
+        model_name, text, target = donor["model_name"], donor["text"], donor["target"]
+        if not (isinstance(model_name, str) and isinstance(text, str) and isinstance(target, str | None)):
+            raise TypeError("no pass that a patch could be from")
+        donor = Donor(model_name, text, target, Changes.from_json(donor["changes"]))
+    if np.ndim(said["numbers"]) not in (1, 2):
+        raise ValueError("no rows of numbers")
+    return Patch.of(place, said["numbers"], donor)
+
+
+def _read_place(said: Sequence[Any]) -> Place:
+    kind, stream, layer, head, position = said
+    numbers = [layer, *(n for n in (head, position) if n is not None)]
+    if not (kind in (OF_A_HEAD if head is not None else OF_A_LAYER) and isinstance(stream, str)):
+        raise ValueError("no place")
+    if not all(type(n) is int and n >= 0 for n in numbers):
+        raise TypeError("no place")
+    return Place(kind, stream, layer, head, position)
 
 
 def _read_head(said: Sequence[Any]) -> HeadName:
@@ -109,6 +259,30 @@ def _read_head(said: Sequence[Any]) -> HeadName:
     if not (isinstance(stream, str) and type(layer) is int and type(head) is int):
         raise TypeError("no name of a head")
     return stream, layer, head
+
+
+# -------------------------------------------------------------------------------------------------------------- places
+
+
+def _order(place: Place) -> tuple[Any, ...]:
+    head, position = (-1 if n is None else n for n in (place.head, place.position))
+    return place.layer, place.stream, place.kind, head, position
+
+
+def _refuse_twice(places: Sequence[Place], off: Iterable[HeadName], forced: Iterable[HeadName]) -> None:
+    """Raise ValueError where it would depend on an order what stands at a place in the end."""
+    taken = {Place("head", *head) for head in off} | {Place("pattern", *head) for head in forced}
+    for place in places:
+        others = [other for other in places if other.tensor == place.tensor and other is not place]
+        clash = any(None in (place.position, other.position) or other == place for other in others)
+        if clash or place.tensor in taken:
+            raise ValueError(f"something is put twice at {place.tensor}: name each place once")
+
+
+def _head_of(place: Place) -> HeadName:
+    if place.head is None:
+        raise ValueError(f"{place.as_python()} is no place of a head")
+    return place.stream, place.layer, place.head
 
 
 def _key(head: HeadName) -> tuple[int, int] | HeadName:

@@ -48,8 +48,10 @@ class DeltaReaders(AttentionReaders):
     def delta_e_by_source(self, layer: int, head: int, query: int) -> Array:
         """One token's ΔE from a head, split by the word it came from: [key, d_model]; sums to that row of `delta_e`."""
         call = self._call(layer, head, query)
-        if head in call.replaced:
-            raise HeadlightError(f"Head {layer}.{head} was switched off in this pass, so its ΔE comes from no word.")
+        if head in call.replaced and bool(call.replaced[head].rows[query]):
+            raise HeadlightError(
+                f"Head {layer}.{head} was switched off or patched in this pass, so its ΔE comes from no word."
+            )
         weights = torch.from_numpy(self.pattern_row(layer, head, query))  # [key]
         return as_array(attention.delta_e_by_source(weights, call.heads(head)[2][0], self._w_o(layer, head)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,13 @@ from attn_core import attention
 from attn_core.errors import HeadlightError
 from attn_core.masks import CELLS, Mask, RelativeBias, row_slices
 from attn_core.traces.wiring import Site, Tap
+
+
+class Replaced(NamedTuple):
+    """What stands in place of a head's part: `part` [query, d_head], put there in `rows`, bool [query], by a change."""
+
+    part: Tensor
+    rows: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +40,9 @@ class Call:
     scaling: float
     soft_cap: float | None
     weighted_values: Tensor
-    replaced: Mapping[int, Tensor] = field(default_factory=dict)
+    replaced: Mapping[int, Replaced] = field(default_factory=dict)
     forced: Mapping[int, Tensor] = field(default_factory=dict)
+    computed: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def n_heads(self) -> int:
@@ -74,7 +82,7 @@ class Call:
             mask=self.mask if self.mask.is_open else Mask(cells=self.mask.rows(rows, n_key)),
             bias=None if self.bias is None else self.bias.rows(rows, self.n_query, n_key),
             weighted_values=self.weighted_values[rows],
-            replaced={head: part[rows] for head, part in self.replaced.items()},
+            replaced={head: Replaced(p.part[rows], p.rows[rows]) for head, p in self.replaced.items()},
             forced={head: cells[rows, :n_key] for head, cells in self.forced.items()},
         )
 
@@ -124,9 +132,9 @@ class Call:
             for _, block in self.row_blocks(self.n_heads if which is None else 1)
         ]
         weighted = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
-        for head, part in self.replaced.items():
+        for head, (part, rows) in self.replaced.items():
             if which in (None, head):
-                weighted[0 if which == head else head] = part
+                weighted[0 if which == head else head, rows] = part[rows]
         return weighted
 
     def given_values(self, which: int | None) -> Tensor:
@@ -140,17 +148,29 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One layer of one stream: its attention call, its wiring, and the tensors around it [token, d_model]."""
+    """One layer of one stream: its attention call, its wiring, and the tensors around it [token, d_model].
+
+    `taps` holds what the model went on with; `computed`, what it had computed itself where a patch put something else.
+    """
 
     site: Site
     call: Call
     taps: Mapping[Tap, Tensor]
+    computed: Mapping[Tap, Tensor] = field(default_factory=dict)
 
     def tap(self, tap: Tap | None, what: str) -> Tensor:
         """A tensor that was kept; raises HeadlightError, which says `what` is missing, where it could not be found."""
         if tap is None:
             raise HeadlightError(f"In this model's layer {self.site.layer}, {what} could not be found.")
         return self.taps[tap]
+
+    def own(self, tap: Tap) -> Tensor:
+        """What the model computed there itself, whether or not it went on with it: [token, d_model]."""
+        return self.computed.get(tap, self.taps[tap])
+
+    def put(self, tap: Tap | None) -> Tensor | None:
+        """What a patch added there, [token, d_model]: what the model went on with minus what it had computed."""
+        return None if tap is None or tap not in self.computed else self.taps[tap] - self.computed[tap]
 
     def w_o(self, model: nn.Module) -> Tensor:
         """The output matrix W_O cut into heads: [head·d_head, d_model] → [head, d_head, d_model]."""
@@ -171,8 +191,9 @@ class Layer:
         """Everything that it keeps in memory."""
         call = self.call
         kept = [call.query, call.key, call.value, call.weighted_values, call.mask.cells, call.mask.real]
-        kept += [call.bias.values if call.bias else None, *self.taps.values(), *call.replaced.values()]
-        return [t for t in [*kept, *call.forced.values()] if t is not None]
+        kept += [call.bias.values if call.bias else None, *self.taps.values(), *self.computed.values()]
+        kept += [*(each for put in call.replaced.values() for each in put), *call.forced.values()]
+        return [t for t in [*kept, *call.computed.values()] if t is not None]
 
 
 class LazyLayers(Sequence[Layer]):

@@ -137,7 +137,7 @@ def _compared(
     yield ("pattern", "weighted values"), joined, layer.call.weighted_values[rows]
     try:
         added = layer.attention_output(model, joined)  # [row, d_model]
-        yield ("delta", "output"), added, layer.taps[layer.site.projected][rows]
+        yield ("delta", "output"), added, layer.own(layer.site.projected)[rows]
         for name, ours, theirs in _sums(layer, model, rows, added):
             yield ("residual", name), ours, theirs
     except NoModel:  # of a trace that was opened from a file: what needs weights that it lacks is not compared
@@ -145,20 +145,30 @@ def _compared(
 
 
 def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """How one block adds up from what our attention gives, `added` [row, d_model]; nothing where that is unknown."""
+    """How one block adds up from what our attention gives, `added` [row, d_model]; nothing where that is unknown.
+
+    In a patched pass every sum starts from what the model went on with, and is compared with what it then computed.
+    """
     site, taps = layer.site, layer.taps
     if site.block is None or site.embedding is None:
         return
-    if site.block is BlockKind.NORM_AFTER and site.added is not None:
+    if (
+        site.added is not None and site.added in layer.computed
+    ):  # the model went on with what was put there, whatever the heads add up to
+        added = taps[site.added][rows]
+    elif site.block is BlockKind.NORM_AFTER and site.added is not None:
         added = model.get_submodule(site.added.module)(added)
     total = taps[site.embedding][rows] + added
     if site.block is BlockKind.PARALLEL and site.mlp is not None and site.next is not None:
-        yield "next", total + taps[site.mlp][rows], taps[site.next][rows]
+        yield "next", total + taps[site.mlp][rows], layer.own(site.next)[rows]
     elif site.after is not None:
         post_norm = site.block is BlockKind.POST_NORM
-        after = taps[site.after][rows]
-        yield "after", model.get_submodule(site.after.module)(total) if post_norm else total, after
+        yield (
+            "after",
+            model.get_submodule(site.after.module)(total) if post_norm else total,
+            layer.own(site.after)[rows],
+        )
         if site.mlp is not None and site.next is not None:
-            end = after + taps[site.mlp][rows]
+            end = taps[site.after][rows] + taps[site.mlp][rows]
             own = model.get_submodule(site.next.module)(end) if post_norm else end
-            yield "next", own, taps[site.next][rows]
+            yield "next", own, layer.own(site.next)[rows]

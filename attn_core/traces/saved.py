@@ -27,8 +27,8 @@ from attn_core.errors import HeadlightError
 from attn_core.masks import Mask, RelativeBias
 from attn_core.settings import VERSION
 from attn_core.text.tokens import Tokens, units
-from attn_core.traces.changes import Changes
-from attn_core.traces.layer import Call, Layer, frozen
+from attn_core.traces.changes import Changes, Patch
+from attn_core.traces.layer import Call, Layer, Replaced, frozen
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.wiring_json import MOST, TAPS, number, site_from_json, site_to_json, text, whole
 
@@ -78,6 +78,7 @@ class _Tensors:
     def __init__(self) -> None:
         self.by_name: dict[str, Tensor] = {}
         self._names: dict[Any, str] = {}
+        self._kept: list[Tensor] = []  # so that the address of one is not used again while others are kept
 
     def keep(self, tensor: Tensor | None) -> str | None:
         if tensor is None:
@@ -85,6 +86,7 @@ class _Tensors:
         place = (tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor.dtype)
         if place not in self._names:
             self._names[place] = name = f"t{len(self._names)}"
+            self._kept.append(tensor)
             self.by_name[name] = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         return self._names[place]
 
@@ -99,7 +101,8 @@ def to_bytes(
         "format": FORMAT,
         "versions": versions,
         "model": about._asdict(),
-        "changes": {**changes.as_json(), "forced": [list(one.head) for one in changes.forced]},
+        "changes": changes.as_json(numbers=False),
+        "patches": [tensors.keep(_numbers(one)) for one in changes.patches],
         "streams": [_stream_to_json(stream, tensors) for stream in streams],
         "outputs": {name: [tensors.keep(w), tensors.keep(b)] for name, (w, b) in outputs.items()},
     }
@@ -129,10 +132,16 @@ def _layer_to_json(layer: Layer, tensors: _Tensors) -> dict[str, Any]:
         "bias": None if call.bias is None else tensors.keep(call.bias.values),
         "scaling": call.scaling,
         "soft_cap": call.soft_cap,
-        "replaced": {str(head): tensors.keep(part) for head, part in call.replaced.items()},
+        "replaced": {str(head): [*map(tensors.keep, put)] for head, put in call.replaced.items()},
         "forced": {str(head): tensors.keep(part) for head, part in call.forced.items()},
         "taps": {name: None if tap is None else tensors.keep(layer.taps[tap]) for name, tap in taps.items()},
+        "computed": {name: tensors.keep(layer.computed[tap]) for name, tap in taps.items() if tap in layer.computed},
+        "computed_inputs": {name: tensors.keep(part) for name, part in call.computed.items()},
     }
+
+
+def _numbers(patch: Patch) -> Tensor | None:
+    return None if patch.rule is not None else torch.from_numpy(patch.array)
 
 
 # --- Reading -----------------------------------------------------------------------------------------------------
@@ -197,15 +206,22 @@ def _opened(content: Any, by_name: Mapping[str, Tensor]) -> Opened:
         for n, layer in enumerate(fields["_layers"])
         for head, cells in layer.call.forced.items()
     }
-    said = content["changes"]
-    pattern_of = {tuple(head): forced[tuple(head)] for head in said["forced"]}
-    listed = [{"head": list(head), "pattern": cells} for head, cells in pattern_of.items()]
-    changes = Changes.from_json({**said, "forced": listed})
+    said, numbers = content["changes"], content["patches"]
+    patterns = [{**one, "pattern": forced[tuple(one["head"])]} for one in said["forced"]]
+    patches = [{**one, "numbers": _rows(name, tensors)} for one, name in zip(said["patches"], numbers, strict=True)]
+    changes = Changes.from_json({**said, "forced": patterns, "patches": patches})
     outputs = {
         text(name): (tensors.of(weight, None, None), tensors.maybe(bias, None))
         for name, (weight, bias) in content["outputs"].items()
     }
     return Opened(about, changes, streams, outputs)
+
+
+def _rows(name: Any, tensors: _Named) -> Any:
+    """The numbers of a patch: [position, feature], [feature], or None for those that a rule made."""
+    if name is None:
+        return None
+    return tensors.of(name, *(None,) * tensors.by_name[name].dim()).numpy()
 
 
 def _stream(said: Any, tensors: _Named) -> dict[str, Any]:
@@ -248,6 +264,12 @@ def _layer(said: Any, n_query: int, n_key: int, tensors: _Named) -> Layer:
     if site.n_heads % len(key):
         raise ValueError("heads that share no keys")
     d_joined = site.n_heads * value.shape[-1]
+    inputs = {
+        text(part): tensors.of(name, site.n_heads, n_query if part == "query" else n_key, None)
+        for part, name in said["computed_inputs"].items()
+    }
+    if not set(inputs) <= {"query", "key", "value"}:
+        raise ValueError("no input of attention")
     call = Call(
         query,
         key,
@@ -257,15 +279,27 @@ def _layer(said: Any, n_query: int, n_key: int, tensors: _Named) -> Layer:
         number(said["scaling"]),
         None if said["soft_cap"] is None else number(said["soft_cap"]),
         tensors.of(said["weighted_values"], n_query, d_joined),
-        replaced=frozen(_by_head(said["replaced"], site.n_heads, (n_query, value.shape[-1]), tensors)),
+        replaced=frozen(_replaced(said["replaced"], site.n_heads, (n_query, value.shape[-1]), tensors)),
         forced=frozen(_by_head(said["forced"], site.n_heads, (n_query, n_key), tensors)),
+        computed=frozen(inputs),
     )
-    taps = {}
+    taps, computed = {}, {}
     for name in TAPS:
         tap = getattr(site, name)
         if tap is not None:  # what W_K reads is the other sentence in "cross"
-            taps[tap] = tensors.of(said["taps"][name], n_key if name == "memory" else n_query, None)
-    return Layer(site, call, frozen(taps))
+            n_rows = n_key if name == "memory" else n_query
+            taps[tap] = tensors.of(said["taps"][name], n_rows, None)
+            if name in said["computed"]:
+                computed[tap] = tensors.of(said["computed"][name], *taps[tap].shape)
+    if not all(name in TAPS and getattr(site, name) in computed for name in said["computed"]):
+        raise ValueError("no tensor of a layer")
+    return Layer(site, call, frozen(taps), frozen(computed))
+
+
+def _replaced(said: Any, n_heads: int, shape: tuple[int, int], tensors: _Named) -> dict[int, Replaced]:
+    parts = _by_head({head: part for head, (part, _) in said.items()}, n_heads, shape, tensors)
+    rows = {int(head): tensors.of(name, shape[0], kind=torch.bool) for head, (_, name) in said.items()}
+    return {head: Replaced(part, rows[head]) for head, part in parts.items()}
 
 
 def _by_head(said: Any, n_heads: int, shape: tuple[int, int], tensors: _Named) -> dict[int, Tensor]:

@@ -170,6 +170,21 @@ class StreamTrace(DeltaReaders):
         found = self._layer(layer)
         return found if self._continued_by is None or found.site.next else self._continued_by._layer(layer)
 
+    def _put(self, layer: int, what: str) -> Array | None:
+        """What a patch added to the stream, [token, d_model]: what was put minus what the model had computed.
+
+        `what` is "residual", the stream that enters a layer (or leaves the last), or "attention". None: no patch.
+        """
+        if what == "attention":
+            found = self._layer(layer)
+            put = found.put(found.site.added)
+        elif layer < self.n_layers:
+            put = self._layers[layer].put(self._layers[layer].site.embedding)
+        else:
+            last = self._with_mlp(layer - 1)
+            put = last.put(last.site.next)
+        return None if put is None else as_array(put)
+
     def _last(self) -> Tensor:
         if self._final is None:
             raise HeadlightError("What leaves this model's last layer could not be found.")

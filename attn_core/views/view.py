@@ -151,7 +151,8 @@ class View:
     def _is_ablation(self) -> bool:
         """Whether the app's own link can say what was changed: heads of the one stream are off, and that is all."""
         changes = self.trace.changes
-        return bool(changes.without) and not changes.forced and self.has_one_sentence and not self.link
+        others = changes.forced or changes.patches
+        return bool(changes.without) and not others and self.has_one_sentence and not self.link
 
     def address(self) -> dict[str, str]:
         """The link's parameters, for the page that it `opens`. Changes that no page can repeat stand there in words."""

@@ -39,13 +39,32 @@ def forced(model: ac.Model, even: np.ndarray) -> ac.Trace:
     return ac.trace(model, TEXT, edit={(0, 1): even})
 
 
+@pytest.fixture(scope="module")
+def patched(model: ac.Model) -> ac.Trace:
+    other = ac.trace(model, "the red creature slept", without=[(0, 2)])
+    numbers = np.linspace(-1, 1, 128, dtype=np.float32)
+    return ac.trace(
+        model,
+        TEXT,
+        patch={
+            ac.at.head(0, 3): other,
+            ac.at.query(1, 2, position=1): other,
+            ac.at.mlp(0): "mean",
+            ac.at.residual(1, position=2): numbers,
+        },
+    )
+
+
 SAID = {
+    "patched": "changed: head 0.3, query of head 1.2 at position 1 as in “the red creature slept” "
+    "(without head 0.2 (nothing in its place)), mlp 0 replaced by its mean over the sentence, "
+    "stream entering layer 1 at position 2 as given",
     "off": "changed: without heads 0.3, 1.2 (its mean over the sentence in its place)",
     "forced": "changed: pattern forced in head 0.1",
 }
 
 
-@pytest.fixture(params=["off", "forced"])
+@pytest.fixture(params=["off", "forced", "patched"])
 def changed(request: pytest.FixtureRequest) -> tuple[ac.Trace, str]:
     return request.getfixturevalue(request.param), SAID[request.param]
 
@@ -104,12 +123,15 @@ def test_every_way_out_says_what_was_changed(changed: tuple[ac.Trace, str]) -> N
     assert said in ac.show(trace)._repr_html_()
 
 
-def test_the_link_switches_the_heads_off_again_or_says_what_it_cannot_do(off: ac.Trace, forced: ac.Trace) -> None:
+def test_the_link_switches_the_heads_off_again_or_says_what_it_cannot_do(
+    off: ac.Trace, forced: ac.Trace, patched: ac.Trace
+) -> None:
     view = View(off, 1, 0)
     assert view.opens == "find_heads"
     link = view.address()
     assert (link["find"], link["off"], link["fill"]) == ("matter", "0.3_1.2", "mean")
     assert View(forced).address()["changes"] == "pattern forced in head 0.1" and View(forced).opens == "all_heads"
+    assert View(patched).address()["changes"] == str(patched.changes) and View(patched).opens == "all_heads"
     linked = View(off, page="compare_heads", link={"layer": "1"})  # a page's own link
     assert linked.opens == "compare_heads" and linked.address()["changes"] == str(off.changes)
 

@@ -118,6 +118,21 @@ def test_changes_and_what_was_cut_are_kept(decoder: ac.Model, tmp_path: Path) ->
         again.delta_e_by_source(1, 2, 0)
 
 
+def test_what_was_put_and_what_the_model_had_there_are_kept(decoder: ac.Model, tmp_path: Path) -> None:
+    other = ac.trace(decoder, "the red creature slept")
+    patch = {place(1, 2, position=1): other for place in (ac.at.query, ac.at.key, ac.at.value, ac.at.head)}
+    patch |= {ac.at.residual(1): other, ac.at.attention(0): "zero", ac.at.pattern(1, 0): other}
+    trace = ac.trace(decoder, "the blue creature ate", patch=patch)
+    trace.save(tmp_path / "x")
+    again = ac.open_trace(tmp_path / "x", decoder)
+    assert again.changes == trace.changes and again.check() == trace.check() and again.check().ok
+    for against in (None, "mean"):
+        ours, theirs = (t.score_parts(1, 2, 2, 1, against) for t in (again, trace))
+        assert ours.query_writers == theirs.query_writers and "key patch" in ours.key_writers
+        assert_array_equal(ours.matrix, theirs.matrix)
+    assert pickle.loads(pickle.dumps(trace)).changes == trace.changes
+
+
 def test_the_header_says_what_made_it(decoder: ac.Model, file: Path) -> None:
     data = file.read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
@@ -232,7 +247,7 @@ def changed(data: bytes, say: Any, **tensors: torch.Tensor) -> bytes:
     [
         lambda layers: layers.extend(layers * 500),  # 1,002 layers of the same few tensors
         lambda layers: layers[0].update(replaced={"99": layers[0]["query"]}, forced={}),
-        lambda layers: layers[0].update(replaced={"99": "part"}),
+        lambda layers: layers[0].update(replaced={"99": ["part", "rows"]}),
         lambda layers: layers[0].update(forced={"-1": "square"}),
         lambda layers: layers[0].update(mask=[-2, 0, None, None]),
         lambda layers: layers[0].update(key="three", value="three"),
@@ -248,9 +263,12 @@ def test_what_no_model_can_have_left_is_refused(file: Path, say: Any) -> None:
     more = {
         "part": torch.zeros(len(query), value.shape[1]),
         "square": torch.full((len(query), len(query)), 1 / len(query)),
+        "rows": torch.ones(len(query), dtype=torch.bool),
         "three": torch.zeros(3, *query.shape),
     }
-    saved.from_bytes(changed(file.read_bytes(), lambda layers: layers[0].update(replaced={"1": "part"}), **more))
+    saved.from_bytes(
+        changed(file.read_bytes(), lambda layers: layers[0].update(replaced={"1": ["part", "rows"]}), **more)
+    )
     with pytest.raises(ac.HeadlightError, match="damaged"):
         saved.from_bytes(changed(file.read_bytes(), say, **more))
 
