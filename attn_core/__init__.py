@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from attn_core.errors import (
+    CannotFetch,
     DamagedModel,
     EmptyText,
     HeadlightError,
@@ -47,6 +48,7 @@ _MODULES = {  # public name → the module that defines it, imported when the na
     "wrap": "capture.model",
 }
 __all__ = [
+    "CannotFetch",
     "DamagedModel",
     "EmptyText",
     "HeadlightError",

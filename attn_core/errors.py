@@ -21,6 +21,14 @@ class NoNetwork(HeadlightError):
     """The weights are on the hub and the hub cannot be reached."""
 
 
+class CannotFetch(HeadlightError):
+    """A model cannot be fetched or kept here: no pip, no index that has it, or no room on the disk."""
+
+
+class Cancelled(HeadlightError):
+    """Somebody ended the fetching of a model before it was there."""
+
+
 class EmptyText(HeadlightError):
     """There is nothing to look at: no text, or text that leaves no token."""
 

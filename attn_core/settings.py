@@ -71,6 +71,9 @@ class Settings:
         "HEADLIGHT_METRICS_PORT", 0, "the port that answers what an operator watches; 0 for none", least=0, most=65_535
     )
     metrics_address: str = _from("HEADLIGHT_METRICS_ADDRESS", "127.0.0.1", "the address of that port")
+    cache: str = _from(
+        "HEADLIGHT_CACHE", "~/.cache/headlight", "where models out of packages and converted ones are kept"
+    )
     offline: bool = _from("HF_HUB_OFFLINE", False, "`1`: never ask the hub; what was downloaded before still loads")
 
 

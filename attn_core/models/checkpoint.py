@@ -41,7 +41,7 @@ def _config(folder: Path, called: str) -> Any:
 
     try:
         config = AutoConfig.from_pretrained(folder, **_LOCAL)
-        _check_sizes(config, called)
+        check_sizes(config, called)
         return config
     except RecursionError:
         raise DamagedModel(f"The config.json of {called} is nested too deeply to be read.") from None
@@ -52,7 +52,7 @@ def _config(folder: Path, called: str) -> Any:
         ) from error
 
 
-def _check_sizes(config: Any, called: str) -> None:
+def check_sizes(config: Any, called: str) -> None:
     """Refuse a configuration that would take minutes and gigabytes to build, whatever its weights are."""
     for name, most in MOST.items():
         asked = getattr(config, name, 0)

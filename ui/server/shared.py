@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
-from attn_core.errors import HeadlightError
+from attn_core.errors import Cancelled, HeadlightError
 from attn_core.models.catalogue import CATALOGUE
 from attn_core.settings import settings
 from ui.server.cache import ByteCache, Handle, frozen, key_of, size_of
@@ -52,8 +52,12 @@ class Job:
     fraction: float | None = None
     error: HeadlightError | None = None
     done: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
     def report(self, message: str, fraction: float | None = None) -> None:
+        """Keep what happens for whoever waits; raises Cancelled, which ends the fetching, where somebody wants that."""
+        if self.cancelled.is_set():
+            raise Cancelled("It was cancelled before it was there; nothing of it was kept.")
         self.message, self.fraction = message, fraction
 
 

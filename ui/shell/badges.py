@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attn_core.text.numbers import scientific
 from attn_core.traces.parity import TOLERANCE
+from ui import words
 from ui.drawing import markup
 from ui.server import shared
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from attn_core.traces.reader import TraceReader
     from ui.server.handles import OneStreamHandle
 
+WORDS = words.beside(__file__)
 _NAMES = {"pattern": "pattern", "delta": "ΔE", "residual": "residual"}
 
 
@@ -26,6 +28,11 @@ def provenance(source: str) -> str:
         "toy": "made for teaching, not from a model",
     }
     return markup.badge(source, "toy" if source == "toy" else "", why[source])
+
+
+def weights(kept: str) -> str:
+    """How a model's weights were kept, as an HTML badge; nothing where that lost nothing."""
+    return markup.badge(kept, "", WORDS.text("badges.weights")) if kept else ""
 
 
 def parity_of(trace: OneStreamHandle[Any]) -> Parity:

@@ -11,10 +11,11 @@ from typing import NoReturn
 import streamlit as st
 from streamlit.runtime.scriptrunner import RerunException, StopException
 
-from attn_core.errors import HeadlightError
+from attn_core.errors import Cancelled, CannotFetch, HeadlightError, NoNetwork
 from attn_core.models.catalogue import CATALOGUE
 from ui.drawing import widgets
 from ui.server import cache, shared
+from ui.shell import fetching
 from ui.shell.inputs import use_model
 
 log = logging.getLogger("headlight")
@@ -61,13 +62,17 @@ def _say(title: str, what_to_do: str, again: bool = False, way_out: bool = False
 
 def wait_for(job: shared.Job, title: str) -> None:
     """Show how a model comes, until it is there; nothing below jumps, because its place is kept."""
-    place = st.empty()
+    place, can_be_cancelled = st.empty(), fetching.is_fetched_now(job.name)
     with place.container():
         said, bar = st.empty(), st.empty()
+        if can_be_cancelled:
+            fetching.cancel_button(job)
         widgets.skeleton(420)
         while not job.done.wait(0.15):
             said.html(f'<div class="hl-sub" role="status">Opening {escape(title)}: {escape(job.message)}</div>')
             bar.progress(min(1.0, job.fraction or 0.0))
     place.empty()
+    if isinstance(job.error, CannotFetch | Cancelled | NoNetwork) and can_be_cancelled:
+        fetching.ask_before(job.name)  # says what went wrong above its button, and ends the page
     if job.error is not None:
         raise job.error

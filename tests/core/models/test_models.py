@@ -169,8 +169,14 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9
     ("files", "without", "error", "says"),
     [
         ({"model.safetensors": LFS_POINTER}, (), DamagedModel, "Git LFS pointer.*git lfs pull"),
-        ({"model.gguf": b"GGUF"}, ("model.safetensors",), DamagedModel, "GGUF, quantised for llama"),
-        ({"model.gguf": b"GGUF"}, ("model.safetensors", "config.json"), DamagedModel, "GGUF, quantised for llama"),
+        ({"model.gguf": b"GGUF"}, ("model.safetensors",), DamagedModel, "cut or damaged: it is no GGUF file"),
+        ({"model.gguf": b"GGUF"}, ("model.safetensors", "config.json"), DamagedModel, "damaged: it is no GGUF file"),
+        (
+            dict.fromkeys(["a.gguf", "b.gguf"], b""),
+            ("model.safetensors",),
+            DamagedModel,
+            "several GGUF files: give one",
+        ),
         ({"adapter_config.json": b"{}"}, ("config.json",), DamagedModel, "adapter only.*merge_and_unload"),
         ({"adapter_model.safetensors": b""}, ("model.safetensors",), DamagedModel, "adapter only.*merge_and_unload"),
         ({"model.safetensors.index.json": b"{}"}, ("model.safetensors",), DamagedModel, "not complete: model.safe"),
@@ -394,6 +400,10 @@ LIBRARY = {  # what the library's own classes say of the published configuration
         PYTHIA | {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072},
     ),
     "HuggingFaceTB/SmolLM2-135M": (
+        "LlamaForCausalLM",
+        SMOL | {"num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3},
+    ),
+    "smollm2": (
         "LlamaForCausalLM",
         SMOL | {"num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3},
     ),
