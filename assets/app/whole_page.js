@@ -10,7 +10,8 @@ export default function () {
 }
 
 /* A page that is opened from the menu comes with a short address and then writes the full one. Streamlit makes an entry
-   of each, so Back would need two presses; until somebody does something, the second takes the place of the first. */
+   of each, so Back would need two presses; until somebody does something, the second takes the place of the first. What a
+   page that is being left still writes makes no entry either. */
 function keepOneEntry() {
   const push = history.pushState;
   let arriving = false;
@@ -20,7 +21,10 @@ function keepOneEntry() {
     arriving = isOther;
     return push.call(history, state, title, address);
   };
-  for (const act of ["click", "keydown"]) addEventListener(act, () => (arriving = false), { capture: true });
+  const leadsElsewhere = (event) =>
+    event.composedPath().some((each) => each.href && new URL(each.href, location).pathname !== location.pathname);
+  addEventListener("click", (event) => (arriving = leadsElsewhere(event)), { capture: true });
+  addEventListener("keydown", () => (arriving = false), { capture: true });
 }
 
 /* Paper keeps the arrangement of the screen: all of it becomes smaller by one factor, so pictures still fit their
@@ -57,5 +61,7 @@ function printAllOfIt() {
   addEventListener("beforeprint", prepare);
   addEventListener("afterprint", restore);
   const paper = matchMedia("print");
-  paper.addEventListener("change", () => (paper.matches ? prepare() : restore()));
+  const follow = () => (paper.matches ? prepare() : restore());
+  paper.addEventListener("change", follow);
+  follow(); // a page may be on paper already
 }
