@@ -1,40 +1,22 @@
-"""Why there?: one score of a head, split into who wrote the query × who wrote the key."""
+"""Why there?: one score of a head, split into who wrote the query × who wrote the key; and the card of a head."""
+
+from functools import partial
 
 import streamlit as st
 
 from attn_core.models.catalogue import CATALOGUE
 from ui import stream
-from ui.drawing import canvas, widgets
+from ui.drawing import canvas, controls
 from ui.page import ROOT, open_page
-from ui.why_there import cards, next_click, pictures, reading, taken_out
+from ui.param import choice
+from ui.why_there import card_view, pictures, reading, score_view
 
-PARAMS = [*stream.PARAMS, *reading.PARAMS, *pictures.PARAMS]
-page = open_page("why_there", PARAMS, models=tuple(CATALOGUE))
-headline = st.container(gap=None)
-with headline:
+VIEWS = {"score": score_view, "card": card_view}
+TITLES = {"score": "One score", "card": "The head’s card"}
+WHY = choice("why", TITLES, label="View", in_caption=False)
+
+page = open_page("why_there", [WHY, *stream.PARAMS, *reading.PARAMS, *pictures.PARAMS], models=tuple(CATALOGUE))
+with st.container(gap=None):
     canvas.follow_theme()
     st.html(ROOT / "assets" / "css" / "steps.css")
-asked = reading.of(page)
-pictures.offer(asked)
-with headline:
-    reading.lead(asked)
-stream.switches(asked.viewed)
-next_click.trail(asked)
-reading.pickers(asked)
-
-left, right = st.columns([54, 46], gap="medium")
-with left:
-    with widgets.card("matrix"):
-        pictures.matrix(asked)
-    with cards.next_click():
-        next_click.heads(asked)
-        stream.links_elsewhere(asked.viewed, asked.query, "all_heads", "step_by_step", "delta_e")
-with right, widgets.card("pairs"):
-    pictures.pairs(asked)
-
-left, right = st.columns([54, 46], gap="medium")
-with left, cards.brought(asked):
-    next_click.brought(asked)
-with right, cards.taken_out():
-    taken_out.taken_out(asked)
-asked.offer_pictures()
+VIEWS[page.state["why"]].draw(page, partial(controls.switch, WHY))

@@ -199,12 +199,26 @@ def row_names(viewed: StreamView) -> Markup:
     return Markup("A row is named by the word that the decoder has just read; what it writes there is the next one.")
 
 
-def links_elsewhere(viewed: StreamView, query: int, *pages: str) -> None:
-    """Links that open the opened head and a word in other pages."""
+def links_elsewhere(viewed: StreamView, query: int, *pages: str, card: bool = True) -> None:
+    """Links that open the opened head and a word in other pages, and its card."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links"):
         st.html(f'<span class="hl-try">Open head {viewed.name} in:</span>', width="content")
         for page in pages:
             go(page, PAGES[page], layer=viewed.layer, head=viewed.head, query=query)
+        if card:
+            card_link(viewed, viewed.layer, viewed.head)
+
+
+def card_link(viewed: StreamView, layer: int, head: int, label: str = "its card", **travelling: object) -> None:
+    """A link to the card of a head: what it does in every sentence."""
+    own = {} if viewed.reader.name == "self" else {"stream": viewed.reader.name}
+    go("why_there", label, ("why", "card"), **{"layer": layer, "head": head, **own, **travelling})
+
+
+def score_link(viewed: StreamView, layer: int, head: int, label: str, **travelling: object) -> None:
+    """A link to the score of a head: why it looks there."""
+    own = {} if viewed.reader.name == "self" else {"stream": viewed.reader.name}
+    go("why_there", label, ("why", "score"), **{"layer": layer, "head": head, **own, **travelling})
 
 
 def choose_word(query: int) -> None:

@@ -74,6 +74,18 @@ def score_parts(
     )
 
 
+def head_card(model: str, stream: str, layer: int, head: int) -> str:
+    """Why there?: the card of a head."""
+    return _lines(
+        [],
+        f"card = ac.head_card(ac.load({model!r}), {layer}, {head}{_and_stream(stream)})",
+        "card.copying, card.prefix_matching, card.copying_on_repeats",
+        "card.reads, card.writes  # the strongest pairs of its QK and of its OV circuit",
+        "card.composition  # a row for each earlier head and each way: q, k, v",
+        "card.frame()  # every number",
+    )
+
+
 def steps(trace: Readable, stream: str, layer: int, head: int, token: int) -> str:
     """Step by step: every stage of one head."""
     return _lines(

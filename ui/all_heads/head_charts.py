@@ -94,5 +94,6 @@ def page_links() -> None:
     with st.container(horizontal=True, gap="small", key="page_links"):
         go("step_by_step", "Walk it step by step")
         go("delta_e", "What it adds: ΔE")
-        go("why_there", "Why it looks there")
+        go("why_there", "Why it looks there", ("why", "score"))
+        go("why_there", "Its card", ("why", "card"))
         go("compare_heads", "Put another beside it")

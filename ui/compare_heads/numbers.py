@@ -18,8 +18,21 @@ from ui.drawing import markup, widgets
 from ui.page import Page
 from ui.shell import save_files
 from ui.shell.folds import fold
+from ui.stream import card_link, score_link
 
 WORDS = words.beside(__file__)
+
+
+def doors(panels: PanelSet) -> None:
+    """From every panel that shows a head to why it looks there in that sentence, and to its card."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links"):
+        for panel in panels.panels:
+            if panel.spec.shows == "head":
+                name = f"{panel.layer}.{panel.spec.head}"
+                there = {"model": panel.spec.model, "text": panel.spec.text}
+                label = WORDS.text("numbers.why", panel=panel.letter, head=name)
+                score_link(panel.viewed, panel.layer, panel.spec.head, label, **there)
+                card_link(panel.viewed, panel.layer, panel.spec.head, WORDS.text("numbers.card", head=name), **there)
 
 
 def pair_numbers(panels: PanelSet) -> None:

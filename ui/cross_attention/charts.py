@@ -99,7 +99,8 @@ def other_pages(page: Page, found: Translation) -> None:
         st.html(f'<span class="hl-try">{elsewhere}</span>', width="content")
         go("step_by_step", "step by step", **along)
         go("delta_e", "its ΔE, number by number", **along)
-        go("why_there", "why it looks there", **along)
+        go("why_there", "why it looks there", ("why", "score"), **along)
+        go("why_there", "its card", ("why", "card"), **along)
         go("find_heads", "find heads like it", **along)
 
 

@@ -22,7 +22,7 @@ from ui.param import choice
 from ui.server import shared
 from ui.server.passes import run_uncached
 from ui.shell.folds import fold
-from ui.stream import StreamView, open_head
+from ui.stream import StreamView, card_link, open_head, score_link
 
 if TYPE_CHECKING:
     from attn_core import Model
@@ -46,7 +46,8 @@ def draw(viewed: StreamView) -> str:
         _map(viewed, table)
         with st.container(horizontal=True, gap="small", key="page_links"):
             go("all_heads", WORDS.text("kinds.open", head=viewed.name), layer=viewed.layer, head=viewed.head)
-            go("why_there", WORDS.text("kinds.why"), layer=viewed.layer, head=viewed.head)
+            score_link(viewed, viewed.layer, viewed.head, WORDS.text("kinds.why"))
+            card_link(viewed, viewed.layer, viewed.head)
         _definitions()
     with right, widgets.card("scatter", WORDS.html("kinds.scatter.card"), WORDS.html("kinds.scatter.hint")):
         chosen = _scatter(table)

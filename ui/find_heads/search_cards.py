@@ -18,7 +18,7 @@ from ui.find_heads import search
 from ui.find_heads.search import Cell, Cells
 from ui.param import Param, choice
 from ui.shared_params import STARTER
-from ui.stream import StreamView, open_head, row_names
+from ui.stream import StreamView, card_link, open_head, row_names, score_link
 
 WORDS = words.beside(__file__)
 
@@ -72,6 +72,9 @@ def draw(viewed: StreamView) -> str:
             controls.switch(BASELINE)
             _score_map(viewed, search.score_packet(found))
             _list(ranked)
+            with st.container(horizontal=True, gap="small", key="page_links"):
+                score_link(viewed, viewed.layer, viewed.head, WORDS.text("search.why", head=viewed.name))
+                card_link(viewed, viewed.layer, viewed.head)
     return search.headline(viewed.reader, cells, ranked)
 
 

@@ -163,7 +163,8 @@ def delta(subject: StepSubject) -> None:
         if subject.is_real:
             with st.container(horizontal=True, gap="small", key="page_links_delta"):
                 go("delta_e", "Every head’s ΔE, added up", layer=subject.layer, head=subject.head)
-                go("why_there", "Why it looks there", layer=subject.layer, head=subject.head)
+                go("why_there", "Why it looks there", ("why", "score"), layer=subject.layer, head=subject.head)
+                go("why_there", "Its card", ("why", "card"), layer=subject.layer, head=subject.head)
 
 
 def _three_strips(subject: StepSubject, e: Array, change: Array) -> None:

@@ -41,6 +41,18 @@ def test_nothing_sticks_out(open_page, width, scheme) -> None:
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
 
 
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (768, "dark"), (1280, "light")])
+def test_nothing_of_a_heads_card_sticks_out(open_page, width, scheme) -> None:
+    page = is_live(
+        open_page("why_there", width=width, scheme=scheme, why="card", model="tiny-decoder", layer=1, head=3)
+    )
+    expect(page.locator(".st-key-card_left_out")).to_be_visible()
+    no_sideways_scroll(page)
+    for card in ("scores", "reads", "writes", "composition", "near", "directions", "left_out"):
+        box = page.locator(f".st-key-card_{card}").bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
 @pytest.mark.parametrize("layer", [0, 5])
 def test_no_name_is_cut_on_a_phone(open_page, layer) -> None:
     """Every writer of the key is named below its column, none left of the picture of the pairs, no word in two."""

@@ -252,10 +252,11 @@ def test_a_way_keeps_its_last_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_links_to_other_pages_take_the_word_along_that_the_page_chose(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[tuple[str, dict[str, int]]] = []
-    monkeypatch.setattr(stream, "go", lambda page, label, **where: said.append((page, where)))
+    said: list[tuple[str, tuple[tuple[str, str], ...], dict[str, int]]] = []
+    monkeypatch.setattr(stream, "go", lambda page, label, *chosen, **where: said.append((page, chosen, where)))
     page = open_page("why_there", text="one mole of carbon dioxide", layer=1)
     chosen = re.search(r"updating ([^,]+),", lead(page))[1]
     at = load("minilm").read("one mole of carbon dioxide").labels.index(chosen)
     where = {"layer": 1, "head": 3, "query": at}
-    assert said == [(page, where) for page in ("all_heads", "step_by_step", "delta_e")]
+    others = [(page, (), where) for page in ("all_heads", "step_by_step", "delta_e")]
+    assert said == [*others, ("why_there", (("why", "card"),), {"layer": 1, "head": 3})]

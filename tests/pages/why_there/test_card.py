@@ -1,0 +1,122 @@
+"""The page Why there?, seen as the card of a head: every number on it is the library's, and every door leads to it."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+import numpy as np
+import pytest
+from page_driver import ROOT, checked, figure, lead, load, notes, open_page, script_of, table, text
+from streamlit.testing.v1 import AppTest
+
+import attn_core as ac
+from attn_core.text.numbers import percent, signed
+from ui.drawing import gallery
+from ui.server import shared
+from ui.why_there import card as said
+
+WHERE = {"model": "tiny-decoder", "layer": 1, "head": 3}
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return ac.head_card(load("tiny-decoder"), 1, 3)
+
+
+@pytest.fixture(scope="module")
+def page():
+    return open_page("why_there", why="card", folds=True, menus=True, **WHERE)
+
+
+def test_the_headline_and_the_scores_are_the_cards(page, judge):
+    scale = f"({signed(judge.copying)} on a scale from −1 to 1)"
+    follows = f"it hardly looks at what followed them before ({percent(judge.prefix_matching)} of its weight)."
+    pushes = f"Head 1.3 pushes down the words that it looks at {scale}; where tokens are repeated, "
+    assert lead(page) == pushes + follows
+    assert f"{signed(judge.copying)}copying score, words read with the unembedding" in text(page)
+    assert f"{percent(judge.prefix_matching)}prefix matching on repeated tokens; " in text(page)
+    assert f"{percent(judge.copying_on_repeats)}of all words are raised less" in text(page)
+
+
+def test_the_pairs_are_bars_with_their_numbers(page, judge):
+    for pair in (*judge.reads, *judge.writes):
+        assert f"{pair.first} → {pair.second}{signed(pair.score)}" in text(page)
+
+
+def test_the_arcs_are_the_earlier_heads_it_reads_most_and_all_are_in_the_table(page, judge):
+    drawn = figure(page, "composition")
+    best = judge.composition[judge.composition.above > 0].sort_values("above", ascending=False).head(said.MOST_ARCS)
+    assert len(drawn["data"]) == len(best)
+    first = best.iloc[0]
+    widest = max(drawn["data"], key=lambda arc: arc["line"]["width"])
+    assert (
+        widest["text"]
+        == f"Head 1.3 reads head 0.{first['head']} through its keys: <b>{signed(first.above)}</b> above chance"
+    )
+    assert first.through == "k" and widest["line"]["color"] == "#0f766e" and widest["line"]["width"] == 8
+    every = table(page, "through")
+    assert len(every) == len(judge.composition) == 12
+    np.testing.assert_allclose(sorted(every.score), sorted(judge.composition.score))
+
+
+def test_near_heads_directions_and_what_is_left_out_are_said(page, judge):
+    assert table(page, "look alike")["look alike"][0] == "{}.{} ({:.2f})".format(*judge.near_by_behaviour[0])
+    assert table(page, "raises")["reads"][0] == " ".join(judge.directions[0].reads)
+    assert all(sentence in notes(page) for sentence in judge.left_out)
+    whole = table(page, "part")
+    assert len(whole) == len(judge.frame())
+
+
+def test_the_first_layer_reads_nobody_and_a_translator_has_its_cross_heads():
+    first = open_page("why_there", why="card", model="tiny-decoder", layer=0, head=1)
+    assert "No earlier head writes what this one reads" in notes(first)
+    cross = open_page("why_there", why="card", model="tiny-translator", layer=1, head=1, stream="cross")
+    assert lead(cross).startswith("Head cross 1.1 ") and "prefix matching on repeated" not in text(cross)
+
+
+def test_a_card_is_computed_once_for_everybody(monkeypatch, page):
+    def again(*args, **options):
+        raise AssertionError("computed again")
+
+    monkeypatch.setattr(said, "head_card", again)
+    assert lead(open_page("why_there", why="card", **WHERE)) == lead(page)
+    assert shared.STATE is not None
+
+
+def test_it_is_saved_as_one_picture_as_numbers_and_as_python(page, judge):
+    pictures = page.session_state[gallery._GALLERY].pictures
+    made = pictures[said.WORDS.text("whole.name")].make()
+    words = " ".join(note.text for note in made.layout.annotations)
+    assert all(said.pair_names(judge.writes)[0] in words for _ in (0,))
+    assert signed(judge.copying) in words and len(made.data) == len(figure(page, "composition")["data"])
+    assert "card = ac.head_card(ac.load('tiny-decoder'), 1, 3)" in "\n".join(code.value for code in page.code)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("all_heads", {}),
+        ("step_by_step", {"step": 8}),
+        ("delta_e", {}),
+        ("why_there", {}),
+        ("compare_heads", {}),
+        ("find_heads", {}),
+        ("find_heads", {"find": "kinds"}),
+        ("cross_attention", {}),
+    ],
+)
+def test_every_opened_head_has_a_door_to_its_card(name, params):
+    opened = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)  # a page that runs by itself has no links
+    opened.switch_page(script_of(name))
+    for key, value in {"v": "1", "layer": 1, "head": 3, **params}.items():
+        opened.query_params[key] = str(value)
+    checked(opened.run())
+    queries = [dict(parse_qsl(link.proto.query_string)) for link in opened.get("page_link")]
+    doors = [query for query in queries if query.get("why") == "card"]
+    assert doors, name
+    scores = [query for query in queries if query.get("why") == "score"]
+    assert scores or name in ("delta_e", "why_there")
+    if name == "compare_heads":
+        assert [door["text"] for door in doors] == [
+            f"the keys to the cabinet {verb} on the table" for verb in ("are", "is")
+        ]

@@ -1,0 +1,46 @@
+"""The page Why there?, seen as one score: who wrote the query × who wrote the key, and the next click."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ui import stream
+from ui.drawing import widgets
+from ui.why_there import cards, next_click, pictures, reading, taken_out
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ui.page import Page
+
+
+def draw(page: Page, views: Callable[[], object]) -> None:
+    """The whole view; `views` draws the switch between the page's views."""
+    headline = st.container(gap=None)
+    asked = reading.of(page)
+    pictures.offer(asked)
+    with headline:
+        reading.lead(asked)
+    views()
+    stream.switches(asked.viewed)
+    next_click.trail(asked)
+    reading.pickers(asked)
+
+    left, right = st.columns([54, 46], gap="medium")
+    with left:
+        with widgets.card("matrix"):
+            pictures.matrix(asked)
+        with cards.next_click():
+            next_click.heads(asked)
+            stream.links_elsewhere(asked.viewed, asked.query, "all_heads", "step_by_step", "delta_e")
+    with right, widgets.card("pairs"):
+        pictures.pairs(asked)
+
+    left, right = st.columns([54, 46], gap="medium")
+    with left, cards.brought(asked):
+        next_click.brought(asked)
+    with right, cards.taken_out():
+        taken_out.taken_out(asked)
+    asked.offer_pictures()
