@@ -44,7 +44,7 @@ def split_heads(x: Tensor, n_heads: int) -> Tensor:
 
 def join_heads(x: Tensor) -> Tensor:
     """Put the heads side by side again: [head, token, d_head] → [token, head·d_head]. Undoes `split_heads`."""
-    return x.transpose(-3, -2).flatten(-2)
+    return x.transpose(-3, -2).flatten(-2)  # → [token, head, d_head] → [token, head·d_head]
 
 
 def repeat_groups(x: Tensor, n_heads: int) -> Tensor:
@@ -52,7 +52,7 @@ def repeat_groups(x: Tensor, n_heads: int) -> Tensor:
 
     With grouped queries (Ainslie et al. 2023) neighbouring heads share one key and one value.
     """
-    return x.repeat_interleave(n_heads // x.shape[-3], dim=-3)
+    return x.repeat_interleave(n_heads // x.shape[-3], dim=-3)  # a b → a a b b: neighbours share
 
 
 def raw_scores(query: Tensor, key: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def raw_scores(query: Tensor, key: Tensor) -> Tensor:
     >>> raw_scores(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 4.0], [0.0, -1.0]])).tolist()
     [[11.0, -2.0]]
     """
-    return query @ key.transpose(-2, -1)
+    return query @ key.transpose(-2, -1)  # [query, d_head] · [d_head, key]
 
 
 def scale(scores: Tensor, d_head: float) -> Tensor:
@@ -98,7 +98,7 @@ def softmax(scores: Tensor) -> Tensor:
     >>> [round(w, 4) for w in softmax(torch.tensor([0.0, math.log(3.0), -math.inf])).tolist()]
     [0.25, 0.75, 0.0]
     """
-    exp = torch.exp(scores - scores.amax(dim=-1, keepdim=True))
+    exp = torch.exp(scores - scores.amax(dim=-1, keepdim=True))  # [query, key] − [query, 1]
     return exp / exp.sum(dim=-1, keepdim=True)
 
 
@@ -128,7 +128,7 @@ def delta_e(weights: Tensor, value: Tensor, w_o: Tensor) -> Tensor:
     `w_o` [d_head, d_model] holds the head's own rows of the output matrix, the lesson's "value up". The output bias
     belongs to no head, so it is not in here. Summed over heads, plus that bias, this is the block's output.
     """
-    return weighted_values(weights, value) @ w_o
+    return weighted_values(weights, value) @ w_o  # [query, d_head] · [d_head, d_model]
 
 
 def delta_e_by_source(weights: Tensor, value: Tensor, w_o: Tensor) -> Tensor:
@@ -136,7 +136,7 @@ def delta_e_by_source(weights: Tensor, value: Tensor, w_o: Tensor) -> Tensor:
 
     [key] weights of one query, [key, d_head], [d_head, d_model] → [key, d_model]; sums over keys to that row of ΔE.
     """
-    return (weights[..., None] * value) @ w_o
+    return (weights[..., None] * value) @ w_o  # [key, 1] · [key, d_head], not summed → [key, d_model]
 
 
 @dataclass(frozen=True)

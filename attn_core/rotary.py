@@ -47,7 +47,7 @@ def apply_rotary(x: Tensor, rotation: Rotation) -> Tensor:
     >>> apply_rotary(torch.tensor([[1.0, 0.0, 5.0]]), quarter).tolist()
     [[0.0, 1.0, 5.0]]
     """
-    across, up = x[..., rotation.first], x[..., rotation.second]
+    across, up = x[..., rotation.first], x[..., rotation.second]  # [token, pair] each
     turned = x.clone()
     turned[..., rotation.first] = across * rotation.cos - up * rotation.sin
     turned[..., rotation.second] = across * rotation.sin + up * rotation.cos
@@ -79,7 +79,7 @@ def _fit(before: Tensor, after: Tensor, first: Tensor, second: Tensor) -> Rotati
     """The turn of each pair that explains all vectors best: the least-squares factor between complex numbers."""
     old = torch.complex(before[..., first].double(), before[..., second].double())  # [vector, token, pair]
     new = torch.complex(after[..., first].double(), after[..., second].double())
-    length = (old.abs() ** 2).sum(dim=0)
+    length = (old.abs() ** 2).sum(dim=0)  # [token, pair]
     factor = (old.conj() * new).sum(dim=0) / length.clamp_min(SMALLEST_SQUARE)
     factor = torch.where(length > 0, factor, torch.ones_like(factor))
     return Rotation(factor.real.to(before.dtype), factor.imag.to(before.dtype), first, second)

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.heads.sink import Bools, Floats
-from attn_core.text.tokens import Tokens, word_pattern
+from attn_core.text.tokens import Tokens
 from attn_core.text.unknown_words import as_typed
+from attn_core.text.whole_words import word_pattern
 from attn_core.tolerances import SMALLEST
 
 Cells = TypeVar("Cells", Floats, Bools)

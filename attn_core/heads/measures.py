@@ -46,7 +46,8 @@ def mean_distance(pattern: Floats, queries: Sequence[int] | NDArray[np.int_] | N
     """
     n_query, n_key = pattern.shape[-2:]
     places = np.arange(n_query) if queries is None else np.asarray(queries)
-    result: Floats = (pattern * np.abs(np.arange(n_key)[None, :] - places[:, None])).sum(axis=-1)
+    distance = np.abs(np.arange(n_key)[None, :] - places[:, None])  # [query, key]
+    result: Floats = (pattern * distance).sum(axis=-1)
     return result
 
 

@@ -1,7 +1,7 @@
 """Kinds of heads: the rules that a head may follow, and how far above chance it follows each.
 
-A rule ("look at the token before") is a set of cells, bool [query, key]. How well a head follows it is the share of its
-weight on those cells, beside the share that even attention over the same keys would put there.
+A rule ("look at the token before") is a set of cells, bool [query, key], see `cells`. How well a head follows it is the
+share of its weight on those cells, beside the share that even attention over the same keys would put there.
 
 The *sink* is left out before a rule is judged. Heads rest on [CLS], [SEP], BOS or the first token when they have
 nothing to do (Clark et al. 2019, section 3.2; Xiao et al. 2024), and with it in, nearly every head would be called
@@ -13,78 +13,23 @@ follow from it.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from attn_core.heads.cells import (
+    duplicate_cells,
+    first_mention_cells,
+    induction_cells,
+    offset_cells,
+    punctuation_cells,
+    window_cells,
+)
 from attn_core.heads.measures import by_name
 from attn_core.heads.sink import Bools, Floats
 from attn_core.tolerances import NO_WEIGHT
-
-
-def _ahead(n_query: int, n_key: int) -> NDArray[np.int_]:
-    """How far ahead of its query every key lies, [query, key]."""
-    return np.arange(n_key)[None, :] - np.arange(n_query)[:, None]
-
-
-def offset_cells(n_query: int, n_key: int, offset: int) -> Bools:
-    """The key at a fixed distance: −1 is the token before, 0 the token itself, 1 the token after."""
-    result: Bools = _ahead(n_query, n_key) == offset
-    return result
-
-
-def window_cells(n_query: int, n_key: int, reach: int = 2) -> Bools:
-    """The keys at most `reach` tokens away, on either side."""
-    return np.abs(_ahead(n_query, n_key)) <= reach
-
-
-def duplicate_cells(ids: Sequence[int]) -> Bools:
-    """Other places where the query's own token stands. Source: Wang et al. 2023 (duplicate token heads), section 3.
-
-    >>> duplicate_cells([7, 8, 7]).astype(int).tolist()
-    [[0, 0, 1], [0, 0, 0], [1, 0, 0]]
-    """
-    tokens = np.asarray(ids)
-    result: Bools = (tokens[:, None] == tokens[None, :]) & ~np.eye(len(tokens), dtype=bool)
-    return result
-
-
-def induction_cells(ids: Sequence[int]) -> Bools:
-    """The token that followed the query's token elsewhere: in "a b … a", the second *a* looks at *b*.
-
-    Source: Elhage et al. 2021; Olsson et al. 2022.
-
-    >>> induction_cells([7, 8, 7]).astype(int).tolist()
-    [[0, 0, 0], [0, 0, 0], [0, 1, 0]]
-    """
-    cells = np.roll(duplicate_cells(ids), 1, axis=1)
-    cells[:, 0] = False
-    return cells
-
-
-def first_mention_cells(ids: Sequence[int]) -> Bools:
-    """The very first place of a token, for queries that meet it for the third time or later.
-
-    From the third time on, because on the second the first mention is also the only earlier one.
-
-    >>> first_mention_cells([7, 7, 7]).astype(int).tolist()
-    [[0, 0, 0], [0, 0, 0], [1, 0, 0]]
-    """
-    tokens = np.asarray(ids)
-    same = tokens[:, None] == tokens[None, :]
-    third = np.tril(same, -1).sum(axis=1) >= 2
-    result: Bools = third[:, None] & (np.arange(len(tokens))[None, :] == same.argmax(axis=1)[:, None])
-    return result
-
-
-def punctuation_cells(labels: Sequence[str], n_query: int) -> Bools:
-    """Keys that are punctuation marks and nothing else, for all queries."""
-    marks = np.array([bool(t.strip()) and all(unicodedata.category(c)[0] == "P" for c in t.strip()) for t in labels])
-    return np.broadcast_to(marks, (n_query, len(labels))).copy()
 
 
 @dataclass(frozen=True)
@@ -136,9 +81,9 @@ def score_rule(pattern: Floats, cells: Bools, may_look: Bools, sink: Bools) -> R
     queries with a cell of the rule and at least two keys to choose from are counted.
     """
     keys = may_look & ~sink
-    n_keys = keys.sum(axis=1)
+    n_keys = keys.sum(axis=1)  # [query]
     queries = (cells & keys).any(axis=1) & (n_keys > 1)
-    free = np.where(keys, pattern, 0.0)[..., queries, :]
+    free = np.where(keys, pattern, 0.0)[..., queries, :]  # [head, query that counts, key]
     mass = free.sum(axis=-1, dtype=float)  # [head, query]
     even = (cells & keys).sum(axis=1)[queries] / n_keys[queries]
     return RuleScore(

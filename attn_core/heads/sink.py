@@ -49,6 +49,6 @@ def without_sink(pattern: Floats, sink: Bools) -> Floats:
     [[0.0, 0.6, 0.4]]
     """
     rest = np.where(sink, 0.0, pattern)
-    total = rest.sum(axis=-1, keepdims=True)
+    total = rest.sum(axis=-1, keepdims=True)  # [..., query, 1]
     result: Floats = np.divide(rest, total, out=np.full_like(rest, np.nan), where=total > SMALLEST)
     return result

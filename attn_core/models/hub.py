@@ -108,7 +108,7 @@ def outlook() -> tuple[bool, str]:
     """Whether a download can be expected to work, from what is known now; looks again in the background."""
     if settings().offline:
         return False, "not downloaded, and the hub is switched off here"
-    if _door.last_answer() is False:
+    if _reachability.last_answer() is False:
         return False, "not downloaded, and the hub cannot be reached from here"
     return True, "is downloaded on first use"
 
@@ -117,11 +117,11 @@ def require_network() -> None:
     """Return if the hub answers; raise NoNetwork within a few seconds if it does not."""
     if settings().offline:
         raise NoNetwork("This model was not downloaded before, and the hub is switched off here (HF_HUB_OFFLINE).")
-    if not _door.answer():
+    if not _reachability.answer():
         raise NoNetwork(UNREACHABLE)
 
 
-class _Door:
+class _Reachability:
     """Remembers for a minute whether the hub answered. Asking happens in a thread, so that a slow one blocks nobody."""
 
     def __init__(self) -> None:
@@ -173,7 +173,7 @@ def _answers() -> bool:
     return True
 
 
-_door = _Door()
+_reachability = _Reachability()
 
 
 def _told_in_order(progress: Progress, whole: int) -> Callable[[float], None]:

@@ -39,7 +39,7 @@ def count_parameters(config_or_name: Any) -> ParameterTable:
     title, config, notes = _described(config_or_name)
     full = complete(config)
     if full is None:
-        from attn_core.parameters.meta_model import table_of
+        from attn_core.parameters.from_class import table_of
 
         return table_of(config, title)
     wrong = problems(full)

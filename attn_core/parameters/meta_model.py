@@ -1,13 +1,13 @@
 """Models built without memory: every tensor has a name and a shape, and no numbers behind it.
 
 torch's meta device makes a model of 175 billion parameters in a fraction of a second. It serves twice: to check a
-table against the real class, tensor by tensor, and to make the table of a family that has no formula.
+table against the real class, tensor by tensor, and to make the table of a family that has no formula (`from_class`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,11 @@ from attn_core.parameters.architectures.families import FAMILIES
 from attn_core.parameters.architectures.layout import Config
 from attn_core.parameters.shape import ImpossibleModel, shape_of
 from attn_core.parameters.table import ParameterTable
-from attn_core.parameters.tensors import Piece, Row, size
 
 if TYPE_CHECKING:
     from torch import nn
+
+UNEMBEDDING = re.compile(r"lm_head|embed_out|unembed", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def tensors_of(model: nn.Module) -> Iterator[Tensor]:
     """Every parameter under every name that it has."""
     first: dict[int, str] = {}
     named = list(model.named_parameters(remove_duplicate=False))
-    for name, parameter in sorted(named, key=lambda each: bool(_UNEMBEDDING.search(each[0]))):
+    for name, parameter in sorted(named, key=lambda each: bool(UNEMBEDDING.search(each[0]))):
         first.setdefault(id(parameter), name)  # numbers at both ends are the embedding's, whichever is listed first
     for name, parameter in named:
         owner = first[id(parameter)]
@@ -181,78 +182,3 @@ def _buildable(config: Config) -> tuple[Config | None, str]:
     names = {"n_embd": shape.d_model, "n_layer": shape.n_layers, "n_head": shape.n_heads, "n_inner": shape.d_ff}
     more = {"vocab_size": shape.vocabulary, "n_positions": shape.context, "tie_word_embeddings": shape.tied}
     return {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], **names, **more}, ""
-
-
-# What decides a tensor's part, in this order: words of its own name, or the ends of the class names around it. Families
-# spell both as they like (SelfAttention, DenseReluDense, LayerNorm), so letters of either case count.
-_POSITION = re.compile(r"wpe|position|relative|rel_embed", re.IGNORECASE)
-_NORM_NAME = re.compile(r"layer_?norm|_norm\b|\bnorm|ln_|\bln\b", re.IGNORECASE)
-_NORM_CLASS = re.compile(r"norm(gated|\dd)?$", re.IGNORECASE)
-_UNEMBEDDING = re.compile(r"lm_head|embed_out|unembed", re.IGNORECASE)
-_ATTENTION_CLASS = re.compile(r"(attention|attn)$", re.IGNORECASE)
-_BY_NAME = (
-    ("attention", re.compile(r"attn|attention", re.IGNORECASE)),
-    (
-        "mlp",
-        re.compile(
-            r"mlp|ffn|feed_forward|intermediate|experts|dense_h|dense_4h|\bfc\d?\b|output\.dense|denserelu|ff_layer",
-            re.IGNORECASE,
-        ),
-    ),
-    ("embedding", re.compile(r"embed|wte|\bshared\b", re.IGNORECASE)),
-)
-_ROLES = (
-    ("fused", r"qkv|query_key_value|c_attn"),
-    ("query", r"\bq\b|q_proj|q_lin|query_proj|query\b"),
-    ("key", r"\bk\b|k_proj|k_lin|key_proj|key\b"),
-    ("value", r"\bv\b|v_proj|v_lin|value_proj|value\b"),
-    ("output", r"\bo\b|o_proj|out_proj|out_lin|c_proj|wo\b|dense"),
-)
-
-
-def rows_of(model: nn.Module) -> tuple[Row, ...]:
-    """The rows of a table, read off a built model: equal tensors of the blocks become one row that occurs n times.
-
-    Parts and roles are read from the tensors' names; a projection that cannot be told apart is "fused".
-    """
-    found: dict[tuple[str, tuple[int, ...], bool], list[tuple[int, Tensor]]] = {}
-    for tensor in tensors_of(model):
-        block = re.search(r"\.(\d+)\.", tensor.name)
-        stem = tensor.name[: block.start()] + ".{}." + tensor.name[block.end() :] if block else tensor.name
-        index = int(block.group(1)) if block else 0
-        found.setdefault((stem, tensor.shape, tensor.tied_to is not None), []).append((index, tensor))
-    return tuple(_row(stem, shape, occurrences) for (stem, shape, _), occurrences in found.items())
-
-
-def _row(stem: str, shape: tuple[int, ...], occurrences: list[tuple[int, Tensor]]) -> Row:
-    first = occurrences[0][1]
-    part = role = _part(stem, first.owners)
-    if part == "attention":
-        role = next((role for role, words in _ROLES if re.search(words, stem)), "fused")
-    learnt = "matrix" if first.learnt else "fixed"
-    kind = "norm" if part == "norm" else "bias" if stem.endswith("bias") and len(shape) == 1 else learnt
-    place = "blocks" if "{}" in stem else "outside the blocks"
-    pieces = (Piece(role, size(**{"": 1}) if not shape else size(**{f"side {i + 1}": n for i, n in enumerate(shape)})),)
-    layers = tuple(index for index, _ in occurrences)
-    return Row(stem, f"{part}, {kind}", part, kind, place, shape, pieces, layers, first.tied_to)
-
-
-def _part(stem: str, owners: tuple[str, ...]) -> str:
-    """Which part of a model a tensor belongs to: an attention's own norms and position tables are not attention."""
-    if _POSITION.search(stem):
-        return "position"
-    if _NORM_CLASS.search(owners[-1]) or _NORM_NAME.search(stem):
-        return "norm"
-    if _UNEMBEDDING.search(stem):
-        return "unembedding"
-    if any(_ATTENTION_CLASS.search(owner) for owner in owners[1:]):
-        return "attention"
-    return next((part for part, words in _BY_NAME if words.search(stem)), "other")
-
-
-def table_of(config: Mapping[str, Any], title: str) -> ParameterTable:
-    """The table of parameters of a family without a formula, from the model built without memory."""
-    model = build(config)
-    note = "This family has no formula here: the tensors are read off the model class, built without memory."
-    told = {**config, "architectures": [type(model).__name__]}
-    return ParameterTable(title, told, rows_of(model), "built without memory", (note,))

@@ -189,7 +189,8 @@ def sources(stream: StreamTrace, layer: int, head: int, token: int) -> Sources:
     weights = stream.pattern_row(layer, head, token).astype(np.float64)
     value = stream.value(layer, head).astype(np.float64)  # [key, d_head]
     w_o = stream.w_o(layer, head).astype(np.float64)  # [d_head, d_model]
-    delta = weights @ value @ w_o
+    delta = weights @ value @ w_o  # [key] · [key, d_head] · [d_head, d_model] → [d_model]
+    # ‖value · W_O‖² = value · (W_O · W_Oᵀ) · value, so that only [d_head, d_head] is made
     lengths = np.sqrt(np.clip(np.einsum("kd,de,ke->k", value, w_o @ w_o.T, value), 0, None))
     return Sources(weights, lengths, weights * (value @ (w_o @ geometry.unit(delta))))
 
@@ -237,5 +238,6 @@ def stream_contributions(
         found = [[p.vector for p in block.parts if p.kind == kind] for block in blocks]
         return np.stack([np.sum(vectors or nothing, axis=0) for vectors in found])
 
+    # a list of heads a layer, each [d_model] → [layer, head, d_model]
     heads = np.stack([[part.vector for part in block.parts if part.kind == "head"] for block in blocks])
     return StreamContributions(blocks[0].embedding, heads, *map(gather, ("bias", "mlp", "norm", "patch")))

@@ -22,8 +22,9 @@ from torch import Tensor
 
 from attn_core.residual import geometry
 from attn_core.residual.input_parts import input_parts
-from attn_core.text.tokens import Tokens, units
+from attn_core.text.tokens import Tokens
 from attn_core.text.unknown_words import as_typed
+from attn_core.text.whole_words import units
 
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from attn_core.text.tokens import Tokens, units
+from attn_core.text.tokens import Tokens
+from attn_core.text.whole_words import units
 
 
 class WordPlace(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Any
 
 from attn_core.tiny import grammar_phrases as phrases
 from attn_core.tiny import grammar_stories as stories
+from attn_core.tiny import grammar_words as lexicon
 
 # Beside the weights, these files decide what is read.
 HASHED = ("config.json", "tokenizer.json", "tokenizer_config.json")
@@ -59,7 +60,7 @@ def offers(name: str, scores: dict[str, Any]) -> dict[str, Any]:
     return {
         "examples": EXAMPLES[name],
         "known_words": _words_of_stories() if is_decoder else _words_of_phrases(),
-        "stand_ins": stories.SLOTS if is_decoder else phrases.SLOTS,
+        "stand_ins": lexicon.SLOTS if is_decoder else phrases.SLOTS,
         "best_head": best_head(name, scores),
         "ordinary_texts": _usual_stories() if is_decoder else _usual_phrases(),
     }
@@ -79,15 +80,15 @@ def best_head(name: str, scores: dict[str, Any]) -> tuple[int, int]:
 
 def _words_of_stories() -> dict[str, tuple[str, ...]]:
     return {
-        "Adjectives that decide the verb": tuple(stories.DEEDS),
-        "Other adjectives": tuple(sorted(stories.ADJECTIVES)),
-        "Who": tuple(sorted(stories.NOUNS)),
-        "Where": tuple(sorted(stories.PLACES)),
-        "What they do": tuple(sorted({*stories.VERBS, *stories.DEEDS.values()})),
-        "Things": tuple(sorted(stories.THINGS)),
-        "Names": tuple(sorted(stories.NAMES)),
-        "Numbers": stories.NUMBERS,
-        "Scenes": (*stories.BURROWER, *stories.AMOUNT, *stories.SKIN, "the miniature eiffel tower"),
+        "Adjectives that decide the verb": tuple(lexicon.DEEDS),
+        "Other adjectives": tuple(sorted(lexicon.ADJECTIVES)),
+        "Who": tuple(sorted(lexicon.NOUNS)),
+        "Where": tuple(sorted(lexicon.PLACES)),
+        "What they do": tuple(sorted({*lexicon.VERBS, *lexicon.DEEDS.values()})),
+        "Things": tuple(sorted(lexicon.THINGS)),
+        "Names": tuple(sorted(lexicon.NAMES)),
+        "Numbers": lexicon.NUMBERS,
+        "Scenes": (*lexicon.BURROWER, *lexicon.AMOUNT, *lexicon.SKIN, "the miniature eiffel tower"),
     }
 
 

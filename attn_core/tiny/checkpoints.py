@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from attn_core.tiny import grammar_phrases as phrases
 from attn_core.tiny import grammar_stories as stories
+from attn_core.tiny import grammar_words as lexicon
 from attn_core.tiny.decoder import Decoder
 from attn_core.tiny.layers import Attention
 from attn_core.tiny.tokenizer import word_tokenizer
@@ -31,7 +32,12 @@ EITHER_WORD = r"</?\w+>|\w+'|\w+|[^\w\s]"  # the French l' is a word of its own
 def story_tokenizer(limit: int) -> PreTrainedTokenizerFast:
     """The decoder's words; every text begins with `<bos>`."""
     return word_tokenizer(
-        stories.vocabulary(), stories.SLOTS, template="<bos> $A", cut=ENGLISH_WORD, limit=limit, bos_token=stories.BOS
+        stories.vocabulary(),
+        lexicon.SLOTS,
+        template="<bos> $A",
+        cut=ENGLISH_WORD,
+        limit=limit,
+        bos_token=lexicon.BOS,
     )
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from attn_core.tiny import grammar_phrases as phrases
 from attn_core.tiny import grammar_stories as stories
+from attn_core.tiny import grammar_words as lexicon
 from attn_core.tiny.decoder import Decoder
 from attn_core.tiny.translator import Translator
 
@@ -75,9 +76,9 @@ def list_scores(model: Decoder, rng: Random, lists: int = 60) -> tuple[Tensor, T
     """
     previous = induction = torch.zeros(())
     for _ in range(lists):
-        words = rng.sample(stories.ANY_WORD, rng.randint(6, stories.LONGEST_LIST))
+        words = rng.sample(lexicon.ANY_WORD, rng.randint(6, stories.LONGEST_LIST))
         n = len(words)
-        _, patterns = look(model, [stories.BOS, *words, *words])
+        _, patterns = look(model, [lexicon.BOS, *words, *words])
         first, second = torch.arange(2, n + 1), torch.arange(n + 1, 2 * n + 1)
         previous = previous + patterns[:, :, first, first - 1].mean(dim=-1)
         induction = induction + patterns[:, :, second, second - n + 1].mean(dim=-1)
@@ -90,13 +91,19 @@ def adjective_scores(model: Decoder, rng: Random, distance: int, sentences: int 
     scores, right = torch.zeros(()), 0
     for _ in range(sentences):
         before = [] if rng.random() < 0.5 else told(rng)
-        deciding = rng.choice(list(stories.DEEDS))
-        plain = rng.sample(stories.ADJECTIVES, FARTHEST)
+        deciding = rng.choice(list(lexicon.DEEDS))
+        plain = rng.sample(lexicon.ADJECTIVES, FARTHEST)
         adjectives = [*plain[distance : rng.randint(distance, FARTHEST)], deciding, *plain[1:distance]]
-        words = [stories.BOS, *before, stories.article(adjectives[0]), *adjectives, rng.choice(stories.NOUNS)]
+        words = [
+            lexicon.BOS,
+            *before,
+            stories.article(adjectives[0]),
+            *adjectives,
+            rng.choice(lexicon.NOUNS),
+        ]
         logits, patterns = look(model, words)
         scores = scores + patterns[:, :, -1, -1 - distance]
-        right += stories.vocabulary()[int(logits[-1].argmax())] == stories.DEEDS[deciding]
+        right += stories.vocabulary()[int(logits[-1].argmax())] == lexicon.DEEDS[deciding]
     return scores / sentences, right / sentences
 
 
@@ -133,7 +140,7 @@ SENSES = (
 
 def streams(model: Decoder, words: Sequence[str]) -> Tensor:
     """E of the last word, [layer + 1, d_model]: at the start and after every layer."""
-    return torch.stack([stream[0, -1] for stream in model.streams(encode([stories.BOS, *words]))])
+    return torch.stack([stream[0, -1] for stream in model.streams(encode([lexicon.BOS, *words]))])
 
 
 @torch.no_grad()

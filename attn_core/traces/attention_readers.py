@@ -95,7 +95,7 @@ class AttentionReaders:
         """One row of a pattern, [key], computed without the others; sums to 1."""
         call = self._call(layer, head, query)
         row = np.zeros(call.n_key, np.float32)
-        weights = call.rows(slice(query, query + 1)).patterns(head)[0, 0]
+        weights = call.rows(slice(query, query + 1)).patterns(head)[0, 0]  # [head, row, key] of one each → [key]
         row[: len(weights)] = weights  # where no query looks ahead, later keys are left out: their weight is 0
         return row
 
@@ -107,9 +107,7 @@ class AttentionReaders:
             return call.patterns(None).numpy()
         some = np.zeros((call.n_heads, max(0, stop - start), call.n_key), np.float32)
         if some.size:
-            weights = call.rows(slice(start, stop)).patterns(
-                None
-            )  # [head, row, key]: keys end where the last may be seen
+            weights = call.rows(slice(start, stop)).patterns(None)  # [head, row, key that some row may see]
             some[:, :, : weights.shape[-1]] = weights
         return some
 

@@ -58,7 +58,7 @@ class Call:
             return self.query, key, value
         group = which // (self.n_heads // self.key.shape[0])
         one, shared = slice(which, which + 1), slice(group, group + 1)
-        return self.query[one], self.key[shared], self.value[shared]
+        return self.query[one], self.key[shared], self.value[shared]  # [1, token, d_head] each: the head axis stays
 
     @property
     def n_query(self) -> int:
@@ -95,19 +95,21 @@ class Call:
     def scores(self, which: int | None) -> Tensor:
         """Before the softmax, [head, query, key]: scaled, capped, shifted by a position bias, masked cells −∞."""
         query, key, _ = self.heads(which)
-        scores = attention.raw_scores(query, key) * self.scaling
+        scores = attention.raw_scores(query, key) * self.scaling  # [head, query, d_head] · [head, d_head, key]
         if self.soft_cap is not None:
             scores = attention.soft_cap(scores, self.soft_cap)
         if self.bias is not None:
-            scores = scores + self.bias.cells(which, *scores.shape[-2:])
+            scores = scores + self.bias.cells(which, *scores.shape[-2:])  # one [query, key] a head
         if self.mask.is_open:
             return scores
-        return attention.mask_scores(scores, self.mask.may_look(*scores.shape[-2:]))
+        return attention.mask_scores(
+            scores, self.mask.may_look(*scores.shape[-2:])
+        )  # [query, key], alike for all heads
 
     def patterns(self, which: int | None) -> Tensor:
         """After the softmax, [head, query, key], computed a block at a time."""
         if which is None and self.n_heads * self.n_query * self.n_key > CELLS:
-            return torch.cat([self.patterns(head) for head in range(self.n_heads)])
+            return torch.cat([self.patterns(head) for head in range(self.n_heads)])  # [1, query, key] each
         blocks = [*self.row_blocks(self.n_heads if which is None else 1)]
         if len(blocks) == 1:
             return self._whole_patterns(which)
@@ -126,12 +128,12 @@ class Call:
     def weigh_values(self, which: int | None) -> Tensor:
         """pattern · value, computed anew, [head, query, d_head]; a replaced head gives what was put in its place."""
         if which is None and self.n_heads * self.n_query * self.n_key > CELLS:
-            return torch.cat([self.weigh_values(head) for head in range(self.n_heads)])
+            return torch.cat([self.weigh_values(head) for head in range(self.n_heads)])  # [1, query, d_head] each
         parts = [
             attention.weighted_values(block._whole_patterns(which), block.heads(which)[2])
             for _, block in self.row_blocks(self.n_heads if which is None else 1)
         ]
-        weighted = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)
+        weighted = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-2)  # [head, row, d_head] → all queries
         for head, (part, rows) in self.replaced.items():
             if which in (None, head):
                 weighted[0 if which == head else head, rows] = part[rows]
@@ -142,7 +144,9 @@ class Call:
 
         What was forced or put in a head's place in this pass is in it.
         """
-        heads = attention.split_heads(self.weighted_values, self.n_heads)
+        heads = attention.split_heads(
+            self.weighted_values, self.n_heads
+        )  # [query, head·d_head] → [head, query, d_head]
         return heads if which is None else heads[which : which + 1]
 
 

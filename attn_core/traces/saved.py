@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from attn_core.errors import HeadlightError
 from attn_core.masks import Mask, RelativeBias
 from attn_core.settings import VERSION
-from attn_core.text.tokens import Tokens, units
+from attn_core.text.tokens import Tokens
+from attn_core.text.whole_words import units
 from attn_core.traces.changes import Changes, Patch
 from attn_core.traces.layer import Call, Layer, Replaced, frozen
 from attn_core.traces.stream import StreamTrace

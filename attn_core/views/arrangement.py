@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.heads.sink import sink_keys, without_sink
-from attn_core.text.tokens import Tokens, units
+from attn_core.text.tokens import Tokens
+from attn_core.text.whole_words import units
 
 if TYPE_CHECKING:
     from attn_core.traces.reader import TraceReader

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attn_core.heads import rules
+from attn_core.heads import cells, rules
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 
@@ -71,8 +71,8 @@ def constant_look(pattern: NDArray[np.floating], may_look: NDArray[np.bool_], si
         (1, "looks one token ahead"),
         (0, "looks at the token itself"),
     ):
-        cells = rules.offset_cells(pattern.shape[0], pattern.shape[1], offset)
-        share = float(rules.score_rule(pattern[None], cells, may_look, sink).share[0])
+        rule = cells.offset_cells(pattern.shape[0], pattern.shape[1], offset)
+        share = float(rules.score_rule(pattern[None], rule, may_look, sink).share[0])
         if share >= 0.8:
             return f"{meaning}, {'almost always' if share >= 0.95 else 'mostly'}"
     return ""

@@ -24,7 +24,7 @@ from transformers import (
 )
 
 import attn_core as ac
-from attn_core.heads import rules
+from attn_core.heads import cells, rules
 from attn_core.heads.kinds import classify_heads, passes
 from attn_core.heads.samples import LENGTH, SEEDS, ordinary_words, repeated_random_tokens
 from attn_core.models.sources import bundled_folder
@@ -209,15 +209,15 @@ def test_scores_are_those_of_another_librarys_head_detector(tokenizer, tmp_path)
     _, cache = bridge.run_with_cache(torch.tensor([ids]), remove_batch_dim=True)
     trace = ac.trace(ours, ids)
     judged_rules = {
-        "previous_token_head": rules.offset_cells(len(ids), len(ids), -1),
-        "duplicate_token_head": rules.duplicate_cells(ids),
-        "induction_head": rules.induction_cells(ids),
+        "previous_token_head": cells.offset_cells(len(ids), len(ids), -1),
+        "duplicate_token_head": cells.duplicate_cells(ids),
+        "induction_head": cells.induction_cells(ids),
     }
     sink, text = np.arange(len(ids)) == 0, tokenizer.decode(ids[1:])
     bridge.to_tokens = lambda *_: torch.tensor([ids])
-    for name, cells in judged_rules.items():
+    for name, rule in judged_rules.items():
         judged = detect_head(bridge, text, name, cache=cache, exclude_bos=True, error_measure="mul").numpy()
         for layer in range(trace.n_layers):
             pattern = trace.patterns(layer)
-            score = rules.score_rule(pattern, cells, trace.may_look(layer), sink)
+            score = rules.score_rule(pattern, rule, trace.may_look(layer), sink)
             np.testing.assert_allclose(score.on / pattern[..., 1:].sum(axis=(1, 2)), judged[layer], atol=1e-5)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import entropy as scipy_entropy
 
-from attn_core.heads import measures, rules, search
+from attn_core.heads import cells, measures, rules, search
 from attn_core.heads.sink import sink_keys, without_sink
 
 
@@ -57,24 +57,24 @@ def test_hiding_the_sink_renormalises_and_never_invents_a_row():
 def test_rules_agree_with_a_slow_reading_of_their_definitions():
     ids = [3, 5, 3, 7, 5, 3, 3]
     n = len(ids)
-    duplicate, induction, first = rules.duplicate_cells(ids), rules.induction_cells(ids), rules.first_mention_cells(ids)
+    duplicate, induction, first = cells.duplicate_cells(ids), cells.induction_cells(ids), cells.first_mention_cells(ids)
     for q in range(n):
         earlier = [i for i in range(q) if ids[i] == ids[q]]
         for k in range(n):
             assert duplicate[q, k] == (k != q and ids[k] == ids[q])
             assert induction[q, k] == (k > 0 and k - 1 != q and ids[k - 1] == ids[q])
             assert first[q, k] == (len(earlier) >= 2 and k == earlier[0])
-    assert rules.window_cells(3, 3, reach=1).tolist() == [[True, True, False], [True, True, True], [False, True, True]]
-    assert rules.offset_cells(2, 2, -1).tolist() == [[False, False], [True, False]]
+    assert cells.window_cells(3, 3, reach=1).tolist() == [[True, True, False], [True, True, True], [False, True, True]]
+    assert cells.offset_cells(2, 2, -1).tolist() == [[False, False], [True, False]]
 
 
 def test_punctuation_is_marks_alone():
-    marks = rules.punctuation_cells(["don't", ".", "，", "?!", "##.", "␠", ""], n_query=2)
+    marks = cells.punctuation_cells(["don't", ".", "，", "?!", "##.", "␠", ""], n_query=2)
     assert marks[0].tolist() == marks[1].tolist() == [False, True, True, True, True, False, False]
 
 
 def test_a_perfect_head_scores_one_and_even_attention_scores_zero():
-    previous = rules.offset_cells(8, 8, -1)
+    previous = cells.offset_cells(8, 8, -1)
     perfect = one_hot([0, 0, 1, 2, 3, 4, 5, 6], 8)
     even = np.full((1, 8, 8), 1 / 8)
     score = rules.score_rule(np.concatenate([perfect, even]), previous, open_mask(8), NO_SINK)
@@ -89,14 +89,14 @@ def test_the_sink_takes_no_part_in_a_score():
     resting = np.zeros((1, 8, 8))
     resting[..., 0] = 1
     tired = 0.05 * previous + 0.95 * resting  # rests 95 % of the time, and else looks one back
-    score = rules.score_rule(tired, rules.offset_cells(8, 8, -1), open_mask(8), sink)
+    score = rules.score_rule(tired, cells.offset_cells(8, 8, -1), open_mask(8), sink)
     np.testing.assert_allclose(score.share, [1.0])
 
 
 def test_causal_chance_is_one_over_what_is_visible():
     may_look = np.tril(np.ones((4, 4), dtype=bool))
     even = (may_look / may_look.sum(axis=1, keepdims=True))[None]
-    score = rules.score_rule(even, rules.offset_cells(4, 4, -1), may_look, NO_SINK[:4])
+    score = rules.score_rule(even, cells.offset_cells(4, 4, -1), may_look, NO_SINK[:4])
     np.testing.assert_allclose(score.chance, [(1 / 2 + 1 / 3 + 1 / 4) / 3])
     np.testing.assert_allclose(score.lift, [0.0], atol=1e-12)
 

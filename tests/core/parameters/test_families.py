@@ -76,7 +76,7 @@ def test_an_option_that_no_formula_covers_is_built_too() -> None:
 
 
 def test_lesson_count_of_a_built_table_agrees_with_the_formula() -> None:
-    from attn_core.parameters.meta_model import table_of
+    from attn_core.parameters.from_class import table_of
 
     for name in ("gpt2", "llama-3-8b", "EleutherAI/pythia-70m"):
         by_formula = count_parameters(name)

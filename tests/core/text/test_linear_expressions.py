@@ -11,25 +11,25 @@ import pytest
 
 from attn_core.figures import labels
 from attn_core.models import catalogue
-from attn_core.parameters import meta_model
-from attn_core.text import tokens
+from attn_core.parameters import from_class
+from attn_core.text import description
 from attn_core.views import html_page
 
 ROOT = Path(__file__).parents[3]
 # What each of them reads: a sentence, the name of a model, names of tensors, labels, a saved view, a file's name.
 READERS: dict[str, Callable[[str], object]] = {
-    "words of a sentence": tokens._WORD.findall,
+    "words of a sentence": description._WORD.findall,
     "the name of a model": catalogue._HUB_ID.fullmatch,
     "a saved view": lambda text: _refused(html_page.remembered, text),
     "the text of a label": labels.unescaped,
     "the name of a file": lambda text: re.sub(r"[^\w.]+", "-", text),
     "the number of a block": lambda text: re.search(r"\.(\d+)\.", text),
     **{
-        f"names of tensors: {name}": getattr(meta_model, name).search
-        for name in ("_POSITION", "_NORM_NAME", "_NORM_CLASS", "_UNEMBEDDING", "_ATTENTION_CLASS")
+        f"names of tensors: {name}": getattr(from_class, name).search
+        for name in ("_POSITION", "_NORM_NAME", "_NORM_CLASS", "UNEMBEDDING", "_ATTENTION_CLASS")
     },
-    **{f"names of tensors: {part}": words.search for part, words in meta_model._BY_NAME},
-    **{f"names of tensors: {role}": re.compile(words).search for role, words in meta_model._ROLES},
+    **{f"names of tensors: {part}": words.search for part, words in from_class._BY_NAME},
+    **{f"names of tensors: {role}": re.compile(words).search for role, words in from_class._ROLES},
 }
 OPENERS = [
     "<", "<a", "<!--", html_page._VIEW, "a'", "'", "a-", "_", ".", ".1", "1", "1.", "/", "a/", "[", "{", "&", " ",
@@ -43,10 +43,11 @@ TRUSTED = {
     "ui/glossary.py",  # our own sentences, before anything fills their slots
 }
 READ_HERE = {
-    "attn_core/text/tokens.py",
+    "attn_core/text/description.py",
     "attn_core/models/catalogue.py",
     "attn_core/figures/labels.py",
     "attn_core/parameters/meta_model.py",
+    "attn_core/parameters/from_class.py",
     "ui/shell/save_files.py",
     "attn_core/models/hub.py",  # a commit: forty characters, no repetition
 }

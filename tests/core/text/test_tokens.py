@@ -14,7 +14,7 @@ from two_languages import marian_tokenizer
 
 from attn_core import EmptyText
 from attn_core.models.sources import bundled_folder
-from attn_core.text import tokens
+from attn_core.text import decoding, tokens, whole_words
 from attn_core.text.tokens import Tokens
 
 LINES = ["a fluffy blue creature roamed the verdant forest", "the café was warm", "she didn't see the 🤗", "שלום עולם"]
@@ -220,12 +220,12 @@ def test_any_text_gives_labels_and_words_for_every_token(wordpiece, byte_level, 
             continue
         n = len(t)
         assert len(t.labels) == len(t.special) == len(t.words) == len(t.ids) == n <= 24
-        assert all(label and tokens.visible(label) == label for label in t.labels + t.word_labels)
+        assert all(label and decoding.visible(label) == label for label in t.labels + t.word_labels)
         assert [w is None for w in t.words] == t.special
         counted = [w for w in t.words if w is not None]
         assert counted == sorted(counted) and set(counted) == set(range(max(counted) + 1))
-        assert [p for unit in tokens.units(t.words) for p in unit] == list(range(n))
-        assert len(t.word_labels) == len(tokens.units(t.words))
+        assert [p for unit in whole_words.units(t.words) for p in unit] == list(range(n))
+        assert len(t.word_labels) == len(whole_words.units(t.words))
 
 
 @settings(deadline=None, max_examples=100)
@@ -257,19 +257,19 @@ def test_words_that_a_small_model_never_met_keep_their_names_and_stay_apart():
 def test_visible():
     shown = {"": "∅", "  ": "␠␠", "\n": "⏎", "\t": "⇥", "\r": "␍", "\x00": "␀", "\u200b": "‹U+200B›"}
     shown |= {"\u202e": "‹U+202E›", "\xa0": "‹U+00A0›", "\u0301": "◌\u0301", "<b>": "<b>", "Ġthe": "Ġthe", "🤗": "🤗"}
-    assert {text: tokens.visible(text) for text in shown} == shown
+    assert {text: decoding.visible(text) for text in shown} == shown
 
 
 def test_a_word_level_pattern_by_hand():
     pattern = np.array([[0.1, 0.2, 0.3, 0.4], [0.4, 0.3, 0.2, 0.1], [0.0, 1.0, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
     words = [None, 0, 0, None]
     expected = [[0.1, 0.5, 0.4], [0.2, 0.75, 0.05], [0.25, 0.5, 0.25]]
-    assert np.allclose(tokens.word_pattern(pattern, words, words), expected)
+    assert np.allclose(whole_words.word_pattern(pattern, words, words), expected)
 
 
 def test_a_word_level_pattern_between_two_sentences_sums_to_one():
     pattern = np.random.default_rng(0).dirichlet(np.ones(5), size=(2, 3))  # [head, query, key]
-    between = tokens.word_pattern(pattern, [0, 0, 1], [None, 0, 1, 1, 1])
+    between = whole_words.word_pattern(pattern, [0, 0, 1], [None, 0, 1, 1, 1])
     assert between.shape == (2, 2, 3)
     assert np.allclose(between.sum(axis=-1), 1)
 

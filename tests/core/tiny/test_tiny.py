@@ -14,7 +14,7 @@ from read_back import load_decoder, load_translator
 from torch import nn
 
 from attn_core.text.unknown_words import TextReader
-from attn_core.tiny import checkpoints, train
+from attn_core.tiny import checkpoints, grammar_words, train
 from attn_core.tiny import grammar_phrases as phrases
 from attn_core.tiny import grammar_stories as stories
 from attn_core.tiny.decoder import Decoder, DecoderShape
@@ -216,7 +216,7 @@ def test_a_rows_information_is_what_its_words_cost() -> None:
     """Counted, not computed: "count" costs −ln of how often it begins an episode."""
     costs, count = set(), 0
     for n in range(4000):
-        tell = stories.Teller(Random(n), [stories.BOS], [0.0])
+        tell = stories.Teller(Random(n), [grammar_words.BOS], [0.0])
         stories.tell_on(tell)
         if tell.words[1:3] == ["count", ":"]:  # and not a list of words that begins with it
             costs.add(tell.costs[1])
@@ -227,7 +227,7 @@ def test_a_rows_information_is_what_its_words_cost() -> None:
 
 def test_a_row_begins_with_bos_and_is_cut() -> None:
     words, information = stories.row(Random(0), 64)
-    assert words[0] == stories.BOS and len(words) == 64 and information > 0
+    assert words[0] == grammar_words.BOS and len(words) == 64 and information > 0
     assert stories.row(Random(0), 64) == (words, information)
     assert set(words) <= set(stories.vocabulary())
 
@@ -238,11 +238,11 @@ def test_the_verb_follows_from_the_deciding_adjective() -> None:
         tell = stories.Teller(rng)
         stories.deed(tell)
         text = tell.words
-        acting = [word for word in text[: text.index("the")] if word in stories.DEEDS]
+        acting = [word for word in text[: text.index("the")] if word in grammar_words.DEEDS]
         assert len(acting) <= 1
         if acting:
             decided += 1
-            assert stories.DEEDS[acting[0]] in text
+            assert grammar_words.DEEDS[acting[0]] in text
         recalled = " ".join(text[text.index("was") + 1 :]).split(" and the ")[0].removesuffix(" .").split(" and ")
         assert text[1 : 1 + len(recalled)] == recalled  # in the order in which they were said
     assert 200 < decided < 450

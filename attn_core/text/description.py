@@ -1,0 +1,128 @@
+"""How tokens are read by people: a label for each, the words that they belong to, and which of them are no part of what
+was said.
+
+Labels and words come from the tokenizer's own strings (`text.decoding`) and from where each token lies in the text.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import regex
+
+from attn_core.text.decoding import Part, characters_of, spell, style_of, visible
+from attn_core.text.whole_words import units
+
+_SPACELESS = r"\p{Han}\p{Hiragana}\p{Katakana}"
+_WORD = regex.compile(  # a word with its apostrophes, one sign of a script without spaces, or a run of signs
+    rf"[{_SPACELESS}]\p{{M}}*|[[\w\p{{M}}]--[{_SPACELESS}]]+(?:['’][[\w\p{{M}}]--[{_SPACELESS}]]+)*|\p{{P}}+|[^\w\s\p{{P}}]+",
+    regex.V1,
+)
+
+
+class Description(NamedTuple):
+    """What is read of tokens; see the fields of the same names of `text.tokens.Tokens`."""
+
+    text: str
+    labels: list[str]
+    special: list[bool]
+    words: list[int | None]
+    word_labels: list[str]
+
+
+def describe(
+    tokenizer: Any,
+    ids: list[int],
+    *,
+    target: bool,
+    text: str | None = None,
+    spans: list[tuple[int, int]] | None = None,
+    names: Mapping[int, str] | None = None,
+) -> Description:
+    """Labels, words and text of token ids.
+
+    `text` and `spans` are what was typed and where in it each token lies; without them the text is the one that the
+    tokens spell. `names` says what positions are called that stand for something else.
+    """
+    special, style = _special(tokenizer, ids), style_of(tokenizer)
+    pieces = [(names or {}).get(i, piece) for i, piece in enumerate(_pieces(tokenizer, ids, target))]
+    spelling = [piece.encode() if s else spell(piece, style) for piece, s in zip(pieces, special, strict=True)]
+    characters = characters_of(spelling)
+    spelt = "".join(c for own, s in zip(characters, special, strict=True) for c, part, _ in own if part == 0 and not s)
+    if text is None or spans is None:  # no places in a typed text, so take those in the text that the tokens spell
+        words = _words(spelt, _spans(characters, special), spelling, special)
+    else:
+        words = _words(text, spans, spelling, special)
+    as_is = style in ("wordpiece", "word")  # such pieces are readable, and `##` says that no new word begins
+    labels = [visible(p) if as_is or s else _label(own) for p, s, own in zip(pieces, special, characters, strict=True)]
+    return Description(
+        text=spelt.strip() if text is None else text,
+        labels=labels,
+        special=special,
+        words=words,
+        word_labels=[_word_label(unit, spelling, labels) for unit in units(words)],
+    )
+
+
+def _word_label(unit: list[int], spelling: list[bytes], labels: list[str]) -> str:
+    name = b"".join(spelling[i].strip() for i in unit).decode("utf-8", "backslashreplace")
+    return visible(name) if name else labels[unit[0]]
+
+
+def _pieces(tokenizer: Any, ids: list[int], target: bool) -> list[str]:
+    """The tokenizer's own strings. A translator with two vocabularies decodes only its target: look the source up."""
+    if getattr(tokenizer, "separate_vocabs", False) and not target:
+        source = {i: piece for piece, i in tokenizer.encoder.items()}
+        return [source.get(i, tokenizer.unk_token) for i in ids]
+    return [
+        piece if piece is not None else f"‹{i}›"
+        for i, piece in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)
+    ]
+
+
+def _special(tokenizer: Any, ids: list[int]) -> list[bool]:
+    """[UNK] and [MASK] stand for a word of the sentence, so they are not special, unless they double as a frame."""
+    frame = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id}
+    said = {tokenizer.unk_token_id, tokenizer.mask_token_id} - frame
+    special = set(tokenizer.all_special_ids) - said
+    return [i in special for i in ids]
+
+
+def _label(characters: list[Part]) -> str:
+    """What to read: the text without the one space that begins a word; parts of a character are counted, 🤗‹1/3›."""
+    if len(characters) > 1 and characters[0] == (" ", 0, 1):
+        characters = characters[1:]
+    if all(parts == 1 for _, _, parts in characters):
+        return visible("".join(c for c, _, _ in characters))
+    return "".join(visible(c) if n == 1 else f"{visible(c)}‹{part + 1}/{n}›" for c, part, n in characters)
+
+
+def _spans(characters: list[list[Part]], special: list[bool]) -> list[tuple[int, int]]:
+    """Where each token lies in the text that the tokens spell; parts of a character share its place."""
+    spans, at = [], 0
+    for own, s in zip(characters, special, strict=True):
+        start = at - len(own[0][0]) if own and own[0][1] > 0 else at
+        at = at if s else start + sum(len(c) for c, _, _ in own)
+        spans.append((start, at))
+    return spans
+
+
+def _words(text: str, spans: list[tuple[int, int]], spelling: list[bytes], special: list[bool]) -> list[int | None]:
+    """Which word of the text each token belongs to: the one that its first visible character lies in."""
+    starts = [match.start() for match in _WORD.finditer(text)]
+    keys: list[tuple[str, int] | None] = []
+    for i, (start, end) in enumerate(spans):
+        first = next((p for p in range(start, end) if not text[p].isspace()), None)
+        word = ("gap", i) if first is None else ("word", bisect_right(starts, first))
+        keys.append(None if special[i] else word)
+    for i in range(len(keys) - 2, -1, -1):  # a lone space opens the word that follows it
+        if spelling[i] == b" " and keys[i] and keys[i + 1] and not spelling[i + 1][:1].isspace():
+            keys[i] = keys[i + 1]
+    words: list[int | None] = []
+    count = -1
+    for i, key in enumerate(keys):
+        count += key is not None and (i == 0 or key != keys[i - 1])
+        words.append(count if key is not None else None)
+    return words
