@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
+from attn_core.masks import Mask, RelativeBias
+
 
 class AttentionCall(NamedTuple):
     """One attention call as the library made it, batch of one kept: query [1, head, query, d_head] and so on."""
@@ -32,6 +34,14 @@ class AttentionCall(NamedTuple):
 
 class Recorder(Protocol):
     """What a recorder offers to our attention function and to hooks."""
+
+    in_steps: bool  # whether it computes attention itself, one step after the other
+
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: RelativeBias | None, scaling: float,
+        soft_cap: float | None,
+    ) -> Tensor:  # fmt: skip
+        """Attention computed by the recorder: [1, query, head, d_head]; asked for only where it is `in_steps`."""
 
     def before_attention(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What attention gets in their place, for this pass alone; as a rule the same tensors."""

@@ -53,7 +53,10 @@ def attend(
         query, key, value = recorder.before_attention(query, key, value)
         if key.shape[1] != groups:  # one head's key or value is patched, so no two heads share theirs in this call
             caller = SimpleNamespace(is_causal=getattr(module, "is_causal", True))
-    if softcap is None:
+    if recorder is not None and recorder.in_steps:
+        mask, bias = read_mask(attention_mask, position_bias, causal, query.shape[2], key.shape[2])
+        output = recorder.attend(query, key, value, mask, bias, scaling, softcap)
+    elif softcap is None:
         output, _ = sdpa_attention_forward(
             caller, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias, **kwargs
         )

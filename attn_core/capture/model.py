@@ -85,10 +85,26 @@ class Model:
         return self.reader.read_ids(ids[: self.limit], target=target, beside=beside, dropped=dropped)
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Hold the model for one pass: our attention, no dropout, no gradients. Everything is as it was afterwards."""
-        with self.lock, torch.inference_mode(), self._borrowed():
+    def running(self, grad: bool = False) -> Iterator[None]:
+        """Hold the model for one pass: our attention, no dropout. Everything is as it was afterwards.
+
+        Without `grad` nothing is kept for gradients; with it they flow through the pass, and never into the weights.
+        """
+        mode = torch.enable_grad() if grad else torch.inference_mode()
+        with self.lock, mode, self._borrowed(), self._frozen() if grad else nullcontext():
             yield
+
+    @contextmanager
+    def _frozen(self) -> Iterator[None]:
+        """Inside, no weight asks for a gradient."""
+        asking = [p for p in self.hf.parameters() if p.requires_grad]
+        try:
+            for parameter in asking:
+                parameter.requires_grad_(False)
+            yield
+        finally:
+            for parameter in asking:
+                parameter.requires_grad_(True)
 
     def _borrowed(self) -> AbstractContextManager[None]:
         return nullcontext() if self.is_ours else attention_of(self.hf, our_name(self.hf))

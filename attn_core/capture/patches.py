@@ -35,6 +35,7 @@ def patch_of(place: Place, put: Any, wiring: Wiring) -> Patch:
         return Patch.of(place, put.detach().cpu() if isinstance(put, Tensor) else put)
     named = (place.layer,) if place.head is None else (place.layer, place.head)
     numbers = getattr(put, _READERS.get(place.kind, place.kind))(*named, stream=place.stream)
+    numbers = numbers.detach().cpu() if isinstance(numbers, Tensor) else numbers  # of a trace with gradients
     if place.position is not None:
         check_index("position", place.position, len(numbers), "the trace that is patched from")
         numbers = numbers[place.position]
@@ -90,7 +91,7 @@ class _Put(NamedTuple):
         return slice(None) if self.place.position is None else self.place.position
 
 
-def _put_all(puts: Iterable[_Put], own: Tensor) -> Tensor:
+def put_all(puts: Iterable[_Put], own: Tensor) -> Tensor:
     """Put everything into `own` [position, feature], in place; gives the rows that changed, bool [position]."""
     made = [(put.rows, put.made(own)) for put in puts]  # all of them before any is put: a mean is of the model's own
     changed = torch.zeros(len(own), dtype=torch.bool)
@@ -138,10 +139,11 @@ class Patches:
         for i, name in enumerate(("query", "key", "value")):
             heads = self._of_heads.get((name, site.stream, site.layer), {})
             if heads:
-                computed[name] = repeat_groups(parts[i][0], site.n_heads).clone()
-                changed[i] = computed[name][None].clone()
+                own = repeat_groups(parts[i][0], site.n_heads)
+                computed[name] = own.detach().cpu().clone()
+                changed[i] = own[None].clone()
                 for head, puts in heads.items():
-                    _put_all(puts, changed[i][0, head])
+                    put_all(puts, changed[i][0, head])
         if changed[1].shape[1] != changed[2].shape[1]:  # the function wants as many keys as values
             changed[1:] = [repeat_groups(part[0], site.n_heads)[None] for part in changed[1:]]
         return (changed[0], changed[1], changed[2]), computed
@@ -150,12 +152,16 @@ class Patches:
         """What is put into the patterns of a layer, by head."""
         return self._of_heads.get(("pattern", site.stream, site.layer), {})
 
+    def heads(self, site: Site) -> Mapping[int, list[_Put]]:
+        """What is put in the place of heads of a layer, by head."""
+        return self._of_heads.get(("head", site.stream, site.layer), {})
+
     def change_heads(self, site: Site, output: Tensor) -> dict[int, Replaced]:
         """Put what is put in the place of heads, before W_O mixes them: `output` [query, head, d_head], in place."""
         replaced = {}
-        for head, puts in self._of_heads.get(("head", site.stream, site.layer), {}).items():
+        for head, puts in self.heads(site).items():
             own = output[:, head]
-            rows = _put_all(puts, own)
+            rows = put_all(puts, own)
             replaced[head] = Replaced(own.cpu().clone(), rows)
         return replaced
 
@@ -171,8 +177,8 @@ class Patches:
         Gives what the model had computed, [token, feature].
         """
         own = tensor.view(-1, tensor.shape[-1])  # [token, feature], of the same numbers
-        computed = own.cpu().clone()
-        _put_all(puts, own)
+        computed = own.detach().cpu().clone()
+        put_all(puts, own)
         self.tensors_left -= 1
         return computed
 
@@ -180,7 +186,7 @@ class Patches:
 def put_into_pattern(puts: list[_Put], own: Tensor, may_look: Tensor, name: str) -> tuple[Tensor, Tensor]:
     """(the pattern [query, key] of a head with what is put into it, its rows that changed, bool [query])."""
     pattern = own.clone()
-    rows = _put_all(puts, pattern)
+    rows = put_all(puts, pattern)
     # so that NaN is refused too
     if not bool((pattern >= 0).all() and ((pattern.sum(dim=-1) - 1).abs() <= parity.ROW_SUM).all()):
         raise ValueError(f"every row of the pattern for head {name} must be positive and sum to 1")

@@ -25,6 +25,11 @@ _PLAIN = Changes()
 class PassRecorder:
     """Keeps, of one pass, what the wiring asks for; puts in its tensors what `changes` asks for."""
 
+    in_steps = False
+
+    def attend(self, *_: Any) -> Tensor:
+        raise NotImplementedError  # the library's fused function is asked
+
     def __init__(self, wiring: Wiring, changes: Changes = _PLAIN) -> None:
         self.wiring = wiring
         self.patches = Patches(changes, wiring) if changes else None
@@ -90,16 +95,19 @@ class PassRecorder:
 
     def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
         if self.patches is not None:
-            self._patch(self.patches, module, side, values, named)
+            self._patch(module, side, values, named)
         if (module, side) in self.wiring.copied_places:
             copies = tensors_in(values, named)
             values, named = (), {slot: _copy(t) for slot, t in copies.items()}  # type: ignore[misc]
         self.seen.append((module, side, values, named))
 
-    def _patch(self, patches: Patches, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
+    def _patch(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> int:
+        """Put what is put into a tensor that passes by; gives how often something entered or left there before."""
         count = self._counts[module, side] = self._counts.get((module, side), -1) + 1
-        for tap, puts in patches.at(module, side).get(count, {}).items():
-            self.computed[tap] = patches.change_tensor(puts, tensor_at(tap.slot, values, named))
+        if self.patches is not None:
+            for tap, puts in self.patches.at(module, side).get(count, {}).items():
+                self.computed[tap] = self.patches.change_tensor(puts, tensor_at(tap.slot, values, named))
+        return count
 
     def taps(self) -> dict[Tap, Tensor]:
         """What the wiring wants of the tensors that passed by, each once: [1, token, features] or [token, features]."""
@@ -148,7 +156,7 @@ def layer_of(
 ) -> Layer:
     """One layer of what a pass kept, as a trace holds it; `computed` is what the model had where something was put."""
     found = {tap: taps[wiring.first_of(tap)] for tap in site.taps}
-    flat = {tap: tensor.reshape(-1, tensor.shape[-1]) for tap, tensor in found.items()}  # [token, features]
+    flat = {tap: t if t.dim() == 2 else t.reshape(-1, t.shape[-1]) for tap, t in found.items()}  # [token, features]
     own = {tap: computed[wiring.first_of(tap)] for tap in site.taps if wiring.first_of(tap) in computed}
     return Layer(site, kept.as_call(), frozen(flat), frozen(own))
 

@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attn_core.capture.gradient_trace import with_gradients
+from attn_core.capture.gradients import GradientRecorder
 from attn_core.capture.hooks import recording_to
 from attn_core.capture.model import Model
 from attn_core.capture.patches import patch_of
@@ -39,6 +41,7 @@ def trace(
     replacement: str = "zero",
     edit: Mapping[HeadKey, Any] | None = None,
     patch: Mapping[Place, Any] | None = None,
+    grad: bool = False,
 ) -> Trace:
     """Run a model once over a text (or token ids) and keep what explains its attention.
 
@@ -51,6 +54,9 @@ def trace(
     stands in their place, `edit` forces patterns [query, key]. Both name heads (layer, head), or (stream, layer, head)
     in an encoder-decoder. `trace.changes` then says what was changed, and so does all that is made of it.
 
+    With `grad`, the readers are torch tensors in the graph of this pass, so `torch.autograd.grad(trace.logits()[word],
+    trace.embedding(3))` works, and so does every other reader; see `attn_core.capture.gradient_trace`.
+
     Raises ValueError or IndexError for a place that is not there, is named twice, or gets another shape than it has,
     and HeadlightError where this model's tensor could not be found.
     """
@@ -61,12 +67,13 @@ def trace(
     forced = {_head_key(model, key): cells for key, cells in (edit or {}).items()}
     patches = [patch_of(place, put, model.wiring) for place, put in (patch or {}).items()]
     changes = Changes.of(off, replacement, forced, patches)
-    recorder = PassRecorder(model.wiring, changes)
-    with model.running(), recording_to(recorder):
+    recorder = GradientRecorder(model.wiring, model.hf, changes) if grad else PassRecorder(model.wiring, changes)
+    with model.running(grad), recording_to(recorder):
         model.run(**inputs)
     if recorder.patches is not None and recorder.patches.tensors_left:
         raise HeadlightError(f"{model.name} did not pass by every place that was to be patched, so nothing is shown.")
-    return _assemble(model, recorder, read, changes)
+    made = _assemble(model, recorder, read, changes)
+    return with_gradients(made, recorder.nodes, model.wiring.logits) if isinstance(recorder, GradientRecorder) else made
 
 
 def _head_key(model: Model, key: HeadKey) -> tuple[str, int, int]:
@@ -159,7 +166,7 @@ def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens
             query_tokens,
             key_tokens,
             _layers=LazyLayers(layers[name]),
-            _final=None if final is None else taps[wiring.first_of(final)].flatten(0, -2),
+            _final=None if final is None else _rows(taps[wiring.first_of(final)]),
             _final_norm=wiring.final_norm.get(ends_as),
             _source=source,
             _continued_by=streams.get("cross") if name == "decoder" else None,
@@ -167,6 +174,11 @@ def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens
         )
     own = frozen({name: streams[name] for name in layers})
     return Trace(model.name, model.family, model.kind, own, source, changes)
+
+
+def _rows(tensor: Tensor) -> Tensor:
+    """[1, token, features] → [token, features]; what has that shape already, as it is."""
+    return tensor if tensor.dim() == 2 else tensor.flatten(0, -2)
 
 
 def source_of(model: Model) -> Source:

@@ -1,0 +1,193 @@
+"""The trace that `ac.trace(…, grad=True)` gives: its readers are torch tensors in the graph of its pass.
+
+    t = ac.trace(model, "a fluffy blue creature", grad=True)
+    torch.autograd.grad(t.logits()[word], t.embedding(3))  # how the logit moves with the stream that enters layer 3
+
+Everything else about it (check, score_parts, save, pictures) is of the same numbers outside the graph: `detached()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from attn_core.capture.gradients import Node
+from attn_core.errors import HeadlightError
+from attn_core.traces.block import BlockKind
+from attn_core.traces.layer import Layer, frozen
+from attn_core.traces.parts import Against, ScoreParts, ValueParts
+from attn_core.traces.stream import StreamTrace
+from attn_core.traces.trace import Trace
+from attn_core.traces.wiring import LogitRule, Tap
+
+
+@dataclass(frozen=True, eq=False)
+class GradientStream(StreamTrace):
+    """One stream whose readers are torch tensors in the graph of the pass; shapes are those of `StreamTrace`.
+
+    Heads that share a key or value give the same tensor, so its gradient is that of all of them.
+    """
+
+    _nodes: Mapping[Node, Tensor] = field(default_factory=dict)
+    _logit_rule: LogitRule | None = None
+
+    def detached(self) -> StreamTrace:
+        """The same stream as arrays."""
+        layers = [
+            Layer(layer.site, layer.call, frozen({tap: t.detach() for tap, t in layer.taps.items()}), layer.computed)
+            for layer in self._layers
+        ]
+        goes_on = self._continued_by
+        return StreamTrace(
+            *(self.name, self.model_name, self.family, self.kind, self.tokens, self.key_tokens, layers),
+            None if self._final is None else self._final.detach(),
+            self._final_norm,
+            self._source,
+            goes_on.detached() if isinstance(goes_on, GradientStream) else None,
+            self.changes,
+        )
+
+    def _of_head(self, what: str, layer: int, head: int) -> Tensor:
+        self._layer(layer, head)
+        return self._nodes[what, self.name, layer, head]
+
+    def _of_heads(self, what: str, layer: int) -> Tensor:
+        return torch.stack([self._of_head(what, layer, head) for head in range(self._call(layer).n_heads)])
+
+    def _of_layer(self, layer: Layer, tap: Tap | None, what: str) -> Tensor:
+        return layer.tap(tap, what)
+
+    def query(self, layer: int, head: int) -> Tensor:  # type: ignore[override]
+        return self._of_head("query", layer, head)
+
+    def key(self, layer: int, head: int) -> Tensor:  # type: ignore[override]
+        return self._of_head("key", layer, head)
+
+    def value(self, layer: int, head: int) -> Tensor:  # type: ignore[override]
+        return self._of_head("value", layer, head)
+
+    def raw_scores(self, layer: int, head: int) -> Tensor:  # type: ignore[override]
+        return self._of_head("raw_scores", layer, head)
+
+    def scores(self, layer: int, head: int) -> Tensor:  # type: ignore[override]
+        return self._of_head("scores", layer, head)
+
+    def pattern(self, layer: int, head: int) -> Tensor:  # type: ignore[override]
+        return self._of_head("pattern", layer, head)
+
+    def pattern_row(self, layer: int, head: int, query: int) -> Tensor:  # type: ignore[override]
+        self._layer(layer, head, query)
+        row: Tensor = self.pattern(layer, head)[query]
+        return row
+
+    def patterns(self, layer: int, rows: slice | None = None) -> Tensor:  # type: ignore[override]
+        return self._of_heads("pattern", layer)[:, slice(None) if rows is None else rows]
+
+    def weighted_values(self, layer: int, head: int) -> Tensor:  # type: ignore[override]
+        return self._of_head("weighted_values", layer, head)
+
+    def delta_e(self, layer: int, head: int) -> Tensor:  # type: ignore[override]
+        return self._of_head("delta_e", layer, head)
+
+    def delta_e_by_source(self, layer: int, head: int, query: int) -> Tensor:  # type: ignore[override]
+        weights = self.pattern_row(layer, head, query)
+        split: Tensor = (weights[:, None] * self.value(layer, head)) @ self._w_o(layer, head).to(weights)
+        return split
+
+    def heads_delta_e(self, layer: int, query: int) -> Tensor:  # type: ignore[override]
+        self._layer(layer, query=query)
+        return self._of_heads("delta_e", layer)[:, query]
+
+    def delta_e_sizes(self, layer: int) -> Tensor:  # type: ignore[override]
+        sizes: Tensor = self._of_heads("delta_e", layer).norm(dim=-1)
+        return sizes
+
+    def attention_output(self, layer: int) -> Tensor:  # type: ignore[override]
+        found = self._layer(layer)
+        return self._of_layer(found, found.site.projected, "what W_O gives")
+
+    def embedding(self, layer: int) -> Tensor:  # type: ignore[override]
+        if layer == self.n_layers:
+            last = self._with_mlp(layer - 1)
+            return self._of_layer(last, last.site.next, "the stream that leaves it")
+        found = self._layer(layer)
+        return self._of_layer(found, found.site.embedding, "the residual stream")
+
+    def attention_input(self, layer: int) -> Tensor:  # type: ignore[override]
+        found = self._layer(layer)
+        return self._of_layer(found, found.site.x, "what W_Q receives")
+
+    def attention_memory(self, layer: int) -> Tensor:  # type: ignore[override]
+        found = self._layer(layer)
+        return self._of_layer(found, found.site.memory, "what W_K receives")
+
+    def attention_added(self, layer: int) -> Tensor:  # type: ignore[override]
+        found = self._layer(layer)
+        return self._of_layer(found, found.site.added, "what attention adds")
+
+    def after_attention(self, layer: int) -> Tensor:  # type: ignore[override]
+        found = self._layer(layer)
+        if found.site.block is BlockKind.PARALLEL:
+            return self.embedding(layer) + self.attention_added(layer)
+        return self._of_layer(found, found.site.after, "the stream after attention")
+
+    def mlp_added(self, layer: int) -> Tensor:  # type: ignore[override]
+        found = self._with_mlp(layer)
+        return self._of_layer(found, found.site.mlp, "the MLP's part")
+
+    def final_embedding(self) -> Tensor:  # type: ignore[override]
+        return self._last()
+
+    def logits(self, position: int | None = None) -> Tensor:  # type: ignore[override]
+        shape = super().logits(position).shape  # which raises where nothing is predicted
+        final = self._last()
+        head = self.module().get_output_embeddings()  # type: ignore[operator]
+        if not isinstance(head, nn.Linear) or self._logit_rule is None:
+            raise HeadlightError(
+                f"How {self.family} models read words off is no linear map, so it has no gradient here."
+            )
+        bias = None if head.bias is None else head.bias.detach()
+        at = len(final) - 1 if position is None else position
+        found = self._logit_rule.logits(nn.functional.linear(final[at], head.weight.detach(), bias))
+        assert found.shape == shape
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class GradientTrace(Trace):
+    """A trace whose readers are torch tensors in the graph of its pass."""
+
+    def detached(self) -> Trace:
+        """The same trace as arrays, outside the graph."""
+        streams = {name: own.detached() for name, own in self._streams.items() if isinstance(own, GradientStream)}
+        return Trace(self.model_name, self.family, self.kind, frozen(streams), self._source, self.changes)
+
+    def score_parts(
+        self, layer: int, head: int, query: int, key: int, against: Against = None, *, stream: str | None = None
+    ) -> ScoreParts:
+        """One score in parts, as arrays: the splits are made outside the graph."""
+        return self.detached().score_parts(layer, head, query, key, against, stream=stream)
+
+    def value_parts(self, layer: int, head: int, query: int, key: int, *, stream: str | None = None) -> ValueParts:
+        """What a head takes from one key in parts, as arrays."""
+        return self.detached().value_parts(layer, head, query, key, stream=stream)
+
+    def logits(self, position: int | None = None) -> Any:
+        """The model's scores for the next word after a position, in the graph: [word]."""
+        return self.stream("decoder" if self.kind == "encoder-decoder" else None).logits(position)
+
+
+def with_gradients(trace: Trace, nodes: Mapping[Node, Tensor], rule: LogitRule | None) -> GradientTrace:
+    """A trace of a pass that was cut at its readers, with the tensors of the cuts."""
+    streams: dict[str, StreamTrace] = {}
+    for name in sorted(trace.streams, key=lambda name: name != "cross"):  # before the decoder that goes on through it
+        own = trace.stream(name)
+        fields = {key: value for key, value in vars(own).items() if key != "_continued_by"}
+        goes_on = streams.get("cross") if name == "decoder" else None
+        streams[name] = GradientStream(**fields, _continued_by=goes_on, _nodes=nodes, _logit_rule=rule)
+    ordered = frozen({name: streams[name] for name in trace.streams})
+    return GradientTrace(trace.model_name, trace.family, trace.kind, ordered, trace._source, trace.changes)
