@@ -13,6 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+SCRIPTS = "/_stcore/bidi-components/headlight."  # their names follow from their content: `ui/drawing/component.py`
 
 
 @cache
@@ -22,8 +23,9 @@ def headers() -> dict[str, str]:
         "Content-Security-Policy": "; ".join(
             (
                 "default-src 'self'",
-                # Streamlit's page has inline scripts, allowed by their hashes; components come as blobs; its messages
-                # are read with WebAssembly, which is let compile without letting text become JavaScript.
+                # Streamlit's page has inline scripts, allowed by their hashes; a component with an inline script comes
+                # as a blob; messages are read with WebAssembly, which is let compile without letting text become
+                # JavaScript.
                 f"script-src 'self' blob: 'wasm-unsafe-eval' {' '.join(hashes_of_inline_scripts())}",
                 "style-src 'self' 'unsafe-inline'",
                 "img-src 'self' data: blob:",
@@ -74,6 +76,8 @@ class SecurityHeaders:
                         for name, value in message["headers"]
                     ]
                 MutableHeaders(scope=message).update(headers())
+                if message["status"] == 200 and SCRIPTS in scope["path"]:
+                    MutableHeaders(scope=message)["Cache-Control"] = "public, max-age=31536000, immutable"
             await send(message)
 
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)

@@ -16,17 +16,18 @@ from attn_core.figures import scripts
 from attn_core.figures.canvas.packet import unpack
 from attn_core.figures.colours import Scale
 from ui.drawing import events, gallery, widgets
+from ui.drawing.component import component
 from ui.drawing.events import Answer, ChosenCell, Due, Opened, Pin, Side
 
 Sent = TypeVar("Sent", bound=Answer)
 ChosenPlace = Callable[[int, int | None], None]  # given (row, column); the column is None where a label was clicked
 
-_overview = st.components.v2.component("headlight.overview", js=scripts.module("overview"))
-_links = st.components.v2.component("headlight.links", js=scripts.module("links"))
-_cells = st.components.v2.component("headlight.cells", js=scripts.module("cells"))
-_panels = st.components.v2.component("headlight.panels", js=scripts.module("panels"))
-_theme = st.components.v2.component("headlight.theme", js=scripts.with_drawing("app/theme.js"))
-_view = st.components.v2.component("headlight.view", js=scripts.view_updates())
+_overview = component("overview", scripts.module("overview"))
+_links = component("links", scripts.module("links"))
+_cells = component("cells", scripts.module("cells"))
+_panels = component("panels", scripts.module("panels"))
+_theme = component("theme", scripts.with_drawing("app/theme.js"))
+_view = component("view", scripts.view_updates())
 
 
 def overview(

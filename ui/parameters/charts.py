@@ -22,12 +22,13 @@ from attn_core.text.numbers import byte_size, percent
 from attn_core.views import snippets
 from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
+from ui.drawing.component import component
 from ui.drawing.events import Header, Sizes
 from ui.parameters.counts import BARS, ModelCounts, effective
 from ui.parameters.sentences import read_aloud, shares_aloud, way
 from ui.shell.folds import fold
 
-_boxes = st.components.v2.component("headlight.boxes", js=scripts.module("boxes"))
+_boxes = component("boxes", scripts.module("boxes"))
 WORDS = words.beside(__file__)
 LINES = {
     "embedding": ("Embedding", "e"),

@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from attn_core.figures import scripts
+from ui.drawing.component import component
 from ui.link import LinkState, link_params
 from ui.shell import save, share
 
@@ -28,7 +29,7 @@ GROUPS = {
 PAGES = {page: label for group in GROUPS.values() for page, label in group.items()}
 
 
-_whole_page = st.components.v2.component("headlight.whole_page", js=scripts.asset("app/whole_page.js"))
+_whole_page = component("whole_page", scripts.asset("app/whole_page.js"))
 
 
 def whole_page() -> None:

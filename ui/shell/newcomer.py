@@ -11,13 +11,14 @@ import streamlit as st
 
 from attn_core.figures import scripts
 from ui import words
+from ui.drawing.component import component
 from ui.shell.menu import go
 
 WORDS = words.beside(__file__, "newcomer.toml")
 COOKIE = "headlight_been_here"
 _NEW = "is_newcomer"  # in the session; missing before its first page
 _TO_REMEMBER = "newcomer_to_remember"
-_remember = st.components.v2.component("headlight.remember_visit", js=scripts.asset("app/remember_visit.js"))
+_remember = component("remember_visit", scripts.asset("app/remember_visit.js"))
 
 
 def arrive(page: str, *, is_bare: bool) -> None:

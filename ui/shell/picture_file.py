@@ -11,10 +11,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import streamlit as st
-
 from attn_core.figures import scripts
 from ui import words
+from ui.drawing.component import component
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -24,7 +23,7 @@ WORDS = words.beside(__file__)
 LONGEST_ON_SOCKET = 32_000  # characters of a description; longer ones are fetched
 PIXELS_A_UNIT = {"png": 3, "svg": 1}
 
-_draw = st.components.v2.component("headlight.picture_file", js=scripts.asset("app/picture_file.js"))
+_draw = component("picture_file", scripts.asset("app/picture_file.js"))
 _lock = threading.Lock()
 _published: tuple[MediaFileManager, str] | None = None
 

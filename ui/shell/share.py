@@ -16,6 +16,7 @@ import streamlit as st
 from attn_core.figures import scripts
 from ui import words
 from ui.drawing import controls, widgets
+from ui.drawing.component import component
 from ui.link import LinkState
 from ui.shared_params import LARGE
 
@@ -25,7 +26,7 @@ LONGEST = 8000  # characters of an address that servers and proxies commonly acc
 LONGEST_IN_QR = 1200  # characters that a phone can still read off a screen
 PRIVACY = "It holds the sentence: whoever gets the link can read it."
 
-_copy = st.components.v2.component("headlight.copy", js=scripts.asset("app/copy.js"))
+_copy = component("copy", scripts.asset("app/copy.js"))
 
 
 def link_to(state: LinkState, **more: str) -> str:

@@ -14,6 +14,7 @@ import streamlit as st
 from attn_core.figures import scripts
 from ui import words
 from ui.drawing import events
+from ui.drawing.component import component
 from ui.drawing.events import Due
 from ui.link import LinkState, settle
 from ui.param import flag, whole
@@ -41,7 +42,7 @@ ALL = flag(
 )  # fmt: skip
 PARAMS = [STEP, ALL]  # behind the parameters that an old link's step depends on
 
-_strip = st.components.v2.component("headlight.step_strip", js=scripts.asset("app/step_strip.js"))
+_strip = component("step_strip", scripts.asset("app/step_strip.js"))
 
 
 def keep(state: LinkState) -> None:
