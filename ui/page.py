@@ -48,6 +48,7 @@ from attn_core.errors import HeadlightError
 from attn_core.figures.paper.caption import caption
 from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
+from attn_core.models.entry import Example
 from attn_core.settings import VERSION
 from attn_core.text.numbers import scientific
 from ui.drawing import gallery, widgets
@@ -247,12 +248,17 @@ def open_page(
     if page == "all_heads" and not st.context.is_embedded:
         newcomer.welcome()
     shown = model and asks(view)
-    counter = ask(which_model, typed_text, offered, card_of(view["model"]).examples or examples) if shown else None
+    counter = ask(which_model, typed_text, offered, _examples(view["model"]) or examples) if shown else None
     remarks = st.container(key="remarks")
     with remarks:
         for remark in view.notes:
             widgets.note(remark)
     return Page(page, view, remarks, counter, save_menu)
+
+
+def _examples(model: str) -> Sequence[str | Example]:
+    """A model's own examples, where it has some."""
+    return (CATALOGUE[model].examples if model in CATALOGUE else ()) or card_of(model).examples
 
 
 @cache_once

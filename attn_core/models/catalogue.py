@@ -16,7 +16,7 @@ from typing import Any
 from attn_core.errors import DamagedModel, UnknownModel
 from attn_core.models import hub
 from attn_core.models.cards import card_of, shipped_folder
-from attn_core.models.entry import Entry, Wheel
+from attn_core.models.entry import Entry, Example, Wheel
 from attn_core.models.formats import gguf
 from attn_core.models.formats.gguf_header import read_header
 from attn_core.models.packages import fetched_folder
@@ -153,6 +153,7 @@ def _entry(name: str, facts: dict[str, Any], pin: dict[str, Any]) -> Entry:
         card = card_of(name)
         hashes = {"sha256": card.files.get("model.safetensors"), "files": card.files}
         facts = {**_shape_in(shipped_folder(name), name), "parameters": card.parameters, **hashes, **facts}
+    facts["examples"] = tuple(Example(*each) for each in facts.get("examples", ()))
     if "wheel" in facts:
         facts["wheel"] = Wheel(**facts["wheel"] | {"take": tuple(facts["wheel"]["take"])})
     facts["files"] = tuple(facts.get("files", {}).items())

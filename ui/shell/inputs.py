@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.models.catalogue import CATALOGUE, availability
+from attn_core.models.entry import Example
 from ui.drawing import controls
 from ui.followed_word import start_afresh
 from ui.link import forget
@@ -19,7 +20,9 @@ from ui.shell import known_words
 LOOK_AGAIN = 5.0  # seconds until the disk and the hub are asked again which models can be had
 
 
-def ask(model: Param, sentence: Param | None, offered: Sequence[str], examples: Sequence[str]) -> DeltaGenerator | None:
+def ask(
+    model: Param, sentence: Param | None, offered: Sequence[str], examples: Sequence[str | Example]
+) -> DeltaGenerator | None:
     """The sentence, the model and a few examples; gives the place where the number of tokens is said."""
     pick_model = partial(controls.model_picker, model, offered, _model_label, on_change=_new_sentence)
     if sentence is None:
@@ -37,7 +40,8 @@ def ask(model: Param, sentence: Param | None, offered: Sequence[str], examples: 
         with st.container(key="examples", horizontal=True, gap="xsmall", vertical_alignment="center"):
             st.html('<span class="hl-try">Try:</span>', width="content")
             for i, example in enumerate(examples):
-                st.button(example, key=f"example_{i}", on_click=_take_example, args=(example,))
+                said = example if isinstance(example, str) else example.text
+                st.button(said, key=f"example_{i}", on_click=_take_example, args=(example,))
             known_words.popover(st.session_state["model"])
     return counter
 
@@ -62,10 +66,18 @@ def use_model(name: str) -> None:
     _new_sentence()
 
 
-def _take_example(example: str) -> None:
-    st.session_state["text"] = example
+def _take_example(example: str | Example) -> None:
+    """Take the sentence and, where it is shown by one head, that head; the followed word is chosen anew."""
+    if not isinstance(example, str):
+        st.session_state["layer"], st.session_state["head"] = example.layer, example.head
+    st.session_state["text"] = example if isinstance(example, str) else example.text
     start_afresh()
     _new_sentence()
+
+
+def look_again() -> None:
+    """Ask the disk again which models are here, at the next page."""
+    _label.cache_clear()
 
 
 def _new_sentence() -> None:

@@ -16,7 +16,7 @@ from attn_core.models.catalogue import CATALOGUE
 from ui.drawing import widgets
 from ui.server import cache, shared
 from ui.shell import fetching
-from ui.shell.inputs import use_model
+from ui.shell.inputs import look_again, use_model
 
 log = logging.getLogger("headlight")
 
@@ -76,3 +76,6 @@ def wait_for(job: shared.Job, title: str) -> None:
         fetching.ask_before(job.name)  # says what went wrong above its button, and ends the page
     if job.error is not None:
         raise job.error
+    if can_be_cancelled:  # it is here now: the picker, drawn before, says so
+        look_again()
+        st.rerun()
