@@ -1,7 +1,8 @@
 """A real result of a real model, stored: what the first screen shows before torch is even imported.
 
 `Recorded` is a `TraceReader`: it reads as a stream of a trace does, as far as a first screen needs it. Weights are
-stored with 16 bits (steps of 1/65,535) and sizes with 32. The file is written by `attn_core/views/record_starter.py`.
+stored as they were computed (float32): a row whose words share 10⁻⁶ of the weight is one that can be shared out anew,
+and rounded to nothing it would be a row without any word. The file is written by `attn_core/views/record_starter.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 SENTENCE = "a fluffy blue creature roamed the verdant forest"  # what was recorded: the first screen's own
 STARTER = assets_folder() / "data" / "starter.npz"
-STEPS = 65_535
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Recorded:
     kind: str
     tokens: Tokens
     checked: Parity  # what `Trace.check` said when this was recorded
-    weights: NDArray[np.uint16]  # [layer, head, query, key]
+    weights: NDArray[np.float32]  # [layer, head, query, key]
     masks: NDArray[np.bool_]  # who may look at whom, [layer, query, key]
     sizes: NDArray[np.float32]  # ‖ΔE‖, [layer, head, query]
     turns: NDArray[np.float32]
@@ -74,8 +74,8 @@ class Recorded:
         return self.weights.nbytes + self.masks.nbytes + self.sizes.nbytes + self.turns.nbytes
 
     def patterns(self, layer: int) -> NDArray[np.float32]:
-        """[head, query, key]; rows sum to 1 within a few thousandths of a percent."""
-        return np.asarray(self.weights[layer] / np.float32(STEPS), np.float32)
+        """[head, query, key]; rows sum to 1."""
+        return np.asarray(self.weights[layer], np.float32)
 
     def pattern(self, layer: int, head: int) -> NDArray[np.float32]:
         return np.asarray(self.patterns(layer)[head], np.float32)
@@ -109,7 +109,7 @@ def save(trace: Any, turns: NDArray[np.float32], path: Path = STARTER) -> None:
     np.savez_compressed(
         path,
         about=np.frombuffer(json.dumps(about, ensure_ascii=False).encode(), np.uint8),
-        weights=np.stack([np.rint(trace.patterns(layer) * STEPS) for layer in layers]).astype(np.uint16),
+        weights=np.stack([trace.patterns(layer) for layer in layers]).astype(np.float32),
         masks=np.stack([trace.may_look(layer) for layer in layers]),
         sizes=np.stack([trace.delta_e_sizes(layer) for layer in layers]),
         turns=turns.astype(np.float32),
