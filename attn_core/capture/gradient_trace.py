@@ -19,7 +19,6 @@ from attn_core.capture.gradients import Node
 from attn_core.errors import HeadlightError
 from attn_core.traces.block import BlockKind
 from attn_core.traces.layer import Layer, frozen
-from attn_core.traces.parts import Against, ScoreParts, ValueParts
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 from attn_core.traces.wiring import LogitRule, Tap
@@ -165,16 +164,6 @@ class GradientTrace(Trace):
         """The same trace as arrays, outside the graph."""
         streams = {name: own.detached() for name, own in self._streams.items() if isinstance(own, GradientStream)}
         return Trace(self.model_name, self.family, self.kind, frozen(streams), self._source, self.changes)
-
-    def score_parts(
-        self, layer: int, head: int, query: int, key: int, against: Against = None, *, stream: str | None = None
-    ) -> ScoreParts:
-        """One score in parts, as arrays: the splits are made outside the graph."""
-        return self.detached().score_parts(layer, head, query, key, against, stream=stream)
-
-    def value_parts(self, layer: int, head: int, query: int, key: int, *, stream: str | None = None) -> ValueParts:
-        """What a head takes from one key in parts, as arrays."""
-        return self.detached().value_parts(layer, head, query, key, stream=stream)
 
     def logits(self, position: int | None = None) -> Any:
         """The model's scores for the next word after a position, in the graph: [word]."""

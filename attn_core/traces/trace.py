@@ -155,6 +155,10 @@ class Trace(NamedStreamReaders):
         weights = {linear.module: module.get_submodule(linear.module).get_parameter("weight") for linear in linears}
         return {linear.module: (weights[linear.module], linear.bias(module)) for linear in linears}
 
+    def detached(self) -> Trace:
+        """The same numbers as arrays, outside the graph of a pass with gradients; of any other trace, itself."""
+        return self
+
     @classmethod
     def of_file(cls, opened: saved.Opened, source: Source | None = None) -> Trace:
         """The trace that a file holds; `source` is the way back to its model, without which the file has to do."""
@@ -205,12 +209,12 @@ class Trace(NamedStreamReaders):
         `against` another key, or the "mean" of the keys that the query may see, splits the difference: the softmax
         ignores what is equal along a row. Raises DoesNotAddUp where the parts would miss the score.
         """
-        split: ScoreParts = _circuits("score_parts")(self, layer, head, query, key, against, stream=stream)
+        split: ScoreParts = _circuits("score_parts")(self.detached(), layer, head, query, key, against, stream=stream)
         return split
 
     def value_parts(self, layer: int, head: int, query: int, key: int, *, stream: str | None = None) -> ValueParts:
         """What a head takes from one key, split by who wrote that key's stream; sums to `delta_e_by_source(…)[key]`."""
-        split: ValueParts = _circuits("value_parts")(self, layer, head, query, key, stream=stream)
+        split: ValueParts = _circuits("value_parts")(self.detached(), layer, head, query, key, stream=stream)
         return split
 
     @property
