@@ -1,0 +1,178 @@
+"""The flow behind one word: how much of it came from which input word, through all layers below.
+
+In a layer each token's new vector is a sum: what was brought from every token, with the residual from itself, and a
+bias. Its share is the weight of an edge, and the flow is the product of all layers' edges:
+
+    rollout   half the mean pattern of the heads and half the residual
+    norms     ‖F_i(x_j)‖ of what was brought, ΔE of all heads and the residual together, behind a LayerNorm
+    alti      how much nearer to the whole each part brings: max(0, ‖y_i‖₁ − ‖y_i − F_i(x_j)‖₁)
+
+None of them sees inside the MLP: what it adds counts as its token's own.
+
+Sources: Abnar & Zuidema 2020 (rollout); Kobayashi et al. 2020, 2021 (norms); Ferrando et al. 2022 (ALTI).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from attn_core.circuits.writers import Floats, frozen_norm
+from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
+from attn_core.residual.frozen_norm import FrozenNorm
+from attn_core.tolerances import SMALLEST
+from attn_core.traces import parity
+from attn_core.traces.block import BlockKind
+from attn_core.traces.stream import StreamTrace
+
+MEASURES = ("rollout", "norms", "alti")
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """The edges of every layer, `edges` [layer, query, key + 1]; the last column is "bias and shift".
+
+    Rows sum to 1. A row in which no part is positive is NaN, "undefined", and so is every flow that goes through it.
+    """
+
+    measure: str
+    edges: Floats
+
+    def behind(self, layer: int) -> Floats:
+        """The share of every input word in every token as it enters a layer (the last: as it leaves): [token, key + 1].
+
+        Raises IndexError for a layer that is not there.
+        """
+        check_index("layer", layer, len(self.edges) + 1)
+        n = self.edges.shape[1]
+        whole = np.concatenate([np.eye(n), np.zeros((n, 1))], axis=1)  # [token, input word + 1]
+        for edges in self.edges[:layer]:
+            whole = _through(edges, whole)
+        return whole
+
+    def reach(self, query: int, layer: int) -> Floats:
+        """What every token at every place below brings to one token as it enters a layer: [layer + 1, token + 1].
+
+        Row n are the tokens as they enter layer n; the last row is the token itself.
+        """
+        check_index("layer", layer, len(self.edges) + 1)
+        n = self.edges.shape[1]
+        check_index("query", query, n)
+        rows = [np.eye(n + 1)[query]]
+        for edges in self.edges[:layer][::-1]:
+            above = rows[0]
+            below = _through(above[None], edges)[0]
+            rows.insert(0, below)
+        return np.stack(rows)
+
+
+def flow(stream: StreamTrace, measure: str = "alti", *, progress: Callable[[float], None] | None = None) -> Flow:
+    """The flow of one stream by one measure: "rollout", "norms" or "alti".
+
+    Raises ValueError for another measure, HeadlightError for a decoder with an encoder beside it, whose words come from
+    two sentences, and DoesNotAddUp where the parts miss the stream after attention.
+    """
+    if measure not in MEASURES:
+        raise ValueError(f"measure must be one of {', '.join(map(repr, MEASURES))}, got {measure!r}")
+    if stream.name in ("decoder", "cross"):
+        raise HeadlightError(
+            "A decoder's words come from two sentences, which this flow does not follow: ask the encoder."
+        )
+    edges = []
+    for layer in range(stream.n_layers):
+        edges.append(_rollout(stream, layer) if measure == "rollout" else _edges(stream, layer, measure))
+        if progress is not None:
+            progress((layer + 1) / stream.n_layers)
+    return Flow(measure, np.stack(edges))
+
+
+def disagreement(one: Floats, other: Floats) -> float:
+    """How far two flows [word] of one token are apart: ½ Σ|difference|, 0 for equal ones, 1 for those without overlap.
+
+    >>> disagreement(np.array([1.0, 0.0]), np.array([0.25, 0.75]))
+    0.75
+    """
+    return float(np.abs(one - other).sum()) / 2
+
+
+def _through(edges: Floats, below: Floats) -> Floats:
+    """One layer's edges [row, token + 1] over what is below [token, column]: the bias column goes on as it is.
+
+    A row that reads an undefined row is undefined; one that does not read it is not touched by it.
+    """
+    n = edges.shape[1] - 1
+    undefined = np.isnan(below[:n]).any(axis=1)
+    result = edges[:, :n] @ np.nan_to_num(below[:n])
+    result[:, -1] += edges[:, -1]
+    result[((np.nan_to_num(edges[:, :n]) > 0) & undefined).any(axis=1)] = np.nan
+    return result
+
+
+def _rollout(stream: StreamTrace, layer: int) -> Floats:
+    """Half the heads' mean pattern, half the residual: [query, key + 1], no bias."""
+    pattern = stream.patterns(layer).astype(np.float64).mean(axis=0)
+    mixed = pattern / 2 + np.eye(len(pattern)) / 2
+    return np.concatenate([mixed, np.zeros((len(mixed), 1))], axis=1)
+
+
+def _edges(stream: StreamTrace, layer: int, measure: str) -> Floats:
+    """The shares of one layer by "norms" or "alti": [query, key + 1]."""
+    patterns = stream.patterns(layer).astype(np.float64)  # [head, query, key]
+    moved = np.stack([_moved(stream, layer, head) for head in range(stream.n_heads)])  # [head, key, d_model]
+    entered = stream.embedding(layer).astype(np.float64)
+    bias, after = stream.output_bias(layer).astype(np.float64), stream.after_attention(layer).astype(np.float64)
+    inner, outer = _norms(stream, layer, patterns, moved, entered, bias)
+    rows = []
+    for query in range(len(entered)):
+        parts = np.einsum("hk,hkd->kd", patterns[:, query], moved)  # [key, d_model]
+        constant = bias
+        if inner is not None:
+            parts, constant = _part(inner, parts, query), _part(inner, bias, query) + inner.shift
+        parts[query] += entered[query]
+        if outer is not None:
+            parts, constant = _part(outer, parts, query), _part(outer, constant, query) + outer.shift
+        whole = np.concatenate([parts, constant[None]])  # [key + 1, d_model]
+        total = whole.sum(axis=0)
+        if not np.abs(total - after[query]).max() <= 10 * parity.TOLERANCE * np.abs(after).max():
+            raise DoesNotAddUp(f"In layer {layer} the parts miss the stream after attention, so no flow is given.")
+        rows.append(_shares(whole, total, measure))
+    return np.stack(rows)
+
+
+def _moved(stream: StreamTrace, layer: int, head: int) -> Floats:
+    """value · W_O of every key: [key, d_model]."""
+    result: Floats = stream.value(layer, head).astype(np.float64) @ stream.w_o(layer, head).astype(np.float64)
+    return result
+
+
+def _norms(
+    stream: StreamTrace, layer: int, patterns: Floats, moved: Floats, entered: Floats, bias: Floats
+) -> tuple[FrozenNorm | None, FrozenNorm | None]:
+    """(the norm of attention's output, the LayerNorm behind the residual), each frozen at every token, where there is
+    one."""
+    kind = stream.block(layer)
+    if kind not in (BlockKind.NORM_AFTER, BlockKind.POST_NORM):
+        return None, None
+    output = np.einsum("hqk,hkd->qd", patterns, moved) + bias
+    norm = partial(stream.block_norm, layer, "attention")
+    if kind is BlockKind.NORM_AFTER:
+        return frozen_norm(norm, output), None
+    return None, frozen_norm(norm, entered + output)
+
+
+def _part(norm: FrozenNorm, vectors: Floats, query: int) -> Floats:
+    """What a norm that is frozen at every token makes of parts of one token, [..., d_model]."""
+    return FrozenNorm(norm.scale[query], norm.shift, norm.centred).part(vectors)
+
+
+def _shares(parts: Floats, total: Floats, measure: str) -> Floats:
+    """Each part's share of a token [part]; NaN where none is positive."""
+    if measure == "norms":
+        sizes = np.linalg.norm(parts, axis=1)
+    else:
+        sizes = np.maximum(np.abs(total).sum() - np.abs(total - parts).sum(axis=1), 0)
+    whole = sizes.sum()
+    return sizes / whole if whole > SMALLEST else np.full(len(sizes), np.nan)

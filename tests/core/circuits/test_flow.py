@@ -1,0 +1,129 @@
+"""The flow behind a word: by hand for two layers, identity for identity, and what BERT's own modules give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from families import FAMILIES, TARGET, TEXT, word_tokenizer
+
+import attn_core as ac
+from attn_core.circuits.flow import MEASURES, Flow, disagreement, flow
+from attn_core.errors import HeadlightError
+
+ALL = [(layer, head) for layer in range(2) for head in range(4)]
+
+
+def traced(name, text=TEXT, **options):
+    model = FAMILIES[name].build()
+    return model, ac.trace(ac.wrap(model, word_tokenizer(), name=name), text, **options)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize(
+    "name", ["bert", "electra", "gpt2", "gpt_neox", "llama", "gemma2", "olmo2", "mistral", "bigbird_pegasus"]
+)
+def test_rows_sum_to_1_and_nobody_flows_from_what_may_not_be_seen(name, measure):
+    _, trace = traced(name)
+    found = flow(trace.stream(), measure)
+    n = len(trace.tokens)
+    assert found.edges.shape == (trace.n_layers, n, n + 1) and (found.edges >= 0).all()
+    np.testing.assert_allclose(found.edges.sum(axis=2), 1, atol=1e-5)
+    behind = found.behind(trace.n_layers)
+    np.testing.assert_allclose(behind.sum(axis=1), 1, atol=1e-5)
+    if trace.kind == "decoder":
+        assert np.abs(np.triu(behind[:, :n], 1)).max() == 0
+    np.testing.assert_array_equal(found.behind(0), np.eye(n, n + 1))
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_identity_attention_gives_identity_flow(measure):
+    n = len(traced("bert")[1].tokens)
+    _, trace = traced("bert", edit={head: np.eye(n, dtype=np.float32) for head in ALL})
+    behind = flow(trace.stream(), measure).behind(2)
+    assert np.abs(behind[:, :n] - np.diag(np.diag(behind))).max() == 0
+    if measure == "rollout":
+        np.testing.assert_allclose(behind, np.eye(n, n + 1))
+
+
+def test_rollout_of_two_even_layers_is_what_one_computes_by_hand():
+    even = np.full((2, 2), 0.5, dtype=np.float32)
+    _, trace = traced("gpt2", text=[5, 6], edit=None)
+    first = flow(trace.stream(), "rollout").edges[0]
+    np.testing.assert_allclose(first[0], [1, 0, 0], atol=1e-6)
+    _, trace = traced("bert", text=[5, 6], edit=dict.fromkeys(ALL, even))
+    found = flow(trace.stream(), "rollout")
+    np.testing.assert_allclose(found.edges, [[[0.75, 0.25, 0], [0.25, 0.75, 0]]] * 2)
+    np.testing.assert_allclose(found.behind(2), [[0.625, 0.375, 0], [0.375, 0.625, 0]])
+
+
+@pytest.fixture(scope="module")
+def bert():
+    return traced("bert")
+
+
+def parts_of_bert(model, trace, layer):
+    """What tokens bring to tokens, and the constant, from BERT's own parameters: [query, key + 1, d_model]."""
+    block, x = model.encoder.layer[layer].attention, torch.as_tensor(trace.embedding(layer)).double()
+    pattern, d = torch.as_tensor(trace.patterns(layer)).double(), 8
+    own, dense, norm = block.self, block.output.dense, block.output.LayerNorm
+    value = x @ own.value.weight.double().T + own.value.bias.double()
+    out = dense.weight.double()
+    brought = sum(
+        pattern[h][:, :, None] * (value[:, h * d : h * d + d] @ out[:, h * d : h * d + d].T)[None] for h in range(4)
+    )
+    for i in range(len(x)):
+        brought[i, i] += x[i]
+    whole = torch.cat([brought, dense.bias.double().expand(len(x), 1, -1)], dim=1)
+    spread = (whole.sum(1).var(-1, unbiased=False) + norm.eps).sqrt()[:, None, None]
+    parts = (whole - whole.mean(-1, keepdim=True)) / spread * norm.weight.double()
+    parts[:, -1] += norm.bias.double()
+    return parts.detach().numpy()
+
+
+@pytest.mark.parametrize("measure", ["norms", "alti"])
+def test_edges_are_those_of_berts_own_parameters(bert, measure):
+    model, trace = bert
+    found = flow(trace.stream(), measure)
+    for layer in range(2):
+        parts = parts_of_bert(model, trace, layer)
+        total = parts.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(total[:, 0], trace.after_attention(layer), atol=1e-4)
+        if measure == "norms":
+            sizes = np.sqrt((parts**2).sum(axis=2))
+        else:
+            sizes = np.maximum(np.abs(total).sum(axis=2) - np.abs(total - parts).sum(axis=2), 0)
+        np.testing.assert_allclose(found.edges[layer], sizes / sizes.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+def test_what_reaches_a_word_is_the_same_from_above_and_from_below(bert):
+    found = flow(bert[1].stream(), "alti")
+    reach = found.reach(7, 2)
+    assert reach.shape == (3, len(bert[1].tokens) + 1)
+    np.testing.assert_allclose(reach[0], found.behind(2)[7], atol=1e-12)
+    np.testing.assert_allclose(reach[1], found.edges[1][7], atol=1e-12)
+    np.testing.assert_allclose(reach.sum(axis=1), 1)
+
+
+def test_an_undefined_row_is_never_spread_evenly():
+    edges = np.array([[[1.0, 0, 0], [np.nan] * 3], [[1.0, 0, 0], [0.5, 0.5, 0]]])
+    found = Flow("alti", edges)
+    np.testing.assert_array_equal(found.behind(2)[0], [1, 0, 0])
+    assert np.isnan(found.behind(2)[1]).all()
+    assert np.isnan(found.reach(1, 2)[0]).all() and found.reach(0, 2)[0].tolist() == [1, 0, 0]
+
+
+def test_how_far_two_flows_disagree(bert):
+    one, other = (flow(bert[1].stream(), measure).behind(2)[7] for measure in ("rollout", "alti"))
+    assert 0 < disagreement(one, other) < 1 and disagreement(one, one) == 0
+
+
+def test_what_cannot_be_followed_is_refused(bert):
+    with pytest.raises(ValueError, match="measure must be one of 'rollout', 'norms', 'alti'"):
+        flow(bert[1].stream(), "gradient")
+    with pytest.raises(IndexError, match="layer 3 is out of range"):
+        flow(bert[1].stream(), "rollout").behind(3)
+    _, translated = traced("marian", target=TARGET)
+    with pytest.raises(HeadlightError, match="two sentences"):
+        flow(translated.stream("decoder"))
+    assert flow(translated.stream("encoder")).edges.shape[0] == 2
