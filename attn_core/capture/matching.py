@@ -61,6 +61,14 @@ def residual_around(record: ProbeRecord, projected: Event, start: int, stop: int
     return None
 
 
+def added_to_stream(record: ProbeRecord, added: Event, projected: Event, start: int, stop: int) -> bool:
+    """Whether a module's output `added`, and not the projection's, was added to a stream from before it."""
+    shape = projected.value.shape
+    before = _distinct(e for e in record.between(start, projected.time) if e.value.shape == shape)
+    behind = _distinct(e for e in record.between(added.time + 1, stop) if e.value.shape == shape)
+    return any(close(total.value, entry.value, added.value) for total in behind for entry in before)
+
+
 def _near(found: Tensor, wanted: Tensor, size: Tensor) -> bool:
     allowed = parity.DIFFERENCE * size.abs().amax() + parity.NEAR_ZERO
     return bool(((found - wanted).abs() <= allowed).all()) and bool(wanted.abs().any())

@@ -5,6 +5,7 @@ Nothing about it is changed between or during calls, so visitors can share it.
 
 from __future__ import annotations
 
+import math
 import operator
 import threading
 import weakref
@@ -15,8 +16,9 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from attn_core.capture import adapters
 from attn_core.capture.hooks import add_hook, remove_copied_hooks
 from attn_core.capture.interface import attention_of, is_ours_always, our_name
 from attn_core.capture.logits import logit_rule
@@ -44,6 +46,9 @@ class Model:
     lock: threading.Lock
     is_ours: bool  # loaded with our attention and in eval mode, and held by nobody who could change that
     reload: Callable[[], Model] | None = None
+    unembedding: int | None = (
+        None  # a checksum of what reads words off the last states; None where nobody can change it
+    )
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.kind} of family {self.family}, {self.n_parameters:,} parameters>"
@@ -78,7 +83,7 @@ class Model:
         if isinstance(text, str):
             return self.reader.read_text(text, self.limit, target=target, beside=beside)
         ids = _whole_numbers(text)
-        n_words = self.hf.get_input_embeddings().num_embeddings
+        n_words = self.hf.get_input_embeddings().weight.shape[0]
         if any(not 0 <= i < n_words for i in ids):
             raise HeadlightError(f"Token ids of {self.name} go from 0 to {n_words - 1}.")
         dropped = max(0, len(ids) - self.limit)
@@ -126,7 +131,7 @@ def _whole_numbers(ids: Sequence[Any]) -> list[int]:
         ) from None
 
 
-_WIRINGS: weakref.WeakKeyDictionary[Any, Wiring] = weakref.WeakKeyDictionary()
+_WIRINGS: weakref.WeakKeyDictionary[Any, tuple[int, Wiring]] = weakref.WeakKeyDictionary()
 _LOCKS: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictionary()
 
 
@@ -154,8 +159,10 @@ def wrap(
     if kinds != {torch.float32}:
         found = ", ".join(sorted(str(k).removeprefix("torch.") for k in kinds))
         raise HeadlightError(f"This model's weights are {found}; convert them first: model.float().")
-    family = str(hf_model.config.model_type)
-    wiring = _WIRINGS.get(hf_model)
+    owners, hf_model = hf_model, adapters.inside(hf_model)
+    family, modules = str(hf_model.config.model_type), adapters.structure(hf_model)
+    known = _WIRINGS.get(hf_model)  # an adapter may have been put in, or merged, since
+    wiring = known[1] if known is not None and known[0] == modules else None
     model = Model(
         name=name or getattr(hf_model, "name_or_path", "") or type(hf_model).__name__,
         family=family,
@@ -170,14 +177,14 @@ def wrap(
     )
     if wiring is None:
         remove_copied_hooks(hf_model)
-        with model.running():
+        with model.running(), adapters.with_way_out(owners):
             wiring = probe(hf_model, lambda: _finite(model, model.run(**probe_inputs(hf_model))))
-            _compare_with_its_own(model)
-            wiring = replace(wiring, logits=logit_rule(hf_model, wiring))
-        _WIRINGS[hf_model] = wiring
+            wiring = replace(wiring, logits=logit_rule(hf_model, wiring), own_pass=_compare_with_its_own(model, owners))
+        _WIRINGS[hf_model] = modules, wiring
         _place_taps(hf_model, wiring)
     kind = "encoder-decoder" if hf_model.config.is_encoder_decoder else "decoder" if wiring.causal else "encoder"
-    return replace(model, wiring=wiring, kind=kind)
+    unembedding = None if model.is_ours else adapters.checksum(hf_model.get_output_embeddings())
+    return replace(model, wiring=wiring, kind=kind, unembedding=unembedding)
 
 
 def _finite(model: Model, output: Any) -> Any:
@@ -189,17 +196,37 @@ def _finite(model: Model, output: Any) -> Any:
     return output
 
 
-def _compare_with_its_own(model: Model) -> None:
-    """Refuse a model that says something else with its family's own attention: ours is not what it was made for."""
+def _compare_with_its_own(model: Model, owners: Any) -> float:
+    """Relative error of the last states (or logits) of our pass against those of a call of the owner's object, whole.
+
+    That object has its family's own attention then. Raises UnsupportedFamily where it says something else: our
+    attention is not what the model was made for, or what the owner calls does more than the model inside does.
+    """
     inputs = probe_inputs(model.hf)
     ours = model.run(**inputs)[0]
-    with attention_of(model.hf, "eager"):
-        theirs = model.run(**inputs)[0]
-    if not parity.relative_error(ours, theirs) <= parity.OWN_ATTENTION:
+    theirs: list[Tensor] = []
+    hook = model.hf.base_model.register_forward_hook(lambda _module, _given, output: theirs.append(output[0]))
+    try:
+        with attention_of(owners, "eager"):
+            given = {name: value.to(ours.device) for name, value in inputs.items()}
+            said = owners(**given, **no_cache(model.hf))
+    finally:
+        hook.remove()
+    if not theirs:  # it calls the stack in its own way (OPT), so what it says in the end is compared
+        ours, theirs = model.hf(**given, **no_cache(model.hf))[0], [said[0]]
+    last = theirs[-1]
+    error = parity.relative_error(ours, last) if ours.shape == last.shape else math.inf
+    if error <= parity.OWN_ATTENTION:
+        return error
+    if owners is not model.hf:
         raise UnsupportedFamily(
-            f"{model.family} models give another result when their attention goes through the library's interface, so "
-            "what would be drawn is not what they do."
+            f"Calling this model ({adapters.method(owners)}) gives another result than the {model.family} model inside "
+            f"it, so what would be drawn is not what it does. {adapters.MERGE}"
         )
+    raise UnsupportedFamily(
+        f"{model.family} models give another result when their attention goes through the library's interface, so "
+        "what would be drawn is not what they do."
+    )
 
 
 def _place_taps(hf_model: Any, wiring: Wiring) -> None:

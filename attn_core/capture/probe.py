@@ -15,7 +15,7 @@ from attn_core.capture.probe_record import AttentionEvent, Event, ProbeRecord, P
 from attn_core.errors import HeadlightError, UnsupportedFamily
 from attn_core.traces import parity
 from attn_core.traces.block import BlockKind
-from attn_core.traces.wiring import Site, Tap, Wiring
+from attn_core.traces.wiring import Linear, Site, Tap, Wiring
 
 
 def probe(model: nn.Module, run: Callable[[], Any]) -> Wiring:
@@ -96,10 +96,21 @@ def _site(
             f"In {_family(model)} models no linear map takes what attention returns, so ΔE cannot be told per head."
         )
     output, projected = found
+    around = matching.residual_around(record, projected, start, stop)
+    longer: tuple[Linear, Event] | None = found
+    while around is None and longer is not None:  # W_O may be stored as several maps, one after the other
+        longer = projections.followed_by(model, record, *longer, stop)
+        if longer is not None:
+            around = matching.residual_around(record, longer[1], start, stop)
+            if around is not None or longer[1].value.shape[-1] != projected.value.shape[-1]:
+                output, projected = longer
     site = Site(stream, layer, call.query.shape[0], output, projected.tap)
     site = _with_projections(model, record, call, site, start)
-    around = matching.residual_around(record, projected, start, stop)
-    if around is None or (around.block is BlockKind.NORM_AFTER and not _is_norm(model, projected, around.added)):
+    if around is not None and around.block is BlockKind.NORM_AFTER and not _is_norm(model, projected, around.added):
+        around = None
+    if around is None or around.block is BlockKind.PARALLEL:
+        _refuse_more_than_affine(model, record, output, projected, start, stop)
+    if around is None:
         return site, projected
     site = replace(site, embedding=around.embedding.tap, added=around.added.tap)
     if around.block is BlockKind.PARALLEL and around.mlp is not None:
@@ -112,13 +123,46 @@ def _site(
     return replace(site, block=kind, after=after.tap, mlp=mlp.tap, next=end.tap), projected
 
 
+def _refuse_more_than_affine(
+    model: nn.Module, record: ProbeRecord, output: Linear, projected: Event, start: int, stop: int
+) -> None:
+    """Raise UnsupportedFamily where a module around W_O adds something else to the stream than W_O gives.
+
+    A nonlinearity behind W_O, or an adapter that adds an attention of its own: ΔE would be no part of the stream.
+    """
+    around = [output.module.rsplit(".", n)[0] for n in range(1, output.module.count(".") + 1)]
+    left = [e for e in record.between(projected.time + 1, stop) if e.tap.side == "out" and e.tap.module in around]
+    for event in left:
+        if event.value.shape == projected.value.shape and matching.added_to_stream(
+            record, event, projected, start, stop
+        ):
+            raise UnsupportedFamily(
+                f"In this {_family(model)} model the module {event.tap.module} does more than multiply by a matrix and "
+                "add a bias before its result enters the residual stream, so ΔE cannot be told per head. If that is an "
+                "adapter, merge it first: model.merge_and_unload()."
+            )
+
+
 def _is_norm(model: nn.Module, entered: Event, left: Event) -> bool:
-    """Whether a module makes of a token alone what it made of it among others; a convolution does not."""
+    """Whether a module makes of a token alone what it made of it among others, and of a longer vector the same.
+
+    A convolution does not do the first, most nonlinearities not the second; and those that saturate treat each number
+    by itself, where a norm looks at all of them.
+    """
+    one, module = entered.value[1:2], model.get_submodule(left.tap.module)
+    half = one.shape[-1] // 2
+    other = torch.cat([one[:, :half], 3 * one[:, half:]], dim=-1)
     try:
-        alone = model.get_submodule(left.tap.module)(entered.value[1:2])
+        alone, long, longer, changed = module(one), module(1e4 * one), module(1e5 * one), module(other)
     except Exception:  # it wants to know what else there is
         return False
-    return alone.shape == left.value[1:2].shape and matching.close(alone, left.value[1:2])
+    given = left.value[1:2]
+    return (
+        alone.shape == given.shape
+        and matching.close(alone, given)
+        and parity.same(long, longer)
+        and not parity.same(changed[:, :half], alone[:, :half])
+    )
 
 
 def _with_projections(model: nn.Module, record: ProbeRecord, call: AttentionEvent, site: Site, start: int) -> Site:

@@ -20,7 +20,7 @@ def probe_inputs(hf_model: Any) -> dict[str, Tensor]:
 
 
 def _ordinary_ids(hf_model: Any, count: int) -> list[int]:
-    n_words = hf_model.get_input_embeddings().num_embeddings
+    n_words = hf_model.get_input_embeddings().weight.shape[0]
     special = {getattr(hf_model.config, f"{name}_token_id", None) for name in ("pad", "bos", "eos")}
     ordinary = [i for i in range(n_words) if i not in special]
     return [ordinary[(i + 1) * len(ordinary) // (count + 2)] for i in range(count)]

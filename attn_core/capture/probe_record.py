@@ -43,10 +43,21 @@ class ProbeRecord:
 
     events: list[Event] = field(default_factory=list)
     attention: list[AttentionEvent] = field(default_factory=list)
+    _by_tap: dict[Tap, Event] = field(default_factory=dict)
 
     def between(self, start: int, stop: int) -> Iterator[Event]:
         """The tensors seen from time `start` up to `stop`, that one excluded."""
         return (event for event in self.events if start <= event.time < stop)
+
+    def at(self, tap: Tap) -> Event | None:
+        """The tensor that was seen at a tap, if one was."""
+        if len(self._by_tap) != len(self.events):
+            self._by_tap = {event.tap: event for event in self.events}
+        return self._by_tap.get(tap)
+
+    def count_inputs(self, tap: Tap) -> int:
+        """How many tensors entered a module at the call of `tap`."""
+        return sum((e.tap.module, e.tap.side, e.tap.call) == (tap.module, "in", tap.call) for e in self.events)
 
 
 class ProbeRecorder:

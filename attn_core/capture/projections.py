@@ -1,6 +1,6 @@
 """The matrices of attention, found by what a model's modules compute in one short run and never by a table of names.
 
-* W_O is the first linear map whose input is the very tensor that attention returned.
+* W_O is the outermost affine map whose input is the very tensor that attention returned.
 * W_Q, W_K and W_V are the linear maps whose output, cut at the right place, is the query, key and value at position 0,
   where a rotary position is the identity. The other positions then verify the cut, and the rotation.
 """
@@ -20,7 +20,10 @@ from attn_core.traces.wiring import HeadSlices, Linear, Tap
 def output_projection(
     model: nn.Module, record: ProbeRecord, call: AttentionEvent, stop: int
 ) -> tuple[Linear, Event] | None:
-    """W_O: the first linear map whose input is the very tensor that attention returned, and what it gave."""
+    """W_O: the outermost affine map whose input is the very tensor that attention returned, and what it gave.
+
+    A module is entered before the modules in it, so the first that is affine is the outermost.
+    """
     for event in record.between(call.time, stop):
         if event.tap.side == "in" and event.pointer == call.pointer and event.value.shape == call.output.shape:
             found = as_linear(model, record, event)
@@ -29,14 +32,36 @@ def output_projection(
     return None
 
 
+def followed_by(
+    model: nn.Module, record: ProbeRecord, linear: Linear, left: Event, stop: int
+) -> tuple[Linear, Event] | None:
+    """The same map and the next one, where an affine map takes what `linear` gave: W_O may be stored as a pair."""
+    for event in record.between(left.time, stop):
+        if event.tap.side == "in" and event.pointer == left.pointer and event.value.shape == left.value.shape:
+            found = as_linear(model, record, event)
+            if found is not None:
+                width = linear.width or linear.weight(model).shape[0]
+                return Linear(linear.module, False, width, (*linear.then, found[0].module, *found[0].then)), found[1]
+    return None
+
+
 def as_linear(model: nn.Module, record: ProbeRecord, entered: Event) -> tuple[Linear, Event] | None:
-    """Read the module that `entered` went into as x·W + b, if that is what it computes."""
+    """Read the module that `entered` went into as x·W + b, if that is what it computes.
+
+    A module with modules in it (an adapter around a linear map, a low-rank pair) is pushed through, not read.
+    """
     module = model.get_submodule(entered.tap.module)
-    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
-    if not isinstance(weight, Tensor) or weight.dim() != 2:
-        return None
-    left = next((e for e in record.events if e.tap == Tap(entered.tap.module, "out", 0, entered.tap.call)), None)
+    left = record.at(Tap(entered.tap.module, "out", 0, entered.tap.call))
     if left is None:
+        return None
+    if next(module.children(), None) is not None:
+        return (
+            (Linear(entered.tap.module, False, entered.value.shape[-1]), left)
+            if _affine(module, record, entered, left)
+            else None
+        )
+    weight, bias = module._parameters.get("weight"), getattr(module, "bias", None)
+    if weight is None or weight.dim() != 2:
         return None
     for transposed in (True, False):
         w = weight.T if transposed else weight
@@ -46,6 +71,29 @@ def as_linear(model: nn.Module, record: ProbeRecord, entered: Event) -> tuple[Li
         if parity.same(result, left.value):
             return Linear(entered.tap.module, transposed), left
     return None
+
+
+def _affine(module: nn.Module, record: ProbeRecord, entered: Event, left: Event) -> bool:
+    """Whether a module maps each token by itself to x·W + b: sums of tokens become sums, and it gives what it gave.
+
+    One that is given a second tensor (the residual stream), or does something else with one token alone, is none.
+    """
+    if record.count_inputs(entered.tap) != 1 or left.value.shape[0] != entered.value.shape[0]:
+        return False
+    x = entered.value
+    a, b = x[:1], x[-1:]
+    rows = torch.cat([x, torch.zeros_like(a), a + b, 2 * a - 3 * b])  # [token + 3, in]
+    try:
+        with torch.inference_mode():
+            given = module(rows[None])[0]
+    except Exception:  # it is no map of one tensor
+        return False
+    if not isinstance(given, Tensor) or given.shape != (len(rows), left.value.shape[-1]):
+        return False
+    *own, zero, total, mixed = given
+    first, last = own[0], own[-1]
+    pairs = ((torch.stack(own), left.value), (first + last - zero, total), (2 * first - 3 * last + 2 * zero, mixed))
+    return all(parity.same(ours, theirs) for ours, theirs in pairs)
 
 
 def head_slices(
@@ -58,11 +106,12 @@ def head_slices(
     for entered in record.between(start, stop):
         if entered.tap.side != "in" or entered.value.shape[0] != heads.shape[1]:
             continue
-        found = as_linear(model, record, entered)
-        if found is None or found[1].value.shape[-1] < heads.shape[-1]:
+        left = record.at(Tap(entered.tap.module, "out", 0, entered.tap.call))
+        if left is None or left.value.shape[0] != heads.shape[1] or left.value.shape[-1] < heads.shape[-1]:
             continue
-        cut = _cut(found[1].value, heads, exact)
-        if cut is not None:
+        cut = _cut(left.value, heads, exact)
+        found = None if cut is None else as_linear(model, record, entered)
+        if cut is not None and found is not None:
             offsets, factor = cut
             slices = HeadSlices(found[0], offsets, heads.shape[-1], factor)
             return slices, entered.tap, _gather(found[1].value, offsets, heads.shape[-1]) * factor

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attn_core.capture.adapters import checksum
 from attn_core.capture.gradient_trace import with_gradients
 from attn_core.capture.gradients import GradientRecorder
 from attn_core.capture.hooks import recording_to
@@ -27,6 +28,7 @@ from attn_core.traces.layer import Layer, LazyLayers, frozen
 from attn_core.traces.source import Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
+from attn_core.traces.wiring import changed_weights
 
 HeadKey = tuple[int, int] | tuple[str, int, int]
 
@@ -185,6 +187,7 @@ def source_of(model: Model) -> Source:
     """The way back to a model's weights that does not keep them alive."""
     kept, name, reload = weakref.ref(model.hf), model.name, model.reload
     tokenizer, rule, family = model.tokenizer, model.wiring.logits, model.family
+    unembedding = model.unembedding
 
     def module() -> Any:
         nonlocal kept
@@ -212,7 +215,9 @@ def source_of(model: Model) -> Source:
             has_head = hf.get_output_embeddings() is not None
             why = "reads its words off in a way that could not be found" if has_head else "does not predict a next word"
             raise HeadlightError(f"{name} {why}.")
+        if unembedding is not None and checksum(hf.get_output_embeddings()) != unembedding:
+            raise changed_weights()
         with torch.inference_mode():
             return rule.logits(hf.get_output_embeddings()(final.to(hf.device)))
 
-    return Source(module, vocabulary, logits)
+    return Source(module, vocabulary, logits, model.wiring.own_pass)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from attn_core import attention
 from attn_core.errors import HeadlightError
 from attn_core.masks import CELLS, Mask, RelativeBias, row_slices
-from attn_core.traces.wiring import Site, Tap
+from attn_core.tolerances import CHANGED, SMALLEST
+from attn_core.traces.wiring import Site, Tap, changed_weights
 
 
 class Replaced(NamedTuple):
@@ -177,9 +178,20 @@ class Layer:
         return None if tap is None or tap not in self.computed else self.taps[tap] - self.computed[tap]
 
     def w_o(self, model: nn.Module) -> Tensor:
-        """The output matrix W_O cut into heads: [head·d_head, d_model] → [head, d_head, d_model]."""
-        weight = self.site.output.weight(model).to(device="cpu", dtype=torch.float32)
+        """The output matrix W_O cut into heads: [head·d_head, d_model] → [head, d_head, d_model].
+
+        Raises HeadlightError where it does not give what it gave in this pass: the weights were changed since.
+        """
+        weight = self._w_o(model)
+        some = slice(None, None, max(1, self.call.n_query // 4))  # every row went through all of W_O: a few will do
+        given, bias = self.taps[self.site.projected][some], self.site.output.bias(model)
+        ours = self.call.weighted_values[some] @ weight
+        if _differ(ours if bias is None else ours + bias.cpu(), given):
+            raise changed_weights()
         return weight.reshape(self.call.n_heads, -1, weight.shape[-1])
+
+    def _w_o(self, model: nn.Module) -> Tensor:
+        return self.site.output.weight(model).to(device="cpu", dtype=torch.float32)
 
     def attention_output(self, model: nn.Module, joined: Tensor | None = None) -> Tensor:
         """Σ over heads of ΔE plus the output bias, [query, d_model].
@@ -187,7 +199,7 @@ class Layer:
         `joined` [query, head·d_head] is what takes the place of the weighted values that the model gave.
         """
         joined = self.call.weighted_values if joined is None else joined
-        total = joined @ self.w_o(model).flatten(0, 1)  # W_O whole again: [head·d_head, d_model]
+        total = joined @ self._w_o(model)
         bias = self.site.output.bias(model)
         return total if bias is None else total + bias.cpu()
 
@@ -198,6 +210,13 @@ class Layer:
         kept += [call.bias.values if call.bias else None, *self.taps.values(), *self.computed.values()]
         kept += [*(each for put in call.replaced.values() for each in put), *call.forced.values()]
         return [t for t in [*kept, *call.computed.values()] if t is not None]
+
+
+def _differ(ours: Tensor, given: Tensor) -> bool:
+    """Whether some row [n, features] is another than the model gave, beyond rounding; what is no number is as given."""
+    error = torch.where(torch.isfinite(given), ours - given, 0.0).abs().amax(dim=-1)
+    size = torch.where(torch.isfinite(given), given, 0.0).abs().amax(dim=-1)
+    return bool((error > CHANGED * size + SMALLEST).any())
 
 
 class LazyLayers(Sequence[Layer]):

@@ -34,23 +34,38 @@ OWN_ATTENTION = 1e-3  # relative: the model's last states with our attention aga
 ROW_SUM = 1e-4  # how far the rows of a pattern that somebody forces may be from 1
 
 
-class Parity(NamedTuple):
+class _Errors(NamedTuple):
+    pattern: float | None
+    delta: float | None
+    residual: float | None
+
+
+class Parity(_Errors):
     """How far our numbers are from tensors that left the model: worst absolute difference ÷ largest value, per layer.
 
     `pattern`: pattern · value against what the model's attention returned. `delta`: Σ ΔE + bias against what its
     output projection returned. `residual`: E + attention (+ norm) (+ MLP) against the stream that the model went on
     with. None: not compared, because the model's own tensor was not found. NaN: something is not a number, in the model
     or here; it is never left out.
+
+    `own_pass` was found out once, when the model was wrapped: the last states of a pass of ours, on a few tokens,
+    against those of calling the owner's own object with its own attention.
     """
 
-    pattern: float | None
-    delta: float | None
-    residual: float | None
+    own_pass: float | None = None
+
+    def with_own_pass(self, error: float | None) -> Parity:
+        """The same, with what was found out about the pass."""
+        found = Parity(*self)
+        found.own_pass = error
+        return found
 
     @property
     def ok(self) -> bool:
         """Whether pattern and ΔE were compared, and all that was is within `TOLERANCE`; what is not finite is not."""
         if self.pattern is None or self.delta is None:
+            return False
+        if self.own_pass is not None and not self.own_pass <= OWN_ATTENTION:
             return False
         return all(error is None or error <= TOLERANCE for error in self)  # false of NaN
 
@@ -67,7 +82,8 @@ class Parity(NamedTuple):
     def __repr__(self) -> str:
         parts = zip(self._fields, self, strict=True)
         said = (f"{name}={'not compared' if error is None else f'{error:.2g}'}" for name, error in parts)
-        return f"Parity({', '.join(said)})"
+        own = "" if self.own_pass is None else f", own pass={self.own_pass:.2g}"
+        return f"Parity({', '.join(said)}{own})"
 
 
 def worst_of(errors: Iterable[float]) -> float | None:

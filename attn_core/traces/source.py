@@ -29,6 +29,17 @@ class Source(NamedTuple):
     module: Callable[[], nn.Module]
     vocabulary: Callable[[], Vocabulary]
     logits: Callable[[Tensor], Tensor]
+    own_pass: float | None = None  # see `Parity.own_pass`
+
+
+class _KeptOutput(nn.Module):
+    """A kept W_O and b_O, which also maps as a linear module does where the model had more than one weight there."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def forward(self, rows: Tensor) -> Tensor:
+        return nn.functional.linear(rows, self.weight, self.bias)
 
 
 class KeptOutputs(nn.Module):
@@ -46,7 +57,7 @@ class KeptOutputs(nn.Module):
         if target not in self._outputs:
             raise self.missing()
         weight, bias = self._outputs[target]
-        module = nn.Module()
+        module = _KeptOutput()
         module.register_parameter("weight", nn.Parameter(weight, requires_grad=False))
         module.register_parameter("bias", None if bias is None else nn.Parameter(bias, requires_grad=False))
         return module

@@ -152,8 +152,8 @@ class Trace(NamedStreamReaders):
     def _outputs(self) -> dict[str, tuple[Tensor, Tensor | None]]:
         """Each module of W_O: (its weight as the model stores it, its bias)."""
         module, linears = self._source.module(), {layer.site.output for layer in self._all_layers()}
-        weights = {linear.module: module.get_submodule(linear.module).get_parameter("weight") for linear in linears}
-        return {linear.module: (weights[linear.module], linear.bias(module)) for linear in linears}
+        stored = {one: one.weight(module).T if one.width or one.transposed else one.weight(module) for one in linears}
+        return {one.module: (stored[one].contiguous(), one.bias(module)) for one in linears}
 
     def detached(self) -> Trace:
         """The same numbers as arrays, outside the graph of a pass with gradients; of any other trace, itself."""
@@ -199,7 +199,8 @@ class Trace(NamedStreamReaders):
         """
         wanted = None if layers is None else list(layers)
         found = [own._layers if wanted is None else map(own._layer, wanted) for own in self._streams.values()]
-        return parity.check((layer for some in found for layer in some), self._source.module())
+        checked = parity.check((layer for some in found for layer in some), self._source.module())
+        return checked.with_own_pass(self._source.own_pass)
 
     def score_parts(
         self, layer: int, head: int, query: int, key: int, against: Against = None, *, stream: str | None = None

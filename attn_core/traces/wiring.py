@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from attn_core.errors import HeadlightError
 from attn_core.traces.block import BlockKind
 
 
@@ -27,20 +28,54 @@ class Tap(NamedTuple):
 
 @dataclass(frozen=True)
 class Linear:
-    """A module that maps x to x·W + b; `transposed` when its weight is stored [out, in]."""
+    """A module that maps x to x·W + b; `transposed` when its weight is stored [out, in].
+
+    Where `width` is given, no one weight is W: an adapter stands around the module, or several of them, `then`, follow
+    each other. W and b are then what the map makes of the identity [width, width] and of zeros.
+    """
 
     module: str
     transposed: bool
+    width: int = 0
+    then: tuple[str, ...] = ()
 
     def weight(self, model: nn.Module) -> Tensor:
-        """W as [in, out], a view of the model's own weight."""
-        weight: Tensor = model.get_submodule(self.module).get_parameter("weight").detach()
+        """W as [in, out], a view of the model's own weight where there is one.
+
+        Raises HeadlightError where the model's modules are no longer those that were found when it was wrapped.
+        """
+        if self.width:
+            zeros = torch.zeros(1, self.width)
+            return self.apply(model, torch.eye(self.width)) - self.apply(model, zeros)
+        module = model.get_submodule(self.module)
+        if next(module.children(), None) is not None:
+            raise changed_weights()
+        weight: Tensor = module.get_parameter("weight").detach()
         return weight.T if self.transposed else weight
 
     def bias(self, model: nn.Module) -> Tensor | None:
         """b [out], or None where the module has none."""
+        if self.width:
+            return self.apply(model, torch.zeros(1, self.width))[0]
         bias: Tensor | None = getattr(model.get_submodule(self.module), "bias", None)
         return None if bias is None else bias.detach()
+
+    def apply(self, model: nn.Module, rows: Tensor) -> Tensor:
+        """What the module, and those after it, make of rows: [n, in] → [n, out]. They see [1, n, in], as in a pass."""
+        given: Tensor = rows[None]
+        for name in (self.module, *self.then):
+            module = model.get_submodule(name)
+            place = next(module.parameters(), rows).device
+            with torch.inference_mode():
+                given = module(given.to(place))
+        return given[0].detach().cpu()
+
+
+def changed_weights() -> HeadlightError:
+    """The error of a reader that finds other weights than those that a trace was made with."""
+    return HeadlightError(
+        "The model's weights are no longer those of this trace: wrap the model again and trace the sentence again."
+    )
 
 
 @dataclass(frozen=True)
@@ -126,6 +161,7 @@ class Wiring:
     causal: bool  # whether the first attention looks back only
     first: Mapping[Tap, Tap] = field(default_factory=dict)  # each tap → where the same tensor can be had first
     copied: frozenset[Tap] = frozenset()  # of these, what the model overwrites or cuts from something larger
+    own_pass: float | None = None  # relative error of our pass against what calling the owner's object gives
 
     @cached_property
     def taps(self) -> frozenset[Tap]:

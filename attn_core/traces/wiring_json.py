@@ -49,13 +49,16 @@ def site_from_json(said: Any) -> Site:
     )
 
 
-def _linear_to_json(linear: Linear) -> tuple[str, bool]:
-    return linear.module, linear.transposed
+def _linear_to_json(linear: Linear) -> tuple[str, bool, int, list[str]]:
+    return linear.module, linear.transposed, linear.width, list(linear.then)
 
 
 def _linear(said: Any) -> Linear:
-    module, transposed = said
-    return Linear(text(module), _flag(transposed))
+    module, transposed, *pushed = said
+    width, then = pushed or (0, [])
+    if not isinstance(then, list):
+        raise ValueError("no list of modules")
+    return Linear(text(module), _flag(transposed), whole(width), tuple(text(name) for name in then))
 
 
 def _slices_to_json(slices: HeadSlices | None) -> list[Any] | None:
@@ -67,9 +70,9 @@ def _slices_to_json(slices: HeadSlices | None) -> list[Any] | None:
 def _slices(said: Any) -> HeadSlices | None:
     if said is None:
         return None
-    module, transposed, offsets, d_head, factor = said
+    *linear, offsets, d_head, factor = said
     found = tuple(whole(offset) for offset in offsets)
-    return HeadSlices(_linear((module, transposed)), found, whole(d_head, least=1), number(factor))
+    return HeadSlices(_linear(linear), found, whole(d_head, least=1), number(factor))
 
 
 def _tap(said: Any) -> Tap | None:

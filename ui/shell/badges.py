@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from attn_core.text.numbers import scientific
-from attn_core.traces.parity import TOLERANCE
+from attn_core.traces.parity import OWN_ATTENTION, TOLERANCE
 from ui import words
 from ui.drawing import markup
 from ui.server import shared
@@ -52,6 +52,11 @@ def parity(check: Parity) -> str:
         ("residual", check.residual, "what the block added to E, against the stream that it handed on"),
     )
     rows = "".join(f"<div><b>{name} {_said(error)}</b> {what}</div>" for name, error, what in compared)
+    if check.own_pass is not None:
+        rows += (
+            f"<div><b>pass {_said(check.own_pass)}</b> its last states from a few words in our pass, against the model "
+            "as its owner calls it; found out once</div>"
+        )
     found = markup.badge(*_verdict(check))
     return (
         f'<details class="hl-checked"><summary>{found}</summary>'
@@ -66,6 +71,8 @@ def _verdict(check: Parity) -> tuple[str, str]:
         return "not compared with the model's own numbers", ""
     if not math.isfinite(worst):
         return "✕ not a number: what the model gives is not finite", "bad"
+    if check.own_pass is not None and not check.own_pass <= OWN_ATTENTION:
+        return "✕ the model as its owner calls it gives something else", "bad"
     if worst > TOLERANCE:
         return f"✕ off by {scientific(worst)} from the model's own numbers", "bad"
     if not check.ok:

@@ -44,3 +44,15 @@ def test_each_part_is_said_in_words() -> None:
 def test_of_several_traces_each_part_is_the_worst() -> None:
     found = worst_parity([Parity(1e-7, NAN, 3e-7), Parity(2e-7, 0.0, None)])
     assert found.pattern == 2e-7 and math.isnan(found.delta or 0) and found.residual is None
+
+
+def test_the_badge_says_that_the_pass_is_the_owners() -> None:
+    found = Parity(2e-7, 3e-7, 1e-7).with_own_pass(4e-7)
+    assert found.ok and repr(found).endswith("residual=1e-07, own pass=4e-07)")
+    assert "<b>pass 4 × 10⁻⁷</b> its last states" in badges.parity(found) and "✓ checked: 3 × 10⁻⁷" in badges.parity(
+        found
+    )
+    for error in (2e-3, NAN):
+        other = Parity(2e-7, 3e-7, 1e-7).with_own_pass(error)
+        assert not other.ok and "✕ the model as its owner calls it gives something else" in badges.parity(other)
+    assert "<b>pass" not in badges.parity(Parity(2e-7, 3e-7, 1e-7))
