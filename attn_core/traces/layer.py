@@ -184,7 +184,7 @@ class Layer:
         """
         weight = self._w_o(model)
         some = slice(None, None, max(1, self.call.n_query // 4))  # every row went through all of W_O: a few will do
-        given, bias = self.taps[self.site.projected][some], self.site.output.bias(model)
+        given, bias = self.own(self.site.projected)[some], self.site.output.bias(model)
         ours = self.call.weighted_values[some] @ weight
         if _differ(ours if bias is None else ours + bias.cpu(), given):
             raise changed_weights()
