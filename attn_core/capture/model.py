@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attn_core.capture import adapters
+from attn_core import adapters
 from attn_core.capture.hooks import add_hook, remove_copied_hooks
 from attn_core.capture.interface import attention_of, is_ours_always, our_name
 from attn_core.capture.logits import logit_rule

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attn_core.capture.adapters import checksum
+from attn_core.adapters import checksum
 from attn_core.capture.gradient_trace import with_gradients
 from attn_core.capture.gradients import GradientRecorder
 from attn_core.capture.hooks import recording_to

@@ -1,7 +1,7 @@
 """Models of the peft library: which of them are read, and the model that is inside.
 
-peft itself is not imported: a model of its is told by what it offers. Its adapters stand in the modules of the model
-inside, whose wiring is found as it is; `capture.model` then compares a pass with what calling the owner's object gives.
+peft itself is not imported: a model of its is told by what it offers. Its adapters stand in modules of the model
+inside, whose wiring is found as it is; `capture/model.py` then compares a pass with a call of the owner's object.
 """
 
 from __future__ import annotations
