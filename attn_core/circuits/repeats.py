@@ -13,8 +13,8 @@ import numpy as np
 
 from attn_core.circuits.vocabulary_circuits import WordTables
 from attn_core.circuits.writers import Floats
+from attn_core.heads.cells import induction_cells
 from attn_core.heads.compare import jensen_shannon
-from attn_core.heads.rules import induction_cells
 from attn_core.traces.stream import StreamTrace
 
 ROWS = 32  # of ΔE that are read off as words at a time

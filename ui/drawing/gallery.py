@@ -133,7 +133,7 @@ def show(chart: ChartSpec, **options: Any) -> Any:
 
     It has no toolbar: that would cover what it stands on, and Save in the menu gives better files.
     """
-    from attn_core.figures.charts.unvalidated import Unvalidated
+    from attn_core.figures.unvalidated import Unvalidated
 
     if st.session_state.get(LARGE.name):
         chart = chart.enlarged(PRESENTED)

@@ -6,8 +6,8 @@
     chart.figure()                                     # the same as a real, validated `go.Figure`
 
 Validation costs several times as much as everything else about a chart, so pages send a spec as it is
-(`unvalidated.py`); tests build the real figure of every chart and compare the two. Nothing here imports Plotly before
-it is needed.
+(`figures/unvalidated.py`); tests build the real figure of every chart and compare the two. Nothing here imports Plotly
+before it is needed.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from attn_core.figures.charts.distances import distances
 from attn_core.figures.charts.heatmap import heatmap, heatmap_spec
 from attn_core.figures.charts.scatter import scatter
 from attn_core.figures.charts.spec import ChartSpec
-from attn_core.figures.charts.unvalidated import Unvalidated
+from attn_core.figures.unvalidated import Unvalidated
 from attn_core.residual import geometry
 
 RNG = np.random.default_rng(0)
