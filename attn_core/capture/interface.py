@@ -41,7 +41,10 @@ def attend(
 ) -> tuple[Tensor, None]:
     """What the library calls for every attention of a model that is loaded here; see the module's docstring."""
     if kwargs.get("s_aux") is not None:
-        raise UnsupportedFamily("Models with learned attention sinks give weight to no word; they cannot be drawn yet.")
+        family = getattr(getattr(module, "config", None), "model_type", "These")
+        raise UnsupportedFamily(
+            f"{family} models have learned attention sinks, which give weight to no word; they cannot be drawn yet."
+        )
     if scaling is None:
         scaling = query.shape[-1] ** -0.5
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -267,9 +268,25 @@ def _equal(a: Tensor, b: Tensor) -> bool:
     return a.shape == b.shape and torch.equal(a, b)
 
 
+_RECURRENT = ("rwkv",)  # what it calls attention is a recurrence: there is no pattern [query, key]
+_READS = {"pixel_values": "images", "input_values": "sound", "input_features": "sound"}
+
+
 def _outside(model: nn.Module) -> UnsupportedFamily:
+    """Why a model whose run showed no attention call is refused: it reads no text, has no attention, or hides it."""
+    family, reads = _family(model), getattr(model, "main_input_name", "input_ids")
+    asked = inspect.signature(model.forward).parameters
+    if reads in _READS or "pixel_values" in asked:
+        return UnsupportedFamily(
+            f"{family} models read {_READS.get(reads, 'images')}, and no text alone: there is no sentence to show."
+        )
+    kinds = [type(module).__name__.lower() for module in model.modules()]
+    if family in _RECURRENT or not any("attention" in kind or "attn" in kind for kind in kinds):
+        return UnsupportedFamily(
+            f"{family} models have no attention: they mix words in another way, so there are no patterns to show."
+        )
     return UnsupportedFamily(
-        f"{_family(model)} models compute attention outside the library's attention interface, so their patterns "
+        f"{family} models compute attention outside the library's attention interface, so their patterns "
         "cannot be captured truthfully. Families that can: BERT, GPT-2, Llama, T5, BART and most newer ones."
     )
 
