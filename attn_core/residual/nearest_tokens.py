@@ -1,6 +1,6 @@
 """Directions read as words: which entries of a vocabulary a vector points to, and which of them beat chance.
 
-Nothing here copies the vocabulary: it is read in chunks, so that 250,000 words cost no more memory than 8,192.
+Nothing here copies the vocabulary: it is read in chunks, so that 250,000 words cost no more memory than 2,048.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from attn_core.tolerances import SMALLEST_NORM
 
 Array = NDArray[np.floating]
-CHUNK = 8192
+CHUNK = 2048  # rows of 384 numbers stay in a core's own cache while they are read twice: a sixth faster than 8192
 CHANCE = 0.05  # how often something without meaning may stand out
 
 

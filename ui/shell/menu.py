@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from attn_core.figures import scripts
 from ui.drawing.component import component
@@ -100,7 +100,16 @@ def go(page: str, label: str, *chosen: tuple[str, str], **travelling: object) ->
     """A link into another page: `chosen` are parameters of that page, `TILES.set("delta")`; `travelling` are values of
     what travels (model, text, layer, head, query), where they are not the visitor's own.
     """
-    try:
-        st.page_link(_file(page), label=label, query_params=link_params(page, *chosen, **travelling))
-    except StreamlitAPIException:  # a page that runs by itself has no pages beside it
+    run = get_script_run_ctx()
+    linked = _linked(run.main_script_path, page) if run else None
+    if linked is None:  # a page that runs by itself has no pages beside it
         st.html(f"<span>{escape(label)}</span>", width="content")
+    else:
+        st.page_link(linked, label=label, query_params=link_params(page, *chosen, **travelling))
+
+
+@cache
+def _linked(main_script: str, page: str) -> st.Page | None:
+    """A page as Streamlit links to it, found once: given its path, it would look through the folders for every link."""
+    script = Path(main_script).resolve().parent / _file(page)
+    return st.Page(script, default=page == "all_heads") if script.exists() else None
