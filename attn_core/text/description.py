@@ -20,6 +20,8 @@ _WORD = regex.compile(  # a word with its apostrophes, one sign of a script with
     rf"[{_SPACELESS}]\p{{M}}*|[[\w\p{{M}}]--[{_SPACELESS}]]+(?:['’][[\w\p{{M}}]--[{_SPACELESS}]]+)*|\p{{P}}+|[^\w\s\p{{P}}]+",
     regex.V1,
 )
+# Scripts that put no space between words, and whose words only a dictionary can tell apart.
+_BY_DICTIONARY = regex.compile(r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
 
 
 class Description(NamedTuple):
@@ -109,9 +111,28 @@ def _spans(characters: list[list[Part]], special: list[bool]) -> list[tuple[int,
     return spans
 
 
+def _word_starts(text: str) -> list[int]:
+    """Where words begin in a text, in order: by Unicode's dictionaries in scripts that write words without spaces.
+
+    Source: Unicode Standard Annex 29, and the dictionaries of ICU for Thai, Lao, Khmer and Burmese.
+    """
+    starts: list[int] = []
+    for match in _WORD.finditer(text):
+        word, at = match.group(), match.start()
+        if not _BY_DICTIONARY.search(word):
+            starts.append(at)
+            continue
+        from icu4py.breakers import WordBreaker  # 30 MB of dictionaries, which most texts never need
+
+        for piece in WordBreaker(word, "en"):
+            starts.append(at)
+            at += len(piece)
+    return starts
+
+
 def _words(text: str, spans: list[tuple[int, int]], spelling: list[bytes], special: list[bool]) -> list[int | None]:
     """Which word of the text each token belongs to: the one that its first visible character lies in."""
-    starts = [match.start() for match in _WORD.finditer(text)]
+    starts = _word_starts(text)
     keys: list[tuple[str, int] | None] = []
     for i, (start, end) in enumerate(spans):
         first = next((p for p in range(start, end) if not text[p].isspace()), None)

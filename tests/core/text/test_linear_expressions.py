@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[3]
 # What each of them reads: a sentence, the name of a model, names of tensors, labels, a saved view, a file's name.
 READERS: dict[str, Callable[[str], object]] = {
     "words of a sentence": description._WORD.findall,
+    "words of a script without spaces": description._word_starts,
     "the name of a model": catalogue._HUB_ID.fullmatch,
     "a saved view": lambda text: _refused(html_page.remembered, text),
     "the text of a label": labels.unescaped,

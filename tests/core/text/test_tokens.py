@@ -297,3 +297,20 @@ def test_tokens_that_are_described_later_are_plain_values() -> None:
     assert pickle.loads(pickle.dumps(late)) == late == plain == replace(late)
     with pytest.raises(AttributeError, match="nothing"):
         late.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("สวัสดีชาวโลก", ["สวัสดี", "ชาว", "โลก"]),
+        ("ຂ້ອຍຮັກແມວ", ["ຂ້ອຍ", "ຮັກ", "ແມວ"]),
+        ("មកកាន់ប្រទេសកម្ពុជា", ["មកកាន់", "ប្រទេស", "កម្ពុជា"]),
+        ("ကျွန်တော်ချစ်တယ်", ["ကျွန်တော်", "ချစ်", "တယ်"]),
+    ],
+    ids=["Thai", "Lao", "Khmer", "Burmese"],
+)
+def test_words_of_scripts_without_spaces_are_told_apart(byte_level, text, words):
+    """One sentence was one word; no letter is lost, and a word in another script beside it stays whole."""
+    read = tokens.encode(byte_level, f"don't {text} fox", 512)
+    assert read.word_labels == ["don't", *words, "fox"]
+    assert "".join(words) == text
