@@ -78,6 +78,13 @@ class AttentionReaders:
         """The values in the small space, before W_O: [key, d_head]."""
         return as_array(self._call(layer, head).heads(head)[2][0])
 
+    def key_group(self, layer: int, head: int) -> tuple[int, ...]:
+        """The heads that share one key and one value, this one among them: (6, 7, 8); itself alone in most models."""
+        call = self._call(layer, head)
+        size = call.n_heads // call.key.shape[0]
+        first = head - head % size
+        return tuple(range(first, first + size))
+
     def raw_scores(self, layer: int, head: int) -> Array:
         """q·k alone, [query, key]: no scale, no bias, no mask."""
         query, key, _ = self._call(layer, head).heads(head)

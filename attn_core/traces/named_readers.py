@@ -33,6 +33,10 @@ class NamedStreamReaders:
         """The values in the small space, before W_O: [key, d_head]."""
         return self.stream(stream).value(layer, head)
 
+    def key_group(self, layer: int, head: int, *, stream: str | None = None) -> tuple[int, ...]:
+        """The heads that share one key and one value, this one among them: (6, 7, 8); itself alone in most models."""
+        return self.stream(stream).key_group(layer, head)
+
     def raw_scores(self, layer: int, head: int, *, stream: str | None = None) -> Array:
         """q·k alone, [query, key]: no scale, no bias, no mask."""
         return self.stream(stream).raw_scores(layer, head)

@@ -57,6 +57,9 @@ class TraceReader(Protocol):
     def patterns(self, layer: int) -> Array:
         """[head, query, key]."""
 
+    def key_group(self, layer: int, head: int) -> tuple[int, ...]:
+        """The heads that share one key and one value, this one among them."""
+
     def may_look(self, layer: int) -> Flags:
         """[query, key], True where a query may look at a key."""
 

@@ -80,6 +80,9 @@ class Recorded:
     def pattern(self, layer: int, head: int) -> NDArray[np.float32]:
         return np.asarray(self.patterns(layer)[head], np.float32)
 
+    def key_group(self, layer: int, head: int) -> tuple[int, ...]:
+        return (head,)  # only the bundled model is recorded, whose heads share nothing
+
     def may_look(self, layer: int) -> NDArray[np.bool_]:
         return np.asarray(self.masks[layer], np.bool_)
 

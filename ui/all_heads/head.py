@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from attn_core.heads.salience import most_salient_query
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import percent
 from attn_core.views import headlines
 from attn_core.views.arrangement import Arrangement, arrange, mean_name, mean_pattern
 from ui import words
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ui.server.handles import OneStreamHandle
 
 WORDS = words.beside(__file__)
+SHORTEST = 4  # tokens; in shorter texts the first one gets most of the attention because there is little else
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,18 @@ class ArrangedHead:
         """What it means that a head rests on special tokens, where that is the headline; else nothing."""
         row, special = self.pattern[self.row], np.asarray(self.arrangement.special, bool)
         rests = special.any() and np.isfinite(row).all() and float(row[special].sum()) > 0.5
-        return WORDS.html("head.rests") if rests else Markup()
+        return WORDS.html("head.rests") if rests else self.sink_of_layer()
+
+    def sink_of_layer(self) -> Markup:
+        """That a layer rests on its first token, measured over all of its heads and later words; else nothing."""
+        if self.trace.kind != "decoder" or len(self.trace.tokens) < SHORTEST or self.mean not in ("one", "heads"):
+            return Markup()
+        on_first = self.trace.patterns(self.layer)[:, 1:, 0]  # [head, later query]
+        share = float(on_first.mean())
+        if not share > 0.5:
+            return Markup()
+        word = markup.key(visible(self.trace.tokens.labels[0]))
+        return WORDS.html("head.sink_of_layer", layer=self.layer, share=percent(share), word=word)
 
     def baseline(self) -> str:
         """What this head does whatever the words are, or ""; judged over pieces, without the sink."""
@@ -140,7 +153,12 @@ class ArrangedHead:
         name = "columns" if turned else "rows"
         how = WORDS.html("head.hint", name, query=query, key=key)
         hidden = WORDS.html("head.hidden", sink=self.sink_name) if self.arrangement.hides_sink else ""
-        return words.together(how, hidden)
+        return words.together(how, self.shared_key(), hidden)
+
+    def shared_key(self) -> str:
+        """Which heads share their key and value with this one, as plain text; "" where it has its own."""
+        group = self.trace.key_group(self.layer, self.head) if self.is_one else ()
+        return WORDS.text("head.share_keys", first=group[0], last=group[-1]) if len(group) > 1 else ""
 
 
 def arranged_head(trace: OneStreamHandle[Any], page: Page) -> ArrangedHead:

@@ -99,7 +99,7 @@ def _explains(head: ArrangedHead) -> str:
     """How to read the picture; {row} and {column} stand for the roles, which are coloured where it is drawn."""
     how = WORDS.text("head.hint", head.queries_in, query="{row}", key="{column}")
     hidden = WORDS.text("head.hidden", sink=head.sink_name) if head.arrangement.hides_sink else ""
-    return f"{how} {hidden}".strip()
+    return " ".join(each for each in (how, head.shared_key(), hidden) if each)
 
 
 def links(head: ArrangedHead) -> bytes:

@@ -113,6 +113,9 @@ class OneStreamHandle(_Reading[R], Generic[R]):
     def patterns(self, layer: int) -> Array:
         return self.value().patterns(layer)
 
+    def key_group(self, layer: int, head: int) -> tuple[int, ...]:
+        return self.value().key_group(layer, head)
+
     def may_look(self, layer: int) -> Flags:
         return self.value().may_look(layer)
 

@@ -73,6 +73,8 @@ def test_it_is_fetched_converted_once_and_opened(entry, monkeypatch, tmp_path):
     q, saved = model.hf.model.layers[1].self_attn.q_proj.weight, original.model.layers[1].self_attn.q_proj.weight
     assert 0 < float((q - saved).detach().abs().max()) < 0.01  # 4 bits: near, and in the order of its rows
     trace = ac.trace(model, "abc")
+    assert trace.key_group(1, 2) == trace.key_group(1, 3) == (2, 3) and trace.key_group(0, 0) == (0, 1)
+    assert torch.equal(torch.tensor(trace.key(1, 2)), torch.tensor(trace.key(1, 3)))
     assert trace.check().ok and (trace.n_layers, trace.n_heads) == (2, 4)
     monkeypatch.setattr(packages, "_download", lambda *_: pytest.fail("it was fetched again"))
     assert packages.fetch(entry, lambda *_: None) == folder

