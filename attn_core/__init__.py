@@ -23,6 +23,7 @@ from attn_core.errors import (
 from attn_core.settings import VERSION as __version__
 
 if TYPE_CHECKING:
+    from attn_core.capture.batches import trace_many
     from attn_core.capture.model import Model, wrap
     from attn_core.capture.opened import open_trace
     from attn_core.capture.run import trace
@@ -45,6 +46,7 @@ _MODULES = {  # public name → the module that defines it, imported when the na
     "open_trace": "capture.opened",
     "show": "views.notebook",
     "trace": "capture.run",
+    "trace_many": "capture.batches",
     "wrap": "capture.model",
 }
 __all__ = [
@@ -67,6 +69,7 @@ __all__ = [
     "open_trace",
     "show",
     "trace",
+    "trace_many",
     "wrap",
 ]
 

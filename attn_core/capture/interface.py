@@ -21,6 +21,7 @@ from attn_core import attention
 from attn_core.capture.hooks import RECORDER, AttentionCall
 from attn_core.errors import UnsupportedFamily
 from attn_core.masks import Mask, RelativeBias, row_slices
+from attn_core.masks import causal as causal_mask
 
 NAME = "headlight"
 NAME_WITH_MASK = "headlight-with-mask"
@@ -79,8 +80,13 @@ def _capped(
     n_heads, n_query, n_key = query.shape[1], query.shape[2], key.shape[2]
     key, value = attention.repeat_groups(key, n_heads), attention.repeat_groups(value, n_heads)
     scores = attention.soft_cap(attention.raw_scores(query, key) * scaling, cap)
-    rule, _ = read_mask(mask, None, causal, n_query, n_key)
-    scores = attention.mask_scores(scores, rule.may_look(n_query, n_key).to(scores.device))
+    lowest = torch.finfo(scores.dtype).min  # not −∞: a pad of a batch may look nowhere, and its NaN would spread
+    if mask is None:
+        may_look = causal_mask(n_query, n_key).to(scores.device) if causal else scores.new_ones((), dtype=torch.bool)
+    else:
+        may_look = mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
+        scores = scores if mask.dtype == torch.bool else scores + mask.masked_fill(~may_look, 0)
+    scores = scores.masked_fill(~may_look, lowest)
     return attention.weighted_values(attention.softmax(scores), value).transpose(1, 2).contiguous()
 
 

@@ -22,9 +22,8 @@ from attn_core import adapters
 from attn_core.capture.hooks import add_hook, remove_copied_hooks
 from attn_core.capture.interface import attention_of, is_ours_always, our_name
 from attn_core.capture.logits import logit_rule
-from attn_core.capture.probe import probe
-from attn_core.capture.probe_inputs import no_cache, probe_inputs
-from attn_core.errors import DamagedModel, HeadlightError, UnsupportedFamily
+from attn_core.capture.probe import no_cache, probe, probe_inputs
+from attn_core.errors import DamagedModel, EmptyText, HeadlightError, UnsupportedFamily
 from attn_core.settings import settings
 from attn_core.text.tokens import Tokens
 from attn_core.text.unknown_words import TextReader
@@ -72,6 +71,14 @@ class Model:
     def reader(self) -> TextReader:
         """How this model's texts become tokens."""
         return TextReader(self.tokenizer)
+
+    def read_sentence(self, text: Any) -> Tokens:
+        """The tokens of what somebody gave as a sentence; raises EmptyText or HeadlightError where it is none."""
+        if text is not None and not hasattr(text, "__len__"):
+            raise HeadlightError(f"A sentence is a text or a list of token ids, not {type(text).__name__}.")
+        if text is None or len(text) == 0:
+            raise EmptyText("There is no word here yet. Type a sentence, for example: a fluffy blue creature.")
+        return self.read(text)
 
     def read(self, text: str | Sequence[int], *, target: bool = False, beside: Tokens | None = None) -> Tokens:
         """Cut a text into the model's tokens, or describe ids; at most `limit` of them.

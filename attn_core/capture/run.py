@@ -74,7 +74,7 @@ def trace(
         model.run(**inputs)
     if recorder.patches is not None and recorder.patches.tensors_left:
         raise HeadlightError(f"{model.name} did not pass by every place that was to be patched, so nothing is shown.")
-    made = _assemble(model, recorder, read, changes)
+    made = assemble(model, recorder, read, changes)
     return with_gradients(made, recorder.nodes, model.wiring.logits) if isinstance(recorder, GradientRecorder) else made
 
 
@@ -107,11 +107,7 @@ def _inputs(
         given: dict[str, Tensor] = {"input_features": sound[None]}
         source = _times(model, sound.shape[1])
     else:
-        if text is not None and not hasattr(text, "__len__"):
-            raise HeadlightError(f"A sentence is a text or a list of token ids, not {type(text).__name__}.")
-        if text is None or len(text) == 0:
-            raise EmptyText("There is no word here yet. Type a sentence, for example: a fluffy blue creature.")
-        source = model.read(text)
+        source = model.read_sentence(text)
         ids = torch.tensor([source.ids])
         given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if model.kind != "encoder-decoder":
@@ -150,7 +146,8 @@ def _times(model: Model, n_frames: int) -> Tokens:
     return Tokens("", places, labels, [False] * n_positions, list(places), list(labels))
 
 
-def _assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens, Tokens]], changes: Changes) -> Trace:
+def assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens, Tokens]], changes: Changes) -> Trace:
+    """The trace of what a recorder kept; `read` gives the (query, key) tokens of each stream."""
     wiring, taps = model.wiring, recorder.taps()
     layers: dict[str, list[Callable[[], Layer]]] = {name: [] for name in read}
     for site, call in zip(wiring.sites, recorder.calls, strict=True):

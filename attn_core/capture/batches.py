@@ -1,0 +1,134 @@
+"""Many sentences in one pass: padded to the longest, recorded whole, and cut into one trace for each.
+
+A padded pass computes for every sentence what it would compute alone, up to the order of its sums: pads stand behind
+the words, and no word may look at them. What is kept of a sentence is a copy without its pads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attn_core.capture.hooks import AttentionCall, recording_to, tensor_at
+from attn_core.capture.model import Model
+from attn_core.capture.recorder import PassRecorder
+from attn_core.capture.run import assemble, trace
+from attn_core.text.tokens import Tokens
+from attn_core.traces.changes import Changes
+from attn_core.traces.trace import Trace
+from attn_core.traces.wiring import Tap, Wiring
+
+BATCHES_AHEAD = 4  # how many batches are read at once, so that sentences of similar length come together
+
+
+def trace_many(model: Model, texts: Iterable[Any], batch: int = 32) -> Iterator[Trace]:
+    """The traces of many sentences, in their order; each equals `ac.trace(model, text)` up to float32 rounding.
+
+    `texts` are sentences or lists of token ids; of an encoder-decoder, (source, target) pairs. Sentences of similar
+    length share a pass, padded to the longest; at most `batch` × `BATCHES_AHEAD` traces are held at a time. A model
+    with two stacks, or one that listens, reads them one by one. Raises what `ac.trace` raises for a sentence, when its
+    turn comes, and ValueError for a batch below 1.
+    """
+    if batch < 1:
+        raise ValueError(f"batch must be at least 1, got {batch}")
+    return _traces(model, iter(texts), batch)
+
+
+def _traces(model: Model, texts: Iterator[Any], batch: int) -> Iterator[Trace]:
+    if model.kind == "encoder-decoder" or model.reads_sound:
+        yield from (
+            trace(model, text[0], target=text[1]) if isinstance(text, tuple) else trace(model, text) for text in texts
+        )
+        return
+    while window := list(islice(texts, batch * BATCHES_AHEAD)):
+        whole = [model.read_sentence(text) for text in window]
+        order = sorted(range(len(window)), key=lambda i: len(whole[i].ids))
+        found: dict[int, Trace] = {}
+        for start in range(0, len(order), batch):
+            chosen = order[start : start + batch]
+            found |= dict(zip(chosen, _one_pass(model, [whole[i] for i in chosen]), strict=True))
+        yield from (found.pop(i) for i in range(len(window)))
+
+
+def _one_pass(model: Model, sentences: Sequence[Tokens]) -> list[Trace]:
+    longest = max(len(own.ids) for own in sentences)
+    filler = getattr(model.tokenizer, "pad_token_id", None) or 0
+    ids = torch.full((len(sentences), longest), filler)
+    real = torch.zeros_like(ids)
+    for row, own in enumerate(sentences):
+        ids[row, : len(own.ids)] = torch.tensor(own.ids)
+        real[row, : len(own.ids)] = 1
+    recorder = BatchRecorder(model.wiring, len(sentences))
+    with model.running(), recording_to(recorder):
+        model.run(input_ids=ids, attention_mask=real)
+        kept = [recorder.sentence(row, len(own.ids)) for row, own in enumerate(sentences)]
+    pairs = zip(kept, sentences, strict=True)
+    return [assemble(model, own, {"self": (tokens, tokens)}, Changes()) for own, tokens in pairs]
+
+
+class BatchRecorder:
+    """Keeps what a `PassRecorder` needs of a pass over several sentences, and gives each of them such a recorder."""
+
+    in_steps = False
+
+    def __init__(self, wiring: Wiring, n_sentences: int) -> None:
+        self.wiring, self.n_sentences = wiring, n_sentences
+        self.calls: list[AttentionCall] = []
+        self.tensors: list[tuple[Tap, Tensor]] = []
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def attend(self, *_: Any) -> Tensor:
+        raise NotImplementedError  # the library's fused function is asked
+
+    def before_attention(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return query, key, value
+
+    def on_attention(self, call: AttentionCall) -> None:
+        site = self.wiring.sites[len(self.calls)] if len(self.calls) < len(self.wiring.sites) else None
+        copied = {name: getattr(call, name).clone() for name in (site.copied if site is not None else ())}
+        self.calls.append(call._replace(**copied))
+
+    def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
+        count = self._counts[module, side] = self._counts.get((module, side), -1) + 1
+        for tap in self.wiring.wanted.get((module, side, count), ()):
+            tensor = tensor_at(tap.slot, values, named)
+            kept = tensor.clone() if (module, side) in self.wiring.copied_places else tensor
+            self.tensors.append((tap, kept.reshape(self.n_sentences, -1, kept.shape[-1])))  # [sentence, token, feature]
+
+    def sentence(self, row: int, n_tokens: int) -> PassRecorder:
+        """The recorder that one sentence alone would have left."""
+        own = SentenceRecorder(self.wiring)
+        for call in self.calls:
+            own.on_attention(_of_row(call, row, n_tokens))
+        for tap, tensor in self.tensors:
+            own.kept[tap] = tensor[row, :n_tokens].cpu().clone()
+        return own
+
+
+class SentenceRecorder(PassRecorder):
+    """What is kept of one sentence of a batch; `kept` are the tensors around attention, [token, feature]."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        super().__init__(wiring)
+        self.kept: dict[Tap, Tensor] = {}
+
+    def taps(self) -> dict[Tap, Tensor]:
+        return self.kept
+
+
+def _of_row(call: AttentionCall, row: int, n_tokens: int) -> AttentionCall:
+    """One sentence's part of an attention call, in storages of its own."""
+    one = slice(row, row + 1)
+
+    def cells(square: Tensor | None) -> Tensor | None:
+        if square is None:
+            return None
+        return (square if len(square) == 1 else square[one])[..., :n_tokens, :n_tokens]
+
+    query, key, value = (part[one, :, :n_tokens].clone() for part in (call.query, call.key, call.value))
+    output = call.output[one, :n_tokens].clone()
+    return call._replace(query=query, key=key, value=value, output=output, mask=cells(call.mask), bias=cells(call.bias))

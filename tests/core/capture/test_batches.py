@@ -1,0 +1,84 @@
+"""A trace of a batch equals the trace of its sentence alone, and a batch is faster."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from families import FAMILIES, TEXT, word_tokenizer
+
+import attn_core as ac
+
+TEXTS = [TEXT, "one fox", "the sun went down on the hill", "sun", "the old fox sat by the tree", "one grey fox ran far"]
+FAMILIES_IN_BATCHES = [
+    name for name in sorted(FAMILIES) if name not in ("t5", "bart", "mbart", "marian", "m2m_100", "nllb-moe")
+]
+
+
+def assert_same(ours: ac.Trace, single: ac.Trace) -> None:
+    """Within 1e-5 of each row's largest value."""
+    assert ours.tokens == single.tokens and ours.changes == single.changes
+    for layer in range(single.n_layers):
+        pairs = [
+            (ours.embedding(layer), single.embedding(layer)),
+            (ours.attention_output(layer), single.attention_output(layer)),
+        ]
+        for head in range(single.n_heads):
+            pairs.append((ours.pattern(layer, head), single.pattern(layer, head)))
+            pairs.append((ours.query(layer, head), single.query(layer, head)))
+            pairs.append((ours.delta_e(layer, head), single.delta_e(layer, head)))
+        for one, other in pairs:
+            assert (np.abs(one - other) <= 1e-5 * np.abs(other).max()).all(), np.abs(one - other).max()
+        assert np.array_equal(ours.may_look(layer), single.may_look(layer))
+    final, other = ours.final_embedding(), single.final_embedding()
+    assert (np.abs(final - other) <= 1e-5 * np.abs(other).max(axis=-1, keepdims=True)).all()
+
+
+@pytest.mark.parametrize("name", FAMILIES_IN_BATCHES)
+def test_each_trace_equals_its_single_one(name: str) -> None:
+    model = ac.wrap(FAMILIES[name].build(), word_tokenizer(), name=name)
+    found = list(ac.trace_many(model, iter(TEXTS), batch=4))
+    assert len(found) == len(TEXTS)
+    for text, ours in zip(TEXTS, found, strict=True):
+        assert_same(ours, ac.trace(model, text))
+        assert ours.check().ok
+    storages = {t.untyped_storage().nbytes() for t in found[3].stream()._layers[0].tensors()}
+    assert max(storages) < 4096  # a short sentence keeps nothing of the long one beside it
+
+
+def test_order_ids_pairs_and_refusals() -> None:
+    model = ac.wrap(FAMILIES["gpt2"].build(), word_tokenizer())
+    ids = [ac.trace(model, text).tokens.ids for text in TEXTS]
+    assert [trace.tokens.ids for trace in ac.trace_many(model, ids, batch=1)] == ids
+    assert list(ac.trace_many(model, [])) == []
+    with pytest.raises(ValueError, match="batch must be at least 1"):
+        ac.trace_many(model, TEXTS, batch=0)
+    with pytest.raises(ac.EmptyText, match="no word here"):
+        list(ac.trace_many(model, ["one fox", ""]))
+    translator = ac.load("tiny-translator")
+    (one,) = ac.trace_many(translator, [("the cat sleeps", "le chat dort")])
+    assert np.array_equal(one.pattern(0, 0, stream="cross"), pair(translator).pattern(0, 0, stream="cross"))
+
+
+def pair(translator: Any) -> ac.Trace:
+    return ac.trace(translator, "the cat sleeps", target="le chat dort")
+
+
+def test_a_batch_is_faster_than_one_by_one() -> None:
+    """Three times in benchmarks; here, on whatever machine, at least half as fast again."""
+    model = ac.load("minilm")
+    texts = ["a fluffy blue creature roamed the verdant forest at night"] * 64
+    list(ac.trace_many(model, texts[:8]))
+    singly, together = [], []
+    for _ in range(2):
+        start = time.process_time()
+        for text in texts:
+            ac.trace(model, text)
+        singly.append(time.process_time() - start)
+        start = time.process_time()
+        list(ac.trace_many(model, texts))
+        together.append(time.process_time() - start)
+    assert min(together) * 1.5 < min(singly), (singly, together)
+    print("sentences a second, together ÷ one by one:", min(singly) / min(together))
