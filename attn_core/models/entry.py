@@ -29,11 +29,12 @@ class Wheel:
 
 
 class Example(NamedTuple):
-    """A sentence that shows something in one model, and the head to open for it."""
+    """A sentence that shows something in one model, the head to open for it, and the token whose row shows it."""
 
     text: str
     layer: int
     head: int
+    query: int
 
 
 @dataclass(frozen=True)

@@ -67,12 +67,13 @@ def use_model(name: str) -> None:
 
 
 def _take_example(example: str | Example) -> None:
-    """Take the sentence and, where it is shown by one head, that head; the followed word is chosen anew."""
-    if not isinstance(example, str):
-        st.session_state["layer"], st.session_state["head"] = example.layer, example.head
+    """Take the sentence and, where one head shows it for one word, those; else the followed word is chosen anew."""
     st.session_state["text"] = example if isinstance(example, str) else example.text
     start_afresh()
     _new_sentence()
+    if not isinstance(example, str):
+        st.session_state["layer"], st.session_state["head"] = example.layer, example.head
+        st.session_state["query"] = example.query
 
 
 def look_again() -> None:

@@ -38,6 +38,7 @@ def next_words(model: Any, text: str) -> dict[str, float]:
 def last_row(model: Any, example: Any) -> dict[str, float]:
     """Whom the last word looks at in the example's head."""
     trace = ac.trace(model, example.text)
+    assert example.query == len(trace.tokens) - 1
     return dict(zip(trace.tokens.labels, trace.pattern(example.layer, example.head)[-1].tolist(), strict=True))
 
 

@@ -26,4 +26,4 @@ def test_all_heads_of_a_real_language_model(fetched):
     (example,) = [each for each in page.button if each.label.startswith("When Mary and John")]
     page = checked(example.click().run())
     assert "Heads 3–5 share one key and value." in explained(page)
-    assert "head 24.4 looks at" in lead(page)
+    assert lead(page) == "To update to₁₃, head 24.4 looks at Mary (81 %)."
