@@ -1,4 +1,4 @@
-"""Why there?: one score of a head, split into who wrote the query × who wrote the key; and the card of a head."""
+"""Why there?: one score of a head in parts, the flow behind one word, and the card of a head."""
 
 from functools import partial
 
@@ -9,13 +9,15 @@ from ui import stream
 from ui.drawing import canvas, controls
 from ui.page import ROOT, open_page
 from ui.param import choice
-from ui.why_there import card_view, pictures, reading, score_view
+from ui.why_there import card_view, flow_view, pictures, reading, score_view
 
-VIEWS = {"score": score_view, "card": card_view}
-TITLES = {"score": "One score", "card": "The head’s card"}
+VIEWS = {"score": score_view, "flow": flow_view, "card": card_view}
+TITLES = {"score": "One score", "flow": "The flow behind a word", "card": "The head’s card"}
 WHY = choice("why", TITLES, label="View", in_caption=False)
 
-page = open_page("why_there", [WHY, *stream.PARAMS, *reading.PARAMS, *pictures.PARAMS], models=tuple(CATALOGUE))
+page = open_page(
+    "why_there", [WHY, *stream.PARAMS, *reading.PARAMS, *pictures.PARAMS, *flow_view.PARAMS], models=tuple(CATALOGUE)
+)
 with st.container(gap=None):
     canvas.follow_theme()
     st.html(ROOT / "assets" / "css" / "steps.css")

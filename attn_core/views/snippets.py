@@ -74,6 +74,17 @@ def score_parts(
     )
 
 
+def flow(trace: Readable, stream: str, query: int, measure: str) -> str:
+    """Why there?: the flow behind one word."""
+    return _lines(
+        ["from attn_core.circuits.flow import flow"],
+        traced(trace),
+        f"found = flow({_stream(stream)}, {measure!r})",
+        f"found.behind(len(found.edges))[{query}]  # the share of every input word, and last of the bias",
+        f"found.reach({query}, len(found.edges))  # [layer + 1, token + 1]",
+    )
+
+
 def head_card(model: str, stream: str, layer: int, head: int) -> str:
     """Why there?: the card of a head."""
     return _lines(
