@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from attn_core.circuits.head_card import head_card
-from attn_core.figures.charts.head_card import Arc
+from attn_core.figures.circuits.head_card import Arc
 from attn_core.text.numbers import percent, signed
 from ui import words
 from ui.server.passes import run_uncached

@@ -10,8 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from attn_core.circuits.head_card import passes
-from attn_core.figures.charts import head_card as charts
 from attn_core.figures.charts.spec import validated
+from attn_core.figures.circuits import head_card as charts
 from attn_core.figures.html.bar_table import Column
 from attn_core.text.numbers import signed
 from attn_core.views import snippets

@@ -11,7 +11,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from attn_core.circuits.flow import MEASURES, Flow, disagreement, flow
-from attn_core.figures.charts.flow import flow_lines
+from attn_core.figures.circuits.flow import flow_lines
 from attn_core.figures.html.bar_table import Column
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent

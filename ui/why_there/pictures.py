@@ -6,7 +6,7 @@ from functools import partial
 
 import streamlit as st
 
-from attn_core.figures.charts import score_parts as charts
+from attn_core.figures.circuits import score_parts as charts
 from attn_core.figures.html.bar_table import Column
 from attn_core.models.catalogue import entry_of
 from attn_core.text.numbers import signed
