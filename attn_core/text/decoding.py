@@ -10,6 +10,8 @@ import re
 import unicodedata
 from typing import Any
 
+import regex
+
 Part = tuple[str, int, int]  # (character, part, parts): (c, 0, 1) is whole, (c, 1, 3) the second of three parts
 
 
@@ -19,7 +21,7 @@ def visible(text: str) -> str:
     >>> visible(""), visible(" a"), visible("\\n"), visible("\\u200b")
     ('∅', '␠a', '⏎', '‹U+200B›')
     """
-    shown = "".join(_visible_character(c) for c in text)
+    shown = "".join(c if i and _joins(c, text[i + 1 : i + 2]) else _visible_character(c) for i, c in enumerate(text))
     return "◌" + shown if shown and unicodedata.category(shown[0])[0] == "M" else shown or "∅"
 
 
@@ -79,6 +81,11 @@ def characters_of(spelling: list[bytes]) -> list[list[Part]]:
     return found
 
 
+def _joins(character: str, following: str) -> bool:
+    """Whether a zero-width joiner makes one emoji of two: it is a part of the picture, and drawn by it."""
+    return character == "\u200d" and _PICTURE.match(following) is not None
+
+
 def _visible_character(character: str) -> str:
     if character in _NAMED:
         return _NAMED[character]
@@ -89,4 +96,5 @@ def _visible_character(character: str) -> str:
     return f"‹U+{code:04X}›" if hidden or character in "\u115f\u1160\u2800\u3164\uffa0" else character
 
 
+_PICTURE = regex.compile(r"\p{Extended_Pictographic}")
 _NAMED = {" ": "␠", "\n": "⏎", "\t": "⇥", "\x7f": "␡"}

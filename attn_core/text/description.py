@@ -16,8 +16,14 @@ from attn_core.text.decoding import Part, characters_of, spell, style_of, visibl
 from attn_core.text.whole_words import units
 
 _SPACELESS = r"\p{Han}\p{Hiragana}\p{Katakana}"
-_WORD = regex.compile(  # a word with its apostrophes, one sign of a script without spaces, or a run of signs
-    rf"[{_SPACELESS}]\p{{M}}*|[[\w\p{{M}}]--[{_SPACELESS}]]+(?:['’][[\w\p{{M}}]--[{_SPACELESS}]]+)*|\p{{P}}+|[^\w\s\p{{P}}]+",
+_EMOJI = (  # a flag, a key, or a picture with its skin tone and those that are joined to it
+    r"\p{Regional_Indicator}{2}|[0-9#*]\uFE0F?\u20E3"
+    r"|\p{Extended_Pictographic}(?:[\p{Emoji_Modifier}\p{M}]|\u200D\p{Extended_Pictographic})*"
+)
+_WORD = regex.compile(  # an emoji, a number, one sign of a script without spaces, a word with its apostrophes, or signs
+    rf"{_EMOJI}|(?<![\w.,])\d++(?:[.,]\d++)++(?![\w\p{{M}}])|[{_SPACELESS}]\p{{M}}*"
+    rf"|[[\w\p{{M}}]--[{_SPACELESS}]]+(?:['’][[\w\p{{M}}]--[{_SPACELESS}]]+)*"
+    r"|\p{P}+|[[^\w\s\p{P}]--\p{Extended_Pictographic}--\p{Regional_Indicator}]+|\p{Regional_Indicator}",
     regex.V1,
 )
 # Scripts that put no space between words, and whose words only a dictionary can tell apart.

@@ -314,3 +314,17 @@ def test_words_of_scripts_without_spaces_are_told_apart(byte_level, text, words)
     read = tokens.encode(byte_level, f"don't {text} fox", 512)
     assert read.word_labels == ["don't", *words, "fox"]
     assert "".join(words) == text
+
+
+@pytest.mark.parametrize(
+    "unit", ["👩\u200d🔬", "👍🏽", "🇫🇷", "❤\ufe0f", "1\ufe0f\u20e3", "3.14", "1,000", "e\u0301te\u0301", "naïve"]
+)
+def test_an_emoji_a_flag_a_number_and_a_letter_with_its_marks_are_one_unit(byte_level, unit):
+    read = tokens.encode(byte_level, f"the {unit} fox {unit}", 512)
+    assert read.word_labels == ["the", unit, "fox", unit]
+
+
+def test_two_flags_are_two_and_a_joiner_that_joins_no_picture_is_shown(byte_level):
+    assert tokens.encode(byte_level, "🇫🇷🇩🇪👍🏽👍", 512).word_labels == ["🇫🇷", "🇩🇪", "👍🏽", "👍"]
+    assert decoding.visible("a\u200db") == "a‹U+200D›b" and decoding.visible("\u200d🔬") == "‹U+200D›🔬"
+    assert decoding.visible("👩\u200d🔬") == "👩\u200d🔬"
