@@ -94,7 +94,7 @@ class GradientStream(StreamTrace):
 
     def delta_e_by_source(self, layer: int, head: int, query: int) -> Tensor:  # type: ignore[override]
         weights = self.pattern_row(layer, head, query)
-        split: Tensor = (weights[:, None] * self.value(layer, head)) @ self._w_o(layer, head).to(weights)
+        split: Tensor = (weights[:, None] * self.value(layer, head)) @ self._w_o(layer, head).clone().to(weights)
         return split
 
     def heads_delta_e(self, layer: int, query: int) -> Tensor:  # type: ignore[override]

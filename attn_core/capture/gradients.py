@@ -107,8 +107,8 @@ class GradientRecorder(PassRecorder):
 
 
 def _output(linear: Linear, model: torch.nn.Module, n_heads: int) -> tuple[Tensor, Tensor | None]:
-    weight = linear.weight(model)
-    return weight.reshape(n_heads, -1, weight.shape[-1]), linear.bias(model)
+    weight, bias = linear.weight(model).clone(), linear.bias(model)  # copies may take part in a graph
+    return weight.reshape(n_heads, -1, weight.shape[-1]), None if bias is None else bias.clone()
 
 
 def _leaf_or(tensor: Tensor) -> Tensor:

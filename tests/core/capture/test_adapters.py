@@ -215,3 +215,15 @@ def test_every_method_is_read_as_the_owner_runs_it_or_refused_with_the_way_out(m
         assert "merge_and_unload()" in str(error) or "wrap model.get_base_model()" in str(error)
         return
     judge(owners, ac.trace(model, TEXT))
+
+
+def test_an_adapted_model_is_patched_and_differentiated_like_any_other() -> None:
+    model = ac.wrap(adapted(), TOKENIZER)
+    plain, other = ac.trace(model, TEXT), ac.trace(model, "the old fox")
+    graph = ac.trace(model, TEXT, grad=True)
+    (slope,) = torch.autograd.grad(graph.final_embedding().sum(), graph.delta_e(0, 1))
+    assert slope.abs().max() > 0 and graph.check().ok
+    np.testing.assert_allclose(graph.delta_e(1, 2).detach(), plain.delta_e(1, 2), atol=1e-4)
+    patched = ac.trace(model, TEXT, patch={ac.at.head(0, 1, position=1): other, ac.at.attention(0, position=2): other})
+    assert patched.check().ok
+    np.testing.assert_array_equal(patched.attention_added(0)[2], other.attention_added(0)[2])

@@ -121,7 +121,7 @@ def test_a_pass_describes_no_tokens(monkeypatch: pytest.MonkeyPatch, pair: tuple
 
     _, _, trace = pair
     own, described = trace.stream(trace.streams[0]).tokens, []
-    monkeypatch.setattr(tokens, "_describe", lambda *a, **k: described.append(a) or own)
+    monkeypatch.setattr(tokens, "describe", lambda *a, **k: described.append(a) or own)
     late = tokens.from_ids(TOKENIZER, own.ids)
     assert len(late) == len(own) and late.ids == own.ids and not described
     assert late.labels == own.labels and late.words == own.words and len(described) == 1
