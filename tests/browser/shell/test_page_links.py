@@ -8,12 +8,12 @@ from server import PATIENCE, is_live
 
 pytestmark = pytest.mark.browser
 WHERE = [
-    ("", {}, 4),
-    ("delta_e", {}, 4),
-    ("why_there", {}, 3),
-    ("find_heads", {"find": "kinds"}, 2),
-    ("cross_attention", {}, 4),
-    ("step_by_step", {"step": 8}, 3),
+    ("", {}, 5),
+    ("delta_e", {}, 5),
+    ("why_there", {}, 4),
+    ("find_heads", {"find": "kinds"}, 3),
+    ("cross_attention", {}, 5),
+    ("step_by_step", {"step": 8}, 4),
 ]
 
 
