@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from attn_core import adapters
 from attn_core.capture.hooks import add_hook, remove_copied_hooks
 from attn_core.capture.interface import attention_of, is_ours_always, our_name
-from attn_core.capture.logits import logit_rule
-from attn_core.capture.probe import no_cache, probe, probe_inputs
+from attn_core.capture.probing.logits import logit_rule
+from attn_core.capture.probing.probe import no_cache, probe, probe_inputs
 from attn_core.errors import DamagedModel, EmptyText, HeadlightError, UnsupportedFamily
 from attn_core.settings import settings
 from attn_core.text.tokens import Tokens

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from attn_core.errors import HeadlightError
 from attn_core.text.tokens import Tokens
-from attn_core.traces import parity, saved
+from attn_core.traces import parity
 from attn_core.traces.attention_readers import size_of
 from attn_core.traces.changes import Changes
 from attn_core.traces.layer import Layer, frozen
@@ -27,6 +27,7 @@ from attn_core.traces.named_readers import NamedStreamReaders
 from attn_core.traces.parity import Parity
 from attn_core.traces.parts import Against, ScoreParts, ValueParts
 from attn_core.traces.reader import Array
+from attn_core.traces.saved import file as saved
 from attn_core.traces.source import KeptOutputs, Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
 

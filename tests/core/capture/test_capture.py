@@ -17,7 +17,7 @@ from families import FAMILIES, OUTSIDE, TARGET, TEXT, Family, save, whisper, wor
 
 import attn_core as ac
 from attn_core.capture import interface
-from attn_core.capture.logits import fit_logit_rule
+from attn_core.capture.probing.logits import fit_logit_rule
 
 TOKENIZER = word_tokenizer()
 THEIRS = {

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attn_core.capture import matching, projections
 from attn_core.capture.hooks import add_hook, recording_to
-from attn_core.capture.probe_record import AttentionEvent, Event, ProbeRecord, ProbeRecorder
+from attn_core.capture.probing import matching, projections
+from attn_core.capture.probing.record import AttentionEvent, Event, ProbeRecord, ProbeRecorder
 from attn_core.errors import HeadlightError, UnsupportedFamily
 from attn_core.traces import parity
 from attn_core.traces.block import BlockKind

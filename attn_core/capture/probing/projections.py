@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from attn_core.capture.probe_record import AttentionEvent, Event, ProbeRecord
+from attn_core.capture.probing.record import AttentionEvent, Event, ProbeRecord
 from attn_core.rotary import fit_rotary
 from attn_core.tolerances import SMALLEST_NORM
 from attn_core.traces import parity

@@ -30,8 +30,8 @@ from attn_core.text.tokens import Tokens
 from attn_core.text.whole_words import units
 from attn_core.traces.changes import Changes, Patch
 from attn_core.traces.layer import Call, Layer, Replaced, frozen
+from attn_core.traces.saved.wiring_json import MOST, TAPS, number, site_from_json, site_to_json, text, whole
 from attn_core.traces.stream import StreamTrace
-from attn_core.traces.wiring_json import MOST, TAPS, number, site_from_json, site_to_json, text, whole
 
 FORMAT = 1
 MOST_HEADER = 16 << 20  # bytes: 8,192 tokens and 100 layers take one or two million

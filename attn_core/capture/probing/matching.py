@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from attn_core.capture.probe_record import Event, ProbeRecord
+from attn_core.capture.probing.record import Event, ProbeRecord
 from attn_core.traces import parity
 from attn_core.traces.block import BlockKind
 

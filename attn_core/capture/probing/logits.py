@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attn_core.capture.hooks import add_hook, recording_to
-from attn_core.capture.probe import no_cache, probe_inputs
+from attn_core.capture.probing.probe import no_cache, probe_inputs
 from attn_core.capture.recorder import PassRecorder
 from attn_core.tolerances import SMALLEST_SQUARE
 from attn_core.traces import parity
