@@ -41,7 +41,13 @@ class HeadMap:
     inner: FrozenNorm | None = None
     columns: slice = field(default_factory=lambda: slice(None))
     rotation: Rotation | None = None  # of these tokens
-    put: Floats | None = None  # what a patch added to the head's own, [token, d_head]
+    put: Floats | None = None  # what was put in the place of the head's own, [token, d_head]; 0 where nothing was
+    patched: NDArray[np.bool_] | None = None  # where that is, [token]: whatever else makes it ends there
+
+    @property
+    def ends(self) -> bool:
+        """Whether nothing but a patch makes it, at all of these tokens."""
+        return self.patched is not None and bool(self.patched.all())
 
     def part(self, vectors: Floats) -> Floats:
         """What a part of the stream becomes: [token, d_model] → [token, d_head]."""
@@ -49,6 +55,10 @@ class HeadMap:
 
     def constants(self, n_tokens: int) -> Iterator[tuple[Writer, Floats]]:
         """What belongs to no writer of the stream, each [token, d_head]; those that are zero are left out."""
+        if self.put is not None:
+            yield Writer(f"{self.role} patch", "patch"), self.put
+        if self.ends:
+            return
         if self.before is not None and self.before.shift.any():
             shift = np.tile(self.before.shift, (n_tokens, 1))
             yield Writer(f"{self.role} input norm shift", "own"), self._projected(shift)
@@ -57,8 +67,6 @@ class HeadMap:
         if self.inner is not None and self.inner.shift.any():
             shift = np.tile(self.inner.shift, (n_tokens, 1))
             yield Writer(f"{self.role} norm shift", "own"), self._turned(shift[:, self.columns])
-        if self.put is not None:
-            yield Writer(f"{self.role} patch", "patch"), self.put
 
     def _projected(self, x: Floats) -> Floats:
         return self._normed(x @ self.weight)
@@ -69,6 +77,8 @@ class HeadMap:
         return self._turned(normed[:, self.columns])
 
     def _turned(self, heads: Floats) -> Floats:
+        if self.patched is not None:
+            heads = heads * ~self.patched[:, None]
         if self.rotation is None:
             return heads
         turned: Floats = apply_rotary(torch.from_numpy(np.ascontiguousarray(heads)), self.rotation).numpy()
@@ -81,14 +91,12 @@ def query_and_key_maps(
     """The maps of a head's query and key; `entered` are the streams [token, d_model] that its norms received."""
     inputs = _inputs(stream, layer)
     plain, rotation = query_and_key_projections(stream, layer, head)
-    put = _put(stream, layer, head, "query"), _put(stream, layer, head, "key")
     maps = []
-    sides = zip(("query", "key"), plain, inputs, entered, (queries, keys), put, strict=True)
-    for role, own, x, stream_in, places, added in sides:
+    for role, own, x, stream_in, places in zip(("query", "key"), plain, inputs, entered, (queries, keys), strict=True):
         turned = None if rotation is None else rotation.at(torch.as_tensor(places))
-        before = norm_before(stream, layer, stream_in, x, places)
-        inner, here = own.inner(x[places]), None if added is None else added[places]
-        maps.append(HeadMap(role, before, own.weight, own.bias, inner, own.columns, turned, here))
+        before, inner = norm_before(stream, layer, stream_in, x, places), own.inner(x[places])
+        patch = _patch(stream, layer, head, role, places)
+        maps.append(HeadMap(role, before, own.weight, own.bias, inner, own.columns, turned, *patch))
     return maps[0], maps[1]
 
 
@@ -124,9 +132,21 @@ def value_map(stream: StreamTrace, layer: int, head: int, keys: Places, entered:
         raise HeadlightError(f"In {stream.family} models the values are not W·x alone, so they cannot be split.")
     weight, bias = found.site.value.of_head(stream.module(), head, found.call.n_heads)
     before = norm_before(stream, layer, entered, _double(stream.attention_memory(layer)), keys)
-    put = _put(stream, layer, head, "value")
-    here = None if put is None else put[keys]
-    return HeadMap("value", before, _double(weight), None if bias is None else _double(bias), put=here)
+    put, patched = _patch(stream, layer, head, "value", keys)
+    bias_or_none = None if bias is None else _double(bias)
+    return HeadMap("value", before, _double(weight), bias_or_none, put=put, patched=patched)
+
+
+def _patch(
+    stream: StreamTrace, layer: int, head: int, role: str, places: Places
+) -> tuple[Floats, NDArray[np.bool_]] | tuple[None, None]:
+    """(what stands in the place of a head's query, key or value at some tokens, at which of them), or nothing."""
+    put = _put(stream, layer, head, role)
+    rows = None if put is None else put[places].any(axis=1)
+    if rows is None or not rows.any():
+        return None, None
+    stands = {"query": stream.query, "key": stream.key, "value": stream.value}[role](layer, head)
+    return _double(stands)[places] * rows[:, None], rows
 
 
 def _put(stream: StreamTrace, layer: int, head: int, role: str) -> Floats | None:

@@ -132,7 +132,8 @@ def _projected(
     written: ResidualWriters, head_map: HeadMap, weights: NDArray[np.float64]
 ) -> tuple[list[Writer], Floats]:
     """Every writer's part of a query or key, summed over tokens by `weights`: (writers, [writer, d_head])."""
-    parts = [(writer, weights @ head_map.part(vectors)) for writer, vectors in written]
+    by_writer = () if head_map.ends else written
+    parts = [(writer, weights @ head_map.part(vectors)) for writer, vectors in by_writer]
     parts += [(writer, weights @ vectors) for writer, vectors in head_map.constants(len(weights))]
     return [writer for writer, _ in parts], np.stack([part for _, part in parts])
 

@@ -25,7 +25,8 @@ def value_parts(trace: Trace, layer: int, head: int, query: int, key: int, *, st
     whole = own.delta_e_by_source(layer, head, query)  # [key, d_model]
     taken = np.array([key])
     head_map = value_map(own, layer, head, taken, memory_before_norm(trace, own, layer))
-    parts = [(writer, head_map.part(vectors)[0]) for writer, vectors in memory_writers(trace, own, layer, taken)]
+    written = () if head_map.ends else memory_writers(trace, own, layer, taken)
+    parts = [(writer, head_map.part(vectors)[0]) for writer, vectors in written]
     parts += [(writer, vectors[0]) for writer, vectors in head_map.constants(1)]
     weight = float(own.pattern_row(layer, head, query)[key])
     values = np.stack([part for _, part in parts])  # [writer, d_head]

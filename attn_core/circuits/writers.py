@@ -5,7 +5,9 @@
     post-norm            everything through each LayerNorm that came after it, frozen in turn
 
 Centring is linear, so every writer is centred with the sum, and only a norm's shift β is a writer of its own. E of
-layer 0 is split into the vectors of word, place and segment where the model's own tables give it exactly.
+layer 0 is split into the vectors of word, place and segment where the model's own tables give it exactly. In a pass
+that was changed, a head that was switched off writes what stands in its place; where a stream was patched, whoever
+wrote before ends, and the patch is the writer of all that stands there.
 
 Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
 """
@@ -38,13 +40,15 @@ Linear = Callable[[Floats], Floats]  # [token, …] → [token, …]: what happe
 class _Addition:
     """What one writer adds, made when it is asked for, and how many of the maps had happened by then.
 
-    `through` is a norm of this addition alone, on its way into the stream.
+    `through` is a norm of this addition alone, on its way into the stream; `kept` [token, 1] is False where a patch of
+    what the whole layer's attention adds stands in its place.
     """
 
     writer: Writer
     vectors: Callable[[], Floats]  # [token, d_model]
     after: int
     through: FrozenNorm | None
+    kept: NDArray[np.bool_] | None
 
 
 @dataclass
@@ -69,18 +73,39 @@ class ResidualWriters:
 
     def _carried(self, addition: _Addition, vectors: Floats) -> Floats:
         vectors = vectors if addition.through is None else addition.through.part(vectors)
+        vectors = vectors if addition.kept is None else vectors * addition.kept
         for apply in self._maps[addition.after :]:
             vectors = apply(vectors)
         return vectors
 
-    def add(self, writer: Writer, vectors: Callable[[], Floats], through: FrozenNorm | None = None) -> None:
-        self._additions.append(_Addition(writer, vectors, len(self._maps), through))
+    def add(
+        self,
+        writer: Writer,
+        vectors: Callable[[], Floats],
+        through: FrozenNorm | None = None,
+        kept: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self._additions.append(_Addition(writer, vectors, len(self._maps), through, kept))
 
-    def constant(self, writer: Writer, vector: NDArray[np.floating], through: FrozenNorm | None = None) -> None:
+    def constant(
+        self,
+        writer: Writer,
+        vector: NDArray[np.floating],
+        through: FrozenNorm | None = None,
+        kept: NDArray[np.bool_] | None = None,
+    ) -> None:
         """The same vector [d_model] for every token; left out where it is zero, as in a model that has none."""
         if np.any(vector):
             row = np.asarray(vector, dtype=np.float64)
-            self.add(writer, lambda: np.tile(row, (len(self.tokens), 1)), through)
+            self.add(writer, lambda: np.tile(row, (len(self.tokens), 1)), through, kept)
+
+    def patch(self, writer: Writer, rows: NDArray[np.bool_], vectors: Floats) -> None:
+        """At the tokens `rows` [token] all that was written before ends, and `vectors` [token, d_model] stand there."""
+        if rows.all():
+            self._additions.clear()
+        kept = ~rows[:, None]  # [token, 1]
+        self._maps.append(lambda x: x * kept)
+        self.add(writer, lambda: vectors * rows[:, None])
 
     def norm(self, writer: Writer, norm: Norm, x: NDArray[np.floating]) -> None:
         """All that was added so far goes through a norm of its sum `x` [token, d_model]; the shift is a new writer."""
@@ -152,29 +177,48 @@ def _add_attention(written: ResidualWriters, call: StreamTrace, layer: int) -> N
     """Every head and the output bias of one attention call, and the norm of their sum where there is one."""
     tokens, prefix, block = written.tokens, _prefix(call), call.block(layer)
     shift = Writer(f"{prefix}attention norm shift {layer}", "shift", call.name, layer)
-    bias = call.output_bias(layer).astype(np.float64)
-    through: FrozenNorm | None = None
-    if block is BlockKind.NORM_AFTER:
-        heads = (_head(call, layer, head, tokens) for head in range(call.n_heads))
-        through = frozen_norm(partial(call.block_norm, layer, "attention"), sum(heads, start=bias))
-    for head in range(call.n_heads):
-        writer = Writer(f"{prefix}head {layer}.{head}", "head", call.name, layer, head)
-        written.add(writer, partial(_head, call, layer, head, tokens), through)
-    written.constant(Writer(f"{prefix}bias {layer}", "bias", call.name, layer), bias, through)
-    if through is not None:
-        written.constant(shift, through.shift)
-    _add_patch(written, call, layer, "attention")
+    rows = _patched(call, layer, "attention", tokens)
+    if rows is None or not rows.all():
+        _add_heads(written, call, layer, shift, None if rows is None else ~rows[:, None])
+    if rows is not None:
+        put = call.attention_added(layer)[tokens] * rows[:, None].astype(np.float64)
+        written.add(Writer(f"{prefix}attention patch {layer}", "patch", call.name, layer), lambda: put)
     if block is BlockKind.POST_NORM:
         x = call.embedding(layer)[tokens].astype(np.float64) + call.attention_added(layer)[tokens]
         written.norm(shift, partial(call.block_norm, layer, "attention"), x)
 
 
-def _add_patch(written: ResidualWriters, call: StreamTrace, layer: int, what: str = "residual") -> None:
-    """What a patch put into the stream that enters a layer, or into what attention adds: a writer like any other."""
+def _add_heads(
+    written: ResidualWriters, call: StreamTrace, layer: int, shift: Writer, kept: NDArray[np.bool_] | None
+) -> None:
+    """The heads and the output bias of one attention call at the tokens that are `kept`, and a norm of their sum."""
+    tokens, prefix = written.tokens, _prefix(call)
+    bias = call.output_bias(layer).astype(np.float64)
+    through: FrozenNorm | None = None
+    if call.block(layer) is BlockKind.NORM_AFTER:
+        heads = (_head(call, layer, head, tokens) for head in range(call.n_heads))
+        through = frozen_norm(partial(call.block_norm, layer, "attention"), sum(heads, start=bias))
+    for head in range(call.n_heads):
+        writer = Writer(f"{prefix}head {layer}.{head}", "head", call.name, layer, head)
+        written.add(writer, partial(_head, call, layer, head, tokens), through, kept)
+    written.constant(Writer(f"{prefix}bias {layer}", "bias", call.name, layer), bias, through, kept)
+    if through is not None:
+        written.constant(shift, through.shift, None, kept)
+
+
+def _add_patch(written: ResidualWriters, call: StreamTrace, layer: int) -> None:
+    """What was put in the place of the stream that enters a layer, or leaves the last."""
+    rows = _patched(call, layer, "residual", written.tokens)
+    if rows is not None:
+        writer = Writer(f"{_prefix(call)}residual patch {layer}", "patch", call.name, layer)
+        written.patch(writer, rows, call.embedding(layer)[written.tokens].astype(np.float64))
+
+
+def _patched(call: StreamTrace, layer: int, what: str, tokens: Places) -> NDArray[np.bool_] | None:
+    """At which of some tokens something else stands than the model computed, [token]; None where at none of them."""
     put = call._put(layer, what)
-    if put is not None:
-        rows = put[written.tokens].astype(np.float64)
-        written.add(Writer(f"{_prefix(call)}{what} patch {layer}", "patch", call.name, layer), lambda: rows)
+    rows = None if put is None else put[tokens].any(axis=1)
+    return None if rows is None or not rows.any() else rows
 
 
 def _head(call: StreamTrace, layer: int, head: int, tokens: Places) -> Floats:

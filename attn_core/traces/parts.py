@@ -25,7 +25,7 @@ class Writer(str):
     """Who added a vector to the residual stream; it *is* its name: "embedding", "head 0.1", "mlp 0".
 
     `kind` is "embedding", "position", "segment", "head", "bias", "mlp", "shift" (what a norm adds, its β), "patch"
-    (what was put somewhere minus what the model had there) or "own" (what the scoring head itself adds: its bias, the
+    (what was put somewhere: whoever wrote before ends there) or "own" (what the scoring head itself adds: its bias, the
     shift of the norm before it). `stream`, `layer` and `head` say where it stands; `layer` is None for what comes
     before layer 0, for "own", and for patches of the scoring head's own query or key.
     """

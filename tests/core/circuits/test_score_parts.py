@@ -294,3 +294,64 @@ def test_the_shared_model_is_left_as_it_was(bert):
     trace.score_parts(1, 0, QUERY, KEY, "mean")
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+# ----------------------------------------------------------------------------------------------------- patched passes
+
+OTHER_TEXT = "the grey fox ran far over one hill and an old fox lay by the sun while the tree went up on it"
+
+
+def patched(name, place, **options):
+    """(the library's model, the pass that is patched from, the patched pass)."""
+    built = FAMILIES[name].build()
+    model = ac.wrap(built, word_tokenizer(), name=name)
+    donor = ac.trace(model, OTHER_TEXT)
+    put = donor if place.position is None else donor.embedding(place.layer)[place.position]
+    return built, donor, ac.trace(model, TEXT, patch={place: put}, **options)
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "olmo2"])
+def test_where_a_stream_is_patched_those_before_end_and_the_patch_is_the_writer(name):
+    _model, donor, trace = patched(name, ac.at.residual(1))
+    parts, judge = trace.score_parts(1, 2, QUERY, KEY), donor.score_parts(1, 2, QUERY, KEY)
+    assert parts.query_writers[0] == parts.key_writers[0] == "residual patch 1"
+    assert {writer.kind for writer in parts.query_writers} <= {"patch", "own"}
+    own = [writer.kind == "own" for writer in judge.query_writers]
+    size = np.abs(judge.matrix).max()
+    np.testing.assert_allclose(parts.matrix[0].sum(), judge.matrix[~np.array(own)].sum(), atol=1e-5 * size)
+    assert parts.score == pytest.approx(judge.score, abs=1e-4 * judge.largest)
+    values = trace.value_parts(1, 2, QUERY, KEY)
+    assert values.writers[0] == "residual patch 1" and {writer.kind for writer in values.writers} <= {"patch", "own"}
+
+
+def test_a_patch_at_one_word_ends_what_was_written_into_that_word_alone():
+    _model, _, trace = patched("gpt2", ac.at.residual(1, position=KEY))
+    parts = trace.score_parts(1, 2, QUERY, KEY)
+    assert {"embedding", "head 0.1", "mlp 0"} <= set(parts.query_writers)
+    assert {writer.kind for writer in parts.key_writers} <= {"patch", "own"}
+    mean = trace.score_parts(1, 2, QUERY, KEY, "mean")  # of other keys, in which everybody writes
+    assert {"residual patch 1", "embedding", "head 0.1"} <= set(mean.key_writers)
+    assert mean.residue < 1e-5
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "olmo2"])
+def test_where_attention_is_patched_its_heads_end(name):
+    _model, _, trace = patched(name, ac.at.attention(0))
+    parts = trace.score_parts(1, 2, QUERY, KEY)
+    assert "attention patch 0" in parts.query_writers and {"embedding", "mlp 0"} <= set(parts.query_writers)
+    assert not [writer for writer in parts.query_writers if writer.kind == "head" or writer == "bias 0"]
+    assert parts.residue < 1e-5
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "qwen3"])
+def test_where_a_query_is_patched_nobody_else_writes_it(name):
+    _model, donor, trace = patched(name, ac.at.query(1, 2))
+    parts = trace.score_parts(1, 2, QUERY, KEY)
+    assert list(parts.query_writers) == ["query patch"] and len(parts.key_writers) > 5
+    scale = trace.scaling(1)
+    judge = float(donor.query(1, 2)[QUERY].astype(float) @ trace.key(1, 2)[KEY].astype(float)) * scale
+    assert parts.matrix.sum() == pytest.approx(judge, abs=1e-5 * parts.largest)
+    _keyed, _, keyed = patched(name, ac.at.key(1, 2))
+    assert list(keyed.score_parts(1, 2, QUERY, KEY).key_writers) == ["key patch"]
+    _valued, _, valued = patched(name, ac.at.value(1, 2))
+    assert list(valued.value_parts(1, 2, QUERY, KEY).writers) == ["value patch"]
