@@ -206,7 +206,9 @@ class Page:
 
     def badges(self, trace: OneStreamHandle[Any], source: str = "live") -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
-        return provenance(source) + weights(self.entry.weights) + parity(parity_of(trace))
+        loaded = loading.model(self.model_name)
+        kept_as = self.entry.weights if loaded is None else loaded.kept_as
+        return provenance(source) + weights(kept_as) + parity(parity_of(trace))
 
 
 def open_page(

@@ -48,6 +48,7 @@ class Model:
     unembedding: int | None = (
         None  # a checksum of what reads words off the last states; None where nobody can change it
     )
+    kept_as: str = ""  # how its weights were kept before they were converted, in words
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.kind} of family {self.family}, {self.n_parameters:,} parameters>"

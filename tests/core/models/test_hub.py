@@ -14,8 +14,10 @@ import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+import torch
 import transformers
 from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -23,11 +25,28 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 COMMIT = "c0ffee" * 6 + "c0ff"
 CHUNK = 10 * 2**20  # the hub's library takes up a download at its last whole chunk
 CUT_AT = CHUNK + 300_000  # bytes of the weights after which a bad line drops
+PICKLED = "Helsinki-NLP/opus-mt-en-fr"  # of the catalogue, and without safetensors
+WITHOUT = {
+    PICKLED: ("model.safetensors",),
+    "t5-small": ("model.safetensors",),
+    "roberta-base": ("model.safetensors", "pytorch_model.bin"),
+    "owner/pickled": ("model.safetensors",),
+    "owner/other-kind": ("model.safetensors", "pytorch_model.bin"),
+}
+CONVERTED, CONVERTED_COMMIT = "refs/pr/4", "ab" * 20  # where the hub's bot put what PICKLED lacks on its main branch
+DISCUSSIONS = [  # (number, who opened it, what became of it)
+    (9, "somebody", "open"),
+    (7, "SFconvertbot", "closed"),
+    (4, "SFconvertbot", "open"),
+]
 TRY = """
-import json, sys, time
+import json, os, sys, time
+from dataclasses import replace
 from attn_core import HeadlightError, load, trace
 from attn_core.models import catalogue, download_speed
 download_speed.MINUTE = 3.0
+for name, pin in json.loads(os.environ.get("PINS", "{}")).items():
+    catalogue.CATALOGUE[name] = replace(catalogue.CATALOGUE[name], **pin)
 results = {}
 for name in sys.argv[1:]:
     said, start = [], time.monotonic()
@@ -37,6 +56,7 @@ for name in sys.argv[1:]:
         result = {
             "sum": sum(float(t.double().sum()) for t in tensors.values()),
             "labels": trace(model, "a fluffy blue creature").tokens.labels,
+            "kept_as": model.kept_as,
             "shape": [catalogue.entry_of(name).n_layers, catalogue.entry_of(name).n_heads],
         }
     except HeadlightError as error:
@@ -59,6 +79,7 @@ def save_model(folder: Path) -> Path:
     transformers.PreTrainedTokenizerFast(tokenizer_object=fast, unk_token="[UNK]", pad_token="[PAD]").save_pretrained(
         folder
     )
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     return folder
 
 
@@ -95,7 +116,8 @@ class Answer(BaseHTTPRequestHandler):
     def _answer(self, body: bool) -> None:
         path = self.path.split("?")[0]
         self.server.requests.append((self.command, path, self.headers.get("Range")))
-        repo = "/".join(path.removeprefix("/api/models/").strip("/").split("/")[:2])
+        parts = path.removeprefix("/api/models/").strip("/").split("/")
+        repo = "/".join(parts[: 1 if parts[1:2] in ([], ["revision"], ["resolve"], ["tree"], ["discussions"]) else 2])
         if repo == "owner/gone":
             return self._send(404, b"", {"X-Error-Code": "RepoNotFound"}, body)
         if repo == "owner/gated":
@@ -108,6 +130,8 @@ class Answer(BaseHTTPRequestHandler):
             return self._send(403, b"", {}, body)
         if "/resolve/" in path and repo == "owner/circle":
             return self._send(302, b"", {"Location": self.path}, body)
+        if path == f"/api/models/{repo}/discussions":
+            return self._send(200, json.dumps(self._discussions(repo)).encode(), {}, body)
         if path.startswith(f"/api/models/{repo}/revision") or path == f"/api/models/{repo}":
             return self._send(200, json.dumps(self._facts(repo)).encode(), {}, body)
         if path.startswith(f"/api/models/{repo}/tree/"):
@@ -119,7 +143,7 @@ class Answer(BaseHTTPRequestHandler):
         if data is None:
             return self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT}, body)
         tag = hashlib.sha256(data).hexdigest()
-        commit = "../../../../escaped" if repo == "owner/out-by-file" else COMMIT
+        commit = "../../../../escaped" if repo == "owner/out-by-file" else self._commit()
         facts = {"ETag": f'"{tag}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").split("-")[0])
         if start:
@@ -127,9 +151,21 @@ class Answer(BaseHTTPRequestHandler):
         stop = self._line_drops_at(repo, file, start)
         return self._send(206 if start else 200, data[start:], facts, body, stop)
 
+    def _commit(self) -> str:
+        asked = unquote(self.path)
+        return CONVERTED_COMMIT if CONVERTED in asked or CONVERTED_COMMIT in asked else COMMIT
+
+    def _discussions(self, repo: str) -> dict[str, object]:
+        opened = {"title": "Adding `safetensors`", "createdAt": "2023-05-02T10:00:00.000Z", "isPullRequest": True}
+        listed = [
+            opened | {"num": n, "author": {"name": who}, "status": status, "repo": {"name": repo, "type": "model"}}
+            for n, who, status in (DISCUSSIONS if repo == PICKLED else ())
+        ]
+        return {"count": len(listed), "start": 0, "discussions": listed}
+
     def _facts(self, repo: str) -> dict[str, object]:
         siblings = [{"rfilename": name, "size": len(data)} | self._lfs(name, data) for name, data in self._files(repo)]
-        commit = "../../../../escaped" if repo == "owner/out" else COMMIT
+        commit = "../../../../escaped" if repo == "owner/out" else self._commit()
         return {"id": repo, "sha": commit, "siblings": siblings, "cardData": {"license": "mit"}}
 
     def _tree(self, repo: str) -> list[dict[str, object]]:
@@ -141,7 +177,7 @@ class Answer(BaseHTTPRequestHandler):
         ]
 
     def _files(self, repo: str) -> list[tuple[str, bytes]]:
-        names = [*(file.name for file in sorted(self.server.folder.iterdir())), "pytorch_model.bin"]
+        names = [file.name for file in sorted(self.server.folder.iterdir())]
         found = [(name, self._content(repo, name)) for name in names]
         return [(name, data) for name, data in found if data is not None]
 
@@ -151,9 +187,9 @@ class Answer(BaseHTTPRequestHandler):
         return {"lfs": {key: hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 134}}
 
     def _content(self, repo: str, file: str) -> bytes | None:
-        name = {"pytorch_model.bin": "model.safetensors"}.get(file, file) if repo == "owner/pickled" else file
-        hidden = repo == "owner/empty" or (repo == "owner/pickled" and file == "model.safetensors")
-        path = self.server.folder / name
+        converted = self._commit() == CONVERTED_COMMIT
+        hidden = repo == "owner/empty" or (file in WITHOUT.get(repo, ()) and not converted)
+        path = self.server.folder / file
         if hidden or not path.is_file():
             return None
         data = path.read_bytes()
@@ -188,6 +224,7 @@ class Answer(BaseHTTPRequestHandler):
 def environment_for(endpoint: str, cache: Path) -> dict[str, str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HTTP", "http"))}
     environment |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_HUB_DISABLE_XET": "1"}
+    environment |= {"HEADLIGHT_CACHE": str(cache / "headlight")}
     return environment | {"HF_HUB_DISABLE_TELEMETRY": "1", "no_proxy": "*"}
 
 
@@ -219,7 +256,7 @@ def cache(tmp_path_factory):
 def first(hub, cache):
     """What came of each repository while the hub was there."""
     names = ["good", "empty", "cut-once", "cut-always", "cut-today", "pickled", "damaged", "gone", "gated"]
-    names += ["forbidden", "crowded", "kept-back", "circle", "out", "out-by-file", "trickle"]
+    names += ["forbidden", "crowded", "kept-back", "circle", "out", "out-by-file", "trickle", "other-kind"]
     return attempt(f"http://127.0.0.1:{hub.server_port}", cache, *(f"owner/{name}" for name in names))
 
 
@@ -274,7 +311,7 @@ def test_trying_again_later_works(first, later, folder):
 @pytest.mark.parametrize(
     ("name", "error", "says"),
     [
-        ("pickled", "DamagedModel", "safetensors"),
+        ("other-kind", "DamagedModel", "neither as safetensors nor as pytorch_model.bin"),
         ("damaged", "DamagedModel", "cut or damaged"),
         ("empty", "DamagedModel", "no config.json"),
         ("gone", "UnknownModel", "no model 'owner/gone' on the hub"),
@@ -299,8 +336,22 @@ def test_a_trickle_ends_and_a_revision_writes_nothing_outside_the_cache(first, c
     assert not [*cache.parent.rglob("escaped*")]
 
 
-def test_pickled_weights_are_not_even_fetched(first, hub):
-    assert not hub.asked("owner/pickled", "pytorch_model.bin")
+def test_pickled_weights_are_fetched_only_where_there_are_no_others(first, hub, folder):
+    assert not hub.asked("owner/good", "pytorch_model.bin")
+    pickled = first["owner/pickled"]
+    assert pickled["sum"] == pytest.approx(total(folder), abs=1e-9) and pickled["downloaded"]
+    assert pickled["kept_as"] == "converted from pytorch_model.bin" and first["owner/good"]["kept_as"] == ""
+
+
+def test_a_hosted_instance_does_not_even_fetch_pickled_weights(hub, tmp_path):
+    endpoint = f"http://127.0.0.1:{hub.server_port}"
+    hosted = attempt(endpoint, tmp_path, PICKLED, HEADLIGHT_MODE="public")[PICKLED]
+    assert (hosted["error"], hosted["downloaded"]) == ("DamagedModel", False)
+    assert hosted["says"] == (
+        f"{PICKLED} has its weights as pytorch_model.bin only, and a hosted Headlight keeps to safetensors; a copy on "
+        "your own computer opens it."
+    )
+    assert not hub.asked(PICKLED, "pytorch_model.bin")
 
 
 def test_what_was_downloaded_needs_no_hub(unplugged, folder):
@@ -334,11 +385,35 @@ def test_pins_are_what_the_hub_says(hub, folder, tmp_path):
     file = tmp_path / "pins.json"
     command = [sys.executable, "-m", "attn_core.models.pinning", str(file)]
     environment = environment_for(f"http://127.0.0.1:{hub.server_port}", tmp_path)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     weights = (folder / "model.safetensors").read_bytes()
     expected = {"revision": COMMIT, "sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights)}
-    assert json.loads(file.read_text())["gpt2"] == expected
+    pins = json.loads(file.read_text())
+    assert pins["gpt2"] == expected
     assert "its card says mit, the catalogue says Apache-2.0" in done.stdout
+    # without safetensors on its main branch: those of the hub's bot, whose pull request is open; nobody else's
+    assert pins[PICKLED] == expected | {"revision": CONVERTED_COMMIT}
+    assert f"revision {CONVERTED_COMMIT}, of refs/pr/4" in done.stdout
+    pickled = (folder / "pytorch_model.bin").read_bytes()
+    assert pins["t5-small"] == {
+        "revision": COMMIT, "sha256": hashlib.sha256(pickled).hexdigest(), "size": len(pickled),
+        "weights_file": "pytorch_model.bin",
+    }  # fmt: skip
+    assert "of pytorch_model.bin, which a hosted instance does not open" in done.stdout
+    assert "roberta-base" not in pins and done.returncode == 1
+    said = "neither model.safetensors, nor a conversion of the hub's own, nor pytorch_model.bin"
+    assert f"roberta-base: not pinned (it has {said})" in done.stdout
+    loaded = attempt(
+        f"http://127.0.0.1:{hub.server_port}", tmp_path, PICKLED, "t5-small",
+        PINS=json.dumps({name: pins[name] for name in (PICKLED, "t5-small")}),
+    )  # fmt: skip
+    assert [loaded[name]["sum"] for name in loaded] == pytest.approx([total(folder)] * 2, abs=1e-9)
+    assert [loaded[name]["kept_as"] for name in loaded] == ["", "converted from pytorch_model.bin"]
+    hosted = attempt(
+        f"http://127.0.0.1:{hub.server_port}", tmp_path, PICKLED, HEADLIGHT_MODE="public",
+        PINS=json.dumps({PICKLED: pins[PICKLED]}),
+    )  # fmt: skip
+    assert "error" not in hosted[PICKLED]  # pinned so, a hosted instance opens it, too
 
 
 def test_pins_stay_where_the_hub_cannot_be_asked(tmp_path):

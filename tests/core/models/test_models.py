@@ -204,10 +204,13 @@ def test_weights_saved_inside_data_parallel_are_named(bert):
         ac.load(bert)
 
 
-def test_pickled_weights_are_never_opened(bert):
+def test_pickled_weights_of_another_kind_are_never_opened(bert):
     (bert / "model.safetensors").unlink()
-    (bert / "pytorch_model.bin").write_bytes(b"not even a pickle")
+    (bert / "model.pt").write_bytes(b"not even a pickle")
     with pytest.raises(DamagedModel, match="can run code"):
+        ac.load(bert)
+    (bert / "pytorch_model.bin").write_bytes(b"not even a pickle")
+    with pytest.raises(DamagedModel, match=r"pytorch_model\.bin of .* cut or damaged"):
         ac.load(bert)
 
 

@@ -35,6 +35,13 @@ def test_the_badge_says_what_was_compared(parity: Parity, said: str, kind: str) 
     assert parity.ok is (kind == "ok")
 
 
+def test_how_weights_were_kept_is_a_badge_with_its_reason() -> None:
+    assert badges.weights("") == ""
+    assert "which are not the published float weights" in badges.weights("4-bit weights, dequantised")
+    pickled = badges.weights("converted from pytorch_model.bin")
+    assert "converted from pytorch_model.bin" in pickled and "not a number was changed" in pickled
+
+
 def test_each_part_is_said_in_words() -> None:
     badge = badges.parity(Parity(2e-7, NAN, None))
     assert "<b>pattern 2 × 10⁻⁷</b>" in badge

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 import stand_in
+import torch
 from gguf import GGMLQuantizationType
 from page_driver import checked, open_page, packets, text
+from safetensors.torch import load_file
 
 from attn_core.errors import Cancelled, NoNetwork
 from attn_core.models import packages
+from attn_core.models.cards import shipped_folder
 from attn_core.models.catalogue import CATALOGUE
 from ui.server import shared
 from ui.shell import inputs
@@ -68,6 +71,15 @@ def test_what_went_wrong_stands_above_the_button_and_the_next_try_works(name, mo
         assert "Stand-in was not fetched" in text(page) and "The line broke off." in text(page)
     page = checked(button(page, "Fetch 0 MB").click().run())
     assert "was not fetched" not in text(page) and "8 heads" in text(page)
+
+
+def test_a_folder_with_pickled_weights_says_so_on_the_badge(tmp_path, operator_sets):
+    operator_sets(HEADLIGHT_CACHE=str(tmp_path / "cache"))
+    folder = Path(shutil.copytree(shipped_folder("tiny-decoder"), tmp_path / "mine"))
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    said = text(open_page("all_heads", model=str(folder), text="a fluffy blue creature"))
+    assert "converted from pytorch_model.bin" in said and "8 heads" in said
 
 
 def test_it_can_be_cancelled_while_it_comes(name, monkeypatch):
