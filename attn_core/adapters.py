@@ -1,7 +1,8 @@
 """Models of the peft library: which of them are read, and the model that is inside.
 
 peft itself is not imported: a model of its is told by what it offers. Its adapters stand in modules of the model
-inside, whose wiring is found as it is; `capture/model.py` then compares a pass with a call of the owner's object.
+inside, whose wiring is found as it is; `capture/probing/own_pass.py` then compares a pass with a call of the owner's
+object.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
 from torch import nn
 
 from attn_core.errors import UnsupportedFamily
@@ -59,14 +59,3 @@ def with_way_out(hf_model: Any) -> Iterator[None]:
 def structure(hf_model: nn.Module) -> int:
     """A number that changes when modules are put in, taken out or replaced by those of another class."""
     return hash(tuple((name, type(module)) for name, module in hf_model.named_modules()))
-
-
-def checksum(module: nn.Module | None) -> int:
-    """A number that changes with the bits of a module's weights, whoever changed them and however; 0 without a module.
-
-    Sums of whole numbers: exact, and as fast as memory can be read. Neither addresses nor versions tell of `p.data`.
-    """
-    tensors = [] if module is None else [*module.parameters(), *module.buffers()]
-    rows = [t.detach().contiguous().reshape(len(t), -1).view(torch.uint8) for t in tensors if t.dim() and t.numel()]
-    words = [row.view(torch.int64) if row.shape[-1] % 8 == 0 else row for row in rows]
-    return hash(tuple(row.sum(dim=-1, dtype=torch.int64).cpu().numpy().tobytes() for row in words))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import attn_core as ac
-from attn_core.capture.interface import use_ours_always
+from attn_core.capture.running import use_ours_always
 from benchmarks.passes import IdsOnly
 from benchmarks.tables import by_turns_cpu, report
 from benchmarks.torch_memory import PeakMemory

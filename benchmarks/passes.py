@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import attn_core as ac
-from attn_core.capture.interface import use_ours_always
+from attn_core.capture.running import use_ours_always
 from benchmarks.tables import by_turns, by_turns_cpu, ratio, report
 
 LENGTHS = (16, 128, 512)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 import attn_core as ac
-from attn_core.capture.interface import use_ours_always
+from attn_core.capture.running import use_ours_always
 from benchmarks.passes import IdsOnly
 from benchmarks.tables import markdown, report
 from benchmarks.torch_memory import PeakMemory

@@ -6,7 +6,7 @@ tensors. Without a recorder a hook looks there, finds None and does nothing else
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -110,6 +110,23 @@ def add_hook(module: nn.Module, name: str, side: str) -> Any:
     if side == "in":
         return module.register_forward_pre_hook(TensorHook(name, side), with_kwargs=True)
     return module.register_forward_hook(TensorHook(name, side))
+
+
+def add_hooks(model: nn.Module, places: Iterable[tuple[str, str]]) -> list[Any]:
+    """Report what passes by these places, (name of a module, side); returns the hooks' handles."""
+    return [add_hook(model.get_submodule(name), name, side) for name, side in places]
+
+
+@contextmanager
+def hooked_everywhere(model: nn.Module) -> Iterator[None]:
+    """Inside, every module of a fresh model reports what enters and leaves it, and afterwards none does."""
+    remove_copied_hooks(model)
+    handles = add_hooks(model, [(name, side) for name, _ in model.named_modules() if name for side in ("in", "out")])
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def remove_copied_hooks(model: nn.Module) -> None:

@@ -6,8 +6,6 @@ in: q and k already rotated, v, the mask, the scale.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -96,15 +94,6 @@ AttentionInterface.register(NAME_WITH_MASK, attend)
 AttentionMaskInterface.register(NAME_WITH_MASK, eager_mask)
 
 
-def our_name(hf_model: Any) -> str:
-    """Which of our two names a model is run under.
-
-    Some families never ran on the library's fused function, and nobody noticed that their decoders do not say that they
-    are causal, or that their experts read the mask too; these get the masks that they know.
-    """
-    return NAME if getattr(hf_model, "_supports_sdpa", False) else NAME_WITH_MASK
-
-
 def read_mask(
     mask: Tensor | None, bias: Tensor | None, causal: bool, n_query: int, n_key: int
 ) -> tuple[Mask, RelativeBias | None]:
@@ -130,40 +119,3 @@ def _adds(square: Tensor, cells: Tensor) -> bool:
     """Whether an additive mask [1 or head, query, key] also adds something to `cells` that may be seen."""
     pieces = row_slices(*square.shape[1:])
     return any(bool((square[:, rows].ne(0) & cells[:, rows]).any()) for rows in pieces)
-
-
-def use_ours_always(hf_model: Any) -> None:
-    """Choose our attention once and for all; for a model that was loaded here and that nobody else holds."""
-    hf_model.eval()
-    for config in configs(hf_model):
-        config._attn_implementation_internal = our_name(hf_model)
-
-
-def is_ours_always(hf_model: Any) -> bool:
-    """Whether a model can run as it is: our attention is chosen, and it is in eval mode."""
-    chosen = {config._attn_implementation_internal for config in configs(hf_model)}
-    return chosen == {our_name(hf_model)} and not hf_model.training
-
-
-def configs(hf_model: Any) -> list[Any]:
-    """Every configuration in a model that says which attention function is called."""
-    configs = [m.config for m in hf_model.modules() if hasattr(m, "config")]
-    return [c for c in {id(c): c for c in configs}.values() if hasattr(c, "_attn_implementation_internal")]
-
-
-@contextmanager
-def attention_of(hf_model: Any, name: str) -> Iterator[None]:
-    """Inside, a model has the attention of this name and no dropout; afterwards everything is as it was."""
-    before = [(c, c._attn_implementation_internal) for c in configs(hf_model)]
-    training = [m for m in hf_model.modules() if m.training]
-    if training:
-        hf_model.eval()
-    try:
-        for config, _ in before:
-            config._attn_implementation_internal = name
-        yield
-    finally:
-        for config, chosen in before:
-            config._attn_implementation_internal = chosen
-        for module in training:
-            module.training = True

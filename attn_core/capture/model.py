@@ -5,7 +5,6 @@ Nothing about it is changed between or during calls, so visitors can share it.
 
 from __future__ import annotations
 
-import math
 import operator
 import threading
 import weakref
@@ -16,18 +15,16 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from attn_core import adapters
-from attn_core.capture.hooks import add_hook, remove_copied_hooks
-from attn_core.capture.interface import attention_of, is_ours_always, our_name
-from attn_core.capture.probing.logits import logit_rule
-from attn_core.capture.probing.probe import no_cache, probe, probe_inputs
-from attn_core.errors import DamagedModel, EmptyText, HeadlightError, UnsupportedFamily
+from attn_core.capture.probing.find import find_wiring
+from attn_core.capture.probing.logits import checksum
+from attn_core.capture.running import attention_of, is_ours_always, our_name, run_stack
+from attn_core.errors import EmptyText, HeadlightError
 from attn_core.settings import settings
 from attn_core.text.tokens import Tokens
 from attn_core.text.unknown_words import TextReader
-from attn_core.traces import parity
 from attn_core.traces.wiring import Wiring
 
 
@@ -124,9 +121,7 @@ class Model:
 
     def run(self, **inputs: Any) -> Any:
         """One forward pass, up to the final embedding: no logits of a vocabulary where they can be left out."""
-        device = next(self.hf.parameters()).device
-        inputs = {name: value.to(device) for name, value in inputs.items()}
-        return self.hf.base_model(**inputs, **no_cache(self.hf))
+        return run_stack(self.hf, inputs)
 
 
 def _whole_numbers(ids: Sequence[Any]) -> list[int]:
@@ -184,62 +179,12 @@ def wrap(
         reload=reload,
     )
     if wiring is None:
-        remove_copied_hooks(hf_model)
         with model.running(), adapters.with_way_out(owners):
-            wiring = probe(hf_model, lambda: _finite(model, model.run(**probe_inputs(hf_model))))
-            wiring = replace(wiring, logits=logit_rule(hf_model, wiring), own_pass=_compare_with_its_own(model, owners))
+            wiring = find_wiring(hf_model, owners, model.name)
         _WIRINGS[hf_model] = modules, wiring
-        _place_taps(hf_model, wiring)
     kind = "encoder-decoder" if hf_model.config.is_encoder_decoder else "decoder" if wiring.causal else "encoder"
-    unembedding = None if model.is_ours else adapters.checksum(hf_model.get_output_embeddings())
+    unembedding = None if model.is_ours else checksum(hf_model.get_output_embeddings())
     return replace(model, wiring=wiring, kind=kind, unembedding=unembedding)
-
-
-def _finite(model: Model, output: Any) -> Any:
-    """What a run gave; raises DamagedModel, naming weights, where it is not finite: nothing could be matched."""
-    if not bool(torch.isfinite(output[0]).all()):
-        damaged = [name for name, p in model.hf.named_parameters() if not bool(torch.isfinite(p).all())]
-        where = f"in its weights {', '.join(damaged[:3])}" if damaged else "in what it computes from five tokens"
-        raise DamagedModel(f"{model.name} is damaged: there are values that are no finite numbers {where}.")
-    return output
-
-
-def _compare_with_its_own(model: Model, owners: Any) -> float:
-    """Relative error of the last states (or logits) of our pass against those of a call of the owner's object, whole.
-
-    That object has its family's own attention then. Raises UnsupportedFamily where it says something else: our
-    attention is not what the model was made for, or what the owner calls does more than the model inside does.
-    """
-    inputs = probe_inputs(model.hf)
-    ours = model.run(**inputs)[0]
-    theirs: list[Tensor] = []
-    hook = model.hf.base_model.register_forward_hook(lambda _module, _given, output: theirs.append(output[0]))
-    try:
-        with attention_of(owners, "eager"):
-            given = {name: value.to(ours.device) for name, value in inputs.items()}
-            said = owners(**given, **no_cache(model.hf))
-    finally:
-        hook.remove()
-    if not theirs:  # it calls the stack in its own way (OPT), so what it says in the end is compared
-        ours, theirs = model.hf(**given, **no_cache(model.hf))[0], [said[0]]
-    last = theirs[-1]
-    error = parity.relative_error(ours, last) if ours.shape == last.shape else math.inf
-    if error <= parity.OWN_ATTENTION:
-        return error
-    if owners is not model.hf:
-        raise UnsupportedFamily(
-            f"Calling this model ({adapters.method(owners)}) gives another result than the {model.family} model inside "
-            f"it, so what would be drawn is not what it does. {adapters.MERGE}"
-        )
-    raise UnsupportedFamily(
-        f"{model.family} models give another result when their attention goes through the library's interface, so "
-        "what would be drawn is not what they do."
-    )
-
-
-def _place_taps(hf_model: Any, wiring: Wiring) -> None:
-    for module, side in sorted(wiring.places):
-        add_hook(hf_model.get_submodule(module), module, side)
 
 
 def _most_tokens(hf_model: Any, tokenizer: Any) -> int:

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from attn_core.adapters import checksum
 from attn_core.capture.gradient_trace import with_gradients
 from attn_core.capture.gradients import GradientRecorder
 from attn_core.capture.hooks import recording_to
 from attn_core.capture.model import Model
 from attn_core.capture.patches import patch_of
+from attn_core.capture.probing.logits import checksum
 from attn_core.capture.recorder import PassRecorder, layer_of
 from attn_core.errors import EmptyText, HeadlightError, check_index
 from attn_core.places import Place

@@ -83,7 +83,7 @@ def _weights(folder: Path, called: str, config: Any) -> Any:
     import torch
     from safetensors import SafetensorError
 
-    from attn_core.capture.interface import use_ours_always
+    from attn_core.capture.running import use_ours_always
 
     try:
         model, report = _auto_class(config).from_pretrained(

@@ -7,29 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attn_core.capture.hooks import add_hook, recording_to
-from attn_core.capture.probing.probe import no_cache, probe_inputs
-from attn_core.capture.recorder import PassRecorder
+from attn_core.capture.probing.record import ShortRun
 from attn_core.tolerances import SMALLEST_SQUARE
 from attn_core.traces import parity
 from attn_core.traces.wiring import LogitRule, Wiring
 
 
-def logit_rule(hf_model: Any, wiring: Wiring) -> LogitRule | None:
-    """Run the whole model once and fit the rule; None where it predicts no word, or in another form than ours."""
+def logit_rule(hf_model: Any, wiring: Wiring, short_run: ShortRun) -> LogitRule | None:
+    """The rule that fits the logits of the short run; None where there are none, or they are of another form."""
     head = hf_model.get_output_embeddings()
     stream = "decoder" if hf_model.config.is_encoder_decoder else "self"
-    if head is None or stream not in wiring.final:
+    if head is None or short_run.logits is None or stream not in wiring.final:
         return None
-    recorder = PassRecorder(wiring)
-    inputs = probe_inputs(hf_model)
-    final = wiring.first_of(wiring.final[stream])
-    hook = add_hook(hf_model.get_submodule(final.module), final.module, final.side)
-    with recording_to(recorder):
-        logits = hf_model(**{k: v.to(hf_model.device) for k, v in inputs.items()}, **no_cache(hf_model)).logits[0]
-    hook.remove()
-    states = recorder.taps()[final].flatten(0, -2).to(hf_model.device)  # [1, token, d_model] → [token, d_model]
-    return fit_logit_rule(head, states, logits, getattr(hf_model.config, "final_logit_softcapping", None))
+    states = short_run.record.by_tap[wiring.final[stream]].value  # [token, d_model]
+    return fit_logit_rule(head, states, short_run.logits[0], getattr(hf_model.config, "final_logit_softcapping", None))
 
 
 def fit_logit_rule(head: nn.Module, final: Tensor, logits: Tensor, soft_cap: float | None) -> LogitRule | None:
@@ -56,3 +47,14 @@ def fit_logit_rule(head: nn.Module, final: Tensor, logits: Tensor, soft_cap: flo
     if not float(bias.abs().max()) > noise:
         return LogitRule(factor)
     return LogitRule(factor, bias=torch.zeros(len(finite)).to(bias).masked_scatter(finite, bias))
+
+
+def checksum(module: nn.Module | None) -> int:
+    """A number that changes with the bits of a module's weights, whoever changed them and however; 0 without a module.
+
+    Sums of whole numbers: exact, and as fast as memory can be read. Neither addresses nor versions tell of `p.data`.
+    """
+    tensors = [] if module is None else [*module.parameters(), *module.buffers()]
+    rows = [t.detach().contiguous().reshape(len(t), -1).view(torch.uint8) for t in tensors if t.dim() and t.numel()]
+    words = [row.view(torch.int64) if row.shape[-1] % 8 == 0 else row for row in rows]
+    return hash(tuple(row.sum(dim=-1, dtype=torch.int64).cpu().numpy().tobytes() for row in words))

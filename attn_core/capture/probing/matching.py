@@ -7,14 +7,17 @@ From the record of that run follow
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
-from attn_core.capture.probing.record import Event, ProbeRecord
+from attn_core.capture.probing.record import Event
 from attn_core.traces import parity
 from attn_core.traces.block import BlockKind
+from attn_core.traces.wiring import Linear, Site
 
 
 def close(found: Tensor, *parts: Tensor) -> bool:
@@ -35,23 +38,41 @@ class Stream(NamedTuple):
     mlp: Event | None = None
 
 
-def residual_around(record: ProbeRecord, projected: Event, start: int, stop: int) -> Stream | None:
-    """Find r + a = m around a projection: r from before it, m from after it.
+def residual_around(model: nn.Module, events: Sequence[Event], projected: Event) -> Stream | None:
+    """Find r + a = m around a projection: r from before it, m from after it; `events` are those of its block.
 
-    a is the projection's output, or what a module made of it (a norm after attention). Where no such sum exists, the
-    block may be parallel: r + a + f = m, with f another module's output.
+    a is the projection's output, or what a norm made of it. Where no such sum exists, the block may be parallel:
+    r + a + f = m, with f another module's output.
     """
-    shape = projected.value.shape
-    before = _distinct(e for e in record.between(start, projected.time) if e.value.shape == shape)
-    behind = _distinct(e for e in record.between(projected.time + 1, stop) if e.value.shape == shape)
-    normed = [e for e in behind if e.tap.side == "out" and _entered(record, e, projected)]
+    before, behind = _alike(events, projected, before=projected.time), _alike(events, projected, after=projected.time)
+    normed = [e for e in behind if e.tap.side == "out" and _entered(events, e, projected)]
     for added in (projected, *normed):
         for total in behind:
             for embedding in before:
                 if total is not added and close(total.value, embedding.value, added.value):
-                    kind = BlockKind.SEQUENTIAL if added is projected else BlockKind.NORM_AFTER
-                    return Stream(kind, embedding, added, total)
-    outputs = [e for e in _distinct(record.between(start, stop)) if e.tap.side == "out" and e.value.shape == shape]
+                    if added is projected:
+                        return Stream(BlockKind.SEQUENTIAL, embedding, added, total)
+                    found = Stream(BlockKind.NORM_AFTER, embedding, added, total)
+                    return found if _is_norm(model, projected, added) else None
+    return _parallel(before, behind, [e for e in _alike(events, projected) if e.tap.side == "out"], projected)
+
+
+def with_stream(site: Site, around: Stream, events: Sequence[Event]) -> Site:
+    """The site with the stream around it, what its MLP adds, and what the next block receives."""
+    site = replace(site, embedding=around.embedding.tap, added=around.added.tap)
+    if around.block is BlockKind.PARALLEL and around.mlp is not None:
+        return replace(site, block=BlockKind.PARALLEL, mlp=around.mlp.tap, next=around.total.tap)
+    half = mlp_after(events, around.total)
+    if half is None:  # the decoder's self-attention is followed by cross-attention, not by an MLP: see `blocks`
+        return replace(site, block=around.block, after=around.total.tap)
+    kind, after, mlp, end = half
+    kind = BlockKind.NORM_AFTER if around.block is BlockKind.NORM_AFTER else kind
+    return replace(site, block=kind, after=after.tap, mlp=mlp.tap, next=end.tap)
+
+
+def _parallel(
+    before: Sequence[Event], behind: Sequence[Event], outputs: Sequence[Event], projected: Event
+) -> Stream | None:
     for total in behind:
         for embedding in before:
             rest = total.value - embedding.value - projected.value
@@ -61,12 +82,22 @@ def residual_around(record: ProbeRecord, projected: Event, start: int, stop: int
     return None
 
 
-def added_to_stream(record: ProbeRecord, added: Event, projected: Event, start: int, stop: int) -> bool:
-    """Whether a module's output `added`, and not the projection's, was added to a stream from before it."""
-    shape = projected.value.shape
-    before = _distinct(e for e in record.between(start, projected.time) if e.value.shape == shape)
-    behind = _distinct(e for e in record.between(added.time + 1, stop) if e.value.shape == shape)
-    return any(close(total.value, entry.value, added.value) for total in behind for entry in before)
+def added_around(events: Sequence[Event], output: Linear, projected: Event) -> str | None:
+    """The module around W_O whose output, and not W_O's, was added to the stream; None where W_O's was."""
+    around = [output.module.rsplit(".", n)[0] for n in range(1, output.module.count(".") + 1)]
+    before = _alike(events, projected, before=projected.time)
+    for left in events:
+        if left.time > projected.time and left.tap.side == "out" and left.tap.module in around:
+            behind = _alike(events, projected, after=left.time)
+            same = left.value.shape == projected.value.shape
+            if same and any(close(total.value, e.value, left.value) for total in behind for e in before):
+                return left.tap.module
+    return None
+
+
+def _alike(events: Iterable[Event], other: Event, *, after: int = -1, before: int = 1 << 60) -> list[Event]:
+    """The tensors of another's shape that were seen in a time, each once."""
+    return _distinct(e for e in events if after < e.time < before and e.value.shape == other.value.shape)
 
 
 def _near(found: Tensor, wanted: Tensor, size: Tensor) -> bool:
@@ -82,34 +113,34 @@ def _distinct(events: Iterable[Event]) -> list[Event]:
     return list(seen.values())
 
 
-def _entered(record: ProbeRecord, left: Event, tensor: Event) -> bool:
+def _entered(events: Iterable[Event], left: Event, tensor: Event) -> bool:
     """Whether `tensor` went into the module that gave `left`."""
     return any(
         e.pointer == tensor.pointer
         and e.tap.side == "in"
         and e.tap.module == left.tap.module
         and e.tap.call == left.tap.call
-        for e in record.events
+        for e in events
     )
 
 
-def norm_of(record: ProbeRecord, total: Event, stop: int) -> Event | None:
+def norm_of(events: Sequence[Event], total: Event) -> Event | None:
     """What a module that took `total` in made of it, same shape: a LayerNorm after the sum."""
-    for event in record.between(total.time, stop):
-        same = event.tap.side == "out" and event.value.shape == total.value.shape and event.pointer != total.pointer
-        if same and _entered(record, event, total):
+    for event in events:
+        later = event.time >= total.time and event.tap.side == "out" and event.pointer != total.pointer
+        if later and event.value.shape == total.value.shape and _entered(events, event, total):
             return event
     return None
 
 
-def mlp_after(record: ProbeRecord, total: Event, stop: int) -> tuple[BlockKind, Event, Event, Event] | None:
+def mlp_after(events: Sequence[Event], total: Event) -> tuple[BlockKind, Event, Event, Event] | None:
     """The second half of a block: (kind, stream after attention, the MLP's part, the next block's stream).
 
     pre-norm: m + f = next. post-norm: after = norm(m), and next = norm(after + f).
     """
-    later = [e for e in _distinct(record.between(total.time, stop)) if e.value.shape == total.value.shape]
+    later = _alike(events, total, after=total.time - 1)
     outputs = [e for e in later if e.tap.side == "out"]
-    normed = norm_of(record, total, stop)
+    normed = norm_of(events, total)
     for kind, entry in ((BlockKind.PRE_NORM, total), (BlockKind.POST_NORM, normed)):
         if entry is None:
             continue
@@ -117,7 +148,29 @@ def mlp_after(record: ProbeRecord, total: Event, stop: int) -> tuple[BlockKind, 
             part = next((f for f in outputs if f is not summed and close(summed.value, entry.value, f.value)), None)
             if part is None:
                 continue
-            end = summed if kind is BlockKind.PRE_NORM else norm_of(record, summed, stop)
+            end = summed if kind is BlockKind.PRE_NORM else norm_of(events, summed)
             if end is not None:
                 return kind, entry, part, end
     return None
+
+
+def _is_norm(model: nn.Module, entered: Event, left: Event) -> bool:
+    """Whether a module makes of a token alone what it made of it among others, and of a longer vector the same.
+
+    A convolution does not do the first, most nonlinearities not the second; and those that saturate treat each number
+    by itself, where a norm looks at all of them.
+    """
+    one, module = entered.value[1:2], model.get_submodule(left.tap.module)
+    half = one.shape[-1] // 2
+    other = torch.cat([one[:, :half], 3 * one[:, half:]], dim=-1)
+    try:
+        alone, long, longer, changed = module(one), module(1e4 * one), module(1e5 * one), module(other)
+    except Exception:  # it wants to know what else there is
+        return False
+    given = left.value[1:2]
+    return (
+        alone.shape == given.shape
+        and close(alone, given)
+        and parity.same(long, longer)
+        and not parity.same(changed[:, :half], alone[:, :half])
+    )

@@ -7,6 +7,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -14,34 +17,38 @@ from attn_core.capture.probing.record import AttentionEvent, Event, ProbeRecord
 from attn_core.rotary import fit_rotary
 from attn_core.tolerances import SMALLEST_NORM
 from attn_core.traces import parity
-from attn_core.traces.wiring import HeadSlices, Linear, Tap
+from attn_core.traces.wiring import HeadSlices, Linear, Site, Tap
 
 
-def output_projection(
+def output_projections(
     model: nn.Module, record: ProbeRecord, call: AttentionEvent, stop: int
-) -> tuple[Linear, Event] | None:
-    """W_O: the outermost affine map whose input is the very tensor that attention returned, and what it gave.
+) -> Iterator[tuple[Linear, Event]]:
+    """W_O, the outermost affine map whose input is the very tensor that attention returned, and what it gave.
 
-    A module is entered before the modules in it, so the first that is affine is the outermost.
+    Then the same with the next affine map after it, and so on: W_O may be stored as several. A module is entered before
+    the modules in it, so the first that is affine is the outermost.
     """
-    for event in record.between(call.time, stop):
-        if event.tap.side == "in" and event.pointer == call.pointer and event.value.shape == call.output.shape:
+    width, d_joined = 0, call.output.shape[-1]
+    modules: tuple[str, ...] = ()
+    given, time = (call.pointer, call.output.shape), call.time
+    while (found := _next_map(model, record, given, time, stop)) is not None:
+        linear, left = found
+        modules = (*modules, linear.module, *linear.then)
+        width = linear.width if len(modules) == 1 else width or d_joined
+        transposed = linear.transposed and len(modules) == 1
+        yield Linear(modules[0], transposed, width, modules[1:]), left
+        given, time = (left.pointer, left.value.shape), left.time
+
+
+def _next_map(
+    model: nn.Module, record: ProbeRecord, given: tuple[int, torch.Size], start: int, stop: int
+) -> tuple[Linear, Event] | None:
+    """The first affine map from a time on that takes a tensor, told by (its address, its shape)."""
+    for event in record.events:
+        if start <= event.time < stop and event.tap.side == "in" and (event.pointer, event.value.shape) == given:
             found = as_linear(model, record, event)
             if found is not None:
                 return found
-    return None
-
-
-def followed_by(
-    model: nn.Module, record: ProbeRecord, linear: Linear, left: Event, stop: int
-) -> tuple[Linear, Event] | None:
-    """The same map and the next one, where an affine map takes what `linear` gave: W_O may be stored as a pair."""
-    for event in record.between(left.time, stop):
-        if event.tap.side == "in" and event.pointer == left.pointer and event.value.shape == left.value.shape:
-            found = as_linear(model, record, event)
-            if found is not None:
-                width = linear.width or linear.weight(model).shape[0]
-                return Linear(linear.module, False, width, (*linear.then, found[0].module, *found[0].then)), found[1]
     return None
 
 
@@ -51,7 +58,7 @@ def as_linear(model: nn.Module, record: ProbeRecord, entered: Event) -> tuple[Li
     A module with modules in it (an adapter around a linear map, a low-rank pair) is pushed through, not read.
     """
     module = model.get_submodule(entered.tap.module)
-    left = record.at(Tap(entered.tap.module, "out", 0, entered.tap.call))
+    left = record.by_tap.get(Tap(entered.tap.module, "out", 0, entered.tap.call))
     if left is None:
         return None
     if next(module.children(), None) is not None:
@@ -78,7 +85,10 @@ def _affine(module: nn.Module, record: ProbeRecord, entered: Event, left: Event)
 
     One that is given a second tensor (the residual stream), or does something else with one token alone, is none.
     """
-    if record.count_inputs(entered.tap) != 1 or left.value.shape[0] != entered.value.shape[0]:
+    given = sum(
+        (e.tap.module, e.tap.side, e.tap.call) == (entered.tap.module, "in", entered.tap.call) for e in record.events
+    )
+    if given != 1 or left.value.shape[0] != entered.value.shape[0]:
         return False
     x = entered.value
     a, b = x[:1], x[-1:]
@@ -96,6 +106,23 @@ def _affine(module: nn.Module, record: ProbeRecord, entered: Event, left: Event)
     return all(parity.same(ours, theirs) for ours, theirs in pairs)
 
 
+def with_projections(model: nn.Module, record: ProbeRecord, call: AttentionEvent, site: Site, start: int) -> Site:
+    """Add W_Q, W_K, W_V where they can be found and verified at every position."""
+    everything = 0 if site.stream == "cross" else start
+    value = head_slices(model, record, call.value, everything, call.time, exact=True)
+    if value is None or not parity.same(value[2], call.value):
+        return site
+    site = replace(site, value=value[0], x=value[1], memory=value[1])
+    query = head_slices(model, record, call.query, start, call.time, exact=False)
+    key = head_slices(model, record, call.key, everything, call.time, exact=False)
+    if query is None or key is None:
+        return site
+    turned = [turned_by_position(q[2], captured) for q, captured in ((query, call.query), (key, call.key))]
+    if None in turned:
+        return site
+    return replace(site, query=query[0], key=key[0], x=query[1], memory=key[1])
+
+
 def head_slices(
     model: nn.Module, record: ProbeRecord, heads: Tensor, start: int, stop: int, exact: bool
 ) -> tuple[HeadSlices, Tap, Tensor] | None:
@@ -103,10 +130,10 @@ def head_slices(
 
     Matched at position 0, up to one factor for all heads and positions; with `exact` (values) the factor is 1.
     """
-    for entered in record.between(start, stop):
-        if entered.tap.side != "in" or entered.value.shape[0] != heads.shape[1]:
+    for entered in record.events:
+        if not start <= entered.time < stop or entered.tap.side != "in" or entered.value.shape[0] != heads.shape[1]:
             continue
-        left = record.at(Tap(entered.tap.module, "out", 0, entered.tap.call))
+        left = record.by_tap.get(Tap(entered.tap.module, "out", 0, entered.tap.call))
         if left is None or left.value.shape[0] != heads.shape[1] or left.value.shape[-1] < heads.shape[-1]:
             continue
         cut = _cut(left.value, heads, exact)

@@ -16,7 +16,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv
 from transformers.masking_utils import eager_mask, sdpa_mask
 
-from attn_core.capture import interface
+from attn_core.capture import interface, running
 
 _calls = []
 
@@ -63,7 +63,7 @@ class FrozenJudge:
         if len(trace.streams) > 1:
             ids["decoder_input_ids"] = torch.tensor([trace.tokens_of("decoder")[0].ids])
         _calls.clear()
-        name = "judge-with-mask" if interface.our_name(model) == interface.NAME_WITH_MASK else "judge"
+        name = "judge-with-mask" if running.our_name(model) == interface.NAME_WITH_MASK else "judge"
         with ExitStack() as stack:
             for site in sites:
                 if site.mlp is not None:
@@ -73,7 +73,7 @@ class FrozenJudge:
                 if isinstance(module, nn.Embedding) and "relative" not in module_name:
                     self._leaf_at(stack, module_name, self._table(module_name, module))
             stack.enter_context(_frozen_norms())
-            stack.enter_context(interface.attention_of(model, name))
+            stack.enter_context(running.attention_of(model, name))
             model(**ids, use_cache=False) if model.config.is_encoder_decoder else model(**ids)
         self.calls = list(_calls)
         order = iter(self.calls)

@@ -1,0 +1,76 @@
+"""How a model is run: with our attention chosen in its configurations, up to its final embedding, without a cache.
+
+Whatever is chosen here for one pass is as it was before when the pass is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor
+
+from attn_core.capture.interface import NAME, NAME_WITH_MASK
+
+
+def our_name(hf_model: Any) -> str:
+    """Which of our two names a model is run under.
+
+    Some families never ran on the library's fused function, and nobody noticed that their decoders do not say that they
+    are causal, or that their experts read the mask too; these get the masks that they know.
+    """
+    return NAME if getattr(hf_model, "_supports_sdpa", False) else NAME_WITH_MASK
+
+
+def use_ours_always(hf_model: Any) -> None:
+    """Choose our attention once and for all; for a model that was loaded here and that nobody else holds."""
+    hf_model.eval()
+    for config in configs(hf_model):
+        config._attn_implementation_internal = our_name(hf_model)
+
+
+def is_ours_always(hf_model: Any) -> bool:
+    """Whether a model can run as it is: our attention is chosen, and it is in eval mode."""
+    chosen = {config._attn_implementation_internal for config in configs(hf_model)}
+    return chosen == {our_name(hf_model)} and not hf_model.training
+
+
+def configs(hf_model: Any) -> list[Any]:
+    """Every configuration in a model that says which attention function is called."""
+    configs = [m.config for m in hf_model.modules() if hasattr(m, "config")]
+    return [c for c in {id(c): c for c in configs}.values() if hasattr(c, "_attn_implementation_internal")]
+
+
+@contextmanager
+def attention_of(hf_model: Any, name: str) -> Iterator[None]:
+    """Inside, a model has the attention of this name and no dropout; afterwards everything is as it was."""
+    before = [(c, c._attn_implementation_internal) for c in configs(hf_model)]
+    training = [m for m in hf_model.modules() if m.training]
+    if training:
+        hf_model.eval()
+    try:
+        for config, _ in before:
+            config._attn_implementation_internal = name
+        yield
+    finally:
+        for config, chosen in before:
+            config._attn_implementation_internal = chosen
+        for module in training:
+            module.training = True
+
+
+def run_stack(hf_model: Any, inputs: Mapping[str, Tensor]) -> Any:
+    """One forward pass, up to the final embedding: no logits of a vocabulary where they can be left out."""
+    return hf_model.base_model(**_on_its_device(hf_model, inputs))
+
+
+def run_whole(hf_model: Any, inputs: Mapping[str, Tensor]) -> Any:
+    """One forward pass as the owner of a model would make it: logits too, and whatever stands around the model."""
+    return hf_model(**_on_its_device(hf_model, inputs))
+
+
+def _on_its_device(hf_model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
+    device = next(hf_model.parameters()).device
+    no_cache = {"use_cache": False} if hasattr(hf_model.config, "use_cache") else {}
+    return {**{name: value.to(device) for name, value in inputs.items()}, **no_cache}
