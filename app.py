@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from ui.all_heads import first_screen, head_charts, next_token, overview, token_row, writing
+from ui.all_heads import film, first_screen, head_charts, next_token, overview, token_row, writing
 from ui.all_heads.head import arranged_head
 from ui.drawing import canvas, widgets
 from ui.page import open_page
 
-page = open_page("all_heads", params=[*head_charts.PARAMS, *overview.PARAMS, *writing.PARAMS])
+writing.take_over()
+page = open_page("all_heads", params=[*head_charts.PARAMS, *overview.PARAMS, *writing.PARAMS, *film.PARAMS])
 headline = st.container(gap=None)
 reading = first_screen.read(page)
 trace = reading.trace

@@ -1,6 +1,6 @@
-"""What comes next: probabilities of the next word, writing on word by word, and what the model would say half way.
+"""What comes next: probabilities of the next word, and what the model would say half way.
 
-    logits  →  ÷ temperature  →  keep the top k  →  softmax  →  draw one  →  read again, with one word more
+    logits  →  ÷ temperature  →  keep the top k  →  softmax
 
 The logit lens reads every layer as if it were the last: the final norm, then the unembedding. On the last layer that
 is exactly what the model says; before it, it is a prediction from an unfinished vector, which early layers need not
@@ -12,7 +12,8 @@ lens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from attn_core.text.tokens import Tokens, from_ids
 from attn_core.text.unknown_words import TextReader, is_unknown
 
 if TYPE_CHECKING:
-    from attn_core.traces.stream import StreamSource, StreamTrace
+    from attn_core.traces.stream import StreamTrace
 
     Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -133,39 +134,22 @@ def logit_lens(
     ]
 
 
-def generate(
-    read: Callable[[list[int]], StreamSource],
-    ids: Sequence[int],
-    n_words: int,
-    *,
-    limit: int,
-    stop: Collection[int | None] = (),
-    temperature: float = 1.0,
-    top_k: int = 0,
-    rng: np.random.Generator | None = None,
-) -> list[TokenPrediction]:
-    """Write on, one token at a time: each is drawn from its probabilities, or is the likeliest where `rng` is None.
-
-    `read` traces token ids, as `partial(ac.trace, model)` does. Ends after `n_words`, at `limit` tokens, or before a
-    token of `stop`. The probabilities are those after temperature and top-k, what each word was really drawn with.
-    """
-    written: list[TokenPrediction] = []
-    while len(written) < n_words and len(ids) + len(written) < limit:
-        stream = read([*ids, *(prediction.id for prediction in written)]).stream()
-        chances = probabilities(stream.logits(), temperature, top_k)
-        word = int(chances.argmax()) if rng is None else int(rng.choice(len(chances), p=chances))
-        if word in stop:
-            break
-        written.append(TokenPrediction(word, name_of(stream, word), float(chances[word])))
-    return written
-
-
 def continued_text(tokenizer: Any, tokens: Tokens, words: Sequence[int]) -> str:
     """The text with more words, as the tokenizer spells them; unknown words that it repeats are spelt as typed."""
+    return deque(continued_texts(tokenizer, tokens, words), 1).pop() if words else tokens.text.rstrip()
+
+
+def continued_texts(tokenizer: Any, tokens: Tokens, words: Iterable[int]) -> Iterator[str]:
+    """The text with one word more, and one more, as they come; a character of several tokens shows with its last."""
     typed = TextReader(tokenizer).names_of(tokens)
-    text, said = tokens.text.rstrip(), list(tokens.ids)
+    text, before, said = tokens.text.rstrip(), list(tokens.ids), list[int]()
+    spelt = from_ids(tokenizer, before).text
     for word in words:
-        before = from_ids(tokenizer, said).text
-        said.append(word)
-        text += f" {typed[word]}" if word in typed else from_ids(tokenizer, said).text.removeprefix(before)
-    return text
+        if word in typed:
+            text += f"{from_ids(tokenizer, before + said).text.removeprefix(spelt)} {typed[word]}"
+            before, said = [*before, *said, word], []
+            spelt = from_ids(tokenizer, before).text
+            yield text
+        else:
+            said.append(word)
+            yield text + from_ids(tokenizer, before + said).text.removeprefix(spelt)

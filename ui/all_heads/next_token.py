@@ -6,20 +6,18 @@ next_token.card(page, trace)          # one card, for models that predict a next
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from attn_core.errors import HeadlightError
-from attn_core.figures.charts.heatmap import heatmap_spec
 from attn_core.figures.html.bar_table import Column
 from attn_core.models.cards import card_of
 from attn_core.prediction.next_token import TokenPrediction, logit_lens, next_words, predicts
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from ui import words
-from ui.all_heads import lens, writing
+from ui.all_heads import film, lens, writing
 from ui.drawing import gallery, markup, widgets
 from ui.page import ROOT, Page
 
@@ -44,7 +42,7 @@ def card(page: Page, trace: TraceHandle) -> None:
             writing.settings(page, trace, found)
         with right:
             _layers(page, trace)
-        _steps(page, trace)
+    film.card(page, trace)
 
 
 def _likeliest(page: Page, trace: TraceHandle, found: Sequence[TokenPrediction]) -> None:
@@ -77,29 +75,3 @@ def _layers(page: Page, trace: TraceHandle) -> None:
     st.html(lens.table(rows))
     if chosen is None:
         st.html(f'<div class="hl-hint">{WORDS.html("lens.choose")}</div>')
-
-
-def _steps(page: Page, trace: TraceHandle) -> None:
-    """Where one head looked at each step of writing, one row a step, named by the word that was written."""
-    rows = writing.written_rows(page, trace)
-    if not rows:
-        return
-    labels, head = trace.tokens.labels, f"{page.layer}.{page.head}"
-    widgets.heading(WORDS.html("next.steps.title", head=head), WORDS.html("next.steps.hint"))
-    figure = partial(
-        heatmap_spec,
-        trace.pattern(page.layer, page.head)[rows.start : rows.stop],  # [written, key]
-        [labels[row + 1] for row in rows],
-        labels,
-        head=head,
-        masked=~trace.may_look(page.layer)[rows.start : rows.stop],
-        query_positions=list(rows),
-        key_special=trace.tokens.special,
-    )
-    gallery.plot(
-        "Where it looked, word by word",
-        figure,
-        key="next_steps",
-        alt=WORDS.text("next.steps.alt", head=head),
-        says=WORDS.text("next.steps.caption", head=head),
-    )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -63,6 +63,11 @@ def _run(loaded: ModelHandle, text: Text, options: dict[str, Any]) -> Trace:
         "forward pass", extra={"numbers": numbers | {"traces_kept": len(shared.STATE.traces), "bytes": result.n_bytes}}
     )
     return result
+
+
+def in_turn(loaded: ModelHandle) -> AbstractContextManager[None]:
+    """Hold a place of the queue for work of a model that is no trace, such as one word of those that it writes."""
+    return _my_turn(key_of(loaded))
 
 
 @contextmanager

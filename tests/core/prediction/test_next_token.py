@@ -1,8 +1,7 @@
-"""Next words, writing on and the logit lens, judged by torch and by the library's own models and generation."""
+"""Next words and the logit lens, judged by torch and by the library's own models and generation."""
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import families
@@ -130,48 +129,7 @@ def test_another_word_can_be_asked_for(decoder: ac.Model) -> None:
     assert ranks[-1] == int((trace.logits(4) > trace.logits(4)[hid]).sum()) + 1 > 1
 
 
-# --- Writing on -------------------------------------------------------------------------------------------------------
-
-
-def test_the_likeliest_words_are_what_the_library_generates(both: tuple[object, ac.Model]) -> None:
-    theirs, model = both
-    ids = ac.trace(model, families.TEXT).tokens.ids
-    judge = theirs.generate(  # type: ignore[attr-defined]
-        torch.tensor([ids]), max_new_tokens=6, num_beams=1, do_sample=False, eos_token_id=None, pad_token_id=0
-    )[0, len(ids) :]
-    found = next_token.generate(partial(ac.trace, model), ids, 6, limit=model.limit)
-    assert [prediction.id for prediction in found] == judge.tolist()
-
-
-def test_drawing_follows_the_probabilities(decoder: ac.Model) -> None:
-    ids = ac.trace(decoder, "anna and tom went to the market .").tokens.ids  # who gives is a matter of chance
-    trace = ac.trace(decoder, ids)
-    chances = next_token.probabilities(trace.logits(), temperature=1.5, top_k=3)
-    rng = np.random.default_rng(0)
-    drawn = [
-        next_token.generate(lambda _: trace, ids, 1, limit=64, temperature=1.5, top_k=3, rng=rng)[0] for _ in range(400)
-    ]
-    assert {prediction.id for prediction in drawn} <= set(np.flatnonzero(chances))
-    likeliest = int(chances.argmax())
-    share = np.mean([prediction.id == likeliest for prediction in drawn])
-    assert abs(share - chances[likeliest]) < 4 * np.sqrt(0.25 / 400)
-    assert {prediction.probability for prediction in drawn} <= set(chances.tolist())
-
-
-def test_writing_ends_at_the_limit_and_at_a_stop_sign(decoder: ac.Model) -> None:
-    ids = ac.trace(decoder, "a hungry old fox").tokens.ids
-    read = partial(ac.trace, decoder)
-    assert len(next_token.generate(read, ids, 50, limit=len(ids) + 3)) == 3
-    assert next_token.generate(read, ids, 5, limit=len(ids)) == []
-    ate = decoder.tokenizer.convert_tokens_to_ids("ate")
-    assert next_token.generate(read, ids, 5, limit=64, stop=(ate,)) == []
-
-
-def test_a_story_is_told_to_its_end(decoder: ac.Model) -> None:
-    tokens = ac.trace(decoder, "a hungry small fox").tokens
-    written = next_token.generate(partial(ac.trace, decoder), tokens.ids, 12, limit=decoder.limit)
-    text = next_token.continued_text(decoder.tokenizer, tokens, [prediction.id for prediction in written])
-    assert text.startswith("a hungry small fox ate in the ") and "the fox was hungry and small" in text
+# --- The text that was written ----------------------------------------------------------------------------------------
 
 
 def test_appending_reads_back_as_the_same_tokens(decoder: ac.Model) -> None:
