@@ -60,9 +60,9 @@ class View:
     page: str = "all_heads"
     link: Mapping[str, str] = field(default_factory=dict)
 
-    @cached_property
+    @property
     def reader(self) -> TraceReader:
-        """The stream that is shown."""
+        """The stream that is shown. Not kept: the app's buttons hold a view for hours, and it would hold the trace."""
         return self.trace.stream(self.stream)
 
     @property

@@ -28,10 +28,18 @@ _lock = threading.Lock()
 _published: tuple[MediaFileManager, str] | None = None
 
 
-def draw(figure: go.Figure, kind: str, name: str, scale: float | None = None, at: float | None = None) -> None:
+def draw(
+    figure: go.Figure,
+    kind: str,
+    name: str,
+    scale: float | None = None,
+    at: float | None = None,
+    key: str = "picture_file",
+) -> None:
     """Have the visitor's browser draw a figure as "png" or "svg", once, and save it as `name`.
 
-    `at`: when it was asked for, in seconds; the same wish may be sent again and is drawn once.
+    `at`: when it was asked for, in seconds; the same wish may be sent again and is drawn once. `key`: the place where
+    its progress is said; Save has the usual one.
     """
     description = figure.to_json(validate=False)
     size = {"width": figure.layout.width, "height": figure.layout.height, "scale": scale or PIXELS_A_UNIT[kind]}
@@ -43,7 +51,7 @@ def draw(figure: go.Figure, kind: str, name: str, scale: float | None = None, at
         wish["address"] = _media_files().add(
             description.encode(), "application/json", f"picture {number}", is_for_static_download=True
         )
-    _draw(key="picture_file", data=wish)
+    _draw(key=key, data=wish)
 
 
 def _says(name: str) -> dict[str, str]:
@@ -57,9 +65,9 @@ def _says(name: str) -> dict[str, str]:
     }
 
 
-def keep_place() -> None:
+def keep_place(key: str = "picture_file") -> None:
     """Keep the place where a picture's progress is said, while none is wanted."""
-    _draw(key="picture_file", data=None)
+    _draw(key=key, data=None)
 
 
 def script_address() -> str:

@@ -20,6 +20,7 @@ WORDS = words.beside(__file__)
 SHEET = flag("sheet", label=WORDS.text("worksheet"), in_caption=False)
 PARAMS = [SHEET]
 _WISHED = "wished_slide"
+PLACE = "slide_file"  # Save has a place of its own
 FRAME_HEIGHT = 760  # pixels: the card of a head, with a short sentence, on half a screen
 
 
@@ -83,6 +84,6 @@ def _draw_slide(found: list[ReadyView]) -> None:
         if view.name == wished:
             figure = view.paper() if view.paper else validated(view.picture)(theme="light")
             slide = as_slide(figure, view.says, view.below)
-            picture_file.draw(slide, "png", f"{view.name}-slide.png", scale_of(slide))
+            picture_file.draw(slide, "png", f"{view.name}-slide.png", scale_of(slide), key=PLACE)
             return
-    picture_file.keep_place()
+    picture_file.keep_place(PLACE)

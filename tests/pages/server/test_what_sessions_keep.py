@@ -8,14 +8,21 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from page_driver import open_menus
 from streamlit.testing.v1 import AppTest
 
 from attn_core.traces.layer import Layer
 from ui.server import cache, shared
+from ui.shell.folds import EVERY
 
 ROOT = Path(__file__).parents[3]
 PAGES = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]
-VIEWS = {"pages/compare_heads.py": [{}, {"shows_b": "random"}, {"shows_b": "shuffled"}]}
+VIEWS = {
+    "pages/compare_heads.py": [{}, {"shows_b": "random"}, {"shows_b": "shuffled"}],
+    "pages/find_heads.py": [{}, {"find": "matter", "off": "0.3"}, {"find": "kinds"}],
+    "pages/why_there.py": [{}, {"why": "flow"}, {"why": "card"}],
+}
+EACH = [(page, view) for page in PAGES for view in VIEWS.get(page, [{}])]
 
 
 def layers() -> int:
@@ -24,15 +31,28 @@ def layers() -> int:
     return sum(type(each) is Layer for each in gc.get_objects())
 
 
-@pytest.mark.parametrize(("script", "view"), [(page, view) for page in PAGES for view in VIEWS.get(page, [{}])])
+@pytest.mark.parametrize(("script", "view"), EACH)
 def test_a_page_that_was_drawn_keeps_no_trace(script: str, view: dict[str, str]) -> None:
+    assert kept(script, view, menus=False) == 0
+
+
+@pytest.mark.parametrize(("script", "view"), EACH)
+def test_nor_does_one_whose_menus_and_folds_stand_open(script: str, view: dict[str, str]) -> None:
+    """What is offered there is held by buttons, for as long as the visitor stays."""
+    assert kept(script, view, menus=True) == 0
+
+
+def kept(script: str, view: dict[str, str], *, menus: bool) -> int:
+    """How many recorded layers a session holds after its page was drawn, beside those that are kept for everybody."""
     shared.STATE.traces._sized.clear()
     before = layers()
     page = AppTest.from_file(str(ROOT / script), default_timeout=300)
     page.query_params.update({"v": "1", "text": "a fox saw the hill and the tree", **view})
+    if menus:
+        open_menus(page).session_state[EVERY] = True
     page.run()
     assert not page.exception, page.exception
     sys.modules["__main__"] = ModuleType("__main__")  # the last script's own names, which the next one replaces
     shared.STATE.traces._sized.clear()
     cache.begin_page()
-    assert layers() == before
+    return layers() - before
