@@ -15,7 +15,7 @@ Sources: Abnar & Zuidema 2020 (rollout); Kobayashi et al. 2020, 2021 (norms); Fe
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -50,7 +50,7 @@ class Flow:
         n = self.edges.shape[1]
         whole = np.concatenate([np.eye(n), np.zeros((n, 1))], axis=1)  # [token, input word + 1]
         for edges in self.edges[:layer]:
-            whole = _through(edges, whole)
+            whole = carried_down(edges, whole)
         return whole
 
     def reach(self, query: int, layer: int) -> Floats:
@@ -64,7 +64,7 @@ class Flow:
         rows = [np.eye(n + 1)[query]]
         for edges in self.edges[:layer][::-1]:
             above = rows[0]
-            below = _through(above[None], edges)[0]
+            below = carried_down(above[None], edges)[0]
             rows.insert(0, below)
         return np.stack(rows)
 
@@ -98,8 +98,8 @@ def disagreement(one: Floats, other: Floats) -> float:
     return float(np.abs(one - other).sum()) / 2
 
 
-def _through(edges: Floats, below: Floats) -> Floats:
-    """One layer's edges [row, token + 1] over what is below [token, column]: the bias column goes on as it is.
+def carried_down(edges: Floats, below: Floats) -> Floats:
+    """One layer's edges, or amounts, [row, token + 1] over what is below [token, column]; the last column stays.
 
     A row that reads an undefined row is undefined; one that does not read it is not touched by it.
     """
@@ -107,7 +107,7 @@ def _through(edges: Floats, below: Floats) -> Floats:
     undefined = np.isnan(below[:n]).any(axis=1)
     result = edges[:, :n] @ np.nan_to_num(below[:n])
     result[:, -1] += edges[:, -1]
-    result[((np.nan_to_num(edges[:, :n]) > 0) & undefined).any(axis=1)] = np.nan
+    result[((np.nan_to_num(edges[:, :n]) != 0) & undefined).any(axis=1)] = np.nan
     return result
 
 
@@ -120,17 +120,12 @@ def _rollout(stream: StreamTrace, layer: int) -> Floats:
 
 def _edges(stream: StreamTrace, layer: int, measure: str) -> Floats:
     """The shares of one layer by "norms" or "alti": [query, key + 1]."""
-    patterns = stream.patterns(layer).astype(np.float64)  # [head, query, key]
-    moved = np.stack([_moved(stream, layer, head) for head in range(stream.n_heads)])  # [head, key, d_model]
-    entered = stream.embedding(layer).astype(np.float64)
-    bias, after = stream.output_bias(layer).astype(np.float64), stream.after_attention(layer).astype(np.float64)
-    inner, outer = _norms(stream, layer, patterns, moved, entered, bias)
+    attention = LayerParts.of(stream, layer)
+    entered, after = stream.embedding(layer).astype(np.float64), stream.after_attention(layer).astype(np.float64)
+    outer = attention.norm_behind(stream, layer, entered)
     rows = []
     for query in range(len(entered)):
-        parts = np.einsum("hk,hkd->kd", patterns[:, query], moved)  # [key, d_model]
-        constant = bias
-        if inner is not None:
-            parts, constant = _part(inner, parts, query), _part(inner, bias, query) + inner.shift
+        parts, constant = attention.brought(query)
         parts[query] += entered[query]
         if outer is not None:
             parts, constant = _part(outer, parts, query), _part(outer, constant, query) + outer.shift
@@ -142,25 +137,55 @@ def _edges(stream: StreamTrace, layer: int, measure: str) -> Floats:
     return np.stack(rows)
 
 
+@dataclass(frozen=True, eq=False)
+class LayerParts:
+    """What all heads of a layer bring from every token to every token, and the bias.
+
+    `patterns` [head, query, key], `moved` [head, key, d_model] is value · W_O, `inner` the norm of attention's output,
+    frozen at every token, where there is one.
+    """
+
+    patterns: Floats
+    moved: Floats
+    bias: Floats
+    inner: FrozenNorm | None
+
+    @classmethod
+    def of(cls, stream: StreamTrace, layer: int) -> LayerParts:
+        patterns = stream.patterns(layer).astype(np.float64)
+        moved = np.stack([_moved(stream, layer, head) for head in range(stream.n_heads)])
+        own = cls(patterns, moved, stream.output_bias(layer).astype(np.float64), None)
+        if stream.block(layer) is not BlockKind.NORM_AFTER:
+            return own
+        return replace(own, inner=frozen_norm(partial(stream.block_norm, layer, "attention"), own._output()))
+
+    def brought(self, query: int) -> tuple[Floats, Floats]:
+        """(what comes from every token [key, d_model], what comes from no token [d_model]) to one token."""
+        parts = np.einsum("hk,hkd->kd", self.patterns[:, query], self.moved)
+        if self.inner is None:
+            return parts, self.bias
+        return _part(self.inner, parts, query), _part(self.inner, self.bias, query) + self.inner.shift
+
+    def sizes(self) -> Floats:
+        """How long what each head brings is, before any norm: [head, query, key]."""
+        lengths: Floats = self.patterns * np.linalg.norm(self.moved, axis=2)[:, None, :]
+        return lengths
+
+    def norm_behind(self, stream: StreamTrace, layer: int, entered: Floats) -> FrozenNorm | None:
+        """The LayerNorm behind the residual, frozen at every token, where there is one."""
+        if stream.block(layer) is not BlockKind.POST_NORM:
+            return None
+        return frozen_norm(partial(stream.block_norm, layer, "attention"), entered + self._output())
+
+    def _output(self) -> Floats:
+        output: Floats = np.einsum("hqk,hkd->qd", self.patterns, self.moved) + self.bias
+        return output
+
+
 def _moved(stream: StreamTrace, layer: int, head: int) -> Floats:
     """value · W_O of every key: [key, d_model]."""
     result: Floats = stream.value(layer, head).astype(np.float64) @ stream.w_o(layer, head).astype(np.float64)
     return result
-
-
-def _norms(
-    stream: StreamTrace, layer: int, patterns: Floats, moved: Floats, entered: Floats, bias: Floats
-) -> tuple[FrozenNorm | None, FrozenNorm | None]:
-    """(the norm of attention's output, the LayerNorm behind the residual), each frozen at every token, where there is
-    one."""
-    kind = stream.block(layer)
-    if kind not in (BlockKind.NORM_AFTER, BlockKind.POST_NORM):
-        return None, None
-    output = np.einsum("hqk,hkd->qd", patterns, moved) + bias
-    norm = partial(stream.block_norm, layer, "attention")
-    if kind is BlockKind.NORM_AFTER:
-        return frozen_norm(norm, output), None
-    return None, frozen_norm(norm, entered + output)
 
 
 def _part(norm: FrozenNorm, vectors: Floats, query: int) -> Floats:

@@ -24,6 +24,7 @@ from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
 Array = NDArray[np.floating]
+WORDS_AT_ONCE = 4096  # rows of the unembedding that are read as float64 at a time
 
 
 def direct_logits(parts: Array, norm: FrozenNorm, word: Array, bias: float = 0.0) -> tuple[Array, float]:
@@ -116,6 +117,24 @@ def nearest_words(stream: StreamTrace, token: int, vectors: Array, count: int) -
         norm = FrozenNorm.of(stream.final_norm, stream.embedding(stream.n_layers)[token])
         return both_ends(words.matrix, norm.part(vectors), count, measure="dot")
     return both_ends(words.matrix, vectors, count)
+
+
+def reading_above_mean(stream: StreamTrace, token: int, word: int) -> tuple[Array, float]:
+    """How far a word's logit is above the mean of all words' is read off the final embedding x: row · x + bias.
+
+    The softmax ignores what all logits share, so this says what a logit alone does not.
+    """
+    row, bias = _reading(stream, token, word)
+    matrix, final = stream.vocabulary.matrix, stream.final_embedding()[token].astype(np.float64)
+    biases = stream.read_words(np.zeros((1, len(final)), np.float32))[0].astype(np.float64)  # [word]
+    logits, total = stream.logits(token).astype(np.float64), np.zeros(len(final))
+    for start in range(0, len(logits), WORDS_AT_ONCE):
+        words = slice(start, start + WORDS_AT_ONCE)
+        rows = matrix[words].double().cpu().numpy()  # [word, d_model]
+        plain = rows @ final
+        small = np.abs(plain) <= SMALLEST
+        total += np.where(small, 1.0, (logits[words] - biases[words]) / np.where(small, 1.0, plain)) @ rows
+    return row - total / len(logits), bias - float(biases.mean())
 
 
 def _entering(stream: StreamTrace, added: StreamContributions) -> StreamContributions:

@@ -74,15 +74,22 @@ def score_parts(
     )
 
 
-def flow(trace: Readable, stream: str, query: int, measure: str) -> str:
-    """Why there?: the flow behind one word."""
-    return _lines(
+def flow(trace: Readable, stream: str, query: int, measure: str, word: int | None = None) -> str:
+    """Why there?: the flow behind one word, or with the id of a next `word` behind its logit."""
+    imports, followed = (
         ["from attn_core.circuits.flow import flow"],
-        traced(trace),
-        f"found = flow({_stream(stream)}, {measure!r})",
-        f"found.behind(len(found.edges))[{query}]  # the share of every input word, and last of the bias",
-        f"found.reach({query}, len(found.edges))  # [layer + 1, token + 1]",
+        [
+            f"found.behind(len(found.edges))[{query}]  # the share of every input word, and last of the bias",
+            f"found.reach({query}, len(found.edges))  # [layer + 1, token + 1]",
+        ],
     )
+    if word is not None:
+        imports.append("from attn_core.circuits.logit_flow import logit_top")
+        followed = [
+            f"parts = logit_top({_stream(stream)}, {query}, {word}).down(found)",
+            "parts.words  # what every input word adds, then biases, then MLPs: they sum to parts.top.logit",
+        ]
+    return _lines(imports, traced(trace), f"found = flow({_stream(stream)}, {measure!r})", *followed)
 
 
 def head_card(model: str, stream: str, layer: int, head: int) -> str:

@@ -1,49 +1,48 @@
-"""The page Why there?, seen as the flow behind one word: from which input words it came, through all layers."""
+"""The page Why there?, seen as the flow behind one word, or behind the next one: from which input words it came."""
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
 import streamlit as st
-from markupsafe import Markup
 
-from attn_core.circuits.flow import MEASURES, Flow, disagreement, flow
 from attn_core.figures.circuits.flow import flow_lines
 from attn_core.figures.html.bar_table import Column
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
-from attn_core.tolerances import SMALLEST
 from attn_core.views import snippets
 from ui import stream, words
 from ui.drawing import controls, gallery, markup, widgets
-from ui.param import choice
-from ui.server import budget, shared
+from ui.param import choice, whole
+from ui.server import budget
 from ui.shell import save_files
 from ui.shell.folds import fold
 from ui.stream import choose_word
+from ui.why_there.flow import OFFERED, AskedFlow, flows_of, offered_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from attn_core.traces.trace import Trace
     from ui.page import Page
     from ui.stream import StreamView
 
 WORDS = words.beside(__file__, "flow.toml")
 FLOW = choice("flow", WORDS.table("measures"), label="Measure")
-PARAMS = [FLOW]
+TOP = choice("top", WORDS.table("tops"), label="On top")
+NTH = whole("nth", low=1, high=OFFERED, default=1, label="Next word")
+PARAMS = [FLOW, TOP, NTH]
 COST = 16  # passes' worth of work for each token squared
-SAID, NAMED = 3, 0.02  # words that the headline names; the share from which a point names its heads
+SOON = 0.5  # seconds; what takes longer is announced
 
 
 def draw(page: Page, views: Callable[[], object]) -> None:
     """The whole view; `views` draws the switch between the page's views."""
     headline = st.container(gap=None)
     viewed = stream.of(page)
-    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="pickers"):
+    pickers = st.container(horizontal=True, gap="small", vertical_alignment="center", key="pickers")
+    with pickers:
         views()
         names = [f"{visible(label)} ({i})" for i, label in enumerate(viewed.queries.labels)]
         controls.word_picker("asking", names, viewed.query, choose_word, label="The word")
@@ -54,95 +53,93 @@ def draw(page: Page, views: Callable[[], object]) -> None:
         with headline:
             widgets.note(WORDS.text("page.too_long", tokens=most))
         return
+    _followed(viewed)
+    with pickers:
+        asked = AskedFlow(viewed, measure, _nth(viewed))
     with page.problems():
-        flows = shared.memoize(viewed.trace, _flows, viewed.reader.name)
-    found, layers, word = flows[measure], viewed.n_layers, markup.token_name(viewed.queries.labels, viewed.query)
-    shares = {name: each.behind(layers)[viewed.query] for name, each in flows.items()}  # [token + 1]
+        asked.shares  # noqa: B018
     with headline:
-        widgets.lead(_headline(viewed, shares[measure], word), f"{page.badges(viewed.trace)}{WORDS.html('page.sub')}")
-    title = WORDS.html("picture.title", word=markup.query(word))
-    with widgets.card("flow", title, WORDS.html("picture.hint")):
-        _picture(viewed, found, word, measure)
-        widgets.number_row(_numbers(viewed, shares, measure))
-    table = _table(viewed, shares)
-    with widgets.card("words", WORDS.html("words.title"), WORDS.html("words.hint", word=word)):
-        _words(viewed, shares[measure], word, measure)
-        fold(WORDS.text("picture.fold"), "numbers_flow", partial(st.dataframe, table, hide_index=True))
+        widgets.lead(asked.headline(), f"{page.badges(viewed.trace)}{WORDS.html('page.sub', asked.top)}")
+    with widgets.card("flow", _title(asked), WORDS.html("picture.hint", asked.top)):
+        _picture(asked)
+        widgets.number_row(asked.numbers())
+        places = partial(st.dataframe, asked.places(), hide_index=True)
+        fold(WORDS.text("picture.places"), "numbers_places", places)
+    hint = WORDS.html("words.hint", asked.top, word=asked.word, next=asked.following)
+    with widgets.card("words", WORDS.html("words.title"), hint):
+        _words(asked)
+        fold(WORDS.text("picture.fold"), "numbers_flow", partial(st.dataframe, asked.table(), hide_index=True))
         stream.links_elsewhere(viewed, viewed.query, "all_heads", "delta_e")
-    stream.offer_stream(
-        viewed, viewed.query, save_files.Numbers(f"flow behind {word}", lambda: table.to_csv(index=False))
-    )
-    page.offer_pictures(word, lines=snippets.flow(viewed.trace, viewed.reader.name, viewed.query, measure))
+    _offer(asked)
 
 
-def _flows(trace: Trace, name: str) -> dict[str, Flow]:
-    return {measure: flow(trace.stream(name), measure) for measure in MEASURES}
+def _followed(viewed: StreamView) -> None:
+    """Compute all measures once for everybody, and say how far that is where it takes a while."""
+    place, begun = st.empty(), time.monotonic()
+
+    def progress(share: float) -> None:
+        if time.monotonic() - begun > SOON:
+            place.progress(min(1.0, share), text=WORDS.text("page.following"))
+
+    with viewed.page.problems():
+        flows_of(viewed, progress)
+    place.empty()
 
 
-def _headline(viewed: StreamView, shares: np.ndarray, word: str) -> Markup:
-    """The words from which most came."""
-    if np.isnan(shares).any():
-        return WORDS.html("lead.undefined", word=markup.query(word))
-    best = np.argsort(-shares[:-1], kind="stable")[:SAID]
-    said = [
-        WORDS.html("lead.itself", share=percent(float(shares[i])))
-        if i == viewed.query
-        else WORDS.html(
-            "lead.item",
-            share=percent(float(shares[i])),
-            name=markup.key(markup.token_name(viewed.keys.labels, int(i))),
-        )
-        for i in best
-    ]
-    return WORDS.html("lead.found", word=markup.query(word), shares=Markup(", ").join(said))
+def _nth(viewed: StreamView) -> int | None:
+    """Which next word is on top, chosen where the model predicts one; None: the word itself."""
+    offered = offered_words(viewed)
+    if not offered or controls.switch(TOP) == "word":
+        return None
+    names = [f"{visible(found.word)} ({percent(found.probability)})" for found in offered]
+    if st.session_state[NTH.name] > len(offered):
+        st.session_state[NTH.name] = 1
+    return controls.pick(NTH, range(1, len(offered) + 1), lambda n: names[n - 1], width=170)
 
 
-def _numbers(viewed: StreamView, shares: dict[str, np.ndarray], measure: str) -> list[tuple[str, str]]:
-    own = shares[measure]
-    if np.isnan(own).any():
-        return []
-    apart = disagreement(own, shares["rollout"])
-    return [
-        (percent(float(own[viewed.query])), WORDS.text("numbers.itself")),
-        (percent(float(own[:-1][viewed.sink].sum())), WORDS.text("numbers.sink", sink=viewed.sink_name or "a sink")),
-        (percent(float(own[-1])), WORDS.text("numbers.bias")),
-        (percent(apart), WORDS.text("numbers.apart")),
-    ]
+def _title(asked: AskedFlow) -> str:
+    following = markup.key(asked.following)
+    return WORDS.html("picture.title", asked.top, word=markup.query(asked.word), next=following)
 
 
-def _picture(viewed: StreamView, found: Flow, word: str, measure: str) -> None:
-    reach = np.nan_to_num(found.reach(viewed.query, viewed.n_layers))
-    heads = {
-        (layer, int(at)): WORDS.text("picture.heads", heads=_heads(viewed, layer - 1, int(at)))
-        for layer in range(1, viewed.n_layers + 1)
-        for at in np.flatnonzero(reach[layer, :-1] > NAMED)
-    }
+def _about(asked: AskedFlow) -> str:
+    """What captions name."""
+    following = asked.following
+    return WORDS.text("words.logit_of", next=following, word=asked.word) if following else asked.word
+
+
+def _picture(asked: AskedFlow) -> None:
+    names = asked.names[: len(asked.viewed.keys) + 1]
     figure = partial(
-        flow_lines, viewed.queries.labels, reach, found.edges, viewed.query, heads, bias=WORDS.text("picture.bias")
+        flow_lines,
+        names,
+        asked.lines,
+        asked.points,
+        asked.viewed.n_layers,
+        asked.viewed.query,
+        next_word=asked.following or None,
     )
-    says = WORDS.text("picture.caption", word=word, measure=FLOW.options[measure])
-    alt = WORDS.text("picture.alt", word=word)
+    says, alt = (
+        WORDS.text("picture.caption", word=_about(asked), measure=FLOW.options[asked.measure]),
+        WORDS.text("picture.alt", word=asked.word),
+    )
     gallery.plot(WORDS.text("picture.name"), figure, key="flow_picture", alt=alt, says=says)
 
 
-def _heads(viewed: StreamView, layer: int, token: int) -> str:
-    """The three heads whose ΔE of a token is longest, with their shares of all heads' lengths."""
-    sizes = np.linalg.norm(viewed.reader.heads_delta_e(layer, token), axis=1)
-    best = np.argsort(-sizes, kind="stable")[:3]
-    return ", ".join(
-        f"{layer}.{head} ({percent(float(sizes[head] / max(float(sizes.sum()), SMALLEST)))})" for head in best
-    )
-
-
-def _words(viewed: StreamView, shares: np.ndarray, word: str, measure: str) -> None:
-    if np.isnan(shares).any():
+def _words(asked: AskedFlow) -> None:
+    if asked.undefined:
         return
-    names = [markup.token_name(viewed.keys.labels, i) for i in range(len(viewed.keys))] + [WORDS.text("picture.bias")]
-    column = Column(WORDS.text("words.column"), shares, [percent(float(share)) for share in shares], "key")
-    says = WORDS.text("words.caption", word=word, measure=FLOW.options[measure])
-    gallery.bars(WORDS.text("words.title"), names, [column], says=says)
+    said = [asked.said(float(part)) for part in asked.own]
+    column = Column(WORDS.text("words.column", asked.top), asked.own, said, "delta" if asked.logits else "key")
+    says = WORDS.text("words.caption", word=_about(asked), measure=FLOW.options[asked.measure])
+    gallery.bars(WORDS.text("words.title"), asked.names, [column], says=says)
 
 
-def _table(viewed: StreamView, shares: dict[str, np.ndarray]) -> pd.DataFrame:
-    names = [f"{visible(label)} ({i})" for i, label in enumerate(viewed.keys.labels)] + [WORDS.text("picture.bias")]
-    return pd.DataFrame({"word": names, **{name: np.round(own, 6) for name, own in shares.items()}})
+def _offer(asked: AskedFlow) -> None:
+    """The page's end: its pictures, its numbers and its lines of Python."""
+    viewed, table = asked.viewed, asked.table()
+    numbers = save_files.Numbers(f"flow behind {asked.word}", lambda: table.to_csv(index=False))
+    stream.offer_stream(viewed, viewed.query, numbers)
+    word = None if asked.next_word is None else asked.next_word.id
+    lines = snippets.flow(viewed.trace, viewed.reader.name, viewed.query, asked.measure, word)
+    viewed.page.offer_pictures(_about(asked), lines=lines)

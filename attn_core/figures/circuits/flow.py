@@ -1,105 +1,141 @@
-"""The picture of a flow: the sentence at the bottom, one word on top, layers between, lines as wide as the flow."""
+"""The picture of a flow: the sentence at the bottom, one word on top, layers between, lines as wide as the flow.
+
+Or, from a next word's logit down: that word on top, orange lines for what raises it, blue ones for what lowers it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from attn_core.figures.charts.spec import ChartSpec
-from attn_core.figures.colours import Theme, roles
+from attn_core.figures.colours import Theme, diverging, roles
 from attn_core.figures.labels import phrase, shorten
-from attn_core.text.numbers import percent
 
-Array = NDArray[np.floating]
-MOST_LINES, THINNEST = 160, 0.005  # lines that are drawn, and the share from which one is
+ABOVE = 0.8  # layers over the end: where a next word stands
+
+
+class FlowLine(NamedTuple):
+    """What a token that enters a layer brings to a token behind it, or straight to the word on top (`upper` None).
+
+    `share` is of all that is on top, with a sign; `says` is plain text, a line for each sentence.
+    """
+
+    layer: int
+    lower: int
+    upper: int | None
+    share: float
+    says: Sequence[str]
+
+
+class FlowPoint(NamedTuple):
+    """What a token holds as it enters a layer (after the last one: as it leaves that), as in `FlowLine`."""
+
+    layer: int
+    token: int
+    share: float
+    says: Sequence[str]
 
 
 def flow_lines(
-    labels: Sequence[str],
-    reach: Array,
-    edges: Array,
+    names: Sequence[str],
+    lines: Sequence[FlowLine],
+    points: Sequence[FlowPoint],
+    n_layers: int,
     query: int,
-    heads: Mapping[tuple[int, int], str],
     *,
-    bias: str,
+    next_word: str | None = None,
     theme: Theme,
 ) -> ChartSpec:
-    """`reach` [layer + 1, token + 1] is what each place brings to the word, `edges` [layer, query, key + 1] the shares.
+    """`names` are the tokens and, last, the bias; `query` is the token on top, or the one before the next word."""
+    role, steps = roles(theme), [colour for _, colour in diverging(theme)]
+    signed = next_word is not None
+    top = n_layers + (ABOVE if signed else 0)
+    chart = ChartSpec(theme, height=110 + round(78 * top))
 
-    `heads` says through which heads a place (layer, token) got what it holds. The last column is `bias`.
-    """
-    role, n = roles(theme), len(labels)
-    n_layers = len(edges)
-    chart = ChartSpec(theme, height=110 + 78 * n_layers)
-    for share, layer, upper, lower in _lines(reach, edges):
+    def colour(share: float, token: int) -> str:
+        if signed:
+            return steps[-2] if share > 0 else steps[1]
+        return role["key"] if token < len(names) - 1 else role["soft"]
+
+    for line in lines:
+        straight = line.upper is None
         chart.add(
             "scatter",
-            x=[lower, upper],
-            y=[layer, layer + 1],
+            x=[line.lower, query if line.upper is None else line.upper],
+            y=[line.layer, top if straight else line.layer + 1],
             mode="lines",
-            line={"color": role["key"] if lower < n else role["soft"], "width": 0.8 + 13 * share},
-            opacity=0.35 + 0.6 * min(1.0, 2 * share),
+            line={
+                "color": colour(line.share, line.lower),
+                "width": 0.8 + 13 * min(1.0, abs(line.share)),
+                "dash": "dot" if straight else "solid",
+            },
+            opacity=0.35 + 0.6 * min(1.0, 2 * abs(line.share)),
             hoverinfo="skip",
         )
-    names = [*labels, bias]
-    places = [(layer, at) for layer in range(n_layers + 1) for at in range(n + 1) if reach[layer, at] > THINNEST]
+    _add_middles(chart, lines, query, top)
     chart.add(
         "scatter",
-        x=[at for _, at in places],
-        y=[layer for layer, _ in places],
+        name="points",
+        x=[point.token for point in points],
+        y=[point.layer for point in points],
         mode="markers",
         marker={
-            "size": [6 + 16 * float(reach[place]) ** 0.5 for place in places],
-            "color": [role["query"] if place == (n_layers, query) else role["key"] for place in places],
+            "size": [6 + 16 * min(1.0, abs(point.share)) ** 0.5 for point in points],
+            "color": [
+                role["query"] if (point.layer, point.token) == (top, query) else colour(point.share, 0)
+                for point in points
+            ],
         },
-        text=[
-            f"{phrase(names[at])} before layer {layer}: <b>{percent(float(reach[layer, at]))}</b>"
-            + (f"<br>{phrase(heads[layer, at])}" if (layer, at) in heads else "")
-            for layer, at in places
-        ],
+        text=[_said(point.says) for point in points],
         hoverinfo="text",
     )
-    chart.add_annotation(
-        x=query,
-        y=n_layers,
-        text=f"<b>{shorten(labels[query])}</b>",
-        showarrow=False,
-        yshift=18,
-        font={"color": role["query"], "size": 14},
+    word = names[query] if next_word is None else next_word
+    where = {"x": query, "y": top, "yshift": 18, "showarrow": False}
+    chart.add_annotation(text=f"<b>{shorten(word)}</b>", font={"color": role["query"], "size": 14}, **where)
+    _lay_out(chart, names, n_layers, top)
+    return chart
+
+
+def _add_middles(chart: ChartSpec, lines: Sequence[FlowLine], query: int, top: float) -> None:
+    """Where each line says what it is: a place to point at in its middle."""
+    uppers = [query if line.upper is None else line.upper for line in lines]
+    ends = [top if line.upper is None else line.layer + 1 for line in lines]
+    chart.add(
+        "scatter",
+        name="middles",
+        x=[(line.lower + upper) / 2 for line, upper in zip(lines, uppers, strict=True)],
+        y=[(line.layer + end) / 2 for line, end in zip(lines, ends, strict=True)],
+        mode="markers",
+        marker={"size": 14, "opacity": 0},
+        text=[_said(line.says) for line in lines],
+        hoverinfo="text",
     )
+
+
+def _said(lines: Sequence[str]) -> str:
+    first, *rest = (phrase(line) for line in lines)
+    return "<br>".join([f"<b>{first}</b>", *rest])
+
+
+def _lay_out(chart: ChartSpec, names: Sequence[str], n_layers: int, top: float) -> None:
+    n = len(names)
+    quiet = {"showgrid": False, "zeroline": False, "fixedrange": True, "automargin": True}
     chart.lay_out(
         margin={"t": 8, "l": 8, "r": 8, "b": 8},
         showlegend=False,
         hovermode="closest",
         xaxis={
-            "tickvals": list(range(n + 1)),
+            "tickvals": list(range(n)),
             "ticktext": [shorten(name) for name in names],
-            "tickangle": -90 if n > 9 else 0,
-            "showgrid": False,
-            "zeroline": False,
-            "fixedrange": True,
-            "automargin": True,
-            "range": [-0.6, n + 0.6],
+            "tickangle": -90 if n > 10 else 0,
+            "range": [-0.6, n - 0.4],
+            **quiet,
         },
         yaxis={
             "tickvals": list(range(n_layers + 1)),
             "ticktext": [f"layer {layer}" for layer in range(n_layers)] + ["end"],
-            "showgrid": False,
-            "zeroline": False,
-            "fixedrange": True,
-            "automargin": True,
-            "range": [-0.3, n_layers + 0.5],
+            "range": [-0.3, top + 0.5],
+            **quiet,
         },
     )
-    return chart
-
-
-def _lines(reach: Array, edges: Array) -> list[tuple[float, int, int, int]]:
-    """(share, layer, upper token, lower token) of the widest lines, the thinnest first; the bias column ends a line."""
-    found = []
-    for layer, shares in enumerate(edges):
-        width = np.nan_to_num(reach[layer + 1, :-1, None] * shares)  # [query, key + 1]
-        found += [(float(width[i, j]), layer, int(i), int(j)) for i, j in np.argwhere(width > THINNEST)]
-    return sorted(found)[-MOST_LINES:]

@@ -96,6 +96,38 @@ def test_edges_are_those_of_berts_own_parameters(bert, measure):
         np.testing.assert_allclose(found.edges[layer], sizes / sizes.sum(axis=1, keepdims=True), atol=1e-5)
 
 
+# What the authors' published code gives for tokens 1 and 4 of the model below, run once and written down: rollout by
+# that of Abnar & Zuidema 2020, the two others by that of Ferrando et al. 2022. It has no column for the bias, and takes
+# the spread of a token with n − 1; without shifts of the norms that cancels in shares.
+PUBLISHED = {
+    "alti": [
+        [0.115674, 0.261307, 0.119638, 0.09797, 0.06537, 0.057105, 0.1726, 0.110335],
+        [0.114587, 0.109491, 0.127023, 0.086517, 0.2451, 0.06953, 0.156819, 0.090933],
+    ],
+    "norms": [
+        [0.122543, 0.247009, 0.086862, 0.069608, 0.167402, 0.079196, 0.145237, 0.082144],
+        [0.092105, 0.100051, 0.114772, 0.074578, 0.314282, 0.091258, 0.135392, 0.077562],
+    ],
+    "rollout": [
+        [0.094102, 0.341142, 0.076272, 0.083382, 0.129591, 0.078609, 0.10932, 0.087582],
+        [0.076348, 0.092508, 0.102395, 0.077832, 0.375364, 0.084495, 0.108197, 0.082861],
+    ],
+}
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_it_is_what_the_authors_published_code_gives(measure):
+    model = FAMILIES["bert"].build()
+    with torch.no_grad():
+        for layer in model.encoder.layer:
+            layer.attention.output.LayerNorm.bias.zero_()
+    trace = ac.trace(ac.wrap(model, word_tokenizer(), name="bert"), [2, 5, 9, 17, 30, 41, 7, 3])
+    edges = flow(trace.stream(), measure).edges.copy()
+    edges[..., -1] = 0
+    behind = Flow(measure, edges / edges.sum(axis=2, keepdims=True)).behind(2)
+    np.testing.assert_allclose(behind[[1, 4], :-1], PUBLISHED[measure], atol=3e-6)
+
+
 def test_what_reaches_a_word_is_the_same_from_above_and_from_below(bert):
     found = flow(bert[1].stream(), "alti")
     reach = found.reach(7, 2)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 import pytest
 from page_driver import array, figure, html, lead, load, notes, open_page, table, text
 
 import attn_core as ac
 from attn_core.circuits.flow import disagreement, flow
-from attn_core.text.numbers import percent
+from attn_core.circuits.logit_flow import logit_top
+from attn_core.prediction.next_token import next_words
+from attn_core.text.numbers import percent, signed
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 CREATURE = 4
@@ -40,12 +44,33 @@ def test_the_picture_has_lines_as_wide_as_the_flow_and_points_that_say_their_sha
     assert all(line["x"][1] == CREATURE for line in last)
     for line in last:
         assert line["line"]["width"] == pytest.approx(0.8 + 13 * found.edges[5][CREATURE, line["x"][0]])
-    (points,) = (part for part in drawn["data"] if part["mode"] == "markers")
-    itself = [said for said in points["text"] if said.startswith(f"creature before layer 0: <b>{percent(reach[0, 4])}")]
+    (points,) = (part for part in drawn["data"] if part.get("name") == "points")
+    itself = [said for said in points["text"] if said == f"<b>creature before layer 0: {percent(reach[0, 4])}</b>"]
     assert len(itself) == 1
     sizes = np.linalg.norm(trace.stream().heads_delta_e(5, CREATURE), axis=1)
     assert f"mostly through heads 5.{sizes.argmax()} ({percent(sizes.max() / sizes.sum())})" in " ".join(points["text"])
     assert array(points["y"]).max() == 6 and drawn["layout"]["xaxis"]["ticktext"][-1] == "bias"
+
+
+def test_each_line_says_its_share_and_the_heads_that_carried_it_and_all_are_in_a_table(page, trace):
+    found, drawn = flow(trace.stream(), "alti"), figure(page, "flow_picture")
+    (middles,) = (part for part in drawn["data"] if part.get("name") == "middles")
+    lengths = np.array(
+        [
+            trace.pattern(5, head)[CREATURE, 2] * np.linalg.norm(trace.value(5, head)[2] @ trace.w_o(5, head))
+            for head in range(12)
+        ]
+    )
+    best = lengths.argmax()
+    said = f"fluffy → creature in layer 5: {percent(float(found.edges[5][CREATURE, 2]))}"
+    heads = f"mostly through heads 5.{best} ({percent(float(lengths[best] / lengths.sum()))})"
+    (line,) = (text for text in middles["text"] if text.startswith(f"<b>{said}"))
+    assert heads in line
+    rows = table(page, "heads")
+    assert len(rows) == len(middles["text"]) == len(drawn["data"]) - 2
+    (row,) = rows[(rows["layer"] == 5) & (rows["from"] == "fluffy") & (rows["to"] == "creature")].itertuples()
+    assert row.heads.startswith(heads) and row[4] == pytest.approx(100 * found.edges[5][CREATURE, 2], abs=1e-3)
+    assert rows["share %"].is_monotonic_decreasing
 
 
 @pytest.mark.parametrize("measure", ["norms", "rollout"])
@@ -66,6 +91,7 @@ def test_itself_sinks_bias_and_disagreement_are_said_and_all_is_in_the_table(pag
         (sink, "from [CLS] [SEP], often just a resting place"),
         (own[-1], "from biases and the shift of norms"),
         (disagreement(own, shares["rollout"]), "of the flow lies elsewhere by rollout"),
+        (disagreement(own, shares["norms"]), "of the flow lies elsewhere by the norms"),
     ):
         assert f"{percent(float(number))}{what}" in text(page), what
     every = table(page, "alti")
@@ -85,3 +111,66 @@ def test_a_decoder_with_an_encoder_is_refused_with_the_reason_and_a_long_text_wi
 def test_what_was_typed_is_text_in_the_flow_too():
     page = open_page("why_there", why="flow", text="<b>x</b> $y$ said", query=2)
     assert "<b>x</b>" not in html(page)
+
+
+# ------------------------------------------------------------------------------------- from the next word's logit down
+
+
+@pytest.fixture(scope="module")
+def decoder() -> ac.Trace:
+    return ac.trace(load("tiny-decoder"), STARTER)
+
+
+@pytest.fixture(scope="module")
+def next_page(decoder):
+    return open_page(
+        "why_there", why="flow", model="tiny-decoder", text=decoder.tokens.text, query=6, top="next", folds=True
+    )
+
+
+def test_a_causal_models_next_word_is_followed_down_and_the_parts_are_its_logit(next_page, decoder):
+    (best, *_) = next_words(decoder.stream(), 5, position=6)
+    found = logit_top(decoder.stream(), 6, best.id).down(flow(decoder.stream(), "alti"))
+    start = f"After {decoder.tokens.labels[6]}, {best.word} comes next with {percent(best.probability)}: "
+    assert lead(next_page).startswith(f"{start}its logit is {signed(found.top.logit)} against the mean of all words: ")
+    most = int(np.argsort(-np.abs(found.words[:7]))[0])
+    name = "itself" if most == 6 else decoder.tokens.labels[most]
+    assert f"{signed(float(found.words[most]))} from {name}" in lead(next_page)
+    every = table(next_page, "alti")
+    np.testing.assert_allclose(every["alti"], found.words, atol=1e-6)
+    logits = decoder.logits(6).astype(float)
+    for measure in ("alti", "norms", "rollout"):
+        assert every[measure].sum() == pytest.approx(logits[best.id] - logits.mean(), abs=1e-4)
+    assert list(every["word"][-2:]) == ["bias", "MLPs"]
+    assert f"{signed(found.top.mlp)}from the MLPs" in text(next_page)
+
+
+def test_its_picture_has_dotted_lines_from_the_top_coloured_by_sign(next_page, decoder):
+    (best, *_) = next_words(decoder.stream(), 5, position=6)
+    top = logit_top(decoder.stream(), 6, best.id)
+    drawn, end = figure(next_page, "flow_picture"), len(top.brought) + 0.8
+    straight = [part for part in drawn["data"] if part["mode"] == "lines" and part["line"]["dash"] == "dot"]
+    assert straight and all(line["x"][1] == 6 and line["y"][1] == end for line in straight)
+    for line in straight:
+        brought = top.brought[line["y"][0], line["x"][0]]
+        whole = np.abs(top.brought).sum() + abs(top.own)
+        assert line["line"]["width"] == pytest.approx(0.8 + 13 * abs(brought) / whole)
+        assert (line["line"]["color"] == "#406cae") == (brought < 0)
+    assert f"<b>{escape(best.word)}</b>" in [note["text"] for note in drawn["layout"]["annotations"]]
+
+
+def test_another_of_the_likeliest_next_words_is_put_on_top(decoder):
+    second = next_words(decoder.stream(), 5, position=6)[1]
+    opened = {"why": "flow", "model": "tiny-decoder", "text": decoder.tokens.text, "query": 6, "top": "next"}
+    page = open_page("why_there", nth=2, menus=True, **opened)
+    assert lead(page).startswith(f"After {decoder.tokens.labels[6]}, {second.word} comes next")
+    lines: dict[str, object] = {}
+    (code,) = [block.value for block in page.code if block.value.startswith("import attn_core")]
+    exec(code, lines)
+    assert lines["parts"].words.sum() == pytest.approx(lines["parts"].top.logit, abs=1e-4)
+
+
+def test_a_model_that_predicts_nothing_has_only_the_word_on_top(page):
+    assert "Its next word" not in str(page.get("button_group"))
+    asked = open_page("why_there", why="flow", query=CREATURE, top="next")
+    assert lead(asked) == lead(page)
