@@ -160,7 +160,13 @@ class Page:
 
     def again(self, trace: TraceHandle) -> Callable[..., Trace]:
         """Run a trace's own tokens once more: `page.again(trace)(without=[(0, 3)])`. For `attn_core.heads.ablation`."""
-        return lambda **options: self.trace(trace.tokens.ids, **options).value()
+        loaded = self.model()
+
+        def run(**changes: Any) -> Trace:
+            with shown_problems():
+                return passes.trace_again(loaded, trace, **changes).value()
+
+        return run
 
     def count(self, tokens: Tokens, limit: int) -> None:
         """Say beside the sentence how many tokens it has, and whether some were cut."""

@@ -120,32 +120,24 @@ class StreamView:
         return self.reader.pattern(layer, head)
 
     def run(self, **options: object) -> TraceHandle:
-        """The same tokens once more, for example with heads switched off."""
-        source, target = self._sentences()
+        """The same tokens once more, with heads switched off, for example."""
         with self.page.problems():
-            return passes.trace(self.model, source, **{**target, **options})
+            return passes.trace_again(self.model, self.trace, **options)
 
     def run_once(self, **options: object) -> Trace:
         """As `run`, for a trace that nobody will ask for again: it is not kept."""
-        source, target = self._sentences()
         with self.page.problems():
-            return passes.run_uncached(self.model, source, **{**target, **options})
+            return passes.run_again_uncached(self.model, self.trace, **options)
 
     def shuffled(self, seed: int) -> StreamTrace:
         """This stream over the same words in another order; between two sentences it is the keys that are mixed."""
-        source, target = self._sentences()
+        source, target = passes.sentences_of(self.trace)
         if self.reader.name == "decoder":
             target = {"target": _shuffled(self.queries, seed)}
         else:
             source = _shuffled(self.keys, seed)
         with self.page.problems():
             return passes.run_uncached(self.model, source, **target).stream(self.stream)
-
-    def _sentences(self) -> tuple[list[int], dict[str, list[int]]]:
-        """The ids of what was read, and of an encoder-decoder's target as an option of a pass."""
-        if self.trace.kind != "encoder-decoder":
-            return self.queries.ids, {}
-        return self.trace.stream("encoder").tokens.ids, {"target": self.trace.stream("decoder").tokens.ids}
 
 
 def _shuffled(tokens: Tokens, seed: int) -> list[int]:

@@ -107,7 +107,7 @@ class Patches:
     def __init__(self, changes: Changes, wiring: Wiring) -> None:
         self._of_heads: dict[tuple[str, str, int], dict[int, list[_Put]]] = {}  # kind, stream, layer → head → what
         self._of_tensors: dict[tuple[str, str], dict[int, dict[Tap, list[_Put]]]] = {}  # module, side → call → tap
-        for patch in _all_patches(changes):
+        for patch in all_patches(changes):
             put = _Put(patch.place, patch.rule, None if patch.rule else torch.from_numpy(patch.array))
             self._add(put, wiring)
         self.tensors_left = sum(len(taps) for calls in self._of_tensors.values() for taps in calls.values())
@@ -218,7 +218,7 @@ def _last_half(site: Site, wiring: Wiring) -> Site:
     return cross[site.layer] if site.layer < len(cross) else site
 
 
-def _all_patches(changes: Changes) -> list[Patch]:
+def all_patches(changes: Changes) -> list[Patch]:
     """Everything that is changed in a pass, as patches."""
     off = [Patch(Place("head", *head), rule=changes.replacement) for head in changes.without]
     forced = [Patch(Place("pattern", *one.head), one.shape, one.numbers) for one in changes.forced]

@@ -30,8 +30,10 @@ class PassRecorder:
     def attend(self, *_: Any) -> Tensor:
         raise NotImplementedError  # the library's fused function is asked
 
-    def __init__(self, wiring: Wiring, changes: Changes = _PLAIN) -> None:
+    def __init__(self, wiring: Wiring, changes: Changes = _PLAIN, first: int = 0) -> None:
+        """`first`: how many attention calls are left out at the beginning."""
         self.wiring = wiring
+        self._sites = wiring.sites[first:]
         self.patches = Patches(changes, wiring) if changes else None
         self.calls: list[KeptCall] = []
         self.seen: list[tuple[str, str, Any, dict[str, Any] | None]] = []  # module, side, values, named values
@@ -41,9 +43,9 @@ class PassRecorder:
         self._counts: dict[tuple[str, str], int] = {}  # how often something entered or left a module
 
     def _site(self) -> Site:
-        if len(self.calls) == len(self.wiring.sites):
+        if len(self.calls) == len(self._sites):
             raise UnsupportedFamily("This model takes another path for another text; its layers cannot be told apart.")
-        return self.wiring.sites[len(self.calls)]
+        return self._sites[len(self.calls)]
 
     def before_attention(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.patches is None:

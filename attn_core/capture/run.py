@@ -28,7 +28,7 @@ from attn_core.traces.layer import Layer, LazyLayers, frozen
 from attn_core.traces.source import Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
-from attn_core.traces.wiring import changed_weights
+from attn_core.traces.wiring import Tap, changed_weights
 
 HeadKey = tuple[int, int] | tuple[str, int, int]
 
@@ -62,20 +62,37 @@ def trace(
     Raises ValueError or IndexError for a place that is not there, is named twice, or gets another shape than it has,
     and HeadlightError where this model's tensor could not be found.
     """
-    if replacement not in ("zero", "mean"):
-        raise ValueError(f'replacement must be "zero" or "mean", got {replacement!r}')
     inputs, read = _inputs(model, text, target, audio)
-    off = [_head_key(model, key) for key in without]
-    forced = {_head_key(model, key): cells for key, cells in (edit or {}).items()}
-    patches = [patch_of(place, put, model.wiring) for place, put in (patch or {}).items()]
-    changes = Changes.of(off, replacement, forced, patches)
+    changes = changes_of(model, without=without, replacement=replacement, edit=edit, patch=patch)
     recorder = GradientRecorder(model.wiring, model.hf, changes) if grad else PassRecorder(model.wiring, changes)
     with model.running(grad), recording_to(recorder):
         model.run(**inputs)
-    if recorder.patches is not None and recorder.patches.tensors_left:
-        raise HeadlightError(f"{model.name} did not pass by every place that was to be patched, so nothing is shown.")
+    check_patched(model, recorder)
     made = assemble(model, recorder, read, changes)
     return with_gradients(made, recorder.nodes, model.wiring.logits) if isinstance(recorder, GradientRecorder) else made
+
+
+def changes_of(
+    model: Model,
+    *,
+    without: Sequence[HeadKey] = (),
+    replacement: str = "zero",
+    edit: Mapping[HeadKey, Any] | None = None,
+    patch: Mapping[Place, Any] | None = None,
+) -> Changes:
+    """What these options of `trace` change, checked against the model."""
+    if replacement not in ("zero", "mean"):
+        raise ValueError(f'replacement must be "zero" or "mean", got {replacement!r}')
+    off = [_head_key(model, key) for key in without]
+    forced = {_head_key(model, key): cells for key, cells in (edit or {}).items()}
+    patches = [patch_of(place, put, model.wiring) for place, put in (patch or {}).items()]
+    return Changes.of(off, replacement, forced, patches)
+
+
+def check_patched(model: Model, recorder: PassRecorder) -> None:
+    """Raises HeadlightError where a pass is over and something was not put where it belongs."""
+    if recorder.patches is not None and recorder.patches.tensors_left:
+        raise HeadlightError(f"{model.name} did not pass by every place that was to be patched, so nothing is shown.")
 
 
 def _head_key(model: Model, key: HeadKey) -> tuple[str, int, int]:
@@ -146,11 +163,23 @@ def _times(model: Model, n_frames: int) -> Tokens:
     return Tokens("", places, labels, [False] * n_positions, list(places), list(labels))
 
 
-def assemble(model: Model, recorder: PassRecorder, read: dict[str, tuple[Tokens, Tokens]], changes: Changes) -> Trace:
-    """The trace of what a recorder kept; `read` gives the (query, key) tokens of each stream."""
-    wiring, taps = model.wiring, recorder.taps()
+def assemble(
+    model: Model,
+    recorder: PassRecorder,
+    read: dict[str, tuple[Tokens, Tokens]],
+    changes: Changes,
+    below: Sequence[Callable[[], Layer]] = (),
+    known: Mapping[Tap, Tensor] = frozen({}),
+) -> Trace:
+    """The trace of what a recorder kept; `read` gives the (query, key) tokens of each stream.
+
+    A pass that began above some layers (`capture.again`) has those layers from `below`, and `known` from around them.
+    """
+    wiring, taps = model.wiring, {**known, **recorder.taps()}
     layers: dict[str, list[Callable[[], Layer]]] = {name: [] for name in read}
-    for site, call in zip(wiring.sites, recorder.calls, strict=True):
+    if below:
+        layers["self"] += below
+    for site, call in zip(wiring.sites[len(below) :], recorder.calls, strict=True):
         layers[site.stream].append(partial(layer_of, site, call, wiring, taps, recorder.computed))
     source = source_of(model)
     streams: dict[str, StreamTrace] = {}

@@ -107,14 +107,11 @@ def _forced(stream: StreamTrace, head: Head, cells_of: Callable[[Bools, Cells], 
     return np.where(total > 0, cells / np.maximum(total, 1), own).astype(np.float32)
 
 
-def runner(model: Any, trace: Trace) -> Runner:
+def runner(model: Any, trace: Trace) -> Callable[..., Trace]:
     """Run the sentence of `trace` again, token by token the same: `run(without=[(0, 3)])` gives another trace."""
-    from attn_core.capture.run import trace as run_trace  # brings in torch, which a stored result does without
+    from attn_core.capture.again import trace_again  # brings in torch, which a stored result does without
 
-    if trace.kind != "encoder-decoder":
-        return lambda **options: run_trace(model, trace.tokens.ids, **options)
-    source, target = trace.tokens_of("encoder")[0].ids, trace.tokens_of("decoder")[0].ids
-    return lambda **options: run_trace(model, source, target=target, **options)
+    return lambda **changes: trace_again(model, trace, **changes)
 
 
 @dataclass(frozen=True)

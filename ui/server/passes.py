@@ -45,18 +45,42 @@ def trace(loaded: ModelHandle, text: Text, **options: Any) -> TraceHandle:
     return TraceHandle.of(shared.get_or_compute(key, partial(_run, loaded, text, options)))
 
 
+def trace_again(loaded: ModelHandle, plain: TraceHandle, **changes: Any) -> TraceHandle:
+    """A handle of the same tokens once more with something changed; `changes` go to `attn_core.trace`.
+
+    Nothing below the first change is computed again, see `attn_core.capture.again`.
+    """
+    source, target = sentences_of(plain)
+    key = (key_of(loaded), frozen(source), frozen({**target, **changes}))
+    return TraceHandle.of(shared.get_or_compute(key, partial(_run, loaded, source, changes, plain)))
+
+
 def run_uncached(loaded: ModelHandle, text: Text, **options: Any) -> Trace:
     """As `trace`, for a pass that nobody will ask for again: it takes its turn, and is not kept."""
     return _run(loaded, text, options)
 
 
-def _run(loaded: ModelHandle, text: Text, options: dict[str, Any]) -> Trace:
+def run_again_uncached(loaded: ModelHandle, plain: TraceHandle, **changes: Any) -> Trace:
+    """As `trace_again`, for a pass that nobody will ask for again."""
+    return _run(loaded, sentences_of(plain)[0], changes, plain)
+
+
+def sentences_of(trace: TraceHandle) -> tuple[list[int], dict[str, list[int]]]:
+    """The ids that a trace read, and of an encoder-decoder's target as an option of a pass."""
+    if trace.kind != "encoder-decoder":
+        return trace.tokens.ids, {}
+    return trace.stream("encoder").tokens.ids, {"target": trace.stream("decoder").tokens.ids}
+
+
+def _run(loaded: ModelHandle, text: Text, options: dict[str, Any], plain: TraceHandle | None = None) -> Trace:
+    """One pass, when it is its turn; with `plain`, the tokens of that trace once more, changed."""
     import attn_core as ac  # it takes a second or two, and the first screen needs no model
+    from attn_core.heads import ablation
 
     came = time.perf_counter()
     with _my_turn(key_of(loaded)):
-        began = time.perf_counter()
-        result = ac.trace(loaded.value(), text, **options)
+        began, model = time.perf_counter(), loaded.value()
+        result = ac.trace(model, text, **options) if plain is None else ablation.runner(model, plain.value())(**options)
     ended = time.perf_counter()
     numbers = {"model": loaded.name, "waited_s": round(began - came, 4), "pass_s": round(ended - began, 4)}
     log.info(

@@ -30,9 +30,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The forward passes that were run."""
     run, texts = passes._run, []
 
-    def noting(loaded: object, text: object, options: object) -> object:
+    def noting(loaded: object, text: object, *more: object) -> object:
         texts.append(text)
-        return run(loaded, text, options)
+        return run(loaded, text, *more)
 
     monkeypatch.setattr(passes, "_run", noting)
     return texts
