@@ -25,9 +25,10 @@ from torch import Tensor, nn
 from attn_core.capture.hooks import recording_to
 from attn_core.capture.model import Model
 from attn_core.capture.patches import all_patches
-from attn_core.capture.probing.probe import no_cache, probe_inputs
+from attn_core.capture.probing.find import probe_inputs
 from attn_core.capture.recorder import PassRecorder
 from attn_core.capture.run import HeadKey, assemble, changes_of, check_patched, trace
+from attn_core.capture.running import run_stack
 from attn_core.errors import HeadlightError
 from attn_core.places import Place
 from attn_core.traces.changes import Changes
@@ -135,17 +136,16 @@ def _blocks(hf_model: Any, sites: Sequence[Site]) -> str | None:
 
 def _run_from(model: Model, path: str, first: int, entering: Tensor, **inputs: Tensor) -> Any:
     """A pass whose first blocks all give `entering` [1, token, d_model] without computing anything."""
-    device = next(model.hf.parameters()).device
+    given = entering.to(next(model.hf.parameters()).device)
     stack = _copy_with_own_children(model.hf.base_model)
     holder = stack
     for part in path.split("."):
         holder._modules[part] = holder = _copy_with_own_children(holder._modules[part])
-    given = entering.to(device)
     for name in list(holder._modules)[:first]:
         block = copy.copy(holder._modules[name])  # the same block with its hooks and attributes
         block.forward = lambda *_args, **_named: given
         holder._modules[name] = block
-    return stack(**{name: value.to(device) for name, value in inputs.items()}, **no_cache(model.hf))
+    return run_stack(model.hf, inputs, stack)
 
 
 def _copy_with_own_children(module: Any) -> Any:

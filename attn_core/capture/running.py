@@ -60,9 +60,12 @@ def attention_of(hf_model: Any, name: str) -> Iterator[None]:
             module.training = True
 
 
-def run_stack(hf_model: Any, inputs: Mapping[str, Tensor]) -> Any:
-    """One forward pass, up to the final embedding: no logits of a vocabulary where they can be left out."""
-    return hf_model.base_model(**_on_its_device(hf_model, inputs))
+def run_stack(hf_model: Any, inputs: Mapping[str, Tensor], stack: Any = None) -> Any:
+    """One forward pass, up to the final embedding: no logits of a vocabulary where they can be left out.
+
+    `stack` runs in the place of the model's own; see `capture.again`.
+    """
+    return (hf_model.base_model if stack is None else stack)(**_on_its_device(hf_model, inputs))
 
 
 def run_whole(hf_model: Any, inputs: Mapping[str, Tensor]) -> Any:

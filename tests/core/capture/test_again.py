@@ -18,7 +18,7 @@ from families import FAMILIES, TARGET, TEXT, word_tokenizer
 
 import attn_core as ac
 from attn_core.capture.again import trace_again
-from attn_core.capture.interface import use_ours_always
+from attn_core.capture.running import use_ours_always
 
 SHORTENED = ("bert", "distilbert", "modernbert", "gpt2", "opt", "gpt_neox", "llama", "qwen3", "gemma2", "mixtral")
 
