@@ -8,6 +8,7 @@ Start with `attention` (the mathematics), then `capture.run.trace` and `traces.s
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from typing import TYPE_CHECKING, Any
 
 from attn_core.errors import (
@@ -17,6 +18,7 @@ from attn_core.errors import (
     HeadlightError,
     NoModel,
     NoNetwork,
+    TextWasCut,
     UnknownModel,
     UnsupportedFamily,
 )
@@ -24,7 +26,7 @@ from attn_core.settings import VERSION as __version__
 
 if TYPE_CHECKING:
     from attn_core.capture.batches import trace_many
-    from attn_core.capture.model import Model, wrap
+    from attn_core.capture.model import Model, unwrap, wrap
     from attn_core.capture.opened import open_trace
     from attn_core.capture.run import trace
     from attn_core.circuits.head_card import head_card
@@ -47,6 +49,7 @@ _MODULES = {  # public name → the module that defines it, imported when the na
     "show": "views.notebook",
     "trace": "capture.run",
     "trace_many": "capture.batches",
+    "unwrap": "capture.model",
     "wrap": "capture.model",
 }
 __all__ = [
@@ -58,6 +61,7 @@ __all__ = [
     "NoModel",
     "NoNetwork",
     "Parity",
+    "TextWasCut",
     "Trace",
     "UnknownModel",
     "UnsupportedFamily",
@@ -70,6 +74,7 @@ __all__ = [
     "show",
     "trace",
     "trace_many",
+    "unwrap",
     "wrap",
 ]
 
@@ -87,4 +92,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    """The public names, and the modules and packages inside."""
+    modules = {info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_")}
+    return sorted({*__all__, *modules})

@@ -1,33 +1,47 @@
 """The command line: a sentence in, a picture, a page or the numbers out.
 
-python -m attn_core "a fluffy blue creature" --head 0.3 --out view.html
-cat sentences.txt | python -m attn_core --out heads/view.csv        # one file a line: heads/view-1.csv, …
+headlight "a fluffy blue creature" --head 0.3 --out view.html
+cat sentences.txt | headlight --out heads/view.csv        # one file a line: heads/view-1.csv, …
+cat sentences.txt | headlight > heads.csv                 # one table, with the number of each line
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from attn_core.errors import HeadlightError
 
 FORMATS = "html, png, svg, csv, json, npz"
+INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended
+OF_A_PATTERN = ("head", "word", "words", "hide_special", "scale", "queries_in", "target")  # options without meaning
+OF_A_PICTURE = ("scale", "queries_in")  # for numbers
+OF_ONE_SENTENCE = ("words", "hide_special")  # between two
+
+
+class Sentence(NamedTuple):
+    """What is read, and the number of its line on stdin; None where it was given as an argument."""
+
+    text: str
+    line: int | None = None
 
 
 def parser() -> argparse.ArgumentParser:
     """What can be said on the command line."""
     made = argparse.ArgumentParser(
-        prog="python -m attn_core",
+        prog="headlight",
         description="Write what one attention head sees: a page that works offline, a picture, or the numbers.",
-        epilog="Exit status: 0 done, 1 something could not be done (one line says what and why), 2 wrong usage.",
+        epilog="Exit status: 0 done, 1 something could not be done (one line says what and why), 2 wrong usage, "
+        "130 interrupted.",
     )
     made.add_argument("sentence", nargs="?", help="the sentence; left out or “-”: one sentence a line from stdin")
     made.add_argument("--model", default="minilm", help="a catalogue name, a folder, or a hub id (default: minilm)")
-    made.add_argument("--head", default="0.0", type=_head, metavar="LAYER.HEAD", help="counted from 0 (default: 0.0)")
+    made.add_argument("--head", type=_head, metavar="LAYER.HEAD", help="counted from 0 (default: 0.0)")
     made.add_argument("--out", type=_file, metavar="FILE", help=f"{FORMATS}; left out: CSV to stdout")
     made.add_argument("--target", help="what a translator writes; needed for encoder-decoder models")
     made.add_argument("--stream", choices=("encoder", "decoder", "cross"), help="for encoder-decoders (default: cross)")
@@ -36,8 +50,8 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--words", action="store_true", help="whole words instead of pieces")
     made.add_argument("--hide-special", action="store_true", help="leave special tokens out and renormalise")
-    made.add_argument("--scale", choices=("sqrt", "linear"), default="sqrt", help="of the colours (default: sqrt)")
-    made.add_argument("--queries-in", choices=("rows", "columns"), default="rows", help="papers: rows; lesson: columns")
+    made.add_argument("--scale", choices=("sqrt", "linear"), help="of the colours (default: sqrt)")
+    made.add_argument("--queries-in", choices=("rows", "columns"), help="papers: rows (default); lesson: columns")
     made.add_argument("--kinds", action="store_true", help="every head with its kind and measures, as CSV; no sentence")
     made.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return made
@@ -45,29 +59,89 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks; gives the exit status."""
-    asked = parser().parse_args(arguments)
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read the table has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    line = parser()
+    asked = line.parse_args(arguments)
+    _refuse_what_does_not_apply(line, asked)
     say = _silence if asked.quiet else _say
     sentences = [] if asked.kinds else _sentences(asked.sentence)
     if not sentences and not asked.kinds:
         print("There is no sentence: give one, or write one a line to stdin.", file=sys.stderr)
         return 1
     try:
+        _check_folder(asked.out)
         model = _load(asked.model, say)
+        _refuse_for_this_model(line, asked, model)
         if asked.kinds:
             _write_kinds(model, asked)
     except (HeadlightError, ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    table = None if asked.out else _Table(several=len(sentences) > 1)
     failed = 0
     for number, sentence in enumerate(sentences, 1):
         try:
             out = asked.out if asked.out is None or len(sentences) == 1 else _numbered(asked.out, number)
-            _write(model, sentence, asked, out, say)
+            _write(model, sentence, asked, out, table, say)
+        except BrokenPipeError:
+            raise
         except (HeadlightError, IndexError, ValueError, OSError) as error:
-            where = f"Line {number}: " if len(sentences) > 1 else ""
+            where = f"Line {sentence.line}: " if len(sentences) > 1 else ""
             print(f"{where}{error}", file=sys.stderr)
             failed += 1
     return 1 if failed else 0
+
+
+def _refuse_what_does_not_apply(line: argparse.ArgumentParser, asked: argparse.Namespace) -> None:
+    """End with the exit status of wrong usage, naming an option that would change nothing."""
+    kind = "csv" if asked.out is None else asked.out.suffix.lower().removeprefix(".")
+    if asked.kinds:
+        given = [_option(name) for name in OF_A_PATTERN if getattr(asked, name)]
+        given = ["a sentence", *given] if asked.sentence is not None else given
+        if given:
+            line.error(f"--kinds tells about every head, over sentences of its own: leave out {', '.join(given)}")
+        if kind != "csv":
+            line.error(f"--kinds writes a table: --out must end with csv, not {kind}")
+    if kind in ("csv", "npz"):
+        given = [_option(name) for name in OF_A_PICTURE if getattr(asked, name)]
+        if given:
+            line.error(f"{', '.join(given)} is about pictures, and changes nothing in a {kind} table of numbers")
+    if kind == "npz":
+        given = [_option(name) for name in OF_ONE_SENTENCE if getattr(asked, name)]
+        if given:
+            line.error(f"an npz file holds every head over tokens as they are: leave out {', '.join(given)}")
+
+
+def _refuse_for_this_model(line: argparse.ArgumentParser, asked: argparse.Namespace, model: Any) -> None:
+    """The same for options that this model has no use for."""
+    two = model.kind == "encoder-decoder"
+    given = [_option(n) for n in (OF_ONE_SENTENCE if two else ("target", "stream")) if getattr(asked, n)]
+    if given:
+        why = "reads two sentences" if two else "reads one sentence, and has one stream"
+        line.error(f"{model.name} {why}: leave out {', '.join(given)}")
+    if two and not asked.kinds and asked.target is None:
+        line.error(f"{model.name} is a translator: say with --target what it writes")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _check_folder(out: Path | None) -> None:
+    """Raise OSError, before anything is loaded, where a file could not be written."""
+    if out is not None and not out.absolute().parent.is_dir():
+        raise OSError(f"There is no folder {out.parent}: make it first.")
+    if out is not None and not os.access(out.absolute().parent, os.W_OK):
+        raise OSError(f"Nothing may be written to the folder {out.absolute().parent}.")
 
 
 def _head(word: str) -> tuple[int, int]:
@@ -84,13 +158,13 @@ def _file(word: str) -> Path:
     return path
 
 
-def _sentences(given: str | None) -> list[str]:
-    """What was given, or the lines of stdin; empty lines are no sentences."""
+def _sentences(given: str | None) -> list[Sentence]:
+    """What was given, or the lines of stdin; empty lines count as lines, and are no sentences."""
     if given not in (None, "-"):
-        return [str(given)]
+        return [Sentence(str(given))]
     if given is None and sys.stdin.isatty():
         return []
-    return [line.strip() for line in sys.stdin if line.strip()]
+    return [Sentence(line.strip(), number) for number, line in enumerate(sys.stdin, 1) if line.strip()]
 
 
 def _load(name: str, say: Any) -> Any:
@@ -105,30 +179,48 @@ def _load(name: str, say: Any) -> Any:
     return load(name, progress=progress)
 
 
-def _write(model: Any, sentence: str, asked: argparse.Namespace, out: Path | None, say: Any) -> None:
+class _Table:
+    """The table on stdout: one header, whatever the number of sentences; of `several`, each row says its line."""
+
+    def __init__(self, several: bool) -> None:
+        self.several, self.begun = several, False
+        self.lines = csv.writer(sys.stdout, lineterminator="\n")
+
+    def add(self, rows: list[list[Any]], line: int | None) -> None:
+        header, *cells = rows
+        if not self.begun:
+            self.lines.writerow(["line", *header] if self.several else header)
+        self.lines.writerows([line, *row] if self.several else row for row in cells)
+        self.begun = True
+
+
+def _write(
+    model: Any, sentence: Sentence, asked: argparse.Namespace, out: Path | None, table: _Table | None, say: Any
+) -> None:
     from attn_core.capture import run
     from attn_core.views import files
     from attn_core.views.view import View
 
     translates = model.kind == "encoder-decoder"
-    trace = run.trace(model, sentence, **({"target": asked.target} if translates else {}))
-    layer, head = asked.head
+    trace = run.trace(model, sentence.text, **({"target": asked.target} if translates else {}))
+    layer, head = asked.head or (0, 0)
     view = View(
         trace,
         layer,
         head,
         stream=(asked.stream or "cross") if translates else "self",
-        words=asked.words and not translates,
-        hide_sink=asked.hide_special and not translates,
-        scale=asked.scale,
-        queries_in=asked.queries_in,
+        words=asked.words,
+        hide_sink=asked.hide_special,
+        scale=asked.scale or "sqrt",
+        queries_in=asked.queries_in or "rows",
         query=asked.word,
     ).with_followed_word()
-    if out is None:
-        sys.stdout.write(files.csv(view))
-        return
-    files.save(view, out)
-    say(f"Wrote {out} ({out.stat().st_size / 1000:,.0f} kB): {view.name} of “{sentence[:60]}”")
+    if table is not None:
+        table.add(files.rows(view), sentence.line)
+    if out is not None:
+        files.save(view, out)
+        size = out.stat().st_size / 1000
+        say(f"Wrote {out} ({size:,.0f} kB): {view.name} of “{sentence.text[:60]}”")
 
 
 def _write_kinds(model: Any, asked: argparse.Namespace) -> None:

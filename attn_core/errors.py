@@ -33,6 +33,10 @@ class EmptyText(HeadlightError):
     """There is nothing to look at: no text, or text that leaves no token."""
 
 
+class TextWasCut(UserWarning):
+    """A text is longer than its model or its limit allows, so what is shown is of its beginning."""
+
+
 class NoModel(HeadlightError):
     """A trace was opened from a file without its model, and what is asked for needs the model's weights."""
 

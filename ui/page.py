@@ -67,9 +67,8 @@ from ui.widget_values import check_as_they_come
 
 if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
-    from attn_core.traces.reader import TraceReader
+    from attn_core.traces.reader import Readable, TraceReader
     from attn_core.traces.trace import Trace
-    from attn_core.views.view import Readable
     from ui.server.handles import ModelHandle, OneStreamHandle, TraceHandle
 
 __all__ = [

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from attn_core.capture.hooks import AttentionCall, recording_to, tensor_at
-from attn_core.capture.model import Model
+from attn_core.capture.model import Model, model_of
 from attn_core.capture.recorder import PassRecorder
-from attn_core.capture.run import assemble, trace
+from attn_core.capture.run import assemble, trace, warn_of_cuts
 from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import Changes
 from attn_core.traces.trace import Trace
@@ -25,7 +26,7 @@ from attn_core.traces.wiring import Tap, Wiring
 BATCHES_AHEAD = 4  # how many batches are read at once, so that sentences of similar length come together
 
 
-def trace_many(model: Model, texts: Iterable[Any], batch: int = 32) -> Iterator[Trace]:
+def trace_many(model: Model | str | Path, texts: Iterable[Any], batch: int = 32) -> Iterator[Trace]:
     """The traces of many sentences, in their order; each equals `ac.trace(model, text)` up to float32 rounding.
 
     `texts` are sentences or lists of token ids; of an encoder-decoder, (source, target) pairs. Sentences of similar
@@ -35,7 +36,7 @@ def trace_many(model: Model, texts: Iterable[Any], batch: int = 32) -> Iterator[
     """
     if batch < 1:
         raise ValueError(f"batch must be at least 1, got {batch}")
-    return _traces(model, iter(texts), batch)
+    return _traces(model_of(model), iter(texts), batch)
 
 
 def _traces(model: Model, texts: Iterator[Any], batch: int) -> Iterator[Trace]:
@@ -46,6 +47,7 @@ def _traces(model: Model, texts: Iterator[Any], batch: int) -> Iterator[Trace]:
         return
     while window := list(islice(texts, batch * BATCHES_AHEAD)):
         whole = [model.read_sentence(text) for text in window]
+        warn_of_cuts({str(n): (own, own) for n, own in enumerate(whole)})
         order = sorted(range(len(window)), key=lambda i: len(whole[i].ids))
         found: dict[int, Trace] = {}
         for start in range(0, len(order), batch):

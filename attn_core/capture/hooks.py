@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from attn_core.masks import Mask, RelativeBias
@@ -99,6 +100,8 @@ class TensorHook:
 
     def __call__(self, _: nn.Module, args: tuple[Any, ...], last: Any) -> None:
         """`last` is what a hook is given beside the arguments: those with names before, the output after."""
+        if torch.compiler.is_compiling():  # so that a compiled model is one graph, as it was without our hooks
+            return
         recorder = RECORDER.get()
         if recorder is not None:
             values, named = (args, last) if self.side == "in" else (last, None)
@@ -120,7 +123,7 @@ def add_hooks(model: nn.Module, places: Iterable[tuple[str, str]]) -> list[Any]:
 @contextmanager
 def hooked_everywhere(model: nn.Module) -> Iterator[None]:
     """Inside, every module of a fresh model reports what enters and leaves it, and afterwards none does."""
-    remove_copied_hooks(model)
+    remove_hooks(model)
     handles = add_hooks(model, [(name, side) for name, _ in model.named_modules() if name for side in ("in", "out")])
     try:
         yield
@@ -129,8 +132,8 @@ def hooked_everywhere(model: nn.Module) -> Iterator[None]:
             handle.remove()
 
 
-def remove_copied_hooks(model: nn.Module) -> None:
-    """Remove our hooks from a copied model: a deep copy keeps them, so each tensor would be recorded twice."""
+def remove_hooks(model: nn.Module) -> None:
+    """Remove our hooks from a model; a deep copy keeps them, so each tensor would be recorded twice."""
     for module in model.modules():
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
             for key in [key for key, hook in hooks.items() if isinstance(hook, TensorHook)]:

@@ -5,24 +5,28 @@ Nothing about it is changed between or during calls, so visitors can share it.
 
 from __future__ import annotations
 
+import importlib
 import operator
+import sys
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from attn_core import adapters
+from attn_core.capture.hooks import remove_hooks
 from attn_core.capture.probing.find import find_wiring
 from attn_core.capture.probing.logits import checksum
 from attn_core.capture.running import attention_of, is_ours_always, our_name, run_stack
 from attn_core.errors import EmptyText, HeadlightError
-from attn_core.settings import settings
 from attn_core.text.tokens import Tokens
 from attn_core.text.unknown_words import TextReader
 from attn_core.traces.wiring import Wiring
@@ -70,6 +74,17 @@ class Model:
         """How this model's texts become tokens."""
         return TextReader(self.tokenizer)
 
+    def with_limit(self, limit: int | None) -> Model:
+        """The same model, which reads at most `limit` tokens; None: as many as it was made for.
+
+        Raises ValueError for a limit below 1.
+        """
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit must be at least 1 token, got {limit}")
+        most = most_tokens(self.hf, self.tokenizer)
+        limit = most if limit is None else min(limit, most)
+        return self if limit == self.limit else replace(self, limit=limit)
+
     def read_sentence(self, text: Any) -> Tokens:
         """The tokens of what somebody gave as a sentence; raises EmptyText or HeadlightError where it is none."""
         if text is not None and not hasattr(text, "__len__"):
@@ -100,8 +115,10 @@ class Model:
 
         Without `grad` nothing is kept for gradients; with it they flow through the pass, and never into the weights.
         """
+        if self.wiring is not None and self.hf not in _WIRINGS:
+            raise HeadlightError(f"{self.name} was unwrapped: wrap it again to trace it.")
         mode = torch.enable_grad() if grad else torch.inference_mode()
-        with self.lock, mode, self._borrowed(), self._frozen() if grad else nullcontext():
+        with self.lock, mode, self._borrowed(), _not_compiled(), self._frozen() if grad else nullcontext():
             yield
 
     @contextmanager
@@ -122,6 +139,36 @@ class Model:
     def run(self, **inputs: Any) -> Any:
         """One forward pass, up to the final embedding: no logits of a vocabulary where they can be left out."""
         return run_stack(self.hf, inputs)
+
+
+def _not_compiled() -> AbstractContextManager[Any]:
+    """Inside, what was compiled runs as it was written: compiled code reports to no hook."""
+    if "torch._dynamo" not in sys.modules:  # nothing was compiled in this process, and importing it takes a second
+        return nullcontext()
+    return torch.compiler.set_stance("force_eager")
+
+
+def model_of(given: Model | str | Path) -> Model:
+    """A model itself, or the one that `attn_core.load` gives for a name, a folder or a file.
+
+    The last two that were named are kept, so that a loop over sentences reads each once. Raises
+    HeadlightError for a model of the transformers library, which has to be wrapped with its tokenizer first.
+    """
+    if isinstance(given, Model):
+        return given
+    if not isinstance(given, str | Path):
+        raise HeadlightError(
+            f"A model is what ac.load or ac.wrap gives, or a name to load, not {type(given).__name__}; "
+            "a model of the transformers library is wrapped first: ac.wrap(hf_model, tokenizer)."
+        )
+    loading = importlib.import_module("attn_core.models.loading")  # it stands above: it makes models with `wrap`
+    named: Model = loading.load(given)
+    if named not in _LAST_NAMED:
+        _LAST_NAMED.append(named)
+    return named
+
+
+_LAST_NAMED: deque[Model] = deque(maxlen=2)
 
 
 def _whole_numbers(ids: Sequence[Any]) -> list[int]:
@@ -146,8 +193,9 @@ def wrap(
     limit: int | None = None,
     reload: Callable[[], Model] | None = None,
 ) -> Model:
-    """Make a transformers model traceable; outside our calls it behaves as it did before.
+    """Make a transformers model traceable; outside our calls it behaves as it did before, and `unwrap` undoes it.
 
+    `limit` is how many tokens of a sentence are read at most, by default as many as the model was made for.
     Runs it once on five tokens to find its wiring. Raises UnsupportedFamily where attention does not go through the
     library's interface, DamagedModel where weights that are not finite spoil that run, and HeadlightError for weights
     that are not float32 (half precision gives gibberish on a CPU) and for what is no model or no tokenizer.
@@ -173,7 +221,7 @@ def wrap(
         hf=hf_model,
         tokenizer=tokenizer,
         wiring=wiring,  # type: ignore[arg-type]
-        limit=min(limit or settings().tokens, _most_tokens(hf_model, tokenizer)),
+        limit=0,  # set below
         lock=_LOCKS.setdefault(hf_model, threading.Lock()),
         is_ours=is_ours_always(hf_model),
         reload=reload,
@@ -184,10 +232,25 @@ def wrap(
         _WIRINGS[hf_model] = modules, wiring
     kind = "encoder-decoder" if hf_model.config.is_encoder_decoder else "decoder" if wiring.causal else "encoder"
     unembedding = None if model.is_ours else checksum(hf_model.get_output_embeddings())
-    return replace(model, wiring=wiring, kind=kind, unembedding=unembedding)
+    return replace(model, wiring=wiring, kind=kind, unembedding=unembedding).with_limit(limit)
 
 
-def _most_tokens(hf_model: Any, tokenizer: Any) -> int:
+def unwrap(model: Any) -> None:
+    """Undo `wrap`: take what reports to traces out of a model of the transformers library, or of what `wrap` gave.
+
+    Its traces stay as they are. To trace it again, wrap it again. Raises HeadlightError for a model that `ac.load`
+    gave: it is shared with whoever else loads it, and behaves as any other.
+    """
+    if isinstance(model, Model) and model.reload is not None:
+        raise HeadlightError(f"{model.name} was loaded, not wrapped: there is nothing to undo.")
+    hf_model = adapters.inside(model.hf if isinstance(model, Model) else model)
+    if not isinstance(hf_model, nn.Module):
+        raise HeadlightError(f"{type(model).__name__} is no model.")
+    _WIRINGS.pop(hf_model, None)
+    remove_hooks(hf_model)
+
+
+def most_tokens(hf_model: Any, tokenizer: Any) -> int:
     """How many tokens a model can read: its tokenizer's word for it, and as many positions as it has learnt."""
     config = hf_model.config
     names = ("max_position_embeddings", "n_positions", "max_target_positions")
@@ -195,4 +258,5 @@ def _most_tokens(hf_model: Any, tokenizer: Any) -> int:
     for table in (m for m in hf_model.modules() if isinstance(m, nn.Embedding)):
         if table.num_embeddings in counts and table.padding_idx is not None:
             counts.append(table.num_embeddings - table.padding_idx - 1)  # RoBERTa counts positions from after padding
-    return min([int(getattr(tokenizer, "model_max_length", 0) or settings().tokens), *counts])
+    said = getattr(tokenizer, "model_max_length", None)
+    return min([int(said or sys.maxsize), *counts])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from attn_core.capture.model import Model
+from attn_core.capture.model import Model, model_of
 from attn_core.capture.run import source_of
 from attn_core.errors import HeadlightError
 from attn_core.traces.saved import file as saved
@@ -13,7 +13,7 @@ from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
 
-def open_trace(path: str | Path, model: Model | None = None) -> Trace:
+def open_trace(path: str | Path, model: Model | str | Path | None = None) -> Trace:
     """The trace that `trace.save(path)` wrote.
 
     Without a model it has its patterns, scores and residual stream, and ΔE where it was saved `with_output`; what needs
@@ -32,6 +32,7 @@ def open_trace(path: str | Path, model: Model | None = None) -> Trace:
     opened = saved.from_bytes(data)
     if model is None:
         return Trace.of_file(opened)
+    model = model_of(model)
     trace = Trace.of_file(opened, source_of(model))
     _refuse_another(trace, opened.about, model)
     return trace

@@ -44,9 +44,10 @@ def patch_of(place: Place, put: Any, wiring: Wiring) -> Patch:
 
 def donor_of(trace: Trace) -> Donor:
     """Which pass a trace is of."""
-    source = trace.stream(trace.streams[0]).tokens.text
-    target = trace.stream("decoder").tokens.text if trace.kind == "encoder-decoder" else None
-    return Donor(trace.model_name, source, target, trace.changes)
+    read = [trace.stream(name).tokens for name in trace.streams if name != "cross"]
+    ids = [tuple(tokens.ids) if tokens.from_ids else None for tokens in read]
+    source, target = (*(tokens.text for tokens in read), None)[:2]
+    return Donor(trace.model_name, source, target, trace.changes, *(*ids, None)[:2], wrapped=trace.wrapped)
 
 
 def check_place(place: Any, wiring: Wiring) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,11 @@ from torch import Tensor
 from attn_core.capture.gradient_trace import with_gradients
 from attn_core.capture.gradients import GradientRecorder
 from attn_core.capture.hooks import recording_to
-from attn_core.capture.model import Model
+from attn_core.capture.model import Model, model_of
 from attn_core.capture.patches import patch_of
 from attn_core.capture.probing.logits import checksum
 from attn_core.capture.recorder import PassRecorder, layer_of
-from attn_core.errors import EmptyText, HeadlightError, check_index
+from attn_core.errors import EmptyText, HeadlightError, TextWasCut, check_index
 from attn_core.places import Place
 from attn_core.text import tokens
 from attn_core.text.tokens import Tokens
@@ -34,7 +36,7 @@ HeadKey = tuple[int, int] | tuple[str, int, int]
 
 
 def trace(
-    model: Model,
+    model: Model | str | Path,
     text: str | Sequence[int] | None = None,
     *,
     target: str | Sequence[int] | None = None,
@@ -44,9 +46,12 @@ def trace(
     edit: Mapping[HeadKey, Any] | None = None,
     patch: Mapping[Place, Any] | None = None,
     grad: bool = False,
+    limit: int | None = None,
 ) -> Trace:
     """Run a model once over a text (or token ids) and keep what explains its attention.
 
+    `model` is what `attn_core.load` or `wrap` gave, or a name or folder to load. At most `limit` tokens are read, by
+    default as many as the model may; a longer text is cut, with a `TextWasCut` warning.
     An encoder-decoder also needs `target`, what it is about to write (a text, or the decoder's ids as they are);
     a speech model takes `audio`, a spectrogram [mel, frame], in place of a text.
     `patch` puts something else at places of the pass, for this call only: `{ac.at.head(0, 3): other_trace}`. `ac.at`
@@ -62,7 +67,9 @@ def trace(
     Raises ValueError or IndexError for a place that is not there, is named twice, or gets another shape than it has,
     and HeadlightError where this model's tensor could not be found.
     """
+    model = model_of(model) if limit is None else model_of(model).with_limit(limit)
     inputs, read = _inputs(model, text, target, audio)
+    warn_of_cuts(read)
     changes = changes_of(model, without=without, replacement=replacement, edit=edit, patch=patch)
     recorder = GradientRecorder(model.wiring, model.hf, changes) if grad else PassRecorder(model.wiring, changes)
     with model.running(grad), recording_to(recorder):
@@ -93,6 +100,13 @@ def check_patched(model: Model, recorder: PassRecorder) -> None:
     """Raises HeadlightError where a pass is over and something was not put where it belongs."""
     if recorder.patches is not None and recorder.patches.tensors_left:
         raise HeadlightError(f"{model.name} did not pass by every place that was to be patched, so nothing is shown.")
+
+
+def warn_of_cuts(read: Mapping[str, tuple[Tokens, Tokens]]) -> None:
+    """Warn, once a text, where it was longer than what is read of it."""
+    for text in {id(own): own for pair in read.values() for own in pair}.values():
+        if text.is_cut:
+            warnings.warn(f"The text was cut after {text.cut_after}: {text.left_out}", TextWasCut, stacklevel=3)
 
 
 def _head_key(model: Model, key: HeadKey) -> tuple[str, int, int]:
@@ -152,7 +166,7 @@ def _target(model: Model, target: str | Sequence[int], source: Tokens) -> Tokens
     ids, unknown = ids[: model.limit], model.reader.unknown_words(written).values()
     names = {place: label for place, (i, label) in enumerate(zip(ids, labels, strict=False)) if i in unknown}
     read = tokens.from_ids(model.tokenizer, ids, target=True, names=names)
-    return replace(read, text=written.text, dropped=written.dropped, unread=written.unread)
+    return replace(read, text=written.text, dropped=written.dropped, unread=written.unread, from_ids=False)
 
 
 def _times(model: Model, n_frames: int) -> Tokens:
@@ -210,8 +224,9 @@ def _rows(tensor: Tensor) -> Tensor:
 
 
 def source_of(model: Model) -> Source:
-    """The way back to a model's weights that does not keep them alive."""
-    kept, name, reload = weakref.ref(model.hf), model.name, model.reload
+    """The way back to a model's weights. Those of a model that can be loaded again are not kept alive by it."""
+    name, reload = model.name, model.reload
+    kept: Callable[[], Any] = weakref.ref(model.hf) if reload is not None else partial(getattr, model, "hf")
     tokenizer, rule, family = model.tokenizer, model.wiring.logits, model.family
     unembedding = model.unembedding
 
@@ -221,8 +236,6 @@ def source_of(model: Model) -> Source:
         if hf is None and reload is not None:
             hf = reload().hf
             kept = weakref.ref(hf)  # whoever holds it while it reads has it read from the disk once
-        if hf is None:
-            raise HeadlightError(f"{name} has been unloaded, and ΔE needs its weights: trace the sentence again.")
         return hf
 
     def vocabulary() -> Vocabulary:
@@ -246,4 +259,4 @@ def source_of(model: Model) -> Source:
         with torch.inference_mode():
             return rule.logits(hf.get_output_embeddings()(final.to(hf.device)))
 
-    return Source(module, vocabulary, logits, model.wiring.own_pass)
+    return Source(module, vocabulary, logits, model.wiring.own_pass, wrapped=reload is None)

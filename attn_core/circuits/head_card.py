@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from attn_core.capture.model import Model, model_of
 from attn_core.capture.run import trace as run_trace
 from attn_core.circuits import vocabulary_circuits as circuits
 from attn_core.circuits.composition import composition
@@ -33,7 +35,6 @@ from attn_core.tolerances import SMALLEST
 if TYPE_CHECKING:
     import pandas as pd
 
-    from attn_core.capture.model import Model
     from attn_core.traces.trace import Trace
 
 PAIRS = 12  # of each circuit
@@ -106,7 +107,7 @@ class HeadCard:
 
 
 def head_card(
-    model: Model,
+    model: Model | str | Path,
     layer: int,
     head: int,
     *,
@@ -119,7 +120,7 @@ def head_card(
     It takes about ten short passes, and memory for two tables [word, d_head]. Raises IndexError and ValueError for what
     is not there, HeadlightError where the head's matrices could not be found.
     """
-    told = progress or (lambda share: None)
+    model, told = model_of(model), progress or (lambda share: None)
     texts = texts_for(model.name)
     traces = traces_of(model, texts, SEEDS, run)
     first = next(iter(traces))

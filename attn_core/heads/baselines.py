@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,12 @@ def random_weights(model: Model, seed: int = 0) -> Model:
     with _DICE, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         fresh = type(model.hf)(copy.deepcopy(model.hf.config)).eval()
-    return wrap(fresh, model.tokenizer, name=f"{model.name}, random weights")
+    again = None if model.reload is None else partial(_random_again, model.reload, seed)
+    return wrap(fresh, model.tokenizer, name=f"{model.name}, random weights", limit=model.limit, reload=again)
+
+
+def _random_again(reload: Callable[[], Model], seed: int) -> Model:
+    return random_weights(reload(), seed)
 
 
 def shuffled(ids: Sequence[int], special: Sequence[bool], seed: int) -> list[int]:

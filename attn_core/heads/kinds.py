@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attn_core.capture.model import Model, model_of
 from attn_core.capture.run import trace as run_trace
 from attn_core.heads.measures import MEASURES, Measure, Reading, by_name
 from attn_core.heads.rules import KINDS, RuleContext, RuleScore, kind_of, score_rule
@@ -23,7 +25,6 @@ from attn_core.heads.sink import Bools, Floats, sink_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from attn_core.capture.model import Model
     from attn_core.traces.stream import StreamTrace
     from attn_core.traces.trace import Trace
 
@@ -40,7 +41,7 @@ def passes(model: Model, texts: Sequence[Any] | None = None, seeds: Sequence[int
 
 
 def classify_heads(
-    model: Model,
+    model: Model | str | Path,
     *,
     stream: str | None = None,
     texts: Sequence[str | tuple[str, str]] | None = None,
@@ -58,6 +59,7 @@ def classify_heads(
     translates itself. `run` stands in for `attn_core.trace`. `table.attrs` says "seeds", "samples", "sentences" and
     "length". Raises ValueError for an encoder-decoder without `stream`.
     """
+    model = model_of(model)
     texts = texts_for(model.name) if texts is None else texts
     sums = _Sums()
     for i, trace in enumerate(traces_of(model, texts, seeds, run)):

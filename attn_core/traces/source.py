@@ -9,6 +9,7 @@ from typing import NamedTuple, Never
 from torch import Tensor, nn
 
 from attn_core.errors import NoModel
+from attn_core.traces.changes import model_in_python
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,13 @@ class Vocabulary:
 
 
 class Source(NamedTuple):
-    """What a trace may ask of its model; each raises HeadlightError once that model has been unloaded."""
+    """What a trace may ask of its model; one that was unloaded is loaded again."""
 
     module: Callable[[], nn.Module]
     vocabulary: Callable[[], Vocabulary]
     logits: Callable[[Tensor], Tensor]
     own_pass: float | None = None  # see `Parity.own_pass`
+    wrapped: bool = False  # a model of somebody's own, which no name loads
 
 
 class _KeptOutput(nn.Module):
@@ -48,9 +50,9 @@ class KeptOutputs(nn.Module):
     Asked for anything else it raises NoModel, which says how to open the trace with its model.
     """
 
-    def __init__(self, name: str, outputs: Mapping[str, tuple[Tensor, Tensor | None]]) -> None:
+    def __init__(self, name: str, outputs: Mapping[str, tuple[Tensor, Tensor | None]], wrapped: bool = False) -> None:
         super().__init__()
-        self._model_name, self._outputs = name, dict(outputs)
+        self._model_name, self._outputs, self._wrapped = name, dict(outputs), wrapped
 
     def get_submodule(self, target: str) -> nn.Module:
         """The output projection of this name."""
@@ -64,8 +66,8 @@ class KeptOutputs(nn.Module):
 
     def missing(self) -> NoModel:
         """The error that says what to do."""
-        name = self._model_name
-        return NoModel(f"This needs the weights of {name}: open it with ac.open_trace(path, model=ac.load({name!r})).")
+        name, how = self._model_name, model_in_python(self._model_name, self._wrapped)
+        return NoModel(f"This needs the weights of {name}: open it with ac.open_trace(path, model={how}).")
 
     def source(self) -> Source:
         """The way back of a trace that has no more than this."""
@@ -73,4 +75,4 @@ class KeptOutputs(nn.Module):
         def nothing(*_: object) -> Never:
             raise self.missing()
 
-        return Source(lambda: self, nothing, nothing)
+        return Source(lambda: self, nothing, nothing, wrapped=self._wrapped)

@@ -51,7 +51,14 @@ class Trace(NamedStreamReaders):
         sizes = (f"{own.n_layers} × {own.n_heads} {name} heads" for name, own in self._streams.items())
         said = shorten(self._streams[self.streams[0]].tokens.text, 60, placeholder=" …")
         changed = f"; changed: {self.changes}" if self.changes else ""
-        return f"<Trace of {said!r} in {self.model_name}: {', '.join(sizes)}{changed}>"
+        read = {id(own): own for stream in self._streams.values() for own in (stream.tokens, stream.key_tokens)}
+        cut = "".join(f"; cut after {own.cut_after}: {own.left_out}" for own in read.values() if own.is_cut)
+        return f"<Trace of {said!r} in {self.model_name}: {', '.join(sizes)}{changed}{cut.removesuffix('.')}>"
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether its model was somebody's own object, `attn_core.wrap`: no name loads it."""
+        return self._source.wrapped
 
     # --- What was read -------------------------------------------------------------------------------------------
 
@@ -140,7 +147,7 @@ class Trace(NamedStreamReaders):
 
     def _about(self) -> saved.About:
         """Which model this is of: with its revision and the hash of its weights, unless it has been unloaded."""
-        about = saved.About(self.model_name, self.family, self.kind)
+        about = saved.About(self.model_name, self.family, self.kind, wrapped=self.wrapped)
         try:
             module = self._source.module()
         except HeadlightError:
@@ -164,7 +171,7 @@ class Trace(NamedStreamReaders):
     def of_file(cls, opened: saved.Opened, source: Source | None = None) -> Trace:
         """The trace that a file holds; `source` is the way back to its model, without which the file has to do."""
         about, changes, parts, outputs = opened
-        source = source or KeptOutputs(about.name, outputs).source()
+        source = source or KeptOutputs(about.name, outputs, about.wrapped).source()
         streams: dict[str, StreamTrace] = {}
         for name in sorted(parts, key=lambda name: name != "cross"):  # before the decoder that goes on through it
             goes_on = streams.get("cross") if name == "decoder" else None
@@ -182,7 +189,7 @@ class Trace(NamedStreamReaders):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its file is, without the model: what needs weights then says so."""
-        about = saved.About(self.model_name, self.family, self.kind)
+        about = saved.About(self.model_name, self.family, self.kind, wrapped=self.wrapped)
         return _unpickled, (saved.to_bytes(about, self.changes, self._streams.values(), {}),)
 
     def __copy__(self) -> Trace:

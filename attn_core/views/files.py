@@ -42,15 +42,20 @@ FORMATS = ("html", "png", "svg", "csv", "json", "npz")
 def csv(view: View) -> str:
     """The shown head, one line a cell; a masked cell has no weight. The caption is the first line's last field."""
     out = io.StringIO()
-    lines = csv_files.writer(out, lineterminator="\n")
-    lines.writerow(["query", "query_token", "key", "key_token", "weight", "masked", "caption"])
+    csv_files.writer(out, lineterminator="\n").writerows(rows(view))
+    return out.getvalue()
+
+
+def rows(view: View) -> list[list[Any]]:
+    """The lines of the CSV, the header first."""
+    lines: list[list[Any]] = [["query", "query_token", "key", "key_token", "weight", "masked", "caption"]]
     asks, answers = view.sides
     for q, k in np.ndindex(*view.pattern.shape):
         has_weight = bool(view.may_look[q, k] and np.isfinite(view.pattern[q, k]))
         where = [asks.places[q][0], asks.labels[q], answers.places[k][0], answers.labels[k]]
         weight = repr(float(view.pattern[q, k])) if has_weight else ""
-        lines.writerow([*where, weight, "no" if has_weight else "yes", view.caption() if q == k == 0 else ""])
-    return out.getvalue()
+        lines.append([*where, weight, "no" if has_weight else "yes", view.caption() if q == k == 0 else ""])
+    return lines
 
 
 def json(view: View) -> str:
@@ -192,8 +197,9 @@ def read(content: str | bytes) -> Saved:
     return Saved(page, link, caption)
 
 
-def save(view: View, path: Path) -> None:
+def save(view: View, path: str | Path) -> None:
     """Write a view in the format that the file's name ends with. Raises ValueError for one that is not in `FORMATS`."""
+    path = Path(path)
     kind = path.suffix.lower().removeprefix(".")
     path.write_bytes(content(view, kind))
 

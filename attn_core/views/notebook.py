@@ -8,8 +8,9 @@ from markupsafe import Markup
 
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
+from attn_core.traces.reader import Readable
 from attn_core.views import files
-from attn_core.views.view import Readable, View
+from attn_core.views.view import View
 
 
 @dataclass(frozen=True)

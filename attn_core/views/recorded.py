@@ -53,6 +53,10 @@ class Recorded:
         return self
 
     @property
+    def wrapped(self) -> bool:
+        return False
+
+    @property
     def changes(self) -> Changes:
         """None: what is stored is a plain pass."""
         return Changes()

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from attn_core.traces.changes import model_in_python
+
 if TYPE_CHECKING:
-    from attn_core.views.view import Readable
+    from attn_core.traces.reader import Readable
 
 Heads = Sequence[tuple[int, int]]
 
@@ -20,15 +22,22 @@ def _lines(imports: Sequence[str], *lines: str) -> str:
 
 def traced(trace: Readable, name: str = "trace") -> str:
     """The line that makes a trace: its model, and the sentence or both of a translation."""
-    return f"{name} = ac.trace(ac.load({trace.model_name!r}), {sentences(trace)}{trace.changes.as_python()})"
+    return f"{name} = ac.trace({_model(trace)}, {arguments(trace)})"
 
 
-def sentences(trace: Readable) -> str:
-    """What a trace read, as arguments of `ac.trace`: one sentence, or the source and the target of a translation."""
-    if trace.kind != "encoder-decoder":
-        return repr(trace.stream().tokens.text)
-    source, target = (trace.stream(side).tokens for side in ("encoder", "decoder"))
-    return f"{source.text!r}, target={target.text!r}"
+def _model(trace: Readable) -> str:
+    return model_in_python(trace.model_name, trace.wrapped)
+
+
+def arguments(trace: Readable) -> str:
+    """What a trace read, as arguments of `ac.trace`: one sentence, or the source and the target of a translation, as
+    they were given, text or ids; then where they were cut, and what was changed."""
+    both = trace.kind == "encoder-decoder"
+    read = [trace.stream(side).tokens for side in (("encoder", "decoder") if both else (None,))]
+    given = [name + tokens.as_python() for name, tokens in zip(("", "target="), read, strict=False)]
+    cut_at = [len(tokens) for tokens in read if tokens.dropped]
+    given += [f"limit={max(cut_at)}"] if cut_at else []
+    return ", ".join(given) + trace.changes.as_python()
 
 
 def _stream(name: str) -> str:
@@ -148,8 +157,8 @@ def without(trace: Readable, stream: str, off: Heads, token: int, fill: str, pai
     cells = f", {list(painted)!r}" if fill == "painted" else ""
     return _lines(
         ["from attn_core.heads import ablation"],
-        f"model = ac.load({trace.model_name!r})",
-        f"trace = ac.trace(model, {sentences(trace)}{trace.changes.as_python()})",
+        f"model = {_model(trace)}",
+        f"trace = ac.trace(model, {arguments(trace)})",
         f"stream = {_stream(stream)}",
         f"change = ablation.replacement_options(stream, {list(off)!r}, {fill!r}{cells})",
         "after = ablation.runner(model, trace)(**change)",

@@ -6,36 +6,18 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, get_args
 
+from attn_core.errors import check_index
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
 from attn_core.heads.salience import salient_query_of
 from attn_core.settings import VERSION
-from attn_core.views.arrangement import Arrangement, Bools, Floats, arrange, mean_name, mean_pattern
+from attn_core.views import snippets
+from attn_core.views.arrangement import MEANS, Arrangement, Bools, Floats, arrange, mean_name, mean_pattern
 
 if TYPE_CHECKING:
-    from attn_core.traces.changes import Changes
-    from attn_core.traces.parity import Parity
-    from attn_core.traces.reader import TraceReader
-
-
-class Readable(Protocol):
-    """What can be shown: a live `Trace`, or a `Recorded` result. `stream` is needed where there is more than one."""
-
-    @property
-    def model_name(self) -> str: ...
-
-    @property
-    def kind(self) -> str:
-        """What the model is: "encoder", "decoder" or "encoder-decoder"."""
-
-    @property
-    def changes(self) -> Changes: ...
-
-    def stream(self, name: str | None = None) -> TraceReader: ...
-
-    def check(self) -> Parity: ...
+    from attn_core.traces.reader import Readable, TraceReader
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +41,15 @@ class View:
     query: int | None = None
     page: str = "all_heads"
     link: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be shown, at once and by name. Raises ValueError or IndexError."""
+        for name, choices in (("mean", MEANS), ("scale", get_args(Scale)), ("queries_in", get_args(QueriesIn))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {getattr(self, name)!r}")
+        self.reader.key_group(self.layer, self.head)  # raises IndexError, naming the range
+        if self.query is not None:
+            check_index("query", self.query, len(self.reader.tokens))
 
     @property
     def reader(self) -> TraceReader:
@@ -183,8 +174,6 @@ class View:
 
     def as_python(self) -> str:
         """The few lines that give this view in a notebook."""
-        given = [repr(self.reader.tokens.text)] if self.has_one_sentence else self._both_sentences()
-        given.append(self.trace.changes.as_python().removeprefix(", "))
         differs = [f for f in fields(self)[3:-2] if getattr(self, f.name) != f.default]
         options = "".join(f", {f.name}={getattr(self, f.name)!r}" for f in differs)
         return "\n".join(
@@ -193,13 +182,9 @@ class View:
                 "from attn_core.views.notebook import Showing",
                 "from attn_core.views.view import View",
                 "",
-                f"trace = ac.trace(ac.load({self.reader.model_name!r}), {', '.join(filter(None, given))})",
+                snippets.traced(self.trace),
                 f"view = View(trace, layer={self.layer}, head={self.head}{options})",
                 "view.pattern  # what is shown, [query, key]",
                 "Showing(view)",
             ]
         )
-
-    def _both_sentences(self) -> list[str]:
-        source, target = (self.trace.stream(name).tokens for name in ("encoder", "decoder"))
-        return [repr(source.text), f"target={target.text!r}"]

@@ -129,6 +129,7 @@ def test_a_trace_names_one_package_above_it():
         if file.is_relative_to(ROOT / "attn_core") and "import_module" in file.read_text()
     }
     assert by_name.pop("attn_core/__init__.py") == ["attn_core.", "attn_core."]
+    assert by_name.pop("attn_core/capture/model.py") == ["attn_core.models.loading"]  # a model may be named
     assert by_name == {"attn_core/traces/trace.py": ["attn_core.circuits."]}
 
 

@@ -105,6 +105,10 @@ class OneStreamHandle(_Reading[R], Generic[R]):
         return self.value().n_heads
 
     @property
+    def wrapped(self) -> bool:
+        return self.value().wrapped
+
+    @property
     def changes(self) -> Changes:
         return self.value().changes
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from attn_core.errors import HeadlightError
+from attn_core.settings import settings
 from ui.server import shared
 from ui.server.cache import key_of
 from ui.server.handles import ModelHandle
@@ -73,7 +74,7 @@ def _load(state: SharedState, job: Job) -> None:
     try:
         from attn_core.models.loading import load
 
-        loaded = load(job.name, progress=job.report)
+        loaded = load(job.name, progress=job.report, limit=settings().tokens)
         state.models.put(job.name, loaded, loaded.n_bytes)
         _set_aside()
     except HeadlightError as error:

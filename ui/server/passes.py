@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from attn_core.errors import TextWasCut
 from ui.server import shared
 from ui.server.cache import CROWDED, Busy, frozen, key_of
 from ui.server.handles import ModelHandle, TraceHandle
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
 
 log = logging.getLogger("headlight")
+warnings.simplefilter("ignore", TextWasCut)  # pages say themselves what was cut
 
 
 class Place(Protocol):

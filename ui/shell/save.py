@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from attn_core.traces.reader import Readable
 from attn_core.views import files
-from attn_core.views.view import Readable, View
+from attn_core.views.view import View
 from ui.drawing import gallery
 from ui.shell import folds
 from ui.shell.save_files import Numbers, number_button, open_again, view_buttons

@@ -50,6 +50,7 @@ class About(NamedTuple):
     kind: str
     revision: str | None = None
     weights: str | None = None
+    wrapped: bool = False  # a model of somebody's own, which no name loads
 
 
 class Opened(NamedTuple):
@@ -196,7 +197,9 @@ class _Named:
 
 def _opened(content: Any, by_name: Mapping[str, Tensor]) -> Opened:
     tensors, about = _Named(by_name), About(**content["model"])
-    if not all(said is None or isinstance(said, str) for said in about) or None in about[:3]:
+    words = about[:-1]
+    fits = all(said is None or isinstance(said, str) for said in words) and type(about.wrapped) is bool
+    if not fits or None in words[:3]:
         raise ValueError("no description of a model")
     streams = {text(said["name"]): _stream(said, tensors) for said in content["streams"]}
     if not streams or not set(streams) <= set(_STREAMS):
@@ -246,6 +249,7 @@ def _tokens(said: Any) -> Tokens:
     whole(tokens.dropped), whole(tokens.unread), text(tokens.text)
     lists = (tokens.ids, tokens.labels, tokens.special, tokens.words)
     fits = all(isinstance(each, list) and len(each) == n for each in lists) and isinstance(tokens.word_labels, list)
+    fits = fits and type(tokens.from_ids) is bool
     if not fits or not all(isinstance(label, str) for label in [*tokens.labels, *tokens.word_labels]):
         raise ValueError("no labels")
     if not all(isinstance(flag, bool) for flag in tokens.special) or len(tokens.word_labels) != len(

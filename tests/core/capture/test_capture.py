@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -387,15 +388,28 @@ def test_a_trace_keeps_compact_copies_that_grow_with_the_sentence() -> None:
     assert long.n_bytes <= 60 * 4 * per_token
 
 
-def test_a_trace_does_not_keep_an_unloaded_model_alive() -> None:
-    model = wrapped("gpt2")
-    trace = run(model)
+def test_a_trace_does_not_keep_a_model_alive_that_can_be_loaded_again() -> None:
+    loaded: list[str] = []
+    model = ac.wrap(FAMILIES["gpt2"].build(), TOKENIZER, reload=lambda: loaded.append("again") or wrapped("gpt2"))
+    trace, weights = run(model), weakref.ref(model.hf)
     pattern = trace.pattern(0, 0)
     del model
     gc.collect()
-    assert np.array_equal(trace.pattern(0, 0), pattern)
-    with pytest.raises(ac.HeadlightError, match="unloaded"):
-        trace.delta_e(0, 0)
+    assert weights() is None and np.array_equal(trace.pattern(0, 0), pattern) and not loaded
+    trace.delta_e(0, 0)
+    assert loaded == ["again"]
+
+
+def test_a_trace_keeps_its_wrapped_model_alive_if_nobody_else_does() -> None:
+    model = wrapped("gpt2")
+    trace, weights = run(model), weakref.ref(model.hf)
+    expected = trace.delta_e(0, 0)
+    del model
+    gc.collect()
+    assert weights() is not None and np.array_equal(trace.delta_e(0, 0), expected) and trace.check().ok
+    del trace
+    gc.collect()
+    assert weights() is None
 
 
 def test_a_model_can_be_loaded_again_for_its_weights() -> None:

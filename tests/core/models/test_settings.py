@@ -61,7 +61,8 @@ def test_models_offered_are_those_that_are_named(operator_sets: Callable[..., No
 
 def test_a_server_offers_fewer_models_and_reads_fewer_tokens_when_told_to() -> None:
     script = (
-        "import attn_core as ac; from attn_core.models.catalogue import CATALOGUE; m = ac.load('minilm'); "
+        "import attn_core as ac; from attn_core.models.catalogue import CATALOGUE; from ui.server import loading; "
+        "loading.open_model('minilm').done.wait(); m = loading.model('minilm').value(); "
         "t = ac.trace(m, 'one two three four five six seven eight nine ten'); "
         "print(list(CATALOGUE), m.limit, CATALOGUE['minilm'].limit, len(t.tokens), t.tokens.dropped)"
     )

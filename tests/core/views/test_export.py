@@ -230,6 +230,56 @@ def test_the_lines_that_reproduce_a_view_do_so(trace, translation):
         assert names["view"].caption() == view.caption() and names["view"].query == view.query
 
 
+def test_the_lines_give_ids_own_models_and_cuts_as_they_were(trace, translation, model):
+    translator = ac.load("tiny-translator")
+    own = ac.wrap(model.hf, model.tokenizer, name="mine")
+    source, target = (translation.stream(name).tokens.ids for name in ("encoder", "decoder"))
+    with pytest.warns(ac.TextWasCut):
+        cut = ac.trace(model, SENTENCE, limit=5)
+    for made in (
+        ac.trace(model, [2, 5, 5, 3]),  # ids that no text gives
+        ac.trace(translator, source, target=target),
+        ac.trace(own, SENTENCE, patch={ac.at.head(0, 1): ac.trace(own, trace.tokens.ids)}),
+        cut,
+    ):
+        view = View(made, 0, 1, stream=made.streams[-1])
+        names: dict = {"hf_model": model.hf, "tokenizer": model.tokenizer}
+        exec(view.as_python(), names)
+        again = names["trace"]
+        assert again.stream(made.streams[0]).tokens == made.stream(made.streams[0]).tokens
+        assert (repr(again), again.changes, again.wrapped) == (repr(made), made.changes, made.wrapped)
+        assert_array_equal(names["view"].pattern, view.pattern)
+
+
+def test_a_view_that_cannot_be_shown_is_refused_at_once(trace, translation):
+    for wrong, said in (
+        ({"scale": "log"}, "scale must be one of 'sqrt', 'linear'; got 'log'"),
+        ({"mean": "layer"}, "mean must be one of 'one', 'heads', 'layers', 'all'"),
+        ({"queries_in": "x"}, "queries_in must be one of 'rows', 'columns'"),
+        ({"head": 99}, "head 99 is out of range"),
+        ({"layer": 6}, "layer 6 is out of range"),
+        ({"query": 13}, "query 13 is out of range: this trace has query 0 to 12"),
+        ({"stream": "cross"}, "stream must be one of 'self'"),
+    ):
+        with pytest.raises((ValueError, IndexError), match=said):
+            View(trace, **wrong)
+    with pytest.raises(ValueError, match="stream must be one of 'encoder', 'decoder', 'cross'"):
+        View(translation)
+    with pytest.raises(IndexError, match="query 99"):
+        ac.show(trace, query=99)
+
+
+def test_paths_may_be_plain_text(trace, tmp_path):
+    files.save(View(trace), str(tmp_path / "a.csv"))
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == files.csv(View(trace))
+
+
+def test_what_the_library_has_can_be_found():
+    names = dir(ac)
+    assert {"trace", "show", "unwrap", "TextWasCut", "heads", "figures", "views", "capture"} <= set(names)
+    assert all(hasattr(ac, name) for name in names) and ac.__version__ == "0.1.0"
+
+
 def test_the_example_notebook_runs():
     import nbformat
     from nbclient import NotebookClient

@@ -1,0 +1,86 @@
+"""The command line refuses what would change nothing, ends quietly, and writes one table for many sentences."""
+
+from __future__ import annotations
+
+import csv
+import io
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import attn_core.__main__ as command_line
+from attn_core.__main__ import main
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["x", "--kinds", "--word", "3", "--head", "0.1"], "leave out a sentence, --head, --word"),
+        (["--kinds", "--out", "kinds.json"], "--out must end with csv, not json"),
+        (["x", "--scale", "linear"], "--scale is about pictures, and changes nothing in a csv table"),
+        (["x", "--queries-in", "rows", "--out", "a.npz"], "--queries-in is about pictures"),
+        (["x", "--words", "--out", "a.npz"], "leave out --words"),
+        (["x", "--target", "y"], "minilm reads one sentence, and has one stream: leave out --target"),
+        (["x", "--stream", "cross"], "leave out --stream"),
+        (["x", "--model", "tiny-translator", "--target", "y", "--words"], "reads two sentences: leave out --words"),
+        (["x", "--model", "tiny-translator"], "say with --target what it writes"),
+    ],
+)
+def test_options_that_do_not_apply_are_wrong_usage(arguments, said, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([*arguments, "--quiet"])
+    out, err = capsys.readouterr()
+    assert end.value.code == 2 and said in err and out == ""
+
+
+def test_a_word_that_is_not_there_is_named(capsys):
+    assert main(["one bird", "--word", "99", "--quiet"]) == 1
+    assert "query 99 is out of range: this trace has query 0 to 3" in capsys.readouterr().err
+
+
+def test_the_output_folder_is_checked_before_anything_is_loaded(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command_line, "_load", lambda *_: pytest.fail("loaded"))
+    assert main(["x", "--out", str(tmp_path / "nowhere" / "a.csv")]) == 1
+    err = capsys.readouterr().err
+    assert err == f"There is no folder {tmp_path / 'nowhere'}: make it first.\n"
+
+
+def test_several_sentences_on_stdout_are_one_table(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("one bird\n\n   \ntwo birds \n"))
+    assert main(["--quiet", "--head", "0.2"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert {row["line"] for row in rows} == {"1", "4"} and not any(row["query"] == "query" for row in rows)
+    assert [row["caption"] for row in rows if row["caption"]][1].startswith("minilm · head 0.2 · “two birds”")
+    assert len(rows) == 2 * 4 * 4
+
+
+def test_line_numbers_count_blank_lines(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", io.StringIO("one bird\n\ntwo\n"))
+    assert main(["--quiet", "--word", "3"]) == 1
+    assert capsys.readouterr().err.startswith("Line 3: query 3 is out of range")
+
+
+def test_ctrl_c_ends_quietly(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line, "_load", interrupted)
+    assert main(["x"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_reader_that_has_read_enough_is_no_error():
+    command = f"{sys.executable} -m attn_core 'one bird' --quiet | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.startswith("query,query_token") and done.stderr == ""
+
+
+@pytest.mark.house
+def test_the_wheel_brings_the_command():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {"headlight": "attn_core.__main__:main"}
