@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -22,9 +24,10 @@ from ui.shell import save_files
 from ui.stream import offer_stream
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from streamlit.elements.lib.column_types import ColumnConfig
 
-    from attn_core.residual.decomposition import BlockDecomposition, Part
+    from attn_core.residual.decomposition import BlockDecomposition, Part, Sources
 
 WORDS = words.beside(__file__)
 TITLES = {
@@ -35,29 +38,18 @@ TITLES = {
     "cos_delta": "cos ΔE",
     "cos_final": "cos end",
 }
+WORD_COLUMNS = ("towards", "away")
 Row = dict[str, str | float | None]
 
 
 def table(update: TokenUpdate) -> None:
     """Every part of the token's step through the layer; a click on a head's row opens that head."""
-    parts = [part for part in update.decomposition.parts if part.kind != "embedding"]
-    rows = [_row(update, part) for part in update.decomposition.parts] + [_end(update)]
-    if not update.no_words:
-        for row, (up, down) in zip(rows, _words(update), strict=True):
-            row["towards"], row["away"] = up, down
-
-    def picked() -> None:
-        row = chosen_row(st.session_state["parts"], len(parts) + 1)
-        if row and parts[row - 1].head is not None:  # the first row is the embedding
-            part = parts[row - 1]
-            st.session_state["head"] = part.head
-            if part.stream != "self":
-                st.session_state["stream"] = part.stream
-
+    rows = _rows(update)
+    columns = ("part", *TITLES, "source", *(() if update.no_words else WORD_COLUMNS))
     st.dataframe(
-        pd.DataFrame(rows),
+        pd.DataFrame(rows, columns=columns),
         key="parts",
-        on_select=picked,
+        on_select=partial(_open_chosen, [part for part in update.decomposition.parts if part.kind != "embedding"]),
         selection_mode="single-row",
         hide_index=True,
         height=36 * (len(rows) + 1) + 2,
@@ -66,6 +58,16 @@ def table(update: TokenUpdate) -> None:
         alt=WORDS.text("parts.alt", word=update.name, layer=update.layer),
         column_config=_columns(),
     )
+
+
+def _open_chosen(parts: Sequence[Part]) -> None:
+    """Open the head whose row was chosen; the first row is the embedding."""
+    row = chosen_row(st.session_state["parts"], len(parts) + 1)
+    if row and parts[row - 1].head is not None:
+        part = parts[row - 1]
+        st.session_state["head"] = part.head
+        if part.stream != "self":
+            st.session_state["stream"] = part.stream
 
 
 def _columns() -> dict[str, ColumnConfig]:
@@ -103,48 +105,54 @@ def as_csv(decomposition: BlockDecomposition) -> str:
     return pd.DataFrame(rows, columns=columns).to_csv(index=False)
 
 
-def _row(update: TokenUpdate, part: Part) -> Row:
-    row = _measured(update, part.vector)
-    name = f"E of {update.name}, entering layer {update.layer}" if part.kind == "embedding" else f"+ {part.name}"
-    if part.kind in ("head", "bias"):
+def _rows(update: TokenUpdate) -> list[Row]:
+    """The parts from E on, and the E that they end in; what is shared by all visitors is asked for first."""
+    parts = update.decomposition.parts
+    sources = [None if part.head is None else update.sources_of(part.head, part.stream) for part in parts]
+    towards_and_away = () if update.no_words else update.pointed
+    ends = [end.part(range(len(parts) + 1), 3) for end in towards_and_away]
+    return [
+        _row(update, part, found, [(end.ids[i], end.stands_out[i]) for end in ends])
+        for i, (part, found) in enumerate(zip([*parts, None], [*sources, None], strict=True))
+    ]
+
+
+def _row(
+    update: TokenUpdate, part: Part | None, found: Sources | None, ends: Sequence[tuple[Array, NDArray[np.bool_]]]
+) -> Row:
+    """A part as a row, None for the next layer's E; `ends` are the ids of its words, and which of them stand out.
+
+    A dash stands where none passes the line of chance.
+    """
+    vector = update.decomposition.next_embedding if part is None else part.vector
+    row: Row = {"part": _name(update, part), "source": "", **_measured(update, vector)}
+    if part is not None and part.kind in ("head", "bias"):
         row["along"] = 100 * update.decomposition.share(part)
-    if part.head is not None:
-        own = part.stream == update.reader.name
-        row["size"] = 100 * float(update.shares[part.head]) if own else None
-        found = update.sources_of(part.head, part.stream)
-        keys = update.trace.tokens_of(part.stream)[1]
-        source = found.strongest
-        row["source"] = f"{visible(keys.labels[source])} ({source}) {signed_percent(float(found.shares[source]))}"
-    return {"part": name, **row}
+    if part is not None and part.head is not None and found is not None:
+        row["size"] = 100 * float(update.shares[part.head]) if part.stream == update.reader.name else None
+        label, share = update.trace.tokens_of(part.stream)[1].labels[found.strongest], found.shares[found.strongest]
+        row["source"] = f"{visible(label)} ({found.strongest}) {signed_percent(float(share))}"
+    for column, (ids, stands_out) in zip(WORD_COLUMNS, ends, strict=False):
+        words_there = [update.trace.vocabulary.word(int(i)) for i, far in zip(ids, stands_out, strict=True) if far]
+        row[column] = ", ".join(visible(word) for word in words_there) or "–"
+    return row
 
 
-def _end(update: TokenUpdate) -> Row:
-    return {"part": f"= E entering layer {update.layer + 1}", **_measured(update, update.decomposition.next_embedding)}
+def _name(update: TokenUpdate, part: Part | None) -> str:
+    if part is None:
+        return f"= E entering layer {update.layer + 1}"
+    return f"E of {update.name}, entering layer {update.layer}" if part.kind == "embedding" else f"+ {part.name}"
 
 
 def _measured(update: TokenUpdate, vector: Array) -> Row:
     final = update.stack.final_embedding()[update.position]
     others = {"cos_e": update.decomposition.embedding, "cos_delta": update.decomposition.attention, "cos_final": final}
     cosines = {name: _number(geometry.cosine(vector, other)) for name, other in others.items()}
-    return {"length": float(geometry.norm(vector)), "size": None, "along": None, **cosines, "source": ""}
+    return {"length": float(geometry.norm(vector)), **cosines}
 
 
 def _number(value: Array | float) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _words(update: TokenUpdate) -> list[tuple[str, str]]:
-    """For every row the words that stand out, towards and away; a dash where none passes the line of chance."""
-    word = update.trace.vocabulary.word
-    said = []
-    for end in update.pointed:
-        found = end.part(range(len(update.decomposition.parts) + 1), 3)
-        names = [
-            [visible(word(int(i))) for i, far in zip(*row, strict=True) if far]
-            for row in zip(found.ids, found.stands_out, strict=True)
-        ]
-        said.append([", ".join(row) or "–" for row in names])
-    return list(zip(*said, strict=True))
 
 
 def sum_line(update: TokenUpdate) -> None:
