@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from attn_core.capture.opened import open_trace
     from attn_core.capture.run import trace
     from attn_core.circuits.head_card import head_card
+    from attn_core.circuits.patching.activation import patching
+    from attn_core.circuits.patching.path import path_patching
     from attn_core.models.loading import load
     from attn_core.parameters.count import count_parameters
     from attn_core.places import at
@@ -46,6 +48,8 @@ _MODULES = {  # public name → the module that defines it, imported when the na
     "head_card": "circuits.head_card",
     "load": "models.loading",
     "open_trace": "capture.opened",
+    "patching": "circuits.patching.activation",
+    "path_patching": "circuits.patching.path",
     "show": "views.notebook",
     "trace": "capture.run",
     "trace_many": "capture.batches",
@@ -71,6 +75,8 @@ __all__ = [
     "head_card",
     "load",
     "open_trace",
+    "patching",
+    "path_patching",
     "show",
     "trace",
     "trace_many",

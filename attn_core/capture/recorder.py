@@ -56,9 +56,7 @@ class PassRecorder:
     def on_attention(self, call: AttentionCall) -> None:
         site = self._site()
         mask, bias = self._mask(call)
-        forced, replaced = (
-            (_NONE, _NONE) if self.patches is None else self._change(self.patches, call, mask, bias, site)
-        )
+        forced, replaced = (_NONE, _NONE) if self.patches is None else change_call(self.patches, call, mask, bias, site)
         parts: tuple[Tensor, ...] = (call.query, call.key, call.value, call.output)
         if site.copied:
             parts = tuple(_copy(p) if n in site.copied else p for n, p in zip(_PARTS, parts, strict=True))
@@ -68,21 +66,6 @@ class PassRecorder:
         )
         self._inputs = _NONE
         self.calls.append(kept)
-
-    def _change(
-        self, patches: Patches, call: AttentionCall, mask: Mask, bias: RelativeBias | None, site: Site
-    ) -> tuple[Mapping[int, Tensor], Mapping[int, Replaced]]:
-        """Force patterns and replace heads, where this call is asked to: (forced patterns, replaced parts)."""
-        query, key, value, output = (part.cpu() for part in (call.query, call.key, call.value, call.output))
-        kept = KeptCall(query, key, value, output, mask, bias, call.scaling, call.soft_cap).as_call()
-        forced: dict[int, Tensor] = {}
-        for head, puts in patches.patterns(site).items():
-            may_look = kept.mask.may_look(kept.n_query, kept.n_key)
-            name = f"{site.layer}.{head}"
-            forced[head], rows = put_into_pattern(puts, kept.patterns(head)[0], may_look, name)
-            weighted = forced[head][rows] @ kept.heads(head)[2][0]  # [row, key] · [key, d_head] → [row, d_head]
-            call.output[0, rows, head] = weighted.to(call.output)
-        return frozen(forced), frozen(patches.change_heads(site, call.output[0]))
 
     def _mask(self, call: AttentionCall) -> tuple[Mask, RelativeBias | None]:
         """Layers share their masks and biases, so each is read once."""
@@ -151,6 +134,22 @@ class KeptCall(NamedTuple):
             forced=self.forced,
             computed=self.computed,
         )
+
+
+def change_call(
+    patches: Patches, call: AttentionCall, mask: Mask, bias: RelativeBias | None, site: Site
+) -> tuple[Mapping[int, Tensor], Mapping[int, Replaced]]:
+    """Force patterns and replace heads in `call.output`, where this call is asked to: (forced patterns, replaced)."""
+    query, key, value, output = (part.cpu() for part in (call.query, call.key, call.value, call.output))
+    kept = KeptCall(query, key, value, output, mask, bias, call.scaling, call.soft_cap).as_call()
+    forced: dict[int, Tensor] = {}
+    for head, puts in patches.patterns(site).items():
+        may_look = kept.mask.may_look(kept.n_query, kept.n_key)
+        name = f"{site.layer}.{head}"
+        forced[head], rows = put_into_pattern(puts, kept.patterns(head)[0], may_look, name)
+        weighted = forced[head][rows] @ kept.heads(head)[2][0]  # [row, key] · [key, d_head] → [row, d_head]
+        call.output[0, rows, head] = weighted.to(call.output)
+    return frozen(forced), frozen(patches.change_heads(site, call.output[0]))
 
 
 def layer_of(

@@ -1,4 +1,4 @@
-"""Why a head looks where it looks: a score split by who wrote the query and who wrote the key; the card of a head.
+"""Why a head looks where it looks: a score split by its writers, the flow behind a word, the card of a head, patching.
 
 May import heads, capture, models, traces, residual, text and the mathematics. Start with `score_parts` and
 `value_parts`, which a trace's own methods call: `writers` says who wrote what into the residual stream, `head_maps`

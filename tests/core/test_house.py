@@ -252,6 +252,8 @@ def test_one_stream_is_a_value():
                     asked.append(f"{module_of(file)}.{node.name}")
     assert asked == [
         "attn_core.circuits.head_card.head_card",  # `ac.head_card`: of a model, which has no trace yet
+        "attn_core.circuits.patching.activation.patching",  # `ac.patching`: of a model
+        "attn_core.circuits.patching.path.path_patching",  # `ac.path_patching`
         "attn_core.circuits.score_parts.score_parts",  # `trace.score_parts`: a score's writers are of several streams
         "attn_core.circuits.value_parts.value_parts",  # `trace.value_parts`
         "attn_core.heads.kinds.classify_heads",  # of a model, which has no trace yet

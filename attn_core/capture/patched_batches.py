@@ -1,0 +1,137 @@
+"""One sentence many times in one pass, each time with patches of its own: what hundreds of patched passes cost less.
+
+Every row of the batch is what `ac.trace(model, text, patch=…)` would compute alone, up to the order of its sums. Kept
+of a row is what its last layer says, and on request one head's query, key or value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from attn_core.attention import repeat_groups
+from attn_core.capture.hooks import AttentionCall, recording_to, tensor_at
+from attn_core.capture.interface import read_mask
+from attn_core.capture.model import Model
+from attn_core.capture.patches import Patches, patch_of
+from attn_core.capture.recorder import change_call
+from attn_core.errors import HeadlightError, UnsupportedFamily
+from attn_core.places import Place
+from attn_core.traces.changes import Changes
+from attn_core.traces.trace import Trace
+from attn_core.traces.wiring import Site, Tap, Wiring
+
+Patch = Mapping[Place, Any]  # as `ac.trace` takes it
+Part = tuple[Tensor, Tensor, Tensor]
+
+
+class PatchedRows(NamedTuple):
+    """What patched passes gave: `final` [row, query, d_model]; of the head that was watched [row, token, d_head]."""
+
+    final: Tensor
+    watched: Tensor | None
+
+
+def patched_rows(model: Model, base: Trace, rows: Sequence[Patch], watch: Place | None = None) -> PatchedRows:
+    """Run the sentence of `base` once a row, in one pass, with what each row puts somewhere.
+
+    `watch` is a head's query, key or value to be kept. Raises what `ac.trace` raises for a patch, and HeadlightError
+    where what the last layer says could not be found.
+    """
+    stream = "decoder" if base.kind == "encoder-decoder" else "self"
+    final = model.wiring.final.get(stream)
+    if final is None:
+        raise HeadlightError("What leaves this model's last layer could not be found.")
+    patches = [
+        Patches(Changes.of([], "zero", {}, [patch_of(*put, model.wiring) for put in row.items()]), model.wiring)
+        for row in rows
+    ]
+    recorder = RowRecorder(model.wiring, patches, model.wiring.first_of(final), watch)
+    with model.running(), recording_to(recorder):
+        model.run(**_inputs(base, len(rows)))
+    if any(own.tensors_left for own in patches) or recorder.final is None:
+        raise HeadlightError(f"{model.name} did not pass by every place that was to be patched, so nothing is shown.")
+    return PatchedRows(recorder.final, recorder.watched)
+
+
+def _inputs(base: Trace, n_rows: int) -> dict[str, Tensor]:
+    """What the model gets: the ids of one sentence, as often as there are rows."""
+    two_stacks = base.kind == "encoder-decoder"
+    ids = torch.tensor([base.tokens_of("encoder" if two_stacks else "self")[0].ids]).repeat(n_rows, 1)  # [row, token]
+    given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    if two_stacks:
+        given["decoder_input_ids"] = torch.tensor([base.tokens_of("decoder")[0].ids]).repeat(n_rows, 1)
+    return given
+
+
+class RowRecorder:
+    """Puts into every row of a batch what that row's patches say, in the tensors of this pass alone."""
+
+    in_steps = False
+
+    def __init__(self, wiring: Wiring, rows: Sequence[Patches], final: Tap, watch: Place | None) -> None:
+        self.wiring, self.rows = wiring, rows
+        self.final: Tensor | None = None  # [row, query, d_model]
+        self.watched: Tensor | None = None  # [row, token, d_head]
+        self._final, self._watch = final, watch
+        self._n_calls = 0
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def attend(self, *_: Any) -> Tensor:
+        raise NotImplementedError  # the library's fused function is asked
+
+    def _site(self) -> Site:
+        if self._n_calls == len(self.wiring.sites):
+            raise UnsupportedFamily("This model takes another path for another text; its layers cannot be told apart.")
+        return self.wiring.sites[self._n_calls]
+
+    def before_attention(self, query: Tensor, key: Tensor, value: Tensor) -> Part:
+        site, parts = self._site(), (query, key, value)
+        changed = [own.change_inputs(site, _row(parts, row)) for row, own in enumerate(self.rows)]
+        if any(computed for _, computed in changed):
+            parts = _joined([of_row for of_row, _ in changed])
+        watch = self._watch
+        if watch is not None and (watch.stream, watch.layer) == (site.stream, site.layer):
+            heads = repeat_groups(parts[("query", "key", "value").index(watch.kind)], site.n_heads)
+            self.watched = heads[:, watch.head].cpu().clone()  # [row, head, token, d_head] → [row, token, d_head]
+        return parts
+
+    def on_attention(self, call: AttentionCall) -> None:
+        site = self._site()
+        self._n_calls += 1
+        for row, own in enumerate(self.rows):
+            if own.patterns(site) or own.heads(site):
+                mask, bias = read_mask(
+                    call.mask, call.bias, call.is_causal, call.query.shape[2], call.key.shape[2]
+                )  # of the first row: all of them read the same sentence
+                query, key, value = _row((call.query, call.key, call.value), row)
+                of_row = call._replace(query=query, key=key, value=value, output=call.output[row : row + 1])
+                change_call(own, of_row, mask, bias, site)
+
+    def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
+        count = self._counts[module, side] = self._counts.get((module, side), -1) + 1
+        for row, own in enumerate(self.rows):
+            for tap, puts in own.at(module, side).get(count, {}).items():
+                own.change_tensor(puts, self._of_rows(tensor_at(tap.slot, values, named))[row])
+        if (module, side, count) == (self._final.module, self._final.side, self._final.call):
+            self.final = self._of_rows(tensor_at(self._final.slot, values, named)).cpu().clone()
+
+    def _of_rows(self, tensor: Tensor) -> Tensor:
+        """The same numbers as [row, token, feature], also where a model puts all its tokens in one line."""
+        return tensor.view(len(self.rows), -1, tensor.shape[-1])
+
+
+def _row(parts: Part, row: int) -> Part:
+    query, key, value = (part[row : row + 1] for part in parts)
+    return query, key, value
+
+
+def _joined(rows: Sequence[Part]) -> Part:
+    """The rows' tensors as a batch again; where a row needs a key of its own for each head, all of them get one."""
+    most = max(part.shape[1] for _, key, value in rows for part in (key, value))
+    query = torch.cat([row[0] for row in rows])
+    key, value = (torch.cat([repeat_groups(row[i], most) for row in rows]) for i in (1, 2))
+    return query, key, value

@@ -1,0 +1,166 @@
+"""Path patching: what one head writes reaches one later head alone, and that only as its query, its key or its value.
+
+1. B is read with the sender's output from A, and everything between it and the receiver held at what it is in B: what
+   attention adds in all layers between, and (`freeze_mlps`) what the MLPs add. The receiver's query, key or value is
+   then that of B with the sender's direct path changed, through the norms alone.
+2. B is read again with that query, key or value in the receiver, and everything after it computed anew.
+
+With `freeze_mlps=False` the MLPs between compute anew in 1, so paths through them count as direct, as in Wang et al.
+2023. Norms always compute anew: they are part of the path.
+
+Source: Wang et al. 2023, "Interpretability in the Wild", section 3.1; Goldowsky-Dill et al. 2023, "Localizing Model
+Behavior with Path Patching".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attn_core.capture.patched_batches import Patch, patched_rows
+from attn_core.capture.run import trace as run_trace
+from attn_core.circuits.patching.activation import Contrast, Progress, Run, batches, contrast, patched_values, table_of
+from attn_core.circuits.patching.pairing import pairs_for, taken
+from attn_core.errors import check_index
+from attn_core.places import Place
+from attn_core.traces.trace import Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attn_core.capture.model import Model
+
+THROUGH = {"q": "query", "k": "key", "v": "value"}
+Head = tuple[int, int] | tuple[str, int, int]
+Part = tuple[str, str, int]  # "attention" or "mlp", stream, layer
+
+
+def path_patching(
+    model: Model,
+    a: Any,
+    b: Any,
+    sender: Head | None,
+    receiver: Head,
+    through: str,
+    answer: Any = None,
+    *,
+    position: int | None = None,
+    target: Any = None,
+    stream: str | None = None,
+    freeze_mlps: bool = True,
+    direction: str = "denoising",
+    batch: int | None = None,
+    progress: Progress | None = None,
+    run: Run = run_trace,
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> pd.DataFrame:
+    """One row for a sender (layer, head), or for each earlier head where `sender` is None; columns as in `patching`.
+
+    `through` is "q", "k" or "v" of the receiver. In an encoder-decoder both heads are of `stream`, or named (stream,
+    layer, head); from the encoder a path leads to the keys and values of "cross" alone. Everything else as in
+    `attn_core.patching`. Raises ValueError where no direct path leads from the one to the other.
+    """
+    if through not in THROUGH:
+        raise ValueError(f'through must be "q", "k" or "v", got {through!r}')
+    found = contrast(model, a, b, answer, position, target=target, direction=direction, run=run)
+    to = Place(THROUGH[through], *_named(found.base, receiver, stream))
+    senders = list(_earlier(found.base, to)) if sender is None else [Place("head", *_named(found.base, sender, stream))]
+    cuts = [_held(found, one, to, freeze_mlps) for one in senders]
+    passes = 2 * len(senders)
+    received = list(_received(model, found, cuts, to, batch, _counted(progress, 0, passes), turn))
+    values = patched_values(
+        model,
+        found,
+        [{to: rows} for rows in received],
+        batch=batch,
+        turn=turn,
+        progress=_counted(progress, len(senders), passes),
+    )
+    frame = table_of([found.row(*pair) for pair in zip(senders, values, strict=True)])
+    frame.attrs.update(direction=direction, measures=found.answer.says, alike=[found.alike] * bool(found.alike))
+    return frame
+
+
+def _received(
+    model: Model,
+    found: Contrast,
+    cuts: list[Patch],
+    to: Place,
+    batch: int | None,
+    progress: Progress | None,
+    turn: Callable[[], AbstractContextManager[None]],
+) -> Iterator[np.ndarray[Any, Any]]:
+    """What the receiver gets, [token, d_head], with each sender's direct path changed."""
+    for start, size in batches(found.base, len(cuts), batch):
+        with turn():
+            watched = patched_rows(model, found.base, cuts[start : start + size], watch=to).watched
+        if watched is not None:
+            yield from watched.numpy()
+        if progress is not None:
+            progress(start + size, len(cuts))
+
+
+def _counted(progress: Progress | None, before: int, passes: int) -> Progress | None:
+    return None if progress is None else lambda done, _: progress(before + done, passes)
+
+
+def _named(base: Trace, head: Head, default: str | None) -> tuple[str, int, int]:
+    """(stream, layer, head), checked."""
+    if not isinstance(head, tuple | list) or len(head) not in (2, 3):
+        raise ValueError(f"{head!r} names no head: name it (layer, head) or (stream, layer, head)")
+    name = base.stream(head[0] if len(head) == 3 else default).name
+    layer, number = head[-2:]
+    check_index("layer", layer, base.n_layers_of(name), "this model")
+    check_index("head", number, base.n_heads_of(name), "this layer")
+    return name, int(layer), int(number)
+
+
+def _earlier(base: Trace, to: Place) -> Iterator[Place]:
+    """All heads from which a direct path leads to the receiver."""
+    for stream in base.streams:
+        for layer in range(base.n_layers_of(stream)):
+            if _between(base, stream, layer, to) is not None:
+                yield from (Place("head", stream, layer, head) for head in range(base.n_heads_of(stream)))
+
+
+def _between(base: Trace, stream: str, layer: int, to: Place) -> list[Part] | None:
+    """What lies on the way from a layer's attention to what the receiver reads, in order; None: no direct path."""
+    memory = to.stream == "cross" and to.kind != "query"  # the keys and values of "cross" read what the encoder left
+    reads = "encoder" if to.stream == "encoder" or memory else "self" if to.stream == "self" else "decoder"
+    parts = _parts(base, reads)
+    sender = ("attention", stream, layer)
+    if sender not in parts:
+        return None
+    end = len(parts) if memory else parts.index(("attention", to.stream, to.layer))
+    begin = parts.index(sender)
+    return parts[begin + 1 : end] if begin < end else None
+
+
+def _parts(base: Trace, stack: str) -> list[Part]:
+    """What adds to the residual stream of a stack, in order."""
+    calls = ("decoder", "cross") if stack == "decoder" else (stack,)
+    layers = range(base.n_layers_of(stack))
+    return [
+        part for layer in layers for part in (*(("attention", call, layer) for call in calls), ("mlp", stack, layer))
+    ]
+
+
+def _held(found: Contrast, sender: Place, to: Place, freeze_mlps: bool) -> Patch:
+    """What is put into the first pass: the sender's output, and all between it and the receiver as it is without."""
+    between = _between(found.base, sender.stream, sender.layer, to)
+    if between is None:
+        raise ValueError(
+            f"no direct path leads from {sender} to the {to}: the receiver must read what the sender writes"
+        )
+    pairs = pairs_for("head", found.donor, found.base, sender.stream)
+    held: dict[Place, Any] = taken(found.donor, sender, pairs)
+    for kind, stream, layer in between:
+        own = found.base.stream(stream)
+        if kind == "attention":
+            held[Place(kind, stream, layer)] = own.attention_added(layer)
+        elif freeze_mlps:
+            held[Place(kind, stream, layer)] = own.mlp_added(layer)
+    return held
