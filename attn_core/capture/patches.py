@@ -15,6 +15,7 @@ from torch import Tensor
 from attn_core.attention import repeat_groups
 from attn_core.errors import HeadlightError, check_index
 from attn_core.places import OF_A_HEAD, Place
+from attn_core.text.tokens import Tokens
 from attn_core.traces import parity
 from attn_core.traces.changes import Changes, Donor, Patch
 from attn_core.traces.layer import Replaced
@@ -44,10 +45,21 @@ def patch_of(place: Place, put: Any, wiring: Wiring) -> Patch:
 
 def donor_of(trace: Trace) -> Donor:
     """Which pass a trace is of."""
-    read = [trace.stream(name).tokens for name in trace.streams if name != "cross"]
-    ids = [tuple(tokens.ids) if tokens.from_ids else None for tokens in read]
-    source, target = (*(tokens.text for tokens in read), None)[:2]
-    return Donor(trace.model_name, source, target, trace.changes, *(*ids, None)[:2], wrapped=trace.wrapped)
+    source = trace.stream(trace.streams[0]).tokens
+    target = trace.stream("decoder").tokens if trace.kind == "encoder-decoder" else None
+    return Donor(
+        trace.model_name,
+        source.text,
+        None if target is None else target.text,
+        trace.changes,
+        _ids(source),
+        None if target is None else _ids(target),
+        trace.wrapped,
+    )
+
+
+def _ids(read: Tokens) -> tuple[int, ...] | None:
+    return tuple(read.ids) if read.from_ids else None
 
 
 def check_place(place: Any, wiring: Wiring) -> None:

@@ -256,10 +256,11 @@ def _patch_from_json(said: Mapping[str, Any]) -> Patch:
         model_name, text, target = donor["model_name"], donor["text"], donor["target"]
         if not (isinstance(model_name, str) and isinstance(text, str) and isinstance(target, str | None)):
             raise TypeError("no pass that a patch could be from")
-        ids, wrapped = (_read_ids(donor.get(name)) for name in ("ids", "target_ids")), donor.get("wrapped", False)
+        ids, target_ids = _read_ids(donor.get("ids")), _read_ids(donor.get("target_ids"))
+        wrapped = donor.get("wrapped", False)
         if type(wrapped) is not bool:
             raise TypeError("neither wrapped nor loaded")
-        donor = Donor(model_name, text, target, Changes.from_json(donor["changes"]), *ids, wrapped)
+        donor = Donor(model_name, text, target, Changes.from_json(donor["changes"]), ids, target_ids, wrapped)
     if np.ndim(said["numbers"]) not in (1, 2):
         raise ValueError("no rows of numbers")
     return Patch.of(place, said["numbers"], donor)

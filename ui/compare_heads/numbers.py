@@ -11,9 +11,11 @@ from attn_core.heads.measures import Measure
 from attn_core.heads.summary import summarise_head
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
+from attn_core.views import snippets
 from ui import words
 from ui.compare_heads import differences
 from ui.compare_heads.panels import Panel, PanelSet
+from ui.compare_heads.specs import SHUFFLES
 from ui.drawing import markup, widgets
 from ui.page import Page
 from ui.shell import save_files
@@ -161,4 +163,23 @@ def offer(page: Page, panels: PanelSet) -> None:
 def offer_pictures(page: Page, panels: PanelSet) -> None:
     """The page's end: its pictures, each panel told in the caption."""
     texts = dict.fromkeys(page.text if i == 0 else panel.spec.text for i, panel in enumerate(panels.panels))
-    page.offer_pictures(*map(differences.in_words, panels.panels), sentences=list(texts))
+    page.offer_pictures(*map(differences.in_words, panels.panels), sentences=list(texts), lines=_lines(panels))
+
+
+def _lines(panels: PanelSet) -> str:
+    """The lines of Python that give the pattern of every panel."""
+    return snippets.compared(
+        [
+            snippets.ComparedPanel(
+                panel.letter.lower(),
+                panel.viewed.trace,
+                panel.spec.model,
+                panel.viewed.reader.name,
+                panel.layer,
+                panel.spec.head,
+                panel.spec.shows,
+                SHUFFLES,
+            )
+            for panel in panels.panels
+        ]
+    )

@@ -13,7 +13,7 @@ from attn_core.heads import baselines
 from ui import stream, words
 from ui.compare_heads.panels import Panel, PanelSet
 from ui.compare_heads.params import PAIR
-from ui.compare_heads.specs import LETTERS, PanelSpec
+from ui.compare_heads.specs import LETTERS, SHUFFLES, PanelSpec
 from ui.drawing import widgets
 from ui.page import Page
 from ui.server import budget, loading, shared
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from ui.server.handles import ModelHandle
 
 WORDS = words.beside(__file__)
-SHUFFLES = 8
 
 
 def read(page: Page, specs: Sequence[PanelSpec]) -> PanelSet:

@@ -16,6 +16,7 @@ WORDS = words.beside(__file__)
 
 LETTERS = "abcd"
 SAME = "same"
+SHUFFLES = 8  # orders of the words, whose mean is shown
 EXAMPLE = (KEYS, "the keys to the cabinet is on the table")
 SHOWS = WORDS.table("specs.shows")
 

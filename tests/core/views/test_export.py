@@ -17,7 +17,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import attn_core as ac
 from attn_core.__main__ import main
-from attn_core.views import files
+from attn_core.heads import baselines
+from attn_core.views import files, snippets
 from attn_core.views.view import View
 
 SENTENCE = "a fluffy blue creature roamed the verdant forest"
@@ -249,6 +250,28 @@ def test_the_lines_give_ids_own_models_and_cuts_as_they_were(trace, translation,
         assert again.stream(made.streams[0]).tokens == made.stream(made.streams[0]).tokens
         assert (repr(again), again.changes, again.wrapped) == (repr(made), made.changes, made.wrapped)
         assert_array_equal(names["view"].pattern, view.pattern)
+
+
+def test_the_lines_of_a_comparison_give_every_panel(trace, translation):
+    panel = snippets.ComparedPanel
+    lines = snippets.compared(
+        [
+            panel("a", trace, "minilm", "self", 2, 5, "mean"),
+            panel("b", translation, "tiny-translator", "decoder", 0, 1, "shuffled", 2),
+            panel("c", translation, "tiny-translator", "cross", 0, 1, "shuffled", 2),
+        ]
+    )
+    names: dict = {}
+    exec(lines, names)
+    assert_allclose(names["a"], trace.patterns(2).mean(axis=0), atol=1e-6)
+    source, target = (translation.stream(name).tokens for name in ("encoder", "decoder"))
+    model = ac.load("tiny-translator")
+    orders = [baselines.shuffled(target.ids, target.special, seed) for seed in range(2)]
+    each = [ac.trace(model, source.ids, target=order).pattern(0, 1, stream="decoder") for order in orders]
+    assert_allclose(names["b"], np.mean(each, axis=0), atol=1e-6)
+    orders = [baselines.shuffled(source.ids, source.special, seed) for seed in range(2)]
+    each = [ac.trace(model, order, target=target.ids).pattern(0, 1, stream="cross") for order in orders]
+    assert_allclose(names["c"], np.mean(each, axis=0), atol=1e-6)
 
 
 def test_a_view_that_cannot_be_shown_is_refused_at_once(trace, translation):

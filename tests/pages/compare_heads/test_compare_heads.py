@@ -173,7 +173,7 @@ def test_all_heads_of_one_against_all_of_the_other_on_request() -> None:
 
 
 def test_what_is_only_position() -> None:
-    page = opened()
+    page = opened(menus=True)
     checked(page.button(key="preset_what is only position?").click().run())
     assert titles(page) == [
         "A · head 0.3",
@@ -189,6 +189,11 @@ def test_what_is_only_position() -> None:
     random = ac.trace(baselines.random_weights(model), ARE).pattern(0, 3)
     np.testing.assert_allclose(panels(page)[2], random, atol=1e-5)
     assert "head 0.2 stays most like itself" in lead(page)
+    (lines,) = [block.value for block in page.code if block.value.startswith("import attn_core")]
+    names: dict = {}
+    exec(lines, names)  # every panel, not the first alone
+    for letter, shown in zip("abc", panels(page), strict=True):
+        np.testing.assert_allclose(names[letter], shown, atol=1e-5)
 
 
 def test_a_layers_mean() -> None:
