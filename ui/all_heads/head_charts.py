@@ -97,3 +97,4 @@ def page_links() -> None:
         go("why_there", "Why it looks there", ("why", "score"))
         go("why_there", "Its card", ("why", "card"))
         go("compare_heads", "Put another beside it")
+        go("predict_first", "Ask a class first", ("teacher", "1"))

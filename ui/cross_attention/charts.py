@@ -102,6 +102,7 @@ def other_pages(page: Page, found: Translation) -> None:
         go("why_there", "why it looks there", ("why", "score"), **along)
         go("why_there", "its card", ("why", "card"), **along)
         go("find_heads", "find heads like it", **along)
+        go("predict_first", "ask a class first", ("teacher", "1"), **along)
 
 
 def what_differs() -> None:

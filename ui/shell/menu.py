@@ -10,10 +10,13 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from attn_core.figures import scripts
+from ui import words
+from ui.drawing import widgets
 from ui.drawing.component import component
 from ui.link import LinkState, link_params
 from ui.shell import save, share
 
+WORDS = words.beside(__file__)
 ROOT = Path(__file__).parents[2]
 GROUPS = {
     "See": {"all_heads": "All heads", "step_by_step": "Step by step", "delta_e": "ΔE"},
@@ -24,9 +27,17 @@ GROUPS = {
         "find_heads": "Find heads",
         "cross_attention": "Translate",
     },
-    "Learn": {"lesson": "Lesson", "parameters": "Parameters", "teachers_kit": "For class", "about": "About"},
+    "Learn": {
+        "lesson": "Lesson",
+        "parameters": "Parameters",
+        "predict_first": "Predict",
+        "teachers_kit": "For class",
+        "about": "About",
+    },
 }
 PAGES = {page: label for group in GROUPS.values() for page, label in group.items()}
+# Others lead to them: on one line they stand where a wide screen has the room, in the drawer always.
+WHERE_WIDE = ("predict_first",)
 
 
 _whole_page = component("whole_page", scripts.asset("app/whole_page.js"))
@@ -63,7 +74,13 @@ def _buttons(page: str, state: LinkState, offered: save.Offered) -> None:
             _drawer(page)
         with st.container(key="menu_share", width="content", horizontal=True, gap="xsmall", wrap=False):
             save.popover(offered, _script)
-            share.popover(state)
+            share.popover(state, _ask_a_class)
+
+
+def _ask_a_class() -> None:
+    """In Share: this head and word, covered, as a question for a class."""
+    widgets.titled(WORDS.text("ask_class.title"), WORDS.text("ask_class.says"))
+    go("predict_first", WORDS.text("ask_class.open"), ("teacher", "1"))
 
 
 def _drawer(page: str) -> None:
@@ -79,10 +96,18 @@ def _pages(page: str) -> None:
         with st.container(key=f"menu_{group}", horizontal=True, gap="xsmall", vertical_alignment="center"):
             st.html(f'<div class="hl-group">{group}</div>', width="content")
             for name, label in pages.items():
-                if name == page:
-                    st.html(f'<div class="hl-here" aria-current="page">{label}</div>', width="content")
-                elif _script(name):
-                    go(name, label)
+                if name in WHERE_WIDE:
+                    with st.container(key=f"menu_wide_{name}", width="content"):
+                        _entry(name, label, is_here=name == page)
+                else:
+                    _entry(name, label, is_here=name == page)
+
+
+def _entry(page: str, label: str, *, is_here: bool) -> None:
+    if is_here:
+        st.html(f'<div class="hl-here" aria-current="page">{label}</div>', width="content")
+    elif _script(page):
+        go(page, label)
 
 
 @cache

@@ -6,7 +6,7 @@ defaults those are (see `ui.link`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from html import escape
 from urllib.parse import urlencode
@@ -49,7 +49,7 @@ def address_of(page: str, here: str, params: Mapping[str, str]) -> str:
     return f"{base}/{'' if page == 'all_heads' else page}?{urlencode(params)}"
 
 
-def popover(state: LinkState) -> None:
+def popover(state: LinkState, ask_a_class: Callable[[], None]) -> None:
     """The button, and behind it the link in every form, made when somebody opens it."""
     with st.popover("Share", type="primary", key="share_open", on_change="rerun") as menu:
         if not menu.open:
@@ -60,11 +60,13 @@ def popover(state: LinkState) -> None:
             _presenters_size(state)
             return
         widgets.titled("A link to exactly this view", PRIVACY)
-        _copy(key="copy_link", data={"text": link, **WORDS.table("copy")})
-        _code(link)
-        _qr_code(link)
+        copy_button("copy_link", link)
+        code(link)
+        qr_code(link)
         widgets.titled("For slides and blogs", "A frame without menu and examples.")
-        _code(frame_of(link_to(state, embed="true")))
+        code(frame_of(link_to(state, embed="true")))
+        if "text" in state and state.page != "predict_first":
+            ask_a_class()
         _presenters_size(state)
 
 
@@ -75,7 +77,13 @@ def _presenters_size(state: LinkState) -> None:
         controls.menu_toggle(LARGE.label, "presenters_size", on=state["large"], turn=turn, says=LARGE.help)
 
 
-def _code(text: str) -> None:
+def copy_button(key: str, text: str, label: str = "") -> None:
+    """A button that copies a text; it says "Copy link", or `label`."""
+    says = WORDS.table("copy")
+    _copy(key=key, data={"text": text, **says, "label": label or says["label"]})
+
+
+def code(text: str) -> None:
     """Text to copy, all of it on screen: what scrolls inside itself cannot be read by keyboard. A very long one may."""
     st.code(text, language=None, wrap_lines=True, height=110 if len(text) > 1_200 else "content")
 
@@ -85,7 +93,7 @@ def _offer_a_file(length: int) -> None:
     widgets.note(WORDS.text("share.too_long", length=length, most=LONGEST))
 
 
-def _qr_code(link: str) -> None:
+def qr_code(link: str) -> None:
     """Dark on white in both themes, which every phone can read."""
     if len(link) > LONGEST_IN_QR:
         widgets.titled("", WORDS.text("share.no_qr"))

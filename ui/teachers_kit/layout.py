@@ -52,6 +52,8 @@ def _card(view: ReadyView) -> None:
         )  # fmt: skip
         with st.container(key=f"kit_ways_{view.name}", horizontal=True, gap="small", vertical_alignment="center"):
             go(view.page, WORDS.text("open"), **view.params)
+            if view.page == "all_heads":
+                go("predict_first", WORDS.text("ask_class"), ("teacher", "1"), **view.params)
             st.button(
                 WORDS.text("slide"),
                 key=f"slide_{view.name}",
