@@ -112,10 +112,9 @@ def _set(**values: object) -> None:
 def _buttons(painted: Painting, told: bool) -> None:
     """Uncover, or cover again; wipe what was painted."""
     with st.container(horizontal=True, gap="small", key="predict_buttons"):
-        say, kind = ("cover", "secondary") if told else ("uncover", "primary")
         st.button(
-            WORDS.text("buttons", say), key="predict_uncover", type=kind, on_click=_set,
-            kwargs={UNCOVERED.name: not told},
+            WORDS.text("buttons", "cover" if told else "uncover"), key="predict_uncover",
+            type="secondary" if told else "primary", on_click=_set, kwargs={UNCOVERED.name: not told},
         )  # fmt: skip
         if painted and not told:
             st.button(WORDS.text("buttons.wipe"), key="predict_wipe", on_click=_set, kwargs={PAINTED.name: ()})

@@ -46,8 +46,7 @@ def show(viewed: StreamView) -> None:
             widgets.note(said)
     told_hint = WORDS.html("class.told_hint") if told else WORDS.html("class.over_hint")
     with widgets.card("class", WORDS.html("class.over"), told_hint):
-        said = question.class_result if told else question.class_before
-        widgets.reading(said(asked, read))
+        widgets.reading(question.class_result(asked, read) if told else question.class_before(asked, read))
         counts = [int(n) for n in read.counts(asked)] if read.paintings else ()
         painting.draw(asked, (), told, counts=counts, can_paint=False)
         st.button(
