@@ -27,9 +27,9 @@ from starlette.routing import Route
 
 from attn_core.settings import read_again
 from hosting import logs, memory, metrics
-from hosting.guard import Guard, Limits
+from hosting.guard import Guard
 from hosting.headers import SecurityHeaders
-from hosting.limits import TokenBucket
+from hosting.limits import Limits, TokenBucket
 from ui.server import loading, shared
 from ui.shell.progress import show_failure
 

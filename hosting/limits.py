@@ -5,13 +5,43 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
+from attn_core.settings import settings
+
 KNOWN = 10_000  # addresses whose recent use is remembered; the one seen longest ago is forgotten first
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the guard allows; the defaults suit a class of forty behind one address.
+
+    Reruns come from clicks, keys and sliders: a held key sends about 30 a second, and waits then.
+    """
+
+    sockets: int = field(default_factory=lambda: settings().sessions)
+    sockets_per_address: int = field(default_factory=lambda: settings().sessions_per_address)
+    message_bytes: int = 1_000_000
+    messages_per_second: float = 15.0
+    messages_at_once: float = 45.0
+    messages_waiting: int = 200  # of one socket; who sends more than it may wait for is cut
+    bytes_waiting: int = 8_000_000
+    bytes_typed: int = 32_000_000  # of all sockets, each counted by its largest message: a session keeps what is typed
+    bytes_typed_per_address: int = 8_000_000
+    bytes_unread: int = 128_000_000  # sent to sockets whose visitors have not taken it yet
+    file_bytes_unread: int = 96_000_000  # of files on their way, each once however many read it
+    file_bytes_unread_per_address: int = 48_000_000
+    file_within: float = 300.0  # seconds
+    messages_per_second_per_address: float = 60.0
+    messages_at_once_per_address: float = 300.0
+    first_message_within: float = 20.0  # seconds; a browser sends one at once
+    uploads: int = 16
+    uploads_per_address: int = 8
+    upload_within: float = 60.0  # seconds
 
 
 @dataclass
@@ -76,6 +106,41 @@ class Places:
             self._taken[address] -= 1
             if not self._taken[address]:
                 del self._taken[address]
+
+
+class Held:
+    """Bytes that are kept for somebody, at most so many in all and so many for one address.
+
+    What several hold under one key is there once; of one holder the most that it ever held counts.
+    """
+
+    def __init__(self, in_all: int, per_address: int) -> None:
+        self.in_all, self.per_address = in_all, per_address
+        self._sizes: dict[Hashable, tuple[str, Hashable, int]] = {}  # holder → (address, key, bytes)
+
+    def hold(self, holder: Hashable, address: str, n_bytes: int, key: Hashable = None) -> bool:
+        """Count so many bytes for a holder if they fit, and say whether they do."""
+        if holder in self._sizes and n_bytes <= self._sizes[holder][2]:
+            return True
+        others = [held for who, held in self._sizes.items() if who != holder]
+        own = (address, holder if key is None else key, n_bytes)
+        fits = _bytes([*others, own]) <= self.in_all
+        if fits and _bytes([held for held in [*others, own] if held[0] == address]) <= self.per_address:
+            self._sizes[holder] = own
+            return True
+        return False
+
+    def release(self, holder: Hashable) -> None:
+        self._sizes.pop(holder, None)
+
+    def __len__(self) -> int:
+        """How many bytes are held."""
+        return _bytes(self._sizes.values())
+
+
+def _bytes(held: Iterable[tuple[str, Hashable, int]]) -> int:
+    """The bytes of all, those under one key once."""
+    return sum({key: n_bytes for _, key, n_bytes in held}.values())
 
 
 class AddressBuckets:

@@ -3,7 +3,7 @@
 {"time": …, "level": "info", "event": "forward pass", "session": "3f2a9c01", "request": "…", "pass_s": 0.0312}
 
 A session's id is the key to it, so a line shows a hash. An error is told by its type and its place in the code: its
-own words may quote a sentence.
+own words may quote a sentence. So may what other libraries fill into their lines: of those the bare line stands here.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import hashlib
 import json
 import logging
 import sys
+import threading
 import traceback
 import uuid
+from contextlib import suppress
 from contextvars import ContextVar
+from types import TracebackType
 from typing import Any
 
 import streamlit as st
@@ -26,6 +29,8 @@ from hosting import metrics
 from hosting.limits import TokenBucket
 
 LINES_PER_SECOND, LINES_AT_ONCE = 20.0, 400.0
+LONGEST = 300  # characters of another library's line
+_TOLD = "_headlight_told"
 _request: ContextVar[str] = ContextVar("request", default="")
 
 
@@ -54,15 +59,27 @@ class JsonLines(logging.Formatter):
         told: dict[str, Any] = {
             "time": self.formatTime(record),
             "level": record.levelname.lower(),
-            "event": record.getMessage(),
+            "event": record.getMessage() if record.name == "headlight" else bare(record),
         }
         if record.name != "headlight":
-            told["from"] = record.name
+            told |= {"from": record.name, "line": f"{record.module}:{record.lineno}"}
         told |= whose()
         told |= getattr(record, "numbers", {})
         if record.exc_info and record.exc_info[1] is not None:
             told |= error_of(record.exc_info[1])
         return json.dumps(told, default=str)
+
+
+def bare(record: logging.LogRecord) -> str:
+    """The first line of what another library says, its slots filled with numbers alone: a visitor may have named the
+    file that is missing, and a task that failed is told with its error's words. Of a warning, its place and kind.
+    """
+    said, filled = str(record.msg), record.args
+    if record.name == "py.warnings":
+        said = ": ".join(record.getMessage().split(": ")[:2])
+    elif isinstance(filled, tuple) and filled and all(isinstance(each, int | float) for each in filled):
+        said = record.getMessage()
+    return said.partition("\n")[0][:LONGEST]
 
 
 class Bounded(logging.Filter):
@@ -71,14 +88,14 @@ class Bounded(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._bucket = TokenBucket(LINES_PER_SECOND, LINES_AT_ONCE)
-        self._last_error: int | None = None
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
-            if id(error) == self._last_error:
+            if getattr(error, _TOLD, False):
                 return False
-            self._last_error = id(error)
+            with suppress(AttributeError):  # some of C's take no mark
+                setattr(error, _TOLD, True)
         metrics.note(record)
         if not self._bucket.take_ready():
             metrics.LOG_LINES_DROPPED.inc()
@@ -111,7 +128,11 @@ def to_stderr() -> None:
     handler.addFilter(Bounded())
     logging.captureWarnings(True)
     logging.getLogger().addHandler(handler)
+    _instead_of_others(handler)
     logging.getLogger("headlight").setLevel(logging.INFO)
+
+    threading.excepthook = lambda failed: _died(failed.exc_type, failed.exc_value, failed.exc_traceback)
+    sys.unraisablehook = lambda failed: _died(failed.exc_type, failed.exc_value, failed.exc_traceback)
 
     def use_ours(logger: logging.Logger) -> None:
         # uvicorn's list of requests stays off: their addresses hold sentences.
@@ -122,6 +143,25 @@ def to_stderr() -> None:
     streamlit.logger.update_formatter()
     for name in ("uvicorn", "uvicorn.error", "asyncio"):
         use_ours(logging.getLogger(name))
+
+
+def _instead_of_others(ours: logging.Handler) -> None:
+    """Have libraries that bring a handler of their own (transformers, torch, huggingface_hub) write by ours."""
+    add = logging.Logger.addHandler
+
+    def add_ours(logger: logging.Logger, other: logging.Handler) -> None:
+        to_console = getattr(other, "stream", None) in (sys.stderr, sys.stdout)
+        add(logger, ours if to_console else other)
+        if to_console and logger.parent is not None:
+            logger.propagate = False  # or the root would tell it once more
+
+    logging.Logger.addHandler = add_ours  # type: ignore[method-assign]
+
+
+def _died(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    """What Python itself would write as bare lines, with the error's own words."""
+    about = (kind, error or kind(), trace)
+    logging.getLogger("headlight").error("a thread or a clean-up failed", exc_info=about)
 
 
 def without_progress_bars() -> None:

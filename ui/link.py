@@ -14,7 +14,7 @@ A page declares its parameters (`ui.param`); `open_link_state` reads them, check
   of model or page makes impossible is clamped without a word, and comes back where it is possible again. Ranges come
   from the catalogue, never from a loaded model, so a good link survives a cold server.
 * A parameter belongs to its page: two pages may each have a `pair`. What `travels` goes along: model, sentence, layer,
-  head, word. Streamlit forgets a widget's value when its page is left; `_Memory` keeps it.
+  head, word. Streamlit forgets a widget's value when its page is left; `_Memory` keeps what a link could say.
 * Streamlit's own `bind="query-params"` writes widgets' labels into the link, drops wrong values without a word and
   leaves out defaults; that is why the link is read and written here instead.
 """
@@ -51,6 +51,14 @@ class _Memory:
 
     def wishes(self, page: str, param: Param) -> dict[str, object]:
         return self.travelling if param.travels else self.own.setdefault(page, {})
+
+    def leave(self, page: str) -> None:
+        """Forget what is too long for a link of the page that is left: a session that kept every page's texts could
+        hold as many megabytes as there are places to type in."""
+        own = self.own.get(page, {})
+        for name in [name for name, value in own.items() if len(str(value)) > settings().link_characters]:
+            del own[name]
+            st.session_state.pop(name, None)
 
     def was_changed(self, page: str, param: Param) -> bool:
         """Whether a widget or a callback has set the parameter since the page was drawn."""
@@ -105,6 +113,8 @@ def open_link_state(page: str, params: Sequence[Param]) -> LinkState:
         raise ValueError(f"{page} declares two parameters of one name: {', '.join(sorted(twins))}")
     memory, raw = _memory(), dict(st.query_params)
     state = LinkState(page, params)
+    if page != memory.page:
+        memory.leave(memory.page)
     said = raw if _link_is_news(page, raw, params, memory) else {}
     if said:
         _note_strangers(said, params, memory, state.notes)

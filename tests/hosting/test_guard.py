@@ -15,9 +15,11 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from hosting import limits as bounds
-from hosting import uploads
-from hosting.guard import FULL, TOO_LARGE, Guard, Limits
-from hosting.limits import AddressBuckets, address_of
+from hosting import sockets, uploads
+from hosting.files import PART
+from hosting.guard import FULL, Guard
+from hosting.limits import AddressBuckets, Limits, address_of
+from hosting.sockets import TOO_LARGE, TOO_LONG
 
 LIMITS = Limits(sockets=100, sockets_per_address=60)
 
@@ -159,6 +161,109 @@ def test_what_is_too_large_is_answered_with_a_sentence_and_the_socket_stays() ->
     message = ForwardMsg.FromString(visitor.sent[0]["bytes"])
     assert message.delta.new_element.toast.body == TOO_LARGE
     assert list(message.metadata.delta_path)[0] == 2  # over the page, not in it
+
+
+def test_what_sessions_keep_of_long_texts_is_bounded_for_an_address_and_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eighty sessions with a megabyte typed in each would fill the memory; a session outlives its socket a minute."""
+    monkeypatch.setattr(sockets, "STAYS", 0.5)
+    inside, long = Streamlit(), rerun("x" * 900_000)
+    few = replace(LIMITS, bytes_typed=4_000_000, bytes_typed_per_address=2_000_000)
+
+    async def visits() -> list[str]:
+        guard = Guard(inside, few)
+        said = []
+        for address in "aaabbbcd":
+            visitor = await Visitor([long, rerun("a fox"), long], f"192.0.2.{ord(address)}", stays=0.01).visit(guard)
+            said.append("".join(str(parts_of(message)) for message in visitor.sent[:1]))
+        await asyncio.sleep(0.6)
+        await Visitor([long], "192.0.2.97").visit(guard)
+        return said
+
+    said = asyncio.run(visits())
+    assert [TOO_LONG in each for each in said] == [False, False, True, False, False, True, True, True]
+    assert inside.heard.count(long) == 2 * 4 + 1 and inside.heard.count(rerun("a fox")) == 8
+
+
+def parts_of(message: dict[str, Any]) -> str:
+    try:
+        return str(ForwardMsg.FromString(message["bytes"]).delta.new_element.toast.body)
+    except Exception:
+        return ""
+
+
+def test_who_asks_and_reads_nothing_is_cut_and_who_reads_is_not() -> None:
+    """What Streamlit has sent lies in memory until it is read."""
+
+    class Talks:
+        """Answers every message with a megabyte."""
+
+        def __init__(self) -> None:
+            self.left: list[int] = []
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            while (message := await receive())["type"] != "websocket.disconnect":
+                if message["type"] == "websocket.receive":
+                    await send({"type": "websocket.send", "bytes": bytes(1_000_000)})
+                    await asyncio.sleep(0.001)
+            self.left.append(message["code"])
+
+    class Deaf(Visitor):
+        async def send(self, message: Any) -> None:
+            await asyncio.sleep(30)
+
+    async def crowd() -> tuple[list[int], int]:
+        inside = Talks()
+        guard = Guard(inside, replace(LIMITS, bytes_unread=5_000_000))
+        reads = Visitor([rerun()] * 12, address="192.0.2.9", stays=0.2)
+        deaf = Deaf([rerun()] * 12, stays=30)
+        await asyncio.wait_for(asyncio.gather(reads.visit(guard), deaf.visit(guard)), 10)
+        assert not guard.all_sockets.open
+        return inside.left, len(reads.sent)
+
+    left, read = asyncio.run(crowd())
+    assert sorted(left) == [1001, 1008] and read == 12
+
+
+def test_files_leave_in_parts_and_few_bytes_wait_for_slow_readers() -> None:
+    """The same file waits once, however many read it."""
+    content = bytes(range(256)) * 4_000  # a megabyte
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": content})
+
+    limits = replace(LIMITS, file_bytes_unread=2_500_000, file_bytes_unread_per_address=1_500_000, file_within=1.0)
+
+    async def crowd() -> None:
+        guard = Guard(app, limits)
+        slow = [asyncio.create_task(read(guard, path, "192.0.2.1", pause=30)) for path in ("/media/a", "/media/a")]
+        await asyncio.sleep(0.05)
+        assert (await read(guard, "/media/b", "192.0.2.1"))[0] == 503  # a second file for one address
+        status, body, longest = await read(guard, "/media/a", "192.0.2.1")
+        assert (status, body, longest) == (200, content, PART)
+        assert (await read(guard, "/media/b", "192.0.2.2"))[1] == content
+        assert (await read(guard, "/", "192.0.2.1"))[1] == content
+        await asyncio.wait_for(asyncio.gather(*slow), 5)  # who reads too slowly is cut off
+        assert len(guard.files) == 0
+
+    async def read(guard: Guard, path: str, address: str, pause: float = 0.0) -> tuple[int, bytes, int]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+            if len(sent) > 1:
+                await asyncio.sleep(pause)
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        await guard(
+            {"type": "http", "path": path, "method": "GET", "headers": [], "client": (address, 1)}, receive, send
+        )
+        bodies = [message.get("body", b"") for message in sent[1:]]
+        return sent[0]["status"], b"".join(bodies), max(map(len, bodies))
+
+    asyncio.run(crowd())
 
 
 @pytest.mark.parametrize(

@@ -224,3 +224,31 @@ def test_what_is_forgotten_takes_its_default() -> None:
     page.button[0].click().run()
     assert said(page)["values"]["layer"] == 0
     assert said(page)["notes"] == []
+
+
+TYPED = """
+import streamlit as st
+from ui.link import open_link_state
+from ui.param import typed
+
+page = st.session_state.get("page", "page")
+view = open_link_state(page, [typed("text", "hello", travels=True), *([typed("essay", "")] if page == "page" else [])])
+st.text_input("text", key="text")
+if page == "page":
+    st.text_input("essay", key="essay")
+kept = [name for name, held in st.session_state.items() if len(str(held)) > 6000]
+st.json({"values": view.chosen, "kept": kept})
+"""
+
+
+@pytest.mark.parametrize(("essay", "comes_back"), [("short", True), ("x" * 6001, False)])
+def test_what_is_too_long_for_a_link_goes_with_its_page(essay: str, comes_back: bool) -> None:
+    """A session that kept every page's long texts would grow by a megabyte with each place to type in."""
+    page = AppTest.from_string(TYPED, default_timeout=60).run()
+    page.text_input(key="essay").set_value(essay).run()
+    page.run()
+    assert said(page)["values"]["essay"] == essay
+    page.session_state["page"] = "other"
+    assert said(page.run())["kept"] == []
+    page.session_state["page"] = "page"
+    assert said(page.run())["values"]["essay"] == (essay if comes_back else "")
