@@ -22,7 +22,7 @@ from attn_core.heads.sink import sink_of
 from attn_core.text.decoding import visible
 from ui.drawing import controls
 from ui.param import choice, typed
-from ui.server import loading, passes, shared
+from ui.server import loading, passes
 from ui.server.cache import frozen
 from ui.shell import save_files
 from ui.shell.menu import PAGES, go
@@ -167,12 +167,9 @@ def of(
 
 
 def _translation_by(model: ModelHandle, text: str) -> str | list[int]:
-    from attn_core.prediction import translation
-
     if not text.strip():
         return "."  # what is missing is the sentence, and reading it says so
-    source = model.read(text)
-    return shared.memoize(model, translation.greedy, source).ids
+    return passes.translated(model, model.read(text)).ids
 
 
 def switches(viewed: StreamView) -> None:

@@ -6,13 +6,17 @@ import json
 import logging
 import re
 import shutil
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hosted import copy_image, free_port, hosted
+from hosted import ROOT, copy_image, free_port, hosted
+from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.exceptions import ConnectionClosed
 
 from benchmarks.load import Visitor
@@ -89,6 +93,66 @@ def test_an_error_is_told_once_by_its_place_and_never_in_its_own_words(capsys: p
     assert "zanzibar" not in json.dumps(told)
 
 
+def test_two_errors_are_two_lines_even_where_one_lies_where_the_other_lay() -> None:
+    bounded, passed = logs.Bounded(), 0
+    for _ in range(50):  # each is gone before the next is made, so they share an address
+        try:
+            raise ValueError
+        except ValueError as error:
+            about = (ValueError, error, None)
+            passed += bounded.filter(logging.LogRecord("headlight", logging.ERROR, "", 0, "", (), about))
+    assert passed == 50
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "filled", "event"),
+    [
+        ("streamlit.x", "no file %s", ("the way to zanzibar" * 50_000,), "no file %s"),
+        ("streamlit.x", "{}", ({"way": "zanzibar"},), "{}"),
+        ("uvicorn.error", "Started server process [%d]", (7,), "Started server process [7]"),
+        ("asyncio", "a task failed\nfuture: <Task exception=ValueError('zanzibar')>", (), "a task failed"),
+        ("x", "y" * 100_000, (), "y" * logs.LONGEST),
+        ("py.warnings", "a/b.py:7: UserWarning: zanzibar is far\n  warn()\n", (), "a/b.py:7: UserWarning"),
+    ],
+)
+def test_what_other_libraries_fill_into_their_lines_is_not_told(name: str, said: str, filled: Any, event: str) -> None:
+    record = logging.LogRecord(name, logging.WARNING, "a/module.py", 7, said, filled, None)
+    told = json.loads(logs.JsonLines().format(record))
+    assert (told["event"], told["from"], told["line"]) == (event, name, "module:7")
+
+
+def test_what_libraries_and_python_itself_write_is_json_too() -> None:
+    """Of a thread that died, of a clean-up that failed, and of libraries that bring handlers of their own."""
+    script = """
+import gguf, logging, threading, warnings
+from hosting import logs
+logs.to_stderr()
+import huggingface_hub, torch, transformers
+
+def fails():
+    raise ValueError("the way to zanzibar")
+
+class Fails:
+    def __del__(self):
+        fails()
+
+thread = threading.Thread(target=fails)
+thread.start()
+thread.join()
+Fails()
+transformers.utils.logging.get_logger("transformers.x").warning("far is %s", "zanzibar")
+for name in ("huggingface_hub.x", "torch.x", "gguf.x", "filelock"):
+    logging.getLogger(name).warning("far is %s", "zanzibar")
+warnings.warn("far is zanzibar")
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line.get("error", line["event"]) for line in told] == [
+        *["ValueError"] * 2, *["far is %s"] * 5, "<string>:21: UserWarning",
+    ]  # fmt: skip
+    assert "zanzibar" not in done.stderr + done.stdout
+
+
 def test_a_page_that_fails_in_a_running_server_is_one_line_with_its_session_and_request(tmp_path: Path) -> None:
     app = copy_image(tmp_path / "app")
     (app / "pages" / "delta_e.py").write_text('raise ValueError("the way to zanzibar")\n')
@@ -133,7 +197,20 @@ def test_whatever_goes_wrong_below_is_a_line_of_json_too(tmp_path: Path) -> None
             visitor.socket.send(data)
             with pytest.raises(ConnectionClosed):
                 visitor.socket.recv(timeout=20)
+        wish = BackMsg()
+        wish.backend_operation_request.deferred_file.file_id = "zanzibar" * 1_000
+        visitor = Visitor(server.address)
+        visitor.ask()
+        wish.backend_operation_request.session_id = visitor.session_id
+        visitor.socket.send(wish.SerializeToString())
+        end = time.monotonic() + 20
+        while "deferred" not in server.log and time.monotonic() < end:
+            time.sleep(0.1)
         wrong_origin = urllib.request.Request(f"{server.address}/_stcore/upload_file/nobody/1", b"x", method="PUT")
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(wrong_origin, timeout=10)
-        assert [json.loads(line)["level"] for line in server.log.splitlines()].count("error") == 0
+        told = [json.loads(line) for line in server.log.splitlines()]
+    assert [line["event"] for line in told if line["level"] == "error"] == [
+        "Error executing deferred callable for file_id %s"
+    ]
+    assert "zanzibar" not in json.dumps(told)

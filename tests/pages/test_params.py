@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -59,6 +61,29 @@ def test_one_name_has_one_meaning_on_every_page() -> None:
 def test_what_the_frame_declares_for_each_page_differs_in_its_default_alone(name: str) -> None:
     made = [param for params in declared().values() for param in params if param.name == name]
     assert len({(param.label, param.travels, param.in_caption) for param in made}) == 1
+
+
+# What no hand would write: numbers beyond any, lists in lists, and texts of which each part begins in vain.
+IMPOSSIBLE = [
+    "[" * 100_000, '{"a":' * 50_000, "1" * 100_000, "-" * 100_000, "9e999", "Infinity", "-Infinity", "NaN", "1_0", "١",
+    '[["a","",Infinity],["b","",0]]', '[["a","",-1e999],["b","",NaN]]', '[[null,null,null],[null,null,null]]',
+    "w_q.0.1:3;" * 40_000, "gpt2," * 80_000, "no-scale," * 40_000, "1.1," * 80_000, "block 3/" * 50_000, "[[],[]]",
+    "self.1.1.1.1.q_" * 20_000, "self." * 5, "9.9_" * 50_000, "99999-99999_" * 9, "w_q.0.1:1e999", "w_q.9.9:1;" * 9_999,
+    "tokens.0.0:" + "9" * 5_000, "//" * 50_000, ",".join(["0.0"] * 50_000), "\ud800", "\x00", "-0", "+1", " 1",
+]  # fmt: skip
+
+
+def test_a_value_is_read_or_refused_with_a_reason_and_at_once() -> None:
+    """Anything may stand in a link: whatever a reader raises but a ValueError would end the page."""
+    for page, params in declared().items():
+        earlier: dict[str, object] = {}
+        for param in params:
+            for raw in IMPOSSIBLE:
+                begun = time.process_time()
+                with suppress(ValueError):
+                    param.show(param.parse(raw, earlier))
+                assert time.process_time() - begun < 2, (page, param.name, raw[:40])
+            earlier[param.name] = param.default_for(earlier)
 
 
 def keys_written_out(file: Path) -> set[str]:

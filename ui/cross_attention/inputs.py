@@ -20,7 +20,7 @@ from ui.cross_attention.translation import Translation, head_names
 from ui.drawing import controls, widgets
 from ui.page import Page
 from ui.param import Param, choice, typed, whole
-from ui.server import shared
+from ui.server import passes
 from ui.shell import known_words
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _translated(page: Page) -> Translation:
         source = model.read(text)
         ended = True
         if not target.strip():
-            written = shared.memoize(model, translation.greedy, source)
+            written = passes.translated(model, source)
             target, ended = written.ids, written.ended
     trace = page.trace(text, name, target=target)
     read = trace.stream("decoder").tokens

@@ -12,12 +12,13 @@ import streamlit as st
 from attn_core.figures.canvas.heads import pack_values
 from attn_core.heads.ablation import switch_off_each
 from attn_core.prediction.next_token import predicts
+from attn_core.settings import is_public
 from ui import words
-from ui.drawing import canvas
+from ui.drawing import canvas, widgets
 from ui.find_heads import ablation
 from ui.find_heads.ablation import Heads
 from ui.find_heads.search import Cells
-from ui.server import shared
+from ui.server import budget, shared
 from ui.shell.folds import fold
 from ui.stream import StreamView
 
@@ -62,8 +63,12 @@ def effect_map(
 
 
 def _asked_for_effects(viewed: StreamView) -> bool:
-    """One pass a head, so only on request, with its cost said."""
+    """One pass a head, so only on request, with its cost said; strangers get it for sentences that a page may cost."""
     passes = viewed.n_layers * viewed.n_heads
+    most = budget.fitting([(len(viewed.queries), passes)]) if is_public() else None
+    if most is not None:
+        widgets.note(WORDS.text("ablation.map.too_long", passes=passes, tokens=most))
+        return False
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         asked = st.button(WORDS.text("ablation.map.ask"), key="ask_effects")
         seconds = passes * _seconds_a_pass(viewed)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attn_core.errors import TextWasCut
 from ui.server import shared
@@ -22,8 +22,12 @@ from ui.server.cache import CROWDED, Busy, frozen, key_of
 from ui.server.handles import ModelHandle, TraceHandle
 
 if TYPE_CHECKING:
+    from attn_core import Model
+    from attn_core.prediction.translation import Written
+    from attn_core.text.tokens import Tokens
     from attn_core.traces.trace import Trace
 
+T = TypeVar("T")
 log = logging.getLogger("headlight")
 warnings.simplefilter("ignore", TextWasCut)  # pages say themselves what was cut
 
@@ -75,20 +79,38 @@ def sentences_of(trace: TraceHandle) -> tuple[list[int], dict[str, list[int]]]:
     return trace.stream("encoder").tokens.ids, {"target": trace.stream("decoder").tokens.ids}
 
 
+def translated(loaded: ModelHandle, source: Tokens) -> Written:
+    """A translator's own translation, written once for everybody; word by word, it is one long pass."""
+    return shared.memoize(loaded, _translated, loaded, source)
+
+
+def _translated(_: Model, loaded: ModelHandle, source: Tokens) -> Written:
+    from attn_core.prediction import translation
+
+    return _in_turn(loaded, lambda: translation.greedy(loaded.value(), source))
+
+
 def _run(loaded: ModelHandle, text: Text, options: dict[str, Any], plain: TraceHandle | None = None) -> Trace:
     """One pass, when it is its turn; with `plain`, the tokens of that trace once more, changed."""
     import attn_core as ac  # it takes a second or two, and the first screen needs no model
     from attn_core.heads import ablation
 
+    if plain is None:
+        return _in_turn(loaded, lambda: ac.trace(loaded.value(), text, **options))
+    before = plain.value()  # brought back, where it must be, before it is our turn: that takes a turn, too
+    return _in_turn(loaded, lambda: ablation.runner(loaded.value(), before)(**options))
+
+
+def _in_turn(loaded: ModelHandle, compute: Callable[[], T]) -> T:
+    """What a pass gives, once it is its turn; how long it waited and took goes into the log."""
     came = time.perf_counter()
     with _my_turn(key_of(loaded)):
-        began, model = time.perf_counter(), loaded.value()
-        result = ac.trace(model, text, **options) if plain is None else ablation.runner(model, plain.value())(**options)
+        began = time.perf_counter()
+        result = compute()
     ended = time.perf_counter()
     numbers = {"model": loaded.name, "waited_s": round(began - came, 4), "pass_s": round(ended - began, 4)}
-    log.info(
-        "forward pass", extra={"numbers": numbers | {"traces_kept": len(shared.STATE.traces), "bytes": result.n_bytes}}
-    )
+    numbers |= {"traces_kept": len(shared.STATE.traces), "bytes": getattr(result, "n_bytes", 0)}
+    log.info("forward pass", extra={"numbers": numbers})
     return result
 
 

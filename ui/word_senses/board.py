@@ -68,7 +68,7 @@ EXAMPLES: dict[str, Board] = {
 def _parse(raw: str, earlier: Mapping[str, object]) -> Board:
     try:
         rows = tuple(BoardRow(str(sentence), str(twin), int(which)) for sentence, twin, which in json.loads(raw))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError, RecursionError):  # Infinity is JSON to Python; lists in lists
         raise ValueError("it must be a list of [sentence, same sense again, which occurrence]") from None
     if not FEWEST <= len(rows) <= MOST or any(not 0 <= row.which < 100 for row in rows):
         raise ValueError(f"it must hold {FEWEST} to {MOST} sentences")

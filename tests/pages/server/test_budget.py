@@ -98,6 +98,28 @@ def test_a_sentence_as_long_as_can_be_is_run_once_and_no_head_is_taken_out_of_it
     assert "up to" not in notes(open_page("why_there", layer=5, head=1, query=3)) and len(runs) > 3
 
 
+def test_heads_are_switched_off_in_turn_only_in_a_sentence_that_a_page_may_cost(
+    operator_sets: Callable[..., None],
+) -> None:
+    def asks(text: str) -> bool:
+        page = open_page("find_heads", find="matter", text=text)
+        assert ("is 72 passes through the model" in notes(page)) is (text is LETTERS)
+        return any(button.key == "ask_effects" for button in page.button)
+
+    assert not asks(LETTERS) and asks("a fluffy blue creature")
+    operator_sets(HEADLIGHT_MODE="local")
+    assert "ask_effects" in [button.key for button in open_page("find_heads", find="matter", text=LETTERS).button]
+
+
+def test_a_translation_takes_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model writes it word by word: a long pass, in the queue like others."""
+    turns: list[object] = []
+    turn = passes._my_turn
+    monkeypatch.setattr(passes, "_my_turn", lambda key: turns.append(key) or turn(key))
+    lead(open_page("cross_attention", source="the small blue horse sees my red car"))
+    assert len(turns) == 2  # what it writes, and the pass over both sentences
+
+
 def test_what_would_fit_fits() -> None:
     with pytest.raises(budget.TooMuch, match="up to 129 tokens") as refused:
         budget.hold_to([(512, 9), (512, 9), (512, 9), (512, 9)])

@@ -31,7 +31,10 @@ TITLES = {
 def read(raw: str) -> Toy:
     """The toy with the cells that a link names changed; raises ValueError for what cannot be."""
     numbers = toy.toy()
-    for part in filter(None, raw.split(";")):
+    parts = [part for part in raw.split(";") if part]
+    if len(parts) > sum(getattr(numbers, name).numel() for name in Toy.tables()):
+        raise ValueError("the pocket-size head has fewer cells")
+    for part in parts:
         try:
             place, value = part.split(":")
             name, row, column = place.split(".")
