@@ -1,6 +1,7 @@
 """Train the small models: `python -m attn_core.tiny.train decoder|translator --seed N`, a few minutes on one core.
 
-Writes a checkpoint of the transformers library and card.json, which says what was trained and how well, into a folder.
+Writes a checkpoint of the transformers library and card.json, which says what was trained and how well, into a folder;
+of the decoder also its weights at twelve steps, rounded, for the page that shows how it learnt (`history`).
 `--card` writes the card alone, for the weights that are there, as after a change of the examples in `tiny/card.py`.
 A run that was interrupted goes on where it stopped; with one thread it ends with the same bits.
 """
@@ -22,7 +23,7 @@ from torch.nn import functional
 
 from attn_core.settings import assets_folder
 from attn_core.tiny import card as cards
-from attn_core.tiny import checkpoints
+from attn_core.tiny import checkpoints, history
 from attn_core.tiny import grammar_phrases as phrases
 from attn_core.tiny import grammar_stories as stories
 from attn_core.tiny.decoder import Decoder, DecoderShape
@@ -95,10 +96,18 @@ def train(name: str, seed: int, folder: Path, recipe: Recipe, progress: Callable
     half_way = folder / f"training-{seed}-{recipe.steps}.pt"  # another seed or schedule is another run
     model: Decoder | Translator
     if name == "decoder":
-        model = new_decoder(seed)
-        fit(model, decoder_loss(model, recipe, seed), recipe, checkpoint=half_way, progress=progress)
+        model = decoder = new_decoder(seed)
+        if not half_way.exists():
+            history.keep(decoder, 0, folder)
+
+        def seen(step: int, loss: float) -> None:
+            history.keep(decoder, step + 1, folder)
+            progress(step, loss)
+
+        fit(model, decoder_loss(model, recipe, seed), recipe, checkpoint=half_way, progress=seen)
         checkpoints.save_decoder(model, folder)
         scores = decoder_report(model.eval())
+        history.write(decoder, folder, seed, recipe)
     else:
         model = new_translator(seed)
         fit(model, translator_loss(model, recipe, seed), recipe, checkpoint=half_way, progress=progress)

@@ -44,6 +44,11 @@ class Recipe:
         would keep them from forming."""
         return self.sharpen * min(1.0, max(0.0, (step / self.steps - 0.35) / 0.3))
 
+    @property
+    def first_sharp_step(self) -> int:
+        """The first step at which attention that is spread out costs anything."""
+        return next(step for step in range(self.steps) if self.sharpen_at(step) > 0)
+
 
 def optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW that decays the matrices of attention and MLP only: not biases, norms or embeddings."""

@@ -7,6 +7,7 @@ import streamlit as st
 from attn_core.settings import VERSION
 from ui import glossary, words
 from ui.drawing import widgets
+from ui.page import go
 from ui.shell import newcomer
 
 WORDS = words.beside(__file__)
@@ -15,6 +16,9 @@ WORDS = words.beside(__file__)
 def show() -> None:
     widgets.lead(WORDS.html("lead"), WORDS.html("sub", version=VERSION))
     newcomer.ways_in()
+    with st.container(key="page_links", horizontal=True, gap="small"):
+        go("training", WORDS.text("more.training"))
+        go("predict_first", WORDS.text("more.predict"))
     left, right = st.columns(2, gap="medium")
     for column, parts in ((left, ("what", "checked")), (right, ("video", "privacy", "licence"))):
         with column:

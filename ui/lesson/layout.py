@@ -9,16 +9,18 @@ import streamlit as st
 from attn_core.views.recorded import SENTENCE
 from ui import glossary, words
 from ui.drawing import canvas, controls, gallery, markup, widgets
-from ui.lesson.stop import MODEL, Bars, HeadTiles, Picture, Stop
+from ui.lesson.stop import DECODER, MODEL, Bars, HeadTiles, Picture, Stop
 from ui.lesson.stops import STOPS, TITLES
 from ui.link import link_params
 from ui.page import Page, go
 from ui.param import flag, whole
+from ui.sentences import HUNGRY
 from ui.shared_params import LARGE
 from ui.shell.folds import fold
 
 WORDS = words.beside(__file__)
 PICTURE = "The picture of this stop"  # under Save: every stop has one …
+LEARNT_IN = (5, len(STOPS))  # stops with a way to the training of the small decoder: its head is shown, and the end
 SECOND = "The second picture of this stop"  # … and most show another beside the answer
 GUESS = whole("stop_guess", high=2, optional=True, label="Your guess", in_caption=False)
 PARAMS = [
@@ -82,6 +84,8 @@ def show(page: Page, number: int) -> None:
     behind, label, overrides = stop.page_link
     with left, st.container(key="lesson_page_link"):
         go(behind, f"{label} →", **overrides)
+        if number in LEARNT_IN:
+            go("training", f"{WORDS.text('training')} →", model=DECODER, text=HUNGRY)
 
 
 def _question(page: Page, stop: Stop) -> None:

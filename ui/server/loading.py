@@ -3,6 +3,7 @@
 job = loading.open_model("minilm")
 job.done.is_set(), job.message, job.fraction, job.error
 loading.model("minilm")                  # a handle of the model, if it is there now
+loading.checkpoint("tiny-decoder", 5)    # as it was while it learnt
 loading.random_weights(model)            # its architecture with random weights, made once for all visitors, too
 """
 
@@ -45,6 +46,18 @@ def random_weights(model: ModelHandle, seed: int = 0) -> ModelHandle:
     def bring() -> Model:
         make = partial(baselines.random_weights, model.value(), seed)
         return shared.STATE.models.get_or_compute(key, make, lambda made: made.n_bytes)
+
+    return ModelHandle(key, bring(), bring)
+
+
+def checkpoint(name: str, at: int) -> ModelHandle:
+    """A shipped model as it was at one of the kept steps of its training, made once for all who ask, as a handle."""
+    from attn_core.models import history
+
+    key = ("checkpoint", name, at)
+
+    def bring() -> Model:
+        return shared.STATE.models.get_or_compute(key, partial(history.checkpoint, name, at), lambda made: made.n_bytes)
 
     return ModelHandle(key, bring(), bring)
 

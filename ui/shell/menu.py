@@ -29,6 +29,7 @@ GROUPS = {
     },
     "Learn": {
         "lesson": "Lesson",
+        "training": "Training",
         "parameters": "Parameters",
         "predict_first": "Predict",
         "teachers_kit": "For class",
@@ -37,7 +38,7 @@ GROUPS = {
 }
 PAGES = {page: label for group in GROUPS.values() for page, label in group.items()}
 # Others lead to them: on one line they stand where a wide screen has the room, in the drawer always.
-WHERE_WIDE = ("predict_first",)
+WHERE_WIDE = ("training", "predict_first")
 
 
 _whole_page = component("whole_page", scripts.asset("app/whole_page.js"))

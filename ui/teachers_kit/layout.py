@@ -35,6 +35,7 @@ def show(page: Page) -> None:
     with st.container(key="kit_ways", horizontal=True, gap="small"):
         go("lesson", WORDS.text("lesson.open"), ("large", "1"))
         go("teachers_kit", WORDS.text("worksheet"), SHEET.set(True))
+        go("training", WORDS.text("training"))
     found = views(page)
     for first in range(0, len(found), 2):
         for column, view in zip(st.columns(2, gap="medium"), found[first : first + 2], strict=False):

@@ -71,6 +71,14 @@ class ChartSpec:
         """A line from the bottom to the top."""
         self.add_shape(type="line", x0=x, x1=x, xref="x", y0=0, y1=1, yref="y domain", line=line)
 
+    def add_band(self, between: tuple[float, float], colour: str) -> None:
+        """A faint band from the bottom to the top."""
+        left, right = between
+        self.add_shape(
+            type="rect", x0=left, x1=right, xref="x", y0=0, y1=1, yref="y domain", fillcolor=colour, opacity=0.14,
+            line={"width": 0}, layer="below",
+        )  # fmt: skip
+
     def add_horizontal(self, y: float, line: Mapping[str, Any]) -> None:
         """A line from side to side."""
         self.add_shape(type="line", y0=y, y1=y, yref="y", x0=0, x1=1, xref="x domain", line=line)

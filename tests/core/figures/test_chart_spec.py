@@ -10,7 +10,7 @@ import plotly.io
 import pytest
 from plotly.graph_objects import Figure
 
-from attn_core.figures.charts import arrows, delta_e, parameters, scaling, senses, singular_values
+from attn_core.figures.charts import arrows, delta_e, parameters, scaling, senses, singular_values, training
 from attn_core.figures.charts.arrow_traces import Landmarks
 from attn_core.figures.charts.distances import distances
 from attn_core.figures.charts.heatmap import heatmap, heatmap_spec
@@ -49,6 +49,9 @@ CHARTS = {
     "heads": partial(scatter, np.array([1, np.nan, 3]), np.arange(3), [0, 0, 1], WORDS, axes=("far", "wide")),
     "shares": partial(parameters.share_bars, ["a", "a"], PARTS, as_share=True),
     "counts": partial(parameters.share_bars, ["a", "b"], PARTS, as_share=False),
+    "training": partial(
+        training.training_lines, [0, 800], {"a": [0.1, 0.9], "b": [0.2, 0.3]}, at=1, change=(0, 1), marked="x", up="y"
+    ),
     "growth": partial(scaling.curves, [1, 2], GROWN, {"query": "query", "MLP": "mlp"}, here=1.5, across="d", up="n"),
     "thin": partial(singular_values.thin_matrices, 64, 8),
     "singular": partial(singular_values.singular_values, np.array([3, 2, 1e-9, 0]), 2, 1e-8),
