@@ -8,7 +8,7 @@ from pathlib import Path
 from attn_core.capture.model import Model, model_of
 from attn_core.capture.run import source_of
 from attn_core.errors import HeadlightError
-from attn_core.traces.saved import file as saved
+from attn_core.traces.saved import reading as saved
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 

@@ -27,7 +27,7 @@ from attn_core.traces.named_readers import NamedStreamReaders
 from attn_core.traces.parity import Parity
 from attn_core.traces.parts import Against, ScoreParts, ValueParts
 from attn_core.traces.reader import Array
-from attn_core.traces.saved import file as saved
+from attn_core.traces.saved import reading as saved
 from attn_core.traces.source import KeptOutputs, Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
 

@@ -15,7 +15,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as safetensors
 
 import attn_core as ac
-from attn_core.traces.saved import file as saved
+from attn_core.traces.saved import reading as saved
 
 # groups; a window; caps and norms after; a relative bias and three streams; a parallel block; post-norm; one module
 KINDS = ["llama", "mistral", "gemma2", "t5", "gpt_neox", "bert", "albert", "marian"]
