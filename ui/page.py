@@ -5,8 +5,7 @@ A page in full:
     from ui.drawing import controls, widgets
     from ui.page import open_page
     from ui.param import flag
-    from ui.sentences import KEYS, TIRED
-from ui.shared_params import LAYER
+    from ui.shared_params import LAYER
 
     SPECIALS = flag("specials", True, label="special tokens")
     page = open_page("delta_e", params=[SPECIALS])
