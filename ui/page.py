@@ -47,7 +47,7 @@ from attn_core.errors import HeadlightError
 from attn_core.figures.paper.caption import caption
 from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
-from attn_core.models.entry import Example
+from attn_core.models.entry import Entry, Example
 from attn_core.settings import VERSION
 from attn_core.text.numbers import scientific
 from ui.drawing import gallery, widgets
@@ -114,7 +114,7 @@ class Page:
         return str(self.state["model"])
 
     @property
-    def entry(self) -> Any:
+    def entry(self) -> Entry:
         return entry_of(self.model_name)
 
     @property
@@ -139,7 +139,7 @@ class Page:
                     raise loading.gone(name)
         return loaded
 
-    def trace(self, text: Any = None, model: str | None = None, **options: Any) -> TraceHandle:
+    def trace(self, text: passes.Text | None = None, model: str | None = None, **options: Any) -> TraceHandle:
         """The trace of the page's sentence, or of `text` (typed words or token ids), through the page's model."""
         loaded = self.model(model)
         with shown_problems():
