@@ -107,4 +107,5 @@ def _not_compiled() -> AbstractContextManager[Any]:
     """Inside, what was compiled runs as it was written: compiled code reports to no hook."""
     if "torch._dynamo" not in sys.modules:  # nothing was compiled in this process, and importing it takes a second
         return nullcontext()
-    return torch.compiler.set_stance("force_eager")
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return stance

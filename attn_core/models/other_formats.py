@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from attn_core.errors import DamagedModel
@@ -52,7 +51,7 @@ def _of_gguf(file: Path, progress: Progress) -> Conversion:
     return Conversion(f"gguf-{digest[:24]}", build, str(file), room=4 * numbers + 20_000_000)
 
 
-def _of_pickled(entry: Origin, folder: Path, parts: Sequence[Path], progress: Progress) -> Conversion:
+def _of_pickled(entry: Origin, folder: Path, parts: list[Path], progress: Progress) -> Conversion:
     """Pickled weights as safetensors, once for each content; locally only."""
     if is_public():
         raise DamagedModel(KEEPS_TO_SAFETENSORS.format(called=entry.source))

@@ -43,8 +43,9 @@ def locate(origin: Origin, progress: Progress) -> Located:
         if installed is None:
             raise DamagedModel(f"{origin.title} cannot be opened: {missing_part(origin)} is not here.")
         return Located(installed, str(installed), origin.hashes)
+    asked: conversion.Conversion | None
     if origin.kind == "package":
-        asked: conversion.Conversion | None = packages.conversion_of(origin, progress)
+        asked = packages.conversion_of(origin, progress)
         called = origin.title
     else:
         is_own = origin.kind == "folder"
