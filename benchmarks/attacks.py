@@ -114,6 +114,16 @@ def asks_why_of_long_sentences(address: str, stop: Stop) -> None:
         assert "of this server computes" in said  # or heads would be taken out of it
 
 
+def asks_for_flows_and_cards(address: str, stop: Stop) -> None:
+    """The flow behind a word of a text as long as a page follows, and the card of another head each time."""
+    visitor = Visitor(address)
+    for turn in itertools.count():
+        if stop():
+            return
+        visitor.ask("why_there", why="flow", text=" ".join(rotated(turn).split()[:180]), query=turn % 100)
+        visitor.ask("why_there", why="card", layer=turn // 12 % 6, head=turn % 12)
+
+
 def leaves_long_views_open(address: str, stop: Stop) -> None:
     """What a session keeps, as many times as one address has sessions."""
     pages = itertools.cycle(("", "step_by_step", "delta_e", "why_there", "compare_heads", "find_heads"))
@@ -370,6 +380,7 @@ ATTACKS: tuple[Callable[[str, Stop], None], ...] = (
     compares_four_long_sentences,
     opens_twelve_long_senses,
     asks_why_of_long_sentences,
+    asks_for_flows_and_cards,
     asks_for_every_costly_view,
     leaves_long_views_open,
     leaves_saves_open,

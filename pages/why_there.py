@@ -9,14 +9,16 @@ from ui import stream
 from ui.drawing import canvas, controls
 from ui.page import ROOT, open_page
 from ui.param import choice
-from ui.why_there import card_view, flow_view, pictures, reading, score_view
+from ui.why_there import card_view, flow_view, pictures, reading, score_view, taken_out
 
 VIEWS = {"score": score_view, "flow": flow_view, "card": card_view}
 TITLES = {"score": "One score", "flow": "The flow behind a word", "card": "The head’s card"}
 WHY = choice("why", TITLES, label="View", in_caption=False)
 
 page = open_page(
-    "why_there", [WHY, *stream.PARAMS, *reading.PARAMS, *pictures.PARAMS, *flow_view.PARAMS], models=tuple(CATALOGUE)
+    "why_there",
+    [WHY, *stream.PARAMS, *reading.PARAMS, *pictures.PARAMS, *taken_out.PARAMS, *flow_view.PARAMS],
+    models=tuple(CATALOGUE),
 )
 with st.container(gap=None):
     canvas.follow_theme()

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from attn_core.figures.colour_bars import SCALES
 from attn_core.models.catalogue import entry_of
 from attn_core.views.recorded import SENTENCE
-from ui.param import Earlier, Param, choice, flag, whole
+from ui.param import Earlier, Param, choice, flag, pairs, whole
 
 STARTER = SENTENCE
+MOST_OFF = 200  # heads in a link
 
 
 def last_position(earlier: Earlier) -> int:
@@ -41,6 +42,11 @@ def _card(raw: str, earlier: Earlier) -> str:
     return raw
 
 
+def parse_heads(raw: str) -> tuple[tuple[int, int], ...]:
+    """ "0.3_1.2" → ((0, 3), (1, 2)), in order. ValueError says what is wrong."""
+    return tuple(sorted(pairs(raw, ".", MOST_OFF, "it must be heads like 0.3_1.2, each a layer and a head")))
+
+
 LAYER = whole(
     "layer",
     high=_top("n_layers", "n_decoder_layers"),
@@ -61,6 +67,12 @@ QUERY = whole(
     "query", high=last_position, default=_first_word, optional=True, travels=True, in_caption=False
 )  # the word that asks
 KEY = whole("key", high=last_position, optional=True, travels=True)  # the answering word that is followed
+OFF = Param(  # the heads that are switched off
+    "off",
+    (),
+    lambda raw, earlier: parse_heads(raw),
+    lambda heads: "_".join(f"{layer}.{head}" for layer, head in heads),
+)
 SCALE = choice("scale", {str(scale): title for scale, title in SCALES.items()}, label="Scale")
 CARD = Param("card", "", _card, in_caption=False)  # in another page's frame: the one card that is shown, or all of it
 LARGE = flag(

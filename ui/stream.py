@@ -7,10 +7,10 @@ viewed.run(without=[viewed.reader.head_key(0, 3)])   # the same sentence once mo
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import streamlit as st
@@ -28,6 +28,7 @@ from ui.shell import save_files
 from ui.shell.menu import PAGES, go
 
 if TYPE_CHECKING:
+    from attn_core.capture.run import HeadKey
     from attn_core.heads.measures import Bools, Floats
     from attn_core.text.tokens import Tokens
     from attn_core.traces.stream import StreamTrace
@@ -120,14 +121,24 @@ class StreamView:
         return self.reader.pattern(layer, head)
 
     def run(self, **options: object) -> TraceHandle:
-        """The same tokens once more, with heads switched off, for example."""
+        """The same tokens once more, with heads switched off, for example; those that are off already stay off."""
         with self.page.problems():
-            return passes.trace_again(self.model, self.trace, **options)
+            return passes.trace_again(self.model, self.trace, **self._still_off(options))
 
     def run_once(self, **options: object) -> Trace:
         """As `run`, for a trace that nobody will ask for again: it is not kept."""
         with self.page.problems():
-            return passes.run_again_uncached(self.model, self.trace, **options)
+            return passes.run_again_uncached(self.model, self.trace, **self._still_off(options))
+
+    def without(self, off: Sequence[tuple[int, int]]) -> StreamView:
+        """The same with heads of this stream switched off; those that it does not have are left aside."""
+        keys = [self.reader.head_key(*head) for head in off if head[0] < self.n_layers and head[1] < self.n_heads]
+        return replace(self, trace=self.run(without=keys)) if keys else self
+
+    def _still_off(self, options: dict[str, object]) -> dict[str, object]:
+        off = [self.trace.stream(name).head_key(layer, head) for name, layer, head in self.trace.changes.without]
+        asked = cast("Sequence[HeadKey]", options.get("without", ()))
+        return {**options, "without": [*off, *(key for key in asked if key not in off)]} if off else options
 
     def shuffled(self, seed: int) -> StreamTrace:
         """This stream over the same words in another order; between two sentences it is the keys that are mixed."""
@@ -193,7 +204,8 @@ def links_elsewhere(viewed: StreamView, query: int, *pages: str, card: bool = Tr
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links"):
         st.html(f'<span class="hl-try">Open head {viewed.name} in:</span>', width="content")
         for page in pages:
-            go(page, PAGES[page], layer=viewed.layer, head=viewed.head, query=query)
+            view = [("why", "score")] if page == "why_there" else []
+            go(page, PAGES[page], *view, layer=viewed.layer, head=viewed.head, query=query)
         if card:
             card_link(viewed, viewed.layer, viewed.head)
 

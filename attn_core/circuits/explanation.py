@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from attn_core.circuits.score_parts import carried_to_score
-from attn_core.circuits.writers import Floats
+from attn_core.circuits.writers import Floats, without_input
+from attn_core.places import Place
 from attn_core.tolerances import CANCELLED
 from attn_core.traces.parts import ScoreParts, Writer
 from attn_core.traces.trace import Trace
@@ -99,6 +101,31 @@ def when_taken_out(parts: ScoreParts, writer: Writer) -> float:
     column = parts.matrix[:, [name == writer for name in parts.key_writers]]
     both = row[:, [name == writer for name in parts.key_writers]]
     return float(parts.score - row.sum() - column.sum() + both.sum())
+
+
+def taking_out(trace: Trace, parts: ScoreParts, writer: Writer) -> dict[str, Any] | None:
+    """The options of `attn_core.trace` with which a pass has nothing where a writer wrote, at all tokens.
+
+    For heads, MLPs and the vectors of words, places and segments; None for biases, shifts of norms and patches. Between
+    two sentences "embedding" is of both, as one row and one column of the parts.
+    """
+    if writer.kind == "head":
+        return {"without": [trace.stream(writer.stream).head_key(writer.layer or 0, writer.head or 0)]}
+    if writer.kind == "mlp":
+        return {"patch": {Place("mlp", writer.stream, writer.layer or 0): "zero"}}
+    if writer.kind not in ("embedding", "position", "segment") or trace.changes.patches:
+        return None
+    streams = {each.stream for each in (*parts.query_writers, *parts.key_writers) if each == writer}
+    left = {name: without_input(trace.stream(name), writer.kind) for name in streams}
+    patch = {Place("residual", name, 0): rest for name, rest in left.items() if rest is not None}
+    return {"patch": patch} if len(patch) == len(streams) else None
+
+
+def effects(parts: ScoreParts) -> list[tuple[Writer, float]]:
+    """Every writer with what the frozen split says that it adds to a score by query and key, the largest first."""
+    writers = dict.fromkeys([*parts.query_writers, *parts.key_writers])
+    found = [(writer, parts.score - when_taken_out(parts, writer)) for writer in writers]
+    return sorted(found, key=lambda each: -abs(each[1]))
 
 
 def _other(parts: ScoreParts) -> tuple[Pair, ...]:

@@ -112,10 +112,12 @@ def carried_down(edges: Floats, below: Floats) -> Floats:
 
 
 def _rollout(stream: StreamTrace, layer: int) -> Floats:
-    """Half the heads' mean pattern, half the residual: [query, key + 1], no bias."""
-    pattern = stream.patterns(layer).astype(np.float64).mean(axis=0)
-    mixed = pattern / 2 + np.eye(len(pattern)) / 2
-    return np.concatenate([mixed, np.zeros((len(mixed), 1))], axis=1)
+    """Half the heads' mean pattern, half the residual: [query, key + 1]; the bias stands in for heads that are off."""
+    patterns = stream.patterns(layer).astype(np.float64)  # [head, query, key]
+    for head, replaced in stream._layer(layer).call.replaced.items():
+        patterns[head, replaced.rows.numpy()] = 0
+    mixed = patterns.mean(axis=0) / 2 + np.eye(patterns.shape[1]) / 2
+    return np.concatenate([mixed, np.maximum(1 - mixed.sum(axis=1, keepdims=True), 0)], axis=1)
 
 
 def _edges(stream: StreamTrace, layer: int, measure: str) -> Floats:
@@ -142,19 +144,25 @@ class LayerParts:
     """What all heads of a layer bring from every token to every token, and the bias.
 
     `patterns` [head, query, key], `moved` [head, key, d_model] is value · W_O, `inner` the norm of attention's output,
-    frozen at every token, where there is one.
+    frozen at every token, where there is one. `constant` [query, d_model] is the output bias and what stands in the
+    place of heads that were switched off: it comes from no word.
     """
 
     patterns: Floats
     moved: Floats
-    bias: Floats
+    constant: Floats
     inner: FrozenNorm | None
 
     @classmethod
     def of(cls, stream: StreamTrace, layer: int) -> LayerParts:
         patterns = stream.patterns(layer).astype(np.float64)
         moved = np.stack([_moved(stream, layer, head) for head in range(stream.n_heads)])
-        own = cls(patterns, moved, stream.output_bias(layer).astype(np.float64), None)
+        constant = np.tile(stream.output_bias(layer).astype(np.float64), (patterns.shape[1], 1))
+        for head, replaced in stream._layer(layer).call.replaced.items():
+            rows = replaced.rows.numpy()
+            constant[rows] += stream.delta_e(layer, head)[rows]
+            patterns[head, rows] = 0
+        own = cls(patterns, moved, constant, None)
         if stream.block(layer) is not BlockKind.NORM_AFTER:
             return own
         return replace(own, inner=frozen_norm(partial(stream.block_norm, layer, "attention"), own._output()))
@@ -162,9 +170,10 @@ class LayerParts:
     def brought(self, query: int) -> tuple[Floats, Floats]:
         """(what comes from every token [key, d_model], what comes from no token [d_model]) to one token."""
         parts = np.einsum("hk,hkd->kd", self.patterns[:, query], self.moved)
+        constant = self.constant[query]
         if self.inner is None:
-            return parts, self.bias
-        return _part(self.inner, parts, query), _part(self.inner, self.bias, query) + self.inner.shift
+            return parts, constant
+        return _part(self.inner, parts, query), _part(self.inner, constant, query) + self.inner.shift
 
     def sizes(self) -> Floats:
         """How long what each head brings is, before any norm: [head, query, key]."""
@@ -178,7 +187,7 @@ class LayerParts:
         return frozen_norm(partial(stream.block_norm, layer, "attention"), entered + self._output())
 
     def _output(self) -> Floats:
-        output: Floats = np.einsum("hqk,hkd->qd", self.patterns, self.moved) + self.bias
+        output: Floats = np.einsum("hqk,hkd->qd", self.patterns, self.moved) + self.constant
         return output
 
 

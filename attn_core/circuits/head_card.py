@@ -233,8 +233,14 @@ def _left_out(own: Any, layer: int, matrices: HeadMatrices, kind: str) -> Iterab
     yield "MLPs, biases and all other heads are left out: each word stands alone in the stream."
     if layer > 0:
         yield f"In truth the stream that enters layer {layer} also holds what the layers before it wrote."
+    yield "A norm counts by its gain: how large the stream is at a word, which it divides by, is left out."
+    if matrices.normed:
+        yield "The norm of queries and keys counts by its gain alone, too, so their scores are up to a factor."
     if matrices.rotation is not None:
-        yield "Rotary positions: which words look at which holds for two words at one place."
+        yield (
+            "Rotary positions: which words look at which, and composition, hold for two words at one place; over 0 to "
+            "64 tokens of distance composition has the range in its table."
+        )
     if own.position_bias(layer, matrices.head) is not None:
         yield "The position bias, which depends on places alone, is left out."
     if own.soft_cap(layer) is not None:

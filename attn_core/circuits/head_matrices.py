@@ -39,6 +39,7 @@ class HeadMatrices:
     value: Floats
     output: Floats
     rotation: Rotation | None  # None where nothing is turned
+    normed: bool = False  # whether a norm follows W_Q or W_K
 
 
 def head_matrices(paths: DirectPaths, stream: str, layer: int, head: int) -> HeadMatrices:
@@ -58,6 +59,7 @@ def head_matrices(paths: DirectPaths, stream: str, layer: int, head: int) -> Hea
         *(w_q, w_k, w_v, w_o),
         *(asked.fold(w_q), answered.fold(w_k), answered.fold(w_v), output),
         None if rotation is None else _by_distance(rotation),
+        asking.module is not None or answering.module is not None,
     )
 
 

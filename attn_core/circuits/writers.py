@@ -181,7 +181,7 @@ def _add_attention(written: ResidualWriters, call: StreamTrace, layer: int) -> N
     if rows is None or not rows.all():
         _add_heads(written, call, layer, shift, None if rows is None else ~rows[:, None])
     if rows is not None:
-        put: Floats = call.attention_added(layer)[tokens].astype(np.float64) * rows[:, None]
+        put = call.attention_added(layer)[tokens] * rows[:, None].astype(np.float64)
         written.add(Writer(f"{prefix}attention patch {layer}", "patch", call.name, layer), lambda: put)
     if block is BlockKind.POST_NORM:
         x = call.embedding(layer)[tokens].astype(np.float64) + call.attention_added(layer)[tokens]
@@ -217,7 +217,7 @@ def _add_patch(written: ResidualWriters, call: StreamTrace, layer: int) -> None:
 def _patched(call: StreamTrace, layer: int, what: str, tokens: Places) -> NDArray[np.bool_] | None:
     """At which of some tokens something else stands than the model computed, [token]; None where at none of them."""
     put = call._put(layer, what)
-    rows = None if put is None else np.asarray(put[tokens].any(axis=1))
+    rows = None if put is None else put[tokens].any(axis=1)
     return None if rows is None or not rows.any() else rows
 
 
@@ -285,6 +285,25 @@ def run_module(module: torch.nn.Module, vectors: NDArray[np.floating]) -> NDArra
         given = torch.as_tensor(np.asarray(vectors), dtype=torch.float32, device=device)
         result: NDArray[np.floating] = module(given).cpu().numpy()
         return result
+
+
+def without_input(stack: StreamTrace, kind: str) -> NDArray[np.float32] | None:
+    """E of layer 0 as the model would have it without the vectors of "embedding", "position" or "segment": [token,
+    d_model]; None where E cannot be taken apart and more than its words' vectors are in it."""
+    embedding = stack.embedding(0)
+    found = stack_input_parts(stack, embedding)
+    if found is None:
+        return np.zeros_like(embedding) if kind == "embedding" else None
+    parts, modules = found
+    gone = {"embedding": parts.factor * parts.token, "position": parts.position, "segment": parts.segment}[kind]
+    if gone is None:
+        return None
+    result = parts.summed - gone
+    with torch.inference_mode():
+        for module in modules:
+            result = module(result)
+    left: NDArray[np.float32] = result.float().cpu().numpy()
+    return left
 
 
 def stack_input_parts(

@@ -7,12 +7,15 @@ All are `markupsafe.Markup`, so they fill a slot of a page's sentences (`ui.word
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 
 from markupsafe import Markup
 
 from attn_core.text.decoding import visible
+
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # of ASCII: Markdown takes a backslash before each
 
 
 def tok(label: str, role: str = "") -> Markup:
@@ -40,6 +43,16 @@ def badge(text: str, kind: str = "", why: str = "") -> str:
     """A small label as HTML; `kind` is "", "ok", "toy" or "bad"; `why` is shown on hover."""
     title = f' title="{escape(why)}"' if why else ""
     return f'<span class="hl-badge {kind}"{title}>{escape(text)}</span>'
+
+
+def in_label(text: str) -> str:
+    """What was typed, for the label of a button: Markdown shows it as it is, and no address becomes a link.
+
+    >>> in_label("**bold** :smile:")
+    '\\\\*\\\\*bold\\\\*\\\\* \\\\:smile\\\\:'
+    """
+    escaped = _PUNCTUATION.sub(r"\\\1", text)
+    return escaped.replace(r"\:\/\/", "\\:\N{WORD JOINER}\\/\\/").replace("www", "w\N{WORD JOINER}ww")
 
 
 def token_name(labels: Sequence[str], position: int) -> str:

@@ -16,7 +16,6 @@ from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from ui import words
 from ui.drawing import markup
-from ui.param import pairs
 from ui.words import how_many
 
 if TYPE_CHECKING:
@@ -25,13 +24,7 @@ if TYPE_CHECKING:
 
 WORDS = words.beside(__file__)
 Heads = tuple[tuple[int, int], ...]  # (layer, head) each
-MOST = 200  # heads in a link
 HARDLY = 0.005  # bits; what is less reads as 0.00
-
-
-def parse_heads(raw: str) -> Heads:
-    """ "0.3_1.2" → ((0, 3), (1, 2)), in order. ValueError says what is wrong."""
-    return tuple(sorted(pairs(raw, ".", MOST, WORDS.text("ablation.bad_heads"))))
 
 
 def headline(tokens: Tokens, query: int, off: Heads, replacement: str, change: ablation.Effect) -> Markup:

@@ -19,7 +19,8 @@ from ui.find_heads.ablation import Heads
 from ui.find_heads.ablation_map import effect_map
 from ui.find_heads.search import Cells
 from ui.find_heads.search_cards import painted
-from ui.param import Param, choice
+from ui.param import choice
+from ui.shared_params import OFF, parse_heads
 from ui.shell.folds import fold
 from ui.stream import StreamView, choose_word, row_names
 
@@ -30,15 +31,7 @@ if TYPE_CHECKING:
 
 WORDS = words.beside(__file__)
 FILL = choice("fill", {name: each.title for name, each in REPLACEMENTS.items()}, label="In its place")
-PARAMS = [
-    Param(
-        "off",
-        (),
-        lambda raw, earlier: ablation.parse_heads(raw),
-        lambda heads: "_".join(f"{layer}.{head}" for layer, head in heads),
-    ),
-    FILL,
-]
+PARAMS = [OFF, FILL]
 
 
 def switched_off(viewed: StreamView) -> Heads:
@@ -105,7 +98,7 @@ def _settings(viewed: StreamView, off: Heads) -> None:
     """Which word is looked at, what stands in for a head, and the set of heads that are off."""
 
     def set_off() -> None:
-        st.session_state["off"] = ablation.parse_heads("_".join(st.session_state["off_heads"]))
+        st.session_state["off"] = parse_heads("_".join(st.session_state["off_heads"]))
 
     st.session_state["off_heads"] = [f"{layer}.{head}" for layer, head in off]
     every = [f"{layer}.{head}" for layer in range(viewed.n_layers) for head in range(viewed.n_heads)]

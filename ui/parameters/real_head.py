@@ -20,7 +20,7 @@ from attn_core.residual.geometry import Array
 from attn_core.settings import VERSION
 from ui import words
 from ui.drawing import controls, gallery, markup, widgets
-from ui.page import Page
+from ui.page import Page, go
 from ui.parameters.controls import title_of
 from ui.parameters.counts import ModelCounts
 from ui.server import shared
@@ -57,6 +57,8 @@ def real_head(counts: ModelCounts) -> None:
     about = caption([page.model_name], [], {}, VERSION)
     gallery.plot("Singular values of a real head", figure, key="singular_values", alt=alt, says=says, about=about)
     widgets.reading(rank_aloud(found, which, page.entry.title))
+    where = {"stream": reader.name} if trace.kind == "encoder-decoder" else {}
+    go("why_there", WORDS.text("head.card"), ("why", "card"), model=page.model_name, layer=layer, head=head, **where)
     fold("The numbers: all singular values", "numbers_singular", partial(_numbers, found.values))
 
 

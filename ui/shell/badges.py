@@ -33,7 +33,7 @@ def provenance(source: str) -> str:
 
 def weights(kept: str) -> str:
     """How a model's weights were kept before they were converted, as an HTML badge; nothing for safetensors."""
-    why = WORDS.text("badges.pickled" if kept == FROM_PICKLE else "badges.weights")
+    why = WORDS.text("badges.pickled") if kept == FROM_PICKLE else WORDS.text("badges.weights")
     return markup.badge(kept, "", why) if kept else ""
 
 

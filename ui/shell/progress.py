@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 from typing import NoReturn
@@ -19,6 +20,7 @@ from ui.shell import fetching
 from ui.shell.inputs import look_again, use_model
 
 log = logging.getLogger("headlight")
+SOON = 0.5  # seconds; what takes longer is announced
 
 
 @contextmanager
@@ -79,3 +81,16 @@ def wait_for(job: shared.Job, title: str) -> None:
     if can_be_cancelled:  # it is here now: the picker, drawn before, says so
         look_again()
         st.rerun()
+
+
+@contextmanager
+def announced(says: str) -> Iterator[Callable[[float], None]]:
+    """Tell how far something is, once it has taken a moment: `with announced("…") as told: told(0.5)`."""
+    place, begun = st.empty(), time.monotonic()
+
+    def told(share: float) -> None:
+        if time.monotonic() - begun > SOON:
+            place.progress(min(1.0, share), text=says)
+
+    yield told
+    place.empty()

@@ -112,7 +112,8 @@ class AskedFlow:
         word = markup.query(self.word)
         if self.undefined:
             return WORDS.html("lead.undefined", word=word)
-        largest = np.argsort(-np.abs(self.own[: len(self.viewed.keys)]), kind="stable")[:SAID]
+        named = self.own if self.logits else self.own[: len(self.viewed.keys)]  # of a logit the MLPs may be most
+        largest = np.argsort(-np.abs(named), kind="stable")[:SAID]
         shares = Markup(", ").join(self._item(int(i)) for i in largest)
         if self.next_word is None:
             return WORDS.html("lead.found", word=word, shares=shares)
@@ -124,7 +125,14 @@ class AskedFlow:
         share = self.said(float(self.own[at]))
         if at == self.viewed.query:
             return WORDS.html("lead.itself", share=share)
+        if at >= len(self.viewed.keys):
+            return WORDS.html("lead.other", share=share, name=WORDS.text("lead.others", self._others[at]))
         return WORDS.html("lead.item", share=share, name=markup.key(self.names[at]))
+
+    @property
+    def _others(self) -> dict[int, str]:
+        n = len(self.viewed.keys)
+        return {n: "bias", n + 1: "mlps"}
 
     def numbers(self) -> list[tuple[str, str]]:
         """Itself, sinks, biases, MLPs, and how far the other measures are from this one."""

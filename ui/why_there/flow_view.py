@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,9 @@ from ui.param import choice, whole
 from ui.server import budget
 from ui.shell import save_files
 from ui.shell.folds import fold
+from ui.shell.progress import announced
 from ui.stream import choose_word
+from ui.why_there import taken_out
 from ui.why_there.flow import OFFERED, AskedFlow, flows_of, offered_words
 
 if TYPE_CHECKING:
@@ -34,19 +35,19 @@ TOP = choice("top", WORDS.table("tops"), label="On top")
 NTH = whole("nth", low=1, high=OFFERED, default=1, label="Next word")
 PARAMS = [FLOW, TOP, NTH]
 COST = 16  # passes' worth of work for each token squared
-SOON = 0.5  # seconds; what takes longer is announced
 
 
 def draw(page: Page, views: Callable[[], object]) -> None:
     """The whole view; `views` draws the switch between the page's views."""
     headline = st.container(gap=None)
-    viewed = stream.of(page)
+    viewed = stream.of(page).without(page.state["off"])
     pickers = st.container(horizontal=True, gap="small", vertical_alignment="center", key="pickers")
     with pickers:
         views()
         names = [f"{visible(label)} ({i})" for i, label in enumerate(viewed.queries.labels)]
         controls.word_picker("asking", names, viewed.query, choose_word, label="The word")
         measure = controls.switch(FLOW)
+    taken_out.switched_off(viewed)
     stream.switches(viewed)
     most = budget.fitting([(len(viewed.queries), COST)])
     if most is not None:
@@ -75,15 +76,8 @@ def draw(page: Page, views: Callable[[], object]) -> None:
 
 def _followed(viewed: StreamView) -> None:
     """Compute all measures once for everybody, and say how far that is where it takes a while."""
-    place, begun = st.empty(), time.monotonic()
-
-    def progress(share: float) -> None:
-        if time.monotonic() - begun > SOON:
-            place.progress(min(1.0, share), text=WORDS.text("page.following"))
-
-    with viewed.page.problems():
-        flows_of(viewed, progress)
-    place.empty()
+    with viewed.page.problems(), announced(WORDS.text("page.following")) as told:
+        flows_of(viewed, told)
 
 
 def _nth(viewed: StreamView) -> int | None:

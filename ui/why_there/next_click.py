@@ -25,12 +25,20 @@ def trail(asked: AskedScore) -> None:
         widgets.note(WORDS.text("next.lost"))
     if not asked.trail or asked.left is None:
         return
-    steps = " › ".join(_said(asked, step) for step in asked.trail)
+    steps = " › ".join(_with_share(asked, at) for at in range(len(asked.trail)))
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="trail"):
         said = WORDS.html("next.trail", steps=steps, left=signed_percent(asked.left).removeprefix("+"))
         st.html(f'<div class="hl-read">{said}</div>', width="content")
         last, before = asked.trail[-1], asked.trail[:-1]
         st.button(WORDS.text("next.back"), key="trail_back", on_click=_open, args=(last, before))
+        if before:
+            st.button(WORDS.text("next.start"), key="trail_start", on_click=_open, args=(before[0], ()))
+
+
+def _with_share(asked: AskedScore, at: int) -> str:
+    """A step of the way, and from the second one on how much of the first score was left there."""
+    said = _said(asked, asked.trail[at])
+    return WORDS.text("next.share", step=said, left=signed_percent(asked.left_at(at))) if at else said
 
 
 def _said(asked: AskedScore, step: Step) -> str:
@@ -59,8 +67,8 @@ def _cell_of(asked: AskedScore, part: HeadPart) -> Step:
 def _offered(asked: AskedScore, part: HeadPart) -> str:
     labels = asked.trace.tokens_of(part.writer.stream)[1].labels
     share = signed_percent(part.part / asked.parts.score) if asked.parts.score else "–"
-    source = markup.token_name(labels, part.source)
-    return WORDS.text("next.button", name=part.writer, word=asked.word(part.side), share=share, source=source)
+    word, source = (markup.in_label(name) for name in (asked.word(part.side), markup.token_name(labels, part.source)))
+    return WORDS.text("next.button", name=part.writer, word=word, share=share, source=source)
 
 
 def _open(cell: Step, way: Trail) -> None:

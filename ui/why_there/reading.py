@@ -30,7 +30,7 @@ PARAMS = [KEY, COMPARED, OTHER, TRAIL]
 
 def of(page: Page) -> AskedScore:
     """The score that the link names; where it cannot be split, the page ends with the reason."""
-    asked = AskedScore(page, stream.of(page))
+    asked = AskedScore(page, stream.of(page).without(page.state["off"]))
     try:
         asked.parts  # noqa: B018
     except HeadlightError as reason:

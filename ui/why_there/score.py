@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from ui.server.handles import TraceHandle
     from ui.stream import StreamView
 
-MOST_HEADS = 4  # that are offered, and taken out
+MOST_HEADS = 4  # that are offered
+MOST_REMOVED = 3  # heads that are taken out, and as many other writers
 
 
 class HeadPart(NamedTuple):
@@ -138,6 +139,10 @@ class AskedScore:
         except (HeadlightError, IndexError, ValueError, ZeroDivisionError):
             return None
 
+    def left_at(self, at: int) -> float:
+        """How much of the first score was left at a step of the way."""
+        return share_left(self.trail[:at], self.trail[at], self._share)
+
     def _share(self, step: Step, following: Step) -> float:
         return shared.memoize(self.trace, step_share, self._parts_of(step, self.before), step, following)
 
@@ -168,10 +173,15 @@ class AskedScore:
         tokens, place = (self.viewed.queries, self.query) if side == "q" else (self.viewed.keys, self.key)
         return token_name(tokens.labels, place)
 
+    @cached_property
+    def removable(self) -> list[tuple[Writer, float]]:
+        """The writers that add most and can be taken out of a pass, with what they add by the frozen split."""
+        return shared.memoize(self.trace, _removable, self.parts)
+
     def taken_out(self, writer: Writer) -> float:
-        """The score in one more pass, in which a head is switched off."""
-        key = self.trace.stream(writer.stream).head_key(writer.layer or 0, writer.head or 0)
-        return compared_score(self.viewed.run(without=[key]).stream(self.stream), *self._cell, self.against)
+        """The score in one more pass, with nothing where a writer wrote."""
+        options = explanation.taking_out(self.trace.value(), self.parts, writer) or {}
+        return compared_score(self.viewed.run(**options).stream(self.stream), *self._cell, self.against)
 
     def offer_pictures(self) -> None:
         """The page's end: its pictures can be saved, with both words in every caption."""
@@ -198,6 +208,20 @@ def _heads_of(trace: Trace, parts: ScoreParts) -> list[HeadPart]:
     ranked = sorted(found, key=lambda each: -each[0])[: MOST_HEADS + 2]
     heads = [part for _, side, writer in ranked if (part := _head(trace, parts, side, writer)) is not None]
     return sorted(heads, key=lambda part: -abs(part.part))[:MOST_HEADS]
+
+
+def _removable(trace: Trace, parts: ScoreParts) -> list[tuple[Writer, float]]:
+    """The heads and the other writers that add most of a score and can be taken out, each kind up to so many."""
+    left = {True: MOST_REMOVED, False: MOST_REMOVED}  # heads, others
+    found = []
+    for writer, adds in explanation.effects(parts):
+        is_head = writer.kind == "head"
+        if left[is_head] and explanation.taking_out(trace, parts, writer) is not None:
+            left[is_head] -= 1
+            found.append((writer, adds))
+        if not any(left.values()):
+            break
+    return found
 
 
 def _head(trace: Trace, parts: ScoreParts, side: str, writer: Writer) -> HeadPart | None:

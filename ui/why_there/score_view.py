@@ -24,6 +24,7 @@ def draw(page: Page, views: Callable[[], object]) -> None:
     with headline:
         reading.lead(asked)
     views()
+    taken_out.switched_off(asked.viewed)
     stream.switches(asked.viewed)
     next_click.trail(asked)
     reading.pickers(asked)

@@ -152,7 +152,8 @@ def _page_links(comparison: SenseComparison) -> None:
             where = {"text": meaning.sentence, "layer": layer, "head": head, "query": meaning.pieces[0]}
             go("all_heads", f"in {meaning.letter}", **where)
             go("delta_e", f"its ΔE in {meaning.letter}", **where)
-            go("why_there", f"why in {meaning.letter}", **where)
+            go("why_there", f"why in {meaning.letter}", ("why", "score"), **where)
+        go("why_there", "its card", ("why", "card"), text=a.sentence, layer=layer, head=head)
 
 
 def _looked_at(meaning: Meaning, layer: int, head: int) -> str:

@@ -128,7 +128,7 @@ def _lay_out(chart: ChartSpec, names: Sequence[str], n_layers: int, top: float) 
         xaxis={
             "tickvals": list(range(n)),
             "ticktext": [shorten(name) for name in names],
-            "tickangle": -90 if n > 10 else 0,
+            "autotickangles": [0, -45, -90],
             "range": [-0.6, n - 0.4],
             **quiet,
         },

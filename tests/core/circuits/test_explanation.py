@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from families import FAMILIES, TARGET, TEXT, word_tokenizer
 
 import attn_core as ac
@@ -106,6 +107,61 @@ def test_a_writer_that_is_taken_out_takes_its_row_and_its_column_along():
     parts = made([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
     assert explanation.when_taken_out(parts, INPUTS[1]) == 1 + 3 + 7 + 9
     assert explanation.when_taken_out(parts, Writer("head 9.9")) == parts.score
+
+
+SILENCED = [  # a family, a writer, and what its own modules have instead of it
+    ("bert", "position", "embeddings.position_embeddings.weight"),
+    ("bert", "segment", "embeddings.token_type_embeddings.weight"),
+    ("bert", "embedding", "embeddings.word_embeddings.weight"),
+    ("bert", "mlp 0", "encoder.layer.0.output.dense"),
+    ("gpt2", "position", "transformer.wpe.weight"),
+    ("gpt2", "mlp 0", "transformer.h.0.mlp.c_proj"),
+    ("llama", "embedding", "model.embed_tokens.weight"),
+    ("llama", "mlp 0", "model.layers.0.mlp.down_proj"),
+]
+
+
+@pytest.mark.parametrize(("name", "writer", "silent"), SILENCED)
+def test_a_writer_is_taken_out_as_if_its_own_weights_were_nothing(name, writer, silent):
+    model, copied = (FAMILIES[name].build() for _ in range(2))
+    trace = ac.trace(ac.wrap(model, word_tokenizer(), name=name), TEXT)
+    parts = trace.score_parts(1, 2, 7, 4)
+    options = explanation.taking_out(trace, parts, parts.query_writers[parts.query_writers.index(writer)])
+    with torch.no_grad():
+        for own, weight in copied.named_parameters():
+            if own.startswith(silent):
+                weight.zero_()
+    judge = ac.trace(ac.wrap(copied, word_tokenizer(), name=name), TEXT)
+    really = ac.trace(ac.wrap(model, word_tokenizer(), name=name), TEXT, **options)
+    assert compared_score(really.stream(), 1, 2, 7, 4) == pytest.approx(
+        compared_score(judge.stream(), 1, 2, 7, 4), abs=1e-5 * parts.largest
+    )
+    assert abs(compared_score(really.stream(), 1, 2, 7, 4) - parts.score) > 1e-3
+
+
+def test_between_two_sentences_the_embedding_of_both_is_taken_out():
+    model = ac.wrap(FAMILIES["bart"].build(), word_tokenizer(), name="bart")
+    trace = ac.trace(model, TEXT, target=TARGET)
+    parts = trace.score_parts(1, 2, 7, 4, stream="cross")
+    options = explanation.taking_out(trace, parts, parts.query_writers[0])
+    assert parts.query_writers[0] == "embedding"
+    assert {(place.kind, place.stream) for place in options["patch"]} == {
+        ("residual", "encoder"),
+        ("residual", "decoder"),
+    }
+    really = ac.trace(model, TEXT, target=TARGET, **options)
+    assert np.isfinite(compared_score(really.stream("cross"), 1, 2, 7, 4))
+
+
+def test_what_has_no_place_of_its_own_is_not_taken_out_and_the_largest_come_first():
+    trace = bert()
+    parts = trace.score_parts(1, 2, 7, 4)
+    for writer in parts.query_writers:
+        assert (explanation.taking_out(trace, parts, writer) is None) == (writer.kind in ("bias", "shift", "own"))
+    sizes = [abs(adds) for _, adds in explanation.effects(parts)]
+    assert sizes == sorted(sizes, reverse=True)
+    writer, adds = explanation.effects(parts)[0]
+    assert adds == pytest.approx(parts.score - explanation.when_taken_out(parts, writer))
 
 
 @pytest.mark.parametrize("against", [None, "mean", 2])

@@ -128,6 +128,18 @@ def test_it_is_what_the_authors_published_code_gives(measure):
     np.testing.assert_allclose(behind[[1, 4], :-1], PUBLISHED[measure], atol=3e-6)
 
 
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("name", ["bert", "gpt2", "olmo2"])
+def test_a_head_that_is_off_brings_nothing_from_any_word(name, measure):
+    _kept, whole = traced(name)
+    _model, trace = traced(name, without=[(0, head) for head in range(4)], replacement="mean")
+    found = flow(trace.stream(), measure)
+    first = found.edges[0]
+    assert not first[:, :-1][~np.eye(len(first), dtype=bool)].any()
+    np.testing.assert_allclose(first.sum(axis=1), 1, atol=1e-5)
+    assert (first[:, -1] > flow(whole.stream(), measure).edges[0][:, -1]).any()
+
+
 def test_what_reaches_a_word_is_the_same_from_above_and_from_below(bert):
     found = flow(bert[1].stream(), "alti")
     reach = found.reach(7, 2)

@@ -96,6 +96,29 @@ def test_composition_is_that_of_the_whole_matrices(gpt2):
         assert row.low == row.high == row.score and row.above == row.score - row.baseline
 
 
+def test_it_is_what_transformer_lens_gives(gpt2):
+    """Composition before the baseline is taken off, and copying; for whoever has that library."""
+    lens = pytest.importorskip("transformer_lens", reason="transformer-lens is not installed: an optional judge")
+    model, card = gpt2
+    c = model.config
+    config = lens.HookedTransformerConfig(
+        n_layers=2, d_model=32, n_ctx=c.n_positions, d_head=8, n_heads=4, d_mlp=c.n_inner or 128, d_vocab=c.vocab_size,
+        act_fn="gelu_new", eps=c.layer_norm_epsilon, normalization_type="LN",
+    )  # fmt: skip
+    config.original_architecture = "GPT2LMHeadModel"
+    hooked = lens.HookedTransformer(config)
+    hooked.load_and_process_state_dict(
+        lens.pretrained.weight_conversions.convert_gpt2_weights(model, config), center_unembed=False
+    )
+    for through, kind in (("q", "Q"), ("k", "K"), ("v", "V")):
+        scores = hooked.all_composition_scores(kind).double()
+        for row in card.composition[card.composition.through == through].itertuples():
+            assert row.score == pytest.approx(float(scores[row.layer, row.head, 1, 2]), abs=1e-4), row
+    circuit = (hooked.W_E @ hooked.W_V[1, 2] @ hooked.W_O[1, 2] @ hooked.W_U).detach().double()
+    eigenvalues = np.linalg.eigvals(circuit.numpy())
+    assert card.copying == pytest.approx(eigenvalues.sum().real / np.abs(eigenvalues).sum(), abs=1e-3)
+
+
 def test_the_baseline_is_what_random_matrices_score():
     """Two random heads of 32 dimensions meet by chance as 1 ÷ √d does: the mean of many is near it."""
     assert random_score(384, 32) == pytest.approx(1 / np.sqrt(384), rel=0.02)
@@ -195,6 +218,8 @@ def test_every_family_has_its_card(name, stream):
     ranged = bool((scores.high > scores.low).any())
     assert ranged == (name in ("gpt_neox", "llama", "qwen3", "gemma2", "olmo2"))
     assert any("Rotary" in said for said in card.left_out) == ranged
+    assert any("A norm counts by its gain" in said for said in card.left_out)
+    assert any("norm of queries and keys" in said for said in card.left_out) == (name in ("qwen3", "olmo2"))
     if stream == "cross":
         assert {*scores[scores.through == "q"].stream} == {"decoder", "cross"}
         assert {*scores[scores.through == "v"].stream} == {"encoder"}

@@ -241,16 +241,6 @@ def test_what_is_kept_goes_by_every_argument_of_the_function_that_computes_it(st
         shared.memoize(a, numbered, Result())
 
 
-def test_what_belongs_to_no_trace_is_kept_under_its_function_and_arguments(state: SharedState) -> None:
-    first = shared.compute_once(numbered, None, "what")
-    assert shared.compute_once(numbered, None, "what") == first
-    assert shared.compute_once(numbered, None, "else") != first
-    with pytest.raises(TypeError, match="Result cannot be part of a key"):
-        shared.compute_once(numbered, Result())
-    with pytest.raises(TypeError, match="may read more than its arguments"):
-        shared.compute_once(lambda: "anything")
-
-
 def test_a_function_that_may_read_more_than_its_arguments_is_not_kept(state: SharedState) -> None:
     tiles = "pattern"
 
@@ -328,7 +318,7 @@ def test_a_model_is_loaded_once_for_everybody_and_tells_how_far_it_is(
 
     go_on, calls = threading.Event(), []
 
-    def load(name: str, progress: object, limit: int) -> Result:
+    def load(name: str, progress: object) -> Result:
         calls.append(name)
         progress("half of it is here", 0.5)  # type: ignore[operator]
         go_on.wait(30)
@@ -395,7 +385,7 @@ def test_a_model_that_failed_says_why_and_can_be_tried_again(
 
     errors = [NoNetwork("the cable is out"), OSError("a path that nobody should see"), None]
 
-    def load(name: str, progress: object, limit: int) -> Result:
+    def load(name: str, progress: object) -> Result:
         error = errors.pop(0)
         if error is not None:
             raise error

@@ -1,4 +1,4 @@
-"""The page Why there?, seen as the card of a head: every number on it is the library's, and every link leads to it."""
+"""The page Why there?, seen as the card of a head: every number on it is the library's, and every door leads to it."""
 
 from __future__ import annotations
 
@@ -103,20 +103,22 @@ def test_it_is_saved_as_one_picture_as_numbers_and_as_python(page, judge):
         ("find_heads", {}),
         ("find_heads", {"find": "kinds"}),
         ("cross_attention", {}),
+        ("word_senses", {}),
+        ("parameters", {}),
     ],
 )
-def test_every_opened_head_has_a_link_to_its_card(name, params):
+def test_every_opened_head_has_a_door_to_its_card(name, params):
     opened = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)  # a page that runs by itself has no links
     opened.switch_page(script_of(name))
     for key, value in {"v": "1", "layer": 1, "head": 3, **params}.items():
         opened.query_params[key] = str(value)
     checked(opened.run())
     queries = [dict(parse_qsl(link.proto.query_string)) for link in opened.get("page_link")]
-    cards = [query for query in queries if query.get("why") == "card"]
-    assert cards, name
+    doors = [query for query in queries if query.get("why") == "card"]
+    assert doors, name
     scores = [query for query in queries if query.get("why") == "score"]
-    assert scores or name in ("delta_e", "why_there")
+    assert scores or name in ("why_there", "parameters")  # whose head is opened in no sentence
     if name == "compare_heads":
-        assert [card["text"] for card in cards] == [
+        assert [door["text"] for door in doors] == [
             f"the keys to the cabinet {verb} on the table" for verb in ("are", "is")
         ]

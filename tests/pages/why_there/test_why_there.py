@@ -12,6 +12,7 @@ from page_driver import array, checked, figure, html, lead, load, notes, open_pa
 import attn_core as ac
 from attn_core.circuits import explanation
 from attn_core.circuits.score_parts import compared_score
+from attn_core.text.numbers import signed_percent
 from ui import stream
 from ui.why_there import next_click, trail
 from ui.why_there.trail import Step
@@ -121,22 +122,65 @@ def test_it_is_compared_with_another_word_or_with_nothing(trace, compared, other
     assert f"scores fluffy {abs(parts.score):.2f}" in lead(page) and than in lead(page)
 
 
-def test_a_head_that_is_taken_out_has_its_score_of_one_more_pass(deep, trace) -> None:
+def test_a_writer_that_is_taken_out_has_its_score_of_one_more_pass(deep, trace) -> None:
     model, said = load("minilm"), table(deep, "really")
     parts = trace.score_parts(5, 3, CREATURE, FLUFFY, "mean")
-    assert len(said) >= 3
+    assert len(said) == 6 and said["adds"].abs().is_monotonic_decreasing
+    kinds = set()
     for row in said.itertuples(index=False):
-        layer, head = map(int, row[0].removeprefix("head ").split("."))
-        without = ac.trace(model, STARTER, without=[(layer, head)])
+        kind, _, place = row[0].partition(" ")
+        kinds.add(kind)
+        if kind == "head":
+            without = ac.trace(model, STARTER, without=[tuple(map(int, place.split(".")))])
+        elif kind == "mlp":
+            without = ac.trace(model, STARTER, patch={ac.at.mlp(int(place)): np.zeros((len(trace.tokens), 384))})
+        else:  # which the core's tests judge by a copy of the model
+            writer = parts.query_writers[parts.query_writers.index(row[0])]
+            without = ac.trace(model, STARTER, **explanation.taking_out(trace, parts, writer))
         judge = without.scores(5, 3)[CREATURE].astype(float)
         assert row.really == pytest.approx(judge[FLUFFY] - judge.mean(), abs=2e-3)
-        at = parts.query_writers.index(row[0])
-        left = np.delete(np.delete(parts.matrix, at, axis=0), at, axis=1).sum()
-        assert row[1] == pytest.approx(left, abs=2e-3)
-        assert row[3] == pytest.approx(row[1] - row[2], abs=2e-3)
+        rows = [name != row[0] for name in parts.query_writers]
+        columns = [name != row[0] for name in parts.key_writers]
+        left = parts.matrix[rows][:, columns].sum()
+        assert row[2] == pytest.approx(left, abs=2e-3) and row[1] == pytest.approx(parts.score - left, abs=2e-3)
+        assert row[4] == pytest.approx(row[2] - row[3], abs=2e-3)
+    assert len(kinds) > 1 and list(said["without"].str.startswith("head")).count(True) == 3
     assert compared_score(trace.stream(), 5, 3, CREATURE, FLUFFY, "mean") == parts.score
     worst = said["off by"].abs().max()
     assert f"off by at most {worst:.2f}; the score is {parts.score:.2f}" in text(deep)
+
+
+def test_before_any_head_has_written_the_vectors_of_words_and_places_are_taken_out(trace) -> None:
+    said = table(opened(layer=0, head=1, query=CREATURE, key=FLUFFY), "really")
+    assert {"embedding", "position", "segment"} >= set(said["without"]) and len(said) == 3
+
+
+def test_a_pass_without_a_head_is_looked_at_and_left_again(deep, trace) -> None:
+    page = opened(**DEEP)
+    button = next(b for b in page.button if b.key.startswith("without_"))
+    name = button.label.removeprefix("Look at it without ")
+    layer, head = map(int, name.removeprefix("head ").split("."))
+    checked(button.click().run())
+    assert address(page)["off"] == f"{layer}.{head}"
+    assert f"You look at a changed pass: without {name} (nothing in its place)." in text(page)
+    changed = ac.trace(load("minilm"), STARTER, without=[(layer, head)])
+    parts = changed.score_parts(5, 3, CREATURE, FLUFFY, "mean")
+    np.testing.assert_allclose(array(figure(page, "writers")["data"][0]["z"]), explanation.grouped(parts).matrix)
+    every = table(page, "query_writer")
+    assert not every[every["query_writer"] == name]["part"].any()
+    again = table(page, "really")  # those stay off, too
+    first = again.iloc[0]
+    assert first["frozen split"] == pytest.approx(explanation.when_taken_out(parts, first["without"]), abs=2e-3)
+    lines = opened(**DEEP, off=f"{layer}.{head}", menus=True)
+    assert f"without=[({layer}, {head})]" in "\n".join(code.value for code in lines.code)
+    checked(page.button(key="all_on").click().run())
+    assert lead(page) == lead(deep) and "changed pass" not in text(page)
+
+
+@pytest.mark.parametrize(("off", "note"), [("nonsense", "it must be heads like 0.3_1.2"), ("77.0", "")])
+def test_heads_that_are_none_are_left_on(deep, off, note) -> None:
+    page = opened(**DEEP, off=off)
+    assert lead(page) == lead(deep) and (note in notes(page))
 
 
 def test_a_click_on_a_writer_opens_its_own_score_with_the_share_that_is_left(deep, trace) -> None:
@@ -214,6 +258,13 @@ def test_a_causal_models_first_word_has_nothing_to_explain() -> None:
     assert lead(page).endswith("there is nothing to explain.")
 
 
+def test_what_was_typed_is_text_on_buttons_too() -> None:
+    page = opened(model="tiny-decoder", text="a **fluffy** :smile: creature", layer=1, head=0, query=4)
+    labels = [b.label for b in page.button if b.key.startswith("open_")]
+    assert labels and all("<bos>" not in label for label in labels)
+    assert any(r"\<bos\>" in label for label in labels) and any(r"\*" in label for label in labels)
+
+
 def test_what_was_typed_is_text() -> None:
     page = opened(text="a <b>bold</b> & `fluffy` $x$ creature", layer=1, query=3, key=2)
     assert "<b>bold" not in html(page) and "<b" not in re.sub(r"<b>[^<]{0,40}</b>", "", html(page))
@@ -242,6 +293,19 @@ def test_compared_with_nothing_the_way_is_too(trace) -> None:
     share = partial(trail.step_share, trace, trace.score_parts(5, 3, CREATURE, FLUFFY, None))
     whole = next(frame.value for frame in page.dataframe if "share %" in frame.value and len(frame.value) > 8)
     assert whole["share %"].sum() == pytest.approx(100 * trail.share_left(way, here, share), abs=1e-3)
+
+
+def test_a_longer_way_says_what_was_left_at_each_step_and_leads_back_to_its_start(trace) -> None:
+    first, second = Step("self", 5, 3, CREATURE, FLUFFY, "k"), Step("self", 2, 8, FLUFFY, CREATURE, "k")
+    parts = trace.score_parts(2, 8, FLUFFY, CREATURE, "mean")
+    writer = next(w for w in parts.key_writers if w.kind == "head")
+    page = opened(layer=writer.layer, head=writer.head, query=CREATURE, key=FLUFFY, trail=trail.show((first, second)))
+    share = partial(trail.step_share, trace, trace.score_parts(5, 3, CREATURE, FLUFFY, "mean"))
+    left = share(first, second)
+    said = f"head 2.8, fluffy → creature ({signed_percent(left)} left)"
+    assert f"You came from head 5.3, creature → fluffy › {said}." in text(page)
+    checked(page.button(key="trail_start").click().run())
+    assert lead(page).startswith("Head 5.3, updating creature, scores fluffy") and address(page)["trail"] == ""
 
 
 def test_a_way_keeps_its_last_steps(monkeypatch: pytest.MonkeyPatch) -> None:
