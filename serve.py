@@ -2,7 +2,8 @@
 
 * Strangers use it: `HEADLIGHT_MODE` is `public` unless the operator says `local`.
 * `/ready` says 200 once the bundled model is loaded and 503 until then; `/_stcore/health` says that the process lives.
-* `hosting/guard.py` bounds what one visitor may send; `hosting/headers.py` lets a page speak to this host alone.
+* `hosting/guard.py` bounds what one visitor may send, `hosting/connections.py` for how long one may send nothing.
+* `hosting/headers.py` lets a page speak to this host alone.
 * `hosting/logs.py`: one JSON line an event on stderr, never a sentence. `hosting/metrics.py`: figures, on another port.
 * The bundled model is loaded at the start, not at the first visitor. A page that fails says so in one sentence.
 * Freed memory goes back to the system, and a process that stands still is ended (`hosting/memory.py`).
@@ -26,7 +27,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from attn_core.settings import read_again
-from hosting import logs, memory, metrics
+from hosting import connections, logs, memory, metrics
 from hosting.guard import Guard
 from hosting.headers import SecurityHeaders
 from hosting.limits import Limits, TokenBucket
@@ -78,6 +79,7 @@ def limits() -> Limits:
 
 
 memory.give_back()
+connections.cut_silent_ones()
 logs.to_stderr()
 app = st.App(
     Path(__file__).with_name("app.py"),

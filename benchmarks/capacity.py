@@ -60,7 +60,7 @@ opened alike, one worker serves **{each} visitors** with {share} of the answers 
 
 The crowd's questions and the class are one simulated queue: also while the class is answered, {share} of the answers of
 the worker that gets most of it are in time. Memory is a quarter more than measured; a worker's limit in
-`deploy/` is what `make siege` needs, and a fifth. One worker is counted on top, because one may be starting.
+`deploy/` is what `make siege` needs, and a quarter. One worker is counted on top, because one may be starting.
 
 ## Where the limit is then, and what to do
 

@@ -8,9 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -32,6 +34,29 @@ def manifests() -> dict[str, Any]:
 @pytest.mark.parametrize("kind", sorted(manifests()))
 def test_every_manifest_fits_the_schemas_of_kubernetes(kind: str) -> None:
     kubernetes_validate.validate(manifests()[kind], "1.33", strict=True)
+
+
+def compose_schema() -> Any:
+    file = resources.files("check_jsonschema") / "builtin_schemas" / "vendor" / "compose-spec.json"
+    schema = json.loads(file.read_text(encoding="utf-8"))
+    return jsonschema.validators.validator_for(schema)(schema)
+
+
+@pytest.mark.house
+@pytest.mark.parametrize("name", ["compose.yaml", "compose.tls.yaml"])
+def test_every_compose_file_fits_its_schema(name: str) -> None:
+    assert [error.message for error in compose_schema().iter_errors(yaml.safe_load((DEPLOY / name).read_text()))] == []
+
+
+@pytest.mark.house
+def test_what_is_misspelt_does_not_fit() -> None:
+    composed = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    composed["services"]["nginx"]["read_onyl"] = True
+    assert any("read_onyl" in error.message for error in compose_schema().iter_errors(composed))
+    pod = manifests()["Deployment"]
+    pod["spec"]["template"]["spec"]["containers"][0]["livenessProb"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError, match="livenessProb"):
+        kubernetes_validate.validate(pod, "1.33", strict=True)
 
 
 @pytest.mark.house

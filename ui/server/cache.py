@@ -95,7 +95,7 @@ class ByteCache(Generic[V]):
     def _compute(self, key: Hashable, compute: Callable[[], V], size: Callable[[V], int], mine: Future[V]) -> V:
         try:
             value = compute()
-            self.put(key, value, size(value))
+            self.put(key, value, size(value) + _size(key))  # a key may hold a sentence of a megabyte
         except BaseException as error:
             self._landed(key)
             mine.set_exception(error)

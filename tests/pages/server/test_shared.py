@@ -21,7 +21,7 @@ from attn_core.heads import baselines
 from attn_core.traces.reader import OneStreamReader
 from ui.link import LinkState
 from ui.server import cache, loading, passes, shared
-from ui.server.cache import ByteCache
+from ui.server.cache import ByteCache, size_of
 from ui.server.handles import ModelHandle, RecordedHandle, TraceHandle
 from ui.server.shared import SharedState
 
@@ -95,6 +95,14 @@ def test_what_is_larger_than_the_budget_is_returned_and_not_kept() -> None:
     kept.put("a", "A", 10)
     assert kept.get_or_compute("b", lambda: "B", lambda value: 1000) == "B"
     assert (kept.get("a"), kept.get("b")) == ("A", None)
+
+
+def test_a_sentence_that_is_a_key_counts_like_what_is_kept_under_it() -> None:
+    """Two words and a megabyte of blanks are a small trace under a large key."""
+    cache: ByteCache[tuple[int]] = ByteCache(3_500_000)
+    for i in range(20):
+        cache.get_or_compute((f"a fox{' ' * 1_000_000}{i}", "options"), lambda: (1,), size_of)
+    assert len(cache) == 3
 
 
 def test_a_pinned_value_is_never_evicted() -> None:
