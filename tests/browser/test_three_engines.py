@@ -16,11 +16,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from engines import ENGINES, Driver
 from hosted import ROOT, behind_nginx, hosted
+from page_driver import VIEWS
 from server import PATIENCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.full]
 HERE = Path(__file__).parent
 PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
+OTHERS = [(Path(script).stem.removeprefix("app"), view) for script, views in VIEWS.items() for view in views]
 VIEW = {"v": 1, "text": "the keys to the cabinet are on the table", "layer": 3, "head": 7}
 SEEN = "[...all('[role=status], [data-testid=stPopoverBody]')].map(e => e.innerText)"  # told where a test waits in vain
 DRAWN = """all('.hl-lead, .hl-stop-number').length > 0
@@ -93,9 +95,9 @@ def nothing_went_wrong(tab: Tab) -> Iterator[None]:
     assert tab.wrong() == []
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_opens(tab: Tab, page: str) -> None:
-    tab.open(page)
+@pytest.mark.parametrize(("page", "view"), [*((page, {}) for page in PAGES), *OTHERS])
+def test_a_page_opens(tab: Tab, page: str, view: dict[str, str]) -> None:
+    tab.open(page, **view)
     assert tab.driver.evaluate("all('.hl-problem, [data-testid=stException]').length") == 0
 
 

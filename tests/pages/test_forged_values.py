@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
-from page_driver import html
+from page_driver import VIEWS, html
 from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.testing.v1 import AppTest
 
@@ -90,10 +90,10 @@ def told(own: str, dice: random.Random) -> tuple[str, object]:
     return kind, KINDS[kind]
 
 
-def forge(script: str, n_messages: int) -> None:
+def forge(script: str, n_messages: int, view: dict[str, str] | None = None) -> None:
     """Send so many messages, in each of them something wrong for every widget of the page."""
     page = AppTest.from_file(str(ROOT / script), default_timeout=300)
-    page.query_params["v"] = "1"
+    page.query_params.update({"v": "1", **(view or {})})
     page.run()
     assert not page.exception, page.exception
     dice, before, sent, wrong = random.Random(script), dict(page.query_params), 0, []
@@ -137,6 +137,11 @@ def test_a_number_beyond_a_fields_ends_counts_as_not_sent(field: str, number: in
 def test_what_no_browser_would_send_changes_nothing_and_fails_nothing(script: str) -> None:
     """Every page, ten messages each, at least four widgets in each message: 360 states and more."""
     forge(script, 10)
+
+
+@pytest.mark.parametrize(("script", "view"), [(script, view) for script in VIEWS for view in VIEWS[script]])
+def test_nor_where_a_page_shows_another_view(script: str, view: dict[str, str]) -> None:
+    forge(script, 3, view)
 
 
 @pytest.mark.full

@@ -28,6 +28,7 @@ T = TypeVar("T")
 V = TypeVar("V")
 PATIENCE = 120.0  # seconds that a visitor waits for what another visitor is computing
 OVERHEAD = 500  # bytes that an entry costs beside its value
+LARGE_KEY = 10_000  # bytes from which on a key counts, too
 CROWDED = "Many people are looking at this moment. Your sentence is kept: please try again in a few seconds."
 _KEYS = (str, bytes, bool, int, float, np.generic, frozenset, Enum)  # values that are their own key
 
@@ -95,7 +96,8 @@ class ByteCache(Generic[V]):
     def _compute(self, key: Hashable, compute: Callable[[], V], size: Callable[[V], int], mine: Future[V]) -> V:
         try:
             value = compute()
-            self.put(key, value, size(value) + _size(key))  # a key may hold a sentence of a megabyte
+            of_key = _size(key)  # it may hold a sentence of a megabyte; ordinary ones are nothing beside a trace
+            self.put(key, value, size(value) + (of_key if of_key > LARGE_KEY else 0))
         except BaseException as error:
             self._landed(key)
             mine.set_exception(error)

@@ -326,7 +326,7 @@ def test_a_model_is_loaded_once_for_everybody_and_tells_how_far_it_is(
 
     go_on, calls = threading.Event(), []
 
-    def load(name: str, progress: object) -> Result:
+    def load(name: str, progress: object, limit: int) -> Result:
         calls.append(name)
         progress("half of it is here", 0.5)  # type: ignore[operator]
         go_on.wait(30)
@@ -393,7 +393,7 @@ def test_a_model_that_failed_says_why_and_can_be_tried_again(
 
     errors = [NoNetwork("the cable is out"), OSError("a path that nobody should see"), None]
 
-    def load(name: str, progress: object) -> Result:
+    def load(name: str, progress: object, limit: int) -> Result:
         error = errors.pop(0)
         if error is not None:
             raise error

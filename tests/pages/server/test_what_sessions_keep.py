@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from page_driver import open_menus
+from page_driver import VIEWS, open_menus
 from streamlit.testing.v1 import AppTest
 
 from attn_core.traces.layer import Layer
@@ -17,12 +17,8 @@ from ui.shell.folds import EVERY
 
 ROOT = Path(__file__).parents[3]
 PAGES = ["app.py", *sorted(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))]
-VIEWS = {
-    "pages/compare_heads.py": [{}, {"shows_b": "random"}, {"shows_b": "shuffled"}],
-    "pages/find_heads.py": [{}, {"find": "matter", "off": "0.3"}, {"find": "kinds"}],
-    "pages/why_there.py": [{}, {"why": "flow"}, {"why": "card"}],
-}
-EACH = [(page, view) for page in PAGES for view in VIEWS.get(page, [{}])]
+COMPARED = {"pages/compare_heads.py": [{"shows_b": "random"}, {"shows_b": "shuffled"}]}
+EACH = [(page, view) for page in PAGES for view in [{}, *(VIEWS | COMPARED).get(page, [])]]
 
 
 def layers() -> int:
