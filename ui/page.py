@@ -58,9 +58,9 @@ from ui.param import Param, typed
 from ui.sentences import KEYS, TIRED
 from ui.server import cache, loading, passes
 from ui.shared_params import CARD, HEAD, LARGE, LAYER, QUERY, STARTER
-from ui.shell import fetching, known_words, menu, newcomer, save
+from ui.shell import fetching, known_words, menu, newcomer, own_sentence, save
 from ui.shell.badges import parity, parity_of, provenance, weights
-from ui.shell.inputs import ask
+from ui.shell.inputs import ask, take_back
 from ui.shell.menu import PAGES, ROOT, go
 from ui.shell.progress import shown_problems, stop_with, wait_for
 from ui.widget_values import check_as_they_come
@@ -260,6 +260,8 @@ def open_page(
     with remarks:
         for remark in view.notes:
             widgets.note(remark)
+        if shown:
+            own_sentence.offer(view, take_back)
     return Page(page, view, remarks, counter, save_menu)
 
 

@@ -29,7 +29,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     state.on = button("go", says.on, "›", () => by(1));
     state.range = Object.assign(make("input", "range"), { type: "range", min: 0, max: last, step: 1 });
     state.range.setAttribute("aria-label", says.slider);
-    state.range.addEventListener("input", () => { pause(); goTo(Number(state.range.value)); });
+    state.range.addEventListener("input", () => by(Number(state.range.value) - state.at));
     state.ticks = steps.map((step, i) => make("span", change.includes(i) ? "change" : "", step));
     const ticks = make("div", "ticks", ...state.ticks);
     ticks.setAttribute("aria-hidden", "true");

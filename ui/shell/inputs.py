@@ -15,7 +15,7 @@ from ui.drawing import controls
 from ui.followed_word import start_afresh
 from ui.link import forget
 from ui.param import Param
-from ui.shell import known_words
+from ui.shell import known_words, own_sentence
 
 LOOK_AGAIN = 5.0  # seconds until the disk and the hub are asked again which models can be had
 
@@ -76,6 +76,13 @@ def _take_example(example: str | Example) -> None:
         st.session_state["query"] = example.query
 
 
+def take_back(text: str, model: str) -> None:
+    """Callback: the visitor's own sentence again, in the model in which it stood."""
+    st.session_state["text"], st.session_state["model"] = text, model
+    start_afresh()
+    _new_sentence()
+
+
 def look_again() -> None:
     """Ask the disk again which models are here, at the next page."""
     _label.cache_clear()
@@ -85,3 +92,4 @@ def _new_sentence() -> None:
     """A position in one sentence is none in the next; `ui.followed_word` finds the followed word again."""
     forget("query")
     forget("key")
+    own_sentence.remember()
