@@ -52,7 +52,11 @@ class Settings:
     model_mb: int = _from("HEADLIGHT_MODEL_MB", 2000, "how many megabytes of loaded models the app keeps")
     trace_mb: int = _from("HEADLIGHT_TRACE_MB", 200, "how many megabytes of traces the app keeps")
     passes: int = _from("HEADLIGHT_PASSES", 2, "how many forward passes run at the same time")
-    queue: int = _from("HEADLIGHT_QUEUE", 32, "how many may wait for one; whoever comes later is told that we are busy")
+    queue: int = _from(
+        "HEADLIGHT_QUEUE",
+        32,
+        "how many of one address may wait for one, twice as many in all; whoever comes later is told that we are busy",
+    )
     wait: int = _from("HEADLIGHT_WAIT", 20, "for how many seconds at most")
     page_tokens2: int = _from(
         "HEADLIGHT_PAGE_TOKENS2",

@@ -57,6 +57,7 @@ from ui.link import LinkState, open_link_state
 from ui.param import Param, typed
 from ui.sentences import KEYS, TIRED
 from ui.server import cache, loading, passes
+from ui.server.line import network_of
 from ui.shared_params import CARD, HEAD, LARGE, LAYER, QUERY, STARTER
 from ui.shell import fetching, known_words, menu, newcomer, own_sentence, save
 from ui.shell.badges import parity, parity_of, provenance, weights
@@ -231,7 +232,7 @@ def open_page(
 
     `asks` says whether sentence and model are shown, for a page that may have no use for them.
     """
-    cache.begin_page()
+    cache.begin_page(network_of(st.context.ip_address or ""))
     gallery.reset()
     st.set_page_config(
         page_title=f"{PAGES[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"

@@ -195,9 +195,16 @@ def key_of(handle: Handle[T]) -> Hashable:
     return handle._key
 
 
-def begin_page() -> None:
-    """A page begins to be drawn: forget what this thread's last one read, and keep what this one reads."""
-    _page.references, _page.values = {}, {}
+def begin_page(address: str = "") -> None:
+    """A page begins to be drawn, for a visitor's address: forget what this thread's last one read, and keep what this
+    one reads.
+    """
+    _page.references, _page.values, _page.address = {}, {}, address
+
+
+def address_of_page() -> str:
+    """The address that this thread draws a page for, "" where it draws none."""
+    return getattr(_page, "address", "")
 
 
 class while_drawn(Generic[V]):  # a decorator, used and read like `cached_property`

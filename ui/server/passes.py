@@ -12,13 +12,13 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from attn_core.errors import TextWasCut
 from ui.server import shared
-from ui.server.cache import CROWDED, Busy, frozen, key_of
+from ui.server.cache import CROWDED, Busy, address_of_page, frozen, key_of
 from ui.server.handles import ModelHandle, TraceHandle
 
 if TYPE_CHECKING:
@@ -122,8 +122,20 @@ def in_turn(loaded: ModelHandle) -> AbstractContextManager[None]:
 @contextmanager
 def _my_turn(key: Hashable) -> Iterator[None]:
     """Wait for the model and for one of the machine's few places, but not for ever, and not behind too many others."""
-    state = shared.STATE
-    with place(state.queue, 0), place(state.turn(key), state.longest_wait), place(state.passes, state.longest_wait):
+    state, wait = shared.STATE, shared.STATE.longest_wait
+    with place(state.queue, 0), _in_line(), place(state.turn(key), wait), place(state.passes, wait):
+        yield
+
+
+@contextmanager
+def _in_line() -> Iterator[None]:
+    """Hold a place among those who may compute; addresses take turns."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(shared.STATE.line.place(address_of_page(), shared.STATE.longest_wait))
+        except Busy:
+            _note_busy()
+            raise
         yield
 
 
@@ -131,9 +143,13 @@ def _my_turn(key: Hashable) -> Iterator[None]:
 def place(lock: Place, longest_wait: float, said: str = CROWDED) -> Iterator[None]:
     """Hold a lock, or a place of a semaphore, after at most so many seconds; Busy says `said` where none came free."""
     if not lock.acquire(timeout=longest_wait) if longest_wait else not lock.acquire(blocking=False):
-        log.info("busy", extra={"numbers": {"traces_kept": len(shared.STATE.traces)}})
+        _note_busy()
         raise Busy(said)
     try:
         yield
     finally:
         lock.release()
+
+
+def _note_busy() -> None:
+    log.info("busy", extra={"numbers": {"traces_kept": len(shared.STATE.traces)}})

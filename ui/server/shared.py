@@ -23,6 +23,7 @@ from attn_core.errors import Cancelled, HeadlightError
 from attn_core.models.catalogue import CATALOGUE
 from attn_core.settings import settings
 from ui.server.cache import ByteCache, Handle, frozen, key_of, size_of
+from ui.server.line import Line
 
 if TYPE_CHECKING:
     from attn_core import Model
@@ -69,7 +70,8 @@ class SharedState:
         self.traces: ByteCache[object] = ByteCache(trace_bytes or settings().trace_mb * 1_000_000)
         self.jobs: dict[str, Job] = {}
         self.passes = threading.BoundedSemaphore(settings().passes)
-        self.queue = threading.BoundedSemaphore(settings().passes + settings().queue)
+        self.queue = threading.BoundedSemaphore(settings().passes + 2 * settings().queue)
+        self.line = Line(settings().passes, settings().queue)
         self.longest_wait: float = settings().wait  # seconds
         self.turns: dict[Hashable, threading.Lock] = {}
         self.lock = threading.Lock()
