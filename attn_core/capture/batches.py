@@ -14,10 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attn_core.capture.assembling import assemble
 from attn_core.capture.hooks import AttentionCall, recording_to, tensor_at
 from attn_core.capture.model import Model, model_of
 from attn_core.capture.recorder import PassRecorder
-from attn_core.capture.run import assemble, trace, warn_of_cuts
+from attn_core.capture.run import trace, warn_of_cuts
 from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import Changes
 from attn_core.traces.trace import Trace

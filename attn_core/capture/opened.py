@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from attn_core.capture.assembling import source_of
 from attn_core.capture.model import Model, model_of
-from attn_core.capture.run import source_of
 from attn_core.errors import HeadlightError
 from attn_core.traces.saved import file as saved
 from attn_core.traces.stream import StreamTrace

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import warnings
-import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +12,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from attn_core.capture.assembling import assemble
 from attn_core.capture.gradient_trace import with_gradients
 from attn_core.capture.gradients import GradientRecorder
 from attn_core.capture.hooks import recording_to
 from attn_core.capture.model import Model, model_of
 from attn_core.capture.patches import patch_of
-from attn_core.capture.probing.logits import checksum
-from attn_core.capture.recorder import PassRecorder, layer_of
+from attn_core.capture.recorder import PassRecorder
 from attn_core.errors import EmptyText, HeadlightError, TextWasCut, check_index
 from attn_core.places import Place
 from attn_core.text import tokens
 from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import Changes
-from attn_core.traces.layer import Layer, LazyLayers, frozen
-from attn_core.traces.source import Source, Vocabulary
-from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
-from attn_core.traces.wiring import Tap, changed_weights
 
 HeadKey = tuple[int, int] | tuple[str, int, int]
 
@@ -175,88 +169,3 @@ def _times(model: Model, n_frames: int) -> Tokens:
     labels = [f"{i * n_frames / n_positions / 100:.2f} s" for i in range(n_positions)]
     places = list(range(n_positions))
     return Tokens("", places, labels, [False] * n_positions, list(places), list(labels))
-
-
-def assemble(
-    model: Model,
-    recorder: PassRecorder,
-    read: dict[str, tuple[Tokens, Tokens]],
-    changes: Changes,
-    below: Sequence[Callable[[], Layer]] = (),
-    known: Mapping[Tap, Tensor] = frozen({}),
-) -> Trace:
-    """The trace of what a recorder kept; `read` gives the (query, key) tokens of each stream.
-
-    A pass that began above some layers (`capture.again`) has those layers from `below`, and `known` from around them.
-    """
-    wiring, taps = model.wiring, {**known, **recorder.taps()}
-    layers: dict[str, list[Callable[[], Layer]]] = {name: [] for name in read}
-    if below:
-        layers["self"] += below
-    for site, call in zip(wiring.sites[len(below) :], recorder.calls, strict=True):
-        layers[site.stream].append(partial(layer_of, site, call, wiring, taps, recorder.computed))
-    source = source_of(model)
-    streams: dict[str, StreamTrace] = {}
-    for name in reversed(layers):  # "cross" before the decoder that goes on through it
-        ends_as = "decoder" if name == "cross" else name
-        final, (query_tokens, key_tokens) = wiring.final.get(ends_as), read[name]
-        streams[name] = StreamTrace(
-            name,
-            model.name,
-            model.family,
-            model.kind,
-            query_tokens,
-            key_tokens,
-            _layers=LazyLayers(layers[name]),
-            _final=None if final is None else _rows(taps[wiring.first_of(final)]),
-            _final_norm=wiring.final_norm.get(ends_as),
-            _source=source,
-            _continued_by=streams.get("cross") if name == "decoder" else None,
-            changes=changes,
-        )
-    own = frozen({name: streams[name] for name in layers})
-    return Trace(model.name, model.family, model.kind, own, source, changes)
-
-
-def _rows(tensor: Tensor) -> Tensor:
-    """[1, token, features] → [token, features]; what has that shape already, as it is."""
-    return tensor if tensor.dim() == 2 else tensor.flatten(0, -2)
-
-
-def source_of(model: Model) -> Source:
-    """The way back to a model's weights. Those of a model that can be loaded again are not kept alive by it."""
-    name, reload = model.name, model.reload
-    kept: Callable[[], Any] = weakref.ref(model.hf) if reload is not None else partial(getattr, model, "hf")
-    tokenizer, rule, family = model.tokenizer, model.wiring.logits, model.family
-    unembedding = model.unembedding
-
-    def module() -> Any:
-        nonlocal kept
-        hf = kept()
-        if hf is None and reload is not None:
-            hf = reload().hf
-            kept = weakref.ref(hf)  # whoever holds it while it reads has it read from the disk once
-        return hf
-
-    def vocabulary() -> Vocabulary:
-        hf = module()
-        head = hf.get_output_embeddings() if rule is not None else None
-        matrix = (head if head is not None else hf.get_input_embeddings()).weight.detach()
-        if matrix.shape[1] != hf.config.hidden_size:
-            raise HeadlightError(f"The words of {family} models are vectors of a space of their own, not of that of E.")
-        kind = "unembedding" if head is not None else "input embedding"
-        target = bool(hf.config.is_encoder_decoder)
-        return Vocabulary(matrix, kind, lambda i: tokens.from_ids(tokenizer, [i], target=target).labels[0])
-
-    def logits(final: Tensor) -> Tensor:
-        hf = module()
-        if rule is None:
-            has_head = hf.get_output_embeddings() is not None
-            why = "reads its words off in a way that could not be found" if has_head else "does not predict a next word"
-            raise HeadlightError(f"{name} {why}.")
-        if unembedding is not None and checksum(hf.get_output_embeddings()) != unembedding:
-            raise changed_weights()
-        with torch.inference_mode():
-            return rule.logits(hf.get_output_embeddings()(final.to(hf.device)))
-
-    return Source(module, vocabulary, logits, model.wiring.own_pass, wrapped=reload is None)

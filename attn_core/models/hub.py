@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from attn_core.errors import DamagedModel, HeadlightError, NoNetwork, UnknownModel
 from attn_core.models.formats import pickled
@@ -72,7 +71,7 @@ def _download(repo: str, revision: str | None, progress: Progress) -> Path:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.utils._paths import filter_repo_objects
 
-    from attn_core.models.download_speed import watch_downloads  # it needs the hub's library
+    from attn_core.models.downloads import byte_counter, told_in_order, watch_downloads  # it needs the hub's library
 
     watch_downloads()
     info = HfApi().model_info(repo, revision=revision, files_metadata=True)
@@ -82,9 +81,9 @@ def _download(repo: str, revision: str | None, progress: Progress) -> Path:
     allowed = [*BESIDE_WEIGHTS, *_weights_there(repo, sizes)]
     wanted = list(filter_repo_objects(sizes, allow_patterns=allowed, ignore_patterns=UNWANTED))
     whole = sum(sizes[name] for name in wanted)
-    told = _told_in_order(progress, whole)
+    told = told_in_order(progress, whole)
     folder = snapshot_download(
-        repo, revision=revision, allow_patterns=allowed, ignore_patterns=UNWANTED, tqdm_class=_byte_counter(told)
+        repo, revision=revision, allow_patterns=allowed, ignore_patterns=UNWANTED, tqdm_class=byte_counter(told)
     )
     told(whole)  # files that were here before are not counted on the way
     return Path(folder)
@@ -199,41 +198,6 @@ def _answers() -> bool:
 
 
 _reachability = _Reachability()
-
-
-def _told_in_order(progress: Progress, whole: int) -> Callable[[float], None]:
-    """Tells `progress` how many of all bytes are there; files arrive side by side, and it never goes back."""
-    lock, most = threading.Lock(), 0.0
-
-    def told(so_far: float) -> None:
-        nonlocal most
-        with lock:
-            most = max(most, min(so_far, whole))
-            progress(f"downloading, {most / 1e6:.0f} of {whole / 1e6:.0f} MB", most / whole if whole else 1.0)
-
-    return told
-
-
-def _byte_counter(told: Callable[[float], None]) -> type:
-    """A progress bar, as the hub's library wants it, that prints nothing and tells the bytes so far.
-
-    The library makes several bars at once; the one that counts what reached the disk is described as "Reconstructing".
-    """
-    from tqdm.auto import tqdm
-
-    class Counter(tqdm):  # type: ignore[misc]
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            self.so_far = 0.0
-            self.counts = str(kwargs.get("desc")).startswith("Reconstructing")
-            super().__init__(*args, **{**kwargs, "disable": True})
-
-        def update(self, n: float | None = 1) -> bool | None:
-            self.so_far += n or 0
-            if self.counts:
-                told(self.so_far)
-            return bool(super().update(n))
-
-    return Counter
 
 
 def explain(error: Exception, repo: str) -> Exception:

@@ -43,8 +43,8 @@ TRY = """
 import json, os, sys, time
 from dataclasses import replace
 from attn_core import HeadlightError, load, trace
-from attn_core.models import catalogue, download_speed
-download_speed.MINUTE = 3.0
+from attn_core.models import catalogue, downloads
+downloads.MINUTE = 3.0
 for name, pin in json.loads(os.environ.get("PINS", "{}")).items():
     catalogue.CATALOGUE[name] = replace(catalogue.CATALOGUE[name], **pin)
 results = {}

@@ -1,4 +1,6 @@
-"""A download that only trickles is ended: it would keep its visitor, a thread and a connection for ever.
+"""A download on its way: how far it is, and its end where it only trickles.
+
+A line that hardly brings anything would keep its visitor, a thread and a connection for ever.
 
 The hub's library waits ten seconds for the next bytes and is content with one; so each answer is watched while it is
 read, and one that brings less than SLOWEST bytes a second over MINUTE seconds raises NoNetwork.
@@ -6,8 +8,9 @@ read, and one that brings less than SLOWEST bytes a second over MINUTE seconds r
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from httpx2 import Response, SyncByteStream
@@ -56,3 +59,38 @@ def watch_downloads() -> None:
 
 def _watch(response: Response) -> None:
     response.stream = WatchedStream(response.stream)
+
+
+def told_in_order(progress: Callable[..., None], whole: int) -> Callable[[float], None]:
+    """Tells `progress` how many of all bytes are there; files arrive side by side, and it never goes back."""
+    lock, most = threading.Lock(), 0.0
+
+    def told(so_far: float) -> None:
+        nonlocal most
+        with lock:
+            most = max(most, min(so_far, whole))
+            progress(f"downloading, {most / 1e6:.0f} of {whole / 1e6:.0f} MB", most / whole if whole else 1.0)
+
+    return told
+
+
+def byte_counter(told: Callable[[float], None]) -> type:
+    """A progress bar, as the hub's library wants it, that prints nothing and tells the bytes so far.
+
+    The library makes several bars at once; the one that counts what reached the disk is described as "Reconstructing".
+    """
+    from tqdm.auto import tqdm
+
+    class Counter(tqdm):  # type: ignore[misc]
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self.so_far = 0.0
+            self.counts = str(kwargs.get("desc")).startswith("Reconstructing")
+            super().__init__(*args, **{**kwargs, "disable": True})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.so_far += n or 0
+            if self.counts:
+                told(self.so_far)
+            return bool(super().update(n))
+
+    return Counter
