@@ -26,9 +26,10 @@ from attn_core.settings import VERSION as __version__
 
 if TYPE_CHECKING:
     from attn_core.capture.batches import trace_many
-    from attn_core.capture.model import Model, unwrap, wrap
+    from attn_core.capture.model import Model
     from attn_core.capture.opened import open_trace
     from attn_core.capture.run import trace
+    from attn_core.capture.wrapping import unwrap, wrap
     from attn_core.circuits.head_card import head_card
     from attn_core.circuits.patching.activation import patching
     from attn_core.circuits.patching.path import path_patching
@@ -53,8 +54,8 @@ _MODULES = {  # public name → the module that defines it, imported when the na
     "show": "views.notebook",
     "trace": "capture.run",
     "trace_many": "capture.batches",
-    "unwrap": "capture.model",
-    "wrap": "capture.model",
+    "unwrap": "capture.wrapping",
+    "wrap": "capture.wrapping",
 }
 __all__ = [
     "CannotFetch",

@@ -23,7 +23,7 @@ from hosting.sockets import AllSockets, GuardedSocket
 
 log = logging.getLogger("headlight")
 
-# Streamlit's own figures and its door for programs are the operator's, see hosting/metrics.py.
+# Streamlit's own figures and its endpoint for programs are the operator's, see hosting/metrics.py.
 CLOSED = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")
 UPLOAD, FILES = "/_stcore/upload_file/", "/media/"
 FULL = "Many people are looking at this moment. Please try again in a minute."

@@ -5,8 +5,7 @@ A page in full:
     from ui.drawing import controls, widgets
     from ui.page import open_page
     from ui.param import flag
-    from ui.sentences import KEYS, TIRED
-from ui.shared_params import LAYER
+    from ui.shared_params import LAYER
 
     SPECIALS = flag("specials", True, label="special tokens")
     page = open_page("delta_e", params=[SPECIALS])
@@ -48,7 +47,7 @@ from attn_core.errors import HeadlightError
 from attn_core.figures.paper.caption import caption
 from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
-from attn_core.models.entry import Example
+from attn_core.models.entry import Entry, Example
 from attn_core.settings import VERSION
 from attn_core.text.numbers import scientific
 from ui.drawing import gallery, widgets
@@ -116,7 +115,7 @@ class Page:
         return str(self.state["model"])
 
     @property
-    def entry(self) -> Any:
+    def entry(self) -> Entry:
         return entry_of(self.model_name)
 
     @property
@@ -141,7 +140,7 @@ class Page:
                     raise loading.gone(name)
         return loaded
 
-    def trace(self, text: Any = None, model: str | None = None, **options: Any) -> TraceHandle:
+    def trace(self, text: passes.Text | None = None, model: str | None = None, **options: Any) -> TraceHandle:
         """The trace of the page's sentence, or of `text` (typed words or token ids), through the page's model."""
         loaded = self.model(model)
         with shown_problems():

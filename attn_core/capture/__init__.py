@@ -2,5 +2,5 @@
 
 `interface` sees every attention call, `hooks` the tensors between modules, `recorder` keeps what a trace needs. At load
 `probing` finds a model's wiring once. It may import traces, text and the mathematics.
-Start with `run.trace`, then `model.wrap`.
+Start with `run.trace`, then `wrapping.wrap`.
 """

@@ -1,4 +1,4 @@
-"""A model that can be traced: the library's object, its tokenizer and its wiring, found once.
+"""A model that can be traced: the library's object, its tokenizer and its wiring.
 
 Nothing about it is changed between or during calls, so visitors can share it.
 """
@@ -12,24 +12,22 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
-from attn_core import adapters
-from attn_core.capture.hooks import remove_hooks
-from attn_core.capture.probing.find import find_wiring
-from attn_core.capture.probing.logits import checksum
-from attn_core.capture.running import attention_of, is_ours_always, our_name, run_stack
+from attn_core.capture.running import run_stack, running
 from attn_core.errors import EmptyText, HeadlightError
 from attn_core.text.tokens import Tokens
 from attn_core.text.unknown_words import TextReader
 from attn_core.traces.wiring import Wiring
+
+# What was found of each model that reports to traces: a number of its modules, and its wiring.
+WIRINGS: weakref.WeakKeyDictionary[Any, tuple[int, Wiring]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,37 +113,14 @@ class Model:
 
         Without `grad` nothing is kept for gradients; with it they flow through the pass, and never into the weights.
         """
-        if self.wiring is not None and self.hf not in _WIRINGS:
+        if self.wiring is not None and self.hf not in WIRINGS:
             raise HeadlightError(f"{self.name} was unwrapped: wrap it again to trace it.")
-        mode = torch.enable_grad() if grad else torch.inference_mode()
-        with self.lock, mode, self._borrowed(), _not_compiled(), self._frozen() if grad else nullcontext():
+        with running(self.hf, self.lock, self.is_ours, grad):
             yield
-
-    @contextmanager
-    def _frozen(self) -> Iterator[None]:
-        """Inside, no weight asks for a gradient."""
-        asking = [p for p in self.hf.parameters() if p.requires_grad]
-        try:
-            for parameter in asking:
-                parameter.requires_grad_(False)
-            yield
-        finally:
-            for parameter in asking:
-                parameter.requires_grad_(True)
-
-    def _borrowed(self) -> AbstractContextManager[None]:
-        return nullcontext() if self.is_ours else attention_of(self.hf, our_name(self.hf))
 
     def run(self, **inputs: Any) -> Any:
         """One forward pass, up to the final embedding: no logits of a vocabulary where they can be left out."""
         return run_stack(self.hf, inputs)
-
-
-def _not_compiled() -> AbstractContextManager[Any]:
-    """Inside, what was compiled runs as it was written: compiled code reports to no hook."""
-    if "torch._dynamo" not in sys.modules:  # nothing was compiled in this process, and importing it takes a second
-        return nullcontext()
-    return torch.compiler.set_stance("force_eager")
 
 
 def model_of(given: Model | str | Path) -> Model:
@@ -179,75 +154,6 @@ def _whole_numbers(ids: Sequence[Any]) -> list[int]:
         raise HeadlightError(
             "A sentence is a text, or a list of token ids: whole numbers, one sentence at a time."
         ) from None
-
-
-_WIRINGS: weakref.WeakKeyDictionary[Any, tuple[int, Wiring]] = weakref.WeakKeyDictionary()
-_LOCKS: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictionary()
-
-
-def wrap(
-    hf_model: Any,
-    tokenizer: Any,
-    *,
-    name: str | None = None,
-    limit: int | None = None,
-    reload: Callable[[], Model] | None = None,
-) -> Model:
-    """Make a transformers model traceable; outside our calls it behaves as it did before, and `unwrap` undoes it.
-
-    `limit` is how many tokens of a sentence are read at most, by default as many as the model was made for.
-    Runs it once on five tokens to find its wiring. Raises UnsupportedFamily where attention does not go through the
-    library's interface, DamagedModel where weights that are not finite spoil that run, and HeadlightError for weights
-    that are not float32 (half precision gives gibberish on a CPU) and for what is no model or no tokenizer.
-    """
-    if not all(hasattr(hf_model, part) for part in ("config", "base_model", "get_input_embeddings")):
-        raise HeadlightError(
-            f"{type(hf_model).__name__} is no model of the transformers library; wrap the model inside."
-        )
-    if not hasattr(tokenizer, "convert_ids_to_tokens"):
-        raise HeadlightError("A tokenizer of the transformers library is needed, to say what the tokens are.")
-    kinds = {p.dtype for p in hf_model.parameters() if p.is_floating_point()}
-    if kinds != {torch.float32}:
-        found = ", ".join(sorted(str(k).removeprefix("torch.") for k in kinds))
-        raise HeadlightError(f"This model's weights are {found}; convert them first: model.float().")
-    owners, hf_model = hf_model, adapters.inside(hf_model)
-    family, modules = str(hf_model.config.model_type), adapters.structure(hf_model)
-    known = _WIRINGS.get(hf_model)  # an adapter may have been put in, or merged, since
-    wiring = known[1] if known is not None and known[0] == modules else None
-    model = Model(
-        name=name or getattr(hf_model, "name_or_path", "") or type(hf_model).__name__,
-        family=family,
-        kind="encoder",
-        hf=hf_model,
-        tokenizer=tokenizer,
-        wiring=wiring,  # type: ignore[arg-type]
-        limit=0,  # set below
-        lock=_LOCKS.setdefault(hf_model, threading.Lock()),
-        is_ours=is_ours_always(hf_model),
-        reload=reload,
-    )
-    if wiring is None:
-        with model.running(), adapters.with_way_out(owners):
-            wiring = find_wiring(hf_model, owners, model.name)
-        _WIRINGS[hf_model] = modules, wiring
-    kind = "encoder-decoder" if hf_model.config.is_encoder_decoder else "decoder" if wiring.causal else "encoder"
-    unembedding = None if model.is_ours else checksum(hf_model.get_output_embeddings())
-    return replace(model, wiring=wiring, kind=kind, unembedding=unembedding).with_limit(limit)
-
-
-def unwrap(model: Any) -> None:
-    """Undo `wrap`: take what reports to traces out of a model of the transformers library, or of what `wrap` gave.
-
-    Its traces stay as they are. To trace it again, wrap it again. Raises HeadlightError for a model that `ac.load`
-    gave: it is shared with whoever else loads it, and behaves as any other.
-    """
-    if isinstance(model, Model) and model.reload is not None:
-        raise HeadlightError(f"{model.name} was loaded, not wrapped: there is nothing to undo.")
-    hf_model = adapters.inside(model.hf if isinstance(model, Model) else model)
-    if not isinstance(hf_model, nn.Module):
-        raise HeadlightError(f"{type(model).__name__} is no model.")
-    _WIRINGS.pop(hf_model, None)
-    remove_hooks(hf_model)
 
 
 def most_tokens(hf_model: Any, tokenizer: Any) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from attn_core.capture.assembling import source_of
 from attn_core.capture.model import Model, model_of
 from attn_core.errors import HeadlightError
-from attn_core.traces.saved import file as saved
+from attn_core.traces.saved import contents, reading
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
@@ -24,12 +24,12 @@ def open_trace(path: str | Path, model: Model | str | Path | None = None) -> Tra
     try:
         if file.exists() and not file.is_file():  # a folder; or a device or a pipe, which may have no end
             raise HeadlightError(f"{file.name} cannot be read: it is no file.")
-        if file.stat().st_size > saved.MOST_BYTES:
+        if file.stat().st_size > contents.MOST_BYTES:
             raise HeadlightError(f"{file.name} is larger than any saved trace that is opened.")
         data = file.read_bytes()
     except OSError as error:
         raise HeadlightError(f"{file.name} cannot be read: {error.strerror or error}.") from None
-    opened = saved.from_bytes(data)
+    opened = reading.from_bytes(data)
     if model is None:
         return Trace.of_file(opened)
     model = model_of(model)
@@ -38,9 +38,9 @@ def open_trace(path: str | Path, model: Model | str | Path | None = None) -> Tra
     return trace
 
 
-def _refuse_another(trace: Trace, about: saved.About, model: Model) -> None:
+def _refuse_another(trace: Trace, about: contents.About, model: Model) -> None:
     """Raise HeadlightError where a model is not the one that a trace was made with, as far as the file knows."""
-    if about.weights is not None and about.weights != saved.weights_hash(model.hf):
+    if about.weights is not None and about.weights != contents.weights_hash(model.hf):
         raise HeadlightError(f"This trace was made with other weights of {about.name} than those of {model.name}.")
     modules = {name for name, _ in model.hf.named_modules()}
     if not {name for stream in trace._streams.values() for name in _modules_of(stream)} <= modules:

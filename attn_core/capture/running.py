@@ -5,10 +5,12 @@ Whatever is chosen here for one pass is as it was before when the pass is over.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from attn_core.capture.interface import NAME, NAME_WITH_MASK
@@ -77,3 +79,33 @@ def _on_its_device(hf_model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Any
     device = next(hf_model.parameters()).device
     no_cache = {"use_cache": False} if hasattr(hf_model.config, "use_cache") else {}
     return {**{name: value.to(device) for name, value in inputs.items()}, **no_cache}
+
+
+@contextmanager
+def running(hf_model: Any, lock: AbstractContextManager[Any], is_ours: bool, grad: bool = False) -> Iterator[None]:
+    """Hold a model for one pass, as `Model.running` says; `is_ours`: our attention is chosen in it already."""
+    mode = torch.enable_grad() if grad else torch.inference_mode()
+    ours = nullcontext() if is_ours else attention_of(hf_model, our_name(hf_model))
+    with lock, mode, ours, _not_compiled(), _frozen(hf_model) if grad else nullcontext():
+        yield
+
+
+@contextmanager
+def _frozen(hf_model: Any) -> Iterator[None]:
+    """Inside, no weight asks for a gradient."""
+    asking = [p for p in hf_model.parameters() if p.requires_grad]
+    try:
+        for parameter in asking:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in asking:
+            parameter.requires_grad_(True)
+
+
+def _not_compiled() -> AbstractContextManager[Any]:
+    """Inside, what was compiled runs as it was written: compiled code reports to no hook."""
+    if "torch._dynamo" not in sys.modules:  # nothing was compiled in this process, and importing it takes a second
+        return nullcontext()
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return stance

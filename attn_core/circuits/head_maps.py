@@ -142,7 +142,7 @@ def _patch(
 ) -> tuple[Floats, NDArray[np.bool_]] | tuple[None, None]:
     """(what stands in the place of a head's query, key or value at some tokens, at which of them), or nothing."""
     put = _put(stream, layer, head, role)
-    rows = None if put is None else put[places].any(axis=1)
+    rows = None if put is None else np.asarray(put[places].any(axis=1))
     if rows is None or not rows.any():
         return None, None
     stands = {"query": stream.query, "key": stream.key, "value": stream.value}[role](layer, head)

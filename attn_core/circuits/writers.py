@@ -181,7 +181,7 @@ def _add_attention(written: ResidualWriters, call: StreamTrace, layer: int) -> N
     if rows is None or not rows.all():
         _add_heads(written, call, layer, shift, None if rows is None else ~rows[:, None])
     if rows is not None:
-        put = call.attention_added(layer)[tokens] * rows[:, None].astype(np.float64)
+        put: Floats = call.attention_added(layer)[tokens].astype(np.float64) * rows[:, None]
         written.add(Writer(f"{prefix}attention patch {layer}", "patch", call.name, layer), lambda: put)
     if block is BlockKind.POST_NORM:
         x = call.embedding(layer)[tokens].astype(np.float64) + call.attention_added(layer)[tokens]
@@ -217,7 +217,7 @@ def _add_patch(written: ResidualWriters, call: StreamTrace, layer: int) -> None:
 def _patched(call: StreamTrace, layer: int, what: str, tokens: Places) -> NDArray[np.bool_] | None:
     """At which of some tokens something else stands than the model computed, [token]; None where at none of them."""
     put = call._put(layer, what)
-    rows = None if put is None else put[tokens].any(axis=1)
+    rows = None if put is None else np.asarray(put[tokens].any(axis=1))
     return None if rows is None or not rows.any() else rows
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from attn_core.capture.model import Model, wrap
+from attn_core.capture.model import Model
+from attn_core.capture.wrapping import wrap
 from attn_core.heads.sink import Floats
 
 if TYPE_CHECKING:

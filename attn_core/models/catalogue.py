@@ -16,11 +16,12 @@ from typing import Any
 from attn_core.errors import DamagedModel, UnknownModel
 from attn_core.models import hub
 from attn_core.models.cards import card_of, shipped_folder
-from attn_core.models.entry import Entry, Example, Wheel
+from attn_core.models.entry import Entry, Example, Origin, Wheel, shape_of
 from attn_core.models.formats import gguf
 from attn_core.models.formats.gguf_header import read_header
+from attn_core.models.other_formats import gguf_file
 from attn_core.models.packages import fetched_folder
-from attn_core.models.sources import gguf_file, installed_folder, missing_part
+from attn_core.models.sources import installed_folder, missing_part
 from attn_core.models.verification import read_config
 from attn_core.settings import assets_folder, is_public, offered, settings
 
@@ -65,11 +66,11 @@ def unknown(name: str) -> UnknownModel:
     return UnknownModel(f"There is no model called {said!r} here. Near it: {', '.join(nearest(name))}.")
 
 
-def entry_of(name: str) -> Entry:
-    """What is known about a model before it is loaded. In a local run the name may also be a folder or a hub id.
+def origin_of(name: str) -> Origin:
+    """Where a model is from, told by its name alone. In a local run that may also be a folder, a file or a hub id.
 
-    Of those the config.json is read, which for a hub id may have to be fetched first. Raises UnknownModel for a name
-    that means nothing here, and DamagedModel or NoNetwork where its configuration cannot be had.
+    Nothing is read or asked. Raises UnknownModel for a name that means nothing here, and DamagedModel for a file that
+    is no model.
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
@@ -77,58 +78,42 @@ def entry_of(name: str) -> Entry:
         raise unknown(name)
     try:
         path = Path(name).expanduser()
-        is_folder = path.is_dir() and gguf_file(path) is None
+        is_model = path.is_dir() or gguf_file(path) is not None
     except (OSError, RuntimeError):  # longer than any path can be, or the home of nobody
         raise unknown(name) from None
-    if is_folder:
-        return _own(name, path.resolve().name, "folder", path, str(path))
-    if gguf_file(path) is not None:
-        return _own_gguf(name, path.resolve())
+    if is_model:
+        return Origin(name=name, title=path.resolve().name, kind="folder", source=str(path))
     if path.is_file():
         raise DamagedModel(f"{name} is a file. Give the folder that it lies in, with config.json and a tokenizer.")
     if not _HUB_ID.fullmatch(name) or name.startswith("."):
         raise unknown(name)
-    return _own(name, name.split("/")[1], "hub", hub.configuration(name).parent, name)
+    return Origin(name=name, title=name.split("/")[1], kind="hub", source=name)
 
 
-def _own_gguf(name: str, path: Path) -> Entry:
-    header = read_header(gguf_file(path) or path)
-    facts: dict[str, Any] = {"title": path.name, "kind": "folder", "source": name, "weights": gguf.in_words(header)}
-    shape = _shape_of(header.sizes(), str(path))
-    return Entry(name=name, why="A model of your own choice.", licence="see the model's own card", **facts, **shape)
+def entry_of(name: str) -> Entry:
+    """What is known about a model before it is loaded: as `origin_of`, and its shape.
 
-
-def _own(name: str, title: str, kind: str, folder: Path, called: str) -> Entry:
+    Of a model that is not in the catalogue the configuration is read, which for a hub id may have to be fetched first.
+    Raises as `origin_of`, and DamagedModel or NoNetwork where the configuration cannot be had.
+    """
+    origin = origin_of(name)
+    if isinstance(origin, Entry):
+        return origin
+    weights, path = "", Path(origin.source).expanduser()
+    file = gguf_file(path) if origin.kind == "folder" else None
+    if file is not None:
+        header = read_header(file)
+        shape, weights = shape_of(header.sizes(), str(path.resolve())), gguf.in_words(header)
+    elif origin.kind == "folder":
+        shape = _shape_in(path, str(path))
+    else:
+        shape = _shape_in(hub.configuration(name).parent, name)
     why, licence = "A model of your own choice.", "see the model's own card"
-    return Entry(name=name, title=title, kind=kind, licence=licence, source=name, why=why, **_shape_in(folder, called))
+    return Entry(**vars(origin), why=why, licence=licence, weights=weights, **shape)
 
 
 def _shape_in(folder: Path, called: str) -> dict[str, Any]:
-    """What a config.json says of family, architecture, layers, heads and limit; every family has its own words."""
-    return _shape_of(read_config(folder, called), str(folder / "config.json"))
-
-
-def _shape_of(config: dict[str, Any], file: str) -> dict[str, Any]:
-    """The same of named numbers; `file` is where they stand, for sentences."""
-
-    def number(*names: str, default: int = 1) -> int:
-        name = next((name for name in names if config.get(name) is not None), None)
-        value = default if name is None else config[name]
-        if type(value) is not int or value < 1:
-            raise DamagedModel(f"{file} is damaged: {name} must be a whole number from 1, not {value!r}.")
-        return value
-
-    two = bool(config.get("is_encoder_decoder"))
-    heads_of_words = any("Causal" in name or "LMHead" in name for name in config.get("architectures") or ())
-    return {
-        "family": str(config.get("model_type", "unknown")),
-        "architecture": "encoder-decoder" if two else "decoder" if heads_of_words else "encoder",
-        "n_layers": number("encoder_layers", "num_hidden_layers", "n_layer", "num_layers", "n_layers"),
-        "n_heads": number("encoder_attention_heads", "num_attention_heads", "n_head", "num_heads", "n_heads"),
-        "n_decoder_layers": number("decoder_layers", "num_decoder_layers", "num_layers") if two else 0,
-        "n_decoder_heads": number("decoder_attention_heads") if two and "decoder_attention_heads" in config else 0,
-        "limit": min(settings().tokens, number("max_position_embeddings", "n_positions", default=settings().tokens)),
-    }
+    return shape_of(read_config(folder, called), str(folder / "config.json"))
 
 
 def _read_catalogue() -> dict[str, Entry]:

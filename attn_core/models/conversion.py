@@ -1,6 +1,6 @@
 """Models that are kept in another form are converted once into a folder with safetensors, and kept in the cache.
 
-    folder = convert_once("smollm2-bcc81830d10c", build, called="SmolLM2", room=700_000_000)
+    folder = convert_once(Conversion("smollm2-bcc81830d10c", build, called="SmolLM2", room=700_000_000))
 
 `build` writes into a folder beside the final one, which gets its name when all is done: an interrupted conversion
 leaves nothing that could be taken for a model, and the next one begins by removing what a killed process left.
@@ -15,6 +15,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from attn_core.errors import CannotFetch
 from attn_core.settings import settings
@@ -34,22 +35,33 @@ def find(key: str) -> Path | None:
     return folder if (folder / RECORD).is_file() else None
 
 
-def convert_once(key: str, build: Callable[[Path, Path], str], called: str, room: int) -> Path:
-    """The folder that `build(folder, work)` wrote, now or before; `work` is a folder for what is needed on the way.
+class Conversion(NamedTuple):
+    """What is to be converted: `build(folder, work)` writes it into a folder; `work` is for what it needs on the way.
 
-    `build` gives how the weights were kept, in words ("4-bit weights, dequantised", FROM_PICKLE, or ""). `room` is how
-    many bytes it needs at most. Raises CannotFetch where the disk has no room for it, and what `build` raises; then
-    nothing is left.
+    `build` gives how the weights were kept, in words ("4-bit weights, dequantised", FROM_PICKLE, or ""). `called` names
+    the model in sentences, and `room` is how many bytes all this takes at most.
+    """
+
+    key: str
+    build: Callable[[Path, Path], str]
+    called: str
+    room: int
+
+
+def convert_once(asked: Conversion) -> Path:
+    """The folder that was written, now or before.
+
+    Raises CannotFetch where the disk has no room for it, and what `build` raises; then nothing is left.
     """
     from filelock import FileLock
 
-    found = find(key)
+    found = find(asked.key)
     if found is not None:
         return found
-    with _disk_explained(called):
+    with _disk_explained(asked.called):
         cache_folder().mkdir(parents=True, exist_ok=True)
-        with FileLock(cache_folder() / f"{key}.lock"):
-            return find(key) or _build(key, build, called, room)
+        with FileLock(cache_folder() / f"{asked.key}.lock"):
+            return find(asked.key) or _build(*asked)
 
 
 def _build(key: str, build: Callable[[Path, Path], str], called: str, room: int) -> Path:

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.errors import DamagedModel, UnknownModel
-from attn_core.models.cards import shipped_folder
+from attn_core.models.cards import card_of, shipped_folder
 from attn_core.models.checkpoint import read_checkpoint
+from attn_core.models.verification import verify
 
 if TYPE_CHECKING:
     from attn_core.capture.model import Model
@@ -89,7 +90,7 @@ def checkpoint(name: str, at: int) -> Model:
     """The model after `steps[at]` steps. Raises UnknownModel, DamagedModel, and IndexError where there is no such."""
     from safetensors.torch import load
 
-    from attn_core.capture.model import wrap
+    from attn_core.capture.wrapping import wrap
 
     history = history_of(name)
     if not 0 <= at < len(history.steps):
@@ -98,6 +99,7 @@ def checkpoint(name: str, at: int) -> Model:
     raw = (folder / FILE).read_bytes()
     if hashlib.sha256(raw).hexdigest() != history.sha256:
         raise DamagedModel(f"The file {FILE} of {name} is not the one that was trained: its hash differs.")
+    verify(folder, card_of(name).files, name)
     hf_model, tokenizer = read_checkpoint(folder, name, lambda message, fraction=None: None)
     weights = {key: stacked[at].float() for key, stacked in load(raw).items()}
     hf_model.load_state_dict(weights, strict=False)  # the output matrix is the embedding: it has no weights of its own

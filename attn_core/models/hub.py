@@ -53,6 +53,7 @@ def snapshot(repo: str, revision: str | None, progress: Progress) -> Path:
 
     Raises NoNetwork, UnknownModel or DamagedModel with a sentence for the reader.
     """
+    _check_name(repo)
     found = downloaded_folder(repo, revision)
     if found is not None:
         return found
@@ -78,6 +79,8 @@ def _download(repo: str, revision: str | None, progress: Progress) -> Path:
     if not _COMMIT.fullmatch(info.sha or ""):  # the library takes it for the name of a folder
         raise ValueError(f"no commit: {info.sha!r}")
     sizes = {file.rfilename: file.size or 0 for file in info.siblings or ()}
+    if "config.json" not in sizes:
+        raise _no_model(repo)
     allowed = [*BESIDE_WEIGHTS, *_weights_there(repo, sizes)]
     wanted = list(filter_repo_objects(sizes, allow_patterns=allowed, ignore_patterns=UNWANTED))
     whole = sum(sizes[name] for name in wanted)
@@ -109,13 +112,9 @@ def _weights_there(repo: str, names: Iterable[str]) -> list[str]:
 def configuration(repo: str) -> Path:
     """Where a hub model's config.json lies; fetched if it was not downloaded before."""
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError
-    from huggingface_hub.utils._validators import validate_repo_id
+    from huggingface_hub.errors import RemoteEntryNotFoundError
 
-    try:
-        validate_repo_id(repo)
-    except HFValidationError:
-        raise UnknownModel(f"{repo!r} cannot be the name of a model on the hub.") from None
+    _check_name(repo)
     found = try_to_load_from_cache(repo, "config.json")
     if isinstance(found, str):
         return Path(found)
@@ -123,9 +122,24 @@ def configuration(repo: str) -> Path:
     try:
         return Path(hf_hub_download(repo, "config.json"))
     except RemoteEntryNotFoundError:
-        raise DamagedModel(f"{repo!r} is on the hub, but it is no model: it has no config.json.") from None
+        raise _no_model(repo) from None
     except Exception as error:
         raise explain(error, repo) from error
+
+
+def _check_name(repo: str) -> None:
+    """Raise UnknownModel for what the hub's library takes for no name."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError:
+        raise UnknownModel(f"{repo!r} cannot be the name of a model on the hub.") from None
+
+
+def _no_model(repo: str) -> DamagedModel:
+    return DamagedModel(f"{repo!r} is on the hub, but it is no model: it has no config.json.")
 
 
 def outlook() -> tuple[bool, str]:

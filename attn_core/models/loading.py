@@ -19,11 +19,11 @@ from weakref import WeakValueDictionary
 
 from attn_core.errors import DamagedModel
 from attn_core.models import conversion
-from attn_core.models.catalogue import entry_of
+from attn_core.models.catalogue import origin_of
 from attn_core.models.checkpoint import read_checkpoint
-from attn_core.models.entry import Entry
+from attn_core.models.entry import Origin
 from attn_core.models.hub import Progress
-from attn_core.models.sources import locate
+from attn_core.models.sources import locate, written_at
 from attn_core.models.verification import verify
 
 if TYPE_CHECKING:
@@ -43,40 +43,29 @@ def load(name: str | Path, progress: Progress | None = None, *, limit: int | Non
     NoNetwork, CannotFetch, DamagedModel or UnsupportedFamily, each with a sentence for the reader.
     """
     told = progress or (lambda message, fraction=None: None)
-    entry = entry_of(str(name))
-    age = _age(entry)
-    with _locks.setdefault(entry.name, threading.Lock()):
-        model = _loaded.get((entry.name, age, limit))
+    origin = origin_of(str(name))
+    age = written_at(origin)
+    with _locks.setdefault(origin.name, threading.Lock()):
+        model = _loaded.get((origin.name, age, limit))
         if model is None:
-            alike = next((own for key, own in [*_loaded.items()] if key[:2] == (entry.name, age)), None)
-            model = _open(entry, told) if alike is None else alike
-            model = replace(model.with_limit(limit), reload=partial(load, entry.name, limit=limit))
-            _loaded[entry.name, age, limit] = model
+            alike = next((own for key, own in [*_loaded.items()] if key[:2] == (origin.name, age)), None)
+            model = _open(origin, told) if alike is None else alike
+            model = replace(model.with_limit(limit), reload=partial(load, origin.name, limit=limit))
+            _loaded[origin.name, age, limit] = model
     return model
 
 
-def _age(entry: Entry) -> float:
-    """When a folder's weights were last written: after more training it is another model."""
-    if entry.kind != "folder":
-        return 0.0
-    path = Path(entry.source).expanduser()
-    kinds = ("*.safetensors", "*.gguf", "*.bin")
-    files = [path] if path.is_file() else [file for kind in kinds for file in path.glob(kind)]
-    return max((file.stat().st_mtime for file in files), default=0.0)
-
-
-def _open(entry: Entry, progress: Progress) -> Model:
+def _open(origin: Origin, progress: Progress) -> Model:
     """Locate, verify, read, and find where attention happens."""
-    from attn_core.capture.model import wrap
+    from attn_core.capture.wrapping import wrap
 
-    folder = locate(entry, progress)
-    called = {"hub": entry.source, "package": entry.title}.get(entry.kind, str(folder))
+    folder, called, hashes, kept_as = locate(origin, progress)
     progress("checking the files")
     try:
-        verify(folder, conversion.hashes_of(folder) or entry.hashes, called)
+        verify(folder, hashes, called)
     except DamagedModel:
         conversion.discard(folder)  # made here, so it can be made again
         raise
     hf_model, tokenizer = read_checkpoint(folder, called, progress)
     progress("finding where attention happens")
-    return replace(wrap(hf_model, tokenizer, name=entry.name), kept_as=conversion.weights_of(folder))
+    return replace(wrap(hf_model, tokenizer, name=origin.name), kept_as=kept_as)

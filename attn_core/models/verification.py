@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_core.errors import DamagedModel, UnsupportedFamily
+from attn_core.models.entry import shape_of
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"  # whole, or the list of their parts
 _LFS_POINTER = b"version https://git-lfs"
@@ -33,6 +34,7 @@ def verify(folder: Path, hashes: Mapping[str, str], called: str) -> None:
         check_hash(folder / name, expected)
     config = read_config(folder, called)
     _check_weights(folder, called)
+    shape_of(config, str(folder / "config.json"))
     method = (config.get("quantization_config") or {}).get("quant_method")
     if method in _QUANTISED:
         raise UnsupportedFamily(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_core.places import OF_A_HEAD, OF_A_LAYER, Place
+from attn_core.places import Place
 
 HeadName = tuple[str, int, int]  # (stream, layer, head)
 
@@ -41,7 +41,7 @@ class ForcedPattern:
 
     def as_lists(self) -> Any:
         """The same as lists of the shortest numbers that are read back exactly."""
-        return _as_lists(self.cells)
+        return as_lists(self.cells)
 
 
 def model_in_python(name: str, wrapped: bool) -> str:
@@ -117,7 +117,7 @@ class Patch:
         if self.rule is not None:
             put = repr(self.rule)
         else:
-            put = repr(_as_lists(self.array)) if self.donor is None else self.donor.as_python()
+            put = repr(as_lists(self.array)) if self.donor is None else self.donor.as_python()
         return f"{self.place.as_python()}: {put}"
 
     @property
@@ -198,27 +198,6 @@ class Changes:
             said += f", patch={{{', '.join(one.as_python() for one in self.patches)}}}"
         return said
 
-    def as_json(self, numbers: bool = True) -> dict[str, Any]:
-        """The same for a file: "without" [[stream, layer, head]], "replacement", "forced" [{"head", "pattern"}] and
-        "patches" [{"place", "rule", "numbers", "donor"}]; without `numbers`, those stand elsewhere in the file."""
-        return {
-            "without": [list(head) for head in self.without],
-            "replacement": self.replacement,
-            "forced": [{"head": list(one.head), "pattern": one.as_lists() if numbers else None} for one in self.forced],
-            "patches": [_patch_to_json(one, numbers) for one in self.patches],
-        }
-
-    @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> Changes:
-        """What `as_json` wrote. Raises KeyError, TypeError or ValueError where it is something else."""
-        if said["replacement"] not in IN_ITS_PLACE:
-            raise ValueError("no replacement of that name")
-        edit = {_read_head(one["head"]): one["pattern"] for one in said["forced"]}
-        if any(np.ndim(cells) != 2 for cells in edit.values()):
-            raise ValueError("no pattern")
-        patches = [_patch_from_json(one) for one in said["patches"]]
-        return cls.of([_read_head(head) for head in said["without"]], said["replacement"], edit, patches)
-
 
 # ---------------------------------------------------------------------------------------------------------- as numbers
 
@@ -232,61 +211,9 @@ def _as_array(numbers: bytes, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.frombuffer(numbers, "<f4").reshape(shape).astype(np.float32)
 
 
-def _as_lists(array: NDArray[np.float32]) -> Any:
+def as_lists(array: NDArray[np.float32]) -> Any:
     """Nested lists of the shortest numbers that are read back exactly."""
-    return float(str(array)) if array.ndim == 0 else [_as_lists(row) for row in array]
-
-
-# ------------------------------------------------------------------------------------------------------------- as JSON
-
-
-def _patch_to_json(patch: Patch, numbers: bool) -> dict[str, Any]:
-    donor, put = patch.donor, _as_lists(patch.array) if numbers and patch.rule is None else None
-    from_pass = None if donor is None else {**vars(donor), "changes": donor.changes.as_json()}
-    return {"place": list(patch.place), "rule": patch.rule, "numbers": put, "donor": from_pass}
-
-
-def _patch_from_json(said: Mapping[str, Any]) -> Patch:
-    place, donor, rule = _read_place(said["place"]), said["donor"], said["rule"]
-    if rule is not None:
-        if not isinstance(rule, str) or donor is not None:
-            raise TypeError("no rule")
-        return Patch.of(place, rule)
-    if donor is not None:
-        model_name, text, target = donor["model_name"], donor["text"], donor["target"]
-        if not (isinstance(model_name, str) and isinstance(text, str) and isinstance(target, str | None)):
-            raise TypeError("no pass that a patch could be from")
-        ids, target_ids = _read_ids(donor.get("ids")), _read_ids(donor.get("target_ids"))
-        wrapped = donor.get("wrapped", False)
-        if type(wrapped) is not bool:
-            raise TypeError("neither wrapped nor loaded")
-        donor = Donor(model_name, text, target, Changes.from_json(donor["changes"]), ids, target_ids, wrapped)
-    if np.ndim(said["numbers"]) not in (1, 2):
-        raise ValueError("no rows of numbers")
-    return Patch.of(place, said["numbers"], donor)
-
-
-def _read_ids(said: Any) -> tuple[int, ...] | None:
-    if said is not None and not all(type(i) is int for i in said):
-        raise TypeError("no token ids")
-    return None if said is None else tuple(said)
-
-
-def _read_place(said: Sequence[Any]) -> Place:
-    kind, stream, layer, head, position = said
-    numbers = [layer, *(n for n in (head, position) if n is not None)]
-    if not (kind in (OF_A_HEAD if head is not None else OF_A_LAYER) and isinstance(stream, str)):
-        raise ValueError("no place")
-    if not all(type(n) is int and n >= 0 for n in numbers):
-        raise TypeError("no place")
-    return Place(kind, stream, layer, head, position)
-
-
-def _read_head(said: Sequence[Any]) -> HeadName:
-    stream, layer, head = said
-    if not (isinstance(stream, str) and type(layer) is int and type(head) is int):
-        raise TypeError("no name of a head")
-    return stream, layer, head
+    return float(str(array)) if array.ndim == 0 else [as_lists(row) for row in array]
 
 
 # -------------------------------------------------------------------------------------------------------------- places

@@ -27,7 +27,7 @@ from attn_core.traces.named_readers import NamedStreamReaders
 from attn_core.traces.parity import Parity
 from attn_core.traces.parts import Against, ScoreParts, ValueParts
 from attn_core.traces.reader import Array
-from attn_core.traces.saved import file as saved
+from attn_core.traces.saved import contents, reading, writing
 from attn_core.traces.source import KeptOutputs, Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
 
@@ -141,13 +141,13 @@ class Trace(NamedStreamReaders):
         trace of more than 4 GB, which would not be opened.
         """
         outputs = self._outputs() if with_output else {}
-        if self.n_bytes > saved.MOST_BYTES:
+        if self.n_bytes > contents.MOST_BYTES:
             raise HeadlightError("This trace takes more than 4 GB, and no larger file is opened: trace a shorter text.")
-        Path(path).write_bytes(saved.to_bytes(self._about(), self.changes, self._streams.values(), outputs))
+        Path(path).write_bytes(writing.to_bytes(self._about(), self.changes, self._streams.values(), outputs))
 
-    def _about(self) -> saved.About:
+    def _about(self) -> contents.About:
         """Which model this is of: with its revision and the hash of its weights, unless it has been unloaded."""
-        about = saved.About(self.model_name, self.family, self.kind, wrapped=self.wrapped)
+        about = contents.About(self.model_name, self.family, self.kind, wrapped=self.wrapped)
         try:
             module = self._source.module()
         except HeadlightError:
@@ -155,7 +155,7 @@ class Trace(NamedStreamReaders):
         if isinstance(module, KeptOutputs):
             return about
         revision = getattr(getattr(module, "config", None), "_commit_hash", None)
-        return about._replace(revision=revision, weights=saved.weights_hash(module))
+        return about._replace(revision=revision, weights=contents.weights_hash(module))
 
     def _outputs(self) -> dict[str, tuple[Tensor, Tensor | None]]:
         """Each module of W_O: (its weight as the model stores it, its bias)."""
@@ -168,7 +168,7 @@ class Trace(NamedStreamReaders):
         return self
 
     @classmethod
-    def of_file(cls, opened: saved.Opened, source: Source | None = None) -> Trace:
+    def of_file(cls, opened: contents.Opened, source: Source | None = None) -> Trace:
         """The trace that a file holds; `source` is the way back to its model, without which the file has to do."""
         about, changes, parts, outputs = opened
         source = source or KeptOutputs(about.name, outputs, about.wrapped).source()
@@ -189,8 +189,8 @@ class Trace(NamedStreamReaders):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its file is, without the model: what needs weights then says so."""
-        about = saved.About(self.model_name, self.family, self.kind, wrapped=self.wrapped)
-        return _unpickled, (saved.to_bytes(about, self.changes, self._streams.values(), {}),)
+        about = contents.About(self.model_name, self.family, self.kind, wrapped=self.wrapped)
+        return _unpickled, (writing.to_bytes(about, self.changes, self._streams.values(), {}),)
 
     def __copy__(self) -> Trace:
         """Itself: nothing in it can be changed."""
@@ -244,7 +244,7 @@ class Trace(NamedStreamReaders):
 
 
 def _unpickled(data: bytes) -> Trace:
-    return Trace.of_file(saved.from_bytes(data))
+    return Trace.of_file(reading.from_bytes(data))
 
 
 def _circuits(name: str) -> Any:

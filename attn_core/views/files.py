@@ -18,6 +18,7 @@ import numpy as np
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts.heatmap import heatmap
 from attn_core.figures.labels import SANS
+from attn_core.traces.saved.changes_json import changes_to_json
 from attn_core.views.view import View
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def json(view: View) -> str:
     has_weight = view.may_look & np.isfinite(view.pattern)
     content = {
         "caption": view.caption(),
-        "changes": view.trace.changes.as_json(),
+        "changes": changes_to_json(view.trace.changes),
         "page": view.opens,
         "link": view.address(),
         "queries": [{"token": word, "positions": at} for word, at in zip(asks.labels, asks.places, strict=True)],
@@ -92,7 +93,7 @@ def npz(view: View) -> bytes:
         "queries": np.array(reader.tokens.labels),
         "keys": np.array(reader.key_tokens.labels),
         "caption": np.array(view.caption()),
-        "changes": np.array(json_files.dumps(view.trace.changes.as_json())),
+        "changes": np.array(json_files.dumps(changes_to_json(view.trace.changes))),
     }
     if isinstance(reader, Vectors):
         for name, read in (("query", reader.query), ("key", reader.key), ("value", reader.value)):

@@ -294,6 +294,28 @@ def test_settings_are_read_when_they_are_needed():
 
 
 @pytest.mark.house
+def test_a_model_is_located_verified_and_read_at_one_place_each():
+    """On the way from a name to a model each step is one call, so nothing is read that was not verified."""
+    steps = ("locate", "hub.snapshot", "verify", "read_checkpoint", "find_wiring")
+    calls = {
+        step: [
+            module_of(file)
+            for file in FILES
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == step
+        ]
+        for step in steps
+    }
+    assert calls == {
+        "locate": ["attn_core.models.loading"],
+        "hub.snapshot": ["attn_core.models.sources"],
+        "verify": ["attn_core.models.history", "attn_core.models.loading"],  # steps of a training, and a model
+        "read_checkpoint": ["attn_core.models.history", "attn_core.models.loading"],
+        "find_wiring": ["attn_core.capture.wrapping"],
+    }
+
+
+@pytest.mark.house
 def test_no_package_grows_past_fifteen_modules():
     folders = {file.parent for file in FILES if file.parent != ROOT}
     sizes = {str(f.relative_to(ROOT)): len([m for m in f.glob("*.py") if m.stem != "__init__"]) for f in folders}

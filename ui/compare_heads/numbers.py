@@ -25,7 +25,7 @@ from ui.stream import card_link, score_link
 WORDS = words.beside(__file__)
 
 
-def doors(panels: PanelSet) -> None:
+def head_links(panels: PanelSet) -> None:
     """From every panel that shows a head to why it looks there in that sentence, and to its card."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links"):
         for panel in panels.panels:

@@ -5,8 +5,8 @@ A panel's model, sentence, layer and head may say "same": then they follow panel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import streamlit as st
 
@@ -14,14 +14,13 @@ from attn_core.errors import HeadlightError
 from attn_core.models.catalogue import entry_of
 from ui.compare_heads.specs import EXAMPLE, LETTERS, SAME, SHOWS, PanelSpec
 from ui.link import choose
-from ui.param import Param, choice, whole
+from ui.param import Earlier, Param, choice, whole
 from ui.shared_params import SCALE
 
 MOST = 1000  # layers or heads; a folder may ask for a hundred million of them, before it is refused
-Values = Mapping[str, Any]  # the parameters that come before one in the link
 
 
-def _model(values: Values, letter: str) -> str:
+def _model(values: Earlier, letter: str) -> str:
     own = SAME if letter == "a" else values[f"model_{letter}"]
     return str(values["model"] if own == SAME else own)
 
@@ -34,15 +33,15 @@ def _known_model(raw: str, earlier: object) -> str:
         raise ValueError(str(error).rstrip(".")) from None
 
 
-def _numbers(letter: str, what: str) -> Callable[[Values], Sequence[str]]:
+def _numbers(letter: str, what: str) -> Callable[[Earlier], Sequence[str]]:
     return lambda values: (SAME, *map(str, range(min(getattr(entry_of(_model(values, letter)), what), MOST))))
 
 
-def _other_sentence(values: Values) -> str:
+def _other_sentence(values: Earlier) -> str:
     return EXAMPLE[1] if values["text"] == EXAMPLE[0] else ""
 
 
-def _other_head(values: Values) -> str:
+def _other_head(values: Earlier) -> str:
     """Beside the same sentence in the same model, the next head; else the same one."""
     if values["model_b"] != SAME or values["text_b"]:
         return SAME
@@ -79,13 +78,13 @@ PARAMS = [
 ]
 
 
-def specs(values: Values) -> list[PanelSpec]:
+def specs(values: Earlier) -> list[PanelSpec]:
     """All panels, said out, from the link's parameters or from the session."""
     first = PanelSpec(values["model"], values["text"], values["layer"], values["head"], values["shows_a"])
     return [first, *(_spec(values, letter, first) for letter in LETTERS[1 : values["panels"]])]
 
 
-def _spec(values: Values, letter: str, first: PanelSpec) -> PanelSpec:
+def _spec(values: Earlier, letter: str, first: PanelSpec) -> PanelSpec:
     def number(what: str, own: int) -> int:
         said = values[f"{what}_{letter}"]
         return own if said == SAME else int(said)
@@ -117,4 +116,4 @@ def write(panels: Sequence[PanelSpec]) -> None:
 
 def edit(change: Callable[[list[PanelSpec]], list[PanelSpec]]) -> None:
     """Callback: change the list of panels."""
-    write(change(specs(cast(Values, st.session_state))))
+    write(change(specs(cast(Earlier, st.session_state))))

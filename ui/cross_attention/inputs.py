@@ -5,9 +5,9 @@ found = inputs.ask(page)              # draws the inputs, waits for the translat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -19,7 +19,7 @@ from ui import words
 from ui.cross_attention.translation import Translation, head_names
 from ui.drawing import controls, widgets
 from ui.page import Page
-from ui.param import Param, choice, typed, whole
+from ui.param import Earlier, Param, choice, typed, whole
 from ui.server import passes
 from ui.shell import known_words
 
@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 WORDS = words.beside(__file__)
 TRANSLATORS = tuple(name for name, entry in CATALOGUE.items() if entry.architecture == "encoder-decoder")
 STARTER = card_of("tiny-translator").examples[0]
-Values = Mapping[str, Any]  # the parameters that come before one in the link
 
 
-def _translator(raw: str, earlier: Values) -> str:
+def _translator(raw: str, earlier: Earlier) -> str:
     """A translator of the catalogue or, where anyone may use any model, a folder of one."""
     try:
         two_stacks = entry_of(raw).architecture == "encoder-decoder"
@@ -43,18 +42,18 @@ def _translator(raw: str, earlier: Values) -> str:
     return raw
 
 
-def _last_layer(values: Values) -> int:
+def _last_layer(values: Earlier) -> int:
     """Of the deeper stack; the other one shows its own last layer beside it."""
     entry = entry_of(values["translator"])
     return max(entry.n_layers, entry.n_decoder_layers) - 1
 
 
-def _last_head(values: Values) -> int:
+def _last_head(values: Earlier) -> int:
     entry = entry_of(values["translator"])
     return max(entry.n_heads, entry.n_decoder_heads) - 1
 
 
-def _heads(raw: str, values: Values) -> list[str]:
+def _heads(raw: str, values: Earlier) -> list[str]:
     """Cross heads as a link names them: "1.2,0.3"."""
     named, entry = [name for name in raw.split(",") if name], entry_of(values["translator"])
     here = head_names(entry.n_decoder_layers or entry.n_layers, entry.n_decoder_heads or entry.n_heads)
@@ -63,7 +62,7 @@ def _heads(raw: str, values: Values) -> list[str]:
     return named
 
 
-def _best(which: int) -> Callable[[Values], int]:
+def _best(which: int) -> Callable[[Earlier], int]:
     return lambda values: int(card_of(values["translator"]).best_head[which])
 
 

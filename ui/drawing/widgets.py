@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 from markupsafe import Markup
@@ -20,6 +20,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.heads.measures import Measure
 from ui.drawing import gallery
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
 
 
 def lead(html: str, sub: str = "") -> None:
@@ -110,6 +113,6 @@ def skeleton(height: int) -> None:
     st.html(f'<div class="hl-skeleton" style="height:{height}px" aria-hidden="true"></div>')
 
 
-def measure_column(measure: Measure) -> Any:
+def measure_column(measure: Measure) -> ColumnConfig:
     """The column of a measure of heads in a table: its title, how its numbers are written, and what it means."""
     return st.column_config.NumberColumn(measure.title, format=measure.column_format, help=measure.meaning)

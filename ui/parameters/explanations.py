@@ -12,13 +12,14 @@ import streamlit as st
 from attn_core.figures.charts import singular_values
 from attn_core.figures.charts.scaling import curves
 from attn_core.parameters import costs, low_rank
-from attn_core.parameters.meta_model import Reconciliation, reconcile
+from attn_core.parameters.meta_model import reconcile
 from attn_core.parameters.scaling import parameters_by, reading_by
 from attn_core.text.numbers import byte_size, short
 from ui import words
 from ui.drawing import controls, gallery, markup, widgets
 from ui.parameters.counts import CONTEXT, DTYPE, GROWTH, KNOB, THIN, ModelCounts
 from ui.parameters.sentences import costs_aloud, growth_aloud, part_name, thin_aloud
+from ui.server import shared
 from ui.shell import save_files
 from ui.shell.folds import fold
 
@@ -134,14 +135,9 @@ def all_tensors(counts: ModelCounts) -> None:
     )
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _reconciled(key: list[tuple[str, str]], _counts: ModelCounts) -> Reconciliation:
-    return reconcile(_counts.table)
-
-
 def reconciled(counts: ModelCounts) -> str:
     """Both figures, as a badge and a sentence; builds the model without memory."""
-    checked = _reconciled(sorted((k, str(v)) for k, v in counts.table.config.items()), counts)
+    checked = shared.compute_once(reconcile, counts.table)
     name = checked.class_name
     if checked.built is None:
         return f"{markup.badge(WORDS.text('table.formula_only'), 'toy')}{escape(checked.reason)}"

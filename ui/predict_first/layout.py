@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -12,7 +11,7 @@ from attn_core.text.numbers import percent
 from ui import stream, words
 from ui.drawing import canvas, gallery, markup, widgets
 from ui.page import ROOT, go
-from ui.param import flag
+from ui.param import Earlier, flag
 from ui.predict_first import painting, question
 from ui.predict_first.code import MOST
 from ui.predict_first.painting import PAINTED, UNCOVERED
@@ -28,7 +27,7 @@ TEACHER = flag("teacher", in_caption=False)
 PARAMS = [*stream.PARAMS, TEACHER, PAINTED, UNCOVERED]
 
 
-def is_for_teacher(state: Mapping[str, Any]) -> bool:
+def is_for_teacher(state: Earlier) -> bool:
     """Whether the page stands on the projector: with sentence and model, the class's link and its codes."""
     return bool(state[TEACHER.name])
 

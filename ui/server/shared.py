@@ -2,6 +2,7 @@
 
     get_or_compute("recorded", load)                  # a Handle of something large that knows its bytes
     memoize(trace, decomposition, layer)              # decomposition(trace, layer), computed once for everybody
+    compute_once(reconcile, table)                    # the same of what belongs to no trace and no model
 
 What is kept is kept under the function that computes it and its arguments, so a key never forgets what was read: such
 a function is a function of a module, and reads its arguments alone. A page's parameter that it reads is an error.
@@ -100,8 +101,13 @@ def memoize(owner: Handle[O], function: Callable[Concatenate[O, P], T], *argumen
     """
     said = {name: value for name, value in named.items() if name != "progress"}
     key = (key_of(owner), _name_of(function), frozen(arguments), frozen(said))
-    compute = partial(_on_arguments_alone, lambda: function(owner.value(), *arguments, **named))
-    return _kept(key, lambda: (compute(),), size_of)[0]  # in a tuple, so that None is kept, too
+    return _result(key, lambda: function(owner.value(), *arguments, **named))
+
+
+def compute_once(function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """`memoize` of what belongs to no trace and no model: `function(*arguments)`, kept under both."""
+    key = (_name_of(function), frozen(arguments), frozen(named))
+    return _result(key, partial(function, *arguments, **named))
 
 
 def share(function: Callable[P, S], *arguments: P.args, **named: P.kwargs) -> Handle[S]:
@@ -121,6 +127,10 @@ def _on_arguments_alone(compute: Callable[[], T]) -> T:
         return compute()
     finally:
         _computing.depth -= 1
+
+
+def _result(key: Hashable, compute: Callable[[], T]) -> T:
+    return _kept(key, lambda: (_on_arguments_alone(compute),), size_of)[0]  # in a tuple, so that None is kept, too
 
 
 def _name_of(function: Callable[..., object]) -> str:

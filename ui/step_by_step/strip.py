@@ -71,17 +71,22 @@ def strip(subject: StepSubject, step: int, all_steps: bool, shows_key: bool, fol
             follow(followed["word"])
 
     key = subject.key if shows_key and not subject.crosses else None
-    said = [
-        {
-            "at": i,
-            "text": subject.query_name(i),
-            "special": bool(subject.queries.special[i]),
-            "role": _role(i, subject, key),
-        }
-        for i in shown
-    ]
     steps = [{"name": NAMES[str(i)], "short": SHORT[str(i)]} for i in range(FIRST, LAST + 1)]
-    says = {
+    data = {
+        "words": [_word(i, subject, key) for i in shown],
+        "head": subject.head_name,
+        "steps": steps,
+        "step": step,
+        "all": all_steps,
+        "says": _says(step),
+    }
+    with st.container(key="step_strip"):
+        _strip(key="step_map", data=data, on_went_change=happened, on_followed_change=happened)
+
+
+def _says(step: int) -> dict[str, str]:
+    """What the strip's script says; it fills the slots itself."""
+    return {
         "sentence": WORDS.text("strip.says.sentence"),
         "follow": WORDS.text("strip.says.follow", word="{word}"),
         "part": WORDS.text("strip.says.part", number="{number}", name="{name}"),
@@ -92,9 +97,12 @@ def strip(subject: StepSubject, step: int, all_steps: bool, shows_key: bool, fol
         "all": WORDS.text("strip.says.all"),
         "where": WORDS.text("strip.says.where", step=step, last=LAST, name="{name}"),
     }
-    data = {"words": said, "head": subject.head_name, "steps": steps, "step": step, "all": all_steps, "says": says}
-    with st.container(key="step_strip"):
-        _strip(key="step_map", data=data, on_went_change=happened, on_followed_change=happened)
+
+
+def _word(i: int, subject: StepSubject, key: int | None) -> dict[str, object]:
+    """A word of the sentence as the strip draws it."""
+    special = bool(subject.queries.special[i])
+    return {"at": i, "text": subject.query_name(i), "special": special, "role": _role(i, subject, key)}
 
 
 def _role(i: int, subject: StepSubject, key: int | None) -> str:

@@ -50,12 +50,12 @@ def _site(
     events = [event for event in record.events if start <= event.time < stop]
     output, projected, around = _output(model, record, events, call, stop)
     site = Site(stream, layer, call.query.shape[0], output, projected.tap)
+    if around is not None:
+        site = matching.with_stream(site, around, events)
     if around is None or around.block is BlockKind.PARALLEL:
         module = matching.added_around(events, output, projected)
         if module is not None:  # a nonlinearity behind W_O, or an adapter that adds an attention of its own
             raise more_than_affine(model, module)
-    if around is not None:
-        site = matching.with_stream(site, around, events)
     return projections.with_projections(model, record, call, site, start), projected
 
 

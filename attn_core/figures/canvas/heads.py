@@ -45,17 +45,7 @@ def pack_patterns(
     """
     keys = query_labels if key_labels is None else key_labels
     shape = (len(query_labels), len(keys))
-    parts: list[bytes] = []
-    pool = n_heads = 0
-    for layer, pattern in enumerate(layers):
-        if pattern.shape[1:] != shape or (n_heads and len(pattern) != n_heads):
-            raise ValueError(f"layer {layer} has patterns of shape {pattern.shape}, labels are for {shape}")
-        n_heads = len(pattern)
-        pool = pool or pool_for(n_layers * n_heads, *shape)
-        own = may_look[layer] if isinstance(may_look, Sequence) else may_look
-        parts.append(_bytes_of(pattern, own, pool).tobytes())
-    if len(parts) != n_layers:
-        raise ValueError(f"{len(parts)} layers came, {n_layers} were announced")
+    cells, n_heads, pool = _cells_of(layers, n_layers, shape, may_look)
     header = {
         "picture": "pattern",
         "layers": n_layers,
@@ -74,7 +64,28 @@ def pack_patterns(
         "masked": MASKED_LEGEND,
         "pooled": "" if pool == 1 else f"≈ each cell is the strongest of {pool} × {pool}",
     }
-    return packet(header, b"".join(parts))
+    return packet(header, cells)
+
+
+def _cells_of(
+    layers: Iterable[np.ndarray],
+    n_layers: int,
+    shape: tuple[int, int],
+    may_look: Sequence[np.ndarray | None] | np.ndarray | None,
+) -> tuple[bytes, int, int]:
+    """(the cells of all layers as bytes, heads a layer, how many words a cell takes in): layers are read one by one."""
+    parts: list[bytes] = []
+    pool = n_heads = 0
+    for layer, pattern in enumerate(layers):
+        if pattern.shape[1:] != shape or (n_heads and len(pattern) != n_heads):
+            raise ValueError(f"layer {layer} has patterns of shape {pattern.shape}, labels are for {shape}")
+        n_heads = len(pattern)
+        pool = pool or pool_for(n_layers * n_heads, *shape)
+        own = may_look[layer] if isinstance(may_look, Sequence) else may_look
+        parts.append(_bytes_of(pattern, own, pool).tobytes())
+    if len(parts) != n_layers:
+        raise ValueError(f"{len(parts)} layers came, {n_layers} were announced")
+    return b"".join(parts), n_heads, pool
 
 
 def pack_values(values: np.ndarray, texts: Sequence[Sequence[str]], *, name: str, signed: bool = False) -> bytes:

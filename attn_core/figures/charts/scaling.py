@@ -45,7 +45,14 @@ def curves(
         )
     if here is not None:
         chart.add_vertical(here, {"color": role["soft"], "width": 1, "dash": "dot"})
-    ticks = _powers([value for values in lines.values() for value in values])
+    _lay_out_axes(
+        chart, at, _powers([value for values in lines.values() for value in values]), across, up, role["line"]
+    )
+    return chart
+
+
+def _lay_out_axes(chart: ChartSpec, at: Sequence[int], ticks: Sequence[float], across: str, up: str, grid: str) -> None:
+    """Two logarithmic axes, with a legend below them; `at` are the numbers across, `ticks` those that stand up."""
     chart.lay_out(
         margin={"t": 8, "l": 62, "r": 12, "b": 96},
         legend={"orientation": "h", "y": -0.24, "yanchor": "top", "x": 0, "font": {"size": 12}},
@@ -62,12 +69,11 @@ def curves(
             "tickvals": ticks,
             "ticktext": [short(t) for t in ticks],
             "title": {"text": phrase(up), "standoff": 6},
-            "gridcolor": role["line"],
+            "gridcolor": grid,
             "zeroline": False,
             "automargin": True,
         },
     )
-    return chart
 
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")

@@ -227,7 +227,7 @@ def test_the_badge_opens_on_what_was_compared_by_keyboard_too(open_page) -> None
     expect(page.locator(".hl-checked > div")).to_be_visible()
 
 
-def test_a_door_leads_on_with_the_same_head_and_sentence(open_page) -> None:
+def test_a_link_leads_on_with_the_same_head_and_sentence(open_page) -> None:
     page = is_live(open_page(text="the keys to the cabinet", layer=2, head=5))
     page.locator(".st-key-page_links").get_by_role("link", name="What it adds: ΔE").click()
     page.wait_for_url("**/delta_e?**")

@@ -194,6 +194,9 @@ def byte_tokenizer() -> Any:
     return tf.GPT2TokenizerFast(tokenizer_object=core, eos_token="<|endoftext|>", model_max_length=64)
 
 
+CAUSAL = ["gpt2", "opt", "gpt_neox", "llama", "gemma2", "olmo2"]  # whose next words are compared
+
+
 def save(name: str, folder: Path, seed: int = 0) -> Any:
     """Save a tiny random model of a family with a tokenizer, and return the eager model that was saved."""
     model = (FAMILIES | OUTSIDE)[name].build(seed)

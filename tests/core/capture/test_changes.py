@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 
 import attn_core as ac
 from attn_core.traces.changes import Changes
+from attn_core.traces.saved.changes_json import changes_from_json, changes_to_json
 from attn_core.views import files, snippets
 from attn_core.views.view import View
 
@@ -100,7 +101,7 @@ def test_changes_are_a_frozen_value(model: ac.Model, off: ac.Trace, forced: ac.T
         (), "zero", dict.fromkeys(reversed(heads), even)
     )  # in whatever order they are named
     with pytest.raises(TypeError):
-        Changes.from_json({**off.changes.as_json(), "without": [["self", True, 0]]})
+        changes_from_json({**changes_to_json(off.changes), "without": [["self", True, 0]]})
 
 
 def test_every_way_out_says_what_was_changed(changed: tuple[ac.Trace, str]) -> None:
@@ -112,10 +113,10 @@ def test_every_way_out_says_what_was_changed(changed: tuple[ac.Trace, str]) -> N
     for_paper = files.for_paper(files.figure(view), view.caption()).layout.title.text
     assert said in for_paper.replace("<br>", " ")
     content = json.loads(files.json(view))
-    assert said in content["caption"] and Changes.from_json(content["changes"]) == trace.changes
+    assert said in content["caption"] and changes_from_json(content["changes"]) == trace.changes
     with np.load(io.BytesIO(files.npz(view))) as stored:
         assert said in str(stored["caption"])
-        assert Changes.from_json(json.loads(str(stored["changes"]))) == trace.changes
+        assert changes_from_json(json.loads(str(stored["changes"]))) == trace.changes
     page = files.html(view)
     assert page.count(said) == 2  # what is read, and what is opened again
     saved = files.read(page)

@@ -15,7 +15,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as safetensors
 
 import attn_core as ac
-from attn_core.traces.saved import file as saved
+from attn_core.traces.saved import contents, reading, tensors, writing
 
 # groups; a window; caps and norms after; a relative bias and three streams; a parallel block; post-norm; one module
 KINDS = ["llama", "mistral", "gemma2", "t5", "gpt_neox", "bert", "albert", "marian"]
@@ -128,7 +128,7 @@ def test_what_was_put_and_what_the_model_had_there_are_kept(decoder: ac.Model, t
     assert again.changes == trace.changes and again.check() == trace.check() and again.check().ok
     for against in (None, "mean"):
         ours, theirs = (t.score_parts(1, 2, 2, 1, against) for t in (again, trace))
-        assert ours.query_writers == theirs.query_writers and "key patch" in ours.key_writers
+        assert ours.query_writers == theirs.query_writers and "residual patch 1" in ours.key_writers
         assert_array_equal(ours.matrix, theirs.matrix)
     assert pickle.loads(pickle.dumps(trace)).changes == trace.changes
 
@@ -139,7 +139,7 @@ def test_the_header_says_what_made_it(decoder: ac.Model, file: Path) -> None:
     content = json.loads(header["__metadata__"]["headlight"])
     assert content["versions"].keys() == {"headlight", "torch", "transformers"}
     assert content["model"]["name"] == "tiny-decoder" and content["model"]["kind"] == "decoder"
-    assert content["model"]["weights"] == saved.weights_hash(decoder.hf)
+    assert content["model"]["weights"] == contents.weights_hash(decoder.hf)
 
 
 def test_pickles_and_copies_are_the_same_trace(decoder: ac.Model) -> None:
@@ -185,8 +185,9 @@ def test_a_header_or_a_file_beyond_its_bound_is_refused_before_it_is_parsed(
 ) -> None:
     for bound in ("MOST_HEADER", "MOST_BYTES"):
         with monkeypatch.context() as patch:
-            patch.setattr(saved, bound, 100)
-            patch.setattr(saved.json, "loads", None)
+            patch.setattr(reading, bound, 100)
+            patch.setattr(contents, bound, 100, raising=False)
+            patch.setattr(reading.json, "loads", None)
             with pytest.raises(ac.HeadlightError, match="larger than any"):
                 ac.open_trace(file)
 
@@ -205,7 +206,7 @@ def damaged(data: bytes, change: Any) -> bytes:
 def test_every_value_that_does_not_fit_is_refused(file: Path) -> None:
     """Each leaf of the description in turn becomes another kind of thing: never a raw error, never a wrong trace."""
     data = file.read_bytes()
-    assert ac.Trace.of_file(saved.from_bytes(damaged(data, lambda content: None))).n_layers == 2
+    assert ac.Trace.of_file(reading.from_bytes(damaged(data, lambda content: None))).n_layers == 2
 
     def leaves(said: Any) -> Any:
         for name, value in said.items() if isinstance(said, dict) else enumerate(said):
@@ -225,7 +226,7 @@ def test_every_value_that_does_not_fit_is_refused(file: Path) -> None:
             said[name] = wrong
             changed = damaged(data, lambda own: own.update(content))
             try:
-                saved.from_bytes(changed)
+                reading.from_bytes(changed)
                 assert not isinstance(wrong, dict)
                 optional += 1
             except ac.HeadlightError as error:
@@ -266,15 +267,15 @@ def test_what_no_model_can_have_left_is_refused(file: Path, say: Any) -> None:
         "rows": torch.ones(len(query), dtype=torch.bool),
         "three": torch.zeros(3, *query.shape),
     }
-    saved.from_bytes(
+    reading.from_bytes(
         changed(file.read_bytes(), lambda layers: layers[0].update(replaced={"1": ["part", "rows"]}), **more)
     )
     with pytest.raises(ac.HeadlightError, match="damaged"):
-        saved.from_bytes(changed(file.read_bytes(), say, **more))
+        reading.from_bytes(changed(file.read_bytes(), say, **more))
 
 
 def test_a_tensor_is_kept_once_and_another_view_of_it_is_another() -> None:
-    square, kept_tensors = torch.arange(4.0).reshape(2, 2), saved._Tensors()
+    square, kept_tensors = torch.arange(4.0).reshape(2, 2), tensors.Tensors()
     views = square, square.T, square.reshape(4), square.view(torch.int32), square[:1]
     names = [kept_tensors.keep(view) for view in views]
     assert len(set(names)) == len(views) and kept_tensors.keep(square[:]) == names[0]
@@ -287,14 +288,14 @@ def test_the_hash_of_weights_knows_names_and_shapes() -> None:
     for linear in (wide, narrow):
         torch.nn.init.zeros_(linear.weight)
     models = wide, narrow, torch.nn.Sequential(wide)
-    assert len({saved.weights_hash(model) for model in models}) == 3
+    assert len({contents.weights_hash(model) for model in models}) == 3
 
 
 @pytest.mark.parametrize("part", ["a tap", "W_O", "W_Q", "the final norm"])
 def test_a_model_that_is_built_in_another_way_is_refused(decoder: ac.Model, tmp_path: Path, part: str) -> None:
     """Also where the file does not know the weights, since its model had been unloaded."""
     trace = ac.trace(decoder, "the blue creature ate")
-    data = saved.to_bytes(saved.About("x", "gpt2", "decoder"), trace.changes, [trace.stream()], {})
+    data = writing.to_bytes(contents.About("x", "gpt2", "decoder"), trace.changes, [trace.stream()], {})
     layer = trace.stream()._layers[0]
     name = {
         "a tap": layer.site.x.module,
@@ -322,7 +323,7 @@ def test_a_cut_file_is_refused(file: Path) -> None:
     data = file.read_bytes()
     for n in (9, 300, len(data) // 2, len(data) - 1):
         with pytest.raises(ac.HeadlightError, match="no saved trace|damaged"):
-            saved.from_bytes(data[:n])
+            reading.from_bytes(data[:n])
 
 
 def test_a_wrapped_models_trace_is_kept_too(tmp_path: Path) -> None:

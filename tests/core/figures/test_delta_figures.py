@@ -65,7 +65,7 @@ def test_landmarks_with_a_length_keep_only_their_direction():
     assert Landmarks(np.array([[3.0, 4.0]]), ["x"]).placed().tolist() == [[3, 4]]
 
 
-def test_routes_pass_every_stop_and_share_one_name_for_the_door(view):
+def test_routes_pass_every_stop_and_share_one_name_for_the_input_embedding(view):
     ways = [RNG.normal(size=(4, 16)) for _ in range(3)]
     figure = arrows.routes(
         list("ABC"), ways, view, theme="light", stops=["before", "1", "2", "3"], tips=list("ABC")

@@ -14,10 +14,8 @@ import attn_core as ac
 from attn_core.prediction import next_token
 from attn_core.text.tokens import encode, from_ids
 
-CAUSAL = ["gpt2", "opt", "gpt_neox", "llama", "gemma2", "olmo2"]
 
-
-@pytest.fixture(scope="module", params=CAUSAL)
+@pytest.fixture(scope="module", params=families.CAUSAL)
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ac.Model]:
     """(the library's eager model, ours) of one family."""
     folder = tmp_path_factory.mktemp(request.param)

@@ -101,7 +101,7 @@ def test_the_baseline_is_taken_off_and_never_below_zero():
     assert mean.heads.tolist() == [[2, 2.5]] and mean.attention.tolist() == [3.5] and mean.mlp.tolist() == [2]
 
 
-def test_at_the_door_the_token_is_the_same_and_the_position_is_not(model, traces):
+def test_in_the_input_embedding_the_token_is_the_same_and_the_position_is_not(model, traces):
     first, second = (
         senses.input_embedding(model.hf, t, senses.find_word(t.tokens, "mole")[0]) for t in (traces[0], traces[1])
     )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from families import STARTER_LABELS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -56,21 +57,7 @@ def translator(tmp_path_factory):
 
 def test_wordpiece_keeps_its_joints_and_flags_its_frame(wordpiece):
     t = tokens.encode(wordpiece, "a fluffy blue creature roamed the verdant forest", 512)
-    assert t.labels == [
-        "[CLS]",
-        "a",
-        "fluffy",
-        "blue",
-        "creature",
-        "roam",
-        "##ed",
-        "the",
-        "ve",
-        "##rdan",
-        "##t",
-        "forest",
-        "[SEP]",
-    ]
+    assert t.labels == STARTER_LABELS
     assert t.special == [True] + [False] * 11 + [True]
     assert t.words == [None, 0, 1, 2, 3, 4, 4, 5, 6, 6, 6, 7, None]
     assert t.word_labels == [

@@ -88,7 +88,7 @@ def test_the_card_is_of_these_weights(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_opens_by_the_same_door(name: str) -> None:
+def test_it_opens_as_any_other_model_does(name: str) -> None:
     model = ac.load(name)
     target = {"target": "la petite voiture"} if model.kind == "encoder-decoder" else {}
     trace = ac.trace(model, card_of(name).examples[0], **target)

@@ -84,7 +84,7 @@ def test_the_lesson_turns_the_sentence_and_no_number() -> None:
     assert " attends to " in said(headlines.lesson(one, LABELS, SPECIAL, 4, "head 0.3"))
 
 
-def test_a_habit_needs_nearly_all_of_the_weight() -> None:
+def test_a_constant_look_needs_nearly_all_of_the_weight() -> None:
     may_look, sink = np.ones((5, 5), bool), np.zeros(5, bool)
     back = np.roll(np.eye(5), -1, axis=1)
     assert headlines.constant_look(back, may_look, sink) == "looks one token back, almost always"

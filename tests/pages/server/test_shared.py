@@ -249,6 +249,16 @@ def test_what_is_kept_goes_by_every_argument_of_the_function_that_computes_it(st
         shared.memoize(a, numbered, Result())
 
 
+def test_what_belongs_to_no_trace_is_kept_under_its_function_and_arguments(state: SharedState) -> None:
+    first = shared.compute_once(numbered, None, "what")
+    assert shared.compute_once(numbered, None, "what") == first
+    assert shared.compute_once(numbered, None, "else") != first
+    with pytest.raises(TypeError, match="Result cannot be part of a key"):
+        shared.compute_once(numbered, Result())
+    with pytest.raises(TypeError, match="may read more than its arguments"):
+        shared.compute_once(lambda: "anything")
+
+
 def test_a_function_that_may_read_more_than_its_arguments_is_not_kept(state: SharedState) -> None:
     tiles = "pattern"
 

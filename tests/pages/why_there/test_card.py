@@ -1,4 +1,4 @@
-"""The page Why there?, seen as the card of a head: every number on it is the library's, and every door leads to it."""
+"""The page Why there?, seen as the card of a head: every number on it is the library's, and every link leads to it."""
 
 from __future__ import annotations
 
@@ -107,18 +107,18 @@ def test_it_is_saved_as_one_picture_as_numbers_and_as_python(page, judge):
         ("parameters", {}),
     ],
 )
-def test_every_opened_head_has_a_door_to_its_card(name, params):
+def test_every_opened_head_has_a_link_to_its_card(name, params):
     opened = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)  # a page that runs by itself has no links
     opened.switch_page(script_of(name))
     for key, value in {"v": "1", "layer": 1, "head": 3, **params}.items():
         opened.query_params[key] = str(value)
     checked(opened.run())
     queries = [dict(parse_qsl(link.proto.query_string)) for link in opened.get("page_link")]
-    doors = [query for query in queries if query.get("why") == "card"]
-    assert doors, name
+    cards = [query for query in queries if query.get("why") == "card"]
+    assert cards, name
     scores = [query for query in queries if query.get("why") == "score"]
     assert scores or name in ("why_there", "parameters")  # whose head is opened in no sentence
     if name == "compare_heads":
-        assert [door["text"] for door in doors] == [
+        assert [card["text"] for card in cards] == [
             f"the keys to the cabinet {verb} on the table" for verb in ("are", "is")
         ]

@@ -1,0 +1,44 @@
+"""What a saved trace holds, and of which model it says that it is."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from attn_core.traces.changes import Changes
+
+FORMAT = 1
+MOST_BYTES = 4 << 30  # of a file
+NAME = "headlight"  # of our part of the header
+
+
+class About(NamedTuple):
+    """What a file says of the model: its name, family and kind, revision, and the hash of its weights, where known."""
+
+    name: str
+    family: str
+    kind: str
+    revision: str | None = None
+    weights: str | None = None
+    wrapped: bool = False  # a model of somebody's own, which no name loads
+
+
+class Opened(NamedTuple):
+    """What a file holds. `outputs` maps the modules of W_O to (weight as the model stores it, bias or None)."""
+
+    about: About
+    changes: Changes
+    streams: dict[str, dict[str, Any]]  # the fields of each `StreamTrace`, without the way back to a model
+    outputs: dict[str, tuple[Tensor, Tensor | None]]
+
+
+def weights_hash(model: nn.Module) -> str:
+    """SHA-256 over the names, shapes and bytes of a model's parameters, as 64 hexadecimal digits."""
+    found = hashlib.sha256()
+    for name, parameter in sorted(model.named_parameters()):
+        found.update(f"{name} {list(parameter.shape)} {parameter.dtype}\n".encode())
+        found.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -1,0 +1,85 @@
+"""One layer of a trace, read from a file: every tensor of the shape that the others ask for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from attn_core.masks import Mask, RelativeBias
+from attn_core.traces.layer import Call, Layer, Replaced, frozen
+from attn_core.traces.saved.tensors import NamedTensors
+from attn_core.traces.saved.wiring_json import MOST, TAPS, number, site_from_json, text
+
+
+def layer_from_json(said: Any, n_query: int, n_key: int, tensors: NamedTensors) -> Layer:
+    site = site_from_json(said["site"])
+    query = tensors.of(said["query"], site.n_heads, n_query, None)
+    key = tensors.of(said["key"], None, n_key, query.shape[-1])
+    value = tensors.of(said["value"], len(key), n_key, None)
+    if site.n_heads % len(key):
+        raise ValueError("heads that share no keys")
+    d_joined = site.n_heads * value.shape[-1]
+    inputs = {
+        text(part): tensors.of(name, site.n_heads, n_query if part == "query" else n_key, None)
+        for part, name in said["computed_inputs"].items()
+    }
+    if not set(inputs) <= {"query", "key", "value"}:
+        raise ValueError("no input of attention")
+    call = Call(
+        query,
+        key,
+        value,
+        _mask(said["mask"], n_query, n_key, tensors),
+        _bias(said["bias"], site.n_heads, n_query, n_key, tensors),
+        number(said["scaling"]),
+        None if said["soft_cap"] is None else number(said["soft_cap"]),
+        tensors.of(said["weighted_values"], n_query, d_joined),
+        replaced=frozen(_replaced(said["replaced"], site.n_heads, (n_query, value.shape[-1]), tensors)),
+        forced=frozen(_by_head(said["forced"], site.n_heads, (n_query, n_key), tensors)),
+        computed=frozen(inputs),
+    )
+    taps, computed = {}, {}
+    for name in TAPS:
+        tap = getattr(site, name)
+        if tap is not None:  # what W_K reads is the other sentence in "cross"
+            n_rows = n_key if name == "memory" else n_query
+            taps[tap] = tensors.of(said["taps"][name], n_rows, None)
+            if name in said["computed"]:
+                computed[tap] = tensors.of(said["computed"][name], *taps[tap].shape)
+    if not all(name in TAPS and getattr(site, name) in computed for name in said["computed"]):
+        raise ValueError("no tensor of a layer")
+    return Layer(site, call, frozen(taps), frozen(computed))
+
+
+def _replaced(said: Any, n_heads: int, shape: tuple[int, int], tensors: NamedTensors) -> dict[int, Replaced]:
+    parts = _by_head({head: part for head, (part, _) in said.items()}, n_heads, shape, tensors)
+    rows = {int(head): tensors.of(name, shape[0], kind=torch.bool) for head, (_, name) in said.items()}
+    return {head: Replaced(part, rows[head]) for head, part in parts.items()}
+
+
+def _by_head(said: Any, n_heads: int, shape: tuple[int, int], tensors: NamedTensors) -> dict[int, Tensor]:
+    found = {int(head): tensors.of(name, *shape) for head, name in said.items()}
+    if not all(0 <= head < n_heads for head in found):
+        raise ValueError("no such head")
+    return found
+
+
+def _mask(said: Any, n_query: int, n_key: int, tensors: NamedTensors) -> Mask:
+    back, ahead, real, cells = said
+    if not all(n is None or (type(n) is int and -MOST < n < MOST) for n in (back, ahead)):
+        raise ValueError("no reach of a mask")
+    kind = torch.bool
+    mask = Mask(back, ahead, tensors.maybe(real, n_key, kind=kind), tensors.maybe(cells, n_query, n_key, kind=kind))
+    if not mask.everyone_sees(n_query, n_key):
+        raise ValueError("a word that may look nowhere")
+    return mask
+
+
+def _bias(said: Any, n_heads: int, n_query: int, n_key: int, tensors: NamedTensors) -> RelativeBias | None:
+    if said is None:
+        return None
+    if tensors.by_name[said].dim() == 3:
+        return RelativeBias(tensors.of(said, n_heads, n_query, n_key))
+    return RelativeBias(tensors.of(said, n_heads, n_query + n_key - 1))

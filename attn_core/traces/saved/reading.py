@@ -1,0 +1,126 @@
+"""A trace read from a file: tensors in safetensors, and all the rest as JSON in its header.
+
+`Trace.save` writes it, `attn_core.open_trace` reads it. Nothing in it is run when it is read (there is no pickle), its
+header and its size are bounded before anything is parsed, and every value is checked for its type and shape.
+
+    header["headlight"] = {"format": 1, "versions": …, "model": …, "changes": …, "streams": […], "outputs": …}
+
+A tensor is kept once, whoever points to it, and everything that points to one does so by its name.
+Source of the container: the safetensors format, https://github.com/huggingface/safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor
+
+from attn_core.errors import HeadlightError
+from attn_core.text.tokens import Tokens
+from attn_core.text.whole_words import units
+from attn_core.traces.saved.changes_json import changes_from_json
+from attn_core.traces.saved.contents import FORMAT, MOST_BYTES, NAME, About, Opened
+from attn_core.traces.saved.layers import layer_from_json
+from attn_core.traces.saved.tensors import NamedTensors
+from attn_core.traces.saved.wiring_json import text, whole
+
+MOST_HEADER = 16 << 20  # bytes: 8,192 tokens and 100 layers take one or two million
+MOST_LAYERS = 1_000
+_STREAMS = ("self", "encoder", "decoder", "cross")
+_FOREIGN = "This is no saved trace: choose a file that trace.save has written."
+
+
+def from_bytes(data: bytes) -> Opened:
+    """What a file holds. Raises HeadlightError, in one sentence, where it is foreign, cut, damaged or too large."""
+    content = _content(data)
+    try:
+        return _opened(content, load(data))
+    except (SafetensorError, KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RuntimeError):
+        raise HeadlightError("This saved trace is damaged: what it holds does not fit together.") from None
+
+
+def _content(data: bytes) -> Any:
+    """The JSON of ours in the header, whose size is bounded before it is parsed."""
+    size = int.from_bytes(data[:8], "little")
+    if len(data) > MOST_BYTES or (size > MOST_HEADER and data[8:9] == b"{"):
+        raise HeadlightError("This saved trace is larger than any that is opened.")
+    if len(data) < 10 or size > len(data) - 8 or data[8:9] != b"{":
+        raise HeadlightError(_FOREIGN)
+    try:
+        content = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][NAME])
+        known = content["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise HeadlightError(_FOREIGN) from None
+    if known != FORMAT:
+        raise HeadlightError(f"This trace was saved in format {str(known)[:20]}; this version reads format {FORMAT}.")
+    return content
+
+
+def _opened(content: Any, by_name: Mapping[str, Tensor]) -> Opened:
+    tensors, about = NamedTensors(by_name), About(**content["model"])
+    words = about[:-1]
+    fits = all(said is None or isinstance(said, str) for said in words) and type(about.wrapped) is bool
+    if not fits or None in words[:3]:
+        raise ValueError("no description of a model")
+    streams = {text(said["name"]): _stream(said, tensors) for said in content["streams"]}
+    if not streams or not set(streams) <= set(_STREAMS):
+        raise ValueError("no stream")
+    forced = {
+        (stream, n, head): cells.numpy()
+        for stream, fields in streams.items()
+        for n, layer in enumerate(fields["_layers"])
+        for head, cells in layer.call.forced.items()
+    }
+    said, numbers = content["changes"], content["patches"]
+    patterns = [{**one, "pattern": forced[tuple(one["head"])]} for one in said["forced"]]
+    patches = [{**one, "numbers": _rows(name, tensors)} for one, name in zip(said["patches"], numbers, strict=True)]
+    changes = changes_from_json({**said, "forced": patterns, "patches": patches})
+    outputs = {
+        text(name): (tensors.of(weight, None, None), tensors.maybe(bias, None))
+        for name, (weight, bias) in content["outputs"].items()
+    }
+    return Opened(about, changes, streams, outputs)
+
+
+def _rows(name: Any, tensors: NamedTensors) -> Any:
+    """The numbers of a patch: [position, feature], [feature], or None for those that a rule made."""
+    if name is None:
+        return None
+    return tensors.of(name, *(None,) * tensors.by_name[name].dim()).numpy()
+
+
+def _stream(said: Any, tensors: NamedTensors) -> dict[str, Any]:
+    tokens = _tokens(said["tokens"])
+    key_tokens = tokens if said["key_tokens"] is None else _tokens(said["key_tokens"])
+    if not 1 <= len(said["layers"]) <= MOST_LAYERS:
+        raise ValueError("no layers, or too many")
+    return {
+        "name": said["name"],
+        "tokens": tokens,
+        "key_tokens": key_tokens,
+        "_layers": [layer_from_json(layer, len(tokens), len(key_tokens), tensors) for layer in said["layers"]],
+        "_final": tensors.maybe(said["final"], len(tokens), None),
+        "_final_norm": None if said["final_norm"] is None else text(said["final_norm"]),
+    }
+
+
+def _tokens(said: Any) -> Tokens:
+    tokens = Tokens(**said)
+    n = len(tokens.ids)
+    whole(tokens.dropped), whole(tokens.unread), text(tokens.text)
+    lists = (tokens.ids, tokens.labels, tokens.special, tokens.words)
+    fits = all(isinstance(each, list) and len(each) == n for each in lists) and isinstance(tokens.word_labels, list)
+    fits = fits and type(tokens.from_ids) is bool
+    if not fits or not all(isinstance(label, str) for label in [*tokens.labels, *tokens.word_labels]):
+        raise ValueError("no labels")
+    if not all(isinstance(flag, bool) for flag in tokens.special) or len(tokens.word_labels) != len(
+        units(tokens.words)
+    ):
+        raise ValueError("no words")
+    for i in [*tokens.ids, *(word for word in tokens.words if word is not None)]:
+        whole(i)
+    return tokens

@@ -1,0 +1,75 @@
+"""A trace written as a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from attn_core.settings import VERSION
+from attn_core.traces.changes import Changes, Patch
+from attn_core.traces.layer import Layer
+from attn_core.traces.saved.changes_json import changes_to_json
+from attn_core.traces.saved.contents import FORMAT, NAME, About
+from attn_core.traces.saved.tensors import Tensors
+from attn_core.traces.saved.wiring_json import TAPS, site_to_json
+from attn_core.traces.stream import StreamTrace
+
+
+def to_bytes(
+    about: About, changes: Changes, streams: Iterable[StreamTrace], outputs: Mapping[str, tuple[Tensor, Tensor | None]]
+) -> bytes:
+    """The whole file."""
+    tensors = Tensors()
+    versions = {"headlight": VERSION, "torch": torch.__version__, "transformers": version("transformers")}
+    content = {
+        "format": FORMAT,
+        "versions": versions,
+        "model": about._asdict(),
+        "changes": changes_to_json(changes, numbers=False),
+        "patches": [tensors.keep(_numbers(one)) for one in changes.patches],
+        "streams": [_stream_to_json(stream, tensors) for stream in streams],
+        "outputs": {name: [tensors.keep(w), tensors.keep(b)] for name, (w, b) in outputs.items()},
+    }
+    header = {NAME: json.dumps(content, ensure_ascii=False, separators=(",", ":"))}
+    return bytes(save(tensors.by_name, metadata=header))
+
+
+def _stream_to_json(stream: StreamTrace, tensors: Tensors) -> dict[str, Any]:
+    return {
+        "name": stream.name,
+        "tokens": asdict(stream.tokens),
+        "key_tokens": None if stream.key_tokens is stream.tokens else asdict(stream.key_tokens),
+        "final": tensors.keep(stream._final),
+        "final_norm": stream._final_norm,
+        "layers": [_layer_to_json(layer, tensors) for layer in stream._layers],
+    }
+
+
+def _layer_to_json(layer: Layer, tensors: Tensors) -> dict[str, Any]:
+    call, mask = layer.call, layer.call.mask
+    parts = ("query", "key", "value", "weighted_values")
+    taps = {name: getattr(layer.site, name) for name in TAPS}
+    return {
+        "site": site_to_json(layer.site),
+        **{name: tensors.keep(getattr(call, name)) for name in parts},
+        "mask": [mask.back, mask.ahead, tensors.keep(mask.real), tensors.keep(mask.cells)],
+        "bias": None if call.bias is None else tensors.keep(call.bias.values),
+        "scaling": call.scaling,
+        "soft_cap": call.soft_cap,
+        "replaced": {str(head): [*map(tensors.keep, put)] for head, put in call.replaced.items()},
+        "forced": {str(head): tensors.keep(part) for head, part in call.forced.items()},
+        "taps": {name: None if tap is None else tensors.keep(layer.taps[tap]) for name, tap in taps.items()},
+        "computed": {name: tensors.keep(layer.computed[tap]) for name, tap in taps.items() if tap in layer.computed},
+        "computed_inputs": {name: tensors.keep(part) for name, part in call.computed.items()},
+    }
+
+
+def _numbers(patch: Patch) -> Tensor | None:
+    return None if patch.rule is not None else torch.from_numpy(patch.array)
