@@ -101,6 +101,42 @@ def flow(trace: Readable, stream: str, query: int, measure: str, word: int | Non
     return _lines(imports, traced(trace), f"found = flow({_stream(stream)}, {measure!r})", *followed)
 
 
+def patching(
+    model: str,
+    sentences: tuple[str, str],
+    answer: tuple[str, str] | None,
+    measured: Mapping[str, Any],
+    at: str,
+    stream: str,
+    opened: tuple[int, int],
+    through: str,
+    mlps: bool,
+    more: Sequence[tuple[str, str, tuple[str, str] | None]] = (),
+) -> str:
+    """Patching: every place of one kind, the opened head word by word, and the paths into it.
+
+    `measured` are the arguments that say what is measured, as `attn_core.patching` takes them.
+    """
+    usual = {"position": None, "target": None, "direction": "denoising"}
+    said = "".join(f", {name}={value!r}" for name, value in measured.items() if value != usual[name])
+    said += _and_stream(stream)
+    of_head = at in ("head", "query", "key", "value", "pattern")
+    several = [(*sentences, answer), *more]
+    a, b, answers = ([pair[i] for pair in several] for i in range(3))
+    lines = [f"model = ac.load({model!r})", f"a, b, answer = {sentences[0]!r}, {sentences[1]!r}, {answer!r}"]
+    if more:
+        lines.append(f"table = ac.patching(model, {a!r}, {b!r}, {answers!r}, at={at!r}{said})  # n, low, high")
+    else:
+        lines.append(f"table = ac.patching(model, a, b, answer, at={at!r}{said})  # layer, head, position, …, effect")
+    if of_head:
+        where = f"layer={opened[0]}, head={opened[1]}, by_position=True"
+        lines.append(f"words = ac.patching(model, a, b, answer, at={at!r}, {where}{said})")
+    if opened[0] > 0:
+        held = ", freeze_mlps=False" if mlps else ""
+        lines.append(f"paths = ac.path_patching(model, a, b, None, {opened!r}, {through!r}, answer{held}{said})")
+    return _lines([], *lines)
+
+
 def head_card(model: str, stream: str, layer: int, head: int) -> str:
     """Why there?: the card of a head."""
     return _lines(

@@ -49,7 +49,7 @@ APP = (
     ("stream",),
     (
         *("all_heads", "step_by_step", "delta_e", "word_senses", "compare_heads", "find_heads", "cross_attention"),
-        *("why_there", "parameters", "lesson", "training", "predict_first", "teachers_kit", "about"),
+        *("why_there", "patching", "parameters", "lesson", "training", "predict_first", "teachers_kit", "about"),
     ),
     ("__init__",),
 )

@@ -18,6 +18,7 @@ UNUSUAL = {  # own values that another page's parameter of the same name does no
     "pages/step_by_step.py": {"key_guess": "3", "from": "2"},
     "pages/word_senses.py": {"sense_pair": "1-2"},
     "pages/delta_e.py": {"axes": "3"},
+    "pages/patching.py": {"direction": "noising", "part": "value", "through": "q"},
     "pages/why_there.py": {"compared": "zero", "opened": "1"},
     "pages/training.py": {"checkpoint": "5"},
     "pages/predict_first.py": {"painted": "2_3"},

@@ -61,7 +61,15 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         "app.py",
         *(
             f"pages/{name}.py"
-            for name in ("step_by_step", "delta_e", "why_there", "compare_heads", "find_heads", "parameters")
+            for name in (
+                "step_by_step",
+                "delta_e",
+                "why_there",
+                "patching",
+                "compare_heads",
+                "find_heads",
+                "parameters",
+            )
         ),
     ],
 )

@@ -107,6 +107,14 @@ def text(
     )
 
 
+def lines(param: Param, placeholder: str, *, height: int = 96) -> str:
+    """Several lines to type."""
+    said: str | None = st.text_area(
+        param.label, key=param.name, help=param.help, placeholder=placeholder, height=height, width="stretch"
+    )
+    return said or ""
+
+
 def step(name: str, by: int, top: int) -> None:
     """Callback: move a whole-numbered parameter, around the end."""
     st.session_state[name] = (st.session_state[name] + by) % (top + 1)

@@ -25,6 +25,7 @@ GROUPS = {
         "word_senses": "Word senses",
         "compare_heads": "Compare",
         "find_heads": "Find heads",
+        "patching": "Patching",
         "cross_attention": "Translate",
     },
     "Learn": {

@@ -57,7 +57,8 @@ def path_patching(
     run: Run = run_trace,
     turn: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> pd.DataFrame:
-    """One row for a sender (layer, head), or for each earlier head where `sender` is None; columns as in `patching`.
+    """One row for a sender (layer, head), or for each earlier head where `sender` is None; columns as in `patching`,
+    and in an encoder-decoder the sender's stream first.
 
     `through` is "q", "k" or "v" of the receiver. In an encoder-decoder both heads are of `stream`, or named (stream,
     layer, head); from the encoder a path leads to the keys and values of "cross" alone. Everything else as in
@@ -80,6 +81,8 @@ def path_patching(
         progress=_counted(progress, len(senders), passes),
     )
     frame = table_of([found.row(*pair) for pair in zip(senders, values, strict=True)])
+    if len(found.base.streams) > 1:
+        frame.insert(0, "stream", [place.stream for place in senders])
     frame.attrs.update(direction=direction, measures=found.answer.says, alike=[found.alike] * bool(found.alike))
     return frame
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import re
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from attn_core.circuits.patching.pairing import Pairs
 from attn_core.errors import Cancelled, HeadlightError
 from attn_core.places import Place
 
+DOCS = Path(__file__).parents[3] / "docs" / "patching.md"
 ANNA = "anna and tom went to the market . tom gave a book to"  # … anna
 TOM = "anna and tom went to the market . anna gave a book to"  # … tom
 PAIR = TEXT.replace("grey fox", "old hill")  # as many tokens
@@ -126,6 +129,19 @@ def test_who_gave_the_book_to_whom_is_a_circuit_of_two_heads(decoder):
     assert paths["v"][0, 2] == pytest.approx(0.560, abs=0.002)
     assert max(float(paths[way].abs().max()) for way in "qk") < 0.01
     assert float(paths["v"].drop((0, 2)).abs().max()) < 0.01
+
+
+def test_the_worked_example_of_the_docs_runs_and_holds():
+    """95 %, 92 %, 14 % at most of the others; 56 % by the value, 88 % with the MLP, none by the query."""
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL):
+        exec(block, names)
+    effects = sorted(names["heads"].effect, reverse=True)
+    assert [round(100 * effect) for effect in effects[:3]] == [95, 92, 14]
+    where = names["where"].set_index("position").effect
+    assert where.idxmax() == 9 and round(100 * where[9]) == 95
+    assert round(100 * names["direct"].effect[0]) == 56 and round(100 * names["with_mlp"].effect[0]) == 88
+    assert names["by_query"].effect.abs().max() < 0.002 and names["several"].n.tolist() == [2] * 8
 
 
 # ---------------------------------------------------------------------------------------------------- another judge

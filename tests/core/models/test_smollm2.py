@@ -78,6 +78,23 @@ def test_most_of_what_it_looks_at_is_the_first_token(smollm2: Any) -> None:
     assert np.mean([trace.patterns(layer)[:, 1:, 0].mean() for layer in range(30)]) == pytest.approx(0.548, abs=0.01)
 
 
+def test_who_gave_a_drink_to_whom(smollm2: Any) -> None:
+    """Of docs/patching.md: one head moves most, at the last word, by what it takes and not by where it looks."""
+    other = DRINK.text.replace("store, John", "store, Mary")
+    late = ac.patching(smollm2, DRINK.text, other, layer=23).set_index("head").effect
+    assert late.idxmax() == 3 and late[3] == pytest.approx(0.584, abs=0.01)
+    where = ac.patching(smollm2, DRINK.text, other, layer=23, head=3, by_position=True).set_index("position").effect
+    assert where[13] == pytest.approx(0.552, abs=0.01) and where.drop(13).abs().max() < 0.05
+    parts = {
+        at: float(ac.patching(smollm2, DRINK.text, other, at=at, layer=23, head=3).effect.iloc[0])
+        for at in ("value", "pattern", "query", "key")
+    }
+    assert parts["value"] == pytest.approx(0.585, abs=0.01)
+    assert max(abs(parts[at]) for at in ("pattern", "query", "key")) < 0.07
+    looks = ac.patching(smollm2, DRINK.text, other, layer=24, head=4).effect[0]
+    assert looks == pytest.approx(-0.250, abs=0.01)  # the head that looks at Mary most works against it
+
+
 def test_three_heads_share_each_key(smollm2: Any) -> None:
     config = smollm2.hf.config
     assert config.num_attention_heads // config.num_key_value_heads == 3

@@ -1,0 +1,17 @@
+"""Patching: take something of one sentence, put it into another, and see which head carries the difference."""
+
+from attn_core.models.catalogue import CATALOGUE
+from ui import stream
+from ui.page import open_page
+from ui.patching import layout, params
+from ui.sentences import KEYS
+
+first = params.first_model()
+page = open_page(
+    "patching",
+    [*stream.PARAMS, *params.PARAMS],
+    models=(first, *(name for name in CATALOGUE if name != first)),
+    starter=params.TOM if first == params.SHIPPED else params.JOHN,
+    examples=(params.TOM, params.JOHN, KEYS),
+)
+layout.draw(page)

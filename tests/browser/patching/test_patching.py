@@ -1,0 +1,32 @@
+"""The page Patching in a real browser: a circuit of two heads found by clicking, narrow, dark and on one menu line."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import link, no_sideways_scroll
+from playwright.sync_api import expect
+from server import is_live, settled
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_circuit_of_two_heads_is_found_by_clicking(open_page) -> None:
+    page = is_live(open_page("patching"))
+    expect(page.locator("h1.hl-lead")).to_contain_text("Head 0.2 carries most")
+    page.locator(".st-key-open_later button").click()
+    expect(page.locator(".st-key-card_paths")).to_contain_text("Into the value of head 1.0, head 0.2 brings most: 56 %")
+    settled(page)
+    assert link(page)["layer"] == "1" and link(page)["head"] == "0"
+    assert page.locator(".st-key-menu").bounding_box()["height"] < 70
+    page.locator(".st-key-open_strongest button").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".st-key-card_row h2")).to_have_text("Head 0.2, word by word")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (768, "light"), (1280, "dark")])
+def test_nothing_sticks_out(open_page, width, scheme) -> None:
+    page = is_live(open_page("patching", width=width, scheme=scheme, layer=1, head=0))
+    no_sideways_scroll(page)
+    for card in ("pair", "map", "row", "paths", "cautions", "more"):
+        box = page.locator(f".st-key-card_{card}").bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width

@@ -1,0 +1,214 @@
+"""The page Patching: every number is the library's, both sentences are read as typed, bad input is one sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from page_driver import checked, html, lead, load, notes, open_page, packets, table, text
+from streamlit.testing.v1 import AppTest
+
+import attn_core as ac
+from attn_core.errors import HeadlightError
+from ui.patching import asked, computing, sentences
+from ui.patching.params import JOHN, SECONDS, TOM
+from ui.sentences import KEYS
+
+B = SECONDS[TOM]
+WORDS = ("anna", "tom")
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    return load("tiny-decoder")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_slow(monkeypatch):
+    """How long a pass takes on a busy machine decides nothing here."""
+    monkeypatch.setattr(computing, "_seconds_a_pass", lambda viewed: 0.001)
+
+
+@pytest.fixture(scope="module")
+def page():
+    return open_page("patching", folds=True, menus=True, layer=1, head=0)
+
+
+def problem(page: AppTest) -> str:
+    return text(page)[-3000:]
+
+
+def values(page: AppTest, key: str) -> np.ndarray:
+    return np.array(packets(page)[key][0]["values"])
+
+
+def test_the_page_answers_before_anything_is_clicked():
+    bare = open_page("patching")
+    best = "Head 0.2 carries most: its output from A, put into B, moves 95 % of the answer from tom to anna."
+    assert lead(bare) == best
+    assert "head 0.3 is in the first layer" in notes(bare).lower()
+    assert "+9.49A: score of A’s word minus B’s−6.61B: score" in text(bare)
+    assert "the score of anna (A’s) minus that of tom (B’s), as the next word." in text(bare)
+    bare = checked(next(each for each in bare.button if each.label == "Open head 1.0").click().run())
+    assert "Into the value of head 1.0, head 0.2 brings most: 56 % of the answer by this path alone." in text(bare)
+    assert "to (13)92 %" in text(bare) and "tom (9)" not in text(bare) and "anna (9)0 %" in text(bare)
+
+
+def test_the_maps_are_the_librarys(page, decoder):
+    heads = ac.patching(decoder, TOM, B, WORDS)
+    np.testing.assert_allclose(values(page, "effects").ravel(), heads.effect, atol=1e-6)
+    assert packets(page)["effects"][0]["texts"][0] == ["0 %", "0 %", "95 %", "2 %"]
+    paths = ac.path_patching(decoder, TOM, B, None, (1, 0), "v", WORDS)
+    np.testing.assert_allclose(values(page, "paths")[0], paths.effect, atol=1e-6)
+    row = ac.patching(decoder, TOM, B, WORDS, layer=1, head=0, by_position=True)
+    assert f"to (13){sentences.share(row.effect.iloc[13])}" in text(page)
+    found = [each.value for each in page.dataframe if "effect" in each.value.columns]
+    assert [len(each) for each in found] == [8, 4] and found[0].effect.abs().is_monotonic_decreasing
+    np.testing.assert_allclose(sorted(found[0].effect), sorted(heads.effect))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"part": "value"}, {"at": "value"}),
+        ({"part": "pattern"}, {"at": "pattern"}),
+        ({"direction": "noising"}, {"direction": "noising"}),
+        ({"word_a": "tom", "word_b": "book"}, {"answer": ("tom", "book")}),
+    ],
+)
+def test_every_switch_says_what_is_computed(decoder, given, told):
+    shown = open_page("patching", **given)
+    wanted = ac.patching(decoder, TOM, B, **{"answer": WORDS, **told})
+    np.testing.assert_allclose(values(shown, "effects").ravel(), wanted.effect, atol=1e-6)
+
+
+def test_paths_go_through_query_key_or_value_and_the_mlps_if_wanted(decoder):
+    shown = open_page("patching", layer=1, head=0, through="k", mlps=1)
+    wanted = ac.path_patching(decoder, TOM, B, None, (1, 0), "k", WORDS, freeze_mlps=False)
+    np.testing.assert_allclose(values(shown, "paths")[0], wanted.effect, atol=1e-6)
+    assert "Into the key of head 1.0 no earlier head brings a tenth of the answer by its path alone." in text(shown)
+
+
+def test_the_map_by_word_is_the_librarys(decoder):
+    shown = open_page("patching", by="words", tensor="mlp")
+    wanted = ac.patching(decoder, TOM, B, WORDS, at="mlp")
+    np.testing.assert_allclose(packets(shown)["by_word"][1].ravel(), wanted.effect, atol=1e-6)
+    best = wanted.loc[wanted.effect.idxmax()]
+    assert best.position == 13 and best.layer == 1
+    said = "The difference is carried at to: what the MLP of layer 1 adds there from A, put into B, moves "
+    assert lead(shown).startswith(f"{said}{sentences.share(best.effect)} of the answer from tom to anna.")
+    turned = open_page("patching", by="words", direction="noising")
+    assert "at tom: with what enters layer 0 there from B, A loses 100 % of its answer." in lead(turned)
+
+
+def test_words_without_a_partner_are_named_and_stay(decoder):
+    longer = B.replace("market", "big market")
+    shown = open_page("patching", second=longer, by="words", word_a="anna", word_b="tom")
+    assert "“big” (7) has no partner in the other sentence and stayed as it was." in notes(shown)
+    assert np.isnan(packets(shown)["by_word"][1][:, 7]).all()
+    refused = open_page("patching", second=longer, part="key")
+    assert "A key says where something stands" in text(refused) and "effects" not in packets(refused)
+
+
+def test_an_encoder_turns_to_the_others_vector_at_the_chosen_word():
+    shown = open_page("patching", model="minilm", text=KEYS, query=2)
+    wanted = ac.patching(load("minilm"), KEYS, SECONDS[KEYS], position=2)
+    np.testing.assert_allclose(values(shown, "effects").ravel(), wanted.effect, atol=1e-6)
+    assert "of the answer from B’s vector to A’s." in lead(shown)
+    assert "Several pairs are for models that say a next word." in notes(shown)
+
+
+def test_a_translator_is_measured_by_its_own_translation_of_a():
+    a, b = "the small blue car sees a white horse", "the small red car sees a white horse"
+    shown = open_page(
+        "patching", model="tiny-translator", text=a, second=b, stream="cross", layer=1, head=1, through="k"
+    )
+    model = load("tiny-translator")
+    target = ac.trace(model, a, target="la petite voiture bleue voit un cheval blanc").tokens_of("decoder")[0].ids
+    wanted = ac.patching(model, a, b, target=target, stream="cross")
+    np.testing.assert_allclose(values(shown, "effects").ravel(), wanted.effect, atol=1e-5)
+    paths = ac.path_patching(model, a, b, None, ("cross", 1, 1), "k", target=target)
+    np.testing.assert_allclose(values(shown, "paths_encoder").ravel(), paths.effect, atol=1e-5)
+
+
+def test_several_pairs_are_their_mean(decoder):
+    more = (
+        "mary and tom went to the market . tom gave a book to | mary and tom went to the market . mary gave a book to"
+    )
+    shown = open_page("patching", folds=True, more_pairs=f"{more}\n\n{more} | mary | tom")
+    a, b = more.split(" | ")
+    wanted = ac.patching(decoder, [TOM, a, a], [B, b, b], [WORDS, None, ("mary", "tom")])
+    np.testing.assert_allclose(values(shown, "effects").ravel(), wanted.effect, atol=1e-6)
+    assert table(shown, "low").n.tolist() == [3] * 8
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"second": TOM, "word_a": "anna", "word_b": "tom"}, "These two sentences answer alike"),
+        ({"second": " "}, "Type a second sentence, B"),
+        ({"word_a": "zorple", "word_b": "tom"}, "“zorple” is a word that this model has not met"),
+        ({"word_a": "tom", "word_b": "tom"}, "Both answers are the same word"),
+        ({"word_a": "<b>x</b>", "word_b": "tom"}, "tokens to this model; an answer is one of its tokens"),
+        ({"more_pairs": "only one"}, "Line 1 of the further pairs is none: write A | B"),
+        ({"more_pairs": "a | b\n" * 9}, "At most 8 further pairs"),
+        ({"more_pairs": "a" * 5000}, "longer than 4000 letters together"),
+    ],
+)
+def test_bad_input_is_one_sentence(given, said):
+    shown = open_page("patching", **given)
+    assert said in text(shown) and "Something went wrong" not in text(shown) and "<b>x</b>" not in html(shown)
+
+
+def test_an_answer_that_is_typed_alone_waits_for_the_other():
+    assert lead(open_page("patching", word_a="book")).startswith("Head 0.2 carries most")
+
+
+def test_beyond_the_budget_one_sentence_says_so(operator_sets):
+    operator_sets(HEADLIGHT_PAGE_TOKENS2="1000")
+    shown = open_page("patching")
+    assert "This cannot be computed" in text(shown) and "more than one page of this server computes" in text(shown)
+    assert lead(shown) == "Which head carries the difference between the two sentences?"
+
+
+def test_what_takes_long_waits_for_a_click_and_can_be_stopped(monkeypatch):
+    monkeypatch.setattr(computing, "_seconds_a_pass", lambda viewed: 1.0)
+    words = {"second": B.replace("book", "cake"), "layer": 1, "head": 0}
+    shown = open_page("patching", **words)
+    assert packets(shown) == {} and "8 passes through the model, about 8 seconds." in text(shown)
+    assert lead(shown) == "Which head carries the difference between the two sentences?"
+    monkeypatch.setattr(asked, "of_heads", _stopped)
+    (ask,) = [each for each in shown.button if each.key == "ask_heads"]
+    shown = checked(ask.click().run())
+    assert "effects" not in packets(shown) and "it was stopped" in text(shown)
+    monkeypatch.undo()  # of the fixture, too
+    monkeypatch.setattr(computing, "_seconds_a_pass", lambda viewed: 1.0)
+    shown = checked(shown.run())
+    assert "effects" in packets(shown) and "paths" not in packets(shown)
+
+
+def _stopped(model, handle, asked, part, progress):
+    progress(1, 8)
+    raise HeadlightError("it was stopped")
+
+
+def test_visitors_do_not_see_each_others_sentences():
+    one, other = open_page("patching"), open_page("patching", second=TOM.replace("tom gave", "mary gave"))
+    before = lead(one)
+    assert lead(checked(one.run())) == before != lead(other)
+    assert "from tom to anna" in before
+
+
+def test_the_lines_of_python_give_what_the_page_shows(page, decoder):
+    (lines,) = [each.value for each in page.code if "ac.patching" in each.value]
+    names: dict = {}
+    exec(lines, names)
+    assert names["table"].effect.max() == pytest.approx(0.954, abs=0.002)
+    assert names["words"].effect.max() == pytest.approx(0.924, abs=0.002)
+    assert names["paths"].effect.max() == pytest.approx(0.560, abs=0.002)
+
+
+def test_the_pairs_that_it_knows_differ_in_one_word():
+    for first, second in SECONDS.items():
+        a, b = first.split(), second.split()
+        assert len(a) == len(b) and sum(x != y for x, y in zip(a, b, strict=True)) == 1, first
+    assert JOHN in SECONDS

@@ -1,0 +1,177 @@
+"""What the link of the page Patching asks for, and what is computed of it, once for everybody. No Streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from attn_core.circuits.patching.activation import Contrast, contrast, patching
+from attn_core.circuits.patching.answers import LogitDifference
+from attn_core.circuits.patching.path import path_patching
+from attn_core.errors import HeadlightError
+from ui import words
+from ui.server import passes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attn_core import Model
+    from attn_core.traces.trace import Trace
+    from ui.server.handles import ModelHandle
+
+WORDS = words.beside(__file__)
+MOST_PAIRS = 8
+LETTERS = 4000  # of all further pairs together
+Words = tuple[str, str]
+Pair = tuple[str, str, Words | None]  # A, B and their words
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Two sentences, what is measured of them, and further pairs of the kind; a value, so a key of what is kept."""
+
+    first: str
+    second: str
+    answer: Words | None = None
+    position: int | None = None  # of B, where an encoder's vector is compared
+    target: tuple[int, ...] | None = None  # what both passes of a translator read
+    stream: str = "self"
+    direction: str = "denoising"
+    more: tuple[Pair, ...] = ()
+
+    @property
+    def read(self) -> list[int] | None:
+        """The target as `attn_core.trace` takes it."""
+        return None if self.target is None else list(self.target)
+
+    @property
+    def measured(self) -> dict[str, object]:
+        """The arguments of `attn_core.patching` that say what d is, for lines of Python."""
+        return {"position": self.position, "target": self.read, "direction": self.direction}
+
+
+class Answers(NamedTuple):
+    """d of both sentences, the two words if it is made of words, and why there is no effect, or ""."""
+
+    d_a: float
+    d_b: float
+    words: Words | None
+    alike: str
+
+
+def parse_more(raw: str) -> tuple[Pair, ...]:
+    """Further pairs, one a line, "A | B" or "A | B | A's word | B's word"; HeadlightError says which line is none."""
+    if len(raw) > LETTERS:
+        raise HeadlightError(WORDS.text("more.too_long", letters=LETTERS))
+    found = []
+    for number, line in enumerate(raw.splitlines(), start=1):
+        parts = [part.strip() for part in line.split("|")]
+        if parts == [""]:
+            continue
+        if len(parts) not in (2, 4) or not all(parts):
+            raise HeadlightError(WORDS.text("more.no_pair", line=number))
+        found.append((parts[0], parts[1], (parts[2], parts[3]) if len(parts) == 4 else None))
+    if len(found) > MOST_PAIRS:
+        raise HeadlightError(WORDS.text("more.too_many", most=MOST_PAIRS))
+    return tuple(found)
+
+
+def answers(model: Model, handle: ModelHandle, asked: Asked) -> Answers:
+    """What the two sentences answer."""
+    found: Contrast = contrast(
+        model,
+        asked.first,
+        asked.second,
+        asked.answer,
+        asked.position,
+        target=asked.read,
+        direction=asked.direction,
+        run=partial(_run, handle),
+    )
+    named = found.answer.names if isinstance(found.answer, LogitDifference) else None
+    return Answers(found.d_a, found.d_b, named, found.alike)
+
+
+def of_heads(model: Model, handle: ModelHandle, asked: Asked, part: str, progress: Progress) -> pd.DataFrame:
+    """The effect of every head, at all positions at once; with further pairs the mean over all."""
+    return _patched(model, handle, asked, progress, part, more=asked.more)
+
+
+def of_words(model: Model, handle: ModelHandle, asked: Asked, tensor: str, progress: Progress) -> pd.DataFrame:
+    """The effect of a whole layer's tensor at every word."""
+    return _patched(model, handle, asked, progress, tensor)
+
+
+def of_head(
+    model: Model, handle: ModelHandle, asked: Asked, part: str, layer: int, head: int, progress: Progress
+) -> pd.DataFrame:
+    """The effect of one head at every word."""
+    return _patched(model, handle, asked, progress, part, (layer, head))
+
+
+def of_paths(
+    model: Model, handle: ModelHandle, asked: Asked, head: tuple[int, int], through: str, mlps: bool, progress: Progress
+) -> pd.DataFrame:
+    """The effect of every earlier head by its direct path into one head's query, key or value."""
+    return path_patching(
+        model,
+        asked.first,
+        asked.second,
+        None,
+        head,
+        through,
+        asked.answer,
+        position=asked.position,
+        target=asked.read,
+        direction=asked.direction,
+        stream=asked.stream,
+        freeze_mlps=not mlps,
+        progress=progress,
+        run=partial(_run, handle),
+        turn=partial(_turn, handle),
+    )
+
+
+def _patched(
+    model: Model,
+    handle: ModelHandle,
+    asked: Asked,
+    progress: Progress,
+    at: str,
+    head: tuple[int, int] | None = None,
+    more: tuple[Pair, ...] = (),
+) -> pd.DataFrame:
+    """`attn_core.patching` at every place of a kind, or at each word of one head."""
+    pairs = [(asked.first, asked.second, asked.answer), *more]
+    a, b, said = ([pair[i] for pair in pairs] for i in range(3))
+    several = len(pairs) > 1
+    return patching(
+        model,
+        a if several else asked.first,
+        b if several else asked.second,
+        said if several else asked.answer,
+        position=asked.position,
+        target=asked.read,
+        at=at,
+        stream=asked.stream,
+        by_position=None if head is None else True,
+        layer=None if head is None else head[0],
+        head=None if head is None else head[1],
+        direction=asked.direction,
+        progress=progress,
+        run=partial(_run, handle),
+        turn=partial(_turn, handle),
+    )
+
+
+def _run(handle: ModelHandle, _: Model, text: str | list[int], **options: object) -> Trace:
+    """A pass through the shared cache, in its turn among those of other visitors."""
+    return passes.trace(handle, text, **options).value()
+
+
+def _turn(handle: ModelHandle) -> AbstractContextManager[None]:
+    return passes.in_turn(handle)

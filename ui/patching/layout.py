@@ -1,0 +1,85 @@
+"""The page Patching from top to bottom: the pair, the map, the opened head, the paths into it, what to keep in mind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from attn_core.views import snippets
+from ui import stream, words
+from ui.drawing import controls, widgets
+from ui.patching import maps, paths, reading, sentences
+from ui.patching.params import MORE
+from ui.patching.reading import Read
+from ui.shell import save_files
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from ui.page import Page
+
+WORDS = words.beside(__file__)
+
+
+def draw(page: Page) -> None:
+    """The whole page."""
+    headline = st.container(gap=None)
+    with st.container():  # whatever waits has this place, and nothing below moves when it is gone
+        read = reading.of(page)
+    left, right = st.columns([54, 46], gap="medium")
+    with left, widgets.card("map", WORDS.html("map.title"), WORDS.html("map.hint", page.state["direction"])):
+        table, values = maps.main_map(read)
+    with right, widgets.card("row", WORDS.html("row.title", head=read.base.name), WORDS.html("row.hint")):
+        _open_strongest(read, values)
+        maps.opened_head(read)
+        stream.links_elsewhere(read.a, read.a.query, "all_heads", "step_by_step", "delta_e")
+    with widgets.card("paths", WORDS.html("paths.title", head=read.base.name), WORDS.html("paths.hint")):
+        paths.into_opened(read, values)
+    left, right = st.columns(2, gap="medium")
+    with left, widgets.card("cautions", WORDS.html("cautions.title")):
+        st.html(f"<ul><li>{WORDS.html('cautions.first')}</li><li>{WORDS.html('cautions.second')}</li></ul>")
+    with right, widgets.card("more", WORDS.html("more.title"), WORDS.html("more.hint")):
+        if read.kind == "words" and read.asked.target is None:
+            controls.lines(MORE, WORDS.text("more.placeholder"))
+        else:
+            widgets.note(WORDS.text("more.words_only"))
+    _offer(read, table)
+    with headline:
+        sub = WORDS.html("lead.sub", page.state["direction"], title=page.entry.title)
+        if page.state["by"] == "words":
+            labels = read.tokens.labels
+            said = sentences.word_headline(read.asked, read.answers, page.state["tensor"], table, labels)
+        else:
+            said = sentences.headline(read.asked, read.answers, page.state["part"], values)
+        widgets.lead(said, f"{page.badges(read.a.trace)}{sub}")
+
+
+def _open_strongest(read: Read, values: np.ndarray | None) -> None:
+    """A button that opens the head which moves most, where it is not the opened one."""
+    best = None if values is None else sentences.strongest(values)
+    if best is not None and best != (read.base.layer, read.base.head):
+        label = WORDS.text("row.open", head=sentences.named(best))
+        st.button(label, key="open_strongest", on_click=stream.open_head, args=best)
+
+
+def _offer(read: Read, table: pd.DataFrame | None) -> None:
+    """The page's end: its numbers, its pictures and the lines of Python that give them."""
+    numbers = None if table is None else save_files.Numbers("patching", lambda: table.to_csv(index=False))
+    stream.offer_stream(read.a, None, numbers)
+    by_word = read.page.state["by"] == "words"
+    lines = snippets.patching(
+        read.page.model_name,
+        (read.asked.first, read.asked.second),
+        read.asked.answer,
+        read.asked.measured,
+        read.page.state["tensor" if by_word else "part"],
+        read.asked.stream,
+        (read.base.layer, read.base.head),
+        read.page.state["through"],
+        read.page.state["mlps"],
+        read.asked.more,
+    )
+    said = [read.asked.first, read.asked.second]
+    read.page.offer_pictures(f"head {read.base.name}", sentences=said, lines=lines)

@@ -1,0 +1,130 @@
+"""The maps of the page Patching: layers × heads, layers × words, and the opened head word by word."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from attn_core.figures.canvas.heads import pack_values
+from attn_core.figures.canvas.matrix import Side, pack_cells
+from attn_core.figures.html.bar_table import Column
+from attn_core.text.decoding import visible
+from ui import words
+from ui.drawing import canvas, controls, gallery, widgets
+from ui.patching import asked, sentences
+from ui.patching.computing import computed
+from ui.patching.params import BY, PART, TENSOR
+from ui.patching.reading import Read
+from ui.shared_params import HEAD, LAYER
+from ui.shell.folds import fold
+from ui.stream import open_head
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attn_core.text.tokens import Tokens
+
+WORDS = words.beside(__file__)
+
+
+def main_map(read: Read) -> tuple[pd.DataFrame | None, np.ndarray | None]:
+    """The map that is asked for; gives its table, and the effect of heads [layer, head] where it is of heads."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        by = controls.switch(BY)
+        part = controls.switch(PART if by == "heads" else TENSOR)
+    if by == "words":
+        return _words(read, part), None
+    return _heads(read, part)
+
+
+def _heads(read: Read, part: str) -> tuple[pd.DataFrame | None, np.ndarray | None]:
+    n_layers, n_heads = read.base.n_layers, read.base.n_heads
+    n_passes = n_layers * n_heads * (1 + len(read.asked.more))
+    table = computed(read, "heads", n_passes, asked.of_heads, part)
+    if table is None:
+        return None, None
+    values = sentences.head_values(table, (n_layers, n_heads))
+    if not np.isnan(values).all():
+        head_map(read, values, "effects", WORDS.text("map.name", part), WORDS.text("map.picture"))
+    _notes(table)
+    numbers(table, "heads")
+    return table, values
+
+
+def head_map(read: Read, values: np.ndarray, key: str, name: str, picture: str) -> None:
+    """Layers × heads, one number a head; a click opens a head."""
+    canvas.overview(
+        pack_values(values, sentences.texts(values), name=name, signed=True),
+        key=key,
+        picture=picture,
+        says=WORDS.text("map.caption", name=name),
+        selected=(read.base.layer, read.base.head),
+        on_open=lambda tile: open_head(tile.layer, tile.head),
+    )
+
+
+def _words(read: Read, tensor: str) -> pd.DataFrame | None:
+    tokens, n_layers = read.tokens, read.base.n_layers
+    table = computed(read, "words", n_layers * len(tokens), asked.of_words, tensor)
+    if table is None:
+        return None
+    values = np.full((n_layers, len(tokens)), np.nan)
+    values[table["layer"].astype(int), table["position"].astype(int)] = table["effect"]
+    if not np.isnan(values).all():
+        cells = pack_cells(
+            values,
+            Side([WORDS.text("map.layer", layer=layer) for layer in range(n_layers)]),
+            Side([visible(label) for label in tokens.labels], "query", special=tokens.special, slanted=True),
+            says=WORDS.text("map.words_say", row="{row}", column="{column}", value="{value}"),
+            says_masked=WORDS.text("map.words_missing", column="{column}"),
+            alt=WORDS.text("map.words_alt"),
+            square=True,
+        )
+        canvas.cells(cells, key="by_word", picture=WORDS.text("map.words_picture"))
+    _notes(table)
+    numbers(table, "words")
+    return table
+
+
+def _notes(table: pd.DataFrame) -> None:
+    for said in (*table.attrs["alike"], *table.attrs["left_out"]):
+        widgets.note(said)
+
+
+def numbers(table: pd.DataFrame, name: str) -> None:
+    """All numbers of a map, the largest effect first."""
+    fold(
+        WORDS.text("map.fold"),
+        f"numbers_{name}",
+        partial(st.dataframe, sentences.ranked(table), hide_index=True, height=282, key=f"table_{name}"),
+    )
+
+
+def opened_head(read: Read) -> None:
+    """The opened head, one word at a time."""
+    part = read.page.state["part"]
+    name, viewed = read.base.name, read.base
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        controls.stepper(LAYER, viewed.n_layers - 1, ("K", "J"))
+        controls.stepper(HEAD, viewed.n_heads - 1, ("H", "L"))
+    tokens = viewed.keys if part in ("key", "value") else viewed.queries
+    table = computed(read, "row", len(tokens), asked.of_head, part, viewed.layer, viewed.head)
+    if table is None or table["effect"].isna().all():
+        return
+    labels, column = _row(table, tokens)
+    gallery.bars(
+        WORDS.text("row.picture"),
+        labels,
+        [column],
+        says=WORDS.text("row.caption", head=name),
+        head=WORDS.text("row.word"),
+    )
+
+
+def _row(table: pd.DataFrame, tokens: Tokens) -> tuple[list[str], Column]:
+    effects = table["effect"].to_numpy(dtype=float)
+    labels = [f"{visible(tokens.labels[at])} ({at})" for at in table["position"].astype(int)]
+    return labels, Column(WORDS.text("row.effect"), effects, [sentences.share(value) for value in effects], "delta")

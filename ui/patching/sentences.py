@@ -1,0 +1,106 @@
+"""What the page Patching says of its numbers: the headline, and how a part is named. No Streamlit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from markupsafe import Markup
+
+from attn_core.text.decoding import visible
+from attn_core.text.numbers import MINUS
+from ui import words
+from ui.drawing import markup
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ui.patching.asked import Answers, Asked
+
+WORDS = words.beside(__file__)
+LITTLE = 0.1  # of the difference; what moves less carries hardly any of it
+Head = tuple[int, int]
+
+
+def head_values(table: pd.DataFrame, shape: tuple[int, int]) -> np.ndarray:
+    """The effect of heads as a map [layer, head]; NaN where the table has none."""
+    values = np.full(shape, np.nan)
+    values[table["layer"].astype(int), table["head"].astype(int)] = table["effect"]
+    return values
+
+
+def strongest(values: np.ndarray, later_than: int = -1) -> Head | None:
+    """The head with the largest effect, of the layers after one; None where there is none."""
+    open_to = np.where(np.arange(len(values))[:, None] > later_than, values, np.nan)
+    if np.isnan(open_to).all():
+        return None
+    layer, head = np.unravel_index(np.nanargmax(open_to), values.shape)
+    return int(layer), int(head)
+
+
+def headline(asked: Asked, answers: Answers, part: str, values: np.ndarray | None) -> Markup:
+    """Which head carries the difference, as HTML."""
+    if answers.alike:
+        return WORDS.html("lead.alike")
+    best = None if values is None else strongest(values)
+    if values is None or best is None:
+        return WORDS.html("lead.question")
+    moves = float(values[best])
+    what = WORDS.text("lead.what", part)
+    if moves < LITTLE:
+        return WORDS.html("lead.nobody", asked.direction, what=what, head=named(best), share=share(moves))
+    end = moved(asked, answers)
+    return WORDS.html("lead.best", asked.direction, what=what, head=named(best), share=share(moves), end=end)
+
+
+def word_headline(asked: Asked, answers: Answers, tensor: str, table: pd.DataFrame | None, labels: list[str]) -> Markup:
+    """At which word of which layer the difference is carried, as HTML."""
+    if answers.alike:
+        return WORDS.html("lead.alike")
+    if table is None or table["effect"].isna().all():
+        return WORDS.html("lead.question")
+    best = table.loc[table["effect"].idxmax()]
+    word = markup.query(visible(labels[int(best["position"])]))
+    what = WORDS.text("lead.tensor", tensor, layer=int(best["layer"]))
+    end = moved(asked, answers)
+    moves = share(float(best["effect"]))
+    return WORDS.html("lead.best_word", asked.direction, what=what, word=word, share=moves, end=end)
+
+
+def moved(asked: Asked, answers: Answers) -> Markup:
+    """From where to where the answer moves, as HTML."""
+    if answers.words is None:
+        return WORDS.html("lead.end.target") if asked.target is not None else WORDS.html("lead.end.vector")
+    first, second = (markup.tok(visible(word)) for word in answers.words)
+    return WORDS.html("lead.end.words", first=first, other=second)
+
+
+def named(head: Head) -> str:
+    """ "0.3"."""
+    return f"{head[0]}.{head[1]}"
+
+
+def texts(values: np.ndarray) -> list[list[str]]:
+    """A map's numbers as they are read, [layer][head]."""
+    return [[share(value) for value in row] for row in values]
+
+
+def share(effect: float) -> str:
+    """A share of the difference, which may be below 0 or above 1: "95 %", "−3 %"; "–" where there is none."""
+    said = "–" if effect != effect else f"{100 * effect:.0f} %"
+    return "0 %" if said == "-0 %" else said.replace("-", MINUS)
+
+
+def path_reading(best: Head, moves: float, head: str, through: str) -> Markup:
+    """What the map of paths says, as HTML."""
+    if abs(moves) < LITTLE:
+        return WORDS.html("paths.nobody", head=head, through=WORDS.text("through", through))
+    return WORDS.html(
+        "paths.best", head=head, through=WORDS.text("through", through), sender=named(best), share=share(moves)
+    )
+
+
+def ranked(table: pd.DataFrame) -> pd.DataFrame:
+    """A table by the size of its effect, the largest first; columns that say nothing here are left out."""
+    order = table["effect"].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order].dropna(axis=1, how="all").reset_index(drop=True)
