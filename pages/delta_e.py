@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attn_core.models.catalogue import CATALOGUE
+from attn_core.models.catalogue import READS_TEXT
 from ui import stream
 from ui.delta_e import arrows, cards, charts, head_map, parts_table, reading
 from ui.delta_e.headline import lead
@@ -11,7 +11,7 @@ from ui.page import ROOT, open_page
 from ui.shared_params import HEAD, LAYER
 
 PARAMS = [*stream.PARAMS, *head_map.PARAMS, *charts.PARAMS, *arrows.PARAMS]
-page = open_page("delta_e", PARAMS, models=tuple(CATALOGUE))
+page = open_page("delta_e", PARAMS, models=READS_TEXT)
 headline = st.container(gap=None)
 with headline:
     canvas.follow_theme()

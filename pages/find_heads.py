@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attn_core.models.catalogue import CATALOGUE
+from attn_core.models.catalogue import READS_TEXT
 from ui import stream
 from ui.drawing import controls, widgets
 from ui.find_heads import ablation_cards, kinds_cards, search_cards
@@ -15,7 +15,7 @@ FIND = choice("find", TITLES, label="Find", in_caption=False)
 
 page = open_page(
     "find_heads",
-    models=tuple(CATALOGUE),
+    models=READS_TEXT,
     params=[
         FIND,
         *stream.PARAMS,

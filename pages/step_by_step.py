@@ -5,7 +5,7 @@ from functools import partial
 
 import streamlit as st
 
-from attn_core.models.catalogue import CATALOGUE
+from attn_core.models.catalogue import READS_TEXT
 from ui import stream
 from ui.drawing import controls
 from ui.page import ROOT, open_page
@@ -24,7 +24,7 @@ page = open_page(
         *editors.PARAMS,
         *strip.PARAMS,
     ],
-    models=tuple(CATALOGUE),
+    models=READS_TEXT,
     asks=lambda state: state["weights"] == "real",
 )
 st.html(ROOT / "assets" / "css" / "steps.css")

@@ -4,7 +4,7 @@ from functools import partial
 
 import streamlit as st
 
-from attn_core.models.catalogue import CATALOGUE
+from attn_core.models.catalogue import READS_TEXT
 from ui import stream
 from ui.drawing import canvas, controls
 from ui.page import ROOT, open_page
@@ -18,7 +18,7 @@ WHY = choice("why", TITLES, label="View", in_caption=False)
 page = open_page(
     "why_there",
     [WHY, *stream.PARAMS, *reading.PARAMS, *pictures.PARAMS, *taken_out.PARAMS, *flow_view.PARAMS],
-    models=tuple(CATALOGUE),
+    models=READS_TEXT,
 )
 with st.container(gap=None):
     canvas.follow_theme()

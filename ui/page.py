@@ -290,6 +290,8 @@ def _known_model(name: str, offered: Sequence[str]) -> str:
         two_stacks = entry_of(name).architecture == "encoder-decoder"
     except HeadlightError as error:
         raise ValueError(str(error).rstrip(".")) from None
+    if name in CATALOGUE and CATALOGUE[name].reads == "sound" and name not in offered:
+        raise ValueError("it listens to recordings: Translate and transcribe has a place for it")
     if name in CATALOGUE and name not in offered:
         raise ValueError(f"this page has no place for its {'two stacks' if two_stacks else 'single stack'}")
     return name

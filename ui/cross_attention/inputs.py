@@ -13,7 +13,7 @@ import streamlit as st
 
 from attn_core.errors import HeadlightError
 from attn_core.models.cards import card_of
-from attn_core.models.catalogue import CATALOGUE, entry_of
+from attn_core.models.catalogue import CATALOGUE, READS_TEXT, entry_of
 from attn_core.prediction import translation
 from ui import words
 from ui.cross_attention.translation import Translation, head_names
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
 
 WORDS = words.beside(__file__)
-TRANSLATORS = tuple(name for name, entry in CATALOGUE.items() if entry.architecture == "encoder-decoder")
+TRANSLATORS = tuple(name for name in READS_TEXT if CATALOGUE[name].architecture == "encoder-decoder")
 STARTER = card_of("tiny-translator").examples[0]
 
 
@@ -39,6 +39,8 @@ def _translator(raw: str, earlier: Earlier) -> str:
         raise ValueError(str(error).rstrip(".")) from None
     if not two_stacks:
         raise ValueError(WORDS.text("inputs.one_stack"))
+    if entry_of(raw).reads != "text":
+        raise ValueError(WORDS.text("inputs.listens"))
     return raw
 
 

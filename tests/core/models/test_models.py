@@ -410,6 +410,10 @@ LIBRARY = {  # what the library's own classes say of the published configuration
         "LlamaForCausalLM",
         SMOL | {"num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3},
     ),
+    "whisper-tiny.en": (
+        "WhisperForConditionalGeneration",
+        {"d_model": 384, "vocab_size": 51864, "pad_token_id": 50256} | dict(zip(STACKS, [4, 6, 1536] * 2, strict=True)),
+    ),
     "t5-small": (
         "T5ForConditionalGeneration",
         {"d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8},
