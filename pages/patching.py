@@ -1,6 +1,6 @@
 """Patching: take something of one sentence, put it into another, and see which head carries the difference."""
 
-from attn_core.models.catalogue import CATALOGUE
+from attn_core.models.catalogue import READS_TEXT
 from ui import stream
 from ui.page import open_page
 from ui.patching import layout, params
@@ -10,7 +10,7 @@ first = params.first_model()
 page = open_page(
     "patching",
     [*stream.PARAMS, *params.PARAMS],
-    models=(first, *(name for name in CATALOGUE if name != first)),
+    models=(first, *(name for name in READS_TEXT if name != first)),
     starter=params.TOM if first == params.SHIPPED else params.JOHN,
     examples=(params.TOM, params.JOHN, KEYS),
 )

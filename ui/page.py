@@ -61,7 +61,7 @@ from ui.shared_params import CARD, HEAD, LARGE, LAYER, QUERY, STARTER
 from ui.shell import fetching, known_words, menu, newcomer, own_sentence, save
 from ui.shell.badges import parity, parity_of, provenance, weights
 from ui.shell.inputs import ask, take_back
-from ui.shell.menu import PAGES, ROOT, go
+from ui.shell.menu import PAGES, ROOT, TITLES, go
 from ui.shell.progress import shown_problems, stop_with, wait_for
 from ui.widget_values import check_as_they_come
 
@@ -234,7 +234,7 @@ def open_page(
     cache.begin_page(network_of(st.context.ip_address or ""))
     gallery.reset()
     st.set_page_config(
-        page_title=f"{PAGES[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"
+        page_title=f"{TITLES[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"
     )
     st.html(_styles())
     offered = tuple(models or (name for name, entry in CATALOGUE.items() if entry.architecture != "encoder-decoder"))

@@ -63,7 +63,7 @@ def transcribe(model: Model, spectrogram: Any, at_most: int = MOST, *, turn: Tur
     settings = model.hf.generation_config
     never = list(getattr(settings, "suppress_tokens", None) or [])
     not_first = list(getattr(settings, "begin_suppress_tokens", None) or [])
-    while len(said) - n_opening < at_most and len(said) < model.limit:
+    while len(said) - n_opening < at_most and len(said) < model.limit - 1:  # a place is the end sign's
         with turn(), model.running():
             output = model.hf(
                 encoder_outputs=heard,

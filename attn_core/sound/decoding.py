@@ -40,7 +40,7 @@ def read_sound(data: bytes) -> Samples:
     import soundfile
 
     if len(data) > MOST_BYTES:
-        raise NoSound(f"This file has {len(data) / 1e6:.0f} MB; at most {MOST_BYTES / 1e6:.0f} MB are taken.")
+        raise NoSound(f"This file has {len(data) / 1e6:.1f} MB; at most {MOST_BYTES / 1e6:.0f} MB are taken.")
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             _check(file)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from attn_core.sound.decoding import LONGEST, RATE
 
 WINDOW, HOP = 400, 160  # samples: 25 ms, every 10 ms
-FRAMES_A_SECOND = RATE // HOP
+FAINTEST = 1e-10  # power that is told from nothing
 Floats = NDArray[np.floating[Any]]
 
 
@@ -27,7 +27,7 @@ def log_mel(samples: Floats, n_bands: int = 80, seconds: float = LONGEST) -> NDA
     frames = np.lib.stride_tricks.sliding_window_view(around, WINDOW)[::HOP][:-1]  # [frame, sample]
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
     power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2  # [frame, frequency]
-    logarithm = np.log10(np.maximum(bands(n_bands) @ power.T, 1e-10))  # [band, frame]
+    logarithm = np.log10(np.maximum(bands(n_bands) @ power.T, FAINTEST))  # [band, frame]
     floored = np.maximum(logarithm, logarithm.max() - 8)
     return ((floored + 4) / 4).astype(np.float32)
 

@@ -109,6 +109,11 @@ def register(name: str, make: Callable[[], go.Figure], says: str = "", about: st
         of_session().pictures[name] = Picture(make, says or name, about)
 
 
+def register_chart(name: str, make: Callable[..., ChartSpec], says: str = "") -> None:
+    """Let a Plotly picture be saved that stands on the page in another form; `make` is called with `theme=`."""
+    register(name, partial(validated(make), theme="light"), says)
+
+
 def theme() -> Theme:
     return "dark" if st.context.theme.type == "dark" else "light"
 

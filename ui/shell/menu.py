@@ -38,6 +38,7 @@ GROUPS = {
     },
 }
 PAGES = {page: label for group in GROUPS.values() for page, label in group.items()}
+TITLES = PAGES | {"cross_attention": "Translate and transcribe"}  # where there is room for more than the menu has
 # Others lead to them: on one line they stand where a wide screen has the room, in the drawer always.
 WHERE_WIDE = ("training", "predict_first")
 
