@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from hosted import NGINX, ROOT, dockerfile, own_certificate
 
 from attn_core.settings import Settings
 from benchmarks import capacity
+from hosting import sockets
+from hosting.limits import Limits
 
 DEPLOY = ROOT / "deploy"
 
@@ -84,6 +88,58 @@ def test_a_pod_can_write_nowhere_but_in_tmp_and_may_do_nothing() -> None:
 def test_the_controllers_logs_hold_no_sentence() -> None:
     said = manifests()["ConfigMap"]["data"]
     assert said["error-log-level"] == "emerg" and said["disable-access-log"] == "true"
+
+
+@pytest.mark.house
+def test_streamlits_own_limits_are_those_that_the_guard_and_the_proxies_count_on() -> None:
+    said = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    assert said["runner"]["postScriptGC"] is False and said["client"]["allowedOrigins"] == []
+    assert said["client"]["showErrorDetails"] == "none" and said["browser"]["gatherUsageStats"] is False
+    server, guard = said["server"], Limits()
+    assert server["maxUploadSize"] == 16 and server["disconnectedSessionTTL"] == sockets.STAYS
+    assert guard.message_bytes <= server["maxWidgetStateSize"] * 2**20 <= server["maxMessageSize"] * 2**20
+    nginx = (DEPLOY / "nginx" / "nginx.conf").read_text()
+    ingress = manifests()["Ingress"]["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"]
+    assert ingress == "17m" and "client_max_body_size 17m;" in nginx  # the file, and what frames it
+
+
+@pytest.mark.house
+@pytest.mark.parametrize(
+    ("packages", "last", "failed"),
+    [
+        ([], "known holes: COULD NOT ASK: the index", (False, True)),
+        (
+            [{"name": "a", "version": "1", "skip_reason": "unknown"}] * 2,
+            "known holes: COULD NOT ASK: the index",
+            (False, True),
+        ),
+        ([{"name": "a", "version": "1", "vulns": []}], "known holes: none in all 1 packages", (False, False)),
+        (
+            [{"name": "a", "version": "1", "vulns": []}, {"name": "b", "version": "1", "skip_reason": "?"}],
+            "known holes: none in 1 packages, COULD NOT ASK for 1 others",
+            (False, True),
+        ),
+        (
+            [{"name": "a", "version": "1", "vulns": [{"id": "X-1", "fix_versions": ["2"]}]}],
+            "KNOWN HOLES: 1 in 1 packages",
+            (True, True),
+        ),
+    ],
+)
+def test_the_audit_fails_loudly_or_says_that_it_could_not_ask(
+    packages: Any,
+    last: str,
+    failed: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    about = importlib.util.spec_from_file_location("audit", ROOT / ".ci" / "audit.py")
+    assert about is not None and about.loader is not None
+    audit = importlib.util.module_from_spec(about)
+    about.loader.exec_module(audit)
+    monkeypatch.setattr(audit, "told", lambda: packages)
+    assert (bool(audit.main(strict=False)), bool(audit.main(strict=True))) == failed
+    assert capsys.readouterr().out.splitlines()[-1].startswith(last)
 
 
 @pytest.mark.house

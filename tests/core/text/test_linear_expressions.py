@@ -23,6 +23,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "the name of a model": catalogue._HUB_ID.fullmatch,
     "a saved view": lambda text: _refused(html_page.remembered, text),
     "the text of a label": labels.unescaped,
+    "a token among Markdown": lambda text: re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text),
     "the name of a file": lambda text: re.sub(r"[^\w.]+", "-", text),
     "the number of a block": lambda text: re.search(r"\.(\d+)\.", text),
     **{
@@ -51,6 +52,7 @@ READ_HERE = {
     "attn_core/parameters/meta_model.py",
     "attn_core/parameters/from_class.py",
     "ui/shell/save_files.py",
+    "ui/drawing/markup.py",
     "attn_core/models/hub.py",  # a commit: forty characters, no repetition
 }
 
@@ -77,3 +79,19 @@ def test_no_other_expression_reads_what_a_stranger_sends() -> None:
     used = re.compile(r"\b(?:re|regex)\.(?:compile|sub|search|match|fullmatch|findall|finditer|split)\(")
     found = {file.relative_to(ROOT).as_posix() for file in files if used.search(file.read_text(encoding="utf-8"))}
     assert {name for name in found if not name.startswith("attn_core/tiny/")} == TRUSTED | READ_HERE
+
+
+# Scripts that have an expression, each without a repetition inside another: a colour, our own templates, a rounding.
+IN_SCRIPTS = {"app/whole_page.js", "app/paint_words.js", "canvas/drawing.js", "canvas/numbers.js"}
+
+
+def test_scripts_have_no_other_expression_either() -> None:
+    used = re.compile(r"(?:[(=,:]|return|\?|&&|\|\|)\s*/(?![/*\s=])[^\n]*?/[dgimsuvy]*\s*[.,;)]|\bRegExp\b")
+    nested = re.compile(r"\([^()]*[+*][^()]*\)[+*{]")
+    assets = ROOT / "assets"
+    found = {
+        file.relative_to(assets).as_posix(): used.findall(file.read_text(encoding="utf-8"))
+        for file in assets.rglob("*.js")
+    }
+    assert {name for name, expressions in found.items() if expressions} == IN_SCRIPTS
+    assert not [each for expressions in found.values() for each in expressions if nested.search(each)]
