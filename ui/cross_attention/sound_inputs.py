@@ -84,7 +84,7 @@ def ask(page: Page) -> Handle[Heard]:
 def _chosen(page: Page) -> Sound:
     source = page.state["sound"]
     if source == "shipped":
-        name = controls.pick(SHIPPED, width=420)
+        name: str = controls.pick(SHIPPED, width=420)
         return Sound(("shipped", name), partial(_shipped, name))
     st.html(f'<div class="hl-hint">{WORDS.html("sound.ask", source)}</div>')
     if source == "microphone":

@@ -146,7 +146,8 @@ def _write(arrays: Arrays, beside: Path, into: Path, called: str, check_config: 
 
     own = json.loads((beside / "config.json").read_text())
     special = _write_tokenizer(beside / "tokenizer.json", into, len(arrays["decoder/embeddings/weight"]))
-    config = WhisperConfig(**_sizes(arrays), **_signs(special), architectures=["WhisperForConditionalGeneration"])
+    facts: dict[str, Any] = {**_sizes(arrays), **_signs(special)}
+    config = WhisperConfig(**facts, architectures=["WhisperForConditionalGeneration"])
     check_config(config, called)
     config.save_pretrained(into)
     generation = {
