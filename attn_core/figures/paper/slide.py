@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from attn_core.figures.colours import roles
 from attn_core.figures.labels import SERIF, phrase
@@ -46,16 +47,7 @@ def as_slide(figure: go.Figure, headline: str, below: str) -> go.Figure:
             "t": margin["t"] + top + spare,
             "b": (below_figure := margin["b"] + bottom + spare),
         },
-        title={
-            "text": "<br>".join(map(phrase, lines)),
-            "font": {"size": letter, "family": SERIF, "color": roles("light")["ink"]},
-            "xref": "container",
-            "yref": "container",
-            "x": edge / width,
-            "xanchor": "left",
-            "y": 1 - (edge + 0.75 * letter) / height,  # of the first line's foot
-            "yanchor": "top",
-        },
+        title=_title(lines, letter, edge / width, 1 - (edge + 0.75 * letter) / height),  # y of the first line's foot
     )
     figure.add_annotation(
         text=phrase(below),
@@ -69,6 +61,20 @@ def as_slide(figure: go.Figure, headline: str, below: str) -> go.Figure:
         showarrow=False,
     )
     return figure
+
+
+def _title(lines: Sequence[str], letter: float, x: float, y: float) -> dict[str, Any]:
+    """The headline of a slide, its first line's foot at (x, y), in parts of the slide."""
+    return {
+        "text": "<br>".join(map(phrase, lines)),
+        "font": {"size": letter, "family": SERIF, "color": roles("light")["ink"]},
+        "xref": "container",
+        "yref": "container",
+        "x": x,
+        "xanchor": "left",
+        "y": y,
+        "yanchor": "top",
+    }
 
 
 def with_headline(figure: go.Figure, headline: str, size: float = 17) -> go.Figure:

@@ -11,10 +11,26 @@ from attn_core.masks import Mask, RelativeBias
 from attn_core.traces.layer import Call, Layer, Replaced, frozen
 from attn_core.traces.saved.tensors import NamedTensors
 from attn_core.traces.saved.wiring_json import MOST, TAPS, number, site_from_json, text
+from attn_core.traces.wiring import Site
 
 
 def layer_from_json(said: Any, n_query: int, n_key: int, tensors: NamedTensors) -> Layer:
     site = site_from_json(said["site"])
+    call = _call(said, site, n_query, n_key, tensors)
+    taps, computed = {}, {}
+    for name in TAPS:
+        tap = getattr(site, name)
+        if tap is not None:  # what W_K reads is the other sentence in "cross"
+            n_rows = n_key if name == "memory" else n_query
+            taps[tap] = tensors.of(said["taps"][name], n_rows, None)
+            if name in said["computed"]:
+                computed[tap] = tensors.of(said["computed"][name], *taps[tap].shape)
+    if not all(name in TAPS and getattr(site, name) in computed for name in said["computed"]):
+        raise ValueError("no tensor of a layer")
+    return Layer(site, call, frozen(taps), frozen(computed))
+
+
+def _call(said: Any, site: Site, n_query: int, n_key: int, tensors: NamedTensors) -> Call:
     query = tensors.of(said["query"], site.n_heads, n_query, None)
     key = tensors.of(said["key"], None, n_key, query.shape[-1])
     value = tensors.of(said["value"], len(key), n_key, None)
@@ -27,7 +43,7 @@ def layer_from_json(said: Any, n_query: int, n_key: int, tensors: NamedTensors) 
     }
     if not set(inputs) <= {"query", "key", "value"}:
         raise ValueError("no input of attention")
-    call = Call(
+    return Call(
         query,
         key,
         value,
@@ -40,17 +56,6 @@ def layer_from_json(said: Any, n_query: int, n_key: int, tensors: NamedTensors) 
         forced=frozen(_by_head(said["forced"], site.n_heads, (n_query, n_key), tensors)),
         computed=frozen(inputs),
     )
-    taps, computed = {}, {}
-    for name in TAPS:
-        tap = getattr(site, name)
-        if tap is not None:  # what W_K reads is the other sentence in "cross"
-            n_rows = n_key if name == "memory" else n_query
-            taps[tap] = tensors.of(said["taps"][name], n_rows, None)
-            if name in said["computed"]:
-                computed[tap] = tensors.of(said["computed"][name], *taps[tap].shape)
-    if not all(name in TAPS and getattr(site, name) in computed for name in said["computed"]):
-        raise ValueError("no tensor of a layer")
-    return Layer(site, call, frozen(taps), frozen(computed))
 
 
 def _replaced(said: Any, n_heads: int, shape: tuple[int, int], tensors: NamedTensors) -> dict[int, Replaced]:
