@@ -260,8 +260,13 @@ def _flows(
     stream, told = trace.stream(name), progress or (lambda share: None)
     found = {}
     for done, measure in enumerate(MEASURES):
-        found[measure] = flow(stream, measure, progress=lambda share, done=done: told((done + share) / len(MEASURES)))
+        found[measure] = flow(stream, measure, progress=_among_all(told, done))
     return found, [LayerParts.of(stream, layer).sizes().astype(np.float32) for layer in range(stream.n_layers)]
+
+
+def _among_all(tell: Callable[[float], None], done: int) -> Callable[[float], None]:
+    """The progress of one measure as a part of that of all, of which some are done."""
+    return lambda share: tell((done + share) / len(MEASURES))
 
 
 def _logit_top(trace: Trace, token: int, word: int) -> LogitTop:
