@@ -38,16 +38,17 @@ def headline(now: StreamTrace, end: StreamTrace, query: int, at: int) -> Markup:
     labels = end.tokens.labels
     key = int(np.argmax(end.pattern(LAYER, HEAD)[query]))
     share, later = (percent(float(each.pattern(LAYER, HEAD)[query, key])) for each in (now, end))
-    slots = {
-        "steps": step_name(at),
-        "last": step_name(-1),
-        "query": markup.query(markup.token_name(labels, query)),
-        "key": markup.key(markup.token_name(labels, key)),
-        "head": NAME,
-        "share": share,
-        "later": later,
-    }
-    return WORDS.html("lead", _when(at), **slots)
+    return WORDS.html(
+        "lead",
+        _when(at),
+        steps=step_name(at),
+        last=step_name(-1),
+        query=markup.query(markup.token_name(labels, query)),
+        key=markup.key(markup.token_name(labels, key)),
+        head=NAME,
+        share=share,
+        later=later,
+    )
 
 
 def _when(at: int) -> str:
