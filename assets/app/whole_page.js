@@ -6,6 +6,7 @@ export default function () {
   if (globalThis.headlightWholePage) return;
   globalThis.headlightWholePage = true;
   keepOneEntry();
+  keepExplanationsInside();
   printAllOfIt();
 }
 
@@ -15,16 +16,41 @@ export default function () {
 function keepOneEntry() {
   const push = history.pushState;
   let arriving = false;
+  let linked = false; // … a link into the page itself was clicked: its short address is one entry, the full one none
   history.pushState = (state, title, address) => {
     const isOther = new URL(address, location).pathname !== location.pathname;
-    if (arriving && !isOther) return history.replaceState(state, title, address);
-    arriving = isOther;
+    path = new URL(address, location).pathname;
+    if (linked && !isOther) [linked, arriving] = [false, true];
+    else if (arriving && !isOther) return history.replaceState(state, title, address);
+    else arriving = isOther;
     return push.call(history, state, title, address);
   };
-  const leadsElsewhere = (event) =>
-    event.composedPath().some((each) => each.href && new URL(each.href, location).pathname !== location.pathname);
-  addEventListener("click", (event) => (arriving = leadsElsewhere(event)), { capture: true });
-  addEventListener("keydown", () => (arriving = false), { capture: true });
+  let path = location.pathname;
+  addEventListener("popstate", () => {
+    if (path === location.pathname && !location.search) location.reload(); // a bare address says nothing to go back to
+    path = location.pathname;
+  });
+  function clicked(event) {
+    const link = event.composedPath().find((each) => each.href && each.target !== "_blank");
+    const isHere = link && new URL(link.href, location).pathname === location.pathname;
+    [arriving, linked] = [Boolean(link) && !isHere, Boolean(isHere)];
+  }
+  addEventListener("click", clicked, { capture: true });
+  addEventListener("keydown", () => ([arriving, linked] = [false, false]), { capture: true });
+}
+
+/* The explanation of a term begins under the term; near the right edge it is moved to the left, as far as it needs. */
+function keepExplanationsInside() {
+  function place(event) {
+    const term = event.target.closest?.(".hl-term");
+    if (!term) return;
+    const { width, paddingLeft, paddingRight } = getComputedStyle(term, "::after");
+    const wide = [width, paddingLeft, paddingRight].reduce((sum, each) => sum + (parseFloat(each) || 0), 14);
+    const room = document.documentElement.clientWidth - term.getBoundingClientRect().left - wide;
+    term.style.setProperty("--hl-shift", `${Math.min(0, room)}px`);
+  }
+  addEventListener("pointerover", place);
+  addEventListener("focusin", place);
 }
 
 /* Paper keeps the arrangement of the screen: all of it becomes smaller by one factor, so pictures still fit their

@@ -12,6 +12,7 @@ from server import PATIENCE, is_live, settled
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[3]
 PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
+VIEWS = ("why_there?why=flow", "why_there?why=card", "predict_first?painted=2_3&uncovered=1")  # of one page
 LEAST = 18
 
 # What is drawn on a canvas is written down as it is drawn: each text, and how many pixels its letters have.
@@ -53,11 +54,14 @@ def too_small(page: Page) -> list[tuple[str, float]]:
     return sorted(texts, key=lambda each: each[1])
 
 
-@pytest.mark.parametrize("page_name", PAGES)
+@pytest.mark.parametrize("page_name", [*PAGES, *VIEWS])
 def test_nothing_is_smaller_than_18_pixels_on_a_projector(open_page: Visit, page_name: str) -> None:
     page = open_page(width=1920, height=1080)  # one page first, so that the next one begins with the recording
     page.add_init_script(ON_CANVAS)
-    page.goto(f"{page.url.split('?')[0].rstrip('/')}/{page_name}?v=1&large=1", timeout=PATIENCE)
+    page.goto(
+        f"{page.url.split('?')[0].rstrip('/')}/{page_name}{'&' if '?' in page_name else '?'}v=1&large=1",
+        timeout=PATIENCE,
+    )
     page.locator(".hl-lead, .hl-stop-number").first.wait_for(timeout=PATIENCE)
     settled(page)
     assert too_small(page) == []

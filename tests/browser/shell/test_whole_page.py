@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import Visit
+from conftest import Visit, no_sideways_scroll
 from playwright.sync_api import expect
 from server import PATIENCE, is_live, settled
 
@@ -31,6 +31,28 @@ def test_a_page_change_is_one_step_back(open_page: Visit) -> None:
     settled(page)
     page.go_back()
     page.wait_for_url(re.compile("/find_heads"), timeout=PATIENCE)
+
+
+def test_a_link_into_the_page_itself_is_one_step_back_too(open_page: Visit) -> None:
+    page = is_live(open_page("predict_first"))
+    page.wait_for_function("() => globalThis.headlightWholePage", timeout=PATIENCE)
+    before = page.evaluate("history.length")
+    page.get_by_role("link", name="For the teacher: ask a class").click()
+    expect(page.get_by_role("textbox", name="2. The class")).to_be_visible()
+    settled(page)
+    assert page.evaluate("history.length") == before + 1
+    page.go_back()  # to the bare address, which says nothing and means the defaults
+    expect(page.get_by_role("button", name="Paint blue", exact=True)).to_be_visible()
+
+
+def test_an_explanation_near_the_edge_stays_on_the_screen(open_page: Visit) -> None:
+    page = settled(is_live(open_page("why_there", width=1920, height=1080, large=1, why="flow")))
+    no_sideways_scroll(page)
+    term = page.locator(".st-key-card_flow .hl-term, .hl-term", has_text="MLP").first
+    term.hover()
+    right = """term => { const own = getComputedStyle(term, "::after"), left = term.getBoundingClientRect().left;
+        return left + parseFloat(own.translate) + parseFloat(own.width); }"""
+    assert 0 < term.evaluate(right) <= 1920
 
 
 def test_by_keyboard_copy_link_is_near_when_share_opens(open_page: Visit) -> None:
