@@ -514,6 +514,18 @@ def test_the_read_me_points_to_files_that_exist():
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
+@pytest.mark.house
+def test_the_table_of_pages_has_every_page_of_the_menu():
+    """From a page's title to its script, its folder and its sentences, in CONTRIBUTING.md."""
+    menu = ast.parse((ROOT / "ui" / "shell" / "menu.py").read_text())
+    (said,) = (
+        node.value for node in menu.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "GROUPS"
+    )
+    pages = {page: label for group in ast.literal_eval(said).values() for page, label in group.items()}
+    rows = dict(re.findall(r"^\| ([^|]+) \|.* `ui/(\w+)/` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE))
+    assert {folder: label for label, folder in rows.items()} == pages
+
+
 def any_in_annotations(text: str) -> int:
     """How often annotations of a file say Any."""
     notes: list[ast.expr | None] = []
