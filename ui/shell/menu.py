@@ -39,8 +39,8 @@ GROUPS = {
 }
 PAGES = {page: label for group in GROUPS.values() for page, label in group.items()}
 TITLES = PAGES | {"cross_attention": "Translate and transcribe"}  # where there is room for more than the menu has
-# Others lead to them: on one line they stand where a wide screen has the room, in the drawer always.
-WHERE_WIDE = ("training", "predict_first")
+# Others lead to them: in the drawer they have a place, on the one line of a desk they have none.
+DRAWER_ONLY = ("training", "predict_first")
 
 
 _whole_page = component("whole_page", scripts.asset("app/whole_page.js"))
@@ -99,8 +99,8 @@ def _pages(page: str) -> None:
         with st.container(key=f"menu_{group}", horizontal=True, gap="xsmall", vertical_alignment="center"):
             st.html(f'<div class="hl-group">{group}</div>', width="content")
             for name, label in pages.items():
-                if name in WHERE_WIDE:
-                    with st.container(key=f"menu_wide_{name}", width="content"):
+                if name in DRAWER_ONLY:
+                    with st.container(key=f"menu_drawer_only_{name}", width="content"):
                         _entry(name, label, is_here=name == page)
                 else:
                     _entry(name, label, is_here=name == page)

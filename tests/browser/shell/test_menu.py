@@ -6,6 +6,8 @@ import pytest
 from conftest import Visit
 from server import PATIENCE, settled
 
+from ui.shell.menu import PAGES
+
 pytestmark = pytest.mark.browser
 
 
@@ -13,7 +15,7 @@ def test_the_menu_is_one_line_at_every_width(open_page: Visit) -> None:
     page = open_page("parameters", width=1920)
     page.locator(".hl-lead").wait_for(timeout=PATIENCE)
     settled(page)
-    for width in (1920, 1300, 1280, 1273, 1272, 1250, 1241, 1240, 900):
+    for width in (2560, 1920, 1600, 1440, 1300, 1280, 1273, 1272, 1250, 1241, 1240, 900):
         page.set_viewport_size({"width": width, "height": 600})
         page.wait_for_function("width => innerWidth === width", arg=width)
         assert page.locator(".st-key-menu").evaluate("e => e.getBoundingClientRect().height") < 70, width
@@ -26,7 +28,7 @@ def test_the_drawers_links_have_room_for_a_finger(open_page: Visit) -> None:
     links = page.locator("[data-testid=stPopoverBody] a")
     links.last.wait_for(timeout=PATIENCE)
     boxes = links.evaluate_all("all => all.map(a => a.getBoundingClientRect()).map(r => [r.top, r.bottom])")
-    assert len(boxes) == 11  # all pages but the one that is open
+    assert len(boxes) == len(PAGES) - 1  # all pages but the one that is open
     assert all(bottom - top >= 32 for top, bottom in boxes)
     assert all(first[1] <= then[0] + 1 for first, then in zip(boxes, boxes[1:], strict=False))
 
