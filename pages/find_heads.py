@@ -5,13 +5,19 @@ import streamlit as st
 from attn_core.models.catalogue import READS_TEXT
 from ui import stream
 from ui.drawing import controls, widgets
-from ui.find_heads import ablation_cards, kinds_cards, search_cards
+from ui.find_heads import ablation_cards, atoms_cards, kinds_cards, search_cards
 from ui.page import open_page
 from ui.param import choice
 
-ASPECTS = {"paint": search_cards, "kinds": kinds_cards, "matter": ablation_cards}
+ASPECTS = {"paint": search_cards, "kinds": kinds_cards, "matter": ablation_cards, "atoms": atoms_cards}
 TITLES = {"paint": "Paint what you look for", "kinds": "What kind of head", "matter": "Does it matter?"}
-FIND = choice("find", TITLES, label="Find", in_caption=False)
+REACTIONS = {"atoms": "Which atom was which"} | TITLES  # of a model that reads them
+FIND = choice(
+    "find",
+    lambda earlier: REACTIONS if atoms_cards.reads_reactions(earlier["model"]) else TITLES,
+    label="Find",
+    in_caption=False,
+)
 
 page = open_page(
     "find_heads",
@@ -22,6 +28,7 @@ page = open_page(
         *search_cards.PARAMS,
         *kinds_cards.PARAMS,
         *ablation_cards.PARAMS,
+        *atoms_cards.PARAMS,
     ],
 )
 headline = st.container(gap=None)
@@ -29,7 +36,7 @@ with st.container():  # whatever waits has this place, and nothing below moves w
     viewed = stream.of(page)
 stream.offer_stream(viewed)
 with st.container(horizontal=True, gap="small"):
-    aspect = ASPECTS[controls.switch(FIND)]
+    aspect = ASPECTS[controls.switch(FIND, REACTIONS if atoms_cards.reads_reactions(page.model_name) else TITLES)]
     stream.switches(viewed)
 
 lead, lines = aspect.draw(viewed), aspect.lines(viewed)

@@ -38,6 +38,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache as cache_once
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -53,11 +54,11 @@ from attn_core.text.numbers import scientific
 from ui.drawing import gallery, widgets
 from ui.followed_word import chosen_word, followed_word
 from ui.link import LinkState, open_link_state
-from ui.param import Param, typed
+from ui.param import Earlier, Param, typed
 from ui.sentences import KEYS, TIRED
 from ui.server import cache, loading, passes
 from ui.server.line import network_of
-from ui.shared_params import CARD, HEAD, LARGE, LAYER, QUERY, STARTER
+from ui.shared_params import CARD, HEAD, LARGE, LAYER, QUERY, STARTER, model_starter
 from ui.shell import fetching, known_words, menu, newcomer, own_sentence, save
 from ui.shell.badges import parity, parity_of, provenance, weights
 from ui.shell.inputs import ask, take_back
@@ -241,7 +242,11 @@ def open_page(
     which_model = Param(
         "model", offered[0], lambda raw, _: _known_model(raw, offered), label="Model", travels=True, in_caption=False
     )
-    typed_text = typed("text", starter, label="Sentence", travels=True, in_caption=False) if sentence else None
+    typed_text = (
+        typed("text", partial(_starter, starter), label="Sentence", travels=True, in_caption=False)
+        if sentence
+        else None
+    )
     shared = [which_model, *([typed_text] if typed_text else []), LAYER, HEAD, QUERY, LARGE]
     embedded = [CARD] if st.context.is_embedded else []
     view = open_link_state(page, [*shared, *params, *embedded])
@@ -255,7 +260,8 @@ def open_page(
     if page == "all_heads" and not st.context.is_embedded:
         newcomer.welcome()
     shown = model and asks(view)
-    counter = ask(which_model, typed_text, offered, _examples(view["model"]) or examples) if shown else None
+    tried = _examples(view["model"]) or examples
+    counter = ask(which_model, typed_text, offered, tried, starter) if shown else None
     remarks = st.container(key="remarks")
     with remarks:
         for remark in view.notes:
@@ -277,6 +283,12 @@ def _styles() -> str:
     return "\n".join(
         f"<style>{(ROOT / 'assets' / 'css' / name).read_text(encoding='utf-8')}</style>" for name in sheets
     )
+
+
+def _starter(otherwise: str, earlier: Earlier) -> str:
+    """The sentence that a page opens on: its own, or of a model that reads no sentences the model's."""
+    own = model_starter(earlier)
+    return otherwise if own is None else own.text
 
 
 def _both(translated: TraceHandle) -> tuple[Tokens, list[str]]:

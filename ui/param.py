@@ -143,7 +143,7 @@ def flag(name: str, default: bool | Callable[[Earlier], bool] = False, **more: U
     return Param(name, default, parse, as_written, **more)
 
 
-def typed(name: str, default: str, **more: Unpack[Declared]) -> Param:
+def typed(name: str, default: str | Callable[[Earlier], str], **more: Unpack[Declared]) -> Param:
     """What somebody typed; anything is valid."""
     return Param(name, default, lambda raw, earlier: raw, **more)
 

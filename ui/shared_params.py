@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from attn_core.figures.colour_bars import SCALES
 from attn_core.models.catalogue import entry_of
+from attn_core.models.entry import Example
 from attn_core.views.recorded import SENTENCE
 from ui.param import Earlier, Param, choice, flag, pairs, whole
 
@@ -20,6 +21,17 @@ MOST_OFF = 200  # heads in a link
 def last_position(earlier: Earlier) -> int:
     """The last position that a sentence can have in the chosen model."""
     return entry_of(earlier["model"]).limit - 1
+
+
+def model_starter(earlier: Earlier) -> Example | None:
+    """What a model that reads no sentences opens on: its first example."""
+    entry = entry_of(earlier["model"])
+    return entry.examples[0] if entry.reads == "reactions" else None
+
+
+def _opens_on(what: str, otherwise: Callable[[Earlier], int]) -> Callable[[Earlier], int]:
+    """A number of that example, where the model has one."""
+    return lambda earlier: otherwise(earlier) if (own := model_starter(earlier)) is None else int(getattr(own, what))
 
 
 def _top(*what: str) -> Callable[[Earlier], int]:
@@ -50,7 +62,7 @@ def parse_heads(raw: str) -> tuple[tuple[int, int], ...]:
 LAYER = whole(
     "layer",
     high=_top("n_layers", "n_decoder_layers"),
-    default=_at_most(0, "n_layers"),
+    default=_opens_on("layer", _at_most(0, "n_layers")),
     label="Layer",
     travels=True,
     in_caption=False,
@@ -58,7 +70,7 @@ LAYER = whole(
 HEAD = whole(
     "head",
     high=_top("n_heads", "n_decoder_heads"),
-    default=_at_most(3, "n_heads"),
+    default=_opens_on("head", _at_most(3, "n_heads")),
     label="Head",
     travels=True,
     in_caption=False,

@@ -151,4 +151,4 @@ def _json(file: Path) -> dict[str, Any]:
 
 
 CATALOGUE = _read_catalogue()
-READS_TEXT = tuple(name for name, entry in CATALOGUE.items() if entry.reads == "text")
+READS_TEXT = tuple(name for name, entry in CATALOGUE.items() if entry.reads != "sound")

@@ -95,7 +95,7 @@ class Entry(Origin):
     n_heads: int = 1
     n_decoder_layers: int = 0
     n_decoder_heads: int = 0
-    reads: str = "text"  # or "sound"
+    reads: str = "text"  # of one language; "many languages", "reactions" in SMILES, or "sound"
     language: str = ""  # the one that it was trained on; "" where there are several, or nobody says
     size: int | None = None
     examples: tuple[Example, ...] = ()  # found by measuring; their figures are in the tests

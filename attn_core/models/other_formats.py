@@ -70,7 +70,7 @@ def _of_pickled(entry: Origin, folder: Path, parts: list[Path], progress: Progre
         progress("converting, once")
         for file in beside:
             shutil.copyfile(file, into / file.name)
-        return pickled.convert_parts(parts, into, entry.source)
+        return pickled.convert(parts, into, entry.source)
 
     room = 4 * sum(file.stat().st_size for file in used)
     return Conversion(f"pickle-{digest[:24]}", build, entry.source, room)

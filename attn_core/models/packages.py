@@ -25,10 +25,15 @@ from attn_core.models import conversion
 from attn_core.models.checkpoint import check_sizes
 from attn_core.models.conversion import Conversion
 from attn_core.models.entry import Origin, Wheel
-from attn_core.models.formats import ctranslate2, gguf
+from attn_core.models.formats import ctranslate2, e5s1, gguf, smiles
 from attn_core.models.hub import Progress
 
-FORMATS = {"ctranslate2": ctranslate2.convert, "gguf": gguf.convert}
+FORMATS = {
+    "ctranslate2": ctranslate2.convert,
+    "e5s1": e5s1.convert,
+    "gguf": gguf.convert,
+    "smiles": smiles.convert,
+}
 LOOK = 0.1  # seconds between two looks at how much has come
 SILENT = 90.0  # seconds without a byte after which pip is ended
 _UNREACHABLE = ("Retrying", "Max retries", "ConnectionError", "ConnectTimeout", "Name or service", "ReadTimeout")

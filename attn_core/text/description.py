@@ -6,6 +6,7 @@ Labels and words come from the tokenizer's own strings (`text.decoding`) and fro
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -61,6 +62,8 @@ def describe(
     spelt = "".join(c for own, s in zip(characters, special, strict=True) for c, part, _ in own if part == 0 and not s)
     if text is None or spans is None:  # no places in a typed text, so take those in the text that the tokens spell
         words = _words(spelt, _spans(characters, special), spelling, special)
+    elif getattr(tokenizer, "init_kwargs", {}).get("token_is_word"):  # in "CC" each carbon is a word of its own
+        words = _one_by_one(special)
     else:
         words = _words(text, spans, spelling, special)
     as_is = style in ("wordpiece", "word")  # such pieces are readable, and `##` says that no new word begins
@@ -134,6 +137,12 @@ def _word_starts(text: str) -> list[int]:
             starts.append(at)
             at += len(piece)
     return starts
+
+
+def _one_by_one(special: list[bool]) -> list[int | None]:
+    """Every token a word."""
+    number = itertools.count()
+    return [None if s else next(number) for s in special]
 
 
 def _words(text: str, spans: list[tuple[int, int]], spelling: list[bytes], special: list[bool]) -> list[int | None]:

@@ -179,6 +179,17 @@ def search(trace: Readable, stream: str, cells: Sequence[tuple[int, int]], stric
     )
 
 
+def atom_mapping(trace: Readable, layer: int, head: int) -> str:
+    """Find heads: which atom of a product came from which atom of the reactants."""
+    return _lines(
+        ["from attn_core.prediction.atom_mapping import map_atoms, reaction_tokens"],
+        traced(trace),
+        f"found = map_atoms(trace.pattern({layer}, {head}), reaction_tokens(trace.tokens))",
+        "found.products.positions, found.reactants.positions  # the atoms of both sides, by their tokens",
+        "found.partners, found.confidences, found.confidence  # whose atom each atom of the product was",
+    )
+
+
 def classify_heads(model: str, stream: str) -> str:
     """Find heads: the kind of every head, and all its measures."""
     return _lines(

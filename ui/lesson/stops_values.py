@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from attn_core.figures.charts.heatmap import heatmap_spec
 from attn_core.figures.charts.parameters import named_bars, share_bars, squares_of
 from attn_core.figures.html.bar_table import Column
 from attn_core.models.cards import card_of
+from attn_core.models.catalogue import CATALOGUE, availability
 from attn_core.parameters.count import count_parameters
 from attn_core.parameters.tree import shares
+from attn_core.prediction.next_token import next_words
 from attn_core.residual import geometry
 from attn_core.text.numbers import percent
 from attn_core.views import snippets
@@ -37,14 +40,35 @@ from ui.lesson.stop import (
 from ui.sentences import HUNGRY
 
 WORDS = words.beside(__file__)
+REAL = "smollm2"  # the language model that predicts the next word, where it was fetched
+
+
+class Decoder(NamedTuple):
+    """The model that the mask is shown in, its sentence, the head to open, and the noun that looks back."""
+
+    kind: str  # "real" or "toy", which the stop says
+    model: str
+    text: str
+    layer: int
+    head: int
+    noun: str
+
+
+def decoder() -> Decoder:
+    """A real language model where one was fetched; else the small decoder that was trained here."""
+    if REAL in CATALOGUE and availability(REAL)[0]:
+        keys = CATALOGUE[REAL].examples[-1]
+        return Decoder("real", REAL, keys.text, keys.layer, keys.head, keys.text.split()[-1])
+    return Decoder("toy", DECODER, HUNGRY, *card_of(DECODER).best_head, "creature")
 
 
 def masking(page: Reader) -> Stop:
-    """Stop 5: the mask and the softmax, in a model that has a mask."""
-    trace = page.trace(HUNGRY, model=DECODER).stream()
-    labels, (layer, at) = trace.tokens.labels, card_of(DECODER).best_head
-    pattern, may_look, head = trace.pattern(layer, at), trace.may_look(layer), f"{layer}.{at}"
-    noun = labels.index("creature")
+    """Stop 5: the mask and the softmax, in a model that has a mask and predicts the next word."""
+    kind, model, text, layer, at, word = decoder()
+    trace = page.trace(text, model=model).stream()
+    labels, head = trace.tokens.labels, f"{layer}.{at}"
+    pattern, may_look = trace.pattern(layer, at), trace.may_look(layer)
+    noun = labels.index(word)
     found = int(np.argmax(pattern[noun]))
     figure = partial(
         heatmap_spec,
@@ -66,21 +90,23 @@ def masking(page: Reader) -> Stop:
         query_special=trace.tokens.special,
     )
     share, options = percent(float(pattern[noun, found])), WORDS.table("masking.options")
-    where: dict[str, str | int] = {"model": DECODER, "text": HUNGRY, "layer": layer, "head": at, "query": noun}
+    where: dict[str, str | int] = {"model": model, "text": text, "layer": layer, "head": at, "query": noun}
+    says_next = next_words(trace, 1)[0] if kind == "real" else None
+    then = {"next": says_next.word.strip(), "chance": percent(says_next.probability)} if says_next else {}
     return Stop(
         title=WORDS.text("masking.title"),
         says=WORDS.html("masking.says"),
-        picture=Chart(figure, "lesson_mask", f"Masked attention pattern of head {head} of the small decoder"),
-        unasked=Chart(scores, "lesson_mask_asked", WORDS.text("masking.unasked", head=head)),
-        reads=WORDS.html("masking.reads", head=head, share=share, key=key(labels[found])),
-        question=WORDS.text("masking.question", word=labels[found]),
+        picture=Chart(figure, "lesson_mask", WORDS.text("masking.picture", kind, head=head)),
+        unasked=Chart(scores, "lesson_mask_asked", WORDS.text("masking.unasked", kind, head=head)),
+        reads=WORDS.html("masking.reads", kind, head=head, share=share, key=key(labels[found]), **then),
+        question=WORDS.text("masking.question", kind, word=labels[found]),
         options=list(options.values()),
         right=list(options).index("yes" if may_look[found, noun] else "no"),
-        reveals=WORDS.html("masking.reveals", query=query(labels[found])),
-        page_link=("all_heads", WORDS.text("masking.page_link"), where),
-        model=DECODER,
-        sentences=(HUNGRY,),
-        lines=snippets.pattern(DECODER, HUNGRY, layer, at),
+        reveals=WORDS.html("masking.reveals", kind, query=query(labels[found])),
+        page_link=("all_heads", WORDS.text("masking.page_link", kind), where),
+        model=model,
+        sentences=(text,),
+        lines=snippets.pattern(model, text, layer, at),
     )
 
 

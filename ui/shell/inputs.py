@@ -11,20 +11,31 @@ from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.models.catalogue import CATALOGUE, availability
 from attn_core.models.entry import Example
+from attn_core.text.smiles import is_reaction
+from ui import words
 from ui.drawing import controls
 from ui.followed_word import start_afresh
 from ui.link import forget
 from ui.param import Param
 from ui.shell import known_words, own_sentence
 
+WORDS = words.beside(__file__)
 LOOK_AGAIN = 5.0  # seconds until the disk and the hub are asked again which models can be had
 
 
 def ask(
-    model: Param, sentence: Param | None, offered: Sequence[str], examples: Sequence[str | Example]
+    model: Param,
+    sentence: Param | None,
+    offered: Sequence[str],
+    examples: Sequence[str | Example],
+    starter: str = "",
 ) -> DeltaGenerator | None:
-    """The sentence, the model and a few examples; gives the place where the number of tokens is said."""
-    pick_model = partial(controls.model_picker, model, offered, _model_label, on_change=_new_sentence)
+    """The sentence, the model and a few examples; gives the place where the number of tokens is said.
+
+    `starter` is what is read where a sentence is of another kind than the model reads: a reaction in a language model.
+    """
+    on_change = _new_sentence if sentence is None else partial(_new_model, starter)
+    pick_model = partial(controls.model_picker, model, offered, _model_label, on_change=on_change)
     if sentence is None:
         with st.container(width=280):
             pick_model()
@@ -43,7 +54,15 @@ def ask(
                 said = example if isinstance(example, str) else example.text
                 st.button(said, key=f"example_{i}", on_click=_take_example, args=(example,))
             known_words.popover(st.session_state["model"])
+            _which_model(offered)
     return counter
+
+
+def _which_model(offered: Sequence[str]) -> None:
+    """A button that says what each model of the list is good for."""
+    with st.popover(WORDS.text("which_model.button")):
+        told = (CATALOGUE[name] for name in offered if name in CATALOGUE)
+        st.html("".join(WORDS.html("which_model.line", title=entry.title, why=entry.why) for entry in told))
 
 
 def _model_label(name: str) -> str:
@@ -59,6 +78,18 @@ def _label(name: str, _moment: int) -> str:
     if there:
         return f"{entry.title} · {layers} × {entry.n_heads} heads"
     return f"{entry.title} · " + ("hub out of reach" if entry.kind == "hub" else reason)
+
+
+def _new_model(starter: str) -> None:
+    """Another model may read another kind of text; then it takes its own first example, or the page's."""
+    chosen = CATALOGUE.get(st.session_state["model"])
+    reads_reactions = chosen is not None and chosen.reads == "reactions"
+    if chosen is not None and reads_reactions and not is_reaction(st.session_state["text"]):
+        _take_example(chosen.examples[0])
+    elif is_reaction(st.session_state["text"]) and not reads_reactions:
+        _take_example(starter)
+    else:
+        _new_sentence()
 
 
 def use_model(name: str) -> None:

@@ -8,8 +8,8 @@ from html import escape
 import streamlit as st
 
 from attn_core.models.cards import card_of
+from attn_core.models.catalogue import CATALOGUE
 from attn_core.models.entry import Entry
-from attn_core.settings import is_public
 from attn_core.text.tokens import Tokens
 from attn_core.text.unknown_words import MARK, as_typed, falls_apart, is_unknown
 from ui import words
@@ -17,7 +17,7 @@ from ui.drawing import widgets
 from ui.words import how_many
 
 WORDS = words.beside(__file__)
-MULTILINGUAL = "bert-base-multilingual-cased"  # on the hub: 104 languages
+MULTILINGUAL = "e5-multilingual"
 
 
 def popover(model_name: str) -> None:
@@ -34,7 +34,7 @@ def popover(model_name: str) -> None:
 def explain_language(entry: Entry, tokens: Tokens) -> None:
     """A line about a text that a model of one language has cut into crumbs, and about a model that reads it."""
     if entry.language and falls_apart(tokens):
-        way = WORDS.text("language.many", "hosted" if is_public() else "local", multilingual=MULTILINGUAL)
+        way = WORDS.text("language.many", "here" if MULTILINGUAL in CATALOGUE else "elsewhere")
         widgets.note(f"{WORDS.text('language.learnt', title=entry.title, language=entry.language)} {way}")
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
+from attn_core.models.catalogue import CATALOGUE
 from ui import words
 from ui.drawing import controls
 from ui.param import Param, typed
@@ -65,6 +66,42 @@ EXAMPLES: dict[str, Board] = {
 }
 
 
+# Of a model that reads many languages, beside those above; what each shows is measured in tests/core/models/test_e5.py.
+LANGUAGES: dict[str, Board] = {
+    "Bank": (
+        BoardRow("die Bank verleiht Geld zu niedrigen Zinsen", "sie brachte ihr Geld zur Bank"),
+        BoardRow("wir saßen auf einer Bank im Park", "die alte Bank steht unter dem Baum"),
+    ),
+    "banco": (
+        BoardRow("el banco presta dinero a sus clientes", "abrió una cuenta en el banco"),
+        BoardRow("se sentaron en un banco del parque", "el banco de madera está bajo el árbol"),
+        BoardRow("un banco de peces nada junto al barco", "vimos un gran banco de sardinas en el mar"),
+    ),
+    "lumière": (
+        BoardRow("la lumière de la lampe remplit la pièce", "une lumière vive brillait à la fenêtre"),
+        BoardRow("ce savant fut une lumière de son époque", "il n'est pas une lumière en mathématiques"),
+    ),
+    "花": (
+        BoardRow("花园里的花很漂亮", "她给我买了一束花", 1),
+        BoardRow("他花了很多钱", "我花时间学中文"),
+    ),
+    "عين": (
+        BoardRow("عين الطفل زرقاء وجميلة", "أغمض عين واحدة ونام"),
+        BoardRow("شربنا الماء من عين في الجبل", "تتدفق عين صافية قرب القرية"),
+    ),
+    "🔥": (
+        BoardRow("the campfire was warm 🔥 and we sang", "firefighters put out the 🔥 in the forest"),
+        BoardRow("this new song is 🔥 listen to it", "her outfit was 🔥 last night"),
+    ),
+}
+
+
+def boards(model: str) -> dict[str, Board]:
+    """The examples for a model: the English ones, and for one that reads many languages those of others, too."""
+    reads = CATALOGUE[model].reads if model in CATALOGUE else ""
+    return EXAMPLES | LANGUAGES if reads == "many languages" else EXAMPLES
+
+
 def _parse(raw: str, earlier: Mapping[str, object]) -> Board:
     try:
         rows = tuple(BoardRow(str(sentence), str(twin), int(which)) for sentence, twin, which in json.loads(raw))
@@ -89,12 +126,14 @@ def examples() -> None:
     if st.context.is_embedded:
         return
 
+    offered = boards(st.session_state["model"])
+
     def take(word: str) -> None:
-        st.session_state["word"], st.session_state["board"] = word, EXAMPLES[word]
+        st.session_state["word"], st.session_state["board"] = word, offered[word]
 
     with st.container(key="examples", horizontal=True, gap="xsmall", vertical_alignment="center"):
         st.html(f'<span class="hl-try">{WORDS.html("board.try")}</span>', width="content")
-        for word in EXAMPLES:
+        for word in offered:
             st.button(word, key=f"example_{word}", on_click=take, args=(word,))
 
 

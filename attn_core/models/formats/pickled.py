@@ -11,7 +11,7 @@ import io
 import json
 import pickletools
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,15 +78,11 @@ def is_whole(folder: Path) -> bool:
     return bool(parts) and all(part.is_file() for part in parts)
 
 
-def convert(file: Path, into: Path, called: str, check_config: Callable[[Any, str], None]) -> str:
-    """Write pickled weights `into` a folder as safetensors; gives how they were kept, in words."""
-    return convert_parts([file], into, called)
+def convert(parts: list[Path], into: Path, called: str) -> str:
+    """Write each part `into` a folder as one file of safetensors, with an index where there are several.
 
-
-def convert_parts(parts: list[Path], into: Path, called: str) -> str:
-    """Write each part as one file of safetensors, with an index where there are several; see `convert`.
-
-    Raises DamagedModel for a file that is cut or asks for anything but tensors; nothing of it runs.
+    Gives how they were kept, in words. Raises DamagedModel for a file that is cut or asks for anything but tensors;
+    nothing of it runs.
     """
     from safetensors.torch import save_file
 
@@ -103,7 +99,7 @@ def convert_parts(parts: list[Path], into: Path, called: str) -> str:
 
 
 def read(file: Path, called: str) -> Mapping[str, Tensor]:
-    """The named tensors of one file, each with memory of its own; see `convert_parts` for what is refused."""
+    """The named tensors of one file, each with memory of its own; see `convert` for what is refused."""
     import torch
 
     is_zip = zipfile.is_zipfile(file)

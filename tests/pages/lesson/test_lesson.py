@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from page_driver import ROOT, open_page, text
+from page_driver import ROOT, load, open_page, text
 
 import attn_core as ac
 from attn_core.models.cards import card_of
@@ -103,6 +103,16 @@ def test_the_decoder_finds_the_adjective_that_decides() -> None:
     assert decoder.pattern(layer, head)[labels.index("creature"), labels.index("hungry")] > 0.9
     said = text(opened(stop=5, told=1))
     assert "May hungry look at creature" in said and "The answer is: no" in said
+
+
+@pytest.mark.models
+def test_the_mask_is_shown_in_a_real_language_model_where_there_is_one(fetched) -> None:
+    fetched("smollm2")
+    load("smollm2")
+    said = text(opened(stop=5, told=1))
+    assert "Head 26.0 of SmolLM2, a real language model: before the verb cabinet takes 73 % from keys" in said
+    assert "the likeliest next word is are, 16 %" in said
+    assert "May keys look at cabinet" in said and "The answer is: no" in said
 
 
 def test_parts_of_delta_e_are_weight_times_value_through_w_o(trace: ac.Trace) -> None:

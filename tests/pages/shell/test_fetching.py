@@ -46,6 +46,12 @@ def test_the_picker_says_how_large_a_model_is_that_is_fetched_once():
     assert inputs._model_label("smollm2") == "SmolLM2 Instruct · 93 MB, once"
 
 
+def test_the_first_page_says_what_each_model_is_good_for():
+    said = " ".join(text(open_page("all_heads")).split())
+    for name in ("minilm", "smollm2", "e5-multilingual", "rxnmapper"):
+        assert f"{CATALOGUE[name].title} {CATALOGUE[name].why}" in said
+
+
 def test_nothing_is_fetched_before_the_button_is_pressed(name):
     page = open_page("all_heads", model=name, text="abc")
     assert shared.STATE.jobs.get(name) is None
