@@ -82,7 +82,7 @@ LANGUAGES: dict[str, Board] = {
         BoardRow("ce savant fut une lumière de son époque", "il n'est pas une lumière en mathématiques"),
     ),
     "花": (
-        BoardRow("花园里的花很漂亮", "她给我买了一束花", 1),
+        BoardRow("花园里的花很漂亮", "她给我买了一束花"),
         BoardRow("他花了很多钱", "我花时间学中文"),
     ),
     "عين": (

@@ -7,19 +7,23 @@ number = scale · (nibble − 8). Every length is compared with the file before 
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from attn_core.errors import DamagedModel
+from attn_core.models.formats import tokenizer_files
 
 WORDS = "4-bit weights, dequantised"
 BLOCK, BLOCK_BYTES = 32, 18  # numbers of one scale; their bytes: the scale and 16 pairs
-_QUANTISED, _FLOAT32 = 1, 0
+_QUANTISED = 1  # the kind of a tensor; any other is float32
+_NORMALISER, _CHARACTERS = 3, 2  # the fields of a SentencePiece model and of its normaliser
 _NAMES = {  # of one layer, beside the library's own
     "q": "attention.self.query",
     "k": "attention.self.key",
@@ -56,17 +60,16 @@ def convert(file: Path, into: Path, called: str, check_config: Callable[[Any, st
     """
     import torch
     from safetensors.torch import save_file
-    from transformers import BertConfig
 
     try:
         found = read(file)
-        config = BertConfig(**found.sizes, architectures=["BertModel"], pad_token_id=found.frame["pad"])
-        check_config(config, called)
+        check_config(SimpleNamespace(**found.sizes), called)
         _write_tokenizer(found, into)
     except (struct.error, UnicodeDecodeError, ValueError, KeyError) as error:
         raise DamagedModel(f"{called} cannot be read as E5S1, it is cut or damaged: {error}") from error
     save_file({n: torch.from_numpy(a) for n, a in found.tensors.items()}, into / "model.safetensors", {"format": "pt"})
-    config.save_pretrained(into)
+    config = {"model_type": "bert", "architectures": ["BertModel"], "pad_token_id": found.frame["pad"], **found.sizes}
+    (into / "config.json").write_text(json.dumps(config, indent=2))
     return WORDS
 
 
@@ -176,31 +179,55 @@ class _Reader:
 def _write_tokenizer(found: Contents, into: Path) -> None:
     """XLM-R's tokenizer: its normaliser, pieces by their scores, and the frame <s> … </s>."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
 
     frame = {name: found.pieces[number][0] for name, number in found.frame.items()}
     tokenizer = Tokenizer(models.Unigram(found.pieces, found.frame["unk"], byte_fallback=False))
     tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Precompiled(_characters()), normalizers.Replace(Regex(" {2,}"), " ")]
+        [  # the map alone is asked for at most six bytes at once, too few for a kana and its mark
+            normalizers.NFC(),
+            normalizers.Precompiled(_characters()),
+            normalizers.Replace(Regex(" {2,}"), " "),
+        ]
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
     tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
     tokenizer.post_processor = processors.TemplateProcessing(
         f"{frame['bos']} $A {frame['eos']}", special_tokens=[(frame[n], found.frame[n]) for n in ("bos", "eos")]
     )
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=found.sizes["max_position_embeddings"],
-        bos_token=frame["bos"], eos_token=frame["eos"], cls_token=frame["bos"], sep_token=frame["eos"],
-        pad_token=frame["pad"], unk_token=frame["unk"],
-    )  # fmt: skip
-    fast.save_pretrained(into)
+    special = {"cls": "bos", "sep": "eos", "bos": "bos", "eos": "eos", "pad": "pad", "unk": "unk"}
+    named = {f"{ours}_token": frame[theirs] for ours, theirs in special.items()}
+    tokenizer_files.save(tokenizer, into, found.sizes["max_position_embeddings"], **named)
 
 
 def _characters() -> bytes:
     """The normaliser that XLM-R was trained with, SentencePiece's nmt_nfkc, which joins e and ´ into é."""
     from sentencepiece import SentencePieceNormalizer
-    from transformers.utils import sentencepiece_model_pb2_new as written
 
-    model = written.ModelProto()
-    model.ParseFromString(SentencePieceNormalizer(rule_name="nmt_nfkc").serialized_model_proto())
-    return bytes(model.normalizer_spec.precompiled_charsmap)
+    model = SentencePieceNormalizer(rule_name="nmt_nfkc").serialized_model_proto()
+    return _field(_field(model, _NORMALISER), _CHARACTERS)
+
+
+def _field(message: bytes, wanted: int) -> bytes:
+    """The content of a field of a protobuf message, by its number; lengths alone are read."""
+    place = 0
+    while place < len(message):
+        key, place = _varint(message, place)
+        kind = key & 7
+        if kind == 2:
+            length, place = _varint(message, place)
+            if key >> 3 == wanted:
+                return message[place : place + length]
+            place += length
+        elif kind == 0:
+            _, place = _varint(message, place)
+        else:
+            place += {1: 8, 5: 4}[kind]
+    raise KeyError(f"there is no field {wanted}")
+
+
+def _varint(message: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while message[place] & 0x80:
+        value |= (message[place] & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+    return value | message[place] << shift, place + 1

@@ -9,10 +9,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from attn_core.errors import DamagedModel
-from attn_core.models.formats import pickled
+from attn_core.models.formats import pickled, tokenizer_files
+from attn_core.models.verification import read_config
 from attn_core.text.smiles import TOKEN
 
 SPECIAL = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
@@ -23,11 +25,10 @@ def convert(file: Path, into: Path, called: str, check_config: Callable[[Any, st
 
     Gives how the weights were kept, in words; raises DamagedModel for what is no such model.
     """
-    from transformers import AutoConfig
-
-    config = AutoConfig.from_pretrained(file.parent, local_files_only=True, trust_remote_code=False)
-    check_config(config, called)
-    write_tokenizer((file.parent / "vocab.txt").read_text().splitlines(), into, config.max_position_embeddings, called)
+    config = read_config(file.parent, called)
+    check_config(SimpleNamespace(**config), called)
+    words = (file.parent / "vocab.txt").read_text().splitlines()
+    write_tokenizer(words, into, int(config["max_position_embeddings"]), called)
     shutil.copyfile(file.parent / "config.json", into / "config.json")
     return pickled.convert([file], into, called)
 
@@ -39,7 +40,6 @@ def write_tokenizer(vocabulary: list[str], into: Path, limit: int, called: str) 
     from tokenizers.normalizers import Strip
     from tokenizers.pre_tokenizers import Split
     from tokenizers.processors import TemplateProcessing
-    from transformers import PreTrainedTokenizerFast
 
     ids = {token: i for i, token in enumerate(vocabulary)}
     if any(token not in ids for token in SPECIAL.values()):
@@ -49,5 +49,4 @@ def write_tokenizer(vocabulary: list[str], into: Path, limit: int, called: str) 
     tokenizer.pre_tokenizer = Split(Regex(TOKEN), "isolated")
     frame = [(SPECIAL[name], ids[SPECIAL[name]]) for name in ("cls_token", "sep_token")]
     tokenizer.post_processor = TemplateProcessing("[CLS] $A [SEP]", special_tokens=frame)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=limit, token_is_word=True, **SPECIAL)
-    fast.save_pretrained(into)
+    tokenizer_files.save(tokenizer, into, limit, token_is_word=True, **SPECIAL)

@@ -14,6 +14,7 @@ import torch
 import transformers
 from gguf import GGMLQuantizationType
 from safetensors.torch import load_file
+from sentencepiece import SentencePieceNormalizer
 
 import attn_core as ac
 from attn_core.errors import DamagedModel
@@ -139,7 +140,7 @@ def test_it_says_what_its_own_runtime_says(e5: Any, text: str) -> None:
 
 # How much more alike a word is in two sentences of one sense than of two, at the last layer: measured, as cosines.
 APART = {
-    "mole": 0.038, "bank": 0.029, "light": 0.035, "Bank": 0.011, "banco": 0.037, "lumière": 0.014, "花": 0.053,
+    "mole": 0.038, "bank": 0.029, "light": 0.047, "Bank": 0.011, "banco": 0.037, "lumière": 0.014, "花": 0.053,
     "عين": 0.024, "🔥": 0.015,
 }  # fmt: skip
 
@@ -163,13 +164,11 @@ def test_every_language_of_the_examples_was_measured() -> None:
     assert board.boards("minilm") == board.EXAMPLES
 
 
-@pytest.mark.models
-def test_its_characters_are_joined_as_in_xlm_r(e5: Any) -> None:
-    for apart, joined in (
-        ("cafe\u0301", "café"),
-        ("\u304b\u3099", "が"),
-        ("ﬁn", "fin"),
-        ("①", "1"),
-        ("a\u200bb", "a b"),
-    ):
-        assert e5.tokenizer(apart).input_ids == e5.tokenizer(joined).input_ids
+@pytest.mark.parametrize("text", ["cafe\u0301", "\u304b\u3099", "\u1112\u1161\u11ab", "ﬁn①½", "a\u200bb\u00a0c", "ｶﾞ Å"])
+def test_its_characters_are_joined_as_in_xlm_r(tmp_path, text):
+    """The judge is SentencePiece itself, with the rule that XLM-R was trained with."""
+    write(tmp_path / "e5.bin", bert())
+    e5s1._write_tokenizer(e5s1.read(tmp_path / "e5.bin"), tmp_path)
+    ours = transformers.AutoTokenizer.from_pretrained(tmp_path).backend_tokenizer.normalizer
+    judge = SentencePieceNormalizer(rule_name="nmt_nfkc", remove_extra_whitespaces=False)
+    assert ours.normalize_str(text) == judge.normalize(text) != text
