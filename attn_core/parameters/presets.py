@@ -194,6 +194,8 @@ _ALL = (
         max_source_positions=1500,
         max_target_positions=448,
         pad_token_id=50256,
+    ),
+    _published(
         *("e5-multilingual", "Multilingual E5", "Catalogue", "bert", "BertModel", "Wang et al. 2024"),
         hidden_size=384,
         num_hidden_layers=12,
