@@ -183,9 +183,9 @@ def _write_tokenizer(found: Contents, into: Path) -> None:
     frame = {name: found.pieces[number][0] for name, number in found.frame.items()}
     tokenizer = Tokenizer(models.Unigram(found.pieces, found.frame["unk"], byte_fallback=False))
     tokenizer.normalizer = normalizers.Sequence(
-        [  # the map alone is asked for at most six bytes at once, too few for a kana and its mark
-            normalizers.NFC(),
+        [
             normalizers.Precompiled(_characters()),
+            normalizers.NFC(),  # the map is asked for five bytes at once, too few for a kana and its mark
             normalizers.Replace(Regex(" {2,}"), " "),
         ]
     )
