@@ -11,7 +11,7 @@ import pytest
 import stand_in
 from page_driver import checked, html, lead, notes, open_page, packets, table, text
 
-from attn_core.models import packages
+from attn_core.models import catalogue, packages
 from attn_core.models.catalogue import CATALOGUE
 from attn_core.models.packages import fetch
 from attn_core.prediction.atom_mapping import agreement, map_atoms, reaction_tokens
@@ -26,6 +26,7 @@ def model(tmp_path_factory) -> str:
     wheel, name = stand_in.reaction_wheel(folder), f"reactions-{folder.name}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CATALOGUE, name, stand_in.reaction_entry(wheel, name))
+        patch.setattr(catalogue, "READS_TEXT", (*catalogue.READS_TEXT, name))
         patch.setattr(packages, "_download", lambda _, work, progress: Path(shutil.copy(wheel, work)))
         fetch(CATALOGUE[name], lambda *_: None)
         page_driver.load(name)
