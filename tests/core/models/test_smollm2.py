@@ -13,6 +13,7 @@ import attn_core as ac
 from attn_core.models import conversion
 from attn_core.models.catalogue import CATALOGUE
 from attn_core.models.packages import fetched_folder
+from attn_core.prediction import writing
 
 pytestmark = pytest.mark.models
 DRINK, FRANCE, LIST, KEYS = CATALOGUE["smollm2"].examples
@@ -98,3 +99,14 @@ def test_who_gave_a_drink_to_whom(smollm2: Any) -> None:
 def test_three_heads_share_each_key(smollm2: Any) -> None:
     config = smollm2.hf.config
     assert config.num_attention_heads // config.num_key_value_heads == 3
+
+
+def test_it_writes_what_the_library_generates(smollm2: Any) -> None:
+    ids = smollm2.tokenizer(FRANCE.text).input_ids
+    with torch.inference_mode():
+        judge = smollm2.hf.generate(torch.tensor([ids]), max_new_tokens=12, do_sample=False)[0, len(ids) :].tolist()
+    written = [drawn.id for drawn in writing.write(smollm2, ids, 12)]
+    assert written == judge and smollm2.tokenizer.decode(written).startswith(" Paris.")
+    steps = writing.written_steps(ac.trace(smollm2, ids + written).stream(), len(ids))
+    assert [step.rank for step in steps] == [1] * 12 and steps[0].guesses[0].word == "Paris"
+    assert steps[0].word.probability == pytest.approx(0.773, abs=0.005)
