@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from server import PATIENCE, chromium, serve, watch
 
 import attn_core as ac
@@ -36,12 +36,34 @@ def trace() -> ac.Trace:
     return ac.trace(ac.load("minilm"), STARTER)
 
 
+@pytest.fixture(scope="session")
+def visitors(any_browser: Browser) -> Iterator[BrowserContext]:
+    """Where pages are opened. Its cache stays warm, so a page costs less; all else is cleared by `visitor`."""
+    context = any_browser.new_context()
+    context.new_page()  # stays open, so that there is always a page to clear by
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def open_page(app_address: str, any_browser: Browser) -> Iterator[Visit]:
+def visitor(visitors: BrowserContext, app_address: str) -> Iterator[BrowserContext]:
+    """A visitor who has never been here: nothing is open, and neither cookie, permission nor stored value is left."""
+    yield visitors
+    blank, *opened = visitors.pages
+    for page in opened:
+        page.close()
+    visitors.clear_cookies()
+    visitors.clear_permissions()
+    stored = {"origin": app_address, "storageTypes": "local_storage,session_storage"}
+    visitors.new_cdp_session(blank).send("Storage.clearDataForOrigin", stored)
+
+
+@pytest.fixture
+def open_page(app_address: str, visitor: BrowserContext) -> Iterator[Visit]:
     """Open a page: `open_page("delta_e", layer=2, width=390, scheme="dark")`; nothing may go wrong in its console,
     and it may ask no other host for anything."""
     wrong: list[str] = []
-    contexts = []
+    opened: list[Page] = []
 
     def go(
         page_name: str = "",
@@ -52,9 +74,10 @@ def open_page(app_address: str, any_browser: Browser) -> Iterator[Visit]:
         at: str = "",
         **params: object,
     ) -> Page:
-        context = any_browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)  # type: ignore[arg-type]
-        contexts.append(context)
-        page = context.new_page()
+        page = visitor.new_page()
+        opened.append(page)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         page.set_default_timeout(PATIENCE)
         own = urlsplit(at or app_address).netloc
         watch(page, wrong, lambda url: not _is_elsewhere(url, own))
@@ -63,8 +86,8 @@ def open_page(app_address: str, any_browser: Browser) -> Iterator[Visit]:
         return page
 
     yield go
-    for context in contexts:
-        context.close()
+    for page in opened:
+        page.close()
     assert wrong == []
 
 

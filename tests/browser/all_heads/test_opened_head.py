@@ -59,6 +59,8 @@ def opened(open_page, slow: bool = False, **params: object) -> Page:
         page.add_init_script(SLOW)
         page.reload()
     is_live(page)
+    expect(tile(page, 0, 3)).to_be_visible()
+    expect(title(page)).to_have_text("Layer 0 · head 3")
     page.evaluate(TITLES)
     return page
 

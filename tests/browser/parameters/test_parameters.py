@@ -33,7 +33,7 @@ def test_a_deep_link_on_a_cold_server_opens_the_page(open_page) -> None:
         expect(page.locator("h1.hl-lead")).to_contain_text("of Llama 2 70B")
         expect(box(page, "self-attention: 150,994,944 parameters")).to_be_visible()
         expect(page.locator(".hl-sub", has_text="LlamaForCausalLM 68,976,648,192")).to_be_visible()
-        page.context.close()  # before the server goes, which the page would complain about
+        page.close()  # before the server goes, which the page would complain about
 
 
 def test_a_click_goes_one_level_in_and_the_path_leads_back(open_page) -> None:

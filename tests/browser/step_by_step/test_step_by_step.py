@@ -105,7 +105,7 @@ def test_a_broken_stage_moves_the_meter_and_its_link_is_restored(open_page, trac
         again = is_live(open_page("step_by_step", at=cold, **link(page)))
         expect(again.locator(".hl-meter b").first).to_have_text(said)
         expect(again.get_by_role("button", name="no softmax")).to_be_visible()
-        again.context.close()  # before its server goes
+        again.close()  # before its server goes
 
 
 def test_a_changed_number_of_the_toy_changes_what_follows(open_page) -> None:
