@@ -47,7 +47,8 @@ class _Memory:
     own: dict[str, dict[str, object]] = field(default_factory=dict)  # … of each page, by its name
     page: str = ""  # the page that was drawn last, …
     shown: dict[str, object] = field(default_factory=dict)  # … the values that it began with, …
-    written: dict[str, str] = field(default_factory=dict)  # … and its address
+    written: dict[str, str] = field(default_factory=dict)  # … its address, …
+    state: LinkState | None = None  # … and its state
 
     def wishes(self, page: str, param: Param) -> dict[str, object]:
         return self.travelling if param.travels else self.own.setdefault(page, {})
@@ -124,6 +125,7 @@ def open_link_state(page: str, params: Sequence[Param]) -> LinkState:
         st.session_state[name] = value
     _write_link(raw, state)
     memory.page, memory.shown, memory.written = page, dict(state.chosen), dict(st.query_params)
+    memory.state = state
     return state
 
 
@@ -202,13 +204,18 @@ def forget(name: str) -> None:
 
 def settle(state: LinkState, name: str, value: object) -> None:
     """Let the link say a value that the page itself has found for an optional parameter, as if it had been chosen."""
-    memory, param = _memory(), next(param for param in state.params if param.name == name)
+    memory, param = _memory(), state.declared(name)
     memory.wishes(state.page, param)[name] = value
     state.chosen[name] = st.session_state[name] = memory.shown[name] = value
     for link in (state.link, state.said, state.short):
         link[name] = param.show(value)
     st.query_params.from_dict(state.link)
     memory.written = dict(st.query_params)
+
+
+def current() -> LinkState | None:
+    """The state of the page that was drawn last in this session: for a part of it that is drawn again alone."""
+    return _memory().state
 
 
 def choose(values: Mapping[str, object]) -> None:

@@ -59,7 +59,7 @@ from ui.sentences import KEYS, TIRED
 from ui.server import cache, loading, passes
 from ui.server.line import network_of
 from ui.shared_params import CARD, HEAD, LARGE, LAYER, QUERY, STARTER, model_starter
-from ui.shell import fetching, known_words, menu, newcomer, own_sentence, save
+from ui.shell import fetching, folds, known_words, menu, newcomer, own_sentence, save
 from ui.shell.badges import parity, parity_of, provenance, weights
 from ui.shell.inputs import ask, take_back
 from ui.shell.menu import PAGES, ROOT, TITLES, go
@@ -247,9 +247,10 @@ def open_page(
         if sentence
         else None
     )
-    shared = [which_model, *([typed_text] if typed_text else []), LAYER, HEAD, QUERY, LARGE]
+    shared = [which_model, *([typed_text] if typed_text else []), LAYER, HEAD, QUERY, LARGE, folds.FOLDS]
     embedded = [CARD] if st.context.is_embedded else []
     view = open_link_state(page, [*shared, *params, *embedded])
+    folds.follow(view)
     if embedded and view["card"]:
         widgets.only_card(view["card"])
     menu.whole_page()

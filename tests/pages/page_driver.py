@@ -48,13 +48,13 @@ def script_of(page: str) -> str:
 
 
 def open_page(
-    page: str, *, menus: bool = False, folds: bool = False, embedded: bool = False, **params: object
+    page: str, *, menus: bool = False, every_fold: bool = False, embedded: bool = False, **params: object
 ) -> AppTest:
     """A page by its link, run once; with Save and Share open, all folds open, or in another site's frame, if said."""
     run = AppTest.from_file(str(ROOT / script_of(page)), default_timeout=300)
     if menus:
         open_menus(run)
-    if folds:
+    if every_fold:
         run.session_state[EVERY] = True
     if embedded:
         run.context = {**run.context, "is_embedded": True}

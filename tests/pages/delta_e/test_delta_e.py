@@ -17,7 +17,7 @@ from attn_core.traces.stream import StreamTrace
 STARTER = "a fluffy blue creature roamed the verdant forest"
 LESSON = "a fluffy blue creature roamed the verdant forest . the creature was"
 CREATURE = 4
-opened = partial(open_page, "delta_e", folds=True)
+opened = partial(open_page, "delta_e", every_fold=True)
 
 
 @pytest.fixture(scope="module")

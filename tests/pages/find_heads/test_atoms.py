@@ -34,7 +34,7 @@ def model(tmp_path_factory) -> str:
 
 
 def test_it_opens_on_its_reaction_and_its_head(model: str) -> None:
-    page = open_page("find_heads", model=model, folds=True)
+    page = open_page("find_heads", model=model, every_fold=True)
     assert dict(page.query_params) | {"text": REACTION, "layer": "2", "head": "1", "find": "atoms"} == dict(
         page.query_params
     )
@@ -87,7 +87,7 @@ def test_other_models_have_no_such_view() -> None:
 def test_the_real_model_maps_its_reaction(fetched) -> None:
     fetched("rxnmapper")
     page_driver.load("rxnmapper")
-    page = open_page("find_heads", model="rxnmapper", folds=True)
+    page = open_page("find_heads", model="rxnmapper", every_fold=True)
     assert lead(page) == "Head 10.5 maps all 11 atoms of the product, 96 % sure of all together."
     assert "converted from pytorch_model.bin" in text(page) and "96 heads of RXNMapper" in text(page)
     shares = np.array(packets(page)["agreeing"][0]["values"])

@@ -19,7 +19,7 @@ from attn_core.heads.summary import delta_shares
 from attn_core.prediction import translation
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
-opened = partial(open_page, "find_heads", folds=True)
+opened = partial(open_page, "find_heads", every_fold=True)
 
 
 @pytest.fixture(scope="module")

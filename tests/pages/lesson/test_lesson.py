@@ -25,7 +25,7 @@ from ui.sentences import HUNGRY, MOLES
 from ui.step_by_step import ablations, guess, strip
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
-opened = partial(open_page, "lesson", folds=True)
+opened = partial(open_page, "lesson", every_fold=True)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ import ui.page
 from attn_core.parameters.count import count_parameters
 
 PAGE = str(ROOT / "pages" / "parameters.py")
-opened = partial(open_page, "parameters", folds=True)
+opened = partial(open_page, "parameters", every_fold=True)
 
 
 def text(page: AppTest) -> str:

@@ -30,7 +30,7 @@ def nothing_is_slow(monkeypatch):
 
 @pytest.fixture(scope="module")
 def page():
-    return open_page("patching", folds=True, menus=True, layer=1, head=0)
+    return open_page("patching", every_fold=True, menus=True, layer=1, head=0)
 
 
 def problem(page: AppTest) -> str:
@@ -134,7 +134,7 @@ def test_several_pairs_are_their_mean(decoder):
     more = (
         "mary and tom went to the market . tom gave a book to | mary and tom went to the market . mary gave a book to"
     )
-    shown = open_page("patching", folds=True, more_pairs=f"{more}\n\n{more} | mary | tom")
+    shown = open_page("patching", every_fold=True, more_pairs=f"{more}\n\n{more} | mary | tom")
     a, b = more.split(" | ")
     wanted = ac.patching(decoder, [TOM, a, a], [B, b, b], [WORDS, None, ("mary", "tom")])
     np.testing.assert_allclose(values(shown, "effects").ravel(), wanted.effect, atol=1e-6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from page_driver import checked, open_page
+from page_driver import checked, html, open_page
 
 from ui.shell.folds import EVERY
 
@@ -50,3 +50,27 @@ def test_the_switch_in_save_opens_all_and_closes_what_it_opened():
     (switch,) = [toggle for toggle in page.toggle if toggle.label == "Print with tables"]
     checked(switch.set_value(False).run())
     assert len(page.dataframe) == 3 and not page.session_state["numbers_heads"]
+
+
+def test_the_link_names_the_folds_that_are_open_and_opens_them():
+    page = open_page("delta_e")
+    page.session_state["numbers_words"] = True
+    assert checked(page.run()).query_params["folds"] == "numbers_words"
+    opened = open_page("delta_e", folds="numbers_words,numbers_of_another_day")
+    assert len(opened.dataframe) == 3 and not opened.warning
+    opened.session_state["numbers_words"] = False
+    assert checked(opened.run()).query_params["folds"] == "numbers_of_another_day"
+    assert len(opened.dataframe) == 2
+
+
+def test_a_link_that_is_opened_later_closes_what_it_does_not_name():
+    page = open_page("delta_e", folds="numbers_words")
+    page.query_params["folds"] = "numbers_heads"
+    assert len(checked(page.run()).dataframe) == 3
+    assert page.session_state["numbers_heads"] and not page.session_state["numbers_words"]
+
+
+@pytest.mark.parametrize("wrong", ["<b>", "a" * 41, ",".join(f"fold_{i}" for i in range(21))])
+def test_a_link_with_folds_that_can_not_be_gets_one_sentence(wrong):
+    page = open_page("delta_e", folds=wrong)
+    assert len(page.dataframe) == 2 and "it names at most 20 folds of the page" in html(page)

@@ -47,7 +47,7 @@ def numbers(page: AppTest, key: str) -> np.ndarray:
 
 
 def test_every_step_draws_the_numbers_of_the_walk(trace) -> None:
-    page = opened(folds=True)
+    page = opened(every_fold=True)
     made = run_stages(from_trace(trace.stream(), 0, 3))
     expected = {
         "step_1_e": trace.embedding(0),
@@ -71,7 +71,7 @@ def test_every_step_draws_the_numbers_of_the_walk(trace) -> None:
 
 def test_the_parts_of_e_are_the_models_tables(trace) -> None:
     hf = loading.model("minilm").hf.embeddings
-    token, place, segment, total = numbers(opened(folds=True), "step_1_parts")
+    token, place, segment, total = numbers(opened(every_fold=True), "step_1_parts")
     np.testing.assert_array_equal(token, hf.word_embeddings.weight[trace.tokens.ids[CREATURE]].detach())
     np.testing.assert_array_equal(place, hf.position_embeddings.weight[CREATURE].detach())
     np.testing.assert_array_equal(segment, hf.token_type_embeddings.weight[0].detach())

@@ -27,7 +27,7 @@ def test_the_pattern_and_the_headline_are_of_the_checkpoint(at: int) -> None:
 
 
 def test_the_lines_the_marked_change_and_the_table_say_the_same() -> None:
-    found, page = history_of("tiny-decoder"), open_page("training", checkpoint=5, folds=True)
+    found, page = history_of("tiny-decoder"), open_page("training", checkpoint=5, every_fold=True)
     lines = {name: figure(page, f"training_{name}") for name in ("skills", "moles", "loss")}
     assert np.allclose(array(lines["skills"]["data"][0]["y"]), found.induction.max(axis=(1, 2)))
     assert np.allclose(array(lines["skills"]["data"][1]["y"]), found.deciding_adjective[:, 1, 1])

@@ -25,7 +25,7 @@ def judge():
 
 @pytest.fixture(scope="module")
 def page():
-    return open_page("why_there", why="card", folds=True, menus=True, **WHERE)
+    return open_page("why_there", why="card", every_fold=True, menus=True, **WHERE)
 
 
 def test_the_headline_and_the_scores_are_the_cards(page, judge):

@@ -25,7 +25,7 @@ def trace() -> ac.Trace:
 
 @pytest.fixture(scope="module")
 def page():
-    return open_page("why_there", why="flow", query=CREATURE, folds=True, menus=True)
+    return open_page("why_there", why="flow", query=CREATURE, every_fold=True, menus=True)
 
 
 def test_the_headline_names_the_three_largest_shares(page, trace):
@@ -124,7 +124,7 @@ def decoder() -> ac.Trace:
 @pytest.fixture(scope="module")
 def next_page(decoder):
     return open_page(
-        "why_there", why="flow", model="tiny-decoder", text=decoder.tokens.text, query=6, top="next", folds=True
+        "why_there", why="flow", model="tiny-decoder", text=decoder.tokens.text, query=6, top="next", every_fold=True
     )
 
 

@@ -19,7 +19,7 @@ from ui.why_there.trail import Step
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 CREATURE, FLUFFY = 4, 2
-opened = partial(open_page, "why_there", folds=True)
+opened = partial(open_page, "why_there", every_fold=True)
 DEEP = {"layer": 5, "head": 3, "query": CREATURE, "key": FLUFFY}
 
 

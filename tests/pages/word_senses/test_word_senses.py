@@ -22,7 +22,7 @@ from ui.word_senses.comparison import two_digits
 
 ROOT = Path(__file__).parents[3]
 MOLE = EXAMPLES["mole"]
-opened = partial(open_page, "word_senses", folds=True)
+opened = partial(open_page, "word_senses", every_fold=True)
 
 
 @pytest.fixture(scope="module")
