@@ -32,7 +32,7 @@ class Limits:
     bytes_waiting: int = 8_000_000
     bytes_typed: int = 32_000_000  # of all sockets, each counted by its largest message: a session keeps what is typed
     bytes_typed_per_address: int = 8_000_000
-    bytes_unread: int = 128_000_000  # sent to sockets whose visitors have not taken it yet
+    bytes_unread: int = 48_000_000  # sent to sockets whose visitors have not taken it yet
     file_bytes_unread: int = 96_000_000  # of files on their way, each once however many read it
     file_bytes_unread_per_address: int = 48_000_000
     file_within: float = 300.0  # seconds

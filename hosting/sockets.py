@@ -38,7 +38,7 @@ TOO_LONG = (
     "Together the long texts that are open here are more than this server keeps, so nothing was changed. "
     "What you typed is still there: shorten it, and press Enter."
 )
-STAYS = 60.0  # seconds for which Streamlit keeps a session whose socket has closed: `disconnectedSessionTTL`
+STAYS = 20.0  # seconds for which Streamlit keeps a session whose socket has closed: `disconnectedSessionTTL`
 WRONG, UNWELCOME = 1002, 1008  # WebSocket close codes
 GONE, STORM = "websocket.disconnect", "headlight.storm"  # ASGI's word, and our own
 
@@ -76,7 +76,7 @@ class GuardedSocket:
         self._waiting: deque[Message] = deque()
         self._arrived, self._over = asyncio.Event(), asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
-        self.unread = 0  # bytes that Streamlit has sent and the visitor has not taken
+        self.unread = self._last = 0  # bytes that Streamlit has sent and the visitor has not taken; of the last message
         self._leaving: deque[Message] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._typed = object()  # stands for what its session keeps, which outlives it
@@ -111,13 +111,15 @@ class GuardedSocket:
         try:
             while self._leaving:
                 await self._send(self._leaving[0])
-                self.unread -= _size(self._leaving.popleft())
+                # The one before it was read; this one lies where uvicorn keeps it.
+                self.unread -= self._last
+                self._last = _size(self._leaving.popleft())
         except Exception:  # the visitor has gone, as whoever reads is told
             self._drop()
 
     def _drop(self) -> None:
         self._leaving.clear()
-        self.unread, self.closed = 0, True
+        self.unread, self._last, self.closed = 0, 0, True
 
     def cut(self) -> None:
         """End a visitor who reads too little of what was asked for, and drop what waits."""

@@ -164,7 +164,7 @@ def test_what_is_too_large_is_answered_with_a_sentence_and_the_socket_stays() ->
 
 
 def test_what_sessions_keep_of_long_texts_is_bounded_for_an_address_and_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eighty sessions with a megabyte typed in each would fill the memory; a session outlives its socket a minute."""
+    """Eighty sessions with a megabyte typed in each would fill the memory; a session outlives its socket."""
     monkeypatch.setattr(sockets, "STAYS", 0.5)
     inside, long = Streamlit(), rerun("x" * 900_000)
     few = replace(LIMITS, bytes_typed=4_000_000, bytes_typed_per_address=2_000_000)

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 # What a page shows instead of what it opens with, by its script: links that lead there.
 VIEWS: dict[str, list[dict[str, str]]] = {
     "app.py": [{"model": "tiny-decoder", "text": "a hungry creature", "written": " creature"}],
+    "pages/cross_attention.py": [{"task": "transcribe"}],
     "pages/find_heads.py": [{"find": "matter", "off": "0.3"}, {"find": "kinds"}],
     "pages/predict_first.py": [{"teacher": "1"}, {"teacher": "1", "uncovered": "1", "painted": "1_2"}],
     "pages/step_by_step.py": [{"step": "8", "guess_told": "1", "breaks": "no-w-o"}],

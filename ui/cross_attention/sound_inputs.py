@@ -27,8 +27,8 @@ from ui.cross_attention.recording import MEAN, Heard, head_names, listen
 from ui.drawing import controls, widgets
 from ui.page import Page, stop_with
 from ui.param import Param, choice, whole
-from ui.server import passes, shared
-from ui.server.cache import Handle, key_of
+from ui.server import budget, passes, shared
+from ui.server.cache import Busy, Handle, key_of
 
 if TYPE_CHECKING:
     from attn_core.sound.decoding import Samples
@@ -67,9 +67,9 @@ def ask(page: Page) -> Handle[Heard]:
     """The recording, and what the model wrote of it; ends the page with a sentence where there is nothing to hear."""
     with st.container(key="ask"):
         controls.switch(SOUND, WORDS.table("sound.sources"))
+        if MODEL not in CATALOGUE and is_public():  # nobody's recording is taken, nor kept, for nothing
+            stop_with(WORDS.text("sound.no_model.title"), WORDS.text("sound.no_model.what"))
         sound = _chosen(page)
-    if MODEL not in CATALOGUE and is_public():
-        stop_with(WORDS.text("sound.no_model.title"), WORDS.text("sound.no_model.what"))
     model = page.model(MODEL)
     if st.session_state.get(_CANCELLED) == sound.key:
         st.button(WORDS.text("sound.listen"), key="sound_again", on_click=_forget_cancelled, type="primary")
@@ -103,8 +103,8 @@ def _own(data: bytes) -> Sound:
     kept = st.session_state.get(_OWN)
     if kept is None or kept[0] != digest:
         try:
-            kept = st.session_state[_OWN] = (digest, read_sound(data))
-        except NoSound as error:
+            kept = st.session_state[_OWN] = (digest, budget.made_in_turn(partial(read_sound, data)))
+        except (NoSound, Busy) as error:
             stop_with(WORDS.text("sound.no_sound"), str(error))
     secret = st.session_state.setdefault(_SECRET, secrets.token_hex(16))
     return Sound(("own", secret, digest), _own_samples)

@@ -56,7 +56,7 @@ def hold_drawn(places: tuple[int, int], pictures: int) -> None:
 
 
 def made_in_turn(make: Callable[[], T]) -> T:
-    """A file to download; files are made one at a time, because one at full length takes 200 MB while it is made."""
+    """A file that is made or read; one at a time, because at full length one takes 200 MB meanwhile."""
     with passes.place(_making, DOWNLOAD_WAIT):
         return make()
 

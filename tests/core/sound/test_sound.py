@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -46,6 +47,16 @@ def test_a_file_that_hides_its_length_is_read_no_further(monkeypatch: pytest.Mon
     monkeypatch.setattr(decoding, "_check", lambda file: None)  # as if it had said less
     with pytest.raises(NoSound, match="more than that"):
         decoding.read_sound(long)
+
+
+def test_many_channels_are_mixed_a_second_at_a_time() -> None:
+    """Silence in eight channels is a small file, and all of it in memory at once would be large."""
+    data = encoded(np.zeros((12 * 48_000, 8), np.float32) + 0.1, form="FLAC")
+    tracemalloc.start()
+    samples = decoding.read_sound(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(samples) == 12 * 16_000 and peak < 14_000_000 < 12 * 48_000 * 8 * 4
 
 
 @pytest.mark.parametrize(

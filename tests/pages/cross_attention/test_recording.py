@@ -184,6 +184,8 @@ def test_a_public_server_without_the_model_says_so(operator_sets: Any, monkeypat
     operator_sets(HEADLIGHT_MODE="public")
     page = opened()
     assert "Recordings cannot be transcribed here" in text(page)
+    asked = opened(sound="file")
+    assert "Recordings cannot be transcribed here" in text(asked) and not asked.get("file_uploader")  # none is taken
 
 
 @pytest.mark.parametrize(
