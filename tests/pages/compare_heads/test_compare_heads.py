@@ -192,7 +192,7 @@ def test_what_is_only_position() -> None:
     (lines,) = [block.value for block in page.code if block.value.startswith("import attn_core")]
     names: dict = {}
     exec(lines, names)  # every panel, not the first alone
-    for letter, shown in zip("abc", panels(page), strict=True):
+    for letter, shown in zip("abc", panels(page)[:3], strict=True):  # without the difference
         np.testing.assert_allclose(names[letter], shown, atol=1e-5)
 
 
