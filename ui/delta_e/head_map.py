@@ -81,7 +81,8 @@ def draw(update: TokenUpdate) -> None:
     except HeadlightError as reason:
         widgets.note(str(reason))
         return
-    texts = [[signed(float(x)) if found.is_signed else f"{x:.2f}" for x in row] for row in found.heads]
+    # four decimals at most: a longer number does not fit its square, and would leave it empty
+    texts = [[signed(round(float(x), 4)) if found.is_signed else f"{x:.2f}" for x in row] for row in found.heads]
     packet = pack_values(found.heads, texts, name=found.name, signed=found.is_signed)
     canvas.overview(
         packet,

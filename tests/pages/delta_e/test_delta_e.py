@@ -187,6 +187,8 @@ def test_a_direction_between_two_words(trace) -> None:
     way = (vocabulary.matrix[ids[0]] - vocabulary.matrix[ids[1]]).numpy()
     judge = [[trace.delta_e(i, h)[CREATURE] @ way / np.linalg.norm(way) for h in range(12)] for i in range(6)]
     np.testing.assert_allclose(on_the_map(page), judge, atol=1e-4)
+    written = [number for row in packets(page)["delta_map"][0]["texts"] for number in row]
+    assert max(map(len, written)) <= len("+0.1234")  # a longer one would leave its square empty
     assert "from “stone” to “animal”, along their rows of the input embedding" in text(page)
 
 
