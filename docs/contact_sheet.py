@@ -11,6 +11,7 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from PIL import Image
 from playwright.sync_api import Page
@@ -29,11 +30,24 @@ SCHEMES = ("light", "dark")
 SCALE, GAP, ABREAST = 0.34, 20, 2  # of the sheet: how small, space around in pixels, pages in a row
 
 
+VIEWS = {  # of a page that has several, those that its address alone does not open
+    "why_there": ("why_there?v=1&why=flow&query=4", "why_there?v=1&why=card&model=tiny-decoder&layer=1&head=3"),
+}
+
+
 def page_names() -> list[str]:
-    """The pages that exist, in the menu's order."""
-    return [
+    """The pages that exist, in the menu's order, each followed by its other views."""
+    pages = [
         page_name for page_name in PAGES if page_name == "all_heads" or (ROOT / "pages" / f"{page_name}.py").exists()
     ]
+    return [name for page_name in pages for name in (page_name, *VIEWS.get(page_name, ()))]
+
+
+def file_name(page_name: str) -> str:
+    """ "why_there_flow" for a view, the page's own name for a page."""
+    page, _, query = page_name.partition("?")
+    view = dict(parse_qsl(query)).get("why") if page_name in VIEWS.get(page, ()) else None
+    return page if view is None else f"{page}_{view}"
 
 
 def pictures(address: str, wanted: list[str], folder: Path) -> dict[str, list[Path]]:
@@ -48,7 +62,7 @@ def pictures(address: str, wanted: list[str], folder: Path) -> dict[str, list[Pa
                 page = context.new_page()
                 page.set_default_timeout(PATIENCE)
                 for page_name in wanted:
-                    file = folder / f"{page_name.split('?')[0]}-{scheme}-{width}.png"
+                    file = folder / f"{file_name(page_name)}-{scheme}-{width}.png"
                     take(page, f"{address}/{page_name.removeprefix('all_heads')}", tallest, file)
                     files[page_name].append(file)
                 context.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -99,6 +100,8 @@ def test_composition_is_that_of_the_whole_matrices(gpt2):
 def test_it_is_what_transformer_lens_gives(gpt2):
     """Composition before the baseline is taken off, and copying; for whoever has that library."""
     lens = pytest.importorskip("transformer_lens", reason="transformer-lens is not installed: an optional judge")
+    if int(metadata.version("transformer-lens").partition(".")[0]) >= 4:
+        pytest.skip("transformer-lens 4 has no models of its own any more: an optional judge, below 4")
     model, card = gpt2
     c = model.config
     config = lens.HookedTransformerConfig(
@@ -111,12 +114,12 @@ def test_it_is_what_transformer_lens_gives(gpt2):
         lens.pretrained.weight_conversions.convert_gpt2_weights(model, config), center_unembed=False
     )
     for through, kind in (("q", "Q"), ("k", "K"), ("v", "V")):
-        scores = hooked.all_composition_scores(kind).double()
+        scores = hooked.all_composition_scores(kind).detach().double()
         for row in card.composition[card.composition.through == through].itertuples():
-            assert row.score == pytest.approx(float(scores[row.layer, row.head, 1, 2]), abs=1e-4), row
+            assert row.score == pytest.approx(float(scores[row.layer, row.head, 1, 2]), abs=1e-6), row
     circuit = (hooked.W_E @ hooked.W_V[1, 2] @ hooked.W_O[1, 2] @ hooked.W_U).detach().double()
     eigenvalues = np.linalg.eigvals(circuit.numpy())
-    assert card.copying == pytest.approx(eigenvalues.sum().real / np.abs(eigenvalues).sum(), abs=1e-3)
+    assert card.copying == pytest.approx(eigenvalues.sum().real / np.abs(eigenvalues).sum(), abs=1e-5)
 
 
 def test_the_baseline_is_what_random_matrices_score():
