@@ -13,6 +13,7 @@ from attn_core.figures.colours import Theme, diverging, roles
 from attn_core.figures.labels import phrase, shorten
 
 ABOVE = 0.8  # layers over the end: where a next word stands
+LAYER, NARROWEST, TALLEST = 78, 22, 900  # pixels of a layer where there is room, at least, and of all of them
 
 
 class FlowLine(NamedTuple):
@@ -51,7 +52,7 @@ def flow_lines(
     role, steps = roles(theme), [colour for _, colour in diverging(theme)]
     signed = next_word is not None
     top = n_layers + (ABOVE if signed else 0)
-    chart = ChartSpec(theme, height=110 + round(78 * top))
+    chart = ChartSpec(theme, height=110 + round(min(LAYER, max(NARROWEST, TALLEST / top)) * top))
 
     def colour(share: float, token: int) -> str:
         if signed:

@@ -11,6 +11,7 @@ from page_driver import array, figure, html, lead, load, notes, open_page, table
 import attn_core as ac
 from attn_core.circuits.flow import disagreement, flow
 from attn_core.circuits.logit_flow import logit_top
+from attn_core.figures.circuits.flow import flow_lines
 from attn_core.prediction.next_token import next_words
 from attn_core.text.numbers import percent, signed
 
@@ -158,6 +159,11 @@ def test_its_picture_has_dotted_lines_from_the_top_coloured_by_sign(next_page, d
         assert line["line"]["width"] == pytest.approx(0.8 + 13 * abs(brought) / whole)
         assert (line["line"]["color"] == "#406cae") == (brought < 0)
     assert f"<b>{escape(best.word)}</b>" in [note["text"] for note in drawn["layout"]["annotations"]]
+
+
+@pytest.mark.parametrize(("n_layers", "height"), [(2, 266), (6, 578), (30, 1010), (48, 1166)])
+def test_a_deep_model_has_no_taller_picture_than_a_screen_or_two(n_layers, height):
+    assert flow_lines(["a", "bias"], [], [], n_layers, 0, theme="light").layout["height"] == height
 
 
 def test_another_of_the_likeliest_next_words_is_put_on_top(decoder):
