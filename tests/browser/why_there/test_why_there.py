@@ -41,9 +41,11 @@ def test_nothing_sticks_out(open_page, width, scheme) -> None:
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (768, "light")])
-def test_nothing_of_a_flow_sticks_out(open_page, width, scheme) -> None:
-    page = is_live(open_page("why_there", width=width, scheme=scheme, why="flow", query=4))
+@pytest.mark.parametrize(
+    ("width", "scheme", "more"), [(390, "dark", {"model": "tiny-decoder", "top": "next"}), (768, "light", {})]
+)
+def test_nothing_of_a_flow_sticks_out(open_page, width, scheme, more) -> None:
+    page = is_live(open_page("why_there", width=width, scheme=scheme, why="flow", query=4, **more))
     expect(page.locator(".st-key-card_words")).to_be_visible()
     no_sideways_scroll(page)
     for card in ("flow", "words"):
