@@ -163,7 +163,7 @@ def test_its_picture_has_dotted_lines_from_the_top_coloured_by_sign(next_page, d
 
 @pytest.mark.parametrize(("n_layers", "height"), [(2, 266), (6, 578), (30, 1010), (48, 1166)])
 def test_a_deep_model_has_no_taller_picture_than_a_screen_or_two(n_layers, height):
-    assert flow_lines(["a", "bias"], [], [], n_layers, 0, theme="light").layout["height"] == height
+    assert flow_lines(["a", "bias"], [], [], n_layers, 0, theme="light").to_dict()["layout"]["height"] == height
 
 
 def test_another_of_the_likeliest_next_words_is_put_on_top(decoder):
