@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import streamlit as st
@@ -163,7 +163,7 @@ def of(
     A translator is also shown a translation: the link's, or else what it (or `writer`) writes itself.
     """
     model = page.model() if model is None else model
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     stream = "self"
     if model.kind == "encoder-decoder":
         stream = page.state["stream"]
