@@ -95,9 +95,16 @@ QUESTIONS: dict[str, Question] = {
     "word senses": opened("word_senses", words),
     "compare": fresh("compare_heads"),
     "find heads": fresh("find_heads"),
+    "find heads, one switched off": fresh("find_heads", find="matter", off="0.3"),
+    "why there, a score": fresh("why_there"),
+    "why there, the flow": fresh("why_there", why="flow"),
+    "why there, a card seen before": opened("why_there", lambda turn: {"why": "card", "text": sentence(TOKENS, 1)}),
+    "predict first": fresh("predict_first"),
     "translate": opened("cross_attention", source),
     "parameters": opened("parameters", lambda turn: {"own": 1, "n_layers": 2 + turn % 90}),
     "lesson": opened("lesson", lambda turn: {"stop": 1 + turn % 8}),
+    "teacher's kit": opened("teachers_kit", lambda turn: {"sheet": turn % 2}),
+    "about": opened("about", lambda turn: {}),
 }
 
 

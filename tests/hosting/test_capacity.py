@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 import statistics
 
 import pytest
+from hosted import ROOT
 
-from benchmarks import capacity
+from benchmarks import answers, capacity
 
 
 def test_waits_are_those_of_pollaczek_and_khinchine() -> None:
@@ -48,3 +50,28 @@ def test_the_page_tells_what_was_measured() -> None:
     told = capacity.page({"front page, new sentence": 0.1, "lesson": 0.05}, rows)
     assert "| lesson | 50 |" in told and "| 1 | 8.0 | 100 | 700 |" in told
     assert "| 10,000 |" in told and "http" not in told
+
+
+def test_every_page_is_asked_for_what_it_costs() -> None:
+    class Asked:
+        """Remembers which pages were opened."""
+
+        page_name = link = ""
+
+        def __init__(self) -> None:
+            self.pages: set[str] = set()
+
+        def ask(self, page: str = "", **view: object) -> None:
+            self.pages.add(page)
+
+    visitor = Asked()
+    for question in answers.QUESTIONS.values():
+        question(0)(visitor)  # type: ignore[arg-type]
+    later = {"training", "patching"}  # younger than the last measurement
+    assert visitor.pages == {"", *(file.stem for file in (ROOT / "pages").glob("*.py"))} - later
+
+
+def test_the_page_is_the_one_that_follows_from_the_results() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "capacity.json").read_text())
+    assert (ROOT / "docs" / "capacity.md").read_text() == capacity.page(found["pages"], found["rows"])
+    assert set(found["pages"]) == set(answers.QUESTIONS), "measure it again: python -m benchmarks.capacity"
