@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 from markupsafe import Markup
@@ -26,7 +26,7 @@ from ui import words
 from ui.cross_attention.recording import MEAN, Heard, head_names, listen
 from ui.drawing import controls, widgets
 from ui.page import Page, stop_with
-from ui.param import Param, choice, whole
+from ui.param import Earlier, Param, choice, whole
 from ui.server import budget, passes, shared
 from ui.server.cache import Busy, Handle, key_of
 
@@ -39,7 +39,7 @@ MODEL = "whisper-tiny.en"
 _OWN, _CANCELLED, _SECRET = "own_sound", "sound_cancelled", "sound_secret"
 
 
-def _by(raw: str, _: Mapping[str, Any]) -> str:
+def _by(raw: str, _: Earlier) -> str:
     """The mean of the alignment heads, or one cross head as a link names it."""
     entry = entry_of(MODEL) if MODEL in CATALOGUE or not is_public() else None
     sizes = (entry.n_decoder_layers, entry.n_decoder_heads or entry.n_heads) if entry else (4, 6)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 from functools import partial
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -19,6 +18,7 @@ from attn_core.sound.decoding import RATE
 from attn_core.sound.spectrogram import log_mel
 from attn_core.text.decoding import visible
 from attn_core.tolerances import SMALLEST
+from attn_core.traces.reader import Array
 from ui import words
 from ui.cross_attention import sound_inputs
 from ui.cross_attention.recording import MEAN, POSITIONS_A_SECOND, Heard, Shown, envelope, head_names
@@ -105,7 +105,7 @@ def _picture(page: Page, shown: Shown) -> None:
         _recording(key="recording_picture", data=data, on_chosen_change=happened)
 
 
-def _letters(numbers: np.ndarray[Any, Any], kind: str) -> str:
+def _letters(numbers: Array, kind: str) -> str:
     return base64.b64encode(numbers.astype(kind).tobytes()).decode()
 
 

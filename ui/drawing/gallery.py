@@ -145,7 +145,7 @@ def show(chart: ChartSpec, **options: Any) -> Any:
     return st.plotly_chart(Unvalidated(chart), theme=None, config={"displayModeBar": False}, **options)
 
 
-def canvas(name: str, packet: bytes, view: Mapping[str, Any], says: str = "") -> None:
+def canvas(name: str, packet: bytes, view: Mapping[str, object], says: str = "") -> None:
     """Register a canvas picture: its packet, and what was said beside it."""
     from attn_core.figures.paper.draw import drawn
 

@@ -6,13 +6,13 @@ visitor's own. Nothing is said where the page shows the visitor's sentence, or h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
-from typing import Any
 
 import streamlit as st
 
 from ui import words
+from ui.param import Earlier
 
 WORDS = words.beside(__file__)
 _OWN = "own_sentence"  # in the session: {"text": …, "model": …}
@@ -27,7 +27,7 @@ def remember() -> None:
         st.session_state[_OWN] = own
 
 
-def offer(state: Mapping[str, Any], take: Callable[[str, str], None]) -> None:
+def offer(state: Earlier, take: Callable[[str, str], None]) -> None:
     """Say that a link put another sentence in the place of the visitor's, and offer it; `take(text, model)` is told."""
     own = st.session_state.get(_OWN)
     if not own or "text" not in state or own["text"] == state["text"]:
