@@ -41,7 +41,7 @@ def lines_packet(stream: StreamTrace, found: AtomMapping, name: str, drawn: str)
     cells = np.zeros((len(found.products.positions), len(found.reactants.positions)))
     if drawn == "weights":
         both = found.products.positions, found.reactants.positions
-        cells = np.asarray(stream.pattern(*map(int, name.split("."))))[np.ix_(*both)]
+        cells = np.asarray(stream.pattern(*map(int, name.split("."))), np.float64)[np.ix_(*both)]
     else:
         mapped = np.flatnonzero(found.partners >= 0)
         cells[mapped, found.partners[mapped]] = found.confidences[mapped]
