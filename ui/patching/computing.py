@@ -39,7 +39,7 @@ def computed(
     except budget.TooMuch as reason:
         widgets.problem(WORDS.text("computing.refused"), str(reason))
         return None
-    key = frozen((name, read.asked, *given))
+    key = hash(frozen((name, read.asked, *given)))  # not the sentences themselves: a session would keep every one
     seconds = n_passes * _seconds_a_pass(read.base)
     wanted: set[Hashable] = st.session_state.setdefault(_ASKED, set())
     if seconds >= SLOW and key not in wanted:
