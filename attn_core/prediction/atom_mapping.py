@@ -116,4 +116,5 @@ def _between(pattern: np.ndarray, reactants: Atoms, products: Atoms) -> np.ndarr
 def _shares(weights: np.ndarray) -> np.ndarray:
     """Each product atom's weights as shares of their sum; 0 where there is none."""
     sums = weights.sum(axis=1, keepdims=True)
-    return np.divide(weights, sums, out=np.zeros_like(weights), where=sums != 0)
+    shares: np.ndarray = np.divide(weights, sums, out=np.zeros_like(weights), where=sums != 0)
+    return shares

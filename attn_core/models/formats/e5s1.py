@@ -129,7 +129,7 @@ def _wanted(sizes: dict[str, Any]) -> dict[str, tuple[str, tuple[int, ...]]]:
     d, inner = sizes["hidden_size"], sizes["intermediate_size"]
     tables = {"emb.word": sizes["vocab_size"], "emb.pos": sizes["max_position_embeddings"]}
     tables["emb.type"] = sizes["type_vocab_size"]
-    wanted = {
+    wanted: dict[str, tuple[str, tuple[int, ...]]] = {
         f"embeddings.{ours}": (theirs, (tables[theirs], d) if theirs in tables else (d,))
         for theirs, ours in _EMBEDDINGS.items()
     }
