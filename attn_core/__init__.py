@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from attn_core.circuits.head_card import head_card
     from attn_core.circuits.patching.activation import patching
     from attn_core.circuits.patching.path import path_patching
+    from attn_core.heads.collection import collect
+    from attn_core.heads.kinds import classify_heads
     from attn_core.models.loading import load
     from attn_core.parameters.count import count_parameters
     from attn_core.places import at
-    from attn_core.traces.parity import Parity
+    from attn_core.traces.parity import Parity, worst_parity
     from attn_core.traces.trace import Trace
     from attn_core.views.notebook import show
 
@@ -45,6 +47,8 @@ _MODULES = {  # public name → the module that defines it, imported when the na
     "Parity": "traces.parity",
     "Trace": "traces.trace",
     "at": "places",
+    "classify_heads": "heads.kinds",
+    "collect": "heads.collection",
     "count_parameters": "parameters.count",
     "head_card": "circuits.head_card",
     "load": "models.loading",
@@ -55,6 +59,7 @@ _MODULES = {  # public name → the module that defines it, imported when the na
     "trace": "capture.run",
     "trace_many": "capture.batches",
     "unwrap": "capture.wrapping",
+    "worst_parity": "traces.parity",
     "wrap": "capture.wrapping",
 }
 __all__ = [
@@ -72,6 +77,8 @@ __all__ = [
     "UnsupportedFamily",
     "__version__",
     "at",
+    "classify_heads",
+    "collect",
     "count_parameters",
     "head_card",
     "load",
@@ -82,6 +89,7 @@ __all__ = [
     "trace",
     "trace_many",
     "unwrap",
+    "worst_parity",
     "wrap",
 ]
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from attn_core.capture.assembling import assemble
 from attn_core.capture.hooks import recording_to
+from attn_core.capture.inputs import refuse_from_inputs
 from attn_core.capture.model import Model
 from attn_core.capture.patches import all_patches
 from attn_core.capture.probing.find import probe_inputs
@@ -48,6 +49,7 @@ def trace_again(
 ) -> Trace:
     """The tokens of `plain` through its model once more, with changes as `attn_core.trace` takes and refuses them."""
     options: dict[str, Any] = {"without": without, "replacement": replacement, "edit": edit, "patch": patch}
+    refuse_from_inputs(plain)
     if plain.kind == "encoder-decoder":
         source, target = plain.tokens_of("encoder")[0].ids, plain.tokens_of("decoder")[0].ids
         return trace(model, source, target=target, **options)

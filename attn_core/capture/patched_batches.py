@@ -14,6 +14,7 @@ from torch import Tensor
 
 from attn_core.attention import repeat_groups
 from attn_core.capture.hooks import AttentionCall, recording_to, tensor_at
+from attn_core.capture.inputs import refuse_from_inputs
 from attn_core.capture.interface import read_mask
 from attn_core.capture.model import Model
 from attn_core.capture.patches import Patches, patch_of
@@ -59,6 +60,7 @@ def patched_rows(model: Model, base: Trace, rows: Sequence[Patch], watch: Place 
 
 def _inputs(base: Trace, n_rows: int) -> dict[str, Tensor]:
     """What the model gets: the ids of one sentence, as often as there are rows."""
+    refuse_from_inputs(base)
     two_stacks = base.kind == "encoder-decoder"
     ids = torch.tensor([base.tokens_of("encoder" if two_stacks else "self")[0].ids]).repeat(n_rows, 1)  # [row, token]
     given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
-from torch import Tensor
 
 from attn_core.capture.assembling import assemble
 from attn_core.capture.gradient_trace import with_gradients
 from attn_core.capture.gradients import GradientRecorder
 from attn_core.capture.hooks import recording_to
+from attn_core.capture.inputs import read_inputs
 from attn_core.capture.model import Model, model_of
 from attn_core.capture.patches import patch_of
 from attn_core.capture.recorder import PassRecorder
-from attn_core.errors import EmptyText, HeadlightError, TextWasCut, check_index
+from attn_core.errors import HeadlightError, TextWasCut, check_index
 from attn_core.places import Place
-from attn_core.text import tokens
 from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import Changes
 from attn_core.traces.trace import Trace
@@ -35,6 +30,7 @@ def trace(
     *,
     target: str | Sequence[int] | None = None,
     audio: Any = None,
+    inputs: Mapping[str, Any] | None = None,
     without: Sequence[HeadKey] = (),
     replacement: str = "zero",
     edit: Mapping[HeadKey, Any] | None = None,
@@ -47,7 +43,8 @@ def trace(
     `model` is what `attn_core.load` or `wrap` gave, or a name or folder to load. At most `limit` tokens are read, by
     default as many as the model may; a longer text is cut, with a `TextWasCut` warning.
     An encoder-decoder also needs `target`, what it is about to write (a text, or the decoder's ids as they are);
-    a speech model takes `audio`, a spectrogram [mel, frame], in place of a text.
+    a speech model takes `audio`, a spectrogram [mel, frame], in place of a text. `inputs` is what a tokenizer gave for
+    one sentence or pair, and goes to the model as it is, with segments and masks.
     `patch` puts something else at places of the pass, for this call only: `{ac.at.head(0, 3): other_trace}`. `ac.at`
     names the places; what is put there is a trace, whose tensor of the same place it is, an array of the place's shape
     (see `attn_core.places`), or "zero" or "mean", the mean over the sentence. What follows is computed from it.
@@ -62,12 +59,12 @@ def trace(
     and HeadlightError where this model's tensor could not be found.
     """
     model = model_of(model) if limit is None else model_of(model).with_limit(limit)
-    inputs, read = _inputs(model, text, target, audio)
+    given, read = read_inputs(model, text, target, audio, inputs)
     warn_of_cuts(read)
     changes = changes_of(model, without=without, replacement=replacement, edit=edit, patch=patch)
     recorder = GradientRecorder(model.wiring, model.hf, changes) if grad else PassRecorder(model.wiring, changes)
     with model.running(grad), recording_to(recorder):
-        model.run(**inputs)
+        model.run(**given)
     check_patched(model, recorder)
     made = assemble(model, recorder, read, changes)
     return with_gradients(made, recorder.nodes, model.wiring.logits) if isinstance(recorder, GradientRecorder) else made
@@ -117,55 +114,3 @@ def _head_key(model: Model, key: HeadKey) -> tuple[str, int, int]:
     check_index("layer", layer, len(sites), "this model")
     check_index("head", head, sites[layer].n_heads, "this layer")
     return stream, layer, head
-
-
-def _inputs(
-    model: Model, text: Any, target: Any, audio: Any
-) -> tuple[dict[str, Tensor], dict[str, tuple[Tokens, Tokens]]]:
-    """What the model gets, and the (query, key) tokens of each of its streams."""
-    if audio is not None:
-        if not model.reads_sound:
-            raise HeadlightError(f"{model.name} reads text, not sound.")
-        sound = torch.as_tensor(np.asarray(audio), dtype=torch.float32)
-        if sound.dim() != 2:
-            raise HeadlightError(f"Sound must be a spectrogram [mel, frame]; this has shape {list(sound.shape)}.")
-        given: dict[str, Tensor] = {"input_features": sound[None]}
-        source = _times(model, sound.shape[1])
-    else:
-        source = model.read_sentence(text)
-        ids = torch.tensor([source.ids])
-        given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    if model.kind != "encoder-decoder":
-        if target is not None:
-            raise HeadlightError(f"{model.name} has one stack: it reads a text, and takes no target sentence.")
-        return given, {"self": (source, source)}
-    if target is None:
-        raise EmptyText("A translator also needs a target sentence: what it is about to write.")
-    written = _target(model, target, source)
-    given["decoder_input_ids"] = torch.tensor([written.ids])
-    return given, {"encoder": (source, source), "decoder": (written, written), "cross": (written, source)}
-
-
-def _target(model: Model, target: str | Sequence[int], source: Tokens) -> Tokens:
-    """What the decoder reads: its start token, then all but the end of what it writes."""
-    written = model.read(target, target=True, beside=source)
-    if not isinstance(target, str):
-        return written
-    config, ids, labels = model.hf.config, written.ids, written.labels
-    while len(ids) > 1 and ids[-1] == config.eos_token_id:
-        ids = ids[:-1]
-    start = config.decoder_start_token_id
-    if start is not None and ids[0] != start:
-        ids, labels = [start, *ids], ["", *labels]
-    ids, unknown = ids[: model.limit], model.reader.unknown_words(written).values()
-    names = {place: label for place, (i, label) in enumerate(zip(ids, labels, strict=False)) if i in unknown}
-    read = tokens.from_ids(model.tokenizer, ids, target=True, names=names)
-    return replace(read, text=written.text, dropped=written.dropped, unread=written.unread, from_ids=False)
-
-
-def _times(model: Model, n_frames: int) -> Tokens:
-    """Positions of a sound, named by when they begin; a frame is 10 ms."""
-    n_positions = model.hf.config.max_source_positions
-    labels = [f"{i * n_frames / n_positions / 100:.2f} s" for i in range(n_positions)]
-    places = list(range(n_positions))
-    return Tokens("", places, labels, [False] * n_positions, list(places), list(labels))

@@ -9,7 +9,9 @@ What the columns mean is in `measures.MEASURES` and `rules.KINDS`; what heads ar
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +19,19 @@ import numpy as np
 
 from attn_core.capture.model import Model, model_of
 from attn_core.capture.run import trace as run_trace
-from attn_core.heads.measures import MEASURES, Measure, Reading, by_name
-from attn_core.heads.rules import KINDS, RuleContext, RuleScore, kind_of, score_rule
+from attn_core.heads.collection import (
+    Quantity,
+    Rows,
+    StreamReading,
+    iter_rows,
+    mean_of_what_is_there,
+    part_of_rule,
+    quantities,
+)
+from attn_core.heads.measures import MEASURES, Measure, by_name
+from attn_core.heads.rules import KINDS, RuleScore, kind_of
 from attn_core.heads.samples import LENGTH, SEEDS, texts_for, traces_of
-from attn_core.heads.sink import Bools, Floats, sink_of
+from attn_core.heads.sink import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,64 +72,76 @@ def classify_heads(
     """
     model = model_of(model)
     texts = texts_for(model.name) if texts is None else texts
-    sums = _Sums()
-    for i, trace in enumerate(traces_of(model, texts, seeds, run)):
-        sums.add(trace.stream(stream), "sentences" if i < len(texts) else "repeats")
-        if progress is not None:
-            progress((i + 1) / (len(texts) + len(seeds)))
-    table = sums.table()
+    streams = (trace.stream(stream) for trace in traces_of(model, texts, seeds, run))
+    noting = _Noting(streams, len(texts))
+    told = _telling(iter(noting), len(texts) + len(seeds), progress or (lambda share: None))
+    rows = chain(
+        iter_rows(islice(told, len(texts)), [*quantities(MEASURES), *_judged_on("sentences")]),
+        iter_rows(told, _judged_on("repeats")),
+    )
+    table = _Table(rows, noting.pointed_to).frame()
     table.attrs = {"seeds": list(seeds), "samples": len(seeds), "sentences": len(texts), "length": LENGTH}
     return table
 
 
-class _Sums:
-    """Scores and means of the sentences so far, by (layer, name); each entry holds one array [head] a sentence."""
+def _telling(
+    streams: Iterator[StreamTrace], n: int, progress: Callable[[float], None]
+) -> Iterator[tuple[StreamTrace, ...]]:
+    """Hands on the one stream of each sentence, and says what share of them was read."""
+    for number, stream in enumerate(streams, 1):
+        yield (stream,)
+        progress(number / n)
 
-    def __init__(self) -> None:
-        self.scores: dict[tuple[int, str], list[RuleScore]] = defaultdict(list)
-        self.means: dict[tuple[int, str], list[Floats]] = defaultdict(list)
-        self.pointed_to: dict[str, set[str]] = defaultdict(set)  # by kind: the tokens that its rule points to
 
-    def add(self, stream: StreamTrace, judged_on: str) -> None:
-        """Count one stream of one sentence; measures are taken of "sentences" alone."""
-        queries, keys = stream.tokens, stream.key_tokens
-        asks = ~np.array(queries.special, dtype=bool)  # [query]
-        sink, special = sink_of(stream), np.array(keys.special, dtype=bool)  # [key]
-        context = RuleContext(keys.ids, keys.labels, (len(queries), len(keys)), stream.name != "cross")
-        for layer in range(stream.n_layers):
-            pattern = stream.patterns(layer)  # [head, query, key]
-            may_look = stream.may_look(layer) & asks[:, None]
-            self._score(layer, judged_on, context, pattern, may_look, sink)
-            if judged_on == "sentences":
-                positions = np.flatnonzero(asks) if context.same_sequence else None
-                self._measure(layer, Reading(pattern[:, asks], sink, special, positions))
+class _Noting:
+    """Hands on streams, and notes which tokens the rules point to in them."""
 
-    def _score(
-        self, layer: int, judged_on: str, context: RuleContext, pattern: Floats, may_look: Bools, sink: Bools
-    ) -> None:
-        for kind in KINDS.values():
-            cells = kind.cells_in(context) if kind.judged_on == judged_on else None
-            if cells is not None:
-                self.scores[layer, kind.name].append(score_rule(pattern, cells, may_look, sink))
-                self.pointed_to[kind.name] |= {context.labels[int(key)] for key in np.flatnonzero(cells.any(axis=0))}
+    def __init__(self, streams: Iterable[StreamTrace], n_texts: int) -> None:
+        self.streams, self.n_texts = streams, n_texts
+        self.pointed_to: dict[str, set[str]] = defaultdict(set)  # by kind
 
-    def _measure(self, layer: int, reading: Reading) -> None:
-        for measure in MEASURES.values():
-            values = None if measure.of is None else measure.of(reading)
-            if values is not None:
-                self.means[layer, measure.name].append(_mean(values))  # [head, query] → [head]
+    def __iter__(self) -> Iterator[StreamTrace]:
+        for number, stream in enumerate(self.streams):
+            own = StreamReading(stream)
+            for kind in KINDS.values():
+                judged = (kind.judged_on == "sentences") == (number < self.n_texts)
+                cells = kind.cells_in(own.context) if judged else None
+                if cells is not None:
+                    keys = np.flatnonzero(cells.any(axis=0))
+                    self.pointed_to[kind.name] |= {own.context.labels[int(key)] for key in keys}
+            yield stream
 
-    def table(self) -> pd.DataFrame:
+
+def _judged_on(samples: str) -> list[Quantity]:
+    return [part for kind in KINDS.values() if kind.judged_on == samples for part in _parts(kind.name)]
+
+
+def _parts(kind: str) -> list[Quantity]:
+    """The fields of a rule's score, which add up over sentences."""
+    return [Quantity(f"{kind} {part}", partial(part_of_rule, kind, part)) for part in RuleScore.__dataclass_fields__]
+
+
+class _Table:
+    """The table of kinds, out of the rows of a collection: one array [head] by (layer, measure), one a sentence."""
+
+    def __init__(self, rows: Iterable[Rows], pointed_to: Mapping[str, set[str]]) -> None:
+        self.pointed_to = pointed_to
+        self.values: dict[tuple[int, str], list[Floats]] = defaultdict(list)
+        for own in rows:
+            self.values[own.layer, own.measure].append(own.values)
+
+    def frame(self) -> pd.DataFrame:
         import pandas as pd
 
-        layers = sorted({layer for layer, _ in self.means})
+        layers = sorted({layer for layer, _ in self.values})
         return pd.concat([pd.DataFrame(self._layer(layer)) for layer in layers], ignore_index=True)
 
     def _layer(self, layer: int) -> dict[str, Any]:
-        n_heads = len(next(values[0] for (at, _), values in self.means.items() if at == layer))
+        n_heads = len(next(values[0] for (at, _), values in self.values.items() if at == layer))
         columns: dict[str, Any] = {"layer": [layer] * n_heads, "head": range(n_heads)}
         for name in MEASURES:
-            columns[name] = _mean(np.array(self.means.get((layer, name), [[np.nan] * n_heads])).T)
+            values = self.values.get((layer, name), [np.full(n_heads, np.nan)])
+            columns[name] = mean_of_what_is_there(np.array(values).T)
         for name in KINDS:
             share, chance, lift = self._rule(layer, name, n_heads)
             columns |= {name: share, f"{name} chance": chance, f"{name} lift": lift}
@@ -127,19 +150,13 @@ class _Sums:
 
     def _rule(self, layer: int, name: str, n_heads: int) -> tuple[Floats, Floats, Floats]:
         """(share, chance, lift) of one rule, [head] each."""
-        kind, scores = KINDS[name], self.scores.get((layer, name), [])
+        kind, parts = KINDS[name], [self.values.get((layer, own.name), []) for own in _parts(name)]
+        scores = [RuleScore(*each) for each in zip(*parts, strict=True)]
         if not scores or len(self.pointed_to[name]) < kind.distinct_keys:
             nothing = np.full(n_heads, np.nan)
             return nothing, nothing, nothing
         total = sum(scores[1:], scores[0])
         # A head with random weights may like one token; so each sentence, with tokens of its own, counts the same.
-        lift = _mean(np.array([score.lift for score in scores]).T) if kind.distinct_keys > 1 else total.lift
+        lifts = np.array([score.lift for score in scores]).T
+        lift = mean_of_what_is_there(lifts) if kind.distinct_keys > 1 else total.lift
         return total.share, total.chance, lift
-
-
-def _mean(values: Floats) -> Floats:
-    """The mean over the last axis of what is there; NaN where nothing is."""
-    there = ~np.isnan(values)
-    total, count = np.where(there, values, 0).sum(axis=-1), there.sum(axis=-1)
-    result: Floats = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    return result

@@ -49,6 +49,7 @@ class Tokens:
     dropped: int = 0
     unread: int = 0
     from_ids: bool = False  # whether ids were given and no text, so that `text` is what they spell
+    from_inputs: bool = False  # whether more than ids was given: segments, a mask
 
     @classmethod
     def described_later(cls, ids: list[int], describe: Callable[[], Description], **known: Any) -> Tokens:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn_core.errors import NoModel
 from attn_core.tolerances import SMALLEST
 from attn_core.traces.block import BlockKind
 
 if TYPE_CHECKING:
+    import pandas as pd
     from torch import Tensor, nn
 
     from attn_core.traces.layer import Call, Layer
@@ -34,10 +35,29 @@ OWN_ATTENTION = 1e-3  # relative: the model's last states with our attention aga
 ROW_SUM = 1e-4  # how far the rows of a pattern that somebody forces may be from 1
 
 
+MODELS_OWN = "what the model's attention returned"
+CAPPED = "what our attention with capped scores returned, which the library's fused one refuses"
+NEXT, AFTER = "the stream that left the block", "the stream after attention"
+
+
 class _Errors(NamedTuple):
     pattern: float | None
     delta: float | None
     residual: float | None
+
+
+class Comparison(NamedTuple):
+    """One of our tensors against one that left the model: the worst absolute difference ÷ the layer's largest value.
+
+    Heads leave the model one by one before W_O alone; after it, `head` is None: the comparison is of their sum.
+    """
+
+    stream: str
+    layer: int
+    head: int | None
+    part: str  # a field of `Parity`
+    against: str
+    error: float
 
 
 class Parity(_Errors):
@@ -53,12 +73,32 @@ class Parity(_Errors):
     """
 
     own_pass: float | None = None
+    comparisons: tuple[Comparison, ...] = ()
+    n_traces: int = 1
 
     def with_own_pass(self, error: float | None) -> Parity:
         """The same, with what was found out about the pass."""
         found = Parity(*self)
-        found.own_pass = error
+        found.own_pass, found.comparisons, found.n_traces = error, self.comparisons, self.n_traces
         return found
+
+    def frame(self) -> pd.DataFrame:
+        """Every comparison, a row each: stream, layer, head, part, against, error; of a study the worst over traces.
+
+        `head` is missing where the sum over heads was compared.
+        """
+        import pandas as pd
+
+        table = pd.DataFrame(self.comparisons, columns=list(Comparison._fields))
+        return table.astype({"head": "Int64", "layer": int, "error": float})
+
+    @property
+    def against(self) -> dict[str, tuple[str, ...]]:
+        """What each part was compared with, in words."""
+        said: dict[str, dict[str, None]] = {}
+        for one in self.comparisons:
+            said.setdefault(one.part, {})[one.against] = None
+        return {part: tuple(names) for part, names in said.items()}
 
     @property
     def ok(self) -> bool:
@@ -83,7 +123,9 @@ class Parity(_Errors):
         parts = zip(self._fields, self, strict=True)
         said = (f"{name}={'not compared' if error is None else f'{error:.2g}'}" for name, error in parts)
         own = "" if self.own_pass is None else f", own pass={self.own_pass:.2g}"
-        return f"Parity({', '.join(said)}{own})"
+        traces = f", worst of {self.n_traces} traces" if self.n_traces > 1 else ""
+        with_what = "; ".join(f"{part} against {' and '.join(names)}" for part, names in self.against.items())
+        return f"Parity({', '.join(said)}{own}{traces}{f'; {with_what}' if with_what else ''})"
 
 
 def worst_of(errors: Iterable[float]) -> float | None:
@@ -102,10 +144,27 @@ def _largest(numbers: Iterable[float]) -> float:
 
 
 def worst_parity(checks: Iterable[Parity]) -> Parity:
-    """The worst of several traces, part by part; a part that was not compared in one of them is not compared."""
-    parts = zip(*checks, strict=True)
-    found = [None if None in errors else worst_of(e for e in errors if e is not None) for errors in parts]
-    return Parity(*found)
+    """The worst of several traces, part by part; a part that was not compared in one of them is not compared.
+
+    Reads them one after the other: `ac.worst_parity(trace.check() for trace in ac.trace_many(model, texts))`.
+    """
+    worst, own_pass, n_traces = [list[float | None]() for _ in Parity._fields], list[float](), 0
+    comparisons: dict[tuple[Any, ...], Comparison] = {}
+    for check in checks:
+        n_traces += check.n_traces
+        own_pass += [] if check.own_pass is None else [check.own_pass]
+        for part, error in zip(worst, check, strict=True):
+            part[:] = [_worse(part[0], error) if part else error]
+        for one in check.comparisons:
+            known = comparisons.setdefault(one[:-1], one)
+            comparisons[one[:-1]] = one._replace(error=_largest((known.error, one.error)))
+    found = Parity(*(part[0] if part else None for part in worst)).with_own_pass(worst_of(own_pass))
+    found.comparisons, found.n_traces = tuple(comparisons.values()), n_traces
+    return found
+
+
+def _worse(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else _largest((a, b))
 
 
 def relative_error(ours: Tensor, theirs: Tensor) -> float:
@@ -124,24 +183,31 @@ def same(ours: Tensor, theirs: Tensor) -> bool:
 
 def check(layers: Iterable[Layer], model: nn.Module) -> Parity:
     """The worst errors over these layers, computed anew from the model's weights, a block of queries at a time."""
-    errors: dict[str, list[float]] = {name: [] for name in Parity._fields}
-    for layer in layers:
-        for (part, _), error in layer_errors(layer, model).items():
-            errors[part].append(error)
-    return Parity(*(worst_of(found) for found in errors.values()))
+    comparisons = [one for layer in layers for one in layer_errors(layer, model)]
+    errors = {name: [one.error for one in comparisons if one.part == name] for name in Parity._fields}
+    found = Parity(*(worst_of(own) for own in errors.values()))
+    found.comparisons = tuple(comparisons)
+    return found
 
 
-def layer_errors(layer: Layer, model: nn.Module) -> dict[tuple[str, str], float]:
-    """(part of `Parity`, what was compared) → its relative error, for all that can be compared in a layer."""
-    sizes: dict[tuple[str, str], list[tuple[float, float]]] = {}
+def layer_errors(layer: Layer, model: nn.Module) -> list[Comparison]:
+    """All that can be compared in a layer; before W_O, head by head."""
+    differences: dict[tuple[str, str], Tensor] = {}  # [head], or [1] of their sum
+    largest: dict[tuple[str, str], list[float]] = {}
     for rows, block in layer.call.row_blocks():
         for comparison, ours, theirs in _compared(layer, model, rows, block):
-            size = float((ours - theirs).abs().max()), float(theirs.abs().max())  # NaN where one of them has a NaN
-            sizes.setdefault(comparison, []).append(size)
-    found = {}
-    for comparison, pairs in sizes.items():
-        differences, largest = zip(*pairs, strict=True)
-        found[comparison] = _largest(differences) / _largest((*largest, SMALLEST))
+            n_parts = layer.call.n_heads if comparison[0] == "pattern" else 1
+            by_head = (ours - theirs).abs().unflatten(-1, (n_parts, -1))  # [row, head, d_head], or [row, 1, d_model]
+            worst = by_head.amax(dim=(0, 2))  # NaN where one of them has a NaN, here and below
+            known = differences.get(comparison)
+            differences[comparison] = worst if known is None else known.maximum(worst)
+            largest.setdefault(comparison, []).append(float(theirs.abs().max()))
+    found = []
+    for (part, against), worst in differences.items():
+        size = _largest((*largest[part, against], SMALLEST))
+        for head, error in enumerate((worst / size).tolist()):
+            which = head if part == "pattern" else None
+            found.append(Comparison(layer.site.stream, layer.site.layer, which, part, against, error))
     return found
 
 
@@ -150,10 +216,11 @@ def _compared(
 ) -> Iterator[tuple[tuple[str, str], Tensor, Tensor]]:
     """What is compared in some rows of a layer: (part and name, ours, the model's own), both [row, features]."""
     joined = block.weigh_values(None).transpose(-3, -2).flatten(-2)  # [row, head·d_head], as attention returns it
-    yield ("pattern", "weighted values"), joined, layer.call.weighted_values[rows]
+    judge = MODELS_OWN if layer.call.soft_cap is None else CAPPED
+    yield ("pattern", judge), joined, layer.call.weighted_values[rows]
     try:
         added = layer.attention_output(model, joined)  # [row, d_model]
-        yield ("delta", "output"), added, layer.own(layer.site.projected)[rows]
+        yield ("delta", "what its output projection returned"), added, layer.own(layer.site.projected)[rows]
         for name, ours, theirs in _sums(layer, model, rows, added):
             yield ("residual", name), ours, theirs
     except NoModel:  # of a trace that was opened from a file: what needs weights that it lacks is not compared
@@ -176,15 +243,15 @@ def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterato
         added = model.get_submodule(site.added.module)(added)
     total = taps[site.embedding][rows] + added
     if site.block is BlockKind.PARALLEL and site.mlp is not None and site.next is not None:
-        yield "next", total + taps[site.mlp][rows], layer.own(site.next)[rows]
+        yield NEXT, total + taps[site.mlp][rows], layer.own(site.next)[rows]
     elif site.after is not None:
         post_norm = site.block is BlockKind.POST_NORM
         yield (
-            "after",
+            AFTER,
             model.get_submodule(site.after.module)(total) if post_norm else total,
             layer.own(site.after)[rows],
         )
         if site.mlp is not None and site.next is not None:
             end = taps[site.after][rows] + taps[site.mlp][rows]
             own = model.get_submodule(site.next.module)(end) if post_norm else end
-            yield "next", own, layer.own(site.next)[rows]
+            yield NEXT, own, layer.own(site.next)[rows]

@@ -10,10 +10,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,6 +32,11 @@ from attn_core.traces.reader import Array
 from attn_core.traces.saved import contents, reading, writing
 from attn_core.traces.source import KeptOutputs, Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_DRAWN = 512  # tokens that a notebook draws without being asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,9 +249,58 @@ class Trace(NamedStreamReaders):
         """Logits that the model's own head gives to final embeddings: [..., d_model] → [..., word]."""
         return self._streams[self.streams[0]].read_words(vectors)
 
+    # --- In a notebook -------------------------------------------------------------------------------------------
+
+    def show(self, layer: int = 0, head: int = 0, **options: Any) -> Any:
+        """Every head at a glance and one opened, in a notebook's output: `attn_core.show(trace, …)`."""
+        return _notebook("show")(self.detached(), layer, head, **options)
+
+    def heatmap(self, layer: int, head: int, *, stream: str | None = None) -> Any:
+        """One head's pattern as a Plotly figure."""
+        return _notebook("heatmap")(self.detached(), self.stream(stream).name, layer, head)
+
+    def _repr_html_(self) -> str:
+        """What a notebook draws for a trace; of an encoder-decoder, its cross-attention; of a long text, its name."""
+        if max(len(own.key_tokens) for own in self._streams.values()) > MOST_DRAWN:
+            return f"<pre>{escape(repr(self))}</pre>"
+        return str(self.show(stream="cross" if "cross" in self.streams else None)._repr_html_())
+
+    def frame(self, *, stream: str | None = None) -> pd.DataFrame:
+        """Every weight as a long table: stream, layer, head, query, query_token, key, key_token, weight.
+
+        Of one stream or of all; masked cells, which have no weight, have no row.
+        """
+        import pandas as pd
+
+        names = self.streams if stream is None else (self.stream(stream).name,)
+        return pd.concat([_weights(self.detached().stream(name)) for name in names], ignore_index=True)
+
+
+def _weights(own: StreamTrace) -> pd.DataFrame:
+    import pandas as pd
+
+    parts = []
+    for layer in range(own.n_layers):
+        patterns, may_look = own.patterns(layer), own.may_look(layer)
+        query, key = np.nonzero(may_look)
+        head = np.repeat(np.arange(len(patterns)), len(query))
+        query, key = np.tile(query, len(patterns)), np.tile(key, len(patterns))
+        columns = {"layer": layer, "head": head, "query": query, "key": key, "weight": patterns[head, query, key]}
+        parts.append(pd.DataFrame(columns))
+    table = pd.concat(parts, ignore_index=True)
+    table.insert(0, "stream", own.name)
+    table.insert(4, "query_token", np.array(own.tokens.labels)[table["query"]])
+    table.insert(6, "key_token", np.array(own.key_tokens.labels)[table["key"]])
+    return table
+
 
 def _unpickled(data: bytes) -> Trace:
     return Trace.of_file(reading.from_bytes(data))
+
+
+def _notebook(name: str) -> Any:
+    """A function of `attn_core.views.notebook`, which stands above this package, too."""
+    return getattr(importlib.import_module("attn_core.views.notebook"), name)
 
 
 def _circuits(name: str) -> Any:

@@ -34,6 +34,8 @@ def arguments(trace: Readable) -> str:
     they were given, text or ids; then where they were cut, and what was changed."""
     both = trace.kind == "encoder-decoder"
     read = [trace.stream(side).tokens for side in (("encoder", "decoder") if both else (None,))]
+    if any(tokens.from_inputs for tokens in read):
+        return f"inputs=inputs{trace.changes.as_python()}"  # what the tokenizer gave, which no trace keeps
     given = [name + tokens.as_python() for name, tokens in zip(("", "target="), read, strict=False)]
     cut_at = [len(tokens) for tokens in read if tokens.dropped]
     given += [f"limit={max(cut_at)}"] if cut_at else []

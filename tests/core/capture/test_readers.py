@@ -220,6 +220,42 @@ def test_the_repr_names_what_was_not_compared() -> None:
     assert Parity(2e-7, 3e-7, None).not_compared == ("residual",)
 
 
+def test_a_check_has_a_row_for_each_layer_and_head_and_says_what_it_compared_with() -> None:
+    """What a paper's method section can hold: the table, and the worst of a whole study."""
+    model = ac.load("tiny-decoder")
+    trace = ac.trace(model, "the blue creature ate")
+    check, table = trace.check(), trace.check().frame()
+    assert list(table) == ["stream", "layer", "head", "part", "against", "error"]
+    heads = table[table.part == "pattern"]
+    assert [*zip(heads.layer, heads["head"], strict=True)] == [(n, head) for n in range(2) for head in range(4)]
+    assert (table[table.part != "pattern"]["head"].isna()).all() and set(table.part) == {"pattern", "delta", "residual"}
+    assert tuple(table.groupby("part").error.max()[name] for name in Parity._fields) == pytest.approx(tuple(check))
+    for layer, head in ((0, 1), (1, 3)):  # one by hand, from what stands in the trace
+        call = trace.stream()._layers[layer].call
+        ours, theirs = trace.pattern(layer, head) @ trace.value(layer, head), trace.weighted_values(layer, head)
+        by_hand = np.abs(ours - theirs).max() / float(call.weighted_values.abs().max())
+        found = heads[(heads.layer == layer) & (heads["head"] == head)].error.item()
+        assert found == pytest.approx(by_hand, rel=0.5, abs=1e-8)
+    for said in ("pattern against what the model's attention returned", "delta against what its output projection"):
+        assert said in repr(check)
+    assert "the stream after attention and the stream that left the block" in repr(check)
+    assert set(trace.check(layers=[1]).frame().layer) == {1}
+
+    texts = ["the creature", "the blue creature ate", "the red creature slept"]
+    checks = [one.check() for one in ac.trace_many(model, texts)]
+    worst = ac.worst_parity(iter(checks))
+    assert tuple(worst) == tuple(max(each) for each in zip(*checks, strict=True)) and worst.ok
+    assert "worst of 3 traces; pattern against" in repr(worst) and worst.own_pass == checks[0].own_pass
+    assert len(worst.frame()) == len(table)
+    each = np.max([one.frame().error for one in checks], axis=0)
+    np.testing.assert_array_equal(worst.frame().error, each)
+
+
+def test_capped_scores_are_said_to_be_compared_with_our_own() -> None:
+    trace = ac.trace(ac.wrap(FAMILIES["gemma2"].build(), word_tokenizer()), TEXT)
+    assert "pattern against what our attention with capped scores returned" in repr(trace.check())
+
+
 def test_a_residual_that_was_not_found_is_not_compared(model: ac.Model) -> None:
     trace = run(model)
     for layer in trace._all_layers():
