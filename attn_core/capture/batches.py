@@ -6,7 +6,7 @@ the words, and no word may look at them. What is kept of a sentence is a copy wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -102,11 +102,11 @@ class BatchRecorder:
             kept = tensor.clone() if (module, side) in self.wiring.copied_places else tensor
             self.tensors.append((tap, kept.reshape(self.n_sentences, -1, kept.shape[-1])))  # [sentence, token, feature]
 
-    def sentence(self, row: int, n_tokens: int) -> PassRecorder:
+    def sentence(self, row: int, n_tokens: int) -> SentenceRecorder:
         """The recorder that one sentence alone would have left."""
         own = SentenceRecorder(self.wiring)
         for call in self.calls:
-            own.on_attention(_of_row(call, row, n_tokens))
+            own.add(call, row, n_tokens)
         for tap, tensor in self.tensors:
             own.kept[tap] = tensor[row, :n_tokens].cpu().clone()
         return own
@@ -119,12 +119,16 @@ class SentenceRecorder(PassRecorder):
         super().__init__(wiring)
         self.kept: dict[Tap, Tensor] = {}
 
+    def add(self, call: AttentionCall, row: int, n_tokens: int) -> None:
+        """Keep this sentence's part of a call over the batch."""
+        self.on_attention(_of_row(call, row, n_tokens, self._site().copied))
+
     def taps(self) -> dict[Tap, Tensor]:
         return self.kept
 
 
-def _of_row(call: AttentionCall, row: int, n_tokens: int) -> AttentionCall:
-    """One sentence's part of an attention call, in storages of its own."""
+def _of_row(call: AttentionCall, row: int, n_tokens: int, copied: Collection[str]) -> AttentionCall:
+    """One sentence's part of an attention call, in storages of its own, but for those that its recorder copies."""
     one = slice(row, row + 1)
 
     def cells(square: Tensor | None) -> Tensor | None:
@@ -132,6 +136,7 @@ def _of_row(call: AttentionCall, row: int, n_tokens: int) -> AttentionCall:
             return None
         return (square if len(square) == 1 else square[one])[..., :n_tokens, :n_tokens]
 
-    query, key, value = (part[one, :, :n_tokens].clone() for part in (call.query, call.key, call.value))
-    output = call.output[one, :n_tokens].clone()
-    return call._replace(query=query, key=key, value=value, output=output, mask=cells(call.mask), bias=cells(call.bias))
+    parts = {name: getattr(call, name)[one, :, :n_tokens] for name in ("query", "key", "value")}
+    parts["output"] = call.output[one, :n_tokens]
+    own = {name: part if name in copied else part.clone() for name, part in parts.items()}
+    return call._replace(**own, mask=cells(call.mask), bias=cells(call.bias))

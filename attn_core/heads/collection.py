@@ -171,9 +171,9 @@ def _rows_of(stream: StreamTrace, number: int, wanted: Sequence[Quantity]) -> It
                 yield Rows(number, stream.name, layer, quantity.name, values)
 
 
-def _streams_of(traces: Iterable[Trace], stream: str | None) -> Iterator[Iterable[StreamTrace]]:
+def _streams_of(traces: Iterable[Trace], only: str | None) -> Iterator[Iterable[StreamTrace]]:
     for trace in traces:
-        streams = map(trace.stream, (stream,) if stream else trace.streams)
+        streams = map(trace.stream, (only,) if only else trace.streams)
         del trace
         yield streams
         del streams
