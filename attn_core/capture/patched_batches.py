@@ -14,11 +14,11 @@ from torch import Tensor
 
 from attn_core.attention import repeat_groups
 from attn_core.capture.hooks import AttentionCall, recording_to, tensor_at
-from attn_core.capture.inputs import refuse_from_inputs
 from attn_core.capture.interface import read_mask
 from attn_core.capture.model import Model
 from attn_core.capture.patches import Patches, patch_of
 from attn_core.capture.recorder import change_call
+from attn_core.capture.run import refuse_from_inputs
 from attn_core.errors import HeadlightError, UnsupportedFamily
 from attn_core.places import Place
 from attn_core.traces.changes import Changes
