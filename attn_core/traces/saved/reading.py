@@ -114,7 +114,7 @@ def _tokens(said: Any) -> Tokens:
     whole(tokens.dropped), whole(tokens.unread), text(tokens.text)
     lists = (tokens.ids, tokens.labels, tokens.special, tokens.words)
     fits = all(isinstance(each, list) and len(each) == n for each in lists) and isinstance(tokens.word_labels, list)
-    fits = fits and type(tokens.from_ids) is bool
+    fits = fits and type(tokens.from_ids) is type(tokens.from_inputs) is bool
     if not fits or not all(isinstance(label, str) for label in [*tokens.labels, *tokens.word_labels]):
         raise ValueError("no labels")
     if not all(isinstance(flag, bool) for flag in tokens.special) or len(tokens.word_labels) != len(
