@@ -14,7 +14,7 @@ Behavior with Path Patching".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +69,11 @@ def path_patching(
     found = contrast(model, a, b, answer, position, target=target, direction=direction, run=run)
     to = Place(THROUGH[through], *_named(found.base, receiver, stream))
     senders = list(_earlier(found.base, to)) if sender is None else [Place("head", *_named(found.base, sender, stream))]
-    cuts = [_held(found, one, to, freeze_mlps) for one in senders]
+    between = _Between(found, to, freeze_mlps)
+    for one in senders:
+        between.of(one)  # refused before anything runs
     passes = 2 * len(senders)
-    received = list(_received(model, found, cuts, to, batch, _counted(progress, 0, passes), turn))
+    received = list(_received(model, between, senders, batch, _counted(progress, 0, passes), turn))
     values = patched_values(
         model,
         found,
@@ -89,21 +91,22 @@ def path_patching(
 
 def _received(
     model: Model,
-    found: Contrast,
-    cuts: list[Patch],
-    to: Place,
+    between: _Between,
+    senders: Sequence[Place],
     batch: int | None,
     progress: Progress | None,
     turn: Callable[[], AbstractContextManager[None]],
 ) -> Iterator[np.ndarray[Any, Any]]:
     """What the receiver gets, [token, d_head], with each sender's direct path changed."""
-    for start, size in batches(found.base, len(cuts), batch):
+    base = between.found.base
+    for start, size in batches(base, len(senders), batch):
+        rows = [between.held(sender) for sender in senders[start : start + size]]
         with turn():
-            watched = patched_rows(model, found.base, cuts[start : start + size], watch=to).watched
+            watched = patched_rows(model, base, rows, watch=between.to).watched
         if watched is not None:
             yield from watched.numpy()
         if progress is not None:
-            progress(start + size, len(cuts))
+            progress(start + size, len(senders))
 
 
 def _counted(progress: Progress | None, before: int, passes: int) -> Progress | None:
@@ -151,19 +154,34 @@ def _parts(base: Trace, stack: str) -> list[Part]:
     ]
 
 
-def _held(found: Contrast, sender: Place, to: Place, freeze_mlps: bool) -> Patch:
-    """What is put into the first pass: the sender's output, and all between it and the receiver as it is without."""
-    between = _between(found.base, sender.stream, sender.layer, to)
-    if between is None:
-        raise ValueError(
-            f"no direct path leads from {sender} to the {to}: the receiver must read what the sender writes"
-        )
-    pairs = pairs_for("head", found.donor, found.base, sender.stream)
-    held: dict[Place, Any] = taken(found.donor, sender, pairs)
-    for kind, stream, layer in between:
-        own = found.base.stream(stream)
-        if kind == "attention":
-            held[Place(kind, stream, layer)] = own.attention_added(layer)
-        elif freeze_mlps:
-            held[Place(kind, stream, layer)] = own.mlp_added(layer)
-    return held
+class _Between:
+    """What lies between senders and one receiver, and is held at what it is in the base; each tensor is read once."""
+
+    def __init__(self, found: Contrast, to: Place, freeze_mlps: bool) -> None:
+        self.found, self.to, self.freeze_mlps = found, to, freeze_mlps
+        self._kept: dict[Part, Any] = {}
+
+    def of(self, sender: Place) -> list[Part]:
+        """The parts on the way; raises ValueError where there is no way."""
+        parts = _between(self.found.base, sender.stream, sender.layer, self.to)
+        if parts is None:
+            raise ValueError(
+                f"no direct path leads from {sender} to the {self.to}: the receiver must read what the sender writes"
+            )
+        return parts
+
+    def held(self, sender: Place) -> Patch:
+        """What is put into the first pass: the sender's output, and all on the way as it is without."""
+        pairs = pairs_for("head", self.found.donor, self.found.base, sender.stream)
+        puts: dict[Place, Any] = taken(self.found.donor, sender, pairs)
+        for part in self.of(sender):
+            if part[0] == "attention" or self.freeze_mlps:
+                puts[Place(*part)] = self._own(part)
+        return puts
+
+    def _own(self, part: Part) -> Any:
+        kind, name, layer = part
+        if part not in self._kept:
+            own = self.found.base.stream(name)
+            self._kept[part] = own.attention_added(layer) if kind == "attention" else own.mlp_added(layer)
+        return self._kept[part]
