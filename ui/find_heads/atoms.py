@@ -38,7 +38,7 @@ def agreement(trace: Trace, layer: int, head: int) -> np.ndarray:
 
 def lines_packet(stream: StreamTrace, found: AtomMapping, name: str, drawn: str) -> bytes:
     """Lines from the product's tokens to the reactants': who was whom, or what the head itself puts there."""
-    cells = np.zeros((len(found.products.positions), len(found.reactants.positions)))
+    cells: np.ndarray = np.zeros((len(found.products.positions), len(found.reactants.positions)))
     if drawn == "weights":
         both = found.products.positions, found.reactants.positions
         cells = np.asarray(stream.pattern(*map(int, name.split("."))), np.float64)[np.ix_(*both)]
