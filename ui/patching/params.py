@@ -27,7 +27,8 @@ SHIPPED = "tiny-decoder"
 
 def first_model() -> str:
     """The model that the page opens with: a real language model where one was fetched, else the shipped decoder."""
-    return SHIPPED if fetched_folder(CATALOGUE[LANGUAGE_MODEL]) is None else LANGUAGE_MODEL
+    entry = CATALOGUE.get(LANGUAGE_MODEL)  # a public server offers none that is not there
+    return SHIPPED if entry is None or fetched_folder(entry) is None else LANGUAGE_MODEL
 
 
 def _second(earlier: Earlier) -> str:
