@@ -163,17 +163,17 @@ def of(
     A translator is also shown a translation: the link's, or else what it (or `writer`) writes itself.
     """
     model = page.model() if model is None else model
-    options: dict[str, object] = {}
+    target: dict[str, object] = {}
     stream = "self"
     if model.kind == "encoder-decoder":
         stream = page.state["stream"]
         with page.problems():
             written = page.state["target"] or _translation_by(writer or model, page.text if text is None else text)
-        options["target"] = written
+        target = {"target": written}
     if text is None and model == loading.model(page.model_name):
-        return StreamView(page, model, page.trace(**options), stream)
+        return StreamView(page, model, page.trace(None, None, **target), stream)
     with page.problems():
-        trace = passes.trace(model, page.text if text is None else text, **options)
+        trace = passes.trace(model, page.text if text is None else text, **target)
     return StreamView(page, model, trace, stream)
 
 

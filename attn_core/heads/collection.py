@@ -79,12 +79,12 @@ class StreamReading:
 
     def mean(self, values: Any) -> Floats | None:
         """[head] as it is; of [head, query] the mean over the ordinary words."""
-        values = None if values is None else np.asarray(values, dtype=float)
-        if values is None or values.ndim == 1:
-            return values
-        if values.ndim != 2:
-            raise ValueError(f"a measure gives [head] or [head, query]; got an array {list(values.shape)}")
-        return mean_of_what_is_there(values[:, self.asks] if values.shape[1] == len(self.asks) else values)
+        found: Floats | None = None if values is None else np.asarray(values, dtype=float)
+        if found is None or found.ndim == 1:
+            return found
+        if found.ndim != 2:
+            raise ValueError(f"a measure gives [head] or [head, query]; got an array {list(found.shape)}")
+        return mean_of_what_is_there(found[:, self.asks] if found.shape[1] == len(self.asks) else found)
 
 
 class Quantity(NamedTuple):

@@ -85,7 +85,8 @@ def prepared(samples: NDArray[Any], rate: int) -> Samples:
     common = gcd(RATE, rate)
     if rate != RATE:
         samples = resample_poly(samples, RATE // common, rate // common)
-    return np.clip(samples, -1, 1).astype(np.float32)
+    clipped: Samples = np.clip(samples, -1, 1).astype(np.float32)
+    return clipped
 
 
 def _too_long(seconds: float | None = None) -> NoSound:

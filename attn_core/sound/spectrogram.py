@@ -29,7 +29,8 @@ def log_mel(samples: Floats, n_bands: int = 80, seconds: float = LONGEST) -> NDA
     power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2  # [frame, frequency]
     logarithm = np.log10(np.maximum(bands(n_bands) @ power.T, FAINTEST))  # [band, frame]
     floored = np.maximum(logarithm, logarithm.max() - 8)
-    return ((floored + 4) / 4).astype(np.float32)
+    scaled: NDArray[np.float32] = ((floored + 4) / 4).astype(np.float32)
+    return scaled
 
 
 @cache

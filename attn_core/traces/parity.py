@@ -197,7 +197,7 @@ def layer_errors(layer: Layer, model: nn.Module) -> list[Comparison]:
     for rows, block in layer.call.row_blocks():
         for comparison, ours, theirs in _compared(layer, model, rows, block):
             n_parts = layer.call.n_heads if comparison[0] == "pattern" else 1
-            by_head = (ours - theirs).abs().unflatten(-1, (n_parts, -1))  # [row, head, d_head], or [row, 1, d_model]
+            by_head = (ours - theirs).abs().reshape(len(ours), n_parts, -1)  # [row, head, d_head], or [row, 1, d_model]
             worst = by_head.amax(dim=(0, 2))  # NaN where one of them has a NaN, here and below
             known = differences.get(comparison)
             differences[comparison] = worst if known is None else known.maximum(worst)

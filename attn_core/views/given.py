@@ -76,7 +76,7 @@ class GivenAttention:
 
     def may_look(self, layer: int) -> NDArray[np.bool_]:
         shape = self.weights.shape[-2:]
-        return np.tri(*shape, dtype=bool) if self.is_causal else np.ones(shape, bool)
+        return np.tri(*shape, dtype=np.bool_) if self.is_causal else np.ones(shape, bool)
 
     def delta_e_sizes(self, layer: int) -> NDArray[np.float32]:
         """NaN, [head, query]: weights alone do not say what a head adds."""

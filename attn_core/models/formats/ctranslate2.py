@@ -195,7 +195,8 @@ def _write_tokenizer(file: Path, into: Path, n_words: int) -> Mapping[str, int]:
     from transformers import PreTrainedTokenizerFast
 
     end = "<|endoftext|>"
-    tokenizer = PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast
+    tokenizer = fast(
         tokenizer_file=str(file), bos_token=end, eos_token=end, pad_token=end, unk_token=end, model_max_length=448
     )
     times = [f"<|{0.02 * n:.2f}|>" for n in range(n_words - len(tokenizer))]
