@@ -17,7 +17,8 @@ import numpy as np
 
 REACTION = ">>"  # between what reacts and what comes of it
 # An atom in brackets, one of the common elements (small letters are aromatic), a ring's two-digit number, or one sign.
-TOKEN = r"\[[^\]]+\]|Br|Cl|[BCNOPSFIbcnops*]|%[0-9]{2}|>>?|[().=#\-+\\/:~@?$]|[0-9]"
+# What stands in brackets has a longest length and no bracket, so that a million openers are read as fast as letters.
+TOKEN = r"\[[^\[\]]{1,60}\]|Br|Cl|[BCNOPSFIbcnops*]|%[0-9]{2}|>>?|[().=#\-+\\/:~@?$]|[0-9]"
 _TOKEN = re.compile(TOKEN)
 _ELEMENT = re.compile(r"\[[0-9]*(se|as|te|[bcnops]|[A-Z][a-z]?|\*)")
 

@@ -12,7 +12,7 @@ import pytest
 from attn_core.figures import labels
 from attn_core.models import catalogue
 from attn_core.parameters import from_class
-from attn_core.text import description
+from attn_core.text import description, smiles
 from attn_core.views import html_page
 
 ROOT = Path(__file__).parents[3]
@@ -25,6 +25,9 @@ READERS: dict[str, Callable[[str], object]] = {
     "the text of a label": labels.unescaped,
     "a token among Markdown": lambda text: re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text),
     "the name of a file": lambda text: re.sub(r"[^\w.]+", "-", text),
+    "the folds of a link": lambda text: re.fullmatch("[a-z0-9_]{1,40}", text),
+    "a reaction": smiles._TOKEN.findall,
+    "an atom of a reaction": smiles._ELEMENT.match,
     "the number of a block": lambda text: re.search(r"\.(\d+)\.", text),
     **{
         f"names of tensors: {name}": getattr(from_class, name).search
@@ -43,6 +46,7 @@ TRUSTED = {
     "attn_core/text/decoding.py",
     "attn_core/figures/scripts.py",  # our own scripts
     "attn_core/models/formats/gguf.py",  # the names of a library's own types
+    "attn_core/models/formats/ctranslate2.py",  # names in a file whose hash is known
     "ui/glossary.py",  # our own sentences, before anything fills their slots
 }
 READ_HERE = {
@@ -51,6 +55,8 @@ READ_HERE = {
     "attn_core/figures/labels.py",
     "attn_core/parameters/meta_model.py",
     "attn_core/parameters/from_class.py",
+    "attn_core/text/smiles.py",
+    "ui/shell/folds.py",
     "ui/shell/save_files.py",
     "ui/drawing/markup.py",
     "attn_core/models/hub.py",  # a commit: forty characters, no repetition
@@ -82,7 +88,7 @@ def test_no_other_expression_reads_what_a_stranger_sends() -> None:
 
 
 # Scripts that have an expression, each without a repetition inside another: a colour, our own templates, a rounding.
-IN_SCRIPTS = {"app/whole_page.js", "app/paint_words.js", "canvas/drawing.js", "canvas/numbers.js"}
+IN_SCRIPTS = {"app/whole_page.js", "app/paint_words.js", "app/recording.js", "canvas/drawing.js", "canvas/numbers.js"}
 
 
 def test_scripts_have_no_other_expression_either() -> None:
