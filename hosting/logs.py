@@ -90,6 +90,9 @@ class Bounded(logging.Filter):
         self._bucket = TokenBucket(LINES_PER_SECOND, LINES_AT_ONCE)
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if getattr(record, _TOLD, False):  # once by a library's own logger, and again by the root
+            return False
+        setattr(record, _TOLD, True)
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             if getattr(error, _TOLD, False):
