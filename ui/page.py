@@ -47,7 +47,7 @@ from streamlit.delta_generator import DeltaGenerator
 from attn_core.errors import HeadlightError
 from attn_core.figures.paper.caption import caption
 from attn_core.models.cards import card_of
-from attn_core.models.catalogue import CATALOGUE, entry_of
+from attn_core.models.catalogue import CATALOGUE, entry_of, name_of
 from attn_core.models.entry import Entry, Example
 from attn_core.settings import VERSION
 from attn_core.text.numbers import scientific
@@ -297,8 +297,9 @@ def _both(translated: TraceHandle) -> tuple[Tokens, list[str]]:
     return translated.tokens_of("encoder")[0], translated.tokens_of("decoder")[0].labels
 
 
-def _known_model(name: str, offered: Sequence[str]) -> str:
-    """A name on offer or, where anyone may use any model, a folder of one; ValueError says what is wrong."""
+def _known_model(said: str, offered: Sequence[str]) -> str:
+    """A name or title on offer or, where anyone may use any model, a folder of one; ValueError says what is wrong."""
+    name = name_of(said)
     try:
         two_stacks = entry_of(name).architecture == "encoder-decoder"
     except HeadlightError as error:

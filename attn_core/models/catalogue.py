@@ -90,6 +90,12 @@ def origin_of(name: str) -> Origin:
     return Origin(name=name, title=name.split("/")[1], kind="hub", source=name)
 
 
+def name_of(said: str) -> str:
+    """A model's name where somebody says its title, as it is shown: "Tiny decoder" is tiny-decoder."""
+    titles = {entry.title.casefold(): name for name, entry in CATALOGUE.items()}
+    return titles.get(said.strip().casefold(), said)
+
+
 def entry_of(name: str) -> Entry:
     """What is known about a model before it is loaded: as `origin_of`, and its shape.
 

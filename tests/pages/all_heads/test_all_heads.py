@@ -363,3 +363,10 @@ def test_each_model_of_the_picker_is_looked_for_once_a_run(model: ac.Model, monk
     monkeypatch.setattr(inputs, "availability", lambda name: asked.append(name) or find(name))
     open_page("all_heads")
     assert asked and len(asked) == len(set(asked))
+
+
+@pytest.mark.parametrize("typed", ["Tiny decoder", " tiny DECODER "])
+def test_a_model_is_found_by_the_title_that_it_is_shown_with(typed: str) -> None:
+    page = open_page("all_heads", model=typed)
+    assert page.session_state["model"] == "tiny-decoder"
+    assert page.query_params["model"] == "tiny-decoder" and "no model called" not in html(page)
