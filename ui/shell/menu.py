@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -59,7 +60,7 @@ def draw(page: str, state: LinkState) -> save.SaveMenu:
     with st.container(key="menu", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
         st.html('<div class="hl-logo"><i></i>Headlight</div>', width="content")
         with st.container(key="menu_pages", horizontal=True, gap="xsmall", vertical_alignment="center"):
-            _pages(page)
+            _pages(page, leave_out=DRAWER_ONLY)
         return _opened_from_menu(page, state)
 
 
@@ -93,24 +94,18 @@ def _drawer(page: str) -> None:
             _pages(page)
 
 
-def _pages(page: str) -> None:
-    """Every page, in groups: on one line with a hairline between two groups, in the drawer under the group's name."""
+def _pages(page: str, leave_out: Sequence[str] = ()) -> None:
+    """The pages, in groups: on one line with a hairline between two groups, in the drawer under the group's name."""
     for group, pages in GROUPS.items():
         with st.container(key=f"menu_{group}", horizontal=True, gap="xsmall", vertical_alignment="center"):
             st.html(f'<div class="hl-group">{group}</div>', width="content")
             for name, label in pages.items():
-                if name in DRAWER_ONLY:
-                    with st.container(key=f"menu_drawer_only_{name}", width="content"):
-                        _entry(name, label, is_here=name == page)
-                else:
-                    _entry(name, label, is_here=name == page)
-
-
-def _entry(page: str, label: str, *, is_here: bool) -> None:
-    if is_here:
-        st.html(f'<div class="hl-here" aria-current="page">{label}</div>', width="content")
-    elif _script(page):
-        go(page, label)
+                if name in leave_out:
+                    continue
+                if name == page:
+                    st.html(f'<div class="hl-here" aria-current="page">{label}</div>', width="content")
+                elif _script(name):
+                    go(name, label)
 
 
 @cache
