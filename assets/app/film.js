@@ -30,7 +30,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
 
   const back = button("back", "go", says.before, () => goTo(state.step - 1), "‹");
-  const play = button("play", "go play", says.play, () => (state.playing ? pause() : begin()), "▶");
+  const play = button("play", "go", says.play, () => (state.playing ? pause() : begin()), "▶");
+  play.classList.add("play");
   const on = button("on", "go", says.next, () => goTo(state.step + 1), "›");
   const slider = make("input", "");
   Object.assign(slider, { type: "range", min: 1, max: steps.length, step: 1 });

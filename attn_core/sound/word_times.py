@@ -76,5 +76,5 @@ def _traced_back(came: NDArray[np.int8]) -> list[Step]:
     while row > 0 or time > 0:
         way.append(Step(row - 1, time - 1))
         step = came[row, time]
-        row, time = row - (step != 2), time - (step != 1)
+        row, time = row - int(step != 2), time - int(step != 1)
     return [step for step in way[::-1] if step.row >= 0 and step.time >= 0]

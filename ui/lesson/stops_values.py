@@ -92,13 +92,15 @@ def masking(page: Reader) -> Stop:
     share, options = percent(float(pattern[noun, found])), WORDS.table("masking.options")
     where: dict[str, str | int] = {"model": model, "text": text, "layer": layer, "head": at, "query": noun}
     says_next = next_words(trace, 1)[0] if kind == "real" else None
-    then = {"next": says_next.word.strip(), "chance": percent(says_next.probability)} if says_next else {}
+    word, chance = (says_next.word.strip(), percent(says_next.probability)) if says_next else ("", "")
     return Stop(
         title=WORDS.text("masking.title"),
         says=WORDS.html("masking.says"),
         picture=Chart(figure, "lesson_mask", WORDS.text("masking.picture", kind, head=head)),
         unasked=Chart(scores, "lesson_mask_asked", WORDS.text("masking.unasked", kind, head=head)),
-        reads=WORDS.html("masking.reads", kind, head=head, share=share, key=key(labels[found]), **then),
+        reads=WORDS.html(
+            "masking.reads", kind, head=head, share=share, key=key(labels[found]), next=word, chance=chance
+        ),
         question=WORDS.text("masking.question", kind, word=labels[found]),
         options=list(options.values()),
         right=list(options).index("yes" if may_look[found, noun] else "no"),

@@ -207,6 +207,13 @@ def test_it_fits_and_follows_the_theme(open_page, scheme: str, width: int) -> No
     assert (np.mean(light_tile) > 128) == (scheme == "light")  # pattern 0.0 is mostly weak
 
 
+def test_the_opened_head_is_large_enough_to_read_between_phone_and_desk(open_page) -> None:
+    page = is_live(open_page(width=768))
+    figure = page.locator(".st-key-heatmap .figure")
+    expect(figure).to_be_visible()
+    assert figure.evaluate("figure => figure.shown.place.width") > 300
+
+
 def test_the_phone_has_a_drawer_and_the_desk_a_line(open_page) -> None:
     page = is_live(open_page(width=390))
     expect(page.locator(".st-key-menu_pages")).to_be_hidden()

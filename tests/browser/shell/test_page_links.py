@@ -8,11 +8,11 @@ from server import PATIENCE, is_live
 
 pytestmark = pytest.mark.browser
 WHERE = [
-    ("", {}, 5),
+    ("", {}, 6),
     ("delta_e", {}, 5),
     ("why_there", {}, 4),
     ("find_heads", {"find": "kinds"}, 3),
-    ("cross_attention", {}, 5),
+    ("cross_attention", {}, 6),
     ("step_by_step", {"step": 8}, 4),
 ]
 

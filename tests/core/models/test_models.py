@@ -414,6 +414,15 @@ LIBRARY = {  # what the library's own classes say of the published configuration
         "WhisperForConditionalGeneration",
         {"d_model": 384, "vocab_size": 51864, "pad_token_id": 50256} | dict(zip(STACKS, [4, 6, 1536] * 2, strict=True)),
     ),
+    "rxnmapper": (
+        "AlbertModel",
+        {"vocab_size": 591, "embedding_size": 128, "hidden_size": 256, "intermediate_size": 512}
+        | {"num_attention_heads": 8, "max_position_embeddings": 512},
+    ),
+    "e5-multilingual": (
+        "BertModel",
+        {"vocab_size": 250037, "hidden_size": 384, "intermediate_size": 1536, "max_position_embeddings": 512},
+    ),
     "t5-small": (
         "T5ForConditionalGeneration",
         {"d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8},

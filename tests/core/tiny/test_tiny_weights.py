@@ -78,7 +78,9 @@ def test_the_card_is_of_these_weights(name: str) -> None:
     card = json.loads((ASSETS / name / "card.json").read_text())
     weights = ASSETS / name / "model.safetensors"
     assert card["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-    assert sum(file.stat().st_size for file in (ASSETS / name).iterdir()) <= 2_000_000
+    sizes = {file.name: file.stat().st_size for file in (ASSETS / name).iterdir()}
+    training = sum(sizes.pop(file, 0) for file in ("training.safetensors", "training.json"))
+    assert sum(sizes.values()) <= 2_000_000 and training <= 8_000_000
     assert (
         card["architecture"] and card["seed"] == SHIPPED[name.removeprefix("tiny-")] and card["recipe"]["steps"] > 1000
     )

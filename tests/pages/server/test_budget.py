@@ -94,7 +94,7 @@ def test_twelve_long_sentences_of_one_word_are_refused_before_anything_is_run(ru
 
 def test_a_sentence_as_long_as_can_be_is_run_once_and_no_head_is_taken_out_of_it(runs: list[str]) -> None:
     said = notes(open_page("why_there", text=LETTERS, layer=5, head=1, query=300))
-    assert len(runs) == 1 and "more than one page of this server computes; up to 3" in said
+    assert len(runs) == 1 and "more than one page of this server computes; up to 292 tokens" in said
     assert "up to" not in notes(open_page("why_there", layer=5, head=1, query=3)) and len(runs) > 3
 
 
