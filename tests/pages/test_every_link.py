@@ -80,6 +80,8 @@ def test_the_menu_leads_from_every_page_to_every_other_without_a_remark() -> Non
     round_, been = round_trip(PAGES), set()
     page = start(round_[0])
     for here, there in itertools.pairwise(round_):
+        page.session_state["menu_open"] = True  # the drawer has every page
+        checked(page.run())
         query = next(said for script, said in links(page) if script == there)
         if there not in been:
             query += "&" + urlencode(UNUSUAL.get(there, {}))

@@ -60,9 +60,10 @@ def ask(
 
 def _which_model(offered: Sequence[str]) -> None:
     """A button that says what each model of the list is good for."""
-    with st.popover(WORDS.text("which_model.button")):
-        told = (CATALOGUE[name] for name in offered if name in CATALOGUE)
-        st.html("".join(WORDS.html("which_model.line", title=entry.title, why=entry.why) for entry in told))
+    with st.popover(WORDS.text("which_model.button"), key="which_model", on_change="rerun") as place:
+        if place.open:
+            told = (CATALOGUE[name] for name in offered if name in CATALOGUE)
+            st.html("".join(WORDS.html("which_model.line", title=entry.title, why=entry.why) for entry in told))
 
 
 def _model_label(name: str) -> str:

@@ -60,7 +60,7 @@ def draw(page: str, state: LinkState) -> save.SaveMenu:
     with st.container(key="menu", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
         st.html('<div class="hl-logo"><i></i>Headlight</div>', width="content")
         with st.container(key="menu_pages", horizontal=True, gap="xsmall", vertical_alignment="center"):
-            _pages(page, leave_out=DRAWER_ONLY)
+            _pages(page, "line", leave_out=DRAWER_ONLY)
         return _opened_from_menu(page, state)
 
 
@@ -91,13 +91,13 @@ def _drawer(page: str) -> None:
     """The pages on a phone, where their row has no room; made when somebody opens it."""
     with st.popover("Menu", key="menu_open", on_change="rerun") as drawer:
         if drawer.open:
-            _pages(page)
+            _pages(page, "drawer")
 
 
-def _pages(page: str, leave_out: Sequence[str] = ()) -> None:
+def _pages(page: str, place: str, leave_out: Sequence[str] = ()) -> None:
     """The pages, in groups: on one line with a hairline between two groups, in the drawer under the group's name."""
     for group, pages in GROUPS.items():
-        with st.container(key=f"menu_{group}", horizontal=True, gap="xsmall", vertical_alignment="center"):
+        with st.container(key=f"menu_{place}_{group}", horizontal=True, gap="xsmall", vertical_alignment="center"):
             st.html(f'<div class="hl-group">{group}</div>', width="content")
             for name, label in pages.items():
                 if name in leave_out:

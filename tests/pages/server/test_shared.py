@@ -30,6 +30,7 @@ from ui.server.shared import SharedState
 def state(monkeypatch: pytest.MonkeyPatch) -> SharedState:
     own = SharedState()
     monkeypatch.setattr(shared, "STATE", own)
+    monkeypatch.setattr(cache, "_page", type(cache._page)())  # no page drawn here keeps what it read
     return own
 
 
