@@ -14,21 +14,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const focused = parentElement.querySelector?.(":focus")?.dataset.id ?? parentElement.activeElement?.dataset.id;
   const weights = cells(rows);
 
-  const make = (tag, className, ...children) => {
-    const node = document.createElement(tag);
-    if (className) node.className = className;
-    node.append(...children); // strings become text nodes: what somebody typed is never markup
-    return node;
-  };
-  const button = (name, className, label, tell, ...children) => {
-    const node = make("button", className, ...children);
-    Object.assign(node, { type: "button", title: label });
-    node.dataset.id = name;
-    node.setAttribute("aria-label", label);
-    node.addEventListener("click", tell);
-    return node;
-  };
-
   const back = button("back", "go", says.before, () => goTo(state.step - 1), "‹");
   const play = button("play", "go", says.play, () => (state.playing ? pause() : begin()), "▶");
   play.classList.add("play");

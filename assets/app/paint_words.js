@@ -7,12 +7,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (parentElement.headlightTold === told || !open) parentElement.headlightTold = undefined; // the page has caught up
   let painted = new Set(parentElement.headlightTold === undefined ? data.painted : parentElement.headlightTold.split("_").filter(Boolean).map(Number));
 
-  const make = (tag, className, ...children) => {
-    const node = document.createElement(tag);
-    if (className) node.className = className;
-    node.append(...children); // strings become text nodes: what somebody typed is never markup
-    return node;
-  };
   const said = (sentence, word, share = "") => sentence.replace(/\{(word|share)\}/g, (_, slot) => (slot === "word" ? word : share));
 
   const list = make("div", "words");

@@ -14,27 +14,17 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const told = old?.told ?? [];
   const focused = parentElement.querySelector?.(":focus")?.dataset.id ?? parentElement.activeElement?.dataset.id;
 
-  const make = (tag, className, ...children) => {
-    const node = document.createElement(tag);
-    if (className) node.className = className;
-    node.append(...children); // strings become text nodes: what somebody said is never markup
-    return node;
-  };
   const all = make("button", "all");
   Object.assign(all, { type: "button" });
   all.dataset.id = "all";
   all.addEventListener("click", () => (state.playing === "all" ? silence() : hear("all", 0, seconds)));
   const chips = words.map(({ label, begins, ends }, i) => {
-    const chip = make("button", "chip", label);
     const name = says.word.replace("{word}", () => label).replace("{begins}", begins.toFixed(2)).replace("{ends}", ends.toFixed(2));
-    Object.assign(chip, { type: "button", title: name });
-    chip.dataset.id = `word-${i}`;
-    chip.setAttribute("aria-label", name);
-    chip.addEventListener("click", () => {
+    const tell = () => {
       choose(i);
       hear(i, begins, Math.max(ends, begins + 0.1));
-    });
-    return chip;
+    };
+    return button(`word-${i}`, "chip", name, tell, label);
   });
   const line = make("div", "words", all, ...chips);
   line.setAttribute("role", "group");

@@ -6,21 +6,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const focused = parentElement.querySelector?.(":focus")?.dataset.id ?? parentElement.activeElement?.dataset.id;
   parentElement.headlight?.();
 
-  const make = (tag, className, ...children) => {
-    const node = document.createElement(tag);
-    if (className) node.className = className;
-    node.append(...children); // strings become text nodes: what somebody typed is never markup
-    return node;
-  };
-
-  const button = (id, className, name, tell, ...children) => {
-    const node = make("button", className, ...children);
-    Object.assign(node, { type: "button", title: name });
-    node.dataset.id = id;
-    node.setAttribute("aria-label", name);
-    node.addEventListener("click", tell);
-    return node;
-  };
 
   function goTo(to) {
     if (to < 1 || to > last) return;

@@ -10,23 +10,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   show();
 
   function build() {
-    const make = (tag, className, ...children) => {
-      const node = document.createElement(tag);
-      node.className = className;
-      node.append(...children);
-      return node;
-    };
-    const button = (className, name, text, act) => {
-      const node = make("button", className, text);
-      node.type = "button";
-      node.setAttribute("aria-label", name);
-      node.title = name;
-      node.addEventListener("click", act);
-      return node;
-    };
-    state.play = button("play", says.play, says.play, () => (state.timer ? pause() : play()));
-    state.back = button("go", says.back, "‹", () => by(-1));
-    state.on = button("go", says.on, "›", () => by(1));
+    state.play = button("play", "play", says.play, () => (state.timer ? pause() : play()), says.play);
+    state.back = button("back", "go", says.back, () => by(-1), "‹");
+    state.on = button("on", "go", says.on, () => by(1), "›");
     state.range = Object.assign(make("input", "range"), { type: "range", min: 0, max: last, step: 1 });
     state.range.setAttribute("aria-label", says.slider);
     state.range.addEventListener("input", () => by(Number(state.range.value) - state.at));

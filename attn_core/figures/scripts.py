@@ -30,6 +30,12 @@ def with_drawing(name: str) -> str:
 
 
 @cache
+def with_elements(name: str) -> str:
+    """The ES module of a page's small script, assets/app/<name>.js, behind what makes its elements."""
+    return _COMMENT.sub("", "\n".join(map(asset, ("app/elements.js", f"app/{name}.js"))))
+
+
+@cache
 def module(name: str) -> str:
     """The ES module of one picture, assets/canvas/<name>.js.
 

@@ -40,7 +40,7 @@ GUESSES = 5
 NAMED = 3  # words that the sentence names
 FULL = 65_535  # a weight of 1 in the two bytes of a cell
 
-_film = component("film", scripts.asset("app/film.js"))
+_film = component("film", scripts.with_elements("film"))
 
 
 def card(page: Page, trace: TraceHandle) -> None:

@@ -34,7 +34,7 @@ WORDS = words.beside(__file__)
 BINS = 900  # of the waveform, over the whole recording
 PAPER = 150  # moments of a saved picture
 
-_recording = component("recording", scripts.asset("app/recording.js"))
+_recording = component("recording", scripts.with_elements("recording"))
 _player = component("player", scripts.asset("app/player.js"))
 
 

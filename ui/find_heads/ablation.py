@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from attn_core.figures.canvas.panels import Panel, pack_panels
+from attn_core.figures.canvas.panels import pack_panels
 from attn_core.heads import ablation
 from attn_core.heads.summary import delta_shares
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from ui import words
 from ui.drawing import markup
+from ui.drawing.head_panel import head_panel
 from ui.words import how_many
 
 if TYPE_CHECKING:
@@ -96,25 +97,12 @@ def pattern_packet(before: StreamTrace, after: StreamTrace, layer: int, head: in
     may_look = before.may_look(layer)
     cells = np.where(may_look, before.pattern(layer, head), np.nan)
     if after is before:
-        return pack_panels([_panel(before, layer, head, "as it is", cells)])
+        return pack_panels([head_panel(before, layer, head, "as it is", cells)])
     now = np.where(may_look, after.pattern(layer, head), np.nan)
-    panels = [_panel(before, layer, head, "with", cells), _panel(before, layer, head, "without", now)]
+    panels = [head_panel(before, layer, head, "with", cells), head_panel(before, layer, head, "without", now)]
     if np.nanmax(np.abs(now - cells)) > 0:
-        panels.append(_panel(before, layer, head, "without − with", now - cells, signed=True))
+        panels.append(head_panel(before, layer, head, "without − with", now - cells, signed=True))
     return pack_panels(panels)
-
-
-def _panel(stream: StreamTrace, layer: int, head: int, title: str, cells: np.ndarray, signed: bool = False) -> Panel:
-    return Panel(
-        title=title,
-        says=f"head {layer}.{head}",
-        cells=cells,
-        query_labels=stream.tokens.labels,
-        key_labels=stream.key_tokens.labels,
-        query_special=stream.tokens.special,
-        key_special=stream.key_tokens.special,
-        signed=signed,
-    )
 
 
 def shares_of_delta_e(stream: StreamTrace, query: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -18,12 +17,12 @@ from ui.drawing import canvas, widgets
 from ui.find_heads import ablation
 from ui.find_heads.ablation import Heads
 from ui.find_heads.search import Cells
-from ui.server import budget, shared
+from ui.server import budget
 from ui.shell.folds import fold
 from ui.stream import StreamView
 
 if TYPE_CHECKING:
-    from attn_core.traces.trace import Trace
+    pass
 
 WORDS = words.beside(__file__)
 SLOW = 2.0  # seconds; what takes longer is announced
@@ -71,25 +70,13 @@ def _asked_for_effects(viewed: StreamView) -> bool:
         return False
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         asked = st.button(WORDS.text("ablation.map.ask"), key="ask_effects")
-        seconds = passes * _seconds_a_pass(viewed)
+        seconds = passes * viewed.seconds_a_pass()
         if seconds < SLOW:
             cost = WORDS.html("ablation.map.cost_second", passes=passes)
         else:
             cost = WORDS.html("ablation.map.cost_seconds", passes=passes, seconds=seconds)
         st.html(f'<span class="hl-hint">{cost}</span>')
     return asked
-
-
-def _seconds_a_pass(viewed: StreamView) -> float:
-    """How long a pass takes without a head of the middle layer, timed once: the lower the head, the longer it takes."""
-    with viewed.page.problems():
-        return shared.memoize(viewed.trace, _timed_pass, viewed)
-
-
-def _timed_pass(trace: Trace, viewed: StreamView) -> float:
-    begun = time.monotonic()
-    viewed.run_once(without=[viewed.reader.head_key(viewed.n_layers // 2, 0)])
-    return time.monotonic() - begun
 
 
 def _effects(viewed: StreamView, off: Heads, replacement: str, painted: Cells) -> np.ndarray:

@@ -14,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from attn_core.figures.canvas.heads import pack_values
-from attn_core.figures.canvas.panels import Panel, pack_panels
+from attn_core.figures.canvas.panels import pack_panels
 from attn_core.heads import search
 from attn_core.heads.measures import Bools
 from attn_core.text.decoding import visible
@@ -22,6 +22,7 @@ from attn_core.text.numbers import percent, signed
 from attn_core.text.tokens import Tokens
 from ui import words
 from ui.drawing import markup
+from ui.drawing.head_panel import head_panel
 from ui.param import pairs
 
 if TYPE_CHECKING:
@@ -119,16 +120,7 @@ def baseline_text(stream: StreamTrace, sink_name: str) -> Markup:
 
 def pattern_packet(stream: StreamTrace, layer: int, head: int) -> bytes:
     """One head's pattern, to paint on."""
-    panel = Panel(
-        title=f"Layer {layer} · head {head}",
-        says=f"head {layer}.{head}",
-        cells=np.where(stream.may_look(layer), stream.pattern(layer, head), np.nan),
-        query_labels=stream.tokens.labels,
-        key_labels=stream.key_tokens.labels,
-        query_special=stream.tokens.special,
-        key_special=stream.key_tokens.special,
-    )
-    return pack_panels([panel], paint=True)
+    return pack_panels([head_panel(stream, layer, head)], paint=True)
 
 
 def score_packet(found: search.Found) -> bytes:

@@ -18,8 +18,6 @@ from ui.server.cache import frozen
 if TYPE_CHECKING:
     import pandas as pd
 
-    from attn_core.traces.trace import Trace
-    from ui.stream import StreamView
 
 WORDS = words.beside(__file__)
 SLOW = 2.0  # seconds; what takes longer is announced, and begins when somebody wants it
@@ -40,7 +38,7 @@ def computed(
         widgets.problem(WORDS.text("computing.refused"), str(reason))
         return None
     key = hash(frozen((name, read.asked, *given)))  # not the sentences themselves: a session would keep every one
-    seconds = n_passes * _seconds_a_pass(read.base)
+    seconds = n_passes * read.base.seconds_a_pass()
     wanted: set[Hashable] = st.session_state.setdefault(_ASKED, set())
     if seconds >= SLOW and key not in wanted:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
@@ -84,15 +82,3 @@ def _with_progress(
         return None
     place.empty()
     return found
-
-
-def _seconds_a_pass(viewed: StreamView) -> float:
-    """How long one pass takes, from one that is timed once."""
-    with viewed.page.problems():
-        return shared.memoize(viewed.trace, timed_pass, viewed)
-
-
-def timed_pass(trace: Trace, viewed: StreamView) -> float:
-    begun = time.monotonic()
-    viewed.run_once(without=[viewed.reader.head_key(0, 0)])
-    return time.monotonic() - begun

@@ -77,7 +77,7 @@ def of(page: Page) -> Read:
                 )
             controls.switch(DIRECTION)
         stream.switches(a)
-        said = st.container(gap=None)
+        said = st.container(gap="small")
     if not page.state["second"].strip():
         widgets.note(WORDS.text("pair.missing"))
         st.button(WORDS.text("pair.take"), key="take_pair", on_click=_take_pair)

@@ -19,7 +19,7 @@ WORDS = words.beside(__file__)
 PAINTED = Param("painted", (), lambda raw, earlier: parse_painting(raw), show_painting, in_caption=False)
 UNCOVERED = flag("uncovered", in_caption=False)
 _KEY = "paint_words"
-_words = component("paint_words", scripts.asset("app/paint_words.js"))
+_words = component("paint_words", scripts.with_elements("paint_words"))
 
 
 def draw(

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
-from attn_core.figures.canvas.panels import Panel, pack_panels
+from attn_core.figures.canvas.panels import pack_panels
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from ui import words
 from ui.drawing import markup
+from ui.drawing.head_panel import head_panel
 from ui.predict_first import code
 from ui.predict_first.code import MOST, Painting
 
@@ -95,16 +96,7 @@ def name_of(stream: StreamTrace, query: int) -> str:
 
 def pattern_packet(stream: StreamTrace, layer: int, head: int) -> bytes:
     """The whole head, for when it is uncovered."""
-    panel = Panel(
-        title=f"Layer {layer} · head {head}",
-        says=f"head {layer}.{head}",
-        cells=np.where(stream.may_look(layer), stream.pattern(layer, head), np.nan),
-        query_labels=stream.tokens.labels,
-        key_labels=stream.key_tokens.labels,
-        query_special=stream.tokens.special,
-        key_special=stream.key_tokens.special,
-    )
-    return pack_panels([panel])
+    return pack_panels([head_panel(stream, layer, head)])
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ ALL = flag(
 )  # fmt: skip
 PARAMS = [STEP, ALL]  # behind the parameters that an old link's step depends on
 
-_strip = component("step_strip", scripts.asset("app/step_strip.js"))
+_strip = component("step_strip", scripts.with_elements("step_strip"))
 
 
 def keep(state: LinkState) -> None:

@@ -25,7 +25,7 @@ WORDS = words.beside(__file__)
 AT = whole("checkpoint", high=len(reading.history().steps) - 1, label="Checkpoint")
 PARAMS = [AT]
 _KEY = "training_slider"
-_slider = component("training_slider", scripts.asset("app/training_slider.js"))
+_slider = component("training_slider", scripts.with_elements("training_slider"))
 
 
 def show(page: Page) -> None:

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from attn_core.figures.canvas.panels import Panel, pack_panels
+from attn_core.figures.canvas.panels import pack_panels
 from attn_core.models.cards import card_of
 from attn_core.models.history import TrainingHistory, history_of
 from attn_core.text.numbers import percent
 from ui import words
 from ui.drawing import markup
+from ui.drawing.head_panel import head_panel
 
 if TYPE_CHECKING:
     from attn_core.traces.stream import StreamTrace
@@ -99,16 +100,4 @@ def table() -> pd.DataFrame:
 def pattern_packet(now: StreamTrace, end: StreamTrace, at: int) -> bytes:
     """The head's pattern after this step and in the shipped model, on one scale."""
     titles = (WORDS.text("pattern.now", steps=step_name(at)), WORDS.text("pattern.end", steps=step_name(-1)))
-    return pack_panels([_panel(each, title) for each, title in zip((now, end), titles, strict=True)])
-
-
-def _panel(stream: StreamTrace, title: str) -> Panel:
-    return Panel(
-        title=title,
-        says=f"head {NAME}",
-        cells=np.where(stream.may_look(LAYER), stream.pattern(LAYER, HEAD), np.nan),
-        query_labels=stream.tokens.labels,
-        key_labels=stream.key_tokens.labels,
-        query_special=stream.tokens.special,
-        key_special=stream.key_tokens.special,
-    )
+    return pack_panels([head_panel(each, LAYER, HEAD, title) for each, title in zip((now, end), titles, strict=True)])

@@ -14,20 +14,6 @@ import attn_core as ac
 from attn_core.prediction import next_token
 from attn_core.text.tokens import encode, from_ids
 
-
-@pytest.fixture(scope="module", params=families.CAUSAL)
-def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ac.Model]:
-    """(the library's eager model, ours) of one family."""
-    folder = tmp_path_factory.mktemp(request.param)
-    theirs = families.save(request.param, folder)
-    return theirs, ac.load(folder)
-
-
-@pytest.fixture(scope="module")
-def decoder() -> ac.Model:
-    return ac.load("tiny-decoder")
-
-
 # --- Probabilities ----------------------------------------------------------------------------------------------------
 
 

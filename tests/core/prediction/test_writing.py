@@ -14,19 +14,6 @@ import attn_core as ac
 from attn_core.prediction import next_token, writing
 
 
-@pytest.fixture(scope="module", params=families.CAUSAL)
-def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ac.Model]:
-    """(the library's eager model, ours) of one family."""
-    folder = tmp_path_factory.mktemp(request.param)
-    theirs = families.save(request.param, folder)
-    return theirs, ac.load(folder)
-
-
-@pytest.fixture(scope="module")
-def decoder() -> ac.Model:
-    return ac.load("tiny-decoder")
-
-
 def written(model: ac.Model, ids: list[int], n_words: int, **options: object) -> list[int]:
     return [drawn.id for drawn in writing.write(model, ids, n_words, **options)]  # type: ignore[arg-type]
 

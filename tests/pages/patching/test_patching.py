@@ -9,9 +9,10 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.errors import HeadlightError
-from ui.patching import asked, computing, sentences
+from ui.patching import asked, sentences
 from ui.patching.params import JOHN, SECONDS, TOM
 from ui.sentences import KEYS
+from ui.stream import StreamView
 
 B = SECONDS[TOM]
 WORDS = ("anna", "tom")
@@ -25,7 +26,7 @@ def decoder():
 @pytest.fixture(autouse=True)
 def nothing_is_slow(monkeypatch):
     """How long a pass takes on a busy machine decides nothing here."""
-    monkeypatch.setattr(computing, "_seconds_a_pass", lambda viewed: 0.001)
+    monkeypatch.setattr(StreamView, "seconds_a_pass", lambda viewed: 0.001)
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +172,7 @@ def test_beyond_the_budget_one_sentence_says_so(operator_sets):
 
 
 def test_what_takes_long_waits_for_a_click_and_can_be_stopped(monkeypatch):
-    monkeypatch.setattr(computing, "_seconds_a_pass", lambda viewed: 1.0)
+    monkeypatch.setattr(StreamView, "seconds_a_pass", lambda viewed: 1.0)
     words = {"second": B.replace("book", "cake"), "layer": 1, "head": 0}
     shown = open_page("patching", **words)
     assert packets(shown) == {} and "8 passes through the model, about 8 seconds." in text(shown)
@@ -181,7 +182,7 @@ def test_what_takes_long_waits_for_a_click_and_can_be_stopped(monkeypatch):
     shown = checked(ask.click().run())
     assert "effects" not in packets(shown) and "it was stopped" in text(shown)
     monkeypatch.undo()  # of the fixture, too
-    monkeypatch.setattr(computing, "_seconds_a_pass", lambda viewed: 1.0)
+    monkeypatch.setattr(StreamView, "seconds_a_pass", lambda viewed: 1.0)
     shown = checked(shown.run())
     assert "effects" in packets(shown) and "paths" not in packets(shown)
 

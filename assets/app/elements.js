@@ -1,0 +1,18 @@
+/* Elements of the pages' small scripts. Strings become text nodes, so what somebody typed or said is never markup. */
+function make(tag, className, ...children) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
+}
+
+/* A button that is read aloud as `label`; `id` finds it again after the page has drawn it anew. */
+function button(id, className, label, tell, ...children) {
+  const node = make("button", className, ...children);
+  Object.assign(node, { type: "button", title: label });
+  node.dataset.id = id;
+  node.setAttribute("aria-label", label);
+  node.addEventListener("click", tell);
+  return node;
+}
+
