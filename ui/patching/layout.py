@@ -10,7 +10,7 @@ from attn_core.views import snippets
 from ui import stream, words
 from ui.drawing import controls, widgets
 from ui.patching import maps, paths, reading, sentences
-from ui.patching.params import MORE
+from ui.patching.params import MORE, SECOND
 from ui.patching.reading import Read
 from ui.shell import save_files
 
@@ -26,6 +26,9 @@ WORDS = words.beside(__file__)
 def draw(page: Page) -> None:
     """The whole page."""
     headline = st.container(gap=None)
+    if not page.state[SECOND.name].strip():  # the page ends at the pair, and still has its question above
+        with headline:
+            widgets.lead(WORDS.html("lead.question"))
     with st.container():  # whatever waits has this place, and nothing below moves when it is gone
         read = reading.of(page)
     left, right = st.columns([54, 46], gap="medium")

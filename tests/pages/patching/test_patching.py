@@ -160,6 +160,10 @@ def test_bad_input_is_one_sentence(given, said):
     assert said in text(shown) and "Something went wrong" not in text(shown) and "<b>x</b>" not in html(shown)
 
 
+def test_a_page_that_waits_for_its_second_sentence_has_its_question_as_headline():
+    assert lead(open_page("patching", second=" ")) == "Which head carries the difference between the two sentences?"
+
+
 def test_an_answer_that_is_typed_alone_waits_for_the_other():
     assert lead(open_page("patching", word_a="book")).startswith("Head 0.2 carries most")
 
