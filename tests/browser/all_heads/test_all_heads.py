@@ -211,7 +211,7 @@ def test_the_opened_head_is_large_enough_to_read_between_phone_and_desk(open_pag
     page = is_live(open_page(width=768))
     figure = page.locator(".st-key-heatmap .figure")
     expect(figure).to_be_visible()
-    assert figure.evaluate("figure => figure.shown.place.width") > 300
+    assert figure.evaluate("figure => figure.shown.place.width * figure.shown.columns") > 300  # of a cell, of all
 
 
 def test_the_phone_has_a_drawer_and_the_desk_a_line(open_page) -> None:
