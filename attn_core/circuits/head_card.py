@@ -27,7 +27,7 @@ from attn_core.circuits.direct_path import DirectPaths
 from attn_core.circuits.head_matrices import HeadMatrices, head_matrices, triangle
 from attn_core.circuits.repeats import Repeats
 from attn_core.circuits.vocabulary_circuits import Direction, TokenPair, WordTables
-from attn_core.circuits.writers import Floats
+from attn_core.circuits.writers.blocks import Floats
 from attn_core.errors import HeadlightError, check_index
 from attn_core.heads.samples import SEEDS, texts_for, traces_of
 from attn_core.tolerances import SMALLEST

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from attn_core.circuits.writers import Floats, Places, frozen_norm, run_module
+from attn_core.circuits.writers.blocks import Floats, Places, frozen_norm, run_module
 from attn_core.errors import HeadlightError
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.rotary import Rotation, apply_rotary, fit_rotary
