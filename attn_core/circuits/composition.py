@@ -22,7 +22,7 @@ import numpy as np
 
 from attn_core.circuits.direct_path import DirectPaths, Reach
 from attn_core.circuits.head_matrices import HeadMatrices, triangle, turned
-from attn_core.circuits.writers.blocks import Floats
+from attn_core.circuits.writers.additions import Floats
 from attn_core.tolerances import SMALLEST
 
 if TYPE_CHECKING:

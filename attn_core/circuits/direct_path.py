@@ -18,7 +18,8 @@ import torch
 
 from attn_core.circuits.head_maps import norm_module_before
 from attn_core.circuits.score_parts import memory_before_norm
-from attn_core.circuits.writers.blocks import Floats, Norm, run_module, stack_input_parts
+from attn_core.circuits.writers.additions import Floats, Norm, run_module
+from attn_core.circuits.writers.inputs import stack_input_parts
 from attn_core.errors import HeadlightError
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.tolerances import SMALLEST

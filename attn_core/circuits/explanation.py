@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from attn_core.circuits.score_parts import carried_to_score
-from attn_core.circuits.writers.blocks import Floats, without_input
+from attn_core.circuits.writers.additions import Floats
+from attn_core.circuits.writers.inputs import without_input
 from attn_core.places import Place
 from attn_core.tolerances import CANCELLED
 from attn_core.traces.parts import ScoreParts, Writer

@@ -20,7 +20,7 @@ from functools import partial
 
 import numpy as np
 
-from attn_core.circuits.writers.blocks import Floats, frozen_norm
+from attn_core.circuits.writers.additions import Floats, frozen_norm
 from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.tolerances import SMALLEST

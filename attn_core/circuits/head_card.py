@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,13 @@ from attn_core.capture.run import trace as run_trace
 from attn_core.circuits import vocabulary_circuits as circuits
 from attn_core.circuits.composition import composition
 from attn_core.circuits.direct_path import DirectPaths
-from attn_core.circuits.head_matrices import HeadMatrices, head_matrices, triangle
+from attn_core.circuits.head_matrices import HeadMatrices, head_matrices
+from attn_core.circuits.near_heads import NearHead, cosines_of_weights, nearest
 from attn_core.circuits.repeats import Repeats
 from attn_core.circuits.vocabulary_circuits import Direction, TokenPair, WordTables
-from attn_core.circuits.writers.blocks import Floats
 from attn_core.errors import HeadlightError, check_index
 from attn_core.heads.samples import SEEDS, texts_for, traces_of
-from attn_core.tolerances import SMALLEST
+from attn_core.traces.stream import StreamTrace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,16 +38,7 @@ if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
 
 PAIRS = 12  # of each circuit
-NEAREST = 5
 Progress = Callable[[float], None]
-
-
-class NearHead(NamedTuple):
-    """Another head of the stream: by behaviour a Jensen–Shannon distance (0: looks alike), by weights a cosine."""
-
-    layer: int
-    head: int
-    value: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,44 +118,72 @@ def head_card(
     own = first.stream(stream)
     check_index("layer", layer, own.n_layers)
     check_index("head", head, own.n_heads)
-    name, paths = own.name, DirectPaths(first)
-    matrices = head_matrices(paths, name, layer, head)
-    unembedding, kind = _unembedding(first, name)
-    tables = WordTables.of(paths, name, layer, unembedding, final=kind == "unembedding")
-    words, asked = readable_words(model.tokenizer, len(tables.table)), Repeats(layer, head)
-    asked.add(own, tables, repeated=False)
+    paths, asked = DirectPaths(first), Repeats(layer, head)
+    weights = _WordCircuits.of(paths, own, layer, head, model)
+    asked.add(own, weights.tables, repeated=False)
     for done, trace in enumerate(traces, 2):
-        asked.add(trace.stream(name), tables, repeated=done > len(texts))
+        asked.add(trace.stream(own.name), weights.tables, repeated=done > len(texts))
         told(0.4 * done / (len(texts) + len(SEEDS)))
-    said = _namer(model)
-    scale = own.scaling(layer)
-    reads = circuits.qk_pairs(tables, matrices, scale, words, said, PAIRS, lambda share: told(0.4 + 0.2 * share))
-    writes, copying = tuple[TokenPair, ...](), float("nan")
-    if unembedding is not None:
-        writes = circuits.ov_pairs(tables, matrices, words, said, PAIRS, lambda share: told(0.6 + 0.2 * share))
-        copying = circuits.copying_score(circuits.copying_eigenvalues(tables, matrices))
-    earlier = composition(paths, matrices, progress=lambda share: told(0.8 + 0.15 * share))
-    qk, ov = _near_by_weights(paths, matrices)
+    reads, writes = weights.pairs(own.scaling(layer), lambda share: told(0.4 + 0.4 * share))
+    earlier = composition(paths, weights.matrices, progress=lambda share: told(0.8 + 0.15 * share))
+    qk, ov = cosines_of_weights(paths, weights.matrices)
     told(1.0)
     return HeadCard(
-        model.name,
-        name,
-        layer,
-        head,
-        copying,
-        asked.prefix_matching,
-        asked.prefix_chance,
-        asked.copying,
-        reads,
-        writes,
-        earlier,
-        circuits.directions(tables, matrices, words, said),
-        _nearest(asked.distance, layer, head, smallest=True),
-        _nearest(qk, layer, head),
-        _nearest(ov, layer, head),
-        kind,
-        tuple(_left_out(own, layer, matrices, kind)),
+        model=model.name,
+        stream=own.name,
+        layer=layer,
+        head=head,
+        copying=weights.copying,
+        prefix_matching=asked.prefix_matching,
+        prefix_chance=asked.prefix_chance,
+        copying_on_repeats=asked.copying,
+        reads=reads,
+        writes=writes,
+        composition=earlier,
+        directions=weights.directions,
+        near_by_behaviour=nearest(asked.distance, layer, head, smallest=True),
+        near_by_qk=nearest(qk, layer, head),
+        near_by_ov=nearest(ov, layer, head),
+        words_are=weights.words_are,
+        left_out=tuple(_left_out(own, layer, weights.matrices, weights.words_are)),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _WordCircuits:
+    """The head's matrices and the words of its model: what its weights alone say."""
+
+    matrices: HeadMatrices
+    tables: WordTables
+    words: NDArray[np.intp]  # those that a text may hold
+    said: Callable[[int], str]
+    words_are: str
+
+    @classmethod
+    def of(cls, paths: DirectPaths, own: StreamTrace, layer: int, head: int, model: Model) -> _WordCircuits:
+        unembedding, words_are = _unembedding(paths.trace, own.name)
+        matrices = head_matrices(paths, own.name, layer, head)
+        tables = WordTables.of(paths, own.name, layer, unembedding, final=words_are == "unembedding")
+        return cls(matrices, tables, readable_words(model.tokenizer, len(tables.table)), _namer(model), words_are)
+
+    def pairs(self, scale: float, told: Progress) -> tuple[tuple[TokenPair, ...], tuple[TokenPair, ...]]:
+        """The strongest pairs of the QK circuit and of the OV circuit."""
+        given = self.words, self.said, PAIRS
+        reads = circuits.qk_pairs(self.tables, self.matrices, scale, *given, lambda share: told(share / 2))
+        if self.tables.unembedding is None:
+            return reads, ()
+        return reads, circuits.ov_pairs(self.tables, self.matrices, *given, lambda share: told((1 + share) / 2))
+
+    @property
+    def copying(self) -> float:
+        """NaN where what the head writes is not read as words."""
+        if self.tables.unembedding is None:
+            return float("nan")
+        return circuits.copying_score(circuits.copying_eigenvalues(self.tables, self.matrices))
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        return circuits.directions(self.tables, self.matrices, self.words, self.said)
 
 
 def passes(model: Model) -> int:
@@ -202,33 +221,7 @@ def _unembedding(trace: Trace, stream: str) -> tuple[Tensor | None, str]:
     return table, "input embedding"
 
 
-def _near_by_weights(paths: DirectPaths, own: HeadMatrices) -> tuple[Floats, Floats]:
-    """The cosines of QK and of OV with those of every head of the stream, as matrices: [layer, head] each."""
-    call = paths.trace.stream(own.stream)
-    shape = (call.n_layers, call.n_heads)
-    qk, ov = np.zeros(shape), np.zeros(shape)
-    for layer, head in np.ndindex(shape):
-        other = head_matrices(paths, own.stream, layer, head)
-        qk[layer, head] = _cosine((own.query, own.key), (other.query, other.key))
-        ov[layer, head] = _cosine((own.value, own.output.T), (other.value, other.output.T))
-    return qk, ov
-
-
-def _cosine(one: tuple[Floats, Floats], other: tuple[Floats, Floats]) -> float:
-    """The cosine of two products A·Bᵀ of tall matrices, as vectors of their numbers."""
-    inner = float(((one[0].T @ other[0]) * (one[1].T @ other[1])).sum())
-    sizes = [float(np.linalg.norm(triangle(a) @ triangle(b).T)) for a, b in (one, other)]
-    return inner / max(sizes[0] * sizes[1], SMALLEST)
-
-
-def _nearest(values: Floats, layer: int, head: int, *, smallest: bool = False) -> tuple[NearHead, ...]:
-    order = np.argsort(values if smallest else -values, axis=None, kind="stable")
-    places = [divmod(int(at), values.shape[1]) for at in order]
-    found = [NearHead(a, b, float(values[a, b])) for a, b in places if (a, b) != (layer, head)]
-    return tuple(found[:NEAREST])
-
-
-def _left_out(own: Any, layer: int, matrices: HeadMatrices, kind: str) -> Iterable[str]:
+def _left_out(own: StreamTrace, layer: int, matrices: HeadMatrices, words_are: str) -> Iterable[str]:
     """What the statements from the weights leave out in this model, a sentence each."""
     yield "MLPs, biases and all other heads are left out: each word stands alone in the stream."
     if layer > 0:
@@ -245,7 +238,7 @@ def _left_out(own: Any, layer: int, matrices: HeadMatrices, kind: str) -> Iterab
         yield "The position bias, which depends on places alone, is left out."
     if own.soft_cap(layer) is not None:
         yield "The soft cap of the scores is left out."
-    if kind == "input embedding":
+    if words_are == "input embedding":
         yield "Nothing predicts a word here, so what the head writes is read with the input embeddings."
-    if not kind:
+    if not words_are:
         yield "This model's words are no vectors of its stream, so what the head writes is not read as words."

@@ -16,12 +16,19 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from attn_core.circuits.writers.blocks import Floats, Places, frozen_norm, run_module
+from attn_core.circuits.projections import (
+    attention_inputs,
+    double,
+    is_norm,
+    put_into_head,
+    query_and_key_projections,
+)
+from attn_core.circuits.writers.additions import Floats, Places, frozen_norm, run_module
 from attn_core.errors import HeadlightError
 from attn_core.residual.frozen_norm import FrozenNorm
-from attn_core.rotary import Rotation, apply_rotary, fit_rotary
+from attn_core.rotary import Rotation, apply_rotary
 from attn_core.traces import parity
 from attn_core.traces.parts import Writer
 from attn_core.traces.stream import StreamTrace
@@ -89,7 +96,7 @@ def query_and_key_maps(
     stream: StreamTrace, layer: int, head: int, queries: Places, keys: Places, entered: tuple[Floats, Floats]
 ) -> tuple[HeadMap, HeadMap]:
     """The maps of a head's query and key; `entered` are the streams [token, d_model] that its norms received."""
-    inputs = _inputs(stream, layer)
+    inputs = attention_inputs(stream, layer)
     plain, rotation = query_and_key_projections(stream, layer, head)
     maps = []
     for role, own, x, stream_in, places in zip(("query", "key"), plain, inputs, entered, (queries, keys), strict=True):
@@ -100,66 +107,28 @@ def query_and_key_maps(
     return maps[0], maps[1]
 
 
-def query_and_key_projections(
-    stream: StreamTrace, layer: int, head: int
-) -> tuple[tuple[Projection, Projection], Rotation | None]:
-    """W_Q and W_K of a head with their norms, and the rotation of the trace's tokens that follows, if there is one."""
-    site, inputs = stream._layer(layer, head).site, _inputs(stream, layer)
-    captured = _double(stream.query(layer, head)), _double(stream.key(layer, head))
-    put = _put(stream, layer, head, "query"), _put(stream, layer, head, "key")
-    captured = captured[0] - _zero_if_none(put[0]), captured[1] - _zero_if_none(put[1])  # as the model made them
-    if site.query is not None and site.key is not None:
-        weights = stream.projections(layer, head)
-        asking = Projection(_double(weights.w_q), None if weights.b_q is None else _double(weights.b_q))
-        answering = Projection(_double(weights.w_k), None if weights.b_k is None else _double(weights.b_k))
-    else:
-        asking, answering = (
-            _normed_projection(stream, layer, x, seen) for x, seen in zip(inputs, captured, strict=True)
-        )
-    rotation = _rotation([asking.heads(inputs[0]), answering.heads(inputs[1])], captured)
-    return (asking, answering), rotation
-
-
-def _inputs(stream: StreamTrace, layer: int) -> tuple[Floats, Floats]:
-    """What W_Q and what W_K is multiplied with, [token, d_model] each."""
-    return _double(stream.attention_input(layer)), _double(stream.attention_memory(layer))
-
-
 def value_map(stream: StreamTrace, layer: int, head: int, keys: Places, entered: Floats) -> HeadMap:
     """The map of a head's value; `entered` is the stream [token, d_model] that its norm received."""
     found = stream._layer(layer, head)
     if found.site.value is None:
         raise HeadlightError(f"In {stream.family} models the values are not W·x alone, so they cannot be split.")
     weight, bias = found.site.value.of_head(stream.module(), head, found.call.n_heads)
-    before = norm_before(stream, layer, entered, _double(stream.attention_memory(layer)), keys)
+    before = norm_before(stream, layer, entered, double(stream.attention_memory(layer)), keys)
     put, patched = _patch(stream, layer, head, "value", keys)
-    bias_or_none = None if bias is None else _double(bias)
-    return HeadMap("value", before, _double(weight), bias_or_none, put=put, patched=patched)
+    bias_or_none = None if bias is None else double(bias)
+    return HeadMap("value", before, double(weight), bias_or_none, put=put, patched=patched)
 
 
 def _patch(
     stream: StreamTrace, layer: int, head: int, role: str, places: Places
 ) -> tuple[Floats, NDArray[np.bool_]] | tuple[None, None]:
     """(what stands in the place of a head's query, key or value at some tokens, at which of them), or nothing."""
-    put = _put(stream, layer, head, role)
+    put = put_into_head(stream, layer, head, role)
     rows = None if put is None else np.asarray(put[places].any(axis=1))
     if rows is None or not rows.any():
         return None, None
     stands = {"query": stream.query, "key": stream.key, "value": stream.value}[role](layer, head)
-    return _double(stands)[places] * rows[:, None], rows
-
-
-def _put(stream: StreamTrace, layer: int, head: int, role: str) -> Floats | None:
-    """What a patch added to a head's query, key or value, [token, d_head]; None where nothing was put."""
-    put = stream._put_into_head(layer, head, role)
-    return None if put is None else _double(put)
-
-
-def _zero_if_none(put: Floats | None) -> Floats:
-    return np.zeros(1) if put is None else put
-
-
-# ------------------------------------------------------------------------------------------- the norm before attention
+    return double(stands)[places] * rows[:, None], rows
 
 
 def norm_before(stream: StreamTrace, layer: int, entered: Floats, x: Floats, places: Places) -> FrozenNorm | None:
@@ -177,7 +146,7 @@ def norm_module_before(stream: StreamTrace, layer: int, entered: Floats, x: Floa
     if parity.same(torch.as_tensor(entered), wanted):
         return None
     model, near = stream.module(), stream._layer(layer).site.output.module
-    norms = [(name, module) for name, module in model.named_modules() if _is_norm(module, x.shape[-1])]
+    norms = [(name, module) for name, module in model.named_modules() if is_norm(module, x.shape[-1])]
     for _, module in sorted(norms, key=lambda named: -_common_prefix(named[0], near)):
         if parity.same(torch.as_tensor(run_module(module, entered)).double(), wanted):
             found: nn.Module = module
@@ -185,94 +154,7 @@ def norm_module_before(stream: StreamTrace, layer: int, entered: Floats, x: Floa
     raise HeadlightError(f"What leads from the stream to layer {layer}'s queries and keys could not be found.")
 
 
-def _is_norm(module: nn.Module, width: int) -> bool:
-    weight = getattr(module, "weight", None)
-    return (
-        isinstance(weight, Tensor)
-        and weight.shape[-1:] == (width,)
-        and weight.dim() == 1
-        and not list(module.children())
-    )
-
-
 def _common_prefix(a: str, b: str) -> int:
     """How many parts of two modules' names agree from the left."""
     pairs = zip(a.split("."), b.split("."), strict=False)
     return next((i for i, (one, other) in enumerate(pairs) if one != other), min(a.count("."), b.count(".")) + 1)
-
-
-# -------------------------------------------------------------------------- W_Q and W_K, before a norm and a rotation
-
-
-@dataclass(frozen=True, eq=False)
-class Projection:
-    """A head's projection before any rotation: x·W + b and, in some families, a norm of that, per head or of all."""
-
-    weight: Floats
-    bias: Floats | None
-    module: nn.Module | None = None  # the norm
-    columns: slice = field(default_factory=lambda: slice(None))
-
-    def linear(self, x: Floats) -> Floats:
-        return x @ self.weight if self.bias is None else x @ self.weight + self.bias
-
-    def inner(self, x: Floats) -> FrozenNorm | None:
-        return None if self.module is None else frozen_norm(partial(run_module, self.module), self.linear(x))
-
-    def heads(self, x: Floats) -> Floats:
-        """The head's queries or keys before any rotation, [token, d_head]."""
-        made = self.linear(x)
-        return (made if self.module is None else _double(run_module(self.module, made)))[:, self.columns]
-
-
-def _normed_projection(stream: StreamTrace, layer: int, x: Floats, captured: Floats) -> Projection:
-    """W and the norm behind it that give a head's queries or keys, `captured` [token, d_head], unturned at place 0.
-
-    Tried are the matrices and norms that stand beside the value's matrix in the same attention module.
-    """
-    value = stream._layer(layer).site.value
-    if value is not None:
-        parent = stream.module().get_submodule(value.linear.module.rpartition(".")[0])
-        for module in parent.children():
-            for linear in _linears(module, x.shape[-1]):
-                for candidate in _normed(linear, parent, captured.shape[-1]):
-                    if parity.same(torch.as_tensor(candidate.heads(x[:1])), torch.as_tensor(captured[:1])):
-                        return candidate
-    raise HeadlightError(f"In {stream.family} models W_Q and W_K could not be found, so a score cannot be split.")
-
-
-def _linears(module: nn.Module, d_model: int) -> Iterator[Projection]:
-    weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
-    if isinstance(module, nn.Linear) and isinstance(weight, Tensor) and weight.shape[1] == d_model:
-        yield Projection(_double(weight.T), None if bias is None else _double(bias))
-
-
-def _normed(linear: Projection, parent: nn.Module, d_head: int) -> Iterator[Projection]:
-    """A matrix with each norm that may follow it, cut into heads before or after the norm."""
-    width = linear.weight.shape[1]
-    slots = [slice(start, start + d_head) for start in range(0, width - d_head + 1, d_head)]
-    for norm in parent.children():
-        if _is_norm(norm, width):
-            yield from (Projection(linear.weight, linear.bias, norm, slot) for slot in slots)
-        if _is_norm(norm, d_head):
-            for slot in slots:
-                bias = None if linear.bias is None else linear.bias[slot]
-                yield Projection(linear.weight[:, slot], bias, norm)
-
-
-def _rotation(made: list[Floats], captured: tuple[Floats, Floats]) -> Rotation | None:
-    """The rotation by place that leads from W·x to what was scored; None where nothing was turned."""
-    before, after = [torch.as_tensor(m) for m in made], [torch.as_tensor(c) for c in captured]
-    if all(parity.same(a, b) for a, b in zip(before, after, strict=True)):
-        return None
-    rotation = None
-    if len(before[0]) == len(before[1]):
-        rotation = fit_rotary(torch.stack(before), torch.stack(after), parity.ROTATION)
-    if rotation is None:
-        raise HeadlightError("What this model does to its queries and keys is no rotation, so a score cannot be split.")
-    return rotation
-
-
-def _double(values: NDArray[np.floating] | Tensor) -> Floats:
-    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
-    return np.asarray(array, dtype=np.float64)

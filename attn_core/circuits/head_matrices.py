@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from attn_core.circuits.direct_path import DirectPaths, gain
-from attn_core.circuits.head_maps import Projection, query_and_key_projections
-from attn_core.circuits.writers.blocks import Floats, run_module
+from attn_core.circuits.projections import Projection, query_and_key_projections
+from attn_core.circuits.writers.additions import Floats, run_module
 from attn_core.rotary import Rotation, apply_rotary
 
 OFFSETS = 65  # 0 to 64 tokens between query and key

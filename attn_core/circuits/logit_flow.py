@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attn_core.circuits.flow import Flow, LayerParts, carried_down
-from attn_core.circuits.writers.blocks import Floats
+from attn_core.circuits.writers.additions import Floats
 from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.residual.logit_attribution import reading_above_mean

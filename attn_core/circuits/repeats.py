@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from attn_core.circuits.vocabulary_circuits import WordTables
-from attn_core.circuits.writers.blocks import Floats
+from attn_core.circuits.writers.additions import Floats
 from attn_core.heads.cells import induction_cells
 from attn_core.heads.compare import jensen_shannon
 from attn_core.traces.stream import StreamTrace

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.circuits.head_maps import HeadMap, query_and_key_maps
-from attn_core.circuits.writers.blocks import Floats, Places, ResidualWriters, entering, leaving
+from attn_core.circuits.writers.additions import Floats, Places, ResidualWriters
+from attn_core.circuits.writers.blocks import entering, leaving
 from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
 from attn_core.traces import parity
 from attn_core.traces.parts import Against, ScoreParts, Writer

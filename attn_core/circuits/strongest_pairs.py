@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_core.circuits.writers.blocks import Floats
+from attn_core.circuits.writers.additions import Floats
 
 CELLS = 4_000_000  # scores that are held at a time: 32 MB
 ROWS = 1024  # of the first table in one block

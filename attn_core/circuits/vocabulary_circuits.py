@@ -22,7 +22,7 @@ from torch import Tensor
 from attn_core.circuits.direct_path import DirectPath, DirectPaths
 from attn_core.circuits.head_matrices import HeadMatrices
 from attn_core.circuits.strongest_pairs import strongest_pairs
-from attn_core.circuits.writers.blocks import Floats
+from attn_core.circuits.writers.additions import Floats
 from attn_core.tolerances import SMALLEST
 
 CHUNK = 4096  # words at a time

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from attn_core.circuits.patching.activation import Contrast, contrast, patching
+from attn_core.circuits.patching.activation import patching
 from attn_core.circuits.patching.answers import LogitDifference
+from attn_core.circuits.patching.contrast import Contrast, contrast
 from attn_core.circuits.patching.path import path_patching
 from attn_core.errors import HeadlightError
 from ui import words

@@ -22,8 +22,10 @@ import numpy as np
 
 from attn_core.capture.patched_batches import Patch, patched_rows
 from attn_core.capture.run import trace as run_trace
-from attn_core.circuits.patching.activation import Contrast, Progress, Run, batches, contrast, patched_values, table_of
+from attn_core.circuits.patching.activation import Progress, batches, patched_values
+from attn_core.circuits.patching.contrast import Contrast, Run, contrast
 from attn_core.circuits.patching.pairing import pairs_for, taken
+from attn_core.circuits.patching.table import table_of
 from attn_core.errors import check_index
 from attn_core.places import Place
 from attn_core.traces.trace import Trace

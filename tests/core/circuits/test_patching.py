@@ -16,9 +16,10 @@ from scipy.special import log_softmax
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import attn_core as ac
-from attn_core.circuits.patching.activation import KINDS, half_interval
+from attn_core.circuits.patching.activation import KINDS
 from attn_core.circuits.patching.answers import likeliest_words
 from attn_core.circuits.patching.pairing import Pairs
+from attn_core.circuits.patching.table import half_interval
 from attn_core.errors import Cancelled, HeadlightError
 from attn_core.places import Place
 
@@ -288,7 +289,7 @@ def test_where_both_answer_alike_there_is_no_effect(decoder):
 
 
 def test_a_tenth_of_the_larger_is_where_an_effect_begins(decoder, monkeypatch):
-    from attn_core.circuits.patching.activation import contrast
+    from attn_core.circuits.patching.contrast import contrast
 
     found = contrast(decoder, ANNA, TOM, ("anna", "tom"))
     for d_a, d_b, alike in ((10, 9.01, True), (10, 9, False), (-10, -9.01, True), (1, -1, False), (0, 0, True)):

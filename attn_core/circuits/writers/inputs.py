@@ -1,0 +1,85 @@
+"""Who wrote E of layer 0: the vectors of word, place and segment, and the norms and projections behind them.
+
+E is split where the model's own tables give it exactly; elsewhere it is one writer, as a whole.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from attn_core.circuits.writers.additions import Floats, Places, ResidualWriters, run_module
+from attn_core.residual.input_parts import InputParts, input_parts_and_modules
+from attn_core.traces.parts import Writer
+from attn_core.traces.stream import StreamTrace
+
+
+def before_layer_0(stack: StreamTrace, tokens: Places) -> ResidualWriters:
+    """E of layer 0: the vectors of word, place and segment where they give it exactly, E as a whole elsewhere."""
+    written, embedding, put = ResidualWriters(tokens), stack.embedding(0), stack._put(0, "residual")
+    embedding = embedding if put is None else embedding - put  # as the model had it, before a patch
+    found = stack_input_parts(stack, embedding)
+    if found is None:
+        written.add(Writer("embedding", "embedding", stack.name), lambda: embedding[tokens].astype(np.float64))
+        return written
+    parts, modules = found
+    chosen = torch.as_tensor(tokens)
+    for name, table, factor in (
+        ("embedding", parts.token, parts.factor),
+        ("position", parts.position, 1.0),
+        ("segment", parts.segment, 1.0),
+    ):
+        if table is not None:
+            rows: Floats = factor * table[chosen].double().cpu().numpy()  # [token, width]
+            written.add(Writer(name, name, stack.name), partial(np.array, rows))
+    entered = parts.summed
+    for module in modules:
+        entered = _add_step(written, stack, module, entered)
+    return written
+
+
+def _add_step(
+    written: ResidualWriters, stack: StreamTrace, module: torch.nn.Module, entered: torch.Tensor
+) -> torch.Tensor:
+    """A norm or a projection of the sum; gives what comes out of it, of all tokens."""
+    if isinstance(module, torch.nn.Linear):
+        weight = module.weight.detach().double().cpu().numpy().T  # [width, d_model]
+        written.apply(lambda x: x @ weight)
+        if module.bias is not None:
+            written.constant(Writer("projection bias", "bias", stack.name), module.bias.detach().cpu().numpy())
+    else:
+        x = entered[torch.as_tensor(written.tokens)].double().cpu().numpy()
+        written.norm(Writer("embedding norm shift", "shift", stack.name), partial(run_module, module), x)
+    with torch.inference_mode():
+        return module(entered)  # type: ignore[no-any-return]
+
+
+def without_input(stack: StreamTrace, kind: str) -> NDArray[np.float32] | None:
+    """E of layer 0 as the model would have it without the vectors of "embedding", "position" or "segment": [token,
+    d_model]; None where E cannot be taken apart and more than its words' vectors are in it."""
+    embedding = stack.embedding(0)
+    found = stack_input_parts(stack, embedding)
+    if found is None:
+        return np.zeros_like(embedding) if kind == "embedding" else None
+    parts, modules = found
+    gone = {"embedding": parts.factor * parts.token, "position": parts.position, "segment": parts.segment}[kind]
+    if gone is None:
+        return None
+    result = parts.summed - gone
+    with torch.inference_mode():
+        for module in modules:
+            result = module(result)
+    left: NDArray[np.float32] = result.float().cpu().numpy()
+    return left
+
+
+def stack_input_parts(
+    stack: StreamTrace, embedding: NDArray[np.float32]
+) -> tuple[InputParts, tuple[torch.nn.Module, ...]] | None:
+    model, ids = stack.module(), stack.tokens.ids
+    if max(ids) >= model.get_input_embeddings().weight.shape[0]:  # type: ignore[operator]
+        return None  # moments of a sound, not words
+    return input_parts_and_modules(model, ids, torch.from_numpy(embedding))
