@@ -13,8 +13,8 @@ from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
 from attn_core.heads.salience import salient_query_of
 from attn_core.settings import VERSION
-from attn_core.views import snippets
 from attn_core.views.arrangement import MEANS, Arrangement, Bools, Floats, arrange, mean_name, mean_pattern
+from attn_core.views.snippets import traced as snippets
 
 if TYPE_CHECKING:
     from attn_core.traces.reader import Readable, TraceReader

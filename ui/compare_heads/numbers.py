@@ -11,7 +11,7 @@ from attn_core.heads.measures import Measure
 from attn_core.heads.summary import summarise_head
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
-from attn_core.views import snippets
+from attn_core.views.snippets import compare as snippets
 from ui import words
 from ui.compare_heads import differences
 from ui.compare_heads.panels import Panel, PanelSet

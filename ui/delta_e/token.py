@@ -17,7 +17,7 @@ from attn_core.errors import HeadlightError
 from attn_core.prediction.next_token import predicts
 from attn_core.residual import decomposition, geometry, logit_attribution
 from attn_core.traces.reader import Array
-from attn_core.views import snippets
+from attn_core.views.snippets import residual as snippets
 from ui import words
 from ui.drawing.markup import token_name
 from ui.server import shared

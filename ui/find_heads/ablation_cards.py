@@ -11,7 +11,7 @@ from attn_core.heads.ablation import REPLACEMENTS, Effect, effect, replacement_o
 from attn_core.heads.summary import summarise_head
 from attn_core.prediction.next_token import predicts
 from attn_core.text.decoding import visible
-from attn_core.views import snippets
+from attn_core.views.snippets import heads as snippets
 from ui import words
 from ui.drawing import canvas, controls, widgets
 from ui.find_heads import ablation

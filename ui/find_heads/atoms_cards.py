@@ -9,7 +9,7 @@ import streamlit as st
 
 from attn_core.errors import HeadlightError
 from attn_core.models.catalogue import CATALOGUE
-from attn_core.views import snippets
+from attn_core.views.snippets import heads as snippets
 from ui import words
 from ui.drawing import canvas, controls, widgets
 from ui.find_heads import atoms

@@ -12,7 +12,7 @@ import streamlit as st
 
 from attn_core.figures.charts.scatter import scatter
 from attn_core.heads.kinds import COLUMNS, classify_heads, passes
-from attn_core.views import snippets
+from attn_core.views.snippets import heads as snippets
 from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
 from ui.drawing.events import chosen_points

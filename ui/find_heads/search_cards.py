@@ -10,7 +10,7 @@ import streamlit as st
 
 from attn_core.text.decoding import visible
 from attn_core.text.tokens import Tokens
-from attn_core.views import snippets
+from attn_core.views.snippets import heads as snippets
 from ui import words
 from ui.drawing import canvas, controls, widgets
 from ui.drawing.events import chosen_row

@@ -17,8 +17,8 @@ from attn_core.figures.charts.heatmap_layout import Kind
 from attn_core.figures.charts.spec import ChartSpec
 from attn_core.figures.html.bar_table import Column
 from attn_core.traces.stream import StreamSource, StreamTrace
-from attn_core.views import snippets
 from attn_core.views.recorded import SENTENCE
+from attn_core.views.snippets import heads as snippets
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -10,8 +10,8 @@ from attn_core.figures.charts.angles import angle_fan
 from attn_core.figures.html.bar_table import Column
 from attn_core.residual import geometry, senses
 from attn_core.text.numbers import MINUS, percent, signed
-from attn_core.views import snippets
 from attn_core.views.recorded import SENTENCE
+from attn_core.views.snippets import residual as snippets
 from attn_core.walkthrough.ablations import StageAblation
 from ui import words
 from ui.drawing.markup import key, query, tok

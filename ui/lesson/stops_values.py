@@ -19,8 +19,9 @@ from attn_core.parameters.tree import shares
 from attn_core.prediction.next_token import next_words
 from attn_core.residual import geometry
 from attn_core.text.numbers import percent
-from attn_core.views import snippets
 from attn_core.views.recorded import SENTENCE
+from attn_core.views.snippets.heads import pattern as pattern_lines
+from attn_core.views.snippets.parameters import parameters as parameters_lines
 from ui import words
 from ui.drawing.markup import key, query
 from ui.lesson.stop import (
@@ -108,7 +109,7 @@ def masking(page: Reader) -> Stop:
         page_link=("all_heads", WORDS.text("masking.page_link", kind), where),
         model=model,
         sentences=(text,),
-        lines=snippets.pattern(model, text, layer, at),
+        lines=pattern_lines(model, text, layer, at),
     )
 
 
@@ -222,5 +223,5 @@ def where_parameters_are(page: Reader) -> Stop:
         badge="counted",
         model="gpt-3",
         sentences=(),
-        lines=snippets.parameters("gpt-3"),
+        lines=parameters_lines("gpt-3"),
     )

@@ -19,7 +19,7 @@ from attn_core.parameters.shape import shape_of
 from attn_core.parameters.table import ParameterTable
 from attn_core.parameters.tree import shares
 from attn_core.text.numbers import byte_size, percent
-from attn_core.views import snippets
+from attn_core.views.snippets import parameters as snippets
 from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
 from ui.drawing.component import component

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from attn_core.views import snippets
+from attn_core.views.snippets import circuits as snippets
 from ui import stream, words
 from ui.drawing import controls, widgets
 from ui.patching import maps, paths, reading, sentences

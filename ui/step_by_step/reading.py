@@ -8,7 +8,7 @@ import streamlit as st
 import torch
 
 from attn_core.residual.input_parts import InputParts, input_parts
-from attn_core.views import snippets
+from attn_core.views.snippets import heads as snippets
 from attn_core.walkthrough import toy
 from attn_core.walkthrough.from_trace import from_trace
 from attn_core.walkthrough.toy import Toy

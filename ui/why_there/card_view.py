@@ -14,7 +14,7 @@ from attn_core.figures.charts.spec import validated
 from attn_core.figures.circuits import head_card as charts
 from attn_core.figures.html.bar_table import Column
 from attn_core.text.numbers import signed
-from attn_core.views import snippets
+from attn_core.views.snippets import circuits as snippets
 from ui import stream, words
 from ui.drawing import controls, gallery, widgets
 from ui.server import shared

@@ -11,7 +11,7 @@ from attn_core.figures.circuits.flow import flow_lines
 from attn_core.figures.html.bar_table import Column
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
-from attn_core.views import snippets
+from attn_core.views.snippets import circuits as snippets
 from ui import stream, words
 from ui.drawing import controls, gallery, markup, widgets
 from ui.param import choice, whole

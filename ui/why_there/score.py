@@ -17,7 +17,7 @@ from attn_core.circuits.explanation import GroupedParts
 from attn_core.circuits.score_parts import carried_to_score, compared_score
 from attn_core.errors import HeadlightError
 from attn_core.traces.parts import Against, ScoreParts, ValueParts, Writer
-from attn_core.views import snippets
+from attn_core.views.snippets import circuits as snippets
 from ui.drawing.markup import token_name
 from ui.server import shared
 from ui.why_there.trail import SIDES, Step, Trail, share_left, step_share, writer_of

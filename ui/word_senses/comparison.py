@@ -17,7 +17,7 @@ from attn_core.residual.senses import Array
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import MINUS
 from attn_core.tolerances import SAME_DIRECTION
-from attn_core.views import snippets
+from attn_core.views.snippets import residual as snippets
 from ui import words
 from ui.drawing.markup import query
 from ui.param import choice

@@ -12,7 +12,8 @@ from numpy.testing import assert_array_equal
 import attn_core as ac
 from attn_core.traces.changes import Changes
 from attn_core.traces.saved.changes_json import changes_from_json, changes_to_json
-from attn_core.views import files, snippets
+from attn_core.views import files
+from attn_core.views.snippets import heads, traced
 from attn_core.views.view import View
 
 TEXT = "the blue creature ate"
@@ -142,8 +143,8 @@ def test_lines_of_python_give_the_same_changed_pass(changed: tuple[ac.Trace, str
     again = ran(View(trace, 1, 0).as_python())
     assert again["trace"].changes == trace.changes
     assert_array_equal(again["view"].pattern, trace.pattern(1, 0))
-    assert ran("import attn_core as ac\n" + snippets.traced(trace))["trace"].changes == trace.changes
-    assert ran(snippets.without(trace, "self", [(0, 0)], 1, "zero", []))["trace"].changes == trace.changes
+    assert ran("import attn_core as ac\n" + traced.traced(trace))["trace"].changes == trace.changes
+    assert ran(heads.without(trace, "self", [(0, 0)], 1, "zero", []))["trace"].changes == trace.changes
 
 
 def test_a_translators_changes_name_the_stream() -> None:

@@ -18,7 +18,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 import attn_core as ac
 from attn_core.__main__ import main
 from attn_core.heads import baselines
-from attn_core.views import files, snippets
+from attn_core.views import files
+from attn_core.views.snippets import compare as snippets
 from attn_core.views.view import View
 
 SENTENCE = "a fluffy blue creature roamed the verdant forest"

@@ -1,0 +1,52 @@
+"""What every snippet begins with: the lines that import, load and trace, as a page read them.
+
+What a visitor typed goes through `repr`, so it can be nothing but a string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from attn_core.traces.changes import model_in_python
+
+if TYPE_CHECKING:
+    from attn_core.traces.reader import Readable
+
+
+def script(imports: Sequence[str], *lines: str) -> str:
+    """A script: what it imports, an empty line, and its lines."""
+    return "\n".join(["import attn_core as ac", *imports, "", *lines])
+
+
+def traced(trace: Readable, name: str = "trace") -> str:
+    """The line that makes a trace: its model, and the sentence or both of a translation."""
+    return f"{name} = ac.trace({loaded(trace)}, {arguments(trace)})"
+
+
+def loaded(trace: Readable) -> str:
+    """The model of a trace, as it is loaded."""
+    return model_in_python(trace.model_name, trace.wrapped)
+
+
+def arguments(trace: Readable) -> str:
+    """What a trace read, as arguments of `ac.trace`: one sentence, or the source and the target of a translation, as
+    they were given, text or ids; then where they were cut, and what was changed."""
+    both = trace.kind == "encoder-decoder"
+    read = [trace.stream(side).tokens for side in (("encoder", "decoder") if both else (None,))]
+    if any(tokens.from_inputs for tokens in read):
+        return f"inputs=inputs{trace.changes.as_python()}"  # what the tokenizer gave, which no trace keeps
+    given = [name + tokens.as_python() for name, tokens in zip(("", "target="), read, strict=False)]
+    cut_at = [len(tokens) for tokens in read if tokens.dropped]
+    given += [f"limit={max(cut_at)}"] if cut_at else []
+    return ", ".join(given) + trace.changes.as_python()
+
+
+def stream_of(name: str) -> str:
+    """One stream of a trace as a value; a model that has one stream needs no name."""
+    return "trace.stream()" if name == "self" else f"trace.stream({name!r})"
+
+
+def and_stream(name: str) -> str:
+    """The same as one more argument."""
+    return "" if name == "self" else f", stream={name!r}"
