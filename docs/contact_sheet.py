@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests" / "browser"))
 
 from server import PATIENCE, chromium, is_live, serve, settled  # noqa: E402
 
-from ui.page import PAGES  # noqa: E402
+from ui.shell.menu import PAGES  # noqa: E402
 from ui.shell.newcomer import COOKIE  # noqa: E402
 
 WIDTHS = {1280: 1600, 390: 1600}  # what is shown of a page: width, at most this height

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from ui.about import layout
-from ui.page import ROOT, open_page
+from ui.page import open_page
+from ui.shell.menu import ROOT
 
 open_page("about", sentence=False, model=False)
 st.html(ROOT / "assets" / "css" / "lesson.css")

@@ -4,7 +4,8 @@ import streamlit as st
 
 from ui.cross_attention import charts, contributions, inputs, sound_inputs, sound_view
 from ui.drawing import canvas, controls, widgets
-from ui.page import ROOT, Page, open_page
+from ui.page import Page, open_page
+from ui.shell.menu import ROOT
 
 
 def translate(page: Page) -> None:

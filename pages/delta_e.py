@@ -7,8 +7,9 @@ from ui import stream
 from ui.delta_e import arrows, cards, charts, head_map, parts_table, reading
 from ui.delta_e.headline import lead
 from ui.drawing import canvas, controls, widgets
-from ui.page import ROOT, open_page
+from ui.page import open_page
 from ui.shared_params import HEAD, LAYER
+from ui.shell.menu import ROOT
 
 PARAMS = [*stream.PARAMS, *head_map.PARAMS, *charts.PARAMS, *arrows.PARAMS]
 page = open_page("delta_e", PARAMS, models=READS_TEXT)

@@ -4,7 +4,8 @@ import streamlit as st
 
 from ui.drawing import canvas
 from ui.lesson import layout
-from ui.page import ROOT, open_page
+from ui.page import open_page
+from ui.shell.menu import ROOT
 
 page = open_page("lesson", layout.PARAMS, sentence=False, model=False)
 canvas.follow_theme()

@@ -5,10 +5,12 @@ import streamlit as st
 from attn_core.errors import HeadlightError
 from attn_core.models.catalogue import CATALOGUE
 from ui.drawing import canvas, widgets
-from ui.page import ROOT, open_page, stop_with
+from ui.page import open_page
 from ui.parameters import cards, charts, controls, explanations, sentences
 from ui.parameters.counts import PARAMS, ModelCounts
 from ui.parameters.real_head import real_head
+from ui.shell.menu import ROOT
+from ui.shell.progress import stop_with
 
 page = open_page("parameters", PARAMS, sentence=False, model=False, models=tuple(CATALOGUE))
 st.html(ROOT / "assets" / "css" / "parameters.css")

@@ -8,7 +8,8 @@ import streamlit as st
 from attn_core.models.catalogue import READS_TEXT
 from ui import stream
 from ui.drawing import controls
-from ui.page import ROOT, open_page
+from ui.page import open_page
+from ui.shell.menu import ROOT
 from ui.step_by_step import ablations, guess, pattern, reading, scores, start, strip, values, vectors
 from ui.step_by_step.pocket import editors, tables
 from ui.step_by_step.subject import StepSubject

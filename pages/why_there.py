@@ -7,8 +7,9 @@ import streamlit as st
 from attn_core.models.catalogue import READS_TEXT
 from ui import stream
 from ui.drawing import canvas, controls
-from ui.page import ROOT, open_page
+from ui.page import open_page
 from ui.param import choice
+from ui.shell.menu import ROOT
 from ui.why_there import card_view, flow_view, pictures, reading, score_view, taken_out
 
 VIEWS = {"score": score_view, "flow": flow_view, "card": card_view}

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from ui.drawing import canvas, widgets
-from ui.page import ROOT, open_page
+from ui.page import open_page
+from ui.shell.menu import ROOT
 from ui.word_senses import board, cards, charts, heads, reading
 
 PARAMS = [*board.PARAMS, *reading.PARAMS, *charts.PARAMS, *heads.PARAMS]

@@ -29,7 +29,7 @@ A page in full:
 * `page.offer(trace, layer=2, head=3)` puts what the page shows under Save in the menu, as files; and a page ends with
   `page.offer_pictures()`, which lets every picture be saved that was drawn with `gallery.plot` or on a canvas with a
   `picture=` name.
-* `go("delta_e", "Follow it to ΔE", layer=2)` is a link into another page.
+* `ui.shell.menu.go("delta_e", "Follow it to ΔE", layer=2)` is a link into another page.
 """
 
 from __future__ import annotations
@@ -37,33 +37,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache as cache_once
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from attn_core.errors import HeadlightError
 from attn_core.figures.paper.caption import caption
 from attn_core.models.cards import card_of
-from attn_core.models.catalogue import CATALOGUE, entry_of, name_of
+from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.models.entry import Entry, Example
 from attn_core.settings import VERSION
-from attn_core.text.numbers import scientific
 from ui.drawing import gallery, widgets
 from ui.followed_word import chosen_word, followed_word
 from ui.link import LinkState, open_link_state
-from ui.param import Earlier, Param, typed
-from ui.sentences import KEYS, TIRED
+from ui.param import Param
+from ui.sentences import EXAMPLES
 from ui.server import cache, loading, passes
 from ui.server.line import network_of
-from ui.shared_params import CARD, HEAD, LARGE, LAYER, QUERY, STARTER, model_starter
-from ui.shell import fetching, folds, known_words, menu, newcomer, own_sentence, save
+from ui.shared_params import CARD, HEAD, LARGE, LAYER, QUERY, STARTER, model_param, single_stacks, text_param
+from ui.shell import fetching, folds, known_words, menu, newcomer, own_sentence, save, styles
 from ui.shell.badges import parity, parity_of, provenance, weights
 from ui.shell.inputs import ask, take_back
-from ui.shell.menu import PAGES, ROOT, TITLES, go
-from ui.shell.progress import shown_problems, stop_with, wait_for
+from ui.shell.menu import TITLES
+from ui.shell.progress import shown_problems, wait_for
 from ui.widget_values import check_as_they_come
 
 if TYPE_CHECKING:
@@ -71,28 +67,6 @@ if TYPE_CHECKING:
     from attn_core.traces.reader import Readable, TraceReader
     from attn_core.traces.trace import Trace
     from ui.server.handles import ModelHandle, OneStreamHandle, TraceHandle
-
-__all__ = [
-    "EXAMPLES",
-    "PAGES",
-    "ROOT",
-    "STARTER",
-    "Page",
-    "go",
-    "open_page",
-    "parity",
-    "parity_of",
-    "provenance",
-    "scientific",
-    "stop_with",
-]
-
-EXAMPLES = (
-    "one mole of carbon dioxide",
-    TIRED,
-    KEYS,
-)
-
 
 check_as_they_come()
 
@@ -237,16 +211,10 @@ def open_page(
     st.set_page_config(
         page_title=f"{TITLES[page]} · Headlight", page_icon="🔆", layout="wide", initial_sidebar_state="collapsed"
     )
-    st.html(_styles())
-    offered = tuple(models or (name for name, entry in CATALOGUE.items() if entry.architecture != "encoder-decoder"))
-    which_model = Param(
-        "model", offered[0], lambda raw, _: _known_model(raw, offered), label="Model", travels=True, in_caption=False
-    )
-    typed_text = (
-        typed("text", partial(_starter, starter), label="Sentence", travels=True, in_caption=False)
-        if sentence
-        else None
-    )
+    styles.draw()
+    offered = tuple(models or single_stacks())
+    which_model = model_param(offered)
+    typed_text = text_param(starter) if sentence else None
     shared = [which_model, *([typed_text] if typed_text else []), LAYER, HEAD, QUERY, LARGE, folds.FOLDS]
     embedded = [CARD] if st.context.is_embedded else []
     view = open_link_state(page, [*shared, *params, *embedded])
@@ -255,7 +223,7 @@ def open_page(
         widgets.only_card(view["card"])
     menu.whole_page()
     if view["large"]:
-        st.html(ROOT / "assets" / "css" / "presenter.css")
+        styles.enlarge()
     save_menu = menu.draw(page, view)
     newcomer.arrive(page, is_bare=not st.query_params)
     if page == "all_heads" and not st.context.is_embedded:
@@ -277,35 +245,6 @@ def _examples(model: str) -> Sequence[str | Example]:
     return (CATALOGUE[model].examples if model in CATALOGUE else ()) or card_of(model).examples
 
 
-@cache_once
-def _styles() -> str:
-    """The style sheets of every page, as one element, read once."""
-    sheets = ("style.css", "menu.css", "print.css")
-    return "\n".join(
-        f"<style>{(ROOT / 'assets' / 'css' / name).read_text(encoding='utf-8')}</style>" for name in sheets
-    )
-
-
-def _starter(otherwise: str, earlier: Earlier) -> str:
-    """The sentence that a page opens on: its own, or of a model that reads no sentences the model's."""
-    own = model_starter(earlier)
-    return otherwise if own is None else own.text
-
-
 def _both(translated: TraceHandle) -> tuple[Tokens, list[str]]:
     """The tokens of a source, and how those of its target are read."""
     return translated.tokens_of("encoder")[0], translated.tokens_of("decoder")[0].labels
-
-
-def _known_model(said: str, offered: Sequence[str]) -> str:
-    """A name or title on offer or, where anyone may use any model, a folder of one; ValueError says what is wrong."""
-    name = name_of(said)
-    try:
-        two_stacks = entry_of(name).architecture == "encoder-decoder"
-    except HeadlightError as error:
-        raise ValueError(str(error).rstrip(".")) from None
-    if name in CATALOGUE and CATALOGUE[name].reads == "sound" and name not in offered:
-        raise ValueError("it listens to recordings: Translate and transcribe has a place for it")
-    if name in CATALOGUE and name not in offered:
-        raise ValueError(f"this page has no place for its {'two stacks' if two_stacks else 'single stack'}")
-    return name

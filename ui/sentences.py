@@ -2,6 +2,7 @@
 
 KEYS = "the keys to the cabinet are on the table"
 TIRED = "the animal didn't cross the street because it was tired"
+EXAMPLES = ("one mole of carbon dioxide", TIRED, KEYS)  # what most pages offer to try
 HUNGRY = "a hungry fluffy blue creature"  # what a creature does depends on its being hungry
 MOLES = (
     "the american shrew mole digs a burrow",

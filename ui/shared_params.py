@@ -1,21 +1,58 @@
 """The parameters that more than one page has, each declared once: it has one meaning wherever it stands.
 
-`LAYER`, `HEAD`, `QUERY` and `KEY` travel from page to page, like the model and the sentence (`ui.page`) and the stream
-(`ui.stream`); how a picture is drawn stays with its page.
+`model_param` and `text_param` make those of a page's model and sentence; they travel from page to page like `LAYER`,
+`HEAD`, `QUERY`, `KEY` and the stream (`ui.stream`). How a picture is drawn stays with its page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from attn_core.errors import HeadlightError
 from attn_core.figures.colour_bars import SCALES
-from attn_core.models.catalogue import entry_of
+from attn_core.models.catalogue import CATALOGUE, entry_of, name_of
 from attn_core.models.entry import Example
 from attn_core.views.recorded import SENTENCE
-from ui.param import Earlier, Param, choice, flag, pairs, whole
+from ui.param import Earlier, Param, choice, flag, pairs, typed, whole
 
 STARTER = SENTENCE
 MOST_OFF = 200  # heads in a link
+
+
+def single_stacks() -> tuple[str, ...]:
+    """The models that most pages offer: those with one stream."""
+    return tuple(name for name, entry in CATALOGUE.items() if entry.architecture != "encoder-decoder")
+
+
+def model_param(offered: Sequence[str]) -> Param:
+    """The model of a page: one of those on offer or, where anyone may use any model, a folder of one."""
+    return Param(
+        "model", offered[0], lambda raw, _: _known_model(raw, offered), label="Model", travels=True, in_caption=False
+    )
+
+
+def text_param(starter: str) -> Param:
+    """The sentence of a page that opens on `starter`, or with a model that reads no sentences on the model's own."""
+
+    def opens_on(earlier: Earlier) -> str:
+        own = model_starter(earlier)
+        return starter if own is None else own.text
+
+    return typed("text", opens_on, label="Sentence", travels=True, in_caption=False)
+
+
+def _known_model(said: str, offered: Sequence[str]) -> str:
+    """The name that a name or a title means; ValueError says what is wrong."""
+    name = name_of(said)
+    try:
+        two_stacks = entry_of(name).architecture == "encoder-decoder"
+    except HeadlightError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+    if name in CATALOGUE and CATALOGUE[name].reads == "sound" and name not in offered:
+        raise ValueError("it listens to recordings: Translate and transcribe has a place for it")
+    if name in CATALOGUE and name not in offered:
+        raise ValueError(f"this page has no place for its {'two stacks' if two_stacks else 'single stack'}")
+    return name
 
 
 def last_position(earlier: Earlier) -> int:

@@ -7,8 +7,8 @@ import streamlit as st
 from attn_core.settings import VERSION
 from ui import glossary, words
 from ui.drawing import widgets
-from ui.page import go
 from ui.shell import newcomer
+from ui.shell.menu import go
 
 WORDS = words.beside(__file__)
 

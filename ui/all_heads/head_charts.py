@@ -12,9 +12,10 @@ from ui import words
 from ui.all_heads import packets
 from ui.all_heads.head import ArrangedHead, capitalised
 from ui.drawing import canvas, controls, widgets
-from ui.page import Page, go
+from ui.page import Page
 from ui.param import choice
 from ui.shared_params import HEAD, KEY, LAYER, QUERIES_IN, SCALE
+from ui.shell.menu import go
 
 WORDS = words.beside(__file__)
 MEAN = choice("mean", {mean: WORDS.text("switches.mean", mean) for mean in MEANS}, label="Mean")

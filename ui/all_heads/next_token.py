@@ -19,7 +19,8 @@ from attn_core.text.numbers import percent
 from ui import words
 from ui.all_heads import film, lens, writing
 from ui.drawing import gallery, markup, widgets
-from ui.page import ROOT, Page
+from ui.page import Page
+from ui.shell.menu import ROOT
 
 if TYPE_CHECKING:
     from ui.server.handles import TraceHandle

@@ -11,7 +11,8 @@ from ui import words
 from ui.cross_attention.inputs import CROSS_HEAD, CROSS_LAYER, ROWS, choose_row, open_head
 from ui.cross_attention.translation import Translation
 from ui.drawing import canvas, controls, gallery, widgets
-from ui.page import Page, go
+from ui.page import Page
+from ui.shell.menu import go
 
 WORDS = words.beside(__file__)
 

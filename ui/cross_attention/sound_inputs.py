@@ -25,10 +25,11 @@ from attn_core.text.decoding import visible
 from ui import words
 from ui.cross_attention.recording import MEAN, Heard, head_names, listen
 from ui.drawing import controls, widgets
-from ui.page import Page, stop_with
+from ui.page import Page
 from ui.param import Earlier, Param, choice, whole
 from ui.server import budget, passes, shared
 from ui.server.cache import Busy, Handle, key_of
+from ui.shell.progress import stop_with
 
 if TYPE_CHECKING:
     from attn_core.sound.decoding import Samples

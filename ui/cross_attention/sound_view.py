@@ -26,9 +26,9 @@ from ui.cross_attention.sound_inputs import BY, SAID
 from ui.drawing import controls, events, gallery, widgets
 from ui.drawing.component import component
 from ui.drawing.events import Due
-from ui.page import Page, parity, provenance
+from ui.page import Page
 from ui.server.cache import Handle
-from ui.shell.badges import weights
+from ui.shell.badges import parity, provenance, weights
 
 WORDS = words.beside(__file__)
 BINS = 900  # of the waveform, over the whole recording

@@ -13,13 +13,12 @@ import streamlit as st
 
 from attn_core.residual import geometry
 from attn_core.text.decoding import visible
-from attn_core.text.numbers import signed_percent
+from attn_core.text.numbers import scientific, signed_percent
 from attn_core.traces.reader import Array
 from ui import words
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import markup
 from ui.drawing.events import chosen_row
-from ui.page import scientific
 from ui.shell import save_files
 from ui.stream import offer_stream
 

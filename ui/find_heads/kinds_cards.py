@@ -17,11 +17,11 @@ from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
 from ui.drawing.events import chosen_points
 from ui.find_heads import kinds
-from ui.page import go
 from ui.param import choice
 from ui.server import shared
 from ui.server.passes import run_uncached
 from ui.shell.folds import fold
+from ui.shell.menu import go
 from ui.stream import StreamView, card_link, open_head, score_link
 
 if TYPE_CHECKING:

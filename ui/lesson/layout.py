@@ -12,11 +12,12 @@ from ui.drawing import canvas, controls, gallery, markup, widgets
 from ui.lesson.stop import DECODER, MODEL, Bars, HeadTiles, Picture, Stop
 from ui.lesson.stops import STOPS, TITLES
 from ui.link import link_params
-from ui.page import Page, go
+from ui.page import Page
 from ui.param import flag, whole
 from ui.sentences import HUNGRY
 from ui.shared_params import LARGE
 from ui.shell.folds import fold
+from ui.shell.menu import go
 
 WORDS = words.beside(__file__)
 PICTURE = "The picture of this stop"  # under Save: every stop has one …

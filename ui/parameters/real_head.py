@@ -20,12 +20,13 @@ from attn_core.residual.geometry import Array
 from attn_core.settings import VERSION
 from ui import words
 from ui.drawing import controls, gallery, markup, widgets
-from ui.page import Page, go
+from ui.page import Page
 from ui.parameters.controls import title_of
 from ui.parameters.counts import ModelCounts
 from ui.server import shared
 from ui.shared_params import HEAD, LAYER
 from ui.shell.folds import fold
+from ui.shell.menu import go
 from ui.stream import STREAM
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from attn_core.figures.html.bar_table import Column
 from attn_core.text.numbers import percent
 from ui import stream, words
 from ui.drawing import canvas, gallery, markup, widgets
-from ui.page import ROOT, go
 from ui.param import Earlier, flag
 from ui.predict_first import painting, question
 from ui.predict_first.code import MOST
 from ui.predict_first.painting import PAINTED, UNCOVERED
 from ui.shell import share
+from ui.shell.menu import ROOT, go
 
 if TYPE_CHECKING:
     from ui.predict_first.code import Painting

@@ -13,13 +13,13 @@ from attn_core.text.numbers import percent
 from ui import stream, words
 from ui.drawing import controls, gallery, widgets
 from ui.link import link_params
-from ui.page import go
 from ui.predict_first import layout, painting, question
 from ui.predict_first.layout import TEACHER
 from ui.predict_first.painting import UNCOVERED
 from ui.predict_first.question import MOST_CODES
 from ui.shared_params import HEAD, LAYER
 from ui.shell import share
+from ui.shell.menu import go
 
 if TYPE_CHECKING:
     from ui.predict_first.question import Class, Question

@@ -9,12 +9,12 @@ import numpy as np
 import streamlit as st
 
 from attn_core.figures.canvas.matrix import Side, pack_cells
+from attn_core.text.numbers import scientific
 from attn_core.tolerances import SMALLEST
 from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.head import HeadStages, run_stages
 from ui import words
 from ui.drawing import canvas, widgets
-from ui.page import scientific
 from ui.param import Param
 from ui.step_by_step.grids import FEW
 from ui.step_by_step.layout import paragraph

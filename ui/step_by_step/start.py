@@ -14,9 +14,9 @@ from attn_core.models.catalogue import availability
 from attn_core.residual import geometry
 from ui import words
 from ui.drawing import controls, gallery, widgets
-from ui.page import provenance
 from ui.param import choice, whole
 from ui.shared_params import HEAD, KEY, LAYER, last_position
+from ui.shell.badges import provenance
 from ui.shell.menu import go
 from ui.step_by_step import layout, strip
 from ui.step_by_step.layout import paragraph

@@ -21,9 +21,9 @@ from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 from ui import words
 from ui.drawing import canvas, gallery, widgets
-from ui.page import go
 from ui.server import shared
 from ui.shell.folds import folded
+from ui.shell.menu import go
 from ui.step_by_step import layout
 from ui.step_by_step.grids import bars_of, marks_of
 from ui.step_by_step.layout import paragraph

@@ -11,9 +11,10 @@ from attn_core.figures.paper.slide import as_slide, scale_of
 from ui import words
 from ui.drawing import gallery, widgets
 from ui.link import link_params
-from ui.page import Page, go
+from ui.page import Page
 from ui.param import flag
 from ui.shell import picture_file, share
+from ui.shell.menu import go
 from ui.teachers_kit.views import VIEWS, ReadyView
 
 WORDS = words.beside(__file__)

@@ -9,8 +9,9 @@ import streamlit as st
 from attn_core.settings import VERSION
 from ui import words
 from ui.link import link_params
-from ui.page import Page, go
+from ui.page import Page
 from ui.shell import share
+from ui.shell.menu import go
 from ui.teachers_kit.layout import SHEET, views
 
 WORDS = words.beside(__file__)

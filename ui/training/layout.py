@@ -14,10 +14,11 @@ from attn_core.heads.salience import salient_query_of
 from ui import words
 from ui.drawing import canvas, events, gallery, widgets
 from ui.drawing.component import component
-from ui.page import Page, go
+from ui.page import Page
 from ui.param import whole
 from ui.server import loading, passes
 from ui.shell.folds import fold
+from ui.shell.menu import go
 from ui.training import reading
 from ui.training.reading import HEAD, LAYER, MODEL, NAME
 

@@ -18,9 +18,9 @@ from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
 from ui.drawing.events import chosen_row
 from ui.drawing.markup import token_name
-from ui.page import go
 from ui.param import choice
 from ui.shell.folds import fold
+from ui.shell.menu import go
 from ui.stream import open_head
 from ui.word_senses.comparison import PAIR, Meaning, SenseComparison
 from ui.words import together

@@ -11,9 +11,9 @@ from attn_core.text.decoding import visible
 from attn_core.traces.parity import worst_parity
 from ui import words
 from ui.drawing import widgets
-from ui.page import parity, parity_of, provenance
 from ui.server import budget
 from ui.shell import known_words
+from ui.shell.badges import parity, parity_of, provenance
 from ui.word_senses import board
 from ui.word_senses.board import EXAMPLES, LETTERS, BoardRow
 from ui.word_senses.comparison import PAIR, Meaning, SenseComparison, word_as_read

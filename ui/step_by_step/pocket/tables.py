@@ -12,7 +12,7 @@ from attn_core.figures.html.number_table import Matrix, number_table, product
 from attn_core.walkthrough.toy import MEANINGS
 from ui import words
 from ui.drawing import widgets
-from ui.page import provenance
+from ui.shell.badges import provenance
 from ui.step_by_step.layout import TITLES
 from ui.step_by_step.numbers import number
 from ui.step_by_step.sentences_values import beginnings, read_off
