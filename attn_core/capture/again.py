@@ -26,7 +26,7 @@ from attn_core.capture.assembling import assemble
 from attn_core.capture.hooks import recording_to
 from attn_core.capture.model import Model
 from attn_core.capture.patches import all_patches
-from attn_core.capture.probing.find import probe_inputs
+from attn_core.capture.probing.inputs import probe_inputs
 from attn_core.capture.recorder import PassRecorder
 from attn_core.capture.run import HeadKey, changes_of, check_patched, refuse_from_inputs, trace
 from attn_core.capture.running import run_stack

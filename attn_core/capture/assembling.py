@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attn_core.capture.model import Model
-from attn_core.capture.probing.logits import checksum
+from attn_core.capture.model import Model, checksum
 from attn_core.capture.recorder import PassRecorder, layer_of
 from attn_core.errors import HeadlightError
 from attn_core.text import tokens

@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from attn_core.capture.running import run_stack, running
@@ -166,3 +167,14 @@ def most_tokens(hf_model: Any, tokenizer: Any) -> int:
             counts.append(table.num_embeddings - table.padding_idx - 1)  # RoBERTa counts positions from after padding
     said = getattr(tokenizer, "model_max_length", None)
     return min([int(said or sys.maxsize), *counts])
+
+
+def checksum(module: nn.Module | None) -> int:
+    """A number that changes with the bits of a module's weights, whoever changed them and however; 0 without a module.
+
+    Sums of whole numbers: exact, and as fast as memory can be read. Neither addresses nor versions tell of `p.data`.
+    """
+    tensors = [] if module is None else [*module.parameters(), *module.buffers()]
+    rows = [t.detach().contiguous().reshape(len(t), -1).view(torch.uint8) for t in tensors if t.dim() and t.numel()]
+    words = [row.view(torch.int64) if row.shape[-1] % 8 == 0 else row for row in rows]
+    return hash(tuple(row.sum(dim=-1, dtype=torch.int64).cpu().numpy().tobytes() for row in words))

@@ -12,12 +12,10 @@ from torch import nn
 
 from attn_core import adapters
 from attn_core.capture.hooks import remove_hooks
-from attn_core.capture.model import WIRINGS, Model
+from attn_core.capture.model import WIRINGS, Model, checksum
 from attn_core.capture.probing.find import find_wiring
-from attn_core.capture.probing.logits import checksum
 from attn_core.capture.running import is_ours_always, running
 from attn_core.errors import HeadlightError
-from attn_core.traces.wiring import Wiring
 
 _LOCKS: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictionary()
 
@@ -39,9 +37,14 @@ def wrap(
     """
     _refuse_what_is_none(hf_model, tokenizer)
     owners, hf_model = hf_model, adapters.inside(hf_model)
+    modules, refused_clearly = adapters.structure(hf_model), adapters.with_way_out(owners)
     name = name or getattr(hf_model, "name_or_path", "") or type(hf_model).__name__
     lock, is_ours = _LOCKS.setdefault(hf_model, threading.Lock()), is_ours_always(hf_model)
-    wiring = _wiring(hf_model, owners, name, lock, is_ours)
+    known, wiring = WIRINGS.get(hf_model, (None, None))
+    if wiring is None or known != modules:  # an adapter may have been put in, or merged, since
+        with refused_clearly, running(hf_model, lock, is_ours):
+            wiring = find_wiring(hf_model, owners, name)
+        WIRINGS[hf_model] = modules, wiring
     model = Model(
         name=name,
         family=str(hf_model.config.model_type),
@@ -70,17 +73,6 @@ def _refuse_what_is_none(hf_model: Any, tokenizer: Any) -> None:
     if kinds != {torch.float32}:
         found = ", ".join(sorted(str(k).removeprefix("torch.") for k in kinds))
         raise HeadlightError(f"This model's weights are {found}; convert them first: model.float().")
-
-
-def _wiring(hf_model: Any, owners: Any, name: str, lock: threading.Lock, is_ours: bool) -> Wiring:
-    """What was found of this model before, or is found now; an adapter may have been put in, or merged, since."""
-    modules, known = adapters.structure(hf_model), WIRINGS.get(hf_model)
-    if known is not None and known[0] == modules:
-        return known[1]
-    with adapters.with_way_out(owners), running(hf_model, lock, is_ours):
-        wiring = find_wiring(hf_model, owners, name)
-    WIRINGS[hf_model] = modules, wiring
-    return wiring
 
 
 def unwrap(model: Any) -> None:

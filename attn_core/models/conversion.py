@@ -14,10 +14,11 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from attn_core.errors import CannotFetch
+from attn_core.errors import CannotFetch, DamagedModel
 from attn_core.settings import settings
 
 RECORD = "converted.json"
@@ -96,10 +97,16 @@ def weights_of(folder: Path) -> str:
     return str(_record(folder).get("weights", ""))
 
 
-def discard(folder: Path) -> None:
-    """Remove a converted model that is damaged, so that the next load makes it anew; any other folder is left alone."""
-    if folder.parent == cache_folder() and (folder / RECORD).is_file():
-        shutil.rmtree(folder, ignore_errors=True)
+@contextmanager
+def discarded_if_damaged(folder: Path) -> Iterator[None]:
+    """A converted model that is found damaged inside is removed, so that the next load makes it anew; other folders are
+    left alone."""
+    try:
+        yield
+    except DamagedModel:
+        if folder.parent == cache_folder() and (folder / RECORD).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _record(folder: Path) -> dict[str, dict[str, str]]:

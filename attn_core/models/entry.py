@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from attn_core.errors import DamagedModel
@@ -69,6 +70,16 @@ class Origin:
     def pinned(self) -> bool:
         """Whether the weights are known by their hash, so that a changed file is noticed."""
         return self.sha256 is not None
+
+    @property
+    def written_at(self) -> float:
+        """When a folder's weights were last written: after more training it is another model. 0 for all other kinds."""
+        if self.kind != "folder":
+            return 0.0
+        path = Path(self.source).expanduser()
+        kinds = ("*.safetensors", "*.gguf", "*.bin")
+        files = [path] if path.is_file() else [file for kind in kinds for file in path.glob(kind)]
+        return max((file.stat().st_mtime for file in files), default=0.0)
 
     @property
     def hashes(self) -> Mapping[str, str]:

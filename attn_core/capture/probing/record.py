@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -46,22 +45,6 @@ class ProbeRecord:
     attention: list[AttentionEvent] = field(default_factory=list)
     causal: bool = False
     by_tap: dict[Tap, Event] = field(default_factory=dict)
-
-
-class ShortRun(NamedTuple):
-    """What was read in a short run, what passed by, and what the model gave."""
-
-    inputs: Mapping[str, Tensor]
-    record: ProbeRecord
-    output: Any  # of the stack
-    logits: Tensor | None  # [1, token, word] of the whole model, where it predicts words
-
-    @property
-    def last_states(self) -> dict[str, Tensor]:
-        """What the model says it ends with, [token, features] of each stream, where it says so."""
-        last, encoder = (getattr(self.output, f"{side}last_hidden_state", None) for side in ("", "encoder_"))
-        found = {"self": last} if encoder is None else {"decoder": last, "encoder": encoder}
-        return {stream: states[0] for stream, states in found.items() if states is not None}
 
 
 class ProbeRecorder:

@@ -40,15 +40,6 @@ def refuse_not_finite(model: nn.Module, name: str, states: Tensor) -> None:
         raise DamagedModel(f"{name} is damaged: there are values that are no finite numbers {where}.")
 
 
-def more_than_affine(model: nn.Module, module: str) -> UnsupportedFamily:
-    """Why a model is refused in which a module around W_O adds something else to the stream than W_O gives."""
-    return UnsupportedFamily(
-        f"In this {family_of(model)} model the module {module} does more than multiply by a matrix and add a bias "
-        "before its result enters the residual stream, so ΔE cannot be told per head. If that is an adapter, merge "
-        "it first: model.merge_and_unload()."
-    )
-
-
 def family_of(model: nn.Module) -> str:
     """What the library calls a model's family."""
     return str(getattr(getattr(model, "config", None), "model_type", type(model).__name__))

@@ -7,7 +7,7 @@ from torch import nn
 from attn_core.capture.probing import matching, projections
 from attn_core.capture.probing.matching import Stream
 from attn_core.capture.probing.record import AttentionEvent, Event, ProbeRecord
-from attn_core.capture.probing.refusals import family_of, more_than_affine
+from attn_core.capture.probing.refusals import family_of
 from attn_core.errors import UnsupportedFamily
 from attn_core.traces.block import BlockKind
 from attn_core.traces.wiring import Linear, Site
@@ -55,7 +55,11 @@ def _site(
     if around is None or around.block is BlockKind.PARALLEL:
         module = matching.added_around(events, output, projected)
         if module is not None:  # a nonlinearity behind W_O, or an adapter that adds an attention of its own
-            raise more_than_affine(model, module)
+            raise UnsupportedFamily(
+                f"In this {family_of(model)} model the module {module} does more than multiply by a matrix and add a "
+                "bias before its result enters the residual stream, so ΔE cannot be told per head. If that is an "
+                "adapter, merge it first: model.merge_and_unload()."
+            )
     return projections.with_projections(model, record, call, site, start), projected
 
 

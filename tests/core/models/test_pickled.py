@@ -198,11 +198,11 @@ def test_a_hosted_instance_keeps_to_safetensors(folder, operator_sets, monkeypat
     operator_sets(HEADLIGHT_MODE="public")
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was opened"))
     with pytest.raises(DamagedModel, match=r"mine has its weights as pytorch_model\.bin only, and a hosted Headlight"):
-        other_formats.conversion_of(entry, folder, lambda *_: None)
+        other_formats.conversion_of_folder(entry, folder, lambda *_: None)
 
 
 def test_a_file_with_a_known_hash_is_compared_before_it_is_parsed(folder, monkeypatch):
     entry = replace(entry_of(str(folder)), weights_file="pytorch_model.bin", sha256="0" * 64)
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was opened"))
     with pytest.raises(DamagedModel, match="not the published file"):
-        other_formats.conversion_of(entry, folder, lambda *_: None)
+        other_formats.conversion_of_folder(entry, folder, lambda *_: None)
