@@ -1,7 +1,7 @@
 /* Writing on, as a film: the text with one written word lit, the words it looked at, its best guesses, whom it looked at
    by part. Play, the handle, arrow keys and a click on a word go through it; the server hears where it rests. */
 export default function ({ data, parentElement, setTriggerValue }) {
-  const { id, tokens, special, first, rows, steps, says } = data;
+  const { id, tokens, frame, first, rows, steps, says } = data;
   const old = parentElement.headlightFilm;
   const same = old?.id === id;
   const state = { id, step: data.step, playing: false, told: [] };
@@ -28,7 +28,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const ways = make("div", "ways", back, play, on, slider, where);
 
   const chips = tokens.map((token, i) => {
-    const kind = `chip${special.includes(i) ? " special" : ""}`;
+    const kind = `chip${frame.includes(i) ? " frame" : ""}`;
     if (i < first) return make("span", kind, token);
     return button(`word-${i}`, kind, says.word.replace("{word}", () => token), () => goTo(i - first + 1), token);
   });
@@ -123,7 +123,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const bar = make("div", "stack");
     const legend = make("div", "legend");
     shares.forEach(([share, said], i) => {
-      if (names[i] === "frame" && !special.some((at) => at < first)) return;
+      if (names[i] === "frame" && !frame.some((at) => at < first)) return;
       const piece = make("i", names[i]);
       piece.style.width = `${100 * share}%`;
       bar.append(piece);
@@ -157,7 +157,7 @@ input { flex: 1; min-width: 60px; accent-color: var(--hl-amber); }
 .where { color: var(--hl-soft); white-space: nowrap; font-variant-numeric: tabular-nums; min-width: 8.5em; text-align: right; }
 .text { position: relative; display: flex; flex-wrap: wrap; gap: 2px; max-height: calc(190 * var(--hl-px, 1px)); overflow-y: auto; padding: 2px; }
 .chip { --w: 0%; font: calc(13.5 * var(--hl-px, 1px))/1.5 var(--hl-mono); padding: 1px calc(5 * var(--hl-px, 1px)); border-radius: calc(6 * var(--hl-px, 1px)); white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate; background: color-mix(in srgb, var(--hl-key) var(--w), transparent); }
-.chip.special { color: var(--hl-soft); }
+.chip.frame { color: var(--hl-soft); }
 .chip.later { color: var(--hl-soft); opacity: 0.65; }
 .chip.asks { box-shadow: inset 0 0 0 1.5px color-mix(in srgb, var(--hl-query) 65%, transparent); }
 .chip.now { background: var(--hl-amber-bg); color: var(--hl-amber); font-weight: 700; }

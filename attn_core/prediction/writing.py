@@ -24,10 +24,14 @@ from attn_core.prediction.next_token import TokenPrediction, name_of, probabilit
 
 if TYPE_CHECKING:
     from attn_core.capture.model import Model
+    from attn_core.text.tokens import Tokens
     from attn_core.traces.stream import StreamTrace
 
     Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
     Turn = Callable[[], AbstractContextManager[None]]
+
+_ROLES = {"system", "user", "assistant", "tool"}  # whose turn it is, as chat templates write it
+_NEW_LINES = {"⏎", "⏎⏎"}  # as labels show them
 
 
 class Drawn(NamedTuple):
@@ -49,7 +53,8 @@ class WrittenStep:
 class LookedAt(NamedTuple):
     """How the weights of one row are shared out; they sum to 1.
 
-    `frame` is on special tokens of what was given, `prompt` on the rest of it, `own` on what the model wrote before.
+    `frame` is on the frame of what was given (see `frame_of`), `prompt` on the rest of it, `own` on what the model
+    wrote before.
     `lookback` is the ratio of Chuang et al. 2024, the mean weight of a given token ÷ (that + the mean weight of an own
     one); None for the first word, which has nothing of its own to look at.
     """
@@ -136,14 +141,32 @@ def written_steps(
     return steps
 
 
-def looked_at(row: Floats, special: Sequence[bool], first: int, query: int) -> LookedAt:
+def frame_of(tokens: Tokens) -> list[bool]:
+    """Whether each token is the frame around what was said: a special token or what a chat template writes beside one.
+
+    That is the role between a special token and a new line or a further special token, and the new lines themselves:
+    `<|im_start|>user⏎` … `<|im_end|>⏎`, or `<|start_header_id|>user<|end_header_id|>⏎⏎`. Words of a role that stand
+    elsewhere are part of what was said.
+    """
+    frame, labels = list(tokens.special), tokens.labels
+    for i, special in enumerate(tokens.special):
+        if not special:
+            continue
+        ends = (at for at in range(i + 1, len(frame)) if tokens.special[at] or labels[at] in _NEW_LINES)
+        end = next(ends, len(frame))
+        if end < len(frame) and "".join(labels[i + 1 : end]).strip() in _ROLES | {""}:
+            frame[i + 1 : end + 1] = [True] * (end - i)
+    return frame
+
+
+def looked_at(row: Floats, frame: Sequence[bool], first: int, query: int) -> LookedAt:
     """How the row [key] of a query is shared between frame, prompt and own words; `first` is where the own ones begin.
 
     >>> looked_at(np.array([0.5, 0.25, 0.0, 0.25, 0.0]), [True, False, False, False, False], first=3, query=3)
     LookedAt(frame=0.5, prompt=0.25, own=0.25, lookback=0.5)
     """
     given, own = row[:first], row[first : query + 1]  # what stands behind the query is masked
-    framed = np.asarray(special[:first], bool)
+    framed = np.asarray(frame[:first], bool)
     lookback = None
     if len(own):
         on_given, on_own = float(given.mean()), float(own.mean())

@@ -15,7 +15,7 @@ import streamlit as st
 
 from attn_core.figures import scripts
 from attn_core.figures.charts.heatmap import heatmap_spec
-from attn_core.prediction.writing import LookedAt, WrittenStep, looked_at, written_steps
+from attn_core.prediction.writing import LookedAt, WrittenStep, frame_of, looked_at, written_steps
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from ui import words
@@ -62,7 +62,7 @@ def card(page: Page, trace: TraceHandle) -> None:
 
 def _draw(page: Page, trace: TraceHandle, first: int, head: str) -> None:
     steps = shared.memoize(trace, _steps, first, page.state["temperature"], page.state["top_k"])
-    labels = [visible(label) for label in trace.tokens.labels]
+    labels, frame = [visible(label) for label in trace.tokens.labels], frame_of(trace.tokens)
     pattern = trace.pattern(page.layer, page.head)[first - 1 : -1]  # [written, key]
 
     def happened() -> None:
@@ -74,12 +74,12 @@ def _draw(page: Page, trace: TraceHandle, first: int, head: str) -> None:
     data = {
         "id": "-".join(map(str, trace.tokens.ids)),
         "tokens": labels,
-        "special": [i for i, special in enumerate(trace.tokens.special) if special],
+        "frame": [i for i, framed in enumerate(frame) if framed],
         "first": first,
         "step": min(page.state["film"], len(steps)),
         "rows": base64.b64encode(np.rint(pattern * FULL).astype("<u2").tobytes()).decode(),
         "steps": [
-            _said(step, row, looked_at(row, trace.tokens.special, first, first - 1 + n), labels, head)
+            _said(step, row, looked_at(row, frame, first, first - 1 + n), labels, head)
             for n, (step, row) in enumerate(zip(steps, pattern, strict=True))
         ],
         "says": WORDS.table("film.says")

@@ -12,6 +12,7 @@ import torch
 
 import attn_core as ac
 from attn_core.prediction import next_token, writing
+from attn_core.text import tokens
 
 
 def written(model: ac.Model, ids: list[int], n_words: int, **options: object) -> list[int]:
@@ -67,8 +68,8 @@ def test_writing_ends_at_the_limit_and_at_a_stop_sign(decoder: ac.Model) -> None
 
 
 def test_a_story_is_told_to_its_end(decoder: ac.Model) -> None:
-    tokens = ac.trace(decoder, "a hungry small fox").tokens
-    text = next_token.continued_text(decoder.tokenizer, tokens, written(decoder, tokens.ids, 12))
+    read = ac.trace(decoder, "a hungry small fox").tokens
+    text = next_token.continued_text(decoder.tokenizer, read, written(decoder, read.ids, 12))
     assert text.startswith("a hungry small fox ate in the ") and "the fox was hungry and small" in text
 
 
@@ -105,3 +106,29 @@ def test_whom_a_word_looked_at() -> None:
     assert found.lookback == pytest.approx(0.2 / (0.2 + 0.2))  # mean weights, 0.6 over three and 0.4 over two
     first = writing.looked_at(np.array([0.3, 0.1, 0.6, 0.0]), special[:4], first=3, query=2)
     assert first[:3] == pytest.approx((0.3, 0.7, 0.0)) and first.lookback is None
+
+
+@pytest.mark.parametrize(
+    ("said", "framed"),
+    [  # «…» are special tokens; what is framed is in capitals
+        ("«im_start» user ⏎ Hi user ⏎ «im_end» ⏎ «im_start» assistant ⏎", "S U N - - - S N S A N"),
+        ("«begin» «start» user «end» ⏎⏎ Hi «end» «start» as sistant «end» ⏎⏎", "S S U S N - S S A A S N"),
+        ("«begin» user ␠manuals ⏎ are long", "S - - - - -"),
+        ("user ⏎ Hi", "- - -"),
+        ("«begin» a role in the prompt ⏎", "S - - - - - -"),
+        ("«im_start» system", "S -"),
+    ],
+)
+def test_the_frame_is_what_a_chat_template_writes_around_the_words(said: str, framed: str) -> None:
+    labels = said.split()
+    special = [label.startswith("«") for label in labels]
+    read = tokens.Tokens(said, list(range(len(labels))), labels, special, [None] * len(labels), labels)
+    assert writing.frame_of(read) == [each != "-" for each in framed.split()]
+
+
+def test_a_chat_is_read_with_its_frame() -> None:
+    own = families.byte_tokenizer()
+    own.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
+    read = tokens.encode(own, "<|im_start|>user\none fox<|endoftext|>\n<|im_start|>assistant\n", 64)
+    said = [label for label, framed in zip(read.labels, writing.frame_of(read), strict=True) if not framed]
+    assert "".join(said) == "onefox"

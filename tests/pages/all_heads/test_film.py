@@ -81,7 +81,7 @@ def test_each_written_word_has_its_row_and_its_guesses(judge: tuple) -> None:
     assert shown["steps"][0]["lookback"] == "Nothing of its own to look back on yet."
     said = "".join(part for part, _ in shown["steps"][0]["reads"])
     assert said.startswith("To write ate, head 1.1 looks at ") and said.endswith(").")
-    assert shown["special"] == [0]
+    assert shown["frame"] == [0]
 
 
 def test_a_step_has_its_link() -> None:
