@@ -1,7 +1,8 @@
 """A recording and what a speech model wrote of it: when each word was said, and where each looked. No Streamlit.
 
-heard = listen(model, samples, run, turn, told)   # a few seconds; `Heard` keeps only what is drawn
-shown = Shown(heard, "mean", None)                # … by one head, or the mean of the alignment heads
+written = listen(model, samples, turn, told)          # a few seconds
+heard = look_across(model, samples, written, run)     # one pass; `Heard` keeps only what is drawn
+shown = Shown(heard, "mean", None)                    # … by one head, or the mean of the alignment heads
 """
 
 from __future__ import annotations
@@ -76,23 +77,25 @@ class Heard:
         return "".join(self.tokens).strip()
 
 
-def listen(
-    model: Model, samples: Samples, run: Callable[..., Trace], turn: Turn, told: Callable[[list[int]], None]
-) -> Heard:
-    """Let the model write, then read all of it in one pass that keeps what the cross heads did.
-
-    `run(audio=…, target=…)` traces; `told` hears the tokens as they come. Each step waits its `turn`.
-    """
-    seconds = model.hf.config.max_source_positions / POSITIONS_A_SECOND
-    mel = log_mel(samples, model.hf.config.num_mel_bins, seconds)
+def listen(model: Model, samples: Samples, turn: Turn, told: Callable[[list[int]], None]) -> list[int]:
+    """The tokens that the model writes of a recording; `told` hears them as they come. Each waits its `turn`."""
     written: list[int] = []
-    for token in transcribe(model, mel, turn=turn):
+    for token in transcribe(model, spectrogram(model, samples), turn=turn):
         written.append(token)
         told(written)
+    return written
+
+
+def look_across(model: Model, samples: Samples, written: Sequence[int], run: Callable[..., Trace]) -> Heard:
+    """Read all that was written in one pass, and keep what the cross heads did; `run(audio=…, target=…)` traces.
+
+    Whisper tiny's trace of half a minute takes 107 MB meanwhile, for all that `check` compares.
+    """
     begin = opening(model)
     end = model.hf.config.eos_token_id
-    trace = run(audio=mel, target=[*begin, *written, end])
-    cross, cut = trace.stream("cross"), max(1, min(len(samples) // HOP // 2, round(seconds * POSITIONS_A_SECOND)))
+    trace = run(audio=spectrogram(model, samples), target=[*begin, *written, end])
+    n_positions = model.hf.config.max_source_positions
+    cross, cut = trace.stream("cross"), max(1, min(len(samples) // HOP // 2, n_positions))
     weights = np.stack(
         [cross.patterns(layer)[..., :cut] for layer in range(cross.n_layers)]
     )  # [layer, head, row, position]
@@ -108,6 +111,11 @@ def listen(
         trace.check(),
         len(written) < min(MOST, model.limit - len(begin) - 1),
     )
+
+
+def spectrogram(model: Model, samples: Samples) -> Floats:
+    """What the model's encoder reads of a recording, [band, frame]; silence fills it up to the encoder's length."""
+    return log_mel(samples, model.hf.config.num_mel_bins, model.hf.config.max_source_positions / POSITIONS_A_SECOND)
 
 
 def _words(decoder: StreamTrace, first: int, count: int, starts: Floats) -> list[SaidWord]:

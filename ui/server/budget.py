@@ -56,7 +56,7 @@ def hold_drawn(places: tuple[int, int], pictures: int) -> None:
 
 
 def made_in_turn(make: Callable[[], T]) -> T:
-    """A file that is made or read; one at a time, because at full length one takes 200 MB meanwhile."""
+    """What takes 100 to 200 MB while it is made: a file, made or read, or the trace of a recording. One at a time."""
     with passes.place(_making, DOWNLOAD_WAIT):
         return make()
 

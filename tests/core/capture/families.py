@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -215,3 +216,20 @@ def whisper(n_key: int) -> Any:
         suppress_tokens=None, begin_suppress_tokens=None,
     )  # fmt: skip
     return tf.WhisperForConditionalGeneration._from_config(config, attn_implementation="eager").eval()
+
+
+# Signs, and ids without a word: what `save_whisper` never writes, so that it writes until it is stopped.
+NEVER_WRITTEN = [0, 1, 2, 3, *range(len(word_tokenizer()), 99)]
+
+
+def save_whisper(folder: Path) -> None:
+    """A random Whisper of half a minute and eight bands whose cross heads look somewhere, two of them for alignment."""
+    made = whisper(1500)
+    with torch.no_grad():
+        for layer in made.model.decoder.layers:
+            layer.encoder_attn.q_proj.weight.mul_(300)  # or it would look everywhere alike, and times would be noise
+    made.save_pretrained(folder)
+    file = folder / "generation_config.json"
+    own = {"alignment_heads": [[0, 1], [1, 2]], "suppress_tokens": NEVER_WRITTEN, "_from_model_config": False}
+    file.write_text(json.dumps(json.loads(file.read_text()) | own))
+    word_tokenizer().save_pretrained(folder)
