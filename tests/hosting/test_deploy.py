@@ -91,6 +91,21 @@ def test_the_controllers_logs_hold_no_sentence() -> None:
 
 
 @pytest.mark.house
+def test_an_image_has_the_models_that_are_asked_for_and_by_default_none(tmp_path: Path) -> None:
+    """The line of the Dockerfile as a shell runs it, with a Python that says what it was asked."""
+    assert re.search(r'^ARG MODELS=""$', dockerfile(), re.MULTILINE)
+    (line,) = re.findall(r"^RUN (.*attn_core\.models\.fetching.*)$", dockerfile(), re.MULTILINE)
+    (tmp_path / "python").write_text('#!/bin/sh\necho "$HEADLIGHT_MODE: $*"\n')
+    (tmp_path / "python").chmod(0o755)
+
+    def said(models: str) -> str:
+        own = {"PATH": f"{tmp_path}:/usr/bin:/bin", "MODELS": models}
+        return subprocess.run(["sh", "-c", line], env=own, capture_output=True, text=True, check=True).stdout
+
+    assert said("") == ""
+    assert said("smollm2 rxnmapper") == "local: -m attn_core.models.fetching smollm2 rxnmapper\n"
+
+
 def test_streamlits_own_limits_are_those_that_the_guard_and_the_proxies_count_on() -> None:
     said = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
     assert said["runner"]["postScriptGC"] is False and said["client"]["allowedOrigins"] == []
