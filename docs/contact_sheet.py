@@ -11,7 +11,6 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from urllib.parse import parse_qsl
 
 from PIL import Image
 from playwright.sync_api import Page
@@ -30,24 +29,29 @@ SCHEMES = ("light", "dark")
 SCALE, GAP, ABREAST = 0.34, 20, 2  # of the sheet: how small, space around in pixels, pages in a row
 
 
-VIEWS = {  # of a page that has several, those that its address alone does not open
-    "why_there": ("why_there?v=1&why=flow&query=4", "why_there?v=1&why=card&model=tiny-decoder&layer=1&head=3"),
+VIEWS = {  # of a page that has several, those that its address alone does not open: file name and address
+    "why_there_flow": "why_there?v=1&why=flow&query=4",
+    "why_there_card": "why_there?v=1&why=card&model=tiny-decoder&layer=1&head=3",
+    "find_heads_kinds": "find_heads?v=1&find=kinds",
+    "find_heads_matter": "find_heads?v=1&find=matter&off=0.3",
+    "cross_attention_recording": "cross_attention?v=1&task=transcribe",
+    "predict_first_class": "predict_first?v=1&teacher=1",
+    "predict_first_uncovered": "predict_first?v=1&painted=2_3&uncovered=1",
+    "teachers_kit_worksheet": "teachers_kit?v=1&sheet=1",
 }
+NAMES = {address: name for name, address in VIEWS.items()}
 
 
 def page_names() -> list[str]:
     """The pages that exist, in the menu's order, each followed by its other views."""
-    pages = [
-        page_name for page_name in PAGES if page_name == "all_heads" or (ROOT / "pages" / f"{page_name}.py").exists()
+    return [
+        name for page in PAGES for name in (page, *(view for view in VIEWS.values() if view.startswith(f"{page}?")))
     ]
-    return [name for page_name in pages for name in (page_name, *VIEWS.get(page_name, ()))]
 
 
 def file_name(page_name: str) -> str:
     """ "why_there_flow" for a view, the page's own name for a page."""
-    page, _, query = page_name.partition("?")
-    view = dict(parse_qsl(query)).get("why") if page_name in VIEWS.get(page, ()) else None
-    return page if view is None else f"{page}_{view}"
+    return NAMES.get(page_name, page_name.partition("?")[0])
 
 
 def pictures(address: str, wanted: list[str], folder: Path) -> dict[str, list[Path]]:

@@ -219,15 +219,18 @@ def row_names(viewed: StreamView) -> Markup:
     return Markup("A row is named by the word that the decoder has just read; what it writes there is the next one.")
 
 
-def links_elsewhere(viewed: StreamView, query: int, *pages: str, card: bool = True) -> None:
-    """Links that open the opened head and a word in other pages, and its card."""
+def links_elsewhere(
+    viewed: StreamView, query: int, *pages: str, card: bool = True, head: tuple[int, int] | None = None
+) -> None:
+    """Links that open a head (layer, head), by default the opened one, and a word in other pages; and its card."""
+    layer, at = head or (viewed.layer, viewed.head)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links"):
-        st.html(f'<span class="hl-try">Open head {viewed.name} in:</span>', width="content")
+        st.html(f'<span class="hl-try">Open head {layer}.{at} in:</span>', width="content")
         for page in pages:
             view = [("why", "score")] if page == "why_there" else []
-            go(page, PAGES[page], *view, layer=viewed.layer, head=viewed.head, query=query)
+            go(page, PAGES[page], *view, layer=layer, head=at, query=query)
         if card:
-            card_link(viewed, viewed.layer, viewed.head)
+            card_link(viewed, layer, at)
 
 
 def card_link(viewed: StreamView, layer: int, head: int, label: str = "its card", **travelling: object) -> None:

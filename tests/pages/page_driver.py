@@ -78,6 +78,17 @@ def text(page: AppTest) -> str:
     return unescape(re.sub(r"<style.*?</style>|<[^>]*>", "", html(page), flags=re.S)).replace("\xa0", " ")
 
 
+def everything(page: AppTest) -> str:
+    """All that a page says anywhere: in text, in names for who cannot see it, in tables, charts and canvases."""
+    named = re.findall(r"""\b(?:alt|title|aria-[a-z]+)=(?:"([^"]*)"|'([^']*)')""", html(page))
+    said = [text(page), *(unescape(name).replace("\xa0", " ") for pair in named for name in pair)]
+    said += [str(chart.proto) for chart in page.get("plotly_chart")]
+    said += [f"{table.proto} {table.value.to_string()}" for table in page.dataframe]
+    said += [json.dumps(header, ensure_ascii=False) for header, _ in packets(page).values()]
+    said += [button.label for button in page.button]
+    return " ".join(said)
+
+
 def lead(page: AppTest) -> str:
     """The headline as it is read."""
     (found,) = re.findall(r'<h1 class="hl-lead">(.*?)</h1>', html(page))

@@ -18,7 +18,7 @@ from ui.find_heads import search
 from ui.find_heads.search import Cell, Cells
 from ui.param import Param, choice
 from ui.shared_params import STARTER
-from ui.stream import StreamView, card_link, open_head, row_names, score_link
+from ui.stream import StreamView, card_link, links_elsewhere, open_head, row_names, score_link
 
 WORDS = words.beside(__file__)
 
@@ -27,6 +27,7 @@ def _first_cells(earlier: Mapping[str, object]) -> Cells:
     return ((4, 2), (4, 3)) if (earlier["model"], earlier.get("text")) == ("minilm", STARTER) else ()
 
 
+WINNER_IN = ("all_heads", "step_by_step", "delta_e", "why_there", "compare_heads")
 BASELINE = choice("baseline", WORDS.table("search.against"), label="Against")
 PARAMS = [
     BASELINE,
@@ -72,10 +73,18 @@ def draw(viewed: StreamView) -> str:
             controls.switch(BASELINE)
             _score_map(viewed, search.score_packet(found))
             _list(ranked)
-            with st.container(horizontal=True, gap="small", key="page_links"):
-                score_link(viewed, viewed.layer, viewed.head, WORDS.text("search.why", head=viewed.name))
-                card_link(viewed, viewed.layer, viewed.head)
+            _ways_on(viewed, cells, ranked)
     return search.headline(viewed.reader, cells, ranked)
+
+
+def _ways_on(viewed: StreamView, cells: Cells, ranked: pd.DataFrame) -> None:
+    """Links that open the head that stands out in other pages, at the word that asks; and why the opened one looks."""
+    winner = int(ranked.layer.iloc[0]), int(ranked["head"].iloc[0])
+    links_elsewhere(viewed, cells[0][0], *WINNER_IN, head=winner)
+    if (viewed.layer, viewed.head) != winner:
+        with st.container(horizontal=True, gap="small", key="page_links_opened"):
+            score_link(viewed, viewed.layer, viewed.head, WORDS.text("search.why", head=viewed.name))
+            card_link(viewed, viewed.layer, viewed.head)
 
 
 def lines(viewed: StreamView) -> str:

@@ -15,6 +15,7 @@ from attn_core.figures.html.bar_table import Column
 from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, availability
 from attn_core.parameters.count import count_parameters
+from attn_core.parameters.low_rank import thin_spectrum
 from attn_core.parameters.tree import shares
 from attn_core.prediction.next_token import next_words
 from attn_core.residual import geometry
@@ -129,6 +130,7 @@ def value(page: Reader) -> Stop:
     turn = partial(sum_of_two, "E", start, "ΔE", change, "E + ΔE")
     lengths = float(np.linalg.norm(start)), float(np.linalg.norm(change))
     angle = float(geometry.angle(start, start + change))
+    directions = thin_spectrum(trace.w_v(LAYER, HEAD), trace.w_o(LAYER, HEAD)).directions_for
     blue, roam = labels.index("blue"), labels.index("roam")  # two words with nearly the same weight
     blues, roams = percent(float(weights[blue])), percent(float(weights[roam]))
     options = WORDS.table("value.options")
@@ -137,7 +139,14 @@ def value(page: Reader) -> Stop:
         says=WORDS.html("value.says", d_head=trace.d_head),
         picture=bars,
         unasked=blank(bars, 1),
-        reads=WORDS.html("value.reads", head=head, total=float(np.linalg.norm(parts.sum(axis=0)))),
+        reads=WORDS.html(
+            "value.reads",
+            head=head,
+            total=float(np.linalg.norm(parts.sum(axis=0))),
+            d_head=trace.d_head,
+            half=directions[0.5],
+            most=directions[0.9],
+        ),
         question=WORDS.text("value.question", blue=blues, roam=roams),
         options=list(options.values()),
         right=list(options).index("blue" if sizes[blue] >= sizes[roam] else "roam"),

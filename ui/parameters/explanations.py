@@ -26,7 +26,7 @@ from ui.shell.folds import fold
 WORDS = words.beside(__file__)
 TINTS = {"embedding": "embedding", "position": "position", "attention": "attention", "mlp": "up", "norm": "norm"}
 COST_TINTS = {"attention: projections": "attention", "attention: scores and sums": "output", "MLP": "up"}
-GROWS = {"not at all": "whatever the context", "linear": "in step with the context"}
+GROWS = {"not at all": "the same for every context", "linear": "in step with the context"}
 
 
 def impossible() -> str:

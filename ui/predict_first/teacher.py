@@ -100,11 +100,10 @@ def _table(viewed: StreamView, asked: Question, read: Class, told: bool) -> None
     """The class over the head as a table, which can be saved."""
     counts, n = read.counts(asked), len(read.paintings)
     columns = [Column(WORDS.text("class.painted"), counts, [f"{c} of {n}" for c in counts], "key", n)]
-    if not told:
-        caption = WORDS.text("class.says_before", query=asked.query, head=viewed.name, n=n)
-    else:
+    caption = WORDS.text("class.says_before", query=asked.query, head=viewed.name, n=n)
+    if told:
+        caption = WORDS.text("class.says", query=asked.query, head=viewed.name, n=n)
         weights = Column(WORDS.text("class.weight"), asked.weights, [percent(float(w)) for w in asked.weights])
         columns.insert(0, weights)
-    caption = WORDS.text("class.says", query=asked.query, head=viewed.name, n=n)
     marks = {} if asked.asks is None else {asked.asks: ("query", WORDS.text("paint.asks"))}
     gallery.bars(WORDS.text("class.picture"), asked.labels, columns, caption, marks=marks)

@@ -78,7 +78,7 @@ def _label(name: str, _moment: int) -> str:
     layers = f"{entry.n_layers}+{entry.n_decoder_layers}" if entry.n_decoder_layers else entry.n_layers
     if there:
         return f"{entry.title} · {layers} × {entry.n_heads} heads"
-    return f"{entry.title} · " + ("hub out of reach" if entry.kind == "hub" else reason)
+    return f"{entry.title} · " + ("cannot be downloaded here" if entry.kind == "hub" else reason)
 
 
 def _new_model(starter: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -33,15 +33,18 @@ def picture_buttons(figures: gallery.FigureGallery, names: Sequence[str], model:
         for kind, label in PICTURES.items():
             st.button(label, key=f"picture_{kind}", help=WHY[kind], on_click=_ask_for, args=(name, kind, file(kind)))
         button("csv", partial(numbers_of, figures, name), file("csv"), "picture_csv")
-    _fulfil(figures)
+    _fulfil(figures, name, file)
 
 
-def _fulfil(figures: gallery.FigureGallery) -> None:
+def _fulfil(figures: gallery.FigureGallery, name: str, file: Callable[[str], str]) -> None:
     """Draw what was asked for. A wish outlives its first run, which a click elsewhere may have ended before its picture
-    was sent; it has a number, so that a browser draws it once.
+    was sent; it has a number, so that a browser draws it once. Where the picture changed in the moment of the click,
+    the one that stands there now (`name`) is drawn: the pattern of another head has another name.
     """
     wish = st.session_state.get(_WISHED)
-    if wish is None or time.time() - wish.at > LONGEST_WAIT or wish.picture not in figures.pictures:
+    if wish is not None and wish.picture not in figures.pictures:
+        wish = replace(wish, picture=name, file=file(wish.kind))
+    if wish is None or time.time() - wish.at > LONGEST_WAIT:
         picture_file.keep_place()
     elif wish.kind == "slide":
         slide = figures.slide(wish.picture)

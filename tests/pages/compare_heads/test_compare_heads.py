@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
-from page_driver import checked, html, lead, load, notes, open_page, packets
+from page_driver import checked, html, lead, load, notes, open_page, packets, text
 from scipy.spatial.distance import jensenshannon
 from streamlit.testing.v1 import AppTest
 
@@ -143,6 +143,25 @@ def test_heads_like_this_one() -> None:
     assert lead(page).startswith("Head 0.3 and head 0.4 are ")
 
 
+@pytest.mark.parametrize(
+    ("link", "title", "equal"),
+    [
+        ({}, "How much every head changed between A and B", 0),
+        ({"text_b": "", "head_b": 4}, "Heads like A's head 0.3", 1),
+    ],
+)
+def test_a_map_of_distances_says_distance_and_one_of_nearness_says_nearness(link: dict, title: str, equal: int) -> None:
+    """A card was called "Distance of every head", and a head that was equal had 1 there."""
+    page = opened(**link)
+    header, _ = packets(page)["all_heads"]
+    measure = "distance" if equal == 0 else "nearness"
+    assert title in text(page).replace("’", "'") and header["name"].startswith(f"{measure}: {equal} equal")
+    two = [ac.trace(load("minilm"), said) for said in ((ARE, ARE) if link else (ARE, IS))]
+    distance = apart(two[0].pattern(0, 3), two[1].pattern(0, 3)).mean()
+    assert header["values"][0][3] == pytest.approx(abs(equal - distance), abs=1e-5)
+    assert measure in frame(page, measure)
+
+
 def test_two_models_meet_in_whole_words() -> None:
     page = opened(model_b="tiny-decoder", text_b="", layer=0, head=3)
     header, drawn = packets(page)["side_by_side"]
@@ -204,9 +223,9 @@ def test_a_layers_mean() -> None:
 
 def test_the_numbers_are_of_each_panels_own_head() -> None:
     page = opened(query=6, layer=3, head=1)
-    for text, word in ((ARE, "are"), (IS, "is")):
+    for said, word in ((ARE, "are"), (IS, "is")):
         model = load("minilm")
-        trace = ac.trace(model, text)
+        trace = ac.trace(model, said)
         parts = summarise_head(trace.stream(), ablation.runner(model, trace), 3, 1, 6).parts()
         cells = "".join(f"<div><strong>{number}</strong>{what}</div>" for number, what in parts)
         assert cells.replace("'", "&#39;") in html(page), word

@@ -50,7 +50,7 @@ PAGES: dict[str, tuple[dict[str, object], list[str]]] = {
         {"why": "card", "model": "tiny-decoder", "layer": 1},
         ["Which words look at which", "Which words it raises", "Whom it reads", "The card of the head as one picture"],
     ),
-    "word_senses": ({}, ["The same at first, then apart", "Their ways through the layers", "Who told them apart"]),
+    "word_senses": ({}, ["The same at first, then apart", "Their paths through the layers", "Who told them apart"]),
     "compare_heads": ({}, ["Side by side, and the difference", "All heads", "Pattern of A: head 0.3"]),
     "find_heads paint": ({}, ["What is looked for", "Every head, above its baseline"]),
     "find_heads kinds": ({"find": "kinds"}, ["The kind of every head", "All heads by two measures"]),
@@ -132,6 +132,12 @@ def test_every_page_offers_its_pictures_by_name_with_a_caption(page_name: str) -
         assert len(rows) > 1 and rows[1][-1] == caption
 
 
+@pytest.mark.parametrize("page_name", PAGES)
+def test_save_has_one_button_called_csv(page_name: str) -> None:
+    """There were two of them, the picture's and the pattern's."""
+    assert [button.label for button in opened(page_name).get("download_button")].count("CSV") == 1
+
+
 def test_a_caption_says_model_head_word_sentence_and_switches() -> None:
     page = open_menus(AppTest.from_file(str(ROOT / "pages/delta_e.py"), default_timeout=300))
     for key, value in {"layer": 2, "head": 5, "query": 3, "moves": "path", "axes": 3}.items():
@@ -208,7 +214,7 @@ def test_panels(page_name: str, name: str, key: str) -> None:
         ("why_there", "The ten largest pairs", "pairs"),
         ("why_there card", "Whom it reads", "composition"),
         ("word_senses", "The same at first, then apart", "apart_lines"),
-        ("word_senses", "Their ways through the layers", "paths"),
+        ("word_senses", "Their paths through the layers", "paths"),
         ("find_heads kinds", "All heads by two measures", "scatter"),
         ("parameters", "Shares", "share_bars"),
         ("parameters", "How it grows", "growth_curves"),

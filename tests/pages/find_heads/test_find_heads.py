@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import families
 import numpy as np
@@ -17,6 +18,7 @@ import attn_core as ac
 from attn_core.heads import ablation, kinds, rules, samples, search
 from attn_core.heads.summary import delta_shares
 from attn_core.prediction import translation
+from ui.sentences import TIRED
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 opened = partial(open_page, "find_heads", every_fold=True)
@@ -73,6 +75,24 @@ def test_a_link_restores_what_was_painted_and_the_opened_head(trace: ac.Trace) -
 def test_the_looser_baseline_is_a_choice(trace: ac.Trace) -> None:
     page = opened(baseline="distance")
     np.testing.assert_allclose(packets(page)["found"][0]["values"], wanted(trace, [(4, 2), (4, 3)]), atol=1e-6)
+
+
+def test_the_strict_baseline_is_what_one_begins_with_and_the_winner_opens_in_every_page() -> None:
+    """By the other baseline head 5.11 comes first for it → animal: there every word looks at animal."""
+    page = AppTest.from_file(str(page_driver.ROOT / "app.py"), default_timeout=300)  # links need the whole app
+    page.switch_page("pages/find_heads.py")
+    for name, said in {"v": "1", "text": TIRED, "cells": "10-2"}.items():
+        page.query_params[name] = said
+    checked(page.run())
+    assert page.session_state["baseline"] == "key"
+    assert lead(page).startswith("From it to animal: head 3.1 stands out most")
+    links = {
+        element.proto.page: dict(parse_qsl(element.proto.query_string))
+        for element in page.get("page_link")
+        if "head=1&query=10" in element.proto.query_string
+    }
+    assert links.keys() >= {"step_by_step", "delta_e", "why_there", "compare_heads"}
+    assert {said["layer"] for said in links.values()} == {"3"} and {said["text"] for said in links.values()} == {TIRED}
 
 
 def test_cells_that_no_head_looks_at_more_than_usual_are_not_given_to_one() -> None:

@@ -62,10 +62,20 @@ def test_uncovering_shows_every_weight_and_what_was_found_against_chance(trace, 
     assert [word["share"] for word in words_of(page)["words"]] == shares(trace)
     assert lead(page) == f"In head 0.3, creature looks most at itself: {percent(float(row[4]))} of its weight."
     found = percent(float(row[2] + row[3]))
-    assert f"Your 2 words hold {found} of the weight; 2 words drawn by lot hold {percent(2 / 13)}" in text(page)
+    assert f"Your 2 words hold {found} of the weight; 2 words picked at random hold {percent(2 / 13)}" in text(page)
     assert "That is better than chance." in text(page)
     (header, cells) = packets(page)["uncovered_head"]
     assert np.allclose(cells[0], trace.pattern(0, 3), atol=1e-6)
+
+
+def test_the_classs_table_is_called_by_what_it_shows(asked) -> None:
+    """Covered, it has no weights, and its caption under Save says none."""
+    for told, said in ((0, "how many of 1 painted each word"), (1, "the head’s weight on each word, and how many")):
+        page = open_page("predict_first", menus=True, teacher=1, uncovered=told)
+        page.text_area(key="class_codes").set_value(asked.code((2, 3))).run()
+        (caption,) = [picture.says for name, picture in checked(page).session_state["_gallery"].pictures.items()
+                      if name == "The class, laid over the head"]  # fmt: skip
+        assert said in caption
 
 
 def test_chance_is_the_mean_over_every_choice_of_as_many_words(asked) -> None:
@@ -94,7 +104,7 @@ def test_a_pupils_code_is_on_the_page_and_the_teacher_reads_it(asked) -> None:
     counts = [word["count"] for word in words_of(page)["words"]]
     assert counts == ["0 ×", "0 ×", "2 ×", "3 ×", *["0 ×"] * 6, "1 ×", "0 ×", "0 ×"]
     assert "3 paintings; most, 3, have blue." in text(page)
-    assert "Line 4, “<b>12</b>”, is no code of this question" in text(page) and escape("<b>12</b>") in html(page)
+    assert "Line 4, “<b>12</b>”, is not a code for this question" in text(page) and escape("<b>12</b>") in html(page)
     page.button(key="predict_uncover").click().run()
     mean = np.mean([asked.found(p) for p in ((2, 3), (3, 10), (2, 3))])
     assert f"A painting holds {percent(float(mean))} of the weight on average, over 3 of them" in text(page)
@@ -108,7 +118,7 @@ def test_a_class_is_bounded_and_its_lines_are_counted(asked) -> None:
     assert "Only the first 40 codes are read; 5 more were left out." in question.wrong_lines(read)
     long = read_codes(asked, "9" * 1_000_000)
     assert long.paintings == () and len(question.wrong_lines(long)[0]) < 200
-    assert "No painting has come yet" in class_result(asked, read_codes(asked, ""))
+    assert "Nobody has painted anything yet" in class_result(asked, read_codes(asked, ""))
 
 
 def test_a_code_of_another_head_or_word_or_sentence_is_none_here(trace, asked) -> None:

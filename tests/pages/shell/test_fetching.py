@@ -59,7 +59,9 @@ def test_nothing_is_fetched_before_the_button_is_pressed(name):
     assert shared.STATE.jobs.get(name) is None
     said = " ".join(text(page).split())
     assert "Stand-in: 0 MB, once" in said
-    assert "It lies in the Python package stand-in-model 1.0 (licence MIT), which comes from the package index" in said
+    assert (
+        "It is part of the Python package stand-in-model 1.0 (licence MIT), which comes from the package index" in said
+    )
     assert "538 MB on the disk, and 538 MB of memory while the model is open." in said
     assert "They are 4-bit weights, dequantised: every number shown is exact for these weights, which are not" in said
     page = checked(button(page, "Fetch 0 MB").click().run())

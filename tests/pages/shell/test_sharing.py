@@ -239,6 +239,16 @@ def test_a_picture_is_described_for_the_browser_and_drawn_there_once(monkeypatch
     assert again["script"] == wish["script"]  # the browser has it already
 
 
+def test_a_picture_that_was_changed_a_moment_before_arrives_as_it_is_now() -> None:
+    """The click meets the next view: its pattern has another name, and the wish for the old one was never fulfilled."""
+    page = opened(layer=2, head=4)
+    page.selectbox(key="head").select(5)
+    page.button(key="picture_png").click()
+    wish = picture_wish(checked(page.run()))
+    assert wish is not None and wish["name"] == "headlight-minilm-head-2.5.png"
+    assert "head 2.5" in json.loads(wish["spec"])["layout"]["title"]["text"].replace("<br>", " ")
+
+
 def test_a_saved_picture_stands_under_the_page_s_headline_and_comes_as_a_slide_too() -> None:
     page = opened(layer=2, head=4)
     headline = page.session_state["_gallery"].headline.replace("\u00a0", " ")

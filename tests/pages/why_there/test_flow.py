@@ -34,7 +34,7 @@ def test_the_headline_names_the_three_largest_shares(page, trace):
     said = []
     for i in np.argsort(-shares[:-1])[:3]:
         said.append(f"{percent(float(shares[i]))} from {'itself' if i == CREATURE else trace.tokens.labels[i]}")
-    assert lead(page) == f"What creature is in the end came {', '.join(said)}."
+    assert lead(page) == f"The final vector of creature came {', '.join(said)}."
 
 
 def test_the_picture_has_lines_as_wide_as_the_flow_and_points_that_say_their_share_and_heads(page, trace):
@@ -80,7 +80,7 @@ def test_another_measure_gives_its_own_shares(trace, measure):
     page = open_page("why_there", why="flow", flow=measure, query=CREATURE)
     best = int(np.argsort(-shares[:-1])[0])
     first = f"{percent(float(shares[best]))} from {'itself' if best == CREATURE else trace.tokens.labels[best]}"
-    assert lead(page).startswith(f"What creature is in the end came {first}, ")
+    assert lead(page).startswith(f"The final vector of creature came {first}, ")
 
 
 def test_itself_sinks_bias_and_disagreement_are_said_and_all_is_in_the_table(page, trace):

@@ -210,13 +210,13 @@ def test_pieces_are_averaged_and_it_says_so() -> None:
 
 def test_a_sentence_without_the_word_is_left_out_by_name() -> None:
     page = opened(board=board(*[(r.sentence, r.twin, 0) for r in MOLE], ("no such word here", "", 0)))
-    assert "Sentence D does not hold the word “mole”" in text(page) and "three meanings" in lead(page)
+    assert "Sentence D does not contain the word “mole”" in text(page) and "three meanings" in lead(page)
 
 
 def test_a_word_beyond_the_limit_is_not_said_to_be_missing() -> None:
     rows = (("a mole digs", "", 0), ("the mole ate", "", 0), ("far " * 600 + "mole", "", 0))
     page = opened(board=board(*rows))
-    said = "Sentence C does not hold the word “mole” in its first 512 tokens, all that this model reads"
+    said = "Sentence C does not contain the word “mole” in its first 512 tokens, all that this model reads"
     assert said in text(page) and "two meanings" in lead(page)
 
 
@@ -228,7 +228,7 @@ def test_a_word_that_is_new_to_a_model_is_found_and_its_mark_is_explained() -> N
 
 def test_too_few_sentences_are_one_clear_sentence() -> None:
     page = opened(word="zebra")
-    assert "None of these sentences holds the word “zebra”." in text(page)
+    assert "None of these sentences contains the word “zebra”." in text(page)
     assert page.text_input(key="sentence_0").value == MOLE[0].sentence  # what was typed is still there
     assert "Two sentences that share the word are needed." in text(opened(word="skin"))  # in one of three
 
@@ -237,7 +237,7 @@ def test_a_word_of_several_parts_is_read_as_it_is_spoken() -> None:
     page = opened(word="ice  cream", board=board(("she ate ice cream", "", 0), ("ice cream melts", "", 0)))
     assert lead(page).startswith("One embedding of ice cream, two meanings")
     checked(page.text_input(key="word").set_value("ice age").run())
-    assert "None of these sentences holds the word “ice age”" in text(page)
+    assert "None of these sentences contains the word “ice age”" in text(page)
 
 
 def test_no_word_is_one_clear_sentence() -> None:
@@ -273,7 +273,7 @@ def test_a_cosine_below_zero_has_a_true_minus_sign() -> None:
 
 def test_a_new_word_gets_one_remark_and_sentences_to_begin_with() -> None:
     page = opened(word="zebra")
-    assert text(page).count("zebra") == 1 and "None of these sentences holds the word “zebra”." in text(page)
+    assert text(page).count("zebra") == 1 and "None of these sentences contains the word “zebra”." in text(page)
     page.button(key="take_sentences").click().run()
     assert lead(checked(page)).startswith("One embedding of zebra, three meanings")
     assert all("zebra" in row.sentence for row in page.session_state["board"])
