@@ -28,7 +28,7 @@ from attn_core.traces import parity
 from attn_core.traces.block import BlockKind
 from attn_core.traces.stream import StreamTrace
 
-MEASURES = ("rollout", "norms", "alti")
+FLOW_MEASURES = ("rollout", "norms", "alti")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,8 +75,8 @@ def flow(stream: StreamTrace, measure: str = "alti", *, progress: Callable[[floa
     Raises ValueError for another measure, HeadlightError for a decoder with an encoder beside it, whose words come from
     two sentences, and DoesNotAddUp where the parts miss the stream after attention.
     """
-    if measure not in MEASURES:
-        raise ValueError(f"measure must be one of {', '.join(map(repr, MEASURES))}, got {measure!r}")
+    if measure not in FLOW_MEASURES:
+        raise ValueError(f"measure must be one of {', '.join(map(repr, FLOW_MEASURES))}, got {measure!r}")
     if stream.name in ("decoder", "cross"):
         raise HeadlightError(
             "A decoder's words come from two sentences, which this flow does not follow: ask the encoder."

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from attn_core.circuits.direct_path import DirectPaths, gain
-from attn_core.circuits.projections import Projection, query_and_key_projections
+from attn_core.circuits.projections import HeadProjection, query_and_key_projections
 from attn_core.circuits.writers.additions import Floats, run_module
 from attn_core.rotary import Rotation, apply_rotary
 
@@ -63,7 +63,7 @@ def head_matrices(paths: DirectPaths, stream: str, layer: int, head: int) -> Hea
     )
 
 
-def _weight(projection: Projection) -> Floats:
+def _weight(projection: HeadProjection) -> Floats:
     """W of a head's queries or keys, the gain of a norm behind it folded in: [d_model, d_head]."""
     if projection.module is None:
         return projection.weight[:, projection.columns]

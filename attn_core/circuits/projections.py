@@ -26,7 +26,7 @@ from attn_core.traces.stream import StreamTrace
 
 
 @dataclass(frozen=True, eq=False)
-class Projection:
+class HeadProjection:
     """A head's projection before any rotation: x·W + b and, in some families, a norm of that, per head or of all."""
 
     weight: Floats
@@ -48,7 +48,7 @@ class Projection:
 
 def query_and_key_projections(
     stream: StreamTrace, layer: int, head: int
-) -> tuple[tuple[Projection, Projection], Rotation | None]:
+) -> tuple[tuple[HeadProjection, HeadProjection], Rotation | None]:
     """W_Q and W_K of a head with their norms, and the rotation of the trace's tokens that follows, if there is one."""
     site, inputs = stream._layer(layer, head).site, attention_inputs(stream, layer)
     captured = double(stream.query(layer, head)), double(stream.key(layer, head))
@@ -56,8 +56,8 @@ def query_and_key_projections(
     captured = captured[0] - _zero_if_none(put[0]), captured[1] - _zero_if_none(put[1])  # as the model made them
     if site.query is not None and site.key is not None:
         weights = stream.projections(layer, head)
-        asking = Projection(double(weights.w_q), None if weights.b_q is None else double(weights.b_q))
-        answering = Projection(double(weights.w_k), None if weights.b_k is None else double(weights.b_k))
+        asking = HeadProjection(double(weights.w_q), None if weights.b_q is None else double(weights.b_q))
+        answering = HeadProjection(double(weights.w_k), None if weights.b_k is None else double(weights.b_k))
     else:
         asking, answering = (
             _normed_projection(stream, layer, x, seen) for x, seen in zip(inputs, captured, strict=True)
@@ -81,7 +81,7 @@ def _zero_if_none(put: Floats | None) -> Floats:
     return np.zeros(1) if put is None else put
 
 
-def _normed_projection(stream: StreamTrace, layer: int, x: Floats, captured: Floats) -> Projection:
+def _normed_projection(stream: StreamTrace, layer: int, x: Floats, captured: Floats) -> HeadProjection:
     """W and the norm behind it that give a head's queries or keys, `captured` [token, d_head], unturned at place 0.
 
     Tried are the matrices and norms that stand beside the value's matrix in the same attention module.
@@ -97,23 +97,23 @@ def _normed_projection(stream: StreamTrace, layer: int, x: Floats, captured: Flo
     raise HeadlightError(f"In {stream.family} models W_Q and W_K could not be found, so a score cannot be split.")
 
 
-def _linears(module: nn.Module, d_model: int) -> Iterator[Projection]:
+def _linears(module: nn.Module, d_model: int) -> Iterator[HeadProjection]:
     weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
     if isinstance(module, nn.Linear) and isinstance(weight, Tensor) and weight.shape[1] == d_model:
-        yield Projection(double(weight.T), None if bias is None else double(bias))
+        yield HeadProjection(double(weight.T), None if bias is None else double(bias))
 
 
-def _normed(linear: Projection, parent: nn.Module, d_head: int) -> Iterator[Projection]:
+def _normed(linear: HeadProjection, parent: nn.Module, d_head: int) -> Iterator[HeadProjection]:
     """A matrix with each norm that may follow it, cut into heads before or after the norm."""
     width = linear.weight.shape[1]
     slots = [slice(start, start + d_head) for start in range(0, width - d_head + 1, d_head)]
     for norm in parent.children():
         if is_norm(norm, width):
-            yield from (Projection(linear.weight, linear.bias, norm, slot) for slot in slots)
+            yield from (HeadProjection(linear.weight, linear.bias, norm, slot) for slot in slots)
         if is_norm(norm, d_head):
             for slot in slots:
                 bias = None if linear.bias is None else linear.bias[slot]
-                yield Projection(linear.weight[:, slot], bias, norm)
+                yield HeadProjection(linear.weight[:, slot], bias, norm)
 
 
 def _rotation(made: list[Floats], captured: tuple[Floats, Floats]) -> Rotation | None:

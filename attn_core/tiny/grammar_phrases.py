@@ -158,46 +158,55 @@ def determiner_for(phrase: NounPhrase, following: str, feminine: bool, negated: 
     return forms[2] if phrase.plural else forms[3 * vowel + feminine]
 
 
-def sentence(rng: Random, *, test: bool = False) -> Pair:
-    """A noun phrase, or a whole sentence: subject, verb (perhaps with *not*), object, perhaps a place."""
-    english: list[str] = []
-    french: list[str] = []
-    gold: list[tuple[int, ...]] = []
+class _PairBuilder:
+    """A sentence and its translation while they are put together, with the words that each new word stands for."""
 
-    def add(phrase: NounPhrase, negated: bool = False) -> None:
+    def __init__(self) -> None:
+        self.english: list[str] = []
+        self.french: list[str] = []
+        self.gold: list[tuple[int, ...]] = []
+
+    def add(self, phrase: NounPhrase, negated: bool = False) -> None:
+        """A noun phrase, behind a verb that is perhaps negated."""
         translation, places = in_french(phrase, negated)
-        gold.extend((len(english) + place,) for place in places)
-        french.extend(translation)
-        noun = NOUNS[phrase.noun][0] if phrase.plural else phrase.noun
-        words = [*phrase.adjectives, noun]
-        english.extend([article(words[0]) if phrase.determiner == "a" else phrase.determiner, *words])
+        self.gold.extend((len(self.english) + place,) for place in places)
+        self.french.extend(translation)
+        words = [*phrase.adjectives, NOUNS[phrase.noun][0] if phrase.plural else phrase.noun]
+        self.english.extend([article(words[0]) if phrase.determiner == "a" else phrase.determiner, *words])
 
-    def link(words: list[str], translation: list[tuple[str, tuple[int, ...]]]) -> None:
-        gold.extend(tuple(len(english) + place for place in places) for _, places in translation)
-        french.extend(word for word, _ in translation)
-        english.extend(words)
+    def link(self, words: list[str], translation: list[tuple[str, tuple[int, ...]]]) -> None:
+        """Words between noun phrases, with each French word and the places, among these, that it stands for."""
+        self.gold.extend(tuple(len(self.english) + place for place in places) for _, places in translation)
+        self.french.extend(word for word, _ in translation)
+        self.english.extend(words)
 
-    subject = noun_phrase(rng, test=test)
-    add(subject)
-    if rng.random() < 0.9:
-        base = rng.choice(list(VERBS))
+    def verb(self, base: str, plural: bool, negated: bool) -> None:
         third, singular, several = VERBS[base]
-        verb = several if subject.plural else singular
-        negated = rng.random() < 0.25
+        verb = several if plural else singular
         if negated:
             ne = "n'" if starts_with_vowel(verb) else "ne"
-            auxiliary = "do" if subject.plural else "does"
-            link([auxiliary, "not", base], [(ne, (0, 1)), (verb, (2,)), ("pas", (0, 1))])
+            self.link(["do" if plural else "does", "not", base], [(ne, (0, 1)), (verb, (2,)), ("pas", (0, 1))])
         else:
-            link([base if subject.plural else third], [(verb, (0,))])
-        add(noun_phrase(rng, test=False), negated)
+            self.link([base if plural else third], [(verb, (0,))])
+
+
+def sentence(rng: Random, *, test: bool = False) -> Pair:
+    """A noun phrase, or a whole sentence: subject, verb (perhaps with *not*), object, perhaps a place."""
+    built = _PairBuilder()
+    subject = noun_phrase(rng, test=test)
+    built.add(subject)
+    if rng.random() < 0.9:
+        base = rng.choice(list(VERBS))
+        negated = rng.random() < 0.25
+        built.verb(base, subject.plural, negated)
+        built.add(noun_phrase(rng, test=False), negated)
         if rng.random() < 0.3:
             preposition = rng.choice(list(PREPOSITIONS))
-            link([preposition], [(PREPOSITIONS[preposition], (0,))])
-            add(noun_phrase(rng, test=False))
+            built.link([preposition], [(PREPOSITIONS[preposition], (0,))])
+            built.add(noun_phrase(rng, test=False))
     if rng.random() < 0.5:
-        link(["."], [(".", (0,))])
-    return Pair(tuple(english), tuple(french), tuple(gold))
+        built.link(["."], [(".", (0,))])
+    return Pair(tuple(built.english), tuple(built.french), tuple(built.gold))
 
 
 def vocabulary() -> list[str]:

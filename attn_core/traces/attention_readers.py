@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from attn_core.text.tokens import Tokens
 from attn_core.traces.layer import Call, Layer
 from attn_core.traces.reader import Array, Flags
 from attn_core.traces.source import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,3 +199,22 @@ def as_array(tensor: Tensor) -> Array:
     """A fresh float32 array on the CPU, whatever the tensor's type and device."""
     array: Array = tensor.detach().to(device="cpu", dtype=torch.float32).numpy().copy()
     return array
+
+
+def weights_table(own: AttentionReaders) -> pd.DataFrame:
+    """Every weight of a stream as a long table: stream, layer, head, query, query_token, key, key_token, weight."""
+    import pandas as pd
+
+    parts = []
+    for layer in range(own.n_layers):
+        patterns, may_look = own.patterns(layer), own.may_look(layer)
+        query, key = np.nonzero(may_look)
+        head = np.repeat(np.arange(len(patterns)), len(query))
+        query, key = np.tile(query, len(patterns)), np.tile(key, len(patterns))
+        columns = {"layer": layer, "head": head, "query": query, "key": key, "weight": patterns[head, query, key]}
+        parts.append(pd.DataFrame(columns))
+    table = pd.concat(parts, ignore_index=True)
+    table.insert(0, "stream", own.name)
+    table.insert(4, "query_token", np.array(own.tokens.labels)[table["query"]])
+    table.insert(6, "key_token", np.array(own.key_tokens.labels)[table["key"]])
+    return table

@@ -15,14 +15,12 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from attn_core.errors import HeadlightError
 from attn_core.text.tokens import Tokens
 from attn_core.traces import parity
-from attn_core.traces.attention_readers import size_of
+from attn_core.traces.attention_readers import size_of, weights_table
 from attn_core.traces.changes import Changes
 from attn_core.traces.layer import Layer, frozen
 from attn_core.traces.named_readers import NamedStreamReaders
@@ -147,28 +145,15 @@ class Trace(NamedStreamReaders):
         are written beside them (`with_output`). Raises HeadlightError where the model is gone that has them, and for a
         trace of more than 4 GB, which would not be opened.
         """
-        outputs = self._outputs() if with_output else {}
+        outputs = writing.outputs_of(self._all_layers(), self._source.module()) if with_output else {}
         if self.n_bytes > contents.MOST_BYTES:
             raise HeadlightError("This trace takes more than 4 GB, and no larger file is opened: trace a shorter text.")
-        Path(path).write_bytes(writing.to_bytes(self._about(), self.changes, self._streams.values(), outputs))
+        Path(path).write_bytes(
+            writing.to_bytes(self._about().found(self._source), self.changes, self._streams.values(), outputs)
+        )
 
     def _about(self) -> contents.About:
-        """Which model this is of: with its revision and the hash of its weights, unless it has been unloaded."""
-        about = contents.About(self.model_name, self.family, self.kind, wrapped=self.wrapped)
-        try:
-            module = self._source.module()
-        except HeadlightError:
-            return about
-        if isinstance(module, KeptOutputs):
-            return about
-        revision = getattr(getattr(module, "config", None), "_commit_hash", None)
-        return about._replace(revision=revision, weights=contents.weights_hash(module))
-
-    def _outputs(self) -> dict[str, tuple[Tensor, Tensor | None]]:
-        """Each module of W_O: (its weight as the model stores it, its bias)."""
-        module, linears = self._source.module(), {layer.site.output for layer in self._all_layers()}
-        stored = {one: one.weight(module).T if one.width or one.transposed else one.weight(module) for one in linears}
-        return {one.module: (stored[one].contiguous(), one.bias(module)) for one in linears}
+        return contents.About(self.model_name, self.family, self.kind, wrapped=self.wrapped)
 
     def detached(self) -> Trace:
         """The same numbers as arrays, outside the graph of a pass with gradients; of any other trace, itself."""
@@ -196,8 +181,7 @@ class Trace(NamedStreamReaders):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its file is, without the model: what needs weights then says so."""
-        about = contents.About(self.model_name, self.family, self.kind, wrapped=self.wrapped)
-        return _unpickled, (writing.to_bytes(about, self.changes, self._streams.values(), {}),)
+        return _unpickled, (writing.to_bytes(self._about(), self.changes, self._streams.values(), {}),)
 
     def __copy__(self) -> Trace:
         """Itself: nothing in it can be changed."""
@@ -273,25 +257,7 @@ class Trace(NamedStreamReaders):
         import pandas as pd
 
         names = self.streams if stream is None else (self.stream(stream).name,)
-        return pd.concat([_weights(self.detached().stream(name)) for name in names], ignore_index=True)
-
-
-def _weights(own: StreamTrace) -> pd.DataFrame:
-    import pandas as pd
-
-    parts = []
-    for layer in range(own.n_layers):
-        patterns, may_look = own.patterns(layer), own.may_look(layer)
-        query, key = np.nonzero(may_look)
-        head = np.repeat(np.arange(len(patterns)), len(query))
-        query, key = np.tile(query, len(patterns)), np.tile(key, len(patterns))
-        columns = {"layer": layer, "head": head, "query": query, "key": key, "weight": patterns[head, query, key]}
-        parts.append(pd.DataFrame(columns))
-    table = pd.concat(parts, ignore_index=True)
-    table.insert(0, "stream", own.name)
-    table.insert(4, "query_token", np.array(own.tokens.labels)[table["query"]])
-    table.insert(6, "key_token", np.array(own.key_tokens.labels)[table["key"]])
-    return table
+        return pd.concat([weights_table(self.detached().stream(name)) for name in names], ignore_index=True)
 
 
 def _unpickled(data: bytes) -> Trace:

@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_core.errors import check_index
 from attn_core.text.tokens import Tokens
-from attn_core.traces.changes import Changes
 from attn_core.traces.parity import ROW_SUM, Parity
+from attn_core.views.array_reader import ArrayReader
 
 MOST_NAMED = 3  # rows that are named, of those that do not sum to 1
 
 
 @dataclass(frozen=True, eq=False)
-class GivenAttention:
+class GivenAttention(ArrayReader):
     """Weights [layer, head, query, key] between tokens, read as a trace is; there is no model to compare them with."""
 
     model_name: str
@@ -43,36 +42,6 @@ class GivenAttention:
     @property
     def wrapped(self) -> bool:
         return True
-
-    @property
-    def changes(self) -> Changes:
-        return Changes()
-
-    @property
-    def n_layers(self) -> int:
-        return len(self.weights)
-
-    @property
-    def n_heads(self) -> int:
-        return int(self.weights.shape[1])
-
-    def stream(self, name: str | None = None) -> GivenAttention:
-        """Itself: these weights are one stream."""
-        if name not in (None, self.name):
-            raise ValueError(f"stream must be {self.name!r}; got {name!r}")
-        return self
-
-    def patterns(self, layer: int) -> NDArray[np.float32]:
-        check_index("layer", layer, self.n_layers)
-        return np.array(self.weights[layer])
-
-    def pattern(self, layer: int, head: int) -> NDArray[np.float32]:
-        check_index("head", head, self.n_heads)
-        return np.asarray(self.patterns(layer)[head])
-
-    def key_group(self, layer: int, head: int) -> tuple[int, ...]:
-        self.pattern(layer, head)
-        return (head,)
 
     def may_look(self, layer: int) -> NDArray[np.bool_]:
         shape = self.weights.shape[-2:]

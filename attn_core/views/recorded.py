@@ -18,8 +18,8 @@ from attn_core.heads import ablation
 from attn_core.heads.summary import HeadSummary, summary_with
 from attn_core.settings import assets_folder
 from attn_core.text.tokens import Tokens
-from attn_core.traces.changes import Changes
 from attn_core.traces.parity import Parity
+from attn_core.views.array_reader import ArrayReader
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +29,7 @@ STARTER = assets_folder() / "data" / "starter.npz"
 
 
 @dataclass(frozen=True, eq=False)
-class Recorded:
+class Recorded(ArrayReader):
     """One sentence through one model, as far as a first screen needs it.
 
     `turns` [layer, head, query]: by how many degrees a token's last vector turns when the head is switched off.
@@ -39,53 +39,22 @@ class Recorded:
     kind: str
     tokens: Tokens
     checked: Parity  # what `Trace.check` said when this was recorded
-    weights: NDArray[np.float32]  # [layer, head, query, key]
+    weights: NDArray[np.float32]  # [layer, head, query, key]; rows sum to 1. The bundled model's heads share no keys
     masks: NDArray[np.bool_]  # who may look at whom, [layer, query, key]
     sizes: NDArray[np.float32]  # ‖ΔE‖, [layer, head, query]
     turns: NDArray[np.float32]
-
-    @property
-    def name(self) -> str:
-        return "self"
-
-    def stream(self, name: str | None = None) -> Recorded:
-        """Itself, since it has one stream: `trace.stream()` of a live trace and of a recorded one read alike."""
-        return self
 
     @property
     def wrapped(self) -> bool:
         return False
 
     @property
-    def changes(self) -> Changes:
-        """None: what is stored is a plain pass."""
-        return Changes()
-
-    @property
     def key_tokens(self) -> Tokens:
         return self.tokens
 
     @property
-    def n_layers(self) -> int:
-        return len(self.weights)
-
-    @property
-    def n_heads(self) -> int:
-        return int(self.weights.shape[1])
-
-    @property
     def n_bytes(self) -> int:
         return self.weights.nbytes + self.masks.nbytes + self.sizes.nbytes + self.turns.nbytes
-
-    def patterns(self, layer: int) -> NDArray[np.float32]:
-        """[head, query, key]; rows sum to 1."""
-        return np.asarray(self.weights[layer], np.float32)
-
-    def pattern(self, layer: int, head: int) -> NDArray[np.float32]:
-        return np.asarray(self.patterns(layer)[head], np.float32)
-
-    def key_group(self, layer: int, head: int) -> tuple[int, ...]:
-        return (head,)  # only the bundled model is recorded, whose heads share nothing
 
     def may_look(self, layer: int) -> NDArray[np.bool_]:
         return np.asarray(self.masks[layer], np.bool_)

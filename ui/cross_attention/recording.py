@@ -2,7 +2,7 @@
 
 written = listen(model, samples, turn, told)          # a few seconds
 heard = look_across(model, samples, written, run)     # one pass; `Heard` keeps only what is drawn
-shown = Shown(heard, "mean", None)                    # … by one head, or the mean of the alignment heads
+by_head = HeardByHead(heard, "mean", None)            # … by one head, or the mean of the alignment heads
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _words(decoder: StreamTrace, first: int, count: int, starts: Floats) -> list
 
 
 @dataclass(frozen=True)
-class Shown:
+class HeardByHead:
     """What was heard, as one head ("3.1") or the mean of the alignment heads ("mean") saw it, and the chosen word."""
 
     heard: Heard

@@ -21,7 +21,7 @@ from attn_core.tolerances import SMALLEST
 from attn_core.traces.reader import Array
 from ui import words
 from ui.cross_attention import sound_inputs
-from ui.cross_attention.recording import MEAN, POSITIONS_A_SECOND, Heard, Shown, envelope, head_names
+from ui.cross_attention.recording import MEAN, POSITIONS_A_SECOND, Heard, HeardByHead, envelope, head_names
 from ui.cross_attention.sound_inputs import BY, SAID
 from ui.drawing import controls, events, gallery, widgets
 from ui.drawing.component import component
@@ -41,22 +41,22 @@ _player = component("player", scripts.asset("app/player.js"))
 def draw(page: Page, handle: Handle[Heard]) -> None:
     """The headline, the recording with its words, the table."""
     heard = handle.value()
-    shown = Shown(heard, page.state["sound_head"], page.state["said"])
+    by_head = HeardByHead(heard, page.state["sound_head"], page.state["said"])
     badges = provenance("live") + weights(entry_of(sound_inputs.MODEL).weights) + parity(heard.parity)
     said = " ".join(map(visible, heard.text.split())) or "…"
-    widgets.lead(shown.lead(), sub=f"{badges}{WORDS.html('sound.under_lead', text=said)}")
+    widgets.lead(by_head.lead(), sub=f"{badges}{WORDS.html('sound.under_lead', text=said)}")
     if not heard.ended:
         widgets.note(WORDS.text("sound.cut", tokens=len(heard.tokens)))
     if not heard.words:
         return
     with widgets.card("recording", WORDS.html("sound.card"), WORDS.html("sound.hint")):
-        _picture(page, shown)
-        _heads(shown)
-    with widgets.card("said", WORDS.html("sound.table.title"), WORDS.html("sound.table.hint", who=shown.who)):
+        _picture(page, by_head)
+        _heads(by_head)
+    with widgets.card("said", WORDS.html("sound.table.title"), WORDS.html("sound.table.hint", who=by_head.who)):
         share = st.column_config.ProgressColumn("weight inside", format="%.0f %%", min_value=0, max_value=100)
-        seconds = {name: st.column_config.NumberColumn(format="%.2f") for name in shown.table() if "(s)" in name}
+        seconds = {name: st.column_config.NumberColumn(format="%.2f") for name in by_head.table() if "(s)" in name}
         st.dataframe(
-            shown.table(),
+            by_head.table(),
             hide_index=True,
             height="content" if len(heard.words) < 14 else 480,
             column_config={"weight inside": share, **seconds},
@@ -64,12 +64,12 @@ def draw(page: Page, handle: Handle[Heard]) -> None:
         )
     remark = WORDS.html("sound.made") if page.state["sound"] == "shipped" else WORDS.html("sound.private")
     st.html(f'<div class="hl-hint">{remark}</div>')
-    _register(shown)
-    page.offer_pictures(f"cross {shown.who}", sentences=[heard.text], model=sound_inputs.MODEL)
+    _register(by_head)
+    page.offer_pictures(f"cross {by_head.who}", sentences=[heard.text], model=sound_inputs.MODEL)
 
 
-def _picture(page: Page, shown: Shown) -> None:
-    heard = shown.heard
+def _picture(page: Page, by_head: HeardByHead) -> None:
+    heard = by_head.heard
     seconds = len(heard.samples) / RATE
 
     def happened() -> None:
@@ -89,13 +89,13 @@ def _picture(page: Page, shown: Shown) -> None:
         "wave": _letters(np.rint(127 * envelope(heard.samples, min(BINS, len(heard.samples))) / loudest), "i1"),
         "mel": _letters(255 * (mel - mel.min()) / max(SMALLEST, float(np.ptp(mel))), "u1"),
         "bands": len(mel),
-        "rows": _letters(255 * np.sqrt(shown.scaled()), "u1"),
-        "chosen": shown.word,
+        "rows": _letters(255 * np.sqrt(by_head.scaled()), "u1"),
+        "chosen": by_head.word,
         "theme": gallery.theme(),
         "says": WORDS.table("sound.says")
         | {
             "word": WORDS.text("sound.word", word="{word}", begins="{begins}", ends="{ends}"),
-            "picture": WORDS.text("sound.picture", who=shown.who, words=len(heard.words)),
+            "picture": WORDS.text("sound.picture", who=by_head.who, words=len(heard.words)),
         },
     }
     with st.container(key="recorded"):
@@ -109,10 +109,10 @@ def _letters(numbers: Array, kind: str) -> str:
     return base64.b64encode(numbers.astype(kind).tobytes()).decode()
 
 
-def _heads(shown: Shown) -> None:
+def _heads(by_head: HeardByHead) -> None:
     """By whom it is seen: the mean of the alignment heads, or one head, those marked."""
-    layers, heads = shown.heard.cross.shape[:2]
-    marked = {f"{layer}.{head}" for layer, head in shown.heard.alignment}
+    layers, heads = by_head.heard.cross.shape[:2]
+    marked = {f"{layer}.{head}" for layer, head in by_head.heard.alignment}
 
     def name(value: str) -> str:
         if value == MEAN:
@@ -125,18 +125,18 @@ def _heads(shown: Shown) -> None:
     st.html(f'<div class="hl-hint">{WORDS.html("sound.heads.hint", marked=", ".join(sorted(marked)))}</div>')
 
 
-def _register(shown: Shown) -> None:
+def _register(by_head: HeardByHead) -> None:
     """The cross-attention as a picture to save, in at most `PAPER` moments, each the sum of its positions."""
-    n = shown.weights.shape[1]
+    n = by_head.weights.shape[1]
     edges = np.linspace(0, n, min(PAPER, n) + 1).astype(int)[:-1]
-    pooled = np.add.reduceat(shown.weights, edges, axis=1)  # [token, position] → [token, moment]
+    pooled = np.add.reduceat(by_head.weights, edges, axis=1)  # [token, position] → [token, moment]
     make = partial(
         heatmap_spec,
         pooled,
-        [visible(token.strip()) or "␣" for token in shown.heard.tokens],
+        [visible(token.strip()) or "␣" for token in by_head.heard.tokens],
         [f"{edge / POSITIONS_A_SECOND:.2f} s" for edge in edges],
-        head=shown.by,
+        head=by_head.by,
     )
     gallery.register_chart(
-        WORDS.text("sound.saved"), make, WORDS.text("sound.picture", who=shown.who, words=len(shown.heard.words))
+        WORDS.text("sound.saved"), make, WORDS.text("sound.picture", who=by_head.who, words=len(by_head.heard.words))
     )

@@ -35,7 +35,7 @@ PARAMS = [MEASURE, TOWARDS, AGAINST]
 
 
 @dataclass(frozen=True)
-class HeadMap:
+class DeltaMap:
     """One number for every head [layer, head], for each layer's attention and MLP [layer], and what it is.
 
     `name` is plain text, for hovers; `hint` is HTML, for people.
@@ -102,28 +102,28 @@ def draw(update: TokenUpdate) -> None:
     fold("The numbers: every head of every layer, attention and MLP", "numbers_heads", numbers)
 
 
-def _numbers(found: HeadMap) -> None:
+def _numbers(found: DeltaMap) -> None:
     st.dataframe(_table(found), hide_index=True)
 
 
-def _table(found: HeadMap) -> pd.DataFrame:
+def _table(found: DeltaMap) -> pd.DataFrame:
     heads = {f"head {head}": found.heads[:, head] for head in range(found.heads.shape[1])}
     layers = np.arange(len(found.mlp))
     return pd.DataFrame({"layer": layers, **heads, "attention": found.attention, "MLP": found.mlp})
 
 
-def head_map(update: TokenUpdate) -> HeadMap:
+def head_map(update: TokenUpdate) -> DeltaMap:
     """The numbers that the link asks for. Raises HeadlightError with the reason where they cannot be had."""
     measure, added = st.session_state["measure"], update.added
     attention = added.heads.sum(axis=1) + added.bias  # [layer, d_model]
     if measure == "size":
         name, hint = f"size of ΔE for {update.name}", WORDS.html("map.size")
-        return HeadMap(geometry.norm(update.heads), geometry.norm(attention), geometry.norm(added.mlp), name, hint)
+        return DeltaMap(geometry.norm(update.heads), geometry.norm(attention), geometry.norm(added.mlp), name, hint)
     if measure == "logit":
         return _logits(update)
     direction, name, hint = _direction(update, measure)
     heads, layers, mlp = (geometry.along(part, direction) for part in (update.heads, attention, added.mlp))
-    return HeadMap(heads, layers, mlp, name, hint)
+    return DeltaMap(heads, layers, mlp, name, hint)
 
 
 def _direction(update: TokenUpdate, measure: str) -> tuple[Array, str, Markup]:
@@ -143,7 +143,7 @@ def _direction(update: TokenUpdate, measure: str) -> tuple[Array, str, Markup]:
     return vector, way, together(hint, WORDS.html("map.pieces", words=", ".join(pieces)) if pieces else "")
 
 
-def _logits(update: TokenUpdate) -> HeadMap:
+def _logits(update: TokenUpdate) -> DeltaMap:
     """How much every part adds to the logit of a next word, or to the difference of two."""
     towards, against = update.page.state["towards"].strip(), update.page.state["against"].strip()
     word = _ids(update, towards)[0] if towards else int(update.stack.logits(update.position).argmax())
@@ -166,7 +166,7 @@ def _logits(update: TokenUpdate) -> HeadMap:
         own=signed(parts.logit),
         badge=markup.badge(WORDS.text("map.agrees", "yes" if same else "no"), "ok" if same else "bad"),
     )
-    return HeadMap(own, every.sum(axis=1) + parts.bias, parts.mlp, name=name, hint=hint)
+    return DeltaMap(own, every.sum(axis=1) + parts.bias, parts.mlp, name=name, hint=hint)
 
 
 def _attribution(update: TokenUpdate, word: int) -> LogitAttribution:

@@ -10,11 +10,12 @@ from attn_core.errors import HeadlightError
 from attn_core.text.decoding import visible
 from ui import stream, words
 from ui.delta_e.token import TokenUpdate
-from ui.drawing import controls, widgets
+from ui.drawing import controls
 from ui.stream import choose_word
 
 if TYPE_CHECKING:
     from ui.page import Page
+from ui.shell.progress import stop_with
 
 WORDS = words.beside(__file__)
 
@@ -33,8 +34,7 @@ def of(page: Page) -> TokenUpdate:
     try:
         update.decomposition  # noqa: B018
     except HeadlightError as reason:
-        widgets.problem(str(reason), WORDS.text("page.reason"))
-        st.stop()
+        stop_with(str(reason), WORDS.text("page.reason"))
     return update
 
 

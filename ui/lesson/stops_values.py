@@ -20,6 +20,7 @@ from attn_core.parameters.tree import shares
 from attn_core.prediction.next_token import next_words
 from attn_core.residual import geometry
 from attn_core.text.numbers import percent
+from attn_core.traces.stream import StreamTrace
 from attn_core.views.recorded import SENTENCE
 from attn_core.views.snippets.heads import pattern as pattern_lines
 from attn_core.views.snippets.parameters import parameters as parameters_lines
@@ -72,25 +73,9 @@ def masking(page: Reader) -> Stop:
     pattern, may_look = trace.pattern(layer, at), trace.may_look(layer)
     noun = labels.index(word)
     found = int(np.argmax(pattern[noun]))
-    figure = partial(
-        heatmap_spec,
-        pattern,
-        labels,
-        head=head,
-        masked=~may_look,
-        selected_query=noun,
-        query_special=trace.tokens.special,
-    )
-    scores = partial(
-        heatmap_spec,
-        trace.raw_scores(layer, at),
-        labels,
-        head=head,
-        kind="signed",
-        measure="q·k",
-        selected_query=noun,
-        query_special=trace.tokens.special,
-    )
+    drawn = partial(heatmap_spec, head=head, selected_query=noun, query_special=trace.tokens.special)
+    figure = partial(drawn, pattern, labels, masked=~may_look)
+    scores = partial(drawn, trace.raw_scores(layer, at), labels, kind="signed", measure="q·k")
     share, options = percent(float(pattern[noun, found])), WORDS.table("masking.options")
     where: dict[str, str | int] = {"model": model, "text": text, "layer": layer, "head": at, "query": noun}
     says_next = next_words(trace, 1)[0] if kind == "real" else None
@@ -173,18 +158,6 @@ def many_heads(page: Reader) -> Stop:
     )
     says = "Every head of every layer: rows are layers, columns are heads"
     tiles = HeadTiles(packet, says, (LAYER, HEAD))
-    rows = trace.patterns(LAYER)[:, creature]  # [head, key]
-    beside = np.where(trace.tokens.special, 0.0, rows)
-    beside[:, creature] = 0.0
-    most = beside.argmax(axis=-1)  # [head]: the word that creature looks at most, itself and special tokens left out
-    found = [float(rows[head, key]) for head, key in enumerate(most)]
-    looks = [f"{trace.tokens.labels[key]} {percent(weight)}" for key, weight in zip(most, found, strict=True)]
-    asked = Bars(
-        WORDS.text("many_heads.looks", layer=LAYER),
-        [WORDS.text("many_heads.head", layer=LAYER, head=head) for head in range(n_heads)],
-        [Column(WORDS.text("many_heads.most"), found, looks, "weight", 1.0)],
-        head="head",
-    )
     back = percent(float(trace.pattern(0, 2)[creature][creature - 1]))
     return Stop(
         title=WORDS.text("many_heads.title"),
@@ -199,7 +172,23 @@ def many_heads(page: Reader) -> Stop:
             "many_heads.reveals", of_gpt_3=96 * 96, n_layers=n_layers, n_heads=n_heads, here=n_layers * n_heads
         ),
         page_link=("find_heads", WORDS.text("many_heads.page_link"), {"model": MODEL, "text": SENTENCE}),
-        also=(asked, WORDS.html("many_heads.looks_reads", layer=LAYER, n_heads=n_heads)),
+        also=(_looked_at_most(trace, creature), WORDS.html("many_heads.looks_reads", layer=LAYER, n_heads=n_heads)),
+    )
+
+
+def _looked_at_most(trace: StreamTrace, creature: int) -> Bars:
+    """The word that each head of the layer lets creature look at most, itself and special tokens left out."""
+    rows = trace.patterns(LAYER)[:, creature]  # [head, key]
+    beside = np.where(trace.tokens.special, 0.0, rows)
+    beside[:, creature] = 0.0
+    most = beside.argmax(axis=-1)  # [head]
+    found = [float(rows[head, key]) for head, key in enumerate(most)]
+    looks = [f"{trace.tokens.labels[key]} {percent(weight)}" for key, weight in zip(most, found, strict=True)]
+    return Bars(
+        WORDS.text("many_heads.looks", layer=LAYER),
+        [WORDS.text("many_heads.head", layer=LAYER, head=head) for head in range(trace.n_heads)],
+        [Column(WORDS.text("many_heads.most"), found, looks, "weight", 1.0)],
+        head="head",
     )
 
 

@@ -73,6 +73,7 @@ def _causal(subject: StepSubject) -> None:
 def pattern(subject: StepSubject, turned: bool, guessed: int | None) -> None:
     """Step 6: scores become shares."""
     whole = subject.stages.pattern.numpy()  # [query, key], rows sum to 1
+    n = f"{len(subject.queries)} × {len(subject.keys)}"
     share = percent(float(whole[subject.query, subject.key]))
     word, other, way = subject.query_html, subject.key_html, "columns" if turned else "rows"
     with widgets.card("step_6"):
@@ -81,14 +82,7 @@ def pattern(subject: StepSubject, turned: bool, guessed: int | None) -> None:
             WORDS.html("step_6.what", word=word, other=other, share=share),
             aside=WORDS.html("step_6.both_ways", way, word=word, other=other),
             formulas=[
-                [
-                    ("A", f"{len(subject.queries)} × {len(subject.keys)}"),
-                    "=",
-                    "softmax(",
-                    ("masked", ""),
-                    ")",
-                    "each row",
-                ],
+                [("A", n), "=", "softmax(", ("masked", ""), ")", "each row"],
                 ["e<sup>score</sup>", "÷", "Σ e<sup>score</sup>"],
             ],
         )

@@ -1,7 +1,7 @@
-"""The flow that the page's link asks for, and all that is said of it: shares, lines, points, a table. No Streamlit.
+"""The flow that the page's link asks for, and all that is said of it: shares, a headline, a table. No Streamlit.
 
 asked.shares["alti"]                   # what every word, the bias (and the MLPs) have of what is on top
-asked.lines, asked.points              # what the picture draws, each with the heads that carried it
+asked.headline(), asked.table()        # in words, and as a table; `flow_picture` says what is drawn
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from attn_core.circuits.flow import MEASURES, Flow, LayerParts, disagreement, flow
+from attn_core.circuits.flow import FLOW_MEASURES, Flow, LayerParts, disagreement, flow
 from attn_core.circuits.logit_flow import LogitFlow, LogitTop, logit_top
 from attn_core.errors import HeadlightError
-from attn_core.figures.circuits.flow import FlowLine, FlowPoint
 from attn_core.prediction.next_token import TokenPrediction, next_words, predicts
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent, signed
@@ -33,11 +32,6 @@ if TYPE_CHECKING:
 
 WORDS = words.beside(__file__, "flow.toml")
 SAID, OFFERED = 3, 5  # words that the headline names; next words that can be put on top
-MOST_LINES, THINNEST, NAMED = (
-    160,
-    0.005,
-    0.02,
-)  # lines drawn; the share from which one is, and from which it names heads
 Sizes = np.ndarray  # [layer, head, query, key]: how long what a head brings is
 
 
@@ -105,8 +99,6 @@ class AskedFlow:
         """A share in percent, or a part of a logit with its sign."""
         return signed(part) if self.logits else percent(part)
 
-    # --- In words ------------------------------------------------------------------------------------------------
-
     def headline(self) -> Markup:
         """The words from which most came."""
         word = markup.query(self.word)
@@ -147,7 +139,7 @@ class AskedFlow:
         found.append((self.said(float(own[n])), WORDS.text("numbers.bias")))
         if self.logits:
             found.append((self.said(float(own[n + 1])), WORDS.text("numbers.mlps")))
-        for other in MEASURES:
+        for other in FLOW_MEASURES:
             if other != self.measure and not np.isnan(self.shares[other]).any():
                 found.append((percent(self.apart(other)), WORDS.text("numbers.apart", other)))
         return found
@@ -164,88 +156,6 @@ class AskedFlow:
         names = [*tokens, *self.names[len(tokens) :]]
         return pd.DataFrame({"word": names, **{name: np.round(own, 6) for name, own in self.shares.items()}})
 
-    # --- In the picture ------------------------------------------------------------------------------------------
-
-    @cached_property
-    def _reach(self) -> np.ndarray:
-        """What every token holds at every layer, [layer + 1, token + 1], as a share of what is on top."""
-        if self.logits:
-            return np.nan_to_num(self.logits[self.measure].reach / self._whole)
-        return np.nan_to_num(self.flows[self.measure].reach(self.viewed.query, self.viewed.n_layers))
-
-    @property
-    def _whole(self) -> float:
-        """What widths are shares of: the sizes of all that is brought to a logit."""
-        found = self.logits[self.measure]
-        return max(float(np.abs(found.top.brought).sum() + abs(found.top.own)), SMALLEST)
-
-    @cached_property
-    def lines(self) -> list[FlowLine]:
-        """The widest lines, the thinnest first."""
-        found = []
-        for layer, edges in enumerate(self.flows[self.measure].edges):
-            width = np.nan_to_num(self._reach[layer + 1, :-1, None] * edges)  # [query, key + 1]
-            found += [(float(width[i, j]), layer, int(j), int(i)) for i, j in np.argwhere(np.abs(width) > THINNEST)]
-        if self.logits:
-            brought = self.logits[self.measure].top.brought / self._whole  # [layer, token]
-            at = np.argwhere(np.abs(brought) > NAMED)
-            found += [(float(brought[i, j]), int(i), int(j), -1) for i, j in at]
-        widest = sorted(found, key=lambda line: abs(line[0]))[-MOST_LINES:]
-        return [self._line(*line) for line in widest]
-
-    def _line(self, share: float, layer: int, lower: int, upper: int) -> FlowLine:
-        straight, names = upper < 0, self.names
-        target = self.viewed.query if straight else upper
-        above = WORDS.text("picture.logit") if straight else names[upper]
-        said = WORDS.text("picture.line", lower=names[lower], upper=above, layer=layer, share=self._share(share))
-        heads = self._heads(layer, target, lower if lower < len(self.viewed.keys) else None)
-        named = abs(share) > NAMED and heads
-        says = [said, *([WORDS.text("picture.heads", heads=heads)] if named else [])]
-        return FlowLine(layer, lower, None if straight else upper, share, says)
-
-    @cached_property
-    def points(self) -> list[FlowPoint]:
-        found, last = [], self.viewed.n_layers
-        for layer, at in np.argwhere(np.abs(self._reach) > THINNEST):
-            share, at = float(self._reach[layer, at]), int(at)
-            place = WORDS.text("picture.place", "end" if layer == last else "before", layer=layer)
-            says = [WORDS.text("picture.point", name=self.names[at], place=place, share=self._share(share))]
-            if layer and abs(share) > NAMED and at < len(self.viewed.keys):
-                says.append(WORDS.text("picture.heads", heads=self._heads(int(layer) - 1, at, None)))
-            found.append(FlowPoint(int(layer), at, share, says))
-        return found
-
-    def _share(self, share: float) -> str:
-        return self.said(share * self._whole if self.logits else share)
-
-    def _heads(self, layer: int, token: int, source: int | None) -> str:
-        """The three heads that brought a token most, from one source or from all, with their shares of all lengths."""
-        viewed, sizes = self.viewed, flows_of(self.viewed)[1][layer]  # [head, query, key]
-        if source is None:
-            lengths = np.linalg.norm(viewed.reader.heads_delta_e(layer, token), axis=1)
-        else:
-            lengths = sizes[:, token, source]
-        best, whole = np.argsort(-lengths, kind="stable")[:3], max(float(lengths.sum()), SMALLEST)
-        if lengths.sum() <= SMALLEST:
-            return ""
-        return ", ".join(f"{layer}.{head} ({percent(float(lengths[head] / whole))})" for head in best)
-
-    def places(self) -> pd.DataFrame:
-        """Every line of the picture, with the heads that carried it: the picture as a table."""
-        rows = [(line.layer, self.names[line.lower], "", line.share, line.says) for line in reversed(self.lines)]
-        targets = [WORDS.text("picture.logit") if line.upper is None else self.names[line.upper] for line in self.lines]
-        column = "of the logit" if self.logits else "share %"
-        factor = self._whole if self.logits else 100
-        return pd.DataFrame(
-            {
-                "layer": [row[0] for row in rows],
-                "from": [row[1] for row in rows],
-                "to": targets[::-1],
-                column: [round(factor * row[3], 3) for row in rows],
-                "heads": [row[4][1] if len(row[4]) > 1 else "" for row in rows],
-            }
-        )
-
 
 def flows_of(
     viewed: StreamView, progress: Callable[[float], None] | None = None
@@ -259,14 +169,14 @@ def _flows(
 ) -> tuple[dict[str, Flow], list[Sizes]]:
     stream, told = trace.stream(name), progress or (lambda share: None)
     found = {}
-    for done, measure in enumerate(MEASURES):
+    for done, measure in enumerate(FLOW_MEASURES):
         found[measure] = flow(stream, measure, progress=_among_all(told, done))
     return found, [LayerParts.of(stream, layer).sizes().astype(np.float32) for layer in range(stream.n_layers)]
 
 
 def _among_all(tell: Callable[[float], None], done: int) -> Callable[[float], None]:
     """The progress of one measure as a part of that of all, of which some are done."""
-    return lambda share: tell((done + share) / len(MEASURES))
+    return lambda share: tell((done + share) / len(FLOW_MEASURES))
 
 
 def _logit_top(trace: Trace, token: int, word: int) -> LogitTop:

@@ -22,6 +22,7 @@ from ui.shell.progress import announced
 from ui.stream import choose_word
 from ui.why_there import taken_out
 from ui.why_there.flow import OFFERED, AskedFlow, flows_of, offered_words
+from ui.why_there.flow_picture import FlowPicture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,9 +63,10 @@ def draw(page: Page, views: Callable[[], object]) -> None:
     with headline:
         widgets.lead(asked.headline(), f"{page.badges(viewed.trace)}{WORDS.html('page.sub', asked.top)}")
     with widgets.card("flow", _title(asked), WORDS.html("picture.hint", asked.top)):
-        _picture(asked)
+        drawn = FlowPicture(asked)
+        _picture(drawn)
         widgets.number_row(asked.numbers())
-        places = partial(st.dataframe, asked.places(), hide_index=True)
+        places = partial(st.dataframe, drawn.table(), hide_index=True)
         fold(WORDS.text("picture.places"), "numbers_places", places)
     hint = WORDS.html("words.hint", asked.top, word=asked.word, next=asked.following)
     with widgets.card("words", WORDS.html("words.title"), hint):
@@ -102,13 +104,14 @@ def _about(asked: AskedFlow) -> str:
     return WORDS.text("words.logit_of", next=following, word=asked.word) if following else asked.word
 
 
-def _picture(asked: AskedFlow) -> None:
+def _picture(drawn: FlowPicture) -> None:
+    asked = drawn.asked
     names = asked.names[: len(asked.viewed.keys) + 1]
     figure = partial(
         flow_lines,
         names,
-        asked.lines,
-        asked.points,
+        drawn.lines,
+        drawn.points,
         asked.viewed.n_layers,
         asked.viewed.query,
         next_word=asked.following or None,

@@ -21,6 +21,7 @@ from ui.why_there.trail import TRAIL
 
 if TYPE_CHECKING:
     from ui.page import Page
+from ui.shell.progress import stop_with
 
 WORDS = words.beside(__file__)
 COMPARED = choice("compared", WORDS.table("compared"), label="Compared")
@@ -34,8 +35,7 @@ def of(page: Page) -> AskedScore:
     try:
         asked.parts  # noqa: B018
     except HeadlightError as reason:
-        widgets.problem(str(reason), WORDS.text("page.reason"))
-        st.stop()
+        stop_with(str(reason), WORDS.text("page.reason"))
     return asked
 
 

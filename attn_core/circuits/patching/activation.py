@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from attn_core.capture.model import Model
     from attn_core.traces.trace import Trace
 
-KINDS = (*OF_A_LAYER, *OF_A_HEAD)
+PATCHED_PLACES = (*OF_A_LAYER, *OF_A_HEAD)
 TOKENS_A_PASS = 512  # of all rows of a batch together
 Progress = Callable[[int, int], None]
 
@@ -70,8 +70,8 @@ def patching(
     `batch` rows share a pass. `progress(done, passes)` is told how far it is; whatever it raises ends the work, as
     `attn_core.errors.Cancelled`. `run` stands in for `attn_core.trace`, and `turn` is held around each batch.
     """
-    if at not in KINDS:
-        raise ValueError(f"at must be one of {', '.join(KINDS)}; got {at!r}")
+    if at not in PATCHED_PLACES:
+        raise ValueError(f"at must be one of {', '.join(PATCHED_PLACES)}; got {at!r}")
     each = at in OF_A_LAYER if by_position is None else by_position
     told = _sentences(a, b, answer, position, target)
     done: list[PatchedPair] = []

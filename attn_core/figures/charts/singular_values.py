@@ -75,14 +75,9 @@ def singular_values(values: NDArray[np.floating], d_head: int, floor: float, *, 
             customdata=[f"{value:.3g}" for value in values[mask]],
             hovertemplate="direction %{x}: strength <b>%{customdata}</b><extra></extra>",
         )
-    line = {"color": role["soft"], "width": 1, "dash": "dot"}
-    chart.add_vertical(d_head + 0.5, line)
-    chart.add_horizontal(floor, line)
-    quiet = {"showarrow": False, "font": {"color": role["soft"], "size": 12}}
-    floor_at, top_at = float(np.log10(floor)), float(np.log10(values[0]))
-    chart.add_annotation(x=1, xref="x domain", y=floor_at, yanchor="bottom", xanchor="right", text=FLOOR, **quiet)
-    chart.add_annotation(x=d_head + 0.5, y=top_at, xanchor="left", xshift=6, text=f"d_head = {d_head}", **quiet)
-    powers = range(int(np.ceil(top_at)), int(np.floor(np.log10(bottom))), -4)
+    top = float(np.log10(values[0]))
+    _add_limits(chart, d_head, floor, top, role["soft"])
+    powers = range(int(np.ceil(top)), int(np.floor(np.log10(bottom))), -4)
     chart.lay_out(
         margin={"t": 8, "l": 62, "r": 8, "b": 46},
         showlegend=False,
@@ -104,3 +99,14 @@ def singular_values(values: NDArray[np.floating], d_head: int, floor: float, *, 
 
 
 FLOOR = "below this line: rounding of float64, not the head"
+
+
+def _add_limits(chart: ChartSpec, d_head: int, floor: float, top: float, colour: str) -> None:
+    """Where the head's directions end, and where rounding begins; `top` is the power of ten of the largest value."""
+    line = {"color": colour, "width": 1, "dash": "dot"}
+    chart.add_vertical(d_head + 0.5, line)
+    chart.add_horizontal(floor, line)
+    quiet = {"showarrow": False, "font": {"color": colour, "size": 12}}
+    at = float(np.log10(floor))
+    chart.add_annotation(x=1, xref="x domain", y=at, yanchor="bottom", xanchor="right", text=FLOOR, **quiet)
+    chart.add_annotation(x=d_head + 0.5, y=top, xanchor="left", xshift=6, text=f"d_head = {d_head}", **quiet)

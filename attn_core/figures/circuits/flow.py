@@ -6,6 +6,7 @@ Or, from a next word's logit down: that word on top, orange lines for what raise
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 from attn_core.figures.charts.spec import ChartSpec
@@ -49,53 +50,56 @@ def flow_lines(
     theme: Theme,
 ) -> ChartSpec:
     """`names` are the tokens and, last, the bias; `query` is the token on top, or the one before the next word."""
-    role, steps = roles(theme), [colour for _, colour in diverging(theme)]
     signed = next_word is not None
     top = n_layers + (ABOVE if signed else 0)
     chart = ChartSpec(theme, height=110 + round(min(LAYER, max(NARROWEST, TALLEST / top)) * top))
-
-    def colour(share: float, token: int) -> str:
-        if signed:
-            return steps[-2] if share > 0 else steps[1]
-        return role["key"] if token < len(names) - 1 else role["soft"]
-
+    colour = partial(_colour, theme, signed, len(names) - 1)
     for line in lines:
-        straight = line.upper is None
-        chart.add(
-            "scatter",
-            x=[line.lower, query if line.upper is None else line.upper],
-            y=[line.layer, top if straight else line.layer + 1],
-            mode="lines",
-            line={
-                "color": colour(line.share, line.lower),
-                "width": 0.8 + 13 * min(1.0, abs(line.share)),
-                "dash": "dot" if straight else "solid",
-            },
-            opacity=0.35 + 0.6 * min(1.0, 2 * abs(line.share)),
-            hoverinfo="skip",
-        )
+        _add_line(chart, line, (query, top), colour(line.share, line.lower))
     _add_middles(chart, lines, query, top)
+    role = roles(theme)
+    _add_points(chart, points, [role["query"] if p[:2] == (top, query) else colour(p.share, 0) for p in points])
+    word = names[query] if next_word is None else next_word
+    where = {"x": query, "y": top, "yshift": 18, "showarrow": False}
+    chart.add_annotation(text=f"<b>{shorten(word)}</b>", font={"color": role["query"], "size": 14}, **where)
+    _lay_out(chart, names, n_layers, top)
+    return chart
+
+
+def _colour(theme: Theme, signed: bool, bias: int, share: float, token: int) -> str:
+    """Of a logit, whether a share raises or lowers it; else that of a key, or a soft one for the bias."""
+    if signed:
+        steps = [colour for _, colour in diverging(theme)]
+        return steps[-2] if share > 0 else steps[1]
+    return roles(theme)["key" if token < bias else "soft"]
+
+
+def _add_line(chart: ChartSpec, line: FlowLine, end: tuple[int, float], colour: str) -> None:
+    """One line; `end` is where those go that lead straight to the top."""
+    straight = line.upper is None
+    chart.add(
+        "scatter",
+        x=[line.lower, end[0] if line.upper is None else line.upper],
+        y=[line.layer, end[1] if straight else line.layer + 1],
+        mode="lines",
+        line={"color": colour, "width": 0.8 + 13 * min(1.0, abs(line.share)), "dash": "dot" if straight else "solid"},
+        opacity=0.35 + 0.6 * min(1.0, 2 * abs(line.share)),
+        hoverinfo="skip",
+    )
+
+
+def _add_points(chart: ChartSpec, points: Sequence[FlowPoint], colours: Sequence[str]) -> None:
+    """What each token holds before each layer, as a dot of that size."""
     chart.add(
         "scatter",
         name="points",
         x=[point.token for point in points],
         y=[point.layer for point in points],
         mode="markers",
-        marker={
-            "size": [6 + 16 * min(1.0, abs(point.share)) ** 0.5 for point in points],
-            "color": [
-                role["query"] if (point.layer, point.token) == (top, query) else colour(point.share, 0)
-                for point in points
-            ],
-        },
+        marker={"size": [6 + 16 * min(1.0, abs(point.share)) ** 0.5 for point in points], "color": list(colours)},
         text=[_said(point.says) for point in points],
         hoverinfo="text",
     )
-    word = names[query] if next_word is None else next_word
-    where = {"x": query, "y": top, "yshift": 18, "showarrow": False}
-    chart.add_annotation(text=f"<b>{shorten(word)}</b>", font={"color": role["query"], "size": 14}, **where)
-    _lay_out(chart, names, n_layers, top)
-    return chart
 
 
 def _add_middles(chart: ChartSpec, lines: Sequence[FlowLine], query: int, top: float) -> None:

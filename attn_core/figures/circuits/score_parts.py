@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,32 +44,37 @@ def writer_matrix(
         hovertemplate="%{customdata[0]} in the query × %{customdata[1]} in the key: <b>%{text}</b><extra></extra>",
     )
     if max(matrix.shape) <= MOST_NUMBERS:
-        steps = [colour for _, colour in diverging(theme)]
-        for (i, j), part in np.ndenumerate(matrix):
-            ink = ink_on(shade(steps, 0.5 + 0.5 * float(part) / limit))
-            said = f"{_number(float(part), limit):.2f}".replace("-", MINUS)
-            chart.add_annotation(x=j, y=i, text=said, showarrow=False, font={"size": 10.5, "color": ink})
-    quiet = {"showgrid": False, "zeroline": False, "fixedrange": True}
+        _write_numbers(chart, matrix, limit, theme)
     chart.lay_out(
         margin={"t": 8, "l": 8, "r": 8, "b": 8},
         xaxis={
-            "title": {"text": f"who wrote {phrase(shorten(key))} (key)", "font": {"color": role["key"]}},
-            "tickvals": list(range(len(key_names))),
-            "ticktext": [phrase(name) for name in key_names],
+            **_writers_axis(key_names, key, "key", role["key"]),
             "autotickangles": [0, -45, -90],  # a turned name ends below its column: none is cut at the right edge
-            "automargin": True,
-            **quiet,
         },
-        yaxis={
-            "title": {"text": f"who wrote {phrase(shorten(query))} (query)", "font": {"color": role["query"]}},
-            "tickvals": list(range(len(query_names))),
-            "ticktext": [phrase(name) for name in query_names],
-            "autorange": "reversed",
-            "automargin": True,
-            **quiet,
-        },
+        yaxis={**_writers_axis(query_names, query, "query", role["query"]), "autorange": "reversed"},
     )
     return chart
+
+
+def _write_numbers(chart: ChartSpec, matrix: Array, limit: float, theme: Theme) -> None:
+    """Each part in its cell, in ink that is read on its colour."""
+    steps = [colour for _, colour in diverging(theme)]
+    for (i, j), part in np.ndenumerate(matrix):
+        ink = ink_on(shade(steps, 0.5 + 0.5 * float(part) / limit))
+        said = f"{_number(float(part), limit):.2f}".replace("-", MINUS)
+        chart.add_annotation(x=j, y=i, text=said, showarrow=False, font={"size": 10.5, "color": ink})
+
+
+def _writers_axis(names: Sequence[str], word: str, side: str, colour: str) -> dict[str, Any]:
+    return {
+        "title": {"text": f"who wrote {phrase(shorten(word))} ({side})", "font": {"color": colour}},
+        "tickvals": list(range(len(names))),
+        "ticktext": [phrase(name) for name in names],
+        "automargin": True,
+        "showgrid": False,
+        "zeroline": False,
+        "fixedrange": True,
+    }
 
 
 def _number(part: float, limit: float) -> float:

@@ -144,39 +144,9 @@ def boxes(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
 def table(labels: Sequence[str], columns: Sequence[Column], head: str = "word") -> go.Figure:
     """A table of bars (`bars.bars`): one row a word, one column a quantity, each number beside its bar."""
     side = 7.4 * max(len(shorten(label, 30)) for label in labels)
-    figure, n = go.Figure(), len(columns)
+    figure = go.Figure()
     for i, column in enumerate(columns):
-        name = "" if i == 0 else str(i + 1)
-        numbers = np.nan_to_num(np.asarray(column.numbers, dtype=float), neginf=0.0, posinf=0.0)
-        most = max(SMALLEST, float(np.abs(numbers).max(initial=0.0)) if column.most is None else column.most)
-        colour = COLOUR.get(column.role, COLOUR["soft"] if column.role == "plain" else COLOUR["accent"])
-        figure.add_bar(
-            x=np.asarray(column.numbers, dtype=float),
-            y=list(range(len(labels))),
-            orientation="h",
-            xaxis=f"x{name}",
-            yaxis="y",
-            name=column.title,
-            marker={"color": colour},
-            text=[escape(text).replace("␠", " ") for text in column.texts],
-            textposition="outside",
-            cliponaxis=False,
-            textfont={"size": 11},
-            meta={"rows": list(labels), "row": head},
-        )
-        low = -1.35 if (numbers < 0).any() else 0
-        figure.update_layout(
-            {
-                f"xaxis{name}": {
-                    "domain": [(i + 0.04) / n, (i + 0.96) / n],
-                    "anchor": "y",
-                    "range": [low * most, 1.35 * most],
-                    "showticklabels": False,
-                    "side": "top",
-                    "title": {"text": phrase(column.title), "font": {"size": 12}, "standoff": 4},
-                }
-            }
-        )
+        _add_column(figure, column, labels, head, (i, len(columns)))
     figure.update_yaxes(
         tickvals=list(range(len(labels))),
         ticktext=[shorten(label, 30).replace("␠", " ") for label in labels],
@@ -185,6 +155,37 @@ def table(labels: Sequence[str], columns: Sequence[Column], head: str = "word") 
     )
     figure.update_layout(showlegend=False, bargap=0.35, margin={"r": 16})
     return finished(figure, 26 * len(labels) + 50, bottom=10, top=40, left=min(240, round(24 + side)))
+
+
+def _add_column(figure: go.Figure, column: Column, labels: Sequence[str], head: str, place: tuple[int, int]) -> None:
+    """One quantity's bars with their numbers, on an axis of its own; `place` is (which column, of how many)."""
+    i, n = place
+    name = "" if i == 0 else str(i + 1)
+    numbers = np.nan_to_num(np.asarray(column.numbers, dtype=float), neginf=0.0, posinf=0.0)
+    most = max(SMALLEST, float(np.abs(numbers).max(initial=0.0)) if column.most is None else column.most)
+    figure.add_bar(
+        x=np.asarray(column.numbers, dtype=float),
+        y=list(range(len(labels))),
+        orientation="h",
+        xaxis=f"x{name}",
+        yaxis="y",
+        name=column.title,
+        marker={"color": COLOUR.get(column.role, COLOUR["soft"] if column.role == "plain" else COLOUR["accent"])},
+        text=[escape(text).replace("␠", " ") for text in column.texts],
+        textposition="outside",
+        cliponaxis=False,
+        textfont={"size": 11},
+        meta={"rows": list(labels), "row": head},
+    )
+    axis = {
+        "domain": [(i + 0.04) / n, (i + 0.96) / n],
+        "anchor": "y",
+        "range": [-1.35 * most if (numbers < 0).any() else 0, 1.35 * most],
+        "showticklabels": False,
+        "side": "top",
+        "title": {"text": phrase(column.title), "font": {"size": 12}, "standoff": 4},
+    }
+    figure.update_layout({f"xaxis{name}": axis})
 
 
 def to_scale(drawn: Sequence[Arrow]) -> go.Figure:

@@ -83,25 +83,28 @@ def _panel(figure: go.Figure, i: int, panel: Any, numbers: np.ndarray, header: H
     masked = ~np.isfinite(numbers)
     if masked.any():
         _masked(figure, masked, name)
-    most = min(MOST_TICKS, max(4, int(grid.wide / 13)))
-    far = grid.left - 24
-    asking = "query (asks)" if i % grid.across == 0 else " "
-    down = tokens(asking, panel["query_labels"], panel["query_special"], COLOUR["query"], most, far)
-    along = tokens("key (answers)", panel["key_labels"], panel["key_special"], COLOUR["key"], most, grid.head - 68)
-    n_query, n_key = numbers.shape
-    figure.update_layout(
-        {
-            f"xaxis{name}": {**along, "domain": x, "anchor": f"y{name}", "side": "top", "tickangle": -56}
-            | {"range": [-0.5, n_key - 0.5]},
-            f"yaxis{name}": {**down, "domain": y, "anchor": f"x{name}", "range": [n_query - 0.5, -0.5]},
-        }
-    )
+    figure.update_layout(_panel_axes(i, name, panel, numbers.shape, grid))
     told = " · ".join(filter(None, (panel["note"], header["pooled"])))
     note = f"<br><span style='font-size:10.5px'>{phrase(told)}</span>" if told else ""
     figure.add_annotation(
         text=f"<b>{phrase(panel['title'])}</b>{note}", x=x[0], y=y[1], xref="paper", yref="paper", xanchor="left",
         yanchor="bottom", yshift=grid.head - 44, xshift=8 - grid.left, align="left", showarrow=False,
     )  # fmt: skip
+
+
+def _panel_axes(i: int, name: str, panel: Any, shape: tuple[int, ...], grid: _Grid) -> dict[str, Any]:
+    """Its words: keys along the top, queries down the side, as many as there is room for."""
+    x, y = grid.domain(i)
+    most = min(MOST_TICKS, max(4, int(grid.wide / 13)))
+    asking = "query (asks)" if i % grid.across == 0 else " "
+    down = tokens(asking, panel["query_labels"], panel["query_special"], COLOUR["query"], most, grid.left - 24)
+    along = tokens("key (answers)", panel["key_labels"], panel["key_special"], COLOUR["key"], most, grid.head - 68)
+    n_query, n_key = shape
+    return {
+        f"xaxis{name}": {**along, "domain": x, "anchor": f"y{name}", "side": "top", "tickangle": -56}
+        | {"range": [-0.5, n_key - 0.5]},
+        f"yaxis{name}": {**down, "domain": y, "anchor": f"x{name}", "range": [n_query - 0.5, -0.5]},
+    }
 
 
 SIDES = ("query", "key")

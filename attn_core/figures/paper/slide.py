@@ -45,22 +45,27 @@ def as_slide(figure: go.Figure, headline: str, below: str) -> go.Figure:
             "l": margin["l"] + sides,
             "r": margin["r"] + sides,
             "t": margin["t"] + top + spare,
-            "b": (below_figure := margin["b"] + bottom + spare),
+            "b": margin["b"] + bottom + spare,
         },
         title=_title(lines, letter, edge / width, 1 - (edge + 0.75 * letter) / height),  # y of the first line's foot
     )
+    _write_below(figure, below, 0.4 * letter, 0.4 * edge - (margin["b"] + bottom + spare))
+    return figure
+
+
+def _write_below(figure: go.Figure, said: str, size: float, shift: float) -> None:
+    """What a slide's figure is of, in small letters, `shift` pixels above the plot's lower edge."""
     figure.add_annotation(
-        text=phrase(below),
-        font={"size": 0.4 * letter, "color": roles("light")["soft"]},
+        text=phrase(said),
+        font={"size": size, "color": roles("light")["soft"]},
         xref="paper",
         yref="paper",
         x=0.5,
         y=0,
-        yshift=0.4 * edge - below_figure,
+        yshift=shift,
         yanchor="bottom",
         showarrow=False,
     )
-    return figure
 
 
 def _title(lines: Sequence[str], letter: float, x: float, y: float) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from attn_core.errors import HeadlightError
 from attn_core.traces.changes import Changes
+from attn_core.traces.source import KeptOutputs, Source
 
 FORMAT = 1
 MOST_BYTES = 4 << 30  # of a file
@@ -24,6 +26,17 @@ class About(NamedTuple):
     revision: str | None = None
     weights: str | None = None
     wrapped: bool = False  # a model of somebody's own, which no name loads
+
+    def found(self, source: Source) -> About:
+        """With the model's revision and the hash of its weights, unless it has been unloaded."""
+        try:
+            module = source.module()
+        except HeadlightError:
+            return self
+        if isinstance(module, KeptOutputs):
+            return self
+        revision = getattr(getattr(module, "config", None), "_commit_hash", None)
+        return self._replace(revision=revision, weights=weights_hash(module))
 
 
 class Opened(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from attn_core.settings import VERSION
 from attn_core.traces.changes import Changes, Patch
@@ -73,3 +73,10 @@ def _layer_to_json(layer: Layer, tensors: Tensors) -> dict[str, Any]:
 
 def _numbers(patch: Patch) -> Tensor | None:
     return None if patch.rule is not None else torch.from_numpy(patch.array)
+
+
+def outputs_of(layers: Iterable[Layer], module: nn.Module) -> dict[str, tuple[Tensor, Tensor | None]]:
+    """Each module of W_O: (its weight as the model stores it, its bias)."""
+    linears = {layer.site.output for layer in layers}
+    stored = {one: one.weight(module).T if one.width or one.transposed else one.weight(module) for one in linears}
+    return {one.module: (stored[one].contiguous(), one.bias(module)) for one in linears}

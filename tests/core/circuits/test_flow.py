@@ -8,7 +8,7 @@ import torch
 from families import FAMILIES, TARGET, TEXT, word_tokenizer
 
 import attn_core as ac
-from attn_core.circuits.flow import MEASURES, Flow, disagreement, flow
+from attn_core.circuits.flow import FLOW_MEASURES, Flow, disagreement, flow
 from attn_core.errors import HeadlightError
 
 ALL = [(layer, head) for layer in range(2) for head in range(4)]
@@ -19,7 +19,7 @@ def traced(name, text=TEXT, **options):
     return model, ac.trace(ac.wrap(model, word_tokenizer(), name=name), text, **options)
 
 
-@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("measure", FLOW_MEASURES)
 @pytest.mark.parametrize(
     "name", ["bert", "electra", "gpt2", "gpt_neox", "llama", "gemma2", "olmo2", "mistral", "bigbird_pegasus"]
 )
@@ -36,7 +36,7 @@ def test_rows_sum_to_1_and_nobody_flows_from_what_may_not_be_seen(name, measure)
     np.testing.assert_array_equal(found.behind(0), np.eye(n, n + 1))
 
 
-@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("measure", FLOW_MEASURES)
 def test_identity_attention_gives_identity_flow(measure):
     n = len(traced("bert")[1].tokens)
     _, trace = traced("bert", edit={head: np.eye(n, dtype=np.float32) for head in ALL})
@@ -115,7 +115,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("measure", FLOW_MEASURES)
 def test_it_is_what_the_authors_published_code_gives(measure):
     model = FAMILIES["bert"].build()
     with torch.no_grad():
@@ -128,7 +128,7 @@ def test_it_is_what_the_authors_published_code_gives(measure):
     np.testing.assert_allclose(behind[[1, 4], :-1], PUBLISHED[measure], atol=3e-6)
 
 
-@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("measure", FLOW_MEASURES)
 @pytest.mark.parametrize("name", ["bert", "gpt2", "olmo2"])
 def test_a_head_that_is_off_brings_nothing_from_any_word(name, measure):
     _kept, whole = traced(name)

@@ -8,7 +8,7 @@ import torch
 from families import FAMILIES, TEXT, word_tokenizer
 
 import attn_core as ac
-from attn_core.circuits.flow import MEASURES, flow
+from attn_core.circuits.flow import FLOW_MEASURES, flow
 from attn_core.circuits.logit_flow import logit_top
 from attn_core.errors import DoesNotAddUp, HeadlightError
 from attn_core.residual.logit_attribution import direct_logit_attribution
@@ -75,7 +75,7 @@ def test_what_one_layer_brought_is_that_of_gpt2s_own_parameters(gpt2):
         assert found.top.brought[1, key] == pytest.approx(judge, abs=1e-5), key
 
 
-@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("measure", FLOW_MEASURES)
 def test_it_goes_down_as_the_flow_behind_each_token(gpt2, measure):
     _model, trace = gpt2
     behind = flow(trace.stream(), measure)

@@ -16,7 +16,7 @@ from scipy.special import log_softmax
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import attn_core as ac
-from attn_core.circuits.patching.activation import KINDS
+from attn_core.circuits.patching.activation import PATCHED_PLACES
 from attn_core.circuits.patching.answers import likeliest_words
 from attn_core.circuits.patching.pairing import Pairs
 from attn_core.circuits.patching.table import half_interval
@@ -61,7 +61,7 @@ def test_every_row_is_the_pass_that_trace_gives(name):
     said = {"answer": (5, 7)} if model.kind == "decoder" else {"position": 3} if model.kind == "encoder" else {}
     a, b = (ac.trace(model, text, **more) for text in (TEXT, PAIR))
     streams = [stream for stream in a.streams if stream != "decoder"]  # there both read the same words
-    for at, stream in product(KINDS, streams):
+    for at, stream in product(PATCHED_PLACES, streams):
         site = a.stream(stream)._layer(1).site
         if (
             at in ("residual", "attention", "mlp")
