@@ -9,19 +9,16 @@ over ordinary words is kept. Traces are read one after the other and let go, so 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 
 from attn_core.errors import HeadlightError
-from attn_core.heads.measures import MEASURES, Reading
-from attn_core.heads.rules import KINDS, RuleContext, RuleScore, score_rule
-from attn_core.heads.sink import Bools, Floats, sink_of
+from attn_core.heads.quantities import OwnMeasure, Quantity, StreamReading, quantities
+from attn_core.heads.sink import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,114 +28,6 @@ if TYPE_CHECKING:
 
 ROWS = 200_000  # of a table that is written, kept before they go to the file
 COLUMNS = ("sentence", "stream", "layer", "head", "measure", "value")
-OwnMeasure = Callable[["StreamTrace", int], Any]
-
-
-class StreamReading:
-    """One stream of one trace, as measures read it; the patterns of a layer are computed once for all of them."""
-
-    def __init__(self, stream: StreamTrace) -> None:
-        self.stream = stream
-        self._pattern: tuple[int, Floats] | None = None
-        self._scores: dict[tuple[int, str], RuleScore | None] = {}
-
-    @cached_property
-    def asks(self) -> Bools:
-        """Which queries are ordinary words, [query]: special tokens ask for nothing."""
-        return ~np.array(self.stream.tokens.special, dtype=bool)
-
-    @cached_property
-    def sink(self) -> Bools:
-        return sink_of(self.stream)
-
-    @cached_property
-    def context(self) -> RuleContext:
-        queries, keys = self.stream.tokens, self.stream.key_tokens
-        return RuleContext(keys.ids, keys.labels, (len(queries), len(keys)), self.stream.name != "cross")
-
-    def pattern(self, layer: int) -> Floats:
-        """[head, query, key]"""
-        if self._pattern is None or self._pattern[0] != layer:
-            self._pattern = layer, self.stream.patterns(layer)
-        return self._pattern[1]
-
-    def reading(self, layer: int) -> Reading:
-        """The rows of ordinary words."""
-        special = np.array(self.stream.key_tokens.special, dtype=bool)  # [key]
-        positions = np.flatnonzero(self.asks) if self.context.same_sequence else None
-        return Reading(self.pattern(layer)[:, self.asks], self.sink, special, positions)
-
-    def score(self, layer: int, kind: str) -> RuleScore | None:
-        """How well the heads of a layer follow a rule; None where it means nothing."""
-        if (layer, kind) not in self._scores:
-            cells = KINDS[kind].cells_in(self.context)
-            may_look = self.stream.may_look(layer) & self.asks[:, None]
-            found = None if cells is None else score_rule(self.pattern(layer), cells, may_look, self.sink)
-            self._scores = {(layer, kind): found}
-        return self._scores[layer, kind]
-
-    def mean(self, values: Any) -> Floats | None:
-        """[head] as it is; of [head, query] the mean over the ordinary words."""
-        found: Floats | None = None if values is None else np.asarray(values, dtype=float)
-        if found is None or found.ndim == 1:
-            return found
-        if found.ndim != 2:
-            raise ValueError(f"a measure gives [head] or [head, query]; got an array {list(found.shape)}")
-        return mean_of_what_is_there(found[:, self.asks] if found.shape[1] == len(self.asks) else found)
-
-
-class Quantity(NamedTuple):
-    """What is collected under a name: `of(reading, layer)` gives [head], or None where it means nothing."""
-
-    name: str
-    of: Callable[[StreamReading, int], Floats | None]
-
-
-def _measured(name: str, reading: StreamReading, layer: int) -> Floats | None:
-    of = MEASURES[name].of
-    values = None if of is None else of(reading.reading(layer))
-    return None if values is None else mean_of_what_is_there(values)
-
-
-def _delta_size(reading: StreamReading, layer: int) -> Floats | None:
-    return reading.mean(reading.stream.delta_e_sizes(layer))
-
-
-def part_of_rule(kind: str, part: str, reading: StreamReading, layer: int) -> Floats | None:
-    """A field or property of the `RuleScore` of a kind, [head]."""
-    score = reading.score(layer, kind)
-    values: Floats | None = None if score is None else getattr(score, part)
-    return values
-
-
-def _own(measure: OwnMeasure, reading: StreamReading, layer: int) -> Floats | None:
-    return reading.mean(measure(reading.stream, layer))
-
-
-QUANTITIES: Mapping[str, Quantity] = {
-    own.name: own
-    for own in (
-        *(Quantity(name, partial(_measured, name)) for name in MEASURES),
-        Quantity("delta_size", _delta_size),  # ‖ΔE‖, the size of what a head adds to a word
-        *(Quantity(name, partial(part_of_rule, name, "share")) for name in KINDS),
-    )
-}
-
-
-def quantities(what: Iterable[str | OwnMeasure | Quantity]) -> list[Quantity]:
-    """What is asked for, by name or as a function. Raises ValueError for a name that is unknown or there twice."""
-    found: dict[str, Quantity] = {}
-    for own in what:
-        if isinstance(own, str) and own not in QUANTITIES:
-            raise ValueError(f"{own!r} is no measure; name some of {', '.join(QUANTITIES)}, or give a function")
-        if isinstance(own, str):
-            own = QUANTITIES[own]
-        elif not isinstance(own, Quantity):
-            own = Quantity(getattr(own, "__name__", type(own).__name__), partial(_own, own))
-        if own.name in found:
-            raise ValueError(f"two measures are called {own.name!r}")
-        found[own.name] = own
-    return list(found.values())
 
 
 class Rows(NamedTuple):
@@ -196,10 +85,10 @@ def collect(
 ) -> pd.DataFrame | Path:
     """A long table (sentence, stream, layer, head, measure, value) over traces, or with `path` a Parquet file of it.
 
-    `what` names measures (see `QUANTITIES`: those of `heads.measures`, "delta_size", and the share of the weight that
-    follows each rule of `heads.rules`), or holds functions of (stream, layer); `stream` keeps one stream of each trace.
-    "sentence" counts the traces from 0. A file is written as the traces come, and is there under its name when the last
-    one is in it; then its path is returned. A measure that means nothing somewhere has no row there.
+    `what` names measures (`quantities.QUANTITIES`: those of `heads.measures`, "delta_size", and the share of the weight
+    that follows each rule of `heads.rules`), or holds functions of (stream, layer); `stream` keeps one stream of each
+    trace. "sentence" counts the traces from 0. A file is written as the traces come, and is there under its name when
+    the last one is in it; then its path is returned. A measure that means nothing somewhere has no row there.
 
     Raises ValueError for a measure that is unknown, and HeadlightError where pyarrow is missing, which writes files.
     """
@@ -255,15 +144,3 @@ def _in_pieces(rows: Iterable[Rows]) -> Iterator[list[Rows]]:
             piece, size = [], 0
     if piece:
         yield piece
-
-
-def mean_of_what_is_there(values: Floats) -> Floats:
-    """The mean over the last axis of what is there; NaN where nothing is.
-
-    >>> mean_of_what_is_there(np.array([[1.0, math.nan, 3.0], [math.nan] * 3])).tolist()
-    [2.0, nan]
-    """
-    there = ~np.isnan(values)
-    total, count = np.where(there, values, 0).sum(axis=-1), there.sum(axis=-1)
-    result: Floats = np.divide(total, count, out=np.full(total.shape, math.nan), where=count > 0)
-    return result

@@ -19,16 +19,9 @@ import numpy as np
 
 from attn_core.capture.model import Model, model_of
 from attn_core.capture.run import trace as run_trace
-from attn_core.heads.collection import (
-    Quantity,
-    Rows,
-    StreamReading,
-    iter_rows,
-    mean_of_what_is_there,
-    part_of_rule,
-    quantities,
-)
+from attn_core.heads.collection import Rows, iter_rows
 from attn_core.heads.measures import MEASURES, Measure, by_name
+from attn_core.heads.quantities import Quantity, StreamReading, mean_of_what_is_there, part_of_rule, quantities
 from attn_core.heads.rules import KINDS, RuleScore, kind_of
 from attn_core.heads.samples import LENGTH, SEEDS, texts_for, traces_of
 from attn_core.heads.sink import Floats

@@ -1,0 +1,141 @@
+"""What can be collected about every head of a stream, each under its name: measures, shares of rules, functions.
+
+quantity.of(StreamReading(stream), layer)      # [head], or None where it means nothing
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from attn_core.heads.measures import MEASURES, Reading
+from attn_core.heads.rules import KINDS, RuleContext, RuleScore, score_rule
+from attn_core.heads.sink import Bools, Floats, sink_of
+
+if TYPE_CHECKING:
+    from attn_core.traces.stream import StreamTrace
+
+OwnMeasure = Callable[["StreamTrace", int], Any]
+
+
+class StreamReading:
+    """One stream of one trace, as measures read it; the patterns of a layer are computed once for all of them."""
+
+    def __init__(self, stream: StreamTrace) -> None:
+        self.stream = stream
+        self._pattern: tuple[int, Floats] | None = None
+        self._scores: dict[tuple[int, str], RuleScore | None] = {}
+
+    @cached_property
+    def asks(self) -> Bools:
+        """Which queries are ordinary words, [query]: special tokens ask for nothing."""
+        return ~np.array(self.stream.tokens.special, dtype=bool)
+
+    @cached_property
+    def sink(self) -> Bools:
+        return sink_of(self.stream)
+
+    @cached_property
+    def context(self) -> RuleContext:
+        queries, keys = self.stream.tokens, self.stream.key_tokens
+        return RuleContext(keys.ids, keys.labels, (len(queries), len(keys)), self.stream.name != "cross")
+
+    def pattern(self, layer: int) -> Floats:
+        """[head, query, key]"""
+        if self._pattern is None or self._pattern[0] != layer:
+            self._pattern = layer, self.stream.patterns(layer)
+        return self._pattern[1]
+
+    def reading(self, layer: int) -> Reading:
+        """The rows of ordinary words."""
+        special = np.array(self.stream.key_tokens.special, dtype=bool)  # [key]
+        positions = np.flatnonzero(self.asks) if self.context.same_sequence else None
+        return Reading(self.pattern(layer)[:, self.asks], self.sink, special, positions)
+
+    def score(self, layer: int, kind: str) -> RuleScore | None:
+        """How well the heads of a layer follow a rule; None where it means nothing."""
+        if (layer, kind) not in self._scores:
+            cells = KINDS[kind].cells_in(self.context)
+            may_look = self.stream.may_look(layer) & self.asks[:, None]
+            found = None if cells is None else score_rule(self.pattern(layer), cells, may_look, self.sink)
+            self._scores = {(layer, kind): found}
+        return self._scores[layer, kind]
+
+    def mean(self, values: Any) -> Floats | None:
+        """[head] as it is; of [head, query] the mean over the ordinary words."""
+        found: Floats | None = None if values is None else np.asarray(values, dtype=float)
+        if found is None or found.ndim == 1:
+            return found
+        if found.ndim != 2:
+            raise ValueError(f"a measure gives [head] or [head, query]; got an array {list(found.shape)}")
+        return mean_of_what_is_there(found[:, self.asks] if found.shape[1] == len(self.asks) else found)
+
+
+class Quantity(NamedTuple):
+    """What is collected under a name: `of(reading, layer)` gives [head], or None where it means nothing."""
+
+    name: str
+    of: Callable[[StreamReading, int], Floats | None]
+
+
+def _measured(name: str, reading: StreamReading, layer: int) -> Floats | None:
+    of = MEASURES[name].of
+    values = None if of is None else of(reading.reading(layer))
+    return None if values is None else mean_of_what_is_there(values)
+
+
+def _delta_size(reading: StreamReading, layer: int) -> Floats | None:
+    return reading.mean(reading.stream.delta_e_sizes(layer))
+
+
+def part_of_rule(kind: str, part: str, reading: StreamReading, layer: int) -> Floats | None:
+    """A field or property of the `RuleScore` of a kind, [head]."""
+    score = reading.score(layer, kind)
+    values: Floats | None = None if score is None else getattr(score, part)
+    return values
+
+
+def _own(measure: OwnMeasure, reading: StreamReading, layer: int) -> Floats | None:
+    return reading.mean(measure(reading.stream, layer))
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    own.name: own
+    for own in (
+        *(Quantity(name, partial(_measured, name)) for name in MEASURES),
+        Quantity("delta_size", _delta_size),  # ‖ΔE‖, the size of what a head adds to a word
+        *(Quantity(name, partial(part_of_rule, name, "share")) for name in KINDS),
+    )
+}
+
+
+def quantities(what: Iterable[str | OwnMeasure | Quantity]) -> list[Quantity]:
+    """What is asked for, by name or as a function. Raises ValueError for a name that is unknown or there twice."""
+    found: dict[str, Quantity] = {}
+    for own in what:
+        if isinstance(own, str) and own not in QUANTITIES:
+            raise ValueError(f"{own!r} is no measure; name some of {', '.join(QUANTITIES)}, or give a function")
+        if isinstance(own, str):
+            own = QUANTITIES[own]
+        elif not isinstance(own, Quantity):
+            own = Quantity(getattr(own, "__name__", type(own).__name__), partial(_own, own))
+        if own.name in found:
+            raise ValueError(f"two measures are called {own.name!r}")
+        found[own.name] = own
+    return list(found.values())
+
+
+def mean_of_what_is_there(values: Floats) -> Floats:
+    """The mean over the last axis of what is there; NaN where nothing is.
+
+    >>> mean_of_what_is_there(np.array([[1.0, math.nan, 3.0], [math.nan] * 3])).tolist()
+    [2.0, nan]
+    """
+    there = ~np.isnan(values)
+    total, count = np.where(there, values, 0).sum(axis=-1), there.sum(axis=-1)
+    result: Floats = np.divide(total, count, out=np.full(total.shape, math.nan), where=count > 0)
+    return result
