@@ -180,7 +180,7 @@ def _add_column(figure: go.Figure, column: Column, labels: Sequence[str], head: 
     axis = {
         "domain": [(i + 0.04) / n, (i + 0.96) / n],
         "anchor": "y",
-        "range": [-1.35 * most if (numbers < 0).any() else 0, 1.35 * most],
+        "range": [-1.35 * most if (numbers < 0).any() else 0.0, 1.35 * most],
         "showticklabels": False,
         "side": "top",
         "title": {"text": phrase(column.title), "font": {"size": 12}, "standoff": 4},
