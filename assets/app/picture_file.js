@@ -23,8 +23,79 @@ function status(root) {
 
 async function draw({ script, spec, address, kind, name, size }) {
   const [Plotly, figure] = await Promise.all([plotly(script), spec ? JSON.parse(spec) : fetched(address)]);
-  const picture = await Plotly.toImage(figure, { ...size, format: kind });
-  save(blob(picture), name);
+  const bare = decoded(await Plotly.toImage(figure, { ...size, format: "svg" }));
+  const picture = new Blob([await withFaces(bare)], { type: "image/svg+xml" });
+  save(kind === "svg" ? picture : await rasterised(picture, size), name);
+}
+
+/* The picture with the page's own faces in it: a file, and an image that is drawn on a canvas, do not see the page's. */
+async function withFaces(svg) {
+  const used = faces().filter(({ family, italic }) => svg.includes(family) && (!italic || svg.includes("italic")));
+  const rules = await Promise.all(used.map(faceAsText));
+  return svg.replace(/<svg[^>]*>/, (start) => `${start}<style>${rules.join("")}</style>`);
+}
+
+/* The faces that the page's style sheets declare, each once. */
+function faces() {
+  const found = new Map();
+  for (const sheet of document.styleSheets) {
+    for (const rule of rulesOf(sheet)) {
+      if (!(rule instanceof CSSFontFaceRule)) continue;
+      const family = rule.style.getPropertyValue("font-family").replace(/["']/g, "");
+      const source = rule.style.getPropertyValue("src").match(/url\(["']?([^"')]+)["']?\)/)?.[1];
+      const [style, weight] = ["font-style", "font-weight"].map((name) => rule.style.getPropertyValue(name) || "normal");
+      const address = source && new URL(source, sheet.href ?? document.baseURI).href;
+      if (source) found.set(`${family} ${style} ${weight}`, { family, style, weight, address, italic: style === "italic" });
+    }
+  }
+  return [...found.values()];
+}
+
+function rulesOf(sheet) {
+  try {
+    return sheet.cssRules;
+  } catch {
+    return []; // a sheet of another host, which no page of ours has
+  }
+}
+
+const texts = new Map(); // address → the face as a data address, fetched once a visit
+async function faceAsText({ family, style, weight, address }) {
+  if (!texts.has(address)) texts.set(address, asData(address));
+  const data = await texts.get(address);
+  return data ? `@font-face{font-family:"${family}";font-style:${style};font-weight:${weight};src:url(${data})}` : "";
+}
+
+/* A face that does not arrive leaves its letters to the next one of the list. */
+async function asData(address) {
+  const answer = await fetch(address).catch(() => null);
+  if (!answer?.ok) return "";
+  const content = await answer.blob();
+  return new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.readAsDataURL(content);
+  });
+}
+
+/* A drawing as a PNG, as many pixels as its size and scale say. */
+async function rasterised(drawing, { width, height, scale }) {
+  const [image, canvas, address] = [new Image(), document.createElement("canvas"), URL.createObjectURL(drawing)];
+  [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
+  try {
+    image.src = address;
+    await image.decode();
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  } finally {
+    URL.revokeObjectURL(address);
+  }
+  return new Promise((resolve, reject) =>
+    canvas.toBlob((content) => (content ? resolve(content) : reject(new Error("too large"))), "image/png"),
+  );
+}
+
+function decoded(address) {
+  return decodeURIComponent(address.slice(address.indexOf(",") + 1));
 }
 
 /* Plotly's script, fetched once a visit and only by those who save a picture. */
@@ -45,14 +116,6 @@ async function fetched(address) {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error("address", { cause: "gone" });
   return answer.json();
-}
-
-/* The bytes behind a data address; reading it with `fetch` would need a wider security policy. */
-function blob(address) {
-  const [head, body] = [address.slice(0, address.indexOf(",")), address.slice(address.indexOf(",") + 1)];
-  const type = head.slice(5).split(";")[0];
-  if (!head.endsWith(";base64")) return new Blob([decodeURIComponent(body)], { type });
-  return new Blob([Uint8Array.from(atob(body), (letter) => letter.charCodeAt(0))], { type });
 }
 
 function save(content, name) {

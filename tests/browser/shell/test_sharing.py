@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+import numpy as np
 import pytest
 from axe import faults, show_in
 from conftest import Visit
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from server import PATIENCE, is_live, settled
 
@@ -18,6 +21,8 @@ WITHOUT_TLS = """async () => {
     await navigator.clipboard.writeText("something else");
     navigator.clipboard.writeText = () => Promise.reject(new Error("not allowed"));
 }"""
+FACES = """document.fonts.ready.then((faces) => Object.fromEntries(
+    [...faces].filter((face) => face.status === "loaded").map((face) => [face.family.replaceAll('"', ""), true])))"""
 PASTED = "navigator.clipboard.readText()"
 COMES_LATE = {"Share": "For slides and blogs", "Save": "Open a saved view"}
 
@@ -77,6 +82,8 @@ def test_a_saved_page_works_offline_and_opens_again(open_page: Visit, any_browse
     assert png.startswith(b"\x89PNG") and int.from_bytes(png[16:20], "big") == 3 * 760  # three pixels a unit
     assert all(word in saved["SVG"].read_text() for word in ("mole", "query (asks)", "Headlight"))
 
+    _carries_the_screens_faces(any_browser, page, saved)
+
     offline = any_browser.new_context(offline=True).new_page()
     offline.goto(saved["HTML"].as_uri())
     expect(offline.get_by_role("heading", name="Head 2.5", exact=True)).to_be_visible()
@@ -88,6 +95,22 @@ def test_a_saved_page_works_offline_and_opens_again(open_page: Visit, any_browse
     other.locator("input[type=file]").set_input_files(saved["HTML"])
     shows_the_view(is_live(other))
     assert "/parameters" not in other.url
+
+
+def _carries_the_screens_faces(browser: Browser, page: Page, saved: dict[str, Path]) -> None:
+    """Both pictures are drawn in the page's own letters, on a machine that has none of these faces installed."""
+    headline = page.locator("h1.hl-lead").evaluate("h1 => getComputedStyle(h1).fontFamily")
+    assert "Source Serif" in headline and {"Source Sans", "Source Serif"} <= page.evaluate(FACES).keys()
+    with Image.open(saved["PNG"]) as png:
+        drawn, (width, height) = np.asarray(png.convert("L"), float), png.size
+    options = {"offline": True, "viewport": {"width": width // 3, "height": height // 3}, "device_scale_factor": 3}
+    context = browser.new_context(**options)
+    alone = context.new_page()
+    alone.goto(saved["SVG"].as_uri())
+    assert {"Source Sans", "Source Serif", "Source Code Pro"} <= alone.evaluate(FACES).keys()
+    beside = np.asarray(Image.open(io.BytesIO(alone.screenshot())).convert("L"), float)
+    context.close()
+    assert np.abs(beside - drawn).mean() < 1  # of 255 shades; in other letters it is above 3
 
 
 def test_a_frame_in_another_page_shows_the_view_alone(open_page: Visit) -> None:

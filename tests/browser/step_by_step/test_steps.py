@@ -96,7 +96,7 @@ def test_a_swipe_leads_on_and_back(any_browser, app_address) -> None:
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(f"{app_address}/step_by_step?v=1&step=2")
-    is_live(page)
+    shows(is_live(page), 2)  # the strip hears of a finger once its script has arrived, a moment after the page
 
     def swipe(start: int, end: int) -> None:
         page.evaluate(
