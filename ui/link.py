@@ -29,9 +29,11 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from attn_core.settings import settings
+from ui import words
 from ui.param import Param, as_written
 from ui.server import shared
 
+WORDS = words.beside(__file__, "link.toml")
 VERSION = "1"
 SHARED = ("model", "text", "layer", "head", "query")  # what a link into another page says
 
@@ -141,10 +143,10 @@ def _link_is_news(page: str, raw: dict[str, str], params: Sequence[Param], memor
 
 def _note_strangers(raw: dict[str, str], params: Sequence[Param], memory: _Memory, notes: list[str]) -> None:
     if raw.get("v", VERSION) != VERSION:
-        notes.append(f"This link says version v={_short(raw['v'])}; it was read as version {VERSION}.")
+        notes.append(WORDS.text("version", said=_short(raw["v"]), version=VERSION))
     known = {p.name for p in params} | set(SHARED) | {"v"} | set(memory.written)
     for name in sorted(set(raw) - known):
-        notes.append(f"This link's “{_short(name)}” is not known on this page and was left aside.")
+        notes.append(WORDS.text("stranger", name=_short(name)))
 
 
 def _value(param: Param, said: dict[str, str], memory: _Memory, state: LinkState) -> object:
@@ -171,10 +173,8 @@ def _checked(param: Param, raw: str, state: LinkState) -> object:
         return param.parse(raw, state.chosen)
     except ValueError as reason:
         fallback = param.default_for(state.chosen)
-        state.notes.append(
-            f"This link's {param.name}={_short(raw)} cannot be shown: {reason}. "
-            f"You see {param.name} {param.show(fallback) or 'none'} instead."
-        )
+        instead = param.show(fallback) or "none"
+        state.notes.append(WORDS.text("refused", name=param.name, said=_short(raw), reason=reason, fallback=instead))
         return fallback
 
 
@@ -185,9 +185,7 @@ def _write_link(raw: dict[str, str], state: LinkState) -> None:
     wanted |= state.said
     for name in [name for name, value in wanted.items() if len(value) > settings().link_characters]:
         del wanted[name]
-        state.notes.append(
-            f"This {'sentence' if name == 'text' else name} is too long for a link: the link leaves it out."
-        )
+        state.notes.append(WORDS.text("too_long", "text" if name == "text" else "other", name=name))
     usual = {p.name: p.show(p.default_for(state.chosen)) for p in params}
     state.short.update({n: v for n, v in wanted.items() if n in ("v", *SHARED) or v != usual[n]})
     plain = all(state.chosen[p.name] == p.default_for(state.chosen) for p in params)

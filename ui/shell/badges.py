@@ -18,17 +18,12 @@ if TYPE_CHECKING:
     from ui.server.handles import OneStreamHandle
 
 WORDS = words.beside(__file__)
-_NAMES = {"pattern": "pattern", "delta": "ΔE", "residual": "residual"}
+_NAMES = WORDS.table("badges.names")
 
 
 def provenance(source: str) -> str:
     """Where the numbers come from, as an HTML badge: "live", "recorded" or "toy"."""
-    why = {
-        "live": "computed by this model from this sentence, now",
-        "recorded": "a real result of this model, stored; the model itself is being opened",
-        "toy": "made for teaching, not from a model",
-    }
-    return markup.badge(source, "toy" if source == "toy" else "", why[source])
+    return markup.badge(source, "toy" if source == "toy" else "", WORDS.text("badges.why", source))
 
 
 def weights(kept: str) -> str:
@@ -48,39 +43,30 @@ def _check(trace: TraceReader) -> Parity:
 
 def parity(check: Parity) -> str:
     """How far our numbers are from the model's own, as an HTML badge that opens on what was compared with what."""
-    compared = (
-        ("pattern", check.pattern, "our weights times the values, against what the model's own attention gave"),
-        ("ΔE", check.delta, "the sum over heads plus the bias, against what its output projection gave"),
-        ("residual", check.residual, "what the block added to E, against the stream that it handed on"),
-    )
-    rows = "".join(f"<div><b>{name} {_said(error)}</b> {what}</div>" for name, error, what in compared)
+    errors = {"pattern": check.pattern, "delta": check.delta, "residual": check.residual}
+    rows = [WORDS.html("badges.compared", name, error=_said(error)) for name, error in errors.items()]
     if check.own_pass is not None:
-        rows += (
-            f"<div><b>pass {_said(check.own_pass)}</b> its last states from a few words in our pass, against the model "
-            "as its owner calls it; found out once</div>"
-        )
-    found = markup.badge(*_verdict(check))
-    return (
-        f'<details class="hl-checked"><summary>{found}</summary>'
-        f"<div>Worst relative error of any layer, against tensors that left the model:{rows}</div></details>"
-    )
+        rows.append(WORDS.html("badges.compared", "pass", error=_said(check.own_pass)))
+    found, below = markup.badge(*_verdict(check)), "".join(f"<div>{row}</div>" for row in rows)
+    return f'<details class="hl-checked"><summary>{found}</summary><div>{WORDS.html("badges.worst")}{below}</div></details>'
 
 
 def _verdict(check: Parity) -> tuple[str, str]:
     """What the badge says, and its kind; "not compared" and "not a number" are never a small error."""
     worst = check.worst
     if worst is None:
-        return "not compared with the model's own numbers", ""
+        return WORDS.text("badges.verdict", "none"), ""
     if not math.isfinite(worst):
-        return "✕ not a number: what the model gives is not finite", "bad"
+        return WORDS.text("badges.verdict", "not_finite"), "bad"
     if check.own_pass is not None and not check.own_pass <= OWN_ATTENTION:
-        return "✕ the model as its owner calls it gives something else", "bad"
+        return WORDS.text("badges.verdict", "own_pass"), "bad"
+    error, names = scientific(worst), [_NAMES[name] for name in check.not_compared]
     if worst > TOLERANCE:
-        return f"✕ off by {scientific(worst)} from the model's own numbers", "bad"
+        return WORDS.text("badges.verdict", "off", error=error), "bad"
     if not check.ok:
-        return f"{_NAMES[check.not_compared[0]]} not compared with the model's own numbers", ""
-    left_out = "".join(f"; {_NAMES[name]} not compared" for name in check.not_compared)
-    return f"✓ checked: {scientific(worst)} from the model's own numbers{left_out}", "ok"
+        return WORDS.text("badges.verdict", "one_is_left_out", name=names[0]), ""
+    left_out = "".join(WORDS.text("badges.verdict", "left_out", name=name) for name in names)
+    return WORDS.text("badges.verdict", "checked", error=error, left_out=left_out), "ok"
 
 
 def _said(error: float | None) -> str:

@@ -19,6 +19,7 @@ from attn_core.errors import HeadlightError
 from attn_core.settings import settings
 from attn_core.views import files
 from attn_core.views.view import View
+from ui import words
 from ui.drawing import widgets
 from ui.server import budget
 
@@ -27,15 +28,8 @@ if TYPE_CHECKING:
 
 
 FILE_KINDS = {"Numbers": ("json", "npz"), "Offline": ("html",)}
-WHY = {
-    "png": "A picture for slides",
-    "svg": "A picture for a paper",
-    "slide": "A picture of 1920 pixels under its headline",
-    "csv": "One line a number, for a spreadsheet",
-    "json": "Labels and weights",
-    "npz": "Every head of every layer, for numpy",
-    "html": "One page that works without a network: every head, hover, keyboard. It can be opened again here.",
-}
+WORDS = words.beside(__file__)
+WHY = WORDS.table("save.why")
 _MIME = {"csv": "text/csv", "json": "application/json", "npz": "application/octet-stream", "html": "text/html"}
 _OPENED = "saved_views_opened"
 

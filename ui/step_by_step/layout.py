@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from ui import words
 from ui.shell.folds import folded
 from ui.step_by_step.sentences_scores import Term
 from ui.step_by_step.subject import StepSubject, Words
@@ -22,16 +23,8 @@ from ui.step_by_step.subject import StepSubject, Words
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
 
-TITLES = (
-    "Words become vectors",
-    "Every word asks, and offers an answer",
-    "Scores: how well each key answers each query",
-    "Divide by √d<sub>k</sub>",
-    "The mask: who may look at whom",
-    "Softmax: scores become shares",
-    "Values: what is passed on",
-    "ΔE: what the head adds",
-)
+WORDS = words.beside(__file__)
+TITLES = tuple(WORDS.table("titles").values())
 
 
 def step_header(
@@ -107,7 +100,7 @@ def numbers_and_code(
 def _sources(place: DeltaGenerator, called: Sequence[Sequence[Callable[..., object]]]) -> None:
     functions = list(dict.fromkeys(function for group in called for function in group))
     if not functions:
-        place.html('<div class="hl-says soft">Nothing ran here: the numbers were passed on as they are.</div>')
+        place.html(f'<div class="hl-says soft">{WORDS.html("nothing_ran")}</div>')
     for function in functions:
         place.caption(f"{function.__module__.replace('.', '/')}.py")
         place.code(inspect.getsource(function), language="python")
