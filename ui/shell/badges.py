@@ -48,7 +48,8 @@ def parity(check: Parity) -> str:
     if check.own_pass is not None:
         rows.append(WORDS.html("badges.compared", "pass", error=_said(check.own_pass)))
     found, below = markup.badge(*_verdict(check)), "".join(f"<div>{row}</div>" for row in rows)
-    return f'<details class="hl-checked"><summary>{found}</summary><div>{WORDS.html("badges.worst")}{below}</div></details>'
+    worst = WORDS.html("badges.worst")
+    return f'<details class="hl-checked"><summary>{found}</summary><div>{worst}{below}</div></details>'
 
 
 def _verdict(check: Parity) -> tuple[str, str]:
