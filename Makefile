@@ -8,11 +8,12 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8501
 REPORTS := build/tests
+JUDGES := build/judges
 PIP = $(BIN)/pip install --disable-pip-version-check -q
 CPU_BUILD = $(shell [ "$$(uname -s)" != Linux ] || command -v nvidia-smi >/dev/null || \
 	echo --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu)
 
-.PHONY: app check models test test-full test-network test-models bench load siege sheet record pin pin-images audit lock clean
+.PHONY: app check models test test-full test-judges test-network test-models bench load siege sheet record pin pin-images audit lock clean
 
 app: $(VENV)/installed
 	$(BIN)/streamlit run app.py --server.port=$(PORT)
@@ -37,6 +38,11 @@ test: $(VENV)/installed-dev
 # Tests of an engine that is missing fail and name its package.
 test-full: $(VENV)/installed-dev
 	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM OMP_NUM_THREADS=1 && $(BIN)/pytest -m "full and not network"
+	$(MAKE) test-judges
+
+# Our numbers against another library's, in an environment beside ours: what that library needs never becomes ours.
+test-judges: $(JUDGES)/installed
+	OMP_NUM_THREADS=1 $(JUDGES)/bin/python -m pytest -m judge
 
 test-network: $(VENV)/installed-dev
 	$(BIN)/pytest -m network
@@ -92,6 +98,13 @@ $(VENV)/bin/python:
 $(VENV)/installed: requirements.lock | $(VENV)/bin/python
 	$(PIP) "$$(grep -o '^torch==[0-9.]*' requirements.lock)" $(CPU_BUILD)
 	$(PIP) --require-hashes --no-deps -r requirements.lock
+	@touch $@
+
+$(JUDGES)/installed: tests/requirements-judges.txt $(VENV)/installed-dev
+	$(BIN)/python -m venv $(JUDGES)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(JUDGES)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ours.pth"
+	$(JUDGES)/bin/pip install --disable-pip-version-check -q -r tests/requirements-judges.txt
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed

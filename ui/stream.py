@@ -8,7 +8,7 @@ viewed.run(without=[viewed.reader.head_key(0, 3)])   # the same sentence once mo
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
@@ -20,6 +20,7 @@ from markupsafe import Markup
 from attn_core.heads import baselines
 from attn_core.heads.salience import salient_query_of
 from attn_core.heads.sink import sink_of
+from attn_core.places import Place
 from attn_core.text.decoding import visible
 from ui.drawing import controls
 from ui.param import choice, typed
@@ -131,21 +132,33 @@ class StreamView:
         with self.page.problems():
             return passes.run_again_uncached(self.model, self.trace, **self._still_off(options))
 
-    def without(self, off: Sequence[tuple[int, int]]) -> StreamView:
-        """The same with heads of this stream switched off; those that it does not have are left aside."""
+    def without(self, off: Sequence[tuple[int, int]], parts: Sequence[tuple[str, int]] = ()) -> StreamView:
+        """The same with heads of this stream switched off, and with nothing where whole layers' `parts` were.
+
+        A part is ("mlp", layer) or ("attention", layer). Those that it does not have are left aside.
+        """
         keys = [self.reader.head_key(*head) for head in off if head[0] < self.n_layers and head[1] < self.n_heads]
-        return replace(self, trace=self.run(without=keys)) if keys else self
+        places = [Place(kind, self.reader.name, layer) for kind, layer in parts if layer < self.n_layers]
+        options: dict[str, object] = {"without": keys} if keys else {}
+        options |= {"patch": dict.fromkeys(places, "zero")} if places else {}
+        return replace(self, trace=self.run(**options)) if options else self
 
     def _still_off(self, options: dict[str, object]) -> dict[str, object]:
-        off = [self.trace.stream(name).head_key(layer, head) for name, layer, head in self.trace.changes.without]
-        asked = cast("Sequence[HeadKey]", options.get("without", ()))
-        return {**options, "without": [*off, *(key for key in asked if key not in off)]} if off else options
+        """What is asked of a further pass, and what is changed in this one already."""
+        changes = self.trace.changes
+        off = [self.trace.stream(name).head_key(layer, head) for name, layer, head in changes.without]
+        if off:
+            asked = cast("Sequence[HeadKey]", options.get("without", ()))
+            options = {**options, "without": [*off, *(key for key in asked if key not in off)]}
+        if changes.patches:
+            asked_for = cast("Mapping[Place, object]", options.get("patch", {}))
+            options = {**options, "patch": {**{each.place: each.rule for each in changes.patches}, **asked_for}}
+        return options
 
     def seconds_a_pass(self) -> float:
         """How long a pass takes when one of all heads is changed, tried with one of the middle layer.
 
-        Nothing below the change is computed again, so the lower the head, the longer it takes. Rows that share a pass
-        (`circuits.patching`) cost about as much each: 0.57 of a whole pass where 36 of them share one.
+        Nothing below the change is computed again, so the lower the head, the longer it takes.
         """
         with self.page.problems():
             return shared.memoize(self.trace, _timed_pass, self)
@@ -255,7 +268,7 @@ def open_head(layer: int, head: int) -> None:
     st.session_state["layer"], st.session_state["head"] = layer, head
 
 
-def offer_stream(viewed: StreamView, query: int | None = None, numbers: save_files.Numbers | None = None) -> None:
+def offer_stream(viewed: StreamView, query: int | None = None, *numbers: save_files.Numbers) -> None:
     """What a page about many heads shows: its stream's chosen head, the word that asks, and the page's own numbers."""
     view = viewed.page.state
     shown = viewed.page.save_menu.view(
@@ -267,4 +280,4 @@ def offer_stream(viewed: StreamView, query: int | None = None, numbers: save_fil
         queries_in=view.get("queries", "rows"),
         scale=view.get("scale", "sqrt"),
     )
-    viewed.page.save_menu.add_views({"": shown}, numbers)
+    viewed.page.save_menu.add_views({"": shown}, *numbers)

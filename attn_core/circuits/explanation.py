@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from attn_core.circuits.score_parts import carried_to_score
+from attn_core.circuits.score_parts import carried_to_score, whole_maps
 from attn_core.circuits.writers.additions import Floats
 from attn_core.circuits.writers.inputs import without_input
 from attn_core.places import Place
 from attn_core.tolerances import CANCELLED
+from attn_core.traces.block import BlockKind
 from attn_core.traces.parts import ScoreParts, Writer
+from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
 INPUT, OWN = "input", "own bias"  # the groups of what comes before layer 0, and of what the scoring head itself adds
@@ -107,19 +109,52 @@ def when_taken_out(parts: ScoreParts, writer: Writer) -> float:
 def taking_out(trace: Trace, parts: ScoreParts, writer: Writer) -> dict[str, Any] | None:
     """The options of `attn_core.trace` with which a pass has nothing where a writer wrote, at all tokens.
 
-    For heads, MLPs and the vectors of words, places and segments; None for biases, shifts of norms and patches. Between
-    two sentences "embedding" is of both, as one row and one column of the parts.
+    A constant vector (a bias, the shift of a norm) is subtracted where it enters the stream, or the head's own query or
+    key. Between two sentences "embedding" is of both, as one row and one column of the parts. None where a pass has no
+    place for it: for patches, and for the shift of a norm within a block or behind the last.
     """
     if writer.kind == "head":
         return {"without": [trace.stream(writer.stream).head_key(writer.layer or 0, writer.head or 0)]}
     if writer.kind == "mlp":
         return {"patch": {Place("mlp", writer.stream, writer.layer or 0): "zero"}}
-    if writer.kind not in ("embedding", "position", "segment") or trace.changes.patches:
+    if writer.kind == "patch":
         return None
-    streams = {each.stream for each in (*parts.query_writers, *parts.key_writers) if each == writer}
-    left = {name: without_input(trace.stream(name), writer.kind) for name in streams}
-    patch = {Place("residual", name, 0): rest for name, rest in left.items() if rest is not None}
-    return {"patch": patch} if len(patch) == len(streams) else None
+    if writer.kind == "own":
+        left = _without_own(trace, parts, writer)
+    elif writer.layer is None:
+        streams = {each.stream for each in (*parts.query_writers, *parts.key_writers) if each == writer}
+        left = {Place("residual", name, 0): without_input(trace.stream(name), writer) for name in streams}
+    else:
+        left = _without_constant(trace.stream(writer.stream), writer, writer.layer)
+    patch = {place: rest for place, rest in left.items() if rest is not None}
+    taken = {each.place.tensor for each in trace.changes.patches} & set(patch)  # something else stands there already
+    return {"patch": patch} if len(patch) == len(left) > 0 and not taken else None
+
+
+Left = dict[Place, "np.ndarray[Any, Any] | None"]  # what stands somewhere without a writer; None: it cannot be had
+
+
+def _without_constant(stream: StreamTrace, writer: Writer, layer: int) -> Left:
+    """The place where a block's bias or shift enters the stream, with what stands there without it."""
+    block, bias = stream.block(layer), stream.output_bias(layer)
+    if writer.kind == "bias" and block is not BlockKind.NORM_AFTER:
+        return {Place("attention", stream.name, layer): stream.attention_added(layer) - bias}
+    if writer.is_of_mlp and block is BlockKind.POST_NORM:
+        shift = stream.block_norm(layer, "mlp", np.zeros_like(bias))
+        return {Place("residual", stream.name, layer + 1): stream.embedding(layer + 1) - shift}
+    return {}  # it enters between attention and the MLP of one block, or behind the last
+
+
+def _without_own(trace: Trace, parts: ScoreParts, writer: Writer) -> Left:
+    """The scoring head's query or key without its own bias or shift: no norm comes after it, but one on q and k."""
+    own = trace.stream(parts.stream)
+    role = writer.partition(" ")[0]
+    head_map = whole_maps(trace, own, parts.layer, parts.head)[role == "key"]
+    stands: np.ndarray[Any, Any] = (own.key if role == "key" else own.query)(parts.layer, parts.head)
+    vectors = dict(head_map.constants(len(stands)))
+    if head_map.inner is not None and writer != f"{role} norm shift":
+        return {}
+    return {Place(role, own.name, parts.layer, parts.head): (stands - vectors[writer]).astype(np.float32)}
 
 
 def effects(parts: ScoreParts) -> list[tuple[Writer, float]]:

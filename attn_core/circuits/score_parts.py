@@ -93,6 +93,13 @@ def _sides(trace: Trace, own: StreamTrace, layer: int, head: int, query: int, ke
     return (entering(trace, own.name, layer, asking), query_map), (memory_writers(trace, own, layer, keys), key_map)
 
 
+def whole_maps(trace: Trace, own: StreamTrace, layer: int, head: int) -> tuple[HeadMap, HeadMap]:
+    """The maps of a head's query and key at all of its tokens."""
+    streams = own.embedding(layer).astype(np.float64), memory_before_norm(trace, own, layer)
+    places = [np.arange(len(stream)) for stream in streams]
+    return query_and_key_maps(own, layer, head, places[0], places[1], streams)
+
+
 def memory_writers(trace: Trace, stream: StreamTrace, layer: int, keys: Places) -> ResidualWriters:
     """Who wrote what the keys and values of a call are made from."""
     if stream.name == "cross":

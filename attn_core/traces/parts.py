@@ -42,6 +42,11 @@ class Writer(str):
         writer.kind, writer.stream, writer.layer, writer.head = kind, stream, layer, head
         return writer
 
+    @property
+    def is_of_mlp(self) -> bool:
+        """Whether it is an MLP, or the shift of the norm after one."""
+        return self.kind == "mlp" or "mlp norm shift" in self
+
 
 @dataclass(frozen=True, eq=False)
 class ScoreParts:

@@ -17,7 +17,7 @@ from ui.compare_heads import differences
 from ui.compare_heads.panels import Panel, PanelSet
 from ui.compare_heads.specs import SHUFFLES
 from ui.drawing import markup, widgets
-from ui.page import Page
+from ui.page import Page, go
 from ui.shell import save_files
 from ui.shell.folds import fold
 from ui.stream import card_link, score_link
@@ -35,6 +35,16 @@ def head_links(panels: PanelSet) -> None:
                 label = WORDS.text("numbers.why", panel=panel.letter, head=name)
                 score_link(panel.viewed, panel.layer, panel.spec.head, label, **there)
                 card_link(panel.viewed, panel.layer, panel.spec.head, WORDS.text("numbers.card", head=name), **there)
+
+
+def patching_link(panels: PanelSet) -> None:
+    """From a pair of sentences in one model to Patching: what of the first moves the second one's answer?"""
+    first, second = (panel.spec for panel in panels.paired)
+    if first.model == second.model and first.text != second.text:
+        there = {"model": first.model, "text": first.text, "layer": first.layer, "head": first.head}
+        with st.container(horizontal=True, gap="small", vertical_alignment="center", key="patching_link"):
+            st.html(f'<span class="hl-try">{WORDS.html("numbers.minimal_pair")}</span>', width="content")
+            go("patching", WORDS.text("numbers.patch"), ("second", second.text), **there)
 
 
 def pair_numbers(panels: PanelSet) -> None:

@@ -123,7 +123,7 @@ def all_tensors(counts: ModelCounts) -> None:
     st.dataframe(frame, hide_index=True, height=420, key="tensor_rows", column_config=whole, alt=alt)
     name = "".join(c if c.isalnum() else "-" for c in table.title.lower())
     counts.page.save_menu.add_views(
-        numbers=save_files.Numbers(f"parameters of {table.title}", lambda: frame.to_csv(index=False)),
+        {}, save_files.Numbers(f"parameters of {table.title}", lambda: frame.to_csv(index=False))
     )
     st.download_button(
         "CSV of the table",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from attn_core.circuits.patching.activation import patching
 from attn_core.circuits.patching.answers import LogitDifference
 from attn_core.circuits.patching.contrast import Contrast, contrast
+from attn_core.circuits.patching.cost import seconds_a_row
 from attn_core.circuits.patching.path import path_patching
 from attn_core.errors import HeadlightError
 from ui import words
@@ -107,11 +108,16 @@ def of_words(model: Model, handle: ModelHandle, asked: Asked, tensor: str, progr
     return _patched(model, handle, asked, progress, tensor)
 
 
+def of_heads_by_word(model: Model, handle: ModelHandle, asked: Asked, part: str, progress: Progress) -> pd.DataFrame:
+    """The effect of every head at every word."""
+    return _patched(model, handle, asked, progress, part, by_position=True)
+
+
 def of_head(
     model: Model, handle: ModelHandle, asked: Asked, part: str, layer: int, head: int, progress: Progress
 ) -> pd.DataFrame:
     """The effect of one head at every word."""
-    return _patched(model, handle, asked, progress, part, (layer, head))
+    return _patched(model, handle, asked, progress, part, (layer, head), by_position=True)
 
 
 def of_paths(
@@ -145,8 +151,9 @@ def _patched(
     at: str,
     head: tuple[int, int] | None = None,
     more: tuple[Pair, ...] = (),
+    by_position: bool | None = None,
 ) -> pd.DataFrame:
-    """`attn_core.patching` at every place of a kind, or at each word of one head."""
+    """`attn_core.patching` at every place of a kind, or of one head."""
     pairs = [(asked.first, asked.second, asked.answer), *more]
     a, b, said = ([pair[i] for pair in pairs] for i in range(3))
     several = len(pairs) > 1
@@ -159,7 +166,7 @@ def _patched(
         target=asked.read,
         at=at,
         stream=asked.stream,
-        by_position=None if head is None else True,
+        by_position=by_position,
         layer=None if head is None else head[0],
         head=None if head is None else head[1],
         direction=asked.direction,
@@ -167,6 +174,12 @@ def _patched(
         run=partial(_run, handle),
         turn=partial(_turn, handle),
     )
+
+
+def seconds_of_a_row(base: Trace, handle: ModelHandle, kind: str, stream: str) -> float:
+    """How long each row of a batch of patched passes takes, tried in its turn."""
+    with _turn(handle):
+        return seconds_a_row(handle.value(), base, kind, stream)
 
 
 def _run(handle: ModelHandle, _: Model, text: str | list[int], **options: object) -> Trace:

@@ -26,9 +26,11 @@ _ASKED = "patching_asked"  # in the session: what somebody wanted to be computed
 
 
 def computed(
-    read: Read, name: str, n_passes: int, function: Callable[..., pd.DataFrame], *given: object
+    read: Read, name: str, n_passes: int, kind: str, function: Callable[..., pd.DataFrame], *given: object
 ) -> pd.DataFrame | None:
     """`function(model, handle, *given, progress=…)`, kept for everybody; None where it is not there yet, with a reason.
+
+    `kind` is what each of the passes puts somewhere, as `ac.at` names it, or "path": passes of a kind cost alike.
 
     Beyond a page's budget one sentence says so; what takes long waits for a click.
     """
@@ -38,7 +40,7 @@ def computed(
         widgets.problem(WORDS.text("computing.refused"), str(reason))
         return None
     key = hash(frozen((name, read.asked, *given)))  # not the sentences themselves: a session would keep every one
-    seconds = n_passes * read.base.seconds_a_pass()
+    seconds = n_passes * read.seconds_a_row(kind)
     wanted: set[Hashable] = st.session_state.setdefault(_ASKED, set())
     if seconds >= SLOW and key not in wanted:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):

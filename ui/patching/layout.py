@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -36,10 +37,10 @@ def draw(page: Page) -> None:
         table, values = maps.main_map(read)
     with right, widgets.card("row", WORDS.html("row.title", head=read.base.name), WORDS.html("row.hint")):
         _open_strongest(read, values)
-        maps.opened_head(read)
-        stream.links_elsewhere(read.a, read.a.query, "all_heads", "step_by_step", "delta_e")
+        by_word = maps.opened_head(read)
+        stream.links_elsewhere(read.a, read.a.query, "all_heads", "step_by_step", "delta_e", "why_there")
     with widgets.card("paths", WORDS.html("paths.title", head=read.base.name), WORDS.html("paths.hint")):
-        paths.into_opened(read, values)
+        reached = paths.into_opened(read, values)
     left, right = st.columns(2, gap="medium")
     with left, widgets.card("cautions", WORDS.html("cautions.title")):
         st.html(f"<ul><li>{WORDS.html('cautions.first')}</li><li>{WORDS.html('cautions.second')}</li></ul>")
@@ -48,12 +49,15 @@ def draw(page: Page) -> None:
             controls.lines(MORE, WORDS.text("more.placeholder"))
         else:
             widgets.note(WORDS.text("more.words_only"))
-    _offer(read, table)
+    _offer(read, [("map", table), ("row", by_word), ("paths", reached)])
     with headline:
         sub = WORDS.html("lead.sub", page.state["direction"], title=page.entry.title)
         if page.state["by"] == "words":
             labels = read.tokens.labels
             said = sentences.word_headline(read.asked, read.answers, page.state["tensor"], table, labels)
+        elif page.state["by"] == "heads_words":
+            labels = maps.rows_of(read, page.state["part"]).labels
+            said = sentences.head_word_headline(read.asked, read.answers, page.state["part"], table, labels)
         else:
             said = sentences.headline(read.asked, read.answers, page.state["part"], values)
         widgets.lead(said, f"{page.badges(read.a.trace)}{sub}")
@@ -67,22 +71,29 @@ def _open_strongest(read: Read, values: np.ndarray | None) -> None:
         st.button(label, key="open_strongest", on_click=stream.open_head, args=best)
 
 
-def _offer(read: Read, table: pd.DataFrame | None) -> None:
+def _offer(read: Read, tables: list[tuple[str, pd.DataFrame | None]]) -> None:
     """The page's end: its numbers, its pictures and the lines of Python that give them."""
-    numbers = None if table is None else save_files.Numbers("patching", lambda: table.to_csv(index=False))
-    stream.offer_stream(read.a, None, numbers)
-    by_word = read.page.state["by"] == "words"
+    numbers = [_numbers(read, name, table) for name, table in tables if table is not None]
+    stream.offer_stream(read.a, None, *numbers)
+    by = read.page.state["by"]
     lines = snippets.patching(
         read.page.model_name,
         (read.asked.first, read.asked.second),
         read.asked.answer,
         read.asked.measured,
-        read.page.state["tensor" if by_word else "part"],
+        read.page.state["tensor" if by == "words" else "part"],
         read.asked.stream,
         (read.base.layer, read.base.head),
         read.page.state["through"],
         read.page.state["mlps"],
-        read.asked.more,
+        read.asked.more if by == "heads" else (),
+        each_word=by == "heads_words",
     )
     said = [read.asked.first, read.asked.second]
     read.page.offer_pictures(f"head {read.base.name}", sentences=said, lines=lines)
+
+
+def _numbers(read: Read, name: str, table: pd.DataFrame) -> save_files.Numbers:
+    """One of the page's tables as a file."""
+    title = WORDS.text("files", name, head=read.base.name, through=read.page.state["through"])
+    return save_files.Numbers(title, partial(table.to_csv, index=False))

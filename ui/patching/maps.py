@@ -1,4 +1,4 @@
-"""The maps of the page Patching: layers × heads, layers × words, and the opened head word by word."""
+"""The maps of the page Patching: layers × heads, layers × words, heads × words, and the opened head word by word."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
 
 WORDS = words.beside(__file__)
+MOST_ROWS = 24  # heads of the map by head and word that a picture holds
 
 
 def main_map(read: Read) -> tuple[pd.DataFrame | None, np.ndarray | None]:
     """The map that is asked for; gives its table, and the effect of heads [layer, head] where it is of heads."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         by = controls.switch(BY)
-        part = controls.switch(PART if by == "heads" else TENSOR)
+        part = controls.switch(TENSOR if by == "words" else PART)
     if by == "words":
         return _words(read, part), None
-    return _heads(read, part)
+    return _heads(read, part) if by == "heads" else _heads_and_words(read, part)
 
 
 def _heads(read: Read, part: str) -> tuple[pd.DataFrame | None, np.ndarray | None]:
     n_layers, n_heads = read.base.n_layers, read.base.n_heads
     n_passes = n_layers * n_heads * (1 + len(read.asked.more))
-    table = computed(read, "heads", n_passes, asked.of_heads, part)
+    table = computed(read, "heads", n_passes, part, asked.of_heads, part)
     if table is None:
         return None, None
     values = sentences.head_values(table, (n_layers, n_heads))
@@ -68,25 +69,57 @@ def head_map(read: Read, values: np.ndarray, key: str, name: str, picture: str) 
 
 def _words(read: Read, tensor: str) -> pd.DataFrame | None:
     tokens, n_layers = read.tokens, read.base.n_layers
-    table = computed(read, "words", n_layers * len(tokens), asked.of_words, tensor)
+    table = computed(read, "words", n_layers * len(tokens), tensor, asked.of_words, tensor)
     if table is None:
         return None
     values = np.full((n_layers, len(tokens)), np.nan)
     values[table["layer"].astype(int), table["position"].astype(int)] = table["effect"]
     if not np.isnan(values).all():
-        cells = pack_cells(
-            values,
-            Side([WORDS.text("map.layer", layer=layer) for layer in range(n_layers)]),
-            Side([visible(label) for label in tokens.labels], "query", special=tokens.special, slanted=True),
-            says=WORDS.text("map.words_say", row="{row}", column="{column}", value="{value}"),
-            says_masked=WORDS.text("map.words_missing", column="{column}"),
-            alt=WORDS.text("map.words_alt"),
-            square=True,
-        )
+        cells = _cells(values, [WORDS.text("map.layer", layer=layer) for layer in range(n_layers)], tokens, "words_alt")
         canvas.cells(cells, key="by_word", picture=WORDS.text("map.words_picture"))
     _notes(table)
     numbers(table, "words")
     return table
+
+
+def _heads_and_words(read: Read, part: str) -> tuple[pd.DataFrame | None, np.ndarray | None]:
+    """Heads × words, the heads that move most; and [layer, head] what each moves at its best word."""
+    shape, tokens = (read.base.n_layers, read.base.n_heads), rows_of(read, part)
+    table = computed(read, "heads_words", shape[0] * shape[1] * len(tokens), part, asked.of_heads_by_word, part)
+    if table is None:
+        return None, None
+    values = sentences.by_head_and_word(table, shape, len(tokens))  # [layer, head, position]
+    best = sentences.at_best_word(values)
+    if not np.isnan(best).all():
+        _most(values, best, tokens)
+    _notes(table)
+    numbers(table, "heads_words")
+    return table, best
+
+
+def _most(values: np.ndarray, best: np.ndarray, tokens: Tokens) -> None:
+    """The picture of the heads that move most at some word; a click opens one."""
+    heads = sentences.most_moving(values, MOST_ROWS)
+    if len(heads) < best.size:
+        widgets.reading(WORDS.html("map.most", shown=len(heads), heads=best.size))
+    rows = [WORDS.text("map.head", head=sentences.named(head)) for head in heads]
+    cells = _cells(np.stack([values[head] for head in heads]), rows, tokens, "heads_words_alt", choose=True)
+    opens = lambda row, _: open_head(*heads[row])  # noqa: E731
+    canvas.cells(cells, key="by_head_and_word", picture=WORDS.text("map.heads_words_picture"), on_choose=opens)
+
+
+def _cells(values: np.ndarray, rows: list[str], tokens: Tokens, alt: str, choose: bool = False) -> bytes:
+    """A map whose columns are words."""
+    return pack_cells(
+        values,
+        Side(rows),
+        Side([visible(label) for label in tokens.labels], "query", special=tokens.special, slanted=True),
+        says=WORDS.text("map.words_say", row="{row}", column="{column}", value="{value}"),
+        says_masked=WORDS.text("map.words_missing", column="{column}"),
+        alt=WORDS.text(f"map.{alt}"),
+        square=True,
+        choose=choose,
+    )
 
 
 def _notes(table: pd.DataFrame) -> None:
@@ -103,17 +136,22 @@ def numbers(table: pd.DataFrame, name: str) -> None:
     )
 
 
-def opened_head(read: Read) -> None:
-    """The opened head, one word at a time."""
+def rows_of(read: Read, part: str) -> Tokens:
+    """The words that the rows of a head's part are: of its key and value those that are looked at."""
+    return read.base.keys if part in ("key", "value") else read.base.queries
+
+
+def opened_head(read: Read) -> pd.DataFrame | None:
+    """The opened head, one word at a time; gives its table."""
     part = read.page.state["part"]
     name, viewed = read.base.name, read.base
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         controls.stepper(LAYER, viewed.n_layers - 1, ("K", "J"))
         controls.stepper(HEAD, viewed.n_heads - 1, ("H", "L"))
-    tokens = viewed.keys if part in ("key", "value") else viewed.queries
-    table = computed(read, "row", len(tokens), asked.of_head, part, viewed.layer, viewed.head)
+    tokens = rows_of(read, part)
+    table = computed(read, "row", len(tokens), part, asked.of_head, part, viewed.layer, viewed.head)
     if table is None or table["effect"].isna().all():
-        return
+        return table
     labels, column = _row(table, tokens)
     gallery.bars(
         WORDS.text("row.picture"),
@@ -122,6 +160,7 @@ def opened_head(read: Read) -> None:
         says=WORDS.text("row.caption", head=name),
         head=WORDS.text("row.word"),
     )
+    return table
 
 
 def _row(table: pd.DataFrame, tokens: Tokens) -> tuple[list[str], Column]:

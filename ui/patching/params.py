@@ -6,13 +6,13 @@ from attn_core.models.catalogue import CATALOGUE
 from attn_core.models.packages import fetched_folder
 from ui import words
 from ui.param import Earlier, Param, choice, flag, typed
-from ui.sentences import HUNGRY, KEYS
+from ui.sentences import ANNA_GAVE, HUNGRY, KEYS, TOM_GAVE
 
 WORDS = words.beside(__file__)
-TOM = "anna and tom went to the market . tom gave a book to"
+TOM = TOM_GAVE
 JOHN = "When Mary and John went to the store, John gave a drink to"
 SECONDS = {  # sentence A → the sentence B that differs from it in one word
-    TOM: "anna and tom went to the market . anna gave a book to",
+    TOM: ANNA_GAVE,
     JOHN: "When Mary and John went to the store, Mary gave a drink to",
     KEYS: "the keys to the cabinet is on the table",
     HUNGRY: "a tired fluffy blue creature",

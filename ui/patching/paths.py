@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
+from attn_core.circuits.patching.cost import PATH
 from ui import words
 from ui.drawing import controls, widgets
 from ui.patching import asked, maps, sentences
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 WORDS = words.beside(__file__)
 
 
-def into_opened(read: Read, values: np.ndarray | None) -> None:
-    """Every earlier head by its direct path into the opened one; `values` [layer, head] says what to open instead."""
+def into_opened(read: Read, values: np.ndarray | None) -> pd.DataFrame | None:
+    """Every earlier head by its direct path into the opened one, with its table.
+
+    In the first layer `values` [layer, head] say which head to open instead.
+    """
     viewed = read.base
     if viewed.layer == 0 and viewed.stream != "cross":
         widgets.note(WORDS.text("paths.first_layer", head=viewed.name))
@@ -30,20 +34,21 @@ def into_opened(read: Read, values: np.ndarray | None) -> None:
         if later is not None:
             label = WORDS.text("paths.open_later", head=sentences.named(later))
             st.button(label, key="open_later", on_click=open_head, args=later)
-        return
+        return None
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         through = controls.switch(THROUGH)
         mlps = controls.toggle(MLPS)
     senders = viewed.layer * viewed.n_heads if viewed.stream != "cross" else 2 * viewed.n_layers * viewed.n_heads
-    table = computed(read, "paths", 2 * senders, asked.of_paths, (viewed.layer, viewed.head), through, mlps)
+    table = computed(read, "paths", 2 * senders, PATH, asked.of_paths, (viewed.layer, viewed.head), through, mlps)
     if table is None or table["effect"].isna().all():
-        return
+        return table
     if "stream" not in table:
         _map(read, table, through, "paths", "")
     else:
         for stream, part in table.groupby("stream", sort=False):
             _map(read, part, through, f"paths_{stream}", str(stream))
     maps.numbers(table, "paths")
+    return table
 
 
 def _map(read: Read, table: pd.DataFrame, through: str, key: str, stream: str) -> None:

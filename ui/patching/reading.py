@@ -14,7 +14,7 @@ from attn_core.text.numbers import signed
 from ui import stream, words
 from ui.drawing import controls, widgets
 from ui.link import forget
-from ui.patching.asked import Answers, Asked, answers, parse_more
+from ui.patching.asked import Answers, Asked, answers, parse_more, seconds_of_a_row
 from ui.patching.params import DIRECTION, JOHN, MORE, SECOND, TOM, WORD_A, WORD_B
 from ui.server import passes, shared
 from ui.stream import StreamView, choose_word
@@ -50,6 +50,11 @@ class Read:
     def longest(self) -> int:
         """Tokens of a pass, both sentences of a translator together."""
         return len(self.base.queries) + (len(self.base.keys) if self.base.stream == "cross" else 0)
+
+    def seconds_a_row(self, kind: str) -> float:
+        """How long each of the patched passes takes, which share batches; tried once for everybody."""
+        with self.page.problems():
+            return shared.memoize(self.base.trace, seconds_of_a_row, self.base.model, kind, self.base.stream)
 
     @property
     def kind(self) -> str:

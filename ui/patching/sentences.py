@@ -67,6 +67,45 @@ def word_headline(asked: Asked, answers: Answers, tensor: str, table: pd.DataFra
     return WORDS.html("lead.best_word", asked.direction, what=what, word=word, share=moves, end=end)
 
 
+def by_head_and_word(table: pd.DataFrame, shape: tuple[int, int], n_words: int) -> np.ndarray:
+    """The effect of heads at words, [layer, head, position]; NaN where the table has none."""
+    values = np.full((*shape, n_words), np.nan)
+    values[tuple(table[name].astype(int) for name in ("layer", "head", "position"))] = table["effect"]
+    return values
+
+
+def at_best_word(values: np.ndarray) -> np.ndarray:
+    """What each head moves at the word where it moves most: [layer, head, position] → [layer, head]."""
+    best: np.ndarray = np.where(np.isnan(values), -np.inf, values).max(axis=-1)
+    return np.where(np.isinf(best), np.nan, best)
+
+
+def most_moving(values: np.ndarray, count: int) -> list[Head]:
+    """The heads that move most at some word, whatever the sign, in the order of the layers."""
+    size = np.nan_to_num(np.abs(values)).max(axis=-1)  # [layer, head]
+    places = np.argsort(-size, axis=None, kind="stable")[:count]
+    return [(int(place) // size.shape[1], int(place) % size.shape[1]) for place in sorted(places)]
+
+
+def head_word_headline(
+    asked: Asked, answers: Answers, part: str, table: pd.DataFrame | None, labels: list[str]
+) -> Markup:
+    """Which head carries the difference, and at which word, as HTML."""
+    if answers.alike:
+        return WORDS.html("lead.alike")
+    if table is None or table["effect"].isna().all():
+        return WORDS.html("lead.question")
+    best = table.loc[table["effect"].idxmax()]
+    word, what = markup.query(visible(labels[int(best["position"])])), WORDS.text("lead.what", part)
+    moves, head = float(best["effect"]), named((int(best["layer"]), int(best["head"])))
+    if moves < LITTLE:
+        return WORDS.html("lead.nobody_anywhere", asked.direction, what=what, word=word, head=head, share=share(moves))
+    end = moved(asked, answers)
+    return WORDS.html(
+        "lead.best_head_word", asked.direction, what=what, word=word, head=head, share=share(moves), end=end
+    )
+
+
 def moved(asked: Asked, answers: Answers) -> Markup:
     """From where to where the answer moves, as HTML."""
     if answers.words is None:

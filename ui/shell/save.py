@@ -5,7 +5,7 @@ what it shows:
 
     page.offer(trace, layer=0, head=3)                  # a pattern; the rest as in `attn_core.views.view.View`
     page.save_menu.add_views({"A": page.save_menu.view(…), "B": …})     # several; the visitor picks one
-    page.save_menu.add_views(numbers=Numbers("parts", make_csv))  # numbers that are no pattern
+    page.save_menu.add_views({}, Numbers("parts", make_csv))  # numbers that are no pattern; or several tables
     page.offer_pictures()                               # at the page's end: the pictures that it drew, by name
 
 Nothing is made before the menu is open, no file before its button is pressed, and pictures are drawn by the visitor's
@@ -27,7 +27,7 @@ from attn_core.views import files
 from attn_core.views.view import View
 from ui.drawing import gallery
 from ui.shell import folds
-from ui.shell.save_files import Numbers, number_button, open_again, view_buttons
+from ui.shell.save_files import Numbers, number_buttons, open_again, view_buttons
 from ui.shell.save_pictures import PATTERN, picture_buttons
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Offered:
     """What a page has offered in this run, and where in the menu it is drawn once somebody opens it."""
 
     views: Mapping[str, View] = field(default_factory=dict)
-    numbers: Numbers | None = None
+    numbers: tuple[Numbers, ...] = ()
     lines: str = ""  # of Python
     model: str = ""
     pattern_first: bool = False
@@ -61,8 +61,7 @@ class Offered:
         chosen = _chosen(self.views) if self.views else None
         if chosen is not None:
             view_buttons(chosen)
-        if self.numbers:
-            number_button(self.numbers)
+        number_buttons(self.numbers)
         lines = self.lines or (chosen.as_python() if chosen is not None else "")
         if lines:
             with st.expander("Copy as Python"):
@@ -81,10 +80,10 @@ class SaveMenu:
         """A pattern of the trace as the page shows it; it remembers the page's link."""
         return View(trace, page=self.page, link=self.link, **shown)
 
-    def add_views(self, views: Mapping[str, View] | None = None, numbers: Numbers | None = None) -> None:
+    def add_views(self, views: Mapping[str, View], *numbers: Numbers) -> None:
         """Offer one view, or one of several by name, and the page's own numbers."""
         if self.offered is not None:
-            self.offered.views, self.offered.numbers = views or {}, numbers
+            self.offered.views, self.offered.numbers = views, numbers
 
     def add_code(self, lines: str) -> None:
         """Offer the lines of Python that give what the page shows; without, those of the chosen view."""

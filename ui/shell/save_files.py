@@ -6,7 +6,7 @@ No file is made before its button is pressed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,9 +52,12 @@ def view_buttons(view: View) -> None:
                 button(kind, partial(files.content, view, kind), file_name(view, kind), refused=refused)
 
 
-def number_button(numbers: Numbers) -> None:
-    widgets.titled("Save the numbers", numbers.name)
-    button("csv", numbers.make, f"headlight-{plain(numbers.name)}.csv", key="save_numbers")
+def number_buttons(numbers: Sequence[Numbers]) -> None:
+    """A file for each of a page's own tables."""
+    for place, table in enumerate(numbers):
+        widgets.titled("Save the numbers", table.name)
+        key = f"save_numbers_{place}" if place else "save_numbers"
+        button("csv", table.make, f"headlight-{plain(table.name)}.csv", key=key)
 
 
 def button(kind: str, make: Callable[[], str | bytes], name: str, key: str = "", refused: str | None = None) -> None:

@@ -13,22 +13,27 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from attn_core.circuits.patching.activation import patching
 from attn_core.figures.charts.heatmap import heatmap_spec
 from attn_core.figures.charts.parameters import named_bars, share_bars
 from attn_core.figures.charts.senses import cosine_lines
 from attn_core.figures.charts.spec import ChartSpec
+from attn_core.figures.circuits.patching import effect_map
 from attn_core.models.cards import card_of
 from attn_core.parameters.count import count_parameters
 from attn_core.residual import senses
 from attn_core.text.numbers import percent
 from attn_core.views.recorded import SENTENCE
 from ui import words
-from ui.sentences import HUNGRY, KEYS, MOLES, TIRED
+from ui.sentences import ANNA_GAVE, HUNGRY, KEYS, MOLES, TIRED, TOM_GAVE
+from ui.server import shared
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from attn_core import Model
     from attn_core.traces.stream import StreamSource, StreamTrace
+    from ui.server.handles import ModelHandle
 
 WORDS = words.beside(__file__)
 SAID = words.read(Path(__file__).with_name("views.toml"))  # of each view, by its name
@@ -37,9 +42,11 @@ WIDE = "the animal didn't cross the street because it was wide"
 
 
 class Reader(Protocol):
-    """What the views need of a page: sentences read by a model."""
+    """What the views need of a page: sentences read by a model, and the model itself."""
 
     def trace(self, text: str, model: str) -> StreamSource: ...
+
+    def model(self, name: str) -> ModelHandle: ...
 
 
 @dataclass(frozen=True)
@@ -179,6 +186,24 @@ def moles(reader: Reader) -> ReadyView:
     )  # fmt: skip
 
 
+def circuit(reader: Reader) -> ReadyView:
+    effects = shared.memoize(reader.model(DECODER), _effects)  # [layer, head]
+    order = np.argsort(-effects, axis=None)
+    best = [f"{place // effects.shape[1]}.{place % effects.shape[1]}" for place in order[:2]]
+    shares = [percent(float(effects.ravel()[place])) for place in order[:3]]
+    return _view(
+        "circuit", "patching", {"model": DECODER, "text": TOM_GAVE}, partial(effect_map, effects),
+        WORDS.text("circuit.below", model=DECODER, first=TOM_GAVE, second=ANNA_GAVE), head=best[0], share=shares[0],
+        other=best[1], other_share=shares[1], rest=shares[2],
+    )  # fmt: skip
+
+
+def _effects(model: Model) -> np.ndarray:
+    """What every head moves of the answer between the two sentences, [layer, head]."""
+    table = patching(model, TOM_GAVE, ANNA_GAVE, ("anna", "tom"))
+    return table["effect"].to_numpy(dtype=float).reshape(-1, int(table["head"].max()) + 1)
+
+
 def counting(reader: Reader) -> ReadyView:
     table = count_parameters("gpt-3")
     parts = {line.role: line.count for line in table.lesson}
@@ -205,5 +230,6 @@ VIEWS: tuple[Callable[[Reader], ReadyView], ...] = (
     resting,
     masking,
     moles,
+    circuit,
     counting,
 )

@@ -41,7 +41,7 @@ COST = 16  # passes' worth of work for each token squared
 def draw(page: Page, views: Callable[[], object]) -> None:
     """The whole view; `views` draws the switch between the page's views."""
     headline = st.container(gap=None)
-    viewed = stream.of(page).without(page.state["off"])
+    viewed = stream.of(page).without(page.state["off"], page.state["parts_off"])
     pickers = st.container(horizontal=True, gap="small", vertical_alignment="center", key="pickers")
     with pickers:
         views()

@@ -31,7 +31,7 @@ PARAMS = [KEY, COMPARED, OTHER, TRAIL]
 
 def of(page: Page) -> AskedScore:
     """The score that the link names; where it cannot be split, the page ends with the reason."""
-    asked = AskedScore(page, stream.of(page).without(page.state["off"]))
+    asked = AskedScore(page, stream.of(page).without(page.state["off"], page.state["parts_off"]))
     try:
         asked.parts  # noqa: B018
     except HeadlightError as reason:

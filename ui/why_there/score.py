@@ -41,6 +41,13 @@ class HeadPart(NamedTuple):
     source: int
 
 
+class Removable(NamedTuple):
+    """The writers that add most and can be taken out of a pass, with what they add; and those that cannot."""
+
+    writers: list[tuple[Writer, float]]
+    stay: list[Writer]
+
+
 @dataclass(frozen=True)
 class AskedScore:
     """One score of a head: the page's query, the key that it is asked about, and what it is compared with."""
@@ -174,8 +181,8 @@ class AskedScore:
         return token_name(tokens.labels, place)
 
     @cached_property
-    def removable(self) -> list[tuple[Writer, float]]:
-        """The writers that add most and can be taken out of a pass, with what they add by the frozen split."""
+    def removable(self) -> Removable:
+        """The writers that add most, with what they add by the frozen split: those that can be taken out of a pass."""
         return shared.memoize(self.trace, _removable, self.parts)
 
     def taken_out(self, writer: Writer) -> float:
@@ -210,18 +217,20 @@ def _heads_of(trace: Trace, parts: ScoreParts) -> list[HeadPart]:
     return sorted(heads, key=lambda part: -abs(part.part))[:MOST_HEADS]
 
 
-def _removable(trace: Trace, parts: ScoreParts) -> list[tuple[Writer, float]]:
+def _removable(trace: Trace, parts: ScoreParts) -> Removable:
     """The heads and the other writers that add most of a score and can be taken out, each kind up to so many."""
     left = {True: MOST_REMOVED, False: MOST_REMOVED}  # heads, others
-    found = []
+    found, stay = [], []
     for writer, adds in explanation.effects(parts):
         is_head = writer.kind == "head"
         if left[is_head] and explanation.taking_out(trace, parts, writer) is not None:
             left[is_head] -= 1
             found.append((writer, adds))
+        elif left[is_head]:
+            stay.append(writer)
         if not any(left.values()):
             break
-    return found
+    return Removable(found, stay[:MOST_REMOVED])
 
 
 def _head(trace: Trace, parts: ScoreParts, side: str, writer: Writer) -> HeadPart | None:

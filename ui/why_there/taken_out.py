@@ -11,6 +11,7 @@ from attn_core.circuits import explanation
 from ui import words
 from ui.drawing import widgets
 from ui.link import choose
+from ui.param import Param
 from ui.server import budget
 from ui.shared_params import OFF
 from ui.shell.progress import announced
@@ -21,13 +22,37 @@ if TYPE_CHECKING:
     from ui.why_there.score import AskedScore
 
 WORDS = words.beside(__file__)
-PARAMS = [OFF]
-MOST_BUTTONS = 3
+MOST_BUTTONS = 3  # for heads, and as many for MLPs
+MOST_PARTS = 100  # in a link
+Parts = tuple[tuple[str, int], ...]
+
+
+def parse_parts(raw: str) -> Parts:
+    """ "mlp.2_attention.0" → (("attention", 0), ("mlp", 2)): what whole layers add. ValueError says what is wrong."""
+    pieces = [piece.split(".") for piece in raw.split("_") if piece]
+    fits = [len(piece) == 2 and piece[0] in ("attention", "mlp") for piece in pieces]
+    if (
+        len(pieces) > MOST_PARTS
+        or not all(fits)
+        or not all(n.isascii() and n.isdigit() and len(n) < 5 for _, n in pieces)
+    ):
+        raise ValueError("it must be parts like mlp.2_attention.0, each with its layer")
+    return tuple(sorted({(kind, int(layer)) for kind, layer in pieces}))
+
+
+PARTS_OFF = Param(
+    "parts_off",
+    (),
+    lambda raw, earlier: parse_parts(raw),
+    lambda parts: "_".join(f"{kind}.{layer}" for kind, layer in parts),
+    label=WORDS.text("taken.parts"),
+)
+PARAMS = [OFF, PARTS_OFF]
 
 
 def taken_out(asked: AskedScore) -> None:
     """One more pass for each of the largest writers, and how far the frozen split is from it."""
-    writers = [writer for writer, _ in asked.removable]
+    writers = [writer for writer, _ in asked.removable.writers]
     most = budget.fitting([(len(asked.viewed.queries), 1 + len(writers))])
     if most is not None:
         widgets.note(WORDS.text("taken.too_long", tokens=most))
@@ -40,7 +65,7 @@ def taken_out(asked: AskedScore) -> None:
     table = pd.DataFrame(
         {
             "without": [str(writer) for writer in writers],
-            "adds": [adds for _, adds in asked.removable],
+            "adds": [adds for _, adds in asked.removable.writers],
             "frozen split": [explanation.when_taken_out(asked.parts, writer) for writer in writers],
             "really": really,
         }
@@ -49,18 +74,26 @@ def taken_out(asked: AskedScore) -> None:
     st.dataframe(table.round(3), key="taken_out", hide_index=True, row_height=36, height=36 * (len(table) + 1) + 2)
     gap = f"{table['off by'].abs().max():.2f}"
     widgets.reading(WORDS.html("taken.worst", gap=gap, score=f"{asked.parts.score:.2f}".replace("-", "−")))
+    if asked.removable.stay:
+        widgets.reading(WORDS.html("taken.stay", writers=", ".join(asked.removable.stay)))
     _buttons(asked, writers)
 
 
 def _buttons(asked: AskedScore, writers: list[Writer]) -> None:
-    """The whole page in a pass without one of these heads; of the stream that is looked at, as the link names it."""
-    heads = [writer for writer in writers if writer.kind == "head" and writer.stream == asked.stream][:MOST_BUTTONS]
-    if heads:
+    """The whole page in a pass without a head or an MLP; of the stream that is looked at, as the link names it.
+
+    What else is taken out is a vector, or a sentence's many, and no link holds those.
+    """
+    own = [writer for writer in writers if writer.stream == asked.stream and writer.kind in ("head", "mlp")]
+    if own:
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key="without"):
-            for writer in heads:
-                key = f"without_{writer.layer}_{writer.head}"
-                off = (*asked.page.state["off"], (writer.layer, writer.head))
-                st.button(WORDS.text("taken.look", head=writer), key=key, on_click=_switch_off, args=(off,))
+            for writer in own[: 2 * MOST_BUTTONS]:
+                off, parts = asked.page.state["off"], asked.page.state["parts_off"]
+                if writer.kind == "head":
+                    key, off = f"without_{writer.layer}_{writer.head}", (*off, (writer.layer, writer.head))
+                else:
+                    key, parts = f"without_mlp_{writer.layer}", (*parts, ("mlp", writer.layer))
+                st.button(WORDS.text("taken.look", head=writer), key=key, on_click=_switch_off, args=(off, parts))
 
 
 def switched_off(viewed: StreamView) -> None:
@@ -70,9 +103,9 @@ def switched_off(viewed: StreamView) -> None:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="switched_off"):
         st.html(f'<div class="hl-read">{WORDS.html("taken.off", changes=str(changes))}</div>', width="content")
-        st.button(WORDS.text("taken.back"), key="all_on", on_click=_switch_off, args=((),))
+        st.button(WORDS.text("taken.back"), key="all_on", on_click=_switch_off, args=((), ()))
 
 
-def _switch_off(off: tuple[tuple[int, int], ...]) -> None:
-    """Callback: the heads that are off, in order."""
-    choose({"off": tuple(sorted(set(off)))})
+def _switch_off(off: tuple[tuple[int, int], ...], parts: Parts) -> None:
+    """Callback: the heads that are off, and the parts of whole layers, in order."""
+    choose({"off": tuple(sorted(set(off))), "parts_off": tuple(sorted(set(parts)))})

@@ -53,7 +53,7 @@ def apart(comparison: SenseComparison) -> None:
     numbers = "The numbers: the cosines of every pair, layer by layer"
     fold(numbers, "numbers_cosines", lambda: st.dataframe(table().round(4), hide_index=True))
     name = f"cosines of {comparison.word}, layer by layer"
-    comparison.page.save_menu.add_views(numbers=save_files.Numbers(name, lambda: table().to_csv(index=False)))
+    comparison.page.save_menu.add_views({}, save_files.Numbers(name, lambda: table().to_csv(index=False)))
 
 
 def similar_inputs(comparison: SenseComparison) -> None:

@@ -82,13 +82,18 @@ def pairs_for(kind: str, donor: Trace, base: Trace, stream: str) -> Pairs:
     return pairs
 
 
+def own_rows(trace: Trace, place: Place) -> Any:
+    """What a trace has at a place, at all positions: [position, feature]."""
+    named = (place.layer,) if place.head is None else (place.layer, place.head)
+    return getattr(trace, _READERS.get(place.kind, place.kind))(*named, stream=place.stream)
+
+
 def taken(donor: Trace, place: Place, pairs: Pairs) -> dict[Place, Any]:
     """What `attn_core.trace(…, patch=)` is given to put the donor's tensor at a place of the base.
 
     At all positions that have a partner, or at the place's own; the others keep what the model computes there.
     """
-    named = (place.layer,) if place.head is None else (place.layer, place.head)
-    rows = getattr(donor, _READERS.get(place.kind, place.kind))(*named, stream=place.stream)  # [position, feature]
+    rows = own_rows(donor, place)
     if place.position is not None:
         return {place: rows[pairs.partner(place.position)]}
     if pairs.one_to_one:

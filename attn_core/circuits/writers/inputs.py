@@ -57,21 +57,28 @@ def _add_step(
         return module(entered)  # type: ignore[no-any-return]
 
 
-def without_input(stack: StreamTrace, kind: str) -> NDArray[np.float32] | None:
-    """E of layer 0 as the model would have it without the vectors of "embedding", "position" or "segment": [token,
-    d_model]; None where E cannot be taken apart and more than its words' vectors are in it."""
+def without_input(stack: StreamTrace, writer: Writer) -> NDArray[np.float32] | None:
+    """E of layer 0 as the model would have it without a writer from before layer 0, [token, d_model].
+
+    That is the vectors of "embedding", "position" or "segment", or a bias or shift of what follows them. None where E
+    cannot be taken apart and more than its words' vectors are in it.
+    """
     embedding = stack.embedding(0)
     found = stack_input_parts(stack, embedding)
     if found is None:
-        return np.zeros_like(embedding) if kind == "embedding" else None
+        return np.zeros_like(embedding) if writer.kind == "embedding" else None
     parts, modules = found
-    gone = {"embedding": parts.factor * parts.token, "position": parts.position, "segment": parts.segment}[kind]
+    vectors = {"embedding": parts.factor * parts.token, "position": parts.position, "segment": parts.segment}
+    constant = writer.kind not in vectors
+    gone = torch.zeros(1) if constant else vectors[writer.kind]
     if gone is None:
         return None
     result = parts.summed - gone
     with torch.inference_mode():
         for module in modules:
-            result = module(result)
+            entered, result = result, module(result)
+            if constant and (writer.kind == "bias") is isinstance(module, torch.nn.Linear):
+                result = result - module(torch.zeros_like(entered[:1]))  # of zeros it makes its bias or shift alone
     left: NDArray[np.float32] = result.float().cpu().numpy()
     return left
 

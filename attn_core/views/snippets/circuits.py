@@ -57,10 +57,13 @@ def patching(
     through: str,
     mlps: bool,
     more: Sequence[tuple[str, str, tuple[str, str] | None]] = (),
+    *,
+    each_word: bool = False,
 ) -> str:
     """Patching: every place of one kind, the opened head word by word, and the paths into it.
 
-    `measured` are the arguments that say what is measured, as `attn_core.patching` takes them.
+    `measured` are the arguments that say what is measured, as `attn_core.patching` takes them; with `each_word` every
+    head is patched at every word.
     """
     usual = {"position": None, "target": None, "direction": "denoising"}
     said = "".join(f", {name}={value!r}" for name, value in measured.items() if value != usual[name])
@@ -72,7 +75,9 @@ def patching(
     if more:
         lines.append(f"table = ac.patching(model, {a!r}, {b!r}, {answers!r}, at={at!r}{said})  # n, low, high")
     else:
-        lines.append(f"table = ac.patching(model, a, b, answer, at={at!r}{said})  # layer, head, position, …, effect")
+        where = ", by_position=True" if each_word else ""
+        call = f"ac.patching(model, a, b, answer, at={at!r}{where}{said})"
+        lines.append(f"table = {call}  # layer, head, position, …, effect")
     if of_head:
         where = f"layer={opened[0]}, head={opened[1]}, by_position=True"
         lines.append(f"words = ac.patching(model, a, b, answer, at={at!r}, {where}{said})")

@@ -23,6 +23,34 @@ def test_a_circuit_of_two_heads_is_found_by_clicking(open_page) -> None:
     expect(page.locator(".st-key-card_row h2")).to_have_text("Head 0.2, word by word")
 
 
+LONG = {  # 72 heads of MiniLM, each with a sentence of a hundred words: some seconds
+    "model": "minilm",
+    "text": "the keys to the cabinet are on the table and " * 11,
+    "second": "the keys to the cabinet is on the table and " + "the keys to the cabinet are on the table and " * 10,
+    "query": 2,
+}
+
+
+def test_one_visitor_stops_and_the_other_one_who_waits_for_the_same_gets_it(
+    open_page, any_browser, app_address
+) -> None:
+    page = is_live(open_page("patching", **LONG))
+    theirs = any_browser.new_context()
+    other = theirs.new_page()
+    other.goto(page.url)
+    asks = [each.locator(".st-key-ask_heads button") for each in (page, other)]
+    expect(asks[1]).to_be_visible()
+    asks[0].click()
+    expect(page.locator(".st-key-stop_heads button")).to_be_visible()
+    asks[1].click()
+    expect(other.locator(".st-key-stop_heads button")).to_be_visible()
+    page.locator(".st-key-stop_heads button").click()
+    expect(asks[0]).to_be_visible()
+    expect(other.locator(".st-key-effects canvas").first).to_be_visible()
+    assert page.locator(".st-key-effects canvas").count() == 0 and asks[0].is_visible()
+    theirs.close()
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (768, "light"), (1280, "dark")])
 def test_nothing_sticks_out(open_page, width, scheme) -> None:
     page = is_live(open_page("patching", width=width, scheme=scheme, layer=1, head=0))

@@ -118,6 +118,13 @@ SILENCED = [  # a family, a writer, and what its own modules have instead of it
     ("gpt2", "mlp 0", "transformer.h.0.mlp.c_proj"),
     ("llama", "embedding", "model.embed_tokens.weight"),
     ("llama", "mlp 0", "model.layers.0.mlp.down_proj"),
+    ("bert", "bias 0", "encoder.layer.0.attention.output.dense.bias"),
+    ("bert", "mlp norm shift 0", "encoder.layer.0.output.LayerNorm.bias"),
+    ("bert", "embedding norm shift", "embeddings.LayerNorm.bias"),
+    ("bert", "query bias", "encoder.layer.1.attention.self.query.bias"),
+    ("gpt2", "bias 0", "transformer.h.0.attn.c_proj.bias"),
+    ("gpt_neox", "bias 0", "gpt_neox.layers.0.attention.dense.bias"),
+    ("electra", "projection bias", "embeddings_project.bias"),
 ]
 
 
@@ -153,11 +160,49 @@ def test_between_two_sentences_the_embedding_of_both_is_taken_out():
     assert np.isfinite(compared_score(really.stream("cross"), 1, 2, 7, 4))
 
 
+@pytest.mark.parametrize("name", ["bert", "gpt2", "gpt_neox", "qwen3"])
+def test_what_the_head_itself_adds_is_taken_out_of_its_own_query_and_key(name):
+    """No norm comes after it, so the frozen split is exact; where one on q and k does, it stays."""
+    model = ac.wrap(FAMILIES[name].build(), word_tokenizer(), name=name)
+    trace = ac.trace(model, TEXT)
+    parts = trace.score_parts(1, 2, 7, 4)
+    own = [writer for writer in (*parts.query_writers, *parts.key_writers) if writer.kind == "own"]
+    assert len(own) == {"bert": 2, "gpt2": 4, "gpt_neox": 4, "qwen3": 0}[name]
+    for writer in own:
+        options = explanation.taking_out(trace, parts, writer)
+        assert {place.kind for place in options["patch"]} == {writer.partition(" ")[0]}
+        really = compared_score(ac.trace(model, TEXT, **options).stream(), 1, 2, 7, 4)
+        assert really == pytest.approx(explanation.when_taken_out(parts, writer), abs=1e-5 * parts.largest), writer
+        assert abs(really - parts.score) > 1e-6
+
+
+def test_between_two_sentences_a_bias_stands_in_its_own_stream():
+    model = ac.wrap(FAMILIES["bart"].build(), word_tokenizer(), name="bart")
+    trace = ac.trace(model, TEXT, target=TARGET)
+    parts = trace.score_parts(1, 2, 7, 4, stream="cross")
+    writers = {str(writer): writer for writer in (*parts.query_writers, *parts.key_writers)}
+    for name, place in {
+        "cross bias 0": ac.at.attention(0, stream="cross"),
+        "encoder bias 1": ac.at.attention(1, stream="encoder"),
+        "encoder mlp norm shift 0": ac.at.residual(1, stream="encoder"),
+    }.items():
+        (patch,) = explanation.taking_out(trace, parts, writers[name])["patch"].items()
+        assert patch[0] == place
+        before = getattr(trace, {"attention": "attention_added", "residual": "embedding"}[place.kind])
+        gone = before(place.layer, stream=place.stream) - patch[1]
+        assert np.ptp(gone, axis=0).max() < 1e-5 < np.abs(gone).max()  # one vector, the same at every token
+
+
 def test_what_has_no_place_of_its_own_is_not_taken_out_and_the_largest_come_first():
     trace = bert()
     parts = trace.score_parts(1, 2, 7, 4)
-    for writer in parts.query_writers:
-        assert (explanation.taking_out(trace, parts, writer) is None) == (writer.kind in ("bias", "shift", "own"))
+    for writer in (*parts.query_writers, *parts.key_writers):
+        stays = writer.startswith("attention norm shift")
+        assert (explanation.taking_out(trace, parts, writer) is None) == stays, writer
+    put = ac.trace(BERT, TEXT, patch={ac.at.residual(1, position=7): "zero"})
+    parts_of_put = put.score_parts(1, 2, 7, 4)
+    (patched,) = [writer for writer in parts_of_put.query_writers if writer.kind == "patch"]
+    assert explanation.taking_out(put, parts_of_put, patched) is None
     sizes = [abs(adds) for _, adds in explanation.effects(parts)]
     assert sizes == sorted(sizes, reverse=True)
     writer, adds = explanation.effects(parts)[0]

@@ -97,11 +97,12 @@ def test_composition_is_that_of_the_whole_matrices(gpt2):
         assert row.low == row.high == row.score and row.above == row.score - row.baseline
 
 
+@pytest.mark.judge
 def test_it_is_what_transformer_lens_gives(gpt2):
     """Composition before the baseline is taken off, and copying; for whoever has that library."""
-    lens = pytest.importorskip("transformer_lens", reason="transformer-lens is not installed: an optional judge")
+    lens = pytest.importorskip("transformer_lens", reason="TransformerLens is an optional judge: make test-judges")
     if int(metadata.version("transformer-lens").partition(".")[0]) >= 4:
-        pytest.skip("transformer-lens 4 has no models of its own any more: an optional judge, below 4")
+        pytest.skip("TransformerLens 4 has no models of its own any more: make test-judges takes an earlier one")
     model, card = gpt2
     c = model.config
     config = lens.HookedTransformerConfig(

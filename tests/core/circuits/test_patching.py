@@ -244,8 +244,9 @@ def test_a_path_is_that_of_a_copied_model_with_hooks(through, freeze_mlps):
     assert single.iloc[0].d_patched == pytest.approx(frame.iloc[2].d_patched, abs=1e-5) and len(single) == 1
 
 
+@pytest.mark.judge
 def test_heads_are_those_of_another_librarys_activation_patching(tmp_path):
-    pytest.importorskip("transformer_lens", reason="TransformerLens is an optional judge: pip install transformer-lens")
+    pytest.importorskip("transformer_lens", reason="TransformerLens is an optional judge: make test-judges")
     from transformer_lens import patching
     from transformer_lens.model_bridge import TransformerBridge
 

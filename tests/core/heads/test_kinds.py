@@ -193,9 +193,10 @@ def test_a_vocabulary_without_words_gives_the_tokens_that_it_has():
     assert ordinary_words(letters) == list(range(1, 21))
 
 
+@pytest.mark.judge
 def test_scores_are_those_of_another_librarys_head_detector(tokenizer, tmp_path):
     """Its scores count every row and drop the first key; so do ours, summed the same way."""
-    pytest.importorskip("transformer_lens", reason="TransformerLens is an optional judge: pip install transformer-lens")
+    pytest.importorskip("transformer_lens", reason="TransformerLens is an optional judge: make test-judges")
     from transformer_lens.head_detector import detect_head
     from transformer_lens.model_bridge import TransformerBridge
 

@@ -40,6 +40,11 @@ def apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.nan_to_num(jensenshannon(a.astype(float), b.astype(float), axis=-1, base=2))
 
 
+def test_two_sentences_of_one_model_lead_to_patching_and_two_heads_do_not() -> None:
+    asks = "Which head carries the difference between these two sentences?"
+    assert asks in html(opened()) and asks not in html(opened(text_b=ARE, head_b="4"))
+
+
 # --- Two sentences ----------------------------------------------------------------------------------------------------
 
 

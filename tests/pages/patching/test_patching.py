@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import numpy as np
 import pytest
 from page_driver import checked, html, lead, load, notes, open_page, packets, table, text
+from pandas import read_csv
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.errors import HeadlightError
-from ui.patching import asked, sentences
+from ui.patching import asked, maps, sentences
 from ui.patching.params import JOHN, SECONDS, TOM
+from ui.patching.reading import Read
 from ui.sentences import KEYS
-from ui.stream import StreamView
+from ui.shell import save
 
 B = SECONDS[TOM]
 WORDS = ("anna", "tom")
@@ -26,7 +30,7 @@ def decoder():
 @pytest.fixture(autouse=True)
 def nothing_is_slow(monkeypatch):
     """How long a pass takes on a busy machine decides nothing here."""
-    monkeypatch.setattr(StreamView, "seconds_a_pass", lambda viewed: 0.001)
+    monkeypatch.setattr(Read, "seconds_a_row", lambda read, kind: 0.001)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +103,64 @@ def test_the_map_by_word_is_the_librarys(decoder):
     assert lead(shown).startswith(f"{said}{sentences.share(best.effect)} of the answer from tom to anna.")
     turned = open_page("patching", by="words", direction="noising")
     assert "at tom: with what enters layer 0 there from B, A loses 100 % of its answer." in lead(turned)
+
+
+def test_the_map_by_head_and_word_is_the_librarys(decoder):
+    shown = open_page("patching", by="heads_words", part="value", every_fold=True, menus=True)
+    wanted = ac.patching(decoder, TOM, B, WORDS, at="value", by_position=True)
+    header, cells = packets(shown)["by_head_and_word"]
+    np.testing.assert_allclose(cells.ravel(), wanted.effect, atol=1e-6)
+    assert header["rows"]["texts"][:5] == ["head 0.0", "head 0.1", "head 0.2", "head 0.3", "head 1.0"]
+    assert header["choose"] and len(table(shown, "position")) == len(wanted) == 8 * 14
+    best = wanted.loc[wanted.effect.idxmax()]
+    named, share = f"{int(best.layer)}.{int(best['head'])}", sentences.share(best.effect)
+    word = ac.trace(decoder, B).tokens.labels[int(best.position)]
+    said = (
+        f"Head {named} carries most, at {word}: its value there from A, put into B, moves {share} of the answer from "
+    )
+    assert lead(shown).startswith(said)
+    (lines,) = [each.value for each in shown.code if "ac.patching" in each.value]
+    assert "at='value', by_position=True)  # layer" in lines
+    turned = open_page("patching", by="heads_words", direction="noising")
+    most = ac.patching(decoder, TOM, B, WORDS, by_position=True, direction="noising").effect.max()
+    said = (
+        f"Head 0.2 is missed most at tom: with its output there from B, A loses {sentences.share(most)} of its answer."
+    )
+    assert lead(turned) == said
+
+
+def test_of_many_heads_the_picture_has_those_that_move_most(monkeypatch, decoder):
+    monkeypatch.setattr(maps, "MOST_ROWS", 3)
+    shown = open_page("patching", by="heads_words")
+    effects = ac.patching(decoder, TOM, B, WORDS, by_position=True).effect.to_numpy().reshape(8, 14)
+    largest = sorted(np.argsort(-np.abs(effects).max(axis=1))[:3])
+    header, cells = packets(shown)["by_head_and_word"]
+    np.testing.assert_allclose(cells, effects[largest], atol=1e-6)
+    assert header["rows"]["texts"] == [f"head {at // 4}.{at % 4}" for at in largest]
+    assert "The 3 of 8 heads that move most at some word" in text(shown)
+
+
+def test_a_single_word_may_carry_too_little(monkeypatch):
+    monkeypatch.setattr(sentences, "LITTLE", 2.0)
+    said = lead(open_page("patching", by="heads_words"))
+    assert said.startswith("No single head carries the difference at one word: the output of none, put from A into B")
+    assert "The most is head 0.2 at tom, 95 %." in said
+
+
+def test_every_table_of_the_page_is_a_file(monkeypatch, decoder):
+    offered = []
+    monkeypatch.setattr(save.SaveMenu, "add_views", lambda menu, views, *numbers: offered.extend(numbers))
+    open_page("patching", layer=1, head=0)
+    files = {numbers.name: read_csv(StringIO(numbers.make())) for numbers in offered}
+    assert list(files) == ["patching", "patching of head 1.0 word by word", "paths into head 1.0 through v"]
+    wanted = [
+        ac.patching(decoder, TOM, B, WORDS),
+        ac.patching(decoder, TOM, B, WORDS, layer=1, head=0, by_position=True),
+        ac.path_patching(decoder, TOM, B, None, (1, 0), "v", WORDS),
+    ]
+    for found, own in zip(files.values(), wanted, strict=True):
+        assert list(found) == list(own) and len(found) == len(own)
+        np.testing.assert_allclose(found.effect, own.effect, atol=1e-9)
 
 
 def test_words_without_a_partner_are_named_and_stay(decoder):
@@ -176,7 +238,7 @@ def test_beyond_the_budget_one_sentence_says_so(operator_sets):
 
 
 def test_what_takes_long_waits_for_a_click_and_can_be_stopped(monkeypatch):
-    monkeypatch.setattr(StreamView, "seconds_a_pass", lambda viewed: 1.0)
+    monkeypatch.setattr(Read, "seconds_a_row", lambda read, kind: 1.0)
     words = {"second": B.replace("book", "cake"), "layer": 1, "head": 0}
     shown = open_page("patching", **words)
     assert packets(shown) == {} and "8 passes through the model, about 8 seconds." in text(shown)
@@ -186,7 +248,7 @@ def test_what_takes_long_waits_for_a_click_and_can_be_stopped(monkeypatch):
     shown = checked(ask.click().run())
     assert "effects" not in packets(shown) and "it was stopped" in text(shown)
     monkeypatch.undo()  # of the fixture, too
-    monkeypatch.setattr(StreamView, "seconds_a_pass", lambda viewed: 1.0)
+    monkeypatch.setattr(Read, "seconds_a_row", lambda read, kind: 1.0)
     shown = checked(shown.run())
     assert "effects" in packets(shown) and "paths" not in packets(shown)
 

@@ -41,9 +41,9 @@ def offered(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, View], save
     laid = []
     add_views = save.SaveMenu.add_views
 
-    def seen(self: save.SaveMenu, views: dict | None = None, numbers: save_files.Numbers | None = None) -> None:
-        laid.append((views or {}, numbers))
-        add_views(self, views, numbers)
+    def seen(self: save.SaveMenu, views: dict, *numbers: save_files.Numbers) -> None:
+        laid.append((views, numbers[0] if numbers else None))
+        add_views(self, views, *numbers)
 
     monkeypatch.setattr(save.SaveMenu, "add_views", seen)
     return laid

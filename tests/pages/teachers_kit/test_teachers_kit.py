@@ -10,6 +10,8 @@ from page_driver import checked, html, lead, load, open_page, text
 
 import attn_core as ac
 from attn_core.figures.paper.slide import PIXELS, as_slide, scale_of
+from ui.server import loading
+from ui.server.handles import ModelHandle
 from ui.teachers_kit.views import KEYS, SAID, TIRED, VIEWS, WIDE, ReadyView
 
 
@@ -18,6 +20,10 @@ class Library:
 
     def trace(self, text: str, model: str) -> ac.Trace:
         return ac.trace(load(model), text)
+
+    def model(self, name: str) -> ModelHandle:
+        load(name)
+        return loading.model(name)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +82,9 @@ def test_a_view_opens_on_what_its_sentence_says(views, number) -> None:
     page = open_page(view.page, **view.params)
     if view.page == "all_heads":
         assert f"head {view.params['layer']}.{view.params['head']}" in lead(page)
+    elif view.page == "patching":
+        share = re.findall(r"\d+ %", view.says)[0]
+        assert lead(page).startswith("Head 0.2 carries most") and f"moves {share} of the answer" in lead(page)
     else:
         assert re.findall(r"\d\.\d\d|\d+,\d+,\d+", view.says)[-1] in text(page)
 
@@ -130,6 +139,22 @@ def test_a_view_follows_the_word_of_its_sentence(views) -> None:
     for view in (view for view in views if view.page == "all_heads"):
         labels = Library().trace(view.params["text"], view.params["model"]).tokens.labels
         assert labels[view.params["query"]] == words.get(view.name, "creature"), view.name
+
+
+def test_the_circuits_figures_are_what_patches_move(views) -> None:
+    a, b = (
+        "anna and tom went to the market . tom gave a book to",
+        "anna and tom went to the market . anna gave a book to",
+    )
+    effects = ac.patching(load("tiny-decoder"), a, b, ("anna", "tom")).sort_values("effect", ascending=False)
+    (view,) = [view for view in views if view.name == "circuit"]
+    said = [f"{row.layer}.{row.head}" for row in effects.head(2).itertuples()]
+    assert re.findall(r"head (\d\.\d)", view.says) == said
+    shares = [f"{100 * effect:.0f} %" for effect in effects.effect[:3]]
+    assert re.findall(r"\d+ %", view.says) == shares
+    drawn = view.picture(theme="light").figure()
+    assert [note.text for note in drawn.layout.annotations].count(shares[0]) == 1
+    np.testing.assert_allclose(np.array(drawn.data[0].z).ravel(), effects.sort_index().effect)
 
 
 def test_a_frame_shows_the_head_alone() -> None:

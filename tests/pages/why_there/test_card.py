@@ -100,6 +100,7 @@ def test_it_is_saved_as_one_picture_as_numbers_and_as_python(page, judge):
         ("delta_e", {}),
         ("why_there", {}),
         ("compare_heads", {}),
+        ("patching", {}),
         ("find_heads", {}),
         ("find_heads", {"find": "kinds"}),
         ("cross_attention", {}),
@@ -122,3 +123,6 @@ def test_every_opened_head_has_a_link_to_its_card(name, params):
         assert [card["text"] for card in cards] == [
             f"the keys to the cabinet {verb} on the table" for verb in ("are", "is")
         ]
+        (pair,) = [query for query in queries if "second" in query]  # … and the two together can be patched
+        assert [pair["text"], pair["second"]] == [card["text"] for card in cards]
+        assert (pair["layer"], pair["head"]) == ("1", "3")

@@ -177,6 +177,45 @@ def test_a_pass_without_a_head_is_looked_at_and_left_again(deep, trace) -> None:
     assert lead(page) == lead(deep) and "changed pass" not in text(page)
 
 
+def test_a_pass_without_an_mlp_is_looked_at_and_left_again(deep, trace) -> None:
+    page = opened(**DEEP, off="0.1", parts_off="mlp.3_attention.2")
+    changed = ac.trace(
+        load("minilm"), STARTER, without=[(0, 1)], patch={ac.at.mlp(3): "zero", ac.at.attention(2): "zero"}
+    )
+    parts = changed.score_parts(5, 3, CREATURE, FLUFFY, "mean")
+    np.testing.assert_allclose(array(figure(page, "writers")["data"][0]["z"]), explanation.grouped(parts).matrix)
+    for row in table(page, "really").itertuples(index=False):  # what is taken out comes on top of what is off already
+        assert row[0].split()[0] in ("head", "mlp") and row[0] not in ("head 0.1", "mlp 3")
+        frozen = explanation.when_taken_out(parts, row[0])
+        assert row[2] == pytest.approx(frozen, abs=2e-3)
+    further = page.button(key=next(b.key for b in page.button if b.key.startswith("without_mlp_")))
+    layer = int(further.label.rpartition(" ")[2])
+    checked(further.click().run())
+    assert address(page)["parts_off"] == "_".join(
+        sorted(f"{part}" for part in ("attention.2", "mlp.3", f"mlp.{layer}"))
+    )
+    assert address(page)["off"] == "0.1" and f"mlp {layer}" in text(page)
+    checked(page.button(key="all_on").click().run())
+    assert lead(page) == lead(deep) and "changed pass" not in text(page)
+
+
+def test_a_bias_and_the_shift_of_a_norm_are_taken_out_and_what_cannot_be_is_said(trace) -> None:
+    page = opened(layer=2, head=0, query=CREATURE, key=FLUFFY)
+    parts = trace.score_parts(2, 0, CREATURE, FLUFFY, "mean")
+    ranked = [writer for writer, _ in explanation.effects(parts) if writer.kind != "head"]
+    goes = [writer for writer in ranked if explanation.taking_out(trace, parts, writer) is not None][:3]
+    stays = [writer for writer in ranked[: ranked.index(goes[-1])] if writer not in goes]
+    said = [name for name in table(page, "really")["without"] if not name.startswith("head")]
+    assert said == [str(writer) for writer in goes] and all("attention norm shift" in writer for writer in stays)
+    assert (f"Not taken out, though they add as much: {', '.join(stays[:3])}." in text(page)) == bool(stays)
+
+
+@pytest.mark.parametrize("parts", ["mlp", "mlp.x", "head.2", "mlp.1.2", "mlp.99999"])
+def test_parts_that_are_none_are_left_on(deep, parts) -> None:
+    page = opened(**DEEP, parts_off=parts)
+    assert "it must be parts like mlp.2_attention.0" in notes(page) and lead(page) == lead(deep)
+
+
 @pytest.mark.parametrize(("off", "note"), [("nonsense", "it must be heads like 0.3_1.2"), ("77.0", "")])
 def test_heads_that_are_none_are_left_on(deep, off, note) -> None:
     page = opened(**DEEP, off=off)
