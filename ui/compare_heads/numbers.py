@@ -17,9 +17,10 @@ from ui.compare_heads import differences
 from ui.compare_heads.panels import Panel, PanelSet
 from ui.compare_heads.specs import SHUFFLES
 from ui.drawing import markup, widgets
-from ui.page import Page, go
+from ui.page import Page
 from ui.shell import save_files
 from ui.shell.folds import fold
+from ui.shell.menu import go
 from ui.stream import card_link, score_link
 
 WORDS = words.beside(__file__)

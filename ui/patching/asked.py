@@ -28,7 +28,8 @@ WORDS = words.beside(__file__)
 MOST_PAIRS = 8
 LETTERS = 4000  # of all further pairs together
 Words = tuple[str, str]
-Pair = tuple[str, str, Words | None]  # A, B and their words
+Target = tuple[int, ...]
+Pair = tuple[str, str, Words | None, Target | None]  # A, B, their words, and what both read of a translator
 Progress = Callable[[int, int], None]
 
 
@@ -40,7 +41,7 @@ class Asked:
     second: str
     answer: Words | None = None
     position: int | None = None  # of B, where an encoder's vector is compared
-    target: tuple[int, ...] | None = None  # what both passes of a translator read
+    target: Target | None = None  # what both passes of a translator read
     stream: str = "self"
     direction: str = "denoising"
     more: tuple[Pair, ...] = ()
@@ -65,8 +66,11 @@ class Answers(NamedTuple):
     alike: str
 
 
-def parse_more(raw: str) -> tuple[Pair, ...]:
-    """Further pairs, one a line, "A | B" or "A | B | A's word | B's word"; HeadlightError says which line is none."""
+def parse_more(raw: str, worded: bool = True) -> tuple[Pair, ...]:
+    """Further pairs, one a line, "A | B" or, where they are `worded`, "A | B | A's word | B's word".
+
+    HeadlightError says which line is none.
+    """
     if len(raw) > LETTERS:
         raise HeadlightError(WORDS.text("more.too_long", letters=LETTERS))
     found = []
@@ -74,9 +78,10 @@ def parse_more(raw: str) -> tuple[Pair, ...]:
         parts = [part.strip() for part in line.split("|")]
         if parts == [""]:
             continue
-        if len(parts) not in (2, 4) or not all(parts):
-            raise HeadlightError(WORDS.text("more.no_pair", line=number))
-        found.append((parts[0], parts[1], (parts[2], parts[3]) if len(parts) == 4 else None))
+        if len(parts) not in ((2, 4) if worded else (2,)) or not all(parts):
+            said = WORDS.text("more.no_pair", "worded" if worded else "plain", line=number)
+            raise HeadlightError(said)
+        found.append((parts[0], parts[1], (parts[2], parts[3]) if len(parts) == 4 else None, None))
     if len(found) > MOST_PAIRS:
         raise HeadlightError(WORDS.text("more.too_many", most=MOST_PAIRS))
     return tuple(found)
@@ -154,8 +159,8 @@ def _patched(
     by_position: bool | None = None,
 ) -> pd.DataFrame:
     """`attn_core.patching` at every place of a kind, or of one head."""
-    pairs = [(asked.first, asked.second, asked.answer), *more]
-    a, b, said = ([pair[i] for pair in pairs] for i in range(3))
+    pairs = [(asked.first, asked.second, asked.answer, asked.target), *more]
+    a, b, said, read = ([pair[i] for pair in pairs] for i in range(4))
     several = len(pairs) > 1
     return patching(
         model,
@@ -163,7 +168,7 @@ def _patched(
         b if several else asked.second,
         said if several else asked.answer,
         position=asked.position,
-        target=asked.read,
+        target=[list(target) for target in read if target] or None if several else asked.read,
         at=at,
         stream=asked.stream,
         by_position=by_position,

@@ -44,11 +44,8 @@ def draw(page: Page) -> None:
     left, right = st.columns(2, gap="medium")
     with left, widgets.card("cautions", WORDS.html("cautions.title")):
         st.html(f"<ul><li>{WORDS.html('cautions.first')}</li><li>{WORDS.html('cautions.second')}</li></ul>")
-    with right, widgets.card("more", WORDS.html("more.title"), WORDS.html("more.hint")):
-        if read.kind == "words" and read.asked.target is None:
-            controls.lines(MORE, WORDS.text("more.placeholder"))
-        else:
-            widgets.note(WORDS.text("more.words_only"))
+    with right, widgets.card("more", WORDS.html("more.title"), WORDS.html("more.hint", read.kind)):
+        controls.lines(MORE, WORDS.text("more.placeholder", read.kind))
     _offer(read, [("map", table), ("row", by_word), ("paths", reached)])
     with headline:
         sub = WORDS.html("lead.sub", page.state["direction"], title=page.entry.title)

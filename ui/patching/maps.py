@@ -75,7 +75,12 @@ def _words(read: Read, tensor: str) -> pd.DataFrame | None:
     values = np.full((n_layers, len(tokens)), np.nan)
     values[table["layer"].astype(int), table["position"].astype(int)] = table["effect"]
     if not np.isnan(values).all():
-        cells = _cells(values, [WORDS.text("map.layer", layer=layer) for layer in range(n_layers)], tokens, "words_alt")
+        cells = _cells(
+            values,
+            [WORDS.text("map.layer", layer=layer) for layer in range(n_layers)],
+            tokens,
+            WORDS.text("map.words_alt"),
+        )
         canvas.cells(cells, key="by_word", picture=WORDS.text("map.words_picture"))
     _notes(table)
     numbers(table, "words")
@@ -103,7 +108,9 @@ def _most(values: np.ndarray, best: np.ndarray, tokens: Tokens) -> None:
     if len(heads) < best.size:
         widgets.reading(WORDS.html("map.most", shown=len(heads), heads=best.size))
     rows = [WORDS.text("map.head", head=sentences.named(head)) for head in heads]
-    cells = _cells(np.stack([values[head] for head in heads]), rows, tokens, "heads_words_alt", choose=True)
+    cells = _cells(
+        np.stack([values[head] for head in heads]), rows, tokens, WORDS.text("map.heads_words_alt"), choose=True
+    )
     opens = lambda row, _: open_head(*heads[row])  # noqa: E731
     canvas.cells(cells, key="by_head_and_word", picture=WORDS.text("map.heads_words_picture"), on_choose=opens)
 
@@ -116,7 +123,7 @@ def _cells(values: np.ndarray, rows: list[str], tokens: Tokens, alt: str, choose
         Side([visible(label) for label in tokens.labels], "query", special=tokens.special, slanted=True),
         says=WORDS.text("map.words_say", row="{row}", column="{column}", value="{value}"),
         says_masked=WORDS.text("map.words_missing", column="{column}"),
-        alt=WORDS.text(f"map.{alt}"),
+        alt=alt,
         square=True,
         choose=choose,
     )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from attn_core.circuits.patching.pairing import Pairs
+from attn_core.errors import HeadlightError
 from attn_core.prediction.next_token import predicts
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import signed
 from ui import stream, words
 from ui.drawing import controls, widgets
 from ui.link import forget
-from ui.patching.asked import Answers, Asked, answers, parse_more, seconds_of_a_row
+from ui.patching.asked import Answers, Asked, Pair, answers, parse_more, seconds_of_a_row
 from ui.patching.params import DIRECTION, JOHN, MORE, SECOND, TOM, WORD_A, WORD_B
 from ui.server import passes, shared
 from ui.stream import StreamView, choose_word
@@ -46,10 +48,13 @@ class Read:
         """What the rows of most places are: the words of the sentence that is changed."""
         return self.base.queries
 
-    @property
+    @cached_property
     def longest(self) -> int:
-        """Tokens of a pass, both sentences of a translator together."""
-        return len(self.base.queries) + (len(self.base.keys) if self.base.stream == "cross" else 0)
+        """Tokens of the longest pass, those of further pairs among them; both sentences of a translator together."""
+        own = len(self.base.queries) + (len(self.base.keys) if self.base.stream == "cross" else 0)
+        read = self.a.model.read
+        more = (len(read(text)) + len(target or ()) for *texts, _, target in self.asked.more for text in texts)
+        return max([own, *more])
 
     def seconds_a_row(self, kind: str) -> float:
         """How long each of the patched passes takes, which share batches; tried once for everybody."""
@@ -130,5 +135,17 @@ def _asked(page: Page, a: StreamView, b: StreamView, target: list[int] | None) -
         None if target is None else tuple(target),
         a.stream,
         state["direction"],
-        parse_more(state[MORE.name]) if target is None and position is None else (),
+        _more(a, state[MORE.name], position, target is not None),
     )
+
+
+def _more(a: StreamView, raw: str, position: int | None, translates: bool) -> tuple[Pair, ...]:
+    """Further pairs; each pair of a translator is measured by its own translation of its A."""
+    pairs = parse_more(raw, worded=position is None and not translates)
+    if translates:
+        return tuple((*pair[:3], tuple(passes.translated(a.model, a.model.read(pair[0])).ids)) for pair in pairs)
+    for number, (first, second, *_) in enumerate(pairs, start=1):
+        shorter = min(len(a.model.read(text)) for text in (first, second))
+        if position is not None and position >= shorter:
+            raise HeadlightError(WORDS.text("more.no_position", pair=number, tokens=shorter, position=position))
+    return pairs

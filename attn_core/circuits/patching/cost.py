@@ -19,16 +19,15 @@ TRIED = 8  # rows: quick, and each of them costs about what one of a full batch 
 PATH = "path"  # what `path_patching` puts: half of its rows hold everything between two heads
 
 
-def seconds_a_row(model: Model, base: Trace, kind: str = "head", stream: str | None = None) -> float:
+def seconds_a_row(model: Model, base: Trace, kind: str, stream: str) -> float:
     """How long one row of a batch takes, `kind` being what is put there, as `ac.at` names it, or "path".
 
     Rows share passes as in `patching`, each with a tensor put back as it was: a pass of one row alone costs several
     times as much, because a model's weights are read once for all rows of a batch.
     """
-    name = base.stream(stream).name
     if kind == PATH:
-        return (_timed(model, base, list(_holding(base, name))) + seconds_a_row(model, base, "value", stream)) / 2
-    return _timed(model, base, [_own(base, Place(kind, name, *place)) for place in _spread(base, name, kind)])
+        return (_timed(model, base, list(_holding(base, stream))) + seconds_a_row(model, base, "value", stream)) / 2
+    return _timed(model, base, [_own(base, Place(kind, stream, *place)) for place in _spread(base, stream, kind)])
 
 
 def _timed(model: Model, base: Trace, rows: list[Patch]) -> float:

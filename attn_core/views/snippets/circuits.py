@@ -46,6 +46,13 @@ def flow(trace: Readable, stream: str, query: int, measure: str, word: int | Non
     return script(imports, traced(trace), f"found = flow({stream_of(stream)}, {measure!r})", *followed)
 
 
+def _measured(measured: Mapping[str, Any], stream: str) -> str:
+    """What is measured, as arguments that are not as usual."""
+    usual = {"position": None, "target": None, "direction": "denoising"}
+    said = "".join(f", {name}={value!r}" for name, value in measured.items() if value != usual[name])
+    return said + and_stream(stream)
+
+
 def patching(
     model: str,
     sentences: tuple[str, str],
@@ -56,7 +63,7 @@ def patching(
     opened: tuple[int, int],
     through: str,
     mlps: bool,
-    more: Sequence[tuple[str, str, tuple[str, str] | None]] = (),
+    more: Sequence[tuple[str, str, tuple[str, str] | None, Sequence[int] | None]] = (),
     *,
     each_word: bool = False,
 ) -> str:
@@ -65,15 +72,15 @@ def patching(
     `measured` are the arguments that say what is measured, as `attn_core.patching` takes them; with `each_word` every
     head is patched at every word.
     """
-    usual = {"position": None, "target": None, "direction": "denoising"}
-    said = "".join(f", {name}={value!r}" for name, value in measured.items() if value != usual[name])
-    said += and_stream(stream)
+    said = _measured(measured, stream)
     of_head = at in ("head", "query", "key", "value", "pattern")
-    several = [(*sentences, answer), *more]
-    a, b, answers = ([pair[i] for pair in several] for i in range(3))
+    several = [(*sentences, answer, measured["target"]), *more]
+    a, b, answers, targets = ([pair[i] for pair in several] for i in range(4))
     lines = [f"model = ac.load({model!r})", f"a, b, answer = {sentences[0]!r}, {sentences[1]!r}, {answer!r}"]
     if more:
-        lines.append(f"table = ac.patching(model, {a!r}, {b!r}, {answers!r}, at={at!r}{said})  # n, low, high")
+        read = None if measured["target"] is None else [list(target or ()) for target in targets]
+        of_all, answered = _measured({**measured, "target": read}, stream), answers if any(answers) else None
+        lines.append(f"table = ac.patching(model, {a!r}, {b!r}, {answered!r}, at={at!r}{of_all})  # n, low, high")
     else:
         where = ", by_position=True" if each_word else ""
         call = f"ac.patching(model, a, b, answer, at={at!r}{where}{said})"

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.errors import HeadlightError
+from attn_core.prediction import translation
 from ui.patching import asked, maps, sentences
 from ui.patching.params import JOHN, SECONDS, TOM
 from ui.patching.reading import Read
@@ -144,7 +145,7 @@ def test_a_single_word_may_carry_too_little(monkeypatch):
     monkeypatch.setattr(sentences, "LITTLE", 2.0)
     said = lead(open_page("patching", by="heads_words"))
     assert said.startswith("No single head carries the difference at one word: the output of none, put from A into B")
-    assert "The most is head 0.2 at tom, 95 %." in said
+    assert "The most is head 0.2 at anna, 95 %." in said
 
 
 def test_every_table_of_the_page_is_a_file(monkeypatch, decoder):
@@ -177,7 +178,6 @@ def test_an_encoder_turns_to_the_others_vector_at_the_chosen_word():
     wanted = ac.patching(load("minilm"), KEYS, SECONDS[KEYS], position=2)
     np.testing.assert_allclose(values(shown, "effects").ravel(), wanted.effect, atol=1e-6)
     assert "of the answer from B’s vector to A’s." in lead(shown)
-    assert "Several pairs are for models that say a next word." in notes(shown)
 
 
 def test_a_translator_is_measured_by_its_own_translation_of_a():
@@ -204,6 +204,42 @@ def test_several_pairs_are_their_mean(decoder):
     assert table(shown, "low").n.tolist() == [3] * 8
 
 
+def python_of(page: AppTest) -> dict:
+    """What the page's lines of Python give, by name."""
+    (lines,) = [each.value for each in page.code if "ac.patching" in each.value]
+    names: dict = {}
+    exec(lines, names)
+    return names
+
+
+def test_several_pairs_of_an_encoder_are_compared_at_the_same_place():
+    dog = "the keys to the kennel are on the floor | the keys to the kennel is on the floor"
+    asked_for = {"model": "minilm", "text": KEYS, "query": 6, "more_pairs": dog}
+    shown = open_page("patching", every_fold=True, menus=True, **asked_for)
+    a, b = dog.split(" | ")
+    wanted = ac.patching(load("minilm"), [KEYS, a], [SECONDS[KEYS], b], position=6)
+    np.testing.assert_allclose(values(shown, "effects").ravel(), wanted.effect, atol=1e-6)
+    assert table(shown, "low").n.tolist() == [2] * 72 and "Compared at the same place" in text(shown)
+    np.testing.assert_allclose(python_of(shown)["table"].effect, wanted.effect, atol=1e-6)
+    short = open_page("patching", **{**asked_for, "more_pairs": "a cat | a dog"})
+    assert "Further pair 1 has 4 tokens, so no token 6" in text(short)
+    worded = open_page("patching", **{**asked_for, "more_pairs": f"{dog} | are | is"})
+    assert "Line 1 of the further pairs is not a pair: write A | B." in text(worded)
+
+
+def test_several_pairs_of_a_translator_are_measured_by_their_own_translations():
+    a, b = "the small blue car sees a white horse", "the small red car sees a white horse"
+    more = ("the small blue house sees a white horse", "the small red house sees a white horse")
+    shown = open_page(
+        "patching", menus=True, model="tiny-translator", text=a, second=b, stream="cross", more_pairs=" | ".join(more)
+    )
+    model = load("tiny-translator")
+    targets = [translation.greedy(model, model.read(text)).ids for text in (a, more[0])]
+    wanted = ac.patching(model, [a, more[0]], [b, more[1]], target=targets, stream="cross")
+    np.testing.assert_allclose(values(shown, "effects").ravel(), wanted.effect, atol=1e-5)
+    np.testing.assert_allclose(python_of(shown)["table"].effect, wanted.effect, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -212,7 +248,7 @@ def test_several_pairs_are_their_mean(decoder):
         ({"word_a": "zorple", "word_b": "tom"}, "“zorple” is a word that this model has not met"),
         ({"word_a": "tom", "word_b": "tom"}, "Both answers are the same word"),
         ({"word_a": "<b>x</b>", "word_b": "tom"}, "tokens to this model; an answer is one of its tokens"),
-        ({"more_pairs": "only one"}, "Line 1 of the further pairs is none: write A | B"),
+        ({"more_pairs": "only one"}, "Line 1 of the further pairs is not a pair: write A | B"),
         ({"more_pairs": "a | b\n" * 9}, "At most 8 further pairs"),
         ({"more_pairs": "a" * 5000}, "longer than 4000 letters together"),
     ],
