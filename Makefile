@@ -13,7 +13,7 @@ PIP = $(BIN)/pip install --disable-pip-version-check -q
 CPU_BUILD = $(shell [ "$$(uname -s)" != Linux ] || command -v nvidia-smi >/dev/null || \
 	echo --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu)
 
-.PHONY: app check models test test-full test-judges test-network test-models bench load siege sheet record pin pin-images audit lock clean
+.PHONY: app check models test test-full test-judges test-network test-models test-gpu bench load siege sheet record pin pin-images audit lock clean
 
 app: $(VENV)/installed
 	$(BIN)/streamlit run app.py --server.port=$(PORT)
@@ -31,7 +31,7 @@ check: $(VENV)/installed-dev
 test: $(VENV)/installed-dev
 	@mkdir -p $(REPORTS)
 	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM OMP_NUM_THREADS=1 && \
-	$(BIN)/pytest -n 2 --dist loadscope -m "not browser and not full and not network and not models" --junitxml=$(REPORTS)/core.xml && \
+	$(BIN)/pytest -n 2 --dist loadscope -m "not browser and not full and not network and not models and not gpu" --junitxml=$(REPORTS)/core.xml && \
 	$(BIN)/pytest -n 2 --dist loadfile --reruns 1 -rR -m "browser and not full and not network and not models" --junitxml=$(REPORTS)/browser.xml
 
 # Needs Firefox and WebKit beside Chromium; on Debian: apt-get install firefox-esr webkit2gtk-driver xvfb nginx-light.
@@ -68,6 +68,10 @@ models: $(VENV)/installed
 
 test-models: $(VENV)/installed-dev
 	$(BIN)/pytest -m models
+
+# On a machine with an NVIDIA GPU, and PyTorch built for it in .venv.
+test-gpu: $(VENV)/installed-dev
+	$(BIN)/pytest -m gpu tests/gpu
 
 record: $(VENV)/installed
 	$(BIN)/python -m attn_core.views.record_starter

@@ -138,7 +138,7 @@ def _blocks(hf_model: Any, sites: Sequence[Site]) -> str | None:
 
 def _run_from(model: Model, path: str, first: int, entering: Tensor, **inputs: Tensor) -> Any:
     """A pass whose first blocks all give `entering` [1, token, d_model] without computing anything."""
-    given = entering.to(next(model.hf.parameters()).device)
+    given = entering.to(next(model.hf.parameters()))
     stack = _copy_with_own_children(model.hf.base_model)
     holder = stack
     for part in path.split("."):

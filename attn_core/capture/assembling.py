@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from attn_core.capture.model import Model, checksum
 from attn_core.capture.recorder import PassRecorder, layer_of
 from attn_core.errors import HeadlightError
+from attn_core.precision import through
 from attn_core.text import tokens
 from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import Changes
@@ -54,7 +54,7 @@ def assemble(
             query_tokens,
             key_tokens,
             _layers=LazyLayers(layers[name]),
-            _final=None if final is None else _rows(taps[wiring.first_of(final)]),
+            _final=None if final is None else _rows(taps[wiring.first_of(final)]).float(),
             _final_norm=wiring.final_norm.get(ends_as),
             _source=source,
             _continued_by=streams.get("cross") if name == "decoder" else None,
@@ -102,7 +102,6 @@ def source_of(model: Model) -> Source:
             raise HeadlightError(f"{name} {why}.")
         if unembedding is not None and checksum(hf.get_output_embeddings()) != unembedding:
             raise changed_weights()
-        with torch.inference_mode():
-            return rule.logits(hf.get_output_embeddings()(final.to(hf.device)))
+        return rule.logits(through(hf.get_output_embeddings(), final))
 
     return Source(module, vocabulary, logits, model.wiring.own_pass, wrapped=reload is None)

@@ -108,7 +108,7 @@ class BatchRecorder:
         for call in self.calls:
             own.add(call, row, n_tokens)
         for tap, tensor in self.tensors:
-            own.kept[tap] = tensor[row, :n_tokens].cpu().clone()
+            own.kept[tap] = tensor[row, :n_tokens].clone()
         return own
 
 

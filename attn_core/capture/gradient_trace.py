@@ -9,7 +9,7 @@ Everything else about it (check, score_parts, save, pictures) is of the same num
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -37,8 +37,7 @@ class GradientStream(StreamTrace):
     def detached(self) -> StreamTrace:
         """The same stream as arrays."""
         layers = [
-            Layer(layer.site, layer.call, frozen({tap: t.detach() for tap, t in layer.taps.items()}), layer.computed)
-            for layer in self._layers
+            replace(layer, taps=frozen({tap: t.detach() for tap, t in layer.taps.items()})) for layer in self._layers
         ]
         goes_on = self._continued_by
         return StreamTrace(
@@ -149,9 +148,10 @@ class GradientStream(StreamTrace):
             raise HeadlightError(
                 f"How {self.family} models read words off is no linear map, so it has no gradient here."
             )
-        bias = None if head.bias is None else head.bias.detach()
+        bias = None if head.bias is None else head.bias.detach().float()
         at = len(final) - 1 if position is None else position
-        found = self._logit_rule.logits(nn.functional.linear(final[at], head.weight.detach(), bias))
+        plain = nn.functional.linear(final[at], head.weight.detach().float(), bias)
+        found = self._logit_rule.logits(plain)
         assert found.shape == shape
         return found
 

@@ -7,6 +7,7 @@ nodes too. What enters the first layer is the leaf; weights are frozen for the p
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -40,8 +41,12 @@ class GradientRecorder(PassRecorder):
         self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: RelativeBias | None, scaling: float,
         soft_cap: float | None,
     ) -> Tensor:  # fmt: skip
-        """Attention one head at a time, each step a node: query [1, head, query, d_head] → [1, query, head, d_head]."""
-        site, n_heads = self._site(), query.shape[1]
+        """Attention one head at a time, each step a node: query [1, head, query, d_head] → [1, query, head, d_head].
+
+        Nodes are float32 whatever the model is; it goes on with its own number type.
+        """
+        site, n_heads, kind = self._site(), query.shape[1], query.dtype
+        query, key, value = query.float(), key.float(), value.float()
         queries = [self._node("query", site, head, query[0, head]) for head in range(n_heads)]
         keys, values = (self._shared(name, site, part[0]) for name, part in (("key", key), ("value", value)))
         may_look = mask.may_look(query.shape[2], key.shape[2]).to(query.device)
@@ -63,7 +68,7 @@ class GradientRecorder(PassRecorder):
                 mixed = mixed.clone()
                 put_all(replaced[head], mixed)
             outputs.append(self._node("weighted_values", site, head, mixed))
-        return torch.stack(outputs, dim=1)[None]  # of [query, d_head] each → [1, query, head, d_head]
+        return torch.stack(outputs, dim=1)[None].to(kind)  # of [query, d_head] each → [1, query, head, d_head]
 
     def on_attention(self, call: AttentionCall) -> None:
         query, key, value = (part.detach().clone() for part in (call.query, call.key, call.value))
@@ -76,7 +81,7 @@ class GradientRecorder(PassRecorder):
             tensor = tensor_at(tap.slot, values, named)
             flat = tensor.reshape(-1, tensor.shape[-1])  # [token, feature]
             site = self._projected.get(tap)
-            node = _leaf_or(flat.clone() if site is None else self._heads_sum(site))
+            node = _leaf_or(flat.to(torch.float32, copy=True) if site is None else self._heads_sum(site))
             self.cut[tap] = node
             tensor.copy_(node.view_as(tensor))  # in place, so that whoever has the tensor goes on from the node
 
@@ -107,8 +112,10 @@ class GradientRecorder(PassRecorder):
 
 
 def _output(linear: Linear, model: torch.nn.Module, n_heads: int) -> tuple[Tensor, Tensor | None]:
-    weight, bias = linear.weight(model).clone(), linear.bias(model)  # copies may take part in a graph
-    return weight.reshape(n_heads, -1, weight.shape[-1]), None if bias is None else bias.clone()
+    weight, bias = linear.weight(model), linear.bias(model)
+    exact, place = partial(torch.Tensor.to, dtype=torch.float32, copy=True), next(model.parameters()).device
+    by_head = exact(weight, device=place).reshape(n_heads, -1, weight.shape[-1])  # copies may take part in a graph
+    return by_head, None if bias is None else exact(bias, device=place)
 
 
 def _leaf_or(tensor: Tensor) -> Tensor:

@@ -85,7 +85,8 @@ def _capped(
         may_look = mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
         scores = scores if mask.dtype == torch.bool else scores + mask.masked_fill(~may_look, 0)
     scores = scores.masked_fill(~may_look, lowest)
-    return attention.weighted_values(attention.softmax(scores), value).transpose(1, 2).contiguous()
+    weights = attention.softmax(scores.float()).to(value)  # rounded after the softmax, as those families do
+    return attention.weighted_values(weights, value).transpose(1, 2).contiguous()
 
 
 AttentionInterface.register(NAME, attend)

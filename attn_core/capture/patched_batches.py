@@ -98,7 +98,9 @@ class RowRecorder:
         watch = self._watch
         if watch is not None and (watch.stream, watch.layer) == (site.stream, site.layer):
             heads = repeat_groups(parts[("query", "key", "value").index(watch.kind)], site.n_heads)
-            self.watched = heads[:, watch.head].cpu().clone()  # [row, head, token, d_head] → [row, token, d_head]
+            self.watched = (
+                heads[:, watch.head].float().cpu().clone()
+            )  # [row, head, token, d_head] → [row, token, d_head]
         return parts
 
     def on_attention(self, call: AttentionCall) -> None:
@@ -119,7 +121,7 @@ class RowRecorder:
             for tap, puts in own.at(module, side).get(count, {}).items():
                 own.change_tensor(puts, self._of_rows(tensor_at(tap.slot, values, named))[row])
         if (module, side, count) == (self._final.module, self._final.side, self._final.call):
-            self.final = self._of_rows(tensor_at(self._final.slot, values, named)).cpu().clone()
+            self.final = self._of_rows(tensor_at(self._final.slot, values, named)).float().cpu().clone()
 
     def _of_rows(self, tensor: Tensor) -> Tensor:
         """The same numbers as [row, token, feature], also where a model puts all its tokens in one line."""

@@ -33,10 +33,10 @@ def patch_of(place: Place, put: Any, wiring: Wiring) -> Patch:
     """
     check_place(place, wiring)
     if not isinstance(put, Trace):
-        return Patch.of(place, put.detach().cpu() if isinstance(put, Tensor) else put)
+        return Patch.of(place, put.detach().float().cpu() if isinstance(put, Tensor) else put)
     named = (place.layer,) if place.head is None else (place.layer, place.head)
     numbers = getattr(put, _READERS.get(place.kind, place.kind))(*named, stream=place.stream)
-    numbers = numbers.detach().cpu() if isinstance(numbers, Tensor) else numbers  # of a trace with gradients
+    numbers = numbers.detach().float().cpu() if isinstance(numbers, Tensor) else numbers  # of a trace with gradients
     if place.position is not None:
         check_index("position", place.position, len(numbers), "the trace that is patched from")
         numbers = numbers[place.position]
@@ -153,7 +153,7 @@ class Patches:
             heads = self._of_heads.get((name, site.stream, site.layer), {})
             if heads:
                 own = repeat_groups(parts[i][0], site.n_heads)
-                computed[name] = own.detach().cpu().clone()
+                computed[name] = own.detach().clone()
                 changed[i] = own[None].clone()
                 for head, puts in heads.items():
                     put_all(puts, changed[i][0, head])
@@ -175,7 +175,7 @@ class Patches:
         for head, puts in self.heads(site).items():
             own = output[:, head]
             rows = put_all(puts, own)
-            replaced[head] = Replaced(own.cpu().clone(), rows)
+            replaced[head] = Replaced(own.clone(), rows)
         return replaced
 
     # --- Around it -----------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class Patches:
         Gives what the model had computed, [token, feature].
         """
         own = tensor.view(-1, tensor.shape[-1])  # [token, feature], of the same numbers
-        computed = own.detach().cpu().clone()
+        computed = own.detach().clone()
         put_all(puts, own)
         self.tensors_left -= 1
         return computed

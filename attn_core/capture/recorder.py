@@ -13,6 +13,8 @@ from attn_core.capture.interface import read_mask
 from attn_core.capture.patches import Patches, put_into_pattern
 from attn_core.errors import UnsupportedFamily
 from attn_core.masks import Mask, RelativeBias
+from attn_core.precision import name_of
+from attn_core.tolerances import coarsest
 from attn_core.traces.changes import Changes
 from attn_core.traces.layer import Call, Layer, Replaced, frozen
 from attn_core.traces.wiring import Site, Tap, Wiring
@@ -60,10 +62,7 @@ class PassRecorder:
         parts: tuple[Tensor, ...] = (call.query, call.key, call.value, call.output)
         if site.copied:
             parts = tuple(_copy(p) if n in site.copied else p for n, p in zip(_PARTS, parts, strict=True))
-        query, key, value, output = (part.cpu() for part in parts)
-        kept = KeptCall(
-            query, key, value, output, mask, bias, call.scaling, call.soft_cap, replaced, forced, self._inputs
-        )
+        kept = KeptCall(*parts, mask, bias, call.scaling, call.soft_cap, replaced, forced, self._inputs)
         self._inputs = _NONE
         self.calls.append(kept)
 
@@ -101,12 +100,15 @@ class PassRecorder:
         for module, side, values, named in self.seen:
             count = counts[module, side] = counts.get((module, side), -1) + 1
             for tap in self.wiring.wanted.get((module, side, count), ()):
-                taps[tap] = tensor_at(tap.slot, values, named).cpu()
+                taps[tap] = tensor_at(tap.slot, values, named)
         return taps
 
 
 class KeptCall(NamedTuple):
-    """An attention call as a pass keeps it, with its batch of one: what a `Call` is made of when somebody reads it."""
+    """An attention call as a pass keeps it, with its batch of one: what a `Call` is made of when somebody reads it.
+
+    Its tensors are where the model is, and of the number type that it computes in.
+    """
 
     query: Tensor
     key: Tensor
@@ -121,18 +123,23 @@ class KeptCall(NamedTuple):
     computed: Mapping[str, Tensor] = _NONE
 
     def as_call(self) -> Call:
+        """The same in float32, on the same device."""
+
+        def exact(tensor: Tensor) -> Tensor:
+            return tensor.to(self.query.device, torch.float32)
+
         return Call(
-            query=self.query[0],
-            key=self.key[0],
-            value=self.value[0],
+            query=exact(self.query[0]),
+            key=exact(self.key[0]),
+            value=exact(self.value[0]),
             mask=self.mask,
-            bias=self.bias,
+            bias=None if self.bias is None else RelativeBias(exact(self.bias.values)),
             scaling=self.scaling,
             soft_cap=self.soft_cap,
-            weighted_values=self.output[0].flatten(-2),  # [query, head, d_head] → [query, head·d_head]
-            replaced=self.replaced,
-            forced=self.forced,
-            computed=self.computed,
+            weighted_values=exact(self.output[0].flatten(-2)),  # [query, head, d_head] → [query, head·d_head]
+            replaced={h: Replaced(exact(p.part), p.rows) for h, p in self.replaced.items()},
+            forced={head: exact(cells) for head, cells in self.forced.items()},
+            computed={name: exact(part) for name, part in self.computed.items()},
         )
 
 
@@ -140,11 +147,11 @@ def change_call(
     patches: Patches, call: AttentionCall, mask: Mask, bias: RelativeBias | None, site: Site
 ) -> tuple[Mapping[int, Tensor], Mapping[int, Replaced]]:
     """Force patterns and replace heads in `call.output`, where this call is asked to: (forced patterns, replaced)."""
-    query, key, value, output = (part.cpu() for part in (call.query, call.key, call.value, call.output))
-    kept = KeptCall(query, key, value, output, mask, bias, call.scaling, call.soft_cap).as_call()
+    parts = (call.query, call.key, call.value, call.output)
+    kept = KeptCall(*parts, mask, bias, call.scaling, call.soft_cap).as_call()
     forced: dict[int, Tensor] = {}
     for head, puts in patches.patterns(site).items():
-        may_look = kept.mask.may_look(kept.n_query, kept.n_key)
+        may_look = kept.mask.may_look(kept.n_query, kept.n_key).to(kept.query.device)
         name = f"{site.layer}.{head}"
         forced[head], rows = put_into_pattern(puts, kept.patterns(head)[0], may_look, name)
         weighted = forced[head][rows] @ kept.heads(head)[2][0]  # [row, key] · [key, d_head] → [row, d_head]
@@ -153,13 +160,25 @@ def change_call(
 
 
 def layer_of(
-    site: Site, kept: KeptCall, wiring: Wiring, taps: Mapping[Tap, Tensor], computed: Mapping[Tap, Tensor]
+    site: Site, kept: KeptCall, wiring: Wiring, taps: dict[Tap, Tensor], computed: Mapping[Tap, Tensor]
 ) -> Layer:
-    """One layer of what a pass kept, as a trace holds it; `computed` is what the model had where something was put."""
-    found = {tap: taps[wiring.first_of(tap)] for tap in site.taps}
-    flat = {tap: t if t.dim() == 2 else t.reshape(-1, t.shape[-1]) for tap, t in found.items()}  # [token, features]
-    own = {tap: computed[wiring.first_of(tap)] for tap in site.taps if wiring.first_of(tap) in computed}
-    return Layer(site, kept.as_call(), frozen(flat), frozen(own))
+    """One layer of what a pass kept, as a trace holds it, in float32.
+
+    `computed` is what the model had where something was put. Of `taps`, what is in half precision is replaced by itself
+    in float32, which neighbouring layers share.
+    """
+    kinds = {kept.query.dtype, kept.value.dtype, kept.output.dtype}
+    flat, own = {}, {}
+    for tap in site.taps:
+        first = wiring.first_of(tap)
+        kinds.add(taps[first].dtype)
+        if taps[first].dtype != torch.float32:
+            taps[first] = taps[first].float()
+        tensor = taps[first]
+        flat[tap] = tensor if tensor.dim() == 2 else tensor.reshape(-1, tensor.shape[-1])  # [token, features]
+        if first in computed:
+            own[tap] = computed[first].to(tensor)
+    return Layer(site, kept.as_call(), frozen(flat), frozen(own), coarsest(map(name_of, kinds)))
 
 
 def _copy(tensor: Tensor) -> Tensor:

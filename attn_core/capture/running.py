@@ -76,9 +76,13 @@ def run_whole(hf_model: Any, inputs: Mapping[str, Tensor]) -> Any:
 
 
 def _on_its_device(hf_model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
-    device = next(hf_model.parameters()).device
+    weight = next(hf_model.parameters())
     no_cache = {"use_cache": False} if hasattr(hf_model.config, "use_cache") else {}
-    return {**{name: value.to(device) for name, value in inputs.items()}, **no_cache}
+    given = {
+        name: value.to(weight.device, weight.dtype) if value.is_floating_point() else value.to(weight.device)
+        for name, value in inputs.items()
+    }
+    return {**given, **no_cache}
 
 
 @contextmanager

@@ -5,17 +5,21 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
-import torch
 from torch import nn
 
 from attn_core import adapters
-from attn_core.capture.hooks import remove_hooks
+from attn_core.capture.hooks import add_hooks, remove_hooks
 from attn_core.capture.model import WIRINGS, Model, checksum
 from attn_core.capture.probing.find import find_wiring
-from attn_core.capture.running import is_ours_always, running
+from attn_core.capture.probing.inputs import probe_inputs
+from attn_core.capture.probing.refusals import refuse_not_finite
+from attn_core.capture.running import is_ours_always, run_stack, running
 from attn_core.errors import HeadlightError
+from attn_core.precision import NUMBER_TYPES, float32_copy, is_float32_on_cpu, name_of
+from attn_core.traces.wiring import Wiring
 
 _LOCKS: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictionary()
 
@@ -31,9 +35,11 @@ def wrap(
     """Make a transformers model traceable; outside our calls it behaves as it did before, and `unwrap` undoes it.
 
     `limit` is how many tokens of a sentence are read at most, by default as many as the model was made for.
-    Runs it once on five tokens to find its wiring. Raises UnsupportedFamily where attention does not go through the
-    library's interface, DamagedModel where weights that are not finite spoil that run, and HeadlightError for weights
-    that are not float32 (half precision gives gibberish on a CPU) and for what is no model or no tokenizer.
+    A model in bfloat16 or float16, or on a GPU, is traced as it is; readers compute in float32, on its device.
+    Runs it once on five tokens to find its wiring; where it is not in float32 on the CPU, that is found in a copy that
+    is, which is let go at once. Raises UnsupportedFamily where attention does not go through the library's interface,
+    DamagedModel where weights that are not finite, or numbers too large for float16, spoil that run, and HeadlightError
+    for weights of other number types, weights that were not loaded, and what is no model or no tokenizer.
     """
     _refuse_what_is_none(hf_model, tokenizer)
     owners, hf_model = hf_model, adapters.inside(hf_model)
@@ -42,8 +48,10 @@ def wrap(
     lock, is_ours = _LOCKS.setdefault(hf_model, threading.Lock()), is_ours_always(hf_model)
     known, wiring = WIRINGS.get(hf_model, (None, None))
     if wiring is None or known != modules:  # an adapter may have been put in, or merged, since
-        with refused_clearly, running(hf_model, lock, is_ours):
-            wiring = find_wiring(hf_model, owners, name)
+        with refused_clearly:
+            wiring = _found(hf_model, owners, name, lock, is_ours)
+        remove_hooks(hf_model)
+        add_hooks(hf_model, sorted(wiring.places))
         WIRINGS[hf_model] = modules, wiring
     model = Model(
         name=name,
@@ -62,17 +70,34 @@ def wrap(
 
 
 def _refuse_what_is_none(hf_model: Any, tokenizer: Any) -> None:
-    """Raise HeadlightError for what is no model, no tokenizer, or has weights that are not float32."""
+    """Raise HeadlightError for what is no model, no tokenizer, or has weights that cannot be read."""
     if not all(hasattr(hf_model, part) for part in ("config", "base_model", "get_input_embeddings")):
         raise HeadlightError(
             f"{type(hf_model).__name__} is no model of the transformers library; wrap the model inside."
         )
     if not hasattr(tokenizer, "convert_ids_to_tokens"):
         raise HeadlightError("A tokenizer of the transformers library is needed, to say what the tokens are.")
-    kinds = {p.dtype for p in hf_model.parameters() if p.is_floating_point()}
-    if kinds != {torch.float32}:
-        found = ", ".join(sorted(str(k).removeprefix("torch.") for k in kinds))
+    if any(p.is_meta for p in hf_model.parameters()):
+        raise HeadlightError(
+            "Some weights of this model were not loaded: they are on the meta device, without numbers."
+        )
+    kinds = {p.dtype for p in hf_model.parameters()}
+    if not kinds or not kinds <= {*NUMBER_TYPES.values()}:
+        found = ", ".join(sorted(map(name_of, kinds)))
         raise HeadlightError(f"This model's weights are {found}; convert them first: model.float().")
+
+
+def _found(hf_model: Any, owners: Any, name: str, lock: threading.Lock, is_ours: bool) -> Wiring:
+    """The wiring of a model: found in itself, or in a copy in float32 on the CPU, where sums can be told exactly."""
+    if is_float32_on_cpu(hf_model):
+        read, shared = owners, running(hf_model, lock, is_ours)
+    else:
+        with running(hf_model, lock, is_ours):
+            refuse_not_finite(hf_model, name, run_stack(hf_model, probe_inputs(hf_model))[0])
+        read = float32_copy(owners, "cpu")
+        shared = running(adapters.inside(read), nullcontext(), is_ours)
+    with shared:
+        return find_wiring(adapters.inside(read), read, name)
 
 
 def unwrap(model: Any) -> None:

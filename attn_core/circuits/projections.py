@@ -141,5 +141,5 @@ def is_norm(module: nn.Module, width: int) -> bool:
 
 
 def double(values: NDArray[np.floating] | Tensor) -> Floats:
-    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
+    array = values.detach().float().cpu().numpy() if isinstance(values, Tensor) else values
     return np.asarray(array, dtype=np.float64)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.circuits.head_maps import HeadMap, query_and_key_maps
-from attn_core.circuits.writers.additions import Floats, Places, ResidualWriters
+from attn_core.circuits.writers.additions import Floats, Places, ResidualWriters, refuse_half_precision
 from attn_core.circuits.writers.blocks import entering, leaving
 from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
 from attn_core.traces import parity
@@ -33,6 +33,7 @@ def score_parts(
     wiring could not be found, and DoesNotAddUp where the parts miss the score by more than `parity.TOLERANCE`.
     """
     own = trace.stream(stream)
+    refuse_half_precision(own)
     held = own.module()  # so that a model that was unloaded is loaded once here, not for every writer
     keys, weights = _compared(own, layer, head, query, key, against)
     (asking, query_map), (answering, key_map) = _sides(trace, own, layer, head, query, keys)

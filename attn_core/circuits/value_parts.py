@@ -10,6 +10,7 @@ import numpy as np
 
 from attn_core.circuits.head_maps import value_map
 from attn_core.circuits.score_parts import memory_before_norm, memory_writers
+from attn_core.circuits.writers.additions import refuse_half_precision
 from attn_core.errors import DoesNotAddUp, check_index
 from attn_core.tolerances import SMALLEST
 from attn_core.traces import parity
@@ -20,6 +21,7 @@ from attn_core.traces.trace import Trace
 def value_parts(trace: Trace, layer: int, head: int, query: int, key: int, *, stream: str | None = None) -> ValueParts:
     """Split what a head takes from `key` for `query`; raises as `score_parts`, and for a head that was switched off."""
     own = trace.stream(stream)
+    refuse_half_precision(own)
     held = own.module()  # so that a model that was unloaded is loaded once here, not for every writer
     check_index("key", key, len(own.key_tokens))
     whole = own.delta_e_by_source(layer, head, query)  # [key, d_model]

@@ -21,17 +21,18 @@ _WIDTHS = ("hidden_size", "d_model", "n_embd", "intermediate_size", "d_ff", "max
 MOST = dict.fromkeys(_LAYERS, 1_000) | dict.fromkeys(_WIDTHS, 10_000_000)
 
 
-def read_checkpoint(folder: Path, called: str, progress: Progress) -> tuple[Any, Any]:
+def read_checkpoint(folder: Path, called: str, progress: Progress, dtype: str = "float32") -> tuple[Any, Any]:
     """(model, tokenizer) from a folder that was verified; sentences about it name it as it was `called`.
 
-    The model is in float32 and eval mode, with our attention function. Raises DamagedModel or UnsupportedFamily.
+    The model is of this number type and in eval mode, with our attention function. Raises DamagedModel or
+    UnsupportedFamily.
     """
     progress("reading the configuration")
     try:
         config = _config(folder, called)
         tokenizer = _tokenizer(folder, called)
         progress("reading the weights")
-        return _weights(folder, called, config), tokenizer
+        return _weights(folder, called, config, dtype), tokenizer
     except OSError as error:  # a tokenizer's file that is not there
         raise DamagedModel(f"{called} is not complete: {_first_line(error)}") from error
 
@@ -79,17 +80,17 @@ def _tokenizer(folder: Path, called: str) -> Any:
     return tokenizer
 
 
-def _weights(folder: Path, called: str, config: Any) -> Any:
-    import torch
+def _weights(folder: Path, called: str, config: Any, dtype: str) -> Any:
     from safetensors import SafetensorError
 
     from attn_core.capture.running import use_ours_always
+    from attn_core.precision import number_type
 
     try:
         model, report = _auto_class(config).from_pretrained(
             folder,
             config=config,
-            dtype=torch.float32,
+            dtype=number_type(dtype),
             use_safetensors=True,
             output_loading_info=True,
             **_LOCAL,

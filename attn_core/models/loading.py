@@ -4,6 +4,7 @@
     model = load("smollm2")              # 93 MB, fetched once
     model = load("./my-fine-tuned-bert")
     model = load("model.gguf")
+    model = load("smollm2", device="cuda", dtype="bfloat16")
 
 A loaded model is shared: whoever asks for it while somebody still holds it gets the same one.
 """
@@ -26,35 +27,58 @@ from attn_core.models.sources import locate
 from attn_core.models.verification import verify
 
 if TYPE_CHECKING:
+    import torch
+
     from attn_core.capture.model import Model
 
-_loaded: WeakValueDictionary[tuple[str, float, int | None], Model] = WeakValueDictionary()
+# By name, when it was written, device, number type, and limit.
+_loaded: WeakValueDictionary[tuple[str, float, str, str, int | None], Model] = WeakValueDictionary()
 _locks: dict[str, threading.Lock] = {}  # one a model, so that it is read once, whoever asks at the same time
 
 
-def load(name: str | Path, progress: Progress | None = None, *, limit: int | None = None) -> Model:
+def load(
+    name: str | Path,
+    progress: Progress | None = None,
+    *,
+    limit: int | None = None,
+    device: str | torch.device = "cpu",
+    dtype: str | torch.dtype = "float32",
+) -> Model:
     """Load a model: a name of the catalogue, a folder, a GGUF file or, where allowed, a hub id such as "owner/name".
 
     At most `limit` tokens of a sentence are read, by default as many as the model was made for.
-    `progress(message, fraction)` is told what happens; the fraction is None where nobody knows it. Weights come as
-    float32, from safetensors (a GGUF file and `pytorch_model.bin` are converted once, a package is fetched once), and
-    no code that lies beside them is run. On a public server only the catalogue's names load. Raises UnknownModel,
-    NoNetwork, CannotFetch, DamagedModel or UnsupportedFamily, each with a sentence for the reader.
+    `progress(message, fraction)` is told what happens; the fraction is None where nobody knows it. Weights come from
+    safetensors (a GGUF file and `pytorch_model.bin` are converted once, a package is fetched once), and no code that
+    lies beside them is run. `dtype` is "float32", "bfloat16" or "float16", `device` where the model runs ("cuda"): its
+    traces stay there, and what is read of them is computed there in float32. On a public server only the catalogue's
+    names load. Raises UnknownModel, NoNetwork, CannotFetch, DamagedModel or UnsupportedFamily, each with a sentence for
+    the reader, ValueError for another `dtype`, and HeadlightError for a device that is not there.
     """
     told = progress or (lambda message, fraction=None: None)
+    where, kind = _place_and_type(device, dtype)
     origin = origin_of(str(name))
-    age = origin.written_at
+    wanted = origin.name, origin.written_at, where, kind
     with _locks.setdefault(origin.name, threading.Lock()):
-        model = _loaded.get((origin.name, age, limit))
+        model = _loaded.get((*wanted, limit))
         if model is None:
-            alike = next((own for key, own in [*_loaded.items()] if key[:2] == (origin.name, age)), None)
-            model = _open(origin, told) if alike is None else alike
-            model = replace(model.with_limit(limit), reload=partial(load, origin.name, limit=limit))
-            _loaded[origin.name, age, limit] = model
+            alike = next((own for key, own in [*_loaded.items()] if key[:4] == wanted), None)
+            model = _open(origin, told, where, kind) if alike is None else alike
+            again = partial(load, origin.name, limit=limit, device=where, dtype=kind)
+            model = replace(model.with_limit(limit), reload=again)
+            _loaded[*wanted, limit] = model
     return model
 
 
-def _open(origin: Origin, progress: Progress) -> Model:
+def _place_and_type(device: str | torch.device, dtype: str | torch.dtype) -> tuple[str, str]:
+    """(device, number type) by their names, checked before anything is read."""
+    if (device, dtype) == ("cpu", "float32"):
+        return "cpu", "float32"  # without importing torch
+    from attn_core import precision
+
+    return str(precision.device_of(device)), precision.name_of(precision.number_type(dtype))
+
+
+def _open(origin: Origin, progress: Progress, device: str, dtype: str) -> Model:
     """Locate, verify, read, and find where attention happens."""
     from attn_core.capture.wrapping import wrap
 
@@ -62,6 +86,7 @@ def _open(origin: Origin, progress: Progress) -> Model:
     progress("checking the files")
     with discarded_if_damaged(folder):
         verify(folder, hashes, called)
-    hf_model, tokenizer = read_checkpoint(folder, called, progress)
+    hf_model, tokenizer = read_checkpoint(folder, called, progress, dtype)
+    hf_model = hf_model.to(device)
     progress("finding where attention happens")
     return replace(wrap(hf_model, tokenizer, name=origin.name), kept_as=kept_as)

@@ -55,7 +55,7 @@ def transcribe(model: Model, spectrogram: Any, at_most: int = MOST, *, turn: Tur
 
     if not model.reads_sound:
         raise HeadlightError(f"{model.name} reads text, not sound.")
-    sound = torch.as_tensor(np.asarray(spectrogram), dtype=torch.float32, device=model.hf.device)[None]
+    sound = torch.as_tensor(np.asarray(spectrogram), dtype=model.hf.dtype, device=model.hf.device)[None]
     with turn(), model.running():
         heard = model.hf.get_encoder()(sound)
     said = opening(model)
@@ -71,7 +71,7 @@ def transcribe(model: Model, spectrogram: Any, at_most: int = MOST, *, turn: Tur
                 past_key_values=kept,
                 use_cache=True,
             )
-            logits, kept = output.logits[0, -1].cpu().numpy().copy(), output.past_key_values
+            logits, kept = output.logits[0, -1].float().cpu().numpy().copy(), output.past_key_values
         logits[never + (not_first if len(said) == n_opening else [])] = -np.inf
         word = int(logits.argmax())
         if word in ends_of(model):

@@ -89,7 +89,7 @@ def input_parts_and_modules(
     known = [_known[model]] if model in _known else []
     for reading in chain(known, _readings(model, table, embedding.shape[1])):
         parts = reading.parts(token)
-        if parts is not None and parity.same(parts.embedding, embedding):
+        if parts is not None and parity.same(parts.embedding.float().cpu(), embedding):
             _known[model] = reading
             return parts, tuple(module for _, module in reading.modules)
     return None

@@ -108,7 +108,7 @@ def _ends(
     ends = [_Best(len(targets), min(count, len(matrix)), largest) for largest in wanted]
     total, squares = torch.zeros(len(targets), dtype=torch.float64), torch.zeros(len(targets), dtype=torch.float64)
     for start in range(0, len(matrix), chunk):
-        rows = matrix[start : start + chunk].detach().float()
+        rows = matrix[start : start + chunk].detach().to(device="cpu", dtype=torch.float32)
         scores = targets @ rows.T  # [vector, chunk]
         if measure == "cosine":
             scores /= _lengths(rows)

@@ -18,6 +18,7 @@ from torch import Tensor
 from attn_core import attention
 from attn_core.errors import check_index
 from attn_core.masks import row_slices
+from attn_core.precision import without_autocast
 from attn_core.text.tokens import Tokens
 from attn_core.traces.layer import Call, Layer
 from attn_core.traces.reader import Array, Flags
@@ -89,6 +90,7 @@ class AttentionReaders:
         first = head - head % size
         return tuple(range(first, first + size))
 
+    @without_autocast()
     def raw_scores(self, layer: int, head: int) -> Array:
         """q·k alone, [query, key]: no scale, no bias, no mask."""
         query, key, _ = self._call(layer, head).heads(head)
@@ -100,14 +102,16 @@ class AttentionReaders:
 
     def pattern(self, layer: int, head: int) -> Array:
         """The attention pattern of a head, [query, key]; every row sums to 1."""
-        return self._call(layer, head).patterns(head)[0].numpy()
+        return as_numpy(self._call(layer, head).patterns(head)[0])
 
     def pattern_row(self, layer: int, head: int, query: int) -> Array:
         """One row of a pattern, [key], computed without the others; sums to 1."""
         call = self._call(layer, head, query)
         row = np.zeros(call.n_key, np.float32)
         weights = call.rows(slice(query, query + 1)).patterns(head)[0, 0]  # [head, row, key] of one each → [key]
-        row[: len(weights)] = weights  # where no query looks ahead, later keys are left out: their weight is 0
+        row[: len(weights)] = as_numpy(
+            weights
+        )  # where no query looks ahead, later keys are left out: their weight is 0
         return row
 
     def patterns(self, layer: int, rows: slice | None = None) -> Array:
@@ -115,11 +119,11 @@ class AttentionReaders:
         call = self._call(layer)
         start, stop, _ = slice(None).indices(call.n_query) if rows is None else rows.indices(call.n_query)
         if (start, stop) == (0, call.n_query):
-            return call.patterns(None).numpy()
+            return as_numpy(call.patterns(None))
         some = np.zeros((call.n_heads, max(0, stop - start), call.n_key), np.float32)
         if some.size:
             weights = call.rows(slice(start, stop)).patterns(None)  # [head, row, key that some row may see]
-            some[:, :, : weights.shape[-1]] = weights
+            some[:, :, : weights.shape[-1]] = as_numpy(weights)
         return some
 
     def iter_patterns(self, layer: int) -> Iterator[tuple[slice, Array]]:
@@ -193,6 +197,12 @@ def size_of(axis: str, sizes: Sequence[int]) -> int:
     if len(set(sizes)) > 1:
         raise ValueError(f"the layers of this model differ in {axis}: {sorted(set(sizes))}")
     return sizes[0]
+
+
+def as_numpy(tensor: Tensor) -> Array:
+    """A float32 tensor that nobody else holds as an array on the CPU, without a copy where it is there."""
+    array: Array = tensor.detach().cpu().numpy()
+    return array
 
 
 def as_array(tensor: Tensor) -> Array:

@@ -15,6 +15,7 @@ from attn_core import attention
 from attn_core.attention import AttentionWeights
 from attn_core.errors import HeadlightError
 from attn_core.masks import row_slices
+from attn_core.precision import without_autocast
 from attn_core.traces.attention_readers import AttentionReaders, as_array
 from attn_core.traces.reader import Array
 
@@ -37,6 +38,7 @@ class DeltaReaders(AttentionReaders):
             raise HeadlightError(f"In {self.family} models the values are not W·x alone, so there is no W_V to show.")
         return as_array(found.site.value.of_head(model, head, found.call.n_heads)[0])
 
+    @without_autocast()
     def delta_e(self, layer: int, head: int) -> Array:
         """What this head adds to every token, [query, d_model]: (pattern · value) · W_O. The bias is not in it.
 
@@ -45,6 +47,7 @@ class DeltaReaders(AttentionReaders):
         weighted = self._call(layer, head).given_values(head)[0]  # [query, d_head]
         return as_array(weighted @ self._w_o(layer, head))
 
+    @without_autocast()
     def delta_e_by_source(self, layer: int, head: int, query: int) -> Array:
         """One token's ΔE from a head, split by the word it came from: [key, d_model]; sums to that row of `delta_e`."""
         call = self._call(layer, head, query)
@@ -52,15 +55,18 @@ class DeltaReaders(AttentionReaders):
             raise HeadlightError(
                 f"Head {layer}.{head} was switched off or patched in this pass, so its ΔE comes from no word."
             )
-        weights = torch.from_numpy(self.pattern_row(layer, head, query))  # [key]
-        return as_array(attention.delta_e_by_source(weights, call.heads(head)[2][0], self._w_o(layer, head)))
+        value = call.heads(head)[2][0]  # [key, d_head]
+        weights = torch.from_numpy(self.pattern_row(layer, head, query)).to(value)  # [key]
+        return as_array(attention.delta_e_by_source(weights, value, self._w_o(layer, head)))
 
+    @without_autocast()
     def heads_delta_e(self, layer: int, query: int) -> Array:
         """What every head of a layer adds to one token: [head, d_model]."""
         found = self._layer(layer, query=query)
         weighted = found.call.given_values(None)[:, query]  # [head, query, d_head] → [head, d_head]
         return as_array(torch.einsum("hd,hdm->hm", weighted, found.w_o(self._source.module())))
 
+    @without_autocast()
     def delta_e_sizes(self, layer: int) -> Array:
         """‖ΔE‖ of every head and token of a layer: [head, query]."""
         found = self._layer(layer)
@@ -91,7 +97,9 @@ class DeltaReaders(AttentionReaders):
         w_q, b_q = site.query.of_head(model, head, n_heads)
         w_k, b_k = site.key.of_head(model, head, n_heads)
         w_v, b_v = site.value.of_head(model, head, n_heads)
-        return AttentionWeights(w_q, w_k, w_v, found.w_o(model)[head], b_q, b_k, b_v, site.output.bias(model))
+        bias = site.output.bias(model)
+        b_o = None if bias is None else bias.to(w_q)
+        return AttentionWeights(w_q, w_k, w_v, found.w_o(model)[head].to(w_q), b_q, b_k, b_v, b_o)
 
     def _w_o(self, layer: int, head: int) -> Tensor:
         return self._layer(layer, head).w_o(self._source.module())[head]

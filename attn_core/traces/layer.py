@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from attn_core import attention
 from attn_core.errors import HeadlightError
 from attn_core.masks import CELLS, Mask, RelativeBias, row_slices
-from attn_core.tolerances import CHANGED, SMALLEST
+from attn_core.precision import through, without_autocast
+from attn_core.tolerances import CHANGED, SMALLEST, TOLERANCES
 from attn_core.traces.wiring import Site, Tap, changed_weights
 
 
@@ -93,6 +94,7 @@ class Call:
         blocks = [*row_slices(self.n_query, self.n_key * n_heads)]
         return ((rows, self if len(blocks) == 1 else self.rows(rows)) for rows in blocks)
 
+    @without_autocast()
     def scores(self, which: int | None) -> Tensor:
         """Before the softmax, [head, query, key]: scaled, capped, shifted by a position bias, masked cells −∞."""
         query, key, _ = self.heads(which)
@@ -104,7 +106,7 @@ class Call:
         if self.mask.is_open:
             return scores
         return attention.mask_scores(
-            scores, self.mask.may_look(*scores.shape[-2:])
+            scores, self.mask.may_look(*scores.shape[-2:]).to(scores.device)
         )  # [query, key], alike for all heads
 
     def patterns(self, which: int | None) -> Tensor:
@@ -114,7 +116,7 @@ class Call:
         blocks = [*self.row_blocks(self.n_heads if which is None else 1)]
         if len(blocks) == 1:
             return self._whole_patterns(which)
-        patterns = torch.zeros(1, self.n_query, self.n_key)  # what lies beyond a block's keys is masked
+        patterns = self.query.new_zeros(1, self.n_query, self.n_key)  # what lies beyond a block's keys is masked
         for rows, block in blocks:
             patterns[:, rows, : block.n_key] = block._whole_patterns(which)
         return patterns
@@ -126,6 +128,7 @@ class Call:
                 patterns[0 if which == head else head] = cells
         return patterns
 
+    @without_autocast()
     def weigh_values(self, which: int | None) -> Tensor:
         """pattern · value, computed anew, [head, query, d_head]; a replaced head gives what was put in its place."""
         if which is None and self.n_heads * self.n_query * self.n_key > CELLS:
@@ -156,12 +159,14 @@ class Layer:
     """One layer of one stream: its attention call, its wiring, and the tensors around it [token, d_model].
 
     `taps` holds what the model went on with; `computed`, what it had computed itself where a patch put something else.
+    All of it is float32; `precision` names the number type that the model had it in.
     """
 
     site: Site
     call: Call
     taps: Mapping[Tap, Tensor]
     computed: Mapping[Tap, Tensor] = field(default_factory=dict)
+    precision: str = "float32"
 
     def tap(self, tap: Tap | None, what: str) -> Tensor:
         """A tensor that was kept; raises HeadlightError, which says `what` is missing, where it could not be found."""
@@ -177,6 +182,7 @@ class Layer:
         """What a patch added there, [token, d_model]: what the model went on with minus what it had computed."""
         return None if tap is None or tap not in self.computed else self.taps[tap] - self.computed[tap]
 
+    @without_autocast()
     def w_o(self, model: nn.Module) -> Tensor:
         """The output matrix W_O cut into heads: [head·d_head, d_model] → [head, d_head, d_model].
 
@@ -184,24 +190,32 @@ class Layer:
         """
         weight = self._w_o(model)
         some = slice(None, None, max(1, self.call.n_query // 4))  # every row went through all of W_O: a few will do
-        given, bias = self.own(self.site.projected)[some], self.site.output.bias(model)
+        given, bias = self.own(self.site.projected)[some], self._bias(model)
         ours = self.call.weighted_values[some] @ weight
-        if _differ(ours if bias is None else ours + bias.cpu(), given):
+        if _differ(ours if bias is None else ours + bias, given, max(CHANGED, 2 * TOLERANCES[self.precision])):
             raise changed_weights()
         return weight.reshape(self.call.n_heads, -1, weight.shape[-1])
 
     def _w_o(self, model: nn.Module) -> Tensor:
-        return self.site.output.weight(model).to(device="cpu", dtype=torch.float32)
+        return self.site.output.weight(model).to(self.call.query)
 
+    def _bias(self, model: nn.Module) -> Tensor | None:
+        bias = self.site.output.bias(model)
+        return None if bias is None else bias.to(self.call.query)
+
+    @without_autocast()
     def attention_output(self, model: nn.Module, joined: Tensor | None = None) -> Tensor:
         """Σ over heads of ΔE plus the output bias, [query, d_model].
 
         `joined` [query, head·d_head] is what takes the place of the weighted values that the model gave.
         """
         joined = self.call.weighted_values if joined is None else joined
-        total = joined @ self._w_o(model)
-        bias = self.site.output.bias(model)
-        return total if bias is None else total + bias.cpu()
+        total, bias = joined @ self._w_o(model), self._bias(model)
+        return total if bias is None else total + bias
+
+    def through(self, model: nn.Module, name: str, vectors: Tensor) -> Tensor:
+        """What a module of the model makes of float32 vectors [..., d_model], on their device."""
+        return through(model.get_submodule(name), vectors)
 
     def tensors(self) -> list[Tensor]:
         """Everything that it keeps in memory."""
@@ -212,11 +226,11 @@ class Layer:
         return [t for t in [*kept, *call.computed.values()] if t is not None]
 
 
-def _differ(ours: Tensor, given: Tensor) -> bool:
+def _differ(ours: Tensor, given: Tensor, tolerance: float) -> bool:
     """Whether some row [n, features] is another than the model gave, beyond rounding; what is no number is as given."""
     error = torch.where(torch.isfinite(given), ours - given, 0.0).abs().amax(dim=-1)
     size = torch.where(torch.isfinite(given), given, 0.0).abs().amax(dim=-1)
-    return bool((error > CHANGED * size + SMALLEST).any())
+    return bool((error > tolerance * size + SMALLEST).any())
 
 
 class LazyLayers(Sequence[Layer]):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn_core.errors import NoModel
-from attn_core.tolerances import SMALLEST
+from attn_core.tolerances import SMALLEST, TOLERANCES, coarsest
 from attn_core.traces.block import BlockKind
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from attn_core.traces.layer import Call, Layer
 
-TOLERANCE = 1e-5  # relative; ours against the model's: about a hundred roundings, and far below any wrong wiring
+TOLERANCE = TOLERANCES["float32"]  # relative; ours against those of a model in float32
 
 # For the search of a model's wiring. Too tight misses a family, too loose takes a chance likeness for a wire.
 SUM = 2e-6  # relative to the size of the terms, for each element: one addition, rounded once or twice
@@ -69,18 +69,26 @@ class Parity(_Errors):
     or here; it is never left out.
 
     `own_pass` was found out once, when the model was wrapped: the last states of a pass of ours, on a few tokens,
-    against those of calling the owner's own object with its own attention.
+    against those of calling the owner's own object with its own attention; both of a float32 copy where the model is in
+    half precision. `precision` names the number type that the model computed in, which `tolerance` depends on.
     """
 
     own_pass: float | None = None
     comparisons: tuple[Comparison, ...] = ()
     n_traces: int = 1
+    precision: str = "float32"
 
     def with_own_pass(self, error: float | None) -> Parity:
         """The same, with what was found out about the pass."""
         found = Parity(*self)
         found.own_pass, found.comparisons, found.n_traces = error, self.comparisons, self.n_traces
+        found.precision = self.precision
         return found
+
+    @property
+    def tolerance(self) -> float:
+        """How large an error may be, for the number type that the model computed in."""
+        return TOLERANCES[self.precision]
 
     def frame(self) -> pd.DataFrame:
         """Every comparison, a row each: stream, layer, head, part, against, error; of a study the worst over traces.
@@ -102,12 +110,12 @@ class Parity(_Errors):
 
     @property
     def ok(self) -> bool:
-        """Whether pattern and ΔE were compared, and all that was is within `TOLERANCE`; what is not finite is not."""
+        """Whether pattern and ΔE were compared, and all that was is within `tolerance`; what is not finite is not."""
         if self.pattern is None or self.delta is None:
             return False
         if self.own_pass is not None and not self.own_pass <= OWN_ATTENTION:
             return False
-        return all(error is None or error <= TOLERANCE for error in self)  # false of NaN
+        return all(error is None or error <= self.tolerance for error in self)  # false of NaN
 
     @property
     def worst(self) -> float | None:
@@ -124,8 +132,9 @@ class Parity(_Errors):
         said = (f"{name}={'not compared' if error is None else f'{error:.2g}'}" for name, error in parts)
         own = "" if self.own_pass is None else f", own pass={self.own_pass:.2g}"
         traces = f", worst of {self.n_traces} traces" if self.n_traces > 1 else ""
+        half = "" if self.precision == "float32" else f", of a model in {self.precision}"
         with_what = "; ".join(f"{part} against {' and '.join(names)}" for part, names in self.against.items())
-        return f"Parity({', '.join(said)}{own}{traces}{f'; {with_what}' if with_what else ''})"
+        return f"Parity({', '.join(said)}{own}{traces}{half}{f'; {with_what}' if with_what else ''})"
 
 
 def worst_of(errors: Iterable[float]) -> float | None:
@@ -150,7 +159,9 @@ def worst_parity(checks: Iterable[Parity]) -> Parity:
     """
     worst, own_pass, n_traces = [list[float | None]() for _ in Parity._fields], list[float](), 0
     comparisons: dict[tuple[Any, ...], Comparison] = {}
+    kinds = {"float32"}
     for check in checks:
+        kinds.add(check.precision)
         n_traces += check.n_traces
         own_pass += [] if check.own_pass is None else [check.own_pass]
         for part, error in zip(worst, check, strict=True):
@@ -159,7 +170,7 @@ def worst_parity(checks: Iterable[Parity]) -> Parity:
             known = comparisons.setdefault(one[:-1], one)
             comparisons[one[:-1]] = one._replace(error=_largest((known.error, one.error)))
     found = Parity(*(part[0] if part else None for part in worst)).with_own_pass(worst_of(own_pass))
-    found.comparisons, found.n_traces = tuple(comparisons.values()), n_traces
+    found.comparisons, found.n_traces, found.precision = tuple(comparisons.values()), n_traces, coarsest(kinds)
     return found
 
 
@@ -183,10 +194,13 @@ def same(ours: Tensor, theirs: Tensor) -> bool:
 
 def check(layers: Iterable[Layer], model: nn.Module) -> Parity:
     """The worst errors over these layers, computed anew from the model's weights, a block of queries at a time."""
-    comparisons = [one for layer in layers for one in layer_errors(layer, model)]
+    comparisons, kinds = [], {"float32"}
+    for layer in layers:
+        kinds.add(layer.precision)
+        comparisons += layer_errors(layer, model)
     errors = {name: [one.error for one in comparisons if one.part == name] for name in Parity._fields}
     found = Parity(*(worst_of(own) for own in errors.values()))
-    found.comparisons = tuple(comparisons)
+    found.comparisons, found.precision = tuple(comparisons), coarsest(kinds)
     return found
 
 
@@ -240,7 +254,7 @@ def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterato
     ):  # the model went on with what was put there, whatever the heads add up to
         added = taps[site.added][rows]
     elif site.block is BlockKind.NORM_AFTER and site.added is not None:
-        added = model.get_submodule(site.added.module)(added)
+        added = layer.through(model, site.added.module, added)
     total = taps[site.embedding][rows] + added
     if site.block is BlockKind.PARALLEL and site.mlp is not None and site.next is not None:
         yield NEXT, total + taps[site.mlp][rows], layer.own(site.next)[rows]
@@ -248,10 +262,10 @@ def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterato
         post_norm = site.block is BlockKind.POST_NORM
         yield (
             AFTER,
-            model.get_submodule(site.after.module)(total) if post_norm else total,
+            layer.through(model, site.after.module, total) if post_norm else total,
             layer.own(site.after)[rows],
         )
         if site.mlp is not None and site.next is not None:
             end = taps[site.after][rows] + taps[site.mlp][rows]
-            own = model.get_submodule(site.next.module)(end) if post_norm else end
+            own = layer.through(model, site.next.module, end) if post_norm else end
             yield NEXT, own, layer.own(site.next)[rows]

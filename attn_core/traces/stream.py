@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from attn_core.errors import HeadlightError, check_index
+from attn_core.precision import through, without_autocast
+from attn_core.tolerances import coarsest
 from attn_core.traces import parity
 from attn_core.traces.attention_readers import as_array
 from attn_core.traces.block import BlockKind
@@ -57,6 +59,11 @@ class StreamTrace(DeltaReaders):
         if isinstance(found, KeptOutputs):
             raise found.missing()
         return found
+
+    @property
+    def precision(self) -> str:
+        """The number type that the model computed in: "float32", "float16" or "bfloat16"; what is read is float32."""
+        return coarsest(layer.precision for layer in self._layers)
 
     # --- The residual stream -------------------------------------------------------------------------------------
 
@@ -155,6 +162,7 @@ class StreamTrace(DeltaReaders):
         return as_array(self._source.logits(torch.as_tensor(vectors)))
 
     @torch.inference_mode()
+    @without_autocast()
     def check(self, layers: Iterable[int] | None = None) -> Parity:
         """How far these numbers are from tensors that left the model; computed anew from the model's weights.
 
@@ -190,12 +198,9 @@ class StreamTrace(DeltaReaders):
             raise HeadlightError("What leaves this model's last layer could not be found.")
         return self._final
 
-    @torch.inference_mode()
     def _through(self, name: str, vectors: Array) -> Array:
         """What a module of the model makes of vectors [..., d_model]."""
-        model = self.module()
-        device = next(model.parameters()).device
-        return as_array(model.get_submodule(name)(torch.as_tensor(vectors, dtype=torch.float32, device=device)))
+        return as_array(through(self.module().get_submodule(name), torch.as_tensor(vectors, dtype=torch.float32)))
 
 
 class StreamSource(Protocol):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from attn_core.errors import HeadlightError
+from attn_core.precision import without_autocast
 from attn_core.text.tokens import Tokens
 from attn_core.traces import parity
 from attn_core.traces.attention_readers import size_of, weights_table
@@ -191,6 +192,7 @@ class Trace(NamedStreamReaders):
         return self
 
     @torch.inference_mode()
+    @without_autocast()
     def check(self, layers: Iterable[int] | None = None) -> Parity:
         """How far these numbers are from tensors that left the model; computed anew from the model's weights.
 

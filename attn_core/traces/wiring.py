@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from attn_core.errors import HeadlightError
+from attn_core.precision import through
 from attn_core.traces.block import BlockKind
 
 
@@ -64,11 +65,12 @@ class Linear:
         """What the module, and those after it, make of rows: [n, in] → [n, out]. They see [1, n, in], as in a pass."""
         given: Tensor = rows[None]
         for name in (self.module, *self.then):
-            module = model.get_submodule(name)
-            place = next(module.parameters(), rows).device
-            with torch.inference_mode():
-                given = module(given.to(place))
+            given = through(model.get_submodule(name), given)
         return given[0].detach().cpu()
+
+
+def _exact(tensor: Tensor) -> Tensor:
+    return tensor.to(device="cpu", dtype=torch.float32)
 
 
 def changed_weights() -> HeadlightError:
@@ -91,15 +93,15 @@ class HeadSlices:
     factor: float = 1.0
 
     def of_head(self, model: nn.Module, head: int, n_heads: int) -> tuple[Tensor, Tensor | None]:
-        """(W [d_model, d_head], b [d_head] or None) of one of `n_heads` heads, the factor multiplied in.
+        """(W [d_model, d_head], b [d_head] or None) of one of `n_heads` heads, the factor multiplied in, float32.
 
         With grouped queries there are fewer slices than heads, and neighbouring heads share one.
         """
         offset = self.offsets[head // (n_heads // len(self.offsets))]
         columns = slice(offset, offset + self.d_head)
         bias = self.linear.bias(model)
-        weight = self.linear.weight(model)[:, columns] * self.factor  # [d_model, group·d_head] → [d_model, d_head]
-        return weight, None if bias is None else bias[columns] * self.factor
+        weight = _exact(self.linear.weight(model)[:, columns])  # [d_model, group·d_head] → [d_model, d_head]
+        return weight * self.factor, None if bias is None else _exact(bias[columns]) * self.factor
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,7 @@ class LogitRule:
         """The model's logits from what its unembedding gives alone, both [..., word]."""
         if self.soft_cap is not None:
             return self.soft_cap * torch.tanh(plain / self.soft_cap)
-        return self.factor * plain + (0 if self.bias is None else self.bias)
+        return self.factor * plain + (0 if self.bias is None else self.bias.to(plain))
 
 
 @dataclass(frozen=True)

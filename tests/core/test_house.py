@@ -31,7 +31,7 @@ MOST_MODULES = 15  # in one package; more of them are a package that is missing
 # makes no circle; `tiny` is a row of its own, because `models` alone may see it.
 LIBRARY = (
     ("adapters", "errors", "places", "settings", "tolerances"),
-    ("attention", "masks", "rotary", "sound", "text"),
+    ("attention", "masks", "precision", "rotary", "sound", "text"),
     ("traces",),
     ("capture",),
     ("tiny",),

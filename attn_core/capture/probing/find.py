@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from attn_core.capture.hooks import add_hooks
 from attn_core.capture.probing.blocks import chain
 from attn_core.capture.probing.keeping import with_places
 from attn_core.capture.probing.logits import logit_rule
@@ -16,7 +15,7 @@ from attn_core.traces.wiring import Wiring
 
 
 def find_wiring(hf_model: Any, owners: Any, name: str) -> Wiring:
-    """Read the wiring from one short run, and let the model report to later passes at the places that it names.
+    """Read the wiring of a model in float32 on the CPU from one short run.
 
     `owners` is the object that somebody handed in, `hf_model` the model inside it. Raises UnsupportedFamily where what
     would be drawn is not what the model does, or cannot be told, and DamagedModel as `run_shortly` does.
@@ -26,5 +25,4 @@ def find_wiring(hf_model: Any, owners: Any, name: str) -> Wiring:
     wiring = chain(sites, short_run.record, short_run.last_states)
     wiring = with_places(wiring, short_run.record)
     error = own_pass_error(hf_model, owners, short_run)
-    add_hooks(hf_model, sorted(wiring.places))
     return replace(wiring, own_pass=error, logits=logit_rule(hf_model, wiring, short_run))

@@ -37,7 +37,9 @@ def refuse_not_finite(model: nn.Module, name: str, states: Tensor) -> None:
     if not bool(torch.isfinite(states).all()):
         damaged = [weights for weights, p in model.named_parameters() if not bool(torch.isfinite(p).all())]
         where = f"in its weights {', '.join(damaged[:3])}" if damaged else "in what it computes from five tokens"
-        raise DamagedModel(f"{name} is damaged: there are values that are no finite numbers {where}.")
+        half = not damaged and any(p.dtype == torch.float16 for p in model.parameters())
+        hint = " Its numbers may be too large for float16: load it in bfloat16 or float32." if half else ""
+        raise DamagedModel(f"{name} is damaged: there are values that are no finite numbers {where}.{hint}")
 
 
 def family_of(model: nn.Module) -> str:

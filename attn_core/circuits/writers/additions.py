@@ -14,8 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from attn_core.errors import HeadlightError
+from attn_core.precision import through
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.traces.parts import Writer
+from attn_core.traces.stream import StreamTrace
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -116,9 +118,14 @@ def frozen_norm(norm: Norm, x: NDArray[np.floating]) -> FrozenNorm:
 
 
 def run_module(module: torch.nn.Module, vectors: NDArray[np.floating]) -> NDArray[np.floating]:
-    """What a module makes of vectors [..., d], in the model's own float32."""
-    device = next(module.parameters()).device
-    with torch.inference_mode():
-        given = torch.as_tensor(np.asarray(vectors), dtype=torch.float32, device=device)
-        result: NDArray[np.floating] = module(given).cpu().numpy()
-        return result
+    """What a module makes of vectors [..., d], in float32."""
+    result: NDArray[np.floating] = through(module, torch.as_tensor(np.asarray(vectors), dtype=torch.float32)).numpy()
+    return result
+
+
+def refuse_half_precision(stream: StreamTrace) -> None:
+    """Raise HeadlightError for a trace whose model rounded its stream too coarsely to tell who wrote what in it."""
+    if stream.precision != "float32":
+        raise HeadlightError(
+            f"This model computes in {stream.precision}, which rounds away who wrote what: load it in float32 for this."
+        )

@@ -49,7 +49,7 @@ def _add_step(
         weight = module.weight.detach().double().cpu().numpy().T  # [width, d_model]
         written.apply(lambda x: x @ weight)
         if module.bias is not None:
-            written.constant(Writer("projection bias", "bias", stack.name), module.bias.detach().cpu().numpy())
+            written.constant(Writer("projection bias", "bias", stack.name), module.bias.detach().float().cpu().numpy())
     else:
         x = entered[torch.as_tensor(written.tokens)].double().cpu().numpy()
         written.norm(Writer("embedding norm shift", "shift", stack.name), partial(run_module, module), x)

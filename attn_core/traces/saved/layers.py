@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from attn_core.masks import Mask, RelativeBias
+from attn_core.tolerances import TOLERANCES
 from attn_core.traces.layer import Call, Layer, Replaced, frozen
 from attn_core.traces.saved.tensors import NamedTensors
 from attn_core.traces.saved.wiring_json import MOST, TAPS, number, site_from_json, text
@@ -27,7 +28,10 @@ def layer_from_json(said: Any, n_query: int, n_key: int, tensors: NamedTensors) 
                 computed[tap] = tensors.of(said["computed"][name], *taps[tap].shape)
     if not all(name in TAPS and getattr(site, name) in computed for name in said["computed"]):
         raise ValueError("no tensor of a layer")
-    return Layer(site, call, frozen(taps), frozen(computed))
+    precision = said.get("precision", "float32")
+    if precision not in TOLERANCES:
+        raise ValueError("no number type")
+    return Layer(site, call, frozen(taps), frozen(computed), precision)
 
 
 def _call(said: Any, site: Site, n_query: int, n_key: int, tensors: NamedTensors) -> Call:

@@ -58,6 +58,7 @@ def _layer_to_json(layer: Layer, tensors: Tensors) -> dict[str, Any]:
     taps = {name: getattr(layer.site, name) for name in TAPS}
     return {
         "site": site_to_json(layer.site),
+        "precision": layer.precision,
         **{name: tensors.keep(getattr(call, name)) for name in parts},
         "mask": [mask.back, mask.ahead, tensors.keep(mask.real), tensors.keep(mask.cells)],
         "bias": None if call.bias is None else tensors.keep(call.bias.values),
@@ -79,4 +80,9 @@ def outputs_of(layers: Iterable[Layer], module: nn.Module) -> dict[str, tuple[Te
     """Each module of W_O: (its weight as the model stores it, its bias)."""
     linears = {layer.site.output for layer in layers}
     stored = {one: one.weight(module).T if one.width or one.transposed else one.weight(module) for one in linears}
-    return {one.module: (stored[one].contiguous(), one.bias(module)) for one in linears}
+    biases = {one: one.bias(module) for one in linears}
+
+    def exact(tensor: Tensor | None) -> Any:
+        return None if tensor is None else tensor.to(device="cpu", dtype=torch.float32).contiguous()
+
+    return {one.module: (exact(stored[one]), exact(biases[one])) for one in linears}
