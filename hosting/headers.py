@@ -30,7 +30,9 @@ def headers() -> dict[str, str]:
                 "style-src 'self' 'unsafe-inline'",
                 "img-src 'self' data: blob:",
                 "font-src 'self' data:",
-                "connect-src 'self'",
+                # What a visitor's microphone recorded is a blob of this page, which the recorder reads and plays.
+                "connect-src 'self' blob:",
+                "media-src 'self' blob:",
                 "worker-src 'self' blob:",
                 "object-src 'none'",
                 "base-uri 'self'",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
@@ -65,12 +65,18 @@ def _harmless(said: object) -> bool:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A Chromium without a window: the system's, or the one that Playwright installed."""
-    with sync_playwright() as playwright:
-        own = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-        path = {"executable_path": own} if Path(own).exists() else {}
-        browser = playwright.chromium.launch(args=FLAGS, **path)
+    with sync_playwright() as playwright, launched(playwright.chromium) as browser:
         yield browser
-        browser.close()
+
+
+@contextmanager
+def launched(chromium: BrowserType, *flags: str) -> Iterator[Browser]:
+    """A Chromium started with further flags, for a test that has a Playwright already."""
+    own = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+    path = {"executable_path": own} if Path(own).exists() else {}
+    browser = chromium.launch(args=[*FLAGS, *flags], **path)
+    yield browser
+    browser.close()
 
 
 def settled(page: Page) -> Page:
