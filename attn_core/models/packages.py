@@ -37,6 +37,7 @@ FORMATS = {
 LOOK = 0.1  # seconds between two looks at how much has come
 SILENT = 90.0  # seconds without a byte after which pip is ended
 _UNREACHABLE = ("Retrying", "Max retries", "ConnectionError", "ConnectTimeout", "Name or service", "ReadTimeout")
+_BROKE_OFF = ("not enough bytes", "incomplete-download", "Connection broken", "IncompleteRead")
 
 
 def fetched_folder(entry: Origin) -> Path | None:
@@ -143,7 +144,7 @@ def _why_not(wheel: Wheel, said: str) -> HeadlightError:
     """The sentence behind what pip said."""
     if "No space left" in said:
         return CannotFetch(f"The disk filled up while {wheel.called} was fetched; nothing of it was kept. Make room.")
-    if any(sign in said for sign in _UNREACHABLE):
+    if any(sign in said for sign in (*_UNREACHABLE, *_BROKE_OFF)):
         return NoNetwork(
             f"The package index that pip asks cannot be reached from here, or the line broke off, so {wheel.called} "
             "was not fetched. Nothing was kept: try again when there is a network."

@@ -249,7 +249,9 @@ def hub(folder):
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
+    """Deep enough in a folder of its own that what climbs out of it is found there."""
+    (inside := tmp_path_factory.mktemp("hub") / "cache").mkdir()
+    return inside
 
 
 @pytest.fixture(scope="module")

@@ -131,6 +131,34 @@ def test_a_translator_with_a_tokenizer_for_each_language(tmp_path):
     assert abs(torch.tensor(trace.patterns(0, stream="cross")) - seen).max() < 1e-5
 
 
+def test_a_translator_of_before_2023_opens_with_its_pickled_weights_and_its_two_languages(tmp_path, operator_sets):
+    """As the hub has OPUS-MT: SentencePiece files beside, one table of words for both languages, each tie in full."""
+    operator_sets(HEADLIGHT_CACHE=str(tmp_path / "cache"))
+    tokenizer = marian_tokenizer(tmp_path)
+    tokenizer.save_pretrained(folder := tmp_path / "m")
+    n = max(len(tokenizer.encoder), len(tokenizer.target_encoder))
+    config = transformers.MarianConfig(
+        vocab_size=n, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, max_position_embeddings=32,
+        pad_token_id=tokenizer.encoder["<pad>"], eos_token_id=0, decoder_start_token_id=tokenizer.encoder["<pad>"],
+        attn_implementation="eager",
+    )  # fmt: skip
+    saved = transformers.MarianMTModel(config).eval()
+    config.save_pretrained(folder)
+    config_file = folder / "config.json"
+    config_file.write_text(json.dumps(json.loads(config_file.read_text()) | {"architectures": ["MarianMTModel"]}))
+    torch.save(saved.state_dict(), folder / "pytorch_model.bin")
+    model = ac.load(folder)
+    assert model.kept_as == "converted from pytorch_model.bin" and model.n_parameters == saved.num_parameters()
+    trace = ac.trace(model, "the blue cat", target="le chat bleu")
+    queries, keys = trace.tokens_of("cross")
+    with torch.no_grad():
+        judge = saved(
+            input_ids=torch.tensor([keys.ids]), decoder_input_ids=torch.tensor([queries.ids]), output_attentions=True
+        )
+    assert abs(torch.tensor(trace.patterns(0, stream="cross")) - judge.cross_attentions[0][0]).max() < 1e-5
+
+
 def test_an_unknown_name_offers_the_nearest():
     with pytest.raises(UnknownModel, match="minilm"):
         ac.load("minlm")

