@@ -48,5 +48,6 @@ with widgets.card("matters", "Does it matter to the chosen word?", "Click a row 
 
 numbers.offer_pictures(page, panels)
 with headline:
-    badges = page.badges(panels.panels[0].viewed.trace)
+    traces = [panel.viewed.trace for panel in panels.panels]
+    badges = page.badges(traces[0], models=[trace.model_name for trace in traces])
     widgets.lead(differences.headline(panels, found), f"{badges}{reading.about(panels)}")

@@ -22,7 +22,7 @@ with widgets.card("board"):
         st.stop()
     reading.choices(comparison)
 with headline:
-    reading.lead(comparison)
+    reading.lead(page, comparison)
 
 left, right = st.columns(2, gap="medium")
 with left, cards.apart():

@@ -34,7 +34,7 @@ A page in full:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,7 @@ from ui.widget_values import check_as_they_come
 
 if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
+    from attn_core.traces.parity import Parity
     from attn_core.traces.reader import Readable, TraceReader
     from attn_core.traces.trace import Trace
     from ui.server.handles import ModelHandle, OneStreamHandle, TraceHandle
@@ -184,11 +185,30 @@ class Page:
         self.save_menu.add_code(lines)
         self.save_menu.add_figures(text, model, pattern_first=pattern_first)
 
-    def badges(self, trace: OneStreamHandle[Any], source: str = "live") -> str:
-        """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`."""
-        loaded = loading.model(self.model_name)
-        kept_as = self.entry.weights if loaded is None else loaded.kept_as
-        return provenance(source) + weights(kept_as) + parity(parity_of(trace))
+    def badges(
+        self,
+        trace: OneStreamHandle[Any],
+        source: str = "live",
+        *,
+        models: Iterable[str] = (),
+        check: Parity | None = None,
+    ) -> str:
+        """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`.
+
+        How weights were kept is said of the trace's own model and of further `models`; `check` takes the place of the
+        trace's own.
+        """
+        kept = dict.fromkeys(_kept_as(name) for name in (trace.model_name, *models))
+        said = "".join(weights(each) for each in kept)
+        return provenance(source) + said + parity(parity_of(trace) if check is None else check)
+
+
+def _kept_as(name: str) -> str:
+    """How a model's weights were kept before they were converted, in words; "" where they were not."""
+    loaded = loading.model(name)
+    if loaded is not None:
+        return loaded.kept_as
+    return CATALOGUE[name].weights if name in CATALOGUE else ""
 
 
 def open_page(

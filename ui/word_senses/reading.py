@@ -13,7 +13,7 @@ from ui import words
 from ui.drawing import widgets
 from ui.server import budget
 from ui.shell import known_words
-from ui.shell.badges import parity, parity_of, provenance
+from ui.shell.badges import parity_of
 from ui.word_senses import board
 from ui.word_senses.board import EXAMPLES, LETTERS, BoardRow
 from ui.word_senses.comparison import PAIR, Meaning, SenseComparison, word_as_read
@@ -125,8 +125,8 @@ def _around(tokens: Tokens, pieces: list[int]) -> str:
     return f"{' '.join(visible(tokens.labels[i]) for i in near)} ({pieces[0]})"
 
 
-def lead(comparison: SenseComparison) -> None:
+def lead(page: Page, comparison: SenseComparison) -> None:
     """The headline; under it the worst parity of all sentences, and what wording alone does."""
     checks = [parity_of(meaning.trace) for meaning in comparison.meanings]
-    badges = f"{provenance('live')}{parity(worst_parity(checks))}"
+    badges = page.badges(comparison.meanings[0].trace, check=worst_parity(checks))
     widgets.lead(comparison.headline(), f"{badges}{comparison.under_headline()}")

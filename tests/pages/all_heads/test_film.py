@@ -150,6 +150,17 @@ def test_words_are_shown_by_the_ids_that_were_written(tmp_path: Path) -> None:
     assert film(as_read)["id"] == "-".join(map(str, byte("one grey fox far").input_ids))
 
 
+def test_what_a_chat_template_writes_is_frame(tmp_path: Path) -> None:
+    families.save("gpt2", tmp_path)
+    end = "<|endoftext|>"
+    text = f"{end}user\none fox{end}\n{end}assistant\nfar over"
+    shown = film(opened(model=str(tmp_path), text=text, written="\nfar over", layer=1, head=1))
+    given = [i for i in range(shown["first"]) if i not in shown["frame"]]
+    assert "".join(shown["tokens"][i] for i in given) == "onefox"
+    assert np.allclose([step["parts"][1][0] for step in shown["steps"]], shown["rows"][:, given].sum(axis=1), atol=1e-4)
+    assert all(step["parts"][0][0] > 0.1 for step in shown["steps"])
+
+
 @pytest.mark.parametrize("ids", ["1-x", "-".join(["1"] * 61), "99999999", "-1--2 "])
 def test_wrong_ids_in_a_link_fall_back_and_say_so(ids: str) -> None:
     page = opened(text=f"{FOX} ate", written=" ate", written_ids=ids)

@@ -90,6 +90,19 @@ def test_a_folder_with_pickled_weights_says_so_on_the_badge(tmp_path, operator_s
     (folder / "model.safetensors").unlink()
     said = text(open_page("all_heads", model=str(folder), text="a fluffy blue creature"))
     assert "converted from pytorch_model.bin" in said and "8 heads" in said
+    for page in ("word_senses", "delta_e", "find_heads", "why_there"):
+        assert "converted from pytorch_model.bin" in text(open_page(page, model=str(folder))), page
+    assert "converted from pytorch_model.bin" in text(open_page("step_by_step", model=str(folder), step=8))
+    beside = text(open_page("compare_heads", model="tiny-decoder", model_b=str(folder)))
+    assert beside.count("converted from pytorch_model.bin") == 1
+
+
+def test_a_translator_with_pickled_weights_says_so_too(tmp_path, operator_sets):
+    operator_sets(HEADLIGHT_CACHE=str(tmp_path / "cache"))
+    folder = Path(shutil.copytree(shipped_folder("tiny-translator"), tmp_path / "mine"))
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    assert "converted from pytorch_model.bin" in text(open_page("cross_attention", translator=str(folder)))
 
 
 def test_it_can_be_cancelled_while_it_comes(name, monkeypatch):
