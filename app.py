@@ -16,7 +16,7 @@ head = arranged_head(trace, page)
 
 with headline:
     widgets.lead(head.lead())
-    arriving = widgets.under_lead(f"{page.badges(trace, reading.source)}{reading.heads()} {head.why_it_rests()}")
+    arriving = widgets.under_lead(f"{page.badges(trace, source=reading.source)}{reading.heads()} {head.why_it_rests()}")
 
 left, right = st.columns([61, 39], gap="medium")
 with left, widgets.card("overview"):

@@ -14,7 +14,7 @@ SAME_DIRECTION = 1e-6  # what a float32 cosine of a vector with itself may lack 
 NO_WEIGHT = 1e-9  # a sum of attention weights that is no more than roundings of zeros
 CHANGED = 1e-3  # relative, of one token: what W_O gives now against what it gave in the pass, for other weights
 
-# Relative to a layer's largest value, ours against a model's own. In float32 about a hundred roundings, and far below
+# Relative to a row's largest value, ours against a model's own. In float32 about a hundred roundings, and far below
 # any wrong wiring. A model in half precision rounds what each of its steps gives to 11 or 8 binary digits, which ours,
 # computed in float32, do not: eight such roundings.
 TOLERANCES = {"float32": 1e-5, "float16": 4e-3, "bfloat16": 3e-2}

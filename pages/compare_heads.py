@@ -48,6 +48,6 @@ with widgets.card("matters", "Does it matter to the chosen word?", "Click a row 
 
 numbers.offer_pictures(page, panels)
 with headline:
-    traces = [panel.viewed.trace for panel in panels.panels]
-    badges = page.badges(traces[0], models=[trace.model_name for trace in traces])
+    names = [panel.viewed.trace.model_name for panel in panels.panels]
+    badges = page.badges(models=names, also=[panel.check() for panel in panels.panels])
     widgets.lead(differences.headline(panels, found), f"{badges}{reading.about(panels)}")

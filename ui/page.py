@@ -47,6 +47,7 @@ from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.models.entry import Entry, Example
 from attn_core.settings import VERSION
+from attn_core.traces.parity import worst_parity
 from ui.drawing import gallery, widgets
 from ui.followed_word import chosen_word, followed_word
 from ui.link import LinkState, open_link_state
@@ -187,20 +188,20 @@ class Page:
 
     def badges(
         self,
-        trace: OneStreamHandle[Any],
+        *traces: OneStreamHandle[Any],
         source: str = "live",
-        *,
         models: Iterable[str] = (),
-        check: Parity | None = None,
+        also: Sequence[Parity] = (),
     ) -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`.
 
-        How weights were kept is said of the trace's own model and of further `models`; `check` takes the place of the
-        trace's own.
+        `traces` are all that the page shows something of, each counted once; `also`, checks of passes that were not
+        kept. How weights were kept is said of the traces' models and of further `models`.
         """
-        kept = dict.fromkeys(_kept_as(name) for name in (trace.model_name, *models))
+        own = [*{cache.frozen(trace): trace for trace in traces}.values()]
+        kept = dict.fromkeys(_kept_as(name) for name in (*(trace.model_name for trace in own), *models))
         said = "".join(weights(each) for each in kept)
-        return provenance(source) + said + parity(parity_of(trace) if check is None else check)
+        return provenance(source) + said + parity(worst_parity([*map(parity_of, own), *also]))
 
 
 def _kept_as(name: str) -> str:

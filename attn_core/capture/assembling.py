@@ -104,4 +104,5 @@ def source_of(model: Model) -> Source:
             raise changed_weights()
         return rule.logits(through(hf.get_output_embeddings(), final))
 
-    return Source(module, vocabulary, logits, model.wiring.own_pass, wrapped=reload is None)
+    own = model.wiring.own_pass, model.wiring.own_weights
+    return Source(module, vocabulary, logits, *own, wrapped=reload is None)

@@ -70,9 +70,13 @@ def run_stack(hf_model: Any, inputs: Mapping[str, Tensor], stack: Any = None) ->
     return (hf_model.base_model if stack is None else stack)(**_on_its_device(hf_model, inputs))
 
 
-def run_whole(hf_model: Any, inputs: Mapping[str, Tensor]) -> Any:
-    """One forward pass as the owner of a model would make it: logits too, and whatever stands around the model."""
-    return hf_model(**_on_its_device(hf_model, inputs))
+def run_whole(hf_model: Any, inputs: Mapping[str, Tensor], weights: bool = False) -> Any:
+    """One forward pass as the owner of a model would make it: logits too, and whatever stands around the model.
+
+    With `weights` it is asked for its attention weights, which only a family's eager attention gives.
+    """
+    asked = {"output_attentions": True} if weights else {}
+    return hf_model(**_on_its_device(hf_model, inputs), **asked)
 
 
 def _on_its_device(hf_model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from decimal import Decimal
 
 import numpy as np
 
+from attn_core.tolerances import SAME_DIRECTION
+
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -49,6 +51,19 @@ def signed(number: float) -> str:
     ('−0.123', '+2')
     """
     return f"{number:+.3g}".replace("-", MINUS) if number else "0"
+
+
+def two_digits(number: float) -> str:
+    """A cosine or correlation as people read it: two digits, and 1.00 only where it is 1; none where it is undefined.
+
+    >>> [two_digits(r) for r in (0.5, -0.126, 0.9955, -0.99951, 0.9999999, -0.001, float("nan"))]
+    ['0.50', '−0.13', '0.996', '−0.9995', '1.00', '0.00', '–']
+    """
+    if math.isnan(number):
+        return "–"
+    nearly = abs(number) < 1 - SAME_DIRECTION  # what rounding alone may lack to 1 is none of it
+    digits = next((n for n in range(2, 7) if round(abs(number), n) < 1), 2) if nearly else 2
+    return f"{round(number, digits) or 0:.{digits}f}".replace("-", MINUS)
 
 
 def signed_percent(share: float) -> str:

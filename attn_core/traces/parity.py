@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from attn_core.traces.layer import Call, Layer
 
-TOLERANCE = TOLERANCES["float32"]  # relative; ours against those of a model in float32
+TOLERANCE = TOLERANCES["float32"]  # relative, of each row; ours against those of a model in float32
 
 # For the search of a model's wiring. Too tight misses a family, too loose takes a chance likeness for a wire.
 SUM = 2e-6  # relative to the size of the terms, for each element: one addition, rounded once or twice
@@ -47,9 +47,10 @@ class _Errors(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """One of our tensors against one that left the model: the worst absolute difference ÷ the layer's largest value.
+    """One of our tensors against one that left the model: absolute difference ÷ the row's largest value.
 
-    Heads leave the model one by one before W_O alone; after it, `head` is None: the comparison is of their sum.
+    `error` is that of the worst row, `mean` the mean over rows (see `row_errors`). Heads leave the model one by one
+    before W_O alone; after it, `head` is None: the comparison is of their sum.
     """
 
     stream: str
@@ -58,10 +59,13 @@ class Comparison(NamedTuple):
     part: str  # a field of `Parity`
     against: str
     error: float
+    mean: float
 
 
 class Parity(_Errors):
-    """How far our numbers are from tensors that left the model: worst absolute difference ÷ largest value, per layer.
+    """How far our numbers are from tensors that left the model: worst absolute difference ÷ largest value, per row.
+
+    Rows are judged one by one, and heads too before W_O, so that a word of huge values hides no other's error.
 
     `pattern`: pattern · value against what the model's attention returned. `delta`: Σ ΔE + bias against what its
     output projection returned. `residual`: E + attention (+ norm) (+ MLP) against the stream that the model went on
@@ -69,20 +73,23 @@ class Parity(_Errors):
     or here; it is never left out.
 
     `own_pass` was found out once, when the model was wrapped: the last states of a pass of ours, on a few tokens,
-    against those of calling the owner's own object with its own attention; both of a float32 copy where the model is in
-    half precision. `precision` names the number type that the model computed in, which `tolerance` depends on.
+    against those of calling the owner's own object with its own attention; `own_weights`, the worst absolute difference
+    of our weights from those that this attention gives, None where it gives none; both of a float32 copy where the
+    model is in half precision. `precision` names the number type that the model computed in, which `tolerance` depends
+    on.
     """
 
     own_pass: float | None = None
+    own_weights: float | None = None
     comparisons: tuple[Comparison, ...] = ()
     n_traces: int = 1
     precision: str = "float32"
 
-    def with_own_pass(self, error: float | None) -> Parity:
-        """The same, with what was found out about the pass."""
+    def with_own_pass(self, error: float | None, weights: float | None = None) -> Parity:
+        """The same, with what was found out about the pass and its weights."""
         found = Parity(*self)
-        found.own_pass, found.comparisons, found.n_traces = error, self.comparisons, self.n_traces
-        found.precision = self.precision
+        found.own_pass, found.own_weights = error, weights
+        found.comparisons, found.n_traces, found.precision = self.comparisons, self.n_traces, self.precision
         return found
 
     @property
@@ -91,14 +98,14 @@ class Parity(_Errors):
         return TOLERANCES[self.precision]
 
     def frame(self) -> pd.DataFrame:
-        """Every comparison, a row each: stream, layer, head, part, against, error; of a study the worst over traces.
+        """Every comparison, a row each: stream, layer, head, part, against, error, mean; of a study the worst of both.
 
         `head` is missing where the sum over heads was compared.
         """
         import pandas as pd
 
         table = pd.DataFrame(self.comparisons, columns=list(Comparison._fields))
-        return table.astype({"head": "Int64", "layer": int, "error": float})
+        return table.astype({"head": "Int64", "layer": int, "error": float, "mean": float})
 
     @property
     def against(self) -> dict[str, tuple[str, ...]]:
@@ -115,12 +122,20 @@ class Parity(_Errors):
             return False
         if self.own_pass is not None and not self.own_pass <= OWN_ATTENTION:
             return False
+        if self.own_weights is not None and not self.own_weights <= TOLERANCE:
+            return False
         return all(error is None or error <= self.tolerance for error in self)  # false of NaN
 
     @property
     def worst(self) -> float | None:
         """The largest of the errors; NaN if one is NaN, None if nothing was compared."""
         return worst_of(error for error in self if error is not None)
+
+    @property
+    def mean(self) -> float | None:
+        """The mean error over rows, of all that was compared; None if nothing was."""
+        means = [one.mean for one in self.comparisons]
+        return sum(means) / len(means) if means else None
 
     @property
     def not_compared(self) -> tuple[str, ...]:
@@ -131,6 +146,7 @@ class Parity(_Errors):
         parts = zip(self._fields, self, strict=True)
         said = (f"{name}={'not compared' if error is None else f'{error:.2g}'}" for name, error in parts)
         own = "" if self.own_pass is None else f", own pass={self.own_pass:.2g}"
+        own += "" if self.own_weights is None else f", own weights={self.own_weights:.2g}"
         traces = f", worst of {self.n_traces} traces" if self.n_traces > 1 else ""
         half = "" if self.precision == "float32" else f", of a model in {self.precision}"
         with_what = "; ".join(f"{part} against {' and '.join(names)}" for part, names in self.against.items())
@@ -157,19 +173,23 @@ def worst_parity(checks: Iterable[Parity]) -> Parity:
 
     Reads them one after the other: `ac.worst_parity(trace.check() for trace in ac.trace_many(model, texts))`.
     """
-    worst, own_pass, n_traces = [list[float | None]() for _ in Parity._fields], list[float](), 0
+    worst, n_traces = [list[float | None]() for _ in Parity._fields], 0
+    own_pass, own_weights = list[float](), list[float]()
     comparisons: dict[tuple[Any, ...], Comparison] = {}
     kinds = {"float32"}
     for check in checks:
         kinds.add(check.precision)
         n_traces += check.n_traces
         own_pass += [] if check.own_pass is None else [check.own_pass]
+        own_weights += [] if check.own_weights is None else [check.own_weights]
         for part, error in zip(worst, check, strict=True):
             part[:] = [_worse(part[0], error) if part else error]
         for one in check.comparisons:
-            known = comparisons.setdefault(one[:-1], one)
-            comparisons[one[:-1]] = one._replace(error=_largest((known.error, one.error)))
-    found = Parity(*(part[0] if part else None for part in worst)).with_own_pass(worst_of(own_pass))
+            known = comparisons.setdefault(one[:-2], one)
+            error, mean = _largest((known.error, one.error)), _largest((known.mean, one.mean))
+            comparisons[one[:-2]] = one._replace(error=error, mean=mean)
+    found = Parity(*(part[0] if part else None for part in worst))
+    found = found.with_own_pass(worst_of(own_pass), worst_of(own_weights))
     found.comparisons, found.n_traces, found.precision = tuple(comparisons.values()), n_traces, coarsest(kinds)
     return found
 
@@ -205,24 +225,38 @@ def check(layers: Iterable[Layer], model: nn.Module) -> Parity:
 
 
 def layer_errors(layer: Layer, model: nn.Module) -> list[Comparison]:
-    """All that can be compared in a layer; before W_O, head by head."""
-    differences: dict[tuple[str, str], Tensor] = {}  # [head], or [1] of their sum
-    largest: dict[tuple[str, str], list[float]] = {}
+    """All that can be compared in a layer, row by row; before W_O head by head, too."""
+    import torch  # not above: pages that show a recorded result have no need of it
+
+    found: dict[tuple[str, str], list[tuple[Tensor, Tensor]]] = {}  # a block of rows each
     for rows, block in layer.call.row_blocks():
         for comparison, ours, theirs in _compared(layer, model, rows, block):
             n_parts = layer.call.n_heads if comparison[0] == "pattern" else 1
-            by_head = (ours - theirs).abs().reshape(len(ours), n_parts, -1)  # [row, head, d_head], or [row, 1, d_model]
-            worst = by_head.amax(dim=(0, 2))  # NaN where one of them has a NaN, here and below
-            known = differences.get(comparison)
-            differences[comparison] = worst if known is None else known.maximum(worst)
-            largest.setdefault(comparison, []).append(float(theirs.abs().max()))
-    found = []
-    for (part, against), worst in differences.items():
-        size = _largest((*largest[part, against], SMALLEST))
-        for head, error in enumerate((worst / size).tolist()):
+            found.setdefault(comparison, []).append(_differences(ours, theirs, n_parts))
+    comparisons = []
+    for (part, against), blocks in found.items():
+        errors = row_errors(*(torch.cat(each) for each in zip(*blocks, strict=True)))
+        means = errors.mean(dim=0).tolist()
+        for head, (worst, mean) in enumerate(zip(errors.amax(dim=0).tolist(), means, strict=True)):
             which = head if part == "pattern" else None
-            found.append(Comparison(layer.site.stream, layer.site.layer, which, part, against, error))
-    return found
+            comparisons.append(Comparison(layer.site.stream, layer.site.layer, which, part, against, worst, mean))
+    return comparisons
+
+
+def _differences(ours: Tensor, theirs: Tensor, n_parts: int) -> tuple[Tensor, Tensor]:
+    """(the worst absolute difference, the largest value) of each row and part: [row, part·features] → [row, part]."""
+    ours, theirs = (each.reshape(len(each), n_parts, -1) for each in (ours, theirs))  # [row, part, feature]
+    return (ours - theirs).abs().amax(dim=-1), theirs.abs().amax(dim=-1)  # NaN where one of them has a NaN
+
+
+def row_errors(differences: Tensor, sizes: Tensor) -> Tensor:
+    """Worst differences relative to the largest values of their rows, all [row, part].
+
+    A row that is smaller than most is judged like the one in the middle: what is left of sums that nearly cancel is
+    rounding. So no row of huge values hides what is wrong with another.
+    """
+    middle = sizes.median(dim=0, keepdim=True).values  # [1, part]
+    return differences / sizes.maximum(middle).clamp_min(SMALLEST)
 
 
 def _compared(

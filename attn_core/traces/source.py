@@ -30,7 +30,8 @@ class Source(NamedTuple):
     module: Callable[[], nn.Module]
     vocabulary: Callable[[], Vocabulary]
     logits: Callable[[Tensor], Tensor]
-    own_pass: float | None = None  # see `Parity.own_pass`
+    own_pass: float | None = None  # see `Parity`, here and below
+    own_weights: float | None = None
     wrapped: bool = False  # a model of somebody's own, which no name loads
 
 

@@ -169,7 +169,8 @@ class StreamTrace(DeltaReaders):
         `layers` are those that are checked, by default all. Raises IndexError for one that is not there.
         """
         chosen = self._layers if layers is None else [self._layer(n) for n in layers]
-        return parity.check(chosen, self._source.module()).with_own_pass(self._source.own_pass)
+        checked = parity.check(chosen, self._source.module())
+        return checked.with_own_pass(self._source.own_pass, self._source.own_weights)
 
     # --- Inside --------------------------------------------------------------------------------------------------
 

@@ -201,7 +201,7 @@ class Trace(NamedStreamReaders):
         wanted = None if layers is None else list(layers)
         found = [own._layers if wanted is None else map(own._layer, wanted) for own in self._streams.values()]
         checked = parity.check((layer for some in found for layer in some), self._source.module())
-        return checked.with_own_pass(self._source.own_pass)
+        return checked.with_own_pass(self._source.own_pass, self._source.own_weights)
 
     def score_parts(
         self, layer: int, head: int, query: int, key: int, against: Against = None, *, stream: str | None = None

@@ -164,6 +164,7 @@ class Wiring:
     first: Mapping[Tap, Tap] = field(default_factory=dict)  # each tap → where the same tensor can be had first
     copied: frozenset[Tap] = frozenset()  # of these, what the model overwrites or cuts from something larger
     own_pass: float | None = None  # relative error of our pass against what calling the owner's object gives
+    own_weights: float | None = None  # worst difference of our weights from those that its own attention gives
 
     @cached_property
     def taps(self) -> frozenset[Tap]:

@@ -96,6 +96,16 @@ def mean_pattern(reader: TraceReader, layer: int, head: int, over: str) -> Float
     return mean
 
 
+def mean_may_look(reader: TraceReader, layer: int, over: str) -> Bools:
+    """Which cells of `mean_pattern` any of its heads may look at, bool [query, key]: layers may differ in their masks.
+
+    A window on every other layer (Gemma 2 and 3, ModernBERT) hides nothing of a mean over layers.
+    """
+    if over in ("one", "heads"):
+        return reader.may_look(layer)
+    return np.logical_or.reduce([reader.may_look(n) for n in range(reader.n_layers)])
+
+
 def mean_name(layer: int, head: int, over: str) -> str:
     """What a sentence calls it: "head 0.3", "the mean of layer 0's heads", …"""
     return {

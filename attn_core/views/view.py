@@ -13,7 +13,16 @@ from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
 from attn_core.heads.salience import salient_query_of
 from attn_core.settings import VERSION
-from attn_core.views.arrangement import MEANS, Arrangement, Bools, Floats, arrange, mean_name, mean_pattern
+from attn_core.views.arrangement import (
+    MEANS,
+    Arrangement,
+    Bools,
+    Floats,
+    arrange,
+    mean_may_look,
+    mean_name,
+    mean_pattern,
+)
 from attn_core.views.snippets import traced as snippets
 
 if TYPE_CHECKING:
@@ -85,7 +94,9 @@ class View:
     @cached_property
     def may_look(self) -> Bools:
         """Which query may look at which key, bool [query, key]."""
-        return self.mask(self.layer)
+        if not self.has_one_sentence:
+            return self.mask(self.layer)
+        return self.sides[0].may_look(mean_may_look(self.reader, self.layer, self.mean))
 
     def arranged(self, pattern: Floats) -> Floats:
         """[…, query, key] over tokens → as shown."""

@@ -18,7 +18,7 @@ from attn_core.heads.salience import most_salient_query
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from attn_core.views import headlines
-from attn_core.views.arrangement import Arrangement, arrange, mean_name, mean_pattern
+from attn_core.views.arrangement import Arrangement, arrange, mean_may_look, mean_name, mean_pattern
 from ui import words
 from ui.drawing import markup
 
@@ -51,7 +51,7 @@ class ArrangedHead:
 
     @cached_property
     def may_look(self) -> Bools:
-        return self.arrangement.may_look(self.trace.may_look(self.layer))
+        return self.arrangement.may_look(mean_may_look(self.trace, self.layer, self.mean))
 
     @cached_property
     def row(self) -> int:

@@ -10,7 +10,7 @@ from attn_core.heads import measures
 from attn_core.heads.measures import Measure
 from attn_core.heads.summary import summarise_head
 from attn_core.text.decoding import visible
-from attn_core.text.numbers import percent
+from attn_core.text.numbers import percent, two_digits
 from attn_core.views.snippets import compare as snippets
 from ui import words
 from ui.compare_heads import differences
@@ -55,12 +55,11 @@ def pair_numbers(panels: PanelSet) -> None:
         widgets.note(WORDS.text("numbers.no_common_word"))
         return
     first, second = (panel.letter for panel in panels.paired)
-    r = "–" if found.correlation != found.correlation else f"{found.correlation:.2f}".replace("-", "−")
     most = differences.word_at(panels, int(panels.rows[found.most_changed]))
     widgets.number_row(
         [
             (f"{found.overall:.2f}", WORDS.text("numbers.distance", first=first, second=second)),
-            (r, WORDS.text("numbers.correlation")),
+            (two_digits(found.correlation), WORDS.text("numbers.correlation")),
             (most, WORDS.text("numbers.most")),
         ]
     )

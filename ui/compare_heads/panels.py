@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from attn_core.heads.measures import Bools, Floats
     from attn_core.text.tokens import Tokens
+    from attn_core.traces.parity import Parity
     from ui.stream import StreamView
 
 
@@ -32,13 +33,15 @@ if TYPE_CHECKING:
 class Panel:
     """One panel: what it shows, and the stream that it shows it of.
 
-    `patterns_of(layer)` is [head, query, key]: the model's own patterns, or their mean over shuffled words.
+    `patterns_of(layer)` is [head, query, key]: the model's own patterns, or their mean over shuffled words; `check`
+    says how far the passes behind them are from the model's own numbers.
     """
 
     letter: str
     spec: PanelSpec
     viewed: StreamView
-    patterns_of: Callable[[int], Floats] = field(compare=False)  # follows from the others
+    patterns_of: Callable[[int], Floats] = field(compare=False)  # these two follow from the others
+    check: Callable[[], Parity] = field(compare=False)
 
     @property
     def model(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from attn_core.heads import baselines
+from attn_core.traces.parity import worst_parity
 from ui import stream, words
 from ui.compare_heads.panels import Panel, PanelSet
 from ui.compare_heads.params import PAIR
@@ -18,10 +19,13 @@ from ui.drawing import widgets
 from ui.page import Page
 from ui.server import budget, loading, shared
 from ui.shell import known_words
+from ui.shell.badges import parity_of
 from ui.stream import StreamView
 
 if TYPE_CHECKING:
     from attn_core.heads.measures import Floats
+    from attn_core.traces.parity import Parity
+    from attn_core.traces.stream import StreamTrace
     from ui.server.cache import Handle
     from ui.server.handles import ModelHandle
 
@@ -37,7 +41,7 @@ def read(page: Page, specs: Sequence[PanelSpec]) -> PanelSet:
         real = page.model(spec.model)
         model = _with_random_weights(page, real) if spec.shows == "random" else real
         viewed = stream.of(page, None if letter == "a" else spec.text, model, writer=real)
-        panels.append(Panel(letter.upper(), spec, viewed, _patterns_of(spec, viewed)))
+        panels.append(Panel(letter.upper(), spec, viewed, *_shown(spec, viewed)))
     with page.remarks:
         _remark(panels)
     x, y = page.state[PAIR.name]
@@ -70,22 +74,23 @@ def _reads(page: Page, specs: Sequence[PanelSpec]) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class MeanPatterns:
-    """The mean patterns of all layers, one array [head, query, key] a layer."""
+    """The mean patterns of all layers, one array [head, query, key] a layer, and the worst check of their passes."""
 
     layers: list[Floats]
+    parity: Parity
 
     @property
     def n_bytes(self) -> int:
         return sum(layer.nbytes for layer in self.layers)
 
 
-def _patterns_of(spec: PanelSpec, viewed: StreamView) -> Callable[[int], Floats]:
-    """The patterns of a layer that a panel shows, [head, query, key]."""
-    if spec.shows != "shuffled":
-        return lambda layer: viewed.reader.patterns(layer)  # the reader's own method would keep the whole trace
+def _shown(spec: PanelSpec, viewed: StreamView) -> tuple[Callable[[int], Floats], Callable[[], Parity]]:
+    """The patterns of a layer that a panel shows, [head, query, key], and how far they are from the model's own."""
+    if spec.shows != "shuffled":  # the reader's own method would keep the whole trace
+        return lambda layer: viewed.reader.patterns(layer), partial(parity_of, viewed.trace)
     # One handle a page: what the page has read of it stays to its end, so that no layer computes the mean again.
     mean = cache(partial(_shared_mean, viewed))
-    return lambda layer: mean().value().layers[layer]
+    return lambda layer: mean().value().layers[layer], lambda: mean().value().parity
 
 
 def _shared_mean(viewed: StreamView) -> Handle[MeanPatterns]:
@@ -93,9 +98,16 @@ def _shared_mean(viewed: StreamView) -> Handle[MeanPatterns]:
 
 
 def _mean_of_orders(viewed: StreamView) -> MeanPatterns:
-    """The mean patterns over several orders of the words."""
-    streams = (viewed.shuffled(seed) for seed in range(SHUFFLES))
-    return MeanPatterns(baselines.mean_patterns(streams))
+    """The mean patterns over several orders of the words; each pass is checked while it is there."""
+    checks: list[Parity] = []
+
+    def streams() -> Iterator[StreamTrace]:
+        for seed in range(SHUFFLES):
+            stream = viewed.shuffled(seed)
+            checks.append(stream.check())
+            yield stream
+
+    return MeanPatterns(baselines.mean_patterns(streams()), worst_parity(checks))
 
 
 def _with_random_weights(page: Page, model: ModelHandle) -> ModelHandle:

@@ -9,7 +9,7 @@ import numpy as np
 from attn_core.figures.charts.angles import angle_fan
 from attn_core.figures.html.bar_table import Column
 from attn_core.residual import geometry, senses
-from attn_core.text.numbers import MINUS, percent, signed
+from attn_core.text.numbers import percent, signed, two_digits
 from attn_core.views.recorded import SENTENCE
 from attn_core.views.snippets import residual as snippets
 from attn_core.walkthrough.ablations import StageAblation
@@ -43,7 +43,7 @@ def vectors(page: Reader) -> Stop:
     rows = geometry.unit(np.stack([table[ids[word]] for word in COMPARED]))  # [word, d_model], each of length 1
     alike = geometry.cosine(rows[1:], rows[:1])
     nearest = COMPARED[1 + int(np.argmax(alike))]
-    texts = [f"{cosine:.2f}".replace("-", MINUS) for cosine in alike]
+    texts = [two_digits(cosine) for cosine in alike]
     column = Column("cosine with creature", alike, texts, "plain", 1.0)
     bars = Bars("How alike word vectors are: cosine with that of creature", COMPARED[1:], [column], head="word")
     fan = partial(angle_fan, COMPARED[0], rows[0], COMPARED[1:], rows[1:])
@@ -58,7 +58,7 @@ def vectors(page: Reader) -> Stop:
         options=("animal", "forest", "blue") if nearest == "animal" else (nearest, "forest", "blue"),
         right=0,
         reveals=WORDS.html(
-            "vectors.reveals", nearest=tok(nearest), most=f"{alike.max():.2f}", blue=tok("blue"), least=least
+            "vectors.reveals", nearest=tok(nearest), most=two_digits(alike.max()), blue=tok("blue"), least=least
         ),
         page_link=("step_by_step", WORDS.text("vectors.page_link"), {"model": MODEL, "text": SENTENCE, "step": 1}),
         also=(
@@ -80,13 +80,13 @@ def same_mole(page: Reader) -> Stop:
     cosines = senses.cosines_by_layer(ways)  # [pair, layer + 1]
     names, ends = list(pairs.values()), (0, 3, cosines.shape[1] - 1)
     columns = [
-        Column(what, cosines[:, at], [f"{c:.2f}" for c in cosines[:, at]], "plain", 1.0)
+        Column(what, cosines[:, at], [two_digits(c) for c in cosines[:, at]], "plain", 1.0)
         for at, what in zip(ends, ("entering layer 0", "after 3 layers", "at the end"), strict=True)
     ]
     ids = {trace.tokens.ids[at] for trace, at in zip(traces, places, strict=True)}
     table = traces[0].vocabulary.matrix
-    token = f"{float(geometry.cosine(table[min(ids)].numpy(), table[max(ids)].numpy())):.2f}"
-    least, pair = f"{cosines[:, -1].min():.2f}", names[int(np.argmin(cosines[:, -1]))]
+    token = two_digits(float(geometry.cosine(table[min(ids)].numpy(), table[max(ids)].numpy())))
+    least, pair = two_digits(cosines[:, -1].min()), names[int(np.argmin(cosines[:, -1]))]
     bars = Bars("Cosine between three moles, each in its own sentence", names, columns, head="two moles")
     sentences = {letter: (text, [at]) for letter, text, at in zip("ABC", MOLES, places, strict=True)}
     return Stop(

@@ -57,7 +57,7 @@ def draw(page: Page) -> None:
             said = sentences.head_word_headline(read.asked, read.answers, page.state["part"], table, labels)
         else:
             said = sentences.headline(read.asked, read.answers, page.state["part"], values)
-        widgets.lead(said, f"{page.badges(read.a.trace)}{sub}")
+        widgets.lead(said, f"{page.badges(read.a.trace, read.b.trace)}{sub}")
 
 
 def _open_strongest(read: Read, values: np.ndarray | None) -> None:

@@ -47,8 +47,13 @@ def parity(check: Parity) -> str:
     rows = [WORDS.html("badges.compared", name, error=_said(error)) for name, error in errors.items()]
     if check.own_pass is not None:
         rows.append(WORDS.html("badges.compared", "pass", error=_said(check.own_pass)))
+    if check.own_weights is not None:
+        rows.append(WORDS.html("badges.compared", "weights", error=_said(check.own_weights)))
+    if check.mean is not None:
+        rows.append(WORDS.html("badges.threshold", most=scientific(check.tolerance), mean=scientific(check.mean)))
+    rows.append(WORDS.html("badges.covers"))
     found, below = markup.badge(*_verdict(check)), "".join(f"<div>{row}</div>" for row in rows)
-    worst = WORDS.html("badges.worst")
+    worst = WORDS.html("badges.worst", words.how_many(check.n_traces), n=check.n_traces)
     return f'<details class="hl-checked"><summary>{found}</summary><div>{worst}{below}</div></details>'
 
 
@@ -61,8 +66,10 @@ def _verdict(check: Parity) -> tuple[str, str]:
         return WORDS.text("badges.verdict", "not_finite"), "bad"
     if check.own_pass is not None and not check.own_pass <= OWN_ATTENTION:
         return WORDS.text("badges.verdict", "own_pass"), "bad"
+    if check.own_weights is not None and not check.own_weights <= TOLERANCE:
+        return WORDS.text("badges.verdict", "own_weights"), "bad"
     error, names = scientific(worst), [_NAMES[name] for name in check.not_compared]
-    if worst > TOLERANCE:
+    if worst > check.tolerance:
         return WORDS.text("badges.verdict", "off", error=error), "bad"
     if not check.ok:
         return WORDS.text("badges.verdict", "one_is_left_out", name=names[0]), ""

@@ -12,13 +12,16 @@ from attn_core.figures.html.bar_table import Column
 from attn_core.models.cards import card_of
 from attn_core.models.catalogue import availability
 from attn_core.residual import geometry
+from attn_core.text.numbers import scientific
+from attn_core.traces.parity import TOLERANCE, worst_of
 from ui import words
-from ui.drawing import controls, gallery, widgets
+from ui.drawing import controls, gallery, markup, widgets
 from ui.param import choice, whole
 from ui.shared_params import HEAD, KEY, LAYER, last_position
 from ui.shell.badges import provenance
 from ui.shell.menu import go
 from ui.step_by_step import layout, strip
+from ui.step_by_step.ablations import distances
 from ui.step_by_step.layout import paragraph
 from ui.step_by_step.numbers import number
 from ui.step_by_step.pocket import editors
@@ -47,9 +50,17 @@ def lead(page: Page, subject: StepSubject, step: int | None) -> None:
         widgets.under_lead(f"{provenance('toy')}{WORDS.html('start.whose_toy')}")
     elif step is None or step == strip.LAST:
         said = WORDS.html("start.whose", head=subject.head_name)
-        widgets.under_lead(f"{page.badges(subject.trace)}{said}")
+        widgets.under_lead(f"{page.badges(subject.trace)}{_walked(subject)}{said}")
     if step in (None, strip.FIRST):
         paragraph(WORDS.html("start.what_for"), soft=True)
+
+
+def _walked(subject: StepSubject) -> str:
+    """How far the steps, none of them left out, are from what left the model, as an HTML badge."""
+    error = worst_of(distances(subject, subject.stages).values())
+    assert error is not None
+    kind = "same" if error <= TOLERANCE else "other"  # false of NaN
+    return markup.badge(WORDS.text("start.walked", kind, error=scientific(error)), "ok" if kind == "same" else "bad")
 
 
 def the_same(subject: StepSubject) -> None:

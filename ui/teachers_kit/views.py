@@ -22,7 +22,7 @@ from attn_core.figures.circuits.patching import effect_map
 from attn_core.models.cards import card_of
 from attn_core.parameters.count import count_parameters
 from attn_core.residual import senses
-from attn_core.text.numbers import percent
+from attn_core.text.numbers import percent, two_digits
 from attn_core.views.recorded import SENTENCE
 from ui import words
 from ui.sentences import ANNA_GAVE, HUNGRY, KEYS, MOLES, TIRED, TOM_GAVE
@@ -181,8 +181,8 @@ def moles(reader: Reader) -> ReadyView:
     least = int(np.argmin(cosines[:, -1]))
     return _view(
         "moles", "word_senses", {"model": MODEL}, partial(cosine_lines, names, cosines, stops),
-        WORDS.text("moles.below", model=MODEL), start=f"{cosines[:, 0].min():.2f}", pair=names[least],
-        end=f"{cosines[least, -1]:.2f}",
+        WORDS.text("moles.below", model=MODEL), start=two_digits(cosines[:, 0].min()), pair=names[least],
+        end=two_digits(cosines[least, -1]),
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def show(page: Page) -> None:
         now = passes.trace(loading.checkpoint(MODEL, at), page.text)
     query = page.followed(end.tokens, lambda: salient_query_of(end.stream(), end.stream().pattern(LAYER, HEAD)))
     with headline:
-        widgets.lead(reading.headline(now.stream(), end.stream(), query, at), page.badges(now))
+        widgets.lead(reading.headline(now.stream(), end.stream(), query, at), page.badges(now, end))
     with widgets.card("pattern", WORDS.html("pattern.card", head=NAME), WORDS.html("pattern.hint")):
         canvas.panels(
             reading.pattern_packet(now.stream(), end.stream(), at), key="training_pattern",

@@ -16,7 +16,7 @@ from attn_core.figures.charts.arrow_traces import Landmarks
 from attn_core.figures.charts.senses import cosine_lines
 from attn_core.residual import geometry, nearest_tokens
 from attn_core.residual.senses import Array
-from attn_core.text.numbers import percent
+from attn_core.text.numbers import percent, two_digits
 from ui import words
 from ui.drawing import controls, gallery, widgets
 from ui.param import choice
@@ -24,7 +24,7 @@ from ui.server import shared
 from ui.shared_params import AXES
 from ui.shell import save_files
 from ui.shell.folds import fold
-from ui.word_senses.comparison import SenseComparison, two_digits
+from ui.word_senses.comparison import SenseComparison
 
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace

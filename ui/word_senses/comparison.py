@@ -15,7 +15,7 @@ from markupsafe import Markup
 from attn_core.residual import geometry, senses
 from attn_core.residual.senses import Array
 from attn_core.text.decoding import visible
-from attn_core.text.numbers import MINUS
+from attn_core.text.numbers import two_digits
 from attn_core.tolerances import SAME_DIRECTION
 from attn_core.views.snippets import residual as snippets
 from ui import words
@@ -139,8 +139,3 @@ class SenseComparison:
 def word_as_read(word: str) -> str:
     """What was typed as a word, which may be several, as plain text."""
     return " ".join(visible(part) for part in word.split())
-
-
-def two_digits(number: float) -> str:
-    """A cosine as it is read, with a true minus sign."""
-    return f"{number:.2f}".replace("-", MINUS)

@@ -8,12 +8,10 @@ import streamlit as st
 
 from attn_core.residual import senses
 from attn_core.text.decoding import visible
-from attn_core.traces.parity import worst_parity
 from ui import words
 from ui.drawing import widgets
 from ui.server import budget
 from ui.shell import known_words
-from ui.shell.badges import parity_of
 from ui.word_senses import board
 from ui.word_senses.board import EXAMPLES, LETTERS, BoardRow
 from ui.word_senses.comparison import PAIR, Meaning, SenseComparison, word_as_read
@@ -126,7 +124,7 @@ def _around(tokens: Tokens, pieces: list[int]) -> str:
 
 
 def lead(page: Page, comparison: SenseComparison) -> None:
-    """The headline; under it the worst parity of all sentences, and what wording alone does."""
-    checks = [parity_of(meaning.trace) for meaning in comparison.meanings]
-    badges = page.badges(comparison.meanings[0].trace, check=worst_parity(checks))
+    """The headline; under it the worst parity of all sentences, baselines too, and what wording alone does."""
+    twins = [meaning.twin[0] for meaning in comparison.meanings if meaning.twin is not None]
+    badges = page.badges(*(meaning.trace for meaning in comparison.meanings), *twins)
     widgets.lead(comparison.headline(), f"{badges}{comparison.under_headline()}")

@@ -8,7 +8,7 @@ from typing import Any
 from attn_core.capture.probing.blocks import chain
 from attn_core.capture.probing.keeping import with_places
 from attn_core.capture.probing.logits import logit_rule
-from attn_core.capture.probing.own_pass import own_pass_error
+from attn_core.capture.probing.own_pass import of_own_pass
 from attn_core.capture.probing.short_run import run_shortly
 from attn_core.capture.probing.sites import find_sites
 from attn_core.traces.wiring import Wiring
@@ -24,5 +24,5 @@ def find_wiring(hf_model: Any, owners: Any, name: str) -> Wiring:
     sites = find_sites(hf_model, short_run.record)
     wiring = chain(sites, short_run.record, short_run.last_states)
     wiring = with_places(wiring, short_run.record)
-    error = own_pass_error(hf_model, owners, short_run)
-    return replace(wiring, own_pass=error, logits=logit_rule(hf_model, wiring, short_run))
+    own = of_own_pass(hf_model, owners, short_run, [site.stream for site in wiring.sites])
+    return replace(wiring, own_pass=own.states, own_weights=own.weights, logits=logit_rule(hf_model, wiring, short_run))

@@ -3,30 +3,50 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from attn_core import adapters
+from attn_core.capture.interface import read_mask
+from attn_core.capture.probing.record import AttentionEvent
 from attn_core.capture.probing.refusals import family_of
 from attn_core.capture.probing.short_run import ShortRun
 from attn_core.capture.running import attention_of, run_whole
-from attn_core.errors import UnsupportedFamily
+from attn_core.errors import HeadlightError, UnsupportedFamily
 from attn_core.traces import parity
+from attn_core.traces.layer import Call
+
+# Where a model's output holds the weights of a stream, [1, head, query, key] of each layer.
+_GIVEN = {
+    "self": "attentions",
+    "encoder": "encoder_attentions",
+    "decoder": "decoder_attentions",
+    "cross": "cross_attentions",
+}
 
 
-def own_pass_error(hf_model: Any, owners: Any, short_run: ShortRun) -> float:
-    """Relative error of the last states (or logits) of our pass against those of a call of the owner's object, whole.
+class OwnPass(NamedTuple):
+    """How far our pass is from the owner's: relative error of the last states, absolute error of the weights."""
 
-    That object has its family's own attention then. Raises UnsupportedFamily where it says something else: our
-    attention is not what the model was made for, or what the owner calls does more than the model inside does.
+    states: float
+    weights: float | None  # None: its own attention gives no weights
+
+
+def of_own_pass(hf_model: Any, owners: Any, short_run: ShortRun, streams: Sequence[str]) -> OwnPass:
+    """The last states (or logits) and weights of our pass beside those of a call of the owner's object, whole.
+
+    That object has its family's own attention then. `streams` says whose each attention call is. Raises
+    UnsupportedFamily where the last states say something else: our attention is not what the model was made for, or
+    what the owner calls does more than the model inside does.
     """
     inputs, ours = short_run.inputs, short_run.output[0]
     theirs: list[Tensor] = []
     hook = hf_model.base_model.register_forward_hook(lambda _module, _given, output: theirs.append(output[0]))
     try:
         with attention_of(owners, "eager"):
-            said = run_whole(owners, inputs)
+            said = run_whole(owners, inputs, weights=True)
     finally:
         hook.remove()
     if not theirs:  # it calls the stack in its own way (OPT), so what it says in the end is compared
@@ -34,7 +54,7 @@ def own_pass_error(hf_model: Any, owners: Any, short_run: ShortRun) -> float:
     last = theirs[-1]
     error = parity.relative_error(ours, last) if ours.shape == last.shape else math.inf
     if error <= parity.OWN_ATTENTION:
-        return error
+        return OwnPass(error, _weights_error(short_run.record.attention, streams, said))
     if owners is not hf_model:
         raise UnsupportedFamily(
             f"Calling this model ({adapters.method(owners)}) gives another result than the {family_of(hf_model)} model "
@@ -44,3 +64,33 @@ def own_pass_error(hf_model: Any, owners: Any, short_run: ShortRun) -> float:
         f"{family_of(hf_model)} models give another result when their attention goes through the library's interface, "
         "so what would be drawn is not what they do."
     )
+
+
+def _weights_error(calls: Sequence[AttentionEvent], streams: Sequence[str], said: Mapping[str, Any]) -> float | None:
+    """The worst difference of a weight, over every call whose weights the model gives; None where it gives none."""
+    given = {stream: _weights_of(said, stream) for stream in dict.fromkeys(streams)}
+    if any(len(given[stream]) != streams.count(stream) for stream in given):
+        return None
+    errors = []
+    for call, stream in zip(calls, streams, strict=True):
+        ours, theirs = _pattern(call), given[stream].pop(0)[0]
+        if ours is None or ours.shape != theirs.shape:
+            return None
+        errors.append(float((ours - theirs).abs().max()))
+    return parity.worst_of(errors)
+
+
+def _weights_of(said: Mapping[str, Any], stream: str) -> list[Tensor]:
+    """The weights of a stream's layers, [1, head, query, key] each; layers without attention give none."""
+    return [weights for weights in getattr(said, _GIVEN[stream], None) or () if isinstance(weights, Tensor)]
+
+
+def _pattern(call: AttentionEvent) -> Tensor | None:
+    """The pattern of a call by our functions, [head, query, key]; None where its mask cannot be read."""
+    rules, (n_query, n_key) = call.rules, (call.query.shape[1], call.key.shape[1])
+    try:
+        mask, bias = read_mask(rules.mask, rules.bias, rules.is_causal, n_query, n_key)
+    except HeadlightError:
+        return None
+    parts = call.query, call.key, call.value
+    return Call(*parts, mask, bias, rules.scaling, rules.soft_cap, call.output).patterns(None)

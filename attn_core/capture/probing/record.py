@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +34,17 @@ class AttentionEvent:
     output: Tensor  # [query, head·d_head]
     pointer: int
     originals: dict[str, Tensor]  # by name, as the model handed them over
+    rules: AttentionRules
+
+
+class AttentionRules(NamedTuple):
+    """What the scores of an attention call follow from, beside its queries and keys."""
+
+    mask: Tensor | None
+    bias: Tensor | None
+    is_causal: bool
+    scaling: float
+    soft_cap: float | None
 
 
 @dataclass
@@ -81,6 +92,7 @@ class ProbeRecorder:
                 output=call.output[0].flatten(-2).clone(),
                 pointer=call.output.data_ptr(),
                 originals={name: getattr(call, name) for name in ("query", "key", "value", "output")},
+                rules=AttentionRules(call.mask, call.bias, call.is_causal, call.scaling, call.soft_cap),
             )
         )
 

@@ -11,6 +11,7 @@ from attn_core.figures.charts.arrows import DASHES
 from attn_core.figures.charts.spec import ChartSpec
 from attn_core.figures.colours import CATEGORIES, Theme, roles
 from attn_core.figures.labels import phrase
+from attn_core.text.numbers import two_digits
 
 Array = NDArray[np.floating]
 
@@ -35,7 +36,7 @@ def cosine_lines(
             customdata=[[phrase(name), stop] for stop in stops],
             hovertemplate="%{customdata[0]}<br>%{customdata[1]}: cosine %{y:.3f}<extra></extra>",
         )
-        end = {"text": f"{line[-1]:.2f}", "xanchor": "left", "xshift": 7, "showarrow": False}
+        end = {"text": two_digits(float(line[-1])), "xanchor": "left", "xshift": 7, "showarrow": False}
         chart.add_annotation(x=at[-1], y=float(line[-1]), **end)
     low = min(float(np.nanmin(cosines)), float(np.nanmin(baseline)) if baseline is not None and len(baseline) else 1.0)
     grid = {"gridcolor": colour["line"], "zeroline": False, "automargin": True, "fixedrange": True}

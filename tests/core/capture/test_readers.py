@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
-from families import FAMILIES, TARGET, TEXT, save, word_tokenizer
+from families import FAMILIES, TARGET, TEXT, save, whisper, word_tokenizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import attn_core as ac
 from attn_core import masks
+from attn_core.capture.probing import own_pass
 from attn_core.masks import Mask
 from attn_core.traces import layer as layers
+from attn_core.traces import parity
 from attn_core.traces.parity import Parity
 
 SMALL = 16  # scores at a time, instead of `masks.CELLS`
@@ -225,7 +227,8 @@ def test_a_check_has_a_row_for_each_layer_and_head_and_says_what_it_compared_wit
     model = ac.load("tiny-decoder")
     trace = ac.trace(model, "the blue creature ate")
     check, table = trace.check(), trace.check().frame()
-    assert list(table) == ["stream", "layer", "head", "part", "against", "error"]
+    assert list(table) == ["stream", "layer", "head", "part", "against", "error", "mean"]
+    assert (table["mean"] <= table.error).all() and check.mean == pytest.approx(table["mean"].mean())
     heads = table[table.part == "pattern"]
     assert [*zip(heads.layer, heads["head"], strict=True)] == [(n, head) for n in range(2) for head in range(4)]
     assert (table[table.part != "pattern"]["head"].isna()).all() and set(table.part) == {"pattern", "delta", "residual"}
@@ -233,9 +236,12 @@ def test_a_check_has_a_row_for_each_layer_and_head_and_says_what_it_compared_wit
     for layer, head in ((0, 1), (1, 3)):  # one by hand, from what stands in the trace
         call = trace.stream()._layers[layer].call
         ours, theirs = trace.pattern(layer, head) @ trace.value(layer, head), trace.weighted_values(layer, head)
-        by_hand = np.abs(ours - theirs).max() / float(call.weighted_values.abs().max())
-        found = heads[(heads.layer == layer) & (heads["head"] == head)].error.item()
-        assert found == pytest.approx(by_hand, rel=0.5, abs=1e-8)
+        sizes = np.abs(theirs).max(axis=1)
+        by_row = np.abs(ours - theirs).max(axis=1) / np.maximum(sizes, np.sort(sizes)[(len(sizes) - 1) // 2])
+        found = heads[(heads.layer == layer) & (heads["head"] == head)]
+        assert len(theirs) == call.n_query
+        assert found.error.item() == pytest.approx(by_row.max(), rel=0.5, abs=1e-7)
+        assert found["mean"].item() == pytest.approx(by_row.mean(), rel=0.5, abs=1e-7)
     for said in ("pattern against what the model's attention returned", "delta against what its output projection"):
         assert said in repr(check)
     assert "the stream after attention and the stream that left the block" in repr(check)
@@ -249,6 +255,97 @@ def test_a_check_has_a_row_for_each_layer_and_head_and_says_what_it_compared_wit
     assert len(worst.frame()) == len(table)
     each = np.max([one.frame().error for one in checks], axis=0)
     np.testing.assert_array_equal(worst.frame().error, each)
+
+
+@pytest.mark.parametrize("part", Parity._fields)
+def test_a_word_of_huge_values_hides_no_others_error(
+    gpt2: ac.Model, part: str, monkeypatch: pytest.MonkeyPatch, in_blocks: None
+) -> None:
+    """A massive activation in one word, and an error in another that is nothing beside it."""
+    n_heads = 4 if part == "pattern" else 1
+    theirs = torch.randn(len(run(gpt2).tokens), 32).sign()
+    theirs[0] *= 1e6
+    ours = theirs.clone()
+    ours[5, -1] += 1e-3 * theirs[5, 32 - 32 // n_heads :].abs().max()  # in the last head
+    monkeypatch.setattr(parity, "_compared", lambda _layer, _model, rows, _: [((part, "x"), ours[rows], theirs[rows])])
+    *others, last = run(gpt2).check(layers=[1]).comparisons
+    assert last.error == pytest.approx(1e-3, rel=1e-3) and last.mean == pytest.approx(1e-3 / len(ours), rel=1e-3)
+    assert len(others) == n_heads - 1 and not any(one.error for one in others)
+    assert parity.row_errors(torch.tensor([[1e-6], [1e-6], [1e-6]]), torch.tensor([[1e-9], [1.0], [1e6]])).tolist() == [
+        pytest.approx([each]) for each in (1e-6, 1e-6, 1e-12)
+    ]
+
+
+KINDS = ["query", "key", "value", "output matrix", "output bias", "mlp", "mask", "rotation", "heads"]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("damage", KINDS)
+@pytest.mark.parametrize("layer", [0, 1])
+def test_damage_of_any_kind_in_any_layer_turns_the_badge_red(gpt2: ac.Model, damage: str, layer: int) -> None:
+    own = copy.deepcopy(gpt2.hf)
+    trace = run(ac.wrap(own, gpt2.tokenizer))
+    assert trace.check().ok
+    kept = trace._all_layers()[layer]
+    moved = "pattern"
+    if damage in ("query", "key", "value"):
+        getattr(kept.call, damage)[1, 3] += 1e-2
+    elif damage == "mask":
+        object.__setattr__(kept.call, "mask", Mask())
+    elif damage == "rotation":  # as if each query stood one place further
+        object.__setattr__(kept.call, "query", kept.call.query.roll(1, dims=1))
+    elif damage == "heads":
+        object.__setattr__(kept.call, "key", kept.call.key.roll(1, dims=0))
+    elif damage == "mlp":
+        kept.taps[kept.site.mlp][3] *= 1.001
+        moved = "residual"
+    else:
+        attn = own.transformer.h[layer].attn.c_proj
+        (attn.weight if damage == "output matrix" else attn.bias).mul_(1.01)
+        moved = "delta"
+    found = trace.check()
+    assert not found.ok and getattr(found, moved) > parity.TOLERANCE
+    assert not trace.check(layers=[layer]).ok and trace.check(layers=[1 - layer]).pattern <= parity.TOLERANCE
+    assert found.pattern <= parity.TOLERANCE or moved == "pattern"
+
+
+@torch.inference_mode()
+def test_a_norm_that_is_not_the_models_turns_the_badge_red() -> None:
+    hf_model = FAMILIES["bert"].build()
+    trace = ac.trace(ac.wrap(hf_model, word_tokenizer()), TEXT)
+    assert trace.check().ok
+    hf_model.encoder.layer[1].attention.output.LayerNorm.weight.mul_(1.001)
+    found = trace.check()
+    assert not found.ok and found.residual > 1e-4 and found.delta <= parity.TOLERANCE
+
+
+# --- The family's own attention ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["bert", "llama", "gemma2", "t5", "whisper"])
+def test_weights_are_compared_with_those_of_the_familys_own_attention(name: str) -> None:
+    hf_model = whisper(16) if name == "whisper" else FAMILIES[name].build()
+    model = ac.wrap(hf_model, word_tokenizer())
+    assert model.wiring.own_weights is not None and model.wiring.own_weights < 1e-6
+
+
+def test_a_pattern_that_the_values_do_not_show_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five keys and values of two dimensions: weights can be wrong though weights · values are right."""
+    settings = {"vocab_size": 99, "n_embd": 8, "n_layer": 2, "n_head": 4, "n_positions": 64}
+    hf_model = tf.GPT2LMHeadModel(tf.GPT2Config(**settings)).eval()
+    right = own_pass._pattern
+
+    def shifted(call: Any) -> torch.Tensor:
+        pattern = right(call)
+        *_, silent = torch.linalg.svd(call.value[1].T)  # [key, key]; its last rows see nothing of the values
+        pattern[1, -1] += 0.05 * silent[-1]
+        assert torch.allclose(pattern[1, -1] @ call.value[1], right(call)[1, -1] @ call.value[1], atol=1e-5)
+        return pattern
+
+    monkeypatch.setattr(own_pass, "_pattern", shifted)
+    found = ac.trace(ac.wrap(hf_model, word_tokenizer()), "the old fox ran").check()
+    assert found.worst <= parity.TOLERANCE and found.own_weights > 1e-3 and not found.ok
+    assert "own weights=0.0" in repr(found)
 
 
 def test_capped_scores_are_said_to_be_compared_with_our_own() -> None:

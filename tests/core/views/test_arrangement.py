@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attn_core.text.tokens import Tokens
-from attn_core.views.arrangement import arrange, mean_name, mean_pattern
+from attn_core.views.arrangement import arrange, mean_may_look, mean_name, mean_pattern
 
 PIECES = Tokens(
     text="he roamed far",
@@ -103,3 +103,18 @@ def test_a_mean_is_taken_over_what_its_name_says(over: str) -> None:
         "all": "the mean of all heads",
     }
     assert mean_name(1, 2, over) == names[over]
+
+
+def test_a_mean_over_layers_is_masked_only_where_all_of_them_are() -> None:
+    """A window on every other layer hides nothing of what the others see."""
+    masks = [np.tril(np.ones((6, 6), bool)), np.triu(np.tril(np.ones((6, 6), bool)), -1)]
+    patterns = [np.where(mask, some_pattern(causal=True), 0) for mask in masks]
+    patterns = [each / each.sum(-1, keepdims=True) for each in patterns]
+    reader = SimpleNamespace(
+        n_layers=2, may_look=masks.__getitem__, pattern=lambda n, head: patterns[n][head], patterns=patterns.__getitem__
+    )
+    for over in ("layers", "all"):
+        may_look, mean = mean_may_look(reader, 1, over), mean_pattern(reader, 1, 0, over)
+        assert np.array_equal(may_look, masks[0])
+        np.testing.assert_allclose(np.where(may_look, mean, 0).sum(-1), 1)
+    assert np.array_equal(mean_may_look(reader, 1, "heads"), masks[1]) and mean_may_look(reader, 1, "one") is masks[1]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -14,9 +16,12 @@ from scipy.spatial.distance import jensenshannon
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
-from attn_core.heads import ablation, baselines
+from attn_core.heads import ablation, baselines, compare
 from attn_core.heads.summary import summarise_head
 from attn_core.models.sources import bundled_folder
+from attn_core.traces.parity import Parity
+from attn_core.traces.stream import StreamTrace
+from attn_core.traces.trace import Trace
 
 ARE, IS = "the keys to the cabinet are on the table", "the keys to the cabinet is on the table"
 opened = partial(open_page, "compare_heads")
@@ -303,6 +308,34 @@ def test_what_a_link_says_wrongly_is_named_and_the_rest_is_shown(name: str, valu
     page = opened(**{name: value})
     assert f"This link's {name}={value} cannot be shown" in notes(page)
     assert lead(page) and len(titles(page)) == 3
+
+
+# --- How far the numbers are from the models' own -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("shows", "checks"), [("head", Trace), ("random", Trace), ("shuffled", StreamTrace)])
+def test_the_badge_is_of_every_panel(shows: str, checks: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, right = "two hungry foxes sleep", checks.check
+
+    def damaged(own: Trace | StreamTrace) -> Parity:
+        of_b = {
+            "head": own.tokens.text != text,
+            "random": "random" in own.model_name,
+            "shuffled": own.tokens.labels != text.split(),
+        }
+        return Parity(1e-7, 2e-2, 1e-7) if of_b[shows] else right(own)
+
+    monkeypatch.setattr(checks, "check", damaged)
+    b = "three hungry foxes sleep" if shows == "head" else ""
+    page = opened(model="tiny-decoder", text=text, text_b=b, head_b="same", shows_b=shows)
+    assert "✕ off by 2 × 10⁻² from the model's own numbers" in unescape(html(page))
+    assert f"of any layer of {9 if shows == 'shuffled' else 2} passes" in html(page)
+
+
+def test_a_correlation_is_one_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = compare.difference
+    monkeypatch.setattr(compare, "difference", lambda *given: replace(right(*given), correlation=0.99962))
+    assert "<strong>0.9996</strong>correlation of their weights" in html(opened())
 
 
 # --- Translators, and bad input ---------------------------------------------------------------------------------------

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from html import escape
+from html import escape, unescape
 
 import pytest
 
-from attn_core.traces.parity import Parity, worst_parity
+from attn_core.traces.parity import Comparison, Parity, worst_parity
 from ui.shell import badges
 
 NAN = math.nan
@@ -63,3 +63,25 @@ def test_the_badge_says_that_the_pass_is_the_owners() -> None:
         other = Parity(2e-7, 3e-7, 1e-7).with_own_pass(error)
         assert not other.ok and "✕ the model as its owner calls it gives something else" in badges.parity(other)
     assert "<b>pass" not in badges.parity(Parity(2e-7, 3e-7, 1e-7))
+
+
+def test_weights_that_are_not_those_of_the_models_own_attention_are_said() -> None:
+    found = Parity(2e-7, 3e-7, 1e-7).with_own_pass(4e-7, 5e-7)
+    assert found.ok and "<b>weights 5 × 10⁻⁷</b> ours of a few words" in badges.parity(found)
+    for error in (2e-5, NAN):
+        other = Parity(2e-7, 3e-7, 1e-7).with_own_pass(4e-7, error)
+        assert not other.ok and "✕ the model's own attention gives other weights" in unescape(badges.parity(other))
+        assert not worst_parity([found, other]).ok and worst_parity([other, found]).own_weights is not None
+
+
+def test_the_badge_says_of_how_many_passes_it_is_and_what_it_leaves_out() -> None:
+    one = Parity(2e-7, 3e-7, 1e-7)
+    one.comparisons = (
+        Comparison("self", 0, 0, "pattern", "x", 2e-7, 1e-7),
+        Comparison("self", 0, 1, "pattern", "x", 1e-7, 3e-8),
+    )
+    said = unescape(badges.parity(one))
+    assert "Relative error of the worst row of any layer, against tensors that left the model:" in said
+    assert "Up to 1 × 10⁻⁵ is green; the mean over all rows is 6 × 10⁻⁸." in said  # 6.5 to even
+    assert "is not in this check, nor are passes that a page makes to try something" in " ".join(said.split())
+    assert "of any layer of 2 passes, against" in badges.parity(worst_parity([one, one]))

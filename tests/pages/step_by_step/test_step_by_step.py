@@ -179,8 +179,10 @@ def is_close(distance: str) -> bool:
 
 
 def test_nothing_broken_is_close_to_the_model_and_every_break_is_not(trace) -> None:
-    close = gauges(opened())
+    page = opened()
+    close = gauges(page)
     assert all(map(is_close, close)), close
+    assert re.search(r"✓ the steps: \d × 10⁻[⁶-⁹] from what the model gave", text(page))
     for broken in ("causal-mask", "keys-are-queries", "random-weights", "no-softmax", "no-scale", "shuffled-positions"):
         page = opened(breaks=broken, v=1, text=STARTER)
         assert not is_close(gauges(page)[0]), broken
@@ -240,7 +242,9 @@ def test_a_wrong_model_would_show(monkeypatch, trace) -> None:
         return replace(found, w_v=found.w_v * 1.01)
 
     monkeypatch.setattr(StreamTrace, "projections", spoilt)
-    assert not is_close(gauges(opened())[1])
+    page = opened()
+    assert not is_close(gauges(page)[1])
+    assert re.search(r"✕ the steps are off by \d × 10⁻[²³] from what the model gave", text(page))
 
 
 # --- Predict, then reveal ----------------------------------------------------------------------------------------

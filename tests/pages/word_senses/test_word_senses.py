@@ -17,8 +17,9 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.residual.senses import find_word
+from attn_core.text.numbers import two_digits
+from attn_core.traces.parity import Parity
 from ui.word_senses.board import EXAMPLES
-from ui.word_senses.comparison import two_digits
 
 ROOT = Path(__file__).parents[3]
 MOLE = EXAMPLES["mole"]
@@ -66,6 +67,15 @@ def test_the_lead_says_where_they_begin_and_end(first) -> None:
     ends = "after the last layer A–B 0.66, A–C 0.87, B–C 0.70"
     assert lead(first) == f"One embedding of mole, three meanings: cosine 1.00 in the vocabulary; {ends}."
     assert "live" in text(first) and "✓ checked" in text(first)
+
+
+def test_the_badge_is_of_the_baselines_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    right, twin = ac.Trace.check, "the bat hung from a beam in the barn"
+    bad = Parity(1e-7, 2e-2, 1e-7)
+    monkeypatch.setattr(ac.Trace, "check", lambda own: bad if own.tokens.text == twin else right(own))
+    rows = ("the bat sleeps upside down in the cave", twin, 0), ("he swung the bat and hit the ball", "", 0)
+    page = opened(word="bat", board=board(*rows))
+    assert "✕ off by 2 × 10⁻²" in text(page) and "of any layer of 3 passes" in text(page)
 
 
 def test_cosines_layer_by_layer_and_the_baseline(first, moles) -> None:
