@@ -105,6 +105,14 @@ class Mask:
         before = torch.cat([torch.zeros(1, dtype=torch.long), real.cumsum(dim=0)])  # real keys before each: [key + 1]
         return bool((before[end] > before[first]).all())
 
+    def blind(self, n_query: int, n_key: int) -> Tensor | None:
+        """Which queries may look at no key, bool [query]; None where each has one. Filler alone has none.
+
+        >>> Mask(ahead=0, real=torch.tensor([False, True])).blind(2, 2).tolist()
+        [True, False]
+        """
+        return None if self.everyone_sees(n_query, n_key) else ~self.may_look(n_query, n_key).any(dim=-1)
+
     @classmethod
     def of(cls, cells: Tensor) -> Mask:
         """Find the rule behind a square of cells, bool [query, key]; keep the square where there is none."""

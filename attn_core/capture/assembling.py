@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -54,7 +55,7 @@ def assemble(
             query_tokens,
             key_tokens,
             _layers=LazyLayers(layers[name]),
-            _final=None if final is None else _rows(taps[wiring.first_of(final)]).float(),
+            _final=None if final is None else _rows(taps[wiring.first_of(final)], recorder.filler.get(ends_as)).float(),
             _final_norm=wiring.final_norm.get(ends_as),
             _source=source,
             _continued_by=streams.get("cross") if name == "decoder" else None,
@@ -64,9 +65,10 @@ def assemble(
     return Trace(model.name, model.family, model.kind, own, source, changes)
 
 
-def _rows(tensor: Tensor) -> Tensor:
-    """[1, token, features] → [token, features]; what has that shape already, as it is."""
-    return tensor if tensor.dim() == 2 else tensor.flatten(0, -2)
+def _rows(tensor: Tensor, filler: Tensor | None) -> Tensor:
+    """[1, token, features] → [token, features], with NaN for filler; what has that shape already, as it is."""
+    rows = tensor if tensor.dim() == 2 else tensor.flatten(0, -2)
+    return rows if filler is None else rows.masked_fill(filler.to(rows.device)[:, None], math.nan)
 
 
 def source_of(model: Model) -> Source:
@@ -88,7 +90,7 @@ def source_of(model: Model) -> Source:
         hf = module()
         head = hf.get_output_embeddings() if rule is not None else None
         matrix = (head if head is not None else hf.get_input_embeddings()).weight.detach()
-        if matrix.shape[1] != hf.config.hidden_size:
+        if matrix.shape[1] != hf.config.get_text_config(decoder=True).hidden_size:
             raise HeadlightError(f"The words of {family} models are vectors of a space of their own, not of that of E.")
         kind = "unembedding" if head is not None else "input embedding"
         target = bool(hf.config.is_encoder_decoder)

@@ -96,20 +96,26 @@ AttentionMaskInterface.register(NAME_WITH_MASK, eager_mask)
 
 
 def read_mask(
-    mask: Tensor | None, bias: Tensor | None, causal: bool, n_query: int, n_key: int
+    mask: Tensor | None, bias: Tensor | None, causal: bool, n_query: int, n_key: int, filler: Tensor | None = None
 ) -> tuple[Mask, RelativeBias | None]:
-    """The library's mask [1, 1 or head, query, key], boolean or additive, and its bias, as rules."""
+    """The library's mask [1, 1 or head, query, key], boolean or additive, and its bias, as rules.
+
+    Queries that are `filler`, bool [query], look nowhere, whatever the model lets them see.
+    """
     if mask is None:
         rule = Mask(ahead=0) if causal else Mask()
+        rule = rule if filler is None else Mask.of(rule.may_look(n_query, n_key) & ~filler[:, None])
     else:
         square = mask[0].cpu()
         cells = square if square.dtype == torch.bool else square > torch.finfo(square.dtype).min / 2
         if not torch.equal(cells, cells[:1].expand_as(cells)):
             raise UnsupportedFamily("This model hides different words from different heads; that cannot be drawn yet.")
-        rule = Mask.of(cells[0].expand(n_query, n_key))
+        seen = cells[0].expand(n_query, n_key)
+        rule = Mask.of(seen if filler is None else seen & ~filler[:, None])
         if square.dtype != torch.bool and _adds(square, cells):
             bias = square.masked_fill(~cells, 0)[None] + (0 if bias is None else bias.cpu())
-    if not rule.everyone_sees(n_query, n_key):
+    blind = rule.blind(n_query, n_key)
+    if blind is not None and (filler is None or not torch.equal(blind, filler)):
         raise UnsupportedFamily(
             "This model's mask leaves a word with nothing to look at, so its weights are undefined."
         )

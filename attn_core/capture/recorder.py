@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -32,10 +34,14 @@ class PassRecorder:
     def attend(self, *_: Any) -> Tensor:
         raise NotImplementedError  # the library's fused function is asked
 
-    def __init__(self, wiring: Wiring, changes: Changes = _PLAIN, first: int = 0) -> None:
-        """`first`: how many attention calls are left out at the beginning."""
+    def __init__(
+        self, wiring: Wiring, changes: Changes = _PLAIN, first: int = 0, filler: Mapping[str, Tensor] = _NONE
+    ) -> None:
+        """`first`: how many attention calls are left out at the beginning; `filler`: which queries of a stream are
+        filler, bool [query]."""
         self.wiring = wiring
         self._sites = wiring.sites[first:]
+        self.filler = filler
         self.patches = Patches(changes, wiring) if changes else None
         self.calls: list[KeptCall] = []
         self.seen: list[tuple[str, str, Any, dict[str, Any] | None]] = []  # module, side, values, named values
@@ -57,7 +63,7 @@ class PassRecorder:
 
     def on_attention(self, call: AttentionCall) -> None:
         site = self._site()
-        mask, bias = self._mask(call)
+        mask, bias = self._mask(call, site)
         forced, replaced = (_NONE, _NONE) if self.patches is None else change_call(self.patches, call, mask, bias, site)
         parts: tuple[Tensor, ...] = (call.query, call.key, call.value, call.output)
         if site.copied:
@@ -66,14 +72,15 @@ class PassRecorder:
         self._inputs = _NONE
         self.calls.append(kept)
 
-    def _mask(self, call: AttentionCall) -> tuple[Mask, RelativeBias | None]:
+    def _mask(self, call: AttentionCall, site: Site) -> tuple[Mask, RelativeBias | None]:
         """Layers share their masks and biases, so each is read once."""
         n_query, n_key = call.query.shape[2], call.key.shape[2]
         mask = None if call.mask is None else call.mask.data_ptr()
         bias = None if call.bias is None else call.bias.data_ptr()
-        key = (mask, bias, call.is_causal, n_query, n_key)
+        key = (mask, bias, call.is_causal, n_query, n_key, site.stream)
         if key not in self.masks:
-            rules = read_mask(call.mask, call.bias, call.is_causal, n_query, n_key)
+            filler = self.filler.get(site.stream)
+            rules = read_mask(call.mask, call.bias, call.is_causal, n_query, n_key, filler)
             self.masks[key] = (call, *rules)  # with the call, so that these addresses are not used again in this pass
         return self.masks[key][1:]
 
@@ -123,12 +130,12 @@ class KeptCall(NamedTuple):
     computed: Mapping[str, Tensor] = _NONE
 
     def as_call(self) -> Call:
-        """The same in float32, on the same device."""
+        """The same in float32, on the same device; what attention gave filler, which is nobody's word, is NaN."""
 
         def exact(tensor: Tensor) -> Tensor:
             return tensor.to(self.query.device, torch.float32)
 
-        return Call(
+        call = Call(
             query=exact(self.query[0]),
             key=exact(self.key[0]),
             value=exact(self.value[0]),
@@ -141,6 +148,9 @@ class KeptCall(NamedTuple):
             forced={head: exact(cells) for head, cells in self.forced.items()},
             computed={name: exact(part) for name, part in self.computed.items()},
         )
+        if call.blind is None:
+            return call
+        return replace(call, weighted_values=call.weighted_values.masked_fill(call.blind[:, None], math.nan))
 
 
 def change_call(
@@ -178,7 +188,11 @@ def layer_of(
         flat[tap] = tensor if tensor.dim() == 2 else tensor.reshape(-1, tensor.shape[-1])  # [token, features]
         if first in computed:
             own[tap] = computed[first].to(tensor)
-    return Layer(site, kept.as_call(), frozen(flat), frozen(own), coarsest(map(name_of, kinds)))
+    call = kept.as_call()
+    if call.blind is not None:  # what the model computes of filler is of no word
+        others = site.memory if site.stream == "cross" else None  # it has a row for each key
+        flat |= {tap: t.masked_fill(call.blind[:, None], math.nan) for tap, t in flat.items() if tap != others}
+    return Layer(site, call, frozen(flat), frozen(own), coarsest(map(name_of, kinds)))
 
 
 def _copy(tensor: Tensor) -> Tensor:

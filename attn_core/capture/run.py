@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -67,7 +68,10 @@ def trace(
     given, read = _inputs(model, text, target, audio, inputs)
     warn_of_cuts(read)
     changes = changes_of(model, without=without, replacement=replacement, edit=edit, patch=patch)
-    recorder = GradientRecorder(model.wiring, model.hf, changes) if grad else PassRecorder(model.wiring, changes)
+    if grad:
+        recorder: PassRecorder = GradientRecorder(model.wiring, model.hf, changes)
+    else:
+        recorder = PassRecorder(model.wiring, changes, filler=filler_of(given, model))
     with model.running(grad), recording_to(recorder):
         model.run(**given)
     check_patched(model, recorder)
@@ -142,6 +146,8 @@ def _inputs(
         source = _times(model, sound.shape[1])
     else:
         source = model.read_sentence(text)
+        if source.from_ids:
+            _warn_of_filler(model, {}, source)
         ids = torch.tensor([source.ids])
         given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     if model.kind != "encoder-decoder":
@@ -161,12 +167,44 @@ def _as_they_are(model: Model, inputs: Mapping[str, Any]) -> tuple[dict[str, Ten
         raise HeadlightError("inputs= is what a tokenizer gives for a text: a mapping that has input_ids.")
     given = {name: _batch_of_one(name, inputs[name]) for name in inputs if name != "labels"}
     source = _read_as_it_is(model, given["input_ids"])
+    given = _with_positions(model, given)
+    _warn_of_filler(model, given, source)
     if model.kind != "encoder-decoder":
         return given, {"self": (source, source)}
     if "decoder_input_ids" not in given:
         raise EmptyText("A translator also needs decoder_input_ids: what it is about to write.")
     written = _read_as_it_is(model, given["decoder_input_ids"], target=True, beside=source)
     return given, {"encoder": (source, source), "decoder": (written, written), "cross": (written, source)}
+
+
+def filler_of(given: Mapping[str, Tensor], model: Model) -> dict[str, Tensor]:
+    """Which queries of each stream are filler by the masks that a model is given, bool [query]; all real: left out."""
+    two = model.kind == "encoder-decoder"
+    masks = {"encoder" if two else "self": "attention_mask", "decoder": "decoder_attention_mask"}
+    masks |= {"cross": "decoder_attention_mask"} if two else {}
+    real = {stream: given[name][0].bool().cpu() for stream, name in masks.items() if name in given}
+    return {stream: ~mask for stream, mask in real.items() if mask.dim() == 1 and not bool(mask.all())}
+
+
+def _with_positions(model: Model, given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The inputs with positions counted from the first word, where filler stands before it and none were given."""
+    mask = given.get("attention_mask")
+    is_late = mask is not None and mask.dim() == 2 and not bool(mask[0, 0])
+    if model.kind != "decoder" or not is_late or "position_ids" in given:
+        return given
+    assert mask is not None
+    if "position_ids" not in inspect.signature(model.hf.base_model.forward).parameters:
+        return given
+    return {**given, "position_ids": (mask.long().cumsum(dim=-1) - 1).clamp(min=0)}
+
+
+def _warn_of_filler(model: Model, given: Mapping[str, Tensor], read: Tokens) -> None:
+    """Warn where filler is read as words: pads at either end of what was given, and no mask that says so."""
+    pad = getattr(model.tokenizer, "pad_token_id", None)
+    others = {getattr(model.tokenizer, f"{name}_token_id", None) for name in ("eos", "bos", "unk")}
+    if pad is None or pad in others or pad not in (read.ids[0], read.ids[-1]) or "attention_mask" in given:
+        return
+    warnings.warn("Padding is read as words here: give attention_mask, which says which tokens are real.", stacklevel=4)
 
 
 def _batch_of_one(name: str, value: Any) -> Tensor:
@@ -200,9 +238,11 @@ def _target(model: Model, target: str | Sequence[int], source: Tokens) -> Tokens
     if not isinstance(target, str):
         return written
     config, ids, labels = model.hf.config, written.ids, written.labels
-    while len(ids) > 1 and ids[-1] == config.eos_token_id:
+    end = getattr(config, "eos_token_id", None)  # of two models joined (bert2bert) their tokenizer knows the end
+    ends = {end} if end is not None else {model.tokenizer.eos_token_id, model.tokenizer.sep_token_id}
+    while len(ids) > 1 and ids[-1] in ends:
         ids = ids[:-1]
-    start = config.decoder_start_token_id
+    start = getattr(config, "decoder_start_token_id", None)
     if start is not None and ids[0] != start:
         ids, labels = [start, *ids], ["", *labels]
     ids, unknown = ids[: model.limit], model.reader.unknown_words(written).values()

@@ -6,6 +6,8 @@ missing are an error, because the library would fill them with noise, and every 
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from attn_core.models.hub import Progress
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}  # never another file, never somebody's code
 # Weights that no reader of a trace looks at, and that checkpoints of another head leave out.
 _NOT_LOOKED_AT = ("pooler",)
+_TOKENIZER_FILES = ("tokenizer.json", "vocab*", "*.model", "*.vocab", "*.tiktoken", "tekken.json", "merges.txt")
 # Larger ones are mistakes or traps: modules are built one by one, and each layer has dozens.
 _LAYERS = ("num_hidden_layers", "n_layer", "encoder_layers", "decoder_layers", "num_layers", "num_decoder_layers")
 _WIDTHS = ("hidden_size", "d_model", "n_embd", "intermediate_size", "d_ff", "max_position_embeddings", "vocab_size")
@@ -71,13 +74,32 @@ def _tokenizer(folder: Path, called: str) -> Any:
     except BaseException as error:  # each kind of tokenizer fails in its own way
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
+        if not _has_tokenizer_files(folder):
+            raise DamagedModel(_no_tokenizer(called)) from error
         raise DamagedModel(f"The tokenizer of {called} cannot be read: {_first_line(error)}") from error
     if len(tokenizer) <= len(tokenizer.all_special_ids):  # the library makes up an empty one where there is none
-        raise DamagedModel(f"{called} has no tokenizer: its files are missing.")
+        if not _has_tokenizer_files(folder):
+            raise DamagedModel(_no_tokenizer(called))
+        raise DamagedModel(
+            f"The tokenizer of {called} knows no words, only its special tokens. Version 5 of the transformers library "
+            "saves such a one where it was made with vocab_file=, which it ignores: give vocab=, and save it again."
+        )
     if tokenizer.is_fast:  # a tokenizer.json may tell it to cut and to pad; here both are ours to decide
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
     return tokenizer
+
+
+def _has_tokenizer_files(folder: Path) -> bool:
+    """Whether a folder holds words of a tokenizer, in any of the forms that the library reads."""
+    return any(next(folder.glob(pattern), None) is not None for pattern in _TOKENIZER_FILES)
+
+
+def _no_tokenizer(called: str) -> str:
+    return (
+        f"{called} has no tokenizer: its files are missing. Save it beside the model: "
+        "tokenizer.save_pretrained(folder)."
+    )
 
 
 def _weights(folder: Path, called: str, config: Any, dtype: str) -> Any:
@@ -102,6 +124,7 @@ def _weights(folder: Path, called: str, config: Any, dtype: str) -> Any:
     except (ValueError, ImportError) as error:  # no such class for this head, or a quantised format
         raise UnsupportedFamily(f"{called} cannot be opened as {config.model_type}: {_first_line(error)}") from error
     _check_report(called, model, report)
+    _leave_out_unlearnt(model, report["missing_keys"])
     use_ours_always(model)
     return model.requires_grad_(False)
 
@@ -147,6 +170,14 @@ def _check_report(called: str, model: Any, report: dict[str, Any]) -> None:
             f"{called} has weights that its config.json knows nothing of: {len(unknown)}, the first is "
             f"{sorted(unknown)[0]}. The picture would not be of the model that was trained."
         )
+
+
+def _leave_out_unlearnt(model: Any, missing: Collection[str]) -> None:
+    """Take out a pooler that the checkpoint does not have: it holds noise, and nobody learnt it."""
+    base = model.base_model
+    can_be_without = "add_pooling_layer" in inspect.signature(type(base).__init__).parameters
+    if can_be_without and any("pooler" in key for key in missing) and getattr(base, "pooler", None) is not None:
+        base.pooler = None
 
 
 def _first_line(error: BaseException) -> str:

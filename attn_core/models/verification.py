@@ -19,6 +19,7 @@ from attn_core.models.entry import shape_of
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"  # whole, or the list of their parts
 _LFS_POINTER = b"version https://git-lfs"
 _RUNS_CODE = (".bin", ".pt", ".pth", ".ckpt")
+_FLOATS = ("F64", "F32", "F16", "BF16")
 _QUANTISED = ("bitsandbytes", "gptq", "awq")
 
 
@@ -41,6 +42,8 @@ def verify(folder: Path, hashes: Mapping[str, str], called: str) -> None:
             f"{called} has quantised weights ({method}), and Headlight shows float32 numbers only: take the original "
             "repository, or save model.dequantize()."
         )
+    for file in folder.glob("*.safetensors"):
+        _refuse_quantised(file, called)
 
 
 def check_hash(file: Path, expected: str) -> None:
@@ -96,6 +99,23 @@ def _check_weights(folder: Path, called: str) -> None:
                     f"{file} is a Git LFS pointer: it says where the weights are, and is not the weights. Fetch them "
                     "with git lfs pull."
                 )
+
+
+def _refuse_quantised(file: Path, called: str) -> None:
+    """Raise UnsupportedFamily for matrices of whole numbers or of 8 bits: their scales are what makes them weights."""
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            listed = json.loads(opened.read(length)) if length < file.stat().st_size else {}
+        kinds = {name: str(facts["dtype"]) for name, facts in listed.items() if name != "__metadata__"}
+    except (ValueError, KeyError, TypeError, AttributeError):  # damaged: the library says how when it reads it
+        return
+    found = {kind for name, kind in kinds.items() if name.endswith("weight") and kind not in _FLOATS}
+    if found:
+        raise UnsupportedFamily(
+            f"{called} has quantised weights ({', '.join(sorted(found))}), which mean nothing without their scales: "
+            "take the original repository, or save model.dequantize()."
+        )
 
 
 def _missing_parts(folder: Path) -> list[str]:

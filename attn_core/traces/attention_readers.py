@@ -73,15 +73,16 @@ class AttentionReaders:
 
     def query(self, layer: int, head: int) -> Array:
         """The queries as they were scored, so after any rotation: [query, d_head]."""
-        return as_array(self._call(layer, head).heads(head)[0][0])
+        call = self._call(layer, head)
+        return _without_filler(as_array(call.heads(head)[0][0]), call)
 
     def key(self, layer: int, head: int) -> Array:
         """The keys as they were scored: [key, d_head]. Heads of one group share them."""
-        return as_array(self._call(layer, head).heads(head)[1][0])
+        return self._of_keys(layer, head, 1)
 
     def value(self, layer: int, head: int) -> Array:
         """The values in the small space, before W_O: [key, d_head]."""
-        return as_array(self._call(layer, head).heads(head)[2][0])
+        return self._of_keys(layer, head, 2)
 
     def key_group(self, layer: int, head: int) -> tuple[int, ...]:
         """The heads that share one key and one value, this one among them: (6, 7, 8); itself alone in most models."""
@@ -101,7 +102,7 @@ class AttentionReaders:
         return as_array(self._call(layer, head).scores(head)[0])
 
     def pattern(self, layer: int, head: int) -> Array:
-        """The attention pattern of a head, [query, key]; every row sums to 1."""
+        """The attention pattern of a head, [query, key]; every row sums to 1, but those of filler, which are NaN."""
         return as_numpy(self._call(layer, head).patterns(head)[0])
 
     def pattern_row(self, layer: int, head: int, query: int) -> Array:
@@ -171,6 +172,12 @@ class AttentionReaders:
 
     # --- Inside --------------------------------------------------------------------------------------------------
 
+    def _of_keys(self, layer: int, head: int, part: int) -> Array:
+        """A head's keys (1) or values (2), [key, d_head]; filler, which is nobody's word, has NaN."""
+        call = self._call(layer, head)
+        found = as_array(call.heads(head)[part][0])
+        return found if self.name == "cross" else _without_filler(found, call)
+
     def _layer(self, layer: int, head: int | None = None, query: int | None = None) -> Layer:
         check_index("layer", layer, self.n_layers)
         found = self._layers[layer]
@@ -190,6 +197,13 @@ class AttentionReaders:
 
     def _call(self, layer: int, head: int | None = None, query: int | None = None) -> Call:
         return self._layer(layer, head, query).call
+
+
+def _without_filler(rows: Array, call: Call) -> Array:
+    """Rows [token, features] with NaN for filler."""
+    if call.blind is not None:
+        rows[call.blind.cpu().numpy()] = np.nan
+    return rows
 
 
 def size_of(axis: str, sizes: Sequence[int]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -96,7 +97,10 @@ class Call:
 
     @without_autocast()
     def scores(self, which: int | None) -> Tensor:
-        """Before the softmax, [head, query, key]: scaled, capped, shifted by a position bias, masked cells −∞."""
+        """Before the softmax, [head, query, key]: scaled, capped, shifted by a position bias, masked cells −∞.
+
+        Rows of filler, which may look nowhere, are NaN.
+        """
         query, key, _ = self.heads(which)
         scores = attention.raw_scores(query, key) * self.scaling  # [head, query, d_head] · [head, d_head, key]
         if self.soft_cap is not None:
@@ -105,9 +109,17 @@ class Call:
             scores = scores + self.bias.cells(which, *scores.shape[-2:])  # one [query, key] a head
         if self.mask.is_open:
             return scores
-        return attention.mask_scores(
-            scores, self.mask.may_look(*scores.shape[-2:]).to(scores.device)
-        )  # [query, key], alike for all heads
+        may_look = self.mask.may_look(*scores.shape[-2:]).to(scores.device)  # [query, key], alike for all heads
+        blind = self.blind
+        if blind is None:
+            return attention.mask_scores(scores, may_look)
+        return attention.mask_scores(scores, may_look | blind[:, None]).masked_fill(blind[:, None], math.nan)
+
+    @property
+    def blind(self) -> Tensor | None:
+        """Which queries are filler, which may look nowhere, bool [query]; None where there is none."""
+        found = self.mask.blind(self.n_query, self.n_key)
+        return None if found is None else found.to(self.query.device)
 
     def patterns(self, which: int | None) -> Tensor:
         """After the softmax, [head, query, key], computed a block at a time."""

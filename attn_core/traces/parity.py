@@ -230,7 +230,9 @@ def layer_errors(layer: Layer, model: nn.Module) -> list[Comparison]:
 
     found: dict[tuple[str, str], list[tuple[Tensor, Tensor]]] = {}  # a block of rows each
     for rows, block in layer.call.row_blocks():
+        real = slice(None) if block.blind is None else ~block.blind
         for comparison, ours, theirs in _compared(layer, model, rows, block):
+            ours, theirs = ours[real], theirs[real]
             n_parts = layer.call.n_heads if comparison[0] == "pattern" else 1
             found.setdefault(comparison, []).append(_differences(ours, theirs, n_parts))
     comparisons = []

@@ -83,10 +83,17 @@ def _with_weights(stream: StreamTrace, layer: int, head: int, inputs: HeadInputs
     except HeadlightError:
         return inputs
     assert inputs.captured is not None
-    found, rotation = _rotation(
-        inputs.x, inputs.x if inputs.memory is None else inputs.memory, weights, inputs.captured
-    )
+    memory = inputs.x if inputs.memory is None else inputs.memory
+    if not _makes_values(memory, weights, inputs.captured[2]):
+        return inputs
+    found, rotation = _rotation(inputs.x, memory, weights, inputs.captured)
     return replace(inputs, weights=weights, captured=None, rotation=rotation) if found else inputs
+
+
+def _makes_values(memory: Tensor, weights: AttentionWeights, value: Tensor) -> bool:
+    """Whether W_V makes the captured values of what W_K reads; MobileBERT's reads something else."""
+    fits = memory.shape[-1] == len(weights.w_v)
+    return fits and parity.same(linear(memory, weights.w_v, weights.b_v), value)
 
 
 def _rotation(

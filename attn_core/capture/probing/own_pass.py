@@ -46,7 +46,7 @@ def of_own_pass(hf_model: Any, owners: Any, short_run: ShortRun, streams: Sequen
     hook = hf_model.base_model.register_forward_hook(lambda _module, _given, output: theirs.append(output[0]))
     try:
         with attention_of(owners, "eager"):
-            said = run_whole(owners, inputs, weights=True)
+            said = _as_the_owner_runs_it(hf_model, owners, inputs)
     finally:
         hook.remove()
     if not theirs:  # it calls the stack in its own way (OPT), so what it says in the end is compared
@@ -64,6 +64,24 @@ def of_own_pass(hf_model: Any, owners: Any, short_run: ShortRun, streams: Sequen
         f"{family_of(hf_model)} models give another result when their attention goes through the library's interface, "
         "so what would be drawn is not what they do."
     )
+
+
+def _as_the_owner_runs_it(hf_model: Any, owners: Any, inputs: Mapping[str, Tensor]) -> Any:
+    """What a call of the owner's object gives, with its attention weights where it can give them.
+
+    Raises UnsupportedFamily where it does not run with its own attention: nothing could be compared then.
+    """
+    try:
+        return run_whole(owners, inputs, weights=True)
+    except Exception:  # some run, but give no weights
+        try:
+            return run_whole(owners, inputs)
+        except Exception as error:
+            first = next(iter(str(error).splitlines()), type(error).__name__)
+            raise UnsupportedFamily(
+                f"{family_of(hf_model)} models do not run with the attention that they bring along, so what would be "
+                f"drawn could not be compared with it: {first}"
+            ) from error
 
 
 def _weights_error(calls: Sequence[AttentionEvent], streams: Sequence[str], said: Mapping[str, Any]) -> float | None:

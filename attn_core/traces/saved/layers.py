@@ -81,8 +81,9 @@ def _mask(said: Any, n_query: int, n_key: int, tensors: NamedTensors) -> Mask:
         raise ValueError("no reach of a mask")
     kind = torch.bool
     mask = Mask(back, ahead, tensors.maybe(real, n_key, kind=kind), tensors.maybe(cells, n_query, n_key, kind=kind))
-    if not mask.everyone_sees(n_query, n_key):
-        raise ValueError("a word that may look nowhere")
+    blind = mask.blind(n_query, n_key)
+    if blind is not None and bool(blind.all()):
+        raise ValueError("words that may look nowhere")
     return mask
 
 

@@ -44,7 +44,8 @@ def test_a_mask_is_kept(model: ac.Model) -> None:
     padded = model.tokenizer("one bird", padding="max_length", max_length=7, return_tensors="pt")
     trace, alone = ac.trace(model, inputs=padded), ac.trace(model, "one bird")
     np.testing.assert_allclose(trace.patterns(2)[:, :4, :4], alone.patterns(2), atol=1e-6)
-    assert not trace.may_look(0)[:, 4:].any() and not trace.patterns(2)[:, :, 4:].any() and trace.check().ok
+    assert not trace.may_look(0)[:, 4:].any() and not trace.patterns(2)[:, :4, 4:].any() and trace.check().ok
+    assert not trace.may_look(0)[4:].any() and np.isnan(trace.patterns(2)[:, 4:]).all()  # filler is nobody's word
 
 
 def test_a_translator_needs_both(model: ac.Model) -> None:

@@ -61,3 +61,33 @@ def test_learned_sinks_are_refused_by_the_familys_name() -> None:
         vocab_size=99, num_key_value_heads=2, head_dim=8, num_local_experts=2, num_experts_per_tok=1, **_HEADS
     )
     assert refusal(config).startswith("gpt_oss models have learned attention sinks")
+
+
+def test_a_family_that_does_not_run_with_its_own_attention_is_refused() -> None:
+    """Nothing could be compared then; its sizes leave no keys (KV size 0)."""
+    config = tf.AutoConfig.for_model("glm_moe_dsa", vocab_size=99, n_routed_experts=4, num_experts_per_tok=2, **_HEADS)
+    with pytest.raises(ac.UnsupportedFamily, match="glm_moe_dsa models do not run with"):
+        ac.wrap(tf.AutoModel.from_config(config).eval(), word_tokenizer())
+
+
+# --- Two models joined, and configurations within configurations ----------------------------------------------------
+
+
+def test_two_encoders_joined_write_a_text() -> None:
+    """Such a configuration names no end and no width of its own."""
+    sizes = {**_HEADS, "vocab_size": 99, "max_position_embeddings": 64}
+    parts = tf.BertConfig(**sizes), tf.BertConfig(**sizes, is_decoder=True, add_cross_attention=True)
+    config = tf.EncoderDecoderConfig.from_encoder_decoder_configs(*parts)
+    config.decoder_start_token_id = 1
+    model = ac.wrap(tf.EncoderDecoderModel(config=config).eval(), word_tokenizer())
+    trace = ac.trace(model, "the old fox", target="the grey fox")
+    assert trace.tokens_of("decoder")[0].labels == ["[CLS]", "the", "grey", "fox"]
+    assert trace.check().ok and trace.vocabulary.matrix.shape[1] == 32
+
+
+def test_the_words_of_a_configuration_in_two_parts() -> None:
+    part = {**_HEADS, "num_key_value_heads": 2, "head_dim": 8, "query_pre_attn_scalar": 8, "vocab_size": 99}
+    config = tf.T5GemmaConfig(encoder=part, decoder=part, vocab_size=99, decoder_start_token_id=1)
+    model = ac.wrap(tf.AutoModelForSeq2SeqLM.from_config(config).eval(), word_tokenizer())
+    trace = ac.trace(model, "the old fox", target="the grey fox")
+    assert trace.vocabulary.matrix.shape == (99, 32) and trace.logits().shape == (99,)

@@ -225,6 +225,38 @@ def test_quantised_weights_are_named(bert):
         ac.load(bert)
 
 
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.int32, torch.float8_e4m3fn])
+def test_matrices_without_their_scales_are_no_weights(bert, kind):
+    """They would be opened as float32 and draw patterns of nothing."""
+    name = "encoder.layer.1.attention.self.query.weight"
+    change_weights(bert, lambda tensors: tensors.update({name: (10 * tensors[name]).to(kind)}))
+    with pytest.raises(UnsupportedFamily, match="quantised weights .* which mean nothing without their scales"):
+        ac.load(bert)
+
+
+def test_a_folder_without_a_tokenizer_says_so_to_the_end(bert):
+    for file in [*bert.glob("*token*"), *bert.glob("vocab*")]:
+        file.unlink()
+    with pytest.raises(DamagedModel, match=r"its files are missing. Save it beside the model: tokenizer.save_pretra"):
+        ac.load(bert)
+
+
+def test_a_tokenizer_that_knows_special_tokens_alone_is_named(bert):
+    said = json.loads((bert / "tokenizer.json").read_text())
+    said["model"]["vocab"] = {word: i for word, i in said["model"]["vocab"].items() if word.startswith("[")}
+    (bert / "tokenizer.json").write_text(json.dumps(said))
+    with pytest.raises(DamagedModel, match=r"knows no words, only its special tokens.*vocab_file=, which it ignores"):
+        ac.load(bert)
+
+
+def test_a_pooler_that_nobody_learnt_is_not_counted(bert):
+    with_pooler = ac.load(bert).n_parameters
+    change_weights(bert, lambda tensors: [tensors.pop(f"pooler.dense.{name}") for name in ("weight", "bias")])
+    model = ac.load(bert)
+    assert model.n_parameters == sum(tensor.numel() for tensor in load_file(bert / "model.safetensors").values())
+    assert model.n_parameters < with_pooler and ac.trace(model, "the old fox").check().ok
+
+
 def test_weights_saved_inside_data_parallel_are_named(bert):
     tensors = {f"module.{name}": tensor for name, tensor in load_file(bert / "model.safetensors").items()}
     save_file(tensors, bert / "model.safetensors", metadata={"format": "pt"})

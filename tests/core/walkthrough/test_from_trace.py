@@ -184,3 +184,19 @@ def test_shuffled_words_are_read_by_the_model_anew():
 def test_special_tokens_keep_their_places():
     assert places_of([True, False, False, False, True])[::4] == [0, 4]
     assert places_of([True, False]) == [0, 1]
+
+
+@pytest.mark.parametrize("width", [32, 64])
+def test_values_that_read_something_else_than_keys_are_started_from(width):
+    """MobileBERT's keys read a bottleneck and its values the whole stream, which may be as wide."""
+    config = tf.MobileBertConfig(
+        vocab_size=60, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        embedding_size=32, intra_bottleneck_size=width,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    trace = ac.trace(ac.wrap(tf.MobileBertModel(config).eval(), Words()), IDS)
+    for head in (0, 3):
+        made = run_stages(from_trace(trace.stream(), 1, head))
+        np.testing.assert_allclose(made.pattern, trace.pattern(1, head), atol=2e-6)
+        np.testing.assert_allclose(made.value, trace.value(1, head), atol=1e-6)
+        np.testing.assert_allclose(made.delta, trace.delta_e(1, head), atol=1e-5)
