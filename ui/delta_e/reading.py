@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from attn_core.errors import HeadlightError
 from attn_core.text.decoding import visible
 from ui import stream, words
 from ui.delta_e.token import TokenUpdate
@@ -15,7 +14,7 @@ from ui.stream import choose_word
 
 if TYPE_CHECKING:
     from ui.page import Page
-from ui.shell.progress import stop_with
+from ui.shell.progress import refusal_ends_page
 
 WORDS = words.beside(__file__)
 
@@ -31,10 +30,8 @@ def of(page: Page) -> TokenUpdate:
             place.empty()
 
     update = TokenUpdate(page, viewed, tell)
-    try:
+    with refusal_ends_page(WORDS.text("page.reason")):
         update.decomposition  # noqa: B018
-    except HeadlightError as reason:
-        stop_with(str(reason), WORDS.text("page.reason"))
     return update
 
 

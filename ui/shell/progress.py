@@ -39,6 +39,15 @@ def shown_problems() -> Iterator[None]:
         st.stop()
 
 
+@contextmanager
+def refusal_ends_page(what_to_do: str) -> Iterator[None]:
+    """A HeadlightError inside ends the page with its own sentence, and what to do about it."""
+    try:
+        yield
+    except HeadlightError as reason:
+        stop_with(str(reason), what_to_do)
+
+
 def show_failure(error: Exception) -> bool:
     """Say that a page failed, and put how in the log; True: there is nothing more to show. For `st.App`, too."""
     log.error("a page failed", exc_info=error)

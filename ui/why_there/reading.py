@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from attn_core.errors import HeadlightError
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import scientific, signed
 from ui import stream, words
@@ -21,7 +20,7 @@ from ui.why_there.trail import TRAIL
 
 if TYPE_CHECKING:
     from ui.page import Page
-from ui.shell.progress import stop_with
+from ui.shell.progress import refusal_ends_page
 
 WORDS = words.beside(__file__)
 COMPARED = choice("compared", WORDS.table("compared"), label="Compared")
@@ -32,10 +31,8 @@ PARAMS = [KEY, COMPARED, OTHER, TRAIL]
 def of(page: Page) -> AskedScore:
     """The score that the link names; where it cannot be split, the page ends with the reason."""
     asked = AskedScore(page, stream.of(page).without(page.state["off"], page.state["parts_off"]))
-    try:
+    with refusal_ends_page(WORDS.text("page.reason")):
         asked.parts  # noqa: B018
-    except HeadlightError as reason:
-        stop_with(str(reason), WORDS.text("page.reason"))
     return asked
 
 

@@ -13,8 +13,7 @@ import families
 import numpy as np
 import pytest
 import torch
-import transformers as tf
-from page_driver import ROOT, checked, load, notes, open_page, text
+from page_driver import checked, load, notes, open_page, text
 from streamlit.testing.v1 import AppTest
 
 from attn_core.text.numbers import percent
@@ -27,13 +26,6 @@ FOX = "a hungry small brown fox"
 @pytest.fixture(scope="module", autouse=True)
 def loaded() -> None:
     load("tiny-decoder")
-
-
-@pytest.fixture(scope="module")
-def judge() -> tuple[Any, Any]:
-    folder = ROOT / "assets" / "models" / "tiny-decoder"
-    model = tf.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").eval()
-    return model, tf.AutoTokenizer.from_pretrained(folder)
 
 
 def opened(**params: object) -> AppTest:

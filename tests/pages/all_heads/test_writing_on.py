@@ -8,7 +8,6 @@ from html import unescape
 import numpy as np
 import pytest
 import torch
-import transformers as tf
 from page_driver import ROOT, array, checked, figure, html, load, open_page, text
 from streamlit.testing.v1 import AppTest
 
@@ -21,13 +20,6 @@ FOX = "a hungry small brown fox"
 @pytest.fixture(scope="module", autouse=True)
 def loaded() -> None:
     load("tiny-decoder")
-
-
-@pytest.fixture(scope="module")
-def judge() -> tuple[object, object]:
-    folder = ROOT / "assets" / "models" / "tiny-decoder"
-    model = tf.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager").eval()
-    return model, tf.AutoTokenizer.from_pretrained(folder)
 
 
 def opened(**params: object) -> AppTest:
