@@ -369,6 +369,16 @@ def test_what_the_library_imports_is_declared():
 
 
 @pytest.mark.house
+def test_every_package_of_the_library_is_named_for_the_wheel():
+    """A new folder of modules that the list lacks would be missing where the library is installed."""
+    import tomllib
+
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {module_of(f) for f in FILES if f.name == "__init__.py" and f.is_relative_to(ROOT / "attn_core")}
+    assert folders <= set(named)
+
+
+@pytest.mark.house
 def test_every_requirement_is_pinned_and_none_names_another_index():
     for file in ("requirements.txt", "requirements-dev.txt"):
         for line in (ROOT / file).read_text().splitlines():
