@@ -16,7 +16,7 @@ export default function ({ data, key, parentElement }) {
 function status(root) {
   const said = document.createElement("p");
   said.setAttribute("role", "status");
-  said.style.cssText = "margin: 4px 0 0; min-height: 1.4em; font: 13px/1.4 var(--st-font); color: var(--st-text-color)";
+  said.style.cssText = "margin: 4px 0 0; min-height: 1.4em; font: calc(13 * var(--hl-px, 1px))/1.4 var(--st-font); color: var(--st-text-color)";
   root.replaceChildren(said);
   return said;
 }

@@ -100,9 +100,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   function layout() {
     const whole = box.clientWidth;
-    const gutter = Math.min(110, Math.max(56, whole * 0.13));
-    const row = Math.max(12, Math.min(20, 420 / tokens.length));
-    return { whole, gutter, width: whole - gutter - 8, wave: 4, waveHeight: 56, mel: 66, melHeight: 90, cross: 164, row, height: 164 + row * tokens.length + 34 };
+    const large = Number(getComputedStyle(box).getPropertyValue("--hl-scale")) || 1; // the presenter's size
+    const gutter = Math.min(110 * large, Math.max(56 * large, whole * 0.13));
+    const row = large * Math.max(12, Math.min(20, 420 / tokens.length));
+    const [wave, mel, cross] = [4, 66 * large, 164 * large];
+    return { whole, large, gutter, width: whole - gutter - 8, wave, waveHeight: 56 * large, mel, melHeight: 90 * large, cross, row, height: cross + row * tokens.length + 34 * large };
   }
   const lit = () => (state.lit === undefined || state.lit < 0 ? state.chosen : state.lit);
 
@@ -150,7 +152,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const x = (at) => place.gutter + (at / seconds) * place.width;
     const bottom = place.cross + place.row * tokens.length;
     const word = words[lit()];
-    pen.font = "12px sans-serif";
+    pen.font = `${12 * place.large}px sans-serif`;
     pen.textBaseline = "middle";
     pen.fillStyle = amber;
     pen.globalAlpha = 0.16;
@@ -195,20 +197,20 @@ export default function ({ data, parentElement, setTriggerValue }) {
     pen.textAlign = "right";
     tokens.forEach((token, i) => {
       const own = i >= word.first && i < word.end;
-      pen.font = `${own ? "700 " : ""}12px ui-monospace, monospace`;
+      pen.font = `${own ? "700 " : ""}${12 * place.large}px ui-monospace, monospace`;
       pen.fillStyle = own ? amber : ink;
-      const shown = token.length > 11 && place.gutter < 80 ? `${token.slice(0, 6)}…` : token;
+      const shown = token.length > 11 && place.gutter < 80 * place.large ? `${token.slice(0, 6)}…` : token;
       pen.fillText(shown, place.gutter - 6, place.cross + place.row * (i + 0.5));
     });
-    pen.font = "12px sans-serif";
+    pen.font = `${12 * place.large}px sans-serif`;
   }
   function drawTime(pen, place, x, soft, bottom) {
-    const step = [0.1, 0.25, 0.5, 1, 2, 5].find((each) => (each / seconds) * place.width > 44) ?? 10;
+    const step = [0.1, 0.25, 0.5, 1, 2, 5].find((each) => (each / seconds) * place.width > 44 * place.large) ?? 10;
     pen.fillStyle = soft;
     pen.textAlign = "center";
     for (let at = 0; at <= seconds + 1e-6; at += step) {
       pen.fillRect(x(at), bottom, 1, 5);
-      pen.fillText(`${Number(at.toFixed(2))} s`, Math.min(x(at), place.whole - 14), bottom + 15);
+      pen.fillText(`${Number(at.toFixed(2))} s`, Math.min(x(at), place.whole - 14 * place.large), bottom + 15 * place.large);
     }
   }
 

@@ -89,5 +89,8 @@ button[aria-disabled=true] { opacity: 0.4; cursor: default; }
 .ticks span { width: 0; display: flex; justify-content: center; white-space: nowrap; }
 .ticks span:first-child { justify-content: flex-start; } .ticks span:last-child { justify-content: flex-end; }
 .ticks .change { color: var(--hl-amber); font-weight: 650; } .ticks .here { color: var(--hl-ink); font-weight: 650; }
-@media (max-width: 700px) { .ticks span:not(.here):not(.change):not(:first-child):not(:last-child) { visibility: hidden; } }
+@media (max-width: 700px) {
+  .ticks span:not(.change):not(:first-child):not(:last-child) { visibility: hidden; }
+  .ticks .change { font-size: 0; } .ticks .change::after { content: "▴"; font-size: calc(14 * var(--hl-px, 1px)); }
+}
 `;

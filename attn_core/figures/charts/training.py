@@ -11,6 +11,9 @@ from attn_core.figures.charts.spec import ChartSpec
 from attn_core.figures.colours import CATEGORIES, Theme, roles
 from attn_core.figures.labels import phrase
 
+TOP, BELOW = 26, 76  # pixels above the lines, for the mark; and below them, for the slanting steps and the axis's title
+ONE_ROW = 40  # letters of a legend that has one row even on a phone
+
 
 def training_lines(
     steps: Sequence[int],
@@ -49,14 +52,22 @@ def training_lines(
         x=sum(change) / 2, y=1, yref="paper", yanchor="bottom", text=phrase(marked), showarrow=False,
         font={"color": colour["accent"], "size": 12},
     )  # fmt: skip
+    rows = 0 if len(lines) == 1 else len(lines) if sum(map(len, lines)) > ONE_ROW else 1  # of the legend, at most
+    bottom = BELOW + 20 * rows
     grid = {"gridcolor": colour["line"], "zeroline": False, "automargin": True, "fixedrange": True}
     up_axis = {"title": {"text": phrase(up), "standoff": 10}, **({"range": [-0.03, 1.05]} if share else {}), **grid}
     across = {"tickvals": places, "ticktext": names, "range": [-0.4, places[-1] + 0.4], "tickangle": -45}
     chart.lay_out(
-        xaxis={**across, "title": {"text": phrase("steps of training")}, **grid},
+        xaxis={**across, "title": {"text": phrase("steps of training")}, **grid, "automargin": False},
         yaxis=up_axis,
-        margin={"l": 4, "r": 8, "t": 26, "b": 4},
-        legend={"orientation": "h", "y": -0.36, "yanchor": "top", "x": 0, "traceorder": "normal"},
+        margin={"l": 4, "r": 8, "t": TOP, "b": bottom},
+        legend={
+            "orientation": "h",
+            "y": -BELOW / (height - TOP - bottom),
+            "yanchor": "top",
+            "x": 0,
+            "traceorder": "normal",
+        },
         showlegend=len(lines) > 1,
     )
     return chart

@@ -17,7 +17,7 @@ from attn_core.tolerances import CANCELLED
 
 Array = NDArray[np.floating]
 MOST_NUMBERS = 14  # of rows and of columns: in more of them a number has no room
-NARROW = 14  # characters of a writer's name that have room beside the lines on a phone
+NARROW = 13  # characters of a writer's name that have room beside the lines on a phone
 Link = tuple[str, str, float]  # who wrote the query, who wrote the key, how much that is of the score
 
 

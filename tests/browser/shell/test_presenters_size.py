@@ -12,7 +12,7 @@ from server import PATIENCE, is_live, settled
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[3]
 PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
-VIEWS = ("why_there?why=flow", "why_there?why=card", "predict_first?painted=2_3&uncovered=1")  # of one page
+VIEWS = ("why_there?why=flow", "why_there?why=card", "predict_first?painted=2_3&uncovered=1", "teachers_kit?sheet=1")
 LEAST = 18
 
 # What is drawn on a canvas is written down as it is drawn: each text, and how many pixels its letters have.
@@ -62,7 +62,7 @@ def test_nothing_is_smaller_than_18_pixels_on_a_projector(open_page: Visit, page
         f"{page.url.split('?')[0].rstrip('/')}/{page_name}{'&' if '?' in page_name else '?'}v=1&large=1",
         timeout=PATIENCE,
     )
-    page.locator(".hl-lead, .hl-stop-number").first.wait_for(timeout=PATIENCE)
+    page.locator(".hl-lead, .hl-stop-number, .hl-sheet").first.wait_for(timeout=PATIENCE)
     settled(page)
     assert too_small(page) == []
     no_sideways_scroll(page)

@@ -27,3 +27,12 @@ def test_the_training_plays_and_follows_the_arrow_keys(open_page: Visit) -> None
     expect(page.locator(".hl-lead")).to_contain_text("After 1,400 of 3,500 steps")
     page.get_by_role("button", name="Pause", exact=True).click()
     assert link(page)["checkpoint"] in ("5", "6")
+    page.set_viewport_size({"width": 768, "height": 900})  # where the legend lay on the title of the axis
+    below = "chart => ['.xtitle', '.legend'].map(part => chart.querySelector(part).getBoundingClientRect())"
+    page.wait_for_function(
+        "document.querySelector('.st-key-training_skills .main-svg').getBoundingClientRect().width > 500"
+    )
+    title, legend = page.locator(".st-key-training_skills .js-plotly-plot").evaluate(
+        f"{below}.map(b => [b.top, b.bottom])"
+    )
+    assert title[1] <= legend[0]

@@ -18,6 +18,16 @@ def test_every_letter_follows_the_chosen_size(sheet: Path) -> None:
     assert own == [] or sheet.stem == "presenter"
 
 
+SCRIPTS = sorted([*(ROOT / "assets" / "app").glob("*.js"), *(ROOT / "assets" / "canvas").glob("*.js")])
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_every_letter_that_a_script_writes_follows_it_too(script: Path) -> None:
+    """In its styles and on its canvas; the picture of a recording wrote with 12 pixels on every projector."""
+    said = script.read_text().replace("var(--hl-px, 1px)", "")
+    assert re.findall(r"font(?:-size)?\s*[:=][^;}\n]*?(?<![\w.}])[\d.]+px[^;}\n]*", said) == []
+
+
 def heights(page: AppTest) -> list[float]:
     import json
 
