@@ -266,7 +266,7 @@ export function draw(root, data, callbacks = {}) {
   function paintLegend() {
     legend.replaceChildren();
     if (!header.legend) return;
-    if (header.square) legend.append(whichWay());
+    if (header.square && (header.rows.name || header.columns.name)) legend.append(whichWay());
     legend.append(barLegend(header.bar, colours, header.scale));
     if (pool >= 0 && cells.some(isMasked)) legend.append(maskedLegend(header.words.masked, colours));
     if (header.fits && header.square && place.width < SMALLEST_CELL) legend.append(zoomed);

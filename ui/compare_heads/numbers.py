@@ -43,7 +43,7 @@ def patching_link(panels: PanelSet) -> None:
     first, second = (panel.spec for panel in panels.paired)
     if first.model == second.model and first.text != second.text:
         there = {"model": first.model, "text": first.text, "layer": first.layer, "head": first.head}
-        with st.container(horizontal=True, gap="small", vertical_alignment="center", key="patching_link"):
+        with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links_patching"):
             st.html(f'<span class="hl-try">{WORDS.html("numbers.minimal_pair")}</span>', width="content")
             go("patching", WORDS.text("numbers.patch"), ("second", second.text), **there)
 

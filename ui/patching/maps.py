@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
 
 WORDS = words.beside(__file__)
-MOST_ROWS = 24  # heads of the map by head and word that a picture holds
+MOST_ROWS, ROW = 24, 22  # heads of the map by head and word, and pixels of each: all of them fit on a screen
 
 
 def main_map(read: Read) -> tuple[pd.DataFrame | None, np.ndarray | None]:
@@ -125,6 +125,7 @@ def _cells(values: np.ndarray, rows: list[str], tokens: Tokens, alt: str, choose
         says_masked=WORDS.text("map.words_missing", column="{column}"),
         alt=alt,
         square=True,
+        largest=ROW if choose else 46,
         choose=choose,
     )
 

@@ -60,6 +60,8 @@ def show(page: Page) -> None:
     with st.container(horizontal=True, gap="small", key="page_links"):
         where = {"model": MODEL, "text": page.text, "layer": LAYER, "head": HEAD, "query": query}
         go("all_heads", WORDS.text("open"), **where)
+        go("why_there", WORDS.text("why"), ("why", "score"), **where)
+        go("why_there", WORDS.text("its_card"), ("why", "card"), **where)
         go("lesson", WORDS.text("lesson"))
     steps = WORDS.text("steps", steps=reading.step_name(at))
     page.offer_pictures(steps, f"head {NAME}")

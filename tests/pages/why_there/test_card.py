@@ -101,6 +101,8 @@ def test_it_is_saved_as_one_picture_as_numbers_and_as_python(page, judge):
         ("why_there", {}),
         ("compare_heads", {}),
         ("patching", {}),
+        ("training", {}),
+        ("predict_first", {"teacher": "1", "uncovered": "1"}),
         ("find_heads", {}),
         ("find_heads", {"find": "kinds"}),
         ("cross_attention", {}),
