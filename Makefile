@@ -13,7 +13,7 @@ PIP = $(BIN)/pip install --disable-pip-version-check -q
 CPU_BUILD = $(shell [ "$$(uname -s)" != Linux ] || command -v nvidia-smi >/dev/null || \
 	echo --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu)
 
-.PHONY: app check models test test-full test-judges test-network test-models test-gpu bench load siege sheet record pin pin-images audit lock clean
+.PHONY: app check models test test-full mutants test-judges test-network test-models test-gpu bench load siege sheet record pin pin-images audit lock clean
 
 app: $(VENV)/installed
 	$(BIN)/streamlit run app.py --server.port=$(PORT)
@@ -43,6 +43,10 @@ test-full: $(VENV)/installed-dev
 # Our numbers against another library's, in an environment beside ours: what that library needs never becomes ours.
 test-judges: $(JUDGES)/installed
 	OMP_NUM_THREADS=1 $(JUDGES)/bin/python -m pytest -m judge
+
+# Change a line, see a test fail: tests/mutants/mutants.toml. About half an hour on two cores.
+mutants: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/mutants/mutation.py
 
 test-network: $(VENV)/installed-dev
 	$(BIN)/pytest -m network

@@ -68,7 +68,10 @@ class PassRecorder:
         parts: tuple[Tensor, ...] = (call.query, call.key, call.value, call.output)
         if site.copied:
             parts = tuple(_copy(p) if n in site.copied else p for n, p in zip(_PARTS, parts, strict=True))
-        kept = KeptCall(*parts, mask, bias, call.scaling, call.soft_cap, replaced, forced, self._inputs)
+        query, key, value, output = parts
+        kept = KeptCall(
+            query, key, value, output, mask, bias, call.scaling, call.soft_cap, replaced, forced, self._inputs
+        )
         self._inputs = _NONE
         self.calls.append(kept)
 

@@ -103,7 +103,8 @@ def mean_may_look(reader: TraceReader, layer: int, over: str) -> Bools:
     """
     if over in ("one", "heads"):
         return reader.may_look(layer)
-    return np.logical_or.reduce([reader.may_look(n) for n in range(reader.n_layers)])
+    any_layer: Bools = np.logical_or.reduce([reader.may_look(n) for n in range(reader.n_layers)])
+    return any_layer
 
 
 def mean_name(layer: int, head: int, over: str) -> str:
