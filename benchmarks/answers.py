@@ -67,6 +67,13 @@ def source(turn: int) -> dict[str, object]:
     }
 
 
+def pair(turn: int) -> dict[str, object]:
+    """Two sentences that differ in one word, others each turn, in words of the shipped decoder."""
+    begin = "and " * (turn // 4 % 12) + "anna and tom went to the market ."
+    thing = ("book", "ball", "map", "cake")[turn % 4]
+    return {"text": f"{begin} tom gave a {thing} to", "second": f"{begin} anna gave a {thing} to"}
+
+
 def clicked(key: str, event: str, tells: Callable[[int], dict[str, int]]) -> Question:
     """A click on a picture of the front page, in a session that has it open; who has not opens it instead."""
 
@@ -99,11 +106,13 @@ QUESTIONS: dict[str, Question] = {
     "why there, a score": fresh("why_there"),
     "why there, the flow": fresh("why_there", why="flow"),
     "why there, a card seen before": opened("why_there", lambda turn: {"why": "card", "text": sentence(TOKENS, 1)}),
+    "patching, every head": opened("patching", pair),
     "predict first": fresh("predict_first"),
     "translate": opened("cross_attention", source),
     "parameters": opened("parameters", lambda turn: {"own": 1, "n_layers": 2 + turn % 90}),
     "lesson": opened("lesson", lambda turn: {"stop": 1 + turn % 8}),
     "teacher's kit": opened("teachers_kit", lambda turn: {"sheet": turn % 2}),
+    "training": opened("training", lambda turn: {"checkpoint": turn % 12}),
     "about": opened("about", lambda turn: {}),
 }
 

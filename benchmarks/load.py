@@ -153,7 +153,7 @@ class Visitor:
         while True:
             message = self._next_message()
             kind = message.WhichOneof("type")
-            if kind == "script_finished":
+            if kind == "script_finished" and message.script_finished != message.FINISHED_EARLY_FOR_RERUN:
                 self.kept = {name: (last, m) for name, (last, m) in self.kept.items() if last > self.answers - 2}
                 return "\n".join(said)
             if kind == "new_session":

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import suppress
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from google.protobuf.message import DecodeError
 from starlette.types import Message, Receive, Send
@@ -19,6 +20,7 @@ from streamlit.proto.RootContainer_pb2 import RootContainer
 
 from hosting import metrics
 from hosting.limits import AddressBuckets, Held, Limits, TokenBucket
+from hosting.turns import Turns
 
 # The kinds of message that pass, and how many tokens each costs; a download is made when it is asked for.
 # `clear_cache` would empty what all visitors share, and the debug messages are not for them; the rest we never use.
@@ -39,6 +41,7 @@ TOO_LONG = (
     "What you typed is still there: shorten it, and press Enter."
 )
 STAYS = 20.0  # seconds for which Streamlit keeps a session whose socket has closed: `disconnectedSessionTTL`
+END_OF_A_RUN = 200  # bytes at most of the message that says it
 WRONG, UNWELCOME = 1002, 1008  # WebSocket close codes
 GONE, STORM = "websocket.disconnect", "headlight.storm"  # ASGI's word, and our own
 
@@ -54,6 +57,9 @@ class AllSockets:
         limits = self.limits
         self.addresses = AddressBuckets(limits.messages_per_second_per_address, limits.messages_at_once_per_address)
         self.typed = Held(limits.bytes_typed, limits.bytes_typed_per_address)
+        self.runs = Turns(
+            limits.runs_at_once, limits.runs_at_once_per_address, limits.run_lent, limits.runs_late_per_address
+        )
 
     def make_room(self) -> None:
         """Cut whoever has the most that is not read, while all have too much of it."""
@@ -87,6 +93,7 @@ class GuardedSocket:
 
     def __exit__(self, *_: object) -> None:
         self.others.open.discard(self)
+        self.others.runs.give_back(self)
         for task in (self._reader, self._writer):
             if task is not None:
                 task.cancel()
@@ -99,6 +106,8 @@ class GuardedSocket:
         if message["type"] != "websocket.send":
             await self._send(message)
             return
+        if ends_a_run(message.get("bytes") or b""):
+            self.others.runs.give_back(self)
         self._leaving.append(message)
         self.unread += _size(message)
         if self._writer is None or self._writer.done():
@@ -163,6 +172,10 @@ class GuardedSocket:
                 said = TOO_LARGE if too_large else TOO_LONG
                 await self.send({"type": "websocket.send", "bytes": spoken(said)})
                 continue
+            if kind == "rerun_script":
+                await self._unless_gone(self.others.runs.take(self, self.address))
+                if self._over.is_set():
+                    continue
             if kind in WELCOME:
                 return message
             metrics.DROPPED.labels(kind).inc()
@@ -193,8 +206,16 @@ class GuardedSocket:
         wait = max(self.bucket.take(cost), self.others.addresses.take(self.address, cost))
         if wait:
             metrics.DELAYED.inc()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._over.wait(), wait)
+            await self._unless_gone(asyncio.sleep(wait))
+
+    async def _unless_gone(self, awaited: Coroutine[Any, Any, None]) -> None:
+        """Wait for something, or until the visitor has gone."""
+        tasks = [asyncio.ensure_future(awaited), asyncio.ensure_future(self._over.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     async def _end(self, code: int, why: str) -> Message:
         """Close the socket, and tell Streamlit that the visitor has gone."""
@@ -222,6 +243,17 @@ def kind_of(data: bytes) -> str | None:
     if kind == "backend_operation_request":
         return message.backend_operation_request.WhichOneof("payload") or ""
     return kind
+
+
+def ends_a_run(data: bytes) -> bool:
+    """Whether this message says that a page is drawn; one that is drawn anew at once has not ended."""
+    message = ForwardMsg()
+    try:
+        message.ParseFromString(data if len(data) <= END_OF_A_RUN else b"")
+    except DecodeError:
+        return False
+    status = message.script_finished if message.WhichOneof("type") == "script_finished" else None
+    return status not in (None, ForwardMsg.FINISHED_EARLY_FOR_RERUN)
 
 
 def spoken(sentence: str) -> bytes:

@@ -21,7 +21,7 @@ from hosting.guard import FULL, Guard
 from hosting.limits import AddressBuckets, Limits, address_of
 from hosting.sockets import TOO_LARGE, TOO_LONG
 
-LIMITS = Limits(sockets=100, sockets_per_address=60)
+LIMITS = Limits(sockets=100, sockets_per_address=60, runs_at_once=100, runs_at_once_per_address=100)
 
 
 class Streamlit:
@@ -322,6 +322,42 @@ def test_many_sockets_of_one_address_share_its_rate_and_others_do_not_wait() -> 
 
     assert asyncio.run(storm()) < 0.3
     assert len(inside.heard) == 75 and inside.times[-1] - inside.times[0] > 0.4
+
+
+def test_one_page_of_an_address_is_drawn_at_a_time_and_others_do_not_wait_for_it() -> None:
+    """Whoever asks in many windows would have as much of the interpreter's time as all others together."""
+
+    class Draws(Streamlit):
+        """Takes 50 ms for a page, and says then that it is drawn; what was drawn anew at once has not ended."""
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            while (message := await receive())["type"] != "websocket.disconnect":
+                if message["type"] == "websocket.receive":
+                    self.heard.append(message["bytes"])
+                    self.open += 1
+                    self.most_open = max(self.open, self.most_open)
+                    for status in (ForwardMsg.FINISHED_EARLY_FOR_RERUN, ForwardMsg.FINISHED_SUCCESSFULLY):
+                        await asyncio.sleep(0.025)
+                        self.open -= status == ForwardMsg.FINISHED_SUCCESSFULLY
+                        ended = ForwardMsg(script_finished=status)
+                        await send({"type": "websocket.send", "bytes": ended.SerializeToString()})
+
+    async def crowd() -> float:
+        guard = Guard(inside, replace(LIMITS, runs_at_once_per_address=1))
+        many = [asyncio.create_task(Visitor([rerun()], stays=0.7).visit(guard)) for _ in range(8)]
+        gone = asyncio.create_task(Visitor([rerun("gone")], stays=0.01).visit(guard))  # before it is its turn
+        await asyncio.sleep(0.01)
+        start = time.monotonic()
+        await Visitor([rerun("other")], address="192.0.2.9", stays=0.08).visit(guard)
+        alone = time.monotonic() - start
+        await asyncio.gather(*many, gone)
+        assert len(guard.all_sockets.runs) == 0
+        return alone
+
+    inside = Draws()
+    assert asyncio.run(crowd()) < 0.25
+    assert inside.heard.index(rerun("other")) <= 1 and len(inside.heard) == 9
+    assert inside.most_open == 2  # one of each address
 
 
 @pytest.mark.parametrize(("said", "code"), [("a text frame", 1002), (b"\xff\xff\xff", 1002)])

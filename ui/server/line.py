@@ -1,6 +1,6 @@
 """Who may compute next: addresses take turns, so that whoever asks in fifty windows does not stand before all others.
 
-    line = Line(at_once=2, per_address=32)
+    line = Line(at_once=1, per_address=32)
     with line.place("192.0.2.7", 20.0):      # waits at most so many seconds; Busy where it does not come to that
         …
 

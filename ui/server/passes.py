@@ -123,16 +123,16 @@ def in_turn(loaded: ModelHandle) -> AbstractContextManager[None]:
 def _my_turn(key: Hashable) -> Iterator[None]:
     """Wait for the model and for one of the machine's few places, but not for ever, and not behind too many others."""
     state, wait = shared.STATE, shared.STATE.longest_wait
-    with place(state.queue, 0), _in_line(), place(state.turn(key), wait), place(state.passes, wait):
+    with place(state.queue, 0), _in_line(key), place(state.passes, wait):
         yield
 
 
 @contextmanager
-def _in_line() -> Iterator[None]:
-    """Hold a place among those who may compute; addresses take turns."""
+def _in_line(key: Hashable) -> Iterator[None]:
+    """Hold the model, for which addresses take turns."""
     with ExitStack() as held:
         try:
-            held.enter_context(shared.STATE.line.place(address_of_page(), shared.STATE.longest_wait))
+            held.enter_context(shared.STATE.line(key).place(address_of_page(), shared.STATE.longest_wait))
         except Busy:
             _note_busy()
             raise

@@ -72,15 +72,14 @@ class SharedState:
         self.jobs: dict[str, Job] = {}
         self.passes = threading.BoundedSemaphore(settings().passes)
         self.queue = threading.BoundedSemaphore(settings().passes + 2 * settings().queue)
-        self.line = Line(settings().passes, settings().queue)
         self.longest_wait: float = settings().wait  # seconds
-        self.turns: dict[Hashable, threading.Lock] = {}
+        self.lines: dict[Hashable, Line] = {}
         self.lock = threading.Lock()
 
-    def turn(self, key: Hashable) -> threading.Lock:
-        """The lock of one model: it has one pass at a time."""
+    def line(self, key: Hashable) -> Line:
+        """Who waits for a pass of one model, which has one at a time."""
         with self.lock:
-            return self.turns.setdefault(key, threading.Lock())
+            return self.lines.setdefault(key, Line(1, settings().queue))
 
 
 STATE = SharedState()

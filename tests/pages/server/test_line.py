@@ -82,8 +82,8 @@ def _wait(line: Line, address: str, longest: float) -> None:
 
 def test_a_page_stands_in_the_line_of_its_visitors_address(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    place = shared.STATE.line.place
-    monkeypatch.setattr(shared.STATE.line, "place", lambda who, longest: asked.append(who) or place(who, longest))
+    place = Line.place
+    monkeypatch.setattr(Line, "place", lambda line, who, wait: asked.append(who) or place(line, who, wait))
     monkeypatch.setattr(type(st.context), "ip_address", property(lambda _: "2001:db8:1:2:3::4"))
     open_page("all_heads", text="a fox that stands in line")
     assert set(asked) == {"2001:db8:1:2::/64"}
