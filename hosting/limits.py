@@ -30,8 +30,8 @@ class Limits:
     messages_at_once: float = 45.0
     runs_at_once: int = 8  # pages that are drawn at the same time, see hosting/turns.py
     runs_at_once_per_address: int = 1
-    run_lent: float = 1.0  # seconds, after which a run keeps nobody waiting, …
-    runs_late_per_address: int = 12  # … as long as no more than these of its address do so
+    run_lent: float = 3.0  # seconds, after which a run keeps nobody waiting, …
+    runs_late_per_address: int = 8  # … as long as no more than these of its address do so
     messages_waiting: int = 200  # of one socket; who sends more than it may wait for is cut
     bytes_waiting: int = 8_000_000
     bytes_typed: int = 32_000_000  # of all sockets, each counted by its largest message: a session keeps what is typed

@@ -14,7 +14,7 @@ from collections.abc import Hashable
 class Turns:
     """So many at once in all, so many of one address, and for each address a line of its own.
 
-        turns = Turns(in_all=8, per_address=1, lent=1.0, late=12)
+        turns = Turns(in_all=8, per_address=1, lent=3.0, late=8)
         await turns.take(socket, "192.0.2.7")   # returns when it is this socket's turn
         turns.give_back(socket)
 

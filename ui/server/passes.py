@@ -1,4 +1,4 @@
-"""Forward passes for everybody: one a model at a time, a few on the machine, and each result made once and shared.
+"""Forward passes for everybody: a few at a time on the machine, and each result made once and shared.
 
     passes.trace(model, "a sentence")        # one forward pass, or the one that somebody ran before
     passes.run_uncached(model, "a sentence") # a pass that nobody will ask for again
@@ -11,8 +11,8 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -104,7 +104,7 @@ def _run(loaded: ModelHandle, text: Text, options: dict[str, Any], plain: TraceH
 def _in_turn(loaded: ModelHandle, compute: Callable[[], T]) -> T:
     """What a pass gives, once it is its turn; how long it waited and took goes into the log."""
     came = time.perf_counter()
-    with _my_turn(key_of(loaded)):
+    with in_turn(loaded):
         began = time.perf_counter()
         result = compute()
     ended = time.perf_counter()
@@ -114,25 +114,23 @@ def _in_turn(loaded: ModelHandle, compute: Callable[[], T]) -> T:
     return result
 
 
-def in_turn(loaded: ModelHandle) -> AbstractContextManager[None]:
-    """Hold a place of the queue for work of a model that is no trace, such as one word of those that it writes."""
-    return _my_turn(key_of(loaded))
-
-
 @contextmanager
-def _my_turn(key: Hashable) -> Iterator[None]:
-    """Wait for the model and for one of the machine's few places, but not for ever, and not behind too many others."""
+def in_turn(loaded: ModelHandle) -> Iterator[None]:
+    """Hold a place of the queue for work of a model, be it a trace or one word of those that it writes.
+
+    Waits for the model and for one of the machine's few places, but not for ever, and not behind too many others.
+    """
     state, wait = shared.STATE, shared.STATE.longest_wait
-    with place(state.queue, 0), _in_line(key), place(state.passes, wait):
+    with place(state.queue, 0), _in_line(loaded), place(state.passes, wait):
         yield
 
 
 @contextmanager
-def _in_line(key: Hashable) -> Iterator[None]:
+def _in_line(loaded: ModelHandle) -> Iterator[None]:
     """Hold the model, for which addresses take turns."""
     with ExitStack() as held:
         try:
-            held.enter_context(shared.STATE.line(key).place(address_of_page(), shared.STATE.longest_wait))
+            held.enter_context(shared.STATE.line(loaded.name).place(address_of_page(), shared.STATE.longest_wait))
         except Busy:
             _note_busy()
             raise

@@ -73,13 +73,17 @@ class SharedState:
         self.passes = threading.BoundedSemaphore(settings().passes)
         self.queue = threading.BoundedSemaphore(settings().passes + 2 * settings().queue)
         self.longest_wait: float = settings().wait  # seconds
-        self.lines: dict[Hashable, Line] = {}
+        self.lines: dict[str, Line] = {}
         self.lock = threading.Lock()
 
-    def line(self, key: Hashable) -> Line:
-        """Who waits for a pass of one model, which has one at a time."""
+    def line(self, name: str) -> Line:
+        """Who waits for a pass of one model. Those of the catalogue may have several passes at once.
+
+        Of any other, one at a time: some families keep something in a module while they compute (a length for their
+        rotation, the kind of attention).
+        """
         with self.lock:
-            return self.lines.setdefault(key, Line(1, settings().queue))
+            return self.lines.setdefault(name, Line(settings().passes if name in CATALOGUE else 1, settings().queue))
 
 
 STATE = SharedState()

@@ -114,8 +114,8 @@ def test_heads_are_switched_off_in_turn_only_in_a_sentence_that_a_page_may_cost(
 def test_a_translation_takes_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model writes it word by word: a long pass, in the queue like others."""
     turns: list[object] = []
-    turn = passes._my_turn
-    monkeypatch.setattr(passes, "_my_turn", lambda key: turns.append(key) or turn(key))
+    turn = passes.in_turn
+    monkeypatch.setattr(passes, "in_turn", lambda model: turns.append(model) or turn(model))
     lead(open_page("cross_attention", source="the small blue horse sees my red car"))
     assert len(turns) == 2  # what it writes, and the pass over both sentences
 

@@ -88,3 +88,11 @@ def test_a_page_stands_in_the_line_of_its_visitors_address(monkeypatch: pytest.M
     open_page("all_heads", text="a fox that stands in line")
     assert set(asked) == {"2001:db8:1:2::/64"}
     assert [network_of(said) for said in ("192.0.2.7", "nonsense", "")] == ["192.0.2.7", "", ""]
+
+
+def test_passes_of_the_catalogue_s_models_stand_side_by_side_and_of_any_other_one_at_a_time() -> None:
+    """Some families keep a length, or the kind of their attention, in a module while they compute."""
+    state = shared.SharedState()
+    free = {name: state.line(name)._free for name in ("minilm", "smollm2", "/models/my-own", "owner/a-model")}
+    assert free == {"minilm": 2, "smollm2": 2, "/models/my-own": 1, "owner/a-model": 1}
+    assert state.line("minilm") is state.line("minilm")

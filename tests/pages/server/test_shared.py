@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -308,6 +310,11 @@ def test_a_page_keeps_what_it_has_borrowed_until_the_next_one_begins(state: Shar
     assert turns == [(0, 1, 0), (2, 3, 2)]
 
 
+def named(name: str) -> Any:
+    """As much of a model as standing in line for it asks for."""
+    return SimpleNamespace(name=name)
+
+
 def test_a_full_queue_ends_in_a_clear_word_and_frees_its_place(
     state: SharedState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,18 +322,18 @@ def test_a_full_queue_ends_in_a_clear_word_and_frees_its_place(
     inside, leave = threading.Event(), threading.Event()
 
     def stay() -> None:
-        with passes._my_turn("model"):
+        with passes.in_turn(named("model")):
             inside.set()
             leave.wait(30)
 
     thread = threading.Thread(target=stay)
     thread.start()
     assert inside.wait(30)
-    with pytest.raises(cache.Busy, match="try again"), passes._my_turn("model"):
+    with pytest.raises(cache.Busy, match="try again"), passes.in_turn(named("model")):
         pass
     leave.set()
     thread.join(30)
-    with passes._my_turn("model"):
+    with passes.in_turn(named("model")):
         pass
 
 
@@ -424,9 +431,9 @@ def test_a_model_that_failed_says_why_and_can_be_tried_again(
 def test_a_queue_that_is_full_turns_people_away_at_once(state: SharedState, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(state, "queue", threading.BoundedSemaphore(1))
     monkeypatch.setattr(state, "longest_wait", 3600)
-    with passes._my_turn("model"), pytest.raises(cache.Busy, match="try again"), passes._my_turn("another"):
+    with passes.in_turn(named("model")), pytest.raises(cache.Busy, match="try again"), passes.in_turn(named("another")):
         pass
-    with passes._my_turn("another"):
+    with passes.in_turn(named("another")):
         pass
 
 
