@@ -36,7 +36,12 @@ class Rotation:
         return torch.atan2(self.sin, self.cos)
 
     def at(self, places: Tensor) -> Rotation:
-        """The same rotation for words that stand at other places: row i is what place `places[i]` had."""
+        """The same rotation for words that stand at other places: row i is what place `places[i]` had.
+
+        >>> pair = torch.tensor([0]), torch.tensor([1])
+        >>> Rotation(torch.zeros(2, 1), torch.tensor([[0.0], [1.0]]), *pair).at(torch.tensor([1, 0])).sin.tolist()
+        [[1.0], [0.0]]
+        """
         return Rotation(self.cos[places], self.sin[places], self.first, self.second)
 
 

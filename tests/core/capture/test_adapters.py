@@ -142,6 +142,15 @@ def test_an_adapter_put_in_after_a_model_was_wrapped_is_noticed() -> None:
         before.delta_e(0, 0)
 
 
+def test_weights_that_were_changed_a_little_are_noticed() -> None:
+    model = FAMILIES["gpt2"].build()
+    trace = ac.trace(ac.wrap(model, TOKENIZER), TEXT)
+    model.transformer.h[1].attn.c_proj.weight.data.mul_(1.0003)
+    with pytest.raises(ac.HeadlightError, match="no longer those of this trace"):
+        trace.delta_e(1, 0)
+    assert trace.delta_e(0, 0).any()  # another layer is as it was
+
+
 @pytest.mark.parametrize("how", ["scaled", "adapter", "unembedding"])
 def test_weights_that_were_changed_after_a_trace_are_noticed(how: str) -> None:
     """`p.data.mul_()` changes neither an address nor a version."""

@@ -192,3 +192,9 @@ def test_it_is_written_out():
     source = inspect.getsource(attention)
     for shortcut in ("scaled_dot_product_attention", "torch.softmax", "MultiheadAttention", "nn.functional", "einsum"):
         assert shortcut not in source
+
+
+def test_e_is_its_words_scaled_and_its_places() -> None:
+    """Some families scale their words alone (Gemma by √d_model), and add what the place gives."""
+    token, place, segment = (torch.randn(3, 4, generator=torch.Generator().manual_seed(n)) for n in range(3))
+    torch.testing.assert_close(attention.embed(token, place, None, segment, factor=2.0), 2 * token + place + segment)

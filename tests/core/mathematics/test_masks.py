@@ -73,7 +73,7 @@ def test_a_rule_stays_small_and_a_square_without_a_rule_is_kept():
 
 
 def test_what_a_mask_says_of_itself():
-    assert Mask().is_open and not Mask().is_causal
+    assert Mask().is_open and not Mask().is_causal and not Mask(ahead=2).is_causal
     assert Mask(ahead=0).is_causal and not Mask(ahead=0).is_open
     assert not Mask(real=torch.tensor([True])).is_open
 
