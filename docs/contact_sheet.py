@@ -78,7 +78,7 @@ def take(page: Page, url: str, tallest: int, file: Path) -> None:
     width = page.viewport_size["width"]  # type: ignore[index]
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(url, timeout=PATIENCE)
-    page.locator(".hl-lead, .hl-problem, .hl-badge, [data-testid=stException]").first.wait_for()
+    page.locator(".hl-lead, .hl-sheet, .hl-problem, .hl-badge, [data-testid=stException]").first.wait_for()
     if page.get_by_test_id("stException").count():
         raise RuntimeError(f"{url} has failed; the server's log says why")
     settled(page)

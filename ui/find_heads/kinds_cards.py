@@ -42,7 +42,8 @@ def draw(viewed: StreamView) -> str:
     with st.container(gap=None):
         table = _classified(viewed)
     left, right = st.columns([54, 46], gap="medium")
-    with left, widgets.card("kinds", WORDS.html("kinds.card"), kinds.cost(table)):
+    hint = words.together(WORDS.html("kinds.hint"), kinds.cost(table))
+    with left, widgets.card("kinds", WORDS.html("kinds.card"), hint):
         _map(viewed, table)
         with st.container(horizontal=True, gap="small", key="page_links"):
             go("all_heads", WORDS.text("kinds.open", head=viewed.name), layer=viewed.layer, head=viewed.head)
