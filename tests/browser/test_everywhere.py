@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
 WIDTHS = (320, 360, 390, 768, 1024, 1280, 1920, 2560)
 FITS = """() => ['[data-testid=stMain]', 'html'].every(where =>
-    [...document.querySelectorAll(where)].every(part => part.scrollWidth <= part.clientWidth + 1))"""
+    [...document.querySelectorAll(where)].every(part => part.scrollWidth <= part.clientWidth + 1))
+    && [...document.querySelectorAll('[data-testid=stButtonGroup] button')].every(choice =>
+        !choice.checkVisibility() || choice.getBoundingClientRect().right <= innerWidth)"""
 
 
 @pytest.mark.parametrize("page_name", PAGES)
