@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import pandas as pd
 import streamlit as st
 
 from attn_core.figures.circuits import score_parts as charts
@@ -59,7 +60,14 @@ def pairs(asked: AskedScore) -> None:
     fold(WORDS.text("pairs.fold"), "numbers_pairs", partial(st.dataframe, asked.parts.frame(), hide_index=True))
 
 
-def offer(asked: AskedScore) -> None:
-    """Let the visitor save the head's pattern, and every pair of writers with its number."""
-    name = f"score of head {asked.viewed.name} from {asked.word('q')} to {asked.word('k')}"
-    offer_stream(asked.viewed, asked.query, save_files.Numbers(name, lambda: asked.parts.frame().to_csv(index=False)))
+def offer(asked: AskedScore, without: pd.DataFrame | None) -> None:
+    """Let the visitor save the pattern, every pair of writers, what was brought, and the score `without` a writer."""
+    name, cell = asked.viewed.name, f"from {asked.word('q')} to {asked.word('k')}"
+    tables = [save_files.Numbers(f"score of head {name} {cell}", lambda: asked.parts.frame().to_csv(index=False))]
+    brought = asked.brought
+    if brought is not None:
+        found = save_files.Numbers(f"brought by head {name} {cell}", lambda: brought.frame().to_csv(index=False))
+        tables.append(found)
+    if without is not None:
+        tables.append(save_files.Numbers(f"head {name} {cell} without writers", partial(without.to_csv, index=False)))
+    offer_stream(asked.viewed, asked.query, *tables)

@@ -20,7 +20,6 @@ def draw(page: Page, views: Callable[[], object]) -> None:
     """The whole view; `views` draws the switch between the page's views."""
     headline = st.container(gap=None)
     asked = reading.of(page)
-    pictures.offer(asked)
     with headline:
         reading.lead(asked)
     views()
@@ -43,5 +42,6 @@ def draw(page: Page, views: Callable[[], object]) -> None:
     with left, cards.brought(asked):
         next_click.brought(asked)
     with right, cards.taken_out():
-        taken_out.taken_out(asked)
+        without = taken_out.taken_out(asked)
+    pictures.offer(asked, without)
     asked.offer_pictures()

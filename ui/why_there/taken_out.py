@@ -50,13 +50,13 @@ PARTS_OFF = Param(
 PARAMS = [OFF, PARTS_OFF]
 
 
-def taken_out(asked: AskedScore) -> None:
-    """One more pass for each of the largest writers, and how far the frozen split is from it."""
+def taken_out(asked: AskedScore) -> pd.DataFrame | None:
+    """One more pass for each of the largest writers, and how far the frozen split is from it; gives the table."""
     writers = [writer for writer, _ in asked.removable.writers]
     most = budget.fitting([(len(asked.viewed.queries), 1 + len(writers))])
     if most is not None:
         widgets.note(WORDS.text("taken.too_long", tokens=most))
-        return
+        return None
     with announced(WORDS.text("taken.running")) as told:
         really = []
         for done, writer in enumerate(writers, 1):
@@ -77,6 +77,7 @@ def taken_out(asked: AskedScore) -> None:
     if asked.removable.stay:
         widgets.reading(WORDS.html("taken.stay", writers=", ".join(asked.removable.stay)))
     _buttons(asked, writers)
+    return table
 
 
 def _buttons(asked: AskedScore, writers: list[Writer]) -> None:

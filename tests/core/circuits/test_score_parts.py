@@ -154,6 +154,25 @@ def test_the_frame_of_values_sums_to_the_length(bert):
     assert frame["along"].sum() == pytest.approx(np.linalg.norm(parts.vectors.sum(axis=0)))
 
 
+def test_alibi_is_a_part_of_its_own():
+    """No family with ALiBi goes through the library's interface; T5 with its slopes in the table is one."""
+    model = FAMILIES["t5"].build()
+    table = model.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight  # [bucket, head]
+    half = len(table) // 2  # words before come first, then those behind; near ones have a bucket each
+    slopes = 2.0 ** -torch.arange(1, table.shape[1] + 1)
+    with torch.no_grad():
+        table.zero_()
+        for distance in range(half // 2):
+            table[distance] = table[half + distance] = -slopes * distance
+    trace = ac.trace(ac.wrap(model, word_tokenizer(), name="alibi"), TEXT, target=TARGET)
+    for layer in range(trace.n_layers_of("encoder")):
+        parts = trace.score_parts(layer, 2, QUERY, KEY, stream="encoder")
+        assert parts.other == {"position bias": pytest.approx(-float(slopes[2]) * (QUERY - KEY), abs=1e-6)}
+        nearer = trace.score_parts(layer, 2, QUERY, OTHER, KEY, stream="encoder")
+        assert nearer.other["position bias"] == pytest.approx(float(slopes[2]) * (OTHER - KEY), abs=1e-6)
+        assert parts.residue <= 1e-5 and nearer.residue <= 1e-5
+
+
 def test_parts_that_cancel_are_said(bert):
     parts = bert[1].score_parts(1, 0, QUERY, KEY)
     assert parts.cancellation == pytest.approx(np.abs(parts.matrix).sum() / abs(parts.score))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from page_driver import array, checked, figure, html, lead, load, notes, open_page, table, text
 
@@ -14,6 +16,7 @@ from attn_core.circuits import explanation
 from attn_core.circuits.score_parts import compared_score
 from attn_core.text.numbers import signed_percent
 from ui import stream
+from ui.shell import save
 from ui.why_there import next_click, trail
 from ui.why_there.trail import Step
 
@@ -148,6 +151,29 @@ def test_a_writer_that_is_taken_out_has_its_score_of_one_more_pass(deep, trace) 
     assert compared_score(trace.stream(), 5, 3, CREATURE, FLUFFY, "mean") == parts.score
     worst = said["off by"].abs().max()
     assert f"off by at most {worst:.2f}; the score is {parts.score:.2f}" in text(deep)
+
+
+def test_every_table_of_a_score_is_a_file_and_the_lines_take_a_writer_out(monkeypatch, trace) -> None:
+    kept = []
+    add_views = save.SaveMenu.add_views
+
+    def seen(menu, views, *numbers):
+        kept.extend(numbers)
+        add_views(menu, views, *numbers)
+
+    monkeypatch.setattr(save.SaveMenu, "add_views", seen)
+    page = opened(**DEEP, menus=True)
+    files = [pd.read_csv(io.StringIO(numbers.make())) for numbers in kept]
+    parts, brought = trace.score_parts(5, 3, CREATURE, FLUFFY, "mean"), trace.value_parts(5, 3, CREATURE, FLUFFY)
+    assert [len(file) for file in files] == [parts.matrix.size, len(brought.writers), 6]
+    assert files[0]["part"].sum() == pytest.approx(parts.score, abs=1e-6)
+    np.testing.assert_allclose(files[2]["really"], table(page, "really")["really"], atol=6e-4)
+    (lines,) = [code.value for code in page.code if "score_parts" in code.value]
+    names: dict = {}
+    said = lines.splitlines()
+    exec("\n".join(said[:-1]) + f"\nresult = {said[-1]}", names)
+    (first,) = files[2][files[2]["without"] == str(names["writer"])].itertuples()
+    assert names["result"] == pytest.approx((first.really, first[3]), abs=1e-4)
 
 
 def test_before_any_head_has_written_the_vectors_of_words_and_places_are_taken_out(trace) -> None:
