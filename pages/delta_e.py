@@ -10,6 +10,7 @@ from ui.drawing import canvas, controls, widgets
 from ui.page import open_page
 from ui.shared_params import HEAD, LAYER
 from ui.shell.menu import ROOT
+from ui.stream_links import links_elsewhere
 
 PARAMS = [*stream.PARAMS, *head_map.PARAMS, *charts.PARAMS, *arrows.PARAMS]
 page = open_page("delta_e", PARAMS, models=READS_TEXT)
@@ -38,7 +39,7 @@ with right, cards.layer(update):
 with cards.parts(update):
     parts_table.table(update)
     parts_table.sum_line(update)
-    stream.links_elsewhere(update.viewed, update.position, "all_heads", "step_by_step", "why_there", "compare_heads")
+    links_elsewhere(update.viewed, update.position, "all_heads", "step_by_step", "why_there", "compare_heads")
 
 left, right = st.columns([56, 44], gap="medium")
 with left, cards.sources(update):

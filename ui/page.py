@@ -47,7 +47,6 @@ from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.models.entry import Entry, Example
 from attn_core.settings import VERSION
-from attn_core.traces.parity import worst_parity
 from ui.drawing import gallery, widgets
 from ui.followed_word import chosen_word, followed_word
 from ui.link import LinkState, open_link_state
@@ -57,7 +56,7 @@ from ui.server import cache, loading, passes
 from ui.server.line import network_of
 from ui.shared_params import CARD, HEAD, LARGE, LAYER, QUERY, STARTER, model_param, single_stacks, text_param
 from ui.shell import fetching, folds, known_words, menu, newcomer, own_sentence, save, styles
-from ui.shell.badges import parity, parity_of, provenance, weights
+from ui.shell.badges import of_traces
 from ui.shell.inputs import ask, take_back
 from ui.shell.menu import TITLES
 from ui.shell.progress import shown_problems, wait_for
@@ -198,18 +197,7 @@ class Page:
         `traces` are all that the page shows something of, each counted once; `also`, checks of passes that were not
         kept. How weights were kept is said of the traces' models and of further `models`.
         """
-        own = [*{cache.frozen(trace): trace for trace in traces}.values()]
-        kept = dict.fromkeys(_kept_as(name) for name in (*(trace.model_name for trace in own), *models))
-        said = "".join(weights(each) for each in kept)
-        return provenance(source) + said + parity(worst_parity([*map(parity_of, own), *also]))
-
-
-def _kept_as(name: str) -> str:
-    """How a model's weights were kept before they were converted, in words; "" where they were not."""
-    loaded = loading.model(name)
-    if loaded is not None:
-        return loaded.kept_as
-    return CATALOGUE[name].weights if name in CATALOGUE else ""
+        return of_traces(traces, source, models, also)
 
 
 def open_page(

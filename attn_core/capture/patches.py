@@ -17,8 +17,8 @@ from attn_core.errors import HeadlightError, check_index
 from attn_core.places import OF_A_HEAD, Place
 from attn_core.text.tokens import Tokens
 from attn_core.traces import parity
+from attn_core.traces.call import Replaced
 from attn_core.traces.changes import Changes, Donor, Patch
-from attn_core.traces.layer import Replaced
 from attn_core.traces.trace import Trace
 from attn_core.traces.wiring import Site, Tap, Wiring
 

@@ -17,8 +17,9 @@ from attn_core.errors import UnsupportedFamily
 from attn_core.masks import Mask, RelativeBias
 from attn_core.precision import name_of
 from attn_core.tolerances import coarsest
+from attn_core.traces.call import Call, Replaced
 from attn_core.traces.changes import Changes
-from attn_core.traces.layer import Call, Layer, Replaced, frozen
+from attn_core.traces.layer import Layer, frozen
 from attn_core.traces.wiring import Site, Tap, Wiring
 
 _PARTS = ("query", "key", "value", "output")

@@ -20,7 +20,8 @@ from attn_core.errors import check_index
 from attn_core.masks import row_slices
 from attn_core.precision import without_autocast
 from attn_core.text.tokens import Tokens
-from attn_core.traces.layer import Call, Layer
+from attn_core.traces.call import Call
+from attn_core.traces.layer import Layer
 from attn_core.traces.reader import Array, Flags
 from attn_core.traces.source import Source
 

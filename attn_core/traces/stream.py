@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from attn_core.errors import HeadlightError, check_index
 from attn_core.precision import through, without_autocast
 from attn_core.tolerances import coarsest
-from attn_core.traces import parity
+from attn_core.traces import comparisons
 from attn_core.traces.attention_readers import as_array
 from attn_core.traces.block import BlockKind
 from attn_core.traces.changes import Changes
@@ -169,7 +169,7 @@ class StreamTrace(DeltaReaders):
         `layers` are those that are checked, by default all. Raises IndexError for one that is not there.
         """
         chosen = self._layers if layers is None else [self._layer(n) for n in layers]
-        checked = parity.check(chosen, self._source.module())
+        checked = comparisons.check(chosen, self._source.module())
         return checked.with_own_pass(self._source.own_pass, self._source.own_weights)
 
     # --- Inside --------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import torch
 from attn_core.errors import HeadlightError
 from attn_core.precision import without_autocast
 from attn_core.text.tokens import Tokens
-from attn_core.traces import parity
+from attn_core.traces import comparisons
 from attn_core.traces.attention_readers import size_of, weights_table
 from attn_core.traces.changes import Changes
 from attn_core.traces.layer import Layer, frozen
@@ -200,7 +200,7 @@ class Trace(NamedStreamReaders):
         """
         wanted = None if layers is None else list(layers)
         found = [own._layers if wanted is None else map(own._layer, wanted) for own in self._streams.values()]
-        checked = parity.check((layer for some in found for layer in some), self._source.module())
+        checked = comparisons.check((layer for some in found for layer in some), self._source.module())
         return checked.with_own_pass(self._source.own_pass, self._source.own_weights)
 
     def score_parts(

@@ -47,6 +47,7 @@ APP = (
     ("shell",),
     ("page",),
     ("stream",),
+    ("stream_links",),
     (
         *("all_heads", "step_by_step", "delta_e", "word_senses", "compare_heads", "find_heads", "cross_attention"),
         *("why_there", "patching", "parameters", "lesson", "training", "predict_first", "teachers_kit", "about"),

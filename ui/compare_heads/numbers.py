@@ -21,7 +21,7 @@ from ui.page import Page
 from ui.shell import save_files
 from ui.shell.folds import fold
 from ui.shell.menu import go
-from ui.stream import card_link, score_link
+from ui.stream_links import card_link, score_link
 
 WORDS = words.beside(__file__)
 

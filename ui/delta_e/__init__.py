@@ -2,5 +2,5 @@
 
 Start with `token.py` (one token at one layer, computed once, no Streamlit) and `words.toml` (what is said).
 `headline` and `sentences` fill the sentences; `head_map`, `charts`, `arrows` and `parts_table` draw, on `cards`. May
-import `attn_core`, `ui.drawing`, `ui.server`, `ui.shell`, `ui.page`, `ui.stream`; no other page.
+import `attn_core`, `ui.drawing`, `ui.server`, `ui.shell`, `ui.page`, `ui.stream`, `ui.stream_links`; no other page.
 """

@@ -24,7 +24,7 @@ from ui.delta_e.token import TokenUpdate
 from ui.drawing import canvas, controls, gallery, markup, widgets
 from ui.param import choice, typed
 from ui.shell.folds import fold
-from ui.stream import open_head
+from ui.stream_links import open_head
 from ui.words import together
 
 WORDS = words.beside(__file__)

@@ -10,7 +10,7 @@ from attn_core.text.decoding import visible
 from ui import stream, words
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import controls
-from ui.stream import choose_word
+from ui.stream_links import choose_word
 
 if TYPE_CHECKING:
     from ui.page import Page

@@ -22,7 +22,8 @@ from ui.find_heads.search_cards import painted
 from ui.param import choice
 from ui.shared_params import OFF, parse_heads
 from ui.shell.folds import fold
-from ui.stream import StreamView, choose_word, row_names
+from ui.stream import StreamView, row_names
+from ui.stream_links import choose_word
 
 if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig

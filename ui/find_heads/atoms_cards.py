@@ -16,7 +16,8 @@ from ui.find_heads import atoms
 from ui.param import choice
 from ui.server import shared
 from ui.shell.folds import fold
-from ui.stream import StreamView, card_link, choose_word, open_head, score_link
+from ui.stream import StreamView
+from ui.stream_links import card_link, choose_word, open_head, score_link
 
 WORDS = words.beside(__file__)
 DRAWN = choice("drawn", WORDS.table("atoms.drawn"), label="Lines")

@@ -22,7 +22,8 @@ from ui.server import shared
 from ui.server.passes import run_uncached
 from ui.shell.folds import fold
 from ui.shell.menu import go
-from ui.stream import StreamView, card_link, open_head, score_link
+from ui.stream import StreamView
+from ui.stream_links import card_link, open_head, score_link
 
 if TYPE_CHECKING:
     from attn_core import Model

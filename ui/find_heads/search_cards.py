@@ -18,7 +18,8 @@ from ui.find_heads import search
 from ui.find_heads.search import Cell, Cells
 from ui.param import Param, choice
 from ui.shared_params import STARTER
-from ui.stream import StreamView, card_link, links_elsewhere, open_head, row_names, score_link
+from ui.stream import StreamView, row_names
+from ui.stream_links import card_link, links_elsewhere, open_head, score_link
 
 WORDS = words.beside(__file__)
 

@@ -14,6 +14,7 @@ from ui.patching import maps, paths, reading, sentences
 from ui.patching.params import MORE, SECOND
 from ui.patching.reading import Read
 from ui.shell import save_files
+from ui.stream_links import links_elsewhere, open_head
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,7 @@ def draw(page: Page) -> None:
     with right, widgets.card("row", WORDS.html("row.title", head=read.base.name), WORDS.html("row.hint")):
         _open_strongest(read, values)
         by_word = maps.opened_head(read)
-        stream.links_elsewhere(read.a, read.a.query, "all_heads", "step_by_step", "delta_e", "why_there")
+        links_elsewhere(read.a, read.a.query, "all_heads", "step_by_step", "delta_e", "why_there")
     with widgets.card("paths", WORDS.html("paths.title", head=read.base.name), WORDS.html("paths.hint")):
         reached = paths.into_opened(read, values)
     left, right = st.columns(2, gap="medium")
@@ -65,7 +66,7 @@ def _open_strongest(read: Read, values: np.ndarray | None) -> None:
     best = None if values is None else sentences.strongest(values)
     if best is not None and best != (read.base.layer, read.base.head):
         label = WORDS.text("row.open", head=sentences.named(best))
-        st.button(label, key="open_strongest", on_click=stream.open_head, args=best)
+        st.button(label, key="open_strongest", on_click=open_head, args=best)
 
 
 def _offer(read: Read, tables: list[tuple[str, pd.DataFrame | None]]) -> None:

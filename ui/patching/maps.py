@@ -20,7 +20,7 @@ from ui.patching.params import BY, PART, TENSOR
 from ui.patching.reading import Read
 from ui.shared_params import HEAD, LAYER
 from ui.shell.folds import fold
-from ui.stream import open_head
+from ui.stream_links import open_head
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from ui.patching import asked, maps, sentences
 from ui.patching.computing import computed
 from ui.patching.params import MLPS, THROUGH
 from ui.patching.reading import Read
-from ui.stream import open_head
+from ui.stream_links import open_head
 
 if TYPE_CHECKING:
     import pandas as pd

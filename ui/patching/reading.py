@@ -19,7 +19,8 @@ from ui.link import forget
 from ui.patching.asked import Answers, Asked, Pair, answers, parse_more, seconds_of_a_row
 from ui.patching.params import DIRECTION, JOHN, MORE, SECOND, TOM, WORD_A, WORD_B
 from ui.server import passes, shared
-from ui.stream import StreamView, choose_word
+from ui.stream import StreamView
+from ui.stream_links import choose_word
 
 if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens

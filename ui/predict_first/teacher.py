@@ -20,6 +20,7 @@ from ui.predict_first.question import MOST_CODES
 from ui.shared_params import HEAD, LAYER
 from ui.shell import share
 from ui.shell.menu import go
+from ui.stream_links import choose_word
 
 if TYPE_CHECKING:
     from ui.predict_first.question import Class, Question
@@ -79,7 +80,7 @@ def _choose(viewed: StreamView) -> None:
         controls.stepper(LAYER, viewed.n_layers - 1)
         controls.stepper(HEAD, viewed.n_heads - 1)
         names = [f"{visible(label)} ({i})" for i, label in enumerate(viewed.queries.labels)]
-        controls.word_picker("asked_word", names, viewed.query, stream.choose_word, width=160)
+        controls.word_picker("asked_word", names, viewed.query, choose_word, width=160)
 
 
 def _link(viewed: StreamView) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from attn_core.models.catalogue import CATALOGUE
 from attn_core.models.conversion import FROM_PICKLE
 from attn_core.text.numbers import scientific
-from attn_core.traces.parity import OWN_ATTENTION, TOLERANCE
+from attn_core.traces.parity import OWN_ATTENTION, TOLERANCE, worst_parity
 from ui import words
 from ui.drawing import markup
-from ui.server import shared
+from ui.server import cache, loading, shared
 
 if TYPE_CHECKING:
     from attn_core.traces.parity import Parity
@@ -30,6 +32,24 @@ def weights(kept: str) -> str:
     """How a model's weights were kept before they were converted, as an HTML badge; nothing for safetensors."""
     why = WORDS.text("badges.pickled") if kept == FROM_PICKLE else WORDS.text("badges.weights")
     return markup.badge(kept, "", why) if kept else ""
+
+
+def of_traces(
+    traces: Iterable[OneStreamHandle[Any]], source: str, models: Iterable[str], also: Iterable[Parity]
+) -> str:
+    """All badges of a page that shows something of these traces, each counted once; see `Page.badges`."""
+    own = [*{cache.frozen(trace): trace for trace in traces}.values()]
+    kept = dict.fromkeys(_kept_as(name) for name in (*(trace.model_name for trace in own), *models))
+    said = "".join(weights(each) for each in kept)
+    return provenance(source) + said + parity(worst_parity([*map(parity_of, own), *also]))
+
+
+def _kept_as(name: str) -> str:
+    """How a model's weights were kept before they were converted, in words; "" where they were not."""
+    loaded = loading.model(name)
+    if loaded is not None:
+        return loaded.kept_as
+    return CATALOGUE[name].weights if name in CATALOGUE else ""
 
 
 def parity_of(trace: OneStreamHandle[Any]) -> Parity:

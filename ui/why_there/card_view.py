@@ -21,6 +21,7 @@ from ui.server import shared
 from ui.shared_params import HEAD, LAYER
 from ui.shell import save_files
 from ui.shell.folds import fold
+from ui.stream_links import links_elsewhere
 from ui.why_there import card as said
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def draw(page: Page, views: Callable[[], object]) -> None:
         for sentence in card.left_out:
             widgets.note(sentence)
         fold(WORDS.text("whole.fold"), "numbers_card", partial(st.dataframe, card.frame(), hide_index=True))
-        stream.links_elsewhere(viewed, viewed.query, "all_heads", "step_by_step", "delta_e", "find_heads", card=False)
+        links_elsewhere(viewed, viewed.query, "all_heads", "step_by_step", "delta_e", "find_heads", card=False)
     _offer(viewed, card)
 
 

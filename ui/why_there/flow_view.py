@@ -19,7 +19,7 @@ from ui.server import budget
 from ui.shell import save_files
 from ui.shell.folds import fold
 from ui.shell.progress import announced
-from ui.stream import choose_word
+from ui.stream_links import choose_word, links_elsewhere
 from ui.why_there import taken_out
 from ui.why_there.flow import OFFERED, AskedFlow, flows_of, offered_words
 from ui.why_there.flow_picture import FlowPicture
@@ -72,7 +72,7 @@ def draw(page: Page, views: Callable[[], object]) -> None:
     with widgets.card("words", WORDS.html("words.title"), hint):
         _words(asked)
         fold(WORDS.text("picture.fold"), "numbers_flow", partial(st.dataframe, asked.table(), hide_index=True))
-        stream.links_elsewhere(viewed, viewed.query, "all_heads", "delta_e")
+        links_elsewhere(viewed, viewed.query, "all_heads", "delta_e")
     _offer(asked)
 
 

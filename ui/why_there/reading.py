@@ -13,7 +13,7 @@ from ui import stream, words
 from ui.drawing import controls, markup, widgets
 from ui.param import choice, whole
 from ui.shared_params import HEAD, KEY, LAYER, last_position
-from ui.stream import choose_word
+from ui.stream_links import choose_word
 from ui.why_there.score import AskedScore
 from ui.why_there.sentences import headline
 from ui.why_there.trail import TRAIL

@@ -8,6 +8,7 @@ import streamlit as st
 
 from ui import stream
 from ui.drawing import widgets
+from ui.stream_links import links_elsewhere
 from ui.why_there import cards, next_click, pictures, reading, taken_out
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def draw(page: Page, views: Callable[[], object]) -> None:
             pictures.matrix(asked)
         with cards.next_click():
             next_click.heads(asked)
-            stream.links_elsewhere(asked.viewed, asked.query, "all_heads", "step_by_step", "delta_e")
+            links_elsewhere(asked.viewed, asked.query, "all_heads", "step_by_step", "delta_e")
     with right, widgets.card("pairs"):
         pictures.pairs(asked)
 

@@ -21,7 +21,7 @@ from ui.drawing.markup import token_name
 from ui.param import choice
 from ui.shell.folds import fold
 from ui.shell.menu import go
-from ui.stream import open_head
+from ui.stream_links import open_head
 from ui.word_senses.comparison import PAIR, Meaning, SenseComparison
 from ui.words import together
 

@@ -16,7 +16,7 @@ from attn_core.capture.probing.short_run import ShortRun
 from attn_core.capture.running import attention_of, run_whole
 from attn_core.errors import HeadlightError, UnsupportedFamily
 from attn_core.traces import parity
-from attn_core.traces.layer import Call
+from attn_core.traces.call import Call
 
 # Where a model's output holds the weights of a stream, [1, head, query, key] of each layer.
 _GIVEN = {

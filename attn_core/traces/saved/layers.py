@@ -9,7 +9,8 @@ from torch import Tensor
 
 from attn_core.masks import Mask, RelativeBias
 from attn_core.tolerances import TOLERANCES
-from attn_core.traces.layer import Call, Layer, Replaced, frozen
+from attn_core.traces.call import Call, Replaced
+from attn_core.traces.layer import Layer, frozen
 from attn_core.traces.saved.tensors import NamedTensors
 from attn_core.traces.saved.wiring_json import MOST, TAPS, number, site_from_json, text
 from attn_core.traces.wiring import Site

@@ -19,8 +19,8 @@ import attn_core as ac
 from attn_core import masks
 from attn_core.capture.probing import own_pass
 from attn_core.masks import Mask
+from attn_core.traces import comparisons, parity
 from attn_core.traces import layer as layers
-from attn_core.traces import parity
 from attn_core.traces.parity import Parity
 
 SMALL = 16  # scores at a time, instead of `masks.CELLS`
@@ -267,13 +267,14 @@ def test_a_word_of_huge_values_hides_no_others_error(
     theirs[0] *= 1e6
     ours = theirs.clone()
     ours[5, -1] += 1e-3 * theirs[5, 32 - 32 // n_heads :].abs().max()  # in the last head
-    monkeypatch.setattr(parity, "_compared", lambda _layer, _model, rows, _: [((part, "x"), ours[rows], theirs[rows])])
+    rows_of_both = lambda _layer, _model, rows, _: [((part, "x"), ours[rows], theirs[rows])]  # noqa: E731
+    monkeypatch.setattr(comparisons, "_compared", rows_of_both)
     *others, last = run(gpt2).check(layers=[1]).comparisons
     assert last.error == pytest.approx(1e-3, rel=1e-3) and last.mean == pytest.approx(1e-3 / len(ours), rel=1e-3)
     assert len(others) == n_heads - 1 and not any(one.error for one in others)
-    assert parity.row_errors(torch.tensor([[1e-6], [1e-6], [1e-6]]), torch.tensor([[1e-9], [1.0], [1e6]])).tolist() == [
-        pytest.approx([each]) for each in (1e-6, 1e-6, 1e-12)
-    ]
+    assert comparisons.row_errors(
+        torch.tensor([[1e-6], [1e-6], [1e-6]]), torch.tensor([[1e-9], [1.0], [1e6]])
+    ).tolist() == [pytest.approx([each]) for each in (1e-6, 1e-6, 1e-12)]
 
 
 KINDS = ["query", "key", "value", "output matrix", "output bias", "mlp", "mask", "rotation", "heads"]

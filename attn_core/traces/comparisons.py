@@ -1,0 +1,116 @@
+"""Our tensors against those that left the model, layer by layer and row by row: what `Parity` sums up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from attn_core.errors import NoModel
+from attn_core.tolerances import SMALLEST, coarsest
+from attn_core.traces.block import BlockKind
+from attn_core.traces.parity import Comparison, Parity, worst_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from attn_core.traces.call import Call
+    from attn_core.traces.layer import Layer
+
+MODELS_OWN = "what the model's attention returned"
+CAPPED = "what our attention with capped scores returned, which the library's fused one refuses"
+NEXT, AFTER = "the stream that left the block", "the stream after attention"
+
+
+def check(layers: Iterable[Layer], model: nn.Module) -> Parity:
+    """The worst errors over these layers, computed anew from the model's weights, a block of queries at a time."""
+    comparisons, kinds = [], {"float32"}
+    for layer in layers:
+        kinds.add(layer.precision)
+        comparisons += layer_errors(layer, model)
+    errors = {name: [one.error for one in comparisons if one.part == name] for name in Parity._fields}
+    found = Parity(*(worst_of(own) for own in errors.values()))
+    found.comparisons, found.precision = tuple(comparisons), coarsest(kinds)
+    return found
+
+
+def layer_errors(layer: Layer, model: nn.Module) -> list[Comparison]:
+    """All that can be compared in a layer, row by row; before W_O head by head, too."""
+    import torch  # not above: pages that show a recorded result have no need of it
+
+    found: dict[tuple[str, str], list[tuple[Tensor, Tensor]]] = {}  # a block of rows each
+    for rows, block in layer.call.row_blocks():
+        real = slice(None) if block.blind is None else ~block.blind
+        for comparison, ours, theirs in _compared(layer, model, rows, block):
+            ours, theirs = ours[real], theirs[real]
+            n_parts = layer.call.n_heads if comparison[0] == "pattern" else 1
+            found.setdefault(comparison, []).append(_differences(ours, theirs, n_parts))
+    comparisons = []
+    for (part, against), blocks in found.items():
+        errors = row_errors(*(torch.cat(each) for each in zip(*blocks, strict=True)))
+        means = errors.mean(dim=0).tolist()
+        for head, (worst, mean) in enumerate(zip(errors.amax(dim=0).tolist(), means, strict=True)):
+            which = head if part == "pattern" else None
+            comparisons.append(Comparison(layer.site.stream, layer.site.layer, which, part, against, worst, mean))
+    return comparisons
+
+
+def _differences(ours: Tensor, theirs: Tensor, n_parts: int) -> tuple[Tensor, Tensor]:
+    """(the worst absolute difference, the largest value) of each row and part: [row, part·features] → [row, part]."""
+    ours, theirs = (each.reshape(len(each), n_parts, -1) for each in (ours, theirs))  # [row, part, feature]
+    return (ours - theirs).abs().amax(dim=-1), theirs.abs().amax(dim=-1)  # NaN where one of them has a NaN
+
+
+def row_errors(differences: Tensor, sizes: Tensor) -> Tensor:
+    """Worst differences relative to the largest values of their rows, all [row, part].
+
+    A row that is smaller than most is judged like the one in the middle: what is left of sums that nearly cancel is
+    rounding. So no row of huge values hides what is wrong with another.
+    """
+    middle = sizes.median(dim=0, keepdim=True).values  # [1, part]
+    return differences / sizes.maximum(middle).clamp_min(SMALLEST)
+
+
+def _compared(
+    layer: Layer, model: nn.Module, rows: slice, block: Call
+) -> Iterator[tuple[tuple[str, str], Tensor, Tensor]]:
+    """What is compared in some rows of a layer: (part and name, ours, the model's own), both [row, features]."""
+    joined = block.weigh_values(None).transpose(-3, -2).flatten(-2)  # [row, head·d_head], as attention returns it
+    judge = MODELS_OWN if layer.call.soft_cap is None else CAPPED
+    yield ("pattern", judge), joined, layer.call.weighted_values[rows]
+    try:
+        added = layer.attention_output(model, joined)  # [row, d_model]
+        yield ("delta", "what its output projection returned"), added, layer.own(layer.site.projected)[rows]
+        for name, ours, theirs in _sums(layer, model, rows, added):
+            yield ("residual", name), ours, theirs
+    except NoModel:  # of a trace that was opened from a file: what needs weights that it lacks is not compared
+        return
+
+
+def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """How one block adds up from what our attention gives, `added` [row, d_model]; nothing where that is unknown.
+
+    In a patched pass every sum starts from what the model went on with, and is compared with what it then computed.
+    """
+    site, taps = layer.site, layer.taps
+    if site.block is None or site.embedding is None:
+        return
+    if (
+        site.added is not None and site.added in layer.computed
+    ):  # the model went on with what was put there, whatever the heads add up to
+        added = taps[site.added][rows]
+    elif site.block is BlockKind.NORM_AFTER and site.added is not None:
+        added = layer.through(model, site.added.module, added)
+    total = taps[site.embedding][rows] + added
+    if site.block is BlockKind.PARALLEL and site.mlp is not None and site.next is not None:
+        yield NEXT, total + taps[site.mlp][rows], layer.own(site.next)[rows]
+    elif site.after is not None:
+        post_norm = site.block is BlockKind.POST_NORM
+        yield (
+            AFTER,
+            layer.through(model, site.after.module, total) if post_norm else total,
+            layer.own(site.after)[rows],
+        )
+        if site.mlp is not None and site.next is not None:
+            end = taps[site.after][rows] + taps[site.mlp][rows]
+            own = layer.through(model, site.next.module, end) if post_norm else end
+            yield NEXT, own, layer.own(site.next)[rows]
