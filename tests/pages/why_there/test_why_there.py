@@ -15,7 +15,7 @@ import attn_core as ac
 from attn_core.circuits import explanation
 from attn_core.circuits.score_parts import compared_score
 from attn_core.text.numbers import signed_percent
-from ui import stream
+from ui import stream_links
 from ui.shell import save
 from ui.why_there import next_click, trail
 from ui.why_there.trail import Step
@@ -384,7 +384,7 @@ def test_a_way_keeps_its_last_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_links_to_other_pages_take_the_word_along_that_the_page_chose(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[tuple[str, tuple[tuple[str, str], ...], dict[str, int]]] = []
-    monkeypatch.setattr(stream, "go", lambda page, label, *chosen, **where: said.append((page, chosen, where)))
+    monkeypatch.setattr(stream_links, "go", lambda page, label, *chosen, **where: said.append((page, chosen, where)))
     page = open_page("why_there", text="one mole of carbon dioxide", layer=1)
     chosen = re.search(r"updating ([^,]+),", lead(page))[1]
     at = load("minilm").read("one mole of carbon dioxide").labels.index(chosen)
