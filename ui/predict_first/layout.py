@@ -16,6 +16,7 @@ from ui.predict_first.code import MOST
 from ui.predict_first.painting import PAINTED, UNCOVERED
 from ui.shell import share
 from ui.shell.menu import ROOT, go
+from ui.stream_links import links_elsewhere
 
 if TYPE_CHECKING:
     from ui.predict_first.code import Painting
@@ -90,7 +91,7 @@ def whole_head(viewed: StreamView, asked: Question, painted: Painting) -> None:
         shares = [percent(float(w)) if i in asked.open else "–" for i, w in enumerate(asked.weights)]
         column = Column(WORDS.text("class.weight"), asked.weights, shares)
         gallery.bars(WORDS.text("card.table"), asked.labels, [column], says, marks=marks)
-        stream.links_elsewhere(viewed, row, "all_heads", "step_by_step", "delta_e", "why_there")
+        links_elsewhere(viewed, row, "all_heads", "step_by_step", "delta_e", "why_there")
     stream.offer_stream(viewed)
 
 
