@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from attn_core.errors import HeadlightError
 
-FORMATS = "html, png, svg, csv, json, npz"
+FORMATS = "html, png, svg, pdf, csv, json, npz"
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended
 OF_A_PATTERN = ("head", "word", "words", "hide_special", "scale", "queries_in", "target")  # options without meaning
 OF_A_PICTURE = ("scale", "queries_in")  # for numbers

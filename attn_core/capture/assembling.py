@@ -76,6 +76,7 @@ def source_of(model: Model) -> Source:
     name, reload = model.name, model.reload
     kept: Callable[[], Any] = weakref.ref(model.hf) if reload is not None else partial(getattr, model, "hf")
     tokenizer, rule, family = model.tokenizer, model.wiring.logits, model.family
+    knows_no_words = model.reads_other
     unembedding = model.unembedding
 
     def module() -> Any:
@@ -88,6 +89,8 @@ def source_of(model: Model) -> Source:
 
     def vocabulary() -> Vocabulary:
         hf = module()
+        if knows_no_words:
+            raise HeadlightError(f"{family} models know no words: they look at images, or listen.")
         head = hf.get_output_embeddings() if rule is not None else None
         matrix = (head if head is not None else hf.get_input_embeddings()).weight.detach()
         if matrix.shape[1] != hf.config.get_text_config(decoder=True).hidden_size:

@@ -23,6 +23,7 @@ from torch import nn
 
 from attn_core.capture.running import run_stack, running
 from attn_core.errors import EmptyText, HeadlightError
+from attn_core.text.positions import NAMES
 from attn_core.text.tokens import Tokens
 from attn_core.text.unknown_words import TextReader
 from attn_core.traces.wiring import Wiring
@@ -64,6 +65,11 @@ class Model:
         return bool(self.hf.main_input_name == "input_features")
 
     @property
+    def reads_other(self) -> bool:
+        """Whether it takes pixels or samples of sound, which are given as `inputs=`, in place of a text."""
+        return self.hf.main_input_name in NAMES
+
+    @property
     def n_parameters(self) -> int:
         """How many numbers it learnt, tied weights counted once."""
         return sum(p.numel() for p in self.hf.parameters())
@@ -97,6 +103,9 @@ class Model:
 
         A target is read `beside` its source: a word that neither vocabulary has is the same word in both.
         """
+        if self.reads_other:
+            main = self.hf.main_input_name
+            raise HeadlightError(f"{self.name} reads no text: give it inputs= with {main}, from its processor.")
         if self.reads_sound and not target:
             raise HeadlightError(f"{self.name} listens to speech: it reads no text, but a spectrogram [mel, frame].")
         if isinstance(text, str):

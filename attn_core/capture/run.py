@@ -22,7 +22,7 @@ from attn_core.capture.patches import patch_of
 from attn_core.capture.recorder import PassRecorder
 from attn_core.errors import EmptyText, HeadlightError, TextWasCut, check_index
 from attn_core.places import Place
-from attn_core.text import tokens
+from attn_core.text import positions, tokens
 from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import Changes
 from attn_core.traces.trace import Trace
@@ -50,7 +50,8 @@ def trace(
     default as many as the model may; a longer text is cut, with a `TextWasCut` warning.
     An encoder-decoder also needs `target`, what it is about to write (a text, or the decoder's ids as they are);
     a speech model takes `audio`, a spectrogram [mel, frame], in place of a text. `inputs` is what a tokenizer gave for
-    one sentence or pair, and goes to the model as it is, with segments and masks.
+    one sentence or pair, and goes to the model as it is, with segments and masks; of a model that looks at images or
+    listens to samples, what its processor gave for one of them, whose positions are then named by place or time.
     `patch` puts something else at places of the pass, for this call only: `{ac.at.head(0, 3): other_trace}`. `ac.at`
     names the places; what is put there is a trace, whose tensor of the same place it is, an array of the place's shape
     (see `attn_core.places`), or "zero" or "mean", the mean over the sentence. What follows is computed from it.
@@ -75,6 +76,7 @@ def trace(
     with model.running(grad), recording_to(recorder):
         model.run(**given)
     check_patched(model, recorder)
+    read = read or _positions(model, given, recorder)
     made = assemble(model, recorder, read, changes)
     return with_gradients(made, recorder.nodes, model.wiring.logits) if isinstance(recorder, GradientRecorder) else made
 
@@ -143,7 +145,7 @@ def _inputs(
         if sound.dim() != 2:
             raise HeadlightError(f"Sound must be a spectrogram [mel, frame]; this has shape {list(sound.shape)}.")
         given: dict[str, Tensor] = {"input_features": sound[None]}
-        source = _times(model, sound.shape[1])
+        source = positions.of_frames(model.hf.config.max_source_positions, sound.shape[1])
     else:
         source = model.read_sentence(text)
         if source.from_ids:
@@ -163,9 +165,13 @@ def _inputs(
 
 def _as_they_are(model: Model, inputs: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, tuple[Tokens, Tokens]]]:
     """The same for what a tokenizer gave: nothing is added to it, cut or left out, but for labels of a training."""
-    if not hasattr(inputs, "keys") or "input_ids" not in inputs:
-        raise HeadlightError("inputs= is what a tokenizer gives for a text: a mapping that has input_ids.")
+    main = model.hf.main_input_name if model.reads_other else "input_ids"
+    if not hasattr(inputs, "keys") or main not in inputs:
+        what = "a processor gives" if model.reads_other else "a tokenizer gives for a text"
+        raise HeadlightError(f"inputs= is what {what}: a mapping that has {main}.")
     given = {name: _batch_of_one(name, inputs[name]) for name in inputs if name != "labels"}
+    if model.reads_other:
+        return given, {}  # how many positions that is shows in the pass
     source = _read_as_it_is(model, given["input_ids"])
     given = _with_positions(model, given)
     _warn_of_filler(model, given, source)
@@ -210,10 +216,18 @@ def _warn_of_filler(model: Model, given: Mapping[str, Tensor], read: Tokens) -> 
 def _batch_of_one(name: str, value: Any) -> Tensor:
     """[1, …], of an input with that axis or without."""
     tensor = torch.as_tensor(value)
-    tensor = tensor[None] if tensor.dim() == 1 else tensor
+    tensor = tensor[None] if tensor.dim() == (3 if name == "pixel_values" else 1) else tensor
     if tensor.dim() < 2 or len(tensor) != 1:
         raise HeadlightError(f"inputs= is one sentence or pair; its {name} has the shape {list(tensor.shape)}.")
     return tensor
+
+
+def _positions(model: Model, given: Mapping[str, Tensor], recorder: PassRecorder) -> dict[str, tuple[Tokens, Tokens]]:
+    """The same for an image or a sound, whose positions show in the pass."""
+    main = model.hf.main_input_name
+    read = positions.NAMES[main](model.hf.config, tuple(given[main].shape), recorder.calls[0].query.shape[2])
+    read = replace(read, from_inputs=True)
+    return {"self": (read, read)}
 
 
 def _read_as_it_is(model: Model, ids: Tensor, *, target: bool = False, beside: Tokens | None = None) -> Tokens:
@@ -249,11 +263,3 @@ def _target(model: Model, target: str | Sequence[int], source: Tokens) -> Tokens
     names = {place: label for place, (i, label) in enumerate(zip(ids, labels, strict=False)) if i in unknown}
     read = tokens.from_ids(model.tokenizer, ids, target=True, names=names)
     return replace(read, text=written.text, dropped=written.dropped, unread=written.unread, from_ids=False)
-
-
-def _times(model: Model, n_frames: int) -> Tokens:
-    """Positions of a sound, named by when they begin; a frame is 10 ms."""
-    n_positions = model.hf.config.max_source_positions
-    labels = [f"{i * n_frames / n_positions / 100:.2f} s" for i in range(n_positions)]
-    places = list(range(n_positions))
-    return Tokens("", places, labels, [False] * n_positions, list(places), list(labels))

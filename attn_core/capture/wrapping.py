@@ -19,6 +19,7 @@ from attn_core.capture.probing.refusals import refuse_not_finite
 from attn_core.capture.running import is_ours_always, run_stack, running
 from attn_core.errors import HeadlightError
 from attn_core.precision import NUMBER_TYPES, float32_copy, is_float32_on_cpu, name_of
+from attn_core.text.positions import NAMES
 from attn_core.traces.wiring import Wiring
 
 _LOCKS: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictionary()
@@ -26,7 +27,7 @@ _LOCKS: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictiona
 
 def wrap(
     hf_model: Any,
-    tokenizer: Any,
+    tokenizer: Any = None,
     *,
     name: str | None = None,
     limit: int | None = None,
@@ -35,6 +36,7 @@ def wrap(
     """Make a transformers model traceable; outside our calls it behaves as it did before, and `unwrap` undoes it.
 
     `limit` is how many tokens of a sentence are read at most, by default as many as the model was made for.
+    A model that looks at images or listens to samples of sound needs no tokenizer.
     A model in bfloat16 or float16, or on a GPU, is traced as it is; readers compute in float32, on its device.
     Runs it once on five tokens to find its wiring; where it is not in float32 on the CPU, that is found in a copy that
     is, which is let go at once. Raises UnsupportedFamily where attention does not go through the library's interface,
@@ -75,7 +77,7 @@ def _refuse_what_is_none(hf_model: Any, tokenizer: Any) -> None:
         raise HeadlightError(
             f"{type(hf_model).__name__} is no model of the transformers library; wrap the model inside."
         )
-    if not hasattr(tokenizer, "convert_ids_to_tokens"):
+    if not hasattr(tokenizer, "convert_ids_to_tokens") and getattr(hf_model, "main_input_name", "") not in NAMES:
         raise HeadlightError("A tokenizer of the transformers library is needed, to say what the tokens are.")
     if any(p.is_meta for p in hf_model.parameters()):
         raise HeadlightError(

@@ -6,7 +6,9 @@ Each is explained where it is computed, in `attention_readers`, `delta_readers` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
 
 from attn_core.attention import AttentionWeights
 from attn_core.traces.block import BlockKind
@@ -148,6 +150,10 @@ class NamedStreamReaders:
     def mlp_added(self, layer: int, *, stream: str | None = None) -> Array:
         """What the MLP adds to the residual stream, after its own norm where it has one: [query, d_model]."""
         return self.stream(stream).mlp_added(layer)
+
+    def tensors(self, layer: int, *, stream: str | None = None) -> Mapping[str, Tensor]:
+        """What is kept of a layer, by name, without a copy: torch tensors in float32, where the model is."""
+        return self.stream(stream).tensors(layer)
 
     def final_embedding(self, *, stream: str | None = None) -> Array:
         """What the model's last layer says of every token, after any final norm: [query, d_model]."""

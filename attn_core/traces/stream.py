@@ -11,7 +11,7 @@ Readers return fresh float32 arrays, and raise IndexError, naming the range, for
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from textwrap import shorten
 from typing import Protocol
@@ -28,7 +28,7 @@ from attn_core.traces.attention_readers import as_array
 from attn_core.traces.block import BlockKind
 from attn_core.traces.changes import Changes
 from attn_core.traces.delta_readers import DeltaReaders
-from attn_core.traces.layer import Layer
+from attn_core.traces.layer import Layer, frozen
 from attn_core.traces.parity import Parity
 from attn_core.traces.reader import Array
 from attn_core.traces.source import KeptOutputs, Vocabulary
@@ -137,6 +137,21 @@ class StreamTrace(DeltaReaders):
         if self._final_norm is None:
             return np.array(vectors, dtype=np.float32)
         return self._through(self._final_norm, vectors)
+
+    def tensors(self, layer: int) -> Mapping[str, Tensor]:
+        """What is kept of a layer, by name, without a copy: torch tensors in float32, where the model is.
+
+        "query" [head, query, d_head], "key" and "value" [group, key, d_head], "weighted_values" [query, head·d_head],
+        and of the stream, [token, d_model], what was found: "embedding", "projected", "added", "after", "mlp", "next".
+        They are the trace's own, and other readers read them: work on a clone.
+        """
+        found = self._layer(layer)
+        names = ("embedding", "projected", "added", "after", "mlp", "next")
+        taps = {name: getattr(found.site, name) for name in names}
+        around = {name: found.taps[tap] for name, tap in taps.items() if tap is not None}
+        call = found.call
+        own = {"query": call.query, "key": call.key, "value": call.value, "weighted_values": call.weighted_values}
+        return frozen(own | around)
 
     # --- Words and proof -----------------------------------------------------------------------------------------
 

@@ -245,6 +245,22 @@ class Trace(NamedStreamReaders):
         """One head's pattern as a Plotly figure."""
         return _notebook("heatmap")(self.detached(), self.stream(stream).name, layer, head)
 
+    def links(self, layer: int, head: int, *, stream: str | None = None) -> Any:
+        """One head as lines between two columns of words, as a Plotly figure."""
+        return _notebook("links")(self.detached(), self.stream(stream).name, layer, head)
+
+    def overview(self, *, stream: str | None = None) -> Any:
+        """Every head's pattern at a glance, as a Plotly figure."""
+        return _notebook("overview")(self.detached(), self.stream(stream).name)
+
+    def to_xarray(self, *, stream: str | None = None) -> Any:
+        """Every head's numbers of a stream as an `xarray.Dataset` with named axes.
+
+        `pattern` [layer, head, query, key], NaN where masked, and `delta_e_size` [layer, head, query], with the tokens
+        along query and key. Raises HeadlightError where xarray is missing.
+        """
+        return _notebook("dataset")(self.detached(), self.stream(stream).name)
+
     def _repr_html_(self) -> str:
         """What a notebook draws for a trace; of an encoder-decoder, its cross-attention; of a long text, its name."""
         if max(len(own.key_tokens) for own in self._streams.values()) > MOST_DRAWN:

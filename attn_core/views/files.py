@@ -1,4 +1,4 @@
-"""Take a view away: its numbers (CSV, JSON, NPZ), its picture (PNG, SVG), or one offline HTML file that still works.
+"""Take a view away: its numbers (CSV, JSON, NPZ), its picture (PNG, SVG, PDF), or an offline HTML file that works.
 
 Every file says what it shows: model, head, sentence, switches, version. An offline file remembers its link, so that
 `read` can open the same view again.
@@ -10,6 +10,7 @@ import csv as csv_files
 import io
 import json as json_files
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -37,7 +38,11 @@ class Vectors(Protocol):
 
 
 WIDTH = 760  # of a picture, in units
-FORMATS = ("html", "png", "svg", "csv", "json", "npz")
+FORMATS = ("html", "png", "svg", "pdf", "csv", "json", "npz")
+PICTURES = ("png", "svg", "pdf")
+UNITS_PER_MM = 96 / 25.4
+WIDTHS = {"column": 82.5, "page": 171.5}  # mm, of two-column proceedings
+NARROWEST, WIDEST = 50, 400  # mm
 
 
 def csv(view: View) -> str:
@@ -128,18 +133,36 @@ def figure(view: View) -> go.Figure:
     )
 
 
-def picture(view: View, kind: str) -> bytes:
-    """The shown head as "png" (three pixels a unit) or "svg". Raises HeadlightError where there is no Chrome."""
-    return rendered(for_paper(figure(view), view.caption()), kind)
+def picture(view: View, kind: str, width: str | float | None = None) -> bytes:
+    """The shown head as "png", "svg" or "pdf", on white with its caption.
+
+    `width` is "column", "page" or millimetres: the picture is laid out anew at that width, so its letters are as large
+    as in any other, 7.9 points at least. Raises HeadlightError where kaleido or Chrome is missing.
+    """
+    return rendered(for_paper(figure(view), view.caption(), units(width)), kind)
 
 
-def for_paper(made: go.Figure, caption: str) -> go.Figure:
+def units(width: str | float | None) -> int:
+    """A width as units of a picture. Raises ValueError for a word that is no width, and one that is out of bounds.
+
+    >>> units(None), units("column"), units(100)
+    (760, 312, 378)
+    """
+    if width is None:
+        return WIDTH
+    mm = WIDTHS.get(width) if isinstance(width, str) else width
+    if mm is None or not NARROWEST <= mm <= WIDEST:
+        raise ValueError(f'width is "column", "page" or {NARROWEST} to {WIDEST} millimetres, not {width!r}')
+    return round(mm * UNITS_PER_MM)
+
+
+def for_paper(made: go.Figure, caption: str, width: int = WIDTH) -> go.Figure:
     """A light figure made ready for a page: on white, one width for all, its caption below, nothing invisible."""
     from attn_core.figures.paper.caption import with_caption
 
     made = for_slide(made)
-    made.update_layout(width=WIDTH)
-    return with_caption(made, caption, WIDTH)
+    made.update_layout(width=width)
+    return with_caption(made, caption, width)
 
 
 def for_slide(made: go.Figure) -> go.Figure:
@@ -156,7 +179,18 @@ def _unseen(trace: Any) -> bool:
 
 
 def rendered(made: go.Figure, kind: str) -> bytes:
-    """A figure's file, "png" or "svg". Raises HeadlightError where there is no Chrome."""
+    """A figure's file, "png", "svg" or "pdf", the last two with cells as vectors and a PDF with its fonts in it.
+
+    Raises HeadlightError where kaleido or Chrome is missing.
+    """
+    if find_spec("kaleido") is None:
+        raise HeadlightError(
+            "A picture file needs the package kaleido: pip install headlight-attention[pictures]. CSV, JSON, NPZ and "
+            "HTML files work without."
+        )
+    from attn_core.figures.paper.vectors import with_vector_cells
+
+    made = made if kind == "png" else with_vector_cells(made)
     size = {"width": made.layout.width, "height": int(made.layout.height), "scale": 3 if kind == "png" else 1}
     try:
         return bytes(made.to_image(format=kind, **size))
@@ -198,19 +232,24 @@ def read(content: str | bytes) -> Saved:
     return Saved(page, link, caption)
 
 
-def save(view: View, path: str | Path) -> None:
-    """Write a view in the format that the file's name ends with. Raises ValueError for one that is not in `FORMATS`."""
+def save(view: View, path: str | Path, width: str | float | None = None) -> None:
+    """Write a view in the format that the file's name ends with; `width` is that of a picture, see `picture`.
+
+    Raises ValueError for a format that is not in `FORMATS`.
+    """
     path = Path(path)
     kind = path.suffix.lower().removeprefix(".")
-    path.write_bytes(content(view, kind))
+    path.write_bytes(content(view, kind, width))
 
 
-def content(view: View, kind: str) -> bytes:
-    """The bytes of a file of this kind, one of `FORMATS`."""
+def content(view: View, kind: str, width: str | float | None = None) -> bytes:
+    """The bytes of a file of this kind, one of `FORMATS`; of a picture, as wide as `picture` says."""
+    if width is not None and kind not in PICTURES:
+        raise ValueError(f"width= is that of a picture, one of {', '.join(PICTURES)}, not of {kind!r}")
     if kind not in FORMATS:
         raise ValueError(f"{kind!r} is no kind of file that can be written; choose one of {', '.join(FORMATS)}")
     if kind == "npz":
         return npz(view)
-    if kind in ("png", "svg"):
-        return picture(view, kind)
+    if kind in PICTURES:
+        return picture(view, kind, width)
     return {"html": html, "csv": csv, "json": json}[kind](view).encode()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from markupsafe import Markup
 
+from attn_core.errors import HeadlightError, NoModel
+from attn_core.figures.canvas.heads import pack_patterns
+from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
 from attn_core.traces.reader import Readable
@@ -17,6 +22,7 @@ from attn_core.views.view import View
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+    import xarray as xr
 
 
 @dataclass(frozen=True)
@@ -73,3 +79,59 @@ def show(
 def heatmap(trace: Readable, stream: str, layer: int, head: int) -> go.Figure:
     """One head's pattern as a Plotly figure, light, which a notebook draws and `write_html` or `to_json` keeps."""
     return files.figure(View(trace, layer, head, stream=stream).with_followed_word())
+
+
+def links(trace: Readable, stream: str, layer: int, head: int) -> go.Figure:
+    """One head as lines between two columns of words, as a Plotly figure, light; thicker lines carry more weight."""
+    from attn_core.figures.paper.draw import drawn
+
+    own = trace.stream(stream)
+    asks, answers = own.tokens, own.key_tokens
+    packed = pack_links(
+        own.pattern(layer, head)[None],
+        asks.labels,
+        None if answers is asks else answers.labels,
+        heads=[f"{layer}.{head}"],
+        may_look=own.may_look(layer),
+        query_special=asks.special,
+        key_special=answers.special,
+        query_words=asks.words,
+        key_words=answers.words,
+    )
+    return drawn(packed)
+
+
+def overview(trace: Readable, stream: str) -> go.Figure:
+    """Every head's pattern at a glance, a tile each, layers down and heads across, as a Plotly figure, light."""
+    from attn_core.figures.paper.draw import drawn
+
+    own = trace.stream(stream)
+    layers, same = range(own.n_layers), own.key_tokens is own.tokens
+    packed = pack_patterns(
+        map(own.patterns, layers),
+        own.n_layers,
+        own.tokens.labels,
+        None if same else own.key_tokens.labels,
+        may_look=[own.may_look(layer) for layer in layers],
+    )
+    return drawn(packed)
+
+
+def dataset(trace: Readable, stream: str) -> xr.Dataset:
+    """The numbers of every head with names on their axes; what `Trace.to_xarray` gives."""
+    try:
+        import xarray as xr
+    except ImportError:
+        raise HeadlightError("This needs the package xarray: pip install headlight-attention[tables].") from None
+    own = trace.stream(stream)
+    layers, axes = range(own.n_layers), ("layer", "head", "query")
+    patterns = [np.where(own.may_look(layer), own.patterns(layer), np.nan) for layer in layers]
+    arrays = {"pattern": ((*axes, "key"), np.stack(patterns))}
+    with suppress(NoModel):  # of a file that has no output matrices
+        arrays["delta_e_size"] = axes, np.stack([own.delta_e_sizes(layer) for layer in layers])
+    sizes = {"layer": own.n_layers, "head": own.n_heads, "query": len(own.tokens), "key": len(own.key_tokens)}
+    coordinates: dict[str, Any] = {axis: np.arange(size) for axis, size in sizes.items()}
+    coordinates["query_token"] = "query", np.array(own.tokens.labels)
+    coordinates["key_token"] = "key", np.array(own.key_tokens.labels)
+    about = {"model": own.model_name, "stream": own.name, "text": own.tokens.text, "changes": str(own.changes)}
+    return xr.Dataset(arrays, coordinates, about)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from attn_core.capture.hooks import AttentionCall, tensors_in
+from attn_core.errors import UnsupportedFamily
 from attn_core.traces.wiring import Tap
 
 
@@ -80,6 +81,11 @@ class ProbeRecorder:
 
     def on_attention(self, call: AttentionCall) -> None:
         self.time += 1
+        if len(call.query) != 1:
+            raise UnsupportedFamily(
+                "This model cuts what it reads into windows, and words attend only within their own; "
+                "that cannot be drawn yet."
+            )
         if not self.record.attention:
             self.record.causal = call.is_causal or (call.mask is not None and _looks_back_only(call.mask))
         self.record.attention.append(

@@ -7,6 +7,7 @@ import inspect
 import torch
 from torch import Tensor, nn
 
+from attn_core.capture.probing.inputs import is_known
 from attn_core.errors import DamagedModel, UnsupportedFamily
 
 _RECURRENT = ("rwkv",)  # what it calls attention is a recurrence: there is no pattern [query, key]
@@ -17,7 +18,12 @@ def outside(model: nn.Module) -> UnsupportedFamily:
     """Why a model whose run showed no attention call is refused: it reads no text, has no attention, or hides it."""
     family, reads = family_of(model), getattr(model, "main_input_name", "input_ids")
     asked = inspect.signature(model.forward).parameters
-    if reads in _READS or "pixel_values" in asked:
+    if "pixel_values" in asked and "input_ids" in asked:
+        return UnsupportedFamily(
+            f"{family} models read a text and an image in two stacks of their own: wrap one of them, such as "
+            "model.text_model or model.vision_model."
+        )
+    if reads in _READS and not is_known(model):
         return UnsupportedFamily(
             f"{family} models read {_READS.get(reads, 'images')}, and no text alone: there is no sentence to show."
         )

@@ -87,6 +87,7 @@ def stack_input_parts(
     stack: StreamTrace, embedding: NDArray[np.float32]
 ) -> tuple[InputParts, tuple[torch.nn.Module, ...]] | None:
     model, ids = stack.module(), stack.tokens.ids
-    if max(ids) >= model.get_input_embeddings().weight.shape[0]:  # type: ignore[operator]
-        return None  # moments of a sound, not words
+    table = getattr(model.get_input_embeddings(), "weight", None)  # type: ignore[operator]
+    if table is None or table.dim() != 2 or max(ids) >= len(table):
+        return None  # patches of an image or moments of a sound, not words
     return input_parts_and_modules(model, ids, torch.from_numpy(embedding))

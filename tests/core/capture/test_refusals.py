@@ -25,12 +25,13 @@ NO_ATTENTION = [
     tf.RwkvConfig(vocab_size=99, **_SMALL),
     tf.FNetConfig(vocab_size=99, intermediate_size=48, **_SMALL),
 ]
-NO_TEXT = [
-    (tf.ViTConfig(**_IMAGE), "images"),
-    (tf.DeiTConfig(**_IMAGE), "images"),
-    (tf.Dinov2Config(**_IMAGE), "images"),
-    (tf.Wav2Vec2Config(**_SOUND), "sound"),
-    (tf.HubertConfig(**_SOUND), "sound"),
+NO_TEXT = [  # and what it looks at or listens to is of a form that is not known
+    (tf.VideoMAEConfig(**_IMAGE, num_frames=2, decoder_num_hidden_layers=1), "images"),
+    (tf.VivitConfig(**_IMAGE, num_frames=2, tubelet_size=[2, 8, 8]), "images"),
+    (tf.ASTConfig(**_HEADS, patch_size=8, max_length=64, num_mel_bins=16), "sound"),
+]
+ELSEWHERE = [  # a bias of their own stands in the way of the library's interface
+    tf.WavLMConfig(**_SOUND),
 ]
 
 
@@ -54,6 +55,22 @@ def test_what_reads_no_text_says_what_it_reads(config: Any, reads: str) -> None:
     assert refusal(config) == (
         f"{config.model_type} models read {reads}, and no text alone: there is no sentence to show."
     )
+
+
+@pytest.mark.parametrize("config", ELSEWHERE, ids=lambda config: config.model_type)
+def test_attention_outside_of_the_interface_is_said_of_models_of_images_and_sound(config: Any) -> None:
+    assert refusal(config).startswith(f"{config.model_type} models compute attention outside the library's")
+
+
+def test_windows_that_attend_by_themselves_are_refused() -> None:
+    swin = tf.SwinConfig(image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4)
+    assert refusal(swin).startswith("This model cuts what it reads into windows")
+
+
+def test_two_stacks_of_their_own_are_wrapped_one_by_one() -> None:
+    text = {**_HEADS, "vocab_size": 99, "max_position_embeddings": 32, "bos_token_id": 1, "eos_token_id": 2}
+    said = refusal(tf.CLIPConfig(text_config=text, vision_config=_IMAGE, projection_dim=16))
+    assert "wrap one of them, such as model.text_model or model.vision_model" in said
 
 
 def test_learned_sinks_are_refused_by_the_familys_name() -> None:

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,9 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from plotly.colors import sample_colorscale
 
 import attn_core as ac
 from attn_core.__main__ import main
+from attn_core.figures.paper.vectors import with_vector_cells
 from attn_core.heads import baselines
 from attn_core.views import files
 from attn_core.views.snippets import compare as snippets
@@ -195,7 +198,47 @@ def test_cross_attention_has_two_sentences(translation):
 def test_a_picture_shows_its_labels_and_its_caption(causal):
     made = files.picture(View(causal, 0, 1, query=2), "svg").decode()
     assert "creature" in made and "head 0.1" in made and "query (asks)" in made and "Headlight 0.1.0" in made
+    assert "data:image/png" not in made  # cells are vectors
     assert files.picture(View(causal), "png").startswith(b"\x89PNG\r\n")
+
+
+def test_a_column_of_a_paper_has_letters_that_can_be_read(causal):
+    made = files.picture(View(causal, 0, 1), "svg", width="column").decode()
+    assert re.search(r'<svg[^>]* width="312"', made)
+    sizes = [float(size) for size in re.findall(r"font-size: ([0-9.]+)px", made)]
+    assert min(sizes) * 72 / 96 >= 7  # points: nothing was shrunk
+    printed = files.content(View(causal, 0, 1), "pdf", width=100)
+    assert printed.startswith(b"%PDF") and (b"FontFile" in printed or b"/FontDescriptor" in printed)
+    for width in ("poster", 10, 1_000):
+        with pytest.raises(ValueError, match='width is "column", "page" or 50 to 400 millimetres'):
+            files.picture(View(causal), "svg", width=width)
+    with pytest.raises(ValueError, match="width= is that of a picture"):
+        files.content(View(causal), "csv", width="column")
+
+
+def test_cells_as_vectors_have_the_colours_of_the_heatmap(causal):
+    figure = files.figure(View(causal, 0, 1))
+    (heatmap,) = [trace for trace in figure.data if trace.type == "heatmap"]
+    made = with_vector_cells(figure)
+    assert [trace.type for trace in figure.data].count("heatmap") == 1  # the figure itself is as it was
+    assert not any(trace.type == "heatmap" for trace in made.data)
+    cells = [shape for shape in made.layout.shapes if shape.type == "path"]
+    drawn = {}
+    for shape in cells:
+        for x, y in re.findall(r"M(-?[0-9.]+),(-?[0-9.]+)L", shape.path):
+            drawn[round(float(y) + 0.5), round(float(x) + 0.5)] = shape.fillcolor
+    numbers = np.array(heatmap.z, float)
+    assert drawn.keys() == {(q, k) for q, k in zip(*np.nonzero(np.isfinite(numbers)), strict=True)}
+    (darkest,) = {drawn[place] for place in [np.unravel_index(np.nanargmax(numbers), numbers.shape)]}
+    share = np.nanmax(numbers)
+    assert darkest == sample_colorscale([list(stop) for stop in heatmap.colorscale], [round(share * 255) / 255])[0]
+    assert [trace.marker.showscale for trace in made.data if trace.type == "scatter"].count(True) == 1
+
+
+def test_without_kaleido_a_picture_names_the_extra(trace, monkeypatch):
+    monkeypatch.setattr(files, "find_spec", lambda name: None)
+    with pytest.raises(ac.HeadlightError, match=r"package kaleido: pip install headlight-attention\[pictures\]"):
+        files.picture(View(trace), "png")
 
 
 def test_without_a_browser_a_picture_says_what_to_do(trace, monkeypatch):

@@ -94,3 +94,40 @@ def test_anybody_s_weights_are_shown_and_rows_that_do_not_sum_to_one_are_named()
 def test_what_are_no_weights_is_refused(given: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         ac.show(**given)
+
+
+def test_lines_and_overview_are_figures_of_the_very_numbers(trace: ac.Trace) -> None:
+    tiles = trace.overview()
+    drawn = {(own.meta["layer"], own.meta["head"]): own for own in tiles.data if isinstance(own.meta, dict)}
+    assert set(drawn) == {(layer, head) for layer in range(2) for head in range(4)}
+    for (layer, head), own in drawn.items():  # a weight has 254 steps in an overview
+        weights = np.where(trace.may_look(layer), trace.pattern(layer, head), np.nan)
+        np.testing.assert_allclose(np.array(own.z, float), weights, atol=0.005)
+    lines = trace.links(1, 2)
+    text = json.dumps(lines.to_plotly_json(), default=str)
+    assert all(label in text for label in trace.tokens.labels) and "1.2" in text
+    translation = ac.trace(ac.load("tiny-translator"), "the cat sleeps", target="le chat dort")
+    with pytest.raises(ValueError, match="stream must be one of"):
+        translation.overview()
+    assert "le" in json.dumps(translation.links(0, 0, stream="cross").to_plotly_json(), default=str)
+
+
+def test_an_xarray_names_its_axes_and_masks_what_has_no_weight(trace: ac.Trace) -> None:
+    found = trace.to_xarray()
+    assert dict(found.sizes) == {"layer": 2, "head": 4, "query": len(trace.tokens), "key": len(trace.tokens)}
+    here = found.pattern.sel(layer=1, head=2)
+    may_look = trace.may_look(1)
+    np.testing.assert_array_equal(here.values[may_look], trace.pattern(1, 2)[may_look])
+    assert np.isnan(here.values[~may_look]).all()
+    np.testing.assert_array_equal(found.delta_e_size.sel(layer=0).values, trace.delta_e_sizes(0))
+    assert list(found.key_token.values) == trace.tokens.labels
+    changed = ac.trace(ac.load("tiny-decoder"), SENTENCE, without=[(0, 1)]).to_xarray()
+    assert changed.attrs["changes"] == "without head 0.1 (nothing in its place)" and found.attrs["changes"] == ""
+
+
+def test_tensors_are_had_without_a_copy(trace: ac.Trace) -> None:
+    kept = trace.tensors(1)
+    assert kept["query"].data_ptr() == trace.tensors(1)["query"].data_ptr()
+    np.testing.assert_array_equal(kept["query"][2], trace.query(1, 2))
+    np.testing.assert_array_equal(kept["embedding"], trace.embedding(1))
+    np.testing.assert_array_equal(kept["added"], trace.attention_added(1))
