@@ -32,6 +32,7 @@ WORDS = words.beside(__file__)
 MOVES = choice("moves", ("head", "layer", "path"), label="Moves")
 PLANE = choice("plane", {"moves": "shows the moves best", "words": "shows the words best"}, label="Plane")
 PARAMS = [MOVES, AXES, PLANE]
+FAR = 10  # times the median length of E: what is longer is not drawn
 
 
 def switches(update: TokenUpdate) -> None:
@@ -67,6 +68,7 @@ def token_arrows(update: TokenUpdate) -> None:
 def _moves(update: TokenUpdate, n_axes: int) -> Drawn:
     reader, layer = update.reader, update.layer
     starts = reader.embedding(layer)  # [token, d_model]
+    far = _far_away(starts, update.position)
     if update.page.state["moves"] == "head":
         what, moves = f"head {update.viewed.name}", reader.delta_e(layer, update.head)
     else:
@@ -74,13 +76,22 @@ def _moves(update: TokenUpdate, n_axes: int) -> Drawn:
     if update.page.state["plane"] == "moves":  # ±, so that a direction which all moves share is not centred away
         view = geometry.fit_projection(np.concatenate([moves, -moves]), n_axes, "ΔE and −ΔE of every word")
     else:
-        view = geometry.fit_projection(np.concatenate([starts, starts + moves]), n_axes, "E and E + ΔE of every word")
+        ends = np.delete(np.concatenate([starts, starts + moves]), [*far, *(i + len(starts) for i in far)], axis=0)
+        view = geometry.fit_projection(ends, n_axes, "E and E + ΔE of every word")
     if update.page.state["moves"] == "head":
         near = _landmarks(update, update.ends, known=True)
     else:
         near = _landmarks(update, np.stack([starts[update.position], starts[update.position] + moves[update.position]]))
     figure = partial(
-        arrows.token_arrows, update.labels, starts, moves, view, what=what, chosen=update.position, landmarks=near
+        arrows.token_arrows,
+        update.labels,
+        starts,
+        moves,
+        view,
+        what=what,
+        chosen=update.position,
+        left_out=far,
+        landmarks=near,
     )
     table = pd.DataFrame(
         {
@@ -91,7 +102,21 @@ def _moves(update: TokenUpdate, n_axes: int) -> Drawn:
             "drawn %": (100 * geometry.norm(view.arrows(moves)) / geometry.norm(moves)).round(0),
         }
     )
-    return figure, about_axes(view, WORDS.html("arrows.moves", what=what)), table
+    said = WORDS.html("arrows.moves", what=what)
+    if far:
+        names = ", ".join(f"{visible(update.labels[i])} ({i})" for i in far)
+        said = words.together(said, WORDS.html("arrows.far", words=names, times=FAR))
+    return figure, about_axes(view, said), table
+
+
+def _far_away(starts: Array, followed: int) -> list[int]:
+    """Tokens so far from the others that these would shrink to one point, but for the followed one.
+
+    Language models make the E of the token that heads rest on hundreds of times as long (Sun et al. 2024, "Massive
+    Activations in Large Language Models").
+    """
+    sizes = geometry.norm(starts)
+    return [int(i) for i in np.flatnonzero(sizes > FAR * np.median(sizes)) if i != followed]
 
 
 def _path(update: TokenUpdate, n_axes: int) -> Drawn:

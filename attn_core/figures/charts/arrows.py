@@ -6,7 +6,7 @@ every axis says how much of the variance it keeps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -31,21 +31,23 @@ def token_arrows(
     what: str,
     theme: Theme,
     chosen: int | None = None,
+    left_out: Collection[int] = (),
     landmarks: Sequence[Landmarks] = (),
 ) -> ChartSpec:
     """E → E + ΔE for every token: `starts` and `moves` [token, d_model], drawn in two or three axes.
 
-    `what` names who adds ("head 0.3"); `chosen` is the token that stands out.
+    `what` names who adds ("head 0.3"); `chosen` is the token that stands out, those `left_out` are not drawn.
     """
-    lines = [_token_line(i, labels[i], starts[i], moves[i], projection, what) for i in range(len(labels))]
+    drawn = [i for i in range(len(labels)) if i not in left_out]
+    lines = {i: _token_line(i, labels[i], starts[i], moves[i], projection, what) for i in drawn}
     if len(lines) > MOST_LABELS:
-        lines = [line if i == chosen else _unlabelled(line) for i, line in enumerate(lines)]
-    colour, span = roles(theme), _span([line.points for line in lines])
+        lines = {i: line if i == chosen else _unlabelled(line) for i, line in lines.items()}
+    colour, span = roles(theme), _span([line.points for line in lines.values()])
     chart = framed(projection, theme)
     for group in landmarks:
         add_landmarks(chart, group, projection, theme)
     add_lines(
-        chart, [line for i, line in enumerate(lines) if i != chosen], colour["soft"], "other words", 1.4, theme, span
+        chart, [line for i, line in lines.items() if i != chosen], colour["soft"], "other words", 1.4, theme, span
     )
     if chosen is not None:
         add_lines(chart, [lines[chosen]], colour["delta"], f"{shorten(labels[chosen])} ({chosen})", 3, theme, span)

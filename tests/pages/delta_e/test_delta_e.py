@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from pathlib import Path
 
+import families
 import numpy as np
 import pytest
+import torch
 from page_driver import array, figure, html, lead, load, open_page, packets, table, text
 from streamlit.testing.v1 import AppTest
 
@@ -155,6 +158,27 @@ def test_arrows_say_true_lengths_and_angles(first, trace) -> None:
     axes = figure(first, "arrows")["layout"]
     assert "of the variance" in axes["xaxis"]["title"]["text"]
     assert axes["yaxis"]["scaleanchor"] == "x"
+
+
+def test_a_token_that_is_far_away_is_not_drawn_and_said(tmp_path: Path) -> None:
+    """As language models make the first one; its numbers stay, and it is drawn where it is the one to follow."""
+    made = families.save("gpt2", tmp_path)
+    with torch.no_grad():
+        made.transformer.wpe.weight[0] *= 1000
+    made.save_pretrained(tmp_path)
+    said = "whose E is more than 10 times as long as usual"
+
+    def names(page: AppTest) -> list[str]:
+        return [str(tip) for part in figure(page, "arrows")["data"] for tip in part.get("customdata") or ()]
+
+    for plane in ("moves", "words"):
+        page = opened(model=str(tmp_path), text="one grey fox", layer=1, head=1, query=2, plane=plane)
+        first = table(page, "turn °")["word"][0]
+        assert f"Not drawn: {first}, {said}" in text(page)
+        assert names(page) and not [tip for tip in names(page) if "</b> (0)" in tip]
+        assert len(table(page, "turn °")) == len(ac.trace(str(tmp_path), "one grey fox").tokens)
+    page = opened(model=str(tmp_path), text="one grey fox", layer=1, head=1, query=0)
+    assert said not in text(page) and [tip for tip in names(page) if "</b> (0)" in tip]
 
 
 # --- What a link restores ---------------------------------------------------------------------------------------------
