@@ -76,12 +76,14 @@ function printAllOfIt() {
     const background = getComputedStyle(document.querySelector(".stApp")).backgroundColor;
     return background.match(/\d+/g).slice(0, 3).every((part) => part < 128);
   }
-  /* The sentence and the model, which on screen stand in boxes. */
+  /* The sentences and the model, which on screen stand in boxes; a box beside the first is called by its name. */
   function* shown() {
-    const sentence = document.querySelector(".st-key-text input")?.value;
     const model = document.querySelector(".st-key-model [role=group], .st-key-model [data-baseweb=select]");
     const name = model?.querySelector("input")?.value || model?.innerText;
-    if (sentence) yield `“${sentence}”`;
+    for (const box of main().querySelectorAll("[data-testid=stTextInput] input")) {
+      const label = box.closest(".st-key-text") ? "" : `${box.ariaLabel ?? ""}: `;
+      if (box.value && !box.closest("details:not([open])")) yield `${label}“${box.value}”`;
+    }
     if (name) yield name.trim();
   }
   addEventListener("beforeprint", prepare);

@@ -9,6 +9,8 @@ from conftest import Visit, no_sideways_scroll
 from playwright.sync_api import Page, expect
 from server import PATIENCE, is_live, settled
 
+from ui.sentences import MOLES
+
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[3]
 PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
@@ -64,6 +66,10 @@ def test_a_printed_page_says_its_sentence_and_model(open_page: Visit) -> None:
     page.emulate_media(media="screen")
     page.wait_for_function("() => !globalThis.headlightPrinting", timeout=PATIENCE)
     expect(page.get_by_label("Sentence")).to_be_visible()
+    page.close()
+    page = on_paper(is_live(open_page("word_senses")))  # whose sentences stand in boxes of their own
+    shows = page.locator(".stMainBlockContainer").get_attribute("data-shows")
+    assert shows is not None and all(f"“{mole}”" in shows for mole in MOLES)
 
 
 def test_paper_itself_holds_all_of_it(open_page: Visit) -> None:
