@@ -126,7 +126,7 @@ def dataset(trace: Readable, stream: str) -> xr.Dataset:
     own = trace.stream(stream)
     layers, axes = range(own.n_layers), ("layer", "head", "query")
     patterns = [np.where(own.may_look(layer), own.patterns(layer), np.nan) for layer in layers]
-    arrays = {"pattern": ((*axes, "key"), np.stack(patterns))}
+    arrays: dict[str, Any] = {"pattern": ((*axes, "key"), np.stack(patterns))}
     with suppress(NoModel):  # of a file that has no output matrices
         arrays["delta_e_size"] = axes, np.stack([own.delta_e_sizes(layer) for layer in layers])
     sizes = {"layer": own.n_layers, "head": own.n_heads, "query": len(own.tokens), "key": len(own.key_tokens)}
