@@ -334,10 +334,13 @@ def test_a_pattern_that_the_values_do_not_show_is_found(monkeypatch: pytest.Monk
     """Five keys and values of two dimensions: weights can be wrong though weights · values are right."""
     settings = {"vocab_size": 99, "n_embd": 8, "n_layer": 2, "n_head": 4, "n_positions": 64}
     hf_model = tf.GPT2LMHeadModel(tf.GPT2Config(**settings)).eval()
-    right = own_pass._pattern
+    right, calls = own_pass._pattern, []
 
     def shifted(call: Any) -> torch.Tensor:
         pattern = right(call)
+        calls.append(call)
+        if len(calls) > 1:  # one layer is enough
+            return pattern
         *_, silent = torch.linalg.svd(call.value[1].T)  # [key, key]; its last rows see nothing of the values
         pattern[1, -1] += 0.05 * silent[-1]
         assert torch.allclose(pattern[1, -1] @ call.value[1], right(call)[1, -1] @ call.value[1], atol=1e-5)

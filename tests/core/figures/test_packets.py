@@ -48,6 +48,9 @@ def test_masked_is_not_zero_even_where_the_weight_is():
     assert list(body) == [254, MASKED, 254, 0]
     _, body = decode(pack_patterns(iter(weights), 1, words(2), may_look=[may_look]))
     assert list(body) == [254, MASKED, 254, 0]
+    twice = np.concatenate([weights, weights])  # each layer has a mask of its own
+    _, body = decode(pack_patterns(iter(twice), 2, words(2), may_look=[may_look, None]))
+    assert list(body) == [254, MASKED, 254, 0, 254, 0, 254, 0]
 
 
 @settings(max_examples=40, deadline=None)

@@ -212,3 +212,22 @@ def test_a_measure_says_how_it_is_written_on_an_axis_and_in_a_table():
     entropy, sink = measures.MEASURES["entropy"], measures.MEASURES["sink"]
     assert (entropy.axis, entropy.column_format, entropy.factor) == ("entropy (bits)", "%.2f bits", 1)
     assert (sink.axis, sink.column_format, sink.factor) == ("on the sink (share)", "%.1f %%", 100)
+
+
+def test_each_measure_of_a_reading_by_hand() -> None:
+    """[CLS], two words and [SEP] in a causal model: the sink is [CLS], [SEP] and nothing else."""
+    special = np.array([True, False, False, True])
+    row = np.array([[[0.4, 0.3, 0.1, 0.2]]])  # one head, one query, at place 2
+    read = measures.Reading(row, sink_keys(special.tolist(), causal=True), special, np.array([2]))
+    found = {name: measure.of(read).item() for name, measure in measures.MEASURES.items() if measure.of is not None}
+    assert found["sink"] == pytest.approx(0.6) and found["separator"] == pytest.approx(0.2)
+    assert found["entropy"] == pytest.approx(scipy_entropy([0.75, 0.25], base=2))
+    assert found["distance"] == pytest.approx(0.75)
+    first = replace(read, special=np.array([False, False, False, True]))  # a first word, which is the sink there too
+    assert measures.MEASURES["sink"].of(first).item() == pytest.approx(0.6)
+
+
+def test_a_query_without_a_choice_is_not_counted() -> None:
+    pattern, causal = np.array([[[1.0, 0.0], [0.75, 0.25]]]), np.tril(np.ones((2, 2), bool))
+    found = rules.score_rule(pattern, np.eye(2, dtype=bool), causal, np.zeros(2, bool))
+    assert found.share.item() == 0.25 and found.total.item() == 1.0

@@ -51,6 +51,12 @@ def test_a_vector_without_length_points_to_no_word(table):
     assert np.isfinite(found.deviations).all()
 
 
+def test_a_word_stands_out_at_the_other_end_too(table):
+    found = nearest_tokens.nearest(table, -table[17][None], 3, away=True)
+    assert found.ids[0, 0] == 17 and found.deviations[0, 0] < 0
+    assert found.stands_out[0].tolist() == [True, False, False]
+
+
 def test_a_word_stands_out_from_itself_and_noise_does_not(table):
     found = nearest_tokens.nearest(table, table[17][None], 3)
     assert found.ids[0, 0] == 17
