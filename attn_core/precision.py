@@ -91,7 +91,7 @@ def _through_linear(module: nn.Linear, vectors: Tensor) -> Tensor:
     """The same for a linear map in half precision, without a copy of it: a vocabulary's may take gigabytes."""
     given = vectors.to(module.weight.device)
     with without_autocast():
-        parts = [given @ rows.float().T for rows in module.weight.split(ROWS)]  # [..., row] each
+        parts = [given @ rows.float().T for rows in torch.split(module.weight, ROWS)]  # [..., row] each
         made = torch.cat(parts, dim=-1)
         return (made if module.bias is None else made + module.bias.float()).to(vectors.device)
 

@@ -145,4 +145,4 @@ def _offer(asked: AskedFlow) -> None:
 
 def _lines_of(asked: AskedFlow) -> str:
     """The picture's lines as a file."""
-    return asked.places().to_csv(index=False)
+    return FlowPicture(asked).table().to_csv(index=False)
