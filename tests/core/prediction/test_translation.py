@@ -35,6 +35,17 @@ def test_its_own_translation(model: ac.Model, trace: ac.Trace) -> None:
     assert ac.trace(model, ENGLISH, target=FRENCH).tokens_of("decoder")[0].ids == written.ids
 
 
+@pytest.mark.parametrize("family", ["bart", "marian"])
+def test_a_bias_of_the_vocabulary_counts_in_logits(family: str) -> None:
+    hf_model = families.FAMILIES[family].build()
+    hf_model.final_logits_bias.copy_(torch.randn(hf_model.final_logits_bias.shape))
+    trace = ac.trace(ac.wrap(hf_model, families.word_tokenizer()), "the old fox", target="the grey fox")
+    source, written = (torch.tensor([trace.tokens_of(name)[0].ids]) for name in ("encoder", "decoder"))
+    with torch.inference_mode():
+        theirs = hf_model(input_ids=source, decoder_input_ids=written, use_cache=False).logits[0, -1]
+    np.testing.assert_allclose(trace.logits(), theirs.numpy(), atol=1e-4)
+
+
 @pytest.mark.parametrize("family", ["t5", "bart", "mbart", "marian"])
 def test_greedy_is_the_librarys(family: str, tmp_path: object) -> None:
     families.save(family, tmp_path)  # type: ignore[arg-type]
