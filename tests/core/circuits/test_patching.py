@@ -16,12 +16,14 @@ from scipy.special import log_softmax
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import attn_core as ac
+from attn_core.capture.patched_batches import patched_rows
+from attn_core.circuits.patching import cost
 from attn_core.circuits.patching.activation import PATCHED_PLACES
 from attn_core.circuits.patching.answers import likeliest_words
 from attn_core.circuits.patching.pairing import Pairs
 from attn_core.circuits.patching.table import half_interval
 from attn_core.errors import Cancelled, HeadlightError
-from attn_core.places import Place
+from attn_core.places import OF_A_LAYER, Place
 
 DOCS = Path(__file__).parents[3] / "docs" / "patching.md"
 ANNA = "anna and tom went to the market . tom gave a book to"  # … anna
@@ -464,6 +466,26 @@ def test_it_can_be_followed_and_ended(decoder):
     told.clear()
     ac.path_patching(decoder, ANNA, TOM, None, (1, 0), "v", batch=2, progress=lambda *at: told.append(at))
     assert told == [(2, 8), (4, 8), (6, 8), (8, 8)]
+
+
+@pytest.mark.parametrize("kind", [*PATCHED_PLACES, cost.PATH])
+def test_a_rows_cost_is_tried_on_a_batch_that_changes_nothing(monkeypatch, decoder, kind):
+    trace, clock, seen = ac.trace(decoder, TOM), [0.0], []
+
+    def timed(model, base, rows):
+        seen.append(rows)
+        clock[0] += 5.0 if len(rows) == 1 else 0.5 * len(rows)
+        return patched_rows(model, base, rows)
+
+    monkeypatch.setattr(cost, "patched_rows", timed)
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: clock[0])
+    assert cost.seconds_a_row(decoder, trace, kind, "self") == pytest.approx(0.5)
+    kinds = {place.kind for rows in seen for row in rows for place in row}
+    assert kinds == ({"head", "attention", "mlp", "value"} if kind == cost.PATH else {kind})
+    assert [len(rows) for rows in seen][:2] == [1, 2 if kind in OF_A_LAYER else 8]
+    for rows in seen:
+        final = patched_rows(decoder, trace, rows).final
+        np.testing.assert_allclose(final, np.broadcast_to(trace.final_embedding(), final.shape), atol=1e-4)
 
 
 def test_the_model_stays_as_it_was(decoder):
