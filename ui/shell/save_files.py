@@ -57,12 +57,20 @@ def number_buttons(numbers: Sequence[Numbers]) -> None:
     for place, table in enumerate(numbers):
         widgets.titled("Save the numbers", table.name)
         key = f"save_numbers_{place}" if place else "save_numbers"
-        button("csv", table.make, f"headlight-{plain(table.name)}.csv", key=key)
+        button("csv", table.make, f"headlight-{plain(table.name)}.csv", key=key, label="CSV of these numbers")
 
 
-def button(kind: str, make: Callable[[], str | bytes], name: str, key: str = "", refused: str | None = None) -> None:
+def button(
+    kind: str,
+    make: Callable[[], str | bytes],
+    name: str,
+    key: str = "",
+    refused: str | None = None,
+    label: str = "",
+) -> None:
+    """A download, made when it is pressed; it is called by its kind unless it has a `label`."""
     st.download_button(
-        kind.upper(),
+        label or kind.upper(),
         data=partial(budget.made_in_turn, make),
         file_name=name,
         mime=_MIME[kind],

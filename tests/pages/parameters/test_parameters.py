@@ -144,7 +144,11 @@ def test_while_a_head_is_fetched_the_page_above_it_stays(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(ui.page, "wait_for", seen)
     said = html(opened(model=folder))
-    assert said.index("A real head") < said.index("<i>fetching</i>") < said.index("of fetched can write to")
+    assert (
+        said.index("How strongly a real head works")
+        < said.index("<i>fetching</i>")
+        < said.index("of fetched can write to")
+    )
 
 
 def test_growth_says_what_is_quadratic_in_what(front: AppTest) -> None:
