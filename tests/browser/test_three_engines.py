@@ -25,11 +25,12 @@ PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
 OTHERS = [(Path(script).stem.removeprefix("app"), view) for script, views in VIEWS.items() for view in views]
 VIEW = {"v": 1, "text": "the keys to the cabinet are on the table", "layer": 3, "head": 7}
 SEEN = "[...all('[role=status], [data-testid=stPopoverBody]')].map(e => e.innerText)"  # told where a test waits in vain
-DRAWN = """all('.hl-lead, .hl-stop-number').length > 0
+# A worksheet is paper alone, and the recording's page without its model an offer to fetch it.
+DRAWN = """all('.hl-lead, .hl-stop-number, .hl-sheet, .st-key-task').length > 0
     && document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
     && all('[data-testid=stSkeleton], .hl-skeleton').length === 0
     && all('[data-testid=stPlotlyChart]').every(chart => chart.querySelector('.plot-container'))
-    && all('canvas, .plot-container, svg').some(e => e.getClientRects().length)"""
+    && all('canvas, .plot-container, svg, .hl-sheet, .st-key-task').some(e => e.getClientRects().length)"""
 
 
 class Tab:
