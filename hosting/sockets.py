@@ -58,7 +58,11 @@ class AllSockets:
         self.addresses = AddressBuckets(limits.messages_per_second_per_address, limits.messages_at_once_per_address)
         self.typed = Held(limits.bytes_typed, limits.bytes_typed_per_address)
         self.runs = Turns(
-            limits.runs_at_once, limits.runs_at_once_per_address, limits.run_lent, limits.runs_late_per_address
+            in_all=limits.runs_at_once,
+            per_address=limits.runs_at_once_per_address,
+            lent=limits.run_lent,
+            late=limits.runs_late_per_address,
+            undisturbed=limits.run_undisturbed,
         )
 
     def make_room(self) -> None:

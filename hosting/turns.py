@@ -9,21 +9,25 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Hashable
+from contextlib import suppress
 
 
 class Turns:
     """So many at once in all, so many of one address, and for each address a line of its own.
 
-        turns = Turns(in_all=8, per_address=1, lent=3.0, late=8)
+        turns = Turns(in_all=8, per_address=1, lent=3.0, late=8, undisturbed=0.5)
         await turns.take(socket, "192.0.2.7")   # returns when it is this socket's turn
         turns.give_back(socket)
 
     A turn is lent for so many seconds: who takes longer (a model is loaded, a long work shows its progress) keeps
-    nobody waiting from then on, as long as at most `late` of its address do so.
+    nobody waiting from then on, as long as at most `late` of its address do so. Who asks again while its own turn is
+    `undisturbed`, for so many seconds, waits for its end: what is interrupted there has cost a pass, and shown nothing.
     """
 
-    def __init__(self, in_all: int, per_address: int, lent: float, late: int) -> None:
+    def __init__(self, in_all: int, per_address: int, lent: float, late: int, undisturbed: float) -> None:
         self.in_all, self.per_address, self.lent, self.late = in_all, per_address, lent, late
+        self.undisturbed = undisturbed
+        self._ended: dict[Hashable, asyncio.Event] = {}  # by who is having a turn
         self._in_time: dict[Hashable, str] = {}  # who is having a turn → its address
         self._late: dict[Hashable, str] = {}
         self._timers: dict[Hashable, asyncio.TimerHandle] = {}
@@ -31,11 +35,14 @@ class Turns:
 
     def __len__(self) -> int:
         """How many are having a turn, those included who take longer."""
-        return len(self._in_time) + len(self._late)
+        return len(self._ended)
 
     async def take(self, holder: Hashable, address: str) -> None:
-        """Wait for a turn; who has one keeps it."""
-        if holder in self._in_time or holder in self._late:
+        """Wait for a turn; who still has one when it was undisturbed for long enough keeps it."""
+        if holder in self._ended:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended[holder].wait(), self.undisturbed)
+        if holder in self._ended:
             return
         if address not in self._waiting and self._has_room_for(address):
             self._lend(holder, address)
@@ -50,10 +57,11 @@ class Turns:
 
     def give_back(self, holder: Hashable) -> None:
         """The turn of a holder is over, if it has one."""
-        if holder in self._in_time or holder in self._late:
+        if holder in self._ended:
             self._in_time.pop(holder, None)
             self._late.pop(holder, None)
             self._timers.pop(holder).cancel()
+            self._ended.pop(holder).set()
             self._call_next()
 
     def _has_room_for(self, address: str) -> bool:
@@ -61,6 +69,7 @@ class Turns:
 
     def _lend(self, holder: Hashable, address: str) -> None:
         self._in_time[holder] = address
+        self._ended[holder] = asyncio.Event()
         self._timers[holder] = asyncio.get_running_loop().call_later(self.lent, self._is_late, holder)
 
     def _is_late(self, holder: Hashable) -> None:

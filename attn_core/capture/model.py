@@ -49,6 +49,7 @@ class Model:
     unembedding: int | None = (
         None  # a checksum of what reads words off the last states; None where nobody can change it
     )
+    side_by_side: bool = False  # whether it may have several passes at once; none of its modules keeps anything of one
     kept_as: str = ""  # how its weights were kept before they were converted, in words
 
     def __repr__(self) -> str:
@@ -125,7 +126,8 @@ class Model:
         """
         if self.wiring is not None and self.hf not in WIRINGS:
             raise HeadlightError(f"{self.name} was unwrapped: wrap it again to trace it.")
-        with running(self.hf, self.lock, self.is_ours, grad):
+        alone = grad or not (self.is_ours and self.side_by_side)
+        with running(self.hf, self.lock if alone else None, self.is_ours, grad):
             yield
 
     def run(self, **inputs: Any) -> Any:

@@ -90,9 +90,18 @@ def _on_its_device(hf_model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Any
 
 
 @contextmanager
-def running(hf_model: Any, lock: AbstractContextManager[Any], is_ours: bool, grad: bool = False) -> Iterator[None]:
-    """Hold a model for one pass, as `Model.running` says; `is_ours`: our attention is chosen in it already."""
+def running(
+    hf_model: Any, lock: AbstractContextManager[Any] | None, is_ours: bool, grad: bool = False
+) -> Iterator[None]:
+    """Hold a model for one pass, as `Model.running` says; `is_ours`: our attention is chosen in it already.
+
+    Without a lock it is a model of ours that nobody compiled, and others may have a pass at the same time.
+    """
     mode = torch.enable_grad() if grad else torch.inference_mode()
+    if lock is None:
+        with mode:
+            yield
+        return
     ours = nullcontext() if is_ours else attention_of(hf_model, our_name(hf_model))
     with lock, mode, ours, _not_compiled(), _frozen(hf_model) if grad else nullcontext():
         yield

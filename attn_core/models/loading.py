@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from attn_core.models.catalogue import origin_of
+from attn_core.models.catalogue import CATALOGUE, origin_of
 from attn_core.models.checkpoint import read_checkpoint
 from attn_core.models.conversion import discarded_if_damaged
 from attn_core.models.entry import Origin
@@ -89,4 +89,5 @@ def _open(origin: Origin, progress: Progress, device: str, dtype: str) -> Model:
     hf_model, tokenizer = read_checkpoint(folder, called, progress, dtype)
     hf_model = hf_model.to(device)
     progress("finding where attention happens")
-    return replace(wrap(hf_model, tokenizer, name=origin.name), kept_as=kept_as)
+    made = wrap(hf_model, tokenizer, name=origin.name)
+    return replace(made, kept_as=kept_as, side_by_side=origin.name in CATALOGUE)  # others were not looked through

@@ -48,6 +48,10 @@ class ModelHandle(_Reading["Model"]):
         return self.value().name
 
     @property
+    def side_by_side(self) -> bool:
+        return self.value().side_by_side
+
+    @property
     def kind(self) -> str:
         return self.value().kind
 

@@ -130,7 +130,8 @@ def _in_line(loaded: ModelHandle) -> Iterator[None]:
     """Hold the model, for which addresses take turns."""
     with ExitStack() as held:
         try:
-            held.enter_context(shared.STATE.line(loaded.name).place(address_of_page(), shared.STATE.longest_wait))
+            line = shared.STATE.line(loaded.name, side_by_side=loaded.side_by_side)
+            held.enter_context(line.place(address_of_page(), shared.STATE.longest_wait))
         except Busy:
             _note_busy()
             raise

@@ -76,14 +76,10 @@ class SharedState:
         self.lines: dict[str, Line] = {}
         self.lock = threading.Lock()
 
-    def line(self, name: str) -> Line:
-        """Who waits for a pass of one model. Those of the catalogue may have several passes at once.
-
-        Of any other, one at a time: some families keep something in a module while they compute (a length for their
-        rotation, the kind of attention).
-        """
+    def line(self, name: str, *, side_by_side: bool) -> Line:
+        """Who waits for a pass of one model. Only some may have several at once: see `attn_core.Model`."""
         with self.lock:
-            return self.lines.setdefault(name, Line(settings().passes if name in CATALOGUE else 1, settings().queue))
+            return self.lines.setdefault(name, Line(settings().passes if side_by_side else 1, settings().queue))
 
 
 STATE = SharedState()

@@ -8,6 +8,7 @@ import pickle
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from families import FAMILIES, OUTSIDE, TARGET, TEXT, Family, save, whisper, wor
 import attn_core as ac
 from attn_core.capture import interface
 from attn_core.capture.probing.logits import fit_logit_rule
+from attn_core.capture.running import use_ours_always
 
 TOKENIZER = word_tokenizer()
 THEIRS = {
@@ -308,9 +310,14 @@ def test_a_forced_pattern_equals_a_hand_computation() -> None:
             run(model, edit={(0, 3): wrong})
 
 
-def test_two_threads_on_one_model_never_mix() -> None:
+@pytest.mark.parametrize("side_by_side", [False, True])
+def test_two_threads_on_one_model_never_mix(side_by_side: bool) -> None:
     """One visitor with heads switched off, one without, each with a sentence of their own."""
-    model = wrapped("bert")
+    hf_model = FAMILIES["bert"].build()
+    if side_by_side:
+        use_ours_always(hf_model)
+    model = replace(ac.wrap(hf_model, TOKENIZER), side_by_side=side_by_side)
+    assert model.is_ours is side_by_side
     jobs = [("one fox", [(0, 0), (1, 3)]), ("the old grey hill by the tree", []), (TEXT, [(1, 1)]), ("sun", [])]
     truth = [ac.trace(model, text, without=off) for text, off in jobs]
     wrong: list[str] = []

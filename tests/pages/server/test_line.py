@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 import streamlit as st
-from page_driver import open_page
+from page_driver import load, open_page
 
 from ui.server import shared
 from ui.server.cache import Busy
@@ -90,9 +90,9 @@ def test_a_page_stands_in_the_line_of_its_visitors_address(monkeypatch: pytest.M
     assert [network_of(said) for said in ("192.0.2.7", "nonsense", "")] == ["192.0.2.7", "", ""]
 
 
-def test_passes_of_the_catalogue_s_models_stand_side_by_side_and_of_any_other_one_at_a_time() -> None:
+def test_passes_stand_side_by_side_where_a_model_keeps_nothing_of_them() -> None:
     """Some families keep a length, or the kind of their attention, in a module while they compute."""
     state = shared.SharedState()
-    free = {name: state.line(name)._free for name in ("minilm", "smollm2", "/models/my-own", "owner/a-model")}
-    assert free == {"minilm": 2, "smollm2": 2, "/models/my-own": 1, "owner/a-model": 1}
-    assert state.line("minilm") is state.line("minilm")
+    free = [state.line(name, side_by_side=name == "minilm")._free for name in ("minilm", "owner/a-model")]
+    assert free == [2, 1] and state.line("minilm", side_by_side=True) is state.line("minilm", side_by_side=True)
+    assert load("minilm").side_by_side and load("tiny-decoder").side_by_side

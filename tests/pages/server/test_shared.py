@@ -39,6 +39,8 @@ def state(monkeypatch: pytest.MonkeyPatch) -> SharedState:
 class Result:
     """Stands for a trace or a model: something that is counted by its bytes."""
 
+    side_by_side = False
+
     name = "a model"
     n_bytes = 40
 
@@ -312,7 +314,7 @@ def test_a_page_keeps_what_it_has_borrowed_until_the_next_one_begins(state: Shar
 
 def named(name: str) -> Any:
     """As much of a model as standing in line for it asks for."""
-    return SimpleNamespace(name=name)
+    return SimpleNamespace(name=name, side_by_side=False)
 
 
 def test_a_full_queue_ends_in_a_clear_word_and_frees_its_place(
