@@ -34,6 +34,7 @@ NAMES = {
 }
 
 
+SIDE = 0.9  # of a square, where one is 1 from the next
 _PALE = ("down", "gate", "position", "norm", "bias", "other")
 
 
@@ -86,22 +87,28 @@ def squares_of(parts: Mapping[str, int], *, theme: Theme) -> ChartSpec:
     for i, role in enumerate(roles):
         name, (row, column) = NAMES.get(role, role) if len(parts) > 1 else "?", divmod(i, 4)
         chart.add(
-            "scatter",
+            "bar",
             x=[column],
-            y=[-row],
-            mode="markers+text",
+            y=[SIDE],
+            base=[-row - SIDE / 2],
+            width=SIDE,
             name=name,
-            marker={"symbol": "square", "size": 74, "color": fills[role]},
-            text=[name],
-            textfont={"size": 11.5, "color": _ink_on(role, theme)},
-            hovertemplate="%{text}<extra></extra>",
+            marker={"color": fills[role]},
+            text=[name.replace(" (", "<br>(")],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            constraintext="none",
+            textfont={"size": 11, "color": _ink_on(role, theme)},
+            hovertemplate=f"{name}<extra></extra>",
         )
     bare = {"visible": False, "fixedrange": True}
     chart.lay_out(
+        barmode="overlay",
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         showlegend=False,
-        xaxis={"range": [-0.6, 3.6], **bare},
-        yaxis={"range": [-((len(roles) - 1) // 4) - 0.55, 0.55], **bare},
+        xaxis={"range": [-0.5, 3.5], "constrain": "domain", **bare},
+        yaxis={"range": [-((len(roles) - 1) // 4) - 0.5, 0.5], "scaleanchor": "x", "constrain": "domain", **bare},
     )
     return chart
 
