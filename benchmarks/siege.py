@@ -52,6 +52,7 @@ def _visits(address: str, number: int, turns: list[tuple[str, int, int, str]], s
     visitor = Visitor(address, comes_from=f"198.51.100.{number}")
     for turn in range(100_000):
         if stop():
+            visitor.socket.close()
             return
         text, layer, head, wanted = turns[turn % len(turns)]
         start = time.perf_counter()

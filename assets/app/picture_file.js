@@ -32,7 +32,8 @@ async function draw({ script, spec, address, kind, name, size }) {
 async function withFaces(svg) {
   const used = faces().filter(({ family, italic }) => svg.includes(family) && (!italic || svg.includes("italic")));
   const rules = await Promise.all(used.map(faceAsText));
-  return svg.replace(/<svg[^>]*>/, (start) => `${start}<style>${rules.join("")}</style>`);
+  const begins = svg.indexOf(">", svg.indexOf("<svg")) + 1;
+  return `${svg.slice(0, begins)}<style>${rules.join("")}</style>${svg.slice(begins)}`;
 }
 
 /* The faces that the page's style sheets declare, each once. */
@@ -41,14 +42,19 @@ function faces() {
   for (const sheet of document.styleSheets) {
     for (const rule of rulesOf(sheet)) {
       if (!(rule instanceof CSSFontFaceRule)) continue;
-      const family = rule.style.getPropertyValue("font-family").replace(/["']/g, "");
-      const source = rule.style.getPropertyValue("src").match(/url\(["']?([^"')]+)["']?\)/)?.[1];
+      const family = unquoted(rule.style.getPropertyValue("font-family"));
+      const [, url = ""] = rule.style.getPropertyValue("src").split("url(");
+      const source = unquoted(url.split(")")[0]);
       const [style, weight] = ["font-style", "font-weight"].map((name) => rule.style.getPropertyValue(name) || "normal");
       const address = source && new URL(source, sheet.href ?? document.baseURI).href;
       if (source) found.set(`${family} ${style} ${weight}`, { family, style, weight, address, italic: style === "italic" });
     }
   }
   return [...found.values()];
+}
+
+function unquoted(text) {
+  return text.replaceAll('"', "").replaceAll("'", "");
 }
 
 function rulesOf(sheet) {
@@ -90,7 +96,7 @@ async function rasterised(drawing, { width, height, scale }) {
     URL.revokeObjectURL(address);
   }
   return new Promise((resolve, reject) =>
-    canvas.toBlob((content) => (content ? resolve(content) : reject(new Error("too large"))), "image/png"),
+    canvas.toBlob((content) => (content ? resolve(content) : reject(new Error())), "image/png"),
   );
 }
 

@@ -23,7 +23,7 @@ def test_what_is_just_within_its_bounds_is_no_complaint() -> None:
         ({"times": [0.1, 3.1, 9.0]}, "storm: answers took 3.10 s instead of 1.00 s"),
         ({"times": []}, "storm: answers took inf s instead of 1.00 s"),
         ({"health": [0.2, 1.1, 0.2]}, "storm: health took 1.10 s"),
-        ({"memory": [10, 1001, 10]}, "storm: 1001 MB of memory"),
+        ({"memory": [10, 1051, 10]}, "storm: 1051 MB of memory"),
         ({"wrong": ["wanted 'a', saw 'b'"]}, "storm: wanted 'a', saw 'b'"),
     ],
 )

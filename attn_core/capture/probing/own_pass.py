@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -72,7 +73,8 @@ def _as_the_owner_runs_it(hf_model: Any, owners: Any, inputs: Mapping[str, Tenso
     Raises UnsupportedFamily where it does not run with its own attention: nothing could be compared then.
     """
     try:
-        return run_whole(owners, inputs, weights=True)
+        with _leaving_no_hooks(owners):
+            return run_whole(owners, inputs, weights=True)
     except Exception:  # some run, but give no weights
         try:
             return run_whole(owners, inputs)
@@ -82,6 +84,21 @@ def _as_the_owner_runs_it(hf_model: Any, owners: Any, inputs: Mapping[str, Tenso
                 f"{family_of(hf_model)} models do not run with the attention that they bring along, so what would be "
                 f"drawn could not be compared with it: {first}"
             ) from error
+
+
+@contextmanager
+def _leaving_no_hooks(owners: Any) -> Iterator[None]:
+    """What the library hooks into a model to collect its weights goes again: it is nobody's, and cannot be pickled."""
+    mark = "_output_capturing_hooks_installed"
+    before = [(m, set(m._forward_hooks), mark in vars(m)) for m in owners.modules()]
+    try:
+        yield
+    finally:
+        for module, hooks, marked in before:
+            for key in set(module._forward_hooks) - hooks:
+                del module._forward_hooks[key]
+            if not marked:
+                vars(module).pop(mark, None)
 
 
 def _weights_error(calls: Sequence[AttentionEvent], streams: Sequence[str], said: Mapping[str, Any]) -> float | None:

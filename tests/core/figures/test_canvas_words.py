@@ -23,7 +23,7 @@ PICTURES = {
 }
 # What stands before a literal that is a style, a selector or a list of classes.
 STYLE = r"(font|background|cssText|gridTemplateColumns|MONO|color|cookie) ={1,3} ?|const font = .*"
-SELECTOR = r"(matches|closest\?\.|querySelector)\("
+SELECTOR = r"(matches|closest\?\.|querySelector(All)?)\("
 CLASSES = r'element\("\w+", (node\.inside\.length \? "" : |header\.choose \? )?'
 NO_WORDS = re.compile(f"({STYLE}|{SELECTOR}|{CLASSES})$")
 
