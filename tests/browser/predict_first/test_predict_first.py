@@ -28,7 +28,7 @@ def test_a_pupil_paints_and_the_teacher_lays_the_class_over_the_head(open_page: 
     desk.get_by_role("textbox", name="2. The class").fill("001-952-8\n001 952 8\nno code")
     desk.get_by_role("textbox", name="2. The class").press("Control+Enter")
     expect(desk.get_by_text("2 paintings; most, 2, have")).to_be_visible()
-    expect(desk.get_by_text("Line 3, “no code”, is no code")).to_be_visible()
+    expect(desk.get_by_text("Line 3, “no code”, is not a code")).to_be_visible()
 
 
 def test_a_keyboard_paints(open_page: Visit) -> None:
