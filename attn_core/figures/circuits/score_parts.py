@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.figures.charts.spec import ChartSpec
-from attn_core.figures.colours import Theme, diverging, ink_on, roles, shade
+from attn_core.figures.circuits.signed_cells import add_cells, write_numbers
+from attn_core.figures.colours import Theme, diverging, roles
 from attn_core.figures.labels import phrase, shorten
-from attn_core.text.numbers import MINUS, signed
+from attn_core.text.numbers import signed
 from attn_core.tolerances import CANCELLED
 
 Array = NDArray[np.floating]
@@ -28,15 +29,11 @@ def writer_matrix(
     role, limit = roles(theme), float(np.abs(matrix).max()) or 1.0
     chart = ChartSpec(theme, height=130 + max(26, 34 if len(query_names) < 9 else 22) * len(query_names))
     texts = np.array([[signed(_number(float(x), limit)) for x in row] for row in matrix], dtype=object)
-    chart.add(
-        "heatmap",
-        z=matrix,
-        x=list(range(len(key_names))),
-        y=list(range(len(query_names))),
-        zmin=-limit,
-        zmax=limit,
-        colorscale=diverging(theme),
-        showscale=False,
+    add_cells(
+        chart,
+        matrix,
+        limit,
+        theme=theme,
         xgap=1,
         ygap=1,
         customdata=[[[phrase(a), phrase(b)] for b in key_names] for a in query_names],
@@ -44,7 +41,7 @@ def writer_matrix(
         hovertemplate="%{customdata[0]} in the query × %{customdata[1]} in the key: <b>%{text}</b><extra></extra>",
     )
     if max(matrix.shape) <= MOST_NUMBERS:
-        _write_numbers(chart, matrix, limit, theme)
+        write_numbers(chart, matrix, limit, lambda part: f"{_number(part, limit):.2f}", size=10.5, theme=theme)
     chart.lay_out(
         margin={"t": 8, "l": 8, "r": 8, "b": 8},
         xaxis={
@@ -54,15 +51,6 @@ def writer_matrix(
         yaxis={**_writers_axis(query_names, query, "query", role["query"]), "autorange": "reversed"},
     )
     return chart
-
-
-def _write_numbers(chart: ChartSpec, matrix: Array, limit: float, theme: Theme) -> None:
-    """Each part in its cell, in ink that is read on its colour."""
-    steps = [colour for _, colour in diverging(theme)]
-    for (i, j), part in np.ndenumerate(matrix):
-        ink = ink_on(shade(steps, 0.5 + 0.5 * float(part) / limit))
-        said = f"{_number(float(part), limit):.2f}".replace("-", MINUS)
-        chart.add_annotation(x=j, y=i, text=said, showarrow=False, font={"size": 10.5, "color": ink})
 
 
 def _writers_axis(names: Sequence[str], word: str, side: str, colour: str) -> dict[str, Any]:
