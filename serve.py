@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -79,7 +78,6 @@ def limits() -> Limits:
     return replace(asked, sockets=min(asked.sockets, possible))
 
 
-sys.setswitchinterval(0.0005)  # a page that computes gives Python's lock to the others ten times sooner than usual
 memory.give_back()
 connections.cut_silent_ones()
 logs.to_stderr()

@@ -32,7 +32,6 @@ class Limits:
     runs_at_once_per_address: int = 1
     run_lent: float = 3.0  # seconds, after which a run keeps nobody waiting, …
     runs_late_per_address: int = 8  # … as long as no more than these of its address do so
-    run_undisturbed: float = 0.5  # seconds, before which the next message of its own socket does not interrupt a run
     messages_waiting: int = 200  # of one socket; who sends more than it may wait for is cut
     bytes_waiting: int = 8_000_000
     bytes_typed: int = 32_000_000  # of all sockets, each counted by its largest message: a session keeps what is typed

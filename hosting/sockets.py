@@ -62,7 +62,6 @@ class AllSockets:
             per_address=limits.runs_at_once_per_address,
             lent=limits.run_lent,
             late=limits.runs_late_per_address,
-            undisturbed=limits.run_undisturbed,
         )
 
     def make_room(self) -> None:

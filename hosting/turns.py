@@ -9,40 +9,41 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Hashable
-from contextlib import suppress
+from dataclasses import dataclass
+
+
+@dataclass
+class _Turn:
+    """What somebody is having."""
+
+    address: str
+    timer: asyncio.TimerHandle  # rings when it becomes late
+    late: bool = False
 
 
 class Turns:
     """So many at once in all, so many of one address, and for each address a line of its own.
 
-        turns = Turns(in_all=8, per_address=1, lent=3.0, late=8, undisturbed=0.5)
+        turns = Turns(in_all=8, per_address=1, lent=3.0, late=8)
         await turns.take(socket, "192.0.2.7")   # returns when it is this socket's turn
         turns.give_back(socket)
 
     A turn is lent for so many seconds: who takes longer (a model is loaded, a long work shows its progress) keeps
-    nobody waiting from then on, as long as at most `late` of its address do so. Who asks again while its own turn is
-    `undisturbed`, for so many seconds, waits for its end: what is interrupted there has cost a pass, and shown nothing.
+    nobody waiting from then on, as long as at most `late` of its address do so.
     """
 
-    def __init__(self, in_all: int, per_address: int, lent: float, late: int, undisturbed: float) -> None:
+    def __init__(self, in_all: int, per_address: int, lent: float, late: int) -> None:
         self.in_all, self.per_address, self.lent, self.late = in_all, per_address, lent, late
-        self.undisturbed = undisturbed
-        self._ended: dict[Hashable, asyncio.Event] = {}  # by who is having a turn
-        self._in_time: dict[Hashable, str] = {}  # who is having a turn → its address
-        self._late: dict[Hashable, str] = {}
-        self._timers: dict[Hashable, asyncio.TimerHandle] = {}
+        self._having: dict[Hashable, _Turn] = {}  # by who is having it
         self._waiting: OrderedDict[str, deque[tuple[Hashable, asyncio.Event]]] = OrderedDict()
 
     def __len__(self) -> int:
         """How many are having a turn, those included who take longer."""
-        return len(self._ended)
+        return len(self._having)
 
     async def take(self, holder: Hashable, address: str) -> None:
-        """Wait for a turn; who still has one when it was undisturbed for long enough keeps it."""
-        if holder in self._ended:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._ended[holder].wait(), self.undisturbed)
-        if holder in self._ended:
+        """Wait for a turn; who has one keeps it."""
+        if holder in self._having:
             return
         if address not in self._waiting and self._has_room_for(address):
             self._lend(holder, address)
@@ -57,24 +58,24 @@ class Turns:
 
     def give_back(self, holder: Hashable) -> None:
         """The turn of a holder is over, if it has one."""
-        if holder in self._ended:
-            self._in_time.pop(holder, None)
-            self._late.pop(holder, None)
-            self._timers.pop(holder).cancel()
-            self._ended.pop(holder).set()
+        turn = self._having.pop(holder, None)
+        if turn is not None:
+            turn.timer.cancel()
             self._call_next()
 
     def _has_room_for(self, address: str) -> bool:
-        return len(self._in_time) < self.in_all and _count(self._in_time, address) < self.per_address
+        in_time = [turn.address for turn in self._having.values() if not turn.late]
+        return len(in_time) < self.in_all and in_time.count(address) < self.per_address
 
     def _lend(self, holder: Hashable, address: str) -> None:
-        self._in_time[holder] = address
-        self._ended[holder] = asyncio.Event()
-        self._timers[holder] = asyncio.get_running_loop().call_later(self.lent, self._is_late, holder)
+        timer = asyncio.get_running_loop().call_later(self.lent, self._is_late, holder)
+        self._having[holder] = _Turn(address, timer)
 
     def _is_late(self, holder: Hashable) -> None:
-        if _count(self._late, self._in_time[holder]) < self.late:
-            self._late[holder] = self._in_time.pop(holder)
+        turn = self._having[holder]
+        others = [each for each in self._having.values() if each.late and each.address == turn.address]
+        if len(others) < self.late:
+            turn.late = True
             self._call_next()
 
     def _call_next(self) -> None:
@@ -97,7 +98,3 @@ class Turns:
         own.remove((holder, called))
         if not own:
             del self._waiting[address]
-
-
-def _count(holders: dict[Hashable, str], address: str) -> int:
-    return sum(each == address for each in holders.values())

@@ -21,7 +21,7 @@ from hosting.guard import FULL, Guard
 from hosting.limits import AddressBuckets, Limits, address_of
 from hosting.sockets import TOO_LARGE, TOO_LONG
 
-LIMITS = Limits(sockets=100, sockets_per_address=60, runs_at_once=100, runs_at_once_per_address=100, run_undisturbed=0)
+LIMITS = Limits(sockets=100, sockets_per_address=60, runs_at_once=100, runs_at_once_per_address=100)
 
 
 class Streamlit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 
 from hosting.turns import Turns
@@ -16,7 +15,7 @@ async def asking(turns: Turns, holder: str, served: list[str]) -> None:
 
 def test_addresses_take_turns_and_each_has_so_many() -> None:
     async def crowd() -> list[str]:
-        turns, served = Turns(in_all=2, per_address=1, lent=30, late=0, undisturbed=0.02), []
+        turns, served = Turns(in_all=2, per_address=1, lent=30, late=0), []
         tasks = []
         for holder in ("a0", "a1", "a2", "b0", "c0", "b1"):
             tasks.append(asyncio.create_task(asking(turns, holder, served)))
@@ -35,7 +34,7 @@ def test_addresses_take_turns_and_each_has_so_many() -> None:
 
 def test_who_has_a_turn_keeps_it_and_asks_in_vain_for_a_second() -> None:
     async def one() -> int:
-        turns = Turns(in_all=1, per_address=1, lent=30, late=0, undisturbed=0.02)
+        turns = Turns(in_all=1, per_address=1, lent=30, late=0)
         await turns.take("a", "1")
         await asyncio.wait_for(turns.take("a", "1"), 1)
         return len(turns)
@@ -43,25 +42,9 @@ def test_who_has_a_turn_keeps_it_and_asks_in_vain_for_a_second() -> None:
     assert asyncio.run(one()) == 1
 
 
-def test_who_asks_again_waits_for_the_end_of_its_own_turn_but_not_for_long() -> None:
-    async def one() -> tuple[float, int, float]:
-        turns, times = Turns(in_all=1, per_address=1, lent=30, late=0, undisturbed=0.2), []
-        await turns.take("a", "1")
-        for ends in (True, False):
-            start = time.monotonic()
-            if ends:
-                asyncio.get_running_loop().call_later(0.03, turns.give_back, "a")
-            await turns.take("a", "1")
-            times.append(time.monotonic() - start)
-        return times[0], len(turns), times[1]
-
-    ended, held, interrupted = asyncio.run(one())
-    assert 0.02 < ended < 0.15 and interrupted > 0.18 and held == 1
-
-
 def test_who_takes_long_keeps_nobody_waiting_but_only_so_many_may() -> None:
     async def crowd() -> tuple[list[str], list[str]]:
-        turns, served = Turns(in_all=1, per_address=1, lent=0.02, late=2, undisturbed=0.02), []
+        turns, served = Turns(in_all=1, per_address=1, lent=0.02, late=2), []
         tasks = [asyncio.create_task(asking(turns, holder, served)) for holder in ("a0", "a1", "a2", "a3", "a4")]
         await asyncio.sleep(0.3)
         before = list(served)  # two are late, and a third one is having its turn
@@ -80,7 +63,7 @@ def test_who_takes_long_keeps_nobody_waiting_but_only_so_many_may() -> None:
 
 def test_who_leaves_the_line_is_not_called() -> None:
     async def crowd() -> int:
-        turns = Turns(in_all=1, per_address=1, lent=30, late=0, undisturbed=0.02)
+        turns = Turns(in_all=1, per_address=1, lent=30, late=0)
         await turns.take("a", "1")
         waits, called = (asyncio.create_task(turns.take(holder, "1")) for holder in ("b", "c"))
         await asyncio.sleep(0)
