@@ -360,6 +360,15 @@ def test_one_page_of_an_address_is_drawn_at_a_time_and_others_do_not_wait_for_it
     assert inside.most_open == 2  # one of each address
 
 
+def test_who_leaves_before_its_page_is_drawn_gives_its_turn_back() -> None:
+    async def leaves() -> int:
+        guard = Guard(Streamlit(), LIMITS)
+        await Visitor([rerun()]).visit(guard)
+        return len(guard.all_sockets.runs)
+
+    assert asyncio.run(leaves()) == 0
+
+
 @pytest.mark.parametrize(("said", "code"), [("a text frame", 1002), (b"\xff\xff\xff", 1002)])
 def test_what_is_no_message_ends_the_socket_quietly(said: Any, code: int) -> None:
     inside = Streamlit()
