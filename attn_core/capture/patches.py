@@ -34,13 +34,18 @@ def patch_of(place: Place, put: Any, wiring: Wiring) -> Patch:
     check_place(place, wiring)
     if not isinstance(put, Trace):
         return Patch.of(place, put.detach().float().cpu() if isinstance(put, Tensor) else put)
-    named = (place.layer,) if place.head is None else (place.layer, place.head)
-    numbers = getattr(put, _READERS.get(place.kind, place.kind))(*named, stream=place.stream)
+    numbers = own_rows(put, place)
     numbers = numbers.detach().float().cpu() if isinstance(numbers, Tensor) else numbers  # of a trace with gradients
     if place.position is not None:
         check_index("position", place.position, len(numbers), "the trace that is patched from")
         numbers = numbers[place.position]
     return Patch.of(place, numbers, donor_of(put))
+
+
+def own_rows(trace: Trace, place: Place) -> Any:
+    """What a trace has at a place, at all positions: [position, feature]."""
+    named = (place.layer,) if place.head is None else (place.layer, place.head)
+    return getattr(trace, _READERS.get(place.kind, place.kind))(*named, stream=place.stream)
 
 
 def donor_of(trace: Trace) -> Donor:

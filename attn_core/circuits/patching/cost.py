@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from attn_core.capture.patched_batches import Patch, patched_rows
+from attn_core.capture.patches import own_rows
 from attn_core.circuits.patching.activation import batches
-from attn_core.circuits.patching.pairing import own_rows
 from attn_core.places import OF_A_LAYER, Place
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from attn_core.capture.patches import own_rows
 from attn_core.errors import HeadlightError
 from attn_core.heads import alignment
 from attn_core.places import Place
@@ -16,7 +17,6 @@ from attn_core.traces.trace import Trace
 
 BY_PLACE = ("query", "key", "pattern")  # these say where in the sentence something stands, so they fit there alone
 OVER_KEYS = ("key", "value")  # their rows are the words that are looked at
-_READERS = {"head": "weighted_values", "attention": "attention_added", "mlp": "mlp_added", "residual": "embedding"}
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,6 @@ def pairs_for(kind: str, donor: Trace, base: Trace, stream: str) -> Pairs:
     if not pairs.positions:
         raise HeadlightError("No token of one sentence has a partner in the other, so nothing can be put anywhere.")
     return pairs
-
-
-def own_rows(trace: Trace, place: Place) -> Any:
-    """What a trace has at a place, at all positions: [position, feature]."""
-    named = (place.layer,) if place.head is None else (place.layer, place.head)
-    return getattr(trace, _READERS.get(place.kind, place.kind))(*named, stream=place.stream)
 
 
 def taken(donor: Trace, place: Place, pairs: Pairs) -> dict[Place, Any]:
