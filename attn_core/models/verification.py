@@ -104,9 +104,7 @@ def _check_weights(folder: Path, called: str) -> None:
 def _refuse_quantised(file: Path, called: str) -> None:
     """Raise UnsupportedFamily for matrices of whole numbers or of 8 bits: their scales are what makes them weights."""
     try:
-        with file.open("rb") as opened:
-            length = int.from_bytes(opened.read(8), "little")
-            listed = json.loads(opened.read(length)) if length < file.stat().st_size else {}
+        listed, _ = listed_tensors(file)
         kinds = {name: str(facts["dtype"]) for name, facts in listed.items() if name != "__metadata__"}
     except (ValueError, KeyError, TypeError, AttributeError):  # damaged: the library says how when it reads it
         return
@@ -116,6 +114,18 @@ def _refuse_quantised(file: Path, called: str) -> None:
             f"{called} has quantised weights ({', '.join(sorted(found))}), which mean nothing without their scales: "
             "take the original repository, or save model.dequantize()."
         )
+
+
+def listed_tensors(file: Path) -> tuple[dict[str, Any], int]:
+    """The facts of every tensor of a safetensors file by its name, and where the numbers begin; as its README says.
+
+    Raises ValueError where the file is shorter than its own list, or the list is no JSON.
+    """
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        if length > file.stat().st_size:
+            raise ValueError("the file is shorter than its own list")
+        return json.loads(opened.read(length)), 8 + length
 
 
 def _missing_parts(folder: Path) -> list[str]:

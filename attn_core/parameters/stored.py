@@ -7,9 +7,10 @@ where both are there, the two of them.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
+
+from attn_core.models.verification import listed_tensors
 
 _UNEMBEDDING = "lm_head.weight"
 _EMBEDDINGS = ("shared.weight", "embed_tokens.weight", "wte.weight", "word_embeddings.weight", "embed_in.weight")
@@ -20,22 +21,12 @@ def has_own_unembedding(folder: Path) -> bool:
     """Whether model.safetensors holds an unembedding that is another tensor than its embedding; False if unknown."""
     file = folder / "model.safetensors"
     try:
-        listed, start = _tensors(file)
+        listed, start = listed_tensors(file)
         head = listed.get(_UNEMBEDDING)
         words = next((facts for name, facts in listed.items() if name.endswith(_EMBEDDINGS)), None)
         return bool(head and words) and not _are_equal(file, start, head, words)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, MemoryError):
         return False  # no such file, or a damaged one: loading says so
-
-
-def _tensors(file: Path) -> tuple[dict[str, Any], int]:
-    """The facts of every tensor by its name, and where the numbers begin. Format: safetensors' README."""
-    with file.open("rb") as opened:
-        length = int.from_bytes(opened.read(8), "little")
-        if length > file.stat().st_size:
-            raise ValueError("the file is shorter than its own list")
-        listed = json.loads(opened.read(length))
-    return listed, 8 + length
 
 
 def _are_equal(file: Path, start: int, a: Any, b: Any) -> bool:
