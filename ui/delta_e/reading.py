@@ -10,11 +10,11 @@ from attn_core.text.decoding import visible
 from ui import stream, words
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import controls
+from ui.shell.progress import refusal_ends_page
 from ui.stream_links import choose_word
 
 if TYPE_CHECKING:
     from ui.page import Page
-from ui.shell.progress import refusal_ends_page
 
 WORDS = words.beside(__file__)
 

@@ -13,6 +13,7 @@ from ui import stream, words
 from ui.drawing import controls, markup, widgets
 from ui.param import choice, whole
 from ui.shared_params import HEAD, KEY, LAYER, last_position
+from ui.shell.progress import refusal_ends_page
 from ui.stream_links import choose_word
 from ui.why_there.score import AskedScore
 from ui.why_there.sentences import headline
@@ -20,7 +21,6 @@ from ui.why_there.trail import TRAIL
 
 if TYPE_CHECKING:
     from ui.page import Page
-from ui.shell.progress import refusal_ends_page
 
 WORDS = words.beside(__file__)
 COMPARED = choice("compared", WORDS.table("compared"), label="Compared")
