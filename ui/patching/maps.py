@@ -47,7 +47,7 @@ def _heads(read: Read, part: str) -> tuple[pd.DataFrame | None, np.ndarray | Non
     table = computed(read, "heads", n_passes, part, asked.of_heads, part)
     if table is None:
         return None, None
-    values = sentences.head_values(table, (n_layers, n_heads))
+    values = sentences.effects(table, layer=n_layers, head=n_heads)
     if not np.isnan(values).all():
         head_map(read, values, "effects", WORDS.text("map.name", part), WORDS.text("map.picture"))
     _notes(table)
@@ -72,8 +72,7 @@ def _words(read: Read, tensor: str) -> pd.DataFrame | None:
     table = computed(read, "words", n_layers * len(tokens), tensor, asked.of_words, tensor)
     if table is None:
         return None
-    values = np.full((n_layers, len(tokens)), np.nan)
-    values[table["layer"].astype(int), table["position"].astype(int)] = table["effect"]
+    values = sentences.effects(table, layer=n_layers, position=len(tokens))
     if not np.isnan(values).all():
         cells = _cells(
             values,
@@ -89,11 +88,11 @@ def _words(read: Read, tensor: str) -> pd.DataFrame | None:
 
 def _heads_and_words(read: Read, part: str) -> tuple[pd.DataFrame | None, np.ndarray | None]:
     """Heads × words, the heads that move most; and [layer, head] what each moves at its best word."""
-    shape, tokens = (read.base.n_layers, read.base.n_heads), rows_of(read, part)
-    table = computed(read, "heads_words", shape[0] * shape[1] * len(tokens), part, asked.of_heads_by_word, part)
+    n_layers, n_heads, tokens = read.base.n_layers, read.base.n_heads, rows_of(read, part)
+    table = computed(read, "heads_words", n_layers * n_heads * len(tokens), part, asked.of_heads_by_word, part)
     if table is None:
         return None, None
-    values = sentences.by_head_and_word(table, shape, len(tokens))  # [layer, head, position]
+    values = sentences.effects(table, layer=n_layers, head=n_heads, position=len(tokens))
     best = sentences.at_best_word(values)
     if not np.isnan(best).all():
         _most(values, best, tokens)
@@ -111,8 +110,12 @@ def _most(values: np.ndarray, best: np.ndarray, tokens: Tokens) -> None:
     cells = _cells(
         np.stack([values[head] for head in heads]), rows, tokens, WORDS.text("map.heads_words_alt"), choose=True
     )
-    opens = lambda row, _: open_head(*heads[row])  # noqa: E731
-    canvas.cells(cells, key="by_head_and_word", picture=WORDS.text("map.heads_words_picture"), on_choose=opens)
+    canvas.cells(
+        cells,
+        key="by_head_and_word",
+        picture=WORDS.text("map.heads_words_picture"),
+        on_choose=lambda row, _: open_head(*heads[row]),
+    )
 
 
 def _cells(values: np.ndarray, rows: list[str], tokens: Tokens, alt: str, choose: bool = False) -> bytes:

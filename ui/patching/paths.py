@@ -55,7 +55,7 @@ def _map(read: Read, table: pd.DataFrame, through: str, key: str, stream: str) -
     """The senders of one stream."""
     viewed = read.base
     shape = int(table["layer"].max()) + 1, int(table["head"].max()) + 1
-    values = sentences.head_values(table, shape)
+    values = sentences.effects(table, layer=shape[0], head=shape[1])
     size = np.where(np.isnan(values), -1.0, np.abs(values))
     best = tuple(int(i) for i in np.unravel_index(size.argmax(), shape))
     widgets.reading(sentences.path_reading((best[0], best[1]), float(values[best]), viewed.name, through))

@@ -22,10 +22,10 @@ LITTLE = 0.1  # of the difference; what moves less carries hardly any of it
 Head = tuple[int, int]
 
 
-def head_values(table: pd.DataFrame, shape: tuple[int, int]) -> np.ndarray:
-    """The effect of heads as a map [layer, head]; NaN where the table has none."""
-    values = np.full(shape, np.nan)
-    values[table["layer"].astype(int), table["head"].astype(int)] = table["effect"]
+def effects(table: pd.DataFrame, **sizes: int) -> np.ndarray:
+    """The effects as an array whose axes are columns, each with its size; NaN where the table has none."""
+    values = np.full(tuple(sizes.values()), np.nan)
+    values[tuple(table[column].astype(int) for column in sizes)] = table["effect"]
     return values
 
 
@@ -65,13 +65,6 @@ def word_headline(asked: Asked, answers: Answers, tensor: str, table: pd.DataFra
     end = moved(asked, answers)
     moves = share(float(best["effect"]))
     return WORDS.html("lead.best_word", asked.direction, what=what, word=word, share=moves, end=end)
-
-
-def by_head_and_word(table: pd.DataFrame, shape: tuple[int, int], n_words: int) -> np.ndarray:
-    """The effect of heads at words, [layer, head, position]; NaN where the table has none."""
-    values = np.full((*shape, n_words), np.nan)
-    values[tuple(table[name].astype(int) for name in ("layer", "head", "position"))] = table["effect"]
-    return values
 
 
 def at_best_word(values: np.ndarray) -> np.ndarray:
