@@ -76,8 +76,8 @@ def _moves(update: TokenUpdate, n_axes: int) -> Drawn:
     if update.page.state["plane"] == "moves":  # ±, so that a direction which all moves share is not centred away
         view = geometry.fit_projection(np.concatenate([moves, -moves]), n_axes, "ΔE and −ΔE of every word")
     else:
-        ends = np.delete(np.concatenate([starts, starts + moves]), [*far, *(i + len(starts) for i in far)], axis=0)
-        view = geometry.fit_projection(ends, n_axes, "E and E + ΔE of every word")
+        begin, end = (np.delete(points, far, axis=0) for points in (starts, starts + moves))  # of those that are drawn
+        view = geometry.fit_projection(np.concatenate([begin, end]), n_axes, "E and E + ΔE of every word")
     if update.page.state["moves"] == "head":
         near = _landmarks(update, update.ends, known=True)
     else:
