@@ -9,7 +9,7 @@ import pytest
 from attn_core.figures import scripts
 from attn_core.figures.canvas.packet import words_of
 
-# All but numbers.js, which says numbers as text/numbers.py does: tests/browser/drawing compares the two.
+# All but numbers.js, which says numbers as text/numbers.py does: test_numbers_in_both_languages.py compares the two.
 FILES = sorted(
     str(file.relative_to(scripts.ASSETS)) for file in scripts.ASSETS.glob("*/*.js") if file.name != "numbers.js"
 )
