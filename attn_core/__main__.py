@@ -170,11 +170,12 @@ def _sentences(given: str | None) -> list[Sentence]:
 def _load(name: str, say: Any) -> Any:
     os.environ.setdefault("TQDM_DISABLE", "1")  # the library's own bars would stand between our lines
     from attn_core.models.loading import load
+    from attn_core.text.numbers import whole_percent
 
     say(f"Loading {name} …")
 
     def progress(message: str, fraction: float | None = None) -> None:
-        say(f"  {message}" if fraction is None else f"  {message} {fraction:.0%}")
+        say(f"  {message}" if fraction is None else f"  {message} {whole_percent(fraction)}")
 
     return load(name, progress=progress)
 

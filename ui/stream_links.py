@@ -16,8 +16,8 @@ def links_elsewhere(
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links"):
         st.html(f'<span class="hl-try">Open head {layer}.{at} in:</span>', width="content")
         for page in pages:
-            view = [("why", "score")] if page == "why_there" else []
-            go(page, PAGES[page], *view, layer=layer, head=at, query=query)
+            face = [("why", "score")] if page == "why_there" else []
+            go(page, PAGES[page], *face, layer=layer, head=at, query=query)
         if card:
             card_link(viewed, layer, at)
 

@@ -96,7 +96,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       chip.classList.toggle("later", i > at);
       const weight = i < at ? row[i] / 65535 : 0;
       chip.style.setProperty("--w", `${Math.round(80 * Math.sqrt(weight))}%`);
-      if (i < at) chip.title = `${(100 * weight).toFixed(1)} %`;
+      if (i < at) chip.title = percent(weight);
       if (i >= first) chip.setAttribute("aria-current", i === at ? "step" : "false");
     });
     const top = chips[at].offsetTop;

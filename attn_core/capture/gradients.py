@@ -62,12 +62,12 @@ class GradientRecorder(PassRecorder):
             if head in forced:
                 weights, _ = put_into_pattern(forced[head], weights, may_look, f"{site.layer}.{head}")
             weights = self._node("pattern", site, head, weights)
-            mixed = attention.weighted_values(weights, values[head])
-            self._own.append(mixed.detach().clone())
+            weighted = attention.weighted_values(weights, values[head])
+            self._own.append(weighted.detach().clone())
             if head in replaced:
-                mixed = mixed.clone()
-                put_all(replaced[head], mixed)
-            outputs.append(self._node("weighted_values", site, head, mixed))
+                weighted = weighted.clone()
+                put_all(replaced[head], weighted)
+            outputs.append(self._node("weighted_values", site, head, weighted))
         return torch.stack(outputs, dim=1)[None].to(kind)  # of [query, d_head] each → [1, query, head, d_head]
 
     def on_attention(self, call: AttentionCall) -> None:

@@ -116,8 +116,8 @@ def _rollout(stream: StreamTrace, layer: int) -> Floats:
     patterns = stream.patterns(layer).astype(np.float64)  # [head, query, key]
     for head, replaced in stream._layer(layer).call.replaced.items():
         patterns[head, replaced.rows.numpy()] = 0
-    mixed = patterns.mean(axis=0) / 2 + np.eye(patterns.shape[1]) / 2
-    return np.concatenate([mixed, np.maximum(1 - mixed.sum(axis=1, keepdims=True), 0)], axis=1)
+    halves = patterns.mean(axis=0) / 2 + np.eye(patterns.shape[1]) / 2
+    return np.concatenate([halves, np.maximum(1 - halves.sum(axis=1, keepdims=True), 0)], axis=1)
 
 
 def _edges(stream: StreamTrace, layer: int, measure: str) -> Floats:

@@ -30,9 +30,9 @@ def with_drawing(name: str) -> str:
 
 
 @cache
-def with_elements(name: str) -> str:
-    """The ES module of a page's small script, assets/app/<name>.js, behind what makes its elements."""
-    return _COMMENT.sub("", "\n".join(map(asset, ("app/elements.js", f"app/{name}.js"))))
+def with_elements(name: str, *shared: str) -> str:
+    """The ES module of a page's small script, assets/app/<name>.js, behind what makes its elements and `shared`."""
+    return _COMMENT.sub("", "\n".join(map(asset, ("app/elements.js", *shared, f"app/{name}.js"))))
 
 
 @cache

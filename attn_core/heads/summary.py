@@ -18,6 +18,7 @@ import numpy as np
 from attn_core.heads.ablation import Effect, Runner, effect
 from attn_core.heads.measures import entropy
 from attn_core.heads.sink import Floats, sink_of
+from attn_core.text.numbers import coarse_percent
 
 if TYPE_CHECKING:
     from attn_core.traces.reader import TraceReader
@@ -47,9 +48,9 @@ class HeadSummary:
         """(number, what it is) as plain text, for `ui.drawing.widgets.strip`."""
         resting = " ".join(self.sink_labels) or "no sink in this sentence"
         return [
-            (_percent(self.share), "of this layer's ΔE"),
+            (coarse_percent(self.share), "of this layer's ΔE"),
             (self.effect.text, self.effect.what),
-            (_percent(self.sink), f"on {resting}" if self.sink_labels else resting),
+            (coarse_percent(self.sink), f"on {resting}" if self.sink_labels else resting),
             (f"{self.entropy:.1f} bits", "entropy"),
         ]
 
@@ -77,10 +78,3 @@ def summary_with(stream: TraceReader, change: Effect, layer: int, head: int, que
         ),
         entropy=float(entropy(row)),
     )
-
-
-def _percent(share: float) -> str:
-    value = 100 * share
-    if value != value:
-        return "–"
-    return "< 0.1 %" if 0 < value < 0.05 else f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from typing import TypeVar
 
 import numpy as np
 
 from attn_core.tolerances import SAME_DIRECTION
 
 MINUS = "\N{MINUS SIGN}"
+LEAST_SAID = 5e-5  # smaller numbers of a sentence are "≈ 0"
 
 
 def percent(weight: float) -> str:
@@ -64,6 +66,64 @@ def two_digits(number: float) -> str:
     nearly = abs(number) < 1 - SAME_DIRECTION  # what rounding alone may lack to 1 is none of it
     digits = next((n for n in range(2, 7) if round(abs(number), n) < 1), 2) if nearly else 2
     return f"{round(number, digits) or 0:.{digits}f}".replace("-", MINUS)
+
+
+def whole_percent(share: float) -> str:
+    """A share of a difference, which may be below 0 or above 1, without digits behind the point; "–" for NaN.
+
+    >>> [whole_percent(s) for s in (0.954, -0.031, -0.001, 1.2, float("nan"))]
+    ['95 %', '−3 %', '0 %', '120 %', '–']
+    """
+    return "–" if math.isnan(share) else f"{round(100 * share) or 0} %".replace("-", MINUS)
+
+
+def tenths_of_percent(share: float) -> str:
+    """A share with one digit behind the point, where shares stand beside each other or one is nearly a third.
+
+    >>> tenths_of_percent(0.33098), tenths_of_percent(0.5)
+    ('33.1 %', '50.0 %')
+    """
+    return f"{100 * share:.1f} %"
+
+
+def coarse_percent(share: float) -> str:
+    """A share of a sum, such as a head's of its layer: never finer than a tenth of a percent; "–" for NaN.
+
+    >>> [coarse_percent(s) for s in (0.113, 0.0534, 0.0004, 0.0, float("nan"))]
+    ['11 %', '5.3 %', '< 0.1 %', '0 %', '–']
+    """
+    if math.isnan(share):
+        return "–"
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    return whole_percent(share) if share >= 0.0995 or share == 0 else tenths_of_percent(share)
+
+
+def signed_hundredths(number: float) -> str:
+    """A signed number with two digits behind the point; one that rounds to 0 has no sign.
+
+    >>> signed_hundredths(-1.234), signed_hundredths(0.5), signed_hundredths(-0.004)
+    ('−1.23', '+0.50', '0.00')
+    """
+    return f"{number:+.2f}".replace("-", MINUS) if abs(number) >= 0.005 else "0.00"
+
+
+def hundredths(number: float) -> str:
+    """A number with two digits behind the point, and a true minus sign.
+
+    >>> hundredths(-1.234), hundredths(0.5)
+    ('−1.23', '0.50')
+    """
+    return f"{number:.2f}".replace("-", MINUS)
+
+
+def signed_count(count: int) -> str:
+    """A whole number with its sign and commas.
+
+    >>> signed_count(-38_597_376), signed_count(7)
+    ('−38,597,376', '+7')
+    """
+    return f"{count:+,}".replace("-", MINUS)
 
 
 def signed_percent(share: float) -> str:
@@ -142,3 +202,38 @@ def scientific(number: float) -> str:
     digits, power = f"{number:.0e}".split("e")
     raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{digits} × 10{raised}" if number else "0"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number for a sentence: three digits, a true minus sign, nothing smaller than a person would read.
+
+    >>> number(-0.12345), number(12345.6), number(2.0), number(3e-7)
+    ('−0.123', '12,346', '2', '≈ 0')
+    """
+    value = float(value)
+    if 0 < abs(value) < LEAST_SAID:
+        return "≈ 0"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+    return text.replace("-", MINUS)
+
+
+def percent_or_masked(weight: float) -> str:
+    """A weight in percent; NaN is "masked", which is not zero."""
+    return "masked" if math.isnan(weight) else percent(float(weight))
+
+
+def percent_or_number(weight: float) -> str:
+    """A weight that need not be a share any more: percent from 0 to 1, a plain number outside."""
+    return percent(weight) if 0 <= weight <= 1 else number(weight)
+
+
+Text = TypeVar("Text", bound=str)
+
+
+def unbroken(text: Text) -> Text:
+    """The same text, or HTML, with every number and its percent sign on one line.
+
+    >>> unbroken("19 % on fluffy")
+    '19\xa0% on fluffy'
+    """
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")  # type: ignore[return-value]  # Markup gives Markup

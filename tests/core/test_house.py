@@ -285,6 +285,34 @@ def test_tolerances_have_names():
     assert inline == ["attn_core.text.numbers: 1e-09"]  # what a colour bar writes as "< 0.1 %"
 
 
+def said_by_hand(source: str) -> list[str]:
+    """Where a script writes a percent sign behind a formatted number, or a minus in the place of a hyphen."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            for value, after in zip(node.values, node.values[1:], strict=False):
+                sign = isinstance(after, ast.Constant) and re.match(r"[ \xa0]%", str(after.value))
+                if isinstance(value, ast.FormattedValue) and value.format_spec and sign:
+                    found.append(ast.unparse(node))
+        elif isinstance(node, ast.Call) and re.search(r"\.replace\('-', (MINUS|'−')\)", ast.unparse(node)):
+            found.append(ast.unparse(node))
+    return found
+
+
+@pytest.mark.house
+def test_percent_and_sign_are_said_in_one_place():
+    """In Python that is `text/numbers.py`, in JavaScript `numbers.js`; another test compares the two."""
+    assert len(said_by_hand("""f"{100 * x:.0f} %"; f"{x:.1f}\xa0%"; s.replace("-", "−"); f"width:{x:.1f}%" """)) == 3
+    places = [file for file in FILES if begins(module_of(file), ("attn_core", "ui"))]
+    assert {module_of(f) for f in places if said_by_hand(f.read_text())} == {"attn_core.text.numbers"}
+    scripts = [
+        file for file in (ROOT / "assets").rglob("*.js") if re.search(r"to(Fixed|Precision)\(.*%", file.read_text())
+    ]
+    assert [file.name for file in scripts] == []
+    words = [file for file in (ROOT / "ui").rglob("*.toml") if re.search(r"\{\w+:[^}]*\} ?%", file.read_text())]
+    assert words == []
+
+
 @pytest.mark.house
 def test_settings_are_read_when_they_are_needed():
     """No module keeps one of its own: it would be read at some import, before or after a start has said them."""

@@ -17,7 +17,7 @@ from attn_core.figures import scripts
 from attn_core.figures.charts.heatmap import heatmap_spec
 from attn_core.prediction.writing import LookedAt, WrittenStep, frame_of, looked_at, written_steps
 from attn_core.text.decoding import visible
-from attn_core.text.numbers import percent
+from attn_core.text.numbers import percent, unbroken
 from ui import words
 from ui.all_heads import writing
 from ui.drawing import events, gallery, widgets
@@ -40,7 +40,7 @@ GUESSES = 5
 NAMED = 3  # words that the sentence names
 FULL = 65_535  # a weight of 1 in the two bytes of a cell
 
-_film = component("film", scripts.with_elements("film"))
+_film = component("film", scripts.with_elements("film", "canvas/numbers.js"))
 
 
 def card(page: Page, trace: TraceHandle) -> None:
@@ -105,7 +105,7 @@ def _said(step: WrittenStep, row: Floats, looked: LookedAt, labels: Sequence[str
         reads += [
             (", " if n else "", ""),
             (labels[key], "key"),
-            (f" ({percent(float(row[key]))})".replace(" %", "\N{NO-BREAK SPACE}%"), ""),
+            (unbroken(f" ({percent(float(row[key]))})"), ""),
         ]
     rank = WORDS.text("film.rank", "one" if step.rank == 1 else "many", n=step.rank)
     guesses = [(visible(guess.word), guess.probability, guess.id == step.word.id) for guess in step.guesses]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import streamlit as st
 from markupsafe import Markup
 
+from attn_core.text.numbers import whole_percent
 from attn_core.views import recorded
 from ui import words
 from ui.drawing import widgets
@@ -85,5 +86,5 @@ def fetch_model(name: str) -> None:
     if share is None:
         said = WORDS.html("recording.opening", what=message)
     else:
-        said = WORDS.html("recording.opening_share", what=message, percent=100 * share)
+        said = WORDS.html("recording.opening_share", what=message, done=whole_percent(share))
     st.html(f'<div class="hl-sub" role="status">{said}</div>')

@@ -21,7 +21,7 @@ from attn_core.prediction.transcription import MOST, alignment_heads, opening, t
 from attn_core.sound.spectrogram import HOP, log_mel
 from attn_core.sound.word_times import POSITIONS_A_SECOND, token_starts
 from attn_core.text.decoding import visible
-from attn_core.text.numbers import percent
+from attn_core.text.numbers import percent, unbroken
 from ui import words
 from ui.drawing import markup
 
@@ -183,7 +183,7 @@ class HeardByHead:
             begins=f"{word.begins:.2f}",
             ends=f"{word.ends:.2f}",
             who=self.who,
-            share=percent(share).replace(" ", "\N{NO-BREAK SPACE}"),
+            share=unbroken(percent(share)),
         )
 
     def table(self) -> pd.DataFrame:

@@ -74,10 +74,10 @@ def _moves(update: TokenUpdate, n_axes: int) -> Drawn:
     else:
         what, moves = f"attention of layer {layer}", reader.attention_added(layer)
     if update.page.state["plane"] == "moves":  # ±, so that a direction which all moves share is not centred away
-        view = geometry.fit_projection(np.concatenate([moves, -moves]), n_axes, "ΔE and −ΔE of every word")
+        projection = geometry.fit_projection(np.concatenate([moves, -moves]), n_axes, "ΔE and −ΔE of every word")
     else:
         begin, end = (np.delete(points, far, axis=0) for points in (starts, starts + moves))  # of those that are drawn
-        view = geometry.fit_projection(np.concatenate([begin, end]), n_axes, "E and E + ΔE of every word")
+        projection = geometry.fit_projection(np.concatenate([begin, end]), n_axes, "E and E + ΔE of every word")
     if update.page.state["moves"] == "head":
         near = _landmarks(update, update.ends, known=True)
     else:
@@ -87,7 +87,7 @@ def _moves(update: TokenUpdate, n_axes: int) -> Drawn:
         update.labels,
         starts,
         moves,
-        view,
+        projection,
         what=what,
         chosen=update.position,
         left_out=far,
@@ -99,14 +99,14 @@ def _moves(update: TokenUpdate, n_axes: int) -> Drawn:
             "‖E‖": geometry.norm(starts).round(2),
             "‖ΔE‖": geometry.norm(moves).round(2),
             "turn °": geometry.angle(starts, starts + moves).round(1),
-            "drawn %": (100 * geometry.norm(view.arrows(moves)) / geometry.norm(moves)).round(0),
+            "drawn %": (100 * geometry.norm(projection.arrows(moves)) / geometry.norm(moves)).round(0),
         }
     )
     said = WORDS.html("arrows.moves", what=what)
     if far:
         names = ", ".join(f"{visible(update.labels[i])} ({i})" for i in far)
         said = words.together(said, WORDS.html("arrows.far", words=names, times=FAR))
-    return figure, about_axes(view, said), table
+    return figure, about_axes(projection, said), table
 
 
 def _far_away(starts: Array, followed: int) -> list[int]:
@@ -122,10 +122,10 @@ def _far_away(starts: Array, followed: int) -> list[int]:
 def _path(update: TokenUpdate, n_axes: int) -> Drawn:
     n_layers = update.viewed.n_layers
     path = np.stack([update.stack.embedding(i)[update.position] for i in range(n_layers + 1)])
-    view = geometry.fit_projection(path, n_axes, "this word at every layer")
+    projection = geometry.fit_projection(path, n_axes, "this word at every layer")
     stops = ["before layer 0", *(f"after layer {i}" for i in range(n_layers))]
     name, near = f"{visible(update.labels[update.position])} ({update.position})", _landmarks(update, path[[0, -1]])
-    figure = partial(arrows.routes, [name], [path], view, stops=stops, landmarks=near)
+    figure = partial(arrows.routes, [name], [path], projection, stops=stops, landmarks=near)
     before = np.concatenate([path[:1], path[:-1]])
     table = pd.DataFrame(
         {
@@ -136,7 +136,7 @@ def _path(update: TokenUpdate, n_axes: int) -> Drawn:
             "from the start °": geometry.angle(path[0], path).round(1),
         }
     )
-    return figure, about_axes(view, WORDS.html("arrows.path")), table
+    return figure, about_axes(projection, WORDS.html("arrows.path")), table
 
 
 def _landmarks(update: TokenUpdate, ends: Array, known: bool = False) -> list[Landmarks]:

@@ -14,7 +14,7 @@ from attn_core.figures.html.bar_table import Column
 from attn_core.residual import geometry
 from attn_core.residual.decomposition import Part, Sources
 from attn_core.text.decoding import visible
-from attn_core.text.numbers import MINUS, percent
+from attn_core.text.numbers import percent, signed_hundredths
 from attn_core.traces.reader import Array
 from ui import words
 from ui.delta_e.sentences import about_sources, about_words
@@ -97,16 +97,12 @@ def _source_table(update: TokenUpdate, kept: np.ndarray, says: str) -> None:
     columns = [
         Column("weight", found.weights[kept], [percent(float(w)) for w in found.weights[kept]], "key", 1.0),
         Column("length of value", found.lengths[kept], [f"{n:.2f}" for n in found.lengths[kept]], "value"),
-        Column("adds along ΔE", found.along[kept], [_hundredths(a) for a in found.along[kept]], "delta"),
+        Column("adds along ΔE", found.along[kept], [signed_hundredths(a) for a in found.along[kept]], "delta"),
     ]
     names = [f"{visible(keys.labels[i])} {i}" for i in kept]
     own = update.position if update.reader.name != "cross" else None
     marks = {row: ("query", "itself") for row, i in enumerate(kept) if i == own}
     gallery.bars("Where it came from, word by word", names, columns, says=says, head="from", marks=marks)
-
-
-def _hundredths(number: float) -> str:
-    return f"{number:+.2f}".replace("-", MINUS) if abs(number) >= 0.005 else "0.00"
 
 
 def writes(update: TokenUpdate) -> None:

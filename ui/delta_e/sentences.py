@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from attn_core.residual.geometry import Projection
-from attn_core.text.numbers import percent, signed_percent
+from attn_core.text.numbers import percent, signed_percent, unbroken
 from attn_core.traces.reader import Array
 from ui import words
 from ui.delta_e.token import TokenUpdate
@@ -14,7 +14,6 @@ from ui.drawing.markup import tok, token_name
 from ui.words import together
 
 WORDS = words.beside(__file__)
-UNBROKEN = Markup("&nbsp;%")  # a number and its sign stay on one line
 
 
 def about_sources(update: TokenUpdate, n_drawn: int) -> Markup:
@@ -36,7 +35,7 @@ def about_sources(update: TokenUpdate, n_drawn: int) -> Markup:
             strong_weight=percent(float(found.weights[strong])),
         )
     drawn = WORDS.html("from.drawn", drawn=n_drawn, n=len(keys)) if n_drawn < len(keys) else ""
-    return together(said, drawn).replace(" %", UNBROKEN)
+    return unbroken(together(said, drawn))
 
 
 def about_words(update: TokenUpdate, deviations: Array, chance_level: float) -> Markup:
@@ -49,7 +48,7 @@ def about_words(update: TokenUpdate, deviations: Array, chance_level: float) -> 
     )
 
 
-def about_axes(view: Projection, what: Markup) -> Markup:
+def about_axes(projection: Projection, what: Markup) -> Markup:
     """What is drawn, and how much of the space the axes keep."""
-    kept = percent(float(view.explained.sum()))
-    return together(what, WORDS.html("arrows.axes", fitted_on=view.fitted_on, kept=kept)).replace(" %", UNBROKEN)
+    kept = percent(float(projection.explained.sum()))
+    return unbroken(together(what, WORDS.html("arrows.axes", fitted_on=projection.fitted_on, kept=kept)))

@@ -1,6 +1,6 @@
 """The pictures of a page, kept by name while they are on screen, so that Save can draw any of them for paper.
 
-gallery.plot("Arrows", partial(arrows.token_arrows, labels, starts, moves, view), key="arrows", alt=…)
+gallery.plot("Arrows", partial(arrows.token_arrows, labels, starts, moves, projection), key="arrows", alt=…)
 gallery.register("Every head", partial(drawn, packet, view))        # a canvas picture: `canvas.mount` does it
 gallery.bars("Where it came from", labels, columns)                   # a table of bars
 

@@ -14,6 +14,7 @@ from html import escape
 from markupsafe import Markup
 
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import unbroken
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # of ASCII: Markdown takes a backslash before each
 
@@ -36,7 +37,7 @@ def key(label: str) -> Markup:
 def say(sentence: Sequence[tuple[str, str]]) -> Markup:
     """A sentence of `attn_core.views.headlines`, (text, role) pairs, as HTML in the roles' colours."""
     parts = [f'<span class="hl-{role[0]}">{escape(text)}</span>' if role else escape(text) for text, role in sentence]
-    return Markup("".join(parts).replace(" %", "&nbsp;%"))  # a number and its sign stay on one line
+    return unbroken(Markup("".join(parts)))
 
 
 def badge(text: str, kind: str = "", why: str = "") -> str:

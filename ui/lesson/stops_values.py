@@ -19,7 +19,7 @@ from attn_core.parameters.low_rank import thin_spectrum
 from attn_core.parameters.tree import shares
 from attn_core.prediction.next_token import next_words
 from attn_core.residual import geometry
-from attn_core.text.numbers import percent
+from attn_core.text.numbers import percent, tenths_of_percent
 from attn_core.traces.stream import StreamTrace
 from attn_core.views.recorded import SENTENCE
 from attn_core.views.snippets.heads import pattern as pattern_lines
@@ -212,7 +212,7 @@ def where_parameters_are(page: Reader) -> Stop:
         question=WORDS.text("parameters.question"),
         options=list(WORDS.table("parameters.options").values()),
         right=0,
-        reveals=WORDS.html("parameters.reveals", share=100 * attention / total),
+        reveals=WORDS.html("parameters.reveals", share=tenths_of_percent(attention / total)),
         page_link=("parameters", WORDS.text("parameters.page_link"), {}),
         also=(
             Chart(bars, "lesson_shares", "Shares of GPT-3’s parameters, matrices only", paper=named),

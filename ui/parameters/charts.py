@@ -18,7 +18,7 @@ from attn_core.parameters import costs
 from attn_core.parameters.shape import shape_of
 from attn_core.parameters.table import ParameterTable
 from attn_core.parameters.tree import shares
-from attn_core.text.numbers import byte_size, percent
+from attn_core.text.numbers import byte_size, percent, signed_count
 from attn_core.views.snippets import parameters as snippets
 from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
@@ -75,10 +75,10 @@ def whole_model(counts: ModelCounts) -> None:
     def enter(entered: Entered) -> None:
         st.session_state["inside"] = entered.inside
 
-    view = {"inside": counts.page.state["inside"]}
+    entered = {"inside": counts.page.state["inside"]}
     says = WORDS.text("boxes.caption", title=counts.table.title, how=way(counts))
     canvas.mount(
-        _boxes, packet, "boxes", "entered", Entered, enter, view, picture="The whole model, to scale", says=says
+        _boxes, packet, "boxes", "entered", Entered, enter, entered, picture="The whole model, to scale", says=says
     )
     st.html(parameters.legend(shares(counts.table, lesson=counts.lesson), counts.theme))
     alt = "Parameters by part, in one block and in the model."
@@ -91,9 +91,9 @@ def whole_model(counts: ModelCounts) -> None:
 
 def offer_pictures(counts: ModelCounts) -> None:
     """The page's end: its pictures, and the line of Python that counts the same."""
-    view = counts.page.state
-    lines = snippets.parameters(view["preset"], effective(view) if counts.is_own else None)
-    counts.page.offer_pictures(counts.table.title, sentences=[], model=view["preset"], lines=lines)
+    state = counts.page.state
+    lines = snippets.parameters(state["preset"], effective(state) if counts.is_own else None)
+    counts.page.offer_pictures(counts.table.title, sentences=[], model=state["preset"], lines=lines)
 
 
 def _grouped(counts: ModelCounts) -> pd.DataFrame:
@@ -117,7 +117,7 @@ def lesson_table(counts: ModelCounts) -> None:
     table = counts.table
     most = max(line.count for line in table.lesson)
     rows = "".join(_line(line.role, line.formula, line.count, most) for line in table.lesson)
-    added = "".join(_sum(what, f"{count:+,}".replace("-", "−")) for what, count in table.left_out)
+    added = "".join(_sum(what, signed_count(count)) for what, count in table.left_out)
     body = rows + _sum(WORDS.text("lesson.counted"), f"{table.lesson_total:,}", counts.lesson)
     more = added + _sum(WORDS.text("lesson.stored"), f"{table.total:,}", not counts.lesson)
     more += _sum(WORDS.text("lesson.embeddings"), f"{table.embeddings:,}")

@@ -74,22 +74,22 @@ def _number(name: str) -> Param:
     return whole(name, low, high, _published(name), optional=True, label=label, help=helps)
 
 
-def effective(view: Earlier) -> Mapping[str, object]:
+def effective(earlier: Earlier) -> Mapping[str, object]:
     """The configuration that is counted: the preset's, with the visitor's numbers where they are on."""
-    config = read_config(view["preset"])
+    config = read_config(earlier["preset"])
     full = complete(config)
-    if full is None or not view["own"]:
+    if full is None or not earlier["own"]:
         return full or config
-    return with_numbers(full, **{name: view[name] for name in editable(full)})
+    return with_numbers(full, **{name: earlier[name] for name in editable(full)})
 
 
 def _of_shape(what: str, otherwise: int) -> Callable[[Earlier], int]:
     """A limit or default that follows from the model's sizes; from the preset's while the visitor's are impossible."""
 
-    def read(view: Earlier) -> int:
-        config = complete(effective(view))
+    def read(earlier: Earlier) -> int:
+        config = complete(effective(earlier))
         if config is not None and problems(config):
-            config = complete(read_config(view["preset"]))
+            config = complete(read_config(earlier["preset"]))
         return otherwise if config is None else int(getattr(shape_of(config), what))
 
     return read
@@ -119,7 +119,7 @@ BESIDE = Param("beside", [], _beside, ",".join, label="Side by side with")
 COUNT = choice("count", {"lesson": "matrices only", "all": "every number stored"}, label="How to count")
 OWN = flag("own", label="Change its numbers")
 SIZES = {name: _number(name) for name in NUMBERS}
-TIED = flag("tied", lambda view: bool(_published("tied")(view)), label="one matrix for embedding and unembedding")
+TIED = flag("tied", lambda earlier: bool(_published("tied")(earlier)), label="one matrix for embedding and unembedding")
 BARS = choice("bars", {"share": "share of each model", "numbers": "numbers, one scale"}, label="Bars show")
 KNOB = choice("knob", {name: WORDS.text("own.labels", name) for name in KNOBS}, label="What grows")
 GROWTH = choice("growth", {"parameters": "parameters", "reading": "multiply-adds to read"}, label="What is counted")
@@ -167,8 +167,8 @@ class ModelCounts:
 
     @property
     def is_own(self) -> bool:
-        view = self.page.state
-        return bool(view["own"]) and effective(view) != complete(read_config(view["preset"]))
+        state = self.page.state
+        return bool(state["own"]) and effective(state) != complete(read_config(state["preset"]))
 
     @cached_property
     def others(self) -> list[ParameterTable]:

@@ -52,13 +52,13 @@ def two_thin_matrices(counts: ModelCounts) -> None:
 
 def how_it_grows(counts: ModelCounts) -> None:
     """Each part against one number, and the law that the curve shows."""
-    view = counts.page.state
+    state = counts.page.state
     with st.container(horizontal=True, gap="small", key="growth_switches"):
         controls.switch(GROWTH)
-        if view["growth"] == "parameters":
+        if state["growth"] == "parameters":
             controls.switch(KNOB)
-    reading = view["growth"] == "reading"
-    grown = reading_by(counts.table) if reading else parameters_by(counts.table, view["knob"])
+    reading = state["growth"] == "reading"
+    grown = reading_by(counts.table) if reading else parameters_by(counts.table, state["knob"])
     tints = {part_name(c): TINTS.get(c.part) or COST_TINTS.get(c.part, "unembedding") for c in grown.curves}
     lines = {part_name(c): c.values for c in grown.curves}
     across = KNOB.options[grown.knob]
@@ -77,12 +77,12 @@ def _curve_table(table: Mapping[str, Sequence[float]]) -> None:
 
 def what_it_costs(counts: ModelCounts) -> None:
     """Memory for weights, the cache of keys and values, multiply-adds for a token; each with its formula."""
-    shape, view = counts.shape, counts.page.state
+    shape, state = counts.shape, counts.page.state
     assert shape is not None
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key="cost_inputs"):
         controls.number(CONTEXT, width=190)
         controls.switch(DTYPE)
-    tokens, dtype = view["tokens"], view["dtype"]
+    tokens, dtype = state["tokens"], state["dtype"]
     st.html(_costs_table(counts, tokens, dtype))
     widgets.reading(costs_aloud(shape))
 

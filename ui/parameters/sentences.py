@@ -12,7 +12,7 @@ from attn_core.parameters import costs, scaling
 from attn_core.parameters.low_rank import Factored
 from attn_core.parameters.presets import PRESETS
 from attn_core.parameters.shape import Shape
-from attn_core.text.numbers import percent
+from attn_core.text.numbers import percent, tenths_of_percent, unbroken
 from ui import words
 from ui.words import together
 
@@ -32,7 +32,7 @@ def headline(counts: ModelCounts) -> Markup:
     """What the eye should see first; it follows the chosen model and way of counting."""
     total, attention = counts.total(counts.table), counts.attention(counts.table)
     share = attention / total
-    said = f"{100 * share:.1f}\N{NO-BREAK SPACE}%" if share > 0.001 else percent(share)
+    said = unbroken(tenths_of_percent(share) if share > 0.001 else percent(share))
     if 0.3 < share < 0.36:
         return WORDS.html("lead.third", attention=attention, total=total, title=counts.table.title, share=said)
     return WORDS.html("lead.share", attention=attention, total=total, title=counts.table.title, share=said)

@@ -12,6 +12,7 @@ from attn_core.figures.canvas.heads import pack_values
 from attn_core.figures.canvas.matrix import Side, pack_cells
 from attn_core.figures.html.bar_table import Column
 from attn_core.text.decoding import visible
+from attn_core.text.numbers import whole_percent
 from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
 from ui.patching import asked, sentences
@@ -177,4 +178,4 @@ def opened_head(read: Read) -> pd.DataFrame | None:
 def _row(table: pd.DataFrame, tokens: Tokens) -> tuple[list[str], Column]:
     effects = table["effect"].to_numpy(dtype=float)
     labels = [f"{visible(tokens.labels[at])} ({at})" for at in table["position"].astype(int)]
-    return labels, Column(WORDS.text("row.effect"), effects, [sentences.share(value) for value in effects], "delta")
+    return labels, Column(WORDS.text("row.effect"), effects, [whole_percent(value) for value in effects], "delta")

@@ -8,7 +8,7 @@ import numpy as np
 from markupsafe import Markup
 
 from attn_core.text.decoding import visible
-from attn_core.text.numbers import MINUS
+from attn_core.text.numbers import whole_percent
 from ui import words
 from ui.drawing import markup
 
@@ -48,9 +48,9 @@ def headline(asked: Asked, answers: Answers, part: str, values: np.ndarray | Non
     moves = float(values[best])
     what = WORDS.text("lead.what", part)
     if moves < LITTLE:
-        return WORDS.html("lead.nobody", asked.direction, what=what, head=named(best), share=share(moves))
+        return WORDS.html("lead.nobody", asked.direction, what=what, head=named(best), share=whole_percent(moves))
     end = moved(asked, answers)
-    return WORDS.html("lead.best", asked.direction, what=what, head=named(best), share=share(moves), end=end)
+    return WORDS.html("lead.best", asked.direction, what=what, head=named(best), share=whole_percent(moves), end=end)
 
 
 def word_headline(asked: Asked, answers: Answers, tensor: str, table: pd.DataFrame | None, labels: list[str]) -> Markup:
@@ -63,7 +63,7 @@ def word_headline(asked: Asked, answers: Answers, tensor: str, table: pd.DataFra
     word = markup.query(visible(labels[int(best["position"])]))
     what = WORDS.text("lead.tensor", tensor, layer=int(best["layer"]))
     end = moved(asked, answers)
-    moves = share(float(best["effect"]))
+    moves = whole_percent(float(best["effect"]))
     return WORDS.html("lead.best_word", asked.direction, what=what, word=word, share=moves, end=end)
 
 
@@ -92,10 +92,12 @@ def head_word_headline(
     word, what = markup.query(visible(labels[int(best["position"])])), WORDS.text("lead.what", part)
     moves, head = float(best["effect"]), named((int(best["layer"]), int(best["head"])))
     if moves < LITTLE:
-        return WORDS.html("lead.nobody_anywhere", asked.direction, what=what, word=word, head=head, share=share(moves))
+        return WORDS.html(
+            "lead.nobody_anywhere", asked.direction, what=what, word=word, head=head, share=whole_percent(moves)
+        )
     end = moved(asked, answers)
     return WORDS.html(
-        "lead.best_head_word", asked.direction, what=what, word=word, head=head, share=share(moves), end=end
+        "lead.best_head_word", asked.direction, what=what, word=word, head=head, share=whole_percent(moves), end=end
     )
 
 
@@ -114,13 +116,7 @@ def named(head: Head) -> str:
 
 def texts(values: np.ndarray) -> list[list[str]]:
     """A map's numbers as they are read, [layer][head]."""
-    return [[share(value) for value in row] for row in values]
-
-
-def share(effect: float) -> str:
-    """A share of the difference, which may be below 0 or above 1: "95 %", "−3 %"; "–" where there is none."""
-    said = "–" if effect != effect else f"{100 * effect:.0f} %"
-    return "0 %" if said == "-0 %" else said.replace("-", MINUS)
+    return [[whole_percent(value) for value in row] for row in values]
 
 
 def path_reading(best: Head, moves: float, head: str, through: str) -> Markup:
@@ -128,7 +124,7 @@ def path_reading(best: Head, moves: float, head: str, through: str) -> Markup:
     if abs(moves) < LITTLE:
         return WORDS.html("paths.nobody", head=head, through=WORDS.text("through", through))
     return WORDS.html(
-        "paths.best", head=head, through=WORDS.text("through", through), sender=named(best), share=share(moves)
+        "paths.best", head=head, through=WORDS.text("through", through), sender=named(best), share=whole_percent(moves)
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from attn_core.figures.canvas.matrix import Side, pack_cells
-from attn_core.text.numbers import scientific
+from attn_core.text.numbers import number, scientific
 from attn_core.tolerances import SMALLEST
 from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.head import HeadStages, run_stages
@@ -18,7 +18,6 @@ from ui.drawing import canvas, widgets
 from ui.param import Param
 from ui.step_by_step.grids import FEW
 from ui.step_by_step.layout import paragraph
-from ui.step_by_step.numbers import number
 from ui.step_by_step.sentences_values import new_order, what_changed
 from ui.step_by_step.subject import Array, StepSubject
 from ui.step_by_step.vectors import most

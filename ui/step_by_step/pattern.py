@@ -8,14 +8,13 @@ import streamlit as st
 from attn_core import masks
 from attn_core.figures.canvas.matrix import pack_cells
 from attn_core.figures.html.bar_table import Column
-from attn_core.text.numbers import percent
+from attn_core.text.numbers import percent, percent_or_masked
 from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
 from ui.shared_params import QUERIES_IN
 from ui.step_by_step import layout
 from ui.step_by_step.grids import bars_of, grid, marks_of
 from ui.step_by_step.layout import paragraph
-from ui.step_by_step.numbers import as_share
 from ui.step_by_step.sentences_values import Term, beginnings, row_worked_out, what_is_masked
 from ui.step_by_step.subject import StepSubject
 
@@ -113,7 +112,7 @@ def _row_as_bars(subject: StepSubject, guessed: int | None) -> None:
         at = order.index(guessed)
         marks[at] = (marks.get(at, ("", ""))[0], "your guess")
     title = f"share for {subject.query_name(subject.query)}"
-    column = Column(title, shares[order], [as_share(x) for x in shares[order]])
+    column = Column(title, shares[order], [percent_or_masked(x) for x in shares[order]])
     names = [subject.key_name(i) for i in order]
     gallery.bars("6 · Shares of one row", names, [column], head="key", marks=marks)
     paragraph(row_worked_out(subject, order), soft=True)

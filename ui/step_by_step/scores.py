@@ -14,7 +14,7 @@ from attn_core.figures.html.histograms import Spread, histograms
 from attn_core.figures.html.vector_arrows import Arrow, arrows
 from attn_core.figures.paper import lines_and_boxes, spreads
 from attn_core.residual import geometry
-from attn_core.text.numbers import signed
+from attn_core.text.numbers import number, percent_or_masked, signed
 from attn_core.traces.trace import Trace
 from attn_core.walkthrough.spread import ScoreSpread, spreads_of
 from ui import words
@@ -23,7 +23,6 @@ from ui.server import shared
 from ui.step_by_step import layout
 from ui.step_by_step.grids import bars_of, grid, marks_of
 from ui.step_by_step.layout import paragraph
-from ui.step_by_step.numbers import as_share, number
 from ui.step_by_step.sentences_scores import Term, divides, products_of, row_without_scale, why_divide
 from ui.step_by_step.subject import Array, StepSubject
 
@@ -139,12 +138,14 @@ def before_and_after(subject: StepSubject) -> tuple[list[str], list[Column], dic
     raw, after = w.raw_scores[row].numpy(), w.shifted[row].numpy()
     order = bars_of(subject, true)
     longest, share = float(np.abs(raw).max()), float(np.nanmax([np.nanmax(sharp), np.nanmax(true)]))
-    undivided = Column("share it would get undivided", sharp[order], list(map(as_share, sharp[order])), "weight", share)
+    undivided = Column(
+        "share it would get undivided", sharp[order], list(map(percent_or_masked, sharp[order])), "weight", share
+    )
     columns = [
         Column("score", raw[order], list(map(number, raw[order])), "plain", longest),
         Column("after this step", after[order], list(map(number, after[order])), "plain", longest),
         *([undivided] if divides(subject) or subject.inputs.scaled_before != 1 else []),
-        Column("share it gets", true[order], list(map(as_share, true[order])), "weight", share),
+        Column("share it gets", true[order], list(map(percent_or_masked, true[order])), "weight", share),
     ]
     if subject.inputs.position_bias is not None:
         added = subject.inputs.position_bias[row].numpy()[order]

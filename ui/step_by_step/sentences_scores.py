@@ -8,9 +8,8 @@ import numpy as np
 from markupsafe import Markup
 
 from attn_core.attention import softmax
-from attn_core.text.numbers import percent, signed
+from attn_core.text.numbers import number, percent, signed
 from ui import words
-from ui.step_by_step.numbers import number
 from ui.step_by_step.subject import Array, StepSubject
 from ui.words import together
 

@@ -6,14 +6,13 @@ import numpy as np
 from markupsafe import Markup
 
 from attn_core.residual import geometry
-from attn_core.text.numbers import percent
+from attn_core.text.numbers import number, percent, percent_or_number
 from attn_core.views.headlines import disambiguated_labels
 from attn_core.walkthrough import toy
 from attn_core.walkthrough.from_trace import places_of
 from attn_core.walkthrough.head import HeadStages
 from ui import words
 from ui.drawing.markup import key, query, tok
-from ui.step_by_step.numbers import as_weight, number
 from ui.step_by_step.sentences_scores import Term, has_norm_first
 from ui.step_by_step.subject import Array, StepSubject
 from ui.words import together
@@ -169,11 +168,11 @@ def what_changed(subject: StepSubject, broken: HeadStages) -> list[tuple[str, st
     intact, i = subject.stages, subject.query
     before, after = intact.delta[i].numpy(), broken.delta[i].numpy()  # [d_model]
     angle, rows = float(geometry.angle(before, after)), broken.pattern.sum(dim=-1)
-    largest = percent(float(intact.pattern[i].max())), as_weight(float(broken.pattern[i].max()))
+    largest = percent(float(intact.pattern[i].max())), percent_or_number(float(broken.pattern[i].max()))
     sums = dict.fromkeys((number(float(rows.min())), number(float(rows.max()))))
     return [
         (" → ".join(largest), "largest weight of the row"),
-        (as_weight(float((broken.pattern - intact.pattern).abs().max())), "largest change of any weight"),
+        (percent_or_number(float((broken.pattern - intact.pattern).abs().max())), "largest change of any weight"),
         (" … ".join(sums), "what rows sum to"),
         (f"{number(float(geometry.norm(before)))} → {number(float(geometry.norm(after)))}", "length of ΔE"),
         ("–" if np.isnan(angle) else f"{angle:.0f}°", "by which ΔE is turned away"),

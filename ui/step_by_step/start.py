@@ -12,7 +12,7 @@ from attn_core.figures.html.bar_table import Column
 from attn_core.models.cards import card_of
 from attn_core.models.catalogue import availability
 from attn_core.residual import geometry
-from attn_core.text.numbers import scientific
+from attn_core.text.numbers import number, scientific
 from attn_core.traces.parity import TOLERANCE, worst_of
 from ui import words
 from ui.drawing import controls, gallery, markup, widgets
@@ -23,7 +23,6 @@ from ui.shell.menu import go
 from ui.step_by_step import layout, strip
 from ui.step_by_step.ablations import distances
 from ui.step_by_step.layout import paragraph
-from ui.step_by_step.numbers import number
 from ui.step_by_step.pocket import editors
 from ui.step_by_step.sentences_values import headline
 from ui.step_by_step.subject import WINDOW, StepSubject

@@ -17,6 +17,7 @@ from attn_core.figures.html.vector_arrows import Arrow, arrows
 from attn_core.figures.paper import lines_and_boxes
 from attn_core.parameters import low_rank
 from attn_core.residual import geometry
+from attn_core.text.numbers import number, percent_or_masked
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 from ui import words
@@ -27,7 +28,6 @@ from ui.shell.menu import go
 from ui.step_by_step import layout
 from ui.step_by_step.grids import bars_of, marks_of
 from ui.step_by_step.layout import paragraph
-from ui.step_by_step.numbers import as_share, number
 from ui.step_by_step.pocket import editors
 from ui.step_by_step.sentences_scores import Term
 from ui.step_by_step.sentences_values import read_off, value_formulas
@@ -62,7 +62,7 @@ def _one_value(subject: StepSubject) -> None:
     """The chosen key's value, as much of it as is taken, and the sum over all words."""
     w, i, j = subject.stages, subject.query, subject.key
     value, taken = w.value[j].numpy(), (w.pattern[i, j] * w.value[j]).numpy()  # [d_head]
-    share = as_share(float(w.pattern[i, j]))
+    share = percent_or_masked(float(w.pattern[i, j]))
     paragraph(WORDS.html("step_7.one", word=subject.query_html, other=subject.key_html, share=share))
     rows = [(subject.key_name(j), value), (f"{share} of it", taken), ("sum of all", w.weighted_values[i].numpy())]
     says = f"The value of {subject.key_name(j)}, {share} of it, and the sum over all words"
@@ -134,7 +134,7 @@ def _give_and_take(subject: StepSubject) -> None:
     lengths, given = geometry.norm(w.lifted.numpy()), geometry.norm(w.by_source(subject.query).numpy())
     order = bars_of(subject, given)
     columns = [
-        Column("share", shares[order], list(map(as_share, shares[order]))),
+        Column("share", shares[order], list(map(percent_or_masked, shares[order]))),
         Column("length of its value", lengths[order], list(map(number, lengths[order])), "value"),
         Column("share · value, its part in ΔE", given[order], list(map(number, given[order])), "delta"),
     ]

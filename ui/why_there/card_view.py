@@ -13,7 +13,7 @@ from attn_core.circuits.head_card import passes
 from attn_core.figures.charts.spec import validated
 from attn_core.figures.circuits import head_card as charts
 from attn_core.figures.html.bar_table import Column
-from attn_core.text.numbers import signed
+from attn_core.text.numbers import signed, whole_percent
 from attn_core.views.snippets import circuits as snippets
 from ui import stream, words
 from ui.drawing import controls, gallery, widgets
@@ -130,7 +130,7 @@ def _composition(card: HeadCard) -> None:
 
 
 def _directions(card: HeadCard) -> None:
-    rows = [(f"{100 * each.share:.0f} %", " ".join(each.reads), " ".join(each.writes)) for each in card.directions]
+    rows = [(whole_percent(each.share), " ".join(each.reads), " ".join(each.writes)) for each in card.directions]
     st.dataframe(pd.DataFrame(rows, columns=["share", "reads", "raises"]), hide_index=True, key="directions")
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from attn_core.circuits import explanation
+from attn_core.text.numbers import hundredths
 from ui import words
 from ui.drawing import widgets
 from ui.link import choose
@@ -73,7 +74,7 @@ def taken_out(asked: AskedScore) -> pd.DataFrame | None:
     table["off by"] = table["frozen split"] - table["really"]
     st.dataframe(table.round(3), key="taken_out", hide_index=True, row_height=36, height=36 * (len(table) + 1) + 2)
     gap = f"{table['off by'].abs().max():.2f}"
-    widgets.reading(WORDS.html("taken.worst", gap=gap, score=f"{asked.parts.score:.2f}".replace("-", "−")))
+    widgets.reading(WORDS.html("taken.worst", gap=gap, score=hundredths(asked.parts.score)))
     if asked.removable.stay:
         widgets.reading(WORDS.html("taken.stay", writers=", ".join(asked.removable.stay)))
     _buttons(asked, writers)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import streamlit as st
-from markupsafe import Markup
 
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts import arrows
@@ -16,7 +15,7 @@ from attn_core.figures.charts.arrow_traces import Landmarks
 from attn_core.figures.charts.senses import cosine_lines
 from attn_core.residual import geometry, nearest_tokens
 from attn_core.residual.senses import Array
-from attn_core.text.numbers import percent, two_digits
+from attn_core.text.numbers import percent, two_digits, unbroken
 from ui import words
 from ui.drawing import controls, gallery, widgets
 from ui.param import choice
@@ -77,16 +76,16 @@ def paths(comparison: SenseComparison) -> None:
     with st.container(horizontal=True, gap="small"):
         controls.switch(SHOWS)
         controls.switch(AXES)
-    view = _plane(comparison, np.stack(routes))
+    projection = _plane(comparison, np.stack(routes))
     stops = ["before layer 0", *(f"after layer {i}" for i in range(len(routes[0]) - 1))]
     letters = [meaning.letter for meaning in comparison.meanings]
     near = [*_words_of_sentences(comparison), *_words_of_vocabulary(comparison, routes)]
-    figure = partial(arrows.routes, letters, routes, view, stops=stops, tips=letters, landmarks=near)
+    figure = partial(arrows.routes, letters, routes, projection, stops=stops, tips=letters, landmarks=near)
     alt = WORDS.text("paths.alt", word=comparison.word)
-    says = WORDS.text("paths.caption", word=comparison.word, fitted_on=view.fitted_on)
+    says = WORDS.text("paths.caption", word=comparison.word, fitted_on=projection.fitted_on)
     gallery.plot(WORDS.text("paths.title"), figure, key="paths", alt=alt, says=says)
-    kept = Markup(percent(float(view.explained.sum())).replace(" ", "&nbsp;"))
-    axes = WORDS.html("paths.axes", fitted_on=view.fitted_on, kept=kept)
+    kept = unbroken(percent(float(projection.explained.sum())))
+    axes = WORDS.html("paths.axes", fitted_on=projection.fitted_on, kept=kept)
     st.html(f'<div class="hl-hint">{axes}</div>')
     numbers = "The numbers: every stop of every sentence"
     fold(numbers, "numbers_paths", lambda: st.dataframe(_way_table(letters, routes, stops), hide_index=True))

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from attn_core.figures.charts.spec import ChartSpec
 from attn_core.figures.colours import Theme, diverging, ink_on, shade
-from attn_core.text.numbers import MINUS
 
 
 def add_cells(chart: ChartSpec, matrix: NDArray[np.floating], limit: float, *, theme: Theme, **named: Any) -> None:
@@ -43,5 +42,5 @@ def write_numbers(
     for (row, column), number in np.ndenumerate(matrix):
         if np.isfinite(number):
             font = {"size": size, "color": ink_on(shade(steps, 0.5 + 0.5 * float(number) / limit))}
-            text = said(float(number)).replace("-", MINUS)
+            text = said(float(number))
             chart.add_annotation(x=column, y=row, text=text, showarrow=False, font=font)

@@ -12,9 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as TooLate
 from server import is_live, serve, settled
 
-from attn_core.text.numbers import percent
+from attn_core.text.numbers import number, percent
 from attn_core.walkthrough.head import run_stages
-from ui.step_by_step.numbers import number
 
 pytestmark = pytest.mark.browser
 STARTER = "a fluffy blue creature roamed the verdant forest"

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 import attn_core as ac
 from attn_core.errors import HeadlightError
 from attn_core.prediction import translation
+from attn_core.text.numbers import whole_percent
 from ui.patching import asked, maps, sentences
 from ui.patching.params import JOHN, SECONDS, TOM
 from ui.patching.reading import Read
@@ -66,7 +67,7 @@ def test_the_maps_are_the_librarys(page, decoder):
     paths = ac.path_patching(decoder, TOM, B, None, (1, 0), "v", WORDS)
     np.testing.assert_allclose(values(page, "paths")[0], paths.effect, atol=1e-6)
     row = ac.patching(decoder, TOM, B, WORDS, layer=1, head=0, by_position=True)
-    assert f"to (13){sentences.share(row.effect.iloc[13])}" in text(page)
+    assert f"to (13){whole_percent(row.effect.iloc[13])}" in text(page)
     found = [each.value for each in page.dataframe if "effect" in each.value.columns]
     assert [len(each) for each in found] == [8, 4] and found[0].effect.abs().is_monotonic_decreasing
     np.testing.assert_allclose(sorted(found[0].effect), sorted(heads.effect))
@@ -101,7 +102,7 @@ def test_the_map_by_word_is_the_librarys(decoder):
     best = wanted.loc[wanted.effect.idxmax()]
     assert best.position == 13 and best.layer == 1
     said = "The difference is carried at to: what the MLP of layer 1 adds there from A, put into B, moves "
-    assert lead(shown).startswith(f"{said}{sentences.share(best.effect)} of the answer from tom to anna.")
+    assert lead(shown).startswith(f"{said}{whole_percent(best.effect)} of the answer from tom to anna.")
     turned = open_page("patching", by="words", direction="noising")
     assert "at tom: with what enters layer 0 there from B, A loses 100 % of its answer." in lead(turned)
 
@@ -114,7 +115,7 @@ def test_the_map_by_head_and_word_is_the_librarys(decoder):
     assert header["rows"]["texts"][:5] == ["head 0.0", "head 0.1", "head 0.2", "head 0.3", "head 1.0"]
     assert header["choose"] and len(table(shown, "position")) == len(wanted) == 8 * 14
     best = wanted.loc[wanted.effect.idxmax()]
-    named, share = f"{int(best.layer)}.{int(best['head'])}", sentences.share(best.effect)
+    named, share = f"{int(best.layer)}.{int(best['head'])}", whole_percent(best.effect)
     word = ac.trace(decoder, B).tokens.labels[int(best.position)]
     said = (
         f"Head {named} carries most, at {word}: its value there from A, put into B, moves {share} of the answer from "
@@ -124,9 +125,7 @@ def test_the_map_by_head_and_word_is_the_librarys(decoder):
     assert "at='value', by_position=True)  # layer" in lines
     turned = open_page("patching", by="heads_words", direction="noising")
     most = ac.patching(decoder, TOM, B, WORDS, by_position=True, direction="noising").effect.max()
-    said = (
-        f"Head 0.2 is missed most at tom: with its output there from B, A loses {sentences.share(most)} of its answer."
-    )
+    said = f"Head 0.2 is missed most at tom: with its output there from B, A loses {whole_percent(most)} of its answer."
     assert lead(turned) == said
 
 

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 import attn_core as ac
 from attn_core import attention
-from attn_core.text.numbers import percent, signed
+from attn_core.text.numbers import number, percent, signed
 from attn_core.traces.stream import StreamTrace
 from attn_core.walkthrough import toy
 from attn_core.walkthrough.ablations import StageAblation
@@ -24,7 +24,6 @@ from attn_core.walkthrough.from_trace import from_trace
 from attn_core.walkthrough.head import run_stages
 from ui.server import loading
 from ui.step_by_step.ablations import STEP_OF
-from ui.step_by_step.numbers import number
 from ui.step_by_step.pocket import editors as toy_editors
 
 ROOT = Path(__file__).parents[3]

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 import attn_core as ac
 from attn_core import attention, rotary
 from attn_core.parameters import low_rank
-from attn_core.text.numbers import percent, signed
+from attn_core.text.numbers import number, percent, signed
 from attn_core.walkthrough import toy
 from attn_core.walkthrough.ablations import StageAblation
 from attn_core.walkthrough.from_trace import from_trace
@@ -23,7 +23,6 @@ from attn_core.walkthrough.head import run_stages
 from attn_core.walkthrough.spread import spreads_of
 from ui.step_by_step import ablations, reading, scores
 from ui.step_by_step.layout import TITLES
-from ui.step_by_step.numbers import number
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 CREATURE = 4

@@ -9,12 +9,12 @@ import streamlit as st
 from markupsafe import Markup
 
 from attn_core.figures.html.number_table import Matrix, number_table, product
+from attn_core.text.numbers import number
 from attn_core.walkthrough.toy import MEANINGS
 from ui import words
 from ui.drawing import widgets
 from ui.shell.badges import provenance
 from ui.step_by_step.layout import TITLES
-from ui.step_by_step.numbers import number
 from ui.step_by_step.sentences_values import beginnings, read_off
 from ui.step_by_step.subject import StepSubject
 
