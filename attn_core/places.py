@@ -9,7 +9,9 @@ which a block computes them:
     pattern(l, h)      the weights; every row sums to 1                                          [query, key]
     head(l, h)         pattern · value, before W_O                                               [query, d_head]
     attention(l)       what attention adds to the stream, after any norm of its own              [query, d_model]
+    after_attention(l) the stream behind it, in post-norm blocks after their LayerNorm           [query, d_model]
     mlp(l)             what the MLP adds to the stream                                           [token, d_model]
+    memory()           what "cross" reads of an encoder, after any final norm                    [key, d_model]
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import NamedTuple
 
 OF_A_HEAD = ("query", "key", "value", "pattern", "head")
 OF_A_LAYER = ("residual", "attention", "mlp")
+OF_A_STREAM = (*OF_A_LAYER, "after_attention", "memory")  # everything that is of no single head
 
 
 class Place(NamedTuple):
@@ -36,8 +39,8 @@ class Place(NamedTuple):
     def __str__(self) -> str:
         """In words, for captions."""
         stream = "" if self.stream == "self" else f"{self.stream} "
-        if self.kind == "residual":
-            said = f"{stream}stream entering layer {self.layer}"
+        if self.kind in _IN_WORDS:
+            said = f"{stream}{_IN_WORDS[self.kind].format(layer=self.layer)}"
         elif self.head is None:
             said = f"{stream}{self.kind} {self.layer}"
         else:
@@ -51,7 +54,8 @@ class Place(NamedTuple):
         >>> at.pattern(1, 2, position=0).as_python()
         'ac.at.pattern(1, 2, position=0)'
         """
-        given = [str(self.layer), *([] if self.head is None else [str(self.head)])]
+        given = [] if self.kind == "memory" else [str(self.layer)]
+        given += [] if self.head is None else [str(self.head)]
         given += [] if self.position is None else [f"position={self.position}"]
         given += [] if self.stream == "self" else [f"stream={self.stream!r}"]
         return f"ac.at.{self.kind}({', '.join(given)})"
@@ -60,6 +64,13 @@ class Place(NamedTuple):
     def tensor(self) -> Place:
         """The same place at all positions."""
         return self._replace(position=None)
+
+
+_IN_WORDS = {
+    "residual": "stream entering layer {layer}",
+    "after_attention": "stream after attention of layer {layer}",
+    "memory": "output",
+}
 
 
 class at:
@@ -79,9 +90,22 @@ class at:
         return Place("attention", stream, layer, None, position)
 
     @staticmethod
+    def after_attention(layer: int, *, position: int | None = None, stream: str = "self") -> Place:
+        """The stream between attention and MLP, after its LayerNorm in post-norm blocks: [query, d_model].
+
+        No parallel block has one.
+        """
+        return Place("after_attention", stream, layer, None, position)
+
+    @staticmethod
     def mlp(layer: int, *, position: int | None = None, stream: str = "self") -> Place:
         """What the MLP adds to the residual stream: [token, d_model]."""
         return Place("mlp", stream, layer, None, position)
+
+    @staticmethod
+    def memory(*, position: int | None = None, stream: str = "encoder") -> Place:
+        """What an encoder ends with, after any final norm, and every layer of "cross" reads: [key, d_model]."""
+        return Place("memory", stream, 0, None, position)
 
     @staticmethod
     def head(layer: int, head: int, *, position: int | None = None, stream: str = "self") -> Place:

@@ -44,6 +44,8 @@ def patch_of(place: Place, put: Any, wiring: Wiring) -> Patch:
 
 def own_rows(trace: Trace, place: Place) -> Any:
     """What a trace has at a place, at all positions: [position, feature]."""
+    if place.kind == "memory":
+        return trace.final_embedding(stream=place.stream)
     named = (place.layer,) if place.head is None else (place.layer, place.head)
     return getattr(trace, _READERS.get(place.kind, place.kind))(*named, stream=place.stream)
 
@@ -75,6 +77,8 @@ def check_place(place: Any, wiring: Wiring) -> None:
     if not sites:
         streams = sorted({site.stream for site in wiring.sites})
         raise ValueError(f"{place.as_python()} names no stream of this model; name it with stream= one of {streams}")
+    if place.kind == "memory" and place.stream != "encoder":
+        raise ValueError(f"{place.as_python()} names no encoder; of other streams, name residual(n_layers)")
     ends = place.kind == "residual"  # which may name what leaves the last layer
     check_index("layer", place.layer, len(sites) + ends, "this model")
     if place.head is not None:
@@ -221,6 +225,10 @@ def tap_of(place: Place, wiring: Wiring) -> Tap:
         found = sites[place.layer].embedding if place.layer < len(sites) else _last_half(sites[-1], wiring).next
     elif place.kind == "mlp":
         what, found = "the MLP's part", _last_half(sites[place.layer], wiring).mlp
+    elif place.kind == "after_attention":
+        what, found = "the stream after attention", sites[place.layer].after
+    elif place.kind == "memory":
+        what, found = "what leaves the encoder", wiring.final.get(place.stream)
     else:
         what, found = "what attention adds", sites[place.layer].added
     if found is None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from attn_core.capture.patches import all_patches
+from attn_core.circuits.projections import attention_inputs, query_and_key_projections
 from attn_core.circuits.score_parts import carried_to_score, whole_maps
 from attn_core.circuits.writers.additions import Floats
 from attn_core.circuits.writers.inputs import without_input
@@ -15,7 +17,6 @@ from attn_core.places import Place
 from attn_core.tolerances import CANCELLED
 from attn_core.traces.block import BlockKind
 from attn_core.traces.parts import ScoreParts, Writer
-from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
 INPUT, OWN = "input", "own bias"  # the groups of what comes before layer 0, and of what the scoring head itself adds
@@ -106,55 +107,104 @@ def when_taken_out(parts: ScoreParts, writer: Writer) -> float:
     return float(parts.score - row.sum() - column.sum() + both.sum())
 
 
-def taking_out(trace: Trace, parts: ScoreParts, writer: Writer) -> dict[str, Any] | None:
+def taking_out(trace: Trace, parts: ScoreParts, writer: Writer) -> dict[str, Any]:
     """The options of `attn_core.trace` with which a pass has nothing where a writer wrote, at all tokens.
 
-    A constant vector (a bias, the shift of a norm) is subtracted where it enters the stream, or the head's own query or
-    key. Between two sentences "embedding" is of both, as one row and one column of the parts. None where a pass has no
-    place for it: for patches, and for the shift of a norm within a block or behind the last.
+    What is changed in the trace's own pass stays so: it is among the options. A constant vector (a bias, the shift of
+    a norm) is subtracted where it enters the stream, or the head's own query or key. Where a patch stands, its writer
+    is what was put there, so zero takes its place, and not what the model had: with that, others would write again.
+    Between two sentences "embedding" is of both, as one row and one column of the parts.
     """
-    if writer.kind == "head":
-        return {"without": [trace.stream(writer.stream).head_key(writer.layer or 0, writer.head or 0)]}
-    if writer.kind == "mlp":
-        return {"patch": {Place("mlp", writer.stream, writer.layer or 0): "zero"}}
+    put = _without(trace, parts, writer)
+    return {"patch": _kept_changes(trace, put) | put}
+
+
+Put = dict[Place, Any]  # as `attn_core.trace(…, patch=)` takes it
+
+
+def _kept_changes(trace: Trace, put: Put) -> Put:
+    """What is changed in a pass, but for the tensors where something else is put now."""
+    changed = {place.tensor for place in put}
+    return {
+        patch.place: patch.rule or patch.array
+        for patch in all_patches(trace.changes)
+        if patch.place.tensor not in changed
+    }
+
+
+def _without(trace: Trace, parts: ScoreParts, writer: Writer) -> Put:
+    """What stands where a writer wrote, without it."""
     if writer.kind == "patch":
-        return None
+        return _without_patch(trace, parts, writer)
     if writer.kind == "own":
-        left = _without_own(trace, parts, writer)
-    elif writer.layer is None:
+        return _without_own(trace, parts, writer)
+    if writer.kind in ("head", "mlp"):
+        return {Place(writer.kind, writer.stream, writer.layer or 0, writer.head): "zero"}
+    if writer.layer is None:
         streams = {each.stream for each in (*parts.query_writers, *parts.key_writers) if each == writer}
-        left = {Place("residual", name, 0): without_input(trace.stream(name), writer) for name in streams}
-    else:
-        left = _without_constant(trace.stream(writer.stream), writer, writer.layer)
-    patch = {place: rest for place, rest in left.items() if rest is not None}
-    taken = {each.place.tensor for each in trace.changes.patches} & set(patch)  # something else stands there already
-    return {"patch": patch} if len(patch) == len(left) > 0 and not taken else None
+        return {Place("residual", name, 0): without_input(trace.stream(name), writer) for name in streams}
+    return _without_constant(trace, writer, writer.layer)
 
 
-Left = dict[Place, "np.ndarray[Any, Any] | None"]  # what stands somewhere without a writer; None: it cannot be had
-
-
-def _without_constant(stream: StreamTrace, writer: Writer, layer: int) -> Left:
+def _without_constant(trace: Trace, writer: Writer, layer: int) -> Put:
     """The place where a block's bias or shift enters the stream, with what stands there without it."""
-    block, bias = stream.block(layer), stream.output_bias(layer)
-    if writer.kind == "bias" and block is not BlockKind.NORM_AFTER:
-        return {Place("attention", stream.name, layer): stream.attention_added(layer) - bias}
-    if writer.is_of_mlp and block is BlockKind.POST_NORM:
-        shift = stream.block_norm(layer, "mlp", np.zeros_like(bias))
-        return {Place("residual", stream.name, layer + 1): stream.embedding(layer + 1) - shift}
-    return {}  # it enters between attention and the MLP of one block, or behind the last
+    stream = trace.stream(writer.stream)
+    block, nothing = stream.block(layer), np.zeros(stream.d_model, np.float32)
+    if "final norm" in writer:
+        place, stands, gone = "memory", stream.final_embedding(), stream.final_norm(nothing)
+    elif writer.is_of_mlp:
+        place, stands = "residual", stream.embedding(layer + 1)
+        gone = stream.block_calls()[-1].block_norm(layer, "mlp", nothing)
+    elif writer.kind == "shift" and block is BlockKind.POST_NORM:
+        place, stands = "after_attention", stream.after_attention(layer)
+        gone = stream.block_norm(layer, "attention", nothing)
+    else:
+        place, stands, gone = "attention", stream.attention_added(layer), stream.output_bias(layer)
+        if writer.kind == "shift":
+            gone = stream.block_norm(layer, "attention", nothing)
+        elif block is BlockKind.NORM_AFTER:
+            output = stream.attention_output(layer)
+            gone = stream.block_norm(layer, "attention", output) - stream.block_norm(layer, "attention", output - gone)
+    above = {"residual": layer + 1, "memory": 0}.get(place, layer)
+    put = trace.stream("cross")._put(0, "memory") if place == "memory" else stream._put(above, place)
+    left = stands - gone
+    if put is not None:  # what stands there is another writer's
+        left = np.where(put.any(axis=1, keepdims=True), stands, left)
+    return {Place(place, stream.name, above): left}
 
 
-def _without_own(trace: Trace, parts: ScoreParts, writer: Writer) -> Left:
-    """The scoring head's query or key without its own bias or shift: no norm comes after it, but one on q and k."""
-    own = trace.stream(parts.stream)
+def _without_patch(trace: Trace, parts: ScoreParts, writer: Writer) -> Put:
+    """Zero at every place that was patched where this writer's vectors are read."""
+    kind = writer.partition(" patch")[0].removeprefix(f"{writer.stream} ").replace(" ", "_")
+    if kind in ("query", "key"):
+        tensors = [Place(kind, parts.stream, parts.layer, parts.head)]
+    else:
+        layer = writer.layer or 0
+        tensors = [Place(kind, writer.stream, 0 if kind == "memory" else layer)]
+        if writer.stream == "cross":  # the same tensor as what the decoder's own attention left
+            tensors.append(Place("after_attention", "decoder", layer))
+        if layer == trace.n_layers_of(writer.stream):  # and where no norm follows the last layer, what is read of it
+            tensors.append(Place("memory", writer.stream, 0))
+    return {patch.place: "zero" for patch in trace.changes.patches if patch.place.tensor in tensors}
+
+
+def _without_own(trace: Trace, parts: ScoreParts, writer: Writer) -> Put:
+    """The scoring head's query or key without its own bias or shift; a norm on q and k is computed anew."""
+    own, layer, head = trace.stream(parts.stream), parts.layer, parts.head
     role = writer.partition(" ")[0]
-    head_map = whole_maps(trace, own, parts.layer, parts.head)[role == "key"]
-    stands: np.ndarray[Any, Any] = (own.key if role == "key" else own.query)(parts.layer, parts.head)
-    vectors = dict(head_map.constants(len(stands)))
-    if head_map.inner is not None and writer != f"{role} norm shift":
-        return {}
-    return {Place(role, own.name, parts.layer, parts.head): (stands - vectors[writer]).astype(np.float32)}
+    side = int(role == "key")
+    head_map = whole_maps(trace, own, layer, head)[side]
+    stands = (own.key if side else own.query)(layer, head).astype(np.float64)
+    if head_map.inner is None or writer == f"{role} norm shift":  # nothing comes after it that is not linear
+        left = stands - dict(head_map.constants(len(stands)))[writer]
+    else:
+        projection, x = query_and_key_projections(own, layer, head)[0][side], attention_inputs(own, layer)[side]
+        if writer == f"{role} bias":
+            projection = replace(projection, bias=None)
+        elif head_map.before is not None:
+            x = x - head_map.before.shift
+        left = head_map.turned(projection.heads(x)) + (0.0 if head_map.put is None else head_map.put)
+    return {Place(role, own.name, layer, head): left.astype(np.float32)}
 
 
 def effects(parts: ScoreParts) -> list[tuple[Writer, float]]:

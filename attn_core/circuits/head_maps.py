@@ -73,7 +73,7 @@ class HeadMap:
             yield Writer(f"{self.role} bias", "own"), self._normed(np.tile(self.bias, (n_tokens, 1)))
         if self.inner is not None and self.inner.shift.any():
             shift = np.tile(self.inner.shift, (n_tokens, 1))
-            yield Writer(f"{self.role} norm shift", "own"), self._turned(shift[:, self.columns])
+            yield Writer(f"{self.role} norm shift", "own"), self.turned(shift[:, self.columns])
 
     def _projected(self, x: Floats) -> Floats:
         return self._normed(x @ self.weight)
@@ -81,9 +81,10 @@ class HeadMap:
     def _normed(self, y: Floats) -> Floats:
         """[token, n] → [token, d_head]."""
         normed = y if self.inner is None else self.inner.part(y)
-        return self._turned(normed[:, self.columns])
+        return self.turned(normed[:, self.columns])
 
-    def _turned(self, heads: Floats) -> Floats:
+    def turned(self, heads: Floats) -> Floats:
+        """The head's rows [token, d_head] as they are scored; 0 where a patch stands."""
         if self.patched is not None:
             heads = heads * ~self.patched[:, None]
         if self.rotation is None:

@@ -104,7 +104,7 @@ def whole_maps(trace: Trace, own: StreamTrace, layer: int, head: int) -> tuple[H
 def memory_writers(trace: Trace, stream: StreamTrace, layer: int, keys: Places) -> ResidualWriters:
     """Who wrote what the keys and values of a call are made from."""
     if stream.name == "cross":
-        return leaving(trace.stream("encoder"), keys)
+        return leaving(trace.stream("encoder"), keys, stream)
     return entering(trace, stream.name, layer, keys)
 
 

@@ -135,13 +135,15 @@ def _add_attention(builder: _Builder, call: StreamTrace, layer: int, token: int)
     _add_patch(builder, call, layer, token, "attention")
     if block == "post-norm":
         builder.norm(f"LayerNorm after {prefix}attention", lambda x: call.block_norm(layer, "attention", x))
+    if call.name != "decoder":  # there it is what enters "cross"
+        _add_patch(builder, call, layer, token, "after_attention")
 
 
 def _add_patch(builder: _Builder, call: StreamTrace, layer: int, token: int, what: str = "residual") -> None:
-    """The row of what a patch put into the stream that enters a layer, or into what attention adds."""
+    """The row of what a patch put into the stream that enters a layer or its MLP, or into what attention adds."""
     put = call._put(layer, what)
     if put is not None:
-        name = f"patch of {'the stream' if what == 'residual' else 'attention'}"
+        name = f"patch of {'attention' if what == 'attention' else 'the stream'}"
         builder.add(Part("patch", name, _row(put, token), call.name))
 
 

@@ -197,11 +197,13 @@ class StreamTrace(DeltaReaders):
     def _put(self, layer: int, what: str) -> Array | None:
         """What a patch added to the stream, [token, d_model]: what was put minus what the model had computed.
 
-        `what` is "residual", the stream that enters a layer (or leaves the last), or "attention". None: no patch.
+        `what` is "residual", the stream that enters a layer (or leaves the last), "attention", "after_attention", or
+        "memory", what "cross" reads of the encoder. None: no patch.
         """
-        if what == "attention":
+        if what != "residual":
             found = self._layer(layer)
-            put = found.put(found.site.added)
+            site = found.site
+            put = found.put({"attention": site.added, "after_attention": site.after, "memory": site.memory}[what])
         elif layer < self.n_layers:
             put = self._layers[layer].put(self._layers[layer].site.embedding)
         else:

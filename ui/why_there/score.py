@@ -41,13 +41,6 @@ class HeadPart(NamedTuple):
     source: int
 
 
-class Removable(NamedTuple):
-    """The writers that add most and can be taken out of a pass, with what they add; and those that cannot."""
-
-    writers: list[tuple[Writer, float]]
-    stay: list[Writer]
-
-
 @dataclass(frozen=True)
 class AskedScore:
     """One score of a head: the page's query, the key that it is asked about, and what it is compared with."""
@@ -181,14 +174,21 @@ class AskedScore:
         return token_name(tokens.labels, place)
 
     @cached_property
-    def removable(self) -> Removable:
-        """The writers that add most, with what they add by the frozen split: those that can be taken out of a pass."""
-        return shared.memoize(self.trace, _removable, self.parts)
+    def removed(self) -> list[tuple[Writer, float]]:
+        """The heads and the other writers that add most, up to so many of each, with what the frozen split says."""
+        left = {True: MOST_REMOVED, False: MOST_REMOVED}  # heads, others
+        found = []
+        for writer, adds in explanation.effects(self.parts):
+            is_head = writer.kind == "head"
+            if left[is_head]:
+                left[is_head] -= 1
+                found.append((writer, adds))
+        return found
 
     def taken_out(self, writer: Writer) -> float:
         """The score in one more pass, with nothing where a writer wrote."""
-        options = explanation.taking_out(self.trace.value(), self.parts, writer) or {}
-        return compared_score(self.viewed.run(**options).stream(self.stream), *self._cell, self.against)
+        options = explanation.taking_out(self.trace.value(), self.parts, writer)
+        return compared_score(self.viewed.run_changed(**options).stream(self.stream), *self._cell, self.against)
 
     def offer_pictures(self) -> None:
         """The page's end: its pictures can be saved, with both words in every caption."""
@@ -215,22 +215,6 @@ def _heads_of(trace: Trace, parts: ScoreParts) -> list[HeadPart]:
     ranked = sorted(found, key=lambda each: -each[0])[: MOST_HEADS + 2]
     heads = [part for _, side, writer in ranked if (part := _head(trace, parts, side, writer)) is not None]
     return sorted(heads, key=lambda part: -abs(part.part))[:MOST_HEADS]
-
-
-def _removable(trace: Trace, parts: ScoreParts) -> Removable:
-    """The heads and the other writers that add most of a score and can be taken out, each kind up to so many."""
-    left = {True: MOST_REMOVED, False: MOST_REMOVED}  # heads, others
-    found, stay = [], []
-    for writer, adds in explanation.effects(parts):
-        is_head = writer.kind == "head"
-        if left[is_head] and explanation.taking_out(trace, parts, writer) is not None:
-            left[is_head] -= 1
-            found.append((writer, adds))
-        elif left[is_head]:
-            stay.append(writer)
-        if not any(left.values()):
-            break
-    return Removable(found, stay[:MOST_REMOVED])
 
 
 def _head(trace: Trace, parts: ScoreParts, side: str, writer: Writer) -> HeadPart | None:

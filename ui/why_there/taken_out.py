@@ -53,7 +53,7 @@ PARAMS = [OFF, PARTS_OFF]
 
 def taken_out(asked: AskedScore) -> pd.DataFrame | None:
     """One more pass for each of the largest writers, and how far the frozen split is from it; gives the table."""
-    writers = [writer for writer, _ in asked.removable.writers]
+    writers = [writer for writer, _ in asked.removed]
     most = budget.fitting([(len(asked.viewed.queries), 1 + len(writers))])
     if most is not None:
         widgets.note(WORDS.text("taken.too_long", tokens=most))
@@ -66,7 +66,7 @@ def taken_out(asked: AskedScore) -> pd.DataFrame | None:
     table = pd.DataFrame(
         {
             "without": [str(writer) for writer in writers],
-            "adds": [adds for _, adds in asked.removable.writers],
+            "adds": [adds for _, adds in asked.removed],
             "frozen split": [explanation.when_taken_out(asked.parts, writer) for writer in writers],
             "really": really,
         }
@@ -75,8 +75,8 @@ def taken_out(asked: AskedScore) -> pd.DataFrame | None:
     st.dataframe(table.round(3), key="taken_out", hide_index=True, row_height=36, height=36 * (len(table) + 1) + 2)
     gap = f"{table['off by'].abs().max():.2f}"
     widgets.reading(WORDS.html("taken.worst", gap=gap, score=hundredths(asked.parts.score)))
-    if asked.removable.stay:
-        widgets.reading(WORDS.html("taken.stay", writers=", ".join(asked.removable.stay)))
+    if any(writer.kind == "patch" for writer in writers):
+        widgets.reading(WORDS.html("taken.patch"))
     _buttons(asked, writers)
     return table
 

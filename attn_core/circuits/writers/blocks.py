@@ -11,6 +11,7 @@ Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -21,6 +22,7 @@ from attn_core.circuits.writers.inputs import before_layer_0
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.traces.block import BlockKind
 from attn_core.traces.parts import Writer
+from attn_core.traces.reader import Array
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
@@ -39,8 +41,8 @@ def entering(trace: Trace, stream: str, layer: int, tokens: Places) -> ResidualW
     return written
 
 
-def leaving(stack: StreamTrace, tokens: Places) -> ResidualWriters:
-    """Who wrote what leaves a stack, final norm included: the memory that cross-attention reads."""
+def leaving(stack: StreamTrace, tokens: Places, cross: StreamTrace) -> ResidualWriters:
+    """Who wrote what leaves a stack, final norm included: the memory that `cross` reads."""
     written = before_layer_0(stack, tokens)
     for block in range(stack.n_layers):
         _add_block(written, stack, block)
@@ -50,6 +52,8 @@ def leaving(stack: StreamTrace, tokens: Places) -> ResidualWriters:
         written.norm(
             Writer("encoder final norm shift", "shift", stack.name, stack.n_layers - 1), stack.final_norm, last
         )
+        after = Writer("encoder memory patch", "patch", stack.name, stack.n_layers)
+        _add_put(written, cross, 0, "memory", after, stack.final_embedding)
     return written
 
 
@@ -87,6 +91,9 @@ def _add_attention(written: ResidualWriters, call: StreamTrace, layer: int) -> N
     if block is BlockKind.POST_NORM:
         x = call.embedding(layer)[tokens].astype(np.float64) + call.attention_added(layer)[tokens]
         written.norm(shift, partial(call.block_norm, layer, "attention"), x)
+    if call.name != "decoder":  # there it is what enters "cross"
+        after = Writer(f"{prefix}after attention patch {layer}", "patch", call.name, layer)
+        _add_put(written, call, layer, "after_attention", after, partial(call.after_attention, layer))
 
 
 def _add_heads(
@@ -109,10 +116,17 @@ def _add_heads(
 
 def _add_patch(written: ResidualWriters, call: StreamTrace, layer: int) -> None:
     """What was put in the place of the stream that enters a layer, or leaves the last."""
-    rows = _patched(call, layer, "residual", written.tokens)
+    writer = Writer(f"{_prefix(call)}residual patch {layer}", "patch", call.name, layer)
+    _add_put(written, call, layer, "residual", writer, partial(call.embedding, layer))
+
+
+def _add_put(
+    written: ResidualWriters, call: StreamTrace, layer: int, what: str, writer: Writer, stands: Callable[[], Array]
+) -> None:
+    """What was put in the place of the whole stream somewhere: those rows of what `stands` there, [token, d_model]."""
+    rows = _patched(call, layer, what, written.tokens)
     if rows is not None:
-        writer = Writer(f"{_prefix(call)}residual patch {layer}", "patch", call.name, layer)
-        written.patch(writer, rows, call.embedding(layer)[written.tokens].astype(np.float64))
+        written.patch(writer, rows, stands()[written.tokens].astype(np.float64))
 
 
 def _patched(call: StreamTrace, layer: int, what: str, tokens: Places) -> NDArray[np.bool_] | None:

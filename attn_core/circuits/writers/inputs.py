@@ -57,23 +57,27 @@ def _add_step(
         return module(entered)  # type: ignore[no-any-return]
 
 
-def without_input(stack: StreamTrace, writer: Writer) -> NDArray[np.float32] | None:
+def without_input(stack: StreamTrace, writer: Writer) -> NDArray[np.float32]:
     """E of layer 0 as the model would have it without a writer from before layer 0, [token, d_model].
 
-    That is the vectors of "embedding", "position" or "segment", or a bias or shift of what follows them. None where E
-    cannot be taken apart and more than its words' vectors are in it.
+    That is the vectors of "embedding", "position" or "segment", or a bias or shift of what follows them. Where E
+    cannot be taken apart, its one writer is all of it. Rows that were patched stay as they are.
     """
-    embedding = stack.embedding(0)
+    stands, put = stack.embedding(0), stack._put(0, "residual")
+    left = _own_without_input(stack, writer, stands if put is None else stands - put)
+    return left if put is None else np.where(put.any(axis=1, keepdims=True), stands, left)
+
+
+def _own_without_input(stack: StreamTrace, writer: Writer, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same of E as the model had it."""
     found = stack_input_parts(stack, embedding)
     if found is None:
-        return np.zeros_like(embedding) if writer.kind == "embedding" else None
+        return np.zeros_like(embedding)
     parts, modules = found
     vectors = {"embedding": parts.factor * parts.token, "position": parts.position, "segment": parts.segment}
     constant = writer.kind not in vectors
-    gone = torch.zeros(1) if constant else vectors[writer.kind]
-    if gone is None:
-        return None
-    result = parts.summed - gone
+    gone = vectors.get(writer.kind)
+    result = parts.summed if gone is None else parts.summed - gone
     with torch.inference_mode():
         for module in modules:
             entered, result = result, module(result)

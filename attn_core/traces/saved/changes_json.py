@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from attn_core.places import OF_A_HEAD, OF_A_LAYER, Place
+from attn_core.places import OF_A_HEAD, OF_A_STREAM, Place
 from attn_core.traces.changes import IN_ITS_PLACE, Changes, Donor, HeadName, Patch, as_lists
 
 
@@ -71,7 +71,7 @@ def _read_ids(said: Any) -> tuple[int, ...] | None:
 def _read_place(said: Sequence[Any]) -> Place:
     kind, stream, layer, head, position = said
     numbers = [layer, *(n for n in (head, position) if n is not None)]
-    if not (kind in (OF_A_HEAD if head is not None else OF_A_LAYER) and isinstance(stream, str)):
+    if not (kind in (OF_A_HEAD if head is not None else OF_A_STREAM) and isinstance(stream, str)):
         raise ValueError("no place")
     if not all(type(n) is int and n >= 0 for n in numbers):
         raise TypeError("no place")

@@ -14,17 +14,15 @@ if TYPE_CHECKING:
 def score_parts(
     trace: Readable, stream: str, layer: int, head: int, query: int, key: int, against: int | str | None
 ) -> str:
-    """Why there?: one score in parts, what the head takes from that key by who wrote it, and the score without one.
-
-    The last for a plain pass only: in a changed one, the further change stands beside those that are there.
-    """
+    """Why there?: one score in parts, what the head takes from that key by who wrote it, and the score without the
+    writer that adds most, beside what the frozen split says of it."""
     place = f"{layer}, {head}, {query}, {key}"
     compared = "" if against is None else f", against={against!r}"
     own = stream_of(stream).removeprefix("trace.")
     without = [
-        "found = ((writer, explanation.taking_out(trace, parts, writer)) for writer, _ in explanation.effects(parts))",
-        "writer, options = next(pair for pair in found if pair[1])  # the first that a pass can do without",
-        f"after = ac.trace({loaded(trace)}, {arguments(trace)}, **options)",
+        "writer, adds = explanation.effects(parts)[0]  # the one that adds most",
+        "options = explanation.taking_out(trace, parts, writer)  # what is changed in the trace stays so",
+        f"after = ac.trace({loaded(trace)}, {arguments(trace, changed=False)}, **options)",
         f"compared_score(after.{own}, {place}{compared}), explanation.when_taken_out(parts, writer)",
     ]
     imports = [
@@ -32,14 +30,14 @@ def score_parts(
         "from attn_core.circuits.score_parts import compared_score",
     ]
     return script(
-        [] if trace.changes else imports,
+        imports,
         traced(trace),
         f"parts = trace.score_parts({place}{compared}{and_stream(stream)})",
         "parts.matrix  # [query writer, key writer]; with parts.other it sums to parts.score",
         "parts.frame()  # every pair, the largest first",
         f"values = trace.value_parts({place}{and_stream(stream)})",
         "values.frame()  # by who wrote the key's stream",
-        *([] if trace.changes else without),
+        *without,
     )
 
 

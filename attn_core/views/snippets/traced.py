@@ -29,17 +29,18 @@ def loaded(trace: Readable) -> str:
     return model_in_python(trace.model_name, trace.wrapped)
 
 
-def arguments(trace: Readable) -> str:
+def arguments(trace: Readable, changed: bool = True) -> str:
     """What a trace read, as arguments of `ac.trace`: one sentence, or the source and the target of a translation, as
-    they were given, text or ids; then where they were cut, and what was changed."""
+    they were given, text or ids; then where they were cut, and if `changed` what was changed."""
+    changes = trace.changes.as_python() if changed else ""
     both = trace.kind == "encoder-decoder"
     read = [trace.stream(side).tokens for side in (("encoder", "decoder") if both else (None,))]
     if any(tokens.from_inputs for tokens in read):
-        return f"inputs=inputs{trace.changes.as_python()}"  # what the tokenizer gave, which no trace keeps
+        return f"inputs=inputs{changes}"  # what the tokenizer gave, which no trace keeps
     given = [name + tokens.as_python() for name, tokens in zip(("", "target="), read, strict=False)]
     cut_at = [len(tokens) for tokens in read if tokens.dropped]
     given += [f"limit={max(cut_at)}"] if cut_at else []
-    return ", ".join(given) + trace.changes.as_python()
+    return ", ".join(given) + changes
 
 
 def stream_of(name: str) -> str:

@@ -57,12 +57,16 @@ def places(trace: ac.Trace, stream: str, layer: int) -> list[Place]:
     heads = [Place(kind, stream, layer, 2) for kind in OF_A_HEAD]
     found = trace.stream(stream)._layer(layer).site
     kinds = {"residual": found.embedding, "attention": found.added, "mlp": stream == "decoder" or found.mlp}
-    return heads + [Place(kind, stream, layer) for kind, tap in kinds.items() if tap]
+    kinds |= {"after_attention": found.after}
+    ends = [Place("memory", stream, 0)] if layer == 0 and stream == "encoder" else []
+    return heads + [Place(kind, stream, layer) for kind, tap in kinds.items() if tap] + ends
 
 
 def reader(trace: ac.Trace, place: Place) -> np.ndarray:
     names = {"head": "weighted_values", "attention": "attention_added", "mlp": "mlp_added", "residual": "embedding"}
     numbers = [place.layer] if place.head is None else [place.layer, place.head]
+    if place.kind == "memory":
+        return trace.final_embedding(stream=place.stream)
     return getattr(trace, names.get(place.kind, place.kind))(*numbers, stream=place.stream)
 
 
@@ -164,6 +168,7 @@ def test_patches_equal_those_of_an_eager_model_with_hooks(name: str) -> None:
             (ac.at.head(1, 2, position=position), site.output.module.removeprefix("model."), "in", slice(2 * d, 3 * d)),
             (ac.at.attention(1, position=position), site.added.module, "out", slice(None)),
             (ac.at.mlp(1, position=position), site.mlp.module, "out", slice(None)),
+            *between(position, site),
         ):
             judge = Judge(eager.base_model, plain)
             judge.put(own_name(eager, judge.model, module), side, put(rows, reader(other, place), part))
@@ -171,6 +176,37 @@ def test_patches_equal_those_of_an_eager_model_with_hooks(name: str) -> None:
             ours = run(model, patch={place: other}).final_embedding()
             assert np.abs(ours - theirs).max() <= 1e-5 * np.abs(theirs).max(), (place, rows)
             assert np.abs(ours - plain.final_embedding()).max() > 1e-3 * np.abs(theirs).max()
+
+
+def between(position: int | None, site: Any) -> list[Any]:
+    """The stream between attention and MLP, in post-norm blocks: elsewhere it is a sum, and what no module gives."""
+    if site.block != "post-norm":
+        return []
+    return [(ac.at.after_attention(1, position=position), site.after.module, "out", slice(None))]
+
+
+def test_the_stream_between_attention_and_mlp_is_the_sum_that_the_mlp_gets() -> None:
+    """In pre-norm blocks no module gives it: with it from another pass, what attention had added does not matter."""
+    model = ac.wrap(FAMILIES["gpt2"].build(), word_tokenizer(), name="gpt2")
+    plain, other = run(model), run(model, OTHER)
+    trace = run(model, patch={ac.at.after_attention(1): other})
+    np.testing.assert_allclose(trace.embedding(2), other.embedding(2), atol=1e-5)
+    added = other.after_attention(1) - plain.embedding(1)
+    same = run(model, patch={ac.at.attention(1): added})
+    np.testing.assert_allclose(trace.logits(), same.logits(), atol=1e-4)
+    with pytest.raises(ac.HeadlightError, match="the stream after attention could not be found"):
+        run(ac.wrap(FAMILIES["gpt_neox"].build(), word_tokenizer()), patch={ac.at.after_attention(1): "zero"})
+
+
+@pytest.mark.parametrize("name", ["bart", "mbart", "t5"])
+def test_what_an_encoder_ends_with_is_all_that_the_decoder_reads_of_it(name: str) -> None:
+    model = ac.wrap(FAMILIES[name].build(), word_tokenizer(), name=name)
+    a, b = (ac.trace(model, text, target=TARGET) for text in (TEXT, OTHER))
+    trace = ac.trace(model, TEXT, target=TARGET, patch={ac.at.memory(): b})
+    np.testing.assert_allclose(trace.stream("decoder").logits(), b.stream("decoder").logits(), atol=1e-5)
+    np.testing.assert_array_equal(trace.embedding(1, stream="encoder"), a.embedding(1, stream="encoder"))
+    assert trace.changes.as_python().startswith(", patch={ac.at.memory(stream='encoder'): ac.trace(")
+    assert str(trace.changes).startswith("encoder output as in “")
 
 
 def own_name(whole: nn.Module, base: nn.Module, module: str) -> str:
@@ -272,6 +308,8 @@ def test_what_cannot_be_put_is_refused_in_a_sentence() -> None:
         ({ac.at.mlp(0, position=n): "zero"}, IndexError, f"position {n} is out of range: this sentence has position"),
         ({ac.at.head(0, 1, stream="cross"): trace}, ValueError, r"names no stream of this model; .* one of \['self'\]"),
         ({(0, 1): trace}, ValueError, "names no place of a pass: name each one by ac.at"),
+        ({ac.at.memory(): "zero"}, ValueError, r"ac.at.memory\(stream='encoder'\) names no stream of this model"),
+        ({ac.at.memory(stream="self"): "zero"}, ValueError, "names no encoder; of other streams, name residual"),
         ({ac.at.residual(1): short}, ValueError, r"ac.at.residual\(1\) must be \[\d+, 32\], got \[4, 32\]; sentences"),
         ({ac.at.mlp(1, position=0): np.zeros(3)}, ValueError, r"ac.at.mlp\(1, position=0\) must be \[32\], got \[3\]$"),
         ({ac.at.mlp(1, position=0): np.full(32, np.nan)}, ValueError, "no finite numbers"),

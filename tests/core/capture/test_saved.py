@@ -122,6 +122,7 @@ def test_what_was_put_and_what_the_model_had_there_are_kept(decoder: ac.Model, t
     other = ac.trace(decoder, "the red creature slept")
     patch = {place(1, 2, position=1): other for place in (ac.at.query, ac.at.key, ac.at.value, ac.at.head)}
     patch |= {ac.at.residual(1): other, ac.at.attention(0): "zero", ac.at.pattern(1, 0): other}
+    patch |= {ac.at.after_attention(0, position=2): "mean"}
     trace = ac.trace(decoder, "the blue creature ate", patch=patch)
     trace.save(tmp_path / "x")
     again = ac.open_trace(tmp_path / "x", decoder)

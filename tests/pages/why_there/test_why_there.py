@@ -200,7 +200,12 @@ def test_a_pass_without_a_head_is_looked_at_and_left_again(deep, trace) -> None:
     first = again.iloc[0]
     assert first["frozen split"] == pytest.approx(explanation.when_taken_out(parts, first["without"]), abs=2e-3)
     lines = opened(**DEEP, off=f"{layer}.{head}", menus=True)
-    assert f"without=[({layer}, {head})]" in "\n".join(code.value for code in lines.code)
+    (said,) = [code.value for code in lines.code if "score_parts" in code.value]
+    assert f"without=[({layer}, {head})]" in said
+    names: dict = {}
+    exec("\n".join(said.splitlines()[:-1]) + f"\nresult = {said.splitlines()[-1]}", names)
+    (row,) = again[again["without"] == str(names["writer"])].itertuples()  # in the lines they stay off, too
+    assert names["result"] == pytest.approx((row.really, row[3]), abs=2e-3)
     checked(page.button(key="all_on").click().run())
     assert lead(page) == lead(deep) and "changed pass" not in text(page)
 
@@ -227,15 +232,18 @@ def test_a_pass_without_an_mlp_is_looked_at_and_left_again(deep, trace) -> None:
     assert lead(page) == lead(deep) and "changed pass" not in text(page)
 
 
-def test_a_bias_and_the_shift_of_a_norm_are_taken_out_and_what_cannot_be_is_said(trace) -> None:
-    page = opened(layer=2, head=0, query=CREATURE, key=FLUFFY)
-    parts = trace.score_parts(2, 0, CREATURE, FLUFFY, "mean")
+def test_a_bias_and_every_shift_of_a_norm_are_taken_out(trace) -> None:
+    """Of post-norm blocks the one between attention and the MLP, too."""
+    page = opened(layer=1, head=1, query=CREATURE, key=FLUFFY)
+    parts = trace.score_parts(1, 1, CREATURE, FLUFFY, "mean")
     ranked = [writer for writer, _ in explanation.effects(parts) if writer.kind != "head"]
-    goes = [writer for writer in ranked if explanation.taking_out(trace, parts, writer) is not None][:3]
-    stays = [writer for writer in ranked[: ranked.index(goes[-1])] if writer not in goes]
     said = [name for name in table(page, "really")["without"] if not name.startswith("head")]
-    assert said == [str(writer) for writer in goes] and all("attention norm shift" in writer for writer in stays)
-    assert (f"Not taken out, though they add as much: {', '.join(stays[:3])}." in text(page)) == bool(stays)
+    assert said == [str(writer) for writer in ranked[:3]] and "Not taken out" not in text(page)
+    shown = table(page, "really").set_index("without")
+    writer = next(each for each in ranked[:3] if "attention norm shift" in each)
+    after = ac.trace(load("minilm"), STARTER, **explanation.taking_out(trace, parts, writer))
+    judge = after.scores(1, 1)[CREATURE].astype(float)
+    assert shown.loc[str(writer), "really"] == pytest.approx(judge[FLUFFY] - judge.mean(), abs=2e-3)
 
 
 @pytest.mark.parametrize("parts", ["mlp", "mlp.x", "head.2", "mlp.1.2", "mlp.99999"])
