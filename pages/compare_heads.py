@@ -42,7 +42,7 @@ with right, widgets.card("numbers", "What differs, in numbers"):
     numbers.panel_measures(panels)
     numbers.head_links(panels)
     numbers.patching_link(panels)
-with widgets.card("matters", "Does it matter to the chosen word?", "Click a row of the picture for another word."):
+with numbers.matters_card():
     numbers.summaries(panels)
     numbers.row_table(panels)
 

@@ -32,7 +32,7 @@ def translate(page: Page) -> None:
         charts.three_maps(found)
 
     left, right = st.columns([42, 58], gap="medium")
-    with left, widgets.card("alignment", "Which word came from which", "The largest weight of each row."):
+    with left, contributions.alignment_card():
         contributions.alignment(found)
     with right, widgets.card("delta", found.delta_title(), found.delta_hint()):
         contributions.head_sizes(found)

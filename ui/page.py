@@ -47,6 +47,7 @@ from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.models.entry import Entry, Example
 from attn_core.settings import VERSION
+from ui import words
 from ui.drawing import gallery, widgets
 from ui.followed_word import chosen_word, followed_word
 from ui.link import LinkState, open_link_state
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
     from ui.server.handles import ModelHandle, OneStreamHandle, TraceHandle
 
+WORDS = words.beside(__file__)
 check_as_they_come()
 
 
@@ -148,7 +150,7 @@ class Page:
         if self.counter is None:
             return
         if tokens.is_cut:
-            said = f"Cut after {tokens.cut_after}, which is the limit: {tokens.left_out}"
+            said = WORDS.text("page.cut", limit=tokens.cut_after, left_out=tokens.left_out)
             self.counter.html(f'<div class="hl-count cut" role="status">{said}</div>')
         else:
             self.counter.html(f'<div class="hl-count">{len(tokens)} of {limit} tokens</div>')

@@ -13,8 +13,10 @@ from attn_core.figures.colour_bars import SCALES
 from attn_core.models.catalogue import CATALOGUE, entry_of, name_of
 from attn_core.models.entry import Example
 from attn_core.views.recorded import SENTENCE
+from ui import words
 from ui.param import Earlier, Param, choice, flag, pairs, typed, whole
 
+WORDS = words.beside(__file__)
 STARTER = SENTENCE
 MOST_OFF = 200  # heads in a link
 
@@ -124,8 +126,6 @@ OFF = Param(  # the heads that are switched off
 )
 SCALE = choice("scale", {str(scale): title for scale, title in SCALES.items()}, label="Scale")
 CARD = Param("card", "", _card, in_caption=False)  # in another page's frame: the one card that is shown, or all of it
-LARGE = flag(
-    "large", label="Presenter’s size", help="Larger type and pictures, for a projector.", in_caption=False, travels=True
-)
+LARGE = flag("large", label="Presenter’s size", help=WORDS.text("params.large"), in_caption=False, travels=True)
 QUERIES_IN = choice("queries", {"rows": "queries in rows", "columns": "in columns"}, label="Queries")
 AXES = choice("axes", {"2": "2-D", "3": "3-D"}, label="Axes")

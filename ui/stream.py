@@ -22,6 +22,7 @@ from attn_core.heads.salience import salient_query_of
 from attn_core.heads.sink import sink_of
 from attn_core.places import Place
 from attn_core.text.decoding import visible
+from ui import words
 from ui.drawing import controls
 from ui.param import choice, typed
 from ui.server import loading, passes, shared
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ui.page import Page
     from ui.server.handles import ModelHandle, TraceHandle
 
+WORDS = words.beside(__file__)
 STREAM = choice(
     "stream",
     {"encoder": "encoder", "decoder": "decoder", "cross": "decoder → encoder"},
@@ -232,7 +234,7 @@ def row_names(viewed: StreamView) -> Markup:
     """How to read a decoder's rows, as a sentence; nothing for any other stream."""
     if viewed.reader.name not in ("decoder", "cross"):
         return Markup()
-    return Markup("A row is named by the word that the decoder has just read; what it writes there is the next one.")
+    return WORDS.html("stream.rows")
 
 
 def offer_stream(viewed: StreamView, query: int | None = None, *numbers: save_files.Numbers) -> None:

@@ -26,6 +26,7 @@ from typing import TypeAlias
 
 from markupsafe import Markup
 
+from attn_core.text.sentences import Sentence, Slot, filled
 from ui.glossary import explained
 
 Entry: TypeAlias = "str | dict[str, Entry]"  # a sentence, or a table of them, as TOML gives them
@@ -48,6 +49,10 @@ class Words:
     def text(self, key: str, /, *choice: str, **slots: object) -> str:
         """A sentence as plain text: for alt texts, captions, labels and whatever escapes it later."""
         return self._sentence(key, choice, slots).format(**slots)
+
+    def parts(self, key: str, /, *choice: str, **slots: Slot) -> Sentence:
+        """A sentence as (text, role) pairs, see `attn_core.text.sentences`: for headlines that are also plain text."""
+        return filled(self._sentence(key, choice, dict(slots)), **slots)
 
     def table(self, key: str) -> dict[str, str]:
         """All labels of a table, in the file's order; they have no slots."""

@@ -17,16 +17,19 @@ import numpy as np
 
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
+from attn_core.text.sentences import Sentence, Slot, filled
 
 if TYPE_CHECKING:
     from attn_core.capture.model import Model
     from attn_core.text.tokens import Tokens
     from attn_core.traces.reader import TraceReader
 
-    Sentence = list[tuple[str, str]]
     Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 UNFINISHED = "…"
+_LEAD_WITH_CROSSING = (
+    "To write {query}, {who} looks at {key} ({weight}), then back at {back} for {next_one} ({back_weight})."
+)
 
 
 @dataclass(frozen=True)
@@ -119,18 +122,13 @@ def crossings(aligned: Sequence[Aligned]) -> list[tuple[Aligned, Aligned]]:
 def lead(aligned: Sequence[Aligned], row: int, rows: Sequence[str], keys: Sequence[str], who: str) -> Sentence:
     """The headline for one produced word, and for the next one where its line goes back across: (text, role) pairs."""
     own = aligned[row]
-    said: Sentence = [
-        ("To write ", ""),
-        (visible(rows[row]), "query"),
-        (f", {who} looks at ", ""),
-        (visible(keys[own.key]), "key"),
-        (f" ({percent(own.weight)})", ""),
-    ]
+    slots: dict[str, Slot] = {"query": (visible(rows[row]), "query"), "key": (visible(keys[own.key]), "key")}
+    said: dict[str, Slot] = {"who": who, "weight": percent(own.weight)}
     back = next((other for one, other in crossings(aligned[:-1]) if one.query == row), None)
-    if back is not None:
-        said += [(", then back at ", ""), (visible(keys[back.key]), "key"), (" for ", "")]
-        said += [(visible(rows[back.query]), "query"), (f" ({percent(back.weight)})", "")]
-    return [*said, (".", "")]
+    if back is None:
+        return filled("To write {query}, {who} looks at {key} ({weight}).", **slots, **said)
+    then: dict[str, Slot] = {"back": (visible(keys[back.key]), "key"), "next_one": (visible(rows[back.query]), "query")}
+    return filled(_LEAD_WITH_CROSSING, **slots, **said, **then, back_weight=percent(back.weight))
 
 
 def weights_at_first_crossing(pattern: Floats) -> Floats:

@@ -1,7 +1,6 @@
 """What a row of a pattern says, in one sentence: who asks, where it looks, how strongly.
 
-A sentence is a list of (text, role) pairs, role being "", "query" or "key": pages colour the roles, and nothing that a
-visitor typed is ever glued into markup here.
+A sentence is a list of (text, role) pairs, role being "", "query" or "key" (see `text.sentences`).
 """
 
 from __future__ import annotations
@@ -15,11 +14,19 @@ import numpy as np
 from attn_core.heads import cells, rules
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
+from attn_core.text.sentences import Sentence, Slot, Words, filled, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Sentence = list[tuple[str, str]]
+_LOOKS = "To update {query}, {who} looks at {keys}."
+_LOOKS_BESIDES_ITSELF = "To update {query}, {who} looks at {keys}, besides itself ({own})."
+_ITSELF = "To update {query}, {who} looks at the word itself ({own})."
+_ITSELF_AND_NEXT = "To update {query}, {who} looks at the word itself ({own}); next comes {next_one}."
+_RESTS = "To update {query}, {who} rests on {sink}."
+_RESTS_AND_NEXT = "To update {query}, {who} rests on {sink}; next comes {next_one}."
+_READING = "To update {query} ({place}), {who} looks at {keys}."
+_READING_WITH_REST = "To update {query} ({place}), {who} looks at {keys}, the rest {rest}."
 _BELOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -41,27 +48,20 @@ def lead(row: NDArray[np.floating], labels: Sequence[str], special: Sequence[boo
     tokens or on the word itself is said where it is most of the weight, and never counted as a finding; the word
     itself is named beside the others where none of them gets more.
     """
+    asks: dict[str, Slot] = {"query": _word(labels, query, "query"), "who": who}
     if not np.isfinite(row).all():
-        return [("All that ", ""), (who, ""), (" gives ", ""), _word(labels, query, "query"), (" is hidden.", "")]
+        return filled("All that {who} gives {query} is hidden.", **asks)
     rest = float(row[list(special)].sum()) if any(special) else 0.0
     others = [i for i in np.argsort(-row, kind="stable") if not special[i] and i != query]
-    start: Sentence = [("To update ", ""), _word(labels, query, "query"), (f", {who} ", "")]
+    own, next_one = percent(float(row[query])), _list(row, labels, others[:1])
     if row[query] > 0.5 and not special[query]:
-        start.append((f"looks at the word itself ({percent(float(row[query]))})", ""))
-    elif rest > 0.5:
-        start.append((f"rests on {_names(labels, special)} ({percent(rest)})", ""))
-    else:
-        return [*start, ("looks at ", ""), *_list(row, labels, _strong(row, others)), *_besides(row, query, others)]
-    return (
-        [*start, ("; next comes ", ""), *_list(row, labels, others[:1]), (".", "")] if others else [*start, (".", "")]
-    )
-
-
-def _besides(row: NDArray[np.floating], query: int, others: Sequence[int]) -> Sentence:
-    """The end of a headline, with the word itself where it gets at least as much as the strongest other."""
-    if others and row[query] >= row[others[0]]:
-        return [(f", besides itself ({percent(float(row[query]))}).", "")]
-    return [(".", "")]
+        return filled(_ITSELF_AND_NEXT if others else _ITSELF, **asks, own=own, next_one=next_one)
+    if rest > 0.5:
+        sink = f"{_names(labels, special)} ({percent(rest)})"
+        return filled(_RESTS_AND_NEXT if others else _RESTS, **asks, sink=sink, next_one=next_one)
+    beside_itself = others and row[query] >= row[others[0]]
+    keys = _list(row, labels, _strong(row, others))
+    return filled(_LOOKS_BESIDES_ITSELF if beside_itself else _LOOKS, **asks, keys=keys, own=own)
 
 
 def constant_look(pattern: NDArray[np.floating], may_look: NDArray[np.bool_], sink: NDArray[np.bool_]) -> str:
@@ -81,8 +81,8 @@ def constant_look(pattern: NDArray[np.floating], may_look: NDArray[np.bool_], si
 def lesson(row: NDArray[np.floating], labels: Sequence[str], special: Sequence[bool], query: int, who: str) -> Sentence:
     """The same finding as the lesson words it, where the answer "attends to" the one that asks."""
     others = _strong(row, [i for i in np.argsort(-row, kind="stable") if not special[i] and i != query])
-    verb = " attends to " if len(others) == 1 else " attend to "
-    return [(f"In {who}, ", ""), *_list(row, labels, others), (verb, ""), _word(labels, query, "query"), (".", "")]
+    template = "In {who}, {keys} attends to {query}." if len(others) == 1 else "In {who}, {keys} attend to {query}."
+    return filled(template, who=who, keys=_list(row, labels, others), query=_word(labels, query, "query"))
 
 
 def reading(row: NDArray[np.floating], labels: Sequence[str], places: Sequence[int], query: int, who: str) -> Sentence:
@@ -90,20 +90,22 @@ def reading(row: NDArray[np.floating], labels: Sequence[str], places: Sequence[i
 
     `places` are the positions that people count, one a label.
     """
+    asks: dict[str, Slot] = {"query": _word(labels, query, "query"), "who": who}
     if not np.isfinite(row).all():
-        return [
-            ("To update ", ""),
-            _word(labels, query, "query"),
-            (f", {who} looks at nothing but what is hidden.", ""),
-        ]
+        return filled("To update {query}, {who} looks at nothing but what is hidden.", **asks)
     order = [int(i) for i in np.argsort(-row, kind="stable")[:5] if row[i] >= 0.005]
-    said: Sentence = [("To update ", ""), _word(labels, query, "query"), (f" ({places[query]}), {who} looks at ", "")]
-    for n, i in enumerate(order):
-        name = ("itself", "") if i == query else _word(labels, i, "key")
-        where = "" if i == query else f" ({places[i]})"
-        said += [(", " if n else "", ""), name, (f"{where} {percent(float(row[i]))}", "")]
+    keys = []
+    for i in order:
+        weight = percent(float(row[i]))
+        key, place = _word(labels, i, "key"), str(places[i])
+        keys.append(
+            filled("itself {weight}", weight=weight)
+            if i == query
+            else filled("{key} ({place}) {weight}", key=key, place=place, weight=weight)
+        )
     left = 1 - float(row[order].sum())
-    return [*said, (f", the rest {percent(left)}.", "") if left >= 0.005 else (".", "")]
+    slots: dict[str, Slot] = {**asks, "place": str(places[query]), "keys": listed(keys, ", "), "rest": percent(left)}
+    return filled(_READING_WITH_REST if left >= 0.005 else _READING, **slots)
 
 
 def _strong(row: NDArray[np.floating], others: Sequence[int]) -> list[int]:
@@ -112,13 +114,11 @@ def _strong(row: NDArray[np.floating], others: Sequence[int]) -> list[int]:
 
 
 def _list(row: NDArray[np.floating], labels: Sequence[str], chosen: Sequence[int]) -> Sentence:
-    said: Sentence = []
-    for n, i in enumerate(chosen):
-        said += [(" and " if n else "", ""), _word(labels, i, "key"), (f" ({percent(float(row[i]))})", "")]
-    return said or [("no other word", "")]
+    named = [filled("{key} ({weight})", key=_word(labels, i, "key"), weight=percent(float(row[i]))) for i in chosen]
+    return listed(named, " and ") or [("no other word", "")]
 
 
-def _word(labels: Sequence[str], i: int, role: str) -> tuple[str, str]:
+def _word(labels: Sequence[str], i: int, role: str) -> Words:
     return visible(labels[i]), role
 
 

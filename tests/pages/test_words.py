@@ -14,6 +14,7 @@ from attn_core.heads.measures import MEASURES
 from attn_core.heads.rules import KINDS
 from attn_core.walkthrough.ablations import StageAblation
 from ui import words
+from ui.compare_heads.specs import PRESETS
 from ui.words import Words, how_many, slots_of
 
 ROOT = Path(__file__).parents[2]
@@ -149,6 +150,7 @@ def test_every_record_has_its_words():
 
 SCRIPTS = sorted([ROOT / "app.py", *(ROOT / "pages").glob("*.py"), *(ROOT / "ui").rglob("*.py")])
 WORD = re.compile(r"[A-Za-z]{2,}")
+CSS = re.compile(r":not\(|[{;]|cqw")
 
 
 def said(node: ast.expr) -> str:
@@ -156,6 +158,31 @@ def said(node: ast.expr) -> str:
     parts = node.values if isinstance(node, ast.JoinedStr) else [node]
     texts = [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
     return re.sub(r"<[^>]*>?", "", "".join(texts))
+
+
+def sentences_of(source: str) -> list[str]:
+    """Whole sentences that a script says itself: four words and a full stop, or a slot among five words.
+
+    What is raised for a link or an event that nobody could have meant stays where it is checked.
+    """
+    tree = ast.parse(source)
+    apart = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise | ast.JoinedStr):
+            apart |= {id(below) for below in ast.walk(node) if below is not node}
+    found = []
+    for node in ast.walk(tree):
+        if id(node) not in apart and isinstance(node, ast.Constant | ast.JoinedStr):
+            text = said(node).strip()
+            enough = 5 if isinstance(node, ast.JoinedStr) and not re.search("[.?!]$", text) else 4
+            if (
+                len(WORD.findall(text)) >= enough
+                and (enough == 5 or re.search("[.?!]$", text))
+                and text not in PRESETS
+                and not CSS.search(text)
+            ):
+                found.append(text)
+    return found
 
 
 def glued(source: str) -> list[str]:
@@ -168,6 +195,19 @@ def glued(source: str) -> list[str]:
 @pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: str(file.relative_to(ROOT)))
 def test_no_sentence_is_glued_together(file):
     assert glued(file.read_text()) == []
+
+
+@pytest.mark.parametrize("file", SCRIPTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_sentences_stand_in_data_files(file):
+    assert sentences_of(file.read_text()) == []
+
+
+def test_a_sentence_in_a_script_is_found():
+    assert sentences_of('a = "One word or two."\nb = f"the numbers of every {x} there"\nc = "no sentence"') == [
+        "One word or two.",
+        "the numbers of every  there",
+    ]
+    assert sentences_of('"""What this is for here."""\nraise ValueError(f"it must be one of {names}.")') == []
 
 
 def test_a_glued_sentence_is_found():

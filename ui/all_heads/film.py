@@ -18,6 +18,7 @@ from attn_core.figures.charts.heatmap import heatmap_spec
 from attn_core.prediction.writing import LookedAt, WrittenStep, frame_of, looked_at, written_steps
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent, unbroken
+from attn_core.text.sentences import listed
 from ui import words
 from ui.all_heads import writing
 from ui.drawing import events, gallery, widgets
@@ -100,20 +101,16 @@ def _said(step: WrittenStep, row: Floats, looked: LookedAt, labels: Sequence[str
     """One written word for the script: a sentence as (text, role) pairs, guesses and parts as numbers with words."""
     word = visible(step.word.word)
     strongest = [int(key) for key in np.argsort(-row, kind="stable")[:NAMED] if row[key] >= 0.01]
-    reads: list[tuple[str, str]] = [("To write ", ""), (word, "query"), (f", head {head} looks at ", "")]
-    for n, key in enumerate(strongest):
-        reads += [
-            (", " if n else "", ""),
-            (labels[key], "key"),
-            (unbroken(f" ({percent(float(row[key]))})"), ""),
-        ]
+    weights = {key: unbroken(percent(float(row[key]))) for key in strongest}
+    keys = [WORDS.parts("film.key", key=(labels[key], "key"), weight=weight) for key, weight in weights.items()]
+    reads = WORDS.parts("film.reads", word=(word, "query"), head=head, keys=listed(keys, ", "))
     rank = WORDS.text("film.rank", "one" if step.rank == 1 else "many", n=step.rank)
     guesses = [(visible(guess.word), guess.probability, guess.id == step.word.id) for guess in step.guesses]
     if not any(chosen for *_, chosen in guesses):
         guesses.append((word, step.word.probability, True))
     ratio = looked.lookback
     return {
-        "reads": [*reads, (".", "")],
+        "reads": reads,
         "guesses": [
             {"word": name, "share": share, "says": percent(share), "why": rank if chosen else ""}
             for name, share, chosen in guesses

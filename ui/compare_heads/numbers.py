@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -112,6 +114,11 @@ def _measured(panel: Panel) -> list[float]:
         measure.factor * float("nan" if value is None else value.mean())
         for measure, value in zip(PANEL_MEASURES, values, strict=True)
     ]
+
+
+def matters_card() -> AbstractContextManager[object]:
+    """The card about the chosen word in each panel."""
+    return widgets.card("matters", WORDS.html("matters.card"), WORDS.html("matters.hint"))
 
 
 def summaries(panels: PanelSet) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import streamlit as st
 
 from attn_core.text.decoding import visible
@@ -11,6 +13,11 @@ from ui.cross_attention.translation import Translation, head_names
 from ui.drawing import canvas, gallery, widgets
 
 WORDS = words.beside(__file__)
+
+
+def alignment_card() -> AbstractContextManager[object]:
+    """The card of the table of words."""
+    return widgets.card("alignment", WORDS.html("alignment.card"), WORDS.html("alignment.hint"))
 
 
 def alignment(found: Translation) -> None:

@@ -162,7 +162,7 @@ def numbers(update: TokenUpdate) -> None:
         binned = WORDS.html("numbers.binned", per_bin=picture.per_bin, dimensions=dimensions)
         st.html(f'<div class="hl-hint">{binned}</div>')
     numbers = partial(_all_numbers, delta, update.labels)
-    fold(f"The numbers: ΔE of every word, all {dimensions} of each", "numbers_delta", numbers)
+    fold(WORDS.text("numbers.fold", dimensions=dimensions), "numbers_delta", numbers)
 
 
 def _all_numbers(delta: Array, labels: Sequence[str]) -> None:

@@ -88,15 +88,15 @@ def draw(update: TokenUpdate) -> None:
         packet,
         key="delta_map",
         picture="Every head of every layer",
-        says=f"Layers × heads: {found.name}",
+        says=WORDS.text("map.caption", name=found.name),
         selected=(update.layer, update.head),
         scale="linear",
         on_open=lambda tile: open_head(tile.layer, tile.head),
     )
     st.html(f'<div class="hl-hint">{found.hint}</div>')
     figure = partial(delta_e.layer_bars, found.attention, found.mlp, name=found.name, chosen=update.layer)
-    alt = f"{found.name}: attention and MLP of each layer. The numbers are in the table."
-    says = f"Attention and MLP of each layer: {found.name}"
+    alt = WORDS.text("map.layers_alt", name=found.name)
+    says = WORDS.text("map.layers_caption", name=found.name)
     gallery.plot("Attention and MLP by layer", figure, key="layer_bars", alt=alt, says=says)
     numbers = partial(_numbers, found)
     fold("The numbers: every head of every layer, attention and MLP", "numbers_heads", numbers)
@@ -117,7 +117,7 @@ def head_map(update: TokenUpdate) -> DeltaMap:
     measure, added = st.session_state["measure"], update.added
     attention = added.heads.sum(axis=1) + added.bias  # [layer, d_model]
     if measure == "size":
-        name, hint = f"size of ΔE for {update.name}", WORDS.html("map.size")
+        name, hint = WORDS.text("map.size_name", word=update.name), WORDS.html("map.size")
         return DeltaMap(geometry.norm(update.heads), geometry.norm(attention), geometry.norm(added.mlp), name, hint)
     if measure == "logit":
         return _logits(update)

@@ -6,7 +6,7 @@ import numpy as np
 
 from attn_core.residual import geometry
 from attn_core.text.numbers import percent
-from attn_core.views.headlines import Sentence
+from attn_core.text.sentences import Sentence
 from ui import words
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import markup, widgets
@@ -25,17 +25,17 @@ def headline(update: TokenUpdate) -> Sentence:
     """How far the layer turns the word, which head adds most, and where that came from."""
     turn = float(geometry.angle(update.decomposition.embedding, update.decomposition.next_embedding))
     biggest = int(update.shares.argmax())
-    said: Sentence = [(f"Layer {update.layer} turns ", ""), (update.name, "query"), (f" by {turn:.0f}°. ", "")]
-    said += [(f"Head {update.layer}.{biggest}", "delta"), (" adds most", "")]
     found = update.sources_of(biggest, update.viewed.stream)
     source = found.strongest
-    if np.isfinite(found.shares[source]):
-        own = source == update.position and update.reader.name != "cross"
-        name = "the word itself" if own else token_name(update.viewed.keys.labels, source)
-        amount = _how_much(float(found.shares[source]))
-        said += [(f", {amount} of it from ", ""), (name, "" if own else "key")]
-    return [*said, (".", "")]
-
-
-def _how_much(share: float) -> str:
-    return "nearly all" if share > 0.95 else percent(share)
+    share, itself = float(found.shares[source]), source == update.position and update.reader.name != "cross"
+    which = "turns" if not np.isfinite(share) else "from_itself" if itself else "from_key"
+    return WORDS.parts(
+        "lead",
+        which,
+        layer=str(update.layer),
+        word=(update.name, "query"),
+        turn=f"{turn:.0f}",
+        head=(WORDS.text("lead_head", layer=update.layer, head=biggest), "delta"),
+        amount=WORDS.text("nearly_all") if share > 0.95 else percent(share),
+        key=(token_name(update.viewed.keys.labels, source), "key"),
+    )

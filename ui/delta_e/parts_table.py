@@ -139,8 +139,8 @@ def _row(
 
 def _name(update: TokenUpdate, part: Part | None) -> str:
     if part is None:
-        return f"= E entering layer {update.layer + 1}"
-    return f"E of {update.name}, entering layer {update.layer}" if part.kind == "embedding" else f"+ {part.name}"
+        return WORDS.text("parts.next_e", layer=update.layer + 1)
+    return WORDS.text("parts.e", word=update.name, layer=update.layer) if part.kind == "embedding" else f"+ {part.name}"
 
 
 def _measured(update: TokenUpdate, vector: Array) -> Row:

@@ -21,6 +21,7 @@ from attn_core.figures.charts.spec import ChartSpec, validated
 from attn_core.figures.colours import Theme
 from attn_core.figures.html.bar_table import Column
 from attn_core.figures.html.bar_table import bars as bars_html
+from ui import words
 from ui.shared_params import LARGE
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 _GALLERY = "_gallery"
 
 LARGEST_ANSWER = 20_000_000  # bytes of all canvas pictures of a page; four panels of 512 tokens have 6 million
-TOO_LARGE = "Together the pictures of this page are more than one answer of this server holds (20 MB)."
+WORDS = words.beside(__file__)
+TOO_LARGE = WORDS.text("answer.too_large", megabytes=LARGEST_ANSWER // 1_000_000)
 PRESENTED = 1.5  # times as large as usual: --hl-scale in assets/css/presenter.css
-WHAT_FITS = "Shorter sentences, or fewer of them, would fit."
+WHAT_FITS = WORDS.text("answer.what_fits")
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class FigureGallery:
 
     def _found(self, name: str) -> Picture:
         if name not in self.pictures:
-            raise HeadlightError("This picture is not on the page any more: open Save again.")
+            raise HeadlightError(WORDS.text("answer.gone"))
         return self.pictures[name]
 
 

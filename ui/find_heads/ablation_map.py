@@ -51,7 +51,7 @@ def effect_map(
         on_open=on_open,
     )
     fold(
-        f"The numbers: every head by its {name}",
+        WORDS.text("ablation.map.fold", name=name),
         "numbers_effects",
         lambda: st.dataframe(ablation.ranked(shown, name), hide_index=True, height=282),
     )

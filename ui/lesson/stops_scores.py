@@ -125,7 +125,7 @@ def asking(page: Reader) -> Stop:
         marked=[words.index(trace.tokens.labels.index(option)) for option in options],
     )
     sizes = {"d_model": trace.d_model, "d_head": trace.d_head}
-    says = f"Dot products of queries and keys in head {head}"
+    says = WORDS.text("asking.picture", head=head)
     return Stop(
         title=WORDS.text("asking.title"),
         says=WORDS.html(
@@ -152,7 +152,7 @@ def scaling(page: Reader) -> Stop:
         Column(f"÷ √{d_head}", with_scale, [percent(float(w)) for w in with_scale], "weight", 1.0),
         Column("left out", without, [percent(float(w)) for w in without], "plain", 1.0),
     ]
-    says = f"Weights of creature in head {head}, with the division by √{d_head} and without"
+    says = WORDS.text("scaling.picture", head=head, d_head=d_head)
     bars = Bars(says, trace.tokens.labels, columns, head="key", marks={creature: ("query", "asks")})
     share, root = percent(float(with_scale.max())), float(np.sqrt(d_head))
     link = link_to(creature) | {"step": 4, "breaks": StageAblation.NO_SCALE.value}

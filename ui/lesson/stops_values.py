@@ -109,7 +109,7 @@ def value(page: Reader) -> Stop:
         Column("attention weight", weights, [percent(float(w)) for w in weights], "weight"),
         Column("size of what it adds", sizes, [f"{size:.3f}" for size in sizes], "delta"),
     ]
-    says, marks = f"Where head {head}'s ΔE of creature came from", {creature: ("query", "asks")}
+    says, marks = WORDS.text("value.picture", head=head), {creature: ("query", "asks")}
     bars = Bars(says, labels, columns, head="from", marks=marks)
     start, change = trace.embedding(LAYER)[creature], parts.sum(axis=0)
     turn = partial(sum_of_two, "E", start, "ΔE", change, "E + ΔE")

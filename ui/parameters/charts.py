@@ -81,7 +81,7 @@ def whole_model(counts: ModelCounts) -> None:
         _boxes, packet, "boxes", "entered", Entered, enter, entered, picture="The whole model, to scale", says=says
     )
     st.html(parameters.legend(shares(counts.table, lesson=counts.lesson), counts.theme))
-    alt = "Parameters by part, in one block and in the model."
+    alt = WORDS.text("boxes.parts_alt")
     fold(
         "The numbers: parameters by part",
         "numbers_parts",

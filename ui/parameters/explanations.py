@@ -72,7 +72,7 @@ def how_it_grows(counts: ModelCounts) -> None:
 
 def _curve_table(table: Mapping[str, Sequence[float]]) -> None:
     doubled = pd.DataFrame({name: [f"{v:,}" for v in values] for name, values in table.items()})
-    st.dataframe(doubled, hide_index=True, alt="The curves as numbers.")
+    st.dataframe(doubled, hide_index=True, alt=WORDS.text("growth.table_alt"))
 
 
 def what_it_costs(counts: ModelCounts) -> None:

@@ -23,13 +23,15 @@ import numpy as np
 from cachetools import LRUCache
 
 from attn_core.errors import HeadlightError
+from ui import words
 
 T = TypeVar("T")
 V = TypeVar("V")
 PATIENCE = 120.0  # seconds that a visitor waits for what another visitor is computing
 OVERHEAD = 500  # bytes that an entry costs beside its value
 LARGE_KEY = 10_000  # bytes from which on a key counts, too
-CROWDED = "Many people are looking at this moment. Your sentence is kept: please try again in a few seconds."
+WORDS = words.beside(__file__)
+CROWDED = WORDS.text("crowded")
 _KEYS = (str, bytes, bool, int, float, range, np.generic, frozenset, Enum)  # values that are their own key
 
 _page = threading.local()  # .references: what the page that this thread draws has read, kept until its end

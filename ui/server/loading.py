@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from attn_core.errors import HeadlightError
 from attn_core.settings import settings
+from ui import words
 from ui.server import shared
 from ui.server.cache import key_of
 from ui.server.handles import ModelHandle
@@ -25,6 +26,7 @@ from ui.server.shared import Job, SharedState
 if TYPE_CHECKING:
     from attn_core import Model
 
+WORDS = words.beside(__file__)
 log = logging.getLogger("headlight")
 
 
@@ -64,7 +66,7 @@ def checkpoint(name: str, at: int) -> ModelHandle:
 
 def gone(name: str) -> HeadlightError:
     """What to say where a model that was loaded is not there: others needed its place."""
-    return HeadlightError(f"{name} is not loaded any more: open the page again.")
+    return HeadlightError(WORDS.text("loading.gone", name=name))
 
 
 def job(name: str) -> Job | None:
@@ -95,7 +97,7 @@ def _load(state: SharedState, job: Job) -> None:
         job.error = error
     except Exception:
         log.exception("loading %s failed", job.name)
-        job.error = HeadlightError("Something unforeseen happened while it was opened; the server's log says what.")
+        job.error = HeadlightError(WORDS.text("loading.failed"))
     finally:
         job.done.set()
 

@@ -23,12 +23,14 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar, cas
 from attn_core.errors import Cancelled, HeadlightError
 from attn_core.models.catalogue import CATALOGUE
 from attn_core.settings import settings
+from ui import words
 from ui.server.cache import ByteCache, Handle, frozen, key_of, size_of
 from ui.server.line import Line
 
 if TYPE_CHECKING:
     from attn_core import Model
 
+WORDS = words.beside(__file__)
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741  # the owner of what is kept: a trace or a model
 P = ParamSpec("P")
@@ -59,7 +61,7 @@ class Job:
     def report(self, message: str, fraction: float | None = None) -> None:
         """Keep what happens for whoever waits; raises Cancelled, which ends the fetching, where somebody wants that."""
         if self.cancelled.is_set():
-            raise Cancelled("It was cancelled before it was there; nothing of it was kept.")
+            raise Cancelled(WORDS.text("loading.cancelled"))
         self.message, self.fraction = message, fraction
 
 

@@ -15,10 +15,11 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
-from ui import link
+from ui import link, words
 from ui.drawing import controls
 from ui.param import Earlier, Param
 
+WORDS = words.beside(__file__)
 MOST = 20  # folds that a link names
 
 
@@ -78,7 +79,7 @@ def follow(state: link.LinkState) -> None:
 
 def switch() -> None:
     """Open every fold of every page, or close those that this has opened; the page is drawn again."""
-    why = "Opens every table and everything else that is folded away, for printing and for searching in the page."
+    why = WORDS.text("folds.why")
     is_on = bool(st.session_state.get(EVERY))
     controls.menu_toggle("Print with tables", "print_with_tables", on=is_on, turn=_turn, says=why)
 

@@ -14,11 +14,13 @@ from streamlit.runtime.scriptrunner import RerunException, StopException
 
 from attn_core.errors import Cancelled, CannotFetch, HeadlightError, NoNetwork
 from attn_core.models.catalogue import CATALOGUE
+from ui import words
 from ui.drawing import widgets
 from ui.server import cache, shared
 from ui.shell import fetching
 from ui.shell.inputs import look_again, use_model
 
+WORDS = words.beside(__file__)
 log = logging.getLogger("headlight")
 SOON = 0.5  # seconds; what takes longer is announced
 
@@ -51,7 +53,7 @@ def refusal_ends_page(what_to_do: str) -> Iterator[None]:
 def show_failure(error: Exception) -> bool:
     """Say that a page failed, and put how in the log; True: there is nothing more to show. For `st.App`, too."""
     log.error("a page failed", exc_info=error)
-    what_to_do = "The rest of the app still works: try another sentence or another model."
+    what_to_do = WORDS.text("problem.elsewhere")
     _say("Something went wrong here", what_to_do, again=True)
     return True
 
@@ -68,7 +70,9 @@ def _say(title: str, what_to_do: str, again: bool = False, way_out: bool = False
         st.button("Try again", key="try_again")
     bundled = next(iter(CATALOGUE.values()))
     if way_out and st.session_state.get("model") not in (None, bundled.name):
-        st.button(f"Go on with {bundled.title}", key="way_out", on_click=use_model, args=(bundled.name,))
+        st.button(
+            WORDS.text("problem.go_on", model=bundled.title), key="way_out", on_click=use_model, args=(bundled.name,)
+        )
 
 
 def wait_for(job: shared.Job, title: str) -> None:

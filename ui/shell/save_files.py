@@ -99,18 +99,18 @@ def open_again(file_of: Callable[[str], Path | None]) -> None:
         return
     try:
         if file.size > largest * 2**20:  # a browser keeps to it; who sends files otherwise need not
-            raise HeadlightError(f"A saved view has at most {largest} MB, and this file is larger.")
+            raise HeadlightError(WORDS.text("open.too_large", largest=largest))
         saved = files.read(file.getvalue())
         script = file_of(saved.page)
         if script is None:
-            raise HeadlightError("This saved view belongs to a page that is not here.")
+            raise HeadlightError(WORDS.text("open.no_page"))
         st.session_state[_OPENED] = turn + 1
         st.switch_page(script, query_params=saved.link)
     except HeadlightError as error:
         _refuse(wrong, str(error))
     except StreamlitAPIException:
         st.session_state[_OPENED] = turn
-        _refuse(wrong, "This saved view is damaged: its link cannot be followed.")
+        _refuse(wrong, WORDS.text("open.damaged"))
 
 
 def _refuse(place: DeltaGenerator, why: str) -> None:

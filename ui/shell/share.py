@@ -24,7 +24,6 @@ WORDS = words.beside(__file__)
 
 LONGEST = 8000  # characters of an address that servers and proxies commonly accept
 LONGEST_IN_QR = 1200  # characters that a phone can still read off a screen
-PRIVACY = "It holds the sentence: whoever gets the link can read it."
 
 _copy = component("copy", scripts.asset("app/copy.js"))
 
@@ -59,11 +58,11 @@ def popover(state: LinkState, ask_a_class: Callable[[], None]) -> None:
             _offer_a_file(len(_address(state.said)))
             _presenters_size(state)
             return
-        widgets.titled("A link to exactly this view", PRIVACY)
+        widgets.titled("A link to exactly this view", WORDS.text("share.privacy"))
         copy_button("copy_link", link)
         code(link)
         qr_code(link)
-        widgets.titled("For slides and blogs", "A frame without menu and examples.")
+        widgets.titled("For slides and blogs", WORDS.text("share.frame"))
         code(frame_of(link_to(state, embed="true")))
         if "text" in state and state.page != "predict_first":
             ask_a_class()

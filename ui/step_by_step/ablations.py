@@ -150,7 +150,7 @@ def _side_by_side(subject: StepSubject, broken: HeadStages, step: int) -> None:
                 scale="linear" if is_difference else "sqrt",
                 limit=None if is_difference else float(true.pattern.max()),
                 says=WORDS.text("break.difference") if is_difference else WORDS.text("break.cell"),
-                alt=f"{name}: query rows, key columns",
+                alt=WORDS.text("break.alt", what=name),
                 chosen=(subject.place_in(subject.query, subject.q_window), None),
                 square=True,
                 largest=46 if len(subject.keys) > FEW else 68,
@@ -167,7 +167,7 @@ def _two_deltas(subject: StepSubject, broken: HeadStages, step: int) -> None:
         Side(["ΔE as it is", "ΔE broken"], "delta"),
         Side(subject.meanings),
         says=WORDS.text("vector_cell", "named" if subject.meanings else "numbered"),
-        alt="ΔE as it is and broken, on the scale of the intact one",
+        alt=WORDS.text("break.deltas_alt"),
         limit=most(before),
         row_height=24,
     )

@@ -90,5 +90,5 @@ def ask_no_more() -> None:
 def _blank(subject: StepSubject) -> None:
     """The row of the followed word without its numbers."""
     names = [subject.key_name(i) for i in _options(subject)[:MOST_BLANKS]]
-    title = f"how well each answers {subject.query_name(subject.query)}"
+    title = WORDS.text("guess.column", word=subject.query_name(subject.query))
     st.html(bars(names, [Column(title, np.zeros(len(names)), ["?"] * len(names))], head="word"))

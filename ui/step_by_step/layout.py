@@ -70,7 +70,7 @@ def worked(terms: Sequence[tuple[str, str]], result: str, role: str) -> None:
 @contextmanager
 def all_words(step: int, what: str) -> Iterator[bool]:
     """The place for pictures of all words, folded until asked for; says whether it is open."""
-    place = folded(f"Show all words: {what}", f"all_words_{step}", ":material/unfold_more:")
+    place = folded(WORDS.text("layout.all_words", what=what), f"all_words_{step}", ":material/unfold_more:")
     with place:
         yield bool(place.open)
 
@@ -88,11 +88,12 @@ def numbers_and_code(
     """
     left, right = st.columns(2)
     with left:
-        table = folded(f"The numbers of step {step}", f"numbers_{step}", ":material/table:")
+        said = WORDS.text("layout.numbers", step=step)
+        table = folded(said, f"numbers_{step}", ":material/table:")
         if table.open:
-            table.dataframe(frame(), alt=f"The numbers of step {step}")
+            table.dataframe(frame(), alt=said)
     with right:
-        code = folded(f"The code that ran in step {step}", f"code_{step}", ":material/code:")
+        code = folded(WORDS.text("layout.code", step=step), f"code_{step}", ":material/code:")
         if code.open:
             _sources(code, [made_by, *(subject.stages.ran.get(stage, ()) for stage in stages)])
 

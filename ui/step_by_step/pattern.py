@@ -41,8 +41,8 @@ def mask(subject: StepSubject) -> None:
 def _masked_and_why(subject: StepSubject) -> None:
     left, right = st.columns([0.55, 0.45], gap="large")
     with left:
-        alt = "Scores after the mask: query rows, key columns, masked cells hatched"
-        says, name = "{row} · {column}: {value} after the mask", "5 · Scores after the mask"
+        alt = WORDS.text("step_5.alt")
+        says, name = WORDS.text("step_5.cell"), "5 · Scores after the mask"
         grid(subject, subject.stages.masked.numpy(), "step_5_grid", picture=name, says=says, alt=alt)
     with right:
         paragraph(WORDS.html("step_5.why"))
@@ -59,8 +59,8 @@ def _causal(subject: StepSubject) -> None:
         subject.query_side(),
         subject.key_side(slanted=True),
         kind="positive",
-        says="{row} may look at {column}.",
-        alt=f"Who may look at whom, {WORDS.text('step_5.causal')}: query rows, key columns",
+        says=WORDS.text("step_5.causal_cell"),
+        alt=WORDS.text("step_5.causal_alt", what=WORDS.text("step_5.causal")),
         chosen=(subject.place_in(subject.query, window), None),
         square=True,
         largest=14,
@@ -93,7 +93,7 @@ def pattern(subject: StepSubject, turned: bool, guessed: int | None) -> None:
                 "step_6_grid",
                 picture="6 · Pattern",
                 says=WORDS.text("step_6.cell", head=subject.head_name),
-                alt="The attention pattern: query rows, key columns, every row sums to 1",
+                alt=WORDS.text("step_6.alt"),
                 kind="weights",
                 turned=turned,
             )

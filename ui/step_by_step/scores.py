@@ -39,7 +39,7 @@ def scores(subject: StepSubject) -> None:
         layout.step_header(3, WORDS.html("step_3.what", k=k, word=subject.query_html), formulas=[formula])
         left, right = st.columns([0.55, 0.45], gap="large")
         with left:
-            alt = "Scores before anything else: query rows, key columns"
+            alt = WORDS.text("step_3.alt")
             says = "{row} · {column} = {value}"
             grid(subject, raw, "step_3_grid", picture="3 · Scores", says=says, alt=alt, all_seen=True)
         with right:

@@ -133,7 +133,7 @@ def _attention_and_mlp(subject: StepSubject) -> None:
         paragraph(str(error), soft=True)
         return
     ordinary = ~np.array(subject.queries.special)
-    names = [subject.query_name(subject.query), f"mean of all {int(ordinary.sum())} words"]
+    names = [subject.query_name(subject.query), WORDS.text("next.mean", n=int(ordinary.sum()))]
     a, m = ([float(x[subject.query]), float(x[ordinary].mean())] for x in (by_attention, by_mlp))
     longest = max(*a, *m)
     columns = [

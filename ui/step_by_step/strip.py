@@ -37,7 +37,7 @@ def _step_of_an_old_link(earlier: Mapping[str, object]) -> int:
 
 STEP = whole("step", low=FIRST, high=LAST, default=_step_of_an_old_link, label="Step", in_caption=False)
 ALL = flag(
-    "all_steps", label="All on one page", help="Every step under the other, for printing and searching.",
+    "all_steps", label="All on one page", help=WORDS.text("strip_switch.why"),
     in_caption=False,
 )  # fmt: skip
 PARAMS = [STEP, ALL]  # behind the parameters that an old link's step depends on

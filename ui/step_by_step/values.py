@@ -65,7 +65,7 @@ def _one_value(subject: StepSubject) -> None:
     share = percent_or_masked(float(w.pattern[i, j]))
     paragraph(WORDS.html("step_7.one", word=subject.query_html, other=subject.key_html, share=share))
     rows = [(subject.key_name(j), value), (f"{share} of it", taken), ("sum of all", w.weighted_values[i].numpy())]
-    says = f"The value of {subject.key_name(j)}, {share} of it, and the sum over all words"
+    says = WORDS.text("step_7.one_alt", word=subject.key_name(j), share=share)
     stack(rows, "step_7_one", says, picture="7 · One value and the sum")
 
 
@@ -118,7 +118,7 @@ def _weighted(subject: StepSubject) -> None:
         rows,
         Side(),
         says=WORDS.text("vector_cell.numbered"),
-        alt="Each word's value times its share, and their sum",
+        alt=WORDS.text("step_7.weighted_alt"),
         chosen=(len(parts), None),
         limit=most(numbers),
         row_height=26 if numbers.shape[1] <= 12 else 18,
@@ -173,7 +173,7 @@ def _three_strips(subject: StepSubject, e: Array, change: Array) -> None:
         _named_strips(subject, e, change)
         return
     paragraph(WORDS.html("step_8.together"))
-    three, alt = [("E", e), ("ΔE", change), ("E + ΔE", e + change)], "E, ΔE and their sum, on one scale"
+    three, alt = [("E", e), ("ΔE", change), ("E + ΔE", e + change)], WORDS.text("step_8.strips_alt")
     stack(three, "step_8_strips", alt, picture="8 · E, ΔE and their sum")
     alone = folded(WORDS.text("step_8.alone"), "alone_8", ":material/unfold_more:")
     if alone.open:
@@ -207,7 +207,7 @@ def _turn(e: Array, change: Array, word: Markup) -> None:
         Arrow(total, turned, "soft", "E + ΔE"),
     ]
     paragraph(WORDS.html("step_8.turns", word=word, degrees=number(turned)))
-    says = "E, ΔE and their sum in the plane that holds them, to scale"
+    says = WORDS.text("step_8.turns_caption")
     gallery.register("8 · E turns", partial(lines_and_boxes.to_scale, drawn), says)
     st.html(arrows(drawn, WORDS.text("step_8.arrows_alt", e=length, delta=added, between=between)))
     paragraph(WORDS.html("step_8.true", e=number(length), delta=number(added), between=between), soft=True)

@@ -63,7 +63,7 @@ def _made_of(parts: InputParts, i: int) -> None:
     added = [(name, (part if part.dim() == 1 else part[i]).numpy()) for name, part in rows if part is not None]
     if len(added) > 1:
         added.append(("= sum", parts.summed[i].numpy()))
-    stack(added, "step_1_parts", "What the word's vector is summed from", picture="1 · How E is made")
+    stack(added, "step_1_parts", WORDS.text("step_1.parts_alt"), picture="1 · How E is made")
     if parts.steps:
         paragraph(WORDS.html("step_1.then", steps=" and ".join(name for name, _ in parts.steps)), soft=True)
         names = [*(name for name, _ in parts.steps[:-1]), "= E"]
@@ -113,7 +113,7 @@ def strips(
         side,
         Side(names),
         says=WORDS.text("vector_cell", "named" if names else "numbered"),
-        alt=f"{len(side.labels)} words, {numbers.shape[1]} numbers each",
+        alt=WORDS.text("vector_strips.alt", n=len(side.labels), d=numbers.shape[1]),
         chosen=(subject.place_in(subject.key if of_keys else subject.query, window), None),
         limit=most(numbers),
         row_height=26 if numbers.shape[1] <= 12 else 18,
@@ -155,7 +155,7 @@ def _one_of_each(subject: StepSubject) -> None:
     w, names = subject.stages, (subject.query_name(subject.query), subject.key_name(subject.key))
     rows = [(names[0], w.query[subject.query].numpy()), (names[1], w.key[subject.key].numpy())]
     paragraph(WORDS.html("step_2.both", word=subject.query_html, other=subject.key_html, k=subject.d_head))
-    says = f"The query of {names[0]} and the key of {names[1]}"
+    says = WORDS.text("step_2.both_alt", query=names[0], key=names[1])
     stack(rows, "step_2_both", says, picture="2 · One query and one key")
 
 
@@ -180,6 +180,6 @@ def _rotation(subject: StepSubject) -> None:
     assert rotation is not None
     paragraph(WORDS.html("step_2.turned", word=subject.query_html, place=i))
     rows = [("query", w.query[i].numpy()), ("turned", w.turned_query[i].numpy())]
-    stack(rows, "step_2_turn", "The query before and after the rotation", picture="2 · Before and after the rotation")
+    stack(rows, "step_2_turn", WORDS.text("step_2.turned_alt"), picture="2 · Before and after the rotation")
     before = np.stack([w.query[i][rotation.first].numpy(), w.query[i][rotation.second].numpy()], axis=1)
     st.html(clocks(before, rotation.angles[i].numpy()))

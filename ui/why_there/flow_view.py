@@ -135,8 +135,8 @@ def _words(asked: AskedFlow) -> None:
 def _offer(asked: AskedFlow) -> None:
     """The page's end: its pictures, its numbers and its lines of Python."""
     viewed, table = asked.viewed, asked.table()
-    numbers = save_files.Numbers(f"flow behind {asked.word}", lambda: table.to_csv(index=False))
-    lines_of = save_files.Numbers(f"lines of the flow behind {asked.word}", partial(_lines_of, asked))
+    numbers = save_files.Numbers(WORDS.text("numbers.file", word=asked.word), lambda: table.to_csv(index=False))
+    lines_of = save_files.Numbers(WORDS.text("numbers.lines_file", word=asked.word), partial(_lines_of, asked))
     stream.offer_stream(viewed, viewed.query, numbers, lines_of)
     word = None if asked.next_word is None else asked.next_word.id
     lines = snippets.flow(viewed.trace, viewed.reader.name, viewed.query, asked.measure, word)

@@ -154,7 +154,7 @@ def editor() -> None:
         for i, row in enumerate(board):
             with st.container(key=f"twin_{i}", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
                 st.html(f'<span class="hl-sense s{i}">{LETTERS[i]}′</span>', width="content")
-                _line(f"twin_of_{i}", f"The sense of {LETTERS[i]} once more", row.twin, i, "twin")
+                _line(f"twin_of_{i}", WORDS.text("board.twin", letter=LETTERS[i]), row.twin, i, "twin")
 
 
 def _line(key: str, label: str, value: str, i: int, field: str) -> None:

@@ -49,9 +49,9 @@ def apart(comparison: SenseComparison) -> None:
     def table() -> pd.DataFrame:
         return pd.DataFrame({"pair": names, **{stop: lines[:, i] for i, stop in enumerate(stops)}})
 
-    numbers = "The numbers: the cosines of every pair, layer by layer"
+    numbers = WORDS.text("apart.fold")
     fold(numbers, "numbers_cosines", lambda: st.dataframe(table().round(4), hide_index=True))
-    name = f"cosines of {comparison.word}, layer by layer"
+    name = WORDS.text("apart.file", word=comparison.word)
     comparison.page.save_menu.add_views({}, save_files.Numbers(name, lambda: table().to_csv(index=False)))
 
 
@@ -108,9 +108,11 @@ def _plane(comparison: SenseComparison, routes: Array) -> geometry.Projection:
     n_axes = int(comparison.page.state["axes"])
     if comparison.page.state["shows"] == "senses":
         apart = routes - routes.mean(axis=0)
-        on = "how each differs, at every layer, from the mean of all"
+        on = WORDS.text("paths.fitted_on_differences")
         return geometry.fit_projection(np.concatenate(apart), n_axes, on)
-    return geometry.fit_projection(np.concatenate(routes), n_axes, f"all {routes[..., 0].size} points of the ways")
+    return geometry.fit_projection(
+        np.concatenate(routes), n_axes, WORDS.text("paths.fitted_on_all", n=routes[..., 0].size)
+    )
 
 
 def _words_of_sentences(comparison: SenseComparison) -> list[Landmarks]:

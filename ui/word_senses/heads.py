@@ -82,7 +82,7 @@ def attention_or_mlp(comparison: SenseComparison, separation: RankedSeparation) 
     name = WORDS.text("separation.layers", pair=pair)
     figure = partial(layer_bars, ranked.attention, ranked.mlp, name=name)
     alt = WORDS.text("separation.layers_alt")
-    says = f"Attention and MLP of each layer: {name}"
+    says = WORDS.text("separation.layers_caption", name=name)
     gallery.plot("Attention and MLP by layer", figure, key="senses_layers", alt=alt, says=says)
     widgets.reading(who_did_more(ranked, _ranked_by(separation), pair))
     fold("The numbers: every head of every layer, attention and MLP", "numbers_heads", partial(_numbers, ranked))
@@ -120,7 +120,9 @@ def top_heads(comparison: SenseComparison, separation: RankedSeparation) -> None
         row = {"head": f"{layer}.{head}", "separation": separation.whole.heads[layer, head]}
         if separation.usual is not None:
             row["baseline"] = separation.usual.heads[layer, head]
-        rows.append(row | {f"in {m.letter} it looked at": _looked_at(m, layer, head) for m in (a, b)})
+        rows.append(
+            row | {WORDS.text("separation.looked_at", letter=m.letter): _looked_at(m, layer, head) for m in (a, b)}
+        )
 
     def picked() -> None:
         strongest = separation.ranked.strongest(MOST_HEADS)
