@@ -14,9 +14,8 @@ from attn_core import adapters
 from attn_core.capture.hooks import add_hooks, remove_hooks
 from attn_core.capture.model import WIRINGS, Model, checksum
 from attn_core.capture.probing.find import find_wiring
-from attn_core.capture.probing.inputs import probe_inputs
-from attn_core.capture.probing.refusals import refuse_not_finite
-from attn_core.capture.running import is_ours_always, run_stack, running
+from attn_core.capture.probing.short_run import ProbedModel
+from attn_core.capture.running import is_ours_always, running
 from attn_core.errors import HeadlightError
 from attn_core.precision import NUMBER_TYPES, float32_copy, is_float32_on_cpu, name_of
 from attn_core.text.positions import NAMES
@@ -91,15 +90,10 @@ def _refuse_what_is_none(hf_model: Any, tokenizer: Any) -> None:
 
 def _found(hf_model: Any, owners: Any, name: str, lock: threading.Lock, is_ours: bool) -> Wiring:
     """The wiring of a model: found in itself, or in a copy in float32 on the CPU, where sums can be told exactly."""
-    if is_float32_on_cpu(hf_model):
-        read, shared = owners, running(hf_model, lock, is_ours)
-    else:
-        with running(hf_model, lock, is_ours):
-            refuse_not_finite(hf_model, name, run_stack(hf_model, probe_inputs(hf_model))[0])
-        read = float32_copy(owners, "cpu")
-        shared = running(adapters.inside(read), nullcontext(), is_ours)
-    with shared:
-        return find_wiring(adapters.inside(read), read, name)
+    exact = owners if is_float32_on_cpu(hf_model) else float32_copy(owners, "cpu")
+    copied = adapters.inside(exact)
+    with running(hf_model, lock, is_ours), running(copied, None if copied is hf_model else nullcontext(), is_ours):
+        return find_wiring(ProbedModel(copied, exact, name, hf_model))
 
 
 def unwrap(model: Any) -> None:

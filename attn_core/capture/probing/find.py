@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from attn_core.capture.probing.blocks import chain
 from attn_core.capture.probing.keeping import with_places
 from attn_core.capture.probing.logits import logit_rule
-from attn_core.capture.probing.own_pass import of_own_pass
-from attn_core.capture.probing.short_run import run_shortly
+from attn_core.capture.probing.own_pass import compare_own_pass
+from attn_core.capture.probing.short_run import ProbedModel, run_shortly
 from attn_core.capture.probing.sites import find_sites
 from attn_core.traces.wiring import Wiring
 
 
-def find_wiring(hf_model: Any, owners: Any, name: str) -> Wiring:
+def find_wiring(probed: ProbedModel) -> Wiring:
     """Read the wiring of a model in float32 on the CPU from one short run.
 
-    `owners` is the object that somebody handed in, `hf_model` the model inside it. Raises UnsupportedFamily where what
-    would be drawn is not what the model does, or cannot be told, and DamagedModel as `run_shortly` does.
+    Raises UnsupportedFamily where what would be drawn is not what the model does, or cannot be told, and DamagedModel
+    as `run_shortly` does.
     """
-    short_run = run_shortly(hf_model, name)
+    short_run, hf_model = run_shortly(probed), probed.hf_model
     sites = find_sites(hf_model, short_run.record)
     wiring = chain(sites, short_run.record, short_run.last_states)
     wiring = with_places(wiring, short_run.record)
-    own = of_own_pass(hf_model, owners, short_run, [site.stream for site in wiring.sites])
+    own = compare_own_pass(probed, short_run, [site.stream for site in wiring.sites])
     return replace(wiring, own_pass=own.states, own_weights=own.weights, logits=logit_rule(hf_model, wiring, short_run))

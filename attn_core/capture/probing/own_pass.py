@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -13,8 +12,7 @@ from attn_core import adapters
 from attn_core.capture.interface import read_mask
 from attn_core.capture.probing.record import AttentionEvent
 from attn_core.capture.probing.refusals import family_of
-from attn_core.capture.probing.short_run import ShortRun
-from attn_core.capture.running import attention_of, run_whole
+from attn_core.capture.probing.short_run import ProbedModel, ShortRun
 from attn_core.errors import HeadlightError, UnsupportedFamily
 from attn_core.traces import parity
 from attn_core.traces.call import Call
@@ -35,70 +33,29 @@ class OwnPass(NamedTuple):
     weights: float | None  # None: its own attention gives no weights
 
 
-def of_own_pass(hf_model: Any, owners: Any, short_run: ShortRun, streams: Sequence[str]) -> OwnPass:
+def compare_own_pass(probed: ProbedModel, short_run: ShortRun, streams: Sequence[str]) -> OwnPass:
     """The last states (or logits) and weights of our pass beside those of a call of the owner's object, whole.
 
-    That object has its family's own attention then. `streams` says whose each attention call is. Raises
-    UnsupportedFamily where the last states say something else: our attention is not what the model was made for, or
-    what the owner calls does more than the model inside does.
+    `streams` says whose each attention call is. Raises UnsupportedFamily where the last states say something else: our
+    attention is not what the model was made for, or what the owner calls does more than the model inside does.
     """
-    inputs, ours = short_run.inputs, short_run.output[0]
-    theirs: list[Tensor] = []
-    hook = hf_model.base_model.register_forward_hook(lambda _module, _given, output: theirs.append(output[0]))
-    try:
-        with attention_of(owners, "eager"):
-            said = _as_the_owner_runs_it(hf_model, owners, inputs)
-    finally:
-        hook.remove()
-    if not theirs:  # it calls the stack in its own way (OPT), so what it says in the end is compared
-        ours, theirs = run_whole(hf_model, inputs)[0], [said[0]]
-    last = theirs[-1]
-    error = parity.relative_error(ours, last) if ours.shape == last.shape else math.inf
+    if short_run.own_states is None and short_run.logits is not None:
+        ours, theirs = short_run.logits, short_run.own[0]
+    else:
+        ours, theirs = short_run.output[0], short_run.own[0] if short_run.own_states is None else short_run.own_states
+    error = parity.relative_error(ours, theirs) if ours.shape == theirs.shape else math.inf
     if error <= parity.OWN_ATTENTION:
-        return OwnPass(error, _weights_error(short_run.record.attention, streams, said))
-    if owners is not hf_model:
+        return OwnPass(error, _weights_error(short_run.record.attention, streams, short_run.own))
+    family = family_of(probed.hf_model)
+    if probed.owners is not probed.hf_model:
         raise UnsupportedFamily(
-            f"Calling this model ({adapters.method(owners)}) gives another result than the {family_of(hf_model)} model "
+            f"Calling this model ({adapters.method(probed.owners)}) gives another result than the {family} model "
             f"inside it, so what would be drawn is not what it does. {adapters.MERGE}"
         )
     raise UnsupportedFamily(
-        f"{family_of(hf_model)} models give another result when their attention goes through the library's interface, "
+        f"{family} models give another result when their attention goes through the library's interface, "
         "so what would be drawn is not what they do."
     )
-
-
-def _as_the_owner_runs_it(hf_model: Any, owners: Any, inputs: Mapping[str, Tensor]) -> Any:
-    """What a call of the owner's object gives, with its attention weights where it can give them.
-
-    Raises UnsupportedFamily where it does not run with its own attention: nothing could be compared then.
-    """
-    try:
-        with _leaving_no_hooks(owners):
-            return run_whole(owners, inputs, weights=True)
-    except Exception:  # some run, but give no weights
-        try:
-            return run_whole(owners, inputs)
-        except Exception as error:
-            first = next(iter(str(error).splitlines()), type(error).__name__)
-            raise UnsupportedFamily(
-                f"{family_of(hf_model)} models do not run with the attention that they bring along, so what would be "
-                f"drawn could not be compared with it: {first}"
-            ) from error
-
-
-@contextmanager
-def _leaving_no_hooks(owners: Any) -> Iterator[None]:
-    """What the library hooks into a model to collect its weights goes again: it is nobody's, and cannot be pickled."""
-    mark = "_output_capturing_hooks_installed"
-    before = [(m, set(m._forward_hooks), mark in vars(m)) for m in owners.modules()]
-    try:
-        yield
-    finally:
-        for module, hooks, marked in before:
-            for key in set(module._forward_hooks) - hooks:
-                del module._forward_hooks[key]
-            if not marked:
-                vars(module).pop(mark, None)
 
 
 def _weights_error(calls: Sequence[AttentionEvent], streams: Sequence[str], said: Mapping[str, Any]) -> float | None:

@@ -1,8 +1,9 @@
-"""One short run of a fresh model, on a few tokens, with everything recorded."""
+"""What is run of a fresh model: a few tokens with everything recorded, then once more as its owner would run it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -11,8 +12,20 @@ from attn_core.capture.hooks import hooked_everywhere, recording_to
 from attn_core.capture.probing.inputs import probe_inputs
 from attn_core.capture.probing.record import ProbeRecord, ProbeRecorder
 from attn_core.capture.probing.refusals import family_of, outside, refuse_not_finite
-from attn_core.capture.running import run_stack, run_whole
+from attn_core.capture.running import attention_of, run_stack, run_whole
 from attn_core.errors import HeadlightError, UnsupportedFamily
+
+
+class ProbedModel(NamedTuple):
+    """A fresh model in float32 on the CPU, `hf_model`, in what its owner calls, `owners`: itself, or a model of peft.
+
+    `as_loaded` is the model that will be traced: the same one, or the one that it is a float32 copy of.
+    """
+
+    hf_model: Any
+    owners: Any
+    name: str
+    as_loaded: Any
 
 
 class ShortRun(NamedTuple):
@@ -22,6 +35,8 @@ class ShortRun(NamedTuple):
     record: ProbeRecord
     output: Any  # of the stack
     logits: Tensor | None  # [1, token, word] of the whole model, where it predicts words
+    own: Any  # what the owner's object gives with its family's own attention, and with weights where it can give them
+    own_states: Tensor | None  # the last states of that pass; None where it calls the stack in its own way (OPT)
 
     @property
     def last_states(self) -> dict[str, Tensor]:
@@ -31,12 +46,13 @@ class ShortRun(NamedTuple):
         return {stream: states[0] for stream, states in found.items() if states is not None}
 
 
-def run_shortly(model: Any, name: str) -> ShortRun:
+def run_shortly(probed: ProbedModel) -> ShortRun:
     """Run the model once on five tokens, of an encoder-decoder four to write, so that streams can be told apart.
 
     Raises UnsupportedFamily where attention does not go through the library's interface, or where the model does not
-    run with it, and DamagedModel, with the `name`, where weights that are not finite spoil the run.
+    run with it or with its own, and DamagedModel where weights that are not finite spoil the run.
     """
+    model, name = probed.hf_model, probed.name
     recorder, speaks = ProbeRecorder(model), model.get_output_embeddings() is not None
     try:
         inputs = probe_inputs(model)
@@ -52,4 +68,53 @@ def run_shortly(model: Any, name: str) -> ShortRun:
     refuse_not_finite(model, name, output[0])
     if not recorder.record.attention:
         raise outside(model)
-    return ShortRun(inputs, recorder.record, output, logits)
+    if probed.as_loaded is not model:  # numbers that its own number type cannot hold show in it alone
+        refuse_not_finite(probed.as_loaded, name, run_stack(probed.as_loaded, inputs)[0])
+    return ShortRun(inputs, recorder.record, output, logits, *_run_as_its_owner(probed, inputs))
+
+
+def _run_as_its_owner(probed: ProbedModel, inputs: Mapping[str, Tensor]) -> tuple[Any, Tensor | None]:
+    """(what a call of the owner's object gives, the last states of its stack), with the attention of its family.
+
+    Raises UnsupportedFamily where it does not run with its own attention: nothing could be compared then.
+    """
+    states: list[Tensor] = []
+    hook = probed.hf_model.base_model.register_forward_hook(lambda _module, _given, output: states.append(output[0]))
+    try:
+        with attention_of(probed.owners, "eager"):
+            said = _with_weights_if_it_can(probed.owners, inputs)
+    except Exception as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UnsupportedFamily(
+            f"{family_of(probed.hf_model)} models do not run with the attention that they bring along, so what would "
+            f"be drawn could not be compared with it: {first}"
+        ) from error
+    finally:
+        hook.remove()
+    return said, states[-1] if states else None
+
+
+def _with_weights_if_it_can(owners: Any, inputs: Mapping[str, Tensor]) -> Any:
+    try:
+        with _without_new_hooks(owners):
+            return run_whole(owners, inputs, weights=True)
+    except Exception:  # some run, but give no weights
+        return run_whole(owners, inputs)
+
+
+@contextmanager
+def _without_new_hooks(owners: Any) -> Iterator[None]:
+    """Inside, the library may hook into a model to collect its weights; afterwards those hooks are removed.
+
+    They are not ours, and a model that has them cannot be pickled.
+    """
+    mark = "_output_capturing_hooks_installed"
+    before = [(m, set(m._forward_hooks), mark in vars(m)) for m in owners.modules()]
+    try:
+        yield
+    finally:
+        for module, hooks, marked in before:
+            for key in set(module._forward_hooks) - hooks:
+                del module._forward_hooks[key]
+            if not marked:
+                vars(module).pop(mark, None)
