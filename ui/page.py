@@ -47,6 +47,7 @@ from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.models.entry import Entry, Example
 from attn_core.settings import VERSION
+from attn_core.text.tokens import CHARACTERS_PER_TOKEN
 from ui import words
 from ui.drawing import gallery, widgets
 from ui.followed_word import chosen_word, followed_word
@@ -149,11 +150,12 @@ class Page:
         """Say beside the sentence how many tokens it has, and whether some were cut."""
         if self.counter is None:
             return
+        most = f'data-most="{CHARACTERS_PER_TOKEN * limit}"'  # for who types on, see assets/app/whole_page.js
         if tokens.is_cut:
             said = WORDS.text("page.cut", limit=tokens.cut_after, left_out=tokens.left_out)
-            self.counter.html(f'<div class="hl-count cut" role="status">{said}</div>')
+            self.counter.html(f'<div class="hl-count cut" {most} role="status">{said}</div>')
         else:
-            self.counter.html(f'<div class="hl-count">{len(tokens)} of {limit} tokens</div>')
+            self.counter.html(f'<div class="hl-count" {most}>{len(tokens)} of {limit} tokens</div>')
 
     def word(self, trace: TraceReader) -> int | None:
         """The chosen query position; None when nothing was chosen or the sentence has no such position."""

@@ -227,7 +227,7 @@ def switches(viewed: StreamView) -> None:
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         controls.switch(STREAM)
-        controls.text(TARGET, "Type a translation, or leave it to the model")
+        controls.sentence(TARGET, "Type a translation, or leave it to the model")
 
 
 def row_names(viewed: StreamView) -> Markup:

@@ -8,6 +8,7 @@ export default function () {
   keepOneEntry();
   keepExplanationsInside();
   printAllOfIt();
+  takeSentences();
 }
 
 /* A page that is opened from the menu comes with a short address and then writes the full one. Streamlit makes an entry
@@ -53,6 +54,40 @@ function keepExplanationsInside() {
   addEventListener("focusin", place);
 }
 
+/* A box for a sentence takes several lines. Enter hands in what is typed while it is one line; Shift and Enter begins
+   another, and then Ctrl (or Cmd) and Enter hand it in. While somebody types, the place of the number of tokens says
+   which of the two it is, and how much is read at most. */
+function takeSentences() {
+  const ctrl = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘" : "Ctrl";
+  const boxOf = (event) => event.target.closest?.("[class*=st-key-sentence] textarea");
+  const counterOf = (box) => box.closest(".st-key-sentence")?.querySelector(".hl-count");
+  function typed(event) {
+    const box = boxOf(event), counter = box && counterOf(box);
+    if (!counter) return;
+    const way = box.value.includes("\n") ? `${ctrl}+Enter` : "Enter";
+    const size = [...box.value].length, most = Number(counter.dataset.most);
+    const said = `${size.toLocaleString("en")} of ${most.toLocaleString("en")} characters`;
+    counter.dataset.typing = size > most ? `${said}:\nthe rest is not read` : `${said}\n${way} reads it`;
+  }
+  function pressed(event) {
+    const box = boxOf(event), held = event.ctrlKey || event.metaKey;
+    if (!box || event.key !== "Enter" || event.isComposing) return;
+    if (held) return left(event);
+    if (event.shiftKey || event.altKey || box.value.includes("\n")) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const handIn = { key: "Enter", ctrlKey: true, bubbles: true, cancelable: true };
+    box.dispatchEvent(new KeyboardEvent("keydown", handIn));
+  }
+  function left(event) {
+    const box = boxOf(event), counter = box && counterOf(box);
+    if (counter) delete counter.dataset.typing;
+  }
+  addEventListener("input", typed, { capture: true });
+  addEventListener("keydown", pressed, { capture: true });
+  addEventListener("focusout", left, { capture: true });
+}
+
 /* Paper keeps the arrangement of the screen: all of it becomes smaller by one factor, so pictures still fit their
    places. Pictures are painted in the light colours; charts, whose colours were made on the server, are turned over. */
 function printAllOfIt() {
@@ -80,7 +115,7 @@ function printAllOfIt() {
   function* shown() {
     const model = document.querySelector(".st-key-model [role=group], .st-key-model [data-baseweb=select]");
     const name = model?.querySelector("input")?.value || model?.innerText;
-    for (const box of main().querySelectorAll("[data-testid=stTextInput] input")) {
+    for (const box of main().querySelectorAll("[data-testid=stTextInput] input, [data-testid=stTextArea] textarea")) {
       const label = box.closest(".st-key-text") ? "" : `${box.ariaLabel ?? ""}: `;
       if (box.value && !box.closest("details:not([open])")) yield `${label}“${box.value}”`;
     }

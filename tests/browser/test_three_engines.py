@@ -111,7 +111,7 @@ def test_a_click_on_a_tile_opens_the_head(tab: Tab) -> None:
 
 def test_a_sentence_is_typed(tab: Tab) -> None:
     tab.open(**VIEW)
-    tab.click("input[aria-label=Sentence]")
+    tab.click("textarea[aria-label=Sentence]")
     tab.driver.press("Control", "a")
     tab.driver.write("one small red fox")
     tab.driver.press("Enter")
@@ -142,10 +142,10 @@ def test_a_link_is_copied(tab: Tab) -> None:
     tab.click("button", "Copy link")
     tab.until("all('[role=status]').some(said => said.innerText === 'Copied.')")
     tab.driver.press("Escape")
-    tab.click("input[aria-label=Sentence]")
+    tab.click("textarea[aria-label=Sentence]")
     tab.driver.press("Control", "a")
     tab.driver.press("Control", "v")
-    value = "all('input[aria-label=Sentence]')[0].value"
+    value = "all('textarea[aria-label=Sentence]')[0].value"
     link = tab.until(f"{value}.startsWith('http') && {value}")
     said = dict(parse_qsl(urlsplit(link).query))
     assert {name: said.get(name) for name in VIEW} == {name: str(value) for name, value in VIEW.items()}

@@ -35,17 +35,17 @@ def salient(text: str, layer: int, head: int) -> int:
 def test_the_front_page_follows_creature_and_another_ending_keeps_it() -> None:
     page = opened()
     assert word(page) == "creature"
-    checked(page.text_input(key="text").input(f"{STARTER} at night").run())
+    checked(page.text_area(key="text").input(f"{STARTER} at night").run())
     assert word(page) == "creature" and page.session_state["query"] == 4 != salient(f"{STARTER} at night", 0, 3)
     assert page.query_params["query"] in ("4", ["4"]), "the link opens on the word that is seen"
-    checked(page.text_input(key="text").input(f"yesterday {STARTER}").run())
+    checked(page.text_area(key="text").input(f"yesterday {STARTER}").run())
     assert word(page) == "creature" and page.session_state["query"] == 5, "the word is kept, not its place"
     assert labels(f"yesterday {STARTER}")[5] == "creature"
 
 
 def test_a_word_that_is_gone_gives_way_to_the_most_salient_one() -> None:
     page = opened()
-    checked(page.text_input(key="text").input(OTHER).run())
+    checked(page.text_area(key="text").input(OTHER).run())
     assert page.session_state["query"] is None, "the link leaves the choice to the page"
     assert word(page) == labels(OTHER)[salient(OTHER, 0, 3)]
 
@@ -88,6 +88,6 @@ def test_a_word_that_a_visitor_kept_is_not_taken_for_one_that_was_chosen() -> No
     text = "a fluffy blue creature roamed"
     page = opened(model="tiny-decoder", text=text)
     followed = word(page)
-    checked(page.text_input(key="text").input(f"{text} the").run())
+    checked(page.text_area(key="text").input(f"{text} the").run())
     assert word(page) == followed
     assert "Choose a word in the pictures above to read the layers there." in text_of(page)

@@ -53,7 +53,7 @@ def follow(seed: int) -> None:
     assert not MARKUP.search(html), said
     markdown = "\n".join(str(block.value) for block in page.markdown)
     assert "example.org" not in markdown, said
-    boxes = [box for box in page.text_input if box.key == "text"]
+    boxes = [box for box in page.text_area if box.key == "text"]
     if "text" in params and boxes:
         assert boxes[0].value == params["text"], said
 
@@ -118,8 +118,8 @@ def test_five_hundred_sentences_are_read_and_drawn(sentence: str) -> None:
 )
 def test_all_heads_keeps_what_was_typed(typed: str) -> None:
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run()
-    page.text_input(key="text").set_value(typed).run()
+    page.text_area(key="text").set_value(typed).run()
     assert not page.exception
-    assert page.text_input(key="text").value == typed
+    assert page.text_area(key="text").value == typed
     html = "\n".join(block.proto.body for block in page.get("html"))
     assert "<b>bold</b>" not in html and "Traceback" not in html and "Something went wrong" not in html

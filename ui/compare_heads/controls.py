@@ -86,7 +86,7 @@ def _model_label(name: str) -> str:
 def _further(letter: str, spec: PanelSpec) -> None:
     model, text, layer, head, shows = params.FURTHER[letter]
     entry = entry_of(spec.model)
-    controls.text(text, "Sentence: as in A")
+    controls.sentence(text, "Sentence: as in A")
     controls.model_picker(model, (SAME, *CATALOGUE), _model_label)
     with st.container(horizontal=True, gap="small"):
         for param, n in ((layer, entry.n_layers), (head, entry.n_heads)):

@@ -104,11 +104,11 @@ def ask(page: Page) -> Translation:
         left, right = st.columns([79, 21], gap="small")
         with left:
             placeholder = WORDS.text("inputs.source")
-            controls.text(SOURCE, placeholder, on_change=_afresh, labelled=True)
+            controls.sentence(SOURCE, placeholder, on_change=_afresh, labelled=True)
         with right:
             controls.model_picker(TRANSLATOR, TRANSLATORS, _title, on_change=_afresh, labelled=True)
         placeholder = WORDS.text("inputs.target")
-        controls.text(TRANSLATION, placeholder, on_change=_afresh, labelled=True)
+        controls.sentence(TRANSLATION, placeholder, on_change=_afresh, labelled=True)
     if not st.context.is_embedded:
         _offers(page.state["translator"])
     return _translated(replace(page, remarks=st.container(key="said_below")))

@@ -107,6 +107,24 @@ def text(
     )
 
 
+def sentence(param: Param, placeholder: str, *, on_change: OnChange = None, labelled: bool = False) -> str:
+    """A sentence as it is typed: the box takes several lines and grows with them.
+
+    Enter hands in one line, Ctrl or Cmd and Enter several (assets/app/whole_page.js, by the container's key).
+    """
+    with st.container(key=f"sentence_{param.name}", gap=None):
+        said: str | None = st.text_area(
+            param.label,
+            key=param.name,
+            help=param.help,
+            placeholder=placeholder,
+            label_visibility="visible" if labelled else "collapsed",
+            height="content",
+            on_change=on_change,
+        )
+    return said or ""
+
+
 def lines(param: Param, placeholder: str, *, height: int = 96) -> str:
     """Several lines to type."""
     said: str | None = st.text_area(

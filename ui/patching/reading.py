@@ -74,7 +74,7 @@ def of(page: Page) -> Read:
     """Read both sentences; where one is missing, or they cannot be compared, the page ends with one sentence."""
     a = stream.of(page)
     with widgets.card("pair", WORDS.html("pair.title"), WORDS.html("pair.hint")):
-        controls.text(SECOND, WORDS.text("pair.placeholder"), labelled=True)
+        controls.sentence(SECOND, WORDS.text("pair.placeholder"), labelled=True)
         writes = predicts(a.trace.stream("decoder" if a.stream != "self" else "self"))
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
             if writes:

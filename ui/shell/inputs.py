@@ -43,7 +43,7 @@ def ask(
     with st.container(key="ask"):
         left, right = st.columns([79, 21], gap="small")
         with left, st.container(key="sentence", gap="xsmall"):
-            controls.text(sentence, "Type a sentence", on_change=_new_sentence)
+            controls.sentence(sentence, "Type a sentence", on_change=_new_sentence)
             counter = st.empty()
         with right:
             pick_model()

@@ -164,7 +164,8 @@ def _line(key: str, label: str, value: str, i: int, field: str) -> None:
         st.session_state["board"] = (*board[:i], changed, *board[i + 1 :])
 
     st.session_state[key] = value
-    st.text_input(label, key=key, label_visibility="collapsed", placeholder=label, on_change=typed)
+    with st.container(key=f"sentence_box_{key}", gap=None):
+        st.text_area(label, key=key, label_visibility="collapsed", placeholder=label, on_change=typed, height="content")
 
 
 def _drop(i: int) -> None:

@@ -65,7 +65,7 @@ def test_the_ways_are_drawn_and_a_tile_opens_a_head(open_page) -> None:
     settled(page)
     page.locator(".st-key-page_links").get_by_text("in B", exact=True).click()
     page.wait_for_url(re.compile(r"head=8"))
-    expect(page.locator("[data-testid=stTextInput] input").first).to_have_value(
+    expect(page.locator("[data-testid=stTextArea] textarea").first).to_have_value(
         "one mole of carbon dioxide weighs 44 grams"
     )
 

@@ -220,10 +220,10 @@ def test_layer_and_head_step_by_button_around_the_end_and_the_link_follows(model
 
 def test_a_new_sentence_lets_the_page_choose_a_word(model: ac.Model) -> None:
     page = opened(query=9)
-    checked(page.text_input(key="text").input("one mole of carbon dioxide").run())
+    checked(page.text_area(key="text").input("one mole of carbon dioxide").run())
     assert page.session_state["query"] is None
     checked(page.button(key="example_2").click().run())
-    assert page.text_input(key="text").value == "the keys to the cabinet are on the table"
+    assert page.text_area(key="text").value == "the keys to the cabinet are on the table"
     assert "cabinet" in text(page)
 
 
@@ -281,8 +281,8 @@ def test_a_word_is_never_markup() -> None:
 
 @pytest.mark.parametrize("what", TYPED)
 def test_whatever_is_typed_is_read_as_text_and_stays_typed(model: ac.Model, what: str) -> None:
-    page = checked(opened().text_input(key="text").input(TYPED[what]).run())
-    assert page.text_input(key="text").value == TYPED[what]
+    page = checked(opened().text_area(key="text").input(TYPED[what]).run())
+    assert page.text_area(key="text").value == TYPED[what]
     assert lead(page)
     ours = re.sub(r"<style.*?</style>|<img[^<>]* src=\"data:image/[^<>]*>", "", html(page), flags=re.S)
     assert set(re.findall(r"<(\w+)", ours)) <= {"div", "span", "h1", "h2", "b", "i", "strong", "details", "summary"}
@@ -290,17 +290,17 @@ def test_whatever_is_typed_is_read_as_text_and_stays_typed(model: ac.Model, what
 
 
 def test_a_text_beyond_the_limit_is_cut_visibly(model: ac.Model) -> None:
-    page = checked(opened().text_input(key="text").input("word " * 600).run())
+    page = checked(opened().text_area(key="text").input("word " * 600).run())
     assert "Cut after 512 tokens, which is the limit: 90 more are not shown." in text(page)
     assert cells(page).shape == (512, 512)
 
 
 @pytest.mark.parametrize("nothing", ["", "   ", "\t"])
 def test_nothing_typed_gives_one_sentence_and_the_page_stays_usable(model: ac.Model, nothing: str) -> None:
-    page = checked(opened().text_input(key="text").input(nothing).run())
+    page = checked(opened().text_area(key="text").input(nothing).run())
     assert 'role="alert"' in html(page)
     assert "Type a sentence" in text(page)
-    checked(page.text_input(key="text").input("better now").run())
+    checked(page.text_area(key="text").input("better now").run())
     assert 'role="alert"' not in html(page) and lead(page)
 
 
@@ -317,13 +317,13 @@ def test_a_folder_that_is_no_model_and_a_damaged_file_give_one_sentence(model: a
     (tmp_path / "model.safetensors").write_bytes(b"cut")
     page = opened(model=tmp_path, text="kept as typed")
     assert html(page).count('role="alert"') == 1
-    assert page.text_input(key="text").value == "kept as typed"
+    assert page.text_area(key="text").value == "kept as typed"
 
 
 def test_a_model_that_needs_the_hub_says_so_without_one(model: ac.Model) -> None:
     page = opened(model="gpt2", text="kept as typed")
     assert "hub" in text(page) and 'role="alert"' in html(page)
-    assert page.text_input(key="text").value == "kept as typed"
+    assert page.text_area(key="text").value == "kept as typed"
 
 
 def test_too_many_visitors_get_a_sentence_and_a_button(model: ac.Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,11 +126,11 @@ def test_sentences_without_a_common_word_say_so() -> None:
 
 def test_b_follows_the_sentence_of_a_until_it_has_its_own() -> None:
     page = opened()
-    checked(page.text_input(key="text").set_value("one grey fox").run())
+    checked(page.text_area(key="text").set_value("one grey fox").run())
     assert page.session_state["text_b"] == "" and "When" not in lead(page)
     assert [panel["note"] for panel in packets(page)["side_by_side"][0]["panels"]][1] == "MiniLM · “one grey fox”"
-    checked(page.text_input(key="text_b").set_value("one red fox").run())
-    checked(page.text_input(key="text").set_value("one blue fox").run())
+    checked(page.text_area(key="text_b").set_value("one red fox").run())
+    checked(page.text_area(key="text").set_value("one blue fox").run())
     assert page.session_state["text_b"] == "one red fox", "what was typed stays"
 
 
@@ -371,7 +371,7 @@ def test_what_is_cut_or_new_in_another_panel_is_said() -> None:
 def test_no_text_is_one_clear_sentence() -> None:
     page = opened(text="")
     assert "There is no word here yet" in html(page)
-    checked(page.text_input(key="text").set_value("a blue fox").run())
+    checked(page.text_area(key="text").set_value("a blue fox").run())
     assert lead(page)
 
 
@@ -398,4 +398,4 @@ def test_the_same_twice_says_what_to_do() -> None:
 def test_a_model_that_cannot_be_had_says_why() -> None:
     page = opened(model_b="gpt2")
     assert "This cannot be shown" in html(page)
-    assert page.text_input(key="text").value == ARE
+    assert page.text_area(key="text").value == ARE

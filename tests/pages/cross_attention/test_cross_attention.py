@@ -154,7 +154,7 @@ def test_the_vocabulary_and_fitting_sentences_are_offered() -> None:
     assert "Adjectives behind it" in text(page) and "european" in text(page)
     page.button(key="example_1").click()
     ran(page)
-    assert page.text_input(key="source").value == "the european economic area"
+    assert page.text_area(key="source").value == "the european economic area"
     assert "la zone économique européenne" in text(page)
     assert lead(page).startswith("To write")
 
@@ -275,13 +275,13 @@ def test_no_sentence_is_one_clear_sentence() -> None:
     page.query_params["source"] = "   "
     ran(page)
     assert "There is no word here yet" in text(page)
-    assert page.text_input(key="source").value == "   "
+    assert page.text_area(key="source").value == "   "
 
 
 @pytest.mark.parametrize("hostile", ["<b>car</b> $x$ **sees**", "🤗 שלום \u200b", "javascript:alert(1)", "x" * 3000])
 def test_nothing_that_is_typed_becomes_markup(hostile: str) -> None:
     page = opened(source=hostile, translation=hostile)
-    assert page.text_input(key="source").value == hostile
+    assert page.text_area(key="source").value == hostile
     assert "<b>car" not in html(page) and "javascript:" not in re.sub(r"[\w ]*</i>|>[^<]*<", "><", html(page))
 
 

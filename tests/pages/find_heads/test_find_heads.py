@@ -118,7 +118,7 @@ def test_painting_by_words_and_wiping() -> None:
 
 def test_cells_of_one_sentence_are_not_cells_of_the_next() -> None:
     page = opened(cells="6-5")
-    checked(page.text_input(key="text").set_value("the keys to the cabinet are on the table").run())
+    checked(page.text_area(key="text").set_value("the keys to the cabinet are on the table").run())
     assert page.session_state["cells"] == () and "Nothing is painted yet" in notes(page)
 
 
@@ -298,14 +298,14 @@ def test_any_text_is_text(find: str, text: str) -> None:
     said = html(page)
     assert "<script>" not in said and "<u>" not in said
     assert lead(page)
-    assert page.text_input(key="text").value == text
+    assert page.text_area(key="text").value == text
 
 
 @pytest.mark.parametrize("find", ["paint", "kinds", "matter"])
 def test_no_text_is_one_clear_sentence(find: str) -> None:
     page = opened(find=find, text=" ")
     assert "There is no word here yet" in html(page)
-    checked(page.text_input(key="text").set_value("a blue fox").run())
+    checked(page.text_area(key="text").set_value("a blue fox").run())
     assert lead(page)
 
 

@@ -20,7 +20,7 @@ def typed() -> AppTest:
     """The front page, where somebody has typed a sentence."""
     load("minilm"), load("tiny-decoder")
     page = checked(AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run())
-    page.text_input(key="text").set_value(OWN).run()
+    page.text_area(key="text").set_value(OWN).run()
     assert "own_back" not in [button.key for button in page.button]
     return checked(page)
 
@@ -29,10 +29,10 @@ def test_a_lesson_link_says_that_it_replaces_the_sentence_and_offers_it_back() -
     page = follow(typed(), "pages/lesson.py", stop="4")
     link = next(e.proto.query_string for e in page.get("page_link") if "no-scale" in e.proto.query_string)
     page = follow(page, "pages/step_by_step.py", **dict(part.split("=") for part in link.replace("+", " ").split("&")))
-    assert page.text_input(key="text").value == STARTER
+    assert page.text_area(key="text").value == STARTER
     assert f"This link shows its own sentence. Yours is kept: “{OWN}”" in notes(page)
     page.button(key="own_back").click().run()
-    assert checked(page).text_input(key="text").value == OWN and page.session_state["model"] == "minilm"
+    assert checked(page).text_area(key="text").value == OWN and page.session_state["model"] == "minilm"
     assert OWN not in notes(page)
 
 
@@ -47,13 +47,13 @@ def test_who_typed_nothing_or_types_anew_is_told_nothing() -> None:
     page = follow(checked(AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run()), "app.py", text="a fox")
     assert "Yours is kept" not in html(page)
     page = follow(typed(), "app.py", text="a fox")
-    page.text_input(key="text").set_value("a third sentence").run()
+    page.text_area(key="text").set_value("a third sentence").run()
     assert "Yours is kept" not in html(checked(page))
 
 
 def test_a_sentence_of_markup_is_shown_as_text_and_cut() -> None:
     page = typed()
-    page.text_input(key="text").set_value("<b>bold</b> " * 20).run()
+    page.text_area(key="text").set_value("<b>bold</b> " * 20).run()
     page = follow(page, "app.py", text="a fox")
     assert "&lt;b&gt;bold" in html(page) and "<b>bold" not in html(page)
     assert "…”" in notes(page)

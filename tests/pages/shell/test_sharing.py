@@ -117,10 +117,10 @@ def test_the_qr_code_that_is_drawn_is_that_of_the_link_and_has_a_name() -> None:
 
 def test_a_view_that_no_link_can_hold_offers_a_file_instead() -> None:
     page = opened()
-    page.text_input(key="text").input("naïve " * 1500).run()
+    page.text_area(key="text").input("naïve " * 1500).run()
     assert "Save, then HTML" in notes(page)
     assert codes(page, "?") == [] and codes(page, "<iframe") == []
-    page.text_input(key="text").input("ü" * 2000).run()  # short as text, long as an address
+    page.text_area(key="text").input("ü" * 2000).run()  # short as text, long as an address
     assert "refuse more than 8,000" in notes(page) and codes(page, "?") == []
 
 
@@ -297,7 +297,7 @@ def test_a_saved_view_opens_again_and_the_next_one_too(offered: list) -> None:
     opened(text="one mole of carbon dioxide", layer=4, head=7, specials="hide")
     file = files.content(offered[-1][0][""], "html")
     page = upload(opened(), file)
-    assert page.text_input(key="text").value == "one mole of carbon dioxide"
+    assert page.text_area(key="text").value == "one mole of carbon dioxide"
     shown = offered[-1][0][""]
     assert (shown.layer, shown.head, shown.hide_sink) == (4, 7, True)
     assert notes(page) == "" and problems(page) == []
@@ -309,9 +309,9 @@ def test_a_saved_view_opens_again_and_the_next_one_too(offered: list) -> None:
 def test_a_sentence_that_no_link_can_hold_comes_back_with_its_file(offered: list) -> None:
     long = "fluffy " * 1000
     page = opened()
-    page.text_input(key="text").input(long).run()
+    page.text_area(key="text").input(long).run()
     file = files.content(offered[-1][0][""], "html")
-    assert upload(opened(), file).text_input(key="text").value == long
+    assert upload(opened(), file).text_area(key="text").value == long
 
 
 @pytest.mark.parametrize(

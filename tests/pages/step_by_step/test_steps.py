@@ -193,9 +193,9 @@ def test_one_row_times_one_column_is_worked_out() -> None:
 
 def test_controls_that_do_nothing_for_the_toy_are_not_shown() -> None:
     real, alone = opened(2), opened(2, weights="toy")
-    keys = {box.key for box in [*real.text_input, *real.selectbox]}
+    keys = {box.key for box in [*real.text_area, *real.text_input, *real.selectbox]}
     assert {"text", "model", "layer", "head"} <= keys
-    left = {box.key for box in [*alone.text_input, *alone.selectbox]}
+    left = {box.key for box in [*alone.text_area, *alone.text_input, *alone.selectbox]}
     assert not left & {"text", "model", "layer", "head"}
     assert not [button for button in alone.button if (button.key or "").startswith("example_")]
     assert alone.query_params["text"] in (STARTER, [STARTER])  # the link keeps them

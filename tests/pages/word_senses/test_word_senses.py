@@ -162,7 +162,7 @@ def test_a_link_restores_the_board_the_pair_and_the_view() -> None:
     rows = (("they light a fire", "please light the candle", 0), ("the light is bright", "", 0))
     page = opened(word="light", board=board(*rows), sense_pair="0-1", apart="all", axes=3, shows="ways")
     assert lead(page).startswith("One embedding of light, two meanings")
-    assert page.text_input(key="sentence_1").value == "the light is bright"
+    assert page.text_area(key="sentence_1").value == "the light is bright"
     assert any(part["type"] == "scatter3d" for part in figure(page, "paths")["data"])
     traces = [ac.trace(load("minilm"), row[0]) for row in rows]
     places = [trace.tokens.labels.index("light") for trace in traces]
@@ -172,7 +172,7 @@ def test_a_link_restores_the_board_the_pair_and_the_view() -> None:
 
 def test_an_edited_sentence_moves_the_word(moles) -> None:
     page = opened()
-    page.text_input(key="sentence_1").set_value("a mole ate the roots of my garden").run()
+    page.text_area(key="sentence_1").set_value("a mole ate the roots of my garden").run()
     checked(page)
     trace = ac.trace(load("minilm"), "a mole ate the roots of my garden")
     place = trace.tokens.labels.index("mole")
@@ -186,10 +186,10 @@ def test_examples_add_and_drop() -> None:
     assert lead(page).startswith("One embedding of bat, two meanings") and page.session_state["word"] == "bat"
     assert not [button for button in page.button if button.key == "drop_0"]  # two are the fewest
     checked(page.button(key="add_sentence").click().run())
-    page.text_input(key="sentence_2").set_value("the bat flew out at dusk").run()
+    page.text_area(key="sentence_2").set_value("the bat flew out at dusk").run()
     assert lead(checked(page)).startswith("One embedding of bat, three meanings")
     checked(page.button(key="drop_0").click().run())
-    assert page.text_input(key="sentence_0").value == "he swung the bat and hit the ball"
+    assert page.text_area(key="sentence_0").value == "he swung the bat and hit the ball"
 
 
 def test_every_example_holds_its_word_once_and_has_a_baseline() -> None:
@@ -239,7 +239,7 @@ def test_a_word_that_is_new_to_a_model_is_found_and_its_mark_is_explained() -> N
 def test_too_few_sentences_are_one_clear_sentence() -> None:
     page = opened(word="zebra")
     assert "None of these sentences contains the word “zebra”." in text(page)
-    assert page.text_input(key="sentence_0").value == MOLE[0].sentence  # what was typed is still there
+    assert page.text_area(key="sentence_0").value == MOLE[0].sentence  # what was typed is still there
     assert "Two sentences that share the word are needed." in text(opened(word="skin"))  # in one of three
 
 
