@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attn_core.circuits.patching.activation import patching
 from attn_core.circuits.patching.answers import LogitDifference
@@ -50,6 +50,11 @@ class Asked:
     def read(self) -> list[int] | None:
         """The target as `attn_core.trace` takes it."""
         return None if self.target is None else list(self.target)
+
+    @property
+    def n_pairs(self) -> int:
+        """How many pairs every number is the mean over."""
+        return 1 + len(self.more)
 
     @property
     def measured(self) -> dict[str, object]:
@@ -104,8 +109,8 @@ def answers(model: Model, handle: ModelHandle, asked: Asked) -> Answers:
 
 
 def of_heads(model: Model, handle: ModelHandle, asked: Asked, part: str, progress: Progress) -> pd.DataFrame:
-    """The effect of every head, at all positions at once; with further pairs the mean over all."""
-    return _patched(model, handle, asked, progress, part, more=asked.more)
+    """The effect of every head, at all positions at once."""
+    return _patched(model, handle, asked, progress, part)
 
 
 def of_words(model: Model, handle: ModelHandle, asked: Asked, tensor: str, progress: Progress) -> pd.DataFrame:
@@ -131,14 +136,13 @@ def of_paths(
     """The effect of every earlier head by its direct path into one head's query, key or value."""
     return path_patching(
         model,
-        asked.first,
-        asked.second,
+        *_sentences(asked),
         None,
         head,
         through,
-        asked.answer,
+        _words(asked),
         position=asked.position,
-        target=asked.read,
+        target=_targets(asked),
         direction=asked.direction,
         stream=asked.stream,
         freeze_mlps=not mlps,
@@ -155,20 +159,15 @@ def _patched(
     progress: Progress,
     at: str,
     head: tuple[int, int] | None = None,
-    more: tuple[Pair, ...] = (),
     by_position: bool | None = None,
 ) -> pd.DataFrame:
     """`attn_core.patching` at every place of a kind, or of one head."""
-    pairs = [(asked.first, asked.second, asked.answer, asked.target), *more]
-    a, b, said, read = ([pair[i] for pair in pairs] for i in range(4))
-    several = len(pairs) > 1
     return patching(
         model,
-        a if several else asked.first,
-        b if several else asked.second,
-        said if several else asked.answer,
+        *_sentences(asked),
+        _words(asked),
         position=asked.position,
-        target=[list(target) for target in read if target] or None if several else asked.read,
+        target=_targets(asked),
         at=at,
         stream=asked.stream,
         by_position=by_position,
@@ -179,6 +178,25 @@ def _patched(
         run=partial(_run, handle),
         turn=partial(_turn, handle),
     )
+
+
+def _sentences(asked: Asked) -> tuple[Any, Any]:
+    """A and B; with further pairs the As and the Bs, so that their mean is given."""
+    if not asked.more:
+        return asked.first, asked.second
+    return [asked.first, *(pair[0] for pair in asked.more)], [asked.second, *(pair[1] for pair in asked.more)]
+
+
+def _words(asked: Asked) -> Any:
+    """The two words of A and B, or those of each pair."""
+    return [asked.answer, *(pair[2] for pair in asked.more)] if asked.more else asked.answer
+
+
+def _targets(asked: Asked) -> Any:
+    """What both sentences are measured by in a translator, or what each pair is."""
+    if not asked.more or asked.target is None:
+        return asked.read
+    return [list(target or ()) for target in (asked.target, *(pair[3] for pair in asked.more))]
 
 
 def seconds_of_a_row(base: Trace, handle: ModelHandle, kind: str, stream: str) -> float:

@@ -57,7 +57,7 @@ def draw(page: Page) -> None:
             labels = maps.rows_of(read, page.state["part"]).labels
             said = sentences.head_word_headline(read.asked, read.answers, page.state["part"], table, labels)
         else:
-            said = sentences.headline(read.asked, read.answers, page.state["part"], values)
+            said = sentences.headline(read.asked, read.answers, page.state["part"], table, values)
         widgets.lead(said, f"{page.badges(read.a.trace, read.b.trace)}{sub}")
 
 
@@ -84,8 +84,9 @@ def _offer(read: Read, tables: list[tuple[str, pd.DataFrame | None]]) -> None:
         (read.base.layer, read.base.head),
         read.page.state["through"],
         read.page.state["mlps"],
-        read.asked.more if by == "heads" else (),
+        read.asked.more,
         each_word=by == "heads_words",
+        words_meet=read.words_meet,
     )
     said = [read.asked.first, read.asked.second]
     read.page.offer_pictures(f"head {read.base.name}", sentences=said, lines=lines)

@@ -12,7 +12,6 @@ from attn_core.figures.canvas.heads import pack_values
 from attn_core.figures.canvas.matrix import Side, pack_cells
 from attn_core.figures.html.bar_table import Column
 from attn_core.text.decoding import visible
-from attn_core.text.numbers import whole_percent
 from ui import words
 from ui.drawing import canvas, controls, gallery, widgets
 from ui.patching import asked, sentences
@@ -44,7 +43,7 @@ def main_map(read: Read) -> tuple[pd.DataFrame | None, np.ndarray | None]:
 
 def _heads(read: Read, part: str) -> tuple[pd.DataFrame | None, np.ndarray | None]:
     n_layers, n_heads = read.base.n_layers, read.base.n_heads
-    n_passes = n_layers * n_heads * (1 + len(read.asked.more))
+    n_passes = n_layers * n_heads * read.asked.n_pairs
     table = computed(read, "heads", n_passes, part, asked.of_heads, part)
     if table is None:
         return None, None
@@ -70,7 +69,8 @@ def head_map(read: Read, values: np.ndarray, key: str, name: str, picture: str) 
 
 def _words(read: Read, tensor: str) -> pd.DataFrame | None:
     tokens, n_layers = read.tokens, read.base.n_layers
-    table = computed(read, "words", n_layers * len(tokens), tensor, asked.of_words, tensor)
+    n_passes = n_layers * len(tokens) * read.asked.n_pairs
+    table = computed(read, "words", n_passes, tensor, asked.of_words, tensor)
     if table is None:
         return None
     values = sentences.effects(table, layer=n_layers, position=len(tokens))
@@ -82,6 +82,7 @@ def _words(read: Read, tensor: str) -> pd.DataFrame | None:
             WORDS.text("map.words_alt"),
         )
         canvas.cells(cells, key="by_word", picture=WORDS.text("map.words_picture"))
+        _first_words(read)
     _notes(table)
     numbers(table, "words")
     return table
@@ -90,13 +91,15 @@ def _words(read: Read, tensor: str) -> pd.DataFrame | None:
 def _heads_and_words(read: Read, part: str) -> tuple[pd.DataFrame | None, np.ndarray | None]:
     """Heads × words, the heads that move most; and [layer, head] what each moves at its best word."""
     n_layers, n_heads, tokens = read.base.n_layers, read.base.n_heads, rows_of(read, part)
-    table = computed(read, "heads_words", n_layers * n_heads * len(tokens), part, asked.of_heads_by_word, part)
+    n_passes = n_layers * n_heads * len(tokens) * read.asked.n_pairs
+    table = computed(read, "heads_words", n_passes, part, asked.of_heads_by_word, part)
     if table is None:
         return None, None
     values = sentences.effects(table, layer=n_layers, head=n_heads, position=len(tokens))
     best = sentences.at_best_word(values)
     if not np.isnan(best).all():
         _most(values, best, tokens)
+        _first_words(read)
     _notes(table)
     numbers(table, "heads_words")
     return table, best
@@ -134,6 +137,12 @@ def _cells(values: np.ndarray, rows: list[str], tokens: Tokens, alt: str, choose
     )
 
 
+def _first_words(read: Read) -> None:
+    """Whose words the columns are named by, where there are several pairs."""
+    if read.asked.more:
+        widgets.note(WORDS.text("map.first_words"))
+
+
 def _notes(table: pd.DataFrame) -> None:
     for said in (*table.attrs["alike"], *table.attrs["left_out"]):
         widgets.note(said)
@@ -161,7 +170,8 @@ def opened_head(read: Read) -> pd.DataFrame | None:
         controls.stepper(LAYER, viewed.n_layers - 1, ("K", "J"))
         controls.stepper(HEAD, viewed.n_heads - 1, ("H", "L"))
     tokens = rows_of(read, part)
-    table = computed(read, "row", len(tokens), part, asked.of_head, part, viewed.layer, viewed.head)
+    n_passes = len(tokens) * read.asked.n_pairs
+    table = computed(read, "row", n_passes, part, asked.of_head, part, viewed.layer, viewed.head)
     if table is None or table["effect"].isna().all():
         return table
     labels, column = _row(table, tokens)
@@ -178,4 +188,4 @@ def opened_head(read: Read) -> pd.DataFrame | None:
 def _row(table: pd.DataFrame, tokens: Tokens) -> tuple[list[str], Column]:
     effects = table["effect"].to_numpy(dtype=float)
     labels = [f"{visible(tokens.labels[at])} ({at})" for at in table["position"].astype(int)]
-    return labels, Column(WORDS.text("row.effect"), effects, [whole_percent(value) for value in effects], "delta")
+    return labels, Column(WORDS.text("row.effect"), effects, sentences.with_intervals(table), "delta")

@@ -39,7 +39,8 @@ def into_opened(read: Read, values: np.ndarray | None) -> pd.DataFrame | None:
         through = controls.switch(THROUGH)
         mlps = controls.toggle(MLPS)
     senders = viewed.layer * viewed.n_heads if viewed.stream != "cross" else 2 * viewed.n_layers * viewed.n_heads
-    table = computed(read, "paths", 2 * senders, PATH, asked.of_paths, (viewed.layer, viewed.head), through, mlps)
+    n_passes = 2 * senders * read.asked.n_pairs
+    table = computed(read, "paths", n_passes, PATH, asked.of_paths, (viewed.layer, viewed.head), through, mlps)
     if table is None or table["effect"].isna().all():
         return table
     if "stream" not in table:
@@ -58,6 +59,7 @@ def _map(read: Read, table: pd.DataFrame, through: str, key: str, stream: str) -
     values = sentences.effects(table, layer=shape[0], head=shape[1])
     size = np.where(np.isnan(values), -1.0, np.abs(values))
     best = tuple(int(i) for i in np.unravel_index(size.argmax(), shape))
-    widgets.reading(sentences.path_reading((best[0], best[1]), float(values[best]), viewed.name, through))
+    said = sentences.path_reading(read.asked, table, (best[0], best[1]), float(values[best]), viewed.name, through)
+    widgets.reading(said)
     name = WORDS.text("paths.name", head=viewed.name, through=WORDS.text("through", through))
     maps.head_map(read, values, key, f"{stream} {name}".strip(), WORDS.text("paths.picture", stream=stream).strip())

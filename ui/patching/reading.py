@@ -57,6 +57,22 @@ class Read:
         more = (len(read(text)) + len(target or ()) for *texts, _, target in self.asked.more for text in texts)
         return max([own, *more])
 
+    @cached_property
+    def words_meet(self) -> bool:
+        """Whether all pairs have their words at the positions of the first, so that there is a mean word by word."""
+        own: Pair = (self.asked.first, self.asked.second, None, self.asked.target)
+        return len({self._positions(pair) for pair in (own, *self.asked.more)}) == 1
+
+    def _positions(self, pair: Pair) -> tuple[int, ...]:
+        """The positions of what is changed that have a partner."""
+        of_keys = self.a.stream == "cross" and self.page.state["part"] in ("key", "value")
+        of_source = of_keys or self.a.stream == "encoder"
+        if pair[3] is not None and not of_source:
+            return tuple(range(len(pair[3])))  # both read the same translation
+        a, b = (self.a.model.read(text) for text in pair[:2])
+        pairs = Pairs.of(a, b) if self.asked.direction == "denoising" else Pairs.of(b, a)
+        return tuple(at for _, at in pairs.positions)
+
     def seconds_a_row(self, kind: str) -> float:
         """How long each of the patched passes takes, which share batches; tried once for everybody."""
         with self.page.problems():

@@ -38,33 +38,35 @@ def strongest(values: np.ndarray, later_than: int = -1) -> Head | None:
     return int(layer), int(head)
 
 
-def headline(asked: Asked, answers: Answers, part: str, values: np.ndarray | None) -> Markup:
+def headline(
+    asked: Asked, answers: Answers, part: str, table: pd.DataFrame | None, values: np.ndarray | None
+) -> Markup:
     """Which head carries the difference, as HTML."""
-    if answers.alike:
+    if _alike(asked, answers):
         return WORDS.html("lead.alike")
     best = None if values is None else strongest(values)
-    if values is None or best is None:
+    if table is None or values is None or best is None:
         return WORDS.html("lead.question")
     moves = float(values[best])
-    what = WORDS.text("lead.what", part)
+    found = {"what": WORDS.text("lead.what", part), "head": named(best), "share": whole_percent(moves)}
+    mean = _mean(asked, table)
     if moves < LITTLE:
-        return WORDS.html("lead.nobody", asked.direction, what=what, head=named(best), share=whole_percent(moves))
-    end = moved(asked, answers)
-    return WORDS.html("lead.best", asked.direction, what=what, head=named(best), share=whole_percent(moves), end=end)
+        return WORDS.html("lead.nobody", asked.direction, mean=mean, **found)
+    return WORDS.html("lead.best", asked.direction, mean=mean, end=moved(asked, answers), **found)
 
 
 def word_headline(asked: Asked, answers: Answers, tensor: str, table: pd.DataFrame | None, labels: list[str]) -> Markup:
     """At which word of which layer the difference is carried, as HTML."""
-    if answers.alike:
+    if _alike(asked, answers):
         return WORDS.html("lead.alike")
     if table is None or table["effect"].isna().all():
         return WORDS.html("lead.question")
     best = table.loc[table["effect"].idxmax()]
     word = markup.query(visible(labels[int(best["position"])]))
     what = WORDS.text("lead.tensor", tensor, layer=int(best["layer"]))
-    end = moved(asked, answers)
+    end, mean = moved(asked, answers), _mean(asked, table)
     moves = whole_percent(float(best["effect"]))
-    return WORDS.html("lead.best_word", asked.direction, what=what, word=word, share=moves, end=end)
+    return WORDS.html("lead.best_word", asked.direction, what=what, word=word, share=moves, end=end, mean=mean)
 
 
 def at_best_word(values: np.ndarray) -> np.ndarray:
@@ -84,25 +86,36 @@ def head_word_headline(
     asked: Asked, answers: Answers, part: str, table: pd.DataFrame | None, labels: list[str]
 ) -> Markup:
     """Which head carries the difference, and at which word, as HTML."""
-    if answers.alike:
+    if _alike(asked, answers):
         return WORDS.html("lead.alike")
     if table is None or table["effect"].isna().all():
         return WORDS.html("lead.question")
     best = table.loc[table["effect"].idxmax()]
     word, what = markup.query(visible(labels[int(best["position"])])), WORDS.text("lead.what", part)
     moves, head = float(best["effect"]), named((int(best["layer"]), int(best["head"])))
+    found = {"what": what, "word": word, "head": head, "share": whole_percent(moves), "mean": _mean(asked, table)}
     if moves < LITTLE:
-        return WORDS.html(
-            "lead.nobody_anywhere", asked.direction, what=what, word=word, head=head, share=whole_percent(moves)
-        )
-    end = moved(asked, answers)
-    return WORDS.html(
-        "lead.best_head_word", asked.direction, what=what, word=word, head=head, share=whole_percent(moves), end=end
-    )
+        return WORDS.html("lead.nobody_anywhere", asked.direction, **found)
+    return WORDS.html("lead.best_head_word", asked.direction, end=moved(asked, answers), **found)
+
+
+def _alike(asked: Asked, answers: Answers) -> bool:
+    """Whether there is nothing to share out; of several pairs, the table says which of them answer alike."""
+    return bool(answers.alike) and not asked.more
+
+
+def _mean(asked: Asked, table: pd.DataFrame) -> Markup:
+    """Over how many pairs a number is the mean, as the end of a sentence; nothing for one pair."""
+    if not asked.more:
+        return Markup()
+    n = int(table["n"].iloc[0])
+    return WORDS.html("lead.mean", "several" if n > 1 else "one", n=n)
 
 
 def moved(asked: Asked, answers: Answers) -> Markup:
-    """From where to where the answer moves, as HTML."""
+    """From where to where the answer moves, as HTML; nothing for several pairs, which have answers of their own."""
+    if asked.more:
+        return Markup()
     if answers.words is None:
         return WORDS.html("lead.end.target") if asked.target is not None else WORDS.html("lead.end.vector")
     first, second = (markup.tok(visible(word)) for word in answers.words)
@@ -119,13 +132,21 @@ def texts(values: np.ndarray) -> list[list[str]]:
     return [[whole_percent(value) for value in row] for row in values]
 
 
-def path_reading(best: Head, moves: float, head: str, through: str) -> Markup:
+def with_intervals(table: pd.DataFrame) -> list[str]:
+    """Each effect as it is read, over several pairs with half its 95 % interval: "95 % ± 3 %"."""
+    effects = [whole_percent(effect) for effect in table["effect"]]
+    if "high" not in table or table["high"].isna().all():
+        return effects
+    halves = table["high"] - table["effect"]
+    return [f"{effect} ± {whole_percent(half)}" for effect, half in zip(effects, halves, strict=True)]
+
+
+def path_reading(asked: Asked, table: pd.DataFrame, best: Head, moves: float, head: str, through: str) -> Markup:
     """What the map of paths says, as HTML."""
+    given = {"head": head, "through": WORDS.text("through", through), "mean": _mean(asked, table)}
     if abs(moves) < LITTLE:
-        return WORDS.html("paths.nobody", head=head, through=WORDS.text("through", through))
-    return WORDS.html(
-        "paths.best", head=head, through=WORDS.text("through", through), sender=named(best), share=whole_percent(moves)
-    )
+        return WORDS.html("paths.nobody", **given)
+    return WORDS.html("paths.best", sender=named(best), share=whole_percent(moves), **given)
 
 
 def ranked(table: pd.DataFrame) -> pd.DataFrame:

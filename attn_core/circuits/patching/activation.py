@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from attn_core.capture.patched_batches import Patch, patched_rows
@@ -64,8 +65,8 @@ def patching(
     its own (`frame.attrs["left_out"]`).
 
     Lists of sentences in `a` and `b` give the mean of the effect, over `n` pairs that answer differently, and its 95 %
-    interval, `low` to `high` (Student's t). A column that does not apply is NA. Where A and B answer alike the effect
-    is NaN, with a warning and in `frame.attrs["alike"]`.
+    interval, `low` to `high` (Student's t); by position, of pairs that are paired at the same positions. A column that
+    does not apply is NA. Where A and B answer alike the effect is NaN, with a warning and in `frame.attrs["alike"]`.
 
     `batch` rows share a pass. `progress(done, passes)` is told how far it is; whatever it raises ends the work, as
     `attn_core.errors.Cancelled`. `run` stands in for `attn_core.trace`, and `turn` is held around each batch.
@@ -73,17 +74,17 @@ def patching(
     if at not in PATCHED_PLACES:
         raise ValueError(f"at must be one of {', '.join(PATCHED_PLACES)}; got {at!r}")
     each = at in OF_A_LAYER if by_position is None else by_position
-    told = _sentences(a, b, answer, position, target)
+    told = sentence_pairs(a, b, answer, position, target)
     done: list[PatchedPair] = []
     for number, (of_a, of_b, words, where, written) in enumerate(told):
         found = contrast(model, of_a, of_b, words, where, target=written, direction=direction, run=run)
         name = found.base.stream(stream).name
         pairs = pairs_for(at, found.donor, found.base, name)
         places = list(_places(found.base, at, name, pairs if each else None, layer, head))
-        _refuse_other_rows(done, places)
+        _refuse_other_positions(done, places, found, pairs)
         values = patched_values(
             model, found, [taken(found.donor, place, pairs) for place in places],
-            batch=batch, turn=turn, progress=_share_of(progress, number, len(told)),
+            batch=batch, turn=turn, progress=share_of(progress, number, len(told)),
         )  # fmt: skip
         rows = [found.row(*pair) for pair in zip(places, values, strict=True)]
         done.append(PatchedPair(found, pairs, places, rows))
@@ -120,7 +121,7 @@ def batches(base: Trace, n_rows: int, batch: int | None) -> Iterator[tuple[int, 
     return ((start, min(size, n_rows - start)) for start in range(0, n_rows, size))
 
 
-def _sentences(a: Any, b: Any, answer: Any, position: Any, target: Any) -> list[tuple[Any, ...]]:
+def sentence_pairs(a: Any, b: Any, answer: Any, position: Any, target: Any) -> list[tuple[Any, ...]]:
     """(a, b, answer, position, target) of each pair: lists of sentences are several."""
     if not _several(a) and not _several(b):
         return [(a, b, answer, position, target)]
@@ -154,11 +155,22 @@ def _places(
             yield from (Place(kind, stream, number, one, at) for at in positions)
 
 
-def _refuse_other_rows(done: Sequence[PatchedPair], places: list[Place]) -> None:
-    if done and done[0].places != places:
-        raise HeadlightError("These pairs have different positions: by position, all pairs need as many tokens.")
+def _refuse_other_positions(done: Sequence[PatchedPair], places: list[Place], found: Contrast, pairs: Pairs) -> None:
+    """Raise HeadlightError, which names the pair, where its positions are not those of the first."""
+    first = done[0].pairs if done else None
+    if first is not None and done[0].places != places:
+        a, b = (shorten(read.stream(read.streams[0]).tokens.text, 50, placeholder=" …") for read in (found.a, found.b))
+        raise HeadlightError(
+            f"Pair {len(done) + 1}, “{a}” and “{b}”, has other positions than the first: {_positions(pairs)} against "
+            f"{_positions(first)}. Word by word, the mean is over pairs whose words stand at the same positions."
+        )
 
 
-def _share_of(progress: Progress | None, number: int, of: int) -> Progress | None:
+def _positions(pairs: Pairs) -> str:
+    said = f"{len(pairs.base)} tokens"
+    return f"{said} ({len(pairs.positions)} of them in pairs)" if pairs.alone else said
+
+
+def share_of(progress: Progress | None, number: int, of: int) -> Progress | None:
     """Progress over several pairs, each of which counts its own passes."""
     return None if progress is None else lambda done, passes: progress(number * passes + done, of * passes)

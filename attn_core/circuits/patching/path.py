@@ -22,10 +22,10 @@ import numpy as np
 
 from attn_core.capture.patched_batches import Patch, patched_rows
 from attn_core.capture.run import trace as run_trace
-from attn_core.circuits.patching.activation import Progress, batches, patched_values
+from attn_core.circuits.patching.activation import Progress, batches, patched_values, sentence_pairs, share_of
 from attn_core.circuits.patching.contrast import Contrast, Run, contrast
 from attn_core.circuits.patching.pairing import pairs_for, taken
-from attn_core.circuits.patching.table import table_of
+from attn_core.circuits.patching.table import PatchedPair, table_of_pairs
 from attn_core.errors import check_index
 from attn_core.places import Place
 from attn_core.traces.trace import Trace
@@ -49,7 +49,7 @@ def path_patching(
     through: str,
     answer: Any = None,
     *,
-    position: int | None = None,
+    position: Any = None,
     target: Any = None,
     stream: str | None = None,
     freeze_mlps: bool = True,
@@ -64,31 +64,52 @@ def path_patching(
 
     `through` is "q", "k" or "v" of the receiver. In an encoder-decoder both heads are of `stream`, or named (stream,
     layer, head); from the encoder a path leads to the keys and values of "cross" alone. Everything else as in
-    `attn_core.patching`. Raises ValueError where no direct path leads from the one to the other.
+    `attn_core.patching`, the mean and interval over several pairs too. Raises ValueError where no direct path leads
+    from the one to the other.
     """
     if through not in THROUGH:
         raise ValueError(f'through must be "q", "k" or "v", got {through!r}')
-    found = contrast(model, a, b, answer, position, target=target, direction=direction, run=run)
-    to = Place(THROUGH[through], *_named(found.base, receiver, stream))
-    senders = list(_earlier(found.base, to)) if sender is None else [Place("head", *_named(found.base, sender, stream))]
-    between = _Between(found, to, freeze_mlps)
+    told = sentence_pairs(a, b, answer, position, target)
+    done: list[PatchedPair] = []
+    for number, (of_a, of_b, words, where, written) in enumerate(told):
+        found = contrast(model, of_a, of_b, words, where, target=written, direction=direction, run=run)
+        to = Place(THROUGH[through], *_named(found.base, receiver, stream))
+        senders = list(_earlier(found.base, to))
+        if sender is not None:
+            senders = [Place("head", *_named(found.base, sender, stream))]
+        values = _values(
+            model, _Between(found, to, freeze_mlps), senders, batch, share_of(progress, number, len(told)), turn
+        )
+        rows = [found.row(*pair) for pair in zip(senders, values, strict=True)]
+        pairs = pairs_for("head", found.donor, found.base, senders[0].stream) if senders else None
+        done.append(PatchedPair(found, pairs, senders, rows))
+    frame = table_of_pairs(done)
+    if len(done[0].contrast.base.streams) > 1:
+        frame.insert(0, "stream", [place.stream for place in done[0].places])
+    return frame
+
+
+def _values(
+    model: Model,
+    between: _Between,
+    senders: Sequence[Place],
+    batch: int | None,
+    progress: Progress | None,
+    turn: Callable[[], AbstractContextManager[None]],
+) -> list[float]:
+    """d of the base's sentence with each sender's direct path into the receiver changed."""
     for one in senders:
         between.of(one)  # refused before anything runs
     passes = 2 * len(senders)
     received = list(_received(model, between, senders, batch, _counted(progress, 0, passes), turn))
-    values = patched_values(
+    return patched_values(
         model,
-        found,
-        [{to: rows} for rows in received],
+        between.found,
+        [{between.to: rows} for rows in received],
         batch=batch,
         turn=turn,
         progress=_counted(progress, len(senders), passes),
     )
-    frame = table_of([found.row(*pair) for pair in zip(senders, values, strict=True)])
-    if len(found.base.streams) > 1:
-        frame.insert(0, "stream", [place.stream for place in senders])
-    frame.attrs.update(direction=direction, measures=found.answer.says, alike=[found.alike] * bool(found.alike))
-    return frame
 
 
 def _received(

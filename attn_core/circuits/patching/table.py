@@ -20,10 +20,13 @@ COLUMNS = ["layer", "head", "position", "d_a", "d_b", "d_patched", "effect"]
 
 
 class PatchedPair(NamedTuple):
-    """Two sentences, how their positions are paired, what was put where, and a row of the table for each."""
+    """Two sentences, how their positions are paired, what was put where, and a row of the table for each.
+
+    On a path `places` are the senders, and no positions are paired where only whole tensors are exchanged.
+    """
 
     contrast: Contrast
-    pairs: Pairs
+    pairs: Pairs | None
     places: list[Place]
     rows: list[tuple[Any, ...]]
 
@@ -34,7 +37,7 @@ def table_of_pairs(done: Sequence[PatchedPair]) -> pd.DataFrame:
     contrasts = [pair.contrast for pair in done]
     frame.attrs["direction"], frame.attrs["measures"] = contrasts[0].direction, contrasts[0].answer.says
     frame.attrs["alike"] = list(dict.fromkeys(found.alike for found in contrasts if found.alike))
-    frame.attrs["left_out"] = [said for pair in done if (said := pair.pairs.left_out())]
+    frame.attrs["left_out"] = [said for pair in done if pair.pairs is not None and (said := pair.pairs.left_out())]
     frame.attrs["words"] = [f.answer.names for f in contrasts if isinstance(f.answer, LogitDifference)]
     for said in frame.attrs["alike"]:
         warnings.warn(said, stacklevel=3)

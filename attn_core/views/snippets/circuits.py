@@ -79,26 +79,31 @@ def patching(
     more: Sequence[tuple[str, str, tuple[str, str] | None, Sequence[int] | None]] = (),
     *,
     each_word: bool = False,
+    words_meet: bool = True,
 ) -> str:
     """Patching: every place of one kind, the opened head word by word, and the paths into it.
 
     `measured` are the arguments that say what is measured, as `attn_core.patching` takes them; with `each_word` every
-    head is patched at every word.
+    head is patched at every word. With `more` pairs all of it is the mean over them; where their words do not stand at
+    the same positions, `words_meet` is False, and what is word by word is left out.
     """
-    said = _measured(measured, stream)
     of_head = at in ("head", "query", "key", "value", "pattern")
-    several = [(*sentences, answer, measured["target"]), *more]
-    a, b, answers, targets = ([pair[i] for pair in several] for i in range(4))
-    lines = [f"model = ac.load({model!r})", f"a, b, answer = {sentences[0]!r}, {sentences[1]!r}, {answer!r}"]
+    a, b, answers = (*map(repr, sentences), repr(answer))
+    columns = "layer, head, position, …, effect"
     if more:
-        read = None if measured["target"] is None else [list(target or ()) for target in targets]
-        of_all, answered = _measured({**measured, "target": read}, stream), answers if any(answers) else None
-        lines.append(f"table = ac.patching(model, {a!r}, {b!r}, {answered!r}, at={at!r}{of_all})  # n, low, high")
-    else:
-        where = ", by_position=True" if each_word else ""
-        call = f"ac.patching(model, a, b, answer, at={at!r}{where}{said})"
-        lines.append(f"table = {call}  # layer, head, position, …, effect")
-    if of_head:
+        several = [(*sentences, answer, measured["target"]), *more]
+        a, b = (repr([pair[i] for pair in several]) for i in range(2))
+        answers = repr([pair[2] for pair in several] if any(pair[2] for pair in several) else None)
+        read = None if measured["target"] is None else [list(pair[3] or ()) for pair in several]
+        measured, columns = {**measured, "target": read}, f"{columns}, n, low, high"
+    said = _measured(measured, stream)
+    where = ", by_position=True" if each_word else ""
+    lines = [f"model = ac.load({model!r})", f"a, b, answer = {a}, {b}, {answers}"]
+    if words_meet or (of_head and not each_word):
+        lines.append(f"table = ac.patching(model, a, b, answer, at={at!r}{where}{said})  # {columns}")
+    if not words_meet:
+        lines.append("# the pairs' words stand at different positions, so there is no mean word by word")
+    elif of_head:
         where = f"layer={opened[0]}, head={opened[1]}, by_position=True"
         lines.append(f"words = ac.patching(model, a, b, answer, at={at!r}, {where}{said})")
     if opened[0] > 0:

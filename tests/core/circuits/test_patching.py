@@ -349,6 +349,72 @@ def test_several_pairs_give_the_mean_and_its_interval(decoder):
     assert np.isnan(half_interval(np.zeros((1, 4)))).all()
 
 
+BALL = [text.replace("book", "ball") for text in (ANNA, TOM)]  # the same words at the same positions
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"at": "residual"}, {"at": "mlp", "direction": "noising"}, {"by_position": True, "layer": 1, "head": 0}],
+)
+def test_several_pairs_are_averaged_position_by_position(decoder, told):
+    mary, john = ([text.replace(*names) for text in (ANNA, TOM)] for names in (("anna", "mary"), ("tom", "john")))
+    first, second, said = [ANNA, mary[0], john[1]], [TOM, mary[1], john[0]], [NAMES, ("mary", "tom"), ("john", "anna")]
+    frame = ac.patching(decoder, first, second, said, **told)
+    single = [ac.patching(decoder, a, b, words, **told) for a, b, words in zip(first, second, said, strict=True)]
+    assert all(frame[["layer", "head", "position"]].equals(one[["layer", "head", "position"]]) for one in single)
+    effects = [one.effect.to_numpy() for one in single]
+    np.testing.assert_allclose(frame.effect, np.mean(effects, axis=0), atol=1e-5)
+    half = 4.302652729911275 * np.std(effects, axis=0, ddof=1) / np.sqrt(3)  # t of 2 degrees of freedom, from a table
+    np.testing.assert_allclose(frame.high - frame.effect, half, atol=1e-5)
+    np.testing.assert_allclose(frame.effect - frame.low, half, atol=1e-5)
+    assert set(frame.n) == {3} and half.max() > 1e-3
+
+
+def test_pairs_whose_positions_are_not_those_of_the_first_are_refused_by_name(decoder):
+    longer = [text.replace("market", "big market") for text in (ANNA, TOM)]
+    wanted = (
+        r"Pair 3, “anna and tom went to the big market .*…” and “anna .*”, has other positions than the first: "
+        r"15 tokens against 14 tokens\. Word by word"
+    )
+    with pytest.raises(HeadlightError, match=wanted):
+        ac.patching(decoder, [ANNA, BALL[0], longer[0]], [TOM, BALL[1], longer[1]], NAMES, at="mlp")
+    with pytest.raises(HeadlightError, match=r"Pair 2, .*: 15 tokens \(14 of them in pairs\) against 14 tokens"):
+        ac.patching(decoder, [ANNA, ANNA], [TOM, longer[1]], NAMES, at="residual")
+    assert ac.patching(decoder, [ANNA, longer[0]], [TOM, longer[1]], NAMES).n.tolist() == [2] * 8  # whole heads
+
+
+@pytest.mark.parametrize("sender", [None, (0, 2)])
+def test_paths_of_several_pairs_give_the_mean_and_its_interval(decoder, sender):
+    longer = [text.replace("market", "big market") for text in (ANNA, TOM)]
+    first, second, told = [ANNA, BALL[1], longer[0]], [TOM, BALL[0], longer[1]], []
+    said = [("anna", "tom"), ("tom", "anna"), ("anna", "tom")]
+    given = {"sender": sender, "receiver": (1, 0), "through": "v"}
+    frame = ac.path_patching(
+        decoder, first, second, answer=said, progress=lambda done, of: told.append((done, of)), **given
+    )
+    single = [
+        ac.path_patching(decoder, a, b, answer=words, **given).effect.to_numpy()
+        for a, b, words in zip(first, second, said, strict=True)
+    ]
+    np.testing.assert_allclose(frame.effect, np.mean(single, axis=0), atol=1e-5)
+    half = 4.302652729911275 * np.std(single, axis=0, ddof=1) / np.sqrt(3)
+    np.testing.assert_allclose(frame.high - frame.effect, half, atol=1e-5)
+    passes = 3 * 2 * len(frame)
+    assert set(frame.n) == {3} and told[-1] == (passes, passes) and half.max() > 1e-3
+    with pytest.warns(UserWarning, match="answer alike"):
+        some = ac.path_patching(decoder, [*first, ANNA], [*second, ANNA], answer=[*said, NAMES], **given)
+    np.testing.assert_allclose(some.effect, frame.effect, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore:A and B answer alike")
+def test_paths_of_a_translators_pairs_say_the_senders_stream():
+    model, given = wrapped("bart"), {"sender": None, "receiver": ("cross", 2, 1), "through": "k"}
+    one = ac.path_patching(model, TEXT, PAIR, target=TARGET, **given)
+    two = ac.path_patching(model, [TEXT, PAIR], [PAIR, TEXT], target=[TARGET, TARGET], **given)
+    assert two["stream"].tolist() == one["stream"].tolist() == ["encoder"] * 8
+    assert two.columns.tolist() == [*one.columns, "n", "low", "high"]
+
+
 def test_an_encoder_turns_towards_the_others_vector():
     model = wrapped("bert")
     frame = ac.patching(model, TEXT, PAIR, position=3)
@@ -420,7 +486,7 @@ LONGER, NAMES = TOM.replace("market", "big market"), ("anna", "tom")
         (ValueError, 'direction must be "denoising" or', ANNA, TOM, {"direction": "up"}),
         (ValueError, "two lists of as many sentences", [ANNA], TOM, {}),
         (ValueError, "batch must be at least 1", ANNA, TOM, {"batch": 0}),
-        (HeadlightError, "all pairs need as many", [ANNA] * 2, [TOM, LONGER], {"answer": NAMES, "at": "mlp"}),
+        (HeadlightError, r"Pair 2, .*\(14 of them in pairs", [ANNA] * 2, [TOM, LONGER], {"answer": NAMES, "at": "mlp"}),
         (IndexError, "layer 2 is out of range", ANNA, TOM, {"layer": 2}),
         (ac.EmptyText, "There is no word here", "", TOM, {}),
     ],

@@ -201,11 +201,66 @@ def test_several_pairs_are_their_mean(decoder):
     wanted = ac.patching(decoder, [TOM, a, a], [B, b, b], [WORDS, None, ("mary", "tom")])
     np.testing.assert_allclose(values(shown, "effects").ravel(), wanted.effect, atol=1e-6)
     assert table(shown, "low").n.tolist() == [3] * 8
+    best = wanted.loc[wanted.effect.idxmax()]
+    said = f"moves {whole_percent(best.effect)} of the answer, on average over 3 pairs."
+    assert lead(shown).endswith(said) and "from tom to anna" not in lead(shown)
+
+
+MARY = " | ".join(text.replace("anna", "mary") for text in (TOM, B)) + " | mary | tom"
+LONG = " | ".join(text.replace("market", "big market") for text in (TOM, B))
+
+
+def of_two(**told):
+    """The library's mean over the page's pair and `MARY`."""
+    a, b, *words = MARY.split(" | ")
+    return ac.patching(load("tiny-decoder"), [TOM, a], [B, b], [None, tuple(words)], **told)
+
+
+def test_every_map_row_and_path_of_several_pairs_is_their_mean_with_its_interval(monkeypatch):
+    offered = []
+    monkeypatch.setattr(save.SaveMenu, "add_views", lambda menu, views, *numbers: offered.extend(numbers))
+    shown = open_page("patching", layer=1, head=0, more_pairs=MARY, by="words", tensor="mlp", every_fold=True)
+    files = {numbers.name: read_csv(StringIO(numbers.make())) for numbers in offered}
+    maps_of, row = of_two(at="mlp"), of_two(layer=1, head=0, by_position=True)
+    a, b, *words = MARY.split(" | ")
+    paths = ac.path_patching(load("tiny-decoder"), [TOM, a], [B, b], None, (1, 0), "v", [None, tuple(words)])
+    for found, own in zip(files.values(), (maps_of, row, paths), strict=True):
+        assert list(found)[-3:] == ["n", "low", "high"] and set(found.n) == {2}
+        np.testing.assert_allclose(found[["effect", "low", "high"]], own[["effect", "low", "high"]], atol=1e-9)
+    np.testing.assert_allclose(packets(shown)["by_word"][1].ravel(), maps_of.effect, atol=1e-6)
+    np.testing.assert_allclose(values(shown, "paths")[0], paths.effect, atol=1e-6)
+    last = row.iloc[13]
+    half = whole_percent(last.high - last.effect)
+    assert f"to (13){whole_percent(last.effect)} ± {half}" in text(shown)
+    best = whole_percent(paths.effect.max())
+    assert f"head 0.2 brings most: {best} of the answer by this path alone, on average over 2 pairs." in text(shown)
+    assert lead(shown).startswith("The difference is carried at to: what the MLP of layer 1 adds there from A")
+    assert lead(shown).endswith("of the answer, on average over 2 pairs.")
+    assert "The words are those of the first pair" in notes(shown)
+
+
+def test_heads_by_word_of_several_pairs_are_their_mean_and_so_are_the_lines_of_python():
+    shown = open_page("patching", layer=1, head=0, more_pairs=MARY, by="heads_words", menus=True)
+    wanted = of_two(by_position=True)
+    np.testing.assert_allclose(packets(shown)["by_head_and_word"][1].ravel(), wanted.effect, atol=1e-6)
+    names = python_of(shown)
+    for name, own in (("table", wanted), ("words", of_two(layer=1, head=0, by_position=True))):
+        np.testing.assert_allclose(names[name][["effect", "low"]], own[["effect", "low"]], atol=1e-6)
+    assert set(names["paths"].n) == {2} and "from tom to anna" not in lead(shown)
+
+
+def test_a_pair_whose_words_stand_elsewhere_is_named_and_whole_heads_are_averaged_all_the_same():
+    shown = open_page("patching", layer=1, head=0, more_pairs=f"{MARY}\n{LONG}")
+    assert "Pair 3, “anna and tom went to the big market" in text(shown)
+    assert "has other positions than the first: 15 tokens against 14 tokens" in text(shown)
+    assert packets(shown).keys() == {"effects", "paths"} and "on average over 3 pairs." in lead(shown)
+    names = python_of(open_page("patching", layer=1, head=0, more_pairs=LONG, by="heads_words", menus=True))
+    assert "table" not in names and "words" not in names and set(names["paths"].n) == {2}
 
 
 def python_of(page: AppTest) -> dict:
     """What the page's lines of Python give, by name."""
-    (lines,) = [each.value for each in page.code if "ac.patching" in each.value]
+    (lines,) = [each.value for each in page.code if "patching(" in each.value]
     names: dict = {}
     exec(lines, names)
     return names
