@@ -7,7 +7,7 @@ its square; `Mask.may_look` draws the square when somebody asks.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -46,7 +46,9 @@ def padding(real: Tensor, n_query: int) -> Tensor:
 class Mask:
     """The rule by which queries may see keys: how far back, how far ahead (None: no limit), and which keys are real.
 
-    `cells` is only set where a model's mask follows no such rule; it then holds the square itself.
+    `cells` is only set where a model's mask follows no such rule; it then holds the square itself. `beside` counts the
+    last keys that stand for no word (virtual tokens, a learned sink): the rule is of the words before them, and every
+    query may see those of them that are real.
 
     >>> Mask(ahead=0).may_look(2, 2).tolist()
     [[True, False], [True, True]]
@@ -56,6 +58,7 @@ class Mask:
     ahead: int | None = None
     real: Tensor | None = None
     cells: Tensor | None = None
+    beside: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -65,7 +68,7 @@ class Mask:
     @property
     def is_causal(self) -> bool:
         """Whether no query may look at a later key."""
-        return self.ahead == 0
+        return self.ahead == 0 and not self.beside
 
     def may_look(self, n_query: int, n_key: int) -> Tensor:
         """The mask as a square, bool [query, key]."""
@@ -79,11 +82,13 @@ class Mask:
         """
         if self.cells is not None:
             return self.cells[rows, :n_key]
-        may_look = torch.ones(rows.stop - rows.start, n_key, dtype=torch.bool)
+        may_look = torch.ones(rows.stop - rows.start, n_key - self.beside, dtype=torch.bool)
         if self.ahead is not None:
             may_look = may_look.tril(self.ahead + rows.start)
         if self.back is not None:
             may_look = may_look.triu(rows.start - self.back)
+        if self.beside:  # [row, word] → [row, key]
+            may_look = torch.cat([may_look, may_look.new_ones(len(may_look), self.beside)], dim=1)
         if self.real is not None:
             may_look = may_look & padding(self.real[:n_key], len(may_look))
         return may_look
@@ -98,10 +103,13 @@ class Mask:
             return True
         if self.cells is not None:
             return bool(self.cells.any(dim=-1).all())
-        query = torch.arange(n_query)
-        first = torch.zeros_like(query) if self.back is None else (query - self.back).clamp(0, n_key)
-        end = torch.full_like(query, n_key) if self.ahead is None else (query + self.ahead + 1).clamp(0, n_key)
         real = torch.ones(n_key, dtype=torch.bool) if self.real is None else self.real
+        n_words = n_key - self.beside
+        if bool(real[n_words:].any()):
+            return True
+        query = torch.arange(n_query)
+        first = torch.zeros_like(query) if self.back is None else (query - self.back).clamp(0, n_words)
+        end = torch.full_like(query, n_words) if self.ahead is None else (query + self.ahead + 1).clamp(0, n_words)
         before = torch.cat([torch.zeros(1, dtype=torch.long), real.cumsum(dim=0)])  # real keys before each: [key + 1]
         return bool((before[end] > before[first]).all())
 
@@ -112,6 +120,19 @@ class Mask:
         [True, False]
         """
         return None if self.everyone_sees(n_query, n_key) else ~self.may_look(n_query, n_key).any(dim=-1)
+
+    def with_keys(self, n: int, n_key: int, seen: bool = True) -> Mask:
+        """The same with `n` keys more after its `n_key`, which stand for no word and which every query sees, or none.
+
+        >>> Mask(ahead=0).with_keys(1, 2).may_look(2, 3).tolist()
+        [[True, False, True], [True, True, True]]
+        """
+        real = torch.ones(n_key, dtype=torch.bool) if self.real is None and not seen else self.real
+
+        def wider(flags: Tensor | None) -> Tensor | None:
+            return None if flags is None else torch.cat([flags, flags.new_full((*flags.shape[:-1], n), seen)], dim=-1)
+
+        return replace(self, real=wider(real), cells=wider(self.cells), beside=self.beside + n)
 
     @classmethod
     def of(cls, cells: Tensor) -> Mask:

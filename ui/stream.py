@@ -174,7 +174,7 @@ class StreamView:
         if self.reader.name == "decoder":
             target = {"target": _shuffled(self.queries, seed)}
         else:
-            source = _shuffled(self.keys, seed)
+            source = _shuffled(self.keys if self.reader.name == "cross" else self.queries, seed)
         with self.page.problems():
             return passes.run_uncached(self.model, source, **target).stream(self.stream)
 

@@ -47,6 +47,7 @@ def assemble(
     for name in reversed(layers):  # "cross" before the decoder that goes on through it
         ends_as = "decoder" if name == "cross" else name
         final, (query_tokens, key_tokens) = wiring.final.get(ends_as), read[name]
+        key_tokens = key_tokens.with_keys(wiring.keys_beside(name))
         streams[name] = StreamTrace(
             name,
             model.name,

@@ -41,7 +41,7 @@ def trace_many(model: Model | str | Path, texts: Iterable[Any], batch: int = 32)
 
 
 def _traces(model: Model, texts: Iterator[Any], batch: int) -> Iterator[Trace]:
-    if model.kind == "encoder-decoder" or model.reads_sound:
+    if model.kind == "encoder-decoder" or model.reads_sound or model.wiring.virtual:
         yield from (
             trace(model, text[0], target=text[1]) if isinstance(text, tuple) else trace(model, text) for text in texts
         )
@@ -77,6 +77,7 @@ class BatchRecorder:
     """Keeps what a `PassRecorder` needs of a pass over several sentences, and gives each of them such a recorder."""
 
     in_steps = False
+    virtual = 0  # sentences after virtual tokens are read one by one
 
     def __init__(self, wiring: Wiring, n_sentences: int) -> None:
         self.wiring, self.n_sentences = wiring, n_sentences
@@ -136,7 +137,9 @@ def _of_row(call: AttentionCall, row: int, n_tokens: int, copied: Collection[str
             return None
         return (square if len(square) == 1 else square[one])[..., :n_tokens, :n_tokens]
 
-    parts = {name: getattr(call, name)[one, :, :n_tokens] for name in ("query", "key", "value")}
-    parts["output"] = call.output[one, :n_tokens]
+    parts = {"query": call.query[one, :, :n_tokens], "output": call.output[one, :n_tokens]}
+    for name, part in (("key", call.key), ("value", call.value)):
+        words = part[one, :, :n_tokens]
+        parts[name] = torch.cat([words, part[one, :, -call.beside :]], dim=2) if call.beside else words
     own = {name: part if name in copied else part.clone() for name, part in parts.items()}
     return call._replace(**own, mask=cells(call.mask), bias=cells(call.bias))

@@ -39,7 +39,7 @@ class GradientRecorder(PassRecorder):
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: RelativeBias | None, scaling: float,
-        soft_cap: float | None,
+        soft_cap: float | None, sink: Tensor | None,
     ) -> Tensor:  # fmt: skip
         """Attention one head at a time, each step a node: query [1, head, query, d_head] → [1, query, head, d_head].
 
@@ -56,7 +56,13 @@ class GradientRecorder(PassRecorder):
             raw = self._node("raw_scores", site, head, attention.raw_scores(queries[head], keys[head]))
             scores = raw * scaling
             scores = scores if soft_cap is None else attention.soft_cap(scores, soft_cap)
-            scores = scores if bias is None else scores + bias.cells(head, *scores.shape)[0].to(scores)
+            if bias is not None:
+                n_words = scores.shape[1] - mask.beside
+                own = bias.cells(head, len(scores), n_words)[0].to(scores)  # [query, word]
+                scores = scores + torch.nn.functional.pad(own, (0, mask.beside))
+            if sink is not None:  # the last key is 0, so its score is what the head has learnt
+                own = sink[head].detach().to(scores).expand(len(scores), 1)
+                scores = torch.cat([scores[:, :-1], own], dim=1)
             scores = self._node("scores", site, head, attention.mask_scores(scores, may_look))
             weights = torch.softmax(scores, dim=-1)
             if head in forced:

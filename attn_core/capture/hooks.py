@@ -19,7 +19,11 @@ from attn_core.masks import Mask, RelativeBias
 
 
 class AttentionCall(NamedTuple):
-    """One attention call as the library made it, batch of one kept: query [1, head, query, d_head] and so on."""
+    """One attention call as the library made it, batch of one kept: query [1, head, query, d_head] and so on.
+
+    `beside` counts the last keys, which stand for no word: virtual tokens, and with `sink` [head], the score that each
+    head has learnt for looking at no word, a key and value of zeros. `mask` and `bias` are of the keys before that one.
+    """
 
     module: nn.Module
     query: Tensor
@@ -31,16 +35,19 @@ class AttentionCall(NamedTuple):
     scaling: float
     soft_cap: float | None
     output: Tensor  # [1, query, head, d_head]
+    beside: int = 0
+    sink: Tensor | None = None
 
 
 class Recorder(Protocol):
     """What a recorder offers to our attention function and to hooks."""
 
     in_steps: bool  # whether it computes attention itself, one step after the other
+    virtual: int  # how many virtual tokens stand before the words in keys and values
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: RelativeBias | None, scaling: float,
-        soft_cap: float | None,
+        soft_cap: float | None, sink: Tensor | None,
     ) -> Tensor:  # fmt: skip
         """Attention computed by the recorder: [1, query, head, d_head]; asked for only where it is `in_steps`."""
 

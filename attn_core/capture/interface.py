@@ -39,25 +39,31 @@ def attend(
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """What the library calls for every attention of a model that is loaded here; see the module's docstring."""
-    if kwargs.get("s_aux") is not None:
-        family = getattr(getattr(module, "config", None), "model_type", "These")
-        raise UnsupportedFamily(
-            f"{family} models have learned attention sinks, which give weight to no word; they cannot be drawn yet."
-        )
+    sink: Tensor | None = kwargs.pop("s_aux", None)  # [head], what each has learnt as the score of looking at no word
     if scaling is None:
         scaling = query.shape[-1] ** -0.5
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     causal = bool(causal) and attention_mask is None and query.shape[2] > 1
     recorder = RECORDER.get()
     caller: Any = module
+    beside = 0
     if recorder is not None:
-        groups = key.shape[1]
-        query, key, value = recorder.before_attention(query, key, value)
+        groups, beside = key.shape[1], recorder.virtual
+        virtual = key[:, :, :beside], value[:, :, :beside]
+        query, key, value = recorder.before_attention(query, key[:, :, beside:], value[:, :, beside:])
         if key.shape[1] != groups:  # one head's key or value is patched, so no two heads share theirs in this call
             caller = SimpleNamespace(is_causal=getattr(module, "is_causal", True))
+        if beside:  # words first, so that key i is word i for whoever reads this call
+            key, value = (_after(own, more) for own, more in zip((key, value), virtual, strict=True))
+            attention_mask = None if attention_mask is None else attention_mask.roll(-beside, dims=-1)
+    if sink is not None:
+        key, value, beside = _with_a_zero(key), _with_a_zero(value), beside + 1
     if recorder is not None and recorder.in_steps:
-        mask, bias = read_mask(attention_mask, position_bias, causal, query.shape[2], key.shape[2])
-        output = recorder.attend(query, key, value, mask, bias, scaling, softcap)
+        mask, bias = read_mask(attention_mask, position_bias, causal, query.shape[2], key.shape[2], beside=beside)
+        output = recorder.attend(query, key, value, mask, bias, scaling, softcap, sink)
+    elif sink is not None:
+        cells = _cells_with_sink(query, key, attention_mask, causal, sink)
+        output, _ = sdpa_attention_forward(caller, query, key, value, cells, dropout, scaling, False)
     elif softcap is None:
         output, _ = sdpa_attention_forward(
             caller, query, key, value, attention_mask, dropout, scaling, is_causal, position_bias, **kwargs
@@ -66,9 +72,37 @@ def attend(
         output = _capped(query, key, value, attention_mask, causal, scaling, softcap)
     if recorder is not None:
         recorder.on_attention(
-            AttentionCall(module, query, key, value, attention_mask, position_bias, causal, scaling, softcap, output)
+            AttentionCall(
+                module, query, key, value, attention_mask, position_bias, causal, scaling, softcap, output, beside, sink
+            )  # fmt: skip
         )
     return output, None
+
+
+def _after(words: Tensor, virtual: Tensor) -> Tensor:
+    """[1, group, word, d_head] and then those of virtual tokens, as many groups as words have."""
+    return torch.cat([words, attention.repeat_groups(virtual, words.shape[1])], dim=2)
+
+
+def _with_a_zero(part: Tensor) -> Tensor:
+    """[1, group, key, d_head] with a last key of zeros."""
+    return torch.cat([part, torch.zeros_like(part[:, :, :1])], dim=2)
+
+
+def _cells_with_sink(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool, sink: Tensor) -> Tensor:
+    """What is added to scores whose last key is zeros: the mask, and of that key what each head has learnt.
+
+    [1, head, query, key], for the fused function.
+    """
+    n_query, n_key = query.shape[2], key.shape[2] - 1
+    lowest = torch.finfo(query.dtype).min
+    if mask is None:
+        may_look = causal_mask(n_query, n_key).to(query.device) if causal else None
+        mask = query.new_ones(1, 1, n_query, n_key, dtype=torch.bool) if may_look is None else may_look[None, None]
+    added = torch.where(mask, 0.0, lowest) if mask.dtype == torch.bool else mask
+    wide = added.to(query.dtype).expand(len(query), query.shape[1], n_query, n_key)
+    own = sink.to(query.dtype).reshape(1, -1, 1, 1).expand(len(query), -1, n_query, 1)
+    return torch.cat([wide, own], dim=-1)
 
 
 def _capped(
@@ -96,24 +130,40 @@ AttentionMaskInterface.register(NAME_WITH_MASK, eager_mask)
 
 
 def read_mask(
-    mask: Tensor | None, bias: Tensor | None, causal: bool, n_query: int, n_key: int, filler: Tensor | None = None
+    mask: Tensor | None,
+    bias: Tensor | None,
+    causal: bool,
+    n_query: int,
+    n_key: int,
+    filler: Tensor | None = None,
+    beside: int = 0,
 ) -> tuple[Mask, RelativeBias | None]:
     """The library's mask [1, 1 or head, query, key], boolean or additive, and its bias, as rules.
 
-    Queries that are `filler`, bool [query], look nowhere, whatever the model lets them see.
+    Queries that are `filler`, bool [query], look nowhere, whatever the model lets them see. The last `beside` keys
+    stand for no word; what the mask does not tell of them may be seen.
     """
+    n_words = n_key - beside
+    seen_beside = torch.ones(n_query, beside, dtype=torch.bool)
     if mask is None:
         rule = Mask(ahead=0) if causal else Mask()
-        rule = rule if filler is None else Mask.of(rule.may_look(n_query, n_key) & ~filler[:, None])
+        rule = rule if filler is None else Mask.of(rule.may_look(n_query, n_words) & ~filler[:, None])
     else:
         square = mask[0].cpu()
         cells = square if square.dtype == torch.bool else square > torch.finfo(square.dtype).min / 2
         if not torch.equal(cells, cells[:1].expand_as(cells)):
             raise UnsupportedFamily("This model hides different words from different heads; that cannot be drawn yet.")
-        seen = cells[0].expand(n_query, n_key)
+        told = cells[0].expand(n_query, cells.shape[-1])
+        seen, virtual = told[:, :n_words], told[:, n_words:]
+        seen_beside[:, : virtual.shape[1]] = virtual
         rule = Mask.of(seen if filler is None else seen & ~filler[:, None])
         if square.dtype != torch.bool and _adds(square, cells):
             bias = square.masked_fill(~cells, 0)[None] + (0 if bias is None else bias.cpu())
+    if beside and filler is None and bool(seen_beside.all()):
+        rule = rule.with_keys(beside, n_words)
+    elif beside:
+        seen_beside = seen_beside if filler is None else seen_beside & ~filler[:, None]
+        rule = Mask(cells=torch.cat([rule.may_look(n_query, n_words), seen_beside], dim=1), beside=beside)
     blind = rule.blind(n_query, n_key)
     if blind is not None and (filler is None or not torch.equal(blind, filler)):
         raise UnsupportedFamily(

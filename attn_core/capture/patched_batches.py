@@ -75,7 +75,7 @@ class RowRecorder:
     in_steps = False
 
     def __init__(self, wiring: Wiring, rows: Sequence[Patches], final: Tap, watch: Place | None) -> None:
-        self.wiring, self.rows = wiring, rows
+        self.wiring, self.rows, self.virtual = wiring, rows, wiring.virtual
         self.final: Tensor | None = None  # [row, query, d_model]
         self.watched: Tensor | None = None  # [row, token, d_head]
         self._final, self._watch = final, watch
@@ -109,7 +109,12 @@ class RowRecorder:
         for row, own in enumerate(self.rows):
             if own.patterns(site) or own.heads(site):
                 mask, bias = read_mask(
-                    call.mask, call.bias, call.is_causal, call.query.shape[2], call.key.shape[2]
+                    call.mask,
+                    call.bias,
+                    call.is_causal,
+                    call.query.shape[2],
+                    call.key.shape[2],
+                    beside=call.beside,
                 )  # of the first row: all of them read the same sentence
                 query, key, value = _row((call.query, call.key, call.value), row)
                 of_row = call._replace(query=query, key=key, value=value, output=call.output[row : row + 1])

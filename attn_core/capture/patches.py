@@ -47,7 +47,11 @@ def own_rows(trace: Trace, place: Place) -> Any:
     if place.kind == "memory":
         return trace.final_embedding(stream=place.stream)
     named = (place.layer,) if place.head is None else (place.layer, place.head)
-    return getattr(trace, _READERS.get(place.kind, place.kind))(*named, stream=place.stream)
+    rows = getattr(trace, _READERS.get(place.kind, place.kind))(*named, stream=place.stream)
+    own = trace.stream(place.stream)
+    if place.kind in ("key", "value") and place.stream != "cross":
+        rows = rows[: len(own.tokens)]  # of words: what stands beside them is the model's own
+    return rows
 
 
 def donor_of(trace: Trace) -> Donor:

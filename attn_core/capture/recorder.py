@@ -41,6 +41,7 @@ class PassRecorder:
         """`first`: how many attention calls are left out at the beginning; `filler`: which queries of a stream are
         filler, bool [query]."""
         self.wiring = wiring
+        self.virtual = wiring.virtual
         self._sites = wiring.sites[first:]
         self.filler = filler
         self.patches = Patches(changes, wiring) if changes else None
@@ -65,13 +66,26 @@ class PassRecorder:
     def on_attention(self, call: AttentionCall) -> None:
         site = self._site()
         mask, bias = self._mask(call, site)
+        if call.sink is None and site.stream in self.wiring.sinks:  # other layers of this stream have learnt one
+            call, mask = _with_a_hidden_key(call, mask)
         forced, replaced = (_NONE, _NONE) if self.patches is None else change_call(self.patches, call, mask, bias, site)
         parts: tuple[Tensor, ...] = (call.query, call.key, call.value, call.output)
         if site.copied:
             parts = tuple(_copy(p) if n in site.copied else p for n, p in zip(_PARTS, parts, strict=True))
         query, key, value, output = parts
         kept = KeptCall(
-            query, key, value, output, mask, bias, call.scaling, call.soft_cap, replaced, forced, self._inputs
+            query,
+            key,
+            value,
+            output,
+            mask,
+            bias,
+            call.scaling,
+            call.soft_cap,
+            replaced,
+            forced,
+            self._inputs,
+            call.sink,
         )
         self._inputs = _NONE
         self.calls.append(kept)
@@ -84,7 +98,7 @@ class PassRecorder:
         key = (mask, bias, call.is_causal, n_query, n_key, site.stream)
         if key not in self.masks:
             filler = self.filler.get(site.stream)
-            rules = read_mask(call.mask, call.bias, call.is_causal, n_query, n_key, filler)
+            rules = read_mask(call.mask, call.bias, call.is_causal, n_query, n_key, filler, call.beside)
             self.masks[key] = (call, *rules)  # with the call, so that these addresses are not used again in this pass
         return self.masks[key][1:]
 
@@ -132,6 +146,7 @@ class KeptCall(NamedTuple):
     replaced: Mapping[int, Replaced] = _NONE
     forced: Mapping[int, Tensor] = _NONE
     computed: Mapping[str, Tensor] = _NONE
+    sink: Tensor | None = None
 
     def as_call(self) -> Call:
         """The same in float32, on the same device; what attention gave filler, which is nobody's word, is NaN."""
@@ -151,6 +166,7 @@ class KeptCall(NamedTuple):
             replaced={h: Replaced(exact(p.part), p.rows) for h, p in self.replaced.items()},
             forced={head: exact(cells) for head, cells in self.forced.items()},
             computed={name: exact(part) for name, part in self.computed.items()},
+            sink=None if self.sink is None else exact(self.sink.detach()),
         )
         if call.blind is None:
             return call
@@ -162,7 +178,7 @@ def change_call(
 ) -> tuple[Mapping[int, Tensor], Mapping[int, Replaced]]:
     """Force patterns and replace heads in `call.output`, where this call is asked to: (forced patterns, replaced)."""
     parts = (call.query, call.key, call.value, call.output)
-    kept = KeptCall(*parts, mask, bias, call.scaling, call.soft_cap).as_call()
+    kept = KeptCall(*parts, mask, bias, call.scaling, call.soft_cap, sink=call.sink).as_call()
     forced: dict[int, Tensor] = {}
     for head, puts in patches.patterns(site).items():
         may_look = kept.mask.may_look(kept.n_query, kept.n_key).to(kept.query.device)
@@ -197,6 +213,12 @@ def layer_of(
         others = site.memory if site.stream == "cross" else None  # it has a row for each key
         flat |= {tap: t.masked_fill(call.blind[:, None], math.nan) for tap, t in flat.items() if tap != others}
     return Layer(site, call, frozen(flat), frozen(own), coarsest(map(name_of, kinds)))
+
+
+def _with_a_hidden_key(call: AttentionCall, mask: Mask) -> tuple[AttentionCall, Mask]:
+    """The call with a last key that no query may see, as the layers around it have one for looking at no word."""
+    key, value = (torch.cat([part, torch.zeros_like(part[:, :, :1])], dim=2) for part in (call.key, call.value))
+    return call._replace(key=key, value=value), mask.with_keys(1, call.key.shape[2], seen=False)
 
 
 def _copy(tensor: Tensor) -> Tensor:

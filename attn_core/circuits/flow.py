@@ -20,7 +20,7 @@ from functools import partial
 
 import numpy as np
 
-from attn_core.circuits.writers.additions import Floats, frozen_norm
+from attn_core.circuits.writers.additions import Floats, frozen_norm, refuse_keys_of_no_word
 from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.tolerances import SMALLEST
@@ -81,6 +81,7 @@ def flow(stream: StreamTrace, measure: str = "alti", *, progress: Callable[[floa
         raise HeadlightError(
             "A decoder's words come from two sentences, which this flow does not follow: ask the encoder."
         )
+    refuse_keys_of_no_word(stream)
     edges = []
     for layer in range(stream.n_layers):
         edges.append(_rollout(stream, layer) if measure == "rollout" else _edges(stream, layer, measure))

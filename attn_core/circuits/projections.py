@@ -51,7 +51,8 @@ def query_and_key_projections(
 ) -> tuple[tuple[HeadProjection, HeadProjection], Rotation | None]:
     """W_Q and W_K of a head with their norms, and the rotation of the trace's tokens that follows, if there is one."""
     site, inputs = stream._layer(layer, head).site, attention_inputs(stream, layer)
-    captured = double(stream.query(layer, head)), double(stream.key(layer, head))
+    keys = stream.key(layer, head)[: len(inputs[1])]  # of words: what stands beside them was projected from nothing
+    captured = double(stream.query(layer, head)), double(keys)
     put = put_into_head(stream, layer, head, "query"), put_into_head(stream, layer, head, "key")
     captured = captured[0] - _zero_if_none(put[0]), captured[1] - _zero_if_none(put[1])  # as the model made them
     if site.query is not None and site.key is not None:

@@ -46,7 +46,11 @@ class Repeats:
         if stream.name == "cross":
             return
         may_look = stream.may_look(self.layer)
-        cells = induction_cells(stream.key_tokens.ids) & may_look & ~np.array(stream.key_tokens.special, dtype=bool)
+        cells = (
+            induction_cells(stream.key_tokens.ids)[: len(may_look)]
+            & may_look
+            & ~np.array(stream.key_tokens.special, dtype=bool)
+        )
         queries = cells.any(axis=1) & ~np.array(stream.tokens.special, dtype=bool)
         self.matched += (pattern * cells).sum(axis=1)[queries].tolist()
         self.by_chance += (cells.sum(axis=1) / may_look.sum(axis=1))[queries].tolist()

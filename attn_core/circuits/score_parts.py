@@ -15,7 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.circuits.head_maps import HeadMap, query_and_key_maps
-from attn_core.circuits.writers.additions import Floats, Places, ResidualWriters, refuse_half_precision
+from attn_core.circuits.writers.additions import (
+    Floats,
+    Places,
+    ResidualWriters,
+    refuse_half_precision,
+    refuse_keys_of_no_word,
+)
 from attn_core.circuits.writers.blocks import entering, leaving
 from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
 from attn_core.traces import parity
@@ -96,6 +102,7 @@ def _sides(trace: Trace, own: StreamTrace, layer: int, head: int, query: int, ke
 
 def whole_maps(trace: Trace, own: StreamTrace, layer: int, head: int) -> tuple[HeadMap, HeadMap]:
     """The maps of a head's query and key at all of its tokens."""
+    refuse_keys_of_no_word(own)
     streams = own.embedding(layer).astype(np.float64), memory_before_norm(trace, own, layer)
     places = [np.arange(len(stream)) for stream in streams]
     return query_and_key_maps(own, layer, head, places[0], places[1], streams)

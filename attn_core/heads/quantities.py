@@ -14,7 +14,7 @@ import numpy as np
 
 from attn_core.heads.measures import MEASURES, Reading
 from attn_core.heads.rules import KINDS, RuleContext, RuleScore, score_rule
-from attn_core.heads.sink import Bools, Floats, sink_of
+from attn_core.heads.sink import Bools, Floats, sink_of, special_keys
 
 if TYPE_CHECKING:
     from attn_core.traces.stream import StreamTrace
@@ -52,7 +52,7 @@ class StreamReading:
 
     def reading(self, layer: int) -> Reading:
         """The rows of ordinary words."""
-        special = np.array(self.stream.key_tokens.special, dtype=bool)  # [key]
+        special = special_keys(self.stream)
         positions = np.flatnonzero(self.asks) if self.context.same_sequence else None
         return Reading(self.pattern(layer)[:, self.asks], self.sink, special, positions)
 

@@ -139,7 +139,7 @@ def _at_offset(offset: int, context: RuleContext) -> Bools:
 
 
 def _by_ids(cells: Callable[[Sequence[int]], Bools], context: RuleContext) -> Bools:
-    return cells(context.ids)
+    return cells(context.ids)[: context.shape[0]]  # the keys may be more than the queries: those of no word ask nothing
 
 
 KINDS: Mapping[str, Kind] = by_name(

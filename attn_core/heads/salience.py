@@ -19,14 +19,14 @@ def most_salient_query(pattern: Floats, special: Sequence[bool], key_special: Se
     """The query with the largest weight on a key that is another word: [query, key] → row; among equals the first.
 
     `special` flags the queries that are no words, such as [CLS]. Without `key_special` the sentence looks at itself:
-    the same tokens are no words as keys, and a word's weight on itself does not count. Between two sentences
-    `key_special` flags the keys. Weights that are NaN count as 0. A special token is chosen only where there is
-    nothing else.
+    the same tokens are no words as keys, nor are the keys that come after them, and a word's weight on itself does not
+    count. Between two sentences `key_special` flags the keys. Weights that are NaN count as 0. A special token is
+    chosen only where there is nothing else.
     """
     weights = np.nan_to_num(pattern)  # a copy, [query, key]
     if key_special is None:
         np.fill_diagonal(weights, 0)
-        key_special = special
+        key_special = [*special, *[True] * (weights.shape[1] - len(special))]
     weights[:, list(key_special)] = 0
     weights[list(special), :] = -1  # even where no word looks at another, a word is read and not its frame
     return int(weights.max(axis=1).argmax())

@@ -22,8 +22,8 @@ Bools = NDArray[np.bool_]
 
 
 def sink_keys(special: Sequence[bool], *, causal: bool) -> Bools:
-    """The keys on which a head rests when it has nothing to do: special tokens, and where no query can look ahead the
-    first token, which is the one key that every query sees. bool [key].
+    """The keys on which a head rests when it has nothing to do: special tokens, what stands for no word, and where no
+    query can look ahead the first token, which is the one key that every query sees. bool [key].
 
     >>> sink_keys([False, False, True], causal=True).tolist()
     [True, False, True]
@@ -38,6 +38,14 @@ def sink_of(stream: TraceReader) -> Bools:
     """The sink's keys of one stream of a trace, bool [key]: see `sink_keys`."""
     causal = stream.kind == "decoder" or stream.name == "decoder"
     return sink_keys(stream.key_tokens.special, causal=causal)
+
+
+def special_keys(stream: TraceReader) -> Bools:
+    """Which keys are special tokens of the text, bool [key]; what stands for no word is no token."""
+    special = np.array(stream.key_tokens.special, dtype=bool)
+    if stream.name != "cross":
+        special[len(stream.tokens) :] = False
+    return special
 
 
 def without_sink(pattern: Floats, sink: Bools) -> Floats:

@@ -53,8 +53,8 @@ class WrittenStep:
 class LookedAt(NamedTuple):
     """How the weights of one row are shared out; they sum to 1.
 
-    `frame` is on the frame of what was given (see `frame_of`), `prompt` on the rest of it, `own` on what the model
-    wrote before.
+    `frame` is on the frame of what was given (see `frame_of`) and on keys of no word, `prompt` on the rest of what was
+    given, `own` on what the model wrote before.
     `lookback` is the ratio of Chuang et al. 2024, the mean weight of a given token ÷ (that + the mean weight of an own
     one); None for the first word, which has nothing of its own to look at.
     """
@@ -171,4 +171,5 @@ def looked_at(row: Floats, frame: Sequence[bool], first: int, query: int) -> Loo
     if len(own):
         on_given, on_own = float(given.mean()), float(own.mean())
         lookback = on_given / (on_given + on_own)
-    return LookedAt(float(given[framed].sum()), float(given[~framed].sum()), float(own.sum()), lookback)
+    beside = float(row[len(frame) :].sum())  # virtual tokens, "no word"
+    return LookedAt(float(given[framed].sum()) + beside, float(given[~framed].sum()), float(own.sum()), lookback)

@@ -15,12 +15,20 @@ import regex
 Part = tuple[str, int, int]  # (character, part, parts): (c, 0, 1) is whole, (c, 1, 3) the second of three parts
 
 
+class Name(str):
+    """What a position is called that is no token's text, "no word": its blanks are blanks of the name."""
+
+    __slots__ = ()
+
+
 def visible(text: str) -> str:
     """One token's text with everything invisible made visible: never empty, no blanks, no hidden directions.
 
     >>> visible(""), visible(" a"), visible("\\n"), visible("\\u200b")
     ('∅', '␠a', '⏎', '‹U+200B›')
     """
+    if isinstance(text, Name):
+        return text
     shown = "".join(c if i and _joins(c, text[i + 1 : i + 2]) else _visible_character(c) for i, c in enumerate(text))
     return "◌" + shown if shown and unicodedata.category(shown[0])[0] == "M" else shown or "∅"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from attn_core.text.decoding import Name
 from attn_core.text.tokens import Tokens
 
 SAMPLES_PER_SECOND = 16_000  # that models of raw sound are made for
@@ -50,7 +51,7 @@ def _named(text: str, before: list[str], labels: list[str]) -> Tokens:
     places, n_before = list(range(len(before) + len(labels))), len(before)
     words = [None if i < n_before else i - n_before for i in places]
     special = [i < n_before for i in places]
-    every = [*before, *labels]
+    every: list[str] = [Name(name) for name in (*before, *labels)]
     return Tokens(text, places, every, special, words, list(every))
 
 

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from attn_core.errors import DamagedModel, EmptyText
+from attn_core.text.decoding import Name
 from attn_core.text.description import Description, describe
 
 CHARACTERS_PER_TOKEN = 40  # the longest that a text needs: English has about 4, and only rare words of code reach 40
@@ -78,6 +79,24 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def with_keys(self, names: Sequence[str]) -> Tokens:
+        """The same with keys after them that stand for no word: special, and of ids of no vocabulary, −1, −2, …"""
+        if not names:
+            return self
+        known = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in _NOT_YET}
+        more = [Name(name) for name in names]
+
+        def described() -> Description:
+            return Description(
+                self.text,
+                [*self.labels, *more],
+                [*self.special, *[True] * len(more)],
+                [*self.words, *[None] * len(more)],
+                [*self.word_labels, *more],
+            )
+
+        return Tokens.described_later([*self.ids, *(-1 - i for i in range(len(more)))], described, **known)
+
     def as_python(self) -> str:
         """What was read, as an argument of `attn_core.trace`: the text, or the ids where ids were given."""
         return repr(self.ids if self.from_ids else self.text)
@@ -101,6 +120,7 @@ class Tokens:
 
 
 _DESCRIBED = Description._fields
+_NOT_YET = (*_DESCRIBED, "ids")
 
 
 def encode(tokenizer: Any, text: str, limit: int, *, target: bool = False, identify: Identify | None = None) -> Tokens:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 class AttentionReaders:
     """The tensors of one stream, and the readers of its attention calls.
 
-    `tokens` are those of the queries, `key_tokens` those that are looked at; they differ in "cross".
+    `tokens` are those of the queries, `key_tokens` those that are looked at; they differ in "cross". In other streams
+    key i is word i, and keys that stand for no word come after them: "prefix 1", "no word".
     """
 
     name: str
@@ -82,7 +83,7 @@ class AttentionReaders:
         return self._of_keys(layer, head, 1)
 
     def value(self, layer: int, head: int) -> Array:
-        """The values in the small space, before W_O: [key, d_head]."""
+        """The values in the small space, before W_O: [key, d_head]; that of "no word" is 0."""
         return self._of_keys(layer, head, 2)
 
     def key_group(self, layer: int, head: int) -> tuple[int, ...]:
@@ -156,11 +157,14 @@ class AttentionReaders:
         return self._call(layer).soft_cap
 
     def position_bias(self, layer: int, head: int) -> Array | None:
-        """What a relative position adds to the scores of a head, [query, key], or None."""
-        call = self._call(layer, head)
-        if call.bias is None:
-            return None
-        return as_array(call.bias.cells(head, call.query.shape[1], call.key.shape[1])[0])
+        """What a relative position adds to the scores of a head, [query, key], or None; 0 where a key is no word."""
+        shift = self._call(layer, head).position_bias(head)
+        return None if shift is None else as_array(shift[0])
+
+    def learnt_score(self, layer: int, head: int) -> float | None:
+        """The score that a head has learnt for looking at no word, which its last key gets; None where it has none."""
+        sink = self._call(layer, head).sink
+        return None if sink is None else float(sink[head])
 
     def weighted_values(self, layer: int, head: int) -> Array:
         """What the model's own attention returned for a head, its pattern · value before W_O: [query, d_head].
@@ -177,7 +181,9 @@ class AttentionReaders:
         """A head's keys (1) or values (2), [key, d_head]; filler, which is nobody's word, has NaN."""
         call = self._call(layer, head)
         found = as_array(call.heads(head)[part][0])
-        return found if self.name == "cross" else _without_filler(found, call)
+        if self.name != "cross":
+            _without_filler(found[: call.n_words], call)
+        return found
 
     def _layer(self, layer: int, head: int | None = None, query: int | None = None) -> Layer:
         check_index("layer", layer, self.n_layers)
@@ -193,8 +199,9 @@ class AttentionReaders:
         call = self._call(layer, head)
         if part not in call.computed:
             return None
+        computed = call.computed[part][head]
         now = call.heads(head)[("query", "key", "value").index(part)][0]
-        return as_array(now - call.computed[part][head])
+        return as_array(now[: len(computed)] - computed)
 
     def _call(self, layer: int, head: int | None = None, query: int | None = None) -> Call:
         return self._layer(layer, head, query).call

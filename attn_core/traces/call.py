@@ -28,7 +28,8 @@ class Call:
 
     `weighted_values` [query, head·d_head] is what the model's own attention returned: pattern · value, heads in a row.
     `replaced` holds what was put in place of a head's part of it, `forced` the patterns that were put in place of a
-    head's own.
+    head's own. The last `mask.beside` keys stand for no word; `sink` [head] is what each head has learnt as the
+    score of the very last, whose value is 0.
     """
 
     query: Tensor
@@ -42,6 +43,7 @@ class Call:
     replaced: Mapping[int, Replaced] = field(default_factory=dict)
     forced: Mapping[int, Tensor] = field(default_factory=dict)
     computed: Mapping[str, Tensor] = field(default_factory=dict)
+    sink: Tensor | None = None
 
     @property
     def n_heads(self) -> int:
@@ -67,6 +69,11 @@ class Call:
     def n_key(self) -> int:
         return self.key.shape[1]
 
+    @property
+    def n_words(self) -> int:
+        """How many of the keys are words; the others come after them."""
+        return self.n_key - self.mask.beside
+
     def rows(self, rows: slice) -> Call:
         """The same call as some queries alone make it, so that scores are a few rows and never a square.
 
@@ -78,8 +85,8 @@ class Call:
             query=self.query[:, rows],
             key=self.key[:, :n_key],
             value=self.value[:, :n_key],
-            mask=self.mask if self.mask.is_open else Mask(cells=self.mask.rows(rows, n_key)),
-            bias=None if self.bias is None else self.bias.rows(rows, self.n_query, n_key),
+            mask=self.mask if self.mask.is_open else Mask(cells=self.mask.rows(rows, n_key), beside=self.mask.beside),
+            bias=None if self.bias is None else self.bias.rows(rows, self.n_query, min(n_key, self.n_words)),
             weighted_values=self.weighted_values[rows],
             replaced={head: Replaced(p.part[rows], p.rows[rows]) for head, p in self.replaced.items()},
             forced={head: cells[rows, :n_key] for head, cells in self.forced.items()},
@@ -101,8 +108,12 @@ class Call:
         scores = attention.raw_scores(query, key) * self.scaling  # [head, query, d_head] · [head, d_head, key]
         if self.soft_cap is not None:
             scores = attention.soft_cap(scores, self.soft_cap)
-        if self.bias is not None:
-            scores = scores + self.bias.cells(which, *scores.shape[-2:])  # one [query, key] a head
+        bias = self.position_bias(which)
+        if bias is not None:
+            scores = scores + bias  # one [query, key] a head
+        if self.sink is not None:
+            learnt = self.sink if which is None else self.sink[which : which + 1]
+            scores[..., -1] = learnt[:, None]  # [head] → [head, query]
         if self.mask.is_open:
             return scores
         may_look = self.mask.may_look(*scores.shape[-2:]).to(scores.device)  # [query, key], alike for all heads
@@ -110,6 +121,13 @@ class Call:
         if blind is None:
             return attention.mask_scores(scores, may_look)
         return attention.mask_scores(scores, may_look | blind[:, None]).masked_fill(blind[:, None], math.nan)
+
+    def position_bias(self, which: int | None) -> Tensor | None:
+        """What a relative position adds to the scores of one head or of all, [head, query, key]; 0 beside words."""
+        if self.bias is None:
+            return None
+        cells = self.bias.cells(which, self.n_query, self.n_words)  # [head, query, word]
+        return torch.nn.functional.pad(cells, (0, self.mask.beside)) if self.mask.beside else cells
 
     @property
     def blind(self) -> Tensor | None:

@@ -84,7 +84,7 @@ class Layer:
         """Everything that it keeps in memory."""
         call = self.call
         kept = [call.query, call.key, call.value, call.weighted_values, call.mask.cells, call.mask.real]
-        kept += [call.bias.values if call.bias else None, *self.taps.values(), *self.computed.values()]
+        kept += [call.sink, call.bias.values if call.bias else None, *self.taps.values(), *self.computed.values()]
         kept += [*(each for put in call.replaced.values() for each in put), *call.forced.values()]
         return [t for t in [*kept, *call.computed.values()] if t is not None]
 

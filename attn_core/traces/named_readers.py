@@ -80,8 +80,12 @@ class NamedStreamReaders:
         return self.stream(stream).soft_cap(layer)
 
     def position_bias(self, layer: int, head: int, *, stream: str | None = None) -> Array | None:
-        """What a relative position adds to the scores of a head, [query, key], or None."""
+        """What a relative position adds to the scores of a head, [query, key], or None; 0 where a key is no word."""
         return self.stream(stream).position_bias(layer, head)
+
+    def learnt_score(self, layer: int, head: int, *, stream: str | None = None) -> float | None:
+        """The score that a head has learnt for looking at no word, which its last key gets; None where it has none."""
+        return self.stream(stream).learnt_score(layer, head)
 
     def weighted_values(self, layer: int, head: int, *, stream: str | None = None) -> Array:
         """What the model's own attention returned for a head, its pattern · value before W_O: [query, d_head]."""

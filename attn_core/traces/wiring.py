@@ -165,6 +165,13 @@ class Wiring:
     copied: frozenset[Tap] = frozenset()  # of these, what the model overwrites or cuts from something larger
     own_pass: float | None = None  # relative error of our pass against what calling the owner's object gives
     own_weights: float | None = None  # worst difference of our weights from those that its own attention gives
+    virtual: int = 0  # how many virtual tokens stand before every text: keys and values that an adapter has learnt
+    sinks: frozenset[str] = frozenset()  # streams in which heads have learnt a score for looking at no word
+
+    def keys_beside(self, stream: str) -> tuple[str, ...]:
+        """What the keys of a stream are called that stand for no word; they come after those of the words."""
+        virtual = tuple(f"prefix {i + 1}" for i in range(self.virtual))
+        return (*virtual, "no word") if stream in self.sinks else virtual
 
     @cached_property
     def taps(self) -> frozenset[Tap]:

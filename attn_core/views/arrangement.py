@@ -30,7 +30,8 @@ class Arrangement:
     """What the rows and columns of a picture stand for; queries and keys are the same sentence.
 
     `places[i]` are the token positions of row and column i; `labels`, `special` and `words` describe them. `sink` is
-    bool [key] over tokens, and `hides_sink` says whether those keys were taken out.
+    bool [key] over tokens, and `hides_sink` says whether those keys were taken out. `columns` is set where there are
+    more keys than words: "no word".
     """
 
     places: list[list[int]]
@@ -39,6 +40,12 @@ class Arrangement:
     words: list[int | None]
     sink: Bools
     hides_sink: bool
+    columns: Arrangement | None = None
+
+    @property
+    def keys(self) -> Arrangement:
+        """What the columns stand for: the rows' own words, or these and what comes after them."""
+        return self if self.columns is None else self.columns
 
     def row_of(self, position: int | None) -> int | None:
         """The row that a token is part of; None where it is hidden."""
@@ -47,24 +54,28 @@ class Arrangement:
     def pattern(self, pattern: Floats) -> Floats:
         """[..., query, key] over tokens → [..., row, column]; rows sum to 1, or are NaN if they had only the sink."""
         if self.hides_sink:
-            pattern = without_sink(pattern, self.sink)
-        if all(len(place) == 1 for place in self.places):
-            at = [place[0] for place in self.places]
-            return pattern.take(at, axis=-2).take(at, axis=-1)
-        columns = np.stack([pattern[..., place].sum(axis=-1) for place in self.places], axis=-1)
+            pattern = without_sink(pattern, self.keys.sink)
+        if all(len(place) == 1 for place in (*self.places, *self.keys.places)):
+            rows, keys = ([place[0] for place in side.places] for side in (self, self.keys))
+            return pattern.take(rows, axis=-2).take(keys, axis=-1)
+        columns = np.stack([pattern[..., place].sum(axis=-1) for place in self.keys.places], axis=-1)
         return np.stack([columns[..., place, :].mean(axis=-2) for place in self.places], axis=-2)
 
     def may_look(self, may_look: Bools) -> Bools:
         """[query, key] → [row, column]: a word may look at another if any of its pieces may."""
-        columns = np.stack([may_look[:, place].any(axis=1) for place in self.places], axis=-1)
+        columns = np.stack([may_look[:, place].any(axis=1) for place in self.keys.places], axis=-1)
         return np.stack([columns[place].any(axis=0) for place in self.places])
 
 
-def arrange(tokens: Tokens, *, causal: bool, words: bool = False, hide_sink: bool = False) -> Arrangement:
+def arrange(
+    tokens: Tokens, keys: Tokens | None = None, *, causal: bool, words: bool = False, hide_sink: bool = False
+) -> Arrangement:
     """Rows and columns for a sentence: pieces or `words`, with or without the sink (see `sink.sink_keys`).
 
-    Where the sink is all there is, it stays.
+    Where the sink is all there is, it stays. `keys` are the same tokens and what stands for no word after them.
     """
+    more = keys is not None and len(keys) > len(tokens)
+    columns = arrange(keys, causal=causal, words=words, hide_sink=hide_sink) if keys is not None and more else None
     sink = sink_keys(tokens.special, causal=causal)
     hide_sink = hide_sink and bool((~sink).any())
     groups = units(tokens.words) if words else [[i] for i in range(len(tokens))]
@@ -78,6 +89,7 @@ def arrange(tokens: Tokens, *, causal: bool, words: bool = False, hide_sink: boo
         words=[tokens.words[place[0]] for place in places],
         sink=sink,
         hides_sink=hide_sink,
+        columns=columns,
     )
 
 

@@ -38,7 +38,7 @@ def disambiguated_labels(labels: Sequence[str], places: Sequence[int]) -> list[s
     """
     often = Counter(labels)
     pairs = zip(labels, places, strict=True)
-    return [label + (str(place).translate(_BELOW) if often[label] > 1 else "") for label, place in pairs]
+    return [label + str(place).translate(_BELOW) if often[label] > 1 else label for label, place in pairs]
 
 
 def lead(row: NDArray[np.floating], labels: Sequence[str], special: Sequence[bool], query: int, who: str) -> Sentence:

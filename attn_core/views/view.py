@@ -75,14 +75,15 @@ class View:
         """What the rows and the columns stand for."""
         if self.has_one_sentence:
             causal = self.reader.kind == "decoder"
-            own = arrange(self.reader.tokens, causal=causal, words=self.words, hide_sink=self.hide_sink)
-            return own, own
+            read = self.reader.tokens, self.reader.key_tokens
+            own = arrange(*read, causal=causal, words=self.words, hide_sink=self.hide_sink)
+            return own, own.keys
         return arrange(self.reader.tokens, causal=False), arrange(self.reader.key_tokens, causal=False)
 
     @property
     def same(self) -> bool:
-        """Whether the sentence looks at itself."""
-        return self.reader.name != "cross"
+        """Whether the sentence looks at itself, and at nothing else."""
+        return self.reader.name != "cross" and len(self.reader.key_tokens) == len(self.reader.tokens)
 
     @cached_property
     def pattern(self) -> Floats:

@@ -35,15 +35,18 @@ def from_trace(stream: StreamTrace, layer: int, head: int, *, retrace: Retrace |
     bias = stream.position_bias(layer, head)
     x = torch.from_numpy(stream.attention_input(layer))
     memory = torch.from_numpy(stream.attention_memory(layer)) if stream.name == "cross" else None
+    n_words = len(x) if memory is None else len(memory)  # what comes after them was projected from no word
     inputs = HeadInputs(
         x=x,
         memory=memory,
         w_o=torch.from_numpy(stream.w_o(layer, head)),
-        captured=(query, key, value),
+        captured=(query, key[:n_words], value[:n_words]),
+        beside=None if len(key) == n_words else (key[n_words:], value[n_words:]),
         may_look=torch.from_numpy(stream.may_look(layer)),
         scaling=stream.scaling(layer),
         scaled_before=stream.scaled_before(layer),
         cap=stream.soft_cap(layer),
+        learnt_score=stream.learnt_score(layer, head),
         position_bias=None if bias is None else torch.from_numpy(bias),
         slot=head * query.shape[1],
     )

@@ -29,7 +29,8 @@ class HeadInputs:
 
     `x` [query, d_model] is what W_Q receives; keys and values come from `memory` [key, d_model], or from `x` itself
     where that is None. `weights` is one head's slice, W_Q [d_model, d_head] and so on. Where a model's W_Q, W_K and W_V
-    could not be told apart, `weights` is None and `captured` holds its query, key and value as they were scored.
+    could not be told apart, `weights` is None and `captured` holds its query, key and value as they were scored. Keys
+    and values that no word was made into, virtual tokens and "no word", stand `beside` those of the words, after them.
     """
 
     x: Tensor
@@ -42,6 +43,8 @@ class HeadInputs:
     scaled_before: float = 1.0  # a factor that the model puts into its queries instead
     cap: float | None = None
     position_bias: Tensor | None = None  # [query, key], added to the scores
+    beside: tuple[Tensor, Tensor] | None = None  # keys and values [key, d_head] after those of the words
+    learnt_score: float | None = None  # of the last key, "no word", which is a vector of zeros
     rotation: Rotation | None = None
     slot: int = 0  # the first of the d_head places that are this head's when heads are laid side by side
     shuffled: Callable[[], HeadInputs] | None = None  # the same words, each standing at another word's place
@@ -61,8 +64,18 @@ class HeadInputs:
 
     def full_may_look(self) -> Tensor:
         """Who may look at whom, bool [query, key]."""
-        n_key = len(self.x if self.memory is None else self.memory)
+        n_key = len(self.x if self.memory is None else self.memory) + self.n_beside
         return torch.ones(len(self.x), n_key, dtype=torch.bool) if self.may_look is None else self.may_look
+
+    @property
+    def n_beside(self) -> int:
+        """How many keys stand for no word."""
+        return 0 if self.beside is None else len(self.beside[0])
+
+    def causal(self) -> Tensor:
+        """Which query could look at which key if no word looked ahead, bool [query, key]."""
+        words = masks.causal(len(self.x), len(self.x if self.memory is None else self.memory))
+        return torch.cat([words, words.new_ones(len(words), self.n_beside)], dim=1)
 
     def rearranged(self, order: Tensor) -> HeadInputs:
         """The same head over the same words in another order: row i becomes what row `order[i]` was.
@@ -74,7 +87,8 @@ class HeadInputs:
             return None if x is None else x[order]
 
         def cells(x: Tensor | None) -> Tensor | None:
-            return None if x is None else x[order][:, order]
+            more = torch.arange(len(order), len(order) + self.n_beside)  # keys of no word stay where they are
+            return None if x is None else x[order][:, torch.cat([order, more])]
 
         captured = self.captured
         if captured is not None:
@@ -92,8 +106,7 @@ class HeadInputs:
 
     def possible_ablations(self) -> list[StageAblation]:
         """The ablations that would change anything in this head, in the order of the stages they belong to."""
-        may_look = self.full_may_look()
-        causal = masks.causal(*may_look.shape)
+        may_look, causal = self.full_may_look(), self.causal()
         possible = {
             StageAblation.SHUFFLED_POSITIONS: self.shuffled is not None,
             StageAblation.RANDOM_WEIGHTS: self.weights is not None,
@@ -165,6 +178,10 @@ def run_stages(inputs: HeadInputs, ablations: frozenset[StageAblation] = frozens
     run = _Record()
     query, key, value = _project(inputs, ablations, run)
     turned_query, turned_key = _turn(inputs, query, key, run)
+    if inputs.beside is not None:
+        more_keys, more_values = inputs.beside
+        key, turned_key = torch.cat([key, more_keys]), torch.cat([turned_key, more_keys])
+        value = torch.cat([value, more_values])
     raw = run("raw_scores", attention.raw_scores, turned_query, turned_key)
     scaled = _scale(inputs, raw, ablations, run)
     shifted = _shift(inputs, scaled, run)
@@ -229,6 +246,8 @@ def _shift(inputs: HeadInputs, scaled: Tensor, run: _Record) -> Tensor:
         shifted = run("shifted", attention.soft_cap, shifted, inputs.cap)
     if inputs.position_bias is not None:
         shifted = run("shifted", add_position_bias, shifted, inputs.position_bias)
+    if inputs.learnt_score is not None:
+        shifted = run("shifted", add_learnt_score, shifted, inputs.learnt_score)
     return shifted
 
 
@@ -240,10 +259,18 @@ def add_position_bias(scores: Tensor, bias: Tensor) -> Tensor:
     return scores + bias
 
 
+def add_learnt_score(scores: Tensor, learnt: float) -> Tensor:
+    """Add what a head has learnt to the score of the last key, "no word", whose key is 0: [query, key].
+
+    Its weight goes nowhere, since its value is 0. Source: OpenAI 2025, "gpt-oss-120b & gpt-oss-20b Model Card".
+    """
+    return torch.cat([scores[:, :-1], scores[:, -1:] + learnt], dim=-1)
+
+
 def _may_look_after(inputs: HeadInputs, ablations: frozenset[StageAblation]) -> Tensor:
     may_look = inputs.full_may_look()
     if StageAblation.NO_MASK in ablations:
         return torch.ones_like(may_look)
     if StageAblation.CAUSAL_MASK in ablations:
-        return may_look & masks.causal(*may_look.shape)
+        return may_look & inputs.causal()
     return may_look

@@ -46,7 +46,17 @@ def spoiled() -> tf.PreTrainedModel:
     return model
 
 
-@pytest.fixture(scope="module", params=[scaled, uneven, listener, spoiled], ids=lambda build: build.__name__)
+def sinking() -> tf.PreTrainedModel:
+    """Its heads have learnt a score for looking at no word, so a row has one weight more than there are words."""
+    sizes = {**SMALL, "num_key_value_heads": 2, "head_dim": 8, "sliding_window": 6}
+    model = tf.GptOssForCausalLM(tf.GptOssConfig(**sizes, num_local_experts=2, num_experts_per_tok=1))
+    with torch.no_grad():
+        for layer in model.model.layers:
+            layer.self_attn.sinks.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+    return model
+
+
+@pytest.fixture(scope="module", params=[scaled, uneven, listener, spoiled, sinking], ids=lambda build: build.__name__)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     where = tmp_path_factory.mktemp(request.param.__name__)
@@ -83,6 +93,9 @@ def test_no_page_breaks(folder: Path, page_name: str) -> None:
         assert "listens to speech" in said
     if "spoiled" in str(folder) and page_name in ("app.py", "pages/delta_e.py"):
         assert "✕ not a number" in said and "✓ checked" not in said
+    if "sinking" in str(folder) and page_name in ("app.py", "pages/why_there.py"):
+        where = {"app.py": "on [CLS] [SEP] no word", "pages/why_there.py": "also look at “no word”, which was learnt"}
+        assert where[page_name] in said
     if "scaled" in str(folder) and page_name == "app.py":
         assert "; residual not compared" in said
 

@@ -63,7 +63,8 @@ def card(page: Page, trace: TraceHandle) -> None:
 
 def _draw(page: Page, trace: TraceHandle, first: int, head: str) -> None:
     steps = shared.memoize(trace, _steps, first, page.state["temperature"], page.state["top_k"])
-    labels, frame = [visible(label) for label in trace.tokens.labels], frame_of(trace.tokens)
+    names, frame = [visible(label) for label in trace.key_tokens.labels], frame_of(trace.tokens)
+    labels = names[: len(frame)]  # without what stands for no word
     pattern = trace.pattern(page.layer, page.head)[first - 1 : -1]  # [written, key]
 
     def happened() -> None:
@@ -78,9 +79,9 @@ def _draw(page: Page, trace: TraceHandle, first: int, head: str) -> None:
         "frame": [i for i, framed in enumerate(frame) if framed],
         "first": first,
         "step": min(page.state["film"], len(steps)),
-        "rows": base64.b64encode(np.rint(pattern * FULL).astype("<u2").tobytes()).decode(),
+        "rows": base64.b64encode(np.rint(pattern[:, : len(labels)] * FULL).astype("<u2").tobytes()).decode(),
         "steps": [
-            _said(step, row, looked_at(row, frame, first, first - 1 + n), labels, head)
+            _said(step, row, looked_at(row, frame, first, first - 1 + n), names, head)
             for n, (step, row) in enumerate(zip(steps, pattern, strict=True))
         ],
         "says": WORDS.table("film.says")
@@ -128,11 +129,11 @@ def _rows(page: Page, trace: TraceHandle, first: int, head: str) -> None:
         heatmap_spec,
         trace.pattern(page.layer, page.head)[rows.start : rows.stop],  # [written, key]
         [labels[row + 1] for row in rows],
-        labels,
+        trace.key_tokens.labels,
         head=head,
         masked=~trace.may_look(page.layer)[rows.start : rows.stop],
         query_positions=list(rows),
-        key_special=trace.tokens.special,
+        key_special=trace.key_tokens.special,
         selected_query=min(page.state["film"], len(rows)) - 1,
     )
     gallery.plot(

@@ -92,6 +92,11 @@ class ArrangedHead:
         return [place[0] for place in self.arrangement.places]
 
     @property
+    def key_positions(self) -> list[int]:
+        """The same, one a column."""
+        return [place[0] for place in self.arrangement.keys.places]
+
+    @property
     def word(self) -> str:
         """The word of the chosen row as it is read."""
         return visible(self.arrangement.labels[self.row])
@@ -108,8 +113,9 @@ class ArrangedHead:
 
     def lead(self) -> Markup:
         """The page's headline; it turns with the orientation."""
-        labels = headlines.disambiguated_labels(self.arrangement.labels, self.positions)
-        row = (self.pattern[self.row], labels, self.arrangement.special, self.row, self.name)
+        keys = self.arrangement.keys
+        labels = headlines.disambiguated_labels(keys.labels, self.key_positions)
+        row = (self.pattern[self.row], labels, keys.special, self.row, self.name)
         if self.queries_in == "columns":
             return markup.say(headlines.lesson(*row))
         baseline, said = self.baseline(), headlines.lead(*row)
@@ -119,7 +125,7 @@ class ArrangedHead:
 
     def why_it_rests(self) -> Markup:
         """What it means that a head rests on special tokens, where that is the headline; else nothing."""
-        row, special = self.pattern[self.row], np.asarray(self.arrangement.special, bool)
+        row, special = self.pattern[self.row], np.asarray(self.arrangement.keys.special, bool)
         rests = special.any() and np.isfinite(row).all() and float(row[special].sum()) > 0.5
         return WORDS.html("head.rests") if rests else self.sink_of_layer()
 
@@ -139,12 +145,12 @@ class ArrangedHead:
         if not self.is_one:
             return ""
         pattern = self.trace.pattern(self.layer, self.head)
-        return headlines.constant_look(pattern, self.trace.may_look(self.layer), self.arrangement.sink)
+        return headlines.constant_look(pattern, self.trace.may_look(self.layer), self.arrangement.keys.sink)
 
     def read_aloud(self) -> Markup:
         """The chosen row as a sentence."""
         row = self.pattern[self.row]
-        return markup.say(headlines.reading(row, self.arrangement.labels, self.positions, self.row, self.name))
+        return markup.say(headlines.reading(row, self.arrangement.keys.labels, self.key_positions, self.row, self.name))
 
     def hint(self) -> Markup:
         """How to read the picture; the orientation turns the words too."""
@@ -166,6 +172,7 @@ def arranged_head(trace: OneStreamHandle[Any], page: Page) -> ArrangedHead:
     state, layer, head = page.state, page.layer, page.head
     arrangement = arrange(
         trace.tokens,
+        trace.key_tokens,
         causal=trace.kind == "decoder",
         words=state["unit"] == "words",
         hide_sink=state["specials"] == "hide",
@@ -179,7 +186,8 @@ def arranged_head(trace: OneStreamHandle[Any], page: Page) -> ArrangedHead:
 
 def sink_name(trace: TraceReader, arrangement: Arrangement) -> str:
     """What the sink is called in a sentence, as plain text: "[CLS] [SEP]"."""
-    labels = [visible(label) for label, rests in zip(trace.tokens.labels, arrangement.sink, strict=True) if rests]
+    keys = zip(trace.key_tokens.labels, arrangement.keys.sink, strict=True)
+    labels = [visible(label) for label, rests in keys if rests]
     return " ".join(dict.fromkeys(labels))
 
 

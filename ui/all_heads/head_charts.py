@@ -73,11 +73,11 @@ def links(page: Page, head: ArrangedHead) -> None:
 
     def pinned(pin: canvas.Pin) -> None:
         at = pin.position
-        st.session_state["key"] = head.positions[at] if pin.side == "key" and at is not None else None
+        st.session_state["key"] = head.key_positions[at] if pin.side == "key" and at is not None else None
         if pin.side == "query":
             choose_row(head.positions, at)
 
-    key = head.arrangement.row_of(page.state["key"])
+    key = head.arrangement.keys.row_of(page.state["key"])
     pin: tuple[canvas.Side, int] = ("query", head.row) if key is None else ("key", key)
     with widgets.kept_place("links", f"{min(560, 22 * len(head.positions)) + 76}px"):
         canvas.links(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +45,9 @@ def every_pattern(trace: TraceReader, arrangement: Arrangement) -> bytes:
         arranged(),
         trace.n_layers,
         arrangement.labels,
+        None if arrangement.columns is None else arrangement.keys.labels,
         query_positions=[place[0] for place in arrangement.places],
+        key_positions=[place[0] for place in arrangement.keys.places],
         may_look=[arrangement.may_look(trace.may_look(layer)) for layer in layers],
         notes=notes,
     )
@@ -54,7 +55,7 @@ def every_pattern(trace: TraceReader, arrangement: Arrangement) -> bytes:
 
 def _on_sink(patterns: Floats, arrangement: Arrangement, name: str) -> list[str]:
     """How much of each head rests on the sink: "8.5 % on [CLS] [SEP]"."""
-    shares = measures.share_on(patterns, arrangement.sink).mean(axis=-1)  # [head, query] → [head]
+    shares = measures.share_on(patterns, arrangement.keys.sink).mean(axis=-1)  # [head, query] → [head]
     return [WORDS.text("overview.sink", share=percent(float(s)), sink=name) if name else "" for s in shares]
 
 
@@ -69,12 +70,13 @@ def every_size(trace: TraceReader) -> bytes:
 def opened_head(head: ArrangedHead, scale: Scale) -> bytes:
     """The opened head, or mean, as a matrix: every number exact."""
     turned = head.queries_in == "columns"
-    labels = [visible(label) for label in head.arrangement.labels]
-    asks = Side(labels, "query", "query", head.arrangement.special, slanted=turned, positions=head.positions)
+    own, keys = head.arrangement, head.arrangement.keys
+    labels, answers = ([visible(label) for label in side.labels] for side in (own, keys))
+    asks = Side(labels, "query", "query", own.special, slanted=turned, positions=head.positions)
     return pack_cells(
         np.where(head.may_look, head.pattern, np.nan),
         asks,
-        replace(asks, role="key", name="key", slanted=not turned),
+        Side(answers, "key", "key", keys.special, slanted=not turned, positions=head.key_positions),
         kind="weights",
         limit=1.0,
         scale=scale,
@@ -107,11 +109,15 @@ def links(head: ArrangedHead) -> bytes:
     return pack_links(
         head.pattern[None],
         head.arrangement.labels,
+        None if head.arrangement.columns is None else head.arrangement.keys.labels,
         heads=[head.short_name],
         may_look=head.may_look,
         query_positions=head.positions,
         query_special=head.arrangement.special,
         query_words=head.arrangement.words,
+        key_positions=head.key_positions,
+        key_special=head.arrangement.keys.special,
+        key_words=head.arrangement.keys.words,
         of=(head.layer, head.head) if head.is_one else None,
     )
 
@@ -124,8 +130,8 @@ def row_table(head: ArrangedHead) -> pd.DataFrame:
     weights = [float(weight) if may else None for weight, may in zip(row, may_look, strict=True)]
     table = pd.DataFrame(
         {
-            "position": head.positions,
-            "key": [visible(label) for label in head.arrangement.labels],
+            "position": head.key_positions,
+            "key": [visible(label) for label in head.arrangement.keys.labels],
             "weight": weights,
             "share": [None if weight is None else 100 * weight for weight in weights],
         }

@@ -68,6 +68,6 @@ def summary(reading: Reading, head: ArrangedHead) -> None:
         widgets.number_row([(number, _explained(what)) for number, what in found.parts()], found.effect.says)
         return
     row = mean_pattern(head.trace, head.layer, head.head, head.mean)[query]
-    share, name = percent(float(row[head.arrangement.sink].sum())), head.sink_name
+    share, name = percent(float(row[head.arrangement.keys.sink].sum())), head.sink_name
     on_sink = [(share, WORDS.text("head.on_sink", sink=name))] if name else []
     widgets.number_row([*on_sink, (f"{float(entropy(row)):.1f} bits", _explained("entropy"))])

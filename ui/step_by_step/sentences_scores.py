@@ -10,6 +10,7 @@ from markupsafe import Markup
 from attn_core.attention import softmax
 from attn_core.text.numbers import number, percent, signed
 from ui import words
+from ui.drawing import markup
 from ui.step_by_step.subject import Array, StepSubject
 from ui.words import together
 
@@ -187,6 +188,9 @@ def why_divide(subject: StepSubject) -> list[Markup]:
         paragraphs.append(
             WORDS.html("step_4.bias", word=subject.query_html, other=subject.key_html, added=added),
         )
+    if subject.inputs.learnt_score is not None:
+        last = markup.key(subject.key_name(len(subject.keys) - 1))
+        paragraphs.append(WORDS.html("step_4.learnt", last=last, score=signed(subject.inputs.learnt_score)))
     return paragraphs
 
 

@@ -24,4 +24,7 @@ def find_wiring(probed: ProbedModel) -> Wiring:
     wiring = chain(sites, short_run.record, short_run.last_states)
     wiring = with_places(wiring, short_run.record)
     own = compare_own_pass(probed, short_run, [site.stream for site in wiring.sites])
-    return replace(wiring, own_pass=own.states, own_weights=own.weights, logits=logit_rule(hf_model, wiring, short_run))
+    calls = zip(short_run.record.attention, wiring.sites, strict=True)
+    sinks = frozenset(site.stream for call, site in calls if call.rules.sink is not None)
+    rule = logit_rule(hf_model, wiring, short_run)
+    return replace(wiring, own_pass=own.states, own_weights=own.weights, logits=rule, sinks=sinks)

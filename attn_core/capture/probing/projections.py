@@ -109,15 +109,16 @@ def _affine(module: nn.Module, record: ProbeRecord, entered: Event, left: Event)
 def with_projections(model: nn.Module, record: ProbeRecord, call: AttentionEvent, site: Site, start: int) -> Site:
     """Add W_Q, W_K, W_V where they can be found and verified at every position."""
     everything = 0 if site.stream == "cross" else start
-    value = head_slices(model, record, call.value, everything, call.time, exact=True)
+    keys, values = call.key[:, : call.n_words], call.value[:, : call.n_words]  # the others are no words' projections
+    value = head_slices(model, record, values, everything, call.time, exact=True)
     query = head_slices(model, record, call.query, start, call.time, exact=False)
-    key = head_slices(model, record, call.key, everything, call.time, exact=False)
-    if value is None or not parity.same(value[2], call.value):
+    key = head_slices(model, record, keys, everything, call.time, exact=False)
+    if value is None or not parity.same(value[2], values):
         return site
     site = replace(site, value=value[0], x=value[1], memory=value[1])
     if query is None or key is None:
         return site
-    turned = [turned_by_position(q[2], captured) for q, captured in ((query, call.query), (key, call.key))]
+    turned = [turned_by_position(q[2], captured) for q, captured in ((query, call.query), (key, keys))]
     if None in turned:
         return site
     return replace(site, query=query[0], key=key[0], x=query[1], memory=key[1])

@@ -37,6 +37,11 @@ class AttentionEvent:
     originals: dict[str, Tensor]  # by name, as the model handed them over
     rules: AttentionRules
 
+    @property
+    def n_words(self) -> int:
+        """How many of its keys are words; the others come after them."""
+        return self.key.shape[1] - self.rules.beside
+
 
 class AttentionRules(NamedTuple):
     """What the scores of an attention call follow from, beside its queries and keys."""
@@ -46,6 +51,8 @@ class AttentionRules(NamedTuple):
     is_causal: bool
     scaling: float
     soft_cap: float | None
+    beside: int
+    sink: Tensor | None
 
 
 @dataclass
@@ -70,8 +77,8 @@ class ProbeRecorder:
     def attend(self, *_: Any) -> Tensor:
         raise NotImplementedError  # the library's fused function is asked
 
-    def __init__(self, model: nn.Module) -> None:
-        self.record = ProbeRecord()
+    def __init__(self, model: nn.Module, virtual: int = 0) -> None:
+        self.record, self.virtual = ProbeRecord(), virtual
         self.time = 0
         self.calls: dict[tuple[str, str], int] = {}
         self.names = {id(module): name for name, module in model.named_modules()}
@@ -87,7 +94,9 @@ class ProbeRecorder:
                 "that cannot be drawn yet."
             )
         if not self.record.attention:
-            self.record.causal = call.is_causal or (call.mask is not None and _looks_back_only(call.mask))
+            self.record.causal = call.is_causal or (
+                call.mask is not None and _looks_back_only(call.mask, call.query.shape[2])
+            )
         self.record.attention.append(
             AttentionEvent(
                 module=self.names[id(call.module)],
@@ -98,7 +107,9 @@ class ProbeRecorder:
                 output=call.output[0].flatten(-2).clone(),
                 pointer=call.output.data_ptr(),
                 originals={name: getattr(call, name) for name in ("query", "key", "value", "output")},
-                rules=AttentionRules(call.mask, call.bias, call.is_causal, call.scaling, call.soft_cap),
+                rules=AttentionRules(
+                    call.mask, call.bias, call.is_causal, call.scaling, call.soft_cap, call.beside, call.sink
+                ),
             )
         )
 
@@ -114,6 +125,7 @@ class ProbeRecorder:
                 self.record.by_tap[event.tap] = event
 
 
-def _looks_back_only(mask: Tensor) -> bool:
+def _looks_back_only(mask: Tensor, n_query: int) -> bool:
     cells = mask[0, 0] if mask.dtype == torch.bool else mask[0, 0] > torch.finfo(mask.dtype).min / 2
+    cells = cells[:, :n_query]  # without virtual tokens, which come after the words
     return not bool(cells.triu(1).any())

@@ -30,7 +30,7 @@ def find_sites(model: nn.Module, record: ProbeRecord) -> list[Site]:
 
 def _streams(model: nn.Module, record: ProbeRecord) -> list[str]:
     """Which stream each attention call belongs to, told by the lengths of its queries and keys."""
-    lengths = [(call.query.shape[1], call.key.shape[1]) for call in record.attention]
+    lengths = [(call.query.shape[1], call.n_words) for call in record.attention]
     if len(set(lengths)) == 1:
         return ["self"] * len(lengths)
     n_source, n_target = lengths[0][0], lengths[-1][0]

@@ -12,7 +12,7 @@ from attn_core.tolerances import TOLERANCES
 from attn_core.traces.call import Call, Replaced
 from attn_core.traces.layer import Layer, frozen
 from attn_core.traces.saved.tensors import NamedTensors
-from attn_core.traces.saved.wiring_json import MOST, TAPS, number, site_from_json, text
+from attn_core.traces.saved.wiring_json import MOST, TAPS, number, site_from_json, text, whole
 from attn_core.traces.wiring import Site
 
 
@@ -23,7 +23,7 @@ def layer_from_json(said: Any, n_query: int, n_key: int, tensors: NamedTensors) 
     for name in TAPS:
         tap = getattr(site, name)
         if tap is not None:  # what W_K reads is the other sentence in "cross"
-            n_rows = n_key if name == "memory" else n_query
+            n_rows = n_key if name == "memory" and site.stream == "cross" else n_query
             taps[tap] = tensors.of(said["taps"][name], n_rows, None)
             if name in said["computed"]:
                 computed[tap] = tensors.of(said["computed"][name], *taps[tap].shape)
@@ -43,23 +43,27 @@ def _call(said: Any, site: Site, n_query: int, n_key: int, tensors: NamedTensors
         raise ValueError("heads that share no keys")
     d_joined = site.n_heads * value.shape[-1]
     inputs = {
-        text(part): tensors.of(name, site.n_heads, n_query if part == "query" else n_key, None)
+        text(part): tensors.of(
+            name, site.n_heads, n_query if part == "query" or site.stream != "cross" else n_key, None
+        )
         for part, name in said["computed_inputs"].items()
     }
     if not set(inputs) <= {"query", "key", "value"}:
         raise ValueError("no input of attention")
+    mask = _mask(said["mask"], n_query, n_key, tensors)
     return Call(
         query,
         key,
         value,
-        _mask(said["mask"], n_query, n_key, tensors),
-        _bias(said["bias"], site.n_heads, n_query, n_key, tensors),
+        mask,
+        _bias(said["bias"], site.n_heads, n_query, n_key - mask.beside, tensors),
         number(said["scaling"]),
         None if said["soft_cap"] is None else number(said["soft_cap"]),
         tensors.of(said["weighted_values"], n_query, d_joined),
         replaced=frozen(_replaced(said["replaced"], site.n_heads, (n_query, value.shape[-1]), tensors)),
         forced=frozen(_by_head(said["forced"], site.n_heads, (n_query, n_key), tensors)),
         computed=frozen(inputs),
+        sink=tensors.maybe(said.get("sink"), site.n_heads),
     )
 
 
@@ -77,11 +81,16 @@ def _by_head(said: Any, n_heads: int, shape: tuple[int, int], tensors: NamedTens
 
 
 def _mask(said: Any, n_query: int, n_key: int, tensors: NamedTensors) -> Mask:
-    back, ahead, real, cells = said
+    back, ahead, real, cells, *more = said
+    beside = whole(more[0]) if more else 0
+    if beside >= n_key or (beside and n_key - beside != n_query):
+        raise ValueError("no keys beside words")
     if not all(n is None or (type(n) is int and -MOST < n < MOST) for n in (back, ahead)):
         raise ValueError("no reach of a mask")
     kind = torch.bool
-    mask = Mask(back, ahead, tensors.maybe(real, n_key, kind=kind), tensors.maybe(cells, n_query, n_key, kind=kind))
+    mask = Mask(
+        back, ahead, tensors.maybe(real, n_key, kind=kind), tensors.maybe(cells, n_query, n_key, kind=kind), beside
+    )
     blind = mask.blind(n_query, n_key)
     if blind is not None and bool(blind.all()):
         raise ValueError("words that may look nowhere")

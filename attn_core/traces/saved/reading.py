@@ -20,6 +20,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from attn_core.errors import HeadlightError
+from attn_core.text.decoding import Name
 from attn_core.text.tokens import Tokens
 from attn_core.text.whole_words import units
 from attn_core.traces.saved.changes_json import changes_from_json
@@ -121,6 +122,19 @@ def _tokens(said: Any) -> Tokens:
         units(tokens.words)
     ):
         raise ValueError("no words")
-    for i in [*tokens.ids, *(word for word in tokens.words if word is not None)]:
-        whole(i)
+    for i in tokens.ids:
+        whole(-1 - i if type(i) is int and i < 0 else i)
+    for word in (word for word in tokens.words if word is not None):
+        whole(word)
+    return _with_names(tokens)
+
+
+def _with_names(tokens: Tokens) -> Tokens:
+    """The same, where keys that stand for no word, of ids −1, −2, …, have names and not texts; they come last."""
+    n_words = sum(i >= 0 for i in tokens.ids)
+    if any(i < 0 for i in tokens.ids[:n_words]) or not all(tokens.special[n_words:]):
+        raise ValueError("no keys after words")
+    n_more = len(tokens) - n_words
+    for labels in (tokens.labels, tokens.word_labels):
+        labels[len(labels) - n_more :] = map(Name, labels[len(labels) - n_more :])
     return tokens

@@ -20,14 +20,21 @@ _SOUND = {
 }  # fmt: skip
 
 NO_ATTENTION = [
+    tf.AutoConfig.for_model("xlstm", vocab_size=99, num_blocks=2, num_heads=4, **_SMALL),
     tf.MambaConfig(vocab_size=99, state_size=4, **_SMALL),
     tf.Mamba2Config(vocab_size=99, num_heads=4, head_dim=16, n_groups=1, state_size=4, **_SMALL),
     tf.RwkvConfig(vocab_size=99, **_SMALL),
     tf.FNetConfig(vocab_size=99, intermediate_size=48, **_SMALL),
 ]
+_LISTENER = tf.AutoConfig.for_model(
+    "moonshine", vocab_size=99, hidden_size=32, intermediate_size=48, encoder_num_hidden_layers=2,
+    decoder_num_hidden_layers=2, encoder_num_attention_heads=4, decoder_num_attention_heads=4, bos_token_id=1,
+    eos_token_id=2, pad_token_id=0, decoder_start_token_id=1,
+)  # fmt: skip
 NO_TEXT = [  # and what it looks at or listens to is of a form that is not known
     (tf.VideoMAEConfig(**_IMAGE, num_frames=2, decoder_num_hidden_layers=1), "images"),
     (tf.VivitConfig(**_IMAGE, num_frames=2, tubelet_size=[2, 8, 8]), "images"),
+    (_LISTENER, "sound"),
     (tf.ASTConfig(**_HEADS, patch_size=8, max_length=64, num_mel_bins=16), "sound"),
 ]
 ELSEWHERE = [  # a bias of their own stands in the way of the library's interface
@@ -73,11 +80,18 @@ def test_two_stacks_of_their_own_are_wrapped_one_by_one() -> None:
     assert "wrap one of them, such as model.text_model or model.vision_model" in said
 
 
-def test_learned_sinks_are_refused_by_the_familys_name() -> None:
-    config = tf.GptOssConfig(
-        vocab_size=99, num_key_value_heads=2, head_dim=8, num_local_experts=2, num_experts_per_tok=1, **_HEADS
+# What attention gives goes through something else before its output projection, or through none of it.
+NO_W_O = [
+    tf.AutoConfig.for_model("deepseek_v4", **_HEADS, vocab_size=99, num_key_value_heads=2),
+    tf.AutoConfig.for_model("hy_v4", **_HEADS, vocab_size=99, num_key_value_heads=2, pad_token_id=0),
+]
+
+
+@pytest.mark.parametrize("config", NO_W_O, ids=lambda config: config.model_type)
+def test_what_has_no_linear_map_behind_attention_says_so_by_its_name(config: Any) -> None:
+    assert refusal(config) == (
+        f"In {config.model_type} models no linear map takes what attention returns, so ΔE cannot be told per head."
     )
-    assert refusal(config).startswith("gpt_oss models have learned attention sinks")
 
 
 def test_a_family_that_does_not_run_with_its_own_attention_is_refused() -> None:
