@@ -137,9 +137,9 @@ def matrix(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     """A matrix with the names of its rows and columns: vectors as strips, or a grid of pairs."""
     shape = tuple(header["shape"])
     numbers = np.frombuffer(body, "<f4").reshape(shape)
-    rows, columns, chosen = header["rows"], header["columns"], header["chosen"]
+    rows, columns = header["rows"], header["columns"]
     if header["turned"]:
-        numbers, rows, columns, chosen = numbers.T, columns, rows, chosen[::-1]
+        numbers, rows, columns = numbers.T, columns, rows
     masked = ~np.isfinite(numbers)
     figure = go.Figure(
         go.Heatmap(
@@ -165,7 +165,7 @@ def matrix(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     _axis(figure.update_xaxes, columns, numbers.shape[1], down=False)
     if header["square"]:
         figure.update_layout(margin={"r": WIDTH - left - cell * numbers.shape[1]})
-    _frame(figure, chosen, rows["role"], numbers.shape)
+    _frame(figure, header)
     below = 62 if header["legend"] else 12
     return finished(figure, tall + top + below, bottom=below, top=top, left=left)
 
@@ -190,13 +190,18 @@ def _axis(update: Any, side: Any, count: int, *, down: bool) -> None:
     update(range=span, **found, **({} if down else {"side": "top", "tickangle": -56 if side["texts"] else 0}))
 
 
-def _frame(figure: go.Figure, chosen: list[int], role: str, shape: tuple[int, ...]) -> None:
-    """The chosen row and the chosen cell."""
-    row, column = chosen
-    colour = COLOUR.get(role, COLOUR["accent"])
-    if row >= 0:
-        box = {"x0": -0.5, "x1": shape[1] - 0.5, "y0": row - 0.5, "y1": row + 0.5}
-        figure.add_shape(type="rect", line={"color": colour, "width": 1.5}, **box)
-    if row >= 0 and column >= 0:
-        box = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
-        figure.add_shape(type="rect", line={"color": COLOUR["accent"], "width": 2.5}, **box)
+def _frame(figure: go.Figure, header: Header) -> None:
+    """The chosen row, a column where the rows run along the top, and the chosen cell."""
+    (row, column), (n_rows, n_columns), turned = header["chosen"], header["shape"], header["turned"]
+    if row < 0:
+        return
+    _box(figure, row, (-0.5, n_columns - 0.5), turned, COLOUR.get(header["rows"]["role"], COLOUR["accent"]), 1.5)
+    if column >= 0:
+        _box(figure, row, (column - 0.5, column + 0.5), turned, COLOUR["accent"], 2.5)
+
+
+def _box(figure: go.Figure, row: int, along: tuple[float, float], turned: bool, colour: str, width: float) -> None:
+    """A frame around a part of one row of the packet."""
+    thick = (row - 0.5, row + 0.5)
+    x, y = (thick, along) if turned else (along, thick)
+    figure.add_shape(type="rect", x0=x[0], x1=x[1], y0=y[0], y1=y[1], line={"color": colour, "width": width})

@@ -274,7 +274,7 @@ Object.assign(globalThis, {
 /* An element as data: tag, classes, text of its own or what it holds, and what else was set. */
 function described(node) {
   if (!(node instanceof Node)) return node;
-  const style = Object.fromEntries(Object.entries(node.style).filter(([name]) => !name.startsWith("--") || name === "--colour"));
+  const style = { ...node.style };
   const found = { tag: node.tag, classes: [...node.classes], says: node.textContent, ...node.attributes, style };
   if (node.isOpen) found.open = true;
   if (node.disabled) found.disabled = true;

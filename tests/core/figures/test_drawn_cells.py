@@ -173,6 +173,12 @@ def test_the_keyboard_walks_and_chooses(recorder: Recorder) -> None:
         assert seen.says(".reading")[0].startswith("<b> (query 5) takes 20 % from y (key 4)")
 
 
+def test_minus_infinity_is_masked_as_nan_is(recorder: Recorder) -> None:
+    scores = np.array([[1.0, -np.inf], [np.nan, -1.0]])
+    seen = recorder.draw("cells", pack_cells(scores, Side(["a", "b"]), Side(["c", "d"]), says="", alt="", square=True))
+    assert [[colour is None for colour in row] for row in cells(seen)] == [[False, True], [True, False]]
+
+
 def test_strips_have_signed_colours_a_hairline_and_numbers(recorder: Recorder, theme: str) -> None:
     numbers = np.array([[1.0, -2.0, 0.0], [0.5, 2.0, -0.5]])
     packet = pack_cells(numbers, Side(["one", "two"], "value"), Side(), says="{row} {column} {value}", alt="")

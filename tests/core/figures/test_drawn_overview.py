@@ -161,8 +161,10 @@ def test_where_pixels_are_too_few_the_strongest_cell_stays(recorder: Recorder) -
     padded = np.pad(np.where(np.tril(np.ones((n, n))), np.sqrt(cells), -1), (0, 1), constant_values=-1)
     most = padded.reshape(77, 3, 77, 3).max((1, 3))
     assert shades(stamp["cells"], colours.SEQUENTIAL["light"], np.where(most < 0, np.nan, most))
-    (sharp,) = recorder.draw("overview", packet, ratio=2).on("stamp")
+    plain, fine = (recorder.draw("overview", packet, ratio=ratio) for ratio in (1, 2))
+    (sharp,) = fine.on("stamp")
     assert np.shape(sharp["cells"]) == (115, 115) and sharp["box"] == [48, 40, 192, 192]
+    assert fine.all("canvas")[0]["size"] == [2 * side for side in plain.all("canvas")[0]["size"]]
 
 
 def test_the_chosen_head_is_marked_and_can_be_reached_by_keyboard(recorder: Recorder) -> None:
@@ -203,9 +205,19 @@ def test_letters_step_through_heads_and_layers(recorder: Recorder) -> None:
         assert seen.all(".tile")[3 * head[0] + head[1]]["aria-selected"] == "true"
 
 
+def test_an_answer_to_an_earlier_click_does_not_lead_back(recorder: Recorder) -> None:
+    acts = [["update", "", {"opened": [0, 0], "selected": [0, 0], "click": 1}], ["click", ".tile:4", {}]]
+    for answered, chosen in ((1, 4), (10**15, 0)):
+        late = ["update", "", {"opened": [0, 0], "selected": [0, 0], "click": answered}]
+        seen = recorder.draw("overview", patterns(), acts=[*acts, late])
+        assert [tile["aria-selected"] for tile in seen.all(".tile")].index("true") == chosen
+
+
 def test_another_theme_and_the_presenters_size_paint_anew(recorder: Recorder) -> None:
     dark = recorder.draw("overview", patterns(), acts=[["theme", "", "dark"]])
     assert dark.canvas() == recorder.draw("overview", patterns(), theme="dark").canvas()
+    style = dark.all(".figure")[0]["style"]
+    assert {role: style[f"--{role}"] for role in colours.roles("dark")} == colours.roles("dark")
     large = recorder.draw("overview", patterns(), scale=1.5)
     assert {text["size"] for text in large.on("text")} == {18}
     assert box_of(large.all(".tile")[0]) == [36, 30, 144, 144] == large.on("stamp")[0]["box"]

@@ -102,6 +102,8 @@ def test_what_is_chosen_painted_and_pointed_at_is_framed_in_every_panel(recorder
         assert middle(column["box"]) == pytest.approx((across[3], np.mean(down)), abs=1.5)
         assert column["box"][3] == 3 * column["box"][2]
         assert middle(cell["box"]) == pytest.approx((across[3], down[2]), abs=1.5)
+    later = recorder.draw("panels", packet, view={"query": 0}, acts=[["update", "", view]])
+    assert later.canvas() == recorder.draw("panels", packet, view=view).canvas()
     gone = recorder.draw("panels", packet, acts=[*acts, ["pointerleave", "canvas:0"]])
     assert not gone.on("frame", 0)
 
