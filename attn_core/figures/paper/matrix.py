@@ -192,10 +192,12 @@ def _axis(update: Any, side: Any, count: int, *, down: bool) -> None:
 
 def _frame(figure: go.Figure, header: Header) -> None:
     """The chosen row, a column where the rows run along the top, and the chosen cell."""
-    (row, column), (n_rows, n_columns), turned = header["chosen"], header["shape"], header["turned"]
+    (row, column), turned = header["chosen"], header["turned"]
     if row < 0:
         return
-    _box(figure, row, (-0.5, n_columns - 0.5), turned, COLOUR.get(header["rows"]["role"], COLOUR["accent"]), 1.5)
+    _box(
+        figure, row, (-0.5, header["shape"][1] - 0.5), turned, COLOUR.get(header["rows"]["role"], COLOUR["accent"]), 1.5
+    )
     if column >= 0:
         _box(figure, row, (column - 0.5, column + 0.5), turned, COLOUR["accent"], 2.5)
 

@@ -104,3 +104,18 @@ def test_what_the_page_shows_is_entered_and_an_old_answer_leads_nowhere(recorder
         acts=[["click", "button:0"], ["update", "", {"inside": "block 0"}], ["update", "", {"inside": ""}]],
     )
     assert answered.says("nav") == ["model"]
+
+
+def test_many_boxes_fill_the_picture_the_largest_first(recorder: Recorder) -> None:
+    counts = [900, 50, 400, 30, 300, 250, 120, 80, 60, 10]
+    packet = boxes([0] * 11, ["model", *(f"part {i}" for i in range(10))], [sum(counts), *counts], ["query"] * 11, "")
+    seen = recorder.draw("boxes", packet)
+    wide, high = seen.all("canvas")[0]["size"]
+    found = [rect["box"] for rect in seen.on("rect")]
+    assert all(apart(a, b) for a, b in combinations(found, 2))
+    shares = [w * h / (wide * high) for *_, w, h in found]
+    assert shares == pytest.approx([count / sum(counts) for count in counts], rel=1e-3)
+    assert found[0][:2] == [0, 0] and all(
+        x >= 0 and y >= 0 and x + w < wide + 1 and y + h < high + 1 for x, y, w, h in found
+    )
+    assert max(max(w / h, h / w) for *_, w, h in found) < 3  # as square as they come
