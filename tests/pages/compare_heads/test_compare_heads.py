@@ -70,7 +70,10 @@ def test_the_first_screen_is_a_minimal_pair() -> None:
     )
     np.testing.assert_allclose(packets(page)["all_heads"][0]["values"], judged, atol=1e-5)
     layer, head = np.unravel_index(judged.argmax(), judged.shape)
-    assert lead(page).startswith(f"When are becomes is, head {layer}.{head} changes most (distance {judged.max():.2f})")
+    assert lead(page) == (
+        f"When are becomes is, head {layer}.{head} changes most (distance {judged.max():.2f}); "
+        f"head 0.3 changes by {judged[0, 3]:.2f}."
+    )
     ranked = next(f.value for f in page.dataframe if list(f.value) == ["head", "distance"])
     assert ranked["head"][0] == f"{layer}.{head}" and ranked["distance"].is_monotonic_decreasing
 
@@ -99,8 +102,14 @@ def test_what_differs_is_told_by_query_and_overall() -> None:
 def test_two_heads_on_two_sentences_are_not_said_to_be_one() -> None:
     page = opened(head_b="4")
     model = load("minilm")
-    rows = apart(ac.trace(model, ARE).pattern(0, 3), ac.trace(model, IS).pattern(0, 4))
-    assert lead(page).endswith(f"; head 0.3 and head 0.4 are {rows.mean():.2f} apart.")
+    a, b = ac.trace(model, ARE), ac.trace(model, IS)
+    apart_ = np.array([[apart(a.pattern(n, h), b.pattern(n, h)).mean() for h in range(12)] for n in range(6)])
+    layer, most = np.unravel_index(apart_.argmax(), apart_.shape)
+    rows = apart(a.pattern(0, 3), b.pattern(0, 4))
+    assert lead(page) == (
+        f"When are becomes is, head {layer}.{most} changes most (distance {apart_.max():.2f}); "
+        f"head 0.3 and head 0.4 are {rows.mean():.2f} apart."
+    )
 
 
 def test_an_inserted_word_leaves_a_gap() -> None:
@@ -150,7 +159,10 @@ def test_heads_like_this_one() -> None:
     judged[0, 3] = np.inf
     layer, head = np.unravel_index(judged.argmin(), judged.shape)
     assert ranked["head"].iloc[0] == f"{layer}.{head}"
-    assert lead(page).startswith("Head 0.3 and head 0.4 are ")
+    rows = apart(this, trace.pattern(0, 4))
+    asks = ["[CLS]", "the", "keys", "to", "the", "cabinet", "are", "on", "the", "table", "[SEP]"][int(rows.argmax())]
+    place = f" ({int(rows.argmax())})" if asks == "the" else ""
+    assert lead(page) == f"Head 0.3 and head 0.4 are {rows.mean():.2f} apart, most when {asks}{place} asks."
 
 
 @pytest.mark.parametrize(
@@ -217,7 +229,14 @@ def test_what_is_only_position() -> None:
     np.testing.assert_allclose(panels(page)[1], mean, atol=1e-5)
     random = ac.trace(baselines.random_weights(model), ARE).pattern(0, 3)
     np.testing.assert_allclose(panels(page)[2], random, atol=1e-5)
-    assert "head 0.2 stays most like itself" in lead(page)
+    shuffled = [ac.trace(model, ids) for ids in orders]
+    mean_of = [[np.mean([each.pattern(n, h) for each in shuffled], axis=0) for h in range(12)] for n in range(6)]
+    far = np.array([[apart(trace.pattern(n, h), mean_of[n][h]).mean() for h in range(12)] for n in range(6)])
+    least, most = (".".join(map(str, np.unravel_index(at, far.shape))) for at in (far.argmin(), far.argmax()))
+    assert least == "0.2" and lead(page) == (
+        f"When the words are shuffled, head {least} stays most like itself (distance {far.min():.2f}), "
+        f"so it looks at positions; head {most} changes most ({far.max():.2f})."
+    )
     (lines,) = [block.value for block in page.code if block.value.startswith("import attn_core")]
     names: dict = {}
     exec(lines, names)  # every panel, not the first alone

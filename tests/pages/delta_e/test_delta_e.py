@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.residual import decomposition
+from attn_core.text.numbers import percent
 from attn_core.traces.stream import StreamTrace
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -47,9 +48,14 @@ def test_the_first_screen_is_creature_in_the_starter(first, trace) -> None:
     block = decomposition.decompose_block(trace.stream(), 0, CREATURE)
     sizes = [np.linalg.norm(part.vector) for part in block.parts if part.kind == "head"]
     head = int(np.argmax(sizes))
-    source = decomposition.sources(trace.stream(), 0, head, CREATURE).strongest
-    assert f"creature by {_angle(block.embedding, block.next_embedding):.0f}°. Head 0.{head} adds most" in lead(first)
-    assert lead(first).endswith(f"from {trace.tokens.labels[source]}.")
+    parts = trace.pattern(0, head)[CREATURE][:, None] * (trace.value(0, head) @ trace.w_o(0, head))
+    along = parts @ parts.sum(axis=0) / np.linalg.norm(parts.sum(axis=0)) ** 2  # of each source, along their sum
+    source = int(along.argmax())
+    amount = "nearly all" if along[source] > 0.95 else percent(float(along[source]))
+    assert lead(first) == (
+        f"Layer 0 turns creature by {_angle(block.embedding, block.next_embedding):.0f}°. Head 0.{head} adds most, "
+        f"{amount} of it from {trace.tokens.labels[source]}."
+    )
     assert "live" in text(first) and "✓ checked" in text(first) and "✓ the parts add up" in text(first)
 
 
