@@ -11,11 +11,15 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, BrowserType, Page, sync_playwright
 
 ROOT = Path(__file__).parents[2]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    "--process-per-site",  # tabs share what they have compiled
+]
 PATIENCE = 90_000  # milliseconds: a busy machine is slow, and only a wrong page waits this long
 
 
@@ -50,11 +54,34 @@ def wait_for_health(address: str, process: subprocess.Popen[bytes]) -> None:
     raise TimeoutError("the server did not start")
 
 
-def watch(page: Page, wrong: list[str], is_expected: Callable[[str], bool]) -> None:
-    """Write into `wrong` what goes wrong in a page's console, and every address that it was not expected to ask."""
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" and not _harmless(said) else None)
-    page.on("request", lambda asked: None if is_expected(asked.url) else wrong.append(asked.url))
+def watch(page: Page, wrong: list[str], is_expected: Callable[[str], bool]) -> Callable[[], None]:
+    """Write into `wrong` what goes wrong in a page's console, and every address that it was not expected to ask.
+
+    Gives what ends the watch."""
+    hear: dict[Any, Callable[[Any], None]] = {
+        "pageerror": lambda error: wrong.append(str(error)),
+        "console": lambda said: wrong.append(said.text) if said.type == "error" and not _harmless(said) else None,
+        "request": lambda asked: None if is_expected(asked.url) else wrong.append(asked.url),
+    }
+    for event, heard in hear.items():
+        page.on(event, heard)
+
+    def end() -> None:
+        for event, heard in hear.items():
+            page.remove_listener(event, heard)
+
+    return end
+
+
+@contextmanager
+def runs_first(page: Page, script: str) -> Iterator[None]:
+    """A script runs before all others of each page that is opened in a tab; afterwards the tab is as it was."""
+    session = page.context.new_cdp_session(page)
+    session.send("Page.enable")
+    session.send("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    yield
+    if not page.is_closed():
+        session.detach()
 
 
 def _harmless(said: object) -> bool:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from axe import faults, show_in
-from conftest import Visit
 from server import PATIENCE, settled
+from visiting import Visit
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]

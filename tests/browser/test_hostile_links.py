@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Visit
 from server import PATIENCE, settled
 from test_fuzz import link
+from visiting import Visit
 
 pytestmark = pytest.mark.browser
 SEEDS = (302, 304, 306, 309, 311)  # five pages, with scripts, markup, control characters and long words among them
@@ -21,3 +21,4 @@ def test_a_link_with_anything_in_it_opens_in_a_browser(open_page: Visit) -> None
         page.locator(".hl-lead, .hl-problem, .hl-stop-number").first.wait_for(timeout=PATIENCE)
         settled(page)
         assert page.locator("[data-testid=stException], img[src=x], img[src*='example.org']").count() == 0, params
+        page.close()

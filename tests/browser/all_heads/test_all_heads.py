@@ -7,9 +7,9 @@ import re
 import numpy as np
 import pytest
 from axe import faults
-from conftest import link, no_sideways_scroll, strongest, title
 from playwright.sync_api import Page, expect
 from server import is_live, serve, settled
+from visiting import link, no_sideways_scroll, strongest, title
 
 from attn_core.text.numbers import percent
 from ui.shell.menu import PAGES
@@ -196,7 +196,7 @@ def test_it_fits_and_follows_the_theme(open_page, scheme: str, width: int) -> No
     no_sideways_scroll(page)
     back = page.locator(".stApp").evaluate("app => getComputedStyle(app).backgroundColor")
     assert back == {"light": "rgb(251, 250, 247)", "dark": "rgb(20, 19, 15)"}[scheme]
-    light_tile = page.locator("canvas").first.evaluate(
+    light_tile = page.locator(".grid canvas").first.evaluate(
         """canvas => { const g = canvas.getContext('2d'), r = canvas.width / canvas.clientWidth;
            const tile = canvas.parentElement.querySelector('.tile'), box = tile.getBoundingClientRect();
            const own = canvas.getBoundingClientRect(), sum = [0, 0, 0];

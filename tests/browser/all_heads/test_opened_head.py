@@ -54,11 +54,7 @@ FRAMES = """([layer, head]) => new Promise((resolve) => {
 
 
 def opened(open_page, slow: bool = False, **params: object) -> Page:
-    page = open_page(**params)
-    if slow:
-        page.add_init_script(SLOW)
-        page.reload()
-    is_live(page)
+    page = is_live(open_page(script=SLOW if slow else "", **params))
     expect(tile(page, 0, 3)).to_be_visible()
     expect(title(page)).to_have_text("Layer 0 · head 3")
     page.evaluate(TITLES)

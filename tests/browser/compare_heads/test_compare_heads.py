@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import link, no_sideways_scroll
 from playwright.sync_api import Page, expect
 from server import settled
+from visiting import link, no_sideways_scroll
 
 pytestmark = pytest.mark.browser
 ARE, IS = "the keys to the cabinet are on the table", "the keys to the cabinet is on the table"

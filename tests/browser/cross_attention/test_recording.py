@@ -9,10 +9,10 @@ from pathlib import Path
 import families
 import pytest
 import soundfile
-from conftest import Visit, no_sideways_scroll
 from hosted import ROOT, hosted
 from playwright.sync_api import Browser, Locator, Page, expect
 from server import PATIENCE, launched, watch
+from visiting import Visit, no_sideways_scroll
 
 from attn_core import settings
 from attn_core.models import conversion, packages

@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 import pytest
-from conftest import link, no_sideways_scroll, title
 from playwright.sync_api import expect
 from server import is_live, settled
+from visiting import link, no_sideways_scroll, title
 
 import attn_core as ac
 

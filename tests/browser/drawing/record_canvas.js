@@ -1,6 +1,6 @@
 /* Draws a packet with a picture's own script and writes down what it asked of its canvases: boxes [x, y, width, height,
-   colour], words [text, x, y, ink], lines [path, colour, opacity, width]; beside them its pixels and its legend. */
-({ script, packet, view }) => {
+   colour], words [text, x, y, ink], lines [path, colour, opacity, width]; beside them its legend and, where asked, its pixels. */
+({ script, packet, view, hasPixels }) => {
   const root = document.createElement("div");
   root.style.width = "900px";
   document.body.replaceChildren(root);
@@ -34,9 +34,12 @@
     Object.assign(own, real);
   }
 
-  const canvas = root.querySelector("canvas");
-  const image = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  seen.pixels = [canvas.width, [...image.data]];
+  if (hasPixels) {
+    // Only for who asks: a large picture's are sent for seconds.
+    const canvas = root.querySelector("canvas");
+    const image = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    seen.pixels = [canvas.width, [...image.data]];
+  }
   seen.legend = [...root.querySelectorAll(".legend > span")].map((each) => each.textContent);
   seen.text = [...root.querySelectorAll(".figure")].map((each) => each.textContent).join(" ");
   seen.tiles = [...root.querySelectorAll(".tile")].map((tile) => [tile.offsetLeft, tile.offsetTop, tile.offsetWidth]);

@@ -9,13 +9,15 @@ import socket
 import subprocess
 import sys
 import textwrap
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from server import PATIENCE, settled, wait_for_health, watch
+from visiting import tabs
 
 from attn_core.figures import colours
 from attn_core.text.numbers import percent
@@ -92,23 +94,25 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
-def visit(server, any_browser: Browser):
+def visit(server, any_browser: Browser, visitor: BrowserContext):
     """Open the page; afterwards nothing may have gone wrong in its console."""
     wrong: list[str] = []
-    pages = []
+    ends = ExitStack()
 
-    def go(query="", width=1280, height=1400, **options) -> Page:
-        page = any_browser.new_page(viewport={"width": width, "height": height}, **options)
-        pages.append(page)
-        watch(page, wrong, lambda url: server in url.replace("ws:", "http:") or not url.startswith("http"))
+    def go(query="", width=1280, height=1400, color_scheme="light", **device) -> Page:
+        page = ends.enter_context(any_browser.new_page(**device)) if device else new_tab()
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=color_scheme)
+        ends.callback(
+            watch(page, wrong, lambda url: server in url.replace("ws:", "http:") or not url.startswith("http"))
+        )
         page.goto(f"{server}/?{query}")
         page.locator(".tile").first.wait_for()
         page.locator(".js-plotly-plot .hm").first.wait_for()
         return page
 
-    yield go
-    for page in pages:
-        page.close()
+    with ends, tabs(visitor) as new_tab:
+        yield go
     assert wrong == []
 
 

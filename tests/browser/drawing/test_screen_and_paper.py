@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import BrowserContext
+from visiting import tabs
 
 from attn_core.figures import colours, scripts
 from attn_core.figures.canvas import panels as canvas_panels
@@ -38,17 +39,22 @@ RECORD = (Path(__file__).parent / "record_canvas.js").read_text().rstrip().remov
 
 
 @pytest.fixture(params=THEMES)
-def on_screen(request: pytest.FixtureRequest, any_browser: Browser):
+def on_screen(request: pytest.FixtureRequest, visitors: BrowserContext):
     """Draw a packet with a picture's JavaScript; gives what was drawn, and the theme that it was drawn in."""
-    page = any_browser.new_page(color_scheme=request.param, viewport={"width": 1000, "height": 1400})
-    page.set_content('<!doctype html><meta name="color-scheme" content="light dark"><body></body>')
+    with tabs(visitors) as new_tab:
+        page = new_tab()
+        page.set_viewport_size({"width": 1000, "height": 1400})
+        page.emulate_media(color_scheme=request.param)
+        page.set_content('<!doctype html><meta name="color-scheme" content="light dark"><body></body>')
 
-    def draw(name: str, packet: bytes, view: dict[str, Any] | None = None) -> dict[str, Any]:
-        asked = {"script": plain(name), "packet": base64.b64encode(packet).decode(), "view": view or {}}
-        return {**page.evaluate(RECORD, asked), "theme": request.param}
+        def draw(
+            name: str, packet: bytes, view: dict[str, Any] | None = None, *, has_pixels: bool = False
+        ) -> dict[str, Any]:
+            asked = {"script": plain(name), "packet": base64.b64encode(packet).decode(), "view": view or {}}
+            asked["hasPixels"] = has_pixels
+            return {**page.evaluate(RECORD, asked), "theme": request.param}
 
-    yield draw
-    page.close()
+        yield draw
 
 
 def plain(name: str) -> str:
@@ -153,7 +159,7 @@ def test_a_kind_a_head(on_screen) -> None:
 def test_a_pattern_a_head(on_screen, scale) -> None:
     packet = pack_patterns([np.stack([PATTERN, PATTERN.T])], 1, WORDS, may_look=CAUSAL)
     view = {"scale": scale, "selected": [0, 1]}
-    seen, figure = on_screen("overview", packet, view), drawn(packet, view)
+    seen, figure = on_screen("overview", packet, view, has_pixels=True), drawn(packet, view)
     bar = unpack(packet)[0]["bar"]
     tiles = [trace for trace in figure.data if trace.meta != "masked"]
     width, data = seen["pixels"]

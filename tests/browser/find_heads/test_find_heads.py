@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import link, no_sideways_scroll
 from playwright.sync_api import Locator, Page, expect
 from server import settled
+from visiting import link, no_sideways_scroll
 
 import attn_core as ac
 from attn_core.heads import ablation

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Visit
 from playwright.sync_api import expect
 from server import settled
+from visiting import Visit
 
 pytestmark = pytest.mark.browser
 

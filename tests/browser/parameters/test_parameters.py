@@ -6,9 +6,9 @@ import csv
 from pathlib import Path
 
 import pytest
-from conftest import link, no_sideways_scroll
 from playwright.sync_api import Page, expect
 from server import serve, settled
+from visiting import link, no_sideways_scroll
 
 from attn_core.parameters.count import count_parameters
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Visit, link, no_sideways_scroll
 from playwright.sync_api import expect
+from visiting import Visit, link, no_sideways_scroll
 
 pytestmark = pytest.mark.browser
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import Visit, link
 from playwright.sync_api import expect
 from server import settled
+from visiting import Visit, link
 
 
 @pytest.mark.browser

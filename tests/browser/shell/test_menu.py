@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Visit
 from server import PATIENCE, settled
+from visiting import Visit
 
 from ui.shell.menu import PAGES
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Visit
 from server import PATIENCE, is_live
+from visiting import Visit
 
 pytestmark = pytest.mark.browser
 WHERE = [

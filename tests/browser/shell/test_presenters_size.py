@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
-from conftest import Visit, no_sideways_scroll
 from playwright.sync_api import Page, expect
 from server import PATIENCE, is_live, settled
+from visiting import Visit, no_sideways_scroll
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[3]
@@ -56,12 +57,9 @@ def too_small(page: Page) -> list[tuple[str, float]]:
 
 @pytest.mark.parametrize("page_name", [*PAGES, *VIEWS])
 def test_nothing_is_smaller_than_18_pixels_on_a_projector(open_page: Visit, page_name: str) -> None:
-    page = open_page(width=1920, height=1080)  # one page first, so that the next one begins with the recording
-    page.add_init_script(ON_CANVAS)
-    page.goto(
-        f"{page.url.split('?')[0].rstrip('/')}/{page_name}{'&' if '?' in page_name else '?'}v=1&large=1",
-        timeout=PATIENCE,
-    )
+    page_name, _, params = page_name.partition("?")
+    asked = {**dict(parse_qsl(params)), "v": 1, "large": 1}
+    page = open_page(page_name, width=1920, height=1080, script=ON_CANVAS, **asked)
     page.locator(".hl-lead, .hl-stop-number, .hl-sheet").first.wait_for(timeout=PATIENCE)
     settled(page)
     assert too_small(page) == []

@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 import pytest
 from axe import faults, show_in
-from conftest import Visit
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from server import PATIENCE, is_live, settled
+from visiting import Visit
 
 pytestmark = pytest.mark.browser
 VIEW = {"v": 1, "text": "one mole & <b> of ☕", "layer": 2, "head": 5, "queries": "columns"}
@@ -148,3 +148,4 @@ def test_a_picture_is_drawn_here_and_costs_the_socket_little(open_page: Visit) -
         assert sum(received) - before <= 50_000
     scripts = [url for url in asked if "/media/" in url and url.endswith((".js", ".es"))]
     assert len(scripts) == 1
+    page.close()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import Visit, no_sideways_scroll
 from playwright.sync_api import expect
 from server import PATIENCE, is_live, settled
+from visiting import Visit, no_sideways_scroll
 
 pytestmark = pytest.mark.browser
 

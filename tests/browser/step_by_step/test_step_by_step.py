@@ -7,10 +7,10 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from conftest import link, no_sideways_scroll
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as TooLate
 from server import is_live, serve, settled
+from visiting import link, no_sideways_scroll
 
 from attn_core.text.numbers import number, percent
 from attn_core.walkthrough.head import run_stages

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import link, no_sideways_scroll
 from playwright.sync_api import Locator, Page, expect
 from server import PATIENCE, is_live, settled
+from visiting import link, no_sideways_scroll
 
 from ui.step_by_step.layout import TITLES
 

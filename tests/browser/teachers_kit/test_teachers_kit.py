@@ -6,8 +6,8 @@ import struct
 from pathlib import Path
 
 import pytest
-from conftest import Visit
 from playwright.sync_api import expect
+from visiting import Visit
 
 pytestmark = pytest.mark.browser
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Visit, link, no_sideways_scroll
 from playwright.sync_api import expect
 from server import is_live
+from visiting import Visit, link, no_sideways_scroll
 
 pytestmark = pytest.mark.browser
 

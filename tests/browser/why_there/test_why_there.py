@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import link, no_sideways_scroll
 from playwright.sync_api import expect
 from server import is_live, settled
+from visiting import link, no_sideways_scroll
 
 pytestmark = pytest.mark.browser
 DEEP = {"layer": 5, "head": 3, "query": 4, "key": 2}

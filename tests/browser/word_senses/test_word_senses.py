@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from conftest import no_sideways_scroll
 from playwright.sync_api import Page, expect
 from server import is_live, settled
+from visiting import no_sideways_scroll
 
 import attn_core as ac
 from attn_core.residual import geometry
