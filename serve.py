@@ -64,7 +64,7 @@ async def lifespan(app: Any) -> AsyncIterator[None]:
     metrics.watch(shared.STATE, lambda: loading.model(BUNDLED) is not None)
     metrics.start()
     loading.open_model(BUNDLED)
-    watch = asyncio.create_task(memory.keep_house(app._runtime))
+    watch = asyncio.create_task(memory.maintain(app._runtime))
     yield
     watch.cancel()
 

@@ -1,7 +1,7 @@
 """Models of the peft library: which of them are read, and the model that is inside.
 
-peft itself is not imported: a model of its is told by what it offers. Its adapters stand in modules of the model
-inside, whose wiring is found as it is; `capture/probing/own_pass.py` then compares a pass with a call of the owner's
+peft itself is not imported: one of its models is recognised by its attributes. Adapters stand in modules of the model
+inside, whose wiring is found with them; `capture/probing/own_pass.py` then compares a pass with a call of the owner's
 object.
 """
 

@@ -51,7 +51,7 @@ def name_of(kind: torch.dtype) -> str:
 
 
 def number_types_of(model: nn.Module) -> set[torch.dtype]:
-    """Those of a model's weights that are numbers with a fraction."""
+    """The floating-point types of a model's weights."""
     return {p.dtype for p in model.parameters() if p.is_floating_point()}
 
 

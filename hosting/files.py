@@ -54,4 +54,4 @@ def in_parts(app: ASGIApp, unread: Held, address: str, within: float, refused: R
 
 
 class _Refused(Exception):
-    """The answer was another one; ends the app's own."""
+    """Raised inside the app when its answer was replaced by the refusal, so that it sends no more."""

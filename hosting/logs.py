@@ -162,7 +162,7 @@ def _instead_of_others(ours: logging.Handler) -> None:
 
 
 def _died(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-    """What Python itself would write as bare lines, with the error's own words."""
+    """Log an error that nobody caught as a JSON line; Python would print it with its own words, which may be typed."""
     about = (kind, error or kind(), trace)
     logging.getLogger("headlight").error("a thread or a clean-up failed", exc_info=about)
 

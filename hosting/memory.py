@@ -43,8 +43,8 @@ def allow_descriptors(sessions: int) -> int:
     return max(10, (soft - 300) // 8)
 
 
-async def keep_house(runtime: Any, every: float = 5.0) -> None:
-    """For as long as the server runs: let go of sessions whose time is over, and show that the event loop turns.
+async def maintain(runtime: Any, every: float = 5.0) -> None:
+    """As long as the server runs: drop expired sessions, and note that the event loop still turns.
 
     Streamlit forgets an old session only when another one comes or goes; each holds three descriptors until then. A
     process whose event loop has stood still for a minute is ended by a thread of C, which needs no lock of Python's;

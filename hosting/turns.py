@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 @dataclass
 class _Turn:
-    """What somebody is having."""
+    """A turn that is being used."""
 
     address: str
     timer: asyncio.TimerHandle  # rings when it becomes late

@@ -80,14 +80,14 @@ def classify_heads(
 def _telling(
     streams: Iterator[StreamTrace], n: int, progress: Callable[[float], None]
 ) -> Iterator[tuple[StreamTrace, ...]]:
-    """Hands on the one stream of each sentence, and says what share of them was read."""
+    """Yields each sentence's stream, and reports what share of the sentences has been read."""
     for number, stream in enumerate(streams, 1):
         yield (stream,)
         progress(number / n)
 
 
 class _Noting:
-    """Hands on streams, and notes which tokens the rules point to in them."""
+    """Yields streams, and notes which tokens the rules point to in them."""
 
     def __init__(self, streams: Iterable[StreamTrace], n_texts: int) -> None:
         self.streams, self.n_texts = streams, n_texts

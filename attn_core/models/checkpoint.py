@@ -124,7 +124,7 @@ def _weights(folder: Path, called: str, config: Any, dtype: str) -> Any:
     except (ValueError, ImportError) as error:  # no such class for this head, or a quantised format
         raise UnsupportedFamily(f"{called} cannot be opened as {config.model_type}: {_first_line(error)}") from error
     _check_report(called, model, report)
-    _leave_out_unlearnt(model, report["missing_keys"])
+    _remove_untrained_pooler(model, report["missing_keys"])
     use_ours_always(model)
     return model.requires_grad_(False)
 
@@ -172,8 +172,8 @@ def _check_report(called: str, model: Any, report: dict[str, Any]) -> None:
         )
 
 
-def _leave_out_unlearnt(model: Any, missing: Collection[str]) -> None:
-    """Take out a pooler that the checkpoint does not have: it holds noise, and nobody learnt it."""
+def _remove_untrained_pooler(model: Any, missing: Collection[str]) -> None:
+    """Remove a pooler whose weights the checkpoint lacks: the library has filled it with random numbers."""
     base = model.base_model
     can_be_without = "add_pooling_layer" in inspect.signature(type(base).__init__).parameters
     if can_be_without and any("pooler" in key for key in missing) and getattr(base, "pooler", None) is not None:

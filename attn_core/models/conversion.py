@@ -126,7 +126,7 @@ def _hash(file: Path) -> str:
 
 
 class _disk_explained:
-    """Turn a full or forbidden disk into a sentence."""
+    """Raise CannotFetch with a sentence where the disk is full or may not be written to."""
 
     def __init__(self, called: str) -> None:
         self.called = called

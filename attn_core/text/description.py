@@ -94,7 +94,7 @@ def _pieces(tokenizer: Any, ids: list[int], target: bool) -> list[str]:
 
 
 def _special(tokenizer: Any, ids: list[int]) -> list[bool]:
-    """[UNK] and [MASK] stand for a word of the sentence, so they are not special, unless they double as a frame."""
+    """[UNK] and [MASK] stand for a word of the sentence, so they are not special, unless they also frame texts."""
     frame = {tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id}
     said = {tokenizer.unk_token_id, tokenizer.mask_token_id} - frame
     special = set(tokenizer.all_special_ids) - said

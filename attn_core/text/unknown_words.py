@@ -16,17 +16,19 @@ from typing import Any
 from attn_core.text import tokens as text_tokens
 from attn_core.text.tokens import Tokens
 
-CRUMBS = 1.6  # pieces a word from which a text has fallen apart; English sentences have up to 1.5 in English models
+MANY_PIECES = (
+    1.6  # pieces a word from which a text has fallen apart; English sentences have up to 1.5 in English models
+)
 SHORTEST = 4  # words below which a few rare ones say nothing about the language
 MARK = "°"  # set behind a word, as typed, that the model has not met
 
 
 def falls_apart(tokens: Tokens) -> bool:
-    """Whether a model has cut a text into crumbs, or does not know its letters: it hardly learnt this language."""
+    """Whether a text was split into many pieces a word, or holds letters that the model lacks: not its language."""
     pieces = [word for word, special in zip(tokens.words, tokens.special, strict=True) if not special]
     words = {word for word in pieces if word is not None}
     unknown = sum("[UNK]" in label or "<unk>" in label for label in tokens.labels)
-    return unknown >= 2 or (len(words) >= SHORTEST and len(pieces) >= CRUMBS * len(words))
+    return unknown >= 2 or (len(words) >= SHORTEST and len(pieces) >= MANY_PIECES * len(words))
 
 
 class TextReader:

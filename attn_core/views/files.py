@@ -166,14 +166,14 @@ def for_paper(made: go.Figure, caption: str, width: int = WIDTH) -> go.Figure:
 
 
 def for_slide(made: go.Figure) -> go.Figure:
-    """A light figure on white, in the page's letters, without what is there for clicks alone; as wide as it is."""
+    """A light figure on white, in the page's letters, without invisible markers; as wide as it is."""
     made.data = [trace for trace in made.data if not _unseen(trace)]
     made.update_layout(paper_bgcolor="#ffffff", plot_bgcolor="#ffffff", title=None, font_family=SANS)
     return made
 
 
 def _unseen(trace: Any) -> bool:
-    """Whether it is there for clicks alone."""
+    """Whether a part of a figure is an invisible marker, which only takes clicks."""
     opacity = trace.marker.opacity if trace.type == "scatter" else None
     return isinstance(opacity, int | float) and opacity == 0
 

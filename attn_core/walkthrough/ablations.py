@@ -41,7 +41,7 @@ def permuted_weights(weights: AttentionWeights) -> AttentionWeights:
 
 
 def raw_weights(masked: Tensor) -> Tensor:
-    """What is left without a softmax: the scores themselves, and nothing from where looking is not allowed."""
+    """The weights where the softmax is left out: the scores themselves, and 0 in masked cells."""
     return masked.masked_fill(masked == -math.inf, 0.0)
 
 

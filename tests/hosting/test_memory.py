@@ -21,7 +21,7 @@ def stands_still():
 
 async def main():
     runtime = SimpleNamespace(_session_mgr=SimpleNamespace(_session_storage=None))
-    watch = asyncio.create_task(memory.keep_house(runtime, every=0.2))
+    watch = asyncio.create_task(memory.maintain(runtime, every=0.2))
     await asyncio.sleep({turns})
     print("lived", flush=True)
     {then}

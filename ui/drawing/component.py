@@ -55,7 +55,7 @@ def component(name: str, script: str) -> Callable[..., Any]:
 
 @cache
 def _root() -> Path:
-    """A folder of this process, kept to its end."""
+    """The folder of the components' scripts, which is removed when this process ends."""
     root = Path(_kept().name)
     (root / _FOLDER).mkdir()
     return root

@@ -56,7 +56,7 @@ def hold_drawn(places: tuple[int, int], pictures: int) -> None:
 
 
 def made_in_turn(make: Callable[[], T]) -> T:
-    """What takes 100 to 200 MB while it is made: a file, made or read, or the trace of a recording. One at a time."""
+    """Run `make` when nobody else runs such work, which takes 100 to 200 MB: a file, or a recording's trace."""
     with passes.place(_making, DOWNLOAD_WAIT):
         return make()
 

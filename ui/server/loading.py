@@ -103,9 +103,9 @@ def _load(state: SharedState, job: Job) -> None:
 
 
 def _set_aside() -> None:
-    """Take what lives long out of the garbage collector's way: it would look through all of torch each time, 0.2 s.
+    """Exclude long-lived objects from garbage collection, which would look through all of torch each time, 0.2 s.
 
-    What was set aside before is looked through once more, or a visitor's page of that moment would stay for ever.
+    Objects that were excluded before are collected once more, or a visitor's page of that moment would stay for ever.
     """
     gc.unfreeze()
     gc.collect()

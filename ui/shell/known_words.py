@@ -32,7 +32,7 @@ def popover(model_name: str) -> None:
 
 
 def explain_language(entry: Entry, tokens: Tokens) -> None:
-    """A line about a text that a model of one language has cut into crumbs, and about a model that reads it."""
+    """A line about a text that a model of one language splits into many pieces a word, and a model that reads it."""
     if entry.language and falls_apart(tokens):
         way = WORDS.text("language.many", "here" if MULTILINGUAL in CATALOGUE else "elsewhere")
         widgets.note(f"{WORDS.text('language.learnt', title=entry.title, language=entry.language)} {way}")

@@ -63,13 +63,13 @@ def _walked(subject: StepSubject) -> str:
 
 
 def the_same(subject: StepSubject) -> None:
-    """Between the pocket-size head and the real one."""
+    """The line between the pocket-size head and the real one: the same step in the model."""
     said = WORDS.html("start.same", head=subject.head_name)
     st.html(f'<div class="hl-same">{said} {provenance("live")}</div>')
 
 
 def whose(page: Page) -> None:
-    """Whose numbers: a head of the model, or the pocket-size one."""
+    """The switch between a head of the model and the pocket-size one, whose numbers can be reset."""
     controls.switch(WEIGHTS)
     if page.state["weights"] == "toy":
         st.button("Reset the numbers", on_click=editors.reset, key="toy_reset")

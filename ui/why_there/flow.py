@@ -22,6 +22,7 @@ from attn_core.prediction.next_token import TokenPrediction, next_words, predict
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent, signed
 from attn_core.tolerances import SMALLEST
+from attn_core.traces.block import BlockKind
 from ui import words
 from ui.drawing import markup
 from ui.server import shared
@@ -189,7 +190,7 @@ def offered_words(viewed: StreamView) -> list[TokenPrediction]:
     if stream.name != "self" or not predicts(stream):
         return []
     try:
-        if any(stream.block(layer) == "post-norm" for layer in range(stream.n_layers)):
+        if any(stream.block(layer) == BlockKind.POST_NORM for layer in range(stream.n_layers)):
             return []
         return next_words(stream, OFFERED, position=viewed.query)
     except HeadlightError:

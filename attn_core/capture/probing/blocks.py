@@ -36,7 +36,7 @@ def _join(record: ProbeRecord, site: Site, following: list[Site]) -> Site:
 
 
 def _linked(record: ProbeRecord, sites: tuple[Site, ...], last_states: dict[str, Tensor]) -> tuple[Site, ...]:
-    """Keep the second half of blocks only where each next block, or the model's own last word, goes on from it.
+    """Keep the second half of blocks only where the next block, or the model's last states, goes on from it.
 
     Where other layers lie between two attentions (Mamba's, a second MLP), one of them may have been taken for the MLP.
     """
@@ -61,9 +61,9 @@ def _reader(site: Site) -> str:
 
 
 def _leaving(record: ProbeRecord, sites: tuple[Site, ...], i: int, last_states: dict[str, Tensor]) -> Event | None:
-    """What the model ends a stream with, after a last block: its sum, or the final norm of it. None if it is neither.
+    """The tensor that the model gives as a stream's last states: the sum after its last block, or the final norm of it.
 
-    A model that goes on into another space after that (OPT-350m) has no word in this.
+    None where it is neither. Last states of another width (OPT-350m projects them) are not compared.
     """
     site = sites[i]
     stop = record.attention[i + 1].time if i + 1 < len(sites) else 1 << 60

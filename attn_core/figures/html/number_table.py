@@ -73,7 +73,7 @@ def product(left: Matrix, right: Matrix, result: Matrix) -> Markup:
 
 
 def _table(matrix: Matrix, place: str, turns: dict[tuple[int, int], int]) -> Markup:
-    """`turns` says which cells light up, and as the how-manieth."""
+    """A matrix as a table; `turns` maps each highlighted cell (row, column) to its place in the order."""
     head = Markup("")
     if matrix.columns:
         corner = Markup("<td></td>") if matrix.rows else ""
