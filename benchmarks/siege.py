@@ -24,7 +24,8 @@ from typing import Any
 
 from websockets.exceptions import WebSocketException
 
-from benchmarks.attacks import ATTACKS, Stop
+from benchmarks.attacks import ATTACKS
+from benchmarks.attacks.client import Stop
 from benchmarks.browser import app
 from benchmarks.load import Visitor, headline, public_settings, resident, truth
 from benchmarks.tables import report

@@ -169,7 +169,7 @@ class StreamView:
             return shared.memoize(self.trace, _timed_pass, self)
 
     def shuffled(self, seed: int) -> StreamTrace:
-        """This stream over the same words in another order; between two sentences it is the keys that are mixed."""
+        """This stream over the same words in another order; between two sentences it is the keys that are shuffled."""
         source, target = passes.sentences_of(self.trace)
         if self.reader.name == "decoder":
             target = {"target": _shuffled(self.queries, seed)}

@@ -54,7 +54,7 @@ class GradientStream(StreamTrace):
         return self._nodes[what, self.name, layer, head]
 
     def _of_heads(self, what: str, layer: int) -> Tensor:
-        return torch.stack([self._of_head(what, layer, head) for head in range(self._call(layer).n_heads)])
+        return torch.stack([self._of_head(what, layer, head) for head in range(self._call(layer).n_heads)])  # [head, …]
 
     def _of_layer(self, layer: Layer, tap: Tap | None, what: str) -> Tensor:
         return layer.tap(tap, what)

@@ -141,6 +141,6 @@ def _row(parts: Part, row: int) -> Part:
 def _joined(rows: Sequence[Part]) -> Part:
     """The rows' tensors as a batch again; where a row needs a key of its own for each head, all of them get one."""
     most = max(part.shape[1] for _, key, value in rows for part in (key, value))
-    query = torch.cat([row[0] for row in rows])
+    query = torch.cat([row[0] for row in rows])  # [row, head, query, d_head]
     key, value = (torch.cat([repeat_groups(row[i], most) for row in rows]) for i in (1, 2))
     return query, key, value

@@ -144,7 +144,7 @@ def _inputs(
         sound = torch.as_tensor(np.asarray(audio), dtype=torch.float32)
         if sound.dim() != 2:
             raise HeadlightError(f"Sound must be a spectrogram [mel, frame]; this has shape {list(sound.shape)}.")
-        given: dict[str, Tensor] = {"input_features": sound[None]}
+        given: dict[str, Tensor] = {"input_features": sound[None]}  # [1, band, frame]
         source = positions.of_frames(model.hf.config.max_source_positions, sound.shape[1])
     else:
         source = model.read_sentence(text)

@@ -87,7 +87,7 @@ def flow(stream: StreamTrace, measure: str = "alti", *, progress: Callable[[floa
         edges.append(_rollout(stream, layer) if measure == "rollout" else _edges(stream, layer, measure))
         if progress is not None:
             progress((layer + 1) / stream.n_layers)
-    return Flow(measure, np.stack(edges))
+    return Flow(measure, np.stack(edges))  # [layer, query, key + 1]
 
 
 def disagreement(one: Floats, other: Floats) -> float:
@@ -157,7 +157,7 @@ class LayerParts:
     @classmethod
     def of(cls, stream: StreamTrace, layer: int) -> LayerParts:
         patterns = stream.patterns(layer).astype(np.float64)
-        moved = np.stack([_moved(stream, layer, head) for head in range(stream.n_heads)])
+        moved = np.stack([_moved(stream, layer, head) for head in range(stream.n_heads)])  # [head, key, d_model]
         constant = np.tile(stream.output_bias(layer).astype(np.float64), (patterns.shape[1], 1))
         for head, replaced in stream._layer(layer).call.replaced.items():
             rows = replaced.rows.numpy()
@@ -188,7 +188,7 @@ class LayerParts:
         return frozen_norm(partial(stream.block_norm, layer, "attention"), entered + self._output())
 
     def _output(self) -> Floats:
-        output: Floats = np.einsum("hqk,hkd->qd", self.patterns, self.moved) + self.constant
+        output: Floats = np.einsum("hqk,hkd->qd", self.patterns, self.moved) + self.constant  # [query, d_model]
         return output
 
 

@@ -51,7 +51,7 @@ class LogitTop:
         for edges, brought in zip(found.edges[::-1], self.brought[::-1], strict=True):
             rows.insert(0, carried_down(rows[0][None], edges)[0] + np.append(brought, 0.0))
         rows[0][self.token] += self.own
-        return LogitFlow(self, np.stack(rows))
+        return LogitFlow(self, np.stack(rows))  # [layer + 1, token + 1]
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,7 +64,7 @@ def _previous(may_look: Bools, painted: Cells) -> Bools:
     """The token before; the first token looks at itself."""
     n_query, n_key = may_look.shape
     before = np.minimum(np.maximum(np.arange(n_query) - 1, 0), n_key - 1)
-    result: Bools = np.arange(n_key)[None, :] == before[:, None]
+    result: Bools = np.arange(n_key)[None, :] == before[:, None]  # [1, key] == [query, 1]
     return result
 
 

@@ -43,10 +43,10 @@ def shuffled(ids: Sequence[int], special: Sequence[bool], seed: int) -> list[int
     """The same tokens in another order; special tokens keep their places."""
     places = [i for i, is_special in enumerate(special) if not is_special]
     order = np.random.default_rng(seed).permutation(places)
-    mixed = list(ids)
+    reordered = list(ids)
     for to, source in zip(places, order, strict=True):
-        mixed[to] = ids[source]
-    return mixed
+        reordered[to] = ids[source]
+    return reordered
 
 
 def mean_patterns(streams: Iterable[TraceReader]) -> list[Floats]:

@@ -60,7 +60,7 @@ class StreamReading:
         """How well the heads of a layer follow a rule; None where it means nothing."""
         if (layer, kind) not in self._scores:
             cells = KINDS[kind].cells_in(self.context)
-            may_look = self.stream.may_look(layer) & self.asks[:, None]
+            may_look = self.stream.may_look(layer) & self.asks[:, None]  # [query, key] & [query, 1]
             found = None if cells is None else score_rule(self.pattern(layer), cells, may_look, self.sink)
             self._scores = {(layer, kind): found}
         return self._scores[layer, kind]

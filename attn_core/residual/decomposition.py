@@ -238,7 +238,7 @@ def stream_contributions(
 
     def gather(kind: str) -> Array:
         found = [[p.vector for p in block.parts if p.kind == kind] for block in blocks]
-        return np.stack([np.sum(vectors or nothing, axis=0) for vectors in found])
+        return np.stack([np.sum(vectors or nothing, axis=0) for vectors in found])  # [layer, d_model]
 
     # a list of heads a layer, each [d_model] → [layer, head, d_model]
     heads = np.stack([[part.vector for part in block.parts if part.kind == "head"] for block in blocks])

@@ -27,7 +27,7 @@ def norm(vectors: Array) -> Array:
 
 def unit(vector: Array) -> Array:
     """The direction of each vector, with length 1; a vector without length stays zero, since it has no direction."""
-    length = norm(vector)[..., None]
+    length = norm(vector)[..., None]  # [...] → [..., 1]
     return np.divide(vector, length, out=np.zeros(np.shape(vector)), where=length > 0)
 
 

@@ -102,7 +102,7 @@ def direct_logit_attribution(
     parts, constant = direct_logits(added.parts(), norm, row, bias)
     n_layers, n_heads = added.heads.shape[:2]
     heads, rest = parts[1 : 1 + n_layers * n_heads].reshape(n_layers, n_heads), parts[1 + n_layers * n_heads :]
-    biases, mlp, _, patches = rest.reshape(4, n_layers)
+    biases, mlp, _, patches = rest.reshape(4, n_layers)  # [4·layer] → [layer] each
     logit = float(stream.logits(token)[word])
     return LogitAttribution(heads, biases, mlp, float(parts[0]), constant, logit, patches)
 

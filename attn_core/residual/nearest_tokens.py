@@ -104,7 +104,7 @@ def _ends(
 ) -> list[NearestTokens]:
     """For each of `wanted`: the words with the largest scores (True) or with the smallest."""
     targets = torch.as_tensor(np.asarray(vectors), dtype=torch.float32)
-    targets = targets / _lengths(targets)[:, None] if measure == "cosine" else targets
+    targets = targets / _lengths(targets)[:, None] if measure == "cosine" else targets  # ÷ [vector, 1]
     ends = [_Best(len(targets), min(count, len(matrix)), largest) for largest in wanted]
     total, squares = torch.zeros(len(targets), dtype=torch.float64), torch.zeros(len(targets), dtype=torch.float64)
     for start in range(0, len(matrix), chunk):

@@ -72,8 +72,8 @@ def read(trace: Trace, pieces: Sequence[int]) -> Occurrence:
     heads = [np.mean([trace.heads_delta_e(layer, piece) for piece in own], axis=0) for layer in layers]
     return Occurrence(
         route=np.stack([trace.embedding(layer)[own].mean(axis=0) for layer in range(trace.n_layers + 1)]),
-        heads=np.stack(heads),
-        mlp=np.stack([trace.mlp_added(layer)[own].mean(axis=0) for layer in layers]),
+        heads=np.stack(heads),  # [layer, head, d_model]
+        mlp=np.stack([trace.mlp_added(layer)[own].mean(axis=0) for layer in layers]),  # [layer, d_model]
     )
 
 

@@ -56,8 +56,8 @@ def _one_channel(file: SoundFile) -> Samples:
     """The mean of the channels, a second at a time: eight of them, whole, would take 180 MB."""
     most = int(LONGEST * file.samplerate) + 1
     parts = file.blocks(blocksize=file.samplerate, frames=most, dtype="float32", always_2d=True)
-    mixed: list[Samples] = [part.mean(axis=1) for part in parts]
-    return np.concatenate(mixed) if mixed else np.zeros(0, np.float32)
+    means: list[Samples] = [part.mean(axis=1) for part in parts]
+    return np.concatenate(means) if means else np.zeros(0, np.float32)
 
 
 def _check(file: SoundFile) -> None:

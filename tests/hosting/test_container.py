@@ -12,7 +12,7 @@ from hosted import Server, copy_image, hosted, image_environment
 from page_driver import VIEWS
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
-from benchmarks.attacks import Saver
+from benchmarks.attacks.files import Saver
 from benchmarks.load import Visitor, plain
 
 PAGES = ["", *sorted(file.stem for file in (Path(__file__).parents[2] / "pages").glob("*.py"))]

@@ -162,7 +162,7 @@ def _is_norm(model: nn.Module, entered: Event, left: Event) -> bool:
     """
     one, module = entered.value[1:2], model.get_submodule(left.tap.module)
     half = one.shape[-1] // 2
-    other = torch.cat([one[:, :half], 3 * one[:, half:]], dim=-1)
+    other = torch.cat([one[:, :half], 3 * one[:, half:]], dim=-1)  # [token, features], of two scales
     try:
         alone, long, longer, changed = module(one), module(1e4 * one), module(1e5 * one), module(other)
     except Exception:  # it wants to know what else there is

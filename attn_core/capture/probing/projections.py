@@ -100,9 +100,9 @@ def _affine(module: nn.Module, record: ProbeRecord, entered: Event, left: Event)
         return False
     if not isinstance(given, Tensor) or given.shape != (len(rows), left.value.shape[-1]):
         return False
-    *own, zero, total, mixed = given
+    *own, zero, total, combined = given
     first, last = own[0], own[-1]
-    pairs = ((torch.stack(own), left.value), (first + last - zero, total), (2 * first - 3 * last + 2 * zero, mixed))
+    pairs = ((torch.stack(own), left.value), (first + last - zero, total), (2 * first - 3 * last + 2 * zero, combined))
     return all(parity.same(ours, theirs) for ours, theirs in pairs)
 
 
@@ -164,7 +164,7 @@ def _cut(output: Tensor, heads: Tensor, exact: bool) -> tuple[tuple[int, ...], f
 
 
 def _gather(output: Tensor, offsets: tuple[int, ...], d_head: int) -> Tensor:
-    return torch.stack([output[:, o : o + d_head] for o in offsets])
+    return torch.stack([output[:, o : o + d_head] for o in offsets])  # [token, n] → [head, token, d_head]
 
 
 def turned_by_position(plain: Tensor, captured: Tensor) -> bool | None:

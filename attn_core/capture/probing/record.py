@@ -104,7 +104,7 @@ class ProbeRecorder:
                 query=call.query[0].clone(),
                 key=call.key[0].clone(),
                 value=call.value[0].clone(),
-                output=call.output[0].flatten(-2).clone(),
+                output=call.output[0].flatten(-2).clone(),  # [query, head, d_head] → [query, head·d_head]
                 pointer=call.output.data_ptr(),
                 originals={name: getattr(call, name) for name in ("query", "key", "value", "output")},
                 rules=AttentionRules(
@@ -119,7 +119,7 @@ class ProbeRecorder:
             if tensor.is_floating_point() and tensor.dim() in (2, 3) and tensor.numel():
                 self.time += 1
                 self.record.originals.append(tensor)
-                value = tensor.reshape(-1, tensor.shape[-1]).clone()
+                value = tensor.reshape(-1, tensor.shape[-1]).clone()  # […, features] → [token, features]
                 event = Event(Tap(module, side, slot, call), self.time, value, tensor.data_ptr())
                 self.record.events.append(event)
                 self.record.by_tap[event.tap] = event

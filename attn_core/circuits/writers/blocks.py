@@ -86,7 +86,9 @@ def _add_attention(written: ResidualWriters, call: StreamTrace, layer: int) -> N
     if rows is None or not rows.all():
         _add_heads(written, call, layer, shift, None if rows is None else ~rows[:, None])
     if rows is not None:
-        put: Floats = call.attention_added(layer)[tokens].astype(np.float64) * rows[:, None]
+        put: Floats = (
+            call.attention_added(layer)[tokens].astype(np.float64) * rows[:, None]
+        )  # [token, d_model] · [token, 1]
         written.add(Writer(f"{prefix}attention patch {layer}", "patch", call.name, layer), lambda: put)
     if block is BlockKind.POST_NORM:
         x = call.embedding(layer)[tokens].astype(np.float64) + call.attention_added(layer)[tokens]

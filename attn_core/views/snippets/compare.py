@@ -42,17 +42,17 @@ def _panel(panel: ComparedPanel) -> list[str]:
         model = f"baselines.random_weights({model})"
     if panel.shows != "shuffled":
         return [f"{one} = ac.trace({model}, {read}){call}.pattern({panel.layer}, {panel.head})"]
-    mixed, kept = _mixed(panel)
+    shuffled, kept = _shuffled(panel)
     return [
-        f"tokens = ac.trace({model}, {read}){stream_of(panel.stream).removeprefix('trace')}.{mixed}",
+        f"tokens = ac.trace({model}, {read}){stream_of(panel.stream).removeprefix('trace')}.{shuffled}",
         f"orders = (baselines.shuffled(tokens.ids, tokens.special, seed) for seed in range({panel.orders}))",
         f"streams = (ac.trace({model}, {kept}).stream({panel.stream!r}) for order in orders)",
         f"{one} = baselines.mean_patterns(streams)[{panel.layer}][{panel.head}]",
     ]
 
 
-def _mixed(panel: ComparedPanel) -> tuple[str, str]:
-    """(the tokens whose order is mixed, the arguments of `ac.trace` with an `order` of them)."""
+def _shuffled(panel: ComparedPanel) -> tuple[str, str]:
+    """(the tokens whose order is shuffled, the arguments of `ac.trace` with an `order` of them)."""
     if panel.stream == "self":
         return "key_tokens", "order"
     source, target = (panel.trace.stream(side).tokens.ids for side in ("encoder", "decoder"))
