@@ -49,6 +49,10 @@ def test_two_equal_words_are_told_apart_by_where_they_stand() -> None:
     )
 
 
+def test_a_word_that_occurs_twice_carries_its_position_and_one_that_does_not_stays_plain() -> None:
+    assert headlines.disambiguated_labels(["the", "cat", "the"], [1, 2, 13]) == ["the₁", "cat", "the₁₃"]
+
+
 def test_a_row_that_is_hidden_says_so() -> None:
     hidden = np.full(6, np.nan)
     assert "is hidden" in said(headlines.lead(hidden, LABELS, SPECIAL, 4, "head 0.3"))

@@ -271,6 +271,8 @@ def test_panels_in_a_file(scale: Any) -> None:
     assert [plain(note.text) for note in figure.layout.annotations] == ["AMiniLM", "A − B"]
     assert figure.layout.annotations[0].x < figure.layout.annotations[1].x
     assert figure.layout.xaxis.domain[1] < figure.layout.xaxis2.domain[0]
+    for axis in (figure.layout.yaxis, figure.layout.yaxis2):
+        assert tuple(axis.range) == (2.5, -0.5) and words_along(axis) == ROWS  # the first word is on top
 
 
 def test_links_in_a_file_are_those_of_the_chosen_word() -> None:
