@@ -15,10 +15,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 from plotly.colors import sample_colorscale
 
 import attn_core as ac
 from attn_core.__main__ import main
+from attn_core.figures.colours import SEQUENTIAL, channels
 from attn_core.figures.paper.vectors import with_vector_cells
 from attn_core.heads import baselines
 from attn_core.views import files
@@ -199,7 +201,26 @@ def test_a_picture_shows_its_labels_and_its_caption(causal):
     made = files.picture(View(causal, 0, 1, query=2), "svg").decode()
     assert "creature" in made and "head 0.1" in made and "query (asks)" in made and "Headlight 0.1.0" in made
     assert "data:image/png" not in made  # cells are vectors
-    assert files.picture(View(causal), "png").startswith(b"\x89PNG\r\n")
+
+
+def test_a_bitmap_has_the_pictures_size_and_its_masked_cells_are_hatched(causal):
+    view, n = View(causal, 0, 1, query=2), len(causal.tokens)
+    figure = files.for_paper(files.figure(view), view.caption())
+    image = Image.open(io.BytesIO(files.picture(view, "png"))).convert("RGB")
+    assert image.size == (3 * 760, 3 * int(figure.layout.height))  # three of the file's pixels make one
+    margin = figure.layout.margin
+    wide, high = 760 - margin.l - margin.r, figure.layout.height - margin.t - margin.b
+    nothing = tuple(channels(SEQUENTIAL["light"][0]))
+
+    def colours_of(query, key):
+        left, top = margin.l + key * wide / n, margin.t + query * high / n
+        box = [3 * (left + 3), 3 * (top + 3), 3 * (left + wide / n - 3), 3 * (top + high / n - 3)]
+        return {colour for _, colour in image.crop(tuple(map(round, box))).getcolors(100_000)}
+
+    for query, key in ((0, n - 1), (3, 5), (n - 2, n - 1)):
+        assert nothing not in colours_of(query, key) and len(colours_of(query, key)) > 1
+    for query, key in ((0, 0), (5, 3), (n - 1, n - 2)):
+        assert len(colours_of(query, key)) == 1
 
 
 def test_a_column_of_a_paper_has_letters_that_can_be_read(causal):
