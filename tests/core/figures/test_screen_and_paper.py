@@ -1,23 +1,21 @@
 """One description, two drawings: what the canvas draws of a packet is what the saved picture draws of the same packet.
 
-The canvas' own calls are recorded in a real browser (which box has which colour, which word stands where in which ink)
+The canvas' own calls are recorded (which box has which colour, which word stands where in which ink)
 and compared, cell by cell, with the traces of the figure for paper, in both themes.
 """
 
 from __future__ import annotations
 
-import base64
 import re
+from collections.abc import Callable
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import BrowserContext
-from visiting import tabs
+from canvas_recorder import Recorder
 
-from attn_core.figures import colours, scripts
+from attn_core.figures import colours
 from attn_core.figures.canvas import panels as canvas_panels
 from attn_core.figures.canvas.boxes import boxes
 from attn_core.figures.canvas.heads import pack_kinds, pack_patterns, pack_values
@@ -28,38 +26,34 @@ from attn_core.figures.canvas.panels import Panel, pack_panels
 from attn_core.figures.paper.draw import drawn
 from attn_core.text import numbers
 
-pytestmark = pytest.mark.browser
-THEMES = ("light", "dark")
 WORDS = ["the", "<b>", "ox"]
 CAUSAL = np.tril(np.ones((3, 3), bool))
 PATTERN = np.array([[1, 0, 0], [0.7, 0.3, 0], [0.05, 0.45, 0.5]])
 MEANINGS = {"previous token": "looks one back", "induction": "copies", "same position": "looks at itself"}
 
-RECORD = (Path(__file__).parent / "record_canvas.js").read_text().rstrip().removesuffix(";")
 
-
-@pytest.fixture(params=THEMES)
-def on_screen(request: pytest.FixtureRequest, visitors: BrowserContext):
+@pytest.fixture
+def on_screen(recorder: Recorder, theme: str) -> Callable[..., dict[str, Any]]:
     """Draw a packet with a picture's JavaScript; gives what was drawn, and the theme that it was drawn in."""
-    with tabs(visitors) as new_tab:
-        page = new_tab()
-        page.set_viewport_size({"width": 1000, "height": 1400})
-        page.emulate_media(color_scheme=request.param)
-        page.set_content('<!doctype html><meta name="color-scheme" content="light dark"><body></body>')
 
-        def draw(
-            name: str, packet: bytes, view: dict[str, Any] | None = None, *, has_pixels: bool = False
-        ) -> dict[str, Any]:
-            asked = {"script": plain(name), "packet": base64.b64encode(packet).decode(), "view": view or {}}
-            asked["hasPixels"] = has_pixels
-            return {**page.evaluate(RECORD, asked), "theme": request.param}
+    def draw(name: str, packet: bytes, view: dict[str, Any] | None = None) -> dict[str, Any]:
+        seen = recorder.draw(name, packet, view=view or {}, theme=theme)
+        drawn_ = [record for canvas in seen.all("canvas") for record in canvas["drawn"]]
 
-        yield draw
+        def each(what: str) -> list[dict[str, Any]]:
+            return [record for record in drawn_ if record["what"] == what]
 
+        return {
+            "rects": [[*rect["box"], rect["colour"]] for rect in each("rect")],
+            "words": [[text["text"], *text["at"], text["colour"]] for text in each("text")],
+            "lines": [(line["path"], line["colour"], line.get("alpha", 1), line["width"]) for line in each("line")],
+            "stamps": [stamp["cells"] for stamp in each("stamp")],
+            "legend": [part["says"] for legend in seen.all(".legend") for part in legend["inside"]],
+            "text": " ".join(figure["says"] for figure in seen.all(".figure")),
+            "theme": theme,
+        }
 
-def plain(name: str) -> str:
-    """A picture's module as a plain script that leaves `draw`."""
-    return scripts.module(name).partition("\nexport default ")[0].replace("\nexport function draw(", "\nfunction draw(")
+    return draw
 
 
 def squares(drawn_: dict[str, Any], shape: tuple[int, int]) -> list[list[str]]:
@@ -159,19 +153,12 @@ def test_a_kind_a_head(on_screen) -> None:
 def test_a_pattern_a_head(on_screen, scale) -> None:
     packet = pack_patterns([np.stack([PATTERN, PATTERN.T])], 1, WORDS, may_look=CAUSAL)
     view = {"scale": scale, "selected": [0, 1]}
-    seen, figure = on_screen("overview", packet, view, has_pixels=True), drawn(packet, view)
+    seen, figure = on_screen("overview", packet, view), drawn(packet, view)
     bar = unpack(packet)[0]["bar"]
     tiles = [trace for trace in figure.data if trace.meta != "masked"]
-    width, data = seen["pixels"]
-    pixels = np.array(data).reshape(-1, width, 4)
-    for (left, top, side), tile in zip(seen["tiles"], tiles, strict=True):
-        for row, line in enumerate(fill_of(tile, bar, seen["theme"], scale)):
-            for column, colour in enumerate(line):
-                if colour:  # what is masked is hatched on screen, grey on paper
-                    at = pixels[round(top + (row + 0.5) * side / 3), round(left + (column + 0.5) * side / 3), :3]
-                    np.testing.assert_allclose(at, colours.channels(colour), atol=2)
-                else:
-                    assert not CAUSAL[row, column]
+    for stamp, tile in zip(seen["stamps"], tiles, strict=True):
+        same_colours([[colour or "" for colour in row] for row in stamp], fill_of(tile, bar, seen["theme"], scale))
+        assert [[colour is None for colour in row] for row in stamp] == (~CAUSAL).tolist()  # hatched, grey on paper
     assert spaces(seen["legend"][0]) == bar_words(tiles[0])
     (frame,) = figure.layout.shapes
     assert (frame.x0, frame.y0) == (0.5, -0.5)
