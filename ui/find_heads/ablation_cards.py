@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from attn_core.traces.stream import StreamTrace
 
 WORDS = words.beside(__file__)
-FILL = choice("fill", {name: each.title for name, each in REPLACEMENTS.items()}, label="In its place")
-PARAMS = [OFF, FILL]
+REPLACEMENT = choice("fill", {name: each.title for name, each in REPLACEMENTS.items()}, label="In its place")
+PARAMS = [OFF, REPLACEMENT]
 
 
 def switched_off(viewed: StreamView) -> Heads:
@@ -49,7 +49,7 @@ def _toggle(layer: int, head: int) -> None:
 
 def draw(viewed: StreamView) -> str:
     """All three cards; gives the headline, as HTML."""
-    off, replacement, cells = switched_off(viewed), st.session_state["fill"], painted(viewed)
+    off, replacement, cells = switched_off(viewed), st.session_state[REPLACEMENT.name], painted(viewed)
     after = _without(viewed, off, replacement, cells) if off else viewed.reader
     change = effect(viewed.reader, after, viewed.query)
     left, right = st.columns([52, 48], gap="medium")
@@ -74,7 +74,7 @@ def draw(viewed: StreamView) -> str:
 
 def lines(viewed: StreamView) -> str:
     """The lines of Python that switch the same heads off; "" where none is."""
-    off, replacement = switched_off(viewed), st.session_state["fill"]
+    off, replacement = switched_off(viewed), st.session_state[REPLACEMENT.name]
     return snippets.without(viewed.trace, viewed.stream, off, viewed.query, replacement, painted(viewed)) if off else ""
 
 
@@ -106,7 +106,7 @@ def _settings(viewed: StreamView, off: Heads) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         names = [f"{visible(label)} ({i})" for i, label in enumerate(viewed.queries.labels)]
         controls.word_picker("effect_word", names, viewed.query, choose_word, labelled=True, width=150)
-        controls.pick(FILL, width=220, labelled=True)
+        controls.pick(REPLACEMENT, width=220, labelled=True)
     st.multiselect("Heads that are off", every, key="off_heads", on_change=set_off, placeholder="none")
 
 

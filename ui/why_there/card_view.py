@@ -35,12 +35,12 @@ WORDS = words.beside(__file__, "card.toml")
 SLOW = 2.0  # seconds; what takes longer is announced
 
 
-def draw(page: Page, views: Callable[[], object]) -> None:
-    """The whole view; `views` draws the switch between the page's views."""
+def draw(page: Page, draw_switch: Callable[[], object]) -> None:
+    """All of it; `draw_switch` draws the switch between score, flow and card."""
     headline = st.container(gap=None)
     viewed = stream.of(page)
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="pickers"):
-        views()
+        draw_switch()
         controls.stepper(LAYER, viewed.n_layers - 1, ("K", "J"))
         controls.stepper(HEAD, viewed.n_heads - 1, ("H", "L"))
     stream.switches(viewed)

@@ -38,13 +38,13 @@ PARAMS = [FLOW, TOP, NTH]
 COST = 16  # passes' worth of work for each token squared
 
 
-def draw(page: Page, views: Callable[[], object]) -> None:
-    """The whole view; `views` draws the switch between the page's views."""
+def draw(page: Page, draw_switch: Callable[[], object]) -> None:
+    """All of it; `draw_switch` draws the switch between score, flow and card."""
     headline = st.container(gap=None)
     viewed = stream.of(page).without(page.state["off"], page.state["parts_off"])
     pickers = st.container(horizontal=True, gap="small", vertical_alignment="center", key="pickers")
     with pickers:
-        views()
+        draw_switch()
         names = [f"{visible(label)} ({i})" for i, label in enumerate(viewed.queries.labels)]
         controls.word_picker("asking", names, viewed.query, choose_word, label="The word")
         measure = controls.switch(FLOW)

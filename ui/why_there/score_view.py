@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from ui.page import Page
 
 
-def draw(page: Page, views: Callable[[], object]) -> None:
-    """The whole view; `views` draws the switch between the page's views."""
+def draw(page: Page, draw_switch: Callable[[], object]) -> None:
+    """All of it; `draw_switch` draws the switch between score, flow and card."""
     headline = st.container(gap=None)
     asked = reading.of(page)
     with headline:
         reading.lead(asked)
-    views()
+    draw_switch()
     taken_out.switched_off(asked.viewed)
     stream.switches(asked.viewed)
     next_click.trail(asked)

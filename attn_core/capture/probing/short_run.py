@@ -76,13 +76,19 @@ def run_shortly(probed: ProbedModel) -> ShortRun:
 def _run_as_its_owner(probed: ProbedModel, inputs: Mapping[str, Tensor]) -> tuple[Any, Tensor | None]:
     """(what a call of the owner's object gives, the last states of its stack), with the attention of its family.
 
+    It is asked for its attention weights, where it can give them.
+
     Raises UnsupportedFamily where it does not run with its own attention: nothing could be compared then.
     """
     states: list[Tensor] = []
     hook = probed.hf_model.base_model.register_forward_hook(lambda _module, _given, output: states.append(output[0]))
     try:
         with attention_of(probed.owners, "eager"):
-            said = _with_weights_if_it_can(probed.owners, inputs)
+            try:
+                with _without_new_hooks(probed.owners):
+                    said = run_whole(probed.owners, inputs, weights=True)
+            except Exception:  # some run, but give no weights
+                said = run_whole(probed.owners, inputs)
     except Exception as error:
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise UnsupportedFamily(
@@ -92,14 +98,6 @@ def _run_as_its_owner(probed: ProbedModel, inputs: Mapping[str, Tensor]) -> tupl
     finally:
         hook.remove()
     return said, states[-1] if states else None
-
-
-def _with_weights_if_it_can(owners: Any, inputs: Mapping[str, Tensor]) -> Any:
-    try:
-        with _without_new_hooks(owners):
-            return run_whole(owners, inputs, weights=True)
-    except Exception:  # some run, but give no weights
-        return run_whole(owners, inputs)
 
 
 @contextmanager

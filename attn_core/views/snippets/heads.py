@@ -74,15 +74,17 @@ def classify_heads(model: str, stream: str) -> str:
     )
 
 
-def without(trace: Readable, stream: str, off: Heads, token: int, fill: str, painted: Sequence[tuple[int, int]]) -> str:
+def without(
+    trace: Readable, stream: str, off: Heads, token: int, replacement: str, painted: Sequence[tuple[int, int]]
+) -> str:
     """Find heads: what the model says of a word without some heads, or with something else in their place."""
-    cells = f", {list(painted)!r}" if fill == "painted" else ""
+    cells = f", {list(painted)!r}" if replacement == "painted" else ""
     return script(
         ["from attn_core.heads import ablation"],
         f"model = {loaded(trace)}",
         f"trace = ac.trace(model, {arguments(trace)})",
         f"stream = {stream_of(stream)}",
-        f"change = ablation.replacement_options(stream, {list(off)!r}, {fill!r}{cells})",
+        f"change = ablation.replacement_options(stream, {list(off)!r}, {replacement!r}{cells})",
         "after = ablation.runner(model, trace)(**change)",
         f"effect = ablation.effect(stream, after.{stream_of(stream).removeprefix('trace.')}, {token})",
         "effect.value, effect.unit",

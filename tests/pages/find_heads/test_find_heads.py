@@ -309,10 +309,10 @@ def test_no_text_is_one_clear_sentence(find: str) -> None:
     assert lead(page)
 
 
-@pytest.mark.parametrize("fill", ["even", "previous", "painted"])
-def test_a_pattern_can_be_put_in_a_heads_place(trace: ac.Trace, fill: str) -> None:
-    page = opened(find="matter", off="0.3", fill=fill, query=4, cells="4-3")
-    options = ablation.replacement_options(trace.stream(), [(0, 3)], fill, [(4, 3)])
+@pytest.mark.parametrize("replacement", ["even", "previous", "painted"])
+def test_a_pattern_can_be_put_in_a_heads_place(trace: ac.Trace, replacement: str) -> None:
+    page = opened(find="matter", off="0.3", fill=replacement, query=4, cells="4-3")
+    options = ablation.replacement_options(trace.stream(), [(0, 3)], replacement, [(4, 3)])
     turn = ablation.effect(trace.stream(), ac.trace(load("minilm"), STARTER, **options).stream(), 4)
     assert lead(page).endswith(f"turns by {turn.text}.") and not lead(page).startswith("Without")
     _, cells = packets(page)["before_after"]
