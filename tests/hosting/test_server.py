@@ -33,13 +33,13 @@ def test_it_ends_at_once_when_told_to_in_the_middle_of_its_work_and_has_logged_n
     visitor = Visitor(server.address)
     assert SECRET in plain(visitor.ask(text=f"the way to {SECRET}", query=4))
 
-    def survey() -> None:
+    def ask_of_all_heads() -> None:
         with pytest.raises(ConnectionClosed):  # a survey of all heads takes seconds, and never arrives
             visitor.ask("find_heads", find="kinds", text=f"{SECRET} is far")
         cut.set()
 
     cut, before = threading.Event(), server.log.count("forward pass")
-    thread = threading.Thread(target=survey)
+    thread = threading.Thread(target=ask_of_all_heads)
     thread.start()
     while server.log.count("forward pass") < before + 8:
         time.sleep(0.02)

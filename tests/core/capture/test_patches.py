@@ -225,8 +225,8 @@ def test_all_at_once_makes_it_the_other_pass() -> None:
     np.testing.assert_allclose(trace.logits(), b.logits(), atol=1e-5)
     assert trace.tokens.text == a.tokens.text
     heads = {place(0, head): b for head in range(a.n_heads) for place in (ac.at.query, ac.at.key, ac.at.value)}
-    mixed = ac.trace(model, a.tokens.text, patch=heads)
-    np.testing.assert_allclose(mixed.attention_output(0), b.attention_output(0), atol=1e-5)
+    with_heads = ac.trace(model, a.tokens.text, patch=heads)
+    np.testing.assert_allclose(with_heads.attention_output(0), b.attention_output(0), atol=1e-5)
     one = ac.trace(model, a.tokens.text, patch={ac.at.residual(a.n_layers): b})
     np.testing.assert_allclose(one.logits(), b.logits(), atol=1e-5)
     assert one.check().ok

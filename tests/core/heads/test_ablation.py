@@ -119,8 +119,8 @@ def test_a_cut_after_the_output_matrix_would_be_another_number():
 def test_the_mean_fill_is_the_heads_mean_over_the_sentence():
     model = ac.wrap(gpt2(), tokenizer())
     plain, off = ac.trace(model, TEXT), ac.trace(model, TEXT, without=[(0, 1)], replacement="mean")
-    mixed = plain.pattern(0, 1) @ plain.value(0, 1)
-    expected = np.repeat(mixed.mean(axis=0, keepdims=True), len(mixed), axis=0) @ plain.w_o(0, 1)
+    weighted = plain.pattern(0, 1) @ plain.value(0, 1)
+    expected = np.repeat(weighted.mean(axis=0, keepdims=True), len(weighted), axis=0) @ plain.w_o(0, 1)
     np.testing.assert_allclose(off.delta_e(0, 1), expected, atol=1e-5)
     np.testing.assert_allclose(
         off.attention_output(0), plain.attention_output(0) - plain.delta_e(0, 1) + expected, atol=1e-5
@@ -372,8 +372,8 @@ def test_random_weights_keep_the_shape_and_leave_the_model_and_the_dice_alone():
 
 def test_shuffles_keep_specials_in_place_and_average_to_rows_of_one():
     ids, special = [1, 10, 11, 12, 13, 2], [True, False, False, False, False, True]
-    mixed = baselines.shuffled(ids, special, seed=2)
-    assert mixed[0] == 1 and mixed[-1] == 2 and sorted(mixed) == sorted(ids) and mixed != ids
+    reordered = baselines.shuffled(ids, special, seed=2)
+    assert reordered[0] == 1 and reordered[-1] == 2 and sorted(reordered) == sorted(ids) and reordered != ids
     model = ac.wrap(bert(), tokenizer())
     trace = ac.trace(model, TEXT)
     orders = [baselines.shuffled(trace.tokens.ids, trace.tokens.special, seed) for seed in range(3)]

@@ -28,8 +28,8 @@ def qkv(n_heads: int = 3, n_query: int = 5, n_key: int = 7, d_head: int = 4):
 def test_a_head_by_hand():
     pattern = attention.pattern(QUERY, KEY)
     assert torch.allclose(pattern, torch.tensor([[1 / 4, 3 / 4], [1 / 10, 9 / 10]], dtype=torch.float64))
-    mixed = attention.weighted_values(pattern, VALUE)
-    assert torch.allclose(mixed, torch.tensor([[5.0], [4.4]], dtype=torch.float64))
+    weighted = attention.weighted_values(pattern, VALUE)
+    assert torch.allclose(weighted, torch.tensor([[5.0], [4.4]], dtype=torch.float64))
     added = attention.delta_e(pattern, VALUE, W_O)
     assert torch.allclose(added, torch.tensor([[5.0, -5.0, 2.5], [4.4, -4.4, 2.2]], dtype=torch.float64))
 
@@ -152,9 +152,9 @@ def test_without_biases():
 def test_grouped_queries_share_a_key_and_a_value(groups):
     query, key, value = random(4, 5, 3), random(groups, 5, 3, seed=1), random(groups, 5, 3, seed=2)
     full = attention.pattern(query, attention.repeat_groups(key, 4))
-    mixed = attention.weighted_values(full, attention.repeat_groups(value, 4))
+    weighted = attention.weighted_values(full, attention.repeat_groups(value, 4))
     judge = scaled_dot_product_attention(query[None], key[None], value[None], enable_gqa=True)[0]
-    assert torch.allclose(mixed, judge, atol=1e-14)
+    assert torch.allclose(weighted, judge, atol=1e-14)
 
 
 def test_neighbouring_heads_share_not_every_second():

@@ -96,5 +96,5 @@ def test_a_constant_look_needs_nearly_all_of_the_weight() -> None:
         headlines.constant_look(np.roll(np.eye(5), 1, axis=1), may_look, sink) == "looks one token ahead, almost always"
     )
     assert headlines.constant_look(np.full((5, 5), 0.2), may_look, sink) == ""
-    mixed = 0.85 * back + 0.15 * np.full((5, 5), 0.2)
-    assert headlines.constant_look(mixed, may_look, sink) == "looks one token back, mostly"
+    blurred = 0.85 * back + 0.15 * np.full((5, 5), 0.2)
+    assert headlines.constant_look(blurred, may_look, sink) == "looks one token back, mostly"

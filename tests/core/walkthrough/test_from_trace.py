@@ -89,8 +89,8 @@ def test_the_walk_gives_the_models_own_pattern_and_output(family):
                 made = run_stages(inputs)
                 assert inputs.weights is not None and "query" in made.ran, "W_Q should have been found"
                 np.testing.assert_allclose(made.pattern, library[layer][0, head], atol=2e-5)
-                mixed = trace.weighted_values(layer, head, stream=stream)
-                np.testing.assert_allclose(made.weighted_values, mixed, atol=1e-5 * np.abs(mixed).max() + 1e-6)
+                weighted = trace.weighted_values(layer, head, stream=stream)
+                np.testing.assert_allclose(made.weighted_values, weighted, atol=1e-5 * np.abs(weighted).max() + 1e-6)
                 np.testing.assert_allclose(made.delta, trace.delta_e(layer, head, stream=stream), atol=2e-4, rtol=1e-4)
 
 

@@ -57,8 +57,8 @@ def by_numpy(inputs: HeadInputs) -> dict[str, np.ndarray]:
     if inputs.may_look is not None:
         masked[~inputs.may_look.numpy()] = -np.inf
     pattern = np.exp(masked) / np.exp(masked).sum(axis=1, keepdims=True)
-    mixed = pattern @ value
-    delta = mixed @ inputs.w_o.double().numpy()
+    weighted = pattern @ value
+    delta = weighted @ inputs.w_o.double().numpy()
     return {
         "turned_query": query,
         "turned_key": key,
@@ -68,7 +68,7 @@ def by_numpy(inputs: HeadInputs) -> dict[str, np.ndarray]:
         "shifted": shifted,
         "masked": masked,
         "pattern": pattern,
-        "weighted_values": mixed,
+        "weighted_values": weighted,
         "delta": delta,
     }
 
