@@ -47,12 +47,12 @@ def headline(
     best = None if values is None else strongest(values)
     if table is None or values is None or best is None:
         return WORDS.html("lead.question")
-    moves = float(values[best])
-    found = {"what": WORDS.text("lead.what", part), "head": named(best), "share": whole_percent(moves)}
-    mean = _mean(asked, table)
-    if moves < LITTLE:
-        return WORDS.html("lead.nobody", asked.direction, mean=mean, **found)
-    return WORDS.html("lead.best", asked.direction, mean=mean, end=moved(asked, answers), **found)
+    what, head, share = WORDS.text("lead.what", part), named(best), whole_percent(float(values[best]))
+    way, mean = asked.direction, _mean(asked, table)
+    if values[best] < LITTLE:
+        return WORDS.html("lead.nobody", way, what=what, head=head, share=share, mean=mean)
+    end = moved(asked, answers)
+    return WORDS.html("lead.best", way, what=what, head=head, share=share, end=end, mean=mean)
 
 
 def word_headline(asked: Asked, answers: Answers, tensor: str, table: pd.DataFrame | None, labels: list[str]) -> Markup:
@@ -93,10 +93,10 @@ def head_word_headline(
     best = table.loc[table["effect"].idxmax()]
     word, what = markup.query(visible(labels[int(best["position"])])), WORDS.text("lead.what", part)
     moves, head = float(best["effect"]), named((int(best["layer"]), int(best["head"])))
-    found = {"what": what, "word": word, "head": head, "share": whole_percent(moves), "mean": _mean(asked, table)}
+    way, share, mean, end = asked.direction, whole_percent(moves), _mean(asked, table), moved(asked, answers)
     if moves < LITTLE:
-        return WORDS.html("lead.nobody_anywhere", asked.direction, **found)
-    return WORDS.html("lead.best_head_word", asked.direction, end=moved(asked, answers), **found)
+        return WORDS.html("lead.nobody_anywhere", way, what=what, word=word, head=head, share=share, mean=mean)
+    return WORDS.html("lead.best_head_word", way, what=what, word=word, head=head, share=share, end=end, mean=mean)
 
 
 def _alike(asked: Asked, answers: Answers) -> bool:
@@ -143,10 +143,10 @@ def with_intervals(table: pd.DataFrame) -> list[str]:
 
 def path_reading(asked: Asked, table: pd.DataFrame, best: Head, moves: float, head: str, through: str) -> Markup:
     """What the map of paths says, as HTML."""
-    given = {"head": head, "through": WORDS.text("through", through), "mean": _mean(asked, table)}
+    way, mean, share = WORDS.text("through", through), _mean(asked, table), whole_percent(moves)
     if abs(moves) < LITTLE:
-        return WORDS.html("paths.nobody", **given)
-    return WORDS.html("paths.best", sender=named(best), share=whole_percent(moves), **given)
+        return WORDS.html("paths.nobody", head=head, through=way, mean=mean)
+    return WORDS.html("paths.best", head=head, through=way, sender=named(best), share=share, mean=mean)
 
 
 def ranked(table: pd.DataFrame) -> pd.DataFrame:
