@@ -142,4 +142,11 @@ def _of_row(call: AttentionCall, row: int, n_tokens: int, copied: Collection[str
         words = part[one, :, :n_tokens]
         parts[name] = torch.cat([words, part[one, :, -call.beside :]], dim=2) if call.beside else words
     own = {name: part if name in copied else part.clone() for name, part in parts.items()}
-    return call._replace(**own, mask=cells(call.mask), bias=cells(call.bias))
+    return call._replace(
+        query=own["query"],
+        key=own["key"],
+        value=own["value"],
+        output=own["output"],
+        mask=cells(call.mask),
+        bias=cells(call.bias),
+    )
