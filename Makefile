@@ -27,12 +27,12 @@ check: $(VENV)/installed-dev
 	$(BIN)/python .ci/audit.py
 
 # Browser tests start servers and browsers of their own, one for each half: they come after the others, not beside them.
-# On a busy machine a browser may lose a click: what fails is tried once more, and named in the summary.
+# They run as they are found, not by their number: the file with the most servers has few tests, and would come last.
 test: $(VENV)/installed-dev
 	@mkdir -p $(REPORTS)
 	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM OMP_NUM_THREADS=1 && \
 	$(BIN)/pytest -n 2 --dist loadscope -m "not browser and not full and not network and not models and not gpu" --junitxml=$(REPORTS)/core.xml && \
-	$(BIN)/pytest -n 2 --dist loadfile --reruns 1 -rR -m "browser and not full and not network and not models" --junitxml=$(REPORTS)/browser.xml
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "browser and not full and not network and not models" --junitxml=$(REPORTS)/browser.xml
 
 # Needs Firefox and WebKit beside Chromium; on Debian: apt-get install firefox-esr webkit2gtk-driver xvfb nginx-light.
 # Tests of an engine that is missing fail and name its package.

@@ -109,7 +109,7 @@ def launched(chromium: BrowserType, *flags: str) -> Iterator[Browser]:
 def settled(page: Page) -> Page:
     """Wait until the script has ended, every element has arrived and every Plotly picture is drawn."""
     page.wait_for_function(
-        """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState !== 'running'
+        """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
             && !document.querySelector('[data-testid=stSkeleton], .hl-skeleton, [data-stale=true]')
             && [...document.querySelectorAll('[data-testid=stPlotlyChart]')]
                 .every(chart => chart.querySelector('.plot-container'))""",

@@ -17,7 +17,7 @@ def test_the_ways_in_are_gone_once_used_and_stand_on_about(open_page: Visit) -> 
     is_live(page)
     explore.click()
     expect(explore).to_have_count(0)
-    page.wait_for_timeout(500)
+    page.wait_for_function("document.cookie.includes('headlight_been_here')")
     assert any(cookie["name"] == "headlight_been_here" for cookie in page.context.cookies())
     page.reload()
     is_live(page)
@@ -33,7 +33,9 @@ def test_a_term_explains_itself_by_keyboard_and_mouse(open_page: Visit, width: i
     term = page.locator(".hl-tagline .hl-term")
     for point in (term.focus, term.hover):
         point()
-        page.wait_for_timeout(600)
+        page.wait_for_function(
+            "term => getComputedStyle(term, '::after').visibility === 'visible'", arg=term.element_handle()
+        )
         shown = term.evaluate("e => { const s = getComputedStyle(e, '::after'); return [s.visibility, s.content]; }")
         assert shown[0] == "visible" and "Head 0.3 is head 3 of layer 0" in shown[1]
         page.mouse.move(0, 0)
