@@ -130,6 +130,7 @@ class Page:
             with self.remarks:
                 known_words.explain_marks(loaded.name, [*tokens.labels, *written])
                 known_words.explain_language(self.entry, tokens)
+                known_words.explain_doubled(tokens)
         return result
 
     def problems(self) -> AbstractContextManager[None]:

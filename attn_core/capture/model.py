@@ -11,7 +11,7 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,7 +24,7 @@ from torch import nn
 from attn_core.capture.running import run_stack, running
 from attn_core.errors import EmptyText, HeadlightError
 from attn_core.text.positions import NAMES
-from attn_core.text.tokens import Tokens
+from attn_core.text.tokens import Tokens, from_messages
 from attn_core.text.unknown_words import TextReader
 from attn_core.traces.wiring import Wiring
 
@@ -117,6 +117,10 @@ class Model:
             raise HeadlightError(f"Token ids of {self.name} go from 0 to {n_words - 1}.")
         dropped = max(0, len(ids) - self.limit)
         return self.reader.read_ids(ids[: self.limit], target=target, beside=beside, dropped=dropped)
+
+    def read_messages(self, messages: Sequence[Mapping[str, str]]) -> Tokens:
+        """The tokens of a conversation in the model's own chat template; see `text.tokens.from_messages`."""
+        return from_messages(self.tokenizer, messages, self.limit)
 
     @contextmanager
     def running(self, grad: bool = False) -> Iterator[None]:

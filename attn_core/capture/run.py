@@ -37,6 +37,7 @@ def trace(
     target: str | Sequence[int] | None = None,
     audio: Any = None,
     inputs: Mapping[str, Any] | None = None,
+    messages: Sequence[Mapping[str, str]] | None = None,
     without: Sequence[HeadKey] = (),
     replacement: str = "zero",
     edit: Mapping[HeadKey, Any] | None = None,
@@ -52,6 +53,7 @@ def trace(
     a speech model takes `audio`, a spectrogram [mel, frame], in place of a text. `inputs` is what a tokenizer gave for
     one sentence or pair, and goes to the model as it is, with segments and masks; of a model that looks at images or
     listens to samples, what its processor gave for one of them, whose positions are then named by place or time.
+    `messages` is a conversation, {"role": "user", "content": "…"} a turn, read as the model's chat template writes it.
     `patch` puts something else at places of the pass, for this call only: `{ac.at.head(0, 3): other_trace}`. `ac.at`
     names the places; what is put there is a trace, whose tensor of the same place it is, an array of the place's shape
     (see `attn_core.places`), or "zero" or "mean", the mean over the sentence. What follows is computed from it.
@@ -66,7 +68,7 @@ def trace(
     and HeadlightError where this model's tensor could not be found.
     """
     model = model_of(model) if limit is None else model_of(model).with_limit(limit)
-    given, read = _inputs(model, text, target, audio, inputs)
+    given, read = _inputs(model, text, target, audio, inputs, messages)
     warn_of_cuts(read)
     changes = changes_of(model, without=without, replacement=replacement, edit=edit, patch=patch)
     if grad:
@@ -131,12 +133,17 @@ def _head_key(model: Model, key: HeadKey) -> tuple[str, int, int]:
 
 
 def _inputs(
-    model: Model, text: Any, target: Any, audio: Any, inputs: Mapping[str, Any] | None = None
+    model: Model,
+    text: Any,
+    target: Any,
+    audio: Any,
+    inputs: Mapping[str, Any] | None = None,
+    messages: Sequence[Mapping[str, str]] | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, tuple[Tokens, Tokens]]]:
     """What the model gets, and the (query, key) tokens of each of its streams."""
     if inputs is not None:
-        if not (text is None and target is None and audio is None):
-            raise ValueError("inputs= takes the place of a text, a target and audio: give one of them")
+        if any(given is not None for given in (text, target, audio, messages)):
+            raise ValueError("inputs= takes the place of a text, a target, audio and messages: give one of them")
         return _as_they_are(model, inputs)
     if audio is not None:
         if not model.reads_sound:
@@ -147,7 +154,9 @@ def _inputs(
         given: dict[str, Tensor] = {"input_features": sound[None]}  # [1, band, frame]
         source = positions.of_frames(model.hf.config.max_source_positions, sound.shape[1])
     else:
-        source = model.read_sentence(text)
+        if messages is not None and text is not None:
+            raise ValueError("messages= takes the place of a text: give one of them")
+        source = model.read_sentence(text) if messages is None else model.read_messages(messages)
         if source.from_ids:
             _warn_of_filler(model, {}, source)
         ids = torch.tensor([source.ids])

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
-from attn_core.errors import DamagedModel, EmptyText
+from attn_core.errors import DamagedModel, EmptyText, HeadlightError
 from attn_core.text.decoding import Name
 from attn_core.text.description import Description, describe
 
@@ -51,6 +51,7 @@ class Tokens:
     unread: int = 0
     from_ids: bool = False  # whether ids were given and no text, so that `text` is what they spell
     from_inputs: bool = False  # whether more than ids was given: segments, a mask
+    doubled: tuple[str, ...] = ()  # special tokens that were typed where the tokenizer's own frame has them already
 
     @classmethod
     def described_later(cls, ids: list[int], describe: Callable[[], Description], **known: Any) -> Tokens:
@@ -123,20 +124,29 @@ _DESCRIBED = Description._fields
 _NOT_YET = (*_DESCRIBED, "ids")
 
 
-def encode(tokenizer: Any, text: str, limit: int, *, target: bool = False, identify: Identify | None = None) -> Tokens:
+def encode(
+    tokenizer: Any,
+    text: str,
+    limit: int,
+    *,
+    target: bool = False,
+    identify: Identify | None = None,
+    framed: bool = True,
+) -> Tokens:
     """Cut a text into tokens, at most `limit` of them, the special ones included.
 
     The tokenizer is given `CHARACTERS_PER_TOKEN` characters for each of them at most: tokenizers take memory and time
     for the whole of a text, however little of it is kept. What lies beyond is counted in `unread`.
 
     `target=True` reads the text as the other language of a translator, whose vocabulary may be its own. `identify`
-    may exchange ids and name positions, as is done for unknown words (see `text.unknown_words`).
+    may exchange ids and name positions, as is done for unknown words (see `text.unknown_words`). `framed=False` adds no
+    special tokens: the text has its own.
     Raises EmptyText where there is nothing to look at.
     """
     unread = max(0, len(text) - CHARACTERS_PER_TOKEN * limit)
     text = text[: CHARACTERS_PER_TOKEN * limit]
     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # half a character is no character
-    encoded = _tokenize(tokenizer, text, target) if text.strip() else {"input_ids": []}
+    encoded = _tokenize(tokenizer, text, target, framed) if text.strip() else {"input_ids": []}
     ids, added = encoded["input_ids"], encoded.get("special_tokens_mask", [])
     head = added.index(0) if 0 in added else len(ids)
     tail = added[::-1].index(0) if 0 in added else 0
@@ -145,17 +155,19 @@ def encode(tokenizer: Any, text: str, limit: int, *, target: bool = False, ident
     places_left = limit - head - tail
     if places_left < 1:
         raise ValueError(f"a limit of {limit} leaves no room beside {head + tail} special tokens")
+    typed = [ids[head]] * (ids[head] in ids[:head]) + [ids[-tail - 1]] * (tail > 0 and ids[-tail - 1] in ids[-tail:])
+    doubled = tuple(tokenizer.convert_ids_to_tokens(typed))
     end = min(len(ids) - tail, head + places_left)
     kept = [*range(end), *range(len(ids) - tail, len(ids))]
     dropped = len(ids) - len(kept)
     ids = [ids[i] for i in kept]
     if "offset_mapping" not in encoded:
         later = partial(describe, tokenizer, ids, target=target, text=text)
-        return Tokens.described_later(ids, later, dropped=dropped, unread=unread)
+        return Tokens.described_later(ids, later, dropped=dropped, unread=unread, doubled=doubled)
     spans = [encoded["offset_mapping"][i] for i in kept]
     ids, names = identify(ids, text, spans) if identify else (ids, None)
     later = partial(describe, tokenizer, ids, target=target, text=text, spans=spans, names=names)
-    return Tokens.described_later(ids, later, dropped=dropped, unread=unread)
+    return Tokens.described_later(ids, later, dropped=dropped, unread=unread, doubled=doubled)
 
 
 def from_ids(
@@ -178,11 +190,36 @@ def from_ids(
     return Tokens.described_later(own, later, dropped=dropped, from_ids=True)
 
 
-def _tokenize(tokenizer: Any, text: str, target: bool) -> Any:
+def from_messages(tokenizer: Any, messages: Sequence[Mapping[str, str]], limit: int) -> Tokens:
+    """A conversation, {"role": …, "content": …} a turn, as the tokenizer's chat template writes it, up to where the
+    answer begins.
+
+    Raises HeadlightError where there is no template, or it refuses these messages, and where they are too long to read.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        raise HeadlightError("This model was not made for chats: its tokenizer has no chat template.")
+    turns = [dict(turn) for turn in messages]
+    if any(not isinstance(turn.get(field), str) for turn in turns for field in ("role", "content")):
+        raise HeadlightError('Each message is {"role": …, "content": …}, both texts.')
+    if sum(len(turn["content"]) for turn in turns) > CHARACTERS_PER_TOKEN * limit:
+        raise HeadlightError(
+            f"These messages are too long: {CHARACTERS_PER_TOKEN * limit:,} characters are read at most."
+        )
+    from jinja2 import TemplateError
+
+    try:
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    except TemplateError as error:
+        raise HeadlightError(f"The model's chat template refuses these messages: {error}.") from None
+    return replace(encode(tokenizer, text, limit, framed=False), from_ids=True)
+
+
+def _tokenize(tokenizer: Any, text: str, target: bool, framed: bool) -> Any:
     try:
         with _TOKENIZER_LOCK:
             return tokenizer(
                 **{"text_target" if target else "text": text},
+                add_special_tokens=framed,
                 truncation=False,
                 padding=False,
                 return_special_tokens_mask=True,

@@ -38,6 +38,12 @@ def explain_language(entry: Entry, tokens: Tokens) -> None:
         widgets.note(f"{WORDS.text('language.learnt', title=entry.title, language=entry.language)} {way}")
 
 
+def explain_doubled(tokens: Tokens) -> None:
+    """A line where a special token was typed that the model puts there by itself: then it is read twice."""
+    if tokens.doubled:
+        widgets.note(WORDS.text("doubled", how_many(len(tokens.doubled)), tokens=" and ".join(tokens.doubled)))
+
+
 def explain_marks(model_name: str, labels: Sequence[str]) -> None:
     """A line about the words that a shipped model has not met, if there are any."""
     unknown: dict[str, str] = {}  # each as it was typed first

@@ -110,7 +110,10 @@ def _stream(said: Any, tensors: NamedTensors) -> dict[str, Any]:
 
 
 def _tokens(said: Any) -> Tokens:
-    tokens = Tokens(**said)
+    doubled = said.get("doubled", [])
+    if not isinstance(doubled, list):
+        raise ValueError("no tokens that were typed twice")
+    tokens = Tokens(**{**said, "doubled": tuple(map(text, doubled))})
     n = len(tokens.ids)
     whole(tokens.dropped), whole(tokens.unread), text(tokens.text)
     lists = (tokens.ids, tokens.labels, tokens.special, tokens.words)

@@ -41,3 +41,9 @@ def test_the_page_says_so_and_names_a_model_that_reads_it() -> None:
 def test_a_model_with_words_of_its_own_is_left_alone() -> None:
     assert CATALOGUE["tiny-decoder"].language == "" and CATALOGUE["minilm"].language == "English"
     assert "learnt" not in notes(open_page("all_heads", model="tiny-decoder", text=OTHERS[0]))
+
+
+def test_a_frame_typed_on_top_of_the_models_own_is_remarked() -> None:
+    said = notes(open_page("all_heads", text="[CLS] one fox [SEP]"))
+    assert "[CLS] and [SEP] were typed, and the model puts them there by itself: they are read twice." in said
+    assert "by itself" not in notes(open_page("all_heads", text="one fox"))
