@@ -164,6 +164,11 @@ OUTSIDE = {  # families whose attention does not go through the library's interf
     ),
     "bloom": Family(lambda: tf.BloomConfig(vocab_size=99, hidden_size=32, n_layer=2, n_head=4, **_IDS)),
     "mpt": Family(lambda: tf.MptConfig(vocab_size=99, d_model=32, n_layers=2, n_heads=4, max_seq_len=64)),
+    "falcon": Family(
+        lambda: tf.FalconConfig(
+            vocab_size=99, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, alibi=True, **_IDS
+        )
+    ),
     "deberta-v2": Family(
         lambda: tf.DebertaV2Config(**_BERT, relative_attention=True, pos_att_type=["p2c", "c2p"]), tf.AutoModel
     ),

@@ -7,8 +7,10 @@ import gc
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES, TARGET, TEXT, word_tokenizer
+from families import FAMILIES, OUTSIDE, TARGET, TEXT, word_tokenizer
 from frozen_judge import FrozenJudge
+from transformers import AttentionInterface
+from transformers.models.mpt.modeling_mpt import MptAttention
 
 import attn_core as ac
 from attn_core.circuits import score_parts as splitting
@@ -155,7 +157,7 @@ def test_the_frame_of_values_sums_to_the_length(bert):
 
 
 def test_alibi_is_a_part_of_its_own():
-    """No family with ALiBi goes through the library's interface; T5 with its slopes in the table is one."""
+    """T5 with ALiBi's slopes in its table, on both sides of a word."""
     model = FAMILIES["t5"].build()
     table = model.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight  # [bucket, head]
     half = len(table) // 2  # words before come first, then those behind; near ones have a bucket each
@@ -171,6 +173,53 @@ def test_alibi_is_a_part_of_its_own():
         nearer = trace.score_parts(layer, 2, QUERY, OTHER, KEY, stream="encoder")
         assert nearer.other["position bias"] == pytest.approx(float(slopes[2]) * (OTHER - KEY), abs=1e-6)
         assert parts.residue <= 1e-5 and nearer.residue <= 1e-5
+
+
+class InterfaceMptAttention(MptAttention):
+    """MPT's own attention, asked for through the library's interface, as a researcher would port it.
+
+    The library's MPT, BLOOM and Falcon compute theirs outside of it, and are refused by name (test_capture).
+    """
+
+    def forward(self, hidden_states, position_bias, past_key_values=None, attention_mask=None, **options):
+        if self.config._attn_implementation == "eager":
+            return super().forward(hidden_states, position_bias, past_key_values, attention_mask, **options)
+        n = hidden_states.shape[1]
+        parts = self.Wqkv(hidden_states).chunk(3, dim=-1)
+        query, key, value = (part.unflatten(-1, (self.n_heads, -1)).transpose(1, 2) for part in parts)
+        hidden = attention_mask.expand(1, self.n_heads, n, n)
+        mask = position_bias[None, :, -n:, -n:].expand(hidden.shape).masked_fill(hidden, torch.finfo(torch.float32).min)
+        attend = AttentionInterface()[self.config._attn_implementation]
+        output, weights = attend(self, query, key, value, mask, scaling=self.softmax_scale)
+        return self.out_proj(output.flatten(-2)), weights
+
+
+def test_alibi_of_mpt_is_a_part_of_its_own():
+    """Every score of every head: the model's own bias apart, exact, and the pass is the eager library's."""
+    eager, model = OUTSIDE["mpt"].build(), OUTSIDE["mpt"].build()
+    for block in model.transformer.blocks:
+        block.attn.__class__, block.attn.config, block.attn.is_causal = InterfaceMptAttention, model.config, True
+    trace = ac.trace(ac.wrap(model, word_tokenizer(), name="mpt"), TEXT)
+    n = len(trace.tokens)
+    with torch.inference_mode():
+        theirs = eager.transformer(torch.tensor([trace.tokens.ids]), use_cache=False)[0][0].numpy()
+    np.testing.assert_allclose(trace.final_embedding(), theirs, atol=1e-5 * np.abs(theirs).max())
+    alibi = eager.transformer.build_mpt_alibi_tensor(trace.n_heads, n).expand(-1, n, -1).numpy()  # [head, query, key]
+    assert np.ptp(alibi[:, 0], axis=1).min() > 0.05
+    for layer in range(trace.n_layers):
+        for head in range(trace.n_heads):
+            own = eager.transformer.blocks[layer].attn
+            for against in (None, "mean", OTHER):
+                parts = trace.score_parts(layer, head, QUERY, KEY, against)
+                row = alibi[head, QUERY]
+                less = {None: 0.0, "mean": row[: QUERY + 1].mean(), OTHER: row[OTHER]}[against]
+                assert parts.other == {"position bias": pytest.approx(float(row[KEY] - less), abs=1e-6)}
+                assert parts.residue <= 1e-5
+            plain = trace.score_parts(layer, head, QUERY, KEY)
+            product = trace.query(layer, head)[QUERY] @ trace.key(layer, head)[KEY] * own.softmax_scale
+            assert plain.matrix.sum() == pytest.approx(float(product), abs=1e-5 * plain.largest)
+            assert plain.score == pytest.approx(trace.scores(layer, head)[QUERY, KEY], abs=1e-5 * plain.largest)
+            assert plain.frame()["query_writer"].tolist().count("position bias") == 1
 
 
 def test_parts_that_cancel_are_said(bert):
