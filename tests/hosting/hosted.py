@@ -97,9 +97,9 @@ class Server:
 
 
 @contextmanager
-def hosted(folder: Path, *, at: Path = ROOT, ready: bool = True, **environment: str) -> Iterator[Server]:
+def hosted(folder: Path, *, at: Path = ROOT, ready: bool = True, port: int = 0, **environment: str) -> Iterator[Server]:
     """The hosted app from the files in `at`, with the container's settings; its log goes into `folder`."""
-    port = free_port()
+    port = port or free_port()
     log = folder / f"log-{port}"
     with log.open("wb") as out:
         process = subprocess.Popen(

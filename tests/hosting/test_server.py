@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hosted import ROOT, Server, hosted
@@ -53,17 +54,48 @@ def test_it_ends_at_once_when_told_to_in_the_middle_of_its_work_and_has_logged_n
     assert all(re.fullmatch("[0-9a-f]{8}", line["session"]) for line in passes)
 
 
-def test_strangers_cannot_open_folders_where_nobody_said_what_the_server_is_for(tmp_path: Path) -> None:
-    script = "import os; os.environ.pop('HEADLIGHT_MODE', None); import serve; from attn_core.settings import is_public"
-    done = _in_a_process(f"{script}; print(is_public())")
-    assert done.stdout.strip() == "True", done.stderr
+# What a process that serves says of itself.
+SERVES = """
+import ctypes, json, os
+os.environ.pop("HEADLIGHT_MODE", None)
+import serve
+from attn_core.settings import is_public
+from ui.shell.progress import show_failure
+
+def freed():
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    libc.free.argtypes = [ctypes.c_void_p]
+    def pages(): return int(open("/proc/self/statm").read().split()[1])
+    blocks = [libc.malloc(4 << 20) for _ in range(64)]
+    for block in blocks: ctypes.memset(ctypes.c_void_p(block), 1, 4 << 20)
+    between = libc.malloc(300 << 10)  # the newest block keeps a heap from shrinking
+    full = pages()
+    for block in blocks: libc.free(block)
+    again = [libc.malloc(4 << 20) for _ in range(64)]  # glibc would have learnt to take these from its heap
+    for block in again: ctypes.memset(ctypes.c_void_p(block), 1, 4 << 20)
+    top = libc.malloc(100 << 10)
+    for block in again: libc.free(block)
+    return (full - pages()) * 4 >> 10
+
+said = {"public": is_public(), "shows failures": serve.app._on_script_error is show_failure}
+print(json.dumps(said | {"freed MB": freed() if os.sys.platform == "linux" else None}))
+"""
 
 
-def _in_a_process(script: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300)
+@pytest.fixture(scope="module")
+def served() -> dict[str, Any]:
+    """One process for all that is asked of it: to import the app takes seconds."""
+    done = subprocess.run([sys.executable, "-c", SERVES], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
 
 
-def test_a_page_that_fails_says_so_in_one_sentence_and_shows_nothing_of_the_cause() -> None:
+def test_strangers_cannot_open_folders_where_nobody_said_what_the_server_is_for(served: dict[str, Any]) -> None:
+    assert served["public"]
+
+
+def test_a_page_that_fails_says_so_in_one_sentence_and_shows_nothing_of_the_cause(served: dict[str, Any]) -> None:
     def page() -> None:
         from ui.shell.progress import show_failure
 
@@ -73,31 +105,9 @@ def test_a_page_that_fails_says_so_in_one_sentence_and_shows_nothing_of_the_caus
     (said,) = (block.proto.body for block in run.get("html"))
     assert "Something went wrong here" in said and "secret" not in said
     assert [button.label for button in run.button] == ["Try again"]
-    script = (
-        "import serve; from ui.shell.progress import show_failure; print(serve.app._on_script_error is show_failure)"
-    )
-    assert _in_a_process(script).stdout.strip() == "True"
+    assert served["shows failures"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps freed memory, and is told not to")
-def test_memory_that_is_freed_goes_back_to_the_system() -> None:
-    script = """
-import ctypes, sys
-import serve
-libc = ctypes.CDLL(None)
-libc.malloc.restype = ctypes.c_void_p
-libc.free.argtypes = [ctypes.c_void_p]
-def pages(): return int(open("/proc/self/statm").read().split()[1])
-blocks = [libc.malloc(4 << 20) for _ in range(64)]
-for block in blocks: ctypes.memset(ctypes.c_void_p(block), 1, 4 << 20)
-between = libc.malloc(300 << 10)  # the newest block keeps a heap from shrinking
-full = pages()
-for block in blocks: libc.free(block)
-again = [libc.malloc(4 << 20) for _ in range(64)]  # glibc would have learnt to take these from its heap
-for block in again: ctypes.memset(ctypes.c_void_p(block), 1, 4 << 20)
-top = libc.malloc(100 << 10)
-for block in again: libc.free(block)
-print((full - pages()) * 4 >> 10)
-"""
-    done = _in_a_process(script)
-    assert int(done.stdout) > 240, done.stderr  # megabytes, of 256
+def test_memory_that_is_freed_goes_back_to_the_system(served: dict[str, Any]) -> None:
+    assert served["freed MB"] > 240  # of 256

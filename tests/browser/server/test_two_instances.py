@@ -8,14 +8,14 @@ import http.server
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 import streamlit
-from hosted import NGINX, ROOT, Server, answer, behind_nginx, hosted
+from hosted import NGINX, ROOT, Server, answer, behind_nginx, free_port, hosted
 from playwright.sync_api import Browser, Response, expect
 from server import PATIENCE
 
@@ -28,25 +28,24 @@ PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
 pytestmark = pytest.mark.browser
 
 
-@contextmanager
-def two_instances(folder: Path) -> Iterator[dict[int, Server]]:
-    """Port → a running instance, started as the container starts it."""
-    with hosted(folder) as first, hosted(folder) as second:
-        yield {first.port: first, second.port: second}
-
-
 @pytest.fixture(scope="module")
-def instances(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Server]]:
-    """Two instances for all tests that leave them as they are."""
-    with two_instances(tmp_path_factory.mktemp("instances")) as running:
-        yield running
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], dict[int, Server]]]:
+    """Gives port → a running instance, started as the container starts it. One that a test ended starts again."""
+    folder, found = tmp_path_factory.mktemp("instances"), dict[int, Server]()
+    with ExitStack() as running:
+
+        def give() -> dict[int, Server]:
+            for port in [*found] or [free_port(), free_port()]:
+                if port not in found or found[port].process.poll() is not None:
+                    found[port] = running.enter_context(hosted(folder, port=port))
+            return found
+
+        yield give
 
 
 @pytest.fixture
-def both(needs_nginx: None, tmp_path: Path) -> Iterator[dict[int, Server]]:
-    """Two instances for one test."""
-    with two_instances(tmp_path) as running:
-        yield running
+def instances(both: Callable[[], dict[int, Server]]) -> dict[int, Server]:
+    return both()
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +57,10 @@ def needs_nginx() -> None:
 
 @pytest.fixture(scope="module")
 def balancer(
-    needs_nginx: None, instances: dict[int, Server], tmp_path_factory: pytest.TempPathFactory
+    needs_nginx: None, both: Callable[[], dict[int, Server]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """The address of the shipped nginx before both."""
-    with behind_nginx(tmp_path_factory.mktemp("nginx"), list(instances)) as address:
+    with behind_nginx(tmp_path_factory.mktemp("nginx"), list(both())) as address:
         yield address
 
 
@@ -83,7 +82,9 @@ def files_of_the_page() -> list[str]:
     ]
 
 
-def test_a_class_of_forty_behind_one_address_opens_the_page_at_once(balancer: str) -> None:
+def test_a_class_of_forty_behind_one_address_opens_the_page_at_once(
+    instances: dict[int, Server], balancer: str
+) -> None:
     statuses: Counter[int] = Counter()
     leads: list[str] = []
     files = files_of_the_page()
@@ -179,11 +180,11 @@ def test_a_frame_in_another_site_saves_a_view_and_opens_it_again(
 
 
 def test_the_page_comes_back_on_the_other_instance(
-    both: dict[int, Server], tmp_path: Path, any_browser: Browser
+    needs_nginx: None, instances: dict[int, Server], tmp_path: Path, any_browser: Browser
 ) -> None:
-    """With two instances of its own, for it ends one of them."""
-    with behind_nginx(tmp_path, list(both)) as address:
-        _fails_over(both, address, any_browser)
+    """It ends one of them."""
+    with behind_nginx(tmp_path, list(instances)) as address:
+        _fails_over(instances, address, any_browser)
     # nginx has seen an instance down, which it tells without the sentence and without the visitor's address.
     told = "".join(file.read_text() for file in tmp_path.glob("*.log"))
     assert "cabinet" not in told and '"client"' not in told and "127.0.0.1, server" not in told
