@@ -1,4 +1,4 @@
-"""Which word to read first: the one rule for a default query, wherever nobody has chosen a word.
+"""Which word to read first: the one rule for a default query, and the one for a default key, where none was chosen.
 
 most_salient_query(trace.pattern(0, 3), trace.tokens.special)      # a position
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from attn_core.heads.sink import Floats
+    from attn_core.heads.sink import Bools, Floats
     from attn_core.traces.reader import TraceReader
 
 
@@ -36,3 +36,16 @@ def salient_query_of(reader: TraceReader, pattern: Floats) -> int:
     """`most_salient_query` of a pattern of one stream of a trace, [query, key] over its tokens."""
     keys = reader.key_tokens.special if reader.name == "cross" else None
     return most_salient_query(pattern, reader.tokens.special, keys)
+
+
+def keys_by_weight(row: Floats, may_look: Bools, last: Sequence[bool] | Bools, itself: int | None = None) -> list[int]:
+    """The keys that one query may look at, the largest weight first; the first is the default key.
+
+    `row` [key] are its weights. The word `itself` stands behind all others, and behind it those that are `last`, such
+    as a sink.
+
+    >>> keys_by_weight(np.array([0.6, 0.1, 0.3]), np.array([True, True, True]), [True, False, False])
+    [2, 1, 0]
+    """
+    keys = map(int, np.flatnonzero(may_look))
+    return sorted(keys, key=lambda key: (bool(last[key]), key == itself, -float(row[key])))

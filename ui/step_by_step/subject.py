@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from attn_core.figures.canvas.matrix import Side
+from attn_core.heads.salience import keys_by_weight
 from attn_core.residual.input_parts import InputParts
 from attn_core.traces.stream import StreamTrace
 from attn_core.walkthrough.head import HeadInputs, HeadStages, run_stages
@@ -76,12 +77,8 @@ class StepSubject:
         wanted = self.chosen_key
         if wanted is not None and wanted < len(self.keys):
             return wanted
-        row = self.stages.pattern[self.query].numpy().copy()
-        row[~may_look] = -1
-        if not self.crosses:
-            row[self.query] = -0.5
-        row[list(self.keys.special)] -= 0.75
-        return int(row.argmax())
+        row, itself = self.stages.pattern[self.query].numpy(), None if self.crosses else self.query
+        return keys_by_weight(row, may_look, self.keys.special, itself)[0]
 
     @property
     def reader(self) -> StreamTrace | None:

@@ -16,6 +16,7 @@ from attn_core.circuits import explanation
 from attn_core.circuits.explanation import GroupedParts
 from attn_core.circuits.score_parts import carried_to_score, compared_score
 from attn_core.errors import HeadlightError
+from attn_core.heads.salience import keys_by_weight
 from attn_core.traces.parts import Against, ScoreParts, ValueParts, Writer
 from attn_core.views.snippets import circuits as snippets
 from ui.drawing.markup import token_name
@@ -23,6 +24,7 @@ from ui.server import shared
 from ui.why_there.trail import SIDES, Step, Trail, share_left, step_share, writer_of
 
 if TYPE_CHECKING:
+    from attn_core.heads.sink import Bools
     from attn_core.traces.trace import Trace
     from ui.page import Page
     from ui.server.handles import TraceHandle
@@ -60,17 +62,20 @@ class AskedScore:
     def query(self) -> int:
         return self.viewed.query
 
+    @property
+    def _may_look(self) -> Bools:
+        return self.viewed.reader.may_look(self.viewed.layer)[self.query]
+
     @cached_property
     def keys(self) -> list[int]:
         """The keys that the query may look at."""
-        return [int(key) for key in np.flatnonzero(self.viewed.reader.may_look(self.viewed.layer)[self.query])]
+        return [int(key) for key in np.flatnonzero(self._may_look)]
 
     @cached_property
     def _ranked(self) -> list[int]:
         """The keys by weight, but a sink and the word itself last."""
-        row, sink = self.viewed.reader.pattern_row(self.viewed.layer, self.viewed.head, self.query), self.viewed.sink
-        itself = None if self.stream == "cross" else self.query
-        return sorted(self.keys, key=lambda key: (bool(sink[key]), key == itself, -float(row[key])))
+        row, may_look = self.viewed.reader.pattern_row(self.viewed.layer, self.viewed.head, self.query), self._may_look
+        return keys_by_weight(row, may_look, self.viewed.sink, None if self.stream == "cross" else self.query)
 
     @cached_property
     def key(self) -> int:

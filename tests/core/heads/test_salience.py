@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attn_core.heads.salience import most_salient_query
+from attn_core.heads.salience import keys_by_weight, most_salient_query
 
 NAN = float("nan")
 
@@ -27,3 +27,9 @@ def test_a_row_without_weights_is_not_chosen_and_nothing_is_changed() -> None:
     before = pattern.copy()
     assert most_salient_query(pattern, [False, False]) == 1
     np.testing.assert_array_equal(pattern, before)
+
+
+def test_the_default_key_is_another_word_then_the_word_itself_then_the_sink() -> None:
+    row, sink = np.array([0.6, 0.05, 0.25, 0.1]), [True, False, False, False]
+    assert keys_by_weight(row, np.array([True, True, True, False]), sink, itself=2) == [1, 2, 0]
+    assert keys_by_weight(row, np.array([True, False, True, True]), sink) == [2, 3, 0]
