@@ -108,7 +108,7 @@ def _path_of(model: Model) -> str | None:
 
 def _proven(model: Model) -> str | None:
     sites = model.wiring.sites
-    if not model.is_ours or any(site.stream != "self" for site in sites):
+    if not model.is_ours or model.virtual is not None or any(site.stream != "self" for site in sites):
         return None
     path, first = _blocks(model.hf, sites), len(sites) // 2
     tap = sites[first].embedding

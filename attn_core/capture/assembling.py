@@ -78,7 +78,7 @@ def source_of(model: Model) -> Source:
     kept: Callable[[], Any] = weakref.ref(model.hf) if reload is not None else partial(getattr, model, "hf")
     tokenizer, rule, family = model.tokenizer, model.wiring.logits, model.family
     knows_no_words = model.reads_other
-    unembedding = model.unembedding
+    unembedding, checksums = model.unembedding, model.checksums
 
     def module() -> Any:
         nonlocal kept
@@ -110,5 +110,9 @@ def source_of(model: Model) -> Source:
             raise changed_weights()
         return rule.logits(through(hf.get_output_embeddings(), final))
 
+    def require_unchanged(name: str) -> None:
+        if name in checksums and checksum(module().get_submodule(name)) != checksums[name]:
+            raise changed_weights()
+
     own = model.wiring.own_pass, model.wiring.own_weights
-    return Source(module, vocabulary, logits, *own, wrapped=reload is None)
+    return Source(module, vocabulary, logits, *own, wrapped=reload is None, require_unchanged=require_unchanged)

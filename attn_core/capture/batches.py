@@ -49,8 +49,8 @@ def _traces(model: Model, texts: Iterator[Any], batch: int) -> Iterator[Trace]:
     while window := list(islice(texts, batch * BATCHES_AHEAD)):
         whole = [model.read_sentence(text) for text in window]
         warn_of_cuts({str(n): (own, own) for n, own in enumerate(whole)})
-        order = sorted(range(len(window)), key=lambda i: len(whole[i].ids))
-        found: dict[int, Trace] = {}
+        found = {i: trace(model, window[i]) for i, own in enumerate(whole) if own.types is not None}
+        order = sorted(set(range(len(window))) - set(found), key=lambda i: len(whole[i].ids))
         for start in range(0, len(order), batch):
             chosen = order[start : start + batch]
             found |= dict(zip(chosen, _one_pass(model, [whole[i] for i in chosen]), strict=True))
@@ -137,16 +137,18 @@ def _of_row(call: AttentionCall, row: int, n_tokens: int, copied: Collection[str
             return None
         return (square if len(square) == 1 else square[one])[..., :n_tokens, :n_tokens]
 
-    parts = {"query": call.query[one, :, :n_tokens], "output": call.output[one, :n_tokens]}
-    for name, part in (("key", call.key), ("value", call.value)):
+    def own(name: str, part: Tensor) -> Tensor:
+        return part if name in copied else part.clone()
+
+    def keys(part: Tensor) -> Tensor:
         words = part[one, :, :n_tokens]
-        parts[name] = torch.cat([words, part[one, :, -call.beside :]], dim=2) if call.beside else words
-    own = {name: part if name in copied else part.clone() for name, part in parts.items()}
+        return torch.cat([words, part[one, :, -call.beside :]], dim=2) if call.beside else words
+
     return call._replace(
-        query=own["query"],
-        key=own["key"],
-        value=own["value"],
-        output=own["output"],
+        query=own("query", call.query[one, :, :n_tokens]),
+        key=own("key", keys(call.key)),
+        value=own("value", keys(call.value)),
+        output=own("output", call.output[one, :n_tokens]),
         mask=cells(call.mask),
         bias=cells(call.bias),
     )

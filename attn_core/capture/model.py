@@ -13,7 +13,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from attn_core.adapters import VirtualTokens, with_virtual
 from attn_core.capture.running import run_stack, running
 from attn_core.errors import EmptyText, HeadlightError
 from attn_core.text.positions import NAMES
@@ -49,7 +50,9 @@ class Model:
     unembedding: int | None = (
         None  # a checksum of what reads words off the last states; None where nobody can change it
     )
+    checksums: Mapping[str, int] = field(default_factory=dict)  # the same of other modules whose weights readers use
     side_by_side: bool = False  # whether it may have several passes at once; none of its modules keeps anything of one
+    virtual: VirtualTokens | None = None  # keys and values that an adapter has learnt, before those of the words
     kept_as: str = ""  # how its weights were kept before they were converted, in words
 
     def __repr__(self) -> str:
@@ -87,7 +90,7 @@ class Model:
         """
         if limit is not None and limit < 1:
             raise ValueError(f"limit must be at least 1 token, got {limit}")
-        most = most_tokens(self.hf, self.tokenizer)
+        most = most_tokens(self.hf, self.tokenizer) - (0 if self.virtual is None else self.virtual.count)
         limit = most if limit is None else min(limit, most)
         return self if limit == self.limit else replace(self, limit=limit)
 
@@ -136,7 +139,7 @@ class Model:
 
     def run(self, **inputs: Any) -> Any:
         """One forward pass, up to the final embedding: no logits of a vocabulary where they can be left out."""
-        return run_stack(self.hf, inputs)
+        return run_stack(self.hf, with_virtual(self.virtual, inputs))
 
 
 def model_of(given: Model | str | Path) -> Model:

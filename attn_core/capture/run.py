@@ -161,6 +161,8 @@ def _inputs(
             _warn_of_filler(model, {}, source)
         ids = torch.tensor([source.ids])
         given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        if source.types is not None and "token_type_ids" in inspect.signature(model.hf.base_model.forward).parameters:
+            given["token_type_ids"], source = torch.tensor([source.types]), replace(source, from_inputs=True)
     if model.kind != "encoder-decoder":
         if target is not None:
             raise HeadlightError(f"{model.name} has one stack: it reads a text, and takes no target sentence.")

@@ -83,7 +83,9 @@ def _on_its_device(hf_model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Any
     weight = next(hf_model.parameters())
     no_cache = {"use_cache": False} if hasattr(hf_model.config, "use_cache") else {}
     given = {
-        name: value.to(weight.device, weight.dtype) if value.is_floating_point() else value.to(weight.device)
+        name: value.to(weight.device, weight.dtype if value.is_floating_point() else value.dtype)
+        if isinstance(value, Tensor)
+        else value  # virtual tokens are there already
         for name, value in inputs.items()
     }
     return {**given, **no_cache}

@@ -44,7 +44,8 @@ def wrap(
     """
     _refuse_what_is_none(hf_model, tokenizer)
     owners, hf_model = hf_model, adapters.inside(hf_model)
-    modules, refused_clearly = adapters.structure(hf_model), adapters.with_way_out(owners)
+    virtual = adapters.virtual_tokens(owners)
+    modules, refused_clearly = adapters.structure(hf_model, virtual), adapters.with_way_out(owners)
     name = name or getattr(hf_model, "name_or_path", "") or type(hf_model).__name__
     lock, is_ours = _LOCKS.setdefault(hf_model, threading.Lock()), is_ours_always(hf_model)
     known, wiring = WIRINGS.get(hf_model, (None, None))
@@ -65,7 +66,9 @@ def wrap(
         lock=lock,
         is_ours=is_ours,
         reload=reload,
+        virtual=virtual,
         unembedding=None if is_ours else checksum(hf_model.get_output_embeddings()),
+        checksums={} if is_ours else {n: checksum(hf_model.get_submodule(n)) for n in wiring.read_modules},
     )
     return model.with_limit(limit)
 

@@ -37,7 +37,11 @@ def sink_keys(special: Sequence[bool], *, causal: bool) -> Bools:
 def sink_of(stream: TraceReader) -> Bools:
     """The sink's keys of one stream of a trace, bool [key]: see `sink_keys`."""
     causal = stream.kind == "decoder" or stream.name == "decoder"
-    return sink_keys(stream.key_tokens.special, causal=causal)
+    special = stream.key_tokens.special
+    sink = sink_keys(special, causal=causal)
+    if causal and special[0]:  # filler may stand before the first token: it is that which somebody may look at
+        sink[int(stream.may_look(0).any(axis=0).argmax())] = True
+    return sink
 
 
 def special_keys(stream: TraceReader) -> Bools:

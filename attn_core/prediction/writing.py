@@ -116,9 +116,11 @@ def _next_logits(model: Model, unread: Sequence[int], kept: Any) -> tuple[Floats
     options: dict[str, Any] = {"use_cache": True} if hasattr(model.hf.config, "use_cache") else {}
     if "logits_to_keep" in inspect.signature(model.hf.forward).parameters:
         options["logits_to_keep"] = 1  # not those of all positions of a long prompt
-    if kept is not None:
-        options["past_key_values"] = kept
     with model.running():
+        if kept is None and model.virtual is not None:
+            kept = model.virtual.make(1)
+        if kept is not None:
+            options["past_key_values"] = kept
         said = model.hf(input_ids=torch.tensor([list(unread)], device=model.hf.device), **options)
         logits: Floats = said.logits[0, -1].float().cpu().numpy()
     return logits, getattr(said, "past_key_values", None)

@@ -52,6 +52,7 @@ class Tokens:
     from_ids: bool = False  # whether ids were given and no text, so that `text` is what they spell
     from_inputs: bool = False  # whether more than ids was given: segments, a mask
     doubled: tuple[str, ...] = ()  # special tokens that were typed where the tokenizer's own frame has them already
+    types: list[int] | None = None  # the tokenizer's number of each token's segment, where not all are 0
 
     @classmethod
     def described_later(cls, ids: list[int], describe: Callable[[], Description], **known: Any) -> Tokens:
@@ -121,7 +122,7 @@ class Tokens:
 
 
 _DESCRIBED = Description._fields
-_NOT_YET = (*_DESCRIBED, "ids")
+_NOT_YET = (*_DESCRIBED, "ids", "types")
 
 
 def encode(
@@ -161,13 +162,14 @@ def encode(
     kept = [*range(end), *range(len(ids) - tail, len(ids))]
     dropped = len(ids) - len(kept)
     ids = [ids[i] for i in kept]
+    types = [encoded["token_type_ids"][i] for i in kept] if any(encoded.get("token_type_ids", [])) else None
     if "offset_mapping" not in encoded:
         later = partial(describe, tokenizer, ids, target=target, text=text)
-        return Tokens.described_later(ids, later, dropped=dropped, unread=unread, doubled=doubled)
+        return Tokens.described_later(ids, later, dropped=dropped, unread=unread, doubled=doubled, types=types)
     spans = [encoded["offset_mapping"][i] for i in kept]
     ids, names = identify(ids, text, spans) if identify else (ids, None)
     later = partial(describe, tokenizer, ids, target=target, text=text, spans=spans, names=names)
-    return Tokens.described_later(ids, later, dropped=dropped, unread=unread, doubled=doubled)
+    return Tokens.described_later(ids, later, dropped=dropped, unread=unread, doubled=doubled, types=types)
 
 
 def from_ids(

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 MODELS_OWN = "what the model's attention returned"
 CAPPED = "what our attention with capped scores returned, which the library's fused one refuses"
 NEXT, AFTER = "the stream that left the block", "the stream after attention"
+FINAL = "the final embedding"
 
 
-def check(layers: Iterable[Layer], model: nn.Module) -> Parity:
-    """The worst errors over these layers, computed anew from the model's weights, a block of queries at a time."""
-    comparisons, kinds = [], {"float32"}
+def check(layers: Iterable[Layer], model: nn.Module, also: Iterable[Comparison] = ()) -> Parity:
+    """The worst errors over these layers, computed anew from the model's weights, a block of queries at a time.
+
+    `also` are further comparisons of the same pass.
+    """
+    comparisons, kinds = [*also], {"float32"}
     for layer in layers:
         kinds.add(layer.precision)
         comparisons += layer_errors(layer, model)
@@ -52,6 +56,14 @@ def layer_errors(layer: Layer, model: nn.Module) -> list[Comparison]:
             which = head if part == "pattern" else None
             comparisons.append(Comparison(layer.site.stream, layer.site.layer, which, part, against, worst, mean))
     return comparisons
+
+
+def final_errors(stream: str, layer: Layer, ours: Tensor, theirs: Tensor) -> Comparison:
+    """What the final norm makes of the stream that leaves the last layer, against what the model ended with."""
+    real = slice(None) if layer.call.blind is None else ~layer.call.blind
+    errors = row_errors(*_differences(ours[real], theirs[real], 1))
+    worst, mean = float(errors.amax()), float(errors.mean())
+    return Comparison(stream, layer.site.layer, None, "residual", FINAL, worst, mean)
 
 
 def _differences(ours: Tensor, theirs: Tensor, n_parts: int) -> tuple[Tensor, Tensor]:

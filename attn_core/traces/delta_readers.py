@@ -18,6 +18,7 @@ from attn_core.masks import row_slices
 from attn_core.precision import without_autocast
 from attn_core.traces.attention_readers import AttentionReaders, as_array
 from attn_core.traces.reader import Array
+from attn_core.traces.wiring import HeadSlices
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,7 @@ class DeltaReaders(AttentionReaders):
         found, model = self._layer(layer, head), self._source.module()
         if found.site.value is None:
             raise HeadlightError(f"In {self.family} models the values are not W·x alone, so there is no W_V to show.")
+        self._require_unchanged(found.site.value)
         return as_array(found.site.value.of_head(model, head, found.call.n_heads)[0])
 
     @without_autocast()
@@ -94,12 +96,18 @@ class DeltaReaders(AttentionReaders):
                 f"In {self.family} models the queries and keys are not W·x alone (they are normalised on the way), "
                 "so this starts from the captured q, k and v."
             )
+        self._require_unchanged(site.query, site.key, site.value)
         w_q, b_q = site.query.of_head(model, head, n_heads)
         w_k, b_k = site.key.of_head(model, head, n_heads)
         w_v, b_v = site.value.of_head(model, head, n_heads)
         bias = site.output.bias(model)
         b_o = None if bias is None else bias.to(w_q)
         return AttentionWeights(w_q, w_k, w_v, found.w_o(model)[head].to(w_q), b_q, b_k, b_v, b_o)
+
+    def _require_unchanged(self, *slices: HeadSlices) -> None:
+        """Raise HeadlightError where the weights of projections are no longer those of the trace."""
+        for name in {name for own in slices for name in own.linear.modules}:
+            self._source.require_unchanged(name)
 
     def _w_o(self, layer: int, head: int) -> Tensor:
         return self._layer(layer, head).w_o(self._source.module())[head]

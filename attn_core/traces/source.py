@@ -24,6 +24,10 @@ class Vocabulary:
     word: Callable[[int], str]
 
 
+def _nobody_can(_: str) -> None:
+    """Nothing to look at: nobody holds the weights who could change them."""
+
+
 class Source(NamedTuple):
     """What a trace may ask of its model; one that was unloaded is loaded again."""
 
@@ -33,6 +37,7 @@ class Source(NamedTuple):
     own_pass: float | None = None  # see `Parity`, here and below
     own_weights: float | None = None
     wrapped: bool = False  # a model of somebody's own, which no name loads
+    require_unchanged: Callable[[str], None] = _nobody_can  # raises HeadlightError for a module that was changed since
 
 
 class _KeptOutput(nn.Module):

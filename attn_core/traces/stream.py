@@ -29,7 +29,7 @@ from attn_core.traces.block import BlockKind
 from attn_core.traces.changes import Changes
 from attn_core.traces.delta_readers import DeltaReaders
 from attn_core.traces.layer import Layer, frozen
-from attn_core.traces.parity import Parity
+from attn_core.traces.parity import Comparison, Parity
 from attn_core.traces.reader import Array
 from attn_core.traces.source import KeptOutputs, Vocabulary
 
@@ -184,10 +184,22 @@ class StreamTrace(DeltaReaders):
         `layers` are those that are checked, by default all. Raises IndexError for one that is not there.
         """
         chosen = self._layers if layers is None else [self._layer(n) for n in layers]
-        checked = comparisons.check(chosen, self._source.module())
+        checked = comparisons.check(chosen, self._source.module(), self._final_errors(chosen))
         return checked.with_own_pass(self._source.own_pass, self._source.own_weights)
 
     # --- Inside --------------------------------------------------------------------------------------------------
+
+    def _final_errors(self, layers: Iterable[Layer]) -> list[Comparison]:
+        """How far the final norm of what leaves the last layer is from what the model ended with, where both are known
+        and the last layer is among those that are checked."""
+        last, module = self._layers[-1], self._source.module()
+        end = self._with_mlp(self.n_layers - 1) if any(layer is last for layer in layers) else None
+        known = end is not None and end.site.next is not None and self._final is not None
+        if not known or self._final_norm is None or isinstance(module, KeptOutputs):
+            return []
+        assert end is not None and end.site.next is not None and self._final is not None
+        ours = last.through(module, self._final_norm, end.taps[end.site.next])
+        return [comparisons.final_errors(self.name, end, ours, self._final)]
 
     def _with_mlp(self, layer: int) -> Layer:
         """The layer whose MLP ends the block: a decoder's block goes on through its cross-attention."""
@@ -218,6 +230,7 @@ class StreamTrace(DeltaReaders):
 
     def _through(self, name: str, vectors: Array) -> Array:
         """What a module of the model makes of vectors [..., d_model]."""
+        self._source.require_unchanged(name)
         return as_array(through(self.module().get_submodule(name), torch.as_tensor(vectors, dtype=torch.float32)))
 
 

@@ -199,8 +199,9 @@ class Trace(NamedStreamReaders):
         `layers` are those that are checked in every stream, by default all. Raises IndexError where one is not there.
         """
         wanted = None if layers is None else list(layers)
-        found = [own._layers if wanted is None else map(own._layer, wanted) for own in self._streams.values()]
-        checked = comparisons.check((layer for some in found for layer in some), self._source.module())
+        found = {own: own._layers if wanted is None else [*map(own._layer, wanted)] for own in self._streams.values()}
+        also = [one for own, layers in found.items() for one in own._final_errors(layers)]
+        checked = comparisons.check((layer for some in found.values() for layer in some), self._source.module(), also)
         return checked.with_own_pass(self._source.own_pass, self._source.own_weights)
 
     def score_parts(

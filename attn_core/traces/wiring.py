@@ -40,6 +40,11 @@ class Linear:
     width: int = 0
     then: tuple[str, ...] = ()
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules that it is made of, one after the other."""
+        return (self.module, *self.then)
+
     def weight(self, model: nn.Module) -> Tensor:
         """W as [in, out], a view of the model's own weight where there is one.
 
@@ -64,7 +69,7 @@ class Linear:
     def apply(self, model: nn.Module, rows: Tensor) -> Tensor:
         """What the module, and those after it, make of rows: [n, in] → [n, out]. They see [1, n, in], as in a pass."""
         given: Tensor = rows[None]
-        for name in (self.module, *self.then):
+        for name in self.modules:
             given = through(model.get_submodule(name), given)
         return given[0].detach().cpu()
 
@@ -130,6 +135,13 @@ class Site:
     memory: Tap | None = None
     copied: frozenset[str] = frozenset()  # which of "query", "key", "value", "output" a pass keeps a copy of
 
+    @property
+    def norms(self) -> tuple[Tap, ...]:
+        """Where the block's own norms give what goes on from them."""
+        post, after = (self.after, self.next), (self.added,)
+        places = post if self.block is BlockKind.POST_NORM else after if self.block is BlockKind.NORM_AFTER else ()
+        return tuple(tap for tap in places if tap is not None)
+
     @cached_property
     def taps(self) -> frozenset[Tap]:
         """Where all these tensors can be had."""
@@ -172,6 +184,14 @@ class Wiring:
         """What the keys of a stream are called that stand for no word; they come after those of the words."""
         virtual = tuple(f"prefix {i + 1}" for i in range(self.virtual))
         return (*virtual, "no word") if stream in self.sinks else virtual
+
+    @cached_property
+    def read_modules(self) -> frozenset[str]:
+        """The modules whose weights readers use beside W_O, which is held against what it gave: projections, norms."""
+        slices = [own for site in self.sites for own in (site.query, site.key, site.value) if own is not None]
+        linears = {name for own in slices for name in own.linear.modules}
+        norms = {tap.module for site in self.sites for tap in site.norms}
+        return frozenset(linears | norms | set(self.final_norm.values()))
 
     @cached_property
     def taps(self) -> frozenset[Tap]:

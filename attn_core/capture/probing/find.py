@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from attn_core import adapters
 from attn_core.capture.probing.blocks import chain
 from attn_core.capture.probing.keeping import with_places
 from attn_core.capture.probing.logits import logit_rule
@@ -26,5 +27,7 @@ def find_wiring(probed: ProbedModel) -> Wiring:
     own = compare_own_pass(probed, short_run, [site.stream for site in wiring.sites])
     calls = zip(short_run.record.attention, wiring.sites, strict=True)
     sinks = frozenset(site.stream for call, site in calls if call.rules.sink is not None)
+    virtual = adapters.virtual_tokens(probed.owners)
+    n_virtual = 0 if virtual is None else virtual.count
     rule = logit_rule(hf_model, wiring, short_run)
-    return replace(wiring, own_pass=own.states, own_weights=own.weights, logits=rule, sinks=sinks)
+    return replace(wiring, own_pass=own.states, own_weights=own.weights, logits=rule, sinks=sinks, virtual=n_virtual)

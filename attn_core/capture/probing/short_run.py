@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from attn_core import adapters
 from attn_core.capture.hooks import hooked_everywhere, recording_to
 from attn_core.capture.probing.inputs import probe_inputs
 from attn_core.capture.probing.record import ProbeRecord, ProbeRecorder
@@ -53,12 +54,13 @@ def run_shortly(probed: ProbedModel) -> ShortRun:
     run with it or with its own, and DamagedModel where weights that are not finite spoil the run.
     """
     model, name = probed.hf_model, probed.name
-    recorder, speaks = ProbeRecorder(model), model.get_output_embeddings() is not None
+    virtual, speaks = adapters.virtual_tokens(probed.owners), model.get_output_embeddings() is not None
+    recorder = ProbeRecorder(model, 0 if virtual is None else virtual.count)
     try:
         inputs = probe_inputs(model)
         with hooked_everywhere(model), recording_to(recorder):
-            output = run_stack(model, inputs)
-        logits = run_whole(model, inputs).logits if speaks else None
+            output = run_stack(model, adapters.with_virtual(virtual, inputs))
+        logits = run_whole(model, adapters.with_virtual(virtual, inputs)).logits if speaks else None
     except HeadlightError:
         raise
     except Exception as error:

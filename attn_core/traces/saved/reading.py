@@ -119,6 +119,8 @@ def _tokens(said: Any) -> Tokens:
     lists = (tokens.ids, tokens.labels, tokens.special, tokens.words)
     fits = all(isinstance(each, list) and len(each) == n for each in lists) and isinstance(tokens.word_labels, list)
     fits = fits and type(tokens.from_ids) is type(tokens.from_inputs) is bool
+    if tokens.types is not None and (len(tokens.types) != n or any(whole(kind) < 0 for kind in tokens.types)):
+        raise ValueError("no segments")
     if not fits or not all(isinstance(label, str) for label in [*tokens.labels, *tokens.word_labels]):
         raise ValueError("no labels")
     if not all(isinstance(flag, bool) for flag in tokens.special) or len(tokens.word_labels) != len(

@@ -11,6 +11,7 @@ import torch
 from families import FAMILIES, TEXT, word_tokenizer
 
 import attn_core as ac
+from attn_core.prediction.writing import write
 
 TOKENIZER = word_tokenizer()
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj"]
@@ -172,6 +173,38 @@ def test_weights_that_were_changed_after_a_trace_are_noticed(how: str) -> None:
     assert np.allclose(trace.delta_e(1, 0), kept[0], atol=1e-6) and np.allclose(trace.logits(), kept[1], atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("family", "name", "read"),
+    [
+        ("llama", "layers.1.self_attn.q_proj.weight", lambda trace: trace.projections(1, 0)),
+        ("llama", "layers.1.self_attn.k_proj.weight", lambda trace: trace.projections(1, 0)),
+        ("gpt2", "h.1.attn.c_attn.weight", lambda trace: trace.w_v(1, 0)),
+        ("gpt2", "ln_f.weight", lambda trace: trace.final_norm(trace.embedding(2))),
+        ("bert", "layer.1.attention.output.LayerNorm.weight", lambda t: t.block_norm(1, "attention", t.embedding(1))),
+    ],
+)
+def test_whatever_a_reader_uses_is_noticed_when_it_changed(family: str, name: str, read: Any) -> None:
+    """A sign that is turned changes no length, and `p.data.neg_()` neither an address nor a version."""
+    model = FAMILIES[family].build()
+    trace = ac.trace(ac.wrap(model, TOKENIZER), TEXT)
+    read(trace)
+    weight = next(p for own, p in model.named_parameters() if own.endswith(name))
+    weight.data.neg_()
+    with pytest.raises(ac.HeadlightError, match="no longer those of this trace"):
+        read(trace)
+    weight.data.neg_()
+    read(trace)
+
+
+@pytest.mark.parametrize("name", ["layer.1.attention.output.LayerNorm.weight", "layer.0.output.LayerNorm.bias"])
+def test_check_is_red_where_a_norm_changed_after_a_trace(name: str) -> None:
+    model = FAMILIES["bert"].build()
+    trace = ac.trace(ac.wrap(model, TOKENIZER), TEXT)
+    assert trace.check().ok
+    next(p for own, p in model.named_parameters() if own.endswith(name)).data.add_(0.01)
+    assert not trace.check().ok and trace.check().residual > 1e-3
+
+
 # --- Every method of peft -------------------------------------------------------------------------------------------
 
 OPTIONS: dict[str, dict[str, Any]] = {  # what a method needs beside the modules that it changes
@@ -224,6 +257,47 @@ def test_every_method_is_read_as_the_owner_runs_it_or_refused_with_the_way_out(m
         assert "merge_and_unload()" in str(error) or "wrap model.get_base_model()" in str(error)
         return
     judge(owners, ac.trace(model, TEXT))
+
+
+def prefixed(family: str) -> Any:
+    config = peft.PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
+    return random_adapter(peft.get_peft_model(FAMILIES[family].build(), config))
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])  # gemma2 lets the last words see no prefix: a window
+def test_virtual_tokens_are_columns(family: str) -> None:
+    owners = prefixed(family)
+    model = ac.wrap(owners, TOKENIZER)
+    trace = ac.trace(model, TEXT)
+    n = len(trace.tokens)
+    assert trace.tokens_of("self")[1].labels == [*trace.tokens.labels, "prefix 1", "prefix 2", "prefix 3"]
+    inside = owners.get_base_model()
+    inside.set_attn_implementation("eager")
+    with torch.inference_mode():
+        said = owners(input_ids=torch.tensor([trace.tokens.ids]), output_attentions=True)
+    for layer, theirs in enumerate(said.attentions):
+        words_first = theirs[0].roll(-3, dims=-1).numpy()
+        np.testing.assert_allclose(trace.patterns(layer), words_first, atol=3e-6)
+        assert trace.key(layer, 1).shape[0] == trace.value(layer, 1).shape[0] == n + 3
+        sources = trace.delta_e_by_source(layer, 2, n - 1)
+        np.testing.assert_allclose(sources.sum(axis=0), trace.delta_e(layer, 2)[n - 1], atol=1e-4)
+    assert trace.value(0, 1)[n:].any() and trace.pattern(0, 1)[:, n:].any()
+    np.testing.assert_allclose(trace.logits(), said.logits[0, -1], atol=1e-4)
+    check = trace.check()
+    assert check.ok and check.own_pass < 1e-5 and check.own_weights < 1e-5
+    graph = ac.trace(model, TEXT, grad=True)
+    np.testing.assert_allclose(graph.pattern(1, 1).detach(), trace.pattern(1, 1), atol=1e-5)
+    many, *_ = ac.trace_many(model, [TEXT, "the old fox"])
+    np.testing.assert_array_equal(many.pattern(1, 1), trace.pattern(1, 1))
+    assert [word.id for word in write(model, trace.tokens.ids, 1)] in ([int(said.logits[0, -1].argmax())], [])
+    assert not model.hf.training and ac.trace(model, TEXT).check().ok
+
+
+def test_virtual_tokens_that_ask_as_words_do_are_refused_with_the_way_out() -> None:
+    config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
+    owners = random_adapter(peft.get_peft_model(FAMILIES["llama"].build(), config))
+    with pytest.raises(ac.UnsupportedFamily, match=r"reads 3 virtual tokens .*wrap model.get_base_model\(\)"):
+        ac.wrap(owners, TOKENIZER)
 
 
 def test_an_adapted_model_is_patched_and_differentiated_like_any_other() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES, word_tokenizer
+from families import FAMILIES, TEXT, word_tokenizer
+from tokenizers import processors
 from transformers import AutoModel
 
 import attn_core as ac
@@ -38,6 +39,25 @@ def test_a_pair_keeps_its_segments(model: ac.Model, pair: Any) -> None:
     assert trace.check().ok and trace.tokens.labels[5:7] == ["[SEP]", "it"]
     lists = ac.trace(model, inputs={name: value[0].tolist() for name, value in pair.items()} | {"labels": [1]})
     assert np.array_equal(lists.patterns(3), trace.patterns(3))
+
+
+def test_segments_of_a_text_are_those_that_its_tokenizer_tells() -> None:
+    tokenizer = word_tokenizer()
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:1 [SEP]:1", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+    )
+    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    owners = FAMILIES["bert"].build()
+    model = ac.wrap(owners, tokenizer)
+    found = ac.trace(model, TEXT)
+    with torch.inference_mode():
+        theirs = owners(**tokenizer(TEXT, return_tensors="pt")).last_hidden_state[0]
+        zeros = owners(torch.tensor([found.tokens.ids])).last_hidden_state[0]
+    np.testing.assert_allclose(found.final_embedding(), theirs, atol=1e-5)
+    assert (zeros - theirs).abs().max() > 0.1
+    many, plain = ac.trace_many(model, [TEXT, found.tokens.ids])
+    np.testing.assert_allclose(many.final_embedding(), theirs, atol=1e-5)
+    np.testing.assert_allclose(plain.final_embedding(), zeros, atol=1e-5)
 
 
 def test_a_mask_is_kept(model: ac.Model) -> None:

@@ -11,6 +11,9 @@ import torch
 from families import FAMILIES, word_tokenizer
 
 import attn_core as ac
+from attn_core.heads.quantities import StreamReading, quantities
+from attn_core.views import files
+from attn_core.views.view import View
 
 IDS, FILLER = [4, 5, 6, 7, 8], [0, 0, 0]
 SIDES = ["left", "right"]
@@ -72,6 +75,23 @@ def test_a_padded_trace_is_saved_and_shown(model: ac.Model, tmp_path: Path) -> N
     np.testing.assert_array_equal(opened.patterns(1), trace.patterns(1))
     np.testing.assert_array_equal(opened.may_look(0), trace.may_look(0))
     assert trace.show()._repr_html_().startswith("<iframe")
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_filler_is_out_of_every_mean_and_hatched_in_a_map(model: ac.Model, side: str) -> None:
+    inputs, real = padded(side)
+    if side == "left" and model.family == "bert":
+        inputs["position_ids"] = [[0, 0, 0, *range(5)]]
+    trace, alone = ac.trace(model, inputs=inputs), ac.trace(model, IDS)
+    for quantity in quantities(["entropy", "distance", "sink", "delta_size", "previous", "local"]):
+        ours, plain = (quantity.of(StreamReading(each.stream()), 1) for each in (trace, alone))
+        np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-5, err_msg=quantity.name)
+    pads = [at for at in range(8) if not real.start <= at < real.stop]
+    drawn = files.figure(View(trace, 1, 1))
+    numbers = np.array(drawn.data[0].z, float)
+    assert np.isnan(numbers[pads]).all() and np.isnan(numbers[:, pads]).all() and len(drawn.layout.images) == 1
+    words = [at for at in range(len(numbers)) if at not in pads]
+    np.testing.assert_allclose(np.nansum(numbers[words], axis=1), 1, atol=1e-5)
 
 
 def test_a_target_may_be_padded_too() -> None:
