@@ -4,7 +4,7 @@
     python tests/mutants/mutation.py canvas/cells.js # those of files whose path ends so
     python tests/mutants/mutation.py --resume        # without those that the last run has noticed already
 
-What a change needs is forked from one process that has imported the large libraries, so most take a second or two.
+What a change needs is forked from one process that has imported the large libraries, so most take a few seconds.
 The last line says which share was noticed; what was not stands above it. Fails below `ENOUGH`.
 """
 
@@ -19,14 +19,15 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 ROOT = Path(__file__).parents[2]
 LAST = ROOT / "build" / "mutants.jsonl"  # what the last run found, a line a change
@@ -34,6 +35,11 @@ ENOUGH = 0.9
 AT_ONCE = 2
 SECONDS = 240  # a change that makes a test wait for ever is noticed
 LARGE = ["numpy", "pytest", "torch", "transformers", "plotly.graph_objects", "streamlit.testing.v1"]  # none is ours
+PYTEST = ["-q", "-x", "--tb=no", "-p", "no:cacheprovider", "--no-header"]
+
+Tests = tuple[str, ...]
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Mutant(NamedTuple):
@@ -42,7 +48,7 @@ class Mutant(NamedTuple):
     path: str
     was: str
     becomes: str
-    tests: tuple[str, ...]
+    tests: Tests
     equal: str = ""
 
 
@@ -53,6 +59,9 @@ def mutants(ending: str = "") -> Iterator[Mutant]:
         if file["path"].endswith(ending):
             for was, becomes, *equal in file["changes"]:
                 yield Mutant(file["path"], was, becomes, tuple(file["tests"]), *equal)
+
+
+# --- Running tests in a copy of the tree ------------------------------------------------------------------------------
 
 
 def copy_of_the_tree(into: Path) -> Path:
@@ -67,7 +76,7 @@ def copy_of_the_tree(into: Path) -> Path:
 
 
 @cache
-def nursery():
+def nursery() -> ForkServerContext:
     """Where processes are forked from: one that has no thread, and the large libraries in memory."""
     context = get_context("forkserver")
     os.environ |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
@@ -75,30 +84,28 @@ def nursery():
     return context
 
 
-def run_tests(tree: str, tests: tuple[str, ...]) -> None:
+def run_tests(tree: str, tests: Tests) -> None:
     """In a process of its own: end as pytest ends."""
     os.setsid()  # so that what the tests start is ended with them
     os.chdir(tree)
-    sys.dont_write_bytecode = True
+    sys.dont_write_bytecode = False  # pytest keeps what it has made of a test file
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     import pytest
 
-    code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--no-header", *tests])
-    os._exit(int(code))
+    os._exit(int(pytest.main([*PYTEST, *tests])))
 
 
-def ends_with(tree: Path, tests: tuple[str, ...]) -> int:
+def ends_with(tests: Tests, tree: Path) -> int:
     """Pytest's exit status; 1 for tests that were ended because they take too long, or died."""
     process = nursery().Process(target=run_tests, args=(str(tree), tests))
     process.start()
     process.join(SECONDS)
-    code = process.exitcode
-    if code is None:
+    if process.exitcode is None and process.pid:
         os.killpg(process.pid, signal.SIGKILL)
         process.join()
-    return code if code is not None and code >= 0 else 1
+    return process.exitcode if process.exitcode is not None and process.exitcode >= 0 else 1
 
 
 def is_noticed(mutant: Mutant, tree: Path) -> bool:
@@ -107,7 +114,7 @@ def is_noticed(mutant: Mutant, tree: Path) -> bool:
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace(mutant.was, mutant.becomes), encoding="utf-8")
     try:
-        rc = ends_with(tree, mutant.tests)
+        rc = ends_with(mutant.tests, tree)
     finally:
         file.write_text(text, encoding="utf-8")
     if rc not in (0, 1, 2):  # 2: a module cannot even be imported; others say that pytest found nothing to run
@@ -115,56 +122,71 @@ def is_noticed(mutant: Mutant, tree: Path) -> bool:
     return rc != 0
 
 
+# --- One run ----------------------------------------------------------------------------------------------------------
+
+
+class Run:
+    """Some changes, each in one of the copies that are free, in the order of the list."""
+
+    def __init__(self, place: Path, at_once: int) -> None:
+        self._trees: SimpleQueue[Path] = SimpleQueue()
+        for number in range(at_once):
+            self._trees.put(copy_of_the_tree(place / str(number)))
+        self._pool = ThreadPoolExecutor(at_once)
+
+    def each(self, what: Callable[[T, Path], R], of: Iterable[T]) -> Iterator[R]:
+        """`what(one, tree)` of each, several at once."""
+
+        def with_a_tree(one: T) -> R:
+            tree = self._trees.get()
+            try:
+                return what(one, tree)
+            finally:
+                self._trees.put(tree)
+
+        return self._pool.map(with_a_tree, of)
+
+    def check(self, commands: list[Tests]) -> None:
+        """Raises SystemExit where tests fail without any change: they would notice everything."""
+        statuses = zip(commands, self.each(ends_with, commands), strict=True)
+        broken = [" ".join(tests) for tests, status in statuses if status]
+        if broken:
+            raise SystemExit("These fail without any change: " + "; ".join(broken))
+
+
+def told(mutant: Mutant, tree: Path) -> bool:
+    """Whether a change is noticed; said on the screen, and kept for a run that is resumed."""
+    noticed = is_noticed(mutant, tree)
+    with LAST.open("a", encoding="utf-8") as last:
+        last.write(json.dumps({"mutant": mutant, "noticed": noticed}) + "\n")
+    says = "noticed " if noticed else "EQUAL   " if mutant.equal else "SURVIVED"
+    print(says, mutant.path, "|", mutant.was, "→", mutant.becomes, flush=True)
+    return noticed
+
+
 def noticed_last_time() -> set[Mutant]:
     lines = LAST.read_text(encoding="utf-8").splitlines() if LAST.exists() else []
-    found = [json.loads(line) for line in lines]
-    return {
-        Mutant(*each["mutant"][:3], tuple(each["mutant"][3]), each["mutant"][4]) for each in found if each["noticed"]
-    }
+    found = (json.loads(line) for line in lines)
+    each = (one["mutant"] for one in found if one["noticed"])
+    return {Mutant(path, was, becomes, tuple(tests), equal) for path, was, becomes, tests, equal in each}
 
 
 def main() -> int:
-    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    asked.add_argument("ending", nargs="?", default="")
-    asked.add_argument("--resume", action="store_true")
+    asked = argparse.ArgumentParser(description="Change one line at a time, and see whether a test notices.")
+    asked.add_argument("ending", nargs="?", default="", help="only files whose path ends so")
+    asked.add_argument("--resume", action="store_true", help="leave out what the last run has noticed")
     asked.add_argument("--at-once", type=int, default=AT_ONCE)
     given = asked.parse_args()
     found = list(mutants(given.ending))
     before = noticed_last_time() if given.resume else set()
+    left = [mutant for mutant in found if mutant not in before]
     LAST.parent.mkdir(exist_ok=True)
-    LAST.open("a" if given.resume else "w").close()
+    if not given.resume:
+        LAST.write_text("", encoding="utf-8")
     with tempfile.TemporaryDirectory() as place:
-        trees: SimpleQueue[Path] = SimpleQueue()
-        for number in range(given.at_once):
-            trees.put(copy_of_the_tree(Path(place) / str(number)))
-
-        def with_a_tree(what, *given) -> bool:
-            tree = trees.get()
-            try:
-                return what(*given, tree)
-            finally:
-                trees.put(tree)
-
-        def fails(tests: tuple[str, ...], tree: Path) -> bool:
-            return ends_with(tree, tests) != 0
-
-        def run(mutant: Mutant) -> bool:
-            if mutant in before:
-                return True
-            noticed = with_a_tree(is_noticed, mutant)
-            with LAST.open("a", encoding="utf-8") as last:
-                last.write(json.dumps({"mutant": mutant, "noticed": noticed}) + "\n")
-            says = "noticed " if noticed else "EQUAL   " if mutant.equal else "SURVIVED"
-            print(says, mutant.path, "|", mutant.was, "→", mutant.becomes, flush=True)
-            return noticed
-
-        with ThreadPoolExecutor(given.at_once) as pool:
-            commands = list(dict.fromkeys(mutant.tests for mutant in found if mutant not in before))
-            failed = pool.map(lambda tests: with_a_tree(fails, tests), commands)
-            broken = [tests for tests, has_failed in zip(commands, failed, strict=True) if has_failed]
-            if broken:
-                raise SystemExit("These fail without any change: " + "; ".join(map(" ".join, broken)))
-            noticed = sum(pool.map(run, found))
+        run = Run(Path(place), given.at_once)
+        run.check(list(dict.fromkeys(mutant.tests for mutant in left)))
+        noticed = len(found) - len(left) + sum(run.each(told, left))
     print(f"{noticed} of {len(found)} changes were noticed: {100 * noticed / max(1, len(found)):.0f} %")
     return int(noticed < ENOUGH * len(found))
 
