@@ -113,6 +113,7 @@ def settled(page: Page) -> Page:
             && !document.querySelector('[data-testid=stSkeleton], .hl-skeleton, [data-stale=true]')
             && [...document.querySelectorAll('[data-testid=stPlotlyChart]')]
                 .every(chart => chart.querySelector('.plot-container'))""",
+        polling=50,  # milliseconds: to ask at every frame makes sixty of them a second
         timeout=PATIENCE,
     )
     return page

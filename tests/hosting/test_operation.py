@@ -11,11 +11,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hosted import ROOT, copy_image, free_port, hosted
+from hosted import ROOT, Server, copy_image, free_port, hosted
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from websockets.exceptions import ConnectionClosed
 
@@ -173,43 +174,52 @@ def test_a_storm_of_lines_is_cut() -> None:
     assert passed < 500
 
 
-def test_descriptors_come_back_when_visitors_have_left(tmp_path: Path) -> None:
-    with hosted(tmp_path, STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL="1") as server:
-        Visitor(server.address).ask(text="a fox")
-        before = server.descriptors()
-        visitors = [Visitor(server.address) for _ in range(30)]
-        for visitor in visitors:
-            visitor.socket.send(b"")  # a session begins with its socket, and nothing is drawn
-        most = server.descriptors()
-        for visitor in visitors:
-            visitor.socket.close()
-        assert most >= before + 3 * 30
-        end = time.monotonic() + 40
-        while server.descriptors() > before + 8 and time.monotonic() < end:
-            time.sleep(0.3)
-        assert server.descriptors() <= before + 8
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for the tests that leave it as it was; who has left is forgotten after a second."""
+    folder = tmp_path_factory.mktemp("operation")
+    with hosted(folder, STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL="1") as running:
+        yield running
 
 
-def test_whatever_goes_wrong_below_is_a_line_of_json_too(tmp_path: Path) -> None:
-    with hosted(tmp_path) as server:
-        for data in (b"\xff\xff", "text"):
-            visitor = Visitor(server.address)
-            visitor.socket.send(data)
-            with pytest.raises(ConnectionClosed):
-                visitor.socket.recv(timeout=20)
-        wish = BackMsg()
-        wish.backend_operation_request.deferred_file.file_id = "zanzibar" * 1_000
+def test_descriptors_come_back_when_visitors_have_left(server: Server) -> None:
+    first = Visitor(server.address)
+    first.ask(text="a fox")
+    before = server.descriptors()
+    visitors = [Visitor(server.address) for _ in range(30)]
+    for visitor in visitors:
+        visitor.socket.send(b"")  # a session begins with its socket, and nothing is drawn
+    most = server.descriptors()
+    for visitor in visitors:
+        visitor.socket.close()
+    assert most >= before + 3 * 30
+    end = time.monotonic() + 40
+    while server.descriptors() > before + 8 and time.monotonic() < end:
+        time.sleep(0.3)
+    assert server.descriptors() <= before + 8
+    first.socket.close()
+
+
+def test_whatever_goes_wrong_below_is_a_line_of_json_too(server: Server) -> None:
+    for data in (b"\xff\xff", "text"):
         visitor = Visitor(server.address)
-        visitor.ask()
-        wish.backend_operation_request.session_id = visitor.session_id
-        visitor.socket.send(wish.SerializeToString())
-        end = time.monotonic() + 20
-        while "deferred" not in server.log and time.monotonic() < end:
-            time.sleep(0.1)
-        wrong_origin = urllib.request.Request(f"{server.address}/_stcore/upload_file/nobody/1", b"x", method="PUT")
-        with pytest.raises(urllib.error.HTTPError):
-            urllib.request.urlopen(wrong_origin, timeout=10)
-        told = [json.loads(line) for line in server.log.splitlines()]
+        visitor.socket.send(data)
+        with pytest.raises(ConnectionClosed):
+            visitor.socket.recv(timeout=20)
+    wish = BackMsg()
+    wish.backend_operation_request.deferred_file.file_id = "zanzibar" * 1_000
+    visitor = Visitor(server.address)
+    visitor.ask()
+    wish.backend_operation_request.session_id = visitor.session_id
+    visitor.socket.send(wish.SerializeToString())
+    end = time.monotonic() + 20
+    while "deferred" not in server.log and time.monotonic() < end:
+        time.sleep(0.1)
+    visitor.socket.close()
+    wrong_origin = urllib.request.Request(f"{server.address}/_stcore/upload_file/nobody/1", b"x", method="PUT")
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(wrong_origin, timeout=10)
+    told = [json.loads(line) for line in server.log.splitlines()]
     assert [line["event"] for line in told if line["level"] == "error"] == [
         "Error executing deferred callable for file_id %s"
     ]

@@ -52,7 +52,7 @@ def test_an_arrow_key_in_a_picture_or_a_field_stays_there(open_page) -> None:
     page = is_live(open_page("step_by_step", v=1, text=STARTER, step=6))
     page.locator(".st-key-step_6_grid .board").focus()
     page.keyboard.press("ArrowRight")
-    page.locator(".st-key-text input").focus()
+    page.locator(".st-key-text textarea").focus()
     page.keyboard.press("ArrowLeft")
     settled(page)
     page.wait_for_timeout(800)
