@@ -1,10 +1,13 @@
 """Patching: take something of one sentence, put it into another, and see which head carries the difference."""
 
+import streamlit as st
+
 from attn_core.models.catalogue import READS_TEXT
 from ui import stream
 from ui.page import open_page
 from ui.patching import layout, params
 from ui.sentences import KEYS
+from ui.shell.menu import ROOT
 
 first = params.first_model()
 page = open_page(
@@ -14,4 +17,6 @@ page = open_page(
     starter=params.TOM if first == params.SHIPPED else params.JOHN,
     examples=(params.TOM, params.JOHN, KEYS),
 )
+with st.container(gap=None):
+    st.html(ROOT / "assets" / "css" / "steps.css")  # tables of bars
 layout.draw(page)
