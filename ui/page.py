@@ -40,6 +40,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
+from markupsafe import Markup
 from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.figures.paper.caption import caption
@@ -151,12 +152,12 @@ class Page:
         """Say beside the sentence how many tokens it has, and whether some were cut."""
         if self.counter is None:
             return
-        most = f'data-most="{CHARACTERS_PER_TOKEN * limit}"'  # for who types on, see assets/app/whole_page.js
+        typing = _while_typing(CHARACTERS_PER_TOKEN * limit)
         if tokens.is_cut:
             said = WORDS.text("page.cut", limit=tokens.cut_after, left_out=tokens.left_out)
-            self.counter.html(f'<div class="hl-count cut" {most} role="status">{said}</div>')
+            self.counter.html(f'<div class="hl-count cut" {typing} role="status">{said}</div>')
         else:
-            self.counter.html(f'<div class="hl-count" {most}>{len(tokens)} of {limit} tokens</div>')
+            self.counter.html(f'<div class="hl-count" {typing}>{len(tokens)} of {limit} tokens</div>')
 
     def word(self, trace: TraceReader) -> int | None:
         """The chosen query position; None when nothing was chosen or the sentence has no such position."""
@@ -262,3 +263,10 @@ def _examples(model: str) -> Sequence[str | Example]:
 def _both(translated: TraceHandle) -> tuple[Tokens, list[str]]:
     """The tokens of a source, and how those of its target are read."""
     return translated.tokens_of("encoder")[0], translated.tokens_of("decoder")[0].labels
+
+
+def _while_typing(most: int) -> Markup:
+    """What the number of tokens gives way to while somebody types, as attributes for assets/app/whole_page.js."""
+    within = WORDS.text("page.typing", size="{size}", most="{most}", keys="{keys}", line="{line}")
+    beyond = WORDS.text("page.typing_beyond", size="{size}", most="{most}", line="{line}")
+    return Markup('data-most="{}" data-within="{}" data-beyond="{}"').format(most, within, beyond)

@@ -66,8 +66,9 @@ function takeSentences() {
     if (!counter) return;
     const way = box.value.includes("\n") ? `${ctrl}+Enter` : "Enter";
     const size = [...box.value].length, most = Number(counter.dataset.most);
-    const said = `${size.toLocaleString("en")} of ${most.toLocaleString("en")} characters`;
-    counter.dataset.typing = size > most ? `${said}:\nthe rest is not read` : `${said}\n${way} reads it`;
+    const slots = { size: size.toLocaleString("en"), most: most.toLocaleString("en"), keys: way, line: "\n" };
+    const says = size > most ? counter.dataset.beyond : counter.dataset.within; // the page's own words
+    counter.dataset.typing = says.replace(/\{(\w+)\}/g, (_, name) => slots[name]);
   }
   function pressed(event) {
     const box = boxOf(event), held = event.ctrlKey || event.metaKey;
