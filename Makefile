@@ -9,11 +9,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8501
 REPORTS := build/tests
 JUDGES := build/judges
+DOCS := build/docs-env
 PIP = $(BIN)/pip install --disable-pip-version-check -q
 CPU_BUILD = $(shell [ "$$(uname -s)" != Linux ] || command -v nvidia-smi >/dev/null || \
 	echo --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu)
 
-.PHONY: app check models test test-full mutants test-judges test-network test-models test-gpu bench load siege sheet record pin pin-images audit lock clean
+.PHONY: app check docs models test test-full mutants test-judges test-network test-models test-gpu bench load siege sheet record pin pin-images audit lock clean
 
 app: $(VENV)/installed
 	$(BIN)/streamlit run app.py --server.port=$(PORT)
@@ -25,6 +26,12 @@ check: $(VENV)/installed-dev
 	$(BIN)/mypy --strict attn_core
 	$(BIN)/pytest -q tests/core/test_house.py tests/hosting/test_deploy.py -m house
 	$(BIN)/python .ci/audit.py
+
+# The documentation, in build/docs: guides whose figures are computed here, the reference, the mathematics. Pages open
+# without a server, and fetch nothing. What builds it has an environment of its own.
+docs: $(DOCS)/installed
+	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM NO_MKDOCS_2_WARNING=1 OMP_NUM_THREADS=1 && $(DOCS)/bin/mkdocs build --strict --quiet
+	@echo "build/docs/index.html"
 
 # Browser tests start servers and browsers of their own, one for each half: they come after the others, not beside them.
 # They run as they are found, not by their number: the file with the most servers has few tests, and would come last.
@@ -113,6 +120,13 @@ $(JUDGES)/installed: tests/requirements-judges.txt $(VENV)/installed-dev
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> "$$($(JUDGES)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ours.pth"
 	$(JUDGES)/bin/pip install --disable-pip-version-check -q -r tests/requirements-judges.txt
+	@touch $@
+
+$(DOCS)/installed: requirements-docs.lock $(VENV)/installed-dev
+	$(BIN)/python -m venv $(DOCS)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(DOCS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ours.pth"
+	$(DOCS)/bin/pip install --disable-pip-version-check -q --require-hashes --no-deps -r requirements-docs.lock
 	@touch $@
 
 $(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed

@@ -1,6 +1,6 @@
-"""Pin every package with its hashes, and list their licences: requirements.lock, requirements-dev.lock, THIRD_PARTY.md.
+"""Pin every package with its hashes, and list their licences: requirements*.lock, THIRD_PARTY.md.
 
-python .ci/lock.py    # after a change of requirements.txt or requirements-dev.txt; `make lock` does it
+python .ci/lock.py    # after a change of a requirements*.txt; `make lock` does it
 
 uv resolves for all platforms at once. CUDA's packages are left out: torch brings them itself where the Makefile finds
 an NVIDIA GPU, and torch's CPU build, whose hashes stand beside the ordinary one's, does without. Registries are asked
@@ -105,6 +105,7 @@ def main() -> None:
     for source, target in (
         ("requirements.txt", "requirements.lock"),
         ("requirements-dev.txt", "requirements-dev.lock"),
+        ("requirements-docs.txt", "requirements-docs.lock"),
     ):
         (ROOT / target).write_text(lock(source), encoding="utf-8")
     pinned = [ENTRY.match(line) for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()]

@@ -65,7 +65,7 @@ def rows(view: View) -> list[list[Any]]:
 
 
 def json(view: View) -> str:
-    """The shown head: labels, positions and weights [query][key], null where masked."""
+    """The shown head: labels, positions and `weights[query][key]`, null where masked."""
     asks, answers = view.sides
     has_weight = view.may_look & np.isfinite(view.pattern)
     content = {
