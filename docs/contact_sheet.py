@@ -127,7 +127,7 @@ def main() -> None:
             # 256 colours: a third of the size, and no difference to be seen
             few = sheet(files).quantize(256, dither=Image.Dither.NONE)
             few.save(ROOT / "docs" / "contact-sheet.png", optimize=True)
-            shown = (ROOT / "README.md").read_text(encoding="utf-8")
+            shown = "".join((ROOT / file).read_text(encoding="utf-8") for file in ("README.md", "docs/pages.md"))
             for desk in (desk for desk, *_ in files.values() if desk.name in shown):
                 Image.open(desk).convert("RGB").save(ROOT / "docs" / "pictures" / desk.name, optimize=True)
 

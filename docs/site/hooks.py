@@ -25,7 +25,7 @@ import figures  # noqa: E402
 import examples  # noqa: E402
 
 HELP = "<!-- headlight --help -->"
-OF_THE_REPOSITORY = re.compile(r"\[([^\]]*)\]\(\.\./[A-Z_]+(?:\.md)?\)")  # a file that is no page here
+OF_THE_REPOSITORY = re.compile(r"\[([^\]]*)\]\(\.\./[^)]*\)")  # what a page of the first level says of other files
 RESULTS = ROOT / "benchmarks" / "results"
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 DISPLAY = {"div": "block", "span": "inline"}
@@ -57,7 +57,9 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Run a guide's examples, and put what they draw where its line "Figure: …" stands."""
-    markdown = OF_THE_REPOSITORY.sub(r"\1", markdown.replace("](../benchmarks/results/", "](measured/"))
+    page.meta["hide"] = [*(["navigation"] if page.parent is None else []), *(["toc"] if "## " not in markdown else [])]
+    if "/" not in page.file.src_uri:
+        markdown = OF_THE_REPOSITORY.sub(r"\1", markdown.replace("](../benchmarks/results/", "](measured/"))
     if HELP in markdown:
         command = [sys.executable, "-m", "attn_core", "--help"]
         said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -560,16 +560,21 @@ def read_me() -> str:
     return (ROOT / "README.md").read_text()
 
 
+def documentation(name: str) -> str:
+    return (ROOT / "docs" / f"{name}.md").read_text()
+
+
 def test_the_notebook_example_runs_as_it_is_printed():
-    code = read_me().split("```python\n")[1].split("```")[0]
-    run(f"{code}\nassert max(trace.check()) < 1e-5 and trace.tokens.labels[:7] == {LABELS}", cwd=ROOT)
+    for page in (read_me(), documentation("notebook")):
+        code = page.split("```python\n")[1].split("```")[0]
+        run(f"{code}\nassert max(trace.check()) < 1e-5 and trace.tokens.labels[:7] == {LABELS}", cwd=ROOT)
 
 
 @pytest.mark.house
-def test_the_read_me_has_every_model_as_the_catalogue_has_it():
+def test_the_documentation_has_every_model_as_the_catalogue_has_it():
     from attn_core.models.catalogue import CATALOGUE
 
-    rows = {line.split("|")[1].strip(): line for line in read_me().splitlines() if line.startswith("| `")}
+    rows = {line.split("|")[1].strip(): line for line in documentation("models").splitlines() if line.startswith("| `")}
     for name, entry in CATALOGUE.items():
         layers = f"{entry.n_layers} + {entry.n_decoder_layers}" if entry.n_decoder_layers else entry.n_layers
         facts = (entry.title, f"{layers} × {entry.n_heads}", f"{entry.parameters:,}", entry.licence)
@@ -577,10 +582,10 @@ def test_the_read_me_has_every_model_as_the_catalogue_has_it():
 
 
 @pytest.mark.house
-def test_the_read_me_has_every_setting():
+def test_the_documentation_has_every_setting():
     used = {name for file in FILES for name in re.findall(r'"(HEADLIGHT_\w+)"', file.read_text())}
     assert "HEADLIGHT_MODE" in used
-    assert [name for name in sorted(used) if f"`{name}`" not in read_me()] == []
+    assert [name for name in sorted(used) if f"`{name}`" not in documentation("settings")] == []
 
 
 @pytest.mark.house

@@ -164,8 +164,8 @@ def test_limits_are_those_that_were_measured() -> None:
     peak = max(row["memory MB"] for row in json.loads((results / "siege.json").read_text())["rows"])
     (limit,) = re.findall(r"limits: \{memory: (\d+)Mi\}", (DEPLOY / "kubernetes.yaml").read_text())
     (composed,) = re.findall(r"mem_limit: (\d+)m ", (DEPLOY / "compose.yaml").read_text())
-    readme = (ROOT / "README.md").read_text()
-    assert f"at most {peak:,} MB" in readme and f"--memory {limit}m " in readme
+    hosting = (ROOT / "docs" / "hosting.md").read_text()
+    assert f"at most {peak:,} MB" in hosting and f"--memory {limit}m " in hosting
     assert limit == composed and 1.15 * peak < int(limit) < 1.5 * peak
 
     measured = json.loads((results / "capacity.json").read_text())

@@ -23,7 +23,7 @@ import attn_core as ac
 
 DOCS = Path(__file__).parents[3] / "docs"
 LARGEST = 20_000_000  # parameters; what stays larger was not made small
-CLASSES = {  # how a family is built: with the first of these that has it
+CLASSES = {  # how a family is built: with the first of these that has it and is read
     "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES": tf.AutoModelForSeq2SeqLM,
     "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES": tf.AutoModelForCausalLM,
     "MODEL_FOR_MASKED_LM_MAPPING_NAMES": tf.AutoModel,
@@ -59,12 +59,12 @@ SIZES: dict[str, Any] = {  # by the names that configurations give them
 }
 
 
-def names() -> dict[str, Any]:
-    """Each text family of the library, and the class that it is built with."""
-    found: dict[str, Any] = {}
+def names() -> dict[str, list[Any]]:
+    """Each text family of the library, and the classes that it can be built with."""
+    found: dict[str, list[Any]] = defaultdict(list)
     for mapping, made_with in CLASSES.items():
         for name in getattr(modeling_auto, mapping):
-            found.setdefault(name, made_with)
+            found[name].append(made_with)
     return dict(sorted(found.items()))
 
 
@@ -105,7 +105,7 @@ TRIED: tuple[dict[str, Any], ...] = (  # until one of them runs and has attentio
 def small(name: str, other: dict[str, Any]) -> Any:
     """A family's own configuration with small sizes, or None where it describes more than a text."""
     known = tf.AutoConfig.for_model(name)
-    if known.sub_configs and name not in OWN:
+    if set(known.sub_configs) - {"attn_config", "ffn_config"} and name not in OWN:
         return None
     renamed = getattr(known, "attribute_map", {})
     has = {k for k in SIZES if k in known.to_dict() or k in renamed}
@@ -132,8 +132,14 @@ def built(name: str, made_with: Any, other: dict[str, Any]) -> Any:
     return model
 
 
-def outcome(name: str, made_with: Any) -> dict[str, Any] | None:
-    """What becomes of a family: "read", "refused" with the reason, or "not built"; None: more than a text.
+def outcome(name: str) -> dict[str, Any] | None:
+    """What becomes of a family, in the first of its forms that is read; None: more than a text."""
+    found = [_outcome(name, made_with) for made_with in names()[name]]
+    return next((each for each in found if each and each["is"] == "read"), found[0])
+
+
+def _outcome(name: str, made_with: Any) -> dict[str, Any] | None:
+    """What becomes of one form: "read", "refused" with the reason, or "not built"; None: more than a text.
 
     Sizes that suit most families leave some without a layer of attention, so others are tried before it is refused.
     """
@@ -225,7 +231,8 @@ A checkpoint may use options that the family's own configuration does not; it is
 Errors are those of `trace.check()`: absolute difference ÷ the row's largest value, of the worst row of all layers and
 heads; of pattern · value, of ΔE and of the residual stream, against tensors that left the model. *Weights* are patterns
 against those of the model's own eager attention, an absolute difference. – : not compared, because the model does not
-give that tensor.
+give that tensor. A family of encoders and decoders is tried as a whole first, and is a *decoder* here where it is read
+as a decoder alone.
 
 | family | kind | pattern | ΔE | residual | weights |
 | --- | --- | --- | --- | --- | --- |
@@ -245,7 +252,7 @@ The test could not build these with a few small sizes:
 
 def everything() -> dict[str, Any]:
     """Every family's outcome."""
-    outcomes = {name: outcome(name, made_with) for name, made_with in names().items()}
+    outcomes = {name: outcome(name) for name in names()}
     return {"transformers": tf.__version__, "families": {name: each for name, each in outcomes.items() if each}}
 
 

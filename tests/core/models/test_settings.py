@@ -73,11 +73,11 @@ def test_a_server_offers_fewer_models_and_reads_fewer_tokens_when_told_to() -> N
 
 @pytest.mark.house
 @pytest.mark.parametrize("name", settings.variables())
-def test_the_read_me_says_of_each_setting_what_the_code_says(name: str) -> None:
-    read_me = (Path(__file__).parents[3] / "README.md").read_text()
+def test_the_documentation_says_of_each_setting_what_the_code_says(name: str) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "settings.md").read_text()
     variable, default = settings.variables()[name], getattr(settings.Settings(), name)
     shown = "all" if default == () else "" if default is False else f"`{default}`"
-    assert f"| `{variable.name}` | {shown} | {variable.meaning} |".replace("|  |", "| |") in read_me.splitlines()
+    assert f"| `{variable.name}` | {shown} | {variable.meaning} |".replace("|  |", "| |") in page.splitlines()
 
 
 @pytest.mark.house

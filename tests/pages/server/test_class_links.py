@@ -1,4 +1,4 @@
-"""The links that the README gives a class open what they promise, without a remark."""
+"""The links that docs/links.md gives a class open what they promise, without a remark."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).parents[3]
-LINKS = re.findall(r"<(http://localhost:8501/\S*\?\S+)>", (ROOT / "README.md").read_text())
+LINKS = re.findall(r"<(http://localhost:8501/\S*\?\S+)>", (ROOT / "docs" / "links.md").read_text())
 
 
 @pytest.mark.parametrize("link", LINKS)
-def test_a_link_of_the_readme_opens(link: str) -> None:
+def test_a_link_for_a_class_opens(link: str) -> None:
     place = urlsplit(link)
     page_name = f"pages{place.path}.py" if place.path != "/" else "app.py"
     page = AppTest.from_file(str(ROOT / page_name), default_timeout=300)
