@@ -20,6 +20,7 @@ from mkdocs.structure.files import File
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT)]  # MkDocs loads this file by its path
 
+import fetched  # noqa: E402
 import figures  # noqa: E402
 
 import examples  # noqa: E402
@@ -30,12 +31,6 @@ RESULTS = ROOT / "benchmarks" / "results"
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 DISPLAY = {"div": "block", "span": "inline"}
 ALT = re.compile(r"^Figure: (.*)$", re.MULTILINE)
-ELSEWHERE = r"""["']?(?:https?:)?//"""
-FETCHED = re.compile(
-    rf"""<(?:script|img|iframe|source|video|audio|object|link|use)\b[^>]*\s(?:src|srcset|data|href)={ELSEWHERE}
-    |url\(\s*{ELSEWHERE} | @import""",
-    re.VERBOSE,
-)
 FONTS = {  # the app's own letters, out of Streamlit: the name here → how its file begins there
     "sans": "SourceSansVF-Upright",
     "sans-italic": "SourceSansVF-Italic",
@@ -91,7 +86,7 @@ def on_post_build(config: Any) -> None:
         f"{file.relative_to(site)}: {found[0]}"
         for file in sorted(site.rglob("*"))
         if file.suffix in (".html", ".css", ".svg")
-        for found in FETCHED.finditer(file.read_text(encoding="utf-8"))
+        for found in fetched.FETCHED.finditer(file.read_text(encoding="utf-8"))
     ]
     if asking:
         raise PluginError("the site would fetch from elsewhere: " + "; ".join(asking[:5]))

@@ -16,15 +16,15 @@ DOCS = ROOT / "docs"
 ELSEWHERE = ("gradients.md", "notebook.md", "patching.md")  # run by tests that look at their numbers, too
 
 
-def _examples() -> Any:
-    about = importlib.util.spec_from_file_location("examples", DOCS / "site" / "examples.py")
+def _module(name: str) -> Any:
+    about = importlib.util.spec_from_file_location(name, DOCS / "site" / f"{name}.py")
     assert about is not None and about.loader is not None
     found = importlib.util.module_from_spec(about)
     about.loader.exec_module(found)
     return found
 
 
-examples = _examples()
+examples = _module("examples")
 PAGES = [page for page in examples.pages() if page.name not in ELSEWHERE or page.parent != DOCS]
 
 
@@ -40,6 +40,22 @@ def test_the_examples_of_a_page_run_and_give_what_it_says(page: Path) -> None:
 def test_a_wrong_result_is_noticed() -> None:
     with pytest.raises(AssertionError, match=r"a page: 1 \+ 1 gives 2, and the page says 3"):
         list(examples.run("```python\n1 + 1  # → 3\n```\n", "a page"))
+
+
+@pytest.mark.house
+@pytest.mark.parametrize(
+    ("text", "is_fetched"),
+    [
+        ('<a href="https://example.org/">a link that somebody follows</a>', False),
+        ('<script src="assets/main.js"></script><img alt="https://" src="data:image/png;base64,//8">', False),
+        ('<script defer src="https://example.org/a.js"></script>', True),
+        ('<link rel="stylesheet" href="//example.org/a.css">', True),
+        ("@font-face { src: url(https://example.org/a.woff2) }", True),
+        ("@import 'a.css'", True),
+    ],
+)
+def test_what_a_page_would_fetch_from_elsewhere_is_found(text: str, is_fetched: bool) -> None:
+    assert bool(_module("fetched").FETCHED.search(text)) == is_fetched
 
 
 def test_there_are_ten_guides() -> None:
