@@ -47,7 +47,7 @@ def test_a_wrong_result_is_noticed() -> None:
     ("text", "is_fetched"),
     [
         ('<a href="https://example.org/">a link that somebody follows</a>', False),
-        ('<script src="assets/main.js"></script><img alt="https://" src="data:image/png;base64,//8">', False),
+        ('<script src="main.js"></script><img alt="https://" src="data:image/png;base64,//8">', False),
         ('<script defer src="https://example.org/a.js"></script>', True),
         ('<link rel="stylesheet" href="//example.org/a.css">', True),
         ("@font-face { src: url(https://example.org/a.woff2) }", True),
