@@ -25,6 +25,7 @@ from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.tolerances import SMALLEST
 from attn_core.traces import parity
+from attn_core.traces.attention_readers import as_array
 from attn_core.traces.block import BlockKind
 from attn_core.traces.stream import StreamTrace
 
@@ -157,7 +158,9 @@ class LayerParts:
     @classmethod
     def of(cls, stream: StreamTrace, layer: int) -> LayerParts:
         patterns = stream.patterns(layer).astype(np.float64)
-        moved = np.stack([_moved(stream, layer, head) for head in range(stream.n_heads)])  # [head, key, d_model]
+        values = np.stack([stream.value(layer, head) for head in range(stream.n_heads)])  # [head, key, d_head]
+        w_o = as_array(stream._every_w_o(layer)).astype(np.float64)  # [head, d_head, d_model]
+        moved = values.astype(np.float64) @ w_o  # [head, key, d_model]
         constant = np.tile(stream.output_bias(layer).astype(np.float64), (patterns.shape[1], 1))
         for head, replaced in stream._layer(layer).call.replaced.items():
             rows = replaced.rows.numpy()
@@ -190,12 +193,6 @@ class LayerParts:
     def _output(self) -> Floats:
         output: Floats = np.einsum("hqk,hkd->qd", self.patterns, self.moved) + self.constant  # [query, d_model]
         return output
-
-
-def _moved(stream: StreamTrace, layer: int, head: int) -> Floats:
-    """value · W_O of every key: [key, d_model]."""
-    result: Floats = stream.value(layer, head).astype(np.float64) @ stream.w_o(layer, head).astype(np.float64)
-    return result
 
 
 def _part(norm: FrozenNorm, vectors: Floats, query: int) -> Floats:

@@ -72,12 +72,13 @@ def carried_to_score(trace: Trace, parts: ScoreParts, side: str, writer: Writer,
     own, layer, head = trace.stream(parts.stream), parts.layer, parts.head
     keys, weights = _compared(own, layer, head, parts.query, parts.key, parts.against)
     scale = own.scaling(layer)
-    asking, answering = _sides(trace, own, layer, head, parts.query, np.array([parts.key]))
+    asking, answering = np.array([parts.query]), np.array([parts.key])
+    query_map, key_map = _maps(trace, own, layer, head, asking, answering)
     if side == "query":
-        written, head_map = asking
+        written, head_map = entering(trace, own.name, layer, asking), query_map
         answer = weights @ own.key(layer, head)[keys].astype(np.float64)  # [d_head]
     else:
-        written, head_map = answering
+        written, head_map = memory_writers(trace, own, layer, answering), key_map
         answer = own.query(layer, head)[parts.query].astype(np.float64) * float(weights[keys == parts.key].sum())
     found: Floats = head_map.part(written.carried(writer, pieces)) @ answer * scale
     return found
@@ -95,17 +96,23 @@ Side = tuple[ResidualWriters, HeadMap]
 def _sides(trace: Trace, own: StreamTrace, layer: int, head: int, query: int, keys: Places) -> tuple[Side, Side]:
     """Who wrote what the query is made from, and what the keys; each with the map that makes it of that."""
     asking = np.array([query])
-    streams = own.embedding(layer).astype(np.float64), memory_before_norm(trace, own, layer)
-    query_map, key_map = query_and_key_maps(own, layer, head, asking, keys, streams)
+    query_map, key_map = _maps(trace, own, layer, head, asking, keys)
     return (entering(trace, own.name, layer, asking), query_map), (memory_writers(trace, own, layer, keys), key_map)
 
 
 def whole_maps(trace: Trace, own: StreamTrace, layer: int, head: int) -> tuple[HeadMap, HeadMap]:
     """The maps of a head's query and key at all of its tokens."""
     refuse_keys_of_no_word(own)
+    everywhere = np.arange(len(own.tokens)), np.arange(len(own.key_tokens))
+    return _maps(trace, own, layer, head, *everywhere)
+
+
+def _maps(
+    trace: Trace, own: StreamTrace, layer: int, head: int, asking: Places, answering: Places
+) -> tuple[HeadMap, HeadMap]:
+    """The maps of a head's query at some tokens, and of its key at others."""
     streams = own.embedding(layer).astype(np.float64), memory_before_norm(trace, own, layer)
-    places = [np.arange(len(stream)) for stream in streams]
-    return query_and_key_maps(own, layer, head, places[0], places[1], streams)
+    return query_and_key_maps(own, layer, head, asking, answering, streams)
 
 
 def memory_writers(trace: Trace, stream: StreamTrace, layer: int, keys: Places) -> ResidualWriters:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from attn_core.residual import geometry
 from attn_core.tolerances import SMALLEST
 from attn_core.traces import parity
+from attn_core.traces.attention_readers import as_array
 from attn_core.traces.block import BlockKind
 from attn_core.traces.stream import StreamTrace
 
@@ -188,9 +189,19 @@ class Sources:
 
 def sources(stream: StreamTrace, layer: int, head: int, token: int) -> Sources:
     """Where a head's ΔE of one token came from, computed in the small space: no [key, d_model] is made."""
+    return _sources(stream, layer, head, token, stream.w_o(layer, head))
+
+
+def every_source(stream: StreamTrace, layer: int, token: int) -> list[Sources]:
+    """The same of every head of a layer; its output matrix is looked at once."""
+    w_o = as_array(stream._every_w_o(layer))  # [head, d_head, d_model]
+    return [_sources(stream, layer, head, token, w_o[head]) for head in range(stream.n_heads)]
+
+
+def _sources(stream: StreamTrace, layer: int, head: int, token: int, output: Array) -> Sources:
     weights = stream.pattern_row(layer, head, token).astype(np.float64)
     value = stream.value(layer, head).astype(np.float64)  # [key, d_head]
-    w_o = stream.w_o(layer, head).astype(np.float64)  # [d_head, d_model]
+    w_o = output.astype(np.float64)  # [d_head, d_model]
     delta = weights @ value @ w_o  # [key] · [key, d_head] · [d_head, d_model] → [d_model]
     # ‖value · W_O‖² = value · (W_O · W_Oᵀ) · value, so that only [d_head, d_head] is made
     lengths = np.sqrt(np.clip(np.einsum("kd,de,ke->k", value, w_o @ w_o.T, value), 0, None))

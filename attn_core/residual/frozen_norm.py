@@ -42,10 +42,13 @@ class FrozenNorm:
         """
         x = np.asarray(x, dtype=np.float64)
         signs = np.where(np.arange(x.shape[-1]) % 2, -1.0, 1.0)  # [d_model]
-        shift, result = norm(np.zeros_like(signs)).astype(np.float64), norm(x).astype(np.float64)
-        moved = norm(x + np.abs(x).max())
+        rows = x.reshape(-1, x.shape[-1])  # [..., d_model] → [row, d_model]
+        asked = np.concatenate([np.zeros((1, x.shape[-1])), signs[None], rows, rows + np.abs(x).max()])
+        answers = norm(asked).astype(np.float64)  # once for all: a norm looks at each row alone
+        shift, of_signs = answers[0], answers[1]  # [d_model] each
+        result, moved = (part.reshape(x.shape) for part in np.split(answers[2:], 2))
         centred = bool(np.abs(moved - result).max() < CENTRED * np.abs(result).max())
-        shape = (norm(signs) - shift) * signs  # γ ÷ √(1 + ε)
+        shape = (of_signs - shift) * signs  # γ ÷ √(1 + ε)
         plain = cls(shape, shift, centred).part(x)
         sizes = np.maximum((plain**2).sum(axis=-1, keepdims=True), SMALLEST_SQUARE)
         factor = ((result - shift) * plain).sum(axis=-1, keepdims=True) / sizes  # [..., 1]: least squares, one a token

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Any
 
 import regex
 
+SHORT = 32  # characters of a text that is remembered; what is typed may be a megabyte
 Part = tuple[str, int, int]  # (character, part, parts): (c, 0, 1) is whole, (c, 1, 3) the second of three parts
 
 
@@ -29,6 +31,10 @@ def visible(text: str) -> str:
     """
     if isinstance(text, Name):
         return text
+    return _visible_short(text) if len(text) <= SHORT else _made_visible(text)
+
+
+def _made_visible(text: str) -> str:
     shown = "".join(c if i and _joins(c, text[i + 1 : i + 2]) else _visible_character(c) for i, c in enumerate(text))
     return "◌" + shown if shown and unicodedata.category(shown[0])[0] == "M" else shown or "∅"
 
@@ -104,5 +110,6 @@ def _visible_character(character: str) -> str:
     return f"‹U+{code:04X}›" if hidden or character in "\u115f\u1160\u2800\u3164\uffa0" else character
 
 
+_visible_short = lru_cache(maxsize=8192)(_made_visible)  # a page names the same few tokens thousands of times
 _PICTURE = regex.compile(r"\p{Extended_Pictographic}")
 _NAMED = {" ": "␠", "\n": "⏎", "\t": "⇥", "\x7f": "␡"}

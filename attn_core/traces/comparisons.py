@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from attn_core.errors import NoModel
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from attn_core.traces.call import Call
     from attn_core.traces.layer import Layer
+
+    Compared = tuple[tuple[str, str], Tensor, Tensor]  # (part and name), ours, the model's own
 
 MODELS_OWN = "what the model's attention returned"
 CAPPED = "what our attention with capped scores returned, which the library's fused one refuses"
@@ -41,34 +43,42 @@ def layer_errors(layer: Layer, model: nn.Module) -> list[Comparison]:
     """All that can be compared in a layer, row by row; before W_O head by head, too."""
     import torch  # not above: pages that show a recorded result have no need of it
 
-    found: dict[tuple[str, str], list[tuple[Tensor, Tensor]]] = {}  # a block of rows each
+    n_heads, which = layer.call.n_heads, []
+    blocks = []  # (differences, sizes) of a block of rows each, [row, head or comparison]
     for rows, block in layer.call.row_blocks():
         real = slice(None) if block.blind is None else ~block.blind
-        for comparison, ours, theirs in _compared(layer, model, rows, block):
-            ours, theirs = ours[real], theirs[real]
-            n_parts = layer.call.n_heads if comparison[0] == "pattern" else 1
-            found.setdefault(comparison, []).append(_differences(ours, theirs, n_parts))
-    comparisons = []
-    for (part, against), blocks in found.items():
-        errors = row_errors(*(torch.cat(each) for each in zip(*blocks, strict=True)))
-        means = errors.mean(dim=0).tolist()
-        for head, (worst, mean) in enumerate(zip(errors.amax(dim=0).tolist(), means, strict=True)):
-            which = head if part == "pattern" else None
-            comparisons.append(Comparison(layer.site.stream, layer.site.layer, which, part, against, worst, mean))
-    return comparisons
+        compared = [(name, ours[real], theirs[real]) for name, ours, theirs in _compared(layer, model, rows, block)]
+        by_head = [each for each in compared if each[0][0] == "pattern"]
+        whole = [each for each in compared if each[0][0] != "pattern"]
+        which = [(name, head) for name, *_ in by_head for head in range(n_heads)] + [(name, None) for name, *_ in whole]
+        found = [_differences(of_kind, n) for of_kind, n in ((by_head, n_heads), (whole, 1)) if of_kind]
+        blocks.append(tuple(torch.cat(each, dim=1) for each in zip(*found, strict=True)))
+    errors = row_errors(*(torch.cat(each) for each in zip(*blocks, strict=True)))
+    means, worst = errors.mean(dim=0).tolist(), errors.amax(dim=0).tolist()
+    return [
+        Comparison(layer.site.stream, layer.site.layer, head, part, against, error, mean)
+        for ((part, against), head), error, mean in zip(which, worst, means, strict=True)
+    ]
 
 
 def final_errors(stream: str, layer: Layer, ours: Tensor, theirs: Tensor) -> Comparison:
     """What the final norm makes of the stream that leaves the last layer, against what the model ended with."""
     real = slice(None) if layer.call.blind is None else ~layer.call.blind
-    errors = row_errors(*_differences(ours[real], theirs[real], 1))
+    errors = row_errors(*_differences([(("residual", FINAL), ours[real], theirs[real])], 1))
     worst, mean = float(errors.amax()), float(errors.mean())
     return Comparison(stream, layer.site.layer, None, "residual", FINAL, worst, mean)
 
 
-def _differences(ours: Tensor, theirs: Tensor, n_parts: int) -> tuple[Tensor, Tensor]:
-    """(the worst absolute difference, the largest value) of each row and part: [row, part·features] → [row, part]."""
-    ours, theirs = (each.reshape(len(each), n_parts, -1) for each in (ours, theirs))  # [row, part, feature]
+def _differences(compared: Sequence[Compared], n_parts: int) -> tuple[Tensor, Tensor]:
+    """(the worst absolute difference, the largest value) of each row and part of several comparisons at once.
+
+    [row, part·features] each → [row, comparison·part].
+    """
+    import torch
+
+    ours, theirs = (
+        torch.cat([each[side].reshape(len(each[side]), n_parts, -1) for each in compared], dim=1) for side in (1, 2)
+    )  # [row, comparison·part, feature]
     return (ours - theirs).abs().amax(dim=-1), theirs.abs().amax(dim=-1)  # NaN where one of them has a NaN
 
 
@@ -82,9 +92,7 @@ def row_errors(differences: Tensor, sizes: Tensor) -> Tensor:
     return differences / sizes.maximum(middle).clamp_min(SMALLEST)
 
 
-def _compared(
-    layer: Layer, model: nn.Module, rows: slice, block: Call
-) -> Iterator[tuple[tuple[str, str], Tensor, Tensor]]:
+def _compared(layer: Layer, model: nn.Module, rows: slice, block: Call) -> Iterator[Compared]:
     """What is compared in some rows of a layer: (part and name, ours, the model's own), both [row, features]."""
     joined = block.weigh_values(None).transpose(-3, -2).flatten(-2)  # [row, head·d_head], as attention returns it
     judge = MODELS_OWN if layer.call.soft_cap is None else CAPPED

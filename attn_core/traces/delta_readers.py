@@ -110,7 +110,12 @@ class DeltaReaders(AttentionReaders):
             self._source.require_unchanged(name)
 
     def _w_o(self, layer: int, head: int) -> Tensor:
-        return self._layer(layer, head).w_o(self._source.module())[head]
+        self._layer(layer, head)  # which checks both
+        return self._every_w_o(layer)[head]
+
+    def _every_w_o(self, layer: int) -> Tensor:
+        """The output matrix cut into heads, [head, d_head, d_model]: read once for them all, as each look checks it."""
+        return self._layer(layer).w_o(self._source.module())
 
 
 def _sizes(weighted: Tensor, w_o: Tensor) -> Tensor:

@@ -110,7 +110,7 @@ class TokenUpdate:
 
     def sources_of(self, head: int, stream: str) -> Sources:
         """Where the ΔE of a head of one stream came from; a decoder's block has heads of two."""
-        return shared.memoize(self.trace, _sources_of, stream, self.layer, head, self.position)
+        return shared.memoize(self.trace, _every_source, stream, self.layer, self.position)[head]
 
     @cached_property
     def shares(self) -> Array:
@@ -176,8 +176,8 @@ def _contributions(trace: Trace, stream: str, position: int, progress: Callable[
     return decomposition.stream_contributions(trace.stream(stream), position, progress=progress)
 
 
-def _sources_of(trace: Trace, stream: str, layer: int, head: int, position: int) -> Sources:
-    return decomposition.sources(trace.stream(stream), layer, head, position)
+def _every_source(trace: Trace, stream: str, layer: int, position: int) -> list[Sources]:
+    return decomposition.every_source(trace.stream(stream), layer, position)
 
 
 def _nearest_words(

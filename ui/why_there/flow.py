@@ -74,7 +74,7 @@ class AskedFlow:
         """The next word that is on top, as it is read; "" where there is none."""
         return "" if self.next_word is None else visible(self.next_word.word)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The words, the bias and, of a logit, the MLPs."""
         tokens = [markup.token_name(self.viewed.keys.labels, i) for i in range(len(self.viewed.keys))]

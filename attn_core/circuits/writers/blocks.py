@@ -12,7 +12,8 @@ Source: Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits".
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,15 @@ from numpy.typing import NDArray
 from attn_core.circuits.writers.additions import Floats, Places, ResidualWriters, frozen_norm
 from attn_core.circuits.writers.inputs import before_layer_0
 from attn_core.residual.frozen_norm import FrozenNorm
+from attn_core.traces.attention_readers import as_array
 from attn_core.traces.block import BlockKind
 from attn_core.traces.parts import Writer
 from attn_core.traces.reader import Array
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def entering(trace: Trace, stream: str, layer: int, tokens: Places) -> ResidualWriters:
@@ -104,13 +109,14 @@ def _add_heads(
     """The heads and the output bias of one attention call at the tokens that are `kept`, and a norm of their sum."""
     tokens, prefix = written.tokens, _prefix(call)
     bias = call.output_bias(layer).astype(np.float64)
+    w_o = cache(partial(call._every_w_o, layer))
     through: FrozenNorm | None = None
     if call.block(layer) is BlockKind.NORM_AFTER:
-        heads = (_head(call, layer, head, tokens) for head in range(call.n_heads))
+        heads = (_head(call, layer, head, tokens, w_o) for head in range(call.n_heads))
         through = frozen_norm(partial(call.block_norm, layer, "attention"), sum(heads, start=bias))
     for head in range(call.n_heads):
         writer = Writer(f"{prefix}head {layer}.{head}", "head", call.name, layer, head)
-        written.add(writer, partial(_head, call, layer, head, tokens), through, kept)
+        written.add(writer, partial(_head, call, layer, head, tokens, w_o), through, kept)
     written.constant(Writer(f"{prefix}bias {layer}", "bias", call.name, layer), bias, through, kept)
     if through is not None:
         written.constant(shift, through.shift, None, kept)
@@ -138,13 +144,14 @@ def _patched(call: StreamTrace, layer: int, what: str, tokens: Places) -> NDArra
     return None if rows is None or not rows.any() else rows
 
 
-def _head(call: StreamTrace, layer: int, head: int, tokens: Places) -> Floats:
+def _head(call: StreamTrace, layer: int, head: int, tokens: Places, w_o: Callable[[], Tensor]) -> Floats:
     """ΔE of a head at some tokens, [token, d_model], from what the model's own attention returned for it.
 
-    In a pass in which the head was switched off, that is what was put in its place.
+    `w_o` gives the layer's output matrix [head, d_head, d_model], looked at once for all heads. In a pass in which the
+    head was switched off, that is what was put in its place.
     """
     weighted = call.weighted_values(layer, head)[tokens].astype(np.float64)  # [token, d_head]
-    delta: Floats = weighted @ call.w_o(layer, head).astype(np.float64)
+    delta: Floats = weighted @ as_array(w_o()[head]).astype(np.float64)
     return delta
 
 

@@ -10,6 +10,7 @@ from families import FAMILIES, TARGET, TEXT, word_tokenizer
 import attn_core as ac
 from attn_core.circuits.flow import FLOW_MEASURES, Flow, disagreement, flow
 from attn_core.errors import HeadlightError
+from attn_core.traces.layer import Layer
 
 ALL = [(layer, head) for layer in range(2) for head in range(4)]
 
@@ -34,6 +35,18 @@ def test_rows_sum_to_1_and_nobody_flows_from_what_may_not_be_seen(name, measure)
     if trace.kind == "decoder":
         assert np.abs(np.triu(behind[:, :n], 1)).max() == 0
     np.testing.assert_array_equal(found.behind(0), np.eye(n, n + 1))
+
+
+@pytest.mark.parametrize("measure", ["norms", "alti"])
+def test_w_o_of_a_layer_is_looked_at_once(measure, monkeypatch):
+    _, trace = traced("bert")
+    looked, real = [], Layer.w_o
+    monkeypatch.setattr(Layer, "w_o", lambda layer, model: looked.append(layer.site.layer) or real(layer, model))
+    flow(trace.stream(), measure)
+    assert looked == [0, 1]
+    looked.clear()
+    trace.score_parts(1, 2, 3, 2)
+    assert looked.count(0) == 2, "for who wrote the query, and for who wrote the key"
 
 
 @pytest.mark.parametrize("measure", FLOW_MEASURES)

@@ -13,6 +13,7 @@ from families import FAMILIES, TARGET, TEXT, word_tokenizer
 import attn_core as ac
 from attn_core import attention
 from attn_core.residual import decomposition
+from attn_core.traces.layer import Layer
 
 TOKEN = 4
 
@@ -122,6 +123,19 @@ def test_sources_are_weight_times_value_through_w_o(traced):
         np.testing.assert_allclose(found.along, parts @ delta / np.linalg.norm(delta), rtol=1e-3, atol=1e-5 * size)
         assert found.along.sum() == pytest.approx(np.linalg.norm(delta), rel=1e-4)
         assert found.shares.sum() == pytest.approx(1, rel=1e-6)
+
+
+def test_sources_of_every_head_look_at_w_o_once(traced, monkeypatch):
+    _, _, trace = traced
+    own = trace.stream("cross" if trace.kind == "encoder-decoder" else None)
+    looked, real = [], Layer.w_o
+    monkeypatch.setattr(Layer, "w_o", lambda layer, model: looked.append(layer) or real(layer, model))
+    found = decomposition.every_source(own, 1, TOKEN)
+    assert len(looked) == 1
+    for head, each in enumerate(found):
+        alone = decomposition.sources(own, 1, head, TOKEN)
+        for name in ("weights", "lengths", "along"):
+            np.testing.assert_array_equal(getattr(each, name), getattr(alone, name))
 
 
 def test_additions_of_all_layers_are_the_last_stream(traced):

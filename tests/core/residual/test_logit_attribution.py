@@ -49,6 +49,14 @@ def test_a_norm_is_frozen_by_what_it_computes(judge, centred):
     np.testing.assert_allclose(frozen.part(pieces).sum(axis=0) + frozen.shift, judge(x), rtol=1e-6)
 
 
+def test_a_norm_is_asked_once_whatever_it_is_frozen_at():
+    asked = []
+    x = RNG.normal(size=(2, 3, 24))
+    frozen = FrozenNorm.of(lambda rows: asked.append(rows.shape) or layer_norm(rows), x)
+    assert asked == [(2 + 2 * 6, 24)]
+    np.testing.assert_allclose(frozen.whole(x), layer_norm(x), rtol=1e-6)
+
+
 def test_what_is_no_norm_is_not_frozen():
     with pytest.raises(ValueError, match="neither"):
         FrozenNorm.of(np.tanh, RNG.normal(size=24))
