@@ -18,7 +18,7 @@ from attn_core.views import recorded
 from ui import words
 from ui.drawing import widgets
 from ui.page import Page
-from ui.server import loading, shared
+from ui.server import loading, passes, shared
 from ui.server.handles import OneStreamHandle, RecordedHandle
 
 if TYPE_CHECKING:
@@ -61,6 +61,9 @@ def _summarise(stored: RecordedHandle, layer: int, head: int, query: int) -> Hea
 def _live(page: Page) -> Reading:
     from attn_core.heads.summary import summarise_head
 
+    if page.state["mean"] == "one":  # its number of what switching the head off changes is asked for at once
+        with page.problems():
+            passes.trace_beside(page.model(), page.text, [(page.layer, page.head)])
     trace = page.trace()
     run = page.again(trace)
     return Reading("live", trace, lambda layer, head, query: summarise_head(trace.stream(), run, layer, head, query))

@@ -17,7 +17,7 @@ from ui.compare_heads.params import PAIR
 from ui.compare_heads.specs import LETTERS, SHUFFLES, PanelSpec
 from ui.drawing import widgets
 from ui.page import Page
-from ui.server import budget, loading, shared
+from ui.server import budget, loading, passes, shared
 from ui.shell import known_words
 from ui.shell.badges import parity_of
 from ui.stream import StreamView
@@ -36,6 +36,7 @@ def read(page: Page, specs: Sequence[PanelSpec]) -> PanelSet:
     """Run every panel's model over its sentence; what is too much for one page is said before anything is run."""
     with page.problems():
         budget.hold_to(_reads(page, specs))
+        _with_their_heads_off(page, specs)
     panels = []
     for letter, spec in zip(LETTERS, specs, strict=False):
         real = page.model(spec.model)
@@ -49,6 +50,17 @@ def read(page: Page, specs: Sequence[PanelSpec]) -> PanelSet:
     with page.problems():
         budget.hold_drawn((len(shown.axes[0][0]), len(shown.axes[0][1])), pictures=len(panels) + 1)
     return _following(page, shown)
+
+
+def _with_their_heads_off(page: Page, specs: Sequence[PanelSpec]) -> None:
+    """What switching the shown heads off changes is asked for at the end of the page: it comes from the same passes."""
+    heads: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for letter, spec in zip(LETTERS, specs, strict=False):
+        text = page.text if letter == "a" else spec.text
+        if spec.shows == "head":
+            heads.setdefault((spec.model, text), []).append((spec.layer, spec.head))
+    for (model, text), shown in heads.items():
+        passes.trace_beside(page.model(model), text, list(dict.fromkeys(shown)))
 
 
 def _following(page: Page, panels: PanelSet) -> PanelSet:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from attn_core.errors import TextWasCut
+from attn_core.errors import HeadlightError, TextWasCut
 from ui.server import shared
 from ui.server.cache import CROWDED, Busy, address_of_page, frozen, key_of
 from ui.server.handles import ModelHandle, TraceHandle
@@ -50,6 +50,54 @@ def trace(loaded: ModelHandle, text: Text, **options: Any) -> TraceHandle:
     """
     key = (key_of(loaded), frozen(text), frozen(options))
     return TraceHandle.of(shared.get_or_compute(key, partial(_run, loaded, text, options)))
+
+
+def trace_all(loaded: ModelHandle, texts: Sequence[str]) -> None:
+    """Have the traces of several sentences kept, those that are not yet from one pass: three cost half of three passes.
+
+    What cannot be read together is left to `trace`, which then says why.
+    """
+    keys = {text: _plain_key(loaded, text) for text in texts}
+    missing = [text for text, key in keys.items() if shared.STATE.traces.get(key) is None]
+    if len(missing) > 1:
+        with suppress(HeadlightError):
+            shared.get_or_compute(keys[missing[0]], partial(_together, loaded, missing))
+
+
+def _together(loaded: ModelHandle, texts: Sequence[str]) -> Trace:
+    """The first of several traces from one pass; the others are kept."""
+    import attn_core as ac
+
+    first, *others = _in_turn(loaded, lambda: list(ac.trace_many(loaded.value(), texts)))
+    for text, made in zip(texts[1:], others, strict=True):
+        shared.STATE.traces.put(_plain_key(loaded, text), made, made.n_bytes)
+    return first
+
+
+def trace_beside(loaded: ModelHandle, text: Text, heads: Sequence[tuple[int, int]]) -> None:
+    """Have the trace of a text kept, and those of its tokens without one head each, all from one pass.
+
+    Where the trace is there already nothing is done, and what cannot be read together is left to `trace` and
+    `trace_again`.
+    """
+    if loaded.kind != "encoder-decoder":
+        with suppress(HeadlightError, IndexError):
+            shared.get_or_compute(_plain_key(loaded, text), partial(_beside, loaded, text, heads))
+
+
+def _beside(loaded: ModelHandle, text: Text, heads: Sequence[tuple[int, int]]) -> Trace:
+    """The plain trace; those without a head are kept."""
+    from attn_core.capture.batches import traces_beside
+
+    plain, *changed = _in_turn(loaded, lambda: traces_beside(loaded.value(), text, heads))
+    for head, made in zip(heads, changed, strict=True):
+        key = (key_of(loaded), frozen(plain.tokens.ids), frozen({"without": [head]}))
+        shared.STATE.traces.put(key, made, made.n_bytes)
+    return plain
+
+
+def _plain_key(loaded: ModelHandle, text: Text) -> Hashable:
+    return key_of(loaded), frozen(text), frozen({})
 
 
 def trace_again(loaded: ModelHandle, plain: TraceHandle, **changes: Any) -> TraceHandle:

@@ -10,7 +10,7 @@ from attn_core.residual import senses
 from attn_core.text.decoding import visible
 from ui import words
 from ui.drawing import widgets
-from ui.server import budget
+from ui.server import budget, passes
 from ui.shell import known_words
 from ui.word_senses import board
 from ui.word_senses.board import EXAMPLES, LETTERS, BoardRow
@@ -40,6 +40,7 @@ def of(page: Page) -> SenseComparison | None:
     sentences = {text for row in page.state["board"] for text in (row.sentence, row.twin) if text.strip()}
     with page.problems():
         budget.hold_to((len(page.model().read(text)), 1) for text in sentences)
+        passes.trace_all(page.model(), sorted(sentences))
     rows = [(LETTERS[i], row) for i, row in enumerate(page.state["board"]) if row.sentence.strip()]
     found = [_find(page, row.sentence, word) for _, row in rows]
     if rows and not any(found):

@@ -10,6 +10,7 @@ import pytest
 from families import FAMILIES, TEXT, word_tokenizer
 
 import attn_core as ac
+from attn_core.capture.batches import traces_beside
 
 TEXTS = [TEXT, "one fox", "the sun went down on the hill", "sun", "the old fox sat by the tree", "one grey fox ran far"]
 FAMILIES_IN_BATCHES = [
@@ -46,6 +47,34 @@ def test_each_trace_equals_its_single_one(name: str) -> None:
         assert ours.check().ok
     storages = {t.untyped_storage().nbytes() for t in found[3].stream()._layers[0].tensors()}
     assert max(storages) < 4096  # a short sentence keeps nothing of the long one beside it
+
+
+@pytest.mark.parametrize("name", FAMILIES_IN_BATCHES)
+def test_a_changed_pass_beside_the_plain_one_equals_both(name: str) -> None:
+    """In one pass of two rows, of which only the second lacks a head."""
+    model = ac.wrap(FAMILIES[name].build(), word_tokenizer(), name=name)
+    n_passes, counted = 0, model.hf.base_model.register_forward_pre_hook(lambda *_: count())
+
+    def count() -> None:
+        nonlocal n_passes
+        n_passes += 1
+
+    plain, *changed = traces_beside(model, TEXT, [(0, 1), (1, 0)])
+    assert n_passes == 1
+    counted.remove()
+    assert_same(plain, ac.trace(model, TEXT))
+    for head, ours in zip([(0, 1), (1, 0)], changed, strict=True):
+        assert_same(ours, ac.trace(model, TEXT, without=[head]))
+        assert np.abs(plain.final_embedding() - ours.final_embedding()).max() > 0
+        assert ours.check().ok
+    assert abs(plain.n_bytes - ac.trace(model, TEXT).n_bytes) < 0.1 * plain.n_bytes  # nothing of the other rows
+
+
+def test_beside_the_plain_pass_refuses_what_it_cannot_read() -> None:
+    with pytest.raises(ac.HeadlightError, match="holds no second row"):
+        traces_beside(ac.load("tiny-translator"), "a bird", [(0, 0)])
+    with pytest.raises(IndexError):
+        traces_beside(ac.load("minilm"), "a bird", [(9, 0)])
 
 
 def test_order_ids_pairs_and_refusals() -> None:
