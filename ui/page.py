@@ -63,6 +63,7 @@ from ui.shell.badges import of_traces
 from ui.shell.inputs import ask, take_back
 from ui.shell.menu import TITLES
 from ui.shell.progress import shown_problems, wait_for
+from ui.state_lookup import look_up_one_by_one
 from ui.widget_values import check_as_they_come
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 
 WORDS = words.beside(__file__)
 check_as_they_come()
+look_up_one_by_one()
 
 
 @dataclass(frozen=True)

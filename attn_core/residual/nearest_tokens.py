@@ -20,6 +20,7 @@ from attn_core.tolerances import SMALLEST_NORM
 
 Array = NDArray[np.floating]
 CHUNK = 2048  # rows of 384 numbers stay in a core's own cache while they are read twice: a sixth faster than 8192
+FEW = 8  # vectors: for fewer the product is twice as fast with the vocabulary first
 CHANCE = 0.05  # how often something without meaning may stand out
 
 
@@ -109,7 +110,7 @@ def _ends(
     total, squares = torch.zeros(len(targets), dtype=torch.float64), torch.zeros(len(targets), dtype=torch.float64)
     for start in range(0, len(matrix), chunk):
         rows = matrix[start : start + chunk].detach().to(device="cpu", dtype=torch.float32)
-        scores = targets @ rows.T  # [vector, chunk]
+        scores = (rows @ targets.T).T if len(targets) < FEW else targets @ rows.T  # [vector, chunk]
         if measure == "cosine":
             scores /= _lengths(rows)
         total += scores.sum(1, dtype=torch.float64)

@@ -11,7 +11,7 @@ import streamlit as st
 from attn_core.text.decoding import visible
 from attn_core.text.tokens import Tokens
 from attn_core.views.snippets import heads as snippets
-from ui import words
+from ui import link, words
 from ui.drawing import canvas, controls, widgets
 from ui.drawing.events import chosen_row
 from ui.find_heads import search
@@ -47,8 +47,7 @@ def painted(viewed: StreamView) -> Cells:
     before = st.session_state.get("painted_in", here)
     st.session_state["painted_in"] = here
     if before != here:
-        st.session_state["cells"] = _first_cells(viewed.page.state)
-        st.rerun()
+        link.settle(viewed.page.state, "cells", _first_cells(viewed.page.state))
     return search.in_sentence(st.session_state["cells"], len(viewed.queries), len(viewed.keys))
 
 

@@ -12,6 +12,7 @@ before it is needed.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from copy import copy
 from functools import wraps
@@ -139,12 +140,19 @@ def _merge(into: dict[str, Any], parts: Mapping[str, Any]) -> None:
             into[name] = dict(part) if isinstance(part, Mapping) else part
 
 
+_FLOATS = {"<f4": "f4", "<f8": "f8"}
+
+
 def _sent(part: Any) -> Any:
     """A copy in which Plotly's own conversion makes typed arrays of numpy's numbers; arrays of words stay arrays."""
     if isinstance(part, Mapping):
         return {name: _sent(each) for name, each in part.items()}
     if not isinstance(part, np.ndarray):
         return part
+    kind = _FLOATS.get(part.dtype.str)
+    if kind is not None and part.size:  # as Plotly writes them; it would first look for every library of tables
+        sent = {"dtype": kind, "bdata": base64.b64encode(np.ascontiguousarray(part)).decode("ascii")}
+        return sent if part.ndim == 1 else {**sent, "shape": ", ".join(map(str, part.shape))}
     from plotly.basedatatypes import convert_to_base64
 
     held = {"numbers": part}
