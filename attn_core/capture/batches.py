@@ -27,6 +27,8 @@ from attn_core.traces.wiring import Tap, Wiring
 
 BATCHES_AHEAD = 4  # how many batches are read at once, so that sentences of similar length come together
 
+_PLAIN = Changes()
+
 
 def trace_many(model: Model | str | Path, texts: Iterable[Any], batch: int = 32) -> Iterator[Trace]:
     """The traces of many sentences, in their order; each equals `ac.trace(model, text)` up to float32 rounding.
@@ -52,7 +54,7 @@ def traces_beside(model: Model, text: Any, heads: Sequence[HeadKey]) -> list[Tra
     tokens = model.read_sentence(text)
     read = {"self": (tokens, tokens)}
     warn_of_cuts(read)
-    changes = [Changes(), *(changes_of(model, without=[head]) for head in heads)]
+    changes = [_PLAIN, *(changes_of(model, without=[head]) for head in heads)]
     recorder, ids = ChangedRows(model.wiring, changes), torch.tensor([tokens.ids] * len(changes))
     with model.running(), recording_to(recorder):
         model.run(input_ids=ids, attention_mask=torch.ones_like(ids))
@@ -136,7 +138,7 @@ class BatchRecorder:
 class SentenceRecorder(PassRecorder):
     """What is kept of one sentence of a batch; `kept` are the tensors around attention, [token, feature]."""
 
-    def __init__(self, wiring: Wiring, changes: Changes | None = None) -> None:
+    def __init__(self, wiring: Wiring, changes: Changes = _PLAIN) -> None:
         super().__init__(wiring, changes)
         self.kept: dict[Tap, Tensor] = {}
 

@@ -76,9 +76,8 @@ def _differences(compared: Sequence[Compared], n_parts: int) -> tuple[Tensor, Te
     """
     import torch
 
-    ours, theirs = (
-        torch.cat([each[side].reshape(len(each[side]), n_parts, -1) for each in compared], dim=1) for side in (1, 2)
-    )  # [row, comparison·part, feature]
+    ours = torch.cat([own.reshape(len(own), n_parts, -1) for _, own, _ in compared], dim=1)
+    theirs = torch.cat([own.reshape(len(own), n_parts, -1) for *_, own in compared], dim=1)  # [row, comparison·part, …]
     return (ours - theirs).abs().amax(dim=-1), theirs.abs().amax(dim=-1)  # NaN where one of them has a NaN
 
 

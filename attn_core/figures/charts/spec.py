@@ -151,7 +151,7 @@ def _sent(part: Any) -> Any:
         return part
     kind = _FLOATS.get(part.dtype.str)
     if kind is not None and part.size:  # as Plotly writes them; it would first look for every library of tables
-        sent = {"dtype": kind, "bdata": base64.b64encode(np.ascontiguousarray(part)).decode("ascii")}
+        sent = {"dtype": kind, "bdata": base64.b64encode(part.tobytes()).decode("ascii")}
         return sent if part.ndim == 1 else {**sent, "shape": ", ".join(map(str, part.shape))}
     from plotly.basedatatypes import convert_to_base64
 
