@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from types import SimpleNamespace
 from urllib.parse import parse_qsl
 
 import numpy as np
@@ -10,6 +12,7 @@ from page_driver import ROOT, checked, figure, lead, load, notes, open_page, scr
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
+from attn_core.errors import HeadlightError
 from attn_core.text.numbers import percent, signed
 from ui.drawing import gallery
 from ui.server import shared
@@ -81,6 +84,24 @@ def test_a_card_is_computed_once_for_everybody(monkeypatch, page):
     monkeypatch.setattr(said, "head_card", again)
     assert lead(open_page("why_there", why="card", **WHERE)) == lead(page)
     assert shared.STATE is not None
+
+
+def _stopped(*_, progress):
+    progress(0.25)
+    raise HeadlightError("it was stopped")
+
+
+def test_its_cost_is_said_and_its_progress_is_shown(monkeypatch):
+    monkeypatch.setattr(said, "card_of", _stopped)
+    shown = open_page("why_there", why="card", model="tiny-decoder", layer=0, head=2)
+    (bar,) = shown.get("progress")
+    assert bar.proto.value == 25 and "it was stopped" in text(shown)
+    assert re.fullmatch(r"Reading head 0\.2: \d+ short passes and the whole vocabulary", bar.proto.text)
+    clock = iter([0.0, 9.0])
+    monkeypatch.setattr("ui.why_there.card_view.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    slow = open_page("why_there", why="card", model="tiny-decoder", layer=0, head=2)
+    (bar,) = slow.get("progress")
+    assert bar.proto.text == "Reading head 0.2: about 27 more seconds; then it is kept for everybody"
 
 
 def test_it_is_saved_as_one_picture_as_numbers_and_as_python(page, judge):

@@ -9,12 +9,15 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from families import FAMILIES, TARGET, TEXT, word_tokenizer
 from page_driver import array, checked, figure, html, lead, load, notes, open_page, table, text
 
 import attn_core as ac
 from attn_core.circuits import explanation
 from attn_core.circuits.score_parts import compared_score
-from attn_core.text.numbers import signed_percent
+from attn_core.errors import DoesNotAddUp
+from attn_core.text.numbers import hundredths, signed_percent
 from ui import stream_links
 from ui.shell import save
 from ui.why_there import next_click, trail
@@ -94,6 +97,9 @@ def test_the_matrix_is_the_scores_by_layer_and_opens_layer_by_layer(deep, trace)
     grouped = explanation.grouped(parts)
     np.testing.assert_allclose(array(drawn["data"][0]["z"]), grouped.matrix, atol=1e-9)
     assert drawn["layout"]["yaxis"]["ticktext"] == [*grouped.query_names]
+    written = [note["text"] for note in drawn["layout"]["annotations"]]
+    assert written == [hundredths(round(float(part), 2) or 0.0) for part in grouped.matrix.ravel()]
+    assert "−0.15" in written and not {"−0.00", "-0.00"} & set(written)
     assert grouped.query_names == ("input", *(f"layer {layer}" for layer in range(5)), "own bias")
     wider = figure(opened(**DEEP, opened=2), "writers")
     names = wider["layout"]["xaxis"]["ticktext"]
@@ -244,6 +250,34 @@ def test_a_bias_and_every_shift_of_a_norm_are_taken_out(trace) -> None:
     after = ac.trace(load("minilm"), STARTER, **explanation.taking_out(trace, parts, writer))
     judge = after.scores(1, 1)[CREATURE].astype(float)
     assert shown.loc[str(writer), "really"] == pytest.approx(judge[FLUFFY] - judge.mean(), abs=2e-3)
+
+
+def test_a_split_that_does_not_add_up_is_never_drawn(monkeypatch) -> None:
+    def misses(*_: object, **__: object) -> None:
+        raise DoesNotAddUp("The parts of this score miss it by 3.0e-02 of its head's largest, so they are not given.")
+
+    monkeypatch.setattr(ac.Trace, "score_parts", misses)
+    page = opened(text="a small fluffy fox slept", layer=2, head=1, query=3)
+    assert "miss it by 3.0e-02 of its head’s largest" in text(page).replace("'", "’")
+    assert not page.get("plotly_chart") and not page.dataframe
+
+
+def test_alibi_is_named_apart_from_all_writers(tmp_path) -> None:
+    """A model of somebody's own whose bias falls with distance, and is most of its scores."""
+    model = FAMILIES["t5"].build()
+    bias = model.encoder.block[0].layer[0].SelfAttention.relative_attention_bias.weight  # [bucket, head]
+    half = len(bias) // 2  # words before come first, then those behind
+    with torch.no_grad():
+        for distance in range(half):
+            bias[distance] = bias[half + distance] = -20.0 * distance
+    model.save_pretrained(tmp_path)
+    word_tokenizer().save_pretrained(tmp_path)
+    said = {"text": TEXT, "target": TARGET, "stream": "encoder", "layer": 1, "query": 7, "key": 6}
+    page = opened(model=str(tmp_path), **said)
+    assert lead(page).startswith("Head 1.3, updating") and lead(page).endswith("mostly because of its position bias.")
+    every = table(page, "query_writer").set_index("query_writer")
+    assert np.isnan(every.loc["position bias", "key_writer"]) and every.loc["position bias", "part"] > 20
+    assert "position bias" in text(page)
 
 
 @pytest.mark.parametrize("parts", ["mlp", "mlp.x", "head.2", "mlp.1.2", "mlp.99999"])
