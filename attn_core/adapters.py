@@ -38,12 +38,12 @@ def inside(hf_model: Any) -> Any:
 
 
 class VirtualTokens(NamedTuple):
-    """Keys and values that an adapter has learnt for every layer, `count` of them, before those of the words.
+    """Keys and values that an adapter has learnt for every layer, `n_tokens` of them, before those of the words.
 
     `make` gives them for a number of sentences, as the library keeps the keys and values of what was read before.
     """
 
-    count: int
+    n_tokens: int
     make: Callable[[int], Any]
 
     def before(self, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class VirtualTokens(NamedTuple):
         n, mask = len(inputs["input_ids"]), inputs.get("attention_mask")
         given: dict[str, Any] = {**inputs, "past_key_values": self.make(n)}
         if mask is not None:
-            given["attention_mask"] = torch.cat([mask.new_ones(n, self.count), mask], dim=1)
+            given["attention_mask"] = torch.cat([mask.new_ones(n, self.n_tokens), mask], dim=1)
         return given
 
 
@@ -106,4 +106,4 @@ def structure(hf_model: nn.Module, virtual: VirtualTokens | None = None) -> int:
     """A number that changes when modules are put in, taken out or replaced by those of another class; with as many
     virtual tokens before the words."""
     names = tuple((name, type(module)) for name, module in hf_model.named_modules())
-    return hash((names, 0 if virtual is None else virtual.count))
+    return hash((names, 0 if virtual is None else virtual.n_tokens))

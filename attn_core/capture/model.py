@@ -90,7 +90,7 @@ class Model:
         """
         if limit is not None and limit < 1:
             raise ValueError(f"limit must be at least 1 token, got {limit}")
-        most = most_tokens(self.hf, self.tokenizer) - (0 if self.virtual is None else self.virtual.count)
+        most = most_tokens(self.hf, self.tokenizer) - (0 if self.virtual is None else self.virtual.n_tokens)
         limit = most if limit is None else min(limit, most)
         return self if limit == self.limit else replace(self, limit=limit)
 

@@ -28,6 +28,6 @@ def find_wiring(probed: ProbedModel) -> Wiring:
     calls = zip(short_run.record.attention, wiring.sites, strict=True)
     sinks = frozenset(site.stream for call, site in calls if call.rules.sink is not None)
     virtual = adapters.virtual_tokens(probed.owners)
-    n_virtual = 0 if virtual is None else virtual.count
+    n_virtual = 0 if virtual is None else virtual.n_tokens
     rule = logit_rule(hf_model, wiring, short_run)
     return replace(wiring, own_pass=own.states, own_weights=own.weights, logits=rule, sinks=sinks, virtual=n_virtual)

@@ -55,7 +55,7 @@ def run_shortly(probed: ProbedModel) -> ShortRun:
     """
     model, name = probed.hf_model, probed.name
     virtual, speaks = adapters.virtual_tokens(probed.owners), model.get_output_embeddings() is not None
-    recorder = ProbeRecorder(model, 0 if virtual is None else virtual.count)
+    recorder = ProbeRecorder(model, 0 if virtual is None else virtual.n_tokens)
     try:
         inputs = probe_inputs(model)
         with hooked_everywhere(model), recording_to(recorder):

@@ -13,6 +13,7 @@ from server import watch
 import attn_core as ac
 from attn_core.text.numbers import percent
 from attn_core.views import files
+from attn_core.views.given import given_attention
 from attn_core.views.view import View
 
 pytestmark = pytest.mark.browser
@@ -131,3 +132,28 @@ def test_a_notebook_shows_it_in_its_own_frame(open_file, trace):
     expect(inside.locator(".tile")).to_have_count(72)
     inside.locator(".tile[data-layer='1'][data-head='4']").click()
     expect(inside.get_by_role("heading", name="Head 1.4", exact=True)).to_be_visible()
+
+
+RIGHT_TO_LEFT = ["السلام", "عليكم", "صديقي", "שלום", "עולם"]
+# The text in which an element has its first word, and whether its first letter stands right of its last one.
+SHAPED = """node => {
+    const text = document.createTreeWalker(node, NodeFilter.SHOW_TEXT).nextNode(), range = document.createRange();
+    const left = (at) => {
+        range.setStart(text, at);
+        range.setEnd(text, at + 1);
+        return range.getBoundingClientRect().left;
+    };
+    return [text.data, left(0) > left(text.length - 1)];
+}"""
+
+
+@pytest.mark.parametrize("kind", ["html", "svg"])  # a PNG is the SVG's own figure, painted by the same renderer
+def test_arabic_is_joined_and_with_hebrew_goes_from_right_to_left(open_file, kind):
+    weights = np.full((1, 1, 5, 5), 0.2, np.float32)
+    view = View(given_attention(weights, RIGHT_TO_LEFT), query=2)
+    made = files.content(view, kind).decode()
+    page = open_file(made if kind == "html" else f"<!doctype html><meta charset=utf-8>{made}")
+    words = page.locator(".left .word" if kind == "html" else ".ytick text")
+    expect(words.first).to_be_visible()
+    for word in RIGHT_TO_LEFT:  # all of its letters in one text, so that they are joined
+        assert words.filter(has_text=word).first.evaluate(SHAPED) == [word, True]
