@@ -102,6 +102,26 @@ def test_itself_sinks_bias_and_disagreement_are_said_and_all_is_in_the_table(pag
     assert "flow(trace.stream(), 'alti')" in "\n".join(code.value for code in page.code)
 
 
+def test_a_word_that_a_measure_cannot_split_is_undefined_and_never_spread_evenly(monkeypatch):
+    """One row of one layer in which no part is positive: said, no bars, and nothing in its column of the table."""
+
+    def with_an_undefined_row(stream, measure, **given):
+        found = flow(stream, measure, **given)
+        if measure == "alti":
+            found.edges[5, 3] = np.nan
+        return found
+
+    monkeypatch.setattr("ui.why_there.flow.flow", with_an_undefined_row)
+    shown = open_page("why_there", why="flow", text="a small fluffy fox slept", query=3, every_fold=True)
+    said = "This measure cannot split the final vector of fluffy: at some place on the way no part is positive."
+    assert lead(shown) == said and said in notes(shown) + lead(shown)
+    every = table(shown, "alti")
+    assert every["alti"].isna().all() and every[["rollout", "norms"]].notna().all().all()
+    assert "elsewhere by" not in text(shown) and "from itself" not in text(shown)
+    other = open_page("why_there", why="flow", text="a small fluffy fox slept", query=4, every_fold=True)
+    assert lead(other).startswith("The final vector of fox came ")
+
+
 def test_a_decoder_with_an_encoder_is_refused_with_the_reason_and_a_long_text_with_what_fits(monkeypatch):
     refused = open_page("why_there", why="flow", model="tiny-translator", stream="cross")
     assert "A decoder’s words" in text(refused).replace("'", "’") and "two sentences" in text(refused)
