@@ -8,20 +8,18 @@ looks a value up when it is asked for. `tests/pages/test_state_lookup.py` fails 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
-
 from streamlit.runtime.state.session_state import SessionState
 
-_copy_of_all: Any = SessionState.filtered_state
+_copy_of_all = vars(SessionState)["filtered_state"]  # the property itself
 
 
-class StateByKey(Mapping[str, Any]):
+class StateByKey(Mapping[str, object]):
     """What a session holds under the keys of its widgets and its own, each looked up when it is asked for."""
 
     def __init__(self, state: SessionState) -> None:
         self._state = state
 
-    def __getitem__(self, key: str) -> Any:
+    def __getitem__(self, key: str) -> object:
         return self._state[key]
 
     def __contains__(self, key: object) -> bool:

@@ -114,6 +114,13 @@ def runner(model: Any, trace: Trace) -> Callable[..., Trace]:
     return lambda **changes: trace_again(model, trace, **changes)
 
 
+def run_without_each(model: Any, text: Any, heads: Sequence[Head]) -> list[Trace]:
+    """The plain trace of a sentence and one with each head switched off, all from one pass."""
+    from attn_core.capture.batches import traces_beside
+
+    return traces_beside(model, text, heads)
+
+
 @dataclass(frozen=True)
 class Word:
     """A word that may come next, and its probability before and after."""

@@ -27,12 +27,16 @@ FINAL = "the final embedding"
 def check(layers: Iterable[Layer], model: nn.Module, also: Iterable[Comparison] = ()) -> Parity:
     """The worst errors over these layers, computed anew from the model's weights, a block of queries at a time.
 
-    `also` are further comparisons of the same pass.
+    `also` are further comparisons of the streams, which count where the sums of blocks are compared, too: what they
+    begin with stays unknown elsewhere.
     """
-    comparisons, kinds = [*also], {"float32"}
+    comparisons: list[Comparison] = []
+    kinds = {"float32"}
     for layer in layers:
         kinds.add(layer.precision)
         comparisons += layer_errors(layer, model)
+    if any(one.part == "residual" for one in comparisons):
+        comparisons += also
     errors = {name: [one.error for one in comparisons if one.part == name] for name in Parity._fields}
     found = Parity(*(worst_of(own) for own in errors.values()))
     found.comparisons, found.precision = tuple(comparisons), coarsest(kinds)

@@ -42,7 +42,7 @@ LIBRARY = (
     ("__init__", "__main__"),
 )
 APP = (
-    ("glossary", "param", "sentences", "shared_params", "widget_values", "words", "drawing", "server"),
+    ("glossary", "param", "sentences", "shared_params", "state_lookup", "widget_values", "words", "drawing", "server"),
     ("link", "followed_word"),
     ("shell",),
     ("page",),

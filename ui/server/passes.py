@@ -87,9 +87,9 @@ def trace_beside(loaded: ModelHandle, text: Text, heads: Sequence[tuple[int, int
 
 def _beside(loaded: ModelHandle, text: Text, heads: Sequence[tuple[int, int]]) -> Trace:
     """The plain trace; those without a head are kept."""
-    from attn_core.capture.batches import traces_beside
+    from attn_core.heads.ablation import run_without_each
 
-    plain, *changed = _in_turn(loaded, lambda: traces_beside(loaded.value(), text, heads))
+    plain, *changed = _in_turn(loaded, lambda: run_without_each(loaded.value(), text, heads))
     for head, made in zip(heads, changed, strict=True):
         key = (key_of(loaded), frozen(plain.tokens.ids), frozen({"without": [head]}))
         shared.STATE.traces.put(key, made, made.n_bytes)
