@@ -8,6 +8,7 @@ looks a value up when it is asked for. `tests/pages/test_state_lookup.py` fails 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+
 from streamlit.runtime.state.session_state import SessionState
 
 _copy_of_all = vars(SessionState)["filtered_state"]  # the property itself
