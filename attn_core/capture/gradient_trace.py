@@ -21,7 +21,7 @@ from attn_core.traces.block import BlockKind
 from attn_core.traces.layer import Layer, frozen
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
-from attn_core.traces.wiring import LogitRule, Tap
+from attn_core.traces.wiring import LogitRule
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +56,8 @@ class GradientStream(StreamTrace):
     def _of_heads(self, what: str, layer: int) -> Tensor:
         return torch.stack([self._of_head(what, layer, head) for head in range(self._call(layer).n_heads)])  # [head, …]
 
-    def _of_layer(self, layer: Layer, tap: Tap | None, what: str) -> Tensor:
-        return layer.tap(tap, what)
+    def _of_layer(self, layer: Layer, name: str, what: str) -> Tensor:
+        return layer.tensor(name, what, self._source.module)
 
     def query(self, layer: int, head: int) -> Tensor:  # type: ignore[override]
         return self._of_head("query", layer, head)
@@ -106,36 +106,36 @@ class GradientStream(StreamTrace):
 
     def attention_output(self, layer: int) -> Tensor:  # type: ignore[override]
         found = self._layer(layer)
-        return self._of_layer(found, found.site.projected, "what W_O gives")
+        return self._of_layer(found, "projected", "what W_O gives")
 
     def embedding(self, layer: int) -> Tensor:  # type: ignore[override]
         if layer == self.n_layers:
             last = self._with_mlp(layer - 1)
-            return self._of_layer(last, last.site.next, "the stream that leaves it")
+            return self._of_layer(last, "next", "the stream that leaves it")
         found = self._layer(layer)
-        return self._of_layer(found, found.site.embedding, "the residual stream")
+        return self._of_layer(found, "embedding", "the residual stream")
 
     def attention_input(self, layer: int) -> Tensor:  # type: ignore[override]
         found = self._layer(layer)
-        return self._of_layer(found, found.site.x, "what W_Q receives")
+        return self._of_layer(found, "x", "what W_Q receives")
 
     def attention_memory(self, layer: int) -> Tensor:  # type: ignore[override]
         found = self._layer(layer)
-        return self._of_layer(found, found.site.memory, "what W_K receives")
+        return self._of_layer(found, "memory", "what W_K receives")
 
     def attention_added(self, layer: int) -> Tensor:  # type: ignore[override]
         found = self._layer(layer)
-        return self._of_layer(found, found.site.added, "what attention adds")
+        return self._of_layer(found, "added", "what attention adds")
 
     def after_attention(self, layer: int) -> Tensor:  # type: ignore[override]
         found = self._layer(layer)
         if found.site.block is BlockKind.PARALLEL:
             return self.embedding(layer) + self.attention_added(layer)
-        return self._of_layer(found, found.site.after, "the stream after attention")
+        return self._of_layer(found, "after", "the stream after attention")
 
     def mlp_added(self, layer: int) -> Tensor:  # type: ignore[override]
         found = self._with_mlp(layer)
-        return self._of_layer(found, found.site.mlp, "the MLP's part")
+        return self._of_layer(found, "mlp", "the MLP's part")
 
     def final_embedding(self) -> Tensor:  # type: ignore[override]
         return self._last()

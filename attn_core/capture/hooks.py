@@ -80,7 +80,8 @@ def tensor_at(slot: int | str, values: Any, named: dict[str, Any] | None = None)
     """One of `tensors_in`, found without looking at the others."""
     if isinstance(values, Tensor) and slot == 0:
         return values
-    found = values[slot] if isinstance(slot, int) and isinstance(values, (tuple, list)) else None
+    is_there = isinstance(slot, int) and isinstance(values, (tuple, list)) and slot < len(values)
+    found = values[slot] if is_there else None  # type: ignore[index]
     return found if isinstance(found, Tensor) else tensors_in(values, named)[slot]
 
 

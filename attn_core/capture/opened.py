@@ -53,5 +53,5 @@ def _modules_of(stream: StreamTrace) -> Iterator[str]:
         yield stream._final_norm
     for site in (layer.site for layer in stream._layers):
         yield from (tap.module for tap in site.taps)
-        yield site.output.module
+        yield from (site.output.module, *site.to_x, *site.to_mlp)
         yield from (part.linear.module for part in (site.query, site.key, site.value) if part is not None)

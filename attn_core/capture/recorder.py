@@ -19,7 +19,7 @@ from attn_core.precision import name_of
 from attn_core.tolerances import coarsest
 from attn_core.traces.call import Call, Replaced
 from attn_core.traces.changes import Changes
-from attn_core.traces.layer import Layer, frozen
+from attn_core.traces.layer import Layer, frozen, some_rows
 from attn_core.traces.wiring import Site, Tap, Wiring
 
 _PARTS = ("query", "key", "value", "output")
@@ -36,15 +36,22 @@ class PassRecorder:
         raise NotImplementedError  # the library's fused function is asked
 
     def __init__(
-        self, wiring: Wiring, changes: Changes = _PLAIN, first: int = 0, filler: Mapping[str, Tensor] = _NONE
+        self,
+        wiring: Wiring,
+        changes: Changes = _PLAIN,
+        first: int = 0,
+        filler: Mapping[str, Tensor] = _NONE,
+        small: bool = False,
     ) -> None:
         """`first`: how many attention calls are left out at the beginning; `filler`: which queries of a stream are
-        filler, bool [query]."""
-        self.wiring = wiring
+        filler, bool [query]; `small`: whether only q, k, v and the residual stream are kept."""
+        self.wiring, self.small = wiring, small
         self.virtual = wiring.virtual
         self._sites = wiring.sites[first:]
         self.filler = filler
         self.patches = Patches(changes, wiring) if changes else None
+        self._left_out = wiring.left_out_of_small if small else wiring.left_out
+        self._sampled = wiring.projected_places if small else frozenset()
         self.calls: list[KeptCall] = []
         self.seen: list[tuple[str, str, Any, dict[str, Any] | None]] = []  # module, side, values, named values
         self.masks: dict[Any, tuple[AttentionCall, Mask, RelativeBias | None]] = {}
@@ -73,6 +80,8 @@ class PassRecorder:
         if site.copied:
             parts = tuple(_copy(p) if n in site.copied else p for n, p in zip(_PARTS, parts, strict=True))
         query, key, value, output = parts
+        if self.small:
+            output = _copy(output[:, some_rows(output.shape[1])])  # for `Layer.sample`
         kept = KeptCall(
             query,
             key,
@@ -86,6 +95,7 @@ class PassRecorder:
             forced,
             self._inputs,
             call.sink,
+            self.small,
         )
         self._inputs = _NONE
         self.calls.append(kept)
@@ -105,7 +115,11 @@ class PassRecorder:
     def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
         if self.patches is not None:
             self._patch(module, side, values, named)
-        if (module, side) in self.wiring.copied_places:
+        if (module, side) in self._left_out and not self._is_patched(module, side):
+            if (module, side) not in self._sampled:
+                return
+            values, named = _some_rows_of(values, named)  # type: ignore[assignment]
+        elif (module, side) in self.wiring.copied_places:
             copies = tensors_in(values, named)
             values, named = (), {slot: _copy(t) for slot, t in copies.items()}  # type: ignore[misc]
         self.seen.append((module, side, values, named))
@@ -118,14 +132,19 @@ class PassRecorder:
                 self.computed[tap] = self.patches.change_tensor(puts, tensor_at(tap.slot, values, named))
         return count
 
+    def _is_patched(self, module: str, side: str) -> bool:
+        return self.patches is not None and bool(self.patches.at(module, side))
+
     def taps(self) -> dict[Tap, Tensor]:
-        """What the wiring wants of the tensors that passed by, each once: [1, token, features] or [token, features]."""
+        """What is kept of the tensors that passed by, each once: [1, token, features] or [token, features]."""
         counts: dict[tuple[str, str], int] = {}
         taps: dict[Tap, Tensor] = {}
+        kept = self.wiring.kept_small if self.small else self.wiring.kept
         for module, side, values, named in self.seen:
             count = counts[module, side] = counts.get((module, side), -1) + 1
             for tap in self.wiring.wanted.get((module, side, count), ()):
-                taps[tap] = tensor_at(tap.slot, values, named)
+                if tap in kept or tap in self.computed or (module, side) in self._sampled:
+                    taps[tap] = tensor_at(tap.slot, values, named)
         return taps
 
 
@@ -147,6 +166,7 @@ class KeptCall(NamedTuple):
     forced: Mapping[int, Tensor] = _NONE
     computed: Mapping[str, Tensor] = _NONE
     sink: Tensor | None = None
+    is_small: bool = False  # whether `output` is that of some queries alone
 
     def as_call(self) -> Call:
         """The same in float32, on the same device; what attention gave filler, which is nobody's word, is NaN."""
@@ -168,7 +188,7 @@ class KeptCall(NamedTuple):
             computed={name: exact(part) for name, part in self.computed.items()},
             sink=None if self.sink is None else exact(self.sink.detach()),
         )
-        if call.blind is None:
+        if call.blind is None or self.is_small:
             return call
         return replace(call, weighted_values=call.weighted_values.masked_fill(call.blind[:, None], math.nan))
 
@@ -195,12 +215,14 @@ def layer_of(
     """One layer of what a pass kept, as a trace holds it, in float32.
 
     `computed` is what the model had where something was put. Of `taps`, what is in half precision is replaced by itself
-    in float32, which neighbouring layers share.
+    in float32, which neighbouring layers share; what is not there follows from what is.
     """
     kinds = {kept.query.dtype, kept.value.dtype, kept.output.dtype}
     flat, own = {}, {}
     for tap in site.taps:
         first = wiring.first_of(tap)
+        if first not in taps:
+            continue
         kinds.add(taps[first].dtype)
         if taps[first].dtype != torch.float32:
             taps[first] = taps[first].float()
@@ -208,11 +230,30 @@ def layer_of(
         flat[tap] = tensor if tensor.dim() == 2 else tensor.reshape(-1, tensor.shape[-1])  # [token, features]
         if first in computed:
             own[tap] = computed[first].to(tensor)
-    call = kept.as_call()
+    call, sample = kept.as_call(), None
+    if kept.is_small:
+        call, sample, flat = _small(site, call, flat, wiring)
     if call.blind is not None:  # what the model computes of filler is of no word
         others = site.memory if site.stream == "cross" else None  # it has a row for each key
         flat |= {tap: t.masked_fill(call.blind[:, None], math.nan) for tap, t in flat.items() if tap != others}
-    return Layer(site, call, frozen(flat), frozen(own), coarsest(map(name_of, kinds)))
+    return Layer(site, call, frozen(flat), frozen(own), coarsest(map(name_of, kinds)), sample)
+
+
+def _small(
+    site: Site, call: Call, flat: Mapping[Tap, Tensor], wiring: Wiring
+) -> tuple[Call, tuple[Tensor, Tensor], dict[Tap, Tensor]]:
+    """A layer of which some rows of the weighted values, and of what W_O gave, are kept: (call, these, the others)."""
+    rows, projected = call.given_rows(), flat[site.projected]
+    if len(projected) != len(rows):
+        projected = projected[some_rows(len(projected))]
+    others = {t: value for t, value in flat.items() if wiring.first_of(t) != wiring.first_of(site.projected)}
+    return replace(call, weighted_values=None), (rows, projected), others
+
+
+def _some_rows_of(values: Any, named: dict[str, Any] | None) -> tuple[tuple[()], dict[int | str, Tensor]]:
+    """Some rows of every tensor [..., token, features] that passes by, each a copy."""
+    tensors = tensors_in(values, named).items()
+    return (), {slot: _copy(t[..., some_rows(t.shape[-2]), :]) for slot, t in tensors if t.dim() > 1}
 
 
 def _with_a_hidden_key(call: AttentionCall, mask: Mask) -> tuple[AttentionCall, Mask]:

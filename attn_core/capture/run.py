@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from attn_core.traces.changes import Changes
 from attn_core.traces.trace import Trace
 
 HeadKey = tuple[int, int] | tuple[str, int, int]
+Keep = Literal["full", "small"]
 
 
 def trace(
@@ -44,6 +45,7 @@ def trace(
     patch: Mapping[Place, Any] | None = None,
     grad: bool = False,
     limit: int | None = None,
+    keep: Keep = "full",
 ) -> Trace:
     """Run a model once over a text (or token ids) and keep what explains its attention.
 
@@ -64,6 +66,9 @@ def trace(
     With `grad`, the readers are torch tensors in the graph of this pass, so `torch.autograd.grad(trace.logits()[word],
     trace.embedding(3))` works, and so does every other reader; see `attn_core.capture.gradient_trace`.
 
+    `keep="small"` keeps q, k, v and the residual stream alone, two thirds of the memory: what else readers give is then
+    computed from these, and `check` has nothing left to compare with. It is for a plain pass, without changes.
+
     Raises ValueError or IndexError for a place that is not there, is named twice, or gets another shape than it has,
     and HeadlightError where this model's tensor could not be found.
     """
@@ -71,16 +76,27 @@ def trace(
     given, read = _inputs(model, text, target, audio, inputs, messages)
     warn_of_cuts(read)
     changes = changes_of(model, without=without, replacement=replacement, edit=edit, patch=patch)
+    check_keep(keep, plain=not (grad or changes))
     if grad:
         recorder: PassRecorder = GradientRecorder(model.wiring, model.hf, changes)
     else:
-        recorder = PassRecorder(model.wiring, changes, filler=filler_of(given, model))
+        recorder = PassRecorder(model.wiring, changes, filler=filler_of(given, model), small=keep == "small")
     with model.running(grad), recording_to(recorder):
         model.run(**given)
     check_patched(model, recorder)
     read = read or _positions(model, given, recorder)
     made = assemble(model, recorder, read, changes)
     return with_gradients(made, recorder.nodes, model.wiring.logits) if isinstance(recorder, GradientRecorder) else made
+
+
+def check_keep(keep: str, plain: bool = True) -> None:
+    """Raise ValueError for what is no way to keep a trace, or not of this one."""
+    if keep not in get_args(Keep):
+        raise ValueError(f'keep must be "full" or "small", got {keep!r}')
+    if keep == "small" and not plain:
+        raise ValueError(
+            'keep="small" is for a plain pass: leave it out where something is changed, and with grad=True'
+        )
 
 
 def changes_of(

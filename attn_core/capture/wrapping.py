@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
+import torch
 from torch import nn
 
 from attn_core import adapters
@@ -17,7 +18,7 @@ from attn_core.capture.probing.find import find_wiring
 from attn_core.capture.probing.short_run import ProbedModel
 from attn_core.capture.running import is_ours_always, running
 from attn_core.errors import HeadlightError
-from attn_core.precision import NUMBER_TYPES, float32_copy, is_float32_on_cpu, name_of
+from attn_core.precision import NUMBER_TYPES, float32_copy, is_float32_on_cpu, name_of, number_types_of
 from attn_core.text.positions import NAMES
 from attn_core.traces.wiring import Wiring
 
@@ -96,7 +97,8 @@ def _found(hf_model: Any, owners: Any, name: str, lock: threading.Lock, is_ours:
     exact = owners if is_float32_on_cpu(hf_model) else float32_copy(owners, "cpu")
     copied = adapters.inside(exact)
     with running(hf_model, lock, is_ours), running(copied, None if copied is hf_model else nullcontext(), is_ours):
-        return find_wiring(ProbedModel(copied, exact, name, hf_model))
+        found = find_wiring(ProbedModel(copied, exact, name, hf_model))
+    return found if number_types_of(hf_model) == {torch.float32} else found.keeping_all()
 
 
 def unwrap(model: Any) -> None:

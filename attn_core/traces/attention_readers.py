@@ -65,7 +65,7 @@ class AttentionReaders:
 
     @property
     def d_model(self) -> int:
-        return size_of("d_model", [layer.taps[layer.site.projected].shape[-1] for layer in self._layers])
+        return size_of("d_model", [layer.d_model for layer in self._layers])
 
     def head_key(self, layer: int, head: int) -> tuple[int, int] | tuple[str, int, int]:
         """How `attn_core.trace(without=…)` names a head: (layer, head), with the stream's name where there are many."""
@@ -169,11 +169,9 @@ class AttentionReaders:
     def weighted_values(self, layer: int, head: int) -> Array:
         """What the model's own attention returned for a head, its pattern · value before W_O: [query, d_head].
 
-        A tensor that left the model, not a computation of ours.
+        A tensor that left the model, not a computation of ours, unless the trace was made with `keep="small"`.
         """
-        call = self._call(layer, head)
-        side_by_side = call.weighted_values  # [query, head·d_head]
-        return as_array(attention.split_heads(side_by_side, call.n_heads)[head])
+        return as_array(self._call(layer, head).given_values(head)[0])
 
     # --- Inside --------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,8 @@ class Replaced(NamedTuple):
 class Call:
     """One attention call: query [head, query, d_head], key and value [group, key, d_head], and the rules for scores.
 
-    `weighted_values` [query, head·d_head] is what the model's own attention returned: pattern · value, heads in a row.
+    `weighted_values` [query, head·d_head] is what the model's own attention returned: pattern · value, heads in a row;
+    None in a trace that does not keep it, where it is computed.
     `replaced` holds what was put in place of a head's part of it, `forced` the patterns that were put in place of a
     head's own. The last `mask.beside` keys stand for no word; `sink` [head] is what each head has learnt as the
     score of the very last, whose value is 0.
@@ -39,7 +40,7 @@ class Call:
     bias: RelativeBias | None
     scaling: float
     soft_cap: float | None
-    weighted_values: Tensor
+    weighted_values: Tensor | None
     replaced: Mapping[int, Replaced] = field(default_factory=dict)
     forced: Mapping[int, Tensor] = field(default_factory=dict)
     computed: Mapping[str, Tensor] = field(default_factory=dict)
@@ -87,7 +88,7 @@ class Call:
             value=self.value[:, :n_key],
             mask=self.mask if self.mask.is_open else Mask(cells=self.mask.rows(rows, n_key), beside=self.mask.beside),
             bias=None if self.bias is None else self.bias.rows(rows, self.n_query, min(n_key, self.n_words)),
-            weighted_values=self.weighted_values[rows],
+            weighted_values=None if self.weighted_values is None else self.weighted_values[rows],
             replaced={head: Replaced(p.part[rows], p.rows[rows]) for head, p in self.replaced.items()},
             forced={head: cells[rows, :n_key] for head, cells in self.forced.items()},
         )
@@ -172,9 +173,20 @@ class Call:
     def given_values(self, which: int | None) -> Tensor:
         """pattern · value as the model's own attention returned it, [head, query, d_head]; a view of what is kept.
 
-        What was forced or put in a head's place in this pass is in it.
+        What was forced or put in a head's place in this pass is in it. Computed anew where it was not kept.
         """
+        if self.weighted_values is None:
+            return self.weigh_values(which)
         heads = attention.split_heads(
             self.weighted_values, self.n_heads
         )  # [query, head·d_head] → [head, query, d_head]
         return heads if which is None else heads[which : which + 1]
+
+    def given_rows(self, rows: slice | None = None) -> Tensor:
+        """The same of all heads side by side, [query, head·d_head], or of some queries."""
+        rows = slice(None) if rows is None else rows
+        return (
+            attention.join_heads(self.weigh_values(None))[rows]
+            if self.weighted_values is None
+            else self.weighted_values[rows]
+        )

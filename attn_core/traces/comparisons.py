@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attn_core.errors import NoModel
 from attn_core.tolerances import SMALLEST, coarsest
 from attn_core.traces.block import BlockKind
+from attn_core.traces.layer import through_modules
 from attn_core.traces.parity import Comparison, Parity, worst_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def check(layers: Iterable[Layer], model: nn.Module, also: Iterable[Comparison] 
     kinds = {"float32"}
     for layer in layers:
         kinds.add(layer.precision)
-        comparisons += layer_errors(layer, model)
+        if layer.sample is None:  # else nothing that left the model is kept whole
+            comparisons += layer_errors(layer, model)
     if any(one.part == "residual" for one in comparisons):
         comparisons += also
     errors = {name: [one.error for one in comparisons if one.part == name] for name in Parity._fields}
@@ -99,7 +101,7 @@ def _compared(layer: Layer, model: nn.Module, rows: slice, block: Call) -> Itera
     """What is compared in some rows of a layer: (part and name, ours, the model's own), both [row, features]."""
     joined = block.weigh_values(None).transpose(-3, -2).flatten(-2)  # [row, head·d_head], as attention returns it
     judge = MODELS_OWN if layer.call.soft_cap is None else CAPPED
-    yield ("pattern", judge), joined, layer.call.weighted_values[rows]
+    yield ("pattern", judge), joined, layer.call.given_rows(rows)
     try:
         added = layer.attention_output(model, joined)  # [row, d_model]
         yield ("delta", "what its output projection returned"), added, layer.own(layer.site.projected)[rows]
@@ -112,6 +114,7 @@ def _compared(layer: Layer, model: nn.Module, rows: slice, block: Call) -> Itera
 def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
     """How one block adds up from what our attention gives, `added` [row, d_model]; nothing where that is unknown.
 
+    A stream or an MLP's part that was not kept, because it follows, is computed anew by the model's own modules.
     In a patched pass every sum starts from what the model went on with, and is compared with what it then computed.
     """
     site, taps = layer.site, layer.taps
@@ -128,12 +131,11 @@ def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterato
         yield NEXT, total + taps[site.mlp][rows], layer.own(site.next)[rows]
     elif site.after is not None:
         post_norm = site.block is BlockKind.POST_NORM
-        yield (
-            AFTER,
-            layer.through(model, site.after.module, total) if post_norm else total,
-            layer.own(site.after)[rows],
-        )
+        after = layer.through(model, site.after.module, total) if post_norm else total
+        if site.after in taps:
+            yield AFTER, after, layer.own(site.after)[rows]
+            after = taps[site.after][rows]
         if site.mlp is not None and site.next is not None:
-            end = taps[site.after][rows] + taps[site.mlp][rows]
+            end = after + (taps[site.mlp][rows] if site.mlp in taps else through_modules(model, site.to_mlp, after))
             own = layer.through(model, site.next.module, end) if post_norm else end
             yield NEXT, own, layer.own(site.next)[rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, overload
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from attn_core.errors import HeadlightError
 from attn_core.precision import through, without_autocast
 from attn_core.tolerances import CHANGED, SMALLEST, TOLERANCES
+from attn_core.traces.block import BlockKind
 from attn_core.traces.call import Call
 from attn_core.traces.wiring import Site, Tap, changed_weights
 
@@ -22,7 +23,9 @@ class Layer:
     """One layer of one stream: its attention call, its wiring, and the tensors around it [token, d_model].
 
     `taps` holds what the model went on with; `computed`, what it had computed itself where a patch put something else.
-    All of it is float32; `precision` names the number type that the model had it in.
+    All of it is float32; `precision` names the number type that the model had it in. What is not in `taps` because it
+    follows from the rest is given by `tensor`.
+    `sample` is (some rows of the weighted values, what W_O gave of them), where those are not kept whole.
     """
 
     site: Site
@@ -30,16 +33,79 @@ class Layer:
     taps: Mapping[Tap, Tensor]
     computed: Mapping[Tap, Tensor] = field(default_factory=dict)
     precision: str = "float32"
+    sample: tuple[Tensor, Tensor] | None = None
 
-    def tap(self, tap: Tap | None, what: str) -> Tensor:
-        """A tensor that was kept; raises HeadlightError, which says `what` is missing, where it could not be found."""
+    def tensor(self, name: str, what: str, model: Callable[[], nn.Module]) -> Tensor:
+        """A tensor of the block by its name in `Site`, [token, d_model]: one that was kept, or one that follows.
+
+        Raises HeadlightError, which says `what` is missing, where it could not be found, and where the model's weights
+        are no longer those of the pass and it follows from them.
+        """
+        tap: Tap | None = getattr(self.site, name)
         if tap is None:
             raise HeadlightError(f"In this model's layer {self.site.layer}, {what} could not be found.")
-        return self.taps[tap]
+        if tap in self.taps:
+            return self.taps[tap]
+        with torch.inference_mode(), without_autocast():
+            return self._derived(name, model)
+
+    def _derived(self, name: str, model: Callable[[], nn.Module]) -> Tensor:
+        if name in ("x", "memory"):
+            return self._x(model())
+        if name == "projected":
+            return self.attention_output(model())
+        embedding = self.taps[self.site.embedding]  # type: ignore[index]
+        if name == "added":
+            output = self.attention_output(model())
+            normed = self.site.block is BlockKind.NORM_AFTER
+            return self.through(model(), self.site.added.module, output) if normed else output  # type: ignore[union-attr]
+        total = embedding + self.tensor("added", "what attention adds", model)
+        if self.site.block is BlockKind.POST_NORM:
+            return self._of_post_norm(name, total, model())
+        return total if name == "after" else self.own(self.site.next) - total  # type: ignore[arg-type]
+
+    def with_x(self, model: nn.Module) -> Layer:
+        """The same layer with x kept, so that it is there without the model."""
+        if self.site.x is None or self.site.x in self.taps:
+            return self
+        x = self.tensor("x", "what W_Q receives", lambda: model)
+        both = {tap: x for tap in (self.site.x, self.site.memory) if tap is not None}
+        return replace(self, taps=frozen({**self.taps, **both}))
+
+    def _x(self, model: nn.Module) -> Tensor:
+        """x from E by the model's norm; the values that were kept tell whether the weights are still those."""
+        x = through_modules(model, self.site.to_x, self.taps[self.site.embedding])  # type: ignore[index]
+        some = self._some_rows()
+        weight, bias = self.site.value.of_head(model, 0, self.call.n_heads)  # type: ignore[union-attr]
+        ours = x[some] @ weight.to(x)
+        given = self.call.computed["value"][0] if "value" in self.call.computed else self.call.value[0]
+        given = given[: len(x)]  # keys beside the words come last
+        if _differ(ours if bias is None else ours + bias.to(x), given[some], CHANGED):
+            raise changed_weights()
+        return x
+
+    def _of_post_norm(self, name: str, total: Tensor, model: nn.Module) -> Tensor:
+        """The stream after attention, or the MLP's part, computed by the model; the next E tells whether it is so."""
+        site = self.site
+        if not site.to_mlp or site.after is None or site.next is None:
+            raise HeadlightError(
+                'This trace was made with keep="small", and this model\'s blocks cannot be computed again.'
+            )
+        after = self.through(model, site.after.module, total)
+        mlp = through_modules(model, site.to_mlp, after)
+        if _differ(self.through(model, site.next.module, after + mlp), self.own(site.next), CHANGED):
+            raise changed_weights()
+        return after if name == "after" else mlp
 
     def own(self, tap: Tap) -> Tensor:
         """What the model computed there itself, whether or not it went on with it: [token, d_model]."""
-        return self.computed.get(tap, self.taps[tap])
+        return self.computed[tap] if tap in self.computed else self.taps[tap]
+
+    @property
+    def d_model(self) -> int:
+        """How many numbers W_O gives a token."""
+        projected = self.taps[self.site.projected] if self.sample is None else self.sample[1]
+        return projected.shape[-1]
 
     def put(self, tap: Tap | None) -> Tensor | None:
         """What a patch added there, [token, d_model]: what the model went on with minus what it had computed."""
@@ -51,13 +117,17 @@ class Layer:
 
         Raises HeadlightError where it does not give what it gave in this pass: the weights were changed since.
         """
-        weight = self._w_o(model)
-        some = slice(None, None, max(1, self.call.n_query // 4))  # every row went through all of W_O: a few will do
-        given, bias = self.own(self.site.projected)[some], self._bias(model)
-        ours = self.call.weighted_values[some] @ weight
+        weight, bias = self._w_o(model), self._bias(model)
+        some = self._some_rows()
+        rows, given = self.sample or (self.call.given_rows(some), self.own(self.site.projected)[some])
+        ours = rows @ weight
         if _differ(ours if bias is None else ours + bias, given, max(CHANGED, 2 * TOLERANCES[self.precision])):
             raise changed_weights()
         return weight.reshape(self.call.n_heads, -1, weight.shape[-1])
+
+    def _some_rows(self) -> slice:
+        """A few queries: every row went through all of a matrix, so they tell whether it is another now."""
+        return some_rows(self.call.n_query)
 
     def _w_o(self, model: nn.Module) -> Tensor:
         return self.site.output.weight(model).to(self.call.query)
@@ -72,7 +142,7 @@ class Layer:
 
         `joined` [query, head·d_head] is what takes the place of the weighted values that the model gave.
         """
-        joined = self.call.weighted_values if joined is None else joined
+        joined = self.call.given_rows() if joined is None else joined
         total, bias = joined @ self._w_o(model), self._bias(model)
         return total if bias is None else total + bias
 
@@ -85,8 +155,21 @@ class Layer:
         call = self.call
         kept = [call.query, call.key, call.value, call.weighted_values, call.mask.cells, call.mask.real]
         kept += [call.sink, call.bias.values if call.bias else None, *self.taps.values(), *self.computed.values()]
-        kept += [*(each for put in call.replaced.values() for each in put), *call.forced.values()]
+        kept += [*(each for put in call.replaced.values() for each in put), *call.forced.values(), *(self.sample or ())]
         return [t for t in [*kept, *call.computed.values()] if t is not None]
+
+
+def some_rows(n_query: int) -> slice:
+    """From four to seven of them, evenly."""
+    return slice(None, None, max(1, n_query // 4))
+
+
+def through_modules(model: nn.Module, names: Sequence[str], rows: Tensor) -> Tensor:
+    """What modules make of rows, one after the other: [n, d_model] → [n, d_model]. They see [1, n, d_model]."""
+    given = rows[None]
+    for name in names:
+        given = through(model.get_submodule(name), given)
+    return given[0]
 
 
 def _differ(ours: Tensor, given: Tensor, tolerance: float) -> bool:

@@ -80,36 +80,32 @@ class StreamTrace(DeltaReaders):
         check_index("layer", layer, self.n_layers + 1)
         if layer < self.n_layers:
             found = self._layers[layer]
-            return as_array(found.tap(found.site.embedding, "the residual stream"))
+            return self._of(found, "embedding", "the residual stream")
         last = self._with_mlp(self.n_layers - 1)
-        return as_array(last.tap(last.site.next, "the stream that leaves it"))
+        return self._of(last, "next", "the stream that leaves it")
 
     def attention_input(self, layer: int) -> Array:
         """x, what W_Q is multiplied with: E after the norm in pre-norm blocks, E itself in post-norm ones."""
-        found = self._layer(layer)
-        return as_array(found.tap(found.site.x, "what W_Q receives"))
+        return self._of(self._layer(layer), "x", "what W_Q receives")
 
     def attention_memory(self, layer: int) -> Array:
         """What W_K and W_V are multiplied with: x itself, or in "cross" what the encoder left. [key, d_model]"""
-        found = self._layer(layer)
-        return as_array(found.tap(found.site.memory, "what W_K receives"))
+        return self._of(self._layer(layer), "memory", "what W_K receives")
 
     def attention_added(self, layer: int) -> Array:
         """What attention really adds to the residual stream: its output, or the norm of it. [query, d_model]"""
-        found = self._layer(layer)
-        return as_array(found.tap(found.site.added, "what attention adds"))
+        return self._of(self._layer(layer), "added", "what attention adds")
 
     def after_attention(self, layer: int) -> Array:
         """The stream after attention, and after its LayerNorm in post-norm blocks: [query, d_model]."""
         found = self._layer(layer)
         if found.site.block is BlockKind.PARALLEL:
             return self.embedding(layer) + self.attention_added(layer)
-        return as_array(found.tap(found.site.after, "the stream after attention"))
+        return self._of(found, "after", "the stream after attention")
 
     def mlp_added(self, layer: int) -> Array:
         """What the MLP adds to the residual stream, after its own norm where it has one: [query, d_model]."""
-        found = self._with_mlp(layer)
-        return as_array(found.tap(found.site.mlp, "the MLP's part"))
+        return self._of(self._with_mlp(layer), "mlp", "the MLP's part")
 
     def final_embedding(self) -> Array:
         """What the model's last layer says of every token, after any final norm: [query, d_model]."""
@@ -142,16 +138,16 @@ class StreamTrace(DeltaReaders):
         """What is kept of a layer, by name, without a copy: torch tensors in float32, where the model is.
 
         "query" [head, query, d_head], "key" and "value" [group, key, d_head], "weighted_values" [query, head·d_head],
-        and of the stream, [token, d_model], what was found: "embedding", "projected", "added", "after", "mlp", "next".
-        They are the trace's own, and other readers read them: work on a clone.
+        and of the stream, [token, d_model], what was found and does not follow from the rest: "embedding", "projected",
+        "added", "after", "mlp", "next". They are the trace's own, and other readers read them: work on a clone.
         """
         found = self._layer(layer)
         names = ("embedding", "projected", "added", "after", "mlp", "next")
         taps = {name: getattr(found.site, name) for name in names}
-        around = {name: found.taps[tap] for name, tap in taps.items() if tap is not None}
+        around = {name: found.taps[tap] for name, tap in taps.items() if tap in found.taps}
         call = found.call
         own = {"query": call.query, "key": call.key, "value": call.value, "weighted_values": call.weighted_values}
-        return frozen(own | around)
+        return frozen({name: t for name, t in (own | around).items() if t is not None})
 
     # --- Words and proof -----------------------------------------------------------------------------------------
 
@@ -195,11 +191,14 @@ class StreamTrace(DeltaReaders):
         last, module = self._layers[-1], self._source.module()
         end = self._with_mlp(self.n_layers - 1) if any(layer is last for layer in layers) else None
         known = end is not None and end.site.next is not None and self._final is not None
-        if not known or self._final_norm is None or isinstance(module, KeptOutputs):
+        if not known or self._final_norm is None or isinstance(module, KeptOutputs) or last.sample is not None:
             return []
         assert end is not None and end.site.next is not None and self._final is not None
         ours = last.through(module, self._final_norm, end.taps[end.site.next])
         return [comparisons.final_errors(self.name, end, ours, self._final)]
+
+    def _of(self, found: Layer, name: str, what: str) -> Array:
+        return as_array(found.tensor(name, what, self._source.module))
 
     def _with_mlp(self, layer: int) -> Layer:
         """The layer whose MLP ends the block: a decoder's block goes on through its cross-attention."""

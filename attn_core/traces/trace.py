@@ -16,6 +16,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from attn_core.errors import HeadlightError
 from attn_core.precision import without_autocast
@@ -135,6 +136,7 @@ class Trace(NamedStreamReaders):
     def n_bytes(self) -> int:
         """What this trace keeps in memory, every storage counted once."""
         tensors = [t for layer in self._all_layers() for t in layer.tensors()]
+        tensors += [own._final for own in self._streams.values() if own._final is not None]
         return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
 
     # --- As a file -----------------------------------------------------------------------------------------------
@@ -146,12 +148,21 @@ class Trace(NamedStreamReaders):
         are written beside them (`with_output`). Raises HeadlightError where the model is gone that has them, and for a
         trace of more than 4 GB, which would not be opened.
         """
+        module = self._module()
         outputs = writing.outputs_of(self._all_layers(), self._source.module()) if with_output else {}
         if self.n_bytes > contents.MOST_BYTES:
             raise HeadlightError("This trace takes more than 4 GB, and no larger file is opened: trace a shorter text.")
         Path(path).write_bytes(
-            writing.to_bytes(self._about().found(self._source), self.changes, self._streams.values(), outputs)
+            writing.to_bytes(self._about().found(self._source), self.changes, self._streams.values(), outputs, module)
         )
+
+    def _module(self) -> nn.Module | None:
+        """The model, or None where there is none: it was unloaded, or the trace was opened without it."""
+        try:
+            module = self._source.module()
+        except HeadlightError:
+            return None
+        return None if isinstance(module, KeptOutputs) else module
 
     def _about(self) -> contents.About:
         return contents.About(self.model_name, self.family, self.kind, wrapped=self.wrapped)
@@ -182,7 +193,7 @@ class Trace(NamedStreamReaders):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its file is, without the model: what needs weights then says so."""
-        return _unpickled, (writing.to_bytes(self._about(), self.changes, self._streams.values(), {}),)
+        return _unpickled, (writing.to_bytes(self._about(), self.changes, self._streams.values(), {}, self._module()),)
 
     def __copy__(self) -> Trace:
         """Itself: nothing in it can be changed."""

@@ -5,8 +5,8 @@ These are plain values with names in them, never a module or a weight; `capture`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from attn_core.errors import HeadlightError
 from attn_core.precision import through
 from attn_core.traces.block import BlockKind
+
+TAPS = ("projected", "embedding", "added", "after", "mlp", "next", "x", "memory")  # fields of a `Site`
 
 
 class Tap(NamedTuple):
@@ -134,6 +136,9 @@ class Site:
     x: Tap | None = None
     memory: Tap | None = None
     copied: frozenset[str] = frozenset()  # which of "query", "key", "value", "output" a pass keeps a copy of
+    derived: frozenset[str] = frozenset()  # of the fields above: those that a pass need not keep, see `Layer.tensor`
+    to_x: tuple[str, ...] = ()  # the modules that make x of `embedding`, one after the other, where x is derived
+    to_mlp: tuple[str, ...] = ()  # the modules that make `mlp` of `after`, where `mlp` is derived
 
     @property
     def norms(self) -> tuple[Tap, ...]:
@@ -145,7 +150,11 @@ class Site:
     @cached_property
     def taps(self) -> frozenset[Tap]:
         """Where all these tensors can be had."""
-        places = (self.projected, self.embedding, self.added, self.after, self.mlp, self.next, self.x, self.memory)
+        return self.taps_of(TAPS)
+
+    def taps_of(self, names: Iterable[str]) -> frozenset[Tap]:
+        """Where those of these names can be had, as far as they were found."""
+        places = (getattr(self, name) for name in names)
         return frozenset(tap for tap in places if tap is not None)
 
 
@@ -195,7 +204,7 @@ class Wiring:
 
     @cached_property
     def taps(self) -> frozenset[Tap]:
-        """Every place at which a pass has something to keep."""
+        """Every place at which something of a pass can be had."""
         return frozenset().union(*(site.taps for site in self.sites), self.final.values())
 
     def first_of(self, tap: Tap) -> Tap:
@@ -204,7 +213,7 @@ class Wiring:
 
     @cached_property
     def wanted(self) -> dict[tuple[str, str, int], list[Tap]]:
-        """(module, side, call) → what to keep there; each tensor is kept once, at the first of its taps."""
+        """(module, side, call) → what can be had there; each tensor once, at the first of its taps."""
         wanted: dict[tuple[str, str, int], list[Tap]] = {}
         for tap in sorted({self.first_of(tap) for tap in self.taps}, key=str):
             wanted.setdefault((tap.module, tap.side, tap.call), []).append(tap)
@@ -212,8 +221,42 @@ class Wiring:
 
     @cached_property
     def places(self) -> frozenset[tuple[str, str]]:
-        """(module, side) of everything that is kept."""
+        """(module, side) of everything that can be kept."""
         return frozenset((module, side) for module, side, _ in self.wanted)
+
+    @cached_property
+    def kept(self) -> frozenset[Tap]:
+        """What a pass keeps, at the first of its taps, so that all readers and `check` have what they need."""
+        return self._first_taps(lambda site: [name for name in TAPS if name not in site.derived])
+
+    @cached_property
+    def kept_small(self) -> frozenset[Tap]:
+        """The same of a pass that keeps the residual stream alone."""
+        return self._first_taps(lambda site: ("embedding", "next", *({"x", "memory"} - site.derived)))
+
+    def _first_taps(self, names: Callable[[Site], Iterable[str]]) -> frozenset[Tap]:
+        of_sites = (tap for site in self.sites for tap in site.taps_of(names(site)))
+        return frozenset(self.first_of(tap) for tap in (*of_sites, *self.final.values()))
+
+    @cached_property
+    def left_out(self) -> frozenset[tuple[str, str]]:
+        """(module, side) where nothing is kept, but for what is patched there."""
+        return self.places - {(tap.module, tap.side) for tap in self.kept}
+
+    @cached_property
+    def left_out_of_small(self) -> frozenset[tuple[str, str]]:
+        """The same of a pass that keeps the residual stream alone."""
+        return self.places - {(tap.module, tap.side) for tap in self.kept_small}
+
+    @cached_property
+    def projected_places(self) -> frozenset[tuple[str, str]]:
+        """(module, side) where what W_O gives can be had first."""
+        return frozenset(tuple(self.first_of(site.projected))[:2] for site in self.sites)  # type: ignore[misc]
+
+    def keeping_all(self) -> Wiring:
+        """The same for a model in which sums are not exact enough to derive one of its tensors from others."""
+        sites = (replace(site, derived=frozenset(), to_x=(), to_mlp=()) for site in self.sites)
+        return replace(self, sites=tuple(sites))
 
     @cached_property
     def copied_places(self) -> frozenset[tuple[str, str]]:

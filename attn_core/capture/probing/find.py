@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from attn_core import adapters
 from attn_core.capture.probing.blocks import chain
+from attn_core.capture.probing.deriving import with_derived
 from attn_core.capture.probing.keeping import with_places
 from attn_core.capture.probing.logits import logit_rule
 from attn_core.capture.probing.own_pass import compare_own_pass
@@ -23,7 +24,7 @@ def find_wiring(probed: ProbedModel) -> Wiring:
     short_run, hf_model = run_shortly(probed), probed.hf_model
     sites = find_sites(hf_model, short_run.record)
     wiring = chain(sites, short_run.record, short_run.last_states)
-    wiring = with_places(wiring, short_run.record)
+    wiring = with_derived(hf_model, with_places(wiring, short_run.record), short_run.record)
     own = compare_own_pass(probed, short_run, [site.stream for site in wiring.sites])
     calls = zip(short_run.record.attention, wiring.sites, strict=True)
     sinks = frozenset(site.stream for call, site in calls if call.rules.sink is not None)

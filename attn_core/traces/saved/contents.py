@@ -12,7 +12,7 @@ from attn_core.errors import HeadlightError
 from attn_core.traces.changes import Changes
 from attn_core.traces.source import KeptOutputs, Source
 
-FORMAT = 1
+FORMAT = 2
 MOST_BYTES = 4 << 30  # of a file
 NAME = "headlight"  # of our part of the header
 

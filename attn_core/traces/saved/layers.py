@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,8 +13,8 @@ from attn_core.tolerances import TOLERANCES
 from attn_core.traces.call import Call, Replaced
 from attn_core.traces.layer import Layer, frozen
 from attn_core.traces.saved.tensors import NamedTensors
-from attn_core.traces.saved.wiring_json import MOST, TAPS, number, site_from_json, text, whole
-from attn_core.traces.wiring import Site
+from attn_core.traces.saved.wiring_json import MOST, number, site_from_json, text, whole
+from attn_core.traces.wiring import TAPS, Site, Tap
 
 
 def layer_from_json(said: Any, n_query: int, n_key: int, tensors: NamedTensors) -> Layer:
@@ -22,7 +23,7 @@ def layer_from_json(said: Any, n_query: int, n_key: int, tensors: NamedTensors) 
     taps, computed = {}, {}
     for name in TAPS:
         tap = getattr(site, name)
-        if tap is not None:  # what W_K reads is the other sentence in "cross"
+        if tap is not None and said["taps"][name] is not None:  # what W_K reads is the other sentence in "cross"
             n_rows = n_key if name == "memory" and site.stream == "cross" else n_query
             taps[tap] = tensors.of(said["taps"][name], n_rows, None)
             if name in said["computed"]:
@@ -32,7 +33,26 @@ def layer_from_json(said: Any, n_query: int, n_key: int, tensors: NamedTensors) 
     precision = said.get("precision", "float32")
     if precision not in TOLERANCES:
         raise ValueError("no number type")
-    return Layer(site, call, frozen(taps), frozen(computed), precision)
+    sample = None if said.get("sample") is None else _sample(said["sample"], tensors)
+    if not _is_whole(site, call, taps, small=sample is not None):
+        raise ValueError("a tensor of a layer is missing")
+    return Layer(site, call, frozen(taps), frozen(computed), precision, sample)
+
+
+def _is_whole(site: Site, call: Call, taps: Mapping[Tap, Tensor], small: bool) -> bool:
+    """Whether what is not there follows from what is."""
+    there = {name for name in TAPS if getattr(site, name) is None or getattr(site, name) in taps}
+    ways = {"x": site.to_x, "memory": site.to_x}
+    follow = {name for name in site.derived & {"x", "memory", "after", "mlp"} if ways.get(name, True)}
+    follow |= {"projected", "added", "after", "mlp"} if small else set()
+    needs_stream = follow - there and not {"embedding", "next"} <= there
+    return set(TAPS) <= there | follow and small == (call.weighted_values is None) and not needs_stream
+
+
+def _sample(said: Any, tensors: NamedTensors) -> tuple[Tensor, Tensor]:
+    rows, projected = said
+    given = tensors.of(rows, None, None)
+    return given, tensors.of(projected, len(given), None)
 
 
 def _call(said: Any, site: Site, n_query: int, n_key: int, tensors: NamedTensors) -> Call:
@@ -59,7 +79,7 @@ def _call(said: Any, site: Site, n_query: int, n_key: int, tensors: NamedTensors
         _bias(said["bias"], site.n_heads, n_query, n_key - mask.beside, tensors),
         number(said["scaling"]),
         None if said["soft_cap"] is None else number(said["soft_cap"]),
-        tensors.of(said["weighted_values"], n_query, d_joined),
+        tensors.maybe(said["weighted_values"], n_query, d_joined),
         replaced=frozen(_replaced(said["replaced"], site.n_heads, (n_query, value.shape[-1]), tensors)),
         forced=frozen(_by_head(said["forced"], site.n_heads, (n_query, n_key), tensors)),
         computed=frozen(inputs),

@@ -3,7 +3,7 @@
 `Trace.save` writes it, `attn_core.open_trace` reads it. Nothing in it is run when it is read (there is no pickle), its
 header and its size are bounded before anything is parsed, and every value is checked for its type and shape.
 
-    header["headlight"] = {"format": 1, "versions": …, "model": …, "changes": …, "streams": […], "outputs": …}
+    header["headlight"] = {"format": 2, "versions": …, "model": …, "changes": …, "streams": […], "outputs": …}
 
 A tensor is kept once, whoever points to it, and everything that points to one does so by its name.
 Source of the container: the safetensors format, https://github.com/huggingface/safetensors.
@@ -56,8 +56,9 @@ def _content(data: bytes) -> Any:
         known = content["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise HeadlightError(_FOREIGN) from None
-    if known != FORMAT:
-        raise HeadlightError(f"This trace was saved in format {str(known)[:20]}; this version reads format {FORMAT}.")
+    if known not in range(1, FORMAT + 1):
+        said = f"This trace was saved in format {str(known)[:20]}; this version reads formats 1 to {FORMAT}."
+        raise HeadlightError(said)
     return content
 
 

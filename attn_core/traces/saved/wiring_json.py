@@ -9,9 +9,8 @@ import math
 from typing import Any
 
 from attn_core.traces.block import BlockKind
-from attn_core.traces.wiring import HeadSlices, Linear, Site, Tap
+from attn_core.traces.wiring import TAPS, HeadSlices, Linear, Site, Tap
 
-TAPS = ("projected", "embedding", "added", "after", "mlp", "next", "x", "memory")  # fields of a `Site`
 _BLOCKS: dict[str, BlockKind] = {str(kind): kind for kind in BlockKind}
 _SLICES = ("query", "key", "value")
 MOST = 1 << 31  # no count, index or offset of a model is larger
@@ -27,6 +26,9 @@ def site_to_json(site: Site) -> dict[str, Any]:
         "block": None if site.block is None else str(site.block),
         "output": list(_linear_to_json(site.output)),
         "taps": {name: None if tap is None else list(tap) for name, tap in taps.items()},
+        "derived": sorted(site.derived),
+        "to_x": list(site.to_x),
+        "to_mlp": list(site.to_mlp),
         **{name: _slices_to_json(getattr(site, name)) for name in _SLICES},
     }
 
@@ -45,6 +47,9 @@ def site_from_json(said: Any) -> Site:
         output=_linear(said["output"]),
         projected=projected,
         block=None if said["block"] is None else _BLOCKS[said["block"]],
+        derived=frozenset(_names(said.get("derived", []))),  # format 1 has none
+        to_x=_names(said.get("to_x", [])),
+        to_mlp=_names(said.get("to_mlp", [])),
         **places,
     )
 
@@ -56,9 +61,13 @@ def _linear_to_json(linear: Linear) -> tuple[str, bool, int, list[str]]:
 def _linear(said: Any) -> Linear:
     module, transposed, *pushed = said
     width, then = pushed or (0, [])
-    if not isinstance(then, list):
-        raise ValueError("no list of modules")
-    return Linear(text(module), _flag(transposed), whole(width), tuple(text(name) for name in then))
+    return Linear(text(module), _flag(transposed), whole(width), _names(then))
+
+
+def _names(said: Any) -> tuple[str, ...]:
+    if not isinstance(said, list):
+        raise ValueError("no list of names")
+    return tuple(text(name) for name in said)
 
 
 def _slices_to_json(slices: HeadSlices | None) -> list[Any] | None:

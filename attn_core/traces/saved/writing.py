@@ -18,14 +18,19 @@ from attn_core.traces.layer import Layer
 from attn_core.traces.saved.changes_json import changes_to_json
 from attn_core.traces.saved.contents import FORMAT, NAME, About
 from attn_core.traces.saved.tensors import Tensors
-from attn_core.traces.saved.wiring_json import TAPS, site_to_json
+from attn_core.traces.saved.wiring_json import site_to_json
 from attn_core.traces.stream import StreamTrace
+from attn_core.traces.wiring import TAPS
 
 
 def to_bytes(
-    about: About, changes: Changes, streams: Iterable[StreamTrace], outputs: Mapping[str, tuple[Tensor, Tensor | None]]
+    about: About,
+    changes: Changes,
+    streams: Iterable[StreamTrace],
+    outputs: Mapping[str, tuple[Tensor, Tensor | None]],
+    module: nn.Module | None = None,
 ) -> bytes:
-    """The whole file."""
+    """The whole file; with the model, what its norms give is in it."""
     tensors = Tensors()
     versions = {"headlight": VERSION, "torch": torch.__version__, "transformers": version("transformers")}
     content = {
@@ -34,21 +39,22 @@ def to_bytes(
         "model": about._asdict(),
         "changes": changes_to_json(changes, numbers=False),
         "patches": [tensors.keep(_numbers(one)) for one in changes.patches],
-        "streams": [_stream_to_json(stream, tensors) for stream in streams],
+        "streams": [_stream_to_json(stream, tensors, module) for stream in streams],
         "outputs": {name: [tensors.keep(w), tensors.keep(b)] for name, (w, b) in outputs.items()},
     }
     header = {NAME: json.dumps(content, ensure_ascii=False, separators=(",", ":"))}
     return bytes(save(tensors.by_name, metadata=header))
 
 
-def _stream_to_json(stream: StreamTrace, tensors: Tensors) -> dict[str, Any]:
+def _stream_to_json(stream: StreamTrace, tensors: Tensors, module: nn.Module | None) -> dict[str, Any]:
+    layers = stream._layers if module is None else [layer.with_x(module) for layer in stream._layers]
     return {
         "name": stream.name,
         "tokens": asdict(stream.tokens),
         "key_tokens": None if stream.key_tokens is stream.tokens else asdict(stream.key_tokens),
         "final": tensors.keep(stream._final),
         "final_norm": stream._final_norm,
-        "layers": [_layer_to_json(layer, tensors) for layer in stream._layers],
+        "layers": [_layer_to_json(layer, tensors) for layer in layers],
     }
 
 
@@ -67,7 +73,8 @@ def _layer_to_json(layer: Layer, tensors: Tensors) -> dict[str, Any]:
         "soft_cap": call.soft_cap,
         "replaced": {str(head): [*map(tensors.keep, put)] for head, put in call.replaced.items()},
         "forced": {str(head): tensors.keep(part) for head, part in call.forced.items()},
-        "taps": {name: None if tap is None else tensors.keep(layer.taps[tap]) for name, tap in taps.items()},
+        "taps": {name: tensors.keep(layer.taps[tap]) if tap in layer.taps else None for name, tap in taps.items()},
+        "sample": None if layer.sample is None else [*map(tensors.keep, layer.sample)],
         "computed": {name: tensors.keep(layer.computed[tap]) for name, tap in taps.items() if tap in layer.computed},
         "computed_inputs": {name: tensors.keep(part) for name, part in call.computed.items()},
     }

@@ -244,7 +244,9 @@ def test_a_check_has_a_row_for_each_layer_and_head_and_says_what_it_compared_wit
         assert found["mean"].item() == pytest.approx(by_row.mean(), rel=0.5, abs=1e-7)
     for said in ("pattern against what the model's attention returned", "delta against what its output projection"):
         assert said in repr(check)
-    assert "the stream after attention and the stream that left the block" in repr(check)
+    assert "residual against the stream that left the block" in repr(check)
+    post_norm = repr(ac.trace(ac.load("minilm"), "one bird").check())
+    assert "the stream after attention and the stream that left the block" in post_norm
     assert set(trace.check(layers=[1]).frame().layer) == {1}
 
     texts = ["the creature", "the blue creature ate", "the red creature slept"]
@@ -277,7 +279,7 @@ def test_a_word_of_huge_values_hides_no_others_error(
     ).tolist() == [pytest.approx([each]) for each in (1e-6, 1e-6, 1e-12)]
 
 
-KINDS = ["query", "key", "value", "output matrix", "output bias", "mlp", "mask", "rotation", "heads"]
+KINDS = ["query", "key", "value", "output matrix", "output bias", "mlp", "next", "mask", "rotation", "heads"]
 
 
 @torch.inference_mode()
@@ -298,7 +300,10 @@ def test_damage_of_any_kind_in_any_layer_turns_the_badge_red(gpt2: ac.Model, dam
     elif damage == "heads":
         object.__setattr__(kept.call, "key", kept.call.key.roll(1, dims=0))
     elif damage == "mlp":
-        kept.taps[kept.site.mlp][3] *= 1.001
+        own.transformer.h[layer].mlp.c_proj.weight.mul_(1.01)
+        moved = "residual"
+    elif damage == "next":
+        kept.taps[kept.site.next][3] *= 1.001
         moved = "residual"
     else:
         attn = own.transformer.h[layer].attn.c_proj
