@@ -18,10 +18,12 @@ from typing import Any, NamedTuple
 from attn_core.errors import HeadlightError
 
 FORMATS = "html, png, svg, pdf, csv, json, npz"
+PICTURES = ("png", "svg", "pdf")
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended
-OF_A_PATTERN = ("head", "word", "words", "hide_special", "scale", "queries_in", "target")  # options without meaning
-OF_A_PICTURE = ("scale", "queries_in")  # for numbers
-OF_ONE_SENTENCE = ("words", "hide_special")  # between two
+# Options without meaning: for a table of heads, for numbers, and between two sentences.
+OF_A_PATTERN = ("head", "word", "words", "hide_special", "scale", "queries_in", "target", "width")
+OF_A_PICTURE = ("scale", "queries_in")
+OF_ONE_SENTENCE = ("words", "hide_special")
 
 
 class Sentence(NamedTuple):
@@ -52,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--hide-special", action="store_true", help="leave special tokens out and renormalise")
     made.add_argument("--scale", choices=("sqrt", "linear"), help="of the colours (default: sqrt)")
     made.add_argument("--queries-in", choices=("rows", "columns"), help="papers: rows (default); lesson: columns")
+    made.add_argument("--width", type=_width, help="of a picture: column, page, or millimetres (default: 201)")
     made.add_argument("--kinds", action="store_true", help="every head with its kind and measures, as CSV; no sentence")
     made.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return made
@@ -115,6 +118,8 @@ def _refuse_what_does_not_apply(line: argparse.ArgumentParser, asked: argparse.N
         given = [_option(name) for name in OF_A_PICTURE if getattr(asked, name)]
         if given:
             line.error(f"{', '.join(given)} is about pictures, and changes nothing in a {kind} table of numbers")
+    if asked.width is not None and kind not in PICTURES:
+        line.error(f"--width is that of a picture ({', '.join(PICTURES)}), and changes nothing in a {kind} file")
     if kind == "npz":
         given = [_option(name) for name in OF_ONE_SENTENCE if getattr(asked, name)]
         if given:
@@ -149,6 +154,20 @@ def _head(word: str) -> tuple[int, int]:
     if not dot or not layer.isdecimal() or not head.isdecimal():
         raise argparse.ArgumentTypeError(f"{word!r} is no head; write LAYER.HEAD, for example 0.3")
     return int(layer), int(head)
+
+
+def _width(word: str) -> str | float:
+    """ "column", "page", or millimetres."""
+    from attn_core.views import files
+
+    try:
+        width = word if word in files.WIDTHS else float(word)
+        files.units(width)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{word!r} is no width: write column, page, or {files.NARROWEST} to {files.WIDEST} millimetres"
+        ) from None
+    return width
 
 
 def _file(word: str) -> Path:
@@ -219,7 +238,7 @@ def _write(
     if table is not None:
         table.add(files.rows(view), sentence.line)
     if out is not None:
-        files.save(view, out)
+        files.save(view, out, asked.width)
         size = out.stat().st_size / 1000
         say(f"Wrote {out} ({size:,.0f} kB): {view.name} of “{sentence.text[:60]}”")
 

@@ -24,6 +24,11 @@ ROOT = Path(__file__).parents[3]
         (["--kinds", "--out", "kinds.json"], "--out must end with csv, not json"),
         (["x", "--scale", "linear"], "--scale is about pictures, and changes nothing in a csv table"),
         (["x", "--queries-in", "rows", "--out", "a.npz"], "--queries-in is about pictures"),
+        (["x", "--width", "column"], "--width is that of a picture (png, svg, pdf), and changes nothing in a csv file"),
+        (["x", "--width", "page", "--out", "a.html"], "--width is that of a picture"),
+        (["x", "--width", "poster", "--out", "a.svg"], "'poster' is no width: write column, page, or 50 to 400 mill"),
+        (["x", "--width", "nan", "--out", "a.svg"], "'nan' is no width"),
+        (["x", "--kinds", "--width", "80"], "leave out --width"),
         (["x", "--words", "--out", "a.npz"], "leave out --words"),
         (["x", "--target", "y"], "minilm reads one sentence, and has one stream: leave out --target"),
         (["x", "--stream", "cross"], "leave out --stream"),
@@ -36,6 +41,17 @@ def test_options_that_do_not_apply_are_wrong_usage(arguments, said, capsys):
         main([*arguments, "--quiet"])
     out, err = capsys.readouterr()
     assert end.value.code == 2 and said in err and out == ""
+
+
+@pytest.mark.parametrize(("said", "width"), [("column", "column"), ("page", "page"), ("120", 120.0), (None, None)])
+def test_a_picture_is_as_wide_as_it_is_asked_for(said, width, monkeypatch, tmp_path):
+    from attn_core.views import files
+
+    asked = []
+    monkeypatch.setattr(files, "picture", lambda view, kind, width=None: asked.append((kind, width)) or b"")
+    options = [] if said is None else ["--width", said]
+    assert main(["one bird", "--quiet", "--out", str(tmp_path / "a.svg"), *options]) == 0
+    assert asked == [("svg", width)]
 
 
 def test_a_word_that_is_not_there_is_named(capsys):
