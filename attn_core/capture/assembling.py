@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from attn_core.capture.model import Model, checksum
+from attn_core.capture.model import Model, checksum, keep_for_a_while
 from attn_core.capture.recorder import PassRecorder, layer_of
 from attn_core.errors import HeadlightError
 from attn_core.precision import through
@@ -84,8 +84,8 @@ def source_of(model: Model) -> Source:
         nonlocal kept
         hf = kept()
         if hf is None and reload is not None:
-            hf = reload().hf
-            kept = weakref.ref(hf)  # whoever holds it while it reads has it read from the disk once
+            hf = keep_for_a_while(reload()).hf  # so that the next reader finds it: ac.trace(ac.load("minilm"), …)
+            kept = weakref.ref(hf)
         return hf
 
     def vocabulary() -> Vocabulary:

@@ -156,13 +156,17 @@ def model_of(given: Model | str | Path) -> Model:
             "a model of the transformers library is wrapped first: ac.wrap(hf_model, tokenizer)."
         )
     loading = importlib.import_module("attn_core.models.loading")  # it stands above: it makes models with `wrap`
-    named: Model = loading.load(given)
-    if named not in _LAST_NAMED:
-        _LAST_NAMED.append(named)
-    return named
+    return keep_for_a_while(loading.load(given))
 
 
-_LAST_NAMED: deque[Model] = deque(maxlen=2)
+_LAST_LOADED: deque[Model] = deque(maxlen=2)
+
+
+def keep_for_a_while(model: Model) -> Model:
+    """The model itself, held until two others were loaded by name or for a trace, so that a loop reads it once."""
+    if model not in _LAST_LOADED:
+        _LAST_LOADED.append(model)
+    return model
 
 
 def _whole_numbers(ids: Sequence[Any]) -> list[int]:

@@ -44,13 +44,15 @@ class ForcedPattern:
         return as_lists(self.cells)
 
 
-def model_in_python(name: str, wrapped: bool) -> str:
+def model_in_python(name: str, wrapped: bool, dtype: str = "float32") -> str:
     """The Python that gives a model again; one that was wrapped needs its owner's two objects, under these names.
 
     >>> model_in_python("minilm", wrapped=False), model_in_python("mine", wrapped=True)
     ("ac.load('minilm')", "ac.wrap(hf_model, tokenizer, name='mine')")
     """
-    return f"ac.wrap(hf_model, tokenizer, name={name!r})" if wrapped else f"ac.load({name!r})"
+    if wrapped:
+        return f"ac.wrap(hf_model, tokenizer, name={name!r})"
+    return f"ac.load({name!r})" if dtype == "float32" else f"ac.load({name!r}, dtype={dtype!r})"
 
 
 @dataclass(frozen=True)

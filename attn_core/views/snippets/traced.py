@@ -6,12 +6,20 @@ What a visitor typed goes through `repr`, so it can be nothing but a string.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from attn_core.traces.changes import model_in_python
 
 if TYPE_CHECKING:
     from attn_core.traces.reader import Readable
+
+
+@runtime_checkable
+class HasNumberType(Protocol):
+    """A live trace, which says in which number type its model computed; what is recorded is float32."""
+
+    @property
+    def precision(self) -> str: ...
 
 
 def script(imports: Sequence[str], *lines: str) -> str:
@@ -26,7 +34,9 @@ def traced(trace: Readable, name: str = "trace") -> str:
 
 def loaded(trace: Readable) -> str:
     """The model of a trace, as it is loaded."""
-    return model_in_python(trace.model_name, trace.wrapped)
+    read = trace.stream("decoder" if trace.kind == "encoder-decoder" else None)
+    dtype = read.precision if isinstance(read, HasNumberType) else "float32"
+    return model_in_python(trace.model_name, trace.wrapped, dtype)
 
 
 def arguments(trace: Readable, changed: bool = True) -> str:

@@ -406,6 +406,9 @@ def test_a_trace_does_not_keep_a_model_alive_that_can_be_loaded_again() -> None:
     assert weights() is None and np.array_equal(trace.pattern(0, 0), pattern) and not loaded
     trace.delta_e(0, 0)
     assert loaded == ["again"]
+    gc.collect()
+    trace.delta_e(1, 0), trace.attention_output(0), trace.check()
+    assert loaded == ["again"]  # and not once a reader
 
 
 def test_a_trace_keeps_its_wrapped_model_alive_if_nobody_else_does() -> None:

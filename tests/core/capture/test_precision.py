@@ -15,6 +15,7 @@ from families import FAMILIES, TEXT, whisper, word_tokenizer
 from number_types import HALF, Pair
 
 import attn_core as ac
+from attn_core.views.view import View
 
 NAMES = ["bert", "gpt2", "llama", "gemma2", "gpt_neox", "t5", "marian"]
 
@@ -45,6 +46,8 @@ def test_batches_and_files(pair: Pair, tmp_path: Path) -> None:
 
 def test_loading_takes_a_number_type_and_a_device() -> None:
     half = ac.load("tiny-decoder", dtype="bfloat16")
+    said = "trace = ac.trace(ac.load('tiny-decoder', dtype='bfloat16'), 'the creature')"
+    assert View(ac.trace(half, "the creature")).as_python().count(said) == 1
     assert {p.dtype for p in half.hf.parameters()} == {torch.bfloat16}
     assert ac.load("tiny-decoder", dtype=torch.bfloat16, device="cpu").hf is half.hf
     assert ac.load("tiny-decoder").hf is not half.hf
