@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[3]
         (["x", "--width", "page", "--out", "a.html"], "--width is that of a picture"),
         (["x", "--width", "poster", "--out", "a.svg"], "'poster' is no width: write column, page, or 50 to 400 mill"),
         (["x", "--width", "nan", "--out", "a.svg"], "'nan' is no width"),
-        (["x", "--kinds", "--width", "80"], "leave out --width"),
+        (["x", "--kinds", "--width", "80"], "leave out a sentence, --width"),
         (["x", "--words", "--out", "a.npz"], "leave out --words"),
         (["x", "--target", "y"], "minilm reads one sentence, and has one stream: leave out --target"),
         (["x", "--stream", "cross"], "leave out --stream"),
