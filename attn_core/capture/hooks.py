@@ -81,7 +81,7 @@ def tensor_at(slot: int | str, values: Any, named: dict[str, Any] | None = None)
     if isinstance(values, Tensor) and slot == 0:
         return values
     is_there = isinstance(slot, int) and isinstance(values, (tuple, list)) and slot < len(values)
-    found = values[slot] if is_there else None  # type: ignore[index]
+    found = values[slot] if is_there else None
     return found if isinstance(found, Tensor) else tensors_in(values, named)[slot]
 
 

@@ -188,9 +188,10 @@ class KeptCall(NamedTuple):
             computed={name: exact(part) for name, part in self.computed.items()},
             sink=None if self.sink is None else exact(self.sink.detach()),
         )
-        if call.blind is None or self.is_small:
+        given = call.weighted_values
+        if call.blind is None or given is None or self.is_small:
             return call
-        return replace(call, weighted_values=call.weighted_values.masked_fill(call.blind[:, None], math.nan))
+        return replace(call, weighted_values=given.masked_fill(call.blind[:, None], math.nan))
 
 
 def change_call(

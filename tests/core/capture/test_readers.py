@@ -244,7 +244,7 @@ def test_a_check_has_a_row_for_each_layer_and_head_and_says_what_it_compared_wit
         assert found["mean"].item() == pytest.approx(by_row.mean(), rel=0.5, abs=1e-7)
     for said in ("pattern against what the model's attention returned", "delta against what its output projection"):
         assert said in repr(check)
-    assert "residual against the stream that left the block" in repr(check)
+    assert "the stream that left the block" in repr(check) and "after attention" not in repr(check)
     post_norm = repr(ac.trace(ac.load("minilm"), "one bird").check())
     assert "the stream after attention and the stream that left the block" in post_norm
     assert set(trace.check(layers=[1]).frame().layer) == {1}
