@@ -120,7 +120,7 @@ class BatchRecorder:
 
     def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
         count = self._counts[module, side] = self._counts.get((module, side), -1) + 1
-        for tap in self.wiring.wanted.get((module, side, count), ()):
+        for tap in self.wiring.kept & {*self.wiring.wanted.get((module, side, count), ())}:
             tensor = tensor_at(tap.slot, values, named)
             kept = tensor.clone() if (module, side) in self.wiring.copied_places else tensor
             self.tensors.append((tap, kept.reshape(self.n_sentences, -1, kept.shape[-1])))  # [sentence, token, feature]
