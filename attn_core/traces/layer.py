@@ -62,7 +62,10 @@ class Layer:
         total = embedding + self.tensor("added", "what attention adds", model)
         if self.site.block is BlockKind.POST_NORM:
             return self._of_post_norm(name, total, model())
-        return total if name == "after" else self.own(self.site.next) - total  # type: ignore[arg-type]
+        if name == "after":
+            return total
+        after = self.taps.get(self.site.after, total)  # type: ignore[arg-type]  # what was put there, in a patched pass
+        return self.own(self.site.next) - after  # type: ignore[arg-type]
 
     def with_x(self, model: nn.Module) -> Layer:
         """The same layer with x kept, so that it is there without the model."""
@@ -91,7 +94,7 @@ class Layer:
             raise HeadlightError(
                 'This trace was made with keep="small", and this model\'s blocks cannot be computed again.'
             )
-        after = self.through(model, site.after.module, total)
+        after = self.taps[site.after] if site.after in self.taps else self.through(model, site.after.module, total)
         mlp = through_modules(model, site.to_mlp, after)
         if _differ(self.through(model, site.next.module, after + mlp), self.own(site.next), CHANGED):
             raise changed_weights()

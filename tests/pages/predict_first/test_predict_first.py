@@ -134,7 +134,7 @@ def test_the_link_for_the_class_covers_the_head_and_shows_no_sentence_to_change(
     (link,) = [c.value for c in page.code if "predict_first?" in c.value]
     assert "uncovered" not in link and "painted" not in link and "teacher" not in link
     assert all(part in link for part in ("layer=2", "head=5", "query=3", "model=minilm", "text=a+fluffy"))
-    assert len(page.text_area) == 1
+    assert {box.key for box in page.text_area} == {"text", "class_codes"}
     pupil = open_page("predict_first", layer=2, head=5, query=3)
     assert len(pupil.text_area) == len(pupil.text_input) == len(pupil.selectbox) == 0
 
