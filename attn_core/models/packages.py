@@ -133,10 +133,12 @@ def _watch(process: subprocess.Popen[bytes], wheel: Wheel, work: Path, progress:
 
 
 def _bytes_in(folder: Path) -> int:
+    """How much lies in a folder in which pip is at work; what goes while it is counted, counts as nothing."""
     total = 0
-    for file in folder.rglob("*"):
-        with suppress(OSError):  # pip moves and removes them as it goes
-            total += file.stat().st_size if file.is_file() else 0
+    for place, _, names in os.walk(folder):  # which leaves out a folder that is gone, as `rglob` does not
+        for name in names:
+            with suppress(OSError):
+                total += (Path(place) / name).stat().st_size
     return total
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import threading
 import time
@@ -290,3 +291,22 @@ def test_what_a_quantised_file_says_of_itself_is_its_commonest_type():
     assert gguf.in_words(Header({}, {q4_1: 100, q6_k: 20, f32: 5})) == "4-bit weights, dequantised"
     assert gguf.in_words(Header({}, {q6_k: 20, f32: 5})) == "6-bit weights, dequantised"
     assert gguf.in_words(Header({}, {f32: 5})) == gguf.in_words(Header({}, {})) == ""
+
+
+def test_a_folder_that_goes_while_it_is_counted_counts_as_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip removes its folders as it goes."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part.whl").write_bytes(b"." * 100)
+    look = os.scandir
+
+    def scandir(folder: str) -> object:
+        if str(folder).endswith(("/a", "/b")):
+            shutil.rmtree(tmp_path / "b", ignore_errors=True)
+        return look(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert packages._bytes_in(tmp_path) == 100
+    assert packages._bytes_in(tmp_path / "gone") == 0

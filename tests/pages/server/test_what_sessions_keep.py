@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from page_driver import VIEWS, open_menus
+from page_driver import VIEWS, checked, load, open_menus
 from streamlit.testing.v1 import AppTest
 
 from attn_core.traces.layer import Layer
@@ -52,3 +53,29 @@ def kept(script: str, view: dict[str, str], *, menus: bool) -> int:
     shared.STATE.traces._sized.clear()
     cache.begin_page()
     return layers() - before
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_200_visits_with_20_changes_of_model_leave_memory_flat() -> None:
+    """A visitor who is there while a model is loaded is not set aside with it for ever."""
+    sizes = []
+    for change in range(20):
+        shared.STATE.models._sized.clear()  # the model gives way to another one, …
+        load("tiny-decoder")  # … and comes back
+        for visit in range(10):
+            page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
+            page.session_state["ballast"] = b"." * 5_000_000
+            model = ("minilm", "tiny-decoder")[visit % 2]
+            page.query_params.update({"v": "1", "model": model, "text": f"a bird saw hill {change} and {visit}"})
+            checked(page.run())
+        shared.STATE.traces._sized.clear()  # what is kept of sentences has a budget of its own
+        gc.collect()
+        sizes.append(resident())
+    assert sizes[-1] - sizes[9] < 30, sizes
+
+
+def resident() -> int:
+    """Megabytes of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
