@@ -59,7 +59,7 @@ def attend(
             key, value = (_after(own, more) for own, more in zip((key, value), virtual, strict=True))
             attention_mask = None if attention_mask is None else attention_mask.roll(-beside, dims=-1)
     if sink is not None:
-        key, value, beside = _with_a_zero(key), _with_a_zero(value), beside + 1
+        key, value, beside = with_a_zero(key), with_a_zero(value), beside + 1
     if recorder is not None and recorder.in_steps:
         mask, bias = read_mask(attention_mask, position_bias, causal, query.shape[2], key.shape[2], beside=beside)
         output = recorder.attend(query, key, value, mask, bias, scaling, softcap, sink)
@@ -86,7 +86,7 @@ def _after(words: Tensor, virtual: Tensor) -> Tensor:
     return torch.cat([words, attention.repeat_groups(virtual, words.shape[1])], dim=2)
 
 
-def _with_a_zero(part: Tensor) -> Tensor:
+def with_a_zero(part: Tensor) -> Tensor:
     """[1, group, key, d_head] with a last key of zeros."""
     return torch.cat([part, torch.zeros_like(part[:, :, :1])], dim=2)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from attn_core.capture.hooks import AttentionCall, tensor_at, tensors_in
-from attn_core.capture.interface import read_mask
+from attn_core.capture.interface import read_mask, with_a_zero
 from attn_core.capture.patches import Patches, put_into_pattern
 from attn_core.errors import UnsupportedFamily
 from attn_core.masks import Mask, RelativeBias
@@ -259,8 +259,8 @@ def _some_rows_of(values: Any, named: dict[str, Any] | None) -> tuple[tuple[()],
 
 def _with_a_hidden_key(call: AttentionCall, mask: Mask) -> tuple[AttentionCall, Mask]:
     """The call with a last key that no query may see, as the layers around it have one for looking at no word."""
-    key, value = (torch.cat([part, torch.zeros_like(part[:, :, :1])], dim=2) for part in (call.key, call.value))
-    return call._replace(key=key, value=value), mask.with_keys(1, call.key.shape[2], seen=False)
+    wider = call._replace(key=with_a_zero(call.key), value=with_a_zero(call.value))
+    return wider, mask.with_keys(1, call.key.shape[2], seen=False)
 
 
 def _copy(tensor: Tensor) -> Tensor:

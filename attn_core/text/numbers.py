@@ -109,12 +109,12 @@ def signed_hundredths(number: float) -> str:
 
 
 def hundredths(number: float) -> str:
-    """A number with two digits behind the point, and a true minus sign.
+    """A number with two digits behind the point, and a true minus sign; one that rounds to 0 has none.
 
-    >>> hundredths(-1.234), hundredths(0.5)
-    ('−1.23', '0.50')
+    >>> hundredths(-1.234), hundredths(0.5), hundredths(-0.004)
+    ('−1.23', '0.50', '0.00')
     """
-    return f"{number:.2f}".replace("-", MINUS)
+    return f"{round(number, 2) or 0:.2f}".replace("-", MINUS)
 
 
 def signed_count(count: int) -> str:

@@ -16,9 +16,8 @@ from typing import Any
 from attn_core.text import tokens as text_tokens
 from attn_core.text.tokens import Tokens
 
-MANY_PIECES = (
-    1.6  # pieces a word from which a text has fallen apart; English sentences have up to 1.5 in English models
-)
+# Pieces a word from which a text has fallen apart; English sentences have up to 1.5 in English models.
+MANY_PIECES = 1.6
 SHORTEST = 4  # words below which a few rare ones say nothing about the language
 MARK = "°"  # set behind a word, as typed, that the model has not met
 

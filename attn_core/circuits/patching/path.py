@@ -18,8 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from attn_core.capture.patched_batches import Patch, patched_rows
 from attn_core.capture.run import trace as run_trace
 from attn_core.circuits.patching.activation import Progress, batches, patched_values, sentence_pairs, share_of
@@ -97,43 +95,24 @@ def _values(
     progress: Progress | None,
     turn: Callable[[], AbstractContextManager[None]],
 ) -> list[float]:
-    """d of the base's sentence with each sender's direct path into the receiver changed."""
+    """d of the base's sentence with each sender's direct path into the receiver changed.
+
+    First what the receiver gets then, [token, d_head], by a pass for each sender; then that is put into another.
+    """
     for one in senders:
         between.of(one)  # refused before anything runs
-    passes = 2 * len(senders)
-    received = list(_received(model, between, senders, batch, _counted(progress, 0, passes), turn))
-    return patched_values(
-        model,
-        between.found,
-        [{between.to: rows} for rows in received],
-        batch=batch,
-        turn=turn,
-        progress=_counted(progress, len(senders), passes),
-    )
-
-
-def _received(
-    model: Model,
-    between: _Between,
-    senders: Sequence[Place],
-    batch: int | None,
-    progress: Progress | None,
-    turn: Callable[[], AbstractContextManager[None]],
-) -> Iterator[np.ndarray[Any, Any]]:
-    """What the receiver gets, [token, d_head], with each sender's direct path changed."""
-    base = between.found.base
+    base, passes = between.found.base, 2 * len(senders)
+    received: list[dict[Place, Any]] = []
     for start, size in batches(base, len(senders), batch):
         rows = [between.held(sender) for sender in senders[start : start + size]]
         with turn():
             watched = patched_rows(model, base, rows, watch=between.to).watched
         if watched is not None:
-            yield from watched.numpy()
+            received += [{between.to: own} for own in watched.numpy()]
         if progress is not None:
-            progress(start + size, len(senders))
-
-
-def _counted(progress: Progress | None, before: int, passes: int) -> Progress | None:
-    return None if progress is None else lambda done, _: progress(before + done, passes)
+            progress(start + size, passes)
+    then: Progress | None = None if progress is None else lambda done, _: progress(len(senders) + done, passes)
+    return patched_values(model, between.found, received, batch=batch, turn=turn, progress=then)
 
 
 def _named(base: Trace, head: Head, default: str | None) -> tuple[str, int, int]:

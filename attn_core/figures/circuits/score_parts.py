@@ -41,7 +41,7 @@ def writer_matrix(
         hovertemplate="%{customdata[0]} in the query × %{customdata[1]} in the key: <b>%{text}</b><extra></extra>",
     )
     if max(matrix.shape) <= MOST_NUMBERS:
-        write_numbers(chart, matrix, limit, _in_hundredths, size=10.5, theme=theme)
+        write_numbers(chart, matrix, limit, hundredths, size=10.5, theme=theme)
     chart.lay_out(
         margin={"t": 8, "l": 8, "r": 8, "b": 8},
         xaxis={
@@ -68,11 +68,6 @@ def _writers_axis(names: Sequence[str], word: str, side: str, colour: str) -> di
 def _number(part: float, limit: float) -> float:
     """A part as it is written: what float64 leaves of numbers that cancel exactly is 0."""
     return 0.0 if abs(part) < CANCELLED * limit else float(part)
-
-
-def _in_hundredths(part: float) -> str:
-    """A part as it stands in its cell; what is rounded to nothing has no sign."""
-    return hundredths(round(part, 2) or 0.0)
 
 
 def _in_two_lines(name: str) -> str:
