@@ -26,6 +26,8 @@ from attn_core.traces.trace import Trace
 from attn_core.traces.wiring import Tap, Wiring
 
 BATCHES_AHEAD = 4  # how many batches are read at once, so that sentences of similar length come together
+SIMILAR = 1.5  # times as long as the shortest of its batch a sentence may be; what stands behind the others is wasted
+SHORT = 32  # tokens, up to which a pass costs nearly the same however long it is
 
 _PLAIN = Changes()
 
@@ -52,6 +54,8 @@ def traces_beside(model: Model, text: Any, heads: Sequence[HeadKey]) -> list[Tra
     if model.kind == "encoder-decoder" or model.reads_other or model.wiring.virtual:
         raise HeadlightError(f"{model.name} does not read one text alone, so a pass of it holds no second row.")
     tokens = model.read_sentence(text)
+    if tokens.types is not None:
+        raise HeadlightError(f"{model.name} reads this text with segments, so a pass of it cannot be run again.")
     read = {"self": (tokens, tokens)}
     warn_of_cuts(read)
     changes = [_PLAIN, *(changes_of(model, without=[head]) for head in heads)]
@@ -73,10 +77,25 @@ def _traces(model: Model, texts: Iterator[Any], batch: int) -> Iterator[Trace]:
         warn_of_cuts({str(n): (own, own) for n, own in enumerate(whole)})
         found = {i: trace(model, window[i]) for i, own in enumerate(whole) if own.types is not None}
         order = sorted(set(range(len(window))) - set(found), key=lambda i: len(whole[i].ids))
-        for start in range(0, len(order), batch):
-            chosen = order[start : start + batch]
+        for chosen in _of_similar_length(order, [len(own.ids) for own in whole], batch):
             found |= dict(zip(chosen, _one_pass(model, [whole[i] for i in chosen]), strict=True))
         yield from (found.pop(i) for i in range(len(window)))
+
+
+def _of_similar_length(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Sentences, the shortest first, in groups that share a pass: at most so many, and none much longer than another.
+
+    >>> list(_of_similar_length([0, 1, 2, 3], [5, 30, 40, 512], 32))
+    [[0, 1], [2], [3]]
+    """
+    group: list[int] = []
+    for i in order:
+        if group and (len(group) == most or lengths[i] > max(SHORT, SIMILAR * lengths[group[0]])):
+            yield group
+            group = []
+        group.append(i)
+    if group:
+        yield group
 
 
 def _one_pass(model: Model, sentences: Sequence[Tokens]) -> list[Trace]:

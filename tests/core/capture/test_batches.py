@@ -111,3 +111,16 @@ def test_a_batch_is_faster_than_one_by_one() -> None:
         together.append(time.process_time() - start)
     assert min(together) * 1.5 < min(singly), (singly, together)
     print("sentences a second, together ÷ one by one:", min(singly) / min(together))
+
+
+def test_a_long_sentence_has_a_pass_of_its_own() -> None:
+    """Beside it short ones would be padded to its length, and cost as much as it does."""
+    model, shapes = ac.load("tiny-decoder"), []
+    counted = model.hf.base_model.register_forward_pre_hook(
+        lambda _module, _given, named: shapes.append(tuple(named["input_ids"].shape)), with_kwargs=True
+    )
+    try:
+        list(ac.trace_many(model, ["a bird", "a hill " * 20, "the old fox", "a blue bird"]))
+    finally:
+        counted.remove()
+    assert shapes == [(3, 4), (1, 41)]
