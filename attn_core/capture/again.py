@@ -48,6 +48,15 @@ def trace_again(
 ) -> Trace:
     """The tokens of `plain` through its model once more, with changes as `attn_core.trace` takes and refuses them."""
     options: dict[str, Any] = {"without": without, "replacement": replacement, "edit": edit, "patch": patch}
+    read = plain.tokens if plain.kind != "encoder-decoder" else None
+    if read is not None and read.from_inputs and read.types is not None:  # its tokenizer puts a text into segments
+        ids = torch.tensor([read.ids])
+        inputs = {
+            "input_ids": ids,
+            "attention_mask": torch.ones_like(ids),
+            "token_type_ids": torch.tensor([read.types]),
+        }
+        return trace(model, inputs=inputs, **options)
     refuse_from_inputs(plain)
     if plain.kind == "encoder-decoder":
         source, target = plain.tokens_of("encoder")[0].ids, plain.tokens_of("decoder")[0].ids

@@ -161,6 +161,8 @@ def _inputs(
         if any(given is not None for given in (text, target, audio, messages)):
             raise ValueError("inputs= takes the place of a text, a target, audio and messages: give one of them")
         return _as_they_are(model, inputs)
+    if messages is not None and not (text is None and audio is None):
+        raise ValueError("messages= takes the place of a text and of audio: give one of them")
     if audio is not None:
         if not model.reads_sound:
             raise HeadlightError(f"{model.name} reads text, not sound.")
@@ -170,8 +172,6 @@ def _inputs(
         given: dict[str, Tensor] = {"input_features": sound[None]}  # [1, band, frame]
         source = positions.of_frames(model.hf.config.max_source_positions, sound.shape[1])
     else:
-        if messages is not None and text is not None:
-            raise ValueError("messages= takes the place of a text: give one of them")
         source = model.read_sentence(text) if messages is None else model.read_messages(messages)
         if source.from_ids:
             _warn_of_filler(model, {}, source)

@@ -12,6 +12,8 @@ from tokenizers import processors
 from transformers import AutoModel
 
 import attn_core as ac
+from attn_core.capture.again import trace_again
+from attn_core.capture.batches import traces_beside
 from attn_core.heads.ablation import runner
 from attn_core.models.sources import bundled_folder
 from attn_core.views.view import View
@@ -58,6 +60,12 @@ def test_segments_of_a_text_are_those_that_its_tokenizer_tells() -> None:
     many, plain = ac.trace_many(model, [TEXT, found.tokens.ids])
     np.testing.assert_allclose(many.final_embedding(), theirs, atol=1e-5)
     np.testing.assert_allclose(plain.final_embedding(), zeros, atol=1e-5)
+
+    again = trace_again(model, found, without=[(0, 1)])
+    alone = ac.trace(model, TEXT, without=[(0, 1)])
+    np.testing.assert_allclose(again.final_embedding(), alone.final_embedding(), atol=1e-6)
+    with pytest.raises(ac.HeadlightError, match="segments"):
+        traces_beside(model, TEXT, [(0, 1)])
 
 
 def test_a_mask_is_kept(model: ac.Model) -> None:

@@ -372,4 +372,6 @@ def test_a_conversation_is_traced_and_saved(tmp_path):
     with pytest.raises(ValueError, match="takes the place of a text"):
         ac.trace(model, "one fox", messages=TURNS)
     with pytest.raises(ValueError, match="takes the place of a text"):
+        ac.trace(model, audio=[[0.0]], messages=TURNS)
+    with pytest.raises(ValueError, match="takes the place of a text"):
         ac.trace(model, inputs={"input_ids": [1]}, messages=TURNS)
