@@ -28,14 +28,14 @@ def remember() -> None:
 
 
 def offer(state: Earlier, take: Callable[[str, str], None]) -> None:
-    """Say that a link put another sentence in the place of the visitor's, and offer it; `take(text, model)` is told."""
+    """Say that a link put another sentence in the place of the visitor's, or that the box was emptied, and offer it;
+    `take(text, model)` is told."""
     own = st.session_state.get(_OWN)
     if not own or "text" not in state or own["text"] == state["text"]:
         return
     text = str(own["text"])
     shown = text if len(text) <= LONGEST else text[:LONGEST] + "…"
+    said = WORDS.text("own.says" if str(state["text"]).strip() else "own.empty", text=shown)
     with st.container(key="own_sentence", horizontal=True, gap="small", vertical_alignment="center"):
-        st.html(
-            f'<div class="hl-note" role="status">{escape(WORDS.text("own.says", text=shown))}</div>', width="content"
-        )
+        st.html(f'<div class="hl-note" role="status">{escape(said)}</div>', width="content")
         st.button(WORDS.text("own.back"), key="own_back", on_click=take, args=(text, str(own["model"])))

@@ -57,3 +57,12 @@ def test_a_sentence_of_markup_is_shown_as_text_and_cut() -> None:
     page = follow(page, "app.py", text="a fox")
     assert "&lt;b&gt;bold" in html(page) and "<b>bold" not in html(page)
     assert "…”" in notes(page)
+
+
+def test_an_emptied_box_blames_no_link_and_gives_the_sentence_back() -> None:
+    page = typed()
+    page.text_area(key="text").set_value("").run()
+    assert "This link" not in notes(page)
+    assert f"There is no sentence here now. Yours is kept: “{OWN}”" in notes(page)
+    page.button(key="own_back").click().run()
+    assert checked(page).text_area(key="text").value == OWN and "Yours is kept" not in html(page)
