@@ -35,7 +35,8 @@ def offer(state: Earlier, take: Callable[[str, str], None]) -> None:
         return
     text = str(own["text"])
     shown = text if len(text) <= LONGEST else text[:LONGEST] + "…"
-    said = WORDS.text("own.says" if str(state["text"]).strip() else "own.empty", text=shown)
+    emptied = not str(state["text"]).strip()
+    said = WORDS.text("own.empty", text=shown) if emptied else WORDS.text("own.says", text=shown)
     with st.container(key="own_sentence", horizontal=True, gap="small", vertical_alignment="center"):
         st.html(f'<div class="hl-note" role="status">{escape(said)}</div>', width="content")
         st.button(WORDS.text("own.back"), key="own_back", on_click=take, args=(text, str(own["model"])))
