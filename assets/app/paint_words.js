@@ -2,10 +2,11 @@
    head is uncovered, a bar under each word is its weight. What a tap paints is seen at once, and told with all the rest. */
 export default function ({ data, parentElement, setTriggerValue }) {
   const { words, most, open, says } = data;
+  const drawn = JSON.stringify([words, most, open, says]);
+  if (parentElement.headlightDrawn === drawn) return parentElement.headlightTake(data.painted);
+  parentElement.headlightDrawn = drawn;
   const focused = parentElement.querySelector(":focus")?.dataset.at;
-  const told = data.painted.join("_");
-  if (parentElement.headlightTold === told || !open) parentElement.headlightTold = undefined; // the page has caught up
-  let painted = new Set(parentElement.headlightTold === undefined ? data.painted : parentElement.headlightTold.split("_").filter(Boolean).map(Number));
+  let painted = new Set();
 
   const said = (sentence, word, share = "") => sentence.replace(/\{(word|share)\}/g, (_, slot) => (slot === "word" ? word : share));
 
@@ -17,8 +18,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const nodes = words.map(makeWord);
   list.append(...nodes);
   parentElement.replaceChildren(make("style", "", STYLE), list, status);
-  mark();
+  parentElement.headlightTake = take;
+  take(data.painted);
   if (focused !== undefined) list.querySelector(`[data-at="${focused}"]`)?.focus({ preventScroll: true });
+
+  /** The page's own answer: the words stay the nodes that they are, so that a tap begun before it ends on the same one. */
+  function take(answered) {
+    if (parentElement.headlightTold === answered.join("_") || !open) parentElement.headlightTold = undefined; // the page has caught up
+    painted = new Set(parentElement.headlightTold === undefined ? answered : parentElement.headlightTold.split("_").filter(Boolean).map(Number));
+    mark();
+  }
 
   function makeWord(word, at) {
     const text = make("span", "text", word.text);

@@ -14,8 +14,10 @@ def test_a_pupil_paints_and_the_teacher_lays_the_class_over_the_head(open_page: 
     blue = phone.get_by_role("button", name="Paint blue", exact=True)
     blue.click()
     expect(phone.get_by_role("button", name="Wipe blue", exact=True)).to_have_attribute("aria-pressed", "true")
+    word = phone.get_by_role("button", name="Paint a", exact=True).element_handle()
     phone.get_by_role("button", name="Paint fluffy", exact=True).click()
     expect(phone.locator(".hl-code")).to_have_text("001-952-8")
+    assert word.evaluate("word => word.isConnected"), "a tap begun before the answer ends on the same button"
     box = phone.get_by_role("button", name="Paint a", exact=True).bounding_box()
     assert box is not None and min(box["width"], box["height"]) >= 44
     no_sideways_scroll(phone)
