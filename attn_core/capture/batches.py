@@ -18,10 +18,11 @@ from attn_core.capture.assembling import assemble
 from attn_core.capture.hooks import AttentionCall, recording_to, tensor_at
 from attn_core.capture.model import Model, model_of
 from attn_core.capture.recorder import PassRecorder
-from attn_core.capture.run import HeadKey, changes_of, trace, warn_of_cuts
+from attn_core.capture.run import HeadKey, Keep, changes_of, check_keep, trace, warn_of_cuts
 from attn_core.errors import HeadlightError
 from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import Changes
+from attn_core.traces.layer import some_rows
 from attn_core.traces.trace import Trace
 from attn_core.traces.wiring import Tap, Wiring
 
@@ -32,17 +33,21 @@ SHORT = 32  # tokens, up to which a pass costs nearly the same however long it i
 _PLAIN = Changes()
 
 
-def trace_many(model: Model | str | Path, texts: Iterable[Any], batch: int = 32) -> Iterator[Trace]:
+def trace_many(
+    model: Model | str | Path, texts: Iterable[Any], batch: int = 32, *, keep: Keep = "full"
+) -> Iterator[Trace]:
     """The traces of many sentences, in their order; each equals `ac.trace(model, text)` up to float32 rounding.
 
     `texts` are sentences or lists of token ids; of an encoder-decoder, (source, target) pairs. Sentences of similar
     length share a pass, padded to the longest; at most `batch` × `BATCHES_AHEAD` traces are held at a time. A model
-    with two stacks, or one that listens, reads them one by one. Raises what `ac.trace` raises for a sentence, when its
-    turn comes, and ValueError for a batch below 1.
+    with two stacks, or one that listens, reads them one by one. `keep="small"` keeps as little of each as `ac.trace`
+    does with it. Raises what `ac.trace` raises for a sentence, when its turn comes, and ValueError for a batch below 1
+    or another `keep`.
     """
     if batch < 1:
         raise ValueError(f"batch must be at least 1, got {batch}")
-    return _traces(model_of(model), iter(texts), batch)
+    check_keep(keep)
+    return _traces(model_of(model), iter(texts), batch, keep)
 
 
 def traces_beside(model: Model, text: Any, heads: Sequence[HeadKey]) -> list[Trace]:
@@ -66,19 +71,18 @@ def traces_beside(model: Model, text: Any, heads: Sequence[HeadKey]) -> list[Tra
     return [assemble(model, own, read, said) for own, said in zip(kept, changes, strict=True)]
 
 
-def _traces(model: Model, texts: Iterator[Any], batch: int) -> Iterator[Trace]:
+def _traces(model: Model, texts: Iterator[Any], batch: int, keep: Keep) -> Iterator[Trace]:
     if model.kind == "encoder-decoder" or model.reads_sound or model.wiring.virtual:
-        yield from (
-            trace(model, text[0], target=text[1]) if isinstance(text, tuple) else trace(model, text) for text in texts
-        )
+        pairs = (text if isinstance(text, tuple) else (text, None) for text in texts)
+        yield from (trace(model, text, target=target, keep=keep) for text, target in pairs)
         return
     while window := list(islice(texts, batch * BATCHES_AHEAD)):
         whole = [model.read_sentence(text) for text in window]
         warn_of_cuts({str(n): (own, own) for n, own in enumerate(whole)})
-        found = {i: trace(model, window[i]) for i, own in enumerate(whole) if own.types is not None}
+        found = {i: trace(model, window[i], keep=keep) for i, own in enumerate(whole) if own.types is not None}
         order = sorted(set(range(len(window))) - set(found), key=lambda i: len(whole[i].ids))
         for chosen in _of_similar_length(order, [len(own.ids) for own in whole], batch):
-            found |= dict(zip(chosen, _one_pass(model, [whole[i] for i in chosen]), strict=True))
+            found |= dict(zip(chosen, _one_pass(model, [whole[i] for i in chosen], keep), strict=True))
         yield from (found.pop(i) for i in range(len(window)))
 
 
@@ -98,7 +102,7 @@ def _of_similar_length(order: Sequence[int], lengths: Sequence[int], most: int) 
         yield group
 
 
-def _one_pass(model: Model, sentences: Sequence[Tokens]) -> list[Trace]:
+def _one_pass(model: Model, sentences: Sequence[Tokens], keep: Keep) -> list[Trace]:
     longest = max(len(own.ids) for own in sentences)
     filler = getattr(model.tokenizer, "pad_token_id", None) or 0
     ids = torch.full((len(sentences), longest), filler)
@@ -106,7 +110,7 @@ def _one_pass(model: Model, sentences: Sequence[Tokens]) -> list[Trace]:
     for row, own in enumerate(sentences):
         ids[row, : len(own.ids)] = torch.tensor(own.ids)
         real[row, : len(own.ids)] = 1
-    recorder = BatchRecorder(model.wiring, len(sentences))
+    recorder = BatchRecorder(model.wiring, len(sentences), keep == "small")
     with model.running(), recording_to(recorder):
         model.run(input_ids=ids, attention_mask=real)
         kept = [recorder.sentence(row, len(own.ids)) for row, own in enumerate(sentences)]
@@ -120,8 +124,12 @@ class BatchRecorder:
     in_steps = False
     virtual = 0  # sentences after virtual tokens are read one by one
 
-    def __init__(self, wiring: Wiring, n_sentences: int) -> None:
-        self.wiring, self.n_sentences = wiring, n_sentences
+    def __init__(self, wiring: Wiring, n_sentences: int, small: bool = False) -> None:
+        self.wiring, self.n_sentences, self.small = wiring, n_sentences, small
+        self._sampled = (
+            {wiring.first_of(site.projected) for site in wiring.sites} - wiring.kept_small if small else set()
+        )
+        self._kept = wiring.kept_small | self._sampled if small else wiring.kept
         self.calls: list[AttentionCall] = []
         self.tensors: list[tuple[Tap, Tensor]] = []
         self._counts: dict[tuple[str, str], int] = {}
@@ -139,26 +147,27 @@ class BatchRecorder:
 
     def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
         count = self._counts[module, side] = self._counts.get((module, side), -1) + 1
-        for tap in self.wiring.kept & {*self.wiring.wanted.get((module, side, count), ())}:
+        for tap in self._kept & {*self.wiring.wanted.get((module, side, count), ())}:
             tensor = tensor_at(tap.slot, values, named)
             kept = tensor.clone() if (module, side) in self.wiring.copied_places else tensor
             self.tensors.append((tap, kept.reshape(self.n_sentences, -1, kept.shape[-1])))  # [sentence, token, feature]
 
     def sentence(self, row: int, n_tokens: int) -> SentenceRecorder:
         """The recorder that one sentence alone would have left."""
-        own = SentenceRecorder(self.wiring)
+        own = SentenceRecorder(self.wiring, small=self.small)
         for call in self.calls:
             own.add(call, row, n_tokens)
         for tap, tensor in self.tensors:
-            own.kept[tap] = tensor[row, :n_tokens].clone()
+            some = some_rows(n_tokens) if tap in self._sampled else slice(None)  # for `Layer.sample`
+            own.kept[tap] = tensor[row, :n_tokens][some].clone()
         return own
 
 
 class SentenceRecorder(PassRecorder):
     """What is kept of one sentence of a batch; `kept` are the tensors around attention, [token, feature]."""
 
-    def __init__(self, wiring: Wiring, changes: Changes = _PLAIN) -> None:
-        super().__init__(wiring, changes)
+    def __init__(self, wiring: Wiring, changes: Changes = _PLAIN, small: bool = False) -> None:
+        super().__init__(wiring, changes, small=small)
         self.kept: dict[Tap, Tensor] = {}
 
     def add(self, call: AttentionCall, row: int, n_tokens: int) -> None:

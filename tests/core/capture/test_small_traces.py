@@ -29,7 +29,9 @@ def keeping_all(model: ac.Model) -> ac.Trace:
     return ac.trace(replace(model, wiring=model.wiring.keeping_all()), **texts_of(model))
 
 
-def assert_close(ours: ac.Trace, whole: ac.Trace, names: tuple[str, ...] = OF_A_LAYER + OF_HEADS) -> None:
+def assert_close(
+    ours: ac.Trace, whole: ac.Trace, names: tuple[str, ...] = OF_A_LAYER + OF_HEADS, near: float = 1e-6
+) -> None:
     """Every reader of every layer, within a few roundings of the stream that it was computed from."""
     for stream in whole.streams:
         own, other = ours.stream(stream), whole.stream(stream)
@@ -40,9 +42,9 @@ def assert_close(ours: ac.Trace, whole: ac.Trace, names: tuple[str, ...] = OF_A_
                     theirs = getattr(other, name)(layer)
                 except ac.HeadlightError:  # no such tensor in this family, or in this stream
                     continue
-                allowed = 1e-6 * max(size, float(np.abs(theirs).max()))
+                allowed = near * max(size, float(np.abs(theirs).max()))
                 np.testing.assert_allclose(getattr(own, name)(layer), theirs, rtol=0, atol=allowed, err_msg=name)
-            np.testing.assert_allclose(own.delta_e(layer, 1), other.delta_e(layer, 1), rtol=0, atol=1e-6 * size)
+            np.testing.assert_allclose(own.delta_e(layer, 1), other.delta_e(layer, 1), rtol=0, atol=near * size)
 
 
 @pytest.fixture(scope="module", params=list(FAMILIES))
@@ -93,6 +95,21 @@ def test_a_small_trace_is_of_a_plain_pass() -> None:
             ac.trace(model, "the creature ate", keep="small", **options)
     with pytest.raises(ValueError, match="keep must be"):
         ac.trace(model, "the creature ate", keep="tiny")
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert", "llama", "t5"])
+def test_many_traces_are_as_small_as_one_and_read_alike(name: str) -> None:
+    model = ac.wrap(FAMILIES[name].build(), TOKENIZER)
+    target = TARGET if model.kind == "encoder-decoder" else None
+    texts = [TEXT, "one fox", "the old fox sat by the tree"]
+    many = ac.trace_many(model, [(text, target) if target else text for text in texts], keep="small")
+    for text, ours in zip(texts, many, strict=True):
+        assert ours.n_bytes == ac.trace(model, text, target=target, keep="small").n_bytes
+        assert ours.n_bytes < ac.trace(model, text, target=target).n_bytes or text == "one fox"
+        assert_close(ours, ac.trace(model, text, target=target), OF_HEADS, 1e-5)
+        assert ours.check().not_compared == ("pattern", "delta", "residual")
+    with pytest.raises(ValueError, match="keep must be"):
+        ac.trace_many(model, texts, keep="tiny")
 
 
 def test_a_small_trace_is_saved_and_opened(tmp_path: Path) -> None:
