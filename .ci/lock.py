@@ -39,6 +39,12 @@ Headlight itself is under the MIT licence ([LICENSE](LICENSE)). It ships no othe
 | --- | --- | --- |
 {rows}
 
+## Letters
+
+* `assets/fonts/` holds parts of Adobe's **Source Sans 3**, **Source Serif 4** and **Source Code Pro**, which saved
+  pictures carry along, under names of their own. They are under the SIL Open Font License 1.1, which lies beside them
+  ([OFL.txt](assets/fonts/OFL.txt)).
+
 ## Models
 
 * **MiniLM** (`minilm`, sentence-transformers/all-MiniLM-L6-v2) is Apache-2.0. It comes inside the package

@@ -21,87 +21,24 @@ function status(root) {
   return said;
 }
 
-async function draw({ script, spec, address, kind, name, size }) {
-  const [Plotly, figure] = await Promise.all([plotly(script), spec ? JSON.parse(spec) : fetched(address)]);
-  const bare = decoded(await Plotly.toImage(figure, { ...size, format: "svg" }));
-  const picture = new Blob([await withFaces(bare)], { type: "image/svg+xml" });
-  save(kind === "svg" ? picture : await rasterised(picture, size), name);
+async function draw({ script, faces, spec, address, kind, name, size }) {
+  const [Plotly, own, figure] = await Promise.all([plotly(script), ownFaces(faces), spec ? JSON.parse(spec) : fetched(address)]);
+  const svg = withFaces(decoded(await Plotly.toImage(figure, { ...size, format: "svg" })), own);
+  save(kind === "svg" ? new Blob([svg], { type: "image/svg+xml" }) : await asPng(await onCanvas(svg, size)), name);
 }
 
-/* The picture with the page's own faces in it: a file, and an image that is drawn on a canvas, do not see the page's. */
-async function withFaces(svg) {
-  const used = faces().filter(({ family, italic }) => svg.includes(family) && (!italic || svg.includes("italic")));
-  const rules = await Promise.all(used.map(faceAsText));
-  const begins = svg.indexOf(">", svg.indexOf("<svg")) + 1;
-  return `${svg.slice(0, begins)}<style>${rules.join("")}</style>${svg.slice(begins)}`;
-}
-
-/* The faces that the page's style sheets declare, each once. */
-function faces() {
-  const found = new Map();
-  for (const sheet of document.styleSheets) {
-    for (const rule of rulesOf(sheet)) {
-      if (!(rule instanceof CSSFontFaceRule)) continue;
-      const family = unquoted(rule.style.getPropertyValue("font-family"));
-      const [, url = ""] = rule.style.getPropertyValue("src").split("url(");
-      const source = unquoted(url.split(")")[0]);
-      const [style, weight] = ["font-style", "font-weight"].map((name) => rule.style.getPropertyValue(name) || "normal");
-      const address = source && new URL(source, sheet.href ?? document.baseURI).href;
-      if (source) found.set(`${family} ${style} ${weight}`, { family, style, weight, address, italic: style === "italic" });
-    }
-  }
-  return [...found.values()];
-}
-
-function unquoted(text) {
-  return text.replaceAll('"', "").replaceAll("'", "");
-}
-
-function rulesOf(sheet) {
-  try {
-    return sheet.cssRules;
-  } catch {
-    return []; // a sheet of another host, which no page of ours has
-  }
-}
-
-const texts = new Map(); // address → the face as a data address, fetched once a visit
-async function faceAsText({ family, style, weight, address }) {
-  if (!texts.has(address)) texts.set(address, asData(address));
-  const data = await texts.get(address);
-  return data ? `@font-face{font-family:"${family}";font-style:${style};font-weight:${weight};src:url(${data})}` : "";
-}
-
-/* A face that does not arrive leaves its letters to the next one of the list. */
-async function asData(address) {
-  const answer = await fetch(address).catch(() => null);
-  if (!answer?.ok) return "";
-  const content = await answer.blob();
-  return new Promise((resolve) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
-    reader.readAsDataURL(content);
-  });
-}
-
-/* A drawing as a PNG, as many pixels as its size and scale say. */
-async function rasterised(drawing, { width, height, scale }) {
-  const [image, canvas, address] = [new Image(), document.createElement("canvas"), URL.createObjectURL(drawing)];
-  [canvas.width, canvas.height] = [Math.round(width * scale), Math.round(height * scale)];
-  try {
-    image.src = address;
-    await image.decode();
-    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  } finally {
-    URL.revokeObjectURL(address);
-  }
+function asPng(canvas) {
   return new Promise((resolve, reject) =>
     canvas.toBlob((content) => (content ? resolve(content) : reject(new Error())), "image/png"),
   );
 }
 
-function decoded(address) {
-  return decodeURIComponent(address.slice(address.indexOf(",") + 1));
+/* The faces of letters, fetched once a visit; where they do not arrive, the next ones of each list are drawn. */
+function ownFaces(address) {
+  return (globalThis.headlightFaces ??= fetched(address).then(loaded).catch(() => {
+    globalThis.headlightFaces = undefined; // the next wish tries again
+    return {};
+  }));
 }
 
 /* Plotly's script, fetched once a visit and only by those who save a picture. */

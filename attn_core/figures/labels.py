@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from attn_core.text.decoding import visible
 
-SANS = '"Source Sans", "Source Sans 3", Inter, "Noto Sans", sans-serif'  # the faces of all Plotly figures
-SERIF = '"Source Serif 4", "Source Serif", Charter, Georgia, serif'  # of headlines
-MONO = "JetBrains Mono, Source Code Pro, DejaVu Sans Mono, monospace"  # of tokens
+# The faces of all Plotly figures, of headlines and of tokens; those called Headlight travel with a saved picture.
+SANS = '"Source Sans", "Source Sans 3", "Headlight Sans", Inter, "Noto Sans", sans-serif'
+SERIF = '"Source Serif 4", "Source Serif", "Headlight Serif", Charter, Georgia, serif'
+MONO = '"Source Code Pro", "Headlight Code", "JetBrains Mono", "DejaVu Sans Mono", monospace'
 _TAG = re.compile(r"<[^<>]*>")  # a "<" ends it too: else many of them, and no end, would be read once for each
 
 

@@ -179,7 +179,7 @@ def _unseen(trace: Any) -> bool:
 
 
 def rendered(made: go.Figure, kind: str) -> bytes:
-    """A figure's file, "png", "svg" or "pdf", the last two with cells as vectors and a PDF with its fonts in it.
+    """A figure's file, "png", "svg" or "pdf", the last two with cells as vectors and their faces in them.
 
     Raises HeadlightError where kaleido or Chrome is missing.
     """
@@ -188,12 +188,13 @@ def rendered(made: go.Figure, kind: str) -> bytes:
             "A picture file needs the package kaleido: pip install headlight-attention[pictures]. CSV, JSON, NPZ and "
             "HTML files work without."
         )
+    from attn_core.figures.paper.faces import drawn_with_faces
     from attn_core.figures.paper.vectors import with_vector_cells
 
     made = made if kind == "png" else with_vector_cells(made)
     size = {"width": made.layout.width, "height": int(made.layout.height), "scale": 3 if kind == "png" else 1}
     try:
-        return bytes(made.to_image(format=kind, **size))
+        return drawn_with_faces(made, kind, **size)
     except Exception as error:  # kaleido says in many ways that it has no browser
         raise HeadlightError(
             "A picture file needs Chrome or Chromium on the machine that makes it, and the package kaleido "

@@ -425,7 +425,8 @@ def test_what_the_library_imports_is_declared():
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = project["dependencies"] + project["optional-dependencies"]["tables"]  # asked for where it is missing
+    extras = project["optional-dependencies"]  # asked for where they are missing
+    declared = project["dependencies"] + extras["tables"] + extras["pictures"]
     names = {line.split(">")[0].split("=")[0].strip() for line in declared}
     found = {name.split(".")[0] for file in FILES if file.is_relative_to(ROOT / "attn_core") for name in imports(file)}
     found -= {*sys.stdlib_module_names, "attn_core"}

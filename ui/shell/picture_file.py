@@ -1,17 +1,20 @@
 """Picture files, drawn by the visitor's own browser: the server sends a figure's description and Plotly's script.
 
-The script goes over HTTP, compressed and kept by the browser, once a visit; the description goes with the page where
-it is short, and over HTTP where it is long. Nothing is drawn on the server, so there is no queue and no browser there.
+The script and the faces of its letters go over HTTP, compressed and kept by the browser, once a visit; the description
+goes with the page where it is short, and over HTTP where it is long. Nothing is drawn on the server, so there is no
+queue and no browser there.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from attn_core.figures import scripts
+from attn_core.figures.paper.faces import faces
 from ui import words
 from ui.drawing.component import component
 
@@ -23,9 +26,16 @@ WORDS = words.beside(__file__)
 LONGEST_ON_SOCKET = 32_000  # characters of a description; longer ones are fetched
 PIXELS_A_UNIT = {"png": 3, "svg": 1}
 
-_draw = component("picture_file", scripts.asset("app/picture_file.js"))
+_draw = component("picture_file", "\n".join(map(scripts.asset, ("app/faces.js", "app/picture_file.js"))))
 _lock = threading.Lock()
-_published: tuple[MediaFileManager, str] | None = None
+_published: tuple[MediaFileManager, Addresses] | None = None
+
+
+class Addresses(NamedTuple):
+    """Where the browser fetches what every picture needs; each address follows from its content."""
+
+    script: str  # Plotly's
+    faces: str  # family → its face, as JSON
 
 
 def draw(
@@ -44,7 +54,7 @@ def draw(
     description = figure.to_json(validate=False)
     size = {"width": figure.layout.width, "height": figure.layout.height, "scale": scale or PIXELS_A_UNIT[kind]}
     number = int(1_000 * (time.time() if at is None else at))
-    wish = {"number": number, "script": script_address(), "kind": kind, "name": name, "size": size, "says": _says(name)}
+    wish = {"number": number, **_addresses()._asdict(), "kind": kind, "name": name, "size": size, "says": _says(name)}
     if len(description) <= LONGEST_ON_SOCKET:
         wish["spec"] = description
     else:
@@ -70,8 +80,7 @@ def keep_place(key: str = "picture_file") -> None:
     _draw(key=key, data=None)
 
 
-def script_address() -> str:
-    """Where the browser fetches Plotly's script: an address that follows from its content."""
+def _addresses() -> Addresses:
     global _published
     with _lock:
         files = _media_files()
@@ -80,13 +89,19 @@ def script_address() -> str:
         return _published[1]
 
 
-def _outside_every_session(files: MediaFileManager) -> str:
-    """Publish the script from a thread without a session: a session's files go when its page runs again."""
+def _outside_every_session(files: MediaFileManager) -> Addresses:
+    """Publish both from a thread without a session: a session's files go when its page runs again."""
     import plotly
 
     script = (Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_bytes()
-    found: list[str] = []
-    thread = threading.Thread(target=lambda: found.append(files.add(script, "text/javascript", "plotly")))
+    letters = json.dumps(faces()).encode()
+    found: list[Addresses] = []
+
+    def publish() -> None:
+        published = files.add(script, "text/javascript", "plotly"), files.add(letters, "application/json", "faces")
+        found.append(Addresses(*published))
+
+    thread = threading.Thread(target=publish)
     thread.start()
     thread.join()
     return found[0]

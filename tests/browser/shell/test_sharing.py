@@ -107,7 +107,7 @@ def _carries_the_screens_faces(browser: Browser, page: Page, saved: dict[str, Pa
     context = browser.new_context(**options)
     alone = context.new_page()
     alone.goto(saved["SVG"].as_uri())
-    assert {"Source Sans", "Source Serif", "Source Code Pro"} <= alone.evaluate(FACES).keys()
+    assert {"Headlight Sans", "Headlight Serif", "Headlight Code"} == alone.evaluate(FACES).keys()
     beside = np.asarray(Image.open(io.BytesIO(alone.screenshot())).convert("L"), float)
     context.close()
     assert np.abs(beside - drawn).mean() < 1  # of 255 shades; in other letters it is above 3

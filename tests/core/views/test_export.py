@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from plotly.colors import sample_colorscale
 import attn_core as ac
 from attn_core.__main__ import main
 from attn_core.figures.colours import SEQUENTIAL, channels
+from attn_core.figures.paper.faces import FACES, _page
 from attn_core.figures.paper.vectors import with_vector_cells
 from attn_core.heads import baselines
 from attn_core.views import files
@@ -230,6 +232,20 @@ def test_a_column_of_a_paper_has_letters_that_can_be_read(causal):
     assert min(sizes) * 72 / 96 >= 7  # points: nothing was shrunk
     printed = files.content(View(causal, 0, 1), "pdf", width=100)
     assert printed.startswith(b"%PDF") and (b"FontFile" in printed or b"/FontDescriptor" in printed)
+    fonts = {name.decode() for name in re.findall(rb"/FontName /[A-Z]+\+(\w+)", printed)}
+    assert fonts == {"HeadlightSans", "HeadlightCode"}  # of no machine's own
+
+
+def test_a_drawing_brings_its_letters_along(causal):
+    """One rule for each face that it names, with the whole face in it, wherever the file is opened."""
+    made = files.picture(View(causal, 0, 1), "svg").decode()
+    assert ElementTree.fromstring(made).tag.endswith("svg")
+    scripts = re.findall(r'<script src="([^"]+)"', _page().generate_index())
+    assert len(scripts) == 2 and all(source.startswith("file:") for source in scripts)  # nothing is fetched for it
+    rules = re.findall(r'@font-face{font-family:"([^"]+)";[^}]*base64,([^)]+)\)}', made)
+    assert {family for family, _ in rules} == {"Headlight Sans", "Headlight Code"} and len(rules) == 2
+    for family, face in rules:
+        assert base64.b64decode(face) == (ROOT / "assets" / "fonts" / f"{FACES[family]}.woff2").read_bytes()
     for width in ("poster", 10, 1_000):
         with pytest.raises(ValueError, match='width is "column", "page" or 50 to 400 millimetres'):
             files.picture(View(causal), "svg", width=width)
@@ -266,7 +282,7 @@ def test_without_a_browser_a_picture_says_what_to_do(trace, monkeypatch):
     def no_browser(*_, **__):
         raise RuntimeError("chrome not found")
 
-    monkeypatch.setattr("plotly.graph_objects.Figure.to_image", no_browser)
+    monkeypatch.setattr("kaleido.calc_fig_sync", no_browser)
     with pytest.raises(ac.HeadlightError, match="needs Chrome"):
         files.picture(View(trace), "png")
 

@@ -172,7 +172,7 @@ def test_a_row_without_a_rest_is_empty_and_its_cells_are_not_nothing() -> None:
 
 def test_a_file_is_as_large_as_its_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(go.Figure, "to_image", lambda self, **options: asked.append(options) or b"")
+    monkeypatch.setattr("kaleido.calc_fig_sync", lambda _figure, opts, **_: asked.append(opts) or b"")
     view = View(stored("decoder"), 1, 0)
     made = files.for_paper(files.figure(view), view.caption())
     files.picture(view, "png")
