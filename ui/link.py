@@ -239,7 +239,12 @@ def link_params(page: str, *chosen: tuple[str, str], **travelling: object) -> di
 
 def link(page: str, *chosen: tuple[str, str], **travelling: object) -> str:
     """A relative address of another page with the visitor's sentence, model, layer and head: "delta_e?v=1&layer=2…"."""
-    return ("./" if page == "all_heads" else page) + "?" + urlencode(link_params(page, *chosen, **travelling))
+    return address(page, urlencode(link_params(page, *chosen, **travelling)))
+
+
+def address(page: str, said: str) -> str:
+    """A relative address of another page; `said` is what stands after its question mark."""
+    return f"{'./' if page == 'all_heads' else page}?{said}"
 
 
 def _short(raw: str, longest: int = 40) -> str:

@@ -9,6 +9,7 @@ export default function () {
   keepExplanationsInside();
   printAllOfIt();
   takeSentences();
+  openPages();
 }
 
 /* A page that is opened from the menu comes with a short address and then writes the full one. Streamlit makes an entry
@@ -38,6 +39,21 @@ function keepOneEntry() {
   }
   addEventListener("click", clicked, { capture: true });
   addEventListener("keydown", () => ([arriving, linked] = [false, false]), { capture: true });
+}
+
+/* The menu's links are ordinary ones: they can be read, copied and opened in another tab. A plain click, or Enter, changes
+   the page without loading it anew: Streamlit opens what stands in the address bar when it hears of a step in the
+   history. Without a connection the browser loads the page itself. */
+function openPages() {
+  addEventListener("click", (event) => {
+    const link = event.composedPath().find((each) => each.matches?.("a.hl-page"));
+    const elsewhere = event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
+    const connected = document.querySelector("[data-testid=stApp][data-test-connection-state=CONNECTED]");
+    if (!link || elsewhere || !connected) return;
+    event.preventDefault();
+    history.pushState({}, "", link.href);
+    dispatchEvent(new PopStateEvent("popstate", { state: {} }));
+  });
 }
 
 /* The explanation of a term begins under the term; near the right edge it is moved to the left, as far as it needs. */

@@ -95,6 +95,12 @@ def lead(page: AppTest) -> str:
     return unescape(re.sub(r"<[^>]*>", "", found)).replace("\xa0", " ")
 
 
+def menu_links(page: AppTest) -> list[tuple[str, str]]:
+    """Where the menu leads: pages' names, and what their addresses say."""
+    found = [unescape(said).split("?") for said in re.findall(r'<a class="hl-page" href="([^"]+)"', html(page))]
+    return [("all_heads" if name == "./" else name, said) for name, said in found]
+
+
 def notes(page: AppTest) -> str:
     return unescape(" ".join(re.findall(r'<div class="hl-note"[^>]*>(.*?)</div>', html(page))))
 

@@ -7,7 +7,7 @@ import re
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from page_driver import PAGES, ROOT, checked, html
+from page_driver import PAGES, ROOT, checked, html, menu_links, script_of
 from streamlit.testing.v1 import AppTest
 
 UNUSUAL = {  # own values that another page's parameter of the same name does not have
@@ -40,7 +40,7 @@ def address(page: AppTest) -> dict[str, str]:
 
 def links(page: AppTest) -> list[tuple[str, str]]:
     """The page's links into other pages: their scripts, and what they say."""
-    found = []
+    found = [(script_of(name), said) for name, said in menu_links(page)]
     for element in page.get("page_link"):
         name = element.proto.page
         found.append(("app.py" if name in ("", "app") else f"pages/{name}.py", element.proto.query_string))

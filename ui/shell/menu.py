@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -14,7 +15,7 @@ from attn_core.figures import scripts
 from ui import words
 from ui.drawing import widgets
 from ui.drawing.component import component
-from ui.link import LinkState, link_params
+from ui.link import LinkState, address, link_params
 from ui.shell import save, share
 
 WORDS = words.beside(__file__)
@@ -58,9 +59,8 @@ def draw(page: str, state: LinkState) -> save.SaveMenu:
         share.way_back(state)
         return save.NO_SAVE_MENU
     with st.container(key="menu", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
-        st.html('<div class="hl-logo"><i></i>Headlight</div>', width="content")
-        with st.container(key="menu_pages", horizontal=True, gap="xsmall", vertical_alignment="center"):
-            _pages(page, "line", leave_out=DRAWER_ONLY)
+        logo = '<div class="hl-logo"><i></i>Headlight</div>'
+        st.html(f'<div class="hl-menu">{logo}{_pages(page, leave_out=DRAWER_ONLY)}</div>')
         return _opened_from_menu(page, state)
 
 
@@ -91,21 +91,34 @@ def _drawer(page: str) -> None:
     """The pages on a phone, where their row has no room; made when somebody opens it."""
     with st.popover("Menu", key="menu_open", on_change="rerun") as drawer:
         if drawer.open:
-            _pages(page, "drawer")
+            st.html(_pages(page))
 
 
-def _pages(page: str, place: str, leave_out: Sequence[str] = ()) -> None:
-    """The pages, in groups: on one line with a hairline between two groups, in the drawer under the group's name."""
-    for group, pages in GROUPS.items():
-        with st.container(key=f"menu_{place}_{group}", horizontal=True, gap="xsmall", vertical_alignment="center"):
-            st.html(f'<div class="hl-group">{group}</div>', width="content")
-            for name, label in pages.items():
-                if name in leave_out:
-                    continue
-                if name == page:
-                    st.html(f'<div class="hl-here" aria-current="page">{label}</div>', width="content")
-                elif _script(name):
-                    go(name, label)
+def _pages(page: str, leave_out: Sequence[str] = ()) -> str:
+    """The pages as HTML, in groups: on one line with a hairline between two groups, in the drawer under their names.
+
+    One element, where a link of Streamlit's each would cost more than all else around a page. Their addresses say the
+    visitor's sentence, model, head and word; a click changes the page without loading it anew, see
+    assets/app/whole_page.js.
+    """
+    said = urlencode(link_params(page))
+    shown = {group: [name for name in pages if name not in leave_out] for group, pages in GROUPS.items()}
+    groups = (
+        f'<div><span class="hl-group">{group}</span>{_links(page, names, said)}</div>' for group, names in shown.items()
+    )
+    return f'<nav class="hl-pages" aria-label="Pages">{"".join(groups)}</nav>'
+
+
+def _links(page: str, names: Sequence[str], said: str) -> str:
+    """Links to pages with what their addresses say; the page that is open is none."""
+    return "".join(
+        f'<span class="hl-here" aria-current="page">{PAGES[name]}</span>'
+        if name == page
+        else f'<a class="hl-page" href="{escape(address(name, said))}" target="_self">{PAGES[name]}</a>'
+        if _page_of_app(name)
+        else f"<span>{PAGES[name]}</span>"
+        for name in names
+    )
 
 
 @cache
@@ -123,12 +136,17 @@ def go(page: str, label: str, *chosen: tuple[str, str], **travelling: object) ->
     """A link into another page: `chosen` are parameters of that page, `TILES.set("delta")`; `travelling` are values of
     what travels (model, text, layer, head, query), where they are not the visitor's own.
     """
-    run = get_script_run_ctx()
-    linked = _linked(run.main_script_path, page) if run else None
+    linked = _page_of_app(page)
     if linked is None:  # a page that runs by itself has no pages beside it
         st.html(f"<span>{escape(label)}</span>", width="content")
     else:
         st.page_link(linked, label=label, query_params=link_params(page, *chosen, **travelling))
+
+
+def _page_of_app(page: str) -> st.Page | None:
+    """A page as Streamlit links to it; None where a page runs by itself, which has no pages beside it."""
+    run = get_script_run_ctx()
+    return _linked(run.main_script_path, page) if run else None
 
 
 @cache

@@ -216,13 +216,13 @@ def test_the_opened_head_is_large_enough_to_read_between_phone_and_desk(open_pag
 
 def test_the_phone_has_a_drawer_and_the_desk_a_line(open_page) -> None:
     page = is_live(open_page(width=390))
-    expect(page.locator(".st-key-menu_pages")).to_be_hidden()
+    expect(page.locator(".hl-menu .hl-pages")).to_be_hidden()
     page.locator(".st-key-menu_drawer").get_by_role("button").click()
     expect(page.get_by_test_id("stPopoverBody").locator(".hl-here")).to_have_text("All heads")
     expect(page.get_by_test_id("stPopoverBody").get_by_role("link")).to_have_count(len(PAGES) - 1)
     assert faults(settled(page)) == []
     wide = is_live(open_page(width=1280))
-    expect(wide.locator(".st-key-menu_pages .hl-here")).to_have_text("All heads")
+    expect(wide.locator(".hl-menu .hl-here")).to_have_text("All heads")
     expect(wide.locator(".st-key-menu_drawer")).to_be_hidden()
 
 

@@ -15,14 +15,17 @@ pytestmark = pytest.mark.browser
 def test_a_page_change_is_one_step_back(open_page: Visit) -> None:
     page = is_live(open_page("delta_e"))
     page.wait_for_function("() => globalThis.headlightWholePage", timeout=PATIENCE)
+    page.evaluate("globalThis.isTheSameDocument = true")
     for name in ("Compare", "Find heads", "Lesson"):
         before = page.evaluate("history.length")
-        page.get_by_role("link", name=name, exact=True).first.click()
+        link = page.get_by_role("navigation", name="Pages").get_by_role("link", name=name, exact=True)
+        link.press("Enter") if name == "Compare" else link.click()
         page.wait_for_url(re.compile(f"/{name.lower().replace('compare', 'compare_heads').replace(' ', '_')}"))
         page.wait_for_function("() => location.search.includes('v=1')", timeout=PATIENCE)
         page.locator(".hl-lead, .hl-stop-number").first.wait_for(timeout=PATIENCE)
         settled(page)
         assert page.evaluate("history.length") == before + 1, name
+    assert page.evaluate("isTheSameDocument"), "a page of the menu is not loaded anew"
     page.get_by_role("button", name="Next").click()
     page.wait_for_function("() => location.search.includes('stop=2')", timeout=PATIENCE)
     settled(page)
