@@ -11,7 +11,7 @@ function button(id, className, label, tell, ...children) {
   const node = make("button", className, ...children);
   Object.assign(node, { type: "button", title: label });
   node.dataset.id = id;
-  node.setAttribute("aria-label", label);
+  node.setAttribute("aria-label", spoken(label));
   node.addEventListener("click", tell);
   return node;
 }

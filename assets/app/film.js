@@ -29,7 +29,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const chips = tokens.map((token, i) => {
     const kind = `chip${frame.includes(i) ? " frame" : ""}`;
-    if (i < first) return make("span", kind, token);
+    if (i < first) return nameAloud(make("span", kind, token), token);
     return button(`word-${i}`, kind, says.word.replace("{word}", () => token), () => goTo(i - first + 1), token);
   });
   const text = make("div", "text", ...chips);
@@ -103,20 +103,20 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (top < text.scrollTop || top + chips[at].offsetHeight > text.scrollTop + text.clientHeight) text.scrollTop = top - text.clientHeight / 2;
     Object.assign(slider, { value: state.step });
     where.textContent = says.where.replace("{n}", state.step).replace("{all}", steps.length);
-    slider.setAttribute("aria-valuetext", `${where.textContent}: ${tokens[at]}`);
+    slider.setAttribute("aria-valuetext", spoken(`${where.textContent}: ${tokens[at]}`));
     play.textContent = state.playing ? "❚❚" : "▶";
     play.title = state.playing ? says.pause : says.play;
     play.setAttribute("aria-label", play.title);
     back.setAttribute("aria-disabled", state.step === 1);
     on.setAttribute("aria-disabled", state.step === steps.length);
-    reads.replaceChildren(...step.reads.map(([said, role]) => (role ? make("b", role, said) : said)));
+    reads.replaceChildren(...step.reads.map(([said, role]) => (role ? nameAloud(make("b", role, said), said) : said)));
     guesses.replaceChildren(make("h3", "", says.guesses), ...step.guesses.map(guess));
     parts.replaceChildren(make("h3", "", says.parts), stacked(step.parts), make("p", "soft", step.lookback));
   }
   function guess({ word, share, says: said, why }) {
     const bar = make("i", why ? "chosen" : "");
     bar.style.width = `${100 * share}%`;
-    return make("div", `guess${why ? " chosen" : ""}`, make("span", "name", word), make("span", "bar", bar), make("span", "share", said), make("span", "why", why));
+    return make("div", `guess${why ? " chosen" : ""}`, nameAloud(make("span", "name", word), word), make("span", "bar", bar), make("span", "share", said), make("span", "why", why));
   }
   function stacked(shares) {
     const names = ["frame", "prompt", "own"];

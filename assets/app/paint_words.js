@@ -70,8 +70,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
       node.classList.toggle("on", on);
       node.setAttribute("aria-pressed", on);
       const name = word.masked ? said(says.masked, word.text) : open ? said(on ? says.wipe : says.paint, word.text) : word.share === null ? word.text : said(says.told, word.text, word.share);
-      node.setAttribute("aria-label", [name, on && !open ? says.painted : "", word.said ?? ""].filter(Boolean).join(", "));
-      node.title = node.getAttribute("aria-label");
+      const whole = [name, on && !open ? says.painted : "", word.said ?? ""].filter(Boolean).join(", ");
+      node.setAttribute("aria-label", spoken(whole));
+      node.title = whole;
     });
   }
 

@@ -290,10 +290,10 @@ export function draw(root, data, callbacks = {}) {
     if (pool > 1 && (row < 0 || column < 0)) return reading.append(filled(header.words.pooled, { pool }));
     if (row < 0 || column < 0) return reading.append(header.hint);
     const value = valueAt(row, column);
-    const named = (labels, i, name) => element("span", labels.role, `${labels.texts[i] ?? ""}${name ? ` (${name} ${labels.positions?.[i] ?? labels.first + i})` : ""}`);
+    const labelled = (labels, i, name) => wordSpan(labels.role, `${labels.texts[i] ?? ""}${name ? ` (${name} ${labels.positions?.[i] ?? labels.first + i})` : ""}`);
     const parts = {
-      row: named(header.rows, row, header.rows.name),
-      column: header.columns.texts.length ? named(header.columns, column, header.columns.name) : `${column}`,
+      row: labelled(header.rows, row, header.rows.name),
+      column: header.columns.texts.length ? labelled(header.columns, column, header.columns.name) : `${column}`,
       value: element("b", "", (pool ? "≈ " : "") + (header.kind === "weights" ? unbroken(percent(value)) : significant(value))),
       head: headName(),
     };

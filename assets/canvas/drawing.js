@@ -11,6 +11,11 @@ function element(tag, className, ...children) {
   return node;
 }
 
+/* A word in its role's colour. */
+function wordSpan(role, word) {
+  return nameAloud(element("span", role, word), word);
+}
+
 function applyRoles(root, roles) {
   for (const [role, colour] of Object.entries(roles)) root.style.setProperty(`--${role}`, colour);
 }

@@ -70,7 +70,7 @@ export function draw(root, data, callbacks = {}) {
       word.style.top = `calc(${position * ROW} * var(--hl-px, 1px))`;
       word.tabIndex = position ? -1 : 0;
       word.classList.toggle("special", side.special.includes(position));
-      word.setAttribute("aria-label", `${label} (${role} ${counted(which, position)})`);
+      word.setAttribute("aria-label", `${spoken(label)} (${role} ${counted(which, position)})`);
       word.setAttribute("aria-pressed", "false");
       Object.assign(word.dataset, { side: role, position });
       return word;
@@ -235,11 +235,11 @@ export function draw(root, data, callbacks = {}) {
     const ends = header.sides[there].labels.map((_, at) => [at, weightAt(at)]).filter(([, w]) => w >= header.faintest);
     const top = ends.sort(([, a], [, b]) => b - a).slice(0, 4);
     const others = top.flatMap(([at, w], i) => {
-      const word = element("span", header.roles[there], nameOf(there, at, position));
+      const word = wordSpan(header.roles[there], nameOf(there, at, position));
       return [i ? ", " : "", word, ` ${unbroken(percent(w))}`];
     });
     return sentence(header.says[side], {
-      word: element("span", side, `${header.sides[here].labels[position]} (${counted(here, position)})`),
+      word: wordSpan(side, `${header.sides[here].labels[position]} (${counted(here, position)})`),
       head: names[head],
       others: top.length ? others : unbroken(header.nothing),
     });

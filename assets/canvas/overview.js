@@ -255,8 +255,8 @@ export function draw(root, data, callbacks = {}) {
     if (query === null) return element("p", "", about(layer, head));
     const cell = cellsOf(layer, head)[(query / header.pool) * columns + key / header.pool];
     const parts = {
-      query: element("span", "query", words(header.query_labels, header.query_positions, query, header.words.query, header.words.queries)),
-      key: element("span", "key", words(keyLabels, header.key_positions, key, header.words.key, header.words.keys)),
+      query: wordSpan("query", words(header.query_labels, header.query_positions, query, header.words.query, header.words.queries)),
+      key: wordSpan("key", words(keyLabels, header.key_positions, key, header.words.key, header.words.keys)),
       head: filled(header.words.head, { layer, head }),
       value: unbroken(percent((cell / 254) ** 2)),
     };

@@ -223,8 +223,8 @@ export function draw(root, data, callbacks = {}) {
   function reading({ about, values }, query, key) {
     const number = values[query * columns + key];
     const parts = {
-      query: element("span", "query", words(about.query_labels, about.query_last, header.queries, query, header.words.query, header.words.queries)),
-      key: element("span", "key", words(about.key_labels, about.key_last, header.keys, key, header.words.key, header.words.keys)),
+      query: wordSpan("query", words(about.query_labels, about.query_last, header.queries, query, header.words.query, header.words.queries)),
+      key: wordSpan("key", words(about.key_labels, about.key_last, header.keys, key, header.words.key, header.words.keys)),
       who: about.says,
       value: unbroken(about.signed ? points(number) : percent(number)),
     };

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 
 from attn_core.settings import assets_folder
+from attn_core.text.decoding import SPOKEN
 
 ASSETS = assets_folder()
 SHARED = (
     "canvas/numbers.js",
+    "canvas/spoken.js",
     "canvas/drawing.js",
     "canvas/picture.js",
     "canvas/open_head.js",
 )  # of all pictures, in this order
+NAMES = f"const SPOKEN = {json.dumps(SPOKEN, ensure_ascii=False)};"  # of signs, for canvas/spoken.js
 _COMMENT = re.compile(r"^[ \t]*/\*.*?\*/[ \t]*\n", re.MULTILINE | re.DOTALL)  # with lines of its own
 
 
@@ -26,13 +30,14 @@ def asset(name: str) -> str:
 @cache
 def with_drawing(name: str) -> str:
     """The ES module of one file in assets/, behind what all canvas pictures share; without comments: it travels."""
-    return _COMMENT.sub("", "\n".join([*map(asset, SHARED), asset(name)]))
+    return _COMMENT.sub("", "\n".join([NAMES, *map(asset, SHARED), asset(name)]))
 
 
 @cache
 def with_elements(name: str, *shared: str) -> str:
     """The ES module of a page's small script, assets/app/<name>.js, behind what makes its elements and `shared`."""
-    return _COMMENT.sub("", "\n".join(map(asset, ("app/elements.js", *shared, f"app/{name}.js"))))
+    parts = ("canvas/spoken.js", "app/elements.js", *shared, f"app/{name}.js")
+    return _COMMENT.sub("", "\n".join([NAMES, *map(asset, parts)]))
 
 
 @cache
@@ -60,7 +65,7 @@ def inline(*names: str, start: str) -> str:
         f"{name}: (() => {{\n{_without_exports(asset(f'canvas/{name}.js'))}\nreturn draw;\n}})()," for name in names
     ]
     pictures = "\n".join(["const pictures = {", *drawn, "};"])
-    parts = [*map(asset, SHARED), pictures, asset(f"offline/{start}.js")]
+    parts = [NAMES, *map(asset, SHARED), pictures, asset(f"offline/{start}.js")]
     return "\n".join(["(() => {", *parts, "})();"])
 
 

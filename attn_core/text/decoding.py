@@ -34,8 +34,17 @@ def visible(text: str) -> str:
     return _visible_short(text) if len(text) <= SHORT else _made_visible(text)
 
 
+def aloud(label: str) -> str:
+    """A label as it is read aloud: what stands for a blank by its name.
+
+    >>> aloud("⏎"), aloud("⏎⏎"), aloud("fox")
+    ('line break', 'line break line break', 'fox')
+    """
+    return " ".join("".join(f" {SPOKEN[c]} " if c in SPOKEN else c for c in label).split())
+
+
 def _made_visible(text: str) -> str:
-    shown = "".join(c if i and _joins(c, text[i + 1 : i + 2]) else _visible_character(c) for i, c in enumerate(text))
+    shown = "".join(c if i and _joins(text, i) else _visible_character(c) for i, c in enumerate(text))
     return "◌" + shown if shown and unicodedata.category(shown[0])[0] == "M" else shown or "∅"
 
 
@@ -95,9 +104,13 @@ def characters_of(spelling: list[bytes]) -> list[list[Part]]:
     return found
 
 
-def _joins(character: str, following: str) -> bool:
-    """Whether a zero-width joiner makes one emoji of two: it is a part of the picture, and drawn by it."""
-    return character == "\u200d" and _PICTURE.match(following) is not None
+def _joins(text: str, at: int) -> bool:
+    """Whether a character without width is seen all the same: it makes one emoji of two, or, within a word of a script
+    whose letters join, says which of them do (Persian می‌خواهم)."""
+    character, following = text[at], text[at + 1 : at + 2]
+    if character == "\u200d" and _PICTURE.match(following):
+        return True
+    return character in "\u200c\u200d" and bool(_JOINED.match(text[at - 1]) and _JOINED.match(following))
 
 
 def _visible_character(character: str) -> str:
@@ -112,4 +125,9 @@ def _visible_character(character: str) -> str:
 
 _visible_short = lru_cache(maxsize=8192)(_made_visible)  # a page names the same few tokens thousands of times
 _PICTURE = regex.compile(r"\p{Extended_Pictographic}")
+_JOINED = regex.compile(  # a letter or mark of a script whose letters take another form beside each other
+    r"[\p{Arabic}\p{Syriac}\p{Mongolian}\p{Devanagari}\p{Bengali}\p{Gurmukhi}\p{Gujarati}\p{Oriya}\p{Tamil}"
+    r"\p{Telugu}\p{Kannada}\p{Malayalam}\p{Sinhala}]"
+)
 _NAMED = {" ": "␠", "\n": "⏎", "\t": "⇥", "\x7f": "␡"}
+SPOKEN = {"⏎": "line break", "␠": "space", "⇥": "tab"}  # for those who hear a page: no voice says the signs

@@ -23,6 +23,7 @@ _EMOJI = (  # a flag, a key, or a picture with its skin tone and those that are 
 )
 _WORD = regex.compile(  # an emoji, a number, one sign of a script without spaces, a word with its apostrophes, or signs
     rf"{_EMOJI}|(?<![\w.,])\d++(?:[.,]\d++)++(?![\w\p{{M}}])|[{_SPACELESS}]\p{{M}}*"
+    r"|[[\w\p{M}]&&\p{Tibetan}]+[\u0F0B\u0F0C]*"  # a syllable with the point behind it: no dictionary has its words
     rf"|[[\w\p{{M}}]--[{_SPACELESS}]]+(?:['’][[\w\p{{M}}]--[{_SPACELESS}]]+)*"
     r"|\p{P}+|[[^\w\s\p{P}]--\p{Extended_Pictographic}--\p{Regional_Indicator}]+|\p{Regional_Indicator}",
     regex.V1,
@@ -66,6 +67,8 @@ def describe(
         words = _one_by_one(special)
     else:
         words = _words(text, spans, spelling, special)
+    # Positions whose words are called as the model reads them, not as they were typed: [SEP], [UNK], <new1>.
+    as_read = {i for i, s in enumerate(special) if s or ids[i] == tokenizer.unk_token_id} | {*(names or {})}
     as_is = style in ("wordpiece", "word")  # such pieces are readable, and `##` says that no new word begins
     labels = [visible(p) if as_is or s else _label(own) for p, s, own in zip(pieces, special, characters, strict=True)]
     return Description(
@@ -73,13 +76,23 @@ def describe(
         labels=labels,
         special=special,
         words=words,
-        word_labels=[_word_label(unit, spelling, labels) for unit in units(words)],
+        word_labels=[
+            _word_label(unit, spelling, labels, "" if as_read & {*unit} else _typed(text, spans, unit))
+            for unit in units(words)
+        ],
     )
 
 
-def _word_label(unit: list[int], spelling: list[bytes], labels: list[str]) -> str:
-    name = b"".join(spelling[i].strip() for i in unit).decode("utf-8", "backslashreplace")
+def _word_label(unit: list[int], spelling: list[bytes], labels: list[str], typed: str) -> str:
+    """A word as it was typed, where that is known; else as its tokens spell it."""
+    name = typed or b"".join(spelling[i].strip() for i in unit).decode("utf-8", "backslashreplace")
     return visible(name) if name else labels[unit[0]]
+
+
+def _typed(text: str | None, spans: list[tuple[int, int]] | None, unit: list[int]) -> str:
+    if text is None or spans is None:
+        return ""
+    return text[min(spans[i][0] for i in unit) : max(spans[i][1] for i in unit)].strip()
 
 
 def _pieces(tokenizer: Any, ids: list[int], target: bool) -> list[str]:
@@ -151,7 +164,9 @@ def _words(text: str, spans: list[tuple[int, int]], spelling: list[bytes], speci
     keys: list[tuple[str, int] | None] = []
     for i, (start, end) in enumerate(spans):
         first = next((p for p in range(start, end) if not text[p].isspace()), None)
-        word = ("gap", i) if first is None else ("word", bisect_right(starts, first))
+        # Tokens share a blank where it is one character of several bytes: U+202F.
+        gap = ("gap", start) if start < end else ("nothing", i)
+        word = gap if first is None else ("word", bisect_right(starts, first))
         keys.append(None if special[i] else word)
     for i in range(len(keys) - 2, -1, -1):  # a lone space opens the word that follows it
         if spelling[i] == b" " and keys[i] and keys[i + 1] and not spelling[i + 1][:1].isspace():

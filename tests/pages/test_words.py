@@ -15,6 +15,7 @@ from attn_core.heads.rules import KINDS
 from attn_core.walkthrough.ablations import StageAblation
 from ui import words
 from ui.compare_heads.specs import PRESETS
+from ui.drawing import markup
 from ui.words import Words, how_many, slots_of
 
 ROOT = Path(__file__).parents[2]
@@ -217,3 +218,18 @@ def test_a_glued_sentence_is_found():
     ]
     assert glued('note = f"Cut after {n}, " + why') == ["Cut after , "]
     assert glued('style = "<b class=x>" + word') == []
+
+
+def test_a_word_that_is_a_line_break_is_read_aloud_by_its_name() -> None:
+    """In sentences and labels; other words have no second name."""
+    name = ' role="img" aria-label="line break"'
+    assert (
+        markup.query("⏎") == f'<span class="hl-q"{name}>⏎</span>'
+        and markup.query("fox") == '<span class="hl-q">fox</span>'
+    )
+    assert markup.key("⏎") == f'<span class="hl-k"{name}>⏎</span>'
+    assert markup.tok("⏎", "k") == f'<span class="hl-tok hl-k"{name}>⏎</span>'
+    said = markup.say([("To update ", ""), ("⏎", "query"), (", head 0.3 looks at ", ""), ("<b>", "key"), (".", "")])
+    assert (
+        said == f'To update <span class="hl-q"{name}>⏎</span>, head 0.3 looks at <span class="hl-k">&lt;b&gt;</span>.'
+    )

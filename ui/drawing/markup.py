@@ -13,7 +13,7 @@ from html import escape
 
 from markupsafe import Markup
 
-from attn_core.text.decoding import visible
+from attn_core.text.decoding import aloud, visible
 from attn_core.text.numbers import unbroken
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # of ASCII: Markdown takes a backslash before each
@@ -21,22 +21,28 @@ _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # of ASCII: Markdown takes a ba
 
 def tok(label: str, role: str = "") -> Markup:
     """A token as HTML that cannot be anything but text, in its role's colour: q query, k key, v value, d ΔE."""
-    return Markup(f'<span class="hl-tok {f"hl-{role}" if role else ""}">{escape(label)}</span>')
+    return _span(f"hl-tok {f'hl-{role}' if role else ''}", label)
 
 
 def query(label: str) -> Markup:
     """The word that asks, as HTML."""
-    return Markup(f'<span class="hl-q">{escape(label)}</span>')
+    return _span("hl-q", label)
 
 
 def key(label: str) -> Markup:
     """A word that answers, as HTML."""
-    return Markup(f'<span class="hl-k">{escape(label)}</span>')
+    return _span("hl-k", label)
+
+
+def _span(css: str, label: str) -> Markup:
+    """A word; one with a sign that no voice says, such as that of a line break, has a name to be read by."""
+    name = "" if aloud(label) == label else f' role="img" aria-label="{escape(aloud(label))}"'
+    return Markup(f'<span class="{css}"{name}>{escape(label)}</span>')
 
 
 def say(sentence: Sequence[tuple[str, str]]) -> Markup:
     """A sentence of `attn_core.views.headlines`, (text, role) pairs, as HTML in the roles' colours."""
-    parts = [f'<span class="hl-{role[0]}">{escape(text)}</span>' if role else escape(text) for text, role in sentence]
+    parts = [_span(f"hl-{role[0]}", text) if role else escape(text) for text, role in sentence]
     return unbroken(Markup("".join(parts)))
 
 

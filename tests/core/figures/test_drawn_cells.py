@@ -251,3 +251,18 @@ def test_a_long_sentence_shows_as_many_words_as_fit_and_the_chosen_one(recorder:
     heights = [text["at"][1] for text in beside]
     assert min(np.diff(sorted(heights))) >= 12.5  # none covers another
     assert 20 < len(beside) < n
+
+
+def test_blanks_are_read_aloud_by_their_names_and_arabic_is_written_in_one(recorder: Recorder) -> None:
+    arabic = "السلام"
+    packet = pack_cells(
+        np.eye(2), Side(["⏎", arabic], "query", "query"), Side(["⇥", arabic], "key", "key", slanted=True),
+        kind="weights", says="{row} takes {value} from {column}", alt="", limit=1.0, square=True, choose=True,
+    )  # fmt: skip
+    plain = recorder.draw("cells", packet)
+    assert [word["text"] for word in plain.on("text") if word["text"] == arabic] == [arabic] * 2
+    down, across = grid(plain)
+    at = {"clientX": across[0], "clientY": down[0]}
+    seen = recorder.draw("cells", packet, acts=[["pointermove", ".board", at]])
+    words = [part for part in seen.all(".reading")[0]["inside"] if isinstance(part, dict) and "role" in part]
+    assert [word["aria-label"] for word in words] == ["line break (query 0)", "tab (key 0)"]

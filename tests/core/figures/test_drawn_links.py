@@ -154,3 +154,22 @@ def test_another_heads_lines_come_from_its_tile_until_they_are_there(recorder: R
     assert seen.says(".said")[0].startswith("To update ox (9), head 1.2 (≈) looks at w (0) 25 %")
     waiting = recorder.draw("links", packed(WEIGHTS, of=(0, 3)), acts=[["opened", "", {"head": [1, 2]}]])
     assert waiting.says(".said") == ["Waiting for the lines of head 1.2 …"] and not waiting.on("line")
+
+
+def test_a_line_break_is_read_aloud_by_its_name(recorder: Recorder) -> None:
+    packet = pack_links(np.array([[[0.9, 0.1], [0.2, 0.8]]]), ["⏎", "a"], heads=["0.3"])
+    seen = recorder.draw("links", packet, view={"pinned": {"side": "query", "position": 1}})
+    first = seen.all(".word")[0]
+    assert first["inside"][0] == "⏎" and first["aria-label"] == "line break (query 0)"
+    spans = [part for part in seen.all(".said")[0]["inside"] if isinstance(part, dict)]
+    assert [(span["says"], span.get("role"), span.get("aria-label")) for span in spans] == [
+        ("a (1)", None, None),
+        ("itself", None, None),
+        ("⏎ (0)", "img", "line break (0)"),
+    ]
+
+
+def test_a_word_of_arabic_is_one_text_whose_letters_join(recorder: Recorder) -> None:
+    words = ["السلام", "می\u200cخواهم", "שלום"]
+    seen = recorder.draw("links", pack_links(np.full((1, 3, 3), 1 / 3), words, heads=["0.3"]))
+    assert [word["inside"] for word in seen.all(".word")] == [[word] for word in words] * 2

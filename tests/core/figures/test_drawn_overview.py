@@ -131,6 +131,12 @@ def test_a_cell_under_the_pointer_is_framed_and_read(recorder: Recorder, theme: 
     assert column["box"] == pytest.approx([116, 0.75, 58, 230.5], abs=0.01)
 
 
+def test_a_line_break_is_read_aloud_by_its_name(recorder: Recorder) -> None:
+    packet = pack_patterns(list(PATTERNS), 2, ["a", "⏎", "ox"], ANSWERS, may_look=MAY_LOOK)
+    asks = pointed(recorder, packet=packet, at=(0.6, 0.4)).all(".query")[1]
+    assert (asks["says"], asks["role"], asks["aria-label"]) == ("⏎ (query 1)", "img", "line break (query 1)")
+
+
 def test_a_masked_cell_says_so(recorder: Recorder) -> None:
     (preview,) = pointed(recorder, at=(0.9, 0.1)).all(".preview")
     assert preview["says"].endswith("a (query 0) may not look at z (key 3): masked.")

@@ -188,3 +188,12 @@ def test_panels_stand_beside_each_other_as_long_as_there_is_room(recorder: Recor
         assert seen.all(".panels")[0]["style"]["gridTemplateColumns"] == f"repeat({columns}, minmax(0, 1fr))"
         sizes = [canvas["size"] for canvas in seen.all("canvas")[:2]]
         assert sizes[0] == sizes[1] and sizes[0][0] <= width / columns
+
+
+def test_a_line_break_is_read_aloud_by_its_name(recorder: Recorder) -> None:
+    packet = pack_panels([Panel("A", "head 0.3", A, ["a", "⏎", "ox"], ANSWERS)])
+    where = over(recorder.draw("panels", packet), 1, 0)
+    seen = recorder.draw("panels", packet, acts=[["pointermove", "canvas:0", where]])
+    (word,) = seen.all(".query")
+    assert (word["says"], word["role"], word["aria-label"]) == ("⏎ (query 1)", "img", "line break (query 1)")
+    assert "role" not in seen.all(".key")[0]

@@ -8,7 +8,7 @@ import numpy as np
 from canvas_recorder import Recorder
 
 from attn_core.figures import scripts
-from attn_core.text import numbers
+from attn_core.text import decoding, numbers
 
 
 def test_both_languages_say_numbers_in_the_same_words(recorder: Recorder) -> None:
@@ -31,3 +31,10 @@ def test_both_languages_say_numbers_in_the_same_words(recorder: Recorder) -> Non
         for x in asked
     ]
     assert json.dumps(said) == json.dumps(wanted)
+
+
+def test_both_languages_read_blanks_aloud_in_the_same_words(recorder: Recorder) -> None:
+    labels = ["fox", "⏎", "⏎⏎", "␠a", "⇥", "⏎ (3)", "a  b"]
+    script = f"{scripts.NAMES}{scripts.asset('canvas/spoken.js')}"
+    said = recorder.run(f"{script}; return given.map(spoken);", labels)
+    assert said == [*map(decoding.aloud, labels[:-1]), "a  b"]  # what has no sign stays as it is

@@ -9,7 +9,17 @@ import pytest
 from families import STARTER_LABELS, byte_tokenizer, save
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers import (
+    AddedToken,
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from two_languages import marian_tokenizer
 
@@ -49,6 +59,27 @@ def sentencepiece():
     unigram.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace()])
     unigram.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     return PreTrainedTokenizerFast(tokenizer_object=unigram, eos_token="</s>", unk_token="<unk>")
+
+
+@pytest.fixture(scope="module")
+def xlmr():
+    """XLM-R's ways: a lone ▁ that shares its place with the letter behind it, blanks that are normalised, a mask and
+    other added tokens that take the blank before them."""
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", *"日本語", "▁the", "▁fox", "▁na", "ï", "ve", "▁Allen", *"NLP"]
+    pieces += ["▁می", "خواهم", *"བོད་", "."]
+    unigram = Tokenizer(models.Unigram([(p, -1.0) for p in pieces], unk_id=3))
+    one_blank = normalizers.Replace(Regex(" {2,}"), " ")
+    unigram.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), one_blank])
+    unigram.pre_tokenizer, unigram.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    unigram.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    names = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=unigram, mask_token=AddedToken("<mask>", lstrip=True, special=True), **names
+    )
+    tokenizer.add_tokens([AddedToken(" zorple", normalized=False), AddedToken("blick", lstrip=True)])
+    return tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +161,7 @@ def test_half_a_character_does_no_harm(wordpiece, byte_level):
 
 def test_apostrophes_and_punctuation(wordpiece):
     t = tokens.encode(wordpiece, "It didn't rain... 日本!", 64)
-    assert t.word_labels[1:-1] == ["it", "didn't", "rain", "...", "日", "本", "!"]
+    assert t.word_labels[1:-1] == ["It", "didn't", "rain", "...", "日", "本", "!"]
 
 
 def test_equal_tokens_stay_apart(wordpiece):
@@ -300,6 +331,55 @@ def test_words_of_scripts_without_spaces_are_told_apart(byte_level, text, words)
     read = tokens.encode(byte_level, f"don't {text} fox", 512)
     assert read.word_labels == ["don't", *words, "fox"]
     assert "".join(words) == text
+
+
+ODD_WORDS = [
+    ("xlmr", "日本 the 語", ["日", "本", "the", "語"]),
+    ("xlmr", "the 日本 fox", ["the", "日", "本", "fox"]),
+    ("xlmr", "   the fox", ["the", "fox"]),
+    ("xlmr", "\n the\u202ffox", ["the", "fox"]),
+    ("xlmr", "the \x10 fox", ["the", "fox"]),
+    ("xlmr", "the zorple fox", ["the", "zorple", "fox"]),
+    ("xlmr", "the <mask> fox", ["the", "<mask>", "fox"]),
+    ("xlmr", " <mask> the   blick fox", ["<mask>", "the", "blick", "fox"]),
+    ("xlmr", "naïve AllenNLP…", ["naïve", "AllenNLP", "…"]),
+    ("xlmr", "می\u200cخواهم the", ["می\u200cخواهم", "the"]),
+    ("xlmr", "བོད་བོད་ the", ["བོད་", "བོད་", "the"]),
+    ("byte_level", "   the fox", ["␠", "␠", "the", "fox"]),
+    ("byte_level", "the\u202ffox", ["the", "‹U+202F›", "fox"]),
+    ("byte_level", "the\xa0\u3000fox", ["the", "‹U+00A0›", "‹U+3000›", "fox"]),
+    ("byte_level", "the\x10fox", ["the", "␐", "fox"]),
+    ("byte_level", "fox\n\nthe", ["fox", "⏎", "⏎", "the"]),
+    ("byte_level", "naïve [MASK] AllenNLP", ["naïve", "[", "MASK", "]", "AllenNLP"]),
+    ("byte_level", "می\u200cخواهم the", ["می\u200cخواهم", "the"]),
+    ("byte_level", "བོད་བོད་ the", ["བོད་", "བོད་", "the"]),
+    ("wordpiece", "naïve [MASK] AllenNLP", ["naïve", "[MASK]", "AllenNLP"]),
+    ("wordpiece", "  the\u202f\x10 fox ", ["the", "fox"]),
+    ("wordpiece", "می\u200cخواهم 🦙 the", ["می\u200cخواهم", "[UNK]", "the"]),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "words"), ODD_WORDS)
+def test_words_are_shown_as_written_with_no_letter_lost_and_none_empty(name, text, words, request):
+    read = tokens.encode(request.getfixturevalue(name), text, 512)
+    firsts = [unit[0] for unit in whole_words.units(read.words)]
+    said = [label for label, i in zip(read.word_labels, firsts, strict=True) if not read.special[i]]
+    assert said == words
+    assert all(label.strip() for label in read.labels) and len(read.word_labels) == len(firsts)
+
+
+def test_a_character_without_width_is_seen_only_where_letters_join():
+    """Persian and Hindi write it; between Latin letters, and at an end, nobody would see it."""
+    for word in ("می\u200cخواهم", "क्\u200dष"):
+        assert decoding.visible(word) == word
+    assert decoding.visible("a\u200cb") == "a‹U+200C›b"
+    assert decoding.visible("می\u200c") == "می‹U+200C›" and decoding.visible("\u200cمی") == "‹U+200C›می"
+
+
+def test_blanks_have_names_for_those_who_hear_them():
+    said = {"⏎": "line break", "⏎⏎": "line break line break", "␠a": "space a", "⇥": "tab", "fox": "fox"}
+    assert {label: decoding.aloud(label) for label in said} == said
+    assert [decoding.aloud(decoding.visible(blank)) for blank in " \n\t"] == ["space", "line break", "tab"]
 
 
 @pytest.mark.parametrize(
