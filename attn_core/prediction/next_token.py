@@ -21,7 +21,8 @@ import numpy as np
 from scipy.special import softmax
 
 from attn_core.errors import HeadlightError, check_index
-from attn_core.text.tokens import Tokens, from_ids
+from attn_core.text.description import spelt
+from attn_core.text.tokens import Tokens
 from attn_core.text.unknown_words import TextReader, is_unknown
 
 if TYPE_CHECKING:
@@ -136,20 +137,24 @@ def logit_lens(
 
 def continued_text(tokenizer: Any, tokens: Tokens, words: Sequence[int]) -> str:
     """The text with more words, as the tokenizer spells them; unknown words that it repeats are spelt as typed."""
-    return deque(continued_texts(tokenizer, tokens, words), 1).pop() if words else tokens.text.rstrip()
+    return deque(continued_texts(tokenizer, tokens, words), 1).pop() if words else tokens.text
 
 
 def continued_texts(tokenizer: Any, tokens: Tokens, words: Iterable[int]) -> Iterator[str]:
-    """The text with one word more, and one more, as they come; a character of several tokens shows with its last."""
+    """The text with one word more, and one more, as they come; a character of several tokens shows with its last.
+
+    A blank at its end stays where it is a token, which the words were written behind.
+    """
     typed = TextReader(tokenizer).names_of(tokens)
-    text, before, said = tokens.text.rstrip(), list(tokens.ids), list[int]()
-    spelt = from_ids(tokenizer, before).text
+    before, said = list(tokens.ids), list[int]()
+    own = spelt(tokenizer, before)
+    text = tokens.text if own[-1:].isspace() else tokens.text.rstrip()
     for word in words:
         if word in typed:
-            text += f"{from_ids(tokenizer, before + said).text.removeprefix(spelt)} {typed[word]}"
+            text += f"{spelt(tokenizer, before + said).removeprefix(own)} {typed[word]}"
             before, said = [*before, *said, word], []
-            spelt = from_ids(tokenizer, before).text
+            own = spelt(tokenizer, before)
             yield text
         else:
             said.append(word)
-            yield text + from_ids(tokenizer, before + said).text.removeprefix(spelt)
+            yield text + spelt(tokenizer, before + said).removeprefix(own)

@@ -83,6 +83,14 @@ def describe(
     )
 
 
+def spelt(tokenizer: Any, ids: list[int]) -> str:
+    """The text that token ids spell, blanks at its ends included; specials spell nothing."""
+    special, style = _special(tokenizer, ids), style_of(tokenizer)
+    pieces = zip(_pieces(tokenizer, ids, False), special, strict=True)
+    characters = characters_of([b"" if s else spell(piece, style) for piece, s in pieces])
+    return "".join(c for own in characters for c, part, _ in own if part == 0)
+
+
 def _word_label(unit: list[int], spelling: list[bytes], labels: list[str], typed: str) -> str:
     """A word as it was typed, where that is known; else as its tokens spell it."""
     name = typed or b"".join(spelling[i].strip() for i in unit).decode("utf-8", "backslashreplace")

@@ -175,12 +175,17 @@ def _grown(page: Page, trace: TraceHandle, text: str, ids: Sequence[int]) -> Com
     earlier = page.state[IDS.name] if film_of(page, trace) is not None else ()
     if len(earlier) + len(ids) > MOST:
         return Coming(page.text, text, text.removeprefix(page.text), tuple(ids))
-    return Coming(page.text, text, text.removeprefix(_typed(page)), (*earlier, *ids))
+    typed_text = _typed(page)
+    before = typed_text if text.startswith(typed_text) else typed_text.rstrip()  # blanks that are no tokens may go
+    return Coming(page.text, text, text.removeprefix(before), (*earlier, *ids))
 
 
 def _typed(page: Page) -> str:
-    """The part of the sentence that the visitor typed: all of it, unless it ends with what the model wrote."""
-    return page.text.removesuffix(page.state["written"]).rstrip() if page.state["written"] else page.text.rstrip()
+    """The part of the sentence that the visitor typed: all of it, unless it ends with what the model wrote.
+
+    With the blank at its end: it may be a token, and is then what the words were written behind.
+    """
+    return page.text.removesuffix(page.state["written"])
 
 
 def _read(page: Page, trace: TraceHandle) -> list[int]:
@@ -198,7 +203,7 @@ def film_of(page: Page, trace: TraceHandle) -> Film | None:
     if not written or not page.text.endswith(written):
         return None
     model = page.model()
-    typed_ids = list(model.read(typed_text).ids) if typed_text else []
+    typed_ids = list(model.read(typed_text).ids) if typed_text.strip() else []
     if ids and typed_ids and shared.memoize(model, _spelt, typed_text, ids) == page.text:
         return Film([*typed_ids, *ids][: model.limit], len(typed_ids))
     first = max(1, len(typed_ids))

@@ -125,6 +125,29 @@ def test_appending_reads_back_as_the_same_tokens(decoder: ac.Model) -> None:
     assert encode(byte, text, 64).ids == tokens.ids + ids
 
 
+@pytest.mark.parametrize(
+    ("typed", "added", "text"),
+    [
+        ("one grey ", " fox", "one grey  fox"),  # the blank at the end is a token, and stays one
+        ("one grey ", "fox", "one grey fox"),
+        ("one grey\n", "fox", "one grey\nfox"),
+        (" one grey", " fox", " one grey fox"),
+    ],
+)
+def test_a_blank_at_the_end_is_kept_where_it_is_a_token(typed: str, added: str, text: str) -> None:
+    byte = families.byte_tokenizer()
+    tokens = encode(byte, typed, 64)
+    ids = byte(added).input_ids
+    assert next_token.continued_text(byte, tokens, ids) == text
+    assert next_token.continued_text(byte, tokens, []) == typed
+
+
+def test_a_blank_that_is_no_token_is_not_doubled(decoder: ac.Model) -> None:
+    tokens = decoder.read("a hungry fox  ")
+    ids = [decoder.tokenizer.convert_tokens_to_ids("ate")]
+    assert next_token.continued_text(decoder.tokenizer, tokens, ids) == "a hungry fox ate"
+
+
 def test_a_new_word_that_comes_back_keeps_its_name(decoder: ac.Model) -> None:
     trace = ac.trace(decoder, "a hungry Zorple ate in the forest . the")
     prediction = next_token.next_words(trace.stream(), 1)[0]

@@ -53,10 +53,22 @@ def test_greedy_is_the_librarys(family: str, tmp_path: object) -> None:
     model = ac.load(str(tmp_path))
     source = model.read(families.TEXT)
     written = translation.greedy(model, source, at_most=9)
-    judge = theirs.generate(torch.tensor([source.ids]), max_new_tokens=8, num_beams=1, use_cache=False)[0].tolist()
+    made = theirs.generate(
+        torch.tensor([source.ids]), max_new_tokens=8, num_beams=1, use_cache=False,
+        output_attentions=True, return_dict_in_generate=True,
+    )  # fmt: skip
+    judge = made.sequences[0].tolist()
     assert [*written.ids, *([theirs.config.eos_token_id] if written.ended else [])] == judge
     trace = ac.trace(model, families.TEXT, target=written.ids)
     assert trace.streams == ("encoder", "decoder", "cross") and max(trace.check()) < 1e-5
+    for name, steps in (("decoder", made.decoder_attentions), ("cross", made.cross_attentions)):
+        assert len(steps) == len(judge) - 1  # every word but the first, which is given, has a step of its own
+        for row, layers in enumerate(steps):
+            for layer, step in enumerate(layers):  # [1, head, query, key]; the last query writes
+                looked = step[0, :, -1].numpy()
+                ours = trace.patterns(layer, stream=name)[:, row]
+                assert np.abs(ours[:, : looked.shape[-1]] - looked).max() < 2e-6, (name, layer, row)
+                assert not ours[:, looked.shape[-1] :].any()
     rows = translation.produced(trace.tokens_of("cross")[0].labels, None)
     assert len(rows) == len(trace.pattern(0, 0, stream="cross")) and rows[-1] == translation.UNFINISHED
     found = translation.align(translation.mean_pattern(trace.stream("cross"), [(0, 0), (1, 3)]))

@@ -142,6 +142,29 @@ def test_words_are_shown_by_the_ids_that_were_written(tmp_path: Path) -> None:
     assert film(as_read)["id"] == "-".join(map(str, byte("one grey fox far").input_ids))
 
 
+@pytest.mark.parametrize("typed", ["one grey ", "one grey fox"])
+def test_a_blank_at_the_end_is_what_the_words_are_written_behind(tmp_path: Path, typed: str) -> None:
+    """The ids that were read, and those that were written, are the ids of the sentence that is shown afterwards."""
+    judge = families.save("gpt2", tmp_path)
+    byte = families.byte_tokenizer()
+    ids = byte(typed).input_ids
+    page = opened(model=str(tmp_path), text=typed)
+    wanted = judge.generate(
+        torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), max_new_tokens=8, do_sample=False,
+        eos_token_id=None, pad_token_id=0,
+    )[0].tolist()  # fmt: skip
+    click(page, "next_many")
+    assert page.session_state["text"].startswith(typed)
+    assert page.session_state["written_ids"] == tuple(wanted[len(ids) :])
+    assert film(page)["id"] == "-".join(map(str, wanted)) and film(page)["first"] == len(ids)
+
+
+def test_a_blank_that_no_token_stands_for_is_not_doubled() -> None:
+    page = click(opened(text=f"{FOX}  "), "next_one")
+    assert page.session_state["text"] == f"{FOX} ate" and page.session_state["written"] == " ate"
+    assert len(film(page)["steps"]) == 1
+
+
 def test_what_a_chat_template_writes_is_frame(tmp_path: Path) -> None:
     families.save("gpt2", tmp_path)
     end = "<|endoftext|>"
