@@ -21,7 +21,7 @@ FORMATS = "html, png, svg, pdf, csv, json, npz"
 PICTURES = ("png", "svg", "pdf")
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended
 # Options without meaning: for a table of heads, for numbers, and between two sentences.
-OF_A_PATTERN = ("head", "word", "words", "hide_special", "scale", "queries_in", "target", "width")
+OF_A_PATTERN = ("second", "head", "word", "words", "hide_special", "scale", "queries_in", "target", "width")
 OF_A_PICTURE = ("scale", "queries_in")
 OF_ONE_SENTENCE = ("words", "hide_special")
 
@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--model", default="minilm", help="a catalogue name, a folder, or a hub id (default: minilm)")
     made.add_argument("--head", type=_head, metavar="LAYER.HEAD", help="counted from 0 (default: 0.0)")
     made.add_argument("--out", type=_file, metavar="FILE", help=f"{FORMATS}; left out: CSV to stdout")
+    made.add_argument("--second", metavar="TEXT", help="the second text of a pair, for models that read pairs")
     made.add_argument("--target", help="what a translator writes; needed for encoder-decoder models")
     made.add_argument("--stream", choices=("encoder", "decoder", "cross"), help="for encoder-decoders (default: cross)")
     made.add_argument(
@@ -133,6 +134,8 @@ def _refuse_for_this_model(line: argparse.ArgumentParser, asked: argparse.Namesp
     if given:
         why = "reads two sentences" if two else "reads one sentence, and has one stream"
         line.error(f"{model.name} {why}: leave out {', '.join(given)}")
+    if asked.second is not None and not model.reads_pairs:
+        line.error(f"{model.name} reads one text, and no pair: leave out --second")
     if two and not asked.kinds and asked.target is None:
         line.error(f"{model.name} is a translator: say with --target what it writes")
 
@@ -222,7 +225,8 @@ def _write(
     from attn_core.views.view import View
 
     translates = model.kind == "encoder-decoder"
-    trace = run.trace(model, sentence.text, **({"target": asked.target} if translates else {}))
+    read = sentence.text if asked.second is None else (sentence.text, asked.second)
+    trace = run.trace(model, read, **({"target": asked.target} if translates else {}))
     layer, head = asked.head or (0, 0)
     view = View(
         trace,

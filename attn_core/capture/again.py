@@ -48,25 +48,17 @@ def trace_again(
 ) -> Trace:
     """The tokens of `plain` through its model once more, with changes as `attn_core.trace` takes and refuses them."""
     options: dict[str, Any] = {"without": without, "replacement": replacement, "edit": edit, "patch": patch}
-    read = plain.tokens if plain.kind != "encoder-decoder" else None
-    if read is not None and read.from_inputs and read.types is not None:  # its tokenizer puts a text into segments
-        ids = torch.tensor([read.ids])
-        inputs = {
-            "input_ids": ids,
-            "attention_mask": torch.ones_like(ids),
-            "token_type_ids": torch.tensor([read.types]),
-        }
-        return trace(model, inputs=inputs, **options)
     refuse_from_inputs(plain)
     if plain.kind == "encoder-decoder":
         source, target = plain.tokens_of("encoder")[0].ids, plain.tokens_of("decoder")[0].ids
         return trace(model, source, target=target, **options)
     changes = changes_of(model, **options)
     first = min((_first(place) for place in (p.place for p in all_patches(changes))), default=0)
+    read = plain.tokens.ids if plain.tokens.types is None and plain.tokens.second is None else plain.tokens
     if first == 0 or plain.changes or _owner(plain) is not model.hf:
-        return trace(model, plain.tokens.ids, **options)
+        return trace(model, read, **options)
     made = _from_layer(model, plain, changes, first)
-    return trace(model, plain.tokens.ids, **options) if made is None else made
+    return trace(model, read, **options) if made is None else made
 
 
 def _first(place: Place) -> int:
@@ -92,9 +84,8 @@ def _from_layer(model: Model, plain: Trace, changes: Changes, first: int) -> Tra
         path = _path_of(model)
         if path is None:
             return None
-        ids = torch.tensor([plain.tokens.ids])
         with recording_to(recorder):
-            _run_from(model, path, first, entering[None], input_ids=ids, attention_mask=torch.ones_like(ids))
+            _run_from(model, path, first, entering[None], **model.inputs_of(plain.tokens))
     check_patched(model, recorder)
     below = [partial(stream._layers.__getitem__, i) for i in range(first)]
     known = {model.wiring.first_of(site.embedding): entering}

@@ -38,11 +38,11 @@ def trace_many(
 ) -> Iterator[Trace]:
     """The traces of many sentences, in their order; each equals `ac.trace(model, text)` up to float32 rounding.
 
-    `texts` are sentences or lists of token ids; of an encoder-decoder, (source, target) pairs. Sentences of similar
-    length share a pass, padded to the longest; at most `batch` × `BATCHES_AHEAD` traces are held at a time. A model
-    with two stacks, or one that listens, reads them one by one. `keep="small"` keeps as little of each as `ac.trace`
-    does with it. Raises what `ac.trace` raises for a sentence, when its turn comes, and ValueError for a batch below 1
-    or another `keep`.
+    `texts` are sentences, lists of token ids, or pairs as `ac.trace` takes them; of an encoder-decoder each is (source,
+    target). Sentences of similar length share a pass, padded to the longest; at most `batch` × `BATCHES_AHEAD` traces
+    are held at a time. A model with two stacks, or one that listens, reads them one by one. `keep="small"` keeps as
+    little of each as `ac.trace` does with it. Raises what `ac.trace` raises for a sentence, when its turn comes, and
+    ValueError for a batch below 1 or another `keep`.
     """
     if batch < 1:
         raise ValueError(f"batch must be at least 1, got {batch}")
@@ -59,14 +59,12 @@ def traces_beside(model: Model, text: Any, heads: Sequence[HeadKey]) -> list[Tra
     if model.kind == "encoder-decoder" or model.reads_other or model.wiring.virtual:
         raise HeadlightError(f"{model.name} does not read one text alone, so a pass of it holds no second row.")
     tokens = model.read_sentence(text)
-    if tokens.types is not None:
-        raise HeadlightError(f"{model.name} reads this text with segments, so a pass of it cannot be run again.")
     read = {"self": (tokens, tokens)}
     warn_of_cuts(read)
     changes = [_PLAIN, *(changes_of(model, without=[head]) for head in heads)]
-    recorder, ids = ChangedRows(model.wiring, changes), torch.tensor([tokens.ids] * len(changes))
+    recorder = ChangedRows(model.wiring, changes)
     with model.running(), recording_to(recorder):
-        model.run(input_ids=ids, attention_mask=torch.ones_like(ids))
+        model.run(**model.inputs_of(tokens, len(changes)))
         kept = recorder.each()
     return [assemble(model, own, read, said) for own, said in zip(kept, changes, strict=True)]
 
@@ -79,8 +77,8 @@ def _traces(model: Model, texts: Iterator[Any], batch: int, keep: Keep) -> Itera
     while window := list(islice(texts, batch * BATCHES_AHEAD)):
         whole = [model.read_sentence(text) for text in window]
         warn_of_cuts({str(n): (own, own) for n, own in enumerate(whole)})
-        found = {i: trace(model, window[i], keep=keep) for i, own in enumerate(whole) if own.types is not None}
-        order = sorted(set(range(len(window))) - set(found), key=lambda i: len(whole[i].ids))
+        found: dict[int, Trace] = {}
+        order = sorted(range(len(window)), key=lambda i: len(whole[i].ids))
         for chosen in _of_similar_length(order, [len(own.ids) for own in whole], batch):
             found |= dict(zip(chosen, _one_pass(model, [whole[i] for i in chosen], keep), strict=True))
         yield from (found.pop(i) for i in range(len(window)))
@@ -105,14 +103,16 @@ def _of_similar_length(order: Sequence[int], lengths: Sequence[int], most: int) 
 def _one_pass(model: Model, sentences: Sequence[Tokens], keep: Keep) -> list[Trace]:
     longest = max(len(own.ids) for own in sentences)
     filler = getattr(model.tokenizer, "pad_token_id", None) or 0
-    ids = torch.full((len(sentences), longest), filler)
-    real = torch.zeros_like(ids)
+    ids = torch.full((len(sentences), longest), filler)  # [sentence, token]
+    real, types = torch.zeros_like(ids), torch.zeros_like(ids)
     for row, own in enumerate(sentences):
         ids[row, : len(own.ids)] = torch.tensor(own.ids)
         real[row, : len(own.ids)] = 1
+        types[row, : len(own.ids)] = torch.tensor(own.types or 0)
+    segments = {"token_type_ids": types} if model.takes_types and bool(types.any()) else {}
     recorder = BatchRecorder(model.wiring, len(sentences), keep == "small")
     with model.running(), recording_to(recorder):
-        model.run(input_ids=ids, attention_mask=real)
+        model.run(input_ids=ids, attention_mask=real, **segments)
         kept = [recorder.sentence(row, len(own.ids)) for row, own in enumerate(sentences)]
     pairs = zip(kept, sentences, strict=True)
     return [assemble(model, own, {"self": (tokens, tokens)}, Changes()) for own, tokens in pairs]

@@ -6,6 +6,7 @@ Nothing about it is changed between or during calls, so visitors can share it.
 from __future__ import annotations
 
 import importlib
+import inspect
 import operator
 import sys
 import threading
@@ -24,6 +25,7 @@ from torch import nn
 from attn_core.adapters import VirtualTokens, with_virtual
 from attn_core.capture.running import run_stack, running
 from attn_core.errors import EmptyText, HeadlightError
+from attn_core.text.pairs import is_pair, takes_pairs
 from attn_core.text.positions import NAMES
 from attn_core.text.tokens import Tokens, from_messages
 from attn_core.text.unknown_words import TextReader
@@ -74,6 +76,17 @@ class Model:
         return self.hf.main_input_name in NAMES
 
     @property
+    def reads_pairs(self) -> bool:
+        """Whether two texts can be read as one pair: one stack that looks both ways, and a tokenizer that tells them
+        apart."""
+        return self.kind == "encoder" and not (self.reads_sound or self.reads_other) and takes_pairs(self.tokenizer)
+
+    @cached_property
+    def takes_types(self) -> bool:
+        """Whether its pass can be told which token is of which segment."""
+        return "token_type_ids" in inspect.signature(self.hf.base_model.forward).parameters
+
+    @property
     def n_parameters(self) -> int:
         """How many numbers it learnt, tied weights counted once."""
         return sum(p.numel() for p in self.hf.parameters())
@@ -98,9 +111,20 @@ class Model:
         """The tokens of what somebody gave as a sentence; raises EmptyText or HeadlightError where it is none."""
         if text is not None and not hasattr(text, "__len__"):
             raise HeadlightError(f"A sentence is a text or a list of token ids, not {type(text).__name__}.")
+        if isinstance(text, Tokens):  # of another trace, read as they were
+            return text
         if text is None or len(text) == 0:
             raise EmptyText("There is no word here yet. Type a sentence, for example: a fluffy blue creature.")
-        return self.read(text)
+        return self._read_pair(*text) if is_pair(text) else self.read(text)
+
+    def _read_pair(self, first: Any, second: Any) -> Tokens:
+        if not self.reads_pairs:
+            raise HeadlightError(f"{self.name} reads one text: it has no second segment, so it takes no pair.")
+        if isinstance(first, str) and isinstance(second, str):
+            return self.reader.read_pair(first, second, self.limit)
+        if isinstance(first, str) or isinstance(second, str):
+            raise HeadlightError("A pair is two texts, or the token ids of two, not one of each.")
+        return self.reader.read_pair(self._checked_ids(first), self._checked_ids(second), self.limit)
 
     def read(self, text: str | Sequence[int], *, target: bool = False, beside: Tokens | None = None) -> Tokens:
         """Cut a text into the model's tokens, or describe ids; at most `limit` of them.
@@ -114,12 +138,24 @@ class Model:
             raise HeadlightError(f"{self.name} listens to speech: it reads no text, but a spectrogram [mel, frame].")
         if isinstance(text, str):
             return self.reader.read_text(text, self.limit, target=target, beside=beside)
-        ids = _whole_numbers(text)
+        ids = self._checked_ids(text)
+        dropped = max(0, len(ids) - self.limit)
+        return self.reader.read_ids(ids[: self.limit], target=target, beside=beside, dropped=dropped)
+
+    def _checked_ids(self, given: Sequence[int]) -> list[int]:
+        ids = _whole_numbers(given)
         n_words = self.hf.get_input_embeddings().weight.shape[0]
         if any(not 0 <= i < n_words for i in ids):
             raise HeadlightError(f"Token ids of {self.name} go from 0 to {n_words - 1}.")
-        dropped = max(0, len(ids) - self.limit)
-        return self.reader.read_ids(ids[: self.limit], target=target, beside=beside, dropped=dropped)
+        return ids
+
+    def inputs_of(self, tokens: Tokens, n_rows: int = 1) -> dict[str, torch.Tensor]:
+        """What a pass gets for a sentence or pair, so many times, [row, token]: ids, a mask, and its segments where the
+        tokenizer tells them and the model takes them."""
+        given = {"input_ids": tokens.ids, "attention_mask": [1] * len(tokens)}
+        if tokens.types is not None and self.takes_types:
+            given["token_type_ids"] = tokens.types
+        return {name: torch.tensor([row]).repeat(n_rows, 1) for name, row in given.items()}
 
     def read_messages(self, messages: Sequence[Mapping[str, str]]) -> Tokens:
         """The tokens of a conversation in the model's own chat template; see `text.tokens.from_messages`."""

@@ -52,18 +52,17 @@ def patched_rows(model: Model, base: Trace, rows: Sequence[Patch], watch: Place 
     ]
     recorder = RowRecorder(model.wiring, patches, model.wiring.first_of(final), watch)
     with model.running(), recording_to(recorder):
-        model.run(**_inputs(base, len(rows)))
+        model.run(**_inputs(model, base, len(rows)))
     if any(own.tensors_left for own in patches) or recorder.final is None:
         raise HeadlightError(f"{model.name} did not pass by every place that was to be patched, so nothing is shown.")
     return PatchedRows(recorder.final, recorder.watched)
 
 
-def _inputs(base: Trace, n_rows: int) -> dict[str, Tensor]:
+def _inputs(model: Model, base: Trace, n_rows: int) -> dict[str, Tensor]:
     """What the model gets: the ids of one sentence, as often as there are rows."""
     refuse_from_inputs(base)
     two_stacks = base.kind == "encoder-decoder"
-    ids = torch.tensor([base.tokens_of("encoder" if two_stacks else "self")[0].ids]).repeat(n_rows, 1)  # [row, token]
-    given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    given = model.inputs_of(base.tokens_of("encoder" if two_stacks else "self")[0], n_rows)  # [row, token]
     if two_stacks:
         given["decoder_input_ids"] = torch.tensor([base.tokens_of("decoder")[0].ids]).repeat(n_rows, 1)
     return given

@@ -66,6 +66,8 @@ def donor_of(trace: Trace) -> Donor:
         _ids(source),
         None if target is None else _ids(target),
         trace.wrapped,
+        source.second,
+        source.second_text,
     )
 
 

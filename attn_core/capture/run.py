@@ -33,7 +33,7 @@ Keep = Literal["full", "small"]
 
 def trace(
     model: Model | str | Path,
-    text: str | Sequence[int] | None = None,
+    text: str | Sequence[int] | tuple[Any, Any] | Tokens | None = None,
     *,
     target: str | Sequence[int] | None = None,
     audio: Any = None,
@@ -51,6 +51,9 @@ def trace(
 
     `model` is what `attn_core.load` or `wrap` gave, or a name or folder to load. At most `limit` tokens are read, by
     default as many as the model may; a longer text is cut, with a `TextWasCut` warning.
+    Two texts (or the ids of two) in a tuple are a pair, for a model whose tokenizer tells them apart: they are read in
+    its own frame for pairs, with the segments that it gives, and `trace.segment_shares` says how much attention goes
+    from one to the other. The `tokens` of another trace of this model are read again as they were.
     An encoder-decoder also needs `target`, what it is about to write (a text, or the decoder's ids as they are);
     a speech model takes `audio`, a spectrogram [mel, frame], in place of a text. `inputs` is what a tokenizer gave for
     one sentence or pair, and goes to the model as it is, with segments and masks; of a model that looks at images or
@@ -74,7 +77,8 @@ def trace(
     """
     model = model_of(model) if limit is None else model_of(model).with_limit(limit)
     given, read = _inputs(model, text, target, audio, inputs, messages)
-    warn_of_cuts(read)
+    if not isinstance(text, Tokens):
+        warn_of_cuts(read)
     changes = changes_of(model, without=without, replacement=replacement, edit=edit, patch=patch)
     check_keep(keep, plain=not (grad or changes))
     if grad:
@@ -175,10 +179,7 @@ def _inputs(
         source = model.read_sentence(text) if messages is None else model.read_messages(messages)
         if source.from_ids:
             _warn_of_filler(model, {}, source)
-        ids = torch.tensor([source.ids])
-        given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        if source.types is not None and "token_type_ids" in inspect.signature(model.hf.base_model.forward).parameters:
-            given["token_type_ids"], source = torch.tensor([source.types]), replace(source, from_inputs=True)
+        given = model.inputs_of(source)
     if model.kind != "encoder-decoder":
         if target is not None:
             raise HeadlightError(f"{model.name} has one stack: it reads a text, and takes no target sentence.")
@@ -199,7 +200,7 @@ def _as_they_are(model: Model, inputs: Mapping[str, Any]) -> tuple[dict[str, Ten
     given = {name: _batch_of_one(name, inputs[name]) for name in inputs if name != "labels"}
     if model.reads_other:
         return given, {}  # how many positions that is shows in the pass
-    source = _read_as_it_is(model, given["input_ids"])
+    source = _with_segments(_read_as_it_is(model, given["input_ids"]), given)
     given = _with_positions(model, given)
     _warn_of_filler(model, given, source)
     if model.kind != "encoder-decoder":
@@ -262,6 +263,15 @@ def _read_as_it_is(model: Model, ids: Tensor, *, target: bool = False, beside: T
     if read.is_cut:
         raise HeadlightError(f"{model.name} reads {model.limit} tokens at most; these inputs have {ids.shape[1]}.")
     return replace(read, from_inputs=True)
+
+
+def _with_segments(read: Tokens, given: Mapping[str, Tensor]) -> Tokens:
+    """The same, which say their segments where those were given: a pair where a second one follows the first."""
+    types = given["token_type_ids"][0].tolist() if "token_type_ids" in given else []
+    if len(types) != len(read) or not any(types):
+        return read
+    is_split = types == sorted(types) and set(types) == {0, 1}
+    return replace(read, types=types, second=types.index(1) if is_split else None)
 
 
 def refuse_from_inputs(trace: Trace) -> None:

@@ -48,16 +48,19 @@ class _Reading:
     """One way in which a model may make E: rows that are added, a factor, and modules that follow."""
 
     position: Tensor | None  # [place, width], the first row for the first token
-    segment: Tensor | None  # [1, width]
+    segment: Tensor | None  # [segment, width]
     factor: float
     modules: tuple[tuple[str, nn.Module], ...]
 
-    def parts(self, token: Tensor) -> InputParts | None:
-        """E's parts for these vectors of words [token, width]; None where there are fewer places than tokens."""
+    def parts(self, token: Tensor, types: Sequence[int]) -> InputParts | None:
+        """E's parts for these vectors of words [token, width] and the segment of each; None where there are fewer
+        places than tokens, or fewer segments."""
         if self.position is not None and len(self.position) < len(token):
             return None
+        if self.segment is not None and len(self.segment) <= max(types):
+            return None
         position = None if self.position is None else self.position[: len(token)]
-        segment = None if self.segment is None else self.segment.expand_as(token)
+        segment = None if self.segment is None else self.segment[list(types)]  # [token, width]
         summed = embed(token, position, segment, factor=self.factor)
         steps, result = [], summed
         for kind, module in self.modules:
@@ -70,25 +73,28 @@ class _Reading:
 _known: WeakKeyDictionary[nn.Module, _Reading] = WeakKeyDictionary()
 
 
-def input_parts(model: nn.Module, ids: Sequence[int], embedding: Tensor) -> InputParts | None:
+def input_parts(
+    model: nn.Module, ids: Sequence[int], embedding: Tensor, types: Sequence[int] | None = None
+) -> InputParts | None:
     """Take E [token, d_model], the stream that entered the first layer, apart; None where no reading fits it.
 
-    `model` is the library's model, which has `get_input_embeddings`; its modules are only read, never changed.
+    `types` are the tokens' segments (`Tokens.types`), by default the first for all. `model` is the library's model,
+    which has `get_input_embeddings`; its modules are only read, never changed.
     """
-    found = input_parts_and_modules(model, ids, embedding)
+    found = input_parts_and_modules(model, ids, embedding, types)
     return None if found is None else found[0]
 
 
 @torch.inference_mode()
 def input_parts_and_modules(
-    model: nn.Module, ids: Sequence[int], embedding: Tensor
+    model: nn.Module, ids: Sequence[int], embedding: Tensor, types: Sequence[int] | None = None
 ) -> tuple[InputParts, tuple[nn.Module, ...]] | None:
     """The parts of E, and the model's own modules that made `steps` of their sum; for who keeps neither."""
     table = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
     token = table[torch.tensor(list(ids))]
     known = [_known[model]] if model in _known else []
     for reading in chain(known, _readings(model, table, embedding.shape[1])):
-        parts = reading.parts(token)
+        parts = reading.parts(token, types or [0] * len(token))
         if parts is not None and parity.same(parts.embedding.float().cpu(), embedding):
             _known[model] = reading
             return parts, tuple(module for _, module in reading.modules)
@@ -101,7 +107,7 @@ def _readings(model: nn.Module, table: Tensor, d_model: int) -> Iterator[_Readin
     tables = [m.weight.detach() for m in model.modules() if isinstance(m, nn.Embedding)]
     others = [t for t in tables if t.shape[1] == width and t.data_ptr() != table.data_ptr()]
     positions = [None, *(t[first:] for t in others for first in _FIRST_ROWS)]
-    segments = [None, *(t[:1] for t in others)]
+    segments = [None, *others]
     chains = list(_chains(model, width, d_model))
     for position, segment, factor in product(positions, segments, (1.0, math.sqrt(width))):
         yield from (_Reading(position, segment, factor, modules) for modules in chains)

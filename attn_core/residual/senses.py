@@ -154,7 +154,7 @@ def input_embedding(model: Any, trace: Trace, pieces: Sequence[int]) -> InputEmb
     """Read the parts of a word's E from the model's own tables; `model` is the library's object."""
     own = list(pieces)
     embedding = trace.embedding(0)
-    parts = input_parts(model, trace.tokens.ids, torch.as_tensor(embedding))
+    parts = input_parts(model, trace.tokens.ids, torch.as_tensor(embedding), trace.tokens.types)
     if parts is None:
         rows = model.get_input_embeddings().weight.detach()[[trace.tokens.ids[i] for i in own]]
         return InputEmbedding(_mean(rows), None, embedding[own].mean(axis=0))

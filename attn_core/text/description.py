@@ -50,11 +50,13 @@ def describe(
     text: str | None = None,
     spans: list[tuple[int, int]] | None = None,
     names: Mapping[int, str] | None = None,
+    second: int | None = None,
 ) -> Description:
     """Labels, words and text of token ids.
 
     `text` and `spans` are what was typed and where in it each token lies; without them the text is the one that the
-    tokens spell. `names` says what positions are called that stand for something else.
+    tokens spell. `names` says what positions are called that stand for something else. No word goes across `second`,
+    where the second segment of a pair begins.
     """
     special, style = _special(tokenizer, ids), style_of(tokenizer)
     pieces = [(names or {}).get(i, piece) for i, piece in enumerate(_pieces(tokenizer, ids, target))]
@@ -67,6 +69,7 @@ def describe(
         words = _one_by_one(special)
     else:
         words = _words(text, spans, spelling, special)
+    words = words if second is None else _apart(words, second)
     # Positions whose words are called as the model reads them, not as they were typed: [SEP], [UNK], <new1>.
     as_read = {i for i, s in enumerate(special) if s or ids[i] == tokenizer.unk_token_id} | {*(names or {})}
     as_is = style in ("wordpiece", "word")  # such pieces are readable, and `##` says that no new word begins
@@ -89,6 +92,13 @@ def spelt(tokenizer: Any, ids: list[int]) -> str:
     pieces = zip(_pieces(tokenizer, ids, False), special, strict=True)
     characters = characters_of([b"" if s else spell(piece, style) for piece, s in pieces])
     return "".join(c for own in characters for c, part, _ in own if part == 0)
+
+
+def _apart(words: list[int | None], second: int) -> list[int | None]:
+    """The same words, of which one that goes on at `second` becomes two."""
+    if not 0 < second < len(words) or words[second] is None or words[second] != words[second - 1]:
+        return words
+    return [*words[:second], *(None if word is None else word + 1 for word in words[second:])]
 
 
 def _word_label(unit: list[int], spelling: list[bytes], labels: list[str], typed: str) -> str:

@@ -53,6 +53,8 @@ class Tokens:
     from_inputs: bool = False  # whether more than ids was given: segments, a mask
     doubled: tuple[str, ...] = ()  # special tokens that were typed where the tokenizer's own frame has them already
     types: list[int] | None = None  # the tokenizer's number of each token's segment, where not all are 0
+    second: int | None = None  # of a pair: where its second segment begins, the frame's tokens counted in
+    second_text: str = ""  # of a pair: what was typed as its second text; `text` is the first
 
     @classmethod
     def described_later(cls, ids: list[int], describe: Callable[[], Description], **known: Any) -> Tokens:
@@ -99,9 +101,24 @@ class Tokens:
 
         return Tokens.described_later([*self.ids, *(-1 - i for i in range(len(more)))], described, **known)
 
+    @property
+    def as_ids(self) -> list[int] | tuple[list[int], list[int]]:
+        """The ids as an argument of `attn_core.trace`: of a pair those of its two segments."""
+        return self.ids if self.second is None else (self.ids[: self.second], self.ids[self.second :])
+
+    @property
+    def as_typed(self) -> str | tuple[str, str]:
+        """The text, or both of a pair."""
+        return self.text if self.second is None else (self.text, self.second_text)
+
+    @property
+    def said(self) -> str:
+        """The text in one line, or both of a pair: "Who roamed? + a blue creature roamed"."""
+        return " + ".join(filter(None, (self.text, self.second_text)))
+
     def as_python(self) -> str:
-        """What was read, as an argument of `attn_core.trace`: the text, or the ids where ids were given."""
-        return repr(self.ids if self.from_ids else self.text)
+        """What was read, as an argument of `attn_core.trace`: the text or pair, or the ids where ids were given."""
+        return repr(self.as_ids if self.from_ids else self.as_typed)
 
     @property
     def is_cut(self) -> bool:
@@ -111,7 +128,7 @@ class Tokens:
     @property
     def cut_after(self) -> str:
         """Where it was cut, in words: "512 tokens", "20,480 characters"."""
-        return f"{len(self)} tokens" if self.dropped else f"{len(self.text):,} characters"
+        return f"{len(self)} tokens" if self.dropped else f"{len(self.text) + len(self.second_text):,} characters"
 
     @property
     def left_out(self) -> str:
@@ -146,8 +163,8 @@ def encode(
     """
     unread = max(0, len(text) - CHARACTERS_PER_TOKEN * limit)
     text = text[: CHARACTERS_PER_TOKEN * limit]
-    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # half a character is no character
-    encoded = _tokenize(tokenizer, text, target, framed) if text.strip() else {"input_ids": []}
+    text = whole_characters(text)
+    encoded = tokenize(tokenizer, text, target=target, framed=framed) if text.strip() else {"input_ids": []}
     ids, added = encoded["input_ids"], encoded.get("special_tokens_mask", [])
     head = added.index(0) if 0 in added else len(ids)
     tail = added[::-1].index(0) if 0 in added else 0
@@ -216,11 +233,19 @@ def from_messages(tokenizer: Any, messages: Sequence[Mapping[str, str]], limit: 
     return replace(encode(tokenizer, text, limit, framed=False), from_ids=True)
 
 
-def _tokenize(tokenizer: Any, text: str, target: bool, framed: bool) -> Any:
+def whole_characters(text: str) -> str:
+    """A text without halves of characters, which no tokenizer can read."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def tokenize(tokenizer: Any, text: str, *, pair: str | None = None, target: bool = False, framed: bool = True) -> Any:
+    """What a tokenizer gives for a text, or a text and its `pair`, neither cut nor filled up: ids, which of them are
+    its own, and where in the text each lies. Raises DamagedModel where it breaks."""
     try:
         with _TOKENIZER_LOCK:
             return tokenizer(
                 **{"text_target" if target else "text": text},
+                text_pair=pair,
                 add_special_tokens=framed,
                 truncation=False,
                 padding=False,

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from attn_core.text import pairs
 from attn_core.text import tokens as text_tokens
 from attn_core.text.tokens import Tokens
 
@@ -51,6 +52,11 @@ class TextReader:
             target=target,
             identify=lambda ids, typed, spans: self.assign_stand_ins(ids, typed, spans, taken),
         )
+
+    def read_pair(self, first: Any, second: Any, limit: int) -> Tokens:
+        """Two texts, or the ids of two, in the tokenizer's frame for pairs; at most `limit` tokens together."""
+        read = pairs.encode_pair if isinstance(first, str) else pairs.pair_of_ids
+        return read(self.tokenizer, first, second, limit)
 
     def read_ids(
         self, ids: Sequence[int], *, target: bool = False, beside: Tokens | None = None, dropped: int = 0

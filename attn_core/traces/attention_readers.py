@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from attn_core import attention
-from attn_core.errors import check_index
+from attn_core.errors import HeadlightError, check_index
 from attn_core.masks import row_slices
 from attn_core.precision import without_autocast
+from attn_core.text.pairs import segment_rows, segment_shares
 from attn_core.text.tokens import Tokens
 from attn_core.traces.call import Call
 from attn_core.traces.layer import Layer
@@ -106,6 +107,18 @@ class AttentionReaders:
     def pattern(self, layer: int, head: int) -> Array:
         """The attention pattern of a head, [query, key]; every row sums to 1, but those of filler, which are NaN."""
         return as_numpy(self._call(layer, head).patterns(head)[0])
+
+    def segment_shares(self, layer: int, head: int) -> Array:
+        """Of a pair: the shares of a head's attention from each segment to each, [query segment, key segment].
+
+        The mean over the rows of a segment of the weight that they put on the keys of a segment, special tokens counted
+        in theirs: [[A→A, A→B], [B→A, B→B]]. Raises HeadlightError where one text was read. See `text.pairs`.
+        """
+        sides = [own.second for own in (self.tokens, self.key_tokens)]
+        if None in sides:
+            raise HeadlightError("One text was read here, and no pair: it has no second segment.")
+        queries, keys = (segment_rows(own.second or 0, len(own)) for own in (self.tokens, self.key_tokens))
+        return segment_shares(self.pattern(layer, head), queries, keys)
 
     def pattern_row(self, layer: int, head: int, query: int) -> Array:
         """One row of a pattern, [key], computed without the others; sums to 1."""

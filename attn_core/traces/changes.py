@@ -66,13 +66,18 @@ class Donor:
     ids: tuple[int, ...] | None = None  # where it read token ids, and no text
     target_ids: tuple[int, ...] | None = None
     wrapped: bool = False  # a model of somebody's own, which no name loads
+    second: int | None = None  # of a pair: where its second segment begins …
+    second_text: str = ""  # … and its text
 
     def __str__(self) -> str:
-        return f"“{shorten(self.text, 60, placeholder=' …')}”" + (f" ({self.changes})" if self.changes else "")
+        text = " + ".join(filter(None, (self.text, self.second_text)))
+        return f"“{shorten(text, 60, placeholder=' …')}”" + (f" ({self.changes})" if self.changes else "")
 
     def as_python(self) -> str:
         """The call of `attn_core.trace` that makes it."""
-        text = self.text if self.ids is None else list(self.ids)
+        text: Any = self.text if self.ids is None else list(self.ids)
+        if self.second is not None:
+            text = (text, self.second_text) if self.ids is None else (text[: self.second], text[self.second :])
         target = "" if self.target is None else f", target={self._target!r}"
         model = model_in_python(self.model_name, self.wrapped)
         return f"ac.trace({model}, {text!r}{target}{self.changes.as_python()})"

@@ -51,6 +51,10 @@ class NamedStreamReaders:
         """The attention pattern of a head, [query, key]; every row sums to 1."""
         return self.stream(stream).pattern(layer, head)
 
+    def segment_shares(self, layer: int, head: int, *, stream: str | None = None) -> Array:
+        """Of a pair: the shares of attention from each segment to each, [[A→A, A→B], [B→A, B→B]]."""
+        return self.stream(stream).segment_shares(layer, head)
+
     def pattern_row(self, layer: int, head: int, query: int, *, stream: str | None = None) -> Array:
         """One row of a pattern, [key], computed without the others; sums to 1."""
         return self.stream(stream).pattern_row(layer, head, query)

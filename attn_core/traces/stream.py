@@ -45,7 +45,7 @@ class StreamTrace(DeltaReaders):
     changes: Changes = Changes()  # what was done to the whole pass, in this stream or another
 
     def __repr__(self) -> str:
-        said = shorten(self.tokens.text, 60, placeholder=" …")
+        said = shorten(self.tokens.said, 60, placeholder=" …")
         changed = f"; changed: {self.changes}" if self.changes else ""
         return f"<Stream {self.name!r} of {said!r} in {self.model_name}: {self.n_layers} layers{changed}>"
 

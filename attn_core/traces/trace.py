@@ -56,7 +56,7 @@ class Trace(NamedStreamReaders):
 
     def __repr__(self) -> str:
         sizes = (f"{own.n_layers} × {own.n_heads} {name} heads" for name, own in self._streams.items())
-        said = shorten(self._streams[self.streams[0]].tokens.text, 60, placeholder=" …")
+        said = shorten(self._streams[self.streams[0]].tokens.said, 60, placeholder=" …")
         changed = f"; changed: {self.changes}" if self.changes else ""
         read = {id(own): own for stream in self._streams.values() for own in (stream.tokens, stream.key_tokens)}
         cut = "".join(f"; cut after {own.cut_after}: {own.left_out}" for own in read.values() if own.is_cut)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.heads.sink import sink_keys, without_sink
+from attn_core.text.pairs import Segments
 from attn_core.text.tokens import Tokens
 from attn_core.text.whole_words import units
 
@@ -31,7 +32,7 @@ class Arrangement:
 
     `places[i]` are the token positions of row and column i; `labels`, `special` and `words` describe them. `sink` is
     bool [key] over tokens, and `hides_sink` says whether those keys were taken out. `columns` is set where there are
-    more keys than words: "no word".
+    more keys than words: "no word". Of a pair `second` is the row and column where the second segment begins.
     """
 
     places: list[list[int]]
@@ -41,6 +42,7 @@ class Arrangement:
     sink: Bools
     hides_sink: bool
     columns: Arrangement | None = None
+    second: int | None = None
 
     @property
     def keys(self) -> Arrangement:
@@ -60,6 +62,13 @@ class Arrangement:
             return pattern.take(rows, axis=-2).take(keys, axis=-1)
         columns = np.stack([pattern[..., place].sum(axis=-1) for place in self.keys.places], axis=-1)
         return np.stack([columns[..., place, :].mean(axis=-2) for place in self.places], axis=-2)
+
+    def segments(self, shown: Floats) -> Segments | None:
+        """Of a pair: the two segments in an arranged pattern [row, column], with the shares of attention from one to
+        the other; None where one text was read."""
+        if self.second is None or self.keys.second is None:
+            return None
+        return Segments.of(shown, self.second, self.keys.second)
 
     def may_look(self, may_look: Bools) -> Bools:
         """[query, key] → [row, column]: a word may look at another if any of its pieces may."""
@@ -82,6 +91,7 @@ def arrange(
     names = tokens.word_labels if words else tokens.labels
     kept = [(group, name) for group, name in zip(groups, names, strict=True) if not (hide_sink and sink[group].all())]
     places = [[i for i in group if not (hide_sink and sink[i])] for group, _ in kept]
+    at = tokens.second
     return Arrangement(
         places=places,
         labels=[name for _, name in kept],
@@ -90,6 +100,7 @@ def arrange(
         sink=sink,
         hides_sink=hide_sink,
         columns=columns,
+        second=None if at is None else sum(place[0] < at for place in places),
     )
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts.heatmap import heatmap
 from attn_core.figures.labels import SANS
+from attn_core.text.pairs import QUADRANTS, SEGMENTS, segment_rows, segment_shares
 from attn_core.traces.saved.changes_json import changes_to_json
 from attn_core.views.view import View
 
@@ -46,7 +47,8 @@ NARROWEST, WIDEST = 50, 400  # mm
 
 
 def csv(view: View) -> str:
-    """The shown head, one line a cell; a masked cell has no weight. The caption is the first line's last field."""
+    """The shown head, one line a cell; a masked cell has no weight. The caption is the first line's last field. Of a
+    pair each line says the segments too, "A" or "B"."""
     out = io.StringIO()
     csv_files.writer(out, lineterminator="\n").writerows(rows(view))
     return out.getvalue()
@@ -54,18 +56,22 @@ def csv(view: View) -> str:
 
 def rows(view: View) -> list[list[Any]]:
     """The lines of the CSV, the header first."""
-    lines: list[list[Any]] = [["query", "query_token", "key", "key_token", "weight", "masked", "caption"]]
+    pair = view.segments
+    of_pair = [] if pair is None else ["query_segment", "key_segment"]
+    lines: list[list[Any]] = [["query", "query_token", "key", "key_token", *of_pair, "weight", "masked", "caption"]]
     asks, answers = view.sides
     for q, k in np.ndindex(*view.pattern.shape):
         has_weight = bool(view.may_look[q, k] and np.isfinite(view.pattern[q, k]))
         where = [asks.places[q][0], asks.labels[q], answers.places[k][0], answers.labels[k]]
+        where += [] if pair is None else [SEGMENTS[q >= pair.row], SEGMENTS[k >= pair.column]]
         weight = repr(float(view.pattern[q, k])) if has_weight else ""
         lines.append([*where, weight, "no" if has_weight else "yes", view.caption() if q == k == 0 else ""])
     return lines
 
 
 def json(view: View) -> str:
-    """The shown head: labels, positions and `weights[query][key]`, null where masked."""
+    """The shown head: labels, positions and `weights[query][key]`, null where masked; of a pair also where its second
+    segment begins among the queries and keys, and the shares of attention."""
     asks, answers = view.sides
     has_weight = view.may_look & np.isfinite(view.pattern)
     content = {
@@ -79,8 +85,19 @@ def json(view: View) -> str:
             [float(weight) if may else None for weight, may in zip(row, may_look, strict=True)]
             for row, may_look in zip(view.pattern, has_weight, strict=True)
         ],
+        **_pair(view),
     }
     return json_files.dumps(content, ensure_ascii=False, indent=1)
+
+
+def _pair(view: View) -> dict[str, Any]:
+    """What a JSON file says of a pair; nothing where one text was read."""
+    if view.segments is None:
+        return {}
+    row, column, shares = view.segments
+    named = zip(sum(QUADRANTS, ()), shares.ravel(), strict=True)
+    said = {name: float(share) if np.isfinite(share) else None for name, share in named}
+    return {"second_segment": {"query": row, "key": column}, "segment_shares": said}
 
 
 def npz(view: View) -> bytes:
@@ -88,7 +105,9 @@ def npz(view: View) -> bytes:
 
     `patterns` [layer, head, query, key], `may_look` [layer, query, key], `delta_e_sizes` [layer, head, query] and,
     of a live trace, `query`, `key`, `value` [layer, head, token, d_head]; `queries` and `keys` are the labels,
-    `caption` says what it is, and `changes` what was done to the pass, as JSON (see `traces.changes`).
+    `caption` says what it is, and `changes` what was done to the pass, as JSON (see `traces.changes`). Of a pair
+    `second` is the token at which its second segment begins, and `segment_shares` [layer, head, query segment, key
+    segment] how much attention each segment pays to each.
     """
     reader, layers = view.reader, range(view.n_layers)
     arrays = {
@@ -100,6 +119,10 @@ def npz(view: View) -> bytes:
         "caption": np.array(view.caption()),
         "changes": np.array(json_files.dumps(changes_to_json(view.trace.changes))),
     }
+    if reader.tokens.second is not None:
+        arrays["second"] = np.array(reader.tokens.second)
+        sides = [segment_rows(own.second or 0, len(own)) for own in (reader.tokens, reader.key_tokens)]
+        arrays["segment_shares"] = np.stack([segment_shares(reader.patterns(layer), *sides) for layer in layers])
     if isinstance(reader, Vectors):
         for name, read in (("query", reader.query), ("key", reader.key), ("value", reader.value)):
             arrays[name] = np.stack([[read(layer, head) for head in range(reader.n_heads)] for layer in layers])
@@ -130,6 +153,7 @@ def figure(view: View) -> go.Figure:
         query_special=asks.special,
         key_special=answers.special,
         selected_query=asks.row_of(view.query),
+        segments=view.segments,
     )
 
 

@@ -13,6 +13,7 @@ from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
 from attn_core.heads.salience import salient_query_of
 from attn_core.settings import VERSION
+from attn_core.text.pairs import Segments
 from attn_core.views.arrangement import (
     MEANS,
     Arrangement,
@@ -123,8 +124,13 @@ class View:
 
     @property
     def text(self) -> str:
-        """The sentence, or both of a translation."""
-        return " → ".join(dict.fromkeys((self.reader.key_tokens.text, self.reader.tokens.text)))
+        """The sentence, both of a translation, or both of a pair."""
+        return " → ".join(dict.fromkeys((self.reader.key_tokens.said, self.reader.tokens.said)))
+
+    @cached_property
+    def segments(self) -> Segments | None:
+        """Of a pair: its two segments and the shares of attention in what is shown; None where one text was read."""
+        return self.sides[0].segments(self.pattern)
 
     def with_followed_word(self) -> View:
         """The same view with a word to follow: the chosen one or, where there is none, the most salient."""
@@ -140,6 +146,7 @@ class View:
         parts = [self.reader.model_name, "" if self.has_one_sentence else f"{self.reader.name} attention", self.name]
         parts.append(f"“{textwrap.shorten(self.text, 160, placeholder=' …')}”")
         parts.append(f"changed: {self.trace.changes}" if self.trace.changes else "")
+        parts.append("" if self.segments is None else self.segments.said)
         parts.append("whole words" if self.words else "")
         parts.append("special tokens hidden, renormalised" if self.hide_sink else "")
         parts.append(f"{'√' if self.scale == 'sqrt' else 'linear'} colour scale")
@@ -166,7 +173,8 @@ class View:
         opened = {
             "v": "1",
             "model": self.reader.model_name,
-            "text": self.text,
+            "text": self.reader.tokens.text,
+            **({"second": self.reader.tokens.second_text} if self.reader.tokens.second_text else {}),
             "layer": str(self.layer),
             "head": str(self.head),
             "query": "auto" if self.query is None else str(self.query),

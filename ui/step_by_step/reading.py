@@ -112,4 +112,4 @@ def _parts(viewed: StreamView) -> InputParts | None:
 
 def _input_parts(trace: Trace, model: ModelHandle, stream: str) -> InputParts | None:
     reader = trace.stream(stream)
-    return input_parts(model.hf, reader.tokens.ids, torch.from_numpy(reader.embedding(0)))
+    return input_parts(model.hf, reader.tokens.ids, torch.from_numpy(reader.embedding(0)), reader.tokens.types)

@@ -94,4 +94,4 @@ def stack_input_parts(
     table = getattr(model.get_input_embeddings(), "weight", None)  # type: ignore[operator]
     if table is None or table.dim() != 2 or max(ids) >= len(table):
         return None  # patches of an image or moments of a sound, not words
-    return input_parts_and_modules(model, ids, torch.from_numpy(embedding))
+    return input_parts_and_modules(model, ids, torch.from_numpy(embedding), stack.tokens.types)

@@ -10,10 +10,11 @@ from typing import Any, Literal
 import numpy as np
 
 from attn_core.figures import colours, labels
-from attn_core.figures.charts.heatmap_layout import Kind, axis, colours_of, frame, hatch, lay_out_axes
+from attn_core.figures.charts.heatmap_layout import Kind, axis, colours_of, frame, hatch, lay_out_axes, part
 from attn_core.figures.charts.spec import ChartSpec, validated
 from attn_core.figures.colours import Scale, Theme
 from attn_core.text.numbers import percents, signed
+from attn_core.text.pairs import Segments
 
 QueriesIn = Literal["rows", "columns"]
 
@@ -41,6 +42,7 @@ def heatmap_spec(
     measure: str | None = None,
     clickable: bool = False,
     legend: bool = True,
+    segments: Segments | None = None,
     theme: Theme = "light",
 ) -> ChartSpec:
     """A head's pattern, scores, ΔE or difference, [query, key], as a Plotly figure.
@@ -56,6 +58,7 @@ def heatmap_spec(
         Hatched, never drawn as 0.
     queries_in: "rows", as papers have it, or "columns", as the lesson has it. The picture turns, no number changes.
     selected_query: gets a frame; `marked_keys` are the words its sentence names.
+    segments: of a pair, its two segments: a line between them, across and down.
     clickable: let cells be chosen; read the answer with `clicked`. Only up to 1,600 cells.
 
     A cell's `z` is the number itself. Raises ValueError if the shapes do not fit.
@@ -86,6 +89,8 @@ def heatmap_spec(
     asks = axis(query_labels, "query (asks)", roles["query"], roles, query_special, chosen)
     answers = axis(keys, "key (answers)", roles["key"], roles, key_dim, marked_keys)
     lay_out_axes(chart, *((asks, answers) if picture.turned else (answers, asks)), title, legend)
+    if segments is not None:
+        part(chart, segments, weights.shape, roles["ink"], turned=picture.turned)
     if selected_query is not None:
         frame(chart, selected_query, len(keys), roles["query"], turned=picture.turned)
     return chart

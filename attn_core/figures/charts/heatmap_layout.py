@@ -13,6 +13,7 @@ from attn_core.figures.charts.spec import ChartSpec
 from attn_core.figures.colour_bars import ColourBar, signed_bar, weight_bar
 from attn_core.figures.colours import Scale, Theme
 from attn_core.figures.labels import MONO
+from attn_core.text.pairs import Segments
 
 Kind = Literal["weights", "signed"]
 
@@ -123,3 +124,13 @@ def frame(chart: ChartSpec, query: int, n_keys: int, colour: str, *, turned: boo
     x, y = (across, along) if turned else (along, across)
     line = {"color": colour, "width": 2}
     chart.add_shape(type="rect", x0=x[0], x1=x[1], y0=y[0], y1=y[1], line=line, fillcolor="rgba(0,0,0,0)")
+
+
+def part(chart: ChartSpec, segments: Segments, shape: tuple[int, ...], colour: str, *, turned: bool) -> None:
+    """A line between the two segments of a pair, across and down."""
+    n_query, n_key = shape
+    down, across = (segments.column, segments.row) if turned else (segments.row, segments.column)
+    tall, wide = (n_key, n_query) if turned else (n_query, n_key)
+    line = {"color": colour, "width": 1}
+    chart.add_shape(type="line", x0=-0.5, x1=wide - 0.5, y0=down - 0.5, y1=down - 0.5, line=line)
+    chart.add_shape(type="line", x0=across - 0.5, x1=across - 0.5, y0=-0.5, y1=tall - 0.5, line=line)

@@ -56,7 +56,10 @@ def _patch_from_json(said: Mapping[str, Any]) -> Patch:
         wrapped = donor.get("wrapped", False)
         if type(wrapped) is not bool:
             raise TypeError("neither wrapped nor loaded")
-        donor = Donor(model_name, text, target, changes_from_json(donor["changes"]), ids, target_ids, wrapped)
+        pair = donor.get("second"), donor.get("second_text", "")
+        if type(pair[0]) not in (int, type(None)) or not isinstance(pair[1], str):
+            raise TypeError("no pair that a patch could be from")
+        donor = Donor(model_name, text, target, changes_from_json(donor["changes"]), ids, target_ids, wrapped, *pair)
     if np.ndim(said["numbers"]) not in (1, 2):
         raise ValueError("no rows of numbers")
     return Patch.of(place, said["numbers"], donor)

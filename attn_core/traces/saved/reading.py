@@ -122,6 +122,8 @@ def _tokens(said: Any) -> Tokens:
     fits = fits and type(tokens.from_ids) is type(tokens.from_inputs) is bool
     if tokens.types is not None and (len(tokens.types) != n or any(whole(kind) < 0 for kind in tokens.types)):
         raise ValueError("no segments")
+    if text(tokens.second_text) and tokens.second is None or not 0 <= whole(tokens.second or 0) <= n:
+        raise ValueError("no pair")
     if not fits or not all(isinstance(label, str) for label in [*tokens.labels, *tokens.word_labels]):
         raise ValueError("no labels")
     if not all(isinstance(flag, bool) for flag in tokens.special) or len(tokens.word_labels) != len(

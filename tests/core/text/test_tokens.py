@@ -192,8 +192,8 @@ def test_a_very_long_text_is_cut(wordpiece):
 
 def test_the_tokenizer_is_never_given_more_than_it_needs(wordpiece, monkeypatch):
     given = []
-    tokenize = tokens._tokenize
-    monkeypatch.setattr(tokens, "_tokenize", lambda t, text, *how: given.append(len(text)) or tokenize(t, text, *how))
+    tokenize = tokens.tokenize
+    monkeypatch.setattr(tokens, "tokenize", lambda t, text, **how: given.append(len(text)) or tokenize(t, text, **how))
     t = tokens.encode(wordpiece, "blue " * 4_000_000, 512)
     assert given == [20_480]
     assert (len(t), t.dropped, t.unread) == (512, 4_096 + 2 - 512, 20_000_000 - 20_480)
