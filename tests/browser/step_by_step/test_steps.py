@@ -37,6 +37,11 @@ def test_arrow_keys_buttons_and_the_map_lead_from_step_to_step(open_page) -> Non
     shows(page, 2)
     page.get_by_role("button", name="Next step").click()
     shows(page, 3)
+    page.mouse.down()
+    page.keyboard.press("ArrowRight")
+    shows(page, 4)
+    page.mouse.up()  # on the button that the answer put in the place of the pressed one
+    shows(page, 5)
     step_button(page, 6).click()
     shows(page, 6)
     expect(step_button(page, 6)).to_be_focused()  # who goes on with the keyboard is where they were
