@@ -16,7 +16,8 @@ head = arranged_head(trace, page)
 
 with headline:
     widgets.lead(head.lead())
-    arriving = widgets.under_lead(f"{page.badges(trace, source=reading.source)}{reading.heads()} {head.why_it_rests()}")
+    badges = page.badges(trace, source=reading.source, derived=reading.derived(page, head))
+    arriving = widgets.under_lead(f"{badges}{reading.heads()} {head.why_it_rests()}")
 
 left, right = st.columns([61, 39], gap="medium")
 with left, widgets.card("overview"):

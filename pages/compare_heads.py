@@ -49,5 +49,6 @@ with numbers.matters_card():
 numbers.offer_pictures(page, panels)
 with headline:
     names = [panel.viewed.trace.model_name for panel in panels.panels]
-    badges = page.badges(models=names, also=[panel.check() for panel in panels.panels])
+    checks = [panel.check() for panel in panels.panels]
+    badges = page.badges(models=names, also=checks, derived=numbers.derived_checks(panels))
     widgets.lead(differences.headline(panels, found), f"{badges}{reading.about(panels)}")

@@ -8,6 +8,7 @@ from ui.drawing import controls, widgets
 from ui.find_heads import ablation_cards, atoms_cards, kinds_cards, search_cards
 from ui.page import open_page
 from ui.param import choice
+from ui.server import derived
 
 ASPECTS = {"paint": search_cards, "kinds": kinds_cards, "matter": ablation_cards, "atoms": atoms_cards}
 TITLES = {"paint": "Paint what you look for", "kinds": "What kind of head", "matter": "Does it matter?"}
@@ -42,4 +43,7 @@ with st.container(horizontal=True, gap="small"):
 lead, lines = aspect.draw(viewed), aspect.lines(viewed)
 page.offer_pictures(f"head {viewed.name}", viewed.word, lines=lines)
 with headline:
-    widgets.lead(lead, f"{page.badges(viewed.trace)}{viewed.n_layers * viewed.n_heads} heads of {page.entry.title}.")
+    off = aspect is ablation_cards
+    changed, checks = (ablation_cards.changed(viewed), derived.switched_off(viewed.model)) if off else ([], [])
+    badges = page.badges(viewed.trace, *changed, derived=checks)
+    widgets.lead(lead, f"{badges}{viewed.n_layers * viewed.n_heads} heads of {page.entry.title}.")

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from attn_core.traces.parity import Parity
     from attn_core.traces.reader import Readable, TraceReader
     from attn_core.traces.trace import Trace
+    from attn_core.views.derived_checks import DerivedCheck
     from ui.server.handles import ModelHandle, OneStreamHandle, TraceHandle
 
 WORDS = words.beside(__file__)
@@ -199,13 +200,15 @@ class Page:
         source: str = "live",
         models: Iterable[str] = (),
         also: Sequence[Parity] = (),
+        derived: Sequence[DerivedCheck] = (),
     ) -> str:
         """Where the numbers come from, and how far they are from the model's own, as HTML for `widgets.lead`.
 
         `traces` are all that the page shows something of, each counted once; `also`, checks of passes that were not
-        kept. How weights were kept is said of the traces' models and of further `models`.
+        kept; `derived`, of what the page computes from its traces, see `ui.server.derived`. How weights were kept is
+        said of the traces' models and of further `models`.
         """
-        return of_traces(traces, source, models, also)
+        return of_traces(traces, source, models, also, derived)
 
 
 def open_page(

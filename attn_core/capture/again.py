@@ -29,7 +29,7 @@ from attn_core.capture.patches import all_patches
 from attn_core.capture.probing.inputs import probe_inputs
 from attn_core.capture.recorder import PassRecorder
 from attn_core.capture.run import HeadKey, changes_of, check_patched, refuse_from_inputs, trace
-from attn_core.capture.running import run_stack
+from attn_core.capture.running import run_stack, run_whole
 from attn_core.errors import HeadlightError
 from attn_core.places import Place
 from attn_core.traces.changes import Changes
@@ -136,8 +136,30 @@ def _blocks(hf_model: Any, sites: Sequence[Site]) -> str | None:
     return None
 
 
+def logits_without_blocks(model: Model, vectors: Tensor) -> Tensor | None:
+    """The logits [n, word] that the model itself gives to vectors [n, d_model], as if its last block had left them.
+
+    Its own forward is run, with every block left out: the last norm, the output layer and all that lies behind are the
+    owner's. None where no block can be left out, or where no words are predicted.
+    """
+    with model.running():
+        path = _path_of(model)
+        if path is None or model.hf.get_output_embeddings() is None:
+            return None
+        whole = _copy_with_own_children(model.hf)
+        whole._modules[model.hf.base_model_prefix] = _stack_from(model, path, len(model.wiring.sites), vectors[None])
+        ids = torch.zeros(1, len(vectors), dtype=torch.long)  # which words is all the same without a block
+        logits: Tensor = run_whole(whole, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}).logits[0]
+        return logits
+
+
 def _run_from(model: Model, path: str, first: int, entering: Tensor, **inputs: Tensor) -> Any:
     """A pass whose first blocks all give `entering` [1, token, d_model] without computing anything."""
+    return run_stack(model.hf, inputs, _stack_from(model, path, first, entering))
+
+
+def _stack_from(model: Model, path: str, first: int, entering: Tensor) -> Any:
+    """The model's stack, whose first blocks all give `entering`."""
     given = entering.to(next(model.hf.parameters()))
     stack = _copy_with_own_children(model.hf.base_model)
     holder = stack
@@ -147,7 +169,7 @@ def _run_from(model: Model, path: str, first: int, entering: Tensor, **inputs: T
         block = copy.copy(holder._modules[name])  # the same block with its hooks and attributes
         block.forward = lambda *_args, **_named: given
         holder._modules[name] = block
-    return run_stack(model.hf, inputs, stack)
+    return stack
 
 
 def _copy_with_own_children(module: Any) -> Any:

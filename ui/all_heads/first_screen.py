@@ -13,16 +13,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import streamlit as st
 from markupsafe import Markup
 
+from attn_core.prediction.next_token import predicts
 from attn_core.text.numbers import whole_percent
 from attn_core.views import recorded
 from ui import words
 from ui.drawing import widgets
 from ui.page import Page
-from ui.server import loading, passes, shared
-from ui.server.handles import OneStreamHandle, RecordedHandle
+from ui.server import derived, loading, passes, shared
+from ui.server.handles import OneStreamHandle, RecordedHandle, TraceHandle
 
 if TYPE_CHECKING:
     from attn_core.heads.summary import HeadSummary
+    from attn_core.views.derived_checks import DerivedCheck
+    from ui.all_heads.head import ArrangedHead
 
 WORDS = words.beside(__file__)
 _ON_SCREEN = "first_picture_sent"
@@ -38,6 +41,14 @@ class Reading:
     source: Literal["live", "recorded"]
     trace: OneStreamHandle[Any]
     summarise: Callable[[int, int, int], HeadSummary]
+
+    def derived(self, page: Page, head: ArrangedHead) -> list[DerivedCheck]:
+        """What the page computes from the trace, checked another way; of a recording, its pattern alone."""
+        found = head.arranged()
+        if isinstance(self.trace, TraceHandle):
+            found += [derived.lens(page.model())] if predicts(self.trace.stream()) else []
+            found += derived.switched_off(page.model()) if head.is_one else []
+        return found
 
     def heads(self) -> Markup:
         """How many heads there are, as a sentence."""

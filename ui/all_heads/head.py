@@ -19,12 +19,14 @@ from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from attn_core.views import headlines
 from attn_core.views.arrangement import Arrangement, arrange, mean_may_look, mean_name, mean_pattern
+from attn_core.views.derived_checks import arranged_check, full_pattern
 from ui import words
 from ui.drawing import markup
 
 if TYPE_CHECKING:
     from attn_core.heads.measures import Bools, Floats
     from attn_core.traces.reader import TraceReader
+    from attn_core.views.derived_checks import DerivedCheck
     from ui.page import Page
     from ui.server.handles import OneStreamHandle
 
@@ -151,6 +153,18 @@ class ArrangedHead:
         """The chosen row as a sentence."""
         row = self.pattern[self.row]
         return markup.say(headlines.reading(row, self.arrangement.keys.labels, self.key_positions, self.row, self.name))
+
+    def arranged(self) -> list[DerivedCheck]:
+        """The check of what is hidden, joined or averaged; nothing where the head is shown as it is."""
+        own = self.arrangement
+        joined = any(len(place) > 1 for place in own.keys.places)
+        if not (own.hides_sink or joined or not self.is_one):
+            return []
+        full = full_pattern(self.trace, self.layer, self.head, self.mean)
+        read = (self.trace.tokens, self.trace.key_tokens)
+        return [
+            arranged_check(self.pattern, full, *read, words=joined, hidden=own.keys.sink if own.hides_sink else None)
+        ]
 
     def hint(self) -> Markup:
         """How to read the picture; the orientation turns the words too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -20,10 +21,14 @@ from ui.compare_heads.panels import Panel, PanelSet
 from ui.compare_heads.specs import SHUFFLES
 from ui.drawing import markup, widgets
 from ui.page import Page
+from ui.server import derived
 from ui.shell import save_files
 from ui.shell.folds import fold
 from ui.shell.menu import go
 from ui.stream_links import card_link, score_link
+
+if TYPE_CHECKING:
+    from attn_core.views.derived_checks import DerivedCheck
 
 WORDS = words.beside(__file__)
 
@@ -135,10 +140,20 @@ def summaries(panels: PanelSet) -> None:
                 _summary(panel, query)
 
 
+def derived_checks(panels: PanelSet) -> list[DerivedCheck]:
+    """Passes with a head switched off, in the models that have one here."""
+    return derived.switched_off(*(panel.viewed.model for panel in panels.panels if _can_be_off(panel)))
+
+
+def _can_be_off(panel: Panel) -> bool:
+    """A mean, or a head over shuffled words, cannot be switched off."""
+    return panel.spec.shows in ("head", "random")
+
+
 def _summary(panel: Panel, query: int) -> None:
-    """One panel's head in numbers; a mean, or a head over shuffled words, cannot be switched off."""
+    """One panel's head in numbers."""
     viewed = panel.viewed
-    if panel.spec.shows in ("head", "random"):
+    if _can_be_off(panel):
         found = summarise_head(viewed.reader, viewed.run, panel.layer, panel.spec.head, query)
         widgets.number_row(found.parts(), found.effect.says)
         return

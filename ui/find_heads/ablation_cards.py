@@ -17,7 +17,6 @@ from ui.drawing import canvas, controls, widgets
 from ui.find_heads import ablation
 from ui.find_heads.ablation import Heads
 from ui.find_heads.ablation_map import effect_map
-from ui.find_heads.search import Cells
 from ui.find_heads.search_cards import painted
 from ui.param import choice
 from ui.shared_params import OFF, parse_heads
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from streamlit.elements.lib.column_types import ColumnConfig
 
     from attn_core.traces.stream import StreamTrace
+    from ui.server.handles import TraceHandle
 
 WORDS = words.beside(__file__)
 REPLACEMENT = choice("fill", {name: each.title for name, each in REPLACEMENTS.items()}, label="In its place")
@@ -50,7 +50,7 @@ def _toggle(layer: int, head: int) -> None:
 def draw(viewed: StreamView) -> str:
     """All three cards; gives the headline, as HTML."""
     off, replacement, cells = switched_off(viewed), st.session_state[REPLACEMENT.name], painted(viewed)
-    after = _without(viewed, off, replacement, cells) if off else viewed.reader
+    after = [viewed.trace, *changed(viewed)][-1].stream(viewed.stream)
     change = effect(viewed.reader, after, viewed.query)
     left, right = st.columns([52, 48], gap="medium")
     with left, widgets.card("effects", WORDS.html("ablation.map.card"), _map_hint(viewed)):
@@ -78,9 +78,10 @@ def lines(viewed: StreamView) -> str:
     return snippets.without(viewed.trace, viewed.stream, off, viewed.query, replacement, painted(viewed)) if off else ""
 
 
-def _without(viewed: StreamView, off: Heads, replacement: str, cells: Cells) -> StreamTrace:
-    """The stream in a pass with something else in the place of heads."""
-    return viewed.run(**replacement_options(viewed.reader, off, replacement, cells)).stream(viewed.stream)
+def changed(viewed: StreamView) -> list[TraceHandle]:
+    """The pass in which heads are off; none where none is."""
+    off, replacement = switched_off(viewed), st.session_state[REPLACEMENT.name]
+    return [viewed.run(**replacement_options(viewed.reader, off, replacement, painted(viewed)))] if off else []
 
 
 def _map_hint(viewed: StreamView) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attn_core.models.catalogue import CATALOGUE
@@ -17,6 +17,7 @@ from ui.server import cache, loading, shared
 if TYPE_CHECKING:
     from attn_core.traces.parity import Parity
     from attn_core.traces.reader import TraceReader
+    from attn_core.views.derived_checks import DerivedCheck
     from ui.server.handles import OneStreamHandle
 
 WORDS = words.beside(__file__)
@@ -35,13 +36,17 @@ def weights(kept: str) -> str:
 
 
 def of_traces(
-    traces: Iterable[OneStreamHandle[Any]], source: str, models: Iterable[str], also: Iterable[Parity]
+    traces: Iterable[OneStreamHandle[Any]],
+    source: str,
+    models: Iterable[str],
+    also: Iterable[Parity],
+    derived: Sequence[DerivedCheck],
 ) -> str:
     """All badges of a page that shows something of these traces, each counted once; see `Page.badges`."""
     own = [*{cache.frozen(trace): trace for trace in traces}.values()]
     kept = dict.fromkeys(_kept_as(name) for name in (*(trace.model_name for trace in own), *models))
     said = "".join(weights(each) for each in kept)
-    return provenance(source) + said + parity(worst_parity([*map(parity_of, own), *also]))
+    return provenance(source) + said + parity(worst_parity([*map(parity_of, own), *also]), derived)
 
 
 def _kept_as(name: str) -> str:
@@ -61,8 +66,11 @@ def _check(trace: TraceReader) -> Parity:
     return trace.check()
 
 
-def parity(check: Parity) -> str:
-    """How far our numbers are from the model's own, as an HTML badge that opens on what was compared with what."""
+def parity(check: Parity, derived: Sequence[DerivedCheck] = ()) -> str:
+    """How far our numbers are from the model's own, as an HTML badge that opens on what was compared with what.
+
+    `derived` are checks of what the page computes from these numbers.
+    """
     errors = {"pattern": check.pattern, "delta": check.delta, "residual": check.residual}
     rows = [WORDS.html("badges.compared", name, error=_said(error)) for name, error in errors.items()]
     if check.own_pass is not None:
@@ -71,13 +79,14 @@ def parity(check: Parity) -> str:
         rows.append(WORDS.html("badges.compared", "weights", error=_said(check.own_weights)))
     if check.mean is not None:
         rows.append(WORDS.html("badges.threshold", most=scientific(check.tolerance), mean=scientific(check.mean)))
+    rows += [WORDS.html("badges.derived", one.name, error=_said(one.error)) for one in derived]
     rows.append(WORDS.html("badges.covers"))
-    found, below = markup.badge(*_verdict(check)), "".join(f"<div>{row}</div>" for row in rows)
+    found, below = markup.badge(*_verdict(check, derived)), "".join(f"<div>{row}</div>" for row in rows)
     worst = WORDS.html("badges.worst", words.how_many(check.n_traces), n=check.n_traces)
     return f'<details class="hl-checked"><summary>{found}</summary><div>{worst}{below}</div></details>'
 
 
-def _verdict(check: Parity) -> tuple[str, str]:
+def _verdict(check: Parity, derived: Sequence[DerivedCheck] = ()) -> tuple[str, str]:
     """What the badge says, and its kind; "not compared" and "not a number" are never a small error."""
     worst = check.worst
     if worst is None:
@@ -91,6 +100,9 @@ def _verdict(check: Parity) -> tuple[str, str]:
     error, names = scientific(worst), [_NAMES[name] for name in check.not_compared]
     if worst > check.tolerance:
         return WORDS.text("badges.verdict", "off", error=error), "bad"
+    wrong = [_NAMES[one.name] for one in derived if not one.ok]
+    if wrong:
+        return WORDS.text("badges.verdict", "derived", name=wrong[0]), "bad"
     if not check.ok:
         return WORDS.text("badges.verdict", "one_is_left_out", name=names[0]), ""
     left_out = "".join(WORDS.text("badges.verdict", "left_out", name=name) for name in names)

@@ -15,7 +15,7 @@ from attn_core.views.snippets import circuits as snippets
 from ui import stream, words
 from ui.drawing import controls, gallery, markup, widgets
 from ui.param import choice, whole
-from ui.server import budget
+from ui.server import budget, derived
 from ui.shell import save_files
 from ui.shell.folds import fold
 from ui.shell.progress import announced
@@ -61,7 +61,8 @@ def draw(page: Page, draw_switch: Callable[[], object]) -> None:
     with page.problems():
         asked.shares  # noqa: B018
     with headline:
-        widgets.lead(asked.headline(), f"{page.badges(viewed.trace)}{WORDS.html('page.sub', asked.top)}")
+        badges = page.badges(viewed.trace, derived=derived.of_changes(viewed.model, viewed.trace))
+        widgets.lead(asked.headline(), f"{badges}{WORDS.html('page.sub', asked.top)}")
     with widgets.card("flow", _title(asked), WORDS.html("picture.hint", asked.top)):
         drawn = FlowPicture(asked)
         _picture(drawn)

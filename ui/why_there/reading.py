@@ -12,6 +12,7 @@ from attn_core.text.numbers import scientific, signed
 from ui import stream, words
 from ui.drawing import controls, markup, widgets
 from ui.param import choice, whole
+from ui.server import derived
 from ui.shared_params import HEAD, KEY, LAYER, last_position
 from ui.shell.progress import refusal_ends_page
 from ui.stream_links import choose_word
@@ -46,7 +47,8 @@ def lead(asked: AskedScore) -> None:
     size = WORDS.text("page.size", "many" if parts.cancellation > 3 else "few", times=times)
     if asked.viewed.reader.soft_cap(asked.viewed.layer) is not None:
         size += " " + WORDS.text("page.capped", capped=signed(parts.capped))
-    widgets.lead(headline(asked), f"{asked.page.badges(asked.trace)}{badge}{escape(size)}")
+    checks = derived.of_changes(asked.viewed.model, asked.trace)
+    widgets.lead(headline(asked), f"{asked.page.badges(asked.trace, derived=checks)}{badge}{escape(size)}")
 
 
 def pickers(asked: AskedScore) -> None:

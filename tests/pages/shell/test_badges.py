@@ -8,6 +8,7 @@ from html import escape, unescape
 import pytest
 
 from attn_core.traces.parity import Comparison, Parity, worst_parity
+from attn_core.views.derived_checks import DerivedCheck
 from ui.shell import badges
 
 NAN = math.nan
@@ -83,5 +84,23 @@ def test_the_badge_says_of_how_many_passes_it_is_and_what_it_leaves_out() -> Non
     said = unescape(badges.parity(one))
     assert "Relative error of the worst row of any layer, against tensors that left the model:" in said
     assert "Up to 1 × 10⁻⁵ is green; the mean over all rows is 6 × 10⁻⁸." in said  # 6.5 to even
-    assert "is not in this check, nor are passes that a page makes to try something" in " ".join(said.split())
+    assert "Compared with nothing: differences between patterns, means and joined words" in " ".join(said.split())
+    assert "and passes that a page changes in another way than is named above." in " ".join(said.split())
     assert "of any layer of 2 passes, against" in badges.parity(worst_parity([one, one]))
+
+
+def test_the_badge_says_what_a_page_computed_and_turns_red_with_it() -> None:
+    right = [DerivedCheck("arranged", 2e-8, 1e-5), DerivedCheck("lens", 0.0, 1e-5), DerivedCheck("off", 3e-6, 1e-4)]
+    badge = unescape(badges.parity(Parity(2e-7, 3e-7, 1e-7), right))
+    assert CHECKED in badge and 'hl-badge ok"' in badge
+    assert "<b>hidden, joined or averaged 2 × 10⁻⁸</b> the opened head as it is shown" in badge
+    assert "<b>words read off layers 0</b> of a few words, against the model itself run without its layers" in badge
+    assert "<b>switched off 3 × 10⁻⁶</b> the last states of a few words without a head" in badge
+    for i, name in enumerate(("hidden, joined or averaged", "words read off layers", "switched off")):
+        for error in (1e-3, NAN):
+            wrong = [*right[:i], right[i]._replace(error=error), *right[i + 1 :]]
+            red = unescape(badges.parity(Parity(2e-7, 3e-7, 1e-7), wrong))
+            assert f'hl-badge bad">✕ {name}: another way to compute it gives something else<' in red
+    assert "<b>words read off layers not compared:</b>" in badges.parity(
+        Parity(2e-7, 3e-7, 1e-7), [DerivedCheck("lens", None, 1e-5)]
+    )

@@ -1,0 +1,231 @@
+"""What pages compute from a trace beside what it reads, each once more by a way of its own: how far the two are apart.
+
+`Trace.check` holds a trace against tensors that left the model. What a page makes of traces – hidden and joined words,
+means, words read off a layer, passes in which a head is switched off – is held here against
+
+    arranged_check       sums of the full pattern, added up anew in float64
+    lens_check           the model's own forward with its blocks left out
+    switched_off_check   the model's own attention, the head's part taken out by another module before W_O
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attn_core.errors import HeadlightError
+from attn_core.tolerances import SMALLEST
+from attn_core.traces.parity import CHANGED_PASS, TOLERANCE, worst_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from attn_core.capture.model import Model
+    from attn_core.heads.sink import Bools, Floats
+    from attn_core.text.tokens import Tokens
+    from attn_core.traces.reader import TraceReader
+    from attn_core.traces.trace import Trace
+
+    Exact = NDArray[np.float64]
+    Inputs = dict[str, Tensor]
+
+
+class DerivedCheck(NamedTuple):
+    """How far something that a page computes is from the same computed another way; None: not compared.
+
+    `most` is what the error may be.
+    """
+
+    name: str  # "arranged", "lens" or "off"
+    error: float | None
+    most: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was not compared, or is within `most`; false of NaN."""
+        return self.error is None or self.error <= self.most
+
+
+# --- Patterns as they are shown ---------------------------------------------------------------------------------------
+
+
+def arranged_check(
+    shown: Floats, pattern: Exact, queries: Tokens, keys: Tokens, *, words: bool, hidden: Bools | None
+) -> DerivedCheck:
+    """A pattern as it is shown, [row, column], against sums of the full one, [query, key], and its rows against 1.
+
+    `words`: pieces of words are joined. `hidden`: keys that were taken out, bool [key]; what asks there is out, too.
+    """
+    return DerivedCheck("arranged", _arranged_error(shown, pattern, queries, keys, words, hidden), TOLERANCE)
+
+
+def _arranged_error(
+    shown: Floats, pattern: Exact, queries: Tokens, keys: Tokens, words: bool, hidden: Bools | None
+) -> float:
+    kept = np.ones(len(keys), bool) if hidden is None else ~hidden
+    rows, columns = _members(queries, words, kept[: len(queries)]), _members(keys, words, kept)
+    rest = pattern[:, kept].sum(axis=1, keepdims=True) if hidden is not None else np.ones((len(pattern), 1))
+    whole = pattern[:, kept] / np.where(rest > SMALLEST, rest, 1)
+    ours = rows / rows.sum(axis=1, keepdims=True) @ whole @ columns[:, kept].T  # [row, query] · [query, key] · …
+    ours[(rows @ (rest <= SMALLEST) > 0)[:, 0]] = np.nan  # one that asks there has nothing left
+    if shown.shape != ours.shape or (np.isnan(shown) != np.isnan(ours)).any():
+        return float("nan")
+    sums = shown[~np.isnan(shown).any(axis=1)].sum(axis=1, dtype=np.float64)
+    apart = np.abs(shown - ours)[~np.isnan(ours)]
+    return float(max(apart.max(initial=0.0), np.abs(sums - 1).max(initial=0.0)))
+
+
+def _members(tokens: Tokens, words: bool, kept: Bools) -> Exact:
+    """Which tokens belong to which row or column, 1 or 0, [row, token]; a special token stands alone."""
+    names = [("word", word) if words and word is not None else ("token", i) for i, word in enumerate(tokens.words)]
+    of_kept = list(dict.fromkeys(name for name, stays in zip(names, kept, strict=True) if stays))
+    rows = np.zeros((len(of_kept), len(names)))
+    for token, name in enumerate(names):
+        if kept[token]:
+            rows[of_kept.index(name), token] = 1
+    return rows
+
+
+def full_pattern(reader: TraceReader, layer: int, head: int, over: str) -> Exact:
+    """A head's pattern, or the mean `over` "heads", "layers" or "all", [query, key], added up in float64."""
+    layers = [layer] if over in ("one", "heads") else [*range(reader.n_layers)]
+    heads = slice(head, head + 1) if over in ("one", "layers") else slice(None)
+    each = [reader.patterns(n)[heads].astype(np.float64) for n in layers]  # [head, query, key] each
+    total: Exact = sum(own.sum(axis=0) for own in each) / sum(len(own) for own in each)
+    return total
+
+
+# --- Words read off a layer -------------------------------------------------------------------------------------------
+
+
+def lens_check(model: Model) -> DerivedCheck:
+    """The logits that are read off every layer, of a few words, against the model's own forward without its blocks."""
+    import torch
+
+    from attn_core.capture.again import logits_without_blocks
+    from attn_core.capture.run import trace
+
+    if model.kind != "decoder":
+        return DerivedCheck("lens", None, TOLERANCE)
+    stream = trace(model, _few_words(model)["input_ids"][0].tolist()).stream()
+    vectors = np.stack([stream.embedding(layer)[-1] for layer in range(stream.n_layers + 1)])  # [layer + 1, d_model]
+    theirs = logits_without_blocks(model, torch.as_tensor(vectors))
+    error = None
+    if theirs is not None:
+        error = _row_error(torch.as_tensor(stream.read_words(stream.final_norm(vectors))), theirs)
+    return DerivedCheck("lens", error, TOLERANCE)
+
+
+# --- Passes in which something is switched off ------------------------------------------------------------------------
+
+
+def switched_off_check(model: Model) -> DerivedCheck:
+    """The last states of passes with a head switched off, against the model's own attention without the head's part.
+
+    Of a few words: one head of every layer at once, with nothing and with its mean in its place; then one of the last
+    layer, as every other way gives it: after a plain pass, beside it, in a batch of patches, and with even attention.
+    """
+    given = _few_words(model)
+    stream = "decoder" if model.kind == "encoder-decoder" else "self"
+    if "input_ids" not in given or stream not in model.wiring.final:
+        return DerivedCheck("off", None, CHANGED_PASS)
+    pairs = [*_in_every_layer(model, given, stream), *_in_the_last_layer(model, given)]
+    return DerivedCheck("off", worst_of(_row_error(*pair) for pair in pairs), CHANGED_PASS)
+
+
+def _in_every_layer(model: Model, given: Inputs, stream: str) -> Iterable[tuple[Tensor, Tensor]]:
+    """(our last states, the model's own) [query, d_model]; modules may serve several layers, so all are changed."""
+    import torch
+
+    from attn_core.capture.run import trace
+
+    sites = model.wiring.sites
+    heads = [(site.stream, site.layer, site.n_heads // 2) for site in sites]
+    for replacement, put in (("zero", torch.zeros_like), ("mean", _mean_over_queries)):
+        ours = trace(model, inputs=given, without=heads, replacement=replacement).stream(stream)
+        off = {site.output.module: partial(_with_part, site.n_heads, put) for site in sites}
+        theirs, last = _own_states(model, given, off), ours.final_embedding()
+        # T5 has no stack apart: what it gives are logits already
+        yield torch.as_tensor(last if theirs.shape == last.shape else ours.read_words(last)), theirs
+
+
+def _mean_over_queries(part: Tensor) -> Tensor:
+    return part.mean(dim=-2, keepdim=True).expand_as(part)
+
+
+def _in_the_last_layer(model: Model, given: Inputs) -> Iterable[tuple[Tensor, Tensor]]:
+    import torch
+
+    from attn_core.capture.again import trace_again
+    from attn_core.capture.batches import traces_beside
+    from attn_core.capture.patched_batches import patched_rows
+    from attn_core.capture.run import trace
+    from attn_core.places import Place
+
+    last = model.wiring.sites[-1]
+    if last.stream != "self" or [s.output.module for s in model.wiring.sites].count(last.output.module) > 1:
+        return
+    ids, head = given["input_ids"][0].tolist(), (last.layer, last.n_heads // 2)
+    plain = trace(model, ids)
+    theirs = _own_states(model, given, {last.output.module: partial(_with_part, last.n_heads, torch.zeros_like)})
+    for ours in (trace_again(model, plain, without=[head]), *_last_row(traces_beside, model, ids, [head])):
+        yield torch.as_tensor(ours.final_embedding()), theirs
+    yield patched_rows(model, plain, [{Place("head", "self", *head): "zero"}]).final[0], theirs
+
+    look = plain.may_look(last.layer)
+    even = (look / look.sum(axis=1, keepdims=True)).astype(np.float32)  # [query, key]
+    weighted = torch.as_tensor(even @ plain.value(*head))  # [query, d_head]; nothing below the layer is changed
+    put = {last.output.module: partial(_with_part, last.n_heads, lambda part: weighted.to(part).expand_as(part))}
+    ours = trace_again(model, plain, edit={head: even})
+    yield torch.as_tensor(ours.final_embedding()), _own_states(model, given, put)
+
+
+def _last_row(run: Callable[..., list[Trace]], *arguments: Any) -> list[Trace]:
+    """The changed one of several traces of one pass; none where the model's texts are not read together."""
+    try:
+        return run(*arguments)[-1:]
+    except HeadlightError:
+        return []
+
+
+def _with_part(n_heads: int, put: Callable[[Tensor], Tensor], module: nn.Module) -> nn.Module:
+    """A module that hands W_O what attention gives, with something else as the middle head's part."""
+    from torch import nn
+
+    class WithPart(nn.Module):
+        def forward(self, joined: Tensor, *arguments: Any, **named: Any) -> Any:
+            heads = joined.reshape(
+                *joined.shape[:-1], n_heads, -1
+            ).clone()  # [..., query, head·d_head] → [..., head, d_head]
+            heads[..., n_heads // 2, :] = put(heads[..., n_heads // 2, :].clone())
+            return module(heads.flatten(-2), *arguments, **named)
+
+    return WithPart()
+
+
+def _own_states(model: Model, given: Inputs, stand_ins: Mapping[str, Callable[[nn.Module], nn.Module]]) -> Tensor:
+    """The last states of the model with its family's own attention, [query, d_model]."""
+    from attn_core.capture.probing.eager_copy import eager_copy
+    from attn_core.capture.running import run_stack
+
+    with model.running():
+        states: Tensor = run_stack(eager_copy(model.hf, stand_ins), given)[0]
+    return states.reshape(-1, states.shape[-1])
+
+
+def _few_words(model: Model) -> Inputs:
+    from attn_core.capture.probing.inputs import probe_inputs
+
+    return probe_inputs(model.hf)
+
+
+def _row_error(ours: Tensor, theirs: Tensor) -> float:
+    """The worst difference of a row relative to the row's largest value; both [row, features]."""
+    from attn_core.traces.comparisons import row_errors
+
+    ours, theirs = ours.float().cpu(), theirs.float().cpu()
+    return float(row_errors((ours - theirs).abs().amax(-1, keepdim=True), theirs.abs().amax(-1, keepdim=True)).max())

@@ -1,0 +1,82 @@
+"""What a page computes from its traces: the badge says what was checked another way, and turns red with it."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+from page_driver import html, load, open_page
+from streamlit.testing.v1 import AppTest
+
+from attn_core.capture import again
+from attn_core.capture.patches import Patches
+from ui.server import shared
+
+NAMES = ("hidden, joined or averaged", "words read off layers", "switched off")
+TEXT = "a hungry tall old fox"
+
+
+def badge(page: AppTest) -> str:
+    (found,) = re.findall(r'<details class="hl-checked">.*?</details>', html(page), flags=re.S)
+    return unescape(found)
+
+
+def checked(page: AppTest) -> dict[str, str]:
+    """What the badge says was checked of what the page computes: its name, and the error as it is read."""
+    each = re.findall(r"<b>([a-z, ]+?) ([0-9].*?|not compared:)</b>", badge(page))
+    return {name: error for name, error in each if name in NAMES}
+
+
+@pytest.mark.parametrize(
+    ("page", "params", "names"),
+    [
+        ("all_heads", {"model": "minilm", "text": TEXT}, NAMES[2:]),
+        ("all_heads", {"model": "minilm", "text": TEXT, "specials": "hide", "mean": "all"}, NAMES[:1]),
+        ("all_heads", {"model": "tiny-decoder", "text": TEXT, "specials": "hide"}, NAMES),
+        ("all_heads", {"model": "tiny-decoder", "text": TEXT}, NAMES[1:]),
+        ("compare_heads", {"model": "minilm", "text": TEXT}, NAMES[2:]),
+        ("find_heads", {"model": "tiny-decoder", "text": TEXT, "find": "matter", "off": "0.3"}, NAMES[2:]),
+        ("find_heads", {"model": "tiny-decoder", "text": TEXT, "find": "kinds"}, ()),
+        ("why_there", {"model": "tiny-decoder", "text": TEXT, "off": "0.1"}, NAMES[2:]),
+        ("why_there", {"model": "tiny-decoder", "text": TEXT, "why": "flow", "off": "0.1"}, NAMES[2:]),
+        ("why_there", {"model": "tiny-decoder", "text": TEXT}, ()),
+    ],
+)
+def test_a_badge_names_what_its_page_computes(page: str, params: dict[str, str], names: tuple[str, ...]) -> None:
+    load(params["model"])
+    run = open_page(page, **params)
+    found = checked(run)
+    assert tuple(found) == names and not any(error.startswith("not") for error in found.values())
+    assert 'hl-badge ok">✓ checked:' in badge(run)
+
+
+def test_a_changed_pass_on_the_page_is_checked_too() -> None:
+    load("tiny-decoder")
+    both, one = (
+        badge(open_page("find_heads", model="tiny-decoder", text=TEXT, find="matter", off=off)) for off in ("0.3", "")
+    )
+    assert "of any layer of 2 passes" in both and "of any layer, against" in one
+
+
+@pytest.mark.parametrize("wrong", NAMES)
+def test_what_is_computed_another_way_turns_the_page_red(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    load("tiny-decoder")
+    if wrong == "hidden, joined or averaged":
+        from ui.all_heads import head
+
+        full = head.full_pattern
+        monkeypatch.setattr(head, "full_pattern", lambda *which: full(*which) * [1, 1.01, *[1] * 4])
+    elif wrong == "words read off layers":
+        right = again.logits_without_blocks
+        monkeypatch.setattr(again, "logits_without_blocks", lambda model, vectors: right(model, vectors) * 1.001)
+    else:
+        right = Patches.heads
+        monkeypatch.setattr(
+            Patches, "heads", lambda own, site: {head - 1: put for head, put in right(own, site).items()}
+        )
+    fresh = shared.SharedState()
+    fresh.models, fresh.lines = shared.STATE.models, shared.STATE.lines
+    monkeypatch.setattr(shared, "STATE", fresh)  # in which nothing has been checked
+    said = badge(open_page("all_heads", model="tiny-decoder", text=TEXT, specials="hide"))
+    assert f'hl-badge bad">✕ {wrong}: another way to compute it gives something else<' in said
