@@ -14,6 +14,9 @@ PIP = $(BIN)/pip install --disable-pip-version-check -q
 CPU_BUILD = $(shell [ "$$(uname -s)" != Linux ] || command -v nvidia-smi >/dev/null || \
 	echo --retries 1 --extra-index-url https://download.pytorch.org/whl/cpu)
 
+# What is compiled is kept, whatever the environment says: every worker, server and script of a test would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: app check docs models test test-full mutants test-judges test-network test-models test-gpu bench load siege sheet record pin pin-images audit lock clean
 
 app: $(VENV)/installed
@@ -38,8 +41,8 @@ docs: $(DOCS)/installed
 test: $(VENV)/installed-dev
 	@mkdir -p $(REPORTS)
 	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM OMP_NUM_THREADS=1 && \
-	$(BIN)/pytest -n 2 --dist loadscope -m "not browser and not full and not network and not models and not gpu" --junitxml=$(REPORTS)/core.xml && \
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "browser and not full and not network and not models" --junitxml=$(REPORTS)/browser.xml
+	$(BIN)/pytest -n 2 --dist loadscope -m "not browser and not full and not network and not models and not gpu" --ignore=tests/browser --junitxml=$(REPORTS)/core.xml && \
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "browser and not full and not network and not models" tests/browser --junitxml=$(REPORTS)/browser.xml
 
 # Needs Firefox and WebKit beside Chromium; on Debian: apt-get install firefox-esr webkit2gtk-driver xvfb nginx-light.
 # Tests of an engine that is missing fail and name its package.
