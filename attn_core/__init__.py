@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from attn_core.models.loading import load
     from attn_core.parameters.count import count_parameters
     from attn_core.places import at
+    from attn_core.study.run import run_study
     from attn_core.traces.parity import Parity, worst_parity
     from attn_core.traces.trace import Trace
     from attn_core.views.notebook import show
@@ -55,6 +56,7 @@ _MODULES = {  # public name → the module that defines it, imported when the na
     "open_trace": "capture.opened",
     "patching": "circuits.patching.activation",
     "path_patching": "circuits.patching.path",
+    "run_study": "study.run",
     "show": "views.notebook",
     "trace": "capture.run",
     "trace_many": "capture.batches",
@@ -85,6 +87,7 @@ __all__ = [
     "open_trace",
     "patching",
     "path_patching",
+    "run_study",
     "show",
     "trace",
     "trace_many",

@@ -3,6 +3,7 @@
 headlight "a fluffy blue creature" --head 0.3 --out view.html
 cat sentences.txt | headlight --out heads/view.csv        # one file a line: heads/view-1.csv, …
 cat sentences.txt | headlight > heads.csv                 # one table, with the number of each line
+headlight study sentences.txt --out heads.csv             # every head over many sentences, see study/command.py
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attn_core.errors import HeadlightError
+from attn_core.study import command
 
 FORMATS = "html, png, svg, pdf, csv, json, npz"
 PICTURES = ("png", "svg", "pdf")
@@ -38,8 +40,8 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="headlight",
         description="Write what one attention head sees: a page that works offline, a picture, or the numbers.",
-        epilog="Exit status: 0 done, 1 something could not be done (one line says what and why), 2 wrong usage, "
-        "130 interrupted.",
+        epilog="“headlight study --help” is about many sentences. Exit status: 0 done, 1 something could not be done "
+        "(one line says what and why), 2 wrong usage, 130 interrupted.",
     )
     made.add_argument("sentence", nargs="?", help="the sentence; left out or “-”: one sentence a line from stdin")
     made.add_argument("--model", default="minilm", help="a catalogue name, a folder, or a hub id (default: minilm)")
@@ -63,8 +65,11 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks; gives the exit status."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        return _main(arguments)
+        if len(words) > 1 and words[0] == "study":
+            return command.main(words[1:])
+        return _main(words)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # whoever read the table has read enough
@@ -72,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _main(arguments: Sequence[str] | None) -> int:
+def _main(arguments: Sequence[str]) -> int:
     line = parser()
     asked = line.parse_args(arguments)
     _refuse_what_does_not_apply(line, asked)

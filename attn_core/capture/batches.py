@@ -79,20 +79,25 @@ def _traces(model: Model, texts: Iterator[Any], batch: int, keep: Keep) -> Itera
         warn_of_cuts({str(n): (own, own) for n, own in enumerate(whole)})
         found: dict[int, Trace] = {}
         order = sorted(range(len(window)), key=lambda i: len(whole[i].ids))
-        for chosen in _of_similar_length(order, [len(own.ids) for own in whole], batch):
+        for chosen in of_similar_length(order, [len(own.ids) for own in whole], batch):
             found |= dict(zip(chosen, _one_pass(model, [whole[i] for i in chosen], keep), strict=True))
         yield from (found.pop(i) for i in range(len(window)))
 
 
-def _of_similar_length(order: Sequence[int], lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+def of_similar_length(
+    order: Sequence[int], lengths: Sequence[int], most: int, most_tokens: int | None = None
+) -> Iterator[list[int]]:
     """Sentences, the shortest first, in groups that share a pass: at most so many, and none much longer than another.
 
-    >>> list(_of_similar_length([0, 1, 2, 3], [5, 30, 40, 512], 32))
+    With `most_tokens` a group of several has at most so many, pads included.
+
+    >>> list(of_similar_length([0, 1, 2, 3], [5, 30, 40, 512], 32))
     [[0, 1], [2], [3]]
     """
     group: list[int] = []
     for i in order:
-        if group and (len(group) == most or lengths[i] > max(SHORT, SIMILAR * lengths[group[0]])):
+        too_large = most_tokens is not None and (len(group) + 1) * lengths[i] > most_tokens
+        if group and (len(group) == most or too_large or lengths[i] > max(SHORT, SIMILAR * lengths[group[0]])):
             yield group
             group = []
         group.append(i)

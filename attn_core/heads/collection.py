@@ -85,10 +85,11 @@ def collect(
 ) -> pd.DataFrame | Path:
     """A long table (sentence, stream, layer, head, measure, value) over traces, or with `path` a Parquet file of it.
 
-    `what` names measures (`quantities.QUANTITIES`: those of `heads.measures`, "delta_size", and the share of the weight
-    that follows each rule of `heads.rules`), or holds functions of (stream, layer); `stream` keeps one stream of each
-    trace. "sentence" counts the traces from 0. A file is written as the traces come, and is there under its name when
-    the last one is in it; then its path is returned. A measure that means nothing somewhere has no row there.
+    `what` names measures (`quantities.QUANTITIES`: those of `heads.measures`, "delta_share", "delta_size", and the
+    share of the weight that follows each rule of `heads.rules`), or holds functions of (stream, layer); `stream` keeps
+    one stream of each trace. "sentence" counts the traces from 0. A file is written as the traces come, and is there
+    under its name when the last one is in it; then its path is returned. A measure that means nothing somewhere has no
+    row there.
 
     Raises ValueError for a measure that is unknown, and HeadlightError where pyarrow is missing, which writes files.
     """

@@ -92,6 +92,12 @@ def _delta_size(reading: StreamReading, layer: int) -> Floats | None:
     return reading.mean(reading.stream.delta_e_sizes(layer))
 
 
+def _delta_share(reading: StreamReading, layer: int) -> Floats | None:
+    sizes = np.asarray(reading.stream.delta_e_sizes(layer), dtype=float)  # [head, query]
+    whole = sizes.sum(axis=0)  # [query]
+    return reading.mean(np.divide(sizes, whole, out=np.full_like(sizes, np.nan), where=whole > 0))
+
+
 def part_of_rule(kind: str, part: str, reading: StreamReading, layer: int) -> Floats | None:
     """A field or property of the `RuleScore` of a kind, [head]."""
     score = reading.score(layer, kind)
@@ -107,6 +113,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     own.name: own
     for own in (
         *(Quantity(name, partial(_measured, name)) for name in MEASURES),
+        Quantity("delta_share", _delta_share),  # of its layer's heads, see `summary.delta_shares`
         Quantity("delta_size", _delta_size),  # ‖ΔE‖, the size of what a head adds to a word
         *(Quantity(name, partial(part_of_rule, name, "share")) for name in KINDS),
     )

@@ -61,7 +61,7 @@ def repeated_random_tokens(words: Sequence[int], seed: int, length: int = LENGTH
 def traces_of(model: Model, texts: Sequence[Any], seeds: Sequence[int], run: Callable[..., Trace]) -> Iterable[Trace]:
     """The sentences first, then the repeated random tokens, special tokens around them as the model expects."""
     for text in texts:
-        source, options = _written(model, text)
+        source, options = text_and_target(model, text)
         yield run(model, source, **options)
     words = ordinary_words(model.tokenizer)
     for seed in seeds:
@@ -73,7 +73,7 @@ def traces_of(model: Model, texts: Sequence[Any], seeds: Sequence[int], run: Cal
             yield run(model, _framed(model, tokens))
 
 
-def _written(model: Model, text: str | tuple[str, str]) -> tuple[str, dict[str, Any]]:
+def text_and_target(model: Model, text: str | tuple[str, str]) -> tuple[str, dict[str, Any]]:
     """A text as it is read, and as options of a pass what is written for it: an encoder-decoder's own translation,
     unless the text comes with one."""
     if not isinstance(text, str):

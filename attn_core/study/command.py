@@ -1,0 +1,127 @@
+"""The command line of a study: a file of sentences in, a table of every head out.
+
+headlight study texts.csv --column sentence --out heads.csv
+headlight study texts.parquet --shard 2/8 --out part-2.parquet      # one of eight, on each of eight machines
+headlight study --merge part-*.parquet --out heads.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from attn_core.errors import HeadlightError
+from attn_core.study.texts import KINDS, Columns
+
+Say = Callable[[str], None]
+OFTEN = 5.0  # seconds between two lines of progress
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be said on the command line of a study."""
+    made = argparse.ArgumentParser(
+        prog="headlight study",
+        description="Measure every head over many sentences: means with 95 % intervals.",
+        epilog="A study that was stopped goes on from its .parquet file when the same command is given again.",
+    )
+    made.add_argument("texts", nargs="?", type=Path, help=f"a file of sentences ({', '.join(KINDS)}), or a folder")
+    made.add_argument("--model", default="minilm", help="a catalogue name, a folder, or a hub id (default: minilm)")
+    made.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help=".parquet: sums that can be merged; .csv: the table"
+    )
+    made.add_argument("--column", default="", help="where the sentences are (default: text, sentence, or the first)")
+    made.add_argument("--target-column", default="", help="where their translations are, for encoder-decoder models")
+    made.add_argument("--group-column", default="", help="where their groups are")
+    made.add_argument("--labels-column", default="", help="where a label for each of their words is")
+    made.add_argument("--measures", help="names with commas between them (default: all)")
+    made.add_argument(
+        "--rule", action="append", default=[], metavar="RULE", help='"it = he she it -> label:NOUN, nearest before"'
+    )
+    made.add_argument("--compare", nargs=2, metavar="GROUP", help="with .csv: two groups, difference, interval, p, q")
+    made.add_argument("--shard", type=_shard, default=(0, 1), metavar="K/N", help="part K of N, counted from 0")
+    made.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    made.add_argument("--merge", nargs="+", type=Path, metavar="FILE", help="put shards together; reads no model")
+    made.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    return made
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line of a study asks; gives the exit status."""
+    line = parser()
+    asked = line.parse_args(arguments)
+    if (asked.texts is None) == (asked.merge is None):
+        line.error("give a file of sentences, or --merge with results")
+    if asked.out.suffix not in (".parquet", ".csv"):
+        line.error(f"--out must end with .parquet or .csv, not {asked.out.suffix or asked.out.name}")
+    if asked.compare and asked.out.suffix != ".csv":
+        line.error("--compare writes a table: --out must end with .csv")
+    try:
+        _write(asked, (lambda said: None) if asked.quiet else _say)
+    except (HeadlightError, ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyError as error:
+        print(f"There is no group {error}.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _write(asked: argparse.Namespace, say: Say) -> None:
+    from attn_core.study.merging import merge
+    from attn_core.study.run import run_study
+    from attn_core.study.texts import read
+
+    is_table = asked.out.suffix == ".csv"
+    if asked.merge:
+        result = merge(asked.merge)
+    else:
+        columns = Columns(asked.column, asked.target_column, asked.group_column, asked.labels_column)
+        result = run_study(
+            asked.model,
+            read(asked.texts, columns),
+            measures=asked.measures.split(",") if asked.measures else None,
+            rules=asked.rule,
+            shard=asked.shard,
+            seed=asked.seed,
+            path=None if is_table else asked.out,
+            progress=_progress(say),
+        )
+    if asked.compare:
+        result.compare(*asked.compare).to_csv(asked.out, index=False)
+    elif is_table:
+        result.frame().to_csv(asked.out, index=False)
+    elif asked.merge:
+        result.save(asked.out)
+    counts = f"{result.unread} without one, {result.duplicates} said twice, {result.cut} cut"
+    say(f"Wrote {asked.out}: {result.n:,} sentences ({counts}).")
+
+
+def _progress(say: Say) -> Callable[[int, int], None]:
+    """Says how far the study is, and how long it still takes."""
+    begun: list[tuple[float, int]] = []  # when and where this run began; one from a file begins in its middle
+    said = time.monotonic()
+
+    def progress(done: int, rows: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        begun[:] = begun or [(now, done)]
+        if now - said >= OFTEN and done > begun[0][1]:
+            left = (now - begun[0][0]) * (rows - done) / (done - begun[0][1])
+            say(f"  {done:,} of {rows:,} sentences, about {left:.0f} s more")
+            said = now
+
+    return progress
+
+
+def _shard(word: str) -> tuple[int, int]:
+    number, slash, of = word.partition("/")
+    if not slash or not number.isdecimal() or not of.isdecimal() or int(number) >= int(of):
+        raise argparse.ArgumentTypeError(f"{word!r} is no shard; write K/N, counted from 0: 0/4, 1/4, 2/4, 3/4")
+    return int(number), int(of)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,157 @@
+"""Sentences from files of every kind, and the command line that reads them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import attn_core as ac
+from attn_core.__main__ import main
+from attn_core.study import open_study
+from attn_core.study.run import run_study
+from attn_core.study.texts import MOST_COLUMNS, Columns, Sentence, read, table
+
+SAID = ["the creature ate, and slept", "", 'the "old" tower fell']
+ROWS = pd.DataFrame({"id": [1, 2, 3], "sentence": SAID, "kind": ["a", "b", "a"], "tags": ["D N", "", "D A N V"]})
+
+
+def written(folder: Path, kind: str) -> Path:
+    path = folder / f"texts.{kind}"
+    match kind:
+        case "txt":
+            path.write_text("\n".join(SAID) + "\n")
+        case "csv" | "tsv":
+            ROWS.to_csv(path, index=False, sep="\t" if kind == "tsv" else ",")
+        case "jsonl":
+            ROWS.to_json(path, orient="records", lines=True)
+        case "parquet":
+            ROWS.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["txt", "csv", "tsv", "jsonl", "parquet"])
+def test_a_file_of_every_kind_gives_its_sentences_row_by_row(kind: str, tmp_path: Path) -> None:
+    path = written(tmp_path, kind)
+    assert [own.text for own in read(path)] == SAID  # the column "sentence" is found by its name
+    if kind != "txt":
+        found = read(path, Columns("sentence", group="kind", labels="tags"))
+        assert found[0] == Sentence(SAID[0], "a", ("D", "N")) and found[1].labels == ()
+        with pytest.raises(ac.HeadlightError, match="no column 'words'; there are id, sentence, kind, tags"):
+            read(path, Columns("words"))
+
+
+def test_pairs_other_separators_and_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("source;target\nthe cat;le chat\na;\n")
+    assert [own.text for own in read(tmp_path / "a.csv", Columns(target="target"))] == [
+        ("the cat", "le chat"),
+        ("a", ""),
+    ]
+    (tmp_path / "b.jsonl").write_text('"a plain line"\n\n{"source": null}\n{"source": "x", "more": [1, 2]}\n')
+    assert table((tmp_path / "b.jsonl").read_bytes(), "jsonl") == {
+        "text": ["a plain line", "", ""],
+        "source": ["", "", "x"],
+        "more": ["", "", "1 2"],
+    }
+    (tmp_path / "notes.md").write_text("no sentences")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "2.txt").write_text("second")
+    (folder / "1.csv").write_text("\ufefftext\nfirst\n")
+    assert [own.text for own in read(folder)] == ["first", "second"]
+    assert len(table("\n".join("abc").encode(), "txt", most=2)["text"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "problem"),
+    [
+        (b"{", "jsonl", "This is no JSONL file: line 1 is no JSON."),
+        (b"[" * 100_000, "jsonl", "This is no JSONL file"),
+        (b"," * MOST_COLUMNS, "csv", "more than 100 columns"),
+        (b'a\n"' + b"x" * 200_000, "csv", "This is no CSV file: field larger than"),
+        (json.dumps({str(i): i for i in range(101)}).encode(), "jsonl", "more than 100 columns"),
+        (b"PAR1", "parquet", "This is no Parquet file"),
+        (b"", "pdf", "ends with one of txt, csv, tsv, jsonl, parquet"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(data: bytes, kind: str, problem: str) -> None:
+    with pytest.raises(ac.HeadlightError, match=problem):
+        table(data, kind)
+
+
+def test_a_file_without_sentences_or_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("")
+    with pytest.raises(ac.HeadlightError, match="holds no sentence"):
+        read(tmp_path / "x.csv")
+    with pytest.raises(ac.HeadlightError, match="cannot be read: No such file"):
+        read(tmp_path / "y.csv")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ac.HeadlightError, match="holds no file of sentences"):
+        read(tmp_path / "empty")
+
+
+# --- The command line -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sentences(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("texts") / "texts.parquet"
+    texts = [f"the {a} creature {v}" for a in ("blue", "old", "red") for v in ("ate", "slept", "fell", "saw")] * 2
+    pd.DataFrame({"id": range(24), "words": texts, "half": ["a", "b"] * 12}).to_parquet(path)
+    return path
+
+
+def test_shards_on_the_command_line_merge_to_what_the_library_gives(
+    sentences: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [
+        "--model",
+        "tiny-decoder",
+        "--column",
+        "words",
+        "--measures",
+        "entropy,sink",
+        "--rule",
+        "n = ate -> creature",
+    ]
+    parts = [str(tmp_path / f"part-{number}.parquet") for number in range(2)]
+    for number, part in enumerate(parts):
+        assert main(["study", str(sentences), *options, "--shard", f"{number}/2", "--out", part]) == 0
+    assert main(["study", "--merge", *reversed(parts), "--out", str(tmp_path / "all.csv")]) == 0
+    assert "24 sentences (0 without one, 12 said twice, 0 cut)" in capsys.readouterr().err
+    assert main(["study", "--merge", *parts, "--out", str(tmp_path / "all.parquet"), "--quiet"]) == 0
+    texts = [own.text for own in read(sentences, Columns("words"))]
+    expected = run_study("tiny-decoder", texts, measures=["entropy", "sink"], rules=["n = ate -> creature"]).frame()
+    found = pd.read_csv(tmp_path / "all.csv")
+    assert list(found) == ["stream", "layer", "head", "measure", "n", "mean", "low", "high"]
+    pd.testing.assert_frame_equal(found, expected, check_exact=False, rtol=0, atol=1e-6, check_dtype=False)
+    kept = open_study(tmp_path / "all.parquet").frame()
+    assert kept.to_csv(index=False) == (tmp_path / "all.csv").read_text()
+
+
+def test_two_groups_on_the_command_line(sentences: Path, tmp_path: Path) -> None:
+    out = tmp_path / "differences.csv"
+    options = ["--model", "tiny-decoder", "--column", "words", "--group-column", "half", "--measures", "entropy"]
+    assert main(["study", str(sentences), *options, "--compare", "a", "b", "--out", str(out), "--quiet"]) == 0
+    assert {"difference", "low", "high", "p", "q"} <= {*pd.read_csv(out)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--out", "x.csv"], 2, "give a file of sentences, or --merge"),
+        (["texts.csv", "--out", "x.png"], 2, "must end with .parquet or .csv"),
+        (["texts.csv", "--shard", "2/2", "--out", "x.csv"], 2, "is no shard; write K/N"),
+        (["texts.csv", "--compare", "a", "b", "--out", "x.parquet"], 2, "--compare writes a table"),
+        (["missing.csv", "--out", "x.csv"], 1, "cannot be read"),
+        (["--merge", "missing.parquet", "--out", "x.csv"], 1, "There is no file missing.parquet"),
+    ],
+)
+def test_wrong_usage_is_said(arguments: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        ended = main(["study", *arguments])
+    except SystemExit as error:
+        ended = int(str(error.code))
+    assert ended == status and said in capsys.readouterr().err
