@@ -159,11 +159,11 @@ def iter_study(
 def read_batch(model: Model, texts: Sequence[Text]) -> Iterator[Trace]:
     """The traces of some sentences, which share a pass where they can; a translator's own translation is read."""
     if model.kind != "encoder-decoder":
-        yield from trace_many(model, texts, batch=len(texts))
+        yield from trace_many(model, texts, batch=len(texts), keep="small")
         return
     for text in texts:
         source, options = text_and_target(model, text)
-        yield from trace_many(model, [(source, options["target"])])
+        yield from trace_many(model, [(source, options["target"])], keep="small")
 
 
 class _Reader:
