@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui.all_heads import film, first_screen, head_charts, next_token, overview, token_row, writing
+from ui.all_heads import film, first_screen, head_charts, next_token, overview, own_head, token_row, writing
 from ui.all_heads.head import arranged_head
 from ui.drawing import canvas, widgets
 from ui.page import open_page
@@ -40,6 +40,7 @@ head_charts.offer(page, head)
 
 if reading.source == "live":
     next_token.card(page, trace)
+    own_head.card(page, trace)
 else:
     with arriving:
         first_screen.fetch_model(page.model_name)

@@ -135,6 +135,7 @@ class Page:
                 known_words.explain_marks(loaded.name, [*tokens.labels, *written])
                 known_words.explain_language(self.entry, tokens)
                 known_words.explain_doubled(tokens)
+                known_words.explain_head(loaded.head_left_aside)
         return result
 
     def problems(self) -> AbstractContextManager[None]:

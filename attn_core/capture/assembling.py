@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from attn_core.capture.model import Model, checksum, keep_for_a_while
+from attn_core.capture.own_head.reader import reader_of
 from attn_core.capture.recorder import PassRecorder, layer_of
 from attn_core.errors import HeadlightError
 from attn_core.precision import through
@@ -18,7 +19,7 @@ from attn_core.text import tokens
 from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import Changes
 from attn_core.traces.layer import Layer, LazyLayers, frozen
-from attn_core.traces.source import Source, Vocabulary
+from attn_core.traces.source import HeadReader, Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 from attn_core.traces.wiring import Tap, changed_weights
@@ -77,7 +78,7 @@ def source_of(model: Model) -> Source:
     name, reload = model.name, model.reload
     kept: Callable[[], Any] = weakref.ref(model.hf) if reload is not None else partial(getattr, model, "hf")
     tokenizer, rule, family = model.tokenizer, model.wiring.logits, model.family
-    knows_no_words = model.reads_other
+    knows_no_words, writes_another = model.reads_other, bool(model.hf.config.is_encoder_decoder)
     unembedding, checksums = model.unembedding, model.checksums
 
     def module() -> Any:
@@ -88,6 +89,9 @@ def source_of(model: Model) -> Source:
             kept = weakref.ref(hf)
         return hf
 
+    def word(i: int) -> str:
+        return tokens.from_ids(tokenizer, [i], target=writes_another).labels[0]
+
     def vocabulary() -> Vocabulary:
         hf = module()
         if knows_no_words:
@@ -96,9 +100,7 @@ def source_of(model: Model) -> Source:
         matrix = (head if head is not None else hf.get_input_embeddings()).weight.detach()
         if matrix.shape[1] != hf.config.get_text_config(decoder=True).hidden_size:
             raise HeadlightError(f"The words of {family} models are vectors of a space of their own, not of that of E.")
-        kind = "unembedding" if head is not None else "input embedding"
-        target = bool(hf.config.is_encoder_decoder)
-        return Vocabulary(matrix, kind, lambda i: tokens.from_ids(tokenizer, [i], target=target).labels[0])
+        return Vocabulary(matrix, "unembedding" if head is not None else "input embedding", word)
 
     def logits(final: Tensor) -> Tensor:
         hf = module()
@@ -114,5 +116,26 @@ def source_of(model: Model) -> Source:
         if name in checksums and checksum(module().get_submodule(name)) != checksums[name]:
             raise changed_weights()
 
-    own = model.wiring.own_pass, model.wiring.own_weights
-    return Source(module, vocabulary, logits, *own, wrapped=reload is None, require_unchanged=require_unchanged)
+    own_head, left_aside = model.wiring.own_head, model.head_left_aside
+
+    def head() -> HeadReader:
+        if own_head is None:
+            why = (
+                f"its head, {left_aside}, was left aside"
+                if left_aside
+                else f"{family} models like it have no such head"
+            )
+            raise HeadlightError(f"{name} names no labels: {why}.")
+        return reader_of(module, own_head, require_unchanged)
+
+    return Source(
+        module,
+        vocabulary,
+        logits,
+        word,
+        head,
+        model.wiring.own_pass,
+        model.wiring.own_weights,
+        wrapped=reload is None,
+        require_unchanged=require_unchanged,
+    )

@@ -91,6 +91,14 @@ class Model:
         """How many numbers it learnt, tied weights counted once."""
         return sum(p.numel() for p in self.hf.parameters())
 
+    @property
+    def head_left_aside(self) -> str:
+        """The class with a head that its config.json names, where that head cannot be read; "" where there is none."""
+        named = [name for name in getattr(self.hf.config, "architectures", None) or () if "For" in name]
+        if not named or self.wiring.own_head is not None or self.wiring.logits is not None:
+            return ""
+        return str(named[0])
+
     @cached_property
     def reader(self) -> TextReader:
         """How this model's texts become tokens."""

@@ -7,7 +7,7 @@ missing are an error, because the library would fill them with noise, and every 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from attn_core.models.hub import Progress
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}  # never another file, never somebody's code
 # Weights that no reader of a trace looks at, and that checkpoints of another head leave out.
 _NOT_LOOKED_AT = ("pooler",)
+# Heads that name labels or words of their own, as the library calls its classes with them.
+_NAMING = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering", "ForMaskedLM")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab*", "*.model", "*.vocab", "*.tiktoken", "tekken.json", "merges.txt")
 # Larger ones are mistakes or traps: modules are built one by one, and each layer has dozens.
 _LAYERS = ("num_hidden_layers", "n_layer", "encoder_layers", "decoder_layers", "num_layers", "num_decoder_layers")
@@ -104,12 +106,13 @@ def _no_tokenizer(called: str) -> str:
 
 def _weights(folder: Path, called: str, config: Any, dtype: str) -> Any:
     from safetensors import SafetensorError
+    from transformers import AutoModel
 
     from attn_core.capture.running import use_ours_always
     from attn_core.precision import number_type
 
-    try:
-        model, report = _auto_class(config).from_pretrained(
+    def read(auto_class: Any) -> tuple[Any, dict[str, Any]]:
+        found: tuple[Any, dict[str, Any]] = auto_class.from_pretrained(
             folder,
             config=config,
             dtype=number_type(dtype),
@@ -117,6 +120,12 @@ def _weights(folder: Path, called: str, config: Any, dtype: str) -> Any:
             output_loading_info=True,
             **_LOCAL,
         )
+        return found
+
+    try:
+        model, report = read(_auto_class(config))
+        if _lacks_its_head(model, report):
+            model, report = read(AutoModel)
     except SafetensorError as error:
         raise DamagedModel(f"The weights of {called} are cut or damaged ({_first_line(error)}).") from error
     except RuntimeError as error:  # sizes that do not fit the configuration
@@ -130,10 +139,14 @@ def _weights(folder: Path, called: str, config: Any, dtype: str) -> Any:
 
 
 def _auto_class(config: Any) -> Any:
-    """The library's auto class for a checkpoint: with its head where that predicts words, plain where it does not."""
+    """The library's auto class for a checkpoint: with the head that its config.json names, where that predicts words,
+    names labels or answers questions; plain where it does none of these."""
     from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForSpeechSeq2Seq
     from transformers.models.auto import modeling_auto as auto
 
+    for auto_class, classes in _classes_with_labels():
+        if classes.get(config.model_type) in (config.architectures or ()) and not config.is_encoder_decoder:
+            return auto_class
     auto_classes = (
         (AutoModelForSeq2SeqLM, auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES),
         (AutoModelForSpeechSeq2Seq, auto.MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES),
@@ -146,6 +159,29 @@ def _auto_class(config: Any) -> Any:
         if not config.architectures and name and config.model_type not in auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES:
             return auto_class
     return AutoModel
+
+
+def _classes_with_labels() -> tuple[tuple[Any, Mapping[str, str]], ...]:
+    import transformers as tf
+    from transformers.models.auto import modeling_auto as auto
+
+    return (
+        (tf.AutoModelForSequenceClassification, auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES),
+        (tf.AutoModelForTokenClassification, auto.MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING_NAMES),
+        (tf.AutoModelForQuestionAnswering, auto.MODEL_FOR_QUESTION_ANSWERING_MAPPING_NAMES),
+        (tf.AutoModelForMaskedLM, auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES),
+    )
+
+
+def _lacks_its_head(model: Any, report: dict[str, Any]) -> bool:
+    """Whether weights of a head are missing that says words of a [MASK] or labels: noise would speak for it.
+
+    A body that its config.json names by a head is common: sentence-transformers keeps the name of what it was made of.
+    """
+    if not type(model).__name__.endswith(_NAMING):
+        return False
+    inside = f"{model.base_model_prefix}."
+    return any(not key.startswith(inside) or "pooler" in key for key in report["missing_keys"])
 
 
 def _check_report(called: str, model: Any, report: dict[str, Any]) -> None:

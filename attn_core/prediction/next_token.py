@@ -103,12 +103,30 @@ def next_words(
     return top_words(stream, probabilities(stream.logits(position), temperature, top_k), count)
 
 
+def fills_in(stream: StreamTrace) -> bool:
+    """Whether the model says which word belongs at a position, in the place of a [MASK]."""
+    try:
+        return stream.own_head.task == "word"
+    except HeadlightError:
+        return False
+
+
+def filled_words(stream: StreamTrace, position: int, count: int = 10) -> list[TokenPrediction]:
+    """The likeliest words at a position, best first, by a model that was trained to fill in a [MASK].
+
+    Elsewhere than at a [MASK] it sees the word that stands there. Raises HeadlightError for a model that fills none in.
+    """
+    if stream.own_head.task != "word":
+        raise HeadlightError(f"{stream.model_name} fills no words in; it names {' and '.join(stream.own_head.labels)}.")
+    return top_words(stream, probabilities(stream.head_logits(position)), count)
+
+
 def name_of(stream: StreamTrace, word: int) -> str:
     """What a person reads for a word; a stand-in for an unknown word takes the name that it has in the sentence."""
     last = stream.block_calls()[-1]  # "cross" in a translator, which may carry over a word that only its source has
     read = (last.tokens, last.key_tokens)
     typed = {i: label for tokens in reversed(read) for i, label in zip(tokens.ids, tokens.labels, strict=True)}
-    return typed[word] if is_unknown(typed.get(word, "")) else stream.vocabulary.word(word)
+    return typed[word] if is_unknown(typed.get(word, "")) else stream.word(word)
 
 
 def logit_lens(

@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, Never
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
 from torch import Tensor, nn
 
 from attn_core.errors import NoModel
+from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import model_in_python
 
 
@@ -24,6 +28,76 @@ class Vocabulary:
     word: Callable[[int], str]
 
 
+@dataclass(frozen=True)
+class OwnHead:
+    """What a model's own head says of its last states.
+
+    `task` is "text" (labels of the whole), "token" (labels of every token), "span" (where an answer starts and ends) or
+    "word" (the word that belongs at a token). `law` says how logits are read: "softmax" (over labels, of a span over
+    tokens), "sigmoid" (each label alone) or "number" (as they are). `modules` are those that it is made of.
+    """
+
+    task: str
+    labels: tuple[str, ...]
+    law: str
+    modules: tuple[str, ...]
+
+
+class LabelProbabilities(NamedTuple):
+    """What a head says: `task` is "text", "token" or "span", see `OwnHead`; `probabilities` and `logits` are alike.
+
+    Of a text [label]; of tokens [token, label], and each row sums to 1; of a span [token, 2], start and end, and each
+    column sums to 1. By the `law` "sigmoid" each label is likely by itself, by "number" they are no probabilities but
+    what the head gives (a regression).
+    """
+
+    task: str
+    labels: tuple[str, ...]
+    law: str
+    probabilities: NDArray[np.float64]
+    logits: NDArray[np.float64]
+
+    def best(self, position: int | None = None) -> list[tuple[str, float]]:
+        """All labels with their probabilities, the likeliest first; of a head that says one of every token, there."""
+        if (position is None) != (self.task == "text"):
+            raise ValueError("give a position to a head that says something of every token, and to no other")
+        row = self.probabilities if position is None else self.probabilities[position]
+        order = np.argsort(-row, kind="stable")
+        return [(self.labels[i], float(row[i])) for i in order]
+
+    @classmethod
+    def of(cls, says: OwnHead, logits: NDArray[np.float64]) -> LabelProbabilities:
+        """What a head says by its logits, [label] or [token, label]."""
+        if says.law == "number":
+            return cls(says.task, says.labels, says.law, logits, logits)
+        of_span = says.task == "span"
+        chances = expit(logits) if says.law == "sigmoid" else softmax(logits, axis=0 if of_span else -1)
+        return cls(says.task, says.labels, says.law, chances, logits)
+
+
+class LabelReading(NamedTuple):
+    """One logit of a head as a sum over the last states: Σ rows · states + constant; `rows` [token, d_model].
+
+    `logit` is the model's own, which the sum is as far as what the head does besides is held at what it did.
+    """
+
+    rows: np.ndarray
+    constant: float
+    logit: float
+
+
+class HeadReader(NamedTuple):
+    """A model's own head, and the two ways to ask it, of last states [token, d_model] and their tokens.
+
+    `logits` gives [label] or [token, label]; of a head of words, [word] of the one state that it is given. `reading`
+    takes the place of one logit there.
+    """
+
+    says: OwnHead
+    logits: Callable[[Tensor, Tokens], Tensor]
+    reading: Callable[[Tensor, Tokens, tuple[int, ...]], LabelReading]
+
+
 def _nobody_can(_: str) -> None:
     """Nothing to look at: nobody holds the weights who could change them."""
 
@@ -34,6 +108,8 @@ class Source(NamedTuple):
     module: Callable[[], nn.Module]
     vocabulary: Callable[[], Vocabulary]
     logits: Callable[[Tensor], Tensor]
+    word: Callable[[int], str]  # what a person reads for a token id
+    own_head: Callable[[], HeadReader]  # raises HeadlightError for a model without one that can be read
     own_pass: float | None = None  # see `Parity`, here and below
     own_weights: float | None = None
     wrapped: bool = False  # a model of somebody's own, which no name loads
@@ -81,4 +157,4 @@ class KeptOutputs(nn.Module):
         def nothing(*_: object) -> Never:
             raise self.missing()
 
-        return Source(lambda: self, nothing, nothing, wrapped=self._wrapped)
+        return Source(lambda: self, nothing, nothing, nothing, nothing, wrapped=self._wrapped)

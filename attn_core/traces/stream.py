@@ -31,7 +31,7 @@ from attn_core.traces.delta_readers import DeltaReaders
 from attn_core.traces.layer import Layer, frozen
 from attn_core.traces.parity import Comparison, Parity
 from attn_core.traces.reader import Array
-from attn_core.traces.source import KeptOutputs, Vocabulary
+from attn_core.traces.source import KeptOutputs, LabelProbabilities, LabelReading, OwnHead, Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +167,58 @@ class StreamTrace(DeltaReaders):
         position = len(final) - 1 if position is None else position
         check_index("position", position, len(final))
         return as_array(self._source.logits(final[position]))
+
+    @property
+    def own_head(self) -> OwnHead:
+        """What the model's own head says: labels of the whole or of every token, an answer's ends, words filled in.
+
+        Raises HeadlightError for a model without a head that can be read.
+        """
+        return self._source.own_head().says
+
+    def head_logits(self, position: int | None = None) -> Array:
+        """What the model's own head gives: [label], or [token, label]; of a head that fills words in, [word].
+
+        That one is asked at a position. Raises HeadlightError for a model without a head that can be read.
+        """
+        head, final = self._source.own_head(), self._last()
+        if head.says.task == "word":
+            if position is None:
+                raise ValueError("a head that fills words in is asked at a position: give one")
+            check_index("position", position, len(final))
+            final = final[position : position + 1]
+        return as_array(head.logits(final, self.tokens))
+
+    def label_probabilities(self) -> LabelProbabilities:
+        """What the model's own head says of the text, of every token, or of an answer's start and end.
+
+        Raises HeadlightError for a model without a head that names labels.
+        """
+        says = self.own_head
+        if says.task == "word":
+            raise HeadlightError(f"{self.model_name} fills words in; it names no labels.")
+        return LabelProbabilities.of(says, self.head_logits().astype(np.float64))
+
+    def label_reading(self, label: int, position: int | None = None) -> LabelReading:
+        """The logit of a label as a sum over the last states, what the head does besides held at what it did.
+
+        `position` names the token whose label it is, for a head that says one of every token, or where an answer
+        starts (label 0) or ends (1). Raises HeadlightError for a model without labels.
+        """
+        head, final = self._source.own_head(), self._last()
+        if head.says.task == "word":
+            raise HeadlightError(f"{self.model_name} fills words in; it names no labels.")
+        check_index("label", label, len(head.says.labels), "this head")
+        if head.says.task == "text":
+            return head.reading(final, self.tokens, (label,))
+        if position is None:
+            raise ValueError("this head says something of every token: give a position")
+        check_index("position", position, len(final))
+        return head.reading(final, self.tokens, (position, label))
+
+    def word(self, token_id: int) -> str:
+        """What a person reads for a token's id."""
+        return self._source.word(token_id)
 
     def read_words(self, vectors: Array) -> Array:
         """Logits that the model's own head gives to final embeddings: [..., d_model] → [..., word]."""

@@ -30,7 +30,7 @@ from attn_core.traces.parity import Parity
 from attn_core.traces.parts import Against, ScoreParts, ValueParts
 from attn_core.traces.reader import Array
 from attn_core.traces.saved import contents, reading, writing
-from attn_core.traces.source import KeptOutputs, Source, Vocabulary
+from attn_core.traces.source import KeptOutputs, LabelProbabilities, Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
 
 if TYPE_CHECKING:
@@ -242,6 +242,13 @@ class Trace(NamedStreamReaders):
         Causal models and decoders only.
         """
         return self.stream("decoder" if self.kind == "encoder-decoder" else None).logits(position)
+
+    def label_probabilities(self) -> LabelProbabilities:
+        """What the model's own head says of the text, of every token, or of an answer's start and end.
+
+        Raises HeadlightError for a model without a head that names labels.
+        """
+        return self.detached().stream().label_probabilities()
 
     def read_words(self, vectors: Array) -> Array:
         """Logits that the model's own head gives to final embeddings: [..., d_model] → [..., word]."""

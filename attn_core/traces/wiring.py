@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from attn_core.errors import HeadlightError
 from attn_core.precision import through
 from attn_core.traces.block import BlockKind
+from attn_core.traces.source import OwnHead
 
 TAPS = ("projected", "embedding", "added", "after", "mlp", "next", "x", "memory")  # fields of a `Site`
 
@@ -188,6 +189,7 @@ class Wiring:
     own_weights: float | None = None  # worst difference of our weights from those that its own attention gives
     virtual: int = 0  # how many virtual tokens stand before every text: keys and values that an adapter has learnt
     sinks: frozenset[str] = frozenset()  # streams in which heads have learnt a score for looking at no word
+    own_head: OwnHead | None = None  # what the model's own head says; None where it has none that can be read
 
     def keys_beside(self, stream: str) -> tuple[str, ...]:
         """What the keys of a stream are called that stand for no word; they come after those of the words."""
@@ -196,11 +198,13 @@ class Wiring:
 
     @cached_property
     def read_modules(self) -> frozenset[str]:
-        """The modules whose weights readers use beside W_O, which is held against what it gave: projections, norms."""
+        """The modules whose weights readers use beside W_O, which is held against what it gave: projections, norms
+        and the model's own head."""
         slices = [own for site in self.sites for own in (site.query, site.key, site.value) if own is not None]
         linears = {name for own in slices for name in own.linear.modules}
         norms = {tap.module for site in self.sites for tap in site.norms}
-        return frozenset(linears | norms | set(self.final_norm.values()))
+        head = () if self.own_head is None else self.own_head.modules
+        return frozenset(linears | norms | {*self.final_norm.values(), *head})
 
     @cached_property
     def taps(self) -> frozenset[Tap]:

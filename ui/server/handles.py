@@ -60,6 +60,10 @@ class ModelHandle(_Reading["Model"]):
         return self.value().kept_as
 
     @property
+    def head_left_aside(self) -> str:
+        return self.value().head_left_aside
+
+    @property
     def hf(self) -> Any:
         return self.value().hf
 

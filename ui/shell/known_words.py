@@ -38,6 +38,12 @@ def explain_language(entry: Entry, tokens: Tokens) -> None:
         widgets.note(f"{WORDS.text('language.learnt', title=entry.title, language=entry.language)} {way}")
 
 
+def explain_head(left_aside: str) -> None:
+    """A line that names the head of a model's own that cannot be read, where there is one."""
+    if left_aside:
+        widgets.note(WORDS.text("head_left_aside", head=left_aside))
+
+
 def explain_doubled(tokens: Tokens) -> None:
     """A line where a special token was typed that the model puts there by itself: then it is read twice."""
     if tokens.doubled:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from attn_core import adapters
+from attn_core.capture.own_head.find import find_head
 from attn_core.capture.probing.blocks import chain
 from attn_core.capture.probing.deriving import with_derived
 from attn_core.capture.probing.keeping import with_places
@@ -31,4 +32,13 @@ def find_wiring(probed: ProbedModel) -> Wiring:
     virtual = adapters.virtual_tokens(probed.owners)
     n_virtual = 0 if virtual is None else virtual.n_tokens
     rule = logit_rule(hf_model, wiring, short_run)
-    return replace(wiring, own_pass=own.states, own_weights=own.weights, logits=rule, sinks=sinks, virtual=n_virtual)
+    head = find_head(hf_model, short_run.inputs, short_run.own_states, short_run.own)
+    return replace(
+        wiring,
+        own_pass=own.states,
+        own_weights=own.weights,
+        logits=rule,
+        sinks=sinks,
+        virtual=n_virtual,
+        own_head=head,
+    )

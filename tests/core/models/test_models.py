@@ -82,7 +82,7 @@ def test_half_precision_is_read_as_float32(bert):
     ("saved", "kind", "opened"),
     [
         (transformers.BertModel(transformers.BertConfig(**BERT)), "encoder", "BertModel"),
-        (transformers.BertForMaskedLM(transformers.BertConfig(**BERT)), "encoder", "BertModel"),  # without its pooler
+        (transformers.BertForMaskedLM(transformers.BertConfig(**BERT)), "encoder", "BertForMaskedLM"),
         (
             transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=32, n_embd=16, n_layer=2, n_head=2)),
             "decoder",
