@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from page_driver import checked, lead, load, open_page, packets
+from scipy.spatial.distance import jensenshannon
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
@@ -154,6 +155,76 @@ def test_find_heads_follows_the_opened_head(trace: ac.Trace) -> None:
         header, cells = packets(flipped(page, layer=layer, head=head))["board"]
         np.testing.assert_allclose(cells[0], trace.pattern(layer, head), atol=1e-6)
         assert header["panels"][0]["title"] == f"Layer {layer} · head {head}"
+
+
+KEYS, KEY_IS = "the keys to the cabinet are on the table", "the keys to the cabinet is on the table"
+
+
+def test_compare_follows_head_sentence_panel_and_what_it_shows() -> None:
+    """Each panel's weights, their difference, what the numbers say and all heads, after every switch."""
+    of = {said: ac.trace(load("minilm"), said) for said in (KEYS, KEY_IS)}
+    page = open_page("compare_heads")
+    usual: dict[str, object] = {
+        "layer": 0,
+        "head": 3,
+        "head_b": "same",
+        "shows_a": "head",
+        "text_b": KEY_IS,
+        "query": 2,
+    }
+    for change in (
+        {}, {"layer": 2}, {"head": 7}, {"head_b": "5"}, {"shows_a": "mean"}, {"text_b": KEYS, "head_b": "5"},
+        {"query": 6}, {"layer": 2, "head_b": "5"}, {},
+    ):  # fmt: skip
+        at = usual | change
+        flipped(page, **at)
+        layer, first = int(str(at["layer"])), int(str(at["head"]))
+        second = first if at["head_b"] == "same" else int(str(at["head_b"]))
+        a, b = of[KEYS], of[str(at["text_b"])]
+        own = a.patterns(layer).mean(axis=0) if at["shows_a"] == "mean" else a.pattern(layer, first)
+        drawn = packets(page)
+        header, cells = drawn["side_by_side"]
+        right = [own, b.pattern(layer, second), own - b.pattern(layer, second)]
+        np.testing.assert_allclose(cells, np.stack(right), atol=1e-6, err_msg=str(change))
+        name = f"the mean of layer {layer}" if at["shows_a"] == "mean" else f"head {layer}.{first}"
+        assert [panel["title"] for panel in header["panels"]] == [f"A · {name}", f"B · head {layer}.{second}", "A − B"]
+        told = next(f.value for f in page.dataframe if list(f.value) == ["query", "distance"])
+        rows = rows_apart(own, b.pattern(layer, second))
+        np.testing.assert_allclose(told["distance"], rows, atol=1e-5, err_msg=str(change))
+        if at["text_b"] == KEY_IS and at["shows_a"] == "head":
+            same = np.stack([rows_apart(a.patterns(n), b.patterns(n)).mean(axis=-1) for n in range(6)])
+            np.testing.assert_allclose(drawn["all_heads"][0]["values"], same, atol=1e-5)
+
+
+def rows_apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # where rows are equal, what is rooted may round below 0
+        return np.nan_to_num(jensenshannon(a.astype(float), b.astype(float), axis=-1, base=2))
+
+
+def test_translations_follow_head_row_names_and_sentence() -> None:
+    model = load("tiny-translator")
+    other = "the old horse sees a red car"
+    of = {said: ac.trace(model, said, target=greedy(model, model.read(said)).ids) for said in (CAR, other)}
+    page = open_page("cross_attention", source=CAR)
+    usual: dict[str, object] = {"cross_layer": 1, "cross_head": 1, "row": 2, "rows": "produced", "source": CAR}
+    for change in ({}, {"cross_layer": 0}, {"cross_head": 3}, {"row": 4}, {"rows": "read"}, {"source": other}, {}):
+        at = usual | change
+        flipped(page, **at)
+        stream = of[str(at["source"])].stream("cross")
+        layer, head, row = (int(str(at[name])) for name in ("cross_layer", "cross_head", "row"))
+        pattern = stream.pattern(layer, head)
+        drawn = packets(page)
+        (links,) = [header for header, _ in drawn.values() if header["picture"] == "links"]
+        written = stream.tokens.labels
+        names = written if at["rows"] == "read" else [*written[1:], "</s>"]
+        assert links["sides"][0]["labels"] == names and links["names"] == [f"head {layer}.{head}"], change
+        assert links["sides"][1]["labels"] == stream.key_tokens.labels
+        (name,) = [name for name, (header, _) in drawn.items() if header["picture"] == "links"]
+        lines = np.frombuffer(body_of(page, name), "<u2").reshape(pattern.shape) / 65_534
+        np.testing.assert_allclose(lines, pattern, atol=2e-5, err_msg=str(change))
+        (sizes,) = [header["values"] for header, _ in drawn.values() if header["picture"] == "values"]
+        right = [np.linalg.norm(stream.heads_delta_e(n, row), axis=-1) for n in range(stream.n_layers)]
+        np.testing.assert_allclose(sizes, np.stack(right), rtol=1e-3, err_msg=str(change))
 
 
 def test_step_by_step_follows_head_and_word(trace: ac.Trace) -> None:

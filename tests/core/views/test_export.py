@@ -21,7 +21,7 @@ from plotly.colors import sample_colorscale
 
 import attn_core as ac
 from attn_core.__main__ import main
-from attn_core.figures.colours import SEQUENTIAL, channels
+from attn_core.figures.colours import SEQUENTIAL, channels, roles, shade
 from attn_core.figures.paper.faces import FACES, _page
 from attn_core.figures.paper.vectors import with_vector_cells
 from attn_core.heads import baselines
@@ -223,6 +223,37 @@ def test_a_bitmap_has_the_pictures_size_and_its_masked_cells_are_hatched(causal)
         assert nothing not in colours_of(query, key) and len(colours_of(query, key)) > 1
     for query, key in ((0, 0), (5, 3), (n - 1, n - 2)):
         assert len(colours_of(query, key)) == 1
+
+
+@pytest.mark.parametrize(("kind", "scale"), [("decoder", "linear"), ("cross", "sqrt")])
+def test_a_turned_bitmaps_pixels_are_the_views_weights_and_frame(causal, translation, kind, scale):
+    """An eye sees pixels: specials hidden, queries in columns, one causal head and one that reads another sentence."""
+    if kind == "decoder":
+        view = View(causal, 0, 1, query=3, hide_sink=True, queries_in="columns", scale=scale)
+    else:
+        view = View(translation, 0, 1, stream="cross", query=3, queries_in="columns", scale=scale)
+    figure = files.for_paper(files.figure(view), view.caption())
+    weights, margin = np.where(view.may_look, view.pattern, np.nan).T, figure.layout.margin  # [key, query]: as it lies
+    image = Image.open(io.BytesIO(files.picture(view, "png"))).convert("RGB")
+    down, across = weights.shape
+    wide, high = (760 - margin.l - margin.r) / across, (figure.layout.height - margin.t - margin.b) / down
+
+    def pixel(x, y):
+        return np.array(image.getpixel((round(3 * (margin.l + x)), round(3 * (margin.t + y)))), int)
+
+    for key, query in np.ndindex(down, across):
+        x, y = (query + 0.5) * wide, (key + 0.5) * high
+        if np.isnan(weights[key, query]):  # hatched: in two colours, whatever the pixel that is met
+            assert len({tuple(pixel(x + i / 3, y)) for i in range(-30, 31)}) > 1
+            continue
+        share = weights[key, query] ** (0.5 if scale == "sqrt" else 1)
+        assert np.abs(pixel(x, y) - channels(shade(SEQUENTIAL["light"], share))).max() <= 16, (key, query)
+    chosen = [place[0] for place in view.sides[0].places].index(3)
+    asks = np.array(channels(roles("light")["query"]))
+    for edge in (chosen, chosen + 1):  # the frame stands around the whole column of the query
+        assert np.abs(pixel(edge * wide, 1.5 * high) - asks).max() <= 90, edge
+    beside = chosen - 1 if chosen else across
+    assert np.abs(pixel(beside * wide + (1 if not beside else 0), 1.5 * high) - asks).max() > 90
 
 
 def test_a_column_of_a_paper_has_letters_that_can_be_read(causal):
