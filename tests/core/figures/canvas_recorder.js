@@ -17,6 +17,7 @@ class Node {
     this.dataset = new Proxy({}, { set: (own, name, value) => ((own[name] = String(value)), true) }); // as in a browser
     this.classList = {
       toggle: (name, on) => (on ? this.classes.add(name) : this.classes.delete(name)),
+      add: (name) => this.classes.add(name),
       contains: (name) => this.classes.has(name),
     };
     [this.scrollTop, this.scrollLeft] = [0, 0];
@@ -45,6 +46,12 @@ class Node {
   }
   get firstChild() {
     return this.children[0];
+  }
+  set textContent(text) {
+    this.children = text === "" ? [] : [String(text)];
+  }
+  get isConnected() {
+    return true;
   }
   get textContent() {
     return this.children.map((child) => (child instanceof Node ? child.textContent : child)).join("");
@@ -93,6 +100,9 @@ class Node {
   addEventListener(name, listener) {
     (this.heard[name] ??= []).push(listener);
   }
+  click() {
+    dispatch(this, "click", {});
+  }
   focus() {
     page.focused = this;
     dispatch(this, "focusin", {});
@@ -103,7 +113,7 @@ const pixels = (text) => Number.parseFloat(text) || 0;
 
 /* An event at a node and, from there, at all that hold it. */
 function dispatch(node, type, more) {
-  const event = { type, target: node, preventDefault() {}, stopImmediatePropagation() {}, composedPath: () => [node], ...more };
+  const event = { type, target: node, preventDefault() {}, stopPropagation() {}, stopImmediatePropagation() {}, composedPath: () => [node], ...more };
   for (const listener of page.global[type] ?? []) listener(event);
   const bubbles = !["focus", "blur", "pointerleave"].includes(type);
   for (let at = node; at; at = bubbles ? at.parent : null) for (const listener of at.heard[type] ?? []) listener(event);
@@ -185,7 +195,8 @@ class Pen {
   }
   fillText(text, x, y, room) {
     const lean = round((Math.atan2(this.matrix[1], this.matrix[0]) * 180) / Math.PI);
-    const [weight, size] = [this.font.split(" ")[0], pixels(this.font.split(" ")[1])];
+    const [first, second] = this.font.split(" ");
+    const [weight, size] = first.endsWith("px") ? ["400", pixels(first)] : [first, pixels(second)];
     const style = { colour: this.fillStyle, align: this.textAlign, base: this.textBaseline, weight, size, lean };
     this.note("text", { text: String(text), at: this.at(x, y), ...style, ...(room === undefined ? {} : { room: round(room) }) });
   }
@@ -221,24 +232,34 @@ class Pen {
     if (this.clipped) this.note("hatch", { box: this.clipped, lines: this.path.length / 2, ...style });
     else this.note("line", { path: this.path, ...style });
   }
+  createImageData(width, height) {
+    return new ImageData(width, height);
+  }
   putImageData(image) {
     this.canvas.image = image;
   }
   drawImage(source, ...place) {
     const box = this.box(...(place.length === 2 ? [...place, source.width, source.height] : place));
-    if (source.image) this.note("stamp", { box, cells: colourRows(source.image), smooth: this.imageSmoothingEnabled });
+    if (source.image) this.note("stamp", { box, cells: colourRows(source.image), smooth: this.imageSmoothingEnabled, ...veil(source.image) });
     else this.canvas.drawn.push(...source.drawn); // a picture that was prepared, at the same place
   }
 }
 
 /* "rgb(1,2,3)" as "#010203", as a browser gives it back. */
 const hexOf = (channels) => `#${channels.map((c) => Number(c).toString(16).padStart(2, "0")).join("")}`;
-const hex = (colour) => (colour?.startsWith("rgb(") ? hexOf(colour.slice(4, -1).split(",")) : colour);
+const hex = (colour) => (colour?.startsWith("rgb(") ? hexOf(colour.slice(4, -1).split(",").map(Number)) : colour);
 
 /* The colours of an image's pixels, row by row; null where it is transparent. */
 function colourRows({ data, width, height }) {
   const at = (i) => (data[i + 3] ? hexOf([...data.slice(i, i + 3)]) : null);
   return Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => at(4 * (y * width + x))));
+}
+
+/* How much each pixel covers, of 255, row by row, where some are seen through. */
+function veil({ data, width, height }) {
+  const at = (x, y) => data[4 * (y * width + x) + 3];
+  const rows = Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => at(x, y)));
+  return rows.flat().some((alpha) => alpha % 255) ? { alphas: rows } : {};
 }
 
 const page = {};
@@ -248,6 +269,8 @@ Object.assign(globalThis, {
     createElement: (tag) => (tag === "canvas" ? new Canvas() : new Node(tag)),
     documentElement: { clientWidth: 1280 },
     querySelector: () => null,
+    addEventListener: (name, listener) => (page.global[name] ??= []).push(listener),
+    removeEventListener: (name, listener) => (page.global[name] = (page.global[name] ?? []).filter((each) => each !== listener)),
   },
   innerHeight: 900,
   OffscreenCanvas: Canvas,
@@ -260,8 +283,8 @@ Object.assign(globalThis, {
     observe() {}
     disconnect() {}
   },
-  getComputedStyle: () => ({
-    color: page.theme === "dark" ? "rgb(255, 255, 255)" : "rgb(0, 0, 0)",
+  getComputedStyle: (node) => ({
+    color: colourOf(node) ?? (page.theme === "dark" ? "rgb(255, 255, 255)" : "rgb(0, 0, 0)"),
     fontFamily: "sans",
     getPropertyValue: (name) => (name === "--hl-scale" ? String(page.scale) : ""),
   }),
@@ -271,6 +294,13 @@ Object.assign(globalThis, {
   removeEventListener: (name, listener) => (page.global[name] = (page.global[name] ?? []).filter((each) => each !== listener)),
 });
 
+/* The colour of an element that was given one of the page's own, "var(--hl-ink)". */
+function colourOf(node) {
+  const name = node.style?.color?.match(/^var\(--hl-(\w+)\)$/)?.[1];
+  const hex = page.colours[name];
+  return hex && `rgb(${[1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16)).join(", ")})`;
+}
+
 /* An element as data: tag, classes, text of its own or what it holds, and what else was set. */
 function described(node) {
   if (!(node instanceof Node)) return node;
@@ -278,6 +308,7 @@ function described(node) {
   const found = { tag: node.tag, classes: [...node.classes], says: node.textContent, ...node.attributes, style };
   if (node.isOpen) found.open = true;
   if (node.disabled) found.disabled = true;
+  if (node.title) found.title = node.title;
   if (node.tabIndex !== null) found.tab = node.tabIndex;
   if (node.tag === "canvas") return { ...found, size: [node.width, node.height], drawn: node.drawn };
   return { ...found, inside: node.tag === "style" ? [] : node.children.map(described) };
@@ -296,16 +327,26 @@ function openedBeside({ head, cells, pool, trouble }) {
   openHead.show(head);
 }
 
-function recorded({ script, packet, view = {}, theme = "light", scale = 1, width = 900, ratio = 1, acts = [] }) {
-  Object.assign(page, { theme, scale, width, global: {}, focused: null });
+/* A picture from its packet, a page's small script from its data, or a saved page from its numbers. */
+function recorded({ script, packet, data, numbers, colours = {}, view = {}, theme = "light", scale = 1, width = 900, ratio = 1, acts = [] }) {
+  Object.assign(page, { theme, scale, width, colours, global: {}, focused: null });
   Object.assign(globalThis, { devicePixelRatio: ratio });
   delete globalThis.headlightOpenHead;
   delete globalThis.headlightViews;
   const told = [];
   const tell = Object.fromEntries(["open", "choose", "pin", "enter"].map((name) => [name, (what) => told.push([name, what])]));
   const root = new Node("main");
-  const draw = new Function(`${script}; return draw;`)();
-  const drawn = draw(root, Uint8Array.from(Buffer.from(packet, "base64")), { view, ...tell });
+  let drawn = null;
+  if (numbers !== undefined) {
+    Object.assign(document, { body: root, getElementById: () => ({ textContent: numbers }) });
+    new Function(script)();
+  } else if (data !== undefined) {
+    const component = new Function(`${script}; return component;`)();
+    component({ data, parentElement: root, setTriggerValue: (name, value) => told.push([name, value]) });
+  } else {
+    const draw = new Function(`${script}; return draw;`)();
+    drawn = draw(root, Uint8Array.from(Buffer.from(packet, "base64")), { view, ...tell });
+  }
   waiting.splice(0).forEach((then) => then());
   for (const [type, where, more] of acts) {
     if (type === "update") drawn.update(more);

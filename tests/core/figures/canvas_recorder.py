@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from playwright._impl._driver import compute_driver_executable
 from attn_core.figures import colours, scripts
 
 Record = dict[str, Any]
+COLOURS = {"ink": "ink", "soft": "soft", "key": "key", "query": "query", "amber": "accent"}  # of style.css, by role
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,19 @@ class Recorder:
             .replace("\nexport function draw(", "\nfunction draw(")
         )
         return Drawn(**self._ask(script=script, packet=base64.b64encode(packet).decode(), **options))
+
+    def component(self, name: str, data: Record, *shared: str, theme: str = "light", **options: Any) -> Drawn:
+        """A page's small script, assets/app/<name>.js behind `shared`, with its data; options as for `draw`."""
+        script = scripts.with_elements(name, *shared).replace("export default function (", "function component(")
+        roles = colours.roles(theme)
+        own = {name: roles[role] for name, role in COLOURS.items()}
+        return Drawn(**self._ask(script=script, data=data, theme=theme, colours=own, **options))
+
+    def offline(self, page: str, **options: Any) -> Drawn:
+        """A saved page, as its own script builds it; options as for `draw`."""
+        found = re.search(r'id="headlight-numbers">(.*?)</script>\n<script>(.*)</script></body>', page, re.DOTALL)
+        assert found
+        return Drawn(**self._ask(script=found[2], numbers=found[1], **options))
 
     def run(self, script: str, given: Any) -> Any:
         """What a plain script returns of `given`."""
