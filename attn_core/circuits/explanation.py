@@ -10,9 +10,10 @@ import numpy as np
 
 from attn_core.capture.patches import all_patches
 from attn_core.circuits.projections import attention_inputs, query_and_key_projections
-from attn_core.circuits.score_parts import carried_to_score, whole_maps
+from attn_core.circuits.score_parts import carried_to_score, n_words, whole_maps
 from attn_core.circuits.writers.additions import Floats
 from attn_core.circuits.writers.inputs import without_input
+from attn_core.errors import HeadlightError
 from attn_core.places import Place
 from attn_core.tolerances import CANCELLED
 from attn_core.traces.block import BlockKind
@@ -53,9 +54,11 @@ class GroupedParts:
 
 
 def group_of(writer: Writer) -> str:
-    """The group that a writer belongs to: "input", "layer 0", … or "own bias"."""
+    """The group that a writer belongs to: "input", "layer 0", … or "own bias"; a virtual token is one by itself."""
     if writer.kind == "own":
         return OWN
+    if writer.kind == "learnt":
+        return str(writer)
     return INPUT if writer.layer is None else f"layer {writer.layer}"
 
 
@@ -95,6 +98,9 @@ def sources_of_writer(trace: Trace, parts: ScoreParts, side: str, writer: Writer
     On the query's side it sums to the writer's row of the matrix.
     """
     token = parts.query if side == "query" else parts.key
+    own = trace.stream(parts.stream)
+    if side == "key" and token >= n_words(own):
+        raise HeadlightError(f"“{own.key_tokens.labels[token]}” was learnt: no head wrote it.")
     pieces = trace.stream(writer.stream).delta_e_by_source(writer.layer or 0, writer.head or 0, token)
     return carried_to_score(trace, parts, side, writer, pieces.astype(np.float64))
 
@@ -194,7 +200,7 @@ def _without_own(trace: Trace, parts: ScoreParts, writer: Writer) -> Put:
     role = writer.partition(" ")[0]
     side = int(role == "key")
     head_map = whole_maps(trace, own, layer, head)[side]
-    stands = (own.key if side else own.query)(layer, head).astype(np.float64)
+    stands = (own.key if side else own.query)(layer, head)[: len(attention_inputs(own, layer)[side])].astype(np.float64)
     if head_map.inner is None or writer == f"{role} norm shift":  # nothing comes after it that is not linear
         left = stands - dict(head_map.constants(len(stands)))[writer]
     else:
@@ -208,9 +214,12 @@ def _without_own(trace: Trace, parts: ScoreParts, writer: Writer) -> Put:
 
 
 def effects(parts: ScoreParts) -> list[tuple[Writer, float]]:
-    """Every writer with what the frozen split says that it adds to a score by query and key, the largest first."""
+    """Every writer with what the frozen split says that it adds to a score by query and key, the largest first.
+
+    Virtual tokens are left out: they cannot be taken out of a pass.
+    """
     writers = dict.fromkeys([*parts.query_writers, *parts.key_writers])
-    found = [(writer, parts.score - when_taken_out(parts, writer)) for writer in writers]
+    found = [(writer, parts.score - when_taken_out(parts, writer)) for writer in writers if writer.kind != "learnt"]
     return sorted(found, key=lambda each: -abs(each[1]))
 
 

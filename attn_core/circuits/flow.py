@@ -20,7 +20,7 @@ from functools import partial
 
 import numpy as np
 
-from attn_core.circuits.writers.additions import Floats, frozen_norm, refuse_keys_of_no_word
+from attn_core.circuits.writers.additions import Floats, frozen_norm
 from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.tolerances import SMALLEST
@@ -82,7 +82,6 @@ def flow(stream: StreamTrace, measure: str = "alti", *, progress: Callable[[floa
         raise HeadlightError(
             "A decoder's words come from two sentences, which this flow does not follow: ask the encoder."
         )
-    refuse_keys_of_no_word(stream)
     edges = []
     for layer in range(stream.n_layers):
         edges.append(_rollout(stream, layer) if measure == "rollout" else _edges(stream, layer, measure))
@@ -118,7 +117,8 @@ def _rollout(stream: StreamTrace, layer: int) -> Floats:
     patterns = stream.patterns(layer).astype(np.float64)  # [head, query, key]
     for head, replaced in stream._layer(layer).call.replaced.items():
         patterns[head, replaced.rows.numpy()] = 0
-    halves = patterns.mean(axis=0) / 2 + np.eye(patterns.shape[1]) / 2
+    words = patterns[..., : patterns.shape[1]]  # what goes to other keys comes from no word
+    halves = words.mean(axis=0) / 2 + np.eye(patterns.shape[1]) / 2
     return np.concatenate([halves, np.maximum(1 - halves.sum(axis=1, keepdims=True), 0)], axis=1)
 
 
@@ -146,8 +146,8 @@ class LayerParts:
     """What all heads of a layer bring from every token to every token, and the bias.
 
     `patterns` [head, query, key], `moved` [head, key, d_model] is value · W_O, `inner` the norm of attention's output,
-    frozen at every token, where there is one. `constant` [query, d_model] is the output bias and what stands in the
-    place of heads that were switched off: it comes from no word.
+    frozen at every token, where there is one. `constant` [query, d_model] is the output bias, what stands in the place
+    of heads that were switched off, and what comes from virtual tokens: it comes from no word.
     """
 
     patterns: Floats
@@ -166,7 +166,11 @@ class LayerParts:
             rows = replaced.rows.numpy()
             constant[rows] += stream.delta_e(layer, head)[rows]
             patterns[head, rows] = 0
-        own = cls(patterns, moved, constant, None)
+        n = patterns.shape[1]
+        constant += np.einsum(
+            "hqk,hkd->qd", patterns[..., n:], moved[:, n:]
+        )  # virtual tokens; "no word" brings nothing
+        own = cls(patterns[..., :n], moved[:, :n], constant, None)
         if stream.block(layer) is not BlockKind.NORM_AFTER:
             return own
         return replace(own, inner=frozen_norm(partial(stream.block_norm, layer, "attention"), own._output()))

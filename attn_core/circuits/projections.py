@@ -95,7 +95,11 @@ def _normed_projection(stream: StreamTrace, layer: int, x: Floats, captured: Flo
                 for candidate in _normed(linear, parent, captured.shape[-1]):
                     if parity.same(torch.as_tensor(candidate.heads(x[:1])), torch.as_tensor(captured[:1])):
                         return candidate
-    raise HeadlightError(f"In {stream.family} models W_Q and W_K could not be found, so a score cannot be split.")
+    after = len(stream.key_tokens.labels) > len(stream.tokens) and stream._call(layer).sink is None
+    behind = " that read after virtual tokens" if after and stream.name != "cross" else ""  # which turn the first word
+    raise HeadlightError(
+        f"In {stream.family} models{behind} W_Q and W_K could not be found, so a score cannot be split."
+    )
 
 
 def _linears(module: nn.Module, d_model: int) -> Iterator[HeadProjection]:

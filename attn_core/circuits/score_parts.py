@@ -20,7 +20,6 @@ from attn_core.circuits.writers.additions import (
     Places,
     ResidualWriters,
     refuse_half_precision,
-    refuse_keys_of_no_word,
 )
 from attn_core.circuits.writers.blocks import entering, leaving
 from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
@@ -42,14 +41,18 @@ def score_parts(
     refuse_half_precision(own)
     held = own.module()  # so that a model that was unloaded is loaded once here, not for every writer
     keys, weights = _compared(own, layer, head, query, key, against)
-    (asking, query_map), (answering, key_map) = _sides(trace, own, layer, head, query, keys)
+    words = keys < n_words(own)
+    (asking, query_map), (answering, key_map) = _sides(trace, own, layer, head, query, keys[words])
     query_names, queries = _projected(asking, query_map, np.ones(1))
-    key_names, answers = _projected(answering, key_map, weights)
+    key_names, answers = _projected(answering, key_map, weights[words] if words.any() else np.zeros(1))
+    learnt_names, learnt = _learnt_keys(own, layer, head, keys[~words], weights[~words])
     call, scale = own._layer(layer).call, own.scaling(layer)
-    matrix: Floats = queries @ answers.T * scale  # [query writer, key writer]
+    matrix: Floats = queries @ np.concatenate([answers, learnt]).T * scale  # [query writer, key writer]
+    key_names += learnt_names
     plain, capped, largest = _scores(own, layer, head, query)
     bias = own.position_bias(layer, head) if call.bias is not None else None
     other = {} if bias is None else {"position bias": float(bias[query, keys].astype(np.float64) @ weights)}
+    other |= _learnt_score(own, layer, head, keys, weights)
     score = float(plain[keys] @ weights)
     names = (tuple(query_names), tuple(key_names))
     parts = ScoreParts(
@@ -72,7 +75,10 @@ def carried_to_score(trace: Trace, parts: ScoreParts, side: str, writer: Writer,
     own, layer, head = trace.stream(parts.stream), parts.layer, parts.head
     keys, weights = _compared(own, layer, head, parts.query, parts.key, parts.against)
     scale = own.scaling(layer)
-    asking, answering = np.array([parts.query]), np.array([parts.key])
+    is_word = parts.key < n_words(own)
+    if side == "key" and not is_word:
+        raise HeadlightError(f"“{own.key_tokens.labels[parts.key]}” was learnt: no writer wrote it.")
+    asking, answering = np.array([parts.query]), np.array([parts.key if is_word else 0])
     query_map, key_map = _maps(trace, own, layer, head, asking, answering)
     if side == "query":
         written, head_map = entering(trace, own.name, layer, asking), query_map
@@ -94,16 +100,39 @@ Side = tuple[ResidualWriters, HeadMap]
 
 
 def _sides(trace: Trace, own: StreamTrace, layer: int, head: int, query: int, keys: Places) -> tuple[Side, Side]:
-    """Who wrote what the query is made from, and what the keys; each with the map that makes it of that."""
-    asking = np.array([query])
-    query_map, key_map = _maps(trace, own, layer, head, asking, keys)
-    return (entering(trace, own.name, layer, asking), query_map), (memory_writers(trace, own, layer, keys), key_map)
+    """Who wrote what the query is made from, and what the keys, words all; each with the map that makes it of that."""
+    asking, answering = np.array([query]), keys if len(keys) else np.array([0])
+    query_map, key_map = _maps(trace, own, layer, head, asking, answering)
+    asked = entering(trace, own.name, layer, asking), query_map
+    return asked, (memory_writers(trace, own, layer, answering), key_map)
+
+
+def n_words(stream: StreamTrace) -> int:
+    """How many keys are words, written by somebody; those that were learnt come after them."""
+    return len(stream.key_tokens if stream.name == "cross" else stream.tokens)
+
+
+def _learnt_keys(
+    stream: StreamTrace, layer: int, head: int, keys: Places, weights: NDArray[np.float64]
+) -> tuple[list[Writer], Floats]:
+    """Virtual tokens' keys, each as a writer of its own: (writers, [writer, d_head]); that of "no word" is 0."""
+    names = [Writer(stream.key_tokens.labels[key], "learnt") for key in keys]
+    vectors = stream.key(layer, head)[keys].astype(np.float64) * weights[:, None]  # [key, d_head]
+    written = np.flatnonzero(vectors.any(axis=1))
+    return [names[i] for i in written], vectors[written]
+
+
+def _learnt_score(
+    stream: StreamTrace, layer: int, head: int, keys: Places, weights: NDArray[np.float64]
+) -> dict[str, float]:
+    """What the score of "no word" counts for, where it is among the keys: no query and no key makes it."""
+    score, last = stream.learnt_score(layer, head), len(stream.key_tokens) - 1
+    return {} if score is None or last not in keys else {"no word": score * float(weights[keys == last].sum())}
 
 
 def whole_maps(trace: Trace, own: StreamTrace, layer: int, head: int) -> tuple[HeadMap, HeadMap]:
     """The maps of a head's query and key at all of its tokens."""
-    refuse_keys_of_no_word(own)
-    everywhere = np.arange(len(own.tokens)), np.arange(len(own.key_tokens))
+    everywhere = np.arange(len(own.tokens)), np.arange(n_words(own))
     return _maps(trace, own, layer, head, *everywhere)
 
 
@@ -168,6 +197,9 @@ def _scores(stream: StreamTrace, layer: int, head: int, query: int) -> tuple[Flo
     """
     asked, answers = stream.query(layer, head).astype(np.float64), stream.key(layer, head).astype(np.float64)
     products = asked @ answers.T * stream.scaling(layer)  # [query, key]
+    learnt = stream.learnt_score(layer, head)
+    if learnt is not None:
+        products[:, -1] = learnt
     bias, cap = stream.position_bias(layer, head), stream.soft_cap(layer)
     shift = 0.0 if bias is None else bias.astype(np.float64)
     scores = products + shift

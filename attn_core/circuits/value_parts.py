@@ -9,12 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from attn_core.circuits.head_maps import value_map
-from attn_core.circuits.score_parts import memory_before_norm, memory_writers
-from attn_core.circuits.writers.additions import refuse_half_precision
+from attn_core.circuits.score_parts import memory_before_norm, memory_writers, n_words
+from attn_core.circuits.writers.additions import Floats, Places, refuse_half_precision
 from attn_core.errors import DoesNotAddUp, check_index
 from attn_core.tolerances import SMALLEST
 from attn_core.traces import parity
-from attn_core.traces.parts import ValueParts
+from attn_core.traces.parts import ValueParts, Writer
+from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
 
@@ -25,11 +26,10 @@ def value_parts(trace: Trace, layer: int, head: int, query: int, key: int, *, st
     held = own.module()  # so that a model that was unloaded is loaded once here, not for every writer
     check_index("key", key, len(own.key_tokens))
     whole = own.delta_e_by_source(layer, head, query)  # [key, d_model]
-    taken = np.array([key])
-    head_map = value_map(own, layer, head, taken, memory_before_norm(trace, own, layer))
-    written = () if head_map.ends else memory_writers(trace, own, layer, taken)
-    parts = [(writer, head_map.part(vectors)[0]) for writer, vectors in written]
-    parts += [(writer, vectors[0]) for writer, vectors in head_map.constants(1)]
+    if key < n_words(own):
+        parts = _written(trace, own, layer, head, np.array([key]))
+    else:  # learnt, and written by nobody
+        parts = [(Writer(own.key_tokens.labels[key], "learnt"), own.value(layer, head)[key].astype(np.float64))]
     weight = float(own.pattern_row(layer, head, query)[key])
     values = np.stack([part for _, part in parts])  # [writer, d_head]
     vectors = weight * (values @ own.w_o(layer, head).astype(np.float64))  # [writer, d_model]
@@ -38,3 +38,11 @@ def value_parts(trace: Trace, layer: int, head: int, query: int, key: int, *, st
         raise DoesNotAddUp(f"The parts of this value miss it by {residue:.1e} of the largest, so they are not shown.")
     del held
     return ValueParts(layer, head, query, key, own.name, tuple(writer for writer, _ in parts), vectors, residue)
+
+
+def _written(trace: Trace, own: StreamTrace, layer: int, head: int, taken: Places) -> list[tuple[Writer, Floats]]:
+    """Every writer's part of a word's value, [d_head]."""
+    head_map = value_map(own, layer, head, taken, memory_before_norm(trace, own, layer))
+    written = () if head_map.ends else memory_writers(trace, own, layer, taken)
+    parts = [(writer, head_map.part(vectors)[0]) for writer, vectors in written]
+    return parts + [(writer, vectors[0]) for writer, vectors in head_map.constants(1)]

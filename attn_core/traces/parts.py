@@ -25,9 +25,10 @@ class Writer(str):
     """Who added a vector to the residual stream; it *is* its name: "embedding", "head 0.1", "mlp 0".
 
     `kind` is "embedding", "position", "segment", "head", "bias", "mlp", "shift" (what a norm adds, its β), "patch"
-    (what was put somewhere: whoever wrote before ends there) or "own" (what the scoring head itself adds: its bias, the
-    shift of the norm before it). `stream`, `layer` and `head` say where it stands; `layer` is None for what comes
-    before layer 0, for "own", and for patches of the scoring head's own query or key.
+    (what was put somewhere: whoever wrote before ends there), "own" (what the scoring head itself adds: its bias, the
+    shift of the norm before it) or "learnt" (the key or value of a virtual token). `stream`, `layer` and `head` say
+    where it stands; `layer` is None for what comes before layer 0, for "own" and "learnt", and for patches of the
+    scoring head's own query or key.
     """
 
     kind: str
@@ -53,7 +54,8 @@ class ScoreParts:
     """One score of a head, split into who wrote the query × who wrote the key; `matrix.sum() + Σ other = score`.
 
     `matrix` [query writer, key writer] holds `R W_Q N c` of each query writer · that of each key writer · scale, all
-    norms frozen at their real scale. `other` holds what is no product of the two: {"position bias": …}, or nothing.
+    norms frozen at their real scale. `other` holds what is no product of the two: {"position bias": …}, the learnt
+    score of "no word", or nothing.
     `score` is what the model computed, before any soft cap; `capped` is what its softmax got, after it. With
     `against` all numbers are differences: to another key's score, or to the mean of the keys that the query may see.
 

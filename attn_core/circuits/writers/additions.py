@@ -123,19 +123,8 @@ def run_module(module: torch.nn.Module, vectors: NDArray[np.floating]) -> NDArra
     return result
 
 
-def refuse_keys_of_no_word(stream: StreamTrace) -> None:
-    """Raise HeadlightError where heads look at keys that nobody's stream was made into: virtual tokens, no word."""
-    beside = stream.key_tokens.labels[len(stream.tokens) :] if stream.name != "cross" else []
-    if beside:
-        raise HeadlightError(
-            f"The heads of {stream.model_name} also look at “{beside[-1]}”, which was learnt and written by nobody, so "
-            "this cannot be told part by part yet. Maps, words and ΔE show it."
-        )
-
-
 def refuse_half_precision(stream: StreamTrace) -> None:
     """Raise HeadlightError for a trace whose model rounded its stream too coarsely to tell who wrote what in it."""
-    refuse_keys_of_no_word(stream)
     if stream.precision != "float32":
         raise HeadlightError(
             f"This model computes in {stream.precision}, which rounds away who wrote what: load it in float32 for this."

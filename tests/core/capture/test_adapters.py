@@ -11,6 +11,7 @@ import torch
 from families import FAMILIES, TEXT, word_tokenizer
 
 import attn_core as ac
+from attn_core.circuits.flow import FLOW_MEASURES, flow
 from attn_core.prediction.writing import write
 
 TOKENIZER = word_tokenizer()
@@ -291,6 +292,32 @@ def test_virtual_tokens_are_columns(family: str) -> None:
     np.testing.assert_array_equal(many.pattern(1, 1), trace.pattern(1, 1))
     assert [word.id for word in write(model, trace.tokens.ids, 1)] in ([int(said.logits[0, -1].argmax())], [])
     assert not model.hf.training and ac.trace(model, TEXT).check().ok
+
+
+def test_what_virtual_tokens_bring_is_told_beside_what_words_bring() -> None:
+    trace = ac.trace(ac.wrap(prefixed("gpt2"), TOKENIZER), TEXT)
+    n, prefix = len(trace.tokens), ["prefix 1", "prefix 2", "prefix 3"]
+    for key, against, learnt in (
+        (1, None, []), (n, None, prefix[:1]), (1, n + 2, prefix[2:]), (n + 1, "mean", prefix), (1, "mean", prefix)
+    ):  # fmt: skip
+        parts = trace.score_parts(1, 2, 3, key, against)
+        assert parts.residue < 1e-6 and parts.matrix.shape == (len(parts.query_writers), len(parts.key_writers))
+        assert [writer for writer in parts.key_writers if writer.kind == "learnt"] == learnt
+    values, sources = trace.value_parts(1, 2, 3, n + 1), trace.delta_e_by_source(1, 2, 3)
+    assert values.writers == ("prefix 2",) and np.abs(sources[n + 1]).max() > 1e-4
+    np.testing.assert_allclose(values.vectors[0], sources[n + 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
+def test_the_flow_of_a_word_says_what_comes_from_virtual_tokens(family: str) -> None:
+    trace = ac.trace(ac.wrap(prefixed(family), TOKENIZER), TEXT)
+    for measure in FLOW_MEASURES:
+        np.testing.assert_allclose(flow(trace.stream(), measure).edges.sum(axis=-1), 1, atol=1e-6)
+    by_hand = trace.patterns(0).mean(axis=0)[:, len(trace.tokens) :].sum(axis=1) / 2
+    np.testing.assert_allclose(flow(trace.stream(), "rollout").edges[0][:, -1], by_hand, atol=1e-6)
+    if family != "gpt2":
+        with pytest.raises(ac.HeadlightError, match="models that read after virtual tokens W_Q and W_K could not be"):
+            trace.score_parts(1, 2, 3, 1)
 
 
 def test_virtual_tokens_that_ask_as_words_do_are_refused_with_the_way_out() -> None:

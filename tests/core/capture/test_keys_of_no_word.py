@@ -14,6 +14,8 @@ from families import TEXT, Family, word_tokenizer
 
 import attn_core as ac
 from attn_core.capture.again import trace_again
+from attn_core.circuits import explanation
+from attn_core.circuits.flow import flow
 from attn_core.heads.quantities import StreamReading
 from attn_core.heads.salience import salient_query_of
 from attn_core.text.decoding import visible
@@ -163,7 +165,48 @@ def test_step_by_step_computes_the_head_with_its_learnt_score(trace: ac.Trace) -
         assert run_stages(inputs, frozenset({ablation})).pattern.shape == stages.pattern.shape
 
 
-@pytest.mark.parametrize("split", ["score_parts", "value_parts"])
-def test_what_cannot_be_told_part_by_part_says_why(trace: ac.Trace, split: str) -> None:
-    with pytest.raises(ac.HeadlightError, match="also look at “no word”, which was learnt and written by nobody"):
-        getattr(trace, split)(1, 2, 5, 3)
+def test_scores_beside_a_learnt_one_are_split_and_the_learnt_one_is_a_part_of_its_own(trace: ac.Trace) -> None:
+    """Rows have one cell more, which no query and no key makes: its logit is what the head has learnt."""
+    n = len(trace.tokens)
+    for key, against in ((3, None), (3, 1), (3, n), (n, 3), (n, None), (3, "mean"), (n, "mean")):
+        parts, scores = trace.score_parts(1, 2, 5, key, against), trace.scores(1, 2)[5]
+        seen = scores[np.isfinite(scores)]
+        other = 0.0 if against is None else seen.mean() if against == "mean" else scores[against]
+        assert parts.score == pytest.approx(scores[key] - other, abs=1e-5) and parts.residue < 1e-6
+        learnt = (key == n) - (1 / len(seen) if against == "mean" else float(against == n))
+        assert parts.other == ({} if not learnt else {"no word": pytest.approx(learnt * trace.learnt_score(1, 2))})
+    assert parts.frame()["part"].sum() == pytest.approx(parts.score, abs=1e-5)
+
+
+def test_what_no_word_brings_is_nothing(trace: ac.Trace) -> None:
+    n = len(trace.tokens)
+    sources = trace.delta_e_by_source(1, 2, 5)
+    for key in (3, n):
+        found = trace.value_parts(1, 2, 5, key)
+        np.testing.assert_allclose(found.vectors.sum(axis=0), sources[key], atol=1e-6)
+    assert found.writers == ("no word",) and found.writers[0].kind == "learnt" and not found.vectors.any()
+
+
+@pytest.mark.parametrize("measure", ["rollout", "norms", "alti"])
+def test_the_flow_of_a_word_leaves_what_looked_at_no_word_to_no_word(trace: ac.Trace, measure: str) -> None:
+    found = flow(trace.stream(), measure)
+    n = len(trace.tokens)
+    assert found.edges.shape == (trace.n_layers, n, n + 1)
+    np.testing.assert_allclose(found.edges.sum(axis=-1), 1, atol=1e-6)
+    if measure == "rollout":
+        by_hand = trace.patterns(1).mean(axis=0)[:, n] / 2
+        np.testing.assert_allclose(found.edges[1][:, n], by_hand, atol=1e-6)
+
+
+def test_every_reason_of_a_score_of_such_a_model_can_be_followed(model: ac.Model, trace: ac.Trace) -> None:
+    parts = trace.score_parts(1, 2, 5, 3, "mean")
+    head = next(writer for writer in parts.query_writers if writer.kind == "head")
+    sources = explanation.sources_of_writer(trace, parts, "query", head)
+    assert len(sources) == len(trace.tokens) + 1 and sources[-1] == 0
+    assert sources.sum() == pytest.approx(parts.matrix[list(parts.query_writers).index(head)].sum(), abs=1e-4)
+    for writer, _ in explanation.effects(parts)[:8]:
+        options = explanation.taking_out(trace, parts, writer)
+        assert ac.trace(model, TEXT, **options).check().ok
+    of_no_word = trace.score_parts(1, 2, 5, len(trace.tokens), 3)
+    with pytest.raises(ac.HeadlightError, match="“no word” was learnt: no head wrote it"):
+        explanation.sources_of_writer(trace, of_no_word, "key", head)
