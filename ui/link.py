@@ -35,7 +35,8 @@ from ui.server import shared
 
 WORDS = words.beside(__file__, "link.toml")
 VERSION = "1"
-SHARED = ("model", "text", "layer", "head", "query")  # what a link into another page says
+SHARED = ("model", "text", "layer", "head", "query")  # what a link into another page says …
+WITH_TEXT = ("second",)  # … and what belongs to its text, where there is some
 
 _MEMORY = "link_memory"
 _MISSING = object()
@@ -144,7 +145,7 @@ def _link_is_news(page: str, raw: dict[str, str], params: Sequence[Param], memor
 def _note_strangers(raw: dict[str, str], params: Sequence[Param], memory: _Memory, notes: list[str]) -> None:
     if raw.get("v", VERSION) != VERSION:
         notes.append(WORDS.text("version", said=_short(raw["v"]), version=VERSION))
-    known = {p.name for p in params} | set(SHARED) | {"v"} | set(memory.written)
+    known = {p.name for p in params} | {*SHARED, *WITH_TEXT} | {"v"} | set(memory.written)
     for name in sorted(set(raw) - known):
         notes.append(WORDS.text("stranger", name=_short(name)))
 
@@ -156,6 +157,9 @@ def _value(param: Param, said: dict[str, str], memory: _Memory, state: LinkState
     if param.name in said and not carried:
         state.opened.add(param.name)
         wishes[param.name] = _checked(param, said[param.name], state)
+        return wishes[param.name]
+    if param.name not in said and param.part_of in said:  # another text, that says nothing of this
+        wishes[param.name] = param.default_for(state.chosen)
         return wishes[param.name]
     if memory.was_changed(state.page, param):
         wishes[param.name] = st.session_state[param.name]
@@ -233,6 +237,8 @@ def link_params(page: str, *chosen: tuple[str, str], **travelling: object) -> di
     if any(travelling.get(name, held.get(name)) != held.get(name) for name in ("model", "text")):
         held["query"] = None  # a position in this sentence is none in another
     said = {name: held[name] for name in SHARED if name in held} | travelling
+    if "text" not in travelling:
+        said |= {name: held[name] for name in WITH_TEXT if held.get(name)}
     shown = {name: as_written(value) for name, value in said.items()} | dict(chosen)
     return {"v": VERSION, **{name: value for name, value in shown.items() if len(value) <= settings().link_characters}}
 

@@ -21,8 +21,9 @@ A page in full:
   page chooses) are there already.
 * `sentence=False` leaves out sentence and examples, `model=False` the picker too; `examples=(…)` gives others
   (a model that Headlight trained brings its own),
-  `models=(…)` narrows the picker, `starter=` is the page's own first sentence.
-* `page.text`, `page.model_name`, `page.entry` (the catalogue's), `page.layer`, `page.head`, `page.state["…"]`.
+  `models=(…)` narrows the picker, `starter=` is the page's own first sentence, `pairs=True` offers a second one.
+* `page.text`, `page.sentence` (what is read: it, or it and `page.second` as a pair), `page.model_name`,
+  `page.entry` (the catalogue's), `page.layer`, `page.head`, `page.state["…"]`.
 * `page.trace(text=None, model=None, **options)`: `options` go to `attn_core.trace` (`target=`, `without=`, …).
 * `with page.remarks:` is the place for a note about what was typed; nothing below it moves when it comes or goes.
 * `page.word(trace)` is the chosen query position, clipped to the sentence, or None when the page should choose.
@@ -57,7 +58,18 @@ from ui.param import Param
 from ui.sentences import EXAMPLES
 from ui.server import cache, loading, passes
 from ui.server.line import network_of
-from ui.shared_params import CARD, HEAD, LARGE, LAYER, QUERY, STARTER, model_param, single_stacks, text_param
+from ui.shared_params import (
+    CARD,
+    HEAD,
+    LARGE,
+    LAYER,
+    QUERY,
+    STARTER,
+    model_param,
+    second_param,
+    single_stacks,
+    text_param,
+)
 from ui.shell import fetching, folds, known_words, menu, newcomer, own_sentence, save, styles
 from ui.shell.badges import of_traces
 from ui.shell.inputs import ask, take_back
@@ -94,6 +106,17 @@ class Page:
         return str(self.state["text"])
 
     @property
+    def second(self) -> str:
+        """The second sentence; "" where there is one alone, or the page has no place for another."""
+        second = str(self.state.get("second", ""))
+        return second if second.strip() else ""
+
+    @property
+    def sentence(self) -> str | tuple[str, str]:
+        """What is read: the sentence, or it and the second one as a pair."""
+        return (self.text, self.second) if self.second else self.text
+
+    @property
     def model_name(self) -> str:
         return str(self.state["model"])
 
@@ -127,7 +150,7 @@ class Page:
         """The trace of the page's sentence, or of `text` (typed words or token ids), through the page's model."""
         loaded = self.model(model)
         with shown_problems():
-            result = passes.trace(loaded, self.text if text is None else text, **options)
+            result = passes.trace(loaded, self.sentence if text is None else text, **options)
         if text is None:
             tokens, written = (result.tokens, []) if "target" not in options else _both(result)
             self.count(tokens, loaded.limit)
@@ -188,7 +211,8 @@ class Page:
         Every caption ends with the model, the `parts` (default: layer and head), the `sentences` (default: the
         page's), and every other parameter that is not as usual.
         """
-        said = [self.text] if sentences is None and "text" in self.state else sentences or []
+        own = list(filter(None, (self.state.get("text"), self.second)))
+        said = own if sentences is None and "text" in self.state else sentences or []
         model = model or self.model_name
         about = [model, *(parts or (f"head {self.layer}.{self.head}",))]
         text = caption(about, said, self.state.for_caption(), VERSION)
@@ -221,10 +245,12 @@ def open_page(
     examples: Sequence[str] = EXAMPLES,
     models: Sequence[str] | None = None,
     starter: str = STARTER,
+    pairs: bool = False,
     asks: Callable[[LinkState], bool] = lambda state: True,
 ) -> Page:
     """Draw what every page has, read its link, and hand over the page. Must be the page's first Streamlit call.
 
+    `pairs` says whether a second sentence can be read with the first, by models that read pairs.
     `asks` says whether sentence and model are shown, for a page that may have no use for them.
     """
     cache.begin_page(network_of(st.context.ip_address or ""))
@@ -236,7 +262,8 @@ def open_page(
     offered = tuple(models or single_stacks())
     which_model = model_param(offered)
     typed_text = text_param(starter) if sentence else None
-    shared = [which_model, *([typed_text] if typed_text else []), LAYER, HEAD, QUERY, LARGE, folds.FOLDS]
+    second = second_param() if pairs else None
+    shared = [which_model, *filter(None, (typed_text, second)), LAYER, HEAD, QUERY, LARGE, folds.FOLDS]
     embedded = [CARD] if st.context.is_embedded else []
     view = open_link_state(page, [*shared, *params, *embedded])
     folds.follow(view)
@@ -251,7 +278,7 @@ def open_page(
         newcomer.welcome()
     shown = model and asks(view)
     tried = _examples(view["model"]) or examples
-    counter = ask(which_model, typed_text, offered, tried, starter) if shown else None
+    counter = ask(which_model, typed_text, offered, tried, starter, second) if shown else None
     remarks = st.container(key="remarks")
     with remarks:
         for remark in view.notes:

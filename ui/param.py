@@ -31,7 +31,8 @@ class Param:
     What its widget (`ui.drawing.controls`) shows: `label` and `help` are plain text, `options` gives the values of a
     switch their own words, `low` and `high` are a number's ends, both included. `in_caption`: whether a saved
     picture's caption says a value that is not the default. `travels`: the value goes along to other pages that have
-    the parameter. `nearest` gives what is closest to a value that a model or a page does not have; else the default is.
+    the parameter. A link that says the parameter `part_of` and not this one means the default of this one. `nearest`
+    gives what is closest to a value that a model or a page does not have; else the default is.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Param:
     in_caption: bool = True
     travels: bool = False
     nearest: Callable[[object, Earlier], object] | None = None
+    part_of: str = ""
 
     def default_for(self, earlier: Earlier) -> object:
         return self.default(earlier) if callable(self.default) else self.default

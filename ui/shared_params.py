@@ -43,6 +43,19 @@ def text_param(starter: str) -> Param:
     return typed("text", opens_on, label="Sentence", travels=True, in_caption=False)
 
 
+def second_param() -> Param:
+    """The second sentence of a page where a pair may be read; empty: there is one sentence."""
+
+    def parse(raw: str, earlier: Earlier) -> str:
+        entry = entry_of(earlier["model"])
+        if raw and not entry.may_read_pairs:
+            raise ValueError(f"{entry.title} reads one sentence, and no pair")
+        return raw
+
+    label = WORDS.text("params.second")
+    return Param("second", "", parse, label=label, travels=True, in_caption=False, part_of="text")
+
+
 def _known_model(said: str, offered: Sequence[str]) -> str:
     """The name that a name or a title means; ValueError says what is wrong."""
     name = name_of(said)

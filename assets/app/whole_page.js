@@ -81,7 +81,8 @@ function takeSentences() {
     const box = boxOf(event), counter = box && counterOf(box);
     if (!counter) return;
     const way = box.value.includes("\n") ? `${ctrl}+Enter` : "Enter";
-    const size = [...box.value].length, most = Number(counter.dataset.most);
+    const boxes = box.closest(".st-key-sentence").querySelectorAll("textarea"); // of a pair both count
+    const size = [...boxes].reduce((sum, each) => sum + [...each.value].length, 0), most = Number(counter.dataset.most);
     const slots = { size: size.toLocaleString("en"), most: most.toLocaleString("en"), keys: way, line: "\n" };
     const says = size > most ? counter.dataset.beyond : counter.dataset.within; // the page's own words
     counter.dataset.typing = says.replace(/\{(\w+)\}/g, (_, name) => slots[name]);

@@ -12,6 +12,8 @@ const CELLS_STYLE = `
   .board { position: relative; outline-offset: 3px; }
   .board.choose { cursor: pointer; }
   .board:focus-visible { outline: 2.5px solid var(--accent); border-radius: 4px; }
+  .quadrants { display: grid; grid-template-columns: repeat(2, max-content); gap: 1px; margin-top: calc(8 * var(--hl-px, 1px)); font-size: calc(12.5 * var(--hl-px, 1px)); font-variant-numeric: tabular-nums; }
+  .quadrants > * { padding: calc(2 * var(--hl-px, 1px)) calc(10 * var(--hl-px, 1px)); white-space: nowrap; }
   .foot { display: flex; flex-wrap: wrap; gap: 2px calc(16 * var(--hl-px, 1px)); align-items: baseline; margin-top: calc(6 * var(--hl-px, 1px)); min-height: calc(20 * var(--hl-px, 1px)); }
   .reading { flex: 1 1 15em; min-height: 1.45em; margin: 0; font-size: calc(13 * var(--hl-px, 1px)); color: var(--soft); overflow-wrap: anywhere; }
   .reading b { color: var(--ink); font-weight: 600; font-variant-numeric: tabular-nums; }
@@ -49,7 +51,8 @@ export function draw(root, data, callbacks = {}) {
   title.setAttribute("aria-live", "polite");
   if (header.title) figure.append(title, element("p", "explains", ...explained()));
   const zoomed = zoomButtons();
-  figure.append(scroller, element("div", "foot", legend, reading));
+  const quadrants = element("div", "quadrants");
+  figure.append(scroller, ...(header.segments ? [quadrants] : []), element("div", "foot", legend, reading));
   let colours;
 
   /* "Rows ask (query), columns answer (key)", the roles in their colours. */
@@ -114,6 +117,7 @@ export function draw(root, data, callbacks = {}) {
     paintCells(g);
     paintLabels(g);
     paintChosen(g);
+    if (header.segments) paintSegments(g);
     paintLegend();
     read(...at);
   }
@@ -261,6 +265,50 @@ export function draw(root, data, callbacks = {}) {
       g.strokeStyle = colours.roles.accent;
       g.strokeRect(x - 1, y - 1, Math.max(4, width) + 1, height + 1);
     }
+  }
+
+  /* Of a pair: a line between its two segments, a little longer than the cells, and the four quadrants as they lie, each
+     with its share: the mean over a segment's rows of what they put on a segment's keys (attn_core/text/pairs.py). */
+  function paintSegments(g) {
+    const [x, y] = box(...header.segments.at);
+    g.strokeStyle = colours.roles.ink;
+    g.lineWidth = 1;
+    for (const [from, to] of [[[x - 0.5, place.above - 7], [x - 0.5, place.above + down * place.height]], [[place.left - 7, y - 0.5], [place.left + across * place.width, y - 0.5]]]) {
+      g.beginPath();
+      g.moveTo(...from);
+      g.lineTo(...to);
+      g.stroke();
+    }
+    const sides = turned ? [[0, 0], [1, 0], [0, 1], [1, 1]] : [[0, 0], [0, 1], [1, 0], [1, 1]]; // [query, key] segments
+    quadrants.replaceChildren(...sides.map(quadrant));
+  }
+
+  function quadrant([query, key]) {
+    const given = cells === exact && header.segments.shares;
+    const share = pool < 0 || pool > 1 ? Number.NaN : given ? (given[query][key] ?? Number.NaN) : shareOf(query, key);
+    const number = Number.isNaN(share) ? "–" : (pool ? "≈ " : "") + unbroken(percent(share));
+    const made = element("span", "", `${header.segments.names[query][key]} ${number}`);
+    const fill = colourOn(header.bar, colours, Number.isNaN(share) ? 0 : share, header.scale);
+    Object.assign(made.style, { background: `rgb(${fill.join()})`, color: inkOn(fill, colours) });
+    return made;
+  }
+
+  /* Masked cells count as 0, and rows without any number not at all. */
+  function shareOf(query, key) {
+    const [row, column] = header.segments.at;
+    const [firstRow, endRow, firstKey, endKey] = [query ? row : 0, query ? rows : row, key ? column : 0, key ? columns : column];
+    let [sum, counted] = [0, 0];
+    for (let r = firstRow; r < endRow; r++) {
+      let any = false;
+      for (let c = 0; c < columns; c++) {
+        const value = valueAt(r, c);
+        if (isMasked(value)) continue;
+        any = true;
+        if (c >= firstKey && c < endKey) sum += value;
+      }
+      counted += any;
+    }
+    return counted ? sum / counted : Number.NaN;
   }
 
   function paintLegend() {

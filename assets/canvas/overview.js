@@ -146,6 +146,21 @@ export function draw(root, data, callbacks = {}) {
     if (masked) hatch(g, x, y, side, side, colours.roles.masked, side > 100 ? 6 : 4);
     g.imageSmoothingEnabled = false;
     g.drawImage(stamp, x, y, side, side);
+    if (header.second) paintSecond(g, x, y, side);
+  }
+
+  /* A line where the second segment of a pair begins, across and down. */
+  function paintSecond(g, x, y, side) {
+    const [row, column] = header.second;
+    const [down, across] = [y + (side * row) / header.queries, x + (side * column) / header.keys];
+    g.strokeStyle = colours.roles.ink;
+    g.lineWidth = side > 100 ? 1 : 0.5;
+    for (const [from, to] of [[[x, down], [x + side, down]], [[across, y], [across, y + side]]]) {
+      g.beginPath();
+      g.moveTo(...from);
+      g.lineTo(...to);
+      g.stroke();
+    }
   }
 
   /* Fewer pixels than cells: the strongest stays, so that a thin diagonal never fades. */

@@ -112,6 +112,12 @@ class Entry(Origin):
     examples: tuple[Example, ...] = ()  # found by measuring; their figures are in the tests
     weights: str = ""  # how they were kept where that lost something: "4-bit weights, dequantised"
 
+    @property
+    def may_read_pairs(self) -> bool:
+        """Whether two texts as one pair may mean something to it, as far as can be known before its tokenizer is there:
+        it looks both ways, and reads sentences. See `Model.reads_pairs`."""
+        return self.architecture == "encoder" and self.reads in ("text", "many languages")
+
 
 def shape_of(config: Mapping[str, Any], file: str) -> dict[str, Any]:
     """What a config.json says of family, architecture, layers, heads and limit; every family has its own words.

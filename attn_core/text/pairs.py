@@ -187,5 +187,19 @@ class Segments(NamedTuple):
     @property
     def said(self) -> str:
         """ "A→A 62 %, A→B 38 %, B→A 20 %, B→B 80 %"; a share without numbers is a dash."""
-        named = zip(np.ravel(QUADRANTS), self.shares.ravel(), strict=True)
-        return ", ".join(f"{name} {percent(float(share)) if np.isfinite(share) else '–'}" for name, share in named)
+        return ", ".join(f"{name} {share}" for name, share in zip(sum(QUADRANTS, ()), self.percents, strict=True))
+
+    def packed(self) -> dict[str, Any]:
+        """The same for a packet, a share without a number as None."""
+        shares = [[float(share) if np.isfinite(share) else None for share in row] for row in self.shares]
+        return {"at": [self.row, self.column], "names": QUADRANTS, "shares": shares}
+
+    @property
+    def percents(self) -> list[str]:
+        """The shares in the order of `QUADRANTS`, as people read them; a dash where there is no number."""
+        return [percent(float(share)) if np.isfinite(share) else "–" for share in self.shares.ravel()]
+
+    @property
+    def spoken(self) -> str:
+        """The same for who hears it: "Attention from A to A 62 %, from A to B 38 %, …"."""
+        return "Attention " + self.said.replace("→", " to ").replace("A to", "from A to").replace("B to", "from B to")

@@ -112,6 +112,7 @@ def _overview(view: View) -> bytes:
         query_positions=[place[0] for place in asks.places],
         key_positions=[place[0] for place in answers.places],
         may_look=[view.mask(layer) for layer in layers],
+        second=None if view.segments is None else view.segments[:2],
     )
 
 
@@ -151,8 +152,12 @@ def _grid_header(view: View) -> dict[str, Any]:
         scale=view.scale,
         square=True,
         choose=True,
+        segments=view.segments,
     )
-    return _header(packed)
+    header = _header(packed)
+    if header["segments"] is not None:
+        header["segments"]["shares"] = None  # those of every head are counted where it is opened
+    return header
 
 
 def _header(packet: bytes) -> dict[str, Any]:

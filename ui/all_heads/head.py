@@ -17,6 +17,7 @@ from markupsafe import Markup
 from attn_core.heads.salience import most_salient_query
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
+from attn_core.text.pairs import Segments
 from attn_core.views import headlines
 from attn_core.views.arrangement import Arrangement, arrange, mean_may_look, mean_name, mean_pattern
 from attn_core.views.derived_checks import arranged_check, full_pattern
@@ -54,6 +55,11 @@ class ArrangedHead:
     @cached_property
     def may_look(self) -> Bools:
         return self.arrangement.may_look(mean_may_look(self.trace, self.layer, self.mean))
+
+    @cached_property
+    def segments(self) -> Segments | None:
+        """Of a pair: its two segments and their shares of attention in this pattern; None where there is one text."""
+        return self.arrangement.segments(self.pattern)
 
     @cached_property
     def row(self) -> int:

@@ -12,6 +12,7 @@ from attn_core.figures.canvas.matrix import OpenedHead, Side, pack_cells
 from attn_core.heads import measures
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
+from attn_core.text.pairs import SEGMENTS
 from ui import words
 from ui.all_heads.head import ArrangedHead, sink_name
 
@@ -50,7 +51,14 @@ def every_pattern(trace: TraceReader, arrangement: Arrangement) -> bytes:
         key_positions=[place[0] for place in arrangement.keys.places],
         may_look=[arrangement.may_look(trace.may_look(layer)) for layer in layers],
         notes=notes,
+        second=second_of(arrangement),
     )
+
+
+def second_of(arrangement: Arrangement) -> tuple[int, int] | None:
+    """The row and column where the second segment of a pair begins."""
+    at = arrangement.second, arrangement.keys.second
+    return None if at[0] is None or at[1] is None else (at[0], at[1])
 
 
 def _on_sink(patterns: Floats, arrangement: Arrangement, name: str) -> list[str]:
@@ -94,6 +102,7 @@ def opened_head(head: ArrangedHead, scale: Scale) -> bytes:
             title_of=WORDS.text("head.titles.one", layer="{layer}", head="{head}"),
             explains=_explains(head),
         ),
+        segments=head.segments,
     )
 
 
@@ -126,12 +135,13 @@ def row_table(head: ArrangedHead) -> pd.DataFrame:
     """The chosen row, the strongest first; a masked key has no number."""
     import pandas as pd
 
-    row, may_look = head.pattern[head.row], head.may_look[head.row]
+    row, may_look, pair = head.pattern[head.row], head.may_look[head.row], head.segments
     weights = [float(weight) if may else None for weight, may in zip(row, may_look, strict=True)]
     table = pd.DataFrame(
         {
             "position": head.key_positions,
             "key": [visible(label) for label in head.arrangement.keys.labels],
+            **({} if pair is None else {"segment": [SEGMENTS[i >= pair.column] for i in range(len(row))]}),
             "weight": weights,
             "share": [None if weight is None else 100 * weight for weight in weights],
         }

@@ -34,6 +34,8 @@ def table(head: ArrangedHead) -> None:
         },
         alt=WORDS.text("head.table_alt", word=head.word),
     )
+    if head.segments is not None:
+        st.html(f'<div class="hl-hint">{WORDS.html("head.segments", shares=head.segments.said)}</div>')
 
 
 def switches(head: ArrangedHead) -> None:

@@ -56,6 +56,10 @@ class ModelHandle(_Reading["Model"]):
         return self.value().kind
 
     @property
+    def reads_pairs(self) -> bool:
+        return self.value().reads_pairs
+
+    @property
     def kept_as(self) -> str:
         return self.value().kept_as
 

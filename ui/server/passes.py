@@ -40,11 +40,11 @@ class Place(Protocol):
     def release(self) -> None: ...
 
 
-Text = str | list[int]
+Text = str | list[int] | tuple[str, str] | tuple[list[int], list[int]]  # two are a pair
 
 
 def trace(loaded: ModelHandle, text: Text, **options: Any) -> TraceHandle:
-    """A handle of the trace of a text (or token ids) through a model; `options` go to `attn_core.trace`.
+    """A handle of the trace of a text (or pair, or token ids) through a model; `options` go to `attn_core.trace`.
 
     Raises Busy when the queue is too long, and what `attn_core.trace` raises.
     """
@@ -91,7 +91,7 @@ def _beside(loaded: ModelHandle, text: Text, heads: Sequence[tuple[int, int]]) -
 
     plain, *changed = _in_turn(loaded, lambda: run_without_each(loaded.value(), text, heads))
     for head, made in zip(heads, changed, strict=True):
-        key = (key_of(loaded), frozen(plain.tokens.ids), frozen({"without": [head]}))
+        key = (key_of(loaded), frozen(plain.tokens.as_ids), frozen({"without": [head]}))
         shared.STATE.traces.put(key, made, made.n_bytes)
     return plain
 
@@ -120,10 +120,10 @@ def run_again_uncached(loaded: ModelHandle, plain: TraceHandle, **changes: Any) 
     return _run(loaded, sentences_of(plain)[0], changes, plain)
 
 
-def sentences_of(trace: TraceHandle) -> tuple[list[int], dict[str, list[int]]]:
-    """The ids that a trace read, and of an encoder-decoder's target as an option of a pass."""
+def sentences_of(trace: TraceHandle) -> tuple[Text, dict[str, list[int]]]:
+    """The ids that a trace read, of a pair those of both, and of an encoder-decoder's target as an option of a pass."""
     if trace.kind != "encoder-decoder":
-        return trace.tokens.ids, {}
+        return trace.tokens.as_ids, {}
     return trace.stream("encoder").tokens.ids, {"target": trace.stream("decoder").tokens.ids}
 
 

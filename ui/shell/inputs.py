@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from attn_core.models.catalogue import CATALOGUE, availability
+from attn_core.models.catalogue import CATALOGUE, availability, entry_of
 from attn_core.models.entry import Example
 from attn_core.text.smiles import is_reaction
 from ui import words
@@ -17,9 +17,11 @@ from ui.drawing import controls
 from ui.followed_word import start_afresh
 from ui.link import forget
 from ui.param import Param
+from ui.server import loading
 from ui.shell import known_words, own_sentence
 
 WORDS = words.beside(__file__)
+_ADDED = "second_added"  # in the session: that a place for a second sentence was asked for
 LOOK_AGAIN = 5.0  # seconds until the disk and the hub are asked again which models can be had
 
 
@@ -29,10 +31,12 @@ def ask(
     offered: Sequence[str],
     examples: Sequence[str | Example],
     starter: str = "",
+    second: Param | None = None,
 ) -> DeltaGenerator | None:
     """The sentence, the model and a few examples; gives the place where the number of tokens is said.
 
-    `starter` is what is read where a sentence is of another kind than the model reads: a reaction in a language model.
+    `second` is a second sentence, for models that read pairs. `starter` is what is read where a sentence is of another
+    kind than the model reads: a reaction in a language model.
     """
     on_change = _new_sentence if sentence is None else partial(_new_model, starter)
     pick_model = partial(controls.model_picker, model, offered, _model_label, on_change=on_change)
@@ -43,7 +47,9 @@ def ask(
     with st.container(key="ask"):
         left, right = st.columns([79, 21], gap="small")
         with left, st.container(key="sentence", gap="xsmall"):
-            controls.sentence(sentence, "Type a sentence", on_change=_new_sentence)
+            typed = _new_sentence if second is not None else _another_text
+            controls.sentence(sentence, "Type a sentence", on_change=typed)
+            has_second = second is not None and _second_box(second)
             counter = st.empty()
         with right:
             pick_model()
@@ -53,9 +59,41 @@ def ask(
             for i, example in enumerate(examples):
                 said = example if isinstance(example, str) else example.text
                 st.button(said, key=f"example_{i}", on_click=_take_example, args=(example,))
+            if second is not None and not has_second and _reads_pairs(st.session_state["model"]):
+                st.button(
+                    WORDS.text("second.add"), key="second_add", on_click=_add_second, help=WORDS.text("second.why")
+                )
             known_words.popover(st.session_state["model"])
             _which_model(offered)
     return counter
+
+
+def _second_box(second: Param) -> bool:
+    """The second sentence under the first, where it was asked for; says whether it is there."""
+    asked_for = st.session_state.get(_ADDED) and _reads_pairs(st.session_state["model"])
+    if not (st.session_state[second.name] or asked_for):
+        return False
+    with st.container(key="second_row", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
+        controls.sentence(second, WORDS.text("second.type"), on_change=_new_sentence)
+        st.button(
+            WORDS.text("second.gone"), key="second_gone", on_click=_remove_second, help=WORDS.text("second.remove")
+        )
+    return True
+
+
+def _reads_pairs(name: str) -> bool:
+    """Whether a model reads pairs: as its tokenizer says where it is loaded, until then as its entry does."""
+    loaded = loading.model(name)
+    return entry_of(name).may_read_pairs if loaded is None else loaded.reads_pairs
+
+
+def _add_second() -> None:
+    st.session_state[_ADDED] = True
+
+
+def _remove_second() -> None:
+    st.session_state["second"], st.session_state[_ADDED] = "", False
+    _new_sentence()
 
 
 def _which_model(offered: Sequence[str]) -> None:
@@ -102,15 +140,15 @@ def _take_example(example: str | Example) -> None:
     """Take the sentence and, where one head shows it for one word, those; else the followed word is chosen anew."""
     st.session_state["text"] = example if isinstance(example, str) else example.text
     start_afresh()
-    _new_sentence()
+    _another_text()
     if not isinstance(example, str):
         st.session_state["layer"], st.session_state["head"] = example.layer, example.head
         st.session_state["query"] = example.query
 
 
-def take_back(text: str, model: str) -> None:
-    """Callback: the visitor's own sentence again, in the model in which it stood."""
-    st.session_state["text"], st.session_state["model"] = text, model
+def take_back(text: str, model: str, second: str = "") -> None:
+    """Callback: the visitor's own sentence or pair again, in the model in which it stood."""
+    st.session_state["text"], st.session_state["model"], st.session_state["second"] = text, model, second
     start_afresh()
     _new_sentence()
 
@@ -118,6 +156,13 @@ def take_back(text: str, model: str) -> None:
 def look_again() -> None:
     """Ask the disk again which models are here, at the next page."""
     _label.cache_clear()
+
+
+def _another_text() -> None:
+    """Another sentence by itself: a second one belonged to the one before."""
+    forget("second")
+    st.session_state[_ADDED] = False
+    _new_sentence()
 
 
 def _new_sentence() -> None:

@@ -15,7 +15,7 @@ from ui import words
 from ui.param import Earlier
 
 WORDS = words.beside(__file__)
-_OWN = "own_sentence"  # in the session: {"text": …, "model": …}
+_OWN = "own_sentence"  # in the session: {"text": …, "model": …, "second": …}
 LONGEST = 70  # characters of it that are shown
 
 
@@ -23,13 +23,14 @@ def remember() -> None:
     """For callbacks: what stands in the sentence and model boxes is the visitor's choice."""
     own = dict(st.session_state.get(_OWN) or {})
     own |= {name: st.session_state[name] for name in ("text", "model") if name in st.session_state}
+    own["second"] = st.session_state.get("second", "")
     if str(own.get("text", "")).strip():
         st.session_state[_OWN] = own
 
 
-def offer(state: Earlier, take: Callable[[str, str], None]) -> None:
+def offer(state: Earlier, take: Callable[[str, str, str], None]) -> None:
     """Say that a link put another sentence in the place of the visitor's, or that the box was emptied, and offer it;
-    `take(text, model)` is told."""
+    `take(text, model, second)` is told."""
     own = st.session_state.get(_OWN)
     if not own or "text" not in state or own["text"] == state["text"]:
         return
@@ -39,4 +40,5 @@ def offer(state: Earlier, take: Callable[[str, str], None]) -> None:
     said = WORDS.text("own.empty", text=shown) if emptied else WORDS.text("own.says", text=shown)
     with st.container(key="own_sentence", horizontal=True, gap="small", vertical_alignment="center"):
         st.html(f'<div class="hl-note" role="status">{escape(said)}</div>', width="content")
-        st.button(WORDS.text("own.back"), key="own_back", on_click=take, args=(text, str(own["model"])))
+        pair = text, str(own["model"]), str(own["second"])
+        st.button(WORDS.text("own.back"), key="own_back", on_click=take, args=pair)

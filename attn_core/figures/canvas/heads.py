@@ -34,13 +34,15 @@ def pack_patterns(
     key_positions: Sequence[int] | None = None,
     may_look: Sequence[np.ndarray | None] | np.ndarray | None = None,
     notes: Sequence[Sequence[str]] | None = None,
+    second: tuple[int, int] | None = None,
 ) -> bytes:
     """All heads at a glance: patterns [head, query, key], one array a layer, as a packet for `overview`.
 
     `layers` is read once and in order, so it can make its arrays as it goes. `may_look` is bool [query, key], for all
     layers or one a layer (None: everything may be seen). `notes[layer][head]` is a sentence that is shown under a
     head's name; it is read after the layers, so it can be filled while they are made. `key_labels` defaults to the
-    queries' own; `*_positions` are said instead of 0, 1, … where tokens are left out or merged. Raises ValueError if a
+    queries' own; of a pair `second` is the row and the column where its second segment begins, and a line stands there.
+    `*_positions` are said instead of 0, 1, … where tokens are left out or merged. Raises ValueError if a
     shape does not fit.
     """
     keys = query_labels if key_labels is None else key_labels
@@ -58,6 +60,7 @@ def pack_patterns(
         "query_positions": whole_numbers(query_positions),
         "key_positions": whole_numbers(query_positions if key_labels is None else key_positions),
         "notes": notes,
+        "second": None if second is None else list(second),
         "bar": weight_bar().packed(),
         "says": f"To update {{query}}, {{head}} takes {'≈' if pool == 1 else 'at most ≈'} {{value}} from {{key}}.",
         "says_masked": "{query} may not look at {key}: masked.",

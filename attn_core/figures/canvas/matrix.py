@@ -15,6 +15,7 @@ from attn_core.figures.canvas.packet import packet, whole_numbers
 from attn_core.figures.colour_bars import ColourBar, signed_bar, size_bar
 from attn_core.figures.colours import Scale
 from attn_core.text.numbers import in_cell, percent
+from attn_core.text.pairs import Segments
 
 Kind = Literal["signed", "weights", "positive"]
 
@@ -89,6 +90,7 @@ def pack_cells(
     choose: bool = False,
     legend: bool = True,
     opened: OpenedHead | None = None,
+    segments: Segments | None = None,
 ) -> bytes:
     """A matrix [row, column] as a packet for `cells`.
 
@@ -97,7 +99,9 @@ def pack_cells(
     the legend says so. Cells of a `square` grid are at most `largest` pixels wide. `masked` is written into masked
     cells, `turned` lets the rows run along the top, and with `choose` cells can be clicked. Without a `legend` the
     sentence stands alone. An `opened` head has a title, is drawn as small as lets all of it fit, and can be zoomed;
-    its sentences may have {head} in them. Raises ValueError where labels and numbers do not fit.
+    its sentences may have {head} in them. Of a pair's `segments` a line stands between the two, across and down, and
+    under the picture its four quadrants with their shares of attention. Raises ValueError where labels and numbers do
+    not fit.
     """
     for side, size, what in ((rows, numbers.shape[0], "rows"), (columns, numbers.shape[1], "columns")):
         if side.labels and len(side.labels) != size:
@@ -113,7 +117,7 @@ def pack_cells(
         "kind": kind,
         "says": says,
         "says_masked": says_masked,
-        "alt": alt,
+        "alt": alt if segments is None else f"{alt.rstrip('.')}. {segments.spoken}.",
         "hint": hint,
         "chosen": [-1 if i is None else int(i) for i in chosen],
         "limit": top,
@@ -129,6 +133,7 @@ def pack_cells(
         "tallest": tallest,
         "choose": choose,
         "legend": legend,
+        "segments": None if segments is None else segments.packed(),
     } | ({} if opened is None else opened.packed())
     return packet(header, np.ascontiguousarray(numbers, dtype="<f4").tobytes())
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -166,8 +166,21 @@ def matrix(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     if header["square"]:
         figure.update_layout(margin={"r": WIDTH - left - cell * numbers.shape[1]})
     _frame(figure, header)
+    if header["segments"] is not None:
+        _between(figure, header["segments"]["at"], header["shape"], header["turned"])
     below = 62 if header["legend"] else 12
     return finished(figure, tall + top + below, bottom=below, top=top, left=left)
+
+
+def _between(figure: go.Figure, at: Sequence[int], shape: Sequence[int], turned: bool) -> None:
+    """A line between the two segments of a pair, across and down."""
+    (row, column), (n_rows, n_columns) = at, shape
+    down, across, tall, wide = (column, row, n_columns, n_rows) if turned else (row, column, n_rows, n_columns)
+    for ends in (
+        {"x0": -0.5, "x1": wide - 0.5, "y0": down - 0.5, "y1": down - 0.5},
+        {"x0": across - 0.5, "x1": across - 0.5, "y0": -0.5, "y1": tall - 0.5},
+    ):
+        figure.add_shape(type="line", line={"color": COLOUR["ink"], "width": 1}, **ends)
 
 
 def _names(side: Any, count: int) -> list[str]:

@@ -10,6 +10,8 @@ from canvas_recorder import Drawn, Recorder, middle, shades
 
 from attn_core.figures import colours
 from attn_core.figures.canvas.matrix import OpenedHead, Side, pack_cells
+from attn_core.figures.canvas.packet import packet, unpack
+from attn_core.text.pairs import Segments
 
 ASKS, ANSWERS = ["a", "<b>", "ox"], ["w", "x", "y", "z"]
 MAY_LOOK = np.tril(np.ones((3, 4), bool), 1)
@@ -266,3 +268,32 @@ def test_blanks_are_read_aloud_by_their_names_and_arabic_is_written_in_one(recor
     seen = recorder.draw("cells", packet, acts=[["pointermove", ".board", at]])
     words = [part for part in seen.all(".reading")[0]["inside"] if isinstance(part, dict) and "role" in part]
     assert [word["aria-label"] for word in words] == ["line break (query 0)", "tab (key 0)"]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_pair_has_a_line_between_its_segments_and_four_named_quadrants(
+    recorder: Recorder, theme: str, turned: bool
+) -> None:
+    weights = np.where(MAY_LOOK, WEIGHTS, np.nan)
+    segments = Segments.of(weights, 2, 2)
+    packed = head(segments=segments, turned=turned)
+    header, body = unpack(packed)
+    header["segments"]["shares"] = None  # as in a saved page, where each head that is opened is counted anew
+    counted = recorder.draw("cells", packet(header, body), theme=theme)
+    seen = recorder.draw("cells", packed, theme=theme)
+    down, across = grid(seen)
+    (upright, level) = seen.on("line")
+    at_row, at_column = (across, down) if turned else (down, across)  # the middles of rows and of columns
+    between_rows, between_columns = (at_row[1] + at_row[2]) / 2, (at_column[1] + at_column[2]) / 2
+    x, y = (between_rows, between_columns) if turned else (between_columns, between_rows)
+    assert upright["path"][0][1] == pytest.approx(x, abs=1.1) and level["path"][0][2] == pytest.approx(y, abs=1.1)
+    order = [0, 2, 1, 3] if turned else [0, 1, 2, 3]
+    named = [f"{name} {share}" for name, share in zip(["A→A", "A→B", "B→A", "B→B"], segments.percents, strict=True)]
+    assert seen.says(".quadrants") == counted.says(".quadrants") == ["".join(named[i] for i in order)]
+    assert named == ["A→A 90 %", "A→B 10 %", "B→A 45 %", "B→B 55 %"]
+    assert "from A to B 10 %, from B to A 45 %" in seen.all(".board")[0]["aria-label"].replace("\xa0", " ")
+
+
+def test_one_text_has_no_quadrants(recorder: Recorder) -> None:
+    seen = recorder.draw("cells", head())
+    assert not seen.all(".quadrants") and not seen.on("line")
