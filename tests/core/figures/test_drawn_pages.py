@@ -150,7 +150,7 @@ def test_words_to_paint_say_what_they_are_and_are_painted_by_taps(recorder: Reco
         "⏎asks40 %3 ×"
     ]
     opened = {**PAINT, "open": True, "most": 2}
-    tapped = recorder.component("paint_words", opened, acts=[["click", ".word:1"], ["click", ".word:2"]])
+    tapped = recorder.component("paint_words", opened, acts=[["click", ".word:2"], ["click", ".word:1"]])
     assert tapped.told == [["painted", "0_1"]]  # what is masked is not painted
     assert [word["aria-label"] for word in tapped.all(".word")] == ["wipe the", "wipe line break", "ran: masked"]
     full = recorder.component("paint_words", {**opened, "most": 1}, acts=[["click", ".word:1"]])
@@ -238,6 +238,7 @@ def test_a_saved_page_draws_its_head_as_it_was_left(
     ]
     assert [text["text"] for text in drawn if text.get("text") == WORDS[2]] == [WORDS[2]] * 2
     assert ("√" in seen.says(".legend")[1]) == (scale == "sqrt")
+    assert [tile["aria-selected"] for tile in seen.all(".tile")] == ["false", "false", "true", "false"]
     assert seen.says("h2") == ["Every head of every layer", "Head 1.0 as links", "Head 1.0"]
     stamps = [record for canvas in seen.all("canvas") for record in canvas["drawn"] if record["what"] == "stamp"]
     own = stamps[2]["cells"]  # layer 1, head 0

@@ -17,6 +17,7 @@ from attn_core.figures.canvas.packet import unpack
 from attn_core.heads import ablation
 from attn_core.heads.summary import summarise_head
 from attn_core.settings import settings
+from attn_core.text.numbers import percent
 from attn_core.views import recorded
 from attn_core.views.arrangement import arrange
 from attn_core.views.view import View
@@ -134,9 +135,14 @@ def test_the_lead_names_what_the_head_looks_at(model: ac.Model, trace: ac.Trace)
 
 
 def test_the_lead_changes_with_the_head(model: ac.Model) -> None:
-    assert lead(opened(head=2)).startswith("Head 0.2 looks one token back, almost always. To update creature,")
-    resting = opened(layer=1, head=11, query=4)
-    assert "rests on [CLS] and [SEP]" in lead(resting)
+    trace = ac.trace(model, STARTER)
+    blue = percent(float(trace.pattern(0, 2)[4, 3]))
+    back = "Head 0.2 looks one token back, almost always. To update creature, head 0.2 looks at blue"
+    assert lead(opened(head=2)) == f"{back} ({blue})."
+    resting, row = opened(layer=1, head=11, query=4), trace.pattern(1, 11)[4]
+    sink, fluffy = percent(float(row[[0, -1]].sum())), percent(float(row[2]))
+    rests = f"To update creature, head 1.11 rests on [CLS] and [SEP] ({sink}); next comes fluffy ({fluffy})."
+    assert lead(resting) == rests
     assert "A head that has nothing to add rests there." in text(resting)
     assert "rests there" not in text(opened(layer=0, head=3, query=4))
 
@@ -160,7 +166,13 @@ def test_a_mean_is_the_mean_and_is_called_one(model: ac.Model, trace: ac.Trace, 
     wanted = {"heads": every[2].mean(0), "layers": every[:, 5].mean(0), "all": every.mean((0, 1))}[mean]
     page = opened(mean=mean, layer=2, head=5)
     np.testing.assert_allclose(cells(page), wanted, atol=1e-6)
-    assert name in lead(page)
+    asks = page.session_state["query"] or 4
+    row = wanted[asks]
+    word = max((i for i in range(1, len(row) - 1) if i != asks), key=lambda i: row[i])
+    sink, most = percent(float(row[[0, -1]].sum())), percent(float(row[word]))
+    who = f"the {name} over all layers" if mean == "layers" else f"the {name}"
+    next_one = f"next comes {trace.tokens.labels[word]} ({most})"
+    assert lead(page) == f"To update creature, {who} rests on [CLS] and [SEP] ({sink}); {next_one}."
     assert "[CLS] [SEP]" in text(page)  # the sink's share is said for means too
 
 

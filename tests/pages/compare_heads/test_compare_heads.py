@@ -123,7 +123,21 @@ def test_an_inserted_word_leaves_a_gap() -> None:
     assert np.isnan(drawn[0][2]).all() and np.isnan(drawn[2][:, 2]).all()
     assert header["limit"] < 0.5, "what only one sentence has is no difference to be coloured"
     assert "fluffy (2)" not in frame(page, "query")["query"].tolist()
-    assert lead(page).startswith("With fluffy added, head")
+    both = [ac.trace(load("minilm"), said) for said in ("a blue creature sleeps", "a fluffy blue creature sleeps")]
+    far = np.array([[gap(both, layer, head) for head in range(12)] for layer in range(6)])
+    most = ".".join(map(str, np.unravel_index(far.argmax(), far.shape)))
+    assert lead(page) == (
+        f"With fluffy added, head {most} changes most (distance {far.max():.2f}); head 1.9 changes by {far[1, 9]:.2f}."
+    )
+
+
+def gap(both: list[ac.Trace], layer: int, head: int) -> float:
+    """How far a head's rows of the words that both sentences have are apart, without the word that only B has."""
+    shorter, longer = (trace.pattern(layer, head) for trace in both)
+    here = [0, 1, 3, 4, 5, 6]
+    wide = np.zeros_like(longer)
+    wide[np.ix_(here, here)] = shorter
+    return float(apart(wide[here], longer[here]).mean())
 
 
 def test_sentences_without_a_common_word_say_so() -> None:
@@ -195,7 +209,12 @@ def test_two_models_meet_in_whole_words() -> None:
     np.testing.assert_allclose(drawn[0], own / own.sum(axis=1, keepdims=True), atol=1e-5)
     assert "The tokenizers differ, so these are whole words" in html(page)
     assert np.shape(packets(page)["all_heads"][0]["values"]) == (2, 4)
-    assert lead(page).startswith("MiniLM's head 0.3 and Tiny decoder's head 0.3 are ")
+    other = ac.trace(load("tiny-decoder"), ARE).pattern(0, 3)[1:, 1:]
+    rows = apart(own / own.sum(axis=1, keepdims=True), other / other.sum(axis=1, keepdims=True))
+    word = ARE.split()[int(rows.argmax())]
+    assert lead(page) == (
+        f"MiniLM's head 0.3 and Tiny decoder's head 0.3 are {rows.mean():.2f} apart, most when {word} asks."
+    )
 
 
 def test_all_heads_of_one_against_all_of_the_other_on_request() -> None:

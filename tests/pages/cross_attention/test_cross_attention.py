@@ -244,7 +244,10 @@ def test_a_link_restores_the_view() -> None:
     page = opened(source="the european economic area", cross_layer=0, cross_head=1, row=1, rows="read", align="1.2")
     state = page.session_state
     assert (state["cross_layer"], state["cross_head"], state["row"], state["rows"]) == (0, 1, 1, "read")
-    assert lead(page).startswith("To write zone, head 0.1 looks at")
+    model, source = loading.model("tiny-translator"), "the european economic area"
+    written = translation.greedy(model.value(), model.value().read(source)).ids
+    row = passes.trace(model, source, target=written).value().pattern(0, 1, stream="cross")[1]
+    assert lead(page) == f"To write zone, head 0.1 looks at area ({percent(float(row[3]))})." and row.argmax() == 3
     assert 'class="hl-note"' not in html(page)
 
 

@@ -106,7 +106,14 @@ def test_one_head_can_be_looked_at_and_alignment_heads_are_marked(judge: dict[st
     row = judge["cross"][1, 3, :-2, : len(SPOKEN) // 320]
     rows = np.frombuffer(base64.b64decode(picture(page)["rows"]), "u1").reshape(row.shape)
     assert np.abs(rows / 255 - np.sqrt(row / row.max(axis=1, keepdims=True))).max() < 0.01
-    assert "of what head 1.3 looks at while writing it" in lead(page) and picture(page)["chosen"] == 2
+    assert picture(page)["chosen"] == 2
+    word = picture(page)["words"][2]
+    begin, end = (round(50 * word[at]) for at in ("begins", "ends"))
+    share = float(row[word["first"] : word["end"], begin : max(end, begin + 1)].sum(axis=1).mean())
+    assert lead(page) == (
+        f"{word['label']} was said from {word['begins']:.2f} to {word['ends']:.2f} s: {percent(share)} of what "
+        "head 1.3 looks at while writing it lies there."
+    )
     names = page.selectbox(key="sound_head").options
     assert names[0] == "mean of the 2 alignment heads" and "1.2 · alignment head" in names[1 + 6] and len(names) == 9
     assert names[1 + 7] == "head 1.3"

@@ -47,16 +47,21 @@ def on_the_map(page: AppTest) -> np.ndarray:
 def test_the_first_screen_is_creature_in_the_starter(first, trace) -> None:
     block = decomposition.decompose_block(trace.stream(), 0, CREATURE)
     sizes = [np.linalg.norm(part.vector) for part in block.parts if part.kind == "head"]
-    head = int(np.argmax(sizes))
-    parts = trace.pattern(0, head)[CREATURE][:, None] * (trace.value(0, head) @ trace.w_o(0, head))
+    assert int(np.argmax(sizes)) == int(np.argmax(trace.delta_e_sizes(0)[:, CREATURE]))
+    assert lead(first) == said_of(trace, 0, CREATURE, "creature")
+    assert "live" in text(first) and "✓ checked" in text(first) and "✓ the parts add up" in text(first)
+
+
+def said_of(trace, layer: int, query: int, word: str) -> str:
+    """The headline: by how much the layer turns the word, which head adds most, and from where most of that came."""
+    turn = _angle(trace.embedding(layer)[query], trace.embedding(layer + 1)[query])
+    head = int(np.argmax(trace.delta_e_sizes(layer)[:, query]))
+    parts = trace.pattern(layer, head)[query][:, None] * (trace.value(layer, head) @ trace.w_o(layer, head))
     along = parts @ parts.sum(axis=0) / np.linalg.norm(parts.sum(axis=0)) ** 2  # of each source, along their sum
     source = int(along.argmax())
     amount = "nearly all" if along[source] > 0.95 else percent(float(along[source]))
-    assert lead(first) == (
-        f"Layer 0 turns creature by {_angle(block.embedding, block.next_embedding):.0f}°. Head 0.{head} adds most, "
-        f"{amount} of it from {trace.tokens.labels[source]}."
-    )
-    assert "live" in text(first) and "✓ checked" in text(first) and "✓ the parts add up" in text(first)
+    most = f"Head {layer}.{head} adds most, {amount} of it from {trace.tokens.labels[source]}."
+    return f"Layer {layer} turns {word} by {turn:.0f}°. {most}"
 
 
 def _angle(a: np.ndarray, b: np.ndarray) -> float:
@@ -192,7 +197,7 @@ def test_a_token_that_is_far_away_is_not_drawn_and_said(tmp_path: Path) -> None:
 
 def test_a_link_restores_layer_head_word_and_picture(trace) -> None:
     page = opened(layer=5, head=3, query=2, measure="end", moves="path", axes=3, numbers="layer", order="variance")
-    assert lead(page).startswith("Layer 5 turns fluffy by")
+    assert lead(page) == said_of(trace, 5, 2, "fluffy")
     final = trace.final_embedding()[2]
     judge = np.stack([[trace.delta_e(i, h)[2] @ final for h in range(12)] for i in range(6)]) / np.linalg.norm(final)
     np.testing.assert_allclose(on_the_map(page), judge, atol=1e-3)
@@ -207,7 +212,7 @@ def test_a_link_restores_layer_head_word_and_picture(trace) -> None:
 
 def test_equal_words_are_told_apart_by_their_positions() -> None:
     page = opened(text="the fox saw the fox", query=5, layer=1)
-    assert lead(page).startswith("Layer 1 turns fox (5) by")
+    assert lead(page) == said_of(ac.trace(load("minilm"), "the fox saw the fox"), 1, 5, "fox (5)")
 
 
 def test_a_direction_between_two_words(trace) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import page_driver
 import pandas as pd
 import pytest
+import scipy
 from page_driver import checked, html, lead, load, notes, open_page, packets
 from streamlit.testing.v1 import AppTest
 
@@ -18,6 +19,7 @@ import attn_core as ac
 from attn_core.heads import ablation, kinds, rules, samples, search
 from attn_core.heads.summary import delta_shares
 from attn_core.prediction import translation
+from attn_core.text.numbers import percent
 from ui.sentences import TIRED
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
@@ -53,8 +55,14 @@ def test_the_first_screen_looks_for_the_lessons_adjectives(trace: ac.Trace) -> N
     header, _ = packets(page)["found"]
     np.testing.assert_allclose(header["values"], scores, atol=1e-6)
     layer, head = np.unravel_index(scores.argmax(), scores.shape)
-    assert lead(page).startswith(f"From creature to fluffy and blue: head {layer}.{head} stands out most")
     ranked = table(page)
+    weight, baseline = (percent(float(ranked[name][0]) / 100) for name in ("weight", "baseline"))
+    own = trace.pattern(layer, head)[4, [2, 3]].mean()
+    assert percent(float(own)) == weight
+    assert lead(page) == (
+        f"From creature to fluffy and blue: head {layer}.{head} stands out most, {weight} where its baseline is "
+        f"{baseline}."
+    )
     assert ranked["head"][0] == f"{layer}.{head}" and len(ranked) == 72
     assert ranked["above"].is_monotonic_decreasing
     np.testing.assert_allclose(ranked["above"][0], 100 * scores.max(), rtol=1e-5)
@@ -85,7 +93,13 @@ def test_the_strict_baseline_is_what_one_begins_with_and_the_winner_opens_in_eve
         page.query_params[name] = said
     checked(page.run())
     assert page.session_state["baseline"] == "key"
-    assert lead(page).startswith("From it to animal: head 3.1 stands out most")
+    tired = ac.trace(load("minilm"), TIRED)
+    painted = search.painted_cells(((10, 2),), len(tired.tokens), len(tired.tokens))
+    sink = np.array(tired.tokens.special)
+    found = search.find(tired.patterns(3), painted, tired.may_look(3), sink, above_key_mean=True)
+    weight, baseline = (percent(float(numbers[1])) for numbers in (found.weight, found.baseline))
+    assert weight == percent(float(tired.pattern(3, 1)[10, 2]))
+    assert lead(page) == f"From it to animal: head 3.1 stands out most, {weight} where its baseline is {baseline}."
     links = {
         element.proto.page: dict(parse_qsl(element.proto.query_string))
         for element in page.get("page_link")
@@ -98,7 +112,7 @@ def test_the_strict_baseline_is_what_one_begins_with_and_the_winner_opens_in_eve
 def test_cells_that_no_head_looks_at_more_than_usual_are_not_given_to_one() -> None:
     page = opened(model="tiny-translator", text="the small blue car", stream="cross", cells="4-0", baseline="distance")
     assert np.max(packets(page)["found"][0]["values"]) < 0
-    assert lead(page).endswith(": no head puts more there than its baseline.")
+    assert lead(page) == "From bleue to the: no head puts more there than its baseline."
 
 
 def test_painting_by_words_and_wiping() -> None:
@@ -144,7 +158,12 @@ def test_kinds_are_those_of_the_library() -> None:
     titles = judged.kind.map(rules.kind_title).tolist()
     assert np.ravel(header["kinds"]).tolist() == titles
     named = sum(kind != rules.NO_PATTERN for kind in judged.kind)
-    assert lead(page).startswith(f"{named} of 72 heads follow a simple rule; 4 of them look at the token just before")
+    back = judged[judged.kind == "previous"]
+    best = back.loc[back["previous lift"].idxmax()]
+    assert lead(page) == (
+        f"{named} of 72 heads follow a simple rule; {len(back)} of them look at the token just before, "
+        f"head {best.layer}.{best['head']} the most."
+    )
     shown = next(f.value for f in page.dataframe if "entropy" in f.value)
     assert shown["kind"].tolist() == titles
     np.testing.assert_allclose(shown["entropy"], judged.entropy, rtol=1e-5)
@@ -214,7 +233,7 @@ def test_the_mean_can_stand_in_and_is_said() -> None:
     page = opened(find="matter", off="0.3", fill="mean", query=4)
     after = ac.trace(load("minilm"), STARTER, without=[(0, 3)], replacement="mean")
     turn = ablation.effect(ac.trace(load("minilm"), STARTER).stream(), after.stream(), 4)
-    assert lead(page).endswith(f"turns by {turn.text}.")
+    assert lead(page) == f"With only the mean of head 0.3, the final embedding of creature turns by {turn.text}."
 
 
 def test_next_words_with_and_without() -> None:
@@ -228,7 +247,12 @@ def test_next_words_with_and_without() -> None:
     assert shown["next word"][0] == before.vocabulary.word(best)
     assert shown["with"][0] == pytest.approx(100 * p[best], rel=1e-4)
     assert shown["without"][0] == pytest.approx(100 * q[best], rel=1e-4)
-    assert lead(page).startswith("Without head 1.3, what may follow creature moves by")
+    moved = int(np.abs(q - p).argmax())
+    bits = scipy.stats.entropy(p, q, base=2)
+    assert lead(page) == (
+        f"Without head 1.3, what may follow creature moves by {bits:.2f} bits: {before.vocabulary.word(moved)} goes "
+        f"from {percent(float(p[moved]))} to {percent(float(q[moved]))}."
+    )
 
 
 def test_a_word_that_hardly_moves_is_not_said_to() -> None:
@@ -259,7 +283,10 @@ def test_heads_are_switched_off_by_the_list() -> None:
     page = opened(find="matter")
     checked(page.multiselect(key="off_heads").set_value(["2.4", "0.0"]).run())
     assert page.session_state["off"] == ((0, 0), (2, 4))
-    assert lead(page).startswith("Without heads 0.0 and 2.4")
+    before, after = (ac.trace(load("minilm"), STARTER, without=off) for off in ([], [(0, 0), (2, 4)]))
+    a, b = (each.final_embedding()[page.session_state["query"] or 4].astype(float) for each in (before, after))
+    turn = np.degrees(np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b)))
+    assert lead(page) == f"Without heads 0.0 and 2.4, the final embedding of creature turns by {turn:.1f}°."
 
 
 @pytest.mark.parametrize("off", ["0", "0.3.1", "a.b", "0-3"])

@@ -66,7 +66,8 @@ def test_what_the_lesson_leaves_out_is_listed_and_a_switch_adds_it(front: AppTes
         assert shown in said
     assert "of these, embeddings 642,723,840 without embeddings 173,961,535,488" in said
     page = opened(count="all")
-    assert "57,986,777,088 of the 174,604,259,328 parameters" in lead(page)
+    of = "57,986,777,088 of the 174,604,259,328 parameters of GPT-3 175B"
+    assert lead(page) == f"Attention has {of}: 33.2 %, only a third of what you need."
     assert boxes(page)[0][2] == 174_604_259_328
 
 
@@ -180,8 +181,11 @@ def test_every_tensor_is_in_the_table(front: AppTest) -> None:
 def test_ones_own_numbers_and_impossible_ones() -> None:
     page = opened(own=1)
     page.number_input(key="n_layers").set_value(48).run()
-    assert lead(checked(page)).startswith("Attention has 28,991,029,248 of the")
-    assert "your model, built like GPT-3 175B" in lead(page)
+    half = 12_288 * 50_257 * 2 + 48 * 12 * 12_288**2  # both ends, and the blocks
+    assert lead(checked(page)) == (
+        f"Attention has 28,991,029,248 of the {half:,} parameters of your model, built like GPT-3 175B: "
+        f"{100 * 28_991_029_248 / half:.1f} %, only a third of what you need."
+    )
     page.number_input(key="d_head").set_value(None).run()
     page.number_input(key="d_model").set_value(12_290).run()
     assert "d_model 12,290 does not divide into 96 heads; take 12,288 or 12,384, or set d_head." in text(checked(page))

@@ -102,7 +102,7 @@ def test_the_map_by_word_is_the_librarys(decoder):
     best = wanted.loc[wanted.effect.idxmax()]
     assert best.position == 13 and best.layer == 1
     said = "The difference is carried at to: what the MLP of layer 1 adds there from A, put into B, moves "
-    assert lead(shown).startswith(f"{said}{whole_percent(best.effect)} of the answer from tom to anna.")
+    assert lead(shown) == f"{said}{whole_percent(best.effect)} of the answer from tom to anna."
     turned = open_page("patching", by="words", direction="noising")
     assert "at tom: with what enters layer 0 there from B, A loses 100 % of its answer." in lead(turned)
 
@@ -120,7 +120,7 @@ def test_the_map_by_head_and_word_is_the_librarys(decoder):
     said = (
         f"Head {named} carries most, at {word}: its value there from A, put into B, moves {share} of the answer from "
     )
-    assert lead(shown).startswith(said)
+    assert lead(shown) == f"{said}tom to anna."
     (lines,) = [each.value for each in shown.code if "ac.patching" in each.value]
     assert "at='value', by_position=True)  # layer" in lines
     turned = open_page("patching", by="heads_words", direction="noising")

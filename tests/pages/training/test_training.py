@@ -23,7 +23,16 @@ def test_the_pattern_and_the_headline_are_of_the_checkpoint(at: int) -> None:
         assert np.allclose(np.nan_to_num(shown), true, atol=1e-6)
     steps = f"{history_of('tiny-decoder').steps[at]:,}"
     assert [panel["title"] for panel in header["panels"]][0] == f"after {steps} steps"
-    assert f"gives hungry {percent(float(now[5, 2]))} of creature’s weight" in lead(page)
+    gives = f"head 1.1 gives hungry {percent(float(now[5, 2]))} of creature’s weight"
+    last = f"{history_of('tiny-decoder').steps[-1]:,}"
+    assert (
+        lead(page)
+        == {
+            0: f"Before any training, {gives}: its matrices are still random.",
+            5: f"After {steps} of {last} steps, {gives}; in the end it will be {percent(float(end[5, 2]))}.",
+            11: f"After all {last} steps, {gives}.",
+        }[at]
+    )
 
 
 def test_the_lines_the_marked_change_and_the_table_say_the_same() -> None:

@@ -17,7 +17,7 @@ import attn_core as ac
 from attn_core.circuits import explanation
 from attn_core.circuits.score_parts import compared_score
 from attn_core.errors import DoesNotAddUp
-from attn_core.text.numbers import hundredths, signed_percent
+from attn_core.text.numbers import hundredths, signed, signed_percent
 from ui import stream_links
 from ui.shell import save
 from ui.why_there import next_click, trail
@@ -50,10 +50,13 @@ def test_it_opens_on_the_lessons_head_and_the_word_it_looks_at_most(trace) -> No
     row = trace.pattern(0, 3)[CREATURE].copy()
     row[[0, CREATURE, len(row) - 1]] = 0  # neither a sink nor the word itself
     key = trace.tokens.labels[int(row.argmax())]
-    score = trace.score_parts(0, 3, CREATURE, int(row.argmax()), "mean").score
-    way = "more" if score > 0 else "less"
-    said = f"Head 0.3, updating creature, scores {key} {abs(score):.2f} {way} than the words it may look at on average"
-    assert lead(page).startswith(said)
+    parts = trace.score_parts(0, 3, CREATURE, int(row.argmax()), "mean")
+    way = "more" if parts.score > 0 else "less"
+    scores = f"scores {key} {abs(parts.score):.2f} {way} than the words it may look at on average"
+    first, second, third = explanation.grouped(parts).largest(3)
+    named = [f"{each.query} × {each.key} ({signed(each.part)})" for each in (first, second, third)]
+    largest = f"The largest are {named[0]}, {named[1]} and {named[2]}."
+    assert lead(page) == f"Head 0.3, updating creature, {scores}; no single pair explains it. {largest}"
     assert "✓ checked" in text(page) and "✓ the parts add up" in text(page)
     assert "No head has written yet" in text(page) and notes(page) == ""  # it is no fault of the visitor's
 
