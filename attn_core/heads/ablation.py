@@ -2,7 +2,8 @@
 
 A head is switched off in the attention function itself, before W_O, for one pass only; nobody else's pass is touched.
 What counts as an effect depends on the model: where words are predicted, how far the next word's probabilities move;
-in an encoder, by what angle the final embedding of the chosen word turns.
+with a head of its own, how far those of its labels do; elsewhere, by what angle the final embedding of the chosen word
+turns.
 
     trace = run_trace(model, "a fluffy blue creature")
     run = runner(model, trace)
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from scipy.special import log_softmax, softmax
 
 from attn_core.heads.measures import by_name
 from attn_core.heads.sink import Bools, Floats
+from attn_core.prediction.labels import bits_between, chances_at, has_probabilities
 from attn_core.prediction.next_token import name_of, predicts
 from attn_core.residual import geometry
 from attn_core.text.decoding import visible
@@ -134,9 +137,9 @@ class Word:
 class Effect:
     """What changed between two passes: `value` in `unit`, with a sentence's worth of `what`.
 
-    "°": the angle by which the chosen word's final embedding turned. "bits": how far the probabilities of the next word
-    moved, as the Kullback–Leibler divergence KL(before ‖ after); then `rising` and `falling` are the words that gained
-    and lost most.
+    "°": the angle by which the chosen word's final embedding turned. "bits": how far the probabilities of the next
+    word, or of the labels, moved, as the Kullback–Leibler divergence KL(before ‖ after); then `rising` and `falling`
+    are the words or labels that gained and lost most.
     """
 
     value: float
@@ -170,16 +173,27 @@ def _short(value: float) -> str:
 
 def effect(before: StreamTrace, after: StreamTrace, query: int, *, n_words: int = 5) -> Effect:
     """Compare one stream of two passes of one sentence, at one position of its queries."""
-    if predicts(before):
-        p, q = (softmax(t.logits(query).astype(float)) for t in (before, after))
-        return Effect(
-            _kl_bits(before.logits(query), after.logits(query)),
-            "bits",
-            "change of the next word",
-            *_movers(before, p, q, n_words),
-        )
+    if outcome(before) != "turn":
+        if has_probabilities(before):
+            bits, what = bits_between(before, after, query), "change of the labels"
+        else:
+            bits, what = _kl_bits(before.logits(query), after.logits(query)), "change of the next word"
+        return Effect(bits, "bits", what, *_movers(before, after, query, n_words))
     a, b = (t.final_embedding()[query] for t in (before, after))
     return Effect(float(geometry.angle(a, b)), "°", "turn if switched off")
+
+
+def outcome(stream: StreamTrace) -> str:
+    """What an effect is measured on: the "labels" of the model's own head, the next "words", or a "turn"."""
+    return "labels" if has_probabilities(stream) else "words" if predicts(stream) else "turn"
+
+
+def _chances(stream: StreamTrace, query: int) -> tuple[Callable[[int], str], Floats]:
+    """What the model says at a word: the name of each word or label, and the probabilities of all."""
+    if has_probabilities(stream):
+        names, found = chances_at(stream, query)
+        return names.__getitem__, found
+    return partial(name_of, stream), softmax(stream.logits(query).astype(float))
 
 
 def _kl_bits(before: Floats, after: Floats) -> float:
@@ -188,25 +202,26 @@ def _kl_bits(before: Floats, after: Floats) -> float:
     return float(max(0.0, (np.exp(p) * (p - q)).sum() / np.log(2)))
 
 
-def _movers(stream: StreamTrace, before: Floats, after: Floats, n: int) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
+def _movers(before: StreamTrace, after: StreamTrace, query: int, n: int) -> tuple[tuple[Word, ...], tuple[Word, ...]]:
     """The words that gained and that lost most probability, the largest change first."""
-    order = np.argsort(after - before)
+    (name, p), (_, q) = _chances(before, query), _chances(after, query)
+    order = np.argsort(q - p)
 
     def of(ids: NDArray[np.int_], sign: int) -> tuple[Word, ...]:
-        moved = [Word(name_of(stream, int(i)), float(before[i]), float(after[i])) for i in ids]
+        moved = [Word(name(int(i)), float(p[i]), float(q[i])) for i in ids]
         return tuple(w for w in moved if sign * (w.after - w.before) > 0)
 
     return of(order[::-1][:n], 1), of(order[:n], -1)
 
 
 def words_compared(before: StreamTrace, after: StreamTrace, position: int, n: int = 6) -> list[Word]:
-    """The next words that matter to a comparison: the `n` likeliest of each pass and the `n` that moved most.
+    """The next words, or labels, that matter to a comparison: the `n` likeliest of each pass and those that moved most.
 
     The likeliest before come first; every word appears once, with both probabilities.
     """
-    p, q = (softmax(stream.logits(position).astype(float)) for stream in (before, after))
+    (name, p), (_, q) = (_chances(stream, position) for stream in (before, after))
     ids = [*np.argsort(-p)[:n], *np.argsort(-q)[:n], *np.argsort(-np.abs(q - p))[:n]]
-    return [Word(name_of(before, int(i)), float(p[i]), float(q[i])) for i in dict.fromkeys(ids)]
+    return [Word(name(int(i)), float(p[i]), float(q[i])) for i in dict.fromkeys(ids)]
 
 
 def switch_off_each(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import rel_entr
 
 from attn_core.errors import HeadlightError
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from attn_core.traces.source import LabelProbabilities
     from attn_core.traces.stream import StreamTrace
 
+Floats = NDArray[np.float64]
 LONGEST_ANSWER = 15  # tokens; the library's own question-answering pipeline allows as many
 
 
@@ -37,6 +39,33 @@ def has_labels(stream: StreamTrace) -> bool:
         return stream.own_head.task != "word"
     except HeadlightError:
         return False
+
+
+def has_probabilities(stream: StreamTrace) -> bool:
+    """Whether that head gives probabilities: all do but those that give numbers (a regression)."""
+    return has_labels(stream) and stream.own_head.law != "number"
+
+
+def chances_at(stream: StreamTrace, query: int) -> tuple[list[str], Floats]:
+    """What a head says where a token is looked at, as names and probabilities: [label] of the text, or of that token.
+
+    A model that answers questions says both ends of its answer, wherever one looks: first all tokens as its start,
+    then all as its end, so that the probabilities sum to 2.
+    """
+    found = stream.label_probabilities()
+    if found.task == "span":
+        names = [f"{end}: {label} ({i})" for end in found.labels for i, label in enumerate(stream.tokens.labels)]
+        return names, found.probabilities.T.ravel()  # [token, 2] → [2·token]
+    return list(found.labels), found.probabilities if found.task == "text" else found.probabilities[query]
+
+
+def bits_between(before: StreamTrace, after: StreamTrace, query: int) -> float:
+    """How far these probabilities moved: KL(before ‖ after) in bits; labels that are likely each alone are summed."""
+    (_, p), (_, q) = (chances_at(stream, query) for stream in (before, after))
+    bits = rel_entr(p, q).sum()
+    if before.own_head.law == "sigmoid":
+        bits += rel_entr(1 - p, 1 - q).sum()
+    return float(max(0.0, bits / np.log(2)))
 
 
 def best_span(found: LabelProbabilities, may_answer: NDArray[np.bool_], longest: int = LONGEST_ANSWER) -> Answer:

@@ -67,3 +67,12 @@ class FrozenNorm:
     def whole(self, x: Array) -> Floats:
         """What the sum itself becomes, [..., d_model]: `part` plus the shift."""
         return self.part(x) + self.shift
+
+    def direction_before(self, direction: Array) -> Floats:
+        """The direction before the norm along which x has what `part(x)` has along this one, [..., d_model].
+
+        part(x) · direction = x · direction_before(direction), so what follows a norm can be read off before it.
+        """
+        scaled = np.asarray(direction, dtype=np.float64) * self.scale
+        before: Floats = scaled - scaled.mean(axis=-1, keepdims=True) if self.centred else scaled
+        return before

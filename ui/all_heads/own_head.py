@@ -21,7 +21,7 @@ from attn_core.text.numbers import percent, signed
 from ui import words
 from ui.drawing import gallery, markup, widgets
 from ui.page import Page
-from ui.shell.menu import ROOT
+from ui.shell.menu import ROOT, go
 
 if TYPE_CHECKING:
     from attn_core.traces.source import LabelProbabilities
@@ -41,6 +41,9 @@ def card(page: Page, trace: TraceHandle) -> None:
         found = trace.value().label_probabilities()
         with _card(found.task):
             {"text": _of_text, "token": _of_tokens, "span": _answer}[found.task](page, trace, found)
+            with st.container(horizontal=True, key="own_head_links"):
+                go("delta_e", WORDS.text("own_head.shares"), ("measure", "label"))
+                go("find_heads", WORDS.text("own_head.off"), ("find", "matter"))
     elif fills_in(stream):
         with _card("word"):
             _filled(page, trace)

@@ -20,6 +20,7 @@ from attn_core.text.numbers import signed
 from attn_core.traces.parity import TOLERANCE
 from attn_core.traces.reader import Array
 from ui import words
+from ui.delta_e.label_shares import label_shares, names_labels
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import canvas, controls, gallery, markup, widgets
 from ui.param import choice, typed
@@ -53,7 +54,11 @@ class DeltaMap:
 
 
 def titled(update: TokenUpdate) -> None:
-    widgets.heading(WORDS.html("map.title", word=markup.query(update.name)), WORDS.html("map.hint"))
+    if st.session_state["measure"] == "label" and names_labels(update):  # read where the head reads, at [CLS]
+        title = WORDS.html("map.label_title")
+    else:
+        title = WORDS.html("map.title", word=markup.query(update.name))
+    widgets.heading(title, WORDS.html("map.hint"))
 
 
 def switches(update: TokenUpdate) -> None:
@@ -63,12 +68,13 @@ def switches(update: TokenUpdate) -> None:
         "end": True,
         "word": not update.no_words,
         "logit": update.predicts and not update.no_words,
+        "label": names_labels(update),
     }
     offered = {name: label for name, label in HEAD_MAP_MEASURES.items() if possible[name]}
     if st.session_state["measure"] not in offered:
         st.session_state["measure"] = "size"
     chosen = controls.switch(MEASURE, offered)
-    if chosen in ("word", "logit"):
+    if chosen in ("word", "logit", "label"):
         with st.container(horizontal=True, gap="small"):
             controls.text(TOWARDS, WORDS.text("map.placeholder", chosen), width=220)
             controls.text(AGAINST, "and away from…", width=180)
@@ -121,6 +127,8 @@ def head_map(update: TokenUpdate) -> DeltaMap:
         return DeltaMap(geometry.norm(update.heads), geometry.norm(attention), geometry.norm(added.mlp), name, hint)
     if measure == "logit":
         return _logits(update)
+    if measure == "label":
+        return _label(update)
     direction, name, hint = _direction(update, measure)
     heads, layers, mlp = (geometry.along(part, direction) for part in (update.heads, attention, added.mlp))
     return DeltaMap(heads, layers, mlp, name, hint)
@@ -167,6 +175,13 @@ def _logits(update: TokenUpdate) -> DeltaMap:
         badge=markup.badge(WORDS.text("map.agrees", "yes" if same else "no"), "ok" if same else "bad"),
     )
     return DeltaMap(own, every.sum(axis=1) + parts.bias, parts.mlp, name=name, hint=hint)
+
+
+def _label(update: TokenUpdate) -> DeltaMap:
+    """How much every part adds to the logit of a label, at the position where the model's head reads it."""
+    towards, against = (update.page.state[name].strip() for name in ("towards", "against"))
+    parts, name, hint = label_shares(update, towards, against)
+    return DeltaMap(parts.heads, parts.heads.sum(axis=1) + parts.bias, parts.mlp, name=name, hint=hint)
 
 
 def _attribution(update: TokenUpdate, word: int) -> LogitAttribution:

@@ -28,7 +28,9 @@ Heads = tuple[tuple[int, int], ...]  # (layer, head) each
 HARDLY = 0.005  # bits; what is less reads as 0.00
 
 
-def headline(tokens: Tokens, query: int, off: Heads, replacement: str, change: ablation.Effect) -> Markup:
+def headline(
+    tokens: Tokens, query: int, off: Heads, replacement: str, change: ablation.Effect, of_labels: bool = False
+) -> Markup:
     """What switching heads off does to the chosen word, as HTML."""
     word = markup.query(visible(tokens.labels[query]))
     if not off:
@@ -37,7 +39,10 @@ def headline(tokens: Tokens, query: int, off: Heads, replacement: str, change: a
     if change.unit == "°":
         return WORDS.html("ablation.lead.turn", done=done, word=word, turn=change.text)
     moved = max((*change.rising[:1], *change.falling[:1]), key=lambda w: abs(w.after - w.before), default=None)
-    if moved is None or change.value < HARDLY:
+    small = moved is None or change.value < HARDLY
+    if of_labels:
+        return _labels_moved(done, None if small else moved, change.text)
+    if small or moved is None:
         return WORDS.html("ablation.lead.same", done=done, word=word)
     before, after = percent(moved.before), percent(moved.after)
     if before == after:
@@ -46,6 +51,14 @@ def headline(tokens: Tokens, query: int, off: Heads, replacement: str, change: a
     return WORDS.html(
         "ablation.lead.moved", done=done, word=word, bits=change.text, moved=token, before=before, after=after
     )
+
+
+def _labels_moved(done: str, moved: ablation.Word | None, bits: str) -> Markup:
+    """The headline where the model names labels: the one that moved most, None where none does."""
+    if moved is None:
+        return WORDS.html("ablation.lead.labels_same", done=done)
+    label, before, after = markup.tok(moved.text), percent(moved.before), percent(moved.after)
+    return WORDS.html("ablation.lead.labels", done=done, bits=bits, label=label, before=before, after=after)
 
 
 def named(off: Heads) -> str:
@@ -69,11 +82,11 @@ def pattern_hint(stream: StreamTrace, layer: int, head: int, off: Heads, replace
     return WORDS.html("ablation.pattern.open")
 
 
-def next_words(before: StreamTrace, after: StreamTrace, query: int) -> pd.DataFrame:
-    """The likeliest next words of both passes and those that moved most, with both probabilities in %."""
-    compared = ablation.words_compared(before, after, query)
-    rows = [(visible(word.text), 100 * word.before, 100 * word.after) for word in compared]
-    return pd.DataFrame(rows, columns=["next word", "with", "without"])
+def said(before: StreamTrace, after: StreamTrace, query: int) -> pd.DataFrame:
+    """The likeliest next words or labels of both passes and those that moved most, with both probabilities in %."""
+    compared, of_labels = ablation.words_compared(before, after, query), ablation.outcome(before) == "labels"
+    rows = [(w.text if of_labels else visible(w.text), 100 * w.before, 100 * w.after) for w in compared]
+    return pd.DataFrame(rows, columns=["label" if of_labels else "next word", "with", "without"])
 
 
 def turns(before: StreamTrace, after: StreamTrace) -> pd.DataFrame:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from attn_core.heads.ablation import REPLACEMENTS, Effect, effect, replacement_options
+from attn_core.heads.ablation import REPLACEMENTS, Effect, effect, outcome, replacement_options
 from attn_core.heads.summary import summarise_head
-from attn_core.prediction.next_token import predicts
 from attn_core.text.decoding import visible
 from attn_core.views.snippets import heads as snippets
 from ui import words
@@ -69,7 +68,8 @@ def draw(viewed: StreamView) -> str:
             query=viewed.query,
         )
         _row_table(viewed, after)
-    return ablation.headline(viewed.queries, viewed.query, off, replacement, change)
+    of_labels = outcome(viewed.reader) == "labels"
+    return ablation.headline(viewed.queries, viewed.query, off, replacement, change, of_labels)
 
 
 def lines(viewed: StreamView) -> str:
@@ -85,9 +85,7 @@ def changed(viewed: StreamView) -> list[TraceHandle]:
 
 
 def _map_hint(viewed: StreamView) -> str:
-    writes = predicts(viewed.reader)
-    hint = WORDS.html("ablation.map.hint.words") if writes else WORDS.html("ablation.map.hint.turns")
-    return words.together(hint, row_names(viewed))
+    return words.together(WORDS.html("ablation.map.hint", outcome(viewed.reader)), row_names(viewed))
 
 
 def _after_hint(viewed: StreamView, off: Heads) -> str:
@@ -124,7 +122,7 @@ def _outcome(viewed: StreamView, after: StreamTrace, change: Effect) -> None:
         widgets.reading(WORDS.html("ablation.nothing_off"))
         return
     if change.unit == "bits":
-        table = ablation.next_words(viewed.reader, after, viewed.query)
+        table = ablation.said(viewed.reader, after, viewed.query)
         bars: dict[str, ColumnConfig] = {name: _bar(name, "%.1f %%", 100.0, width=112) for name in ("with", "without")}
     else:
         table = ablation.turns(viewed.reader, after)

@@ -9,8 +9,7 @@ import numpy as np
 import streamlit as st
 
 from attn_core.figures.canvas.heads import pack_values
-from attn_core.heads.ablation import switch_off_each
-from attn_core.prediction.next_token import predicts
+from attn_core.heads.ablation import outcome, switch_off_each
 from attn_core.settings import is_public
 from ui import words
 from ui.drawing import canvas, widgets
@@ -36,7 +35,7 @@ def effect_map(
     known = st.session_state.setdefault("effects_known", {})
     key = (viewed.reads, viewed.query, replacement, painted, off)
     if key in known:
-        unit = "bits" if predicts(viewed.reader) else "degrees"
+        unit = "degrees" if outcome(viewed.reader) == "turn" else "bits"
         values, shown, form, name = known[key], known[key], ".2g", WORDS.text("ablation.map.effect", unit=unit)
     else:
         values = ablation.shares_of_delta_e(viewed.reader, viewed.query)

@@ -42,7 +42,7 @@ def read_label(hf_model: Any, states: Tensor, inputs: Mapping[str, Tensor], at: 
         (rows,) = torch.autograd.grad(logit, x)
         with held.again():
             constant = run_head(hf_model, torch.zeros_like(x), inputs)[0][at]
-    return LabelReading(rows[0].double().cpu().numpy(), float(constant), float(logit.detach()))
+    return LabelReading(rows[0].double().cpu().numpy(), float(constant.detach()), float(logit.detach()))
 
 
 class _Held(WithoutDropout):
