@@ -23,6 +23,7 @@ FIND = choice(
 page = open_page(
     "find_heads",
     models=READS_TEXT,
+    pairs=True,
     params=[
         FIND,
         *stream.PARAMS,

@@ -26,6 +26,7 @@ page = open_page(
         *strip.PARAMS,
     ],
     models=READS_TEXT,
+    pairs=True,
     asks=lambda state: state["weights"] == "real",
 )
 st.html(ROOT / "assets" / "css" / "steps.css")

@@ -20,6 +20,7 @@ page = open_page(
     "why_there",
     [WHY, *stream.PARAMS, *reading.PARAMS, *pictures.PARAMS, *taken_out.PARAMS, *flow_view.PARAMS],
     models=READS_TEXT,
+    pairs=True,
 )
 with st.container(gap=None):
     canvas.follow_theme()

@@ -52,7 +52,7 @@ export function draw(root, data, callbacks = {}) {
   if (header.title) figure.append(title, element("p", "explains", ...explained()));
   const zoomed = zoomButtons();
   const quadrants = element("div", "quadrants");
-  figure.append(scroller, ...(header.segments ? [quadrants] : []), element("div", "foot", legend, reading));
+  figure.append(scroller, ...(header.segments?.shares[0].length ? [quadrants] : []), element("div", "foot", legend, reading));
   let colours;
 
   /* "Rows ask (query), columns answer (key)", the roles in their colours. */
@@ -284,8 +284,8 @@ export function draw(root, data, callbacks = {}) {
   }
 
   function quadrant([query, key]) {
-    const given = cells === exact && header.segments.shares;
-    const share = pool < 0 || pool > 1 ? Number.NaN : given ? (given[query][key] ?? Number.NaN) : shareOf(query, key);
+    const given = cells === exact && !header.segments.counted && header.segments.shares[query][key];
+    const share = pool < 0 || pool > 1 ? Number.NaN : given === false ? shareOf(query, key) : (given ?? Number.NaN);
     const number = Number.isNaN(share) ? "–" : (pool ? "≈ " : "") + unbroken(percent(share));
     const made = element("span", "", `${header.segments.names[query][key]} ${number}`);
     const fill = colourOn(header.bar, colours, Number.isNaN(share) ? 0 : share, header.scale);

@@ -141,12 +141,27 @@ export function draw(root, data, callbacks = {}) {
     const g = context(panel.canvas, place.width, place.height);
     g.drawImage(panel.base, 0, 0, place.width, place.height);
     paintLabels(g, panel.about);
+    if (panel.about.second) paintSecond(g, ...panel.about.second);
     for (const [query, key] of view.painted) frame(g, query, key, 1, 1, colours.roles.accent, 2.5);
     if (view.query !== null) frame(g, followed(), 0, 1, columns, colours.roles.query, 2);
     if (!cursor) return;
     frame(g, cursor[0], 0, 1, columns, colours.roles.query, 1);
     frame(g, 0, cursor[1], rows, 1, colours.roles.key, 1);
     frame(g, ...cursor, 1, 1, colours.roles.ink, 2);
+  }
+
+  /* A line where the second segment of a pair begins, across and down. */
+  function paintSecond(g, row, column) {
+    const { left, top, side } = place;
+    const [x, y] = [left + column * side - 0.5, top + row * side - 0.5];
+    g.strokeStyle = colours.roles.ink;
+    g.lineWidth = 1;
+    for (const [from, to] of [[[x, top], [x, top + rows * side]], [[left, y], [left + columns * side, y]]]) {
+      g.beginPath();
+      g.moveTo(...from);
+      g.lineTo(...to);
+      g.stroke();
+    }
   }
 
   function paintMissing(g, x, y, side) {

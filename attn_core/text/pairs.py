@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,13 +170,25 @@ def segment_shares(
     return found
 
 
+class HasSecond(Protocol):
+    """What says where its second segment begins: tokens, or the rows of a picture."""
+
+    @property
+    def second(self) -> int | None: ...
+
+
+def second_of(queries: HasSecond, keys: HasSecond) -> tuple[int, int] | None:
+    """The row and the column where the second segment of a pair begins; None where one text was read."""
+    return None if queries.second is None or keys.second is None else (queries.second, keys.second)
+
+
 class Segments(NamedTuple):
-    """The two segments of a pair in a pattern as it is shown: where the second begins, as a row and as a column, and
-    the shares of attention, [query segment, key segment]."""
+    """The two segments of a pair in a matrix as it is shown: where the second begins, as a row and as a column, and of
+    a pattern the shares of attention, [query segment, key segment]; None where its numbers are no weights."""
 
     row: int
     column: int
-    shares: NDArray[np.float32]
+    shares: NDArray[np.float32] | None = None
 
     @classmethod
     def of(cls, pattern: NDArray[np.floating], row: int, column: int) -> Segments:
@@ -187,17 +199,18 @@ class Segments(NamedTuple):
     @property
     def said(self) -> str:
         """ "A→A 62 %, A→B 38 %, B→A 20 %, B→B 80 %"; a share without numbers is a dash."""
-        return ", ".join(f"{name} {share}" for name, share in zip(sum(QUADRANTS, ()), self.percents, strict=True))
-
-    def packed(self) -> dict[str, Any]:
-        """The same for a packet, a share without a number as None."""
-        shares = [[float(share) if np.isfinite(share) else None for share in row] for row in self.shares]
-        return {"at": [self.row, self.column], "names": QUADRANTS, "shares": shares}
+        return ", ".join(f"{name} {'–' if n is None else percent(n)}" for name, n in self.by_name.items())
 
     @property
-    def percents(self) -> list[str]:
-        """The shares in the order of `QUADRANTS`, as people read them; a dash where there is no number."""
-        return [percent(float(share)) if np.isfinite(share) else "–" for share in self.shares.ravel()]
+    def by_name(self) -> dict[str, float | None]:
+        """The share of each quadrant; None where no row has a number, and nothing where there are no weights."""
+        shares = [] if self.shares is None else self.shares.ravel().tolist()
+        return {name: n if np.isfinite(n) else None for name, n in zip(sum(QUADRANTS, ()), shares, strict=False)}
+
+    def packed(self) -> dict[str, Any]:
+        """The same for a packet."""
+        shares = list(self.by_name.values())
+        return {"at": [self.row, self.column], "names": QUADRANTS, "shares": [shares[:2], shares[2:]]}
 
     @property
     def spoken(self) -> str:

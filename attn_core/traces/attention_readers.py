@@ -19,7 +19,7 @@ from attn_core import attention
 from attn_core.errors import HeadlightError, check_index
 from attn_core.masks import row_slices
 from attn_core.precision import without_autocast
-from attn_core.text.pairs import segment_rows, segment_shares
+from attn_core.text.pairs import Segments, second_of
 from attn_core.text.tokens import Tokens
 from attn_core.traces.call import Call
 from attn_core.traces.layer import Layer
@@ -114,11 +114,12 @@ class AttentionReaders:
         The mean over the rows of a segment of the weight that they put on the keys of a segment, special tokens counted
         in theirs: [[A→A, A→B], [B→A, B→B]]. Raises HeadlightError where one text was read. See `text.pairs`.
         """
-        sides = [own.second for own in (self.tokens, self.key_tokens)]
-        if None in sides:
+        at = second_of(self.tokens, self.key_tokens)
+        if at is None:
             raise HeadlightError("One text was read here, and no pair: it has no second segment.")
-        queries, keys = (segment_rows(own.second or 0, len(own)) for own in (self.tokens, self.key_tokens))
-        return segment_shares(self.pattern(layer, head), queries, keys)
+        shares = Segments.of(self.pattern(layer, head), *at).shares
+        assert shares is not None
+        return shares
 
     def pattern_row(self, layer: int, head: int, query: int) -> Array:
         """One row of a pattern, [key], computed without the others; sums to 1."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.heads.sink import sink_keys, without_sink
-from attn_core.text.pairs import Segments
+from attn_core.text.pairs import Segments, second_of
 from attn_core.text.tokens import Tokens
 from attn_core.text.whole_words import units
 
@@ -66,9 +66,8 @@ class Arrangement:
     def segments(self, shown: Floats) -> Segments | None:
         """Of a pair: the two segments in an arranged pattern [row, column], with the shares of attention from one to
         the other; None where one text was read."""
-        if self.second is None or self.keys.second is None:
-            return None
-        return Segments.of(shown, self.second, self.keys.second)
+        at = second_of(self, self.keys)
+        return None if at is None else Segments.of(shown, *at)
 
     def may_look(self, may_look: Bools) -> Bools:
         """[query, key] → [row, column]: a word may look at another if any of its pieces may."""

@@ -19,7 +19,7 @@ import numpy as np
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts.heatmap import heatmap
 from attn_core.figures.labels import SANS
-from attn_core.text.pairs import QUADRANTS, SEGMENTS, segment_rows, segment_shares
+from attn_core.text.pairs import SEGMENTS, segment_rows, segment_shares
 from attn_core.traces.saved.changes_json import changes_to_json
 from attn_core.views.view import View
 
@@ -94,10 +94,8 @@ def _pair(view: View) -> dict[str, Any]:
     """What a JSON file says of a pair; nothing where one text was read."""
     if view.segments is None:
         return {}
-    row, column, shares = view.segments
-    named = zip(sum(QUADRANTS, ()), shares.ravel(), strict=True)
-    said = {name: float(share) if np.isfinite(share) else None for name, share in named}
-    return {"second_segment": {"query": row, "key": column}, "segment_shares": said}
+    at = {"query": view.segments.row, "key": view.segments.column}
+    return {"second_segment": at, "segment_shares": view.segments.by_name}
 
 
 def npz(view: View) -> bytes:

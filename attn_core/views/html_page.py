@@ -156,7 +156,7 @@ def _grid_header(view: View) -> dict[str, Any]:
     )
     header = _header(packed)
     if header["segments"] is not None:
-        header["segments"]["shares"] = None  # those of every head are counted where it is opened
+        header["segments"]["counted"] = True  # the shares of each head that is opened, from its cells
     return header
 
 

@@ -15,6 +15,7 @@ from attn_core.figures.canvas.heads import pack_patterns
 from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
+from attn_core.text.pairs import second_of
 from attn_core.traces.reader import Readable
 from attn_core.views import files
 from attn_core.views.given import given_attention
@@ -113,6 +114,7 @@ def overview(trace: Readable, stream: str) -> go.Figure:
         own.tokens.labels,
         None if same else own.key_tokens.labels,
         may_look=[own.may_look(layer) for layer in layers],
+        second=second_of(own.tokens, own.key_tokens),
     )
     return drawn(packed)
 

@@ -12,7 +12,7 @@ from attn_core.figures.canvas.matrix import OpenedHead, Side, pack_cells
 from attn_core.heads import measures
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
-from attn_core.text.pairs import SEGMENTS
+from attn_core.text.pairs import SEGMENTS, second_of
 from ui import words
 from ui.all_heads.head import ArrangedHead, sink_name
 
@@ -51,14 +51,8 @@ def every_pattern(trace: TraceReader, arrangement: Arrangement) -> bytes:
         key_positions=[place[0] for place in arrangement.keys.places],
         may_look=[arrangement.may_look(trace.may_look(layer)) for layer in layers],
         notes=notes,
-        second=second_of(arrangement),
+        second=second_of(arrangement, arrangement.keys),
     )
-
-
-def second_of(arrangement: Arrangement) -> tuple[int, int] | None:
-    """The row and column where the second segment of a pair begins."""
-    at = arrangement.second, arrangement.keys.second
-    return None if at[0] is None or at[1] is None else (at[0], at[1])
 
 
 def _on_sink(patterns: Floats, arrangement: Arrangement, name: str) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attn_core.figures.canvas.panels import Panel
+from attn_core.text.pairs import Segments, second_of
 
 if TYPE_CHECKING:
     from attn_core.heads.measures import Floats
@@ -27,4 +28,13 @@ def head_panel(
         query_special=stream.tokens.special,
         key_special=stream.key_tokens.special,
         signed=signed,
+        segments=_segments(stream, None if signed else shown),
     )
+
+
+def _segments(stream: StreamTrace, weights: Floats | None) -> Segments | None:
+    """The two segments of a pair, with the shares of these weights; None where one text was read."""
+    at = second_of(stream.tokens, stream.key_tokens)
+    if at is None:
+        return None
+    return Segments(*at) if weights is None else Segments.of(weights, *at)

@@ -43,6 +43,7 @@ def grid(
         turned=turned,
         masked="−∞" if kind == "signed" else "",
         choose=True,
+        segments=subject.segments(numbers if kind == "weights" else None),
     )
     canvas.cells(packet, key=key, picture=picture, on_choose=lambda row, column: pick(subject, row, column))
 

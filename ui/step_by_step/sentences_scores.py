@@ -32,10 +32,16 @@ def how_e_is_made(subject: StepSubject) -> Markup:
         WORDS.html("step_1.token", width=parts.token.shape[1], word=word),
         WORDS.html("step_1.factor", factor=number(parts.factor)) if parts.factor != 1 else "",
         WORDS.html("step_1.place", place=subject.query) if parts.position is not None else "",
-        WORDS.html("step_1.segment") if parts.segment is not None else "",
+        _segment(subject) if parts.segment is not None else "",
         *(_after(name) for name, _ in parts.steps),
         WORDS.html("step_1.result", d=d),
     )
+
+
+def _segment(subject: StepSubject) -> Markup:
+    if subject.segment:
+        return WORDS.html("step_1.segment.of_pair", word=subject.query_html, segment=subject.segment)
+    return WORDS.html("step_1.segment.alone")
 
 
 def _after(name: str) -> Markup:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from attn_core.figures.canvas.matrix import Side
 from attn_core.heads.salience import keys_by_weight
 from attn_core.residual.input_parts import InputParts
+from attn_core.text.pairs import SEGMENTS, Segments
 from attn_core.traces.stream import StreamTrace
 from attn_core.walkthrough.head import HeadInputs, HeadStages, run_stages
 from attn_core.walkthrough.toy import Toy
@@ -140,6 +141,27 @@ class StepSubject:
     def key_side(self, role: str = "key", name: str = "key", slanted: bool = False) -> Side:
         w = self.k_window
         return Side(self.keys.labels[w], role, name, self.keys.special[w], first=w.start, slanted=slanted)
+
+    # --- Segments of a pair ------------------------------------------------------------------------------------
+
+    @property
+    def second(self) -> int | None:
+        """Of a pair: where its second segment begins; None where there is one text."""
+        return None if self.reader is None or self.crosses else self.reader.tokens.second
+
+    @property
+    def segment(self) -> str:
+        """Of a pair: the segment of the chosen query, "A" or "B"; else ""."""
+        return "" if self.second is None else SEGMENTS[self.query >= self.second]
+
+    def segments(self, weights: Array | None) -> Segments | None:
+        """The two segments of a pair in the window that is shown, with the shares of all of a pattern's weights [query,
+        key] where these are given; None where the window, or what was read, has one segment."""
+        window, second = self.q_window, self.second
+        if second is None or not window.start < second < min(window.stop, len(self.queries)):
+            return None
+        shares = None if weights is None else Segments.of(weights, second, second).shares
+        return Segments(second - window.start, second - window.start, shares)
 
     def place_in(self, i: int, window: slice) -> int | None:
         """Where a position lies in a window; None when it lies outside."""

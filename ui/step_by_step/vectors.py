@@ -47,7 +47,7 @@ def vectors(subject: StepSubject) -> None:
             if parts.open:
                 with parts:
                     paragraph(WORDS.html("step_1.made", word=subject.query_html))
-                    _made_of(subject.parts, subject.query)
+                    _made_of(subject.parts, subject.query, subject.segment)
         with layout.all_words(1, "E of every word") as is_open:
             if is_open:
                 paragraph(WORDS.html("step_1.e", d=subject.d_model))
@@ -57,9 +57,13 @@ def vectors(subject: StepSubject) -> None:
         layout.numbers_and_code(subject, 1, table, made_by=[embed])
 
 
-def _made_of(parts: InputParts, i: int) -> None:
+def _made_of(parts: InputParts, i: int, segment: str) -> None:
     """The chosen word's vectors, from the table to E, as strips under each other; E has a scale of its own."""
-    rows = [("token", parts.factor * parts.token[i]), (f"+ place {i}", parts.position), ("+ segment", parts.segment)]
+    rows = [
+        ("token", parts.factor * parts.token[i]),
+        (f"+ place {i}", parts.position),
+        (f"+ segment {segment}".strip(), parts.segment),
+    ]
     added = [(name, (part if part.dim() == 1 else part[i]).numpy()) for name, part in rows if part is not None]
     if len(added) > 1:
         added.append(("= sum", parts.summed[i].numpy()))

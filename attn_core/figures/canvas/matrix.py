@@ -117,7 +117,7 @@ def pack_cells(
         "kind": kind,
         "says": says,
         "says_masked": says_masked,
-        "alt": alt if segments is None else f"{alt.rstrip('.')}. {segments.spoken}.",
+        "alt": alt if segments is None or segments.shares is None else f"{alt.rstrip('.')}. {segments.spoken}.",
         "hint": hint,
         "chosen": [-1 if i is None else int(i) for i in chosen],
         "limit": top,

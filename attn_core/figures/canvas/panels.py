@@ -18,6 +18,7 @@ from attn_core.figures.canvas.packet import MASKED_LEGEND, packet
 from attn_core.figures.colour_bars import signed_bar, weight_bar
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import points
+from attn_core.text.pairs import Segments
 
 BUDGET = 1_400_000  # bytes of cells in one picture: five panels of 264 words, each cell 4 bytes
 
@@ -26,7 +27,8 @@ BUDGET = 1_400_000  # bytes of cells in one picture: five panels of 264 words, e
 class Panel:
     """One pattern: cells [query, key], NaN where masked; labels, None where this sentence has no such word.
 
-    `says` names it within a sentence ("head 0.3"). `signed` draws it as a difference, diverging and centred on 0.
+    `says` names it within a sentence ("head 0.3"). `signed` draws it as a difference, diverging and centred on 0. Of a
+    pair's `segments` a line stands between the two, and the note says the shares of attention.
     """
 
     title: str
@@ -38,6 +40,7 @@ class Panel:
     key_special: Sequence[bool] = ()
     note: str = ""
     signed: bool = False
+    segments: Segments | None = None
 
 
 def pack_panels(panels: Sequence[Panel], *, paint: bool = False) -> bytes:
@@ -101,10 +104,12 @@ def _sentences(pool: int) -> dict[str, str]:
 
 
 def _panel(panel: Panel, pool: int) -> dict[str, Any]:
+    pair = panel.segments
     return {
         "title": panel.title,
         "says": panel.says,
-        "note": panel.note,
+        "note": panel.note if pair is None else " · ".join(filter(None, (pair.said, panel.note))),
+        "second": None if pair is None else [pair.row / pool, pair.column / pool],
         "signed": panel.signed,
         **_side("query", panel.query_labels, panel.query_special, pool),
         **_side("key", panel.key_labels, panel.key_special, pool),

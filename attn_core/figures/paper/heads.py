@@ -114,7 +114,21 @@ def overview(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
             **place,
         )
     height = _layers_by_heads(figure, n_layers, n_heads)
+    if header["second"] is not None:
+        _second(figure, header["second"], (header["queries"], header["keys"]), n_layers, n_heads)
     return _chosen(finished(figure, height + 56, bottom=64), view)
+
+
+def _second(figure: go.Figure, at: Sequence[int], size: tuple[int, int], n_layers: int, n_heads: int) -> None:
+    """A line in every tile where the second segment of a pair begins, down and across: one trace for all of them."""
+    (down, across) = (0.92 * part / whole - 0.46 for part, whole in zip(at, size, strict=True))
+    x: list[float | None] = []
+    y: list[float | None] = []
+    for layer, head in np.ndindex(n_layers, n_heads):
+        x += [head - 0.46, head + 0.46, None, head + across, head + across, None]
+        y += [layer + down, layer + down, None, layer - 0.46, layer + 0.46, None]
+    line = {"color": COLOUR["ink"], "width": 0.5}
+    figure.add_scatter(x=x, y=y, mode="lines", line=line, showlegend=False, hoverinfo="skip", meta="segments")
 
 
 def _tiles(n_layers: int, n_heads: int, n_query: int, n_key: int) -> list[tuple[slice, slice]]:

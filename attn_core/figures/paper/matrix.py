@@ -79,6 +79,8 @@ def _panel(figure: go.Figure, i: int, panel: Any, numbers: np.ndarray, header: H
         name=panel["title"],
         meta=said(what, "query", "key", asks, answers),
     )
+    if panel["second"] is not None:
+        _between(figure, panel["second"], numbers.shape, False, name)
     x, y = grid.domain(i)
     masked = ~np.isfinite(numbers)
     if masked.any():
@@ -172,7 +174,7 @@ def matrix(header: Header, body: bytes, view: Mapping[str, Any]) -> go.Figure:
     return finished(figure, tall + top + below, bottom=below, top=top, left=left)
 
 
-def _between(figure: go.Figure, at: Sequence[int], shape: Sequence[int], turned: bool) -> None:
+def _between(figure: go.Figure, at: Sequence[float], shape: Sequence[int], turned: bool, name: str = "") -> None:
     """A line between the two segments of a pair, across and down."""
     (row, column), (n_rows, n_columns) = at, shape
     down, across, tall, wide = (column, row, n_columns, n_rows) if turned else (row, column, n_rows, n_columns)
@@ -180,7 +182,8 @@ def _between(figure: go.Figure, at: Sequence[int], shape: Sequence[int], turned:
         {"x0": -0.5, "x1": wide - 0.5, "y0": down - 0.5, "y1": down - 0.5},
         {"x0": across - 0.5, "x1": across - 0.5, "y0": -0.5, "y1": tall - 0.5},
     ):
-        figure.add_shape(type="line", line={"color": COLOUR["ink"], "width": 1}, **ends)
+        axes = {"xref": f"x{name}", "yref": f"y{name}"}
+        figure.add_shape(type="line", line={"color": COLOUR["ink"], "width": 1}, **ends, **axes)
 
 
 def _names(side: Any, count: int) -> list[str]:

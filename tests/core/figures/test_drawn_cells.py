@@ -11,6 +11,7 @@ from canvas_recorder import Drawn, Recorder, middle, shades
 from attn_core.figures import colours
 from attn_core.figures.canvas.matrix import OpenedHead, Side, pack_cells
 from attn_core.figures.canvas.packet import packet, unpack
+from attn_core.text.numbers import percent
 from attn_core.text.pairs import Segments
 
 ASKS, ANSWERS = ["a", "<b>", "ox"], ["w", "x", "y", "z"]
@@ -278,7 +279,10 @@ def test_a_pair_has_a_line_between_its_segments_and_four_named_quadrants(
     segments = Segments.of(weights, 2, 2)
     packed = head(segments=segments, turned=turned)
     header, body = unpack(packed)
-    header["segments"]["shares"] = None  # as in a saved page, where each head that is opened is counted anew
+    header["segments"] |= {
+        "counted": True,
+        "shares": [[0, 0], [0, 0]],
+    }  # as in a saved page, where each head that is opened is counted anew
     counted = recorder.draw("cells", packet(header, body), theme=theme)
     seen = recorder.draw("cells", packed, theme=theme)
     down, across = grid(seen)
@@ -288,10 +292,16 @@ def test_a_pair_has_a_line_between_its_segments_and_four_named_quadrants(
     x, y = (between_rows, between_columns) if turned else (between_columns, between_rows)
     assert upright["path"][0][1] == pytest.approx(x, abs=1.1) and level["path"][0][2] == pytest.approx(y, abs=1.1)
     order = [0, 2, 1, 3] if turned else [0, 1, 2, 3]
-    named = [f"{name} {share}" for name, share in zip(["A→A", "A→B", "B→A", "B→B"], segments.percents, strict=True)]
+    named = [f"{name} {percent(share)}" for name, share in segments.by_name.items()]
     assert seen.says(".quadrants") == counted.says(".quadrants") == ["".join(named[i] for i in order)]
     assert named == ["A→A 90 %", "A→B 10 %", "B→A 45 %", "B→B 55 %"]
     assert "from A to B 10 %, from B to A 45 %" in seen.all(".board")[0]["aria-label"].replace("\xa0", " ")
+
+
+def test_scores_of_a_pair_have_the_line_and_no_shares(recorder: Recorder) -> None:
+    seen = recorder.draw("cells", head(segments=Segments(2, 2), kind="signed"))
+    assert len(seen.on("line")) == 2 and not seen.all(".quadrants")
+    assert "Attention from" not in seen.all(".board")[0]["aria-label"]
 
 
 def test_one_text_has_no_quadrants(recorder: Recorder) -> None:
