@@ -73,6 +73,8 @@ def float32_copy(module: Module, device: torch.device | str | None = None) -> Mo
 
 def in_float32(module: nn.Module) -> nn.Module:
     """A module that maps float32 tensors as exactly as its weights allow: itself, or a copy in float32."""
+    if type(module) is nn.LayerNorm and module.weight is not None and module.weight.dtype == torch.float32:
+        return module  # most often asked for, with every layer of a check: found without looking through its parts
     return module if number_types_of(module) <= {torch.float32} else float32_copy(module)
 
 
@@ -81,8 +83,10 @@ def through(module: nn.Module, vectors: Tensor) -> Tensor:
     if type(module) is nn.Linear and module.weight.dtype != torch.float32:
         return _through_linear(module, vectors)
     exact = in_float32(module)
+    weight = getattr(exact, "weight", None)
+    place = weight if isinstance(weight, Tensor) else next(exact.parameters(), vectors)
     with torch.inference_mode(), without_autocast():
-        made: Tensor = exact(vectors.to(next(exact.parameters(), vectors).device))
+        made: Tensor = exact(vectors.to(place.device))
     return made.to(vectors.device)
 
 
@@ -99,8 +103,11 @@ def _through_linear(module: nn.Linear, vectors: Tensor) -> Tensor:
 @contextmanager
 def without_autocast() -> Iterator[None]:
     """Inside, products of float32 tensors are float32, also where a caller has autocast on; a decorator, too."""
+    on = [device for device in _DEVICES if torch.is_autocast_enabled(device)]
+    if not on:
+        yield
+        return
     with ExitStack() as off:
-        for device in _DEVICES:
-            if torch.is_autocast_enabled(device):
-                off.enter_context(torch.autocast(device, enabled=False))
+        for device in on:
+            off.enter_context(torch.autocast(device, enabled=False))
         yield

@@ -15,7 +15,7 @@ from attn_core.capture.own_head.reader import reader_of
 from attn_core.capture.recorder import PassRecorder, layer_of
 from attn_core.errors import HeadlightError
 from attn_core.precision import through
-from attn_core.text import tokens
+from attn_core.text.description import names_of
 from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import Changes
 from attn_core.traces.layer import Layer, LazyLayers, frozen
@@ -89,8 +89,8 @@ def source_of(model: Model) -> Source:
             kept = weakref.ref(hf)
         return hf
 
-    def word(i: int) -> str:
-        return tokens.from_ids(tokenizer, [i], target=writes_another).labels[0]
+    def words(ids: Sequence[int]) -> list[str]:
+        return names_of(tokenizer, [*map(int, ids)], target=writes_another)
 
     def vocabulary() -> Vocabulary:
         hf = module()
@@ -100,7 +100,7 @@ def source_of(model: Model) -> Source:
         matrix = (head if head is not None else hf.get_input_embeddings()).weight.detach()
         if matrix.shape[1] != hf.config.get_text_config(decoder=True).hidden_size:
             raise HeadlightError(f"The words of {family} models are vectors of a space of their own, not of that of E.")
-        return Vocabulary(matrix, "unembedding" if head is not None else "input embedding", word)
+        return Vocabulary(matrix, "unembedding" if head is not None else "input embedding", words)
 
     def logits(final: Tensor) -> Tensor:
         hf = module()
@@ -132,7 +132,7 @@ def source_of(model: Model) -> Source:
         module,
         vocabulary,
         logits,
-        word,
+        lambda i: words([i])[0],
         head,
         model.wiring.own_pass,
         model.wiring.own_weights,

@@ -86,6 +86,16 @@ def describe(
     )
 
 
+def names_of(tokenizer: Any, ids: list[int], *, target: bool) -> list[str]:
+    """How ids are read that stand in no sentence: the label that `describe` gives to each of them alone."""
+    style = style_of(tokenizer)
+    as_is = style in ("wordpiece", "word")
+    return [
+        visible(piece) if as_is or s else _label(characters_of([spell(piece, style)])[0])
+        for piece, s in zip(_pieces(tokenizer, ids, target), _special(tokenizer, ids), strict=True)
+    ]
+
+
 def spelt(tokenizer: Any, ids: list[int]) -> str:
     """The text that token ids spell, blanks at its ends included; specials spell nothing."""
     special, style = _special(tokenizer, ids), style_of(tokenizer)

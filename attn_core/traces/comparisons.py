@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from attn_core.errors import NoModel
@@ -23,6 +25,7 @@ MODELS_OWN = "what the model's attention returned"
 CAPPED = "what our attention with capped scores returned, which the library's fused one refuses"
 NEXT, AFTER = "the stream that left the block", "the stream after attention"
 FINAL = "the final embedding"
+AT_ONCE = 50_000  # scores of a layer, up to which layers are compared in one go: 64 tokens, with 12 heads
 
 
 def check(layers: Iterable[Layer], model: nn.Module, also: Iterable[Comparison] = ()) -> Parity:
@@ -33,10 +36,11 @@ def check(layers: Iterable[Layer], model: nn.Module, also: Iterable[Comparison] 
     """
     comparisons: list[Comparison] = []
     kinds = {"float32"}
-    for layer in layers:
-        kinds.add(layer.precision)
-        if layer.sample is None:  # else nothing that left the model is kept whole
-            comparisons += layer_errors(layer, model)
+    for alike, together in groupby(layers, _in_one_go):
+        of_kind = list(together)
+        kinds |= {layer.precision for layer in of_kind}
+        if alike is not None:
+            comparisons += layer_errors(of_kind, model)
     if any(one.part == "residual" for one in comparisons):
         comparisons += also
     errors = {name: [one.error for one in comparisons if one.part == name] for name in Parity._fields}
@@ -45,26 +49,40 @@ def check(layers: Iterable[Layer], model: nn.Module, also: Iterable[Comparison] 
     return found
 
 
-def layer_errors(layer: Layer, model: nn.Module) -> list[Comparison]:
-    """All that can be compared in a layer, row by row; before W_O head by head, too."""
+def _in_one_go(layer: Layer) -> tuple[object, ...] | None:
+    """Layers that say the same here, one after the other, are compared in one go; None: nothing is kept to compare.
+
+    A long sentence's are compared one by one, as they are in blocks of queries, so that no more is held at a time.
+    """
+    if layer.sample is not None:  # nothing that left the model is kept whole
+        return None
+    call = layer.call
+    alone = layer.site.layer if call.blind is not None or call.n_heads * call.n_query * call.n_key > AT_ONCE else None
+    return layer.site.stream, alone, call.n_heads, call.query.shape, call.value.shape[-1], layer.d_model
+
+
+def layer_errors(layers: Sequence[Layer], model: nn.Module) -> list[Comparison]:
+    """All that can be compared in layers of one shape, row by row; before W_O head by head, too."""
     import torch  # not above: pages that show a recorded result have no need of it
 
-    n_heads, which = layer.call.n_heads, []
+    n_heads, which = layers[0].call.n_heads, []
     blocks = []  # (differences, sizes) of a block of rows each, [row, head or comparison]
-    for rows, block in layer.call.row_blocks():
-        real = slice(None) if block.blind is None else ~block.blind
-        compared = [(name, ours[real], theirs[real]) for name, ours, theirs in _compared(layer, model, rows, block)]
-        by_head = [each for each in compared if each[0][0] == "pattern"]
-        whole = [each for each in compared if each[0][0] != "pattern"]
+    for of_rows in zip(*(layer.call.row_blocks() for layer in layers), strict=True):
+        by_head, whole = [], []
+        for layer, (rows, block) in zip(layers, of_rows, strict=True):
+            real = slice(None) if block.blind is None else ~block.blind
+            for name, ours, theirs in _compared(layer, model, rows, block):
+                (by_head if name[0] == "pattern" else whole).append(((layer, *name), ours[real], theirs[real]))
         which = [(name, head) for name, *_ in by_head for head in range(n_heads)] + [(name, None) for name, *_ in whole]
         found = [_differences(of_kind, n) for of_kind, n in ((by_head, n_heads), (whole, 1)) if of_kind]
         blocks.append(tuple(torch.cat(each, dim=1) for each in zip(*found, strict=True)))
     errors = row_errors(*(torch.cat(each) for each in zip(*blocks, strict=True)))
     means, worst = errors.mean(dim=0).tolist(), errors.amax(dim=0).tolist()
-    return [
+    found_of = [
         Comparison(layer.site.stream, layer.site.layer, head, part, against, error, mean)
-        for ((part, against), head), error, mean in zip(which, worst, means, strict=True)
+        for ((layer, part, against), head), error, mean in zip(which, worst, means, strict=True)
     ]
+    return sorted(found_of, key=attrgetter("layer"))  # of a layer, its heads stay before its sums
 
 
 def final_errors(stream: str, layer: Layer, ours: Tensor, theirs: Tensor) -> Comparison:
@@ -75,7 +93,7 @@ def final_errors(stream: str, layer: Layer, ours: Tensor, theirs: Tensor) -> Com
     return Comparison(stream, layer.site.layer, None, "residual", FINAL, worst, mean)
 
 
-def _differences(compared: Sequence[Compared], n_parts: int) -> tuple[Tensor, Tensor]:
+def _differences(compared: Sequence[tuple[object, Tensor, Tensor]], n_parts: int) -> tuple[Tensor, Tensor]:
     """(the worst absolute difference, the largest value) of each row and part of several comparisons at once.
 
     [row, part·features] each → [row, comparison·part].

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Never
 
@@ -25,7 +25,11 @@ class Vocabulary:
 
     matrix: Tensor
     kind: str
-    word: Callable[[int], str]
+    words: Callable[[Sequence[int]], list[str]]  # how they are read, each by itself
+
+    def word(self, i: int) -> str:
+        """How one word is read; for several, `words` asks the tokenizer once."""
+        return self.words([i])[0]
 
 
 @dataclass(frozen=True)

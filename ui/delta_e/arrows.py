@@ -147,11 +147,7 @@ def _landmarks(update: TokenUpdate, ends: Array, known: bool = False) -> list[La
     if update.no_words:
         return []
     vocabulary = update.trace.vocabulary
-    if known:
-        n = len(update.decomposition.parts) + 2
-        found = update.pointed[0].part([n, n + 1], 5)
-    else:
-        found = update.nearest_words(ends, 5)[0]
+    found = update.pointed[0].part(update.rows_of_ends, 5) if known else update.nearest_words(ends, 5)[0]
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:4]
     vectors = vocabulary.matrix[ids].float().cpu().numpy()
-    return [Landmarks(vectors, [vocabulary.word(i) for i in ids], at=float(geometry.norm(ends).mean()))]
+    return [Landmarks(vectors, vocabulary.words(ids), at=float(geometry.norm(ends).mean()))]

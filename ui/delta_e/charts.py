@@ -132,11 +132,10 @@ def written_words(update: TokenUpdate, part: str) -> tuple[list[str], Array, flo
         row = len(parts) + 1
     else:
         row = next(i for i, p in enumerate(parts) if p.kind == part and (part == "mlp" or _is_chosen(update, p)))
-    word = update.trace.vocabulary.word
     up, down = (end.part([row], MOST_WORDS) for end in update.pointed)
     ids = [*up.ids[0], *down.ids[0][::-1]]
     far = np.concatenate([up.deviations[0], down.deviations[0][::-1]])
-    return [word(int(i)) for i in ids], far, up.chance_level
+    return update.trace.vocabulary.words(ids), far, up.chance_level
 
 
 def _is_chosen(update: TokenUpdate, part: Part) -> bool:

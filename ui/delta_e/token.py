@@ -150,11 +150,24 @@ class TokenUpdate:
     def pointed(self) -> tuple[NearestTokens, NearestTokens]:
         """The words that everything on the page points to, and away from, in one pass through the vocabulary.
 
-        Rows: the parts of the block, the next layer's E, the sum of the attention, and both `ends`.
+        Rows: the parts of the block from E on, the next layer's E, the sum of the attention, and those of both `ends`
+        that are none of these.
         """
         block = self.decomposition
-        vectors = np.stack([*(part.vector for part in block.parts), block.next_embedding, block.attention, *self.ends])
+        ends = self.ends[1:] if self._begins_with_e else self.ends
+        vectors = np.stack([*(part.vector for part in block.parts), block.next_embedding, block.attention, *ends])
         return self.nearest_words(vectors, MOST_WORDS)
+
+    @property
+    def rows_of_ends(self) -> tuple[int, int]:
+        """Where both `ends` are in `pointed`."""
+        n = len(self.decomposition.parts) + 2
+        return (0, n) if self._begins_with_e else (n, n + 1)
+
+    @property
+    def _begins_with_e(self) -> bool:
+        """Whether what is looked at begins with the block's E; a decoder's cross-attention comes later."""
+        return self.block == self.viewed.stream
 
     def nearest_words(self, vectors: Array, count: int) -> tuple[NearestTokens, NearestTokens]:
         """The model's words that parts of the token, [part, d_model], point to, and away from."""

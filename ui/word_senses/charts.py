@@ -140,7 +140,7 @@ def _words_of_vocabulary(comparison: SenseComparison, routes: list[Array]) -> li
     ids = list(dict.fromkeys(int(i) for i in found.ids[found.stands_out]))[:6]
     length = float(geometry.norm(ends).mean())
     vectors = vocabulary.matrix[ids].float().cpu().numpy()
-    return [Landmarks(vectors, [vocabulary.word(i) for i in ids], at=length)]
+    return [Landmarks(vectors, vocabulary.words(ids), at=length)]
 
 
 def _nearest(trace: Trace, vectors: Array) -> nearest_tokens.NearestTokens:
