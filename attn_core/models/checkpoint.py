@@ -23,6 +23,7 @@ _TOKENIZER_FILES = ("tokenizer.json", "vocab*", "*.model", "*.vocab", "*.tiktoke
 # Larger ones are mistakes or traps: modules are built one by one, and each layer has dozens.
 _LAYERS = ("num_hidden_layers", "n_layer", "encoder_layers", "decoder_layers", "num_layers", "num_decoder_layers")
 _WIDTHS = ("hidden_size", "d_model", "n_embd", "intermediate_size", "d_ff", "max_position_embeddings", "vocab_size")
+_READS = {"pixel_values": "images", "input_values": "sound"}
 MOST = dict.fromkeys(_LAYERS, 1_000) | dict.fromkeys(_WIDTHS, 10_000_000)
 
 
@@ -35,6 +36,7 @@ def read_checkpoint(folder: Path, called: str, progress: Progress, dtype: str = 
     progress("reading the configuration")
     try:
         config = _config(folder, called)
+        _refuse_without_text(config, called)
         tokenizer = _tokenizer(folder, called)
         progress("reading the weights")
         return _weights(folder, called, config, dtype), tokenizer
@@ -56,6 +58,19 @@ def _config(folder: Path, called: str) -> Any:
             f"{called} is of a family that the transformers library does not know by itself, and Headlight never runs "
             f"code that comes with a model. ({_first_line(error)})"
         ) from error
+
+
+def _refuse_without_text(config: Any, called: str) -> None:
+    """Raise UnsupportedFamily for a family that looks or listens: its folder has no tokenizer, and misses none."""
+    from transformers import MODEL_MAPPING
+
+    found = MODEL_MAPPING.get(type(config), None)
+    reads = _READS.get(getattr(found, "main_input_name", ""))
+    if reads is not None:
+        raise UnsupportedFamily(
+            f"{called} is a {config.model_type} model: it reads {reads}, and no text. Open it with the transformers "
+            "library, wrap it, ac.wrap(model), and give ac.trace what its processor gives as inputs=."
+        )
 
 
 def check_sizes(config: Any, called: str) -> None:

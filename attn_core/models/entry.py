@@ -128,6 +128,8 @@ def shape_of(config: Mapping[str, Any], file: str) -> dict[str, Any]:
     def number(*names: str, default: int = 1) -> int:
         name = next((name for name in names if config.get(name) is not None), None)
         value = default if name is None else config[name]
+        if isinstance(value, list) and value:  # of stages, each with its own
+            value = value[0]
         if type(value) is not int or value < 1:
             raise DamagedModel(f"{file} is damaged: {name} must be a whole number from 1, not {value!r}.")
         return value

@@ -67,12 +67,21 @@ def read_config(folder: Path, called: str) -> dict[str, Any]:
             raise DamagedModel(_only_gguf(called))
         raise DamagedModel(f"{called} is no model folder: it has no config.json.")
     try:
-        config = json.loads(file.read_text())
+        config = parse_config(file.read_text())
     except ValueError as error:
         raise DamagedModel(f"{file} is damaged: it is no JSON ({error}).") from None
     if not isinstance(config, dict):
         raise DamagedModel(f"{file} is damaged: it holds a {type(config).__name__}, not named numbers.")
     return config
+
+
+def parse_config(text: str) -> Any:
+    """What a config.json holds; numbers without end, which JSON does not know, as the library writes them.
+
+    >>> parse_config('{"time_step_limit": [0.0, {"__float__": "Infinity"}]}')
+    {'time_step_limit': [0.0, inf]}
+    """
+    return json.loads(text, object_hook=lambda said: float(said["__float__"]) if [*said] == ["__float__"] else said)
 
 
 def is_whole(folder: Path) -> bool:

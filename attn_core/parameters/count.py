@@ -11,12 +11,12 @@ are built without memory. `reconcile` sets a table beside the sum over the real 
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from attn_core.errors import DamagedModel, UnknownModel
+from attn_core.models.verification import parse_config
 from attn_core.parameters.architectures.families import FAMILIES, complete, lay_out
 from attn_core.parameters.presets import ALIASES, PRESETS, Preset
 from attn_core.parameters.shape import ImpossibleModel, problems
@@ -96,7 +96,7 @@ def _named(name: str | Path) -> tuple[str, Mapping[str, Any], tuple[str, ...]]:
         near = difflib.get_close_matches(said.lower(), PRESETS, n=3, cutoff=0.4) or list(PRESETS)[:3]
         raise UnknownModel(f"There are no published numbers here for {said!r}. Nearest: {', '.join(near)}.")
     try:
-        config = json.loads(file.read_text())
+        config = parse_config(file.read_text())
     except (OSError, ValueError) as error:
         raise DamagedModel(f"{file} cannot be read as a configuration.") from error
     if not isinstance(config, dict):

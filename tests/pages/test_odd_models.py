@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import resource
 import time
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 import torch
 import transformers as tf
 from families import FAMILIES, TARGET, TEXT, word_tokenizer
-from page_driver import ROOT, checked, html
+from page_driver import ROOT, checked, everything, html, lead, open_page, text
 from streamlit.testing.v1 import AppTest
+
+from ui.step_by_step.strip import LAST
 
 SMALL = {"vocab_size": 99, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 
@@ -94,10 +97,40 @@ def test_no_page_breaks(folder: Path, page_name: str) -> None:
     if "spoiled" in str(folder) and page_name in ("app.py", "pages/delta_e.py"):
         assert "✕ not a number" in said and "✓ checked" not in said
     if "sinking" in str(folder) and page_name in ("app.py", "pages/why_there.py"):
-        where = {"app.py": "on [CLS] [SEP] no word", "pages/why_there.py": "also look at “no word”, which was learnt"}
+        where = {"app.py": "on [CLS] [SEP] no word", "pages/why_there.py": "✓ the parts add up"}
         assert where[page_name] in said
     if "scaled" in str(folder) and page_name == "app.py":
         assert "; residual not compared" in said
+
+
+@pytest.mark.parametrize("folder", [sinking], indirect=True, ids=["sinking"])
+def test_why_there_reads_a_model_that_has_learnt_to_look_at_no_word(folder: Path) -> None:
+    """“No word” may be chosen, its score is what the head has learnt, it brings nothing, and no flow comes from it."""
+    asked = {"model": str(folder), "text": TEXT, "layer": 1, "query": 5}
+    page = open_page("why_there", **asked, key=25, compared="zero")
+    assert page.selectbox[2].options[-1] == "no word (25)"
+    found = re.sub(r"\s+", " ", lead(page))
+    assert found == (
+        "Head 1.3, updating far, scores no word 4.00 above zero, mostly because of the score that it has learnt for "
+        "looking at no word."
+    )
+    brought = next(table.value for table in page.dataframe if "along" in table.value)
+    assert brought.to_numpy().tolist() == [["no word", 0.0, 0.0]]
+    page = open_page("why_there", **asked, key=3)
+    assert "no word" in text(page) and "✓ the parts add up" in text(page)
+    page = open_page("why_there", **asked, why="flow")
+    assert lead(page).startswith("The final vector of far came ")
+    assert "from [CLS] [SEP], often just a resting place" in text(page) and "no word" not in everything(page)
+
+
+def test_step_by_step_opens_a_model_whose_values_read_something_else_than_its_keys(tmp_path: Path) -> None:
+    """MobileBERT: keys read a bottleneck, values the whole stream. The page's own steps agree with the model."""
+    sizes = SMALL | {"hidden_size": 64, "embedding_size": 32, "intra_bottleneck_size": 64}
+    model = tf.MobileBertModel(tf.MobileBertConfig(**sizes))
+    model.save_pretrained(tmp_path)
+    word_tokenizer().save_pretrained(tmp_path)
+    page = open_page("step_by_step", model=str(tmp_path), text=TEXT, layer=1, head=2, step=LAST)
+    assert re.search(r"✓ the steps: \S+ × 10⁻[⁶-⁸] from what the model gave", text(page))
 
 
 @pytest.mark.parametrize("name", ["num_hidden_layers", "hidden_size"])

@@ -77,7 +77,7 @@ class AskedFlow:
     @cached_property
     def names(self) -> list[str]:
         """The words, the bias and, of a logit, the MLPs."""
-        tokens = [markup.token_name(self.viewed.keys.labels, i) for i in range(len(self.viewed.keys))]
+        tokens = [markup.token_name(self.viewed.queries.labels, i) for i in range(len(self.viewed.queries))]
         return [*tokens, WORDS.text("picture.bias"), *([WORDS.text("picture.mlps")] if self.logits else [])]
 
     @cached_property
@@ -105,7 +105,7 @@ class AskedFlow:
         word = markup.query(self.word)
         if self.undefined:
             return WORDS.html("lead.undefined", word=word)
-        named = self.own if self.logits else self.own[: len(self.viewed.keys)]  # of a logit the MLPs may be most
+        named = self.own if self.logits else self.own[: len(self.viewed.queries)]  # of a logit the MLPs may be most
         largest = np.argsort(-np.abs(named), kind="stable")[:SAID]
         shares = Markup(", ").join(self._item(int(i)) for i in largest)
         if self.next_word is None:
@@ -118,25 +118,25 @@ class AskedFlow:
         share = self.said(float(self.own[at]))
         if at == self.viewed.query:
             return WORDS.html("lead.itself", share=share)
-        if at >= len(self.viewed.keys):
+        if at >= len(self.viewed.queries):
             return WORDS.html("lead.other", share=share, name=WORDS.text("lead.others", self._others[at]))
         return WORDS.html("lead.item", share=share, name=markup.key(self.names[at]))
 
     @property
     def _others(self) -> dict[int, str]:
-        n = len(self.viewed.keys)
+        n = len(self.viewed.queries)
         return {n: "bias", n + 1: "mlps"}
 
     def numbers(self) -> list[tuple[str, str]]:
         """Itself, sinks, biases, MLPs, and how far the other measures are from this one."""
         if self.undefined:
             return []
-        own, n, viewed = self.own, len(self.viewed.keys), self.viewed
+        own, n, viewed = self.own, len(self.viewed.queries), self.viewed
         found = [(self.said(float(own[viewed.query])), WORDS.text("numbers.itself"))]
-        if viewed.sink_name:
-            found.append(
-                (self.said(float(own[:n][viewed.sink].sum())), WORDS.text("numbers.sink", sink=viewed.sink_name))
-            )
+        sink = viewed.sink[:n]  # of words: what a head takes from no word is nothing
+        if sink.any():
+            names = " ".join(dict.fromkeys(visible(viewed.queries.labels[i]) for i in np.flatnonzero(sink)))
+            found.append((self.said(float(own[:n][sink].sum())), WORDS.text("numbers.sink", sink=names)))
         found.append((self.said(float(own[n])), WORDS.text("numbers.bias")))
         if self.logits:
             found.append((self.said(float(own[n + 1])), WORDS.text("numbers.mlps")))
@@ -153,7 +153,7 @@ class AskedFlow:
 
     def table(self) -> pd.DataFrame:
         """Every word, the bias and the MLPs by all measures."""
-        tokens = [f"{visible(label)} ({i})" for i, label in enumerate(self.viewed.keys.labels)]
+        tokens = [f"{visible(label)} ({i})" for i, label in enumerate(self.viewed.queries.labels)]
         names = [*tokens, *self.names[len(tokens) :]]
         return pd.DataFrame({"word": names, **{name: np.round(own, 6) for name, own in self.shares.items()}})
 

@@ -67,7 +67,7 @@ class FlowPicture:
         target = self.viewed.query if straight else upper
         above = WORDS.text("picture.logit") if straight else names[upper]
         said = WORDS.text("picture.line", lower=names[lower], upper=above, layer=layer, share=self._share(share))
-        heads = self._heads(layer, target, lower if lower < len(self.viewed.keys) else None)
+        heads = self._heads(layer, target, lower if lower < len(self.viewed.queries) else None)
         named = abs(share) > NAMED and heads
         says = [said, *([WORDS.text("picture.heads", heads=heads)] if named else [])]
         return FlowLine(layer, lower, None if straight else upper, share, says)
@@ -79,7 +79,7 @@ class FlowPicture:
             share, at = float(self._reach[layer, at]), int(at)
             place = WORDS.text("picture.place", "end" if layer == last else "before", layer=layer)
             says = [WORDS.text("picture.point", name=self.asked.names[at], place=place, share=self._share(share))]
-            if layer and abs(share) > NAMED and at < len(self.viewed.keys):
+            if layer and abs(share) > NAMED and at < len(self.viewed.queries):
                 says.append(WORDS.text("picture.heads", heads=self._heads(int(layer) - 1, at, None)))
             found.append(FlowPoint(int(layer), at, share, says))
         return found

@@ -107,7 +107,7 @@ def _about(asked: AskedFlow) -> str:
 
 def _picture(drawn: FlowPicture) -> None:
     asked = drawn.asked
-    names = asked.names[: len(asked.viewed.keys) + 1]
+    names = asked.names[: len(asked.viewed.queries) + 1]
     figure = partial(
         flow_lines,
         names,

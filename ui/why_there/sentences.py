@@ -48,7 +48,7 @@ def _start(asked: AskedScore) -> Markup:
 
 def _met(asked: AskedScore, pair: Pair) -> Markup:
     if pair.key is None:
-        return WORDS.html("lead.bias")
+        return WORDS.html("lead.alone", pair.query.replace(" ", "_"))
     query = _who(asked.parts.query_writers, pair.query, markup.query(asked.word("q")))
     key = _who(asked.parts.key_writers, pair.key, markup.key(asked.word("k")))
     return WORDS.html("lead.met", query_writer=query, key_writer=key)

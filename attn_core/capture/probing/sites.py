@@ -75,7 +75,17 @@ def _output(
         if around is not None:
             return output, projected, around
     if chosen is None:
-        raise UnsupportedFamily(
-            f"In {family_of(model)} models no linear map takes what attention returns, so ΔE cannot be told per head."
-        )
+        raise UnsupportedFamily(f"{_why_no_w_o(family_of(model), record, call, stop)}, so ΔE cannot be told per head.")
     return *chosen, None
+
+
+def _why_no_w_o(family: str, record: ProbeRecord, call: AttentionEvent, stop: int) -> str:
+    """What stands where W_O is expected, in the first layer where there is none."""
+    inside = (e for e in record.events if e.tap.side == "in" and e.tap.module.startswith(f"{call.module}."))
+    taken = next((e for e in inside if call.time <= e.time < stop), None)
+    if taken is None:
+        return f"In {family} models no linear map takes what attention returns"
+    if (taken.pointer, taken.value.shape) == (call.pointer, call.output.shape):
+        return f"In {family} models what takes what attention returns is no linear map"
+    changed = "is changed, as by a gate or a rotation, before a linear map takes it"
+    return f"In {family} models what attention returns {changed}"

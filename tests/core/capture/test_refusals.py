@@ -81,17 +81,45 @@ def test_two_stacks_of_their_own_are_wrapped_one_by_one() -> None:
 
 
 # What attention gives goes through something else before its output projection, or through none of it.
-NO_W_O = [
+NO_W_O = [  # the first turns it back by each word's position, the second has a gate
     tf.AutoConfig.for_model("deepseek_v4", **_HEADS, vocab_size=99, num_key_value_heads=2),
     tf.AutoConfig.for_model("hy_v4", **_HEADS, vocab_size=99, num_key_value_heads=2, pad_token_id=0),
 ]
 
 
 @pytest.mark.parametrize("config", NO_W_O, ids=lambda config: config.model_type)
-def test_what_has_no_linear_map_behind_attention_says_so_by_its_name(config: Any) -> None:
+def test_what_changes_what_attention_returns_before_a_linear_map_says_so_by_its_name(config: Any) -> None:
     assert refusal(config) == (
-        f"In {config.model_type} models no linear map takes what attention returns, so ΔE cannot be told per head."
+        f"In {config.model_type} models what attention returns is changed, as by a gate or a rotation, before a linear "
+        "map takes it, so ΔE cannot be told per head."
     )
+
+
+class _Curved(torch.nn.Module):
+    def __init__(self, dense: torch.nn.Module) -> None:
+        super().__init__()
+        self.weight = dense.weight
+
+    def forward(self, joined: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.gelu(joined @ self.weight.T)
+
+
+def test_what_has_no_linear_map_behind_attention_says_so() -> None:
+    """Where the module that follows stands in attention's own, it is known that it is this one that is not linear."""
+    bert = tf.BertModel(tf.BertConfig(**_HEADS, vocab_size=99)).eval()
+    output = bert.encoder.layer[0].attention.output
+    output.dense = _Curved(output.dense)
+    llama = tf.LlamaModel(tf.LlamaConfig(**_HEADS, vocab_size=99)).eval()
+    llama.layers[0].self_attn.o_proj = _Curved(llama.layers[0].self_attn.o_proj)
+    said = []
+    for model in (bert, llama):
+        with pytest.raises(ac.UnsupportedFamily) as raised:
+            ac.wrap(model, word_tokenizer())
+        said.append(str(raised.value))
+    assert said == [
+        "In bert models no linear map takes what attention returns, so ΔE cannot be told per head.",
+        "In llama models what takes what attention returns is no linear map, so ΔE cannot be told per head.",
+    ]
 
 
 def test_a_family_that_does_not_run_with_its_own_attention_is_refused() -> None:

@@ -234,6 +234,35 @@ def test_matrices_without_their_scales_are_no_weights(bert, kind):
         ac.load(bert)
 
 
+_IMAGE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+_SWIN = {"image_size": 32, "patch_size": 4, "embed_dim": 16, "depths": [1, 1], "num_heads": [2, 2], "window_size": 4}
+_SOUND = _IMAGE | {"vocab_size": 32, "conv_dim": (16,) * 7}
+LOOKS_OR_LISTENS = [
+    (transformers.ViTModel(transformers.ViTConfig(**_IMAGE, image_size=16, patch_size=8)), "vit", "images"),
+    (transformers.SwinModel(transformers.SwinConfig(**_SWIN)), "swin", "images"),  # its heads are a list, by stages
+    (transformers.HubertModel(transformers.HubertConfig(**_SOUND)), "hubert", "sound"),
+]
+
+
+@pytest.mark.parametrize(("model", "family", "reads"), LOOKS_OR_LISTENS, ids=["vit", "swin", "hubert"])
+def test_a_folder_that_looks_or_listens_misses_no_tokenizer(tmp_path, model, family, reads):
+    model.save_pretrained(tmp_path)
+    with pytest.raises(UnsupportedFamily, match=f"is a {family} model: it reads {reads}, and no text. Open it with"):
+        ac.load(tmp_path)
+
+
+def test_numbers_without_end_are_read_as_the_library_writes_them(tmp_path):
+    """JSON knows no infinity, so the library saves {"__float__": "Infinity"}."""
+    sizes = {"vocab_size": 32, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "mamba_n_heads": 4}
+    config = transformers.BambaConfig(
+        **sizes, num_attention_heads=4, num_key_value_heads=2, mamba_d_head=16, mamba_n_groups=1, mamba_d_state=4,
+        attn_layer_indices=[0, 1],
+    )  # fmt: skip
+    folder = save(transformers.BambaForCausalLM(config), tmp_path / "bamba")
+    assert '"__float__"' in (folder / "config.json").read_text()
+    assert ac.load(folder).n_parameters == ac.count_parameters(folder).total
+
+
 def test_a_folder_without_a_tokenizer_says_so_to_the_end(bert):
     for file in [*bert.glob("*token*"), *bert.glob("vocab*")]:
         file.unlink()
