@@ -53,6 +53,9 @@ if counts.shape is not None:
         explanations.how_it_grows(counts)
     with right, cards.costs():
         explanations.what_it_costs(counts)
+elif counts.latent is not None:
+    with cards.costs():
+        explanations.what_it_costs(counts)
 with cards.table():
     explanations.all_tensors(counts)
 

@@ -20,7 +20,7 @@ _NORM_NAME = re.compile(r"layer_?norm|_norm\b|\bnorm|ln_|\bln\b", re.IGNORECASE)
 _NORM_CLASS = re.compile(r"norm(gated|\dd)?$", re.IGNORECASE)
 _ATTENTION_CLASS = re.compile(r"(attention|attn)$", re.IGNORECASE)
 _BY_NAME = (
-    ("attention", re.compile(r"attn|attention", re.IGNORECASE)),
+    ("attention", re.compile(r"attn|attention(?!_residual)", re.IGNORECASE)),
     (
         "mlp",
         re.compile(

@@ -16,6 +16,7 @@ from attn_core.figures.colours import Theme
 from attn_core.parameters.architectures.families import FAMILIES, complete
 from attn_core.parameters.costs import BYTES
 from attn_core.parameters.count import count_parameters, read_config
+from attn_core.parameters.latent_costs import LatentAttention, latent_attention
 from attn_core.parameters.presets import ALIASES, PRESETS
 from attn_core.parameters.scaling import KNOBS
 from attn_core.parameters.shape import BOUNDS, Shape, editable, problems, shape_of, with_numbers
@@ -178,6 +179,11 @@ class ModelCounts:
     def shape(self) -> Shape | None:
         """The chosen model's sizes; None for a family without a formula."""
         return shape_of(self.table.config) if self.table.source == "formula" else None
+
+    @cached_property
+    def latent(self) -> LatentAttention | None:
+        """The chosen model's attention where it keeps one short list a token, as DeepSeek's does."""
+        return latent_attention(self.table)
 
     @cached_property
     def boxes(self) -> list[Node]:

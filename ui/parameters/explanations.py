@@ -77,27 +77,29 @@ def _curve_table(table: Mapping[str, Sequence[float]]) -> None:
 
 def what_it_costs(counts: ModelCounts) -> None:
     """Memory for weights, the cache of keys and values, multiply-adds for a token; each with its formula."""
-    shape, state = counts.shape, counts.page.state
-    assert shape is not None
+    state = counts.page.state
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom", key="cost_inputs"):
         controls.number(CONTEXT, width=190)
         controls.switch(DTYPE)
     tokens, dtype = state["tokens"], state["dtype"]
     st.html(_costs_table(counts, tokens, dtype))
-    widgets.reading(costs_aloud(shape))
+    widgets.reading(costs_aloud(counts))
 
 
 def _costs_table(counts: ModelCounts, tokens: int, dtype: str) -> str:
     """Memory first, then multiply-adds with bars on one scale; HTML."""
-    shape = counts.shape
-    assert shape is not None
-    memory = [costs.weight_bytes(counts.table, dtype), *costs.cache_bytes(shape, tokens, dtype)]
-    work = costs.multiply_adds(shape, tokens)
+    shape, latent = counts.shape, counts.latent
+    if shape is not None:
+        cache, work, kind = costs.cache_bytes(shape, tokens, dtype), costs.multiply_adds(shape, tokens), shape.kind
+    else:
+        assert latent is not None
+        cache, work, kind = latent.cache_bytes(tokens, dtype), latent.multiply_adds(tokens), "decoder"
+    memory = [costs.weight_bytes(counts.table, dtype), *cache]
     most = max(cost.value for cost in work)
     rows = [_part(WORDS.html("costs.memory", dtype=dtype)), *(_cost(cost, byte_size(cost.value)) for cost in memory)]
-    if shape.kind == "encoder":
+    if kind == "encoder":
         rows.append(f'<tr><th scope="row">{WORDS.html("costs.no_cache")}</th><td></td></tr>')
-    rows.append(_part(WORDS.html("costs.work", "both" if shape.kind == "encoder-decoder" else "one")))
+    rows.append(_part(WORDS.html("costs.work", "both" if kind == "encoder-decoder" else "one")))
     rows += [_cost(cost, short(cost.value), 100 * cost.value / most) for cost in work]
     return f'<table class="hl-count-table"><tbody>{"".join(rows)}</tbody></table>'
 

@@ -11,7 +11,6 @@ from markupsafe import Markup
 from attn_core.parameters import costs, scaling
 from attn_core.parameters.low_rank import Factored
 from attn_core.parameters.presets import PRESETS
-from attn_core.parameters.shape import Shape
 from attn_core.text.numbers import percent, tenths_of_percent, unbroken
 from ui import words
 from ui.words import together
@@ -109,8 +108,13 @@ def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def costs_aloud(shape: Shape) -> Markup:
+def costs_aloud(counts: ModelCounts) -> Markup:
     """From where on looking around costs more than projecting, and what shared keys and values save."""
+    shape, latent = counts.shape, counts.latent
+    if shape is None:
+        assert latent is not None
+        whole = latent.query + latent.value
+        return WORDS.html("costs.latent", latent=latent.latent, whole=whole, factor=f"{latent.saves:.3g}")
     even, saving = WORDS.html("costs.even", even=costs.even_point(shape)), costs.grouping_saves(shape)
     if saving is None:
         return even

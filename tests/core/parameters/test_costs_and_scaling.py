@@ -12,6 +12,7 @@ from configurations import BUILT, GROUPED, library_model
 import attn_core as ac
 from attn_core.parameters import costs, low_rank, scaling
 from attn_core.parameters.count import count_parameters
+from attn_core.parameters.latent_costs import latent_attention
 from attn_core.parameters.shape import shape_of, with_numbers
 
 
@@ -170,6 +171,39 @@ def test_a_decoder_pays_for_its_own_width() -> None:
     assert mlp.value == 2 * 1024 * (12 * 4096 + 12 * 2048) == eval(mlp.formula.replace(",", "").replace("×", "*"))
     same = shape_of(count_parameters({"model_type": "bart"}).config)
     assert next(cost.formula for cost in costs.multiply_adds(same, 1) if cost.what == "MLP") == "24 × 2 × 1,024 × 4,096"
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [("deepseek_v2", {"q_lora_rank": None}), ("deepseek_v3", {"q_lora_rank": 12}), ("minicpm3", {"q_lora_rank": 12})],
+)
+def test_latent_attention_costs_what_torch_counts(family: str, settings: dict) -> None:
+    """Without experts, so that all but attention is plain; 4 heads of 6 + 2 in queries and keys, of 5 in values."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    sizes = {
+        "vocab_size": 40, "hidden_size": 24, "intermediate_size": 36, "num_hidden_layers": 3, "num_attention_heads": 4,
+        "num_key_value_heads": 4, "kv_lora_rank": 10, "qk_nope_head_dim": 6, "qk_rope_head_dim": 2, "v_head_dim": 5,
+        "first_k_dense_replace": 3, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+    }  # fmt: skip
+    config = transformers.AutoConfig.for_model(family, **(sizes | settings), attn_implementation="eager")
+    model, tokens = transformers.AutoModelForCausalLM.from_config(config).eval(), 5
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.arange(tokens)[None])
+    latent = latent_attention(count_parameters(model))
+    assert latent is not None and (latent.n_attentions, latent.latent) == (3, 12)
+    others = 3 * 3 * 24 * 36 + 24 * 40  # MLPs and unembedding
+    assert counter.get_total_flops() == 2 * tokens * (sum(c.value for c in latent.multiply_adds(tokens)) + others)
+    assert latent.cache_bytes(7, "float32")[1].value == 7 * 3 * 12 * 4
+
+
+def test_a_cache_of_latent_attention_is_the_papers() -> None:
+    """DeepSeek-V2 keeps (512 + 64) × 60 numbers of a token, V3 (512 + 64) × 61, 71 times fewer than of every head."""
+    v2 = latent_attention(count_parameters({"model_type": "deepseek_v2", "num_hidden_layers": 60}))
+    v3 = latent_attention(count_parameters({"model_type": "deepseek_v3"}))
+    assert v2.cache_bytes(1)[0].value == 2 * 34_560 and v3.cache_bytes(1)[0].value == 2 * 35_136
+    assert v3.saves == pytest.approx(128 * (192 + 128) / 576)
+    assert [latent_attention(count_parameters(name)) for name in ("llama-3-8b", "bloom-176b")] == [None, None]
 
 
 def test_the_thin_way_finds_the_same_directions() -> None:

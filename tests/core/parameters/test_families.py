@@ -117,12 +117,15 @@ def test_a_model_that_listens_is_counted_with_both_stacks() -> None:
 
 FEW = (
     *("mt5", "umt5", "longt5", "switch_transformers", "xlm-roberta", "deberta-v2", "camembert", "layoutlm", "bloom"),
-    *("falcon", "mixtral", "xlnet", "nystromformer"),
+    *("falcon", "mixtral", "xlnet", "nystromformer", "nemotron_h", "recurrent_gemma", "doge", "deepseek_v3"),
 )
 LEFT_OUT = {  # families whose parts the rule below can't tell by words, each with its reason
     "rwkv": "its token mixing is called attention and has none",
     "reformer": "its shared projections lie in modules of another name",
     "funnel": "its attention lies in a module called multihead",
+    "axk2": "its norms behind attention have an MLP of their own",
+    "levit": "its attention lies in a module called residual, with norms between its projections",
+    "mllama": "one number that opens its MLP is called cross_attn_mlp_gate",
 }
 
 
@@ -133,10 +136,13 @@ def words_of(path: str) -> set[str]:
 
 
 def attention_by_words(model: torch.nn.Module) -> int:
-    """Parameters inside modules called attention, without norms and tables of positions; each number once."""
-    total = 0
-    for path, module in model.named_modules():
-        inside = words_of(path) & {"attention", "attn"}
+    """Parameters inside modules whose name or class is attention, without norms and tables of positions."""
+    total, modules = 0, dict(model.named_modules())
+    for path, module in modules.items():
+        parts = path.split(".") if path else []
+        around = [type(modules[".".join(parts[: i + 1])]).__name__ for i in range(len(parts))]
+        inside = any("attention" in word or word == "attn" for word in words_of(path))
+        inside |= any(name.endswith(("Attention", "Attn")) for name in around)
         if not inside or "norm" in type(module).__name__.lower() or "norm" in path.rpartition(".")[2].lower():
             continue
         own = [(name, p) for name, p in module.named_parameters(recurse=False)]
@@ -144,19 +150,29 @@ def attention_by_words(model: torch.nn.Module) -> int:
     return total
 
 
-def _judge(family: str) -> None:
+def norms_by_class(model: torch.nn.Module) -> int:
+    norms = [module for module in model.modules() if "norm" in type(module).__name__.lower()]
+    return sum(p.numel() for norm in norms for p in norm.parameters(recurse=False))
+
+
+def _judge(family: str) -> torch.nn.Module:
     with torch.device("meta"):
         model = build({"model_type": family})
     table = count_parameters({"model_type": family})
     assert table.total == sum(p.numel() for p in model.parameters())
     assert sum(table.parts().values()) == table.total
     assert table.attention == attention_by_words(model)
+    return model
 
 
 @pytest.mark.parametrize("family", FEW)
 def test_attention_is_what_lies_in_modules_of_that_name(family: str) -> None:
-    _judge(family)
-    assert count_parameters({"model_type": family}).attention > 0
+    model, table = _judge(family), count_parameters({"model_type": family})
+    assert table.attention > 0 and table.sum_of(kind="norm") == norms_by_class(model)
+    words, says = model.get_input_embeddings().weight, model.get_output_embeddings()
+    untied = says is not None and says.weight is not words
+    assert table.sum_of(part="unembedding", kind="matrix") == (says.weight.numel() if untied else 0)
+    assert table.parts()["embedding"] >= words.numel()
 
 
 @pytest.mark.full

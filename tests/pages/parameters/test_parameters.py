@@ -170,6 +170,18 @@ def test_costs_carry_their_formulas() -> None:
     assert "keeps" not in said and "no cache" in text(opened(preset="bert-base-uncased"))
 
 
+def test_a_family_of_latent_attention_says_what_it_caches(tmp_path: Path) -> None:
+    """No formula is here for it, and a key and a value for every head would be 71 times what it keeps."""
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "deepseek_v3"}))
+    said = text(opened(preset=tmp_path, tokens=1000, dtype="float16"))
+    assert "70.3 kB 61 blocks × 576 × 2 bytes" in said and "70.3 MB 1,000 × 70,272" in said
+    assert "61 × 1,000 tokens × (24,576 + 16,384)" in said
+    assert (
+        "A block keeps one list of 576 numbers of each token, and makes keys and values of it again (multi-head latent "
+        "attention): 71.1 times fewer than the 40,960 numbers of a key and a value for every head."
+    ) in " ".join(said.split())
+
+
 def test_every_tensor_is_in_the_table(front: AppTest) -> None:
     table = count_parameters("gpt-3").frame()
     shown = front.dataframe[-1].value
