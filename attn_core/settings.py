@@ -65,10 +65,18 @@ class Settings:
         least=0,
         most=1_000_000_000,
     )
+    study: int = _from(
+        "HEADLIGHT_STUDY",
+        0,
+        "how many sentences a study of one page reads at most; 0: 200 in public, 10,000 locally",
+        least=0,
+    )
     link_characters: int = _from(
         "HEADLIGHT_LINK", 6000, "how many characters one value of a link has at most; longer ones stay out of it"
     )
-    upload_mb: int = _from("HEADLIGHT_UPLOAD_MB", 6, "how many megabytes a saved view has at most that is opened again")
+    upload_mb: int = _from(
+        "HEADLIGHT_UPLOAD_MB", 6, "how many megabytes a file has at most that is uploaded: a saved view, or sentences"
+    )
     sessions: int = _from("HEADLIGHT_SESSIONS", 140, "how many visitors are served at the same time")
     sessions_per_address: int = _from("HEADLIGHT_SESSIONS_PER_ADDRESS", 80, "how many of them from one address")
     metrics_port: int = _from(

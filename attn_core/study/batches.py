@@ -82,10 +82,11 @@ def batches(model: Model, sentences: Sequence[Sentence], shard: Shard) -> Iterat
 
 
 def _length(model: Model, text: Text) -> int:
-    """How many tokens a sentence has, of a pair both together; 0 for what is none."""
-    parts = (text,) if isinstance(text, str) else text
+    """How many tokens a sentence or pair has; 0 for what is none."""
     try:
-        return sum(len(model.read_sentence(part).ids) for part in parts)
+        if isinstance(text, str) or model.kind != "encoder-decoder":
+            return len(model.read_sentence(text).ids)
+        return len(model.read(text[0]).ids) + len(model.read(text[1], target=True).ids)
     except HeadlightError:
         return 0
 

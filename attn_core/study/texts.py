@@ -32,6 +32,11 @@ class Sentence(NamedTuple):
     group: str = ""
     labels: tuple[str, ...] = ()
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The sentence alone, or both of a pair."""
+        return (self.text,) if isinstance(self.text, str) else self.text
+
 
 class Columns(NamedTuple):
     """Which columns of a table hold the sentence, its target, its group, and a label for each of its words.

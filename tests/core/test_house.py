@@ -50,7 +50,17 @@ APP = (
     ("stream_links",),
     (
         *("all_heads", "step_by_step", "delta_e", "word_senses", "compare_heads", "find_heads", "cross_attention"),
-        *("why_there", "patching", "parameters", "lesson", "training", "predict_first", "teachers_kit", "about"),
+        *(
+            "study",
+            "why_there",
+            "patching",
+            "parameters",
+            "lesson",
+            "training",
+            "predict_first",
+            "teachers_kit",
+            "about",
+        ),
     ),
     ("__init__",),
 )

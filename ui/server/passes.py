@@ -115,6 +115,13 @@ def run_uncached(loaded: ModelHandle, text: Text, **options: Any) -> Trace:
     return _run(loaded, text, options)
 
 
+def read_uncached(loaded: ModelHandle, texts: Sequence[str | tuple[str, str]]) -> list[Trace]:
+    """The traces of a batch of sentences, or of (source, target) pairs, in one turn; they are not kept."""
+    from attn_core.study.run import read_batch
+
+    return _in_turn(loaded, lambda: list(read_batch(loaded.value(), texts)))
+
+
 def run_again_uncached(loaded: ModelHandle, plain: TraceHandle, **changes: Any) -> Trace:
     """As `trace_again`, for a pass that nobody will ask for again."""
     return _run(loaded, sentences_of(plain)[0], changes, plain)

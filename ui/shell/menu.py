@@ -27,6 +27,7 @@ GROUPS = {
         "word_senses": "Word senses",
         "compare_heads": "Compare",
         "find_heads": "Find heads",
+        "study": "Study",
         "patching": "Patching",
         "cross_attention": "Translate",
     },

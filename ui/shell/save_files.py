@@ -30,7 +30,13 @@ if TYPE_CHECKING:
 FILE_KINDS = {"Numbers": ("json", "npz"), "Offline": ("html",)}
 WORDS = words.beside(__file__)
 WHY = WORDS.table("save.why")
-_MIME = {"csv": "text/csv", "json": "application/json", "npz": "application/octet-stream", "html": "text/html"}
+_MIME = {
+    "csv": "text/csv",
+    "parquet": "application/vnd.apache.parquet",
+    "json": "application/json",
+    "npz": "application/octet-stream",
+    "html": "text/html",
+}
 _OPENED = "saved_views_opened"
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from attn_core.traces.reader import Readable
 
 Heads = Sequence[tuple[int, int]]
+MOST_TEXTS = 50  # sentences of a study that are written out
 
 
 def steps(trace: Readable, stream: str, layer: int, head: int, token: int) -> str:
@@ -88,4 +89,31 @@ def without(
         "after = ablation.runner(model, trace)(**change)",
         f"effect = ablation.effect(stream, after.{stream_of(stream).removeprefix('trace.')}, {token})",
         "effect.value, effect.unit",
+    )
+
+
+def study(
+    model: str,
+    texts: Sequence[str | tuple[str, str]],
+    rules: Sequence[str],
+    groups: Sequence[str],
+    compared: tuple[str, str] | None,
+) -> str:
+    """Study: every head over sentences; of many the first stand for all."""
+    shown = [repr(text) for text in texts[:MOST_TEXTS]]
+    more = [f"    # … and {len(texts) - MOST_TEXTS:,} more"] if len(texts) > MOST_TEXTS else []
+    asked = "".join(
+        f", {name}={value!r}"
+        for name, value in (("rules", list(rules)), ("groups", list(groups[:MOST_TEXTS])))
+        if value
+    )
+    return script(
+        [],
+        "texts = [",
+        *(f"    {text}," for text in shown),
+        *more,
+        "]",
+        f"result = ac.run_study({model!r}, texts{asked})",
+        "result.frame()  # stream, layer, head, measure, n, mean, low, high",
+        *([f"result.compare({compared[0]!r}, {compared[1]!r})"] if compared else []),
     )

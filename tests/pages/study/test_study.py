@@ -1,0 +1,290 @@
+"""Study, run as a page: typed and uploaded sentences, rules, groups, limits, a study that was stopped, and links."""
+
+from __future__ import annotations
+
+import io
+from functools import partial
+from urllib.parse import parse_qs
+
+import numpy as np
+import page_driver
+import pandas as pd
+import pytest
+from page_driver import checked, everything, html, lead, load, notes, open_page, packets, table, text
+from streamlit.testing.v1 import AppTest
+
+import attn_core as ac
+from attn_core.study.batches import fingerprint
+from attn_core.study.run import Plan, as_sentences, iter_study, run_study
+from attn_core.study.texts import Sentence
+from ui.server import loading, passes, shared
+from ui.server.cache import key_of
+from ui.study import asked, cards, computing, params
+
+TEXTS = [
+    f"the {a} creature {v} in the {p}" for a in ("blue", "old") for v in ("ate", "slept") for p in ("forest", "tower")
+]
+opened = partial(open_page, "study", model="tiny-decoder", every_fold=True)
+
+
+def lines(texts: list[str]) -> str:
+    return "\n".join(texts)
+
+
+def button(page: AppTest, key: str):  # type: ignore[no-untyped-def]
+    return next((each for each in page.button if each.key == key), None)
+
+
+def of(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
+    return frame[frame.measure == measure].reset_index(drop=True)
+
+
+# --- What it opens with -----------------------------------------------------------------------------------------------
+
+
+def test_the_first_screen_is_a_study_of_the_pages_own_sentences() -> None:
+    page = open_page("study")
+    assert len(params.FIRST) >= 20  # so that every mean has an interval
+    expected = of(ac.run_study(load("minilm"), params.FIRST).frame(), "delta_share")
+    best = expected.loc[expected["mean"].idxmax()]
+    said = lead(page)
+    assert said.startswith(f"Over {len(params.FIRST)} sentences, share of ΔE is on average highest in head ")
+    assert f"head {best.layer}.{best['head']}: " in said and "95 % interval" in said
+    header, _ = packets(page)["study_map"]
+    np.testing.assert_allclose(np.ravel(header["values"]), expected["mean"], atol=1e-6)
+    shown = table(page, "low")
+    assert list(shown) == ["head", "mean", "low", "high", "n"] and len(shown) == 72
+    np.testing.assert_allclose(shown["mean"], 100 * expected["mean"].sort_values(ascending=False), atol=1e-4)
+    assert (
+        (shown.low <= shown["mean"]).all()
+        and "checked" in text(page)
+        and f"{len(params.FIRST)} sentences" in text(page)
+    )
+
+
+def test_every_model_that_reads_text_opens_with_sentences_of_its_own() -> None:
+    page = opened()
+    assert "a value of this measure" not in notes(page) and len(table(page, "n")) == 8
+    page = open_page("study", model="tiny-translator", stream="cross")
+    assert len(packets(page)["study_map"][0]["values"]) == 2
+    assert " ||| " in html(page)  # pairs at both ends
+    page = open_page("study", model="tiny-translator", stream="cross", study_measure="distance")
+    assert page.session_state["study_measure"] != "distance"  # between two sentences it means nothing
+
+
+# --- Typed sentences --------------------------------------------------------------------------------------------------
+
+
+def test_typed_sentences_give_what_the_library_gives_and_each_opens_in_all_heads() -> None:
+    page = AppTest.from_file(str(page_driver.ROOT / "app.py"), default_timeout=300)  # links need the whole app
+    page.switch_page("pages/study.py")
+    said = {"v": "1", "model": "tiny-decoder", "sentences": lines([*TEXTS, "", TEXTS[0]]), "study_measure": "sink"}
+    for name, value in {**said, "layer": "1", "head": "2"}.items():
+        page.query_params[name] = value
+    checked(page.run())
+    result = run_study("tiny-decoder", [*TEXTS, TEXTS[0]])
+    header, _ = packets(page)["study_map"]
+    np.testing.assert_allclose(np.ravel(header["values"]), of(result.frame(), "sink")["mean"], atol=1e-6)
+    assert "1 of them say what another one says" in text(page) and "an interval would be too narrow" in text(page)
+    assert "low" not in table(page, "n")
+    values = result.values(1, 2, "sink")
+    links = [each.proto for each in page.get("page_link") if "head=2" in each.proto.query_string]
+    asked_for = [parse_qs(link.query_string)["text"][0] for link in links]
+    assert asked_for[:4] == list(values.text[:4]) and values.text.iloc[-1] in asked_for
+    assert {parse_qs(link.query_string)["layer"][0] for link in links} == {"1"}
+
+
+def test_too_few_sentences_and_wrong_rules_are_said_and_what_was_typed_stays() -> None:
+    page = opened(sentences="the creature")
+    assert "at least 2 sentences" in notes(page) and lead(page).startswith("What does each head do")
+    assert page.text_area(key="sentences").value == "the creature" and "study_map" not in packets(page)
+    for rule, problem in (("/(/", "is no regular expression"), ("/((a{99}){99}){99}/", "repeats too much")):
+        page = opened(sentences=lines(TEXTS), rule_from=rule)
+        assert "Your rule cannot be read" in notes(page) and problem in notes(page)
+        assert page.text_input(key="rule_from").value == rule
+    page = opened(sentences=lines([*TEXTS, "a" * 40 + "!"]), rule_from="/(a|aa)+$c/", rule_to="*")
+    assert "takes too long: write a simpler one" in text(page)
+    assert page.text_area(key="sentences").value.startswith(TEXTS[0])
+
+
+def test_a_rule_of_ones_own_is_a_measure_among_the_others() -> None:
+    page = opened(
+        sentences=lines(TEXTS),
+        rule_from="ate slept",
+        rule_to="/creat.*/",
+        rule_where="nearest before",
+        study_measure="rule",
+    )
+    expected = run_study("tiny-decoder", TEXTS, rules=["rule = ate slept -> /creat.*/, nearest before"]).frame()
+    header, _ = packets(page)["study_map"]
+    np.testing.assert_allclose(np.ravel(header["values"]), of(expected, "rule")["mean"], atol=1e-6)
+    assert "your rule is on average highest in head" in lead(page)
+    assert "the share of its weight that follows the rule ate slept -&gt; /creat.*/, nearest before" in html(page)
+    page.text_input(key="rule_from").set_value("").run()
+    checked(page.text_input(key="rule_to").set_value("").run())
+    assert page.session_state["study_measure"] != "rule"  # a measure that is not there gives way
+
+
+def test_what_is_typed_is_text() -> None:
+    hostile = [
+        "<script>alert(1)</script> the creature",
+        "![i](http://example.org/i.png) :red[x]",
+        "$x$ **b** \u202etfel",
+    ]
+    page = opened(sentences=lines(hostile), rule_from="<b>x</b>", rule_to="*")
+    assert "<script>" not in html(page) and "<b>x</b>" not in html(page)
+    assert all("](http" not in each.proto.label for each in page.get("page_link"))
+    assert "\u202e" not in str([each.proto.label for each in page.get("page_link")])
+
+
+# --- Two groups -------------------------------------------------------------------------------------------------------
+
+
+def test_two_boxes_are_two_groups_and_their_difference_is_the_librarys() -> None:
+    others = [each.replace("creature", "cat") for each in TEXTS]
+    page = opened(sentences=lines(TEXTS), two_groups=1, other_sentences=lines(others), study_measure="entropy")
+    result = run_study("tiny-decoder", [*TEXTS, *others], groups=["A"] * 8 + ["B"] * 8)
+    expected = of(result.compare("A", "B"), "entropy")
+    header, _ = packets(page)["study_groups"]
+    np.testing.assert_allclose(np.ravel(header["values"]), expected.difference, atol=1e-5)
+    shown = table(page, "q")
+    np.testing.assert_allclose(shown.p, expected.p.sort_values(), rtol=1e-3)
+    sure = int((expected.q < 0.05).sum())
+    assert ("no head differs surely" in lead(page)) if sure == 0 else lead(page).startswith("Between A and B")
+    assert {"A", "B", "difference"} <= {*shown} and button(page, "study_groups_csv") is None  # a download, no button
+
+
+def test_a_second_group_without_sentences_is_asked_for() -> None:
+    page = opened(sentences=lines(TEXTS), two_groups=1)
+    assert "Group B has no sentence yet" in notes(page)
+
+
+# --- Files ------------------------------------------------------------------------------------------------------------
+
+
+def upload(page: AppTest, name: str, body: bytes) -> AppTest:
+    page.file_uploader[0].set_value((name, body, "text/csv"))
+    return checked(page.run())
+
+
+def test_a_table_is_read_by_its_columns_with_groups_and_labels() -> None:
+    tags = " ".join(["D", "A", "N", "V", "P", "D", "N"])
+    rows = pd.DataFrame({"id": range(8), "sentence": TEXTS, "half": ["x", "y", "z", "x"] * 2, "tags": [tags] * 8})
+    page = opened(sentences_from="file", rule_from="label:V", rule_to="label:A", study_measure="rule")
+    assert "Choose a file" in notes(page)
+    page = upload(page, "texts.csv", rows.to_csv(index=False).encode())
+    assert page.selectbox(key="study_column").value == "sentence"
+    page.selectbox(key="study_labels").set_value(3).run()
+    checked(page.selectbox(key="study_group").set_value(2).run())
+    labels = [tags.split()] * 8
+    expected = run_study("tiny-decoder", TEXTS, rules=["rule = label:V -> label:A"], labels=labels).frame()
+    checked(page.selectbox(key="study_measure").set_value("rule").run())  # it had no value before there were labels
+    values = np.ravel(packets(page)["study_map"][0]["values"])
+    np.testing.assert_allclose(values, of(expected, "rule")["mean"], atol=1e-6)
+    assert (page.selectbox(key="study_first").value, page.selectbox(key="study_second").value) == ("x", "y")
+    groups = [group if group in "xy" else "other" for group in rows.half]
+    compared = run_study("tiny-decoder", TEXTS, groups=groups).compare("x", "y")
+    checked(page.selectbox(key="study_measure").set_value("entropy").run())
+    values = np.ravel(packets(page)["study_groups"][0]["values"])
+    np.testing.assert_allclose(values, of(compared, "entropy").difference, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "problem"),
+    [
+        ("x.jsonl", b"{", "This is no JSONL file: line 1 is no JSON"),
+        ("x.csv", b"," * 200, "more than 100 columns"),
+        ("x.txt", b"one line", "at least 2 sentences"),
+        ("x.parquet", b"PAR1", "Choose a file"),  # not taken: it would have to be unpacked
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(name: str, body: bytes, problem: str) -> None:
+    page = upload(opened(sentences_from="file"), name, body)
+    assert problem in notes(page)
+
+
+def test_a_column_of_too_many_groups_is_refused() -> None:
+    body = ("text,group\n" + "".join(f"the creature,{i}\n" for i in range(60))).encode()
+    page = upload(opened(sentences_from="file"), "x.csv", body)
+    checked(page.selectbox(key="study_group").set_value(1).run())
+    assert "60 different values: to name groups, it may have 2 to 50" in notes(page)
+
+
+# --- Limits, stop, go on ----------------------------------------------------------------------------------------------
+
+
+def test_a_hosted_server_reads_as_many_sentences_as_its_operator_says(operator_sets) -> None:  # type: ignore[no-untyped-def]
+    assert asked.limit() == 10_000
+    operator_sets(HEADLIGHT_MODE="public")
+    assert asked.limit() == asked.PUBLIC
+    operator_sets(HEADLIGHT_MODE="public", HEADLIGHT_STUDY="5")
+    page = opened(sentences=lines(TEXTS))
+    assert "The first 5 sentences are read; 3 more are left out here" in notes(page)
+    assert "5 sentences, 8 heads" in text(page)
+    operator_sets(HEADLIGHT_MODE="public", HEADLIGHT_PAGE_TOKENS2="100")
+    assert "more than one page of this server computes" in everything(opened(sentences=lines(TEXTS[1:])))
+
+
+def test_each_batch_takes_its_turn_and_what_takes_long_waits_for_a_click(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    read = passes.read_uncached
+
+    def counted(model, texts):  # type: ignore[no-untyped-def]
+        taken.append(len(texts))
+        return read(model, texts)
+
+    monkeypatch.setattr(passes, "read_uncached", counted)
+    monkeypatch.setattr(computing, "AT_ONCE", 0)
+    texts = [f"{each} {i}" for i in range(5) for each in TEXTS]
+    page = opened(sentences=lines(texts))
+    assert taken == [] and lead(page).startswith("What does each head do")
+    assert button(page, "read_study").label == "Read these 40 sentences"
+    checked(button(page, "read_study").click().run())
+    assert sum(taken) == 40 and max(taken) <= 32 and "40 sentences, 8 heads" in text(page)
+    assert button(page, "stop_study") is None  # it is over
+    checked(page.run())
+    assert sum(taken) == 40  # kept
+    again = opened(sentences=lines(texts))
+    assert sum(taken) == 40 and "40 sentences" in text(again)  # for everybody
+
+
+def test_a_study_that_was_stopped_shows_what_is_done_and_goes_on() -> None:
+    texts = [f"{each} once more {i}" for i in range(9) for each in TEXTS]
+    load("tiny-decoder")
+    handle = loading.model("tiny-decoder")
+    assert handle is not None
+    sentences = as_sentences(texts)
+    begun = next(iter_study(handle.value(), sentences, Plan()))
+    key = ("study", key_of(handle), fingerprint(sentences), ())
+    shared.STATE.traces.put(key, begun, begun.n_bytes)
+    page = opened(sentences=lines(texts))
+    assert f"Stopped: {begun.n} of 72 sentences are read" in text(page) and f"{begun.n} sentences, 8 heads" in text(
+        page
+    )
+    checked(button(page, "read_study").click().run())
+    assert "72 sentences, 8 heads" in text(page) and button(page, "read_study") is None
+    whole = shared.STATE.traces.get(key)
+    assert whole.frame().equals(run_study("tiny-decoder", texts).frame())
+
+
+# --- What can be taken away -------------------------------------------------------------------------------------------
+
+
+def test_the_files_hold_the_whole_table_and_the_lines_of_python_give_it() -> None:
+    frame = run_study("tiny-decoder", TEXTS).frame()
+    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(cards._parquet(frame))), frame)
+    assert len(pd.read_csv(io.StringIO(cards._csv(frame)))) == len(frame)
+    page = open_page("study", model="tiny-decoder", sentences=lines(TEXTS), rule_from="ate", rule_to="*", menus=True)
+    (code,) = [block.value for block in page.code if "run_study" in block.value]
+    names: dict[str, object] = {}
+    exec(code, names)
+    result = names["result"]
+    assert result.about.rules == ("rule = ate -> *, anywhere",)
+    assert result.n == len(TEXTS)
+
+
+def test_sentences_of_lines_and_tables() -> None:
+    found = asked.typed("a b\n\n le chat ||| the cat \n", None)
+    assert [own.text for own in found.sentences] == ["a b", ("le chat", "the cat")] and found.groups is None
+    two = asked.of_table({"t": ["a b", "c", "d"], "g": ["1", "2", "3"]}, "t", "g", "", ("1", "2"))
+    assert two.sentences == (Sentence("a b", "1"), Sentence("c", "2"), Sentence("d", asked.OTHER))
