@@ -84,13 +84,13 @@ class Mask:
             return self.cells[rows, :n_key]
         may_look = torch.ones(rows.stop - rows.start, n_key - self.beside, dtype=torch.bool)
         if self.ahead is not None:
-            may_look = may_look.tril(self.ahead + rows.start)
+            may_look.tril_(self.ahead + rows.start)
         if self.back is not None:
-            may_look = may_look.triu(rows.start - self.back)
+            may_look.triu_(rows.start - self.back)
         if self.beside:  # [row, word] → [row, key]
             may_look = torch.cat([may_look, may_look.new_ones(len(may_look), self.beside)], dim=1)
         if self.real is not None:
-            may_look = may_look & padding(self.real[:n_key], len(may_look))
+            may_look &= padding(self.real[:n_key], len(may_look))
         return may_look
 
     def everyone_sees(self, n_query: int, n_key: int) -> bool:
@@ -135,20 +135,35 @@ class Mask:
         return replace(self, real=wider(real), cells=wider(self.cells), beside=self.beside + n)
 
     @classmethod
-    def of(cls, cells: Tensor) -> Mask:
-        """Find the rule behind a square of cells, bool [query, key]; keep the square where there is none."""
-        n_query, n_key = cells.shape
-        real = cells.any(dim=0)
+    def of(cls, square: Tensor) -> Mask:
+        """Find the rule behind a square [query, key] of flags, or of what is added to scores, see `flags`.
+
+        Where there is none, its flags are kept.
+        """
+        n_query, n_key = square.shape
+        real = torch.zeros(n_key, dtype=torch.bool)
+        for rows in row_slices(n_query, n_key):
+            real |= flags(square[rows]).any(dim=0)
         if not bool(real.any()):
-            return cls(cells=cells)
-        ahead, back = _reach(cells)
+            return cls(cells=flags(square))
+        ahead, back = _reach(square)
         rule = cls(
             back=None if back >= n_query - 1 else back,
             ahead=None if ahead >= n_key - 1 else ahead,
             real=None if bool(real.all()) else real,
         )
-        same = all(torch.equal(rule.rows(rows, n_key), cells[rows]) for rows in row_slices(n_query, n_key))
-        return rule if same else cls(cells=cells.clone())
+        pieces = row_slices(n_query, n_key)
+        same = all(torch.equal(rule.rows(rows, n_key), flags(square[rows])) for rows in pieces)
+        return rule if same else cls(cells=flags(square).clone())
+
+
+def flags(square: Tensor) -> Tensor:
+    """Which cells may be seen, bool: of what a model adds to scores, those that get no number as low as there is.
+
+    >>> flags(torch.tensor([0.0, -1.5, -3.4e38])).tolist()
+    [True, True, False]
+    """
+    return square if square.dtype == torch.bool else square > torch.finfo(square.dtype).min / 2
 
 
 def row_slices(n_query: int, n_key: int) -> Iterator[slice]:
@@ -161,18 +176,18 @@ def row_slices(n_query: int, n_key: int) -> Iterator[slice]:
     return (slice(start, min(start + step, n_query)) for start in range(0, n_query, step))
 
 
-def _reach(cells: Tensor) -> tuple[int, int]:
-    """How far ahead and how far back queries look at most, from bool [query, key] with something to see."""
-    ahead, back = -cells.shape[0], -cells.shape[1]
-    for rows in row_slices(*cells.shape):
-        may_look = cells[rows]
+def _reach(square: Tensor) -> tuple[int, int]:
+    """How far ahead and how far back queries look at most, from a square [query, key] with something to see."""
+    ahead, back = -square.shape[0], -square.shape[1]
+    for rows in row_slices(*square.shape):
+        may_look = flags(square[rows])
         some = may_look.any(dim=-1)
         if not bool(some.any()):
             continue
         query = torch.arange(rows.start, rows.stop)[some]
         numbers = may_look[some].to(torch.uint8)
         first, from_end = numbers.argmax(dim=-1), numbers.flip(-1).argmax(dim=-1)  # argmax is the first of equals
-        ahead = max(ahead, int((cells.shape[1] - 1 - from_end - query).max()))
+        ahead = max(ahead, int((square.shape[1] - 1 - from_end - query).max()))
         back = max(back, int((query - first).max()))
     return ahead, back
 

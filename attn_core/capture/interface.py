@@ -18,7 +18,7 @@ from transformers.masking_utils import eager_mask, sdpa_mask
 from attn_core import attention
 from attn_core.capture.hooks import RECORDER, AttentionCall
 from attn_core.errors import UnsupportedFamily
-from attn_core.masks import Mask, RelativeBias, row_slices
+from attn_core.masks import Mask, RelativeBias, flags, row_slices
 from attn_core.masks import causal as causal_mask
 
 NAME = "headlight"
@@ -118,7 +118,7 @@ def _capped(
     if mask is None:
         may_look = causal_mask(n_query, n_key).to(scores.device) if causal else scores.new_ones((), dtype=torch.bool)
     else:
-        may_look = mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
+        may_look = flags(mask)
         scores = scores if mask.dtype == torch.bool else scores + mask.masked_fill(~may_look, 0)
     scores = scores.masked_fill(~may_look, lowest)
     weights = attention.softmax(scores.float()).to(value)  # rounded after the softmax, as those families do
@@ -152,15 +152,14 @@ def read_mask(
         rule = rule if filler is None else Mask.of(rule.may_look(n_query, n_words) & ~filler[:, None])
     else:
         square = mask[0].cpu()
-        cells = square if square.dtype == torch.bool else square > torch.finfo(square.dtype).min / 2
-        if not torch.equal(cells, cells[:1].expand_as(cells)):
+        if not all(torch.equal(*_of_heads(square, rows)) for rows in row_slices(*square.shape[1:])):
             raise UnsupportedFamily("This model hides different words from different heads; that cannot be drawn yet.")
-        told = cells[0].expand(n_query, cells.shape[-1])
-        seen, virtual = told[:, :n_words], told[:, n_words:]
+        told = square[0].expand(n_query, square.shape[-1])
+        seen, virtual = told[:, :n_words], flags(told[:, n_words:])
         seen_beside[:, : virtual.shape[1]] = virtual
-        rule = Mask.of(seen if filler is None else seen & ~filler[:, None])
-        if square.dtype != torch.bool and _adds(square, cells):
-            bias = square.masked_fill(~cells, 0)[None] + (0 if bias is None else bias.cpu())
+        rule = Mask.of(seen if filler is None else flags(seen) & ~filler[:, None])
+        if square.dtype != torch.bool and _adds(square):
+            bias = square.masked_fill(~flags(square), 0)[None] + (0 if bias is None else bias.cpu())
     if beside and filler is None and bool(seen_beside.all()):
         rule = rule.with_keys(beside, n_words)
     elif beside:
@@ -174,7 +173,13 @@ def read_mask(
     return rule, None if bias is None else RelativeBias.of(bias[0].cpu())
 
 
-def _adds(square: Tensor, cells: Tensor) -> bool:
-    """Whether an additive mask [1 or head, query, key] also adds something to `cells` that may be seen."""
-    pieces = row_slices(*square.shape[1:])
-    return any(bool((square[:, rows].ne(0) & cells[:, rows]).any()) for rows in pieces)
+def _of_heads(square: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
+    """Some rows of what every head may see, [head, row, key], and as often those of the first."""
+    seen = flags(square[:, rows])
+    return seen, seen[:1].expand_as(seen)
+
+
+def _adds(square: Tensor) -> bool:
+    """Whether an additive mask [1 or head, query, key] also adds something to cells that may be seen."""
+    pieces = (square[:, rows] for rows in row_slices(*square.shape[1:]))
+    return any(bool((piece.ne(0) & flags(piece)).any()) for piece in pieces)

@@ -98,11 +98,18 @@ class AttentionReaders:
     def raw_scores(self, layer: int, head: int) -> Array:
         """q·k alone, [query, key]: no scale, no bias, no mask."""
         query, key, _ = self._call(layer, head).heads(head)
-        return as_array(attention.raw_scores(query, key)[0])
+        return as_numpy(attention.raw_scores(query, key)[0])
 
     def scores(self, layer: int, head: int) -> Array:
         """What the softmax gets, [query, key]: scale, soft cap and position bias in, masked cells −∞."""
-        return as_array(self._call(layer, head).scores(head)[0])
+        call = self._call(layer, head)
+        blocks = [*call.row_blocks()]
+        if len(blocks) == 1:
+            return as_numpy(call.scores(head)[0])
+        scores = np.full((call.n_query, call.n_key), -np.inf, np.float32)  # what lies beyond a block's keys is masked
+        for rows, block in blocks:
+            scores[rows, : block.n_key] = as_numpy(block.scores(head)[0])
+        return _without_filler(scores, call)
 
     def pattern(self, layer: int, head: int) -> Array:
         """The attention pattern of a head, [query, key]; every row sums to 1, but those of filler, which are NaN."""
@@ -154,8 +161,8 @@ class AttentionReaders:
     def may_look(self, layer: int) -> Flags:
         """Which query may look at which key, bool [query, key]."""
         call = self._call(layer)
-        square: Flags = call.mask.may_look(call.query.shape[1], call.key.shape[1]).numpy().copy()
-        return square
+        square: Flags = call.mask.may_look(call.n_query, call.n_key).numpy()
+        return square if call.mask.cells is None else square.copy()
 
     def scaling(self, layer: int) -> float:
         """What q·k is multiplied by in the attention function: 1/√d_head, or 1 where a model scales elsewhere."""

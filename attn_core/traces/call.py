@@ -146,7 +146,8 @@ class Call:
         patterns = self.query.new_zeros(1, self.n_query, self.n_key)  # what lies beyond a block's keys is masked
         for rows, block in blocks:
             patterns[:, rows, : block.n_key] = block._whole_patterns(which)
-        return patterns
+        blind = self.blind
+        return patterns if blind is None else patterns.masked_fill_(blind[:, None], math.nan)
 
     def _whole_patterns(self, which: int | None) -> Tensor:
         patterns = attention.softmax(self.scores(which))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from attn_core.capture.hooks import AttentionCall, tensors_in
 from attn_core.errors import UnsupportedFamily
+from attn_core.masks import flags
 from attn_core.traces.wiring import Tap
 
 
@@ -126,6 +126,5 @@ class ProbeRecorder:
 
 
 def _looks_back_only(mask: Tensor, n_query: int) -> bool:
-    cells = mask[0, 0] if mask.dtype == torch.bool else mask[0, 0] > torch.finfo(mask.dtype).min / 2
-    cells = cells[:, :n_query]  # without virtual tokens, which come after the words
+    cells = flags(mask[0, 0])[:, :n_query]  # without virtual tokens, which come after the words
     return not bool(cells.triu(1).any())

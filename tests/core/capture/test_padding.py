@@ -11,7 +11,9 @@ import torch
 from families import FAMILIES, word_tokenizer
 
 import attn_core as ac
+from attn_core import masks
 from attn_core.heads.quantities import StreamReading, quantities
+from attn_core.traces import call as calls
 from attn_core.views import files
 from attn_core.views.view import View
 
@@ -51,7 +53,7 @@ def test_words_are_as_they_are_without_filler(model: ac.Model, side: str) -> Non
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_filler_is_masked_and_no_number(model: ac.Model, side: str) -> None:
+def test_filler_is_masked_and_no_number(model: ac.Model, side: str, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs, real = padded(side)
     trace = ac.trace(model, inputs=inputs)
     pads = np.ones(8, bool)
@@ -63,6 +65,11 @@ def test_filler_is_masked_and_no_number(model: ac.Model, side: str) -> None:
     for n, each in enumerate(rows):
         assert np.isnan(each[pads]).all() and not np.isnan(each[~pads]).any(), n
     assert not trace.pattern(1, 0)[real][:, pads].any()
+    squares = trace.pattern(1, 0), trace.scores(1, 0), trace.may_look(1)
+    for module in (masks, calls):
+        monkeypatch.setattr(module, "CELLS", 16)  # scores at a time: blocks of two rows
+    for whole, in_blocks in zip(squares, (trace.pattern(1, 0), trace.scores(1, 0), trace.may_look(1)), strict=True):
+        np.testing.assert_allclose(in_blocks, whole, atol=1e-6)
     table = trace.frame()
     assert not set(table["query"]) & set(np.flatnonzero(pads)) and table.weight.notna().all()
 
