@@ -104,6 +104,13 @@ class Model:
         """How this model's texts become tokens."""
         return TextReader(self.tokenizer)
 
+    @cached_property
+    def filler(self) -> int | None:
+        """The id of filler, where it is that of no other special token."""
+        names = ("pad", "eos", "bos", "unk")
+        pad, *others = (getattr(self.tokenizer, f"{name}_token_id", None) for name in names)
+        return None if pad in others else pad
+
     def with_limit(self, limit: int | None) -> Model:
         """The same model, which reads at most `limit` tokens; None: as many as it was made for.
 

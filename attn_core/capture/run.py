@@ -84,7 +84,8 @@ def trace(
     if grad:
         recorder: PassRecorder = GradientRecorder(model.wiring, model.hf, changes)
     else:
-        recorder = PassRecorder(model.wiring, changes, filler=filler_of(given, model), small=keep == "small")
+        filler = {} if inputs is None else filler_of(given, model)
+        recorder = PassRecorder(model.wiring, changes, filler=filler, small=keep == "small")
     with model.running(grad), recording_to(recorder):
         model.run(**given)
     check_patched(model, recorder)
@@ -234,9 +235,7 @@ def _with_positions(model: Model, given: dict[str, Tensor]) -> dict[str, Tensor]
 
 def _warn_of_filler(model: Model, given: Mapping[str, Tensor], read: Tokens) -> None:
     """Warn where filler is read as words: pads at either end of what was given, and no mask that says so."""
-    pad = getattr(model.tokenizer, "pad_token_id", None)
-    others = {getattr(model.tokenizer, f"{name}_token_id", None) for name in ("eos", "bos", "unk")}
-    if pad is None or pad in others or pad not in (read.ids[0], read.ids[-1]) or "attention_mask" in given:
+    if model.filler is None or model.filler not in (read.ids[0], read.ids[-1]) or "attention_mask" in given:
         return
     warnings.warn("Padding is read as words here: give attention_mask, which says which tokens are real.", stacklevel=4)
 

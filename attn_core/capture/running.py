@@ -16,6 +16,17 @@ from torch import Tensor
 from attn_core.capture.interface import NAME, NAME_WITH_MASK
 
 
+def keep_freed_memory() -> None:
+    """Have the C library keep what tensors leave behind, so that the next pass finds its memory as it was.
+
+    What a trace held goes back to the system when it dies, and is cleared page by page for the next one: that was most
+    of what tracing cost from 128 tokens. glibc keeps blocks up to the largest that was given back so far, 32 MB at most
+    (and 64 MB of free memory in all): so one of nearly that is taken and given back, unwritten. Other C libraries have
+    rules of their own, and nothing happens.
+    """
+    torch.empty(31 << 20, dtype=torch.uint8)
+
+
 def our_name(hf_model: Any) -> str:
     """Which of our two names a model is run under.
 

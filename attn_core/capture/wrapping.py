@@ -16,7 +16,7 @@ from attn_core.capture.hooks import add_hooks, remove_hooks
 from attn_core.capture.model import WIRINGS, Model, checksum
 from attn_core.capture.probing.find import find_wiring
 from attn_core.capture.probing.short_run import ProbedModel
-from attn_core.capture.running import is_ours_always, running
+from attn_core.capture.running import is_ours_always, keep_freed_memory, running
 from attn_core.errors import HeadlightError
 from attn_core.precision import NUMBER_TYPES, float32_copy, is_float32_on_cpu, name_of, number_types_of
 from attn_core.text.positions import NAMES
@@ -44,6 +44,7 @@ def wrap(
     for weights of other number types, weights that were not loaded, and what is no model or no tokenizer.
     """
     _refuse_what_is_none(hf_model, tokenizer)
+    keep_freed_memory()
     owners, hf_model = hf_model, adapters.inside(hf_model)
     virtual = adapters.virtual_tokens(owners)
     modules, refused_clearly = adapters.structure(hf_model, virtual), adapters.with_way_out(owners)

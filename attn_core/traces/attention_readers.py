@@ -103,11 +103,10 @@ class AttentionReaders:
     def scores(self, layer: int, head: int) -> Array:
         """What the softmax gets, [query, key]: scale, soft cap and position bias in, masked cells −∞."""
         call = self._call(layer, head)
-        blocks = [*call.row_blocks()]
-        if len(blocks) == 1:
+        if call.is_one_block():
             return as_numpy(call.scores(head)[0])
         scores = np.full((call.n_query, call.n_key), -np.inf, np.float32)  # what lies beyond a block's keys is masked
-        for rows, block in blocks:
+        for rows, block in call.row_blocks():
             scores[rows, : block.n_key] = as_numpy(block.scores(head)[0])
         return _without_filler(scores, call)
 

@@ -95,9 +95,17 @@ class Call:
 
     def row_blocks(self, n_heads: int = 1) -> Iterator[tuple[slice, Call]]:
         """The call in blocks of queries, at most `masks.CELLS` scores of `n_heads` heads each: (rows, their call)."""
+        if self.is_one_block(n_heads):
+            return iter([(slice(0, self.n_query), self)])
+        return ((rows, self.rows(rows)) for rows in self._row_slices(n_heads))
+
+    def is_one_block(self, n_heads: int = 1) -> bool:
+        """Whether all of it is one of its `row_blocks`."""
+        return len([*self._row_slices(n_heads)]) == 1
+
+    def _row_slices(self, n_heads: int) -> Iterator[slice]:
         n_heads = n_heads if self.bias is None else self.n_heads  # rows of a bias are those of every head
-        blocks = [*row_slices(self.n_query, self.n_key * n_heads)]
-        return ((rows, self if len(blocks) == 1 else self.rows(rows)) for rows in blocks)
+        return row_slices(self.n_query, self.n_key * n_heads)
 
     @without_autocast()
     def scores(self, which: int | None) -> Tensor:
@@ -140,11 +148,11 @@ class Call:
         """After the softmax, [head, query, key], computed a block at a time."""
         if which is None and self.n_heads * self.n_query * self.n_key > CELLS:
             return torch.cat([self.patterns(head) for head in range(self.n_heads)])  # [1, query, key] each
-        blocks = [*self.row_blocks(self.n_heads if which is None else 1)]
-        if len(blocks) == 1:
+        n_heads = self.n_heads if which is None else 1
+        if self.is_one_block(n_heads):
             return self._whole_patterns(which)
         patterns = self.query.new_zeros(1, self.n_query, self.n_key)  # what lies beyond a block's keys is masked
-        for rows, block in blocks:
+        for rows, block in self.row_blocks(n_heads):
             patterns[:, rows, : block.n_key] = block._whole_patterns(which)
         blind = self.blind
         return patterns if blind is None else patterns.masked_fill_(blind[:, None], math.nan)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from attn_core.errors import NoModel
+from attn_core.masks import row_slices
 from attn_core.tolerances import SMALLEST, coarsest
 from attn_core.traces.block import BlockKind
 from attn_core.traces.layer import through_modules
@@ -85,10 +86,18 @@ def layer_errors(layers: Sequence[Layer], model: nn.Module) -> list[Comparison]:
     return sorted(found_of, key=attrgetter("layer"))  # of a layer, its heads stay before its sums
 
 
-def final_errors(stream: str, layer: Layer, ours: Tensor, theirs: Tensor) -> Comparison:
-    """What the final norm makes of the stream that leaves the last layer, against what the model ended with."""
-    real = slice(None) if layer.call.blind is None else ~layer.call.blind
-    errors = row_errors(*_differences([(("residual", FINAL), ours[real], theirs[real])], 1))
+def final_errors(
+    stream: str, layer: Layer, left: Tensor, norm: Callable[[Tensor], Tensor], final: Tensor
+) -> Comparison:
+    """What the final norm makes of the stream that leaves the last layer, `left`, against what the model ended with."""
+    import torch
+
+    blind, blocks = layer.call.blind, []
+    for rows in row_slices(*left.shape):
+        real = slice(None) if blind is None else ~blind[rows]
+        compared = (("residual", FINAL), norm(left[rows])[real], final[rows][real])
+        blocks.append(_differences([compared], 1))
+    errors = row_errors(*(torch.cat(each) for each in zip(*blocks, strict=True)))
     worst, mean = float(errors.amax()), float(errors.mean())
     return Comparison(stream, layer.site.layer, None, "residual", FINAL, worst, mean)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from textwrap import shorten
 from typing import Protocol
 
@@ -247,8 +248,8 @@ class StreamTrace(DeltaReaders):
         if not known or self._final_norm is None or isinstance(module, KeptOutputs) or last.sample is not None:
             return []
         assert end is not None and end.site.next is not None and self._final is not None
-        ours = last.through(module, self._final_norm, end.taps[end.site.next])
-        return [comparisons.final_errors(self.name, end, ours, self._final)]
+        norm = partial(last.through, module, self._final_norm)
+        return [comparisons.final_errors(self.name, end, end.taps[end.site.next], norm, self._final)]
 
     def _of(self, found: Layer, name: str, what: str) -> Array:
         return as_array(found.tensor(name, what, self._source.module))
