@@ -66,7 +66,7 @@ class DeltaReaders(AttentionReaders):
         """What every head of a layer adds to one token: [head, d_model]."""
         found = self._layer(layer, query=query)
         weighted = found.call.given_values(None)[:, query]  # [head, query, d_head] → [head, d_head]
-        return as_array(torch.einsum("hd,hdm->hm", weighted, found.w_o(self._source.module())))
+        return as_array(found.heads_added(self._source.module(), weighted, query))
 
     @without_autocast()
     def delta_e_sizes(self, layer: int) -> Array:

@@ -120,13 +120,31 @@ class Layer:
 
         Raises HeadlightError where it does not give what it gave in this pass: the weights were changed since.
         """
-        weight, bias = self._w_o(model), self._bias(model)
+        weight = self._w_o(model)
         some = self._some_rows()
         rows, given = self.sample or (self.call.given_rows(some), self.own(self.site.projected)[some])
-        ours = rows @ weight
-        if _differ(ours if bias is None else ours + bias, given, max(CHANGED, 2 * TOLERANCES[self.precision])):
-            raise changed_weights()
+        self._require_given(model, rows @ weight, given)
         return weight.reshape(self.call.n_heads, -1, weight.shape[-1])
+
+    @without_autocast()
+    def heads_added(self, model: nn.Module, weighted: Tensor, query: int) -> Tensor:
+        """What every head adds to one token, [head, d_model], of its values `weighted` [head, d_head].
+
+        Its own sum tells whether W_O is that of this pass, so nothing more is multiplied to find out. Raises as `w_o`.
+        """
+        if self.sample is not None:  # what attention gave that token was not kept
+            return torch.einsum("hd,hdm->hm", weighted, self.w_o(model))
+        weight = self._w_o(model)
+        added = torch.einsum("hd,hdm->hm", weighted, weight.reshape(self.call.n_heads, -1, weight.shape[-1]))
+        self._require_given(model, added.sum(dim=0, keepdim=True), self.own(self.site.projected)[query][None])
+        return added
+
+    def _require_given(self, model: nn.Module, ours: Tensor, given: Tensor) -> None:
+        """Raise HeadlightError where W_O gives other rows than it gave in this pass: the weights were changed since."""
+        bias = self._bias(model)
+        tolerance = max(CHANGED, 2 * TOLERANCES[self.precision])
+        if _differ(ours if bias is None else ours + bias, given, tolerance):
+            raise changed_weights()
 
     def _some_rows(self) -> slice:
         """A few queries: every row went through all of a matrix, so they tell whether it is another now."""

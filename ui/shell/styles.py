@@ -23,6 +23,6 @@ def enlarge() -> None:
 
 @cache
 def _every_page() -> str:
-    """The sheets as one element, read once."""
-    sheets = ("style.css", "menu.css", "print.css")
-    return "\n".join(f"<style>{(SHEETS / name).read_text(encoding='utf-8')}</style>" for name in sheets)
+    """The sheets as one element and one line, read once: Streamlit looks at the indent of every line of HTML."""
+    sheets = ((SHEETS / name).read_text(encoding="utf-8") for name in ("style.css", "menu.css", "print.css"))
+    return "".join(f"<style>{' '.join(sheet.split())}</style>" for sheet in sheets)

@@ -21,6 +21,7 @@ from attn_core.capture.probing import own_pass
 from attn_core.masks import Mask
 from attn_core.traces import call as calls
 from attn_core.traces import comparisons, parity
+from attn_core.traces.layer import Layer
 from attn_core.traces.parity import Parity
 
 SMALL = 16  # scores at a time, instead of `masks.CELLS`
@@ -251,12 +252,40 @@ def test_a_check_has_a_row_for_each_layer_and_head_and_says_what_it_compared_wit
 
     texts = ["the creature", "the blue creature ate", "the red creature slept"]
     checks = [one.check() for one in ac.trace_many(model, texts)]
+    assert ac.worst_parity(iter(checks[:1])) is checks[0]
     worst = ac.worst_parity(iter(checks))
     assert tuple(worst) == tuple(max(each) for each in zip(*checks, strict=True)) and worst.ok
     assert "worst of 3 traces; pattern against" in repr(worst) and worst.own_pass == checks[0].own_pass
     assert len(worst.frame()) == len(table)
     each = np.max([one.frame().error for one in checks], axis=0)
     np.testing.assert_array_equal(worst.frame().error, each)
+
+
+def test_layers_of_a_short_sentence_are_compared_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same rows in the same order as layer by layer, which a long sentence keeps to."""
+    trace, compared, real = ac.trace(ac.load("tiny-decoder"), "the blue creature ate"), [], comparisons._differences
+    monkeypatch.setattr(comparisons, "_differences", lambda all_of, n: compared.append(len(all_of)) or real(all_of, n))
+    together, in_one_go = trace.check(), compared.copy()
+    compared.clear()
+    monkeypatch.setattr(comparisons, "AT_ONCE", 0)
+    one_by_one = trace.check()
+    assert in_one_go == [1, 2, 4] and compared == [1, 1, 2, 1, 2]  # the final embedding, then heads and sums
+    assert together == one_by_one and together.comparisons == one_by_one.comparisons
+
+
+def test_what_every_head_adds_to_a_token_is_its_own_check_of_w_o(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = ac.load("minilm")
+    own = ac.wrap(copy.deepcopy(loaded.hf), loaded.tokenizer)
+    trace = ac.trace(own, "one bird")
+    with monkeypatch.context() as patched:
+        patched.setattr(Layer, "w_o", lambda *_: pytest.fail("W_O is multiplied once more to look at it"))
+        added = trace.heads_delta_e(2, 1)
+    np.testing.assert_allclose(added, [trace.delta_e(2, head)[1] for head in range(12)], rtol=1e-4, atol=1e-6)
+    with torch.no_grad():
+        own.hf.encoder.layer[2].attention.output.dense.weight[3] *= 1.5
+    with pytest.raises(ac.HeadlightError, match="no longer those of this trace"):
+        trace.heads_delta_e(2, 1)
+    trace.heads_delta_e(1, 1)
 
 
 @pytest.mark.parametrize("part", Parity._fields)

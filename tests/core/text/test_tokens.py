@@ -27,6 +27,7 @@ import attn_core as ac
 from attn_core import EmptyText, HeadlightError
 from attn_core.models.sources import bundled_folder
 from attn_core.text import decoding, tokens, whole_words
+from attn_core.text.description import names_of
 from attn_core.text.tokens import Tokens
 
 LINES = ["a fluffy blue creature roamed the verdant forest", "the café was warm", "she didn't see the 🤗", "שלום עולם"]
@@ -455,3 +456,13 @@ def test_a_conversation_is_traced_and_saved(tmp_path):
         ac.trace(model, audio=[[0.0]], messages=TURNS)
     with pytest.raises(ValueError, match="takes the place of a text"):
         ac.trace(model, inputs={"input_ids": [1]}, messages=TURNS)
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "byte_level", "sentencepiece"])
+def test_a_word_of_the_vocabulary_is_read_as_in_a_sentence_of_its_own(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    tokenizer = request.getfixturevalue(kind)
+    ids = range(0, len(tokenizer), 1 + len(tokenizer) // 400)
+    alone = [tokens.from_ids(tokenizer, [i]).labels[0] for i in ids]
+    assert names_of(tokenizer, [*ids], target=False) == alone

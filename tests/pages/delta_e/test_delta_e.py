@@ -14,7 +14,7 @@ from page_driver import array, figure, html, lead, load, open_page, packets, tab
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
-from attn_core.residual import decomposition
+from attn_core.residual import decomposition, logit_attribution
 from attn_core.text.numbers import percent
 from attn_core.traces.stream import StreamTrace
 
@@ -295,3 +295,17 @@ def test_wrong_parameters_are_named() -> None:
 def test_a_word_that_is_no_word_is_told() -> None:
     page = opened(measure="word")
     assert "Type a word of the model’s vocabulary" in text(page)
+
+
+def test_no_vector_is_looked_up_twice_in_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The product with 30,522 words costs as much as a forward pass: each part is one row of one product."""
+    looked_up, real = [], logit_attribution.nearest_words
+
+    def spy(*given: object) -> object:
+        looked_up.append(given[2])
+        return real(*given)
+
+    monkeypatch.setattr(logit_attribution, "nearest_words", spy)
+    open_page("delta_e", text="a sentence that nobody has asked about before")
+    (vectors,) = looked_up
+    assert len(vectors) == 17 + 3 and len(np.unique(vectors, axis=0)) == len(vectors)
