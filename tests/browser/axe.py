@@ -24,11 +24,15 @@ THEIRS = {
 }
 
 
+# Colours glide from one theme into the other: whoever reads them before that has ended reads what nobody sees.
+SETTLED = "document.getAnimations().every(each => !(each instanceof CSSTransition) || each.playState !== 'running')"
+
+
 def show_in(page: Page, scheme: str) -> None:
-    """Turn a page light or dark, and wait until it is."""
+    """Turn a page light or dark, and wait until all of it is."""
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     dark = "getComputedStyle(document.querySelector('.stApp')).backgroundColor.startsWith('rgb(20')"
-    page.wait_for_function(dark if scheme == "dark" else f"!{dark}", timeout=PATIENCE)
+    page.wait_for_function(f"{dark if scheme == 'dark' else f'!{dark}'} && {SETTLED}", timeout=PATIENCE)
 
 
 def faults(page: Page) -> list[tuple[str, str, list[Any], str]]:

@@ -274,5 +274,32 @@ def test_tests_do_not_run_where_no_chromium_is_found(tmp_path: Path) -> None:
         assert done.returncode != 0 and not (tmp_path / "ran").exists(), done.stdout + done.stderr
 
 
+@pytest.mark.house
+def test_no_failing_test_is_run_again() -> None:
+    """What fails now and then is mended; it would hide what really fails now and then."""
+    names = ["pyproject.toml", "Makefile", ".ci/run", "requirements-dev.txt", "requirements-dev.lock"]
+    said = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in names)
+    assert not re.search(r"rerun|flaky|retries(?! 1 --extra)", said)
+    own = [file for file in (ROOT / "tests").rglob("*.py") if re.search(r"mark\.flaky|reruns=", file.read_text())]
+    assert own == [Path(__file__)]  # which says so
+
+
+@pytest.mark.house
+def test_judges_of_another_library_are_run_by_the_whole_test_and_skipped_nowhere_else() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "\t$(MAKE) test-judges" in makefile.split("\ntest-full:")[1].split("\n\n")[0]
+    assert "-m judge" in makefile.split("\ntest-judges:")[1].split("\n\n")[0]
+    assert re.search(r"^transformer-lens==\d", (ROOT / "tests/requirements-judges.txt").read_text(), re.MULTILINE)
+    for file in (ROOT / "tests" / "core").rglob("test_*.py"):
+        for test in file.read_text(encoding="utf-8").split("\n\n\n"):
+            if "importorskip" in test:
+                assert "@pytest.mark.judge" in test and "make test-judges" in test, file
+
+
+@pytest.mark.house
+def test_a_bare_debian_gets_what_the_browsers_driver_needs() -> None:
+    assert "has_library libatomic.so.1 || missing+=(libatomic1)" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
 def test_every_test_has_a_deadline(pytestconfig: pytest.Config) -> None:
     assert pytestconfig.pluginmanager.hasplugin("timeout") and float(pytestconfig.getini("timeout")) == 300

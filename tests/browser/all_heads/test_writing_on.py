@@ -46,6 +46,6 @@ def test_a_film_is_played_and_stepped_through_by_keys(open_page) -> None:
     settled(page)
     expect(where).to_have_text("word 3 of 8")
     film.get_by_role("button", name="Play").click()
-    expect(where).to_have_text("word 8 of 8", timeout=10_000)
+    expect(where).to_have_text("word 8 of 8")
     expect(film.get_by_role("button", name="Play")).to_be_visible()  # it stops at the end by itself
     no_sideways_scroll(page)

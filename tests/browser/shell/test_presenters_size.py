@@ -80,7 +80,7 @@ def test_share_switches_it_for_every_page(open_page: Visit) -> None:
     page.get_by_test_id("stPopoverBody").get_by_role("link", name="All heads").click()
     expect(page.locator(".hl-tagline")).to_be_visible()
     scale = "getComputedStyle(document.documentElement).getPropertyValue('--hl-scale').trim() === '1.5'"
-    page.wait_for_function(f"() => {scale}", timeout=20_000)
+    page.wait_for_function(f"() => {scale}")
 
 
 def test_the_whole_width_of_a_projector_is_used(open_page: Visit) -> None:

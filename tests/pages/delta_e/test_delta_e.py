@@ -9,6 +9,7 @@ from pathlib import Path
 import families
 import numpy as np
 import pytest
+import scipy
 import torch
 from page_driver import array, figure, html, lead, load, open_page, packets, table, text
 from streamlit.testing.v1 import AppTest
@@ -148,6 +149,21 @@ def test_sources_say_weight_value_and_what_it_adds(first, trace) -> None:
     np.testing.assert_allclose(behind["weight %"], 100 * weights, atol=6e-4)
     np.testing.assert_allclose(behind["‖value‖"], sizes / weights, atol=6e-4)
     np.testing.assert_allclose(behind["of ΔE %"], 100 * along / np.linalg.norm(delta), atol=6e-4)
+
+
+def test_the_line_of_chance_is_for_all_words_and_both_ends(first, trace) -> None:
+    """One in twenty for the whole vocabulary at once, not for each word: exact for independent scores."""
+    words = 2 * trace.vocabulary.matrix.shape[0]
+    level = scipy.stats.norm.isf(1 - 0.95 ** (1 / words))
+    said = f"Of directions without meaning one in twenty has a word beyond the dotted line, at {level:.1f} standard"
+    assert f"{said} deviations." in " ".join(text(first).split())
+    drawn = figure(first, "words")
+    found = array(drawn["data"][0]["x"])
+    lines = sorted(line["x0"] for line in drawn["layout"]["shapes"])
+    np.testing.assert_allclose(lines, [-level, level], rtol=1e-6)
+    beyond = int((np.abs(found) > level).sum())
+    verdicts = {0: "none of them passes the dotted line", 1: "one of them passes the dotted line"}
+    assert len(found) and verdicts.get(beyond, f"{beyond} of them pass the dotted line") in text(first)
 
 
 def test_all_numbers_of_delta_e_are_drawn(first, trace) -> None:

@@ -16,7 +16,7 @@ from page_driver import ROOT, everything, load, open_page, text
 
 import attn_core as ac
 from attn_core.models.cards import card_of
-from attn_core.text.numbers import percent
+from attn_core.text.numbers import hundredths, percent
 from attn_core.walkthrough.ablations import StageAblation
 from ui import glossary
 from ui.lesson.stop import Chart, Reader
@@ -164,6 +164,75 @@ def test_the_lessons_links_lead_to_the_step_that_they_speak_of() -> None:
 def test_the_second_stop_shows_the_sentences_that_it_measures() -> None:
     said = text(opened(stop=2))
     assert all(mole in said for mole in MOLES)
+    assert STOPS[1](library()).sentences == MOLES
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+def sentence(markup: object) -> str:
+    return " ".join(plain(str(markup)).replace("\xa0", " ").split())
+
+
+def test_every_sentence_says_the_numbers_of_what_is_shown(trace: ac.Trace) -> None:
+    """Whole sentences, with numbers that plain numpy makes of the model's own vectors."""
+    stops = {number: STOPS[number - 1](library()) for number in (1, 2, 3, 4, 6, 7, 8)}
+    model, at = ac.load("minilm"), trace.tokens.labels.index("creature")
+    table, ids = trace.vocabulary.matrix.float().numpy(), model.tokenizer.get_vocab()
+    alike = {word: cosine(table[ids["creature"]], table[ids[word]]) for word in ("animal", "beast", "person", "blue")}
+    nearest = max(alike, key=lambda word: alike[word])
+    assert sentence(stops[1].reveals) == (
+        f"{nearest} has a cosine of {alike[nearest]:.2f}; blue only {hundredths(alike['blue'])}. Nobody told the "
+        "model: it follows from how the words are used."
+    )
+
+    moles = [ac.trace(model, said) for said in MOLES]
+    ends = [each.embedding(6)[each.tokens.labels.index("mole")] for each in moles]
+    pairs = {"animal – chemistry": (0, 1), "animal – skin": (0, 2), "chemistry – skin": (1, 2)}
+    apart = {name: cosine(ends[a], ends[b]) for name, (a, b) in pairs.items()}
+    pair = min(apart, key=lambda name: apart[name])
+    assert sentence(stops[2].reveals) == (
+        "All three have the same entry in the vocabulary: cosine 1.00. At the end of the model the most different "
+        f"pair, {pair}, is down to {apart[pair]:.2f}."
+    )
+
+    dots = trace.query(0, 3)[at] @ trace.key(0, 3).T
+    best = int(np.where(trace.tokens.special, -np.inf, dots).argmax())
+    answers = "A word may well answer itself; what matters is who else does."
+    assert sentence(stops[3].reveals) == f"{trace.tokens.labels[best]}: q · k = {dots[best]:+.3g}. {answers}"
+
+    row = trace.pattern(0, 3)[at]
+    spread = f"The scores are the same, only {32**0.5:.1f} times as far apart."
+    assert sentence(stops[4].reveals) == f"With it, {percent(float(row.max()))}. {spread}"
+
+    blue, roam = (trace.tokens.labels.index(word) for word in ("blue", "roam"))
+    assert stops[6].question == (
+        f"blue gets {percent(float(row[blue]))}, roam {percent(float(row[roam]))}. Do they add equally much?"
+    )
+    sizes = [np.linalg.norm(row[i] * trace.value(0, 3)[i] @ trace.w_o(0, 3)) for i in (blue, roam)]
+    assert sentence(stops[6].reveals) == (
+        "A word adds its weight times its value, and values differ in length: "
+        f"{sizes[0]:.3f} from blue, {sizes[1]:.3f} from roam."
+    )
+    start, change = trace.embedding(0)[at].astype(float), (row @ trace.value(0, 3) @ trace.w_o(0, 3)).astype(float)
+    angle = np.degrees(np.arccos(cosine(start, start + change)))
+    assert sentence(stops[6].also[1]) == (  # type: ignore[index]
+        f"E has length {np.linalg.norm(start):.2f}, this ΔE {np.linalg.norm(change):.2f}: together they point "
+        f"{angle:.1f}° away from where E did. Two vectors and their sum lie in one plane, so in this picture nothing "
+        "is left out."
+    )
+
+    back = percent(float(trace.pattern(0, 2)[at, at - 1]))
+    assert sentence(stops[7].reads) == (
+        f"6 layers of 12 heads, one forward pass. Head 0.2, the clean diagonal: creature gives {back} of its weight to "
+        "the word before it, and so do the others."
+    )
+    assert sentence(stops[7].reveals) == "96 × 96 = 9,216. This model has 6 × 12 = 72."
+    assert sentence(stops[8].reveals) == (
+        f"{100 * 57_982_058_496 / 175_181_291_520:.1f} %: only a third of what you need. Of twelve equal parts of a "
+        "block attention has four and the MLP eight; the rest is embeddings."
+    )
 
 
 def numbers(said: str) -> set[str]:
