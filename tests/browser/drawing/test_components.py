@@ -25,7 +25,8 @@ from attn_core.text.numbers import percent
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[3]
 
-# One page with both pictures and a heatmap; its link says how large, and it prints what Python heard.
+# One page with both pictures and, where its link asks, a heatmap (Plotly is as much script as all the rest); the link
+# says how large, too, and the page prints what Python heard.
 APP = """
 import json
 import numpy as np
@@ -67,8 +68,10 @@ links = pack_links(
     query_special=[i == 0 for i in range(n)], query_words=[None, 1, 1, *range(2, n - 1)][:n],
 )
 components.links(links, key="links", on_pin=pinned)
-event = st.plotly_chart(heatmap(cells[0, 0], words, clickable=True), on_select="rerun", key="heatmap", theme=None)
-st.text(f"cell {clicked(event)}")
+if "heatmap" in ask:
+    picture = heatmap(cells[0, 0], words, clickable=True)
+    event = st.plotly_chart(picture, on_select="rerun", key="heatmap", theme=None)
+    st.text(f"cell {clicked(event)}")
 """
 
 
@@ -108,7 +111,9 @@ def visit(server, any_browser: Browser, visitor: BrowserContext):
         )
         page.goto(f"{server}/?{query}")
         page.locator(".tile").first.wait_for()
-        page.locator(".js-plotly-plot .hm").first.wait_for()
+        page.locator(".left .word").first.wait_for()
+        if "heatmap" in query:
+            page.locator(".js-plotly-plot .hm").first.wait_for()
         return page
 
     with ends, tabs(visitor) as new_tab:
@@ -327,7 +332,7 @@ def test_512_words_scroll_inside_the_picture(visit):
 
 @pytest.mark.parametrize("query", ["", "heads=32&layers=2", "n=512&heads=12", "several=1"])
 def test_nothing_makes_the_page_scroll_sideways(visit, query):
-    page = visit(query)
+    page = visit(f"{query}&heatmap=1")
     for width in (1280, 390, 360):
         page.set_viewport_size({"width": width, "height": 1400})
         for whole in ("document.querySelector('.stMain')", "document.documentElement"):
@@ -342,7 +347,7 @@ def test_a_finger_opens_a_head(visit):
 
 def test_words_are_text_and_never_markup(visit):
     nasty = ["<img src=x onerror=alert(1)>", "<b>x</b>", "&amp;", "$x$", "[a](http://x.org)", "שלום", "🤗", "::"]
-    page = visit("words=" + quote(json.dumps(nasty)))
+    page = visit("heatmap=1&words=" + quote(json.dumps(nasty)))
     assert page.locator(".left .word").all_inner_texts() == ["<img␠src=x␠onerror=alert(1)>", *nasty[1:]]
     ticks = page.locator(".js-plotly-plot .ytick text").all_text_contents()
     assert ticks == ["<img␠src=x␠on…", "<b>x</b>", "&amp;", "$x$", "[a](http://x.…", "שלום", "🤗", "::"]
@@ -356,7 +361,7 @@ def test_words_are_text_and_never_markup(visit):
 
 
 def test_a_cell_of_the_heatmap_is_hit_up_to_its_corners(visit):
-    page = visit()
+    page = visit("heatmap=1")
     said = page.locator(".js-plotly-plot .hoverlayer")
     for query, key, across, down in [(4, 2, 0.5, 0.5), (0, 7, 0.95, 0.05), (7, 0, 0.05, 0.95)]:
         box = page.locator(".js-plotly-plot .nsewdrag").bounding_box()  # the answer to a click may move the picture
