@@ -56,7 +56,8 @@ def own_rows(trace: Trace, place: Place) -> Any:
 
 def donor_of(trace: Trace) -> Donor:
     """Which pass a trace is of."""
-    source = trace.stream(trace.streams[0]).tokens
+    first = trace.stream(trace.streams[0])
+    source = first.tokens
     target = trace.stream("decoder").tokens if trace.kind == "encoder-decoder" else None
     return Donor(
         trace.model_name,
@@ -68,6 +69,7 @@ def donor_of(trace: Trace) -> Donor:
         trace.wrapped,
         source.second,
         source.second_text,
+        first.precision,
     )
 
 

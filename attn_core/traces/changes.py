@@ -68,6 +68,7 @@ class Donor:
     wrapped: bool = False  # a model of somebody's own, which no name loads
     second: int | None = None  # of a pair: where its second segment begins …
     second_text: str = ""  # … and its text
+    dtype: str = "float32"  # in which its model computed
 
     def __str__(self) -> str:
         text = " + ".join(filter(None, (self.text, self.second_text)))
@@ -79,7 +80,7 @@ class Donor:
         if self.second is not None:
             text = (text, self.second_text) if self.ids is None else (text[: self.second], text[self.second :])
         target = "" if self.target is None else f", target={self._target!r}"
-        model = model_in_python(self.model_name, self.wrapped)
+        model = model_in_python(self.model_name, self.wrapped, self.dtype)
         return f"ac.trace({model}, {text!r}{target}{self.changes.as_python()})"
 
     @property

@@ -1,8 +1,9 @@
 """A recording and what a speech model wrote of it: when each word was said, and where each looked. No Streamlit.
 
-written = listen(model, samples, turn, told)          # a few seconds
-heard = look_across(model, samples, written, run)     # one pass; `Heard` keeps only what is drawn
-by_head = HeardByHead(heard, "mean", None)            # … by one head, or the mean of the alignment heads
+sound = spectrogram(model, samples)                       # what the encoder reads, computed once
+written = listen(model, sound, turn, told)                # a few seconds
+heard = look_across(model, samples, sound, written, run)  # one pass; `Heard` keeps only what is drawn
+by_head = HeardByHead(heard, "mean", None)                # … by one head, or the mean of the alignment heads
 """
 
 from __future__ import annotations
@@ -77,23 +78,25 @@ class Heard:
         return "".join(self.tokens).strip()
 
 
-def listen(model: Model, samples: Samples, turn: Turn, told: Callable[[list[int]], None]) -> list[int]:
-    """The tokens that the model writes of a recording; `told` hears them as they come. Each waits its `turn`."""
+def listen(model: Model, sound: Floats, turn: Turn, told: Callable[[list[int]], None]) -> list[int]:
+    """The tokens that the model writes of a spectrogram; `told` hears them as they come. Each waits its `turn`."""
     written: list[int] = []
-    for token in transcribe(model, spectrogram(model, samples), turn=turn):
+    for token in transcribe(model, sound, turn=turn):
         written.append(token)
         told(written)
     return written
 
 
-def look_across(model: Model, samples: Samples, written: Sequence[int], run: Callable[..., Trace]) -> Heard:
+def look_across(
+    model: Model, samples: Samples, sound: Floats, written: Sequence[int], run: Callable[..., Trace]
+) -> Heard:
     """Read all that was written in one pass, and keep what the cross heads did; `run(audio=…, target=…)` traces.
 
     Whisper tiny's trace of half a minute takes 107 MB meanwhile, for all that `check` compares.
     """
     begin = opening(model)
     end = model.hf.config.eos_token_id
-    trace = run(audio=spectrogram(model, samples), target=[*begin, *written, end])
+    trace = run(audio=sound, target=[*begin, *written, end])
     n_positions = model.hf.config.max_source_positions
     cross, cut = trace.stream("cross"), max(1, min(len(samples) // HOP // 2, n_positions))
     weights = np.stack(

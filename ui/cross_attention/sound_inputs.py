@@ -23,7 +23,7 @@ from attn_core.sound.decoding import NoSound, read_sound
 from attn_core.sound.record_speech import FOLDER, SENTENCES
 from attn_core.text.decoding import visible
 from ui import words
-from ui.cross_attention.recording import MEAN, Heard, head_names, listen, look_across
+from ui.cross_attention.recording import MEAN, Heard, head_names, listen, look_across, spectrogram
 from ui.drawing import controls, widgets
 from ui.page import Page
 from ui.param import Earlier, Param, choice, whole
@@ -138,9 +138,10 @@ def _listen(model: ModelHandle, sound: Sound) -> Heard:
         said.html(Markup('<div class="hl-read" role="status">{} …</div>').format(text))
         bar.progress(min(0.95, len(written) / most))
 
-    written = listen(model.value(), samples, partial(passes.in_turn, model), told)
+    mel = spectrogram(model.value(), samples)
+    written = listen(model.value(), mel, partial(passes.in_turn, model), told)
     run = partial(passes.run_uncached, model, "")
-    return budget.made_in_turn(partial(look_across, model.value(), samples, written, run))
+    return budget.made_in_turn(partial(look_across, model.value(), samples, mel, written, run))
 
 
 def _cancel(key: tuple[str, ...]) -> None:

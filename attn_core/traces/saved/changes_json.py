@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from attn_core.places import OF_A_HEAD, OF_A_STREAM, Place
+from attn_core.tolerances import TOLERANCES
 from attn_core.traces.changes import IN_ITS_PLACE, Changes, Donor, HeadName, Patch, as_lists
 
 
@@ -59,7 +60,11 @@ def _patch_from_json(said: Mapping[str, Any]) -> Patch:
         pair = donor.get("second"), donor.get("second_text", "")
         if type(pair[0]) not in (int, type(None)) or not isinstance(pair[1], str):
             raise TypeError("no pair that a patch could be from")
-        donor = Donor(model_name, text, target, changes_from_json(donor["changes"]), ids, target_ids, wrapped, *pair)
+        dtype = donor.get("dtype", "float32")
+        if dtype not in TOLERANCES:
+            raise ValueError("no number type of that name")
+        changes = changes_from_json(donor["changes"])
+        donor = Donor(model_name, text, target, changes, ids, target_ids, wrapped, *pair, dtype)
     if np.ndim(said["numbers"]) not in (1, 2):
         raise ValueError("no rows of numbers")
     return Patch.of(place, said["numbers"], donor)

@@ -15,6 +15,7 @@ from families import FAMILIES, TEXT, whisper, word_tokenizer
 from number_types import HALF, Pair
 
 import attn_core as ac
+from attn_core.traces.saved.changes_json import changes_from_json, changes_to_json
 from attn_core.views.view import View
 
 NAMES = ["bert", "gpt2", "llama", "gemma2", "gpt_neox", "t5", "marian"]
@@ -54,6 +55,9 @@ def test_loading_takes_a_number_type_and_a_device() -> None:
     plain, trace = (ac.trace(model, "the small dog ran") for model in (ac.load("tiny-decoder"), half))
     assert np.abs(plain.patterns(1) - trace.patterns(1)).max() < 0.1
     assert int(plain.logits().argmax()) == int(trace.logits().argmax())
+    put = ac.trace(ac.load("tiny-decoder"), "the creature", patch={ac.at.head(0, 1): ac.trace(half, "the creature")})
+    assert f"ac.at.head(0, 1): {said.removeprefix('trace = ')}" in View(put).as_python()  # from where it came
+    assert changes_from_json(changes_to_json(put.changes)) == put.changes
     again = ac.trace(half, "the small dog ran", without=[(1, 0)])
     assert again.changes and again.check().ok
     with pytest.raises(ValueError, match="dtype must be one of float32, float16, bfloat16"):

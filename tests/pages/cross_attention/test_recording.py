@@ -22,7 +22,7 @@ from streamlit.testing.v1 import AppTest
 from attn_core.prediction import transcription
 from attn_core.sound import decoding, spectrogram, word_times
 from attn_core.text.numbers import percent
-from ui.cross_attention import sound_inputs
+from ui.cross_attention import recording, sound_inputs
 from ui.server import budget, shared
 
 SPOKEN = decoding.read_sound((Path(__file__).parents[3] / "assets" / "data" / "speech" / "keys.flac").read_bytes())
@@ -130,8 +130,11 @@ def test_what_a_visitor_gives_is_heard_and_stays_in_the_session(
 ) -> None:
     data = recorded(np.stack([SPOKEN, SPOKEN], axis=1)[:24_000], form="WAV" if sound == "microphone" else "FLAC")
     given(monkeypatch, data)
+    computed: list[int] = []
+    monkeypatch.setattr(recording, "log_mel", lambda *a: computed.append(1) or spectrogram.log_mel(*a))
     with caplog.at_level(logging.INFO, logger="headlight"):
         page = opened(sound=sound)
+    assert len(computed) == 1  # to write and to look across
     assert abs(picture(page)["seconds"] - 1.5) < 1e-6
     assert "Your recording stays in this session" in text(page)
     mine = [key for key in shared.STATE.traces._sized if "own" in str(key)]
