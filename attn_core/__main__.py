@@ -23,7 +23,7 @@ FORMATS = "html, png, svg, pdf, csv, json, npz"
 PICTURES = ("png", "svg", "pdf")
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended
 # Options without meaning: for a table of heads, for numbers, and between two sentences.
-OF_A_PATTERN = ("second", "head", "word", "words", "hide_special", "scale", "queries_in", "target", "width")
+OF_A_PATTERN = ("second", "as_typed", "head", "word", "words", "hide_special", "scale", "queries_in", "target", "width")
 OF_A_PICTURE = ("scale", "queries_in")
 OF_ONE_SENTENCE = ("words", "hide_special")
 
@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--head", type=_head, metavar="LAYER.HEAD", help="counted from 0 (default: 0.0)")
     made.add_argument("--out", type=_file, metavar="FILE", help=f"{FORMATS}; left out: CSV to stdout")
     made.add_argument("--second", metavar="TEXT", help="the second text of a pair, for models that read pairs")
+    made.add_argument("--as-typed", action="store_true", help="without the special tokens of the model's own frame")
     made.add_argument("--target", help="what a translator writes; needed for encoder-decoder models")
     made.add_argument("--stream", choices=("encoder", "decoder", "cross"), help="for encoder-decoders (default: cross)")
     made.add_argument(
@@ -231,7 +232,8 @@ def _write(
 
     translates = model.kind == "encoder-decoder"
     read = sentence.text if asked.second is None else (sentence.text, asked.second)
-    trace = run.trace(model, read, **({"target": asked.target} if translates else {}))
+    frame: Any = "typed" if asked.as_typed else "own"
+    trace = run.trace(model, read, frame=frame, **({"target": asked.target} if translates else {}))
     layer, head = asked.head or (0, 0)
     view = View(
         trace,

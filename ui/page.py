@@ -60,6 +60,7 @@ from ui.server import cache, loading, passes
 from ui.server.line import network_of
 from ui.shared_params import (
     CARD,
+    FRAME,
     HEAD,
     LARGE,
     LAYER,
@@ -117,6 +118,11 @@ class Page:
         return (self.text, self.second) if self.second else self.text
 
     @property
+    def how_read(self) -> dict[str, Any]:
+        """How the sentence is read, as options of `attn_core.trace`; a pair always has its model's own frame."""
+        return {} if self.second or self.state.get("frame", "own") == "own" else {"frame": self.state["frame"]}
+
+    @property
     def model_name(self) -> str:
         return str(self.state["model"])
 
@@ -149,6 +155,7 @@ class Page:
     def trace(self, text: passes.Text | None = None, model: str | None = None, **options: Any) -> TraceHandle:
         """The trace of the page's sentence, or of `text` (typed words or token ids), through the page's model."""
         loaded = self.model(model)
+        options |= self.how_read if text is None else {}
         with shown_problems():
             result = passes.trace(loaded, self.sentence if text is None else text, **options)
         if text is None:
@@ -184,7 +191,8 @@ class Page:
             said = WORDS.text("page.cut", limit=tokens.cut_after, left_out=tokens.left_out)
             self.counter.html(f'<div class="hl-count cut" {typing} role="status">{said}</div>')
         else:
-            self.counter.html(f'<div class="hl-count" {typing}>{len(tokens)} of {limit} tokens</div>')
+            said = WORDS.text("page.count", n=len(tokens), limit=limit, frame=_frame_of(tokens))
+            self.counter.html(f'<div class="hl-count" {typing}>{said}</div>')
 
     def word(self, trace: TraceReader) -> int | None:
         """The chosen query position; None when nothing was chosen or the sentence has no such position."""
@@ -250,7 +258,8 @@ def open_page(
 ) -> Page:
     """Draw what every page has, read its link, and hand over the page. Must be the page's first Streamlit call.
 
-    `pairs` says whether a second sentence can be read with the first, by models that read pairs.
+    `pairs` says whether a second sentence can be read with the first, by models that read pairs, and whether the frame
+    around a sentence can be left out.
     `asks` says whether sentence and model are shown, for a page that may have no use for them.
     """
     cache.begin_page(network_of(st.context.ip_address or ""))
@@ -262,8 +271,8 @@ def open_page(
     offered = tuple(models or single_stacks())
     which_model = model_param(offered)
     typed_text = text_param(starter) if sentence else None
-    second = second_param() if pairs else None
-    shared = [which_model, *filter(None, (typed_text, second)), LAYER, HEAD, QUERY, LARGE, folds.FOLDS]
+    second, frame = (second_param(), FRAME) if pairs else (None, None)
+    shared = [which_model, *filter(None, (typed_text, second, frame)), LAYER, HEAD, QUERY, LARGE, folds.FOLDS]
     embedded = [CARD] if st.context.is_embedded else []
     view = open_link_state(page, [*shared, *params, *embedded])
     folds.follow(view)
@@ -296,6 +305,12 @@ def _examples(model: str) -> Sequence[str | Example]:
 def _both(translated: TraceHandle) -> tuple[Tokens, list[str]]:
     """The tokens of a source, and how those of its target are read."""
     return translated.tokens_of("encoder")[0], translated.tokens_of("decoder")[0].labels
+
+
+def _frame_of(tokens: Tokens) -> str:
+    """What stands around a text, to be said beside its count: ", 2 of its frame"; "" where nothing does."""
+    n = sum(tokens.special)
+    return "" if tokens.frame == "own" and not n else ", " + WORDS.text("page.frame", tokens.frame, n=n)
 
 
 def _while_typing(most: int) -> Markup:

@@ -73,6 +73,7 @@ class Declared(TypedDict, total=False):
     help: str | None
     in_caption: bool
     travels: bool
+    part_of: str
 
 
 def whole(

@@ -131,6 +131,7 @@ QUERY = whole(
     "query", high=last_position, default=_first_word, optional=True, travels=True, in_caption=False
 )  # the word that asks
 KEY = whole("key", high=last_position, optional=True, travels=True)  # the answering word that is followed
+FRAME = choice("frame", WORDS.table("frames"), label=WORDS.text("params.frame"), travels=True, part_of="text")
 OFF = Param(  # the heads that are switched off
     "off",
     (),

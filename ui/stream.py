@@ -211,7 +211,8 @@ def of(
     if text is None and model == loading.model(page.model_name):
         return StreamView(page, model, page.trace(None, None, **target), stream)
     with page.problems():
-        trace = passes.trace(model, page.sentence if text is None else text, **target)
+        read = page.how_read if text is None else {}
+        trace = passes.trace(model, page.sentence if text is None else text, **target, **read)
     return StreamView(page, model, trace, stream)
 
 

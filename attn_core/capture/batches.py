@@ -18,7 +18,7 @@ from attn_core.capture.assembling import assemble
 from attn_core.capture.hooks import AttentionCall, recording_to, tensor_at
 from attn_core.capture.model import Model, model_of
 from attn_core.capture.recorder import PassRecorder
-from attn_core.capture.run import HeadKey, Keep, changes_of, check_keep, trace, warn_of_cuts
+from attn_core.capture.run import Frame, HeadKey, Keep, changes_of, check_keep, trace, warn_of_cuts
 from attn_core.errors import HeadlightError
 from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import Changes
@@ -34,23 +34,23 @@ _PLAIN = Changes()
 
 
 def trace_many(
-    model: Model | str | Path, texts: Iterable[Any], batch: int = 32, *, keep: Keep = "full"
+    model: Model | str | Path, texts: Iterable[Any], batch: int = 32, *, keep: Keep = "full", frame: Frame = "own"
 ) -> Iterator[Trace]:
     """The traces of many sentences, in their order; each equals `ac.trace(model, text)` up to float32 rounding.
 
     `texts` are sentences, lists of token ids, or pairs as `ac.trace` takes them; of an encoder-decoder each is (source,
     target). Sentences of similar length share a pass, padded to the longest; at most `batch` × `BATCHES_AHEAD` traces
-    are held at a time. A model with two stacks, or one that listens, reads them one by one. `keep="small"` keeps as
-    little of each as `ac.trace` does with it. Raises what `ac.trace` raises for a sentence, when its turn comes, and
-    ValueError for a batch below 1 or another `keep`.
+    are held at a time. A model with two stacks, or one that listens, reads them one by one. `keep` and `frame`
+    are those of `ac.trace`. Raises what `ac.trace` raises for a sentence, when its turn comes, and
+    ValueError for a batch below 1 or another `keep` or `frame`.
     """
     if batch < 1:
         raise ValueError(f"batch must be at least 1, got {batch}")
     check_keep(keep)
-    return _traces(model_of(model), iter(texts), batch, keep)
+    return _traces(model_of(model), iter(texts), batch, keep, frame)
 
 
-def traces_beside(model: Model, text: Any, heads: Sequence[HeadKey]) -> list[Trace]:
+def traces_beside(model: Model, text: Any, heads: Sequence[HeadKey], frame: Frame = "own") -> list[Trace]:
     """A sentence's trace and, for each of some heads, that of the same tokens with the head switched off: one pass.
 
     Each equals what `ac.trace` gives alone, up to float32 rounding; a changed one costs a third of a pass of its own.
@@ -58,7 +58,7 @@ def traces_beside(model: Model, text: Any, heads: Sequence[HeadKey]) -> list[Tra
     """
     if model.kind == "encoder-decoder" or model.reads_other or model.wiring.virtual:
         raise HeadlightError(f"{model.name} does not read one text alone, so a pass of it holds no second row.")
-    tokens = model.read_sentence(text)
+    tokens = model.read_sentence(text, frame)
     read = {"self": (tokens, tokens)}
     warn_of_cuts(read)
     changes = [_PLAIN, *(changes_of(model, without=[head]) for head in heads)]
@@ -69,13 +69,13 @@ def traces_beside(model: Model, text: Any, heads: Sequence[HeadKey]) -> list[Tra
     return [assemble(model, own, read, said) for own, said in zip(kept, changes, strict=True)]
 
 
-def _traces(model: Model, texts: Iterator[Any], batch: int, keep: Keep) -> Iterator[Trace]:
+def _traces(model: Model, texts: Iterator[Any], batch: int, keep: Keep, frame: Frame) -> Iterator[Trace]:
     if model.kind == "encoder-decoder" or model.reads_sound or model.wiring.virtual:
         pairs = (text if isinstance(text, tuple) else (text, None) for text in texts)
-        yield from (trace(model, text, target=target, keep=keep) for text, target in pairs)
+        yield from (trace(model, text, target=target, keep=keep, frame=frame) for text, target in pairs)
         return
     while window := list(islice(texts, batch * BATCHES_AHEAD)):
-        whole = [model.read_sentence(text) for text in window]
+        whole = [model.read_sentence(text, frame) for text in window]
         warn_of_cuts({str(n): (own, own) for n, own in enumerate(whole)})
         found: dict[int, Trace] = {}
         order = sorted(range(len(window)), key=lambda i: len(whole[i].ids))

@@ -27,7 +27,7 @@ from attn_core.capture.running import run_stack, running
 from attn_core.errors import EmptyText, HeadlightError
 from attn_core.text.pairs import is_pair, takes_pairs
 from attn_core.text.positions import NAMES
-from attn_core.text.tokens import Tokens, from_messages
+from attn_core.text.tokens import FRAMES, Tokens, from_messages
 from attn_core.text.unknown_words import TextReader
 from attn_core.traces.wiring import Wiring
 
@@ -122,15 +122,22 @@ class Model:
         limit = most if limit is None else min(limit, most)
         return self if limit == self.limit else replace(self, limit=limit)
 
-    def read_sentence(self, text: Any) -> Tokens:
-        """The tokens of what somebody gave as a sentence; raises EmptyText or HeadlightError where it is none."""
+    def read_sentence(self, text: Any, frame: str = "own") -> Tokens:
+        """The tokens of what somebody gave as a sentence, in a `frame` of `text.tokens.FRAMES`; raises EmptyText or
+        HeadlightError where it is none, and ValueError for a frame that it cannot have."""
+        if frame not in FRAMES:
+            raise ValueError(f'frame must be "own" or "typed", got {frame!r}')
+        if frame == "typed" and text is not None and not isinstance(text, str):
+            raise ValueError(
+                'frame="typed" is about one text: ids are read as they are, and a pair needs its own frame'
+            )
         if text is not None and not hasattr(text, "__len__"):
             raise HeadlightError(f"A sentence is a text or a list of token ids, not {type(text).__name__}.")
         if isinstance(text, Tokens):  # of another trace, read as they were
             return text
         if text is None or len(text) == 0:
             raise EmptyText("There is no word here yet. Type a sentence, for example: a fluffy blue creature.")
-        return self._read_pair(*text) if is_pair(text) else self.read(text)
+        return self._read_pair(*text) if is_pair(text) else self.read(text, frame=frame)
 
     def _read_pair(self, first: Any, second: Any) -> Tokens:
         if not self.reads_pairs:
@@ -141,7 +148,9 @@ class Model:
             raise HeadlightError("A pair is two texts, or the token ids of two, not one of each.")
         return self.reader.read_pair(self._checked_ids(first), self._checked_ids(second), self.limit)
 
-    def read(self, text: str | Sequence[int], *, target: bool = False, beside: Tokens | None = None) -> Tokens:
+    def read(
+        self, text: str | Sequence[int], *, target: bool = False, beside: Tokens | None = None, frame: str = "own"
+    ) -> Tokens:
         """Cut a text into the model's tokens, or describe ids; at most `limit` of them.
 
         A target is read `beside` its source: a word that neither vocabulary has is the same word in both.
@@ -152,7 +161,7 @@ class Model:
         if self.reads_sound and not target:
             raise HeadlightError(f"{self.name} listens to speech: it reads no text, but a spectrogram [mel, frame].")
         if isinstance(text, str):
-            return self.reader.read_text(text, self.limit, target=target, beside=beside)
+            return self.reader.read_text(text, self.limit, target=target, beside=beside, frame=frame)
         ids = self._checked_ids(text)
         dropped = max(0, len(ids) - self.limit)
         return self.reader.read_ids(ids[: self.limit], target=target, beside=beside, dropped=dropped)

@@ -74,7 +74,7 @@ def donor_of(trace: Trace) -> Donor:
 
 
 def _ids(read: Tokens) -> tuple[int, ...] | None:
-    return tuple(read.ids) if read.from_ids else None
+    return tuple(read.ids) if read.from_ids or read.frame != "own" else None
 
 
 def check_place(place: Any, wiring: Wiring) -> None:

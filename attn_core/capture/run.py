@@ -29,6 +29,7 @@ from attn_core.traces.trace import Trace
 
 HeadKey = tuple[int, int] | tuple[str, int, int]
 Keep = Literal["full", "small"]
+Frame = Literal["own", "typed"]
 
 
 def trace(
@@ -39,6 +40,7 @@ def trace(
     audio: Any = None,
     inputs: Mapping[str, Any] | None = None,
     messages: Sequence[Mapping[str, str]] | None = None,
+    frame: Frame = "own",
     without: Sequence[HeadKey] = (),
     replacement: str = "zero",
     edit: Mapping[HeadKey, Any] | None = None,
@@ -59,6 +61,7 @@ def trace(
     one sentence or pair, and goes to the model as it is, with segments and masks; of a model that looks at images or
     listens to samples, what its processor gave for one of them, whose positions are then named by place or time.
     `messages` is a conversation, {"role": "user", "content": "…"} a turn, read as the model's chat template writes it.
+    `frame="typed"` reads a text as it was typed, without the special tokens that its tokenizer puts around a text.
     `patch` puts something else at places of the pass, for this call only: `{ac.at.head(0, 3): other_trace}`. `ac.at`
     names the places; what is put there is a trace, whose tensor of the same place it is, an array of the place's shape
     (see `attn_core.places`), or "zero" or "mean", the mean over the sentence. What follows is computed from it.
@@ -76,7 +79,9 @@ def trace(
     and HeadlightError where this model's tensor could not be found.
     """
     model = model_of(model) if limit is None else model_of(model).with_limit(limit)
-    given, read = _inputs(model, text, target, audio, inputs, messages)
+    if frame != "own" and text is None:
+        raise ValueError("frame= is about a text: messages= and inputs= are read as they are")
+    given, read = _inputs(model, text, target, audio, inputs, messages, frame)
     if not isinstance(text, Tokens):
         warn_of_cuts(read)
     changes = changes_of(model, without=without, replacement=replacement, edit=edit, patch=patch)
@@ -160,6 +165,7 @@ def _inputs(
     audio: Any,
     inputs: Mapping[str, Any] | None = None,
     messages: Sequence[Mapping[str, str]] | None = None,
+    frame: str = "own",
 ) -> tuple[dict[str, Tensor], dict[str, tuple[Tokens, Tokens]]]:
     """What the model gets, and the (query, key) tokens of each of its streams."""
     if inputs is not None:
@@ -177,7 +183,7 @@ def _inputs(
         given: dict[str, Tensor] = {"input_features": sound[None]}  # [1, band, frame]
         source = positions.of_frames(model.hf.config.max_source_positions, sound.shape[1])
     else:
-        source = model.read_sentence(text) if messages is None else model.read_messages(messages)
+        source = model.read_sentence(text, frame) if messages is None else model.read_messages(messages)
         if source.from_ids:
             _warn_of_filler(model, {}, source)
         given = model.inputs_of(source)

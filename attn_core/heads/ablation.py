@@ -117,11 +117,12 @@ def runner(model: Any, trace: Trace) -> Callable[..., Trace]:
     return lambda **changes: trace_again(model, trace, **changes)
 
 
-def run_without_each(model: Any, text: Any, heads: Sequence[Head]) -> list[Trace]:
-    """The plain trace of a sentence and one with each head switched off, all from one pass."""
+def run_without_each(model: Any, text: Any, heads: Sequence[Head], **read: Any) -> list[Trace]:
+    """The plain trace of a sentence and one with each head switched off, all from one pass; `read` says how it is read
+    (`frame`)."""
     from attn_core.capture.batches import traces_beside
 
-    return traces_beside(model, text, heads)
+    return traces_beside(model, text, heads, **read)
 
 
 @dataclass(frozen=True)

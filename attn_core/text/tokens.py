@@ -24,6 +24,8 @@ CHARACTERS_PER_TOKEN = 40  # the longest that a text needs: English has about 4,
 # A tokenizer keeps its truncation and its source/target mode inside itself, so two threads must not use one at once.
 _TOKENIZER_LOCK = threading.Lock()
 
+FRAMES = ("own", "typed")  # what `attn_core.trace` may be told to put around a text
+
 # Ids, their text and where in it each lies → the ids to read, and names for positions that stand for something else.
 Identify = Callable[[list[int], str, list[tuple[int, int]]], tuple[list[int], Mapping[int, str]]]
 
@@ -55,6 +57,7 @@ class Tokens:
     types: list[int] | None = None  # the tokenizer's number of each token's segment, where not all are 0
     second: int | None = None  # of a pair: where its second segment begins, the frame's tokens counted in
     second_text: str = ""  # of a pair: what was typed as its second text; `text` is the first
+    frame: str = "own"  # what stands around the text: the tokenizer's "own" frame, or "typed": nothing, or "chat"
 
     @classmethod
     def described_later(cls, ids: list[int], describe: Callable[[], Description], **known: Any) -> Tokens:
@@ -149,7 +152,7 @@ def encode(
     *,
     target: bool = False,
     identify: Identify | None = None,
-    framed: bool = True,
+    frame: str = "own",
 ) -> Tokens:
     """Cut a text into tokens, at most `limit` of them, the special ones included.
 
@@ -157,14 +160,14 @@ def encode(
     for the whole of a text, however little of it is kept. What lies beyond is counted in `unread`.
 
     `target=True` reads the text as the other language of a translator, whose vocabulary may be its own. `identify`
-    may exchange ids and name positions, as is done for unknown words (see `text.unknown_words`). `framed=False` adds no
-    special tokens: the text has its own.
+    may exchange ids and name positions, as is done for unknown words (see `text.unknown_words`). `frame="typed"`
+    adds no special tokens: the text is read as it was typed.
     Raises EmptyText where there is nothing to look at.
     """
     unread = max(0, len(text) - CHARACTERS_PER_TOKEN * limit)
     text = text[: CHARACTERS_PER_TOKEN * limit]
     text = whole_characters(text)
-    encoded = tokenize(tokenizer, text, target=target, framed=framed) if text.strip() else {"input_ids": []}
+    encoded = tokenize(tokenizer, text, target=target, framed=frame == "own") if text.strip() else {"input_ids": []}
     ids, added = encoded["input_ids"], encoded.get("special_tokens_mask", [])
     head = added.index(0) if 0 in added else len(ids)
     tail = added[::-1].index(0) if 0 in added else 0
@@ -180,13 +183,14 @@ def encode(
     dropped = len(ids) - len(kept)
     ids = [ids[i] for i in kept]
     types = [encoded["token_type_ids"][i] for i in kept] if any(encoded.get("token_type_ids", [])) else None
+    known = {"dropped": dropped, "unread": unread, "doubled": doubled, "types": types, "frame": frame}
     if "offset_mapping" not in encoded:
         later = partial(describe, tokenizer, ids, target=target, text=text)
-        return Tokens.described_later(ids, later, dropped=dropped, unread=unread, doubled=doubled, types=types)
+        return Tokens.described_later(ids, later, **known)
     spans = [encoded["offset_mapping"][i] for i in kept]
     ids, names = identify(ids, text, spans) if identify else (ids, None)
     later = partial(describe, tokenizer, ids, target=target, text=text, spans=spans, names=names)
-    return Tokens.described_later(ids, later, dropped=dropped, unread=unread, doubled=doubled, types=types)
+    return Tokens.described_later(ids, later, **known)
 
 
 def from_ids(
@@ -230,7 +234,7 @@ def from_messages(tokenizer: Any, messages: Sequence[Mapping[str, str]], limit: 
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     except TemplateError as error:
         raise HeadlightError(f"The model's chat template refuses these messages: {error}.") from None
-    return replace(encode(tokenizer, text, limit, framed=False), from_ids=True)
+    return replace(encode(tokenizer, text, limit, frame="typed"), from_ids=True, frame="chat")
 
 
 def whole_characters(text: str) -> str:

@@ -42,7 +42,9 @@ class TextReader:
         names = list(getattr(tokenizer, "init_kwargs", {}).get("slots", ()))
         self.stand_ins: tuple[int, ...] = tuple(tokenizer.convert_tokens_to_ids(names)) if names else ()
 
-    def read_text(self, text: str, limit: int, *, target: bool = False, beside: Tokens | None = None) -> Tokens:
+    def read_text(
+        self, text: str, limit: int, *, target: bool = False, beside: Tokens | None = None, frame: str = "own"
+    ) -> Tokens:
         """Cut a text into at most `limit` tokens; a word that `beside` has too keeps the stand-in that it has there."""
         taken = {word.lower(): stand_in for word, stand_in in self.unknown_words(beside).items()}
         return text_tokens.encode(
@@ -50,6 +52,7 @@ class TextReader:
             text,
             limit,
             target=target,
+            frame=frame,
             identify=lambda ids, typed, spans: self.assign_stand_ins(ids, typed, spans, taken),
         )
 

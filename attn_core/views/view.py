@@ -29,6 +29,8 @@ from attn_core.views.snippets import traced as snippets
 if TYPE_CHECKING:
     from attn_core.traces.reader import Readable, TraceReader
 
+IN_FRAME = {"own": "", "typed": "as typed, without the model's own frame", "chat": "as a chat"}
+
 
 @dataclass(frozen=True, eq=False)
 class View:
@@ -146,6 +148,7 @@ class View:
         parts = [self.reader.model_name, "" if self.has_one_sentence else f"{self.reader.name} attention", self.name]
         parts.append(f"“{textwrap.shorten(self.text, 160, placeholder=' …')}”")
         parts.append(f"changed: {self.trace.changes}" if self.trace.changes else "")
+        parts.append(IN_FRAME[self.reader.tokens.frame])
         parts.append("" if self.segments is None else self.segments.said)
         parts.append("whole words" if self.words else "")
         parts.append("special tokens hidden, renormalised" if self.hide_sink else "")
@@ -175,6 +178,7 @@ class View:
             "model": self.reader.model_name,
             "text": self.reader.tokens.text,
             **({"second": self.reader.tokens.second_text} if self.reader.tokens.second_text else {}),
+            **({"frame": "typed"} if self.reader.tokens.frame == "typed" else {}),
             "layer": str(self.layer),
             "head": str(self.head),
             "query": "auto" if self.query is None else str(self.query),

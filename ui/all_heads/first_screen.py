@@ -59,6 +59,7 @@ def read(page: Page) -> Reading:
     """Live where the model is here or another sentence was asked for, else the recorded result."""
     stored = RecordedHandle.of(shared.share(recorded.load))
     asked_for = (page.model_name, page.sentence) == (stored.model_name, stored.tokens.text)
+    asked_for = asked_for and not page.how_read
     if not asked_for or loading.model(page.model_name) is not None:
         return _live(page)
     page.count(stored.tokens, page.entry.limit)
@@ -74,7 +75,7 @@ def _live(page: Page) -> Reading:
 
     if page.state["mean"] == "one":  # its number of what switching the head off changes is asked for at once
         with page.problems():
-            passes.trace_beside(page.model(), page.sentence, [(page.layer, page.head)])
+            passes.trace_beside(page.model(), page.sentence, [(page.layer, page.head)], **page.how_read)
     trace = page.trace()
     run = page.again(trace)
     return Reading("live", trace, lambda layer, head, query: summarise_head(trace.stream(), run, layer, head, query))

@@ -28,7 +28,7 @@ def _wide(pixels: int) -> int:
     return round(gallery.PRESENTED * pixels) if st.session_state.get(LARGE.name) else pixels
 
 
-def switch(param: Param, options: Mapping[str, str] | None = None) -> str:
+def switch(param: Param, options: Mapping[str, str] | None = None, *, on_change: OnChange = None) -> str:
     """One of a few words, side by side: a parameter's own options, or those that there are on this page now."""
     words = param.options if options is None else options
     chosen = st.segmented_control(
@@ -39,6 +39,7 @@ def switch(param: Param, options: Mapping[str, str] | None = None) -> str:
         required=True,
         help=param.help,
         label_visibility="collapsed",
+        on_change=on_change,
     )
     return chosen if chosen is not None else next(iter(words))
 

@@ -56,6 +56,12 @@ class ModelHandle(_Reading["Model"]):
         return self.value().kind
 
     @property
+    def n_frame(self) -> int:
+        """How many special tokens its tokenizer puts around a text."""
+        count = getattr(self.value().tokenizer, "num_special_tokens_to_add", None)
+        return 0 if count is None else int(count(pair=False))
+
+    @property
     def reads_pairs(self) -> bool:
         return self.value().reads_pairs
 

@@ -74,30 +74,30 @@ def _together(loaded: ModelHandle, texts: Sequence[str]) -> Trace:
     return first
 
 
-def trace_beside(loaded: ModelHandle, text: Text, heads: Sequence[tuple[int, int]]) -> None:
+def trace_beside(loaded: ModelHandle, text: Text, heads: Sequence[tuple[int, int]], **read: Any) -> None:
     """Have the trace of a text kept, and those of its tokens without one head each, all from one pass.
 
-    Where the trace is there already nothing is done, and what cannot be read together is left to `trace` and
-    `trace_again`.
+    `read` are options of `attn_core.trace` about how the text is read. Where the trace is there already nothing is
+    done, and what cannot be read together is left to `trace` and `trace_again`.
     """
     if loaded.kind != "encoder-decoder":
         with suppress(HeadlightError, IndexError):
-            shared.get_or_compute(_plain_key(loaded, text), partial(_beside, loaded, text, heads))
+            shared.get_or_compute(_plain_key(loaded, text, **read), partial(_beside, loaded, text, heads, read))
 
 
-def _beside(loaded: ModelHandle, text: Text, heads: Sequence[tuple[int, int]]) -> Trace:
+def _beside(loaded: ModelHandle, text: Text, heads: Sequence[tuple[int, int]], read: dict[str, Any]) -> Trace:
     """The plain trace; those without a head are kept."""
     from attn_core.heads.ablation import run_without_each
 
-    plain, *changed = _in_turn(loaded, lambda: run_without_each(loaded.value(), text, heads))
+    plain, *changed = _in_turn(loaded, lambda: run_without_each(loaded.value(), text, heads, **read))
     for head, made in zip(heads, changed, strict=True):
         key = (key_of(loaded), frozen(plain.tokens.as_ids), frozen({"without": [head]}))
         shared.STATE.traces.put(key, made, made.n_bytes)
     return plain
 
 
-def _plain_key(loaded: ModelHandle, text: Text) -> Hashable:
-    return key_of(loaded), frozen(text), frozen({})
+def _plain_key(loaded: ModelHandle, text: Text, **read: Any) -> Hashable:
+    return key_of(loaded), frozen(text), frozen(read)
 
 
 def trace_again(loaded: ModelHandle, plain: TraceHandle, **changes: Any) -> TraceHandle:

@@ -18,6 +18,7 @@ from ui.followed_word import start_afresh
 from ui.link import forget
 from ui.param import Param
 from ui.server import loading
+from ui.shared_params import FRAME
 from ui.shell import known_words, own_sentence
 
 WORDS = words.beside(__file__)
@@ -63,6 +64,8 @@ def ask(
                 st.button(
                     WORDS.text("second.add"), key="second_add", on_click=_add_second, help=WORDS.text("second.why")
                 )
+            if second is not None and not has_second:
+                _frame()
             known_words.popover(st.session_state["model"])
             _which_model(offered)
     return counter
@@ -79,6 +82,16 @@ def _second_box(second: Param) -> bool:
             WORDS.text("second.gone"), key="second_gone", on_click=_remove_second, help=WORDS.text("second.remove")
         )
     return True
+
+
+def _frame() -> None:
+    """What stands around the sentence, behind a button that says it; for a model that is here and has a frame."""
+    loaded = loading.model(st.session_state["model"])
+    if loaded is None or not loaded.n_frame:
+        return
+    with st.popover(FRAME.options[st.session_state[FRAME.name]], key="which_frame"):
+        controls.switch(FRAME, on_change=_new_sentence)
+        st.html(WORDS.html("frame.why", n=loaded.n_frame))
 
 
 def _reads_pairs(name: str) -> bool:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from attn_core.errors import HeadlightError
 from attn_core.text.decoding import Name
-from attn_core.text.tokens import Tokens
+from attn_core.text.tokens import FRAMES, Tokens
 from attn_core.text.whole_words import units
 from attn_core.traces.saved.changes_json import changes_from_json
 from attn_core.traces.saved.contents import FORMAT, MOST_BYTES, NAME, About, Opened
@@ -124,6 +124,8 @@ def _tokens(said: Any) -> Tokens:
         raise ValueError("no segments")
     if text(tokens.second_text) and tokens.second is None or not 0 <= whole(tokens.second or 0) <= n:
         raise ValueError("no pair")
+    if tokens.frame not in (*FRAMES, "chat"):
+        raise ValueError("no frame")
     if not fits or not all(isinstance(label, str) for label in [*tokens.labels, *tokens.word_labels]):
         raise ValueError("no labels")
     if not all(isinstance(flag, bool) for flag in tokens.special) or len(tokens.word_labels) != len(

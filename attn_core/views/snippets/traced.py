@@ -48,6 +48,8 @@ def arguments(trace: Readable, changed: bool = True) -> str:
     if any(tokens.from_inputs for tokens in read):
         return f"inputs=inputs{changes}"  # what the tokenizer gave, which no trace keeps
     given = [name + tokens.as_python() for name, tokens in zip(("", "target="), read, strict=False)]
+    is_typed = read[0].frame == "typed"
+    given += ["frame='typed'"] if is_typed else []
     cut_at = [len(tokens) for tokens in read if tokens.dropped]
     given += [f"limit={max(cut_at)}"] if cut_at else []
     return ", ".join(given) + changes

@@ -152,7 +152,7 @@ def test_a_typed_sentence_is_read_and_goes_into_the_link(open_page) -> None:
     box = page.get_by_label("Sentence")
     box.fill("two cats & <b>one</b> $dog$")
     box.press("Enter")
-    expect(page.locator(".hl-count")).to_have_text(re.compile("^16 of 512 tokens$"))
+    expect(page.locator(".hl-count")).to_have_text(re.compile("^16 of 512 tokens, 2 of its frame$"))
     settled(page)
     assert link(page)["text"] == "two cats & <b>one</b> $dog$"
     assert page.locator(".stMain b", has_text=re.compile("^one$")).count() == 0
