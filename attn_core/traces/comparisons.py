@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MODELS_OWN = "what the model's attention returned"
 CAPPED = "what our attention with capped scores returned, which the library's fused one refuses"
 NEXT, AFTER = "the stream that left the block", "the stream after attention"
+ADDED = "what the norm of it added to the stream"
 FINAL = "the final embedding"
 AT_ONCE = 50_000  # scores of a layer, up to which layers are compared in one go: 64 tokens, with 12 heads
 
@@ -153,6 +154,8 @@ def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterato
         added = taps[site.added][rows]
     elif site.block is BlockKind.NORM_AFTER and site.added is not None:
         added = layer.through(model, site.added.module, added)
+        if site.added in taps:
+            yield ADDED, added, layer.own(site.added)[rows]
     total = taps[site.embedding][rows] + added
     if site.block is BlockKind.PARALLEL and site.mlp is not None and site.next is not None:
         yield NEXT, total + taps[site.mlp][rows], layer.own(site.next)[rows]

@@ -13,16 +13,18 @@ import pytest
 import torch
 import transformers as tf
 from families import FAMILIES, TARGET, TEXT, save, whisper, word_tokenizer
+from test_keys_of_no_word import sinking
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import attn_core as ac
-from attn_core import masks
+from attn_core import attention, masks
 from attn_core.capture.probing import own_pass
 from attn_core.masks import Mask
 from attn_core.traces import call as calls
 from attn_core.traces import comparisons, parity
 from attn_core.traces.layer import Layer
 from attn_core.traces.parity import Parity
+from attn_core.traces.wiring import TAPS
 
 SMALL = 16  # scores at a time, instead of `masks.CELLS`
 NAN = math.nan
@@ -345,6 +347,39 @@ def test_damage_of_any_kind_in_any_layer_turns_the_badge_red(gpt2: ac.Model, dam
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("name", ["llama", "bert", "gpt_neox", "gemma2", "bart", "gpt_oss"])
+def test_no_number_of_any_kept_tensor_can_be_wrong_unseen(name: str) -> None:
+    """Every kind of block, groups, a capped score, two stacks, a learnt score: each tensor of the first and last layer,
+    also what leaves the last one."""
+    hf_model = sinking(name) if name == "gpt_oss" else FAMILIES[name].build()
+    model = ac.wrap(hf_model, word_tokenizer())
+    trace = ac.trace(model, TEXT, **({"target": TARGET} if model.kind == "encoder-decoder" else {}))
+    assert trace.check().ok
+    seen = set()
+    for stream in map(trace.stream, trace.streams):
+        for layer in (0, stream.n_layers - 1):
+            kept = stream._layers[layer]
+            tensors = {each: getattr(kept.call, each) for each in ("query", "key", "value", "weighted_values", "sink")}
+            taps = {each: getattr(kept.site, each) for each in TAPS}
+            tensors |= {each: kept.taps.get(tap) for each, tap in taps.items()}
+            final = {"final": stream._final} if layer else {}
+            for each, tensor in (tensors | final).items():
+                if tensor is None:
+                    continue
+                at = tuple(2 * size // 3 for size in tensor.shape)
+                right = tensor[at].item()
+                tensor[at] += 0.02 * float(tensor.abs().max())
+                found = trace.check()
+                moved = "pattern" if each in ("query", "key", "value", "weighted_values", "sink") else "delta"
+                moved = moved if moved == "pattern" or tensor is tensors["projected"] else "residual"
+                assert not found.ok and getattr(found, moved) > parity.TOLERANCE, (stream.name, layer, each)
+                tensor[at] = right
+                seen.add(each)
+    assert trace.check().ok
+    assert {"query", "key", "value", "weighted_values", "projected", "embedding", "next", "final"} <= seen
+
+
+@torch.inference_mode()
 def test_a_norm_that_is_not_the_models_turns_the_badge_red() -> None:
     hf_model = FAMILIES["bert"].build()
     trace = ac.trace(ac.wrap(hf_model, word_tokenizer()), TEXT)
@@ -389,6 +424,26 @@ def test_a_pattern_that_the_values_do_not_show_is_found(monkeypatch: pytest.Monk
 def test_capped_scores_are_said_to_be_compared_with_our_own() -> None:
     trace = ac.trace(ac.wrap(FAMILIES["gemma2"].build(), word_tokenizer()), TEXT)
     assert "pattern against what our attention with capped scores returned" in repr(trace.check())
+
+
+@pytest.mark.parametrize("where", ["our function", "the first layer", "the last layer"])
+def test_a_cap_that_is_not_the_models_turns_the_badge_red(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our function computes the pattern and what the model goes on with, so weights of the family's own are the judge;
+    what a trace keeps of the cap is held against what attention returned then."""
+    hf_model, right = FAMILIES["gemma2"].build(), attention.soft_cap
+    if where == "our function":
+        with monkeypatch.context() as far_off, pytest.raises(ac.UnsupportedFamily, match="give another result when"):
+            far_off.setattr(attention, "soft_cap", lambda scores, cap: right(scores, 0.99 * cap))
+            ac.wrap(hf_model, word_tokenizer())
+        monkeypatch.setattr(attention, "soft_cap", lambda scores, cap: right(scores, 0.9995 * cap))
+        found = ac.trace(ac.wrap(hf_model, word_tokenizer()), TEXT).check()
+        assert found.worst <= parity.TOLERANCE and found.own_weights > parity.TOLERANCE and not found.ok
+        return
+    trace = ac.trace(ac.wrap(hf_model, word_tokenizer()), TEXT)
+    call = trace.stream()._layers[0 if where == "the first layer" else -1].call
+    assert trace.check().ok
+    object.__setattr__(call, "soft_cap", 0.5 * call.soft_cap)
+    assert trace.check().pattern > parity.TOLERANCE and not trace.check().ok
 
 
 def test_a_residual_that_was_not_found_is_not_compared(model: ac.Model) -> None:

@@ -11,7 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from attn_core.capture import again
 from attn_core.capture.patches import Patches
+from attn_core.traces.call import Call
 from ui.server import shared
+from ui.step_by_step.strip import LAST
 
 NAMES = ("hidden, joined or averaged", "words read off layers", "switched off")
 TEXT = "a hungry tall old fox"
@@ -20,6 +22,13 @@ TEXT = "a hungry tall old fox"
 def badge(page: AppTest) -> str:
     (found,) = re.findall(r'<details class="hl-checked">.*?</details>', html(page), flags=re.S)
     return unescape(found)
+
+
+def fresh_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What visitors share, in which nothing has been read or checked yet; models are those that are there."""
+    fresh = shared.SharedState()
+    fresh.models, fresh.lines = shared.STATE.models, shared.STATE.lines
+    monkeypatch.setattr(shared, "STATE", fresh)
 
 
 def checked(page: AppTest) -> dict[str, str]:
@@ -59,6 +68,17 @@ def test_a_changed_pass_on_the_page_is_checked_too() -> None:
     assert "of any layer of 2 passes" in both and "of any layer, against" in one
 
 
+@pytest.mark.parametrize("page", ["all_heads", "delta_e", "step_by_step", "why_there", "find_heads", "compare_heads"])
+def test_a_page_says_that_its_numbers_are_not_the_models(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores that are a little too large."""
+    load("tiny-decoder")
+    fresh_state(monkeypatch)
+    right = Call.scores
+    monkeypatch.setattr(Call, "scores", lambda call, which: right(call, which) * 1.01)
+    said = badge(open_page(page, model="tiny-decoder", text=TEXT, **({"step": LAST} if page == "step_by_step" else {})))
+    assert 'hl-badge bad">✕ off by' in said and "✓ checked" not in said
+
+
 @pytest.mark.parametrize("wrong", NAMES)
 def test_what_is_computed_another_way_turns_the_page_red(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
     load("tiny-decoder")
@@ -75,8 +95,6 @@ def test_what_is_computed_another_way_turns_the_page_red(wrong: str, monkeypatch
         monkeypatch.setattr(
             Patches, "heads", lambda own, site: {head - 1: put for head, put in right(own, site).items()}
         )
-    fresh = shared.SharedState()
-    fresh.models, fresh.lines = shared.STATE.models, shared.STATE.lines
-    monkeypatch.setattr(shared, "STATE", fresh)  # in which nothing has been checked
+    fresh_state(monkeypatch)
     said = badge(open_page("all_heads", model="tiny-decoder", text=TEXT, specials="hide"))
     assert f'hl-badge bad">✕ {wrong}: another way to compute it gives something else<' in said
