@@ -56,10 +56,10 @@ class ModelHandle(_Reading["Model"]):
         return self.value().kind
 
     @property
-    def n_frame(self) -> int:
-        """How many special tokens its tokenizer puts around a text."""
+    def has_frame(self) -> bool:
+        """Whether its tokenizer puts special tokens around a text."""
         count = getattr(self.value().tokenizer, "num_special_tokens_to_add", None)
-        return 0 if count is None else int(count(pair=False))
+        return count is not None and count(pair=False) > 0
 
     @property
     def reads_pairs(self) -> bool:

@@ -85,13 +85,14 @@ def _second_box(second: Param) -> bool:
 
 
 def _frame() -> None:
-    """What stands around the sentence, behind a button that says it; for a model that is here and has a frame."""
-    loaded = loading.model(st.session_state["model"])
-    if loaded is None or not loaded.n_frame:
+    """What stands around the sentence, behind a button that says it; for a model that has a frame."""
+    name = st.session_state["model"]
+    loaded = loading.model(name)
+    if not (entry_of(name).may_read_pairs if loaded is None else loaded.has_frame):
         return
     with st.popover(FRAME.options[st.session_state[FRAME.name]], key="which_frame"):
         controls.switch(FRAME, on_change=_new_sentence)
-        st.html(WORDS.html("frame.why", n=loaded.n_frame))
+        st.html(WORDS.html("frame.why"))
 
 
 def _reads_pairs(name: str) -> bool:
