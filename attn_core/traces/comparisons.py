@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from attn_core.traces.layer import Layer
 
     Compared = tuple[tuple[str, str], Tensor, Tensor]  # (part and name), ours, the model's own
+    OfLayer = tuple[tuple[Layer, str, str], Tensor, Tensor]  # the same, of a layer
 
 MODELS_OWN = "what the model's attention returned"
 CAPPED = "what our attention with capped scores returned, which the library's fused one refuses"
@@ -67,15 +68,18 @@ def layer_errors(layers: Sequence[Layer], model: nn.Module) -> list[Comparison]:
     """All that can be compared in layers of one shape, row by row; before W_O head by head, too."""
     import torch  # not above: pages that show a recorded result have no need of it
 
-    n_heads, which = layers[0].call.n_heads, []
+    n_heads = layers[0].call.n_heads
+    which: list[tuple[tuple[Layer, str, str], int | None]] = []
     blocks = []  # (differences, sizes) of a block of rows each, [row, head or comparison]
     for of_rows in zip(*(layer.call.row_blocks() for layer in layers), strict=True):
-        by_head, whole = [], []
+        by_head: list[OfLayer] = []
+        whole: list[OfLayer] = []
         for layer, (rows, block) in zip(layers, of_rows, strict=True):
             real = slice(None) if block.blind is None else ~block.blind
             for name, ours, theirs in _compared(layer, model, rows, block):
                 (by_head if name[0] == "pattern" else whole).append(((layer, *name), ours[real], theirs[real]))
-        which = [(name, head) for name, *_ in by_head for head in range(n_heads)] + [(name, None) for name, *_ in whole]
+        which = [(name, head) for name, *_ in by_head for head in range(n_heads)]
+        which += [(name, None) for name, *_ in whole]
         found = [_differences(of_kind, n) for of_kind, n in ((by_head, n_heads), (whole, 1)) if of_kind]
         blocks.append(tuple(torch.cat(each, dim=1) for each in zip(*found, strict=True)))
     errors = row_errors(*(torch.cat(each) for each in zip(*blocks, strict=True)))
