@@ -6,25 +6,18 @@ import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from attn_core.heads.sink import Bools
 
 
-def _ahead(n_query: int, n_key: int) -> NDArray[np.int_]:
-    """How far ahead of its query every key lies, [query, key]."""
-    return np.arange(n_key)[None, :] - np.arange(n_query)[:, None]
-
-
 def offset_cells(n_query: int, n_key: int, offset: int) -> Bools:
     """The key at a fixed distance: −1 is the token before, 0 the token itself, 1 the token after."""
-    result: Bools = _ahead(n_query, n_key) == offset
-    return result
+    return np.eye(n_query, n_key, offset, dtype=bool)
 
 
 def window_cells(n_query: int, n_key: int, reach: int = 2) -> Bools:
     """The keys at most `reach` tokens away, on either side."""
-    return np.abs(_ahead(n_query, n_key)) <= reach
+    return np.tri(n_query, n_key, reach, dtype=bool) & ~np.tri(n_query, n_key, -reach - 1, dtype=bool)
 
 
 def duplicate_cells(ids: Sequence[int]) -> Bools:

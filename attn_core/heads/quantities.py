@@ -6,7 +6,7 @@ quantity.of(StreamReading(stream), layer)      # [head], or None where it means 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,15 +15,20 @@ import numpy as np
 from attn_core.heads.measures import MEASURES, Reading
 from attn_core.heads.rules import KINDS, RuleContext, RuleScore, score_rule
 from attn_core.heads.sink import Bools, Floats, sink_of, special_keys
+from attn_core.masks import CELLS
 
 if TYPE_CHECKING:
     from attn_core.traces.stream import StreamTrace
 
+KEPT = 16 * CELLS  # weights of a layer that are held at once, 64 MB
 OwnMeasure = Callable[["StreamTrace", int], Any]
 
 
 class StreamReading:
-    """One stream of one trace, as measures read it; the patterns of a layer are computed once for all of them."""
+    """One stream of one trace, as measures read it; the patterns of a layer are computed once for all of them.
+
+    Those that would take more than `KEPT` weights are read in blocks of rows, anew for each measure.
+    """
 
     def __init__(self, stream: StreamTrace) -> None:
         self.stream = stream
@@ -50,20 +55,35 @@ class StreamReading:
             self._pattern = layer, self.stream.patterns(layer)
         return self._pattern[1]
 
-    def reading(self, layer: int) -> Reading:
-        """The rows of ordinary words."""
+    def blocks(self, layer: int) -> Iterator[tuple[slice, Floats]]:
+        """The same in blocks of rows, (rows, [head, row, key]); one block, unless the sentence is long."""
+        if self.stream.n_heads * len(self.stream.tokens) * len(self.stream.key_tokens) > KEPT:
+            yield from self.stream.iter_patterns(layer)
+        else:
+            yield slice(0, len(self.stream.tokens)), self.pattern(layer)
+
+    def readings(self, layer: int) -> Iterator[Reading]:
+        """The rows of ordinary words, a block at a time."""
         special = special_keys(self.stream)
-        positions = np.flatnonzero(self.asks) if self.context.same_sequence else None
-        return Reading(self.pattern(layer)[:, self.asks], self.sink, special, positions)
+        for rows, pattern in self.blocks(layer):
+            asks = self.asks[rows]
+            positions = rows.start + np.flatnonzero(asks) if self.context.same_sequence else None
+            yield Reading(pattern[:, asks], self.sink, special, positions)
 
     def score(self, layer: int, kind: str) -> RuleScore | None:
         """How well the heads of a layer follow a rule; None where it means nothing."""
         if (layer, kind) not in self._scores:
             cells = KINDS[kind].cells_in(self.context)
-            may_look = self.stream.may_look(layer) & self.asks[:, None]  # [query, key] & [query, 1]
-            found = None if cells is None else score_rule(self.pattern(layer), cells, may_look, self.sink)
-            self._scores = {(layer, kind): found}
+            self._scores = {(layer, kind): None if cells is None else self.score_of(layer, cells)}
         return self._scores[layer, kind]
+
+    def score_of(self, layer: int, cells: Bools) -> RuleScore:
+        """How well the heads of a layer follow the rule of some cells, bool [query, key]."""
+        may_look = self.stream.may_look(layer) & self.asks[:, None]  # [query, key] & [query, 1]
+        first, *others = (
+            score_rule(pattern, cells[rows], may_look[rows], self.sink) for rows, pattern in self.blocks(layer)
+        )
+        return sum(others, first)
 
     def mean(self, values: Any) -> Floats | None:
         """[head] as it is; of [head, query] the mean over the ordinary words."""
@@ -84,8 +104,9 @@ class Quantity(NamedTuple):
 
 def _measured(name: str, reading: StreamReading, layer: int) -> Floats | None:
     of = MEASURES[name].of
-    values = None if of is None else of(reading.reading(layer))
-    return None if values is None else mean_of_what_is_there(values)
+    found = [] if of is None else [of(block) for block in reading.readings(layer)]
+    values = [own for own in found if own is not None]  # [head, query] of each block
+    return mean_of_what_is_there(np.concatenate(values, axis=-1)) if values else None
 
 
 def _delta_size(reading: StreamReading, layer: int) -> Floats | None:

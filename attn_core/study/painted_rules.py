@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attn_core.heads.quantities import Quantity, StreamReading
-from attn_core.heads.rules import score_rule
 from attn_core.heads.sink import Bools, Floats
 from attn_core.study.word_sets import Matching, WordSet
 
@@ -112,8 +111,7 @@ class RuleReader:
         cells = self._cells[name]
         if cells is None:
             return None
-        may_look = reading.stream.may_look(layer) & reading.asks[:, None]  # [query, key] & [query, 1]
-        return score_rule(reading.pattern(layer), cells, may_look, reading.sink).share
+        return reading.score_of(layer, cells).share
 
     def _found(self, reading: StreamReading) -> Bools | None:
         if not reading.context.same_sequence and self.rule.where != "anywhere":

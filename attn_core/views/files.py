@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
+from numpy.lib.format import write_array, write_array_header_1_0
 
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts.heatmap import heatmap
@@ -109,8 +111,6 @@ def npz(view: View) -> bytes:
     """
     reader, layers = view.reader, range(view.n_layers)
     arrays = {
-        "patterns": np.stack([reader.patterns(layer) for layer in layers]),
-        "may_look": np.stack([reader.may_look(layer) for layer in layers]),
         "delta_e_sizes": np.stack([reader.delta_e_sizes(layer) for layer in layers]),
         "queries": np.array(reader.tokens.labels),
         "keys": np.array(reader.key_tokens.labels),
@@ -124,8 +124,23 @@ def npz(view: View) -> bytes:
     if isinstance(reader, Vectors):
         for name, read in (("query", reader.query), ("key", reader.key), ("value", reader.value)):
             arrays[name] = np.stack([[read(layer, head) for head in range(reader.n_heads)] for layer in layers])
+    n_query, n_key = len(reader.tokens), len(reader.key_tokens)
+    heads = ((layer, head) for layer in layers for head in range(reader.n_heads))
+    squares = {  # one at a time: together they may be larger than memory
+        "patterns": ((view.n_layers, reader.n_heads), "<f4", (reader.pattern(*each) for each in heads)),
+        "may_look": ((view.n_layers,), "|b1", map(reader.may_look, layers)),
+    }
     out = io.BytesIO()
-    np.savez_compressed(out, allow_pickle=False, **arrays)
+    with ZipFile(out, "w", ZIP_DEFLATED) as file:
+        for name, (shape, kind, parts) in squares.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                header = {"descr": kind, "fortran_order": False, "shape": (*shape, n_query, n_key)}
+                write_array_header_1_0(member, header)
+                for part in parts:
+                    member.write(np.ascontiguousarray(part, kind))
+        for name, array in arrays.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as member:
+                write_array(member, np.asarray(array), allow_pickle=False)
     return out.getvalue()
 
 

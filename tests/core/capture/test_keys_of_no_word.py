@@ -148,7 +148,7 @@ def test_maps_and_files_have_the_column_and_hiding_takes_it_out(trace: ac.Trace,
 def test_measures_take_no_word_for_a_place_to_rest_and_for_no_separator(trace: ac.Trace) -> None:
     reading = StreamReading(trace.stream())
     n = len(trace.tokens)
-    assert reading.sink[n] and not reading.reading(1).special[n]
+    assert reading.sink[n] and not next(reading.readings(1)).special[n]
     for kind in ("next", "local", "duplicate", "punctuation"):
         assert reading.score(1, kind) is None or np.isfinite(reading.score(1, kind).total).all()
     assert salient_query_of(trace.stream(), trace.pattern(1, 2)) < n

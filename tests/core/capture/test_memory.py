@@ -18,6 +18,7 @@ from families import word_tokenizer
 import attn_core as ac
 from attn_core import masks
 from attn_core.capture.interface import read_mask
+from attn_core.heads import quantities
 from attn_core.traces import call as calls
 from benchmarks.torch_memory import PeakMemory
 
@@ -43,6 +44,7 @@ READERS: dict[str, Callable[[ac.Trace], Any]] = {
         trace.attention_input(0),
     ),
     "check": lambda trace: trace.check(),
+    "measures": lambda trace: ac.collect([trace], ["entropy", "distance", "sink", "delta_size"]),
 }
 SQUARES: dict[str, Callable[[ac.Trace], Any]] = {
     "raw scores": lambda trace: trace.raw_scores(0, 1),
@@ -81,7 +83,8 @@ def beside(read: Callable[[], Any]) -> tuple[Any, float]:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_readers_make_no_square(trace: ac.Trace, name: str) -> None:
+def test_readers_make_no_square(trace: ac.Trace, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantities, "KEPT", quantities.KEPT // 8)
     trace.stream()._layers[0]  # made of what the pass left when it is first asked for
     most = beside(lambda: READERS[name](trace))[1]
     assert most <= MOST, most

@@ -13,11 +13,13 @@ import pandas as pd
 import pytest
 
 import attn_core as ac
-from attn_core.heads import collection
+from attn_core import masks
+from attn_core.heads import collection, quantities
 from attn_core.heads.kinds import classify_heads
 from attn_core.heads.measures import entropy
 from attn_core.heads.samples import SENTENCES
 from attn_core.heads.sink import sink_of, without_sink
+from attn_core.traces import call as calls
 
 TEXTS = ["the blue creature ate", "the red creature slept", "the creature ate"]
 
@@ -52,6 +54,17 @@ def test_every_value_by_another_road(model: ac.Model) -> None:
                 }
                 for name, value in expected.items():
                     assert found[number, name, layer, head] == pytest.approx(value, rel=1e-4, abs=1e-6)
+
+
+def test_long_sentences_are_read_in_blocks_of_rows(model: ac.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    traces = [ac.trace(model, TEXTS[0]), ac.trace(ac.load("minilm"), SENTENCES[0])]
+    whole = ac.collect(traces, quantities.QUANTITIES)
+    monkeypatch.setattr(quantities, "KEPT", 0)
+    for module in (masks, calls):
+        monkeypatch.setattr(module, "CELLS", 600)
+    blocks = [*quantities.StreamReading(traces[1].stream()).blocks(0)]
+    assert len(blocks) > 3 and max(pattern.size for _, pattern in blocks) <= 600
+    pd.testing.assert_frame_equal(ac.collect(traces, quantities.QUANTITIES), whole, rtol=1e-5, atol=1e-7)
 
 
 def test_a_file_holds_the_same_table_and_is_written_one_batch_at_a_time(
