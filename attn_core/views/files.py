@@ -137,7 +137,7 @@ def npz(view: View) -> bytes:
                 header = {"descr": kind, "fortran_order": False, "shape": (*shape, n_query, n_key)}
                 write_array_header_1_0(member, header)
                 for part in parts:
-                    member.write(np.ascontiguousarray(part, kind))
+                    member.write(np.ascontiguousarray(part, kind).data)
         for name, array in arrays.items():
             with file.open(f"{name}.npy", "w", force_zip64=True) as member:
                 write_array(member, np.asarray(array), allow_pickle=False)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
 
 from attn_core.errors import HeadlightError, NoModel
-from attn_core.figures.canvas.heads import pack_patterns
+from attn_core.figures.canvas.heads import Computed, pack_patterns
 from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
@@ -107,13 +108,13 @@ def overview(trace: Readable, stream: str) -> go.Figure:
     from attn_core.figures.paper.draw import drawn
 
     own = trace.stream(stream)
-    layers, same = range(own.n_layers), own.key_tokens is own.tokens
+    same = own.key_tokens is own.tokens
     packed = pack_patterns(
-        map(own.patterns, layers),
+        (Computed(own.n_heads, partial(own.pattern, layer)) for layer in range(own.n_layers)),
         own.n_layers,
         own.tokens.labels,
         None if same else own.key_tokens.labels,
-        may_look=[own.may_look(layer) for layer in layers],
+        may_look=Computed(own.n_layers, own.may_look),
         second=second_of(own.tokens, own.key_tokens),
     )
     return drawn(packed)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, get_args
 
 from attn_core.errors import check_index
+from attn_core.figures.canvas.heads import Computed
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
 from attn_core.heads.salience import salient_query_of
@@ -114,6 +115,10 @@ class View:
     def patterns(self, layer: int) -> Floats:
         """All heads of a layer as shown, [head, query, key]."""
         return self.arranged(self.reader.patterns(layer))
+
+    def heads(self, layer: int) -> Sequence[Floats]:
+        """The same one by one, [query, key] each, computed when it is looked at."""
+        return Computed(self.reader.n_heads, lambda head: self.arranged(self.reader.pattern(layer, head)))
 
     @property
     def n_layers(self) -> int:

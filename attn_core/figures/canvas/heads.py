@@ -6,7 +6,7 @@ maximum, and the header says by how much. Masked cells have a value of their own
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import ceil
 from typing import Any
@@ -24,8 +24,27 @@ BUDGET = 4_000_000  # bytes of cells in one overview
 MASKED = 255  # an overview cell is MASKED or round(254 · √weight)
 
 
+class Computed(Sequence[Any]):
+    """`n` arrays, each computed by `read` when it is looked at, and none kept.
+
+    >>> list(Computed(3, lambda i: i * i))
+    [0, 1, 4]
+    """
+
+    def __init__(self, n: int, read: Callable[[int], Any]) -> None:
+        self._n, self._read = n, read
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, at: Any) -> Any:
+        if not 0 <= at < self._n:
+            raise IndexError(at)
+        return self._read(at)
+
+
 def pack_patterns(
-    layers: Iterable[np.ndarray],
+    layers: Iterable[np.ndarray | Sequence[np.ndarray]],
     n_layers: int,
     query_labels: Sequence[str],
     key_labels: Sequence[str] | None = None,
@@ -38,9 +57,10 @@ def pack_patterns(
 ) -> bytes:
     """All heads at a glance: patterns [head, query, key], one array a layer, as a packet for `overview`.
 
-    `layers` is read once and in order, so it can make its arrays as it goes. `may_look` is bool [query, key], for all
-    layers or one a layer (None: everything may be seen). `notes[layer][head]` is a sentence that is shown under a
-    head's name; it is read after the layers, so it can be filled while they are made. `key_labels` defaults to the
+    `layers` is read once and in order, so it can make its arrays as it goes; a layer may also be `Computed` out of its
+    heads' patterns [query, key], so that a long sentence's are never held together. `may_look` is bool [query, key],
+    for all layers or one a layer (None: everything may be seen). `notes[layer][head]` is a sentence that is shown under
+    a head's name; it is read after the layers, so it can be filled while they are made. `key_labels` defaults to the
     queries' own; of a pair `second` is the row and the column where its second segment begins, and a line stands there.
     `*_positions` are said instead of 0, 1, … where tokens are left out or merged. Raises ValueError if a
     shape does not fit.
@@ -71,7 +91,7 @@ def pack_patterns(
 
 
 def _cells_of(
-    layers: Iterable[np.ndarray],
+    layers: Iterable[np.ndarray | Sequence[np.ndarray]],
     n_layers: int,
     shape: tuple[int, int],
     may_look: Sequence[np.ndarray | None] | np.ndarray | None,
@@ -79,15 +99,19 @@ def _cells_of(
     """(the cells of all layers as bytes, heads a layer, how many words a cell takes in): layers are read one by one."""
     parts: list[bytes] = []
     pool = n_heads = 0
-    for layer, pattern in enumerate(layers):
-        if pattern.shape[1:] != shape or (n_heads and len(pattern) != n_heads):
-            raise ValueError(f"layer {layer} has patterns of shape {pattern.shape}, labels are for {shape}")
-        n_heads = len(pattern)
+    came = 0
+    for layer, heads in enumerate(layers):
+        came, own = came + 1, may_look[layer] if isinstance(may_look, Sequence) else may_look
+        if n_heads and len(heads) != n_heads:
+            raise ValueError(f"layer {layer} has {len(heads)} heads, the others have {n_heads}")
+        n_heads = len(heads)
         pool = pool or pool_for(n_layers * n_heads, *shape)
-        own = may_look[layer] if isinstance(may_look, Sequence) else may_look
-        parts.append(_bytes_of(pattern, own, pool).tobytes())
-    if len(parts) != n_layers:
-        raise ValueError(f"{len(parts)} layers came, {n_layers} were announced")
+        for patterns in [heads] if isinstance(heads, np.ndarray) else (one[None] for one in heads):
+            if patterns.shape[1:] != shape:
+                raise ValueError(f"layer {layer} has patterns of shape {patterns.shape}, labels are for {shape}")
+            parts.append(_bytes_of(patterns, own, pool).tobytes())
+    if came != n_layers:
+        raise ValueError(f"{came} layers came, {n_layers} were announced")
     return b"".join(parts), n_heads, pool
 
 

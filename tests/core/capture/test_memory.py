@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from families import word_tokenizer
 import attn_core as ac
 from attn_core import masks
 from attn_core.capture.interface import read_mask
+from attn_core.figures.canvas.heads import Computed, pack_patterns
 from attn_core.heads import quantities
 from attn_core.traces import call as calls
 from benchmarks.torch_memory import PeakMemory
@@ -88,6 +90,21 @@ def test_readers_make_no_square(trace: ac.Trace, name: str, monkeypatch: pytest.
     trace.stream()._layers[0]  # made of what the pass left when it is first asked for
     most = beside(lambda: READERS[name](trace))[1]
     assert most <= MOST, most
+
+
+def test_files_and_pictures_of_all_heads_look_at_one_after_the_other(trace: ac.Trace) -> None:
+    """Beside a head's square, of a trace that has more of them: what is written, and a few copies of one on its way."""
+    looked: list[tuple[int, int]] = []
+    square = 4 * N * N
+    one = partial(pack_patterns, n_layers=2, query_labels=trace.tokens.labels, may_look=trace.may_look(0))
+
+    def head(layer: int, head: int) -> Any:
+        looked.append((layer, head))
+        return trace.pattern(0, head)
+
+    layers = [Computed(4, lambda n, layer=layer: head(layer, n % 2)) for layer in range(2)]
+    _, most = beside(lambda: one(layers))
+    assert most < 4 * square and looked == [(layer, n % 2) for layer in range(2) for n in range(4)]
 
 
 @pytest.mark.parametrize("name", SQUARES)
