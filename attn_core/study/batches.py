@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from attn_core.capture.batches import of_similar_length
-from attn_core.errors import HeadlightError
+from attn_core.errors import EmptyText
 from attn_core.study.sums import Ints
 from attn_core.study.texts import Sentence, Text
 
@@ -67,7 +67,7 @@ class Batch:
 
 
 def batches(model: Model, sentences: Sequence[Sentence], shard: Shard) -> Iterator[Batch]:
-    """The batches of a shard, in order; rows that the model cannot read, such as empty ones, are passed over."""
+    """The batches of a shard, in order; rows without a word are passed over."""
     rows, reached = shard.rows(len(sentences)), 0
     for start in range(rows.start, rows.stop, WINDOW):
         window = range(start, min(start + WINDOW, rows.stop))
@@ -82,12 +82,12 @@ def batches(model: Model, sentences: Sequence[Sentence], shard: Shard) -> Iterat
 
 
 def _length(model: Model, text: Text) -> int:
-    """How many tokens a sentence or pair has; 0 for what is none."""
+    """How many tokens a text has; 0 where there is none. HeadlightError where the model reads no such text."""
     try:
         if isinstance(text, str) or model.kind != "encoder-decoder":
             return len(model.read_sentence(text).ids)
         return len(model.read(text[0]).ids) + len(model.read(text[1], target=True).ids)
-    except HeadlightError:
+    except EmptyText:
         return 0
 
 

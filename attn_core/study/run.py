@@ -18,7 +18,7 @@ import numpy as np
 
 from attn_core.capture.batches import trace_many
 from attn_core.capture.model import Model, model_of
-from attn_core.errors import Cancelled
+from attn_core.errors import Cancelled, EmptyText
 from attn_core.heads.collection import iter_rows
 from attn_core.heads.quantities import Quantity, quantities
 from attn_core.heads.samples import text_and_target
@@ -79,8 +79,9 @@ def run_study(
     kept in a Parquet file while it is read, and goes on from there when it is run again. `progress(done, rows)` is
     told after every batch; where it raises `errors.Cancelled`, what is done is kept and comes back, not `complete`.
 
-    Raises ValueError for too few or too many sentences, unknown measures, and a file that holds another study, and
-    HeadlightError where the model cannot be read, or a rule's regular expression takes too long.
+    Raises ValueError for too few or too many sentences, unknown measures, and a file that holds another study,
+    EmptyText where no row holds a word, and HeadlightError where the model reads no such text, or a rule's regular
+    expression takes too long.
     """
     model = model_of(model)
     sentences = as_sentences(texts, groups, labels)
@@ -109,8 +110,7 @@ def _kept(
     finally:
         if file is not None and result is not None:
             result.save(file)
-    if result is None:
-        raise ValueError("none of these rows holds a sentence that the model can read")
+    assert result is not None  # progress is told of results alone
     return result
 
 
@@ -154,6 +154,8 @@ def iter_study(
             if result is not None:
                 yield result
         batch = following
+    if result is None:
+        raise EmptyText("None of these rows holds a sentence.")
 
 
 def read_batch(model: Model, texts: Sequence[Text]) -> Iterator[Trace]:

@@ -81,6 +81,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
                 "patching",
                 "compare_heads",
                 "find_heads",
+                "study",
                 "parameters",
             )
         ),

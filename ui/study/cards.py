@@ -142,7 +142,7 @@ def _said(text: str | tuple[str, str]) -> str:
 
 def _sentences(shown: StudyView, found: pd.DataFrame, end: str) -> None:
     """Sentences with their values; each opens where its head is looked at, if it fits into a link."""
-    with st.container(key=f"study_{end}", gap="xsmall"):
+    with st.container(key=f"page_links_{end}", gap=None):
         for row in found.itertuples():
             texts = _texts(row.text)
             said = _said(row.text)

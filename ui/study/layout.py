@@ -86,12 +86,14 @@ def _shown(page: Page, read: Read, asked: Asked, stream: str) -> StudyView:
 
 
 def _first(page: Page, model: ModelHandle, asked: Asked) -> list[TraceHandle]:
-    """The trace of a sentence of the study, whose numbers are checked against the model's own."""
-    text = next((own.text for own in asked.sentences if isinstance(own.text, str) and own.text), None)
-    if text is None or model.kind == "encoder-decoder":
+    """The trace of one sentence of the study, whose numbers are checked against the model's own."""
+    translates = model.kind == "encoder-decoder"
+    texts = (own.texts for own in asked.sentences if all(text.strip() for text in own.texts))
+    first = next((own for own in texts if len(own) == 1 + translates), None)
+    if first is None:
         return []
     with page.problems():
-        return [passes.trace(model, text)]
+        return [passes.trace(model, first[0], **({"target": first[1]} if translates else {}))]
 
 
 def _offer(page: Page, shown: StudyView, asked: Asked) -> None:

@@ -353,6 +353,17 @@ def test_pairs_and_sentences_of_a_translator() -> None:
         result.values(0, 0, "sink")
 
 
+def test_pairs_of_a_model_with_segments_are_read_as_pairs() -> None:
+    minilm = ac.load("minilm")
+    pairs = [("the dog slept", "it was tired"), ("the cat ate", "it was hungry at noon")]
+    result = run_study(minilm, pairs, measures=["sink", "delta_share"])
+    expected = ac.collect((ac.trace(minilm, pair) for pair in pairs), ["sink", "delta_share"])
+    means = expected.groupby(["layer", "head", "measure"], sort=True).value.mean()
+    found = result.frame().set_index(["layer", "head", "measure"])["mean"].sort_index()
+    np.testing.assert_allclose(found, means, atol=1e-6)
+    assert result.values(0, 0, "sink").text.isin(pairs).all()
+
+
 def test_what_is_wrong_is_said_before_anything_is_read(model: ac.Model) -> None:
     with pytest.raises(ValueError, match="at least 2 sentences, got 1"):
         run_study(model, ["the creature"])
@@ -368,8 +379,10 @@ def test_what_is_wrong_is_said_before_anything_is_read(model: ac.Model) -> None:
         run_study(model, TEXTS, groups=["a", "b"])
     with pytest.raises(ValueError, match="of 4 shards there is none with number 4"):
         run_study(model, TEXTS, shard=(4, 4))
-    with pytest.raises(ValueError, match="none of these rows holds a sentence"):
+    with pytest.raises(ac.EmptyText, match="None of these rows holds a sentence"):
         run_study(model, ["", " ", ""])
+    with pytest.raises(ac.HeadlightError, match="has no second segment, so it takes no pair"):
+        run_study(model, [("the creature", "the tower"), "the creature"])
     result = run_study(model, TEXTS[:2], measures=["sink"])
     with pytest.raises(IndexError, match="head 9 is out of range: this study has head 0 to 3"):
         result.values(0, 9, "sink")

@@ -35,6 +35,15 @@ def button(page: AppTest, key: str):  # type: ignore[no-untyped-def]
     return next((each for each in page.button if each.key == key), None)
 
 
+def in_the_app(**said: str) -> AppTest:
+    """The page among the others: one that runs by itself has no links."""
+    page = AppTest.from_file(str(page_driver.ROOT / "app.py"), default_timeout=300)
+    page.switch_page("pages/study.py")
+    for name, value in {"v": "1", **said}.items():
+        page.query_params[name] = value
+    return checked(page.run())
+
+
 def of(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
     return frame[frame.measure == measure].reset_index(drop=True)
 
@@ -76,12 +85,8 @@ def test_every_model_that_reads_text_opens_with_sentences_of_its_own() -> None:
 
 
 def test_typed_sentences_give_what_the_library_gives_and_each_opens_in_all_heads() -> None:
-    page = AppTest.from_file(str(page_driver.ROOT / "app.py"), default_timeout=300)  # links need the whole app
-    page.switch_page("pages/study.py")
-    said = {"v": "1", "model": "tiny-decoder", "sentences": lines([*TEXTS, "", TEXTS[0]]), "study_measure": "sink"}
-    for name, value in {**said, "layer": "1", "head": "2"}.items():
-        page.query_params[name] = value
-    checked(page.run())
+    said = {"model": "tiny-decoder", "sentences": lines([*TEXTS, "", TEXTS[0]]), "study_measure": "sink"}
+    page = in_the_app(**said, layer="1", head="2")
     result = run_study("tiny-decoder", [*TEXTS, TEXTS[0]])
     header, _ = packets(page)["study_map"]
     np.testing.assert_allclose(np.ravel(header["values"]), of(result.frame(), "sink")["mean"], atol=1e-6)
@@ -92,6 +97,19 @@ def test_typed_sentences_give_what_the_library_gives_and_each_opens_in_all_heads
     asked_for = [parse_qs(link.query_string)["text"][0] for link in links]
     assert asked_for[:4] == list(values.text[:4]) and values.text.iloc[-1] in asked_for
     assert {parse_qs(link.query_string)["layer"][0] for link in links} == {"1"}
+
+
+def test_pairs_of_a_translator_open_where_translations_are_looked_at() -> None:
+    pairs = {"the small blue car": "la petite voiture bleue", "the cat eats": "le chat mange"}
+    typed = lines([f"{source} ||| {target}" for source, target in pairs.items()])
+    page = in_the_app(model="tiny-translator", sentences=typed, stream="cross", study_measure="sink", layer="1")
+    links = [each.proto for each in page.get("page_link") if "target=" in each.proto.query_string]
+    said = [parse_qs(link.query_string) for link in links]
+    assert {own["text"][0]: own["target"][0] for own in said} == pairs and {link.page for link in links} == {
+        "cross_attention"
+    }
+    assert {(own["layer"][0], own["stream"][0]) for own in said} == {("1", "cross")}
+    assert "checked" in text(page) and "2 sentences, 24 heads" in text(page)
 
 
 def test_too_few_sentences_and_wrong_rules_are_said_and_what_was_typed_stays() -> None:
