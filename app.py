@@ -40,7 +40,7 @@ head_charts.offer(page, head)
 
 if reading.source == "live":
     next_token.card(page, trace)
-    own_head.card(page, trace)
+    own_head.card(page, trace, head.query)
 else:
     with arriving:
         first_screen.fetch_model(page.model_name)

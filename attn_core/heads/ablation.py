@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from attn_core.traces.stream import StreamSource, StreamTrace
     from attn_core.traces.trace import Trace
 
+OF_LABELS = "change of the labels"
 Head = tuple[int, int]  # (layer, head)
 Runner = Callable[..., "StreamSource"]  # runs the same sentence again; options go to `attn_core.trace`
 
@@ -162,7 +163,8 @@ class Effect:
             for word in words[:1]:
                 before, after = percent(word.before), percent(word.after)
                 if before != after:
-                    moved.append(f"“{visible(word.text)}” {verb} from {before} to {after}")
+                    text = word.text if self.what == OF_LABELS else visible(word.text)
+                    moved.append(f"“{text}” {verb} from {before} to {after}")
         return f"Without it {' and '.join(moved)}." if moved else ""
 
 
@@ -176,7 +178,7 @@ def effect(before: StreamTrace, after: StreamTrace, query: int, *, n_words: int 
     """Compare one stream of two passes of one sentence, at one position of its queries."""
     if outcome(before) != "turn":
         if has_probabilities(before):
-            bits, what = bits_between(before, after, query), "change of the labels"
+            bits, what = bits_between(before, after, query), OF_LABELS
         else:
             bits, what = _kl_bits(before.logits(query), after.logits(query)), "change of the next word"
         return Effect(bits, "bits", what, *_movers(before, after, query, n_words))

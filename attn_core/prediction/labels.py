@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import rel_entr
 
 from attn_core.errors import HeadlightError
+from attn_core.text.decoding import visible
 
 if TYPE_CHECKING:
     from attn_core.traces.source import LabelProbabilities
@@ -54,7 +55,9 @@ def chances_at(stream: StreamTrace, query: int) -> tuple[list[str], Floats]:
     """
     found = stream.label_probabilities()
     if found.task == "span":
-        names = [f"{end}: {label} ({i})" for end in found.labels for i, label in enumerate(stream.tokens.labels)]
+        names = [
+            f"{end}: {visible(label)} ({i})" for end in found.labels for i, label in enumerate(stream.tokens.labels)
+        ]
         return names, found.probabilities.T.ravel()  # [token, 2] → [2·token]
     return list(found.labels), found.probabilities if found.task == "text" else found.probabilities[query]
 

@@ -34,14 +34,14 @@ MOST_MASKS = 3  # side by side
 MOST_LABELS = 30  # bars; some heads name thousands
 
 
-def card(page: Page, trace: TraceHandle) -> None:
-    """The card of a model with a head of its own; other models get none."""
+def card(page: Page, trace: TraceHandle, query: int) -> None:
+    """The card of a model with a head of its own; other models get none. `query` is the word that is followed."""
     stream = trace.stream()
     if has_labels(stream):
         found = trace.value().label_probabilities()
         with _card(found.task):
-            {"text": _of_text, "token": _of_tokens, "span": _answer}[found.task](page, trace, found)
-            with st.container(horizontal=True, key="own_head_links"):
+            {"text": _of_text, "token": _of_tokens, "span": _answer}[found.task](trace, found, query)
+            with st.container(horizontal=True, key="page_links_own_head"):
                 go("delta_e", WORDS.text("own_head.shares"), ("measure", "label"))
                 go("find_heads", WORDS.text("own_head.off"), ("find", "matter"))
     elif fills_in(stream):
@@ -54,19 +54,18 @@ def _card(task: str) -> AbstractContextManager[None]:
     return widgets.card("own_head", WORDS.html("own_head.card"), WORDS.html("own_head.hint", task))
 
 
-def _of_text(page: Page, trace: TraceHandle, found: LabelProbabilities) -> None:
+def _of_text(trace: TraceHandle, found: LabelProbabilities, query: int) -> None:
     """Labels of the whole text as bars, the likeliest first."""
     _labels(found, found.best(), WORDS.text("own_head.caption.text"))
 
 
-def _of_tokens(page: Page, trace: TraceHandle, found: LabelProbabilities) -> None:
-    """The chosen word's labels as bars, and beside them every word with its likeliest label."""
+def _of_tokens(trace: TraceHandle, found: LabelProbabilities, query: int) -> None:
+    """The followed word's labels as bars, and beside them every word with its likeliest label."""
     left, right = st.columns(2, gap="large")
-    position = _position(page, trace.stream(), found.probabilities.max(axis=1))
-    word = visible(trace.tokens.labels[position])
+    word = visible(trace.tokens.labels[query])
     with left:
         widgets.heading(WORDS.html("own_head.of_word", word=markup.query(word)), WORDS.html("own_head.choose"))
-        _labels(found, found.best(position), WORDS.text("own_head.caption.token", word=word))
+        _labels(found, found.best(query), WORDS.text("own_head.caption.token", word=word))
     with right:
         widgets.heading(WORDS.html("own_head.every_word"))
         best = [found.best(i)[0] for i in range(len(trace.tokens))]
@@ -77,7 +76,7 @@ def _of_tokens(page: Page, trace: TraceHandle, found: LabelProbabilities) -> Non
             gallery.bars("Every word and its label", names, [column], says=WORDS.text("own_head.caption.every"))
 
 
-def _answer(page: Page, trace: TraceHandle, found: LabelProbabilities) -> None:
+def _answer(trace: TraceHandle, found: LabelProbabilities, query: int) -> None:
     """The likeliest answer, and the likeliest places where one starts and ends."""
     labels = [visible(label) for label in trace.tokens.labels]
     try:
@@ -122,28 +121,19 @@ def _filled(page: Page, trace: TraceHandle) -> None:
             _bars(names, chances, "softmax", WORDS.text("own_head.caption.word", word=word, position=position))
 
 
-def _position(page: Page, stream: StreamTrace, sure: np.ndarray) -> int:
-    """The chosen word, or the one of which the head is surest, special tokens left out where there are others."""
-    chosen = page.word(stream)
-    if chosen is not None:
-        return chosen
-    words_only = np.where(stream.tokens.special, -np.inf, sure)
-    return int((words_only if np.isfinite(words_only).any() else sure).argmax())
-
-
 def _labels(found: LabelProbabilities, best: Sequence[tuple[str, float]], says: str) -> None:
     shown = best[:MOST_LABELS]
-    _bars([label for label, _ in shown], [value for _, value in shown], found.law, says)
+    _bars([label for label, _ in shown], [value for _, value in shown], found.law, says, "label")
     if len(best) > len(shown):
         st.html(f'<div class="hl-hint">{WORDS.html("own_head.more", n=len(best) - len(shown))}</div>')
     if found.law != "softmax":
         st.html(f'<div class="hl-hint">{WORDS.html("own_head.law", found.law)}</div>')
 
 
-def _bars(names: Sequence[str], values: Sequence[float], law: str, says: str) -> None:
+def _bars(names: Sequence[str], values: Sequence[float], law: str, says: str, head: str = "word") -> None:
     title, most = ("number", None) if law == "number" else ("probability", 1.0)
     column = Column(title, values, [_amount(law, value) for value in values], most=most)
-    gallery.bars(says, names, [column], says=says, head="label")
+    gallery.bars(says, names, [column], says=says, head=head)
 
 
 def _amount(law: str, value: float) -> str:
