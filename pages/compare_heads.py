@@ -4,7 +4,7 @@ import streamlit as st
 
 from attn_core.models.catalogue import READS_TEXT
 from ui import stream
-from ui.compare_heads import all_heads, charts, controls, differences, numbers, params, reading
+from ui.compare_heads import all_heads, charts, controls, differences, fine_tuning, numbers, params, reading
 from ui.compare_heads.specs import EXAMPLE
 from ui.drawing import widgets
 from ui.page import open_page
@@ -22,6 +22,7 @@ specs = params.specs(page.state)
 with st.container(), st.spinner("Reading and comparing the panels"):
     panels = reading.read(page, specs)
     found = all_heads.of(panels)
+    changed = fine_tuning.of(page, panels)
 numbers.offer(page, panels)
 
 with widgets.card("panels", "Side by side", reading.rule(panels)):
@@ -42,6 +43,8 @@ with right, widgets.card("numbers", "What differs, in numbers"):
     numbers.panel_measures(panels)
     numbers.head_links(panels)
     numbers.patching_link(panels)
+if changed is not None:
+    fine_tuning.card(panels, changed)
 with numbers.matters_card():
     numbers.summaries(panels)
     numbers.row_table(panels)

@@ -63,7 +63,7 @@ def map_of_heads(panels: PanelSet, found: HeadDistances) -> None:
         picture=WORDS.text("all_heads.picture"),
         says=WORDS.text("all_heads.caption", title=title, name=name),
         selected=(y.layer, y.spec.head),
-        on_open=lambda tile: _set(which, tile.layer, tile.head),
+        on_open=lambda tile: show_head(which, tile.layer, tile.head),
     )
 
 
@@ -72,7 +72,7 @@ def _panels_set(panels: PanelSet, found: HeadDistances) -> tuple[int, ...]:
     return panels.pair if found.changed else panels.pair[1:]
 
 
-def _set(which: tuple[int, ...], layer: int, head: int) -> None:
+def show_head(which: tuple[int, ...], layer: int, head: int) -> None:
     """Callback: these panels look at another head."""
     kept = {name: st.session_state[name] for name in (params.PAIR.name, "query")}
     params.edit(lambda panels: specs.with_head(panels, which, layer, head))
@@ -86,7 +86,7 @@ def list_of_heads(panels: PanelSet, found: HeadDistances) -> None:
     def opened() -> None:
         row = chosen_row(st.session_state["ranked_heads"], len(ranked))
         if row is not None:
-            _set(which, int(ranked.layer[row]), int(ranked["head"][row]))
+            show_head(which, int(ranked.layer[row]), int(ranked["head"][row]))
 
     column = "distance" if found.changed else "nearness"
     table = pd.DataFrame({"head": [f"{r.layer}.{r.head}" for r in ranked.itertuples()]})

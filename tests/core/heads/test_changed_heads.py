@@ -12,7 +12,7 @@ from families import FAMILIES, TEXT, word_tokenizer
 from scipy.spatial.distance import jensenshannon
 
 import attn_core as ac
-from attn_core.heads.compare import MATRICES
+from attn_core.heads.fine_tuning.weights import MATRICES
 
 TEXTS = [TEXT, "the old fox ran over the hill"]
 TOKENIZER = word_tokenizer()
