@@ -57,14 +57,17 @@ class LatentAttention:
 
 def latent_attention(table: ParameterTable) -> LatentAttention | None:
     """None where a model has another kind of attention, or other ones beside it."""
-    rows = {row.name: row for row in table.rows if row.part == "attention" and row.kind == "matrix"}
-    stems = [name.removesuffix(_LATENT) for name in rows if name.endswith(_LATENT)]
-    sizes = {_sizes(stem, rows) for stem in stems}
-    if len(sizes) != 1 or any(not name.startswith(tuple(stems)) for name in rows):
+    found = [row for row in table.rows if row.part == "attention" and row.kind == "matrix"]
+    rows = {row.name: row for row in found}
+    blocks = {name.removesuffix(_LATENT): row.layers for name, row in rows.items() if name.endswith(_LATENT)}
+    if not all(any(row.name.startswith(stem) and row.layers == own for stem, own in blocks.items()) for row in found):
+        return None
+    sizes = {_sizes(stem, rows) for stem in blocks}
+    if len(sizes) != 1:
         return None
     latent, query, value = sizes.pop()
-    n_attentions = sum(rows[stem + _LATENT].times for stem in stems)
-    return LatentAttention(n_attentions, latent, query, value, sum(row.total for row in rows.values()))
+    n_attentions = sum(len(layers) for layers in blocks.values())
+    return LatentAttention(n_attentions, latent, query, value, sum(row.total for row in found))
 
 
 def _sizes(stem: str, rows: dict[str, Row]) -> tuple[int, int, int]:
