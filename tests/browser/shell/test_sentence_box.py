@@ -16,14 +16,14 @@ TYPING = "box => box.closest('.st-key-sentence').querySelector('.hl-count').data
 def test_one_line_needs_enter_and_several_need_more(open_page: Visit) -> None:
     page = is_live(open_page(model="tiny-decoder", text="a fluffy blue creature"))
     count = page.locator(".hl-count")
-    expect(count).to_have_text("5 of 64 tokens")
+    expect(count).to_have_text("5 of 64 tokens, 1 of its frame")
     box = page.get_by_label("Sentence")
     low = box.bounding_box()
     box.press("End")
     box.type(" roamed")
     assert box.evaluate(TYPING) == "29 of 2,560 characters\nEnter reads it"
     box.press("Enter")
-    expect(count).to_have_text("6 of 64 tokens", timeout=PATIENCE)
+    expect(count).to_have_text("6 of 64 tokens, 1 of its frame", timeout=PATIENCE)
     assert box.input_value() == "a fluffy blue creature roamed" and box.evaluate(TYPING) == ""
 
     box.press("Shift+Enter")
