@@ -132,7 +132,7 @@ def _row(
         label, share = update.trace.tokens_of(part.stream)[1].labels[found.strongest], found.shares[found.strongest]
         row["source"] = f"{visible(label)} ({found.strongest}) {signed_percent(float(share))}"
     for column, (ids, stands_out) in zip(WORD_COLUMNS, ends, strict=False):
-        words_there = update.trace.vocabulary.words(ids[stands_out]) if stands_out.any() else []
+        words_there = update.trace.vocabulary.words([int(i) for i in ids[stands_out]])
         row[column] = ", ".join(visible(word) for word in words_there) or "–"
     return row
 
