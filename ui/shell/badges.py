@@ -79,7 +79,9 @@ def parity(check: Parity, derived: Sequence[DerivedCheck] = ()) -> str:
         rows.append(WORDS.html("badges.compared", "weights", error=_said(check.own_weights)))
     if check.mean is not None:
         rows.append(WORDS.html("badges.threshold", most=scientific(check.tolerance), mean=scientific(check.mean)))
-    rows += [WORDS.html("badges.derived", one.name, error=_said(one.error)) for one in derived]
+    rows += [
+        WORDS.html("badges.derived", one.name, error=_said(one.error), most=scientific(one.most)) for one in derived
+    ]
     rows.append(WORDS.html("badges.covers"))
     found, below = markup.badge(*_verdict(check, derived)), "".join(f"<div>{row}</div>" for row in rows)
     worst = WORDS.html("badges.worst", words.how_many(check.n_traces), n=check.n_traces)

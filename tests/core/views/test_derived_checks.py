@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from families import FAMILIES, word_tokenizer
 
 import attn_core as ac
 from attn_core.capture import again, batches, patched_batches, patches
@@ -18,13 +17,12 @@ from attn_core.capture.patches import Patches
 from attn_core.capture.probing.eager_copy import eager_copy
 from attn_core.traces.parity import CHANGED_PASS, TOLERANCE
 from attn_core.traces.stream import StreamTrace
-from attn_core.views import arrangement
+from attn_core.views import arrangement, files
 from attn_core.views.arrangement import arrange, mean_pattern
 from attn_core.views.derived_checks import DerivedCheck, arranged_check, full_pattern, lens_check, switched_off_check
+from attn_core.views.view import View
 
-sys.path.append(str(Path(__file__).parents[1] / "capture"))
-from families import FAMILIES, word_tokenizer
-
+LONG = "one grey fox ran far over the hill and the old fox sat by the tree while the sun went down on it"
 TEXT = "a fluffy headlamp illuminates unbelievably"
 ARRANGED: list[dict[str, Any]] = [
     {"words": True}, {"hide_sink": True}, {"words": True, "hide_sink": True}, {"mean": "heads"}, {"mean": "layers"},
@@ -87,6 +85,21 @@ def test_a_row_with_nothing_left_is_no_number_in_both() -> None:
     both: Any = (tokens, tokens)
     assert arranged_check(shown, pattern, *both, words=False, hidden=hidden) == ("arranged", 0.0, TOLERANCE)
     assert not arranged_check(np.nan_to_num(shown), pattern, *both, words=False, hidden=hidden).ok
+
+
+@pytest.mark.parametrize("name", ["gemma2", "modernbert"])
+def test_a_mean_over_layers_of_which_some_have_a_window_is_drawn_through_all_their_masks(name: str) -> None:
+    """The picture, too, and the one without special tokens: no weight of the mean is hatched, and rows sum to 1."""
+    trace = ac.trace(ac.wrap(FAMILIES[name].build(), word_tokenizer()), LONG)
+    masks = [trace.may_look(layer) for layer in range(trace.n_layers)]
+    assert any(not np.array_equal(mask, masks[0]) for mask in masks)
+    for over in ("layers", "all"):
+        for hide_sink in (False, True):
+            view = View(trace, 1, 1, mean=over, hide_sink=hide_sink)
+            drawn = np.array(files.figure(view).data[0].z, float)
+            np.testing.assert_allclose(np.nansum(drawn, axis=1), 1, atol=1e-5)
+            assert not view.pattern[~view.may_look].any() and check(trace, over, hide_sink=hide_sink).ok
+        assert np.array_equal(View(trace, 1, 1, mean=over).may_look, np.logical_or.reduce(masks))
 
 
 # --- Words read off layers --------------------------------------------------------------------------------------------

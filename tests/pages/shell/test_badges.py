@@ -96,6 +96,7 @@ def test_the_badge_says_what_a_page_computed_and_turns_red_with_it() -> None:
     assert "<b>hidden, joined or averaged 2 × 10⁻⁸</b> the opened head as it is shown" in badge
     assert "<b>words read off layers 0</b> of a few words, against the model itself run without its layers" in badge
     assert "<b>switched off 3 × 10⁻⁶</b> the last states of a few words without a head" in badge
+    assert "taken out of it; up to 1 × 10⁻⁴ is green, found out once" in badge
     for i, name in enumerate(("hidden, joined or averaged", "words read off layers", "switched off")):
         for error in (1e-3, NAN):
             wrong = [*right[:i], right[i]._replace(error=error), *right[i + 1 :]]
