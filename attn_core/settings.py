@@ -70,6 +70,7 @@ class Settings:
         0,
         "how many sentences a study of one page reads at most; 0: 200 in public, 10,000 locally",
         least=0,
+        most=10_000,
     )
     link_characters: int = _from(
         "HEADLIGHT_LINK", 6000, "how many characters one value of a link has at most; longer ones stay out of it"
