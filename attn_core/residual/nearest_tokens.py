@@ -1,6 +1,6 @@
 """Directions read as words: which entries of a vocabulary a vector points to, and which of them beat chance.
 
-Nothing here copies the vocabulary: it is read in chunks, so that 250,000 words cost no more memory than 2,048.
+Nothing here copies the vocabulary: it is read in chunks, so that 250,000 words cost no more memory than 8,192.
 """
 
 from __future__ import annotations
