@@ -17,7 +17,8 @@ def offset_cells(n_query: int, n_key: int, offset: int) -> Bools:
 
 def window_cells(n_query: int, n_key: int, reach: int = 2) -> Bools:
     """The keys at most `reach` tokens away, on either side."""
-    return np.tri(n_query, n_key, reach, dtype=bool) & ~np.tri(n_query, n_key, -reach - 1, dtype=bool)
+    result: Bools = np.tri(n_query, n_key, reach, dtype=bool) & ~np.tri(n_query, n_key, -reach - 1, dtype=bool)
+    return result
 
 
 def duplicate_cells(ids: Sequence[int]) -> Bools:

@@ -533,6 +533,8 @@ def test_the_wheel_brings_the_library_and_its_weights_and_not_the_app(wheel):
     assert wheel.name.startswith(f"headlight_attention-{ac.__version__}-")
     weights = {name.split("/")[3] for name in names if name.endswith("model.safetensors")}
     assert weights == {folder.name for folder in (ROOT / "assets" / "models").glob("tiny-*")}
+    letters = {f"attn_core/assets/fonts/{file.name}" for file in (ROOT / "assets" / "fonts").iterdir()}
+    assert len(letters) == 4 and letters <= set(names)  # and their licence
     assert not [n for n in names if n.startswith(("ui/", "pages/", "tests/", "app", "benchmarks/", "assets/"))]
 
 

@@ -45,10 +45,9 @@ def _page() -> Any:
     """Kaleido's page, in which Plotly's pictures get their faces; without MathJax, which it would fetch."""
     from kaleido import PageGenerator
 
-    class Page(PageGenerator):
-        footer = f"<script>{_script()}</script>{PageGenerator.footer}"
-
-    return Page(mathjax=False)
+    page = PageGenerator(mathjax=False)
+    page.footer = f"<script>{_script()}</script>{PageGenerator.footer}"
+    return page
 
 
 @cache
