@@ -92,3 +92,10 @@ def test_labels_are_text_and_never_markup(tmp_path: Path) -> None:
     word_tokenizer().save_pretrained(tmp_path)
     said = html(open_page("all_heads", model=tmp_path, text=TEXT))
     assert "&lt;b&gt;x&lt;/b&gt;" in said and "<b>x</b>" not in said and "$a$ {b}" in said
+
+
+def test_a_decoder_with_a_head_for_texts_has_labels_and_no_next_word(tmp_path: Path) -> None:
+    theirs, page, ids = opened("gpt2", tmp_path)
+    judge = chances(own_heads.logits(theirs, ids))
+    assert [said for _, said in rows(page)] == [percent(float(chance)) for chance in np.sort(judge)[::-1]]
+    assert "What comes next" not in text(page)
