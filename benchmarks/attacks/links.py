@@ -62,10 +62,13 @@ def asks_for_flows_and_cards(address: str, stop: Stop) -> None:
     """The flow behind a word of a text as long as a page follows, and the card of another head each time."""
     visitor = Visitor(address)
     for turn in itertools.count():
-        if stop():
-            return
-        visitor.ask("why_there", why="flow", text=" ".join(rotated(turn).split()[:180]), query=turn % 100)
-        visitor.ask("why_there", why="card", layer=turn // 12 % 6, head=turn % 12)
+        for view in (
+            {"why": "flow", "text": " ".join(rotated(turn).split()[:180]), "query": turn % 100},
+            {"why": "card", "layer": turn // 12 % 6, "head": turn % 12},
+        ):
+            if stop():
+                return
+            visitor.ask("why_there", **view)
 
 
 def asks_for_every_costly_view(address: str, stop: Stop) -> None:

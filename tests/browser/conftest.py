@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from server import PATIENCE, chromium, runs_first, serve, watch
-from visiting import Visit, tabs
+from visiting import Visit, empty, tabs
 
 import attn_core as ac
 
@@ -44,10 +44,25 @@ def visitors(any_browser: Browser) -> Iterator[BrowserContext]:
     context.close()
 
 
+@pytest.fixture(scope="session")
+def looked_at() -> list[str]:
+    """The address that the first tab still shows, after a test that only looked."""
+    return []
+
+
 @pytest.fixture
-def visitor(visitors: BrowserContext, app_address: str) -> Iterator[BrowserContext]:
+def visitor(visitors: BrowserContext, app_address: str, looked_at: list[str]) -> Iterator[BrowserContext]:
     """A visitor who has never been here: nothing is open, and neither cookie, permission nor stored value is left."""
+    if looked_at:
+        looked_at.clear()
+        empty(visitors.pages[0])
+        _forget(visitors, app_address)
     yield visitors
+    _forget(visitors, app_address)
+
+
+def _forget(visitors: BrowserContext, app_address: str) -> None:
+    """Close all tabs but the first, and clear what the app has stored."""
     first, *others = visitors.pages or [visitors.new_page()]
     for page in others:
         page.close()
@@ -57,6 +72,33 @@ def visitor(visitors: BrowserContext, app_address: str) -> Iterator[BrowserConte
     session = visitors.new_cdp_session(first)
     session.send("Storage.clearDataForOrigin", stored)
     session.detach()
+
+
+@pytest.fixture
+def look_at(visitors: BrowserContext, app_address: str, looked_at: list[str]) -> Iterator[Visit]:
+    """As `open_page`, for tests that change nothing but the window: where the test before looked at the same page, it
+    is looked at again, at this width and in this theme."""
+    wrong: list[str] = []
+    ends = ExitStack()
+
+    def go(page_name: str = "", *, width: int = 1280, height: int = 1500, scheme: str = "light") -> Page:
+        page = visitors.pages[0] if visitors.pages else visitors.new_page()
+        address = f"{app_address}/{page_name}"
+        if looked_at != [address]:
+            empty(page)
+            _forget(visitors, app_address)
+        ends.callback(watch(page, wrong, lambda url: not _is_elsewhere(url, urlsplit(app_address).netloc)))
+        page.set_default_timeout(PATIENCE)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(media="screen", color_scheme=scheme)  # type: ignore[arg-type]
+        if looked_at != [address]:
+            page.goto(address, timeout=PATIENCE)
+            looked_at[:] = [address]
+        return page
+
+    with ends:
+        yield go
+    assert wrong == []
 
 
 @pytest.fixture

@@ -29,10 +29,10 @@ def tabs(visitor: BrowserContext) -> Iterator[Callable[[], Page]]:
     for page in given[1:]:
         page.close()
     if given and not given[0].is_closed():
-        _empty(given[0])
+        empty(given[0])
 
 
-def _empty(page: Page) -> None:
+def empty(page: Page) -> None:
     """As new: no page, none before it, nothing that the tab itself has stored, and no pointer over it."""
     page.evaluate("() => { try { sessionStorage.clear() } catch { /* a page without an address stores nothing */ } }")
     page.mouse.move(-1, -1)

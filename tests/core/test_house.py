@@ -543,10 +543,11 @@ def test_the_wheel_works_outside_the_checkout(wheel, tmp_path):
     import numpy
 
     home = tmp_path / "empty"
-    venv.create(home, with_pip=True)
+    venv.create(home)
     python = str(home / "bin" / "python")
     assert "attn_core" not in run("import sys; print(sys.path)", python, cwd=tmp_path)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", python]  # ours, for that environment: it need not have its own
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
     site = Path(run("import sysconfig; print(sysconfig.get_path('purelib'))", python, cwd=tmp_path).strip())
     (site / "dependencies.pth").write_text(str(Path(numpy.__file__).parents[1]) + "\n")
     code = (

@@ -1,62 +1,16 @@
-"""A page on paper: white, whole and without controls, whenever it is printed."""
+"""A page on paper: its sentence, all of its sheets, white whenever it is printed. Each page: test_everywhere.py."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from playwright.sync_api import Page, expect
-from server import PATIENCE, is_live, settled
-from visiting import Visit, no_sideways_scroll
+from paper import INK, on_paper
+from playwright.sync_api import expect
+from server import PATIENCE, is_live
+from visiting import Visit
 
 from ui.sentences import MOLES
 
 pytestmark = pytest.mark.browser
-ROOT = Path(__file__).parents[3]
-PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
-PAPER = 1046  # CSS pixels between the margins of A4, landscape
-
-CONTROLS = """() => [...document.querySelectorAll(
-    "button, input, textarea, select, [role=combobox], [role=switch], [role=radio], .st-key-menu a, .modebar")]
-    .filter((each) => each.checkVisibility() && each.getBoundingClientRect().height > 2)
-    .map((each) => each.outerHTML.slice(0, 120))"""
-# What stands out of the sheet, and whatever still scrolls inside itself.
-CUT = """(wide) => {
-  const cut = [];
-  const look = (root) => root.querySelectorAll("*").forEach((each) => {
-    if (each.shadowRoot) look(each.shadowRoot);
-    const isPart = each.matches("canvas, table, .svg-container, .main-svg, .scroll, p, h1, h2");
-    if (!isPart || !each.checkVisibility()) return;
-    const box = each.getBoundingClientRect();
-    if (box.width && box.right > wide + 2) cut.push([each.tagName, each.className, box.right]);
-  });
-  look(document.querySelector(".stMainBlockContainer"));
-  return cut;
-}"""
-INK = """() => {
-  const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
-  return { paper: light(getComputedStyle(document.body).backgroundColor),
-    lead: light(getComputedStyle(document.querySelector(".hl-lead, .hl-stop-says")).color),
-    canvases: globalThis.headlightPrinting };
-}"""
-
-
-def on_paper(page: Page) -> Page:
-    page.emulate_media(media="print")
-    page.set_viewport_size({"width": PAPER, "height": 800})
-    page.wait_for_function("() => globalThis.headlightPrinting", timeout=PATIENCE)
-    return page
-
-
-@pytest.mark.parametrize("page_name", PAGES)
-def test_a_page_prints_white_whole_and_without_controls(open_page: Visit, page_name: str) -> None:
-    page = open_page(page_name, scheme="dark")
-    page.locator(".hl-lead, .hl-stop-number").first.wait_for(timeout=PATIENCE)
-    on_paper(settled(page))
-    assert page.evaluate(CONTROLS) == []
-    assert page.evaluate(CUT, PAPER) == []
-    no_sideways_scroll(page)
-    assert page.evaluate(INK)["paper"] == 3 * 255 and page.evaluate(INK)["lead"] < 150
 
 
 def test_a_printed_page_says_its_sentence_and_model(open_page: Visit) -> None:
