@@ -126,7 +126,7 @@ KNOB = choice("knob", {name: WORDS.text("own.labels", name) for name in KNOBS}, 
 GROWTH = choice("growth", {"parameters": "parameters", "reading": "multiply-adds to read"}, label="What is counted")
 THIN = whole("thin", 1, _of_shape("d_model", 1), _of_shape("d_head", 1), label="d_head", in_caption=False)
 DTYPE = choice("dtype", {name: name for name in BYTES}, "float16", label="Numbers are kept as")
-CONTEXT = whole("tokens", 1, 10_000_000, _of_shape("context", 1), label="tokens in the context")
+CONTEXT = whole("tokens", 1, 10_000_000, _of_shape("context", 1_000), label="tokens in the context")
 PARAMS = [
     *(PRESET, BESIDE, COUNT, OWN, *SIZES.values(), TIED),
     Param("inside", "", _box),

@@ -173,7 +173,7 @@ def test_costs_carry_their_formulas() -> None:
 def test_a_family_of_latent_attention_says_what_it_caches(tmp_path: Path) -> None:
     """No formula is here for it, and a key and a value for every head would be 71 times what it keeps."""
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "deepseek_v3"}))
-    said = text(opened(preset=tmp_path, tokens=1000, dtype="float16"))
+    said = text(opened(preset=tmp_path))
     assert "70.3 kB 61 blocks × 576 × 2 bytes" in said and "70.3 MB 1,000 × 70,272" in said
     assert "61 × 1,000 tokens × (24,576 + 16,384)" in said
     assert (
