@@ -110,8 +110,9 @@ def _ends(
     ends = [_Best(len(targets), min(count, len(matrix)), largest) for largest in wanted]
     total, squares = torch.zeros(len(targets), dtype=torch.float64), torch.zeros(len(targets), dtype=torch.float64)
     for start in range(0, len(matrix), chunk * AHEAD):
-        block = torch.split(matrix[start : start + chunk * AHEAD].detach(), chunk)
-        scores = torch.cat([_scores(rows, targets, measure) for rows in block], dim=1)  # [vector, up to chunk · AHEAD]
+        rows = matrix[start : start + chunk * AHEAD].detach()
+        parts = [_scores(rows[at : at + chunk], targets, measure) for at in range(0, len(rows), chunk)]
+        scores = torch.cat(parts, dim=1)  # [vector, up to chunk · AHEAD]
         total += scores.sum(1, dtype=torch.float64)
         squares += scores.double().square_().sum(1)
         for end in ends:
