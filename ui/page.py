@@ -109,9 +109,7 @@ class Page:
     @property
     def second(self) -> str:
         """The second sentence; "" where there is one alone, or the page has no place for another."""
-        if not any(param.name == "second" and param.part_of == "text" for param in self.state.params):
-            return ""  # Patching's second sentence is read by itself
-        second = str(self.state["second"])
+        second = str(self.state.get("pair", ""))
         return second if second.strip() else ""
 
     @property

@@ -53,7 +53,7 @@ def second_param() -> Param:
         return raw
 
     label = WORDS.text("params.second")
-    return Param("second", "", parse, label=label, travels=True, in_caption=False, part_of="text")
+    return Param("pair", "", parse, label=label, travels=True, in_caption=False, part_of="text")
 
 
 def _known_model(said: str, offered: Sequence[str]) -> str:
