@@ -17,6 +17,7 @@ from attn_core.errors import HeadlightError
 from attn_core.study.texts import KINDS, Columns
 
 Say = Callable[[str], None]
+TYPES = ("float32", "bfloat16", "float16")
 OFTEN = 5.0  # seconds between two lines of progress
 
 
@@ -44,6 +45,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--shard", type=_shard, default=(0, 1), metavar="K/N", help="part K of N, counted from 0")
     made.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     made.add_argument("--merge", nargs="+", type=Path, metavar="FILE", help="put shards together; reads no model")
+    made.add_argument("--device", default="cpu", help="where the model runs, as cuda (default: cpu)")
+    made.add_argument("--dtype", choices=TYPES, default=TYPES[0], help=f"of its weights (default: {TYPES[0]})")
     made.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return made
 
@@ -70,6 +73,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _write(asked: argparse.Namespace, say: Say) -> None:
+    from attn_core.models.loading import load
     from attn_core.study.merging import merge
     from attn_core.study.run import run_study
     from attn_core.study.texts import read
@@ -80,7 +84,7 @@ def _write(asked: argparse.Namespace, say: Say) -> None:
     else:
         columns = Columns(asked.column, asked.target_column, asked.group_column, asked.labels_column)
         result = run_study(
-            asked.model,
+            load(asked.model, device=asked.device, dtype=asked.dtype),
             read(asked.texts, columns),
             measures=asked.measures.split(",") if asked.measures else None,
             rules=asked.rule,

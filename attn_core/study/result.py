@@ -32,6 +32,7 @@ class About:
     """Which study it is: what two shards must have in common to be added."""
 
     model: str
+    weights: str  # their hash, as `trace.save` writes it: another training, or another number type, is another study
     input: str  # what `batches.fingerprint` says of all sentences
     n_rows: int
     n_shards: int

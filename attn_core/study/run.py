@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from attn_core.study.result import About, StudyResult, open_study
 from attn_core.study.sums import Layout, Sums, rows_at_ends
 from attn_core.study.texts import Sentence, Text
 from attn_core.study.word_sets import Matching
+from attn_core.traces.saved.contents import weights_hash
 
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
@@ -179,6 +181,10 @@ class _Reader:
         self.names = plan.names
         self.skipped = 0  # rows before the first sentence
 
+    @cached_property
+    def weights(self) -> str:
+        return weights_hash(self.model.hf)
+
     def check(self, begun: StudyResult) -> None:
         """Raise ValueError where a result is not a beginning of this study."""
         if begun.about != self._about(begun.about.layout) or begun.shards != (self.plan.shard.number,):
@@ -190,9 +196,9 @@ class _Reader:
         plan = self.plan
         rules = tuple(map(str, plan.rules))
         layout = replace(layout, measures=self.names)
-        return About(
-            self.model.name, self.input, len(self.sentences), plan.shard.of, layout, rules, plan.seed, plan.replicates
-        )
+        of_model = self.model.name, self.weights
+        of_input = self.input, len(self.sentences), plan.shard.of
+        return About(*of_model, *of_input, layout, rules, plan.seed, plan.replicates)
 
     def after(self, result: StudyResult | None, batch: Batch, number: int, *, is_last: bool) -> StudyResult | None:
         """The result with one more batch; None while there was no sentence yet."""

@@ -117,6 +117,7 @@ MORE: dict[str, Callable[[ac.Model, ac.Trace], Any]] = {
     "frame": lambda model, trace: frame(trace.frame()),
     "collect": lambda model, trace: frame(ac.collect([trace], ["entropy", "sink", "delta_size", "previous"])),
     "classify": lambda model, trace: frame(ac.classify_heads(model, texts=[TEXT])),
+    "study": lambda model, trace: frame(ac.run_study(model, [TEXT, TEXT[:20], TEXT[10:]]).frame()),
     "patching": lambda model, trace: frame(
         ac.patching(model, TEXT, TEXT.replace("fox", "sun"), answer=(5, 6), at="head")
     ),

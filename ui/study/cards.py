@@ -149,9 +149,10 @@ def _sentences(shown: StudyView, found: pd.DataFrame, end: str) -> None:
             said = said if len(said) <= LONGEST else f"{said[:LONGEST]}…"
             line = WORDS.text("ends.line", value=reading.value(shown.measure, row.value), text=said)
             fits = all(len(text) <= settings().link_characters for text in texts)
-            if fits and shown.stream == "self" and len(texts) == 1:
-                go("all_heads", markup.in_label(line), text=texts[0], layer=shown.layer, head=shown.head)
-            elif fits and shown.stream != "self":
+            if fits and shown.stream == "self":
+                pair = {"pair": texts[1]} if len(texts) > 1 else {}
+                go("all_heads", markup.in_label(line), text=texts[0], **pair, layer=shown.layer, head=shown.head)
+            elif fits:
                 target = {"target": texts[1]} if len(texts) > 1 else {}
                 at = {"layer": shown.layer, "head": shown.head, "stream": shown.stream}
                 go("cross_attention", markup.in_label(line), text=texts[0], **target, **at)

@@ -139,7 +139,7 @@ def whole_about(n: int, replicates: int):  # type: ignore[no-untyped-def]
     from attn_core.study.result import About
     from attn_core.study.sums import Layout
 
-    return About("m", "", n, 1, Layout((("self", 1, 1),), ("entropy",)), (), 0, replicates)
+    return About("m", "", "", n, 1, Layout((("self", 1, 1),), ("entropy",)), (), 0, replicates)
 
 
 def test_duplicates_are_counted_and_cut_sentences_and_rows_that_hold_none(model: ac.Model) -> None:

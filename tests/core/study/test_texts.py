@@ -155,3 +155,19 @@ def test_wrong_usage_is_said(arguments: list[str], status: int, said: str, capsy
     except SystemExit as error:
         ended = int(str(error.code))
     assert ended == status and said in capsys.readouterr().err
+
+
+def test_the_number_type_of_the_weights_is_part_of_a_study(sentences: Path, tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    options = [str(sentences), "--model", "tiny-decoder", "--column", "words", "--measures", "entropy", "--quiet"]
+    parts = [str(tmp_path / f"part-{number}.parquet") for number in range(2)]
+    for number, kind in enumerate(["float32", "bfloat16"]):
+        said = ["--shard", f"{number}/2", "--dtype", kind, "--out", parts[number]]
+        assert main(["study", *options, *said]) == 0
+    assert main(["study", "--merge", *parts, "--out", str(tmp_path / "both.csv")]) == 1
+    assert "weights" in capsys.readouterr().err
+    texts = [own.text for own in read(sentences, Columns("words"))]
+    half = ac.load("tiny-decoder", dtype="bfloat16")
+    expected = run_study(half, texts, measures=["entropy"], shard=(1, 2)).frame()
+    pd.testing.assert_frame_equal(open_study(parts[1]).frame(), expected)
+    assert main(["study", *options, "--device", "no-such", "--out", str(tmp_path / "x.csv")]) == 1
+    assert "no-such" in capsys.readouterr().err

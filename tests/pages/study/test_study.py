@@ -112,6 +112,14 @@ def test_pairs_of_a_translator_open_where_translations_are_looked_at() -> None:
     assert "checked" in text(page) and "2 sentences, 24 heads" in text(page)
 
 
+def test_pairs_of_a_model_with_segments_open_as_pairs() -> None:
+    pairs = {"the cat sat": "an animal sat", "it rained": "the street was wet"}
+    typed = lines([f"{first} ||| {second}" for first, second in pairs.items()])
+    page = in_the_app(model="minilm", sentences=typed, study_measure="sink", layer="1")
+    said = [parse_qs(each.proto.query_string) for each in page.get("page_link") if "pair=" in each.proto.query_string]
+    assert {own["text"][0]: own["pair"][0] for own in said} == pairs and {own["layer"][0] for own in said} == {"1"}
+
+
 def test_too_few_sentences_and_wrong_rules_are_said_and_what_was_typed_stays() -> None:
     page = opened(sentences="the creature")
     assert "at least 2 sentences" in notes(page) and lead(page).startswith("What does each head do")
