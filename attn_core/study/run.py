@@ -196,9 +196,9 @@ class _Reader:
         plan = self.plan
         rules = tuple(map(str, plan.rules))
         layout = replace(layout, measures=self.names)
-        of_model = self.model.name, self.weights
-        of_input = self.input, len(self.sentences), plan.shard.of
-        return About(*of_model, *of_input, layout, rules, plan.seed, plan.replicates)
+        n_rows, n_shards = len(self.sentences), plan.shard.of
+        model = self.model.name, self.weights
+        return About(*model, self.input, n_rows, n_shards, layout, rules, plan.seed, plan.replicates)
 
     def after(self, result: StudyResult | None, batch: Batch, number: int, *, is_last: bool) -> StudyResult | None:
         """The result with one more batch; None while there was no sentence yet."""
