@@ -33,17 +33,26 @@ def read(sent: object, due: Mapping[str, Due]) -> Event | None:
     {'row': 2, 'column': None}
     >>> read({"row": 3}, due), read({"row": "2"}, due), read({"row": True}, due), read({"row": 1, "more": 1}, due)
     (None, None, None, None)
+    >>> read({"click": "1"}, {"click": Due(range(2**53))})  # at once
     """
     if not isinstance(sent, Mapping) or set(sent) - set(due):
         return None
     found: Event = {}
     for name, field in due.items():
         value = sent.get(name)
-        is_one = type(value) in (int, str) and value in field.values  # a bool would pass for 0 or 1
-        if not (field.optional if value is None else is_one):
+        if not (field.optional if value is None else _is_one(value, field.values)):
             return None
         found[name] = value
     return found
+
+
+def _is_one(value: object, values: Container[object]) -> bool:
+    """Whether a whole number or a text, and no bool, which would pass for 0 or 1, is one of `values`.
+
+    A range counts through all its numbers to find a text, and some here are as long as a browser counts.
+    """
+    kinds = (int,) if isinstance(values, range) else (int, str)
+    return type(value) in kinds and value in values
 
 
 def chosen_row(table: object, n_rows: int) -> int | None:
