@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
 
 PLACES = ("anywhere", "before", "nearest before", "after", "nearest after")
+LONGEST_RULE = 1_000
 _DISTANCE = re.compile(r"(-?\d{1,4})(?:\.\.(-?\d{1,4}))?")
 _RULE = re.compile(
     r"(?:(?P<name>[\w .-]{1,40}?)\s*=\s*)?(?P<queries>.+?)\s*->\s*(?P<keys>/.+/|[^,]+?)(?:,(?P<where>[^,]*))?"
@@ -49,6 +50,8 @@ class PaintedRule:
         >>> str(PaintedRule.parse("he she -> *, nearest before"))
         'he she -> *, nearest before'
         """
+        if len(text) > LONGEST_RULE:
+            raise ValueError(f"a rule has at most {LONGEST_RULE:,} characters")
         found = _RULE.fullmatch(text.strip())
         if found is None:
             raise ValueError(f"{text!r} is no rule; write one like: he she it -> label:NOUN, nearest before")

@@ -20,7 +20,7 @@ from attn_core.errors import HeadlightError
 LONGEST = 200  # characters of a regular expression
 MOST_COPIES = 1_000  # of a part of one: "(a{99}){99}" is written out 9,801 times when it is compiled
 _RECURSIVE = regex.compile(r"\(\?(?:R|&|P>|[+-]?\d)")
-ONE_WORD, ALL_WORDS = 0.1, 10.0  # seconds that a regular expression may take
+ONE_WORD, ALL_WORDS = 0.05, 2.0  # seconds that a regular expression may take
 MOST_KNOWN = 50_000  # words whose answer is kept
 
 

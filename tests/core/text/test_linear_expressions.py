@@ -12,6 +12,9 @@ import pytest
 from attn_core.figures import labels
 from attn_core.models import catalogue
 from attn_core.parameters import from_class
+from attn_core.study import painted_rules
+from attn_core.study.painted_rules import PaintedRule
+from attn_core.study.word_sets import WordSet
 from attn_core.text import description, smiles
 from attn_core.views import html_page
 
@@ -21,13 +24,16 @@ READERS: dict[str, Callable[[str], object]] = {
     "words of a sentence": description._WORD.findall,
     "words of a script without spaces": description._word_starts,
     "the name of a model": catalogue._HUB_ID.fullmatch,
-    "a saved view": lambda text: _refused(html_page.remembered, text),
+    "a saved view": lambda text: _refused(html_page.remembered, text, "no saved view"),
     "the text of a label": labels.unescaped,
     "a token among Markdown": lambda text: re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text),
     "the name of a file": lambda text: re.sub(r"[^\w.]+", "-", text),
     "the folds of a link": lambda text: re.fullmatch("[a-z0-9_]{1,40}", text),
     "a reaction": smiles._TOKEN.findall,
     "an atom of a reaction": smiles._ELEMENT.match,
+    "a rule of a study": lambda text: _refused(PaintedRule.parse, text, "rule"),
+    "the words of a rule": lambda text: _refused(WordSet.parse, f"/{text}/", "regular expression"),
+    "the place of a rule": painted_rules._DISTANCE.fullmatch,
     "the number of a block": lambda text: re.search(r"\.(\d+)\.", text),
     **{
         f"names of tensors: {name}": getattr(from_class, name).search
@@ -56,6 +62,8 @@ READ_HERE = {
     "attn_core/parameters/meta_model.py",
     "attn_core/parameters/from_class.py",
     "attn_core/text/smiles.py",
+    "attn_core/study/painted_rules.py",
+    "attn_core/study/word_sets.py",  # a visitor's own expression: short, and stopped by the clock
     "ui/shell/folds.py",
     "ui/shell/save_files.py",
     "ui/drawing/markup.py",
@@ -63,8 +71,8 @@ READ_HERE = {
 }
 
 
-def _refused(read: Callable[[str], object], text: str) -> None:
-    with pytest.raises(ValueError, match="no saved view"):
+def _refused(read: Callable[[str], object], text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
         read(text)
 
 
