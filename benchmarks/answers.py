@@ -74,6 +74,11 @@ def pair(turn: int) -> dict[str, object]:
     return {"text": f"{begin} tom gave a {thing} to", "second": f"{begin} anna gave a {thing} to"}
 
 
+def many(turn: int) -> dict[str, object]:
+    """Eight sentences of its own for a study."""
+    return {"sentences": "\n".join(sentence(TOKENS, 8 * turn + row) for row in range(8))}
+
+
 def clicked(key: str, event: str, tells: Callable[[int], dict[str, int]]) -> Question:
     """A click on a picture of the front page, in a session that has it open; who has not opens it instead."""
 
@@ -103,6 +108,7 @@ QUESTIONS: dict[str, Question] = {
     "compare": fresh("compare_heads"),
     "find heads": fresh("find_heads"),
     "find heads, one switched off": fresh("find_heads", find="matter", off="0.3"),
+    "study, eight sentences": opened("study", many),
     "why there, a score": fresh("why_there"),
     "why there, the flow": fresh("why_there", why="flow"),
     "why there, a card seen before": opened("why_there", lambda turn: {"why": "card", "text": sentence(TOKENS, 1)}),

@@ -36,7 +36,7 @@ from ui.server import shared
 WORDS = words.beside(__file__, "link.toml")
 VERSION = "1"
 SHARED = ("model", "text", "layer", "head", "query")  # what a link into another page says …
-WITH_TEXT = ("pair", "frame")  # … and what belongs to its text, where there is some
+WITH_TEXT = ("second_text", "frame")  # … and what belongs to its text, where there is some
 
 _MEMORY = "link_memory"
 _MISSING = object()

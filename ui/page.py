@@ -65,9 +65,9 @@ from ui.shared_params import (
     LARGE,
     LAYER,
     QUERY,
+    SECOND_TEXT,
     STARTER,
     model_param,
-    second_param,
     single_stacks,
     text_param,
 )
@@ -109,7 +109,7 @@ class Page:
     @property
     def second(self) -> str:
         """The second sentence; "" where there is one alone, or the page has no place for another."""
-        second = str(self.state.get("pair", ""))
+        second = str(self.state.get("second_text", ""))
         return second if second.strip() else ""
 
     @property
@@ -271,7 +271,7 @@ def open_page(
     offered = tuple(models or single_stacks())
     which_model = model_param(offered)
     typed_text = text_param(starter) if sentence else None
-    second, frame = (second_param(), FRAME) if pairs else (None, None)
+    second, frame = (SECOND_TEXT, FRAME) if pairs else (None, None)
     shared = [which_model, *filter(None, (typed_text, second, frame)), LAYER, HEAD, QUERY, LARGE, folds.FOLDS]
     embedded = [CARD] if st.context.is_embedded else []
     view = open_link_state(page, [*shared, *params, *embedded])

@@ -43,17 +43,11 @@ def text_param(starter: str) -> Param:
     return typed("text", opens_on, label="Sentence", travels=True, in_caption=False)
 
 
-def second_param() -> Param:
-    """The second sentence of a page where a pair may be read; empty: there is one sentence."""
-
-    def parse(raw: str, earlier: Earlier) -> str:
-        entry = entry_of(earlier["model"])
-        if raw and not entry.may_read_pairs:
-            raise ValueError(f"{entry.title} reads one sentence, and no pair")
-        return raw
-
-    label = WORDS.text("params.second")
-    return Param("pair", "", parse, label=label, travels=True, in_caption=False, part_of="text")
+def _of_a_pair(raw: str, earlier: Earlier) -> str:
+    entry = entry_of(earlier["model"])
+    if raw and not entry.may_read_pairs:
+        raise ValueError(f"{entry.title} reads one sentence, and no pair")
+    return raw
 
 
 def _known_model(said: str, offered: Sequence[str]) -> str:
@@ -111,6 +105,10 @@ def parse_heads(raw: str) -> tuple[tuple[int, int], ...]:
     return tuple(sorted(pairs(raw, ".", MOST_OFF, "it must be heads like 0.3_1.2, each a layer and a head")))
 
 
+# The second sentence of a page where a pair may be read; empty: there is one sentence.
+SECOND_TEXT = Param(
+    "second_text", "", _of_a_pair, label=WORDS.text("params.second"), travels=True, in_caption=False, part_of="text"
+)
 LAYER = whole(
     "layer",
     high=_top("n_layers", "n_decoder_layers"),

@@ -182,7 +182,7 @@ class View:
             "v": "1",
             "model": self.reader.model_name,
             "text": self.reader.tokens.text,
-            **({"pair": self.reader.tokens.second_text} if self.reader.tokens.second_text else {}),
+            **({"second_text": self.reader.tokens.second_text} if self.reader.tokens.second_text else {}),
             **({"frame": "typed"} if self.reader.tokens.frame == "typed" else {}),
             "layer": str(self.layer),
             "head": str(self.head),

@@ -21,7 +21,7 @@ def pair() -> ac.Trace:
     return ac.trace(load("minilm"), (A, B))
 
 
-opened = partial(open_page, text=A, pair=B, layer=2, head=5)
+opened = partial(open_page, text=A, second_text=B, layer=2, head=5)
 
 
 def test_step_by_step_says_the_segment_and_draws_the_line(pair: ac.Trace) -> None:
@@ -44,7 +44,7 @@ def test_one_sentence_has_one_segment() -> None:
 def test_delta_e_and_why_there_read_both_sentences(pair: ac.Trace) -> None:
     for name in ("delta_e", "why_there"):
         page = opened(name, query=pair.tokens.second + 1)
-        assert f"{len(pair.tokens)} of 512 tokens" in text(page) and page.text_area(key="pair").value == B
+        assert f"{len(pair.tokens)} of 512 tokens" in text(page) and page.text_area(key="second_text").value == B
         assert "fluffy" in text(page)
 
 

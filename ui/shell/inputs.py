@@ -106,7 +106,7 @@ def _add_second() -> None:
 
 
 def _remove_second() -> None:
-    st.session_state["pair"], st.session_state[_ADDED] = "", False
+    st.session_state["second_text"], st.session_state[_ADDED] = "", False
     _new_sentence()
 
 
@@ -162,7 +162,7 @@ def _take_example(example: str | Example) -> None:
 
 def take_back(text: str, model: str, second: str = "") -> None:
     """Callback: the visitor's own sentence or pair again, in the model in which it stood."""
-    st.session_state["text"], st.session_state["model"], st.session_state["pair"] = text, model, second
+    st.session_state["text"], st.session_state["model"], st.session_state["second_text"] = text, model, second
     start_afresh()
     _new_sentence()
 
@@ -174,7 +174,7 @@ def look_again() -> None:
 
 def _another_text() -> None:
     """Another sentence by itself: a second one belonged to the one before."""
-    forget("pair")
+    forget("second_text")
     st.session_state[_ADDED] = False
     _new_sentence()
 

@@ -23,7 +23,7 @@ def remember() -> None:
     """For callbacks: what stands in the sentence and model boxes is the visitor's choice."""
     own = dict(st.session_state.get(_OWN) or {})
     own |= {name: st.session_state[name] for name in ("text", "model") if name in st.session_state}
-    own["second"] = st.session_state.get("pair", "")
+    own["second"] = st.session_state.get("second_text", "")
     if str(own.get("text", "")).strip():
         st.session_state[_OWN] = own
 

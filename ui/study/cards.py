@@ -150,7 +150,7 @@ def _sentences(shown: StudyView, found: pd.DataFrame, end: str) -> None:
             line = WORDS.text("ends.line", value=reading.value(shown.measure, row.value), text=said)
             fits = all(len(text) <= settings().link_characters for text in texts)
             if fits and shown.stream == "self":
-                pair = {"pair": texts[1]} if len(texts) > 1 else {}
+                pair = {"second_text": texts[1]} if len(texts) > 1 else {}
                 go("all_heads", markup.in_label(line), text=texts[0], **pair, layer=shown.layer, head=shown.head)
             elif fits:
                 target = {"target": texts[1]} if len(texts) > 1 else {}

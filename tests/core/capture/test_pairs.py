@@ -235,13 +235,13 @@ def test_files_of_a_pair_say_its_segments_and_shares(pair: ac.Trace) -> None:
     assert sum(to_b) / at == pytest.approx(share, abs=1e-6)
     said = json.loads(files.json(view))
     assert said["segment_shares"]["A→B"] == pytest.approx(share) and said["second_segment"] == {"query": at, "key": at}
-    assert said["link"]["text"] == A and said["link"]["pair"] == B
+    assert said["link"]["text"] == A and said["link"]["second_text"] == B
     numbers = np.load(io.BytesIO(files.npz(view)))
     assert int(numbers["second"]) == at
     np.testing.assert_allclose(numbers["segment_shares"][2, 5], view.segments.shares, atol=1e-6)
     lines_drawn = [shape for shape in files.figure(view).layout.shapes if shape.type == "line"]
     assert [shape.y0 for shape in lines_drawn] == [at - 0.5, -0.5] and lines_drawn[1].x0 == at - 0.5
-    assert "pair" not in json.loads(files.json(View(ac.trace("minilm", A))))["link"]
+    assert "second_text" not in json.loads(files.json(View(ac.trace("minilm", A))))["link"]
 
 
 def test_the_lines_of_python_give_the_pair_again(pair: ac.Trace) -> None:

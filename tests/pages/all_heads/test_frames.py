@@ -43,5 +43,5 @@ def test_a_head_is_switched_off_in_what_was_read_and_a_pair_keeps_its_frame() ->
     a, b = (trace.final_embedding()[3].astype(float) for trace in (off, plain))
     turn = np.degrees(np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b)))
     assert f"{turn:.2f}°" in text(open_page("all_heads", text=TEXT, frame="typed", layer=2, head=5, query=3))
-    pair = open_page("all_heads", text=TEXT, pair="it slept", frame="typed")
+    pair = open_page("all_heads", text=TEXT, second_text="it slept", frame="typed")
     assert packets(pair)["heatmap"][0]["segments"] and "3 of its frame" in text(pair)

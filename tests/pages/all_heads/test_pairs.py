@@ -21,7 +21,7 @@ def pair() -> ac.Trace:
 
 
 def with_pair(**params: object) -> AppTest:
-    return open_page("all_heads", text=A, pair=B, layer=2, head=5, **params)
+    return open_page("all_heads", text=A, second_text=B, layer=2, head=5, **params)
 
 
 def keys(page: AppTest) -> list[str]:
@@ -37,7 +37,7 @@ def test_a_link_with_a_second_sentence_shows_the_pair(pair: ac.Trace) -> None:
     assert header["segments"]["at"] == [at, at] and header["segments"]["names"] == [["A→A", "A→B"], ["B→A", "B→B"]]
     np.testing.assert_allclose(header["segments"]["shares"], shares, atol=1e-6)
     assert packets(page)["overview"][0]["second"] == [at, at]
-    assert f"{len(pair.tokens)} of 512 tokens" in text(page) and page.text_area(key="pair").value == B
+    assert f"{len(pair.tokens)} of 512 tokens" in text(page) and page.text_area(key="second_text").value == B
     assert "<b>blue" not in html(page) and "second_add" not in keys(page)
     assert f"from B to A {shares[1, 0] * 100:.0f} %" in header["alt"]
 
@@ -66,21 +66,21 @@ def test_a_second_sentence_is_added_and_removed() -> None:
     assert page.button(key="second_add").label == "+ second sentence"
     checked(page.button(key="second_add").click().run())
     assert packets(page)["heatmap"][0]["segments"] is None  # nothing was typed yet
-    checked(page.text_area(key="pair").set_value(B).run())
-    assert page.query_params["pair"] in (B, [B]) and packets(page)["heatmap"][0]["segments"]
+    checked(page.text_area(key="second_text").set_value(B).run())
+    assert page.query_params["second_text"] in (B, [B]) and packets(page)["heatmap"][0]["segments"]
     checked(page.button(key="second_gone").click().run())
-    assert page.query_params["pair"] in ("", [""]) and packets(page)["heatmap"][0]["segments"] is None
+    assert page.query_params["second_text"] in ("", [""]) and packets(page)["heatmap"][0]["segments"] is None
     assert "second_add" in keys(page)
 
 
 def test_a_blank_second_sentence_is_none() -> None:
     load("minilm")
-    assert packets(open_page("all_heads", text=A, pair=" \n"))["heatmap"][0]["segments"] is None
+    assert packets(open_page("all_heads", text=A, second_text=" \n"))["heatmap"][0]["segments"] is None
 
 
 def test_a_model_of_one_text_has_no_such_control_and_says_so_of_a_link() -> None:
     load("tiny-decoder")
-    page = open_page("all_heads", model="tiny-decoder", text="a hungry creature", pair=B)
+    page = open_page("all_heads", model="tiny-decoder", text="a hungry creature", second_text=B)
     assert "reads one sentence, and no pair" in notes(page) and "<b>blue" not in html(page)
     assert "second_add" not in keys(page) and packets(page)["heatmap"][0]["segments"] is None
 
@@ -91,7 +91,7 @@ def test_another_model_puts_the_pair_aside_and_gives_it_back(pair: ac.Trace) -> 
     checked(page.selectbox(key="model").set_value("tiny-decoder").run())
     assert packets(page)["heatmap"][0]["segments"] is None and "no pair" not in notes(page)
     checked(page.selectbox(key="model").set_value("minilm").run())
-    assert packets(page)["heatmap"][0]["segments"] and page.text_area(key="pair").value == B
+    assert packets(page)["heatmap"][0]["segments"] and page.text_area(key="second_text").value == B
 
 
 def test_a_link_with_another_text_leaves_no_old_second_sentence(pair: ac.Trace) -> None:
@@ -107,7 +107,7 @@ def test_a_link_with_another_text_leaves_no_old_second_sentence(pair: ac.Trace) 
 def test_links_to_other_pages_take_the_pair_along(pair: ac.Trace) -> None:
     page = with_pair()
     links = [e.proto.query_string for e in page.get("page_link")]
-    assert links and all(re.search(r"(^|&)pair=a\+fluffy", said) for said in links if "text=who" in said)
+    assert links and all(re.search(r"(^|&)second_text=a\+fluffy", said) for said in links if "text=who" in said)
 
 
 def test_a_head_switched_off_is_switched_off_in_the_pair(pair: ac.Trace) -> None:
@@ -120,9 +120,9 @@ def test_a_head_switched_off_is_switched_off_in_the_pair(pair: ac.Trace) -> None
 
 def test_the_visitors_own_pair_is_given_back_as_a_pair(pair: ac.Trace) -> None:
     page = with_pair()
-    checked(page.text_area(key="pair").set_value("it slept").run())
+    checked(page.text_area(key="second_text").set_value("it slept").run())
     page.query_params.clear()
     page.query_params.update({"v": "1", "text": "one red fox"})
     checked(page.run())
     checked(page.button(key="own_back").click().run())
-    assert page.text_area(key="pair").value == "it slept" and packets(page)["heatmap"][0]["segments"]
+    assert page.text_area(key="second_text").value == "it slept" and packets(page)["heatmap"][0]["segments"]

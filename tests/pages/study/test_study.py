@@ -116,8 +116,12 @@ def test_pairs_of_a_model_with_segments_open_as_pairs() -> None:
     pairs = {"the cat sat": "an animal sat", "it rained": "the street was wet"}
     typed = lines([f"{first} ||| {second}" for first, second in pairs.items()])
     page = in_the_app(model="minilm", sentences=typed, study_measure="sink", layer="1")
-    said = [parse_qs(each.proto.query_string) for each in page.get("page_link") if "pair=" in each.proto.query_string]
-    assert {own["text"][0]: own["pair"][0] for own in said} == pairs and {own["layer"][0] for own in said} == {"1"}
+    said = [
+        parse_qs(each.proto.query_string) for each in page.get("page_link") if "second_text=" in each.proto.query_string
+    ]
+    assert {own["text"][0]: own["second_text"][0] for own in said} == pairs and {own["layer"][0] for own in said} == {
+        "1"
+    }
 
 
 def test_too_few_sentences_and_wrong_rules_are_said_and_what_was_typed_stays() -> None:
