@@ -78,7 +78,7 @@ class Settings:
     upload_mb: int = _from(
         "HEADLIGHT_UPLOAD_MB", 6, "how many megabytes a file has at most that is uploaded: a saved view, or sentences"
     )
-    sessions: int = _from("HEADLIGHT_SESSIONS", 140, "how many visitors are served at the same time")
+    sessions: int = _from("HEADLIGHT_SESSIONS", 100, "how many visitors are served at the same time")
     sessions_per_address: int = _from("HEADLIGHT_SESSIONS_PER_ADDRESS", 80, "how many of them from one address")
     metrics_port: int = _from(
         "HEADLIGHT_METRICS_PORT", 0, "the port that answers what an operator watches; 0 for none", least=0, most=65_535

@@ -76,4 +76,4 @@ def test_what_every_page_has_is_few_parts(visitor: Visitor) -> None:
     ]
     fragments = {message.delta.fragment_id for message in visitor.messages if message.delta.fragment_id}
     assert (len(styles), len(fragments)) == (1, 1)
-    assert len(visitor.messages) <= 94
+    assert len(visitor.messages) <= 100  # 94, and what is shown while a busy machine computes
