@@ -37,6 +37,7 @@ WORDS = words.beside(__file__, "link.toml")
 VERSION = "1"
 SHARED = ("model", "text", "layer", "head", "query")  # what a link into another page says …
 WITH_TEXT = ("second_text", "frame")  # … and what belongs to its text, where there is some
+TYPED = ("text", "second_text", "sentences")  # what is typed has a name in plain words where it is too long for a link
 
 _MEMORY = "link_memory"
 _MISSING = object()
@@ -189,7 +190,7 @@ def _write_link(raw: dict[str, str], state: LinkState) -> None:
     wanted |= state.said
     for name in [name for name, value in wanted.items() if len(value) > settings().link_characters]:
         del wanted[name]
-        state.notes.append(WORDS.text("too_long", "text" if name == "text" else "other", name=name))
+        state.notes.append(WORDS.text("too_long", name if name in TYPED else "other", name=name))
     usual = {p.name: p.show(p.default_for(state.chosen)) for p in params}
     state.short.update({n: v for n, v in wanted.items() if n in ("v", *SHARED) or v != usual[n]})
     plain = all(state.chosen[p.name] == p.default_for(state.chosen) for p in params)

@@ -73,6 +73,13 @@ def test_a_second_sentence_is_added_and_removed() -> None:
     assert "second_add" in keys(page)
 
 
+def test_a_second_sentence_that_is_too_long_for_a_link_is_called_so() -> None:
+    page = open_page("all_heads", text=A)
+    checked(page.button(key="second_add").click().run())
+    checked(page.text_area(key="second_text").set_value("word " * 2_000).run())
+    assert "This second sentence is too long for a link: the link leaves it out." in text(page)
+
+
 def test_a_blank_second_sentence_is_none() -> None:
     load("minilm")
     assert packets(open_page("all_heads", text=A, second_text=" \n"))["heatmap"][0]["segments"] is None
