@@ -2,6 +2,7 @@
 
 headlight study texts.csv --column sentence --out heads.csv
 headlight study texts.parquet --shard 2/8 --out part-2.parquet      # one of eight, on each of eight machines
+headlight study --data-set nyu-mll/glue --subset sst2 --split validation --out heads.csv
 headlight study --merge part-*.parquet --out heads.csv
 """
 
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from attn_core.errors import HeadlightError
-from attn_core.study.texts import KINDS, Columns
+from attn_core.study.texts import KINDS, Columns, Table
 
 Say = Callable[[str], None]
 TYPES = ("float32", "bfloat16", "float16")
@@ -29,12 +30,15 @@ def parser() -> argparse.ArgumentParser:
         epilog="A study that was stopped goes on from its .parquet file when the same command is given again.",
     )
     made.add_argument("texts", nargs="?", type=Path, help=f"a file of sentences ({', '.join(KINDS)}), or a folder")
+    made.add_argument("--data-set", default="", metavar="NAME", help="a data set of the hub instead (package datasets)")
+    made.add_argument("--subset", default="", help="of the data set, where it has several")
+    made.add_argument("--split", default="", help="of the data set, as validation (default: the first)")
     made.add_argument("--model", default="minilm", help="a catalogue name, a folder, or a hub id (default: minilm)")
     made.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help=".parquet: sums that can be merged; .csv: the table"
     )
     made.add_argument("--column", default="", help="where the sentences are (default: text, sentence, or the first)")
-    made.add_argument("--target-column", default="", help="where their translations are, for encoder-decoder models")
+    made.add_argument("--target-column", default="", help="where the second text of a pair, or a translation, is")
     made.add_argument("--group-column", default="", help="where their groups are")
     made.add_argument("--labels-column", default="", help="where a label for each of their words is")
     made.add_argument("--measures", help="names with commas between them (default: all)")
@@ -55,8 +59,8 @@ def main(arguments: Sequence[str]) -> int:
     """Do what the command line of a study asks; gives the exit status."""
     line = parser()
     asked = line.parse_args(arguments)
-    if (asked.texts is None) == (asked.merge is None):
-        line.error("give a file of sentences, or --merge with results")
+    if sum(map(bool, (asked.texts, asked.data_set, asked.merge))) != 1:
+        line.error("give a file of sentences, a --data-set, or --merge with results")
     if asked.out.suffix not in (".parquet", ".csv"):
         line.error(f"--out must end with .parquet or .csv, not {asked.out.suffix or asked.out.name}")
     if asked.compare and asked.out.suffix != ".csv":
@@ -76,7 +80,7 @@ def _write(asked: argparse.Namespace, say: Say) -> None:
     from attn_core.models.loading import load
     from attn_core.study.merging import merge
     from attn_core.study.run import run_study
-    from attn_core.study.texts import read
+    from attn_core.study.texts import sentences
 
     is_table = asked.out.suffix == ".csv"
     if asked.merge:
@@ -85,7 +89,7 @@ def _write(asked: argparse.Namespace, say: Say) -> None:
         columns = Columns(asked.column, asked.target_column, asked.group_column, asked.labels_column)
         result = run_study(
             load(asked.model, device=asked.device, dtype=asked.dtype),
-            read(asked.texts, columns),
+            sentences(_table(asked, say), columns),
             measures=asked.measures.split(",") if asked.measures else None,
             rules=asked.rule,
             shard=asked.shard,
@@ -101,6 +105,19 @@ def _write(asked: argparse.Namespace, say: Say) -> None:
         result.save(asked.out)
     counts = f"{result.unread} without one, {result.duplicates} said twice, {result.cut} cut"
     say(f"Wrote {asked.out}: {result.n:,} sentences ({counts}).")
+
+
+def _table(asked: argparse.Namespace, say: Say) -> Table:
+    """The rows of a file or folder, or as many of a data set as its shards may have."""
+    from attn_core.study.batches import MOST
+    from attn_core.study.data_sets import data_set
+    from attn_core.study.texts import table_at
+
+    if not asked.data_set:
+        return table_at(asked.texts)
+    most = MOST * asked.shard[1]
+    say(f"Bringing at most the first {most:,} rows of {asked.data_set} …")
+    return data_set(asked.data_set, asked.subset, asked.split, most)
 
 
 def _progress(say: Say) -> Callable[[int, int], None]:

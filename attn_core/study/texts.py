@@ -1,4 +1,5 @@
-"""Sentences from files: one a line of text, or a column of a CSV, JSONL or Parquet table; from a folder of such files.
+"""Sentences from files: one a line of text, or a column of a CSV, JSONL or Parquet table; from a folder of such files,
+or one that the library `datasets` saved.
 
     read("texts.csv", Columns("sentence", group="source"))
 
@@ -18,7 +19,7 @@ from typing import NamedTuple, TypeAlias
 from attn_core.errors import HeadlightError
 
 Text: TypeAlias = str | tuple[str, str]  # a sentence, or a source and its target
-KINDS = ("txt", "csv", "tsv", "jsonl", "parquet")
+KINDS = ("txt", "csv", "tsv", "jsonl", "parquet", "arrow")
 USUAL = ("text", "sentence", "source")  # what a column of sentences is called, where none is named
 LINES = "text"  # the one column of a file of lines
 MOST_COLUMNS = 100
@@ -55,16 +56,39 @@ BY_NAME = Columns()
 
 def read(path: str | Path, columns: Columns = BY_NAME) -> list[Sentence]:
     """The sentences of a file, or of all files of a folder by name. HeadlightError says what is wrong."""
-    path = Path(path)
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if kind_of(file.name) in KINDS)
-        if not files:
-            raise HeadlightError(f"The folder {path} holds no file of sentences: {', '.join(KINDS)}.")
-        return [own for file in files for own in read(file, columns)]
+    return sentences(table_at(path), columns)
+
+
+def table_at(path: str | Path, most: int | None = None) -> Table:
+    """The columns of a file, as texts; of a folder, the columns that all of its files have. At most so many rows.
+
+    Raises HeadlightError for a file or folder that is not there or holds no sentences.
+    """
+    path = Path(path).expanduser()
     try:
-        return sentences(table(path.read_bytes(), kind_of(path.name)), columns)
+        if path.is_dir():
+            return _table_of_folder(path, most)
+        return table(path.read_bytes(), kind_of(path.name), most)
     except OSError as error:
-        raise HeadlightError(f"{path} cannot be read: {error.strerror}.") from None
+        raise HeadlightError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def _table_of_folder(folder: Path, most: int | None) -> Table:
+    files = sorted(file for file in folder.iterdir() if kind_of(file.name) in KINDS)
+    if not files:
+        inside = sorted(each.name for each in folder.iterdir() if each.is_dir())
+        hint = f" Name one of the folders in it: {', '.join(inside[:9])}." if inside else ""
+        raise HeadlightError(f"The folder {folder} holds no file of sentences: {', '.join(KINDS)}.{hint}")
+    found, left = [], most
+    for file in files:
+        found.append(table(file.read_bytes(), kind_of(file.name), left))
+        left = None if left is None else left - max(map(len, found[-1].values()), default=0)
+        if left is not None and left <= 0:
+            break
+    names = [name for name in found[0] if all(name in own for own in found)]
+    if not names:
+        raise HeadlightError(f"The files of {folder} have no column in common: read them one by one.")
+    return {name: [value for own in found for value in own[name]] for name in names}
 
 
 def kind_of(name: str) -> str:
@@ -74,8 +98,8 @@ def kind_of(name: str) -> str:
 
 def table(data: bytes, kind: str, most: int | None = None) -> Table:
     """The columns of a file, as texts; of at most so many rows. HeadlightError for a file that is none of `KINDS`."""
-    if kind == "parquet":
-        return _parquet(data)
+    if kind in ("parquet", "arrow"):
+        return _columnar(data, kind, most)
     if kind not in KINDS:
         raise HeadlightError(f"A file of sentences ends with one of {', '.join(KINDS)}.")
     lines = data.decode("utf-8-sig", "replace").splitlines()
@@ -130,15 +154,35 @@ def _said(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def _parquet(data: bytes) -> Table:
+def _columnar(data: bytes, kind: str, most: int | None) -> Table:
+    """A Parquet file, or a stream of Arrow tables such as the library `datasets` saves."""
     from attn_core.study.files import tables
 
     pa = tables()
+    source = pa.BufferReader(data)
     try:
-        found = pa.parquet.read_table(pa.BufferReader(data))
+        found = pa.parquet.read_table(source) if kind == "parquet" else pa.ipc.open_stream(source).read_all()
     except (pa.ArrowException, OSError) as error:
-        raise HeadlightError(f"This is no Parquet file: {error}") from None
-    return {name: [_said(value) for value in found[name].to_pylist()] for name in found.column_names}
+        raise HeadlightError(f"This is no {kind.capitalize()} file: {error}") from None
+    if len(found.column_names) > MOST_COLUMNS:
+        raise HeadlightError(f"This is no {kind.capitalize()} file of sentences: more than {MOST_COLUMNS} columns.")
+    named = _label_names(found.schema.metadata or {})
+    found = found.slice(0, most)
+    return {name: as_texts(found[name].to_pylist(), named.get(name, ())) for name in found.column_names}
+
+
+def _label_names(metadata: Mapping[bytes, bytes]) -> dict[str, Sequence[str]]:
+    """By column: what its numbers stand for, as the library `datasets` writes it beside them."""
+    try:
+        features = json.loads(metadata[b"huggingface"])["info"]["features"]
+        return {name: own["names"] for name, own in features.items() if own.get("_type") == "ClassLabel"}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
+
+
+def as_texts(values: Iterable[object], names: Sequence[str] = ()) -> list[str]:
+    """The values of a column as texts; of numbers that stand for `names`, those."""
+    return [names[v] if isinstance(v, int) and 0 <= v < len(names) else _said(v) for v in values]
 
 
 def sentences(found: Table, columns: Columns = BY_NAME) -> list[Sentence]:

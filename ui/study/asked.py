@@ -9,7 +9,7 @@ from attn_core.errors import HeadlightError
 from attn_core.settings import is_public, settings
 from attn_core.study.batches import FEWEST, MOST
 from attn_core.study.painted_rules import PaintedRule
-from attn_core.study.texts import Sentence, Table
+from attn_core.study.texts import Columns, Sentence, Table, sentences
 from attn_core.study.word_sets import WordSet
 from ui import words
 from ui.study.params import BETWEEN, RULE
@@ -23,12 +23,16 @@ MOST_GROUPS = 50  # values of a column that may name groups
 
 @dataclass(frozen=True)
 class Asked:
-    """The sentences of a study; `groups` are the two that are compared, `left_out` how many are beyond the limit."""
+    """The sentences of a study; `groups` are the two that are compared, `left_out` how many are beyond the limit.
+
+    `python` is the line that reads them, where they come from a place that it can name.
+    """
 
     sentences: tuple[Sentence, ...]
     groups: tuple[str, str] | None = None
     rule: PaintedRule | None = None
     left_out: int = 0
+    python: str = ""
 
     @property
     def rules(self) -> tuple[PaintedRule, ...]:
@@ -60,12 +64,18 @@ def _pair(line: str) -> str | tuple[str, str]:
     return (first.strip(), second.strip()) if between else line.strip()
 
 
-def of_table(table: Table, column: str, group: str, labels: str, pair: tuple[str, str] | None) -> Asked:
-    """The rows of a file: a column of sentences and, where they are chosen, of groups and of labels."""
-    names = ["" if pair is None else value if value in pair else OTHER for value in table[group or column]]
-    tags = [tuple(value.split()) for value in table[labels]] if labels else [()] * len(names)
-    rows = zip(table[column], names, tags, strict=True)
-    return _checked([Sentence(_pair(text), name, own) for text, name, own in rows], pair)
+def of_table(table: Table, columns: Columns, compared: tuple[str, str] | None, read: str = "") -> Asked:
+    """The rows of a table: a column of sentences and, where they are chosen, of second ones, of groups and of labels.
+
+    `read` is how Python says the table, "" where only its visitor has it.
+    """
+    rows = sentences(table, columns)
+    if not columns.target:
+        rows = [own._replace(text=_pair(str(own.text))) for own in rows]
+    names = ["" if compared is None else own.group if own.group in compared else OTHER for own in rows]
+    found = _checked([own._replace(group=name) for own, name in zip(rows, names, strict=True)], compared)
+    in_python = read and (columns.target or not any(isinstance(own.text, tuple) for own in rows))
+    return replace(found, python=f"sentences({read}, {columns!r})") if in_python else found
 
 
 def groups_of(table: Table, column: str) -> list[str]:

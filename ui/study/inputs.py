@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import streamlit as st
 
 from attn_core.errors import HeadlightError
 from attn_core.settings import settings
+from attn_core.study.data_sets import data_set
 from attn_core.study.painted_rules import PaintedRule
-from attn_core.study.texts import KINDS, USUAL, Table, kind_of, table
+from attn_core.study.texts import KINDS, USUAL, Columns, Table, kind_of, table, table_at
 from ui import words
 from ui.drawing import controls, widgets
+from ui.server import shared
 from ui.shell.folds import folded
 from ui.study import asked as asking
 from ui.study.asked import Asked
-from ui.study.params import FROM, OTHERS, RULE_FROM, RULE_TO, RULE_WHERE, SENTENCES, TWO
+from ui.study.params import (
+    DATA_SET,
+    FOLDER,
+    FROM,
+    OTHERS,
+    RULE_FROM,
+    RULE_TO,
+    RULE_WHERE,
+    SENTENCES,
+    SPLIT,
+    SUBSET,
+    TWO,
+    ways,
+)
 
 WORDS = words.beside(__file__)
 WHOLE, HALF = 300, 160  # pixels of one box, and of each of two
-UPLOADS = [kind for kind in KINDS if kind != "parquet"]  # what can be read without unpacking
+UPLOADS = [kind for kind in KINDS if kind not in ("parquet", "arrow")]  # what can be read without unpacking
 
 
 def ask() -> Asked | None:
     """The card of the sentences; None, with a reason, where there are none to read."""
     with widgets.card("sentences", WORDS.html("input.title"), WORDS.html("input.hint")):
         try:
-            found = _from_file() if controls.switch(FROM) == "file" else _from_boxes()
+            found = _FROM[controls.switch(FROM, ways())]()
             rule = _rule()
         except HeadlightError as reason:
             widgets.note(str(reason))
@@ -58,23 +75,58 @@ def _from_file() -> Asked | None:
     return _of_columns(found)
 
 
-def _of_columns(found: Table) -> Asked:
-    """Which columns hold sentences, groups and labels, and which two groups are compared."""
+def _from_folder() -> Asked | None:
+    path = controls.text(FOLDER, WORDS.text("input.folder_example"), labelled=True).strip()
+    if not path:
+        widgets.note(WORDS.text("input.folder_hint"))
+        return None
+    return _of_columns(table_at(path, most=asking.limit() + 1), f"table_at({path!r}, most={asking.limit()})")
+
+
+def _from_data_set() -> Asked | None:
+    """A data set of the hub: fetched at a click, since a link alone should fetch nothing, and then kept."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        name = controls.text(DATA_SET, WORDS.text("input.data_set_example"), width=200, labelled=True).strip()
+        subset = controls.text(SUBSET, WORDS.text("input.subset_example"), width=120, labelled=True).strip()
+        split = controls.text(SPLIT, WORDS.text("input.split_example"), width=120, labelled=True).strip()
+    key = ("data set", name, subset, split, asking.limit())
+    found = cast("Table | None", shared.STATE.traces.get(key))
+    if found is None:
+        label = WORDS.text("input.fetch", n=asking.limit())
+        if not st.button(label, key="fetch_data_set", type="primary", disabled=not name):
+            widgets.note(WORDS.text("input.data_set_hint"))
+            return None
+        with st.spinner(WORDS.text("input.fetching", name=name)):
+            found = data_set(name, subset, split, most=asking.limit() + 1)
+        shared.STATE.traces.put(key, found, sum(len(value) for column in found.values() for value in column))
+        st.rerun()
+    return _of_columns(found, f"data_set({name!r}, {subset!r}, {split!r}, most={asking.limit()})")
+
+
+_FROM = {"typed": _from_boxes, "file": _from_file, "folder": _from_folder, "data_set": _from_data_set}
+
+
+def _of_columns(found: Table, read: str = "") -> Asked:
+    """Which columns hold sentences, second ones, groups and labels, and which two groups are compared.
+
+    `read` is how Python says the table, where it can.
+    """
     names = list(found)
     if not names:
         raise HeadlightError(WORDS.text("input.no_file"))
     usual = next((names.index(name) for name in USUAL if name in names), 0)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         column = st.selectbox(WORDS.text("labels.column"), names, index=usual, key="study_column", width=190)
+        second = _optional_column(WORDS.text("labels.second_texts"), names, "study_second_column")
         group = _optional_column(WORDS.text("labels.group"), names, "study_group")
         labels = _optional_column(WORDS.text("labels.labels"), names, "study_labels")
-        pair = None
+        compared = None
         if group:
             values = asking.groups_of(found, group)
             first = st.selectbox(WORDS.text("labels.first"), values, index=0, key="study_first", width=150)
             rest = [value for value in values if value != first]
-            pair = first, st.selectbox(WORDS.text("labels.second"), rest, index=0, key="study_second", width=150)
-    return asking.of_table(found, column, group, labels, pair)
+            compared = first, st.selectbox(WORDS.text("labels.second"), rest, index=0, key="study_second", width=150)
+    return asking.of_table(found, Columns(column, second, group, labels), compared, read)
 
 
 def _optional_column(label: str, names: list[str], key: str) -> str:

@@ -108,5 +108,6 @@ def _offer(page: Page, shown: StudyView, asked: Asked) -> None:
         [str(rule) for rule in asked.rules],
         [own.group for own in asked.sentences] if shown.groups else [],
         shown.groups,
+        asked.python,
     )
     page.offer_pictures(f"head {shown.name}", sentences=[], lines=lines)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attn_core.heads.samples import texts_for
 from attn_core.models.catalogue import CATALOGUE
+from attn_core.settings import is_public
 from attn_core.study.measures import MEASURES
 from ui import words
 from ui.param import Earlier, choice, flag, typed
@@ -32,7 +33,17 @@ def _titles() -> dict[str, str]:
     return {name: measure.title for name, measure in MEASURES.items()} | own
 
 
-FROM = choice("sentences_from", WORDS.table("from"), label=WORDS.text("labels.from"), in_caption=False)
+def ways() -> dict[str, str]:
+    """Where sentences may come from, each with its words: a stranger's from no folder of this computer, and no hub."""
+    return {way: said for way, said in WORDS.table("from").items() if way not in LOCAL or not is_public()}
+
+
+LOCAL = ("folder", "data_set")
+FROM = choice("sentences_from", lambda earlier: list(ways()), label=WORDS.text("labels.from"), in_caption=False)
+FOLDER = typed("study_folder", "", label=WORDS.text("labels.folder"), in_caption=False)
+DATA_SET = typed("data_set", "", label=WORDS.text("labels.data_set"), in_caption=False)
+SUBSET = typed("data_subset", "", label=WORDS.text("labels.subset"), in_caption=False)
+SPLIT = typed("data_split", "", label=WORDS.text("labels.split"), in_caption=False)
 SENTENCES = typed("sentences", _first_sentences, label=WORDS.text("labels.sentences"), in_caption=False)
 TWO = flag("two_groups", label=WORDS.text("labels.two"), help=WORDS.text("labels.two_help"), in_caption=False)
 OTHERS = typed("other_sentences", "", label=WORDS.text("labels.others"), in_caption=False)
@@ -42,4 +53,19 @@ RULE_WHERE = choice("rule_where", WORDS.table("where"), label=WORDS.text("labels
 MEASURE = choice("study_measure", _titles(), "delta_share", label=WORDS.text("labels.measure"))
 ACROSS = choice("study_x", _titles(), "sink", label=WORDS.text("labels.across"))
 UP = choice("study_y", _titles(), "delta_share", label=WORDS.text("labels.up"))
-PARAMS = [FROM, SENTENCES, TWO, OTHERS, RULE_FROM, RULE_TO, RULE_WHERE, MEASURE, ACROSS, UP]
+PARAMS = [
+    FROM,
+    FOLDER,
+    DATA_SET,
+    SUBSET,
+    SPLIT,
+    SENTENCES,
+    TWO,
+    OTHERS,
+    RULE_FROM,
+    RULE_TO,
+    RULE_WHERE,
+    MEASURE,
+    ACROSS,
+    UP,
+]

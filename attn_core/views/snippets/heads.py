@@ -98,21 +98,18 @@ def study(
     rules: Sequence[str],
     groups: Sequence[str],
     compared: tuple[str, str] | None,
+    read: str = "",
 ) -> str:
-    """Study: every head over sentences; of many the first stand for all."""
+    """Study: every head over sentences, which `read` reads with their groups; else of many the first stand for all."""
     shown = [repr(text) for text in texts[:MOST_TEXTS]]
     more = [f"    # … and {len(texts) - MOST_TEXTS:,} more"] if len(texts) > MOST_TEXTS else []
-    asked = "".join(
-        f", {name}={value!r}"
-        for name, value in (("rules", list(rules)), ("groups", list(groups[:MOST_TEXTS])))
-        if value
-    )
+    own_groups = [] if read else list(groups[:MOST_TEXTS])
+    asked = "".join(f", {name}={value!r}" for name, value in (("rules", list(rules)), ("groups", own_groups)) if value)
+    imports = ["from attn_core.study.data_sets import data_set"] if "data_set(" in read else []
+    imports += ["from attn_core.study.texts import Columns, sentences, table_at"] if read else []
     return script(
-        [],
-        "texts = [",
-        *(f"    {text}," for text in shown),
-        *more,
-        "]",
+        imports,
+        *([f"texts = {read}"] if read else ["texts = [", *(f"    {text}," for text in shown), *more, "]"]),
         f"result = ac.run_study({model!r}, texts{asked})",
         "result.frame()  # stream, layer, head, measure, n, mean, low, high",
         *([f"result.compare({compared[0]!r}, {compared[1]!r})"] if compared else []),

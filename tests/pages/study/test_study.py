@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import partial
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import numpy as np
@@ -16,10 +17,10 @@ from streamlit.testing.v1 import AppTest
 import attn_core as ac
 from attn_core.study.batches import fingerprint
 from attn_core.study.run import Plan, as_sentences, iter_study, run_study
-from attn_core.study.texts import Sentence
+from attn_core.study.texts import Columns, Sentence
 from ui.server import loading, passes, shared
 from ui.server.cache import key_of
-from ui.study import asked, cards, computing, params
+from ui.study import asked, cards, computing, inputs, params
 
 TEXTS = [
     f"the {a} creature {v} in the {p}" for a in ("blue", "old") for v in ("ate", "slept") for p in ("forest", "tower")
@@ -240,6 +241,61 @@ def test_a_column_of_too_many_groups_is_refused() -> None:
     assert "60 different values: to name groups, it may have 2 to 50" in notes(page)
 
 
+def test_a_second_column_makes_pairs() -> None:
+    rows = pd.DataFrame({"premise": ["the cat sat", "it rained"], "hypothesis": ["an animal sat", "it was dry"]})
+    page = upload(open_page("study", sentences_from="file"), "x.csv", rows.to_csv(index=False).encode())
+    checked(page.selectbox(key="study_second_column").set_value(1).run())
+    expected = of(run_study("minilm", list(rows.itertuples(index=False, name=None))).frame(), "delta_share")
+    values = np.ravel(packets(page)["study_map"][0]["values"])
+    np.testing.assert_allclose(values, expected["mean"], atol=1e-6)
+
+
+def test_a_folder_of_this_computer_is_read_and_the_lines_of_python_name_it(tmp_path: Path) -> None:
+    for number, texts in enumerate((TEXTS[:3], TEXTS[3:])):
+        rows = pd.DataFrame({"text": texts, "half": ["x", "y"] * (len(texts) // 2) + ["x"] * (len(texts) % 2)})
+        rows.to_json(tmp_path / f"{number}.jsonl", orient="records", lines=True)
+    page = opened(sentences_from="folder")
+    assert "Every text, CSV, TSV, JSONL and Parquet file" in notes(page)
+    checked(page.text_input(key="study_folder").set_value(str(tmp_path / "no")).run())
+    assert "cannot be read: No such file" in notes(page)
+    checked(page.text_input(key="study_folder").set_value(str(tmp_path)).run())
+    checked(page.selectbox(key="study_group").set_value(1).run())
+    expected = run_study("tiny-decoder", TEXTS, groups=["x", "y", "x", "x", "y", "x", "y", "x"]).compare("x", "y")
+    values = np.ravel(packets(page)["study_groups"][0]["values"])
+    np.testing.assert_allclose(values, of(expected, "delta_share").difference, atol=1e-5)
+    page = opened(sentences_from="folder", study_folder=str(tmp_path), menus=True)
+    (code,) = [block.value for block in page.code if "run_study" in block.value]
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert names["result"].frame().equals(run_study("tiny-decoder", TEXTS).frame())
+
+
+def test_a_data_set_is_fetched_at_a_click_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for = []
+
+    def brought(*said: str, most: int) -> dict[str, list[str]]:
+        asked_for.append((*said, most))
+        return {"id": list("abcdefgh"), "sentence": TEXTS}
+
+    monkeypatch.setattr(inputs, "data_set", brought)
+    link = {"sentences_from": "data_set", "data_set": "some/sentences", "data_split": "train"}
+    page = opened(**link)
+    assert not asked_for and "Its rows come from huggingface.co" in notes(page)
+    checked(button(page, "fetch_data_set").click().run())
+    assert asked_for == [("some/sentences", "", "train", 10_001)]
+    assert "8 sentences, 8 heads" in text(page) and "8 sentences, 8 heads" in text(opened(**link))
+    assert len(asked_for) == 1
+
+
+def test_strangers_name_no_folder_and_no_data_set(operator_sets, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "secret.txt").write_text("\n".join(TEXTS))
+    operator_sets(HEADLIGHT_MODE="public")
+    for link in ({"study_folder": str(tmp_path)}, {"data_set": "some/sentences"}):
+        page = opened(sentences_from="folder" if "study_folder" in link else "data_set", **link)
+        assert page.session_state["sentences_from"] == "typed" and "it must be one of typed, file" in notes(page)
+        assert [each.key for each in page.text_input if each.key in link] == []
+
+
 # --- Limits, stop, go on ----------------------------------------------------------------------------------------------
 
 
@@ -316,5 +372,5 @@ def test_the_files_hold_the_whole_table_and_the_lines_of_python_give_it() -> Non
 def test_sentences_of_lines_and_tables() -> None:
     found = asked.typed("a b\n\n le chat ||| the cat \n", None)
     assert [own.text for own in found.sentences] == ["a b", ("le chat", "the cat")] and found.groups is None
-    two = asked.of_table({"t": ["a b", "c", "d"], "g": ["1", "2", "3"]}, "t", "g", "", ("1", "2"))
+    two = asked.of_table({"t": ["a b", "c", "d"], "g": ["1", "2", "3"]}, Columns("t", group="g"), ("1", "2"))
     assert two.sentences == (Sentence("a b", "1"), Sentence("c", "2"), Sentence("d", asked.OTHER))
