@@ -8,7 +8,9 @@ from ui.drawing import canvas, widgets
 from ui.page import open_page
 
 writing.take_over()
-page = open_page("all_heads", params=[*head_charts.PARAMS, *overview.PARAMS, *writing.PARAMS, *film.PARAMS], pairs=True)
+page = open_page(
+    "all_heads", params=[*head_charts.PARAMS, *overview.PARAMS, *writing.PARAMS, *film.PARAMS], pairs=True, chats=True
+)
 headline = st.container(gap=None)
 reading = first_screen.read(page)
 trace = reading.trace

@@ -13,7 +13,7 @@ from ui.shell.menu import ROOT
 from ui.stream_links import links_elsewhere
 
 PARAMS = [*stream.PARAMS, *head_map.PARAMS, *charts.PARAMS, *arrows.PARAMS]
-page = open_page("delta_e", PARAMS, models=READS_TEXT, pairs=True)
+page = open_page("delta_e", PARAMS, models=READS_TEXT, pairs=True, chats=True)
 headline = st.container(gap=None)
 with headline:
     canvas.follow_theme()

@@ -24,6 +24,7 @@ page = open_page(
     "find_heads",
     models=READS_TEXT,
     pairs=True,
+    chats=True,
     params=[
         FIND,
         *stream.PARAMS,

@@ -27,6 +27,7 @@ page = open_page(
     ],
     models=READS_TEXT,
     pairs=True,
+    chats=True,
     asks=lambda state: state["weights"] == "real",
 )
 st.html(ROOT / "assets" / "css" / "steps.css")

@@ -21,6 +21,7 @@ page = open_page(
     [WHY, *stream.PARAMS, *reading.PARAMS, *pictures.PARAMS, *taken_out.PARAMS, *flow_view.PARAMS],
     models=READS_TEXT,
     pairs=True,
+    chats=True,
 )
 with st.container(gap=None):
     canvas.follow_theme()

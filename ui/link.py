@@ -36,8 +36,13 @@ from ui.server import shared
 WORDS = words.beside(__file__, "link.toml")
 VERSION = "1"
 SHARED = ("model", "text", "layer", "head", "query")  # what a link into another page says …
-WITH_TEXT = ("second_text", "frame")  # … and what belongs to its text, where there is some
-TYPED = ("text", "second_text", "sentences")  # what is typed has a name in plain words where it is too long for a link
+WITH_TEXT = ("second_text", "frame", "turns")  # … and what belongs to its text, where there is some
+TYPED = (
+    "text",
+    "second_text",
+    "turns",
+    "sentences",
+)  # what is typed has a name in plain words where it is too long for a link
 
 _MEMORY = "link_memory"
 _MISSING = object()

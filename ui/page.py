@@ -21,8 +21,10 @@ A page in full:
   page chooses) are there already.
 * `sentence=False` leaves out sentence and examples, `model=False` the picker too; `examples=(…)` gives others
   (a model that Headlight trained brings its own),
-  `models=(…)` narrows the picker, `starter=` is the page's own first sentence, `pairs=True` offers a second one.
-* `page.text`, `page.sentence` (what is read: it, or it and `page.second` as a pair), `page.model_name`,
+  `models=(…)` narrows the picker, `starter=` is the page's own first sentence, `pairs=True` offers a second one,
+  `chats=True` a chat.
+* `page.text`, `page.sentence` (what is read: it, or it and `page.second` as a pair), `page.how_read` (in which frame),
+  `page.model_name`,
   `page.entry` (the catalogue's), `page.layer`, `page.head`, `page.state["…"]`.
 * `page.trace(text=None, model=None, **options)`: `options` go to `attn_core.trace` (`target=`, `without=`, …).
 * `with page.remarks:` is the place for a note about what was typed; nothing below it moves when it comes or goes.
@@ -49,6 +51,7 @@ from attn_core.models.cards import card_of
 from attn_core.models.catalogue import CATALOGUE, entry_of
 from attn_core.models.entry import Entry, Example
 from attn_core.settings import VERSION
+from attn_core.text.chat import messages_of, parse_turns
 from attn_core.text.tokens import CHARACTERS_PER_TOKEN
 from ui import words
 from ui.drawing import gallery, widgets
@@ -64,16 +67,18 @@ from ui.shared_params import (
     HEAD,
     LARGE,
     LAYER,
+    MOST_TURNS,
     QUERY,
     SECOND_TEXT,
     STARTER,
+    TURNS,
     model_param,
     single_stacks,
     text_param,
 )
 from ui.shell import fetching, folds, known_words, menu, newcomer, own_sentence, save, styles
 from ui.shell.badges import of_traces
-from ui.shell.inputs import ask, take_back
+from ui.shell.inputs import ask, chat_roles, take_back
 from ui.shell.menu import TITLES
 from ui.shell.progress import shown_problems, wait_for
 from ui.state_lookup import look_up_one_by_one
@@ -113,14 +118,34 @@ class Page:
         return second if second.strip() else ""
 
     @property
-    def sentence(self) -> str | tuple[str, str]:
-        """What is read: the sentence, or it and the second one as a pair."""
+    def sentence(self) -> str | tuple[str, str] | None:
+        """What is read: the sentence, or it and the second one as a pair; None where `how_read` says messages."""
+        if self.messages is not None:
+            return None
         return (self.text, self.second) if self.second else self.text
 
     @property
+    def messages(self) -> list[dict[str, str]] | None:
+        """What is said in the chat as which the sentence is read; None where it is read as a text."""
+        is_chat = self.state.get("frame") == "chat" and "turns" in self.state and bool(chat_roles(self.model_name))
+        return messages_of(parse_turns(self.state["turns"], MOST_TURNS), self.text) if is_chat else None
+
+    @property
     def how_read(self) -> dict[str, Any]:
-        """How the sentence is read, as options of `attn_core.trace`; a pair always has its model's own frame."""
-        return {} if self.second or self.state.get("frame", "own") == "own" else {"frame": self.state["frame"]}
+        """How the sentence is read, as options of `attn_core.trace`: its frame, or a chat's `messages`.
+
+        A pair always has its model's own frame.
+        """
+        if self.messages is not None:
+            return {"messages": self.messages}
+        return {"frame": "typed"} if self.state.get("frame") == "typed" and not self.second else {}
+
+    @property
+    def said(self) -> list[str]:
+        """What was typed, for captions: a sentence, both of a pair, or who says what in a chat."""
+        if self.messages is not None:
+            return [f"{turn['role']}: {turn['content']}" for turn in self.messages]
+        return list(filter(None, (self.state.get("text"), self.second)))
 
     @property
     def model_name(self) -> str:
@@ -165,6 +190,8 @@ class Page:
                 known_words.explain_marks(loaded.name, [*tokens.labels, *written])
                 known_words.explain_language(self.entry, tokens)
                 known_words.explain_doubled(tokens)
+                if self.state.get("frame") == "chat" and self.messages is None:
+                    known_words.explain_no_chat(self.entry.title)
                 known_words.explain_head(loaded.head_left_aside)
         return result
 
@@ -219,8 +246,7 @@ class Page:
         Every caption ends with the model, the `parts` (default: layer and head), the `sentences` (default: the
         page's), and every other parameter that is not as usual.
         """
-        own = list(filter(None, (self.state.get("text"), self.second)))
-        said = own if sentences is None and "text" in self.state else sentences or []
+        said = self.said if sentences is None and "text" in self.state else sentences or []
         model = model or self.model_name
         about = [model, *(parts or (f"head {self.layer}.{self.head}",))]
         text = caption(about, said, self.state.for_caption(), VERSION)
@@ -254,12 +280,13 @@ def open_page(
     models: Sequence[str] | None = None,
     starter: str = STARTER,
     pairs: bool = False,
+    chats: bool = False,
     asks: Callable[[LinkState], bool] = lambda state: True,
 ) -> Page:
     """Draw what every page has, read its link, and hand over the page. Must be the page's first Streamlit call.
 
     `pairs` says whether a second sentence can be read with the first, by models that read pairs, and whether the frame
-    around a sentence can be left out.
+    around a sentence can be left out; `chats`, whether it can be read as a chat, by models that have a template.
     `asks` says whether sentence and model are shown, for a page that may have no use for them.
     """
     cache.begin_page(network_of(st.context.ip_address or ""))
@@ -272,7 +299,8 @@ def open_page(
     which_model = model_param(offered)
     typed_text = text_param(starter) if sentence else None
     second, frame = (SECOND_TEXT, FRAME) if pairs else (None, None)
-    shared = [which_model, *filter(None, (typed_text, second, frame)), LAYER, HEAD, QUERY, LARGE, folds.FOLDS]
+    said_by = TURNS if chats else None
+    shared = [which_model, *filter(None, (typed_text, second, frame, said_by)), LAYER, HEAD, QUERY, LARGE, folds.FOLDS]
     embedded = [CARD] if st.context.is_embedded else []
     view = open_link_state(page, [*shared, *params, *embedded])
     folds.follow(view)
@@ -287,7 +315,7 @@ def open_page(
         newcomer.welcome()
     shown = model and asks(view)
     tried = _examples(view["model"]) or examples
-    counter = ask(which_model, typed_text, offered, tried, starter, second) if shown else None
+    counter = ask(which_model, typed_text, offered, tried, starter, second, chats) if shown else None
     remarks = st.container(key="remarks")
     with remarks:
         for remark in view.notes:

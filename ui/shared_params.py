@@ -7,17 +7,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from attn_core.errors import HeadlightError
 from attn_core.figures.colour_bars import SCALES
 from attn_core.models.catalogue import CATALOGUE, entry_of, name_of
 from attn_core.models.entry import Example
+from attn_core.text.chat import parse_turns, turns_in_link
 from attn_core.views.recorded import SENTENCE
 from ui import words
 from ui.param import Earlier, Param, choice, flag, pairs, typed, whole
 
 WORDS = words.beside(__file__)
 STARTER = SENTENCE
+MOST_TURNS = 20  # of a conversation
 MOST_OFF = 200  # heads in a link
 
 
@@ -48,6 +51,12 @@ def _of_a_pair(raw: str, earlier: Earlier) -> str:
     if raw and not entry.may_read_pairs:
         raise ValueError(f"{entry.title} reads one sentence, and no pair")
     return raw
+
+
+def _of_a_frame(raw: str, earlier: Earlier) -> object:
+    if raw == "chat" and "model" in earlier and not entry_of(earlier["model"]).may_chat:
+        raise ValueError(f"{entry_of(earlier['model']).title} has no chat template")
+    return _FRAME.parse(raw, earlier)
 
 
 def _known_model(said: str, offered: Sequence[str]) -> str:
@@ -129,7 +138,18 @@ QUERY = whole(
     "query", high=last_position, default=_first_word, optional=True, travels=True, in_caption=False
 )  # the word that asks
 KEY = whole("key", high=last_position, optional=True, travels=True)  # the answering word that is followed
-FRAME = choice("frame", WORDS.table("frames"), label=WORDS.text("params.frame"), travels=True, part_of="text")
+# Who says what in a conversation, as a link says it; the words of one turn are the sentence. See attn_core.text.chat.
+TURNS = Param(
+    "turns",
+    "",
+    lambda raw, _: turns_in_link(parse_turns(raw, MOST_TURNS)),
+    label=WORDS.text("params.turns"),
+    in_caption=False,
+    travels=True,
+    part_of="text",
+)
+_FRAME = choice("frame", WORDS.table("frames"), label=WORDS.text("params.frame"), travels=True, part_of="text")
+FRAME = replace(_FRAME, parse=_of_a_frame)
 OFF = Param(  # the heads that are switched off
     "off",
     (),

@@ -54,7 +54,8 @@ def trace_again(
         return trace(model, source, target=target, **options)
     changes = changes_of(model, **options)
     first = min((_first(place) for place in (p.place for p in all_patches(changes))), default=0)
-    read = plain.tokens.ids if plain.tokens.types is None and plain.tokens.second is None else plain.tokens
+    as_it_is = plain.tokens.types or plain.tokens.second or plain.tokens.messages
+    read = plain.tokens if as_it_is else plain.tokens.ids
     if first == 0 or plain.changes or _owner(plain) is not model.hf:
         return trace(model, read, **options)
     made = _from_layer(model, plain, changes, first)

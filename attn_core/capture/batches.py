@@ -6,7 +6,7 @@ the words, and no word may look at them. What is kept of a sentence is a copy wi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -50,15 +50,22 @@ def trace_many(
     return _traces(model_of(model), iter(texts), batch, keep, frame)
 
 
-def traces_beside(model: Model, text: Any, heads: Sequence[HeadKey], frame: Frame = "own") -> list[Trace]:
+def traces_beside(
+    model: Model,
+    text: Any,
+    heads: Sequence[HeadKey],
+    frame: Frame = "own",
+    messages: Sequence[Mapping[str, str]] | None = None,
+) -> list[Trace]:
     """A sentence's trace and, for each of some heads, that of the same tokens with the head switched off: one pass.
 
     Each equals what `ac.trace` gives alone, up to float32 rounding; a changed one costs a third of a pass of its own.
-    For models with one stack that read text: HeadlightError for others, and what `ac.trace` raises for text and heads.
+    `frame` and `messages` are those of `ac.trace`. For models with one stack that read text: HeadlightError for others,
+    and what `ac.trace` raises for text and heads.
     """
     if model.kind == "encoder-decoder" or model.reads_other or model.wiring.virtual:
         raise HeadlightError(f"{model.name} does not read one text alone, so a pass of it holds no second row.")
-    tokens = model.read_sentence(text, frame)
+    tokens = model.read_sentence(text, frame) if messages is None else model.read_messages(messages)
     read = {"self": (tokens, tokens)}
     warn_of_cuts(read)
     changes = [_PLAIN, *(changes_of(model, without=[head]) for head in heads)]

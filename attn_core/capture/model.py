@@ -25,9 +25,10 @@ from torch import nn
 from attn_core.adapters import VirtualTokens, with_virtual
 from attn_core.capture.running import run_stack, running
 from attn_core.errors import EmptyText, HeadlightError
+from attn_core.text.chat import from_messages, roles_of
 from attn_core.text.pairs import is_pair, takes_pairs
 from attn_core.text.positions import NAMES
-from attn_core.text.tokens import FRAMES, Tokens, from_messages
+from attn_core.text.tokens import FRAMES, Tokens
 from attn_core.text.unknown_words import TextReader
 from attn_core.traces.wiring import Wiring
 
@@ -80,6 +81,12 @@ class Model:
         """Whether two texts can be read as one pair: one stack that looks both ways, and a tokenizer that tells them
         apart."""
         return self.kind == "encoder" and not (self.reads_sound or self.reads_other) and takes_pairs(self.tokenizer)
+
+    @cached_property
+    def chat_roles(self) -> tuple[str, ...]:
+        """Who may speak in a conversation, by the model's chat template; () where it has none."""
+        one_stack = self.kind != "encoder-decoder" and not (self.reads_sound or self.reads_other)
+        return roles_of(self.tokenizer) if one_stack else ()
 
     @cached_property
     def takes_types(self) -> bool:
@@ -182,7 +189,7 @@ class Model:
         return {name: torch.tensor([row]).repeat(n_rows, 1) for name, row in given.items()}
 
     def read_messages(self, messages: Sequence[Mapping[str, str]]) -> Tokens:
-        """The tokens of a conversation in the model's own chat template; see `text.tokens.from_messages`."""
+        """The tokens of a conversation in the model's own chat template; see `text.chat.from_messages`."""
         return from_messages(self.tokenizer, messages, self.limit)
 
     @contextmanager

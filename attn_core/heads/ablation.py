@@ -120,7 +120,7 @@ def runner(model: Any, trace: Trace) -> Callable[..., Trace]:
 
 def run_without_each(model: Any, text: Any, heads: Sequence[Head], **read: Any) -> list[Trace]:
     """The plain trace of a sentence and one with each head switched off, all from one pass; `read` says how it is read
-    (`frame`)."""
+    (`frame`, or `messages` in place of a text)."""
     from attn_core.capture.batches import traces_beside
 
     return traces_beside(model, text, heads, **read)

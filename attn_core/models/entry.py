@@ -106,11 +106,18 @@ class Entry(Origin):
     n_heads: int = 1
     n_decoder_layers: int = 0
     n_decoder_heads: int = 0
+    chat: bool = False  # whether its tokenizer has a chat template
     reads: str = "text"  # of one language; "many languages", "reactions" in SMILES, or "sound"
     language: str = ""  # the one that it was trained on; "" where there are several, or nobody says
     size: int | None = None
     examples: tuple[Example, ...] = ()  # found by measuring; their figures are in the tests
     weights: str = ""  # how they were kept where that lost something: "4-bit weights, dequantised"
+
+    @property
+    def may_chat(self) -> bool:
+        """Whether it may have a chat template, as far as can be known before its tokenizer is there. See
+        `Model.chat_roles`."""
+        return self.chat or (self.kind == "folder" and self.architecture == "decoder")
 
     @property
     def may_read_pairs(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import regex
@@ -51,12 +51,14 @@ def describe(
     spans: list[tuple[int, int]] | None = None,
     names: Mapping[int, str] | None = None,
     second: int | None = None,
+    said: Sequence[tuple[int, int]] | None = None,
 ) -> Description:
     """Labels, words and text of token ids.
 
     `text` and `spans` are what was typed and where in it each token lies; without them the text is the one that the
     tokens spell. `names` says what positions are called that stand for something else. No word goes across `second`,
-    where the second segment of a pair begins.
+    where the second segment of a pair begins. `said` are the parts of the text that somebody said, where others stand
+    around them: a token that lies in none of them is special, too.
     """
     special, style = _special(tokenizer, ids), style_of(tokenizer)
     pieces = [(names or {}).get(i, piece) for i, piece in enumerate(_pieces(tokenizer, ids, target))]
@@ -74,6 +76,10 @@ def describe(
     as_read = {i for i, s in enumerate(special) if s or ids[i] == tokenizer.unk_token_id} | {*(names or {})}
     as_is = style in ("wordpiece", "word")  # such pieces are readable, and `##` says that no new word begins
     labels = [visible(p) if as_is or s else _label(own) for p, s, own in zip(pieces, special, characters, strict=True)]
+    if said is not None and spans is not None:
+        special = [s or not _is_within(span, said) for s, span in zip(special, spans, strict=True)]
+        words = _renumbered([None if s else word for s, word in zip(special, words, strict=True)])
+        as_read |= {i for i, s in enumerate(special) if s}
     return Description(
         text=spelt.strip() if text is None else text,
         labels=labels,
@@ -109,6 +115,17 @@ def _apart(words: list[int | None], second: int) -> list[int | None]:
     if not 0 < second < len(words) or words[second] is None or words[second] != words[second - 1]:
         return words
     return [*words[:second], *(None if word is None else word + 1 for word in words[second:])]
+
+
+def _is_within(span: tuple[int, int], parts: Sequence[tuple[int, int]]) -> bool:
+    """Whether a token has a character in one of the parts."""
+    return any(max(span[0], start) < min(span[1], end) for start, end in parts)
+
+
+def _renumbered(words: list[int | None]) -> list[int | None]:
+    """The same words, counted from 0 without gaps."""
+    numbers = {word: n for n, word in enumerate(dict.fromkeys(word for word in words if word is not None))}
+    return [None if word is None else numbers[word] for word in words]
 
 
 def _word_label(unit: list[int], spelling: list[bytes], labels: list[str], typed: str) -> str:

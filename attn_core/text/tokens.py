@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any
 
-from attn_core.errors import DamagedModel, EmptyText, HeadlightError
+from attn_core.errors import DamagedModel, EmptyText
 from attn_core.text.decoding import Name
 from attn_core.text.description import Description, describe
 
@@ -58,6 +58,9 @@ class Tokens:
     second: int | None = None  # of a pair: where its second segment begins, the frame's tokens counted in
     second_text: str = ""  # of a pair: what was typed as its second text; `text` is the first
     frame: str = "own"  # what stands around the text: the tokenizer's "own" frame, or "typed": nothing, or "chat"
+    messages: tuple[
+        tuple[str, str], ...
+    ] = ()  # of a chat: (role, content) of each turn; `text` is what was made of them
 
     @classmethod
     def described_later(cls, ids: list[int], describe: Callable[[], Description], **known: Any) -> Tokens:
@@ -116,11 +119,16 @@ class Tokens:
 
     @property
     def said(self) -> str:
-        """The text in one line, or both of a pair: "Who roamed? + a blue creature roamed"."""
+        """The text in one line, or both of a pair: "Who roamed? + a blue creature roamed"; of a chat who says what."""
+        if self.messages:
+            return " / ".join(f"{role}: {content}" for role, content in self.messages)
         return " + ".join(filter(None, (self.text, self.second_text)))
 
     def as_python(self) -> str:
-        """What was read, as an argument of `attn_core.trace`: the text or pair, or the ids where ids were given."""
+        """What was read, as an argument of `attn_core.trace`: the text or pair, the ids where ids were given, or
+        `messages=`."""
+        if self.messages:
+            return f"messages={[{'role': role, 'content': content} for role, content in self.messages]!r}"
         return repr(self.as_ids if self.from_ids else self.as_typed)
 
     @property
@@ -153,6 +161,7 @@ def encode(
     target: bool = False,
     identify: Identify | None = None,
     frame: str = "own",
+    said: Sequence[tuple[int, int]] | None = None,
 ) -> Tokens:
     """Cut a text into tokens, at most `limit` of them, the special ones included.
 
@@ -161,7 +170,8 @@ def encode(
 
     `target=True` reads the text as the other language of a translator, whose vocabulary may be its own. `identify`
     may exchange ids and name positions, as is done for unknown words (see `text.unknown_words`). `frame="typed"`
-    adds no special tokens: the text is read as it was typed.
+    adds no special tokens: the text is read as it was typed. `said` are the parts of a text, (start, end), that
+    somebody said; what lies outside of them is special, too.
     Raises EmptyText where there is nothing to look at.
     """
     unread = max(0, len(text) - CHARACTERS_PER_TOKEN * limit)
@@ -189,7 +199,7 @@ def encode(
         return Tokens.described_later(ids, later, **known)
     spans = [encoded["offset_mapping"][i] for i in kept]
     ids, names = identify(ids, text, spans) if identify else (ids, None)
-    later = partial(describe, tokenizer, ids, target=target, text=text, spans=spans, names=names)
+    later = partial(describe, tokenizer, ids, target=target, text=text, spans=spans, names=names, said=said)
     return Tokens.described_later(ids, later, **known)
 
 
@@ -211,30 +221,6 @@ def from_ids(
     own = [int(i) for i in ids]
     later = partial(describe, tokenizer, own, target=target, names=names)
     return Tokens.described_later(own, later, dropped=dropped, from_ids=True)
-
-
-def from_messages(tokenizer: Any, messages: Sequence[Mapping[str, str]], limit: int) -> Tokens:
-    """A conversation, {"role": …, "content": …} a turn, as the tokenizer's chat template writes it, up to where the
-    answer begins.
-
-    Raises HeadlightError where there is no template, or it refuses these messages, and where they are too long to read.
-    """
-    if not getattr(tokenizer, "chat_template", None):
-        raise HeadlightError("This model was not made for chats: its tokenizer has no chat template.")
-    turns = [dict(turn) for turn in messages]
-    if any(not isinstance(turn.get(field), str) for turn in turns for field in ("role", "content")):
-        raise HeadlightError('Each message is {"role": …, "content": …}, both texts.')
-    if sum(len(turn["content"]) for turn in turns) > CHARACTERS_PER_TOKEN * limit:
-        raise HeadlightError(
-            f"These messages are too long: {CHARACTERS_PER_TOKEN * limit:,} characters are read at most."
-        )
-    from jinja2 import TemplateError
-
-    try:
-        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    except TemplateError as error:
-        raise HeadlightError(f"The model's chat template refuses these messages: {error}.") from None
-    return replace(encode(tokenizer, text, limit, frame="typed"), from_ids=True, frame="chat")
 
 
 def whole_characters(text: str) -> str:

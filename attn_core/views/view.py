@@ -14,6 +14,7 @@ from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
 from attn_core.heads.salience import salient_query_of
 from attn_core.settings import VERSION
+from attn_core.text.chat import turns_in_link, turns_of
 from attn_core.text.pairs import Segments
 from attn_core.views.arrangement import (
     MEANS,
@@ -28,9 +29,19 @@ from attn_core.views.arrangement import (
 from attn_core.views.snippets import traced as snippets
 
 if TYPE_CHECKING:
+    from attn_core.text.tokens import Tokens
     from attn_core.traces.reader import Readable, TraceReader
 
 IN_FRAME = {"own": "", "typed": "as typed, without the model's own frame", "chat": "as a chat"}
+
+
+def _typed(tokens: Tokens) -> dict[str, str]:
+    """What was typed, as a link says it: a sentence, both of a pair, or the turns of a chat, and how they are read."""
+    if tokens.messages:
+        text, turns = turns_of(tokens.messages)
+        return {"text": text, "frame": "chat", "turns": turns_in_link(turns)}
+    second = {"second_text": tokens.second_text} if tokens.second_text else {}
+    return {"text": tokens.text, **second, **({"frame": "typed"} if tokens.frame == "typed" else {})}
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,9 +192,7 @@ class View:
         opened = {
             "v": "1",
             "model": self.reader.model_name,
-            "text": self.reader.tokens.text,
-            **({"second_text": self.reader.tokens.second_text} if self.reader.tokens.second_text else {}),
-            **({"frame": "typed"} if self.reader.tokens.frame == "typed" else {}),
+            **_typed(self.reader.tokens),
             "layer": str(self.layer),
             "head": str(self.head),
             "query": "auto" if self.query is None else str(self.query),

@@ -62,6 +62,10 @@ class ModelHandle(_Reading["Model"]):
         return count is not None and count(pair=False) > 0
 
     @property
+    def chat_roles(self) -> tuple[str, ...]:
+        return self.value().chat_roles
+
+    @property
     def reads_pairs(self) -> bool:
         return self.value().reads_pairs
 

@@ -40,7 +40,8 @@ class Place(Protocol):
     def release(self) -> None: ...
 
 
-Text = str | list[int] | tuple[str, str] | tuple[list[int], list[int]]  # two are a pair
+# What is read: two are a pair, and None is nothing, where `messages=` takes its place.
+Text = str | list[int] | tuple[str, str] | tuple[list[int], list[int]] | None
 
 
 def trace(loaded: ModelHandle, text: Text, **options: Any) -> TraceHandle:
@@ -91,9 +92,16 @@ def _beside(loaded: ModelHandle, text: Text, heads: Sequence[tuple[int, int]], r
 
     plain, *changed = _in_turn(loaded, lambda: run_without_each(loaded.value(), text, heads, **read))
     for head, made in zip(heads, changed, strict=True):
-        key = (key_of(loaded), frozen(plain.tokens.as_ids), frozen({"without": [head]}))
+        key = _changed_key(loaded, plain, {"without": [head]})
         shared.STATE.traces.put(key, made, made.n_bytes)
     return plain
+
+
+def _changed_key(loaded: ModelHandle, plain: TraceHandle | Trace, changes: dict[str, Any]) -> Hashable:
+    """By ids, and in a chat by who said them: the same ids may be typed without a template."""
+    source = plain.tokens.as_ids if plain.kind != "encoder-decoder" else plain.stream("encoder").tokens.ids
+    messages = () if plain.kind == "encoder-decoder" else plain.tokens.messages
+    return key_of(loaded), frozen(source), messages, frozen(changes)
 
 
 def _plain_key(loaded: ModelHandle, text: Text, **read: Any) -> Hashable:
@@ -106,7 +114,7 @@ def trace_again(loaded: ModelHandle, plain: TraceHandle, **changes: Any) -> Trac
     Nothing below the first change is computed again, see `attn_core.capture.again`.
     """
     source, target = sentences_of(plain)
-    key = (key_of(loaded), frozen(source), frozen({**target, **changes}))
+    key = _changed_key(loaded, plain, {**target, **changes})
     return TraceHandle.of(shared.get_or_compute(key, partial(_run, loaded, source, changes, plain)))
 
 

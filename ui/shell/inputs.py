@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 
 import streamlit as st
@@ -11,6 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.models.catalogue import CATALOGUE, availability, entry_of
 from attn_core.models.entry import Example
+from attn_core.text.chat import ROLES
 from attn_core.text.smiles import is_reaction
 from ui import words
 from ui.drawing import controls
@@ -19,7 +20,7 @@ from ui.link import forget
 from ui.param import Param
 from ui.server import loading
 from ui.shared_params import FRAME
-from ui.shell import known_words, own_sentence
+from ui.shell import known_words, own_sentence, turns
 
 WORDS = words.beside(__file__)
 _ADDED = "second_added"  # in the session: that a place for a second sentence was asked for
@@ -33,10 +34,12 @@ def ask(
     examples: Sequence[str | Example],
     starter: str = "",
     second: Param | None = None,
+    chats: bool = False,
 ) -> DeltaGenerator | None:
     """The sentence, the model and a few examples; gives the place where the number of tokens is said.
 
-    `second` is a second sentence, for models that read pairs. `starter` is what is read where a sentence is of another
+    `second` is a second sentence, for models that read pairs; `chats` says whether the sentence may be read as a chat.
+    `starter` is what is read where a sentence is of another
     kind than the model reads: a reaction in a language model.
     """
     on_change = _new_sentence if sentence is None else partial(_new_model, starter)
@@ -49,8 +52,12 @@ def ask(
         left, right = st.columns([79, 21], gap="small")
         with left, st.container(key="sentence", gap="xsmall"):
             typed = _new_sentence if second is not None else _another_text
-            controls.sentence(sentence, "Type a sentence", on_change=typed)
-            has_second = second is not None and _second_box(second)
+            has_second = second is not None and bool(st.session_state[second.name]) and not _is_chat(chats)
+            if _is_chat(chats):
+                turns.draw(sentence, chat_roles(st.session_state["model"]), _new_sentence)
+            else:
+                controls.sentence(sentence, "Type a sentence", on_change=typed)
+                has_second = second is not None and _second_box(second)
             counter = st.empty()
         with right:
             pick_model()
@@ -60,12 +67,17 @@ def ask(
             for i, example in enumerate(examples):
                 said = example if isinstance(example, str) else example.text
                 st.button(said, key=f"example_{i}", on_click=_take_example, args=(example,))
-            if second is not None and not has_second and _reads_pairs(st.session_state["model"]):
+            if (
+                second is not None
+                and not has_second
+                and not _is_chat(chats)
+                and _reads_pairs(st.session_state["model"])
+            ):
                 st.button(
                     WORDS.text("second.add"), key="second_add", on_click=_add_second, help=WORDS.text("second.why")
                 )
             if second is not None and not has_second:
-                _frame()
+                _frame(chats)
             known_words.popover(st.session_state["model"])
             _which_model(offered)
     return counter
@@ -84,15 +96,37 @@ def _second_box(second: Param) -> bool:
     return True
 
 
-def _frame() -> None:
-    """What stands around the sentence, behind a button that says it; for a model that has a frame."""
+def _frame(chats: bool) -> None:
+    """What stands around the sentence, behind a button that says it; for a model that has a frame, or a template."""
     name = st.session_state["model"]
     loaded = loading.model(name)
-    if not (entry_of(name).may_read_pairs if loaded is None else loaded.has_frame):
+    has_frame = entry_of(name).may_read_pairs if loaded is None else loaded.has_frame
+    has_chat = chats and bool(chat_roles(name))
+    chosen = st.session_state[FRAME.name]
+    offered = dict(FRAME.options)
+    if not has_frame:  # nothing is put there by itself, so both are one
+        plain = "typed" if chosen == "typed" else "own"
+        offered = {plain: FRAME.options["typed"], "chat": FRAME.options["chat"]}
+    if not has_chat:
+        del offered["chat"]
+    if len(offered) < 2 or chosen not in offered:
         return
-    with st.popover(FRAME.options[st.session_state[FRAME.name]], key="which_frame"):
-        controls.switch(FRAME, on_change=_new_sentence)
-        st.html(WORDS.html("frame.why"))
+    with st.popover(offered[chosen], key="which_frame"):
+        controls.switch(FRAME, offered, on_change=_new_sentence)
+        st.html(words.together(*(WORDS.html("frame.why", each) for each in offered if each != "own")))
+
+
+def _is_chat(chats: bool) -> bool:
+    """Whether the sentence is read as a chat: that is chosen, and the model has a template for it."""
+    return chats and st.session_state[FRAME.name] == "chat" and bool(chat_roles(st.session_state["model"]))
+
+
+def chat_roles(name: str) -> tuple[str, ...]:
+    """Who may speak in a chat with a model: as its template says where it is loaded, until then as its entry does."""
+    loaded = loading.model(name)
+    if loaded is not None:
+        return loaded.chat_roles
+    return ROLES if entry_of(name).may_chat else ()
 
 
 def _reads_pairs(name: str) -> bool:
@@ -152,6 +186,7 @@ def use_model(name: str) -> None:
 
 def _take_example(example: str | Example) -> None:
     """Take the sentence and, where one head shows it for one word, those; else the followed word is chosen anew."""
+    turns.remember()
     st.session_state["text"] = example if isinstance(example, str) else example.text
     start_afresh()
     _another_text()
@@ -160,9 +195,9 @@ def _take_example(example: str | Example) -> None:
         st.session_state["query"] = example.query
 
 
-def take_back(text: str, model: str, second: str = "") -> None:
-    """Callback: the visitor's own sentence or pair again, in the model in which it stood."""
-    st.session_state["text"], st.session_state["model"], st.session_state["second_text"] = text, model, second
+def take_back(own: Mapping[str, str]) -> None:
+    """Callback: the visitor's own sentence, pair or chat again, in the model in which it stood."""
+    st.session_state.update(own)
     start_afresh()
     _new_sentence()
 
@@ -173,8 +208,9 @@ def look_again() -> None:
 
 
 def _another_text() -> None:
-    """Another sentence by itself: a second one belonged to the one before."""
+    """Another sentence by itself: a second one belonged to the one before, and so did the turns of a chat."""
     forget("second_text")
+    forget("turns")
     st.session_state[_ADDED] = False
     _new_sentence()
 

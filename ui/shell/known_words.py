@@ -47,7 +47,14 @@ def explain_head(left_aside: str) -> None:
 def explain_doubled(tokens: Tokens) -> None:
     """A line where a special token was typed that the model puts there by itself: then it is read twice."""
     if tokens.doubled:
-        widgets.note(WORDS.text("doubled", how_many(len(tokens.doubled)), tokens=" and ".join(tokens.doubled)))
+        n, typed = how_many(len(tokens.doubled)), " and ".join(tokens.doubled)
+        chat = tokens.frame == "chat"
+        widgets.note(WORDS.text("doubled_in_chat", n, tokens=typed) if chat else WORDS.text("doubled", n, tokens=typed))
+
+
+def explain_no_chat(title: str) -> None:
+    """A line where a chat was asked for, and the model has no template for one."""
+    widgets.note(WORDS.text("turns.none", title=title))
 
 
 def explain_marks(model_name: str, labels: Sequence[str]) -> None:

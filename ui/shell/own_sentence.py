@@ -6,7 +6,7 @@ visitor's own. Nothing is said where the page shows the visitor's sentence, or h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 
 import streamlit as st
@@ -15,7 +15,12 @@ from ui import words
 from ui.param import Earlier
 
 WORDS = words.beside(__file__)
-_OWN = "own_sentence"  # in the session: {"text": …, "model": …, "second": …}
+_OWN = "own_sentence"  # in the session: {"text": …, "model": …, "second_text": …}
+_PARTS = {
+    "second_text": "",
+    "frame": "own",
+    "turns": "",
+}  # what belongs to a sentence, and what it is where there is none
 LONGEST = 70  # characters of it that are shown
 
 
@@ -23,14 +28,14 @@ def remember() -> None:
     """For callbacks: what stands in the sentence and model boxes is the visitor's choice."""
     own = dict(st.session_state.get(_OWN) or {})
     own |= {name: st.session_state[name] for name in ("text", "model") if name in st.session_state}
-    own["second"] = st.session_state.get("second_text", "")
+    own |= {name: st.session_state.get(name, usual) for name, usual in _PARTS.items()}
     if str(own.get("text", "")).strip():
         st.session_state[_OWN] = own
 
 
-def offer(state: Earlier, take: Callable[[str, str, str], None]) -> None:
+def offer(state: Earlier, take: Callable[[Mapping[str, str]], None]) -> None:
     """Say that a link put another sentence in the place of the visitor's, or that the box was emptied, and offer it;
-    `take(text, model, second)` is told."""
+    `take` is told what was the visitor's, by the names of parameters."""
     own = st.session_state.get(_OWN)
     if not own or "text" not in state or own["text"] == state["text"]:
         return
@@ -40,5 +45,4 @@ def offer(state: Earlier, take: Callable[[str, str, str], None]) -> None:
     said = WORDS.text("own.empty", text=shown) if emptied else WORDS.text("own.says", text=shown)
     with st.container(key="own_sentence", horizontal=True, gap="small", vertical_alignment="center"):
         st.html(f'<div class="hl-note" role="status">{escape(said)}</div>', width="content")
-        pair = text, str(own["model"]), str(own["second"])
-        st.button(WORDS.text("own.back"), key="own_back", on_click=take, args=pair)
+        st.button(WORDS.text("own.back"), key="own_back", on_click=take, args=(own,))

@@ -114,7 +114,8 @@ def _tokens(said: Any) -> Tokens:
     doubled = said.get("doubled", [])
     if not isinstance(doubled, list):
         raise ValueError("no tokens that were typed twice")
-    tokens = Tokens(**{**said, "doubled": tuple(map(text, doubled))})
+    messages = tuple((text(role), text(content)) for role, content in said.get("messages", ()))
+    tokens = Tokens(**{**said, "doubled": tuple(map(text, doubled)), "messages": messages})
     n = len(tokens.ids)
     whole(tokens.dropped), whole(tokens.unread), text(tokens.text)
     lists = (tokens.ids, tokens.labels, tokens.special, tokens.words)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from families import STARTER_LABELS, byte_tokenizer, save
+from families import STARTER_LABELS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import (
@@ -23,8 +23,7 @@ from tokenizers import (
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from two_languages import marian_tokenizer
 
-import attn_core as ac
-from attn_core import EmptyText, HeadlightError
+from attn_core import EmptyText
 from attn_core.models.sources import bundled_folder
 from attn_core.text import decoding, tokens, whole_words
 from attn_core.text.description import names_of
@@ -412,50 +411,6 @@ def test_a_frame_that_is_typed_on_top_of_the_models_own_is_noticed(wordpiece, ty
 
 def test_a_special_token_that_nobody_adds_is_not_doubled(byte_level):
     assert tokens.encode(byte_level, "<|endoftext|><|endoftext|>a fox", 32).doubled == ()
-
-
-CHAT = "{% for m in messages %}<|endoftext|>{{ m.role }}\n{{ m.content }}\n{% endfor %}" + (
-    "{% if add_generation_prompt %}<|endoftext|>assistant\n{% endif %}"
-)
-TURNS = [{"role": "user", "content": "one fox"}, {"role": "assistant", "content": "café"}]
-
-
-def test_a_conversation_is_read_as_the_chat_template_writes_it(wordpiece, monkeypatch):
-    own = byte_tokenizer()
-    own.chat_template = CHAT
-    read = tokens.from_messages(own, TURNS, 64)
-    judge = own.apply_chat_template(TURNS, add_generation_prompt=True)["input_ids"]
-    assert read.ids == judge and read.special.count(True) == 3 and not read.dropped and not read.doubled
-    assert eval(read.as_python()) == judge, "a line of Python runs these ids"
-    assert "one" in read.word_labels and "café" in read.word_labels
-    assert tokens.from_messages(own, TURNS, 8).dropped == len(judge) - 8
-
-    with pytest.raises(HeadlightError, match="no chat template"):
-        tokens.from_messages(wordpiece, TURNS, 64)
-    with pytest.raises(HeadlightError, match="both texts"):
-        tokens.from_messages(own, [{"role": "user"}], 64)
-    with pytest.raises(HeadlightError, match="2,560 characters"):
-        tokens.from_messages(own, [{"role": "user", "content": "a" * 2561}], 64)
-    own.chat_template = "{{ raise_exception('turns must take turns') }}"
-    with pytest.raises(HeadlightError, match="refuses these messages: turns must take turns"):
-        tokens.from_messages(own, TURNS, 64)
-
-
-def test_a_conversation_is_traced_and_saved(tmp_path):
-    save("gpt2", tmp_path)
-    model = ac.load(tmp_path)
-    model.tokenizer.chat_template = CHAT
-    found = ac.trace(model, messages=TURNS)
-    assert found.tokens.ids == tokens.from_messages(model.tokenizer, TURNS, 64).ids and found.check().ok
-    found.save(tmp_path / "chat.headlight")
-    kept = ac.open_trace(tmp_path / "chat.headlight").tokens
-    assert kept == found.tokens and kept.from_ids
-    with pytest.raises(ValueError, match="takes the place of a text"):
-        ac.trace(model, "one fox", messages=TURNS)
-    with pytest.raises(ValueError, match="takes the place of a text"):
-        ac.trace(model, audio=[[0.0]], messages=TURNS)
-    with pytest.raises(ValueError, match="takes the place of a text"):
-        ac.trace(model, inputs={"input_ids": [1]}, messages=TURNS)
 
 
 @pytest.mark.parametrize("kind", ["wordpiece", "byte_level", "sentencepiece"])
