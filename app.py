@@ -2,7 +2,17 @@
 
 import streamlit as st
 
-from ui.all_heads import film, first_screen, head_charts, next_token, overview, own_head, token_row, writing
+from ui.all_heads import (
+    film,
+    first_screen,
+    head_charts,
+    next_token,
+    overview,
+    own_head,
+    spans_control,
+    token_row,
+    writing,
+)
 from ui.all_heads.head import arranged_head
 from ui.drawing import canvas, widgets
 from ui.page import open_page
@@ -15,6 +25,7 @@ headline = st.container(gap=None)
 reading = first_screen.read(page)
 trace = reading.trace
 head = arranged_head(trace, page)
+spans_control.remark(page, head)
 
 with headline:
     widgets.lead(head.lead())

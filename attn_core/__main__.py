@@ -23,7 +23,19 @@ FORMATS = "html, png, svg, pdf, csv, json, npz"
 PICTURES = ("png", "svg", "pdf")
 INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended
 # Options without meaning: for a table of heads, for numbers, and between two sentences.
-OF_A_PATTERN = ("second", "as_typed", "head", "word", "words", "hide_special", "scale", "queries_in", "target", "width")
+OF_A_PATTERN = (
+    "second",
+    "as_typed",
+    "as_chat",
+    "head",
+    "word",
+    "words",
+    "hide_special",
+    "scale",
+    "queries_in",
+    "target",
+    "width",
+)
 OF_A_PICTURE = ("scale", "queries_in")
 OF_ONE_SENTENCE = ("words", "hide_special")
 
@@ -49,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=_file, metavar="FILE", help=f"{FORMATS}; left out: CSV to stdout")
     made.add_argument("--second", metavar="TEXT", help="the second text of a pair, for models that read pairs")
     made.add_argument("--as-typed", action="store_true", help="without the special tokens of the model's own frame")
+    made.add_argument("--as-chat", action="store_true", help="as what a user says, in the model's own chat template")
     made.add_argument("--target", help="what a translator writes; needed for encoder-decoder models")
     made.add_argument("--stream", choices=("encoder", "decoder", "cross"), help="for encoder-decoders (default: cross)")
     made.add_argument(
@@ -127,6 +140,8 @@ def _refuse_what_does_not_apply(line: argparse.ArgumentParser, asked: argparse.N
             line.error(f"{', '.join(given)} is about pictures, and changes nothing in a {kind} table of numbers")
     if asked.width is not None and kind not in PICTURES:
         line.error(f"--width is that of a picture ({', '.join(PICTURES)}), and changes nothing in a {kind} file")
+    if asked.as_chat and (asked.as_typed or asked.second is not None):
+        line.error("--as-chat reads the sentence in the model's chat template: leave out --as-typed and --second")
     if kind == "npz":
         given = [_option(name) for name in OF_ONE_SENTENCE if getattr(asked, name)]
         if given:
@@ -136,6 +151,8 @@ def _refuse_what_does_not_apply(line: argparse.ArgumentParser, asked: argparse.N
 def _refuse_for_this_model(line: argparse.ArgumentParser, asked: argparse.Namespace, model: Any) -> None:
     """The same for options that this model has no use for."""
     two = model.kind == "encoder-decoder"
+    if asked.as_chat and not model.chat_roles:
+        line.error(f"{model.name} has no chat template: leave out --as-chat")
     given = [_option(n) for n in (OF_ONE_SENTENCE if two else ("target", "stream")) if getattr(asked, n)]
     if given:
         why = "reads two sentences" if two else "reads one sentence, and has one stream"
@@ -232,8 +249,11 @@ def _write(
 
     translates = model.kind == "encoder-decoder"
     read = sentence.text if asked.second is None else (sentence.text, asked.second)
-    frame: Any = "typed" if asked.as_typed else "own"
-    trace = run.trace(model, read, frame=frame, **({"target": asked.target} if translates else {}))
+    given: dict[str, Any] = {"text": read, **({"target": asked.target} if translates else {})}
+    given |= {"frame": "typed"} if asked.as_typed else {}
+    if asked.as_chat:
+        given = {"messages": [{"role": "user", "content": sentence.text}]}
+    trace = run.trace(model, **given)
     layer, head = asked.head or (0, 0)
     view = View(
         trace,

@@ -35,13 +35,14 @@ export function draw(root, data, callbacks = {}) {
   const side = turned ? header.columns : header.rows;
   const top = turned ? header.rows : header.columns;
   let at = header.chosen; // [row, column]; -1 where nothing is chosen
+  let upTo = null; // the row up to which several are marked, from the chosen one on
   let place; // where things lie, in CSS pixels
 
   figure.style.setProperty("--tallest", `${header.tallest}px`);
   const canvas = element("canvas");
   const board = element("div", header.choose ? "board choose" : "board", canvas);
   board.setAttribute("role", header.choose ? "application" : "img");
-  board.setAttribute("aria-label", header.choose ? filled(header.words.keyboard, { alt: header.alt }) : header.alt);
+  board.setAttribute("aria-label", header.choose ? filled(header.joins ? header.words.keyboard_joins : header.words.keyboard, { alt: header.alt }) : header.alt);
   if (header.choose) board.tabIndex = 0;
   const scroller = element("div", "scroll", board);
   const legend = element("div", "legend");
@@ -254,12 +255,14 @@ export function draw(root, data, callbacks = {}) {
     const [row, column] = at;
     g.lineWidth = place.height < 4 ? 1 : 2;
     if (row >= 0 && header.rows.texts.length > 1) {
-      const [x, y, width, height] = box(row, 0);
+      const [first, last] = marked();
+      const [x, y, width, height] = box(first, 0);
+      const many = last - first + 1;
       g.strokeStyle = colours.roles[header.rows.role];
-      if (turned) g.strokeRect(x - 1, y - 1, width + 1, height * columns + 1);
-      else g.strokeRect(x - 1, y - 1, width * columns + 1, height);
+      if (turned) g.strokeRect(x - 1, y - 1, width * many + 1, height * columns + 1);
+      else g.strokeRect(x - 1, y - 1, width * columns + 1, height * many);
     }
-    if (row >= 0 && column >= 0) {
+    if (row >= 0 && column >= 0 && upTo === null) {
       const [x, y, width, height] = box(row, column);
       g.lineWidth = 2.5;
       g.strokeStyle = colours.roles.accent;
@@ -336,6 +339,7 @@ export function draw(root, data, callbacks = {}) {
     if (pool < 0) return reading.append(header.words.waiting);
     if (openHead.trouble && header.title) return reading.append(troubled());
     if (pool > 1 && (row < 0 || column < 0)) return reading.append(filled(header.words.pooled, { pool }));
+    if (upTo !== null) return reading.append(marking());
     if (row < 0 || column < 0) return reading.append(header.hint);
     const value = valueAt(row, column);
     const labelled = (labels, i, name) => wordSpan(labels.role, `${labels.texts[i] ?? ""}${name ? ` (${name} ${labels.positions?.[i] ?? labels.first + i})` : ""}`);
@@ -353,6 +357,22 @@ export function draw(root, data, callbacks = {}) {
     return filled(openHead.trouble === "connection" ? connection_lost : no_answer, { name: header.name });
   }
 
+  /* The first and the last row that are marked. */
+  const marked = () => (upTo === null ? [at[0], at[0]] : [Math.min(at[0], upTo), Math.max(at[0], upTo)]);
+
+  function marking() {
+    const [first, last] = marked();
+    return filled(header.words.marking, { first: header.rows.texts[first], last: header.rows.texts[last] });
+  }
+
+  /* The marked rows are to be read as one. */
+  function join() {
+    const [first, last] = marked();
+    upTo = null;
+    picture.paint();
+    if (first < last) callbacks.choose?.({ row: first, column: null, to: last });
+  }
+
   function cellUnder(event) {
     const bounds = canvas.getBoundingClientRect();
     const x = Math.floor((event.clientX - bounds.left - place.left) / place.width);
@@ -364,6 +384,7 @@ export function draw(root, data, callbacks = {}) {
 
   function choose(row, column) {
     at = [row, column];
+    upTo = null;
     picture.paint();
     if (header.title) openHead.follow(row);
     callbacks.choose?.({ row, column: column < 0 ? null : column });
@@ -372,21 +393,46 @@ export function draw(root, data, callbacks = {}) {
   follow(board, cellUnder, (cell) => read(...(cell && cell[1] >= 0 ? cell : at)));
   board.addEventListener("click", (event) => {
     const cell = cellUnder(event);
-    if (cell && header.choose) choose(...cell);
+    if (cell && header.joins && event.shiftKey && at[0] >= 0) {
+      upTo = cell[0];
+      join();
+    } else if (cell && header.choose) choose(...cell);
     else if (cell && cell[1] >= 0) read(...cell);
   });
-  steer(board, (key) => {
+  steer(board, (key, event) => {
     const [row, column] = [Math.max(0, at[0]), Math.max(0, at[1])];
+    if (header.joins && event.shiftKey && mark(key, row)) return true;
+    if (upTo !== null && (key === "Enter" || key === " ")) {
+      join();
+      return true;
+    }
+    if (upTo !== null && key === "Escape") {
+      upTo = null;
+      picture.paint();
+      return true;
+    }
     const to = turned
       ? moved(key, [column, row], [columns, rows])?.reverse()
       : moved(key, [row, column], [rows, columns]);
     if (to) {
       at = to;
+      upTo = null;
       picture.paint();
     } else if (key === "Enter" || key === " ") choose(row, column);
     else return false;
     return true;
   });
+
+  /* Shift and an arrow key along the rows: one more is marked, or one less. */
+  function mark(key, row) {
+    const from = upTo ?? row;
+    const to = turned ? moved(key, [0, from], [1, rows])?.[1] : moved(key, [from, 0], [rows, 1])?.[0];
+    if (to === undefined || to === from) return false;
+    at = [row, -1];
+    upTo = to;
+    picture.paint();
+    return true;
+  }
 
   /* A large matrix scrolls inside itself: begin where something is chosen. */
   function reveal() {

@@ -1,18 +1,23 @@
-"""A pattern as it is shown: the sink in or out, words whole or in pieces, one head or a mean of several.
+"""A pattern as it is shown: the sink in or out, words whole or in pieces, spans of them, one head or a mean of several.
 
-Nothing is changed silently. Hiding the sink renormalises what is left, a word's pieces are summed over keys and
-averaged over queries, and rows still sum to 1; `Arrangement` knows which tokens each row and column stands for.
+Nothing is changed silently. Hiding the sink renormalises what is left, a word's pieces (and a span's words) are summed
+over keys and averaged over queries, and rows still sum to 1; `Arrangement` knows which tokens each row and column
+stands for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.heads.sink import sink_keys, without_sink
+from attn_core.text.decoding import Name
 from attn_core.text.pairs import Segments, second_of
 from attn_core.text.tokens import Tokens
 from attn_core.text.whole_words import units
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
+Span = tuple[int, int]  # positions of its first and its last token
 
 MEANS = ("one", "heads", "layers", "all")
 
@@ -43,6 +49,7 @@ class Arrangement:
     hides_sink: bool
     columns: Arrangement | None = None
     second: int | None = None
+    spans: tuple[int, ...] = ()  # rows (and columns) that are spans
 
     @property
     def keys(self) -> Arrangement:
@@ -76,30 +83,93 @@ class Arrangement:
 
 
 def arrange(
-    tokens: Tokens, keys: Tokens | None = None, *, causal: bool, words: bool = False, hide_sink: bool = False
+    tokens: Tokens,
+    keys: Tokens | None = None,
+    *,
+    causal: bool,
+    words: bool = False,
+    hide_sink: bool = False,
+    spans: Sequence[Span] = (),
 ) -> Arrangement:
     """Rows and columns for a sentence: pieces or `words`, with or without the sink (see `sink.sink_keys`).
+
+    Each of `spans` is put together as the pieces of a word are: positions (first, last), both included; with `words`
+    it takes in every word that it touches. Raises ValueError for spans that are none (see `check_spans`).
 
     Where the sink is all there is, it stays. `keys` are the same tokens and what stands for no word after them.
     """
     more = keys is not None and len(keys) > len(tokens)
-    columns = arrange(keys, causal=causal, words=words, hide_sink=hide_sink) if keys is not None and more else None
+    check_spans(spans, tokens)
+    options: dict[str, Any] = {"causal": causal, "words": words, "hide_sink": hide_sink, "spans": spans}
+    columns = arrange(keys, **options) if keys is not None and more else None
     sink = sink_keys(tokens.special, causal=causal)
     hide_sink = hide_sink and bool((~sink).any())
     groups = units(tokens.words) if words else [[i] for i in range(len(tokens))]
     names = tokens.word_labels if words else tokens.labels
-    kept = [(group, name) for group, name in zip(groups, names, strict=True) if not (hide_sink and sink[group].all())]
-    places = [[i for i in group if not (hide_sink and sink[i])] for group, _ in kept]
+    groups, names, joined = _with_spans(groups, names, spans)
+    rows = zip(groups, names, joined, strict=True)
+    kept = [(group, name, is_span) for group, name, is_span in rows if not (hide_sink and sink[group].all())]
+    places = [[i for i in group if not (hide_sink and sink[i])] for group, *_ in kept]
     at = tokens.second
     return Arrangement(
         places=places,
-        labels=[name for _, name in kept],
-        special=[tokens.special[place[0]] for place in places],
+        labels=[name for _, name, _ in kept],
+        special=[all(tokens.special[i] for i in place) for place in places],
         words=[tokens.words[place[0]] for place in places],
         sink=sink,
         hides_sink=hide_sink,
         columns=columns,
         second=None if at is None else sum(place[0] < at for place in places),
+        spans=tuple(row for row, (*_, is_span) in enumerate(kept) if is_span),
+    )
+
+
+def check_spans(spans: Sequence[Span], tokens: Tokens) -> None:
+    """Raise ValueError, with a sentence, for spans that a sentence does not have, that overlap, or that begin in one
+    segment of a pair and end in the other."""
+    last = -1
+    for first, end in sorted(spans):
+        if not 0 <= first <= end < len(tokens):
+            raise ValueError(
+                f"({first}, {end}) is no span: positions go from 0 to {len(tokens) - 1}, the first one first"
+            )
+        if first <= last:
+            raise ValueError(f"two spans share position {first}: a token is part of one")
+        if tokens.second is not None and first < tokens.second <= end:
+            raise ValueError(f"({first}, {end}) goes from one segment of the pair into the other")
+        last = end
+
+
+def spans_within(spans: Sequence[Span], tokens: Tokens) -> tuple[Span, ...]:
+    """Those of some spans that a sentence has, see `check_spans`."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        with suppress(ValueError):
+            check_spans([*found, span], tokens)
+            found.append(span)
+    return tuple(found)
+
+
+def spans_in_link(spans: Sequence[Span]) -> str:
+    """
+    >>> spans_in_link([(2, 4), (8, 9)])
+    '2-4_8-9'
+    """
+    return "_".join(f"{first}-{last}" for first, last in sorted(spans))
+
+
+def _with_spans(
+    groups: list[list[int]], names: Sequence[str], spans: Sequence[Span]
+) -> tuple[list[list[int]], list[str], list[bool]]:
+    """Groups of positions and their names, of which those that a span touches are one; and which groups are spans."""
+    within = {at: n for n, (first, end) in enumerate(spans) for at in range(first, end + 1)}
+    touched = [next((within[at] for at in group if at in within), None) for group in groups]
+    keys = [("group", i) if span is None else ("span", span) for i, span in enumerate(touched)]
+    runs = [[i for i, _ in run] for _, run in groupby(enumerate(keys), key=lambda item: item[1])]
+    return (
+        [[at for i in run for at in groups[i]] for run in runs],
+        [names[run[0]] if len(run) == 1 else Name(" ".join(names[i] for i in run)) for run in runs],
+        [touched[run[0]] is not None and len(run) > 1 for run in runs],
     )
 
 

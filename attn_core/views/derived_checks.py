@@ -10,7 +10,7 @@ means, words read off a layer, passes in which a head is switched off – is hel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,20 +54,34 @@ class DerivedCheck(NamedTuple):
 
 
 def arranged_check(
-    shown: Floats, pattern: Exact, queries: Tokens, keys: Tokens, *, words: bool, hidden: Bools | None
+    shown: Floats,
+    pattern: Exact,
+    queries: Tokens,
+    keys: Tokens,
+    *,
+    words: bool,
+    hidden: Bools | None,
+    spans: Sequence[tuple[int, int]] = (),
 ) -> DerivedCheck:
     """A pattern as it is shown, [row, column], against sums of the full one, [query, key], and its rows against 1.
 
-    `words`: pieces of words are joined. `hidden`: keys that were taken out, bool [key]; what asks there is out, too.
+    `words`: pieces of words are joined, and so are the tokens of `spans`. `hidden`: keys that were taken out, bool
+    [key]; what asks there is out, too.
     """
-    return DerivedCheck("arranged", _arranged_error(shown, pattern, queries, keys, words, hidden), TOLERANCE)
+    return DerivedCheck("arranged", _arranged_error(shown, pattern, queries, keys, words, hidden, spans), TOLERANCE)
 
 
 def _arranged_error(
-    shown: Floats, pattern: Exact, queries: Tokens, keys: Tokens, words: bool, hidden: Bools | None
+    shown: Floats,
+    pattern: Exact,
+    queries: Tokens,
+    keys: Tokens,
+    words: bool,
+    hidden: Bools | None,
+    spans: Sequence[tuple[int, int]],
 ) -> float:
     kept = np.ones(len(keys), bool) if hidden is None else ~hidden
-    rows, columns = _members(queries, words, kept[: len(queries)]), _members(keys, words, kept)
+    rows, columns = (_members(read, words, kept[: len(read)], spans) for read in (queries, keys))
     rest = pattern[:, kept].sum(axis=1, keepdims=True) if hidden is not None else np.ones((len(pattern), 1))
     whole = pattern[:, kept] / np.where(rest > SMALLEST, rest, 1)
     ours = rows / rows.sum(axis=1, keepdims=True) @ whole @ columns[:, kept].T  # [row, query] · [query, key] · …
@@ -79,9 +93,12 @@ def _arranged_error(
     return float(max(apart.max(initial=0.0), np.abs(sums - 1).max(initial=0.0)))
 
 
-def _members(tokens: Tokens, words: bool, kept: Bools) -> Exact:
-    """Which tokens belong to which row or column, 1 or 0, [row, token]; a special token stands alone."""
+def _members(tokens: Tokens, words: bool, kept: Bools, spans: Sequence[tuple[int, int]]) -> Exact:
+    """Which tokens belong to which row or column, 1 or 0, [row, token]; a special one stands alone or in a span."""
     names = [("word", word) if words and word is not None else ("token", i) for i, word in enumerate(tokens.words)]
+    for first, last in spans:
+        touched = {*names[first : last + 1]}
+        names = [("span", first) if name in touched else name for name in names]
     of_kept = list(dict.fromkeys(name for name, stays in zip(names, kept, strict=True) if stays))
     rows = np.zeros((len(of_kept), len(names)))
     for token, name in enumerate(names):

@@ -38,7 +38,7 @@ def disambiguated_labels(labels: Sequence[str], places: Sequence[int]) -> list[s
     """
     often = Counter(labels)
     pairs = zip(labels, places, strict=True)
-    return [label + str(place).translate(_BELOW) if often[label] > 1 else label for label, place in pairs]
+    return [type(label)(label + str(place).translate(_BELOW)) if often[label] > 1 else label for label, place in pairs]
 
 
 def lead(row: NDArray[np.floating], labels: Sequence[str], special: Sequence[bool], query: int, who: str) -> Sentence:
@@ -85,7 +85,9 @@ def lesson(row: NDArray[np.floating], labels: Sequence[str], special: Sequence[b
     return filled(template, who=who, keys=_list(row, labels, others), query=_word(labels, query, "query"))
 
 
-def reading(row: NDArray[np.floating], labels: Sequence[str], places: Sequence[int], query: int, who: str) -> Sentence:
+def reading(
+    row: NDArray[np.floating], labels: Sequence[str], places: Sequence[int | str], query: int, who: str
+) -> Sentence:
     """The whole row read aloud, strongest first, with positions, and what is left as "the rest".
 
     `places` are the positions that people count, one a label.

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from attn_core.errors import check_index
 from attn_core.figures.canvas.heads import Computed
@@ -22,9 +22,11 @@ from attn_core.views.arrangement import (
     Bools,
     Floats,
     arrange,
+    check_spans,
     mean_may_look,
     mean_name,
     mean_pattern,
+    spans_in_link,
 )
 from attn_core.views.snippets import traced as snippets
 
@@ -49,8 +51,10 @@ class View:
     """What is shown of a trace (or of a recorded result): one head, or a mean, and how.
 
     `stream` is one of three for an encoder-decoder. `words` merges pieces and `hide_sink` takes special tokens out and
-    renormalises; both are for a sentence that looks at itself. `query` is the chosen word, a token position. `link`
-    holds the parameters that bring the app to this view on `page`; left out, it is made from the rest.
+    renormalises; `spans` are phrases, (first, last) token, each shown as one row and one column: its weights are summed
+    over its keys and averaged over its queries. All three are for a sentence that looks at itself. `query` is the
+    chosen word, a token position. `link` holds the parameters that bring the app to this view on `page`; left out, it
+    is made from the rest.
     """
 
     trace: Readable
@@ -60,6 +64,7 @@ class View:
     mean: str = "one"
     words: bool = False
     hide_sink: bool = False
+    spans: tuple[tuple[int, int], ...] = ()
     scale: Scale = "sqrt"
     queries_in: QueriesIn = "rows"
     query: int | None = None
@@ -74,6 +79,9 @@ class View:
         self.reader.key_group(self.layer, self.head)  # raises IndexError, naming the range
         if self.query is not None:
             check_index("query", self.query, len(self.reader.tokens))
+        if self.spans and not self.has_one_sentence:
+            raise ValueError("spans are for a sentence that looks at itself")
+        check_spans(self.spans, self.reader.tokens)
 
     @property
     def reader(self) -> TraceReader:
@@ -91,7 +99,8 @@ class View:
         if self.has_one_sentence:
             causal = self.reader.kind == "decoder"
             read = self.reader.tokens, self.reader.key_tokens
-            own = arrange(*read, causal=causal, words=self.words, hide_sink=self.hide_sink)
+            how: dict[str, Any] = {"words": self.words, "hide_sink": self.hide_sink, "spans": self.spans}
+            own = arrange(*read, causal=causal, **how)
             return own, own.keys
         return arrange(self.reader.tokens, causal=False), arrange(self.reader.key_tokens, causal=False)
 
@@ -167,9 +176,16 @@ class View:
         parts.append(IN_FRAME[self.reader.tokens.frame])
         parts.append("" if self.segments is None else self.segments.said)
         parts.append("whole words" if self.words else "")
+        parts.append(self._spans_said)
         parts.append("special tokens hidden, renormalised" if self.hide_sink else "")
         parts.append(f"{'√' if self.scale == 'sqrt' else 'linear'} colour scale")
         return " · ".join([*filter(None, parts), f"Headlight {VERSION}"])
+
+    @property
+    def _spans_said(self) -> str:
+        """Which phrases are one, and how: "‘a fluffy blue’ as one: summed over keys, averaged over queries"."""
+        phrases = [f"‘{self.sides[0].labels[row]}’" for row in (self.sides[0].spans if self.spans else ())]
+        return f"{', '.join(phrases)} as one: summed over keys, averaged over queries" if phrases else ""
 
     @property
     def opens(self) -> str:
@@ -205,6 +221,7 @@ class View:
             "mean": self.mean,
             "unit": "words" if self.words else "pieces",
             "specials": "hide" if self.hide_sink else "show",
+            **({"spans": spans_in_link(self.spans)} if self.spans else {}),
             "scale": self.scale,
             "queries": self.queries_in,
             **said,

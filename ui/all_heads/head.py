@@ -19,12 +19,14 @@ from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from attn_core.text.pairs import Segments
 from attn_core.views import headlines
-from attn_core.views.arrangement import Arrangement, arrange, mean_may_look, mean_name, mean_pattern
+from attn_core.views.arrangement import Arrangement, Span, arrange, mean_may_look, mean_name, mean_pattern, spans_within
 from attn_core.views.derived_checks import arranged_check, full_pattern
 from ui import words
 from ui.drawing import markup
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from attn_core.heads.measures import Bools, Floats
     from attn_core.traces.reader import TraceReader
     from attn_core.views.derived_checks import DerivedCheck
@@ -46,6 +48,8 @@ class ArrangedHead:
     mean: str
     queries_in: str  # "rows" or "columns"
     query: int  # the position of the word that is followed
+    whole_words: bool = False  # whether the pieces of a word are one
+    spans: tuple[Span, ...] = ()  # the phrases that are one
 
     @cached_property
     def pattern(self) -> Floats:
@@ -105,6 +109,16 @@ class ArrangedHead:
         return [place[0] for place in self.arrangement.keys.places]
 
     @property
+    def said_positions(self) -> list[str]:
+        """The positions of each row as they are said: "3", and of a phrase "3–5"."""
+        return [_said_place(place, row in self.arrangement.spans) for row, place in enumerate(self.arrangement.places)]
+
+    @property
+    def phrases(self) -> str:
+        """The phrases that are one, as plain text, "‘a fluffy blue’"; "" where there are none."""
+        return ", ".join(f"‘{visible(self.arrangement.labels[row])}’" for row in self.arrangement.spans)
+
+    @property
     def word(self) -> str:
         """The word of the chosen row as it is read."""
         return visible(self.arrangement.labels[self.row])
@@ -112,7 +126,7 @@ class ArrangedHead:
     @property
     def token(self) -> str:
         """The word of the chosen row and its position, for captions."""
-        return WORDS.text("head.token", word=self.word, position=self.positions[self.row])
+        return WORDS.text("head.token", word=self.word, position=self.said_positions[self.row])
 
     @property
     def sink_name(self) -> str:
@@ -157,20 +171,29 @@ class ArrangedHead:
 
     def read_aloud(self) -> Markup:
         """The chosen row as a sentence."""
-        row = self.pattern[self.row]
-        return markup.say(headlines.reading(row, self.arrangement.keys.labels, self.key_positions, self.row, self.name))
+        row, keys = self.pattern[self.row], self.arrangement.keys
+        places = [*self.said_positions, *map(str, self.key_positions[len(self.positions) :])]
+        return words.together(
+            markup.say(headlines.reading(row, keys.labels, places, self.row, self.name)), self.joined()
+        )
+
+    def joined(self) -> Markup:
+        """That the weights of a phrase are a sum and a mean, where the row that is read has one on either side."""
+        spans, row = self.arrangement.spans, self.pattern[self.row]
+        asks = WORDS.html("spans.asks", n=len(self.arrangement.places[self.row])) if self.row in spans else ""
+        answers = WORDS.html("spans.answers") if any(row[key] > 0 for key in spans) else ""
+        return words.together(asks, answers)
 
     def arranged(self) -> list[DerivedCheck]:
         """The check of what is hidden, joined or averaged; nothing where the head is shown as it is."""
         own = self.arrangement
         joined = any(len(place) > 1 for place in own.keys.places)
+        hidden = own.keys.sink if own.hides_sink else None
         if not (own.hides_sink or joined or not self.is_one):
             return []
         full = full_pattern(self.trace, self.layer, self.head, self.mean)
         read = (self.trace.tokens, self.trace.key_tokens)
-        return [
-            arranged_check(self.pattern, full, *read, words=joined, hidden=own.keys.sink if own.hides_sink else None)
-        ]
+        return [arranged_check(self.pattern, full, *read, words=self.whole_words, hidden=hidden, spans=self.spans)]
 
     def hint(self) -> Markup:
         """How to read the picture; the orientation turns the words too."""
@@ -179,7 +202,8 @@ class ArrangedHead:
         name = "columns" if turned else "rows"
         how = WORDS.html("head.hint", name, query=query, key=key)
         hidden = WORDS.html("head.hidden", sink=self.sink_name) if self.arrangement.hides_sink else ""
-        return words.together(how, self.shared_key(), hidden)
+        phrases = WORDS.html("spans.hint", phrases=self.phrases) if self.phrases else ""
+        return words.together(how, self.shared_key(), hidden, phrases)
 
     def shared_key(self) -> str:
         """Which heads share their key and value with this one, as plain text; "" where it has its own."""
@@ -190,18 +214,23 @@ class ArrangedHead:
 def arranged_head(trace: OneStreamHandle[Any], page: Page) -> ArrangedHead:
     """The head that the link's parameters name, arranged as they say."""
     state, layer, head = page.state, page.layer, page.head
+    tokens, whole, said = trace.tokens, state["unit"] == "words", spans_within(state["spans"], trace.tokens)
     arrangement = arrange(
-        trace.tokens,
+        tokens,
         trace.key_tokens,
         causal=trace.kind == "decoder",
-        words=state["unit"] == "words",
+        words=whole,
         hide_sink=state["specials"] == "hide",
+        spans=said,
     )
-    tokens = trace.tokens
     query = page.followed(
         tokens, lambda: most_salient_query(mean_pattern(trace, layer, head, state["mean"]), tokens.special)
     )
-    return ArrangedHead(trace, arrangement, layer, head, state["mean"], state["queries"], query)
+    return ArrangedHead(trace, arrangement, layer, head, state["mean"], state["queries"], query, whole, said)
+
+
+def _said_place(place: Sequence[int], is_span: bool) -> str:
+    return f"{place[0]}–{place[-1]}" if is_span else str(place[0])
 
 
 def sink_name(trace: TraceReader, arrangement: Arrangement) -> str:

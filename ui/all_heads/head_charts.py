@@ -7,10 +7,11 @@ from functools import partial
 
 import streamlit as st
 
-from attn_core.views.arrangement import MEANS
+from attn_core.views.arrangement import MEANS, Span
 from ui import words
-from ui.all_heads import packets
+from ui.all_heads import packets, spans
 from ui.all_heads.head import ArrangedHead, capitalised
+from ui.all_heads.spans import SPANS
 from ui.drawing import canvas, controls, widgets
 from ui.page import Page
 from ui.param import choice
@@ -22,7 +23,7 @@ MEAN = choice("mean", {mean: WORDS.text("switches.mean", mean) for mean in MEANS
 SPECIALS = choice("specials", WORDS.table("switches.specials"), label="Special tokens")
 UNIT = choice("unit", WORDS.table("switches.unit"), label="Words")
 FACE = choice("face", {"heatmap": "heatmap", "table": "table"}, label="Show as", in_caption=False)
-PARAMS = [MEAN, SPECIALS, UNIT, SCALE, QUERIES_IN, FACE, KEY]
+PARAMS = [MEAN, SPECIALS, UNIT, SCALE, QUERIES_IN, FACE, KEY, SPANS]
 
 
 def choose_row(positions: Sequence[int], row: int | None) -> None:
@@ -40,6 +41,7 @@ def offer(page: Page, head: ArrangedHead) -> None:
         mean=head.mean,
         words=page.state["unit"] == "words",
         hide_sink=page.state["specials"] == "hide",
+        spans=head.spans,
         scale=page.state["scale"],
         queries_in=head.queries_in,
         query=head.positions[head.row],
@@ -59,11 +61,17 @@ def heatmap(page: Page, head: ArrangedHead) -> None:
     chosen = partial(_chosen, head.positions)
     cell = f"min(46px, (100cqw - 90px) / {len(head.positions)})"
     with widgets.kept_place("heatmap", f"min(620px, calc({len(head.positions)} * {cell} + 150px))"):
-        canvas.cells(packets.opened_head(head, page.state["scale"]), key="heatmap", on_choose=chosen)
+        joined = partial(_joined, [(place[0], place[-1]) for place in head.arrangement.places])
+        packet = packets.opened_head(head, page.state["scale"])
+        canvas.cells(packet, key="heatmap", on_choose=chosen, on_join=joined)
 
 
 def _chosen(positions: Sequence[int], row: int, column: int | None) -> None:
     choose_row(positions, row)
+
+
+def _joined(places: Sequence[Span], first: int, last: int) -> None:
+    spans.join(places[first][0], places[last][1])
 
 
 def links(page: Page, head: ArrangedHead) -> None:

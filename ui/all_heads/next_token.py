@@ -40,7 +40,10 @@ def card(page: Page, trace: TraceHandle) -> None:
             temperature, top_k = page.state["temperature"], page.state["top_k"]
             found = next_words(trace.stream(), OFFERED, temperature=temperature, top_k=top_k)
             _likeliest(page, trace, found)
-            writing.settings(page, trace, found)
+            if page.messages is None:
+                writing.settings(page, trace, found)
+            else:
+                st.html(f'<div class="hl-hint">{WORDS.html("next.chat")}</div>')
         with right:
             _layers(page, trace)
     film.card(page, trace)

@@ -97,6 +97,7 @@ def opened_head(head: ArrangedHead, scale: Scale) -> bytes:
             explains=_explains(head),
         ),
         segments=head.segments,
+        joins=True,
     )
 
 
@@ -104,7 +105,8 @@ def _explains(head: ArrangedHead) -> str:
     """How to read the picture; {row} and {column} stand for the roles, which are coloured where it is drawn."""
     how = WORDS.text("head.hint", head.queries_in, query="{row}", key="{column}")
     hidden = WORDS.text("head.hidden", sink=head.sink_name) if head.arrangement.hides_sink else ""
-    return " ".join(each for each in (how, head.shared_key(), hidden) if each)
+    phrases = WORDS.text("spans.hint", phrases=head.phrases) if head.phrases else ""
+    return " ".join(each for each in (how, head.shared_key(), hidden, phrases) if each)
 
 
 def links(head: ArrangedHead) -> bytes:
@@ -125,6 +127,12 @@ def links(head: ArrangedHead) -> bytes:
     )
 
 
+def _positions(head: ArrangedHead) -> dict[str, list[int]]:
+    """Where each key stands, and where phrases are among them also where each ends."""
+    last = {"last": [place[-1] for place in head.arrangement.keys.places]} if head.arrangement.spans else {}
+    return {"position": head.key_positions, **last}
+
+
 def row_table(head: ArrangedHead) -> pd.DataFrame:
     """The chosen row, the strongest first; a masked key has no number."""
     import pandas as pd
@@ -133,7 +141,7 @@ def row_table(head: ArrangedHead) -> pd.DataFrame:
     weights = [float(weight) if may else None for weight, may in zip(row, may_look, strict=True)]
     table = pd.DataFrame(
         {
-            "position": head.key_positions,
+            **_positions(head),
             "key": [visible(label) for label in head.arrangement.keys.labels],
             **({} if pair is None else {"segment": [SEGMENTS[i >= pair.column] for i in range(len(row))]}),
             "weight": weights,

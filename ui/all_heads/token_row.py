@@ -11,7 +11,7 @@ from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from attn_core.views.arrangement import mean_pattern
 from ui import glossary, words
-from ui.all_heads import packets
+from ui.all_heads import packets, spans_control
 from ui.all_heads.first_screen import Reading
 from ui.all_heads.head import ArrangedHead
 from ui.all_heads.head_charts import FACE, MEAN, choose_row
@@ -45,6 +45,7 @@ def switches(head: ArrangedHead) -> None:
         controls.switch(FACE)
         controls.switch(QUERIES_IN)
         controls.switch(MEAN)
+        spans_control.popover(head)
 
 
 def _word_picker(head: ArrangedHead) -> None:
@@ -65,11 +66,12 @@ def _explained(what: str) -> str:
 def summary(reading: Reading, head: ArrangedHead) -> None:
     """Does this head matter to the chosen word? One of the numbers costs another forward pass, so it comes last."""
     query = head.positions[head.row]
-    if head.is_one:
+    if head.is_one and head.row not in head.arrangement.spans:
         found = reading.summarise(head.layer, head.head, query)
         widgets.number_row([(number, _explained(what)) for number, what in found.parts()], found.effect.says)
         return
-    row = mean_pattern(head.trace, head.layer, head.head, head.mean)[query]
+    place = head.arrangement.places[head.row]
+    row = mean_pattern(head.trace, head.layer, head.head, head.mean)[place].mean(axis=0)  # of a phrase its words' mean
     share, name = percent(float(row[head.arrangement.keys.sink].sum())), head.sink_name
     on_sink = [(share, WORDS.text("head.on_sink", sink=name))] if name else []
     widgets.number_row([*on_sink, (f"{float(entropy(row)):.1f} bits", _explained("entropy"))])

@@ -200,7 +200,7 @@ def film_of(page: Page, trace: TraceHandle) -> Film | None:
     A link that says no ids, or others than those of its text, is read as its text: by the rows of the page's trace.
     """
     written, typed_text, ids = page.state["written"], _typed(page), page.state[IDS.name]
-    if not written or not page.text.endswith(written):
+    if not written or not page.text.endswith(written) or page.messages is not None:
         return None
     model = page.model()
     typed_ids = list(model.read(typed_text).ids) if typed_text.strip() else []

@@ -82,21 +82,33 @@ def links(
     return mount(_links, packet, key, "pinned", Pin, on_pin, view, picture=picture, says=says)
 
 
-def cells(packet: bytes, *, key: str, picture: str = "", on_choose: ChosenPlace | None = None) -> None:
+def cells(
+    packet: bytes,
+    *,
+    key: str,
+    picture: str = "",
+    on_choose: ChosenPlace | None = None,
+    on_join: Callable[[int, int], None] | None = None,
+) -> None:
     """A matrix, every number exact; `packet` comes from `figures.canvas.matrix.pack_cells`, `picture` names it in Save.
 
-    A click on a cell, if the packet allows it, calls `on_choose` before the page runs again.
+    A click on a cell, if the packet allows it, calls `on_choose` before the page runs again; `on_join` is told the
+    first and the last of several rows that are to be read as one.
     """
     if not gallery.fits(len(packet)):
         widgets.problem(gallery.TOO_LARGE, gallery.WHAT_FITS)
         return
     rows, columns = unpack(packet)[0]["shape"]
-    due = {"row": Due(range(rows)), "column": Due(range(columns), optional=True)}
+    due = {"row": Due(range(rows)), "column": Due(range(columns), optional=True), "to": Due(range(rows), optional=True)}
 
     def happened() -> None:
         chosen = events.read(getattr(st.session_state.get(key), "chosen", None), due)
-        if chosen is not None and on_choose is not None:
+        if chosen is None:
+            return
+        if chosen["to"] is None and on_choose is not None:
             on_choose(chosen["row"], chosen["column"])
+        elif chosen["to"] is not None and on_join is not None and chosen["row"] < chosen["to"]:
+            on_join(chosen["row"], chosen["to"])
 
     if picture:
         gallery.canvas(picture, packet, {})

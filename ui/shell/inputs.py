@@ -219,4 +219,5 @@ def _new_sentence() -> None:
     """A position in one sentence is none in the next; `ui.followed_word` finds the followed word again."""
     forget("query")
     forget("key")
+    forget("spans")
     own_sentence.remember()

@@ -91,6 +91,7 @@ def pack_cells(
     legend: bool = True,
     opened: OpenedHead | None = None,
     segments: Segments | None = None,
+    joins: bool = False,
 ) -> bytes:
     """A matrix [row, column] as a packet for `cells`.
 
@@ -100,7 +101,8 @@ def pack_cells(
     cells, `turned` lets the rows run along the top, and with `choose` cells can be clicked. Without a `legend` the
     sentence stands alone. An `opened` head has a title, is drawn as small as lets all of it fit, and can be zoomed;
     its sentences may have {head} in them. Of a pair's `segments` a line stands between the two, across and down, and
-    under the picture its four quadrants with their shares of attention. Raises ValueError where labels and numbers do
+    under the picture its four quadrants with their shares of attention. With `joins` several rows can be marked, to be
+    read as one. Raises ValueError where labels and numbers do
     not fit.
     """
     for side, size, what in ((rows, numbers.shape[0], "rows"), (columns, numbers.shape[1], "columns")):
@@ -134,6 +136,7 @@ def pack_cells(
         "choose": choose,
         "legend": legend,
         "segments": None if segments is None else segments.packed(),
+        "joins": joins,
     } | ({} if opened is None else opened.packed())
     return packet(header, np.ascontiguousarray(numbers, dtype="<f4").tobytes())
 

@@ -176,6 +176,31 @@ def test_the_keyboard_walks_and_chooses(recorder: Recorder) -> None:
         assert seen.says(".reading")[0].startswith("<b> (query 5) takes 20 % from y (key 4)")
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_several_rows_are_marked_by_shift_and_read_as_one(recorder: Recorder, turned: bool) -> None:
+    on, back = ("ArrowRight", "ArrowLeft") if turned else ("ArrowDown", "ArrowUp")
+    shift = [["keydown", ".board", {"key": key, "shiftKey": True}] for key in (back, on, on)]
+    one = head(turned=turned, joins=True)
+    marked = recorder.draw("cells", one, acts=shift)
+    assert marked.says(".reading") == ["<b> … ox: Enter reads them as one, Escape lets go."] and not marked.told
+    (around,) = [record for record in marked.on("frame") if record["colour"] == colours.roles("light")["query"]]
+    box, (down, across) = around["box"], grid(marked)
+    start, size = (box[0], box[2]) if turned else (box[1], box[3])
+    inside = [at for at in (across if turned else down) if start < at < start + size]
+    assert len(inside) == 2, "the frame is around both rows"
+    enter = [["keydown", ".board", {"key": "Enter"}]]
+    told = [["choose", {"row": 1, "column": None, "to": 2}]]
+    assert recorder.draw("cells", one, acts=shift + enter).told == told
+    escape = [["keydown", ".board", {"key": "Escape"}]]
+    assert recorder.draw("cells", one, acts=shift + escape + enter).told == [["choose", {"row": 1, "column": 0}]]
+    x, y = (across[0], down[2]) if turned else (across[2], down[0])
+    click = {"clientX": x, "clientY": y, "shiftKey": True}
+    told = [["choose", {"row": 0, "column": None, "to": 1}]]
+    assert recorder.draw("cells", one, acts=[["click", ".board", click]]).told == told
+    plain = recorder.draw("cells", head(turned=turned), acts=[["click", ".board", click]])
+    assert "to" not in plain.told[0][1], "only where rows may be joined"
+
+
 def test_minus_infinity_is_masked_as_nan_is(recorder: Recorder) -> None:
     scores = np.array([[1.0, -np.inf], [np.nan, -1.0]])
     seen = recorder.draw("cells", pack_cells(scores, Side(["a", "b"]), Side(["c", "d"]), says="", alt="", square=True))

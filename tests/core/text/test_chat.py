@@ -11,6 +11,7 @@ import pytest
 from families import byte_tokenizer, save
 
 import attn_core as ac
+from attn_core.__main__ import main
 from attn_core.capture.again import trace_again
 from attn_core.capture.batches import traces_beside
 from attn_core.errors import EmptyText, HeadlightError
@@ -139,6 +140,16 @@ def test_lines_files_and_captions_say_who_said_what(model: ac.Model) -> None:
     assert chat.messages_of(turns, link["text"]) == TURNS
     assert "<|endoftext|>" not in view.sides[0].labels and "user" not in "".join(view.sides[0].labels)
     np.testing.assert_allclose(view.pattern.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_command_line_reads_a_sentence_as_a_chat(model: ac.Model, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(model.name, "chat_template.jinja").write_text(CHAT)
+    assert main(["one fox", "--model", model.name, "--as-chat", "--quiet"]) == 0
+    assert "user: one fox" in (said := capsys.readouterr().out) and "as a chat" in said
+    for wrong in (["--model", "minilm"], ["--model", model.name, "--as-typed"]):
+        with pytest.raises(SystemExit):
+            main(["one fox", "--as-chat", "--quiet", *wrong])
+        assert "--as-chat" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A pattern as it is shown: rows still sum to 1, nothing is hidden silently, positions stay those of the text."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -39,6 +40,32 @@ def test_words_by_hand() -> None:
     np.testing.assert_allclose(shown.pattern(EVEN)[0], [1 / 6, 1 / 6, 2 / 6, 1 / 6, 1 / 6])
     assert shown.places == [[0], [1], [2, 3], [4], [5]]
     assert (shown.row_of(3), shown.row_of(5), shown.row_of(None), shown.row_of(9)) == (2, 4, None, None)
+
+
+def test_a_span_by_hand() -> None:
+    """Summed over its keys, averaged over its queries."""
+    pattern = some_pattern()[0]
+    shown = arrange(PIECES, causal=False, spans=[(1, 3)])
+    assert shown.labels == ["[CLS]", "he roam ##ed", "far", "[SEP]"] and shown.spans == (1,)
+    assert shown.places == [[0], [1, 2, 3], [4], [5]]
+    found = shown.pattern(pattern)
+    np.testing.assert_allclose(found[0, 1], pattern[0, 1] + pattern[0, 2] + pattern[0, 3])
+    np.testing.assert_allclose(found[1, 2], (pattern[1, 4] + pattern[2, 4] + pattern[3, 4]) / 3)
+    np.testing.assert_allclose(found[1, 1], pattern[1:4, 1:4].sum() / 3)
+    np.testing.assert_allclose(found.sum(axis=-1), 1)
+    assert arrange(PIECES, causal=False, words=True, spans=[(1, 2)]).labels == ["[CLS]", "he roamed", "far", "[SEP]"]
+    with_sink = arrange(PIECES, causal=False, hide_sink=True, spans=[(4, 5)])
+    assert with_sink.places == [[1], [2], [3], [4]] and not any(with_sink.special)
+
+
+@pytest.mark.parametrize("spans", [[(4, 6)], [(3, 2)], [(-1, 2)], [(0, 2), (2, 3)], [(2, 3), (0, 5)]])
+def test_spans_that_a_sentence_does_not_have_are_refused(spans: list[tuple[int, int]]) -> None:
+    with pytest.raises(ValueError, match="span"):
+        arrange(PIECES, causal=False, spans=spans)
+    pair = replace(PIECES, second=3)
+    with pytest.raises(ValueError, match="from one segment of the pair into the other"):
+        arrange(pair, causal=False, spans=[(2, 3)])
+    assert arrange(pair, causal=False, spans=[(3, 4)]).second == 3
 
 
 def test_hidden_specials_by_hand() -> None:
