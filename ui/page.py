@@ -213,7 +213,7 @@ class Page:
         """Say beside the sentence how many tokens it has, and whether some were cut."""
         if self.counter is None:
             return
-        typing = _while_typing(CHARACTERS_PER_TOKEN * limit)
+        typing = _while_typing(CHARACTERS_PER_TOKEN * limit, "chat" if tokens.messages else "text")
         if tokens.is_cut:
             said = WORDS.text("page.cut", limit=tokens.cut_after, left_out=tokens.left_out)
             self.counter.html(f'<div class="hl-count cut" {typing} role="status">{said}</div>')
@@ -341,8 +341,11 @@ def _frame_of(tokens: Tokens) -> str:
     return "" if tokens.frame == "own" and not n else ", " + WORDS.text("page.frame", tokens.frame, n=n)
 
 
-def _while_typing(most: int) -> Markup:
-    """What the number of tokens gives way to while somebody types, as attributes for assets/app/whole_page.js."""
+def _while_typing(most: int, what: str) -> Markup:
+    """What the number of tokens gives way to while somebody types, as attributes for assets/app/whole_page.js.
+
+    A "text" that is too long is cut, and a "chat" is not read at all.
+    """
     within = WORDS.text("page.typing", size="{size}", most="{most}", keys="{keys}", line="{line}")
-    beyond = WORDS.text("page.typing_beyond", size="{size}", most="{most}", line="{line}")
+    beyond = WORDS.text("page.typing_beyond", what, size="{size}", most="{most}", line="{line}")
     return Markup('data-most="{}" data-within="{}" data-beyond="{}"').format(most, within, beyond)
