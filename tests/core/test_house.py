@@ -43,7 +43,7 @@ LIBRARY = (
 )
 APP = (
     ("glossary", "param", "sentences", "shared_params", "state_lookup", "widget_values", "words", "drawing", "server"),
-    ("link", "followed_word"),
+    ("link", "followed_word", "turns"),
     ("shell",),
     ("page",),
     ("stream",),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -97,7 +97,7 @@ def _beside(loaded: ModelHandle, text: Text, heads: Sequence[tuple[int, int]], r
     return plain
 
 
-def _changed_key(loaded: ModelHandle, plain: TraceHandle | Trace, changes: dict[str, Any]) -> Hashable:
+def _changed_key(loaded: ModelHandle, plain: TraceHandle | Trace, changes: Mapping[str, object]) -> Hashable:
     """By ids, and in a chat by who said them: the same ids may be typed without a template."""
     source = plain.tokens.as_ids if plain.kind != "encoder-decoder" else plain.stream("encoder").tokens.ids
     messages = () if plain.kind == "encoder-decoder" else plain.tokens.messages

@@ -13,14 +13,14 @@ from attn_core.models.catalogue import CATALOGUE, availability, entry_of
 from attn_core.models.entry import Example
 from attn_core.text.chat import ROLES
 from attn_core.text.smiles import is_reaction
-from ui import words
+from ui import turns, words
 from ui.drawing import controls
 from ui.followed_word import start_afresh
 from ui.link import forget
 from ui.param import Param
 from ui.server import loading
 from ui.shared_params import FRAME
-from ui.shell import known_words, own_sentence, turns
+from ui.shell import known_words, own_sentence
 
 WORDS = words.beside(__file__)
 _ADDED = "second_added"  # in the session: that a place for a second sentence was asked for

@@ -54,7 +54,7 @@ def explain_doubled(tokens: Tokens) -> None:
 
 def explain_no_chat(title: str) -> None:
     """A line where a chat was asked for, and the model has no template for one."""
-    widgets.note(WORDS.text("turns.none", title=title))
+    widgets.note(WORDS.text("chat.none", title=title))
 
 
 def explain_marks(model_name: str, labels: Sequence[str]) -> None:
