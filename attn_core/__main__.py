@@ -215,8 +215,10 @@ def _sentences(given: str | None) -> list[Sentence]:
 def _load(name: str, say: Any) -> Any:
     os.environ.setdefault("TQDM_DISABLE", "1")  # the library's own bars would stand between our lines
     from attn_core.models.loading import load
+    from attn_core.models.startup import lean_imports
     from attn_core.text.numbers import whole_percent
 
+    lean_imports.leave_out()
     say(f"Loading {name} …")
 
     def progress(message: str, fraction: float | None = None) -> None:

@@ -135,7 +135,7 @@ def _frozen(hf_model: Any) -> Iterator[None]:
 
 def _not_compiled() -> AbstractContextManager[Any]:
     """Inside, what was compiled runs as it was written: compiled code reports to no hook."""
-    if "torch._dynamo" not in sys.modules:  # nothing was compiled in this process, and importing it takes a second
+    if "torch._dynamo.eval_frame" not in sys.modules:  # nothing was compiled here, and to import it takes a second
         return nullcontext()
     stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
     return stance

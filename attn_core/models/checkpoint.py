@@ -124,17 +124,19 @@ def _weights(folder: Path, called: str, config: Any, dtype: str) -> Any:
     from transformers import AutoModel
 
     from attn_core.capture.running import use_ours_always
+    from attn_core.models.startup.unwritten import Unwritten
     from attn_core.precision import number_type
 
     def read(auto_class: Any) -> tuple[Any, dict[str, Any]]:
-        found: tuple[Any, dict[str, Any]] = auto_class.from_pretrained(
-            folder,
-            config=config,
-            dtype=number_type(dtype),
-            use_safetensors=True,
-            output_loading_info=True,
-            **_LOCAL,
-        )
+        with Unwritten():
+            found: tuple[Any, dict[str, Any]] = auto_class.from_pretrained(
+                folder,
+                config=config,
+                dtype=number_type(dtype),
+                use_safetensors=True,
+                output_loading_info=True,
+                **_LOCAL,
+            )
         return found
 
     try:

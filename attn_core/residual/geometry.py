@@ -90,21 +90,22 @@ class Projection:
 
 
 def fit_projection(points: Array, n_axes: int, fitted_on: str) -> Projection:
-    """Principal components of `points` [point, d_model], by scikit-learn; `explained` falls from axis to axis.
+    """Principal components of `points` [point, d_model]; `explained` falls from axis to axis.
 
-    With fewer points than axes, or points that all coincide, the axes that do not exist are zero and explain nothing.
-    The sign of an axis is arbitrary; the library makes its largest component positive, so that it does not flip.
+    The right singular vectors of the centred points (Jolliffe, Principal Component Analysis, 2002, section 3.5); the
+    squares of the singular values are in proportion to the variances. With fewer points than axes, or points that all
+    coincide, the axes that do not exist are zero and explain nothing. The sign of an axis is arbitrary: its largest
+    component is made positive, so that it does not flip.
     """
-    from sklearn.decomposition import PCA
-
     points = np.asarray(points, dtype=np.float64)
     possible = min(n_axes, *points.shape)
     axes, explained = np.zeros((n_axes, points.shape[1])), np.zeros(n_axes)
     centre = points.mean(axis=0)
     if norm(points - centre).max() > 0:
-        pca = PCA(n_components=possible, svd_solver="full").fit(points)
-        axes[:possible] = pca.components_
-        explained[:possible] = np.clip(pca.explained_variance_ratio_, 0, 1)
+        _, lengths, found = np.linalg.svd(points - centre, full_matrices=False)  # [axis], [axis, d_model]
+        largest = np.take_along_axis(found, np.abs(found).argmax(axis=1)[:, None], axis=1)  # [axis, 1]
+        axes[:possible] = (found * np.sign(largest))[:possible]
+        explained[:possible] = (lengths**2 / (lengths**2).sum())[:possible]
     return Projection(centre, axes, explained, fitted_on)
 
 

@@ -78,6 +78,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _write(asked: argparse.Namespace, say: Say) -> None:
     from attn_core.models.loading import load
+    from attn_core.models.startup import lean_imports
     from attn_core.study.merging import merge
     from attn_core.study.run import run_study
     from attn_core.study.texts import sentences
@@ -86,6 +87,7 @@ def _write(asked: argparse.Namespace, say: Say) -> None:
     if asked.merge:
         result = merge(asked.merge)
     else:
+        lean_imports.leave_out()
         columns = Columns(asked.column, asked.target_column, asked.group_column, asked.labels_column)
         result = run_study(
             load(asked.model, device=asked.device, dtype=asked.dtype),

@@ -87,6 +87,9 @@ def open_model(name: str) -> Job:
 
 def _load(state: SharedState, job: Job) -> None:
     try:
+        from attn_core.models.startup import lean_imports
+
+        lean_imports.leave_out()
         from attn_core.models.loading import load
 
         loaded = load(job.name, progress=job.report, limit=settings().tokens)
