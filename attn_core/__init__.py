@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from attn_core.capture.opened import open_trace
     from attn_core.capture.run import trace
     from attn_core.capture.wrapping import unwrap, wrap
+    from attn_core.circuits.fine_tuning.changed_heads import changed_heads
     from attn_core.circuits.head_card import head_card
     from attn_core.circuits.patching.activation import patching
     from attn_core.circuits.patching.path import path_patching
     from attn_core.heads.collection import collect
-    from attn_core.heads.fine_tuning.changed_heads import changed_heads
     from attn_core.heads.kinds import classify_heads
     from attn_core.models.loading import load
     from attn_core.parameters.count import count_parameters
@@ -49,7 +49,7 @@ _MODULES = {  # public name → the module that defines it, imported when the na
     "Parity": "traces.parity",
     "Trace": "traces.trace",
     "at": "places",
-    "changed_heads": "heads.fine_tuning.changed_heads",
+    "changed_heads": "circuits.fine_tuning.changed_heads",
     "classify_heads": "heads.kinds",
     "collect": "heads.collection",
     "count_parameters": "parameters.count",

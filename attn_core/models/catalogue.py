@@ -18,6 +18,7 @@ from attn_core.models import hub
 from attn_core.models.cards import card_of, shipped_folder
 from attn_core.models.entry import Entry, Example, Origin, Wheel, shape_of
 from attn_core.models.formats import gguf
+from attn_core.models.formats.adapter_folder import base_of, is_adapter
 from attn_core.models.formats.gguf_header import read_header
 from attn_core.models.other_formats import gguf_file
 from attn_core.models.packages import fetched_folder
@@ -26,6 +27,7 @@ from attn_core.models.verification import read_config
 from attn_core.settings import assets_folder, is_public, offered, settings
 
 PINS = "pins.json"
+SHAPE = ("family", "architecture", "n_layers", "n_heads", "n_decoder_layers", "n_decoder_heads", "limit")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -110,12 +112,28 @@ def entry_of(name: str) -> Entry:
     if file is not None:
         header = read_header(file)
         shape, weights = shape_of(header.sizes(), str(path.resolve())), gguf.in_words(header)
+    elif origin.kind == "folder" and is_adapter(path):
+        base = entry_of(base_origin(path, str(path)).name)
+        shape = {name: getattr(base, name) for name in SHAPE}
     elif origin.kind == "folder":
         shape = _shape_in(path, str(path))
     else:
         shape = _shape_in(hub.configuration(name).parent, name)
     why, licence = "A model of your own choice.", "see the model's own card"
     return Entry(**vars(origin), why=why, licence=licence, weights=weights, **shape)
+
+
+def base_origin(folder: Path, called: str) -> Origin:
+    """Where the model is from that an adapter's folder changes; one of the catalogue under the hub's name for it, too.
+
+    Raises as `origin_of`, and DamagedModel or UnsupportedFamily for an adapter that cannot be put on.
+    """
+    base = base_of(folder, called)
+    known = next((entry for entry in CATALOGUE.values() if base == entry.source), None)
+    found = known or origin_of(base)
+    if found.kind == "folder" and is_adapter(Path(found.source).expanduser()):
+        raise DamagedModel(f"{called} is an adapter of {base}, which is an adapter itself: merge that one first.")
+    return found
 
 
 def _shape_in(folder: Path, called: str) -> dict[str, Any]:

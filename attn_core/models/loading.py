@@ -3,6 +3,7 @@
     model = load("minilm")
     model = load("smollm2")              # 93 MB, fetched once
     model = load("./my-fine-tuned-bert")
+    model = load("./my-lora")            # an adapter's folder: the model that it names, with it on
     model = load("model.gguf")
     model = load("smollm2", device="cuda", dtype="bfloat16")
 
@@ -18,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from attn_core.models.catalogue import CATALOGUE, origin_of
+from attn_core.models.catalogue import CATALOGUE, base_origin, origin_of
 from attn_core.models.checkpoint import read_checkpoint
 from attn_core.models.conversion import discarded_if_damaged
 from attn_core.models.entry import Origin
+from attn_core.models.formats.adapter_folder import is_adapter, put_on
 from attn_core.models.hub import Progress
 from attn_core.models.sources import locate
 from attn_core.models.verification import verify
@@ -45,6 +47,8 @@ def load(
     dtype: str | torch.dtype = "float32",
 ) -> Model:
     """Load a model: a name of the catalogue, a folder, a GGUF file or, where allowed, a hub id such as "owner/name".
+
+    A folder may hold an adapter of the peft library alone: the model that it names is loaded, and the adapter put on.
 
     At most `limit` tokens of a sentence are read, by default as many as the model was made for.
     `progress(message, fraction)` is told what happens; the fraction is None where nobody knows it. Weights come from
@@ -82,12 +86,18 @@ def _open(origin: Origin, progress: Progress, device: str, dtype: str) -> Model:
     """Locate, verify, read, and find where attention happens."""
     from attn_core.capture.wrapping import wrap
 
-    folder, called, hashes, kept_as = locate(origin, progress)
+    adapter = Path(origin.source).expanduser()
+    is_adapted = origin.kind == "folder" and is_adapter(adapter)
+    base = base_origin(adapter, str(adapter)) if is_adapted else origin
+    folder, called, hashes, kept_as = locate(base, progress)
     progress("checking the files")
     with discarded_if_damaged(folder):
         verify(folder, hashes, called)
     hf_model, tokenizer = read_checkpoint(folder, called, progress, dtype)
     hf_model = hf_model.to(device)
+    if is_adapted:
+        progress("putting the adapter on")
+        hf_model = put_on(hf_model, adapter, str(adapter))
     progress("finding where attention happens")
     made = wrap(hf_model, tokenizer, name=origin.name)
     return replace(made, kept_as=kept_as, side_by_side=origin.name in CATALOGUE)  # others were not looked through

@@ -436,7 +436,7 @@ def test_what_the_library_imports_is_declared():
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]  # asked for where they are missing
-    declared = sum((extras[name] for name in ("tables", "pictures", "datasets")), project["dependencies"])
+    declared = sum((extras[name] for name in ("adapters", "datasets", "pictures", "tables")), project["dependencies"])
     names = {line.split(">")[0].split("=")[0].strip() for line in declared}
     found = {name.split(".")[0] for file in FILES if file.is_relative_to(ROOT / "attn_core") for name in imports(file)}
     found -= {*sys.stdlib_module_names, "attn_core"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
-from attn_core.heads.fine_tuning.changed_heads import HeadChanges, head_changes, same_shape
+from attn_core.circuits.fine_tuning.changed_heads import HeadChanges, head_changes, same_shape
 from ui import words
 from ui.compare_heads.all_heads import show_head
 from ui.compare_heads.panels import Panel, PanelSet

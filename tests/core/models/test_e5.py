@@ -13,7 +13,7 @@ import pytest
 import torch
 import transformers
 from gguf import GGMLQuantizationType
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from sentencepiece import SentencePieceNormalizer
 
 import attn_core as ac
@@ -80,6 +80,34 @@ def test_it_is_read_as_an_independent_dequantiser_reads_it(tmp_path):
         seen = judge(torch.tensor([tokens.ids]), output_attentions=True)
     trace = ac.trace(model, tokens.ids)
     assert np.abs(trace.patterns(1) - seen.attentions[1][0].numpy()).max() < 1e-6
+
+
+def test_its_heads_beside_those_of_its_float_weights(tmp_path):
+    """‖ΔW‖ ÷ ‖W‖ is how far the quantiser moved them, by its own numbers."""
+    kept = write(tmp_path / "e5.bin", bert())
+    (into := tmp_path / "into").mkdir()
+    (floats := tmp_path / "floats").mkdir()
+    e5s1.convert(tmp_path / "e5.bin", into, "mine", lambda *_: None)
+    for file in into.iterdir():
+        (floats / file.name).write_bytes(file.read_bytes())
+    exact = {name: tensor for name, tensor in bert().state_dict().items() if name in kept}
+    save_file(exact, floats / "model.safetensors", {"format": "pt"})
+    found = ac.changed_heads(floats, into, ["ab cd", "efg"]).set_index(["layer", "head"])
+    names = {
+        "query": "attention.self.query",
+        "key": "attention.self.key",
+        "value": "attention.self.value",
+        "output": "attention.output.dense",
+    }
+    for (layer, head), row in found.iterrows():
+        for column, name in names.items():
+            name, own = f"encoder.layer.{layer}.{name}.weight", slice(16 * head, 16 * head + 16)
+            before, after = (np.asarray(w[name], float) for w in (exact, kept))
+            if column == "output":
+                before, after = before.T, after.T
+            moved = np.linalg.norm(after[own] - before[own]) / np.linalg.norm(before[own])
+            assert row[column] == pytest.approx(moved, rel=1e-5) and 0.01 < moved < 0.2
+    assert (found.pattern > 0).all() and (found.pattern < 0.1).all()
 
 
 def test_a_file_that_is_cut_or_lies_is_refused(tmp_path):

@@ -6,9 +6,11 @@ import copy
 from pathlib import Path
 
 import numpy as np
+import peft
 import pytest
 import streamlit as st
 import torch
+import transformers
 from families import FAMILIES, TEXT, word_tokenizer
 from page_driver import html, open_page, table
 
@@ -74,3 +76,15 @@ def test_what_has_no_counterpart_is_not_ranked(folders: tuple[Path, Path], asked
     }
     page = open_page("compare_heads", model=base, text=TEXT, panels=2, **others[asked])
     assert not any("W_Q" in frame.value for frame in page.dataframe) and "What changed between" not in html(page)
+
+
+def test_an_adapter_by_its_folder_beside_its_base(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    base = folders[0]
+    model = transformers.AutoModel.from_pretrained(base)
+    owners = peft.get_peft_model(model, peft.LoraConfig(r=2, target_modules=["query"], init_lora_weights=False))
+    owners.peft_config["default"].base_model_name_or_path = str(base)
+    owners.save_pretrained(tmp_path)
+    page = open_page("compare_heads", model=base, model_b=tmp_path, text=TEXT, text_b=TEXT, panels=2)
+    shown = table(page, "W_Q")
+    assert (shown["W_Q"] > 0.01).all() and (shown[["W_K", "W_V", "W_O"]] == 0).all(axis=None)
+    np.testing.assert_allclose(shown["pattern"], ac.changed_heads(base, tmp_path, [TEXT]).pattern, atol=1e-5)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attn_core.circuits.projections import query_and_key_projections
 from attn_core.errors import HeadlightError
 from attn_core.heads.sink import Floats
 
@@ -31,9 +32,19 @@ def _matrices(stream: StreamTrace, layer: int, head: int) -> list[Floats | None]
     """W_Q, W_K, W_V and W_O of a head in float64; None for what could not be found."""
     try:
         found = stream.projections(layer, head)
-    except HeadlightError:  # a norm follows W_Q and W_K, so that they are not found
-        return [None, None, _value_matrix(stream, layer, head), stream.w_o(layer, head).astype(float)]
+    except HeadlightError:  # a norm follows W_Q and W_K
+        normed = _normed_matrices(stream, layer, head)
+        return [*normed, _value_matrix(stream, layer, head), stream.w_o(layer, head).astype(float)]
     return [w.double().numpy() for w in (found.w_q, found.w_k, found.w_v, found.w_o)]
+
+
+def _normed_matrices(stream: StreamTrace, layer: int, head: int) -> list[Floats | None]:
+    """W_Q and W_K before their norms; they have a length like any matrix, though q·k is not their product any more."""
+    try:
+        both, _ = query_and_key_projections(stream, layer, head)
+    except HeadlightError:
+        return [None, None]
+    return [own.weight[:, own.columns] for own in both]
 
 
 def _value_matrix(stream: StreamTrace, layer: int, head: int) -> Floats | None:

@@ -12,7 +12,7 @@ from families import FAMILIES, TEXT, word_tokenizer
 from scipy.spatial.distance import jensenshannon
 
 import attn_core as ac
-from attn_core.heads.fine_tuning.weights import MATRICES
+from attn_core.circuits.fine_tuning.weights import MATRICES
 
 TEXTS = [TEXT, "the old fox ran over the hill"]
 TOKENIZER = word_tokenizer()
@@ -80,10 +80,24 @@ def test_an_adapter_beside_its_base_and_beside_what_it_was_merged_into():
     assert (same[list(MATRICES)] < 1e-5).all(axis=None) and (same.pattern < 1e-3).all()
 
 
-def test_matrices_behind_a_norm_are_not_known():
-    model = ac.wrap(FAMILIES["qwen3"].build(), TOKENIZER)
-    found = ac.changed_heads(model, model, [TEXT])
-    assert found[["query", "key"]].isna().all(axis=None) and (found[["value", "output"]] == 0).all(axis=None)
+@pytest.mark.parametrize("family", ["qwen3", "olmo2"])
+def test_matrices_before_a_norm_are_compared_as_matrices(family):
+    """The norm is one a head in Qwen 3 and one over all heads in OLMo 2; here head 1.2 asks with other weights."""
+    base = FAMILIES[family].build()
+    tuned = copy.deepcopy(base)
+    with torch.no_grad():
+        rows = tuned.model.layers[1].self_attn.q_proj.weight[16:24]
+        rows += (noise := torch.randn(rows.shape, generator=torch.Generator().manual_seed(0)))
+        tuned.model.layers[0].self_attn.k_proj.weight *= 1.5
+    found = ac.changed_heads(*(ac.wrap(model, TOKENIZER) for model in (base, tuned)), [TEXT]).set_index(
+        ["layer", "head"]
+    )
+    own = base.model.layers[1].self_attn.q_proj.weight[16:24]
+    judge = float(noise.double().norm() / own.detach().double().norm())
+    assert found["query"][1, 2] == pytest.approx(judge, rel=1e-6)
+    assert (found["query"].drop(index=(1, 2)) == 0).all()
+    np.testing.assert_allclose(found["key"].loc[0], 0.5, atol=1e-6)
+    assert (found["key"].loc[1] == 0).all() and (found[["value", "output"]] == 0).all(axis=None)
 
 
 def test_models_of_other_shapes_or_tokens_are_refused():

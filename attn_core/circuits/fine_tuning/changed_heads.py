@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from attn_core.circuits.fine_tuning.weights import MATRICES, weight_changes
 from attn_core.errors import HeadlightError
 from attn_core.heads.compare import change
-from attn_core.heads.fine_tuning.weights import MATRICES, weight_changes
 from attn_core.heads.sink import Floats
 
 if TYPE_CHECKING:
@@ -32,8 +32,9 @@ class HeadChanges(NamedTuple):
 
     `patterns` [layer, head]: the mean Jensen–Shannon distance of their rows, over the queries of each sentence and then
     over sentences; 0 equal, 1 nothing in common. `weights` [layer, head, 4]: ‖ΔW‖ ÷ ‖W‖ of W_Q, W_K, W_V and W_O, the
-    head's own columns (of W_O: rows), by Frobenius norms, W being the first model's. NaN where a matrix could not be
-    found, or where the first model's is zero.
+    head's own columns (of W_O: rows), by Frobenius norms, W being the first model's. Where a norm follows W_Q and W_K
+    they are the matrices before it: a change that the norm takes out again, such as of their scale, counts. NaN where a
+    matrix could not be found, or where the first model's is zero.
     """
 
     patterns: Floats
