@@ -6,7 +6,7 @@ its square; `Mask.may_look` draws the square when somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -48,7 +48,8 @@ class Mask:
 
     `cells` is only set where a model's mask follows no such rule; it then holds the square itself. `beside` counts the
     last keys that stand for no word (virtual tokens, a learned sink): the rule is of the words before them, and every
-    query may see those of them that are real.
+    query may see those of them that are real. `asks` is set where some queries are filler, which look nowhere: bool
+    [query], True where a query is a real token.
 
     >>> Mask(ahead=0).may_look(2, 2).tolist()
     [[True, False], [True, True]]
@@ -59,11 +60,12 @@ class Mask:
     real: Tensor | None = None
     cells: Tensor | None = None
     beside: int = 0
+    asks: Tensor | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether every query may see every key."""
-        return self.back is None and self.ahead is None and self.real is None and self.cells is None
+        return self.back is None and all(x is None for x in (self.ahead, self.real, self.cells, self.asks))
 
     @property
     def is_causal(self) -> bool:
@@ -91,6 +93,8 @@ class Mask:
             may_look = torch.cat([may_look, may_look.new_ones(len(may_look), self.beside)], dim=1)
         if self.real is not None:
             may_look &= padding(self.real[:n_key], len(may_look))
+        if self.asks is not None:
+            may_look &= self.asks[rows, None]
         return may_look
 
     def everyone_sees(self, n_query: int, n_key: int) -> bool:
@@ -99,19 +103,20 @@ class Mask:
         >>> Mask(back=-1).everyone_sees(2, 2), Mask(ahead=0).everyone_sees(2, 2)
         (False, True)
         """
-        if self.is_open:
-            return True
+        return self.is_open or bool(self._sees(n_query, n_key).all())
+
+    def _sees(self, n_query: int, n_key: int) -> Tensor:
+        """Which queries have a key that they may look at, bool [query]; of a rule without drawing its square."""
         if self.cells is not None:
-            return bool(self.cells.any(dim=-1).all())
+            return self.cells.any(dim=-1)
         real = torch.ones(n_key, dtype=torch.bool) if self.real is None else self.real
         n_words = n_key - self.beside
-        if bool(real[n_words:].any()):
-            return True
         query = torch.arange(n_query)
         first = torch.zeros_like(query) if self.back is None else (query - self.back).clamp(0, n_words)
         end = torch.full_like(query, n_words) if self.ahead is None else (query + self.ahead + 1).clamp(0, n_words)
         before = torch.cat([torch.zeros(1, dtype=torch.long), real.cumsum(dim=0)])  # real keys before each: [key + 1]
-        return bool((before[end] > before[first]).all())
+        sees = (before[end] > before[first]) | real[n_words:].any()
+        return sees if self.asks is None else sees & self.asks
 
     def blind(self, n_query: int, n_key: int) -> Tensor | None:
         """Which queries may look at no key, bool [query]; None where each has one. Filler alone has none.
@@ -119,7 +124,7 @@ class Mask:
         >>> Mask(ahead=0, real=torch.tensor([False, True])).blind(2, 2).tolist()
         [True, False]
         """
-        return None if self.everyone_sees(n_query, n_key) else ~self.may_look(n_query, n_key).any(dim=-1)
+        return None if self.everyone_sees(n_query, n_key) else ~self._sees(n_query, n_key)
 
     def with_keys(self, n: int, n_key: int, seen: bool = True) -> Mask:
         """The same with `n` keys more after its `n_key`, which stand for no word and which every query sees, or none.
@@ -135,26 +140,37 @@ class Mask:
         return replace(self, real=wider(real), cells=wider(self.cells), beside=self.beside + n)
 
     @classmethod
-    def of(cls, square: Tensor) -> Mask:
+    def of(cls, square: Tensor, filler: Tensor | None = None) -> Mask:
         """Find the rule behind a square [query, key] of flags, or of what is added to scores, see `flags`.
 
-        Where there is none, its flags are kept.
+        Queries that are `filler`, bool [query], look nowhere, whatever the square says. Where there is no rule, its
+        flags are kept.
+
+        >>> right = padding(torch.tensor([True, True, False]), n_query=3) & causal(3, 3)
+        >>> Mask.of(right, filler=torch.tensor([False, False, True])).may_look(3, 3)[2].tolist()
+        [False, False, False]
         """
         n_query, n_key = square.shape
         real = torch.zeros(n_key, dtype=torch.bool)
+
+        def seen(rows: slice) -> Tensor:
+            found = flags(square[rows])
+            return found if filler is None else found & ~filler[rows, None]
+
         for rows in row_slices(n_query, n_key):
-            real |= flags(square[rows]).any(dim=0)
+            real |= seen(rows).any(dim=0)
         if not bool(real.any()):
-            return cls(cells=flags(square))
-        ahead, back = _reach(square)
+            return cls(cells=torch.zeros(n_query, n_key, dtype=torch.bool))
+        ahead, back = _reach(seen, n_query, n_key)
         rule = cls(
             back=None if back >= n_query - 1 else back,
             ahead=None if ahead >= n_key - 1 else ahead,
             real=None if bool(real.all()) else real,
         )
-        pieces = row_slices(n_query, n_key)
-        same = all(torch.equal(rule.rows(rows, n_key), flags(square[rows])) for rows in pieces)
-        return rule if same else cls(cells=flags(square).clone())
+        for found in [rule] if filler is None else [rule, replace(rule, asks=~filler)]:
+            if all(torch.equal(found.rows(rows, n_key), seen(rows)) for rows in row_slices(n_query, n_key)):
+                return found
+        return cls(cells=torch.cat([seen(rows) for rows in row_slices(n_query, n_key)]))
 
 
 def flags(square: Tensor) -> Tensor:
@@ -176,18 +192,18 @@ def row_slices(n_query: int, n_key: int) -> Iterator[slice]:
     return (slice(start, min(start + step, n_query)) for start in range(0, n_query, step))
 
 
-def _reach(square: Tensor) -> tuple[int, int]:
-    """How far ahead and how far back queries look at most, from a square [query, key] with something to see."""
-    ahead, back = -square.shape[0], -square.shape[1]
-    for rows in row_slices(*square.shape):
-        may_look = flags(square[rows])
+def _reach(seen: Callable[[slice], Tensor], n_query: int, n_key: int) -> tuple[int, int]:
+    """How far ahead and how far back queries look at most; `seen(rows)` is bool [row, key], with something to see."""
+    ahead, back = -n_query, -n_key
+    for rows in row_slices(n_query, n_key):
+        may_look = seen(rows)
         some = may_look.any(dim=-1)
         if not bool(some.any()):
             continue
         query = torch.arange(rows.start, rows.stop)[some]
         numbers = may_look[some].to(torch.uint8)
         first, from_end = numbers.argmax(dim=-1), numbers.flip(-1).argmax(dim=-1)  # argmax is the first of equals
-        ahead = max(ahead, int((square.shape[1] - 1 - from_end - query).max()))
+        ahead = max(ahead, int((n_key - 1 - from_end - query).max()))
         back = max(back, int((query - first).max()))
     return ahead, back
 
@@ -209,7 +225,9 @@ class RelativeBias:
             return None
         n_query = cells.shape[1]
         rule = cls(torch.cat([cells[:, :, 0].flip(-1), cells[:, 0, 1:]], dim=-1).contiguous())
-        same = torch.equal(rule.cells(None, n_query, cells.shape[2]), cells)
+        n_key = cells.shape[2]
+        pieces = row_slices(n_query, n_key * len(cells))
+        same = all(torch.equal(rule.rows(rows, n_query, n_key).values, cells[:, rows]) for rows in pieces)
         return rule if same else cls(cells.clone())
 
     def cells(self, head: int | None, n_query: int, n_key: int) -> Tensor:

@@ -6,6 +6,7 @@ in: q and k already rotated, v, the mask, the scale.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -149,7 +150,7 @@ def read_mask(
     seen_beside = torch.ones(n_query, beside, dtype=torch.bool)
     if mask is None:
         rule = Mask(ahead=0) if causal else Mask()
-        rule = rule if filler is None else Mask.of(rule.may_look(n_query, n_words) & ~filler[:, None])
+        rule = rule if filler is None else replace(rule, asks=~filler)
     else:
         square = mask[0].cpu()
         if not all(torch.equal(*_of_heads(square, rows)) for rows in row_slices(*square.shape[1:])):
@@ -157,11 +158,13 @@ def read_mask(
         told = square[0].expand(n_query, square.shape[-1])
         seen, virtual = told[:, :n_words], flags(told[:, n_words:])
         seen_beside[:, : virtual.shape[1]] = virtual
-        rule = Mask.of(seen if filler is None else flags(seen) & ~filler[:, None])
+        rule = Mask.of(seen, filler)
         if square.dtype != torch.bool and _adds(square):
             bias = square.masked_fill(~flags(square), 0)[None] + (0 if bias is None else bias.cpu())
-    if beside and filler is None and bool(seen_beside.all()):
+    everybody = seen_beside if filler is None else seen_beside[~filler]  # whoever asks
+    if beside and bool(everybody.all()) and (filler is None or rule.cells is None):
         rule = rule.with_keys(beside, n_words)
+        rule = rule if filler is None else replace(rule, asks=~filler)
     elif beside:
         seen_beside = seen_beside if filler is None else seen_beside & ~filler[:, None]
         rule = Mask(cells=torch.cat([rule.may_look(n_query, n_words), seen_beside], dim=1), beside=beside)

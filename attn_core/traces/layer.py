@@ -173,8 +173,8 @@ class Layer:
 
     def tensors(self) -> list[Tensor]:
         """Everything that it keeps in memory."""
-        call = self.call
-        kept = [call.query, call.key, call.value, call.weighted_values, call.mask.cells, call.mask.real]
+        call, mask = self.call, self.call.mask
+        kept = [call.query, call.key, call.value, call.weighted_values, mask.cells, mask.real, mask.asks]
         kept += [call.sink, call.bias.values if call.bias else None, *self.taps.values(), *self.computed.values()]
         kept += [*(each for put in call.replaced.values() for each in put), *call.forced.values(), *(self.sample or ())]
         return [t for t in [*kept, *call.computed.values()] if t is not None]

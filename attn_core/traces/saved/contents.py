@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -12,9 +13,10 @@ from attn_core.errors import HeadlightError
 from attn_core.traces.changes import Changes
 from attn_core.traces.source import KeptOutputs, Source
 
-FORMAT = 2
+FORMAT = 3
 MOST_BYTES = 4 << 30  # of a file
 NAME = "headlight"  # of our part of the header
+CHECKSUM = "sha256"  # of that part and all tensors, beside it; files of formats 1 and 2 have none
 
 
 class About(NamedTuple):
@@ -50,8 +52,17 @@ class Opened(NamedTuple):
 
 def weights_hash(model: nn.Module) -> str:
     """SHA-256 over the names, shapes and bytes of a model's parameters, as 64 hexadecimal digits."""
-    found = hashlib.sha256()
-    for name, parameter in sorted(model.named_parameters()):
-        found.update(f"{name} {list(parameter.shape)} {parameter.dtype}\n".encode())
-        found.update(parameter.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return _hash(model.named_parameters())
+
+
+def checksum(said: str, by_name: Mapping[str, Tensor]) -> str:
+    """SHA-256 over what a file says and its tensors: what a flipped bit changes."""
+    return _hash(by_name.items(), said)
+
+
+def _hash(named: Iterable[tuple[str, Tensor]], said: str = "") -> str:
+    found = hashlib.sha256(said.encode())
+    for name, tensor in sorted(named, key=lambda one: one[0]):
+        found.update(f"{name} {list(tensor.shape)} {tensor.dtype}\n".encode())
+        found.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
     return found.hexdigest()

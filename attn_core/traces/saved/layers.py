@@ -103,13 +103,19 @@ def _by_head(said: Any, n_heads: int, shape: tuple[int, int], tensors: NamedTens
 def _mask(said: Any, n_query: int, n_key: int, tensors: NamedTensors) -> Mask:
     back, ahead, real, cells, *more = said
     beside = whole(more[0]) if more else 0
+    asks = more[1] if len(more) > 1 else None  # of format 3
     if beside >= n_key or (beside and n_key - beside != n_query):
         raise ValueError("no keys beside words")
     if not all(n is None or (type(n) is int and -MOST < n < MOST) for n in (back, ahead)):
         raise ValueError("no reach of a mask")
     kind = torch.bool
     mask = Mask(
-        back, ahead, tensors.maybe(real, n_key, kind=kind), tensors.maybe(cells, n_query, n_key, kind=kind), beside
+        back,
+        ahead,
+        tensors.maybe(real, n_key, kind=kind),
+        tensors.maybe(cells, n_query, n_key, kind=kind),
+        beside,
+        tensors.maybe(asks, n_query, kind=kind),
     )
     blind = mask.blind(n_query, n_key)
     if blind is not None and bool(blind.all()):

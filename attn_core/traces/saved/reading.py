@@ -3,7 +3,8 @@
 `Trace.save` writes it, `attn_core.open_trace` reads it. Nothing in it is run when it is read (there is no pickle), its
 header and its size are bounded before anything is parsed, and every value is checked for its type and shape.
 
-    header["headlight"] = {"format": 2, "versions": …, "model": …, "changes": …, "streams": […], "outputs": …}
+    header["headlight"] = {"format": 3, "versions": …, "model": …, "changes": …, "streams": […], "outputs": …}
+    header["sha256"] = the checksum of that and of every tensor, so that no damage is taken for numbers
 
 A tensor is kept once, whoever points to it, and everything that points to one does so by its name.
 Source of the container: the safetensors format, https://github.com/huggingface/safetensors.
@@ -24,7 +25,7 @@ from attn_core.text.decoding import Name
 from attn_core.text.tokens import FRAMES, Tokens
 from attn_core.text.whole_words import units
 from attn_core.traces.saved.changes_json import changes_from_json
-from attn_core.traces.saved.contents import FORMAT, MOST_BYTES, NAME, About, Opened
+from attn_core.traces.saved.contents import CHECKSUM, FORMAT, MOST_BYTES, NAME, About, Opened, checksum
 from attn_core.traces.saved.layers import layer_from_json
 from attn_core.traces.saved.tensors import NamedTensors
 from attn_core.traces.saved.wiring_json import text, whole
@@ -37,29 +38,33 @@ _FOREIGN = "This is no saved trace: choose a file that trace.save has written."
 
 def from_bytes(data: bytes) -> Opened:
     """What a file holds. Raises HeadlightError, in one sentence, where it is foreign, cut, damaged or too large."""
-    content = _content(data)
+    header, content = _content(data)
     try:
-        return _opened(content, load(data))
+        by_name = load(data)
+        if content["format"] > 2 and header[CHECKSUM] != checksum(header[NAME], by_name):
+            raise ValueError("other bytes than those that were written")
+        return _opened(content, by_name)
     except (SafetensorError, KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RuntimeError):
         raise HeadlightError("This saved trace is damaged: what it holds does not fit together.") from None
 
 
-def _content(data: bytes) -> Any:
-    """The JSON of ours in the header, whose size is bounded before it is parsed."""
+def _content(data: bytes) -> tuple[Any, Any]:
+    """(what the header says beside tensors, the JSON of ours in it), whose size is bounded before it is parsed."""
     size = int.from_bytes(data[:8], "little")
     if len(data) > MOST_BYTES or (size > MOST_HEADER and data[8:9] == b"{"):
         raise HeadlightError("This saved trace is larger than any that is opened.")
     if len(data) < 10 or size > len(data) - 8 or data[8:9] != b"{":
         raise HeadlightError(_FOREIGN)
     try:
-        content = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][NAME])
+        header = json.loads(data[8 : 8 + size])["__metadata__"]
+        content = json.loads(header[NAME])
         known = content["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise HeadlightError(_FOREIGN) from None
     if known not in range(1, FORMAT + 1):
         said = f"This trace was saved in format {str(known)[:20]}; this version reads formats 1 to {FORMAT}."
         raise HeadlightError(said)
-    return content
+    return header, content
 
 
 def _opened(content: Any, by_name: Mapping[str, Tensor]) -> Opened:

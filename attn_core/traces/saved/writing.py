@@ -16,7 +16,7 @@ from attn_core.settings import VERSION
 from attn_core.traces.changes import Changes, Patch
 from attn_core.traces.layer import Layer
 from attn_core.traces.saved.changes_json import changes_to_json
-from attn_core.traces.saved.contents import FORMAT, NAME, About
+from attn_core.traces.saved.contents import CHECKSUM, FORMAT, NAME, About, checksum
 from attn_core.traces.saved.tensors import Tensors
 from attn_core.traces.saved.wiring_json import site_to_json
 from attn_core.traces.stream import StreamTrace
@@ -42,7 +42,8 @@ def to_bytes(
         "streams": [_stream_to_json(stream, tensors, module) for stream in streams],
         "outputs": {name: [tensors.keep(w), tensors.keep(b)] for name, (w, b) in outputs.items()},
     }
-    header = {NAME: json.dumps(content, ensure_ascii=False, separators=(",", ":"))}
+    said = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    header = {NAME: said, CHECKSUM: checksum(said, tensors.by_name)}
     return bytes(save(tensors.by_name, metadata=header))
 
 
@@ -66,7 +67,10 @@ def _layer_to_json(layer: Layer, tensors: Tensors) -> dict[str, Any]:
         "site": site_to_json(layer.site),
         "precision": layer.precision,
         **{name: tensors.keep(getattr(call, name)) for name in parts},
-        "mask": [mask.back, mask.ahead, tensors.keep(mask.real), tensors.keep(mask.cells), mask.beside],
+        "mask": [
+            *(mask.back, mask.ahead, tensors.keep(mask.real), tensors.keep(mask.cells), mask.beside),
+            tensors.keep(mask.asks),
+        ],
         "sink": tensors.keep(call.sink),
         "bias": None if call.bias is None else tensors.keep(call.bias.values),
         "scaling": call.scaling,

@@ -174,8 +174,8 @@ def test_foreign_files_are_refused_in_a_sentence(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         with pytest.raises(ac.HeadlightError, match="This is no saved trace"):
             ac.open_trace(tmp_path / name)
-    (tmp_path / "later").write_bytes(safetensors({"t0": torch.zeros(1)}, {"headlight": '{"format": 3}'}))
-    with pytest.raises(ac.HeadlightError, match="saved in format 3; this version reads formats 1 to 2"):
+    (tmp_path / "later").write_bytes(safetensors({"t0": torch.zeros(1)}, {"headlight": '{"format": 4}'}))
+    with pytest.raises(ac.HeadlightError, match="saved in format 4; this version reads formats 1 to 3"):
         ac.open_trace(tmp_path / "later")
     with pytest.raises(ac.HeadlightError, match="nowhere cannot be read: No such file"):
         ac.open_trace(tmp_path / "nowhere")
@@ -193,13 +193,19 @@ def test_a_header_or_a_file_beyond_its_bound_is_refused_before_it_is_parsed(
                 ac.open_trace(file)
 
 
+def sealed(content: Any, by_name: dict[str, torch.Tensor]) -> dict[str, str]:
+    """What stands in a header, with a checksum that fits: only the checks behind it can refuse the file."""
+    said = json.dumps(content)
+    return {"headlight": said, "sha256": contents.checksum(said, by_name)}
+
+
 def damaged(data: bytes, change: Any) -> bytes:
     """The file with something else in its description."""
     size = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + size])
     content = json.loads(header["__metadata__"]["headlight"])
     change(content)
-    header["__metadata__"]["headlight"] = json.dumps(content)
+    header["__metadata__"] = sealed(content, load_tensors(data))
     said = json.dumps(header).encode()
     return len(said).to_bytes(8, "little") + said + data[8 + size :]
 
@@ -260,7 +266,8 @@ def changed(data: bytes, say: Any, **tensors: torch.Tensor) -> bytes:
     size = int.from_bytes(data[:8], "little")
     content = json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["headlight"])
     say(content["streams"][0]["layers"])
-    return bytes(safetensors({**load_tensors(data), **tensors}, {"headlight": json.dumps(content)}))
+    by_name = {**load_tensors(data), **tensors}
+    return bytes(safetensors(by_name, sealed(content, by_name)))
 
 
 @pytest.mark.parametrize(
@@ -344,6 +351,16 @@ def test_a_cut_file_is_refused(file: Path) -> None:
     for n in (9, 300, len(data) // 2, len(data) - 1):
         with pytest.raises(ac.HeadlightError, match="no saved trace|damaged"):
             reading.from_bytes(data[:n])
+
+
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.9])
+def test_a_single_flipped_bit_is_refused(file: Path, at: float) -> None:
+    """In the numbers, too: they would be taken for the model's."""
+    data = bytearray(file.read_bytes())
+    start = 8 + int.from_bytes(data[:8], "little")
+    data[start + int(at * (len(data) - start))] ^= 1
+    with pytest.raises(ac.HeadlightError, match="damaged"):
+        reading.from_bytes(bytes(data))
 
 
 def test_a_wrapped_models_trace_is_kept_too(tmp_path: Path) -> None:

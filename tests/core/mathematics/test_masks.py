@@ -29,6 +29,29 @@ def test_filler_is_found_behind_a_square():
     assert torch.equal(found.may_look(3, 3), padding(real, 3))
 
 
+@pytest.mark.parametrize(("start", "stop"), [(0, 3), (2, 5)])
+def test_queries_that_are_filler_are_part_of_a_rule(start, stop):
+    """Whatever a square lets them see: of a sentence with filler after it, or before."""
+    real = torch.zeros(5, dtype=torch.bool)
+    real[start:stop] = True
+    for square in (causal(5, 5) & real, padding(real, 5), (causal(5, 5) & real) | ~real[:, None]):
+        found = Mask.of(square, filler=~real)
+        assert found.cells is None and torch.equal(found.may_look(5, 5), square & real[:, None])
+        assert torch.equal(found.blind(5, 5), ~real)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 5), st.integers(1, 5), st.data())
+def test_filler_looks_nowhere(n_query, n_key, data):
+    flat = data.draw(st.lists(st.booleans(), min_size=n_query * n_key, max_size=n_query * n_key))
+    filler = torch.tensor(data.draw(st.lists(st.booleans(), min_size=n_query, max_size=n_query)))
+    square = torch.tensor(flat).reshape(n_query, n_key)
+    found, expected = Mask.of(square, filler), square & ~filler[:, None]
+    assert torch.equal(found.may_look(n_query, n_key), expected)
+    blind = found.blind(n_query, n_key)
+    assert torch.equal(torch.zeros(n_query, dtype=torch.bool) if blind is None else blind, ~expected.any(dim=-1))
+
+
 def test_by_hand():
     assert causal(2, 3).tolist() == [[True, False, False], [True, True, False]]
     assert window(4, 4, 2).tolist() == [
