@@ -12,7 +12,7 @@ import argparse
 import csv
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +36,7 @@ OF_A_PATTERN = (
     "target",
     "width",
 )
-OF_A_PICTURE = ("scale", "queries_in")
+OF_A_PICTURE = ("word", "scale", "queries_in")
 OF_ONE_SENTENCE = ("words", "hide_special")
 
 
@@ -111,9 +111,9 @@ def _main(arguments: Sequence[str]) -> int:
         return 1
     table = None if asked.out else _Table(several=len(sentences) > 1)
     failed = 0
-    for number, sentence in enumerate(sentences, 1):
+    for sentence in sentences:
         try:
-            out = asked.out if asked.out is None or len(sentences) == 1 else _numbered(asked.out, number)
+            out = asked.out if asked.out is None or len(sentences) == 1 else _numbered(asked.out, sentence.line)
             _write(model, sentence, asked, out, table, say)
         except BrokenPipeError:
             raise
@@ -128,14 +128,14 @@ def _refuse_what_does_not_apply(line: argparse.ArgumentParser, asked: argparse.N
     """End with the exit status of wrong usage, naming an option that would change nothing."""
     kind = "csv" if asked.out is None else asked.out.suffix.lower().removeprefix(".")
     if asked.kinds:
-        given = [_option(name) for name in OF_A_PATTERN if getattr(asked, name)]
+        given = _given(asked, OF_A_PATTERN)
         given = ["a sentence", *given] if asked.sentence is not None else given
         if given:
             line.error(f"--kinds tells about every head, over sentences of its own: leave out {', '.join(given)}")
         if kind != "csv":
             line.error(f"--kinds writes a table: --out must end with csv, not {kind}")
     if kind in ("csv", "npz"):
-        given = [_option(name) for name in OF_A_PICTURE if getattr(asked, name)]
+        given = _given(asked, OF_A_PICTURE)
         if given:
             line.error(f"{', '.join(given)} is about pictures, and changes nothing in a {kind} table of numbers")
     if asked.width is not None and kind not in PICTURES:
@@ -143,7 +143,7 @@ def _refuse_what_does_not_apply(line: argparse.ArgumentParser, asked: argparse.N
     if asked.as_chat and (asked.as_typed or asked.second is not None):
         line.error("--as-chat reads the sentence in the model's chat template: leave out --as-typed and --second")
     if kind == "npz":
-        given = [_option(name) for name in OF_ONE_SENTENCE if getattr(asked, name)]
+        given = _given(asked, OF_ONE_SENTENCE)
         if given:
             line.error(f"an npz file holds every head over tokens as they are: leave out {', '.join(given)}")
 
@@ -153,7 +153,7 @@ def _refuse_for_this_model(line: argparse.ArgumentParser, asked: argparse.Namesp
     two = model.kind == "encoder-decoder"
     if asked.as_chat and not model.chat_roles:
         line.error(f"{model.name} has no chat template: leave out --as-chat")
-    given = [_option(n) for n in (OF_ONE_SENTENCE if two else ("target", "stream")) if getattr(asked, n)]
+    given = _given(asked, OF_ONE_SENTENCE if two else ("target", "stream"))
     if given:
         why = "reads two sentences" if two else "reads one sentence, and has one stream"
         line.error(f"{model.name} {why}: leave out {', '.join(given)}")
@@ -163,8 +163,10 @@ def _refuse_for_this_model(line: argparse.ArgumentParser, asked: argparse.Namesp
         line.error(f"{model.name} is a translator: say with --target what it writes")
 
 
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+def _given(asked: argparse.Namespace, names: Iterable[str]) -> list[str]:
+    """Those of some options that were said; the word 0 is one."""
+    said = [name for name in names if getattr(asked, name) is not None and getattr(asked, name) is not False]
+    return [f"--{name.replace('_', '-')}" for name in said]
 
 
 def _check_folder(out: Path | None) -> None:
@@ -234,11 +236,11 @@ class _Table:
         self.several, self.begun = several, False
         self.lines = csv.writer(sys.stdout, lineterminator="\n")
 
-    def add(self, rows: list[list[Any]], line: int | None) -> None:
-        header, *cells = rows
+    def add(self, rows: Iterator[list[Any]], line: int | None) -> None:
+        header = next(rows)
         if not self.begun:
             self.lines.writerow(["line", *header] if self.several else header)
-        self.lines.writerows([line, *row] if self.several else row for row in cells)
+        self.lines.writerows([line, *row] if self.several else row for row in rows)
         self.begun = True
 
 
@@ -284,8 +286,8 @@ def _write_kinds(model: Any, asked: argparse.Namespace) -> None:
     classify_heads(model, stream=stream).to_csv(asked.out or sys.stdout, index=False)
 
 
-def _numbered(out: Path, number: int) -> Path:
-    return out.with_name(f"{out.stem}-{number}{out.suffix}")
+def _numbered(out: Path, line: int | None) -> Path:
+    return out.with_name(f"{out.stem}-{line}{out.suffix}")
 
 
 def _say(line: str) -> None:

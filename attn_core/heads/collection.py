@@ -9,7 +9,8 @@ over ordinary words is kept. Traces are read one after the other and let go, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, overload
@@ -60,8 +61,13 @@ def _rows_of(stream: StreamTrace, number: int, wanted: Sequence[Quantity]) -> It
                 yield Rows(number, stream.name, layer, quantity.name, values)
 
 
-def _streams_of(traces: Iterable[Trace], only: str | None) -> Iterator[Iterable[StreamTrace]]:
+def _streams_of(traces: Iterable[Trace], only: str | None, changes: dict[str, str]) -> Iterator[Iterable[StreamTrace]]:
+    """The streams of every trace in turn; what was changed in one is noted under its number, as it comes."""
+    numbers = count()
     for trace in traces:
+        number = str(next(numbers))
+        if trace.changes:
+            changes[number] = str(trace.changes)
         streams = map(trace.stream, (only,) if only else trace.streams)
         del trace
         yield streams
@@ -89,13 +95,19 @@ def collect(
     share of the weight that follows each rule of `heads.rules`), or holds functions of (stream, layer); `stream` keeps
     one stream of each trace. "sentence" counts the traces from 0. A file is written as the traces come, and is there
     under its name when the last one is in it; then its path is returned. A measure that means nothing somewhere has no
-    row there.
+    row there. Of changed passes `attrs["changes"]` says what was changed, by sentence, as does "changes" in a file's
+    metadata.
 
     Raises ValueError for a measure that is unknown, and HeadlightError where pyarrow is missing, which writes files.
     """
     wanted = quantities(what)
-    rows = iter_rows(_streams_of(traces, stream), wanted)
-    return _frame(rows) if path is None else _written(rows, Path(path))
+    changes: dict[str, str] = {}
+    rows = iter_rows(_streams_of(traces, stream, changes), wanted)
+    if path is not None:
+        return _written(rows, Path(path), changes)
+    table = _frame(rows)
+    table.attrs.update({"changes": changes} if changes else {})
+    return table
 
 
 def _frame(rows: Iterable[Rows]) -> pd.DataFrame:
@@ -112,7 +124,7 @@ def _frame(rows: Iterable[Rows]) -> pd.DataFrame:
     return pd.DataFrame(columns, columns=list(COLUMNS))
 
 
-def _written(rows: Iterator[Rows], path: Path) -> Path:
+def _written(rows: Iterator[Rows], path: Path, changes: Mapping[str, str]) -> Path:
     try:
         import pyarrow as pa
         from pyarrow.parquet import ParquetWriter
@@ -127,6 +139,8 @@ def _written(rows: Iterator[Rows], path: Path) -> Path:
         with ParquetWriter(unfinished, schema) as file:
             for some in _in_pieces(rows):
                 file.write_table(pa.Table.from_pandas(_frame(some), schema=schema, preserve_index=False))
+            if changes:
+                file.add_key_value_metadata({"changes": json.dumps(changes)})
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from textwrap import shorten
 from typing import Any
 
 from attn_core.errors import DamagedModel, EmptyText
@@ -88,6 +89,10 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        said, labels = (shorten(text, 60, placeholder=" …") for text in (self.said, " ".join(self.labels)))
+        return f"<{len(self)} tokens of {said!r}: {labels}>"
 
     def with_keys(self, names: Sequence[str]) -> Tokens:
         """The same with keys after them that stand for no word: special, and of ids of no vocabulary, −1, −2, …"""

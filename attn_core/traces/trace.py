@@ -56,11 +56,15 @@ class Trace(NamedStreamReaders):
 
     def __repr__(self) -> str:
         sizes = (f"{own.n_layers} × {own.n_heads} {name} heads" for name, own in self._streams.items())
-        said = shorten(self._streams[self.streams[0]].tokens.said, 60, placeholder=" …")
+        said = shorten(self._said, 60, placeholder=" …")
         changed = f"; changed: {self.changes}" if self.changes else ""
         read = {id(own): own for stream in self._streams.values() for own in (stream.tokens, stream.key_tokens)}
         cut = "".join(f"; cut after {own.cut_after}: {own.left_out}" for own in read.values() if own.is_cut)
         return f"<Trace of {said!r} in {self.model_name}: {', '.join(sizes)}{changed}{cut.removesuffix('.')}>"
+
+    @property
+    def _said(self) -> str:
+        return self._streams[self.streams[0]].tokens.said
 
     @property
     def wrapped(self) -> bool:
@@ -261,7 +265,7 @@ class Trace(NamedStreamReaders):
         return _notebook("show")(self.detached(), layer, head, **options)
 
     def heatmap(self, layer: int, head: int, *, stream: str | None = None) -> Any:
-        """One head's pattern as a Plotly figure."""
+        """One head's pattern as a Plotly figure; of a changed pass these three say what was changed."""
         return _notebook("heatmap")(self.detached(), self.stream(stream).name, layer, head)
 
     def links(self, layer: int, head: int, *, stream: str | None = None) -> Any:
@@ -289,12 +293,16 @@ class Trace(NamedStreamReaders):
     def frame(self, *, stream: str | None = None) -> pd.DataFrame:
         """Every weight as a long table: stream, layer, head, query, query_token, key, key_token, weight.
 
-        Of one stream or of all; masked cells, which have no weight, have no row.
+        Of one stream or of all; masked cells, which have no weight, have no row. A table of every weight is large: 60
+        bytes or so for each. `attrs` says of which model and text it is, and what was changed in the pass.
         """
         import pandas as pd
 
         names = self.streams if stream is None else (self.stream(stream).name,)
-        return pd.concat([weights_table(self.detached().stream(name)) for name in names], ignore_index=True)
+        tables = [weights_table(self.detached().stream(name)) for name in names]
+        table = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+        table.attrs = {"model": self.model_name, "text": self._said, "changes": str(self.changes)}
+        return table
 
 
 def _unpickled(data: bytes) -> Trace:

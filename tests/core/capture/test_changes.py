@@ -3,11 +3,13 @@
 import io
 import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from pyarrow.parquet import read_metadata
 
 import attn_core as ac
 from attn_core.traces.changes import Changes
@@ -83,6 +85,8 @@ def test_a_plain_pass_says_nothing(model: ac.Model) -> None:
     view = View(trace)
     assert "changed" not in repr(trace) + repr(trace.stream()) + view.caption() + files.csv(view)
     assert "changes" not in view.address() and view.opens == "all_heads"
+    assert trace.frame().attrs == {"model": "tiny-decoder", "text": TEXT, "changes": ""}
+    assert not (trace.heatmap(0, 0).layout.title.text or trace.overview().layout.title.text)
     assert view.as_python().count("\n") == 7 and "without" not in view.as_python()
     assert ac.trace(model, TEXT, replacement="mean").changes == Changes()  # of no head
 
@@ -122,7 +126,21 @@ def test_every_way_out_says_what_was_changed(changed: tuple[ac.Trace, str]) -> N
     assert page.count(said) == 2  # what is read, and what is opened again
     saved = files.read(page)
     assert said in saved.caption and (saved.page, saved.link) == (view.opens, view.address())
-    assert said in ac.show(trace)._repr_html_()
+    assert said in ac.show(trace)._repr_html_() and said in repr(ac.show(trace))
+    for figure in (trace.heatmap(1, 0), trace.links(1, 0), trace.overview()):
+        assert said in figure.layout.title.text.replace("<br>", " ")
+    assert f"changed: {trace.to_xarray().attrs['changes']}" == said
+    assert f"changed: {trace.frame().attrs['changes']}" == said
+
+
+def test_a_table_of_many_traces_says_which_of_them_were_changed(model: ac.Model, off: ac.Trace, tmp_path: Path) -> None:
+    plain = ac.trace(model, TEXT)
+    table = ac.collect([plain, off, plain], ["entropy"])
+    file = ac.collect([plain, off, plain], ["entropy"], tmp_path / "x.parquet")
+    kept = json.loads(read_metadata(file).metadata[b"changes"])
+    assert table.attrs["changes"] == kept == {"1": str(off.changes)}
+    assert "changes" not in ac.collect([plain], ["entropy"]).attrs
+    assert b"changes" not in read_metadata(ac.collect([plain], ["entropy"], file)).metadata
 
 
 def test_the_link_switches_the_heads_off_again_or_says_what_it_cannot_do(

@@ -22,6 +22,8 @@ ROOT = Path(__file__).parents[3]
     [
         (["x", "--kinds", "--word", "3", "--head", "0.1"], "leave out a sentence, --head, --word"),
         (["--kinds", "--out", "kinds.json"], "--out must end with csv, not json"),
+        (["x", "--word", "0"], "--word is about pictures, and changes nothing in a csv table"),
+        (["--kinds", "--word", "0"], "leave out --word"),
         (["x", "--scale", "linear"], "--scale is about pictures, and changes nothing in a csv table"),
         (["x", "--queries-in", "rows", "--out", "a.npz"], "--queries-in is about pictures"),
         (["x", "--width", "column"], "--width is that of a picture (png, svg, pdf), and changes nothing in a csv file"),
@@ -54,8 +56,8 @@ def test_a_picture_is_as_wide_as_it_is_asked_for(said, width, monkeypatch, tmp_p
     assert asked == [("svg", width)]
 
 
-def test_a_word_that_is_not_there_is_named(capsys):
-    assert main(["one bird", "--word", "99", "--quiet"]) == 1
+def test_a_word_that_is_not_there_is_named(tmp_path, capsys):
+    assert main(["one bird", "--word", "99", "--quiet", "--out", str(tmp_path / "a.json")]) == 1
     assert "query 99 is out of range: this trace has query 0 to 3" in capsys.readouterr().err
 
 
@@ -75,9 +77,9 @@ def test_several_sentences_on_stdout_are_one_table(monkeypatch, capsys):
     assert len(rows) == 2 * 4 * 4
 
 
-def test_line_numbers_count_blank_lines(monkeypatch, capsys):
+def test_line_numbers_count_blank_lines(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO("one bird\n\ntwo\n"))
-    assert main(["--quiet", "--word", "3"]) == 1
+    assert main(["--quiet", "--word", "3", "--out", str(tmp_path / "a.json")]) == 1
     assert capsys.readouterr().err.startswith("Line 3: query 3 is out of range")
 
 
