@@ -19,6 +19,7 @@ from attn_core.capture.gradients import Node
 from attn_core.errors import HeadlightError
 from attn_core.traces.block import BlockKind
 from attn_core.traces.layer import Layer, frozen
+from attn_core.traces.reader import Array
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 from attn_core.traces.wiring import LogitRule
@@ -74,8 +75,12 @@ class GradientStream(StreamTrace):
     def scores(self, layer: int, head: int) -> Tensor:  # type: ignore[override]
         return self._of_head("scores", layer, head)
 
-    def pattern(self, layer: int, head: int) -> Tensor:  # type: ignore[override]
-        return self._of_head("pattern", layer, head)
+    def pattern(self, layer: int, head: int, rows: slice | None = None) -> Tensor:  # type: ignore[override]
+        node = self._of_head("pattern", layer, head)  # the node itself: the model did not go on from a view of it
+        return node if rows is None else node[rows]
+
+    def segment_shares(self, layer: int, head: int) -> Array:
+        return self.detached().segment_shares(layer, head)
 
     def pattern_row(self, layer: int, head: int, query: int) -> Tensor:  # type: ignore[override]
         self._layer(layer, head, query)

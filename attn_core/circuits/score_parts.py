@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.circuits.head_maps import HeadMap, query_and_key_maps
+from attn_core.circuits.projections import double
 from attn_core.circuits.writers.additions import (
     Floats,
     Places,
@@ -24,6 +25,7 @@ from attn_core.circuits.writers.additions import (
 from attn_core.circuits.writers.blocks import entering, leaving
 from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
 from attn_core.traces import parity
+from attn_core.traces.call import Call
 from attn_core.traces.parts import Against, ScoreParts, Writer
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
@@ -50,8 +52,8 @@ def score_parts(
     matrix: Floats = queries @ np.concatenate([answers, learnt]).T * scale  # [query writer, key writer]
     key_names += learnt_names
     plain, capped, largest = _scores(own, layer, head, query)
-    bias = own.position_bias(layer, head) if call.bias is not None else None
-    other = {} if bias is None else {"position bias": float(bias[query, keys].astype(np.float64) @ weights)}
+    bias = call.rows(slice(query, query + 1)).position_bias(head)  # [1, 1, key]
+    other = {} if bias is None else {"position bias": float(double(bias[0, 0])[keys] @ weights)}
     other |= _learnt_score(own, layer, head, keys, weights)
     score = float(plain[keys] @ weights)
     names = (tuple(query_names), tuple(key_names))
@@ -162,20 +164,20 @@ def _compared(
     stream: StreamTrace, layer: int, head: int, query: int, key: int, against: Against
 ) -> tuple[Places, NDArray[np.float64]]:
     """The keys whose scores are taken, and what each counts for: the key itself 1, the others −1 in all."""
-    may_look = stream.may_look(layer)
     stream._layer(layer, head, query)  # which checks them
-    check_index("key", key, may_look.shape[1])
-    if not may_look[query, key]:
+    may_look = stream.may_look(layer, slice(query, query + 1))[0]  # [key]
+    check_index("key", key, len(may_look))
+    if not may_look[key]:
         raise HeadlightError(f"Query {query} may not look at key {key}, so there is no score to split.")
     if against is None:
         return np.array([key]), np.ones(1)
     if against == "mean":
-        keys = np.flatnonzero(may_look[query])
+        keys = np.flatnonzero(may_look)
         return keys, np.where(keys == key, 1.0, 0.0) - 1 / len(keys)
     if isinstance(against, str) or against == key:
         raise ValueError(f'against must be None, "mean" or another key, got {against!r}')
-    check_index("key", against, may_look.shape[1])
-    if not may_look[query, against]:
+    check_index("key", against, len(may_look))
+    if not may_look[against]:
         raise HeadlightError(f"Query {query} may not look at key {against}, so there is no score to compare with.")
     return np.array([key, against]), np.array([1.0, -1.0])
 
@@ -193,16 +195,26 @@ def _projected(
 def _scores(stream: StreamTrace, layer: int, head: int, query: int) -> tuple[Floats, Floats, float]:
     """(one row of scores before any cap, the same as the softmax gets it, the head's largest finite |score|).
 
-    In float64 from the model's own queries and keys; hidden cells are finite here.
+    In float64 from the model's own queries and keys, a block of rows at a time; hidden cells are finite here, and keys
+    behind the last that the row may see are left out.
     """
-    asked, answers = stream.query(layer, head).astype(np.float64), stream.key(layer, head).astype(np.float64)
-    products = asked @ answers.T * stream.scaling(layer)  # [query, key]
-    learnt = stream.learnt_score(layer, head)
-    if learnt is not None:
-        products[:, -1] = learnt
-    bias, cap = stream.position_bias(layer, head), stream.soft_cap(layer)
-    shift = 0.0 if bias is None else bias.astype(np.float64)
-    scores = products + shift
-    largest = float(np.abs(scores[stream.may_look(layer)]).max())
-    capped = scores if cap is None else cap * np.tanh(products / cap) + shift
-    return scores[query], capped[query], largest
+    call, cap = stream._call(layer, head, query), stream.soft_cap(layer)
+    largest = 0.0
+    for _, block in call.row_blocks(2):  # of float64
+        scores = _exact_scores(block, head)[0]
+        may_look = block.mask.may_look(block.n_query, block.n_key).numpy()
+        largest = max(largest, float(np.abs(scores, where=may_look, out=np.zeros_like(scores)).max()))
+    scores, shift = _exact_scores(call.rows(slice(query, query + 1)), head)
+    capped = scores if cap is None else cap * np.tanh((scores - shift) / cap) + shift
+    return scores[0], capped[0], largest
+
+
+def _exact_scores(call: Call, head: int) -> tuple[Floats, Floats]:
+    """(scores before any cap, what a relative position adds to them), [query, key] each."""
+    asked, answers, _ = (double(part[0]) for part in call.heads(head))
+    products: Floats = asked @ answers.T * call.scaling  # [query, key]
+    if call.sink is not None:
+        products[:, -1] = float(call.sink[head])
+    bias = call.position_bias(head)
+    shift: Floats = np.zeros(1) if bias is None else double(bias[0])
+    return products + shift, shift

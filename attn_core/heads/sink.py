@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from attn_core.masks import row_slices
 from attn_core.tolerances import SMALLEST
 
 if TYPE_CHECKING:
@@ -40,8 +41,17 @@ def sink_of(stream: TraceReader) -> Bools:
     special = stream.key_tokens.special
     sink = sink_keys(special, causal=causal)
     if causal and special[0]:  # filler may stand before the first token: it is that which somebody may look at
-        sink[int(stream.may_look(0).any(axis=0).argmax())] = True
+        sink[_first_seen(stream)] = True
     return sink
+
+
+def _first_seen(stream: TraceReader) -> int:
+    """The first key that some query may look at."""
+    n_query, n_key = len(stream.tokens), len(stream.key_tokens)
+    seen = np.zeros(n_key, bool)
+    for rows in row_slices(n_query, n_key):
+        seen |= stream.may_look(0, rows).any(axis=0)
+    return int(seen.argmax())
 
 
 def special_keys(stream: TraceReader) -> Bools:

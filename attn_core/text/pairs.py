@@ -11,7 +11,7 @@ Source: Devlin et al. 2019, section 3 (sentence pairs and segment embeddings).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -157,17 +157,24 @@ def segment_shares(
     >>> segment_shares(pattern, segment_rows(2, 3)).tolist()
     [[0.875, 0.125], [0.25, 0.75]]
     """
-    given = np.isfinite(pattern).any(axis=-1)  # [..., query]
-    weights = np.where(np.isfinite(pattern), pattern, 0.0)
-    to = np.stack([weights[..., of].sum(axis=-1) for of in (queries if keys is None else keys)], axis=-1)
-    shares = []
-    for rows in queries:
-        counted = given & rows
-        total = (to * counted[..., None]).sum(axis=-2)  # [..., query, key segment] → [..., key segment]
-        n = counted.sum(axis=-1)[..., None]
-        shares.append(np.divide(total, n, out=np.full_like(total, np.nan), where=n > 0))
-    found: NDArray[np.float32] = np.stack(shares, axis=-2).astype(np.float32)
-    return found
+    return segment_shares_of_blocks([(slice(None), pattern)], queries, queries if keys is None else keys)
+
+
+def segment_shares_of_blocks(
+    blocks: Iterable[tuple[slice, NDArray[np.floating]]], queries: NDArray[np.bool_], keys: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """The same of a pattern that comes in blocks of its rows: (rows, [..., row, key])."""
+    weight: Any = 0.0  # [..., query segment, key segment]
+    n: Any = 0  # rows that count, [..., query segment]
+    for rows, pattern in blocks:
+        finite = np.isfinite(pattern)
+        weights = np.where(finite, pattern, np.float32(0))
+        to = np.stack([weights[..., of].sum(axis=-1, dtype=float) for of in keys], axis=-1)  # [..., row, key segment]
+        counted = [finite.any(axis=-1) & of[rows] for of in queries]  # [..., row] of each segment
+        weight = weight + np.stack([(to * own[..., None]).sum(axis=-2) for own in counted], axis=-2)
+        n = n + np.stack([own.sum(axis=-1) for own in counted], axis=-1)
+    found = np.divide(weight, n[..., None], out=np.full_like(weight, np.nan), where=n[..., None] > 0)
+    return np.asarray(found, np.float32)
 
 
 class HasSecond(Protocol):

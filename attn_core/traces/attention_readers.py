@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,11 +19,11 @@ from attn_core import attention
 from attn_core.errors import HeadlightError, check_index
 from attn_core.masks import row_slices
 from attn_core.precision import without_autocast
-from attn_core.text.pairs import Segments, second_of
+from attn_core.text.pairs import second_of, segment_rows, segment_shares_of_blocks
 from attn_core.text.tokens import Tokens
 from attn_core.traces.call import Call
 from attn_core.traces.layer import Layer
-from attn_core.traces.reader import Array, Flags
+from attn_core.traces.reader import Array, Flags, rows_in
 from attn_core.traces.source import Source
 
 if TYPE_CHECKING:
@@ -110,9 +110,13 @@ class AttentionReaders:
             scores[rows, : block.n_key] = as_numpy(block.scores(head)[0])
         return _without_filler(scores, call)
 
-    def pattern(self, layer: int, head: int) -> Array:
-        """The attention pattern of a head, [query, key]; every row sums to 1, but those of filler, which are NaN."""
-        return as_numpy(self._call(layer, head).patterns(head)[0])
+    def pattern(self, layer: int, head: int, rows: slice | None = None) -> Array:
+        """The attention pattern of a head, [query, key], or `rows` of it, [row, key].
+
+        Every row sums to 1, but those of filler, which are NaN.
+        """
+        found: Array = _weights(self._call(layer, head), head, rows)[0]
+        return found
 
     def segment_shares(self, layer: int, head: int) -> Array:
         """Of a pair: the shares of a head's attention from each segment to each, [query segment, key segment].
@@ -123,31 +127,19 @@ class AttentionReaders:
         at = second_of(self.tokens, self.key_tokens)
         if at is None:
             raise HeadlightError("One text was read here, and no pair: it has no second segment.")
-        shares = Segments.of(self.pattern(layer, head), *at).shares
-        assert shares is not None
-        return shares
+        call = self._call(layer, head)
+        sides = segment_rows(at[0], call.n_query), segment_rows(at[1], call.n_key)
+        pieces = row_slices(call.n_query, call.n_key)
+        return segment_shares_of_blocks(((rows, self.pattern(layer, head, rows)) for rows in pieces), *sides)
 
     def pattern_row(self, layer: int, head: int, query: int) -> Array:
         """One row of a pattern, [key], computed without the others; sums to 1."""
-        call = self._call(layer, head, query)
-        row = np.zeros(call.n_key, np.float32)
-        weights = call.rows(slice(query, query + 1)).patterns(head)[0, 0]  # [head, row, key] of one each → [key]
-        row[: len(weights)] = as_numpy(
-            weights
-        )  # where no query looks ahead, later keys are left out: their weight is 0
+        row: Array = _weights(self._call(layer, head, query), head, slice(query, query + 1))[0, 0]
         return row
 
     def patterns(self, layer: int, rows: slice | None = None) -> Array:
         """The attention patterns of all heads of a layer, [head, query, key], or `rows` of them, [head, row, key]."""
-        call = self._call(layer)
-        start, stop, _ = slice(None).indices(call.n_query) if rows is None else rows.indices(call.n_query)
-        if (start, stop) == (0, call.n_query):
-            return as_numpy(call.patterns(None))
-        some = np.zeros((call.n_heads, max(0, stop - start), call.n_key), np.float32)
-        if some.size:
-            weights = call.rows(slice(start, stop)).patterns(None)  # [head, row, key that some row may see]
-            some[:, :, : weights.shape[-1]] = as_numpy(weights)
-        return some
+        return _weights(self._call(layer), None, rows)
 
     def iter_patterns(self, layer: int) -> Iterator[tuple[slice, Array]]:
         """The patterns of a layer in blocks of rows, (rows, [head, row, key]), for sentences too long for a square.
@@ -157,11 +149,11 @@ class AttentionReaders:
         call = self._call(layer)
         return ((rows, self.patterns(layer, rows)) for rows in row_slices(call.n_query, call.n_key * call.n_heads))
 
-    def may_look(self, layer: int) -> Flags:
-        """Which query may look at which key, bool [query, key]."""
+    def may_look(self, layer: int, rows: slice | None = None) -> Flags:
+        """Which query may look at which key, bool [query, key], or `rows` of it, [row, key]."""
         call = self._call(layer)
-        square: Flags = call.mask.may_look(call.n_query, call.n_key).numpy()
-        return square if call.mask.cells is None else square.copy()
+        found: Flags = call.mask.rows(rows_in(rows, call.n_query), call.n_key).numpy()
+        return found if call.mask.cells is None else found.copy()
 
     def scaling(self, layer: int) -> float:
         """What q·k is multiplied by in the attention function: 1/√d_head, or 1 where a model scales elsewhere."""
@@ -225,6 +217,20 @@ class AttentionReaders:
         return self._layer(layer, head, query).call
 
 
+def _weights(call: Call, which: int | None, rows: slice | None) -> Array:
+    """Some rows of the patterns of one head or of all, by default every row, [head, row, key]."""
+    some = rows_in(rows, call.n_query)
+    if (some.start, some.stop) == (0, call.n_query):
+        return as_numpy(call.patterns(which))
+    found = np.zeros((call.n_heads if which is None else 1, some.stop - some.start, call.n_key), np.float32)
+    if found.size:
+        weights = call.rows(some).patterns(which)  # [head, row, key]; keys that no row may see are left out: 0
+        found[:, :, : weights.shape[-1]] = as_numpy(weights)
+        if call.blind is not None:
+            found[:, call.blind[some].cpu().numpy()] = np.nan
+    return found
+
+
 def _without_filler(rows: Array, call: Call) -> Array:
     """Rows [token, features] with NaN for filler."""
     if call.blind is not None:
@@ -255,16 +261,26 @@ def weights_table(own: AttentionReaders) -> pd.DataFrame:
     """Every weight of a stream as a long table: stream, layer, head, query, query_token, key, key_token, weight."""
     import pandas as pd
 
-    parts = []
+    n_query, n_key = len(own.tokens), len(own.key_tokens)
+    pieces = [*row_slices(n_query, n_key)]
+    n_cells = [sum(int(own.may_look(n, rows).sum()) for rows in pieces) for n in range(own.n_layers)]  # [layer]
+    n_rows = sum(size * own._call(n).n_heads for n, size in enumerate(n_cells))
+    numbers = {name: np.empty(n_rows, np.int64) for name in ("layer", "head", "query", "key")}
+    numbers["weight"] = np.empty(n_rows, np.float32)
+    at = 0
     for layer in range(own.n_layers):
-        patterns, may_look = own.patterns(layer), own.may_look(layer)
-        query, key = np.nonzero(may_look)
-        head = np.repeat(np.arange(len(patterns)), len(query))
-        query, key = np.tile(query, len(patterns)), np.tile(key, len(patterns))
-        columns = {"layer": layer, "head": head, "query": query, "key": key, "weight": patterns[head, query, key]}
-        parts.append(pd.DataFrame(columns))
-    table = pd.concat(parts, ignore_index=True)
-    table.insert(0, "stream", own.name)
-    table.insert(4, "query_token", np.array(own.tokens.labels)[table["query"]])
-    table.insert(6, "key_token", np.array(own.key_tokens.labels)[table["key"]])
-    return table
+        for head in range(own._call(layer).n_heads):  # one after the other, each in blocks of its rows
+            for rows in pieces:
+                query, key = np.nonzero(own.may_look(layer, rows))
+                weight = own.pattern(layer, head, rows)[query, key]
+                there = slice(at, at + len(query))
+                for name, values in zip(numbers, (layer, head, rows.start + query, key, weight), strict=True):
+                    numbers[name][there] = values
+                at += len(query)
+    columns: dict[str, Any] = {"stream": pd.array([own.name], dtype="str").take(np.zeros(n_rows, np.intp))}
+    for name, values in numbers.items():
+        columns[name] = values
+        if name in ("query", "key"):
+            labels = (own.tokens if name == "query" else own.key_tokens).labels
+            columns[f"{name}_token"] = pd.array(list(map(str, labels)), dtype="str").take(values)
+    return pd.DataFrame(columns, copy=False)

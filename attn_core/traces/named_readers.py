@@ -47,9 +47,9 @@ class NamedStreamReaders:
         """What the softmax gets, [query, key]: scale, soft cap and position bias in, masked cells −∞."""
         return self.stream(stream).scores(layer, head)
 
-    def pattern(self, layer: int, head: int, *, stream: str | None = None) -> Array:
-        """The attention pattern of a head, [query, key]; every row sums to 1."""
-        return self.stream(stream).pattern(layer, head)
+    def pattern(self, layer: int, head: int, rows: slice | None = None, *, stream: str | None = None) -> Array:
+        """The attention pattern of a head, [query, key], or `rows` of it, [row, key]; every row sums to 1."""
+        return self.stream(stream).pattern(layer, head, rows)
 
     def segment_shares(self, layer: int, head: int, *, stream: str | None = None) -> Array:
         """Of a pair: the shares of attention from each segment to each, [[A→A, A→B], [B→A, B→B]]."""
@@ -67,9 +67,9 @@ class NamedStreamReaders:
         """The patterns of a layer in blocks of rows, (rows, [head, row, key]), for sentences too long for a square."""
         return self.stream(stream).iter_patterns(layer)
 
-    def may_look(self, layer: int, *, stream: str | None = None) -> Flags:
-        """Which query may look at which key, bool [query, key]."""
-        return self.stream(stream).may_look(layer)
+    def may_look(self, layer: int, rows: slice | None = None, *, stream: str | None = None) -> Flags:
+        """Which query may look at which key, bool [query, key], or `rows` of it, [row, key]."""
+        return self.stream(stream).may_look(layer, rows)
 
     def scaling(self, layer: int, *, stream: str | None = None) -> float:
         """What q·k is multiplied by in the attention function: 1/√d_head, or 1 where a model scales elsewhere."""

@@ -16,6 +16,16 @@ Array = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 
+def rows_in(rows: slice | None, n_query: int) -> slice:
+    """The rows that are there, one after the other, from 0 or more to n_query or fewer.
+
+    >>> rows_in(None, 3), rows_in(slice(2, 9), 3)
+    (slice(0, 3, None), slice(2, 3, None))
+    """
+    start, stop, _ = slice(None).indices(n_query) if rows is None else rows.indices(n_query)
+    return slice(start, max(start, stop))
+
+
 class TraceReader(Protocol):
     """One stream as it is read; `StreamTrace` has these readers and more, `views.recorded.Recorded` these alone.
 
@@ -51,17 +61,17 @@ class TraceReader(Protocol):
     @property
     def n_heads(self) -> int: ...
 
-    def pattern(self, layer: int, head: int) -> Array:
-        """[query, key]; every row sums to 1."""
+    def pattern(self, layer: int, head: int, rows: slice | None = None) -> Array:
+        """[query, key], or some rows of it; every row sums to 1."""
 
-    def patterns(self, layer: int) -> Array:
-        """[head, query, key]."""
+    def patterns(self, layer: int, rows: slice | None = None) -> Array:
+        """[head, query, key], or some rows of each."""
 
     def key_group(self, layer: int, head: int) -> tuple[int, ...]:
         """The heads that share one key and one value, this one among them."""
 
-    def may_look(self, layer: int) -> Flags:
-        """[query, key], True where a query may look at a key."""
+    def may_look(self, layer: int, rows: slice | None = None) -> Flags:
+        """[query, key], or some rows of it, True where a query may look at a key."""
 
     def delta_e_sizes(self, layer: int) -> Array:
         """‖ΔE‖, [head, query]."""

@@ -7,16 +7,18 @@ stands for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attn_core.heads.sink import sink_keys, without_sink
+from attn_core.masks import row_slices
 from attn_core.text.decoding import Name
 from attn_core.text.pairs import Segments, second_of
 from attn_core.text.tokens import Tokens
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
+Numbers = TypeVar("Numbers", Floats, Bools)
 Span = tuple[int, int]  # positions of its first and its last token
 
 MEANS = ("one", "heads", "layers", "all")
@@ -56,6 +59,12 @@ class Arrangement:
         """What the columns stand for: the rows' own words, or these and what comes after them."""
         return self if self.columns is None else self.columns
 
+    @cached_property
+    def _tokens(self) -> NDArray[np.intp] | None:
+        """The one token of each row, in their order; None where some row stands for several."""
+        alone = all(len(place) == 1 for place in self.places)
+        return np.array([place[0] for place in self.places], np.intp) if alone else None
+
     def row_of(self, position: int | None) -> int | None:
         """The row that a token is part of; None where it is hidden."""
         return next((i for i, place in enumerate(self.places) if position in place), None)
@@ -64,11 +73,30 @@ class Arrangement:
         """[..., query, key] over tokens → [..., row, column]; rows sum to 1, or are NaN if they had only the sink."""
         if self.hides_sink:
             pattern = without_sink(pattern, self.keys.sink)
-        if all(len(place) == 1 for place in (*self.places, *self.keys.places)):
-            rows, keys = ([place[0] for place in side.places] for side in (self, self.keys))
-            return pattern.take(rows, axis=-2).take(keys, axis=-1)
+        rows, keys = self._tokens, self.keys._tokens
+        if rows is not None and keys is not None:
+            return _taken(_taken(pattern, rows, -2), keys, -1)
         columns = np.stack([pattern[..., place].sum(axis=-1) for place in self.keys.places], axis=-1)
         return np.stack([columns[..., place, :].mean(axis=-2) for place in self.places], axis=-2)
+
+    def blocks(self, n_cells: int) -> Iterator[tuple[slice, slice, Arrangement]]:
+        """The rows in blocks, for sentences too long for a square: (rows, the tokens that they are made of, how).
+
+        `n_cells` weights are made of each token; the arrangement of a block takes the rows of its tokens alone.
+        """
+        for rows in row_slices(len(self.places), n_cells):
+            places = self.places[rows]
+            first, last = min(map(min, places)), max(map(max, places))
+            part = replace(
+                self,
+                places=[[token - first for token in place] for place in places],
+                labels=self.labels[rows],
+                special=self.special[rows],
+                words=self.words[rows],
+                columns=self.keys,
+                spans=(),
+            )
+            yield rows, slice(first, last + 1), part
 
     def segments(self, shown: Floats) -> Segments | None:
         """Of a pair: the two segments in an arranged pattern [row, column], with the shares of attention from one to
@@ -78,8 +106,16 @@ class Arrangement:
 
     def may_look(self, may_look: Bools) -> Bools:
         """[query, key] → [row, column]: a word may look at another if any of its pieces may."""
+        rows, keys = self._tokens, self.keys._tokens
+        if rows is not None and keys is not None:
+            return _taken(_taken(may_look, rows, 0), keys, 1)
         columns = np.stack([may_look[:, place].any(axis=1) for place in self.keys.places], axis=-1)
         return np.stack([columns[place].any(axis=0) for place in self.places])
+
+
+def _taken(cells: Numbers, tokens: NDArray[np.intp], axis: int) -> Numbers:
+    """Some tokens of an axis, in their order: itself where that is all of them."""
+    return cells if len(tokens) == cells.shape[axis] else cells.take(tokens, axis=axis)
 
 
 def arrange(

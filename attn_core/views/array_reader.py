@@ -39,15 +39,16 @@ class ArrayReader:
             raise ValueError(f"stream must be {self.name!r}; got {name!r}")
         return self
 
-    def patterns(self, layer: int) -> NDArray[np.float32]:
-        """[head, query, key]"""
+    def patterns(self, layer: int, rows: slice | None = None) -> NDArray[np.float32]:
+        """[head, query, key], or some rows of each"""
         check_index("layer", layer, self.n_layers)
-        return np.array(self.weights[layer])
+        return np.array(self.weights[layer, :, slice(None) if rows is None else rows])
 
-    def pattern(self, layer: int, head: int) -> NDArray[np.float32]:
-        """[query, key]"""
+    def pattern(self, layer: int, head: int, rows: slice | None = None) -> NDArray[np.float32]:
+        """[query, key], or some rows of it"""
+        check_index("layer", layer, self.n_layers)
         check_index("head", head, self.n_heads)
-        return np.asarray(self.patterns(layer)[head])
+        return np.array(self.weights[layer, head, slice(None) if rows is None else rows])
 
     def key_group(self, layer: int, head: int) -> tuple[int, ...]:
         check_index("layer", layer, self.n_layers)

@@ -9,10 +9,12 @@ from __future__ import annotations
 import csv as csv_files
 import io
 import json as json_files
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import starmap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import IO, TYPE_CHECKING, Any, Protocol, runtime_checkable
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
@@ -21,12 +23,15 @@ from numpy.lib.format import write_array, write_array_header_1_0
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts.heatmap import heatmap
 from attn_core.figures.labels import SANS
-from attn_core.text.pairs import SEGMENTS, segment_rows, segment_shares
+from attn_core.masks import row_slices
+from attn_core.text.pairs import SEGMENTS, segment_rows, segment_shares_of_blocks
 from attn_core.traces.saved.changes_json import changes_to_json
 from attn_core.views.view import View
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from attn_core.traces.reader import TraceReader
 
 
 @runtime_checkable
@@ -56,19 +61,18 @@ def csv(view: View) -> str:
     return out.getvalue()
 
 
-def rows(view: View) -> list[list[Any]]:
-    """The lines of the CSV, the header first."""
+def rows(view: View) -> Iterator[list[Any]]:
+    """The lines of the CSV, the header first, one at a time."""
     pair = view.segments
     of_pair = [] if pair is None else ["query_segment", "key_segment"]
-    lines: list[list[Any]] = [["query", "query_token", "key", "key_token", *of_pair, "weight", "masked", "caption"]]
+    yield ["query", "query_token", "key", "key_token", *of_pair, "weight", "masked", "caption"]
     asks, answers = view.sides
     for q, k in np.ndindex(*view.pattern.shape):
         has_weight = bool(view.may_look[q, k] and np.isfinite(view.pattern[q, k]))
         where = [asks.places[q][0], asks.labels[q], answers.places[k][0], answers.labels[k]]
         where += [] if pair is None else [SEGMENTS[q >= pair.row], SEGMENTS[k >= pair.column]]
         weight = repr(float(view.pattern[q, k])) if has_weight else ""
-        lines.append([*where, weight, "no" if has_weight else "yes", view.caption() if q == k == 0 else ""])
-    return lines
+        yield [*where, weight, "no" if has_weight else "yes", view.caption() if q == k == 0 else ""]
 
 
 def json(view: View) -> str:
@@ -109,6 +113,13 @@ def npz(view: View) -> bytes:
     `second` is the token at which its second segment begins, and `segment_shares` [layer, head, query segment, key
     segment] how much attention each segment pays to each.
     """
+    out = io.BytesIO()
+    write_npz(view, out)
+    return out.getvalue()
+
+
+def write_npz(view: View, out: IO[bytes]) -> None:
+    """The same into a file, a block of rows at a time: all together may be larger than memory."""
     reader, layers = view.reader, range(view.n_layers)
     arrays = {
         "delta_e_sizes": np.stack([reader.delta_e_sizes(layer) for layer in layers]),
@@ -119,29 +130,42 @@ def npz(view: View) -> bytes:
     }
     if reader.tokens.second is not None:
         arrays["second"] = np.array(reader.tokens.second)
-        sides = [segment_rows(own.second or 0, len(own)) for own in (reader.tokens, reader.key_tokens)]
-        arrays["segment_shares"] = np.stack([segment_shares(reader.patterns(layer), *sides) for layer in layers])
+        arrays["segment_shares"] = np.stack([_segment_shares(reader, layer) for layer in layers])
+    n_query, n_key = len(reader.tokens), len(reader.key_tokens)
+    pieces, of_heads = [*row_slices(n_query, n_key)], (view.n_layers, reader.n_heads)
+    heads = [(layer, head) for layer in layers for head in range(reader.n_heads)]
+    large: dict[str, tuple[tuple[int, ...], str, Iterator[np.ndarray]]] = {
+        "patterns": (
+            (*of_heads, n_query, n_key),
+            "<f4",
+            (reader.pattern(*each, rows) for each in heads for rows in pieces),
+        ),
+        "may_look": (
+            (view.n_layers, n_query, n_key),
+            "|b1",
+            (reader.may_look(layer, rows) for layer in layers for rows in pieces),
+        ),
+    }
     if isinstance(reader, Vectors):
         for name, read in (("query", reader.query), ("key", reader.key), ("value", reader.value)):
-            arrays[name] = np.stack([[read(layer, head) for head in range(reader.n_heads)] for layer in layers])
-    n_query, n_key = len(reader.tokens), len(reader.key_tokens)
-    heads = ((layer, head) for layer in layers for head in range(reader.n_heads))
-    squares = {  # one at a time: together they may be larger than memory
-        "patterns": ((view.n_layers, reader.n_heads), "<f4", (reader.pattern(*each) for each in heads)),
-        "may_look": ((view.n_layers,), "|b1", map(reader.may_look, layers)),
-    }
-    out = io.BytesIO()
+            large[name] = (*of_heads, *read(0, 0).shape), "<f4", starmap(read, heads)
     with ZipFile(out, "w", ZIP_DEFLATED) as file:
-        for name, (shape, kind, parts) in squares.items():
+        for name, (shape, kind, parts) in large.items():
             with file.open(f"{name}.npy", "w", force_zip64=True) as member:
-                header = {"descr": kind, "fortran_order": False, "shape": (*shape, n_query, n_key)}
-                write_array_header_1_0(member, header)
+                write_array_header_1_0(member, {"descr": kind, "fortran_order": False, "shape": shape})
                 for part in parts:
                     member.write(np.ascontiguousarray(part, kind).data)
         for name, array in arrays.items():
             with file.open(f"{name}.npy", "w", force_zip64=True) as member:
                 write_array(member, np.asarray(array), allow_pickle=False)
-    return out.getvalue()
+
+
+def _segment_shares(reader: TraceReader, layer: int) -> np.ndarray:
+    """How much attention each segment of a pair pays to each, [head, query segment, key segment]."""
+    n_query, n_key = len(reader.tokens), len(reader.key_tokens)
+    sides = segment_rows(reader.tokens.second or 0, n_query), segment_rows(reader.key_tokens.second or 0, n_key)
+    blocks = row_slices(n_query, n_key * reader.n_heads)
+    return segment_shares_of_blocks(((rows, reader.patterns(layer, rows)) for rows in blocks), *sides)
 
 
 def npz_size(view: View) -> int:
@@ -277,7 +301,14 @@ def save(view: View, path: str | Path, width: str | float | None = None) -> None
     """
     path = Path(path)
     kind = path.suffix.lower().removeprefix(".")
-    path.write_bytes(content(view, kind, width))
+    if kind == "npz" and width is None:
+        with path.open("wb") as file:
+            write_npz(view, file)
+    elif kind == "csv" and width is None:
+        with path.open("w", encoding="utf-8", newline="") as lines:
+            csv_files.writer(lines, lineterminator="\n").writerows(rows(view))
+    else:
+        path.write_bytes(content(view, kind, width))
 
 
 def content(view: View, kind: str, width: str | float | None = None) -> bytes:

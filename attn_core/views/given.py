@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from attn_core.text.tokens import Tokens
 from attn_core.traces.parity import ROW_SUM, Parity
+from attn_core.traces.reader import rows_in
 from attn_core.views.array_reader import ArrayReader
 
 MOST_NAMED = 3  # rows that are named, of those that do not sum to 1
@@ -43,9 +44,11 @@ class GivenAttention(ArrayReader):
     def wrapped(self) -> bool:
         return True
 
-    def may_look(self, layer: int) -> NDArray[np.bool_]:
-        shape = self.weights.shape[-2:]
-        return np.tri(*shape, dtype=np.bool_) if self.is_causal else np.ones(shape, bool)
+    def may_look(self, layer: int, rows: slice | None = None) -> NDArray[np.bool_]:
+        n_query, n_key = self.weights.shape[-2:]
+        some = rows_in(rows, n_query)
+        n_rows = some.stop - some.start
+        return np.tri(n_rows, n_key, some.start, dtype=np.bool_) if self.is_causal else np.ones((n_rows, n_key), bool)
 
     def delta_e_sizes(self, layer: int) -> NDArray[np.float32]:
         """NaN, [head, query]: weights alone do not say what a head adds."""

@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from attn_core.figures import colours, scripts
-from attn_core.figures.canvas.heads import BUDGET, Computed, pack_patterns
+from attn_core.figures.canvas.heads import BUDGET, pack_patterns
 from attn_core.figures.canvas.links import exact_cells, pack_links
 from attn_core.figures.canvas.matrix import Side, pack_cells
 from attn_core.figures.canvas.packet import unpack, words_of
@@ -103,15 +103,13 @@ def _numbers(view: View) -> dict[str, Any]:
 
 def _overview(view: View) -> bytes:
     asks, answers = view.sides
-    layers = range(view.n_layers)
     return pack_patterns(
-        map(view.heads, layers),
+        map(view.blocks, range(view.n_layers)),
         view.n_layers,
         asks.labels,
         None if view.same else answers.labels,
         query_positions=[place[0] for place in asks.places],
         key_positions=[place[0] for place in answers.places],
-        may_look=Computed(view.n_layers, view.mask),
         second=None if view.segments is None else view.segments[:2],
     )
 

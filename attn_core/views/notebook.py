@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
 
 from attn_core.errors import HeadlightError, NoModel
-from attn_core.figures.canvas.heads import Computed, pack_patterns
+from attn_core.figures.canvas.heads import pack_patterns
 from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
@@ -34,6 +33,9 @@ class Showing:
     view: View
     height: int = 860
     remark: str = ""  # what is said above the picture
+
+    def __repr__(self) -> str:
+        return f"<Showing of {self.view.caption()}>"
 
     def _repr_html_(self) -> Markup:
         """The offline page inside a frame of its own, so that notebook and picture cannot disturb each other."""
@@ -80,7 +82,15 @@ def show(
 
 def heatmap(trace: Readable, stream: str, layer: int, head: int) -> go.Figure:
     """One head's pattern as a Plotly figure, light, which a notebook draws and `write_html` or `to_json` keeps."""
-    return files.figure(View(trace, layer, head, stream=stream).with_followed_word())
+    view = View(trace, layer, head, stream=stream).with_followed_word()
+    return _says_changes(files.figure(view), trace)
+
+
+def _says_changes(made: go.Figure, trace: Readable) -> go.Figure:
+    """A figure of a changed pass, with what was changed in words below it."""
+    from attn_core.figures.paper.caption import with_caption
+
+    return with_caption(made, f"changed: {trace.changes}", made.layout.width or files.WIDTH) if trace.changes else made
 
 
 def links(trace: Readable, stream: str, layer: int, head: int) -> go.Figure:
@@ -100,7 +110,7 @@ def links(trace: Readable, stream: str, layer: int, head: int) -> go.Figure:
         query_words=asks.words,
         key_words=answers.words,
     )
-    return drawn(packed)
+    return _says_changes(drawn(packed), trace)
 
 
 def overview(trace: Readable, stream: str) -> go.Figure:
@@ -110,14 +120,13 @@ def overview(trace: Readable, stream: str) -> go.Figure:
     own = trace.stream(stream)
     same = own.key_tokens is own.tokens
     packed = pack_patterns(
-        (Computed(own.n_heads, partial(own.pattern, layer)) for layer in range(own.n_layers)),
+        map(View(trace, stream=stream).blocks, range(own.n_layers)),
         own.n_layers,
         own.tokens.labels,
         None if same else own.key_tokens.labels,
-        may_look=Computed(own.n_layers, own.may_look),
         second=second_of(own.tokens, own.key_tokens),
     )
-    return drawn(packed)
+    return _says_changes(drawn(packed), trace)
 
 
 def dataset(trace: Readable, stream: str) -> xr.Dataset:
@@ -128,11 +137,14 @@ def dataset(trace: Readable, stream: str) -> xr.Dataset:
         raise HeadlightError("This needs the package xarray: pip install headlight-attention[tables].") from None
     own = trace.stream(stream)
     layers, axes = range(own.n_layers), ("layer", "head", "query")
-    patterns = [np.where(own.may_look(layer), own.patterns(layer), np.nan) for layer in layers]
-    arrays: dict[str, Any] = {"pattern": ((*axes, "key"), np.stack(patterns))}
+    sizes = {"layer": own.n_layers, "head": own.n_heads, "query": len(own.tokens), "key": len(own.key_tokens)}
+    patterns = np.empty((*sizes.values(),), np.float32)
+    for layer in layers:  # in blocks of rows: nothing as large as a layer is made beside the answer
+        for rows, block in View(trace, stream=stream).blocks(layer):
+            patterns[layer, :, rows] = block
+    arrays: dict[str, Any] = {"pattern": ((*axes, "key"), patterns)}
     with suppress(NoModel):  # of a file that has no output matrices
         arrays["delta_e_size"] = axes, np.stack([own.delta_e_sizes(layer) for layer in layers])
-    sizes = {"layer": own.n_layers, "head": own.n_heads, "query": len(own.tokens), "key": len(own.key_tokens)}
     coordinates: dict[str, Any] = {axis: np.arange(size) for axis, size in sizes.items()}
     coordinates["query_token"] = "query", np.array(own.tokens.labels)
     coordinates["key_token"] = "key", np.array(own.key_tokens.labels)

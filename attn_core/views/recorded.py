@@ -56,8 +56,8 @@ class Recorded(ArrayReader):
     def n_bytes(self) -> int:
         return self.weights.nbytes + self.masks.nbytes + self.sizes.nbytes + self.turns.nbytes
 
-    def may_look(self, layer: int) -> NDArray[np.bool_]:
-        return np.asarray(self.masks[layer], np.bool_)
+    def may_look(self, layer: int, rows: slice | None = None) -> NDArray[np.bool_]:
+        return np.asarray(self.masks[layer, slice(None) if rows is None else rows], np.bool_)
 
     def delta_e_sizes(self, layer: int) -> NDArray[np.float32]:
         return np.asarray(self.sizes[layer], np.float32)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
+
 from attn_core.errors import check_index
-from attn_core.figures.canvas.heads import Computed
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
 from attn_core.heads.salience import salient_query_of
 from attn_core.settings import VERSION
 from attn_core.text.chat import turns_in_link, turns_of
-from attn_core.text.pairs import Segments
+from attn_core.text.pairs import Segments, second_of, segment_rows, segment_shares_of_blocks
 from attn_core.views.arrangement import (
     MEANS,
     Arrangement,
@@ -136,9 +137,13 @@ class View:
         """All heads of a layer as shown, [head, query, key]."""
         return self.arranged(self.reader.patterns(layer))
 
-    def heads(self, layer: int) -> Sequence[Floats]:
-        """The same one by one, [query, key] each, computed when it is looked at."""
-        return Computed(self.reader.n_heads, lambda head: self.arranged(self.reader.pattern(layer, head)))
+    def blocks(self, layer: int, head: int | None = None) -> Iterator[tuple[slice, Floats]]:
+        """The same in blocks of rows, (rows, [head, row, column]), or of one head, [row, column]; NaN where masked."""
+        reader, (asks, answers) = self.reader, self.sides
+        n_heads = reader.n_heads if head is None else 1
+        for rows, tokens, own in replace(asks, columns=answers).blocks(n_heads * len(reader.key_tokens)):
+            patterns = reader.patterns(layer, tokens) if head is None else reader.pattern(layer, head, tokens)
+            yield rows, np.where(own.may_look(reader.may_look(layer, tokens)), own.pattern(patterns), np.nan)
 
     @property
     def n_layers(self) -> int:
@@ -157,7 +162,11 @@ class View:
     @cached_property
     def segments(self) -> Segments | None:
         """Of a pair: its two segments and the shares of attention in what is shown; None where one text was read."""
-        return self.sides[0].segments(self.pattern)
+        at = second_of(*self.sides)
+        if at is None or self.mean != "one":
+            return self.sides[0].segments(self.pattern) if at else None
+        sides = (segment_rows(second, len(side.places)) for second, side in zip(at, self.sides, strict=True))
+        return Segments(*at, segment_shares_of_blocks(self.blocks(self.layer, self.head), *sides))
 
     def with_followed_word(self) -> View:
         """The same view with a word to follow: the chosen one or, where there is none, the most salient."""

@@ -41,7 +41,8 @@ def lines_packet(stream: StreamTrace, found: AtomMapping, name: str, drawn: str)
     cells: np.ndarray = np.zeros((len(found.products.positions), len(found.reactants.positions)))
     if drawn == "weights":
         both = found.products.positions, found.reactants.positions
-        cells = np.asarray(stream.pattern(*map(int, name.split("."))), np.float64)[np.ix_(*both)]
+        layer, head = map(int, name.split("."))
+        cells = np.asarray(stream.pattern(layer, head), np.float64)[np.ix_(*both)]
     else:
         mapped = np.flatnonzero(found.partners >= 0)
         cells[mapped, found.partners[mapped]] = found.confidences[mapped]

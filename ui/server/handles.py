@@ -137,17 +137,17 @@ class OneStreamHandle(_Reading[R], Generic[R]):
     def stream(self, name: str | None = None) -> TraceReader:
         return self.value().stream(name)
 
-    def pattern(self, layer: int, head: int) -> Array:
-        return self.value().pattern(layer, head)
+    def pattern(self, layer: int, head: int, rows: slice | None = None) -> Array:
+        return self.value().pattern(layer, head, rows)
 
-    def patterns(self, layer: int) -> Array:
-        return self.value().patterns(layer)
+    def patterns(self, layer: int, rows: slice | None = None) -> Array:
+        return self.value().patterns(layer, rows)
 
     def key_group(self, layer: int, head: int) -> tuple[int, ...]:
         return self.value().key_group(layer, head)
 
-    def may_look(self, layer: int) -> Flags:
-        return self.value().may_look(layer)
+    def may_look(self, layer: int, rows: slice | None = None) -> Flags:
+        return self.value().may_look(layer, rows)
 
     def delta_e_sizes(self, layer: int) -> Array:
         return self.value().delta_e_sizes(layer)

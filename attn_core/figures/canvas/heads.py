@@ -6,7 +6,7 @@ maximum, and the header says by how much. Masked cells have a value of their own
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import ceil
 from typing import Any
@@ -24,27 +24,11 @@ BUDGET = 4_000_000  # bytes of cells in one overview
 MASKED = 255  # an overview cell is MASKED or round(254 · √weight)
 
 
-class Computed(Sequence[Any]):
-    """`n` arrays, each computed by `read` when it is looked at, and none kept.
-
-    >>> list(Computed(3, lambda i: i * i))
-    [0, 1, 4]
-    """
-
-    def __init__(self, n: int, read: Callable[[int], Any]) -> None:
-        self._n, self._read = n, read
-
-    def __len__(self) -> int:
-        return self._n
-
-    def __getitem__(self, at: Any) -> Any:
-        if not 0 <= at < self._n:
-            raise IndexError(at)
-        return self._read(at)
+Blocks = Iterable[tuple[slice, np.ndarray]]  # of a layer's patterns: (rows, [head, row, key]), one after the other
 
 
 def pack_patterns(
-    layers: Iterable[np.ndarray | Sequence[np.ndarray]],
+    layers: Iterable[np.ndarray | Blocks],
     n_layers: int,
     query_labels: Sequence[str],
     key_labels: Sequence[str] | None = None,
@@ -57,9 +41,9 @@ def pack_patterns(
 ) -> bytes:
     """All heads at a glance: patterns [head, query, key], one array a layer, as a packet for `overview`.
 
-    `layers` is read once and in order, so it can make its arrays as it goes; a layer may also be `Computed` out of its
-    heads' patterns [query, key], so that a long sentence's are never held together. `may_look` is bool [query, key],
-    for all layers or one a layer (None: everything may be seen). `notes[layer][head]` is a sentence that is shown under
+    `layers` is read once and in order, so it can make its arrays as it goes; a layer may also come in blocks of rows,
+    whose masked cells are NaN, so that a long sentence's are never held together. `may_look` is bool [query, key], for
+    all layers or one a layer (None: everything may be seen). `notes[layer][head]` is a sentence that is shown under
     a head's name; it is read after the layers, so it can be filled while they are made. `key_labels` defaults to the
     queries' own; of a pair `second` is the row and the column where its second segment begins, and a line stands there.
     `*_positions` are said instead of 0, 1, … where tokens are left out or merged. Raises ValueError if a
@@ -91,7 +75,7 @@ def pack_patterns(
 
 
 def _cells_of(
-    layers: Iterable[np.ndarray | Sequence[np.ndarray]],
+    layers: Iterable[np.ndarray | Blocks],
     n_layers: int,
     shape: tuple[int, int],
     may_look: Sequence[np.ndarray | None] | np.ndarray | None,
@@ -102,14 +86,21 @@ def _cells_of(
     came = 0
     for layer, heads in enumerate(layers):
         came, own = came + 1, may_look[layer] if isinstance(may_look, Sequence) else may_look
-        if n_heads and len(heads) != n_heads:
-            raise ValueError(f"layer {layer} has {len(heads)} heads, the others have {n_heads}")
-        n_heads = len(heads)
-        pool = pool or pool_for(n_layers * n_heads, *shape)
-        for patterns in [heads] if isinstance(heads, np.ndarray) else (one[None] for one in heads):
-            if patterns.shape[1:] != shape:
+        strongest, n_rows = np.empty(0), 0  # [head, pooled query, pooled key]; −1 where masked
+        for rows, patterns in [(slice(0, shape[0]), heads)] if isinstance(heads, np.ndarray) else heads:
+            if n_heads and len(patterns) != n_heads:
+                raise ValueError(f"layer {layer} has {len(patterns)} heads, the others have {n_heads}")
+            n_heads, n_rows = len(patterns), n_rows + patterns.shape[1]
+            if patterns.shape[1:] != (rows.stop - rows.start, shape[1]):
                 raise ValueError(f"layer {layer} has patterns of shape {patterns.shape}, labels are for {shape}")
-            parts.append(_bytes_of(patterns, own, pool).tobytes())
+            pool = pool or pool_for(n_layers * n_heads, *shape)
+            if not strongest.size:
+                strongest = np.full((n_heads, ceil(shape[0] / pool), ceil(shape[1] / pool)), -1, np.float32)
+            weights = np.where(hidden_cells(patterns, None if own is None else own[rows]), np.float32(-1), patterns)
+            _take_in(strongest, weights, rows.start, pool)
+        if n_rows != shape[0]:
+            raise ValueError(f"layer {layer} has {n_rows} rows, labels are for {shape[0]}")
+        parts.append(_bytes_of(strongest).tobytes())
     if came != n_layers:
         raise ValueError(f"{came} layers came, {n_layers} were announced")
     return b"".join(parts), n_heads, pool
@@ -205,13 +196,27 @@ def pool_for(n_tiles: int, n_query: int, n_key: int, budget: int = BUDGET) -> in
     return pool
 
 
-def _bytes_of(pattern: np.ndarray, may_look: np.ndarray | None, pool: int) -> np.ndarray:
-    """[head, query, key] → uint8, pooled by the maximum; a pooled cell is masked only where all of it is."""
-    weights = np.where(hidden_cells(pattern, may_look), np.float32(-1), pattern)
-    for axis in (1, 2) if pool > 1 else ():
-        weights = pooled(weights, axis, pool, np.maximum)  # pooled first: the bytes keep the order of the weights
-    cells = np.rint(254 * np.sqrt(np.clip(weights, 0, 1)))
-    return np.where(weights < 0, MASKED, cells).astype(np.uint8)
+def _take_in(strongest: np.ndarray, weights: np.ndarray, start: int, pool: int) -> None:
+    """Pool rows [head, row, key] from `start` on by the maximum, into the cells that they are part of.
+
+    A pooled cell is masked, −1, only where all of it is. Weights are pooled, as their bytes keep the order.
+    """
+    weights = pooled(weights, 2, pool, np.maximum) if pool > 1 else weights
+    begun = min(-start % pool, weights.shape[1])  # rows that belong to a cell which the block before began
+    for at, part in ((start, weights[:, :begun]), (start + begun, weights[:, begun:])):
+        own = pooled(part, 1, pool, np.maximum) if pool > 1 and part.shape[1] else part
+        there = strongest[:, at // pool : at // pool + own.shape[1]]
+        np.maximum(there, own, out=there)
+
+
+def _bytes_of(strongest: np.ndarray) -> np.ndarray:
+    """Weights, −1 where masked, as bytes."""
+    weights = np.clip(strongest, 0, 1)
+    np.sqrt(weights, out=weights)
+    weights *= 254
+    cells: np.ndarray = np.rint(weights, out=weights).astype(np.uint8)
+    cells[strongest < 0] = MASKED
+    return cells
 
 
 def pooled(cells: np.ndarray, axis: int, pool: int, larger: np.ufunc) -> np.ndarray:

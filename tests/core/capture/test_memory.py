@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_STORED
 
 import pytest
 import torch
@@ -19,9 +21,12 @@ from families import word_tokenizer
 import attn_core as ac
 from attn_core import masks
 from attn_core.capture.interface import read_mask
-from attn_core.figures.canvas.heads import Computed, pack_patterns
+from attn_core.circuits.score_parts import _scores
+from attn_core.figures.canvas import heads
 from attn_core.heads import quantities
 from attn_core.traces import call as calls
+from attn_core.views import files
+from attn_core.views.view import View
 from benchmarks.torch_memory import PeakMemory
 
 ROOT = Path(__file__).parents[3]
@@ -63,7 +68,10 @@ def trace() -> ac.Trace:
     tokenizer = word_tokenizer()
     tokenizer.model_max_length = N
     torch.manual_seed(0)
-    return ac.trace(ac.wrap(tf.GPT2Model(settings).eval(), tokenizer), [5 + i % 20 for i in range(N)])
+    model = ac.wrap(tf.GPT2Model(settings).eval(), tokenizer)
+    short = ac.trace(model, [5, 6, 7])
+    short.overview(), short.to_xarray(), short.frame()  # what they import is nothing that they take
+    return ac.trace(model, [5 + i % 20 for i in range(N)])
 
 
 @pytest.fixture(autouse=True)
@@ -92,19 +100,36 @@ def test_readers_make_no_square(trace: ac.Trace, name: str, monkeypatch: pytest.
     assert most <= MOST, most
 
 
-def test_files_and_pictures_of_all_heads_look_at_one_after_the_other(trace: ac.Trace) -> None:
-    """Beside a head's square, of a trace that has more of them: what is written, and a few copies of one on its way."""
-    looked: list[tuple[int, int]] = []
-    square = 4 * N * N
-    one = partial(pack_patterns, n_layers=2, query_labels=trace.tokens.labels, may_look=trace.may_look(0))
+def written(trace: ac.Trace) -> None:
+    with Path(os.devnull).open("wb") as nowhere:
+        files.write_npz(View(trace), nowhere)
 
-    def head(layer: int, head: int) -> Any:
-        looked.append((layer, head))
-        return trace.pattern(0, head)
 
-    layers = [Computed(4, lambda n, layer=layer: head(layer, n % 2)) for layer in range(2)]
-    _, most = beside(lambda: one(layers))
-    assert most < 4 * square and looked == [(layer, n % 2) for layer in range(2) for n in range(4)]
+def pair(trace: ac.Trace) -> ac.Trace:
+    """The same trace as if a second text had begun in its middle."""
+    own = trace.stream()
+    tokens = replace(own.tokens, second=N // 2)
+    return replace(trace, _streams={"self": replace(own, tokens=tokens, key_tokens=tokens)})
+
+
+WHOLE: dict[str, Callable[[ac.Trace], Any]] = {  # which take every head's pattern in, and make none of them beside it
+    "overview": lambda trace: trace.overview() and None,
+    "numbers": lambda trace: written(pair(trace)),
+    "shares": lambda trace: pair(trace).segment_shares(0, 1),
+    "xarray": lambda trace: trace.to_xarray().pattern.data,
+    "score": lambda trace: _scores(trace.stream(), 0, 1, N - 1)[2],
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_takes_in_every_weight_makes_no_square(
+    trace: ac.Trace, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "ZIP_DEFLATED", ZIP_STORED)  # quicker
+    monkeypatch.setattr(heads, "pool_for", lambda *_: 64)  # pictures do not grow with the sentence, nor shrink with it
+    trace.stream()._layers[0]
+    most = beside(lambda: WHOLE[name](trace))[1]
+    assert most <= MOST, most
 
 
 @pytest.mark.parametrize("name", SQUARES)
@@ -113,17 +138,31 @@ def test_what_is_a_square_is_made_once(trace: ac.Trace, name: str) -> None:
     assert square.shape == (N, N) and most <= MOST, most
 
 
-@pytest.mark.parametrize(("kind", "window"), [("flags", None), ("added", 1024)])
-def test_a_mask_is_read_without_another_square(kind: str, window: int | None) -> None:
+@pytest.mark.parametrize(
+    ("kind", "window", "words"),
+    [
+        ("flags", None, slice(0, N)),
+        ("added", 1024, slice(0, N)),
+        ("flags", None, slice(0, N - 9)),
+        ("added", 1024, slice(9, N)),
+    ],
+)
+def test_a_mask_is_read_without_another_square(kind: str, window: int | None, words: slice) -> None:
+    """Of a sentence alone, and with filler after it or before."""
     square = torch.ones(1, 1, N, N, dtype=torch.bool).tril_()
     square = square if window is None else square.triu_(1 - window)
+    filler = torch.ones(N, dtype=torch.bool)
+    filler[words] = False
+    square &= ~filler
+    blind = None if words == slice(0, N) else filler
     if kind == "added":
         square = torch.zeros(1, 1, N, N).masked_fill_(~square, torch.finfo(torch.float32).min)
-    (rule, bias), most = beside(lambda: read_mask(square, None, False, N, N))
+    (rule, bias), most = beside(lambda: read_mask(square, None, False, N, N, blind))
     assert most <= MOST, most
-    assert (
-        bias is None and rule.cells is None and (rule.ahead, rule.back) == (0, None if window is None else window - 1)
-    )
+    assert bias is None and rule.cells is None and rule.ahead == 0
+    assert rule.back == (window - 1 if window else None if blind is None else N - 10)
+    found, most = beside(lambda: rule.blind(N, N))
+    assert most <= MOST and (found is None if blind is None else torch.equal(found, blind))
 
 
 TRACED_AGAIN = """

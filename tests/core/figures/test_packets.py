@@ -11,9 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from attn_core.figures import scripts
 from attn_core.figures.canvas.boxes import boxes
-from attn_core.figures.canvas.heads import MASKED, _bytes_of, pack_kinds, pack_patterns, pack_values
+from attn_core.figures.canvas.heads import MASKED, _bytes_of, _take_in, pack_kinds, pack_patterns, pack_values
 from attn_core.figures.canvas.links import pack_links
-from attn_core.figures.canvas.packet import packet, unpack
+from attn_core.figures.canvas.packet import hidden_cells, packet, unpack
 from attn_core.figures.canvas.panels import Panel, pack_panels
 
 
@@ -53,12 +53,21 @@ def test_masked_is_not_zero_even_where_the_weight_is():
     assert list(body) == [254, MASKED, 254, 0, 254, 0, 254, 0]
 
 
+def pooled_cells(weights, may_look, pool, cut=0):
+    """The bytes of weights [head, query, key] that come in two blocks of rows."""
+    strongest = np.full((len(weights), *(ceil(n / pool) for n in may_look.shape)), -1, np.float32)
+    for rows in (slice(0, cut), slice(cut, len(may_look))):
+        hidden = hidden_cells(weights[:, rows], may_look[rows])
+        _take_in(strongest, np.where(hidden, np.float32(-1), weights[:, rows]), rows.start, pool)
+    return _bytes_of(strongest)
+
+
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 5), st.integers(0, 99), st.booleans())
-def test_pooling_keeps_the_strongest_cell_and_masks_only_what_is_all_masked(queries, keys, pool, seed, causal):
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 5), st.integers(0, 99), st.booleans(), st.integers(0, 9))
+def test_pooling_keeps_the_strongest_cell_and_masks_only_what_is_all_masked(queries, keys, pool, seed, causal, cut):
     weights = patterns(1, 2, queries, keys, seed)
     allowed = np.tril(np.ones((queries, keys), bool)) if causal else np.ones((queries, keys), bool)
-    cells = _bytes_of(weights[0], allowed, pool)
+    cells = pooled_cells(weights[0], allowed, pool, min(cut, queries))
     assert cells.shape == (2, ceil(queries / pool), ceil(keys / pool))
     for head, row, column in np.ndindex(*cells.shape):
         block = np.s_[row * pool : (row + 1) * pool, column * pool : (column + 1) * pool]
@@ -173,7 +182,7 @@ def test_what_a_legend_and_a_sentence_say_stands_in_the_packet_alone():
 def test_a_pooled_cell_is_the_strongest_that_may_be_seen():
     weights = np.array([[[0.0, 1.0, 0.25], [0.04, 0.16, 0.36], [0.09, np.nan, 0.0]]], np.float32)
     may_look = np.array([[True, False, False], [True, True, False], [True, True, True]])
-    pooled = _bytes_of(weights, may_look, 2)
+    pooled = pooled_cells(weights, may_look, 2)
     assert pooled.tolist() == [[[round(254 * 0.4), MASKED], [round(254 * 0.3), 0]]]
 
 
