@@ -30,6 +30,7 @@ _WORD = regex.compile(  # an emoji, a number, one sign of a script without space
 )
 # Scripts that put no space between words, and whose words only a dictionary can tell apart.
 _BY_DICTIONARY = regex.compile(r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+_MARKS = regex.compile(r"[\p{M}\u1160-\u11FF]*")  # what makes one sign with the letter before it: é, 한
 
 
 class Description(NamedTuple):
@@ -137,7 +138,9 @@ def _word_label(unit: list[int], spelling: list[bytes], labels: list[str], typed
 def _typed(text: str | None, spans: list[tuple[int, int]] | None, unit: list[int]) -> str:
     if text is None or spans is None:
         return ""
-    return text[min(spans[i][0] for i in unit) : max(spans[i][1] for i in unit)].strip()
+    # A tokenizer that writes e and ◌́ as one character says that it lies where the e does.
+    marks = _MARKS.match(text, max(spans[i][1] for i in unit))
+    return text[min(spans[i][0] for i in unit) : marks.end() if marks else None].strip()
 
 
 def _pieces(tokenizer: Any, ids: list[int], target: bool) -> list[str]:

@@ -29,15 +29,16 @@ SETTLED = "document.getAnimations().every(each => !(each instanceof CSSTransitio
 
 
 def show_in(page: Page, scheme: str) -> None:
-    """Turn a page light or dark, and wait until all of it is."""
+    """Turn a page light or dark, and wait until it is."""
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     dark = "getComputedStyle(document.querySelector('.stApp')).backgroundColor.startsWith('rgb(20')"
-    page.wait_for_function(f"{dark if scheme == 'dark' else f'!{dark}'} && {SETTLED}", timeout=PATIENCE)
+    page.wait_for_function(dark if scheme == "dark" else f"!{dark}", timeout=PATIENCE)
 
 
 def faults(page: Page) -> list[tuple[str, str, list[Any], str]]:
-    """(rule, what it wants, where, the element) of every violation of ours on the page as it is now."""
+    """(rule, what it wants, where, the element) of every violation of ours on the page, once its colours stand."""
     page.evaluate(AXE)
+    page.wait_for_function(SETTLED, timeout=PATIENCE)
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
     return [(f["id"], f["help"], node["target"], node["html"][:160]) for f in found for node in _ours(page, f)]
 

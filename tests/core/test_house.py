@@ -358,6 +358,39 @@ def test_percent_and_sign_are_said_in_one_place():
     assert words == []
 
 
+def own_patience(code: str) -> list[str]:
+    """Waits of a browser test that end at a number of their own; one that is tried again may."""
+    tree, found = ast.parse(code), []
+    again = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With) and "suppress(" in ast.unparse(node.items[0])
+        for inner in ast.walk(node)
+    }
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and id(call) not in again:
+            limits = [word.value for word in call.keywords if word.arg == "timeout"]
+            limits += call.args if ast.unparse(call.func).endswith("timeout") else []
+            if any(isinstance(limit, ast.Constant) for limit in limits):
+                found.append(ast.unparse(call))
+    return found
+
+
+@pytest.mark.house
+def test_browser_tests_have_one_patience_and_axe_reads_colours_that_stand():
+    """A slow machine is slow for all of them. What is no wait for a page: a fixed pause, and asking a server again."""
+    assert own_patience("page.goto(x, timeout=5); p.set_default_timeout(9); e.wait_for(timeout=PATIENCE)") == [
+        "page.goto(x, timeout=5)",
+        "p.set_default_timeout(9)",
+    ]
+    places = [file for file in (ROOT / "tests" / "browser").rglob("*.py") if file.name != "server.py"]
+    waits = [wait for file in places for wait in own_patience(file.read_text()) if "wait_for_timeout" not in wait]
+    assert [wait for wait in waits if "HTTPConnection" not in wait] == []
+    assert [file.name for file in places if "axe.run(" in file.read_text()] == ["axe.py"]
+    reads = (ROOT / "tests" / "browser" / "axe.py").read_text()
+    assert reads.index("page.wait_for_function(SETTLED, timeout=PATIENCE)") < reads.index("axe.run(")
+
+
 @pytest.mark.house
 def test_settings_are_read_when_they_are_needed():
     """No module keeps one of its own: it would be read at some import, before or after a start has said them."""

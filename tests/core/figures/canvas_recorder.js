@@ -370,10 +370,10 @@ function answer(line) {
 
 require("node:readline")
   .createInterface({ input: process.stdin })
-  .on("line", (line) => {
+  .on("line", async (line) => {
     let said;
     try {
-      said = { is: answer(line) };
+      said = { is: await answer(line) };
     } catch (error) {
       said = { failed: String(error.stack) };
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from attn_core.errors import DamagedModel
 from attn_core.models.catalogue import CATALOGUE
 from attn_core.models.formats import e5s1
 from attn_core.residual import senses
+from attn_core.text import tokens
 from ui.word_senses import board
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
@@ -165,6 +167,36 @@ def test_it_says_what_its_own_runtime_says(e5: Any, text: str) -> None:
     assert len(trace.tokens) == n_tokens
     pooled = trace.embedding(12).mean(axis=0)
     assert np.abs(pooled[:4] / np.linalg.norm(pooled) - first).max() < 0.004
+
+
+# What is typed, and its words as XLM-R's 250,002 pieces have them: no letter is lost, and no word is empty.
+WRITTEN = {
+    "日本 the 語": ["日本", "the", "語"],
+    "我喜欢红色的苹果": ["我", "喜欢", "红色", "的", "苹果"],
+    "こんにちは世界": ["こんにちは", "世界"],
+    "   the fox": ["the", "fox"],
+    "\n the\u202ffox\tran\n\n": ["the", "fox", "ran"],
+    " <mask> the   fox": ["<mask>", "the", "fox"],
+    "naïve [MASK] AllenNLP": ["naïve", "[", "MASK", "]", "AllenNLP"],
+    "cafe\u0301 \u1112\u1161\u11ab": ["cafe\u0301", "\u1112\u1161\u11ab"],
+    "สวัสดีชาวโลก": ["สวัสดี", "ชาว", "โลก"],
+    "ຂ້ອຍຮັກແມວ": ["ຂ້ອຍ", "ຮັກ", "ແມວ"],
+    "ကျွန်တော်ချစ်တယ်": ["ကျွန်တော်", "ချစ်", "တယ်"],
+    "القطة تنام": ["القطة", "تنام"],
+    "👍🏽 🇫🇷🇩🇪 ❤\ufe0f 3.14 1,000": ["👍🏽", "🇫🇷", "🇩🇪", "❤\ufe0f", "3.14", "1,000"],
+}
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("text", WRITTEN)
+def test_words_of_the_real_vocabulary_are_as_written(e5: Any, text: str) -> None:
+    """Also as the library's own class of XLM-R cuts them: it splits at blanks, and joins no marks."""
+    own = json.loads(e5.tokenizer.backend_tokenizer.to_str())["model"]["vocab"]
+    for tokenizer in (e5.tokenizer, transformers.XLMRobertaTokenizer(vocab=[(piece, score) for piece, score in own])):
+        read = tokens.encode(tokenizer, text, 512)
+        assert read.word_labels[1:-1] == WRITTEN[text]
+        assert all(label.strip() for label in read.labels) and "".join(read.word_labels[1:-1]) == "".join(text.split())
+        assert read.ids == tokenizer(text)["input_ids"]
 
 
 # How much more alike a word is in two sentences of one sense than of two, at the last layer: measured, as cosines.

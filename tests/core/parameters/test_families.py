@@ -126,6 +126,7 @@ LEFT_OUT = {  # families whose parts the rule below can't tell by words, each wi
     "axk2": "its norms behind attention have an MLP of their own",
     "levit": "its attention lies in a module called residual, with norms between its projections",
     "mllama": "one number that opens its MLP is called cross_attn_mlp_gate",
+    "videoprism": "a learnt query that pools its frames lies outside its modules of attention",
 }
 
 
@@ -136,8 +137,10 @@ def words_of(path: str) -> set[str]:
 
 
 def attention_by_words(model: torch.nn.Module) -> int:
-    """Parameters inside modules whose name or class is attention, without norms and tables of positions."""
-    total, modules = 0, dict(model.named_modules())
+    """Parameters inside modules whose name or class is attention, each counted once however many layers share it;
+    without norms, tables of positions, and what scales the residual stream behind it."""
+    found: dict[torch.nn.Parameter, int] = {}
+    modules = dict(model.named_modules())
     for path, module in modules.items():
         parts = path.split(".") if path else []
         around = [type(modules[".".join(parts[: i + 1])]).__name__ for i in range(len(parts))]
@@ -145,9 +148,10 @@ def attention_by_words(model: torch.nn.Module) -> int:
         inside |= any(name.endswith(("Attention", "Attn")) for name in around)
         if not inside or "norm" in type(module).__name__.lower() or "norm" in path.rpartition(".")[2].lower():
             continue
-        own = [(name, p) for name, p in module.named_parameters(recurse=False)]
-        total += sum(p.numel() for name, p in own if not words_of(f"{path}.{name}") & {"relative", "position", "norm"})
-    return total
+        for name, p in module.named_parameters(recurse=False):
+            if not words_of(f"{path}.{name}") & {"relative", "position", "norm", "residual"}:
+                found[p] = p.numel()
+    return sum(found.values())
 
 
 def norms_by_class(model: torch.nn.Module) -> int:

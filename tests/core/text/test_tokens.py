@@ -343,6 +343,7 @@ ODD_WORDS = [
     ("xlmr", "the <mask> fox", ["the", "<mask>", "fox"]),
     ("xlmr", " <mask> the   blick fox", ["<mask>", "the", "blick", "fox"]),
     ("xlmr", "naïve AllenNLP…", ["naïve", "AllenNLP", "…"]),
+    ("xlmr", "nai\u0308 the", ["nai\u0308", "the"]),  # the token is one character, whose place is that of the letter
     ("xlmr", "می\u200cخواهم the", ["می\u200cخواهم", "the"]),
     ("xlmr", "བོད་བོད་ the", ["བོད་", "བོད་", "the"]),
     ("byte_level", "   the fox", ["␠", "␠", "the", "fox"]),
@@ -372,7 +373,7 @@ def test_a_character_without_width_is_seen_only_where_letters_join():
     """Persian and Hindi write it; between Latin letters, and at an end, nobody would see it."""
     for word in ("می\u200cخواهم", "क्\u200dष"):
         assert decoding.visible(word) == word
-    assert decoding.visible("a\u200cb") == "a‹U+200C›b"
+    assert decoding.visible("a\u200cb") == "a‹U+200C›b" and decoding.visible("a\u200cم") == "a‹U+200C›م"
     assert decoding.visible("می\u200c") == "می‹U+200C›" and decoding.visible("\u200cمی") == "‹U+200C›می"
 
 
