@@ -43,6 +43,17 @@ def aloud(label: str) -> str:
     return " ".join("".join(f" {SPOKEN[c]} " if c in SPOKEN else c for c in label).split())
 
 
+def with_name(label: str) -> str:
+    """A label where it can have no name of its own, in a table or a list that opens: its sign, and the name beside it.
+
+    >>> with_name("⏎ (3)"), with_name("⏎⏎"), with_name("fox")
+    ('⏎ line break (3)', '⏎ line break ⏎ line break', 'fox')
+    """
+    if not any(sign in label for sign in SPOKEN):
+        return label
+    return " ".join("".join(f" {c} {SPOKEN[c]} " if c in SPOKEN else c for c in label).split())
+
+
 def _made_visible(text: str) -> str:
     shown = "".join(c if i and _joins(text, i) else _visible_character(c) for i, c in enumerate(text))
     return "◌" + shown if shown and unicodedata.category(shown[0])[0] == "M" else shown or "∅"

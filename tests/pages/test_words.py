@@ -5,17 +5,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
+import streamlit as st
 from markupsafe import Markup
 
+from attn_core.figures.html.bar_table import Column, bars
 from attn_core.heads.ablation import REPLACEMENTS
 from attn_core.heads.measures import MEASURES
 from attn_core.heads.rules import KINDS
 from attn_core.walkthrough.ablations import StageAblation
 from ui import words
 from ui.compare_heads.specs import PRESETS
-from ui.drawing import markup
+from ui.drawing import controls, markup, widgets
 from ui.words import Words, how_many, slots_of
 
 ROOT = Path(__file__).parents[2]
@@ -233,3 +237,28 @@ def test_a_word_that_is_a_line_break_is_read_aloud_by_its_name() -> None:
     assert (
         said == f'To update <span class="hl-q"{name}>⏎</span>, head 0.3 looks at <span class="hl-k">&lt;b&gt;</span>.'
     )
+
+
+def test_a_line_break_has_its_name_in_tables_and_in_lists_that_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cell and no entry has a name of its own, so the name stands beside the sign; numbers and other words stay."""
+    shown: list[Any] = []
+    monkeypatch.setattr(st, "dataframe", lambda frame, **how: shown.append((frame, how)))
+    monkeypatch.setattr(
+        st, "selectbox", lambda _, offered, format_func, **how: shown.append([*map(format_func, offered)])
+    )
+    rows = [["⏎", 1, "fox  ran", None], ["␠a (3)", 2, "⇥", 0.5]]
+    frame = pd.DataFrame(rows, columns=["word", "⏎", "to", "n"], index=["0 ⏎", "1 fox"])
+    widgets.table(frame, hide_index=True)
+    controls.word_picker("word", ["⏎⏎ (3)", "fox (4)"], 0, print)
+    (said, how), entries = shown
+    assert how == {"hide_index": True} and entries == ["⏎ line break ⏎ line break (3)", "fox (4)"]
+    assert said.columns.tolist() == ["word", "⏎ line break", "to", "n"]
+    assert said.index.tolist() == ["0 ⏎ line break", "1 fox"]
+    assert said.iloc[:, :3].to_numpy().tolist() == [["⏎ line break", 1, "fox  ran"], ["␠ space a (3)", 2, "⇥ tab"]]
+    assert frame.to_numpy().tolist()[1] == rows[1] and said["n"].tolist()[1] == 0.5  # what was given is as it was
+    assert '<th scope="row">⏎ line break</th>' in bars(["⏎"], [Column("weight", [0.5], ["50 %"])])
+
+
+def test_every_table_of_the_app_names_its_signs() -> None:
+    files = [*(ROOT / "ui").rglob("*.py"), *(ROOT / "pages").glob("*.py"), ROOT / "app.py"]
+    assert [file.name for file in files if re.search(r"\.dataframe\b", file.read_text())] == ["widgets.py"]

@@ -24,7 +24,7 @@ WORDS = words.beside(__file__)
 def table(head: ArrangedHead) -> None:
     """The chosen row as numbers that can be sorted."""
     rows = packets.row_table(head)
-    st.dataframe(
+    widgets.table(
         rows,
         hide_index=True,
         height="content" if len(rows) < 12 else 400,

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from attn_core.errors import HeadlightError
 from attn_core.prediction.next_token import TokenPrediction, continued_text, continued_texts
 from attn_core.prediction.writing import write
-from attn_core.text.decoding import visible
+from attn_core.text.decoding import visible, with_name
 from ui import words
 from ui.drawing import controls, widgets
 from ui.link import forget
@@ -109,7 +109,7 @@ def _append_one(page: Page, trace: TraceHandle, found: Sequence[TokenPrediction]
             key="next_choice",
             width=190,
             label_visibility="collapsed",
-            format_func=lambda i: visible(found[i].word) if i < len(found) else "",
+            format_func=lambda i: with_name(visible(found[i].word)) if i < len(found) else "",
         )
         st.button("Append this word", key="next_append", on_click=append, disabled=places_left < 1)
 

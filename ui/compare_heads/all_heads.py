@@ -91,7 +91,7 @@ def list_of_heads(panels: PanelSet, found: HeadDistances) -> None:
     column = "distance" if found.changed else "nearness"
     table = pd.DataFrame({"head": [f"{r.layer}.{r.head}" for r in ranked.itertuples()]})
     table[column] = ranked.distance if found.changed else 1 - ranked.distance
-    st.dataframe(
+    widgets.table(
         table,
         key="ranked_heads",
         hide_index=True,
@@ -148,4 +148,4 @@ def _draw_matrix(panels: PanelSet, matrix: np.ndarray) -> None:
         says=WORDS.text("matrix.caption", first=x.letter, second=y.letter),
     )
     nearest = differences.nearest(matrix, x.names, y.names, same_model=x.spec.model == y.spec.model)
-    st.dataframe(nearest, hide_index=True, height=282, alt=WORDS.text("matrix.nearest_alt"))
+    widgets.table(nearest, hide_index=True, height=282, alt=WORDS.text("matrix.nearest_alt"))

@@ -98,7 +98,7 @@ def card(panels: PanelSet, found: Changed) -> None:
         shown.insert(0, "head", names)
         bars = {"pattern": st.column_config.ProgressColumn("pattern", format="%.3f", min_value=0, max_value=1)}
         weights = {name: st.column_config.NumberColumn(format="percent") for name in shown.columns[2:]}
-        st.dataframe(
+        widgets.table(
             shown,
             key="changed_heads",
             hide_index=True,

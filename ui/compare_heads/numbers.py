@@ -73,7 +73,7 @@ def pair_numbers(panels: PanelSet) -> None:
     queries = [differences.word_at(panels, int(place)) for place in panels.rows]
     table = pd.DataFrame({"query": queries, "distance": found.rows})
     bar = st.column_config.ProgressColumn("Jensen–Shannon distance", format="%.3f", min_value=0, max_value=1)
-    st.dataframe(
+    widgets.table(
         table,
         hide_index=True,
         height=min(300, 38 + 35 * len(table)),
@@ -99,7 +99,7 @@ PANEL_MEASURES = (
 def panel_measures(panels: PanelSet) -> None:
     """Each panel in numbers: how widely it looks and how much rests on the sink, over the whole sentence."""
     rows = [(panel.letter, *_measured(panel), panel.viewed.sink_name or "none") for panel in panels.panels]
-    st.dataframe(
+    widgets.table(
         pd.DataFrame(rows, columns=["panel", *(measure.title for measure in PANEL_MEASURES), "sink"]),
         hide_index=True,
         column_config={measure.title: widgets.measure_column(measure) for measure in PANEL_MEASURES},
@@ -169,7 +169,7 @@ def row_table(panels: PanelSet) -> None:
     def draw() -> None:
         form = {column: st.column_config.NumberColumn(format="%.2f %%") for column in table.columns[1:]}
         height, alt = min(320, 38 + 35 * len(table)), WORDS.text("numbers.row_alt")
-        st.dataframe(table, hide_index=True, height=height, column_config=form, alt=alt)
+        widgets.table(table, hide_index=True, height=height, column_config=form, alt=alt)
 
     fold(WORDS.text("matters.row"), "numbers_row", draw)
 

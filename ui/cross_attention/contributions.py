@@ -31,7 +31,7 @@ def alignment(found: Translation) -> None:
     heads = [(int(layer), int(head)) for layer, head in (name.split(".") for name in chosen)]
     table, crossed = found.alignment(heads)
     weight = st.column_config.ProgressColumn("weight", format="%.1f %%", min_value=0, max_value=100)
-    st.dataframe(
+    widgets.table(
         table,
         hide_index=True,
         height="content" if len(table) < 14 else 480,

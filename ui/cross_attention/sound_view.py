@@ -55,7 +55,7 @@ def draw(page: Page, handle: Handle[Heard]) -> None:
     with widgets.card("said", WORDS.html("sound.table.title"), WORDS.html("sound.table.hint", who=by_head.who)):
         share = st.column_config.ProgressColumn("weight inside", format="%.0f %%", min_value=0, max_value=100)
         seconds = {name: st.column_config.NumberColumn(format="%.2f") for name in by_head.table() if "(s)" in name}
-        st.dataframe(
+        widgets.table(
             by_head.table(),
             hide_index=True,
             height="content" if len(heard.words) < 14 else 480,

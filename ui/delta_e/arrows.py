@@ -19,7 +19,7 @@ from attn_core.traces.reader import Array
 from ui import words
 from ui.delta_e.sentences import about_axes
 from ui.delta_e.token import TokenUpdate
-from ui.drawing import controls, gallery
+from ui.drawing import controls, gallery, widgets
 from ui.param import choice
 from ui.shared_params import AXES
 
@@ -61,7 +61,7 @@ def token_arrows(update: TokenUpdate) -> None:
     with right:
         st.html(f'<div class="hl-hint">{WORDS.html("arrows.full")}</div>')
         height = 36 * (min(len(table), 12) + 1) + 2
-        st.dataframe(table, key="arrows_table", hide_index=True, row_height=36, height=height)
+        widgets.table(table, key="arrows_table", hide_index=True, row_height=36, height=height)
     st.html(f'<div class="hl-hint">{hint}</div>')
 
 

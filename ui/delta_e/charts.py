@@ -88,7 +88,7 @@ def _source_numbers(found: Sources, labels: Sequence[str]) -> None:
             "of ΔE %": 100 * found.shares,
         }
     )
-    st.dataframe(table.round(3), hide_index=True)
+    widgets.table(table.round(3), hide_index=True)
 
 
 def _source_table(update: TokenUpdate, kept: np.ndarray, says: str) -> None:
@@ -122,7 +122,7 @@ def writes(update: TokenUpdate) -> None:
 
 def _word_numbers(found: Sequence[str], far: Array) -> None:
     table = {"word": [visible(word) for word in found], "standard deviations": far}
-    st.dataframe(pd.DataFrame(table), hide_index=True)
+    widgets.table(pd.DataFrame(table), hide_index=True)
 
 
 def written_words(update: TokenUpdate, part: str) -> tuple[list[str], Array, float]:
@@ -166,4 +166,4 @@ def numbers(update: TokenUpdate) -> None:
 
 def _all_numbers(delta: Array, labels: Sequence[str]) -> None:
     """ΔE [token, d_model], a row a word."""
-    st.dataframe(pd.DataFrame(delta, index=[f"{i} {visible(label)}" for i, label in enumerate(labels)]))
+    widgets.table(pd.DataFrame(delta, index=[f"{i} {visible(label)}" for i, label in enumerate(labels)]))

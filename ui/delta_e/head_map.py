@@ -109,7 +109,7 @@ def draw(update: TokenUpdate) -> None:
 
 
 def _numbers(found: DeltaMap) -> None:
-    st.dataframe(_table(found), hide_index=True)
+    widgets.table(_table(found), hide_index=True)
 
 
 def _table(found: DeltaMap) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from attn_core.text.numbers import scientific, signed_percent
 from attn_core.traces.reader import Array
 from ui import words
 from ui.delta_e.token import TokenUpdate
-from ui.drawing import markup
+from ui.drawing import markup, widgets
 from ui.drawing.events import chosen_row
 from ui.shell import save_files
 from ui.stream import offer_stream
@@ -45,7 +45,7 @@ def table(update: TokenUpdate) -> None:
     """Every part of the token's step through the layer; a click on a head's row opens that head."""
     rows = _rows(update)
     columns = ("part", *TITLES, "source", *(() if update.no_words else WORD_COLUMNS))
-    st.dataframe(
+    widgets.table(
         pd.DataFrame(rows, columns=columns),
         key="parts",
         on_select=partial(_open_chosen, [part for part in update.decomposition.parts if part.kind != "embedding"]),

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 import streamlit as st
 
 from attn_core.settings import is_public
+from attn_core.text.decoding import with_name
 from ui.drawing import gallery
 from ui.param import Param
 from ui.shared_params import LARGE
@@ -209,12 +210,15 @@ def word_picker(
     labelled: bool = False,
     width: int = 190,
 ) -> None:
-    """A word of the sentence; `names` are shown as text, whatever was typed. `on_choose` is called with its place."""
+    """A word of the sentence; `names` are shown as text, whatever was typed, a line break with its name.
+
+    `on_choose` is called with its place.
+    """
     st.session_state[key] = chosen
     st.selectbox(
         label,
         range(len(names)),
-        format_func=names.__getitem__,
+        format_func=lambda at: with_name(names[at]),
         key=key,
         on_change=lambda: on_choose(st.session_state[key]),
         label_visibility="visible" if labelled else "collapsed",

@@ -11,14 +11,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 from markupsafe import escape as markup_escape
+from pandas.api.types import is_numeric_dtype
 from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.heads.measures import Measure
+from attn_core.text.decoding import with_name
 from ui.drawing import gallery
 
 if TYPE_CHECKING:
@@ -111,6 +114,24 @@ def kept_place(name: str, height: str) -> Iterator[None]:
 def skeleton(height: int) -> None:
     """An empty card that keeps the place of a picture on its way."""
     st.html(f'<div class="hl-skeleton" style="height:{height}px" aria-hidden="true"></div>')
+
+
+def table(frame: pd.DataFrame, **how: Any) -> None:
+    """A table, as `st.dataframe` draws it, with a name beside each sign that stands for a blank: "⏎ line break"."""
+    st.dataframe(_with_names(frame), **how)
+
+
+def _with_names(frame: pd.DataFrame) -> pd.DataFrame:
+    named = frame.copy(deep=False)
+    for at, kind in enumerate(frame.dtypes):
+        if not is_numeric_dtype(kind):
+            named.isetitem(at, frame.iloc[:, at].map(_with_name))
+    named.columns = frame.columns.map(_with_name)
+    return named if is_numeric_dtype(frame.index) else named.set_axis(frame.index.map(_with_name))
+
+
+def _with_name(cell: object) -> object:
+    return with_name(cell) if isinstance(cell, str) else cell
 
 
 def measure_column(measure: Measure) -> ColumnConfig:

@@ -129,7 +129,7 @@ def _outcome(viewed: StreamView, after: StreamTrace, change: Effect) -> None:
         bars = {"turn": _bar(WORDS.text("ablation.turns"), "%.2f°", max(1.0, table["turn"].max()))}
     height = min(320, 38 + 35 * len(table))
     alt = WORDS.text("ablation.words_alt")
-    st.dataframe(table, hide_index=True, height=height, column_config=bars, alt=alt)
+    widgets.table(table, hide_index=True, height=height, column_config=bars, alt=alt)
 
 
 def _bar(title: str, form: str, most: float, width: int | None = None) -> ColumnConfig:
@@ -142,6 +142,6 @@ def _row_table(viewed: StreamView, after: StreamTrace) -> None:
 
     def draw() -> None:
         form = {name: st.column_config.NumberColumn(format="%.2f %%") for name in table.columns[1:]}
-        st.dataframe(table, hide_index=True, height=min(320, 38 + 35 * len(table)), column_config=form)
+        widgets.table(table, hide_index=True, height=min(320, 38 + 35 * len(table)), column_config=form)
 
     fold(WORDS.text("ablation.row"), "numbers_row", draw)

@@ -52,7 +52,7 @@ def effect_map(
     fold(
         WORDS.text("ablation.map.fold", name=name),
         "numbers_effects",
-        lambda: st.dataframe(ablation.ranked(shown, name), hide_index=True, height=282),
+        lambda: widgets.table(ablation.ranked(shown, name), hide_index=True, height=282),
     )
     if key not in known and _asked_for_effects(viewed):
         known.clear()  # one map at a time is looked at

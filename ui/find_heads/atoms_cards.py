@@ -86,7 +86,7 @@ def _table(viewed: StreamView, found: atoms.AtomMapping) -> None:
         "sure": st.column_config.NumberColumn(WORDS.text("atoms.columns.sure"), format="%.1f %%"),
         "weight": st.column_config.NumberColumn(WORDS.text("atoms.columns.weight"), format="%.1f %%"),
     }
-    st.dataframe(
+    widgets.table(
         atoms.table(viewed.queries, found),
         key="atom_table",
         hide_index=True,

@@ -138,7 +138,7 @@ def _scatter(table: pd.DataFrame) -> list[int]:
 
 def _numbers(table: pd.DataFrame) -> None:
     """Every measure of every head as a table."""
-    st.dataframe(
+    widgets.table(
         kinds.numbers(table),
         hide_index=True,
         height=min(420, 38 + 35 * len(table)),
@@ -153,6 +153,6 @@ def _definitions() -> None:
     def draw() -> None:
         st.html(f'<div class="hl-hint">{WORDS.html("kinds.definitions.text")}</div>')
         form = st.column_config.NumberColumn(format="%.1f above chance")
-        st.dataframe(kinds.definitions(), hide_index=True, column_config={"named from": form})
+        widgets.table(kinds.definitions(), hide_index=True, column_config={"named from": form})
 
     fold(WORDS.text("kinds.definitions.title"), "definitions", draw)

@@ -8,7 +8,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from attn_core.text.decoding import visible
+from attn_core.text.decoding import visible, with_name
 from attn_core.text.tokens import Tokens
 from attn_core.views.snippets import heads as snippets
 from ui import link, words
@@ -127,7 +127,7 @@ def _word_pickers(viewed: StreamView, cells: Cells) -> None:
 
 
 def _named(tokens: Tokens, position: int) -> str:
-    return f"{visible(tokens.labels[position])} ({position})"
+    return with_name(f"{visible(tokens.labels[position])} ({position})")
 
 
 def _score_map(viewed: StreamView, packet: bytes) -> None:
@@ -155,7 +155,7 @@ def _list(ranked: pd.DataFrame) -> None:
         table[column] = 100 * ranked[column]
     points = {name: st.column_config.NumberColumn(format="%.1f %%") for name in ("weight", "baseline")}
     points["above"] = st.column_config.NumberColumn("above baseline", format="%+.1f points")
-    st.dataframe(
+    widgets.table(
         table,
         key="ranked",
         hide_index=True,

@@ -85,7 +85,7 @@ def whole_model(counts: ModelCounts) -> None:
     fold(
         "The numbers: parameters by part",
         "numbers_parts",
-        lambda: st.dataframe(_grouped(counts), hide_index=True, alt=alt),
+        lambda: widgets.table(_grouped(counts), hide_index=True, alt=alt),
     )
 
 
@@ -161,7 +161,7 @@ def side_by_side(counts: ModelCounts) -> None:
     def numbers() -> None:
         frame = pd.DataFrame({f"{i + 1} · {x.title}": _column(counts, x) for i, x in enumerate(tables)})
         whole, alt = frame.fillna("–").reset_index(names=""), WORDS.text("shares.table", names=names)
-        st.dataframe(whole, hide_index=True, height="content", alt=alt)
+        widgets.table(whole, hide_index=True, height="content", alt=alt)
 
     several = len(tables) > 1
     key = f"numbers_shares_{'several' if several else 'one'}"

@@ -72,7 +72,7 @@ def how_it_grows(counts: ModelCounts) -> None:
 
 def _curve_table(table: Mapping[str, Sequence[float]]) -> None:
     doubled = pd.DataFrame({name: [f"{v:,}" for v in values] for name, values in table.items()})
-    st.dataframe(doubled, hide_index=True, alt=WORDS.text("growth.table_alt"))
+    widgets.table(doubled, hide_index=True, alt=WORDS.text("growth.table_alt"))
 
 
 def what_it_costs(counts: ModelCounts) -> None:
@@ -122,7 +122,7 @@ def all_tensors(counts: ModelCounts) -> None:
     frame = table.frame()
     whole = {name: st.column_config.NumberColumn(format="localized") for name in ("count", "times", "total")}
     alt = WORDS.text("table.alt", title=table.title)
-    st.dataframe(frame, hide_index=True, height=420, key="tensor_rows", column_config=whole, alt=alt)
+    widgets.table(frame, hide_index=True, height=420, key="tensor_rows", column_config=whole, alt=alt)
     name = "".join(c if c.isalnum() else "-" for c in table.title.lower())
     counts.page.save_menu.add_views(
         {}, save_files.Numbers(f"parameters of {table.title}", lambda: frame.to_csv(index=False))

@@ -65,7 +65,7 @@ def real_head(counts: ModelCounts) -> None:
 
 def _numbers(values: Array) -> None:
     table = pd.DataFrame({"direction": np.arange(1, len(values) + 1), "singular value": values})
-    st.dataframe(table, hide_index=True, height=260, alt="All singular values.")
+    widgets.table(table, hide_index=True, height=260, alt="All singular values.")
 
 
 def spectrum_of(trace: Trace, stream: str, layer: int, head: int) -> low_rank.Spectrum:

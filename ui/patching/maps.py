@@ -153,7 +153,7 @@ def numbers(table: pd.DataFrame, name: str) -> None:
     fold(
         WORDS.text("map.fold"),
         f"numbers_{name}",
-        partial(st.dataframe, sentences.ranked(table), hide_index=True, height=282, key=f"table_{name}"),
+        partial(widgets.table, sentences.ranked(table), hide_index=True, height=282, key=f"table_{name}"),
     )
 
 

@@ -1,6 +1,6 @@
 """What is folded away: computed, built and sent only while it is open, and all of it at once for printing.
 
-    fold("The numbers: every source", "numbers_sources", lambda: st.dataframe(numbers(), hide_index=True))
+    fold("The numbers: every source", "numbers_sources", lambda: widgets.table(numbers(), hide_index=True))
 
 Opening one draws that part of the page alone. `draw` stays with the session until the page is drawn again, so give it
 arrays and tables, never a trace. The label says what is inside, as a closed fold holds nothing that could be found.

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from attn_core.figures.html.bar_table import Column, bars
+from attn_core.text.decoding import with_name
 from ui import words
 from ui.drawing import widgets
 from ui.param import flag, whole
@@ -64,7 +65,7 @@ def _choice(subject: StepSubject) -> None:
     st.selectbox(
         GUESS.label,
         _options(subject),
-        format_func=lambda i: f"{i} {subject.key_name(i)}",
+        format_func=lambda i: with_name(f"{i} {subject.key_name(i)}"),
         key=GUESS.name,
         placeholder="Guess a word",
         label_visibility="collapsed",

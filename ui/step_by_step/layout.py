@@ -16,6 +16,7 @@ import pandas as pd
 import streamlit as st
 
 from ui import words
+from ui.drawing import widgets
 from ui.shell.folds import folded
 from ui.step_by_step.sentences_scores import Term
 from ui.step_by_step.subject import StepSubject, Words
@@ -91,7 +92,8 @@ def numbers_and_code(
         said = WORDS.text("layout.numbers", step=step)
         table = folded(said, f"numbers_{step}", ":material/table:")
         if table.open:
-            table.dataframe(frame(), alt=said)
+            with table:
+                widgets.table(frame(), alt=said)
     with right:
         code = folded(WORDS.text("layout.code", step=step), f"code_{step}", ":material/code:")
         if code.open:

@@ -121,7 +121,7 @@ def _ends(shown: StudyView) -> None:
         WORDS.text("ends.fold"),
         "study_ends",
         partial(
-            st.dataframe,
+            widgets.table,
             table,
             hide_index=True,
             height=282,
@@ -169,7 +169,7 @@ def _list(shown: StudyView) -> None:
         if row is not None:
             open_head(*map(int, table["head"][row].split(".")))
 
-    st.dataframe(
+    widgets.table(
         table,
         key="study_list",
         hide_index=True,
@@ -246,7 +246,7 @@ def _groups(shown: StudyView, groups: tuple[str, str], compared: pd.DataFrame) -
         table = reading.differences(rows, shown.measure, groups)
         plain = {name: st.column_config.NumberColumn(format="%.2g") for name in ("p", "q")}
         own = {name: _column(name, shown.measure) for name in table.columns[1:] if name not in plain}
-        st.dataframe(table, hide_index=True, height=320, column_config={**own, **plain}, alt=WORDS.text("groups.alt"))
+        widgets.table(table, hide_index=True, height=320, column_config={**own, **plain}, alt=WORDS.text("groups.alt"))
         label = WORDS.text("groups.csv")
         save_files.button(
             "csv", partial(_csv, compared), "headlight-study-groups.csv", key="study_groups_csv", label=label

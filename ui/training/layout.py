@@ -78,7 +78,7 @@ def _chart(name: str, lines: Mapping[str, np.ndarray], at: int, up: str, share: 
 
 
 def _table() -> None:
-    st.dataframe(reading.table(), hide_index=True, alt=WORDS.text("table.title"))
+    widgets.table(reading.table(), hide_index=True, alt=WORDS.text("table.title"))
 
 
 def _steps(at: int) -> None:

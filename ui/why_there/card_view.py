@@ -58,13 +58,13 @@ def draw(page: Page, draw_switch: Callable[[], object]) -> None:
     _composition(card)
     left, right = st.columns([40, 60], gap="medium")
     with left, widgets.card("near", WORDS.html("near.title"), WORDS.html("near.hint")):
-        st.dataframe(pd.DataFrame(dict(said.near(card))), hide_index=True, key="near")
+        widgets.table(pd.DataFrame(dict(said.near(card))), hide_index=True, key="near")
     with right, widgets.card("directions", WORDS.html("directions.title"), WORDS.html("directions.hint")):
         _directions(card)
     with widgets.card("left_out", WORDS.html("left_out.title")):
         for sentence in card.left_out:
             widgets.note(sentence)
-        fold(WORDS.text("whole.fold"), "numbers_card", partial(st.dataframe, card.frame(), hide_index=True))
+        fold(WORDS.text("whole.fold"), "numbers_card", partial(widgets.table, card.frame(), hide_index=True))
         links_elsewhere(viewed, viewed.query, "all_heads", "step_by_step", "delta_e", "find_heads", card=False)
     _offer(viewed, card)
 
@@ -126,12 +126,12 @@ def _composition(card: HeadCard) -> None:
         alt = WORDS.text("composition.alt", head=card.name)
         gallery.plot(WORDS.text("composition.name"), figure, key="composition", alt=alt, says=caption)
         ordered = table.sort_values("above", ascending=False)
-        fold(WORDS.text("composition.fold"), "numbers_composition", partial(st.dataframe, ordered, hide_index=True))
+        fold(WORDS.text("composition.fold"), "numbers_composition", partial(widgets.table, ordered, hide_index=True))
 
 
 def _directions(card: HeadCard) -> None:
     rows = [(whole_percent(each.share), " ".join(each.reads), " ".join(each.writes)) for each in card.directions]
-    st.dataframe(pd.DataFrame(rows, columns=["share", "reads", "raises"]), hide_index=True, key="directions")
+    widgets.table(pd.DataFrame(rows, columns=["share", "reads", "raises"]), hide_index=True, key="directions")
 
 
 def _offer(viewed: StreamView, card: HeadCard) -> None:

@@ -67,12 +67,12 @@ def draw(page: Page, draw_switch: Callable[[], object]) -> None:
         drawn = FlowPicture(asked)
         _picture(drawn)
         widgets.number_row(asked.numbers())
-        places = partial(st.dataframe, drawn.table(), hide_index=True)
+        places = partial(widgets.table, drawn.table(), hide_index=True)
         fold(WORDS.text("picture.places"), "numbers_places", places)
     hint = WORDS.html("words.hint", asked.top, word=asked.word, next=asked.following)
     with widgets.card("words", WORDS.html("words.title"), hint):
         _words(asked)
-        fold(WORDS.text("picture.fold"), "numbers_flow", partial(st.dataframe, asked.table(), hide_index=True))
+        fold(WORDS.text("picture.fold"), "numbers_flow", partial(widgets.table, asked.table(), hide_index=True))
         links_elsewhere(viewed, viewed.query, "all_heads", "delta_e")
     _offer(asked)
 

@@ -87,5 +87,5 @@ def brought(asked: AskedScore) -> None:
         shares = dict(zip(map(str, found.writers), asked.brought_share, strict=True))
         frame["share %"] = [100 * shares[writer] for writer in frame["writer"]]
     shown = frame.head(8).round(3)
-    st.dataframe(shown, key="brought", hide_index=True, row_height=36, height=36 * (len(shown) + 1) + 2)
-    fold(WORDS.text("brought.fold"), "numbers_brought", partial(st.dataframe, pd.DataFrame(frame), hide_index=True))
+    widgets.table(shown, key="brought", hide_index=True, row_height=36, height=36 * (len(shown) + 1) + 2)
+    fold(WORDS.text("brought.fold"), "numbers_brought", partial(widgets.table, pd.DataFrame(frame), hide_index=True))

@@ -57,7 +57,7 @@ def pairs(asked: AskedScore) -> None:
     parts = [pair.part for pair in largest]
     column = Column("adds to the score", parts, [signed(part) for part in parts], "delta")
     gallery.bars("The ten largest pairs, as a list", names, [column], says=says, head="query × key")
-    fold(WORDS.text("pairs.fold"), "numbers_pairs", partial(st.dataframe, asked.parts.frame(), hide_index=True))
+    fold(WORDS.text("pairs.fold"), "numbers_pairs", partial(widgets.table, asked.parts.frame(), hide_index=True))
 
 
 def offer(asked: AskedScore, without: pd.DataFrame | None) -> None:

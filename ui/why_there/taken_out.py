@@ -72,7 +72,7 @@ def taken_out(asked: AskedScore) -> pd.DataFrame | None:
         }
     )
     table["off by"] = table["frozen split"] - table["really"]
-    st.dataframe(table.round(3), key="taken_out", hide_index=True, row_height=36, height=36 * (len(table) + 1) + 2)
+    widgets.table(table.round(3), key="taken_out", hide_index=True, row_height=36, height=36 * (len(table) + 1) + 2)
     gap = f"{table['off by'].abs().max():.2f}"
     widgets.reading(WORDS.html("taken.worst", gap=gap, score=hundredths(asked.parts.score)))
     if any(writer.kind == "patch" for writer in writers):

@@ -50,7 +50,7 @@ def apart(comparison: SenseComparison) -> None:
         return pd.DataFrame({"pair": names, **{stop: lines[:, i] for i, stop in enumerate(stops)}})
 
     numbers = WORDS.text("apart.fold")
-    fold(numbers, "numbers_cosines", lambda: st.dataframe(table().round(4), hide_index=True))
+    fold(numbers, "numbers_cosines", lambda: widgets.table(table().round(4), hide_index=True))
     name = WORDS.text("apart.file", word=comparison.word)
     comparison.page.save_menu.add_views({}, save_files.Numbers(name, lambda: table().to_csv(index=False)))
 
@@ -88,7 +88,7 @@ def paths(comparison: SenseComparison) -> None:
     axes = WORDS.html("paths.axes", fitted_on=projection.fitted_on, kept=kept)
     st.html(f'<div class="hl-hint">{axes}</div>')
     numbers = "The numbers: every stop of every sentence"
-    fold(numbers, "numbers_paths", lambda: st.dataframe(_way_table(letters, routes, stops), hide_index=True))
+    fold(numbers, "numbers_paths", lambda: widgets.table(_way_table(letters, routes, stops), hide_index=True))
 
 
 def _way_table(letters: list[str], routes: list[Array], stops: list[str]) -> pd.DataFrame:

@@ -91,7 +91,7 @@ def attention_or_mlp(comparison: SenseComparison, separation: RankedSeparation) 
 def _numbers(ranked: senses.Separation) -> None:
     heads = {f"head {head}": ranked.heads[:, head] for head in range(ranked.heads.shape[1])}
     table = {"layer": range(len(ranked.mlp)), **heads, "attention": ranked.attention, "MLP": ranked.mlp}
-    st.dataframe(pd.DataFrame(table), hide_index=True)
+    widgets.table(pd.DataFrame(table), hide_index=True)
 
 
 def _ranked_by(separation: RankedSeparation) -> str:
@@ -131,7 +131,7 @@ def top_heads(comparison: SenseComparison, separation: RankedSeparation) -> None
             open_head(*strongest[row])
 
     number = {name: st.column_config.NumberColumn(name, format="%.2f", width=74) for name in ("separation", "baseline")}
-    st.dataframe(
+    widgets.table(
         pd.DataFrame(rows),
         key="top_heads",
         on_select=picked,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from attn_core.text.decoding import with_name
 from attn_core.tolerances import SMALLEST
 
 
@@ -48,7 +49,7 @@ def _row(label: str, cells: Sequence[Markup], mark: tuple[str, str] | None) -> M
     role, why = mark or ("", "")
     said = Markup("<small>{}</small>").format(why) if why else ""
     row = Markup('<tr class="{}"><th scope="row">{}{}</th>{}</tr>')
-    return row.format(role, label, said, Markup("").join(cells))
+    return row.format(role, with_name(label), said, Markup("").join(cells))
 
 
 def _cells(column: Column) -> list[Markup]:

@@ -175,7 +175,7 @@ WRITTEN = {
     "我喜欢红色的苹果": ["我", "喜欢", "红色", "的", "苹果"],
     "こんにちは世界": ["こんにちは", "世界"],
     "   the fox": ["the", "fox"],
-    "\n the\u202ffox\tran\n\n": ["the", "fox", "ran"],
+    "\n the\u202ffox\tran": ["the", "fox", "ran"],
     " <mask> the   fox": ["<mask>", "the", "fox"],
     "naïve [MASK] AllenNLP": ["naïve", "[", "MASK", "]", "AllenNLP"],
     "cafe\u0301 \u1112\u1161\u11ab": ["cafe\u0301", "\u1112\u1161\u11ab"],
