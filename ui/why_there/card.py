@@ -36,17 +36,17 @@ def card_of(
 
 
 def headline(card: HeadCard) -> Markup:
-    """What the head does, in one sentence."""
+    """What the head does, in two sentences."""
     if card.copying != card.copying:
-        moves = WORDS.html("lead.moves.unknown")
+        moves = WORDS.html("lead.moves.unknown", head=card.name)
     else:
         kind = "copies" if card.copying >= COPIES else "suppresses" if card.copying <= -COPIES else "neither"
-        moves = WORDS.html("lead.moves", kind, score=signed(card.copying))
+        moves = WORDS.html("lead.moves", kind, head=card.name, score=signed(card.copying))
     follows = "cross" if card.prefix_matching != card.prefix_matching else "no"
     if card.prefix_matching >= MATCHES:
         follows = "yes"
     looks = WORDS.html("lead.looks", follows, share=percent(card.prefix_matching if follows != "cross" else 0.0))
-    return WORDS.html("lead.whole", head=card.name, moves=moves, looks=looks)
+    return words.together(moves, looks)
 
 
 def numbers(card: HeadCard) -> list[tuple[str, str]]:

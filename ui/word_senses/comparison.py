@@ -111,12 +111,14 @@ class SenseComparison:
 
     def headline(self) -> Markup:
         """Where they begin, where they end, pair by pair."""
-        n, least = len(self.meanings), min(pair.token for pair in self.inputs)
+        n, tokens = len(self.meanings), [pair.token for pair in self.inputs]
+        least, most = two_digits(min(tokens)), two_digits(max(tokens))
+        begin = least if least == most else WORDS.text("lead.least", cosine=least)
         ends = [f"{self.name_of(pair, '–')} {two_digits(end)}" for pair, end in zip(self.pairs, self.ends, strict=True)]
         ends_said = ", ".join(ends) if n <= 3 else WORDS.text("lead.least", cosine=two_digits(min(self.ends)))
-        cosines = WORDS.html("lead.cosines", first=two_digits(least), ends=ends_said)
+        cosines = WORDS.html("lead.cosines", first=begin, ends=ends_said)
         word = query(word_as_read(self.word))
-        if least < 1 - SAME_DIRECTION:
+        if min(tokens) < 1 - SAME_DIRECTION:
             return WORDS.html("lead.many_tokens", word=word, cosines=cosines)
         return WORDS.html("lead.one_token", word=word, n=NUMBERS[n], cosines=cosines)
 

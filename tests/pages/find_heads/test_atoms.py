@@ -14,7 +14,8 @@ from page_driver import checked, html, lead, notes, open_page, packets, table, t
 from attn_core.models import catalogue, packages
 from attn_core.models.catalogue import CATALOGUE
 from attn_core.models.packages import fetch
-from attn_core.prediction.atom_mapping import agreement, map_atoms, reaction_tokens
+from attn_core.prediction.atom_mapping import AtomMapping, agreement, map_atoms, reaction_tokens
+from attn_core.text.numbers import percent
 
 REACTION = "CC.O>>CCO"
 
@@ -33,6 +34,14 @@ def model(tmp_path_factory) -> str:
         yield name
 
 
+def maps(head: str, found: AtomMapping) -> str:
+    """The headline; how sure a mapping is, is the product over the atoms that it maps."""
+    sure = percent(float(np.prod(found.confidences[found.partners >= 0])))
+    which = "all 3 atoms of the product" if found.n_mapped == 3 else f"{found.n_mapped} of the product's 3 atoms"
+    none = f"Head {head} maps no atom of the product."
+    return f"Head {head} maps {which}, {sure} sure of all together." if found.n_mapped else none
+
+
 def test_it_opens_on_its_reaction_and_its_head(model: str) -> None:
     page = open_page("find_heads", model=model, every_fold=True)
     assert dict(page.query_params) | {"text": REACTION, "layer": "2", "head": "1", "find": "atoms"} == dict(
@@ -40,8 +49,7 @@ def test_it_opens_on_its_reaction_and_its_head(model: str) -> None:
     )
     trace = page_driver.ac.trace(page_driver.load(model), REACTION)
     found = map_atoms(trace.pattern(2, 1), reaction_tokens(trace.tokens))
-    said = "all 3 atoms of the product" if found.n_mapped == 3 else f"{found.n_mapped} of the product's 3 atoms"
-    assert said in lead(page) and lead(page).startswith("Head 2.1 maps")
+    assert lead(page) == maps("2.1", found)
     header, _ = packets(page)["atom_lines"]
     asks, answers = header["sides"]
     assert (asks["labels"], asks["positions"]) == (["C", "C", "O"], [6, 7, 8])
@@ -58,7 +66,9 @@ def test_it_opens_on_its_reaction_and_its_head(model: str) -> None:
 def test_the_chosen_atom_and_what_is_drawn_are_in_the_link(model: str) -> None:
     page = open_page("find_heads", model=model, text=REACTION, query=8, layer=1, head=0, drawn="weights")
     assert "O (8) of the product was O (4) of the reactants" in text(page)
-    assert dict(page.query_params)["drawn"] == "weights" and lead(page).startswith("Head 1.0 maps")
+    trace = page_driver.ac.trace(page_driver.load(model), REACTION)
+    assert lead(page) == maps("1.0", map_atoms(trace.pattern(1, 0), reaction_tokens(trace.tokens)))
+    assert dict(page.query_params)["drawn"] == "weights"
 
 
 def test_what_is_no_reaction_is_said_and_any_text_is_text(model: str) -> None:

@@ -84,7 +84,8 @@ def test_a_view_opens_on_what_its_sentence_says(views, number) -> None:
         assert f"head {view.params['layer']}.{view.params['head']}" in lead(page)
     elif view.page == "patching":
         share = re.findall(r"\d+ %", view.says)[0]
-        assert lead(page).startswith("Head 0.2 carries most") and f"moves {share} of the answer" in lead(page)
+        moves = f"its output from A, put into B, moves {share} of the answer from tom to anna."
+        assert lead(page) == f"Head 0.2 carries most: {moves}"
     else:
         assert re.findall(r"\d\.\d\d|\d+,\d+,\d+", view.says)[-1] in text(page)
 

@@ -29,12 +29,16 @@ def page():
     return open_page("why_there", why="flow", query=CREATURE, every_fold=True, menus=True)
 
 
+def came(trace, measure, query=CREATURE):
+    """The headline, from the library's shares."""
+    shares, labels = flow(trace.stream(), measure).behind(trace.n_layers)[query], trace.tokens.labels
+    three = np.argsort(-shares[:-1])[:3]
+    said = [f"{percent(float(shares[i]))} from {'itself' if i == query else labels[i]}" for i in three]
+    return f"The final vector of {labels[query]} came {', '.join(said)}."
+
+
 def test_the_headline_names_the_three_largest_shares(page, trace):
-    shares = flow(trace.stream(), "alti").behind(6)[CREATURE]
-    said = []
-    for i in np.argsort(-shares[:-1])[:3]:
-        said.append(f"{percent(float(shares[i]))} from {'itself' if i == CREATURE else trace.tokens.labels[i]}")
-    assert lead(page) == f"The final vector of creature came {', '.join(said)}."
+    assert lead(page) == came(trace, "alti")
 
 
 def test_the_picture_has_lines_as_wide_as_the_flow_and_points_that_say_their_share_and_heads(page, trace):
@@ -76,11 +80,8 @@ def test_each_line_says_its_share_and_the_heads_that_carried_it_and_all_are_in_a
 
 @pytest.mark.parametrize("measure", ["norms", "rollout"])
 def test_another_measure_gives_its_own_shares(trace, measure):
-    shares = flow(trace.stream(), measure).behind(6)[CREATURE]
     page = open_page("why_there", why="flow", flow=measure, query=CREATURE)
-    best = int(np.argsort(-shares[:-1])[0])
-    first = f"{percent(float(shares[best]))} from {'itself' if best == CREATURE else trace.tokens.labels[best]}"
-    assert lead(page).startswith(f"The final vector of creature came {first}, ")
+    assert lead(page) == came(trace, measure)
 
 
 def test_itself_sinks_bias_and_disagreement_are_said_and_all_is_in_the_table(page, trace):
@@ -119,7 +120,7 @@ def test_a_word_that_a_measure_cannot_split_is_undefined_and_never_spread_evenly
     assert every["alti"].isna().all() and every[["rollout", "norms"]].notna().all().all()
     assert "elsewhere by" not in text(shown) and "from itself" not in text(shown)
     other = open_page("why_there", why="flow", text="a small fluffy fox slept", query=4, every_fold=True)
-    assert lead(other).startswith("The final vector of fox came ")
+    assert lead(other) == came(ac.trace(load("minilm"), "a small fluffy fox slept"), "alti", 4)
 
 
 def test_a_decoder_with_an_encoder_is_refused_with_the_reason_and_a_long_text_with_what_fits(monkeypatch):
@@ -153,11 +154,11 @@ def test_a_causal_models_next_word_is_followed_down_and_the_parts_are_its_logit(
     (best, *_) = next_words(decoder.stream(), 5, position=6)
     found = logit_top(decoder.stream(), 6, best.id).down(flow(decoder.stream(), "alti"))
     start = f"After {decoder.tokens.labels[6]}, {best.word} comes next with {percent(best.probability)}; "
-    assert lead(next_page).startswith(f"{start}its logit is {signed(found.top.logit)} against the mean of all words: ")
     order = np.argsort(-np.abs(found.words))[:3]
     names = [*decoder.tokens.labels, "biases and shifts", "the MLPs"]
     said = [f"{signed(float(found.words[i]))} from {'itself' if i == 6 else names[i]}" for i in order]
-    assert lead(next_page).endswith(f"against the mean of all words: {', '.join(said)}.")
+    start += f"its logit is {signed(found.top.logit)} against the mean of all words: "
+    assert lead(next_page) == f"{start}{', '.join(said)}."
     every = table(next_page, "alti")
     np.testing.assert_allclose(every["alti"], found.words, atol=1e-6)
     logits = decoder.logits(6).astype(float)
