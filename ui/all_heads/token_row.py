@@ -50,7 +50,7 @@ def switches(head: ArrangedHead) -> None:
 
 def _word_picker(head: ArrangedHead) -> None:
     """Choose the word that is read aloud."""
-    places = zip(head.arrangement.labels, head.positions, strict=True)
+    places = zip(head.arrangement.labels, head.said_positions, strict=True)
     controls.word_picker(
         "word", [f"{visible(label)} ({at})" for label, at in places], head.row, partial(choose_row, head.positions)
     )

@@ -39,10 +39,10 @@ def test_a_link_reads_a_phrase_as_one_query_and_one_key(trace: ac.Trace) -> None
     assert len(packets(page)["links"][0]["sides"][0]["labels"]) == 5
     said = text(page)
     assert "To update a fluffy blue creature (1–4), head 2.5 looks at" in said
-    assert "Its 4 words ask as one: this is the mean of their rows." in said
-    assert "What a phrase receives is the sum over its words." in said
+    assert "Its 4 tokens ask as one: this is the mean of their rows." in said
+    assert "What a phrase receives is the sum over its tokens." in said
     assert (
-        "‘a fluffy blue creature’ as one: it receives what its words receive together (a sum over keys)"
+        "‘a fluffy blue creature’ as one: it receives what its tokens receive together (a sum over keys)"
         in (header["explains"])
     )
     assert "checked" in said and "hidden, joined or averaged" in said
