@@ -24,7 +24,9 @@ CHAT = "{% for m in messages %}<|endoftext|>{{ m.role }}\n{{ m.content }}\n{% en
     "{% if add_generation_prompt %}<|endoftext|>assistant\n{% endif %}"
 )
 TURNS = [{"role": "user", "content": "one fox"}, {"role": "assistant", "content": "café"}]
-ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+ENDLESS = (
+    "{% set r = range(99999) %}{% for i in r %}{% for j in r %}{% endfor %}{% endfor %}"  # loops that call nothing
+)
 
 
 def tokenizer_with(template: str) -> Any:
