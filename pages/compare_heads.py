@@ -14,6 +14,7 @@ page = open_page(
     models=READS_TEXT,
     params=[*params.PARAMS, *stream.PARAMS],
     starter=EXAMPLE[0],
+    pairs=True,
 )
 headline = st.container(gap=None)
 controls.presets()

@@ -6,7 +6,7 @@ from ui.drawing import canvas
 from ui.page import open_page
 from ui.predict_first import layout, teacher
 
-page = open_page("predict_first", layout.PARAMS, models=READS_TEXT, asks=layout.is_for_teacher)
+page = open_page("predict_first", layout.PARAMS, models=READS_TEXT, pairs=True, asks=layout.is_for_teacher)
 viewed = stream.of(page)
 if layout.is_for_teacher(page.state):
     teacher.show(viewed)

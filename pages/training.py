@@ -6,6 +6,6 @@ from ui.sentences import HUNGRY
 from ui.training import layout
 from ui.training.reading import MODEL
 
-page = open_page("training", layout.PARAMS, models=(MODEL,), starter=HUNGRY)
+page = open_page("training", layout.PARAMS, models=(MODEL,), starter=HUNGRY, pairs=True)
 layout.show(page)
 canvas.follow_theme()

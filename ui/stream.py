@@ -11,6 +11,7 @@ import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -174,7 +175,8 @@ class StreamView:
         if self.reader.name == "decoder":
             target = {"target": _shuffled(self.queries, seed)}
         else:
-            source = _shuffled(self.keys if self.reader.name == "cross" else self.queries, seed)
+            own = self.keys if self.reader.name == "cross" else self.queries
+            source = _as_read(own, _shuffled(own, seed))
         with self.page.problems():
             return passes.run_uncached(self.model, source, **target).stream(self.stream)
 
@@ -190,13 +192,23 @@ def _timed_pass(trace: Trace, viewed: StreamView) -> float:
 
 
 def _shuffled(tokens: Tokens, seed: int) -> list[int]:
-    return baselines.shuffled(tokens.ids, tokens.special, seed)
+    return baselines.shuffled(tokens.ids, tokens.special, seed, tokens.second)
+
+
+def _as_read(tokens: Tokens, ids: list[int]) -> passes.Text:
+    """Ids in the place of a sentence's own: of a pair both parts."""
+    return ids if tokens.second is None else (ids[: tokens.second], ids[tokens.second :])
 
 
 def of(
-    page: Page, text: str | None = None, model: ModelHandle | None = None, writer: ModelHandle | None = None
+    page: Page,
+    text: str | tuple[str, str] | None = None,
+    how_read: Mapping[str, str] = MappingProxyType({}),
+    *,
+    model: ModelHandle | None = None,
+    writer: ModelHandle | None = None,
 ) -> StreamView:
-    """Read the page's sentence, or `text`, with its model, or `model`.
+    """Read the page's sentence, or `text` (two are a pair) as `how_read` says, with its model, or `model`.
 
     A translator is also shown a translation: the link's, or else what it (or `writer`) writes itself.
     """
@@ -206,12 +218,13 @@ def of(
     if model.kind == "encoder-decoder":
         stream = page.state["stream"]
         with page.problems():
-            written = page.state["target"] or _translation_by(writer or model, page.text if text is None else text)
+            source = page.text if text is None or isinstance(text, tuple) else text  # a translator reads no pair
+            written = page.state["target"] or _translation_by(writer or model, source)
         target = {"target": written}
     if text is None and model == loading.model(page.model_name):
         return StreamView(page, model, page.trace(None, None, **target), stream)
     with page.problems():
-        read = page.how_read if text is None else {}
+        read = page.how_read if text is None else how_read
         trace = passes.trace(model, page.sentence if text is None else text, **target, **read)
     return StreamView(page, model, trace, stream)
 

@@ -39,13 +39,14 @@ def _random_again(reload: Callable[[], Model], seed: int) -> Model:
     return random_weights(reload(), seed)
 
 
-def shuffled(ids: Sequence[int], special: Sequence[bool], seed: int) -> list[int]:
-    """The same tokens in another order; special tokens keep their places."""
+def shuffled(ids: Sequence[int], special: Sequence[bool], seed: int, second: int | None = None) -> list[int]:
+    """The same tokens in another order; special tokens keep their places, and words of a pair, whose second sentence
+    begins at `second`, their sentence."""
     places = [i for i, is_special in enumerate(special) if not is_special]
-    order = np.random.default_rng(seed).permutation(places)
-    reordered = list(ids)
-    for to, source in zip(places, order, strict=True):
-        reordered[to] = ids[source]
+    chosen, reordered = np.random.default_rng(seed), list(ids)
+    for own in ([i for i in places if second is None or i < second], [i for i in places if second and i >= second]):
+        for to, source in zip(own, chosen.permutation(own), strict=True):
+            reordered[to] = ids[source]
     return reordered
 
 

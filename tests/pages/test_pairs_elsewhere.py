@@ -6,12 +6,18 @@ from functools import partial
 
 import numpy as np
 import pytest
-from page_driver import checked, load, open_page, packets, text
+from page_driver import checked, load, notes, open_page, packets, text
 
 import attn_core as ac
 from attn_core.figures.canvas.panels import pack_panels
 from attn_core.figures.paper.draw import drawn
+from attn_core.heads import baselines
+from attn_core.models import history
+from attn_core.text.numbers import percent
+from ui.compare_heads.specs import SHUFFLES
 from ui.drawing.head_panel import head_panel
+from ui.sentences import HUNGRY
+from ui.training.reading import HEAD, LAYER
 
 A, B = "who roamed the forest?", "a fluffy <b>blue</b> creature"
 
@@ -71,3 +77,80 @@ def test_panels_of_a_pair_have_their_line_on_paper_too(pair: ac.Trace) -> None:
     overview = pair.overview()
     (lines,) = [trace for trace in overview.data if trace.meta == "segments"]
     assert lines.y[0] == pytest.approx(0.92 * at / len(pair.tokens) - 0.46)
+
+
+def panels_of(page) -> list[dict[str, object]]:  # type: ignore[no-untyped-def]
+    return packets(page)["side_by_side"][0]["panels"]
+
+
+def test_compare_reads_a_pair_in_every_panel_and_another_second_one_in_b(pair: ac.Trace) -> None:
+    other = "nobody did"
+    page = opened("compare_heads", text_b="", second_text_b=other, layer_b="same", head_b="same")
+    ours, theirs, difference = panels_of(page)
+    against = ac.trace(load("minilm"), (A, other))
+    assert [own["second"] for own in (ours, theirs)] == [[pair.tokens.second] * 2, [against.tokens.second] * 2]
+    assert f"“{A}” + “{B}”" in ours["note"] and "A→B" in ours["note"] and difference["second"] == ours["second"]
+    to_b = against.segment_shares(2, 5)[0, 1]
+    assert f"A→B {percent(float(to_b))}" in theirs["note"]
+    page = opened("compare_heads", text_b="", layer_b="same", head_b="4", shows_b="head")
+    assert panels_of(page)[1]["second"] == ours["second"]  # as in A
+
+
+def test_compare_says_which_panel_reads_no_pair() -> None:
+    page = opened("compare_heads", text_b="", model_b="tiny-decoder", layer=0, head=1)
+    assert "Panel B reads the first sentence alone: Tiny decoder reads no pairs." in notes(page)
+
+
+def test_words_of_a_pair_are_shuffled_within_their_sentence(pair: ac.Trace) -> None:
+    at, tokens = pair.tokens.second, pair.tokens
+    order = baselines.shuffled(tokens.ids, tokens.special, 3, at)
+    assert sorted(order[:at]) == sorted(tokens.ids[:at]) and order != tokens.ids
+    assert [order[i] for i in range(len(order)) if tokens.special[i]] == [
+        own for own, special in zip(tokens.ids, tokens.special, strict=True) if special
+    ]
+    page = opened("compare_heads", text_b="", layer_b="same", head_b="same", shows_b="shuffled", menus=True)
+    traces = (ac.trace(load("minilm"), (o[:at], o[at:])) for o in orders(tokens))
+    judge = np.mean([each.pattern(2, 5) for each in traces], axis=0)
+    cells = values_of(page, 1)
+    np.testing.assert_allclose(cells, judge, atol=1e-5)
+    (code,) = [block.value for block in page.code if "baselines" in block.value]
+    names: dict[str, object] = {}
+    exec(code, names)
+    np.testing.assert_allclose(names["b"], judge, atol=1e-5)
+
+
+def orders(tokens) -> list[list[int]]:  # type: ignore[no-untyped-def]
+    return [baselines.shuffled(tokens.ids, tokens.special, seed, tokens.second) for seed in range(SHUFFLES)]
+
+
+def values_of(page, at: int) -> np.ndarray:  # type: ignore[no-untyped-def]
+    header, body = packets(page)["side_by_side"]
+    n = header["queries"] * header["keys"]
+    return np.frombuffer(body, "<f4")[at * n : (at + 1) * n].reshape(header["queries"], header["keys"])
+
+
+def test_the_frame_is_left_out_in_every_panel_and_in_predict() -> None:
+    page = open_page("compare_heads", text=A, text_b=B, frame="typed", layer=2, head=5)
+    assert "[CLS]" not in str(panels_of(page)) and "fluffy" in str(panels_of(page))
+    page = open_page("predict_first", text=A, frame="typed", teacher=1, uncovered=1, layer=2, head=5)
+    assert "[CLS]" not in str([header for header, _ in packets(page).values()])
+
+
+def test_training_leaves_the_frame_out_at_every_step() -> None:
+    page = open_page("training", frame="typed", checkpoint=4)
+    (then, _) = packets(page)["training_pattern"][0]["panels"]
+    now = ac.trace(history.checkpoint("tiny-decoder", 4), HUNGRY, frame="typed")
+    header, body = packets(page)["training_pattern"]
+    assert header["queries"] == len(now.tokens) and "bos" not in str(then)
+    cells = np.frombuffer(body, "<f4")[: len(now.tokens) ** 2].reshape(len(now.tokens), -1)
+    np.testing.assert_allclose(np.nan_to_num(cells), np.nan_to_num(now.pattern(LAYER, HEAD)), atol=1e-6)
+
+
+def test_predict_asks_about_a_word_of_a_pair(pair: ac.Trace) -> None:
+    page = opened("predict_first", query=pair.tokens.second + 1, uncovered=1)
+    assert "fluffy" in text(page)
+    board = packets(page)["uncovered_head"][0]["panels"][0]
+    assert board["second"] == [pair.tokens.second] * 2
+    page = opened("predict_first", query=pair.tokens.second + 1, teacher=1)
+    (link,) = [block.value for block in page.code if "predict_first?" in block.value]
+    assert "second_text=a+fluffy" in link

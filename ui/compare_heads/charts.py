@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from attn_core.figures.canvas import panels as canvas_panels
+from attn_core.text.pairs import Segments
 from ui import words
 from ui.compare_heads.panels import PanelSet
 from ui.drawing import canvas
@@ -36,15 +37,19 @@ def picture(panels: PanelSet) -> None:
 def _panel(panels: PanelSet, i: int) -> canvas_panels.Panel:
     panel = panels.panels[i]
     queries, keys = panels.labels(i)
+    said = " + ".join(f"“{_short(text)}”" for text in (panel.spec.text, panel.spec.second) if text)
+    cells = np.where(panels.may_look(i), panels.cells[i], np.nan)
+    at = panels.second(i)
     return canvas_panels.Panel(
         title=f"{panel.letter} · {panel.spec.says}",
         says=panel.spec.says,
-        note=f"{panel.model} · “{_short(panel.spec.text)}”",
-        cells=np.where(panels.may_look(i), panels.cells[i], np.nan),
+        note=f"{panel.model} · {said}",
+        cells=cells,
         query_labels=queries,
         key_labels=keys,
         query_special=panels.special(i, 0),
         key_special=panels.special(i, 1),
+        segments=None if at is None else Segments(at, at) if panels.by_words else Segments.of(cells, at, at),
     )
 
 
@@ -54,6 +59,7 @@ def _difference(panels: PanelSet) -> canvas_panels.Panel:
     in_both = np.outer([name is not None for name in queries], [name is not None for name in keys])
     may_look = in_both & (panels.may_look(x) | panels.may_look(y))  # [place, place]
     first, second = (panel.letter for panel in panels.paired)
+    at = panels.second(x)
     return canvas_panels.Panel(
         title=f"{first} − {second}",
         says=WORDS.text("panels.difference"),
@@ -62,6 +68,7 @@ def _difference(panels: PanelSet) -> canvas_panels.Panel:
         query_labels=queries,
         key_labels=keys,
         signed=True,
+        segments=None if at is None or at != panels.second(y) else Segments(at, at),
     )
 
 

@@ -84,9 +84,11 @@ def _model_label(name: str) -> str:
 
 
 def _further(letter: str, spec: PanelSpec) -> None:
-    model, text, layer, head, shows = params.FURTHER[letter]
+    model, text, second, layer, head, shows = params.FURTHER[letter]
     entry = entry_of(spec.model)
     controls.sentence(text, "Sentence: as in A")
+    if spec.second or st.session_state[second.name]:
+        controls.sentence(second, WORDS.text("specs.second_as_in_a"))
     controls.model_picker(model, (SAME, *CATALOGUE), _model_label)
     with st.container(horizontal=True, gap="small"):
         for param, n in ((layer, entry.n_layers), (head, entry.n_heads)):

@@ -48,7 +48,7 @@ class HeadDistances:
 def shows_change(panels: PanelSet) -> bool:
     """Whether the pair shows one model's heads before and after a change, so that a head is compared with itself."""
     x, y = (panel.spec for panel in panels.paired)
-    return x.model == y.model and (x.text, x.baseline) != (y.text, y.baseline)
+    return x.model == y.model and (x.sentence, x.baseline) != (y.sentence, y.baseline)
 
 
 def distances(panels: PanelSet) -> Floats:

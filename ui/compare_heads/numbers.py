@@ -39,7 +39,7 @@ def head_links(panels: PanelSet) -> None:
         for panel in panels.panels:
             if panel.spec.shows == "head":
                 name = f"{panel.layer}.{panel.spec.head}"
-                there = {"model": panel.spec.model, "text": panel.spec.text}
+                there = panel.spec.in_link
                 label = WORDS.text("numbers.why", panel=panel.letter, head=name)
                 score_link(panel.viewed, panel.layer, panel.spec.head, label, **there)
                 card_link(panel.viewed, panel.layer, panel.spec.head, WORDS.text("numbers.card", head=name), **there)
@@ -48,8 +48,8 @@ def head_links(panels: PanelSet) -> None:
 def patching_link(panels: PanelSet) -> None:
     """From a pair of sentences in one model to Patching: what of the first moves the second one's answer?"""
     first, second = (panel.spec for panel in panels.paired)
-    if first.model == second.model and first.text != second.text:
-        there = {"model": first.model, "text": first.text, "layer": first.layer, "head": first.head}
+    if first.model == second.model and first.text != second.text and first.second == second.second:
+        there = {**first.in_link, "layer": first.layer, "head": first.head}
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key="page_links_patching"):
             st.html(f'<span class="hl-try">{WORDS.html("numbers.minimal_pair")}</span>', width="content")
             go("patching", WORDS.text("numbers.patch"), ("second", second.text), **there)
@@ -194,7 +194,7 @@ def offer(page: Page, panels: PanelSet) -> None:
 
 def offer_pictures(page: Page, panels: PanelSet) -> None:
     """The page's end: its pictures, each panel told in the caption."""
-    texts = dict.fromkeys(page.text if i == 0 else panel.spec.text for i, panel in enumerate(panels.panels))
+    texts = dict.fromkeys(text for panel in panels.panels for text in (panel.spec.text, panel.spec.second) if text)
     page.offer_pictures(*map(differences.in_words, panels.panels), sentences=list(texts), lines=_lines(panels))
 
 

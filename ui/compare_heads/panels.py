@@ -140,6 +140,14 @@ class PanelSet:
         word = [w for w in dict.fromkeys(tokens.words) if w is not None][index]
         return max(p for p, w in enumerate(tokens.words) if w == word)
 
+    def second(self, i: int) -> int | None:
+        """The first place of a panel's second sentence; None where it reads one alone."""
+        begins = self.panels[i].viewed.queries.second
+        if begins is None:
+            return None
+        places = range(len(self.axes[i][0]))
+        return next((at for at in places if (token := self.position(i, at)) is not None and token >= begins), None)
+
     @while_drawn
     def cells(self) -> list[Floats]:
         """Every panel's pattern on the shared axes, [place, place]."""

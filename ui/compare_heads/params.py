@@ -1,6 +1,6 @@
 """The panels of a comparison in the link: their parameters, and the callbacks that change them.
 
-A panel's model, sentence, layer and head may say "same": then they follow panel A.
+A panel's model, sentences, layer and head may say "same": then they follow panel A.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import streamlit as st
 
 from attn_core.errors import HeadlightError
 from attn_core.models.catalogue import entry_of
+from ui import words
 from ui.compare_heads.specs import EXAMPLE, LETTERS, SAME, SHOWS, PanelSpec
 from ui.link import choose
 from ui.param import Earlier, Param, choice, whole
 from ui.shared_params import SCALE
 
+WORDS = words.beside(__file__)
 MOST = 1000  # layers or heads; a folder may ask for a hundred million of them, before it is refused
 
 
@@ -31,6 +33,18 @@ def _known_model(raw: str, earlier: object) -> str:
         return raw if raw == SAME else entry_of(raw).name
     except HeadlightError as error:
         raise ValueError(str(error).rstrip(".")) from None
+
+
+def _second_of(letter: str) -> Callable[[str, Earlier], str]:
+    """Reads a panel's own second sentence; ValueError where its model reads no pairs."""
+
+    def parse(raw: str, values: Earlier) -> str:
+        entry = entry_of(_model(values, letter)) if raw and "model" in values else None
+        if entry is not None and not entry.may_read_pairs:
+            raise ValueError(f"{entry.title} reads one sentence, and no pair")
+        return raw
+
+    return parse
 
 
 def _numbers(letter: str, what: str) -> Callable[[Earlier], Sequence[str]]:
@@ -52,6 +66,7 @@ def _params(letter: str) -> list[Param]:
     return [
         Param(f"model_{letter}", SAME, _known_model, label="Model"),
         Param(f"text_{letter}", _other_sentence if letter == "b" else "", lambda raw, values: raw, label="Sentence"),
+        Param(f"second_text_{letter}", "", _second_of(letter), label=WORDS.text("specs.second")),
         choice(f"layer_{letter}", _numbers(letter, "n_layers"), label="Layer"),
         choice(f"head_{letter}", _numbers(letter, "n_heads"), _other_head if letter == "b" else None, label="Head"),
         choice(f"shows_{letter}", SHOWS, label="Shows"),
@@ -80,7 +95,8 @@ PARAMS = [
 
 def specs(values: Earlier) -> list[PanelSpec]:
     """All panels, said out, from the link's parameters or from the session."""
-    first = PanelSpec(values["model"], values["text"], values["layer"], values["head"], values["shows_a"])
+    read = {"second": str(values["second_text"]).strip(), "frame": values["frame"]}
+    first = PanelSpec(values["model"], values["text"], values["layer"], values["head"], values["shows_a"], **read)
     return [first, *(_spec(values, letter, first) for letter in LETTERS[1 : values["panels"]])]
 
 
@@ -96,6 +112,8 @@ def _spec(values: Earlier, letter: str, first: PanelSpec) -> PanelSpec:
         layer=min(number("layer", first.layer), entry.n_layers - 1),
         head=min(number("head", first.head), entry.n_heads - 1),
         shows=values[f"shows_{letter}"],
+        second=str(values[f"second_text_{letter}"]).strip() or (first.second if entry.may_read_pairs else ""),
+        frame=first.frame,
     )
 
 
@@ -104,10 +122,11 @@ def write(panels: Sequence[PanelSpec]) -> None:
     first = panels[0]
     said: dict[str, object] = {"panels": len(panels), PAIR.name: "ab", "query": None}
     said |= {"model": first.model, "text": first.text, "layer": first.layer, "head": first.head}
-    said["shows_a"] = first.shows
+    said |= {"shows_a": first.shows, "second_text": first.second}
     for letter, panel in zip(LETTERS[1:], panels[1:], strict=False):
         said[f"model_{letter}"] = SAME if panel.model == first.model else panel.model
         said[f"text_{letter}"] = "" if panel.text == first.text else panel.text
+        said[f"second_text_{letter}"] = "" if panel.second == first.second else panel.second
         said[f"layer_{letter}"] = SAME if panel.layer == first.layer else str(panel.layer)
         said[f"head_{letter}"] = SAME if panel.head == first.head else str(panel.head)
         said[f"shows_{letter}"] = panel.shows

@@ -41,7 +41,8 @@ def read(page: Page, specs: Sequence[PanelSpec]) -> PanelSet:
     for letter, spec in zip(LETTERS, specs, strict=False):
         real = page.model(spec.model)
         model = _with_random_weights(page, real) if spec.shows == "random" else real
-        viewed = stream.of(page, None if letter == "a" else spec.text, model, writer=real)
+        read = () if letter == "a" else (spec.sentence, spec.how_read)
+        viewed = stream.of(page, *read, model=model, writer=real)
         panels.append(Panel(letter.upper(), spec, viewed, *_shown(spec, viewed)))
     with page.remarks:
         _remark(panels)
@@ -54,13 +55,13 @@ def read(page: Page, specs: Sequence[PanelSpec]) -> PanelSet:
 
 def _with_their_heads_off(page: Page, specs: Sequence[PanelSpec]) -> None:
     """What switching the shown heads off changes is asked for at the end of the page: it comes from the same passes."""
-    heads: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for letter, spec in zip(LETTERS, specs, strict=False):
-        text = page.text if letter == "a" else spec.text
+    heads: dict[PanelSpec, list[tuple[int, int]]] = {}
+    for spec in specs:
         if spec.shows == "head":
-            heads.setdefault((spec.model, text), []).append((spec.layer, spec.head))
-    for (model, text), shown in heads.items():
-        passes.trace_beside(page.model(model), text, list(dict.fromkeys(shown)))
+            read = replace(specs[0], model=spec.model, text=spec.text, second=spec.second)
+            heads.setdefault(read, []).append((spec.layer, spec.head))
+    for read, shown in heads.items():
+        passes.trace_beside(page.model(read.model), read.sentence, list(dict.fromkeys(shown)), **read.how_read)
 
 
 def _following(page: Page, panels: PanelSet) -> PanelSet:
@@ -74,13 +75,15 @@ def _following(page: Page, panels: PanelSet) -> PanelSet:
 def _reads(page: Page, specs: Sequence[PanelSpec]) -> Iterator[tuple[int, int]]:
     """(tokens, how many passes) of every sentence that is read by a model, each counted once."""
     known: set[Hashable] = set()
-    for letter, spec in zip(LETTERS, specs, strict=False):
-        text = page.text if letter == "a" else spec.text
-        what = (spec.model, text, spec.shows == "random", spec.shows == "shuffled")
+    for spec in specs:
+        what = (spec.model, spec.sentence, spec.shows == "random", spec.shows == "shuffled")
         model = page.model(spec.model)
-        if what not in known and text.strip():
+        if what not in known and spec.text.strip():
             streams = 3 if model.kind == "encoder-decoder" else 1
-            yield len(model.read(text)), streams * (1 + SHUFFLES * (spec.shows == "shuffled"))
+            yield (
+                sum(len(model.read(text)) for text in (spec.text, spec.second) if text),
+                streams * (1 + SHUFFLES * (spec.shows == "shuffled")),
+            )
         known.add(what)
 
 
@@ -135,9 +138,9 @@ def _by_words(panels: Sequence[Panel]) -> bool:
 
 def _remark(panels: Sequence[Panel]) -> None:
     """What to know about the sentences that are not at the top: where one was cut, which words are new to a model."""
-    read = {(panels[0].spec.model, panels[0].spec.text)}
+    read = {(panels[0].spec.model, panels[0].spec.sentence)}
     for panel in panels[1:]:
-        what_is_read = (panel.spec.model, panel.spec.text)
+        what_is_read = (panel.spec.model, panel.spec.sentence)
         if what_is_read in read:
             continue
         read.add(what_is_read)
@@ -145,6 +148,8 @@ def _remark(panels: Sequence[Panel]) -> None:
         if tokens.is_cut:
             cut = WORDS.text("reading.cut", panel=panel.letter, tokens=tokens.cut_after, left_out=tokens.left_out)
             widgets.note(cut)
+        if panels[0].spec.second and not panel.spec.second:
+            widgets.note(WORDS.text("reading.no_pair", panel=panel.letter, model=panel.model))
         known_words.explain_marks(panel.spec.model, tokens.labels)
 
 

@@ -30,6 +30,25 @@ class PanelSpec:
     layer: int
     head: int
     shows: str = "head"
+    second: str = ""  # the second sentence of a pair
+    frame: str = "own"
+
+    @property
+    def sentence(self) -> str | tuple[str, str]:
+        """What it reads: its sentence, or a pair."""
+        return (self.text, self.second) if self.second else self.text
+
+    @property
+    def how_read(self) -> dict[str, str]:
+        """How it is read, as options of `attn_core.trace`; a pair always has its model's own frame."""
+        return {"frame": "typed"} if self.frame == "typed" and not self.second else {}
+
+    @property
+    def in_link(self) -> dict[str, object]:
+        """Its model and what it reads, as a link to another page says them."""
+        said: dict[str, object] = {"model": self.model, "text": self.text}
+        said |= {"second_text": self.second} if self.second else {}
+        return said | self.how_read
 
     @property
     def baseline(self) -> str:
@@ -75,7 +94,7 @@ def two_heads(panels: list[PanelSpec]) -> list[PanelSpec]:
 
 
 def two_sentences(panels: list[PanelSpec]) -> list[PanelSpec]:
-    return [replace(panels[0], text=text, shows="head") for text in EXAMPLE]
+    return [replace(panels[0], text=text, second="", shows="head") for text in EXAMPLE]
 
 
 def two_models(panels: list[PanelSpec]) -> list[PanelSpec]:

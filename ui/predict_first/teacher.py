@@ -88,7 +88,10 @@ def _link(viewed: StreamView) -> None:
     state = viewed.page.state
     own = [] if viewed.reader.name == "self" else [("stream", viewed.reader.name), ("target", state["target"])]
     params = link_params("predict_first", *own, **_place(viewed))
-    if any(len(str(value)) > settings().link_characters for value in (viewed.page.text, state["target"])):
+    if any(
+        len(str(value)) > settings().link_characters
+        for value in (viewed.page.text, viewed.page.second, state["target"])
+    ):
         widgets.note(WORDS.text("class.too_long"))
         return
     link = share.address_of("predict_first", "predict_first", params)

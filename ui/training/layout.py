@@ -37,7 +37,7 @@ def show(page: Page) -> None:
     place = st.container(gap=None)
     end = page.trace()
     with page.problems(), place:
-        now = passes.trace(loading.checkpoint(MODEL, at), page.text)
+        now = passes.trace(loading.checkpoint(MODEL, at), page.text, **page.how_read)
     query = page.followed(end.tokens, lambda: salient_query_of(end.stream(), end.stream().pattern(LAYER, HEAD)))
     with headline:
         widgets.lead(reading.headline(now.stream(), end.stream(), query, at), page.badges(now, end))

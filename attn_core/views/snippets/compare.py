@@ -43,9 +43,10 @@ def _panel(panel: ComparedPanel) -> list[str]:
     if panel.shows != "shuffled":
         return [f"{one} = ac.trace({model}, {read}){call}.pattern({panel.layer}, {panel.head})"]
     shuffled, kept = _shuffled(panel)
+    second = ", tokens.second" if kept.startswith("(") else ""
     return [
         f"tokens = ac.trace({model}, {read}){stream_of(panel.stream).removeprefix('trace')}.{shuffled}",
-        f"orders = (baselines.shuffled(tokens.ids, tokens.special, seed) for seed in range({panel.orders}))",
+        f"orders = (baselines.shuffled(tokens.ids, tokens.special, seed{second}) for seed in range({panel.orders}))",
         f"streams = (ac.trace({model}, {kept}).stream({panel.stream!r}) for order in orders)",
         f"{one} = baselines.mean_patterns(streams)[{panel.layer}][{panel.head}]",
     ]
@@ -54,7 +55,8 @@ def _panel(panel: ComparedPanel) -> list[str]:
 def _shuffled(panel: ComparedPanel) -> tuple[str, str]:
     """(the tokens whose order is shuffled, the arguments of `ac.trace` with an `order` of them)."""
     if panel.stream == "self":
-        return "key_tokens", "order"
+        at = panel.trace.stream().tokens.second
+        return "key_tokens", "order" if at is None else f"(order[:{at}], order[{at}:])"
     source, target = (panel.trace.stream(side).tokens.ids for side in ("encoder", "decoder"))
     if panel.stream == "decoder":
         return "tokens", f"{source!r}, target=order"
