@@ -27,6 +27,7 @@ MODELS_OWN = "what the model's attention returned"
 CAPPED = "what our attention with capped scores returned, which the library's fused one refuses"
 NEXT, AFTER = "the stream that left the block", "the stream after attention"
 ADDED = "what the norm of it added to the stream"
+RECEIVED = "what W_Q received of the stream"
 FINAL = "the final embedding"
 AT_ONCE = 50_000  # scores of a layer, up to which layers are compared in one go: 64 tokens, with 12 heads
 
@@ -139,6 +140,7 @@ def _compared(layer: Layer, model: nn.Module, rows: slice, block: Call) -> Itera
         yield ("delta", "what its output projection returned"), added, layer.own(layer.site.projected)[rows]
         for name, ours, theirs in _sums(layer, model, rows, added):
             yield ("residual", name), ours, theirs
+        yield from _received(layer, model, rows)
     except NoModel:  # of a trace that was opened from a file: what needs weights that it lacks is not compared
         return
 
@@ -173,3 +175,11 @@ def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterato
             end = after + (taps[site.mlp][rows] if site.mlp in taps else through_modules(model, site.to_mlp, after))
             own = layer.through(model, site.next.module, end) if post_norm else end
             yield NEXT, own, layer.own(site.next)[rows]
+
+
+def _received(layer: Layer, model: nn.Module, rows: slice) -> Iterator[Compared]:
+    """What the modules before W_Q make of E, where x was kept and is not E itself; where the block's sums are known."""
+    site, taps = layer.site, layer.taps
+    if site.block is not None and site.embedding is not None and site.to_x and site.x in taps:
+        ours = through_modules(model, site.to_x, taps[site.embedding][rows])
+        yield ("residual", RECEIVED), ours, layer.own(site.x)[rows]

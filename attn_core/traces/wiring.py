@@ -138,7 +138,7 @@ class Site:
     memory: Tap | None = None
     copied: frozenset[str] = frozenset()  # which of "query", "key", "value", "output" a pass keeps a copy of
     derived: frozenset[str] = frozenset()  # of the fields above: those that a pass need not keep, see `Layer.tensor`
-    to_x: tuple[str, ...] = ()  # the modules that make x of `embedding`, one after the other, where x is derived
+    to_x: tuple[str, ...] = ()  # the modules that make x of `embedding`, one after the other; () where it is itself x
     to_mlp: tuple[str, ...] = ()  # the modules that make `mlp` of `after`, where `mlp` is derived
 
     @property
@@ -259,7 +259,7 @@ class Wiring:
 
     def keeping_all(self) -> Wiring:
         """The same for a model in which sums are not exact enough to derive one of its tensors from others."""
-        sites = (replace(site, derived=frozenset(), to_x=(), to_mlp=()) for site in self.sites)
+        sites = (replace(site, derived=frozenset(), to_mlp=()) for site in self.sites)
         return replace(self, sites=tuple(sites))
 
     @cached_property

@@ -35,11 +35,10 @@ def _with_derived(model: nn.Module, wiring: Wiring, site: Site, record: ProbeRec
         derived.add("after")
     if site.block is BlockKind.PRE_NORM and to_mlp and site.next is not None:
         derived.add("mlp")
-    to_x: tuple[str, ...] = ()
+    to_x = _modules_between(model, record, site.embedding, site.x)
     reads_x = site.x is not None and site.memory is not None and wiring.first_of(site.x) == wiring.first_of(site.memory)
-    if reads_x and site.value is not None:  # by which other weights than those of the pass are found out
-        to_x = _modules_between(model, record, site.embedding, site.x)
-        derived |= {"x", "memory"} if to_x else set()
+    if to_x and reads_x and site.value is not None:  # by which other weights than those of the pass are found out
+        derived |= {"x", "memory"}
     return replace(site, derived=frozenset(derived), to_x=to_x, to_mlp=to_mlp)
 
 
@@ -91,7 +90,7 @@ def _is_random(model: nn.Module, name: str) -> bool:
 
 
 def _same(one: Event, other: Event) -> bool:
-    return one.pointer == other.pointer and one.value.shape == other.value.shape and torch.equal(one.value, other.value)
+    return one.value.shape == other.value.shape and torch.equal(one.value, other.value)
 
 
 def _gives(model: nn.Module, names: tuple[str, ...], source: Tensor, target: Tensor) -> bool:
