@@ -16,7 +16,8 @@ def translate(page: Page) -> None:
 
     typed = bool(page.state["translation"].strip())
     to_french = page.state["translator"] in inputs.TRANSLATORS  # the catalogue's all translate English to French
-    widgets.lead(found.lead(), sub=f"{page.badges(found.trace)}{found.under_lead(typed, to_french)}")
+    badges = page.badges(found.trace, derived=found.check(inputs.heads_named(page.state[inputs.ALIGN.name])))
+    widgets.lead(found.lead(), sub=f"{badges}{found.under_lead(typed, to_french)}")
 
     left, right = st.columns([55, 45], gap="medium")
     with left, widgets.card("lines"):

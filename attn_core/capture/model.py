@@ -32,7 +32,7 @@ from attn_core.text.tokens import FRAMES, Tokens
 from attn_core.text.unknown_words import TextReader
 from attn_core.traces.wiring import Wiring
 
-# What was found of each model that reports to traces: a number of its modules, and its wiring.
+# What was found of each model that reports to traces: a number of its modules and weights, and its wiring.
 WIRINGS: weakref.WeakKeyDictionary[Any, tuple[int, Wiring]] = weakref.WeakKeyDictionary()
 
 

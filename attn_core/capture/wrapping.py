@@ -47,16 +47,17 @@ def wrap(
     keep_freed_memory()
     owners, hf_model = hf_model, adapters.inside(hf_model)
     virtual = adapters.virtual_tokens(owners)
-    modules, refused_clearly = adapters.structure(hf_model, virtual), adapters.with_way_out(owners)
+    made_of = hash((adapters.structure(hf_model, virtual), checksum(hf_model)))
+    refused_clearly = adapters.with_way_out(owners)
     name = name or getattr(hf_model, "name_or_path", "") or type(hf_model).__name__
     lock, is_ours = _LOCKS.setdefault(hf_model, threading.Lock()), is_ours_always(hf_model)
     known, wiring = WIRINGS.get(hf_model, (None, None))
-    if wiring is None or known != modules:  # an adapter may have been put in, or merged, since
+    if wiring is None or known != made_of:  # an adapter may have been put in, or merged, or weights learnt, since
         with refused_clearly:
             wiring = _found(hf_model, owners, name, lock, is_ours)
         remove_hooks(hf_model)
         add_hooks(hf_model, sorted(wiring.places))
-        WIRINGS[hf_model] = modules, wiring
+        WIRINGS[hf_model] = made_of, wiring
     model = Model(
         name=name,
         family=str(hf_model.config.model_type),

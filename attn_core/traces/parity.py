@@ -63,8 +63,8 @@ class Parity(_Errors):
 
     `pattern`: pattern · value against what the model's attention returned. `delta`: Σ ΔE + bias against what its
     output projection returned. `residual`: E + attention (+ norm) (+ MLP) against the stream that the model went on
-    with. None: not compared, because the model's own tensor was not found. NaN: something is not a number, in the model
-    or here; it is never left out.
+    with, and the norm of E against what W_Q received where that is kept. None: not compared, because the model's own
+    tensor was not found. NaN: something is not a number, in the model or here; it is never left out.
 
     `own_pass` was found out once, when the model was wrapped: the last states of a pass of ours, on a few tokens,
     against those of calling the owner's own object with its own attention; `own_weights`, the worst absolute difference

@@ -6,6 +6,12 @@ means, words read off a layer, passes in which a head is switched off – is hel
     arranged_check       sums of the full pattern, added up anew in float64
     lens_check           the model's own forward with its blocks left out
     switched_off_check   the model's own attention, the head's part taken out by another module before W_O
+
+and in `compared_checks` and `patched_check`, against
+
+    compared_check       rows and columns joined and subtracted anew in float64, distances by scipy
+    near_words_check     the whole vocabulary in float64, put in order
+    patched_check        the plain pass, the other sentence's, and the model's own with another part before W_O
 """
 
 from __future__ import annotations
@@ -40,7 +46,7 @@ class DerivedCheck(NamedTuple):
     `most` is what the error may be.
     """
 
-    name: str  # "arranged", "lens" or "off"
+    name: str  # "arranged", "compared", "lens", "near", "off" or "patched"
     error: float | None
     most: float
 
@@ -128,7 +134,7 @@ def lens_check(model: Model) -> DerivedCheck:
 
     if model.kind != "decoder":
         return DerivedCheck("lens", None, TOLERANCE)
-    stream = trace(model, _few_words(model)["input_ids"][0].tolist()).stream()
+    stream = trace(model, few_words(model)["input_ids"][0].tolist()).stream()
     try:
         vectors = np.stack([stream.embedding(n)[-1] for n in range(stream.n_layers + 1)])  # [layer + 1, d_model]
     except HeadlightError:  # the streams between layers could not be found, so nothing is read off them
@@ -136,7 +142,7 @@ def lens_check(model: Model) -> DerivedCheck:
     theirs = logits_without_blocks(model, torch.as_tensor(vectors))
     error = None
     if theirs is not None:
-        error = _row_error(torch.as_tensor(stream.read_words(stream.final_norm(vectors))), theirs)
+        error = row_error(torch.as_tensor(stream.read_words(stream.final_norm(vectors))), theirs)
     return DerivedCheck("lens", error, TOLERANCE)
 
 
@@ -149,12 +155,12 @@ def switched_off_check(model: Model) -> DerivedCheck:
     Of a few words: one head of every layer at once, with nothing and with its mean in its place; then one of the last
     layer, as every other way gives it: after a plain pass, beside it, in a batch of patches, and with even attention.
     """
-    given = _few_words(model)
+    given = few_words(model)
     stream = "decoder" if model.kind == "encoder-decoder" else "self"
     if "input_ids" not in given or stream not in model.wiring.final:
         return DerivedCheck("off", None, CHANGED_PASS)
     pairs = [*_in_every_layer(model, given, stream), *_in_the_last_layer(model, given)]
-    return DerivedCheck("off", worst_of(_row_error(*pair) for pair in pairs), CHANGED_PASS)
+    return DerivedCheck("off", worst_of(row_error(*pair) for pair in pairs), CHANGED_PASS)
 
 
 def _in_every_layer(model: Model, given: Inputs, stream: str) -> Iterable[tuple[Tensor, Tensor]]:
@@ -167,8 +173,8 @@ def _in_every_layer(model: Model, given: Inputs, stream: str) -> Iterable[tuple[
     heads = [(site.stream, site.layer, site.n_heads // 2) for site in sites]
     for replacement, put in (("zero", torch.zeros_like), ("mean", _mean_over_queries)):
         ours = trace(model, inputs=given, without=heads, replacement=replacement).stream(stream)
-        off = {site.output.module: partial(_with_part, site.n_heads, put) for site in sites}
-        theirs, last = _own_states(model, given, off), ours.final_embedding()
+        off = {site.output.module: partial(with_part, site.n_heads, put) for site in sites}
+        theirs, last = own_states(model, given, off), ours.final_embedding()
         # T5 has no stack apart: what it gives are logits already
         yield torch.as_tensor(last if theirs.shape == last.shape else ours.read_words(last)), theirs
 
@@ -191,7 +197,7 @@ def _in_the_last_layer(model: Model, given: Inputs) -> Iterable[tuple[Tensor, Te
         return
     ids, head = given["input_ids"][0].tolist(), (last.layer, last.n_heads // 2)
     plain = trace(model, ids)
-    theirs = _own_states(model, given, {last.output.module: partial(_with_part, last.n_heads, torch.zeros_like)})
+    theirs = own_states(model, given, {last.output.module: partial(with_part, last.n_heads, torch.zeros_like)})
     for ours in (trace_again(model, plain, without=[head]), *_last_row(traces_beside, model, ids, [head])):
         yield torch.as_tensor(ours.final_embedding()), theirs
     yield patched_rows(model, plain, [{Place("head", "self", *head): "zero"}]).final[0], theirs
@@ -199,9 +205,9 @@ def _in_the_last_layer(model: Model, given: Inputs) -> Iterable[tuple[Tensor, Te
     look = plain.may_look(last.layer)
     even = (look / look.sum(axis=1, keepdims=True)).astype(np.float32)  # [query, key]
     weighted = torch.as_tensor(even @ plain.value(*head))  # [query, d_head]; nothing below the layer is changed
-    put = {last.output.module: partial(_with_part, last.n_heads, lambda part: weighted.to(part).expand_as(part))}
+    put = {last.output.module: partial(with_part, last.n_heads, lambda part: weighted.to(part).expand_as(part))}
     ours = trace_again(model, plain, edit={head: even})
-    yield torch.as_tensor(ours.final_embedding()), _own_states(model, given, put)
+    yield torch.as_tensor(ours.final_embedding()), own_states(model, given, put)
 
 
 def _last_row(run: Callable[..., list[Trace]], *arguments: Any) -> list[Trace]:
@@ -212,7 +218,7 @@ def _last_row(run: Callable[..., list[Trace]], *arguments: Any) -> list[Trace]:
         return []
 
 
-def _with_part(n_heads: int, put: Callable[[Tensor], Tensor], module: nn.Module) -> nn.Module:
+def with_part(n_heads: int, put: Callable[[Tensor], Tensor], module: nn.Module) -> nn.Module:
     """A module that hands W_O what attention gives, with something else as the middle head's part."""
     from torch import nn
 
@@ -227,7 +233,7 @@ def _with_part(n_heads: int, put: Callable[[Tensor], Tensor], module: nn.Module)
     return WithPart()
 
 
-def _own_states(model: Model, given: Inputs, stand_ins: Mapping[str, Callable[[nn.Module], nn.Module]]) -> Tensor:
+def own_states(model: Model, given: Inputs, stand_ins: Mapping[str, Callable[[nn.Module], nn.Module]]) -> Tensor:
     """The last states of the model with its family's own attention, [query, d_model]."""
     from attn_core.capture.probing.eager_copy import eager_copy
     from attn_core.capture.running import run_stack
@@ -237,13 +243,13 @@ def _own_states(model: Model, given: Inputs, stand_ins: Mapping[str, Callable[[n
     return states.reshape(-1, states.shape[-1])
 
 
-def _few_words(model: Model) -> Inputs:
+def few_words(model: Model) -> Inputs:
     from attn_core.capture.probing.inputs import probe_inputs
 
     return probe_inputs(model.hf)
 
 
-def _row_error(ours: Tensor, theirs: Tensor) -> float:
+def row_error(ours: Tensor, theirs: Tensor) -> float:
     """The worst difference of a row relative to the row's largest value; both [row, features]."""
     from attn_core.traces.comparisons import row_errors
 

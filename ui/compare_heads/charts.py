@@ -64,7 +64,7 @@ def _difference(panels: PanelSet) -> canvas_panels.Panel:
         title=f"{first} − {second}",
         says=WORDS.text("panels.difference"),
         note=WORDS.text("panels.difference_note", first=first, second=second),
-        cells=np.where(may_look, panels.cells[x] - panels.cells[y], np.nan),
+        cells=np.where(may_look, panels.apart, np.nan),
         query_labels=queries,
         key_labels=keys,
         signed=True,

@@ -141,8 +141,8 @@ def summaries(panels: PanelSet) -> None:
 
 
 def derived_checks(panels: PanelSet) -> list[DerivedCheck]:
-    """Passes with a head switched off, in the models that have one here."""
-    return derived.switched_off(*(panel.viewed.model for panel in panels.panels if _can_be_off(panel)))
+    """The panels side by side, and passes with a head switched off in the models that have one here."""
+    return [panels.check(), *derived.switched_off(*(p.viewed.model for p in panels.panels if _can_be_off(p)))]
 
 
 def _can_be_off(panel: Panel) -> bool:

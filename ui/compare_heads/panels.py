@@ -17,6 +17,7 @@ import numpy as np
 from attn_core.heads import alignment, compare
 from attn_core.heads.salience import most_salient_query
 from attn_core.models.catalogue import entry_of
+from attn_core.views.compared_checks import ShownPanel, compared_check
 from ui.compare_heads.specs import PanelSpec
 from ui.server.cache import while_drawn
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from attn_core.heads.measures import Bools, Floats
     from attn_core.text.tokens import Tokens
     from attn_core.traces.parity import Parity
+    from attn_core.views.derived_checks import DerivedCheck
     from ui.stream import StreamView
 
 
@@ -153,6 +155,12 @@ class PanelSet:
         """Every panel's pattern on the shared axes, [place, place]."""
         return [self.on_axes(i, panel.pattern) for i, panel in enumerate(self.panels)]
 
+    @property
+    def apart(self) -> Floats:
+        """The pair's difference, the first minus the second, [place, place]."""
+        x, y = self.pair
+        return self.cells[x] - self.cells[y]
+
     @cached_property
     def rows(self) -> NDArray[np.int_]:
         """The places at which both panels of the pair have a query."""
@@ -165,8 +173,23 @@ class PanelSet:
         x, y = self.pair
         if not len(self.rows):
             return None
-        may_look = (self.may_look(x) & self.may_look(y))[self.rows]
-        return compare.difference(self.cells[x][self.rows], self.cells[y][self.rows], may_look)
+        return compare.difference(self.cells[x][self.rows], self.cells[y][self.rows], self.both_may_look)
+
+    @property
+    def both_may_look(self) -> Bools:
+        """Where both of the pair may look, [row, place]."""
+        x, y = self.pair
+        return (self.may_look(x) & self.may_look(y))[self.rows]
+
+    def check(self) -> DerivedCheck:
+        """The panels on their axes and what differs between the pair, each computed another way."""
+        first = [*self.pair, *(i for i in range(len(self.panels)) if i not in self.pair)]
+        shown = [
+            ShownPanel(self.cells[i], self.panels[i].pattern, own.queries, own.keys, self.axes[i])
+            for i, own in ((i, self.panels[i].viewed) for i in first)
+        ]
+        rows = self.rows.tolist()
+        return compared_check(shown, self.apart, self.difference, rows, self.both_may_look, self.by_words)
 
     @cached_property
     def place(self) -> int:
@@ -183,7 +206,7 @@ class PanelSet:
         if self.difference is None:
             return 0
         x, y = self.pair
-        apart = np.abs(self.cells[x] - self.cells[y])  # [place, place]
+        apart = np.abs(self.apart)  # [place, place]
         left_out = [place not in self.rows or special for place, special in enumerate(self.special(x, 0))]
         keys = self.special(x, 1) if self.panels[x].viewed.reader.name == "cross" else None
         return most_salient_query(apart, left_out, keys)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from attn_core.text.decoding import visible
 from ui import words
-from ui.cross_attention.inputs import ALIGN, open_head
+from ui.cross_attention.inputs import ALIGN, heads_named, open_head
 from ui.cross_attention.translation import Translation, head_names
 from ui.drawing import canvas, gallery, widgets
 
@@ -28,8 +28,7 @@ def alignment(found: Translation) -> None:
         key=ALIGN.name,
         placeholder=WORDS.text("alignment.placeholder", who=found.who),
     )
-    heads = [(int(layer), int(head)) for layer, head in (name.split(".") for name in chosen)]
-    table, crossed = found.alignment(heads)
+    table, crossed = found.alignment(heads_named(chosen))
     weight = st.column_config.ProgressColumn("weight", format="%.1f %%", min_value=0, max_value=100)
     widgets.table(
         table,

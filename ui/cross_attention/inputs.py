@@ -64,6 +64,11 @@ def _heads(raw: str, values: Earlier) -> list[str]:
     return named
 
 
+def heads_named(names: list[str]) -> list[tuple[int, int]]:
+    """(layer, head) of "1.2" each."""
+    return [(int(layer), int(head)) for layer, head in (name.split(".") for name in names)]
+
+
 def _best(which: int) -> Callable[[Earlier], int]:
     return lambda values: int(card_of(values["translator"]).best_head[which])
 

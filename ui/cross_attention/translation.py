@@ -22,6 +22,7 @@ from attn_core.prediction import translation
 from attn_core.residual import decomposition, geometry
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent, signed
+from attn_core.views.derived_checks import arranged_check
 from ui import words
 from ui.drawing import markup
 from ui.words import how_many
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from attn_core.heads.measures import Floats
     from attn_core.text.tokens import Tokens
     from attn_core.traces.stream import StreamTrace
+    from attn_core.views.derived_checks import DerivedCheck, Exact
     from ui.server.handles import TraceHandle
 
 WORDS = words.beside(__file__)
@@ -196,6 +198,14 @@ class Translation:
         )
         crossed = len(translation.crossings(found[:-1]))
         return table, WORDS.html("alignment.crossed", how_many(crossed), n=crossed)
+
+    def check(self, heads: list[tuple[int, int]]) -> list[DerivedCheck]:
+        """The mean of some heads that the alignment is read off, added up another way; nothing for one head alone."""
+        if len(heads) < 2:
+            return []
+        shown = translation.mean_pattern(self.cross, heads)
+        total: Exact = sum(self.cross.patterns(layer)[head].astype(np.float64) for layer, head in heads) / len(heads)
+        return [arranged_check(shown, total, self.cross.tokens, self.keys, words=False, hidden=None)]
 
     def clearer_head(self) -> tuple[int, int] | None:
         """The cross head (layer, head) whose lines are clearest, where those of the open one are much less clear."""

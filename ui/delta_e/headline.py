@@ -11,13 +11,14 @@ from ui import words
 from ui.delta_e.token import TokenUpdate
 from ui.drawing import markup, widgets
 from ui.drawing.markup import token_name
+from ui.server import derived
 
 WORDS = words.beside(__file__)
 
 
 def lead(update: TokenUpdate) -> None:
     """The headline on screen, and under it how far the numbers are from the model's own."""
-    badges = update.page.badges(update.trace)
+    badges = update.page.badges(update.trace, derived=[derived.near_words(update.viewed.model)])
     widgets.lead(markup.say(headline(update)), f"{badges}{WORDS.html('page.layers', n=update.viewed.n_layers)}")
 
 

@@ -13,6 +13,7 @@ from ui.drawing import controls, widgets
 from ui.patching import maps, paths, reading, sentences
 from ui.patching.params import MORE, SECOND
 from ui.patching.reading import Read
+from ui.server import derived
 from ui.shell import save_files
 from ui.stream_links import links_elsewhere, open_head
 
@@ -58,7 +59,8 @@ def draw(page: Page) -> None:
             said = sentences.head_word_headline(read.asked, read.answers, page.state["part"], table, labels)
         else:
             said = sentences.headline(read.asked, read.answers, page.state["part"], table, values)
-        widgets.lead(said, f"{page.badges(read.a.trace, read.b.trace)}{sub}")
+        badges = page.badges(read.a.trace, read.b.trace, derived=[derived.patched(read.a.model)])
+        widgets.lead(said, f"{badges}{sub}")
 
 
 def _open_strongest(read: Read, values: np.ndarray | None) -> None:

@@ -1,6 +1,6 @@
 """What a page computes from its traces, each checked another way, for the badge: see `attn_core.views.derived_checks`.
 
-A model's two checks are found out once for everybody, when a page first shows such a thing.
+A model's own checks are found out once for everybody, when a page first shows such a thing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attn_core.traces.parity import worst_of
+from attn_core.views.compared_checks import near_words_check
 from attn_core.views.derived_checks import DerivedCheck, lens_check, switched_off_check
+from attn_core.views.patched_check import patched_check
 from ui.server import passes, shared
 
 if TYPE_CHECKING:
@@ -19,6 +21,16 @@ if TYPE_CHECKING:
 def lens(model: ModelHandle) -> DerivedCheck:
     """Words that are read off every layer."""
     return shared.memoize(model, _lens, model)
+
+
+def near_words(model: ModelHandle) -> DerivedCheck:
+    """The search of a vocabulary for the words near a vector."""
+    return shared.memoize(model, _near_words, model)
+
+
+def patched(model: ModelHandle) -> DerivedCheck:
+    """Passes into which something of another sentence is put."""
+    return shared.memoize(model, _patched, model)
 
 
 def switched_off(*models: ModelHandle) -> list[DerivedCheck]:
@@ -37,6 +49,16 @@ def of_changes(model: ModelHandle, trace: TraceHandle) -> list[DerivedCheck]:
 def _lens(value: Model, model: ModelHandle) -> DerivedCheck:
     with passes.in_turn(model):
         return lens_check(value)
+
+
+def _near_words(value: Model, model: ModelHandle) -> DerivedCheck:
+    with passes.in_turn(model):
+        return near_words_check(value)
+
+
+def _patched(value: Model, model: ModelHandle) -> DerivedCheck:
+    with passes.in_turn(model):
+        return patched_check(value)
 
 
 def _switched_off(value: Model, model: ModelHandle) -> DerivedCheck:

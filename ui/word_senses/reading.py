@@ -10,7 +10,7 @@ from attn_core.residual import senses
 from attn_core.text.decoding import visible
 from ui import words
 from ui.drawing import widgets
-from ui.server import budget, passes
+from ui.server import budget, derived, passes
 from ui.shell import known_words
 from ui.word_senses import board
 from ui.word_senses.board import EXAMPLES, LETTERS, BoardRow
@@ -127,5 +127,6 @@ def _around(tokens: Tokens, pieces: list[int]) -> str:
 def lead(page: Page, comparison: SenseComparison) -> None:
     """The headline; under it the worst parity of all sentences, baselines too, and what wording alone does."""
     twins = [meaning.twin[0] for meaning in comparison.meanings if meaning.twin is not None]
-    badges = page.badges(*(meaning.trace for meaning in comparison.meanings), *twins)
+    traces = [*(meaning.trace for meaning in comparison.meanings), *twins]
+    badges = page.badges(*traces, derived=[derived.near_words(page.model())])
     widgets.lead(comparison.headline(), f"{badges}{comparison.under_headline()}")

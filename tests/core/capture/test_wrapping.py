@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers as tf
 from families import FAMILIES, TEXT, save, word_tokenizer
 
 import attn_core as ac
@@ -116,3 +117,16 @@ def test_a_loaded_model_reads_what_it_was_made_for_or_less() -> None:
     assert less.limit == 5 < whole.limit and less.hf is whole.hf
     with pytest.warns(ac.TextWasCut):
         assert len(ac.trace(less, "the blue creature and the green creature ate").tokens) == 5
+
+
+def test_weights_that_were_learnt_since_a_model_was_wrapped_are_looked_at_anew() -> None:
+    """Doge scales the stream by weights that begin at 1: at first a block adds up, and then no more."""
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    config = tf.AutoConfig.for_model("doge", vocab_size=99, num_key_value_heads=2, **sizes)
+    hf_model = tf.AutoModelForCausalLM.from_config(config).eval()
+    assert ac.trace(ac.wrap(hf_model, word_tokenizer()), TEXT).check().residual < 1e-5
+    with torch.no_grad():
+        for layer in hf_model.model.layers:
+            layer.input_residual.mul_(0.9)
+    found = ac.trace(ac.wrap(hf_model, word_tokenizer()), TEXT).check()
+    assert found.ok and found.residual is None

@@ -370,6 +370,15 @@ def test_the_badge_is_of_every_panel(shows: str, checks: type, monkeypatch: pyte
     assert f"of any layer of {9 if shows == 'shuffled' else 2} passes" in html(page)
 
 
+def test_the_badge_is_of_the_difference_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"model": "tiny-decoder", "text": "two hungry foxes sleep", "text_b": "three hungry foxes sleep"}
+    right = compare.jensen_shannon
+    assert "<b>side by side 0</b>" in html(opened(**given)) or "<b>side by side 1 × 10⁻" in html(opened(**given))
+    monkeypatch.setattr(compare, "jensen_shannon", lambda a, b: 1.001 * right(a, b))
+    wrong = unescape(html(opened(**given)))
+    assert "✕ side by side: another way to compute it gives something else" in wrong
+
+
 def test_a_correlation_is_one_only_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     right = compare.difference
     monkeypatch.setattr(compare, "difference", lambda *given: replace(right(*given), correlation=0.99962))

@@ -123,6 +123,7 @@ def test_the_alignment_is_the_largest_weight_of_one_head_or_of_a_mean(judge: dic
     assert list(page.dataframe[0].value["came from"]) == [keys[i] for i in mean.argmax(axis=1)]
     np.testing.assert_allclose(page.dataframe[0].value["weight"], 100 * mean.max(axis=1), atol=1e-3)
     assert page.multiselect(key="align").value == ["0.3", "1.0"]
+    assert "<b>hidden, joined or averaged " in html(page) and "<b>hidden, joined" not in html(opened())
 
 
 def test_crossing_lines_are_counted_without_the_end_sign() -> None:

@@ -273,6 +273,7 @@ def test_a_sum_that_fails_turns_red(monkeypatch) -> None:
     monkeypatch.setattr(StreamTrace, "heads_delta_e", wrong)
     page = opened(text="a sentence that nobody else asks for")
     assert "✕ the parts do not add up" in text(page) and "✓ the parts add up" not in text(page)
+    assert "near words" in text(page)
     assert '<span class="hl-badge bad"' in html(page)
 
 

@@ -53,7 +53,7 @@ def test_the_page_answers_before_anything_is_clicked():
     best = "Head 0.2 carries most: its output from A, put into B, moves 95 % of the answer from tom to anna."
     assert lead(bare) == best
     assert "head 0.3 is in the first layer" in notes(bare).lower()
-    assert "+9.49A: score of A’s word minus B’s−6.61B: score" in text(bare)
+    assert "patched passes" in text(bare) and "+9.49A: score of A’s word minus B’s−6.61B: score" in text(bare)
     assert "the score of anna (A’s) minus that of tom (B’s), as the next word." in text(bare)
     bare = checked(next(each for each in bare.button if each.label == "Open head 1.0").click().run())
     assert "Into the value of head 1.0, head 0.2 brings most: 56 % of the answer by this path alone." in text(bare)

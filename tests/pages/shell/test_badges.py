@@ -84,20 +84,26 @@ def test_the_badge_says_of_how_many_passes_it_is_and_what_it_leaves_out() -> Non
     said = unescape(badges.parity(one))
     assert "Relative error of the worst row of any layer, against tensors that left the model:" in said
     assert "Up to 1 × 10⁻⁵ is green; the mean over all rows is 6 × 10⁻⁸." in said  # 6.5 to even
-    assert "Compared with nothing: differences between patterns, means and joined words" in " ".join(said.split())
-    assert "and passes that a page changes in another way than is named above." in " ".join(said.split())
+    words = " ".join(said.split())
+    assert "Compared with nothing: what is not named above, such as distances of heads that are not opened" in words
+    assert "paths from head to head, and passes that a page changes in another way." in words
     assert "of any layer of 2 passes, against" in badges.parity(worst_parity([one, one]))
 
 
 def test_the_badge_says_what_a_page_computed_and_turns_red_with_it() -> None:
     right = [DerivedCheck("arranged", 2e-8, 1e-5), DerivedCheck("lens", 0.0, 1e-5), DerivedCheck("off", 3e-6, 1e-4)]
+    right += [DerivedCheck("compared", 0.0, 1e-5), DerivedCheck("near", 0.0, 1e-5), DerivedCheck("patched", 2e-6, 1e-4)]
     badge = unescape(badges.parity(Parity(2e-7, 3e-7, 1e-7), right))
     assert CHECKED in badge and 'hl-badge ok"' in badge
-    assert "<b>hidden, joined or averaged 2 × 10⁻⁸</b> the opened head as it is shown" in badge
+    assert "<b>hidden, joined or averaged 2 × 10⁻⁸</b> what is shown: against sums" in badge
     assert "<b>words read off layers 0</b> of a few words, against the model itself run without its layers" in badge
     assert "<b>switched off 3 × 10⁻⁶</b> the last states of a few words without a head" in badge
     assert "taken out of it; up to 1 × 10⁻⁴ is green, found out once" in badge
-    for i, name in enumerate(("hidden, joined or averaged", "words read off layers", "switched off")):
+    assert "<b>side by side 0</b> panels on their shared axes" in badge
+    assert "<b>near words 0</b> the search for the words nearest" in badge
+    assert "<b>patched passes 2 × 10⁻⁶</b> of a few words: with nothing put" in badge
+    names = ("hidden, joined or averaged", "words read off layers", "switched off", "side by side", "near words")
+    for i, name in enumerate((*names, "patched passes")):
         for error in (1e-3, NAN):
             wrong = [*right[:i], right[i]._replace(error=error), *right[i + 1 :]]
             red = unescape(badges.parity(Parity(2e-7, 3e-7, 1e-7), wrong))

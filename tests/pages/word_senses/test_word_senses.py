@@ -79,7 +79,7 @@ def headline(word: str, *sentences: str, model: str = "minilm") -> str:
 def test_the_lead_says_where_they_begin_and_end(first) -> None:
     ends = "after the last layer A–B 0.66, A–C 0.87, B–C 0.70"
     assert lead(first) == f"One embedding of mole, three meanings: cosine 1.00 in the vocabulary; {ends}."
-    assert "live" in text(first) and "✓ checked" in text(first)
+    assert "live" in text(first) and "✓ checked" in text(first) and "near words" in text(first)
 
 
 def test_the_badge_is_of_the_baselines_too(monkeypatch: pytest.MonkeyPatch) -> None:
