@@ -180,6 +180,6 @@ def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterato
 def _received(layer: Layer, model: nn.Module, rows: slice) -> Iterator[Compared]:
     """What the modules before W_Q make of E, where x was kept and is not E itself; where the block's sums are known."""
     site, taps = layer.site, layer.taps
-    if site.block is not None and site.embedding is not None and site.to_x and site.x in taps:
+    if site.block is not None and site.embedding is not None and site.to_x and site.x is not None and site.x in taps:
         ours = through_modules(model, site.to_x, taps[site.embedding][rows])
         yield ("residual", RECEIVED), ours, layer.own(site.x)[rows]

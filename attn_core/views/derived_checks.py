@@ -9,7 +9,7 @@ means, words read off a layer, passes in which a head is switched off – is hel
 
 and in `compared_checks` and `patched_check`, against
 
-    compared_check       rows and columns joined and subtracted anew in float64, distances by scipy
+    compared_check       rows and columns joined and subtracted anew in float64, distances by relative entropies
     near_words_check     the whole vocabulary in float64, put in order
     patched_check        the plain pass, the other sentence's, and the model's own with another part before W_O
 """

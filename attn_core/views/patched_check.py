@@ -48,7 +48,11 @@ def _pairs(model: Model, given: Inputs) -> Iterable[tuple[Tensor, Tensor]]:
     final = patched_rows(model, b, [{}, {middle: a}, {head: a}]).final  # [row, query, d_model]
 
     parts: list[Tensor] = []
-    kept = {last.output.module: partial(with_part, last.n_heads, lambda part: parts.append(part) or part)}
-    of_a = own_states(model, other, kept)
+
+    def keep(part: Tensor) -> Tensor:
+        parts.append(part)
+        return part
+
+    of_a = own_states(model, other, {last.output.module: partial(with_part, last.n_heads, keep)})
     put = {last.output.module: partial(with_part, last.n_heads, lambda part: parts[0])}
     return zip(final, (own_states(model, given, {}), of_a, own_states(model, given, put)), strict=True)
