@@ -89,8 +89,6 @@ def _errors_of_difference(found: Difference, a: Exact, b: Exact, look: Bools) ->
 def near_words_check(model: Model) -> DerivedCheck:
     """The words nearest to three differences of word vectors, and furthest from them, by cosine and by product, against
     the whole vocabulary in float64, put in order."""
-    import torch
-
     from attn_core.capture.run import trace
     from attn_core.residual.nearest_tokens import both_ends
 
@@ -103,16 +101,11 @@ def near_words_check(model: Model) -> DerivedCheck:
         return DerivedCheck("near", None, TOLERANCE)
     some = matrix[given["input_ids"][0]].float().cpu()
     vectors = (some[1:4] - some[:3]).numpy()
-    errors = []
+    exact, errors = vectors.astype(np.float64), []
     for measure in ("cosine", "dot"):
-        scores = np.concatenate(
-            [
-                _scores(rows.detach().to("cpu", torch.float64).numpy(), vectors.astype(np.float64), measure)
-                for rows in matrix.split(ROWS)
-            ],
-            axis=1,
-        )  # [vector, word]
-        for sign, ours in zip((-1, 1), both_ends(matrix, vectors, 5, measure=measure), strict=True):  # type: ignore[arg-type]
+        pieces = (matrix[start : start + ROWS].detach().double().cpu().numpy() for start in range(0, len(matrix), ROWS))
+        scores = np.concatenate([_scores(rows, exact, measure) for rows in pieces], axis=1)  # [vector, word]
+        for sign, ours in zip((-1, 1), both_ends(matrix, vectors, 5, measure=measure), strict=True):
             errors += _errors_of_search(ours, scores, sign)
     return DerivedCheck("near", worst_of(errors), TOLERANCE)
 
