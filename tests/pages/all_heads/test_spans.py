@@ -54,7 +54,7 @@ def test_the_table_and_files_say_the_phrase(trace: ac.Trace) -> None:
     found = table(opened(spans="1-4", query=1, face="table"), "position")
     assert found.loc[found["key"] == "a fluffy blue creature", ["position", "last"]].values.tolist() == [[1, 4]]
     view = View(trace, 2, 5, spans=((1, 4),))
-    lines = files.rows(view)
+    lines = list(files.rows(view))
     weight = {line[1] + line[3]: line[4] for line in lines[1:]}["roama fluffy blue creature"]
     assert float(weight) == pytest.approx(trace.pattern(2, 5)[5, 1:5].sum(), abs=1e-6)
     assert "‘a fluffy blue creature’ as one: summed over keys, averaged over queries" in view.caption()
