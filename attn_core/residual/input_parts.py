@@ -69,8 +69,9 @@ class _Reading:
         return InputParts(token, self.factor, position, segment, summed, tuple(steps))
 
 
-# How a model was read the last time: a page asks again and again, and the search may take a hundred tries.
-_known: WeakKeyDictionary[nn.Module, _Reading] = WeakKeyDictionary()
+# How a model was read before: a page asks again and again, and the search may take hundreds of tries. An encoder and a
+# decoder of one model are read in turn, each by its own reading.
+_known: WeakKeyDictionary[nn.Module, list[_Reading]] = WeakKeyDictionary()
 
 
 def input_parts(
@@ -92,11 +93,12 @@ def input_parts_and_modules(
     """The parts of E, and the model's own modules that made `steps` of their sum; for who keeps neither."""
     table = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
     token = table[torch.tensor(list(ids))]
-    known = [_known[model]] if model in _known else []
-    for reading in chain(known, _readings(model, table, embedding.shape[1])):
+    known = _known.setdefault(model, [])
+    for reading in chain([*known], _readings(model, table, embedding.shape[1])):
         parts = reading.parts(token, types or [0] * len(token))
         if parts is not None and parity.same(parts.embedding.float().cpu(), embedding):
-            _known[model] = reading
+            if reading not in known:
+                known.append(reading)
             return parts, tuple(module for _, module in reading.modules)
     return None
 

@@ -67,16 +67,30 @@ def test_what_does_not_come_from_the_tables_is_not_explained_away():
     assert input_parts(model, IDS, torch.randn(len(IDS), 16)) is None
 
 
+def never(*_):
+    yield pytest.fail("searched again")
+
+
 def test_a_model_that_was_read_once_is_not_searched_again(monkeypatch):
     model = tf.AutoModel.from_config(tf.BertConfig(**SMALL, max_position_embeddings=32)).eval()
     with torch.inference_mode():
         e = model(torch.tensor([IDS]), output_hidden_states=True).hidden_states[0][0]
     first = input_parts(model, IDS, e)
-
-    def search(*_):
-        yield pytest.fail("searched again")
-
-    monkeypatch.setattr("attn_core.residual.input_parts._readings", search)
+    monkeypatch.setattr("attn_core.residual.input_parts._readings", never)
     again, short = input_parts(model, IDS, e), input_parts(model, IDS[:2], e[:2])
     assert first is not None and again is not None and short is not None
     assert torch.equal(first.embedding, again.embedding) and torch.equal(again.position, first.position)
+
+
+def test_an_encoder_and_a_decoder_that_are_read_in_turn_are_searched_once_each(monkeypatch):
+    model = tf.AutoModel.from_config(tf.BartConfig(**SEQ2SEQ)).eval()
+    ids = torch.tensor([IDS])
+    with torch.inference_mode():
+        out = model(ids, decoder_input_ids=ids, output_hidden_states=True)
+    both = [states[0][0] for states in (out.encoder_hidden_states, out.decoder_hidden_states)]
+    first = [input_parts(model, IDS, e) for e in both]
+    monkeypatch.setattr("attn_core.residual.input_parts._readings", never)
+    for e, parts in zip(both * 2, first * 2, strict=True):
+        again = input_parts(model, IDS, e)
+        assert parts is not None and again is not None and torch.equal(again.position, parts.position)
+    assert not torch.equal(first[0].position, first[1].position)
