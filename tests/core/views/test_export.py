@@ -475,14 +475,13 @@ def test_what_went_wrong_is_one_line_and_an_exit_status(arguments, status, said,
     assert given == status and said in err and "Traceback" not in err and out == ""
 
 
-def test_without_a_file_the_numbers_go_to_stdout():
-    command = [sys.executable, "-m", "attn_core", SENTENCE, "--head", "0.2"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment, cwd="/")
-    rows = list(csv.DictReader(io.StringIO(done.stdout)))
-    assert done.returncode == 0 and len(rows) == 169
+def test_without_a_file_the_numbers_go_to_stdout(capsys):
+    assert main([SENTENCE, "--head", "0.2"]) == 0
+    out, err = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert len(rows) == 169
     assert max(rows[4 * 13 : 5 * 13], key=lambda row: float(row["weight"]))["key_token"] == "blue"
-    assert done.stderr.splitlines()[0].startswith("Loading minilm")
+    assert err.splitlines()[0].startswith("Loading minilm")
 
 
 def test_help_names_every_option():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from functools import partial
 from html import unescape
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from page_driver import ROOT, everything, load, open_page, text
+from page_driver import everything, load, open_page, text
 
 import attn_core as ac
 from attn_core.models.cards import card_of
@@ -330,12 +328,6 @@ def library() -> Reader:
             return ac.load(name)
 
     return Library()
-
-
-def test_a_stop_needs_no_streamlit() -> None:
-    """Words and numbers of every stop, in a process that never sees Streamlit."""
-    code = "import sys, ui.lesson.stops; sys.exit('streamlit' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
 def test_every_word_on_the_clean_diagonal_looks_one_back(trace: ac.Trace) -> None:

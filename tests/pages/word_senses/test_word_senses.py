@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
@@ -307,9 +305,3 @@ def test_a_new_word_gets_one_remark_and_sentences_to_begin_with() -> None:
     page.button(key="take_sentences").click().run()
     sentences = [row.sentence for row in page.session_state["board"]]
     assert lead(checked(page)) == headline("zebra", *sentences) and all("zebra" in each for each in sentences)
-
-
-def test_a_pair_is_read_without_streamlit() -> None:
-    code = "import sys, ui.word_senses.comparison, ui.delta_e.token, ui.delta_e.sentences, ui.step_by_step.subject, "
-    code += "ui.step_by_step.sentences_scores, ui.step_by_step.sentences_values; sys.exit('streamlit' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
