@@ -11,9 +11,19 @@ os.environ.pop("HEADLIGHT_MODE", None)
 os.environ.setdefault("HEADLIGHT_REAL_CACHE", os.environ.get("HEADLIGHT_CACHE", ""))  # once, not again in a worker
 os.environ["HEADLIGHT_CACHE"] = "build/tests/cache"
 
+import gc
 from collections.abc import Callable, Iterator
 
 import pytest
+
+# Collecting imports the large libraries and makes thousands of tests: to look for garbage in them takes seconds.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end: it is not looked through again."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="module")
