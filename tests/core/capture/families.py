@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import transformers as tf
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
@@ -155,6 +156,19 @@ FAMILIES = {
         lambda: tf.MixtralConfig(**_LLAMA, **_IDS, num_local_experts=4, num_experts_per_tok=2)
     ),
 }  # fmt: skip
+
+# What has nothing that none of the others has. `test_capture` reads them in every run; what is asked of each family
+# beside that, and takes long, is asked of these in `make test-full`.
+ALIKE = (
+    "roberta", "xlm-roberta", "distilbert", "albert", "phi", "phi3", "mistral", "qwen2", "smollm3", "gemma", "gemma3",
+    "stablelm", "glm4", "nemotron", "marian", "m2m_100", "nllb-moe",
+)  # fmt: skip
+
+
+def of_each_kind(names: Iterable[str] = FAMILIES) -> list[Any]:
+    """Families as parameters of a test; those that are like others are left to `make test-full`."""
+    return [pytest.param(name, marks=[pytest.mark.full] if name in ALIKE else []) for name in sorted(names)]
+
 
 OUTSIDE = {  # families whose attention does not go through the library's interface
     "gpt_neo": Family(

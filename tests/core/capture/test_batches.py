@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from families import FAMILIES, TEXT, word_tokenizer
+from families import FAMILIES, TEXT, of_each_kind, word_tokenizer
 
 import attn_core as ac
 from attn_core.capture.batches import traces_beside
 
 TEXTS = [TEXT, "one fox", "the sun went down on the hill", "sun", "the old fox sat by the tree", "one grey fox ran far"]
-FAMILIES_IN_BATCHES = [
-    name for name in sorted(FAMILIES) if name not in ("t5", "bart", "mbart", "marian", "m2m_100", "nllb-moe")
-]
+TRANSLATORS = ("t5", "bart", "mbart", "marian", "m2m_100", "nllb-moe")
+IN_BATCHES = of_each_kind(name for name in FAMILIES if name not in TRANSLATORS)
 
 
 def assert_same(ours: ac.Trace, single: ac.Trace) -> None:
@@ -37,7 +36,7 @@ def assert_same(ours: ac.Trace, single: ac.Trace) -> None:
     assert (np.abs(final - other) <= 1e-5 * np.abs(other).max(axis=-1, keepdims=True)).all()
 
 
-@pytest.mark.parametrize("name", FAMILIES_IN_BATCHES)
+@pytest.mark.parametrize("name", IN_BATCHES)
 def test_each_trace_equals_its_single_one(name: str) -> None:
     model = ac.wrap(FAMILIES[name].build(), word_tokenizer(), name=name)
     found = list(ac.trace_many(model, iter(TEXTS), batch=4))
@@ -49,7 +48,7 @@ def test_each_trace_equals_its_single_one(name: str) -> None:
     assert max(storages) < 4096  # a short sentence keeps nothing of the long one beside it
 
 
-@pytest.mark.parametrize("name", FAMILIES_IN_BATCHES)
+@pytest.mark.parametrize("name", IN_BATCHES)
 def test_a_changed_pass_beside_the_plain_one_equals_both(name: str) -> None:
     """In one pass of two rows, of which only the second lacks a head."""
     model = ac.wrap(FAMILIES[name].build(), word_tokenizer(), name=name)
@@ -95,6 +94,7 @@ def pair(translator: Any) -> ac.Trace:
     return ac.trace(translator, "the cat sleeps", target="le chat dort")
 
 
+@pytest.mark.full
 def test_a_batch_is_faster_than_one_by_one() -> None:
     """Three times in benchmarks; here, on whatever machine, at least half as fast again."""
     model = ac.load("minilm")

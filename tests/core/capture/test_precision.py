@@ -19,9 +19,14 @@ from attn_core.traces.saved.changes_json import changes_from_json, changes_to_js
 from attn_core.views.view import View
 
 NAMES = ["bert", "gpt2", "llama", "gemma2", "gpt_neox", "t5", "marian"]
+IN_EVERY_RUN = ("gemma2", "t5", "bert-bfloat16", "gpt2-float16", "llama-bfloat16")  # the others: `make test-full`
+KINDS = [f"{name}-{str(kind)[6:]}" for name in NAMES for kind in HALF]
 
 
-@pytest.fixture(scope="module", params=[f"{name}-{str(kind)[6:]}" for name in NAMES for kind in HALF])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=[] if kind.startswith(IN_EVERY_RUN) else pytest.mark.full) for kind in KINDS],
+)
 def pair(request: pytest.FixtureRequest) -> Pair:
     name, kind = request.param.split("-")
     return Pair(name, getattr(torch, kind))

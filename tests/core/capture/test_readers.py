@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
-from families import FAMILIES, TARGET, TEXT, save, whisper, word_tokenizer
+from families import FAMILIES, TARGET, TEXT, of_each_kind, save, whisper, word_tokenizer
 from test_keys_of_no_word import sinking
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -30,7 +30,7 @@ SMALL = 16  # scores at a time, instead of `masks.CELLS`
 NAN = math.nan
 
 
-@pytest.fixture(scope="module", params=list(FAMILIES))
+@pytest.fixture(scope="module", params=of_each_kind())
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ac.Model:
     folder = tmp_path_factory.mktemp(request.param)
     save(request.param, folder)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as tf
-from families import FAMILIES, TARGET, TEXT, word_tokenizer
+from families import FAMILIES, TARGET, TEXT, of_each_kind, word_tokenizer
 
 import attn_core as ac
 from attn_core.capture.model import WIRINGS
@@ -47,7 +47,7 @@ def assert_close(
             np.testing.assert_allclose(own.delta_e(layer, 1), other.delta_e(layer, 1), rtol=0, atol=near * size)
 
 
-@pytest.fixture(scope="module", params=list(FAMILIES))
+@pytest.fixture(scope="module", params=of_each_kind())
 def model(request: pytest.FixtureRequest) -> ac.Model:
     return ac.wrap(FAMILIES[request.param].build(), TOKENIZER, name=request.param)
 

@@ -55,7 +55,13 @@ def difference(model, trace, other_a, other_b, name):
 
 
 @pytest.mark.filterwarnings("ignore:A and B answer alike")
-@pytest.mark.parametrize("name", ["bert", "gpt2", "gpt_neox", "llama", "gemma2", "opt", "gpt_bigcode", "t5", "bart"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("bert", "gpt2", "llama", "t5"),
+        *(pytest.param(name, marks=pytest.mark.full) for name in ("gpt_neox", "gemma2", "opt", "gpt_bigcode", "bart")),
+    ],
+)
 def test_every_row_is_the_pass_that_trace_gives(name):
     """In one batch with others: several families, every kind of place, whole and by position."""
     model = wrapped(name)

@@ -7,7 +7,7 @@ import gc
 import numpy as np
 import pytest
 import torch
-from families import FAMILIES, OUTSIDE, TARGET, TEXT, word_tokenizer
+from families import FAMILIES, OUTSIDE, TARGET, TEXT, of_each_kind, word_tokenizer
 from frozen_judge import FrozenJudge
 from transformers import AttentionInterface
 from transformers.models.mpt.modeling_mpt import MptAttention
@@ -31,7 +31,7 @@ def traced(name, **options):
     return model, ac.trace(wrapped, TEXT, **target, **options)
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES))
+@pytest.fixture(scope="module", params=of_each_kind())
 def pair(request):
     return request.param, *traced(request.param)
 

@@ -29,14 +29,15 @@ def layers() -> int:
 
 
 @pytest.mark.parametrize(("script", "view"), EACH)
-def test_a_page_that_was_drawn_keeps_no_trace(script: str, view: dict[str, str]) -> None:
-    assert kept(script, view, menus=False) == 0
-
-
-@pytest.mark.parametrize(("script", "view"), EACH)
-def test_nor_does_one_whose_menus_and_folds_stand_open(script: str, view: dict[str, str]) -> None:
+def test_a_page_that_was_drawn_with_its_menus_and_folds_open_keeps_no_trace(script: str, view: dict[str, str]) -> None:
     """What is offered there is held by buttons, for as long as the visitor stays."""
     assert kept(script, view, menus=True) == 0
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("script", "view"), EACH)
+def test_nor_does_one_whose_menus_and_folds_are_shut(script: str, view: dict[str, str]) -> None:
+    assert kept(script, view, menus=False) == 0
 
 
 def kept(script: str, view: dict[str, str], *, menus: bool) -> int:
@@ -57,6 +58,7 @@ def kept(script: str, view: dict[str, str], *, menus: bool) -> int:
 
 @pytest.mark.full
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("models_are_set_aside")
 def test_200_visits_with_20_changes_of_model_leave_memory_flat() -> None:
     """A visitor who is there while a model is loaded is not set aside with it for ever."""
     sizes = []
