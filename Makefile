@@ -27,7 +27,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy --strict attn_core
-	$(BIN)/pytest -q tests/core/test_house.py tests/hosting/test_deploy.py -m house
+	$(BIN)/pytest -q -m house $$(grep -rl --include='*.py' 'mark\.house' tests)
 	$(BIN)/python .ci/audit.py
 
 # The documentation, in build/docs: guides whose figures are computed here, the reference, the mathematics. Pages open
@@ -37,11 +37,12 @@ docs: $(DOCS)/installed
 	@echo "build/docs/index.html"
 
 # Browser tests start servers and browsers of their own, one for each half: they come after the others, not beside them.
-# They run as they are found, not by their number: the file with the most servers has few tests, and would come last.
+# Both run as they are named and found, not by their number: files that start servers have few tests, and would come last.
+# Tests that read the code only (`house`) are part of `make check`.
 test: $(VENV)/installed-dev
 	@mkdir -p $(REPORTS)
 	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM OMP_NUM_THREADS=1 && \
-	$(BIN)/pytest -n 2 --dist loadscope -m "not browser and not full and not network and not models and not gpu" --ignore=tests/browser --junitxml=$(REPORTS)/core.xml && \
+	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not browser and not full and not network and not models and not gpu and not house" --junitxml=$(REPORTS)/core.xml tests/hosting tests/core tests/pages attn_core && \
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "browser and not full and not network and not models" tests/browser --junitxml=$(REPORTS)/browser.xml
 
 # Needs Firefox and WebKit beside Chromium; on Debian: apt-get install firefox-esr webkit2gtk-driver xvfb nginx-light.
