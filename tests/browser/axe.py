@@ -24,6 +24,9 @@ THEIRS = {
 }
 
 
+# The rules whose answer depends on the theme.
+OF_COLOURS = ("color-contrast", "link-in-text-block")
+
 # Colours glide from one theme into the other: whoever reads them before that has ended reads what nobody sees.
 SETTLED = "document.getAnimations().every(each => !(each instanceof CSSTransition) || each.playState !== 'running')"
 
@@ -35,11 +38,14 @@ def show_in(page: Page, scheme: str) -> None:
     page.wait_for_function(dark if scheme == "dark" else f"!{dark}", timeout=PATIENCE)
 
 
-def faults(page: Page) -> list[tuple[str, str, list[Any], str]]:
-    """(rule, what it wants, where, the element) of every violation of ours on the page, once its colours stand."""
-    page.evaluate(AXE)
+def faults(page: Page, *rules: str) -> list[tuple[str, str, list[Any], str]]:
+    """(rule, what it wants, where, the element) of every violation of ours on the page, of all rules or some, once its
+    colours stand."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)
     page.wait_for_function(SETTLED, timeout=PATIENCE)
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    asked = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+    found = page.evaluate("asked => axe.run(document, asked)", asked)["violations"]
     return [(f["id"], f["help"], node["target"], node["html"][:160]) for f in found for node in _ours(page, f)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -17,11 +18,26 @@ expect.set_options(timeout=PATIENCE)
 STARTER = "a fluffy blue creature roamed the verdant forest"
 
 
+ADDRESS = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Where a run has several workers, they look at one app: what a page needs once is computed once."""
+    config = node.config
+    if ADDRESS not in config.stash:
+        started = ExitStack()
+        config.stash[ADDRESS] = started.enter_context(serve())
+        config.add_cleanup(started.close)
+    node.workerinput["app_address"] = config.stash[ADDRESS]
+
+
 @pytest.fixture(scope="session")
-def app_address() -> Iterator[str]:
+def app_address(request: pytest.FixtureRequest) -> Iterator[str]:
     """The app, started once."""
-    with serve() as address:
-        yield address
+    with ExitStack() as started:
+        shared = getattr(request.config, "workerinput", {}).get("app_address")
+        yield shared or started.enter_context(serve())
 
 
 @pytest.fixture(scope="session")
@@ -76,14 +92,16 @@ def _forget(visitors: BrowserContext, app_address: str) -> None:
 
 @pytest.fixture
 def look_at(visitors: BrowserContext, app_address: str, looked_at: list[str]) -> Iterator[Visit]:
-    """As `open_page`, for tests that change nothing but the window: where the test before looked at the same page, it
-    is looked at again, at this width and in this theme."""
+    """As `open_page`, for tests that come one after the other and ask for the same page: it is opened once, and each
+    finds it as the one before left it, at this width and in this theme."""
     wrong: list[str] = []
     ends = ExitStack()
 
-    def go(page_name: str = "", *, width: int = 1280, height: int = 1500, scheme: str = "light") -> Page:
+    def go(
+        page_name: str = "", *, width: int = 1280, height: int = 1500, scheme: str = "light", **params: object
+    ) -> Page:
         page = visitors.pages[0] if visitors.pages else visitors.new_page()
-        address = f"{app_address}/{page_name}"
+        address = _address(app_address, page_name, params)
         if looked_at != [address]:
             empty(page)
             _forget(visitors, app_address)
@@ -126,13 +144,16 @@ def open_page(app_address: str, visitor: BrowserContext) -> Iterator[Visit]:
         ends.callback(watch(page, wrong, lambda url: not _is_elsewhere(url, own)))
         if script:
             ends.enter_context(runs_first(page, script))
-        query = "?" + urlencode(params) if params else ""
-        page.goto(f"{at or app_address}/{page_name}{query}", timeout=PATIENCE)
+        page.goto(_address(at or app_address, page_name, params), timeout=PATIENCE)
         return page
 
     with ends, tabs(visitor) as new_tab:
         yield go
     assert wrong == []
+
+
+def _address(host: str, page_name: str, params: dict[str, object]) -> str:
+    return f"{host}/{page_name}" + ("?" + urlencode(params) if params else "")
 
 
 def _is_elsewhere(url: str, own: str) -> bool:

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     "--process-per-site",  # tabs share what they have compiled
+    "--force-prefers-reduced-motion",  # or a page that waits paints sixty frames a second; tests of motion ask for it
 ]
 PATIENCE = 90_000  # milliseconds: a busy machine is slow, and only a wrong page waits this long
 
@@ -31,7 +32,8 @@ def serve(**environment: str) -> Iterator[str]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
     own = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **environment}
-    process = subprocess.Popen([*command, "--server.address=127.0.0.1"], cwd=ROOT, env=own)
+    command.append("--server.address=127.0.0.1")
+    process = subprocess.Popen(command, cwd=ROOT, env=own, stdout=subprocess.DEVNULL)  # where it greets
     try:
         wait_for_health(f"http://127.0.0.1:{port}", process)
         yield f"http://127.0.0.1:{port}"

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qsl, urlsplit
 
+import numpy as np
 from playwright.sync_api import BrowserContext, Page
+from server import PATIENCE, settled
 
 import attn_core as ac
 from attn_core.text.numbers import percent
@@ -43,6 +45,14 @@ def empty(page: Page) -> None:
     session.detach()
 
 
+def resize(page: Page, width: int) -> Page:
+    """Give the window another width, and wait until what follows it is drawn anew."""
+    page.set_viewport_size({"width": width, "height": 1500})
+    page.wait_for_function(f"innerWidth === {width}", timeout=PATIENCE)
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return settled(page)
+
+
 def link(page: Page) -> dict[str, str]:
     """What the address bar says."""
     return dict(parse_qsl(urlsplit(page.url).query, keep_blank_values=True))
@@ -56,6 +66,15 @@ def title(page: Page, card: str) -> str:
 def no_sideways_scroll(page: Page) -> None:
     wide = page.evaluate("() => [...document.querySelectorAll('html, [data-testid=stMain]')].map(e => e.scrollWidth)")
     assert max(wide) <= page.viewport_size["width"]  # type: ignore[index]
+
+
+def opened_head(page: Page) -> np.ndarray:
+    """The numbers that the opened head's picture is drawn from."""
+    shown = page.locator(".st-key-heatmap .figure").evaluate(
+        "figure => ({...figure.shown, cells: Array.from(figure.shown.cells)})"
+    )
+    assert shown["isExact"]
+    return np.array(shown["cells"], float).reshape(shown["rows"], shown["columns"])
 
 
 def strongest(trace: ac.Trace, layer: int, head: int, query: int) -> tuple[str, str]:

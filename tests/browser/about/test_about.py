@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 from server import is_live
-from visiting import Visit
+from visiting import Visit, resize
 
 pytestmark = pytest.mark.browser
 
@@ -26,12 +26,11 @@ def test_the_ways_in_are_gone_once_used_and_stand_on_about(open_page: Visit) -> 
     expect(page.get_by_role("link", name="New to attention?")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_term_explains_itself_by_keyboard_and_mouse(open_page: Visit, width: int) -> None:
-    page = open_page(width=width)
-    is_live(page)
+def test_a_term_explains_itself_by_keyboard_and_mouse(open_page: Visit) -> None:
+    page = is_live(open_page())
     term = page.locator(".hl-tagline .hl-term")
-    for point in (term.focus, term.hover):
+    for width, point in ((1280, term.focus), (1280, term.hover), (390, term.focus), (390, term.hover)):
+        resize(page, width)
         point()
         page.wait_for_function(
             "term => getComputedStyle(term, '::after').visibility === 'visible'", arg=term.element_handle()

@@ -6,25 +6,20 @@ import re
 
 import numpy as np
 import pytest
-from axe import faults
+from axe import show_in
 from playwright.sync_api import Page, expect
-from server import is_live, serve, settled
-from visiting import link, no_sideways_scroll, strongest, title
-
-from attn_core.text.numbers import percent
-from ui.shell.menu import PAGES
+from server import is_live, settled
+from visiting import link, opened_head, resize, strongest
 
 pytestmark = pytest.mark.browser
-STARTER = "a fluffy blue creature roamed the verdant forest"
 
 
-def drawn(page: Page) -> np.ndarray:
-    """The numbers that the opened head's picture is drawn from."""
-    shown = page.locator(".st-key-heatmap .figure").evaluate(
-        "figure => ({...figure.shown, cells: Array.from(figure.shown.cells)})"
-    )
-    assert shown["isExact"]
-    return np.array(shown["cells"], float).reshape(shown["rows"], shown["columns"])
+BRIGHTNESS_OF_A_TILE = """canvas => { const g = canvas.getContext('2d'), r = canvas.width / canvas.clientWidth;
+    const tile = canvas.parentElement.querySelector('.tile'), box = tile.getBoundingClientRect();
+    const own = canvas.getBoundingClientRect(), sum = [0, 0, 0];
+    const data = g.getImageData((box.x - own.x) * r, (box.y - own.y) * r, box.width * r, box.height * r).data;
+    for (let i = 0; i < data.length; i += 4) for (let c = 0; c < 3; c++) sum[c] += data[i + c];
+    return sum.reduce((all, one) => all + one) / (data.length / 4 * 3); }"""
 
 
 def click_cell(page: Page, row: int, column: int) -> None:
@@ -33,54 +28,51 @@ def click_cell(page: Page, row: int, column: int) -> None:
     page.locator(".st-key-heatmap canvas").first.click(position={"x": x, "y": y})
 
 
-def test_the_recording_comes_first_and_turns_live_by_itself(open_page, trace) -> None:
-    with serve() as cold:
-        page = open_page(at=cold)
-        page.locator(".hl-badge", has_text="recorded").wait_for()
-        page.locator(".tile").nth(71).wait_for()
-        lead = page.locator("h1.hl-lead").inner_text()
-        page.locator(".tile[data-layer='1'][data-head='8']").click()  # works before the model is there
-        expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 1 · head 8")
-        is_live(page)
-        expect(page.locator(".hl-badge", has_text="recorded")).to_have_count(0)
-        assert title(page, "head") == "Layer 1 · head 8"
-        row = trace.pattern(0, 3)[4]
-        others = f"fluffy ({percent(row[2])}) and blue ({percent(row[3])})"
-        wanted = f"To update creature, head 0.3 looks at {others}, besides itself ({percent(row[4])})."
-        assert lead.replace("\u00a0", " ") == wanted
-        page.close()  # before its server goes, or it would complain
+def test_it_follows_the_theme_at_once(look_at) -> None:
+    page = is_live(look_at())
+    tiles = page.locator(".grid canvas").first
+    grounds = {"light": "rgb(251, 250, 247)", "dark": "rgb(20, 19, 15)"}
+    for scheme in ("light", "dark", "light"):
+        show_in(page, scheme)
+        assert page.locator(".stApp").evaluate("app => getComputedStyle(app).backgroundColor") == grounds[scheme]
+        settled(page)
+        assert (tiles.evaluate(BRIGHTNESS_OF_A_TILE) > 128) == (scheme == "light")  # pattern 0.0 is mostly weak
 
 
-def test_a_link_to_another_sentence_on_a_cold_server_waits_and_is_restored(open_page) -> None:
-    with serve() as cold:
-        page = open_page(at=cold, text="the keys to the cabinet", layer=3, head=1, specials="hide", scale="linear")
-        page.locator(".hl-skeleton").wait_for()
-        assert page.locator(".hl-badge", has_text="recorded").count() == 0
-        assert "creature" not in page.locator("body").inner_text()
-        is_live(page)
-        assert title(page, "head") == "Layer 3 · head 1"
-        assert drawn(page).shape == (5, 5)  # [CLS] and [SEP] are hidden
-        np.testing.assert_allclose(drawn(page).sum(-1), 1, atol=1e-5)
-        assert page.locator(".hl-note").count() == 0
-        page.close()  # before its server goes, or it would complain
+def test_the_opened_head_is_large_enough_to_read_between_phone_and_desk(look_at) -> None:
+    figure = resize(is_live(look_at()), 768).locator(".st-key-heatmap .figure")
+    expect(figure).to_be_visible()
+    assert figure.evaluate("figure => figure.shown.place.width * figure.shown.columns") > 300  # of a cell, of all
 
 
-def test_a_click_on_a_tile_opens_exactly_that_head(open_page, trace) -> None:
+def test_the_badge_opens_on_what_was_compared_by_keyboard_too(look_at) -> None:
+    page = is_live(look_at())
+    page.locator(".hl-checked summary").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".hl-checked")).to_contain_text("against what the model's own attention gave")
+    expect(page.locator(".hl-checked > div")).to_be_visible()
+
+
+def test_a_click_on_a_tile_opens_exactly_that_head_and_back_is_the_view_before(open_page, trace) -> None:
     page = is_live(open_page())
     page.locator(".tile[data-layer='4'][data-head='9']").click(position={"x": 5, "y": 5})
     expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 4 · head 9")
     settled(page)
-    np.testing.assert_allclose(drawn(page), trace.pattern(4, 9), atol=1e-6)
+    np.testing.assert_allclose(opened_head(page), trace.pattern(4, 9), atol=1e-6)
     assert (link(page)["layer"], link(page)["head"]) == ("4", "9")
+    page.go_back()
+    expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 0 · head 3")
 
 
-def test_a_click_on_a_cell_reads_its_row_aloud(open_page, trace) -> None:
+def test_a_click_on_a_cell_or_a_word_reads_its_row_aloud(open_page, trace) -> None:
     page = is_live(open_page(layer=2, head=9))
     click_cell(page, 7, 6)
     key, weight = strongest(trace, 2, 9, 7)
     expect(page.locator(".hl-read")).to_contain_text(f"To update {trace.tokens.labels[7]} (7), head 2.9 looks at")
     expect(page.locator(".hl-read")).to_contain_text(weight.replace(" %", "\u00a0%"))
     assert link(page)["query"] == "7" and key in page.locator(".hl-read").inner_text() + " itself"
+    page.locator(".word[data-side='query'][data-position='2']").click()
+    expect(page.locator(".hl-read")).to_contain_text("To update fluffy (2)")
 
 
 def test_layer_and_head_step_by_keyboard(open_page, trace) -> None:
@@ -92,7 +84,7 @@ def test_layer_and_head_step_by_keyboard(open_page, trace) -> None:
     page.keyboard.press("k")
     expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 5 · head 4")
     settled(page)
-    np.testing.assert_allclose(drawn(page), trace.pattern(5, 4), atol=1e-6)
+    np.testing.assert_allclose(opened_head(page), trace.pattern(5, 4), atol=1e-6)
 
 
 FOCUSED = """wanted => {
@@ -168,70 +160,10 @@ def test_markup_that_is_typed_does_nothing(open_page) -> None:
     assert page.locator("img[src*=elsewhere]").count() == 0
 
 
-def test_back_in_the_browser_goes_back_to_the_view_before(open_page) -> None:
-    page = is_live(open_page(layer=0, head=3))
-    page.locator(".tile[data-layer='1'][data-head='8']").click()
-    expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 1 · head 8")
-    settled(page)
-    page.go_back()
-    expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 0 · head 3")
-
-
-def test_a_word_pinned_in_the_links_is_read_aloud(open_page) -> None:
-    page = is_live(open_page())
-    page.locator(".word[data-side='query'][data-position='2']").click()
-    expect(page.locator(".hl-read")).to_contain_text("To update fluffy (2)")
-
-
 def test_a_wrong_link_says_what_was_wrong(open_page) -> None:
     page = is_live(open_page(layer=77, nonsense=1))
     notes = page.locator(".hl-note").all_inner_texts()
     assert any("layer=77" in note for note in notes) and any("nonsense" in note for note in notes)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits_and_follows_the_theme(open_page, scheme: str, width: int) -> None:
-    page = is_live(open_page(width=width, scheme=scheme, text=STARTER + " " + "verdant" * 8))
-    no_sideways_scroll(page)
-    back = page.locator(".stApp").evaluate("app => getComputedStyle(app).backgroundColor")
-    assert back == {"light": "rgb(251, 250, 247)", "dark": "rgb(20, 19, 15)"}[scheme]
-    light_tile = page.locator(".grid canvas").first.evaluate(
-        """canvas => { const g = canvas.getContext('2d'), r = canvas.width / canvas.clientWidth;
-           const tile = canvas.parentElement.querySelector('.tile'), box = tile.getBoundingClientRect();
-           const own = canvas.getBoundingClientRect(), sum = [0, 0, 0];
-           const data = g.getImageData((box.x - own.x) * r, (box.y - own.y) * r, box.width * r, box.height * r).data;
-           for (let i = 0; i < data.length; i += 4) for (let c = 0; c < 3; c++) sum[c] += data[i + c];
-           return sum.map(s => s / (data.length / 4)); }"""
-    )
-    assert (np.mean(light_tile) > 128) == (scheme == "light")  # pattern 0.0 is mostly weak
-
-
-def test_the_opened_head_is_large_enough_to_read_between_phone_and_desk(open_page) -> None:
-    page = is_live(open_page(width=768))
-    figure = page.locator(".st-key-heatmap .figure")
-    expect(figure).to_be_visible()
-    assert figure.evaluate("figure => figure.shown.place.width * figure.shown.columns") > 300  # of a cell, of all
-
-
-def test_the_phone_has_a_drawer_and_the_desk_a_line(open_page) -> None:
-    page = is_live(open_page(width=390))
-    expect(page.locator(".hl-menu .hl-pages")).to_be_hidden()
-    page.locator(".st-key-menu_drawer").get_by_role("button").click()
-    expect(page.get_by_test_id("stPopoverBody").locator(".hl-here")).to_have_text("All heads")
-    expect(page.get_by_test_id("stPopoverBody").get_by_role("link")).to_have_count(len(PAGES) - 1)
-    assert faults(settled(page)) == []
-    wide = is_live(open_page(width=1280))
-    expect(wide.locator(".hl-menu .hl-here")).to_have_text("All heads")
-    expect(wide.locator(".st-key-menu_drawer")).to_be_hidden()
-
-
-def test_the_badge_opens_on_what_was_compared_by_keyboard_too(open_page) -> None:
-    page = is_live(open_page())
-    page.locator(".hl-checked summary").focus()
-    page.keyboard.press("Enter")
-    expect(page.locator(".hl-checked")).to_contain_text("against what the model's own attention gave")
-    expect(page.locator(".hl-checked > div")).to_be_visible()
 
 
 def test_a_link_leads_on_with_the_same_head_and_sentence(open_page) -> None:

@@ -112,8 +112,8 @@ def test_keys_step_at_once_and_leave_what_is_typed_alone(open_page) -> None:
     expect(title(page)).to_have_text("Layer 1 · head 5")
 
 
-def test_without_a_connection_the_last_exact_head_comes_back_and_says_so(app_address, any_browser) -> None:
-    page = any_browser.new_page()  # one of its own: its console complains that the server is gone
+def test_without_a_connection_the_last_exact_head_comes_back_and_says_so(app_address, visitor) -> None:
+    page = visitor.new_page()  # not `open_page`: its console complains that the server is gone
     page.add_init_script(SLOW)
     page.goto(app_address)
     is_live(page)

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import expect
-from server import is_live, serve, settled
-from visiting import link, no_sideways_scroll
+from server import is_live, settled
+from visiting import link
 
 from attn_core.models.cards import card_of
 
 pytestmark = pytest.mark.browser
 LAYER, HEAD = card_of("tiny-translator").best_head
 WHO = f"head {LAYER}.{HEAD}"
-
-
-def test_a_deep_link_on_a_cold_server_opens_the_page(open_page) -> None:
-    with serve() as cold:
-        page = is_live(open_page("cross_attention", at=cold, source="the european economic area"))
-        expect(page.locator(".hl-sub", has_text="la zone économique européenne")).to_be_visible()
-        assert page.locator(".js-plotly-plot").count() == 4
-        page.close()
 
 
 def test_lines_join_the_two_sentences_and_a_click_reads_a_row(open_page) -> None:
@@ -49,13 +41,3 @@ def test_a_sentence_that_is_typed_is_translated(open_page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".hl-note")).to_contain_text("zorple: this model has not met this word")
     expect(page.locator(".hl-sub").first).to_contain_text("un petit zorple° mange une pomme")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits_desktop_and_phone_in_both_themes(open_page, width: int, scheme: str) -> None:
-    page = is_live(open_page("cross_attention", width=width, scheme=scheme))
-    no_sideways_scroll(page)
-    for card in ("lines", "cross", "kinds", "alignment", "delta"):
-        box = page.locator(f".st-key-card_{card}").bounding_box()
-        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width

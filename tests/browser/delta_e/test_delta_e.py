@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 from server import is_live, settled
-from visiting import link, no_sideways_scroll, title
+from visiting import link, title
 
 import attn_core as ac
 
@@ -61,16 +61,6 @@ def test_arrows_turn_into_three_dimensions_and_show_the_whole_path(open_page) ->
     page.locator(".st-key-card_arrows").get_by_text("2-D").click()
     flat = "_fullData.every(part => part.type === 'scatter')"
     page.wait_for_function(f"() => document.querySelector('.st-key-arrows .js-plotly-plot').{flat}")
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_sticks_out(open_page, width, scheme) -> None:
-    page = is_live(open_page("delta_e", width=width, scheme=scheme, measure="end", moves="layer"))
-    no_sideways_scroll(page)
-    for card in ("map", "layer", "parts", "from", "writes", "arrows", "numbers"):
-        box = page.locator(f".st-key-card_{card}").bounding_box()
-        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
 
 
 def test_the_numbers_under_the_stacked_bar_are_whole(open_page) -> None:

@@ -15,15 +15,15 @@ from urllib.parse import quote
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 from server import PATIENCE, settled, wait_for_health, watch
-from visiting import tabs
 
 from attn_core.figures import colours
 from attn_core.text.numbers import percent
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[3]
+LONG = "layers=12&heads=12&n=512"
 
 # One page with both pictures and, where its link asks, a heatmap (Plotly is as much script as all the rest); the link
 # says how large, too, and the page prints what Python heard.
@@ -96,29 +96,50 @@ def server(tmp_path_factory):
         process.wait(10)
 
 
+@pytest.fixture(scope="module")
+def tab(any_browser: Browser):
+    """One tab for all of these tests."""
+    context = any_browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    yield page
+    context.close()
+
+
 @pytest.fixture
-def visit(server, any_browser: Browser, visitor: BrowserContext):
-    """Open the page; afterwards nothing may have gone wrong in its console."""
+def visit(server, tab: Page):
+    """Open the page, or go on with it where the test before asked for the same one: what Python heard before stays in
+    its list. Afterwards nothing may have gone wrong in its console."""
     wrong: list[str] = []
     ends = ExitStack()
 
-    def go(query="", width=1280, height=1400, color_scheme="light", **device) -> Page:
-        page = ends.enter_context(any_browser.new_page(**device)) if device else new_tab()
-        page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme=color_scheme)
+    def go(query: str = "", width=1280, height=1400, color_scheme="light") -> Page:
+        tab.set_viewport_size({"width": width, "height": height})
+        tab.emulate_media(color_scheme=color_scheme)
         ends.callback(
-            watch(page, wrong, lambda url: server in url.replace("ws:", "http:") or not url.startswith("http"))
+            watch(tab, wrong, lambda url: server in url.replace("ws:", "http:") or not url.startswith("http"))
         )
-        page.goto(f"{server}/?{query}")
-        page.locator(".tile").first.wait_for()
-        page.locator(".left .word").first.wait_for()
+        if tab.url == f"{server}/?{query}":
+            tab.evaluate("document.activeElement?.blur()")
+            tab.mouse.move(2, 2)
+        else:
+            tab.goto("about:blank")
+            tab.goto(f"{server}/?{query}")
+        tab.locator(".tile").first.wait_for()
+        tab.locator(".left .word").first.wait_for()
         if "heatmap" in query:
-            page.locator(".js-plotly-plot .hm").first.wait_for()
-        return page
+            tab.locator(".js-plotly-plot .hm").first.wait_for()
+        return tab
 
-    with ends, tabs(visitor) as new_tab:
+    with ends:
         yield go
     assert wrong == []
+
+
+def heard(page: Page, *entries: list) -> None:
+    """What Python heard last."""
+    last = ", ".join(json.dumps(entry) for entry in entries)
+    expect(page.get_by_text(re.compile(rf"^heard \[.*{re.escape(last)}\] theme"))).to_be_visible()
 
 
 def pixel(page: Page, selector: str, x: float, y: float):
@@ -145,9 +166,37 @@ def shade(theme, share):
     return [np.interp(share * 10, range(11), [step[i] for step in steps]) for i in range(3)]
 
 
+def test_special_words_are_dimmed_and_pieces_joined(visit):
+    page = visit()
+    assert page.locator(".left .word.special").all_inner_texts() == ["w0"]
+    assert page.locator(".left .join").count() == page.locator(".right .join").count() == 1
+
+
+def test_links_show_only_the_lines_of_the_word_under_the_pointer(visit):
+    page = visit()
+    answers = page.locator(".right .word")
+    page.locator(".left .word").nth(5).hover()
+    for key in range(8):
+        said = percent(weight(0, 0, 5, key)).replace(" ", "\u00a0")
+        expect(answers.nth(key).locator("small")).to_have_text(said)
+    expect(page.locator(".said")).to_contain_text("To update w5 (5), head 0.0 looks at")
+    page.mouse.move(2, 2)
+    expect(answers.nth(0).locator("small")).to_have_count(0)
+
+
+def test_the_theme_is_followed_live_and_python_hears_of_it(visit):
+    page = visit(color_scheme="light")
+    at = middle_of_cell(page, 0, 0, 0, 0, 8)
+    expect(page.get_by_text("theme light")).to_be_visible()
+    page.emulate_media(color_scheme="dark")
+    expect(page.get_by_text("theme dark")).to_be_visible()
+    assert pixel(page, ".grid canvas", *at)[:3] == pytest.approx(shade("dark", weight(0, 0, 0, 0) ** 0.5), abs=2)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_each_cell_is_painted_with_the_colour_of_its_weight(visit, theme):
     page = visit(color_scheme=theme)
+    expect(page.get_by_text(f"theme {theme}")).to_be_visible()
     for cell in [(0, 0, 0, 0), (1, 3, 7, 2), (2, 2, 4, 5)]:
         at = middle_of_cell(page, *cell, 8)
         assert pixel(page, ".grid canvas", *at)[:3] == pytest.approx(shade(theme, weight(*cell) ** 0.5), abs=2)
@@ -157,18 +206,66 @@ def test_each_cell_is_painted_with_the_colour_of_its_weight(visit, theme):
     assert pixel(page, ".grid canvas", *middle_of_cell(page, *cell, 8))[:3] == pytest.approx(
         shade(theme, weight(*cell)), abs=2
     )
+    page.get_by_text("sqrt", exact=True).click()
+    expect(page.locator(".legend").first).not_to_contain_text("linear scale")
 
 
 def test_a_real_click_tells_python_layer_head_query_and_key(visit):
     page = visit()
-    heard = []
+    clicks = []
     for layer, head, query, key in [(0, 0, 0, 0), (2, 3, 7, 1), (1, 2, 3, 6)]:
         tile = page.locator(f".tile[data-layer='{layer}'][data-head='{head}']")
         side = tile.bounding_box()["width"] / 8
         tile.click(position={"x": (key + 0.2) * side, "y": (query + 0.8) * side})
-        heard.append(["opened", layer, head, query, key])
-        expect(page.get_by_text(f"heard {json.dumps(heard)}")).to_be_visible()
+        clicks.append(["opened", layer, head, query, key])
+        heard(page, *clicks)
         expect(tile).to_have_attribute("aria-selected", "true")
+
+
+def test_the_keyboard_does_what_the_pointer_does(visit):
+    page = visit()
+    page.locator(".tile").first.focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp", "End", "ArrowDown", "ArrowLeft"):
+        page.keyboard.press(key)
+    expect(page.locator(".tile:focus")).to_have_attribute("aria-label", "Layer 1, head 2")
+    expect(page.locator(".preview")).to_contain_text("Layer 1 · head 2")
+    page.keyboard.press("Enter")
+    heard(page, ["opened", 1, 2, None, None])
+    assert page.locator(".tile[tabindex='0']").count() == 1
+
+
+def test_a_click_pins_a_word_and_a_second_click_lets_it_go(visit):
+    page = visit()
+    page.locator(".right .word").nth(3).click()
+    heard(page, ["pinned", "key", 3])
+    page.mouse.move(2, 2)
+    expect(page.locator(".right .word").nth(3)).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".left .word").nth(7).locator("small")).to_be_visible()
+    page.locator(".right .word").nth(3).click()
+    heard(page, ["pinned", "key", 3], ["pinned", None, None])
+
+
+def test_links_by_keyboard(visit):
+    page = visit()
+    page.locator(".left .word").first.focus()
+    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp"):
+        page.keyboard.press(key)
+    expect(page.locator(".word:focus")).to_have_attribute("aria-label", "w1 (key 1)")
+    page.keyboard.press("Enter")
+    heard(page, ["pinned", "key", 1])
+
+
+def test_a_finger_opens_a_head(visit):
+    page = visit(width=390)
+    box = page.locator(".tile[data-layer='2'][data-head='1']").bounding_box()
+    finger = page.context.new_cdp_session(page)
+    finger.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    at = [{"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}]
+    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": at})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    expect(page.get_by_text(re.compile(r'\["opened", 2, 1, \d, \d\]\] theme'))).to_be_visible()
+    finger.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    finger.detach()
 
 
 def test_hover_shows_the_head_larger_and_the_cell_as_a_sentence_without_a_rerun(visit):
@@ -198,16 +295,11 @@ def test_masked_cells_are_hatched_and_named(visit):
     assert len(seen) > 1 and tuple(shade("light", 0)) not in {c[:3] for c in seen}
 
 
-def test_the_keyboard_does_what_the_pointer_does(visit):
-    page = visit()
-    page.locator(".tile").first.focus()
-    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp", "End", "ArrowDown", "ArrowLeft"):
-        page.keyboard.press(key)
-    expect(page.locator(".tile:focus")).to_have_attribute("aria-label", "Layer 1, head 2")
-    expect(page.locator(".preview")).to_contain_text("Layer 1 · head 2")
-    page.keyboard.press("Enter")
-    expect(page.get_by_text('heard [["opened", 1, 2, null, null]]')).to_be_visible()
-    assert page.locator(".tile[tabindex='0']").count() == 1
+def test_a_masked_word_is_hatched_and_gets_no_line(visit):
+    page = visit("causal=1")
+    page.locator(".left .word").nth(2).hover()
+    masked = page.locator(".right .word").evaluate_all("words => words.map((w) => w.classList.contains('masked'))")
+    assert masked == [False] * 3 + [True] * 5
 
 
 def test_each_tile_has_a_name_and_the_grid_says_its_size(visit):
@@ -216,6 +308,16 @@ def test_each_tile_has_a_name_and_the_grid_says_its_size(visit):
     assert names[:2] == ["Layer 0, head 0: sink", "Layer 0, head 1: odd"] and len(names) == 12
     expect(page.locator(".legend").first).to_contain_text("sink: looks at the first token (6)")
     expect(page.locator(".legend").first).to_contain_text("other (6)")
+
+
+def test_several_heads_have_their_own_colours_and_can_be_put_aside(visit):
+    page = visit("several=1")
+    page.locator(".left .word").nth(5).click()
+    page.mouse.move(2, 2)
+    expect(page.locator(".said")).to_contain_text("head 2.3 looks at")
+    page.get_by_role("button", name="head 2.3").click()
+    expect(page.locator(".said")).not_to_contain_text("head 2.3")
+    expect(page.get_by_role("button", name="head 2.3")).to_have_attribute("aria-pressed", "false")
 
 
 def test_what_python_selects_is_shown_without_sending_the_cells_again(visit):
@@ -231,7 +333,13 @@ def test_what_python_selects_is_shown_without_sending_the_cells_again(visit):
 
 
 @pytest.mark.parametrize(
-    ("layers", "heads", "n"), [(1, 1, 1), (12, 12, 16), (12, 12, 64), (12, 12, 128), (12, 12, 512), (32, 32, 64)]
+    ("layers", "heads", "n"),
+    [
+        (1, 1, 1),
+        *(pytest.param(12, 12, n, marks=pytest.mark.full) for n in (16, 64, 128)),
+        (32, 32, 64),
+        (12, 12, 512),
+    ],
 )
 def test_any_size_is_painted_and_clicks_stay_exact(visit, layers, heads, n):
     page = visit(f"layers={layers}&heads={heads}&n={n}")
@@ -241,7 +349,7 @@ def test_any_size_is_painted_and_clicks_stay_exact(visit, layers, heads, n):
     side = tile.bounding_box()["width"]
     tile.click(position={"x": 0.9 * side, "y": 0.3 * side})
     said = page.get_by_text("heard [[").inner_text()
-    _, *where, query, key = json.loads(said[6:].split(" theme")[0])[0]
+    _, *where, query, key = json.loads(said[6:].split(" theme")[0])[-1]
     assert where == [layer, head]
     assert abs(query - 0.3 * n) <= max(1, n / side + 4) and abs(key - 0.9 * n) <= max(1, n / side + 4)
     painted = page.locator(".grid canvas").evaluate(
@@ -251,98 +359,30 @@ def test_any_size_is_painted_and_clicks_stay_exact(visit, layers, heads, n):
 
 
 def test_a_large_overview_says_that_it_is_pooled(visit):
-    page = visit("layers=12&heads=12&n=512")
+    page = visit(LONG)
     expect(page.locator(".legend").first).to_contain_text("≈ each cell is the strongest of 4 × 4")
     page.locator(".tile").nth(20).hover(position={"x": 1, "y": 1})
     expect(page.locator(".preview")).to_contain_text(re.compile(r"w\d+ … w\d+ \(queries \d+–\d+\), .* at most ≈"))
 
 
-def test_the_theme_is_followed_live_and_python_hears_of_it(visit):
-    page = visit(color_scheme="light")
-    at = middle_of_cell(page, 0, 0, 0, 0, 8)
-    expect(page.get_by_text("theme light")).to_be_visible()
-    page.emulate_media(color_scheme="dark")
-    expect(page.get_by_text("theme dark")).to_be_visible()
-    assert pixel(page, ".grid canvas", *at)[:3] == pytest.approx(shade("dark", weight(0, 0, 0, 0) ** 0.5), abs=2)
-
-
-def test_links_show_only_the_lines_of_the_word_under_the_pointer(visit):
-    page = visit()
-    answers = page.locator(".right .word")
-    page.locator(".left .word").nth(5).hover()
-    for key in range(8):
-        said = percent(weight(0, 0, 5, key)).replace(" ", "\u00a0")
-        expect(answers.nth(key).locator("small")).to_have_text(said)
-    expect(page.locator(".said")).to_contain_text("To update w5 (5), head 0.0 looks at")
-    page.mouse.move(2, 2)
-    expect(answers.nth(0).locator("small")).to_have_count(0)
-
-
-def test_a_click_pins_a_word_and_a_second_click_lets_it_go(visit):
-    page = visit()
-    page.locator(".right .word").nth(3).click()
-    expect(page.get_by_text('heard [["pinned", "key", 3]]')).to_be_visible()
-    page.mouse.move(2, 2)
-    expect(page.locator(".right .word").nth(3)).to_have_attribute("aria-pressed", "true")
-    expect(page.locator(".left .word").nth(7).locator("small")).to_be_visible()
-    page.locator(".right .word").nth(3).click()
-    expect(page.get_by_text('heard [["pinned", "key", 3], ["pinned", null, null]]')).to_be_visible()
-
-
-def test_links_by_keyboard(visit):
-    page = visit()
-    page.locator(".left .word").first.focus()
-    for key in ("ArrowDown", "ArrowDown", "ArrowRight", "ArrowUp"):
-        page.keyboard.press(key)
-    expect(page.locator(".word:focus")).to_have_attribute("aria-label", "w1 (key 1)")
-    page.keyboard.press("Enter")
-    expect(page.get_by_text('heard [["pinned", "key", 1]]')).to_be_visible()
-
-
-def test_a_masked_word_is_hatched_and_gets_no_line(visit):
-    page = visit("causal=1")
-    page.locator(".left .word").nth(2).hover()
-    masked = page.locator(".right .word").evaluate_all("words => words.map((w) => w.classList.contains('masked'))")
-    assert masked == [False] * 3 + [True] * 5
-
-
-def test_special_words_are_dimmed_and_pieces_joined(visit):
-    page = visit()
-    assert page.locator(".left .word.special").all_inner_texts() == ["w0"]
-    assert page.locator(".left .join").count() == page.locator(".right .join").count() == 1
-
-
-def test_several_heads_have_their_own_colours_and_can_be_put_aside(visit):
-    page = visit("several=1")
-    page.locator(".left .word").nth(5).click()
-    page.mouse.move(2, 2)
-    expect(page.locator(".said")).to_contain_text("head 2.3 looks at")
-    page.get_by_role("button", name="head 2.3").click()
-    expect(page.locator(".said")).not_to_contain_text("head 2.3")
-    expect(page.get_by_role("button", name="head 2.3")).to_have_attribute("aria-pressed", "false")
-
-
 def test_512_words_scroll_inside_the_picture(visit):
-    page = visit("n=512&layers=1&heads=1")
+    page = visit(LONG)
     box = page.locator(".figure > .scroll").nth(1).bounding_box()
     assert box["height"] <= 560
     page.locator(".left .word").nth(500).click()
-    expect(page.get_by_text('heard [["pinned", "query", 500]]')).to_be_visible()
+    heard(page, ["pinned", "query", 500])
 
 
-@pytest.mark.parametrize("query", ["", "heads=32&layers=2", "n=512&heads=12", "several=1"])
+@pytest.mark.parametrize(
+    "query",
+    ["heads=32&layers=2", "n=512&heads=12", *(pytest.param(q, marks=pytest.mark.full) for q in ("", "several=1"))],
+)
 def test_nothing_makes_the_page_scroll_sideways(visit, query):
     page = visit(f"{query}&heatmap=1")
     for width in (1280, 390, 360):
         page.set_viewport_size({"width": width, "height": 1400})
         for whole in ("document.querySelector('.stMain')", "document.documentElement"):
             page.wait_for_function(f"innerWidth === {width} && {whole}.scrollWidth <= innerWidth", timeout=PATIENCE)
-
-
-def test_a_finger_opens_a_head(visit):
-    page = visit(width=390, has_touch=True, is_mobile=True)
-    page.locator(".tile[data-layer='2'][data-head='1']").tap()
-    expect(page.get_by_text('heard [["opened", 2, 1,')).to_be_visible()
 
 
 def test_words_are_text_and_never_markup(visit):

@@ -121,15 +121,6 @@ def test_all_heads_in_turn_with_progress(open_page) -> None:
     assert tile.get_attribute("aria-label") == f"Layer 1, head 3: {judged[1, 3]:.2g}"
 
 
-@pytest.mark.parametrize("find", ["paint", "kinds", "matter"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_all_of_it(open_page, find: str, scheme: str) -> None:
-    page = open_page("find_heads", width=390, scheme=scheme, v=1, find=find, off="0.3")
-    page.locator("h1.hl-lead").wait_for()
-    settled(page)
-    no_sideways_scroll(page)
-
-
 def test_a_long_search_can_be_stopped(open_page) -> None:
     page = open_page("find_heads", v=1, find="matter", text="the animal did not cross the street " * 12)
     page.get_by_role("button", name="Switch off each head in turn").click()

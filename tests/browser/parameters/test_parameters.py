@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from server import serve, settled
-from visiting import link, no_sideways_scroll
+from server import settled
+from visiting import link, resize
 
 from attn_core.parameters.count import count_parameters
 
@@ -25,15 +25,6 @@ def ready(page: Page) -> Page:
 def box(page: Page, name: str):
     """A box of the level shown, by how its name begins."""
     return page.locator(".st-key-boxes").get_by_role("button", name=name)
-
-
-def test_a_deep_link_on_a_cold_server_opens_the_page(open_page) -> None:
-    with serve() as cold:
-        page = ready(open_page("parameters", at=cold, preset="llama-2-70b", beside="minilm", inside="block 3"))
-        expect(page.locator("h1.hl-lead")).to_contain_text("of Llama 2 70B")
-        expect(box(page, "self-attention: 150,994,944 parameters")).to_be_visible()
-        expect(page.locator(".hl-sub", has_text="LlamaForCausalLM 68,976,648,192")).to_be_visible()
-        page.close()  # before the server goes, which the page would complain about
 
 
 def test_a_click_goes_one_level_in_and_the_path_leads_back(open_page) -> None:
@@ -64,6 +55,9 @@ def test_boxes_are_to_scale(open_page) -> None:
     whole = sum(area for _, area in sizes)
     for count, (label, area) in zip(counts, sizes, strict=True):
         assert area / whole == pytest.approx(count / sum(counts), rel=1e-3), label
+    for width in (1280, 390):
+        picture = resize(page, width).locator(".st-key-boxes canvas").bounding_box()
+        assert picture is not None and picture["width"] > 0.6 * min(width, 700)
 
 
 def test_boxes_open_from_the_keyboard(open_page) -> None:
@@ -110,15 +104,3 @@ def test_all_tensors_downloads_as_a_file(open_page, tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / "table.csv").open(encoding="utf-8")))
     assert sum(int(row["total"]) for row in rows) == 22_713_216
     assert [row["name"] for row in rows] == [row.name for row in count_parameters("minilm").rows]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits_desktop_and_phone_in_both_themes(open_page, width: int, scheme: str) -> None:
-    page = ready(open_page("parameters", width=width, scheme=scheme, beside="gpt2,minilm,t5-small", own=1))
-    no_sideways_scroll(page)
-    for card in ("own", "boxes", "lesson", "shares", "thin", "growth", "costs", "table"):
-        place = page.locator(f".st-key-card_{card}").bounding_box()
-        assert place is not None and place["x"] >= 0 and place["x"] + place["width"] <= width, card
-    paper = page.locator(".st-key-boxes canvas").bounding_box()
-    assert paper is not None and paper["width"] > 0.6 * min(width, 700)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 from server import is_live, settled
-from visiting import link, no_sideways_scroll
+from visiting import link
 
 pytestmark = pytest.mark.browser
 
@@ -31,13 +31,8 @@ LONG = {  # 72 heads of MiniLM, each with a sentence of a hundred words: some se
 }
 
 
-def test_one_visitor_stops_and_the_other_one_who_waits_for_the_same_gets_it(
-    open_page, any_browser, app_address
-) -> None:
-    page = is_live(open_page("patching", **LONG))
-    theirs = any_browser.new_context()
-    other = theirs.new_page()
-    other.goto(page.url)
+def test_one_visitor_stops_and_the_other_one_who_waits_for_the_same_gets_it(open_page) -> None:
+    page, other = (is_live(open_page("patching", **LONG)) for _ in range(2))
     asks = [each.locator(".st-key-ask_heads button") for each in (page, other)]
     expect(asks[1]).to_be_visible()
     asks[0].click()
@@ -48,13 +43,3 @@ def test_one_visitor_stops_and_the_other_one_who_waits_for_the_same_gets_it(
     expect(asks[0]).to_be_visible()
     expect(other.locator(".st-key-effects canvas").first).to_be_visible()
     assert page.locator(".st-key-effects canvas").count() == 0 and asks[0].is_visible()
-    theirs.close()
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (768, "light"), (1280, "dark")])
-def test_nothing_sticks_out(open_page, width, scheme) -> None:
-    page = is_live(open_page("patching", width=width, scheme=scheme, layer=1, head=0))
-    no_sideways_scroll(page)
-    for card in ("pair", "map", "row", "paths", "cautions", "more"):
-        box = page.locator(f".st-key-card_{card}").bounding_box()
-        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width

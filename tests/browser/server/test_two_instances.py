@@ -15,15 +15,14 @@ from urllib.parse import urlencode
 
 import pytest
 import streamlit
-from hosted import NGINX, ROOT, Server, answer, behind_nginx, free_port, hosted
+from hosted import NGINX, Server, answer, behind_nginx, free_port, hosted
 from playwright.sync_api import Browser, Response, expect
 from server import PATIENCE
+from views import PAGES
 
 from benchmarks.load import Visitor, headline
 
 VIEW = {"v": "1", "model": "minilm", "text": "the keys to the cabinet are on the table", "layer": "3", "head": "7"}
-
-PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
 
 pytestmark = pytest.mark.browser
 

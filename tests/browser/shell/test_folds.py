@@ -9,9 +9,11 @@ from playwright.sync_api import expect
 from server import settled
 from visiting import Visit, link
 
+SELDOM = [pytest.param(page_name, marks=pytest.mark.full) for page_name in ("delta_e", "parameters", "why_there")]
+
 
 @pytest.mark.browser
-@pytest.mark.parametrize("page_name", ["delta_e", "word_senses", "compare_heads", "parameters", "why_there"])
+@pytest.mark.parametrize("page_name", ["word_senses", "compare_heads", *SELDOM])
 def test_each_fold_opens_by_keyboard_and_the_link_says_so(open_page: Visit, page_name: str) -> None:
     page = settled(open_page(page_name))
     folds = page.get_by_test_id("stExpander").filter(has_text=re.compile("The numbers|row in every panel"))

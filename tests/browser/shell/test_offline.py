@@ -78,8 +78,7 @@ def test_hover_reads_the_overview_and_the_opened_head(open_file, trace):
         expect(page.locator(".right .word").nth(key).locator("small")).to_have_text(weight)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1280, "light")])
 def test_it_fits_and_paints_in_both_themes(open_file, trace, width, scheme):
     page = open_file(files.html(View(trace, 0, 3)), width, scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
 from playwright.sync_api import Page, expect
 from server import PATIENCE, is_live, settled
-from visiting import Visit, no_sideways_scroll
+from views import PAGES
+from visiting import Visit, no_sideways_scroll, resize
 
 pytestmark = pytest.mark.browser
-ROOT = Path(__file__).parents[3]
-PAGES = ["", *sorted(file.stem for file in (ROOT / "pages").glob("*.py"))]
 VIEWS = ("why_there?why=flow", "why_there?why=card", "predict_first?painted=2_3&uncovered=1", "teachers_kit?sheet=1")
+# Canvas pictures, charts, HTML figures and boxes, each on one page at least; the others are looked at by test-full.
+OFTEN = ("", "delta_e", "parameters", "step_by_step", "why_there?why=card", "lesson")
 LEAST = 18
 
 # What is drawn on a canvas is written down as it is drawn: each text, and how many pixels its letters have.
@@ -55,7 +55,10 @@ def too_small(page: Page) -> list[tuple[str, float]]:
     return sorted(texts, key=lambda each: each[1])
 
 
-@pytest.mark.parametrize("page_name", [*PAGES, *VIEWS])
+@pytest.mark.parametrize(
+    "page_name",
+    [each if each in OFTEN else pytest.param(each, marks=pytest.mark.full) for each in (*PAGES, *VIEWS)],
+)
 def test_nothing_is_smaller_than_18_pixels_on_a_projector(open_page: Visit, page_name: str) -> None:
     page_name, _, params = page_name.partition("?")
     asked = {**dict(parse_qsl(params)), "v": 1, "large": 1}
@@ -64,6 +67,8 @@ def test_nothing_is_smaller_than_18_pixels_on_a_projector(open_page: Visit, page
     settled(page)
     assert too_small(page) == []
     no_sideways_scroll(page)
+    if not page_name:
+        the_whole_width_is_used(page)
 
 
 def test_share_switches_it_for_every_page(open_page: Visit) -> None:
@@ -83,7 +88,7 @@ def test_share_switches_it_for_every_page(open_page: Visit) -> None:
     page.wait_for_function(f"() => {scale}")
 
 
-def test_the_whole_width_of_a_projector_is_used(open_page: Visit) -> None:
-    page = settled(open_page("", width=2560, height=1440, large=1))
+def the_whole_width_is_used(page: Page) -> None:
+    resize(page, 2560)
     box = page.locator(".stMainBlockContainer").bounding_box()
     assert box is not None and box["width"] >= 2540

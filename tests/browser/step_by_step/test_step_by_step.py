@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from playwright.sync_api import TimeoutError as TooLate
-from server import is_live, serve, settled
-from visiting import link, no_sideways_scroll
+from server import is_live, settled
+from visiting import link
 
 from attn_core.text.numbers import number, percent
 from attn_core.walkthrough.head import run_stages
@@ -52,8 +52,48 @@ def middle_of(page: Page, key: str, row: int, column: int, size: int) -> dict[st
     return {"x": x, "y": y}
 
 
-def test_a_click_on_a_cell_shows_that_very_dot_product(open_page, trace) -> None:
-    page = is_live(open_page("step_by_step", v=1, all_steps=1))
+# The first tests look at one page, each where the one before left it.
+def test_the_canvas_paints_the_strongest_cell_strongest(look_at, trace) -> None:
+    """Pixels: in the attention pattern, [CLS] → [SEP] (78 %) is darker than [CLS] → a (1 %) on white."""
+    page = is_live(look_at("step_by_step", v=1, all_steps=1))
+    dark = middle_of(page, "step_6_grid", row=0, column=12, size=13)
+    light = middle_of(page, "step_6_grid", row=0, column=1, size=13)
+
+    def brightness(at: dict[str, float]) -> float:
+        pixel = (
+            board(page, "step_6_grid")
+            .locator("canvas")
+            .evaluate(
+                """(canvas, at) => { const r = canvas.width / canvas.clientWidth;
+                const d = canvas.getContext('2d').getImageData(at.x * r - 12, at.y * r - 10, 24, 3).data;
+                return d.reduce((sum, v, i) => sum + (i % 4 < 3 ? v : 0), 0) / (d.length / 4 * 3); }""",
+                at,
+            )
+        )
+        return float(pixel)
+
+    weights = trace.pattern(0, 3)[0]
+    assert weights[12] > 0.7 and weights[1] < 0.05
+    assert brightness(dark) + 60 < brightness(light)
+
+
+def test_the_links_to_the_steps_lead_there(look_at) -> None:
+    page = is_live(look_at("step_by_step", height=900, v=1, all_steps=1))
+    page.get_by_role("button", name="Step 7: values").click()
+    expect(page.locator("#step-7")).to_be_in_viewport()
+
+
+def test_the_source_and_the_numbers_unfold(look_at) -> None:
+    page = is_live(look_at("step_by_step", v=1, all_steps=1))
+    card = page.locator(".st-key-card_step_4")
+    card.get_by_text("The code that ran").click()
+    expect(card.locator("code").first).to_contain_text("return scores / math.sqrt(d_head)")
+    card.get_by_text("The numbers").click()
+    expect(card.locator("[data-testid=stDataFrame]")).to_be_visible()
+
+
+def test_a_click_on_a_cell_shows_that_very_dot_product(look_at, trace) -> None:
+    page = is_live(look_at("step_by_step", v=1, all_steps=1))
     expect(board(page, "step_3_grid")).to_be_visible()
     place = middle_of(page, "step_3_grid", row=8, column=3, size=13)
     said = reading(page, "step_3_grid")
@@ -69,7 +109,7 @@ def test_a_click_on_a_cell_shows_that_very_dot_product(open_page, trace) -> None
     expect(page.locator("h1.hl-lead")).to_contain_text("ve")
 
 
-def test_the_keyboard_chooses_a_cell_too(open_page, trace) -> None:
+def test_the_keyboard_chooses_a_cell_and_queries_in_columns_turn_the_picture_alone(open_page, trace) -> None:
     page = is_live(open_page("step_by_step", v=1, all_steps=1, text=STARTER, query=4, key=2))
     board(page, "step_6_grid").focus()
     page.keyboard.press("ArrowDown")
@@ -79,15 +119,10 @@ def test_the_keyboard_chooses_a_cell_too(open_page, trace) -> None:
     expect(page.locator("h1.hl-lead")).to_contain_text("roam")
     settled(page)
     assert (link(page)["query"], link(page)["key"]) == ("5", "3")
-
-
-def test_queries_in_columns_turn_the_picture_and_not_the_numbers(open_page, trace) -> None:
-    page = is_live(open_page("step_by_step", v=1, all_steps=1, text=STARTER, query=4, key=2))
     before = reading(page, "step_6_grid")
     page.get_by_text("in columns", exact=True).click()
     expect(page.locator(".st-key-step_6_grid .legend")).to_contain_text("columns ask (query)")
-    assert reading(page, "step_6_grid") == before
-    assert spoken(trace.pattern(0, 3)[4, 2]) in before
+    assert reading(page, "step_6_grid") == before and spoken(trace.pattern(0, 3)[5, 3]) in before
     assert link(page)["queries"] == "columns"
 
 
@@ -100,11 +135,9 @@ def test_a_broken_stage_moves_the_meter_and_its_link_is_restored(open_page, trac
     settled(page)
     said = meter.first.inner_text()
     assert link(page)["breaks"] == "no-softmax"
-    with serve() as cold:
-        again = is_live(open_page("step_by_step", at=cold, **link(page)))
-        expect(again.locator(".hl-meter b").first).to_have_text(said)
-        expect(again.get_by_role("button", name="no softmax")).to_be_visible()
-        again.close()  # before its server goes
+    again = is_live(open_page("step_by_step", **link(page)))
+    expect(again.locator(".hl-meter b").first).to_have_text(said)
+    expect(again.get_by_role("button", name="no softmax")).to_be_visible()
 
 
 def test_a_changed_number_of_the_toy_changes_what_follows(open_page) -> None:
@@ -134,15 +167,6 @@ def test_a_changed_number_of_the_toy_changes_what_follows(open_page) -> None:
     assert link(page)["toy"] == ""
 
 
-def test_the_source_and_the_numbers_unfold(open_page) -> None:
-    page = is_live(open_page("step_by_step", v=1, all_steps=1))
-    card = page.locator(".st-key-card_step_4")
-    card.get_by_text("The code that ran").click()
-    expect(card.locator("code").first).to_contain_text("return scores / math.sqrt(d_head)")
-    card.get_by_text("The numbers").click()
-    expect(card.locator("[data-testid=stDataFrame]")).to_be_visible()
-
-
 def test_a_guess_is_answered(open_page, trace) -> None:
     page = is_live(open_page("step_by_step", v=1, step=3))
     page.locator(".st-key-key_guess input").click()
@@ -150,49 +174,6 @@ def test_a_guess_is_answered(open_page, trace) -> None:
     page.keyboard.press("Enter")
     share = percent(float(trace.pattern(0, 3)[4, 3]))
     expect(page.locator(".st-key-card_guess")).to_contain_text(f"You said blue: with {share}")
-
-
-def test_the_links_to_the_steps_lead_there(open_page) -> None:
-    page = is_live(open_page("step_by_step", height=900, v=1, all_steps=1))
-    page.get_by_role("button", name="Step 7: values").click()
-    expect(page.locator("#step-7")).to_be_in_viewport()
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (390, "dark"), (1280, "dark")])
-def test_nothing_is_cut_on_any_screen(open_page, width: int, scheme: str) -> None:
-    page = is_live(
-        open_page("step_by_step", width=width, scheme=scheme, breaks="no-scale", v=1, all_steps=1, text=STARTER)
-    )
-    no_sideways_scroll(page)
-    for picture in page.locator("canvas").all():
-        box = picture.bounding_box()
-        assert box is None or box["x"] >= 0
-    tall = page.locator(".st-key-step_3_grid canvas").bounding_box()
-    assert tall is not None and tall["width"] <= width and tall["height"] > 150
-
-
-def test_the_canvas_paints_the_strongest_cell_strongest(open_page, trace) -> None:
-    """Pixels: in the attention pattern, [CLS] → [SEP] (78 %) is darker than [CLS] → a (1 %) on white."""
-    page = is_live(open_page("step_by_step", v=1, all_steps=1))
-    dark = middle_of(page, "step_6_grid", row=0, column=12, size=13)
-    light = middle_of(page, "step_6_grid", row=0, column=1, size=13)
-
-    def brightness(at: dict[str, float]) -> float:
-        pixel = (
-            board(page, "step_6_grid")
-            .locator("canvas")
-            .evaluate(
-                """(canvas, at) => { const r = canvas.width / canvas.clientWidth;
-                const d = canvas.getContext('2d').getImageData(at.x * r - 12, at.y * r - 10, 24, 3).data;
-                return d.reduce((sum, v, i) => sum + (i % 4 < 3 ? v : 0), 0) / (d.length / 4 * 3); }""",
-                at,
-            )
-        )
-        return float(pixel)
-
-    weights = trace.pattern(0, 3)[0]
-    assert weights[12] > 0.7 and weights[1] < 0.05
-    assert brightness(dark) + 60 < brightness(light)
 
 
 def test_the_walk_on_screen_is_the_walk_in_a_notebook(open_page, trace) -> None:

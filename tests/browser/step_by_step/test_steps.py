@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from server import PATIENCE, is_live, settled
-from visiting import link, no_sideways_scroll
+from visiting import link, no_sideways_scroll, resize
 
 from ui.step_by_step.layout import TITLES
 
@@ -64,14 +64,6 @@ def test_an_arrow_key_in_a_picture_or_a_field_stays_there(open_page) -> None:
     shows(page, 6)
 
 
-def test_the_first_and_the_last_step_end_the_way(open_page) -> None:
-    page = is_live(open_page("step_by_step", v=1, text=STARTER, step=8))
-    expect(page.get_by_role("button", name="Next step")).to_have_attribute("aria-disabled", "true")
-    page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(800)
-    shows(page, 8)
-
-
 def test_the_strip_stays_and_another_step_begins_at_its_top(open_page) -> None:
     page = is_live(open_page("step_by_step", v=1, text=STARTER, step=4, height=700))
     strip, main = page.locator(".st-key-step_strip"), page.locator("[data-testid=stMain]")
@@ -96,11 +88,8 @@ def test_a_click_on_a_word_of_the_strip_follows_it(open_page) -> None:
     assert link(page)["query"] == "3"
 
 
-def test_a_swipe_leads_on_and_back(any_browser, app_address) -> None:
-    context = any_browser.new_context(viewport={"width": 390, "height": 800}, has_touch=True)
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"{app_address}/step_by_step?v=1&step=2")
+def test_a_swipe_leads_on_and_back(open_page) -> None:
+    page = open_page("step_by_step", width=390, height=800, v=1, step=2)
     shows(is_live(page), 2)  # the strip hears of a finger once its script has arrived, a moment after the page
 
     def swipe(start: int, end: int) -> None:
@@ -120,42 +109,54 @@ def test_a_swipe_leads_on_and_back(any_browser, app_address) -> None:
     swipe(200, 170)  # too short to mean a step
     page.wait_for_timeout(800)
     shows(page, 2)
-    context.close()
 
 
-@pytest.mark.parametrize("reduced", [True, False])
-def test_numbers_light_up_one_after_the_other_unless_motion_is_reduced(any_browser, app_address, reduced) -> None:
-    context = any_browser.new_context(reduced_motion="reduce" if reduced else "no-preference")
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"{app_address}/step_by_step?v=1&step=3")
-    is_live(page)
-    found = page.locator(".hl-product .turn").evaluate_all(
+def test_numbers_light_up_one_after_the_other_unless_motion_is_reduced(open_page) -> None:
+    page = is_live(open_page("step_by_step", v=1, step=3))
+    page.emulate_media(reduced_motion="no-preference")
+    names = [name for name, _ in lit(page)]
+    assert len(names) == 2 + 2 + 1 and set(names) == {"hl-turn", "hl-made"}
+    assert len({delay for _, delay in lit(page)}) == 3  # a row's and a column's number at once, the result last
+    assert max(lit(page), key=lambda each: each[1])[0] == "hl-made"
+    page.emulate_media(reduced_motion="reduce")
+    assert [name for name, _ in lit(page)] == ["none"] * 5
+
+
+def lit(page: Page) -> list[tuple[str, float]]:
+    """How each number of a product lights up, and after how long."""
+    return page.locator(".hl-product .turn").evaluate_all(
         """cells => cells.map((cell) => getComputedStyle(cell))
             .map((style) => [style.animationName, parseFloat(style.animationDelay)])"""
     )
-    assert len(found) == 2 + 2 + 1
-    assert {name for name, _ in found} == ({"none"} if reduced else {"hl-turn", "hl-made"})
-    if not reduced:
-        assert len({delay for _, delay in found}) == 3  # a row's and a column's number at once, the result last
-        assert max(found, key=lambda each: each[1])[0] == "hl-made"
-    context.close()
 
 
-@pytest.mark.parametrize("step", range(1, 9))
-def test_no_step_scrolls_sideways_on_the_narrowest_phone(open_page, step: int) -> None:
-    page = is_live(open_page("step_by_step", width=320, height=800, v=1, text=STARTER, step=step, guess_told=1))
-    no_sideways_scroll(page)
-    for table in page.locator(".hl-matrix, .hl-spreads").all():
-        box = table.bounding_box()
-        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 321
+def test_no_step_scrolls_sideways_on_the_narrowest_phone_and_the_last_one_ends_the_way(open_page) -> None:
+    page = is_live(open_page("step_by_step", width=320, height=800, v=1, text=STARTER, guess_told=1))
+    for step in range(1, 9):
+        shows(page, step)
+        no_sideways_scroll(page)
+        for table in page.locator(".hl-matrix, .hl-spreads").all():
+            box = table.bounding_box()
+            assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 321
+        if step == 3:
+            tall = page.locator(".st-key-step_3_grid canvas").bounding_box()
+            assert tall is not None and tall["width"] <= 320 and tall["height"] > 150
+        page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("button", name="Next step")).to_have_attribute("aria-disabled", "true")
+    page.wait_for_timeout(800)
+    shows(page, 8)
 
 
-@pytest.mark.parametrize("width", [1280, 768])
-def test_no_arrow_of_the_map_lies_under_a_step(open_page, width) -> None:
+def test_no_arrow_of_the_map_lies_under_a_step(open_page) -> None:
     """An arrow begins where its step ends and is over where the next one begins."""
-    page = open_page("step_by_step", step=3, width=width)
+    page = open_page("step_by_step", step=3)
     page.locator(".part[aria-current]").wait_for(timeout=PATIENCE)
+    for width in (1280, 768):
+        resize(page, width)
+        _no_arrow_lies_under_a_step(page)
+
+
+def _no_arrow_lies_under_a_step(page: Page) -> None:
     gaps = page.locator(".part").evaluate_all(
         """all => all.slice(0, -1).map((part, i) => {
             const own = part.getBoundingClientRect(), arrow = getComputedStyle(part, '::after');

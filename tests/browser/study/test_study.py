@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import expect
-from server import is_live, settled
-from visiting import link, no_sideways_scroll
 
 pytestmark = pytest.mark.browser
 
@@ -24,15 +22,3 @@ def test_a_file_is_read_a_long_study_is_stopped_and_goes_on(open_page) -> None:
     expect(page.locator(".st-key-read_study button")).to_have_text("Go on")
     expect(page.get_by_text("of 600 sentences are read, and counted below")).to_be_visible()
     expect(page.locator(".st-key-study_map canvas").first).to_be_visible()
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (768, "light"), (1280, "dark")])
-def test_nothing_sticks_out_and_a_head_is_opened_by_its_row(open_page, width, scheme) -> None:
-    typed = "the cat saw the dog\nthe dog slept"
-    page = is_live(open_page("study", width=width, scheme=scheme, two_groups=1, other_sentences=typed))
-    no_sideways_scroll(page)
-    for card in ("sentences", "map", "ends", "groups", "list", "scatter"):
-        box = page.locator(f".st-key-card_{card}").bounding_box()
-        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
-    settled(page)
-    assert link(page)["two_groups"] == "1"

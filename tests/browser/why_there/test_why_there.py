@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 from server import is_live, settled
-from visiting import link, no_sideways_scroll
+from visiting import link
 
 pytestmark = pytest.mark.browser
 DEEP = {"layer": 5, "head": 3, "query": 4, "key": 2}
@@ -29,40 +29,6 @@ def test_a_layer_is_opened_and_the_menu_stays_one_line(open_page) -> None:
     names = page.locator(".st-key-writers .js-plotly-plot").evaluate(drawn)
     assert "head 0.3" in names and "layer 0" not in names
     assert page.locator(".st-key-menu").bounding_box()["height"] < 70
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 768, 1280])
-def test_nothing_sticks_out(open_page, width, scheme) -> None:
-    page = is_live(open_page("why_there", width=width, scheme=scheme, **DEEP))
-    no_sideways_scroll(page)
-    for card in ("matrix", "pairs", "next", "brought", "taken"):
-        box = page.locator(f".st-key-card_{card}").bounding_box()
-        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
-
-
-@pytest.mark.parametrize(
-    ("width", "scheme", "more"), [(390, "dark", {"model": "tiny-decoder", "top": "next"}), (768, "light", {})]
-)
-def test_nothing_of_a_flow_sticks_out(open_page, width, scheme, more) -> None:
-    page = is_live(open_page("why_there", width=width, scheme=scheme, why="flow", query=4, **more))
-    expect(page.locator(".st-key-card_words")).to_be_visible()
-    no_sideways_scroll(page)
-    for card in ("flow", "words"):
-        box = page.locator(f".st-key-card_{card}").bounding_box()
-        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
-
-
-@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (768, "dark"), (1280, "light")])
-def test_nothing_of_a_heads_card_sticks_out(open_page, width, scheme) -> None:
-    page = is_live(
-        open_page("why_there", width=width, scheme=scheme, why="card", model="tiny-decoder", layer=1, head=3)
-    )
-    expect(page.locator(".st-key-card_left_out")).to_be_visible()
-    no_sideways_scroll(page)
-    for card in ("scores", "reads", "writes", "composition", "near", "directions", "left_out"):
-        box = page.locator(f".st-key-card_{card}").bounding_box()
-        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
 
 
 @pytest.mark.parametrize("layer", [0, 5])

@@ -7,7 +7,6 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 from server import is_live, settled
-from visiting import no_sideways_scroll
 
 import attn_core as ac
 from attn_core.residual import geometry
@@ -68,13 +67,3 @@ def test_the_ways_are_drawn_and_a_tile_opens_a_head(open_page) -> None:
     expect(page.locator("[data-testid=stTextArea] textarea").first).to_have_value(
         "one mole of carbon dioxide weighs 44 grams"
     )
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_sticks_out(open_page, width, scheme) -> None:
-    page = is_live(open_page("word_senses", width=width, scheme=scheme))
-    no_sideways_scroll(page)
-    for card in ("board", "apart", "paths", "separation"):
-        box = page.locator(f".st-key-card_{card}").bounding_box()
-        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width
