@@ -35,8 +35,8 @@ def test_it_follows_the_theme_at_once(look_at) -> None:
     for scheme in ("light", "dark", "light"):
         show_in(page, scheme)
         assert page.locator(".stApp").evaluate("app => getComputedStyle(app).backgroundColor") == grounds[scheme]
-        settled(page)
-        assert (tiles.evaluate(BRIGHTNESS_OF_A_TILE) > 128) == (scheme == "light")  # pattern 0.0 is mostly weak
+        is_light = f"canvas => (({BRIGHTNESS_OF_A_TILE})(canvas) > 128) === {str(scheme == 'light').lower()}"
+        page.wait_for_function(is_light, arg=tiles.element_handle())  # pattern 0.0 is mostly weak
 
 
 def test_the_opened_head_is_large_enough_to_read_between_phone_and_desk(look_at) -> None:
