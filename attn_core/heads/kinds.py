@@ -25,6 +25,7 @@ from attn_core.heads.quantities import Quantity, StreamReading, mean_of_what_is_
 from attn_core.heads.rules import KINDS, RuleScore, kind_of
 from attn_core.heads.samples import LENGTH, SEEDS, texts_for, traces_of
 from attn_core.heads.sink import Floats
+from attn_core.masks import row_slices
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,8 +100,10 @@ class _Noting:
             for kind in KINDS.values():
                 judged = (kind.judged_on == "sentences") == (number < self.n_texts)
                 cells = kind.cells_in(own.context) if judged else None
-                if cells is not None:
-                    keys = np.flatnonzero(cells.any(axis=0))
+                if cells is None:
+                    continue
+                for rows in row_slices(*own.context.shape):
+                    keys = np.flatnonzero(cells(rows).any(axis=0))  # [row, key] → [key]
                     self.pointed_to[kind.name] |= {own.context.labels[int(key)] for key in keys}
             yield stream
 

@@ -77,13 +77,17 @@ class StreamReading:
             self._scores = {(layer, kind): None if cells is None else self.score_of(layer, cells)}
         return self._scores[layer, kind]
 
-    def score_of(self, layer: int, cells: Bools) -> RuleScore:
-        """How well the heads of a layer follow the rule of some cells, bool [query, key]."""
-        may_look = self.stream.may_look(layer) & self.asks[:, None]  # [query, key] & [query, 1]
+    def score_of(self, layer: int, cells: Callable[[slice], Bools]) -> RuleScore:
+        """How well the heads of a layer follow the rule of some cells, of which `cells` gives rows, bool [row, key]."""
         first, *others = (
-            score_rule(pattern, cells[rows], may_look[rows], self.sink) for rows, pattern in self.blocks(layer)
+            score_rule(pattern, cells(rows), self._free_to_look(layer, rows), self.sink)
+            for rows, pattern in self.blocks(layer)
         )
         return sum(others, first)
+
+    def _free_to_look(self, layer: int, rows: slice) -> Bools:
+        """Which ordinary words may look at which keys, [row, key]."""
+        return self.stream.may_look(layer, rows) & self.asks[rows, None]  # [row, key] & [row, 1]
 
     def mean(self, values: Any) -> Floats | None:
         """[head] as it is; of [head, query] the mean over the ordinary words."""

@@ -112,34 +112,34 @@ class RuleContext:
 class Kind:
     """A kind of head: its name, what it does in plain words, who described it, and from which lift it is named.
 
-    `cells` gives the cells of its rule, bool [query, key], in one sentence. `judged_on` is "sentences", or "repeats":
-    random tokens said three times, for rules that follow a repetition. `distinct_keys` is how many different tokens the
-    rule must have pointed to before it is judged; where it is above 1, each sentence counts the same in the lift, so
-    that a head which likes one token is not taken for one that follows the rule. `between_sentences` says whether the
-    rule means something in cross-attention.
+    `cells` gives the cells of its rule in some rows of one sentence, bool [row, key]. `judged_on` is "sentences", or
+    "repeats": random tokens said three times, for rules that follow a repetition. `distinct_keys` is how many
+    different tokens the rule must have pointed to before it is judged; where it is above 1, each sentence counts the
+    same in the lift, so that a head which likes one token is not taken for one that follows the rule.
+    `between_sentences` says whether the rule means something in cross-attention.
     """
 
     name: str
     title: str
     meaning: str
     source: str
-    cells: Callable[[RuleContext], Bools]
+    cells: Callable[[RuleContext, slice], Bools]
     judged_on: str = "sentences"
     threshold: float = 0.4
     distinct_keys: int = 1
     between_sentences: bool = False
 
-    def cells_in(self, context: RuleContext) -> Bools | None:
-        """The rule's cells in a sentence; None where the rule means nothing there."""
-        return self.cells(context) if context.same_sequence or self.between_sentences else None
+    def cells_in(self, context: RuleContext) -> Callable[[slice], Bools] | None:
+        """What gives some rows of the rule's cells in a sentence; None where the rule means nothing there."""
+        return partial(self.cells, context) if context.same_sequence or self.between_sentences else None
 
 
-def _at_offset(offset: int, context: RuleContext) -> Bools:
-    return offset_cells(*context.shape, offset)
+def _at_offset(offset: int, context: RuleContext, rows: slice) -> Bools:
+    return offset_cells(*context.shape, offset, rows)
 
 
-def _by_ids(cells: Callable[[Sequence[int]], Bools], context: RuleContext) -> Bools:
-    return cells(context.ids)[: context.shape[0]]  # the keys may be more than the queries: those of no word ask nothing
+def _by_ids(cells: Callable[[Sequence[int], slice], Bools], context: RuleContext, rows: slice) -> Bools:
+    return cells(context.ids, rows)  # there may be more keys than queries: those of no word ask nothing
 
 
 KINDS: Mapping[str, Kind] = by_name(
@@ -188,7 +188,7 @@ KINDS: Mapping[str, Kind] = by_name(
         "punctuation",
         "looks at full stops, commas and other marks",
         "Clark et al. 2019",
-        lambda context: punctuation_cells(context.labels, context.shape[0]),
+        lambda context, rows: punctuation_cells(context.labels, context.shape[0], rows),
         threshold=0.5,
         distinct_keys=3,
         between_sentences=True,
@@ -198,7 +198,7 @@ KINDS: Mapping[str, Kind] = by_name(
         "local window",
         "looks at most two tokens away",
         "Voita et al. 2019",
-        lambda context: window_cells(*context.shape),
+        lambda context, rows: window_cells(*context.shape, rows=rows),
         threshold=0.5,
     ),
 )  # in the order of preference: a narrow rule comes before the wide one that contains it

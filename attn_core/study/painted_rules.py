@@ -112,7 +112,7 @@ class RuleReader:
         if name not in self._cells:
             self._cells[name] = self._found(reading)
         cells = self._cells[name]
-        return None if cells is None else reading.score_of(layer, cells).share
+        return None if cells is None else reading.score_of(layer, cells.__getitem__).share
 
     def _found(self, reading: StreamReading) -> Bools | None:
         if not reading.context.same_sequence and self.rule.where != "anywhere":

@@ -13,14 +13,18 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED
 
+import pandas as pd
 import pytest
 import torch
 import transformers as tf
 from families import word_tokenizer
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import attn_core as ac
 from attn_core import masks
+from attn_core.capture.hooks import recording_to
 from attn_core.capture.interface import read_mask
+from attn_core.capture.recorder import PassRecorder
 from attn_core.circuits.score_parts import _scores
 from attn_core.figures.canvas import heads
 from attn_core.heads import quantities
@@ -29,6 +33,7 @@ from attn_core.views import files
 from attn_core.views.view import View
 from benchmarks.torch_memory import PeakMemory
 
+assert pd.DataFrame  # tables need it, and what its import takes is not theirs
 ROOT = Path(__file__).parents[3]
 N = 4096
 # Bytes. Of the 64 MB that a reader may take at 8,192 tokens of GPT-2's shape, blocks of `masks.CELLS` scores take up to
@@ -51,6 +56,7 @@ READERS: dict[str, Callable[[ac.Trace], Any]] = {
         trace.attention_input(0),
     ),
     "check": lambda trace: trace.check(),
+    "some flags": lambda trace: trace.may_look(0, slice(N - 16, N)),
     "measures": lambda trace: ac.collect([trace], ["entropy", "distance", "sink", "delta_size"]),
 }
 SQUARES: dict[str, Callable[[ac.Trace], Any]] = {
@@ -97,6 +103,19 @@ def test_readers_make_no_square(trace: ac.Trace, name: str, monkeypatch: pytest.
     monkeypatch.setattr(quantities, "KEPT", quantities.KEPT // 8)
     trace.stream()._layers[0]  # made of what the pass left when it is first asked for
     most = beside(lambda: READERS[name](trace))[1]
+    assert most <= MOST, most
+
+
+def test_the_kinds_of_heads_make_no_square(trace: ac.Trace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither of weights nor of flags: every rule's cells, and who may look where, are made with a block's rows."""
+    model = ac.load("tiny-decoder")
+
+    def table(own: ac.Trace) -> Any:
+        return ac.classify_heads(model, texts=["judged"], seeds=(1,), run=lambda *_, **__: own)
+
+    table(ac.trace(model, "a bird"))  # what is imported or remembered once is not counted
+    monkeypatch.setattr(quantities, "KEPT", quantities.KEPT // 8)
+    most = beside(lambda: table(trace))[1]
     assert most <= MOST, most
 
 
@@ -163,6 +182,30 @@ def test_a_mask_is_read_without_another_square(kind: str, window: int | None, wo
     assert rule.back == (window - 1 if window else None if blind is None else N - 10)
     found, most = beside(lambda: rule.blind(N, N))
     assert most <= MOST and (found is None if blind is None else torch.equal(found, blind))
+
+
+class Operations(TorchDispatchMode):
+    """Counts what torch is asked to compute."""
+
+    n = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.n += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_recorded_pass_computes_nothing_that_a_bare_one_does_not() -> None:
+    """No copy, slice or view a layer: what is kept are the pass's own tensors; ids and rules of masks are made once."""
+    model = ac.load("minilm")
+    given = model.inputs_of(model.read_sentence("a bird sat"))
+    with model.running(), Operations() as bare:
+        model.run(**given)
+    with model.running(), recording_to(PassRecorder(model.wiring)), Operations() as recorded:
+        model.run(**given)
+    with Operations() as whole:
+        ac.trace(model, "a bird sat")
+    assert bare.n > 100 and recorded.n - bare.n < model.hf.config.num_hidden_layers, (recorded.n, bare.n)
+    assert whole.n - bare.n < model.hf.config.num_hidden_layers, (whole.n, bare.n)
 
 
 TRACED_AGAIN = """

@@ -68,6 +68,21 @@ def test_rules_agree_with_a_slow_reading_of_their_definitions():
     assert cells.offset_cells(2, 2, -1).tolist() == [[False, False], [True, False]]
 
 
+def test_rows_of_a_rule_are_those_of_its_square():
+    ids, labels = [3, 5, 3, 7, 5, 3, 3], ["a", ".", "b", ",", "c", "d", "e"]
+    rows = slice(2, 5)
+    for made in (
+        lambda *own: cells.offset_cells(7, 9, -1, *own),
+        lambda *own: cells.offset_cells(7, 9, 1, *own),
+        lambda *own: cells.window_cells(7, 9, 2, *own),
+        lambda *own: cells.duplicate_cells(ids, *own),
+        lambda *own: cells.induction_cells(ids, *own),
+        lambda *own: cells.first_mention_cells(ids, *own),
+        lambda *own: cells.punctuation_cells(labels, 7, *own),
+    ):
+        assert made(rows).tolist() == made()[rows].tolist() and made().any()
+
+
 def test_punctuation_is_marks_alone():
     marks = cells.punctuation_cells(["don't", ".", "，", "?!", "##.", "␠", ""], n_query=2)
     assert marks[0].tolist() == marks[1].tolist() == [False, True, True, True, True, False, False]
