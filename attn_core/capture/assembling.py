@@ -37,7 +37,8 @@ def assemble(
 
     A pass that began above some layers (`capture.again`) has those layers from `below`, and `known` from around them.
     """
-    wiring, taps = model.wiring, {**known, **recorder.taps()}
+    wiring, taps = model.wiring, recorder.taps()
+    taps |= {tap: tensor for tap, tensor in known.items() if tap not in taps}
     layers: dict[str, list[Callable[[], Layer]]] = {name: [] for name in read}
     if below:
         layers["self"] += below
@@ -73,10 +74,25 @@ def _rows(tensor: Tensor, filler: Tensor | None) -> Tensor:
     return rows if filler is None else rows.masked_fill(filler.to(rows.device)[:, None], math.nan)
 
 
+_SOURCES: weakref.WeakKeyDictionary[Model, Source] = weakref.WeakKeyDictionary()
+
+
 def source_of(model: Model) -> Source:
-    """The way back to a model's weights. Those of a model that can be loaded again are not kept alive by it."""
+    """The way back to a model's weights, which all its traces share. Those of a model that can be loaded again are not
+    kept alive by it."""
+    found = _SOURCES.get(model)
+    if found is None:
+        found = _SOURCES[model] = _way_back(model)
+    return found
+
+
+def _itself(hf_model: Any) -> Any:
+    return hf_model
+
+
+def _way_back(model: Model) -> Source:
     name, reload = model.name, model.reload
-    kept: Callable[[], Any] = weakref.ref(model.hf) if reload is not None else partial(getattr, model, "hf")
+    kept: Callable[[], Any] = weakref.ref(model.hf) if reload is not None else partial(_itself, model.hf)
     tokenizer, rule, family = model.tokenizer, model.wiring.logits, model.family
     knows_no_words, writes_another = model.reads_other, bool(model.hf.config.is_encoder_decoder)
     unembedding, checksums = model.unembedding, model.checksums

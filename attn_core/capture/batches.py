@@ -1,23 +1,28 @@
 """Many sentences in one pass: padded to the longest, recorded whole, and cut into one trace for each.
 
 A padded pass computes for every sentence what it would compute alone, up to the order of its sums: pads stand behind
-the words, and no word may look at them. What is kept of a sentence is a copy without its pads.
+the words, and no word may look at them. What a sentence's layer shows is a copy without its pads. It is made when the
+layer is first read, so that whoever reads a number of each sentence and lets it go copies nothing else; a trace that is
+still held when its batch is over gets copies of all, so that none keeps a batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from attn_core.capture.assembling import assemble
 from attn_core.capture.hooks import AttentionCall, recording_to, tensor_at
 from attn_core.capture.model import Model, model_of
-from attn_core.capture.recorder import PassRecorder
+from attn_core.capture.recorder import KeptCall, PassRecorder, address_of, site_of
 from attn_core.capture.run import Frame, HeadKey, Keep, changes_of, check_keep, trace, warn_of_cuts
 from attn_core.errors import HeadlightError
 from attn_core.text.tokens import Tokens
@@ -40,9 +45,9 @@ def trace_many(
 
     `texts` are sentences, lists of token ids, or pairs as `ac.trace` takes them; of an encoder-decoder each is (source,
     target). Sentences of similar length share a pass, padded to the longest; at most `batch` × `BATCHES_AHEAD` traces
-    are held at a time. A model with two stacks, or one that listens, reads them one by one. `keep` and `frame`
-    are those of `ac.trace`. Raises what `ac.trace` raises for a sentence, when its turn comes, and
-    ValueError for a batch below 1 or another `keep` or `frame`.
+    are held at a time, and one that is held longer keeps nothing of its batch. A model with two stacks, or one that
+    listens, reads them one by one. `keep` and `frame` are those of `ac.trace`. Raises what `ac.trace` raises for a
+    sentence, when its turn comes, and ValueError for a batch below 1 or another `keep` or `frame`.
     """
     if batch < 1:
         raise ValueError(f"batch must be at least 1, got {batch}")
@@ -85,10 +90,19 @@ def _traces(model: Model, texts: Iterator[Any], batch: int, keep: Keep, frame: F
         whole = [model.read_sentence(text, frame) for text in window]
         warn_of_cuts({str(n): (own, own) for n, own in enumerate(whole)})
         found: dict[int, Trace] = {}
+        in_batches: list[weakref.ref[_OfRow]] = []
         order = sorted(range(len(window)), key=lambda i: len(whole[i].ids))
         for chosen in of_similar_length(order, [len(own.ids) for own in whole], batch):
-            found |= dict(zip(chosen, _one_pass(model, [whole[i] for i in chosen], keep), strict=True))
-        yield from (found.pop(i) for i in range(len(window)))
+            traces, parts = _one_pass(model, [whole[i] for i in chosen], keep)
+            found |= dict(zip(chosen, traces, strict=True))
+            in_batches += parts
+            del traces  # only those that somebody else holds are to be cut out
+        try:
+            yield from (found.pop(i) for i in range(len(window)))
+        finally:
+            found.clear()
+            for part in filter(None, (held() for held in in_batches)):
+                part.cut_out()
 
 
 def of_similar_length(
@@ -112,22 +126,28 @@ def of_similar_length(
         yield group
 
 
-def _one_pass(model: Model, sentences: Sequence[Tokens], keep: Keep) -> list[Trace]:
-    longest = max(len(own.ids) for own in sentences)
+def _one_pass(model: Model, sentences: Sequence[Tokens], keep: Keep) -> tuple[list[Trace], list[weakref.ref[_OfRow]]]:
+    """The traces of some sentences, and what of them lies in their batch for as long as somebody holds it."""
     filler = getattr(model.tokenizer, "pad_token_id", None) or 0
-    ids = torch.full((len(sentences), longest), filler)  # [sentence, token]
-    real, types = torch.zeros_like(ids), torch.zeros_like(ids)
-    for row, own in enumerate(sentences):
-        ids[row, : len(own.ids)] = torch.tensor(own.ids)
-        real[row, : len(own.ids)] = 1
-        types[row, : len(own.ids)] = torch.tensor(own.types or 0)
-    segments = {"token_type_ids": types} if model.takes_types and bool(types.any()) else {}
+    given = {
+        "input_ids": _padded([own.ids for own in sentences], filler),
+        "attention_mask": _padded([[1] * len(own) for own in sentences]),
+    }
+    if model.takes_types and any(own.types for own in sentences):
+        given["token_type_ids"] = _padded([own.types or [0] for own in sentences], n_tokens=given["input_ids"].shape[1])
     recorder = BatchRecorder(model.wiring, len(sentences), keep == "small")
     with model.running(), recording_to(recorder):
-        model.run(input_ids=ids, attention_mask=real, **segments)
-        kept = [recorder.sentence(row, len(own.ids)) for row, own in enumerate(sentences)]
+        model.run(**given)
+    kept = [RowOfBatch(recorder, row, len(own)) for row, own in enumerate(sentences)]
     pairs = zip(kept, sentences, strict=True)
-    return [assemble(model, own, {"self": (tokens, tokens)}, Changes()) for own, tokens in pairs]
+    traces = [assemble(model, own, {"self": (tokens, tokens)}, _PLAIN) for own, tokens in pairs]
+    return traces, [weakref.ref(part) for own in kept for part in own.parts]
+
+
+def _padded(rows: Sequence[Sequence[int]], filler: int = 0, n_tokens: int = 0) -> Tensor:
+    """Rows of whole numbers, filled up to the longest or to so many: [row, token]."""
+    longest = max(n_tokens, *map(len, rows))
+    return torch.from_numpy(np.array([[*row, *[filler] * (longest - len(row))] for row in rows], dtype=np.int64))
 
 
 class BatchRecorder:
@@ -143,7 +163,7 @@ class BatchRecorder:
         )
         self._kept = wiring.kept_small | self._sampled if small else wiring.kept
         self.calls: list[AttentionCall] = []
-        self.tensors: list[tuple[Tap, Tensor]] = []
+        self.tensors: dict[Tap, Tensor] = {}  # [sentence, token, feature]
         self._counts: dict[tuple[str, str], int] = {}
 
     def attend(self, *_: Any) -> Tensor:
@@ -153,44 +173,109 @@ class BatchRecorder:
         return query, key, value
 
     def on_attention(self, call: AttentionCall) -> None:
-        site = self.wiring.sites[len(self.calls)] if len(self.calls) < len(self.wiring.sites) else None
-        copied = {name: getattr(call, name).clone() for name in (site.copied if site is not None else ())}
-        self.calls.append(call._replace(**copied))
+        site = site_of(self.wiring.sites, len(self.calls))
+        self.calls.append(call._replace(**{name: getattr(call, name).clone() for name in site.copied}))
 
     def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
         count = self._counts[module, side] = self._counts.get((module, side), -1) + 1
         for tap in self._kept & {*self.wiring.wanted.get((module, side, count), ())}:
             tensor = tensor_at(tap.slot, values, named)
             kept = tensor.clone() if (module, side) in self.wiring.copied_places else tensor
-            self.tensors.append((tap, kept.reshape(self.n_sentences, -1, kept.shape[-1])))  # [sentence, token, feature]
+            self.tensors[tap] = kept.reshape(self.n_sentences, -1, kept.shape[-1])
 
-    def sentence(self, row: int, n_tokens: int) -> SentenceRecorder:
-        """The recorder that one sentence alone would have left."""
-        own = SentenceRecorder(self.wiring, small=self.small)
-        for call in self.calls:
-            own.add(call, row, n_tokens)
-        for tap, tensor in self.tensors:
-            some = some_rows(n_tokens) if tap in self._sampled else slice(None)  # for `Layer.sample`
-            own.kept[tap] = tensor[row, :n_tokens][some].clone()
-        return own
+    @torch.inference_mode()
+    def tensor_of(self, tap: Tap, row: int, n_tokens: int) -> Tensor:
+        """What is kept of one sentence there, a copy: [token, feature]."""
+        some = some_rows(n_tokens) if tap in self._sampled else slice(None)  # for `Layer.sample`
+        return self.tensors[tap][row, :n_tokens][some].clone()
+
+
+class RowOfBatch(PassRecorder):
+    """The recorder that one sentence of a batch alone would have left; what it kept is copied a layer at a time.
+
+    `parts` are what lies in the batch still.
+    """
+
+    def __init__(self, batch: BatchRecorder, row: int, n_tokens: int) -> None:
+        super().__init__(batch.wiring, small=batch.small)
+        squares = {(address_of(call.mask), address_of(call.bias)): n for n, call in enumerate(batch.calls)}
+        for n in squares.values():  # a mask that cannot be read is refused now
+            self._mask(_of_row(batch.calls[n], row, n_tokens), self.wiring.sites[n])
+        cut = partial(_cut, batch, row, n_tokens, self.masks)  # not a method: what holds itself lives on
+        self.calls = [_CallOfRow(partial(cut, n)) for n in range(len(batch.calls))]
+        self._taps = _TapsOfRow(batch, row, n_tokens)
+        self.parts: list[_OfRow] = [*self.calls, self._taps]
+
+
+@torch.inference_mode()
+def _cut(batch: BatchRecorder, row: int, n_tokens: int, masks: dict[Any, Any], n: int) -> KeptCall:
+    """One sentence's part of the n-th call over a batch, in storages of its own; `masks` are shared by its layers."""
+    own = SentenceRecorder(batch.wiring, first=n, small=batch.small)
+    own.masks = masks
+    own.change_and_keep(_of_row(batch.calls[n], row, n_tokens))
+    kept: KeptCall = own.calls[0]
+    return kept
+
+
+class _OfRow(Protocol):
+    """Something of a sentence that lies in its batch until it is read, or until it is cut out."""
+
+    def cut_out(self) -> None:
+        """Copy it, and let the batch go."""
+
+
+class _CallOfRow:
+    """One attention call of a sentence."""
+
+    def __init__(self, cut: Callable[[], KeptCall]) -> None:
+        self._cut: Callable[[], KeptCall] | None = cut
+        self._kept: KeptCall | None = None
+
+    def __call__(self) -> KeptCall:
+        cut = self._cut  # asked first: another thread may be cutting it out
+        return cut() if cut is not None else self._kept  # type: ignore[return-value]
+
+    def cut_out(self) -> None:
+        self._kept, self._cut = self(), None
+
+
+class _TapsOfRow(dict[Tap, Tensor]):
+    """The tensors around attention, [token, feature]; each a copy, made when it is asked for."""
+
+    def __init__(self, batch: BatchRecorder, row: int, n_tokens: int) -> None:
+        self._batch: BatchRecorder | None = batch
+        self._of = row, n_tokens
+
+    def __contains__(self, tap: object) -> bool:
+        batch = self._batch
+        return super().__contains__(tap) if batch is None else tap in batch.tensors
+
+    def __missing__(self, tap: Tap) -> Tensor:
+        batch = self._batch
+        if batch is None:  # another thread has just cut all of it out
+            return self[tap]
+        self[tap] = batch.tensor_of(tap, *self._of)
+        return self[tap]
+
+    def cut_out(self) -> None:
+        for tap in [] if self._batch is None else self._batch.tensors:
+            self[tap]
+        self._batch = None
 
 
 class SentenceRecorder(PassRecorder):
     """What is kept of one sentence of a batch; `kept` are the tensors around attention, [token, feature]."""
 
-    def __init__(self, wiring: Wiring, changes: Changes = _PLAIN, small: bool = False) -> None:
-        super().__init__(wiring, changes, small=small)
+    def __init__(self, wiring: Wiring, changes: Changes = _PLAIN, first: int = 0, small: bool = False) -> None:
+        super().__init__(wiring, changes, first, small=small)
         self.kept: dict[Tap, Tensor] = {}
-
-    def add(self, call: AttentionCall, row: int, n_tokens: int) -> None:
-        """Keep this sentence's part of a call over the batch."""
-        self.on_attention(_of_row(call, row, n_tokens, self._site().copied))
 
     def change_and_keep(self, call: AttentionCall) -> None:
         """Change a row of a batch as this recorder is asked to, and keep it in storages of its own."""
+        shared = {"query", "key", "value", "output"} - self._site().copied
         self.on_attention(call)
         kept = self.calls[-1]
-        self.calls[-1] = kept._replace(**{n: getattr(kept, n).clone() for n in ("query", "key", "value", "output")})
+        self.calls[-1] = kept._replace(**{name: getattr(kept, name).clone() for name in shared})
 
     def taps(self) -> dict[Tap, Tensor]:
         return self.kept
@@ -210,7 +295,7 @@ class ChangedRows(BatchRecorder):
     def each(self) -> list[SentenceRecorder]:
         """The recorders that the rows alone would have left."""
         for row, own in enumerate(self._rows):
-            own.kept = {tap: tensor[row].clone() for tap, tensor in self.tensors}
+            own.kept = {tap: tensor[row].clone() for tap, tensor in self.tensors.items()}
         return self._rows
 
 
@@ -221,8 +306,8 @@ def _row_of(call: AttentionCall, one: slice) -> AttentionCall:
     return call._replace(**parts, **{n: s if s is None or len(s) == 1 else s[one] for n, s in squares.items()})
 
 
-def _of_row(call: AttentionCall, row: int, n_tokens: int, copied: Collection[str]) -> AttentionCall:
-    """One sentence's part of an attention call, in storages of its own, but for those that its recorder copies."""
+def _of_row(call: AttentionCall, row: int, n_tokens: int) -> AttentionCall:
+    """One sentence's part of an attention call, without its pads, in the batch's storages."""
     one = slice(row, row + 1)
 
     def cells(square: Tensor | None) -> Tensor | None:
@@ -230,18 +315,15 @@ def _of_row(call: AttentionCall, row: int, n_tokens: int, copied: Collection[str
             return None
         return (square if len(square) == 1 else square[one])[..., :n_tokens, :n_tokens]
 
-    def own(name: str, part: Tensor) -> Tensor:
-        return part if name in copied else part.clone()
-
     def keys(part: Tensor) -> Tensor:
         words = part[one, :, :n_tokens]
         return torch.cat([words, part[one, :, -call.beside :]], dim=2) if call.beside else words
 
     return call._replace(
-        query=own("query", call.query[one, :, :n_tokens]),
-        key=own("key", keys(call.key)),
-        value=own("value", keys(call.value)),
-        output=own("output", call.output[one, :n_tokens]),
+        query=call.query[one, :, :n_tokens],
+        key=keys(call.key),
+        value=keys(call.value),
+        output=call.output[one, :n_tokens],
         mask=cells(call.mask),
         bias=cells(call.bias),
     )

@@ -12,8 +12,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-import torch
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 
 from attn_core.masks import Mask, RelativeBias
 
@@ -108,7 +108,7 @@ class TensorHook:
 
     def __call__(self, _: nn.Module, args: tuple[Any, ...], last: Any) -> None:
         """`last` is what a hook is given beside the arguments: those with names before, the output after."""
-        if torch.compiler.is_compiling():  # so that a compiled model is one graph, as it was without our hooks
+        if is_compiling():  # so that a compiled model is one graph, as it was without our hooks
             return
         recorder = RECORDER.get()
         if recorder is not None:

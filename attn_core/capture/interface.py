@@ -50,10 +50,12 @@ def attend(
     beside = 0
     if recorder is not None:
         groups, beside = key.shape[1], recorder.virtual
-        if beside and key.shape[2] != query.shape[2] + beside:
-            raise UnsupportedFamily("Not every layer of this model reads the virtual tokens of its adapter.")
-        virtual = key[:, :, :beside], value[:, :, :beside]
-        query, key, value = recorder.before_attention(query, key[:, :, beside:], value[:, :, beside:])
+        if beside:
+            if key.shape[2] != query.shape[2] + beside:
+                raise UnsupportedFamily("Not every layer of this model reads the virtual tokens of its adapter.")
+            virtual = key[:, :, :beside], value[:, :, :beside]
+            key, value = key[:, :, beside:], value[:, :, beside:]
+        query, key, value = recorder.before_attention(query, key, value)
         if key.shape[1] != groups:  # one head's key or value is patched, so no two heads share theirs in this call
             caller = SimpleNamespace(is_causal=getattr(module, "is_causal", True))
         if beside:  # words first, so that key i is word i for whoever reads this call

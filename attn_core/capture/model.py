@@ -12,13 +12,14 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -175,25 +176,25 @@ class Model:
 
     def _checked_ids(self, given: Sequence[int]) -> list[int]:
         ids = _whole_numbers(given)
-        n_words = self.hf.get_input_embeddings().weight.shape[0]
-        if any(not 0 <= i < n_words for i in ids):
+        n_words = len(self.hf.get_input_embeddings().weight)
+        if ids and not 0 <= min(ids) <= max(ids) < n_words:
             raise HeadlightError(f"Token ids of {self.name} go from 0 to {n_words - 1}.")
         return ids
 
     def inputs_of(self, tokens: Tokens, n_rows: int = 1) -> dict[str, torch.Tensor]:
         """What a pass gets for a sentence or pair, so many times, [row, token]: ids, a mask, and its segments where the
         tokenizer tells them and the model takes them."""
-        given = {"input_ids": tokens.ids, "attention_mask": [1] * len(tokens)}
+        ids = _rows_of(tokens.ids, n_rows)
+        given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
         if tokens.types is not None and self.takes_types:
-            given["token_type_ids"] = tokens.types
-        return {name: torch.tensor([row]).repeat(n_rows, 1) for name, row in given.items()}
+            given["token_type_ids"] = _rows_of(tokens.types, n_rows)
+        return given
 
     def read_messages(self, messages: Sequence[Mapping[str, str]]) -> Tokens:
         """The tokens of a conversation in the model's own chat template; see `text.chat.from_messages`."""
         return from_messages(self.tokenizer, messages, self.limit)
 
-    @contextmanager
-    def running(self, grad: bool = False) -> Iterator[None]:
+    def running(self, grad: bool = False) -> AbstractContextManager[None]:
         """Hold the model for one pass: our attention, no dropout. Everything is as it was afterwards.
 
         Without `grad` nothing is kept for gradients; with it they flow through the pass, and never into the weights.
@@ -201,12 +202,16 @@ class Model:
         if self.wiring is not None and self.hf not in WIRINGS:
             raise HeadlightError(f"{self.name} was unwrapped: wrap it again to trace it.")
         alone = grad or not (self.is_ours and self.side_by_side)
-        with running(self.hf, self.lock if alone else None, self.is_ours, grad):
-            yield
+        return running(self.hf, self.lock if alone else None, self.is_ours, grad)
 
     def run(self, **inputs: Any) -> Any:
         """One forward pass, up to the final embedding: no logits of a vocabulary where they can be left out."""
         return run_stack(self.hf, with_virtual(self.virtual, inputs))
+
+
+def _rows_of(numbers: list[int], n_rows: int) -> torch.Tensor:
+    """The same whole numbers so many times, [row, token]; numpy reads a list three times as fast as torch."""
+    return torch.from_numpy(np.array([numbers] * n_rows, dtype=np.int64))
 
 
 def model_of(given: Model | str | Path) -> Model:

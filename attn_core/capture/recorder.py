@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from attn_core.capture.hooks import AttentionCall, tensor_at, tensors_in
+from attn_core.capture.hooks import AttentionCall, tensor_at
 from attn_core.capture.interface import read_mask, with_a_zero
 from attn_core.capture.patches import Patches, put_into_pattern
 from attn_core.errors import UnsupportedFamily
@@ -22,7 +22,6 @@ from attn_core.traces.changes import Changes
 from attn_core.traces.layer import Layer, frozen, some_rows
 from attn_core.traces.wiring import Site, Tap, Wiring
 
-_PARTS = ("query", "key", "value", "output")
 _NONE: Mapping[Any, Any] = frozen({})
 _PLAIN = Changes()
 
@@ -50,19 +49,20 @@ class PassRecorder:
         self._sites = wiring.sites[first:]
         self.filler = filler
         self.patches = Patches(changes, wiring) if changes else None
-        self._left_out = wiring.left_out_of_small if small else wiring.left_out
+        self._kept = wiring.kept_small if small else wiring.kept
         self._sampled = wiring.projected_places if small else frozenset()
-        self.calls: list[KeptCall] = []
-        self.seen: list[tuple[str, str, Any, dict[str, Any] | None]] = []  # module, side, values, named values
+        left_out = wiring.left_out_of_small if small else wiring.left_out
+        self._left_out = frozenset() if changes else left_out
+        self._alone: Mapping[tuple[str, str], Tap] = _NONE if small or changes else wiring.alone
+        self._taps: dict[Tap, Tensor] = {}
+        self.calls: list[Any] = []  # a `KeptCall` each, or what gives one
         self.masks: dict[Any, tuple[AttentionCall, Mask, RelativeBias | None]] = {}
         self.computed: dict[Tap, Tensor] = {}  # what the model had computed where something was put
         self._inputs: Mapping[str, Tensor] = _NONE  # the same of the query, key and value of the call to come
         self._counts: dict[tuple[str, str], int] = {}  # how often something entered or left a module
 
     def _site(self) -> Site:
-        if len(self.calls) == len(self._sites):
-            raise UnsupportedFamily("This model takes another path for another text; its layers cannot be told apart.")
-        return self._sites[len(self.calls)]
+        return site_of(self._sites, len(self.calls))
 
     def before_attention(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if self.patches is None:
@@ -76,16 +76,16 @@ class PassRecorder:
         if call.sink is None and site.stream in self.wiring.sinks:  # other layers of this stream have learnt one
             call, mask = _with_a_hidden_key(call, mask)
         forced, replaced = (_NONE, _NONE) if self.patches is None else change_call(self.patches, call, mask, bias, site)
-        parts: tuple[Tensor, ...] = (call.query, call.key, call.value, call.output)
         if site.copied:
-            parts = tuple(_copy(p) if n in site.copied else p for n, p in zip(_PARTS, parts, strict=True))
-        query, key, value, output = parts
+            copies: dict[str, Any] = {name: _copy(getattr(call, name)) for name in site.copied}
+            call = call._replace(**copies)
+        output = call.output
         if self.small:
             output = _copy(output[:, some_rows(output.shape[1])])  # for `Layer.sample`
         kept = KeptCall(
-            query,
-            key,
-            value,
+            call.query,
+            call.key,
+            call.value,
             output,
             mask,
             bias,
@@ -103,9 +103,7 @@ class PassRecorder:
     def _mask(self, call: AttentionCall, site: Site) -> tuple[Mask, RelativeBias | None]:
         """Layers share their masks and biases, so each is read once."""
         n_query, n_key = call.query.shape[2], call.key.shape[2]
-        mask = None if call.mask is None else call.mask.data_ptr()
-        bias = None if call.bias is None else call.bias.data_ptr()
-        key = (mask, bias, call.is_causal, n_query, n_key, site.stream)
+        key = (address_of(call.mask), address_of(call.bias), call.is_causal, n_query, n_key, site.stream)
         if key not in self.masks:
             filler = self.filler.get(site.stream)
             rules = read_mask(call.mask, call.bias, call.is_causal, n_query, n_key, filler, call.beside)
@@ -113,16 +111,27 @@ class PassRecorder:
         return self.masks[key][1:]
 
     def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
-        if self.patches is not None:
-            self._patch(module, side, values, named)
-        if (module, side) in self._left_out and not self._is_patched(module, side):
-            if (module, side) not in self._sampled:
-                return
-            values, named = _some_rows_of(values, named)  # type: ignore[assignment]
-        elif (module, side) in self.wiring.copied_places:
-            copies = tensors_in(values, named)
-            values, named = (), {slot: _copy(t) for slot, t in copies.items()}  # type: ignore[misc]
-        self.seen.append((module, side, values, named))
+        place = (module, side)
+        tap = self._alone.get(place)
+        if tap is not None and tap not in self._taps:  # called again, a module gives nothing that was asked for
+            self._taps[tap] = tensor_at(tap.slot, values, named)
+        elif tap is None and place not in self._left_out:
+            self._on_others(module, side, values, named)
+
+    def _on_others(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
+        """The same where more than one tensor is kept, or a part or copy of it, or something is put."""
+        place, count = (module, side), self._patch(module, side, values, named)
+        for tap in self.wiring.wanted.get((module, side, count), ()):
+            whole = tap in self._kept or tap in self.computed
+            if whole or place in self._sampled:
+                tensor = tensor_at(tap.slot, values, named)
+                if not whole:
+                    tensor = _copy(
+                        tensor[..., some_rows(tensor.shape[-2]), :]
+                    )  # [1, token, d_model] → [1, row, d_model]
+                elif place in self.wiring.copied_places:
+                    tensor = _copy(tensor)
+                self._taps[tap] = tensor
 
     def _patch(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> int:
         """Put what is put into a tensor that passes by; gives how often something entered or left there before."""
@@ -132,20 +141,21 @@ class PassRecorder:
                 self.computed[tap] = self.patches.change_tensor(puts, tensor_at(tap.slot, values, named))
         return count
 
-    def _is_patched(self, module: str, side: str) -> bool:
-        return self.patches is not None and bool(self.patches.at(module, side))
-
     def taps(self) -> dict[Tap, Tensor]:
         """What is kept of the tensors that passed by, each once: [1, token, features] or [token, features]."""
-        counts: dict[tuple[str, str], int] = {}
-        taps: dict[Tap, Tensor] = {}
-        kept = self.wiring.kept_small if self.small else self.wiring.kept
-        for module, side, values, named in self.seen:
-            count = counts[module, side] = counts.get((module, side), -1) + 1
-            for tap in self.wiring.wanted.get((module, side, count), ()):
-                if tap in kept or tap in self.computed or (module, side) in self._sampled:
-                    taps[tap] = tensor_at(tap.slot, values, named)
-        return taps
+        return self._taps
+
+
+def address_of(tensor: Tensor | None) -> int | None:
+    """Where its numbers are: layers that share a mask give it as tensors of their own."""
+    return None if tensor is None else tensor.data_ptr()
+
+
+def site_of(sites: Sequence[Site], n: int) -> Site:
+    """That of the n-th attention call; raises UnsupportedFamily where there are more than the probe saw."""
+    if n == len(sites):
+        raise UnsupportedFamily("This model takes another path for another text; its layers cannot be told apart.")
+    return sites[n]
 
 
 class KeptCall(NamedTuple):
@@ -211,13 +221,19 @@ def change_call(
 
 
 def layer_of(
-    site: Site, kept: KeptCall, wiring: Wiring, taps: dict[Tap, Tensor], computed: Mapping[Tap, Tensor]
+    site: Site,
+    kept: KeptCall | Callable[[], KeptCall],
+    wiring: Wiring,
+    taps: dict[Tap, Tensor],
+    computed: Mapping[Tap, Tensor],
 ) -> Layer:
-    """One layer of what a pass kept, as a trace holds it, in float32.
+    """One layer of what a pass kept, as a trace holds it, in float32; a call that has yet to be cut out is asked for.
 
     `computed` is what the model had where something was put. Of `taps`, what is in half precision is replaced by itself
     in float32, which neighbouring layers share; what is not there follows from what is.
     """
+    if not isinstance(kept, KeptCall):
+        kept = kept()
     kinds = {kept.query.dtype, kept.value.dtype, kept.output.dtype}
     flat, own = {}, {}
     for tap in site.taps:
@@ -249,12 +265,6 @@ def _small(
         projected = projected[some_rows(len(projected))]
     others = {t: value for t, value in flat.items() if wiring.first_of(t) != wiring.first_of(site.projected)}
     return replace(call, weighted_values=None), (rows, projected), others
-
-
-def _some_rows_of(values: Any, named: dict[str, Any] | None) -> tuple[tuple[()], dict[int | str, Tensor]]:
-    """Some rows of every tensor [..., token, features] that passes by, each a copy."""
-    tensors = tensors_in(values, named).items()
-    return (), {slot: _copy(t[..., some_rows(t.shape[-2]), :]) for slot, t in tensors if t.dim() > 1}
 
 
 def _with_a_hidden_key(call: AttentionCall, mask: Mask) -> tuple[AttentionCall, Mask]:

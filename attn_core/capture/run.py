@@ -31,6 +31,8 @@ HeadKey = tuple[int, int] | tuple[str, int, int]
 Keep = Literal["full", "small"]
 Frame = Literal["own", "typed"]
 
+_PLAIN = Changes()
+
 
 def trace(
     model: Model | str | Path,
@@ -120,6 +122,8 @@ def changes_of(
     """What these options of `trace` change, checked against the model."""
     if replacement not in ("zero", "mean"):
         raise ValueError(f'replacement must be "zero" or "mean", got {replacement!r}')
+    if not (without or edit or patch):
+        return _PLAIN
     off = [_head_key(model, key) for key in without]
     forced = {_head_key(model, key): cells for key, cells in (edit or {}).items()}
     patches = [patch_of(place, put, model.wiring) for place, put in (patch or {}).items()]

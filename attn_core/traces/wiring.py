@@ -244,13 +244,26 @@ class Wiring:
 
     @cached_property
     def left_out(self) -> frozenset[tuple[str, str]]:
-        """(module, side) where nothing is kept, but for what is patched there."""
+        """(module, side) where a pass without changes keeps nothing."""
         return self.places - {(tap.module, tap.side) for tap in self.kept}
 
     @cached_property
     def left_out_of_small(self) -> frozenset[tuple[str, str]]:
-        """The same of a pass that keeps the residual stream alone."""
-        return self.places - {(tap.module, tap.side) for tap in self.kept_small}
+        """The same of a pass that keeps the residual stream, and some rows of what W_O gives."""
+        return self.places - {(tap.module, tap.side) for tap in self.kept_small} - self.projected_places
+
+    @cached_property
+    def alone(self) -> dict[tuple[str, str], Tap]:
+        """(module, side) → the only tensor that is kept there, as it passes by the first time: so it is nearly
+        everywhere."""
+        there: dict[tuple[str, str], list[Tap]] = {}
+        for tap in self.kept:
+            there.setdefault((tap.module, tap.side), []).append(tap)
+        return {
+            place: taps[0]
+            for place, taps in there.items()
+            if len(taps) == 1 and taps[0].call == 0 and place not in self.copied_places
+        }
 
     @cached_property
     def projected_places(self) -> frozenset[tuple[str, str]]:

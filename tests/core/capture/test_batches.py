@@ -1,8 +1,9 @@
-"""A trace of a batch equals the trace of its sentence alone, and a batch is faster."""
+"""A trace of a batch equals the trace of its sentence alone, and holds nothing of the others."""
 
 from __future__ import annotations
 
-import time
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from families import FAMILIES, TEXT, of_each_kind, word_tokenizer
 
 import attn_core as ac
+from attn_core.capture import batches
 from attn_core.capture.batches import traces_beside
 
 TEXTS = [TEXT, "one fox", "the sun went down on the hill", "sun", "the old fox sat by the tree", "one grey fox ran far"]
@@ -94,23 +96,33 @@ def pair(translator: Any) -> ac.Trace:
     return ac.trace(translator, "the cat sleeps", target="le chat dort")
 
 
-@pytest.mark.full
-def test_a_batch_is_faster_than_one_by_one() -> None:
-    """Three times in benchmarks; here, on whatever machine, at least half as fast again."""
-    model = ac.load("minilm")
-    texts = ["a fluffy blue creature roamed the verdant forest at night"] * 64
-    list(ac.trace_many(model, texts[:8]))
-    singly, together = [], []
-    for _ in range(2):
-        start = time.process_time()
-        for text in texts:
-            ac.trace(model, text)
-        singly.append(time.process_time() - start)
-        start = time.process_time()
-        list(ac.trace_many(model, texts))
-        together.append(time.process_time() - start)
-    assert min(together) * 1.5 < min(singly), (singly, together)
-    print("sentences a second, together ÷ one by one:", min(singly) / min(together))
+def test_of_a_sentence_that_is_let_go_nothing_is_copied_and_none_keeps_its_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, texts = ac.load("tiny-decoder"), ["a bird", "the fox", "a hill", "a tree"]
+    batch_of, cut, alive = batches.BatchRecorder, batches._cut, []
+    copied: list[tuple[int, int]] = []  # row, layer
+    monkeypatch.setattr(
+        batches, "BatchRecorder", lambda *own: alive.append(weakref.ref(made := batch_of(*own))) or made
+    )
+    monkeypatch.setattr(
+        batches, "_cut", lambda batch, row, n, *own: copied.append((row, own[-1])) or cut(batch, row, n, *own)
+    )
+    gc.disable()  # a batch is let go at once
+    try:
+        assert sum(len(own.tokens) for own in ac.trace_many(model, texts, batch=2)) > 0
+        assert {row for row, _ in copied} == {1}  # of the last, which its reader still holds when there is no other
+        assert [batch() for batch in alive] == [None, None]
+        copied.clear()
+
+        held = next(traces := ac.trace_many(model, texts, batch=4))
+        held.embedding(0)
+        assert copied == [(0, 0)]
+        traces.close()
+        assert copied == [(0, layer) for layer in range(held.n_layers)] and alive[-1]() is None
+    finally:
+        gc.enable()
+    assert_same(held, ac.trace(model, texts[0]))
 
 
 def test_a_long_sentence_has_a_pass_of_its_own() -> None:
