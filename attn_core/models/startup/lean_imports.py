@@ -9,6 +9,7 @@ Python nothing is changed.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -16,26 +17,39 @@ from types import ModuleType
 from typing import Any
 
 COMPILER = "torch._dynamo"
-SPREADS = "accelerate"  # a package that other packages may have brought along
+_one_at_a_time = threading.Lock()
 MARKS = ("assume_constant_result", "disable", "allow_in_graph")  # what a function says of itself to the compiler
 
 
 def leave_out() -> None:
     """Import transformers without torch's compiler and its distributed tensors; without effect where it is there."""
-    if COMPILER in sys.modules or "transformers.modeling_utils" in sys.modules:
-        return
-    import torch
-    import torch.distributed
+    with _one_at_a_time:
+        if COMPILER in sys.modules or "transformers.modeling_utils" in sys.modules:
+            return
+        import torch
 
-    sys.modules[COMPILER] = _StandIn(Path(torch.__file__).parent / "_dynamo")
-    is_available, torch.distributed.is_available = torch.distributed.is_available, lambda: False
-    is_hidden = sys.modules.setdefault(SPREADS, None) is None  # type: ignore[arg-type]
-    try:
+        _leave_out_machines()
+        sys.modules.setdefault(COMPILER, _StandIn(Path(torch.__file__).parent / "_dynamo"))
         import transformers.modeling_utils  # noqa: F401, what it brings along is what matters
+
+
+def _leave_out_machines() -> None:
+    """Have transformers note once and for all that nothing is spread over several machines, or by accelerate."""
+    import torch.distributed
+    from transformers.utils import import_utils
+
+    def is_installed(pkg_name: str, return_version: bool = False) -> tuple[bool, str]:
+        return (False, "N/A") if pkg_name == "accelerate" else whether(pkg_name, return_version)
+
+    is_available, torch.distributed.is_available = torch.distributed.is_available, lambda: False
+    whether, import_utils._is_package_available = import_utils._is_package_available, is_installed
+    try:
+        for question in (import_utils.is_torch_distributed_available, import_utils.is_accelerate_available):
+            question.cache_clear()
+            question()  # whose answer is kept
     finally:
         torch.distributed.is_available = is_available
-        if is_hidden:
-            del sys.modules[SPREADS]
+        import_utils._is_package_available = whether
 
 
 class _StandIn(ModuleType):

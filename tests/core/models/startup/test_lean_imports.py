@@ -13,6 +13,9 @@ from attn_core.models.startup.unwritten import Unwritten
 
 FRESH = """
 import sys
+import transformers  # as another thread may have done; it notes then what is installed
+from transformers.utils import is_accelerate_available
+assert is_accelerate_available()
 from attn_core.models.startup import lean_imports
 lean_imports.leave_out()
 import attn_core as ac
