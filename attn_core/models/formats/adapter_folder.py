@@ -29,9 +29,9 @@ def base_of(folder: Path, called: str) -> str:
         base, task = said["base_model_name_or_path"], said.get("task_type")
         own = said.get("modules_to_save")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise DamagedModel(f"The {CONFIG} of {called} does not say which model it is for.") from None
+        raise _of_no_model(called) from None
     if not isinstance(base, str) or not base:
-        raise DamagedModel(f"The {CONFIG} of {called} does not say which model it is for.")
+        raise _of_no_model(called)
     if not (folder / WEIGHTS).is_file():
         raise DamagedModel(f"{called} has no {WEIGHTS}: its adapter is not here, or is not kept as safetensors.")
     if task in _WITH_A_HEAD or own:
@@ -40,6 +40,13 @@ def base_of(folder: Path, called: str) -> str:
             "with the peft library and save what model.merge_and_unload() gives."
         )
     return base
+
+
+def _of_no_model(called: str) -> DamagedModel:
+    return DamagedModel(
+        f"The {CONFIG} of {called} does not say which model it is for: load that model with the peft library, put the "
+        "adapter on it, and save what model.merge_and_unload() gives."
+    )
 
 
 def put_on(hf_model: Any, folder: Path, called: str) -> Any:

@@ -205,7 +205,7 @@ LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9
             DamagedModel,
             "several GGUF files: give one",
         ),
-        ({"adapter_config.json": b"{}"}, ("config.json",), DamagedModel, "adapter only.*merge_and_unload"),
+        ({"adapter_config.json": b"{}"}, ("config.json",), DamagedModel, "which model it is for.*merge_and_unload"),
         ({"adapter_model.safetensors": b""}, ("model.safetensors",), DamagedModel, "adapter only.*merge_and_unload"),
         ({"model.safetensors.index.json": b"{}"}, ("model.safetensors",), DamagedModel, "not complete: model.safe"),
     ],
