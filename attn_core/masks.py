@@ -6,13 +6,13 @@ its square; `Mask.may_look` draws the square when somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-CELLS = 1 << 20  # of a square that are worked on at a time: 4 MB of float32, which a processor's cache still holds
+from attn_core.blocks import row_slices
 
 
 def causal(n_query: int, n_key: int) -> Tensor:
@@ -180,16 +180,6 @@ def flags(square: Tensor) -> Tensor:
     [True, True, False]
     """
     return square if square.dtype == torch.bool else square > torch.finfo(square.dtype).min / 2
-
-
-def row_slices(n_query: int, n_key: int) -> Iterator[slice]:
-    """The rows of a square in pieces of at most `CELLS` cells, so that what is computed from them stays small.
-
-    >>> list(row_slices(3, CELLS // 2))
-    [slice(0, 2, None), slice(2, 3, None)]
-    """
-    step = max(1, CELLS // n_key)
-    return (slice(start, min(start + step, n_query)) for start in range(0, n_query, step))
 
 
 def _reach(seen: Callable[[slice], Tensor], n_query: int, n_key: int) -> tuple[int, int]:

@@ -17,9 +17,10 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import eager_mask, sdpa_mask
 
 from attn_core import attention
+from attn_core.blocks import row_slices
 from attn_core.capture.hooks import RECORDER, AttentionCall
 from attn_core.errors import UnsupportedFamily
-from attn_core.masks import Mask, RelativeBias, flags, row_slices
+from attn_core.masks import Mask, RelativeBias, flags
 from attn_core.masks import causal as causal_mask
 
 NAME = "headlight"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attn_core.blocks import row_slices
 from attn_core.capture.model import Model, model_of
 from attn_core.capture.run import trace as run_trace
 from attn_core.heads.collection import Rows, iter_rows
@@ -25,7 +26,6 @@ from attn_core.heads.quantities import Quantity, StreamReading, mean_of_what_is_
 from attn_core.heads.rules import KINDS, RuleScore, kind_of
 from attn_core.heads.samples import LENGTH, SEEDS, texts_for, traces_of
 from attn_core.heads.sink import Floats
-from attn_core.masks import row_slices
 
 if TYPE_CHECKING:
     import pandas as pd

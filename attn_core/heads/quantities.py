@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from attn_core.blocks import CELLS
 from attn_core.heads.measures import MEASURES, Reading
 from attn_core.heads.rules import KINDS, RuleContext, RuleScore, score_rule
 from attn_core.heads.sink import Bools, Floats, sink_of, special_keys
-from attn_core.masks import CELLS
 
 if TYPE_CHECKING:
     from attn_core.traces.stream import StreamTrace

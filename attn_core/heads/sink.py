@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from attn_core.masks import row_slices
+from attn_core.blocks import row_slices
 from attn_core.tolerances import SMALLEST
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from attn_core import attention
+from attn_core.blocks import row_slices
 from attn_core.errors import HeadlightError, check_index
-from attn_core.masks import row_slices
 from attn_core.precision import without_autocast
 from attn_core.text.pairs import second_of, segment_rows, segment_shares_of_blocks
 from attn_core.text.tokens import Tokens
@@ -144,7 +144,7 @@ class AttentionReaders:
     def iter_patterns(self, layer: int) -> Iterator[tuple[slice, Array]]:
         """The patterns of a layer in blocks of rows, (rows, [head, row, key]), for sentences too long for a square.
 
-        A block has at most `masks.CELLS` weights, or one row of every head.
+        A block has at most `blocks.CELLS` weights, or one row of every head.
         """
         call = self._call(layer)
         return ((rows, self.patterns(layer, rows)) for rows in row_slices(call.n_query, call.n_key * call.n_heads))

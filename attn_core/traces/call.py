@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from attn_core import attention
-from attn_core.masks import CELLS, Mask, RelativeBias, row_slices
+from attn_core.blocks import CELLS, row_slices
+from attn_core.masks import Mask, RelativeBias
 from attn_core.precision import without_autocast
 
 
@@ -94,7 +95,7 @@ class Call:
         )
 
     def row_blocks(self, n_heads: int = 1) -> Iterator[tuple[slice, Call]]:
-        """The call in blocks of queries, at most `masks.CELLS` scores of `n_heads` heads each: (rows, their call)."""
+        """The call in blocks of queries, at most `blocks.CELLS` scores of `n_heads` heads each: (rows, their call)."""
         if self.is_one_block(n_heads):
             return iter([(slice(0, self.n_query), self)])
         return ((rows, self.rows(rows)) for rows in self._row_slices(n_heads))

@@ -7,8 +7,8 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from attn_core.blocks import row_slices
 from attn_core.errors import NoModel
-from attn_core.masks import row_slices
 from attn_core.tolerances import SMALLEST, coarsest
 from attn_core.traces.block import BlockKind
 from attn_core.traces.layer import through_modules

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from attn_core import attention
 from attn_core.attention import AttentionWeights
+from attn_core.blocks import row_slices
 from attn_core.errors import HeadlightError
-from attn_core.masks import row_slices
 from attn_core.precision import without_autocast
 from attn_core.traces.attention_readers import AttentionReaders, as_array
 from attn_core.traces.reader import Array

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from attn_core.blocks import row_slices
 from attn_core.heads.sink import sink_keys, without_sink
-from attn_core.masks import row_slices
 from attn_core.text.decoding import Name
 from attn_core.text.pairs import Segments, second_of
 from attn_core.text.tokens import Tokens

@@ -20,10 +20,10 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import numpy as np
 from numpy.lib.format import write_array, write_array_header_1_0
 
+from attn_core.blocks import row_slices
 from attn_core.errors import HeadlightError
 from attn_core.figures.charts.heatmap import heatmap
 from attn_core.figures.labels import SANS
-from attn_core.masks import row_slices
 from attn_core.text.pairs import SEGMENTS, segment_rows, segment_shares_of_blocks
 from attn_core.traces.saved.changes_json import changes_to_json
 from attn_core.views.view import View

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -116,9 +116,9 @@ def skeleton(height: int) -> None:
     st.html(f'<div class="hl-skeleton" style="height:{height}px" aria-hidden="true"></div>')
 
 
-def table(frame: pd.DataFrame, **how: Any) -> None:
+def table(frame: pd.DataFrame, **how: object) -> None:
     """A table, as `st.dataframe` draws it, with a name beside each sign that stands for a blank: "⏎ line break"."""
-    st.dataframe(_with_names(frame), **how)
+    st.dataframe(_with_names(frame), **how)  # type: ignore[call-overload]
 
 
 def _with_names(frame: pd.DataFrame) -> pd.DataFrame:

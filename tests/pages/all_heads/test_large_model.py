@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -44,23 +43,22 @@ def stream() -> Iterator[StreamTrace]:
 
 
 def test_the_overview_is_small_and_made_a_layer_at_a_time(stream: StreamTrace, monkeypatch: pytest.MonkeyPatch) -> None:
-    computed: Counter[int] = Counter()
-    alive: list[int] = []
+    done: list[tuple[str, int]] = []
     compute, pack = StreamTrace.patterns, canvas_heads._bytes_of
 
     def patterns(self: StreamTrace, layer: int, rows: slice | None = None) -> np.ndarray:
-        computed[layer] += 1
+        done.append(("computed", layer))
         return compute(self, layer, rows)
 
-    def packed(pattern: np.ndarray, *rest: Any) -> np.ndarray:
-        alive.append(pattern.size)
-        return pack(pattern, *rest)
+    def packed(pooled: np.ndarray, *rest: Any) -> np.ndarray:
+        done.append(("packed", pooled.size))
+        return pack(pooled, *rest)
 
     monkeypatch.setattr(StreamTrace, "patterns", patterns)
     monkeypatch.setattr(canvas_heads, "_bytes_of", packed)
     packet = packets.every_pattern(stream, arrange(stream.tokens, causal=True))
-    assert computed == dict.fromkeys(range(LAYERS), 1)
-    assert alive == [HEADS * TOKENS * TOKENS] * LAYERS
+    pooled = HEADS * 57 * 57  # nine words a cell
+    assert done == [each for layer in range(LAYERS) for each in (("computed", layer), ("packed", pooled))]
     assert len(packet) <= MEGABYTES
 
 

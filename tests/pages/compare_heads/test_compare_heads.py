@@ -374,7 +374,7 @@ def test_the_badge_is_of_the_difference_too(monkeypatch: pytest.MonkeyPatch) -> 
     given = {"model": "tiny-decoder", "text": "two hungry foxes sleep", "text_b": "three hungry foxes sleep"}
     right, page = compare.jensen_shannon, unescape(html(opened(**given)))
     assert "<b>side by side " in page and "✕ side by side" not in page
-    monkeypatch.setattr(compare, "jensen_shannon", lambda a, b: 1.001 * right(a, b))
+    monkeypatch.setattr(compare, "jensen_shannon", lambda a, b: 1.05 * right(a, b))
     wrong = unescape(html(opened(**given)))
     assert "✕ side by side: another way to compute it gives something else" in wrong
 

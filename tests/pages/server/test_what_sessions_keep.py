@@ -42,7 +42,7 @@ def test_nor_does_one_whose_menus_and_folds_are_shut(script: str, view: dict[str
 
 def kept(script: str, view: dict[str, str], *, menus: bool) -> int:
     """How many recorded layers a session holds after its page was drawn, beside those that are kept for everybody."""
-    shared.STATE.traces._sized.clear()
+    _forget()
     before = layers()
     page = AppTest.from_file(str(ROOT / script), default_timeout=300)
     page.query_params.update({"v": "1", "text": "a fox saw the hill and the tree", **view})
@@ -50,10 +50,15 @@ def kept(script: str, view: dict[str, str], *, menus: bool) -> int:
         open_menus(page).session_state[EVERY] = True
     page.run()
     assert not page.exception, page.exception
-    sys.modules["__main__"] = ModuleType("__main__")  # the last script's own names, which the next one replaces
+    _forget()
+    return layers() - before
+
+
+def _forget() -> None:
+    """Let go of what is kept for everybody, and of the last script's own names, which the next one replaces."""
+    sys.modules["__main__"] = ModuleType("__main__")
     shared.STATE.traces._sized.clear()
     cache.begin_page()
-    return layers() - before
 
 
 @pytest.mark.full
