@@ -21,7 +21,7 @@ from families import word_tokenizer
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import attn_core as ac
-from attn_core import masks
+from attn_core import blocks
 from attn_core.capture.hooks import recording_to
 from attn_core.capture.interface import read_mask
 from attn_core.capture.recorder import PassRecorder
@@ -36,7 +36,7 @@ from benchmarks.torch_memory import PeakMemory
 assert pd.DataFrame  # tables need it, and what its import takes is not theirs
 ROOT = Path(__file__).parents[3]
 N = 4096
-# Bytes. Of the 64 MB that a reader may take at 8,192 tokens of GPT-2's shape, blocks of `masks.CELLS` scores take up to
+# Bytes. Of the 64 MB that a reader may take at 8,192 tokens of GPT-2's shape, blocks of so many scores take up to
 # 22; the rest grows with tokens, heads and width, of which there are half and a sixth here, and blocks are an eighth.
 MOST = (64e6 - 22e6) / 2 / 6 + 22e6 / 8
 READERS: dict[str, Callable[[ac.Trace], Any]] = {
@@ -82,8 +82,8 @@ def trace() -> ac.Trace:
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    size = masks.CELLS // 8
-    for module in (masks, calls):
+    size = blocks.CELLS // 8
+    for module in (blocks, calls):
         monkeypatch.setattr(module, "CELLS", size)
 
 

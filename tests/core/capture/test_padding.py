@@ -11,7 +11,7 @@ import torch
 from families import FAMILIES, word_tokenizer
 
 import attn_core as ac
-from attn_core import masks
+from attn_core import blocks
 from attn_core.heads.quantities import StreamReading, quantities
 from attn_core.traces import call as calls
 from attn_core.views import files
@@ -66,7 +66,7 @@ def test_filler_is_masked_and_no_number(model: ac.Model, side: str, monkeypatch:
         assert np.isnan(each[pads]).all() and not np.isnan(each[~pads]).any(), n
     assert not trace.pattern(1, 0)[real][:, pads].any()
     squares = trace.pattern(1, 0), trace.scores(1, 0), trace.may_look(1)
-    for module in (masks, calls):
+    for module in (blocks, calls):
         monkeypatch.setattr(module, "CELLS", 16)  # scores at a time: blocks of two rows
     for whole, in_blocks in zip(squares, (trace.pattern(1, 0), trace.scores(1, 0), trace.may_look(1)), strict=True):
         np.testing.assert_allclose(in_blocks, whole, atol=1e-6)

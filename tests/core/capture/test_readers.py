@@ -17,7 +17,7 @@ from test_keys_of_no_word import sinking
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import attn_core as ac
-from attn_core import attention, masks
+from attn_core import attention, blocks, masks
 from attn_core.capture.probing import own_pass
 from attn_core.masks import Mask
 from attn_core.traces import call as calls
@@ -26,7 +26,7 @@ from attn_core.traces.layer import Layer
 from attn_core.traces.parity import Parity
 from attn_core.traces.wiring import TAPS
 
-SMALL = 16  # scores at a time, instead of `masks.CELLS`
+SMALL = 16  # scores at a time, instead of `blocks.CELLS`
 NAN = math.nan
 
 
@@ -39,7 +39,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (masks, calls):
+    for module in (blocks, calls):
         monkeypatch.setattr(module, "CELLS", SMALL)
 
 
@@ -62,7 +62,7 @@ def readings(trace: ac.Trace) -> Iterator[np.ndarray]:
 def test_blocks_give_the_same_numbers(model: ac.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = run(model)
     at_one_go = list(readings(trace))
-    for module in (masks, calls):
+    for module in (blocks, calls):
         monkeypatch.setattr(module, "CELLS", SMALL)
     for ours, theirs in zip(readings(run(model)), at_one_go, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-6)
@@ -105,7 +105,7 @@ def gpt2(tmp_path_factory: pytest.TempPathFactory) -> ac.Model:
 def test_nothing_quadratic_is_made_on_the_way(gpt2: ac.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     n = 60
     trace = ac.trace(gpt2, [3 + i % 20 for i in range(n)])
-    for module in (masks, calls):
+    for module in (blocks, calls):
         monkeypatch.setattr(module, "CELLS", 4 * n)
     linear = n * 4 * trace.d_model
     assert linear > 4 * n
@@ -139,7 +139,7 @@ def test_switched_off_heads_and_forced_patterns_keep_their_meaning_in_blocks(
     first[:, 0] = 1
     whole = ac.trace(gpt2, TEXT, without=[(0, 1)], edit={(0, 2): first})
     before = whole.patterns(0), whole.check()
-    for module in (masks, calls):
+    for module in (blocks, calls):
         monkeypatch.setattr(module, "CELLS", SMALL)
     assert np.allclose(whole.patterns(0), before[0], atol=1e-6) and np.array_equal(whole.pattern(0, 2), first)
     assert whole.check().ok and before[1].ok

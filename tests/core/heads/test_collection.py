@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import attn_core as ac
-from attn_core import masks
+from attn_core import blocks
 from attn_core.heads import collection, quantities
 from attn_core.heads.kinds import classify_heads
 from attn_core.heads.measures import entropy
@@ -60,10 +60,10 @@ def test_long_sentences_are_read_in_blocks_of_rows(model: ac.Model, monkeypatch:
     traces = [ac.trace(model, TEXTS[0]), ac.trace(ac.load("minilm"), SENTENCES[0])]
     whole = ac.collect(traces, quantities.QUANTITIES)
     monkeypatch.setattr(quantities, "KEPT", 0)
-    for module in (masks, calls):
+    for module in (blocks, calls):
         monkeypatch.setattr(module, "CELLS", 600)
-    blocks = [*quantities.StreamReading(traces[1].stream()).blocks(0)]
-    assert len(blocks) > 3 and max(pattern.size for _, pattern in blocks) <= 600
+    pieces = [*quantities.StreamReading(traces[1].stream()).blocks(0)]
+    assert len(pieces) > 3 and max(pattern.size for _, pattern in pieces) <= 600
     pd.testing.assert_frame_equal(ac.collect(traces, quantities.QUANTITIES), whole, rtol=1e-5, atol=1e-7)
 
 

@@ -371,7 +371,7 @@ def test_the_badge_is_of_every_panel(shows: str, checks: type, monkeypatch: pyte
 
 
 def test_the_badge_is_of_the_difference_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {"model": "tiny-decoder", "text": "two hungry foxes sleep", "text_b": "three hungry foxes sleep"}
+    given = {"model": "tiny-decoder", "text": "two proud foxes sleep", "text_b": "three proud foxes sleep"}
     right, page = compare.jensen_shannon, unescape(html(opened(**given)))
     assert "<b>side by side " in page and "✕ side by side" not in page
     monkeypatch.setattr(compare, "jensen_shannon", lambda a, b: 1.05 * right(a, b))
