@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _LOOKS = "To update {query}, {who} looks at {keys}."
 _LOOKS_BESIDES_ITSELF = "To update {query}, {who} looks at {keys}, besides itself ({own})."
-_ITSELF = "To update {query}, {who} looks at the word itself ({own})."
-_ITSELF_AND_NEXT = "To update {query}, {who} looks at the word itself ({own}); next comes {next_one}."
+_ITSELF = "To update {query}, {who} looks at the {what} itself ({own})."
+_ITSELF_AND_NEXT = "To update {query}, {who} looks at the {what} itself ({own}); next comes {next_one}."
 _RESTS = "To update {query}, {who} rests on {sink}."
 _RESTS_AND_NEXT = "To update {query}, {who} rests on {sink}; next comes {next_one}."
 _READING = "To update {query} ({place}), {who} looks at {keys}."
@@ -41,12 +41,20 @@ def disambiguated_labels(labels: Sequence[str], places: Sequence[int]) -> list[s
     return [type(label)(label + str(place).translate(_BELOW)) if often[label] > 1 else label for label, place in pairs]
 
 
-def lead(row: NDArray[np.floating], labels: Sequence[str], special: Sequence[bool], query: int, who: str) -> Sentence:
+def lead(
+    row: NDArray[np.floating],
+    labels: Sequence[str],
+    special: Sequence[bool],
+    query: int,
+    who: str,
+    *,
+    what: Literal["word", "phrase"] = "word",
+) -> Sentence:
     """The headline for one word: its strongest look at other words; row [key] sums to 1.
 
     `labels` are best disambiguated (see `disambiguated_labels`): two equal words are two words. What rests on special
     tokens or on the word itself is said where it is most of the weight, and never counted as a finding; the word
-    itself is named beside the others where none of them gets more.
+    itself is named beside the others where none of them gets more. `what` asks: one word, or several as a phrase.
     """
     asks: dict[str, Slot] = {"query": _word(labels, query, "query"), "who": who}
     if not np.isfinite(row).all():
@@ -55,7 +63,7 @@ def lead(row: NDArray[np.floating], labels: Sequence[str], special: Sequence[boo
     others = [i for i in np.argsort(-row, kind="stable") if not special[i] and i != query]
     own, next_one = percent(float(row[query])), _list(row, labels, others[:1])
     if row[query] > 0.5 and not special[query]:
-        return filled(_ITSELF_AND_NEXT if others else _ITSELF, **asks, own=own, next_one=next_one)
+        return filled(_ITSELF_AND_NEXT if others else _ITSELF, **asks, what=what, own=own, next_one=next_one)
     if rest > 0.5:
         sink = f"{_names(labels, special)} ({percent(rest)})"
         return filled(_RESTS_AND_NEXT if others else _RESTS, **asks, sink=sink, next_one=next_one)

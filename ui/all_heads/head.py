@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from markupsafe import Markup
@@ -140,7 +140,8 @@ class ArrangedHead:
         row = (self.pattern[self.row], labels, keys.special, self.row, self.name)
         if self.queries_in == "columns":
             return markup.say(headlines.lesson(*row))
-        baseline, said = self.baseline(), headlines.lead(*row)
+        what: Literal["word", "phrase"] = "phrase" if self.row in self.arrangement.spans else "word"
+        baseline, said = self.baseline(), headlines.lead(*row, what=what)
         if baseline:
             said = [(WORDS.text("head.lead", who=capitalised(self.name), baseline=baseline), ""), *said]
         return markup.say(said)

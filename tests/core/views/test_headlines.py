@@ -62,6 +62,8 @@ def test_a_row_that_is_hidden_says_so() -> None:
 def test_a_word_alone_has_nowhere_else_to_look() -> None:
     alone = said(headlines.lead(np.array([1.0]), ["hi"], [False], 0, "head 0.0"))
     assert alone == "To update hi, head 0.0 looks at the word itself (100 %)."
+    phrase = said(headlines.lead(np.array([0.7, 0.3]), ["hi-there", "you"], [False] * 2, 0, "head 0.0", what="phrase"))
+    assert phrase == "To update hi-there, head 0.0 looks at the phrase itself (70 %); next comes you (30 %)."
 
 
 def test_roles_are_beside_the_words_and_never_in_the_text() -> None:

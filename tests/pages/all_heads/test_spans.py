@@ -50,6 +50,12 @@ def test_a_link_reads_a_phrase_as_one_query_and_one_key(trace: ac.Trace) -> None
     assert f"{on_sink:.0f} %on [CLS] [SEP]" in said, "the numbers below are the phrase's, too"
 
 
+def test_a_phrase_that_looks_at_itself_is_called_one() -> None:
+    assert "looks at the phrase itself (" in text(
+        open_page("all_heads", text=TEXT, layer=0, head=3, spans="2-4", query=2)
+    )
+
+
 def test_the_table_and_files_say_the_phrase(trace: ac.Trace) -> None:
     found = table(opened(spans="1-4", query=1, face="table"), "position")
     assert found.loc[found["key"] == "a fluffy blue creature", ["position", "last"]].values.tolist() == [[1, 4]]
