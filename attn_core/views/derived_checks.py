@@ -74,18 +74,6 @@ def arranged_check(
     `words`: pieces of words are joined, and so are the tokens of `spans`. `hidden`: keys that were taken out, bool
     [key]; what asks there is out, too.
     """
-    return DerivedCheck("arranged", _arranged_error(shown, pattern, queries, keys, words, hidden, spans), TOLERANCE)
-
-
-def _arranged_error(
-    shown: Floats,
-    pattern: Exact,
-    queries: Tokens,
-    keys: Tokens,
-    words: bool,
-    hidden: Bools | None,
-    spans: Sequence[tuple[int, int]],
-) -> float:
     kept = np.ones(len(keys), bool) if hidden is None else ~hidden
     rows, columns = (_members(read, words, kept[: len(read)], spans) for read in (queries, keys))
     rest = pattern[:, kept].sum(axis=1, keepdims=True) if hidden is not None else np.ones((len(pattern), 1))
@@ -93,10 +81,11 @@ def _arranged_error(
     ours = rows / rows.sum(axis=1, keepdims=True) @ whole @ columns[:, kept].T  # [row, query] · [query, key] · …
     ours[(rows @ (rest <= SMALLEST) > 0)[:, 0]] = np.nan  # one that asks there has nothing left
     if shown.shape != ours.shape or (np.isnan(shown) != np.isnan(ours)).any():
-        return float("nan")
+        return DerivedCheck("arranged", float("nan"), TOLERANCE)
     sums = shown[~np.isnan(shown).any(axis=1)].sum(axis=1, dtype=np.float64)
     apart = np.abs(shown - ours)[~np.isnan(ours)]
-    return float(max(apart.max(initial=0.0), np.abs(sums - 1).max(initial=0.0)))
+    error = float(max(apart.max(initial=0.0), np.abs(sums - 1).max(initial=0.0)))
+    return DerivedCheck("arranged", error, TOLERANCE)
 
 
 def _members(tokens: Tokens, words: bool, kept: Bools, spans: Sequence[tuple[int, int]]) -> Exact:
