@@ -94,8 +94,18 @@ function takeSentences() {
     if (event.shiftKey || event.altKey || box.value.includes("\n")) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    const handIn = { key: "Enter", ctrlKey: true, bubbles: true, cancelable: true };
-    box.dispatchEvent(new KeyboardEvent("keydown", handIn));
+    handIn(box);
+  }
+  function handIn(box) {
+    const keys = { key: "Enter", ctrlKey: true, bubbles: true, cancelable: true };
+    box.dispatchEvent(new KeyboardEvent("keydown", keys));
+  }
+  /* An Enter that was pressed before this script came has made a line break: it is taken away, and the line handed in. */
+  function handInEarly(box) {
+    if (!box || !/^[^\n]+\n$/.test(box.value)) return;
+    Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set.call(box, box.value.slice(0, -1));
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+    setTimeout(() => handIn(box)); // once Streamlit has seen the line
   }
   function left(event) {
     const box = boxOf(event), counter = box && counterOf(box);
@@ -104,6 +114,7 @@ function takeSentences() {
   addEventListener("input", typed, { capture: true });
   addEventListener("keydown", pressed, { capture: true });
   addEventListener("focusout", left, { capture: true });
+  handInEarly(boxOf({ target: document.activeElement }));
 }
 
 /* Paper keeps the arrangement of the screen: all of it becomes smaller by one factor, so pictures still fit their

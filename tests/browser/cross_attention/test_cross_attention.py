@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import BrowserContext, Route, expect
 from server import is_live, settled
 from visiting import link
 
@@ -35,9 +35,17 @@ def test_stepping_changes_all_three_maps(open_page) -> None:
     assert (link(page)["cross_layer"], link(page)["cross_head"]) == (str(LAYER), str(HEAD + 1))
 
 
-def test_a_sentence_that_is_typed_is_translated(open_page) -> None:
+def test_a_sentence_that_is_typed_is_translated(open_page, visitor: BrowserContext) -> None:
+    """… also where Enter is pressed before the script that hears it has come."""
+    held: list[Route] = []
+    visitor.route("**/whole_page-*.js", lambda route: held.append(route))
     page = is_live(open_page("cross_attention"))
-    page.get_by_label("Source sentence").fill("a small zorple eats an apple")
+    box = page.get_by_label("Source sentence")
+    box.fill("a small zorple eats an apple")
     page.keyboard.press("Enter")
+    expect(box).to_have_value("a small zorple eats an apple\n")
+    held.pop().continue_()
+    visitor.unroute("**/whole_page-*.js")
     expect(page.locator(".hl-note")).to_contain_text("zorple: this model has not met this word")
     expect(page.locator(".hl-sub").first).to_contain_text("un petit zorple° mange une pomme")
+    expect(box).to_have_value("a small zorple eats an apple")
