@@ -183,8 +183,11 @@ def _checked(param: Param, raw: str, state: LinkState) -> object:
         return param.parse(raw, state.chosen)
     except ValueError as reason:
         fallback = param.default_for(state.chosen)
-        instead = param.show(fallback) or "none"
-        state.notes.append(WORDS.text("refused", name=param.name, said=_short(raw), reason=reason, fallback=instead))
+        instead = param.show(fallback)
+        slots = {"name": param.name, "said": _short(raw), "reason": reason}
+        state.notes.append(
+            WORDS.text("refused", **slots, fallback=instead) if instead else WORDS.text("left_out", **slots)
+        )
         return fallback
 
 
