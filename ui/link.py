@@ -183,11 +183,10 @@ def _checked(param: Param, raw: str, state: LinkState) -> object:
         return param.parse(raw, state.chosen)
     except ValueError as reason:
         fallback = param.default_for(state.chosen)
-        instead = param.show(fallback)
-        slots = {"name": param.name, "said": _short(raw), "reason": reason}
-        state.notes.append(
-            WORDS.text("refused", **slots, fallback=instead) if instead else WORDS.text("left_out", **slots)
-        )
+        instead, said = param.show(fallback), _short(raw)
+        left_out = WORDS.text("left_out", name=param.name, said=said, reason=reason)
+        refused = WORDS.text("refused", name=param.name, said=said, reason=reason, fallback=instead)
+        state.notes.append(refused if instead else left_out)
         return fallback
 
 

@@ -96,6 +96,15 @@ def test_compare_reads_a_pair_in_every_panel_and_another_second_one_in_b(pair: a
     assert panels_of(page)[1]["second"] == ours["second"]  # as in A
 
 
+def test_a_panel_with_a_sentence_of_its_own_reads_it_alone_also_when_panels_change_places() -> None:
+    page = opened("compare_heads", text_b=A, layer_b="same", head_b="same")
+    assert [own["second"] is None for own in panels_of(page)[:2]] == [False, True]
+    for is_alone in ([True, False], [False, True]):
+        page.button(key="Swap with A_1").click().run()
+        assert [own["second"] is None for own in panels_of(checked(page))[:2]] == is_alone
+    assert "no pairs" not in notes(page)
+
+
 def test_compare_says_which_panel_reads_no_pair() -> None:
     page = opened("compare_heads", text_b="", model_b="tiny-decoder", layer=0, head=1)
     assert "Panel B reads the first sentence alone: Tiny decoder reads no pairs." in notes(page)

@@ -50,7 +50,7 @@ def panels(own_specs: list[PanelSpec]) -> None:
             if i == 0:
                 _first(spec)
             else:
-                _further(LETTERS[i], spec)
+                _further(LETTERS[i], spec, own_specs[0])
             _buttons(i, len(own_specs))
     if len(own_specs) < len(LETTERS):
         st.button(
@@ -83,12 +83,13 @@ def _model_label(name: str) -> str:
     return WORDS.text("model.not_here", title=CATALOGUE[name].title, reason=reason)
 
 
-def _further(letter: str, spec: PanelSpec) -> None:
+def _further(letter: str, spec: PanelSpec, first: PanelSpec) -> None:
     model, text, second, layer, head, shows = params.FURTHER[letter]
     entry = entry_of(spec.model)
     controls.sentence(text, "Sentence: as in A")
-    if spec.second or st.session_state[second.name]:
-        controls.sentence(second, WORDS.text("specs.second_as_in_a"))
+    if (first.second and entry.may_read_pairs) or st.session_state[second.name]:
+        as_in_a, none = WORDS.text("specs.second_as_in_a"), WORDS.text("specs.no_second")
+        controls.sentence(second, none if st.session_state[text.name] else as_in_a)
     controls.model_picker(model, (SAME, *CATALOGUE), _model_label)
     with st.container(horizontal=True, gap="small"):
         for param, n in ((layer, entry.n_layers), (head, entry.n_heads)):

@@ -1,6 +1,7 @@
 """The panels of a comparison in the link: their parameters, and the callbacks that change them.
 
-A panel's model, sentences, layer and head may say "same": then they follow panel A.
+A panel's model, sentences, layer and head may say "same": then they follow panel A. A panel with a sentence of its own
+reads it with a second one of its own, or alone.
 """
 
 from __future__ import annotations
@@ -106,13 +107,15 @@ def _spec(values: Earlier, letter: str, first: PanelSpec) -> PanelSpec:
         return own if said == SAME else int(said)
 
     entry = entry_of(_model(values, letter))
+    text, second = values[f"text_{letter}"], str(values[f"second_text_{letter}"]).strip()
+    as_in_a = first.second if entry.may_read_pairs and not text else ""
     return PanelSpec(
         model=_model(values, letter),
-        text=values[f"text_{letter}"] or first.text,
+        text=text or first.text,
         layer=min(number("layer", first.layer), entry.n_layers - 1),
         head=min(number("head", first.head), entry.n_heads - 1),
         shows=values[f"shows_{letter}"],
-        second=str(values[f"second_text_{letter}"]).strip() or (first.second if entry.may_read_pairs else ""),
+        second=second or as_in_a,
         frame=first.frame,
     )
 
@@ -125,8 +128,10 @@ def write(panels: Sequence[PanelSpec]) -> None:
     said |= {"shows_a": first.shows, "second_text": first.second}
     for letter, panel in zip(LETTERS[1:], panels[1:], strict=False):
         said[f"model_{letter}"] = SAME if panel.model == first.model else panel.model
-        said[f"text_{letter}"] = "" if panel.text == first.text else panel.text
-        said[f"second_text_{letter}"] = "" if panel.second == first.second else panel.second
+        becomes_pair = first.second and not panel.second and entry_of(panel.model).may_read_pairs
+        follows = panel.text == first.text and not becomes_pair  # else it would take the second sentence from A, too
+        said[f"text_{letter}"] = "" if follows else panel.text
+        said[f"second_text_{letter}"] = "" if follows and panel.second == first.second else panel.second
         said[f"layer_{letter}"] = SAME if panel.layer == first.layer else str(panel.layer)
         said[f"head_{letter}"] = SAME if panel.head == first.head else str(panel.head)
         said[f"shows_{letter}"] = panel.shows

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from attn_core.heads import baselines
+from attn_core.models.catalogue import entry_of
 from attn_core.traces.parity import worst_parity
 from ui import stream, words
 from ui.compare_heads.panels import Panel, PanelSet
@@ -148,7 +149,7 @@ def _remark(panels: Sequence[Panel]) -> None:
         if tokens.is_cut:
             cut = WORDS.text("reading.cut", panel=panel.letter, tokens=tokens.cut_after, left_out=tokens.left_out)
             widgets.note(cut)
-        if panels[0].spec.second and not panel.spec.second:
+        if panels[0].spec.second and not entry_of(panel.spec.model).may_read_pairs:
             widgets.note(WORDS.text("reading.no_pair", panel=panel.letter, model=panel.model))
         known_words.explain_marks(panel.spec.model, tokens.labels)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def test_a_chat_is_typed_by_keyboard_on_a_phone(open_page, tmp_path: Path) -> No
     answer = page.get_by_role("textbox", name="Turn 2, assistant")
     answer.fill("two foxes")
     answer.press("Enter")  # one line: handed in, as in the sentence's own box
-    settled(page)
+    expect(page).to_have_url(re.compile("foxes"))
     assert link(page)["turns"] == '[["user"],["assistant","two foxes"]]' and link(page)["text"] == "one fox"
     page.get_by_role("radiogroup", name="Role of turn 2").get_by_role("radio", name="user").press("Space")
     expect(page.get_by_role("textbox", name="Turn 2, user")).to_have_value("two foxes")
