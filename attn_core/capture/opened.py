@@ -26,10 +26,9 @@ def open_trace(path: str | Path, model: Model | str | Path | None = None) -> Tra
             raise HeadlightError(f"{file.name} cannot be read: it is no file.")
         if file.stat().st_size > contents.MOST_BYTES:
             raise HeadlightError(f"{file.name} is larger than any saved trace that is opened.")
-        data = file.read_bytes()
+        opened = reading.from_file(file)
     except OSError as error:
         raise HeadlightError(f"{file.name} cannot be read: {error.strerror or error}.") from None
-    opened = reading.from_bytes(data)
     if model is None:
         return Trace.of_file(opened)
     model = model_of(model)

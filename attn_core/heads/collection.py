@@ -20,6 +20,7 @@ import numpy as np
 from attn_core.errors import HeadlightError
 from attn_core.heads.quantities import OwnMeasure, Quantity, StreamReading, quantities
 from attn_core.heads.sink import Floats
+from attn_core.whole_files import unfinished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,16 +135,11 @@ def _written(rows: Iterator[Rows], path: Path, changes: Mapping[str, str]) -> Pa
         ) from None
     kinds = (pa.int32(), pa.string(), pa.int16(), pa.int16(), pa.string(), pa.float64())
     schema = pa.schema([*zip(COLUMNS, kinds, strict=True)])
-    unfinished = path.with_name(f"{path.name}.part")
-    try:
-        with ParquetWriter(unfinished, schema) as file:
-            for some in _in_pieces(rows):
-                file.write_table(pa.Table.from_pandas(_frame(some), schema=schema, preserve_index=False))
-            if changes:
-                file.add_key_value_metadata({"changes": json.dumps(changes)})
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with unfinished(path) as part, ParquetWriter(part, schema) as file:
+        for some in _in_pieces(rows):
+            file.write_table(pa.Table.from_pandas(_frame(some), schema=schema, preserve_index=False))
+        if changes:
+            file.add_key_value_metadata({"changes": json.dumps(changes)})
     return path
 
 

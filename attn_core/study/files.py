@@ -14,6 +14,7 @@ import numpy as np
 
 from attn_core.errors import HeadlightError
 from attn_core.study.sums import Extremes, Layout, Sums
+from attn_core.whole_files import unfinished
 
 HEAD = b"headlight.study"
 VERSION = 1
@@ -40,12 +41,8 @@ def write(path: Path, head: Mapping[str, object], layout: Layout, sums: Mapping[
         for group, own in sums.items()
     ]
     said = json.dumps({"version": VERSION, **head}).encode()
-    unfinished = path.with_name(f"{path.name}.part")
-    try:
-        pa.parquet.write_table(pa.concat_tables(parts).replace_schema_metadata({HEAD: said}), unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with unfinished(path) as part:
+        pa.parquet.write_table(pa.concat_tables(parts).replace_schema_metadata({HEAD: said}), part)
     return path
 
 

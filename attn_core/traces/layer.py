@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, overload
 
@@ -66,14 +66,6 @@ class Layer:
             return total
         after = self.taps.get(self.site.after, total)  # type: ignore[arg-type]  # what was put there, in a patched pass
         return self.own(self.site.next) - after  # type: ignore[arg-type]
-
-    def with_x(self, model: nn.Module) -> Layer:
-        """The same layer with x kept, so that it is there without the model."""
-        if self.site.x is None or self.site.x in self.taps:
-            return self
-        x = self.tensor("x", "what W_Q receives", lambda: model)
-        both = {tap: x for tap in (self.site.x, self.site.memory) if tap is not None}
-        return replace(self, taps=frozen({**self.taps, **both}))
 
     def _x(self, model: nn.Module) -> Tensor:
         """x from E by the model's norm; the values that were kept tell whether the weights are still those."""

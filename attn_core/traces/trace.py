@@ -32,6 +32,7 @@ from attn_core.traces.reader import Array
 from attn_core.traces.saved import contents, reading, writing
 from attn_core.traces.source import KeptOutputs, LabelProbabilities, Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
+from attn_core.whole_files import unfinished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,17 +149,22 @@ class Trace(NamedStreamReaders):
     def save(self, path: str | Path, *, with_output: bool = False) -> None:
         """Write the trace to a file that `attn_core.open_trace` reads, with what was changed and the weights' hash.
 
-        Patterns, scores and the residual stream are then there without the model; ΔE too, where the output matrices
-        are written beside them (`with_output`). Raises HeadlightError where the model is gone that has them, and for a
+        Tensor by tensor; the file takes its name when it is whole. Patterns, scores and the residual stream are then
+        there without the model; ΔE too, where the output matrices are written beside them (`with_output`). Raises
+        HeadlightError where the model is gone that has them, where the name is a folder's or a device's, and for a
         trace of more than 4 GB, which would not be opened.
         """
         module = self._module()
         outputs = writing.outputs_of(self._all_layers(), self._source.module()) if with_output else {}
         if self.n_bytes > contents.MOST_BYTES:
             raise HeadlightError("This trace takes more than 4 GB, and no larger file is opened: trace a shorter text.")
-        Path(path).write_bytes(
-            writing.to_bytes(self._about().found(self._source), self.changes, self._streams.values(), outputs, module)
-        )
+        if (
+            Path(path).exists() and not Path(path).is_file()
+        ):  # a folder or a device, which a file would take the place of
+            raise HeadlightError(f"{Path(path).name} cannot be written: it is no file.")
+        about = self._about().found(self._source)
+        with unfinished(Path(path)) as part, part.open("wb") as file:
+            writing.write(file, about, self.changes, self._streams.values(), outputs, module)
 
     def _module(self) -> nn.Module | None:
         """The model, or None where there is none: it was unloaded, or the trace was opened without it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -52,17 +52,24 @@ class Opened(NamedTuple):
 
 def weights_hash(model: nn.Module) -> str:
     """SHA-256 over the names, shapes and bytes of a model's parameters, as 64 hexadecimal digits."""
-    return _hash(model.named_parameters())
+    return _hash(dict(model.named_parameters()))
 
 
 def checksum(said: str, by_name: Mapping[str, Tensor]) -> str:
     """SHA-256 over what a file says and its tensors: what a flipped bit changes."""
-    return _hash(by_name.items(), said)
+    return _hash(by_name, said)
 
 
-def _hash(named: Iterable[tuple[str, Tensor]], said: str = "") -> str:
+def _hash(by_name: Mapping[str, Tensor], said: str = "") -> str:
     found = hashlib.sha256(said.encode())
-    for name, tensor in sorted(named, key=lambda one: one[0]):
+    for name in sorted(by_name):
+        tensor = by_name[name]
         found.update(f"{name} {list(tensor.shape)} {tensor.dtype}\n".encode())
-        found.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        found.update(bytes_of(tensor))
     return found.hexdigest()
+
+
+def bytes_of(tensor: Tensor) -> memoryview:
+    """A tensor's numbers as they stand in a file, without a copy where it is compact and on the CPU."""
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    return flat.view(torch.uint8).numpy().data

@@ -13,10 +13,12 @@ Source of the container: the safetensors format, https://github.com/huggingface/
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load
 from torch import Tensor
 
@@ -38,9 +40,27 @@ _FOREIGN = "This is no saved trace: choose a file that trace.save has written."
 
 def from_bytes(data: bytes) -> Opened:
     """What a file holds. Raises HeadlightError, in one sentence, where it is foreign, cut, damaged or too large."""
-    header, content = _content(data)
+    return _read(data, len(data), partial(load, data))
+
+
+def from_file(path: Path) -> Opened:
+    """The same of a file, read tensor by tensor; OSError where the system does not give it."""
+    with path.open("rb") as file:
+        start = file.read(8)
+        start += file.read(min(int.from_bytes(start, "little"), MOST_HEADER))
+    return _read(start, path.stat().st_size, partial(_tensors_in, path))
+
+
+def _tensors_in(path: Path) -> dict[str, Tensor]:
+    with safe_open(path, framework="pt") as file:
+        return {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  # it is no dictionary
+
+
+def _read(start: bytes, n_bytes: int, tensors: Callable[[], Mapping[str, Tensor]]) -> Opened:
+    """What a file of `n_bytes` holds, of which `start` has the header at least."""
+    header, content = _content(start, n_bytes)
     try:
-        by_name = load(data)
+        by_name = tensors()
         if content["format"] > 2 and header[CHECKSUM] != checksum(header[NAME], by_name):
             raise ValueError("other bytes than those that were written")
         return _opened(content, by_name)
@@ -48,15 +68,15 @@ def from_bytes(data: bytes) -> Opened:
         raise HeadlightError("This saved trace is damaged: what it holds does not fit together.") from None
 
 
-def _content(data: bytes) -> tuple[Any, Any]:
+def _content(start: bytes, n_bytes: int) -> tuple[Any, Any]:
     """(what the header says beside tensors, the JSON of ours in it), whose size is bounded before it is parsed."""
-    size = int.from_bytes(data[:8], "little")
-    if len(data) > MOST_BYTES or (size > MOST_HEADER and data[8:9] == b"{"):
+    size = int.from_bytes(start[:8], "little")
+    if n_bytes > MOST_BYTES or (size > MOST_HEADER and start[8:9] == b"{"):
         raise HeadlightError("This saved trace is larger than any that is opened.")
-    if len(data) < 10 or size > len(data) - 8 or data[8:9] != b"{":
+    if n_bytes < 10 or size > n_bytes - 8 or start[8:9] != b"{":
         raise HeadlightError(_FOREIGN)
     try:
-        header = json.loads(data[8 : 8 + size])["__metadata__"]
+        header = json.loads(start[8 : 8 + size])["__metadata__"]
         content = json.loads(header[NAME])
         known = content["format"]
     except (ValueError, KeyError, TypeError, RecursionError):

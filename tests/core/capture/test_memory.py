@@ -151,6 +151,15 @@ def test_what_takes_in_every_weight_makes_no_square(
     assert most <= MOST, most
 
 
+def test_a_file_is_written_and_read_tensor_by_tensor(trace: ac.Trace, tmp_path: Path) -> None:
+    ac.trace(ac.load("tiny-decoder"), "a bird").save(tmp_path / "x")  # what is imported once is not counted
+    trace.stream()._layers[0], trace.tokens.labels  # nor what a trace makes when it is first asked, and keeps
+    _, most = beside(lambda: trace.save(tmp_path / "x", with_output=True))
+    assert most <= MOST < trace.n_bytes, most
+    again, most = beside(lambda: ac.open_trace(tmp_path / "x"))
+    assert most - again.n_bytes <= MOST, most - again.n_bytes
+
+
 @pytest.mark.parametrize("name", SQUARES)
 def test_what_is_a_square_is_made_once(trace: ac.Trace, name: str) -> None:
     square, most = beside(lambda: SQUARES[name](trace))

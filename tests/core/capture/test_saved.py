@@ -134,6 +134,21 @@ def test_what_was_put_and_what_the_model_had_there_are_kept(decoder: ac.Model, t
     assert pickle.loads(pickle.dumps(trace)).changes == trace.changes
 
 
+def test_a_file_is_whole_or_stays_as_it_was(decoder: ac.Model, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, link = file.read_bytes(), file.with_name("link")
+    link.symlink_to(file)
+    trace = ac.trace(decoder, "the red creature slept")
+    with monkeypatch.context() as full, pytest.raises(OSError, match="no space"):
+        full.setattr(writing, "bytes_of", lambda _: (_ for _ in ()).throw(OSError("no space")))
+        trace.save(link)
+    assert file.read_bytes() == before and {*file.parent.iterdir()} == {file, link}
+    trace.save(link)
+    assert link.is_symlink() and ac.open_trace(file).tokens.text == "the red creature slept"
+    for name in (file.parent, "/dev/null"):
+        with pytest.raises(ac.HeadlightError, match="cannot be written: it is no file"):
+            trace.save(name)
+
+
 def test_the_header_says_what_made_it(decoder: ac.Model, file: Path) -> None:
     data = file.read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
@@ -307,7 +322,7 @@ def test_a_tensor_is_kept_once_and_another_view_of_it_is_another() -> None:
     names = [kept_tensors.keep(view) for view in views]
     assert len(set(names)) == len(views) and kept_tensors.keep(square[:]) == names[0]
     for name, view in zip(names, views, strict=True):
-        assert torch.equal(kept_tensors.by_name[name], view)
+        assert torch.equal(kept_tensors[name], view)
 
 
 def test_the_hash_of_weights_knows_names_and_shapes() -> None:
