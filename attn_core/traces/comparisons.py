@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from attn_core.blocks import row_slices
 from attn_core.errors import NoModel
 from attn_core.tolerances import SMALLEST, coarsest
 from attn_core.traces.block import BlockKind
 from attn_core.traces.layer import through_modules
-from attn_core.traces.parity import Comparison, Parity, worst_of
+from attn_core.traces.parity import LEFT_OUT, Comparison, Parity, worst_of
+from attn_core.traces.source import KeptOutputs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -29,15 +30,24 @@ NEXT, AFTER = "the stream that left the block", "the stream after attention"
 ADDED = "what the norm of it added to the stream"
 RECEIVED = "what W_Q received of the stream"
 FINAL = "the final embedding"
+SEEN = {name: f"the {name} that attention saw" for name in ("query", "key", "value")}
 AT_ONCE = 50_000  # scores of a layer, up to which layers are compared in one go: 64 tokens, with 12 heads
 
 
-def check(layers: Iterable[Layer], model: nn.Module, also: Iterable[Comparison] = ()) -> Parity:
+class End(NamedTuple):
+    """The comparison of a stream's final embedding; None where it has none, and where it is `unseen`."""
+
+    comparison: Comparison | None = None
+    unseen: bool = False
+
+
+def check(layers: Iterable[Layer], model: nn.Module, ends: Iterable[End] = ()) -> Parity:
     """The worst errors over these layers, computed anew from the model's weights, a block of queries at a time.
 
-    `also` are further comparisons of the streams, which count where the sums of blocks are compared, too: what they
-    begin with stays unknown elsewhere.
+    What is compared as a part of the residual stream at its end counts where the sums of blocks are compared, too: what
+    it begins with stays unknown elsewhere.
     """
+    layers, ends = list(layers), list(ends)
     comparisons: list[Comparison] = []
     kinds = {"float32"}
     for alike, together in groupby(layers, _in_one_go):
@@ -45,12 +55,36 @@ def check(layers: Iterable[Layer], model: nn.Module, also: Iterable[Comparison] 
         kinds |= {layer.precision for layer in of_kind}
         if alike is not None:
             comparisons += layer_errors(of_kind, model)
-    if any(one.part == "residual" for one in comparisons):
-        comparisons += also
+    sums = any(one.part == "residual" for one in comparisons)
+    ends = [
+        end._replace(unseen=end.comparison.part == "residual" and not sums) if end.comparison else end for end in ends
+    ]
+    comparisons += [end.comparison for end in ends if end.comparison is not None and not end.unseen]
     errors = {name: [one.error for one in comparisons if one.part == name] for name in Parity._fields}
     found = Parity(*(worst_of(own) for own in errors.values()))
     found.comparisons, found.precision = tuple(comparisons), coarsest(kinds)
+    unseen = {*_unseen(layers, model), *("final" for end in ends if end.unseen)}
+    found.left_out = tuple(name for name in LEFT_OUT if name in unseen)
     return found
+
+
+def _unseen(layers: Sequence[Layer], model: nn.Module) -> Iterator[str]:
+    """Which of `LEFT_OUT` hold for these layers."""
+    whole = [layer for layer in layers if layer.sample is None]
+    if len(whole) < len(layers):
+        yield "small"
+    if isinstance(model, KeptOutputs):
+        yield "weights"
+        return
+    goes_on = {layer.site.layer for layer in whole if layer.site.stream == "cross"}
+    for layer in whole:
+        site = layer.site
+        if site.block is None or site.embedding is None:
+            yield "sums"
+        elif site.next is None and not (site.stream == "decoder" and site.layer in goes_on):
+            yield "mlp"
+        if not layer.x_is_judged:
+            yield "received"
 
 
 def _in_one_go(layer: Layer) -> tuple[object, ...] | None:
@@ -73,15 +107,15 @@ def layer_errors(layers: Sequence[Layer], model: nn.Module) -> list[Comparison]:
     which: list[tuple[tuple[Layer, str, str], int | None]] = []
     blocks = []  # (differences, sizes) of a block of rows each, [row, head or comparison]
     for of_rows in zip(*(layer.call.row_blocks() for layer in layers), strict=True):
-        by_head: list[OfLayer] = []
-        whole: list[OfLayer] = []
+        kinds: dict[tuple[bool, int], list[OfLayer]] = {}  # (whether head by head, how many numbers a row has)
         for layer, (rows, block) in zip(layers, of_rows, strict=True):
             real = slice(None) if block.blind is None else ~block.blind
             for name, ours, theirs in _compared(layer, model, rows, block):
-                (by_head if name[0] == "pattern" else whole).append(((layer, *name), ours[real], theirs[real]))
-        which = [(name, head) for name, *_ in by_head for head in range(n_heads)]
-        which += [(name, None) for name, *_ in whole]
-        found = [_differences(of_kind, n) for of_kind, n in ((by_head, n_heads), (whole, 1)) if of_kind]
+                kind = name[1] in (MODELS_OWN, CAPPED), ours.shape[-1]
+                kinds.setdefault(kind, []).append(((layer, *name), ours[real], theirs[real]))
+        heads = {True: [*range(n_heads)], False: [None]}
+        which = [(name, head) for (alone, _), own in kinds.items() for name, *_ in own for head in heads[alone]]
+        found = [_differences(own, len(heads[alone])) for (alone, _), own in kinds.items()]
         blocks.append(tuple(torch.cat(each, dim=1) for each in zip(*found, strict=True)))
     errors = row_errors(*(torch.cat(each) for each in zip(*blocks, strict=True)))
     means, worst = errors.mean(dim=0).tolist(), errors.amax(dim=0).tolist()
@@ -93,19 +127,19 @@ def layer_errors(layers: Sequence[Layer], model: nn.Module) -> list[Comparison]:
 
 
 def final_errors(
-    stream: str, layer: Layer, left: Tensor, norm: Callable[[Tensor], Tensor], final: Tensor
+    stream: str, layer: Layer, left: Tensor, norm: Callable[[Tensor], Tensor], final: Tensor, part: str = "residual"
 ) -> Comparison:
-    """What the final norm makes of the stream that leaves the last layer, `left`, against what the model ended with."""
+    """What the final norm makes of what it received, `left`, against what the model ended with."""
     import torch
 
     blind, blocks = layer.call.blind, []
     for rows in row_slices(*left.shape):
         real = slice(None) if blind is None else ~blind[rows]
-        compared = (("residual", FINAL), norm(left[rows])[real], final[rows][real])
+        compared = ((part, FINAL), norm(left[rows])[real], final[rows][real])
         blocks.append(_differences([compared], 1))
     errors = row_errors(*(torch.cat(each) for each in zip(*blocks, strict=True)))
     worst, mean = float(errors.amax()), float(errors.mean())
-    return Comparison(stream, layer.site.layer, None, "residual", FINAL, worst, mean)
+    return Comparison(stream, layer.site.layer, None, part, FINAL, worst, mean)
 
 
 def _differences(compared: Sequence[tuple[object, Tensor, Tensor]], n_parts: int) -> tuple[Tensor, Tensor]:
@@ -178,8 +212,15 @@ def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterato
 
 
 def _received(layer: Layer, model: nn.Module, rows: slice) -> Iterator[Compared]:
-    """What the modules before W_Q make of E, where x was kept and is not E itself; where the block's sums are known."""
+    """What the modules before W_Q make of E, where x was kept and is not E itself; where the block's sums are known.
+
+    Elsewhere x and memory are judged by what W_Q, W_K and W_V make of them, where attention saw just that.
+    """
     site, taps = layer.site, layer.taps
+    for name in sorted(site.plain - set(layer.call.computed)):  # what was put there follows from nothing
+        ours = getattr(site, name).of_rows(model, layer.given("x" if name == "query" else "memory", model, rows))
+        theirs = getattr(layer.call, name)[:, rows]
+        yield ("pattern", SEEN[name]), ours.transpose(0, 1).flatten(1), theirs.transpose(0, 1).flatten(1)
     if site.block is not None and site.embedding is not None and site.to_x and site.x is not None and site.x in taps:
         ours = through_modules(model, site.to_x, taps[site.embedding][rows])
         yield ("residual", RECEIVED), ours, layer.own(site.x)[rows]

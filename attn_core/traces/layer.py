@@ -79,6 +79,22 @@ class Layer:
             raise changed_weights()
         return x
 
+    @property
+    def x_is_judged(self) -> bool:
+        """Whether a check sees x, where it is kept or follows from E: by E, or by what W_Q, W_K or W_V make of it."""
+        site, x = self.site, self.site.x
+        if x is None or site.plain or site.stream == "cross":  # "cross" reads a stream of which others tell
+            return True
+        e = None if site.embedding is None or site.block is None else self.taps[site.embedding]
+        return e is not None and (bool(site.to_x) or self.taps[x].data_ptr() == e.data_ptr())
+
+    def given(self, name: str, model: nn.Module, rows: slice) -> Tensor:
+        """Some rows of x or of memory, as they were kept or as they follow from E, [row, d_model]."""
+        tap: Tap = getattr(self.site, name)
+        if tap in self.taps:
+            return self.taps[tap][rows]
+        return through_modules(model, self.site.to_x, self.taps[self.site.embedding][rows])  # type: ignore[index]
+
     def _of_post_norm(self, name: str, total: Tensor, model: nn.Module) -> Tensor:
         """The stream after attention, or the MLP's part, computed by the model; the next E tells whether it is so."""
         site = self.site

@@ -40,6 +40,16 @@ class _Errors(NamedTuple):
     residual: float | None
 
 
+LEFT_OUT = {  # what a check may have nothing to compare with, and why
+    "small": 'all of a trace of keep="small": nothing that left the model is kept in it',
+    "weights": "ΔE and the residual stream: the trace was opened without its model",
+    "sums": "E + what attention adds: where that enters the stream was not found",
+    "mlp": "what a block adds after attention: how it goes on was not found",
+    "received": "what W_Q receives: how it comes from E was not found",
+    "final": "the final embedding: what it is made of was not found",
+}
+
+
 class Comparison(NamedTuple):
     """One of our tensors against one that left the model: absolute difference ÷ the row's largest value.
 
@@ -50,7 +60,7 @@ class Comparison(NamedTuple):
     stream: str
     layer: int
     head: int | None
-    part: str  # a field of `Parity`
+    part: str  # a field of `Parity`, or "final"
     against: str
     error: float
     mean: float
@@ -69,13 +79,16 @@ class Parity(_Errors):
     `own_pass` was found out once, when the model was wrapped: the last states of a pass of ours, on a few tokens,
     against those of calling the owner's own object with its own attention; `own_weights`, the worst absolute difference
     of our weights from those that this attention gives, None where it gives none; both of a float32 copy where the
-    model is in half precision. `precision` names the number type that the model computed in, which `tolerance` depends
-    on.
+    model is in half precision. `final`: where the blocks' sums do not lead to the final embedding, what the model's
+    last module makes of what it received against it. `left_out` names what else is kept and was compared with nothing,
+    by its key in `LEFT_OUT`, which says why. `precision` names the number type that the model computed in, which
+    `tolerance` depends on.
     """
 
     own_pass: float | None = None
     own_weights: float | None = None
     comparisons: tuple[Comparison, ...] = ()
+    left_out: tuple[str, ...] = ()
     n_traces: int = 1
     precision: str = "float32"
 
@@ -84,7 +97,14 @@ class Parity(_Errors):
         found = Parity(*self)
         found.own_pass, found.own_weights = error, weights
         found.comparisons, found.n_traces, found.precision = self.comparisons, self.n_traces, self.precision
+        found.left_out = self.left_out
         return found
+
+    @property
+    def final(self) -> float | None:
+        """How far the final embedding is from what the model's last module makes of what it received, where that is
+        its only judge."""
+        return worst_of(one.error for one in self.comparisons if one.part == "final")
 
     @property
     def tolerance(self) -> float:
@@ -118,12 +138,12 @@ class Parity(_Errors):
             return False
         if self.own_weights is not None and not self.own_weights <= TOLERANCE:
             return False
-        return all(error is None or error <= self.tolerance for error in self)  # false of NaN
+        return all(error is None or error <= self.tolerance for error in (*self, self.final))  # false of NaN
 
     @property
     def worst(self) -> float | None:
         """The largest of the errors; NaN if one is NaN, None if nothing was compared."""
-        return worst_of(error for error in self if error is not None)
+        return worst_of(error for error in (*self, self.final) if error is not None)
 
     @property
     def mean(self) -> float | None:
@@ -139,12 +159,14 @@ class Parity(_Errors):
     def __repr__(self) -> str:
         parts = zip(self._fields, self, strict=True)
         said = (f"{name}={'not compared' if error is None else f'{error:.2g}'}" for name, error in parts)
-        own = "" if self.own_pass is None else f", own pass={self.own_pass:.2g}"
+        own = "" if self.final is None else f", final={self.final:.2g}"
+        own += "" if self.own_pass is None else f", own pass={self.own_pass:.2g}"
         own += "" if self.own_weights is None else f", own weights={self.own_weights:.2g}"
         traces = f", worst of {self.n_traces} traces" if self.n_traces > 1 else ""
         half = "" if self.precision == "float32" else f", of a model in {self.precision}"
         with_what = "; ".join(f"{part} against {' and '.join(names)}" for part, names in self.against.items())
-        return f"Parity({', '.join(said)}{own}{traces}{half}{f'; {with_what}' if with_what else ''})"
+        unseen = "".join(f"; compared with nothing: {LEFT_OUT[name]}" for name in self.left_out)
+        return f"Parity({', '.join(said)}{own}{traces}{half}{f'; {with_what}' if with_what else ''}{unseen})"
 
 
 def worst_of(errors: Iterable[float]) -> float | None:
@@ -175,8 +197,9 @@ def worst_parity(checks: Iterable[Parity]) -> Parity:
     worst, n_traces = [list[float | None]() for _ in Parity._fields], 0
     own_pass, own_weights = list[float](), list[float]()
     comparisons: dict[tuple[Any, ...], Comparison] = {}
-    kinds = {"float32"}
+    kinds, left_out = {"float32"}, set[str]()
     for check in checks:
+        left_out.update(check.left_out)
         kinds.add(check.precision)
         n_traces += check.n_traces
         own_pass += [] if check.own_pass is None else [check.own_pass]
@@ -190,6 +213,7 @@ def worst_parity(checks: Iterable[Parity]) -> Parity:
     found = Parity(*(part[0] if part else None for part in worst))
     found = found.with_own_pass(worst_of(own_pass), worst_of(own_weights))
     found.comparisons, found.n_traces, found.precision = tuple(comparisons.values()), n_traces, coarsest(kinds)
+    found.left_out = tuple(name for name in LEFT_OUT if name in left_out)
     return found
 
 

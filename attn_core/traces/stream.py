@@ -28,9 +28,10 @@ from attn_core.traces import comparisons
 from attn_core.traces.attention_readers import as_array
 from attn_core.traces.block import BlockKind
 from attn_core.traces.changes import Changes
+from attn_core.traces.comparisons import End
 from attn_core.traces.delta_readers import DeltaReaders
 from attn_core.traces.layer import Layer, frozen
-from attn_core.traces.parity import Comparison, Parity
+from attn_core.traces.parity import Parity
 from attn_core.traces.reader import Array
 from attn_core.traces.source import KeptOutputs, LabelProbabilities, LabelReading, OwnHead, Vocabulary
 
@@ -233,23 +234,32 @@ class StreamTrace(DeltaReaders):
         `layers` are those that are checked, by default all. Raises IndexError for one that is not there.
         """
         chosen = self._layers if layers is None else [self._layer(n) for n in layers]
-        checked = comparisons.check(chosen, self._source.module(), self._final_errors(chosen))
+        checked = comparisons.check(chosen, self._source.module(), [self._end(chosen)])
         return checked.with_own_pass(self._source.own_pass, self._source.own_weights)
 
     # --- Inside --------------------------------------------------------------------------------------------------
 
-    def _final_errors(self, layers: Iterable[Layer]) -> list[Comparison]:
-        """How far the final norm of what leaves the last layer is from what the model ended with, where both are known
-        and the last layer is among those that are checked. What was put where it ends follows from nothing."""
-        last, module = self._layers[-1], self._source.module()
-        end = self._with_mlp(self.n_layers - 1) if any(layer is last for layer in layers) else None
+    def _end(self, layers: Iterable[Layer]) -> End:
+        """How far the final norm of what leaves the last layer is from what the model ended with, where the last layer
+        is among those that are checked; or the last module of what it received. What was put where it ends follows from
+        nothing, and where nothing comes after the last block, its sum is what it ended with."""
+        last, module, final = self._layers[-1], self._source.module(), self._final
         put = any(one.place.kind == "memory" and one.place.stream == self.name for one in self.changes.patches)
-        known = not put and end is not None and end.site.next is not None and self._final is not None
-        if not known or self._final_norm is None or isinstance(module, KeptOutputs) or last.sample is not None:
-            return []
-        assert end is not None and end.site.next is not None and self._final is not None
-        norm = partial(last.through, module, self._final_norm)
-        return [comparisons.final_errors(self.name, end, end.taps[end.site.next], norm, self._final)]
+        checked = any(layer is last for layer in layers) and last.sample is None and self.name != "cross"
+        if not checked or put or final is None or isinstance(module, KeptOutputs):
+            return End()
+        end = self._with_mlp(self.n_layers - 1)
+        site, name, part = end.site, self._final_norm, "residual"
+        given = None if site.next is None else end.taps[site.next]
+        if given is not None and name is None and given.data_ptr() == final.data_ptr():
+            return End()
+        if name is None or given is None:
+            given = None if site.last is None else end.taps.get(site.last)
+            name, part = site.last and site.last.module, "final"
+        if name is None or given is None:
+            return End(unseen=True)
+        norm = partial(last.through, module, name)
+        return End(comparisons.final_errors(self.name, end, given, norm, final, part))
 
     def _of(self, found: Layer, name: str, what: str) -> Array:
         return as_array(found.tensor(name, what, self._source.module))

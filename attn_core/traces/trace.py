@@ -221,8 +221,8 @@ class Trace(NamedStreamReaders):
         """
         wanted = None if layers is None else list(layers)
         found = {own: own._layers if wanted is None else [*map(own._layer, wanted)] for own in self._streams.values()}
-        also = [one for own, layers in found.items() for one in own._final_errors(layers)]
-        checked = comparisons.check((layer for some in found.values() for layer in some), self._source.module(), also)
+        ends = [own._end(layers) for own, layers in found.items()]
+        checked = comparisons.check((layer for some in found.values() for layer in some), self._source.module(), ends)
         return checked.with_own_pass(self._source.own_pass, self._source.own_weights)
 
     def score_parts(

@@ -18,7 +18,7 @@ from attn_core.precision import through
 from attn_core.traces.block import BlockKind
 from attn_core.traces.source import OwnHead
 
-TAPS = ("projected", "embedding", "added", "after", "mlp", "next", "x", "memory")  # fields of a `Site`
+TAPS = ("projected", "embedding", "added", "after", "mlp", "next", "x", "memory", "last")  # fields of a `Site`
 
 
 class Tap(NamedTuple):
@@ -111,13 +111,19 @@ class HeadSlices:
         weight = _exact(self.linear.weight(model)[:, columns])  # [d_model, group·d_head] → [d_model, d_head]
         return weight * self.factor, None if bias is None else _exact(bias[columns]) * self.factor
 
+    def of_rows(self, model: nn.Module, rows: Tensor) -> Tensor:
+        """What the map makes of rows [token, d_model], cut into heads: [group, token, d_head]."""
+        given = self.linear.apply(model, rows).to(rows)
+        return torch.stack([given[:, at : at + self.d_head] for at in self.offsets]) * self.factor
+
 
 @dataclass(frozen=True)
 class Site:
     """One attention call of a model, and where its neighbours' tensors can be had. None: not found in this model.
 
     `projected` is what W_O returned, `added` what enters the residual stream, `after` the stream behind attention and
-    `next` the one that the next block receives. `x` and `memory` are what W_Q and W_K are multiplied with.
+    `next` the one that the next block receives. `x` and `memory` are what W_Q and W_K are multiplied with. `last` is
+    what entered the module that gave the final embedding, where nothing else tells whether that is right.
     """
 
     stream: str
@@ -136,10 +142,13 @@ class Site:
     value: HeadSlices | None = None
     x: Tap | None = None
     memory: Tap | None = None
+    last: Tap | None = None
     copied: frozenset[str] = frozenset()  # which of "query", "key", "value", "output" a pass keeps a copy of
     derived: frozenset[str] = frozenset()  # of the fields above: those that a pass need not keep, see `Layer.tensor`
     to_x: tuple[str, ...] = ()  # the modules that make x of `embedding`, one after the other; () where it is itself x
     to_mlp: tuple[str, ...] = ()  # the modules that make `mlp` of `after`, where `mlp` is derived
+    plain: frozenset[str] = frozenset()  # of "query", "key", "value": those that x or memory gives as they are, where
+    # x does not follow from a stream whose sums are known
 
     @property
     def norms(self) -> tuple[Tap, ...]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WORDS = words.beside(__file__)
 _NAMES = WORDS.table("badges.names")
+_PARTS = ("sums", "mlp", "received", "final")  # of `parity.LEFT_OUT`: what is no field of `Parity` as a whole
 
 
 def provenance(source: str) -> str:
@@ -73,6 +74,8 @@ def parity(check: Parity, derived: Sequence[DerivedCheck] = ()) -> str:
     """
     errors = {"pattern": check.pattern, "delta": check.delta, "residual": check.residual}
     rows = [WORDS.html("badges.compared", name, error=_said(error)) for name, error in errors.items()]
+    if check.final is not None:
+        rows.append(WORDS.html("badges.compared", "final", error=_said(check.final)))
     if check.own_pass is not None:
         rows.append(WORDS.html("badges.compared", "pass", error=_said(check.own_pass)))
     if check.own_weights is not None:
@@ -82,6 +85,7 @@ def parity(check: Parity, derived: Sequence[DerivedCheck] = ()) -> str:
     rows += [
         WORDS.html("badges.derived", one.name, error=_said(one.error), most=scientific(one.most)) for one in derived
     ]
+    rows += [WORDS.html("badges.nothing", what=WORDS.html("badges.left_out", name)) for name in check.left_out]
     rows.append(WORDS.html("badges.covers"))
     found, below = markup.badge(*_verdict(check, derived)), "".join(f"<div>{row}</div>" for row in rows)
     worst = WORDS.html("badges.worst", words.how_many(check.n_traces), n=check.n_traces)
@@ -99,7 +103,8 @@ def _verdict(check: Parity, derived: Sequence[DerivedCheck] = ()) -> tuple[str, 
         return WORDS.text("badges.verdict", "own_pass"), "bad"
     if check.own_weights is not None and not check.own_weights <= TOLERANCE:
         return WORDS.text("badges.verdict", "own_weights"), "bad"
-    error, names = scientific(worst), [_NAMES[name] for name in check.not_compared]
+    parts = [name for name in check.left_out if name in _PARTS and not (name == "sums" and check.residual is None)]
+    error, names = scientific(worst), [_NAMES[name] for name in (*check.not_compared, *parts)]
     if worst > check.tolerance:
         return WORDS.text("badges.verdict", "off", error=error), "bad"
     wrong = [_NAMES[one.name] for one in derived if not one.ok]

@@ -25,7 +25,17 @@ _RANDOM = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
 
 def with_derived(model: nn.Module, wiring: Wiring, record: ProbeRecord) -> Wiring:
     """The wiring, with what every site need not keep, and the modules that give it again."""
-    return replace(wiring, sites=tuple(_with_derived(model, wiring, site, record) for site in wiring.sites))
+    sites = [_with_derived(model, wiring, site, record) for site in wiring.sites]
+    sites = [_with_plain(model, wiring, site, record, n) for n, site in enumerate(sites)]
+    for stream, final in wiring.final.items():
+        n = max(
+            n for n, site in enumerate(sites) if stream in (site.stream, "decoder" if site.stream == "cross" else "")
+        )
+        after = sites[n].next
+        known = stream in wiring.final_norm or (after is not None and wiring.first_of(after) == wiring.first_of(final))
+        if not known:
+            sites[n] = replace(sites[n], last=_last_given(model, record, record.by_tap[final]))
+    return replace(wiring, sites=tuple(sites))
 
 
 def _with_derived(model: nn.Module, wiring: Wiring, site: Site, record: ProbeRecord) -> Site:
@@ -40,6 +50,34 @@ def _with_derived(model: nn.Module, wiring: Wiring, site: Site, record: ProbeRec
     if to_x and reads_x and site.value is not None:  # by which other weights than those of the pass are found out
         derived |= {"x", "memory"}
     return replace(site, derived=frozenset(derived), to_x=to_x, to_mlp=to_mlp)
+
+
+def _with_plain(model: nn.Module, wiring: Wiring, site: Site, record: ProbeRecord, n: int) -> Site:
+    """The site, with what tells whether x is right where its stream does not."""
+    if site.x is None or site.memory is None or site.stream == "cross":
+        return site
+    of_stream = site.embedding is not None and (site.to_x or wiring.first_of(site.x) == wiring.first_of(site.embedding))
+    if of_stream and site.block is not None:
+        return site
+    plain = set()
+    for name, tap in (("query", site.x), ("key", site.memory), ("value", site.memory)):
+        slices, given = getattr(site, name), getattr(record.attention[n], name)
+        rows = record.by_tap[tap].value
+        if slices is None or slices.linear.weight(model).shape[0] != rows.shape[-1]:  # W_V reads something else
+            continue
+        if parity.same(slices.of_rows(model, rows), given[:, : len(rows)]):
+            plain.add(name)
+    return replace(site, plain=frozenset(plain))
+
+
+def _last_given(model: nn.Module, record: ProbeRecord, final: Event) -> Tap | None:
+    """What entered the module that gave the final embedding, where it makes it of that alone."""
+    for left in record.events:
+        if left.tap.side == "out" and left.tap.slot == 0 and left.pointer == final.pointer and _same(left, final):
+            entered = [e for e in record.events if e.tap[:2] + e.tap[3:] == (left.tap.module, "in", left.tap.call)]
+            if len(entered) == 1 and _gives(model, (left.tap.module,), entered[0].value, final.value):
+                return entered[0].tap
+    return None
 
 
 def _is_sum(record: ProbeRecord, site: Site) -> bool:

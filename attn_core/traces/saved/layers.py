@@ -22,10 +22,12 @@ def layer_from_json(said: Any, n_query: int, n_key: int, tensors: NamedTensors) 
     call = _call(said, site, n_query, n_key, tensors)
     taps, computed = {}, {}
     for name in TAPS:
-        tap = getattr(site, name)
-        if tap is not None and said["taps"][name] is not None:  # what W_K reads is the other sentence in "cross"
+        tap, kept = getattr(site, name), said["taps"].get(name)  # older files know fewer names
+        if tap is None and kept is not None:
+            raise ValueError("a tensor that is nowhere")
+        if kept is not None:  # what W_K reads is the other sentence in "cross"
             n_rows = n_key if name == "memory" and site.stream == "cross" else n_query
-            taps[tap] = tensors.of(said["taps"][name], n_rows, None)
+            taps[tap] = tensors.of(kept, n_rows, None)
             if name in said["computed"]:
                 computed[tap] = tensors.of(said["computed"][name], *taps[tap].shape)
     if not all(name in TAPS and getattr(site, name) in computed for name in said["computed"]):
@@ -44,7 +46,7 @@ def _is_whole(site: Site, call: Call, taps: Mapping[Tap, Tensor], small: bool) -
     there = {name for name in TAPS if getattr(site, name) is None or getattr(site, name) in taps}
     ways = {"x": site.to_x, "memory": site.to_x}
     follow = {name for name in site.derived & {"x", "memory", "after", "mlp"} if ways.get(name, True)}
-    follow |= {"projected", "added", "after", "mlp"} if small else set()
+    follow |= {"projected", "added", "after", "mlp", "last"} if small else set()
     needs_stream = follow - there and not {"embedding", "next"} <= there
     return set(TAPS) <= there | follow and small == (call.weighted_values is None) and not needs_stream
 

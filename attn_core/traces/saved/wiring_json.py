@@ -29,13 +29,14 @@ def site_to_json(site: Site) -> dict[str, Any]:
         "derived": sorted(site.derived),
         "to_x": list(site.to_x),
         "to_mlp": list(site.to_mlp),
+        "plain": sorted(site.plain),
         **{name: _slices_to_json(getattr(site, name)) for name in _SLICES},
     }
 
 
 def site_from_json(said: Any) -> Site:
     """One attention call's wiring. Raises ValueError, KeyError or TypeError where it is something else."""
-    places: dict[str, Any] = {name: _tap(said["taps"][name]) for name in TAPS}
+    places: dict[str, Any] = {name: _tap(said["taps"].get(name)) for name in TAPS}
     places.update({name: _slices(said[name]) for name in _SLICES})
     projected = places.pop("projected")
     if projected is None:
@@ -50,6 +51,7 @@ def site_from_json(said: Any) -> Site:
         derived=frozenset(_names(said.get("derived", []))),  # format 1 has none
         to_x=_names(said.get("to_x", [])),
         to_mlp=_names(said.get("to_mlp", [])),
+        plain=frozenset(name for name in _names(said.get("plain", [])) if name in _SLICES),
         **places,
     )
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import every_family
 import numpy as np
 import pytest
 import torch
@@ -300,9 +302,10 @@ def test_a_word_of_huge_values_hides_no_others_error(
     theirs[0] *= 1e6
     ours = theirs.clone()
     ours[5, -1] += 1e-3 * theirs[5, 32 - 32 // n_heads :].abs().max()  # in the last head
-    rows_of_both = lambda _layer, _model, rows, _: [((part, "x"), ours[rows], theirs[rows])]  # noqa: E731
+    against = comparisons.MODELS_OWN if part == "pattern" else "x"
+    rows_of_both = lambda _layer, _model, rows, _: [((part, against), ours[rows], theirs[rows])]  # noqa: E731
     monkeypatch.setattr(comparisons, "_compared", rows_of_both)
-    *others, last = [each for each in run(gpt2).check(layers=[1]).comparisons if each.against == "x"]
+    *others, last = [each for each in run(gpt2).check(layers=[1]).comparisons if each.against == against]
     assert last.error == pytest.approx(1e-3, rel=1e-3) and last.mean == pytest.approx(1e-3 / len(ours), rel=1e-3)
     assert len(others) == n_heads - 1 and not any(one.error for one in others)
     assert comparisons.row_errors(
@@ -383,6 +386,57 @@ def test_no_number_of_any_kept_tensor_can_be_wrong_unseen(name: str) -> None:
     known = {"query", "key", "value", "weighted_values", "projected", "embedding", "final"}
     assert known <= {each for _, each in seen} and ("next" in {each for _, each in seen})
     assert name != "t5" or {("encoder", "bias"), ("decoder", "bias"), ("cross", "x")} <= seen
+
+
+ODD = {  # families whose blocks are found in part, and what they say is compared with nothing
+    "mobilebert": ("mlp",),
+    "granitemoehybrid": ("mlp",),
+    "longcat_flash": ("mlp",),
+    "minimax": ("mlp",),
+    "xmod": ("mlp",),
+    "esmc": ("sums",),
+    "falcon_h1": ("sums",),
+    "inkling_text": ("sums",),
+    "minicpm3": ("sums",),
+    "doge": ("sums",),
+}
+
+
+def odd(name: str) -> ac.Model:
+    """A family in the first of its small forms that is read, with weights that are not those of a fresh model."""
+    for made_with, other in itertools.product(every_family.names()[name], every_family.TRIED):
+        try:
+            hf_model = every_family.built(name, made_with, other)
+            for n, weight in enumerate(hf_model.parameters()):
+                weight.add_(torch.randn(weight.shape, generator=torch.Generator().manual_seed(n)) * 0.1)
+            return ac.wrap(hf_model, word_tokenizer())
+        except Exception:  # these sizes do not fit it, or it has no attention in this form
+            continue
+    raise AssertionError(name)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_kept_of_a_block_that_is_found_in_part_is_compared_all_the_same(name: str) -> None:
+    """x by what W_V makes of it, the final embedding by what the last module received; the rest is named."""
+    trace = ac.trace(odd(name), TEXT)
+    found = trace.check()
+    assert found.ok and found.left_out == ODD[name] and found.final is not None, found
+    assert (found.residual is None) is ("sums" in ODD[name])
+    assert repr(found).endswith("; ".join(f"compared with nothing: {parity.LEFT_OUT[key]}" for key in ODD[name]) + ")")
+    stream = trace.stream()
+    for kept in stream._layers:
+        tensors = {each: kept.taps.get(getattr(kept.site, each)) for each in TAPS}
+        tensors |= {each: getattr(kept.call, each) for each in ("query", "key", "value", "weighted_values")}
+        tensors["final"] = stream._final if kept is stream._layers[-1] else None
+        for each, tensor in tensors.items():
+            if tensor is not None:
+                at = (*(0 for _ in tensor.shape[:-2]), 1, 0)  # of the first words, which all look at
+                right = tensor[at].item()
+                tensor[at] += 0.1 * float(tensor.abs().max())
+                assert not trace.check().ok, (kept.site.layer, each)
+                tensor[at] = right
+    assert trace.check().ok
 
 
 @torch.inference_mode()

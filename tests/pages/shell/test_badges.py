@@ -7,7 +7,8 @@ from html import escape, unescape
 
 import pytest
 
-from attn_core.traces.parity import Comparison, Parity, worst_parity
+from attn_core.traces.comparisons import FINAL
+from attn_core.traces.parity import LEFT_OUT, Comparison, Parity, worst_parity
 from attn_core.views.derived_checks import DerivedCheck
 from ui.shell import badges
 
@@ -47,6 +48,25 @@ def test_each_part_is_said_in_words() -> None:
     badge = badges.parity(Parity(2e-7, NAN, None))
     assert "<b>pattern 2 × 10⁻⁷</b>" in badge
     assert "<b>ΔE not a number:</b>" in badge and "<b>residual not compared:</b>" in badge
+
+
+def test_what_was_compared_with_nothing_is_named_with_the_reason() -> None:
+    found = Parity(2e-7, 3e-7, None)
+    found.left_out = ("sums", "mlp", "final")
+    badge = badges.parity(found)
+    assert escape(f"{CHECKED}; residual not compared; MLP not compared; final embedding not compared") in badge
+    for said in (
+        "Compared with nothing: <b>E plus what attention adds:</b> where that enters the stream was not found.",
+        "Compared with nothing: <b>what a block adds after attention:</b> how it goes on was not found.",
+        "Compared with nothing: <b>final embedding:</b> what it is made of was not found.",
+    ):
+        assert f"<div>{said}</div>" in badge
+    found.comparisons = (Comparison("self", 1, None, "final", FINAL, 4e-2, 1e-8),)
+    assert "✕ off by 4 × 10⁻² from" in badges.parity(found) and not found.ok and found.worst == 4e-2
+    said = "<b>final embedding 4 × 10⁻²</b> what the model's last module made of what it received, against it"
+    assert said in badges.parity(found)
+    assert worst_parity([Parity(2e-7, 3e-7, 1e-7), found]).left_out == found.left_out == found.with_own_pass(0).left_out
+    assert {*LEFT_OUT} == {*badges.WORDS.table("badges.left_out")}
 
 
 def test_of_several_traces_each_part_is_the_worst() -> None:
