@@ -71,7 +71,8 @@ class Parity(_Errors):
 
     Rows are judged one by one, and heads too before W_O, so that a word of huge values hides no other's error.
 
-    `pattern`: pattern · value against what the model's attention returned. `delta`: Σ ΔE + bias against what its
+    `pattern`: pattern · value against what the model's attention returned, and, where nothing else tells whether x is
+    right, what W_Q, W_K and W_V make of it against the queries, keys and values. `delta`: Σ ΔE + bias against what its
     output projection returned. `residual`: E + attention (+ norm) (+ MLP) against the stream that the model went on
     with, and the norm of E against what W_Q received where that is kept. None: not compared, because the model's own
     tensor was not found. NaN: something is not a number, in the model or here; it is never left out.
