@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax, softmax
 
 from attn_core.heads.measures import by_name
 from attn_core.heads.sink import Bools, Floats
@@ -196,11 +195,15 @@ def _chances(stream: StreamTrace, query: int) -> tuple[Callable[[int], str], Flo
     if has_probabilities(stream):
         names, found = chances_at(stream, query)
         return names.__getitem__, found
+    from scipy.special import softmax  # no first picture waits for scipy
+
     return partial(name_of, stream), softmax(stream.logits(query).astype(float))
 
 
 def _kl_bits(before: Floats, after: Floats) -> float:
     """KL(before ‖ after) of two rows of logits [word], in bits."""
+    from scipy.special import log_softmax
+
     p, q = log_softmax(before.astype(float)), log_softmax(after.astype(float))
     return float(max(0.0, (np.exp(p) * (p - q)).sum() / np.log(2)))
 

@@ -13,7 +13,6 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr
 
 from attn_core.heads.sink import Bools, Floats, without_sink
 
@@ -32,7 +31,9 @@ def entropy(pattern: Floats) -> Floats:
     >>> entropy(np.array([[0.25, 0.25, 0.25, 0.25], [1.0, 0.0, 0.0, 0.0]])).tolist()
     [2.0, 0.0]
     """
-    result: Floats = entr(np.asarray(pattern, dtype=float)).sum(axis=-1) / np.log(2) + 0.0  # not −0
+    weights = np.asarray(pattern, dtype=float)
+    bits = np.log2(weights, out=np.zeros_like(weights), where=weights > 0)
+    result: Floats = 0.0 - (weights * bits).sum(axis=-1)  # not −0
     return result
 
 

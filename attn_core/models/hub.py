@@ -39,6 +39,11 @@ def is_downloaded(repo: str, revision: str | None = None) -> bool:
 
 def downloaded_folder(repo: str, revision: str | None = None) -> Path | None:
     """The folder in the local cache where a model lies whole, None if there is none; asks nobody."""
+    from huggingface_hub import constants
+
+    own_folder = constants.REPO_ID_SEPARATOR.join(["models", *repo.split("/")])
+    if not Path(constants.HF_HUB_CACHE, own_folder).is_dir():
+        return None  # the rest of the library is not imported for that: no first picture waits for it
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(repo, "config.json", revision=revision)

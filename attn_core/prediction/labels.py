@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import rel_entr
 
 from attn_core.errors import HeadlightError
 from attn_core.text.decoding import visible
@@ -64,6 +63,8 @@ def chances_at(stream: StreamTrace, query: int) -> tuple[list[str], Floats]:
 
 def bits_between(before: StreamTrace, after: StreamTrace, query: int) -> float:
     """How far these probabilities moved: KL(before ‖ after) in bits; labels that are likely each alone are summed."""
+    from scipy.special import rel_entr  # no first picture waits for scipy
+
     (_, p), (_, q) = (chances_at(stream, query) for stream in (before, after))
     bits = rel_entr(p, q).sum()
     if before.own_head.law == "sigmoid":

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import softmax
 
 from attn_core.errors import HeadlightError, check_index
 from attn_core.text.description import spelt
@@ -72,6 +71,8 @@ def probabilities(logits: Floats, temperature: float = 1.0, top_k: int = 0) -> F
         dropped = np.ones(scaled.shape, dtype=bool)
         np.put_along_axis(dropped, order[..., :top_k], False, axis=-1)
         scaled = np.where(dropped, -np.inf, scaled)
+    from scipy.special import softmax  # no first picture waits for scipy
+
     chances: Floats = softmax(scaled, axis=-1)
     return chances
 

@@ -171,7 +171,7 @@ def mount(
             tell(value)
 
     with st.container(gap=None):
-        _view(key=f"{key}_view", data={"target": key, "view": view})
+        _view(key=f"{key}_view", data=(key, view))  # of a dict Streamlit would look through each value for a table
         result = component(key=key, data=_addressed(packet, key), **{f"on_{event}_change": happened})
     return answer.of(getattr(result, event), sizes)
 

@@ -13,11 +13,9 @@ from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 from markupsafe import escape as markup_escape
-from pandas.api.types import is_numeric_dtype
 from streamlit.delta_generator import DeltaGenerator
 
 from attn_core.heads.measures import Measure
@@ -25,6 +23,7 @@ from attn_core.text.decoding import with_name
 from ui.drawing import gallery
 
 if TYPE_CHECKING:
+    import pandas as pd
     from streamlit.elements.lib.column_types import ColumnConfig
 
 
@@ -122,6 +121,8 @@ def table(frame: pd.DataFrame, **how: object) -> None:
 
 
 def _with_names(frame: pd.DataFrame) -> pd.DataFrame:
+    from pandas.api.types import is_numeric_dtype  # no first picture waits for pandas
+
     named = frame.copy(deep=False)
     for at, kind in enumerate(frame.dtypes):
         if not is_numeric_dtype(kind):

@@ -52,7 +52,7 @@ def cells(page: AppTest) -> np.ndarray:
 # --- The first screen -------------------------------------------------------------------------------------------------
 
 
-def test_the_first_picture_comes_before_torch_and_transformers_are_imported() -> None:
+def test_the_first_picture_comes_before_large_libraries_are_imported() -> None:
     script = f"""
 import sys
 from functools import partial
@@ -67,7 +67,8 @@ pictures = [e.proto.bytes for e in page.get("bidi_component") if len(e.proto.byt
 assert not page.get("plotly_chart") and len(pictures) == 3  # all heads, the opened one, its links
 page.button(key="head_on").click().run()
 assert page.session_state["head"] == 4 and not page.exception
-print(asked, [name for name in ("torch", "transformers") if name in sys.modules])
+large = ("torch", "transformers", "pandas", "pyarrow", "scipy", "httpx2")
+print(asked, [name for name in large if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
