@@ -1,5 +1,7 @@
 """Everything that can go wrong for a visitor, each with one sentence to show, and the one check of an index."""
 
+from attn_core.options import check_whole
+
 
 class HeadlightError(Exception):
     """The base of all errors whose message is written for the person at the screen."""
@@ -46,11 +48,13 @@ class DoesNotAddUp(HeadlightError):
 
 
 def check_index(axis: str, index: int, size: int, owner: str = "this trace") -> None:
-    """Raise IndexError, naming the range, where `index` is not 0 to `size` − 1; negative ones are refused too.
+    """Raise IndexError, naming the range, where `index` is not 0 to `size` − 1; negative ones are refused too, and so,
+    by TypeError, is what is no whole number.
 
     >>> check_index("head", 12, 12)
     Traceback (most recent call last):
     IndexError: head 12 is out of range: this trace has head 0 to 11
     """
+    check_whole(axis, index)
     if not 0 <= index < size:
         raise IndexError(f"{axis} {index} is out of range: {owner} has {axis} 0 to {size - 1}")

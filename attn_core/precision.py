@@ -40,7 +40,7 @@ def device_of(said: str | torch.device) -> torch.device:
     try:
         device = torch.device(said)
         return torch.empty(1, device=device).to(device).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         line = next(iter(str(error).splitlines()), "")
         raise HeadlightError(f"There is no device {str(said)!r} here: {line}") from None
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from attn_core.capture.model import Model, model_of
 from attn_core.capture.recorder import KeptCall, PassRecorder, address_of, site_of
 from attn_core.capture.run import Frame, HeadKey, Keep, changes_of, check_keep, trace, warn_of_cuts
 from attn_core.errors import HeadlightError
+from attn_core.options import check_choice, check_several, check_whole
 from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import Changes
 from attn_core.traces.layer import some_rows
@@ -49,9 +50,10 @@ def trace_many(
     listens, reads them one by one. `keep` and `frame` are those of `ac.trace`. Raises what `ac.trace` raises for a
     sentence, when its turn comes, and ValueError for a batch below 1 or another `keep` or `frame`.
     """
-    if batch < 1:
-        raise ValueError(f"batch must be at least 1, got {batch}")
+    check_whole("batch", batch, least=1)
     check_keep(keep)
+    check_choice("frame", frame, get_args(Frame))
+    check_several("texts", texts, "sentences")
     return _traces(model_of(model), iter(texts), batch, keep, frame)
 
 

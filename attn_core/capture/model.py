@@ -26,6 +26,7 @@ from torch import nn
 from attn_core.adapters import VirtualTokens, with_virtual
 from attn_core.capture.running import run_stack, running
 from attn_core.errors import EmptyText, HeadlightError
+from attn_core.options import check_whole
 from attn_core.text.chat import from_messages, roles_of
 from attn_core.text.pairs import is_pair, takes_pairs
 from attn_core.text.positions import NAMES
@@ -124,8 +125,7 @@ class Model:
 
         Raises ValueError for a limit below 1.
         """
-        if limit is not None and limit < 1:
-            raise ValueError(f"limit must be at least 1 token, got {limit}")
+        check_limit(limit)
         most = most_tokens(self.hf, self.tokenizer) - (0 if self.virtual is None else self.virtual.n_tokens)
         limit = most if limit is None else min(limit, most)
         return self if limit == self.limit else replace(self, limit=limit)
@@ -241,10 +241,19 @@ def keep_for_a_while(model: Model) -> Model:
     return model
 
 
+def check_limit(limit: Any) -> None:
+    """Raise TypeError or ValueError for what is no number of tokens; None is as many as a model was made for."""
+    if limit is not None:
+        check_whole("limit", limit, least=1, unit=" token")
+
+
 def _whole_numbers(ids: Sequence[Any]) -> list[int]:
     """Token ids of one sentence as plain numbers; takes what a tokenizer or numpy hands out."""
     try:
-        return [operator.index(i.item() if hasattr(i, "item") else i) for i in ids]
+        found = [i.item() if hasattr(i, "item") else i for i in ids]
+        if any(isinstance(i, bool) for i in found):
+            raise TypeError("yes and no are no ids")
+        return [operator.index(i) for i in found]
     except (TypeError, ValueError, RuntimeError):
         raise HeadlightError(
             "A sentence is a text, or a list of token ids: whole numbers, one sentence at a time."

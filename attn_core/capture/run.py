@@ -17,10 +17,11 @@ from attn_core.capture.assembling import assemble
 from attn_core.capture.gradient_trace import with_gradients
 from attn_core.capture.gradients import GradientRecorder
 from attn_core.capture.hooks import recording_to
-from attn_core.capture.model import Model, model_of
+from attn_core.capture.model import Model, check_limit, model_of
 from attn_core.capture.patches import patch_of
 from attn_core.capture.recorder import PassRecorder
 from attn_core.errors import EmptyText, HeadlightError, TextWasCut, check_index
+from attn_core.options import check_flag, check_mapping, check_several
 from attn_core.places import Place
 from attn_core.text import positions, tokens
 from attn_core.text.tokens import Tokens
@@ -80,6 +81,8 @@ def trace(
     Raises ValueError or IndexError for a place that is not there, is named twice, or gets another shape than it has,
     and HeadlightError where this model's tensor could not be found.
     """
+    check_limit(limit)
+    check_flag("grad", grad)
     model = model_of(model) if limit is None else model_of(model).with_limit(limit)
     if frame != "own" and text is None:
         raise ValueError("frame= is about a text: messages= and inputs= are read as they are")
@@ -122,6 +125,13 @@ def changes_of(
     """What these options of `trace` change, checked against the model."""
     if replacement not in ("zero", "mean"):
         raise ValueError(f'replacement must be "zero" or "mean", got {replacement!r}')
+    for name, given, example in (
+        ("edit", edit, "{(0, 2): pattern}"),
+        ("patch", patch, '{ac.at.head(0, 3): "zero"}'),
+    ):
+        if given is not None:
+            check_mapping(name, given, example)
+    check_several("without", without, "heads")
     if not (without or edit or patch):
         return _PLAIN
     off = [_head_key(model, key) for key in without]

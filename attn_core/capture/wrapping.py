@@ -13,7 +13,7 @@ from torch import nn
 
 from attn_core import adapters
 from attn_core.capture.hooks import add_hooks, remove_hooks
-from attn_core.capture.model import WIRINGS, Model, checksum
+from attn_core.capture.model import WIRINGS, Model, check_limit, checksum
 from attn_core.capture.probing.find import find_wiring
 from attn_core.capture.probing.short_run import ProbedModel
 from attn_core.capture.running import is_ours_always, keep_freed_memory, running
@@ -44,6 +44,7 @@ def wrap(
     for weights of other number types, weights that were not loaded, and what is no model or no tokenizer.
     """
     _refuse_what_is_none(hf_model, tokenizer)
+    check_limit(limit)
     keep_freed_memory()
     owners, hf_model = hf_model, adapters.inside(hf_model)
     virtual = adapters.virtual_tokens(owners)

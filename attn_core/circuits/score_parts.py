@@ -174,7 +174,7 @@ def _compared(
     if against == "mean":
         keys = np.flatnonzero(may_look)
         return keys, np.where(keys == key, 1.0, 0.0) - 1 / len(keys)
-    if isinstance(against, str) or against == key:
+    if isinstance(against, str | bool) or against == key:
         raise ValueError(f'against must be None, "mean" or another key, got {against!r}')
     check_index("key", against, len(may_look))
     if not may_look[against]:

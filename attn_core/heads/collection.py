@@ -20,7 +20,8 @@ import numpy as np
 from attn_core.errors import HeadlightError
 from attn_core.heads.quantities import OwnMeasure, Quantity, StreamReading, quantities
 from attn_core.heads.sink import Floats
-from attn_core.whole_files import unfinished
+from attn_core.options import check_several
+from attn_core.whole_files import check_place, unfinished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +102,10 @@ def collect(
 
     Raises ValueError for a measure that is unknown, and HeadlightError where pyarrow is missing, which writes files.
     """
+    check_several("traces", traces, "traces")
     wanted = quantities(what)
+    if path is not None:
+        check_place(Path(path))
     changes: dict[str, str] = {}
     rows = iter_rows(_streams_of(traces, stream, changes), wanted)
     if path is not None:

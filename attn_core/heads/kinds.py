@@ -26,6 +26,7 @@ from attn_core.heads.quantities import Quantity, StreamReading, mean_of_what_is_
 from attn_core.heads.rules import KINDS, RuleScore, kind_of
 from attn_core.heads.samples import LENGTH, SEEDS, texts_for, traces_of
 from attn_core.heads.sink import Floats
+from attn_core.options import check_several, check_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +65,11 @@ def classify_heads(
     translates itself. `run` stands in for `attn_core.trace`. `table.attrs` says "seeds", "samples", "sentences" and
     "length". Raises ValueError for an encoder-decoder without `stream`.
     """
+    if texts is not None:
+        check_several("texts", texts, "sentences")
+    check_several("seeds", seeds, "whole numbers")
+    for seed in seeds:
+        check_whole("a seed", seed, least=0)
     model = model_of(model)
     texts = texts_for(model.name) if texts is None else texts
     streams = (trace.stream(stream) for trace in traces_of(model, texts, seeds, run))

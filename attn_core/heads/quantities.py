@@ -16,6 +16,7 @@ from attn_core.blocks import CELLS
 from attn_core.heads.measures import MEASURES, Reading
 from attn_core.heads.rules import KINDS, RuleContext, RuleScore, score_rule
 from attn_core.heads.sink import Bools, Floats, sink_of, special_keys
+from attn_core.options import check_several
 
 if TYPE_CHECKING:
     from attn_core.traces.stream import StreamTrace
@@ -148,7 +149,10 @@ QUANTITIES: Mapping[str, Quantity] = {
 def quantities(what: Iterable[str | OwnMeasure | Quantity]) -> list[Quantity]:
     """What is asked for, by name or as a function. Raises ValueError for a name that is unknown or there twice."""
     found: dict[str, Quantity] = {}
+    check_several("measures", what, "names or functions")
     for own in what:
+        if not (isinstance(own, str | Quantity) or callable(own)):
+            raise TypeError(f"a measure is a name or a function of (stream, layer), got {own!r}")
         if isinstance(own, str) and own not in QUANTITIES:
             raise ValueError(f"{own!r} is no measure; name some of {', '.join(QUANTITIES)}, or give a function")
         if isinstance(own, str):

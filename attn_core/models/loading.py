@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from attn_core.capture.model import check_limit
 from attn_core.models.catalogue import CATALOGUE, base_origin, origin_of
 from attn_core.models.checkpoint import read_checkpoint
 from attn_core.models.conversion import discarded_if_damaged
@@ -58,6 +59,7 @@ def load(
     names load. Raises UnknownModel, NoNetwork, CannotFetch, DamagedModel or UnsupportedFamily, each with a sentence for
     the reader, ValueError for another `dtype`, and HeadlightError for a device that is not there.
     """
+    check_limit(limit)
     told = progress or (lambda message, fraction=None: None)
     where, kind = _place_and_type(device, dtype)
     origin = origin_of(str(name))

@@ -16,6 +16,7 @@ import numpy as np
 
 from attn_core.capture.batches import of_similar_length
 from attn_core.errors import EmptyText
+from attn_core.options import check_whole
 from attn_core.study.sums import Ints
 from attn_core.study.texts import Sentence, Text
 
@@ -49,6 +50,8 @@ def shard_of(number: int, of: int) -> Shard:
     >>> [list(shard_of(k, 3).rows(5)) for k in range(3)]
     [[0], [1, 2], [3, 4]]
     """
+    check_whole("a shard's number", number)
+    check_whole("the number of shards", of)
     if of < 1 or not 0 <= number < of:
         raise ValueError(f"of {of} shards there is none with number {number}: they count from 0")
     return Shard(number, of)

@@ -23,6 +23,7 @@ from attn_core.errors import Cancelled, EmptyText
 from attn_core.heads.collection import iter_rows
 from attn_core.heads.quantities import Quantity, quantities
 from attn_core.heads.samples import text_and_target
+from attn_core.options import check_several, check_whole
 from attn_core.study.batches import Batch, Shard, batches, fingerprint, hashes, in_range, shard_of
 from attn_core.study.bootstrap import REPLICATES, weights
 from attn_core.study.measures import MEASURES, named
@@ -32,6 +33,7 @@ from attn_core.study.sums import Layout, Sums, rows_at_ends
 from attn_core.study.texts import Sentence, Text
 from attn_core.study.word_sets import Matching
 from attn_core.traces.saved.contents import weights_hash
+from attn_core.whole_files import check_place
 
 if TYPE_CHECKING:
     from attn_core.traces.trace import Trace
@@ -85,6 +87,21 @@ def run_study(
     EmptyText where no row holds a word, and HeadlightError where the model reads no such text, or a rule's regular
     expression takes too long.
     """
+    for name, given, of in (
+        ("texts", texts, "sentences"),
+        ("rules", rules, "rules"),
+        ("groups", groups, "names"),
+        ("labels", labels, "lists of labels"),
+        ("shard", shard, "numbers"),
+    ):
+        if given is not None:
+            check_several(name, given, of)
+    check_whole("seed", seed, least=0)
+    check_whole("replicates", replicates, least=1)
+    if path is not None:
+        check_place(Path(path))
+    if len(shard) != 2:
+        raise ValueError(f"shard must be (number, of how many), got {shard!r}")
     model = model_of(model)
     sentences = as_sentences(texts, groups, labels)
     read_rules = tuple(PaintedRule.parse(rule) if isinstance(rule, str) else rule for rule in rules)

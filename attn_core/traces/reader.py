@@ -22,6 +22,10 @@ def rows_in(rows: slice | None, n_query: int) -> slice:
     >>> rows_in(None, 3), rows_in(slice(2, 9), 3)
     (slice(0, 3, None), slice(2, 3, None))
     """
+    if rows is not None and not isinstance(rows, slice):
+        raise TypeError(f"rows must be a slice, as in slice(0, 64); got {rows!r}")
+    if rows is not None and rows.step not in (None, 1):
+        raise ValueError(f"rows must be one after the other, so a slice without a step; got {rows!r}")
     start, stop, _ = slice(None).indices(n_query) if rows is None else rows.indices(n_query)
     return slice(start, max(start, stop))
 

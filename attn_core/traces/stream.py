@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from attn_core.errors import HeadlightError, check_index
+from attn_core.options import check_several
 from attn_core.precision import through, without_autocast
 from attn_core.tolerances import coarsest
 from attn_core.traces import comparisons
@@ -233,6 +234,8 @@ class StreamTrace(DeltaReaders):
 
         `layers` are those that are checked, by default all. Raises IndexError for one that is not there.
         """
+        if layers is not None:
+            check_several("layers", layers, "layers")
         chosen = self._layers if layers is None else [self._layer(n) for n in layers]
         checked = comparisons.check(chosen, self._source.module(), [self._end(chosen)])
         return checked.with_own_pass(self._source.own_pass, self._source.own_weights)

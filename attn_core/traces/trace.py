@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from attn_core.errors import HeadlightError
+from attn_core.options import check_flag, check_several
 from attn_core.precision import without_autocast
 from attn_core.text.tokens import Tokens
 from attn_core.traces import comparisons
@@ -32,7 +33,7 @@ from attn_core.traces.reader import Array
 from attn_core.traces.saved import contents, reading, writing
 from attn_core.traces.source import KeptOutputs, LabelProbabilities, Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
-from attn_core.whole_files import unfinished
+from attn_core.whole_files import check_place, unfinished
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,14 +155,12 @@ class Trace(NamedStreamReaders):
         HeadlightError where the model is gone that has them, where the name is a folder's or a device's, and for a
         trace of more than 4 GB, which would not be opened.
         """
+        check_flag("with_output", with_output)
+        check_place(Path(path))
         module = self._module()
         outputs = writing.outputs_of(self._all_layers(), self._source.module()) if with_output else {}
         if self.n_bytes > contents.MOST_BYTES:
             raise HeadlightError("This trace takes more than 4 GB, and no larger file is opened: trace a shorter text.")
-        if (
-            Path(path).exists() and not Path(path).is_file()
-        ):  # a folder or a device, which a file would take the place of
-            raise HeadlightError(f"{Path(path).name} cannot be written: it is no file.")
         about = self._about().found(self._source)
         with unfinished(Path(path)) as part, part.open("wb") as file:
             writing.write(file, about, self.changes, self._streams.values(), outputs, module)
@@ -219,6 +218,8 @@ class Trace(NamedStreamReaders):
 
         `layers` are those that are checked in every stream, by default all. Raises IndexError where one is not there.
         """
+        if layers is not None:
+            check_several("layers", layers, "layers")
         wanted = None if layers is None else list(layers)
         found = {own: own._layers if wanted is None else [*map(own._layer, wanted)] for own in self._streams.values()}
         ends = [own._end(layers) for own, layers in found.items()]

@@ -163,6 +163,11 @@ def arrange(
 def check_spans(spans: Sequence[Span], tokens: Tokens) -> None:
     """Raise ValueError, with a sentence, for spans that a sentence does not have, that overlap, or that begin in one
     segment of a pair and end in the other."""
+    whole = isinstance(spans, Sequence) and all(
+        isinstance(span, Sequence) and len(span) == 2 and all(type(end) is int for end in span) for span in spans
+    )
+    if not whole:
+        raise TypeError(f"spans are pairs of positions, as in [(1, 3)]; got {spans!r}")
     last = -1
     for first, end in sorted(spans):
         if not 0 <= first <= end < len(tokens):

@@ -99,7 +99,13 @@ def given_attention(
 def _as_array(weights: Any) -> NDArray[np.float32]:
     if hasattr(weights, "detach"):  # a tensor, wherever it is
         weights = weights.detach().cpu().float().numpy()
-    return np.asarray(weights, np.float32)
+    try:
+        found = np.asarray(weights)
+    except ValueError:
+        found = np.array("rows of several lengths")
+    if found.dtype.kind not in "fiub":
+        raise ValueError("attention must hold real numbers, in rows of one length")
+    return found.astype(np.float32)
 
 
 def _tokens(labels: Sequence[str]) -> Tokens:

@@ -15,6 +15,7 @@ from attn_core.figures.canvas.heads import pack_patterns
 from attn_core.figures.canvas.links import pack_links
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
+from attn_core.options import check_whole
 from attn_core.text.pairs import second_of
 from attn_core.traces.reader import Readable
 from attn_core.views import files
@@ -70,6 +71,11 @@ def show(
     """
     if (trace is None) == (attention is None):
         raise ValueError("show takes a trace, or attention= and tokens=")
+    if trace is not None and not hasattr(trace, "stream"):
+        raise TypeError(f"show takes a trace, got {trace!r}")
+    if trace is not None and (len(tokens) or key_tokens is not None):
+        raise ValueError("tokens= and key_tokens= go with attention=: a trace has its own")
+    check_whole("height", height, least=1, unit=" pixel")
     remark = ""
     if trace is None:
         trace = given = given_attention(attention, tokens, key_tokens)

@@ -14,6 +14,7 @@ from attn_core.errors import check_index
 from attn_core.figures.charts.heatmap import QueriesIn
 from attn_core.figures.colours import Scale
 from attn_core.heads.salience import salient_query_of
+from attn_core.options import check_choice, check_flag, check_mapping, check_whole
 from attn_core.settings import VERSION
 from attn_core.text.chat import turns_in_link, turns_of
 from attn_core.text.pairs import Segments, second_of, segment_rows, segment_shares_of_blocks
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
     from attn_core.text.tokens import Tokens
     from attn_core.traces.reader import Readable, TraceReader
 
+# Of the app, in the order of its menu
+PAGES = (
+    *("all_heads", "step_by_step", "delta_e", "why_there", "word_senses", "compare_heads", "find_heads", "study"),
+    *("patching", "cross_attention", "lesson", "training", "parameters", "predict_first", "teachers_kit", "about"),
+)
 IN_FRAME = {"own": "", "typed": "as typed, without the model's own frame", "chat": "as a chat"}
 
 
@@ -74,9 +80,16 @@ class View:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be shown, at once and by name. Raises ValueError or IndexError."""
-        for name, choices in (("mean", MEANS), ("scale", get_args(Scale)), ("queries_in", get_args(QueriesIn))):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {getattr(self, name)!r}")
+        if not hasattr(self.trace, "stream"):
+            raise TypeError(f"a view is of a trace, got {self.trace!r}")
+        choices = {"mean": MEANS, "scale": get_args(Scale), "queries_in": get_args(QueriesIn), "page": PAGES}
+        for name, known in choices.items():
+            check_choice(name, getattr(self, name), known)
+        for name in ("words", "hide_sink"):
+            check_flag(name, getattr(self, name))
+        check_mapping("link", self.link, '{"text": "a bird"}')
+        check_index("layer", self.layer, self.reader.n_layers)
+        check_whole("head", self.head)
         self.reader.key_group(self.layer, self.head)  # raises IndexError, naming the range
         if self.query is not None:
             check_index("query", self.query, len(self.reader.tokens))

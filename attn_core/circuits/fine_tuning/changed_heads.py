@@ -17,6 +17,7 @@ from attn_core.circuits.fine_tuning.weights import MATRICES, weight_changes
 from attn_core.errors import HeadlightError
 from attn_core.heads.compare import change
 from attn_core.heads.sink import Floats
+from attn_core.options import check_several
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +63,7 @@ def changed_heads(
     from attn_core.capture.batches import trace_many  # brings in torch, which patterns alone do without
     from attn_core.capture.model import model_of
 
+    check_several("texts", texts, "sentences")
     texts, models = list(texts), [model_of(model) for model in (before, after)]
     if not texts:
         raise ValueError("patterns are compared over sentences: give at least one")

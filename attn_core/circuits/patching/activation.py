@@ -23,6 +23,7 @@ from attn_core.circuits.patching.contrast import Contrast, Run, contrast
 from attn_core.circuits.patching.pairing import Pairs, pairs_for, taken
 from attn_core.circuits.patching.table import PatchedPair, table_of_pairs
 from attn_core.errors import HeadlightError
+from attn_core.options import check_choice, check_flag, check_whole
 from attn_core.places import OF_A_HEAD, OF_A_LAYER, Place
 
 if TYPE_CHECKING:
@@ -71,8 +72,12 @@ def patching(
     `batch` rows share a pass. `progress(done, passes)` is told how far it is; whatever it raises ends the work, as
     `attn_core.errors.Cancelled`. `run` stands in for `attn_core.trace`, and `turn` is held around each batch.
     """
-    if at not in PATCHED_PLACES:
-        raise ValueError(f"at must be one of {', '.join(PATCHED_PLACES)}; got {at!r}")
+    check_choice("at", at, PATCHED_PLACES)
+    check_batch(batch)
+    if by_position is not None:
+        check_flag("by_position", by_position)
+    if head is not None and at in OF_A_LAYER:
+        raise ValueError(f"head= is for a place of a head, and {at!r} is one of a whole layer")
     each = at in OF_A_LAYER if by_position is None else by_position
     told = sentence_pairs(a, b, answer, position, target)
     done: list[PatchedPair] = []
@@ -112,12 +117,16 @@ def patched_values(
     return values
 
 
+def check_batch(batch: int | None) -> None:
+    """Raise TypeError or ValueError for what is no number of rows; None is as many as fit."""
+    if batch is not None:
+        check_whole("batch", batch, least=1)
+
+
 def batches(base: Trace, n_rows: int, batch: int | None) -> Iterator[tuple[int, int]]:
     """(first row, how many) of each pass; by default as many rows as `TOKENS_A_PASS` tokens have."""
     tokens = sum(len(base.tokens_of(stream)[0]) for stream in base.streams if stream != "cross")
     size = max(1, TOKENS_A_PASS // tokens) if batch is None else batch
-    if size < 1:
-        raise ValueError(f"batch must be at least 1, got {batch}")
     return ((start, min(size, n_rows - start)) for start in range(0, n_rows, size))
 
 

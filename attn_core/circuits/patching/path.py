@@ -20,11 +20,19 @@ from typing import TYPE_CHECKING, Any
 
 from attn_core.capture.patched_batches import Patch, patched_rows
 from attn_core.capture.run import trace as run_trace
-from attn_core.circuits.patching.activation import Progress, batches, patched_values, sentence_pairs, share_of
+from attn_core.circuits.patching.activation import (
+    Progress,
+    batches,
+    check_batch,
+    patched_values,
+    sentence_pairs,
+    share_of,
+)
 from attn_core.circuits.patching.contrast import Contrast, Run, contrast
 from attn_core.circuits.patching.pairing import pairs_for, taken
 from attn_core.circuits.patching.table import PatchedPair, table_of_pairs
 from attn_core.errors import check_index
+from attn_core.options import check_flag
 from attn_core.places import Place
 from attn_core.traces.trace import Trace
 
@@ -67,6 +75,8 @@ def path_patching(
     """
     if through not in THROUGH:
         raise ValueError(f'through must be "q", "k" or "v", got {through!r}')
+    check_batch(batch)
+    check_flag("freeze_mlps", freeze_mlps)
     told = sentence_pairs(a, b, answer, position, target)
     done: list[PatchedPair] = []
     for number, (of_a, of_b, words, where, written) in enumerate(told):

@@ -482,7 +482,7 @@ LONGER, NAMES = TOM.replace("market", "big market"), ("anna", "tom")
         (HeadlightError, "A key says where something stands, .* these have 14 and 15", ANNA, LONGER, {"at": "key"}),
         (HeadlightError, "A pattern says where", ANNA, LONGER, {"at": "pattern"}),
         (HeadlightError, "“big” .* has no partner", ANNA, LONGER, {"answer": ("anna", "tom"), "position": 7}),
-        (ValueError, "at must be one of residual, attention", ANNA, TOM, {"at": "heads"}),
+        (ValueError, "at must be one of 'residual', 'attention'", ANNA, TOM, {"at": "heads"}),
         (ValueError, "answer must be two words", ANNA, TOM, {"answer": "anna"}),
         (HeadlightError, "“two␠words” is 2 tokens", ANNA, TOM, {"answer": ("two words", "tom")}),
         (HeadlightError, "“zorple” is a word that this model has not met", ANNA, TOM, {"answer": ("zorple", "tom")}),
