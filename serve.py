@@ -27,7 +27,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from attn_core.settings import read_again
-from hosting import connections, logs, memory, metrics
+from hosting import connections, logs, memory, metrics, runs
 from hosting.guard import Guard
 from hosting.headers import SecurityHeaders
 from hosting.limits import Limits, TokenBucket
@@ -81,6 +81,7 @@ def limits() -> Limits:
 memory.give_back()
 connections.cut_silent_ones()
 logs.to_stderr()
+runs.lighten()
 app = st.App(
     Path(__file__).with_name("app.py"),
     routes=[Route("/ready", ready)],

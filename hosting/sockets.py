@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,8 @@ TOO_LONG = (
     "What you typed is still there: shorten it, and press Enter."
 )
 STAYS = 20.0  # seconds for which Streamlit keeps a session whose socket has closed: `disconnectedSessionTTL`
+GATHERS = 0.003  # seconds that a message waits for those that come right after it, …
+TOGETHER = 64_000  # … and bytes that go together
 END_OF_A_RUN = 200  # bytes at most of the message that says it
 WRONG, UNWELCOME = 1002, 1008  # WebSocket close codes
 GONE, STORM = "websocket.disconnect", "headlight.storm"  # ASGI's word, and our own
@@ -88,6 +91,7 @@ class GuardedSocket:
         self.unread = self._last = 0  # bytes that Streamlit has sent and the visitor has not taken; of the last message
         self._leaving: deque[Message] = deque()
         self._writer: asyncio.Task[None] | None = None
+        self._later: asyncio.TimerHandle | None = None  # when the writer begins
         self._typed = object()  # stands for what its session keeps, which outlives it
 
     def __enter__(self) -> GuardedSocket:
@@ -97,7 +101,7 @@ class GuardedSocket:
     def __exit__(self, *_: object) -> None:
         self.others.open.discard(self)
         self.others.runs.give_back(self)
-        for task in (self._reader, self._writer):
+        for task in (self._reader, self._writer, self._later):
             if task is not None:
                 task.cancel()
         asyncio.get_running_loop().call_later(STAYS, self.others.typed.release, self._typed)
@@ -107,25 +111,40 @@ class GuardedSocket:
         if self.closed:  # Streamlit may still be sending when the guard has ended it
             return
         if message["type"] != "websocket.send":
+            await self._hurry()
             await self._send(message)
             return
         if ends_a_run(message.get("bytes") or b""):
             self.others.runs.give_back(self)
         self._leaving.append(message)
         self.unread += _size(message)
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write())
         self.others.make_room()
-        await asyncio.sleep(0)  # a visitor who reads is sent it before Streamlit goes on
+        if self._over.is_set() or self.unread - self._last > TOGETHER:
+            await self._hurry()
+        elif self._later is None:
+            self._later = asyncio.get_running_loop().call_later(GATHERS, self._start)
+
+    async def _hurry(self) -> None:
+        """Let a visitor who reads be sent what waits before anything else is done."""
+        self._start()
+        await asyncio.sleep(0)
+
+    def _start(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        if self._leaving and (self._writer is None or self._writer.done()):
+            self._writer = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
-        """Send what waits."""
+        """Send what waits, together: each way to the system has its price."""
         try:
-            while self._leaving:
-                await self._send(self._leaving[0])
-                # The one before it was read; this one lies where uvicorn keeps it.
-                self.unread -= self._last
-                self._last = _size(self._leaving.popleft())
+            with in_one_piece(getattr(self._send, "__self__", None)):
+                while self._leaving:
+                    await self._send(self._leaving[0])
+                    # The one before it was read; this one lies where uvicorn keeps it.
+                    self.unread -= self._last
+                    self._last = _size(self._leaving.popleft())
         except Exception:  # the visitor has gone, as whoever reads is told
             self._drop()
 
@@ -226,6 +245,42 @@ class GuardedSocket:
         await self.send({"type": "websocket.close", "code": code})
         self.closed = True
         return {"type": GONE, "code": code}
+
+
+class Gathered:
+    """A transport that keeps short writes and sends them together; in everything else it is the real one."""
+
+    def __init__(self, real: asyncio.Transport) -> None:
+        self.real, self.parts, self.size = real, list[bytes](), 0
+
+    def write(self, data: bytes) -> None:
+        self.parts.append(data)
+        self.size += len(data)
+        if self.size > TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        if self.parts:
+            self.real.write(b"".join(self.parts))
+            self.parts, self.size = [], 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+@contextmanager
+def in_one_piece(protocol: Any) -> Iterator[None]:
+    """Inside, what uvicorn's protocol writes is gathered; at the end it has all gone to the system."""
+    real = getattr(protocol, "transport", None)
+    if real is None:  # not uvicorn
+        yield
+        return
+    protocol.transport = gathered = Gathered(real)
+    try:
+        yield
+    finally:
+        protocol.transport = real
+        gathered.flush()
 
 
 def _size(message: Message) -> int:
