@@ -12,16 +12,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import eager_mask, sdpa_mask
 
 from attn_core import attention
 from attn_core.blocks import row_slices
 from attn_core.capture.hooks import RECORDER, AttentionCall
 from attn_core.errors import UnsupportedFamily
+from attn_core.importing import ONE_AT_A_TIME
 from attn_core.masks import Mask, RelativeBias, flags
 from attn_core.masks import causal as causal_mask
+
+with ONE_AT_A_TIME:
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.masking_utils import eager_mask, sdpa_mask
 
 NAME = "headlight"
 NAME_WITH_MASK = "headlight-with-mask"

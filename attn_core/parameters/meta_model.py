@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from attn_core.errors import UnsupportedFamily
+from attn_core.importing import import_transformers
 from attn_core.parameters.architectures.families import FAMILIES
 from attn_core.parameters.architectures.layout import Config
 from attn_core.parameters.shape import ImpossibleModel, shape_of
@@ -64,6 +65,7 @@ def build(config: Config) -> nn.Module:
     decoder with its unembedding, or a bare encoder. Raises UnsupportedFamily where the library has no such family, and
     ImpossibleModel where it refuses the numbers, such as an odd d_head, which rotary positions cannot turn.
     """
+    import_transformers()
     import transformers
 
     if config.get("model_type") not in transformers.CONFIG_MAPPING:

@@ -9,25 +9,26 @@ Python nothing is changed.
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from attn_core.importing import ONE_AT_A_TIME, import_transformers
+
 COMPILER = "torch._dynamo"
-_one_at_a_time = threading.Lock()
 MARKS = ("assume_constant_result", "disable", "allow_in_graph")  # what a function says of itself to the compiler
 
 
 def leave_out() -> None:
     """Import transformers without torch's compiler and its distributed tensors; without effect where it is there."""
-    with _one_at_a_time:
+    with ONE_AT_A_TIME:
         if COMPILER in sys.modules or "transformers.modeling_utils" in sys.modules:
             return
         import torch
 
+        import_transformers()
         _leave_out_machines()
         sys.modules.setdefault(COMPILER, _StandIn(Path(torch.__file__).parent / "_dynamo"))
         import transformers.modeling_utils  # noqa: F401, what it brings along is what matters

@@ -37,6 +37,35 @@ def test_a_model_is_loaded_without_the_compiler_and_who_wants_it_gets_it():
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+BESIDE = """
+import sys, threading
+import attn_core.attention, attn_core.capture.hooks  # all that the page's import needs but the library itself
+from attn_core.models.startup import lean_imports
+drawn = []
+
+def draw():
+    import attn_core.capture.interface
+    drawn.append(attn_core.capture.interface.NAME)
+
+class Visit:
+    def find_spec(self, name, path=None, target=None):
+        if name == "transformers.utils" and not page.ident:
+            page.start()
+            page.join(1)
+
+page = threading.Thread(target=draw)
+sys.meta_path.insert(0, Visit())
+lean_imports.leave_out()
+page.join()
+assert drawn == ["headlight"]
+"""
+
+
+def test_a_page_that_is_opened_while_the_library_is_imported_waits_for_it():
+    done = subprocess.run([sys.executable, "-c", BESIDE], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 def made(inside: bool) -> list[torch.Tensor]:
     """Tensors as the library makes them on the device without values."""
 
