@@ -13,6 +13,7 @@ const PANELS_STYLE = `
   .panel { min-width: 0; }
   .panel h3 { margin: 0; font-size: calc(13.5 * var(--hl-px, 1px)); font-weight: 650; overflow-wrap: anywhere; }
   .panel .about { margin: 0 0 4px; height: 1.5em; color: var(--soft); font-size: calc(12 * var(--hl-px, 1px)); white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
+  @media (max-width: 560px) { .panel .about { height: auto; white-space: normal; } }  /* one under the other: nothing beside it to stand level with */
   .panel canvas { cursor: crosshair; touch-action: pan-y pinch-zoom; outline-offset: 3px; border-radius: 4px; }
   .panel canvas:focus-visible { outline: 2px solid var(--accent); }
   .panel .reads { margin: calc(6 * var(--hl-px, 1px)) 0 0; min-height: 3em; overflow-wrap: anywhere; }
