@@ -68,6 +68,7 @@ function keepExplanationsInside() {
   }
   addEventListener("pointerover", place);
   addEventListener("focusin", place);
+  document.querySelectorAll(".hl-term:is(:hover, :focus)").forEach((target) => place({ target })); // before this script came
 }
 
 /* A box for a sentence takes several lines. Enter hands in what is typed while it is one line; Shift and Enter begins

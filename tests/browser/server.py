@@ -108,13 +108,25 @@ def launched(chromium: BrowserType, *flags: str) -> Iterator[Browser]:
     browser.close()
 
 
+# Components that draw nothing: where their script has run cannot be seen.
+SILENT = ".st-key-whole_page, .st-key-remember_visit, .st-key-recording_player, [class*='_view']"
+SETTLED = """(silent) => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
+    && !document.querySelector('[data-testid=stSkeleton], .hl-skeleton, [data-stale=true]')
+    && [...document.querySelectorAll('[data-testid=stPlotlyChart]')]
+        .every(chart => chart.querySelector('.plot-container'))
+    && (globalThis.headlightWholePage || !document.querySelector('.st-key-whole_page'))
+    && [...document.querySelectorAll('[data-testid=stBidiComponentIsolated]')].every(each => {
+        const [first, more] = each.shadowRoot?.children ?? [];
+        const isSilent = each.closest('[class*=st-key-]')?.matches(silent);
+        return isSilent || more || (first && !first.matches('div:empty')); })"""
+
+
 def settled(page: Page) -> Page:
-    """Wait until the script has ended, every element has arrived and every Plotly picture is drawn."""
+    """Wait until the page's script has ended, every element has arrived, every Plotly picture is drawn, and the scripts
+    that hear a key or a click have come: each is fetched by its address, which may take longer than the page."""
     page.wait_for_function(
-        """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
-            && !document.querySelector('[data-testid=stSkeleton], .hl-skeleton, [data-stale=true]')
-            && [...document.querySelectorAll('[data-testid=stPlotlyChart]')]
-                .every(chart => chart.querySelector('.plot-container'))""",
+        SETTLED,
+        arg=SILENT,
         polling=50,  # milliseconds: to ask at every frame makes sixty of them a second
         timeout=PATIENCE,
     )

@@ -54,7 +54,8 @@ def resize(page: Page, width: int) -> Page:
 
 
 def link(page: Page) -> dict[str, str]:
-    """What the address bar says."""
+    """What the address bar says once the page has answered: an answer's elements may come before its address."""
+    settled(page)
     return dict(parse_qsl(urlsplit(page.url).query, keep_blank_values=True))
 
 

@@ -9,10 +9,13 @@ from server import is_live
 pytestmark = pytest.mark.browser
 LONG = "the old fox ran over the hill and sat down by the tree while the sun went " * 32  # 512 tokens, pooled tiles
 
-# Every message takes 150 ms each way; `cutOff()` ends the connection for good.
+# Every message takes 150 ms each way, or until `letGo()` where `held` was set; `cutOff()` ends the connection for good.
 SLOW = """
 const Fast = window.WebSocket;
-const later = (act) => setTimeout(act, 150);
+const waiting = [];
+const goOn = () => { while (waiting.length && !window.held) waiting.shift()(); };
+const later = (act) => setTimeout(() => { waiting.push(act); goOn(); }, 150);
+window.letGo = () => { window.held = false; goOn(); };
 let cut = false;
 const sockets = [];
 window.cutOff = () => { cut = true; sockets.forEach((socket) => socket.close()); };
@@ -71,18 +74,22 @@ def title(page: Page):
 
 def test_a_click_changes_the_opened_head_within_six_frames_and_becomes_exact(open_page) -> None:
     page = opened(open_page, slow=True)
+    page.evaluate("window.held = true")
     assert page.evaluate(FRAMES, [4, 9]) <= 6
     assert page.evaluate("window.titles").pop() == "Layer 4 · head 9 ≈"
     expect(page.locator(".tile[aria-selected=true]")).to_have_attribute("data-head", "9")
     expect(page.locator(".st-key-links .said")).to_contain_text("head 4.9 (≈)")
+    page.evaluate("letGo()")
     expect(title(page)).to_have_text("Layer 4 · head 9")
     assert page.evaluate("window.titles") == ["Layer 0 · head 3", "Layer 4 · head 9 ≈", "Layer 4 · head 9"]
 
 
 def test_a_pooled_overview_shows_its_cells_until_the_exact_numbers_come(open_page) -> None:
     page = opened(open_page, slow=True, text=LONG)
+    page.evaluate("window.held = true")
     assert page.evaluate(FRAMES, [2, 1]) <= 12
     expect(page.locator(".st-key-heatmap .reading")).to_contain_text("words a cell")
+    page.evaluate("letGo()")
     expect(title(page)).to_have_text("Layer 2 · head 1")
 
 
@@ -103,9 +110,11 @@ def test_an_older_answer_is_never_painted_over_a_newer_click(open_page) -> None:
 def test_keys_step_at_once_and_leave_what_is_typed_alone(open_page) -> None:
     page = opened(open_page, slow=True)
     page.locator("h1.hl-lead").click()
+    page.evaluate("window.held = true")
     for key in "llj":
         page.keyboard.press(key)
     expect(title(page)).to_have_text("Layer 1 · head 5 ≈")
+    page.evaluate("letGo()")
     expect(title(page)).to_have_text("Layer 1 · head 5")
     page.get_by_label("Sentence").click()
     page.keyboard.press("l")

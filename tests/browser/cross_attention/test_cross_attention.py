@@ -38,14 +38,19 @@ def test_stepping_changes_all_three_maps(open_page) -> None:
 def test_a_sentence_that_is_typed_is_translated(open_page, visitor: BrowserContext) -> None:
     """… also where Enter is pressed before the script that hears it has come."""
     held: list[Route] = []
-    visitor.route("**/whole_page-*.js", lambda route: held.append(route))
-    page = is_live(open_page("cross_attention"))
+    pressed: list[bool] = []
+    visitor.route("**/whole_page-*.js", lambda route: route.continue_() if pressed else held.append(route))
+    page = open_page("cross_attention")
+    page.locator(".hl-badge", has_text="live").first.wait_for()
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     box = page.get_by_label("Source sentence")
     box.fill("a small zorple eats an apple")
     page.keyboard.press("Enter")
     expect(box).to_have_value("a small zorple eats an apple\n")
-    held.pop().continue_()
-    visitor.unroute("**/whole_page-*.js")
+    pressed.append(True)
+    for route in held:
+        route.continue_()
     expect(page.locator(".hl-note")).to_contain_text("zorple: this model has not met this word")
     expect(page.locator(".hl-sub").first).to_contain_text("un petit zorple° mange une pomme")
     expect(box).to_have_value("a small zorple eats an apple")
+    visitor.unroute("**/whole_page-*.js")

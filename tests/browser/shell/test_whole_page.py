@@ -14,7 +14,6 @@ pytestmark = pytest.mark.browser
 
 def test_a_page_change_is_one_step_back(open_page: Visit) -> None:
     page = is_live(open_page("delta_e"))
-    page.wait_for_function("() => globalThis.headlightWholePage", timeout=PATIENCE)
     page.evaluate("globalThis.isTheSameDocument = true")
     for name in ("Compare", "Find heads", "Lesson"):
         before = page.evaluate("history.length")
@@ -22,6 +21,7 @@ def test_a_page_change_is_one_step_back(open_page: Visit) -> None:
         link.press("Enter") if name == "Compare" else link.click()
         page.wait_for_url(re.compile(f"/{name.lower().replace('compare', 'compare_heads').replace(' ', '_')}"))
         page.wait_for_function("() => location.search.includes('v=1')", timeout=PATIENCE)
+        expect(page.locator(".hl-menu .hl-here")).to_have_text(name)
         page.locator(".hl-lead, .hl-stop-number").first.wait_for(timeout=PATIENCE)
         settled(page)
         assert page.evaluate("history.length") == before + 1, name
@@ -38,7 +38,6 @@ def test_a_page_change_is_one_step_back(open_page: Visit) -> None:
 
 def test_a_link_into_the_page_itself_is_one_step_back_too(open_page: Visit) -> None:
     page = is_live(open_page("predict_first"))
-    page.wait_for_function("() => globalThis.headlightWholePage", timeout=PATIENCE)
     before = page.evaluate("history.length")
     page.get_by_role("link", name="For the teacher: ask a class").click()
     expect(page.get_by_role("textbox", name="2. The class")).to_be_visible()
@@ -55,7 +54,7 @@ def test_an_explanation_near_the_edge_stays_on_the_screen(open_page: Visit) -> N
     term.hover()
     right = """term => { const own = getComputedStyle(term, "::after"), left = term.getBoundingClientRect().left;
         return left + parseFloat(own.translate) + parseFloat(own.width); }"""
-    assert 0 < term.evaluate(right) <= 1920
+    page.wait_for_function(f"term => ({right})(term) <= innerWidth && ({right})(term) > 0", arg=term.element_handle())
 
 
 def test_by_keyboard_copy_link_is_near_when_share_opens(open_page: Visit) -> None:
