@@ -58,7 +58,7 @@ def draw(page: str, state: LinkState) -> save.SaveMenu:
     """The pages, Save and Share; an embedded state has none of them, only a way to the full one."""
     if st.context.is_embedded:
         share.way_back(state)
-        return save.NO_SAVE_MENU
+        return save.SaveMenu(page, state.said)
     with st.container(key="menu", horizontal=True, gap="xsmall", vertical_alignment="center", wrap=False):
         logo = '<div class="hl-logo"><i></i>Headlight</div>'
         st.html(f'<div class="hl-menu">{logo}{_pages(page, leave_out=DRAWER_ONLY)}</div>')
