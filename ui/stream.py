@@ -31,6 +31,7 @@ from ui.server.cache import frozen
 from ui.shell import save_files
 
 if TYPE_CHECKING:
+    from attn_core import Model
     from attn_core.capture.run import HeadKey
     from attn_core.heads.measures import Bools, Floats
     from attn_core.text.tokens import Tokens
@@ -164,10 +165,12 @@ class StreamView:
     def seconds_a_pass(self) -> float:
         """How long a pass takes when one of all heads is changed, tried with one of the middle layer.
 
-        Nothing below the change is computed again, so the lower the head, the longer it takes.
+        Nothing below the change is computed again, so the lower the head, the longer it takes. Found out once for all
+        sentences of as many tokens: it is said in whole seconds, and two passes are not to be run for that every time.
         """
         with self.page.problems():
-            return shared.memoize(self.trace, _timed_pass, self)
+            sizes = self.stream, len(self.queries), len(self.keys)
+            return shared.memoize(self.model, _timed_pass, *sizes, example=self)
 
     def shuffled(self, seed: int) -> StreamTrace:
         """This stream over the same words in another order; between two sentences it is the keys that are shuffled."""
@@ -181,12 +184,12 @@ class StreamView:
             return passes.run_uncached(self.model, source, **target).stream(self.stream)
 
 
-def _timed_pass(trace: Trace, viewed: StreamView) -> float:
+def _timed_pass(model: Model, stream: str, n_queries: int, n_keys: int, *, example: StreamView) -> float:
     """The faster of two: the first may wait for its turn, for imports, and for a model that is tried once."""
     times = []
     for _ in range(2):
         begun = time.monotonic()
-        viewed.run_once(without=[viewed.reader.head_key(viewed.n_layers // 2, 0)])
+        example.run_once(without=[example.reader.head_key(example.n_layers // 2, 0)])
         times.append(time.monotonic() - begun)
     return min(times)
 

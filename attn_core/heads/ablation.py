@@ -96,8 +96,9 @@ def replacement_options(
     "zero" and "mean" stand in for what a head gives; the others force its pattern, evenly over their cells in each row.
     """
     cells = REPLACEMENTS[replacement].cells
-    if cells is None:
-        return {"without": [stream.head_key(*head) for head in heads], "replacement": replacement}
+    if cells is None:  # zero is what is put there unless told otherwise, so both are one pass for whoever keeps it
+        off = {"without": [stream.head_key(*head) for head in heads]}
+        return off if replacement == "zero" else {**off, "replacement": replacement}
     return {"edit": {stream.head_key(*head): _forced(stream, head, cells, painted) for head in heads}}
 
 

@@ -20,5 +20,5 @@ def test_a_pass_is_timed_without_what_only_the_first_one_waits_for(monkeypatch: 
 
     reader = SimpleNamespace(head_key=lambda layer, head: ("self", layer, head))
     viewed = SimpleNamespace(n_layers=6, reader=reader, run_once=run_once)
-    assert stream._timed_pass(None, viewed) == 0.25  # type: ignore[arg-type]
+    assert stream._timed_pass(None, "self", 5, 5, example=viewed) == 0.25  # type: ignore[arg-type]
     assert asked == [("self", 3, 0)] * 2

@@ -97,10 +97,11 @@ def get_or_compute(key: Hashable, compute: Callable[[], S]) -> Handle[S]:
 def memoize(owner: Handle[O], function: Callable[Concatenate[O, P], T], *arguments: P.args, **named: P.kwargs) -> T:
     """`function(value, *arguments)`, `value` being what `owner` is a handle of: computed once, kept within the budget.
 
-    The key is the function and its arguments. `progress=`, given how far the first computation is, is no part of it.
+    The key is the function and its arguments. `progress=`, given how far the first computation is, is no part of it,
+    nor is `example=`, one of many from which the same is found.
     Raises TypeError for a function that may read more than its arguments: a lambda, a closure, a method of an object.
     """
-    said = {name: value for name, value in named.items() if name != "progress"}
+    said = {name: value for name, value in named.items() if name not in ("progress", "example")}
     key = (key_of(owner), _name_of(function), frozen(arguments), frozen(said))
     return _result(key, lambda: function(owner.value(), *arguments, **named))
 

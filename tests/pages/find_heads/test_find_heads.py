@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl
 
 import families
@@ -21,6 +22,7 @@ from attn_core.heads.summary import delta_shares
 from attn_core.prediction import translation
 from attn_core.text.numbers import percent
 from ui.sentences import TIRED
+from ui.server import passes
 
 STARTER = "a fluffy blue creature roamed the verdant forest"
 opened = partial(open_page, "find_heads", every_fold=True)
@@ -214,6 +216,22 @@ def test_heads_off_together_turn_the_word(trace: ac.Trace) -> None:
     assert ranked == [f"{layer}.{head}", pytest.approx(100 * np.max(shares))]
     panels, cells = packets(page)["before_after"]
     assert [p["title"] for p in panels["panels"]] == ["with", "without"], "head 0.3 itself looks as before"
+
+
+def test_the_opened_head_is_switched_off_once_and_a_pass_is_timed_once_for_a_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, run = [], passes._in_turn
+
+    def counted(loaded: Any, compute: Any) -> Any:
+        made.append(loaded.name)
+        return run(loaded, compute)
+
+    monkeypatch.setattr(passes, "_in_turn", counted)
+    opened(find="matter", off="0.3", layer=0, head=3, text="a red fox ran home")
+    made.clear()
+    opened(find="matter", off="0.3", layer=0, head=3, text="a red hen ran home")
+    assert made == ["minilm"] * 2, "the sentence as it is, and without the head"
 
 
 def test_a_later_head_is_seen_to_change() -> None:

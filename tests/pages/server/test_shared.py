@@ -51,7 +51,9 @@ class Result:
 COUNT = itertools.count()
 
 
-def numbered(owner: object, *what: object, cells: object = None, progress: object = None) -> int:
+def numbered(
+    owner: object, *what: object, cells: object = None, progress: object = None, example: object = None
+) -> int:
     """Another number each time that it is really computed."""
     return next(COUNT)
 
@@ -247,7 +249,7 @@ def test_what_is_kept_goes_by_every_argument_of_the_function_that_computes_it(st
     assert shared.memoize(a, numbered, "what", cells=np.ones(3)) != first
     assert shared.memoize(a, numbered, "else", cells=np.zeros(3)) != first
     assert shared.memoize(a, numbered, "what", handle("b")) != shared.memoize(a, numbered, "what", handle("c"))
-    assert shared.memoize(a, numbered, "what", cells=np.zeros(3), progress=told.append) == first
+    assert shared.memoize(a, numbered, "what", cells=np.zeros(3), progress=told.append, example=Result()) == first
     assert shared.memoize(a, nothing) is None and shared.memoize(a, nothing) is None
     assert next(COUNT) == first + 6, "None is kept, too"
     with pytest.raises(TypeError, match="Result cannot be part of a key"):
