@@ -17,7 +17,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -120,7 +120,12 @@ def complaints(attack: str, seen: Seen, usual: float, slower: float = SLOWER, he
     return told
 
 
-def siege(seconds: float, slower: float = SLOWER, health: float = HEALTH) -> tuple[list[dict[str, object]], list[str]]:
+def siege(
+    seconds: float,
+    slower: float = SLOWER,
+    health: float = HEALTH,
+    attacks: Sequence[Callable[[str, Stop], None]] = ATTACKS,
+) -> tuple[list[dict[str, object]], list[str]]:
     """(a row an attack, complaints)."""
     turns = [[truth(visitor, turn) for turn in range(3)] for visitor in range(4)]
     rows: list[dict[str, object]] = []
@@ -130,7 +135,7 @@ def siege(seconds: float, slower: float = SLOWER, health: float = HEALTH) -> tup
             time.sleep(0.2)
         during(None, address, process, turns, min(3.0, seconds))  # everything is imported, and every sentence met
         usual = during(None, address, process, turns, seconds)
-        for attack in (None, *ATTACKS):
+        for attack in (None, *attacks):
             name = "nothing" if attack is None else attack.__name__.replace("_", " ")
             # What is usual is measured again before each attack: others work on this machine, too.
             before = usual if attack is None else during(None, address, process, turns, seconds / 3)

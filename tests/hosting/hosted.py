@@ -118,10 +118,12 @@ def hosted(folder: Path, *, at: Path = ROOT, ready: bool = True, port: int = 0, 
 
 
 @contextmanager
-def behind_nginx(folder: Path, ports: list[int], *, tls: bool = False, more: str = "") -> Iterator[str]:
+def behind_nginx(
+    folder: Path, ports: list[int], *, tls: bool = False, more: str = "", waits: str = "10s"
+) -> Iterator[str]:
     """The shipped nginx files with this machine's ports, and a header that tells which instance answered.
 
-    `more` is put into the server block.
+    `more` is put into the server block; an instance that says nothing is left after `waits`.
     """
     conf, port = folder / "nginx", free_port()
     shutil.copytree(ROOT / "deploy" / "nginx", conf)
@@ -140,6 +142,8 @@ def behind_nginx(folder: Path, ports: list[int], *, tls: bool = False, more: str
     front = front.replace(*listens).replace("listen 8080", f"listen 127.0.0.1:{free_port()}")
     (conf / "front.conf").write_text(front)
     places = (conf / "locations.conf").read_text()
+    assert "proxy_read_timeout 10s;" in places
+    places = places.replace("proxy_read_timeout 10s;", f"proxy_read_timeout {waits};")
     places = places.replace("add_header Set-Cookie", "add_header X-Instance $upstream_addr;\nadd_header Set-Cookie")
     (conf / "locations.conf").write_text(places + more)
     if tls:
