@@ -19,6 +19,11 @@ STARTER = "a fluffy blue creature roamed the verdant forest"
 
 
 ADDRESS = pytest.StashKey[str]()
+LONGEST = ("test_everywhere.py", "test_two_instances.py")  # of the files; one that begins last would end alone
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -22,6 +22,9 @@ from views import PAGES
 
 from benchmarks.load import Visitor, headline
 
+# Of every script, chart and table that a page brings, one page has it; the others are opened by test-full.
+OFTEN = ["", "cross_attention", "find_heads", "parameters", "predict_first", "step_by_step", "training"]
+SELDOM = [page for page in PAGES if page not in OFTEN]
 VIEW = {"v": "1", "model": "minilm", "text": "the keys to the cabinet are on the table", "layer": "3", "head": "7"}
 
 pytestmark = pytest.mark.browser
@@ -107,14 +110,17 @@ def test_a_class_of_forty_behind_one_address_opens_the_page_at_once(
     assert len(leads) == 40 and all("head 0.3" in lead for lead in leads)
 
 
-def test_every_page_works_under_the_content_security_policy(instances: dict[int, Server], any_browser: Browser) -> None:
+@pytest.mark.parametrize("pages", [OFTEN, pytest.param(SELDOM, marks=pytest.mark.full)], ids=["often", "seldom"])
+def test_every_page_works_under_the_content_security_policy(
+    instances: dict[int, Server], any_browser: Browser, pages: list[str]
+) -> None:
     context = any_browser.new_context(viewport={"width": 1280, "height": 1500})
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     said: list[str] = []
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("console", lambda line: said.append(line.text) if "Content Security Policy" in line.text else None)
-    for name in PAGES:
+    for name in pages:
         page.goto(f"http://127.0.0.1:{next(iter(instances))}/{name}")
         page.locator(".hl-lead").first.wait_for()
         app = page.locator("[data-testid=stApp]")
