@@ -63,6 +63,16 @@ def test_a_model_did_not_change_from_itself():
     assert (found[["pattern", *MATRICES]] == 0).all(axis=None)
 
 
+def test_a_matrix_of_zeros_has_no_share_that_changed():
+    base, tuned = pair("bert")
+    with torch.no_grad():
+        base.encoder.layer[1].attention.output.dense.weight[:, :8] = 0  # head 0's
+    found = ac.changed_heads(ac.wrap(base, TOKENIZER), ac.wrap(tuned, TOKENIZER), TEXTS[:1]).set_index(
+        ["layer", "head"]
+    )
+    assert np.isnan(found.output[1, 0]) and np.isfinite(found.drop(index=(1, 0))).all(axis=None)
+
+
 def test_an_adapter_beside_its_base_and_beside_what_it_was_merged_into():
     base = FAMILIES["llama"].build()
     adapter = peft.LoraConfig(r=2, lora_alpha=4, target_modules=["q_proj", "v_proj"])

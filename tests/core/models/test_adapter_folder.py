@@ -14,6 +14,7 @@ from families import FAMILIES, TEXT, word_tokenizer
 
 import attn_core as ac
 from attn_core.models.catalogue import entry_of
+from attn_core.models.formats import adapter_folder
 
 
 def saved(folder: Path) -> tuple[Path, Path, Path, torch.nn.Module]:
@@ -54,6 +55,13 @@ def test_it_is_read_as_peft_reads_it(folders: tuple[Path, Path, Path, torch.nn.M
     assert (entry.title, entry.n_layers, entry.n_heads, entry.family) == ("adapter", 2, 4, of_base.family)
     half = ac.trace(ac.load(adapter, dtype="bfloat16"), TEXT)
     assert np.abs(half.pattern(1, 0) - trace.pattern(1, 0)).max() < 0.05
+
+
+def test_a_whole_model_with_what_it_was_trained_with_beside_it_is_no_adapter(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").touch()
+    assert adapter_folder.is_adapter(tmp_path)
+    (tmp_path / "config.json").touch()
+    assert not adapter_folder.is_adapter(tmp_path)
 
 
 def test_heads_beside_the_base_and_beside_the_merged_weights(

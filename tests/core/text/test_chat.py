@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,19 @@ def test_the_text_of_a_link_is_what_the_first_user_says() -> None:
     assert [tuple(turn.values()) for turn in chat.messages_of(turns, text)] == [*said]
     assert chat.turns_in_link(chat.ONE_TURN) == "" and chat.parse_turns("", 4) == chat.ONE_TURN
     assert chat.turns_of((("system", "Be brief."),)) == ("Be brief.", (("system", None),))
+
+
+def test_words_that_two_turns_say_are_found_one_turn_after_the_other() -> None:
+    assert chat._found_in(["Hi", "nothing", "Hi"], "<Hi><Hi>") == [(1, 3), (5, 7)]
+
+
+def test_a_debugger_looks_on_after_a_template() -> None:
+    before, own = sys.gettrace(), lambda *_: None
+    sys.settrace(own)
+    try:
+        with chat._stopped_after(1):
+            pass
+        found = sys.gettrace()
+    finally:
+        sys.settrace(before)
+    assert found is own

@@ -12,10 +12,17 @@ from pathlib import Path
 
 import pytest
 
+import attn_core as ac
 import attn_core.__main__ as command_line
 from attn_core.__main__ import main
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded():
+    """The default model is there already, so that the library's own bar of a first load is in nobody's stderr."""
+    return ac.load("minilm")
 
 
 @pytest.mark.parametrize(

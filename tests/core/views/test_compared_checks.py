@@ -69,13 +69,15 @@ def test_near_words_are_those_of_the_whole_vocabulary(name: str) -> None:
     assert found.name == "near" and found.ok and found.error < 1e-6
 
 
-@pytest.mark.parametrize("wrong", ["a piece of the vocabulary is left out", "of another word", "spread"])
+@pytest.mark.parametrize("wrong", ["a piece of the vocabulary is left out", "of another word", "scores", "spread"])
 def test_another_search_is_found(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
-    if wrong == "spread":
+    if wrong in ("scores", "spread"):
         right = nearest_tokens.both_ends
-        monkeypatch.setattr(
-            nearest_tokens, "both_ends", lambda *g, **o: [replace(r, spread=r.spread * 1.001) for r in right(*g, **o)]
-        )
+
+        def changed(*given: Any, **options: Any) -> list[Any]:
+            return [replace(r, **{wrong: getattr(r, wrong) * 1.001}) for r in right(*given, **options)]
+
+        monkeypatch.setattr(nearest_tokens, "both_ends", changed)
     else:
         add = nearest_tokens._Best.add
 

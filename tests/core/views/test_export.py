@@ -438,7 +438,7 @@ def test_the_command_line_writes_what_the_name_asks_for(tmp_path, kind, trace, c
     assert said.out == "" and "Loading minilm" in said.err and f"view.{kind}" in said.err
 
 
-def test_each_line_of_stdin_is_a_sentence(tmp_path, monkeypatch, capsys):
+def test_each_line_of_stdin_is_a_sentence(model, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO("one bird\n\n  two birds \n"))
     assert main(["--out", str(tmp_path / "view.json"), "--quiet"]) == 0
     made = sorted(path.name for path in tmp_path.iterdir())
@@ -447,7 +447,7 @@ def test_each_line_of_stdin_is_a_sentence(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_one_bad_line_does_not_stop_the_others(tmp_path, monkeypatch, capsys):
+def test_one_bad_line_does_not_stop_the_others(model, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", io.StringIO("one bird\ntwo birds\n"))
     (tmp_path / "view-1.csv").mkdir()
     assert main(["-", "--out", str(tmp_path / "view.csv"), "--quiet"]) == 1

@@ -93,8 +93,11 @@ def test_rows_marked_in_the_map_take_in_what_reaches_into_them(monkeypatch: pyte
     assert held["spans"] == ((1, 4), (5, 6)), "(1, 2) reaches into it"
     spans.join(4, 4)
     assert held["spans"] == ((1, 4), (5, 6)), "one token is no phrase"
+    spans.join(2, 3)
+    assert held["spans"] == ((1, 4), (5, 6)), "what lies within a phrase is in it already"
+    held["key"] = 3
     spans.take_apart((1, 4))
-    assert held["spans"] == ((5, 6),)
+    assert held["spans"] == ((5, 6),) and held["key"] is None, "keys are counted anew"
 
 
 def test_another_sentence_has_no_phrases_and_a_wrong_link_says_so() -> None:
@@ -103,8 +106,10 @@ def test_another_sentence_has_no_phrases_and_a_wrong_link_says_so() -> None:
     checked(page.text_area(key="text").set_value("one bird").run())
     assert page.query_params["spans"] in ("", [""])
     assert "The link names a phrase that this sentence does not have" in notes(opened(spans="6-9"))
-    for wrong in ("4-1", "1-3_2-4", "x"):
-        assert "phrases are written like 2-4_8-9" in notes(opened(spans=wrong))
+    assert "phrases are written like 2-4_8-9" in notes(opened(spans="4-1"))
+    for wrong in ("1-3_2-4", "x", "3-3", "1-3_3-4"):
+        with pytest.raises(ValueError, match="phrases are written like 2-4_8-9"):
+            spans.SPANS.parse(wrong, {})
 
 
 def test_with_whole_words_a_phrase_takes_in_every_word_that_it_touches(trace: ac.Trace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
+from typing import Any, cast
 
 import pytest
 from page_driver import html, load, open_page
@@ -12,7 +13,8 @@ from streamlit.testing.v1 import AppTest
 from attn_core.capture import again
 from attn_core.capture.patches import Patches
 from attn_core.traces.call import Call
-from ui.server import shared
+from attn_core.views.derived_checks import DerivedCheck
+from ui.server import derived, shared
 from ui.step_by_step.strip import LAST
 
 NAMES = ("hidden, joined or averaged", "words read off layers", "switched off")
@@ -35,6 +37,17 @@ def checked(page: AppTest) -> dict[str, str]:
     """What the badge says was checked of what the page computes: its name, and the error as it is read."""
     each = re.findall(r"<b>([a-z, ]+?) ([0-9].*?|not compared:)</b>", badge(page))
     return {name: error for name, error in each if name in NAMES}
+
+
+def test_of_several_models_the_worst_counts_and_none_where_one_was_not_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    errors = {"a": 1e-7, "b": 3e-7, "c": None}
+    monkeypatch.setattr(shared, "memoize", lambda model, *_: DerivedCheck("off", errors[model], 1e-4))
+    names: list[Any] = ["a", "b", "a"]
+    assert derived.switched_off(*names) == [DerivedCheck("off", 3e-7, 1e-4)]
+    assert derived.switched_off(*names, cast(Any, "c")) == [DerivedCheck("off", None, 1e-4)]
+    assert derived.switched_off() == []
 
 
 @pytest.mark.parametrize(
