@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from benchmarks.torch_memory import PeakMemory
 
 LENGTHS = (1024, 4096, 8192)
 COSTS = Path(__file__).parents[1] / "docs" / "costs.md"
+FILE = Path(gettempdir()) / "readers.headlight"
 MB = 2**20
 
 
@@ -63,6 +65,11 @@ def readers(trace: ac.Trace) -> dict[str, Callable[[], Any]]:
         "attention_output": lambda: trace.attention_output(layer),
         "embedding, mlp_added": lambda: trace.embedding(layer),
         "check, a layer": lambda: trace.check(),
+        "score_parts": lambda: trace.score_parts(layer, head, query, 5),
+        'score_parts, against="mean"': lambda: trace.score_parts(layer, head, query, 5, "mean"),
+        "value_parts": lambda: trace.value_parts(layer, head, query, 5),
+        "save": lambda: trace.save(FILE),
+        "open_trace": lambda: ac.open_trace(FILE),
     }
 
 
@@ -71,7 +78,7 @@ def cost(read: Callable[[], Any]) -> tuple[float, int, int]:
     start = time.process_time()
     answer = read()
     seconds = time.process_time() - start
-    size = answer.nbytes if isinstance(answer, np.ndarray) else 0
+    size = answer.nbytes if isinstance(answer, np.ndarray) else getattr(answer, "n_bytes", 0)
     del answer
     tracemalloc.start()
     with PeakMemory() as torch_memory:
@@ -98,6 +105,7 @@ def main() -> None:
         f"{model.name}: 12 heads, 768 numbers a token; one layer, one head, one thread, CPU time.",
         f"Memory is that at {max(LENGTHS):,} tokens, beside the trace: the answer, and the most held on the way.",
     ]
+    FILE.unlink(missing_ok=True)
     order = ["reader", *(f"ms, {n:,} tokens" for n in LENGTHS), "MB of the answer", "MB beside it"]
     table = [{column: row[column] for column in order} for row in rows.values()]
     report("readers", "What readers of a trace cost", table, notes)

@@ -126,10 +126,10 @@ class DirectPaths:
     def _reading(self, stream: str, layer: int, side: str) -> DirectPath:
         call = self.trace.stream(stream)
         if side == "query":
-            entered, x = call.embedding(layer).astype(np.float64), call.attention_input(layer)
+            entered, x = call._around("embedding", layer), call._around("x", layer)
         else:
-            entered, x = memory_before_norm(self.trace, call, layer), call.attention_memory(layer)
-        module = norm_module_before(call, layer, entered, x.astype(np.float64))
+            entered, x = memory_before_norm(self.trace, call, layer), call._around("memory", layer)
+        module = norm_module_before(call, layer, entered, x)
         return DirectPath() if module is None else DirectPath((gain(partial(run_module, module), call.d_model),))
 
     def writers_before(self, stream: str, layer: int) -> list[tuple[str, int]]:

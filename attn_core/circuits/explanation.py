@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from attn_core.capture.patches import all_patches
-from attn_core.circuits.projections import attention_inputs, query_and_key_projections
-from attn_core.circuits.score_parts import carried_to_score, n_words, whole_maps
+from attn_core.circuits.projections import attention_inputs
+from attn_core.circuits.score_parts import carried_to_score, n_words, score_maps
 from attn_core.circuits.writers.additions import Floats
 from attn_core.circuits.writers.inputs import without_input
 from attn_core.errors import HeadlightError
@@ -199,16 +200,18 @@ def _without_own(trace: Trace, parts: ScoreParts, writer: Writer) -> Put:
     own, layer, head = trace.stream(parts.stream), parts.layer, parts.head
     role = writer.partition(" ")[0]
     side = int(role == "key")
-    head_map = whole_maps(trace, own, layer, head)[side]
-    stands = (own.key if side else own.query)(layer, head)[: len(attention_inputs(own, layer)[side])].astype(np.float64)
+    x = attention_inputs(own, layer)[side]  # [token, d_model]
+    maps, everywhere = score_maps(trace, own, layer, head), np.arange(len(x))
+    head_map = (maps.key if side else maps.query)(everywhere)
+    stands = (own.key if side else own.query)(layer, head)[: len(x)].astype(np.float64)
     if head_map.inner is None or writer == f"{role} norm shift":  # nothing comes after it that is not linear
         left = stands - dict(head_map.constants(len(stands)))[writer]
     else:
-        projection, x = query_and_key_projections(own, layer, head)[0][side], attention_inputs(own, layer)[side]
+        projection = maps.projections[side]
         if writer == f"{role} bias":
             projection = replace(projection, bias=None)
         elif head_map.before is not None:
-            x = x - head_map.before.shift
+            x = x.cpu().double() - torch.as_tensor(head_map.before.shift)
         left = head_map.turned(projection.heads(x)) + (0.0 if head_map.put is None else head_map.put)
     return {Place(role, own.name, layer, head): left.astype(np.float32)}
 

@@ -14,7 +14,7 @@ Sources: Abnar & Zuidema 2020 (rollout); Kobayashi et al. 2020, 2021 (norms); Fe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -82,12 +82,15 @@ def flow(stream: StreamTrace, measure: str = "alti", *, progress: Callable[[floa
         raise HeadlightError(
             "A decoder's words come from two sentences, which this flow does not follow: ask the encoder."
         )
-    edges = []
+    n = len(stream.tokens)
+    edges = np.empty((stream.n_layers, n, n + 1))
     for layer in range(stream.n_layers):
-        edges.append(_rollout(stream, layer) if measure == "rollout" else _edges(stream, layer, measure))
+        each = _rollout(stream, layer) if measure == "rollout" else _edges(stream, layer, measure)
+        for rows, own in each:
+            edges[layer, rows] = own
         if progress is not None:
             progress((layer + 1) / stream.n_layers)
-    return Flow(measure, np.stack(edges))  # [layer, query, key + 1]
+    return Flow(measure, edges)
 
 
 def disagreement(one: Floats, other: Floats) -> float:
@@ -112,24 +115,34 @@ def carried_down(edges: Floats, below: Floats) -> Floats:
     return result
 
 
-def _rollout(stream: StreamTrace, layer: int) -> Floats:
-    """Half the heads' mean pattern, half the residual: [query, key + 1]; the bias stands in for heads that are off."""
-    patterns = stream.patterns(layer).astype(np.float64)  # [head, query, key]
-    for head, replaced in stream._layer(layer).call.replaced.items():
-        patterns[head, replaced.rows.numpy()] = 0
-    words = patterns[..., : patterns.shape[1]]  # what goes to other keys comes from no word
-    halves = words.mean(axis=0) / 2 + np.eye(patterns.shape[1]) / 2
-    return np.concatenate([halves, np.maximum(1 - halves.sum(axis=1, keepdims=True), 0)], axis=1)
+Rows = Iterator[tuple[slice | int, Floats]]  # a layer's edges piece by piece: (queries, [query, key + 1])
 
 
-def _edges(stream: StreamTrace, layer: int, measure: str) -> Floats:
-    """The shares of one layer by "norms" or "alti": [query, key + 1]."""
+def _weights(stream: StreamTrace, layer: int) -> Iterator[tuple[slice, Floats]]:
+    """A layer's patterns in blocks of rows, (rows, [head, row, key]), 0 where a head was switched off."""
+    off = stream._layer(layer).call.replaced
+    for rows, block in stream.iter_patterns(layer):
+        weights = block.astype(np.float64)
+        for head, replaced in off.items():
+            weights[head, replaced.rows.numpy()[rows]] = 0
+        yield rows, weights
+
+
+def _rollout(stream: StreamTrace, layer: int) -> Rows:
+    """Half the heads' mean pattern, half the residual; the bias stands in for heads that are off."""
+    n = len(stream.tokens)
+    for rows, weights in _weights(stream, layer):
+        words = weights[..., :n]  # what goes to other keys comes from no word
+        halves = words.mean(axis=0) / 2 + np.eye(words.shape[1], n, k=rows.start) / 2
+        yield rows, np.concatenate([halves, np.maximum(1 - halves.sum(axis=1, keepdims=True), 0)], axis=1)
+
+
+def _edges(stream: StreamTrace, layer: int, measure: str) -> Rows:
+    """The shares of one layer by "norms" or "alti"."""
     attention = LayerParts.of(stream, layer)
     entered, after = stream.embedding(layer).astype(np.float64), stream.after_attention(layer).astype(np.float64)
     outer = attention.norm_behind(stream, layer, entered)
-    rows = []
-    for query in range(len(entered)):
-        parts, constant = attention.brought(query)
+    for query, (parts, constant) in enumerate(attention.each_brought()):
         parts[query] += entered[query]
         if outer is not None:
             parts, constant = _part(outer, parts, query), _part(outer, constant, query) + outer.shift
@@ -137,47 +150,58 @@ def _edges(stream: StreamTrace, layer: int, measure: str) -> Floats:
         total = whole.sum(axis=0)
         if not np.abs(total - after[query]).max() <= 10 * parity.TOLERANCE * np.abs(after).max():
             raise DoesNotAddUp(f"In layer {layer} the parts miss the stream after attention, so no flow is given.")
-        rows.append(_shares(whole, total, measure))
-    return np.stack(rows)
+        yield query, _shares(whole, total, measure)
 
 
 @dataclass(frozen=True, eq=False)
 class LayerParts:
     """What all heads of a layer bring from every token to every token, and the bias.
 
-    `patterns` [head, query, key], `moved` [head, key, d_model] is value · W_O, `inner` the norm of attention's output,
-    frozen at every token, where there is one. `constant` [query, d_model] is the output bias, what stands in the place
-    of heads that were switched off, and what comes from virtual tokens: it comes from no word.
+    `moved` [head, key, d_model] is value · W_O, `inner` the norm of attention's output, frozen at every token, where
+    there is one; patterns are made a block of rows at a time. `constant` [query, d_model] is the output bias, what
+    stands in the place of heads that were switched off, and what comes from virtual tokens: it comes from no word.
     """
 
-    patterns: Floats
+    stream: StreamTrace
+    layer: int
     moved: Floats
     constant: Floats
     inner: FrozenNorm | None
 
     @classmethod
     def of(cls, stream: StreamTrace, layer: int) -> LayerParts:
-        patterns = stream.patterns(layer).astype(np.float64)
+        n = len(stream.tokens)
         values = np.stack([stream.value(layer, head) for head in range(stream.n_heads)])  # [head, key, d_head]
         w_o = as_array(stream._every_w_o(layer)).astype(np.float64)  # [head, d_head, d_model]
         moved = values.astype(np.float64) @ w_o  # [head, key, d_model]
-        constant = np.tile(stream.output_bias(layer).astype(np.float64), (patterns.shape[1], 1))
+        constant = np.tile(stream.output_bias(layer).astype(np.float64), (n, 1))
         for head, replaced in stream._layer(layer).call.replaced.items():
             rows = replaced.rows.numpy()
             constant[rows] += stream.delta_e(layer, head)[rows]
-            patterns[head, rows] = 0
-        n = patterns.shape[1]
-        constant += np.einsum(
-            "hqk,hkd->qd", patterns[..., n:], moved[:, n:]
-        )  # virtual tokens; "no word" brings nothing
-        own = cls(patterns[..., :n], moved[:, :n], constant, None)
+        if moved.shape[1] > n:  # virtual tokens; "no word" brings nothing
+            for some, weights in _weights(stream, layer):
+                constant[some] += np.einsum("hqk,hkd->qd", weights[..., n:], moved[:, n:])
+        own = cls(stream, layer, moved[:, :n], constant, None)
         if stream.block(layer) is not BlockKind.NORM_AFTER:
             return own
         return replace(own, inner=frozen_norm(partial(stream.block_norm, layer, "attention"), own._output()))
 
     def brought(self, query: int) -> tuple[Floats, Floats]:
         """(what comes from every token [key, d_model], what comes from no token [d_model]) to one token."""
-        parts = np.einsum("hk,hkd->kd", self.patterns[:, query], self.moved)
+        row = slice(query, query + 1)
+        weights = self.stream.patterns(self.layer, row)[:, 0].astype(np.float64)  # [head, key]
+        for head, replaced in self.stream._layer(self.layer).call.replaced.items():
+            weights[head] *= not replaced.rows[query]
+        return self._brought(query, weights)
+
+    def each_brought(self) -> Iterator[tuple[Floats, Floats]]:
+        """The same of every token in turn."""
+        for rows, weights in _weights(self.stream, self.layer):
+            for at in range(weights.shape[1]):
+                yield self._brought(rows.start + at, weights[:, at])
+
+    def _brought(self, query: int, weights: Floats) -> tuple[Floats, Floats]:
+        parts = np.einsum("hk,hkd->kd", weights[:, : self.moved.shape[1]], self.moved)
         constant = self.constant[query]
         if self.inner is None:
             return parts, constant
@@ -185,8 +209,9 @@ class LayerParts:
 
     def sizes(self) -> Floats:
         """How long what each head brings is, before any norm: [head, query, key]."""
-        lengths: Floats = self.patterns * np.linalg.norm(self.moved, axis=2)[:, None, :]
-        return lengths
+        far = np.linalg.norm(self.moved, axis=2)[:, None]  # [head, 1, key]
+        blocks = [weights[..., : far.shape[2]] * far for _, weights in _weights(self.stream, self.layer)]
+        return np.concatenate(blocks, axis=1)
 
     def norm_behind(self, stream: StreamTrace, layer: int, entered: Floats) -> FrozenNorm | None:
         """The LayerNorm behind the residual, frozen at every token, where there is one."""
@@ -195,7 +220,11 @@ class LayerParts:
         return frozen_norm(partial(stream.block_norm, layer, "attention"), entered + self._output())
 
     def _output(self) -> Floats:
-        output: Floats = np.einsum("hqk,hkd->qd", self.patterns, self.moved) + self.constant  # [query, d_model]
+        n = self.moved.shape[1]
+        blocks = [
+            np.einsum("hqk,hkd->qd", weights[..., :n], self.moved) for _, weights in _weights(self.stream, self.layer)
+        ]
+        output: Floats = np.concatenate(blocks) + self.constant  # [query, d_model]
         return output
 
 

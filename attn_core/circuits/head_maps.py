@@ -16,16 +16,17 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from attn_core.circuits.projections import (
+    HeadProjection,
     attention_inputs,
     double,
     is_norm,
     put_into_head,
     query_and_key_projections,
 )
-from attn_core.circuits.writers.additions import Floats, Places, frozen_norm, run_module
+from attn_core.circuits.writers.additions import Floats, Places, evenly, frozen_norm, run_module
 from attn_core.errors import HeadlightError
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.rotary import Rotation, apply_rotary
@@ -93,28 +94,53 @@ class HeadMap:
         return turned
 
 
-def query_and_key_maps(
-    stream: StreamTrace, layer: int, head: int, queries: Places, keys: Places, entered: tuple[Floats, Floats]
-) -> tuple[HeadMap, HeadMap]:
-    """The maps of a head's query and key; `entered` are the streams [token, d_model] that its norms received."""
-    inputs = attention_inputs(stream, layer)
-    plain, rotation = query_and_key_projections(stream, layer, head)
-    maps = []
-    for role, own, x, stream_in, places in zip(("query", "key"), plain, inputs, entered, (queries, keys), strict=True):
-        turned = None if rotation is None else rotation.at(torch.as_tensor(places))
-        before, inner = norm_before(stream, layer, stream_in, x, places), own.inner(x[places])
-        patch = _patch(stream, layer, head, role, places)
-        maps.append(HeadMap(role, before, own.weight, own.bias, inner, own.columns, turned, *patch))
-    return maps[0], maps[1]
+@dataclass(frozen=True, eq=False)
+class ScoreMaps:
+    """The maps of a head's query and key at whatever tokens; what does not depend on the tokens is found once."""
+
+    stream: StreamTrace
+    layer: int
+    head: int
+    projections: tuple[HeadProjection, HeadProjection]
+    rotation: Rotation | None
+    entered: tuple[Tensor, Tensor]
+    norms: tuple[nn.Module | None, nn.Module | None]
+
+    @classmethod
+    def of(cls, stream: StreamTrace, layer: int, head: int, entered: tuple[Tensor, Tensor]) -> ScoreMaps:
+        """`entered` are the streams [token, d_model] that the norms of the queries and of the keys received."""
+        inputs = attention_inputs(stream, layer)
+        plain, rotation = query_and_key_projections(stream, layer, head, inputs)
+        norms = tuple(norm_module_before(stream, layer, came, x) for came, x in zip(entered, inputs, strict=True))
+        return cls(stream, layer, head, plain, rotation, entered, (norms[0], norms[1]))
+
+    def query(self, places: Places) -> HeadMap:
+        return self._at("query", places)
+
+    def key(self, places: Places) -> HeadMap:
+        return self._at("key", places)
+
+    def _at(self, role: str, places: Places) -> HeadMap:
+        side, rows = int(role == "key"), torch.as_tensor(places)
+        own, norm = self.projections[side], self.norms[side]
+        before = None if norm is None else frozen_norm(partial(run_module, norm), double(self.entered[side][rows]))
+        turned = None if self.rotation is None else self.rotation.at(rows)
+        inner = None
+        if own.module is not None:  # who needs x is handed it again: it is as large as the stream
+            inner = own.inner(self.stream._around(("x", "memory")[side], self.layer)[rows])
+        patch = _patch(self.stream, self.layer, self.head, role, places)
+        return HeadMap(role, before, own.weight, own.bias, inner, own.columns, turned, *patch)
 
 
-def value_map(stream: StreamTrace, layer: int, head: int, keys: Places, entered: Floats) -> HeadMap:
+def value_map(stream: StreamTrace, layer: int, head: int, keys: Places, entered: Tensor) -> HeadMap:
     """The map of a head's value; `entered` is the stream [token, d_model] that its norm received."""
     found = stream._layer(layer, head)
     if found.site.value is None:
         raise HeadlightError(f"In {stream.family} models the values are not W·x alone, so they cannot be split.")
     weight, bias = found.site.value.of_head(stream.module(), head, found.call.n_heads)
-    before = norm_before(stream, layer, entered, double(stream.attention_memory(layer)), keys)
+    norm = norm_module_before(stream, layer, entered, stream._around("memory", layer))
+    came = double(entered[torch.as_tensor(keys)])
+    before = None if norm is None else frozen_norm(partial(run_module, norm), came)
     put, patched = _patch(stream, layer, head, "value", keys)
     bias_or_none = None if bias is None else double(bias)
     return HeadMap("value", before, double(weight), bias_or_none, put=put, patched=patched)
@@ -132,24 +158,20 @@ def _patch(
     return double(stands)[places] * rows[:, None], rows
 
 
-def norm_before(stream: StreamTrace, layer: int, entered: Floats, x: Floats, places: Places) -> FrozenNorm | None:
-    """The norm that made x of the stream that entered, both [token, d_model], frozen; None where x is that stream.
+def norm_module_before(stream: StreamTrace, layer: int, entered: Tensor, x: Tensor) -> nn.Module | None:
+    """The norm that made x of the stream that entered, both [token, d_model]; None where x is that stream.
 
-    Of the model's norms it is the one that gives x, number by number; those that stand near W_O are tried first.
+    Of the model's norms it is the one that gives x, number by number, at tokens from the first to the last; those that
+    stand near W_O are tried first.
     """
-    module = norm_module_before(stream, layer, entered, x)
-    return None if module is None else frozen_norm(partial(run_module, module), entered[places])
-
-
-def norm_module_before(stream: StreamTrace, layer: int, entered: Floats, x: Floats) -> nn.Module | None:
-    """The module that made x of the stream that entered, both [token, d_model]; None where x is that stream."""
-    wanted = torch.as_tensor(x)
-    if parity.same(torch.as_tensor(entered), wanted):
+    some = torch.as_tensor(evenly(len(x)))
+    came, wanted = entered[some], torch.as_tensor(double(x[some]))
+    if parity.same(torch.as_tensor(double(came)), wanted):
         return None
     model, near = stream.module(), stream._layer(layer).site.output.module
     norms = [(name, module) for name, module in model.named_modules() if is_norm(module, x.shape[-1])]
     for _, module in sorted(norms, key=lambda named: -_common_prefix(named[0], near)):
-        if parity.same(torch.as_tensor(run_module(module, entered)).double(), wanted):
+        if parity.same(torch.as_tensor(run_module(module, double(came))).double(), wanted):
             found: nn.Module = module
             return found
     raise HeadlightError(f"What leads from the stream to layer {layer}'s queries and keys could not be found.")

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from attn_core.circuits.writers.additions import Floats, frozen_norm, run_module
+from attn_core.blocks import row_slices
+from attn_core.circuits.writers.additions import Floats, Places, evenly, frozen_norm, run_module
 from attn_core.errors import HeadlightError
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.rotary import Rotation, fit_rotary
@@ -34,42 +35,61 @@ class HeadProjection:
     module: nn.Module | None = None  # the norm
     columns: slice = field(default_factory=lambda: slice(None))
 
-    def linear(self, x: Floats) -> Floats:
+    def linear(self, x: Tensor) -> Floats:
+        """[token, d_model] → [token, n], a block of tokens at a time: in float64 all of them are large."""
+        blocks = row_slices(len(x), 4 * x.shape[1])
+        return np.concatenate([self._linear(double(x[rows])) for rows in blocks])
+
+    def _linear(self, x: Floats) -> Floats:
         return x @ self.weight if self.bias is None else x @ self.weight + self.bias
 
-    def inner(self, x: Floats) -> FrozenNorm | None:
+    def inner(self, x: Tensor) -> FrozenNorm | None:
         return None if self.module is None else frozen_norm(partial(run_module, self.module), self.linear(x))
 
-    def heads(self, x: Floats) -> Floats:
+    def heads(self, x: Tensor) -> Floats:
         """The head's queries or keys before any rotation, [token, d_head]."""
         made = self.linear(x)
         return (made if self.module is None else double(run_module(self.module, made)))[:, self.columns]
 
 
 def query_and_key_projections(
-    stream: StreamTrace, layer: int, head: int
+    stream: StreamTrace, layer: int, head: int, inputs: tuple[Tensor, Tensor] | None = None
 ) -> tuple[tuple[HeadProjection, HeadProjection], Rotation | None]:
-    """W_Q and W_K of a head with their norms, and the rotation of the trace's tokens that follows, if there is one."""
-    site, inputs = stream._layer(layer, head).site, attention_inputs(stream, layer)
+    """W_Q and W_K of a head with their norms, and the rotation of the trace's tokens that follows, if there is one.
+
+    `inputs` are its `attention_inputs`, for who has them.
+    """
+    site, inputs = stream._layer(layer, head).site, inputs or attention_inputs(stream, layer)
     keys = stream.key(layer, head)[: len(inputs[1])]  # of words: what stands beside them was projected from nothing
-    captured = double(stream.query(layer, head)), double(keys)
+    scored = stream.query(layer, head), keys
     put = put_into_head(stream, layer, head, "query"), put_into_head(stream, layer, head, "key")
-    captured = captured[0] - _zero_if_none(put[0]), captured[1] - _zero_if_none(put[1])  # as the model made them
+
+    def captured(some: tuple[Places, Places]) -> tuple[Floats, Floats]:
+        """The queries and keys of some tokens as the model made them, before a patch."""
+        found = [
+            double(now[at]) - (0.0 if had is None else had[at]) for now, had, at in zip(scored, put, some, strict=True)
+        ]
+        return found[0], found[1]
+
+    few = evenly(len(inputs[0])), evenly(len(inputs[1]))
+    x = [own[torch.as_tensor(at)] for own, at in zip(inputs, few, strict=True)]
     if site.query is not None and site.key is not None:
         weights = stream.projections(layer, head)
         asking = HeadProjection(double(weights.w_q), None if weights.b_q is None else double(weights.b_q))
         answering = HeadProjection(double(weights.w_k), None if weights.b_k is None else double(weights.b_k))
     else:
-        asking, answering = (
-            _normed_projection(stream, layer, x, seen) for x, seen in zip(inputs, captured, strict=True)
-        )
-    rotation = _rotation([asking.heads(inputs[0]), answering.heads(inputs[1])], captured)
+        asking, answering = (_normed_projection(stream, layer, *both) for both in zip(x, captured(few), strict=True))
+    if _alike((asking.heads(x[0]), answering.heads(x[1])), captured(few)):
+        return (asking, answering), None
+    everywhere = np.arange(len(inputs[0])), np.arange(len(inputs[1]))
+    rotation = _rotation((asking.heads(inputs[0]), answering.heads(inputs[1])), captured(everywhere))
     return (asking, answering), rotation
 
 
-def attention_inputs(stream: StreamTrace, layer: int) -> tuple[Floats, Floats]:
-    """What W_Q and what W_K is multiplied with, [token, d_model] each."""
-    return double(stream.attention_input(layer)), double(stream.attention_memory(layer))
+def attention_inputs(stream: StreamTrace, layer: int) -> tuple[Tensor, Tensor]:
+    """What W_Q and what W_K is multiplied with, [token, d_model] each: the trace's own, one tensor where they are."""
+    site, x = stream._layer(layer).site, stream._around("x", layer)
+    return x, x if site.memory == site.x else stream._around("memory", layer)
 
 
 def put_into_head(stream: StreamTrace, layer: int, head: int, role: str) -> Floats | None:
@@ -78,11 +98,7 @@ def put_into_head(stream: StreamTrace, layer: int, head: int, role: str) -> Floa
     return None if put is None else double(put)
 
 
-def _zero_if_none(put: Floats | None) -> Floats:
-    return np.zeros(1) if put is None else put
-
-
-def _normed_projection(stream: StreamTrace, layer: int, x: Floats, captured: Floats) -> HeadProjection:
+def _normed_projection(stream: StreamTrace, layer: int, x: Tensor, captured: Floats) -> HeadProjection:
     """W and the norm behind it that give a head's queries or keys, `captured` [token, d_head], unturned at place 0.
 
     Tried are the matrices and norms that stand beside the value's matrix in the same attention module.
@@ -121,14 +137,17 @@ def _normed(linear: HeadProjection, parent: nn.Module, d_head: int) -> Iterator[
                 yield HeadProjection(linear.weight[:, slot], bias, norm)
 
 
-def _rotation(made: list[Floats], captured: tuple[Floats, Floats]) -> Rotation | None:
-    """The rotation by place that leads from W·x to what was scored; None where nothing was turned."""
-    before, after = [torch.as_tensor(m) for m in made], [torch.as_tensor(c) for c in captured]
-    if all(parity.same(a, b) for a, b in zip(before, after, strict=True)):
-        return None
+def _alike(made: tuple[Floats, Floats], captured: tuple[Floats, Floats]) -> bool:
+    """Whether queries and keys are those that were scored, so that nothing was turned."""
+    return all(parity.same(torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(made, captured, strict=True))
+
+
+def _rotation(made: tuple[Floats, Floats], captured: tuple[Floats, Floats]) -> Rotation:
+    """The rotation by place that leads from W·x, [token, d_head] of every token, to what was scored."""
     rotation = None
-    if len(before[0]) == len(before[1]):
-        rotation = fit_rotary(torch.stack(before), torch.stack(after), parity.ROTATION)
+    if len(made[0]) == len(made[1]):
+        before, after = torch.as_tensor(np.stack(made)), torch.as_tensor(np.stack(captured))
+        rotation = fit_rotary(before, after, parity.ROTATION)
     if rotation is None:
         raise HeadlightError("What this model does to its queries and keys is no rotation, so a score cannot be split.")
     return rotation
@@ -146,5 +165,5 @@ def is_norm(module: nn.Module, width: int) -> bool:
 
 
 def double(values: NDArray[np.floating] | Tensor) -> Floats:
-    array = values.detach().float().cpu().numpy() if isinstance(values, Tensor) else values
+    array = values.detach().cpu().double().numpy() if isinstance(values, Tensor) else values
     return np.asarray(array, dtype=np.float64)

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from attn_core.circuits.head_maps import HeadMap, query_and_key_maps
+from attn_core.blocks import row_slices
+from attn_core.circuits.head_maps import HeadMap, ScoreMaps
 from attn_core.circuits.projections import double
 from attn_core.circuits.writers.additions import (
     Floats,
@@ -44,9 +46,10 @@ def score_parts(
     held = own.module()  # so that a model that was unloaded is loaded once here, not for every writer
     keys, weights = _compared(own, layer, head, query, key, against)
     words = keys < n_words(own)
-    (asking, query_map), (answering, key_map) = _sides(trace, own, layer, head, query, keys[words])
-    query_names, queries = _projected(asking, query_map, np.ones(1))
-    key_names, answers = _projected(answering, key_map, weights[words] if words.any() else np.zeros(1))
+    maps, asking = score_maps(trace, own, layer, head), np.array([query])
+    query_names, queries = _projected(entering(trace, own.name, layer, asking), maps.query(asking), np.ones(1))
+    counted = (keys[words], weights[words]) if words.any() else (np.array([0]), np.zeros(1))
+    key_names, answers = _key_writers(trace, maps, *counted)
     learnt_names, learnt = _learnt_keys(own, layer, head, keys[~words], weights[~words])
     call, scale = own._layer(layer).call, own.scaling(layer)
     matrix: Floats = queries @ np.concatenate([answers, learnt]).T * scale  # [query writer, key writer]
@@ -81,12 +84,12 @@ def carried_to_score(trace: Trace, parts: ScoreParts, side: str, writer: Writer,
     if side == "key" and not is_word:
         raise HeadlightError(f"“{own.key_tokens.labels[parts.key]}” was learnt: no writer wrote it.")
     asking, answering = np.array([parts.query]), np.array([parts.key if is_word else 0])
-    query_map, key_map = _maps(trace, own, layer, head, asking, answering)
+    maps = score_maps(trace, own, layer, head)
     if side == "query":
-        written, head_map = entering(trace, own.name, layer, asking), query_map
+        written, head_map = entering(trace, own.name, layer, asking), maps.query(asking)
         answer = weights @ own.key(layer, head)[keys].astype(np.float64)  # [d_head]
     else:
-        written, head_map = memory_writers(trace, own, layer, answering), key_map
+        written, head_map = memory_writers(trace, own, layer, answering), maps.key(answering)
         answer = own.query(layer, head)[parts.query].astype(np.float64) * float(weights[keys == parts.key].sum())
     found: Floats = head_map.part(written.carried(writer, pieces)) @ answer * scale
     return found
@@ -96,17 +99,6 @@ def compared_score(stream: StreamTrace, layer: int, head: int, query: int, key: 
     """The score that `score_parts` splits, without splitting it: before any soft cap, against the same."""
     keys, weights = _compared(stream, layer, head, query, key, against)
     return float(_scores(stream, layer, head, query)[0][keys] @ weights)
-
-
-Side = tuple[ResidualWriters, HeadMap]
-
-
-def _sides(trace: Trace, own: StreamTrace, layer: int, head: int, query: int, keys: Places) -> tuple[Side, Side]:
-    """Who wrote what the query is made from, and what the keys, words all; each with the map that makes it of that."""
-    asking, answering = np.array([query]), keys if len(keys) else np.array([0])
-    query_map, key_map = _maps(trace, own, layer, head, asking, answering)
-    asked = entering(trace, own.name, layer, asking), query_map
-    return asked, (memory_writers(trace, own, layer, answering), key_map)
 
 
 def n_words(stream: StreamTrace) -> int:
@@ -132,18 +124,24 @@ def _learnt_score(
     return {} if score is None or last not in keys else {"no word": score * float(weights[keys == last].sum())}
 
 
-def whole_maps(trace: Trace, own: StreamTrace, layer: int, head: int) -> tuple[HeadMap, HeadMap]:
-    """The maps of a head's query and key at all of its tokens."""
-    everywhere = np.arange(len(own.tokens)), np.arange(n_words(own))
-    return _maps(trace, own, layer, head, *everywhere)
+def score_maps(trace: Trace, own: StreamTrace, layer: int, head: int) -> ScoreMaps:
+    """The maps of a head's query and key, at whatever tokens."""
+    return ScoreMaps.of(own, layer, head, (own._around("embedding", layer), memory_before_norm(trace, own, layer)))
 
 
-def _maps(
-    trace: Trace, own: StreamTrace, layer: int, head: int, asking: Places, answering: Places
-) -> tuple[HeadMap, HeadMap]:
-    """The maps of a head's query at some tokens, and of its key at others."""
-    streams = own.embedding(layer).astype(np.float64), memory_before_norm(trace, own, layer)
-    return query_and_key_maps(own, layer, head, asking, answering, streams)
+def _key_writers(
+    trace: Trace, maps: ScoreMaps, keys: Places, weights: NDArray[np.float64]
+) -> tuple[list[Writer], Floats]:
+    """Every writer's part of the keys, summed over them by `weights`: (writers, [writer, d_head]).
+
+    A block of keys at a time: what each writer added to each of them is as large as the stream, in float64.
+    """
+    total: dict[Writer, Floats] = {}
+    for rows in row_slices(len(keys), 8 * maps.stream.d_model):
+        written = memory_writers(trace, maps.stream, maps.layer, keys[rows])
+        for writer, part in zip(*_projected(written, maps.key(keys[rows]), weights[rows]), strict=True):
+            total[writer] = total[writer] + part if writer in total else part
+    return [*total], np.stack([*total.values()])
 
 
 def memory_writers(trace: Trace, stream: StreamTrace, layer: int, keys: Places) -> ResidualWriters:
@@ -153,11 +151,9 @@ def memory_writers(trace: Trace, stream: StreamTrace, layer: int, keys: Places) 
     return entering(trace, stream.name, layer, keys)
 
 
-def memory_before_norm(trace: Trace, stream: StreamTrace, layer: int) -> Floats:
-    """The stream that keys and values are made from, before any norm of this layer: [key, d_model]."""
-    if stream.name == "cross":
-        return trace.stream("encoder").final_embedding().astype(np.float64)
-    return stream.embedding(layer).astype(np.float64)
+def memory_before_norm(trace: Trace, stream: StreamTrace, layer: int) -> Tensor:
+    """The stream that keys and values are made from, before any norm of this layer: [key, d_model], the trace's own."""
+    return trace.stream("encoder")._last() if stream.name == "cross" else stream._around("embedding", layer)
 
 
 def _compared(

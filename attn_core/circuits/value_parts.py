@@ -15,6 +15,7 @@ from attn_core.errors import DoesNotAddUp, check_index
 from attn_core.tolerances import SMALLEST
 from attn_core.traces import parity
 from attn_core.traces.parts import ValueParts, Writer
+from attn_core.traces.reader import Array
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
@@ -25,7 +26,7 @@ def value_parts(trace: Trace, layer: int, head: int, query: int, key: int, *, st
     refuse_half_precision(own)
     held = own.module()  # so that a model that was unloaded is loaded once here, not for every writer
     check_index("key", key, len(own.key_tokens))
-    whole = own.delta_e_by_source(layer, head, query)  # [key, d_model]
+    taken, largest = _taken(own.delta_e_by_source(layer, head, query), key)
     if key < n_words(own):
         parts = _written(trace, own, layer, head, np.array([key]))
     else:  # learnt, and written by nobody
@@ -33,11 +34,16 @@ def value_parts(trace: Trace, layer: int, head: int, query: int, key: int, *, st
     weight = float(own.pattern_row(layer, head, query)[key])
     values = np.stack([part for _, part in parts])  # [writer, d_head]
     vectors = weight * (values @ own.w_o(layer, head).astype(np.float64))  # [writer, d_model]
-    residue = float(np.abs(vectors.sum(axis=0) - whole[key]).max() / max(np.abs(whole).max(), SMALLEST))
+    residue = float(np.abs(vectors.sum(axis=0) - taken).max() / max(largest, SMALLEST))
     if not residue <= parity.TOLERANCE:
         raise DoesNotAddUp(f"The parts of this value miss it by {residue:.1e} of the largest, so they are not shown.")
     del held
     return ValueParts(layer, head, query, key, own.name, tuple(writer for writer, _ in parts), vectors, residue)
+
+
+def _taken(by_source: Array, key: int) -> tuple[Array, float]:
+    """(what comes from one key [d_model], the largest number of all that comes from any) of [key, d_model]."""
+    return by_source[key].copy(), max(float(by_source.max()), -float(by_source.min()))
 
 
 def _written(trace: Trace, own: StreamTrace, layer: int, head: int, taken: Places) -> list[tuple[Writer, Floats]]:

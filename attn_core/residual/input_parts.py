@@ -52,14 +52,14 @@ class _Reading:
     factor: float
     modules: tuple[tuple[str, nn.Module], ...]
 
-    def parts(self, token: Tensor, types: Sequence[int]) -> InputParts | None:
-        """E's parts for these vectors of words [token, width] and the segment of each; None where there are fewer
-        places than tokens, or fewer segments."""
-        if self.position is not None and len(self.position) < len(token):
+    def parts(self, token: Tensor, types: Sequence[int], places: Sequence[int]) -> InputParts | None:
+        """E's parts for these vectors of words [token, width], the segment and the place of each; None where there are
+        fewer places in the table, or fewer segments."""
+        if self.position is not None and len(self.position) <= max(places):
             return None
         if self.segment is not None and len(self.segment) <= max(types):
             return None
-        position = None if self.position is None else self.position[: len(token)]
+        position = None if self.position is None else self.position[list(places)]
         segment = None if self.segment is None else self.segment[list(types)]  # [token, width]
         summed = embed(token, position, segment, factor=self.factor)
         steps, result = [], summed
@@ -88,14 +88,21 @@ def input_parts(
 
 @torch.inference_mode()
 def input_parts_and_modules(
-    model: nn.Module, ids: Sequence[int], embedding: Tensor, types: Sequence[int] | None = None
+    model: nn.Module,
+    ids: Sequence[int],
+    embedding: Tensor,
+    types: Sequence[int] | None = None,
+    places: Sequence[int] | None = None,
 ) -> tuple[InputParts, tuple[nn.Module, ...]] | None:
-    """The parts of E, and the model's own modules that made `steps` of their sum; for who keeps neither."""
+    """The parts of E, and the model's own modules that made `steps` of their sum; for who keeps neither.
+
+    `places` are where the tokens stand in the sentence, by default one after the other from its start.
+    """
     table = model.get_input_embeddings().weight.detach()  # type: ignore[operator]
     token = table[torch.tensor(list(ids))]
     known = _known.setdefault(model, [])
     for reading in chain([*known], _readings(model, table, embedding.shape[1])):
-        parts = reading.parts(token, types or [0] * len(token))
+        parts = reading.parts(token, types or [0] * len(token), range(len(token)) if places is None else places)
         if parts is not None and parity.same(parts.embedding.float().cpu(), embedding):
             if reading not in known:
                 known.append(reading)

@@ -16,7 +16,7 @@ from attn_core.attention import AttentionWeights
 from attn_core.blocks import row_slices
 from attn_core.errors import HeadlightError
 from attn_core.precision import without_autocast
-from attn_core.traces.attention_readers import AttentionReaders, as_array
+from attn_core.traces.attention_readers import AttentionReaders, as_array, as_numpy
 from attn_core.traces.reader import Array
 from attn_core.traces.wiring import HeadSlices
 
@@ -59,7 +59,7 @@ class DeltaReaders(AttentionReaders):
             )
         value = call.heads(head)[2][0]  # [key, d_head]
         weights = torch.from_numpy(self.pattern_row(layer, head, query)).to(value)  # [key]
-        return as_array(attention.delta_e_by_source(weights, value, self._w_o(layer, head)))
+        return as_numpy(attention.delta_e_by_source(weights, value, self._w_o(layer, head)))
 
     @without_autocast()
     def heads_delta_e(self, layer: int, query: int) -> Array:

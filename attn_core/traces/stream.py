@@ -36,6 +36,16 @@ from attn_core.traces.parity import Parity
 from attn_core.traces.reader import Array
 from attn_core.traces.source import KeptOutputs, LabelProbabilities, LabelReading, OwnHead, Vocabulary
 
+_AROUND = {  # tensors around a call, as an error calls them
+    "embedding": "the residual stream",
+    "next": "the stream that leaves it",
+    "x": "what W_Q receives",
+    "memory": "what W_K receives",
+    "added": "what attention adds",
+    "after": "the stream after attention",
+    "mlp": "the MLP's part",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class StreamTrace(DeltaReaders):
@@ -80,35 +90,27 @@ class StreamTrace(DeltaReaders):
     def embedding(self, layer: int) -> Array:
         """E, the residual stream that enters a layer: [token, d_model]. Layer `n_layers` is what leaves the last one,
         before any final norm."""
-        check_index("layer", layer, self.n_layers + 1)
-        if layer < self.n_layers:
-            found = self._layers[layer]
-            return self._of(found, "embedding", "the residual stream")
-        last = self._with_mlp(self.n_layers - 1)
-        return self._of(last, "next", "the stream that leaves it")
+        return as_array(self._around("embedding", layer))
 
     def attention_input(self, layer: int) -> Array:
         """x, what W_Q is multiplied with: E after the norm in pre-norm blocks, E itself in post-norm ones."""
-        return self._of(self._layer(layer), "x", "what W_Q receives")
+        return as_array(self._around("x", layer))
 
     def attention_memory(self, layer: int) -> Array:
         """What W_K and W_V are multiplied with: x itself, or in "cross" what the encoder left. [key, d_model]"""
-        return self._of(self._layer(layer), "memory", "what W_K receives")
+        return as_array(self._around("memory", layer))
 
     def attention_added(self, layer: int) -> Array:
         """What attention really adds to the residual stream: its output, or the norm of it. [query, d_model]"""
-        return self._of(self._layer(layer), "added", "what attention adds")
+        return as_array(self._around("added", layer))
 
     def after_attention(self, layer: int) -> Array:
         """The stream after attention, and after its LayerNorm in post-norm blocks: [query, d_model]."""
-        found = self._layer(layer)
-        if found.site.block is BlockKind.PARALLEL:
-            return self.embedding(layer) + self.attention_added(layer)
-        return self._of(found, "after", "the stream after attention")
+        return as_array(self._around("after", layer))
 
     def mlp_added(self, layer: int) -> Array:
         """What the MLP adds to the residual stream, after its own norm where it has one: [query, d_model]."""
-        return self._of(self._with_mlp(layer), "mlp", "the MLP's part")
+        return as_array(self._around("mlp", layer))
 
     def final_embedding(self) -> Array:
         """What the model's last layer says of every token, after any final norm: [query, d_model]."""
@@ -264,8 +266,17 @@ class StreamTrace(DeltaReaders):
         norm = partial(last.through, module, name)
         return End(comparisons.final_errors(self.name, end, given, norm, final, part))
 
-    def _of(self, found: Layer, name: str, what: str) -> Array:
-        return as_array(found.tensor(name, what, self._source.module))
+    def _around(self, name: str, layer: int) -> Tensor:
+        """A tensor around a call, [token, d_model], by its name in `_AROUND`; it may be the trace's own, so it is to
+        be read and never written to. Who needs a few rows takes them from it, without a copy of all."""
+        if name == "embedding":
+            check_index("layer", layer, self.n_layers + 1)
+        if name == "embedding" and layer == self.n_layers:
+            name, layer = "next", layer - 1
+        found = self._with_mlp(layer) if name in ("next", "mlp") else self._layer(layer)
+        if name == "after" and found.site.block is BlockKind.PARALLEL:
+            return self._around("embedding", layer) + self._around("added", layer)
+        return found.tensor(name, _AROUND[name], self._source.module)
 
     def _with_mlp(self, layer: int) -> Layer:
         """The layer whose MLP ends the block: a decoder's block goes on through its cross-attention."""

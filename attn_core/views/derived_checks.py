@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from attn_core.blocks import row_slices
 from attn_core.errors import HeadlightError
 from attn_core.tolerances import SMALLEST
 from attn_core.traces.parity import CHANGED_PASS, TOLERANCE, worst_of
@@ -105,9 +106,14 @@ def _members(tokens: Tokens, words: bool, kept: Bools, spans: Sequence[tuple[int
 def full_pattern(reader: TraceReader, layer: int, head: int, over: str) -> Exact:
     """A head's pattern, or the mean `over` "heads", "layers" or "all", [query, key], added up in float64."""
     layers = [layer] if over in ("one", "heads") else [*range(reader.n_layers)]
-    heads = slice(head, head + 1) if over in ("one", "layers") else slice(None)
-    each = [reader.patterns(n)[heads].astype(np.float64) for n in layers]  # [head, query, key] each
-    total: Exact = sum(own.sum(axis=0) for own in each) / sum(len(own) for own in each)
+    n_query, n_key = len(reader.tokens), len(reader.key_tokens)
+    n_heads = 1 if over in ("one", "layers") else reader.n_heads
+    total: Exact = np.zeros((n_query, n_key))
+    for n in layers:
+        for rows in row_slices(n_query, n_key * n_heads):  # nothing as large as a layer is made
+            own = reader.patterns(n, rows) if n_heads > 1 else reader.pattern(n, head, rows)[None]
+            total[rows] += own.sum(axis=0, dtype=np.float64)  # [head, row, key]
+    total /= len(layers) * n_heads
     return total
 
 

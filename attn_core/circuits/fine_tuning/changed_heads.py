@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from attn_core.blocks import row_slices
 from attn_core.circuits.fine_tuning.weights import MATRICES, weight_changes
 from attn_core.errors import HeadlightError
 from attn_core.heads.compare import change
@@ -77,11 +78,20 @@ def head_changes(pairs: Iterable[tuple[StreamTrace, StreamTrace]]) -> HeadChange
     for first, second in pairs:
         _refuse_another_shape(first, second)
         layers = range(first.n_layers)
-        distances.append(np.stack([change(first.patterns(layer), second.patterns(layer)) for layer in layers]))
+        distances.append(np.stack([_distances(first, second, layer) for layer in layers]))
         weights = weight_changes(first, second) if weights is None else weights
     if weights is None:
         raise ValueError("patterns are compared over sentences: give at least one")
     return HeadChanges(np.mean(distances, axis=0), weights)
+
+
+def _distances(first: StreamTrace, second: StreamTrace, layer: int) -> Floats:
+    """The mean distance of the rows of every head of a layer, [head], a block of rows at a time."""
+    total, n_query = np.zeros(first.n_heads), len(first.tokens)
+    for rows in row_slices(n_query, 4 * len(first.key_tokens) * first.n_heads):  # of float64, and several of them
+        both = first.patterns(layer, rows), second.patterns(layer, rows)  # [head, row, key] each
+        total += change(*both) * both[0].shape[1]
+    return total / n_query
 
 
 def same_shape(first: StreamTrace, second: StreamTrace) -> bool:

@@ -22,6 +22,7 @@ from attn_core.traces.stream import StreamTrace
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 Norm = Callable[[NDArray[np.floating]], NDArray[np.floating]]
+FEW = 64  # tokens that tell which module made one stream of another, since it treats all alike
 Linear = Callable[[Floats], Floats]  # [token, …] → [token, …]: what happens to every part of a sum alike
 
 
@@ -115,6 +116,15 @@ def frozen_norm(norm: Norm, x: NDArray[np.floating]) -> FrozenNorm:
         raise HeadlightError(
             "A norm of this model is neither a LayerNorm nor an RMSNorm, so a score cannot be split part by part."
         ) from None
+
+
+def evenly(n: int) -> Places:
+    """Up to `FEW` of n tokens, from the first to the last.
+
+    >>> evenly(3).tolist(), len(evenly(1000))
+    ([0, 1, 2], 64)
+    """
+    return np.linspace(0, n - 1, min(n, FEW)).astype(np.intp)
 
 
 def run_module(module: torch.nn.Module, vectors: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from attn_core.circuits.writers.additions import Floats, Places, ResidualWriters, frozen_norm
 from attn_core.circuits.writers.inputs import before_layer_0
@@ -24,12 +25,8 @@ from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.traces.attention_readers import as_array
 from attn_core.traces.block import BlockKind
 from attn_core.traces.parts import Writer
-from attn_core.traces.reader import Array
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 def entering(trace: Trace, stream: str, layer: int, tokens: Places) -> ResidualWriters:
@@ -52,13 +49,13 @@ def leaving(stack: StreamTrace, tokens: Places, cross: StreamTrace) -> ResidualW
     for block in range(stack.n_layers):
         _add_block(written, stack, block)
     _add_patch(written, stack, stack.n_layers)
-    last, final = stack.embedding(stack.n_layers)[tokens], stack.final_embedding()[tokens]
+    last, final = _at(stack, "embedding", stack.n_layers, tokens), as_array(stack._last()[torch.as_tensor(tokens)])
     if not np.array_equal(last, final):
         written.norm(
             Writer("encoder final norm shift", "shift", stack.name, stack.n_layers - 1), stack.final_norm, last
         )
         after = Writer("encoder memory patch", "patch", stack.name, stack.n_layers)
-        _add_put(written, cross, 0, "memory", after, stack.final_embedding)
+        _add_put(written, cross, 0, "memory", after, stack._last)
     return written
 
 
@@ -75,10 +72,10 @@ def _add_block(written: ResidualWriters, stack: StreamTrace, layer: int) -> None
     tokens = written.tokens
     written.add(
         Writer(f"{_prefix(stack)}mlp {layer}", "mlp", stack.name, layer),
-        lambda: last.mlp_added(layer)[tokens].astype(np.float64),
+        lambda: _at(last, "mlp", layer, tokens),
     )
     if last.block(layer) is BlockKind.POST_NORM:
-        x = last.after_attention(layer)[tokens].astype(np.float64) + last.mlp_added(layer)[tokens]
+        x = _at(last, "after", layer, tokens) + _at(last, "mlp", layer, tokens)
         shift = Writer(f"{_prefix(stack)}mlp norm shift {layer}", "shift", stack.name, layer)
         written.norm(shift, partial(last.block_norm, layer, "mlp"), x)
 
@@ -91,16 +88,14 @@ def _add_attention(written: ResidualWriters, call: StreamTrace, layer: int) -> N
     if rows is None or not rows.all():
         _add_heads(written, call, layer, shift, None if rows is None else ~rows[:, None])
     if rows is not None:
-        put: Floats = (
-            call.attention_added(layer)[tokens].astype(np.float64) * rows[:, None]
-        )  # [token, d_model] · [token, 1]
+        put: Floats = _at(call, "added", layer, tokens) * rows[:, None]  # [token, d_model] · [token, 1]
         written.add(Writer(f"{prefix}attention patch {layer}", "patch", call.name, layer), lambda: put)
     if block is BlockKind.POST_NORM:
-        x = call.embedding(layer)[tokens].astype(np.float64) + call.attention_added(layer)[tokens]
+        x = _at(call, "embedding", layer, tokens) + _at(call, "added", layer, tokens)
         written.norm(shift, partial(call.block_norm, layer, "attention"), x)
     if call.name != "decoder":  # there it is what enters "cross"
         after = Writer(f"{prefix}after attention patch {layer}", "patch", call.name, layer)
-        _add_put(written, call, layer, "after_attention", after, partial(call.after_attention, layer))
+        _add_put(written, call, layer, "after_attention", after, partial(call._around, "after", layer))
 
 
 def _add_heads(
@@ -125,16 +120,16 @@ def _add_heads(
 def _add_patch(written: ResidualWriters, call: StreamTrace, layer: int) -> None:
     """What was put in the place of the stream that enters a layer, or leaves the last."""
     writer = Writer(f"{_prefix(call)}residual patch {layer}", "patch", call.name, layer)
-    _add_put(written, call, layer, "residual", writer, partial(call.embedding, layer))
+    _add_put(written, call, layer, "residual", writer, partial(call._around, "embedding", layer))
 
 
 def _add_put(
-    written: ResidualWriters, call: StreamTrace, layer: int, what: str, writer: Writer, stands: Callable[[], Array]
+    written: ResidualWriters, call: StreamTrace, layer: int, what: str, writer: Writer, stands: Callable[[], Tensor]
 ) -> None:
     """What was put in the place of the whole stream somewhere: those rows of what `stands` there, [token, d_model]."""
     rows = _patched(call, layer, what, written.tokens)
     if rows is not None:
-        written.patch(writer, rows, stands()[written.tokens].astype(np.float64))
+        written.patch(writer, rows, _rows(stands(), written.tokens))
 
 
 def _patched(call: StreamTrace, layer: int, what: str, tokens: Places) -> NDArray[np.bool_] | None:
@@ -142,6 +137,15 @@ def _patched(call: StreamTrace, layer: int, what: str, tokens: Places) -> NDArra
     put = call._put(layer, what)
     rows = None if put is None else np.asarray(put[tokens].any(axis=1))
     return None if rows is None or not rows.any() else rows
+
+
+def _at(call: StreamTrace, name: str, layer: int, tokens: Places) -> Floats:
+    """What stands around a call at some tokens, [token, d_model]; see `StreamTrace._around`."""
+    return _rows(call._around(name, layer), tokens)
+
+
+def _rows(tensor: Tensor, tokens: Places) -> Floats:
+    return as_array(tensor[torch.as_tensor(tokens)]).astype(np.float64)
 
 
 def _head(call: StreamTrace, layer: int, head: int, tokens: Places, w_o: Callable[[], Tensor]) -> Floats:

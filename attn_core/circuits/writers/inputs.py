@@ -11,22 +11,26 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from attn_core.circuits.writers.additions import Floats, Places, ResidualWriters, run_module
+from attn_core.circuits.writers.additions import Floats, Places, ResidualWriters, evenly, run_module
 from attn_core.residual.input_parts import InputParts, input_parts_and_modules
+from attn_core.traces.attention_readers import as_array
 from attn_core.traces.parts import Writer
 from attn_core.traces.stream import StreamTrace
 
 
 def before_layer_0(stack: StreamTrace, tokens: Places) -> ResidualWriters:
     """E of layer 0: the vectors of word, place and segment where they give it exactly, E as a whole elsewhere."""
-    written, embedding, put = ResidualWriters(tokens), stack.embedding(0), stack._put(0, "residual")
-    embedding = embedding if put is None else embedding - put  # as the model had it, before a patch
-    found = stack_input_parts(stack, embedding)
+    some = np.concatenate([tokens, evenly(len(stack.tokens))])  # ours first; the others help to tell how E is made
+    written, put = ResidualWriters(tokens), stack._put(0, "residual")
+    embedding = as_array(stack._around("embedding", 0)[torch.as_tensor(some)])
+    embedding = embedding if put is None else embedding - put[some]  # as the model had it, before a patch
+    found = stack_input_parts(stack, embedding, some)
     if found is None:
-        written.add(Writer("embedding", "embedding", stack.name), lambda: embedding[tokens].astype(np.float64))
+        own = embedding[: len(tokens)].astype(np.float64)
+        written.add(Writer("embedding", "embedding", stack.name), lambda: own)
         return written
     parts, modules = found
-    chosen = torch.as_tensor(tokens)
+    chosen = slice(0, len(tokens))
     for name, table, factor in (
         ("embedding", parts.token, parts.factor),
         ("position", parts.position, 1.0),
@@ -44,14 +48,14 @@ def before_layer_0(stack: StreamTrace, tokens: Places) -> ResidualWriters:
 def _add_step(
     written: ResidualWriters, stack: StreamTrace, module: torch.nn.Module, entered: torch.Tensor
 ) -> torch.Tensor:
-    """A norm or a projection of the sum; gives what comes out of it, of all tokens."""
+    """A norm or a projection of the sum; gives what comes out of it. The writers' tokens come first in `entered`."""
     if isinstance(module, torch.nn.Linear):
         weight = module.weight.detach().double().cpu().numpy().T  # [width, d_model]
         written.apply(lambda x: x @ weight)
         if module.bias is not None:
             written.constant(Writer("projection bias", "bias", stack.name), module.bias.detach().float().cpu().numpy())
     else:
-        x = entered[torch.as_tensor(written.tokens)].double().cpu().numpy()
+        x = entered[: len(written.tokens)].double().cpu().numpy()
         written.norm(Writer("embedding norm shift", "shift", stack.name), partial(run_module, module), x)
     with torch.inference_mode():
         return module(entered)  # type: ignore[no-any-return]
@@ -88,10 +92,14 @@ def _own_without_input(stack: StreamTrace, writer: Writer, embedding: NDArray[np
 
 
 def stack_input_parts(
-    stack: StreamTrace, embedding: NDArray[np.float32]
+    stack: StreamTrace, embedding: NDArray[np.float32], places: Places | None = None
 ) -> tuple[InputParts, tuple[torch.nn.Module, ...]] | None:
-    model, ids = stack.module(), stack.tokens.ids
+    """The parts of E of all tokens, or of those at some `places`."""
+    at = range(len(stack.tokens)) if places is None else places.tolist()
+    model, types = stack.module(), stack.tokens.types
+    ids = [stack.tokens.ids[place] for place in at]
     table = getattr(model.get_input_embeddings(), "weight", None)  # type: ignore[operator]
     if table is None or table.dim() != 2 or max(ids) >= len(table):
         return None  # patches of an image or moments of a sound, not words
-    return input_parts_and_modules(model, ids, torch.from_numpy(embedding), stack.tokens.types)
+    segments = None if types is None else [types[place] for place in at]
+    return input_parts_and_modules(model, ids, torch.from_numpy(embedding), segments, at)

@@ -25,11 +25,13 @@ from attn_core import blocks
 from attn_core.capture.hooks import recording_to
 from attn_core.capture.interface import read_mask
 from attn_core.capture.recorder import PassRecorder
-from attn_core.circuits.score_parts import _scores
+from attn_core.circuits.fine_tuning.changed_heads import head_changes
+from attn_core.circuits.flow import flow
 from attn_core.figures.canvas import heads
 from attn_core.heads import quantities
 from attn_core.traces import call as calls
 from attn_core.views import files
+from attn_core.views.derived_checks import full_pattern
 from attn_core.views.view import View
 from benchmarks.torch_memory import PeakMemory
 
@@ -57,6 +59,9 @@ READERS: dict[str, Callable[[ac.Trace], Any]] = {
     ),
     "check": lambda trace: trace.check(),
     "some flags": lambda trace: trace.may_look(0, slice(N - 16, N)),
+    "score": lambda trace: trace.score_parts(0, 1, N - 1, 5),
+    "score above the mean": lambda trace: trace.score_parts(0, 1, N - 1, 5, "mean"),
+    "value": lambda trace: trace.value_parts(0, 1, N - 1, 5),
     "measures": lambda trace: ac.collect([trace], ["entropy", "distance", "sink", "delta_size"]),
 }
 SQUARES: dict[str, Callable[[ac.Trace], Any]] = {
@@ -77,6 +82,7 @@ def trace() -> ac.Trace:
     model = ac.wrap(tf.GPT2Model(settings).eval(), tokenizer)
     short = ac.trace(model, [5, 6, 7])
     short.overview(), short.to_xarray(), short.frame()  # what they import is nothing that they take
+    short.score_parts(0, 1, 2, 1), short.value_parts(0, 1, 2, 1)
     return ac.trace(model, [5 + i % 20 for i in range(N)])
 
 
@@ -136,7 +142,9 @@ WHOLE: dict[str, Callable[[ac.Trace], Any]] = {  # which take every head's patte
     "numbers": lambda trace: written(pair(trace)),
     "shares": lambda trace: pair(trace).segment_shares(0, 1),
     "xarray": lambda trace: trace.to_xarray().pattern.data,
-    "score": lambda trace: _scores(trace.stream(), 0, 1, N - 1)[2],
+    "rollout": lambda trace: flow(trace.stream(), "rollout").edges,
+    "mean": lambda trace: full_pattern(trace.stream(), 0, 1, "heads"),
+    "changes": lambda trace: head_changes([(trace.stream(), trace.stream())]).patterns,
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import every_family
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import transformers as tf
@@ -21,12 +22,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import attn_core as ac
 from attn_core import attention, blocks, masks
 from attn_core.capture.probing import own_pass
+from attn_core.circuits.fine_tuning.changed_heads import head_changes
+from attn_core.circuits.flow import FLOW_MEASURES, flow
+from attn_core.circuits.logit_flow import logit_top
 from attn_core.masks import Mask
 from attn_core.traces import call as calls
 from attn_core.traces import comparisons, parity
 from attn_core.traces.layer import Layer
 from attn_core.traces.parity import Parity
 from attn_core.traces.wiring import TAPS
+from attn_core.views.derived_checks import full_pattern
 
 SMALL = 16  # scores at a time, instead of `blocks.CELLS`
 NAN = math.nan
@@ -79,6 +84,31 @@ def test_rows_of_patterns_are_rows_of_the_square(model: ac.Model, in_blocks: Non
             np.testing.assert_allclose(block, whole[:, rows], atol=1e-6)
         np.testing.assert_allclose(stream.patterns(1, slice(1, 3)), whole[:, 1:3], atol=1e-6)
         assert stream.patterns(1, slice(2, 2)).shape == (whole.shape[0], 0, whole.shape[2])
+
+
+def test_sums_over_blocks_are_those_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is added up over keys, rows, heads and layers block by block: parts of a score, flows, means, distances."""
+    model, other = ac.load("tiny-decoder"), "the red creature slept near the old tree"
+    plain, changed = ac.trace(model, other), ac.trace(model, other, without=[(0, 1)], patch={ac.at.residual(1): "mean"})
+
+    def numbers() -> Iterator[np.ndarray]:
+        for trace in (plain, changed):
+            for against in (None, "mean", 1):
+                parts = trace.score_parts(1, 2, 6, 3, against)
+                yield pd.Series(parts.matrix.sum(axis=0), [str(writer) for writer in parts.key_writers]).sort_index()
+            yield trace.value_parts(1, 2, 6, 3).vectors
+            for measure in FLOW_MEASURES:
+                yield flow(trace.stream(), measure).edges
+        yield logit_top(plain.stream(), 6, 9).brought
+        for over in ("one", "heads", "layers", "all"):
+            yield full_pattern(plain.stream(), 1, 2, over)
+        yield head_changes([(plain.stream(), changed.stream())]).patterns
+
+    at_one_go = list(numbers())
+    for module in (blocks, calls):
+        monkeypatch.setattr(module, "CELLS", SMALL)
+    for ours, theirs in zip(numbers(), at_one_go, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=3e-6)
 
 
 class LargestTensor(TorchDispatchMode):
