@@ -60,15 +60,13 @@ def query_and_key_projections(
     `inputs` are its `attention_inputs`, for who has them.
     """
     site, inputs = stream._layer(layer, head).site, inputs or attention_inputs(stream, layer)
-    keys = stream.key(layer, head)[: len(inputs[1])]  # of words: what stands beside them was projected from nothing
-    scored = stream.query(layer, head), keys
+    query, key, _ = stream._call(layer, head).heads(head)  # [1, token, d_head]; keys beside words come last
     put = put_into_head(stream, layer, head, "query"), put_into_head(stream, layer, head, "key")
 
     def captured(some: tuple[Places, Places]) -> tuple[Floats, Floats]:
         """The queries and keys of some tokens as the model made them, before a patch."""
-        found = [
-            double(now[at]) - (0.0 if had is None else had[at]) for now, had, at in zip(scored, put, some, strict=True)
-        ]
+        each = zip((query[0], key[0]), put, some, strict=True)
+        found = [double(now[torch.as_tensor(at)]) - (0.0 if had is None else had[at]) for now, had, at in each]
         return found[0], found[1]
 
     few = evenly(len(inputs[0])), evenly(len(inputs[1]))

@@ -137,7 +137,7 @@ def _key_writers(
     A block of keys at a time: what each writer added to each of them is as large as the stream, in float64.
     """
     total: dict[Writer, Floats] = {}
-    for rows in row_slices(len(keys), 8 * maps.stream.d_model):
+    for rows in row_slices(len(keys), 16 * maps.stream.d_model):
         written = memory_writers(trace, maps.stream, maps.layer, keys[rows])
         for writer, part in zip(*_projected(written, maps.key(keys[rows]), weights[rows]), strict=True):
             total[writer] = total[writer] + part if writer in total else part

