@@ -103,7 +103,13 @@ class Mask:
         >>> Mask(back=-1).everyone_sees(2, 2), Mask(ahead=0).everyone_sees(2, 2)
         (False, True)
         """
-        return self.is_open or bool(self._sees(n_query, n_key).all())
+        return self._sees_itself(n_query, n_key) or bool(self._sees(n_query, n_key).all())
+
+    def _sees_itself(self, n_query: int, n_key: int) -> bool:
+        """Whether the two distances alone say that each query sees the key in its own place, or one before it."""
+        if not (self.real is self.cells is self.asks is None) or (self.ahead or 0) < 0:
+            return False
+        return self.back is None or (self.back >= 0 and n_query <= n_key - self.beside)
 
     def _sees(self, n_query: int, n_key: int) -> Tensor:
         """Which queries have a key that they may look at, bool [query]; of a rule without drawing its square."""

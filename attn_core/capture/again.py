@@ -87,6 +87,7 @@ def _from_layer(model: Model, plain: Trace, changes: Changes, first: int) -> Tra
             return None
         with recording_to(recorder):
             _run_from(model, path, first, entering[None], **model.inputs_of(plain.tokens))
+    recorder.pass_is_over()
     check_patched(model, recorder)
     below = [partial(stream._layers.__getitem__, i) for i in range(first)]
     known = {model.wiring.first_of(site.embedding): entering}

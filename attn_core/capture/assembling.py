@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from attn_core.capture.model import Model, checksum, keep_for_a_while
 from attn_core.capture.own_head.reader import reader_of
-from attn_core.capture.recorder import PassRecorder, layer_of
-from attn_core.errors import HeadlightError
+from attn_core.capture.recorder import PassNotes, PassRecorder, layer_of
+from attn_core.errors import HeadlightError, UnsupportedFamily
 from attn_core.precision import through
 from attn_core.text.description import names_of
 from attn_core.text.tokens import Tokens
@@ -22,12 +24,12 @@ from attn_core.traces.layer import Layer, LazyLayers, frozen
 from attn_core.traces.source import HeadReader, Source, Vocabulary
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
-from attn_core.traces.wiring import Tap, changed_weights
+from attn_core.traces.wiring import Tap, Wiring, changed_weights
 
 
 def assemble(
     model: Model,
-    recorder: PassRecorder,
+    recorder: PassRecorder | PassNotes,
     read: dict[str, tuple[Tokens, Tokens]],
     changes: Changes,
     below: Sequence[Callable[[], Layer]] = (),
@@ -37,14 +39,57 @@ def assemble(
 
     A pass that began above some layers (`capture.again`) has those layers from `below`, and `known` from around them.
     """
-    wiring, taps = model.wiring, recorder.taps()
+    if len(below) + recorder.n_calls != len(model.wiring.sites):
+        raise UnsupportedFamily("This model takes another path for another text; its layers cannot be told apart.")
+    about, source = (model.name, model.family, model.kind), source_of(model)
+    streams = partial(_streams_of, about, source, model.wiring, recorder, read, changes, below, known)
+    return Trace(*about, _StreamsLater(tuple(read), streams), source, changes)
+
+
+class _StreamsLater(Mapping[str, StreamTrace]):
+    """The streams of a trace, put together when one is first asked for: as much work as two hooks of a pass."""
+
+    def __init__(self, names: tuple[str, ...], make: Callable[[], Mapping[str, StreamTrace]]) -> None:
+        self._names = names
+        self._make: Callable[[], Mapping[str, StreamTrace]] | None = make
+        self._made: Mapping[str, StreamTrace] = {}
+
+    def __getitem__(self, name: str) -> StreamTrace:
+        make = self._make  # asked first: another thread may be making them
+        if make is not None:
+            with _MAKING:
+                self._made = self._made or make()
+            self._make = None
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+_MAKING = threading.RLock()  # one stream is one value, whoever asks first
+
+
+def _streams_of(
+    about: tuple[str, str, str],
+    source: Source,
+    wiring: Wiring,
+    kept: PassRecorder | PassNotes,
+    read: dict[str, tuple[Tokens, Tokens]],
+    changes: Changes,
+    below: Sequence[Callable[[], Layer]],
+    known: Mapping[Tap, Tensor],
+) -> Mapping[str, StreamTrace]:
+    recorder = kept.sorted()
+    taps = recorder.taps()
     taps |= {tap: tensor for tap, tensor in known.items() if tap not in taps}
     layers: dict[str, list[Callable[[], Layer]]] = {name: [] for name in read}
     if below:
         layers["self"] += below
     for site, call in zip(wiring.sites[len(below) :], recorder.calls, strict=True):
         layers[site.stream].append(partial(layer_of, site, call, wiring, taps, recorder.computed))
-    source = source_of(model)
     streams: dict[str, StreamTrace] = {}
     for name in reversed(layers):  # "cross" before the decoder that goes on through it
         ends_as = "decoder" if name == "cross" else name
@@ -52,25 +97,23 @@ def assemble(
         key_tokens = key_tokens.with_keys(wiring.keys_beside(name))
         streams[name] = StreamTrace(
             name,
-            model.name,
-            model.family,
-            model.kind,
+            *about,
             query_tokens,
             key_tokens,
             _layers=LazyLayers(layers[name]),
-            _final=None if final is None else _rows(taps[wiring.first_of(final)], recorder.filler.get(ends_as)).float(),
+            _final=None if final is None else _rows(taps[wiring.first_of(final)], recorder.filler.get(ends_as)),
             _final_norm=wiring.final_norm.get(ends_as),
             _source=source,
             _continued_by=streams.get("cross") if name == "decoder" else None,
             changes=changes,
         )
-    own = frozen({name: streams[name] for name in layers})
-    return Trace(model.name, model.family, model.kind, own, source, changes)
+    return frozen({name: streams[name] for name in layers})
 
 
 def _rows(tensor: Tensor, filler: Tensor | None) -> Tensor:
-    """[1, token, features] → [token, features], with NaN for filler; what has that shape already, as it is."""
+    """[1, token, features] → [token, features] in float32, with NaN for filler; what is that already, as it is."""
     rows = tensor if tensor.dim() == 2 else tensor.flatten(0, -2)
+    rows = rows if rows.dtype == torch.float32 else rows.float()
     return rows if filler is None else rows.masked_fill(filler.to(rows.device)[:, None], math.nan)
 
 

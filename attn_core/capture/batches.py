@@ -30,7 +30,7 @@ from attn_core.text.tokens import Tokens
 from attn_core.traces.changes import Changes
 from attn_core.traces.layer import some_rows
 from attn_core.traces.trace import Trace
-from attn_core.traces.wiring import Tap, Wiring
+from attn_core.traces.wiring import ModuleSide, Tap, Wiring
 
 BATCHES_AHEAD = 4  # how many batches are read at once, so that sentences of similar length come together
 SIMILAR = 1.5  # times as long as the shortest of its batch a sentence may be; what stands behind the others is wasted
@@ -156,6 +156,7 @@ class BatchRecorder:
     """Keeps what a `PassRecorder` needs of a pass over several sentences, and gives each of them such a recorder."""
 
     in_steps = False
+    passed: dict[ModuleSide, Any] | None = None  # each tensor is looked at as it passes by
     virtual = 0  # sentences after virtual tokens are read one by one
 
     def __init__(self, wiring: Wiring, n_sentences: int, small: bool = False) -> None:
@@ -166,7 +167,7 @@ class BatchRecorder:
         self._kept = wiring.kept_small | self._sampled if small else wiring.kept
         self.calls: list[AttentionCall] = []
         self.tensors: dict[Tap, Tensor] = {}  # [sentence, token, feature]
-        self._counts: dict[tuple[str, str], int] = {}
+        self._counts: dict[ModuleSide, int] = {}
 
     def attend(self, *_: Any) -> Tensor:
         raise NotImplementedError  # the library's fused function is asked
@@ -178,11 +179,11 @@ class BatchRecorder:
         site = site_of(self.wiring.sites, len(self.calls))
         self.calls.append(call._replace(**{name: getattr(call, name).clone() for name in site.copied}))
 
-    def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
-        count = self._counts[module, side] = self._counts.get((module, side), -1) + 1
-        for tap in self._kept & {*self.wiring.wanted.get((module, side, count), ())}:
+    def on_tensors(self, place: ModuleSide, values: Any, named: dict[str, Any] | None) -> None:
+        count = self._counts[place] = self._counts.get(place, -1) + 1
+        for tap in self._kept & {*self.wiring.wanted.get((*place, count), ())}:
             tensor = tensor_at(tap.slot, values, named)
-            kept = tensor.clone() if (module, side) in self.wiring.copied_places else tensor
+            kept = tensor.clone() if place in self.wiring.copied_places else tensor
             self.tensors[tap] = kept.reshape(self.n_sentences, -1, kept.shape[-1])
 
     @torch.inference_mode()

@@ -19,7 +19,7 @@ from attn_core.capture.patches import put_all, put_into_pattern
 from attn_core.capture.recorder import PassRecorder
 from attn_core.masks import Mask, RelativeBias
 from attn_core.traces.changes import Changes
-from attn_core.traces.wiring import Linear, Site, Tap, Wiring
+from attn_core.traces.wiring import Linear, ModuleSide, Site, Tap, Wiring
 
 Node = tuple[str, str, int, int]  # what, stream, layer, head
 
@@ -81,9 +81,9 @@ class GradientRecorder(PassRecorder):
         output = torch.stack(self._own, dim=1)[None]  # before heads were replaced: that is done, and noted, once more
         super().on_attention(call._replace(query=query, key=key, value=value, output=output))
 
-    def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
-        count = self._patch(module, side, values, named)
-        for tap in self.wiring.wanted.get((module, side, count), ()):
+    def on_tensors(self, place: ModuleSide, values: Any, named: dict[str, Any] | None) -> None:
+        count = self._patch(place, values, named)
+        for tap in self.wiring.wanted.get((*place, count), ()):
             tensor = tensor_at(tap.slot, values, named)
             flat = tensor.reshape(-1, tensor.shape[-1])  # [token, feature]
             site = self._projected.get(tap)

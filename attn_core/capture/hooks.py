@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.compiler import is_compiling
 
 from attn_core.masks import Mask, RelativeBias
+from attn_core.traces.wiring import ModuleSide
 
 
 class AttentionCall(NamedTuple):
@@ -25,7 +26,7 @@ class AttentionCall(NamedTuple):
     head has learnt for looking at no word, a key and value of zeros. `mask` and `bias` are of the keys before that one.
     """
 
-    module: nn.Module
+    module: nn.Module | None
     query: Tensor
     key: Tensor
     value: Tensor
@@ -44,6 +45,7 @@ class Recorder(Protocol):
 
     in_steps: bool  # whether it computes attention itself, one step after the other
     virtual: int  # how many virtual tokens stand before the words in keys and values
+    passed: dict[ModuleSide, Any] | None  # where hooks put the tensor that leaves a module first; None: `on_tensors`
 
     def attend(
         self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, bias: RelativeBias | None, scaling: float,
@@ -57,7 +59,7 @@ class Recorder(Protocol):
     def on_attention(self, call: AttentionCall) -> None:
         """Take note of an attention call; may change `call.output` in place, for this pass alone."""
 
-    def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
+    def on_tensors(self, place: ModuleSide, values: Any, named: dict[str, Any] | None) -> None:
         """Take note of what entered ("in") or left ("out") a module; `named` are arguments with names.
 
         May change a tensor of this pass in place."""
@@ -103,24 +105,28 @@ class TensorHook:
     It is a plain value, so that a researcher's model can still be copied, pickled and saved whole.
     """
 
-    name: str
-    side: str
+    place: ModuleSide
 
     def __call__(self, _: nn.Module, args: tuple[Any, ...], last: Any) -> None:
         """`last` is what a hook is given beside the arguments: those with names before, the output after."""
         if is_compiling():  # so that a compiled model is one graph, as it was without our hooks
             return
         recorder = RECORDER.get()
-        if recorder is not None:
-            values, named = (args, last) if self.side == "in" else (last, None)
-            recorder.on_tensors(self.name, self.side, values, named)
+        if recorder is None:
+            return
+        if recorder.passed is not None and type(last) is Tensor:
+            recorder.passed.setdefault(self.place, last)
+        elif self.place[1] == "out":
+            recorder.on_tensors(self.place, last, None)
+        else:
+            recorder.on_tensors(self.place, args, last)
 
 
 def add_hook(module: nn.Module, name: str, side: str) -> Any:
     """Report what enters (side "in") or leaves (side "out") a module; returns the hook's handle."""
     if side == "in":
-        return module.register_forward_pre_hook(TensorHook(name, side), with_kwargs=True)
-    return module.register_forward_hook(TensorHook(name, side))
+        return module.register_forward_pre_hook(TensorHook((name, side)), with_kwargs=True)
+    return module.register_forward_hook(TensorHook((name, side)))
 
 
 def add_hooks(model: nn.Module, places: Iterable[tuple[str, str]]) -> list[Any]:

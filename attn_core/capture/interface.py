@@ -59,7 +59,8 @@ def attend(
                 raise UnsupportedFamily("Not every layer of this model reads the virtual tokens of its adapter.")
             virtual = key[:, :, :beside], value[:, :, :beside]
             key, value = key[:, :, beside:], value[:, :, beside:]
-        query, key, value = recorder.before_attention(query, key, value)
+        if recorder.passed is None:
+            query, key, value = recorder.before_attention(query, key, value)
         if key.shape[1] != groups:  # one head's key or value is patched, so no two heads share theirs in this call
             caller = SimpleNamespace(is_causal=getattr(module, "is_causal", True))
         if beside:  # words first, so that key i is word i for whoever reads this call
@@ -153,9 +154,11 @@ def read_mask(
     stand for no word; what the mask does not tell of them may be seen.
     """
     n_words = n_key - beside
+    rule = Mask(ahead=0) if causal else Mask()
+    if mask is None and filler is None and not beside and rule.everyone_sees(n_query, n_key):
+        return rule, None if bias is None else RelativeBias.of(bias[0].cpu())
     seen_beside = torch.ones(n_query, beside, dtype=torch.bool)
     if mask is None:
-        rule = Mask(ahead=0) if causal else Mask()
         rule = rule if filler is None else replace(rule, asks=~filler)
     else:
         square = mask[0].cpu()

@@ -23,7 +23,7 @@ from attn_core.errors import HeadlightError, UnsupportedFamily
 from attn_core.places import Place
 from attn_core.traces.changes import Changes
 from attn_core.traces.trace import Trace
-from attn_core.traces.wiring import Site, Tap, Wiring
+from attn_core.traces.wiring import ModuleSide, Site, Tap, Wiring
 
 Patch = Mapping[Place, Any]  # as `ac.trace` takes it
 Part = tuple[Tensor, Tensor, Tensor]
@@ -72,6 +72,7 @@ class RowRecorder:
     """Puts into every row of a batch what that row's patches say, in the tensors of this pass alone."""
 
     in_steps = False
+    passed: dict[ModuleSide, Any] | None = None  # each tensor is looked at as it passes by
 
     def __init__(self, wiring: Wiring, rows: Sequence[Patches], final: Tap, watch: Place | None) -> None:
         self.wiring, self.rows, self.virtual = wiring, rows, wiring.virtual
@@ -79,7 +80,7 @@ class RowRecorder:
         self.watched: Tensor | None = None  # [row, token, d_head]
         self._final, self._watch = final, watch
         self._n_calls = 0
-        self._counts: dict[tuple[str, str], int] = {}
+        self._counts: dict[ModuleSide, int] = {}
 
     def attend(self, *_: Any) -> Tensor:
         raise NotImplementedError  # the library's fused function is asked
@@ -119,12 +120,12 @@ class RowRecorder:
                 of_row = call._replace(query=query, key=key, value=value, output=call.output[row : row + 1])
                 change_call(own, of_row, mask, bias, site)
 
-    def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
-        count = self._counts[module, side] = self._counts.get((module, side), -1) + 1
+    def on_tensors(self, place: ModuleSide, values: Any, named: dict[str, Any] | None) -> None:
+        count = self._counts[place] = self._counts.get(place, -1) + 1
         for row, own in enumerate(self.rows):
-            for tap, puts in own.at(module, side).get(count, {}).items():
+            for tap, puts in own.at(place).get(count, {}).items():
                 own.change_tensor(puts, self._of_rows(tensor_at(tap.slot, values, named))[row])
-        if (module, side, count) == (self._final.module, self._final.side, self._final.call):
+        if (*place, count) == (self._final.module, self._final.side, self._final.call):
             self.final = self._of_rows(tensor_at(self._final.slot, values, named)).float().cpu().clone()
 
     def _of_rows(self, tensor: Tensor) -> Tensor:

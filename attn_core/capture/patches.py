@@ -20,7 +20,7 @@ from attn_core.traces import parity
 from attn_core.traces.call import Replaced
 from attn_core.traces.changes import Changes, Donor, Patch
 from attn_core.traces.trace import Trace
-from attn_core.traces.wiring import Site, Tap, Wiring
+from attn_core.traces.wiring import ModuleSide, Site, Tap, Wiring
 
 _READERS = {"head": "weighted_values", "attention": "attention_added", "mlp": "mlp_added", "residual": "embedding"}
 
@@ -197,9 +197,9 @@ class Patches:
 
     # --- Around it -----------------------------------------------------------------------------------------------
 
-    def at(self, module: str, side: str) -> Mapping[int, Mapping[Tap, list[_Put]]]:
+    def at(self, place: ModuleSide) -> Mapping[int, Mapping[Tap, list[_Put]]]:
         """What is put into the tensors that enter or leave a module: call → tap → what."""
-        return self._of_tensors.get((module, side), {})
+        return self._of_tensors.get(place, {})
 
     def change_tensor(self, puts: list[_Put], tensor: Tensor) -> Tensor:
         """Put it into a tensor [1, token, feature] or [token, feature], in place: whoever has it already sees it, too.

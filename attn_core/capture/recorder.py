@@ -20,7 +20,7 @@ from attn_core.tolerances import coarsest
 from attn_core.traces.call import Call, Replaced
 from attn_core.traces.changes import Changes
 from attn_core.traces.layer import Layer, frozen, some_rows
-from attn_core.traces.wiring import Site, Tap, Wiring
+from attn_core.traces.wiring import ModuleSide, Site, Tap, Wiring
 
 _NONE: Mapping[Any, Any] = frozen({})
 _PLAIN = Changes()
@@ -30,6 +30,7 @@ class PassRecorder:
     """Keeps, of one pass, what the wiring asks for; puts in its tensors what `changes` asks for."""
 
     in_steps = False
+    passed: dict[ModuleSide, Any] | None = None
 
     def attend(self, *_: Any) -> Tensor:
         raise NotImplementedError  # the library's fused function is asked
@@ -53,13 +54,13 @@ class PassRecorder:
         self._sampled = wiring.projected_places if small else frozenset()
         left_out = wiring.left_out_of_small if small else wiring.left_out
         self._left_out = frozenset() if changes else left_out
-        self._alone: Mapping[tuple[str, str], Tap] = _NONE if small or changes else wiring.alone
+        self._alone: Mapping[ModuleSide, Tap] = _NONE if small or changes else wiring.alone
         self._taps: dict[Tap, Tensor] = {}
         self.calls: list[Any] = []  # a `KeptCall` each, or what gives one
         self.masks: dict[Any, tuple[AttentionCall, Mask, RelativeBias | None]] = {}
         self.computed: dict[Tap, Tensor] = {}  # what the model had computed where something was put
         self._inputs: Mapping[str, Tensor] = _NONE  # the same of the query, key and value of the call to come
-        self._counts: dict[tuple[str, str], int] = {}  # how often something entered or left a module
+        self._counts: dict[ModuleSide, int] = {}  # how often something entered or left a module
 
     def _site(self) -> Site:
         return site_of(self._sites, len(self.calls))
@@ -110,18 +111,18 @@ class PassRecorder:
             self.masks[key] = (call, *rules)  # with the call, so that these addresses are not used again in this pass
         return self.masks[key][1:]
 
-    def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
-        place = (module, side)
+    def on_tensors(self, place: ModuleSide, values: Any, named: dict[str, Any] | None) -> None:
         tap = self._alone.get(place)
-        if tap is not None and tap not in self._taps:  # called again, a module gives nothing that was asked for
+        if tap is None:
+            if place not in self._left_out:
+                self._on_others(place, values, named)
+        elif tap not in self._taps:  # called again, a module gives nothing that was asked for
             self._taps[tap] = tensor_at(tap.slot, values, named)
-        elif tap is None and place not in self._left_out:
-            self._on_others(module, side, values, named)
 
-    def _on_others(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
+    def _on_others(self, place: ModuleSide, values: Any, named: dict[str, Any] | None) -> None:
         """The same where more than one tensor is kept, or a part or copy of it, or something is put."""
-        place, count = (module, side), self._patch(module, side, values, named)
-        for tap in self.wiring.wanted.get((module, side, count), ()):
+        count = self._patch(place, values, named)
+        for tap in self.wiring.wanted.get((*place, count), ()):
             whole = tap in self._kept or tap in self.computed
             if whole or place in self._sampled:
                 tensor = tensor_at(tap.slot, values, named)
@@ -133,17 +134,92 @@ class PassRecorder:
                     tensor = _copy(tensor)
                 self._taps[tap] = tensor
 
-    def _patch(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> int:
+    def _patch(self, place: ModuleSide, values: Any, named: dict[str, Any] | None) -> int:
         """Put what is put into a tensor that passes by; gives how often something entered or left there before."""
-        count = self._counts[module, side] = self._counts.get((module, side), -1) + 1
+        count = self._counts[place] = self._counts.get(place, -1) + 1
         if self.patches is not None:
-            for tap, puts in self.patches.at(module, side).get(count, {}).items():
+            for tap, puts in self.patches.at(place).get(count, {}).items():
                 self.computed[tap] = self.patches.change_tensor(puts, tensor_at(tap.slot, values, named))
         return count
 
     def taps(self) -> dict[Tap, Tensor]:
         """What is kept of the tensors that passed by, each once: [1, token, features] or [token, features]."""
         return self._taps
+
+    def pass_is_over(self) -> None:
+        """Let go of what only the pass needed: a trace that nobody has read yet keeps no square."""
+        self.masks.clear()
+
+    @property
+    def n_calls(self) -> int:
+        """How many attention calls there were."""
+        return len(self.calls)
+
+    def sorted(self) -> PassRecorder:
+        """Itself: all of it is sorted already."""
+        return self
+
+
+class PassNotes:
+    """Takes note of a pass in which nothing is changed, copied or cut; it is sorted when somebody reads the trace.
+
+    Between two matrix products little of Python is in the processor's memory, and each line of it costs several times
+    what it costs in a row: so a pass is asked for no more than an entry of a dictionary or list.
+    """
+
+    in_steps = False
+    patches = None
+
+    def __init__(self, wiring: Wiring, filler: Mapping[str, Tensor] = _NONE) -> None:
+        self.wiring, self.filler, self.virtual = wiring, filler, wiring.virtual
+        self.passed: dict[ModuleSide, Any] | None = dict(wiring.not_noted)
+        self._calls: list[tuple[Any, ...]] = []
+        self._sorted: PassRecorder | None = None
+
+    def attend(self, *_: Any) -> Tensor:
+        raise NotImplementedError  # the library's fused function is asked
+
+    def before_attention(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return query, key, value
+
+    def on_attention(self, call: AttentionCall) -> None:
+        self._calls.append(call[1:])  # without its module, so that a trace does not keep the model
+
+    def on_tensors(self, place: ModuleSide, values: Any, named: dict[str, Any] | None) -> None:
+        """Of several tensors that pass by together, one is kept."""
+        if self.passed is not None and place not in self.passed:
+            self.passed[place] = tensor_at(self.wiring.alone[place].slot, values, named)
+
+    def pass_is_over(self) -> None:
+        if any(mask is not None or bias is not None for _, _, _, mask, bias, *_ in self._calls):
+            self.sorted()  # squares are read at once: some are refused, and none is kept
+
+    @property
+    def n_calls(self) -> int:
+        return len(self._calls)
+
+    @torch.inference_mode()
+    def sorted(self) -> PassRecorder:
+        """The recorder that would have been left by a pass that was sorted on the way."""
+        if self._sorted is None:
+            recorder = PassRecorder(self.wiring, filler=self.filler)
+            for call in self._calls:
+                recorder.on_attention(AttentionCall(None, *call))
+            passed = self.passed or {}
+            recorder.taps().update({tap: passed[place] for place, tap in self.wiring.alone.items() if place in passed})
+            recorder.pass_is_over()
+            self.passed, self._sorted = None, recorder
+            self._calls = [()] * len(self._calls)
+        return self._sorted
+
+
+def recorder_of(
+    wiring: Wiring, changes: Changes = _PLAIN, filler: Mapping[str, Tensor] = _NONE, small: bool = False
+) -> PassRecorder | PassNotes:
+    """What records a pass that keeps no graph."""
+    if wiring.is_only_noted and not (changes or small):
+        return PassNotes(wiring, filler)
+    return PassRecorder(wiring, changes, filler=filler, small=small)
 
 
 def address_of(tensor: Tensor | None) -> int | None:

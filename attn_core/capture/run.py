@@ -19,7 +19,7 @@ from attn_core.capture.gradients import GradientRecorder
 from attn_core.capture.hooks import recording_to
 from attn_core.capture.model import Model, check_limit, model_of
 from attn_core.capture.patches import patch_of
-from attn_core.capture.recorder import PassRecorder
+from attn_core.capture.recorder import PassNotes, PassRecorder, recorder_of
 from attn_core.errors import EmptyText, HeadlightError, TextWasCut, check_index
 from attn_core.options import check_flag, check_mapping, check_several
 from attn_core.places import Place
@@ -33,6 +33,7 @@ Keep = Literal["full", "small"]
 Frame = Literal["own", "typed"]
 
 _PLAIN = Changes()
+_KEEPS = get_args(Keep)
 
 
 def trace(
@@ -92,12 +93,13 @@ def trace(
     changes = changes_of(model, without=without, replacement=replacement, edit=edit, patch=patch)
     check_keep(keep, plain=not (grad or changes))
     if grad:
-        recorder: PassRecorder = GradientRecorder(model.wiring, model.hf, changes)
+        recorder: PassRecorder | PassNotes = GradientRecorder(model.wiring, model.hf, changes)
     else:
         filler = {} if inputs is None else filler_of(given, model)
-        recorder = PassRecorder(model.wiring, changes, filler=filler, small=keep == "small")
+        recorder = recorder_of(model.wiring, changes, filler, keep == "small")
     with model.running(grad), recording_to(recorder):
         model.run(**given)
+        recorder.pass_is_over()
     check_patched(model, recorder)
     read = read or _positions(model, given, recorder)
     made = assemble(model, recorder, read, changes)
@@ -106,7 +108,7 @@ def trace(
 
 def check_keep(keep: str, plain: bool = True) -> None:
     """Raise ValueError for what is no way to keep a trace, or not of this one."""
-    if keep not in get_args(Keep):
+    if keep not in _KEEPS:
         raise ValueError(f'keep must be "full" or "small", got {keep!r}')
     if keep == "small" and not plain:
         raise ValueError(
@@ -140,7 +142,7 @@ def changes_of(
     return Changes.of(off, replacement, forced, patches)
 
 
-def check_patched(model: Model, recorder: PassRecorder) -> None:
+def check_patched(model: Model, recorder: PassRecorder | PassNotes) -> None:
     """Raises HeadlightError where a pass is over and something was not put where it belongs."""
     if recorder.patches is not None and recorder.patches.tensors_left:
         raise HeadlightError(f"{model.name} did not pass by every place that was to be patched, so nothing is shown.")
@@ -148,9 +150,9 @@ def check_patched(model: Model, recorder: PassRecorder) -> None:
 
 def warn_of_cuts(read: Mapping[str, tuple[Tokens, Tokens]]) -> None:
     """Warn, once a text, where it was longer than what is read of it."""
-    for text in {id(own): own for pair in read.values() for own in pair}.values():
-        if text.is_cut:
-            warnings.warn(f"The text was cut after {text.cut_after}: {text.left_out}", TextWasCut, stacklevel=3)
+    cut = {id(own): own for pair in read.values() for own in pair if own.is_cut}
+    for text in cut.values():
+        warnings.warn(f"The text was cut after {text.cut_after}: {text.left_out}", TextWasCut, stacklevel=3)
 
 
 def _head_key(model: Model, key: HeadKey) -> tuple[str, int, int]:
@@ -269,10 +271,12 @@ def _batch_of_one(name: str, value: Any) -> Tensor:
     return tensor
 
 
-def _positions(model: Model, given: Mapping[str, Tensor], recorder: PassRecorder) -> dict[str, tuple[Tokens, Tokens]]:
+def _positions(
+    model: Model, given: Mapping[str, Tensor], recorder: PassRecorder | PassNotes
+) -> dict[str, tuple[Tokens, Tokens]]:
     """The same for an image or a sound, whose positions show in the pass."""
     main = model.hf.main_input_name
-    read = positions.NAMES[main](model.hf.config, tuple(given[main].shape), recorder.calls[0].query.shape[2])
+    read = positions.NAMES[main](model.hf.config, tuple(given[main].shape), recorder.sorted().calls[0].query.shape[2])
     read = replace(read, from_inputs=True)
     return {"self": (read, read)}
 

@@ -91,7 +91,7 @@ def run_whole(hf_model: Any, inputs: Mapping[str, Tensor], weights: bool = False
 
 
 def _on_its_device(hf_model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
-    weight = next(hf_model.parameters())
+    weight = _first_weight(hf_model)
     no_cache = {"use_cache": False} if hasattr(hf_model.config, "use_cache") else {}
     given = {
         name: value.to(weight.device, weight.dtype if value.is_floating_point() else value.dtype)
@@ -102,22 +102,29 @@ def _on_its_device(hf_model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Any
     return {**given, **no_cache}
 
 
-@contextmanager
-def running(
-    hf_model: Any, lock: AbstractContextManager[Any] | None, is_ours: bool, grad: bool = False
-) -> Iterator[None]:
-    """Hold a model for one pass, as `Model.running` says; `is_ours`: our attention is chosen in it already.
+def _first_weight(module: Any) -> Any:
+    """The first of `module.parameters()`, which is asked for at every pass and would look for all names before."""
+    for weight in module._parameters.values():
+        if weight is not None:
+            return weight
+    for child in module._modules.values():
+        weight = None if child is None else _first_weight(child)
+        if weight is not None:
+            return weight
+    return None
 
-    Without a lock it is a model of ours that nobody compiled, and others may have a pass at the same time.
-    """
+
+@contextmanager
+def running(hf_model: Any, lock: AbstractContextManager[Any], is_ours: bool, grad: bool = False) -> Iterator[None]:
+    """Hold a model for one pass, as `Model.running` says; `is_ours`: our attention is chosen in it already."""
     mode = torch.enable_grad() if grad else torch.inference_mode()
-    if lock is None:
-        with mode:
+    with lock, mode, _not_compiled():
+        if is_ours and not grad:
             yield
-        return
-    ours = nullcontext() if is_ours else attention_of(hf_model, our_name(hf_model))
-    with lock, mode, ours, _not_compiled(), _frozen(hf_model) if grad else nullcontext():
-        yield
+            return
+        ours = nullcontext() if is_ours else attention_of(hf_model, our_name(hf_model))
+        with ours, _frozen(hf_model) if grad else nullcontext():
+            yield
 
 
 @contextmanager

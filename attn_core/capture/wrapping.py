@@ -99,7 +99,8 @@ def _found(hf_model: Any, owners: Any, name: str, lock: threading.Lock, is_ours:
     """The wiring of a model: found in itself, or in a copy in float32 on the CPU, where sums can be told exactly."""
     exact = owners if is_float32_on_cpu(hf_model) else float32_copy(owners, "cpu")
     copied = adapters.inside(exact)
-    with running(hf_model, lock, is_ours), running(copied, None if copied is hf_model else nullcontext(), is_ours):
+    other = nullcontext() if copied is hf_model else running(copied, nullcontext(), is_ours)
+    with running(hf_model, lock, is_ours), other:
         found = find_wiring(ProbedModel(copied, exact, name, hf_model))
     return found if number_types_of(hf_model) == {torch.float32} else found.keeping_all()
 

@@ -21,6 +21,9 @@ from attn_core.traces.source import OwnHead
 TAPS = ("projected", "embedding", "added", "after", "mlp", "next", "x", "memory", "last")  # fields of a `Site`
 
 
+ModuleSide = tuple[str, str]  # a module's name, and "in" for what enters it or "out" for what leaves it
+
+
 class Tap(NamedTuple):
     """Where a tensor can be had in a forward pass: the argument or result of a module, at its n-th call."""
 
@@ -273,6 +276,17 @@ class Wiring:
             for place, taps in there.items()
             if len(taps) == 1 and taps[0].call == 0 and place not in self.copied_places
         }
+
+    @cached_property
+    def is_only_noted(self) -> bool:
+        """Whether a plain pass keeps what passes by as it is: one tensor a place, none of them copied."""
+        is_alone = self.places == self.alone.keys() | self.left_out
+        return is_alone and not self.copied and not any(site.copied for site in self.sites)
+
+    @cached_property
+    def not_noted(self) -> dict[ModuleSide, None]:
+        """Where a plain pass that only takes note has all that it wants before it begins."""
+        return dict.fromkeys(self.left_out)
 
     @cached_property
     def projected_places(self) -> frozenset[tuple[str, str]]:

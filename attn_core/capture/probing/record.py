@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from attn_core.capture.hooks import AttentionCall, tensors_in
 from attn_core.errors import UnsupportedFamily
 from attn_core.masks import flags
-from attn_core.traces.wiring import Tap
+from attn_core.traces.wiring import ModuleSide, Tap
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class ProbeRecorder:
     """
 
     in_steps = False
+    passed: dict[ModuleSide, Any] | None = None  # each tensor is looked at as it passes by
 
     def attend(self, *_: Any) -> Tensor:
         raise NotImplementedError  # the library's fused function is asked
@@ -80,7 +81,7 @@ class ProbeRecorder:
     def __init__(self, model: nn.Module, virtual: int = 0) -> None:
         self.record, self.virtual = ProbeRecord(), virtual
         self.time = 0
-        self.calls: dict[tuple[str, str], int] = {}
+        self.calls: dict[ModuleSide, int] = {}
         self.names = {id(module): name for name, module in model.named_modules()}
 
     def before_attention(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -113,14 +114,14 @@ class ProbeRecorder:
             )
         )
 
-    def on_tensors(self, module: str, side: str, values: Any, named: dict[str, Any] | None) -> None:
-        call = self.calls[module, side] = self.calls.get((module, side), -1) + 1
+    def on_tensors(self, place: ModuleSide, values: Any, named: dict[str, Any] | None) -> None:
+        call = self.calls[place] = self.calls.get(place, -1) + 1
         for slot, tensor in tensors_in(values, named).items():
             if tensor.is_floating_point() and tensor.dim() in (2, 3) and tensor.numel():
                 self.time += 1
                 self.record.originals.append(tensor)
                 value = tensor.reshape(-1, tensor.shape[-1]).clone()  # […, features] → [token, features]
-                event = Event(Tap(module, side, slot, call), self.time, value, tensor.data_ptr())
+                event = Event(Tap(*place, slot, call), self.time, value, tensor.data_ptr())
                 self.record.events.append(event)
                 self.record.by_tap[event.tap] = event
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import attn_core as ac
 from attn_core import blocks
 from attn_core.capture.hooks import recording_to
 from attn_core.capture.interface import read_mask
-from attn_core.capture.recorder import PassRecorder
+from attn_core.capture.recorder import PassNotes, PassRecorder, recorder_of
 from attn_core.circuits.fine_tuning.changed_heads import head_changes
 from attn_core.circuits.flow import flow
 from attn_core.figures.canvas import heads
@@ -218,12 +219,28 @@ def test_a_recorded_pass_computes_nothing_that_a_bare_one_does_not() -> None:
     given = model.inputs_of(model.read_sentence("a bird sat"))
     with model.running(), Operations() as bare:
         model.run(**given)
-    with model.running(), recording_to(PassRecorder(model.wiring)), Operations() as recorded:
+    with model.running(), recording_to(recorder_of(model.wiring)), Operations() as recorded:
         model.run(**given)
     with Operations() as whole:
         ac.trace(model, "a bird sat")
     assert bare.n > 100 and recorded.n - bare.n < model.hf.config.num_hidden_layers, (recorded.n, bare.n)
     assert whole.n - bare.n < model.hf.config.num_hidden_layers, (whole.n, bare.n)
+
+
+def test_a_plain_pass_is_sorted_when_its_trace_is_read_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a trace is made of costs as much as several hooks of its pass: it is made when somebody asks."""
+    model = ac.load("minilm")
+    sorted_calls: list[Any] = []
+    keep, notice = PassRecorder.on_attention, PassNotes.on_tensors
+    monkeypatch.setattr(PassRecorder, "on_attention", lambda own, call: sorted_calls.append(keep(own, call)))
+    noticed: list[Any] = []
+    monkeypatch.setattr(PassNotes, "on_tensors", lambda own, *what: noticed.append(notice(own, *what)))
+    trace = ac.trace(model, "a bird sat")
+    assert sorted_calls == [] and noticed == []
+    with ThreadPoolExecutor(8) as threads:
+        streams = {id(own): own for own in threads.map(lambda _: trace.stream(), range(64))}
+    assert len(streams) == 1 and len(sorted_calls) == model.hf.config.num_hidden_layers
+    assert trace.check().ok and len(sorted_calls) == model.hf.config.num_hidden_layers
 
 
 TRACED_AGAIN = """
