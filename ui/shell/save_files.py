@@ -38,6 +38,7 @@ _MIME = {
     "html": "text/html",
 }
 _OPENED = "saved_views_opened"
+_TRACE = "headlight"  # how the name of a trace ends that `trace.save` has written
 
 
 @dataclass(frozen=True)
@@ -97,26 +98,42 @@ def plain(name: str) -> str:
 
 
 def open_again(file_of: Callable[[str], Path | None]) -> None:
-    """A file that Headlight has written leads back to its view."""
+    """A file that Headlight has written leads back to its view: an offline page, or a trace that was kept in Python."""
     turn = st.session_state.setdefault(_OPENED, 0)  # a fresh uploader each time, else the same file opens for ever
     wrong, largest = st.empty(), settings().upload_mb
-    file = st.file_uploader("Open a saved view", type="html", key=f"saved_view_{turn}", max_upload_size=largest)
+    file = st.file_uploader(
+        "Open a saved view",
+        type=["html", _TRACE],
+        key=f"saved_view_{turn}",
+        max_upload_size=largest,
+        help=WORDS.text("open.what"),
+    )
     if file is None:
         return
     try:
         if file.size > largest * 2**20:  # a browser keeps to it; who sends files otherwise need not
             raise HeadlightError(WORDS.text("open.too_large", largest=largest))
-        saved = files.read(file.getvalue())
-        script = file_of(saved.page)
+        page, link = _kept(file.name, file.getvalue())
+        script = file_of(page)
         if script is None:
             raise HeadlightError(WORDS.text("open.no_page"))
         st.session_state[_OPENED] = turn + 1
-        st.switch_page(script, query_params=saved.link)
+        st.switch_page(script, query_params=link)
     except HeadlightError as error:
         _refuse(wrong, str(error))
     except StreamlitAPIException:
         st.session_state[_OPENED] = turn
         _refuse(wrong, WORDS.text("open.damaged"))
+
+
+def _kept(name: str, content: bytes) -> tuple[str, dict[str, str]]:
+    """The page that a file belongs to, and its link's parameters."""
+    if not name.endswith(f".{_TRACE}"):
+        saved = files.read(content)
+        return saved.page, saved.link
+    from attn_core.views.trace_file import view_of  # with torch, for which no first picture waits
+
+    return view_of(content)
 
 
 def _refuse(place: DeltaGenerator, why: str) -> None:

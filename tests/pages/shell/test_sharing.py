@@ -7,6 +7,7 @@ import io
 import json
 import re
 from html import unescape
+from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -304,6 +305,18 @@ def test_a_saved_view_opens_again_and_the_next_one_too(offered: list) -> None:
     page.selectbox(key="layer").select(1).run()
     assert offered[-1][0][""].layer == 1  # the file does not open itself for ever
     assert upload(page, file).selectbox(key="layer").value == 4
+
+
+def test_a_trace_that_was_kept_in_python_opens_on_its_page(tmp_path: Path) -> None:
+    file = tmp_path / "x.headlight"
+    trace = ac.trace(ac.load("minilm"), ("the bird sang", "nobody did"), without=[(0, 3)])
+    trace.save(file)
+    page = upload(opened(), file.read_bytes(), file.name)
+    assert [page.text_area(key=name).value for name in ("text", "second_text")] == ["the bird sang", "nobody did"]
+    assert page.session_state["off"] == ((0, 3),) and problems(page) == []
+    damaged = file.read_bytes()
+    page = upload(opened(layer=1), damaged[:-5] + bytes(5), file.name)
+    assert "This saved trace is damaged" in problems(page)[0][1] and page.selectbox(key="layer").value == 1
 
 
 def test_a_sentence_that_no_link_can_hold_comes_back_with_its_file(offered: list) -> None:
