@@ -348,7 +348,7 @@ def test_a_foreign_or_damaged_file_gets_one_clear_sentence(content: bytes | str)
 
 def test_a_file_that_is_too_large_or_no_page_is_not_taken() -> None:
     box = opened().file_uploader[0]
-    assert box.proto.max_upload_size_mb == settings().upload_mb and box.allowed_type == [".html", ".htm"]
+    assert box.proto.max_upload_size_mb == settings().upload_mb and box.allowed_type == [".html", ".headlight", ".htm"]
 
 
 def test_a_file_that_came_too_large_all_the_same_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
