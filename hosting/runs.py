@@ -4,7 +4,7 @@
   page. Here what is handed over within `WAITS` goes together; what begins or ends a run takes along what waits.
 * The folder of pages is looked through for each run, and the settings of the theme are read one by one.
 
-None of this changes what is sent or in what order. Streamlit has no setting for it, so five of its functions are
+None of this changes what is sent or in what order. Streamlit has no setting for it, so four of its functions are
 replaced; `tests/hosting/test_runs.py` fails when a later version calls them no more.
 """
 

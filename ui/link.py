@@ -184,9 +184,11 @@ def _checked(param: Param, raw: str, state: LinkState) -> object:
     except ValueError as reason:
         fallback = param.default_for(state.chosen)
         instead, said = param.show(fallback), _short(raw)
-        left_out = WORDS.text("left_out", name=param.name, said=said, reason=reason)
-        refused = WORDS.text("refused", name=param.name, said=said, reason=reason, fallback=instead)
-        state.notes.append(refused if instead else left_out)
+        if instead:
+            note = WORDS.text("refused", name=param.name, said=said, reason=reason, fallback=instead)
+        else:
+            note = WORDS.text("left_out", name=param.name, said=said, reason=reason)
+        state.notes.append(note)
         return fallback
 
 

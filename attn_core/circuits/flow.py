@@ -22,6 +22,7 @@ import numpy as np
 
 from attn_core.circuits.writers.additions import Floats, frozen_norm
 from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
+from attn_core.options import check_choice
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.tolerances import SMALLEST
 from attn_core.traces import parity
@@ -76,8 +77,7 @@ def flow(stream: StreamTrace, measure: str = "alti", *, progress: Callable[[floa
     Raises ValueError for another measure, HeadlightError for a decoder with an encoder beside it, whose words come from
     two sentences, and DoesNotAddUp where the parts miss the stream after attention.
     """
-    if measure not in FLOW_MEASURES:
-        raise ValueError(f"measure must be one of {', '.join(map(repr, FLOW_MEASURES))}, got {measure!r}")
+    check_choice("measure", measure, FLOW_MEASURES)
     if stream.name in ("decoder", "cross"):
         raise HeadlightError(
             "A decoder's words come from two sentences, which this flow does not follow: ask the encoder."

@@ -128,7 +128,7 @@ def open_again(file_of: Callable[[str], Path | None]) -> None:
 
 def _kept(name: str, content: bytes) -> tuple[str, dict[str, str]]:
     """The page that a file belongs to, and its link's parameters."""
-    if not name.endswith(f".{_TRACE}"):
+    if not name.lower().endswith(f".{_TRACE}"):
         saved = files.read(content)
         return saved.page, saved.link
     from attn_core.views.trace_file import view_of  # with torch, for which no first picture waits

@@ -315,7 +315,7 @@ def test_a_trace_that_was_kept_in_python_opens_on_its_page(tmp_path: Path) -> No
     assert [page.text_area(key=name).value for name in ("text", "second_text")] == ["the bird sang", "nobody did"]
     assert page.session_state["off"] == ((0, 3),) and problems(page) == []
     damaged = file.read_bytes()
-    page = upload(opened(layer=1), damaged[:-5] + bytes(5), file.name)
+    page = upload(opened(layer=1), damaged[:-5] + bytes(5), file.name.upper())
     assert "This saved trace is damaged" in problems(page)[0][1] and page.selectbox(key="layer").value == 1
 
 
