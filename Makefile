@@ -69,6 +69,7 @@ bench: $(VENV)/installed-dev benchmarks/requirements.txt
 
 load: $(VENV)/installed-dev
 	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM OMP_NUM_THREADS=1 && $(BIN)/python -m benchmarks.load
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.crowd $(if $(BESIDE),--beside $(BESIDE))
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.capacity
 
 siege: $(VENV)/installed-dev
