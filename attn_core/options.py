@@ -4,7 +4,7 @@ another value a ValueError."""
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from typing import Any
 
 
@@ -65,3 +65,24 @@ def check_mapping(name: str, value: object, example: str) -> None:
     """
     if not isinstance(value, Mapping):
         raise TypeError(f"{name} must be a dictionary, as in {example}; got {value!r}")
+
+
+def check_any(name: str, found: Sized, of: str) -> None:
+    """At least one of several.
+
+    >>> check_any("layers", [], "layers")
+    Traceback (most recent call last):
+    ValueError: layers must be one or more layers, got none
+    """
+    if not len(found):
+        raise ValueError(f"{name} must be one or more {of}, got none")
+
+
+def check_text(name: str, value: object) -> None:
+    """
+    >>> check_text("name", 3)
+    Traceback (most recent call last):
+    TypeError: name must be a text, got 3
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a text, got {value!r}")

@@ -7,7 +7,7 @@ tensors. Without a recorder a hook looks there, finds None and does nothing else
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -68,14 +68,19 @@ class Recorder(Protocol):
 RECORDER: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
 
 
-@contextmanager
-def recording_to(recorder: Recorder) -> Iterator[None]:
+class recording_to(AbstractContextManager[None]):  # it reads as a verb, and is no generator: that costs
     """Report every forward pass that this thread runs inside to a recorder."""
-    token = RECORDER.set(recorder)
-    try:
-        yield
-    finally:
-        RECORDER.reset(token)
+
+    __slots__ = ("_before", "_recorder")
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def __enter__(self) -> None:
+        self._before = RECORDER.set(self._recorder)
+
+    def __exit__(self, *_: object) -> None:
+        RECORDER.reset(self._before)
 
 
 def tensor_at(slot: int | str, values: Any, named: dict[str, Any] | None = None) -> Tensor:

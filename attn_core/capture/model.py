@@ -188,7 +188,8 @@ class Model:
     def inputs_of(self, tokens: Tokens, n_rows: int = 1) -> dict[str, torch.Tensor]:
         """What a pass gets for a sentence or pair, so many times, [row, token]: ids, a mask, and its segments where the
         tokenizer tells them and the model takes them."""
-        given = {"input_ids": _rows_of(tokens.ids, n_rows), "attention_mask": _rows_of([1] * len(tokens), n_rows)}
+        mask = torch.ones(n_rows, len(tokens.ids), dtype=torch.int64)
+        given = {"input_ids": _rows_of(tokens.ids, n_rows), "attention_mask": mask}
         if tokens.types is not None and self.takes_types:
             given["token_type_ids"] = _rows_of(tokens.types, n_rows)
         return given

@@ -21,7 +21,7 @@ from attn_core.capture.model import Model, check_limit, model_of
 from attn_core.capture.patches import patch_of
 from attn_core.capture.recorder import PassNotes, PassRecorder, recorder_of
 from attn_core.errors import EmptyText, HeadlightError, TextWasCut, check_index
-from attn_core.options import check_flag, check_mapping, check_several
+from attn_core.options import check_choice, check_flag, check_mapping, check_several
 from attn_core.places import Place
 from attn_core.text import positions, tokens
 from attn_core.text.tokens import Tokens
@@ -125,8 +125,7 @@ def changes_of(
     patch: Mapping[Place, Any] | None = None,
 ) -> Changes:
     """What these options of `trace` change, checked against the model."""
-    if replacement not in ("zero", "mean"):
-        raise ValueError(f'replacement must be "zero" or "mean", got {replacement!r}')
+    check_choice("replacement", replacement, ("zero", "mean"))
     for name, given, example in (
         ("edit", edit, "{(0, 2): pattern}"),
         ("patch", patch, '{ac.at.head(0, 3): "zero"}'),
@@ -134,6 +133,8 @@ def changes_of(
         if given is not None:
             check_mapping(name, given, example)
     check_several("without", without, "heads")
+    if replacement != "zero" and not without:
+        raise ValueError("replacement= says what stands in the place of heads that are off: name them in without=")
     if not (without or edit or patch):
         return _PLAIN
     off = [_head_key(model, key) for key in without]

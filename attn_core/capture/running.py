@@ -92,14 +92,12 @@ def run_whole(hf_model: Any, inputs: Mapping[str, Tensor], weights: bool = False
 
 def _on_its_device(hf_model: Any, inputs: Mapping[str, Tensor]) -> dict[str, Any]:
     weight = _first_weight(hf_model)
-    no_cache = {"use_cache": False} if hasattr(hf_model.config, "use_cache") else {}
-    given = {
-        name: value.to(weight.device, weight.dtype if value.is_floating_point() else value.dtype)
-        if isinstance(value, Tensor)
-        else value  # virtual tokens are there already
-        for name, value in inputs.items()
-    }
-    return {**given, **no_cache}
+    given: dict[str, Any] = {"use_cache": False} if hasattr(hf_model.config, "use_cache") else {}
+    for name, value in inputs.items():
+        if isinstance(value, Tensor):  # virtual tokens are there already
+            value = value.to(weight.device, weight.dtype) if value.is_floating_point() else value.to(weight.device)
+        given[name] = value
+    return given
 
 
 def _first_weight(module: Any) -> Any:
@@ -114,14 +112,50 @@ def _first_weight(module: Any) -> Any:
     return None
 
 
-@contextmanager
-def running(hf_model: Any, lock: AbstractContextManager[Any], is_ours: bool, grad: bool = False) -> Iterator[None]:
+def running(
+    hf_model: Any, lock: AbstractContextManager[Any], is_ours: bool, grad: bool = False
+) -> AbstractContextManager[None]:
     """Hold a model for one pass, as `Model.running` says; `is_ours`: our attention is chosen in it already."""
-    mode = torch.enable_grad() if grad else torch.inference_mode()
-    with lock, mode, _not_compiled():
-        if is_ours and not grad:
-            yield
-            return
+    return _AsItIs(lock) if is_ours and not grad else _prepared(hf_model, lock, is_ours, grad)
+
+
+class _AsItIs(AbstractContextManager[None]):
+    """Inside, a model is this thread's, and what was compiled runs as it was written: compiled code reports to no hook.
+
+    No generator, and torch's own stance without its context: beside a short pass these were most of what tracing cost
+    before it.
+    """
+
+    __slots__ = ("_lock", "_mode", "_stance")
+
+    def __init__(self, lock: AbstractContextManager[Any], grad: bool = False) -> None:
+        self._lock = lock
+        self._mode = torch.enable_grad() if grad else torch.inference_mode()
+
+    def __enter__(self) -> None:
+        self._lock.__enter__()
+        try:
+            # without it nothing was compiled here, and to import it takes a second
+            compiler: Any = sys.modules.get("torch._dynamo.eval_frame")
+            eager = compiler and compiler.DynamoStance("force_eager")
+            self._stance = compiler and (compiler._set_stance, compiler._set_stance(eager))
+            self._mode.__enter__()
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
+
+    def __exit__(self, *error: Any) -> None:
+        self._mode.__exit__(*error)
+        if self._stance:
+            set_stance, before = self._stance
+            set_stance(before)
+        self._lock.__exit__(*error)
+
+
+@contextmanager
+def _prepared(hf_model: Any, lock: AbstractContextManager[Any], is_ours: bool, grad: bool) -> Iterator[None]:
+    """The same for a model in which our attention is chosen for this pass, or that keeps a graph of it."""
+    with _AsItIs(lock, grad):
         ours = nullcontext() if is_ours else attention_of(hf_model, our_name(hf_model))
         with ours, _frozen(hf_model) if grad else nullcontext():
             yield
@@ -138,11 +172,3 @@ def _frozen(hf_model: Any) -> Iterator[None]:
     finally:
         for parameter in asking:
             parameter.requires_grad_(True)
-
-
-def _not_compiled() -> AbstractContextManager[Any]:
-    """Inside, what was compiled runs as it was written: compiled code reports to no hook."""
-    if "torch._dynamo.eval_frame" not in sys.modules:  # nothing was compiled here, and to import it takes a second
-        return nullcontext()
-    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
-    return stance

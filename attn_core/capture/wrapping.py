@@ -18,6 +18,7 @@ from attn_core.capture.probing.find import find_wiring
 from attn_core.capture.probing.short_run import ProbedModel
 from attn_core.capture.running import is_ours_always, keep_freed_memory, running
 from attn_core.errors import HeadlightError
+from attn_core.options import check_text
 from attn_core.precision import NUMBER_TYPES, float32_copy, is_float32_on_cpu, name_of, number_types_of
 from attn_core.text.positions import NAMES
 from attn_core.traces.wiring import Wiring
@@ -45,6 +46,8 @@ def wrap(
     """
     _refuse_what_is_none(hf_model, tokenizer)
     check_limit(limit)
+    if name is not None:
+        check_text("name", name)
     keep_freed_memory()
     owners, hf_model = hf_model, adapters.inside(hf_model)
     virtual = adapters.virtual_tokens(owners)

@@ -98,7 +98,7 @@ def replacement_options(
     cells = REPLACEMENTS[replacement].cells
     if cells is None:  # zero is what is put there unless told otherwise, so both are one pass for whoever keeps it
         off = {"without": [stream.head_key(*head) for head in heads]}
-        return off if replacement == "zero" else {**off, "replacement": replacement}
+        return {**off, "replacement": replacement} if replacement != "zero" and heads else off
     return {"edit": {stream.head_key(*head): _forced(stream, head, cells, painted) for head in heads}}
 
 

@@ -68,6 +68,8 @@ def _streams_of(traces: Iterable[Trace], only: str | None, changes: dict[str, st
     numbers = count()
     for trace in traces:
         number = str(next(numbers))
+        if not hasattr(trace, "streams"):
+            raise TypeError(f"traces must be what ac.trace gives, got {trace!r}")
         if trace.changes:
             changes[number] = str(trace.changes)
         streams = map(trace.stream, (only,) if only else trace.streams)

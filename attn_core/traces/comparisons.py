@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from attn_core.blocks import row_slices
 from attn_core.errors import NoModel
+from attn_core.options import check_any, check_several
 from attn_core.tolerances import SMALLEST, coarsest
 from attn_core.traces.block import BlockKind
 from attn_core.traces.layer import through_modules
@@ -39,6 +40,16 @@ class End(NamedTuple):
 
     comparison: Comparison | None = None
     unseen: bool = False
+
+
+def some_layers(layers: Iterable[int] | None) -> list[int] | None:
+    """The layers that somebody wants checked, None for all. Raises TypeError or ValueError for what names no layer."""
+    if layers is None:
+        return None
+    check_several("layers", layers, "layers")
+    found = list(layers)
+    check_any("layers", found, "layers")
+    return found
 
 
 def check(layers: Iterable[Layer], model: nn.Module, ends: Iterable[End] = ()) -> Parity:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from attn_core.options import check_several
 from attn_core.tolerances import SMALLEST, TOLERANCES, coarsest
 
 if TYPE_CHECKING:
@@ -188,9 +189,11 @@ def _largest(numbers: Iterable[float]) -> float:
 def worst_parity(checks: Iterable[Parity]) -> Parity:
     """The worst of several traces, part by part; a part that was not compared in one of them is not compared.
 
-    Reads them one after the other: `ac.worst_parity(trace.check() for trace in ac.trace_many(model, texts))`.
+    Reads them one after the other: `ac.worst_parity(trace.check() for trace in ac.trace_many(model, texts))`. Raises
+    TypeError for what is no check.
     """
-    checks = iter(checks)
+    check_several("checks", checks, "checks")
+    checks = map(_checked, checks)
     first, second = next(checks, None), next(checks, None)
     if first is not None and second is None:
         return first
@@ -216,6 +219,12 @@ def worst_parity(checks: Iterable[Parity]) -> Parity:
     found.comparisons, found.n_traces, found.precision = tuple(comparisons.values()), n_traces, coarsest(kinds)
     found.left_out = tuple(name for name in LEFT_OUT if name in left_out)
     return found
+
+
+def _checked(given: Parity) -> Parity:
+    if not isinstance(given, Parity):
+        raise TypeError(f"checks must be what trace.check() gives, got {given!r}")
+    return given
 
 
 def _worse(a: float | None, b: float | None) -> float | None:

@@ -22,14 +22,13 @@ import torch
 from torch import Tensor, nn
 
 from attn_core.errors import HeadlightError, check_index
-from attn_core.options import check_several
 from attn_core.precision import through, without_autocast
 from attn_core.tolerances import coarsest
 from attn_core.traces import comparisons
 from attn_core.traces.attention_readers import as_array
 from attn_core.traces.block import BlockKind
 from attn_core.traces.changes import Changes
-from attn_core.traces.comparisons import End
+from attn_core.traces.comparisons import End, some_layers
 from attn_core.traces.delta_readers import DeltaReaders
 from attn_core.traces.layer import Layer, frozen
 from attn_core.traces.parity import Parity
@@ -234,11 +233,11 @@ class StreamTrace(DeltaReaders):
     def check(self, layers: Iterable[int] | None = None) -> Parity:
         """How far these numbers are from tensors that left the model; computed anew from the model's weights.
 
-        `layers` are those that are checked, by default all. Raises IndexError for one that is not there.
+        `layers` are those that are checked, by default all. Raises IndexError for one that is not there,
+        and ValueError where none is named.
         """
-        if layers is not None:
-            check_several("layers", layers, "layers")
-        chosen = self._layers if layers is None else [self._layer(n) for n in layers]
+        wanted = some_layers(layers)
+        chosen = self._layers if wanted is None else [*map(self._layer, wanted)]
         checked = comparisons.check(chosen, self._source.module(), [self._end(chosen)])
         return checked.with_own_pass(self._source.own_pass, self._source.own_weights)
 

@@ -19,12 +19,13 @@ import torch
 from torch import nn
 
 from attn_core.errors import HeadlightError
-from attn_core.options import check_flag, check_several
+from attn_core.options import check_flag
 from attn_core.precision import without_autocast
 from attn_core.text.tokens import Tokens
 from attn_core.traces import comparisons
 from attn_core.traces.attention_readers import size_of, weights_table
 from attn_core.traces.changes import Changes
+from attn_core.traces.comparisons import some_layers
 from attn_core.traces.layer import Layer, frozen
 from attn_core.traces.named_readers import NamedStreamReaders
 from attn_core.traces.parity import Parity
@@ -216,11 +217,10 @@ class Trace(NamedStreamReaders):
     def check(self, layers: Iterable[int] | None = None) -> Parity:
         """How far these numbers are from tensors that left the model; computed anew from the model's weights.
 
-        `layers` are those that are checked in every stream, by default all. Raises IndexError where one is not there.
+        `layers` are those that are checked in every stream, by default all. Raises IndexError where one is not
+        there, and ValueError where none is named.
         """
-        if layers is not None:
-            check_several("layers", layers, "layers")
-        wanted = None if layers is None else list(layers)
+        wanted = some_layers(layers)
         found = {own: own._layers if wanted is None else [*map(own._layer, wanted)] for own in self._streams.values()}
         ends = [own._end(layers) for own, layers in found.items()]
         checked = comparisons.check((layer for some in found.values() for layer in some), self._source.module(), ends)
