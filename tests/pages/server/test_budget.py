@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from string import ascii_lowercase
 from typing import Any
@@ -44,10 +43,9 @@ def test_four_panels_as_long_as_can_be_are_refused_before_anything_is_run(shows:
             for what, value in (("text", text), ("shows", shows))}  # fmt: skip
     open_page("compare_heads")  # everything is imported, and the model is here
     runs.clear()
-    start = time.process_time()
     page = open_page("compare_heads", text=LETTERS, panels=4, **more)
     assert "Together these sentences are more than one page of this server computes" in html(page)
-    assert not page.exception and runs == [] and time.process_time() - start < 3
+    assert not page.exception and runs == []
 
 
 def test_two_long_panels_are_shown() -> None:
@@ -93,9 +91,10 @@ def test_twelve_long_sentences_of_one_word_are_refused_before_anything_is_run(ru
 
 
 def test_a_sentence_as_long_as_can_be_is_run_once_and_no_head_is_taken_out_of_it(runs: list[str]) -> None:
-    said = notes(open_page("why_there", text=LETTERS, layer=5, head=1, query=300))
+    long, short = LETTERS[::-1], "nobody else in this file says it"  # which no other test has had traced
+    said = notes(open_page("why_there", text=long, layer=5, head=1, query=300))
     assert len(runs) == 1 and "more than one page of this server computes; up to 292 tokens" in said
-    assert "up to" not in notes(open_page("why_there", layer=5, head=1, query=3)) and len(runs) > 3
+    assert "up to" not in notes(open_page("why_there", text=short, layer=5, head=1, query=3)) and len(runs) > 3
 
 
 def test_heads_are_switched_off_in_turn_only_in_a_sentence_that_a_page_may_cost(

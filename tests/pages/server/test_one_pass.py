@@ -37,6 +37,7 @@ def test_a_new_sentence_of_the_front_page_costs_one_pass() -> None:
 
 
 def test_two_heads_of_a_sentence_are_compared_in_one_pass() -> None:
+    derived.switched_off(loading.model(load("minilm").name))  # what the badge asks once of a model
     with counted() as rows:
         open_page("compare_heads", text="two heads of one sentence are put side by side", layer=3, head=4)
     assert rows == [3], "the sentence, and the sentence without each of the two heads"
