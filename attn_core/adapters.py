@@ -17,6 +17,10 @@ from torch import Tensor, nn
 from attn_core.errors import UnsupportedFamily
 
 MERGE = "Merge the adapter into the weights first (model = model.merge_and_unload()) and wrap the result."
+_WITHOUT = {  # methods that peft itself does not merge, and how it takes them out of a model
+    "adaption prompt": "call model.base_model.disable_adapter_layers() and wrap model.get_base_model()",
+    **dict.fromkeys(("lily", "poly", "shadow"), "take it out (model = model.unload()) and wrap the result"),
+}
 
 
 def inside(hf_model: Any) -> Any:
@@ -84,8 +88,15 @@ def virtual_tokens(hf_model: Any) -> VirtualTokens | None:
 
 def method(hf_model: Any) -> str:
     """The name of a peft model's method in plain letters: "prefix tuning"."""
-    kind = hf_model.active_peft_config.peft_type
+    config = getattr(hf_model, "active_peft_config", None)  # None: the model inside, which has its adapters in it
+    kind = (next(iter(hf_model.peft_config.values())) if config is None else config).peft_type
     return str(getattr(kind, "value", kind)).lower().replace("_", " ")
+
+
+def way_out(hf_model: Any) -> str:
+    """What the owner of a peft model that is not read can do."""
+    without = _WITHOUT.get(method(hf_model))
+    return f"It cannot be merged into the weights; to trace the model without it, {without}." if without else MERGE
 
 
 @contextmanager
@@ -94,11 +105,12 @@ def with_way_out(hf_model: Any) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not hasattr(hf_model, "peft_config") or MERGE in str(error):
+        if not hasattr(hf_model, "peft_config") or way_out(hf_model) in str(error):
             raise
         said = str(error) if isinstance(error, UnsupportedFamily) else f"{type(error).__name__}: {error}"
+        said = said if said.endswith(".") else f"{said}."
         raise UnsupportedFamily(
-            f"With its adapter ({method(hf_model)}) this model is not read: {said} {MERGE}"
+            f"With its adapter ({method(hf_model)}) this model is not read: {said} {way_out(hf_model)}"
         ) from error
 
 

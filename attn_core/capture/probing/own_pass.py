@@ -50,7 +50,7 @@ def compare_own_pass(probed: ProbedModel, short_run: ShortRun, streams: Sequence
     if probed.owners is not probed.hf_model:
         raise UnsupportedFamily(
             f"Calling this model ({adapters.method(probed.owners)}) gives another result than the {family} model "
-            f"inside it, so what would be drawn is not what it does. {adapters.MERGE}"
+            f"inside it, so what would be drawn is not what it does. {adapters.way_out(probed.owners)}"
         )
     raise UnsupportedFamily(
         f"{family} models give another result when their attention goes through the library's interface, "

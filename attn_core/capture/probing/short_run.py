@@ -64,7 +64,8 @@ def run_shortly(probed: ProbedModel) -> ShortRun:
     except HeadlightError:
         raise
     except Exception as error:
-        if not recorder.record.attention:  # it could not even use the interface's masks
+        adapted = hasattr(model, "peft_config")  # its adapter may want more than a text
+        if not recorder.record.attention and not adapted:  # it could not even use the interface's masks
             raise outside(model) from error
         raise UnsupportedFamily(f"{family_of(model)} models do not run with an attention of ours: {error}") from error
     refuse_not_finite(model, name, output[0])

@@ -57,8 +57,7 @@ def _site(
         if module is not None:  # a nonlinearity behind W_O, or an adapter that adds an attention of its own
             raise UnsupportedFamily(
                 f"In this {family_of(model)} model the module {module} does more than multiply by a matrix and add a "
-                "bias before its result enters the residual stream, so ΔE cannot be told per head. If that is an "
-                "adapter, merge it first: model.merge_and_unload()."
+                "bias before its result enters the residual stream, so ΔE cannot be told per head."
             )
     return projections.with_projections(model, record, call, site, start), projected
 
