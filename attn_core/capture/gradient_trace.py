@@ -129,8 +129,7 @@ class GradientStream(StreamTrace):
         return self._of_layer(found, "memory", "what W_K receives")
 
     def attention_added(self, layer: int) -> Tensor:  # type: ignore[override]
-        found = self._layer(layer)
-        return self._of_layer(found, "added", "what attention adds")
+        return self._of_layer(_unscaled(self._layer(layer)), "added", "what attention adds")
 
     def after_attention(self, layer: int) -> Tensor:  # type: ignore[override]
         found = self._layer(layer)
@@ -139,8 +138,7 @@ class GradientStream(StreamTrace):
         return self._of_layer(found, "after", "the stream after attention")
 
     def mlp_added(self, layer: int) -> Tensor:  # type: ignore[override]
-        found = self._with_mlp(layer)
-        return self._of_layer(found, "mlp", "the MLP's part")
+        return self._of_layer(_unscaled(self._with_mlp(layer)), "mlp", "the MLP's part")
 
     def final_embedding(self) -> Tensor:  # type: ignore[override]
         return self._last()
@@ -159,6 +157,16 @@ class GradientStream(StreamTrace):
         found = self._logit_rule.logits(plain)
         assert found.shape == shape
         return found
+
+
+def _unscaled(layer: Layer) -> Layer:
+    """The layer, where what it adds is a tensor of the pass; HeadlightError where it is a share of one."""
+    if layer.site.block is BlockKind.SCALED:
+        raise HeadlightError(
+            f"In layer {layer.site.layer} of this model a share of what attention and the MLP give is added, which is "
+            "no node of the graph: ask for the gradient of attention_output, embedding or after_attention."
+        )
+    return layer
 
 
 @dataclass(frozen=True, eq=False)

@@ -138,8 +138,8 @@ class Patches:
         self._of_heads: dict[tuple[str, str, int], dict[int, list[_Put]]] = {}  # kind, stream, layer → head → what
         self._of_tensors: dict[tuple[str, str], dict[int, dict[Tap, list[_Put]]]] = {}  # module, side → call → tap
         for patch in all_patches(changes):
-            put = _Put(patch.place, patch.rule, None if patch.rule else torch.from_numpy(patch.array))
-            self._add(put, wiring)
+            numbers = None if patch.rule else torch.from_numpy(patch.array) / _factor(patch.place, wiring)
+            self._add(_Put(patch.place, patch.rule, numbers), wiring)
         self.tensors_left = sum(len(taps) for calls in self._of_tensors.values() for taps in calls.values())
 
     def __bool__(self) -> bool:
@@ -242,6 +242,14 @@ def tap_of(place: Place, wiring: Wiring) -> Tap:
     if found is None:
         raise HeadlightError(f"In this model's layer {place.layer}, {what} could not be found.")
     return found
+
+
+def _factor(place: Place, wiring: Wiring) -> float:
+    """What the model multiplies what stands at a place by before it is added to the stream."""
+    sites = [site for site in wiring.sites if site.stream == place.stream]
+    if place.kind not in ("attention", "mlp"):
+        return 1.0
+    return (sites[place.layer] if place.kind == "attention" else _last_half(sites[place.layer], wiring)).scale
 
 
 def _last_half(site: Site, wiring: Wiring) -> Site:

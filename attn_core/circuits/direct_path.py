@@ -110,7 +110,7 @@ class DirectPaths:
         return path + self._final(stack) if final else path
 
     def after_head(self, stream: str, layer: int) -> DirectPath:
-        """The norm of attention's output, in the blocks that have one."""
+        """The norm of attention's output, in the blocks that have one; a factor is no more than the size of a norm."""
         call = self.trace.stream(stream)
         if call.block(layer) is not BlockKind.NORM_AFTER:
             return DirectPath()

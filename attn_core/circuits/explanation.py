@@ -169,7 +169,7 @@ def _without_constant(trace: Trace, writer: Writer, layer: int) -> Put:
         place, stands, gone = "attention", stream.attention_added(layer), stream.output_bias(layer)
         if writer.kind == "shift":
             gone = stream.block_norm(layer, "attention", nothing)
-        elif block is BlockKind.NORM_AFTER:
+        elif block.changes_sum:
             output = stream.attention_output(layer)
             gone = stream.block_norm(layer, "attention", output) - stream.block_norm(layer, "attention", output - gone)
     above = {"residual": layer + 1, "memory": 0}.get(place, layer)

@@ -182,7 +182,7 @@ class LayerParts:
             for some, weights in _weights(stream, layer):
                 constant[some] += np.einsum("hqk,hkd->qd", weights[..., n:], moved[:, n:])
         own = cls(stream, layer, moved[:, :n], constant, None)
-        if stream.block(layer) is not BlockKind.NORM_AFTER:
+        if not stream.block(layer).changes_sum:
             return own
         return replace(own, inner=frozen_norm(partial(stream.block_norm, layer, "attention"), own._output()))
 

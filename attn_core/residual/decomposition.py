@@ -3,12 +3,13 @@
     pre-norm      E + ΔE of every head + bias                      + MLP              = next E
     parallel      E + ΔE of every head + bias                      + MLP              = next E
     norm-after    E + ΔE of every head + bias + (norm's change)    + MLP              = next E
+    scaled        E + ΔE of every head + bias + (scale's change)   + MLP              = next E
     post-norm     E + ΔE of every head + bias + LayerNorm's change + MLP + LayerNorm's change = next E
 
 A decoder with cross-attention has two sets of heads before its MLP. A norm is no sum, so its row is what it *changed*:
-norm(x) − x, where x is the sum of our own rows; `BlockDecomposition.error` then says how far the end is from the stream
-that the model itself went on with. Heads are split by source word in the small space, so nothing here is larger than
-[head, key] or [head, d_model].
+norm(x) − x, where x is the sum of our own rows, and a scale's is c·x − x; `BlockDecomposition.error` then says how far
+the end is from the stream that the model itself went on with. Heads are split by source word in the small space, so
+nothing here is larger than [head, key] or [head, d_model].
 """
 
 from __future__ import annotations
@@ -129,10 +130,11 @@ def _add_attention(builder: _Builder, call: StreamTrace, layer: int, token: int)
         builder.add(Part("head", f"{prefix}head {layer}.{head}", vector, call.name, head))
     builder.add(Part("bias", f"{prefix}output bias", bias, call.name))
     block = call.block(layer)
-    if block == BlockKind.NORM_AFTER:
+    if block.changes_sum:
         output = heads.sum(axis=0, dtype=np.float64) + bias  # [d_model]
         changed = call.block_norm(layer, "attention", output) - output
-        builder.add(Part("norm", "norm of attention's output", changed, call.name))
+        what = "norm" if block is BlockKind.NORM_AFTER else "scale"
+        builder.add(Part("norm", f"{what} of attention's output", changed, call.name))
     _add_patch(builder, call, layer, token, "attention")
     if block == BlockKind.POST_NORM:
         builder.norm(f"LayerNorm after {prefix}attention", lambda x: call.block_norm(layer, "attention", x))

@@ -107,6 +107,6 @@ def _around_attention(at: _Direction, layer: int) -> tuple[_Direction, _Directio
     if block is BlockKind.POST_NORM:
         norm = partial(stream.block_norm, layer, "attention")
         at = at.before(norm, stream.embedding(layer) + stream.attention_added(layer))
-    if block is not BlockKind.NORM_AFTER:
+    if not block.changes_sum:
         return at, at
     return at, at.before(partial(stream.block_norm, layer, "attention"), stream.attention_output(layer))

@@ -140,7 +140,7 @@ def reading_above_mean(stream: StreamTrace, token: int, word: int) -> tuple[Arra
 
 def _entering(stream: StreamTrace, added: StreamContributions) -> StreamContributions:
     """The parts as they enter the stream: a norm between (norm-after) is held at what it did, like the last one."""
-    if stream.block(0) != BlockKind.NORM_AFTER:
+    if not stream.block(0).changes_sum:
         return added
     heads, bias = np.empty(added.heads.shape), np.empty(added.bias.shape)
     for layer in range(len(heads)):

@@ -1,4 +1,4 @@
-"""How a block adds attention and MLP to the residual stream: four laws, each with its formula and its sentences."""
+"""How a block adds attention and MLP to the residual stream: five laws, each with its formula and its sentences."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class BlockKind(StrEnum):
     for the whole block, `attention_sentence` for what becomes of attention's output alone.
 
     Sources: Vaswani et al. 2017 (post-norm); Xiong et al. 2020 (pre-norm); Wang and Komatsuzaki 2021 (parallel);
-    Gemma Team 2024 (a norm after attention).
+    Gemma Team 2024 (a norm after attention); Granite Team 2024 (a share c of what is added).
     """
 
     formula: str
@@ -43,12 +43,23 @@ class BlockKind(StrEnum):
         "The sum of all heads is normalised before it is added; so is the MLP's part.",
         "A norm brings the sum to scale before it is added to E; then the MLP has its turn.",
     )
+    SCALED = (
+        "scaled",
+        "E′ = E + c·A;  next E = E′ + c·M",
+        "All heads + bias, and then the MLP's part, are multiplied by one number before they are added to E.",
+        "The sum is multiplied by one number before it is added to E; then the MLP has its turn.",
+    )
     SEQUENTIAL = (  # E + A was found, what follows it was not; `StreamTrace.block` never gives it
         "sequential",
         "E′ = E + A;  next E = ?",
         "The sum of all heads is added to E; how the block goes on could not be found.",
         "The sum is added to E; how the block goes on could not be found.",
     )
+
+    @property
+    def changes_sum(self) -> bool:
+        """Whether something becomes of attention's output before it is added to the stream: a norm, or a factor."""
+        return self in (BlockKind.NORM_AFTER, BlockKind.SCALED)
 
     def __new__(cls, name: str, formula: str, sentence: str, attention_sentence: str) -> BlockKind:
         kind = str.__new__(cls, name)

@@ -202,7 +202,9 @@ def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterato
     if (
         site.added is not None and site.added in layer.computed
     ):  # the model went on with what was put there, whatever the heads add up to
-        added = taps[site.added][rows]
+        added = site.scale * taps[site.added][rows]
+    elif site.block is BlockKind.SCALED:
+        added = site.scale * added
     elif site.block is BlockKind.NORM_AFTER and site.added is not None:
         added = layer.through(model, site.added.module, added)
         if site.added in taps:
@@ -217,7 +219,8 @@ def _sums(layer: Layer, model: nn.Module, rows: slice, added: Tensor) -> Iterato
             yield AFTER, after, layer.own(site.after)[rows]
             after = taps[site.after][rows]
         if site.mlp is not None and site.next is not None:
-            end = after + (taps[site.mlp][rows] if site.mlp in taps else through_modules(model, site.to_mlp, after))
+            mlp = taps[site.mlp][rows] if site.mlp in taps else through_modules(model, site.to_mlp, after)
+            end = after + (mlp if site.scale == 1 else site.scale * mlp)
             own = layer.through(model, site.next.module, end) if post_norm else end
             yield NEXT, own, layer.own(site.next)[rows]
 

@@ -45,7 +45,8 @@ class Layer:
         if tap is None:
             raise HeadlightError(f"In this model's layer {self.site.layer}, {what} could not be found.")
         if tap in self.taps:
-            return self.taps[tap]
+            factor = self.site.factor(name)
+            return self.taps[tap] if factor == 1 else factor * self.taps[tap]
         with torch.inference_mode(), without_autocast():
             return self._derived(name, model)
 
@@ -58,7 +59,9 @@ class Layer:
         if name == "added":
             output = self.attention_output(model())
             normed = self.site.block is BlockKind.NORM_AFTER
-            return self.through(model(), self.site.added.module, output) if normed else output  # type: ignore[union-attr]
+            if normed:
+                return self.through(model(), self.site.added.module, output)  # type: ignore[union-attr]
+            return self.site.scale * output if self.site.block is BlockKind.SCALED else output
         total = embedding + self.tensor("added", "what attention adds", model)
         if self.site.block is BlockKind.POST_NORM:
             return self._of_post_norm(name, total, model())

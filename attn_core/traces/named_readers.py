@@ -132,7 +132,7 @@ class NamedStreamReaders:
         return self.stream(stream).projections(layer, head)
 
     def block(self, layer: int, *, stream: str | None = None) -> BlockKind:
-        """How the block adds: "pre-norm", "post-norm", "parallel" (with the MLP) or "norm-after" (norm(ΣΔE))."""
+        """How the block adds: "pre-norm", "post-norm", "parallel" (with MLP), "norm-after" (norm(ΣΔE)) or "scaled"."""
         return self.stream(stream).block(layer)
 
     def embedding(self, layer: int, *, stream: str | None = None) -> Array:

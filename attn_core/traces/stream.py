@@ -80,7 +80,7 @@ class StreamTrace(DeltaReaders):
     # --- The residual stream -------------------------------------------------------------------------------------
 
     def block(self, layer: int) -> BlockKind:
-        """How the block adds: "pre-norm", "post-norm", "parallel" (with the MLP) or "norm-after" (norm(ΣΔE))."""
+        """How the block adds: "pre-norm", "post-norm", "parallel" (with MLP), "norm-after" (norm(ΣΔE)) or "scaled"."""
         block = self._layer(layer).site.block
         if block in (None, BlockKind.SEQUENTIAL):
             raise HeadlightError(f"How layer {layer} of this model adds up could not be found.")
@@ -100,7 +100,7 @@ class StreamTrace(DeltaReaders):
         return as_array(self._around("memory", layer))
 
     def attention_added(self, layer: int) -> Array:
-        """What attention really adds to the residual stream: its output, or the norm of it. [query, d_model]"""
+        """What attention really adds to the residual stream: its output, the norm of it or a share. [query, d_model]"""
         return as_array(self._around("added", layer))
 
     def after_attention(self, layer: int) -> Array:
@@ -118,10 +118,12 @@ class StreamTrace(DeltaReaders):
     def block_norm(self, layer: int, after: str, vectors: Array) -> Array:
         """What a block's own norm makes of vectors [..., d_model], with the model's weights.
 
-        `after` is "attention" (post-norm: of the sum; norm-after: of what attention gave) or "mlp" (post-norm). Raises
-        ValueError for a block that has no norm there.
+        `after` is "attention" (post-norm: of the sum; norm-after: of what attention gave) or "mlp" (post-norm). In a
+        block that scales what attention gave it is that factor. Raises ValueError for a block that has no norm there.
         """
         site = self._layer(layer).site
+        if site.block is BlockKind.SCALED and after == "attention":
+            return np.asarray(np.float32(site.scale) * np.asarray(vectors, dtype=np.float32))
         taps = {
             (BlockKind.POST_NORM, "attention"): site.after,
             (BlockKind.NORM_AFTER, "attention"): site.added,
@@ -143,7 +145,8 @@ class StreamTrace(DeltaReaders):
 
         "query" [head, query, d_head], "key" and "value" [group, key, d_head], "weighted_values" [query, head·d_head],
         and of the stream, [token, d_model], what was found and does not follow from the rest: "embedding", "projected",
-        "added", "after", "mlp", "next". They are the trace's own, and other readers read them: work on a clone.
+        "added", "after", "mlp", "next"; in a block that scales what it adds, "added" and "mlp" before they are scaled.
+        They are the trace's own, and other readers read them: work on a clone.
         """
         found = self._layer(layer)
         names = ("embedding", "projected", "added", "after", "mlp", "next")
@@ -292,6 +295,7 @@ class StreamTrace(DeltaReaders):
             found = self._layer(layer)
             site = found.site
             put = found.put({"attention": site.added, "after_attention": site.after, "memory": site.memory}[what])
+            put = site.scale * put if put is not None and what == "attention" else put
         elif layer < self.n_layers:
             put = self._layers[layer].put(self._layers[layer].site.embedding)
         else:

@@ -126,7 +126,8 @@ class Site:
 
     `projected` is what W_O returned, `added` what enters the residual stream, `after` the stream behind attention and
     `next` the one that the next block receives. `x` and `memory` are what W_Q and W_K are multiplied with. `last` is
-    what entered the module that gave the final embedding, where nothing else tells whether that is right.
+    what entered the module that gave the final embedding, where nothing else tells whether that is right. Of a block
+    that scales what it adds, `added` and `mlp` are had before that, and `scale` is the factor.
     """
 
     stream: str
@@ -150,8 +151,13 @@ class Site:
     derived: frozenset[str] = frozenset()  # of the fields above: those that a pass need not keep, see `Layer.tensor`
     to_x: tuple[str, ...] = ()  # the modules that make x of `embedding`, one after the other; () where it is itself x
     to_mlp: tuple[str, ...] = ()  # the modules that make `mlp` of `after`, where `mlp` is derived
+    scale: float = 1.0
     plain: frozenset[str] = frozenset()  # of "query", "key", "value": those that x or memory gives as they are, where
     # x does not follow from a stream whose sums are known
+
+    def factor(self, name: str) -> float:
+        """What the tensor of this name is multiplied by before it is added to the stream: 1 unless the block scales."""
+        return self.scale if name in ("added", "mlp") else 1.0
 
     @property
     def norms(self) -> tuple[Tap, ...]:

@@ -31,7 +31,8 @@ def _join(record: ProbeRecord, site: Site, following: list[Site]) -> Site:
         return replace(site, block=None)
     total, entry = _value(record, site.after), _value(record, cross.embedding)
     same = torch.equal(total, entry)
-    kind = site.block if site.block is BlockKind.NORM_AFTER else BlockKind.PRE_NORM if same else BlockKind.POST_NORM
+    own = site.block is not None and site.block.changes_sum
+    kind = site.block if own else BlockKind.PRE_NORM if same else BlockKind.POST_NORM
     return replace(site, block=kind, after=cross.embedding, mlp=None, next=None)
 
 

@@ -19,6 +19,8 @@ from attn_core.traces import parity
 from attn_core.traces.block import BlockKind
 from attn_core.traces.wiring import Linear, Site
 
+LEAST_SHARE = 1e-3  # of the largest value: what is added, so that nothing is no share of attention's output
+
 
 def close(found: Tensor, *parts: Tensor) -> bool:
     """Whether `found` is the sum of `parts`, up to float32 rounding of every element."""
@@ -36,13 +38,14 @@ class Stream(NamedTuple):
     added: Event
     total: Event  # embedding + added, as the model holds it (parallel blocks: the MLP's part too)
     mlp: Event | None = None
+    scale: float = 1.0  # embedding + scale·added is the total
 
 
 def residual_around(model: nn.Module, events: Sequence[Event], projected: Event) -> Stream | None:
     """Find r + a = m around a projection: r from before it, m from after it; `events` are those of its block.
 
     a is the projection's output, or what a norm made of it. Where no such sum exists, the block may be parallel:
-    r + a + f = m, with f another module's output.
+    r + a + f = m, with f another module's output; or scaled: r + c·a = m, with one number c.
     """
     before, behind = _alike(events, projected, before=projected.time), _alike(events, projected, after=projected.time)
     normed = [e for e in behind if e.tap.side == "out" and _entered(events, e, projected)]
@@ -54,7 +57,8 @@ def residual_around(model: nn.Module, events: Sequence[Event], projected: Event)
                         return Stream(BlockKind.SEQUENTIAL, embedding, added, total)
                     found = Stream(BlockKind.NORM_AFTER, embedding, added, total)
                     return found if _is_norm(model, projected, added) else None
-    return _parallel(before, behind, [e for e in _alike(events, projected) if e.tap.side == "out"], projected)
+    outputs = [e for e in _alike(events, projected) if e.tap.side == "out"]
+    return _parallel(before, behind, outputs, projected) or _scaled(before, behind, projected)
 
 
 def with_stream(site: Site, around: Stream, events: Sequence[Event]) -> Site:
@@ -62,6 +66,10 @@ def with_stream(site: Site, around: Stream, events: Sequence[Event]) -> Site:
     site = replace(site, embedding=around.embedding.tap, added=around.added.tap)
     if around.block is BlockKind.PARALLEL and around.mlp is not None:
         return replace(site, block=BlockKind.PARALLEL, mlp=around.mlp.tap, next=around.total.tap)
+    if around.block is BlockKind.SCALED:
+        site = replace(site, block=BlockKind.SCALED, after=around.total.tap, scale=around.scale)
+        scaled = _scaled_mlp(events, around)
+        return site if scaled is None else replace(site, mlp=scaled[0].tap, next=scaled[1].tap)
     half = mlp_after(events, around.total)
     if half is None:  # the decoder's self-attention is followed by cross-attention, not by an MLP: see `blocks`
         return replace(site, block=around.block, after=around.total.tap)
@@ -79,6 +87,32 @@ def _parallel(
             for mlp in outputs:
                 if mlp is not projected and _near(rest, mlp.value, total.value):
                     return Stream(BlockKind.PARALLEL, embedding, projected, total, mlp)
+    return None
+
+
+def _scaled(before: Sequence[Event], behind: Sequence[Event], projected: Event) -> Stream | None:
+    """r + c·a = m: c is what fits best, and every element has to fit it."""
+    added = projected.value.double()
+    for total in behind:
+        for embedding in before:
+            if total is projected or embedding.value.shape != added.shape:
+                continue
+            rest = total.value.double() - embedding.value.double()
+            scale = float((rest * added).sum() / (added * added).sum())
+            share = abs(scale) * float(added.abs().max()) / float(total.value.abs().max())
+            if scale > 0 and share > LEAST_SHARE and close(total.value, embedding.value, scale * projected.value):
+                return Stream(BlockKind.SCALED, embedding, projected, total, scale=scale)
+    return None
+
+
+def _scaled_mlp(events: Sequence[Event], around: Stream) -> tuple[Event, Event] | None:
+    """(the MLP's part before it is scaled, the next block's stream): m + c·f = next, with the c of attention."""
+    later = _alike(events, around.total, after=around.total.time - 1)
+    outputs = [e for e in later if e.tap.side == "out"]
+    for end in later:
+        for mlp in outputs:
+            if mlp is not end and close(end.value, around.total.value, around.scale * mlp.value):
+                return mlp, end
     return None
 
 

@@ -2,6 +2,7 @@
 
     pre-norm, parallel   E + heads + biases + MLPs, as they were added
     norm-after           heads and biases as the norm of their sum left them, that norm frozen
+    scaled               heads and biases times the factor of their sum
     post-norm            everything through each LayerNorm that came after it, frozen in turn
 
 In a pass that was changed, a head that was switched off writes what stands in its place.
@@ -106,14 +107,14 @@ def _add_heads(
     bias = call.output_bias(layer).astype(np.float64)
     w_o = cache(partial(call._every_w_o, layer))
     through: FrozenNorm | None = None
-    if call.block(layer) is BlockKind.NORM_AFTER:
+    if call.block(layer).changes_sum:
         heads = (_head(call, layer, head, tokens, w_o) for head in range(call.n_heads))
         through = frozen_norm(partial(call.block_norm, layer, "attention"), sum(heads, start=bias))
     for head in range(call.n_heads):
         writer = Writer(f"{prefix}head {layer}.{head}", "head", call.name, layer, head)
         written.add(writer, partial(_head, call, layer, head, tokens, w_o), through, kept)
     written.constant(Writer(f"{prefix}bias {layer}", "bias", call.name, layer), bias, through, kept)
-    if through is not None:
+    if through is not None and call.block(layer) is BlockKind.NORM_AFTER:  # a scale has no shift
         written.constant(shift, through.shift, None, kept)
 
 

@@ -30,6 +30,7 @@ def site_to_json(site: Site) -> dict[str, Any]:
         "to_x": list(site.to_x),
         "to_mlp": list(site.to_mlp),
         "plain": sorted(site.plain),
+        "scale": site.scale,
         **{name: _slices_to_json(getattr(site, name)) for name in _SLICES},
     }
 
@@ -52,6 +53,7 @@ def site_from_json(said: Any) -> Site:
         to_x=_names(said.get("to_x", [])),
         to_mlp=_names(said.get("to_mlp", [])),
         plain=frozenset(name for name in _names(said.get("plain", [])) if name in _SLICES),
+        scale=number(said.get("scale", 1.0)),
         **places,
     )
 

@@ -155,6 +155,12 @@ FAMILIES = {
     "mixtral": Family(  # experts in place of one MLP
         lambda: tf.MixtralConfig(**_LLAMA, **_IDS, num_local_experts=4, num_experts_per_tok=2)
     ),
+    "granite": Family(  # a share of what attention and the MLP give is added
+        lambda: tf.GraniteConfig(
+            **_LLAMA, **_IDS, residual_multiplier=0.22, embedding_multiplier=12.0, logits_scaling=8.0
+        ),
+        block="scaled",
+    ),
 }  # fmt: skip
 
 # What has nothing that none of the others has. `test_capture` reads them in every run; what is asked of each family

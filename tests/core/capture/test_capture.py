@@ -584,19 +584,34 @@ def test_what_lies_between_two_attentions_is_not_taken_for_the_mlp(n_layers: int
     assert trace.check().ok
 
 
-def test_a_block_that_scales_what_it_adds_says_that_its_sum_is_unknown() -> None:
-    """Granite adds a share of what attention gave. Its patterns, ΔE and last words are known all the same."""
-    small = {"vocab_size": 99, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
-    config = tf.GraniteConfig(
-        **small, num_attention_heads=4, num_key_value_heads=2, residual_multiplier=0.22, logits_scaling=8.0
-    )
-    _model, trace, theirs = beside_eager(tf.GraniteForCausalLM, config)
-    assert np.abs(trace.patterns(1) - theirs.attentions[1][0].numpy()).max() < 1e-5
-    assert relative(trace.final_embedding(), theirs.hidden_states[-1][0]) < 1e-5
-    assert relative(trace.logits(), theirs.logits[0, -1]) < 1e-4
-    with pytest.raises(ac.HeadlightError, match="could not be found"):
-        trace.embedding(0)
-    assert trace.check().ok
+@torch.no_grad()
+def test_a_block_that_scales_what_it_adds_is_read_and_patched_in_the_size_that_enters_the_stream() -> None:
+    """Granite adds a share of what attention and the MLP give, as the model's own hidden states and modules say."""
+    model, trace, theirs = beside_eager(tf.GraniteForCausalLM, FAMILIES["granite"].config())
+    hf_model = model.hf
+    ids, share, layer = torch.tensor([trace.tokens.ids]), hf_model.config.residual_multiplier, hf_model.model.layers[0]
+    modules = {ac.at.attention(0): layer.self_attn.o_proj, ac.at.mlp(0): layer.mlp}
+    assert trace.block(0) == "scaled" and share == 0.22
+    assert relative(trace.embedding(1), theirs.hidden_states[1][0]) < 1e-6
+    found = trace.check()
+    assert found.ok and not found.left_out and found.residual < 1e-6
+    for place, module in modules.items():
+        read = ac.Trace.attention_added if place.kind == "attention" else ac.Trace.mlp_added
+        own: list[torch.Tensor] = []
+        hook = module.register_forward_hook(lambda _module, _given, gave, own=own: own.append(gave[0]))
+        hf_model(ids)
+        hook.remove()
+        assert relative(read(trace, 0), share * own[0]) < 1e-6
+        put = 2 * read(trace, 0) + 0.1
+        patched = ac.trace(model, TEXT, patch={place: put})
+        given = torch.from_numpy(put)[None] / share
+        hook = module.register_forward_hook(lambda *_, given=given: given)
+        expected = hf_model(ids, output_hidden_states=True).hidden_states[1][0]
+        hook.remove()
+        assert relative(patched.embedding(1), expected) < 1e-6 and patched.check().ok
+        assert np.abs(read(patched, 0) - put).max() < 1e-6
+    with pytest.raises(ac.HeadlightError, match="gradient of attention_output"):
+        ac.trace(model, TEXT, grad=True).attention_added(0)
 
 
 def test_an_encoder_and_its_decoder_may_differ_in_heads() -> None:

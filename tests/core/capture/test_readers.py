@@ -424,10 +424,8 @@ ODD = {  # families whose blocks are found in part, and what they say is compare
     "longcat_flash": ("mlp",),
     "minimax": ("mlp",),
     "xmod": ("mlp",),
-    "esmc": ("sums",),
     "falcon_h1": ("sums",),
     "inkling_text": ("sums",),
-    "minicpm3": ("sums",),
     "doge": ("sums",),
 }
 

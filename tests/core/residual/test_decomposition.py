@@ -84,6 +84,7 @@ def test_rows_come_in_the_order_of_the_block(traced):
         "pre-norm": ["embedding", "bias", "mlp"],
         "parallel": ["embedding", "bias", "mlp"],
         "norm-after": ["embedding", "bias", "norm", "mlp"],
+        "scaled": ["embedding", "bias", "norm", "mlp"],
         "post-norm": ["embedding", "bias", "norm", "mlp", "norm"],
     }[FAMILIES[name].block]
     if trace.kind == "encoder-decoder":
