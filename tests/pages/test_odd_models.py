@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import resource
-import time
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,14 @@ from ui.step_by_step.strip import LAST
 SMALL = {"vocab_size": 99, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
-def scaled() -> tf.PreTrainedModel:
-    """What attention gave is scaled before it is added, so E is not found."""
-    return tf.GraniteForCausalLM(tf.GraniteConfig(**SMALL, num_key_value_heads=2, residual_multiplier=0.22))
+def gated() -> tf.PreTrainedModel:
+    """Each number of the stream is scaled before something is added to it, so E is not found."""
+    config = tf.AutoConfig.for_model("doge", **SMALL, num_key_value_heads=2)
+    model = tf.AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for layer in model.model.layers:
+            layer.input_residual.uniform_(0.5, 1.5)
+    return model
 
 
 def uneven() -> tf.PreTrainedModel:
@@ -59,7 +63,7 @@ def sinking() -> tf.PreTrainedModel:
     return model
 
 
-@pytest.fixture(scope="module", params=[scaled, uneven, listener, spoiled, sinking], ids=lambda build: build.__name__)
+@pytest.fixture(scope="module", params=[gated, uneven, listener, spoiled, sinking], ids=lambda build: build.__name__)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     where = tmp_path_factory.mktemp(request.param.__name__)
@@ -100,7 +104,7 @@ def test_no_page_breaks(folder: Path, page_name: str) -> None:
     if "sinking" in str(folder) and page_name in ("app.py", "pages/why_there.py"):
         where = {"app.py": "on [CLS] [SEP] no word", "pages/why_there.py": "✓ the parts add up"}
         assert where[page_name] in said
-    if "scaled" in str(folder) and page_name == "app.py":
+    if "gated" in str(folder) and page_name == "app.py":
         assert "; residual not compared" in said
 
 
@@ -145,10 +149,9 @@ def test_a_folder_that_asks_for_a_forged_size_gets_one_sentence_and_nothing_is_b
     word_tokenizer().save_pretrained(tmp_path)
     page = AppTest.from_file(str(ROOT / page_name), default_timeout=120)
     page.query_params.update({"v": "1", "model": str(tmp_path), "text": TEXT})
-    start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     checked(page.run())
     assert f"asks for {name} = 100,000,000; no model that is known has more" in html(page)
-    assert time.process_time() - start < 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kilobytes: of it the imports
 
 
