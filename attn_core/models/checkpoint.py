@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_core.errors import DamagedModel, UnsupportedFamily
+from attn_core.models.formats.adapter_folder import BroughtHead
 from attn_core.models.hub import Progress
 
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}  # never another file, never somebody's code
@@ -27,11 +28,13 @@ _READS = {"pixel_values": "images", "input_values": "sound"}
 MOST = dict.fromkeys(_LAYERS, 1_000) | dict.fromkeys(_WIDTHS, 10_000_000)
 
 
-def read_checkpoint(folder: Path, called: str, progress: Progress, dtype: str = "float32") -> tuple[Any, Any]:
+def read_checkpoint(
+    folder: Path, called: str, progress: Progress, dtype: str = "float32", brought: BroughtHead | None = None
+) -> tuple[Any, Any]:
     """(model, tokenizer) from a folder that was verified; sentences about it name it as it was `called`.
 
-    The model is of this number type and in eval mode, with our attention function. Raises DamagedModel or
-    UnsupportedFamily.
+    With a `brought` head there is a place for the one of an adapter, which is put on later. The model is of this number
+    type and in eval mode, with our attention function. Raises DamagedModel or UnsupportedFamily.
     """
     progress("reading the configuration")
     try:
@@ -39,7 +42,7 @@ def read_checkpoint(folder: Path, called: str, progress: Progress, dtype: str = 
         _refuse_without_text(config, called)
         tokenizer = _tokenizer(folder, called)
         progress("reading the weights")
-        return _weights(folder, called, config, dtype), tokenizer
+        return _weights(folder, called, config, dtype, brought), tokenizer
     except OSError as error:  # a tokenizer's file that is not there
         raise DamagedModel(f"{called} is not complete: {_first_line(error)}") from error
 
@@ -119,7 +122,8 @@ def _no_tokenizer(called: str) -> str:
     )
 
 
-def _weights(folder: Path, called: str, config: Any, dtype: str) -> Any:
+def _weights(folder: Path, called: str, config: Any, dtype: str, brought: BroughtHead | None) -> Any:
+    import transformers
     from safetensors import SafetensorError
     from transformers import AutoModel
 
@@ -139,17 +143,26 @@ def _weights(folder: Path, called: str, config: Any, dtype: str) -> Any:
             )
         return found
 
+    if brought is not None and config.is_encoder_decoder:
+        raise UnsupportedFamily(
+            f"An adapter brings a head of its own to {called}, which has two stacks: such heads are not read. Load it "
+            "with the peft library and save what model.merge_and_unload() gives."
+        )
     try:
-        model, report = read(_auto_class(config))
-        if _lacks_its_head(model, report):
-            model, report = read(AutoModel)
+        if brought is not None:
+            config.num_labels = brought.n_labels
+            model, report = read(getattr(transformers, brought.auto_class))
+        else:
+            model, report = read(_auto_class(config))
+            if _lacks_its_head(model, report):
+                model, report = read(AutoModel)
     except SafetensorError as error:
         raise DamagedModel(f"The weights of {called} are cut or damaged ({_first_line(error)}).") from error
     except RuntimeError as error:  # sizes that do not fit the configuration
         raise DamagedModel(f"The weights of {called} do not fit its config.json ({_first_line(error)}).") from error
     except (ValueError, ImportError) as error:  # no such class for this head, or a quantised format
         raise UnsupportedFamily(f"{called} cannot be opened as {config.model_type}: {_first_line(error)}") from error
-    _check_report(called, model, report)
+    _check_report(called, model, report, brought)
     _remove_untrained_pooler(model, report["missing_keys"])
     use_ours_always(model)
     return model.requires_grad_(False)
@@ -201,7 +214,7 @@ def _lacks_its_head(model: Any, report: dict[str, Any]) -> bool:
     return any(not key.startswith(inside) or "pooler" in key for key in report["missing_keys"])
 
 
-def _check_report(called: str, model: Any, report: dict[str, Any]) -> None:
+def _check_report(called: str, model: Any, report: dict[str, Any], brought: BroughtHead | None) -> None:
     """Refuse weights that are missing, and weights of layers that the configuration does not have."""
     if any(key.startswith("module.") for key in report["unexpected_keys"]):
         raise DamagedModel(
@@ -209,6 +222,8 @@ def _check_report(called: str, model: Any, report: dict[str, Any]) -> None:
             "inside instead, with model.module.save_pretrained(folder)."
         )
     missing = [key for key in report["missing_keys"] if not any(part in key for part in _NOT_LOOKED_AT)]
+    if brought is not None:  # whose head may look at a pooler, too
+        missing = [key for key in report["missing_keys"] if key not in brought.weights]
     if missing:
         raise DamagedModel(
             f"{called} lacks weights: {len(missing)} are missing, the first is {sorted(missing)[0]}. They would be "

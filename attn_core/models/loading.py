@@ -24,7 +24,7 @@ from attn_core.models.catalogue import CATALOGUE, base_origin, origin_of
 from attn_core.models.checkpoint import read_checkpoint
 from attn_core.models.conversion import discarded_if_damaged
 from attn_core.models.entry import Origin
-from attn_core.models.formats.adapter_folder import is_adapter, put_on
+from attn_core.models.formats.adapter_folder import brought_head, is_adapter, put_on
 from attn_core.models.hub import Progress
 from attn_core.models.sources import locate
 from attn_core.models.verification import verify
@@ -95,7 +95,8 @@ def _open(origin: Origin, progress: Progress, device: str, dtype: str) -> Model:
     progress("checking the files")
     with discarded_if_damaged(folder):
         verify(folder, hashes, called)
-    hf_model, tokenizer = read_checkpoint(folder, called, progress, dtype)
+    brought = brought_head(adapter, str(adapter)) if is_adapted else None
+    hf_model, tokenizer = read_checkpoint(folder, called, progress, dtype, brought)
     hf_model = hf_model.to(device)
     if is_adapted:
         progress("putting the adapter on")
