@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attn_core.models.catalogue import CATALOGUE
 from attn_core.models.conversion import FROM_PICKLE
 from attn_core.text.numbers import scientific
+from attn_core.traces.comparisons import NEXT
 from attn_core.traces.parity import OWN_ATTENTION, TOLERANCE, worst_parity
 from ui import words
 from ui.drawing import markup
@@ -73,7 +74,9 @@ def parity(check: Parity, derived: Sequence[DerivedCheck] = ()) -> str:
     `derived` are checks of what the page computes from these numbers.
     """
     errors = {"pattern": check.pattern, "delta": check.delta, "residual": check.residual}
-    rows = [WORDS.html("badges.compared", name, error=_said(error)) for name, error in errors.items()]
+    half = NEXT not in check.against.get("residual", (NEXT,))  # how the blocks go on after attention was not found
+    said = {"residual": "after_attention"} if half else {}
+    rows = [WORDS.html("badges.compared", said.get(name, name), error=_said(error)) for name, error in errors.items()]
     if check.final is not None:
         rows.append(WORDS.html("badges.compared", "final", error=_said(check.final)))
     if check.own_pass is not None:

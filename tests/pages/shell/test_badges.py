@@ -7,7 +7,7 @@ from html import escape, unescape
 
 import pytest
 
-from attn_core.traces.comparisons import FINAL
+from attn_core.traces.comparisons import AFTER, FINAL, NEXT
 from attn_core.traces.parity import LEFT_OUT, Comparison, Parity, worst_parity
 from attn_core.views.derived_checks import DerivedCheck
 from ui.shell import badges
@@ -66,6 +66,11 @@ def test_what_was_compared_with_nothing_is_named_with_the_reason() -> None:
     said = "<b>final embedding 4 × 10⁻²</b> what the model's last module made of what it received, against it"
     assert said in badges.parity(found)
     plain = Parity(2e-7, 3e-7, 1e-7)
+    after, whole = ("what attention added to E, against the stream behind it", "what the block added to E, against the "
+                    "stream that it handed on")  # fmt: skip
+    for against, says in (((), whole), ((AFTER,), after), ((AFTER, NEXT), whole)):
+        plain.comparisons = tuple(Comparison("self", 1, None, "residual", each, 1e-7, 1e-8) for each in against)
+        assert f"<div><b>residual 1 × 10⁻⁷</b> {says}</div>" in badges.parity(plain)
     assert worst_parity([plain, found]).left_out == worst_parity([found, plain]).left_out == found.left_out
     assert found.with_own_pass(0).left_out == found.left_out
     assert {*LEFT_OUT} == {*badges.WORDS.table("badges.left_out")}
