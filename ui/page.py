@@ -76,7 +76,7 @@ from ui.shared_params import (
     single_stacks,
     text_param,
 )
-from ui.shell import fetching, folds, known_words, menu, newcomer, own_sentence, save, styles
+from ui.shell import fetching, folds, known_words, menu, newcomer, own_sentence, save, save_files, styles
 from ui.shell.badges import of_traces
 from ui.shell.inputs import ask, chat_roles, take_back
 from ui.shell.menu import TITLES
@@ -193,6 +193,7 @@ class Page:
                 if self.state.get("frame") == "chat" and self.messages is None:
                     known_words.explain_no_chat(self.entry.title)
                 known_words.explain_head(loaded.head_left_aside)
+                save_files.explain_weights(loaded, tokens.text)
         return result
 
     def problems(self) -> AbstractContextManager[None]:

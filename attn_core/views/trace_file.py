@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from attn_core.capture.model import Model
 from attn_core.errors import HeadlightError
+from attn_core.traces.saved.contents import weights_hash
 from attn_core.traces.saved.reading import from_bytes
 from attn_core.traces.trace import Trace
 from attn_core.views.view import View
 
 
-def view_of(content: bytes) -> tuple[str, dict[str, str]]:
+class KeptView(NamedTuple):
+    """Where a kept trace is shown: a page and its link; and the SHA-256 of its model's weights, where it says so."""
+
+    page: str
+    link: dict[str, str]
+    model: str
+    text: str
+    weights: str | None
+
+
+def weights_of(model: Model) -> str:
+    """What `KeptView.weights` is held against: of the model that reads the sentence anew."""
+    return weights_hash(model.hf)
+
+
+def view_of(content: bytes) -> KeptView:
     """The page that shows what `Trace.save` wrote, and the link's parameters. No pattern is computed for that.
 
     Raises HeadlightError, in one sentence, for a file that is foreign, cut, damaged or too large, and for a trace whose
     model or input no link can say.
     """
-    trace = Trace.of_file(from_bytes(content))
+    opened = from_bytes(content)
+    trace = Trace.of_file(opened)
     made = _beyond_a_link(trace)
     if made:
         raise HeadlightError(
             f"This trace was made {made}, which no page can repeat: open it with ac.open_trace in Python."
         )
     view = View(trace) if trace.streams == ("self",) else _translation(trace)
-    return view.opens, view.address()
+    text = trace.stream(trace.streams[0]).tokens.text
+    return KeptView(view.opens, view.address(), trace.model_name, text, opened.about.weights)
 
 
 def _beyond_a_link(trace: Trace) -> str:

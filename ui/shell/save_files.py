@@ -21,7 +21,8 @@ from attn_core.views import files
 from attn_core.views.view import View
 from ui import words
 from ui.drawing import widgets
-from ui.server import budget
+from ui.server import budget, shared
+from ui.server.handles import ModelHandle
 
 if TYPE_CHECKING:
     from streamlit.delta_generator import DeltaGenerator
@@ -38,6 +39,7 @@ _MIME = {
     "html": "text/html",
 }
 _OPENED = "saved_views_opened"
+_WEIGHTS = "kept_weights"  # in a session: model, text and weights of the kept trace that was opened last
 _TRACE = "headlight"  # how the name of a trace ends that `trace.save` has written
 
 
@@ -133,7 +135,20 @@ def _kept(name: str, content: bytes) -> tuple[str, dict[str, str]]:
         return saved.page, saved.link
     from attn_core.views.trace_file import view_of  # with torch, for which no first picture waits
 
-    return view_of(content)
+    kept = view_of(content)
+    st.session_state[_WEIGHTS] = (kept.model, kept.text, kept.weights)
+    return kept.page, kept.link
+
+
+def explain_weights(model: ModelHandle, text: str) -> None:
+    """Say so where the sentence of a kept trace is read by other weights than those that it was made with."""
+    name, kept_text, weights = st.session_state.get(_WEIGHTS, (None, None, None))
+    if weights is None or (model.name, text) != (name, kept_text):
+        return
+    from attn_core.views.trace_file import weights_of
+
+    if shared.memoize(model, weights_of) != weights:
+        widgets.note(WORDS.text("open.other_weights", model=model.name))
 
 
 def _refuse(place: DeltaGenerator, why: str) -> None:

@@ -20,14 +20,14 @@ def kept(trace: ac.Trace, folder: Path) -> bytes:
 
 def test_a_sentence_opens_as_its_own_view_would(tmp_path: Path) -> None:
     trace = ac.trace(ac.load("tiny-decoder"), "the small dog ran")
-    page, link = view_of(kept(trace, tmp_path))
+    page, link, *_ = view_of(kept(trace, tmp_path))
     assert (page, link) == ("all_heads", View(trace).address())
     assert (link["model"], link["text"]) == ("tiny-decoder", "the small dog ran")
 
 
 def test_a_translation_opens_with_both_its_sentences(tmp_path: Path) -> None:
     trace = ac.trace(ac.load("tiny-translator"), "the cat sleeps", target="le chat dort")
-    page, link = view_of(kept(trace, tmp_path))
+    page, link, *_ = view_of(kept(trace, tmp_path))
     assert page == "cross_attention"
     assert link == {"v": "1", "model": "tiny-translator", "text": "the cat sleeps", "target": "le chat dort"}
 

@@ -20,6 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
 from attn_core.settings import settings
+from attn_core.traces.saved import contents
 from attn_core.views import files
 from attn_core.views.view import View
 from ui.shared_params import LARGE
@@ -314,9 +315,24 @@ def test_a_trace_that_was_kept_in_python_opens_on_its_page(tmp_path: Path) -> No
     page = upload(opened(), file.read_bytes(), file.name)
     assert [page.text_area(key=name).value for name in ("text", "second_text")] == ["the bird sang", "nobody did"]
     assert page.session_state["off"] == ((0, 3),) and problems(page) == []
+    assert "other weights" not in notes(page)
     damaged = file.read_bytes()
     page = upload(opened(layer=1), damaged[:-5] + bytes(5), file.name.upper())
     assert "This saved trace is damaged" in problems(page)[0][1] and page.selectbox(key="layer").value == 1
+
+
+def test_a_trace_of_other_weights_is_said_to_be_so_while_its_sentence_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the model has been published anew since: the file has the hash of the weights that it was made with."""
+    with monkeypatch.context() as before:
+        before.setattr(contents, "weights_hash", lambda _: "0" * 64)
+        ac.trace(ac.load("minilm"), "the bird sang").save(tmp_path / "x.headlight")
+    page = upload(opened(), (tmp_path / "x.headlight").read_bytes(), "x.headlight")
+    said = "The trace in this file was made with other weights of minilm than those that are here"
+    assert said in notes(page) and page.text_area(key="text").value == "the bird sang"
+    page.text_area(key="text").input("another sentence").run()
+    assert said not in notes(page)
 
 
 def test_a_sentence_that_no_link_can_hold_comes_back_with_its_file(offered: list) -> None:
