@@ -106,6 +106,9 @@ def _write(asked: argparse.Namespace, say: Say) -> None:
     elif asked.merge:
         result.save(asked.out)
     counts = f"{result.unread} without one, {result.duplicates} said twice, {result.cut} cut"
+    missing = sorted(set(range(result.about.n_shards)) - set(result.shards)) if asked.merge else []
+    if missing:
+        _say(f"Not all of it: of {result.about.n_shards} shards these are missing: {', '.join(map(str, missing))}.")
     say(f"Wrote {asked.out}: {result.n:,} sentences ({counts}).")
 
 

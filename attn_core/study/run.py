@@ -177,6 +177,16 @@ def iter_study(
         raise EmptyText("None of these rows holds a sentence.")
 
 
+def belongs(found: StudyResult, model: Model, sentences: Sequence[Sentence], plan: Plan) -> bool:
+    """Whether a result is one of this study, whole or its beginning: of these sentences, model, measures and rules.
+
+    It may have been read in shards, where all of them are in it.
+    """
+    own = _Reader(model, sentences, plan, read_batch).about(found.about.layout)
+    is_whole = found.complete and len(found.shards) == found.about.n_shards
+    return own == found.about or (is_whole and own == replace(found.about, n_shards=own.n_shards))
+
+
 def read_batch(model: Model, texts: Sequence[Text]) -> Iterator[Trace]:
     """The traces of some sentences, which share a pass where they can; a translator's own translation is read."""
     if model.kind != "encoder-decoder":
@@ -204,12 +214,12 @@ class _Reader:
 
     def check(self, begun: StudyResult) -> None:
         """Raise ValueError where a result is not a beginning of this study."""
-        if begun.about != self._about(begun.about.layout) or begun.shards != (self.plan.shard.number,):
+        if begun.about != self.about(begun.about.layout) or begun.shards != (self.plan.shard.number,):
             raise ValueError(
                 "this file holds another study: other sentences, measures, model or shard; give another path"
             )
 
-    def _about(self, layout: Layout) -> About:
+    def about(self, layout: Layout) -> About:
         plan = self.plan
         rules = tuple(map(str, plan.rules))
         layout = replace(layout, measures=self.names)
@@ -228,7 +238,7 @@ class _Reader:
             return None
         if result is None:
             assert found.layout is not None
-            result = StudyResult(self._about(found.layout), (self.plan.shard.number,), {}, {}, hashes([]))
+            result = StudyResult(self.about(found.layout), (self.plan.shard.number,), {}, {}, hashes([]))
         sums = self._added(result.sums, found, batch)
         known = {**result.texts, **{row: self.sentences[row].text for row in batch.rows}}
         return replace(

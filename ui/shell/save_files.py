@@ -76,8 +76,9 @@ def button(
     key: str = "",
     refused: str | None = None,
     label: str = "",
+    why: str = "",
 ) -> None:
-    """A download, made when it is pressed; it is called by its kind unless it has a `label`."""
+    """A download, made when it is pressed; called by its kind, and explained so, unless there are words for it."""
     st.download_button(
         label or kind.upper(),
         data=partial(budget.made_in_turn, make),
@@ -86,7 +87,7 @@ def button(
         key=key or f"save_{kind}",
         on_click="ignore",
         disabled=refused is not None,
-        help=refused or WHY[kind],
+        help=refused or why or WHY[kind],
     )
 
 

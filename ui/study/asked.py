@@ -25,7 +25,8 @@ MOST_GROUPS = 50  # values of a column that may name groups
 class Asked:
     """The sentences of a study; `groups` are the two that are compared, `left_out` how many are beyond the limit.
 
-    `python` is the line that reads them, where they come from a place that it can name.
+    `python` is the line that reads them, where they come from a place that it can name. `kept` is the file of a study
+    of them that was saved before.
     """
 
     sentences: tuple[Sentence, ...]
@@ -33,13 +34,14 @@ class Asked:
     rule: PaintedRule | None = None
     left_out: int = 0
     python: str = ""
+    kept: bytes = b""
 
     @property
     def rules(self) -> tuple[PaintedRule, ...]:
         return () if self.rule is None else (self.rule,)
 
-    def with_rule(self, rule: PaintedRule | None) -> Asked:
-        return replace(self, rule=rule)
+    def with_rule(self, rule: PaintedRule | None, kept: bytes) -> Asked:
+        return replace(self, rule=rule, kept=kept)
 
 
 def limit() -> int:

@@ -21,7 +21,7 @@ from ui.shell import save_files
 from ui.shell.folds import fold
 from ui.shell.menu import go
 from ui.stream_links import open_head
-from ui.study import reading
+from ui.study import kept, reading
 from ui.study.params import ACROSS, BETWEEN, MEASURE, UP
 
 if TYPE_CHECKING:
@@ -184,6 +184,8 @@ def _list(shown: StudyView) -> None:
         save_files.button("csv", partial(_csv, shown.frame), "headlight-study.csv", key="study_csv", label=csv)
         name = "headlight-study.parquet"
         save_files.button("parquet", partial(_parquet, shown.frame), name, key="study_parquet", label=parquet)
+        whole, why, label = partial(kept.content, shown.result), WORDS.text("list.study_why"), WORDS.text("list.study")
+        save_files.button("parquet", whole, "headlight-study-file.parquet", key="study_whole", label=label, why=why)
 
 
 def _csv(frame: pd.DataFrame) -> str:

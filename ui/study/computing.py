@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import streamlit as st
 
+from attn_core.errors import HeadlightError
 from attn_core.settings import is_public
 from attn_core.study.batches import fingerprint
 from attn_core.study.result import StudyResult
 from attn_core.study.run import Plan, iter_study
 from ui import words
+from ui.drawing import widgets
 from ui.server import budget, passes, shared
 from ui.server.cache import key_of
+from ui.study import kept
 from ui.study.asked import Asked
 
 if TYPE_CHECKING:
@@ -41,9 +44,25 @@ def read(page: Page, model: ModelHandle, asked: Asked) -> Read | None:
     """The study, or what is done of it; None while nothing is. Shows what can be done next."""
     key = ("study", key_of(model), fingerprint(asked.sentences), tuple(map(str, asked.rules)))
     begun = cast("StudyResult | None", shared.STATE.traces.get(key))
+    begun = _with_kept(model, asked, key, begun)
     if begun is None or not begun.complete:
         begun = _go_on(page, model, asked, key, begun)
     return None if begun is None else Read(begun, len(asked.sentences))
+
+
+def _with_kept(model: ModelHandle, asked: Asked, key: Hashable, begun: StudyResult | None) -> StudyResult | None:
+    """What is done of the study, here or in the file that a visitor put in, whichever is further."""
+    if not asked.kept or (begun is not None and begun.complete):
+        return begun
+    try:
+        found = kept.opened(asked.kept, model.value(), asked.sentences, Plan(rules=asked.rules))
+    except HeadlightError as error:
+        widgets.note(str(error))
+        return begun
+    if begun is not None and begun.reached >= found.reached:
+        return begun
+    shared.STATE.traces.put(key, found, found.n_bytes)
+    return found
 
 
 def _go_on(

@@ -7,7 +7,7 @@ from typing import cast
 import streamlit as st
 
 from attn_core.errors import HeadlightError
-from attn_core.settings import settings
+from attn_core.settings import is_public, settings
 from attn_core.study.data_sets import data_set
 from attn_core.study.painted_rules import PaintedRule
 from attn_core.study.texts import KINDS, USUAL, Columns, Table, kind_of, table, table_at
@@ -42,13 +42,13 @@ def ask() -> Asked | None:
     with widgets.card("sentences", WORDS.html("input.title"), WORDS.html("input.hint")):
         try:
             found = _FROM[controls.switch(FROM, ways())]()
-            rule = _rule()
+            rule, kept = _rule(), _kept()
         except HeadlightError as reason:
             widgets.note(str(reason))
             return None
         if found is not None and found.left_out:
             widgets.note(WORDS.text("input.left_out", most=asking.limit(), n=found.left_out))
-    return None if found is None else found.with_rule(rule)
+    return None if found is None else found.with_rule(rule, kept)
 
 
 def _from_boxes() -> Asked:
@@ -149,3 +149,19 @@ def _rule() -> PaintedRule | None:
                 controls.pick(RULE_WHERE, width=200, labelled=True)
     said = (str(st.session_state[each.name]) for each in (RULE_FROM, RULE_TO, RULE_WHERE))
     return asking.rule(*said)
+
+
+def _kept() -> bytes:
+    """The file of a study that was saved before; a stranger's is not taken, since it would have to be unpacked."""
+    if is_public():
+        return b""
+    place = folded(WORDS.text("kept.title"), "kept_study")
+    if not place.open:
+        return b""
+    largest = settings().upload_mb  # a study of 72 heads has 4 MB, one of 270 heads 13
+    with place:
+        st.html(f'<div class="hl-hint">{WORDS.html("kept.hint")}</div>')
+        file = st.file_uploader(
+            WORDS.text("kept.label"), type=["parquet"], key="kept_study_file", max_upload_size=largest
+        )
+    return b"" if file is None else file.getvalue()

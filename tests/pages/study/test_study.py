@@ -15,12 +15,13 @@ from page_driver import checked, everything, html, lead, load, notes, open_page,
 from streamlit.testing.v1 import AppTest
 
 import attn_core as ac
+from attn_core.study import merge
 from attn_core.study.batches import fingerprint
 from attn_core.study.run import Plan, as_sentences, iter_study, run_study
 from attn_core.study.texts import Columns, Sentence
 from ui.server import loading, passes, shared
 from ui.server.cache import key_of
-from ui.study import asked, cards, computing, inputs, params
+from ui.study import asked, cards, computing, inputs, kept, params
 
 TEXTS = [
     f"the {a} creature {v} in the {p}" for a in ("blue", "old") for v in ("ate", "slept") for p in ("forest", "tower")
@@ -351,6 +352,37 @@ def test_a_study_that_was_stopped_shows_what_is_done_and_goes_on() -> None:
     assert "72 sentences, 8 heads" in text(page) and button(page, "read_study") is None
     whole = shared.STATE.traces.get(key)
     assert whole.frame().equals(run_study("tiny-decoder", texts).frame())
+
+
+def test_a_saved_study_goes_on_from_its_file_and_a_whole_one_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"{each} from a file {i}" for i in range(9) for each in TEXTS]
+    monkeypatch.setattr(computing, "AT_ONCE", 0)
+    model, sentences = load("tiny-decoder"), as_sentences(texts)
+    begun = next(iter_study(model, sentences, Plan()))
+    page = opened(sentences=lines(texts))
+    page = put_in(page, kept.content(begun))
+    assert f"Stopped: {begun.n} of 72 sentences are read" in text(page)
+    assert "holds another study" in notes(put_in(opened(sentences=lines(texts[1:])), kept.content(begun)))
+    assert "This is not the file of a study" in notes(put_in(opened(sentences=lines(texts[1:])), b"PAR1"))
+    checked(button(page, "read_study").click().run())
+    expected = run_study(model, texts).frame()
+    found = shared.STATE.traces.get(("study", key_of(loading.model("tiny-decoder")), fingerprint(sentences), ()))
+    assert found.frame().equals(expected)  # type: ignore[union-attr]
+    parts = [run_study(model, texts[2:], shard=(k, 2)) for k in range(2)]
+    page = opened(sentences=lines(texts[2:]))
+    assert "holds another study" in notes(put_in(page, kept.content(parts[0])))  # one of two shards
+    page = put_in(page, kept.content(merge(parts)))
+    assert "70 sentences, 8 heads" in text(page) and button(page, "read_study") is None
+
+
+def test_strangers_put_in_no_file_that_would_have_to_be_unpacked(operator_sets) -> None:  # type: ignore[no-untyped-def]
+    operator_sets(HEADLIGHT_MODE="public")
+    assert not opened(sentences=lines(TEXTS)).file_uploader
+
+
+def put_in(page: AppTest, body: bytes) -> AppTest:
+    page.file_uploader(key="kept_study_file").set_value(("study.parquet", body, "application/octet-stream"))
+    return checked(page.run())
 
 
 # --- What can be taken away -------------------------------------------------------------------------------------------
