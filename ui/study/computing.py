@@ -55,7 +55,7 @@ def _with_kept(model: ModelHandle, asked: Asked, key: Hashable, begun: StudyResu
     if not asked.kept or (begun is not None and begun.complete):
         return begun
     try:
-        found = kept.opened(asked.kept, model.value(), asked.sentences, Plan(rules=asked.rules))
+        found = kept.opened(asked.kept, model, asked.sentences, Plan(rules=asked.rules))
     except HeadlightError as error:
         widgets.note(str(error))
         return begun

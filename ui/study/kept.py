@@ -14,7 +14,7 @@ from attn_core.study.texts import Sentence
 from ui import words
 
 if TYPE_CHECKING:
-    from attn_core.capture.model import Model
+    from ui.server.handles import ModelHandle
 
 WORDS = words.beside(__file__)
 
@@ -24,7 +24,7 @@ def content(result: StudyResult) -> bytes:
         return result.save(Path(folder) / "study.parquet").read_bytes()
 
 
-def opened(file: bytes, model: Model, sentences: Sequence[Sentence], plan: Plan) -> StudyResult:
+def opened(file: bytes, model: ModelHandle, sentences: Sequence[Sentence], plan: Plan) -> StudyResult:
     """What was counted of this study; HeadlightError where the file is none, or one of another study."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "study.parquet"
@@ -33,6 +33,6 @@ def opened(file: bytes, model: Model, sentences: Sequence[Sentence], plan: Plan)
             found = open_study(path)
         except HeadlightError:
             raise HeadlightError(WORDS.text("kept.no_study")) from None
-    if not belongs(found, model, sentences, plan):
+    if not belongs(found, model.value(), sentences, plan):
         raise HeadlightError(WORDS.text("kept.another"))
     return found
