@@ -33,6 +33,45 @@ def address(page) -> dict[str, str]:
     return {name: said if isinstance(said, str) else said[-1] for name, said in page.query_params.items()}
 
 
+WROTE = {  # how writers are named in the headline
+    "embedding": "the embedding of {word}",
+    "position": "the position of {word}",
+    "segment": "the segment of {word}",
+    "head": "what {name} wrote into {word}",
+    "mlp": "what MLP {layer} wrote into {word}",
+    "bias": "a bias in {word} ({name})",
+    "shift": "what a norm always adds to {word} ({name})",
+    "own": "the head’s own {name}",
+}
+
+
+def headline(trace: ac.Trace, layer: int, head: int, query: int, key: int, against: int | str | None = "mean") -> str:
+    """The whole headline of a score: from the model's row of scores, and by the rule from the parts of this one."""
+    labels, row = trace.tokens.labels, trace.scores(layer, head)[query].astype(float)
+    zero = row[np.isfinite(row)].mean() if against == "mean" else 0.0 if against is None else row[int(against)]
+    score, parts = row[key] - zero, trace.score_parts(layer, head, query, key, against)
+    way = "more" if score >= 0 else "less"
+    than = {
+        "mean": f"{way} than the words it may look at on average",
+        None: "above zero" if score >= 0 else "below zero",
+    }
+    start = f"Head {layer}.{head}, updating {labels[query]}, scores {labels[key]} {abs(score):.2f} "
+    start += than[against] if against in than else f"{way} than {labels[int(against or 0)]}"
+    found = [(part, a, b) for a, each in zip(parts.query_writers, parts.matrix, strict=True)
+             for b, part in zip(parts.key_writers, each, strict=True)]  # fmt: skip
+    along = sorted(found, key=lambda each: -each[0] * np.sign(score))
+    (best, writer, reader), opposing = along[0], -along[-1][0] * np.sign(score)
+    if best * np.sign(score) >= abs(score) / 2 and opposing < abs(best) / 2:
+        said = [
+            WROTE[who.kind].format(name=str(who), layer=who.layer, word=labels[at])
+            for who, at in ((writer, query), (reader, key))
+        ]
+        return f"{start}, mostly because {said[0]} meets {said[1]}."
+    three = explanation.grouped(parts).largest(3)
+    named = [f"{each.query} × {each.key} ({signed(each.part)})" for each in three]
+    return f"{start}; no single pair explains it. The largest are {named[0]}, {named[1]} and {named[2]}."
+
+
 @pytest.fixture(scope="module")
 def trace() -> ac.Trace:
     """The judge: the same sentence, traced outside the page."""
@@ -49,14 +88,7 @@ def test_it_opens_on_the_lessons_head_and_the_word_it_looks_at_most(trace) -> No
     page = opened()
     row = trace.pattern(0, 3)[CREATURE].copy()
     row[[0, CREATURE, len(row) - 1]] = 0  # neither a sink nor the word itself
-    key = trace.tokens.labels[int(row.argmax())]
-    parts = trace.score_parts(0, 3, CREATURE, int(row.argmax()), "mean")
-    way = "more" if parts.score > 0 else "less"
-    scores = f"scores {key} {abs(parts.score):.2f} {way} than the words it may look at on average"
-    first, second, third = explanation.grouped(parts).largest(3)
-    named = [f"{each.query} × {each.key} ({signed(each.part)})" for each in (first, second, third)]
-    largest = f"The largest are {named[0]}, {named[1]} and {named[2]}."
-    assert lead(page) == f"Head 0.3, updating creature, {scores}; no single pair explains it. {largest}"
+    assert lead(page) == headline(trace, 0, 3, CREATURE, int(row.argmax()))
     assert "✓ checked" in text(page) and "✓ the parts add up" in text(page)
     assert "No head has written yet" in text(page) and notes(page) == ""  # it is no fault of the visitor's
 
@@ -65,15 +97,9 @@ def test_the_sentence_names_one_pair_only_where_one_explains_the_score(trace) ->
     """Scores of several layers, as the page says them, against the rule."""
     said = {True: 0, False: 0}
     for layer, head, query, key in ((0, 1, 4, 2), (0, 4, 2, 3), (1, 3, 7, 2), (2, 5, 4, 2), (3, 4, 7, 3), (5, 3, 4, 2)):
-        parts = trace.score_parts(layer, head, query, key, "mean")
-        by_size = sorted([*parts.matrix.ravel()], key=lambda part: -abs(part))
-        same = [part for part in by_size if part * parts.score > 0]
-        opposing = [part for part in by_size if part * parts.score < 0]
-        single = abs(same[0]) >= abs(parts.score) / 2 and not abs((opposing or [0])[0]) >= abs(same[0]) / 2
         sentence = lead(open_page("why_there", layer=layer, head=head, query=query, key=key))
-        assert ("mostly because" in sentence) == single, (layer, head, query)
-        assert ("no single pair explains it. The largest are" in sentence) == (not single)
-        said[single] += 1
+        assert sentence == headline(trace, layer, head, query, key)
+        said["mostly because" in sentence] += 1
     assert min(said.values()) > 0
 
 
@@ -82,16 +108,14 @@ def test_one_pair_is_said_in_words(trace) -> None:
         pair = explanation.single_pair(trace.score_parts(0, 6, query, FLUFFY, "mean"))
         if pair and (pair.query, pair.key) == ("embedding", "embedding"):
             break
-    word = trace.tokens.labels[query]
-    sentence = lead(open_page("why_there", layer=0, head=6, query=query, key=FLUFFY))
+    word, sentence = trace.tokens.labels[query], lead(open_page("why_there", layer=0, head=6, query=query, key=FLUFFY))
+    assert sentence == headline(trace, 0, 6, query, FLUFFY)
     assert sentence.endswith(f", mostly because the embedding of {word} meets the embedding of fluffy.")
 
 
 def test_without_a_single_pair_the_largest_groups_are_said(deep, trace) -> None:
-    parts = trace.score_parts(5, 3, CREATURE, FLUFFY, "mean")
-    first, second, third = explanation.grouped(parts).largest(3)
-    assert f"The largest are {first.query} × {first.key} (+0.51), {second.query} × {second.key}" in lead(deep)
-    assert lead(deep).endswith(f"and {third.query} × {third.key} (+0.191).")
+    said = headline(trace, 5, 3, CREATURE, FLUFFY)
+    assert lead(deep) == said and "(+0.51)" in said and said.endswith(" (+0.191).")
 
 
 def test_the_matrix_is_the_scores_by_layer_and_opens_layer_by_layer(deep, trace) -> None:
@@ -130,8 +154,7 @@ def test_it_is_compared_with_another_word_or_with_nothing(trace, compared, other
     page = opened(**DEEP, compared=compared, other=other)
     parts = trace.score_parts(5, 3, CREATURE, FLUFFY, against)
     np.testing.assert_allclose(array(figure(page, "writers")["data"][0]["z"]), explanation.grouped(parts).matrix)
-    than = "above zero" if against is None else f"than {trace.tokens.labels[6]}"
-    assert f"scores fluffy {abs(parts.score):.2f}" in lead(page) and than in lead(page)
+    assert lead(page) == headline(trace, 5, 3, CREATURE, FLUFFY, against)
 
 
 def test_a_writer_that_is_taken_out_has_its_score_of_one_more_pass(deep, trace) -> None:
@@ -277,7 +300,10 @@ def test_alibi_is_named_apart_from_all_writers(tmp_path) -> None:
     word_tokenizer().save_pretrained(tmp_path)
     said = {"text": TEXT, "target": TARGET, "stream": "encoder", "layer": 1, "query": 7, "key": 6}
     page = opened(model=str(tmp_path), **said)
-    assert lead(page).startswith("Head 1.3, updating") and lead(page).endswith("mostly because of its position bias.")
+    read = ac.trace(ac.load(tmp_path), TEXT, target=TARGET).stream("encoder")
+    row, key = read.scores(1, 3)[7].astype(float), read.tokens.labels[6]
+    scores = f"Head 1.3, updating the (7), scores {key} {row[6] - row.mean():.2f} more than the words it may look at"
+    assert lead(page) == f"{scores} on average, mostly because of its position bias."
     every = table(page, "query_writer").set_index("query_writer")
     assert np.isnan(every.loc["position bias", "key_writer"]) and every.loc["position bias", "part"] > 20
     assert "position bias" in text(page)
@@ -304,7 +330,7 @@ def test_a_click_on_a_writer_opens_its_own_score_with_the_share_that_is_left(dee
     token = CREATURE if word == "creature" else FLUFFY
     side = "query" if word == "creature" else "key"
     key = trace.tokens.labels.index(source)
-    assert lead(page).startswith(f"Head {layer}.{head}, updating {word}, scores {source}")
+    assert lead(page) == headline(trace, int(layer), int(head), token, key)
     parts = trace.score_parts(5, 3, CREATURE, FLUFFY, "mean")
     writer = parts.query_writers[parts.query_writers.index(f"head {layer}.{head}")]
     taken = explanation.sources_of_writer(trace, parts, side, writer)
@@ -367,7 +393,9 @@ def test_a_translators_streams_have_their_scores(stream) -> None:
 
 def test_a_causal_models_first_word_has_nothing_to_explain() -> None:
     page = opened(model="tiny-decoder", query=0, layer=1)
-    assert lead(page).endswith("there is nothing to explain.")
+    first = load("tiny-decoder").read(STARTER).labels[0]
+    scores = f"scores {first} 0.00 more than the words it may look at on average"
+    assert lead(page) == f"Head 1.3, updating {first}, {scores}: there is nothing to explain."
 
 
 def test_what_was_typed_is_text_on_buttons_too() -> None:
@@ -417,7 +445,7 @@ def test_a_longer_way_says_what_was_left_at_each_step_and_leads_back_to_its_star
     said = f"head 2.8, fluffy → creature ({signed_percent(left)} left)"
     assert f"You came from head 5.3, creature → fluffy › {said}." in text(page)
     checked(page.button(key="trail_start").click().run())
-    assert lead(page).startswith("Head 5.3, updating creature, scores fluffy") and address(page)["trail"] == ""
+    assert lead(page) == headline(trace, 5, 3, CREATURE, FLUFFY) and address(page)["trail"] == ""
 
 
 def test_a_way_keeps_its_last_steps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,8 +248,12 @@ def test_a_word_beyond_the_limit_is_not_said_to_be_missing() -> None:
 
 
 def test_a_word_that_is_new_to_a_model_is_found_and_its_mark_is_explained() -> None:
-    page = opened(model="tiny-decoder", word="zorple", board=board(("a zorple ate", "", 0), ("the tall Zorple", "", 0)))
-    assert "One embedding of zorple" in lead(page)
+    both = "a zorple ate", "the tall Zorple"
+    page = opened(model="tiny-decoder", word="zorple", board=board(*((each, "", 0) for each in both)))
+    traces = [ac.trace(load("tiny-decoder"), each) for each in both]
+    ends = [each.embedding(each.n_layers)[at] for each, at in zip(traces, (2, 3), strict=True)]
+    last = f"after the last layer A–B {two_digits(cosine(*ends))}"
+    assert lead(page) == f"One embedding of zorple, two meanings: cosine 1.00 in the vocabulary; {last}."
     assert "zorple: this model has not met this word (°)" in text(page)
 
 
@@ -262,7 +266,11 @@ def test_too_few_sentences_are_one_clear_sentence() -> None:
 
 def test_a_word_of_several_parts_is_read_as_it_is_spoken() -> None:
     page = opened(word="ice  cream", board=board(("she ate ice cream", "", 0), ("ice cream melts", "", 0)))
-    assert lead(page).startswith("One embedding of ice cream, two meanings")
+    traces = [ac.trace(load("minilm"), each) for each in ("she ate ice cream", "ice cream melts")]
+    places = [[each.tokens.labels.index(part) for part in ("ice", "cream")] for each in traces]
+    ends = [each.embedding(6)[at].mean(axis=0) for each, at in zip(traces, places, strict=True)]
+    last = f"after the last layer A–B {two_digits(cosine(*ends))}"
+    assert lead(page) == f"One embedding of ice cream, two meanings: cosine 1.00 in the vocabulary; {last}."
     checked(page.text_input(key="word").set_value("ice age").run())
     assert "None of these sentences contains the word “ice age”" in text(page)
 
