@@ -150,15 +150,22 @@ def next_page(decoder):
     )
 
 
+def comes(decoder, word):
+    """The headline of a next word: its chance and logit from all logits, and the library's three largest parts."""
+    logits, labels = decoder.logits(6).astype(float), decoder.tokens.labels
+    chance = float(np.exp(logits[word] - logits.max()) / np.exp(logits - logits.max()).sum())
+    parts = logit_top(decoder.stream(), 6, word).down(flow(decoder.stream(), "alti")).words
+    names = [*labels, "biases and shifts", "the MLPs"]
+    three = np.argsort(-np.abs(parts))[:3]
+    said = [f"{signed(float(parts[i]))} from {'itself' if i == 6 else names[i]}" for i in three]
+    start = f"After {labels[6]}, {decoder.stream().word(word)} comes next with {percent(chance)}; its logit is "
+    return f"{start}{signed(logits[word] - logits.mean())} against the mean of all words: {', '.join(said)}."
+
+
 def test_a_causal_models_next_word_is_followed_down_and_the_parts_are_its_logit(next_page, decoder):
     (best, *_) = next_words(decoder.stream(), 5, position=6)
     found = logit_top(decoder.stream(), 6, best.id).down(flow(decoder.stream(), "alti"))
-    start = f"After {decoder.tokens.labels[6]}, {best.word} comes next with {percent(best.probability)}; "
-    order = np.argsort(-np.abs(found.words))[:3]
-    names = [*decoder.tokens.labels, "biases and shifts", "the MLPs"]
-    said = [f"{signed(float(found.words[i]))} from {'itself' if i == 6 else names[i]}" for i in order]
-    start += f"its logit is {signed(found.top.logit)} against the mean of all words: "
-    assert lead(next_page) == f"{start}{', '.join(said)}."
+    assert lead(next_page) == comes(decoder, best.id)
     every = table(next_page, "alti")
     np.testing.assert_allclose(every["alti"], found.words, atol=1e-6)
     logits = decoder.logits(6).astype(float)
@@ -191,7 +198,7 @@ def test_another_of_the_likeliest_next_words_is_put_on_top(decoder):
     second = next_words(decoder.stream(), 5, position=6)[1]
     opened = {"why": "flow", "model": "tiny-decoder", "text": decoder.tokens.text, "query": 6, "top": "next"}
     page = open_page("why_there", nth=2, menus=True, **opened)
-    assert lead(page).startswith(f"After {decoder.tokens.labels[6]}, {second.word} comes next")
+    assert lead(page) == comes(decoder, second.id)
     lines: dict[str, object] = {}
     (code,) = [block.value for block in page.code if block.value.startswith("import attn_core")]
     exec(code, lines)
