@@ -209,8 +209,13 @@ def test_ones_own_numbers_and_impossible_ones() -> None:
 
 
 def test_a_number_in_the_link_counts_only_where_it_is_switched_on() -> None:
-    assert "Your own" not in lead(opened(d_model=768))
-    assert "your model, built like" in lead(opened(preset="gpt2", own=1, n_layers=3))
+    assert lead(opened(d_model=768)) == lead(opened())
+    attention, mlp, words = 3 * 4 * 768**2, 3 * 8 * 768**2, 2 * 50_257 * 768
+    whole = attention + mlp + words
+    assert lead(opened(preset="gpt2", own=1, n_layers=3)) == (
+        f"Attention has {attention:,} of the {whole:,} parameters of your model, built like GPT-2: "
+        f"{100 * attention / whole:.1f} %."
+    )
 
 
 @pytest.mark.parametrize(
@@ -277,8 +282,10 @@ def test_a_damaged_folder_is_explained(tmp_path: Path, config: str, why: str) ->
 
 def test_the_smallest_model_of_all() -> None:
     ones = dict.fromkeys(("d_model", "n_heads", "d_head", "n_layers", "vocabulary", "context"), 1)
-    assert "Attention has 4 of the" in lead(opened(own=1, d_ff=4, **ones))
-    assert "< 0.01 %" in lead(opened(own=1, **ones | {"vocabulary": 100_000}))
+    said, whole = "parameters of your model, built like GPT-3 175B", 4 + 4 + 4 + 1 + 1  # attention, up, down, words
+    assert lead(opened(own=1, d_ff=4, **ones)) == f"Attention has 4 of the {whole} {said}: {400 / whole:.1f} %."
+    wide = f"{4 + 2 * 4 * 12_288 + 2 * 100_000:,}"
+    assert lead(opened(own=1, **ones | {"vocabulary": 100_000})) == f"Attention has 4 of the {wide} {said}: < 0.01 %."
 
 
 def test_another_name_for_the_same_model() -> None:

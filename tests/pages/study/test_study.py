@@ -19,6 +19,7 @@ from attn_core.study import merge
 from attn_core.study.batches import fingerprint
 from attn_core.study.run import Plan, as_sentences, iter_study, run_study
 from attn_core.study.texts import Columns, Sentence
+from attn_core.text.numbers import percent
 from ui.server import loading, passes, shared
 from ui.server.cache import key_of
 from ui.study import asked, cards, computing, inputs, kept, params
@@ -58,9 +59,11 @@ def test_the_first_screen_is_a_study_of_the_pages_own_sentences() -> None:
     assert len(params.FIRST) >= 20  # so that every mean has an interval
     expected = of(ac.run_study(load("minilm"), params.FIRST).frame(), "delta_share")
     best = expected.loc[expected["mean"].idxmax()]
-    said = lead(page)
-    assert said.startswith(f"Over {len(params.FIRST)} sentences, share of ΔE is on average highest in head ")
-    assert f"head {best.layer}.{best['head']}: " in said and "95 % interval" in said
+    mean, low, high = (percent(best[name]) for name in ("mean", "low", "high"))
+    assert lead(page) == (
+        f"Over {len(params.FIRST)} sentences, share of ΔE is on average highest in head {best.layer}.{best['head']}: "
+        f"{mean}, 95 % interval {low} to {high}."
+    )
     header, _ = packets(page)["study_map"]
     np.testing.assert_allclose(np.ravel(header["values"]), expected["mean"], atol=1e-6)
     shown = table(page, "low")
@@ -150,7 +153,9 @@ def test_a_rule_of_ones_own_is_a_measure_among_the_others() -> None:
     expected = run_study("tiny-decoder", TEXTS, rules=["rule = ate slept -> /creat.*/, nearest before"]).frame()
     header, _ = packets(page)["study_map"]
     np.testing.assert_allclose(np.ravel(header["values"]), of(expected, "rule")["mean"], atol=1e-6)
-    assert "your rule is on average highest in head" in lead(page)
+    best = of(expected, "rule").sort_values("mean").iloc[-1]
+    highest = f"in head {best.layer}.{best['head']}: {percent(best['mean'])}"
+    assert lead(page) == f"Over 8 sentences, your rule is on average highest {highest}."
     assert "the share of its weight that follows the rule ate slept -&gt; /creat.*/, nearest before" in html(page)
     page.text_input(key="rule_from").set_value("").run()
     checked(page.text_input(key="rule_to").set_value("").run())
@@ -182,7 +187,12 @@ def test_two_boxes_are_two_groups_and_their_difference_is_the_librarys() -> None
     shown = table(page, "q")
     np.testing.assert_allclose(shown.p, expected.p.sort_values(), rtol=1e-3)
     sure = int((expected.q < 0.05).sum())
-    assert ("no head differs surely" in lead(page)) if sure == 0 else lead(page).startswith("Between A and B")
+    most = expected.sort_values("p").iloc[0]
+    bits = " against ".join(f"{mean:.2f} bits" for mean in (most.mean_first, most.mean_second))
+    head = f"{most.layer}.{most['head']}"
+    assert sure > 1 and lead(page) == (
+        f"Between A and B {sure} of {len(expected)} heads differ in entropy, most surely head {head}: {bits}."
+    )
     assert {"A", "B", "difference"} <= {*shown} and button(page, "study_groups_csv") is None  # a download, no button
 
 
