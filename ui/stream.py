@@ -127,12 +127,8 @@ class StreamView:
 
     def run(self, **options: object) -> TraceHandle:
         """The same tokens once more, with heads switched off, for example; those that are off already stay off."""
-        return self.run_changed(**self._still_off(options))
-
-    def run_changed(self, **options: object) -> TraceHandle:
-        """The same tokens once more with these changes, and no others."""
         with self.page.problems():
-            return passes.trace_again(self.model, self.trace, **options)
+            return passes.trace_again(self.model, self.trace, **self._still_off(options))
 
     def run_once(self, **options: object) -> Trace:
         """As `run`, for a trace that nobody will ask for again: it is not kept."""

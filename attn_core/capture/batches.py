@@ -293,7 +293,7 @@ class ChangedRows(BatchRecorder):
 
     def on_attention(self, call: AttentionCall) -> None:
         for row, own in enumerate(self._rows):
-            own.change_and_keep(_row_of(call, slice(row, row + 1)))
+            own.change_and_keep(row_of(call, slice(row, row + 1)))
 
     def each(self) -> list[SentenceRecorder]:
         """The recorders that the rows alone would have left."""
@@ -302,7 +302,7 @@ class ChangedRows(BatchRecorder):
         return self._rows
 
 
-def _row_of(call: AttentionCall, one: slice) -> AttentionCall:
+def row_of(call: AttentionCall, one: slice) -> AttentionCall:
     """One row of an attention call, in the batch's own storages: what is changed in it, the model goes on with."""
     parts = {name: getattr(call, name)[one] for name in ("query", "key", "value", "output")}
     squares = {name: getattr(call, name) for name in ("mask", "bias")}

@@ -1,26 +1,31 @@
 """One sentence many times in one pass, each time with patches of its own: what hundreds of patched passes cost less.
 
 Every row of the batch is what `ac.trace(model, text, patch=…)` would compute alone, up to the order of its sums. Kept
-of a row is what its last layer says, and on request one head's query, key or value.
+of a row is what its last layer says, and on request one head's query, key or value; or one layer's attention call, and
+then nothing behind that is run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from attn_core.attention import repeat_groups
+from attn_core.capture.batches import row_of
 from attn_core.capture.hooks import AttentionCall, recording_to, tensor_at
 from attn_core.capture.interface import read_mask
 from attn_core.capture.model import Model
 from attn_core.capture.patches import Patches, patch_of
-from attn_core.capture.recorder import change_call
+from attn_core.capture.recorder import KeptCall, change_call
 from attn_core.capture.run import refuse_from_inputs
 from attn_core.errors import HeadlightError, UnsupportedFamily
+from attn_core.masks import Mask, RelativeBias
 from attn_core.places import Place
+from attn_core.traces.call import Call
 from attn_core.traces.changes import Changes
 from attn_core.traces.trace import Trace
 from attn_core.traces.wiring import ModuleSide, Site, Tap, Wiring
@@ -46,16 +51,46 @@ def patched_rows(model: Model, base: Trace, rows: Sequence[Patch], watch: Place 
     final = model.wiring.final.get(stream)
     if final is None:
         raise HeadlightError("What leaves this model's last layer could not be found.")
-    patches = [
-        Patches(Changes.of([], "zero", {}, [patch_of(*put, model.wiring) for put in row.items()]), model.wiring)
-        for row in rows
-    ]
+    patches = [_patches(model, row) for row in rows]
     recorder = RowRecorder(model.wiring, patches, model.wiring.first_of(final), watch)
     with model.running(), recording_to(recorder):
         model.run(**_inputs(model, base, len(rows)))
     if any(own.tensors_left for own in patches) or recorder.final is None:
-        raise HeadlightError(f"{model.name} did not pass by every place that was to be patched, so nothing is shown.")
+        raise _not_passed(model)
     return PatchedRows(recorder.final, recorder.watched)
+
+
+def patched_calls(model: Model, base: Trace, rows: Sequence[Patch], stream: str, layer: int) -> list[Call]:
+    """The attention call of one layer in each row's pass, as `patched_rows` runs them; what is behind it is not run.
+
+    Raises what `ac.trace` raises for a patch.
+    """
+    before = [{place: put for place, put in row.items() if _is_before(place, stream, layer)} for row in rows]
+    patches = [_patches(model, row) for row in before]
+    recorder = CallRecorder(model.wiring, patches, stream, layer)
+    with suppress(_IsThere), model.running(), recording_to(recorder):
+        model.run(**_inputs(model, base, len(rows)))
+    if any(own.tensors_left for own in patches) or not recorder.calls:
+        raise _not_passed(model)
+    return recorder.calls
+
+
+def _is_before(place: Place, stream: str, layer: int) -> bool:
+    """Whether a pass comes by a place before it is done with the attention call of a layer."""
+    if place.stream != stream and "encoder" in (place.stream, stream):
+        return place.stream == "encoder"
+    if place.kind == "memory" or place.layer > layer:  # a decoder's call of a layer, and "cross" after it
+        return False
+    enters = place.kind in ("residual", "query", "key", "value")
+    return place.layer < layer or (place.stream == stream and enters) or (place.stream, stream) == ("decoder", "cross")
+
+
+def _patches(model: Model, row: Patch) -> Patches:
+    return Patches(Changes.of([], "zero", {}, [patch_of(*put, model.wiring) for put in row.items()]), model.wiring)
+
+
+def _not_passed(model: Model) -> HeadlightError:
+    return HeadlightError(f"{model.name} did not pass by every place that was to be patched, so nothing is shown.")
 
 
 def _inputs(model: Model, base: Trace, n_rows: int) -> dict[str, Tensor]:
@@ -74,7 +109,9 @@ class RowRecorder:
     in_steps = False
     passed: dict[ModuleSide, Any] | None = None  # each tensor is looked at as it passes by
 
-    def __init__(self, wiring: Wiring, rows: Sequence[Patches], final: Tap, watch: Place | None) -> None:
+    def __init__(
+        self, wiring: Wiring, rows: Sequence[Patches], final: Tap | None = None, watch: Place | None = None
+    ) -> None:
         self.wiring, self.rows, self.virtual = wiring, rows, wiring.virtual
         self.final: Tensor | None = None  # [row, query, d_model]
         self.watched: Tensor | None = None  # [row, token, d_head]
@@ -108,29 +145,52 @@ class RowRecorder:
         self._n_calls += 1
         for row, own in enumerate(self.rows):
             if own.patterns(site) or own.heads(site):
-                mask, bias = read_mask(
-                    call.mask,
-                    call.bias,
-                    call.is_causal,
-                    call.query.shape[2],
-                    call.key.shape[2],
-                    beside=call.beside,
-                )  # of the first row: all of them read the same sentence
-                query, key, value = _row((call.query, call.key, call.value), row)
-                of_row = call._replace(query=query, key=key, value=value, output=call.output[row : row + 1])
-                change_call(own, of_row, mask, bias, site)
+                of_row = row_of(call, slice(row, row + 1))
+                change_call(own, of_row, *_mask_of(of_row), site)
 
     def on_tensors(self, place: ModuleSide, values: Any, named: dict[str, Any] | None) -> None:
         count = self._counts[place] = self._counts.get(place, -1) + 1
         for row, own in enumerate(self.rows):
             for tap, puts in own.at(place).get(count, {}).items():
                 own.change_tensor(puts, self._of_rows(tensor_at(tap.slot, values, named))[row])
-        if (*place, count) == (self._final.module, self._final.side, self._final.call):
-            self.final = self._of_rows(tensor_at(self._final.slot, values, named)).float().cpu().clone()
+        final = self._final
+        if final is not None and (*place, count) == (final.module, final.side, final.call):
+            self.final = self._of_rows(tensor_at(final.slot, values, named)).float().cpu().clone()
 
     def _of_rows(self, tensor: Tensor) -> Tensor:
         """The same numbers as [row, token, feature], also where a model puts all its tokens in one line."""
         return tensor.view(len(self.rows), -1, tensor.shape[-1])
+
+
+class _IsThere(Exception):
+    """Ends a pass: what was asked for is there."""
+
+
+class CallRecorder(RowRecorder):
+    """The same, up to one layer's attention call, which it keeps of every row."""
+
+    def __init__(self, wiring: Wiring, rows: Sequence[Patches], stream: str, layer: int) -> None:
+        super().__init__(wiring, rows)
+        self.calls: list[Call] = []
+        self._asked = stream, layer
+
+    def on_attention(self, call: AttentionCall) -> None:
+        site = self._site()
+        if (site.stream, site.layer) != self._asked:
+            super().on_attention(call)
+            return
+        self.calls = [_as_call(row_of(call, slice(row, row + 1))) for row in range(len(self.rows))]
+        raise _IsThere
+
+
+def _as_call(call: AttentionCall) -> Call:
+    parts = (call.query, call.key, call.value, call.output)
+    return KeptCall(*parts, *_mask_of(call), call.scaling, call.soft_cap, sink=call.sink).as_call()
+
+
+def _mask_of(call: AttentionCall) -> tuple[Mask, RelativeBias | None]:
+    n_query, n_key = call.query.shape[2], call.key.shape[2]
+    return read_mask(call.mask, call.bias, call.is_causal, n_query, n_key, beside=call.beside)
 
 
 def _row(parts: Part, row: int) -> Part:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
+from attn_core.capture.model import Model
+from attn_core.capture.patched_batches import patched_calls
 from attn_core.capture.patches import all_patches
+from attn_core.circuits.patching.activation import batches
 from attn_core.circuits.projections import attention_inputs
-from attn_core.circuits.score_parts import carried_to_score, n_words, score_maps
+from attn_core.circuits.score_parts import carried_to_score, compared_score, n_words, score_maps
 from attn_core.circuits.writers.additions import Floats
 from attn_core.circuits.writers.inputs import without_input
 from attn_core.errors import HeadlightError
@@ -112,6 +115,29 @@ def when_taken_out(parts: ScoreParts, writer: Writer) -> float:
     column = parts.matrix[:, [name == writer for name in parts.key_writers]]
     both = row[:, [name == writer for name in parts.key_writers]]
     return float(parts.score - row.sum() - column.sum() + both.sum())
+
+
+def scores_without(
+    model: Model,
+    trace: Trace,
+    parts: ScoreParts,
+    writers: Sequence[Writer],
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> list[float]:
+    """The score that was split, in passes with nothing where one of the writers wrote, one writer each.
+
+    Several share a pass, up to the layer that scores; `progress` is told how many are done.
+    """
+    own, place = trace.stream(parts.stream), (parts.layer, parts.head, parts.query, parts.key, parts.against)
+    rows = [taking_out(trace, parts, writer)["patch"] for writer in writers]
+    found: list[float] = []
+    for start, size in batches(trace, len(rows), None):
+        calls = patched_calls(model, trace, rows[start : start + size], parts.stream, parts.layer)
+        found += [compared_score(own, *place, call=call) for call in calls]
+        if progress is not None:
+            progress(len(found))
+    return found
 
 
 def taking_out(trace: Trace, parts: ScoreParts, writer: Writer) -> dict[str, Any]:

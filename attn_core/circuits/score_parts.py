@@ -11,6 +11,8 @@ Sources: Elhage et al. 2021 (the QK circuit); Kamath et al. 2025 (attention attr
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -32,6 +34,8 @@ from attn_core.traces.parts import Against, ScoreParts, Writer
 from attn_core.traces.stream import StreamTrace
 from attn_core.traces.trace import Trace
 
+Parts = tuple[list[Writer], Floats]  # writers, and [writer, d_head]: what each is of a query or of keys
+
 
 def score_parts(
     trace: Trace, layer: int, head: int, query: int, key: int, against: Against = None, *, stream: str | None = None
@@ -46,10 +50,9 @@ def score_parts(
     held = own.module()  # so that a model that was unloaded is loaded once here, not for every writer
     keys, weights = _compared(own, layer, head, query, key, against)
     words = keys < n_words(own)
-    maps, asking = score_maps(trace, own, layer, head), np.array([query])
-    query_names, queries = _projected(entering(trace, own.name, layer, asking), maps.query(asking), np.ones(1))
     counted = (keys[words], weights[words]) if words.any() else (np.array([0]), np.zeros(1))
-    key_names, answers = _key_writers(trace, maps, *counted)
+    maps = score_maps(trace, own, layer, head)
+    (query_names, queries), (key_names, answers) = _writers_of_both(trace, maps, query, *counted)
     learnt_names, learnt = _learnt_keys(own, layer, head, keys[~words], weights[~words])
     call, scale = own._layer(layer).call, own.scaling(layer)
     matrix: Floats = queries @ np.concatenate([answers, learnt]).T * scale  # [query writer, key writer]
@@ -95,10 +98,23 @@ def carried_to_score(trace: Trace, parts: ScoreParts, side: str, writer: Writer,
     return found
 
 
-def compared_score(stream: StreamTrace, layer: int, head: int, query: int, key: int, against: Against = None) -> float:
-    """The score that `score_parts` splits, without splitting it: before any soft cap, against the same."""
+def compared_score(
+    stream: StreamTrace,
+    layer: int,
+    head: int,
+    query: int,
+    key: int,
+    against: Against = None,
+    *,
+    call: Call | None = None,
+) -> float:
+    """The score that `score_parts` splits, without splitting it: before any soft cap, against the same.
+
+    Of a changed pass the layer's `call` is enough: the same words see each other in it.
+    """
     keys, weights = _compared(stream, layer, head, query, key, against)
-    return float(_scores(stream, layer, head, query)[0][keys] @ weights)
+    asked = (stream._layer(layer).call if call is None else call).rows(slice(query, query + 1))
+    return float(_exact_scores(asked, head)[0][0][keys] @ weights)
 
 
 def n_words(stream: StreamTrace) -> int:
@@ -129,19 +145,32 @@ def score_maps(trace: Trace, own: StreamTrace, layer: int, head: int) -> ScoreMa
     return ScoreMaps.of(own, layer, head, (own._around("embedding", layer), memory_before_norm(trace, own, layer)))
 
 
-def _key_writers(
-    trace: Trace, maps: ScoreMaps, keys: Places, weights: NDArray[np.float64]
-) -> tuple[list[Writer], Floats]:
-    """Every writer's part of the keys, summed over them by `weights`: (writers, [writer, d_head]).
+def _writers_of_both(
+    trace: Trace, maps: ScoreMaps, query: int, keys: Places, weights: NDArray[np.float64]
+) -> tuple[Parts, Parts]:
+    """Every writer's part of the query, and of the keys, summed over them by `weights`.
 
-    A block of keys at a time: what each writer added to each of them is as large as the stream, in float64.
+    A block of keys at a time: what each writer added to each of them is as large as the stream, in float64. The query
+    goes along with the first, where it is of the same stream, and no patch ends other writers in it than in the keys.
     """
+    own, layer, asking = maps.stream, maps.layer, np.array([query])
+    side = _Side(maps.query(asking), slice(0, 1), np.ones(1))
+    asked: Parts | None = None
+    if own.name == "cross" or trace.changes.patches:
+        (asked,) = _projected(entering(trace, own.name, layer, asking), side)
     total: dict[Writer, Floats] = {}
-    for rows in row_slices(len(keys), 16 * maps.stream.d_model):
-        written = memory_writers(trace, maps.stream, maps.layer, keys[rows])
-        for writer, part in zip(*_projected(written, maps.key(keys[rows]), weights[rows]), strict=True):
+    for rows in row_slices(len(keys), 16 * own.d_model):
+        places = keys[rows]
+        if asked is None:
+            both = entering(trace, own.name, layer, np.concatenate([asking, places]))
+            asked, answers = _projected(both, side, _Side(maps.key(places), slice(1, None), weights[rows]))
+        else:
+            written = memory_writers(trace, own, layer, places)
+            (answers,) = _projected(written, _Side(maps.key(places), slice(None), weights[rows]))
+        for writer, part in zip(*answers, strict=True):
             total[writer] = total[writer] + part if writer in total else part
-    return [*total], np.stack([*total.values()])
+    assert asked is not None
+    return asked, ([*total], np.stack([*total.values()]))
 
 
 def memory_writers(trace: Trace, stream: StreamTrace, layer: int, keys: Places) -> ResidualWriters:
@@ -178,14 +207,25 @@ def _compared(
     return np.array([key, against]), np.array([1.0, -1.0])
 
 
-def _projected(
-    written: ResidualWriters, head_map: HeadMap, weights: NDArray[np.float64]
-) -> tuple[list[Writer], Floats]:
-    """Every writer's part of a query or key, summed over tokens by `weights`: (writers, [writer, d_head])."""
-    by_writer = () if head_map.ends else written
-    parts = [(writer, weights @ head_map.part(vectors)) for writer, vectors in by_writer]
-    parts += [(writer, weights @ vectors) for writer, vectors in head_map.constants(len(weights))]
-    return [writer for writer, _ in parts], np.stack([part for _, part in parts])
+class _Side(NamedTuple):
+    """The map of a head's query or keys, which of the writers' tokens it is of, and what each of these counts for."""
+
+    map: HeadMap
+    tokens: slice
+    weights: NDArray[np.float64]
+
+
+def _projected(written: ResidualWriters, *sides: _Side) -> list[Parts]:
+    """Every writer's part of each side, summed over its tokens by their weights."""
+    found: list[list[tuple[Writer, Floats]]] = [[] for _ in sides]
+    if not all(side.map.ends for side in sides):
+        for writer, vectors in written:
+            for parts, side in zip(found, sides, strict=True):
+                if not side.map.ends:
+                    parts.append((writer, side.weights @ side.map.part(vectors[side.tokens])))
+    for parts, side in zip(found, sides, strict=True):
+        parts += [(writer, side.weights @ vectors) for writer, vectors in side.map.constants(len(side.weights))]
+    return [([writer for writer, _ in parts], np.stack([part for _, part in parts])) for parts in found]
 
 
 def _scores(stream: StreamTrace, layer: int, head: int, query: int) -> tuple[Floats, Floats, float]:

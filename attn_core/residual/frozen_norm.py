@@ -61,7 +61,10 @@ class FrozenNorm:
     def part(self, x: Array) -> Floats:
         """What one part of the sum becomes, [..., d_model]; the shift belongs to no part."""
         x = np.asarray(x, dtype=np.float64)
-        part: Floats = (x - x.mean(axis=-1, keepdims=True) if self.centred else x) * self.scale
+        if not self.centred:
+            return x * self.scale
+        part: Floats = x - x.mean(axis=-1, keepdims=True)
+        part *= self.scale
         return part
 
     def whole(self, x: Array) -> Floats:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from attn_core import Model
     from attn_core.prediction.translation import Written
     from attn_core.text.tokens import Tokens
+    from attn_core.traces.parts import ScoreParts, Writer
     from attn_core.traces.trace import Trace
 
 T = TypeVar("T")
@@ -128,6 +129,23 @@ def read_uncached(loaded: ModelHandle, texts: Sequence[str | tuple[str, str]]) -
     from attn_core.study.run import read_batch
 
     return _in_turn(loaded, lambda: list(read_batch(loaded.value(), texts)))
+
+
+def scores_without(
+    trace: Trace,
+    loaded: ModelHandle,
+    parts: ScoreParts,
+    writers: Sequence[Writer],
+    *,
+    progress: Callable[[float], object],
+) -> list[float]:
+    """A score of a trace in passes with nothing where one writer wrote, in one turn; for `shared.memoize`."""
+    from attn_core.circuits import explanation
+
+    def told(done: int) -> None:
+        progress(done / len(writers))
+
+    return _in_turn(loaded, lambda: explanation.scores_without(loaded.value(), trace, parts, writers, progress=told))
 
 
 def run_again_uncached(loaded: ModelHandle, plain: TraceHandle, **changes: Any) -> Trace:

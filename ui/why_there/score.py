@@ -14,16 +14,18 @@ import numpy as np
 
 from attn_core.circuits import explanation
 from attn_core.circuits.explanation import GroupedParts
-from attn_core.circuits.score_parts import carried_to_score, compared_score
+from attn_core.circuits.score_parts import carried_to_score
 from attn_core.errors import HeadlightError
 from attn_core.heads.salience import keys_by_weight
 from attn_core.traces.parts import Against, ScoreParts, ValueParts, Writer
 from attn_core.views.snippets import circuits as snippets
 from ui.drawing.markup import token_name
-from ui.server import shared
+from ui.server import passes, shared
 from ui.why_there.trail import SIDES, Step, Trail, share_left, step_share, writer_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from attn_core.heads.sink import Bools
     from attn_core.traces.trace import Trace
     from ui.page import Page
@@ -190,10 +192,11 @@ class AskedScore:
                 found.append((writer, adds))
         return found
 
-    def taken_out(self, writer: Writer) -> float:
-        """The score in one more pass, with nothing where a writer wrote."""
-        options = explanation.taking_out(self.trace.value(), self.parts, writer)
-        return compared_score(self.viewed.run_changed(**options).stream(self.stream), *self._cell, self.against)
+    def really(self, progress: Callable[[float], object]) -> list[float]:
+        """The score with each of those really taken out, several from one more pass."""
+        asked = self.viewed.model, self.parts, [writer for writer, _ in self.removed]
+        with self.page.problems():
+            return shared.memoize(self.trace, passes.scores_without, *asked, progress=progress)
 
     def offer_pictures(self) -> None:
         """The page's end: its pictures can be saved, with both words in every caption."""

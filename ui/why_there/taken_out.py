@@ -52,17 +52,14 @@ PARAMS = [OFF, PARTS_OFF]
 
 
 def taken_out(asked: AskedScore) -> pd.DataFrame | None:
-    """One more pass for each of the largest writers, and how far the frozen split is from it; gives the table."""
+    """The score without each of the largest writers, and how far the frozen split is from it; gives the table."""
     writers = [writer for writer, _ in asked.removed]
     most = budget.fitting([(len(asked.viewed.queries), 1 + len(writers))])
     if most is not None:
         widgets.note(WORDS.text("taken.too_long", tokens=most))
         return None
     with announced(WORDS.text("taken.running")) as told:
-        really = []
-        for done, writer in enumerate(writers, 1):
-            really.append(asked.taken_out(writer))
-            told(done / len(writers))
+        really = asked.really(told)
     table = pd.DataFrame(
         {
             "without": [str(writer) for writer in writers],

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from attn_core.blocks import CELLS
 from attn_core.errors import HeadlightError
 from attn_core.precision import through
 from attn_core.residual.frozen_norm import FrozenNorm
@@ -23,22 +24,28 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
 Norm = Callable[[NDArray[np.floating]], NDArray[np.floating]]
 FEW = 64  # tokens that tell which module made one stream of another, since it treats all alike
-Linear = Callable[[Floats], Floats]  # [token, …] → [token, …]: what happens to every part of a sum alike
+TOGETHER = CELLS // 8  # numbers of several writers that are carried together: a megabyte, which a cache still holds
+Linear = Callable[[Floats], Floats]  # [..., token, d_model] → the same: what happens to every part of a sum alike
 
 
 @dataclass(frozen=True, eq=False)
 class _Addition:
-    """What one writer adds, made when it is asked for, and how many of the maps had happened by then.
+    """What writers add side by side, made when it is asked for, and how many of the maps had happened by then.
 
-    `through` is a norm of this addition alone, on its way into the stream; `kept` [token, 1] is False where a patch of
-    what the whole layer's attention adds stands in its place.
+    `through` is a norm of these additions alone, on their way into the stream; `kept` [token, 1] is False where a patch
+    of what the whole layer's attention adds stands in their place.
     """
 
-    writer: Writer
-    vectors: Callable[[], Floats]  # [token, d_model]
+    writers: tuple[Writer, ...]
+    vectors: Callable[[], Floats]  # [writer, token, d_model]
     after: int
     through: FrozenNorm | None
     kept: NDArray[np.bool_] | None
+
+    def entering(self, vectors: Floats) -> Floats:
+        """What of `vectors` [..., d_model] enters the stream."""
+        vectors = vectors if self.through is None else self.through.part(vectors)
+        return vectors if self.kept is None else vectors * self.kept
 
 
 @dataclass
@@ -50,32 +57,57 @@ class ResidualWriters:
     _maps: list[Linear] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[tuple[Writer, Floats]]:
-        """(writer, what it is in the sum at the end, [token, d_model]), one by one: all at once may be a gigabyte."""
+        """(writer, what it is in the sum at the end, [token, d_model]), a few at once: all of them may be a gigabyte."""
+        few: list[_Addition] = []
+        entered: list[Floats] = []  # [writer, token, d_model] each
         for addition in self._additions:
-            yield addition.writer, self._carried(addition, addition.vectors())
+            vectors = addition.entering(addition.vectors())
+            if entered and vectors.size + sum(each.size for each in entered) > TOGETHER:
+                yield from self._carried_together(few, entered)
+                few, entered = [], []
+            few.append(addition)
+            entered.append(vectors)
+        if few:
+            yield from self._carried_together(few, entered)
+
+    def _carried_together(self, additions: list[_Addition], entered: list[Floats]) -> Iterator[tuple[Writer, Floats]]:
+        """Each map is taken once, by all that was added before it."""
+        at = additions[0].after
+        waiting: list[Floats] = []
+        for addition, vectors in zip(additions, entered, strict=True):
+            if addition.after != at:
+                waiting = [self._mapped(np.concatenate(waiting), at, addition.after)]
+                at = addition.after
+            waiting.append(vectors)
+        writers = (writer for addition in additions for writer in addition.writers)
+        yield from zip(writers, self._mapped(np.concatenate(waiting), at), strict=True)
 
     def carried(self, writer: Writer, pieces: Floats) -> Floats:
         """What becomes of pieces of what a writer added, [piece, d_model], by the end; of one token alone."""
-        found = next((addition for addition in self._additions if addition.writer == writer), None)
+        found = next((addition for addition in self._additions if writer in addition.writers), None)
         if found is None:
-            raise ValueError(f"{writer} wrote nothing here; there are {', '.join(a.writer for a in self._additions)}")
-        return self._carried(found, pieces)
+            there = ", ".join(each for addition in self._additions for each in addition.writers)
+            raise ValueError(f"{writer} wrote nothing here; there are {there}")
+        return self._mapped(found.entering(pieces), found.after)
 
-    def _carried(self, addition: _Addition, vectors: Floats) -> Floats:
-        vectors = vectors if addition.through is None else addition.through.part(vectors)
-        vectors = vectors if addition.kept is None else vectors * addition.kept
-        for apply in self._maps[addition.after :]:
+    def _mapped(self, vectors: Floats, start: int, stop: int | None = None) -> Floats:
+        """[..., token, d_model] → the same, through some of the maps."""
+        for apply in self._maps[start:stop]:
             vectors = apply(vectors)
         return vectors
 
     def add(
         self,
-        writer: Writer,
+        writers: Writer | tuple[Writer, ...],
         vectors: Callable[[], Floats],
         through: FrozenNorm | None = None,
         kept: NDArray[np.bool_] | None = None,
     ) -> None:
-        self._additions.append(_Addition(writer, vectors, len(self._maps), through, kept))
+        """What a writer adds, [token, d_model], or what several do, [writer, token, d_model]."""
+        if isinstance(writers, Writer):
+            self.add((writers,), lambda: vectors()[None], through, kept)
+            return
+        self._additions.append(_Addition(writers, vectors, len(self._maps), through, kept))
 
     def constant(
         self,

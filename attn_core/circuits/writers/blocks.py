@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from attn_core.blocks import row_slices
 from attn_core.circuits.writers.additions import Floats, Places, ResidualWriters, frozen_norm
 from attn_core.circuits.writers.inputs import before_layer_0
 from attn_core.residual.frozen_norm import FrozenNorm
@@ -106,13 +107,15 @@ def _add_heads(
     tokens, prefix = written.tokens, _prefix(call)
     bias = call.output_bias(layer).astype(np.float64)
     w_o = cache(partial(call._every_w_o, layer))
+    parts = [range(call.n_heads)[some] for some in row_slices(call.n_heads, len(tokens) * call.d_model)]
     through: FrozenNorm | None = None
     if call.block(layer).changes_sum:
-        heads = (_head(call, layer, head, tokens, w_o) for head in range(call.n_heads))
-        through = frozen_norm(partial(call.block_norm, layer, "attention"), sum(heads, start=bias))
-    for head in range(call.n_heads):
-        writer = Writer(f"{prefix}head {layer}.{head}", "head", call.name, layer, head)
-        written.add(writer, partial(_head, call, layer, head, tokens, w_o), through, kept)
+        summed = sum((_heads(call, layer, some, tokens, w_o).sum(axis=0) for some in parts), start=bias)
+        through = frozen_norm(partial(call.block_norm, layer, "attention"), summed)
+    for some in parts:
+        names = (f"{prefix}head {layer}.{head}" for head in some)
+        writers = tuple(Writer(name, "head", call.name, layer, head) for name, head in zip(names, some, strict=True))
+        written.add(writers, partial(_heads, call, layer, some, tokens, w_o), through, kept)
     written.constant(Writer(f"{prefix}bias {layer}", "bias", call.name, layer), bias, through, kept)
     if through is not None and call.block(layer) is BlockKind.NORM_AFTER:  # a scale has no shift
         written.constant(shift, through.shift, None, kept)
@@ -149,14 +152,15 @@ def _rows(tensor: Tensor, tokens: Places) -> Floats:
     return as_array(tensor[torch.as_tensor(tokens)]).astype(np.float64)
 
 
-def _head(call: StreamTrace, layer: int, head: int, tokens: Places, w_o: Callable[[], Tensor]) -> Floats:
-    """ΔE of a head at some tokens, [token, d_model], from what the model's own attention returned for it.
+def _heads(call: StreamTrace, layer: int, heads: range, tokens: Places, w_o: Callable[[], Tensor]) -> Floats:
+    """ΔE of heads at some tokens, [head, token, d_model], from what the model's own attention returned for them.
 
-    `w_o` gives the layer's output matrix [head, d_head, d_model], looked at once for all heads. In a pass in which the
+    `w_o` gives the layer's output matrix [head, d_head, d_model], looked at once for all heads. In a pass in which a
     head was switched off, that is what was put in its place.
     """
-    weighted = call.weighted_values(layer, head)[tokens].astype(np.float64)  # [token, d_head]
-    delta: Floats = weighted @ as_array(w_o()[head]).astype(np.float64)
+    given = call._layer(layer).call.given_values(None)[heads.start : heads.stop, torch.as_tensor(tokens)]
+    weighted = as_array(given).astype(np.float64)  # [head, token, d_head]
+    delta: Floats = weighted @ as_array(w_o()[heads.start : heads.stop]).astype(np.float64)
     return delta
 
 

@@ -199,7 +199,10 @@ def test_between_two_sentences_a_bias_stands_in_its_own_stream():
 def really_without(model, trace, parts, writer, **text):
     """The score in a pass that has nothing where a writer wrote."""
     after = ac.trace(model, TEXT, **text, **explanation.taking_out(trace, parts, writer))
-    return compared_score(after.stream(parts.stream), parts.layer, parts.head, parts.query, parts.key)
+    alone = compared_score(after.stream(parts.stream), parts.layer, parts.head, parts.query, parts.key)
+    together = explanation.scores_without(model, trace, parts, [parts.query_writers[0], writer])
+    assert together[1] == pytest.approx(alone, abs=1e-5 * parts.largest) and len(together) == 2
+    return alone
 
 
 def silenced_score(build, own_name, weights, layer, stream=None, **text):

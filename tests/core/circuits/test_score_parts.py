@@ -320,7 +320,7 @@ def test_parts_that_miss_the_score_are_refused(bert, monkeypatch):
 
         def without_position(*given):
             written = real(*given)
-            written._additions = [a for a in written._additions if a.writer != "position"]
+            written._additions = [a for a in written._additions if a.writers != ("position",)]
             return written
 
         patched.setattr(splitting, "entering", without_position)
