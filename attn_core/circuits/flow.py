@@ -14,12 +14,13 @@ Sources: Abnar & Zuidema 2020 (rollout); Kobayashi et al. 2020, 2021 (norms); Fe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
+from attn_core.blocks import row_slices
 from attn_core.circuits.writers.additions import Floats, frozen_norm
 from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
 from attn_core.options import check_choice
@@ -78,19 +79,33 @@ def flow(stream: StreamTrace, measure: str = "alti", *, progress: Callable[[floa
     two sentences, and DoesNotAddUp where the parts miss the stream after attention.
     """
     check_choice("measure", measure, FLOW_MEASURES)
+    edges = []
+    for layer in range(stream.n_layers):
+        edges.append(layer_edges(stream, layer, (measure,))[measure])
+        if progress is not None:
+            progress((layer + 1) / stream.n_layers)
+    return Flow(measure, np.stack(edges))
+
+
+def layer_edges(
+    stream: StreamTrace, layer: int, measures: Sequence[str], parts: LayerParts | None = None
+) -> dict[str, Floats]:
+    """The edges of one layer, [query, key + 1], by each of some measures, from its `parts` where they are there already.
+
+    Raises what `flow` raises.
+    """
     if stream.name in ("decoder", "cross"):
         raise HeadlightError(
             "A decoder's words come from two sentences, which this flow does not follow: ask the encoder."
         )
-    n = len(stream.tokens)
-    edges = np.empty((stream.n_layers, n, n + 1))
-    for layer in range(stream.n_layers):
-        each = _rollout(stream, layer) if measure == "rollout" else _edges(stream, layer, measure)
-        for rows, own in each:
-            edges[layer, rows] = own
-        if progress is not None:
-            progress((layer + 1) / stream.n_layers)
-    return Flow(measure, edges)
+    found: dict[str, Floats] = {}
+    if "rollout" in measures:
+        found["rollout"] = np.concatenate([*_rollout(stream, layer)])
+    others = [measure for measure in measures if measure != "rollout"]
+    if others:
+        blocks = [*_edges(parts or LayerParts.of(stream, layer), others)]  # of each: by measure, [query, key + 1]
+        found |= {measure: np.concatenate([block[measure] for block in blocks]) for measure in others}
+    return {measure: found[measure] for measure in measures}
 
 
 def disagreement(one: Floats, other: Floats) -> float:
@@ -115,9 +130,6 @@ def carried_down(edges: Floats, below: Floats) -> Floats:
     return result
 
 
-Rows = Iterator[tuple[slice | int, Floats]]  # a layer's edges piece by piece: (queries, [query, key + 1])
-
-
 def _weights(stream: StreamTrace, layer: int) -> Iterator[tuple[slice, Floats]]:
     """A layer's patterns in blocks of rows, (rows, [head, row, key]), 0 where a head was switched off."""
     off = stream._layer(layer).call.replaced
@@ -128,29 +140,31 @@ def _weights(stream: StreamTrace, layer: int) -> Iterator[tuple[slice, Floats]]:
         yield rows, weights
 
 
-def _rollout(stream: StreamTrace, layer: int) -> Rows:
-    """Half the heads' mean pattern, half the residual; the bias stands in for heads that are off."""
+def _rollout(stream: StreamTrace, layer: int) -> Iterator[Floats]:
+    """Half the heads' mean pattern, half the residual; the bias stands in for heads that are off. Blocks of queries."""
     n = len(stream.tokens)
     for rows, weights in _weights(stream, layer):
         words = weights[..., :n]  # what goes to other keys comes from no word
         halves = words.mean(axis=0) / 2 + np.eye(words.shape[1], n, k=rows.start) / 2
-        yield rows, np.concatenate([halves, np.maximum(1 - halves.sum(axis=1, keepdims=True), 0)], axis=1)
+        yield np.concatenate([halves, np.maximum(1 - halves.sum(axis=1, keepdims=True), 0)], axis=1)
 
 
-def _edges(stream: StreamTrace, layer: int, measure: str) -> Rows:
-    """The shares of one layer by "norms" or "alti"."""
-    attention = LayerParts.of(stream, layer)
+def _edges(attention: LayerParts, measures: Sequence[str]) -> Iterator[dict[str, Floats]]:
+    """The shares of one layer by "norms" or "alti", [query, key + 1] each, in blocks of queries."""
+    stream, layer = attention.stream, attention.layer
     entered, after = stream.embedding(layer).astype(np.float64), stream.after_attention(layer).astype(np.float64)
-    outer = attention.norm_behind(stream, layer, entered)
-    for query, (parts, constant) in enumerate(attention.each_brought()):
-        parts[query] += entered[query]
+    outer, largest = attention.norm_behind(stream, layer, entered), np.abs(after).max()
+    for rows, parts, constant in attention.each_brought():
+        queries = np.arange(rows.start, rows.stop)
+        parts[np.arange(len(queries)), queries] += entered[rows]
+        whole = np.concatenate([parts, constant[:, None]], axis=1)  # [query, key + 1, d_model]
         if outer is not None:
-            parts, constant = _part(outer, parts, query), _part(outer, constant, query) + outer.shift
-        whole = np.concatenate([parts, constant[None]])  # [key + 1, d_model]
-        total = whole.sum(axis=0)
-        if not np.abs(total - after[query]).max() <= 10 * parity.TOLERANCE * np.abs(after).max():
+            whole = _part(outer, whole, rows)
+            whole[:, -1] += outer.shift
+        total = whole.sum(axis=1)  # [query, d_model]
+        if not np.abs(total - after[rows]).max() <= 10 * parity.TOLERANCE * largest:
             raise DoesNotAddUp(f"In layer {layer} the parts miss the stream after attention, so no flow is given.")
-        yield query, _shares(whole, total, measure)
+        yield {measure: _shares(whole, total, measure) for measure in measures}
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,23 +203,26 @@ class LayerParts:
     def brought(self, query: int) -> tuple[Floats, Floats]:
         """(what comes from every token [key, d_model], what comes from no token [d_model]) to one token."""
         row = slice(query, query + 1)
-        weights = self.stream.patterns(self.layer, row)[:, 0].astype(np.float64)  # [head, key]
+        weights = self.stream.patterns(self.layer, row).astype(np.float64)  # [head, 1, key]
         for head, replaced in self.stream._layer(self.layer).call.replaced.items():
             weights[head] *= not replaced.rows[query]
-        return self._brought(query, weights)
+        parts, constant = self._brought(row, weights)
+        return parts[0], constant[0]
 
-    def each_brought(self) -> Iterator[tuple[Floats, Floats]]:
-        """The same of every token in turn."""
-        for rows, weights in _weights(self.stream, self.layer):
-            for at in range(weights.shape[1]):
-                yield self._brought(rows.start + at, weights[:, at])
+    def each_brought(self) -> Iterator[tuple[slice, Floats, Floats]]:
+        """The same of all tokens, in blocks: (queries, [query, key, d_model], [query, d_model])."""
+        for block, weights in _weights(self.stream, self.layer):
+            for some in row_slices(weights.shape[1], 8 * self.moved[0].size):  # a megabyte, which a cache still holds
+                rows = slice(block.start + some.start, block.start + some.stop)
+                yield rows, *self._brought(rows, weights[:, some])
 
-    def _brought(self, query: int, weights: Floats) -> tuple[Floats, Floats]:
-        parts = np.einsum("hk,hkd->kd", weights[:, : self.moved.shape[1]], self.moved)
-        constant = self.constant[query]
+    def _brought(self, rows: slice, weights: Floats) -> tuple[Floats, Floats]:
+        words = weights[..., : self.moved.shape[1]].transpose(2, 1, 0)  # [head, query, key] → [key, query, head]
+        by_key = words @ self.moved.transpose(1, 0, 2)  # [key, query, head] · [key, head, d_model]
+        parts, constant = by_key.transpose(1, 0, 2), self.constant[rows]  # → [query, key, d_model]
         if self.inner is None:
             return parts, constant
-        return _part(self.inner, parts, query), _part(self.inner, constant, query) + self.inner.shift
+        return _part(self.inner, parts, rows), _part(self.inner, constant[:, None], rows)[:, 0] + self.inner.shift
 
     def sizes(self) -> Floats:
         """How long what each head brings is, before any norm: [head, query, key]."""
@@ -221,23 +238,25 @@ class LayerParts:
 
     def _output(self) -> Floats:
         n = self.moved.shape[1]
-        blocks = [
-            np.einsum("hqk,hkd->qd", weights[..., :n], self.moved) for _, weights in _weights(self.stream, self.layer)
-        ]
-        output: Floats = np.concatenate(blocks) + self.constant  # [query, d_model]
+        output = self.constant.copy()  # [query, d_model]
+        for rows, weights in _weights(self.stream, self.layer):
+            for own, moved in zip(weights, self.moved, strict=True):
+                output[rows] += own[:, :n] @ moved  # [row, key] · [key, d_model]
         return output
 
 
-def _part(norm: FrozenNorm, vectors: Floats, query: int) -> Floats:
-    """What a norm that is frozen at every token makes of parts of one token, [..., d_model]."""
-    return FrozenNorm(norm.scale[query], norm.shift, norm.centred).part(vectors)
+def _part(norm: FrozenNorm, vectors: Floats, rows: slice) -> Floats:
+    """What a norm that is frozen at every token makes of parts of some tokens, [query, part, d_model]."""
+    return FrozenNorm(norm.scale[rows, None], norm.shift, norm.centred).part(vectors)
 
 
 def _shares(parts: Floats, total: Floats, measure: str) -> Floats:
-    """Each part's share of a token [part]; NaN where none is positive."""
+    """Each part's share of its token, [query, part], of parts [query, part, d_model]; NaN where none is positive."""
     if measure == "norms":
-        sizes = np.linalg.norm(parts, axis=1)
+        sizes = np.linalg.norm(parts, axis=2)
     else:
-        sizes = np.maximum(np.abs(total).sum() - np.abs(total - parts).sum(axis=1), 0)
-    whole = sizes.sum()
-    return sizes / whole if whole > SMALLEST else np.full(len(sizes), np.nan)
+        away = np.abs(total[:, None] - parts).sum(axis=2)
+        sizes = np.maximum(np.abs(total).sum(axis=1, keepdims=True) - away, 0)
+    whole = sizes.sum(axis=1, keepdims=True)  # [query, 1]
+    shares: Floats = np.divide(sizes, whole, out=np.full(sizes.shape, np.nan), where=whole > SMALLEST)
+    return shares

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from attn_core.circuits.flow import FLOW_MEASURES, Flow, LayerParts, disagreement, flow
+from attn_core.circuits.flow import FLOW_MEASURES, Flow, LayerParts, disagreement, layer_edges
 from attn_core.circuits.logit_flow import LogitFlow, LogitTop, logit_top
 from attn_core.errors import HeadlightError
 from attn_core.prediction.next_token import TokenPrediction, next_words, predicts
@@ -168,16 +168,16 @@ def flows_of(
 def _flows(
     trace: Trace, name: str, progress: Callable[[float], None] | None = None
 ) -> tuple[dict[str, Flow], list[Sizes]]:
-    stream, told = trace.stream(name), progress or (lambda share: None)
-    found = {}
-    for done, measure in enumerate(FLOW_MEASURES):
-        found[measure] = flow(stream, measure, progress=_among_all(told, done))
-    return found, [LayerParts.of(stream, layer).sizes().astype(np.float32) for layer in range(stream.n_layers)]
-
-
-def _among_all(tell: Callable[[float], None], done: int) -> Callable[[float], None]:
-    """The progress of one measure as a part of that of all, of which some are done."""
-    return lambda share: tell((done + share) / len(FLOW_MEASURES))
+    stream, sizes = trace.stream(name), []
+    edges: dict[str, list[np.ndarray]] = {measure: [] for measure in FLOW_MEASURES}
+    for layer in range(stream.n_layers):
+        parts = LayerParts.of(stream, layer)
+        for measure, own in layer_edges(stream, layer, FLOW_MEASURES, parts).items():
+            edges[measure].append(own)
+        sizes.append(parts.sizes().astype(np.float32))
+        if progress is not None:
+            progress((layer + 1) / stream.n_layers)
+    return {measure: Flow(measure, np.stack(own)) for measure, own in edges.items()}, sizes
 
 
 def _logit_top(trace: Trace, token: int, word: int) -> LogitTop:

@@ -84,16 +84,20 @@ class FlowPicture:
             found.append(FlowPoint(int(layer), at, share, says))
         return found
 
+    @cached_property
+    def _added(self) -> list[np.ndarray]:
+        """How long what a head adds to a token is, [head, token] a layer."""
+        return [self.viewed.reader.delta_e_sizes(layer) for layer in range(self.viewed.n_layers)]
+
     def _share(self, share: float) -> str:
         return self.asked.said(share * self._whole if self.asked.logits else share)
 
     def _heads(self, layer: int, token: int, source: int | None) -> str:
         """The three heads that brought a token most, from one source or from all, with their shares of all lengths."""
-        viewed, sizes = self.viewed, flows_of(self.viewed)[1][layer]  # [head, query, key]
         if source is None:
-            lengths = np.linalg.norm(viewed.reader.heads_delta_e(layer, token), axis=1)
+            lengths = self._added[layer][:, token]
         else:
-            lengths = sizes[:, token, source]
+            lengths = flows_of(self.viewed)[1][layer][:, token, source]  # of [head, query, key]
         best, whole = np.argsort(-lengths, kind="stable")[:3], max(float(lengths.sum()), SMALLEST)
         if lengths.sum() <= SMALLEST:
             return ""

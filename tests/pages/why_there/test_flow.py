@@ -9,7 +9,7 @@ import pytest
 from page_driver import array, figure, html, lead, load, notes, open_page, table, text
 
 import attn_core as ac
-from attn_core.circuits.flow import disagreement, flow
+from attn_core.circuits.flow import disagreement, flow, layer_edges
 from attn_core.circuits.logit_flow import logit_top
 from attn_core.figures.circuits.flow import flow_lines
 from attn_core.prediction.next_token import next_words
@@ -106,13 +106,13 @@ def test_itself_sinks_bias_and_disagreement_are_said_and_all_is_in_the_table(pag
 def test_a_word_that_a_measure_cannot_split_is_undefined_and_never_spread_evenly(monkeypatch):
     """One row of one layer in which no part is positive: said, no bars, and nothing in its column of the table."""
 
-    def with_an_undefined_row(stream, measure, **given):
-        found = flow(stream, measure, **given)
-        if measure == "alti":
-            found.edges[5, 3] = np.nan
+    def with_an_undefined_row(stream, layer, *given):
+        found = layer_edges(stream, layer, *given)
+        if layer == 5:
+            found["alti"][3] = np.nan
         return found
 
-    monkeypatch.setattr("ui.why_there.flow.flow", with_an_undefined_row)
+    monkeypatch.setattr("ui.why_there.flow.layer_edges", with_an_undefined_row)
     shown = open_page("why_there", why="flow", text="a small fluffy fox slept", query=3, every_fold=True)
     said = "This measure cannot split the final vector of fluffy: at some place on the way no part is positive."
     assert lead(shown) == said and said in notes(shown) + lead(shown)
