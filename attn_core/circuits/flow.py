@@ -90,7 +90,7 @@ def flow(stream: StreamTrace, measure: str = "alti", *, progress: Callable[[floa
 def layer_edges(
     stream: StreamTrace, layer: int, measures: Sequence[str], parts: LayerParts | None = None
 ) -> dict[str, Floats]:
-    """The edges of one layer, [query, key + 1], by each of some measures, from its `parts` where they are there already.
+    """The edges of one layer, [query, key + 1], by each of some measures, from its `parts` where they are there.
 
     Raises what `flow` raises.
     """

@@ -94,10 +94,8 @@ class FlowPicture:
 
     def _heads(self, layer: int, token: int, source: int | None) -> str:
         """The three heads that brought a token most, from one source or from all, with their shares of all lengths."""
-        if source is None:
-            lengths = self._added[layer][:, token]
-        else:
-            lengths = flows_of(self.viewed)[1][layer][:, token, source]  # of [head, query, key]
+        _, sizes = flows_of(self.viewed)  # [head, query, key] a layer
+        lengths = self._added[layer][:, token] if source is None else sizes[layer][:, token, source]
         best, whole = np.argsort(-lengths, kind="stable")[:3], max(float(lengths.sum()), SMALLEST)
         if lengths.sum() <= SMALLEST:
             return ""

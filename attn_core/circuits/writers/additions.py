@@ -57,7 +57,7 @@ class ResidualWriters:
     _maps: list[Linear] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[tuple[Writer, Floats]]:
-        """(writer, what it is in the sum at the end, [token, d_model]), a few at once: all of them may be a gigabyte."""
+        """(writer, what it is in the sum at the end, [token, d_model]), a few at once: all may be a gigabyte."""
         few: list[_Addition] = []
         entered: list[Floats] = []  # [writer, token, d_model] each
         for addition in self._additions:
