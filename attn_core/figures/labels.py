@@ -42,7 +42,7 @@ def phrase(text: str) -> str:
     return " ".join(escape(word) for word in text.split())
 
 
-def place(label: str, position: int, role: str) -> str:
+def place(label: str, position: int | str, role: str) -> str:
     """A token with its position, so that two equal tokens stay two: escaped, for Plotly.
 
     >>> place("fluffy", 2, "key")
@@ -51,7 +51,7 @@ def place(label: str, position: int, role: str) -> str:
     return f"{escape(label)} ({role} {position})"
 
 
-def places(labels: Sequence[str], positions: Sequence[int] | None, role: str) -> list[str]:
+def places(labels: Sequence[str], positions: Sequence[int | str] | None, role: str) -> list[str]:
     """`place` of every token; positions count from 0 unless given. All different, as Plotly's categories must be."""
     counted = range(len(labels)) if positions is None else positions
     return [place(label, position, role) for label, position in zip(labels, counted, strict=True)]

@@ -59,6 +59,11 @@ class Arrangement:
         """What the columns stand for: the rows' own words, or these and what comes after them."""
         return self if self.columns is None else self.columns
 
+    @property
+    def positions(self) -> list[int | str]:
+        """Where each row stands as people count: 3, the position of its first token; of a span "3–5"."""
+        return [f"{place[0]}–{place[-1]}" if row in self.spans else place[0] for row, place in enumerate(self.places)]
+
     @cached_property
     def _tokens(self) -> NDArray[np.intp] | None:
         """The one token of each row, in their order; None where some row stands for several."""

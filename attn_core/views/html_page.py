@@ -97,7 +97,7 @@ def _numbers(view: View) -> dict[str, Any]:
         "text": view.text,
         "about": view.caption(),
         "checked": scientific(parity.worst or 0.0) if parity.ok else None,
-        "positions": [[place[0] for place in side.places] for side in (asks, answers)],
+        "positions": [asks.positions, answers.positions],
     }
 
 
@@ -108,8 +108,8 @@ def _overview(view: View) -> bytes:
         view.n_layers,
         asks.labels,
         None if view.same else answers.labels,
-        query_positions=[place[0] for place in asks.places],
-        key_positions=[place[0] for place in answers.places],
+        query_positions=asks.positions,
+        key_positions=answers.positions,
         second=None if view.segments is None else view.segments[:2],
     )
 
@@ -126,8 +126,8 @@ def _links_header(view: View) -> dict[str, Any]:
         asks.labels,
         None if view.same else answers.labels,
         heads=[f"{view.layer}.{view.head}" if view.mean == "one" else view.name],
-        query_positions=[place[0] for place in asks.places],
-        key_positions=[place[0] for place in answers.places],
+        query_positions=asks.positions,
+        key_positions=answers.positions,
         query_special=asks.special,
         key_special=answers.special,
         query_words=asks.words,

@@ -25,8 +25,6 @@ from ui import words
 from ui.drawing import markup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from attn_core.heads.measures import Bools, Floats
     from attn_core.traces.reader import TraceReader
     from attn_core.views.derived_checks import DerivedCheck
@@ -111,7 +109,7 @@ class ArrangedHead:
     @property
     def said_positions(self) -> list[str]:
         """The positions of each row as they are said: "3", and of a phrase "3–5"."""
-        return [_said_place(place, row in self.arrangement.spans) for row, place in enumerate(self.arrangement.places)]
+        return [str(position) for position in self.arrangement.positions]
 
     @property
     def phrases(self) -> str:
@@ -228,10 +226,6 @@ def arranged_head(trace: OneStreamHandle[Any], page: Page) -> ArrangedHead:
         tokens, lambda: most_salient_query(mean_pattern(trace, layer, head, state["mean"]), tokens.special)
     )
     return ArrangedHead(trace, arrangement, layer, head, state["mean"], state["queries"], query, whole, said)
-
-
-def _said_place(place: Sequence[int], is_span: bool) -> str:
-    return f"{place[0]}–{place[-1]}" if is_span else str(place[0])
 
 
 def sink_name(trace: TraceReader, arrangement: Arrangement) -> str:

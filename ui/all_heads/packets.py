@@ -47,8 +47,8 @@ def every_pattern(trace: TraceReader, arrangement: Arrangement) -> bytes:
         trace.n_layers,
         arrangement.labels,
         None if arrangement.columns is None else arrangement.keys.labels,
-        query_positions=[place[0] for place in arrangement.places],
-        key_positions=[place[0] for place in arrangement.keys.places],
+        query_positions=arrangement.positions,
+        key_positions=arrangement.keys.positions,
         may_look=[arrangement.may_look(trace.may_look(layer)) for layer in layers],
         notes=notes,
         second=second_of(arrangement, arrangement.keys),
@@ -74,11 +74,11 @@ def opened_head(head: ArrangedHead, scale: Scale) -> bytes:
     turned = head.queries_in == "columns"
     own, keys = head.arrangement, head.arrangement.keys
     labels, answers = ([visible(label) for label in side.labels] for side in (own, keys))
-    asks = Side(labels, "query", "query", own.special, slanted=turned, positions=head.positions)
+    asks = Side(labels, "query", "query", own.special, slanted=turned, positions=own.positions)
     return pack_cells(
         np.where(head.may_look, head.pattern, np.nan),
         asks,
-        Side(answers, "key", "key", keys.special, slanted=not turned, positions=head.key_positions),
+        Side(answers, "key", "key", keys.special, slanted=not turned, positions=keys.positions),
         kind="weights",
         limit=1.0,
         scale=scale,
@@ -117,10 +117,10 @@ def links(head: ArrangedHead) -> bytes:
         None if head.arrangement.columns is None else head.arrangement.keys.labels,
         heads=[head.short_name],
         may_look=head.may_look,
-        query_positions=head.positions,
+        query_positions=head.arrangement.positions,
         query_special=head.arrangement.special,
         query_words=head.arrangement.words,
-        key_positions=head.key_positions,
+        key_positions=head.arrangement.keys.positions,
         key_special=head.arrangement.keys.special,
         key_words=head.arrangement.keys.words,
         of=(head.layer, head.head) if head.is_one else None,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from attn_core.figures.canvas.packet import MASKED_LEGEND, hidden_cells, packet, whole_numbers
+from attn_core.figures.canvas.packet import MASKED_LEGEND, as_said, hidden_cells, packet
 from attn_core.figures.colour_bars import ColourBar, signed_bar, size_bar, weight_bar
 from attn_core.figures.colours import CATEGORIES, ROLES, Scale, mixed
 from attn_core.text.decoding import visible
@@ -33,8 +33,8 @@ def pack_patterns(
     query_labels: Sequence[str],
     key_labels: Sequence[str] | None = None,
     *,
-    query_positions: Sequence[int] | None = None,
-    key_positions: Sequence[int] | None = None,
+    query_positions: Sequence[int | str] | None = None,
+    key_positions: Sequence[int | str] | None = None,
     may_look: Sequence[np.ndarray | None] | np.ndarray | None = None,
     notes: Sequence[Sequence[str]] | None = None,
     second: tuple[int, int] | None = None,
@@ -61,8 +61,8 @@ def pack_patterns(
         "pool": pool,
         "query_labels": [visible(label) for label in query_labels],
         "key_labels": None if key_labels is None else [visible(label) for label in keys],
-        "query_positions": whole_numbers(query_positions),
-        "key_positions": whole_numbers(query_positions if key_labels is None else key_positions),
+        "query_positions": as_said(query_positions),
+        "key_positions": as_said(query_positions if key_labels is None else key_positions),
         "notes": notes,
         "second": None if second is None else list(second),
         "bar": weight_bar().packed(),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from attn_core.figures.canvas.packet import hidden_cells, packet, whole_numbers
+from attn_core.figures.canvas.packet import as_said, hidden_cells, packet
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 
@@ -26,8 +26,8 @@ def pack_links(
     *,
     heads: Sequence[str],
     may_look: np.ndarray | None = None,
-    query_positions: Sequence[int] | None = None,
-    key_positions: Sequence[int] | None = None,
+    query_positions: Sequence[int | str] | None = None,
+    key_positions: Sequence[int | str] | None = None,
     query_special: Sequence[bool] | None = None,
     key_special: Sequence[bool] | None = None,
     query_words: Sequence[int | None] | None = None,
@@ -82,13 +82,13 @@ def exact_cells(patterns: np.ndarray, may_look: np.ndarray | None) -> np.ndarray
 
 def _side(
     labels: Sequence[str],
-    positions: Sequence[int] | None,
+    positions: Sequence[int | str] | None,
     special: Sequence[bool] | None,
     words: Sequence[int | None] | None,
 ) -> dict[str, Any]:
     return {
         "labels": [visible(label) for label in labels],
-        "positions": whole_numbers(positions),
+        "positions": as_said(positions),
         "special": [] if special is None else [i for i, dim in enumerate(special) if dim],
         "words": None if words is None else list(words),
     }

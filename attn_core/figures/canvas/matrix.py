@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from attn_core.figures.canvas.packet import packet, whole_numbers
+from attn_core.figures.canvas.packet import as_said, packet
 from attn_core.figures.colour_bars import ColourBar, signed_bar, size_bar
 from attn_core.figures.colours import Scale
 from attn_core.text.numbers import in_cell, percent
@@ -34,7 +34,7 @@ class Side:
     special: Sequence[bool] = field(default=())
     first: int = 0
     slanted: bool = False
-    positions: Sequence[int] | None = None
+    positions: Sequence[int | str] | None = None
 
     def packed(self) -> dict[str, Any]:
         return {
@@ -43,7 +43,7 @@ class Side:
             "name": self.name,
             "special": [i for i, dim in enumerate(self.special) if dim],
             "first": self.first,
-            "positions": whole_numbers(self.positions),
+            "positions": as_said(self.positions),
             "slanted": self.slanted,
         }
 

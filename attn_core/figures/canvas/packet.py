@@ -44,9 +44,9 @@ def unpack(packed: bytes) -> tuple[dict[str, Any], bytes]:
     return json.loads(packed[4 : 4 + length]), packed[4 + length :]
 
 
-def whole_numbers(numbers: Sequence[int] | None) -> list[int] | None:
-    """Positions as JSON can hold them; numpy's own whole numbers it can not."""
-    return None if numbers is None else [int(number) for number in numbers]
+def as_said(positions: Sequence[int | str] | None) -> list[int | str] | None:
+    """Positions as JSON can hold them, 3 or "3–5"; numpy's own whole numbers it can not."""
+    return None if positions is None else [at if isinstance(at, str) else int(at) for at in positions]
 
 
 def hidden_cells(patterns: np.ndarray, may_look: np.ndarray | None) -> np.ndarray:

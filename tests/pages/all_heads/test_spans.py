@@ -36,7 +36,12 @@ def test_a_link_reads_a_phrase_as_one_query_and_one_key(trace: ac.Trace) -> None
     np.testing.assert_allclose(cells, by_hand, atol=1e-6)
     np.testing.assert_allclose(cells.sum(axis=1), 1, atol=1e-5)
     assert header["rows"]["texts"][1] == header["columns"]["texts"][1] == "a fluffy blue creature"
-    assert len(packets(page)["links"][0]["sides"][0]["labels"]) == 5
+    drawn = {name: own[0] for name, own in packets(page).items()}
+    assert len(drawn["links"]["sides"][0]["labels"]) == 5
+    sides = [*drawn["links"]["sides"], header["rows"], header["columns"]]
+    glance = next(own for own in drawn.values() if "query_positions" in own)
+    said_at = [*(side["positions"] for side in sides), glance["query_positions"], glance["key_positions"]]
+    assert all(at[:3] == [0, "1–4", 5] for at in said_at), "a phrase is where it begins and ends, in every picture"
     said = text(page)
     assert "To update a fluffy blue creature (1–4), head 2.5 looks at" in said
     assert "Its 4 tokens ask as one: this is the mean of their rows." in said
