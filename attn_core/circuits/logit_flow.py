@@ -18,8 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attn_core.circuits.flow import Flow, LayerParts, carried_down
+from attn_core.circuits.flow import Flow, carried_down
 from attn_core.circuits.writers.additions import Floats
+from attn_core.circuits.writers.layer_parts import LayerParts
 from attn_core.errors import DoesNotAddUp, HeadlightError, check_index
 from attn_core.residual.frozen_norm import FrozenNorm
 from attn_core.residual.logit_attribution import reading_above_mean
@@ -85,9 +86,13 @@ def logit_top(stream: StreamTrace, token: int, word: int) -> LogitTop:
     logits = stream.logits(token).astype(np.float64)
     row, constant = reading_above_mean(stream, token, word)
     norm = FrozenNorm.of(stream.final_norm, stream.embedding(stream.n_layers)[token])
-    parts = [LayerParts.of(stream, layer).brought(token) for layer in range(stream.n_layers)]
-    brought = np.stack([norm.part(own) @ row for own, _ in parts])  # [layer, token]
-    constant += float(norm.shift @ row) + sum(float(norm.part(bias) @ row) for _, bias in parts)
+    constant += float(norm.shift @ row)
+    brought = np.empty((stream.n_layers, len(stream.tokens)))  # [layer, token]
+    for layer in range(stream.n_layers):
+        to_token = LayerParts.of(stream, layer).to(slice(token, token + 1))
+        for keys, parts in to_token.from_words():  # [key, 1, d_model]
+            brought[layer, keys] = norm.part(parts[:, 0]) @ row
+        constant += float(norm.part(to_token.constant[0]) @ row)
     mlp = sum(float(norm.part(stream.mlp_added(layer)[token]) @ row) for layer in range(stream.n_layers))
     own = float(norm.part(stream.embedding(0)[token]) @ row)
     top = LogitTop(token, word, float(logits[word] - logits.mean()), brought, own, mlp, constant)

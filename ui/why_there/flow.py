@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from attn_core.circuits.flow import FLOW_MEASURES, Flow, LayerParts, disagreement, layer_edges
+from attn_core.circuits.flow import FLOW_MEASURES, Flow, disagreement, layer_edges
 from attn_core.circuits.logit_flow import LogitFlow, LogitTop, logit_top
+from attn_core.circuits.writers.layer_parts import LayerParts
 from attn_core.errors import HeadlightError
 from attn_core.prediction.next_token import TokenPrediction, next_words, predicts
 from attn_core.text.decoding import visible

@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_STORED
@@ -27,7 +28,9 @@ from attn_core.capture.hooks import recording_to
 from attn_core.capture.interface import read_mask
 from attn_core.capture.recorder import PassNotes, PassRecorder, recorder_of
 from attn_core.circuits.fine_tuning.changed_heads import head_changes
-from attn_core.circuits.flow import flow
+from attn_core.circuits.flow import _edges, flow
+from attn_core.circuits.writers import layer_parts
+from attn_core.circuits.writers.layer_parts import LayerParts
 from attn_core.figures.canvas import heads
 from attn_core.heads import quantities
 from attn_core.traces import call as calls
@@ -63,6 +66,10 @@ READERS: dict[str, Callable[[ac.Trace], Any]] = {
     "score": lambda trace: trace.score_parts(0, 1, N - 1, 5),
     "score above the mean": lambda trace: trace.score_parts(0, 1, N - 1, 5, "mean"),
     "value": lambda trace: trace.value_parts(0, 1, N - 1, 5),
+    "norms": lambda trace: [
+        None for _ in islice(_edges(LayerParts.of(trace.stream(), 0), ["norms"]), 2)
+    ],  # of every block alike
+    "alti": lambda trace: [None for _ in islice(_edges(LayerParts.of(trace.stream(), 0), ["alti"]), 2)],
     "measures": lambda trace: ac.collect([trace], ["entropy", "distance", "sink", "delta_size"]),
 }
 SQUARES: dict[str, Callable[[ac.Trace], Any]] = {
@@ -92,6 +99,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     size = blocks.CELLS // 8
     for module in (blocks, calls):
         monkeypatch.setattr(module, "CELLS", size)
+    monkeypatch.setattr(layer_parts, "FEWEST", layer_parts.FEWEST // 8)
 
 
 def beside(read: Callable[[], Any]) -> tuple[Any, float]:
