@@ -13,7 +13,7 @@ from attn_core.options import check_any, check_several
 from attn_core.tolerances import SMALLEST, coarsest
 from attn_core.traces.block import BlockKind
 from attn_core.traces.layer import through_modules
-from attn_core.traces.parity import LEFT_OUT, Comparison, Parity, worst_of
+from attn_core.traces.parity import LEFT_OUT, NEXT, Comparison, Parity, worst_of
 from attn_core.traces.source import KeptOutputs
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MODELS_OWN = "what the model's attention returned"
 CAPPED = "what our attention with capped scores returned, which the library's fused one refuses"
-NEXT, AFTER = "the stream that left the block", "the stream after attention"
+AFTER = "the stream after attention"
 ADDED = "what the norm of it added to the stream"
 RECEIVED = "what W_Q received of the stream"
 FINAL = "the final embedding"

@@ -31,6 +31,7 @@ SAME = 1e-4, 1e-5, 1e-9  # relative; of the largest value; absolute: a product o
 ROTATION = 1e-4  # relative length of what a fitted rotation leaves over: cos and sin are rounded too
 LOGITS = 1e-3, 1e-4  # relative; of the largest logit: a sum over d_model and a fit over all words
 OWN_ATTENTION = 1e-3  # relative: the model's last states with our attention against those with its own
+NEXT = "the stream that left the block"  # what is compared where a block is known to its end
 CHANGED_PASS = 1e-4  # relative: the last states of a changed pass, sums of every layer in another order than its judge
 ROW_SUM = 1e-4  # how far the rows of a pattern that somebody forces may be from 1
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attn_core.models.catalogue import CATALOGUE
 from attn_core.models.conversion import FROM_PICKLE
 from attn_core.text.numbers import scientific
-from attn_core.traces.comparisons import NEXT
-from attn_core.traces.parity import OWN_ATTENTION, TOLERANCE, worst_parity
+from attn_core.traces.parity import NEXT, OWN_ATTENTION, TOLERANCE, worst_parity
 from ui import words
 from ui.drawing import markup
 from ui.server import cache, loading, shared

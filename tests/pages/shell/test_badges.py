@@ -7,8 +7,8 @@ from html import escape, unescape
 
 import pytest
 
-from attn_core.traces.comparisons import AFTER, FINAL, NEXT
-from attn_core.traces.parity import LEFT_OUT, Comparison, Parity, worst_parity
+from attn_core.traces.comparisons import AFTER, FINAL
+from attn_core.traces.parity import LEFT_OUT, NEXT, Comparison, Parity, worst_parity
 from attn_core.views.derived_checks import DerivedCheck
 from ui.shell import badges
 
