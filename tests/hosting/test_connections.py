@@ -33,12 +33,18 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A server that cuts after half a second; after an answer uvicorn itself would after five."""
+    """A server that cuts after half a second; after an answer uvicorn itself would after a minute."""
     for name in ("connection_made", "on_response_complete"):
         monkeypatch.setattr(H11Protocol, name, getattr(H11Protocol, name))  # put back afterwards
     connections.cut_silent_ones(within=0.5)
     config = uvicorn.Config(
-        app, port=(own := free_port()), http="h11", ws="websockets-sansio", log_level="critical", lifespan="off"
+        app,
+        port=(own := free_port()),
+        http="h11",
+        ws="websockets-sansio",
+        log_level="critical",
+        lifespan="off",
+        timeout_keep_alive=60,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -52,16 +58,16 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", REQUEST[:-2], REQUEST + b"GET /again HT"])
 def test_who_sends_no_whole_request_is_cut(port: int, sent: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=4) as client:
+    begun, said = time.monotonic(), b""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
         client.sendall(sent)
-        begun, said = time.monotonic(), b""
         while part := client.recv(1000):
             said += part
-        assert 0.3 < time.monotonic() - begun < 3 and said.count(b"200 OK") == sent.count(b"\r\n\r\n")
+        assert time.monotonic() - begun > 0.4 and said.count(b"200 OK") == sent.count(b"\r\n\r\n")
 
 
 def test_a_websocket_may_be_quiet(port: int) -> None:
     with connect(f"ws://127.0.0.1:{port}/") as visitor:
         time.sleep(1.2)
         visitor.send("still here")
-        assert visitor.recv(timeout=5) == "still here"
+        assert visitor.recv(timeout=30) == "still here"

@@ -43,7 +43,7 @@ def test_a_frozen_and_then_a_dead_instance_lose_nobody_and_no_log_holds_a_senten
         os.kill(here.process.pid, signal.SIGSTOP)
         for took, status, tried, _ in at_once.map(asked, [address] * 2, [cookie] * 2):
             assert status == 200 and tried == [first, str(there.port)]
-            assert 3 < took < 25  # proxy_read_timeout, not the hour that a session's stream may be quiet
+            assert 3 < took < 60  # proxy_read_timeout, not the hour that a session's stream may be quiet
         # After its second failure nobody is sent there for a while.
         assert asked(address, cookie)[2] == [str(there.port)]
 

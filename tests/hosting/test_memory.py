@@ -14,7 +14,7 @@ import asyncio, time
 from types import SimpleNamespace
 from hosting import memory
 
-memory.FROZEN_FOR = 2
+memory.FROZEN_FOR = {within}
 
 def stands_still():
     time.sleep(120)
@@ -31,14 +31,16 @@ print("ended by itself")
 """
 
 
-def run(folder: Path, then: str) -> subprocess.CompletedProcess[str]:
-    script = SCRIPT.format(turns=4, then=then)
+def run(folder: Path, then: str, turns: float, within: float) -> subprocess.CompletedProcess[str]:
+    script = SCRIPT.format(then=then, turns=turns, within=within)
     own = {**os.environ, "TMPDIR": str(folder)}
-    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=own, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=own, capture_output=True, text=True, timeout=110
+    )
 
 
 def test_a_frozen_event_loop_ends_the_process_and_the_next_start_tells_where_it_stood(tmp_path: Path) -> None:
-    done = run(tmp_path, "stands_still()")
+    done = run(tmp_path, "stands_still()", turns=1, within=2)
     assert (done.returncode, done.stdout) == (1, "lived\n"), done.stderr
     told = subprocess.run(
         [sys.executable, "-c", "from hosting import memory; print(memory.stacks_of_last_freeze())"],
@@ -48,5 +50,5 @@ def test_a_frozen_event_loop_ends_the_process_and_the_next_start_tells_where_it_
 
 
 def test_an_event_loop_that_turns_is_left_alone(tmp_path: Path) -> None:
-    done = run(tmp_path, "watch.cancel()")
+    done = run(tmp_path, "watch.cancel()", turns=6, within=5)
     assert (done.returncode, done.stdout) == (0, "lived\nended by itself\n"), done.stderr

@@ -86,7 +86,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_readiness_says_that_altered_weights_are_the_reason_and_the_log_says_which(broken: Server) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 200
     while "could not be loaded" not in get(f"{broken.address}/ready")[1] and time.monotonic() < end:
         time.sleep(0.3)
     status, said = get(f"{broken.address}/ready")
@@ -200,11 +200,13 @@ def test_descriptors_come_back_when_visitors_have_left(server: Server) -> None:
     visitors = [Visitor(server.address) for _ in range(30)]
     for visitor in visitors:
         visitor.socket.send(b"")  # a session begins with its socket, and nothing is drawn
-    most = server.descriptors()
+    end = time.monotonic() + 120
+    while (most := server.descriptors()) < before + 3 * 30 and time.monotonic() < end:
+        time.sleep(0.1)
     for visitor in visitors:
         visitor.socket.close()
     assert most >= before + 3 * 30
-    end = time.monotonic() + 40
+    end = time.monotonic() + 120
     while server.descriptors() > before + 8 and time.monotonic() < end:
         time.sleep(0.3)
     assert server.descriptors() <= before + 8
@@ -216,20 +218,20 @@ def test_whatever_goes_wrong_below_is_a_line_of_json_too(server: Server) -> None
         visitor = Visitor(server.address)
         visitor.socket.send(data)
         with pytest.raises(ConnectionClosed):
-            visitor.socket.recv(timeout=20)
+            visitor.socket.recv(timeout=120)
     wish = BackMsg()
     wish.backend_operation_request.deferred_file.file_id = "zanzibar" * 1_000
     visitor = Visitor(server.address)
     visitor.ask()
     wish.backend_operation_request.session_id = visitor.session_id
     visitor.socket.send(wish.SerializeToString())
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while "deferred" not in server.log and time.monotonic() < end:
         time.sleep(0.1)
     visitor.socket.close()
     wrong_origin = urllib.request.Request(f"{server.address}/_stcore/upload_file/nobody/1", b"x", method="PUT")
     with pytest.raises(urllib.error.HTTPError):
-        urllib.request.urlopen(wrong_origin, timeout=10)
+        urllib.request.urlopen(wrong_origin, timeout=60)
     told = [json.loads(line) for line in server.log.splitlines()]
     assert [line["event"] for line in told if line["level"] == "error"] == [
         "Error executing deferred callable for file_id %s"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import re
 import signal
@@ -36,17 +37,17 @@ def test_it_ends_at_once_when_told_to_in_the_middle_of_its_work_and_has_logged_n
 
     def ask_of_all_heads() -> None:
         with pytest.raises(ConnectionClosed):  # a survey of all heads takes seconds, and never arrives
-            visitor.ask("find_heads", find="kinds", text=f"{SECRET} is far")
+            visitor.ask("find_heads", find="kinds", text=f"{SECRET} is far " * 60)
         cut.set()
 
     cut, before = threading.Event(), server.log.count("forward pass")
     thread = threading.Thread(target=ask_of_all_heads)
     thread.start()
-    while server.log.count("forward pass") < before + 8:
+    while server.log.count("forward pass") < before + 2:
         time.sleep(0.02)
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(30) in (0, -signal.SIGTERM)
-    thread.join(30)
+    assert server.process.wait(120) in (0, -signal.SIGTERM)
+    thread.join(120)
     assert cut.is_set() and "Traceback" not in server.log and SECRET not in server.log
     lines = [json.loads(line) for line in server.log.splitlines()]  # each of them, from the first to the last
     passes = [line for line in lines if line["event"] == "forward pass"]
@@ -87,25 +88,31 @@ heard.append(ask())  # and the next one does not
 there = object()
 heard.append(ask())
 
+class Books(ctypes.Structure):  # mallinfo2(3): what the C library took from the system and what of it is free
+    _fields_ = [(n, ctypes.c_size_t) for n in "arena _1 _2 _3 mapped _4 _5 used free _6".split()]
+
 def freed():
     libc = ctypes.CDLL(None)
     libc.malloc.restype = ctypes.c_void_p
     libc.free.argtypes = [ctypes.c_void_p]
-    def pages(): return int(open("/proc/self/statm").read().split()[1])
+    libc.mallinfo2.restype = Books
+    def taken():
+        books = libc.mallinfo2()
+        return books.arena + books.mapped
     blocks = [libc.malloc(4 << 20) for _ in range(64)]
     for block in blocks: ctypes.memset(ctypes.c_void_p(block), 1, 4 << 20)
     between = libc.malloc(300 << 10)  # the newest block keeps a heap from shrinking
-    full = pages()
+    full = taken()
     for block in blocks: libc.free(block)
     again = [libc.malloc(4 << 20) for _ in range(64)]  # glibc would have learnt to take these from its heap
     for block in again: ctypes.memset(ctypes.c_void_p(block), 1, 4 << 20)
     top = libc.malloc(100 << 10)
     for block in again: libc.free(block)
-    return (full - pages()) * 4 >> 10
+    return full - taken() >> 20
 
 said = {"public": is_public(), "shows failures": serve.app._on_script_error is show_failure}
 said |= {"few files": few_files + [serve.limits().sockets], "ready": heard}
-print(json.dumps(said | {"freed MB": freed() if os.sys.platform == "linux" else None}))
+print(json.dumps(said | {"freed MB": freed() if hasattr(ctypes.CDLL(None), "mallinfo2") else None}))
 """
 COMING = {"ready": False, "why": "the bundled model is being loaded"}
 FAILED = {"ready": False, "why": "the bundled model could not be loaded: the log says why"}
@@ -150,6 +157,8 @@ def test_where_few_files_may_be_open_fewer_sessions_are_let_in(served: dict[str,
     assert served["few files"] == [87, 1000, 87]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only glibc keeps freed memory, and is told not to")
+@pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "mallinfo2"), reason="only glibc keeps freed memory, and has books of it"
+)
 def test_memory_that_is_freed_goes_back_to_the_system(served: dict[str, Any]) -> None:
     assert served["freed MB"] > 240  # of 256

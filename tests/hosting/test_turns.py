@@ -8,6 +8,12 @@ from contextlib import suppress
 from hosting.turns import Turns
 
 
+async def until(served: list[str], n: int) -> None:
+    async with asyncio.timeout(30):
+        while len(served) < n:
+            await asyncio.sleep(0.01)
+
+
 async def asking(turns: Turns, holder: str, served: list[str]) -> None:
     await turns.take(holder, holder[0])
     served.append(holder)
@@ -46,11 +52,12 @@ def test_who_takes_long_keeps_nobody_waiting_but_only_so_many_may() -> None:
     async def crowd() -> tuple[list[str], list[str]]:
         turns, served = Turns(in_all=1, per_address=1, lent=0.02, late=2), []
         tasks = [asyncio.create_task(asking(turns, holder, served)) for holder in ("a0", "a1", "a2", "a3", "a4")]
-        await asyncio.sleep(0.3)
+        await until(served, 3)
+        await asyncio.sleep(0.1)
         before = list(served)  # two are late, and a third one is having its turn
         turns.give_back("a1")
         turns.give_back("a2")
-        await asyncio.sleep(0.1)
+        await until(served, 5)
         for holder in ("a0", "a3", "a4"):
             turns.give_back(holder)
         await asyncio.gather(*tasks)

@@ -79,10 +79,10 @@ def test_a_value_is_read_or_refused_with_a_reason_and_at_once() -> None:
         earlier: dict[str, object] = {}
         for param in params:
             for raw in IMPOSSIBLE:
-                begun = time.process_time()
+                begun = time.thread_time()
                 with suppress(ValueError):
                     param.show(param.parse(raw, earlier))
-                assert time.process_time() - begun < 2, (page, param.name, raw[:40])
+                assert time.thread_time() - begun < 10, (page, param.name, raw[:40])
             earlier[param.name] = param.default_for(earlier)
 
 

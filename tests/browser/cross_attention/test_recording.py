@@ -82,11 +82,9 @@ def link_says(page: Page, word: int) -> None:
 
 def played(page: Page, times: int) -> tuple[float, float, float]:
     """What was played last, once something was played so many times."""
-    for _ in range(200):
-        if len(said := page.evaluate("window.played")) == times:
-            return tuple(said[-1])
-        page.wait_for_timeout(100)
-    raise AssertionError(f"{page.evaluate('window.played')} was played, not {times} times")
+    page.wait_for_function("times => window.played.length >= times", arg=times, timeout=PATIENCE)
+    assert len(said := page.evaluate("window.played")) == times
+    return tuple(said[-1])
 
 
 def test_a_recording_is_seen_and_every_word_is_heard(open_page: Visit, listening: str) -> None:
@@ -142,12 +140,12 @@ def test_the_microphone_is_heard_under_the_servers_own_headers(
         watch(page, wrong, lambda url: url.startswith((listening, listening.replace("http", "ws"), "data:", "blob:")))
         page.goto(f"{listening}/cross_attention?task=transcribe&sound=microphone", timeout=PATIENCE)
         page.get_by_role("button", name="Record", exact=True).click()
-        page.wait_for_timeout(1_500)
+        expect(page.get_by_test_id("stAudioInputWaveformTimeCode")).to_contain_text(re.compile(r"00:(0[1-9]|[1-5]\d)"))
         page.get_by_role("button", name="Stop recording").click()
         words = words_of(page)
         expect(page.get_by_text("Your recording stays in this session")).to_be_visible()
         page.evaluate(LISTEN)
         page.get_by_role("button", name="Play all").click()
         start, seconds, loudest = played(page, 1)
-        assert start == 0 and 0.5 < seconds < 5 and loudest > 0.05 and words.count() > 1
+        assert start == 0 and 0.5 < seconds < 61 and loudest > 0.05 and words.count() > 1
     assert wrong == []

@@ -122,7 +122,7 @@ def test_all_heads_in_turn_with_progress(open_page) -> None:
 
 
 def test_a_long_search_can_be_stopped(open_page) -> None:
-    page = open_page("find_heads", v=1, find="matter", text="the animal did not cross the street " * 12)
+    page = open_page("find_heads", v=1, find="matter", text="the animal did not cross the street " * 40)
     page.get_by_role("button", name="Switch off each head in turn").click()
     page.get_by_role("button", name="Stop").click()
     settled(page)

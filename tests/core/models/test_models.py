@@ -545,10 +545,10 @@ def test_only_what_a_tool_printed_is_pinned():
 @pytest.mark.parametrize("name", ["num_hidden_layers", "hidden_size", "vocab_size"])
 def test_a_configuration_beyond_all_models_is_refused_before_anything_is_built(bert, name):
     change_config(bert, **{name: 100_000_000})
-    start = time.process_time()
+    start = time.thread_time()
     with pytest.raises(DamagedModel, match=f"asks for {name} = 100,000,000; no model that is known has more"):
         ac.load(str(bert))
-    assert time.process_time() - start < 5  # built, a million layers took minutes and gigabytes
+    assert time.thread_time() - start < 30  # built, a million layers took minutes and gigabytes
 
 
 def test_a_tokenizer_that_panics_is_a_clear_sentence(bert, monkeypatch):

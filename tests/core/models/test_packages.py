@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 import threading
-import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -115,7 +114,7 @@ class Index(ThreadingHTTPServer):
 
     def __init__(self, wheel: Path, line: str) -> None:
         super().__init__(("127.0.0.1", 0), Page)
-        self.wheel, self.line = wheel, line
+        self.wheel, self.line, self.goes_on = wheel, line, threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
 
@@ -135,7 +134,7 @@ class Page(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data[:sent])
         if is_file and self.server.line == "falls silent":
-            time.sleep(8)
+            self.server.goes_on.wait(120)
         self.close_connection = True
 
 
@@ -147,7 +146,7 @@ class Page(BaseHTTPRequestHandler):
     ],
 )
 def test_a_cut_in_the_middle_is_one_sentence_and_the_next_try_works(entry, wheel, monkeypatch, tmp_path, line, says):
-    monkeypatch.setattr(packages, "SILENT", 2.0)
+    monkeypatch.setattr(packages, "SILENT", 2.0 if line == "falls silent" else 300.0)
     for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
         monkeypatch.delenv(name)
     with Index(wheel, line) as index:
@@ -156,6 +155,8 @@ def test_a_cut_in_the_middle_is_one_sentence_and_the_next_try_works(entry, wheel
             packages.fetch(entry, lambda *_: None)
         assert left(tmp_path) == []
         index.line = "holds"
+        index.goes_on.set()
+        monkeypatch.setattr(packages, "SILENT", 300.0)  # before it asks for anything pip itself takes a while
         assert packages.fetch(entry, lambda *_: None).is_dir()
         index.shutdown()
 

@@ -83,9 +83,9 @@ def test_ten_times_the_openers_are_read_within_seconds(reader: str) -> None:
     for opener in OPENERS:
         for length in (20_000, 200_000):
             text = opener * (length // len(opener))
-            begun = time.monotonic()
+            begun = time.thread_time()
             READERS[reader](text)
-            assert time.monotonic() - begun < 10, f"{opener!r} × {length // len(opener)}"
+            assert time.thread_time() - begun < 10, f"{opener!r} × {length // len(opener)}"
 
 
 def test_no_other_expression_reads_what_a_stranger_sends() -> None:
