@@ -45,8 +45,8 @@ def test_what_is_beyond_one_of_them_is_one_complaint(what: dict[str, list[Any]],
 
 @pytest.mark.timeout(900)
 def test_nothing_that_one_client_sends_stops_the_others() -> None:
-    # Other tests run beside this one, so an answer may take longer here than `make siege` allows.
-    rows, told = siege.siege(1.0, slower=20.0, health=10.0, attacks=OFTEN)
+    # Other tests run beside this one, on any machine: here the answers count, and `make siege` bounds their times.
+    rows, told = siege.siege(1.0, slower=100.0, health=60.0, memory=2 * siege.MEMORY, attacks=OFTEN)
     assert told == []
     assert len(rows) == 1 + len(OFTEN) and all(row["answers"] for row in rows)
 

@@ -92,7 +92,7 @@ def test_a_class_of_forty_behind_one_address_opens_the_page_at_once(
     files = files_of_the_page()
 
     def pupil(number: int) -> None:
-        host = http.client.HTTPConnection(balancer.removeprefix("http://"), timeout=60)
+        host = http.client.HTTPConnection(balancer.removeprefix("http://"), timeout=250)
         for path in ("/", "/_stcore/health", "/_stcore/host-config", *files, *(f"/?pupil={i}" for i in range(10))):
             host.request("GET", path, headers={"Accept": "*/*"})
             answered = host.getresponse()
