@@ -38,7 +38,7 @@ docs: $(DOCS)/installed
 
 # Browser tests start servers and browsers of their own, one for each half: they come after the others, not beside them.
 # Both run as they are named and found, not by their number: files that start servers have few tests, and would come last.
-# Tests that read the code only (`house`) are part of `make check`.
+# Tests of the code as a whole (`house`) are part of `make check`.
 test: $(VENV)/installed-dev
 	@mkdir -p $(REPORTS)
 	CHROMIUM="$$(.ci/chromium)" && export CHROMIUM OMP_NUM_THREADS=1 && \

@@ -1,6 +1,6 @@
 """The architecture, enforced: which package may import which, what is light, what the wheel brings.
 
-Tests marked `house` read the code only; `make check` runs them.
+`make check` runs them.
 """
 
 import ast
@@ -18,6 +18,7 @@ import pytest
 
 import attn_core as ac
 
+pytestmark = pytest.mark.house
 ROOT = Path(__file__).parents[2]
 PARTS = ("attn_core", "ui", "pages")
 FILES = sorted([*(file for part in PARTS for file in (ROOT / part).rglob("*.py")), ROOT / "app.py"])
@@ -142,7 +143,6 @@ def package_arrows(part: str) -> dict[tuple[str, str], list[str]]:
     return arrows
 
 
-@pytest.mark.house
 @pytest.mark.parametrize(("part", "levels"), [("attn_core", LIBRARY_LEVELS), ("ui", APP_LEVELS)])
 def test_packages_import_downwards(part, levels):
     """A lower row never imports a higher one; `attn_core` itself, which has every public name, is the highest."""
@@ -151,7 +151,6 @@ def test_packages_import_downwards(part, levels):
     assert upwards == []
 
 
-@pytest.mark.house
 def test_a_trace_names_one_package_above_it():
     """`trace.score_parts` is computed by `circuits`, which reads traces: imported by name when it is asked for."""
     by_name = {
@@ -164,7 +163,6 @@ def test_a_trace_names_one_package_above_it():
     assert by_name == {"attn_core/traces/trace.py": ["attn_core.views.notebook", "attn_core.circuits."]}
 
 
-@pytest.mark.house
 def test_tiny_is_seen_by_models_alone():
     seen_by = [
         line for part in ("attn_core/", "ui/", "pages/", "app.py") for line in offenders(part, ("attn_core.tiny",))
@@ -172,14 +170,12 @@ def test_tiny_is_seen_by_models_alone():
     assert [line for line in seen_by if not line.startswith(("attn_core/tiny/", "attn_core/models/"))] == []
 
 
-@pytest.mark.house
 def test_a_page_does_not_borrow_from_another():
     """What two pages need lies in drawing, shell or beside the page frame, not in the folder of one of them."""
     borrowed = [line for (a, b), lines in package_arrows("ui").items() if {a, b} <= PAGE_FOLDERS for line in lines]
     assert borrowed == []
 
 
-@pytest.mark.house
 @pytest.mark.parametrize(
     ("inside", "forbidden", "allowed"),
     [
@@ -208,7 +204,6 @@ def test_imports_run_one_way(inside, forbidden, allowed):
     assert offenders(inside, forbidden, allowed) == []
 
 
-@pytest.mark.house
 def test_what_says_that_it_has_no_streamlit_has_none():
     """Modules that compute and word hold no Streamlit and no cache: their docstring says so, and it is true."""
     scripts = {file: docstring(file) for file in (ROOT / "ui").rglob("*.py")}
@@ -217,7 +212,6 @@ def test_what_says_that_it_has_no_streamlit_has_none():
     assert [str(file) for file in pure if any(name.split(".")[0] == "streamlit" for name in imports(file))] == []
 
 
-@pytest.mark.house
 @pytest.mark.parametrize("kind", ["pages", "browser"])
 def test_tests_of_pages_lie_as_ui_does(kind):
     """A page's tests are found by the name of its folder, and so is what a test folder is about."""
@@ -225,7 +219,6 @@ def test_tests_of_pages_lie_as_ui_does(kind):
     assert {file.parent.name for file in (ROOT / "tests" / kind).glob("*/test_*.py")} == folders
 
 
-@pytest.mark.house
 def test_the_librarys_models_are_imported_at_seven_places():
     places = {
         str(file.relative_to(ROOT)) for file in FILES if any(n.split(".")[0] == "transformers" for n in imports(file))
@@ -258,14 +251,12 @@ def circle(graph: Mapping[str, Iterable[str]]) -> list[str]:
     return next((found for name in graph if (found := visit(name, ()))), [])
 
 
-@pytest.mark.house
 def test_no_module_is_imported_in_a_circle():
     """Not even for a type: whoever reads one module of a circle has to read them all."""
     graph = {module_of(f): {n for n in imports(f) if n.startswith(PARTS)} - {module_of(f)} for f in FILES}
     assert circle(graph) == []
 
 
-@pytest.mark.house
 @pytest.mark.parametrize("part", ["attn_core", "ui"])
 def test_no_package_is_imported_in_a_circle(part):
     graph: dict[str, set[str]] = {}
@@ -274,7 +265,6 @@ def test_no_package_is_imported_in_a_circle(part):
     assert circle(graph) == []
 
 
-@pytest.mark.house
 def test_one_stream_is_a_value():
     """What reads one stream takes a `StreamTrace`; a name that may be missing is known to a trace's readers alone."""
     asked = []
@@ -307,7 +297,6 @@ def _may_lack_a_stream(function: ast.FunctionDef) -> bool:
     return any(a.arg == "stream" and a.annotation and "None" in ast.unparse(a.annotation) for a in given)
 
 
-@pytest.mark.house
 def test_tolerances_have_names():
     """A number such as 1e-6 says what it means: most stand in `tolerances` and `traces/parity`, none in a function."""
     inline = [
@@ -348,7 +337,6 @@ def names_in(source: str) -> set[str]:
     return found
 
 
-@pytest.mark.house
 def test_names_are_the_fields():
     assert names_in("class Ear:\n    def hang(self, habit):\n        lend = 1\n") & RETIRED == {
         *("Ear", "hang", "habit", "lend")
@@ -376,7 +364,6 @@ def _replaces(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "replace"
 
 
-@pytest.mark.house
 def test_percent_and_sign_are_said_in_one_place():
     """In Python that is `text/numbers.py`, in JavaScript `numbers.js`; another test compares the two."""
     assert len(said_by_hand("""f"{100 * x:.0f} %"; f"{x:.1f}\xa0%"; s.replace("-", "−"); f"width:{x:.1f}%" """)) == 3
@@ -408,7 +395,6 @@ def own_patience(code: str) -> list[str]:
     return found
 
 
-@pytest.mark.house
 def test_browser_tests_have_one_patience_and_axe_reads_colours_that_stand():
     """A slow machine is slow for all of them. What is no wait for a page: a fixed pause, and asking a server again."""
     assert own_patience("page.goto(x, timeout=5); p.set_default_timeout(9); e.wait_for(timeout=PATIENCE)") == [
@@ -423,7 +409,6 @@ def test_browser_tests_have_one_patience_and_axe_reads_colours_that_stand():
     assert reads.index("page.wait_for_function(SETTLED, timeout=PATIENCE)") < reads.index("axe.run(")
 
 
-@pytest.mark.house
 def test_settings_are_read_when_they_are_needed():
     """No module keeps one of its own: it would be read at some import, before or after a start has said them."""
     kept = []
@@ -434,7 +419,6 @@ def test_settings_are_read_when_they_are_needed():
     assert kept == []
 
 
-@pytest.mark.house
 def test_a_model_is_located_verified_and_read_at_one_place_each():
     """On the way from a name to a model each step is one call, so nothing is read that was not verified."""
     steps = ("locate", "hub.snapshot", "verify", "read_checkpoint", "find_wiring")
@@ -451,14 +435,12 @@ def test_a_model_is_located_verified_and_read_at_one_place_each():
     }
 
 
-@pytest.mark.house
 def test_no_package_grows_past_fifteen_modules():
     folders = {file.parent for file in FILES if file.parent != ROOT}
     sizes = {str(f.relative_to(ROOT)): len([m for m in f.glob("*.py") if m.stem != "__init__"]) for f in folders}
     assert {folder: size for folder, size in sizes.items() if size > MOST_MODULES} == {}
 
 
-@pytest.mark.house
 def test_every_package_says_what_lives_there():
     """In three to six lines: what lives here, what it may import, where to start reading."""
     short = []
@@ -470,7 +452,6 @@ def test_every_package_says_what_lives_there():
     assert short == []
 
 
-@pytest.mark.house
 @pytest.mark.parametrize("folder", ["pages", "browser"])
 def test_the_tests_of_the_app_stand_as_the_app_does(folder):
     own = {path.name for path in (ROOT / "tests" / folder).iterdir() if path.is_dir() and path.name != "__pycache__"}
@@ -478,19 +459,16 @@ def test_the_tests_of_the_app_stand_as_the_app_does(folder):
     assert own >= PAGE_FOLDERS
 
 
-@pytest.mark.house
 def test_no_module_is_a_cupboard():
     names = {part.removesuffix(".py") for file in FILES for part in file.relative_to(ROOT).parts}
     assert not names & {"utils", "util", "helpers", "misc", "common"}
 
 
-@pytest.mark.house
 def test_no_module_has_the_name_of_a_public_function():
     modules = {file.stem for file in (ROOT / "attn_core").iterdir()}
     assert not modules & {name for name in ac.__all__ if name[0].islower()}
 
 
-@pytest.mark.house
 def test_what_the_library_imports_is_declared():
     import tomllib
 
@@ -503,7 +481,6 @@ def test_what_the_library_imports_is_declared():
     assert {DISTRIBUTIONS.get(name, name) for name in found} <= names
 
 
-@pytest.mark.house
 def test_every_package_of_the_library_is_named_for_the_wheel():
     """A new folder of modules that the list lacks would be missing where the library is installed."""
     import tomllib
@@ -513,7 +490,6 @@ def test_every_package_of_the_library_is_named_for_the_wheel():
     assert folders <= set(named)
 
 
-@pytest.mark.house
 def test_every_requirement_is_pinned_and_none_names_another_index():
     for file in ("requirements.txt", "requirements-dev.txt"):
         for line in (ROOT / file).read_text().splitlines():
@@ -645,7 +621,6 @@ def test_the_examples_run_as_they_are_printed_and_public_names_stay_what_they_ar
     run(code, cwd=ROOT)
 
 
-@pytest.mark.house
 def test_the_documentation_has_every_model_as_the_catalogue_has_it():
     from attn_core.models.catalogue import CATALOGUE
 
@@ -656,21 +631,18 @@ def test_the_documentation_has_every_model_as_the_catalogue_has_it():
         assert all(f" {fact} " in rows[f"`{name}`"] for fact in facts), name
 
 
-@pytest.mark.house
 def test_the_documentation_has_every_setting():
     used = {name for file in FILES for name in re.findall(r'"(HEADLIGHT_\w+)"', file.read_text())}
     assert "HEADLIGHT_MODE" in used
     assert [name for name in sorted(used) if f"`{name}`" not in documentation("settings")] == []
 
 
-@pytest.mark.house
 def test_the_read_me_points_to_files_that_exist():
     pages = read_me() + (ROOT / "CONTRIBUTING.md").read_text()
     targets = re.findall(r"\]\((?!https?:|#)([^)]+)\)", pages) + re.findall(r'(?:src|href)="([^"]+)"', pages)
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
-@pytest.mark.house
 def test_the_table_of_pages_has_every_page_of_the_menu():
     """From a page's title to its script, its folder and its sentences, in CONTRIBUTING.md."""
     menu = ast.parse((ROOT / "ui" / "shell" / "menu.py").read_text())
@@ -699,7 +671,6 @@ def test_any_is_rare_in_the_app() -> None:
     assert sum(counts.values()) < 40, {name: n for name, n in counts.items() if n}
 
 
-@pytest.mark.house
 def test_no_file_speaks_of_a_path_that_is_not_there():
     """A comment, a docstring or a document that names a file of ours names one that exists."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
