@@ -63,14 +63,20 @@ def _known_model(said: str, offered: Sequence[str]) -> str:
     """The name that a name or a title means; ValueError says what is wrong."""
     name = name_of(said)
     try:
-        two_stacks = entry_of(name).architecture == "encoder-decoder"
+        two_stacks = _has_two_stacks(name)
     except HeadlightError as error:
         raise ValueError(str(error).rstrip(".")) from None
     if name in CATALOGUE and CATALOGUE[name].reads == "sound" and name not in offered:
         raise ValueError("it listens to recordings: Translate and transcribe has a place for it")
+    if two_stacks and not any(map(_has_two_stacks, offered)):
+        raise ValueError("it has two stacks: Translate and transcribe opens it, with translator= in the link")
     if name in CATALOGUE and name not in offered:
         raise ValueError(f"this page has no place for its {'two stacks' if two_stacks else 'single stack'}")
     return name
+
+
+def _has_two_stacks(name: str) -> bool:
+    return entry_of(name).architecture == "encoder-decoder"
 
 
 def last_position(earlier: Earlier) -> int:

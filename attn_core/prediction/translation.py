@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from attn_core.errors import HeadlightError
 from attn_core.text.decoding import visible
 from attn_core.text.numbers import percent
 from attn_core.text.sentences import Sentence, Slot, filled
@@ -57,9 +58,14 @@ def as_read(model: Model, text: str) -> str:
 
 
 def greedy(model: Model, source: Tokens, at_most: int | None = None) -> Written:
-    """The model's own translation, always taking the likeliest next token, up to `at_most` of them (or its limit)."""
+    """The model's own translation, always taking the likeliest next token, up to `at_most` of them (or its limit).
+
+    Raises HeadlightError for a model that says no words, such as a classifier of two stacks.
+    """
     import torch
 
+    if model.hf.get_output_embeddings() is None:
+        raise HeadlightError(f"{model.name} writes no words of its own: type the second sentence, too.")
     ids = torch.tensor([source.ids], device=model.hf.device)
     places_left = min(at_most or model.limit, model.limit) - 1  # one place is the start token's
     with model.running():

@@ -35,6 +35,13 @@ def test_its_own_translation(model: ac.Model, trace: ac.Trace) -> None:
     assert ac.trace(model, ENGLISH, target=FRENCH).tokens_of("decoder")[0].ids == written.ids
 
 
+def test_a_model_without_a_head_for_words_translates_nothing_by_itself() -> None:
+    body = ac.wrap(families.FAMILIES["bart"].build().base_model, families.word_tokenizer())
+    with pytest.raises(ac.HeadlightError, match="writes no words of its own: type the second sentence, too"):
+        translation.greedy(body, body.read(families.TEXT))
+    assert ac.trace(body, families.TEXT, target=families.TARGET).check().ok
+
+
 @pytest.mark.parametrize("family", ["bart", "marian"])
 def test_a_bias_of_the_vocabulary_counts_in_logits(family: str) -> None:
     hf_model = families.FAMILIES[family].build()
