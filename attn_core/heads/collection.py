@@ -20,7 +20,7 @@ import numpy as np
 from attn_core.errors import HeadlightError
 from attn_core.heads.quantities import OwnMeasure, Quantity, StreamReading, quantities
 from attn_core.heads.sink import Floats
-from attn_core.options import check_several
+from attn_core.options import check_any, check_several
 from attn_core.whole_files import check_place, unfinished
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def collect(
     """
     check_several("traces", traces, "traces")
     wanted = quantities(what)
+    check_any("measures", wanted, "names or functions")
     if path is not None:
         check_place(Path(path))
     changes: dict[str, str] = {}

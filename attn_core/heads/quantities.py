@@ -16,7 +16,7 @@ from attn_core.blocks import CELLS
 from attn_core.heads.measures import MEASURES, Reading
 from attn_core.heads.rules import KINDS, RuleContext, RuleScore, score_rule
 from attn_core.heads.sink import Bools, Floats, sink_of, special_keys
-from attn_core.options import check_any, check_several
+from attn_core.options import check_several
 
 if TYPE_CHECKING:
     from attn_core.traces.stream import StreamTrace
@@ -162,7 +162,6 @@ def quantities(what: Iterable[str | OwnMeasure | Quantity]) -> list[Quantity]:
         if own.name in found:
             raise ValueError(f"two measures are called {own.name!r}")
         found[own.name] = own
-    check_any("measures", found, "names or functions")
     return list(found.values())
 
 
