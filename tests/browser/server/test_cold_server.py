@@ -70,8 +70,6 @@ def test_the_recording_comes_first_and_turns_live_and_another_sentence_waits(
     page.locator(".hl-badge", has_text="recorded").wait_for()
     page.locator(".tile").nth(71).wait_for()
     lead = page.locator("h1.hl-lead").inner_text()
-    page.locator(".tile[data-layer='1'][data-head='8']").click()  # works before the model is there
-    expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 1 · head 8")
 
     other = visit(text="the keys to the cabinet", layer=3, head=1, specials="hide", scale="linear")
     other.locator(".hl-skeleton").wait_for()
@@ -90,7 +88,8 @@ def test_the_recording_comes_first_and_turns_live_and_another_sentence_waits(
 
     is_live(page)  # by itself
     expect(page.locator(".hl-badge", has_text="recorded")).to_have_count(0)
-    assert title(page, "head") == "Layer 1 · head 8"
+    page.locator(".tile[data-layer='1'][data-head='8']").click()
+    expect(page.locator(".st-key-card_head h2").first).to_have_text("Layer 1 · head 8")
     row = trace.pattern(0, 3)[4]
     others = f"fluffy ({percent(row[2])}) and blue ({percent(row[3])})"
     wanted = f"To update creature, head 0.3 looks at {others}, besides itself ({percent(row[4])})."
