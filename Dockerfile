@@ -6,7 +6,7 @@ RUN useradd --create-home --uid 10001 headlight
 WORKDIR /app
 # Model and trace budgets for a host with 1.2 GB. Streamlit's welcome is no line of JSON.
 ENV PIP_NO_CACHE_DIR=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HEADLIGHT_MODE=public HF_HUB_OFFLINE=1 \
-    OMP_NUM_THREADS=1 HEADLIGHT_MODEL_MB=200 HEADLIGHT_TRACE_MB=100 STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE=true
+    OMP_NUM_THREADS=1 HEADLIGHT_MODEL_MB=200 HEADLIGHT_TRACE_MB=80 STREAMLIT_LOGGER_HIDE_WELCOME_MESSAGE=true
 
 # torch's CPU build: the ordinary one brings several gigabytes of CUDA. What comes must have the hashes of the lock.
 COPY requirements.lock ./

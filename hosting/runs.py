@@ -2,6 +2,7 @@
 
 * A script hands over each element by waking the network's thread, which takes the interpreter from it forty times a
   page. Here what is handed over within `WAITS` goes together; what begins or ends a run takes along what waits.
+* What a run leaves free in the heap goes back to the system at its end (`Heap` in `hosting/memory.py`).
 * The folder of pages is looked through for each run, and the settings of the theme are read one by one.
 
 None of this changes what is sent or in what order. Streamlit has no setting for it, so four of its functions are
@@ -25,9 +26,13 @@ from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunnerEvent
 
+from hosting import memory
+
 WAITS = 0.005  # seconds at most that a message waits for others; Streamlit itself sends every 0.01
 
 _event, _hand_over = AppSession._on_scriptrunner_event, AppSession._call_soon_on_event_loop
+_heap = memory.Heap()
+_ENDS = ScriptRunnerEvent.SCRIPT_STOPPED_WITH_SUCCESS, ScriptRunnerEvent.FRAGMENT_STOPPED_WITH_SUCCESS
 _read_theme, _find_page = app_session._populate_theme_msg, pages._create_page
 
 
@@ -73,6 +78,8 @@ def _of(session: AppSession) -> Together:
 
 def _from_script(self: AppSession, sender: Any, event: ScriptRunnerEvent, **told: Any) -> None:
     if event is not ScriptRunnerEvent.ENQUEUE_FORWARD_MSG:
+        if event in _ENDS:
+            _heap.trim()
         _event(self, sender, event, **told)  # goes through `_soon`, and takes along what waits
         return
     together, loop = _of(self), self._event_loop

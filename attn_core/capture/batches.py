@@ -296,9 +296,11 @@ class ChangedRows(BatchRecorder):
             own.change_and_keep(row_of(call, slice(row, row + 1)))
 
     def each(self) -> list[SentenceRecorder]:
-        """The recorders that the rows alone would have left."""
-        for row, own in enumerate(self._rows):
-            own.kept = {tap: tensor[row].clone() for tap, tensor in self.tensors.items()}
+        """The recorders that the rows alone would have left; a tensor of the batch goes when its rows are copied."""
+        for tap in list(self.tensors):
+            tensor = self.tensors.pop(tap)
+            for row, own in enumerate(self._rows):
+                own.kept[tap] = tensor[row].clone()
         return self._rows
 
 

@@ -153,3 +153,16 @@ def test_short_messages_go_to_the_system_in_one_piece_and_long_ones_do_not_wait(
 
     written = asyncio.run(asyncio.wait_for(run(), 10))
     assert written == [b"<a><b><" + b"c" * TOGETHER + b">", b"<d><e>", b"<f>", b"<end>"]
+
+
+def test_what_a_run_leaves_free_goes_back_at_its_end_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> list[object]:
+        session, trimmed = Session(), list[object]()
+        monkeypatch.setattr(runs._heap, "trim", lambda: trimmed.append(len(sent)))
+        sent: list[object] = []
+        for event in (STARTED, MESSAGE, MESSAGE, STOPPED):
+            sent.append(event)
+            session._on_scriptrunner_event(None, event, **({"forward_msg": "one"} if event is MESSAGE else {}))
+        return trimmed
+
+    assert asyncio.run(run()) == [4]
