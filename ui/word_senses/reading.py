@@ -27,12 +27,6 @@ PARAMS = [PAIR]
 
 def of(page: Page) -> SenseComparison | None:
     """Find the word in every sentence of the board; None, and a note that says why, where fewer than two have it."""
-    if page.model().kind == "encoder-decoder":
-        widgets.problem(
-            WORDS.text("problem.two_stacks"),
-            WORDS.text("problem.other_model"),
-        )
-        return None
     word, meanings, labels = page.state["word"].strip(), [], []
     if not word:
         widgets.problem(WORDS.text("problem.no_word"), WORDS.text("problem.type_one"))

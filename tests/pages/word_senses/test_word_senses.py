@@ -300,7 +300,7 @@ def test_models_of_other_families() -> None:
 def test_a_translator_of_ones_own_is_sent_to_the_pages_for_two_stacks(tmp_path: Path) -> None:
     families.save("t5", tmp_path)
     page = opened(model=tmp_path)
-    assert "through one stack, and this model has two" in text(page)
+    assert "it has two stacks: Translate and transcribe opens it, with translator= in the link." in text(page)
 
 
 def test_a_cosine_below_zero_has_a_true_minus_sign() -> None:
