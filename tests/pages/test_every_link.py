@@ -78,7 +78,7 @@ def round_trip(places: list[str], steps: Iterable[int]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "steps", [(1, 4, 6, 9, 11), pytest.param(range(1, len(PAGES)), marks=pytest.mark.full)], ids=["five", "every"]
+    "steps", [(1, 4, 9), pytest.param(range(1, len(PAGES)), marks=pytest.mark.full)], ids=["three", "every"]
 )
 def test_the_menu_leads_from_every_page_to_others_without_a_remark(steps: Iterable[int]) -> None:
     """Also where both have a parameter of one name, such as `axes`; what was chosen is there when one comes back."""

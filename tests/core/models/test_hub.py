@@ -1,7 +1,7 @@
 """The hub path, through the library's real `from_pretrained`, against a small hub on this machine's loopback.
 
 The hub's library reads its settings once, when it is imported, so what is tried runs in processes of their own: a
-first one with a hub that has good and bad repositories, a second one after that hub has gone.
+first one with a hub that has good and bad repositories, a second one in which that hub goes.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ DISCUSSIONS = [  # (number, who opened it, what became of it)
     (4, "SFconvertbot", "open"),
 ]
 TRY = """
-import gc, json, os, sys, time
+import gc, json, os, sys, time, urllib.request
 from dataclasses import replace
 from attn_core import HeadlightError, load, settings, trace
 from attn_core.models import catalogue, downloads
@@ -48,6 +48,9 @@ pause, time.sleep = time.sleep, lambda seconds: pause(min(seconds, 0.05))  # bet
 results = {}
 for step in sys.argv[1:]:  # a name, or how a try is called, the name, the mode and its pin
     called, name, mode, pin = json.loads(step) if step.startswith("[") else (step, step, "local", None)
+    if mode == "gone":  # the hub ends, and whatever is asked from now on finds nobody there
+        urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/end").close()
+        mode = "local"
     if pin:
         catalogue.CATALOGUE[name] = replace(catalogue.CATALOGUE[name], **pin)
     os.environ["HEADLIGHT_MODE"], os.environ["HF_HUB_OFFLINE"] = ("local", "1") if mode == "offline" else (mode, "0")
@@ -120,6 +123,10 @@ class Answer(BaseHTTPRequestHandler):
 
     def _answer(self, body: bool) -> None:
         path = self.path.split("?")[0]
+        if path == "/end":
+            self.server.shutdown()
+            self.server.server_close()
+            return self._send(200, b"", {}, body)
         self.server.requests.append((self.command, path, self.headers.get("Range")))
         parts = path.removeprefix("/api/models/").strip("/").split("/")
         repo = "/".join(parts[: 1 if parts[1:2] in ([], ["revision"], ["resolve"], ["tree"], ["discussions"]) else 2])
@@ -260,28 +267,38 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def first(hub, cache):
-    """What came of each repository while the hub was there."""
+def first(hub, cache, pinned):
+    """What came of each repository while the hub was there, and of models of the catalogue, first as a hosted instance
+    without a pin."""
     names = ["good", "empty", "cut-once", "cut-today", "pickled", "damaged", "gone", "gated"]
     names += ["forbidden", "crowded", "kept-back", "circle", "out", "out-by-file", "trickle", "other-kind"]
-    return attempt(f"http://127.0.0.1:{hub.server_port}", cache, *(f"owner/{name}" for name in names))
+    pins, _, _ = pinned
+    steps = [
+        ("hosted, no pin", PICKLED, "public", None),
+        ("pinned", PICKLED, "local", pins[PICKLED]),
+        ("pickled", "t5-small", "local", pins["t5-small"]),
+        ("hosted", PICKLED, "public", pins[PICKLED]),
+    ]
+    owned = (f"owner/{name}" for name in names)
+    return attempt(f"http://127.0.0.1:{hub.server_port}", cache, *map(json.dumps, steps), *owned)
 
 
 @pytest.fixture(scope="module")
 def later(hub, cache, folder, first):
     """The same after the line was mended, of one that was loaded before, and of another one while the hub is switched
-    off; and what the hub was asked meanwhile."""
+    off, then while nothing answers at its address; and what the hub was asked meanwhile."""
     (folder / "mended").touch()
     before = len(hub.requests)
-    off = json.dumps(["switched off", "owner/other", "offline", None])
-    found = attempt(f"http://127.0.0.1:{hub.server_port}", cache, off, "owner/cut-today", "owner/good")
+    steps = [
+        ("switched off", "owner/other", "offline", None),
+        ("mended", "owner/cut-today", "local", None),
+        ("again", "owner/good", "local", None),
+        ("gone, good", "owner/good", "gone", None),
+        ("gone, other", "owner/other", "local", None),
+        ("gone, no name", "owner/..", "local", None),
+    ]
+    found = attempt(f"http://127.0.0.1:{hub.server_port}", cache, *map(json.dumps, steps))
     return found, [path for _, path, _ in hub.requests[before:]]
-
-
-@pytest.fixture(scope="module")
-def unplugged(cache, first, later):
-    """The same where nothing answers at the hub's address."""
-    return attempt("http://127.0.0.1:9", cache, "owner/good", "owner/other", "owner/..")
 
 
 def total(folder: Path) -> float:
@@ -316,7 +333,7 @@ def test_a_line_that_stays_cut_says_so_and_leaves_nothing_that_looks_whole(first
 
 def test_trying_again_later_works(first, later, folder):
     assert first["owner/cut-today"]["error"] == "NoNetwork"
-    assert later[0]["owner/cut-today"]["sum"] == pytest.approx(total(folder), abs=1e-9)
+    assert later[0]["mended"]["sum"] == pytest.approx(total(folder), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -355,22 +372,22 @@ def test_pickled_weights_are_fetched_only_where_there_are_no_others(first, hub, 
     assert pickled["kept_as"] == "converted from pytorch_model.bin" and first["owner/good"]["kept_as"] == ""
 
 
-def test_what_was_downloaded_needs_no_hub(unplugged, folder):
-    assert unplugged["owner/good"]["sum"] == pytest.approx(total(folder), abs=1e-9)
+def test_what_was_downloaded_needs_no_hub(later, folder):
+    assert later[0]["gone, good"]["sum"] == pytest.approx(total(folder), abs=1e-9)
 
 
-def test_a_hub_that_does_not_answer(unplugged):
-    assert unplugged["owner/other"]["error"] == "NoNetwork"
-    assert "cannot be reached" in unplugged["owner/other"]["says"]
+def test_a_hub_that_does_not_answer(later):
+    assert later[0]["gone, other"]["error"] == "NoNetwork"
+    assert "cannot be reached" in later[0]["gone, other"]["says"]
 
 
-def test_a_name_that_the_hub_cannot_have(unplugged):
-    assert unplugged["owner/.."]["error"] == "UnknownModel"
+def test_a_name_that_the_hub_cannot_have(later):
+    assert later[0]["gone, no name"]["error"] == "UnknownModel"
 
 
 def test_a_second_load_asks_the_hub_nothing(later):
     found, asked = later
-    assert found["owner/good"]["downloaded"] and found["owner/good"]["kept_as"] == ""
+    assert found["again"]["downloaded"] and found["again"]["kept_as"] == ""
     assert asked and not [path for path in asked if "owner/good" in path]
 
 
@@ -382,33 +399,17 @@ def test_the_switch_for_offline_is_obeyed(later):
 
 @pytest.fixture(scope="module")
 def pinned(hub, tmp_path_factory):
-    """What pinning wrote, and how it ended."""
+    """What pinning wrote, how it ended, and how often the hub had been asked then."""
     place = tmp_path_factory.mktemp("pinned")
     command = [sys.executable, "-m", "attn_core.models.pinning", str(place / "pins.json")]
     environment = environment_for(f"http://127.0.0.1:{hub.server_port}", place)
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    return json.loads((place / "pins.json").read_text()), done
+    return json.loads((place / "pins.json").read_text()), done, len(hub.requests)
 
 
-@pytest.fixture(scope="module")
-def catalogued(hub, tmp_path_factory, pinned):
-    """What came of models of the catalogue, first as a hosted instance without a pin; and what was asked of the hub."""
-    pins, _ = pinned
-    before = len(hub.requests)
-    steps = [
-        ("hosted, no pin", PICKLED, "public", None),
-        ("pinned", PICKLED, "local", pins[PICKLED]),
-        ("pickled", "t5-small", "local", pins["t5-small"]),
-        ("hosted", PICKLED, "public", pins[PICKLED]),
-    ]
-    cache = tmp_path_factory.mktemp("catalogued")
-    found = attempt(f"http://127.0.0.1:{hub.server_port}", cache, *map(json.dumps, steps))
-    return found, [path for _, path, _ in hub.requests[before:]]
-
-
-def test_a_hosted_instance_does_not_even_fetch_pickled_weights(catalogued):
-    found, asked = catalogued
-    hosted = found["hosted, no pin"]
+def test_a_hosted_instance_does_not_even_fetch_pickled_weights(hub, first, pinned):
+    asked = [path for _, path, _ in hub.requests[pinned[2] :]]
+    hosted = first["hosted, no pin"]
     assert (hosted["error"], hosted["downloaded"]) == ("DamagedModel", False)
     assert hosted["says"] == (
         f"{PICKLED} has its weights as pytorch_model.bin only, and a hosted Headlight keeps to safetensors; a copy on "
@@ -418,7 +419,7 @@ def test_a_hosted_instance_does_not_even_fetch_pickled_weights(catalogued):
 
 
 def test_pins_are_what_the_hub_says(pinned, folder):
-    pins, done = pinned
+    pins, done, _ = pinned
     weights = (folder / "model.safetensors").read_bytes()
     expected = {"revision": COMMIT, "sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights)}
     assert pins["gpt2"] == expected
@@ -437,11 +438,10 @@ def test_pins_are_what_the_hub_says(pinned, folder):
     assert f"roberta-base: not pinned (it has {said})" in done.stdout
 
 
-def test_a_pinned_model_is_the_one_that_was_pinned(catalogued, folder):
-    loaded, _ = catalogued
-    assert [loaded[name]["sum"] for name in ("pinned", "pickled")] == pytest.approx([total(folder)] * 2, abs=1e-9)
-    assert [loaded[name]["kept_as"] for name in ("pinned", "pickled")] == ["", "converted from pytorch_model.bin"]
-    assert "error" not in loaded["hosted"]  # pinned so, a hosted instance opens it, too
+def test_a_pinned_model_is_the_one_that_was_pinned(first, folder):
+    assert [first[name]["sum"] for name in ("pinned", "pickled")] == pytest.approx([total(folder)] * 2, abs=1e-9)
+    assert [first[name]["kept_as"] for name in ("pinned", "pickled")] == ["", "converted from pytorch_model.bin"]
+    assert "error" not in first["hosted"]  # pinned so, a hosted instance opens it, too
 
 
 def test_pins_stay_where_the_hub_cannot_be_asked(tmp_path):
