@@ -199,10 +199,15 @@ def test_cross_attention_has_two_sentences(translation):
     assert not numbers["links"]["same"]
 
 
-def test_a_picture_shows_its_labels_and_its_caption(causal):
-    made = files.picture(View(causal, 0, 1, query=2), "svg").decode()
-    assert "creature" in made and "head 0.1" in made and "query (asks)" in made and "Headlight 0.1.0" in made
-    assert "data:image/png" not in made  # cells are vectors
+@pytest.fixture(scope="module")
+def drawing(causal):
+    """One drawing for those who read what is in it: a browser starts for each."""
+    return files.picture(View(causal, 0, 1, query=2), "svg").decode()
+
+
+def test_a_picture_shows_its_labels_and_its_caption(drawing):
+    assert all(said in drawing for said in ("creature", "head 0.1", "query (asks)", "Headlight 0.1.0"))
+    assert "data:image/png" not in drawing  # cells are vectors
 
 
 def test_a_bitmap_has_the_pictures_size_and_its_masked_cells_are_hatched(causal):
@@ -267,13 +272,12 @@ def test_a_column_of_a_paper_has_letters_that_can_be_read(causal):
     assert fonts == {"HeadlightSans", "HeadlightCode"}  # of no machine's own
 
 
-def test_a_drawing_brings_its_letters_along(causal):
+def test_a_drawing_brings_its_letters_along(causal, drawing):
     """One rule for each face that it names, with the whole face in it, wherever the file is opened."""
-    made = files.picture(View(causal, 0, 1), "svg").decode()
-    assert ElementTree.fromstring(made).tag.endswith("svg")
+    assert ElementTree.fromstring(drawing).tag.endswith("svg")
     scripts = re.findall(r'<script src="([^"]+)"', _page().generate_index())
     assert len(scripts) == 2 and all(source.startswith("file:") for source in scripts)  # nothing is fetched for it
-    rules = re.findall(r'@font-face{font-family:"([^"]+)";[^}]*base64,([^)]+)\)}', made)
+    rules = re.findall(r'@font-face{font-family:"([^"]+)";[^}]*base64,([^)]+)\)}', drawing)
     assert {family for family, _ in rules} == {"Headlight Sans", "Headlight Code"} and len(rules) == 2
     for family, face in rules:
         assert base64.b64decode(face) == (ROOT / "assets" / "fonts" / f"{FACES[family]}.woff2").read_bytes()
