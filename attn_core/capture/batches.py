@@ -22,7 +22,7 @@ from torch import Tensor
 from attn_core.capture.assembling import assemble
 from attn_core.capture.hooks import AttentionCall, recording_to, tensor_at
 from attn_core.capture.model import Model, model_of
-from attn_core.capture.recorder import KeptCall, PassRecorder, address_of, site_of
+from attn_core.capture.recorder import KeptCall, PassRecorder, address_of, mask_key, site_of
 from attn_core.capture.run import Frame, HeadKey, Keep, changes_of, check_keep, trace, warn_of_cuts
 from attn_core.errors import HeadlightError
 from attn_core.options import check_choice, check_several, check_whole
@@ -167,6 +167,7 @@ class BatchRecorder:
         self._kept = wiring.kept_small | self._sampled if small else wiring.kept
         self.calls: list[AttentionCall] = []
         self.tensors: dict[Tap, Tensor] = {}  # [sentence, token, feature]
+        self.rules: dict[tuple[int, int], Any] = {}  # of masks, by call and number of tokens, as a recorder keeps them
         self._counts: dict[ModuleSide, int] = {}
 
     def attend(self, *_: Any) -> Tensor:
@@ -203,11 +204,25 @@ class RowOfBatch(PassRecorder):
         super().__init__(batch.wiring, small=batch.small)
         squares = {(address_of(call.mask), address_of(call.bias)): n for n, call in enumerate(batch.calls)}
         for n in squares.values():  # a mask that cannot be read is refused now
-            self._mask(_of_row(batch.calls[n], row, n_tokens), self.wiring.sites[n])
+            self._share_rules(batch, n, _of_row(batch.calls[n], row, n_tokens))
         cut = partial(_cut, batch, row, n_tokens, self.masks)  # not a method: what holds itself lives on
         self.calls = [_CallOfRow(partial(cut, n)) for n in range(len(batch.calls))]
         self._taps = _TapsOfRow(batch, row, n_tokens)
         self.parts: list[_OfRow] = [*self.calls, self._taps]
+
+    def _share_rules(self, batch: BatchRecorder, n: int, call: AttentionCall) -> None:
+        """Read a call's mask and bias, unless a sentence as long has the same."""
+        site, known = self.wiring.sites[n], (n, call.query.shape[2])
+        if known in batch.rules and _same_squares(batch.rules[known][0], call):
+            self.masks[mask_key(call, site)] = (call, *batch.rules[known][1:])
+        else:
+            self._mask(call, site)
+            batch.rules[known] = self.masks[mask_key(call, site)]
+
+
+def _same_squares(one: AttentionCall, other: AttentionCall) -> bool:
+    pairs = ((one.mask, other.mask), (one.bias, other.bias))
+    return all(a is b if a is None or b is None else torch.equal(a, b) for a, b in pairs)
 
 
 @torch.inference_mode()

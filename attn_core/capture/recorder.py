@@ -103,10 +103,9 @@ class PassRecorder:
 
     def _mask(self, call: AttentionCall, site: Site) -> tuple[Mask, RelativeBias | None]:
         """Layers share their masks and biases, so each is read once."""
-        n_query, n_key = call.query.shape[2], call.key.shape[2]
-        key = (address_of(call.mask), address_of(call.bias), call.is_causal, n_query, n_key, site.stream)
+        key = mask_key(call, site)
         if key not in self.masks:
-            filler = self.filler.get(site.stream)
+            filler, n_query, n_key = self.filler.get(site.stream), call.query.shape[2], call.key.shape[2]
             rules = read_mask(call.mask, call.bias, call.is_causal, n_query, n_key, filler, call.beside)
             self.masks[key] = (call, *rules)  # with the call, so that these addresses are not used again in this pass
         return self.masks[key][1:]
@@ -225,6 +224,12 @@ def recorder_of(
 def address_of(tensor: Tensor | None) -> int | None:
     """Where its numbers are: layers that share a mask give it as tensors of their own."""
     return None if tensor is None else tensor.data_ptr()
+
+
+def mask_key(call: AttentionCall, site: Site) -> tuple[Any, ...]:
+    """What tells one mask and bias of a pass from another."""
+    n_query, n_key = call.query.shape[2], call.key.shape[2]
+    return address_of(call.mask), address_of(call.bias), call.is_causal, n_query, n_key, site.stream
 
 
 def site_of(sites: Sequence[Site], n: int) -> Site:

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from families import FAMILIES, TEXT, of_each_kind, word_tokenizer
 
 import attn_core as ac
-from attn_core.capture import batches
+from attn_core.capture import batches, recorder
 from attn_core.capture.batches import traces_beside
+from attn_core.capture.hooks import AttentionCall
 
 TEXTS = [TEXT, "one fox", "the sun went down on the hill", "sun", "the old fox sat by the tree", "one grey fox ran far"]
 TRANSLATORS = ("t5", "bart", "mbart", "marian", "m2m_100", "nllb-moe")
@@ -123,6 +125,25 @@ def test_of_a_sentence_that_is_let_go_nothing_is_copied_and_none_keeps_its_batch
     finally:
         gc.enable()
     assert_same(held, ac.trace(model, texts[0]))
+
+
+def test_sentences_as_long_as_another_share_the_rules_of_its_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read once, not once for each; what hides something else is read for itself."""
+    model, read_mask, read = ac.load("tiny-decoder"), recorder.read_mask, []
+    monkeypatch.setattr(recorder, "read_mask", lambda *given: read.append(given[3]) or read_mask(*given))
+    texts = ["a bird", "the old fox", "the fox", "a hill", "a blue bird"]
+    found = list(ac.trace_many(model, texts))
+    lengths = [len(own.tokens) for own in found]
+    assert sorted(read) == sorted(set(lengths)) and len(set(lengths)) == 2
+    for text, ours in zip(texts, found, strict=True):
+        assert_same(ours, ac.trace(model, text))
+    blank: Any = None
+    square = torch.ones(1, 1, 2, 2, dtype=torch.bool)
+    squares = (None, square, square.tril())
+    none, all_seen, causal = (AttentionCall(*[blank] * 4, mask, *[blank] * 5) for mask in squares)
+    assert batches._same_squares(all_seen, causal._replace(mask=square.clone()))
+    assert not batches._same_squares(all_seen, causal) and not batches._same_squares(none, causal)
+    assert not batches._same_squares(none._replace(bias=square * 1.0), none._replace(bias=square * 2.0))
 
 
 def test_a_long_sentence_has_a_pass_of_its_own() -> None:

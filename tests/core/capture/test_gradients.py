@@ -15,7 +15,7 @@ from torch import Tensor
 import attn_core as ac
 
 DOCS = Path(__file__).parents[3] / "docs" / "gradients.md"
-JUDGED = ["gpt2", "llama", "gemma2", "gpt_neox", "mbart"]
+JUDGED = ["gpt2", "llama", "gemma2", "gpt_neox", "bert", "mbart"]
 
 
 def traced(model: ac.Model, **options: Any) -> ac.Trace:
