@@ -24,6 +24,8 @@ from benchmarks.load import Visitor, public_settings
 from benchmarks.tables import report
 
 TOKENS = 13
+GC_OFF = {"STREAMLIT_RUNNER_POST_SCRIPT_GC": "false"}
+OTHERS: dict[str, dict[str, str]] = {"the other checkout": {}, "the same, postScriptGC off": GC_OFF}
 WARM = 10_050  # turns from here on are no measurement
 FLOOR = """
 import pandas as pd
@@ -166,7 +168,7 @@ def floor(rounds: int) -> float:
     """CPU seconds of an answer of a small page of Streamlit's own."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "floor.py").write_text(FLOOR, encoding="utf-8")
-        with app("floor.py", Path(folder), STREAMLIT_RUNNER_POST_SCRIPT_GC="false") as (address, _, process):
+        with app("floor.py", Path(folder), **GC_OFF) as (address, _, process):
             visitor = Visitor(address)
             visitor.ask()
             before = cpu_seconds(process)
@@ -181,8 +183,7 @@ def main(rounds: int = 24, beside: str | None = None) -> None:
     ours = {what: (cpu, size) for what, cpu, size in costs(ROOT, rounds, **settings)}
     others: dict[str, dict[str, float]] = {}
     if beside is not None:
-        gc_off = {"STREAMLIT_RUNNER_POST_SCRIPT_GC": "false"}
-        for name, extra in (("the other checkout", {}), ("the same, postScriptGC off", gc_off)):
+        for name, extra in OTHERS.items():
             others[name] = {what: cpu for what, cpu, _ in costs(Path(beside), max(6, rounds // 3), **settings, **extra)}
     rows: list[dict[str, object]] = [
         {"page": what, "CPU ÷ bare": cpu / bare, "kB on the socket": size / 1000}

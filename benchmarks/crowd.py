@@ -18,14 +18,13 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.answers import cpu_seconds, new_sentence
+from benchmarks.answers import OTHERS, cpu_seconds, new_sentence
 from benchmarks.browser import ROOT, app
 from benchmarks.load import Visitor, plain, public_settings
 from benchmarks.tables import report
 
 VISITORS = 16
 PAGES = ("", "delta_e")
-GC_OFF = {"STREAMLIT_RUNNER_POST_SCRIPT_GC": "false"}
 
 
 class Crowd:
@@ -81,10 +80,7 @@ class Crowd:
 def main(slots: int = 4, seconds: float = 15, beside: str | None = None) -> None:
     checkouts: dict[str, tuple[Path, dict[str, str]]] = {"this checkout": (ROOT, {})}
     if beside is not None:
-        checkouts |= {
-            "the other checkout": (Path(beside), {}),
-            "the same, postScriptGC off": (Path(beside), GC_OFF),
-        }
+        checkouts |= {name: (Path(beside), extra) for name, extra in OTHERS.items()}
     with ExitStack() as stack:
         crowds = {}
         for name, (folder, extra) in checkouts.items():

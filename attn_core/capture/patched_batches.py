@@ -179,13 +179,15 @@ class CallRecorder(RowRecorder):
         if (site.stream, site.layer) != self._asked:
             super().on_attention(call)
             return
-        self.calls = [_as_call(row_of(call, slice(row, row + 1))) for row in range(len(self.rows))]
+        rows = [row_of(call, slice(row, row + 1)) for row in range(len(self.rows))]
+        rules = _mask_of(rows[0])  # all of them read the same sentence
+        self.calls = [_as_call(row, *rules) for row in rows]
         raise _IsThere
 
 
-def _as_call(call: AttentionCall) -> Call:
+def _as_call(call: AttentionCall, mask: Mask, bias: RelativeBias | None) -> Call:
     parts = (call.query, call.key, call.value, call.output)
-    return KeptCall(*parts, *_mask_of(call), call.scaling, call.soft_cap, sink=call.sink).as_call()
+    return KeptCall(*parts, mask, bias, call.scaling, call.soft_cap, sink=call.sink).as_call()
 
 
 def _mask_of(call: AttentionCall) -> tuple[Mask, RelativeBias | None]:

@@ -99,8 +99,8 @@ def _scaled(before: Sequence[Event], behind: Sequence[Event], projected: Event) 
                 continue
             rest = total.value.double() - embedding.value.double()
             scale = float((rest * added).sum() / (added * added).sum())
-            share = abs(scale) * float(added.abs().max()) / float(total.value.abs().max())
-            if scale > 0 and share > LEAST_SHARE and close(total.value, embedding.value, scale * projected.value):
+            is_seen = scale * added.abs().max() > LEAST_SHARE * total.value.abs().max()
+            if scale > 0 and is_seen and close(total.value, embedding.value, scale * projected.value):
                 return Stream(BlockKind.SCALED, embedding, projected, total, scale=scale)
     return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +12,7 @@ from page_driver import VIEWS, checked, load, open_menus
 from streamlit.testing.v1 import AppTest
 
 from attn_core.traces.layer import Layer
+from hosting.memory import resident
 from ui.server import cache, shared
 from ui.shell.folds import EVERY
 
@@ -78,11 +78,5 @@ def test_200_visits_with_20_changes_of_model_leave_memory_flat() -> None:
             checked(page.run())
         shared.STATE.traces._sized.clear()  # what is kept of sentences has a budget of its own
         gc.collect()
-        sizes.append(resident())
+        sizes.append(resident() // 1_000_000)
     assert sizes[-1] - sizes[9] < 30, sizes
-
-
-def resident() -> int:
-    """Megabytes of this process in memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000
