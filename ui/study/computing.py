@@ -52,7 +52,7 @@ def read(page: Page, model: ModelHandle, asked: Asked) -> Read | None:
 
 def _with_kept(model: ModelHandle, asked: Asked, key: Hashable, begun: StudyResult | None) -> StudyResult | None:
     """What is done of the study, here or in the file that a visitor put in, whichever is further."""
-    if not asked.kept or (begun is not None and begun.complete):
+    if not asked.kept:
         return begun
     try:
         found = kept.opened(asked.kept, model, asked.sentences, Plan(rules=asked.rules))

@@ -383,6 +383,8 @@ def test_a_saved_study_goes_on_from_its_file_and_a_whole_one_is_shown(monkeypatc
     assert "holds another study" in notes(put_in(page, kept.content(parts[0])))  # one of two shards
     page = put_in(page, kept.content(merge(parts)))
     assert "70 sentences, 8 heads" in text(page) and button(page, "read_study") is None
+    page = put_in(page, b"PAR1")  # also where all is read already
+    assert "This is not the file of a study" in notes(page) and "70 sentences, 8 heads" in text(page)
 
 
 def test_strangers_put_in_no_file_that_would_have_to_be_unpacked(operator_sets) -> None:  # type: ignore[no-untyped-def]
